@@ -1,0 +1,1 @@
+//! Who a player is: tokens, guests and the database of accounts.

@@ -1,0 +1,1 @@
+//! Bounded mailboxes between threads, with a coalescing waker.

@@ -1,0 +1,1 @@
+//! The event loops: the only place that touches sockets.

@@ -1,0 +1,1 @@
+//! Rooms: members, rhythm, and what a flush sends to whom.

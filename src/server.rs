@@ -1,0 +1,1 @@
+//! The only wiring: queues, threads, start, drain.

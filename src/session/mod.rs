@@ -1,0 +1,1 @@
+//! One connection's life as bytes in, actions out: no sockets here, no clock.

@@ -1,0 +1,1 @@
+//! The Lua side: sandbox, conversions, libraries, budgets.

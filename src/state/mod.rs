@@ -1,0 +1,207 @@
+//! Where game state lives: the engine's trait, and what goes in and comes out of it.
+//!
+//! A batch goes in; for every batch exactly one [`BatchDone`] comes out, to the shard that sent it. Events of other
+//! rooms, or caused by calls that did not come from a room's home shard, go to that room's home shard as
+//! [`RoomEvents`]. Per room, events come out in the order in which the store ran the scripts.
+
+pub mod embedded;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::script::{Script, ScriptSet};
+use crate::wire::ids::{Identity, RoomId};
+
+/// Index of a shard, from 0.
+pub type ShardId = usize;
+
+/// A store that runs scripts. Implementations have a thread of their own and a bounded queue in front of it.
+pub trait Engine: Send + Sync {
+    /// Queues a batch; never blocks.
+    ///
+    /// # Errors
+    /// Gives the batch back when the queue is full or the engine is stopping: the caller answers `busy`.
+    fn submit(&self, batch: Batch) -> Result<(), Box<Batch>>;
+
+    /// Whether the engine can run scripts now (what `/ready` tells).
+    fn is_ready(&self) -> bool;
+
+    /// Replaces the scripts; calls already queued keep the version that they hold.
+    fn replace_scripts(&self, scripts: Arc<ScriptSet>);
+
+    /// Batches waiting in the queue.
+    fn queue_depth(&self) -> usize;
+}
+
+/// A run of calls for one room, executed in order with no other call between them.
+#[derive(Debug)]
+pub struct Batch {
+    /// The room they act in; none for an RPC whose keys name no room.
+    pub room: Option<RoomId>,
+    /// In the order in which they run. Each fails alone, unless `stop_on_error`.
+    pub calls: Vec<Call>,
+    /// Skip the calls after the first that failed (they report [`CallResult::Skipped`]).
+    pub stop_on_error: bool,
+    /// When the oldest input of the batch came in, for the latency histogram.
+    pub received_at: Instant,
+    /// Who gets the [`BatchDone`].
+    pub origin: ShardId,
+    /// Given back unread.
+    pub tag: BatchTag,
+}
+
+/// What the sending shard wants to remember about a batch; engines do not read it.
+#[derive(Debug)]
+pub enum BatchTag {
+    /// A room's tick: the calls' answers go to these connections (one entry per call).
+    Inputs(Vec<ReplyTo>),
+    /// A member is joining: `on_connect`, then `on_snapshot`.
+    Join(ConnectionKey),
+    /// A member fell behind and gets a snapshot: `on_snapshot`.
+    Snapshot(ConnectionKey),
+    /// An RPC over HTTP.
+    Rpc(ConnectionKey),
+    /// Nobody waits (`on_disconnect`).
+    Forget,
+}
+
+/// Where the answer of one input goes.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyTo {
+    /// The connection that sent it, or a shard-less key of nobody for internal calls.
+    pub connection: ConnectionKey,
+    /// The client's `id`, if it wants a reply.
+    pub id: Option<u64>,
+}
+
+/// Names a connection for its whole life: a slab index alone may have been given to another by the time an answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionKey {
+    /// The shard that holds the socket.
+    pub shard: u16,
+    /// Its index in that shard's slab.
+    pub index: u32,
+    /// Counts the slab's insertions.
+    pub generation: u32,
+}
+
+/// One script call.
+#[derive(Debug)]
+pub struct Call {
+    /// The version that was current when the call came in.
+    pub script: Arc<Script>,
+    /// `ARGV[1]` and `godra.user`.
+    pub caller: Arc<Identity>,
+    /// `KEYS`.
+    pub keys: CallKeys,
+    /// `ARGV[2..]`.
+    pub arguments: Arguments,
+    /// Whether the script's return value is wanted; without it a success reports [`CallResult::Ok`] with `null`.
+    pub wants_result: bool,
+}
+
+/// Where a call's `KEYS` come from.
+#[derive(Debug)]
+pub enum CallKeys {
+    /// The script's patterns with the batch's room filled in.
+    FromRoom,
+    /// Already resolved.
+    Resolved(Vec<Box<str>>),
+}
+
+/// A call's `ARGV[2..]`.
+#[derive(Debug)]
+pub enum Arguments {
+    /// From a socket: one JSON text.
+    Payload(Box<[u8]>),
+    /// From an RPC.
+    List(Vec<Box<[u8]>>),
+}
+
+/// How one call ended.
+#[derive(Debug)]
+pub enum CallResult {
+    /// The script's return value as JSON text.
+    Ok(Bytes),
+    /// It failed; what it wrote before stays written, as in Redis.
+    Err(CallError),
+    /// An earlier call of a `stop_on_error` batch failed.
+    Skipped,
+}
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallError {
+    /// `script_error`, `script_timeout`, or the script's own code from `godra.error`.
+    pub code: Box<str>,
+    /// For people; names file and line when the script broke.
+    pub message: Box<str>,
+    /// JSON text of the third argument of `godra.error`, if any.
+    pub details: Option<Box<str>>,
+    /// Whether the script broke (and was logged), rather than refused the call on purpose.
+    pub is_fault: bool,
+}
+
+/// What comes out of an engine.
+#[derive(Debug)]
+pub enum Delivery {
+    /// A batch ended; goes to its origin.
+    Done(BatchDone),
+    /// Events for a room; goes to its home shard.
+    Events(RoomEvents),
+}
+
+/// A batch's end.
+#[derive(Debug)]
+pub struct BatchDone {
+    /// The batch's room.
+    pub room: Option<RoomId>,
+    /// One per call, in order.
+    pub results: Vec<CallResult>,
+    /// Events that the batch caused in its own room, if its origin is that room's home shard.
+    pub events: Option<RoomEvents>,
+    /// The room's epoch and seq right after the batch (a snapshot in it was taken at exactly this seq).
+    pub position: Position,
+    /// As it was sent.
+    pub tag: BatchTag,
+    /// As it was sent.
+    pub received_at: Instant,
+}
+
+/// A place in a room's history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Changes when the store lost the room's history.
+    pub epoch: u64,
+    /// Events so far.
+    pub seq: u64,
+}
+
+/// A run of a room's events without gaps.
+#[derive(Clone, Debug)]
+pub struct RoomEvents {
+    /// Whose.
+    pub room: RoomId,
+    /// Which history `first_seq` counts in.
+    pub epoch: u64,
+    /// The first event's `seq`. Only the events of `ends` are counted, not `direct`.
+    pub first_seq: u64,
+    /// The events' JSON objects `{"type":…,"payload":…,"seq":…}`, joined by commas.
+    pub text: Bytes,
+    /// Where each event ends in `text` (exclusive, without the comma): event i is at `first_seq + i`.
+    pub ends: Vec<u32>,
+    /// Events for one user of the room each (`godra.send`): user_id, and the JSON object, which has no `seq`.
+    pub direct: Vec<(Box<str>, Bytes)>,
+}
+
+/// Takes deliveries to their shards; engines call it from their thread.
+pub trait Deliver: Send {
+    /// Puts a delivery into a shard's mailbox. May block while that mailbox is full (shards never wait for engines,
+    /// so this ends).
+    fn deliver(&mut self, shard: ShardId, delivery: Delivery);
+
+    /// The home shard of a room.
+    fn home(&self, room: &RoomId) -> ShardId;
+}
