@@ -99,11 +99,14 @@ pub fn load(dir: &Path, previous: Option<&Arc<ScriptSet>>) -> LoadReport {
 }
 
 impl LoadReport {
-    /// Logs every change, and every problem that is not among the `known` ones.
+    /// Logs every change, every problem that is not among the `known` ones, and those of them that ended.
     pub fn log(&self, known: &[Problem]) {
         let generation = self.set.generation;
         for change in &self.changes {
             log::info!("{change} generation={generation}");
+        }
+        for problem in known.iter().filter(|problem| !self.problems.contains(problem)) {
+            log::info!("script problem ended file={:?} reason={:?}", problem.path, problem.message);
         }
         for problem in self.problems.iter().filter(|problem| !known.contains(problem)) {
             let line = problem.line.map(|line| format!(" line={line}")).unwrap_or_default();

@@ -1,8 +1,10 @@
 //! Game scripts as data: headers, the catalogue, key patterns, hot reload. Runs nothing: that is the state engine's.
 
 pub mod catalog;
+pub mod check;
 pub mod header;
 pub mod keys;
+pub mod watch;
 
 use std::collections::HashMap;
 use std::fmt;
