@@ -4,11 +4,12 @@
 pub(super) fn raise_limit() -> Option<u64> {
     let mut limit = read()?;
     let wanted = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
-    // SAFETY: `wanted` is a valid `rlimit` that lives through the call; the kernel only reads it.
-    if limit.rlim_cur < limit.rlim_max
-        && unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) } == 0
-    {
-        limit = wanted;
+    if limit.rlim_cur < limit.rlim_max {
+        // SAFETY: `wanted` is a valid `rlimit` that lives through the call; the kernel only reads it.
+        let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) };
+        if result == 0 {
+            limit = wanted;
+        }
     }
     Some(limit.rlim_cur)
 }
