@@ -2,5 +2,5 @@
 
 pub mod guest;
 mod random;
-
+pub mod store;
 pub mod token;
