@@ -18,7 +18,9 @@ impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let advice = match self.error.kind() {
             io::ErrorKind::AddrInUse => "; another process has this port: choose another with --port",
-            io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose another with --port",
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 need a privilege: choose another with --port"
+            }
             io::ErrorKind::AddrNotAvailable => "; --host must be an address of this machine",
             _ => "",
         };
@@ -36,7 +38,9 @@ pub fn listen(host: IpAddr, port: u16, count: usize) -> Result<(SocketAddr, Vec<
     let mut address = SocketAddr::new(host, port);
     // Another process's listeners with SO_REUSEPORT would silently share the port: a first bind without it tells.
     let probe = bind(address, false).map_err(|error| ListenError { address, error })?;
-    address = probe.local_addr().map_err(|error| ListenError { address, error })?;
+    let bound = probe.local_addr().map_err(|error| ListenError { address, error })?;
+    // The socket was made for an IP address, so that it has one; the port is what is new.
+    address.set_port(bound.as_socket().map_or(port, |bound| bound.port()));
     drop(probe);
     let listeners: io::Result<Vec<TcpListener>> = (0..count)
         .map(|_| {

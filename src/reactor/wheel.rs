@@ -93,8 +93,10 @@ mod tests {
         for index in 0..5 {
             wheel.enter(key(index), u64::from(index) * 1000 + 1);
         }
-        let found: Vec<u32> =
-            std::iter::from_fn(|| wheel.take_due(10_000)).flat_map(|(_, keys)| keys).map(|key| key.index).collect();
+        let found: Vec<u32> = std::iter::from_fn(|| wheel.take_due(10_000))
+            .flat_map(|(_, keys)| keys)
+            .map(|key| key.index)
+            .collect();
         assert_eq!(found, [0, 1, 2, 3, 4]);
     }
 }

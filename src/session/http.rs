@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::routes::Route;
 use super::rpc::RpcRequest;
 use super::websocket::WebSocketSession;
-use crate::room::events::Position;
 use super::{Context, Effects, Now, Refused, Settings, cors};
+use crate::room::events::Position;
 use crate::wire::http::{self, Decoded, Method, Phase, Refusal, Request, RequestDecoder, Response};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::{self, Handshake};
@@ -108,6 +108,11 @@ impl HttpSession {
         matches!(self.state, State::Receiving | State::Finished)
     }
 
+    /// Whether an RPC runs whose answer the peer waits for.
+    pub fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling(_))
+    }
+
     /// Who wants to join, while that is being decided.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         match &self.state {
@@ -193,7 +198,11 @@ impl HttpSession {
         WebSocketSession::welcomed(joining.identity, &joining.room, position, state, context)
     }
 
-    fn handle<E: Effects>(&mut self, request: &Request, context: &mut Context<'_, E>) -> Option<WebSocketSession> {
+    fn handle<E: Effects>(
+        &mut self,
+        request: &Request,
+        context: &mut Context<'_, E>,
+    ) -> Option<WebSocketSession> {
         let settings = context.doors.settings();
         let route = Route::of_path(&request.path, settings.debug_echo, settings.pages);
         let exchange = Exchange {
@@ -239,13 +248,22 @@ impl HttpSession {
                 self.respond(exchange, Answer { status: 200, headers, body: page.body.into() }, context);
             }
             Route::Unknown => {
-                self.respond(exchange, Answer::error(404, "not_found", "there is nothing at this path"), context);
+                self.respond(
+                    exchange,
+                    Answer::error(404, "not_found", "there is nothing at this path"),
+                    context,
+                );
             }
         }
         None
     }
 
-    fn guest_login<E: Effects>(&mut self, exchange: Exchange, request: &Request, context: &mut Context<'_, E>) {
+    fn guest_login<E: Effects>(
+        &mut self,
+        exchange: Exchange,
+        request: &Request,
+        context: &mut Context<'_, E>,
+    ) {
         let answer = if !is_empty_or_object(&request.body) {
             Answer::error(400, "bad_request", "the body must be empty or a JSON object")
         } else if let Err(retry_after_s) = context.doors.admit_login(context.peer, context.now) {
@@ -276,7 +294,9 @@ impl HttpSession {
         };
         let call = match RpcRequest::parse(&request.body) {
             Ok(call) => call,
-            Err(message) => return self.respond(exchange, Answer::error(400, "bad_request", &message), context),
+            Err(message) => {
+                return self.respond(exchange, Answer::error(400, "bad_request", &message), context);
+            }
         };
         match context.effects.rpc(&identity, &call) {
             Ok(()) => self.state = State::Calling(exchange),
@@ -294,7 +314,8 @@ impl HttpSession {
         let admitted = authenticate(token, context).and_then(|identity| {
             context.doors.readiness().map_err(|reason| Refused::new(503, "unavailable", reason))?;
             let room = request.query_parameter("game_id");
-            let room = room.ok_or_else(|| Refused::new(400, "bad_request", "the query lacks game_id=ROOM"))?;
+            let room =
+                room.ok_or_else(|| Refused::new(400, "bad_request", "the query lacks game_id=ROOM"))?;
             let room = RoomId::parse(&room).ok_or_else(|| {
                 Refused::new(400, "bad_request", "game_id must be 1 to 64 of A-Z a-z 0-9 _ -")
             })?;
@@ -420,7 +441,8 @@ impl<'a> Answer<'a> {
 }
 
 fn authenticate<E: Effects>(token: Option<&str>, context: &Context<'_, E>) -> Result<Identity, Refused> {
-    let token = token.ok_or_else(|| Refused::new(401, "unauthorized", "a token is needed: Authorization: Bearer TOKEN"))?;
+    let token = token
+        .ok_or_else(|| Refused::new(401, "unauthorized", "a token is needed: Authorization: Bearer TOKEN"))?;
     context
         .doors
         .verify_token(token, context.now.unix_s)
@@ -434,5 +456,6 @@ fn bearer(request: &Request) -> Option<&str> {
 }
 
 fn is_empty_or_object(body: &[u8]) -> bool {
-    body.trim_ascii().is_empty() || serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).is_ok()
+    body.trim_ascii().is_empty()
+        || serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).is_ok()
 }

@@ -40,7 +40,8 @@ impl RateLimit {
         }
         let passed_ms = u32::try_from(now_ms - self.refilled_ms).unwrap_or(u32::MAX);
         let refill_milli = passed_ms.saturating_mul(per_second);
-        self.tokens_milli = self.tokens_milli.saturating_add(refill_milli).min(per_second.saturating_mul(1000));
+        self.tokens_milli =
+            self.tokens_milli.saturating_add(refill_milli).min(per_second.saturating_mul(1000));
         self.refilled_ms = now_ms;
         if self.tokens_milli >= 1000 {
             self.tokens_milli -= 1000;
@@ -48,7 +49,11 @@ impl RateLimit {
             return Verdict::Pass;
         }
         self.refused_in_a_row += 1;
-        if self.refused_in_a_row > per_second.saturating_mul(Self::PATIENCE_S) { Verdict::Close } else { Verdict::Refuse }
+        if self.refused_in_a_row > per_second.saturating_mul(Self::PATIENCE_S) {
+            Verdict::Close
+        } else {
+            Verdict::Refuse
+        }
     }
 }
 

@@ -9,8 +9,6 @@ pub mod limits;
 pub mod outbox;
 mod routes;
 mod rpc;
-#[cfg(test)]
-mod tests;
 mod websocket;
 
 use std::net::IpAddr;
@@ -140,11 +138,16 @@ pub trait Effects {
     /// Asks to become a member of a room; [`HttpSession::joined`] or [`HttpSession::join_refused`] gets the answer.
     fn join(&mut self, identity: &Arc<Identity>, room: &RoomId);
 
-    /// Passes on a player's input.
+    /// Passes on a player's input; `text` is the whole message.
     ///
     /// # Errors
     /// The input was refused; nothing happened.
-    fn input(&mut self, identity: &Arc<Identity>, message: &ClientMessage) -> Result<(), Refused>;
+    fn input(
+        &mut self,
+        identity: &Arc<Identity>,
+        message: &ClientMessage<'_>,
+        text: &str,
+    ) -> Result<(), Refused>;
 
     /// The WebSocket is over, with this close code: the member leaves its room now, whatever is still to be sent.
     fn closed(&mut self, code: u16);
@@ -245,7 +248,11 @@ impl Session {
         match self {
             Self::Http(session) => session.drain(context),
             Self::WebSocket(session) => {
-                session.close(crate::wire::ws::close_code::GOING_AWAY, "server is shutting down", context);
+                session.close(
+                    crate::wire::ws::close_code::SHUTTING_DOWN,
+                    "the server is shutting down",
+                    context,
+                );
             }
         }
     }

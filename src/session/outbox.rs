@@ -109,7 +109,8 @@ impl Outbox {
             position += 1;
             is_begun || keep(*kind)
         });
-        queue.unsent = queue.entries.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() - queue.sent_of_first;
+        queue.unsent =
+            queue.entries.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() - queue.sent_of_first;
         let dropped = before - queue.unsent;
         if queue.entries.is_empty() {
             self.queue = None;
@@ -125,7 +126,11 @@ mod tests {
     fn rest(outbox: &Outbox) -> String {
         let mut slices = [IoSlice::new(&[]); 8];
         let filled = outbox.slices(&mut slices);
-        slices[..filled].iter().map(|slice| String::from_utf8_lossy(slice).into_owned()).collect::<Vec<_>>().join("|")
+        slices[..filled]
+            .iter()
+            .map(|slice| String::from_utf8_lossy(slice).into_owned())
+            .collect::<Vec<_>>()
+            .join("|")
     }
 
     fn filled() -> Outbox {

@@ -71,7 +71,11 @@ mod tests {
         check(r#"{"script":"s","args":null,"keys":null,"more":1}"#, &[], None);
         check(r#"{"script":"s","args":[],"keys":[]}"#, &[], None);
         check(r#"{"script":"s","args":["a\nb",1.50,true,null]}"#, &["a\nb", "1.50", "true", "null"], None);
-        check(r#"{"script":"s","args":[{"a": [1]},"1"],"keys":["k"]}"#, &[r#"{"a": [1]}"#, "1"], Some(&["k"]));
+        check(
+            r#"{"script":"s","args":[{"a": [1]},"1"],"keys":["k"]}"#,
+            &[r#"{"a": [1]}"#, "1"],
+            Some(&["k"]),
+        );
     }
 
     #[test]

@@ -52,6 +52,9 @@ enum Link {
     Closed,
 }
 
+/// How metrics count a close frame without a code (RFC 6455, section 7.4.1); never sent.
+const NO_STATUS: u16 = 1005;
+
 impl WebSocketSession {
     /// A new member of a room; sends the welcome.
     pub(super) fn welcomed<E: Effects>(
@@ -64,11 +67,11 @@ impl WebSocketSession {
         let settings = context.doors.settings();
         let welcome = message::welcome(&Welcome {
             identity: &identity,
-            room,
+            game_id: room,
             epoch: position.epoch,
             seq: position.seq,
             recovered: false,
-            state,
+            state_json: Some(state),
             sync_interval_ms: settings.sync_interval_ms,
         });
         context.effects.send(ws::text_frame(&welcome));
@@ -139,11 +142,13 @@ impl WebSocketSession {
         match self.link {
             Link::Closed => {}
             Link::Closing { .. } => self.end(context),
-            _ if now_ms >= self.expires_ms() => self.close(close_code::TOKEN_EXPIRED, "token expired", context),
+            _ if now_ms >= self.expires_ms() => {
+                self.close(close_code::TOKEN_EXPIRED, "token expired", context)
+            }
             Link::AwaitingPong { .. } => self.close(close_code::NO_PONG, "no answer to a ping", context),
             Link::Open => {
                 let mut ping = Vec::new();
-                ws::encode_frame(&mut ping, OpCode::Ping, b"");
+                ws::encode_frame(&mut ping, ws::PING, b"");
                 context.effects.send(ping.into());
                 self.link = Link::AwaitingPong { since_ms: now_ms };
             }
@@ -201,7 +206,7 @@ fn while_open<E: Effects>(purpose: &mut Purpose, event: Event<'_>, context: &mut
     match event {
         Event::Ping(payload) => {
             let mut pong = Vec::with_capacity(2 + payload.len());
-            ws::encode_frame(&mut pong, OpCode::Pong, payload);
+            ws::encode_frame(&mut pong, ws::PONG, payload);
             context.effects.send(pong.into());
             Outcome::GoOn
         }
@@ -212,23 +217,25 @@ fn while_open<E: Effects>(purpose: &mut Purpose, event: Event<'_>, context: &mut
                 Some((code, _)) => send_close(code, "", context),
                 None => context.effects.send(Bytes::from_static(&[0x88, 0])),
             }
-            Outcome::Answered { code: reason.map_or(close_code::NO_STATUS, |(code, _)| code) }
+            Outcome::Answered { code: reason.map_or(NO_STATUS, |(code, _)| code) }
         }
-        Event::Violation { code, reason } => {
+        Event::Violation { code, reason, .. } => {
             send_close(code, reason, context);
             Outcome::Answered { code }
         }
         Event::Text(text) => match purpose {
             Purpose::Member(member) => member.message(text, context),
-            Purpose::Echo => echo(OpCode::Text, text.as_bytes(), context),
+            Purpose::Echo => echo(ws::TEXT, text.as_bytes(), context),
         },
         Event::Binary(bytes) => match purpose {
-            Purpose::Echo => echo(OpCode::Binary, bytes, context),
+            Purpose::Echo => echo(ws::BINARY, bytes, context),
             Purpose::Member(member) => match std::str::from_utf8(bytes) {
                 Ok(text) => member.message(text, context),
-                Err(_) => {
-                    member.malformed(None, "a binary message must be JSON in UTF-8, as a text message is", context)
-                }
+                Err(_) => member.malformed(
+                    None,
+                    "a binary message must be JSON in UTF-8, as a text message is",
+                    context,
+                ),
             },
         },
     }
@@ -248,7 +255,7 @@ impl Member {
             Verdict::Pass => {}
             Verdict::Refuse => {
                 context.effects.dropped_input("limited");
-                let id = message::parse(text).ok().and_then(|message| message.id);
+                let id = ClientMessage::parse(text).ok().and_then(|message| message.id);
                 let refused = Refused::new(429, "rate_limited", "too many inputs; this one did not run");
                 send_error(id, &refused, context);
                 return Outcome::GoOn;
@@ -258,7 +265,7 @@ impl Member {
                 return Outcome::Close { code: close_code::RATE_LIMITED, reason: "too many inputs" };
             }
         }
-        let message = match message::parse(text) {
+        let message = match ClientMessage::parse(text) {
             Ok(message) => message,
             Err(error) => return self.malformed(error.id, &error.message, context),
         };
@@ -267,27 +274,35 @@ impl Member {
             return self.malformed(message.id, reason, context);
         }
         self.errors = self.errors.saturating_sub(1);
-        self.input(&message, context);
+        self.input(&message, text, context);
         Outcome::GoOn
     }
 
-    fn input<E: Effects>(&mut self, message: &ClientMessage<'_>, context: &mut Context<'_, E>) {
+    fn input<E: Effects>(&mut self, message: &ClientMessage<'_>, text: &str, context: &mut Context<'_, E>) {
         if message.action == "heartbeat" {
             if let Some(id) = message.id {
                 context.effects.send(ws::text_frame(&message::reply(id, b"\"OK\"")));
             }
             return;
         }
-        if let Err(refused) = context.effects.input(&self.identity, message) {
+        if let Err(refused) = context.effects.input(&self.identity, message, text) {
             send_error(message.id, &refused, context);
         }
     }
 
-    fn malformed<E: Effects>(&mut self, id: Option<u64>, reason: &str, context: &mut Context<'_, E>) -> Outcome {
+    fn malformed<E: Effects>(
+        &mut self,
+        id: Option<u64>,
+        reason: &str,
+        context: &mut Context<'_, E>,
+    ) -> Outcome {
         context.effects.dropped_input("malformed");
         self.errors += 1;
         if self.errors > context.doors.settings().max_errors {
-            return Outcome::Close { code: close_code::TOO_MANY_ERRORS, reason: "too many malformed messages" };
+            return Outcome::Close {
+                code: close_code::TOO_MANY_ERRORS,
+                reason: "too many malformed messages",
+            };
         }
         send_error(id, &Refused::new(400, "bad_request", reason), context);
         Outcome::GoOn
