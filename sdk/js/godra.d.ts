@@ -77,7 +77,7 @@ export interface Welcome<State = any> {
   /** The lobby's id, without `game:`. */
   game_id: string;
   /** Changes when the server lost the lobby's history. */
-  epoch: number | string;
+  epoch: string;
   /** The lobby's last event that `state` holds. */
   seq: number;
   recovered: boolean;

@@ -136,8 +136,8 @@ class Peer {
 
   welcome(more = {}) {
     const payload = { user_id: "guest:1", username: "Guest", role: "guest", game_id: this.query.get("game_id") };
-    const rest = { epoch: 1, seq: 0, recovered: false, state: {}, sync_interval_ms: 50 };
-    this.send({ type: "welcome", payload: { ...payload, ...rest, ...more }, seq: 0 });
+    const rest = { epoch: "1f", seq: 0, recovered: false, state: {}, sync_interval_ms: 50 };
+    this.send({ type: "welcome", payload: { ...payload, ...rest, ...more } });
   }
 
   close(code, reason = "") {
