@@ -140,6 +140,16 @@ impl Config {
     }
 }
 
+/// The scripts directory as environment, `.env` and default have it, without looking at any other setting.
+///
+/// # Errors
+/// If it is not a path.
+pub fn scripts_dir_without_flags() -> Result<PathBuf, ConfigError> {
+    let dot_env = DotEnv::read(Path::new(".env"))?;
+    let no_flags = with_flags(clap::Command::new("godra")).get_matches_from(["godra"]);
+    Values::collect(&no_flags, |name| std::env::var_os(name), &dot_env)?.parse("scripts-dir", path)
+}
+
 /// What a value may depend on besides itself.
 #[derive(Clone, Copy, Debug)]
 struct Machine {
@@ -296,7 +306,7 @@ fn resolve_max_connections(
     if let Some(wanted) = values.parse_optional("max-connections", parse)? {
         return Ok(wanted);
     }
-    if possible < DEFAULT_MAX_CONNECTIONS {
+    if possible < DEFAULT_MAX_CONNECTIONS / 2 {
         warnings.push(format!("--max-connections is {possible}, not {DEFAULT_MAX_CONNECTIONS}: {hint}"));
     }
     Ok(possible.min(DEFAULT_MAX_CONNECTIONS))
