@@ -14,7 +14,7 @@ use crate::wire::ids::Role;
 pub struct Header {
     /// `-- ROLE:`; player without the line.
     pub role: Role,
-    /// `-- KEYS:`, in order.
+    /// `-- KEYS:`, in order; several such lines add up.
     pub keys: Vec<KeyPattern>,
     /// `-- ROOM: n`: for an RPC without keys, `args[n]` (counted from 1) names the room.
     pub room_argument: Option<usize>,
@@ -98,7 +98,10 @@ impl Declarations {
     fn add(&mut self, line: usize, keyword: Keyword, value: &str) -> Result<(), String> {
         let first_line = match keyword {
             Keyword::Role => put(&mut self.role, line, parse_role(without_note(value))?),
-            Keyword::Keys => put(&mut self.keys, line, parse_keys(value)?),
+            Keyword::Keys => {
+                let (_, keys) = self.keys.get_or_insert_with(|| (line, Vec::new()));
+                return add_keys(keys, value);
+            }
             Keyword::Room => put(&mut self.room_argument, line, parse_room(without_note(value))?),
             Keyword::Tick => put(&mut self.tick_ms, line, parse_tick(without_note(value))?),
         };
@@ -173,11 +176,11 @@ fn parse_tick(value: &str) -> Result<u32, String> {
     }
 }
 
-fn parse_keys(value: &str) -> Result<Vec<KeyPattern>, String> {
+/// Adds the keys of one `-- KEYS:` line; several lines add up.
+fn add_keys(keys: &mut Vec<KeyPattern>, value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Err("KEYS names no key: name one, or leave the line out".into());
     }
-    let mut keys: Vec<KeyPattern> = Vec::new();
     for text in value.split(',') {
         let key = KeyPattern::parse(text.trim())?;
         if keys.contains(&key) {
@@ -192,7 +195,7 @@ fn parse_keys(value: &str) -> Result<Vec<KeyPattern>, String> {
     if keys.len() > Header::MAX_KEYS {
         return Err(format!("KEYS names {} keys; at most {} are allowed", keys.len(), Header::MAX_KEYS));
     }
-    Ok(keys)
+    Ok(())
 }
 
 const HOOKS: [(&str, &[&str]); 3] = [
@@ -366,7 +369,7 @@ mod tests {
 
     #[test]
     fn all_of_them() {
-        let text = "-- Says something.\n\n-- ROLE: guest   anyone\n-- KEYS: game:{room},  game:{room}:players,lobbies\r\n\
+        let text = "-- Says something.\n\n-- ROLE: guest   anyone\n-- KEYS: game:{room},  game:{room}:players\r\n-- KEYS: lobbies\n\
                     --ROOM : 2\n-- ARGV: user_id, message\n-- NOTE: nothing\nreturn 1";
         let header = parse(text).expect("valid");
         assert_eq!(header.role, Role::Guest);
@@ -407,7 +410,9 @@ mod tests {
         check("-- ROLE manager", 1, "needs a colon");
         check("-- ROLE = manager", 1, "needs a colon");
         check("-- ROLE: guest\n-- ROLE: guest", 2, "twice, first in line 1");
-        check("-- KEYS: a:{room}\n-- KEYS: b:{room}", 2, "twice, first in line 1");
+        check("-- ROOM: 1\n-- ROOM: 2", 2, "twice, first in line 1");
+        check("-- KEYS: a:{room}\n-- KEYS: a:{room}", 2, "named twice");
+        check("-- KEYS: a:{room}\n-- KEYS: b:{new}", 2, "both {room} and {new}");
         check("local x\n-- ROLE: manager", 2, "below the first statement");
         check("\nlocal x = 1\n\n  -- KEYS: game:{room}", 4, "below the first statement");
         check("-- KEYS:", 1, "names no key");
