@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 /// Longest action, in bytes.
 pub const MAX_ACTION_BYTES: usize = 64;
 
+/// Longest error text, so that a bad message is not answered by a longer one.
+const MAX_ERROR_CHARS: usize = 200;
+
 /// A player's message.
 #[derive(Clone, Debug)]
 pub struct ClientMessage<'a> {
@@ -40,7 +43,7 @@ impl<'a> ClientMessage<'a> {
     /// wrong type.
     pub fn parse(text: &'a str) -> Result<Self, MessageError> {
         serde_json::from_str(text)
-            .map_err(|error| MessageError { id: recover_id(text), message: error.to_string() })
+            .map_err(|error| MessageError { id: recover_id(text), message: shorten(error.to_string()) })
     }
 
     /// Parses a binary message, which is the same text.
@@ -146,6 +149,15 @@ fn check_action<E: Error>(action: &str) -> Result<(), E> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let valid = (1..=MAX_ACTION_BYTES).contains(&action.len()) && action.bytes().all(allowed);
     if valid { Ok(()) } else { Err(E::custom("the action is not 1 to 64 of A-Z, a-z, 0-9, _ and -")) }
+}
+
+/// A parser's message may quote the text that it complains about.
+fn shorten(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MAX_ERROR_CHARS) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
 }
 
 /// The `id` of a message that is no good, as far as it can be read.

@@ -182,7 +182,8 @@ impl FrameDecoder {
         if matches!(self.state, State::Closed) {
             return Ok(Step::NeedMore);
         }
-        let frame = match self.open_frame() {
+        let opened_before = self.open_frame();
+        let frame = match opened_before {
             Some(frame) => frame,
             None => match self.read_header(&input[*at..], at)? {
                 Some((header, len)) => self.check_header(&header, len, max_message_bytes)?,
@@ -193,7 +194,7 @@ impl FrameDecoder {
         let end = start + (frame.len - frame.received).min(input.len() - start);
         *at = end;
         apply_mask(&mut input[start..end], frame.mask, frame.received);
-        if end - start == frame.len && self.is_whole_event(&frame) {
+        if opened_before.is_none() && end - start == frame.len && is_whole_event(&frame) {
             self.give_back();
             return Ok(Step::InInput(frame.opcode, start..end));
         }
@@ -264,15 +265,6 @@ impl FrameDecoder {
         }
         // Fits: it is within a limit that is a usize.
         Ok(Frame { opcode: header.opcode, is_final: header.is_final, mask, len: len as usize, received: 0 })
-    }
-
-    /// Whether a frame is an event by itself, rather than a part of a message.
-    fn is_whole_event(&self, frame: &Frame) -> bool {
-        match frame.opcode {
-            OpCode::Control(_) => true,
-            OpCode::Data(Data::Continue) => false,
-            OpCode::Data(_) => frame.is_final,
-        }
     }
 
     /// Gives the stash back if nothing is left in it.
@@ -412,6 +404,15 @@ fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, Viola
         return Err((PROTOCOL_ERROR, "the length is not written in the shortest way"));
     }
     Ok(Some((header, len, header_len)))
+}
+
+/// Whether a frame is an event by itself, rather than a part of a message.
+fn is_whole_event(frame: &Frame) -> bool {
+    match frame.opcode {
+        OpCode::Control(_) => true,
+        OpCode::Data(Data::Continue) => false,
+        OpCode::Data(_) => frame.is_final,
+    }
 }
 
 /// How much of `bytes` is whole characters, if the rest may become one.
