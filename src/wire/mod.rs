@@ -5,3 +5,6 @@ pub mod http;
 pub mod ids;
 pub mod message;
 pub mod ws;
+
+#[cfg(test)]
+mod testing;

@@ -48,7 +48,7 @@ enum State {
     Trailers(Box<Trailers>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Trailers {
     scanner: BlockScanner,
     bytes: Vec<u8>,
@@ -91,6 +91,14 @@ impl ChunkedDecoder {
         Ok(None)
     }
 
+    /// Memory held for trailers.
+    pub fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Trailers(trailers) => trailers.bytes.capacity(),
+            _ => 0,
+        }
+    }
+
     fn read_line_byte(&mut self, byte: u8, body_bytes: usize, limits: &Limits) -> Result<(), Refusal> {
         self.state = match (&self.state, byte) {
             (State::Size { value, digits }, byte) if byte.is_ascii_hexdigit() => {
@@ -131,7 +139,7 @@ impl ChunkedDecoder {
 impl Trailers {
     /// Trailers are checked and dropped: nothing here uses one.
     fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
-        let end = self.scanner.scan(input, limits.head_bytes, limits.headers)?;
+        let end = self.scanner.scan(input, limits)?;
         append_bounded(&mut self.bytes, &input[..end.unwrap_or(input.len())], limits.head_bytes);
         if end.is_some() {
             let mut headers = vec![EMPTY_HEADER; limits.headers];
@@ -153,7 +161,10 @@ fn add_digit(value: u64, digits: u8, byte: u8) -> Result<u64, Refusal> {
 
 fn begin_chunk(size: u64, body_bytes: usize, limits: &Limits) -> Result<State, Refusal> {
     if size == 0 {
-        return Ok(State::Trailers(Box::default()));
+        return Ok(State::Trailers(Box::new(Trailers {
+            scanner: BlockScanner::trailers(),
+            bytes: Vec::new(),
+        })));
     }
     if size > limits.body_bytes.saturating_sub(body_bytes) as u64 {
         return Err(Refusal::too_large(413, format!("the body is longer than {} bytes", limits.body_bytes)));

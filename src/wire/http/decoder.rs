@@ -99,7 +99,13 @@ impl RequestDecoder {
         match &self.state {
             State::Idle { .. } | State::Refused => 0,
             State::Head(head) => head.bytes.capacity(),
-            State::Body(body) => body.request.body.capacity(),
+            State::Body(body) => {
+                let trailers = match &body.framing {
+                    BodyFraming::Length(_) => 0,
+                    BodyFraming::Chunked(decoder) => decoder.held_bytes(),
+                };
+                body.request.body.capacity() + trailers
+            }
         }
     }
 
@@ -148,8 +154,8 @@ impl RequestDecoder {
         start: usize,
         limits: &Limits,
     ) -> Result<(usize, Decoded), Refusal> {
-        let mut scanner = BlockScanner::default();
-        let Some(len) = scan_head(&mut scanner, &input[start..], limits)? else {
+        let mut scanner = BlockScanner::head();
+        let Some(len) = scanner.scan(&input[start..], limits)? else {
             self.state = State::Head(Box::new(PartialHead { scanner, bytes: input[start..].to_vec() }));
             return Ok((input.len(), Decoded::NeedMore));
         };
@@ -163,7 +169,7 @@ impl RequestDecoder {
         input: &[u8],
         limits: &Limits,
     ) -> Result<(usize, Decoded), Refusal> {
-        let end = scan_head(&mut head.scanner, input, limits)?;
+        let end = head.scanner.scan(input, limits)?;
         append_bounded(&mut head.bytes, &input[..end.unwrap_or(input.len())], limits.head_bytes);
         let Some(end) = end else {
             self.state = State::Head(head);
@@ -220,11 +226,6 @@ impl Default for RequestDecoder {
 
 impl State {
     const IDLE: Self = Self::Idle { blank_lines: 0, after_cr: false };
-}
-
-/// The lines are the request line and the headers.
-fn scan_head(scanner: &mut BlockScanner, input: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
-    scanner.scan(input, limits.head_bytes, limits.headers + 1)
 }
 
 fn checked_length(len: u64, limits: &Limits) -> Result<usize, Refusal> {

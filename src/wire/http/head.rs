@@ -7,8 +7,10 @@ use super::{Limits, Method, Refusal, Request};
 
 /// Finds the end of a block of lines (a head, or the trailers of a chunked body) as its bytes come, each looked at
 /// once. Refuses what no line may have: CR or LF alone, control characters, folded lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct BlockScanner {
+    /// Whether the first line is a request line, and not a header.
+    is_head: bool,
     bytes: usize,
     line_bytes: usize,
     lines: usize,
@@ -16,17 +18,22 @@ pub(super) struct BlockScanner {
 }
 
 impl BlockScanner {
+    /// At a request line.
+    pub fn head() -> Self {
+        Self { is_head: true, bytes: 0, line_bytes: 0, lines: 0, after_cr: false }
+    }
+
+    /// After the last chunk.
+    pub fn trailers() -> Self {
+        Self { is_head: false, ..Self::head() }
+    }
+
     /// Where the block ends in `input` (after its empty line), or none if it goes on.
-    pub fn scan(
-        &mut self,
-        input: &[u8],
-        max_bytes: usize,
-        max_lines: usize,
-    ) -> Result<Option<usize>, Refusal> {
+    pub fn scan(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
         for (at, &byte) in input.iter().enumerate() {
             self.bytes += 1;
-            if self.bytes > max_bytes {
-                return Err(self.overrun(max_bytes));
+            if self.bytes > limits.head_bytes {
+                return Err(self.overrun(limits.head_bytes));
             }
             if self.after_cr {
                 if byte != b'\n' {
@@ -35,7 +42,7 @@ impl BlockScanner {
                 if self.line_bytes == 0 {
                     return Ok(Some(at + 1));
                 }
-                self.end_line(max_lines)?;
+                self.end_line(limits.headers)?;
                 continue;
             }
             match byte {
@@ -52,20 +59,23 @@ impl BlockScanner {
         Ok(None)
     }
 
-    fn end_line(&mut self, max_lines: usize) -> Result<(), Refusal> {
+    fn end_line(&mut self, max_headers: usize) -> Result<(), Refusal> {
         self.after_cr = false;
         self.line_bytes = 0;
         self.lines += 1;
-        if self.lines > max_lines {
+        if self.lines > max_headers + usize::from(self.is_head) {
             return Err(Refusal::too_large(431, "too many headers"));
         }
         Ok(())
     }
 
     fn overrun(&self, max_bytes: usize) -> Refusal {
-        match self.lines {
-            0 => Refusal::too_large(414, format!("the request line is longer than {max_bytes} bytes")),
-            _ => Refusal::too_large(431, format!("the head is longer than {max_bytes} bytes")),
+        match (self.is_head, self.lines) {
+            (true, 0) => {
+                Refusal::too_large(414, format!("the request line is longer than {max_bytes} bytes"))
+            }
+            (true, _) => Refusal::too_large(431, format!("the head is longer than {max_bytes} bytes")),
+            (false, _) => Refusal::too_large(431, format!("the trailers are longer than {max_bytes} bytes")),
         }
     }
 }

@@ -141,3 +141,100 @@ fn reason(status: u16) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Response<'_> = Response {
+        status: 200,
+        headers: &[],
+        body: b"body",
+        keep_alive: true,
+        head_only: false,
+        date: "now",
+    };
+
+    fn check(response: &Response<'_>, expected: &str) {
+        let mut out = b"before".to_vec();
+        encode_response(&mut out, response);
+        assert_eq!(String::from_utf8(out).unwrap(), format!("before{expected}"));
+    }
+
+    #[test]
+    fn responses() {
+        check(&PLAIN, "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 4\r\n\r\nbody");
+        check(
+            &Response { keep_alive: false, headers: &[("A", "b"), ("C", "d")], ..PLAIN },
+            "HTTP/1.1 200 OK\r\nDate: now\r\nA: b\r\nC: d\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody",
+        );
+        check(
+            &Response { head_only: true, ..PLAIN },
+            "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 4\r\n\r\n",
+        );
+        check(&Response { body: b"", ..PLAIN }, "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 0\r\n\r\n");
+        check(&Response { status: 204, ..PLAIN }, "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n");
+        check(&Response { status: 304, ..PLAIN }, "HTTP/1.1 304 Not Modified\r\nDate: now\r\n\r\n");
+        check(
+            &Response { status: 299, ..PLAIN },
+            "HTTP/1.1 299 \r\nDate: now\r\nContent-Length: 4\r\n\r\nbody",
+        );
+    }
+
+    #[test]
+    fn a_value_cannot_end_its_line() {
+        let injected = Response { headers: &[("A", "b\r\nC: d\0")], ..PLAIN };
+        check(&injected, "HTTP/1.1 200 OK\r\nDate: now\r\nA: b  C: d \r\nContent-Length: 4\r\n\r\nbody");
+    }
+
+    #[test]
+    fn httparse_reads_every_status() {
+        for status in 200..600 {
+            let mut out = Vec::new();
+            encode_response(&mut out, &Response { status, ..PLAIN });
+            let mut headers = [httparse::EMPTY_HEADER; 4];
+            let mut parsed = httparse::Response::new(&mut headers);
+            let head_len = parsed.parse(&out).unwrap().unwrap();
+            assert_eq!((parsed.code, parsed.version), (Some(status), Some(1)));
+            let expected: &[u8] = if matches!(status, 204 | 304) { b"" } else { b"body" };
+            assert_eq!(&out[head_len..], expected);
+        }
+    }
+
+    #[test]
+    fn dates() {
+        let check = |seconds: u64, expected: &str| assert_eq!(http_date(seconds), expected);
+        check(0, "Thu, 01 Jan 1970 00:00:00 GMT");
+        check(784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT");
+        check(951_782_399, "Mon, 28 Feb 2000 23:59:59 GMT");
+        check(951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT");
+        check(951_868_800, "Wed, 01 Mar 2000 00:00:00 GMT");
+        check(1_735_689_599, "Tue, 31 Dec 2024 23:59:59 GMT");
+        check(4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT");
+        check(253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT");
+        check(u64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+
+    #[test]
+    fn each_day_follows_the_one_before() {
+        let mut previous = (1969, 12, 31);
+        for day in 0..200_000 {
+            let (year, month, day_of_month) = civil_date(day);
+            let follows = match previous {
+                (y, 12, 31) => (year, month, day_of_month) == (y + 1, 1, 1),
+                (y, m, d) => {
+                    (year, month, day_of_month) == (y, m, d + 1)
+                        || (d >= 28 && (year, month, day_of_month) == (y, m + 1, 1))
+                }
+            };
+            assert!(follows, "{previous:?} {:?}", (year, month, day_of_month));
+            previous = (year, month, day_of_month);
+        }
+    }
+
+    #[test]
+    fn error_bodies_are_json() {
+        let body: serde_json::Value = serde_json::from_slice(&error_body("a", "\"\n\u{7f}é")).unwrap();
+        assert_eq!(body, serde_json::json!({"error": {"code": "a", "message": "\"\n\u{7f}é"}}));
+    }
+}

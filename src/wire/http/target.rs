@@ -117,3 +117,39 @@ fn is_port(port: &str) -> bool {
         None => port.is_empty(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_parameters() {
+        let check = |query: &str, name: &str, expected: Option<&str>| {
+            assert_eq!(query_parameter(query, name).as_deref(), expected, "{name} of {query}");
+        };
+        check("a=1&b=2&a=3", "a", Some("1"));
+        check("a=1&b=2", "b", Some("2"));
+        check("a=1", "c", None);
+        check("", "a", None);
+        check("a", "a", Some(""));
+        check("a=", "a", Some(""));
+        check("a=b=c", "a", Some("b=c"));
+        check("&&a=1", "a", Some("1"));
+        check("ab=1&a=2", "a", Some("2"));
+        check("%61=%c3%A9+%2B%26", "a", Some("é +&"));
+        check("a+b=1", "a b", Some("1"));
+        check("x=%zz&a=%zz", "a", None);
+        check("x=%zz&a=1", "a", Some("1"));
+    }
+
+    #[test]
+    fn undecoded_values_are_borrowed() {
+        assert!(matches!(query_parameter("a=1", "a"), Some(Cow::Borrowed("1"))));
+    }
+
+    #[test]
+    fn a_plus_in_a_path_stays() {
+        let target = parse_target("/a+b%2b?c+d", false).unwrap();
+        assert_eq!(target, Target { path: "/a+b+".into(), query: "c+d".into() });
+    }
+}

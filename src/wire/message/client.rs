@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 /// Longest action, in bytes.
 pub const MAX_ACTION_BYTES: usize = 64;
 
+/// Longest error text, so that a bad message is not answered by a longer one.
+const MAX_ERROR_CHARS: usize = 200;
+
 /// A player's message.
 #[derive(Clone, Debug)]
 pub struct ClientMessage<'a> {
@@ -40,7 +43,7 @@ impl<'a> ClientMessage<'a> {
     /// wrong type.
     pub fn parse(text: &'a str) -> Result<Self, MessageError> {
         serde_json::from_str(text)
-            .map_err(|error| MessageError { id: recover_id(text), message: error.to_string() })
+            .map_err(|error| MessageError { id: recover_id(text), message: shorten(error.to_string()) })
     }
 
     /// Parses a binary message, which is the same text.
@@ -148,6 +151,15 @@ fn check_action<E: Error>(action: &str) -> Result<(), E> {
     if valid { Ok(()) } else { Err(E::custom("the action is not 1 to 64 of A-Z, a-z, 0-9, _ and -")) }
 }
 
+/// A parser's message may quote the text that it complains about.
+fn shorten(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MAX_ERROR_CHARS) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
 /// The `id` of a message that is no good, as far as it can be read.
 fn recover_id(text: &str) -> Option<u64> {
     struct IdVisitor<'f>(&'f mut Option<u64>);
@@ -179,4 +191,152 @@ fn recover_id(text: &str) -> Option<u64> {
     // Where the text breaks does not matter: what was read before counts.
     _ = serde_json::Deserializer::from_str(text).deserialize_map(IdVisitor(&mut id));
     id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(text: &str, action: &str, payload: Option<&str>, id: Option<u64>, n: Option<u64>) {
+        let message = ClientMessage::parse(text).unwrap();
+        assert_eq!(message.action, action, "{text}");
+        assert_eq!(message.payload.map(RawValue::get), payload, "{text}");
+        assert_eq!((message.id, message.n), (id, n), "{text}");
+    }
+
+    #[track_caller]
+    fn refused(text: &str, id: Option<u64>, message: &str) {
+        let error = ClientMessage::parse(text).unwrap_err();
+        assert_eq!(error.id, id, "{text}: {error:?}");
+        assert!(error.message.contains(message), "{text}: {error:?}");
+    }
+
+    #[test]
+    fn messages() {
+        check(r#"{"action":"set"}"#, "set", None, None, None);
+        check(
+            r#"{"action":"set","payload":{"x": [1,2]},"id":7,"n":1}"#,
+            "set",
+            Some(r#"{"x": [1,2]}"#),
+            Some(7),
+            Some(1),
+        );
+        check(
+            r#" { "n" : 2 , "id" : 0 , "payload" : "p" , "action" : "a-Z_9" } "#,
+            "a-Z_9",
+            Some(r#""p""#),
+            Some(0),
+            Some(2),
+        );
+        check(r#"{"action":"a","payload":null,"id":null,"n":null}"#, "a", None, None, None);
+        check(r#"{"action":"a","more":{"action":[]},"Id":"x","more":1}"#, "a", None, None, None);
+        check(r#"{"\u0061ction":"s\u0065t","id":18446744073709551615}"#, "set", None, Some(u64::MAX), None);
+        check(&format!(r#"{{"action":"{}"}}"#, "x".repeat(64)), &"x".repeat(64), None, None, None);
+    }
+
+    #[test]
+    fn what_is_not_copied() {
+        let text = r#"{"action":"set","payload":[1]}"#;
+        let message = ClientMessage::parse(text).unwrap();
+        assert!(matches!(message.action, Cow::Borrowed("set")));
+        assert!(text.as_bytes().as_ptr_range().contains(&message.payload_text().as_ptr()));
+        assert_eq!(ClientMessage::parse(r#"{"action":"set"}"#).unwrap().payload_text(), "null");
+    }
+
+    #[test]
+    fn actions_that_are_no_name() {
+        for action in ["", "a b", "é", "a.b", "a/b", "a\\u0000", "\\ud800", "\\ud83d\\ude00", &"x".repeat(65)]
+        {
+            refused(&format!(r#"{{"id":3,"action":"{action}"}}"#), Some(3), "");
+        }
+        for action in ["1", "null", "[]", "{}", "true"] {
+            refused(&format!(r#"{{"id":3,"action":{action}}}"#), Some(3), "action");
+        }
+        refused(r#"{"id":3}"#, Some(3), "missing field `action`");
+        refused("{}", None, "missing field `action`");
+    }
+
+    #[test]
+    fn fields_of_the_wrong_type() {
+        for id in ["-1", "1.5", "1e3", r#""1""#, "[]", "18446744073709551616"] {
+            refused(&format!(r#"{{"action":"a","id":{id}}}"#), None, "u64");
+            refused(&format!(r#"{{"action":"a","id":4,"n":{id}}}"#), Some(4), "u64");
+        }
+        refused(r#"{"action":"a","n":0,"id":5}"#, Some(5), "counts from 1");
+    }
+
+    #[test]
+    fn fields_that_come_twice() {
+        refused(r#"{"action":"a","action":"a","id":1}"#, Some(1), "duplicate field `action`");
+        refused(r#"{"action":"a","payload":1,"payload":1,"id":1}"#, Some(1), "duplicate field `payload`");
+        refused(r#"{"action":"a","n":1,"n":1,"id":1}"#, Some(1), "duplicate field `n`");
+        refused(r#"{"action":"a","id":1,"id":1}"#, Some(1), "duplicate field `id`");
+        refused(r#"{"action":"a","id":1,"id":2}"#, None, "duplicate field `id`");
+        refused(r#"{"action":"a","payload":null,"payload":null}"#, None, "duplicate field `payload`");
+    }
+
+    #[test]
+    fn texts_that_are_no_object() {
+        for text in [
+            "",
+            " ",
+            "null",
+            "1",
+            r#""action""#,
+            r#"["set",null,1]"#,
+            r#"{"action":"a"}x"#,
+            r#"{"action":"a",}"#,
+            "{'action':1}",
+            "\u{feff}{}",
+        ] {
+            refused(text, None, "");
+        }
+        refused(r#"{"id":9,"action":"a","payload":{bad}}"#, Some(9), "");
+        refused(r#"{"id":9,"action":"a""#, Some(9), "EOF");
+        refused("{\"id\":9,\"action\":\"a\n\"}", Some(9), "control character");
+        refused(r#"{"action":"a","payload":01}"#, None, "");
+        refused(r#"{"action":"a","payload":NaN}"#, None, "");
+    }
+
+    #[test]
+    fn depth_is_no_danger() {
+        let (open, close) = ("[".repeat(60_000), "]".repeat(60_000));
+        let text = format!(r#"{{"action":"a","payload":{open}{close}}}"#);
+        assert_eq!(ClientMessage::parse(&text).unwrap().payload_text().len(), 120_000);
+        assert!(ClientMessage::parse(&format!(r#"{{"action":"a","more":{open}{close}}}"#)).is_ok());
+        refused(&format!(r#"{{"id":1,"payload":{open}"#), Some(1), "EOF");
+        refused(&format!(r#"{{"id":1,"action":{open}"#), Some(1), "action");
+        refused(&open, None, "");
+    }
+
+    #[test]
+    fn an_error_is_short() {
+        let error =
+            ClientMessage::parse(&format!(r#"{{"action":"a","id":"{}"}}"#, "é".repeat(60_000))).unwrap_err();
+        assert!(error.message.chars().count() <= MAX_ERROR_CHARS + 1, "{}", error.message.len());
+    }
+
+    #[test]
+    fn binary_messages() {
+        assert_eq!(ClientMessage::parse_bytes(br#"{"action":"a"}"#).unwrap().action, "a");
+        let error = ClientMessage::parse_bytes(b"{\"action\":\"a\",\"x\":\"\xff\"}").unwrap_err();
+        assert!(error.message.contains("UTF-8"), "{error:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_as_a_value_would_be(
+            text in r#"(\{("action"|"id"|"n"|"payload"|"x"):("a"|1|null|\[\]|\{\}|[a-z"]{0,3}),?("action"|"id"|"payload"):("b"|2)\}?|.{0,40})"#,
+        ) {
+            let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+            if let Ok(message) = ClientMessage::parse(&text) {
+                let value = value.expect("a message is JSON");
+                prop_assert_eq!(value["action"].as_str(), Some(&*message.action));
+                prop_assert_eq!(value["id"].as_u64(), message.id);
+                let payload: serde_json::Value = serde_json::from_str(message.payload_text()).unwrap();
+                prop_assert_eq!(value.get("payload").unwrap_or(&serde_json::Value::Null), &payload);
+            }
+        }
+    }
 }

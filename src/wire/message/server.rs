@@ -153,3 +153,102 @@ fn put_batch(out: &mut Vec<u8>, parts_json: &[&[u8]], count: usize) {
 fn put_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value).expect("strings and numbers are always JSON");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ids::Role;
+    use crate::wire::ws::text_frame;
+    use serde_json::{Value, json};
+
+    fn check(encoded: &[u8], expected: &str) {
+        assert_eq!(std::str::from_utf8(encoded).unwrap(), expected);
+        serde_json::from_slice::<Value>(encoded).unwrap();
+    }
+
+    #[test]
+    fn replies_errors_and_snapshots() {
+        check(&reply(7, br#"{"a":1}"#), r#"{"type":"reply","id":7,"result":{"a":1}}"#);
+        check(
+            &snapshot(u64::MAX, b"null"),
+            r#"{"type":"snapshot","payload":null,"seq":18446744073709551615}"#,
+        );
+        check(
+            &error(None, "busy", "later", None),
+            r#"{"type":"error","payload":{"code":"busy","message":"later"}}"#,
+        );
+        check(
+            &error(Some(0), "a\"b", "c\n\u{1}é", Some("[1]")),
+            r#"{"type":"error","id":0,"payload":{"code":"a\"b","message":"c\n\u0001é","details":[1]}}"#,
+        );
+    }
+
+    #[test]
+    fn welcomes() {
+        let identity = Identity {
+            user_id: "guest:1".into(),
+            username: "Ann \"é\"".into(),
+            role: Role::Guest,
+            expires_at_s: 0,
+        };
+        let room = RoomId::parse("game:r-1").unwrap();
+        let mut fields = Welcome {
+            identity: &identity,
+            game_id: &room,
+            epoch: u64::MAX,
+            seq: 5,
+            recovered: false,
+            state_json: Some(br#"{"x":1}"#),
+            sync_interval_ms: 50,
+        };
+        let parse = |fields: &Welcome<'_>| serde_json::from_slice::<Value>(&welcome(fields)).unwrap();
+        let mut expected = json!({"type": "welcome", "payload": {
+            "user_id": "guest:1", "username": "Ann \"é\"", "role": "guest", "game_id": "r-1",
+            "epoch": "ffffffffffffffff", "seq": 5, "recovered": false, "state": {"x": 1}, "sync_interval_ms": 50,
+        }});
+        assert_eq!(parse(&fields), expected);
+        (fields.recovered, fields.state_json) = (true, None);
+        expected["payload"]["recovered"] = json!(true);
+        expected["payload"]["state"] = json!(null);
+        assert_eq!(parse(&fields), expected);
+    }
+
+    #[test]
+    fn a_message_is_written_into_one_allocation() {
+        let capacity_is_kept =
+            |message: Vec<u8>| assert!(message.capacity() < message.len() + 400, "{}", message.len());
+        let large = vec![b'1'; 10_000];
+        capacity_is_kept(reply(u64::MAX, &large));
+        capacity_is_kept(snapshot(u64::MAX, &large));
+        capacity_is_kept(batch_text(&large, 2));
+        capacity_is_kept(error(Some(u64::MAX), "code", "message", Some(&"1".repeat(10_000))));
+    }
+
+    #[test]
+    fn batches() {
+        check(&batch_text(b"{\"seq\":1}", 1), "{\"seq\":1}");
+        check(&batch_text(b"{},{}", 2), r#"{"type":"batch","events":[{},{}]}"#);
+        let check_frame = |parts: &[&[u8]], count: usize, expected: &str| {
+            assert_eq!(batch_frame(parts, count), text_frame(expected.as_bytes()));
+        };
+        check_frame(&[b"{}"], 1, "{}");
+        check_frame(&[b"", b"{}", b""], 1, "{}");
+        check_frame(&[b"{},{}"], 2, r#"{"type":"batch","events":[{},{}]}"#);
+        check_frame(&[b"{}", b"", b"{},{}"], 3, r#"{"type":"batch","events":[{},{},{}]}"#);
+        for len in [90, 95, 99, 124, 125, 126, 65_500, 65_507, 65_508, 65_535, 65_536] {
+            let event = format!("\"{}\"", "x".repeat(len));
+            check_frame(&[event.as_bytes()], 1, &event);
+            check_frame(&[event.as_bytes(), b"1"], 2, &format!(r#"{{"type":"batch","events":[{event},1]}}"#));
+        }
+    }
+
+    #[test]
+    fn epochs() {
+        for epoch in [0, 1, 0xabc, u64::MAX] {
+            assert_eq!(parse_epoch(&epoch_text(epoch)), Some(epoch));
+        }
+        for bad in ["", "+1", "-1", "g", " 1", "1 ", "10000000000000000", "é"] {
+            assert_eq!(parse_epoch(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -7,7 +7,8 @@ use std::str;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::close_code::{self, INVALID_PAYLOAD, MESSAGE_TOO_BIG, PROTOCOL_ERROR};
+use super::close_code::{MESSAGE_TOO_BIG, PROTOCOL_ERROR};
+use super::event::{Event, NOT_UTF8, Violation, frame_event, violation_event};
 use super::frame::MAX_CONTROL_PAYLOAD;
 use super::mask::apply_mask;
 use crate::wire::buffer::append_bounded;
@@ -78,31 +79,6 @@ enum Lent {
     Close,
     Message,
 }
-
-/// What came from the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A whole text message.
-    Text(&'a str),
-    /// A whole binary message.
-    Binary(&'a [u8]),
-    /// To be answered by a pong with the same payload.
-    Ping(&'a [u8]),
-    /// Answers a ping, or nothing.
-    Pong(&'a [u8]),
-    /// The client closes, with a code and a reason if it gave any. To be answered by a close frame.
-    Close(Option<(u16, &'a str)>),
-    /// The client broke the protocol or a limit: close with this.
-    Violation {
-        /// 1002, 1007 or 1009.
-        code: u16,
-        /// For people.
-        reason: &'static str,
-    },
-}
-
-/// A code and a reason.
-type Violation = (u16, &'static str);
 
 /// What a step through the input came to.
 enum Step {
@@ -182,7 +158,8 @@ impl FrameDecoder {
         if matches!(self.state, State::Closed) {
             return Ok(Step::NeedMore);
         }
-        let frame = match self.open_frame() {
+        let opened_before = self.open_frame();
+        let frame = match opened_before {
             Some(frame) => frame,
             None => match self.read_header(&input[*at..], at)? {
                 Some((header, len)) => self.check_header(&header, len, max_message_bytes)?,
@@ -193,7 +170,7 @@ impl FrameDecoder {
         let end = start + (frame.len - frame.received).min(input.len() - start);
         *at = end;
         apply_mask(&mut input[start..end], frame.mask, frame.received);
-        if end - start == frame.len && self.is_whole_event(&frame) {
+        if opened_before.is_none() && end - start == frame.len && is_whole_event(&frame) {
             self.give_back();
             return Ok(Step::InInput(frame.opcode, start..end));
         }
@@ -264,15 +241,6 @@ impl FrameDecoder {
         }
         // Fits: it is within a limit that is a usize.
         Ok(Frame { opcode: header.opcode, is_final: header.is_final, mask, len: len as usize, received: 0 })
-    }
-
-    /// Whether a frame is an event by itself, rather than a part of a message.
-    fn is_whole_event(&self, frame: &Frame) -> bool {
-        match frame.opcode {
-            OpCode::Control(_) => true,
-            OpCode::Data(Data::Continue) => false,
-            OpCode::Data(_) => frame.is_final,
-        }
     }
 
     /// Gives the stash back if nothing is left in it.
@@ -400,8 +368,6 @@ impl Message {
     }
 }
 
-const NOT_UTF8: Violation = (INVALID_PAYLOAD, "the text is not UTF-8");
-
 /// The header at the start of `bytes` with the payload's length and its own, or none if it is not whole.
 fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, Violation> {
     let mut cursor = Cursor::new(bytes);
@@ -414,6 +380,15 @@ fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, Viola
     Ok(Some((header, len, header_len)))
 }
 
+/// Whether a frame is an event by itself, rather than a part of a message.
+fn is_whole_event(frame: &Frame) -> bool {
+    match frame.opcode {
+        OpCode::Control(_) => true,
+        OpCode::Data(Data::Continue) => false,
+        OpCode::Data(_) => frame.is_final,
+    }
+}
+
 /// How much of `bytes` is whole characters, if the rest may become one.
 fn valid_prefix(bytes: &[u8]) -> Result<usize, Violation> {
     match str::from_utf8(bytes) {
@@ -421,31 +396,4 @@ fn valid_prefix(bytes: &[u8]) -> Result<usize, Violation> {
         Err(error) if error.error_len().is_none() => Ok(error.valid_up_to()),
         Err(_) => Err(NOT_UTF8),
     }
-}
-
-fn frame_event(opcode: OpCode, payload: &[u8]) -> Result<Event<'_>, Violation> {
-    match opcode {
-        OpCode::Data(Data::Text) => str::from_utf8(payload).map(Event::Text).map_err(|_| NOT_UTF8),
-        OpCode::Control(Control::Ping) => Ok(Event::Ping(payload)),
-        OpCode::Control(Control::Pong) => Ok(Event::Pong(payload)),
-        OpCode::Control(_) => close_event(payload),
-        OpCode::Data(_) => Ok(Event::Binary(payload)),
-    }
-}
-
-fn close_event(payload: &[u8]) -> Result<Event<'_>, Violation> {
-    let (code, reason) = match *payload {
-        [] => return Ok(Event::Close(None)),
-        [_] => return Err((PROTOCOL_ERROR, "the close code is cut short")),
-        [high, low, ref reason @ ..] => (u16::from_be_bytes([high, low]), reason),
-    };
-    if !close_code::is_allowed(code) {
-        return Err((PROTOCOL_ERROR, "the close code is not allowed"));
-    }
-    let reason = str::from_utf8(reason).map_err(|_| (INVALID_PAYLOAD, "the close reason is not UTF-8"))?;
-    Ok(Event::Close(Some((code, reason))))
-}
-
-fn violation_event<'a>((code, reason): Violation) -> Event<'a> {
-    Event::Violation { code, reason }
 }

@@ -100,7 +100,140 @@ fn bearer<'r>(offers: impl Iterator<Item = &'r [u8]>) -> Result<Option<String>, 
         return Err(bad_request("more than one bearer subprotocol"));
     }
     match std::str::from_utf8(token) {
-        Ok(token) if !token.is_empty() && token.is_ascii() => Ok(Some(token.to_owned())),
+        Ok(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(Some(token.to_owned()))
+        }
         _ => Err(bad_request("the bearer subprotocol is not a token")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::http::{Decoded, Limits, RequestDecoder};
+
+    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    const VERSION: &str = "Sec-WebSocket-Version: 13";
+    const UPGRADE: &str = "Upgrade: websocket";
+    const CONNECTION: &str = "Connection: Upgrade";
+
+    fn answer(request_line: &str, headers: &[&str]) -> Result<Handshake, Refusal> {
+        let head = format!("{request_line}\r\nHost: a\r\n{}\r\n\r\nx", headers.join("\r\n"));
+        match RequestDecoder::new().decode(head.as_bytes(), &Limits::default()).1 {
+            Decoded::Request(request) => accept(&request),
+            other => panic!("{head}: {other:?}"),
+        }
+    }
+
+    fn check(headers: &[&str], protocol: Option<&str>, bearer: Option<&str>) {
+        let handshake = answer("GET /ws HTTP/1.1", headers).unwrap();
+        assert_eq!(handshake.accept_key, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            (handshake.protocol.as_deref(), handshake.bearer.as_deref()),
+            (protocol, bearer),
+            "{headers:?}"
+        );
+    }
+
+    #[track_caller]
+    fn refused(headers: &[&str], status: u16, message: &str) {
+        let refusal = answer("GET /ws HTTP/1.1", headers).unwrap_err();
+        assert_eq!(refusal.status, status, "{refusal:?}");
+        assert!(refusal.message.contains(message), "{refusal:?}");
+        let names_version = refusal.headers.contains(&("Sec-WebSocket-Version", "13"));
+        assert_eq!(names_version, status == 426);
+    }
+
+    #[test]
+    fn upgrades() {
+        check(&[UPGRADE, CONNECTION, VERSION, KEY], None, None);
+        check(&["upgrade: h2c, WebSocket", "connection: keep-alive, UPGRADE", VERSION, KEY], None, None);
+        check(&[UPGRADE, "Connection: keep-alive", CONNECTION, VERSION, KEY], None, None);
+        check(
+            &[UPGRADE, CONNECTION, VERSION, KEY, "Sec-WebSocket-Extensions: permessage-deflate"],
+            None,
+            None,
+        );
+    }
+
+    #[test]
+    fn subprotocols() {
+        let offer = |offer: &str, protocol: Option<&str>, bearer: Option<&str>| {
+            check(
+                &[UPGRADE, CONNECTION, VERSION, KEY, &format!("Sec-WebSocket-Protocol: {offer}")],
+                protocol,
+                bearer,
+            );
+        };
+        offer("godra", Some("godra"), None);
+        offer("godra, bearer.a.b-c_d", Some("godra"), Some("a.b-c_d"));
+        offer("bearer.a.b.c,godra", Some("godra"), Some("a.b.c"));
+        offer("bearer.a\r\nSec-WebSocket-Protocol: godra", Some("godra"), Some("a"));
+        offer("chat, Godra, bearer", None, None);
+    }
+
+    #[test]
+    fn requests_that_are_no_upgrade() {
+        refused(&[CONNECTION, VERSION, KEY], 426, "upgrade");
+        refused(&["Upgrade: websockets", CONNECTION, VERSION, KEY], 426, "upgrade");
+        refused(&[UPGRADE, VERSION, KEY], 400, "Connection");
+        refused(&[UPGRADE, "Connection: keep-alive", VERSION, KEY], 400, "Connection");
+        refused(&[UPGRADE, CONNECTION, KEY], 426, "version");
+        refused(&[UPGRADE, CONNECTION, KEY, "Sec-WebSocket-Version: 8"], 426, "version");
+        refused(&[UPGRADE, CONNECTION, KEY, VERSION, VERSION], 426, "version");
+        refused(&[UPGRADE, CONNECTION, KEY, "Sec-WebSocket-Version: 13, 8"], 426, "version");
+        refused(&[UPGRADE, CONNECTION, KEY, VERSION, "Content-Length: 1"], 400, "body");
+        let post = answer("POST /ws HTTP/1.1", &[UPGRADE, CONNECTION, VERSION, KEY]).unwrap_err();
+        assert_eq!((post.status, post.headers), (405, &[("Allow", "GET")][..]));
+        let old = answer("GET /ws HTTP/1.0", &[UPGRADE, CONNECTION, VERSION, KEY]).unwrap_err();
+        assert_eq!(old.status, 400);
+    }
+
+    #[test]
+    fn keys_that_are_not_sixteen_bytes() {
+        let key = |value: &str| {
+            refused(&[UPGRADE, CONNECTION, VERSION, &format!("Sec-WebSocket-Key: {value}")], 400, "Key");
+        };
+        key("");
+        key("dGhlIHNhbXBsZSBub25jZQ=");
+        key("dGhlIHNhbXBsZSBub25jZQ");
+        key("dGhlIHNhbXBsZSBub25jZQ===");
+        key("dGhlIHNhbXBsZSBub25jZWE=");
+        key("dGhlIHNhbXBsZSBub25jZWEx");
+        key("dGhlIHNhbXBsZSBub25j-_==");
+        refused(&[UPGRADE, CONNECTION, VERSION], 400, "Key");
+        refused(&[UPGRADE, CONNECTION, VERSION, KEY, KEY], 400, "Key");
+    }
+
+    #[test]
+    fn bearers_that_are_no_token() {
+        let offer = |offer: &str| {
+            refused(
+                &[UPGRADE, CONNECTION, VERSION, KEY, &format!("Sec-WebSocket-Protocol: {offer}")],
+                400,
+                "bearer",
+            );
+        };
+        offer("bearer.");
+        offer("bearer.é");
+        offer("bearer.a b");
+        offer("bearer.a, bearer.b");
+    }
+
+    #[test]
+    fn the_response_names_only_what_was_agreed() {
+        let check = |protocol: Option<&str>, expected: &str| {
+            let handshake = Handshake {
+                accept_key: "key=".into(),
+                protocol: protocol.map(str::to_owned),
+                bearer: Some("secret".into()),
+            };
+            let mut out = Vec::new();
+            encode_101(&mut out, &handshake);
+            let fixed = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{fixed}{expected}"));
+        };
+        check(None, "Sec-WebSocket-Accept: key=\r\n\r\n");
+        check(Some("godra"), "Sec-WebSocket-Accept: key=\r\nSec-WebSocket-Protocol: godra\r\n\r\n");
     }
 }

@@ -4,11 +4,13 @@
 
 pub mod close_code;
 mod decoder;
+mod event;
 mod frame;
 mod handshake;
 mod mask;
 
-pub use decoder::{Event, FrameDecoder};
+pub use decoder::FrameDecoder;
+pub use event::Event;
 pub use frame::{
     BINARY, CLOSE, FrameHead, MAX_CONTROL_PAYLOAD, PING, PONG, TEXT, encode_close, encode_frame,
     frame_header, text_frame,
