@@ -134,8 +134,9 @@ impl FrameDecoder {
         partial.control.capacity() + partial.message.as_ref().map_or(0, |message| message.payload.capacity())
     }
 
-    /// Gives back what the last event borrowed.
-    fn release(&mut self) {
+    /// Gives back the memory of the last event. Every call of [`FrameDecoder::decode`] does so first; a caller that
+    /// stops when its input is used up, without having seen that there is no further event, must do it here.
+    pub fn release(&mut self) {
         let State::Partial(partial) = &mut self.state else { return };
         match partial.lent.take() {
             Some(Lent::Control) => partial.control = Vec::new(),

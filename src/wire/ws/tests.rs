@@ -313,6 +313,18 @@ fn a_decoder_takes_two_words_and_gives_memory_back() {
 }
 
 #[test]
+fn the_memory_of_the_last_event_can_be_given_back_without_more_input() {
+    let mut decoder = FrameDecoder::new();
+    let mut input = text("hello");
+    let (first, second) = input.split_at_mut(8);
+    assert_eq!(decoder.decode(first, MAX_MESSAGE_BYTES).1, None);
+    assert_eq!(decoder.decode(second, MAX_MESSAGE_BYTES).1, Some(Event::Text("hello")));
+    assert!(decoder.held_bytes() > 0);
+    decoder.release();
+    assert!(decoder.is_idle() && decoder.held_bytes() == 0);
+}
+
+#[test]
 fn an_announced_length_takes_no_memory() {
     let mut decoder = FrameDecoder::new();
     let mut begun = header(&[0x82, 0xff, 0, 0, 0, 0, 1, 0, 0, 0]);
