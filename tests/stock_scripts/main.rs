@@ -599,6 +599,28 @@ fn numbers_by_the_book_pass() {
 }
 
 #[test]
+fn the_first_script_of_the_readme() {
+    let readme = include_str!("../../scripts/README.md");
+    let text = readme.split("```lua\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let dir = tempfile::tempdir().expect("temp folder");
+    std::fs::write(dir.path().join("take_item.lua"), text).expect("write");
+    let report = catalog::load(dir.path(), None);
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        game.ok("join_lobby", "a", "2", &[]);
+        game.scripts = report.set.clone();
+        for payload in ["", "{}", "null", r#"{"item":1}"#] {
+            game.fails("take_item", "a", "1", &[payload], "bad_request");
+        }
+        let taken = json!({ "type": "item_taken", "payload": { "item": "sword", "user_id": "1" } });
+        assert_eq!(game.event("take_item", "a", "1", &[r#"{"item":"sword"}"#]), taken);
+        game.fails("take_item", "a", "2", &[r#"{"item":"sword"}"#], "conflict");
+        game.fails("take_item", "a", "3", &[r#"{"item":"shield"}"#], "forbidden");
+    });
+}
+
+#[test]
 fn state_has_limits() {
     let set = |fields: Vec<String>| format!(r#"{{"action":"set","payload":{{{}}}}}"#, fields.join(","));
     Game::each(|game| {
