@@ -12,6 +12,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::config::{self, Config};
 use crate::logging;
+use crate::script::check;
 
 const EXIT_FAILURE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -22,19 +23,15 @@ working directory; flags win over the environment, the environment over .env. On
 
 A first start needs no flags: it serves http://localhost:8080/ with the scripts of ./scripts.";
 
-/// Does what the process's arguments ask for: `serve` runs the server until it is told to stop, `check` checks a
-/// directory of scripts.
-pub fn main<E: Display>(
-    serve: impl FnOnce(Config) -> Result<(), E>,
-    check: impl FnOnce(&Path) -> ExitCode,
-) -> ExitCode {
+/// Does what the process's arguments ask for; `serve` runs the server until it is told to stop.
+pub fn main<E: Display>(serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
     match parse(std::env::args_os()) {
         Ok(Task::Serve(flags)) => match Config::load(&flags) {
             Ok(config) => run_server(config, serve),
             Err(error) => usage_error(&error),
         },
         Ok(Task::Check(directory)) => match directory.map_or_else(config::scripts_dir_without_flags, Ok) {
-            Ok(directory) => check(&directory),
+            Ok(directory) => check_scripts(&directory),
             Err(error) => usage_error(&error),
         },
         Ok(Task::Print(text)) => {
@@ -57,6 +54,12 @@ fn run_server<E: Display>(config: Config, serve: impl FnOnce(Config) -> Result<(
             ExitCode::from(EXIT_FAILURE)
         }
     }
+}
+
+fn check_scripts(directory: &Path) -> ExitCode {
+    let report = check::run(directory);
+    println!("{report}");
+    if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILURE) }
 }
 
 /// In the log, so that collectors get it in their form; but a silenced log must not hide why there is no server.
