@@ -42,7 +42,7 @@ pub struct Carried {
     /// What is still to be sent.
     pub outbox: Outbox,
     /// Bytes that came in and cannot be handled yet.
-    pub parked: Option<Box<Vec<u8>>>,
+    pub parked: Option<Box<[u8]>>,
     /// Where the connection comes from.
     pub peer: IpAddr,
     /// How far it is on its way to its end.

@@ -21,7 +21,7 @@ use std::time::Instant;
 pub use self::accept::{ListenError, listen};
 pub use self::admission::Admission;
 pub use self::mail::{Mail, ShardPosts};
-pub use self::shard::{Ended, Shard};
+pub use self::shard::{Ended, Shard, WAKER};
 use crate::session::Doors;
 use crate::state::Engine;
 

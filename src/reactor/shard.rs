@@ -485,7 +485,7 @@ impl Shard {
         let rest = &input[taken.unwrap_or(input.len())..];
         let connection = &mut self.connections[index];
         if !rest.is_empty() {
-            connection.carried.parked = Some(Box::new(rest.to_vec()));
+            connection.carried.parked = Some(rest.into());
             connection.unread = true;
         }
         if let Some(join) = connection.wants_to_join.take() {

@@ -125,6 +125,8 @@ impl WebSocketSession {
             };
             self.apply(outcome, context);
         }
+        // A message that ended with the input leaves its buffer behind: an idle connection holds none.
+        self.decoder.release();
         if self.link == Link::Closed { input.len() } else { taken }
     }
 
