@@ -124,7 +124,6 @@ impl Shard {
                 }
             }
         });
-        self.again.push(key);
     }
 
     /// Queues a frame for one connection of this shard.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::mail::PendingInput;
 use super::shard::Shard;
-use crate::metrics::{CloseCode, InputOutcome, Refusal};
+use crate::metrics::{self, CloseCode, InputOutcome, Refusal};
 use crate::script::{KeyError, Script};
 use crate::session::outbox::Kind;
 use crate::session::{Effects, Refused, Route, RpcRequest};
@@ -128,6 +128,21 @@ impl Effects for ConnectionEffects<'_> {
 }
 
 impl Shard {
+    fn count_request(&mut self, route: Route, status: u16) {
+        let route = match route {
+            Route::GuestLogin => metrics::Route::GuestLogin,
+            Route::Rpc => metrics::Route::Rpc,
+            Route::WebSocket => metrics::Route::WebSocket,
+            Route::Echo => metrics::Route::Echo,
+            Route::Health => metrics::Route::Health,
+            Route::Ready => metrics::Route::Ready,
+            Route::Metrics => metrics::Route::Metrics,
+            Route::Page => metrics::Route::Page,
+            Route::Unknown => metrics::Route::Other,
+        };
+        self.metrics.requests.at(metrics::Request { route, status }).inc();
+    }
+
     /// The script that an input runs, and what it gets: the payload, or for `update_state` the whole message.
     fn script_for<'t>(
         &self,

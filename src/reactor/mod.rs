@@ -8,12 +8,19 @@ mod accept;
 mod admission;
 mod connection;
 mod deliveries;
+mod draining;
 mod effects;
+mod fan_out;
+mod letters;
 mod mail;
 mod members;
+mod reading;
+mod rhythm;
 mod rooms;
 mod shard;
+mod sockets;
 mod wheel;
+mod writing;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,6 +53,8 @@ pub struct Limits {
     pub sync_interval_ms: u64,
     /// Inputs of one room that wait for its tick; beyond it: `busy` to the sender.
     pub room_pending_inputs: usize,
+    /// Inputs in one batch; the rest waits for the room's next tick.
+    pub batch_calls: usize,
     /// Members beyond which a room's new members are spread over all shards.
     pub large_room_members: usize,
     /// Unsent bytes beyond which a member's queued events are replaced by a snapshot.
