@@ -124,6 +124,7 @@ realtime.on("disconnected", ({ code, willReconnect }) => {
   if (!game || willReconnect) return;
   const reasons = {
     1000: "",
+    1006: "This lobby is not there any more: the server has restarted, or closed it.",
     4001: "Your guest pass has run out. Join again to go on.",
     4500: "You were removed from this lobby.",
     4501: "You may not play on this server.",

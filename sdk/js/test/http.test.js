@@ -1,10 +1,12 @@
 // The HTTP half of the SDK, against a server that answers as each test says.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, test as testWithoutLimit } from "node:test";
 
 import { GodraClient, GodraError } from "../godra.js";
 import { FakeServer } from "./fake-server.js";
+
+const test = (name, run) => testWithoutLimit(name, { timeout: 30_000 }, run);
 
 let server;
 before(async () => {

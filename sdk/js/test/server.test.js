@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, afterEach, before, test } from "node:test";
+import { after, afterEach, before, test as testWithoutLimit } from "node:test";
 import WebSocket from "ws";
 
 import { GodraClient, GodraError } from "../godra.js";
 import { GodraServer } from "./godra-server.js";
+
+const test = (name, run) => testWithoutLimit(name, { timeout: 60_000 }, run);
 
 let server;
 const clients = [];
