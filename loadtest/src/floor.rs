@@ -1,0 +1,427 @@
+//! What the machine itself costs: the bare system calls that any server must make for the same traffic.
+//!
+//! A child process plays the other end on the tester's core; this process sends, receives and accepts on the server's core
+//! with nothing around the calls. A server's figures divided by these say how much of its cost is its own.
+
+use crate::report::Finding;
+use crate::sys::{Affinity, monotonic_ns, thread_cpu_ns};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The argument that makes this program the other end.
+pub const PEER_ARGUMENT: &str = "__peer";
+
+/// The traffic whose floor is wanted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shape {
+    /// Sockets to send over in turn.
+    pub sockets: usize,
+    /// Bytes in a frame that is sent.
+    pub frame_bytes: usize,
+    /// Frames a second.
+    pub frames_per_second: f64,
+    /// Frames sent in one go, before the next pause.
+    pub burst: usize,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Floor {
+    /// The traffic that it is for.
+    pub shape: Shape,
+    /// CPU time of one `send` at the pace of the traffic, in microseconds.
+    pub send_cpu_us: f64,
+    /// Time of one `send` on the clock, in microseconds.
+    pub send_wall_us: f64,
+    /// CPU time of one `send` without pauses, in microseconds.
+    pub send_flat_out_cpu_us: f64,
+    /// CPU time of one `recv` of an input, in microseconds.
+    pub recv_cpu_us: f64,
+    /// CPU time of one accept, one `recv` of an upgrade and one `send` of its answer, in microseconds.
+    pub accept_upgrade_cpu_us: f64,
+    /// Memory of the kernel for one end of an idle connection, in bytes.
+    pub kernel_bytes_per_socket: Option<f64>,
+}
+
+impl Floor {
+    /// The figures with their names.
+    pub fn findings(&self) -> Vec<Finding> {
+        let shape = &self.shape;
+        let finding = |name: String, value: f64, unit: &str| Finding { name, value, unit: unit.into() };
+        let mut findings = vec![
+            finding(
+                format!("send of {} bytes, {} sockets", shape.frame_bytes, shape.sockets),
+                self.send_cpu_us,
+                "CPU-µs",
+            ),
+            finding("the same on the clock".into(), self.send_wall_us, "µs"),
+            finding("the same without pauses".into(), self.send_flat_out_cpu_us, "CPU-µs"),
+            finding("recv of an input".into(), self.recv_cpu_us, "CPU-µs"),
+            finding("accept and upgrade".into(), self.accept_upgrade_cpu_us, "CPU-µs"),
+        ];
+        let kernel = self.kernel_bytes_per_socket.map(|bytes| bytes / 1024.0);
+        findings.extend(kernel.map(|kib| finding("kernel memory of a socket".into(), kib, "KiB")));
+        findings
+    }
+}
+
+const PACED: Duration = Duration::from_secs(3);
+const FLAT_OUT: Duration = Duration::from_secs(1);
+const INPUT_BYTES: usize = 80;
+const RECV_ROUNDS: usize = 5;
+const UPGRADES: usize = 1_000;
+const UPGRADES_AT_ONCE: usize = 100;
+/// Open files that are left for other things than the measured sockets.
+const SPARE_FILES: u64 = 200;
+const UPGRADE_REQUEST_BYTES: usize = 500;
+const UPGRADE_ANSWER_BYTES: usize = 130;
+
+/// Measures on `server_core` with the other end on `tester_core`; `file_limit` bounds the number of sockets.
+pub fn measure(
+    mut shape: Shape,
+    server_core: Option<usize>,
+    tester_core: Option<usize>,
+    file_limit: u64,
+) -> io::Result<Floor> {
+    shape.sockets = shape.sockets.clamp(1, file_limit.saturating_sub(SPARE_FILES).max(1) as usize);
+    shape.burst = shape.burst.clamp(1, shape.sockets);
+    let before = Affinity::current()?;
+    let mut peer = Peer::start(tester_core)?;
+    if let Some(core) = server_core {
+        Affinity::one(core)?.apply()?;
+    }
+    let result = measure_with(&mut peer, shape);
+    before.apply()?;
+    result
+}
+
+fn measure_with(peer: &mut Peer, shape: Shape) -> io::Result<Floor> {
+    let memory_before = kernel_bytes();
+    let mut sockets = peer.connect(shape.sockets)?;
+    let memory_after = kernel_bytes();
+    let per_end =
+        |(before, after): (u64, u64)| after.saturating_sub(before) as f64 / (2 * sockets.len()) as f64;
+    let kernel_bytes_per_socket = memory_before.zip(memory_after).map(per_end);
+    let frame = vec![b'x'; shape.frame_bytes];
+    let paced = send_paced(&mut sockets, &frame, &shape)?;
+    let flat_out = send_flat_out(&mut sockets, &frame, shape.burst)?;
+    let recv_cpu_us = receive(peer, &mut sockets)?;
+    drop(sockets);
+    Ok(Floor {
+        send_cpu_us: paced.cpu_us(),
+        send_wall_us: paced.wall_us(),
+        send_flat_out_cpu_us: flat_out.cpu_us(),
+        recv_cpu_us,
+        accept_upgrade_cpu_us: accept_and_upgrade(peer)?,
+        kernel_bytes_per_socket,
+        shape,
+    })
+}
+
+/// Adds up what a number of calls took.
+#[derive(Default)]
+struct Stopwatch {
+    cpu_ns: u64,
+    wall_ns: u64,
+    calls: u64,
+    /// What one look at the CPU clock takes, which is itself a system call.
+    look_ns: u64,
+}
+
+impl Stopwatch {
+    fn calibrated() -> Self {
+        const LOOKS: u64 = 1_000;
+        let start = thread_cpu_ns();
+        (1..LOOKS).for_each(|_| drop(std::hint::black_box(thread_cpu_ns())));
+        Self { look_ns: (thread_cpu_ns() - start) / LOOKS, ..Self::default() }
+    }
+
+    fn time(&mut self, work: impl FnOnce() -> io::Result<u64>) -> io::Result<u64> {
+        let (cpu_ns, wall_ns) = (thread_cpu_ns(), monotonic_ns());
+        let calls = work()?;
+        self.wall_ns += monotonic_ns() - wall_ns;
+        self.cpu_ns += (thread_cpu_ns() - cpu_ns).saturating_sub(self.look_ns);
+        self.calls += calls;
+        Ok(calls)
+    }
+
+    fn cpu_us(&self) -> f64 {
+        self.cpu_ns as f64 / 1_000.0 / self.calls.max(1) as f64
+    }
+
+    fn wall_us(&self) -> f64 {
+        self.wall_ns as f64 / 1_000.0 / self.calls.max(1) as f64
+    }
+}
+
+/// Sends the frame over each socket in turn, in bursts at the traffic's own rhythm: caches cool between them as they do in a server.
+fn send_paced(sockets: &mut [TcpStream], frame: &[u8], shape: &Shape) -> io::Result<Stopwatch> {
+    let period = Duration::from_secs_f64(shape.burst as f64 / shape.frames_per_second.max(1.0));
+    let mut watch = Stopwatch::calibrated();
+    let mut turn = sockets.chunks_mut(shape.burst).collect::<Vec<_>>();
+    let start = Instant::now();
+    for burst in 0u32.. {
+        let due = period * burst;
+        if due.max(start.elapsed()) > PACED && burst > 0 {
+            break;
+        }
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
+        let index = burst as usize % turn.len();
+        send_burst(turn[index], frame, &mut watch)?;
+    }
+    Ok(watch)
+}
+
+fn send_flat_out(sockets: &mut [TcpStream], frame: &[u8], burst: usize) -> io::Result<Stopwatch> {
+    let mut watch = Stopwatch::calibrated();
+    let mut turn = sockets.chunks_mut(burst).collect::<Vec<_>>();
+    let start = Instant::now();
+    let mut index = 0;
+    while start.elapsed() < FLAT_OUT {
+        send_burst(turn[index], frame, &mut watch)?;
+        index = (index + 1) % turn.len();
+    }
+    Ok(watch)
+}
+
+/// A socket that is full is left out of the figures, and the other end gets a moment.
+fn send_burst(sockets: &mut [TcpStream], frame: &[u8], watch: &mut Stopwatch) -> io::Result<()> {
+    let mut full = false;
+    watch.time(|| {
+        let mut sent = 0;
+        for socket in sockets {
+            match socket.write(frame) {
+                Ok(_) => sent += 1,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => full = true,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sent)
+    })?;
+    if full {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn receive(peer: &mut Peer, sockets: &mut [TcpStream]) -> io::Result<f64> {
+    let mut watch = Stopwatch::calibrated();
+    let mut buffer = [0; 4 * INPUT_BYTES];
+    for _ in 0..RECV_ROUNDS {
+        peer.tell(&Order::Send { bytes: INPUT_BYTES })?;
+        watch.time(|| {
+            for socket in &mut *sockets {
+                socket.read(&mut buffer)?;
+            }
+            Ok(sockets.len() as u64)
+        })?;
+    }
+    Ok(watch.cpu_us())
+}
+
+fn accept_and_upgrade(peer: &mut Peer) -> io::Result<f64> {
+    let mut watch = Stopwatch::calibrated();
+    let answer = [b'x'; UPGRADE_ANSWER_BYTES];
+    for _ in 0..UPGRADES / UPGRADES_AT_ONCE {
+        peer.tell(&Order::Upgrade { address: peer.address(), count: UPGRADES_AT_ONCE })?;
+        let mut sockets = Vec::with_capacity(UPGRADES_AT_ONCE);
+        let listener = &peer.listener;
+        watch.time(|| {
+            let mut buffer = [0; 2 * UPGRADE_REQUEST_BYTES];
+            for _ in 0..UPGRADES_AT_ONCE {
+                let (mut socket, _) = listener.accept()?;
+                socket.set_nonblocking(true)?;
+                socket.read(&mut buffer)?;
+                socket.write_all(&answer)?;
+                sockets.push(socket);
+            }
+            Ok(UPGRADES_AT_ONCE as u64)
+        })?;
+    }
+    Ok(watch.cpu_us())
+}
+
+/// What sockets cost the kernel: its objects, and the pages of TCP buffers.
+fn kernel_bytes() -> Option<u64> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let slab = meminfo.lines().find_map(|line| line.strip_prefix("Slab:"))?;
+    let slab_kib: u64 = slab.trim().trim_end_matches("kB").trim().parse().ok()?;
+    let sockstat = fs::read_to_string("/proc/net/sockstat").ok()?;
+    let tcp = sockstat.lines().find_map(|line| line.strip_prefix("TCP:"))?;
+    let pages: u64 = tcp.split_whitespace().last()?.parse().ok()?;
+    Some((slab_kib << 10) + pages * crate::sys::page_bytes())
+}
+
+/// What the other end is told to do; it answers each with a line.
+#[derive(Debug, Serialize, Deserialize)]
+enum Order {
+    /// Connect so many times and read whatever comes, from now on.
+    Connect { address: SocketAddr, count: usize },
+    /// Send so many bytes over every connection.
+    Send { bytes: usize },
+    /// Connect so many times more and send a request over each.
+    Upgrade { address: SocketAddr, count: usize },
+}
+
+/// The other end, as seen from here.
+struct Peer {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    listener: TcpListener,
+}
+
+impl Peer {
+    fn start(core: Option<usize>) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let mut child = std::process::Command::new(std::env::current_exe()?)
+            .arg(PEER_ARGUMENT)
+            .args(core.map(|core| core.to_string()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (stdin, stdout) = pipes.ok_or_else(|| io::Error::other("a child without pipes"))?;
+        Ok(Self { child, stdin, stdout: BufReader::new(stdout), listener })
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.listener.local_addr().expect("a bound listener has an address")
+    }
+
+    fn tell(&mut self, order: &Order) -> io::Result<()> {
+        self.order(order)?;
+        self.wait()
+    }
+
+    fn order(&mut self, order: &Order) -> io::Result<()> {
+        writeln!(self.stdin, "{}", serde_json::to_string(order)?)
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let mut line = String::new();
+        if self.stdout.read_line(&mut line)? == 0 {
+            return Err(io::Error::other("the other end of the floor's measurement has ended"));
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, count: usize) -> io::Result<Vec<TcpStream>> {
+        self.order(&Order::Connect { address: self.address(), count })?;
+        let mut sockets = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (socket, _) = self.listener.accept()?;
+            socket.set_nonblocking(true)?;
+            socket.set_nodelay(true)?;
+            sockets.push(socket);
+        }
+        self.wait()?;
+        Ok(sockets)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It holds nothing worth an orderly end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The life of the other end.
+pub fn run_peer(core: Option<usize>) -> io::Result<()> {
+    crate::sys::raise_open_file_limit()?;
+    if let Some(core) = core {
+        Affinity::one(core)?.apply()?;
+    }
+    let mut drained = Arc::new(Vec::new());
+    let mut upgrading: Vec<TcpStream> = Vec::new();
+    for line in io::stdin().lock().lines() {
+        match serde_json::from_str(&line?)? {
+            Order::Connect { address, count } => drained = connect_and_drain(address, count)?,
+            Order::Send { bytes } => {
+                let message = vec![b'x'; bytes];
+                drained.iter().try_for_each(|mut stream| stream.write_all(&message))?;
+            }
+            Order::Upgrade { address, count } => {
+                upgrading.clear();
+                for _ in 0..count {
+                    let mut stream = TcpStream::connect(address)?;
+                    stream.write_all(&[b'x'; UPGRADE_REQUEST_BYTES])?;
+                    upgrading.push(stream);
+                }
+            }
+        }
+        println!("done");
+    }
+    Ok(())
+}
+
+fn connect_and_drain(address: SocketAddr, count: usize) -> io::Result<Arc<Vec<mio::net::TcpStream>>> {
+    let poll = mio::Poll::new()?;
+    let mut streams = Vec::with_capacity(count);
+    for token in 0..count {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nonblocking(true)?;
+        let mut stream = mio::net::TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, mio::Token(token), mio::Interest::READABLE)?;
+        streams.push(stream);
+    }
+    let streams = Arc::new(streams);
+    let drained = streams.clone();
+    std::thread::spawn(move || drain(poll, &drained));
+    Ok(streams)
+}
+
+/// Reads and forgets until a connection ends.
+fn drain(mut poll: mio::Poll, streams: &[mio::net::TcpStream]) -> io::Result<()> {
+    let mut events = mio::Events::with_capacity(1024);
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        poll.poll(&mut events, None)?;
+        for event in &events {
+            let mut stream = &streams[event.token().0];
+            loop {
+                match stream.read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(length) if length == buffer.len() => {}
+                    Ok(_) => break,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopwatch_counts_work_and_not_itself() {
+        let mut watch = Stopwatch::calibrated();
+        for _ in 0..1_000 {
+            watch.time(|| Ok(1)).unwrap();
+        }
+        assert!(watch.cpu_us() < 0.5, "{} µs for nothing", watch.cpu_us());
+        let mut watch = Stopwatch::calibrated();
+        let spin = |ns: u64| {
+            let start = thread_cpu_ns();
+            while thread_cpu_ns() < start + ns {}
+            Ok(1)
+        };
+        watch.time(|| spin(2_000_000)).unwrap();
+        assert!((1_900.0..4_000.0).contains(&watch.cpu_us()), "{}", watch.cpu_us());
+    }
+
+    #[test]
+    fn kernel_memory_is_readable() {
+        assert!(kernel_bytes().is_some_and(|bytes| bytes > 1 << 20));
+    }
+}

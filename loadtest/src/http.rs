@@ -1,0 +1,181 @@
+//! A small blocking HTTP/1.1 client: keep-alive, pipelined calls, bodies by length or in chunks.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// One call.
+pub struct Call<'a> {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The path.
+    pub path: &'a str,
+    /// A bearer token.
+    pub token: Option<&'a str>,
+    /// The body, JSON.
+    pub body: String,
+}
+
+/// One answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body as text.
+    pub body: String,
+}
+
+/// A connection for calls.
+pub struct Http {
+    stream: TcpStream,
+    host: String,
+    inbound: Vec<u8>,
+}
+
+/// Calls sent before the first answer is waited for.
+const PIPELINED: usize = 16;
+const MAX_HEADERS: usize = 64;
+
+impl Http {
+    /// Connects; a read that takes longer than `timeout` is an error.
+    pub fn connect(target: SocketAddr, host: &str, timeout: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&target, timeout)?;
+        stream.set_read_timeout(Some(timeout))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, host: host.into(), inbound: Vec::new() })
+    }
+
+    /// Makes one call.
+    pub fn call(&mut self, call: &Call<'_>) -> io::Result<Answer> {
+        self.send(call)?;
+        self.receive()
+    }
+
+    /// Makes many calls, several on their way at any time; the answers come in the same order.
+    pub fn call_all(&mut self, calls: &[Call<'_>]) -> io::Result<Vec<Answer>> {
+        let mut answers = Vec::with_capacity(calls.len());
+        for some in calls.chunks(PIPELINED) {
+            some.iter().try_for_each(|call| self.send(call))?;
+            for _ in some {
+                answers.push(self.receive()?);
+            }
+        }
+        Ok(answers)
+    }
+
+    fn send(&mut self, call: &Call<'_>) -> io::Result<()> {
+        let Call { method, path, body, .. } = call;
+        let bearer = call.token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let entity = match *method {
+            "GET" => String::new(),
+            _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+        };
+        let text = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{bearer}{entity}\r\n{body}", self.host);
+        self.stream.write_all(text.as_bytes())
+    }
+
+    fn receive(&mut self) -> io::Result<Answer> {
+        loop {
+            if let Some((answer, length)) = read_answer(&self.inbound)? {
+                self.inbound.drain(..length);
+                return Ok(answer);
+            }
+            let mut buffer = [0; 16 << 10];
+            match self.stream.read(&mut buffer)? {
+                0 => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the server closed in the middle of an answer",
+                    ));
+                }
+                length => self.inbound.extend_from_slice(&buffer[..length]),
+            }
+        }
+    }
+}
+
+/// The answer at the front of `bytes` and its length, once it is all there.
+fn read_answer(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
+    let bad =
+        |reason: &str| io::Error::new(io::ErrorKind::InvalidData, format!("not an HTTP answer: {reason}"));
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head) = response.parse(bytes).map_err(|error| bad(&error.to_string()))?
+    else {
+        return Ok(None);
+    };
+    let status = response.code.unwrap_or(0);
+    let header = |name: &str| {
+        let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+        found.and_then(|header| std::str::from_utf8(header.value).ok())
+    };
+    let rest = &bytes[head..];
+    let body = if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        read_chunks(rest).map_err(bad)?
+    } else {
+        let length = match header("content-length") {
+            Some(text) => text.trim().parse().map_err(|_| bad("a bad Content-Length"))?,
+            None => 0,
+        };
+        rest.get(..length).map(|body| (body.to_vec(), length))
+    };
+    Ok(body.map(|(body, length)| {
+        (Answer { status, body: String::from_utf8_lossy(&body).into_owned() }, head + length)
+    }))
+}
+
+fn read_chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, &'static str> {
+    let mut body = Vec::new();
+    let mut at = 0;
+    loop {
+        let (line, length) = match httparse::parse_chunk_size(&bytes[at..]) {
+            Ok(httparse::Status::Complete((line, length))) => (line, length as usize),
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(_) => return Err("a bad chunk"),
+        };
+        let start = at + line;
+        let Some(chunk) = bytes.get(start..start + length + 2) else { return Ok(None) };
+        if !chunk.ends_with(b"\r\n") {
+            return Err("a chunk without its end");
+        }
+        body.extend_from_slice(&chunk[..length]);
+        at = start + length + 2;
+        if length == 0 {
+            return Ok(Some((body, at)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let check = |text: &str, status: u16, body: &str| {
+            let (answer, length) = read_answer(text.as_bytes()).unwrap().unwrap();
+            assert_eq!((answer, length), (Answer { status, body: body.into() }, text.len()), "{text}");
+            for cut in 0..text.len() {
+                assert!(read_answer(&text.as_bytes()[..cut]).unwrap().is_none(), "{text} cut at {cut}");
+            }
+        };
+        check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 200, "{}");
+        check("HTTP/1.1 204 No Content\r\n\r\n", 204, "");
+        check(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\n",
+            200,
+            "abc0123456789",
+        );
+    }
+
+    #[test]
+    fn nonsense_is_an_error() {
+        for text in [
+            "SSH-2.0-x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        ] {
+            assert!(read_answer(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What a worker is told: its clients before the start, commands during the run. All of it travels as JSON to child processes.
+
+use crate::traffic::Traffic;
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// Kinds of clients that are steered and measured apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Group {
+    /// Plays from the start to the end.
+    Players,
+    /// Comes (and goes) in a storm.
+    Storm,
+    /// Stops reading.
+    Slow,
+}
+
+impl Group {
+    /// All groups, in the order of their indexes.
+    pub const ALL: [Self; 3] = [Self::Players, Self::Storm, Self::Slow];
+
+    /// Place in arrays that hold something for each group.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// One worker thread's share of the run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Where the server listens.
+    pub target: SocketAddr,
+    /// The `Host` header.
+    pub host: String,
+    /// Rooms with clients of this worker.
+    pub rooms: Vec<RoomPlan>,
+    /// What the inputs look like.
+    pub traffic: Traffic,
+    /// Share of a period by which an input may come later than its regular time.
+    pub jitter: f64,
+    /// Addresses to connect from, in turn; none for the system's choice.
+    pub sources: Vec<Ipv4Addr>,
+    /// Seed of this worker's random numbers.
+    pub seed: u64,
+    /// The core to run on.
+    pub core: Option<usize>,
+    /// Clients that come back say where they left off.
+    pub resume: bool,
+    /// Receive buffer of slow clients, in bytes.
+    pub slow_receive_buffer_bytes: Option<usize>,
+}
+
+impl Plan {
+    /// Clients of one group, or of all.
+    pub fn clients(&self, group: Option<Group>) -> usize {
+        let clients = self.rooms.iter().flat_map(|room| &room.clients);
+        clients.filter(|client| group.is_none_or(|group| client.group == group)).count()
+    }
+}
+
+/// A room and those of its members that this worker plays.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoomPlan {
+    /// The room's id.
+    pub id: String,
+    /// The `user_id` of every member, whoever plays it.
+    pub members: Vec<String>,
+    /// This worker's clients.
+    pub clients: Vec<ClientPlan>,
+}
+
+/// One client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClientPlan {
+    /// Place among the room's members.
+    pub member: u32,
+    /// The player's token.
+    pub token: String,
+    /// The group that it belongs to.
+    pub group: Group,
+}
+
+/// What a running worker can be told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Connect the first `count` clients of a group that are not connected, `per_second` of them (all at once if 0),
+    /// at most `in_flight` at a time (0: no limit).
+    Connect {
+        /// Which clients.
+        group: Group,
+        /// How many at most.
+        count: usize,
+        /// How fast.
+        per_second: f64,
+        /// How many may be between connect and welcome.
+        in_flight: usize,
+    },
+    /// Each client of the group sends this many inputs a second from now on, and this many lines of chat.
+    Play {
+        /// Which clients.
+        group: Group,
+        /// Inputs a second.
+        inputs_hz: f64,
+        /// Lines of chat a second.
+        chat_hz: f64,
+    },
+    /// Of the group's clients, this many a second leave, and each comes back after `away_ms`.
+    Churn {
+        /// Which clients.
+        group: Group,
+        /// How many leave a second.
+        per_second: f64,
+        /// How long each is away.
+        away_ms: u64,
+    },
+    /// Cut all connections of the group without a word.
+    Drop {
+        /// Which clients.
+        group: Group,
+    },
+    /// Read or stop reading what the server sends to the group.
+    Read {
+        /// Which clients.
+        group: Group,
+        /// Whether to read.
+        on: bool,
+    },
+    /// Send the window that has gathered since the last one.
+    Report,
+    /// Stop sending, wait up to `grace_ms` for answers that are still missing, judge, close everything, send the last window.
+    Finish {
+        /// How long to wait.
+        grace_ms: u64,
+    },
+}

@@ -1,0 +1,61 @@
+//! The scenarios. Each says which rooms it needs and then directs the run; what it measured stands in the run afterwards.
+
+mod hold;
+mod rooms;
+mod saturate;
+mod slow;
+mod storm;
+mod sweep;
+
+use crate::options::{Options, Scenario};
+use crate::plan::Group;
+use crate::run::Run;
+use crate::setup::Layout;
+use std::io;
+use std::net::SocketAddr;
+
+/// The rooms that a scenario plays in.
+pub fn layouts(scenario: &Scenario) -> Vec<Layout> {
+    match scenario {
+        Scenario::Hold(args) => Layout::players(args.connections, args.room_size, Group::Players),
+        Scenario::Rooms(args) => Layout::rooms(args.rooms, args.players, Group::Players),
+        Scenario::BigRoom(args) => Layout::rooms(1, args.players, Group::Players),
+        Scenario::Saturate(args) => Layout::players(args.players, args.room_size, Group::Players),
+        Scenario::StormConnect(args) | Scenario::StormReconnect(args) => storm::layouts(args),
+        Scenario::StormLogin(args) => storm::playing_layouts(&args.playing),
+        Scenario::Slow(args) => slow::layouts(args),
+        Scenario::Mixed(args) => Layout::rooms(args.rooms, args.players, Group::Players),
+        Scenario::Sweep(args) => {
+            let most = args.counts.iter().max().copied().unwrap_or(0);
+            Layout::players(most, args.room_size, Group::Players)
+        }
+        Scenario::Floor(_) => Vec::new(),
+    }
+}
+
+/// Directs the run.
+pub fn direct(
+    scenario: &Scenario,
+    options: &Options,
+    target: SocketAddr,
+    run: &mut Run<'_>,
+) -> io::Result<()> {
+    match scenario {
+        Scenario::Hold(args) => hold::direct(args, run),
+        Scenario::Rooms(args) => rooms::direct(run, args.rate),
+        Scenario::BigRoom(args) => rooms::direct(run, args.total_rate / args.players as f64),
+        Scenario::Mixed(args) => rooms::direct_mixed(args, run),
+        Scenario::Saturate(args) => saturate::direct(args, run),
+        Scenario::StormConnect(args) => storm::direct_connect(args, run),
+        Scenario::StormReconnect(args) => storm::direct_reconnect(args, run),
+        Scenario::StormLogin(args) => storm::login::direct(args, options, target, run),
+        Scenario::Slow(args) => slow::direct(args, run),
+        Scenario::Sweep(args) => sweep::direct(args, run),
+        Scenario::Floor(_) => Ok(()),
+    }
+}
+
+/// How many connections go into one room, for the floor's bursts.
+pub fn room_size(scenario: &Scenario) -> usize {
+    layouts(scenario).iter().map(|layout| layout.seats.len()).max().unwrap_or(1)
+}

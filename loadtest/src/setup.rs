@@ -1,0 +1,211 @@
+//! Before the run: players log in as guests, rooms are made, and both are dealt out to the workers.
+
+use crate::http::{Answer, Call, Http};
+use crate::options::Options;
+use crate::plan::{ClientPlan, Group, Plan, RoomPlan};
+use crate::random::Random;
+use serde::Deserialize;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// A room by the groups of its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// One entry a member.
+    pub seats: Vec<Group>,
+}
+
+impl Layout {
+    /// This many rooms with this many players of a group in each.
+    pub fn rooms(rooms: usize, players: usize, group: Group) -> Vec<Self> {
+        vec![Self { seats: vec![group; players] }; rooms]
+    }
+
+    /// Rooms of a size for a number of players; the last may be smaller.
+    pub fn players(players: usize, room_size: usize, group: Group) -> Vec<Self> {
+        let sizes = (0..players).step_by(room_size).map(|first| room_size.min(players - first));
+        sizes.map(|size| Self { seats: vec![group; size] }).collect()
+    }
+}
+
+const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections that one source address has ports for, with room for those that are still closing.
+const CONNECTIONS_PER_SOURCE: usize = 20_000;
+
+/// Opens a connection for calls.
+pub fn http(options: &Options, target: SocketAddr) -> io::Result<Http> {
+    Http::connect(target, &options.host(target), HTTP_TIMEOUT).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot reach the server at {target}: {error}"))
+    })
+}
+
+/// Makes the rooms and their members on the server, and one plan for each worker.
+pub fn prepare(options: &Options, target: SocketAddr, layouts: &[Layout]) -> io::Result<Vec<Plan>> {
+    let mut http = http(options, target)?;
+    let mut guests = guests(&mut http, layouts.iter().map(|layout| layout.seats.len()).sum())?.into_iter();
+    let mut rooms = Vec::new();
+    for layout in layouts {
+        let guests: Vec<Guest> = guests.by_ref().take(layout.seats.len()).collect();
+        rooms.push((layout, guests));
+    }
+    let ids = lobbies(&mut http, &rooms)?;
+    let workers = options.processes * options.threads;
+    let mut plans: Vec<Plan> = (0..workers).map(|worker| empty_plan(options, target, worker)).collect();
+    let players: usize = layouts.iter().map(|layout| layout.seats.len()).sum();
+    assign_sources(options, players, &mut plans);
+    for (id, (layout, guests)) in ids.into_iter().zip(rooms) {
+        deal(id, layout, guests, players.div_ceil(workers), &mut plans);
+    }
+    Ok(plans)
+}
+
+/// A guest's answer from the server.
+#[derive(Deserialize)]
+struct Guest {
+    token: String,
+    user_id: String,
+}
+
+fn guests(http: &mut Http, count: usize) -> io::Result<Vec<Guest>> {
+    let call = || Call { method: "POST", path: "/guest-login", token: None, body: "{}".into() };
+    let answers = http.call_all(&(0..count).map(|_| call()).collect::<Vec<_>>())?;
+    answers.iter().map(|answer| parse("/guest-login", answer)).collect()
+}
+
+#[derive(Deserialize)]
+struct RpcAnswer {
+    result: String,
+}
+
+fn lobbies(http: &mut Http, rooms: &[(&Layout, Vec<Guest>)]) -> io::Result<Vec<String>> {
+    let calls: Vec<Call<'_>> = rooms
+        .iter()
+        .map(|(layout, guests)| {
+            let body = format!(r#"{{"script":"create_lobby","args":[{}]}}"#, layout.seats.len());
+            Call {
+                method: "POST",
+                path: "/api/rpc",
+                token: guests.first().map(|guest| guest.token.as_str()),
+                body,
+            }
+        })
+        .collect();
+    let answers = http.call_all(&calls)?;
+    let ids = answers.iter().map(|answer| parse::<RpcAnswer>("/api/rpc create_lobby", answer));
+    ids.map(|answer| answer.map(|answer| answer.result.trim_start_matches("game:").to_owned())).collect()
+}
+
+/// The answer's content, or an error that says what the server said.
+pub fn parse<'a, T: Deserialize<'a>>(what: &str, answer: &'a Answer) -> io::Result<T> {
+    if answer.status == 429 {
+        let hint = "the server limits how fast its players may log in; start it with that limit off (--login-rate 0)";
+        return Err(io::Error::other(format!("{what}: 429: {hint}")));
+    }
+    if !(200..300).contains(&answer.status) {
+        return Err(io::Error::other(format!(
+            "{what}: the server answers {}: {}",
+            answer.status,
+            answer.body.trim()
+        )));
+    }
+    serde_json::from_str(&answer.body)
+        .map_err(|error| io::Error::other(format!("{what}: {error} in the answer {}", answer.body.trim())))
+}
+
+fn empty_plan(options: &Options, target: SocketAddr, worker: usize) -> Plan {
+    Plan {
+        target,
+        host: options.host(target),
+        rooms: Vec::new(),
+        traffic: options.traffic.clone(),
+        jitter: options.jitter,
+        sources: Vec::new(),
+        seed: Random::new(options.seed, worker as u64).bits(),
+        core: options
+            .pin_core
+            .map(|core| core + if options.threads > 1 { worker % options.threads } else { 0 }),
+        resume: options.resume,
+        slow_receive_buffer_bytes: options.slow_receive_buffer_bytes,
+    }
+}
+
+/// Gives out loopback addresses 127.0.0.1, 127.0.0.2 … in turn when one has too few ports for all connections.
+fn assign_sources(options: &Options, players: usize, plans: &mut [Plan]) {
+    let needed = players.div_ceil(CONNECTIONS_PER_SOURCE);
+    let count = options.source_addresses.unwrap_or(needed);
+    if count <= 1 || !plans[0].target.ip().is_loopback() {
+        return;
+    }
+    let address = |n: usize| Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) + n as u32);
+    for plan in plans {
+        plan.sources = (0..count).map(address).collect();
+    }
+}
+
+/// Gives a room to the worker with the least to do, or a large room to all of them.
+fn deal(id: String, layout: &Layout, guests: Vec<Guest>, fair_share: usize, plans: &mut [Plan]) {
+    let members: Vec<String> = guests.iter().map(|guest| guest.user_id.clone()).collect();
+    let clients = (0..).zip(guests).zip(&layout.seats);
+    let clients: Vec<ClientPlan> = clients
+        .map(|((member, guest), group)| ClientPlan { member, token: guest.token, group: *group })
+        .collect();
+    let parts = if clients.len() > fair_share { plans.len() } else { 1 };
+    for part in 0..parts {
+        let own = clients.iter().skip(part).step_by(parts).cloned().collect();
+        let room = RoomPlan { id: id.clone(), members: members.clone(), clients: own };
+        let idlest = plans.iter_mut().min_by_key(|plan| plan.clients(None));
+        idlest.expect("there is at least one worker").rooms.push(room);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dealt(sizes: &[usize], workers: usize) -> Vec<Vec<usize>> {
+        let options = Options::for_test();
+        let target = "127.0.0.1:1".parse().unwrap();
+        let mut plans: Vec<Plan> = (0..workers).map(|worker| empty_plan(&options, target, worker)).collect();
+        let players: usize = sizes.iter().sum();
+        for (n, size) in sizes.iter().enumerate() {
+            let layout = Layout { seats: vec![Group::Players; *size] };
+            let guests =
+                (0..*size).map(|i| Guest { token: String::new(), user_id: format!("{n}-{i}") }).collect();
+            deal(n.to_string(), &layout, guests, players.div_ceil(workers), &mut plans);
+        }
+        plans.iter().map(|plan| plan.rooms.iter().map(|room| room.clients.len()).collect()).collect()
+    }
+
+    #[test]
+    fn rooms_stay_whole_unless_they_are_too_large() {
+        let check =
+            |sizes: &[usize], workers, expected: &[Vec<usize>]| assert_eq!(dealt(sizes, workers), expected);
+        check(&[5, 5, 5, 5], 2, &[vec![5, 5], vec![5, 5]]);
+        check(&[9], 2, &[vec![5], vec![4]]);
+        check(&[3, 4], 1, &[vec![3, 4]]);
+        check(&[10, 1, 1], 2, &[vec![5, 1], vec![5, 1]]);
+    }
+
+    #[test]
+    fn players_fill_rooms() {
+        let sizes = |players, size| -> Vec<usize> {
+            Layout::players(players, size, Group::Players).iter().map(|layout| layout.seats.len()).collect()
+        };
+        assert_eq!(sizes(10, 4), [4, 4, 2]);
+        assert_eq!(sizes(8, 4), [4, 4]);
+        assert_eq!(sizes(0, 4), [0; 0]);
+    }
+
+    #[test]
+    fn a_refusal_is_told_as_it_is() {
+        let check = |status, body: &str, expected: &str| {
+            let answer = Answer { status, body: body.into() };
+            let error = parse::<Guest>("/guest-login", &answer).err().unwrap().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(503, r#"{"error":{"code":"unavailable"}}"#, "answers 503: {\"error\"");
+        check(429, "", "--login-rate 0");
+        check(200, "{}", "missing field");
+    }
+}
