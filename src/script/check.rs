@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::catalog::{self, Problem};
+use super::globals::{self, GlobalUse};
 use super::{KeyPattern, Script};
 
 /// What is to be said about a folder of scripts; `Display` prints it, a line each.
@@ -59,28 +60,77 @@ impl fmt::Display for CheckReport {
     }
 }
 
-/// A lint looks at one line of code (without its comment) of a script and says what is hardly meant.
-type Lint = fn(&Script, &str) -> Option<String>;
+/// A lint looks at a script and says, with the line, what is hardly meant.
+type Lint = fn(&Script) -> Vec<(usize, String)>;
 
-const LINTS: [Lint; 1] = [undeclared_key];
+const LINTS: [Lint; 2] = [undeclared_keys, unknown_globals];
 
 fn lint(script: &Script) -> Vec<Problem> {
-    let mut warnings = Vec::new();
-    for (line, content) in (1..).zip(script.text.lines()) {
-        let code = content.split("--").next().unwrap_or_default();
-        let said = LINTS.iter().filter_map(|lint| lint(script, code));
-        warnings.extend(said.map(|message| Problem { path: script.path.clone(), line: Some(line), message }));
-    }
-    warnings
+    let mut found: Vec<(usize, String)> = LINTS.iter().flat_map(|lint| lint(script)).collect();
+    found.sort();
+    let problem = |(line, message)| Problem { path: script.path.clone(), line: Some(line), message };
+    found.into_iter().map(problem).collect()
 }
 
 /// `KEYS[3]` of a script that declares two keys is nil.
-fn undeclared_key(script: &Script, code: &str) -> Option<String> {
+fn undeclared_keys(script: &Script) -> Vec<(usize, String)> {
     let declared = script.header.keys.len();
-    let numbers =
-        code.split("KEYS[").skip(1).filter_map(|rest| rest.split(']').next()?.trim().parse::<usize>().ok());
-    let number = numbers.into_iter().find(|number| !(1..=declared).contains(number))?;
-    Some(format!("KEYS[{number}] is nil: KEYS: declares {declared}"))
+    let mut found = Vec::new();
+    for (line, content) in (1..).zip(script.text.lines()) {
+        let code = content.split("--").next().unwrap_or_default();
+        let numbers =
+            code.split("KEYS[").skip(1).filter_map(|rest| rest.split(']').next()?.trim().parse().ok());
+        for number in numbers.filter(|number: &usize| !(1..=declared).contains(number)) {
+            found.push((line, format!("KEYS[{number}] is nil: the header declares {declared} keys")));
+        }
+    }
+    found
+}
+
+/// What a script may name without having declared it `local`.
+const GLOBALS: [&str; 32] = [
+    "ARGV",
+    "KEYS",
+    "_G",
+    "_VERSION",
+    "assert",
+    "bit",
+    "cjson",
+    "cmsgpack",
+    "coroutine",
+    "error",
+    "getmetatable",
+    "godra",
+    "ipairs",
+    "math",
+    "next",
+    "os",
+    "pairs",
+    "pcall",
+    "rawequal",
+    "rawget",
+    "rawset",
+    "redis",
+    "select",
+    "setmetatable",
+    "string",
+    "struct",
+    "table",
+    "tonumber",
+    "tostring",
+    "type",
+    "unpack",
+    "xpcall",
+];
+
+/// Stores refuse both the reading of an unknown global and the writing of any.
+fn unknown_globals(script: &Script) -> Vec<(usize, String)> {
+    let say = |found: GlobalUse| match (found.is_write, GLOBALS.contains(&&*found.name)) {
+        (true, _) => Some((found.line, format!("{} is assigned to, but not declared local", found.name))),
+        (false, false) => Some((found.line, format!("{} is neither a local nor known here", found.name))),
+        (false, true) => None,
+    };
+    globals::used_in(&script.text).into_iter().filter_map(say).collect()
 }
 
 #[cfg(test)]
@@ -111,18 +161,30 @@ mod tests {
                 ("a.lua", "-- ROLE: guest\n-- KEYS: game:{room}, lobbies\n-- ROOM: 2\nreturn KEYS[2]"),
                 ("on_snapshot.lua", "return KEYS[1]"),
                 ("c.lua", "-- KEYS[3] is a comment\nreturn KEYS[1]"),
+                ("d.lua", "count = 1\npritn(count)"),
             ],
             false,
             &[
                 "ok      a.lua role=guest keys=game:{room},lobbies room=args[2] version=",
                 "ok      c.lua role=player keys= version=",
+                "ok      d.lua role=player keys= version=",
                 "ok      on_snapshot.lua role=server keys=game:{room} version=",
-                "warning c.lua:2: KEYS[1] is nil: KEYS: declares 0",
+                "warning c.lua:2: KEYS[1] is nil: the header declares 0 keys",
+                "warning d.lua:1: count is assigned to, but not declared local",
+                "warning d.lua:2: count is neither a local nor known here",
+                "warning d.lua:2: pritn is neither a local nor known here",
                 "error   b.lua:1: unexpected symbol near '<eof>'",
-                "3 in order, 1 with errors, 1 warnings",
+                "4 in order, 1 with errors, 4 warnings",
             ],
         );
         check(&[("a.lua", "return 1")], true, &["ok      a.lua", "1 in order, 0 with errors, 0 warnings"]);
+    }
+
+    #[test]
+    fn the_stock_scripts_are_in_order() {
+        let report = run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"));
+        assert!(report.is_ok() && report.warnings.is_empty(), "{report}");
+        assert_eq!(report.scripts.len(), 11);
     }
 
     #[test]

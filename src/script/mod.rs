@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod check;
+mod globals;
 pub mod header;
 pub mod keys;
 pub mod watch;

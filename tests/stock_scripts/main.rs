@@ -1,5 +1,6 @@
 //! What the stock scripts promise: every result, error and event, and what they do with hostile arguments.
 
+mod random;
 mod redis;
 
 use std::path::Path;
@@ -543,6 +544,8 @@ fn update_state_refuses_what_is_not_json_or_not_its_shape() {
             r#"{"action":"x","payload":nan}"#,
             r#"{"action":"x","payload":Infinity}"#,
             r#"{"action":"x","payload":-inf}"#,
+            r#"{"action":"x","payload":1e999}"#,
+            r#"{"action":"x","payload":[[-1E400]]}"#,
             r#"{"action":"x","payload":0x10}"#,
             r#"{"action":"x","payload":010}"#,
             r#"{"action":"x","payload":-01}"#,
