@@ -1,6 +1,6 @@
 //! Reading a command's arguments, with Redis's strictness and error texts.
 
-use super::failure::Failure;
+use super::failure::{Failure, out_of_range};
 use super::number;
 
 /// Whether an argument is this keyword, in any case.
@@ -28,8 +28,7 @@ pub fn positive(argument: &[u8]) -> Result<usize, Failure> {
 pub fn signed_count(argument: &[u8]) -> Result<i64, Failure> {
     let count = integer(argument)?;
     if count == i64::MIN {
-        let max = i64::MAX;
-        return Err(Failure::new(format!("ERR value is out of range, value must between -{max} and {max}")));
+        return Err(out_of_range(-i64::MAX, i64::MAX));
     }
     Ok(count)
 }

@@ -3,7 +3,7 @@
 use super::super::keyspace::Keyspace;
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, Outcome, quoted};
 
 /// The expiry options that `SET` and `GETEX` share, with their unread number.
 #[derive(Clone, Copy)]
@@ -108,10 +108,7 @@ impl Conditions {
                 ("lt", &mut conditions.only_sooner),
             ];
             let Some((_, flag)) = named.into_iter().find(|(name, _)| is(option, name)) else {
-                return Err(Failure::new(format!(
-                    "ERR Unsupported option {}",
-                    String::from_utf8_lossy(option)
-                )));
+                return Err(Failure::new(format!("ERR Unsupported option {}", quoted(option, 128))));
             };
             *flag = true;
         }

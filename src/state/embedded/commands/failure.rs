@@ -47,3 +47,19 @@ impl Failure {
         Self::new(format!("ERR invalid expire time in '{command}' command"))
     }
 }
+
+/// A number outside its limits.
+pub(super) fn out_of_range(min: i64, max: i64) -> Failure {
+    Failure::new(format!("ERR value is out of range, value must between {min} and {max}"))
+}
+
+/// A caller's bytes for an error text: on one line, and not longer than `max_len`.
+pub(super) fn quoted(bytes: &[u8], max_len: usize) -> String {
+    String::from_utf8_lossy(as_c_string(bytes, max_len)).replace(['\r', '\n'], " ")
+}
+
+/// What C sees of the bytes: up to the first zero.
+pub(super) fn as_c_string(bytes: &[u8], max_len: usize) -> &[u8] {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()).min(max_len);
+    &bytes[..end]
+}

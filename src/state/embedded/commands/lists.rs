@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 
 use super::super::keyspace::{Keyspace, Kind, List, SmallBytes};
 use super::super::reply::ReplyBuffer;
-use super::arguments::{at_least, counted_keys, integer, is, signed_count, span};
+use super::arguments::{at_least, counted_keys, integer, is, span};
 use super::failure::{Failure, Outcome};
 use super::long_double::LongDouble;
-use super::number::parse_loose_float;
 
 /// One end of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -275,7 +274,7 @@ impl Search {
         let (pairs, rest) = arguments.as_chunks::<2>();
         for [option, value] in pairs {
             if is(option, "rank") {
-                search.rank = signed_count(value)?;
+                search.rank = integer(value)?;
                 if search.rank == 0 {
                     return Err(Failure::fixed(
                         "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use \
@@ -367,24 +366,24 @@ fn move_element(
 
 /// `LMPOP numkeys key [key …] LEFT | RIGHT [COUNT count]`
 pub fn lmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    pop_from_first(keyspace, arguments, 1, reply)
+    pop_from_first(keyspace, &MultiPop::parse(arguments, 1)?, None, reply)
 }
 
 /// `BLMPOP timeout numkeys key [key …] LEFT | RIGHT [COUNT count]`: never waits.
 pub fn blmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    check_timeout(arguments[1])?;
-    pop_from_first(keyspace, arguments, 2, reply)
+    let pop = MultiPop::parse(arguments, 2)?;
+    pop_from_first(keyspace, &pop, Some(arguments[1]), reply)
 }
 
 fn pop_from_first(
     keyspace: &mut Keyspace,
-    arguments: &[&[u8]],
-    numkeys_at: usize,
+    pop: &MultiPop<'_, '_>,
+    timeout: Option<&[u8]>,
     reply: &mut ReplyBuffer,
 ) -> Outcome {
-    let pop = MultiPop::parse(arguments, numkeys_at)?;
     let end = End::parse(pop.from)?;
     let count = pop.count()?;
+    timeout.map_or(Ok(()), check_timeout)?;
     match first_with::<List>(keyspace, pop.keys)? {
         Some(key) => {
             reply.array(2);
@@ -466,9 +465,8 @@ fn pop_one_of(keyspace: &mut Keyspace, arguments: &[&[u8]], end: End, reply: &mu
 
 /// Checks a timeout, which is not waited for. One that is too long is called negative, as in Redis.
 pub(super) fn check_timeout(text: &[u8]) -> Outcome {
-    let seconds = LongDouble::parse(text).and_then(|_| parse_loose_float(text));
-    let seconds = seconds.ok_or(Failure::fixed("ERR timeout is not a float or out of range"))?;
-    let ms = (seconds.value * 1000.0).trunc();
-    let fits = (0.0..i64::MAX as f64).contains(&ms);
+    let invalid = Failure::fixed("ERR timeout is not a float or out of range");
+    let ms = LongDouble::parse(text).ok_or(invalid)?.truncated_product(1000);
+    let fits = ms.is_some_and(|ms| ms >= 0);
     if fits { Ok(()) } else { Err(Failure::fixed("ERR timeout is negative")) }
 }

@@ -72,6 +72,19 @@ impl LongDouble {
         self.magnitude == Magnitude::Infinite
     }
 
+    /// The product with `factor` without its fraction, if that fits.
+    pub fn truncated_product(self, factor: u32) -> Option<i64> {
+        let Magnitude::Finite { mantissa, exponent } = self.magnitude else { return None };
+        let product = u128::from(mantissa) * u128::from(factor);
+        let whole = match u32::try_from(exponent) {
+            Ok(_) if product == 0 => 0,
+            Ok(shift) => product.checked_shl(shift).filter(|shifted| shifted >> shift == product)?,
+            Err(_) => product.checked_shr(exponent.unsigned_abs()).unwrap_or(0),
+        };
+        let magnitude = i64::try_from(whole).ok()?;
+        Some(if self.is_negative { -magnitude } else { magnitude })
+    }
+
     /// The digits with up to 17 places after the point and no zeros at the end.
     pub fn to_text(self) -> String {
         let sign = if self.is_negative { "-" } else { "" };

@@ -139,6 +139,11 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
     table::find(name)
 }
 
+/// The names of all commands.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    table::all().iter().map(|command| command.name)
+}
+
 /// The command that `arguments` begins with, checked.
 ///
 /// # Errors
@@ -202,13 +207,16 @@ fn unknown(name: &[u8], arguments: &[&[u8]], context: &Context) -> Failure {
             Failure::fixed("ERR Unknown Redis command called from script")
         };
     }
-    let shown = |text: &[u8]| String::from_utf8_lossy(&text[..text.len().min(128)]).into_owned();
-    let mut text = format!("ERR unknown command '{}', with args beginning with: ", shown(name));
+    let mut listed = String::new();
+    let mut room = 128_usize;
     for argument in &arguments[1..] {
-        if text.len() >= 256 {
+        let shown = failure::as_c_string(argument, room);
+        listed += &format!("'{}' ", failure::quoted(shown, room));
+        room = room.saturating_sub(shown.len() + "'' ".len());
+        if room == 0 {
             break;
         }
-        text += &format!("'{}' ", shown(argument));
     }
-    Failure::new(text)
+    let name = failure::quoted(name, 128);
+    Failure::new(format!("ERR unknown command '{name}', with args beginning with: {listed}"))
 }

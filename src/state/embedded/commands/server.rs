@@ -3,7 +3,7 @@
 use super::super::keyspace::Keyspace;
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, Outcome, out_of_range};
 
 /// `PING [message]`
 pub fn ping(_: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
@@ -33,7 +33,7 @@ pub(super) fn check_database(index: &[u8]) -> Outcome {
     match i32::try_from(integer(index)?) {
         Ok(0) => Ok(()),
         Ok(_) => Err(Failure::fixed("ERR DB index is out of range")),
-        Err(_) => Err(Failure::OUT_OF_RANGE),
+        Err(_) => Err(out_of_range(i32::MIN.into(), i32::MAX.into())),
     }
 }
 

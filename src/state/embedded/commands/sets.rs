@@ -110,10 +110,8 @@ pub fn sintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Repl
     Ok(())
 }
 
-/// The keys and the limit of `SINTERCARD` and `ZINTERCARD`.
-pub(super) fn intercard_arguments<'a, 'b>(
-    arguments: &'a [&'b [u8]],
-) -> Result<(&'a [&'b [u8]], usize), Failure> {
+/// The keys and the limit of `SINTERCARD`.
+fn intercard_arguments<'a, 'b>(arguments: &'a [&'b [u8]]) -> Result<(&'a [&'b [u8]], usize), Failure> {
     let count = at_least(arguments[1], 1, "ERR numkeys should be greater than 0")?;
     if count > arguments.len() - 2 {
         return Err(Failure::fixed("ERR Number of keys can't be greater than number of args"));

@@ -125,8 +125,10 @@ impl<'a> Query<'a> {
             by if self.alpha => Order::Alphabetic { by },
             by => Order::Numeric { by },
         };
+        let is_reversed = is_unsorted && self.descending;
         match keyspace.value(key) {
             None => Ok((Vec::new(), order)),
+            Some(Value::List(list)) if is_reversed => Ok((list.iter().rev().cloned().collect(), order)),
             Some(Value::List(list)) => Ok((list.iter().cloned().collect(), order)),
             Some(Value::Set(set)) => {
                 let elements = set.entries().iter().map(|entry| entry.key.clone()).collect();
@@ -136,7 +138,6 @@ impl<'a> Query<'a> {
             }
             Some(Value::SortedSet(set)) => {
                 let members = set.range(0, set.len()).map(|(member, _)| SmallBytes::new(member));
-                let is_reversed = is_unsorted && self.descending;
                 Ok((if is_reversed { members.rev().collect() } else { members.collect() }, order))
             }
             Some(_) => Err(Failure::WRONG_TYPE),

@@ -2,16 +2,17 @@
 
 use super::super::keyspace::{IndexMap, Keyspace, Set, SortedSet, Value};
 use super::super::reply::ReplyBuffer;
-use super::arguments::{integer, is};
+use super::arguments::{at_least, integer, is};
 use super::failure::{Failure, Outcome};
 use super::number::parse_float;
-use super::sets::intercard_arguments;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operation {
     Union,
     Intersection,
     Difference,
+    /// Only the size of the intersection.
+    Cardinality,
 }
 
 #[derive(Clone, Copy)]
@@ -80,13 +81,12 @@ pub fn zdiffstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Repl
 
 /// `ZINTERCARD numkeys key [key …] [LIMIT limit]`
 pub fn zintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let (keys, limit) = intercard_arguments(arguments)?;
-    let mut sources = keys.iter().map(|key| Source::read(keyspace, key)).collect::<Result<Vec<_>, _>>()?;
-    sources.sort_by_key(|source| source.len());
-    let Some((smallest, others)) = sources.split_first() else { return Ok(()) };
-    let common =
-        smallest.members().filter(|(member, _)| others.iter().all(|other| other.score(member).is_some()));
-    reply.integer(common.take(limit).count() as i64);
+    let query = Query::parse(keyspace, &arguments[1..], Operation::Cardinality, false, "zintercard")?;
+    let operands = query.by_size();
+    let Some((smallest, others)) = operands.split_first() else { return Ok(()) };
+    let is_common = |member: &[u8]| others.iter().all(|other| other.source.score(member).is_some());
+    let common = smallest.source.members().filter(|(member, _)| is_common(member));
+    reply.integer(common.take(query.limit).count() as i64);
     Ok(())
 }
 
@@ -184,6 +184,7 @@ struct Query<'a> {
     operands: Vec<Operand<'a>>,
     aggregate: Aggregate,
     with_scores: bool,
+    limit: usize,
 }
 
 impl<'a> Query<'a> {
@@ -204,13 +205,15 @@ impl<'a> Query<'a> {
         let operands =
             keys.iter().map(|key| Ok(Operand { source: Source::read(keyspace, key)?, weight: 1.0 }));
         let operands = operands.collect::<Result<Vec<_>, Failure>>()?;
-        let mut query = Self { operation, operands, aggregate: Aggregate::Sum, with_scores: false };
+        let mut query =
+            Self { operation, operands, aggregate: Aggregate::Sum, with_scores: false, limit: usize::MAX };
         query.parse_options(options, allow_scores)?;
         Ok(query)
     }
 
     fn parse_options(&mut self, options: &[&[u8]], allow_scores: bool) -> Outcome {
-        let allow_weights = self.operation != Operation::Difference;
+        let allow_weights = matches!(self.operation, Operation::Union | Operation::Intersection);
+        let allow_limit = self.operation == Operation::Cardinality;
         let mut rest = options;
         while let Some((option, more)) = rest.split_first() {
             rest = more;
@@ -231,6 +234,13 @@ impl<'a> Query<'a> {
                 self.aggregate = chosen.ok_or(Failure::SYNTAX)?.1;
             } else if is(option, "withscores") && allow_scores {
                 self.with_scores = true;
+            } else if is(option, "limit")
+                && allow_limit
+                && let [limit, more @ ..] = rest
+            {
+                rest = more;
+                let limit = at_least(limit, 0, "ERR LIMIT can't be negative")?;
+                self.limit = if limit == 0 { usize::MAX } else { limit };
             } else {
                 return Err(Failure::SYNTAX);
             }
@@ -242,7 +252,7 @@ impl<'a> Query<'a> {
         let mut result = keyspace.empty::<SortedSet>();
         let scores = match self.operation {
             Operation::Union => self.union(keyspace),
-            Operation::Intersection => self.intersection(keyspace),
+            Operation::Intersection | Operation::Cardinality => self.intersection(keyspace),
             Operation::Difference => self.difference(keyspace),
         };
         for entry in scores.entries() {

@@ -145,7 +145,9 @@ impl<'a> Query<'a> {
         options.parse(&arguments[2..], is_store)?;
         let by = options.by.unwrap_or(By::Rank);
         let reversed = options.reversed.unwrap_or(false);
-        if options.limit.is_some() && by == By::Rank {
+        // A limit of -1 is none, and Redis lets it pass wherever it stands.
+        let limit = options.limit.filter(|(_, count)| by != By::Rank || *count != -1);
+        if limit.is_some() && by == By::Rank {
             return Err(Failure::fixed(
                 "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
             ));
@@ -156,7 +158,7 @@ impl<'a> Query<'a> {
             ));
         }
         let bounds = Bounds::parse(by, arguments[0], arguments[1], reversed)?;
-        let (offset, count) = options.limit.unwrap_or((0, -1));
+        let (offset, count) = limit.unwrap_or((0, -1));
         Ok(Self { bounds, reversed, offset, count, with_scores: options.with_scores })
     }
 

@@ -236,24 +236,24 @@ fn pop(keyspace: &mut Keyspace, arguments: &[&[u8]], end: End, reply: &mut Reply
 
 /// `ZMPOP numkeys key [key …] MIN | MAX [COUNT count]`
 pub fn zmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    pop_from_first(keyspace, arguments, 1, reply)
+    pop_from_first(keyspace, &MultiPop::parse(arguments, 1)?, None, reply)
 }
 
 /// `BZMPOP timeout numkeys key [key …] MIN | MAX [COUNT count]`: never waits.
 pub fn bzmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    check_timeout(arguments[1])?;
-    pop_from_first(keyspace, arguments, 2, reply)
+    let pop = MultiPop::parse(arguments, 2)?;
+    pop_from_first(keyspace, &pop, Some(arguments[1]), reply)
 }
 
 fn pop_from_first(
     keyspace: &mut Keyspace,
-    arguments: &[&[u8]],
-    numkeys_at: usize,
+    pop: &MultiPop<'_, '_>,
+    timeout: Option<&[u8]>,
     reply: &mut ReplyBuffer,
 ) -> Outcome {
-    let pop = MultiPop::parse(arguments, numkeys_at)?;
     let end = End::parse(pop.from)?;
     let count = pop.count()?;
+    timeout.map_or(Ok(()), check_timeout)?;
     let Some(key) = first_with::<SortedSet>(keyspace, pop.keys)? else {
         reply.nil();
         return Ok(());

@@ -212,6 +212,11 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
     }
 }
 
+/// Every command.
+pub fn all() -> &'static [Command] {
+    &TABLE
+}
+
 const fn build_slots() -> [u8; SLOT_COUNT] {
     let mut slots = [0; SLOT_COUNT];
     let mut index = 0;
