@@ -61,13 +61,7 @@ impl BadEvent {
 impl Outbox {
     /// An outbox whose epochs come from the seed.
     pub fn new(seed: u64) -> Self {
-        Self {
-            counters: HashMap::new(),
-            pending: Vec::new(),
-            closed: 0,
-            random: SplitMix(seed),
-            now_ms: 0,
-        }
+        Self { counters: HashMap::new(), pending: Vec::new(), closed: 0, random: SplitMix(seed), now_ms: 0 }
     }
 
     /// Starts a call: from now on events happen at this time.
@@ -297,7 +291,10 @@ pub struct SplitMix(pub u64);
 
 impl SplitMix {
     /// The next 64 bits.
-    #[expect(clippy::should_implement_trait, reason = "it is endless, and an iterator would only wrap it in Some")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it is endless, and an iterator would only wrap it in Some"
+    )]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

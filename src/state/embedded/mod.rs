@@ -1,6 +1,11 @@
 //! The embedded store: an in-memory keyspace with Redis's meaning, and Lua on one thread.
 
 pub mod commands;
+mod engine;
+pub mod events;
+mod faults;
 pub mod keyspace;
 pub mod lua;
 pub mod reply;
+
+pub use engine::{EmbeddedEngine, EmbeddedOptions};

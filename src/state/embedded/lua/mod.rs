@@ -25,3 +25,6 @@ mod table;
 mod text;
 
 pub use interpreter::{Interpreter, Invocation};
+
+#[cfg(test)]
+mod tests;

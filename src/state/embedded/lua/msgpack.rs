@@ -200,9 +200,8 @@ fn unpack_some(stack: Stack<'_>, limit: i64, offset: i64) -> Outcome {
     stack.set_top(1);
     let len = data.len();
     if offset < 0 || limit < 0 {
-        return Err(stack.error(format_args!(
-            "Invalid request to unpack with offset of {offset} and limit of {len}."
-        )));
+        return Err(stack
+            .error(format_args!("Invalid request to unpack with offset of {offset} and limit of {len}.")));
     }
     if offset as usize > len {
         return Err(stack.error(format_args!("Start offset {offset} greater than input length {len}.")));

@@ -55,7 +55,8 @@ const SHORT_DIGITS: usize = 14;
 
 /// Integers below a limit that still shows them without an exponent. Negative zero is not one of them.
 fn write_short_integer(value: f64, limit: f64, out: &mut Vec<u8>) -> bool {
-    let is_short = value.abs() < limit && value.trunc() == value && (value != 0.0 || value.is_sign_positive());
+    let is_short =
+        value.abs() < limit && value.trunc() == value && (value != 0.0 || value.is_sign_positive());
     if is_short {
         write_integer(value as i64, out);
     }

@@ -249,7 +249,7 @@ fn sha1hex(stack: Stack<'_>) -> Outcome {
     }
     let text = stack.bytes(1).unwrap_or_default();
     stack.spend(text.len() * 2)?;
-    let digest = sha1_smol::Sha1::from(text).hexdigest();
+    let digest = sha1_smol::Sha1::from(text).digest().to_string();
     stack.push_bytes(digest.as_bytes());
     Ok(1)
 }

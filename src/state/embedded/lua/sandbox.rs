@@ -60,11 +60,9 @@ pub fn build(stack: Stack<'_>) {
     extend(stack, globals, c"math", &math::functions());
     extend(stack, globals, c"string", &text::functions());
     lock_strings(stack, globals);
-    for (name, functions) in [
-        (c"os", &math::os_functions()[..]),
-        (c"bit", &bit::functions()),
-        (c"struct", &structs::functions()),
-    ] {
+    for (name, functions) in
+        [(c"os", &math::os_functions()[..]), (c"bit", &bit::functions()), (c"struct", &structs::functions())]
+    {
         stack.push_library(functions);
         stack.set_field(globals, name);
     }
@@ -112,8 +110,17 @@ fn lock_strings(stack: Stack<'_>, globals: i32) {
 /// Puts read-only stand-ins in the place of the libraries and of the globals themselves.
 fn protect_all(stack: Stack<'_>, globals: i32) {
     for library in [
-        c"bit", c"cjson", c"cmsgpack", c"coroutine", c"godra", c"math", c"os", c"redis", c"string",
-        c"struct", c"table",
+        c"bit",
+        c"cjson",
+        c"cmsgpack",
+        c"coroutine",
+        c"godra",
+        c"math",
+        c"os",
+        c"redis",
+        c"string",
+        c"struct",
+        c"table",
     ] {
         stack.raw_get_field(globals, library.to_bytes());
         protect(stack);

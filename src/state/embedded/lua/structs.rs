@@ -91,9 +91,7 @@ impl<'h, 'a> Format<'h, 'a> {
             b'!' => {
                 let alignment = self.count(MAX_ALIGNMENT)?;
                 if !alignment.is_power_of_two() {
-                    return Err(self
-                        .stack
-                        .error(format_args!("alignment {alignment} is not a power of 2")));
+                    return Err(self.stack.error(format_args!("alignment {alignment} is not a power of 2")));
                 }
                 self.alignment = alignment;
             }

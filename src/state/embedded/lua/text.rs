@@ -158,8 +158,7 @@ impl Match<'_> {
         match replacement {
             Kind::Function => {
                 stack.push_value(3);
-                let count =
-                    push_captures(stack, self.subject, self.captures, Some((self.start, self.end)))?;
+                let count = push_captures(stack, self.subject, self.captures, Some((self.start, self.end)))?;
                 stack.call(count, 1)?;
             }
             Kind::Table => {

@@ -152,17 +152,16 @@ impl<'a> Parser<'_, 'a> {
         self.depth += 1;
         if self.depth > self.options.decode_max_depth || !self.stack.reserve(slots) {
             let (depth, at) = (self.depth, self.at);
-            return Err(self.stack.error(format_args!(
-                "Found too many nested data structures ({depth}) at character {at}"
-            )));
+            return Err(self
+                .stack
+                .error(format_args!("Found too many nested data structures ({depth}) at character {at}")));
         }
         Ok(())
     }
 
     fn unexpected(&self, expected: &str, token: Token<'_>) -> Raised {
         let (found, character) = (token.kind.name(), token.at + 1);
-        self.stack
-            .error(format_args!("Expected {expected} but found {found} at character {character}"))
+        self.stack.error(format_args!("Expected {expected} but found {found} at character {character}"))
     }
 
     /// The byte at an index; past the end a nul, which no token contains.
@@ -322,9 +321,7 @@ fn read_unicode(text: &[u8]) -> Option<(u32, usize)> {
                 return None;
             }
             let low = read_hex(text.get(8..12)?)?;
-            (0xdc00..=0xdfff)
-                .contains(&low)
-                .then(|| (0x10000 + ((unit & 0x3ff) << 10) + (low & 0x3ff), 12))
+            (0xdc00..=0xdfff).contains(&low).then(|| (0x10000 + ((unit & 0x3ff) << 10) + (low & 0x3ff), 12))
         }
         0xdc00..=0xdfff => None,
         _ => Some((unit, 6)),
