@@ -16,7 +16,7 @@ use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, E
 
 /// Lua nests native calls up to 200 deep; even with the largest frames of its libraries this is far beyond that. The
 /// memory is only taken when touched.
-const STACK_BYTES: usize = 64 << 20;
+pub const STACK_BYTES: usize = 64 << 20;
 /// How long the thread sleeps when nothing comes.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// How often it looks for expired keys, and at how many.

@@ -8,4 +8,9 @@ pub mod keyspace;
 pub mod lua;
 pub mod reply;
 
+#[cfg(test)]
+use engine::STACK_BYTES;
+#[cfg(test)]
+mod tests;
+
 pub use engine::{EmbeddedEngine, EmbeddedOptions};

@@ -120,8 +120,8 @@ unsafe extern "C-unwind" fn entry<F>(state: *mut ffi::lua_State) -> c_int
 where
     F: Fn(Stack<'_>) -> Outcome + Copy + 'static,
 {
-    // SAFETY: `F` has no size (asserted in `native`) and no invalid values, being a function item's type.
-    let function: F = unsafe { std::mem::MaybeUninit::uninit().assume_init() };
+    // SAFETY: `F` has no size (asserted in `native`), so there is nothing to read, and `native` was given a value of it.
+    let function: F = unsafe { std::ptr::NonNull::<F>::dangling().read() };
     // SAFETY: Lua calls with the state that is running, whose allocator was given a `Host` by `Stack::create`.
     let stack = unsafe { Stack::from_raw(state) };
     let budget = &stack.host().budget;
@@ -639,11 +639,18 @@ impl<'h> Stack<'h> {
         self.error(format_args!("{}", budget.describe(exceeded)))
     }
 
-    /// Collects all garbage.
+    /// Collects all garbage. Lua halves its own buffers with each collection, so a big one takes a few.
     pub fn collect_garbage(self) {
-        // SAFETY: the state is live; allocation is lenient.
-        unsafe {
-            ffi::lua_gc(self.state, ffi::LUA_GCCOLLECT, 0);
+        let budget = &self.host().budget;
+        loop {
+            let before = budget.used();
+            // SAFETY: the state is live; allocation is lenient.
+            unsafe {
+                ffi::lua_gc(self.state, ffi::LUA_GCCOLLECT, 0);
+            }
+            if budget.used() + 1024 > before {
+                break;
+            }
         }
     }
 }

@@ -63,7 +63,7 @@ impl World {
     /// Runs a script that must fail; gives its message.
     pub fn fails(&mut self, text: &str) -> String {
         match self.run(text) {
-            Ok(result) => panic!("{text}\nshould fail, and gave {result}"),
+            Ok(result) => panic!("{text}\nshould fail, and gave {result:.200}"),
             Err(error) => error.message.into(),
         }
     }
@@ -103,4 +103,10 @@ pub fn call(text: &str, keys: CallKeys, arguments: &[&str]) -> Call {
         arguments: Arguments::List(arguments.iter().map(|text| text.as_bytes().into()).collect()),
         wants_result: true,
     }
+}
+
+/// Runs a test on a stack as large as the engine thread's.
+pub fn on_engine_stack(test: impl FnOnce() + Send + 'static) {
+    let builder = std::thread::Builder::new().stack_size(crate::state::embedded::STACK_BYTES);
+    builder.spawn(test).unwrap().join().unwrap();
 }
