@@ -1,1 +1,30 @@
-//! The Lua side: sandbox, conversions, libraries, budgets.
+//! The Lua side: one interpreter that runs scripts under budgets, in a sandbox that holds.
+//!
+//! Everything unsafe is in [`stack`] and [`budget`]; the libraries above them are plain Rust. No threads here, no
+//! queue, and no delivery: a call goes in, its result comes out, and its events lie in the host's outbox.
+
+mod base;
+mod bit;
+mod budget;
+mod coroutine;
+mod godra;
+mod host;
+mod interpreter;
+mod json;
+mod math;
+mod msgpack;
+pub mod number;
+mod pattern;
+mod protect;
+mod redis;
+mod result;
+mod sandbox;
+mod stack;
+mod structs;
+mod table;
+mod text;
+
+pub use interpreter::{Interpreter, Invocation};
+
+#[cfg(test)]
+mod tests;

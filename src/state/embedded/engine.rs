@@ -1,0 +1,330 @@
+//! The engine's thread: batches in, deliveries out.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::events::SplitMix;
+use super::faults::FaultLog;
+use super::lua::{Interpreter, Invocation};
+use crate::script::ScriptSet;
+use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, Engine, RoomEvents};
+
+/// Lua nests native calls up to 200 deep; even with the largest frames of its libraries this is far beyond that. The
+/// memory is only taken when touched.
+pub const STACK_BYTES: usize = 64 << 20;
+/// How long the thread sleeps when nothing comes.
+const IDLE_WAIT: Duration = Duration::from_millis(100);
+/// How often it looks for expired keys, and at how many.
+const EXPIRE_INTERVAL: Duration = Duration::from_millis(100);
+const EXPIRE_KEYS: usize = 200;
+/// How often it looks for counters of rooms that are gone.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How to start an [`EmbeddedEngine`].
+#[derive(Clone, Debug)]
+pub struct EmbeddedOptions {
+    /// Batches that may wait; more are refused.
+    pub queue_capacity: usize,
+    /// What one call may take.
+    pub time_budget: Duration,
+    /// By how many bytes one call may grow Lua's heap.
+    pub memory_budget: usize,
+    /// Keys the store's hash tables, and seeds `math.random` and the epochs: should be secret.
+    pub seed: u64,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self {
+            queue_capacity: 8192,
+            time_budget: Duration::from_millis(50),
+            memory_budget: 16 << 20,
+            seed: 0,
+        }
+    }
+}
+
+/// The embedded store and its thread.
+pub struct EmbeddedEngine {
+    sender: Sender<Message>,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    /// No new batches.
+    is_stopping: AtomicBool,
+    /// Calls of `submit` that may still put a batch into the queue.
+    submitting: AtomicUsize,
+    /// The set to compile at the next opportunity.
+    new_scripts: Mutex<Option<Arc<ScriptSet>>>,
+    has_new_scripts: AtomicBool,
+}
+
+enum Message {
+    Batch(Batch),
+    /// Look at `Shared`.
+    Wake,
+}
+
+impl EmbeddedEngine {
+    /// Starts the thread, with an empty store and the scripts compiled.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(
+        options: EmbeddedOptions,
+        scripts: Arc<ScriptSet>,
+        deliver: Box<dyn Deliver>,
+    ) -> std::io::Result<Self> {
+        let (sender, receiver) = bounded(options.queue_capacity.max(1));
+        let shared = Arc::new(Shared {
+            is_stopping: AtomicBool::new(false),
+            submitting: AtomicUsize::new(0),
+            new_scripts: Mutex::new(Some(scripts)),
+            has_new_scripts: AtomicBool::new(true),
+        });
+        let for_thread = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("state".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || Worker::new(&options, receiver, for_thread, deliver).run())?;
+        Ok(Self { sender, shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes no new batches, finishes those in the queue, and ends the thread. May be called more than once.
+    pub fn stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::SeqCst);
+        self.wake();
+        let thread = self.thread.lock().map(|mut thread| thread.take()).unwrap_or_default();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            log::error!("the state engine's thread has panicked");
+        }
+    }
+
+    /// If the queue is full, the thread is awake anyway.
+    fn wake(&self) {
+        let _ = self.sender.try_send(Message::Wake);
+    }
+}
+
+impl Drop for EmbeddedEngine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Engine for EmbeddedEngine {
+    fn submit(&self, batch: Batch) -> Result<(), Box<Batch>> {
+        // Counted, so that the thread does not leave between the look at the flag and the batch's arrival.
+        self.shared.submitting.fetch_add(1, Ordering::SeqCst);
+        let refused = if self.shared.is_stopping.load(Ordering::SeqCst) {
+            Some(Message::Batch(batch))
+        } else {
+            self.sender.try_send(Message::Batch(batch)).err().map(|error| error.into_inner())
+        };
+        self.shared.submitting.fetch_sub(1, Ordering::SeqCst);
+        match refused {
+            Some(Message::Batch(batch)) => Err(Box::new(batch)),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let is_alive = |thread: &Option<JoinHandle<()>>| thread.as_ref().is_some_and(|t| !t.is_finished());
+        !self.shared.is_stopping.load(Ordering::SeqCst)
+            && self.thread.lock().is_ok_and(|thread| is_alive(&thread))
+    }
+
+    fn replace_scripts(&self, scripts: Arc<ScriptSet>) {
+        if let Ok(mut slot) = self.shared.new_scripts.lock() {
+            *slot = Some(scripts);
+            self.shared.has_new_scripts.store(true, Ordering::Release);
+        }
+        self.wake();
+    }
+
+    fn queue_depth(&self) -> usize {
+        self.sender.len()
+    }
+}
+
+struct Worker {
+    interpreter: Interpreter,
+    receiver: Receiver<Message>,
+    shared: Arc<Shared>,
+    deliver: Box<dyn Deliver>,
+    scripts: Arc<ScriptSet>,
+    random: SplitMix,
+    faults: FaultLog,
+    expired_at: Instant,
+    forgot_at: Instant,
+}
+
+impl Worker {
+    fn new(
+        options: &EmbeddedOptions,
+        receiver: Receiver<Message>,
+        shared: Arc<Shared>,
+        deliver: Box<dyn Deliver>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            interpreter: Interpreter::new(options.seed, options.time_budget, options.memory_budget),
+            receiver,
+            shared,
+            deliver,
+            scripts: Arc::default(),
+            random: SplitMix(options.seed ^ 0x5851_f42d_4c95_7f2d),
+            faults: FaultLog::default(),
+            expired_at: now,
+            forgot_at: now,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            if self.shared.has_new_scripts.swap(false, Ordering::AcqRel) {
+                self.take_scripts();
+            }
+            match self.receiver.recv_timeout(IDLE_WAIT) {
+                Ok(Message::Batch(batch)) => self.process(batch),
+                Ok(Message::Wake) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.shared.is_stopping.load(Ordering::SeqCst) {
+                self.finish();
+                break;
+            }
+            self.tidy();
+        }
+    }
+
+    /// Runs what is in the queue, with all that is just being put there.
+    fn finish(&mut self) {
+        while self.shared.submitting.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+        while let Ok(message) = self.receiver.try_recv() {
+            if let Message::Batch(batch) = message {
+                self.process(batch);
+            }
+        }
+    }
+
+    fn take_scripts(&mut self) {
+        let scripts = self.shared.new_scripts.lock().map(|mut slot| slot.take()).unwrap_or_default();
+        if let Some(scripts) = scripts {
+            self.interpreter.prepare(&scripts);
+            self.scripts = scripts;
+        }
+    }
+
+    fn process(&mut self, batch: Batch) {
+        let now_ms = wall_clock_ms();
+        let results = self.run_calls(&batch, now_ms);
+        let mut own_events: Option<RoomEvents> = None;
+        let Self { interpreter, deliver, .. } = self;
+        let mut outbox = interpreter.host().outbox.borrow_mut();
+        for events in outbox.take() {
+            let home = deliver.home(&events.room);
+            if home != batch.origin || batch.room.as_ref() != Some(&events.room) {
+                deliver.deliver(home, Delivery::Events(events));
+            } else if let Some(earlier) = own_events.replace(events) {
+                // The room's history was reset within the batch: what came before goes ahead.
+                deliver.deliver(home, Delivery::Events(earlier));
+            }
+        }
+        let position = batch.room.as_ref().map(|room| outbox.position(room)).unwrap_or_default();
+        drop(outbox);
+        deliver.deliver(
+            batch.origin,
+            Delivery::Done(BatchDone {
+                room: batch.room,
+                results,
+                events: own_events,
+                position,
+                tag: batch.tag,
+                received_at: batch.received_at,
+            }),
+        );
+    }
+
+    fn run_calls(&mut self, batch: &Batch, now_ms: u64) -> Vec<CallResult> {
+        let mut results = Vec::with_capacity(batch.calls.len());
+        let mut has_failed = false;
+        for call in &batch.calls {
+            if has_failed && batch.stop_on_error {
+                results.push(CallResult::Skipped);
+                continue;
+            }
+            let seed = self.random.next();
+            let result = self.run_call(Invocation {
+                call,
+                room: batch.room.as_ref(),
+                now_ms,
+                now: Instant::now(),
+                seed,
+            });
+            has_failed |= matches!(result, CallResult::Err(_));
+            results.push(result);
+        }
+        results
+    }
+
+    fn run_call(&mut self, invocation: Invocation<'_>) -> CallResult {
+        let interpreter = &mut self.interpreter;
+        let result = catch_unwind(AssertUnwindSafe(|| interpreter.run(invocation)));
+        let result = result.unwrap_or_else(|_| {
+            log::error!("the engine broke in script={}; Lua starts over", invocation.call.script.name);
+            self.interpreter.rebuild();
+            self.interpreter.prepare(&self.scripts);
+            CallResult::Err(CallError {
+                code: "script_error".into(),
+                message: "internal error".into(),
+                details: None,
+                is_fault: true,
+            })
+        });
+        if let CallResult::Err(error) = &result
+            && error.is_fault
+        {
+            self.faults.report(invocation.call, invocation.room, error, invocation.now);
+        }
+        result
+    }
+
+    /// What must be done now and then, busy or not.
+    fn tidy(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.expired_at) < EXPIRE_INTERVAL {
+            return;
+        }
+        self.expired_at = now;
+        let now_ms = wall_clock_ms();
+        let host = self.interpreter.host();
+        host.keyspace.borrow_mut().expire_step(now_ms, EXPIRE_KEYS);
+        if now.duration_since(self.forgot_at) >= FORGET_INTERVAL {
+            self.forgot_at = now;
+            let keyspace = host.keyspace.borrow();
+            let is_gone = |key: &str| match keyspace.get(key.as_bytes()) {
+                None => true,
+                Some((_, end)) => end.is_some_and(|end| end <= now_ms),
+            };
+            let mut outbox = host.outbox.borrow_mut();
+            outbox.forget_unused(now_ms, |room| is_gone(&format!("game:{room}")));
+        }
+    }
+}
+
+fn wall_clock_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}

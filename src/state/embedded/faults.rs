@@ -1,0 +1,62 @@
+//! Logs scripts that broke, without letting one that breaks at every input fill the log.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::state::{Call, CallError};
+use crate::wire::ids::RoomId;
+
+/// The same error of the same script is logged once in this time, with how often it came.
+const QUIET: Duration = Duration::from_secs(10);
+/// Kinds of errors kept in mind; beyond that the oldest are forgotten.
+const MAX_KINDS: usize = 256;
+
+/// Remembers what was logged lately.
+#[derive(Default)]
+pub struct FaultLog {
+    kinds: HashMap<(Box<str>, Box<str>), Kind>,
+}
+
+struct Kind {
+    logged_at: Instant,
+    unlogged: u64,
+}
+
+impl FaultLog {
+    /// Logs a call's fault, or counts it if the like was logged just before.
+    pub fn report(&mut self, call: &Call, room: Option<&RoomId>, error: &CallError, now: Instant) {
+        let Some(unlogged) = self.count(call, error, now) else { return };
+        let script = &call.script;
+        let room = room.map_or("-", RoomId::as_str);
+        let repeated = if unlogged > 0 { format!(" repeated={unlogged}") } else { String::new() };
+        log::warn!(
+            "script failed script={} version={} room={room} user={} error={:?}{repeated}",
+            script.name,
+            script.version(),
+            call.caller.user_id,
+            error.message,
+        );
+    }
+
+    /// How many of the like went unlogged since the last time, if it is time to log this one.
+    fn count(&mut self, call: &Call, error: &CallError, now: Instant) -> Option<u64> {
+        let name = (call.script.sha.clone(), error.message.clone());
+        if let Some(kind) = self.kinds.get_mut(&name) {
+            if now.duration_since(kind.logged_at) < QUIET {
+                kind.unlogged += 1;
+                return None;
+            }
+            kind.logged_at = now;
+            return Some(std::mem::take(&mut kind.unlogged));
+        }
+        if self.kinds.len() >= MAX_KINDS {
+            self.kinds.retain(|_, kind| now.duration_since(kind.logged_at) < QUIET);
+        }
+        if self.kinds.len() >= MAX_KINDS {
+            // Messages that all differ, such as those with a player's name in them, come at this many a while.
+            return None;
+        }
+        self.kinds.insert(name, Kind { logged_at: now, unlogged: 0 });
+        Some(0)
+    }
+}

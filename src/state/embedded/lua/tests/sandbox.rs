@@ -1,0 +1,120 @@
+//! What scripts cannot reach or change.
+
+use super::World;
+
+#[test]
+fn dangerous_globals_are_missing() {
+    let mut world = World::new();
+    for name in [
+        "io",
+        "debug",
+        "package",
+        "module",
+        "load",
+        "loadstring",
+        "loadfile",
+        "dofile",
+        "require",
+        "newproxy",
+        "getfenv",
+        "setfenv",
+        "collectgarbage",
+        "gcinfo",
+        "print",
+    ] {
+        let expected = format!(
+            "test.lua:1: Script attempted to access nonexistent global variable '{name}' (not available to game \
+             scripts)"
+        );
+        assert_eq!(world.fails(&format!("return {name}")), expected);
+        assert_eq!(world.ok(&format!("return rawget(_G, '{name}') == nil")), "1");
+    }
+    assert_eq!(world.ok("return string.dump == nil and os.execute == nil and os.exit == nil"), "1");
+    assert_eq!(world.ok("return type(os.clock())"), r#""number""#);
+}
+
+#[test]
+fn undeclared_globals_are_errors() {
+    let mut world = World::new();
+    let missing = "test.lua:1: Script attempted to access nonexistent global variable 'y'";
+    assert_eq!(world.fails("return y"), missing);
+    assert_eq!(world.fails("return _G.y"), missing);
+    assert_eq!(world.fails("x = 1"), "test.lua:1: Attempt to modify a readonly table");
+    assert_eq!(world.fails("function f() end"), "test.lua:1: Attempt to modify a readonly table");
+}
+
+#[test]
+fn shared_tables_are_read_only() {
+    let mut world = World::new();
+    let refused = "test.lua:1: Attempt to modify a readonly table";
+    for library in [
+        "_G",
+        "string",
+        "table",
+        "math",
+        "coroutine",
+        "os",
+        "bit",
+        "struct",
+        "cjson",
+        "cmsgpack",
+        "redis",
+        "godra",
+    ] {
+        for attack in [
+            "LIB.x = 1",
+            "LIB.find = 1",
+            "rawset(LIB, 'x', 1)",
+            "setmetatable(LIB, {})",
+            "setmetatable(LIB, nil)",
+            "table.insert(LIB, 1)",
+            "table.remove(LIB)",
+            "table.sort(LIB)",
+            "_G.LIB.y = 2",
+            "rawget(_G, 'LIB').y = 2",
+            "for k in pairs(LIB) do LIB[k] = nil end",
+        ] {
+            let script = attack.replace("LIB", library);
+            assert_eq!(world.fails(&script), refused, "{script}");
+        }
+        assert_eq!(world.ok(&format!("return getmetatable({library}) == nil")), "1");
+        assert_eq!(world.ok(&format!("return next({library}) ~= nil")), "1", "{library}");
+    }
+}
+
+#[test]
+fn the_metatable_of_strings_is_out_of_reach() {
+    let mut world = World::new();
+    assert_eq!(world.ok("return getmetatable('') == nil"), "1");
+    assert_eq!(world.fails("getmetatable('').__index = nil"), "test.lua:1: attempt to index a nil value");
+    assert_eq!(world.ok("return ('x'):rep(3)"), r#""xxx""#);
+}
+
+#[test]
+fn nothing_is_left_for_the_next_call() {
+    let mut world = World::new();
+    world.ok("KEYS.x = 1 ARGV[9] = 'y' KEYS[1] = 'changed' cjson.encode_max_depth(1)");
+    assert_eq!(
+        world.ok("return {KEYS.x == nil, ARGV[9] == nil, KEYS[1], cjson.encode_max_depth()}"),
+        r#"[1,1,"k1",1000]"#
+    );
+}
+
+#[test]
+fn globals_can_be_listed() {
+    let mut world = World::new();
+    let script =
+        "local n = {} for k in pairs(_G) do n[#n + 1] = k end table.sort(n) return table.concat(n, ' ')";
+    assert_eq!(
+        world.ok(script),
+        "\"ARGV KEYS _G _VERSION assert bit cjson cmsgpack coroutine error getmetatable godra ipairs math next os \
+         pairs pcall rawequal rawget rawset redis select setmetatable string struct table tonumber tostring type \
+         unpack xpcall\""
+    );
+}
+
+#[test]
+fn compiled_code_is_refused() {
+    let mut world = World::new();
+    assert_eq!(world.fails("\u{1b}Lua"), "test.lua: compiled code is not accepted");
+}

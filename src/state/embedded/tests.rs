@@ -1,0 +1,288 @@
+//! The engine as the shards see it: batches in, deliveries out.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::{EmbeddedEngine, EmbeddedOptions};
+use crate::script::{Header, Script, ScriptSet};
+use crate::state::{
+    Arguments, Batch, BatchDone, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Position,
+    RoomEvents, ShardId,
+};
+use crate::wire::ids::{Identity, Role, RoomId};
+
+/// Home shards by name: rooms that begin with a digit live on that shard.
+struct Mailboxes(Sender<(ShardId, Delivery)>);
+
+impl Deliver for Mailboxes {
+    fn deliver(&mut self, shard: ShardId, delivery: Delivery) {
+        // The test may have ended already.
+        let _ = self.0.send((shard, delivery));
+    }
+
+    fn home(&self, room: &RoomId) -> ShardId {
+        room.as_str()[..1].parse().unwrap()
+    }
+}
+
+struct Game {
+    engine: EmbeddedEngine,
+    deliveries: Receiver<(ShardId, Delivery)>,
+}
+
+impl Game {
+    fn start(options: EmbeddedOptions) -> Self {
+        let (sender, deliveries) = unbounded();
+        let scripts = Arc::new(ScriptSet::default());
+        let engine = EmbeddedEngine::start(options, scripts, Box::new(Mailboxes(sender))).unwrap();
+        Self { engine, deliveries }
+    }
+
+    fn submit(&self, batch: Batch) {
+        self.engine.submit(batch).unwrap();
+    }
+
+    fn next(&self) -> (ShardId, Delivery) {
+        self.deliveries.recv_timeout(Duration::from_secs(10)).expect("a delivery within ten seconds")
+    }
+
+    fn done(&self) -> (ShardId, BatchDone) {
+        match self.next() {
+            (shard, Delivery::Done(done)) => (shard, done),
+            (_, Delivery::Events(events)) => panic!("{events:?} instead of a batch's end"),
+        }
+    }
+
+    fn events(&self) -> (ShardId, RoomEvents) {
+        match self.next() {
+            (shard, Delivery::Events(events)) => (shard, events),
+            (_, Delivery::Done(done)) => panic!("{done:?} instead of events"),
+        }
+    }
+}
+
+fn script(text: &str) -> Arc<Script> {
+    Arc::new(Script {
+        name: "test".into(),
+        path: PathBuf::from("scripts/test.lua"),
+        text: text.into(),
+        sha: sha1_smol::Sha1::from(text).digest().to_string().into(),
+        header: Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None },
+    })
+}
+
+fn batch(room: Option<&str>, origin: ShardId, scripts: &[&Arc<Script>]) -> Batch {
+    let caller = Arc::new(Identity {
+        user_id: "42".into(),
+        username: "Ann".into(),
+        role: Role::Player,
+        expires_at_s: 0,
+    });
+    let call = |script: &&Arc<Script>| Call {
+        script: Arc::clone(script),
+        caller: caller.clone(),
+        keys: CallKeys::FromRoom,
+        arguments: Arguments::List(Vec::new()),
+        wants_result: true,
+    };
+    Batch {
+        room: room.and_then(RoomId::parse),
+        calls: scripts.iter().map(call).collect(),
+        stop_on_error: false,
+        received_at: Instant::now(),
+        origin,
+        tag: BatchTag::Forget,
+    }
+}
+
+fn shown(results: &[CallResult]) -> Vec<String> {
+    let show = |result: &CallResult| match result {
+        CallResult::Ok(json) => String::from_utf8(json.to_vec()).unwrap(),
+        CallResult::Err(error) => format!("{}: {}", error.code, error.message),
+        CallResult::Skipped => "skipped".into(),
+    };
+    results.iter().map(show).collect()
+}
+
+#[test]
+fn a_batch_runs_in_order_and_its_events_come_with_its_end() {
+    let game = Game::start(EmbeddedOptions::default());
+    let step = script("local n = redis.call('INCR', 'n') godra.publish('step', n) return n");
+    game.submit(batch(Some("1a"), 1, &[&step, &step, &step]));
+    let (shard, done) = game.done();
+    assert_eq!(shard, 1);
+    assert_eq!(shown(&done.results), ["1", "2", "3"]);
+    let events = done.events.unwrap();
+    assert_eq!((events.first_seq, events.ends.len()), (1, 3));
+    assert_eq!(done.position, Position { epoch: events.epoch, seq: 3 });
+    let last = &events.text[events.ends[1] as usize + 1..];
+    assert_eq!(last, br#"{"type":"step","payload":3,"seq":3}"#);
+}
+
+#[test]
+fn events_of_other_origins_and_rooms_go_to_the_home_shard() {
+    let game = Game::start(EmbeddedOptions::default());
+    let here = script("godra.publish('here') return 1");
+    game.submit(batch(Some("2a"), 1, &[&here]));
+    let (shard, events) = game.events();
+    assert_eq!((shard, events.room.as_str(), events.first_seq), (2, "2a", 1));
+    let (shard, done) = game.done();
+    assert_eq!(shard, 1);
+    assert!(done.events.is_none());
+    assert_eq!(done.position, Position { epoch: events.epoch, seq: 1 });
+
+    let there = script(
+        "godra.publish('here') redis.call('PUBLISH', 'game_updates:game:3b', '{\"type\":\"there\"}') return 1",
+    );
+    game.submit(batch(Some("2a"), 2, &[&there]));
+    let (shard, events) = game.events();
+    assert_eq!((shard, events.room.as_str()), (3, "3b"));
+    let (shard, done) = game.done();
+    assert_eq!(shard, 2);
+    assert_eq!(done.events.unwrap().first_seq, 2);
+}
+
+#[test]
+fn events_before_a_flush_go_ahead_under_their_own_epoch() {
+    let game = Game::start(EmbeddedOptions::default());
+    game.submit(batch(
+        Some("1a"),
+        1,
+        &[&script("godra.publish('before') redis.call('FLUSHALL') godra.publish('after') return 1")],
+    ));
+    let (_, before) = game.events();
+    let (_, done) = game.done();
+    let after = done.events.unwrap();
+    assert_eq!((before.first_seq, after.first_seq), (1, 1));
+    assert_ne!(before.epoch, after.epoch);
+    assert_eq!(done.position.epoch, after.epoch);
+}
+
+#[test]
+fn a_failed_call_fails_alone_unless_the_batch_stops() {
+    let game = Game::start(EmbeddedOptions::default());
+    let (good, bad) = (script("return 'fine'"), script("error('broken')"));
+    game.submit(batch(Some("1a"), 1, &[&good, &bad, &good]));
+    let expected = ["\"fine\"", "script_error: test.lua:1: broken", "\"fine\""];
+    assert_eq!(shown(&game.done().1.results), expected);
+    let mut stopping = batch(Some("1a"), 1, &[&good, &bad, &good]);
+    stopping.stop_on_error = true;
+    game.submit(stopping);
+    assert_eq!(shown(&game.done().1.results)[1..], ["script_error: test.lua:1: broken", "skipped"]);
+}
+
+#[test]
+fn results_that_nobody_wants_are_null() {
+    let game = Game::start(EmbeddedOptions::default());
+    let mut quiet = batch(Some("1a"), 1, &[&script("return {1, 2}"), &script("return {err = 'no'}")]);
+    quiet.calls.iter_mut().for_each(|call| call.wants_result = false);
+    game.submit(quiet);
+    assert_eq!(shown(&game.done().1.results), ["null", "script_error: no"]);
+}
+
+#[test]
+fn a_batch_without_a_room_has_no_position() {
+    let game = Game::start(EmbeddedOptions::default());
+    game.submit(batch(None, 0, &[&script("return 1")]));
+    assert_eq!(game.done().1.position, Position::default());
+}
+
+#[test]
+fn a_position_is_there_before_the_first_event_and_keeps_its_epoch() {
+    let game = Game::start(EmbeddedOptions::default());
+    game.submit(batch(Some("1a"), 1, &[&script("return 1")]));
+    let first = game.done().1.position;
+    assert_eq!(first.seq, 0);
+    assert_ne!(first.epoch, 0);
+    game.submit(batch(Some("1a"), 1, &[&script("godra.publish('x')")]));
+    assert_eq!(game.done().1.position, Position { epoch: first.epoch, seq: 1 });
+}
+
+#[test]
+fn new_scripts_are_taken_and_queued_calls_keep_theirs() {
+    let game = Game::start(EmbeddedOptions::default());
+    let (old, new) = (script("return 'old'"), script("return 'new'"));
+    game.submit(batch(None, 0, &[&old]));
+    let scripts = HashMap::from([("test".into(), new.clone())]);
+    game.engine.replace_scripts(Arc::new(ScriptSet { scripts, generation: 2 }));
+    game.submit(batch(None, 0, &[&old, &new]));
+    assert_eq!(shown(&game.done().1.results), ["\"old\""]);
+    assert_eq!(shown(&game.done().1.results), ["\"old\"", "\"new\""]);
+}
+
+#[test]
+fn a_full_queue_gives_batches_back() {
+    let options = EmbeddedOptions {
+        queue_capacity: 2,
+        time_budget: Duration::from_secs(20),
+        ..EmbeddedOptions::default()
+    };
+    let game = Game::start(options);
+    let slow = script("for i = 1, 2e6 do local s = {} end return 1");
+    let refused = (0..10).filter(|_| game.engine.submit(batch(None, 0, &[&slow])).is_err()).count();
+    // One may be running, and a wake-up may take a place.
+    assert!((7..=9).contains(&refused), "{refused} refused");
+    assert!(game.engine.is_ready());
+    (0..10 - refused).for_each(|_| drop(game.done()));
+    assert_eq!(game.engine.queue_depth(), 0);
+}
+
+#[test]
+fn stopping_finishes_what_is_queued() {
+    let game = Game::start(EmbeddedOptions::default());
+    let step = script("return redis.call('INCR', 'n')");
+    for _ in 0..100 {
+        game.submit(batch(None, 0, &[&step]));
+    }
+    game.engine.stop();
+    assert!(!game.engine.is_ready());
+    let back = game.engine.submit(batch(None, 0, &[&step])).unwrap_err();
+    assert_eq!(back.calls.len(), 1);
+    for expected in 1..=100 {
+        assert_eq!(shown(&game.done().1.results), [expected.to_string()]);
+    }
+    assert!(game.deliveries.is_empty());
+}
+
+#[test]
+fn every_batch_that_was_taken_is_answered_when_stopping_races_with_submitting() {
+    for _ in 0..20 {
+        let game = Game::start(EmbeddedOptions::default());
+        let step = script("return 1");
+        let taken: usize = std::thread::scope(|scope| {
+            let submit = || (0..200).filter(|_| game.engine.submit(batch(None, 0, &[&step])).is_ok()).count();
+            let threads: Vec<_> = (0..3).map(|_| scope.spawn(submit)).collect();
+            game.engine.stop();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(game.deliveries.len(), taken);
+    }
+}
+
+#[test]
+fn a_script_that_runs_too_long_holds_nobody_up_for_long() {
+    let game = Game::start(EmbeddedOptions::default());
+    game.submit(batch(Some("1a"), 1, &[&script("while true do end"), &script("return 'next'")]));
+    let expected = ["script_timeout: test.lua:1: script ran longer than 50 ms", "\"next\""];
+    assert_eq!(shown(&game.done().1.results), expected);
+}
+
+#[test]
+fn keys_expire_while_nobody_asks() {
+    let game = Game::start(EmbeddedOptions::default());
+    game.submit(batch(None, 0, &[&script("return redis.call('SET', 'k', 'v', 'PX', 1)")]));
+    game.done();
+    let size = script("return redis.call('DBSIZE')");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        game.submit(batch(None, 0, &[&size]));
+        if shown(&game.done().1.results) == ["0"] {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the key is still there");
+    }
+}
