@@ -319,7 +319,7 @@ class Realtime {
       this.#emit("error", new GodraError("bad_message", "The server sent a message without a type"));
     } else if (message.type === "reply" || message.type === "error") {
       this.#settle(session, message);
-    } else if (message.type === "welcome") {
+    } else if (message.type === "welcome" && session.phase !== "open") {
       this.#welcome(session, message, welcomed);
     } else if (session.phase === "open") {
       this.#deliver(message);
