@@ -61,11 +61,10 @@ export interface GodraOptions {
 
 export interface Login {
   token: string;
-  refresh_token?: string;
   /** Seconds that the token is good for. */
   expires_in: number;
   user_id: string;
-  username?: string;
+  username: string;
   role: Role;
 }
 
@@ -127,6 +126,21 @@ export interface Auth {
   guestLogin(): Promise<Login>;
 }
 
+export interface LobbyInfo {
+  /** `game:` and the id. */
+  id: string;
+  members: number;
+  capacity: number;
+  /** Milliseconds since 1970. */
+  created_at: number;
+}
+
+export interface LobbyPage {
+  lobbies: LobbyInfo[];
+  /** For the next page; null at the end. */
+  cursor: string | null;
+}
+
 /** Each call takes a token, or null for the client's own. Lobby ids are taken with or without `game:`. */
 export interface Lobby {
   /** Makes a lobby for up to `maxPlayers` (the script's default without it); resolves with `game:` and its id. */
@@ -134,7 +148,8 @@ export interface Lobby {
   /** Joins ahead of connecting; rejects with the reason if that is not possible. */
   joinLobby(token: string | null | undefined, lobbyId: string): Promise<any>;
   leaveLobby(token: string | null | undefined, lobbyId: string): Promise<any>;
-  listLobbies(token?: string | null, page?: { limit?: number; cursor?: string | number }): Promise<any>;
+  /** The newest lobbies first, up to 100 (20) a page; `cursor` is that of the page before. */
+  listLobbies(token?: string | null, page?: { limit?: number; cursor?: string | null }): Promise<LobbyPage>;
 }
 
 export interface Realtime {

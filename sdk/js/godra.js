@@ -75,16 +75,21 @@ class Lobby {
     return this.#rpc(token, "leave_lobby", [], [lobbyKey(lobbyId)]);
   }
 
-  /** Open lobbies, as the script `list_lobbies` gives them. */
-  async listLobbies(token, { limit, cursor } = {}) {
-    const args = cursor === undefined ? [limit] : [limit ?? 50, cursor];
-    return this.#rpc(token, "list_lobbies", args[0] === undefined ? [] : args);
+  /** A page of the lobbies: `{lobbies: [{id, members, capacity, created_at}], cursor}`; the last one's cursor is null. */
+  async listLobbies(token, { limit = LOBBIES_PER_PAGE, cursor } = {}) {
+    const page = await this.#rpc(token, "list_lobbies", cursor == null ? [limit] : [limit, cursor]);
+    // Lua cannot tell an empty list from an empty object, so scripts answer with JSON that they wrote themselves.
+    const parsed = typeof page === "string" ? parseJson(page) : page;
+    if (!Array.isArray(parsed?.lobbies)) throw new GodraError("bad_response", "The answer has no list of lobbies");
+    return parsed;
   }
 
   #rpc(token, script, args, keys) {
     return this.#client.rpc(script, args, keys, { token: token ?? this.#client.token });
   }
 }
+
+const LOBBIES_PER_PAGE = 20;
 
 const DEFAULTS = {
   requestTimeoutMs: 10_000,
@@ -314,7 +319,7 @@ class Realtime {
       this.#emit("error", new GodraError("bad_message", "The server sent a message without a type"));
     } else if (message.type === "reply" || message.type === "error") {
       this.#settle(session, message);
-    } else if (message.type === "welcome") {
+    } else if (message.type === "welcome" && session.phase !== "open") {
       this.#welcome(session, message, welcomed);
     } else if (session.phase === "open") {
       this.#deliver(message);
@@ -560,7 +565,7 @@ const GOING_AWAY = 1001;
 const TOKEN_EXPIRED = 4001;
 /** A connection that held this long was a good one: the delays begin from the start again. */
 const STABLE_MS = 5_000;
-const REFUSALS = new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found"]);
+const REFUSALS = new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict"]);
 const REFUSED =
   "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
 const HINTS = {

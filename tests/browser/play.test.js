@@ -86,6 +86,12 @@ async function until(what, check, patienceMs = PATIENCE_MS) {
   }
 }
 
+/** A player on a page's list, once its position is known there. */
+async function placed(page, id) {
+  const player = (await roster(page))[id];
+  return Number.isFinite(player?.x) ? player : null;
+}
+
 function distance(a, b) {
   return Math.hypot(a.x - b.x, a.y - b.y);
 }
@@ -126,7 +132,7 @@ test("two players meet by a link, see each other move, and talk", async () => {
 
 /** Holds keys on one page until the other page has seen its player move, and then agree on where it came to rest. */
 async function walk(page, id, watcher, keys) {
-  const from = (await roster(watcher))[id];
+  const from = await until("the player has a place", () => placed(watcher, id));
   await page.keyboard.press("Escape");
   for (const key of keys) await page.keyboard.down(key);
   await until("the other page sees the move", async () => distance((await roster(watcher))[id], from) > 40);
@@ -157,7 +163,7 @@ test("a phone joins from the list and moves by touch", async () => {
   await phone.click(`#lobbies button:has-text("${code}")`);
   await phone.waitForSelector("#game:not([hidden])");
   const { id } = await selfOf(phone);
-  const from = await until("the first page sees the phone's player", async () => (await roster(a))[id]);
+  const from = await until("the first page sees the phone's player", () => placed(a, id));
   const touch = await phone.context().newCDPSession(phone);
   const point = (x, y) => ({ touchPoints: [{ x, y }] });
   await touch.send("Input.dispatchTouchEvent", { type: "touchStart", ...point(200, 300) });

@@ -62,6 +62,10 @@ async function createLobby() {
 
 async function joinLobby(code) {
   const id = codeOf(code);
+  if (!/^[\w-]{1,64}$/.test(id)) {
+    showStart("This does not look like a lobby code.");
+    return;
+  }
   await enter(async () => {
     // A browser cannot see why a WebSocket was refused; this call tells.
     await withToken((token) => client.lobby.joinLobby(token, id));
@@ -90,7 +94,7 @@ function leave() {
 async function refreshLobbies() {
   if (game || document.hidden) return;
   try {
-    showLobbies(lobbiesOf(await withToken((token) => client.lobby.listLobbies(token, { limit: 20 }))));
+    showLobbies((await withToken((token) => client.lobby.listLobbies(token))).lobbies);
   } catch (error) {
     showLobbies([]);
     if (!login) $("who").textContent = friendly(error);
@@ -99,9 +103,8 @@ async function refreshLobbies() {
 
 /** What went wrong, in the words of a player. */
 function friendly(error) {
-  if (/full/i.test(error.message) && !error.code.startsWith("unavail")) return "This lobby is full. Ask for room, or create your own.";
-  if (/not exist/i.test(error.message)) return "There is no lobby with this code. Is it complete?";
-  if (error.code === "bad_request") return "This does not look like a lobby code.";
+  if (error.code === "conflict") return /full/.test(error.message) ? "This lobby is full. Ask for room, or create your own." : "This lobby is closed.";
+  if (error.code === "not_found") return "There is no lobby with this code. Is it complete?";
   if (error.code === "rate_limited") return `That was a little fast. Try again in ${error.retryAfter ?? 5} seconds.`;
   if (error.code === "unavailable" || error.code === "timeout") return "The server does not answer right now. Try again in a moment.";
   return error.message;
@@ -158,15 +161,11 @@ function arenaOf(state) {
     top: bounds.min_y ?? 0,
     right: bounds.max_x ?? 1000,
     bottom: bounds.max_y ?? 1000,
-    maxSpeed: state?.max_speed ?? 300,
+    // 0 is no limit, for which a page needs one of its own.
+    maxSpeed: state?.max_speed || 300,
     capacity: state?.capacity,
     players: Object.values(state?.players ?? {}),
   };
-}
-
-/** The answer of `scripts/list_lobbies.lua`: codes with members and capacity. */
-function lobbiesOf(result) {
-  return Object.values(result?.lobbies ?? {});
 }
 
 function nameOf(player) {
@@ -195,7 +194,8 @@ class Game {
     this.lastSent = null;
     this.load(welcome.state);
     if (!this.players.has(this.selfId)) this.joined(welcome);
-    // Someone who comes back stands where the server has them, but need not wonder at a jump of the camera.
+    // The server knows no position before the first move. Whoever comes back stands where they stood.
+    if (!this.self.isPlaced) this.self.place(before?.self ?? this.somewhere());
     this.camera = before?.camera ?? null;
   }
 
@@ -215,11 +215,10 @@ class Game {
   joined(player) {
     const known = this.players.get(player.user_id);
     if (known) known.name = nameOf(player);
-    else this.players.set(player.user_id, new Player(player, this.middle()));
+    else this.players.set(player.user_id, new Player(player));
     const point = pointOf(player);
     if (point) this.moved({ ...player, ...point });
     showPlayers();
-    return !known;
   }
 
   left({ user_id: id }) {
@@ -243,28 +242,30 @@ class Game {
 
   /** The server refused a move, and says where this player stands. */
   corrected(point) {
-    this.self?.confirm(point);
+    this.self.confirm(point);
   }
 
-  middle() {
+  /** A random place, not too near to the edges. */
+  somewhere() {
     const { left, right, top, bottom } = this.arena;
-    return { x: (left + right) / 2, y: (top + bottom) / 2 };
+    const between = (low, high) => low + (high - low) * (0.2 + 0.6 * Math.random());
+    return { x: between(left, right), y: between(top, bottom) };
   }
 
   /** One step of the picture: the own player by its keys, the others by what the server said. */
   step(now, elapsedMs) {
     const heading = controls.heading(this);
-    this.self?.walk(heading, this.arena, elapsedMs);
+    this.self.walk(heading, this.arena, elapsedMs);
     for (const player of this.players.values()) {
       if (player !== this.self) player.interpolate(now - this.delayMs);
-      player.leaveTrail(now);
+      if (player.isPlaced) player.leaveTrail(now);
     }
     this.sendMove(now);
   }
 
   sendMove(now) {
     const { self } = this;
-    if (!self || now - this.lastSentAt < MOVE_INTERVAL_MS || !realtime.connected) return;
+    if (now - this.lastSentAt < MOVE_INTERVAL_MS || !realtime.connected) return;
     const point = { x: round(self.x), y: round(self.y) };
     const confirmed = self.confirmed && distance(self.confirmed, point) < 0.2;
     const isNew = !this.lastSent || distance(this.lastSent, point) > 0.05;
@@ -276,17 +277,23 @@ class Game {
 }
 
 class Player {
-  constructor(player, start) {
+  constructor(player) {
     this.id = player.user_id;
     this.name = nameOf(player);
     this.hue = hueOf(player.user_id);
-    this.x = start.x;
-    this.y = start.y;
+    /** False until the first position is known; such a player is not drawn. */
+    this.isPlaced = false;
+    this.x = 0;
+    this.y = 0;
     /** Where the server has this player, as far as it said. */
     this.confirmed = null;
     this.samples = [];
     this.trail = [];
     this.bubble = null;
+  }
+
+  place({ x, y }) {
+    Object.assign(this, { x, y, isPlaced: true });
   }
 
   /** Walks ahead of the server, but not out of its sight: too far from what it confirmed, it is pulled back. */
@@ -304,13 +311,13 @@ class Player {
   }
 
   confirm(point) {
-    if (!this.confirmed) Object.assign(this, point);
+    if (!this.isPlaced) this.place(point);
     this.confirmed = point;
   }
 
   addSample(point, now, delayMs) {
     const last = this.samples.at(-1);
-    if (!last) Object.assign(this, point);
+    if (!last) this.place(point);
     // After a rest the way begins now, not where the rest began.
     else if (now - last.at > delayMs) this.samples.push({ ...last, at: now - delayMs / 2 });
     this.samples.push({ ...point, at: now });
@@ -453,7 +460,7 @@ class View {
     }
     this.#follow(current, elapsedMs);
     this.#drawGround(current.arena);
-    const players = [...current.players.values()].sort((a, b) => a.y - b.y);
+    const players = [...current.players.values()].filter((player) => player.isPlaced).sort((a, b) => a.y - b.y);
     for (const player of players) this.#drawTrail(player, now);
     for (const player of players) this.#drawBody(player, player === current.self);
     for (const player of players) this.#drawName(player, player === current.self, now);
@@ -476,7 +483,7 @@ class View {
     const whole = Math.min((this.#widthPx - 52) / width, freePx / height);
     const near = Math.min(this.#widthPx, freePx) / (Math.min(width, height) * 0.75);
     this.#scale = Math.max(whole, near);
-    const target = current.self ?? current.middle();
+    const target = current.self;
     const easing = current.camera ? 1 - Math.exp(-elapsedMs / 120) : 1;
     current.camera ??= { x: target.x, y: target.y };
     current.camera.x += (target.x - current.camera.x) * easing;
@@ -721,9 +728,13 @@ function showPlayers() {
   const items = players.map((player) => {
     const dot = element("i", {});
     dot.style.background = `hsl(${player.hue} 80% 65%)`;
-    const place = element("small", {}, `${Math.round(player.x)}, ${Math.round(player.y)}`);
     const name = player.id === game.selfId ? `${player.name} (you)` : player.name;
-    return element("li", { "data-user-id": player.id, "data-x": round(player.x), "data-y": round(player.y) }, dot, name, place);
+    const item = element("li", { "data-user-id": player.id }, dot, name);
+    if (player.isPlaced) {
+      Object.assign(item.dataset, { x: round(player.x), y: round(player.y) });
+      item.append(element("small", {}, `${Math.round(player.x)}, ${Math.round(player.y)}`));
+    }
+    return item;
   });
   $("roster").replaceChildren(...items);
 }

@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-const LOGIN = { token: "a.b.c", refresh_token: "r", expires_in: 86400, user_id: "guest:1", role: "guest" };
+const LOGIN = { token: "a.b.c", expires_in: 86400, user_id: "guest:1", role: "guest" };
 
 /** Answers RPCs with `answer`, and gives a client with a token. */
 function clientOf(answer, options = {}) {
@@ -48,10 +48,24 @@ test("each call sends the script, arguments and keys that the protocol names", a
   await check((c) => c.lobby.joinLobby("t", "abc"), { script: "join_lobby", args: [], keys: ["game:abc"] });
   await check((c) => c.lobby.joinLobby("t", "game:abc"), { script: "join_lobby", args: [], keys: ["game:abc"] });
   await check((c) => c.lobby.leaveLobby("t", "game:abc"), { script: "leave_lobby", args: [], keys: ["game:abc"] });
-  await check((c) => c.lobby.listLobbies("t"), { script: "list_lobbies", args: [] });
-  await check((c) => c.lobby.listLobbies("t", { limit: 5 }), { script: "list_lobbies", args: [5] });
-  await check((c) => c.lobby.listLobbies("t", { limit: 5, cursor: "7" }), { script: "list_lobbies", args: [5, "7"] });
-  await check((c) => c.lobby.listLobbies("t", { cursor: "7" }), { script: "list_lobbies", args: [50, "7"] });
+});
+
+test("lobbies are listed by pages, which scripts write as JSON text", async () => {
+  const page = { lobbies: [{ id: "game:abc", members: 1, capacity: 4, created_at: 5 }], cursor: "5:abc" };
+  const check = async (options, args, result = JSON.stringify(page)) => {
+    const client = clientOf({ body: { result } });
+    assert.deepEqual(await client.lobby.listLobbies("t", options), page);
+    assert.deepEqual(server.requests.at(-1).body, { script: "list_lobbies", args });
+  };
+  await check(undefined, [20]);
+  await check({ limit: 5 }, [5]);
+  await check({ limit: 5, cursor: "5:abc" }, [5, "5:abc"]);
+  await check({ cursor: "5:abc" }, [20, "5:abc"]);
+  await check({ cursor: null }, [20]);
+  await check({}, [20], page);
+  for (const result of ["", "{", "[]", '{"lobbies":{}}', null, 3]) {
+    await assert.rejects(clientOf({ body: { result } }).lobby.listLobbies("t"), { code: "bad_response" }, String(result));
+  }
 });
 
 test("a lobby call uses the token that it is given, else the client's", async () => {

@@ -15,7 +15,8 @@ async function play(): Promise<void> {
   const login: Login = await client.auth.guestLogin();
   const lobbyId: string = await client.lobby.createLobby(login.token, 8);
   await client.lobby.joinLobby(null, lobbyId);
-  await client.lobby.listLobbies(login.token, { limit: 10 });
+  const page = await client.lobby.listLobbies(login.token, { limit: 10 });
+  const ids: string[] = (await client.lobby.listLobbies(null, { cursor: page.cursor })).lobbies.map(({ id }) => id);
 
   const { realtime } = client;
   const stop: () => void = realtime.on("player_moved", ({ x }: { x: number }, event) => x + (event.seq ?? 0));
@@ -35,7 +36,7 @@ async function play(): Promise<void> {
   try {
     realtime.close();
   } catch (error) {
-    if (error instanceof GodraError) throw new GodraError("mine", `${error.code} ${result}`, { cause: error });
+    if (error instanceof GodraError) throw new GodraError("mine", `${error.code} ${result} ${ids}`, { cause: error });
   }
 }
 
