@@ -1,6 +1,221 @@
-//! Arguments and subcommands.
+//! Arguments and subcommands: what the process was asked to do, and with which exit code it ends.
+//!
+//! Exit codes: 0 when it was done, 1 when it failed, 2 when what was asked makes no sense.
 
-/// Runs the program with the process's arguments.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use crate::config::{self, Config};
+use crate::logging;
+use crate::script::check;
+
+const EXIT_FAILURE: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+
+const AFTER_HELP: &str = "\
+Every flag may also be set by the environment variable named beside it, or by a line NAME=value in a file .env in the
+working directory; flags win over the environment, the environment over .env. One dash is as good as two: -port 80.
+
+A first start needs no flags: it serves http://localhost:8080/ with the scripts of ./scripts.";
+
+/// Does what the process's arguments ask for; `serve` runs the server until it is told to stop.
+pub fn main<E: Display>(serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
+    match parse(std::env::args_os()) {
+        Ok(Task::Serve(flags)) => match Config::load(&flags) {
+            Ok(config) => run_server(config, serve),
+            Err(error) => usage_error(&error),
+        },
+        Ok(Task::Check(directory)) => match directory.map_or_else(config::scripts_dir_without_flags, Ok) {
+            Ok(directory) => check_scripts(&directory),
+            Err(error) => usage_error(&error),
+        },
+        Ok(Task::Print(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => usage_error(&problem),
+    }
+}
+
+fn run_server<E: Display>(config: Config, serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode {
+    logging::start(config.log_format, &config.log_filter);
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report_failure(&error);
+            ExitCode::from(EXIT_FAILURE)
+        }
+    }
+}
+
+fn check_scripts(directory: &Path) -> ExitCode {
+    let report = check::run(directory);
+    println!("{report}");
+    if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILURE) }
+}
+
+/// In the log, so that collectors get it in their form; but a silenced log must not hide why there is no server.
+fn report_failure(error: &dyn Display) {
+    if log::log_enabled!(log::Level::Error) {
+        log::error!("{error}");
+    } else {
+        eprintln!("godra: {error}");
+    }
+}
+
+fn usage_error(problem: &dyn Display) -> ExitCode {
+    eprintln!("godra: {problem}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// What the process was asked to do.
+#[derive(Debug)]
+enum Task {
+    /// Run the server with these flags.
+    Serve(Box<ArgMatches>),
+    /// Check the scripts of this directory, or of the one in the settings.
+    Check(Option<PathBuf>),
+    /// Print help or the version.
+    Print(String),
+}
+
+/// Reads the arguments, the program's name first. The error is one line.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> {
+    let arguments = config::normalize_dashes(arguments);
+    if arguments.get(1).is_some_and(|argument| argument == "user") {
+        return Err("the subcommand user is not supported yet; there are serve and check".to_owned());
+    }
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Task::Print(error.to_string()));
+        }
+        Err(error) => return Err(on_one_line(&error)),
+    };
+    match matches.subcommand() {
+        Some(("check", arguments)) => Ok(Task::Check(arguments.get_one("DIR").cloned())),
+        Some((_, flags)) => Ok(Task::Serve(Box::new(flags.clone()))),
+        None => Ok(Task::Serve(Box::new(matches))),
+    }
+}
+
+fn command() -> Command {
+    let directory = Arg::new("DIR")
+        .help("Directory of scripts [default: that of --scripts-dir]")
+        .value_parser(value_parser!(PathBuf));
+    let root = Command::new("godra")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A self-hosted multiplayer game backend: WebSocket rooms, game logic in Lua, state in the process")
+        .after_help(AFTER_HELP)
+        .override_usage("godra [OPTIONS]\n       godra serve [OPTIONS]\n       godra check [DIR]")
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
+        .subcommand(
+            config::with_flags(Command::new("serve"))
+                .about("Run the server; the same as godra without a subcommand")
+                .after_help(AFTER_HELP),
+        )
+        .subcommand(Command::new("check").about("Compile and check game scripts").arg(directory));
+    config::with_flags(root)
+}
+
+/// What clap says over several lines, without the usage.
+fn on_one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
+    let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
+    format!("{first}{tip}; see godra --help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Task, String> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[track_caller]
+    fn check_port(line: &str, expected: &str) {
+        let Ok(Task::Serve(flags)) = parse_line(line) else { panic!("{line} does not serve") };
+        assert_eq!(flags.get_one::<String>("port").map_or("none", String::as_str), expected, "{line}");
+    }
+
+    #[test]
+    fn serving_is_what_it_does_by_itself() {
+        check_port("godra", "none");
+        check_port("godra --port 1", "1");
+        check_port("godra -port 1", "1");
+        check_port("godra serve", "none");
+        check_port("godra serve --port=1", "1");
+        check_port("godra serve -port=1 -port 2", "2");
+    }
+
+    #[test]
+    fn checking_takes_a_directory() {
+        let check = |line: &str, expected: Option<&str>| match parse_line(line) {
+            Ok(Task::Check(directory)) => assert_eq!(directory.as_deref(), expected.map(Path::new)),
+            other => panic!("{line}: {other:?}"),
+        };
+        check("godra check", None);
+        check("godra check my/scripts", Some("my/scripts"));
+    }
+
+    #[test]
+    fn nonsense_is_answered_in_one_line() {
+        let check = |line: &str, expected: &str| assert_eq!(parse_line(line).unwrap_err(), expected);
+        check(
+            "godra --prot 1",
+            "unexpected argument '--prot' found (a similar argument exists: '--port'); see godra --help",
+        );
+        check(
+            "godra -prot 1",
+            "unexpected argument '--prot' found (a similar argument exists: '--port'); see godra --help",
+        );
+        check(
+            "godra --port",
+            "a value is required for '--port <PORT>' but none was supplied; see godra --help",
+        );
+        check(
+            "godra user create ann --role manager",
+            "the subcommand user is not supported yet; there are serve and check",
+        );
+        check("godra user", "the subcommand user is not supported yet; there are serve and check");
+        check(
+            "godra sevre",
+            "unrecognized subcommand 'sevre' (a similar subcommand exists: 'serve'); see godra --help",
+        );
+        check("godra check a b", "unexpected argument 'b' found; see godra --help");
+        check("godra serve extra", "unexpected argument 'extra' found; see godra --help");
+    }
+
+    #[test]
+    fn help_and_version() {
+        let check = |line: &str, expected: &[&str]| match parse_line(line) {
+            Ok(Task::Print(text)) => {
+                for part in expected {
+                    assert!(text.contains(part), "no {part:?} in:\n{text}");
+                }
+            }
+            other => panic!("{line}: {other:?}"),
+        };
+        check("godra --version", &[concat!("godra ", env!("CARGO_PKG_VERSION"))]);
+        check("godra -V", &[env!("CARGO_PKG_VERSION")]);
+        check(
+            "godra --help",
+            &["--max-message-bytes <SIZE>", "[default: 65536]", "[env: MAX_MESSAGE_BYTES]", "check"],
+        );
+        check("godra -help", &["--db-dsn"]);
+        check("godra serve -h", &["--debug-echo"]);
+    }
 }

@@ -1,1 +1,6 @@
 //! Who a player is: tokens, guests and the database of accounts.
+
+pub mod guest;
+mod random;
+pub mod store;
+pub mod token;

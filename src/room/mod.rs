@@ -1,1 +1,5 @@
-//! Rooms: members, rhythm, and what a flush sends to whom.
+//! Rooms: members, rhythm, and what a flush sends to whom. No sockets here, no clock.
+
+pub mod events;
+pub mod flush;
+pub mod rhythm;

@@ -1,11 +1,19 @@
 //! Game scripts as data: headers, the catalogue, key patterns, hot reload. Runs nothing: that is the state engine's.
 
+pub mod catalog;
+pub mod check;
+mod globals;
+pub mod header;
+pub mod keys;
+pub mod watch;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::wire::ids::Role;
+pub use header::Header;
+pub use keys::{KeyError, KeyPattern, Placeholder, RpcTarget};
 
 /// One script of the catalogue, compiled and checked before it got here.
 pub struct Script {
@@ -39,39 +47,6 @@ impl fmt::Debug for Script {
     }
 }
 
-/// The declarations in a script's header comments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// `-- ROLE:`; player without the line.
-    pub role: Role,
-    /// `-- KEYS:`, in order.
-    pub keys: Vec<KeyPattern>,
-    /// `-- ROOM: n`: for an RPC without keys, `args[n]` (counted from 1) names the room.
-    pub room_argument: Option<usize>,
-    /// `-- TICK: ms`: run for every live room at this interval.
-    pub tick_ms: Option<u32>,
-}
-
-/// One declared key: literal text around at most one `{room}` or `{new}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyPattern {
-    /// Text before the placeholder, or the whole key.
-    pub prefix: Box<str>,
-    /// The placeholder, if there is one.
-    pub placeholder: Option<Placeholder>,
-    /// Text after the placeholder.
-    pub suffix: Box<str>,
-}
-
-/// What stands in braces in a key pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placeholder {
-    /// `{room}`: the caller's room.
-    Room,
-    /// `{new}`: as `{room}`, but a fresh random id when the caller sent no keys.
-    New,
-}
-
 /// A consistent set of scripts, swapped as a whole.
 #[derive(Debug, Default)]
 pub struct ScriptSet {
@@ -85,5 +60,10 @@ impl ScriptSet {
     /// The script of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<Script>> {
         self.scripts.get(name)
+    }
+
+    /// The script of that name, if players may call it at all (their role is not looked at).
+    pub fn get_callable(&self, name: &str) -> Option<&Arc<Script>> {
+        self.get(name).filter(|script| !script.is_internal())
     }
 }

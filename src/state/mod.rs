@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+pub use crate::room::events::{Position, RoomEvents};
 use crate::script::{Script, ScriptSet};
 use crate::wire::ids::{Identity, RoomId};
 
@@ -168,32 +169,6 @@ pub struct BatchDone {
     pub tag: BatchTag,
     /// As it was sent.
     pub received_at: Instant,
-}
-
-/// A place in a room's history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    /// Changes when the store lost the room's history.
-    pub epoch: u64,
-    /// Events so far.
-    pub seq: u64,
-}
-
-/// A run of a room's events without gaps.
-#[derive(Clone, Debug)]
-pub struct RoomEvents {
-    /// Whose.
-    pub room: RoomId,
-    /// Which history `first_seq` counts in.
-    pub epoch: u64,
-    /// The first event's `seq`. Only the events of `ends` are counted, not `direct`.
-    pub first_seq: u64,
-    /// The events' JSON objects `{"type":…,"payload":…,"seq":…}`, joined by commas.
-    pub text: Bytes,
-    /// Where each event ends in `text` (exclusive, without the comma): event i is at `first_seq + i`.
-    pub ends: Vec<u32>,
-    /// Events for one user of the room each (`godra.send`): user_id, and the JSON object, which has no `seq`.
-    pub direct: Vec<(Box<str>, Bytes)>,
 }
 
 /// Takes deliveries to their shards; engines call it from their thread.

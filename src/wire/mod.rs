@@ -1,6 +1,10 @@
 //! Bytes ↔ values: HTTP/1.1, WebSocket frames and the JSON messages in them. No sockets here, no clock.
 
+mod buffer;
 pub mod http;
 pub mod ids;
 pub mod message;
 pub mod ws;
+
+#[cfg(test)]
+mod testing;

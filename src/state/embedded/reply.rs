@@ -1,5 +1,7 @@
 //! A command's reply as a flat, reusable buffer: no allocation per value, and nothing in it needs dropping.
 
+use super::commands::{format_float, format_integer};
+
 /// One command's reply, written by the command and read by the Lua side.
 ///
 /// Values are appended depth first: an array's header says how many values follow as its elements.
@@ -56,6 +58,18 @@ impl ReplyBuffer {
     /// Writes a bulk string.
     pub fn bulk(&mut self, value: &[u8]) {
         self.bytes.extend_from_slice(value);
+        self.tokens.push(Token::Bulk { end: self.bytes.len() });
+    }
+
+    /// Writes an integer as a bulk string.
+    pub fn bulk_integer(&mut self, value: i64) {
+        format_integer(value, &mut self.bytes);
+        self.tokens.push(Token::Bulk { end: self.bytes.len() });
+    }
+
+    /// Writes a float as a bulk string, with 17 significant digits as C's `%.17g` writes it.
+    pub fn float(&mut self, value: f64) {
+        format_float(value, &mut self.bytes);
         self.tokens.push(Token::Bulk { end: self.bytes.len() });
     }
 

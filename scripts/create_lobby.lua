@@ -1,0 +1,56 @@
+-- Makes a lobby. The caller owns it and is its first member.
+--
+-- ROLE: guest
+-- KEYS: game:{new}, game:{new}:players, game:{new}:names, game:{new}:positions, game:{new}:online, game:{new}:state
+-- KEYS: lobbies, lobbies:info
+-- ARGV: user_id, capacity?, settings?
+--   capacity   how many members it takes, 1 to 1000; 4 if left out
+--   settings   a JSON object: width and height of the arena, max_speed in units a second (0: any speed)
+-- Returns the lobby's key, game:<id>.
+
+local CAPACITY, MAX_CAPACITY = 4, 1000
+local MAX_SIZE, MAX_SPEED = 1e6, 1e6
+local IDLE_S = 3600 -- how long a lobby lasts while nobody is connected
+
+local capacity = CAPACITY
+if ARGV[2] then
+  capacity = tonumber(ARGV[2])
+  if not capacity or not (capacity >= 1 and capacity <= MAX_CAPACITY) or capacity % 1 ~= 0 then
+    godra.error("bad_request", "capacity must be a whole number from 1 to " .. MAX_CAPACITY)
+  end
+end
+
+local settings = { width = 1000, height = 1000, max_speed = 300 }
+if ARGV[3] then
+  local ok, wanted = pcall(cjson.decode, ARGV[3])
+  if not ok or type(wanted) ~= "table" then
+    godra.error("bad_request", "settings must be a JSON object")
+  end
+  for name, value in pairs(wanted) do
+    local is_speed = name == "max_speed"
+    if not settings[name] then
+      godra.error("bad_request", "settings are width, height and max_speed")
+    elseif type(value) ~= "number" or not (value >= (is_speed and 0 or 1) and value <= (is_speed and MAX_SPEED or MAX_SIZE)) then
+      godra.error("bad_request", name .. " must be a number from " .. (is_speed and "0" or "1") .. " to 1000000")
+    end
+    settings[name] = value
+  end
+end
+
+if redis.call("EXISTS", KEYS[1]) == 1 then
+  godra.error("conflict", "Lobby already exists")
+end
+
+local user = godra.user
+redis.call("DEL", KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
+redis.call("HSET", KEYS[1], "owner", user.id, "capacity", capacity, "status", "open", "created_at", godra.now,
+  "width", settings.width, "height", settings.height, "max_speed", settings.max_speed)
+redis.call("SADD", KEYS[2], user.id)
+redis.call("HSET", KEYS[3], user.id, user.name)
+redis.call("HSET", KEYS[4], user.id, "") -- a member without a position yet
+
+for i = 1, 6 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
+redis.call("ZADD", KEYS[7], godra.now, godra.room)
+redis.call("HSET", KEYS[8], godra.room, "1," .. capacity .. "," .. godra.now + IDLE_S * 1000)
+
+return KEYS[1]

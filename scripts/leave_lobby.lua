@@ -1,0 +1,33 @@
+-- Ends the caller's membership of a lobby. Whoever is no member stays none.
+--
+-- ROLE: guest
+-- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
+-- KEYS: lobbies, lobbies:info
+-- ROOM: 1
+-- ARGV: user_id, room?
+-- Publishes player_left {user_id, username}. Returns OK.
+
+local IDLE_S = 3600 -- how long a lobby lasts while nobody is connected
+
+if redis.call("EXISTS", KEYS[1]) == 0 then
+  godra.error("not_found", "Lobby does not exist")
+end
+
+local user = godra.user
+if redis.call("SREM", KEYS[2], user.id) == 0 then
+  return "OK"
+end
+redis.call("HDEL", KEYS[3], user.id)
+redis.call("HDEL", KEYS[4], user.id)
+redis.call("SREM", KEYS[5], user.id)
+godra.publish("player_left", { user_id = user.id, username = user.name })
+
+local expires_at = 0
+if redis.call("SCARD", KEYS[5]) == 0 then
+  for i = 1, 6 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
+  expires_at = godra.now + IDLE_S * 1000
+end
+local members, capacity = redis.call("SCARD", KEYS[2]), redis.call("HGET", KEYS[1], "capacity")
+redis.call("HSET", KEYS[8], godra.room, members .. "," .. (capacity or 0) .. "," .. expires_at)
+
+return "OK"

@@ -1,0 +1,52 @@
+-- Moves the caller, inside the room's bounds and not faster than its max_speed.
+--
+-- ROLE: guest
+-- KEYS: game:{room}, game:{room}:positions
+-- ROOM: 3
+-- ARGV from a socket: user_id, {"x": X, "y": Y}
+-- ARGV from an RPC:   user_id, x, y, room?       (an RPC has three values or more)
+-- Publishes player_moved {user_id, x, y}. Returns OK.
+-- Errors: out_of_bounds and too_fast, with the position that counts as details {x, y}.
+
+local BURST_MS = 1000 -- way that a lagging client may catch up on at once
+
+local x, y
+if ARGV[3] then
+  x, y = tonumber(ARGV[2]), tonumber(ARGV[3])
+else
+  local ok, payload = pcall(cjson.decode, ARGV[2])
+  if ok and type(payload) == "table" then x, y = payload.x, payload.y end
+end
+-- Infinity and NaN are the numbers that are not zero when taken from themselves.
+if type(x) ~= "number" or type(y) ~= "number" or x - x ~= 0 or y - y ~= 0 then
+  godra.error("bad_request", "x and y must be finite numbers")
+end
+
+local user_id = ARGV[1]
+local position = redis.call("HGET", KEYS[2], user_id)
+if not position then
+  godra.error("forbidden", "You are not in this lobby")
+end
+
+-- Stored is x,y,spent: a move of d units costs d / max_speed of time, and `spent` says up to when time is spent.
+-- A member's first move has no position before it, and may lead anywhere.
+local last_x, last_y, last_spent = string.match(position, "^(.-),(.-),(.+)$")
+local room = redis.call("HMGET", KEYS[1], "width", "height", "max_speed")
+local width, height, max_speed = tonumber(room[1]) or 1000, tonumber(room[2]) or 1000, tonumber(room[3]) or 0
+
+if x < 0 or y < 0 or x > width or y > height then
+  godra.error("out_of_bounds", "Outside of the arena", last_x and { x = tonumber(last_x), y = tonumber(last_y) })
+end
+
+local spent = godra.now - BURST_MS
+if last_x and max_speed > 0 then
+  local dx, dy = x - last_x, y - last_y
+  spent = math.max(spent, last_spent) + math.sqrt(dx * dx + dy * dy) / max_speed * 1000
+  if spent > godra.now then
+    godra.error("too_fast", "Faster than allowed", { x = tonumber(last_x), y = tonumber(last_y) })
+  end
+end
+
+redis.call("HSET", KEYS[2], user_id, x .. "," .. y .. "," .. spent)
+godra.publish("player_moved", { user_id = user_id, x = x, y = y })
+return "OK"

@@ -1,0 +1,28 @@
+-- Hook: a member's socket is gone, and its seat is free again. The room stays for a while, so that people can come back.
+--
+-- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
+-- KEYS: lobbies, lobbies:info
+-- ARGV: user_id, game_id
+-- Publishes player_left {user_id, username}, unless the user has left by leave_lobby before.
+
+local IDLE_S = 3600 -- how long a lobby lasts while nobody is connected
+
+if redis.call("EXISTS", KEYS[1]) == 0 then
+  return
+end
+
+local user = godra.user
+redis.call("SREM", KEYS[5], user.id)
+if redis.call("SREM", KEYS[2], user.id) == 1 then
+  redis.call("HDEL", KEYS[3], user.id)
+  redis.call("HDEL", KEYS[4], user.id)
+  godra.publish("player_left", { user_id = user.id, username = user.name })
+end
+
+local expires_at = 0
+if redis.call("SCARD", KEYS[5]) == 0 then
+  for i = 1, 6 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
+  expires_at = godra.now + IDLE_S * 1000
+end
+local members, capacity = redis.call("SCARD", KEYS[2]), redis.call("HGET", KEYS[1], "capacity")
+redis.call("HSET", KEYS[8], godra.room, members .. "," .. (capacity or 0) .. "," .. expires_at)

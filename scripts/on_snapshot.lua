@@ -1,0 +1,39 @@
+-- Hook: all there is to know of a room, for members who come in or have missed something.
+--
+-- KEYS: game:{room}, game:{room}:names, game:{room}:positions, game:{room}:state
+-- ARGV: user_id
+-- Returns JSON text: {owner, capacity, status, created_at, bounds, max_speed,
+--   players: {<user_id>: {user_id, username, x?, y?}}, state: {<field>: <value>}}
+
+local function hash(key)
+  local flat, fields = redis.call("HGETALL", key), {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+local room = hash(KEYS[1])
+local about = cjson.encode({
+  owner = room.owner,
+  capacity = tonumber(room.capacity),
+  status = room.status,
+  created_at = tonumber(room.created_at),
+  bounds = { min_x = 0, min_y = 0, max_x = tonumber(room.width) or 1000, max_y = tonumber(room.height) or 1000 },
+  max_speed = tonumber(room.max_speed),
+})
+
+local players, positions = {}, hash(KEYS[3])
+for user_id, username in pairs(hash(KEYS[2])) do
+  local x, y = string.match(positions[user_id] or "", "^([^,]+),([^,]+)")
+  local player = { user_id = user_id, username = username, x = tonumber(x), y = tonumber(y) }
+  players[#players + 1] = cjson.encode(user_id) .. ":" .. cjson.encode(player)
+end
+
+-- Values are JSON text already. Writing them out as they are keeps what cjson would change: [] and long numbers.
+local state = {}
+for field, value in pairs(hash(KEYS[4])) do
+  if not pcall(cjson.decode, value) then value = cjson.encode(value) end
+  state[#state + 1] = cjson.encode(field) .. ":" .. value
+end
+
+return string.sub(about, 1, -2)
+  .. ',"players":{' .. table.concat(players, ",") .. '},"state":{' .. table.concat(state, ",") .. "}}"

@@ -1,0 +1,659 @@
+// The Godra SDK: the HTTP calls, and the WebSocket of one lobby with its reconnects.
+// Knows the protocol (sdk/PROTOCOL.md) and nothing about any game. Runs in browsers and in Node, without dependencies.
+
+/** Everything that fails here fails with this. `code` is for programs, `message` for people. */
+export class GodraError extends Error {
+  constructor(code, message, { status, details, retryAfter, closeCode, cause } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "GodraError";
+    this.code = code;
+    this.status = status;
+    this.details = details;
+    this.retryAfter = retryAfter;
+    this.closeCode = closeCode;
+  }
+}
+
+/** A server, and what one player does there. */
+export class GodraClient {
+  #http;
+
+  constructor(baseUrl = globalThis.location?.origin, options = {}) {
+    const base = parseBaseUrl(baseUrl);
+    this.#http = new Http(base, options);
+    /** Used where a call is given no token; `auth.guestLogin()` sets it. */
+    this.token = options.token ?? null;
+    this.auth = new Auth(this, this.#http);
+    this.lobby = new Lobby(this);
+    this.realtime = new Realtime(this, this.#http, base, options);
+  }
+
+  /** Runs a script by RPC and resolves with its result. */
+  async rpc(script, args = [], keys = undefined, { token = this.token } = {}) {
+    if (!token) throw new GodraError("unauthorized", "No token: call auth.guestLogin() first, or pass one");
+    const body = await this.#http.post("api/rpc", { script, args, keys }, token);
+    if (!("result" in body)) throw new GodraError("bad_response", "The answer to an RPC has no result");
+    return body.result;
+  }
+}
+
+class Auth {
+  #client;
+  #http;
+
+  constructor(client, http) {
+    this.#client = client;
+    this.#http = http;
+  }
+
+  /** Asks for a guest's token, and keeps it as the client's. */
+  async guestLogin() {
+    const login = await this.#http.post("guest-login", {});
+    if (typeof login.token !== "string") throw new GodraError("bad_response", "The login's answer has no token");
+    this.#client.token = login.token;
+    return login;
+  }
+}
+
+class Lobby {
+  #client;
+
+  constructor(client) {
+    this.#client = client;
+  }
+
+  /** Makes a lobby; resolves with its id as the server says it (`game:` and the id). */
+  async createLobby(token, maxPlayers) {
+    return this.#rpc(token, "create_lobby", maxPlayers === undefined ? [] : [maxPlayers]);
+  }
+
+  async joinLobby(token, lobbyId) {
+    return this.#rpc(token, "join_lobby", [], [lobbyKey(lobbyId)]);
+  }
+
+  async leaveLobby(token, lobbyId) {
+    return this.#rpc(token, "leave_lobby", [], [lobbyKey(lobbyId)]);
+  }
+
+  /** Open lobbies, as the script `list_lobbies` gives them. */
+  async listLobbies(token, { limit, cursor } = {}) {
+    const args = cursor === undefined ? [limit] : [limit ?? 50, cursor];
+    return this.#rpc(token, "list_lobbies", args[0] === undefined ? [] : args);
+  }
+
+  #rpc(token, script, args, keys) {
+    return this.#client.rpc(script, args, keys, { token: token ?? this.#client.token });
+  }
+}
+
+const DEFAULTS = {
+  requestTimeoutMs: 10_000,
+  connectTimeoutMs: 10_000,
+  heartbeatMs: 20_000,
+  maxBufferedBytes: 1 << 20,
+};
+
+const RECONNECT_DEFAULTS = {
+  firstDelayMs: 500,
+  maxDelayMs: 15_000,
+  // A server that is up and says no will rarely change its mind: the lobby is gone, or full.
+  maxRefusals: 4,
+};
+
+/** These names are the SDK's own: a script's event of the same name goes to `state_update` alone. */
+const LIFECYCLE = new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
+
+/**
+ * The WebSocket of one lobby at a time. A lost connection is made again, by itself, where its close code allows that.
+ *
+ * A `session` is what one `connect()` asked for; it lives through reconnects, and whatever belongs to a session that
+ * is no longer `#session` is ignored. Its `phase`: `connecting` (a socket is on its way to the welcome), `open`,
+ * `waiting` (for the next attempt).
+ */
+class Realtime {
+  #client;
+  #http;
+  #base;
+  #options;
+  #reconnect;
+  #WebSocket;
+  #listeners = new Map();
+  #session = null;
+  #nextId = 1;
+  #latencyMs = null;
+
+  constructor(client, http, base, options) {
+    this.#client = client;
+    this.#http = http;
+    this.#base = base;
+    this.#options = withDefaults(DEFAULTS, options);
+    this.#reconnect = options.reconnect === false ? null : withDefaults(RECONNECT_DEFAULTS, options.reconnect);
+    this.#WebSocket = options.WebSocket;
+  }
+
+  /** Whether inputs can be sent now. */
+  get connected() {
+    return this.#session?.phase === "open";
+  }
+
+  /** The last welcome's payload while connected, else null. */
+  get welcome() {
+    return this.connected ? this.#session.welcome : null;
+  }
+
+  /** The last measured round trip in milliseconds, or null. */
+  get latencyMs() {
+    return this.#latencyMs;
+  }
+
+  /**
+   * Joins a lobby; resolves with the welcome's payload. A connection that is already there is closed first.
+   * `token` may be a function that gives a (fresh) token: it is called again before every reconnect.
+   */
+  async connect(token, lobbyId) {
+    const room = lobbyKey(lobbyId).slice("game:".length);
+    this.close();
+    const session = {
+      token: token ?? this.#client.token,
+      room,
+      phase: "connecting",
+      attempts: 0,
+      refusals: 0,
+      pending: new Map(),
+      link: null,
+      abandon: null,
+      timer: null,
+      openedAt: 0,
+      welcome: null,
+    };
+    this.#session = session;
+    try {
+      return await this.#dial(session);
+    } catch (error) {
+      if (this.#session === session) this.#session = null;
+      throw error;
+    }
+  }
+
+  /** Calls `callback(payload, event)` for every event of that name; gives back a function that ends it. */
+  on(name, callback) {
+    if (typeof callback !== "function") throw new TypeError("on(event, callback): the callback is not a function");
+    const callbacks = this.#listeners.get(name) ?? [];
+    // A new array each time, so that a delivery under way is not disturbed.
+    this.#listeners.set(name, [...callbacks, callback]);
+    return () => this.off(name, callback);
+  }
+
+  /** Ends what `on` began; without a callback, for all callbacks of that name. */
+  off(name, callback) {
+    const callbacks = this.#listeners.get(name) ?? [];
+    const index = callback === undefined ? -1 : callbacks.indexOf(callback);
+    if (callback === undefined) this.#listeners.delete(name);
+    else if (index >= 0) this.#listeners.set(name, callbacks.filter((_, at) => at !== index));
+  }
+
+  /**
+   * Sends an input and forgets it; only errors come back, as `error` events.
+   * Gives false if it was not sent: not connected, or the network is far behind.
+   */
+  sendInput(action, payload = null) {
+    return this.#send(this.#session, { action, payload });
+  }
+
+  /** Sends an input and resolves with what its script returned; rejects with the script's error. */
+  request(action, payload = null, { timeoutMs = this.#options.requestTimeoutMs } = {}) {
+    return new Promise((resolve, reject) => {
+      const session = this.#session;
+      const id = this.#nextId++;
+      if (!this.#send(session, { action, payload, id })) {
+        reject(new GodraError("disconnected", `Not connected: ${action} was not sent`));
+        return;
+      }
+      const timer = setTimeout(() => {
+        session.pending.delete(id);
+        reject(new GodraError("timeout", `No reply to ${action} within ${timeoutMs} ms`));
+      }, timeoutMs);
+      session.pending.set(id, { resolve, reject, timer });
+    });
+  }
+
+  /** Measures a round trip to the server, in milliseconds. */
+  async ping(options) {
+    const startedAt = performance.now();
+    await this.request("heartbeat", null, options);
+    this.#latencyMs = performance.now() - startedAt;
+    return this.#latencyMs;
+  }
+
+  /** Leaves: no reconnect follows. Does nothing when there is no connection. */
+  close() {
+    const session = this.#session;
+    if (!session) return;
+    this.#session = null;
+    clearTimeout(session.timer);
+    const wasConnecting = session.phase === "connecting" && session.attempts === 0;
+    session.link?.end(1000, "closed by the client");
+    session.abandon?.(cancelled());
+    rejectAll(session, "The connection was closed");
+    if (!wasConnecting) {
+      this.#emit("disconnected", { code: 1000, reason: "closed by the client", willReconnect: false });
+    }
+  }
+
+  // One attempt: a socket, until its welcome or its failure.
+  async #dial(session) {
+    session.phase = "connecting";
+    return new Promise((resolve, reject) => {
+      // close() ends an attempt at any point, also while the token is being fetched.
+      session.abandon = reject;
+      this.#openLink(session).then(resolve, reject);
+    }).finally(() => {
+      session.abandon = null;
+    });
+  }
+
+  async #openLink(session) {
+    const token = typeof session.token === "function" ? await session.token() : session.token;
+    if (session !== this.#session) throw cancelled();
+    if (typeof token !== "string" || token === "") {
+      throw new GodraError("unauthorized", "No token: call auth.guestLogin() first, or pass one");
+    }
+    const failure = await new Promise((resolve) => {
+      session.link = new Link(this.#webSocketClass(), this.#socketUrl(session.room), token, {
+        timeoutMs: this.#options.connectTimeoutMs,
+        message: (message) => this.#receive(session, message, resolve),
+        malformed: (reason) => this.#emit("error", new GodraError("bad_message", reason)),
+        ended: (end) => (session.phase === "open" ? this.#lost(session, end) : resolve(end)),
+      });
+    });
+    if (failure === null) return session.welcome;
+    if (session !== this.#session) throw cancelled();
+    throw await this.#explain(failure);
+  }
+
+  #webSocketClass() {
+    const found = this.#WebSocket ?? globalThis.WebSocket;
+    if (found) return found;
+    throw new GodraError(
+      "no_websocket",
+      "This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from \"ws\"`, or use Node 22 or later",
+    );
+  }
+
+  #socketUrl(room) {
+    const url = new URL("ws", this.#base);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    url.searchParams.set("game_id", room);
+    return url;
+  }
+
+  // Browsers hide the answer to a refused WebSocket, so what can be known is asked for by other ways.
+  async #explain({ code, reason, opened, timedOut }) {
+    const closeCode = code;
+    if (timedOut) return new GodraError("timeout", reason, { closeCode });
+    if (opened) {
+      const why = reason ? `: ${reason}` : "";
+      return new GodraError("closed", `The server closed the connection before its welcome (${code}${why})`, { closeCode });
+    }
+    // The package `ws` does tell: "Unexpected server response: 403".
+    const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || undefined;
+    if (status) {
+      const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
+      return new GodraError(codeOfStatus(status), message, { status, closeCode });
+    }
+    const ready = await this.#http.isReady();
+    if (ready) return new GodraError("refused", REFUSED, { closeCode });
+    return new GodraError("unavailable", "The server cannot be reached, or is not ready", { closeCode });
+  }
+
+  #receive(session, message, welcomed) {
+    if (session !== this.#session) return;
+    if (message.type === "batch" && Array.isArray(message.events)) {
+      for (const event of message.events) this.#receive(session, event ?? {}, welcomed);
+    } else if (typeof message.type !== "string") {
+      this.#emit("error", new GodraError("bad_message", "The server sent a message without a type"));
+    } else if (message.type === "reply" || message.type === "error") {
+      this.#settle(session, message);
+    } else if (message.type === "welcome") {
+      this.#welcome(session, message, welcomed);
+    } else if (session.phase === "open") {
+      this.#deliver(message);
+    } else {
+      this.#emit("error", new GodraError("bad_message", `The server sent ${message.type} before its welcome`));
+    }
+  }
+
+  #welcome(session, message, welcomed) {
+    session.phase = "open";
+    session.openedAt = performance.now();
+    session.refusals = 0;
+    session.welcome = message.payload;
+    session.link.welcomed();
+    this.#beatHeart(session, session.link);
+    welcomed(null);
+    this.#emit("connected", message.payload, message);
+    if (session === this.#session) this.#deliver(message);
+  }
+
+  #deliver(event) {
+    if (!LIFECYCLE.has(event.type)) this.#emit(event.type, event.payload, event);
+    this.#emit("state_update", event, event);
+  }
+
+  #settle(session, message) {
+    const waiting = session.pending.get(message.id);
+    const error = message.type === "error" ? errorOfPayload(message.payload) : null;
+    if (waiting) {
+      session.pending.delete(message.id);
+      clearTimeout(waiting.timer);
+      if (error) waiting.reject(error);
+      else waiting.resolve(message.result);
+    } else if (error) {
+      this.#emit("error", error, message);
+    }
+  }
+
+  #send(session, message) {
+    if (session?.phase !== "open") return false;
+    return session.link.send(JSON.stringify(message), this.#options.maxBufferedBytes);
+  }
+
+  // A network that vanishes tells nobody: without an answer in time the connection counts as lost.
+  #beatHeart(session, link) {
+    if (!this.#options.heartbeatMs) return;
+    session.timer = setTimeout(async () => {
+      const sentAt = performance.now();
+      const answered = await this.ping().then(
+        () => true,
+        (error) => error.code !== "timeout",
+      );
+      if (session !== this.#session || session.link !== link || session.phase !== "open") return;
+      if (answered || link.receivedAt > sentAt) this.#beatHeart(session, link);
+      else link.end(1006, "no answer to a heartbeat");
+    }, this.#options.heartbeatMs);
+  }
+
+  #lost(session, { code, reason }) {
+    if (session !== this.#session) return;
+    clearTimeout(session.timer);
+    const stayed = performance.now() - session.openedAt;
+    if (stayed > STABLE_MS) session.attempts = 0;
+    const willReconnect = this.#comesBack(session, code);
+    if (willReconnect) this.#retryLater(session, code);
+    else this.#session = null;
+    rejectAll(session, `The connection was lost (${code}${reason ? `: ${reason}` : ""})`);
+    this.#emit("disconnected", { code, reason, willReconnect });
+    if (session === this.#session) this.#announceRetry(session);
+  }
+
+  #comesBack(session, code) {
+    if (!this.#reconnect || !comesBack(code)) return false;
+    // The server says that this token has had its time: only a function can give another.
+    return code !== TOKEN_EXPIRED || typeof session.token === "function";
+  }
+
+  #retryLater(session, code) {
+    session.phase = "waiting";
+    session.attempts += 1;
+    const { firstDelayMs, maxDelayMs } = this.#reconnect;
+    // After a shutdown everybody comes back at once: those wait longer, over a wider span.
+    const doublings = session.attempts - 1 + (code === GOING_AWAY ? 2 : 0);
+    const ceilingMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(doublings, 30));
+    session.delayMs = ceilingMs * (0.5 + Math.random() / 2);
+    session.timer = setTimeout(() => this.#retry(session), session.delayMs);
+  }
+
+  #announceRetry(session) {
+    this.#emit("reconnecting", { attempt: session.attempts, delayMs: session.delayMs });
+  }
+
+  async #retry(session) {
+    try {
+      await this.#dial(session);
+    } catch (error) {
+      if (session === this.#session) this.#retryFailed(session, error);
+    }
+  }
+
+  #retryFailed(session, error) {
+    const code = error.closeCode ?? 1006;
+    const refused = REFUSALS.has(error.code);
+    session.refusals = refused ? session.refusals + 1 : session.refusals;
+    const hopeless = error.code === "unauthorized" && typeof session.token !== "function";
+    const giveUp = hopeless || session.refusals >= this.#reconnect.maxRefusals || (error.code === "closed" && !this.#comesBack(session, code));
+    if (!giveUp) {
+      this.#retryLater(session, code);
+      this.#announceRetry(session);
+      return;
+    }
+    this.#session = null;
+    this.#emit("error", error);
+    this.#emit("disconnected", { code, reason: error.message, willReconnect: false });
+  }
+
+  #emit(name, payload, event) {
+    for (const callback of this.#listeners.get(name) ?? []) {
+      try {
+        callback(payload, event);
+      } catch (error) {
+        reportLater(error);
+      }
+    }
+  }
+}
+
+/** One WebSocket, from its making to its end; `ended` is called once. */
+class Link {
+  receivedAt = 0;
+  #socket;
+  #handlers;
+  #welcomeTimer;
+  #opened = false;
+  #failure = "";
+
+  constructor(WebSocketClass, url, token, handlers) {
+    this.#handlers = handlers;
+    // As a subprotocol the token stays out of the logs that keep addresses.
+    const socket = openSocket(WebSocketClass, url.href, ["godra", `bearer.${token}`]);
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.#opened = true;
+    };
+    socket.onmessage = ({ data }) => this.#message(data);
+    socket.onerror = (event) => {
+      this.#failure = event?.message ?? "";
+    };
+    socket.onclose = ({ code, reason }) => this.#ended({ code, reason: reason || this.#failure });
+    this.#welcomeTimer = setTimeout(() => {
+      this.end(1000, `No welcome from the server within ${handlers.timeoutMs} ms`, { timedOut: true });
+    }, handlers.timeoutMs);
+  }
+
+  /** The welcome came: the time limit for it is over. */
+  welcomed() {
+    clearTimeout(this.#welcomeTimer);
+  }
+
+  send(text, maxBufferedBytes) {
+    if (this.#socket.readyState !== 1 || this.#socket.bufferedAmount > maxBufferedBytes) return false;
+    this.#socket.send(text);
+    return true;
+  }
+
+  /** Ends it from this side, at once: a peer that is gone cannot take part in a closing handshake. */
+  end(code, reason, more = {}) {
+    const handlers = this.#handlers;
+    if (!handlers) return;
+    this.#ended({ code, reason, ...more });
+    // 1006 may not be sent.
+    this.#socket.close(code === 1006 ? 4000 : code, reason.slice(0, 100));
+  }
+
+  #message(data) {
+    this.receivedAt = performance.now();
+    let message;
+    try {
+      message = JSON.parse(typeof data === "string" ? data : new TextDecoder().decode(data));
+    } catch {
+      this.#handlers?.malformed("The server sent a message that is not JSON");
+      return;
+    }
+    if (typeof message === "object" && message !== null) this.#handlers?.message(message);
+    else this.#handlers?.malformed("The server sent a message that is not an object");
+  }
+
+  #ended(end) {
+    const handlers = this.#handlers;
+    if (!handlers) return;
+    this.#handlers = null;
+    clearTimeout(this.#welcomeTimer);
+    handlers.ended({ opened: this.#opened, timedOut: false, ...end });
+  }
+}
+
+/** JSON over HTTP, with failures turned into GodraErrors. */
+class Http {
+  #base;
+  #fetch;
+  #timeoutMs;
+
+  constructor(base, options) {
+    this.#base = base;
+    this.#fetch = options.fetch ?? ((...args) => globalThis.fetch(...args));
+    this.#timeoutMs = options.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs;
+  }
+
+  async post(path, body, token) {
+    const headers = { "Content-Type": "application/json" };
+    if (token) headers.Authorization = `Bearer ${token}`;
+    const response = await this.#send(path, { method: "POST", headers, body: JSON.stringify(body) });
+    if (!response.ok) throw errorOfResponse(response);
+    if (typeof response.body !== "object" || response.body === null) {
+      throw new GodraError("bad_response", `The answer to ${path} is not a JSON object`, { status: response.status });
+    }
+    return response.body;
+  }
+
+  async isReady() {
+    return this.#send("ready", { method: "GET" }).then(
+      (response) => response.ok,
+      () => false,
+    );
+  }
+
+  // The time limit covers the body, too.
+  async #send(path, init) {
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    try {
+      const response = await this.#fetch(new URL(path, this.#base).href, { ...init, signal, credentials: "omit" });
+      const text = await response.text();
+      return { ok: response.ok, status: response.status, headers: response.headers, body: parseJson(text) };
+    } catch (cause) {
+      if (signal.aborted) throw new GodraError("timeout", `No answer to ${path} within ${this.#timeoutMs} ms`, { cause });
+      throw new GodraError("unavailable", `The server at ${this.#base.origin} cannot be reached`, { cause });
+    }
+  }
+}
+
+const GOING_AWAY = 1001;
+const TOKEN_EXPIRED = 4001;
+/** A connection that held this long was a good one: the delays begin from the start again. */
+const STABLE_MS = 5_000;
+const REFUSALS = new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found"]);
+const REFUSED =
+  "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
+const HINTS = {
+  401: ": the token is not valid (any more)",
+  403: ": the lobby is full or does not exist, or its script said no",
+  503: ": it is full, or stopping",
+};
+
+/** Whether a client should come back after this close code (sdk/PROTOCOL.md). */
+function comesBack(code) {
+  // 1005 and 1012–1014 never come from the server itself, but from proxies in front of it.
+  return [GOING_AWAY, 1005, 1006, 1011, 1012, 1013, 1014].includes(code) || (code >= 4000 && code <= 4499);
+}
+
+function parseBaseUrl(baseUrl) {
+  let url;
+  try {
+    url = new URL(baseUrl);
+  } catch {
+    throw new TypeError(`new GodraClient(baseUrl): not an address: ${baseUrl}`);
+  }
+  if (url.protocol === "ws:") url.protocol = "http:";
+  if (url.protocol === "wss:") url.protocol = "https:";
+  if (!/^https?:$/.test(url.protocol)) throw new TypeError(`new GodraClient(baseUrl): not an http(s) address: ${baseUrl}`);
+  url.search = "";
+  url.hash = "";
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
+  return url;
+}
+
+function openSocket(WebSocketClass, address, protocols) {
+  try {
+    return new WebSocketClass(address, protocols);
+  } catch (cause) {
+    throw new GodraError("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it", { cause });
+  }
+}
+
+/** `game:` and the id, for an id with or without that prefix. */
+function lobbyKey(lobbyId) {
+  const id = typeof lobbyId === "string" ? lobbyId.replace(/^game:/, "") : "";
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(id)) return `game:${id}`;
+  throw new GodraError("bad_request", "A lobby id is 1 to 64 letters, digits, underscores and hyphens");
+}
+
+function errorOfResponse({ status, headers, body }) {
+  const error = body?.error ?? {};
+  const retryAfter = Number.parseInt(headers.get("Retry-After"), 10);
+  return new GodraError(error.code ?? codeOfStatus(status), error.message ?? `HTTP status ${status}`, {
+    status,
+    details: error.details,
+    retryAfter: Number.isNaN(retryAfter) ? undefined : retryAfter,
+  });
+}
+
+/** For answers that are not the server's own, but a proxy's. */
+function codeOfStatus(status) {
+  const codes = { 400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 413: "too_large", 429: "rate_limited" };
+  return codes[status] ?? (status >= 500 ? "unavailable" : "bad_response");
+}
+
+function errorOfPayload(payload) {
+  return new GodraError(payload?.code ?? "error", payload?.message ?? "The server reported an error", { details: payload?.details });
+}
+
+function cancelled() {
+  return new GodraError("cancelled", "Closed before the connection was made");
+}
+
+function rejectAll(session, message) {
+  const waiting = [...session.pending.values()];
+  session.pending.clear();
+  for (const { reject, timer } of waiting) {
+    clearTimeout(timer);
+    reject(new GodraError("disconnected", message));
+  }
+}
+
+/** A callback's mistake must not keep others from being called, nor go unseen. */
+function reportLater(error) {
+  if (typeof globalThis.reportError === "function") globalThis.reportError(error);
+  else queueMicrotask(() => { throw error; });
+}
+
+function withDefaults(defaults, given) {
+  const known = Object.keys(defaults).filter((key) => given?.[key] !== undefined);
+  return { ...defaults, ...Object.fromEntries(known.map((key) => [key, given[key]])) };
+}
+
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

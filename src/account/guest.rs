@@ -1,0 +1,44 @@
+//! Players without an account.
+
+use super::random;
+
+/// Random characters in a guest's id: 96 bits, so that no two guests ever meet and nobody guesses one.
+const ID_CHARACTERS: usize = 16;
+/// Random characters in a guest's name: enough to tell the guests of a room apart.
+const NAME_CHARACTERS: usize = 4;
+
+/// A fresh guest: its user id (`guest:` and 16 characters of `A-Za-z0-9_-`) and its name (`Guest-` and 4 digits or
+/// letters).
+pub fn new_guest() -> (String, String) {
+    let user_id = format!("guest:{}", random::text::<ID_CHARACTERS>());
+    // Without letters and digits that look alike.
+    const NAME_ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let letter = |byte: u8| char::from(NAME_ALPHABET[usize::from(byte % 32)]);
+    let username = "Guest-".chars().chain(random::bytes::<NAME_CHARACTERS>().map(letter)).collect();
+    (user_id, username)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn guests_have_the_declared_shape_and_are_all_different() {
+        let mut ids = HashSet::new();
+        for _ in 0..1000 {
+            let (user_id, username) = new_guest();
+            let random = user_id.strip_prefix("guest:").unwrap();
+            assert_eq!(random.len(), 16);
+            assert!(random.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
+            let suffix = username.strip_prefix("Guest-").unwrap();
+            assert!(
+                suffix.len() == 4 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+                "{username}"
+            );
+            ids.insert(user_id);
+        }
+        assert_eq!(ids.len(), 1000);
+    }
+}

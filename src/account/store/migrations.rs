@@ -1,0 +1,49 @@
+//! The schema, as the steps that lead to it. Steps are only ever added: a database goes forward.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::Problem;
+
+/// Marks a file as ours (`PRAGMA application_id`): the letters `Gdra`.
+const APPLICATION_ID: i64 = 0x4764_7261;
+
+/// Step `n` leads from schema `n` to `n + 1`; `PRAGMA user_version` holds where a file is.
+const STEPS: &[&str] =
+    &["CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"];
+
+/// Reads whether we may use the file, before anything is written to it.
+pub(super) fn check(connection: &Connection) -> Result<(), Problem> {
+    let is_empty: bool =
+        connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0))?;
+    let application_id = pragma(connection, "application_id")?;
+    if !is_empty && application_id != APPLICATION_ID {
+        return Err(Problem::Foreign);
+    }
+    check_version(pragma(connection, "user_version")?).map(|_| ())
+}
+
+/// Takes the missing steps, all or none. Processes that start at once wait for each other.
+pub(super) fn run(connection: &mut Connection) -> Result<(), Problem> {
+    if check_version(pragma(connection, "user_version")?)? == STEPS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    // Again, because another process may have taken them while we waited for the lock.
+    let version = check_version(pragma(&transaction, "user_version")?)?;
+    for step in &STEPS[version..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", STEPS.len() as i64)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn check_version(found: i64) -> Result<usize, Problem> {
+    let version = usize::try_from(found).ok().filter(|version| *version <= STEPS.len());
+    version.ok_or(Problem::Newer { found, known: STEPS.len() as i64 })
+}
+
+fn pragma(connection: &Connection, name: &str) -> Result<i64, Problem> {
+    Ok(connection.pragma_query_value(None, name, |row| row.get(0))?)
+}

@@ -1,0 +1,156 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Barrier};
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("game.db");
+    (folder, path)
+}
+
+fn secret_of(path: &Path) -> Secret {
+    Store::open(path).unwrap().jwt_secret().unwrap()
+}
+
+/// Expects the file to be refused with these words, and to stay as it is, without side files.
+#[track_caller]
+fn check_refused(folder: &TempDir, path: &Path, expected: &str) {
+    let before = fs::read(path).unwrap();
+    let error = Store::open(path).unwrap_err().to_string();
+    assert!(error.contains(expected) && error.contains("game.db"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert_eq!(fs::read(path).unwrap(), before, "the file is untouched");
+    let names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["game.db"]);
+}
+
+#[test]
+fn the_secret_is_made_once_and_kept() {
+    let (_folder, path) = folder();
+    let first = secret_of(&path);
+    assert_eq!(first.expose().len(), SECRET_BYTES);
+    assert_eq!(secret_of(&path), first);
+    let (_other_folder, other_path) = folder();
+    assert_ne!(secret_of(&other_path), first);
+}
+
+fn pragma_text(store: &Store, name: &str) -> String {
+    store
+        .connection
+        .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+        .map(|value| match value {
+            rusqlite::types::Value::Text(text) => text,
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            other => format!("{other:?}"),
+        })
+        .unwrap()
+}
+
+#[test]
+fn what_was_answered_survives_a_power_failure() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    assert_eq!(pragma_text(&store, "journal_mode"), "wal");
+    assert_eq!(pragma_text(&store, "synchronous"), "2");
+    assert_eq!(pragma_text(&store, "foreign_keys"), "1");
+    assert_eq!(pragma_text(&store, "user_version"), "1");
+}
+
+#[test]
+fn only_the_owner_may_read_the_files() {
+    let (folder, path) = folder();
+    let mut store = Store::open(&path).unwrap();
+    store.jwt_secret().unwrap();
+    let mut files = 0;
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+        files += 1;
+    }
+    assert!(files >= 2, "the write-ahead log is there");
+}
+
+#[test]
+fn many_may_start_at_once() {
+    const STARTERS: usize = 12;
+    for _ in 0..5 {
+        let (_folder, path) = folder();
+        let together = Arc::new(Barrier::new(STARTERS));
+        let start = || {
+            let (path, together) = (path.clone(), Arc::clone(&together));
+            std::thread::spawn(move || {
+                together.wait();
+                secret_of(&path)
+            })
+        };
+        let starters: Vec<_> = (0..STARTERS).map(|_| start()).collect();
+        let secrets: Vec<Secret> = starters.into_iter().map(|starter| starter.join().unwrap()).collect();
+        assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let (folder, path) = folder();
+    drop(Store::open(&path).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    check_refused(&folder, &path, "newer version of godra (schema 99, this one knows up to 1)");
+}
+
+#[test]
+fn the_database_of_another_program_is_refused() {
+    let (folder, path) = folder();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE invoices (id)").unwrap();
+    check_refused(&folder, &path, "another program");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let (folder, path) = folder();
+    fs::write(&path, "my diary\n".repeat(1000)).unwrap();
+    check_refused(&folder, &path, "is damaged or not an SQLite file");
+}
+
+#[test]
+fn a_database_cut_short_is_refused() {
+    let (folder, path) = folder();
+    secret_of(&path);
+    let length = fs::metadata(&path).unwrap().len();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length / 2).unwrap();
+    check_refused(&folder, &path, "is damaged");
+}
+
+#[test]
+fn a_database_with_overwritten_pages_is_refused() {
+    let (folder, path) = folder();
+    secret_of(&path);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[100..1000].fill(0xAA);
+    fs::write(&path, bytes).unwrap();
+    check_refused(&folder, &path, "is damaged");
+}
+
+#[test]
+fn a_place_where_no_file_can_be_made_is_named() {
+    let (_folder, path) = folder();
+    let error = Store::open(&path.join("below")).unwrap_err().to_string();
+    assert!(error.contains("game.db/below") && error.contains("cannot be made"), "{error}");
+}
+
+#[test]
+fn a_step_that_fails_leaves_no_trace() {
+    let (_folder, path) = folder();
+    // The table's name is taken in a file that says it is ours and has no schema yet.
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE settings (other); PRAGMA application_id = 0x47647261").unwrap();
+    drop(connection);
+    assert!(Store::open(&path).is_err());
+    let version: i64 =
+        Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 0);
+}

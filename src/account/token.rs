@@ -1,0 +1,262 @@
+//! Access tokens: JSON Web Tokens (RFC 7519) signed with HS256, and nothing else.
+//!
+//! No clock here: the caller says what time it is. The rules are those of RFC 8725 section 3: one algorithm that the
+//! token cannot choose, no header parameter that names a key, all claims checked before anything is trusted.
+
+use std::fmt;
+
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto};
+use serde::de::{self, Deserializer, IgnoredAny, Visitor};
+use serde::{Deserialize, Serialize};
+
+use super::random;
+use crate::wire::ids::{Identity, Role};
+
+/// Longest token that is looked at, in bytes.
+const MAX_TOKEN_BYTES: usize = 4096;
+/// How far the clocks of two machines may differ, in seconds.
+const LEEWAY_S: u64 = 30;
+/// Longest username in a token, in bytes.
+const MAX_USERNAME_BYTES: usize = 256;
+/// The header that [`TokenAuthority::issue`] writes, encoded: recognised without parsing it.
+const OWN_HEADER: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9";
+
+/// Issues and verifies tokens.
+pub struct TokenAuthority {
+    signing_key: EncodingKey,
+    verifying_keys: Vec<DecodingKey>,
+    ttl_s: u64,
+}
+
+impl TokenAuthority {
+    /// Signs with the first secret and accepts all of them, so that a secret can be changed without logging everybody
+    /// out. Tokens are valid for `ttl_s` seconds.
+    ///
+    /// # Panics
+    /// Without a secret.
+    pub fn new(secrets: Vec<Vec<u8>>, ttl_s: u64) -> Self {
+        let first = secrets.first().expect("a token authority has at least one secret");
+        Self {
+            signing_key: EncodingKey::from_secret(first),
+            verifying_keys: secrets.iter().map(|secret| DecodingKey::from_secret(secret)).collect(),
+            ttl_s,
+        }
+    }
+
+    /// How long a token is valid, in seconds.
+    pub fn ttl_s(&self) -> u64 {
+        self.ttl_s
+    }
+
+    /// A new token, valid from `now_s` (seconds since the Unix epoch).
+    pub fn issue(&self, user_id: &str, username: &str, role: Role, now_s: u64) -> String {
+        let jti = random::text::<22>();
+        let role = role.as_str();
+        let claims = IssuedClaims {
+            user_id,
+            username,
+            role,
+            iat: now_s,
+            exp: now_s.saturating_add(self.ttl_s),
+            jti: &jti,
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing_key)
+            .expect("HS256 signs any claims with any secret")
+    }
+
+    /// Who a token speaks for, if it is valid at `now_s` (seconds since the Unix epoch).
+    ///
+    /// # Errors
+    /// Says what is wrong with the token; clients are only told that it is not valid.
+    pub fn verify(&self, token: &str, now_s: u64) -> Result<Identity, TokenError> {
+        let parts = TokenParts::split(token)?;
+        check_header(token, parts.header)?;
+        if !self.verifying_keys.iter().any(|key| parts.is_signed_with(key)) {
+            return Err(TokenError::Signature);
+        }
+        // Nothing insecure is left: algorithm and signature are checked, and the claims are checked next.
+        let claims: Claims = insecure_decode_claims(token).map_err(|_| TokenError::Claims)?;
+        claims.check(now_s)
+    }
+}
+
+impl fmt::Debug for TokenAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenAuthority({} secrets, {} s)", self.verifying_keys.len(), self.ttl_s)
+    }
+}
+
+/// Why a token is not valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenError {
+    /// Not three parts, or longer than 4 KiB.
+    Malformed,
+    /// Another algorithm than HS256, or a header parameter that we do not take.
+    Header,
+    /// Signed with no secret of ours.
+    Signature,
+    /// A claim is missing, doubled, of the wrong type, or not one of ours.
+    Claims,
+    /// Over.
+    Expired,
+    /// Not yet valid.
+    NotYetValid,
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "the token is malformed",
+            Self::Header => "the token's header is not accepted",
+            Self::Signature => "the token's signature is not valid",
+            Self::Claims => "the token's claims are not accepted",
+            Self::Expired => "the token has expired",
+            Self::NotYetValid => "the token is not valid yet",
+        })
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// A token's parts, still encoded.
+struct TokenParts<'a> {
+    header: &'a str,
+    signed: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> TokenParts<'a> {
+    fn split(token: &'a str) -> Result<Self, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
+        if payload.contains('.') || header.is_empty() || payload.is_empty() {
+            return Err(TokenError::Malformed);
+        }
+        Ok(Self { header, signed, signature })
+    }
+
+    /// Compares in constant time; a signature that is not canonical base64url is none.
+    fn is_signed_with(&self, key: &DecodingKey) -> bool {
+        crypto::verify(self.signature, self.signed.as_bytes(), key, Algorithm::HS256).unwrap_or(false)
+    }
+}
+
+/// Accepts `alg` HS256 and, if there is one, `typ` JWT. Any other parameter asks for a processing that we do not do
+/// (`crit`, `zip`, `cty`) or names a key that we would not use (`kid`, `jku`, `jwk`, `x5u` …).
+fn check_header(token: &str, encoded: &str) -> Result<(), TokenError> {
+    if encoded == OWN_HEADER {
+        return Ok(());
+    }
+    let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Header)?;
+    let plain = Header { typ: header.typ.clone(), ..Header::new(Algorithm::HS256) };
+    let is_jwt = header.typ.as_deref().is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
+    if is_jwt && header == plain { Ok(()) } else { Err(TokenError::Header) }
+}
+
+#[derive(Serialize)]
+struct IssuedClaims<'a> {
+    user_id: &'a str,
+    username: &'a str,
+    role: &'a str,
+    iat: u64,
+    exp: u64,
+    jti: &'a str,
+}
+
+/// The claims that are read; others are ignored, as RFC 7519 section 4 asks.
+#[derive(Deserialize)]
+struct Claims {
+    user_id: String,
+    username: String,
+    role: String,
+    exp: NumericDate,
+    nbf: Option<NumericDate>,
+    #[serde(rename = "iat")]
+    _issued_at: Option<NumericDate>,
+    #[serde(rename = "jti")]
+    _token_id: Option<String>,
+    /// A token for somebody else: we have no name that could stand here (RFC 7519 section 4.1.3).
+    #[serde(default, deserialize_with = "present")]
+    aud: bool,
+}
+
+impl Claims {
+    fn check(self, now_s: u64) -> Result<Identity, TokenError> {
+        if self.exp.0.saturating_add(LEEWAY_S) <= now_s {
+            return Err(TokenError::Expired);
+        }
+        if self.nbf.is_some_and(|nbf| nbf.0 > now_s.saturating_add(LEEWAY_S)) {
+            return Err(TokenError::NotYetValid);
+        }
+        let role = Role::parse(&self.role).ok_or(TokenError::Claims)?;
+        if self.aud || !is_user_id(&self.user_id) || !is_username(&self.username) {
+            return Err(TokenError::Claims);
+        }
+        Ok(Identity {
+            user_id: self.user_id.into(),
+            username: self.username.into(),
+            role,
+            expires_at_s: self.exp.0,
+        })
+    }
+}
+
+/// A decimal number without leading zeros, or `guest:` and up to 64 of `A-Za-z0-9_-`. Nothing else may get into keys.
+fn is_user_id(text: &str) -> bool {
+    const MAX_GUEST_CHARACTERS: usize = 64;
+    match text.strip_prefix("guest:") {
+        Some(random) => {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+            (1..=MAX_GUEST_CHARACTERS).contains(&random.len()) && random.bytes().all(allowed)
+        }
+        None => text.parse::<u64>().is_ok_and(|number| number.to_string() == text),
+    }
+}
+
+fn is_username(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_USERNAME_BYTES && !text.chars().any(char::is_control)
+}
+
+/// Seconds since the Unix epoch, cut to whole ones (RFC 7519 section 2: a JSON number, never a text).
+#[derive(Clone, Copy)]
+struct NumericDate(u64);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumericDateVisitor)
+    }
+}
+
+struct NumericDateVisitor;
+
+impl Visitor<'_> for NumericDateVisitor {
+    type Value = NumericDate;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of seconds since the Unix epoch")
+    }
+
+    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<NumericDate, E> {
+        Ok(NumericDate(seconds))
+    }
+
+    fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<NumericDate, E> {
+        /// Above it, whole numbers have gaps.
+        const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
+        if (0.0..=LARGEST_EXACT).contains(&seconds) {
+            return Ok(NumericDate(seconds as u64));
+        }
+        Err(de::Error::invalid_value(de::Unexpected::Float(seconds), &self))
+    }
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,0 @@
-//! Settings: raw flags become a validated type; every limit and queue size, with its default.

@@ -1,0 +1,151 @@
+//! Every bound that is not a flag, with its default.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Bounds of the server's parts. Tests lower them; the binary runs with the defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// HTTP requests.
+    pub http: HttpLimits,
+    /// WebSocket connections.
+    pub websocket: WebSocketLimits,
+    /// What waits to be sent to one connection.
+    pub outbox: OutboxLimits,
+    /// Queues between threads.
+    pub queues: QueueLimits,
+    /// Rooms.
+    pub rooms: RoomLimits,
+    /// The end of the process.
+    pub drain: DrainLimits,
+}
+
+/// Bounds of HTTP requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Request line and header fields together; above it 431.
+    pub max_head_bytes: usize,
+    /// Header fields; above it 431.
+    pub max_headers: usize,
+    /// A request's body after decoding; above it 413.
+    pub max_body_bytes: usize,
+    /// From a request's first byte, or the connection's start, to the end of its head; after it 408 and a close.
+    pub head_timeout: Duration,
+    /// From the end of the head to the end of the body; after it 408 and a close.
+    pub body_timeout: Duration,
+    /// Silence between two requests; after it a close.
+    pub keep_alive_timeout: Duration,
+    /// Pipelined requests that are taken from one connection before their answers are sent; the rest waits in the
+    /// socket.
+    pub max_pipelined: usize,
+}
+
+/// Bounds of WebSocket connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSocketLimits {
+    /// Silence after which a ping is sent.
+    pub ping_after: Duration,
+    /// Wait for the pong; after it close 4004 `no_pong`.
+    pub pong_wait: Duration,
+    /// Wait for the peer's close frame after ours; after it the socket is closed.
+    pub close_wait: Duration,
+    /// Fragments of one message; above it close 1009. Empty fragments would otherwise be free.
+    pub max_fragments: usize,
+    /// A message on `/echo` (`--debug-echo`); above it close 1009.
+    pub max_echo_message_bytes: usize,
+    /// Malformed messages in a row; above it close 4504 `too_many_errors`.
+    pub max_errors_in_a_row: u32,
+    /// Inputs of one connection that wait for their room's tick; above it `busy`.
+    pub max_pending_inputs: usize,
+}
+
+/// Bounds of what waits to be sent to one connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxLimits {
+    /// Above it, queued room events are replaced by one snapshot.
+    pub soft_bytes: usize,
+    /// Above it, close 4002 `slow_consumer`.
+    pub hard_bytes: usize,
+    /// Time without a byte taken by the peer while something waits; after it close 4002 `slow_consumer`.
+    pub stall_timeout: Duration,
+}
+
+/// Bounds of the queues between threads, in entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Batches that wait for the state engine; above it `busy`.
+    pub engine_batches: usize,
+    /// Calls in one batch; the rest waits for the room's next tick.
+    pub batch_calls: usize,
+    /// Deliveries that wait for a shard; above it the engine waits.
+    pub mailbox: usize,
+    /// Bytes read from one connection before the next has its turn.
+    pub read_budget_bytes: usize,
+    /// Connections accepted before the open ones have their turn.
+    pub accept_budget: usize,
+}
+
+/// Bounds of rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomLimits {
+    /// Members above which a room spreads over all shards.
+    pub spread_above_members: usize,
+    /// Inputs of one room that wait for its tick; above it `busy`.
+    pub max_pending_inputs: usize,
+}
+
+/// Bounds of the end of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainLimits {
+    /// How long `/ready` says 503 before connections are closed, so that a load balancer can notice.
+    pub notice: Duration,
+    /// The time over which WebSocket closes are spread, so that not all players come back at once.
+    pub close_spread: Duration,
+    /// When the process exits, whoever is still connected.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            http: HttpLimits {
+                max_head_bytes: 16 * KIB,
+                max_headers: 100,
+                max_body_bytes: 256 * KIB,
+                head_timeout: Duration::from_secs(10),
+                body_timeout: Duration::from_secs(30),
+                keep_alive_timeout: Duration::from_secs(75),
+                max_pipelined: 16,
+            },
+            websocket: WebSocketLimits {
+                ping_after: Duration::from_secs(25),
+                pong_wait: Duration::from_secs(10),
+                close_wait: Duration::from_secs(5),
+                max_fragments: 4096,
+                max_echo_message_bytes: 32 * MIB,
+                max_errors_in_a_row: 100,
+                max_pending_inputs: 256,
+            },
+            outbox: OutboxLimits {
+                soft_bytes: 256 * KIB,
+                hard_bytes: MIB,
+                stall_timeout: Duration::from_secs(30),
+            },
+            queues: QueueLimits {
+                engine_batches: 4096,
+                batch_calls: 1024,
+                mailbox: 16 * KIB,
+                read_budget_bytes: 256 * KIB,
+                accept_budget: 64,
+            },
+            rooms: RoomLimits { spread_above_members: 512, max_pending_inputs: 16 * KIB },
+            drain: DrainLimits {
+                notice: Duration::from_millis(500),
+                close_spread: Duration::from_secs(3),
+                deadline: Duration::from_secs(25),
+            },
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Settings: raw flags become a validated type; every limit and queue size, with its default.
+//!
+//! Three steps: the table of flags in `settings` says where a value's text comes from, `values` says what it may be,
+//! and [`Config`] is what the rest of the program trusts.
+
+mod limits;
+mod open_files;
+mod settings;
+mod values;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ArgMatches;
+use log::LevelFilter;
+
+pub use limits::{DrainLimits, HttpLimits, Limits, OutboxLimits, QueueLimits, RoomLimits, WebSocketLimits};
+pub use settings::{normalize_dashes, with_flags};
+
+use settings::{DotEnv, Source, Values};
+
+/// Connections that the server takes if neither `--max-connections` nor the limit of open files says otherwise.
+const DEFAULT_MAX_CONNECTIONS: usize = 20_000;
+/// Open files that are not connections: the database, logs, the script watcher, and spare ones.
+const FILES_BESIDE_CONNECTIONS: usize = 64;
+/// Open files of a shard: its poll, its waker, its listener.
+const FILES_OF_A_SHARD: usize = 4;
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Event loops, 1 to 256.
+    pub threads: usize,
+    /// Directory of the game scripts.
+    pub scripts_dir: PathBuf,
+    /// A room's interval.
+    pub sync_interval: Duration,
+    /// Key that signs tokens; without one, the database's.
+    pub jwt_secret: Option<Secret>,
+    /// How long a token is valid.
+    pub token_ttl: Duration,
+    /// File of the SQLite database.
+    pub database: PathBuf,
+    /// Open connections, over all shards.
+    pub max_connections: usize,
+    /// Open connections from one address.
+    pub max_connections_per_ip: Option<NonZeroU32>,
+    /// Longest WebSocket message.
+    pub max_message_bytes: usize,
+    /// Inputs per connection and second.
+    pub input_rate: Option<NonZeroU32>,
+    /// Logins per address and minute.
+    pub login_rate: Option<NonZeroU32>,
+    /// Which web pages may call.
+    pub allow_origin: AllowOrigin,
+    /// Form of log lines.
+    pub log_format: LogFormat,
+    /// What is logged, in the syntax of `RUST_LOG`.
+    pub log_filter: String,
+    /// Whether `/echo` is served.
+    pub debug_echo: bool,
+    /// Longest script call.
+    pub script_time_budget: Duration,
+    /// Most memory that a script call may take, in bytes.
+    pub script_memory_budget: usize,
+    /// Bounds that are not flags.
+    pub limits: Limits,
+    /// What is allowed but unwise, a sentence each, for the log.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads all sources, and raises the process's limit of open files.
+    ///
+    /// # Errors
+    /// On the first value that is not allowed.
+    pub fn load(flags: &ArgMatches) -> Result<Self, ConfigError> {
+        let dot_env = DotEnv::read(Path::new(".env"))?;
+        let values = Values::collect(flags, |name| std::env::var_os(name), &dot_env)?;
+        let from_environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+        let machine = Machine {
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            max_open_files: open_files::raise_limit(),
+        };
+        let mut config = Self::resolve(&values, machine)?;
+        if let Some(filter) = from_environment.as_deref().or_else(|| dot_env.get("RUST_LOG")) {
+            config.log_filter = parse_log_filter(filter)?;
+        }
+        config.check_scripts_dir()?;
+        Ok(config)
+    }
+
+    fn resolve(values: &Values, machine: Machine) -> Result<Self, ConfigError> {
+        let threads = values
+            .parse_optional("threads", values::number(1..=256))?
+            .unwrap_or_else(|| machine.cores.clamp(1, 256));
+        let port = values.parse("port", values::number(0..=u16::MAX))?;
+        values.parse("db-type", sqlite_only)?;
+        values.parse_optional("redis-addr", embedded_only)?;
+        values.parse("state-file", off_only)?;
+        let rate = || values::number(0..=1_000_000);
+        let mut warnings = Vec::new();
+        Ok(Self {
+            listen: SocketAddr::new(values.parse("host", values::host)?, port),
+            threads,
+            scripts_dir: values.parse("scripts-dir", path)?,
+            sync_interval: values.parse("sync-interval", values::milliseconds(5..=1000))?,
+            jwt_secret: resolve_secret(values, &mut warnings)?,
+            token_ttl: values.parse("token-ttl", values::duration("1s", "3650d"))?,
+            database: values.parse("db-dsn", sqlite_file)?,
+            max_connections: resolve_max_connections(values, threads, machine, &mut warnings)?,
+            max_connections_per_ip: NonZeroU32::new(values.parse("max-connections-per-ip", rate())?),
+            max_message_bytes: values.parse("max-message-bytes", values::size("125", "16m"))?,
+            input_rate: NonZeroU32::new(values.parse("input-rate", rate())?),
+            login_rate: NonZeroU32::new(values.parse("login-rate", rate())?),
+            allow_origin: values.parse("allow-origin", AllowOrigin::parse)?,
+            log_format: values.parse("log-format", LogFormat::parse)?,
+            log_filter: "info".to_owned(),
+            debug_echo: resolve_debug_echo(values, &mut warnings)?,
+            script_time_budget: values.parse("script-time-budget", values::duration("1ms", "10s"))?,
+            script_memory_budget: values.parse("script-memory-budget", values::size("1m", "4g"))?,
+            limits: Limits::default(),
+            warnings,
+        })
+    }
+
+    fn check_scripts_dir(&self) -> Result<(), ConfigError> {
+        if self.scripts_dir.is_dir() {
+            return Ok(());
+        }
+        let directory = self.scripts_dir.display();
+        Err(ConfigError(format!(
+            "--scripts-dir {directory}: expected a directory of game scripts; start in the directory that has one, or name it"
+        )))
+    }
+}
+
+/// The scripts directory as environment, `.env` and default have it, without looking at any other setting.
+///
+/// # Errors
+/// If it is not a path.
+pub fn scripts_dir_without_flags() -> Result<PathBuf, ConfigError> {
+    let dot_env = DotEnv::read(Path::new(".env"))?;
+    let no_flags = with_flags(clap::Command::new("godra")).get_matches_from(["godra"]);
+    Values::collect(&no_flags, |name| std::env::var_os(name), &dot_env)?.parse("scripts-dir", path)
+}
+
+/// What a value may depend on besides itself.
+#[derive(Clone, Copy, Debug)]
+struct Machine {
+    cores: usize,
+    max_open_files: Option<u64>,
+}
+
+/// A value that is not allowed: one line that names the flag, the value and what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A key. Neither logged nor shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Shortest key that HS256 may be used with (RFC 7518 section 3.2), in bytes.
+    pub const MIN_BYTES: usize = 32;
+
+    /// A key of at least [`Secret::MIN_BYTES`].
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() >= Self::MIN_BYTES).then_some(Self(bytes))
+    }
+
+    /// The key itself.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || format!("expected at least {} bytes", Self::MIN_BYTES);
+        Self::new(text.as_bytes().to_vec()).ok_or_else(expected)
+    }
+
+    fn has_few_different_bytes(&self) -> bool {
+        let mut bytes = self.0.clone();
+        bytes.sort_unstable();
+        bytes.dedup();
+        bytes.len() < 8
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
+}
+
+/// Which web pages may call, by CORS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowOrigin {
+    /// All of them.
+    Any,
+    /// Those of these origins.
+    Listed(Vec<String>),
+}
+
+impl AllowOrigin {
+    /// The value of `Access-Control-Allow-Origin` for a request of this origin; `None` allows nothing.
+    pub fn answer<'a>(&'a self, origin: &str) -> Option<&'a str> {
+        match self {
+            Self::Any => Some("*"),
+            Self::Listed(origins) => origins.iter().find(|listed| *listed == origin).map(String::as_str),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+        if origins.iter().all(|origin| is_origin(origin)) {
+            return Ok(Self::Listed(origins));
+        }
+        Err("expected * or origins such as https://game.example:8443, with commas between them".to_owned())
+    }
+}
+
+/// Whether a text is a serialized origin as browsers send it: lower case, no path.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
+        && !host.is_empty()
+        && host.bytes().all(allowed)
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("expected text or json".to_owned()),
+        }
+    }
+}
+
+fn resolve_secret(values: &Values, warnings: &mut Vec<String>) -> Result<Option<Secret>, ConfigError> {
+    let secret = values.parse_optional("jwt-secret", Secret::parse)?;
+    if values.source("jwt-secret") == Source::Flag {
+        let advice = "--jwt-secret can be read by everybody on this machine; set JWT_SECRET in the environment or in .env";
+        warnings.push(advice.to_owned());
+    }
+    if secret.as_ref().is_some_and(Secret::has_few_different_bytes) {
+        warnings.push("the JWT secret is easy to guess; make one with `openssl rand -hex 32`".to_owned());
+    }
+    Ok(secret)
+}
+
+fn resolve_debug_echo(values: &Values, warnings: &mut Vec<String>) -> Result<bool, ConfigError> {
+    let debug_echo = values.parse("debug-echo", values::switch)?;
+    if debug_echo {
+        warnings.push("--debug-echo serves /echo to everybody; it is meant for tests".to_owned());
+    }
+    Ok(debug_echo)
+}
+
+fn resolve_max_connections(
+    values: &Values,
+    threads: usize,
+    machine: Machine,
+    warnings: &mut Vec<String>,
+) -> Result<usize, ConfigError> {
+    const HIGHEST: usize = 10_000_000;
+    let Some(max_open_files) = machine.max_open_files else {
+        let wanted = values.parse_optional("max-connections", values::number(1..=HIGHEST))?;
+        return Ok(wanted.unwrap_or(DEFAULT_MAX_CONNECTIONS));
+    };
+    let reserved = FILES_BESIDE_CONNECTIONS + threads * FILES_OF_A_SHARD;
+    let max_open_files = usize::try_from(max_open_files).unwrap_or(usize::MAX);
+    let possible = max_open_files.saturating_sub(reserved).clamp(1, HIGHEST);
+    let hint = format!("the limit of open files is {max_open_files}, see `ulimit -Hn`");
+    let parse = |text: &str| values::number(1..=possible)(text).map_err(|reason| format!("{reason}; {hint}"));
+    if let Some(wanted) = values.parse_optional("max-connections", parse)? {
+        return Ok(wanted);
+    }
+    if possible < DEFAULT_MAX_CONNECTIONS / 2 {
+        warnings.push(format!("--max-connections is {possible}, not {DEFAULT_MAX_CONNECTIONS}: {hint}"));
+    }
+    Ok(possible.min(DEFAULT_MAX_CONNECTIONS))
+}
+
+fn sqlite_only(text: &str) -> Result<(), String> {
+    match text {
+        "sqlite" => Ok(()),
+        "postgres" | "postgresql" => Err("PostgreSQL is not supported yet; allowed is sqlite".to_owned()),
+        _ => Err("allowed is sqlite".to_owned()),
+    }
+}
+
+fn embedded_only(_: &str) -> Result<(), String> {
+    Err("Redis is not supported yet; leave it out for the embedded store".to_owned())
+}
+
+fn off_only(text: &str) -> Result<(), String> {
+    match text {
+        "off" => Ok(()),
+        _ => Err("keeping the embedded store in a file is not supported yet; allowed is off".to_owned()),
+    }
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("expected a path".to_owned()) } else { Ok(text.into()) }
+}
+
+fn sqlite_file(text: &str) -> Result<PathBuf, String> {
+    let is_connection_text = text.contains("://") || text.contains("host=") || text.contains("dbname=");
+    // SQLite takes both for a database in memory, which would forget every account.
+    let is_in_memory = text.is_empty() || text == ":memory:";
+    if is_connection_text || is_in_memory || text.starts_with("file:") {
+        return Err("expected the path of an SQLite file".to_owned());
+    }
+    path(text)
+}
+
+/// Refuses what the logger would pass over with a warning.
+fn parse_log_filter(filter: &str) -> Result<String, ConfigError> {
+    let (directives, _) = filter.split_once('/').unwrap_or((filter, ""));
+    for directive in directives.split(',') {
+        let level = directive.split_once('=').map(|(_, level)| level.trim());
+        if level.is_some_and(|level| level.parse::<LevelFilter>().is_err()) {
+            let levels = "off, error, warn, info, debug, trace";
+            return Err(ConfigError(format!(
+                "RUST_LOG={filter:?}: a level in {directive:?} is not one of {levels}"
+            )));
+        }
+    }
+    Ok(filter.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

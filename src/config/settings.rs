@@ -1,0 +1,278 @@
+//! The flags as data, and where their values come from: flags over environment over `.env` over defaults.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::Path;
+
+use clap::{Arg, ArgMatches, Command};
+
+use super::ConfigError;
+
+/// One setting. Its environment variable is its name in upper case with `_` for `-`.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// The long flag without its dashes.
+    pub name: &'static str,
+    /// Its value's name in the help text.
+    value_name: &'static str,
+    /// The default as text; none where there is no value, or it depends on the machine.
+    default: Option<&'static str>,
+    help: &'static str,
+}
+
+/// All of them, in the order of the help text.
+const SETTINGS: &[Setting] = &[
+    setting("port", "PORT", Some("8080"), "Port to listen on; 0 takes any free one"),
+    setting("host", "ADDRESS", Some("0.0.0.0"), "Address to listen on, IPv4 or IPv6"),
+    setting("threads", "N", None, "Event loops, 1 to 256 [default: one per core]"),
+    setting("scripts-dir", "DIR", Some("scripts"), "Directory of the game scripts"),
+    setting("sync-interval", "MS", Some("50"), "A room's interval in milliseconds, 5 to 1000"),
+    setting(
+        "jwt-secret",
+        "SECRET",
+        None,
+        "Key that signs tokens, at least 32 bytes [default: random, kept in the database]",
+    ),
+    setting("token-ttl", "TIME", Some("24h"), "How long a token is valid, such as 90s, 15m, 24h, 7d"),
+    setting("db-type", "TYPE", Some("sqlite"), "Database of accounts: sqlite"),
+    setting("db-dsn", "PATH", Some("game.db"), "Where the database is: for sqlite, its file"),
+    setting("redis-addr", "ADDRESS", None, "Not supported yet: leave it out for the embedded store"),
+    setting("state-file", "PATH", Some("off"), "Where the embedded store is kept: off"),
+    setting(
+        "max-connections",
+        "N",
+        None,
+        "Open connections, the rest gets 503 [default: 20000, or what the limit of open files allows]",
+    ),
+    setting("max-connections-per-ip", "N", Some("0"), "Open connections from one address; 0 is no limit"),
+    setting("max-message-bytes", "SIZE", Some("65536"), "Longest WebSocket message, 125 to 16m"),
+    setting("input-rate", "N", Some("0"), "Inputs per connection and second; 0 is no limit"),
+    setting("login-rate", "N", Some("0"), "Logins per address and minute; 0 is no limit"),
+    setting("allow-origin", "ORIGINS", Some("*"), "Web pages that may call: * or a comma list of origins"),
+    setting("log-format", "FORMAT", Some("text"), "text or json; RUST_LOG chooses what is logged"),
+    setting("debug-echo", "on|off", Some("off"), "Serve /echo, a WebSocket echo for conformance tests"),
+    setting("script-time-budget", "TIME", Some("50ms"), "Longest script call, 1ms to 10s"),
+    setting("script-memory-budget", "SIZE", Some("32m"), "Most memory for a script call, 1m to 4g"),
+];
+
+const fn setting(
+    name: &'static str,
+    value_name: &'static str,
+    default: Option<&'static str>,
+    help: &'static str,
+) -> Setting {
+    Setting { name, value_name, default, help }
+}
+
+impl Setting {
+    fn variable(&self) -> String {
+        self.name.to_ascii_uppercase().replace('-', "_")
+    }
+
+    fn argument(&self) -> Arg {
+        let default = self.default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
+        let argument = Arg::new(self.name)
+            .long(self.name)
+            .value_name(self.value_name)
+            .help(format!("{}{default} [env: {}]", self.help, self.variable()))
+            .overrides_with(self.name)
+            // So that our own message answers `--port -1`.
+            .allow_negative_numbers(true);
+        if self.is_switch() {
+            return argument.num_args(0..=1).require_equals(true).default_missing_value("on");
+        }
+        argument
+    }
+
+    fn is_switch(&self) -> bool {
+        self.value_name == "on|off"
+    }
+}
+
+/// Adds all settings to a command, as flags.
+pub fn with_flags(command: Command) -> Command {
+    command.args(SETTINGS.iter().map(Setting::argument))
+}
+
+/// Turns single-dash long flags (`-db-type postgres`) into double-dash ones, so that clap understands them.
+///
+/// Only an argument of one dash, a letter and more is changed: `-h`, `-5`, `-` and what follows a `--` stay.
+pub fn normalize_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut only_values = false;
+    let normalize = |argument: OsString| {
+        only_values |= argument == OsStr::new("--");
+        match argument.to_str() {
+            Some(text) if !only_values && is_single_dash_long(text) => format!("-{text}").into(),
+            _ => argument,
+        }
+    };
+    arguments.into_iter().map(normalize).collect()
+}
+
+fn is_single_dash_long(argument: &str) -> bool {
+    let Some(name) = argument.strip_prefix('-') else { return false };
+    let is_short_flags = name.bytes().all(|letter| letter == b'h' || letter == b'V');
+    name.len() > 1 && name.starts_with(|first: char| first.is_ascii_alphabetic()) && !is_short_flags
+}
+
+/// A setting's text, and where it comes from.
+#[derive(Clone, Debug)]
+struct Value {
+    text: String,
+    source: Source,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Flag,
+    Environment,
+    DotEnv,
+    Default,
+}
+
+/// The text of every setting that has one.
+#[derive(Debug, Default)]
+pub(super) struct Values(HashMap<&'static str, Value>);
+
+impl Values {
+    /// Looks each setting up: flag, then environment, then `.env`, then its default. An empty variable counts as
+    /// absent.
+    pub fn collect(
+        flags: &ArgMatches,
+        environment: impl Fn(&str) -> Option<OsString>,
+        dot_env: &DotEnv,
+    ) -> Result<Self, ConfigError> {
+        let mut values = HashMap::new();
+        for setting in SETTINGS {
+            let variable = setting.variable();
+            let value = if let Some(text) = flags.get_one::<String>(setting.name) {
+                Some(Value { text: text.clone(), source: Source::Flag })
+            } else if let Some(text) = environment(&variable).filter(|text| !text.is_empty()) {
+                let text = text.into_string().map_err(|_| {
+                    ConfigError(format!("the environment variable {variable} is not valid UTF-8"))
+                })?;
+                Some(Value { text, source: Source::Environment })
+            } else if let Some(text) = dot_env.get(&variable) {
+                Some(Value { text: text.to_owned(), source: Source::DotEnv })
+            } else {
+                setting.default.map(|text| Value { text: text.to_owned(), source: Source::Default })
+            };
+            values.extend(value.map(|value| (setting.name, value)));
+        }
+        Ok(Self(values))
+    }
+
+    /// Parses a setting that has a default.
+    pub fn parse<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        let value = self.parse_optional(name, parse)?;
+        Ok(value.expect("a setting with a default always has a value"))
+    }
+
+    /// Parses a setting that may be absent.
+    pub fn parse_optional<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let setting = find(name);
+        let Some(value) = self.0.get(setting.name) else { return Ok(None) };
+        parse(&value.text).map(Some).map_err(|reason| refuse(setting, value, &reason))
+    }
+
+    /// Where a setting's value comes from.
+    pub fn source(&self, name: &str) -> Source {
+        self.0.get(name).map_or(Source::Default, |value| value.source)
+    }
+}
+
+fn find(name: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.name == name).expect("the name stands in SETTINGS")
+}
+
+fn refuse(setting: &Setting, value: &Value, reason: &str) -> ConfigError {
+    let Setting { name, .. } = setting;
+    let shown = Shown { value: &value.text, is_secret: *name == "jwt-secret" };
+    let variable = setting.variable();
+    ConfigError(match value.source {
+        Source::Flag | Source::Default => format!("--{name} {shown}: {reason}"),
+        Source::Environment => format!("{variable}={shown} in the environment (--{name}): {reason}"),
+        Source::DotEnv => format!("{variable}={shown} in .env (--{name}): {reason}"),
+    })
+}
+
+/// A value in an error message: on one line, not endless, and no secrets.
+struct Shown<'a> {
+    value: &'a str,
+    is_secret: bool,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MAX_CHARACTERS: usize = 80;
+        if self.is_secret {
+            return write!(f, "({} bytes)", self.value.len());
+        }
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
+        match self.value.char_indices().nth(MAX_CHARACTERS) {
+            Some((cut, _)) => write!(f, "{:?}…", &self.value[..cut]),
+            None if !self.value.is_empty() && self.value.bytes().all(is_plain) => f.write_str(self.value),
+            None => write!(f, "{:?}", self.value),
+        }
+    }
+}
+
+/// The variables of a `.env` file.
+#[derive(Debug, Default)]
+pub(super) struct DotEnv(HashMap<String, String>);
+
+impl DotEnv {
+    /// Reads the file; without one there are no variables.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        match dotenvy::from_path_iter(path) {
+            Ok(lines) => Self::from_lines(lines),
+            Err(error) if error.not_found() => Ok(Self::default()),
+            Err(error) => Err(ConfigError(format!(".env: cannot be read: {error}"))),
+        }
+    }
+
+    /// The variables in a text.
+    #[cfg(test)]
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::from_lines(dotenvy::from_read_iter(text.as_bytes()))
+    }
+
+    fn from_lines(
+        lines: impl Iterator<Item = dotenvy::Result<(String, String)>>,
+    ) -> Result<Self, ConfigError> {
+        let mut variables = HashMap::new();
+        for line in lines {
+            let (name, value) = line.map_err(|error| ConfigError(describe_dot_env_error(&error)))?;
+            if !value.is_empty() {
+                variables.entry(name).or_insert(value);
+            }
+        }
+        Ok(Self(variables))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+/// Names the line without its value, which may be a secret.
+fn describe_dot_env_error(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(line, _) => {
+            let name: String =
+                line.trim().chars().take_while(|&c| c != '=' && !c.is_whitespace()).take(40).collect();
+            format!(".env: the line that starts with {name:?} is not NAME=value")
+        }
+        other => format!(".env: cannot be read: {other}"),
+    }
+}

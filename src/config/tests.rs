@@ -1,0 +1,296 @@
+use std::ffi::OsString;
+
+use clap::Command;
+
+use super::*;
+
+const MACHINE: Machine = Machine { cores: 4, max_open_files: Some(100_000) };
+
+/// Resolves a command line such as `--port 1`.
+fn resolve(flags: &str) -> Result<Config, String> {
+    resolve_all(flags, &[], "", MACHINE)
+}
+
+fn resolve_all(
+    flags: &str,
+    environment: &[(&str, &str)],
+    dot_env: &str,
+    machine: Machine,
+) -> Result<Config, String> {
+    let arguments =
+        normalize_dashes(["godra"].into_iter().chain(flags.split_whitespace()).map(OsString::from));
+    let matches =
+        with_flags(Command::new("godra")).try_get_matches_from(arguments).map_err(|e| e.to_string())?;
+    let lookup = |name: &str| {
+        let found = environment.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| OsString::from(value))
+    };
+    let resolve = || {
+        let values = Values::collect(&matches, lookup, &DotEnv::parse(dot_env)?)?;
+        Config::resolve(&values, machine)
+    };
+    resolve().map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn refused(flags: &str, expected: &str) {
+    assert_eq!(resolve(flags).map(|config| format!("{config:?}")), Err(expected.to_owned()), "{flags}");
+}
+
+#[test]
+fn defaults() {
+    let config = resolve("").unwrap();
+    assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.threads, 4);
+    assert_eq!(config.scripts_dir, Path::new("scripts"));
+    assert_eq!(config.sync_interval, Duration::from_millis(50));
+    assert_eq!(config.jwt_secret, None);
+    assert_eq!(config.token_ttl, Duration::from_secs(24 * 3600));
+    assert_eq!(config.database, Path::new("game.db"));
+    assert_eq!(config.max_connections, 20_000);
+    assert_eq!(config.max_connections_per_ip, None);
+    assert_eq!(config.max_message_bytes, 65_536);
+    assert_eq!((config.input_rate, config.login_rate), (None, None));
+    assert_eq!(config.allow_origin, AllowOrigin::Any);
+    assert_eq!(config.log_format, LogFormat::Text);
+    assert!(!config.debug_echo);
+    assert_eq!(config.script_time_budget, Duration::from_millis(50));
+    assert_eq!(config.script_memory_budget, 32 << 20);
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn values_that_are_allowed() {
+    let listen = |flags: &str, expected: &str| {
+        assert_eq!(resolve(flags).unwrap().listen.to_string(), expected, "{flags}");
+    };
+    listen("--port 0", "0.0.0.0:0");
+    listen("--port 65535 --host ::1", "[::1]:65535");
+    listen("--host [::]", "[::]:8080");
+    listen("--host localhost", "127.0.0.1:8080");
+    listen("--port 1 --port 2", "0.0.0.0:2");
+
+    let sync_ms = |flags: &str, expected: u128| {
+        assert_eq!(resolve(flags).unwrap().sync_interval.as_millis(), expected, "{flags}");
+    };
+    sync_ms("--sync-interval 5", 5);
+    sync_ms("--sync-interval=1000", 1000);
+    sync_ms("--sync-interval 1s", 1000);
+    sync_ms("--sync-interval 20ms", 20);
+
+    let ttl_s = |flags: &str, expected: u64| {
+        assert_eq!(resolve(flags).unwrap().token_ttl.as_secs(), expected, "{flags}");
+    };
+    ttl_s("--token-ttl 90s", 90);
+    ttl_s("--token-ttl 15m", 900);
+    ttl_s("--token-ttl 7d", 7 * 86_400);
+
+    let message_bytes = |flags: &str, expected: usize| {
+        assert_eq!(resolve(flags).unwrap().max_message_bytes, expected, "{flags}");
+    };
+    message_bytes("--max-message-bytes 125", 125);
+    message_bytes("--max-message-bytes 1m", 1 << 20);
+    message_bytes("--max-message-bytes 16MiB", 16 << 20);
+
+    let echo =
+        |flags: &str, expected: bool| assert_eq!(resolve(flags).unwrap().debug_echo, expected, "{flags}");
+    echo("--debug-echo", true);
+    echo("--debug-echo=off", false);
+    echo("--debug-echo --port 1", true);
+
+    assert_eq!(resolve("--threads 256").unwrap().threads, 256);
+    assert_eq!(resolve("--input-rate 30").unwrap().input_rate, NonZeroU32::new(30));
+    assert_eq!(resolve("--log-format json").unwrap().log_format, LogFormat::Json);
+    assert_eq!(resolve("--db-type sqlite --state-file off").map(|_| ()), Ok(()));
+    assert_eq!(resolve("--db-dsn data/my.db").unwrap().database, Path::new("data/my.db"));
+}
+
+#[test]
+fn values_that_are_refused() {
+    refused("--port 65536", "--port 65536: expected a whole number from 0 to 65535");
+    refused("--port -1", "--port -1: expected a whole number from 0 to 65535");
+    refused("--port +1", "--port +1: expected a whole number from 0 to 65535");
+    refused("--port=", r#"--port "": expected a whole number from 0 to 65535"#);
+    refused("--port 80a", "--port 80a: expected a whole number from 0 to 65535");
+    refused(
+        "--host example.org",
+        "--host example.org: expected an IPv4 or IPv6 address, such as 127.0.0.1 or ::",
+    );
+    refused("--threads 0", "--threads 0: expected a whole number from 1 to 256");
+    refused("--threads 257", "--threads 257: expected a whole number from 1 to 256");
+    refused("--sync-interval 4", "--sync-interval 4: expected milliseconds from 5 to 1000");
+    refused("--sync-interval 2s", "--sync-interval 2s: expected milliseconds from 5 to 1000");
+    refused("--sync-interval 50x", "--sync-interval 50x: expected milliseconds from 5 to 1000");
+    refused("--jwt-secret short", "--jwt-secret (5 bytes): expected at least 32 bytes");
+    refused(
+        "--token-ttl 24",
+        "--token-ttl 24: expected a time from 1s to 3650d with its unit (ms, s, m, h, d)",
+    );
+    refused(
+        "--token-ttl 99999999999999999999d",
+        "--token-ttl 99999999999999999999d: expected a time from 1s to 3650d with its unit (ms, s, m, h, d)",
+    );
+    refused("--db-type postgres", "--db-type postgres: PostgreSQL is not supported yet; allowed is sqlite");
+    refused("--db-type mysql", "--db-type mysql: allowed is sqlite");
+    refused("--db-dsn postgres://u@h/d", "--db-dsn postgres://u@h/d: expected the path of an SQLite file");
+    refused("--db-dsn :memory:", "--db-dsn :memory:: expected the path of an SQLite file");
+    refused(
+        "--redis-addr localhost:6379",
+        "--redis-addr localhost:6379: Redis is not supported yet; leave it out for the embedded store",
+    );
+    refused(
+        "--state-file state.db",
+        "--state-file state.db: keeping the embedded store in a file is not supported yet; allowed is off",
+    );
+    refused(
+        "--max-message-bytes 124",
+        "--max-message-bytes 124: expected a size from 125 to 16m (bytes, or with k, m or g)",
+    );
+    refused(
+        "--max-message-bytes 17m",
+        "--max-message-bytes 17m: expected a size from 125 to 16m (bytes, or with k, m or g)",
+    );
+    refused("--input-rate many", "--input-rate many: expected a whole number from 0 to 1000000");
+    refused("--log-format xml", "--log-format xml: expected text or json");
+    refused("--debug-echo=maybe", "--debug-echo maybe: expected on or off");
+    refused(
+        "--script-time-budget 11s",
+        "--script-time-budget 11s: expected a time from 1ms to 10s with its unit (ms, s, m, h, d)",
+    );
+    refused(
+        "--script-memory-budget 1k",
+        "--script-memory-budget 1k: expected a size from 1m to 4g (bytes, or with k, m or g)",
+    );
+    let origins = "expected * or origins such as https://game.example:8443, with commas between them";
+    refused("--allow-origin game.example", &format!("--allow-origin game.example: {origins}"));
+    refused("--allow-origin https://a/path", &format!("--allow-origin https://a/path: {origins}"));
+    refused("--allow-origin *,https://a", &format!("--allow-origin *,https://a: {origins}"));
+}
+
+#[test]
+fn single_dashes_are_as_good_as_two() {
+    let check = |arguments: &str, expected: &str| {
+        let normalized = normalize_dashes(arguments.split(' ').map(OsString::from));
+        let texts: Vec<&str> = normalized.iter().map(|argument| argument.to_str().unwrap()).collect();
+        assert_eq!(texts.join(" "), expected);
+    };
+    check("godra -db-type postgres", "godra --db-type postgres");
+    check("godra -db-type=postgres", "godra --db-type=postgres");
+    check("godra --db-type postgres", "godra --db-type postgres");
+    check("godra -h", "godra -h");
+    check("godra -V", "godra -V");
+    check("godra --port -5", "godra --port -5");
+    check("godra - -- -port", "godra - -- -port");
+    check("godra -prot 1", "godra --prot 1");
+    check("godra -help", "godra --help");
+    assert_eq!(resolve("-port=1 -host ::").unwrap().listen.to_string(), "[::]:1");
+}
+
+#[test]
+fn flags_over_environment_over_dot_env_over_defaults() {
+    let check = |flags: &str, environment: &[(&str, &str)], dot_env: &str, expected_port: u16| {
+        let config = resolve_all(flags, environment, dot_env, MACHINE).unwrap();
+        assert_eq!(config.listen.port(), expected_port);
+    };
+    check("--port 1", &[("PORT", "2")], "PORT=3", 1);
+    check("", &[("PORT", "2")], "PORT=3", 2);
+    check("", &[], "PORT=3", 3);
+    check("", &[], "# nothing\nHOST=::1\n", 8080);
+    check("", &[("PORT", "")], "PORT=3", 3);
+    check("", &[("PORT", "")], "PORT=", 8080);
+}
+
+#[test]
+fn a_refused_variable_is_named() {
+    let check = |environment: &[(&str, &str)], dot_env: &str, expected: &str| {
+        assert_eq!(resolve_all("", environment, dot_env, MACHINE).unwrap_err(), expected);
+    };
+    check(
+        &[("SYNC_INTERVAL", "0")],
+        "",
+        "SYNC_INTERVAL=0 in the environment (--sync-interval): expected milliseconds from 5 to 1000",
+    );
+    check(&[], "THREADS=x", "THREADS=x in .env (--threads): expected a whole number from 1 to 256");
+    check(
+        &[("JWT_SECRET", "abc")],
+        "",
+        "JWT_SECRET=(3 bytes) in the environment (--jwt-secret): expected at least 32 bytes",
+    );
+    check(&[], "JWT_SECRET secret", r#".env: the line that starts with "JWT_SECRET" is not NAME=value"#);
+}
+
+#[test]
+fn errors_are_one_line_whatever_the_value() {
+    let error = resolve_all("", &[("PORT", &format!("1\n{}", "x".repeat(500)))], "", MACHINE).unwrap_err();
+    assert_eq!(error.lines().count(), 1);
+    assert!(error.chars().count() < 200, "{error}");
+}
+
+#[test]
+fn connections_are_bounded_by_open_files() {
+    let check = |flags: &str, max_open_files: u64, expected: Result<usize, &str>| {
+        let machine = Machine { cores: 4, max_open_files: Some(max_open_files) };
+        let resolved = resolve_all(flags, &[], "", machine).map(|config| config.max_connections);
+        assert_eq!(resolved, expected.map_err(str::to_owned));
+    };
+    check("", 1_000_000, Ok(20_000));
+    check("", 1024, Ok(944));
+    check("--threads 1", 1024, Ok(956));
+    check("--max-connections 50000", 1_000_000, Ok(50_000));
+    check("--max-connections 944", 1024, Ok(944));
+    check(
+        "--max-connections 945",
+        1024,
+        Err(
+            "--max-connections 945: expected a whole number from 1 to 944; the limit of open files is 1024, see `ulimit -Hn`",
+        ),
+    );
+    check("", 10, Ok(1));
+}
+
+#[test]
+fn warnings() {
+    let check = |flags: &str, expected: &str| {
+        let warnings = resolve(flags).unwrap().warnings;
+        assert!(warnings.iter().any(|warning| warning.contains(expected)), "{warnings:?}");
+    };
+    check("--debug-echo", "/echo");
+    check("--jwt-secret 0123456789abcdef0123456789abcdef", "JWT_SECRET in the environment");
+    check("--jwt-secret aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "easy to guess");
+    let from_environment =
+        resolve_all("", &[("JWT_SECRET", "0123456789abcdef0123456789abcdef")], "", MACHINE);
+    assert_eq!(from_environment.unwrap().warnings, Vec::<String>::new());
+    let low = resolve_all("", &[], "", Machine { cores: 1, max_open_files: Some(1024) }).unwrap();
+    assert_eq!(
+        low.warnings,
+        ["--max-connections is 956, not 20000: the limit of open files is 1024, see `ulimit -Hn`"]
+    );
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let config = resolve("--jwt-secret 0123456789abcdef0123456789abcdef").unwrap();
+    assert_eq!(config.jwt_secret.as_ref().unwrap().expose(), b"0123456789abcdef0123456789abcdef");
+    assert!(!format!("{config:?}").contains("abcdef"));
+}
+
+#[test]
+fn origins() {
+    let check = |setting: &str, origin: &str, expected: Option<&str>| {
+        assert_eq!(AllowOrigin::parse(setting).unwrap().answer(origin), expected);
+    };
+    check("*", "https://a.example", Some("*"));
+    check("https://a.example, http://localhost:3000", "http://localhost:3000", Some("http://localhost:3000"));
+    check("https://a.example", "https://b.example", None);
+    check("https://a.example", "https://a.example.evil", None);
+}
+
+#[test]
+fn log_filters() {
+    let check =
+        |filter: &str, expected: bool| assert_eq!(parse_log_filter(filter).is_ok(), expected, "{filter}");
+    check("info", true);
+    check("godra=debug,warn", true);
+    check("godra::reactor=trace/pattern=x", true);
+    check("godra=loud", false);
+}

@@ -1,0 +1,114 @@
+//! Parsers of single values. Their errors say what is allowed.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A whole number in a range.
+pub(super) fn number<T>(range: RangeInclusive<T>) -> impl FnOnce(&str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + fmt::Display,
+{
+    move |text| {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        let value = text.parse().ok().filter(|value| is_plain && range.contains(value));
+        value.ok_or_else(|| format!("expected a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
+/// A number of milliseconds, or a duration with its unit.
+pub(super) fn milliseconds(range: RangeInclusive<u64>) -> impl FnOnce(&str) -> Result<Duration, String> {
+    move |text| {
+        let value_ms = match text.parse::<u64>() {
+            Ok(value_ms) => Some(value_ms),
+            Err(_) => split_duration(text),
+        };
+        let value_ms = value_ms.filter(|value_ms| range.contains(value_ms));
+        value_ms
+            .map(Duration::from_millis)
+            .ok_or_else(|| format!("expected milliseconds from {} to {}", range.start(), range.end()))
+    }
+}
+
+/// A duration such as `50ms`, `90s`, `15m`, `24h` or `7d`, in a range given as two such texts.
+pub(super) fn duration(
+    from: &'static str,
+    to: &'static str,
+) -> impl FnOnce(&str) -> Result<Duration, String> {
+    move |text| {
+        let in_range = |value_ms: &u64| {
+            split_duration(from).is_some_and(|from_ms| from_ms <= *value_ms)
+                && split_duration(to).is_some_and(|to_ms| *value_ms <= to_ms)
+        };
+        split_duration(text)
+            .filter(in_range)
+            .map(Duration::from_millis)
+            .ok_or_else(|| format!("expected a time from {from} to {to} with its unit (ms, s, m, h, d)"))
+    }
+}
+
+fn split_duration(text: &str) -> Option<u64> {
+    let (count, unit) = split_unit(text)?;
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
+        _ => return None,
+    };
+    count.checked_mul(unit_ms)
+}
+
+/// A number of bytes, or of `k`, `m` or `g` (1024 each), in a range given as two such texts.
+pub(super) fn size(from: &'static str, to: &'static str) -> impl FnOnce(&str) -> Result<usize, String> {
+    move |text| {
+        let in_range = |bytes: &usize| {
+            split_size(from).is_some_and(|from| from <= *bytes)
+                && split_size(to).is_some_and(|to| *bytes <= to)
+        };
+        split_size(text)
+            .filter(in_range)
+            .ok_or_else(|| format!("expected a size from {from} to {to} (bytes, or with k, m or g)"))
+    }
+}
+
+fn split_size(text: &str) -> Option<usize> {
+    let (count, unit) = split_unit(text)?;
+    let unit_bytes = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1024,
+        "m" | "mb" | "mib" => 1024 * 1024,
+        "g" | "gb" | "gib" => 1024 * 1024 * 1024,
+        _ => return None,
+    };
+    usize::try_from(count).ok()?.checked_mul(unit_bytes)
+}
+
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (count, unit) = text.split_at(end);
+    Some((count.parse().ok()?, unit))
+}
+
+/// `on` or `off`, or what else people write for them.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
+        _ => Err("expected on or off".to_owned()),
+    }
+}
+
+/// An address to listen on.
+pub(super) fn host(text: &str) -> Result<IpAddr, String> {
+    let in_brackets = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match in_brackets.unwrap_or(text) {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        address => address
+            .parse()
+            .map_err(|_| "expected an IPv4 or IPv6 address, such as 127.0.0.1 or ::".to_owned()),
+    }
+}

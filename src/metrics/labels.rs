@@ -1,0 +1,160 @@
+//! The closed sets of label values.
+
+use std::borrow::Cow;
+
+use super::parts::Labels;
+
+/// Declares an enum whose variants are the values of one label.
+macro_rules! label {
+    ($(#[$meta:meta])* $name:ident as $label:literal { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_meta])* $variant),+ }
+
+        impl $name {
+            const TEXTS: &[&'static str] = &[$($text),+];
+        }
+
+        impl Labels for $name {
+            const COUNT: usize = Self::TEXTS.len();
+            const SHOW_ZEROS: bool = true;
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn describe(index: usize) -> Vec<(&'static str, Cow<'static, str>)> {
+                vec![($label, Cow::Borrowed(Self::TEXTS[index]))]
+            }
+        }
+    };
+}
+
+label! {
+    /// What a connection speaks.
+    ConnectionKind as "kind" {
+        /// HTTP, or nothing yet.
+        Http = "http",
+        /// WebSocket.
+        WebSocket = "websocket",
+    }
+}
+
+label! {
+    /// How a player's input ended.
+    InputOutcome as "outcome" {
+        /// Its script succeeded.
+        Ok = "ok",
+        /// Its script failed or refused it, or it may not be called.
+        Error = "error",
+        /// The engine's queue was full.
+        Busy = "busy",
+        /// Over the connection's rate.
+        Limited = "limited",
+        /// Not a message.
+        Malformed = "malformed",
+    }
+}
+
+label! {
+    /// Why somebody was turned away.
+    Refusal as "reason" {
+        /// `--max-connections`.
+        ServerFull = "server_full",
+        /// `--max-connections-per-ip`.
+        AddressFull = "address_full",
+        /// `--login-rate`.
+        LoginRate = "login_rate",
+        /// The token did not verify.
+        Unauthorized = "unauthorized",
+        /// The `on_connect` hook refused.
+        Hook = "hook",
+        /// The engine's queue was full.
+        Busy = "busy",
+        /// The server is shutting down.
+        Draining = "draining",
+    }
+}
+
+label! {
+    /// Where a request went.
+    Route as "route" {
+        /// `POST /guest-login`
+        GuestLogin = "/guest-login",
+        /// `POST /api/rpc`
+        Rpc = "/api/rpc",
+        /// `GET /ws`
+        WebSocket = "/ws",
+        /// `GET /echo`
+        Echo = "/echo",
+        /// `GET /health`
+        Health = "/health",
+        /// `GET /ready`
+        Ready = "/ready",
+        /// `GET /metrics`
+        Metrics = "/metrics",
+        /// The demo page and its files.
+        Page = "/",
+        /// No route, or no well-formed request.
+        Other = "other",
+    }
+}
+
+/// Labels of one answered request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Where it went.
+    pub route: Route,
+    /// The answer's status; one that the server does not send counts as 0.
+    pub status: u16,
+}
+
+/// The statuses that the server sends; the first stands for any other.
+const STATUSES: [u16; 24] = [
+    0, 101, 200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 417, 426, 429, 431,
+    500, 501, 503,
+];
+
+impl Labels for Request {
+    const COUNT: usize = Route::COUNT * STATUSES.len();
+    const SHOW_ZEROS: bool = false;
+
+    fn index(self) -> usize {
+        let status = STATUSES.iter().position(|&status| status == self.status).unwrap_or(0);
+        self.route.index() * STATUSES.len() + status
+    }
+
+    fn describe(index: usize) -> Vec<(&'static str, Cow<'static, str>)> {
+        let mut labels = Route::describe(index / STATUSES.len());
+        labels.push(("status", code_or_other(STATUSES[index % STATUSES.len()])));
+        labels
+    }
+}
+
+/// Label of a WebSocket close that the server sent, or received when the peer was first.
+#[derive(Clone, Copy, Debug)]
+pub struct CloseCode(pub u16);
+
+/// The close codes of the protocol, and 1005 and 1006 for a close without a code and an end without a close; the first
+/// stands for any other.
+const CLOSE_CODES: [u16; 19] = [
+    0, 1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 4001, 4002, 4003, 4004, 4500, 4501, 4502, 4503,
+    4504,
+];
+
+impl Labels for CloseCode {
+    const COUNT: usize = CLOSE_CODES.len();
+    const SHOW_ZEROS: bool = true;
+
+    fn index(self) -> usize {
+        CLOSE_CODES.iter().position(|&code| code == self.0).unwrap_or(0)
+    }
+
+    fn describe(index: usize) -> Vec<(&'static str, Cow<'static, str>)> {
+        vec![("code", code_or_other(CLOSE_CODES[index]))]
+    }
+}
+
+fn code_or_other(code: u16) -> Cow<'static, str> {
+    if code == 0 { Cow::Borrowed("other") } else { Cow::Owned(code.to_string()) }
+}

@@ -1,0 +1,220 @@
+//! One socket and what belongs to it.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mio::Interest;
+use mio::net::TcpStream;
+
+use super::mail::Ticket;
+use crate::session::outbox::{Kind, Outbox};
+use crate::session::{Session, Settings};
+use crate::wire::ids::{Identity, RoomId};
+
+/// A slab entry. Idle, it holds no buffer.
+pub struct Connection {
+    /// The socket.
+    pub stream: TcpStream,
+    /// What moves with it to another shard.
+    pub carried: Carried,
+    /// Tells this entry from an earlier one at the same index.
+    pub generation: u32,
+    /// The wheel's slot in which this connection is looked at next.
+    pub wheel_slot: u64,
+    /// Whether the poll tells us of room in the socket's send buffer.
+    pub wants_writable: bool,
+    /// Whether it is in the round's list of outboxes to flush.
+    pub dirty: bool,
+    /// Whether the socket may hold bytes that no event will tell of.
+    pub unread: bool,
+    /// Its place in a room, if it is a member.
+    pub seat: Option<Seat>,
+    /// A join that the session asked for and that has not begun.
+    pub wants_to_join: Option<Box<(Arc<Identity>, RoomId)>>,
+}
+
+/// The part of a connection that moves between shards.
+pub struct Carried {
+    /// The protocol state; absent only while it is being called.
+    pub session: Option<Session>,
+    /// What is still to be sent.
+    pub outbox: Outbox,
+    /// Bytes that came in and cannot be handled yet.
+    pub parked: Option<Box<[u8]>>,
+    /// Where the connection comes from.
+    pub peer: IpAddr,
+    /// How far it is on its way to its end.
+    pub stage: Stage,
+    /// When the outbox last began to wait, or moved, in monotonic milliseconds.
+    pub progress_ms: u64,
+}
+
+/// From open to gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Reads and writes.
+    Open,
+    /// The peer has closed its half; ours is open.
+    PeerClosed,
+    /// Everything that is to be sent is in the outbox; once it is empty our half is shut.
+    Finishing {
+        /// Whether the peer has closed its half.
+        peer_closed: bool,
+    },
+    /// Our half is shut; what comes in is discarded until the peer closes or the time is up. Closing at once could
+    /// reset the connection before the peer has read our last bytes (RFC 9112, section 9.6).
+    Lingering {
+        /// Until when.
+        until_ms: u64,
+    },
+}
+
+/// A member's place in its room.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The room's index in the shard.
+    pub room: usize,
+    /// The index in the room's list of local members.
+    pub position: u32,
+    /// Which membership.
+    pub ticket: Ticket,
+    /// Whose.
+    pub identity: Arc<Identity>,
+    /// The events up to this seq were in its snapshot.
+    pub known_seq: u64,
+    /// Whether events are not sent because a snapshot is to replace them.
+    pub lagging: bool,
+}
+
+/// What a read came to.
+pub enum ReadOutcome {
+    /// So many bytes; `drained` when the socket holds no more for now.
+    Bytes {
+        /// How many.
+        count: usize,
+        /// Whether the socket is empty.
+        drained: bool,
+    },
+    /// Nothing to read now.
+    Empty,
+    /// The peer has closed its half.
+    End,
+    /// The connection is broken.
+    Broken,
+}
+
+/// What a write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// Nothing is left to send.
+    Done,
+    /// The socket is full.
+    Full,
+    /// The connection is broken.
+    Broken,
+}
+
+/// Entries sent by one system call.
+const SLICES: usize = 32;
+
+impl Connection {
+    /// When the connection is to be looked at, in monotonic milliseconds.
+    pub fn deadline_ms(&self, settings: &Settings, stall_timeout_ms: u64) -> u64 {
+        let session_ms = match self.carried.stage {
+            Stage::Lingering { until_ms } => return until_ms,
+            Stage::Finishing { .. } => u64::MAX,
+            Stage::Open | Stage::PeerClosed => self
+                .carried
+                .session
+                .as_ref()
+                .and_then(|session| session.deadline_ms(settings))
+                .unwrap_or(u64::MAX),
+        };
+        let stall_ms = if self.carried.outbox.is_empty() {
+            u64::MAX
+        } else {
+            self.carried.progress_ms + stall_timeout_ms
+        };
+        session_ms.min(stall_ms)
+    }
+
+    /// Whether bytes from the peer can be handled now. A peer that does not read its answers gives no more work.
+    pub fn wants_input(&self, outbox_limit_bytes: usize) -> bool {
+        let session = self.carried.session.as_ref().is_some_and(Session::wants_input);
+        session && (self.seat.is_some() || self.carried.outbox.unsent_bytes() < outbox_limit_bytes)
+    }
+
+    /// Reads once.
+    pub fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
+        loop {
+            return match self.stream.read(buffer) {
+                Ok(0) => ReadOutcome::End,
+                // Fewer bytes than asked for: the socket is empty, and an edge will tell of more (epoll(7)).
+                Ok(count) => ReadOutcome::Bytes { count, drained: count < buffer.len() },
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => ReadOutcome::Empty,
+                Err(_) => ReadOutcome::Broken,
+            };
+        }
+    }
+
+    /// Writes what the outbox holds; adds to `bytes_out`.
+    pub fn flush(&mut self, now_ms: u64, bytes_out: &mut u64) -> WriteOutcome {
+        while !self.carried.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = self.carried.outbox.slices(&mut slices);
+            match retry(|| (&self.stream).write_vectored(&slices[..filled])) {
+                Ok(0) => return WriteOutcome::Broken,
+                Ok(count) => {
+                    *bytes_out += count as u64;
+                    self.carried.progress_ms = now_ms;
+                    self.carried.outbox.advance(count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return WriteOutcome::Full,
+                Err(_) => return WriteOutcome::Broken,
+            }
+        }
+        WriteOutcome::Done
+    }
+
+    /// Sends a frame that others share: straight to the socket if nothing waits, else by the outbox.
+    pub fn send_shared(&mut self, frame: &Bytes, now_ms: u64, bytes_out: &mut u64) -> WriteOutcome {
+        if !self.carried.outbox.is_empty() {
+            self.carried.outbox.push(frame.clone(), Kind::Replaceable);
+            // Not written at once: it goes out with what it waits behind.
+            return WriteOutcome::Full;
+        }
+        let sent = match retry(|| (&self.stream).write(frame)) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(_) => return WriteOutcome::Broken,
+        };
+        *bytes_out += sent as u64;
+        if sent == frame.len() {
+            return WriteOutcome::Done;
+        }
+        self.carried.progress_ms = now_ms;
+        self.carried.outbox.push_rest(frame.clone(), Kind::Replaceable, sent);
+        WriteOutcome::Full
+    }
+
+    /// What the poll should tell of: bytes always, room to write while bytes wait.
+    pub fn interest(&self) -> Interest {
+        if self.carried.outbox.is_empty() {
+            Interest::READABLE
+        } else {
+            Interest::READABLE | Interest::WRITABLE
+        }
+    }
+}
+
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

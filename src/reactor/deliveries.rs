@@ -1,0 +1,189 @@
+//! What the state engine sends back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::mail::Mail;
+use super::shard::Shard;
+use crate::metrics::InputOutcome;
+use crate::session::outbox::Kind;
+use crate::session::{Refused, Session};
+use crate::state::{BatchDone, BatchTag, CallError, CallResult, ConnectionKey, Delivery, ReplyTo};
+use crate::wire::ids::Identity;
+use crate::wire::{message, ws};
+
+impl Shard {
+    pub(super) fn take_delivery(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Events(events) => self.gather(events),
+            Delivery::Done(done) => self.batch_done(done),
+        }
+    }
+
+    fn batch_done(&mut self, mut done: BatchDone) {
+        if let Some(events) = done.events.take() {
+            self.gather(events);
+        }
+        match std::mem::replace(&mut done.tag, BatchTag::Forget) {
+            BatchTag::Inputs(replies) => self.inputs_done(&done, &replies),
+            BatchTag::Join(key) => self.join_done(done, key),
+            BatchTag::Snapshot(key) => self.snapshot_done(&done, key),
+            BatchTag::Rpc(key) => self.rpc_done(done, key),
+            BatchTag::Forget => {}
+        }
+    }
+
+    fn inputs_done(&mut self, done: &BatchDone, replies: &[ReplyTo]) {
+        for (result, reply_to) in done.results.iter().zip(replies) {
+            self.answer_input(result, *reply_to);
+        }
+        let Some(room_index) = done.room.as_ref().and_then(|room| self.rooms.find(room)) else { return };
+        if let Some(home) = self.home(room_index) {
+            home.in_flight = false;
+        }
+        self.flush_room(room_index);
+        self.metrics.input_to_patch.observe(done.received_at.elapsed());
+        self.touch(room_index);
+    }
+
+    fn answer_input(&mut self, result: &CallResult, reply_to: ReplyTo) {
+        let text = match (result, reply_to.id) {
+            (CallResult::Ok(result), Some(id)) => message::reply(id, result),
+            (CallResult::Err(error), id) => {
+                message::error(id, &error.code, &error.message, error.details.as_deref())
+            }
+            (CallResult::Ok(_) | CallResult::Skipped, _) => Vec::new(),
+        };
+        if usize::from(reply_to.connection.shard) >= self.peers.len() {
+            return;
+        }
+        let outcome =
+            if matches!(result, CallResult::Ok(_)) { InputOutcome::Ok } else { InputOutcome::Error };
+        self.metrics.inputs.at(outcome).inc();
+        if !text.is_empty() {
+            let frame = ws::text_frame(&text);
+            self.post_or_read(
+                usize::from(reply_to.connection.shard),
+                Mail::Frame(reply_to.connection, frame),
+            );
+        }
+    }
+
+    fn join_done(&mut self, done: BatchDone, key: ConnectionKey) {
+        let Some(room_index) = done.room.as_ref().and_then(|room| self.rooms.find(room)) else { return };
+        let Some(identity) = self.end_joining(room_index, key) else { return };
+        let (state, connected) = joined_state(done.results, self.scripts.get("on_connect").is_some());
+        let index = self.find(key);
+        match (state, index) {
+            (Ok(state), Some(index)) => self.admit(room_index, index, identity, done.position, &state),
+            (Ok(_), None) => self.undo_join(room_index, identity),
+            (Err(error), index) => {
+                if connected {
+                    self.undo_join(room_index, identity);
+                }
+                if let Some(index) = index {
+                    self.refuse_join(index, &refused_join(&error));
+                }
+            }
+        }
+    }
+
+    /// `on_connect` let somebody in who did not become a member after all.
+    fn undo_join(&mut self, room_index: usize, identity: Arc<Identity>) {
+        let is_member = self.home(room_index).is_some_and(|home| {
+            home.members.contains_key(&*identity.user_id)
+                || home.joining.values().any(|joining| joining.user_id == identity.user_id)
+        });
+        if !is_member {
+            self.run_on_disconnect(room_index, identity);
+        }
+    }
+
+    fn snapshot_done(&mut self, done: &BatchDone, key: ConnectionKey) {
+        let Some(index) = self.find(key) else { return };
+        match done.results.first() {
+            Some(CallResult::Ok(result)) => self.send_snapshot(index, done.position, &state_of(result)),
+            // The script failed, and was logged: the member cannot be brought up to date.
+            Some(_) => self.close(key, 1011, "the room's snapshot failed"),
+            None => self.send_snapshot(index, done.position, b"null"),
+        }
+    }
+
+    fn rpc_done(&mut self, done: BatchDone, key: ConnectionKey) {
+        let Some(index) = self.find(key) else { return };
+        let result = done.results.into_iter().next().unwrap_or(CallResult::Skipped);
+        self.with_session(index, |session, context| {
+            let Session::Http(http) = session else { return };
+            match &result {
+                CallResult::Ok(result) => http.rpc_answered(Ok(result), context),
+                CallResult::Err(error) => http.rpc_answered(Err(refused_call(error)), context),
+                CallResult::Skipped => {
+                    let refused = Refused::new(503, "unavailable", "the call was not run");
+                    http.rpc_answered(Err(refused), context);
+                }
+            }
+        });
+    }
+
+    /// Queues a frame for one connection of this shard.
+    pub(super) fn frame_for_one(&mut self, key: ConnectionKey, frame: Bytes) {
+        if let Some(index) = self.find(key)
+            && self.connections[index].seat.is_some()
+        {
+            self.metrics.frames_out.inc();
+            self.queue(index, frame, Kind::Kept);
+            self.bound_outbox(index);
+        }
+    }
+}
+
+/// The room's state that a join's batch gave, and whether `on_connect` succeeded.
+fn joined_state(results: Vec<CallResult>, has_on_connect: bool) -> (Result<Bytes, CallError>, bool) {
+    let mut results = results.into_iter();
+    if has_on_connect && let Some(CallResult::Err(error)) = results.next() {
+        return (Err(error), false);
+    }
+    match results.next() {
+        Some(CallResult::Err(error)) => (Err(error), true),
+        Some(CallResult::Ok(result)) => (Ok(state_of(&result)), true),
+        Some(CallResult::Skipped) | None => (Ok(Bytes::from_static(b"null")), true),
+    }
+}
+
+/// What `on_snapshot` returned as JSON: a string in which a script put JSON text is that text.
+fn state_of(result: &Bytes) -> Bytes {
+    if !result.starts_with(b"\"") {
+        return result.clone();
+    }
+    match serde_json::from_slice::<String>(result) {
+        Ok(text) if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok() => text.into_bytes().into(),
+        _ => result.clone(),
+    }
+}
+
+/// A hook's refusal is the answer to the upgrade; if the hook itself broke, that is the server's fault.
+fn refused_join(error: &CallError) -> Refused {
+    let status = if error.is_fault { 500 } else { 403 };
+    Refused { status, ..refused_call(error) }
+}
+
+fn refused_call(error: &CallError) -> Refused {
+    let status = match &*error.code {
+        "unauthorized" => 401,
+        "forbidden" => 403,
+        "not_found" => 404,
+        "conflict" => 409,
+        "too_large" => 413,
+        "rate_limited" => 429,
+        "busy" | "unavailable" => 503,
+        _ if error.is_fault => 500,
+        _ => 400,
+    };
+    Refused {
+        status,
+        code: error.code.clone(),
+        message: error.message.clone(),
+        details: error.details.clone(),
+    }
+}

@@ -1,0 +1,215 @@
+//! Events go out: gathered, encoded once, sent to every member; and what happens to members that cannot keep up.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::connection::{Stage, WriteOutcome};
+use super::mail::Mail;
+use super::shard::Shard;
+use crate::room::events::{Position, RoomEvents};
+use crate::room::flush::Flush;
+use crate::session::outbox::Kind;
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey};
+use crate::wire::ws::close_code;
+use crate::wire::{message, ws};
+
+impl Shard {
+    /// Adds events to what the room's next flush sends.
+    pub(super) fn gather(&mut self, events: RoomEvents) {
+        let Some(room_index) = self.rooms.find(&events.room) else { return };
+        self.send_direct(room_index, &events);
+        self.metrics.events.inc_by(events.count());
+        let Some(home) = self.home(room_index) else { return };
+        if events.count() == 0 {
+            return;
+        }
+        let follows =
+            home.position.is_none_or(|last| last.epoch == events.epoch && last.seq + 1 == events.first_seq);
+        home.position = Some(Position { epoch: events.epoch, seq: events.last_seq() });
+        if follows {
+            home.gathered.push(events);
+        } else {
+            // The store lost events or its data: what was gathered and what comes do not join up.
+            home.gathered.clear();
+            self.resynchronise(room_index);
+        }
+        self.touch(room_index);
+    }
+
+    /// Every member gets a snapshot in place of events that are missing.
+    fn resynchronise(&mut self, room_index: usize) {
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        log::warn!("a room's events have a gap; its members get a snapshot room={}", room.id);
+        let keys: Vec<ConnectionKey> = room
+            .home
+            .as_ref()
+            .map(|home| home.members.values().filter_map(|place| place.key).collect())
+            .unwrap_or_default();
+        for key in keys {
+            self.post_or_read(key.shard as usize, Mail::Lagging(key));
+        }
+    }
+
+    fn send_direct(&mut self, room_index: usize, events: &RoomEvents) {
+        for (user_id, text) in &events.direct {
+            let place = self.home(room_index).and_then(|home| home.members.get(&**user_id).copied());
+            if let Some(key) = place.and_then(|place| place.key) {
+                let frame = ws::text_frame(text);
+                self.post_or_read(key.shard as usize, Mail::Frame(key, frame));
+            }
+        }
+    }
+
+    /// Sends what the room has gathered to every member.
+    pub(super) fn flush_room(&mut self, room_index: usize) {
+        let Some(home) = self.home(room_index) else { return };
+        let Some(flush) = Flush::new(std::mem::take(&mut home.gathered)) else { return };
+        let flush = Arc::new(flush);
+        let away = home.away.clone();
+        let here = self.id;
+        for (shard, _) in away.iter().enumerate().filter(|(shard, count)| **count > 0 && *shard != here) {
+            if let Some(room) = self.rooms.get_mut(room_index) {
+                let letter = Mail::Flush(room.id.clone(), flush.clone());
+                self.post(shard, letter);
+            }
+        }
+        self.fan_out(room_index, &flush);
+    }
+
+    /// Sends a flush to the members whose sockets are here.
+    pub(super) fn fan_out(&mut self, room_index: usize, flush: &Flush) {
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let members = std::mem::take(&mut room.members);
+        let mut casualties = Vec::new();
+        let mut frames = 0;
+        for &index in &members {
+            let Some(seat) = &self.connections[index as usize].seat else { continue };
+            let own;
+            let frame = match seat.known_seq {
+                _ if seat.lagging => continue,
+                known_seq if known_seq < flush.first_seq => &flush.frame,
+                known_seq => {
+                    own = flush.frame_after(known_seq);
+                    let Some(own) = &own else { continue };
+                    own
+                }
+            };
+            frames += 1;
+            if !self.send_frame(index as usize, frame) {
+                casualties.push(self.key(index as usize));
+            }
+        }
+        self.metrics.frames_out.inc_by(frames);
+        if let Some(room) = self.rooms.get_mut(room_index) {
+            room.members = members;
+        }
+        for key in casualties {
+            self.drop_connection(key);
+        }
+    }
+
+    /// Returns false if the connection is broken.
+    fn send_frame(&mut self, index: usize, frame: &Bytes) -> bool {
+        let now_ms = self.now.monotonic_ms;
+        let connection = &mut self.connections[index];
+        let outcome = connection.send_shared(frame, now_ms, &mut self.bytes_out);
+        if outcome == WriteOutcome::Full {
+            let is_watched = connection.wants_writable;
+            self.bound_outbox(index);
+            // A socket that is watched tells when it has room: to try before that is a wasted call.
+            if !is_watched {
+                self.mark_dirty(index);
+            }
+        }
+        outcome != WriteOutcome::Broken
+    }
+
+    /// Holds a member's outbox to its bounds: over the soft one, queued events give way to one snapshot; over the hard
+    /// one the member is closed.
+    pub(super) fn bound_outbox(&mut self, index: usize) {
+        let (soft_bytes, hard_bytes) =
+            (self.shared.limits.outbox_soft_bytes, self.shared.limits.outbox_hard_bytes);
+        let connection = &mut self.connections[index];
+        let Some(seat) = connection.seat.as_mut() else { return };
+        if connection.carried.outbox.unsent_bytes() > soft_bytes && !seat.lagging {
+            seat.lagging = true;
+            connection.carried.outbox.drop_replaceable();
+            self.metrics.snapshots_replaced.inc();
+        }
+        if connection.carried.outbox.unsent_bytes() > hard_bytes {
+            let key = self.key(index);
+            self.slow.push(key);
+        }
+    }
+
+    /// A member that lags has read everything: asks the store for the snapshot that replaces what it missed.
+    pub(super) fn request_snapshot(&mut self, index: usize) {
+        let Some(seat) = self.connections[index].seat.clone() else { return };
+        let Some(room) = self.rooms.get_mut(seat.room) else { return };
+        let room = room.id.clone();
+        let script = self.scripts.get("on_snapshot").cloned();
+        let calls = script
+            .map(|script| Call {
+                script,
+                caller: seat.identity,
+                keys: CallKeys::FromRoom,
+                arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
+                wants_result: true,
+            })
+            .into_iter()
+            .collect();
+        let batch = Batch {
+            room: Some(room),
+            calls,
+            stop_on_error: true,
+            received_at: Instant::now(),
+            origin: self.id,
+            tag: BatchTag::Snapshot(self.key(index)),
+        };
+        if self.shared.engine.submit(batch).is_err() {
+            // Tried again when the wheel comes by.
+            self.snapshot_retries.push(self.key(index));
+        }
+    }
+
+    /// The snapshot of a member that lagged is here.
+    pub(super) fn send_snapshot(&mut self, index: usize, position: Position, state: &[u8]) {
+        let Some(seat) = self.connections[index].seat.as_mut() else { return };
+        seat.lagging = false;
+        seat.known_seq = position.seq;
+        let text = message::snapshot(position.seq, state);
+        self.queue(index, ws::text_frame(&text), Kind::Replaceable);
+    }
+
+    /// Closes the slow consumers of this round.
+    pub(super) fn close_slow(&mut self) {
+        for key in std::mem::take(&mut self.slow) {
+            self.close_slow_consumer(key);
+        }
+    }
+
+    pub(super) fn close_slow_consumer(&mut self, key: ConnectionKey) {
+        let Some(index) = self.find(key) else { return };
+        let connection = &mut self.connections[index];
+        if connection.carried.stage != Stage::Open || connection.seat.is_none() {
+            return;
+        }
+        // What is queued cannot be delivered; the close frame comes right behind the frame that has begun.
+        connection.carried.outbox.drop_unbegun();
+        self.metrics.slow_consumers.inc();
+        self.close(key, close_code::SLOW_CONSUMER, "the connection reads too slowly");
+    }
+
+    /// Marks a member as one that gets a snapshot next.
+    pub(super) fn make_lag(&mut self, key: ConnectionKey) {
+        let Some(index) = self.find(key) else { return };
+        let connection = &mut self.connections[index];
+        if let Some(seat) = &mut connection.seat {
+            seat.lagging = true;
+            connection.carried.outbox.drop_replaceable();
+            self.mark_dirty(index);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What arrives in a shard's mailbox.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mio::net::TcpStream;
+
+use super::connection::Carried;
+use super::home_shard;
+use crate::mailbox::Postbox;
+use crate::room::flush::Flush;
+use crate::script::ScriptSet;
+use crate::state::{Call, ConnectionKey, Deliver, Delivery, ReplyTo, ShardId};
+use crate::wire::ids::{Identity, RoomId};
+
+/// A letter to a shard. Letters of one sender arrive in the order in which they were posted.
+///
+/// The engine waits while a mailbox is full. Shards do not: their letters wait in a backlog, and beyond its bound they
+/// are lost, with the outcome that each variant names.
+pub enum Mail {
+    /// From the state engine.
+    Engine(Delivery),
+    /// A connection that wants to join a room of this shard. Lost: the connection is closed.
+    Adopt(Box<Handover>),
+    /// A member of a large room whose home is elsewhere. Lost: the connection is closed, and its home told so.
+    AdoptMember(Box<Handover>, Membership),
+    /// To the home shard: a member that was handed over has arrived. Lost: it cannot be replaced or written to alone.
+    Settled {
+        /// Of which room.
+        room: RoomId,
+        /// Which membership.
+        ticket: Ticket,
+        /// Who.
+        identity: Arc<Identity>,
+        /// Where it is now.
+        key: ConnectionKey,
+    },
+    /// To the home shard: a member is gone. Lost: it stays a member until it comes back.
+    Left {
+        /// Of which room.
+        room: RoomId,
+        /// Which membership.
+        ticket: Ticket,
+        /// Who.
+        identity: Arc<Identity>,
+        /// Where it was.
+        shard: ShardId,
+    },
+    /// To the home shard: inputs of members that were handed over. Lost: they did not run, and nobody is told.
+    Inputs(RoomId, Vec<PendingInput>),
+    /// From the home shard: events for the members here. Lost: the members here are closed with `slow_consumer`.
+    Flush(RoomId, Arc<Flush>),
+    /// Events for this member are missing: it gets a snapshot. Lost: it goes without until the next gap.
+    Lagging(ConnectionKey),
+    /// A frame for one connection. Lost: it is.
+    Frame(ConnectionKey, Bytes),
+    /// Close one connection. Lost: it stays.
+    Close(ConnectionKey, u16, &'static str),
+    /// New scripts.
+    Scripts(Arc<ScriptSet>),
+    /// Stop accepting, and close every connection, spread over so many milliseconds.
+    Drain {
+        /// Milliseconds from the first to the last close.
+        spread_ms: u64,
+    },
+    /// End now.
+    Stop,
+}
+
+/// A connection on its way to another shard.
+pub struct Handover {
+    /// The socket, registered nowhere.
+    pub stream: TcpStream,
+    /// Everything else.
+    pub carried: Carried,
+}
+
+/// A member that is handed over.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Of which room.
+    pub room: RoomId,
+    /// Which membership.
+    pub ticket: Ticket,
+    /// The events up to this seq are known to it.
+    pub seq: u64,
+}
+
+/// Tells one membership of a user from an earlier one of the same user in the same room.
+pub type Ticket = u64;
+
+/// An input that waits for its room's tick.
+#[derive(Debug)]
+pub struct PendingInput {
+    /// What to run.
+    pub call: Call,
+    /// Who gets the answer.
+    pub reply_to: ReplyTo,
+    /// When it came in.
+    pub received_at: Instant,
+}
+
+/// All shards' mailboxes, as the engine sees them.
+pub struct ShardPosts {
+    posts: Vec<Postbox<Mail>>,
+}
+
+impl ShardPosts {
+    /// One per shard, in order.
+    pub fn new(posts: Vec<Postbox<Mail>>) -> Self {
+        Self { posts }
+    }
+}
+
+impl Deliver for ShardPosts {
+    fn deliver(&mut self, shard: ShardId, delivery: Delivery) {
+        // A shard that is gone has closed its connections: nobody is left to tell.
+        let _ = self.posts[shard].post_blocking(Mail::Engine(delivery));
+    }
+
+    fn home(&self, room: &RoomId) -> ShardId {
+        home_shard(room, self.posts.len())
+    }
+}

@@ -1,0 +1,254 @@
+//! Members come, go, and get what their room sends.
+
+use std::sync::Arc;
+
+use super::connection::Seat;
+use super::effects::busy;
+use super::home_shard;
+use super::mail::{Mail, Membership, PendingInput, Ticket};
+use super::rooms::{Place, UserKey};
+use super::shard::Shard;
+use crate::metrics::Refusal;
+use crate::room::events::Position;
+use crate::session::{Refused, Session};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, ReplyTo, ShardId};
+use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ws::close_code;
+
+impl Shard {
+    /// Begins a join: here if the room is at home here, else where it is.
+    pub(super) fn start_join(&mut self, index: usize, identity: Arc<Identity>, room: &RoomId) {
+        let home = home_shard(room, self.peers.len());
+        if home == self.id {
+            return self.join_at_home(index, identity, room);
+        }
+        self.connections[index].wants_to_join = Some(Box::new((identity, room.clone())));
+        if let Some(handover) = self.take_out(index) {
+            self.post(home, Mail::Adopt(Box::new(handover)));
+        }
+    }
+
+    fn join_at_home(&mut self, index: usize, identity: Arc<Identity>, room: &RoomId) {
+        let key = self.key(index);
+        let interval_ms = self.shared.limits.sync_interval_ms;
+        let room_index = self.rooms.find_or_create(room);
+        let home = self.rooms.get_mut(room_index).map(|room| room.make_home(interval_ms));
+        home.expect("the room was just found or made").joining.insert(key, identity.clone());
+        // What waits was there first: the same user's leaving, say.
+        let in_order = self.submit_all(room_index);
+        let hooks = ["on_connect", "on_snapshot"].map(|name| self.scripts.get(name).cloned());
+        let calls = hooks
+            .into_iter()
+            .flatten()
+            .map(|script| Call {
+                script,
+                caller: identity.clone(),
+                keys: CallKeys::FromRoom,
+                arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
+                wants_result: true,
+            })
+            .collect();
+        let batch = Batch {
+            room: Some(room.clone()),
+            calls,
+            stop_on_error: true,
+            received_at: self.round_began,
+            origin: self.id,
+            tag: BatchTag::Join(key),
+        };
+        if !in_order || self.shared.engine.submit(batch).is_err() {
+            self.metrics.refusals.at(Refusal::Busy).inc();
+            self.end_joining(room_index, key);
+            self.refuse_join(index, &busy());
+        }
+    }
+
+    /// Takes somebody off the list of those who are being let in.
+    pub(super) fn end_joining(&mut self, room_index: usize, key: ConnectionKey) -> Option<Arc<Identity>> {
+        let identity = self.rooms.get_mut(room_index)?.home.as_mut()?.joining.remove(&key);
+        self.touch(room_index);
+        identity
+    }
+
+    pub(super) fn refuse_join(&mut self, index: usize, refused: &Refused) {
+        self.with_session(index, |session, context| {
+            if let Session::Http(http) = session {
+                http.join_refused(refused, context);
+            }
+        });
+    }
+
+    /// The hooks let the connection in.
+    pub(super) fn admit(
+        &mut self,
+        room_index: usize,
+        index: usize,
+        identity: Arc<Identity>,
+        position: Position,
+        state: &[u8],
+    ) {
+        self.with_session(index, |session, context| {
+            if let Session::Http(http) = session {
+                let member = http.joined(position, state, context);
+                *session = Session::WebSocket(Box::new(member));
+            }
+        });
+        let key = self.key(index);
+        self.next_ticket += 1;
+        let ticket = self.next_ticket;
+        self.seat(room_index, index, &identity, ticket, position.seq);
+        let place = Place { ticket, key: Some(key) };
+        let Some(home) = self.home(room_index) else { return };
+        let replaced = home.members.insert(UserKey(identity), place);
+        if let Some(away) = home.away.get_mut(key.shard as usize) {
+            *away += 1;
+        }
+        if let Some(old_key) = replaced.and_then(|place| place.key) {
+            self.close(old_key, close_code::REPLACED, "the same user joined again");
+        }
+        self.touch(room_index);
+        if self.is_draining() {
+            self.with_session(index, |session, context| session.drain(context));
+            return;
+        }
+        self.spread(room_index, index, ticket, position.seq);
+        // What came behind the request is the member's first input.
+        if self.connections.get(index).is_some_and(|connection| connection.carried.parked.is_some()) {
+            self.again.push(self.key(index));
+        }
+    }
+
+    /// Gives a new member of a large room to the shard that has the fewest of its members.
+    fn spread(&mut self, room_index: usize, index: usize, ticket: Ticket, seq: u64) {
+        let shards = self.peers.len();
+        let large = self.shared.limits.large_room_members;
+        let here = self.id;
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let id = room.id.clone();
+        let local = room.members.len() as u32;
+        let Some(home) = room.home.as_mut() else { return };
+        if shards == 1 || home.members.len() <= large {
+            return;
+        }
+        if home.away.is_empty() {
+            home.away = vec![0; shards];
+            home.away[here] = local;
+        }
+        let fewest = (0..shards).min_by_key(|shard| (home.away[*shard], *shard != here)).unwrap_or(here);
+        if fewest == here {
+            return;
+        }
+        home.away[here] -= 1;
+        home.away[fewest] += 1;
+        let Some(seat) = self.unseat(index) else { return };
+        if let Some(place) =
+            self.home(room_index).and_then(|home| home.members.get_mut(&*seat.identity.user_id))
+        {
+            place.key = None;
+        }
+        let membership = Membership { room: id, ticket, seq };
+        if let Some(handover) = self.take_out(index) {
+            self.post(fewest, Mail::AdoptMember(Box::new(handover), membership));
+        }
+    }
+
+    /// Puts a member that another shard let in into the room's local list.
+    pub(super) fn seat_adopted(&mut self, index: usize, membership: &Membership) {
+        let room_index = self.rooms.find_or_create(&membership.room);
+        let session = self.connections[index].carried.session.as_ref();
+        let Some(identity) = session.and_then(Session::identity).cloned() else { return };
+        self.seat(room_index, index, &identity, membership.ticket, membership.seq);
+        let home = home_shard(&membership.room, self.peers.len());
+        let key = self.key(index);
+        let room = membership.room.clone();
+        self.post(home, Mail::Settled { room, ticket: membership.ticket, identity, key });
+    }
+
+    fn seat(
+        &mut self,
+        room_index: usize,
+        index: usize,
+        identity: &Arc<Identity>,
+        ticket: Ticket,
+        known_seq: u64,
+    ) {
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let position = room.members.len() as u32;
+        room.members.push(index as u32);
+        self.connections[index].seat = Some(Seat {
+            room: room_index,
+            position,
+            ticket,
+            identity: identity.clone(),
+            known_seq,
+            lagging: false,
+        });
+        self.metrics.members.inc();
+    }
+
+    /// Takes a connection out of its room's local list.
+    fn unseat(&mut self, index: usize) -> Option<Seat> {
+        let seat = self.connections[index].seat.take()?;
+        let room = self.rooms.get_mut(seat.room)?;
+        room.members.swap_remove(seat.position as usize);
+        let moved = room.members.get(seat.position as usize).copied();
+        if let Some(seat_of_moved) = moved.and_then(|moved| self.connections[moved as usize].seat.as_mut()) {
+            seat_of_moved.position = seat.position;
+        }
+        self.metrics.members.dec();
+        self.touch(seat.room);
+        Some(seat)
+    }
+
+    /// A member's connection is over: its place in the room is free, and `on_disconnect` runs unless the same user has
+    /// come back meanwhile.
+    pub(super) fn leave(&mut self, index: usize) {
+        let Some(seat) = self.unseat(index) else { return };
+        let Some(room) = self.rooms.get_mut(seat.room) else { return };
+        let room = room.id.clone();
+        let home = home_shard(&room, self.peers.len());
+        self.post_or_read(
+            home,
+            Mail::Left { room, ticket: seat.ticket, identity: seat.identity, shard: self.id },
+        );
+    }
+
+    /// At the home shard: a member is gone.
+    pub(super) fn member_left(
+        &mut self,
+        room: &RoomId,
+        ticket: Ticket,
+        identity: Arc<Identity>,
+        shard: ShardId,
+    ) {
+        let Some(room_index) = self.rooms.find(room) else { return };
+        let Some(home) = self.home(room_index) else { return };
+        if let Some(away) = home.away.get_mut(shard) {
+            *away = away.saturating_sub(1);
+        }
+        let is_current = home.members.get(&*identity.user_id).is_some_and(|place| place.ticket == ticket);
+        if is_current {
+            home.members.remove(&*identity.user_id);
+            self.run_on_disconnect(room_index, identity);
+        }
+        self.touch(room_index);
+    }
+
+    /// Queues `on_disconnect` among the room's inputs: it is never refused, only late.
+    pub(super) fn run_on_disconnect(&mut self, room_index: usize, identity: Arc<Identity>) {
+        let Some(script) = self.scripts.get("on_disconnect").cloned() else { return };
+        let nobody = ConnectionKey { shard: u16::MAX, index: 0, generation: 0 };
+        let received_at = self.round_began;
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let call = Call {
+            script,
+            caller: identity,
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::List(vec![room.id.as_str().as_bytes().into()]),
+            wants_result: false,
+        };
+        let reply_to = ReplyTo { connection: nobody, id: None };
+        room.pending.push(PendingInput { call, reply_to, received_at });
+        self.touch(room_index);
+    }
+}

@@ -1,0 +1,350 @@
+//! The event loop.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::Sender;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+use super::Shared;
+use super::connection::{Connection, Stage};
+use super::draining::Draining;
+use super::effects::ConnectionEffects;
+use super::letters::Peer;
+use super::mail::{Mail, Ticket};
+use super::rooms::Rooms;
+use super::wheel::Wheel;
+use crate::mailbox::{Mailbox, Postbox};
+use crate::metrics::{ConnectionKind, ShardMetrics};
+use crate::script::ScriptSet;
+use crate::session::{Context, Doors, Now, Session};
+use crate::state::{ConnectionKey, ShardId};
+use crate::wire::http::http_date;
+
+/// One event loop and everything it owns.
+pub struct Shard {
+    pub(super) id: ShardId,
+    pub(super) shared: Arc<Shared>,
+    pub(super) scripts: Arc<ScriptSet>,
+    pub(super) connections: Slab<Connection>,
+    pub(super) rooms: Rooms,
+    pub(super) peers: Vec<Peer>,
+    pub(super) metrics: ShardMetrics,
+    /// The round's time.
+    pub(super) now: Now,
+    pub(super) round_began: Instant,
+    /// Bytes written in this round.
+    pub(super) bytes_out: u64,
+    /// Connections to look at again in the next round: they have bytes left that no event tells of.
+    pub(super) again: Vec<ConnectionKey>,
+    /// Members whose outbox went over its hard bound in this round.
+    pub(super) slow: Vec<ConnectionKey>,
+    /// Members whose snapshot the engine's queue had no place for.
+    pub(super) snapshot_retries: Vec<ConnectionKey>,
+    pub(super) next_ticket: Ticket,
+    pub(super) poll: Poll,
+    pub(super) listener: Option<TcpListener>,
+    /// Set when connections wait to be accepted that no event will tell of.
+    pub(super) accept_again_ms: Option<u64>,
+    pub(super) mailbox: Mailbox<Mail>,
+    pub(super) ended: Sender<Ended>,
+    pub(super) wheel: Wheel,
+    pub(super) room_timers: BinaryHeap<Reverse<(u64, usize, u32)>>,
+    pub(super) touched_rooms: Vec<usize>,
+    pub(super) dirty: Vec<usize>,
+    pub(super) buffer: Vec<u8>,
+    pub(super) bytes_in: u64,
+    pub(super) generations: u32,
+    pub(super) doors: Rc<Arc<dyn Doors>>,
+    pub(super) date: Rc<str>,
+    pub(super) draining: Option<Draining>,
+    pub(super) stopped: bool,
+}
+
+/// Tells the main thread how far a shard has got with stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every connection of this shard is closed, and its rooms are empty.
+    Drained(ShardId),
+}
+
+pub(super) const LISTENER: Token = Token(usize::MAX);
+/// The token of a shard's waker.
+pub const WAKER: Token = Token(usize::MAX - 1);
+const EVENTS: usize = 1024;
+/// A poll is not longer than this, so that a lost wake-up heals.
+const LONGEST_WAIT_MS: u64 = 1000;
+
+impl Shard {
+    /// A shard that is ready to run in its own thread.
+    ///
+    /// # Errors
+    /// The listener cannot be registered.
+    #[expect(clippy::too_many_arguments, reason = "the wiring happens once, in one place")]
+    pub fn new(
+        id: ShardId,
+        shared: Arc<Shared>,
+        poll: Poll,
+        mut listener: TcpListener,
+        mailbox: Mailbox<Mail>,
+        peers: Vec<Postbox<Mail>>,
+        scripts: Arc<ScriptSet>,
+        metrics: ShardMetrics,
+        ended: Sender<Ended>,
+    ) -> io::Result<Self> {
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let now = now_since(shared.started);
+        let peers = peers.into_iter().map(Peer::new).collect();
+        Ok(Self {
+            id,
+            scripts,
+            connections: Slab::new(),
+            rooms: Rooms::default(),
+            peers,
+            metrics,
+            now,
+            round_began: Instant::now(),
+            bytes_out: 0,
+            again: Vec::new(),
+            slow: Vec::new(),
+            snapshot_retries: Vec::new(),
+            // Tickets are compared between shards only within one room, whose home alone makes them.
+            next_ticket: 0,
+            poll,
+            listener: Some(listener),
+            accept_again_ms: None,
+            mailbox,
+            ended,
+            wheel: Wheel::new(now.monotonic_ms),
+            room_timers: BinaryHeap::new(),
+            touched_rooms: Vec::new(),
+            dirty: Vec::new(),
+            buffer: vec![0; 64 * 1024],
+            bytes_in: 0,
+            generations: 0,
+            doors: Rc::new(shared.doors.clone()),
+            date: http_date(now.unix_s).into(),
+            draining: None,
+            stopped: false,
+            shared,
+        })
+    }
+
+    /// Runs until a [`Mail::Stop`].
+    ///
+    /// # Errors
+    /// The poll fails, which a kernel in order does not do.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.stopped {
+            match self.poll.poll(&mut events, Some(self.patience())) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            self.begin_round();
+            self.read_mail();
+            self.handle_events(&events);
+            self.handle_again();
+            self.run_timers();
+            self.go_on_draining();
+            self.settle_rooms();
+            self.close_slow();
+            self.flush_dirty();
+            self.post_backlogs();
+            self.end_round();
+        }
+        Ok(())
+    }
+
+    /// How long the poll may wait.
+    fn patience(&self) -> Duration {
+        if !self.again.is_empty() || !self.mailbox.is_empty() || !self.touched_rooms.is_empty() {
+            return Duration::ZERO;
+        }
+        let now_ms = now_since(self.shared.started).monotonic_ms;
+        let backlog_ms = self.peers.iter().any(|peer| peer.has_backlog()).then_some(now_ms + 1);
+        let draining_ms =
+            self.draining.as_ref().filter(|draining| !draining.is_reported()).map(|_| now_ms + 10);
+        let room_ms = self.room_timers.peek().map(|Reverse((due_ms, _, _))| *due_ms);
+        let due_ms = [self.wheel.next_due_ms(), room_ms, self.accept_again_ms, backlog_ms, draining_ms]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(u64::MAX);
+        Duration::from_millis(due_ms.saturating_sub(now_ms).min(LONGEST_WAIT_MS))
+    }
+
+    fn begin_round(&mut self) {
+        self.round_began = Instant::now();
+        let now = now_since(self.shared.started);
+        if now.unix_s != self.now.unix_s {
+            self.date = http_date(now.unix_s).into();
+        }
+        self.now = now;
+    }
+
+    fn end_round(&mut self) {
+        self.metrics.bytes_in.inc_by(std::mem::take(&mut self.bytes_in));
+        self.metrics.bytes_out.inc_by(std::mem::take(&mut self.bytes_out));
+        self.metrics.rooms.set(self.rooms.len() as i64);
+        self.metrics.round(self.round_began.elapsed());
+    }
+
+    fn handle_events(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                LISTENER => self.accept_again_ms = Some(self.now.monotonic_ms),
+                WAKER => {}
+                token => {
+                    let key = self.key_of(token);
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        self.read(key, event.is_read_closed() || event.is_error());
+                    }
+                    if event.is_writable()
+                        && let Some(index) = self.find(key)
+                    {
+                        self.mark_dirty(index);
+                    }
+                }
+            }
+        }
+        self.accept();
+    }
+
+    fn handle_again(&mut self) {
+        for key in std::mem::take(&mut self.again) {
+            self.read(key, true);
+        }
+    }
+
+    /// Calls a connection's session. The connection stays where it is meanwhile.
+    pub(super) fn with_session<R>(
+        &mut self,
+        index: usize,
+        call: impl FnOnce(&mut Session, &mut Context<'_, ConnectionEffects<'_>>) -> R,
+    ) -> Option<R> {
+        let connection = self.connections.get_mut(index)?;
+        let mut session = connection.carried.session.take()?;
+        let kind_before = kind_of(Some(&session));
+        let peer = connection.carried.peer;
+        let doors = self.doors.clone();
+        let date = self.date.clone();
+        let mut context = Context {
+            now: self.now,
+            date: &date,
+            peer,
+            doors: &**doors,
+            effects: ConnectionEffects { shard: self, index },
+        };
+        let result = call(&mut session, &mut context);
+        let kind_after = kind_of(Some(&session));
+        if kind_before != kind_after {
+            self.metrics.connections.at(kind_before).dec();
+            self.metrics.connections.at(kind_after).inc();
+        }
+        self.connections[index].carried.session = Some(session);
+        self.schedule(index);
+        Some(result)
+    }
+
+    pub(super) fn schedule(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        let deadline_ms = connection.deadline_ms(self.doors.settings(), self.shared.limits.stall_timeout_ms);
+        if self.wheel.slot_of(deadline_ms) < connection.wheel_slot {
+            let key = ConnectionKey {
+                shard: self.id as u16,
+                index: index as u32,
+                generation: connection.generation,
+            };
+            connection.wheel_slot = self.wheel.enter(key, deadline_ms);
+        }
+    }
+
+    fn run_timers(&mut self) {
+        while let Some((slot, keys)) = self.wheel.take_due(self.now.monotonic_ms) {
+            for key in keys {
+                self.look_at(key, slot);
+            }
+        }
+        while let Some(&Reverse((due_ms, room_index, generation))) = self.room_timers.peek() {
+            if due_ms > self.now.monotonic_ms {
+                break;
+            }
+            self.room_timers.pop();
+            self.tick(room_index, generation);
+        }
+        for key in std::mem::take(&mut self.snapshot_retries) {
+            if let Some(index) = self.find(key) {
+                self.request_snapshot(index);
+            }
+        }
+    }
+
+    fn look_at(&mut self, key: ConnectionKey, slot: u64) {
+        let Some(index) = self.find(key) else { return };
+        let stall_timeout_ms = self.shared.limits.stall_timeout_ms;
+        let connection = &mut self.connections[index];
+        if connection.wheel_slot != slot {
+            return;
+        }
+        connection.wheel_slot = u64::MAX;
+        if connection.deadline_ms(self.doors.settings(), stall_timeout_ms) > self.now.monotonic_ms {
+            return self.schedule(index);
+        }
+        let carried = &connection.carried;
+        let is_stalled =
+            !carried.outbox.is_empty() && carried.progress_ms + stall_timeout_ms <= self.now.monotonic_ms;
+        if is_stalled && connection.seat.is_some() && carried.stage == Stage::Open {
+            // It gets as long again to read the close frame.
+            connection.carried.progress_ms = self.now.monotonic_ms;
+            self.close_slow_consumer(key);
+        } else if is_stalled || matches!(carried.stage, Stage::Lingering { .. }) {
+            self.drop_connection(key);
+        } else {
+            self.with_session(index, |session, context| session.deadline_passed(context));
+        }
+        if self.find(key).is_some() {
+            self.schedule(index);
+        }
+    }
+
+    /// The name of the connection at an index.
+    pub(super) fn key(&self, index: usize) -> ConnectionKey {
+        let generation = self.connections[index].generation;
+        ConnectionKey { shard: self.id as u16, index: index as u32, generation }
+    }
+
+    /// The index of a connection, if it is still there.
+    pub(super) fn find(&self, key: ConnectionKey) -> Option<usize> {
+        let connection = self.connections.get(key.index as usize)?;
+        (usize::from(key.shard) == self.id && connection.generation == key.generation)
+            .then_some(key.index as usize)
+    }
+
+    fn key_of(&self, token: Token) -> ConnectionKey {
+        ConnectionKey { shard: self.id as u16, index: token.0 as u32, generation: (token.0 >> 32) as u32 }
+    }
+}
+
+/// The index in the low half, the generation in the high half: an event for a connection that is gone finds nobody.
+pub(super) fn token_of(index: usize, generation: u32) -> Token {
+    Token((generation as usize) << 32 | index)
+}
+
+pub(super) fn kind_of(session: Option<&Session>) -> ConnectionKind {
+    match session {
+        Some(Session::WebSocket(_)) => ConnectionKind::WebSocket,
+        _ => ConnectionKind::Http,
+    }
+}
+
+fn now_since(started: Instant) -> Now {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { monotonic_ms: started.elapsed().as_millis() as u64, unix_s: unix.as_secs() }
+}

@@ -1,0 +1,478 @@
+//! Reads a folder of scripts into a [`ScriptSet`]: what does not compile is a [`Problem`], and its last good version
+//! stays in the set.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mlua::chunk::ChunkMode;
+use mlua::{Lua, LuaOptions, StdLib};
+
+use super::{Header, Script, ScriptSet};
+
+/// Largest script file, in bytes.
+pub const MAX_SCRIPT_BYTES: usize = 256 * 1024;
+/// Longest script name, in bytes.
+pub const MAX_NAME_LEN: usize = 64;
+
+/// What a folder holds now.
+#[derive(Debug)]
+pub struct LoadReport {
+    /// Everything that can serve. The very same `Arc` as before when no script changed.
+    pub set: Arc<ScriptSet>,
+    /// What differs from the set before, by name.
+    pub changes: Vec<Change>,
+    /// Files that cannot serve as they are, by path.
+    pub problems: Vec<Problem>,
+}
+
+/// A file (or the folder) that cannot be used as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, or the folder when that could not be read.
+    pub path: PathBuf,
+    /// Where in the file, counted from 1.
+    pub line: Option<usize>,
+    /// What is wrong, in one line.
+    pub message: String,
+}
+
+/// How one script differs from the set before.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// It is new.
+    Added(Arc<Script>),
+    /// It has another text than before.
+    Replaced {
+        /// What served until now.
+        before: Arc<Script>,
+        /// What serves from now on.
+        after: Arc<Script>,
+    },
+    /// Its file is gone.
+    Removed(Arc<Script>),
+}
+
+/// Reads every `*.lua` file of a folder, not its subfolders.
+///
+/// Hidden files and those of other endings are ignored, which covers what editors leave while they save. A script that
+/// cannot serve (unreadable, malformed header, does not compile) keeps the version of `previous`, if that had one; a
+/// folder that cannot be read keeps all of `previous`.
+pub fn load(dir: &Path, previous: Option<&Arc<ScriptSet>>) -> LoadReport {
+    let nothing = Arc::new(ScriptSet::default());
+    let known = previous.unwrap_or(&nothing);
+    let files = match script_files(dir) {
+        Ok(files) => files,
+        Err(error) => {
+            let message = format!("cannot read the scripts folder: {error}");
+            let problem = Problem { path: dir.to_owned(), line: None, message };
+            return LoadReport { set: known.clone(), changes: Vec::new(), problems: vec![problem] };
+        }
+    };
+    let mut compiler = Compiler::default();
+    let mut scripts = HashMap::with_capacity(files.len());
+    let mut problems = Vec::new();
+    for path in files {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let before = known.get(stem);
+        let serving = match read_script(&path, stem, before, &mut compiler) {
+            Ok(script) => Some(script),
+            Err(problem) => {
+                problems.push(problem);
+                before.cloned()
+            }
+        };
+        if let Some(script) = serving {
+            scripts.insert(script.name.clone(), script);
+        }
+    }
+    let changes = changes(known, &scripts);
+    let is_same = changes.is_empty() && previous.is_some();
+    let set = match is_same {
+        true => known.clone(),
+        false => Arc::new(ScriptSet { scripts, generation: known.generation + 1 }),
+    };
+    LoadReport { set, changes, problems }
+}
+
+impl LoadReport {
+    /// Logs every change, every problem that is not among the `known` ones, and those of them that ended.
+    pub fn log(&self, known: &[Problem]) {
+        let generation = self.set.generation;
+        for change in &self.changes {
+            log::info!("{change} generation={generation}");
+        }
+        for problem in known.iter().filter(|problem| !self.problems.contains(problem)) {
+            log::info!("script problem ended file={:?} reason={:?}", problem.path, problem.message);
+        }
+        for problem in self.problems.iter().filter(|problem| !known.contains(problem)) {
+            let line = problem.line.map(|line| format!(" line={line}")).unwrap_or_default();
+            let serving = match problem.script_name().and_then(|name| self.set.get(name)) {
+                Some(script) => script.version(),
+                None => "none",
+            };
+            log::warn!(
+                "script refused file={:?}{line} reason={:?} still_serving={serving}",
+                problem.path,
+                problem.message
+            );
+        }
+    }
+}
+
+impl Problem {
+    fn script_name(&self) -> Option<&str> {
+        self.path.file_stem()?.to_str()
+    }
+}
+
+impl fmt::Display for Problem {
+    /// `file:line: message`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+impl Change {
+    fn name(&self) -> &str {
+        match self {
+            Self::Added(script) | Self::Removed(script) | Self::Replaced { after: script, .. } => {
+                &script.name
+            }
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name();
+        match self {
+            Self::Added(script) => write!(f, "script added name={name} version={}", script.version()),
+            Self::Replaced { before, after } => {
+                write!(
+                    f,
+                    "script replaced name={name} version={} before={}",
+                    after.version(),
+                    before.version()
+                )
+            }
+            Self::Removed(script) => write!(f, "script removed name={name} before={}", script.version()),
+        }
+    }
+}
+
+/// The folder's script files in the order of their names.
+pub(super) fn script_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if is_script_path(&path) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Whether a path names a script, rather than a hidden file, an editor's backup or something else.
+pub(super) fn is_script_path(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".lua") && !name.starts_with(['.', '#'])
+}
+
+/// Reads, checks and compiles one file; gives the version `before` when its text is unchanged.
+fn read_script(
+    path: &Path,
+    name: &str,
+    before: Option<&Arc<Script>>,
+    compiler: &mut Compiler,
+) -> Result<Arc<Script>, Problem> {
+    let problem = |line, message| Problem { path: path.to_owned(), line, message };
+    check_name(name).map_err(|message| problem(None, message))?;
+    let bytes = read_limited(path).map_err(|message| problem(None, message))?;
+    let text = check_text(bytes).map_err(|(line, message)| problem(line, message))?;
+    if let Some(before) = before.filter(|before| *before.text == *text) {
+        return Ok(before.clone());
+    }
+    let header = Header::parse(name, &text).map_err(|error| problem(Some(error.line), error.message))?;
+    compiler.check(name, &text).map_err(|(line, message)| problem(line, message))?;
+    let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
+    Ok(Arc::new(Script {
+        name: name.into(),
+        path: path.to_owned(),
+        text: text.into(),
+        sha: sha.into(),
+        header,
+    }))
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if (1..=MAX_NAME_LEN).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(format!("a script's name is 1 to {MAX_NAME_LEN} of a-z, 0-9 and _"))
+}
+
+fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: io::Error| format!("cannot be read: {error}");
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    if !fs::metadata(path).map_err(cannot)?.is_file() {
+        return Err("is not a regular file".into());
+    }
+    let mut bytes = Vec::new();
+    let limit = MAX_SCRIPT_BYTES as u64 + 1;
+    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(cannot)?;
+    if bytes.len() > MAX_SCRIPT_BYTES {
+        return Err(format!("is larger than {} KiB", MAX_SCRIPT_BYTES / 1024));
+    }
+    Ok(bytes)
+}
+
+fn check_text(bytes: Vec<u8>) -> Result<String, (Option<usize>, String)> {
+    // Also what an editor leaves for a moment when it empties a file before it writes it anew.
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err((None, "is empty".into()));
+    }
+    if bytes.starts_with(b"\x1b") {
+        return Err((None, "is compiled bytecode: only source text is run".into()));
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err((Some(1), "begins with a byte order mark: save it as UTF-8 without one".into()));
+    }
+    if let Some(at) = bytes.iter().position(|b| *b == 0) {
+        return Err((Some(line_of(&bytes, at)), "has a NUL byte".into()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        (Some(line_of(error.as_bytes(), at)), "is not UTF-8".into())
+    })
+}
+
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    1 + bytes[..at].iter().filter(|b| **b == b'\n').count()
+}
+
+/// A Lua without libraries that compiles and never runs anything; made when first needed.
+#[derive(Default)]
+struct Compiler {
+    lua: Option<Lua>,
+}
+
+impl Compiler {
+    fn check(&mut self, name: &str, text: &str) -> Result<(), (Option<usize>, String)> {
+        let lua = match &self.lua {
+            Some(lua) => lua,
+            None => {
+                let lua = Lua::new_with(StdLib::NONE, LuaOptions::default());
+                self.lua.insert(lua.map_err(|error| (None, one_line(&error.to_string())))?)
+            }
+        };
+        let chunk = lua.load(text).set_name(format!("@{name}.lua")).set_mode(ChunkMode::Text);
+        chunk.into_function().map(drop).map_err(|error| match error {
+            mlua::Error::SyntaxError { message, .. } => split_line(&message),
+            other => (None, one_line(&other.to_string())),
+        })
+    }
+}
+
+/// Takes `name.lua:12: message` apart.
+fn split_line(message: &str) -> (Option<usize>, String) {
+    let rest = message.split_once(':').map(|(_, rest)| rest);
+    match rest.and_then(|rest| rest.split_once(": ")) {
+        Some((line, reason)) if line.parse::<usize>().is_ok() => (line.parse().ok(), one_line(reason)),
+        _ => (None, one_line(message)),
+    }
+}
+
+fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+fn changes(before: &ScriptSet, after: &HashMap<Box<str>, Arc<Script>>) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    for script in after.values() {
+        match before.get(&script.name) {
+            None => changes.push(Change::Added(script.clone())),
+            Some(old) if !Arc::ptr_eq(old, script) => {
+                changes.push(Change::Replaced { before: old.clone(), after: script.clone() });
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = before.scripts.values().filter(|script| !after.contains_key(&script.name));
+    changes.extend(gone.cloned().map(Change::Removed));
+    changes.sort_by(|a, b| a.name().cmp(b.name()));
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("temp folder");
+        for (name, content) in files {
+            fs::write(dir.path().join(name), content).expect("write");
+        }
+        dir
+    }
+
+    fn names(set: &ScriptSet) -> Vec<&str> {
+        let mut names: Vec<&str> = set.scripts.keys().map(|name| &**name).collect();
+        names.sort();
+        names
+    }
+
+    /// One file alone: `None` when it serves, else the line and a part of the message.
+    fn check(name: &str, content: &[u8], expected: Option<(Option<usize>, &str)>) {
+        let dir = folder(&[(name, content)]);
+        let report = load(dir.path(), None);
+        let found = report.problems.first();
+        match expected {
+            None => assert!(found.is_none() && report.set.scripts.len() == 1, "{name}: {found:?}"),
+            Some((line, part)) => {
+                let found = found.unwrap_or_else(|| panic!("{name}: no problem"));
+                assert!(found.line == line && found.message.contains(part), "{name}: {found:?}");
+                assert_eq!(found.path, dir.path().join(name));
+                assert!(report.set.scripts.is_empty(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn files_that_serve() {
+        check("a.lua", b"return 1", None);
+        check("a_1.lua", b"-- ROLE: guest\r\nlocal a = KEYS[1]\r\nreturn a\r\n", None);
+        check("a.lua", "return 'grüße'".as_bytes(), None);
+        check(&format!("{}.lua", "x".repeat(64)), b"return 1", None);
+        let mut large = b"return 1 --".to_vec();
+        large.resize(MAX_SCRIPT_BYTES, b'x');
+        check("large.lua", &large, None);
+    }
+
+    #[test]
+    fn files_that_do_not() {
+        check("a.lua", b"", Some((None, "empty")));
+        check("a.lua", b" \r\n", Some((None, "empty")));
+        check("a.lua", b"local a\nlocal = 2", Some((Some(2), "'<name>' expected near '='")));
+        check("a.lua", b"\n\nif true then", Some((Some(3), "'end' expected")));
+        check("a.lua", b"-- ROLE: guest\n-- KEY: a", Some((Some(2), "do you mean KEYS")));
+        check("a.lua", b"-- TICK: 50\nreturn 1", Some((Some(1), "TICK is not supported yet")));
+        check("on_start.lua", b"return 1", Some((Some(1), "there is no hook on_start")));
+        check("a.lua", b"\x1bLua\x51\0\x01\x04", Some((None, "bytecode")));
+        check("a.lua", b"\xef\xbb\xbfreturn 1", Some((Some(1), "byte order mark")));
+        check("a.lua", b"return 1\n\0", Some((Some(2), "NUL")));
+        check("a.lua", b"\n\nreturn '\xff'", Some((Some(3), "not UTF-8")));
+        check("a.lua", b"return 1\n}", Some((Some(2), "'<eof>' expected near '}'")));
+        check("a.lua", b"#!lua name=x\nreturn 1", Some((Some(1), "unexpected symbol near '#'")));
+        check("Big.lua", b"return 1", Some((None, "name is 1 to 64 of a-z")));
+        check("a-b.lua", b"return 1", Some((None, "name is")));
+        check("a.b.lua", b"return 1", Some((None, "name is")));
+        check("ä.lua", b"return 1", Some((None, "name is")));
+        check(&format!("{}.lua", "x".repeat(65)), b"return 1", Some((None, "name is")));
+        check("a.lua", &vec![b' '; MAX_SCRIPT_BYTES + 1], Some((None, "larger than 256 KiB")));
+        let deep = format!("return {}1{}", "(".repeat(100_000), ")".repeat(100_000));
+        check("a.lua", deep.as_bytes(), Some((Some(1), "")));
+        let long_name = format!("{}.lua", "x".repeat(64));
+        check(&long_name, b"\nreturn )", Some((Some(2), "unexpected symbol near ')'")));
+    }
+
+    #[test]
+    fn other_files_are_ignored() {
+        let ignored = [
+            "README.md",
+            ".a.lua",
+            ".#a.lua",
+            "#a.lua#",
+            "#a.lua",
+            "a.lua~",
+            "a.lua.tmp",
+            "4913",
+            ".a.lua.swp",
+        ];
+        let files: Vec<(&str, &[u8])> = ignored.iter().map(|name| (*name, &b"("[..])).collect();
+        let dir = folder(&files);
+        fs::create_dir(dir.path().join("sub")).expect("folder");
+        fs::write(dir.path().join("sub/b.lua"), "(").expect("write");
+        let report = load(dir.path(), None);
+        assert!(report.problems.is_empty() && report.set.scripts.is_empty(), "{report:?}");
+        assert_eq!(report.set.generation, 1);
+    }
+
+    #[test]
+    fn folders_and_links() {
+        let elsewhere = folder(&[("target", b"return 1")]);
+        let dir = folder(&[]);
+        fs::create_dir(dir.path().join("folder.lua")).expect("folder");
+        symlink(elsewhere.path().join("target"), dir.path().join("link.lua")).expect("link");
+        symlink(elsewhere.path().join("missing"), dir.path().join("dangling.lua")).expect("link");
+        let report = load(dir.path(), None);
+        assert_eq!(names(&report.set), ["link"]);
+        let messages: Vec<&str> = report.problems.iter().map(|problem| &*problem.message).collect();
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert!(messages[0].starts_with("cannot be read"), "{messages:?}");
+        assert_eq!(messages[1], "is not a regular file");
+    }
+
+    #[test]
+    fn a_missing_folder_keeps_everything() {
+        let dir = folder(&[("a.lua", b"return 1")]);
+        let first = load(dir.path(), None).set;
+        let second = load(&dir.path().join("missing"), Some(&first));
+        assert!(Arc::ptr_eq(&first, &second.set));
+        assert!(second.problems[0].message.contains("cannot read the scripts folder"), "{second:?}");
+        let none = load(&dir.path().join("missing"), None);
+        assert!(none.set.scripts.is_empty() && none.problems.len() == 1);
+    }
+
+    #[test]
+    fn reloading() {
+        let dir = folder(&[("a.lua", b"return 1"), ("b.lua", b"return 2"), ("c.lua", b"return 3")]);
+        let first = load(dir.path(), None);
+        assert_eq!((names(&first.set), first.set.generation), (vec!["a", "b", "c"], 1));
+        assert_eq!(first.changes.len(), 3);
+
+        let same = load(dir.path(), Some(&first.set));
+        assert!(Arc::ptr_eq(&same.set, &first.set) && same.changes.is_empty());
+
+        fs::write(dir.path().join("a.lua"), "return 10").expect("write");
+        fs::write(dir.path().join("b.lua"), "return (").expect("write");
+        fs::remove_file(dir.path().join("c.lua")).expect("remove");
+        fs::write(dir.path().join("d.lua"), "return 4").expect("write");
+        let second = load(dir.path(), Some(&first.set));
+        assert_eq!((names(&second.set), second.set.generation), (vec!["a", "b", "d"], 2));
+        let changes: Vec<String> = second.changes.iter().map(|change| change.name().to_owned()).collect();
+        assert_eq!(changes, ["a", "c", "d"]);
+        assert_eq!(&*second.set.get("a").expect("a").text, "return 10");
+        assert!(Arc::ptr_eq(second.set.get("b").expect("b"), first.set.get("b").expect("b")));
+        assert_eq!(second.problems.len(), 1);
+        assert!(
+            second.problems[0].to_string().contains("b.lua:1: unexpected symbol"),
+            "{}",
+            second.problems[0]
+        );
+
+        fs::write(dir.path().join("b.lua"), "return 20").expect("write");
+        let third = load(dir.path(), Some(&second.set));
+        assert!(third.problems.is_empty());
+        assert_eq!(&*third.set.get("b").expect("b").text, "return 20");
+    }
+
+    #[test]
+    fn versions_are_what_redis_calls_them() {
+        let dir = folder(&[("a.lua", b"return 1")]);
+        let set = load(dir.path(), None).set;
+        let script = set.get("a").expect("a");
+        assert_eq!(&*script.sha, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+        assert_eq!(script.version(), "e0e1f9fa");
+    }
+}

@@ -1,0 +1,200 @@
+//! `godra check`: what a folder of scripts would be like to serve, without serving it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::catalog::{self, Problem};
+use super::globals::{self, GlobalUse};
+use super::{KeyPattern, Script};
+
+/// What is to be said about a folder of scripts; `Display` prints it, a line each.
+#[derive(Debug)]
+pub struct CheckReport {
+    /// Scripts that can serve, by name.
+    pub scripts: Vec<Arc<Script>>,
+    /// Files that cannot.
+    pub problems: Vec<Problem>,
+    /// Things in scripts that can serve which will hardly be meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Checks a folder: headers, compilation, and the lints of this module.
+pub fn run(dir: &Path) -> CheckReport {
+    let report = catalog::load(dir, None);
+    let mut scripts: Vec<Arc<Script>> = report.set.scripts.values().cloned().collect();
+    scripts.sort_by(|a, b| a.name.cmp(&b.name));
+    let warnings = scripts.iter().flat_map(|script| lint(script)).collect();
+    let mut problems = report.problems;
+    if scripts.is_empty() && problems.is_empty() {
+        problems.push(Problem { path: dir.to_owned(), line: None, message: "has no scripts (*.lua)".into() });
+    }
+    CheckReport { scripts, problems, warnings }
+}
+
+impl CheckReport {
+    /// Whether every file can serve; warnings do not count.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for script in &self.scripts {
+            let keys: Vec<String> = script.header.keys.iter().map(KeyPattern::to_string).collect();
+            let caller = if script.is_internal() { "server" } else { script.header.role.as_str() };
+            let room =
+                script.header.room_argument.map(|number| format!(" room=args[{number}]")).unwrap_or_default();
+            let (path, version) = (script.path.display(), script.version());
+            writeln!(f, "ok      {path} role={caller} keys={}{room} version={version}", keys.join(","))?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning {warning}")?;
+        }
+        for problem in &self.problems {
+            writeln!(f, "error   {problem}")?;
+        }
+        let (ok, wrong) = (self.scripts.len(), self.problems.len());
+        write!(f, "{ok} in order, {wrong} with errors, {} warnings", self.warnings.len())
+    }
+}
+
+/// A lint looks at a script and says, with the line, what is hardly meant.
+type Lint = fn(&Script) -> Vec<(usize, String)>;
+
+const LINTS: [Lint; 2] = [undeclared_keys, unknown_globals];
+
+fn lint(script: &Script) -> Vec<Problem> {
+    let mut found: Vec<(usize, String)> = LINTS.iter().flat_map(|lint| lint(script)).collect();
+    found.sort();
+    let problem = |(line, message)| Problem { path: script.path.clone(), line: Some(line), message };
+    found.into_iter().map(problem).collect()
+}
+
+/// `KEYS[3]` of a script that declares two keys is nil.
+fn undeclared_keys(script: &Script) -> Vec<(usize, String)> {
+    let declared = script.header.keys.len();
+    let mut found = Vec::new();
+    for (line, content) in (1..).zip(script.text.lines()) {
+        let code = content.split("--").next().unwrap_or_default();
+        let numbers =
+            code.split("KEYS[").skip(1).filter_map(|rest| rest.split(']').next()?.trim().parse().ok());
+        for number in numbers.filter(|number: &usize| !(1..=declared).contains(number)) {
+            found.push((line, format!("KEYS[{number}] is nil: the header declares {declared} keys")));
+        }
+    }
+    found
+}
+
+/// What a script may name without having declared it `local`.
+const GLOBALS: [&str; 32] = [
+    "ARGV",
+    "KEYS",
+    "_G",
+    "_VERSION",
+    "assert",
+    "bit",
+    "cjson",
+    "cmsgpack",
+    "coroutine",
+    "error",
+    "getmetatable",
+    "godra",
+    "ipairs",
+    "math",
+    "next",
+    "os",
+    "pairs",
+    "pcall",
+    "rawequal",
+    "rawget",
+    "rawset",
+    "redis",
+    "select",
+    "setmetatable",
+    "string",
+    "struct",
+    "table",
+    "tonumber",
+    "tostring",
+    "type",
+    "unpack",
+    "xpcall",
+];
+
+/// Stores refuse both the reading of an unknown global and the writing of any.
+fn unknown_globals(script: &Script) -> Vec<(usize, String)> {
+    let say = |found: GlobalUse| match (found.is_write, GLOBALS.contains(&&*found.name)) {
+        (true, _) => Some((found.line, format!("{} is assigned to, but not declared local", found.name))),
+        (false, false) => Some((found.line, format!("{} is neither a local nor known here", found.name))),
+        (false, true) => None,
+    };
+    globals::used_in(&script.text).into_iter().filter_map(say).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn check(files: &[(&str, &str)], is_ok: bool, expected: &[&str]) {
+        let dir = tempfile::tempdir().expect("temp folder");
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).expect("write");
+        }
+        let report = run(dir.path());
+        let printed = report.to_string().replace(&format!("{}/", dir.path().display()), "");
+        assert_eq!(report.is_ok(), is_ok, "{printed}");
+        let lines: Vec<&str> = printed.lines().collect();
+        assert_eq!(lines.len(), expected.len(), "{printed}");
+        for (line, start) in lines.iter().zip(expected) {
+            assert!(line.starts_with(start), "{line:?} is not {start:?}");
+        }
+    }
+
+    #[test]
+    fn reports() {
+        check(
+            &[
+                ("b.lua", "return ("),
+                ("a.lua", "-- ROLE: guest\n-- KEYS: game:{room}, lobbies\n-- ROOM: 2\nreturn KEYS[2]"),
+                ("on_snapshot.lua", "return KEYS[1]"),
+                ("c.lua", "-- KEYS[3] is a comment\nreturn KEYS[1]"),
+                ("d.lua", "count = 1\npritn(count)"),
+            ],
+            false,
+            &[
+                "ok      a.lua role=guest keys=game:{room},lobbies room=args[2] version=",
+                "ok      c.lua role=player keys= version=",
+                "ok      d.lua role=player keys= version=",
+                "ok      on_snapshot.lua role=server keys=game:{room} version=",
+                "warning c.lua:2: KEYS[1] is nil: the header declares 0 keys",
+                "warning d.lua:1: count is assigned to, but not declared local",
+                "warning d.lua:2: count is neither a local nor known here",
+                "warning d.lua:2: pritn is neither a local nor known here",
+                "error   b.lua:1: unexpected symbol near '<eof>'",
+                "4 in order, 1 with errors, 4 warnings",
+            ],
+        );
+        check(&[("a.lua", "return 1")], true, &["ok      a.lua", "1 in order, 0 with errors, 0 warnings"]);
+    }
+
+    #[test]
+    fn the_stock_scripts_are_in_order() {
+        let report = run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"));
+        assert!(report.is_ok() && report.warnings.is_empty(), "{report}");
+        assert_eq!(report.scripts.len(), 11);
+    }
+
+    #[test]
+    fn nothing_to_check() {
+        let dir = tempfile::tempdir().expect("temp folder");
+        assert!(run(dir.path()).to_string().contains("has no scripts"));
+        let missing = run(&dir.path().join("missing"));
+        assert!(
+            !missing.is_ok() && missing.to_string().contains("cannot read the scripts folder"),
+            "{missing}"
+        );
+    }
+}

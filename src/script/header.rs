@@ -1,0 +1,484 @@
+//! What a script declares in the comments at its top: who may call it, and on which keys it works.
+//!
+//! Only the leading comments count. A misspelt or misplaced declaration is an error rather than a plain comment, because
+//! ignoring `-- ROLE: manager` would open a script to everybody.
+
+use std::fmt;
+use std::iter;
+
+use super::keys::{KeyPattern, Placeholder};
+use crate::wire::ids::Role;
+
+/// The declarations in a script's header comments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// `-- ROLE:`; player without the line.
+    pub role: Role,
+    /// `-- KEYS:`, in order; several such lines add up.
+    pub keys: Vec<KeyPattern>,
+    /// `-- ROOM: n`: for an RPC without keys, `args[n]` (counted from 1) names the room.
+    pub room_argument: Option<usize>,
+    /// `-- TICK: ms`: run for every live room at this interval.
+    pub tick_ms: Option<u32>,
+}
+
+/// A header that cannot be accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderError {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+impl Header {
+    /// Most keys that one script may declare.
+    pub const MAX_KEYS: usize = 32;
+    /// Highest argument that `-- ROOM:` may name.
+    pub const MAX_ROOM_ARGUMENT: usize = 32;
+
+    /// Parses the header of the script called `name`, which decides whether it is a hook.
+    ///
+    /// # Errors
+    /// The first declaration that is malformed, repeated, misspelt, misplaced or not supported.
+    pub fn parse(name: &str, text: &str) -> Result<Self, HeaderError> {
+        let mut declarations = Declarations::default();
+        let mut lines_read = 0;
+        for (line, comment) in leading_comments(text) {
+            lines_read = line;
+            if let Some((keyword, value)) = declaration(comment).map_err(at(line))? {
+                declarations.add(line, keyword, value).map_err(at(line))?;
+            }
+        }
+        refuse_misplaced(text, lines_read)?;
+        declarations.into_header(name)
+    }
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for HeaderError {}
+
+/// The words that declare something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Keyword {
+    Role,
+    Keys,
+    Room,
+    Tick,
+}
+
+impl Keyword {
+    const ALL: [(Self, &'static str); 4] =
+        [(Self::Role, "ROLE"), (Self::Keys, "KEYS"), (Self::Room, "ROOM"), (Self::Tick, "TICK")];
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, name)| *name == word).map(|(keyword, _)| keyword)
+    }
+
+    fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// Declarations as they were found, each with its line.
+#[derive(Default)]
+struct Declarations {
+    role: Option<(usize, Role)>,
+    keys: Option<(usize, Vec<KeyPattern>)>,
+    room_argument: Option<(usize, usize)>,
+    tick_ms: Option<(usize, u32)>,
+}
+
+impl Declarations {
+    fn add(&mut self, line: usize, keyword: Keyword, value: &str) -> Result<(), String> {
+        let first_line = match keyword {
+            Keyword::Role => put(&mut self.role, line, parse_role(without_note(value))?),
+            Keyword::Keys => {
+                let (_, keys) = self.keys.get_or_insert_with(|| (line, Vec::new()));
+                return add_keys(keys, value);
+            }
+            Keyword::Room => put(&mut self.room_argument, line, parse_room(without_note(value))?),
+            Keyword::Tick => put(&mut self.tick_ms, line, parse_tick(without_note(value))?),
+        };
+        match first_line {
+            Some(first) => Err(format!("{} stands twice, first in line {first}", keyword.name())),
+            None => Ok(()),
+        }
+    }
+
+    fn into_header(self, name: &str) -> Result<Header, HeaderError> {
+        if let Some((line, _)) = self.tick_ms {
+            return Err(at(line)("TICK is not supported yet: scripts cannot run at an interval".into()));
+        }
+        let keys = match hook_keys(name) {
+            Some(fixed) => {
+                self.refuse_in_hook(name)?;
+                hook_patterns(name, fixed?, self.keys)?
+            }
+            None => self.keys.map(|(_, keys)| keys).unwrap_or_default(),
+        };
+        Ok(Header {
+            role: self.role.map_or(Role::Player, |(_, role)| role),
+            keys,
+            room_argument: self.room_argument.map(|(_, argument)| argument),
+            tick_ms: None,
+        })
+    }
+
+    fn refuse_in_hook(&self, name: &str) -> Result<(), HeaderError> {
+        let role = self.role.as_ref().map(|(line, _)| (*line, Keyword::Role));
+        let room = self.room_argument.as_ref().map(|(line, _)| (*line, Keyword::Room));
+        match role.or(room) {
+            Some((line, keyword)) => Err(at(line)(format!(
+                "{name} is a hook, which only the server calls: {} says nothing",
+                keyword.name()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Fills an empty slot; gives the line of what is already there.
+fn put<T>(slot: &mut Option<(usize, T)>, line: usize, value: T) -> Option<usize> {
+    match slot {
+        Some((first, _)) => Some(*first),
+        None => {
+            *slot = Some((line, value));
+            None
+        }
+    }
+}
+
+fn parse_role(value: &str) -> Result<Role, String> {
+    Role::parse(value).ok_or_else(|| "ROLE is guest, player or manager".to_owned())
+}
+
+fn parse_room(value: &str) -> Result<usize, String> {
+    match value.parse() {
+        Ok(argument @ 1..=Header::MAX_ROOM_ARGUMENT) => Ok(argument),
+        _ => Err(format!(
+            "ROOM is the number of the argument that names the room, 1 to {}",
+            Header::MAX_ROOM_ARGUMENT
+        )),
+    }
+}
+
+fn parse_tick(value: &str) -> Result<u32, String> {
+    const ALLOWED_MS: std::ops::RangeInclusive<u32> = 10..=3_600_000;
+    match value.parse() {
+        Ok(ms) if ALLOWED_MS.contains(&ms) => Ok(ms),
+        _ => Err(format!("TICK is an interval in ms, {} to {}", ALLOWED_MS.start(), ALLOWED_MS.end())),
+    }
+}
+
+/// Adds the keys of one `-- KEYS:` line; several lines add up.
+fn add_keys(keys: &mut Vec<KeyPattern>, value: &str) -> Result<(), String> {
+    if value.is_empty() {
+        return Err("KEYS names no key: name one, or leave the line out".into());
+    }
+    for text in value.split(',') {
+        let key = KeyPattern::parse(text.trim())?;
+        if keys.contains(&key) {
+            return Err(format!("key {key} is named twice"));
+        }
+        let mixes = |other: &KeyPattern| other.placeholder.is_some() && other.placeholder != key.placeholder;
+        if key.placeholder.is_some() && keys.iter().any(mixes) {
+            return Err("KEYS uses both {room} and {new}: a script works in one room".into());
+        }
+        keys.push(key);
+    }
+    if keys.len() > Header::MAX_KEYS {
+        return Err(format!("KEYS names {} keys; at most {} are allowed", keys.len(), Header::MAX_KEYS));
+    }
+    Ok(())
+}
+
+const HOOKS: [(&str, &[&str]); 3] = [
+    ("on_connect", &["game:{room}", "game:{room}:players"]),
+    ("on_disconnect", &["game:{room}", "game:{room}:players"]),
+    ("on_snapshot", &["game:{room}"]),
+];
+
+/// The keys with which the server calls a hook; none for scripts that are not hooks, an error for unknown hooks.
+fn hook_keys(name: &str) -> Option<Result<Vec<KeyPattern>, HeaderError>> {
+    if !name.starts_with("on_") {
+        return None;
+    }
+    let Some((_, keys)) = HOOKS.iter().find(|(hook, _)| *hook == name) else {
+        let known: Vec<&str> = HOOKS.iter().map(|(hook, _)| *hook).collect();
+        return Some(Err(at(1)(format!("there is no hook {name}; the hooks are {}", known.join(", ")))));
+    };
+    Some(keys.iter().map(|key| KeyPattern::parse(key)).collect::<Result<_, _>>().map_err(at(1)))
+}
+
+/// A hook may declare keys of its own behind the ones that it always gets.
+fn hook_patterns(
+    name: &str,
+    fixed: Vec<KeyPattern>,
+    declared: Option<(usize, Vec<KeyPattern>)>,
+) -> Result<Vec<KeyPattern>, HeaderError> {
+    let Some((line, declared)) = declared else {
+        return Ok(fixed);
+    };
+    if !declared.starts_with(&fixed) {
+        let fixed: Vec<String> = fixed.iter().map(KeyPattern::to_string).collect();
+        return Err(at(line)(format!("KEYS of {name} must begin with {}", fixed.join(", "))));
+    }
+    if declared.iter().any(|key| key.placeholder == Some(Placeholder::New)) {
+        return Err(at(line)(format!("{name} is a hook: its room is never new")));
+    }
+    Ok(declared)
+}
+
+/// Finds a declaration in a comment's text (without its leading dashes).
+fn declaration(comment: &str) -> Result<Option<(Keyword, &str)>, String> {
+    let comment = comment.trim_start_matches('-').trim();
+    let word_len = comment.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let (word, rest) = comment.split_at(word_len);
+    let value = rest.trim_start().strip_prefix(':').map(str::trim);
+    match (Keyword::parse(word), value) {
+        (Some(keyword), Some(value)) => Ok(Some((keyword, value))),
+        (Some(_), None) if rest.is_empty() || rest.starts_with([' ', '\t', '=']) => {
+            Err(format!("a declaration needs a colon: -- {word}: …"))
+        }
+        (None, Some(_)) => match misspelt(word) {
+            Some(keyword) => Err(format!("unknown declaration {word}: do you mean {}?", keyword.name())),
+            None => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// The keyword that a word is but for its case or one slip of the pen.
+fn misspelt(word: &str) -> Option<Keyword> {
+    let is_upper = word.bytes().all(|b| b.is_ascii_uppercase());
+    let near = |name: &str| word.eq_ignore_ascii_case(name) || (is_upper && is_one_slip_away(word, name));
+    Keyword::ALL.into_iter().find(|(_, name)| near(name)).map(|(keyword, _)| keyword)
+}
+
+/// Whether one letter dropped, added or changed, or two neighbours swapped, turns `word` into `name`.
+fn is_one_slip_away(word: &str, name: &str) -> bool {
+    let (word, name) = (word.as_bytes(), name.as_bytes());
+    let same_start = iter::zip(word, name).take_while(|(a, b)| a == b).count();
+    let (word, name) = (&word[same_start..], &name[same_start..]);
+    let same_end = iter::zip(word.iter().rev(), name.iter().rev()).take_while(|(a, b)| a == b).count();
+    match (&word[..word.len() - same_end], &name[..name.len() - same_end]) {
+        ([_], []) | ([], [_]) | ([_], [_]) => true,
+        ([a, b], [c, d]) => a == d && b == c,
+        _ => false,
+    }
+}
+
+/// Cuts off a note that stands behind a value, two spaces or a tab away.
+fn without_note(value: &str) -> &str {
+    let end = value.find("  ").into_iter().chain(value.find('\t')).min();
+    value[..end.unwrap_or(value.len())].trim_end()
+}
+
+/// Line number and text (behind the first `--`) of each comment line above the first statement.
+///
+/// Blank lines do not end the block, and the inside of a long comment (`--[[ … ]]`) is not looked at.
+fn leading_comments(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut long_comment_end: Option<String> = None;
+    let mut numbered = iter::zip(1.., text.lines());
+    iter::from_fn(move || {
+        loop {
+            let (number, line) = numbered.next()?;
+            let mut line = line.trim();
+            if let Some(end) = &long_comment_end {
+                let Some(at) = line.find(end.as_str()) else { continue };
+                line = line[at + end.len()..].trim_start();
+                long_comment_end = None;
+            }
+            while let Some(end) = opened_long_comment(line) {
+                let Some(at) = line.find(&end) else {
+                    long_comment_end = Some(end);
+                    break;
+                };
+                line = line[at + end.len()..].trim_start();
+            }
+            if line.is_empty() || long_comment_end.is_some() {
+                continue;
+            }
+            return line.strip_prefix("--").map(|comment| (number, comment));
+        }
+    })
+    .fuse()
+}
+
+/// What closes the long comment that a line opens.
+fn opened_long_comment(line: &str) -> Option<String> {
+    let bracket = line.strip_prefix("--[")?;
+    let level = bracket.bytes().take_while(|b| *b == b'=').count();
+    bracket[level..].starts_with('[').then(|| format!("]{}]", "=".repeat(level)))
+}
+
+/// Refuses declarations below the first statement, where they would count for nothing.
+fn refuse_misplaced(text: &str, lines_read: usize) -> Result<(), HeaderError> {
+    let statements = iter::zip(1.., text.lines()).skip(lines_read);
+    for (line, content) in statements.skip_while(|(_, content)| !is_statement(content)) {
+        let Some(comment) = content.trim().strip_prefix("--") else { continue };
+        if let Ok(Some((keyword, _))) = declaration(comment) {
+            return Err(at(line)(format!(
+                "{} stands below the first statement: move it to the top",
+                keyword.name()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_statement(line: &str) -> bool {
+    let line = line.trim();
+    !line.is_empty() && !line.starts_with("--")
+}
+
+fn at(line: usize) -> impl Fn(String) -> HeaderError {
+    move |message| HeaderError { line, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Header, HeaderError> {
+        Header::parse("test", text)
+    }
+
+    fn keys(header: &Header) -> Vec<String> {
+        header.keys.iter().map(KeyPattern::to_string).collect()
+    }
+
+    #[test]
+    fn without_declarations() {
+        for text in ["", "return 1", "-- a comment\nreturn 1", "\n\n--\n---\n--[[ ROLE: manager ]]\nreturn 1"]
+        {
+            let header = parse(text).expect(text);
+            assert_eq!(
+                (header.role, header.keys.len(), header.room_argument),
+                (Role::Player, 0, None),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_of_them() {
+        let text = "-- Says something.\n\n-- ROLE: guest   anyone\n-- KEYS: game:{room},  game:{room}:players\r\n-- KEYS: lobbies\n\
+                    --ROOM : 2\n-- ARGV: user_id, message\n-- NOTE: nothing\nreturn 1";
+        let header = parse(text).expect("valid");
+        assert_eq!(header.role, Role::Guest);
+        assert_eq!(keys(&header), ["game:{room}", "game:{room}:players", "lobbies"]);
+        assert_eq!(header.room_argument, Some(2));
+    }
+
+    #[test]
+    fn roles() {
+        let check = |text: &str, expected: Option<Role>| {
+            assert_eq!(parse(text).ok().map(|h| h.role), expected, "{text:?}")
+        };
+        check("-- ROLE: guest", Some(Role::Guest));
+        check("--- ROLE: player", Some(Role::Player));
+        check("--[[\nROLE: guest\n]] -- ROLE: manager", Some(Role::Manager));
+        check("--[==[ ]] ]==]\n-- ROLE: manager\nreturn 1", Some(Role::Manager));
+        check("-- ROLE: guest\tnote", Some(Role::Guest));
+        check("-- ROLE: Guest", None);
+        check("-- ROLE: guest, player", None);
+        check("-- ROLE: admin", None);
+        check("-- ROLE:", None);
+    }
+
+    #[test]
+    fn refusals_name_line_and_reason() {
+        let check = |text: &str, line: usize, part: &str| {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error.line, line, "{text:?}: {error}");
+            assert!(error.message.contains(part), "{text:?}: {error}");
+        };
+        check("-- x\n-- KEY: game:{room}", 2, "do you mean KEYS");
+        check("-- KYES: game:{room}", 1, "do you mean KEYS");
+        check("-- ROLES: guest", 1, "do you mean ROLE");
+        check("-- RLE: guest", 1, "do you mean ROLE");
+        check("-- role: manager", 1, "do you mean ROLE");
+        check("-- Keys: game:{room}", 1, "do you mean KEYS");
+        check("-- TICKS: 50", 1, "do you mean TICK");
+        check("-- ROLE manager", 1, "needs a colon");
+        check("-- ROLE = manager", 1, "needs a colon");
+        check("-- ROLE: guest\n-- ROLE: guest", 2, "twice, first in line 1");
+        check("-- ROOM: 1\n-- ROOM: 2", 2, "twice, first in line 1");
+        check("-- KEYS: a:{room}\n-- KEYS: a:{room}", 2, "named twice");
+        check("-- KEYS: a:{room}\n-- KEYS: b:{new}", 2, "both {room} and {new}");
+        check("local x\n-- ROLE: manager", 2, "below the first statement");
+        check("\nlocal x = 1\n\n  -- KEYS: game:{room}", 4, "below the first statement");
+        check("-- KEYS:", 1, "names no key");
+        check("-- KEYS: game:{room},", 1, "empty");
+        check("-- KEYS: game:{room} game:{room}:players", 1, "comma");
+        check("-- KEYS: game:{room}, game:{room}", 1, "named twice");
+        check("-- KEYS: game:{room}, game:{new}:players", 1, "both {room} and {new}");
+        check("-- KEYS: {room}", 1, "of its own");
+        check("-- KEYS: game:{user}", 1, "{user}");
+        check("-- KEYS: game:{room}:{room}", 1, "one placeholder");
+        check("-- ROOM: 0", 1, "1 to 32");
+        check("-- ROOM: two", 1, "1 to 32");
+        check("-- ROOM: -1", 1, "1 to 32");
+        check("-- ROOM: 33", 1, "1 to 32");
+        check("-- TICK: 50", 1, "TICK is not supported yet");
+        check("-- TICK: 5", 1, "10 to 3600000");
+        check("-- TICK: often", 1, "10 to 3600000");
+        let many: Vec<String> = (0..33).map(|n| format!("key{n}")).collect();
+        check(&format!("-- KEYS: {}", many.join(", ")), 1, "33 keys");
+    }
+
+    #[test]
+    fn comments_that_only_look_like_declarations() {
+        let texts = [
+            "-- KEYS[1] is the room",
+            "-- NOTE: this",
+            "-- TODO: that",
+            "-- ARGV: user_id",
+            "-- RETURNS: OK",
+            "-- Roles: whatever",
+            "-- keyes: x",
+            "local text = 'ROLE: guest'",
+            "local x\n-- KEYS[1] is the room",
+        ];
+        for text in texts {
+            assert!(parse(text).is_ok(), "{text:?}: {:?}", parse(text));
+        }
+    }
+
+    #[test]
+    fn hooks() {
+        let check = |name: &str, text: &str, expected: Result<&[&str], &str>| match (
+            Header::parse(name, text),
+            expected,
+        ) {
+            (Ok(header), Ok(expected)) => assert_eq!(keys(&header), expected, "{name} {text:?}"),
+            (Err(error), Err(part)) => assert!(error.message.contains(part), "{name} {text:?}: {error}"),
+            (found, _) => panic!("{name} {text:?}: {found:?}"),
+        };
+        check("on_connect", "return 1", Ok(&["game:{room}", "game:{room}:players"]));
+        check("on_disconnect", "", Ok(&["game:{room}", "game:{room}:players"]));
+        check("on_snapshot", "", Ok(&["game:{room}"]));
+        check(
+            "on_snapshot",
+            "-- KEYS: game:{room}, game:{room}:state",
+            Ok(&["game:{room}", "game:{room}:state"]),
+        );
+        check("on_connect", "-- KEYS: game:{room}", Err("must begin with game:{room}, game:{room}:players"));
+        check("on_snapshot", "-- KEYS: game:{new}", Err("must begin with game:{room}"));
+        check("on_connect", "-- ROLE: guest", Err("ROLE says nothing"));
+        check("on_connect", "-- ROOM: 1", Err("ROOM says nothing"));
+        check(
+            "on_conect",
+            "",
+            Err("there is no hook on_conect; the hooks are on_connect, on_disconnect, on_snapshot"),
+        );
+        check("only", "", Ok(&[]));
+    }
+}

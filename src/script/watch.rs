@@ -1,0 +1,446 @@
+//! Hot reload: a thread that watches the scripts folder and hands over a whole new set once a burst of saves is over.
+//!
+//! The system's file events make it quick; a look at the folder every second makes it certain, also where such events
+//! do not come (network and container mounts) or cease (the folder was removed and made again).
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecursiveMode};
+
+use super::ScriptSet;
+use super::catalog::{self, Change, LoadReport, Problem};
+
+/// A burst of saves is over when nothing happened for this long.
+const QUIET: Duration = Duration::from_millis(50);
+/// A burst that does not end is looked at after this long.
+const LONGEST_BURST: Duration = Duration::from_millis(500);
+/// How often the folder is compared with what was read last.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a vanished file is waited for, a quiet time each, before it counts as deleted.
+const DELETION_LOOKS: usize = 5;
+
+/// The watching thread; ends when dropped.
+pub struct Watcher {
+    stop: Option<Sender<Infallible>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watcher {
+    /// Watches a folder, from what was loaded before.
+    ///
+    /// `on_change` is called on the watching thread whenever the set or the problems differ from the last time: with the
+    /// set that serves from now on (the same `Arc` when only the problems changed) and all current problems. Both were
+    /// logged by then.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start<F>(dir: &Path, initial: LoadReport, on_change: F) -> io::Result<Self>
+    where
+        F: Fn(Arc<ScriptSet>, &[Problem]) + Send + 'static,
+    {
+        let (stop, stopped) = bounded(0);
+        let (changed, changes) = bounded(1);
+        let watch = Watch {
+            dir: dir.to_owned(),
+            events: FolderEvents { changed, attached: None },
+            changes,
+            stopped,
+            seen: None,
+            set: initial.set,
+            problems: initial.problems,
+            on_change,
+        };
+        let thread = thread::Builder::new().name("script-watch".into()).spawn(move || {
+            // Ends by its stop channel; what the outcome type carries is only the way out of nested waits.
+            let _ = watch.run();
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("script watcher panicked");
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The way out of the watching thread.
+struct Stop;
+
+struct Watch<F> {
+    dir: PathBuf,
+    events: FolderEvents,
+    changes: Receiver<()>,
+    stopped: Receiver<Infallible>,
+    /// What the folder looked like just before it was read last.
+    seen: Option<Fingerprint>,
+    set: Arc<ScriptSet>,
+    problems: Vec<Problem>,
+    on_change: F,
+}
+
+impl<F: Fn(Arc<ScriptSet>, &[Problem])> Watch<F> {
+    fn run(mut self) -> Result<Infallible, Stop> {
+        loop {
+            self.events.attach(&self.dir);
+            self.reload()?;
+            self.wait_for_change()?;
+            self.wait_for_quiet()?;
+        }
+    }
+
+    fn wait_for_change(&self) -> Result<(), Stop> {
+        loop {
+            if self.wait(LOOK_INTERVAL)? || Fingerprint::take(&self.dir) != self.seen {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait_for_quiet(&self) -> Result<(), Stop> {
+        let end = Instant::now() + LONGEST_BURST;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.wait(QUIET.min(left))? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for an event of the folder; false when none came in time.
+    fn wait(&self, timeout: Duration) -> Result<bool, Stop> {
+        select! {
+            recv(self.stopped) -> _ => Err(Stop),
+            recv(self.changes) -> _ => Ok(true),
+            default(timeout) => Ok(false),
+        }
+    }
+
+    fn reload(&mut self) -> Result<(), Stop> {
+        let report = self.load()?;
+        report.log(&self.problems);
+        if Arc::ptr_eq(&report.set, &self.set) && report.problems == self.problems {
+            return Ok(());
+        }
+        self.set = report.set;
+        self.problems = report.problems;
+        (self.on_change)(self.set.clone(), &self.problems);
+        Ok(())
+    }
+
+    /// Loads the folder. Some editors save by deleting a file and writing it anew, so a missing file is looked for again.
+    fn load(&mut self) -> Result<LoadReport, Stop> {
+        let mut missing: Vec<Box<str>> = Vec::new();
+        for look in 1.. {
+            self.seen = Fingerprint::take(&self.dir);
+            let report = catalog::load(&self.dir, Some(&self.set));
+            let removed = removed(&report);
+            if look == DELETION_LOOKS || removed.iter().all(|name| missing.contains(name)) {
+                return Ok(report);
+            }
+            missing = removed;
+            self.sleep(QUIET)?;
+        }
+        unreachable!("the loop ends at its last look")
+    }
+
+    fn sleep(&self, duration: Duration) -> Result<(), Stop> {
+        select! {
+            recv(self.stopped) -> _ => Err(Stop),
+            default(duration) => Ok(()),
+        }
+    }
+}
+
+fn removed(report: &LoadReport) -> Vec<Box<str>> {
+    let name = |change: &Change| match change {
+        Change::Removed(script) => Some(script.name.clone()),
+        Change::Added(_) | Change::Replaced { .. } => None,
+    };
+    report.changes.iter().filter_map(name).collect()
+}
+
+/// File events of the folder that currently has the watched path.
+struct FolderEvents {
+    changed: Sender<()>,
+    /// The folder's identity, and what watches it (none when the system refused).
+    attached: Option<(FolderId, Option<notify::RecommendedWatcher>)>,
+}
+
+impl FolderEvents {
+    /// Watches the folder, unless it is the one watched already.
+    fn attach(&mut self, dir: &Path) {
+        let id = FolderId::of(dir);
+        if self.attached.as_ref().map(|(attached, _)| *attached) == id {
+            return;
+        }
+        self.attached = id.map(|id| (id, self.watch(dir)));
+    }
+
+    fn watch(&self, dir: &Path) -> Option<notify::RecommendedWatcher> {
+        let changed = self.changed.clone();
+        let folder = dir.to_owned();
+        let on_event = move |event: notify::Result<notify::Event>| {
+            if event.map_or(true, |event| matters(&event, &folder)) {
+                // A full channel already says that something changed.
+                let _ = changed.try_send(());
+            }
+        };
+        let watcher = notify::recommended_watcher(on_event).and_then(|mut watcher| {
+            notify::Watcher::watch(&mut watcher, dir, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        let warn = |error: &notify::Error| {
+            log::warn!(
+                "no file events for the scripts folder, looking every second instead dir={dir:?} reason={error}"
+            );
+        };
+        watcher.inspect_err(warn).ok()
+    }
+}
+
+/// Whether an event can mean another set of scripts. Reading the folder causes events too, which must not.
+fn matters(event: &notify::Event, dir: &Path) -> bool {
+    let is_read = match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
+        EventKind::Access(_) => true,
+        _ => false,
+    };
+    let concerns = |path: &PathBuf| catalog::is_script_path(path) || path == dir;
+    !is_read && (event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(concerns))
+}
+
+/// Device and inode.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FolderId(u64, u64);
+
+impl FolderId {
+    fn of(dir: &Path) -> Option<Self> {
+        fs::metadata(dir).ok().map(|found| Self(found.dev(), found.ino()))
+    }
+}
+
+/// What tells that a folder's scripts may have changed, without reading them.
+#[derive(PartialEq, Eq)]
+struct Fingerprint {
+    folder: FolderId,
+    files: Vec<FileFingerprint>,
+}
+
+#[derive(PartialEq, Eq)]
+struct FileFingerprint {
+    name: OsString,
+    /// Inode, size, and the times of the last change of content and of anything; none when it cannot be looked at.
+    looks: Option<(u64, u64, [i64; 4])>,
+}
+
+impl Fingerprint {
+    fn take(dir: &Path) -> Option<Self> {
+        let folder = FolderId::of(dir)?;
+        let files = catalog::script_files(dir).ok()?;
+        let files = files.iter().map(|path| FileFingerprint::take(path)).collect();
+        Some(Self { folder, files })
+    }
+}
+
+impl FileFingerprint {
+    fn take(path: &Path) -> Self {
+        let looks = fs::metadata(path).ok().map(|found| {
+            let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
+            (found.ino(), found.size(), times)
+        });
+        Self { name: path.file_name().unwrap_or_default().to_owned(), looks }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::unbounded;
+    use std::io::Write;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+        changes: Receiver<(Arc<ScriptSet>, Vec<Problem>)>,
+        initial: Arc<ScriptSet>,
+        watcher: Option<Watcher>,
+    }
+
+    impl Fixture {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let dir = tempfile::tempdir().expect("temp folder");
+            for (name, text) in files {
+                fs::write(dir.path().join(name), text).expect("write");
+            }
+            let report = catalog::load(dir.path(), None);
+            let initial = report.set.clone();
+            let (sender, changes) = unbounded();
+            let watcher = Watcher::start(dir.path(), report, move |set, problems| {
+                // The receiver is gone when the test is over.
+                let _ = sender.send((set, problems.to_vec()));
+            });
+            Self { dir, changes, initial, watcher: Some(watcher.expect("thread")) }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.dir.path().join(name)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.path(name), text).expect("write");
+        }
+
+        fn next(&self) -> (Arc<ScriptSet>, Vec<Problem>) {
+            self.changes.recv_timeout(PATIENCE).expect("a change")
+        }
+
+        /// Takes changes until one fits; says how many came.
+        fn wait_for(&self, fits: impl Fn(&ScriptSet, &[Problem]) -> bool) -> usize {
+            let end = Instant::now() + PATIENCE;
+            for count in 1.. {
+                let left = end.saturating_duration_since(Instant::now());
+                let (set, problems) = self.changes.recv_timeout(left).expect("a change that fits");
+                if fits(&set, &problems) {
+                    return count;
+                }
+            }
+            unreachable!()
+        }
+    }
+
+    fn text<'a>(set: &'a ScriptSet, name: &str) -> Option<&'a str> {
+        set.get(name).map(|script| &*script.text)
+    }
+
+    #[test]
+    fn a_save_is_picked_up_and_the_rest_stays() {
+        let fixture = Fixture::new(&[("a.lua", "return 1"), ("b.lua", "return 1")]);
+        fixture.write("a.lua", "return 2");
+        let (set, problems) = fixture.next();
+        assert_eq!(text(&set, "a"), Some("return 2"));
+        assert!(Arc::ptr_eq(set.get("b").expect("b"), fixture.initial.get("b").expect("b")));
+        assert_eq!((set.generation, problems.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_broken_save_keeps_the_last_good_version_until_it_is_mended() {
+        let fixture = Fixture::new(&[("a.lua", "return 1")]);
+        fixture.write("a.lua", "return (");
+        let (set, problems) = fixture.next();
+        assert!(Arc::ptr_eq(&set, &fixture.initial));
+        assert_eq!((problems.len(), problems[0].line), (1, Some(1)));
+        fixture.write("a.lua", "return 3");
+        let (set, problems) = fixture.next();
+        assert_eq!((text(&set, "a"), problems.len()), (Some("return 3"), 0));
+    }
+
+    #[test]
+    fn a_half_written_file_is_picked_up_when_it_is_complete() {
+        let fixture = Fixture::new(&[("a.lua", "return 1")]);
+        let mut file = fs::File::create(fixture.path("a.lua")).expect("create");
+        file.write_all(b"local sum = 1 +").expect("write");
+        let (set, problems) = fixture.next();
+        assert_eq!((text(&set, "a"), problems.len()), (Some("return 1"), 1));
+        file.write_all(b" 2\nreturn sum").expect("write");
+        let (set, problems) = fixture.next();
+        assert_eq!((text(&set, "a"), problems.len()), (Some("local sum = 1 + 2\nreturn sum"), 0));
+    }
+
+    #[test]
+    fn saves_by_rename_and_by_backup() {
+        let fixture = Fixture::new(&[("a.lua", "return 1")]);
+        fixture.write(".a.lua.swp", "return 2");
+        fs::rename(fixture.path(".a.lua.swp"), fixture.path("a.lua")).expect("rename");
+        fixture.wait_for(|set, _| text(set, "a") == Some("return 2"));
+        fs::rename(fixture.path("a.lua"), fixture.path("a.lua~")).expect("rename");
+        fixture.write("a.lua", "return 3");
+        let (set, problems) = fixture.next();
+        assert_eq!((text(&set, "a"), problems.len()), (Some("return 3"), 0));
+    }
+
+    #[test]
+    fn files_come_and_go() {
+        let fixture = Fixture::new(&[("a.lua", "return 1"), ("b.lua", "return 1")]);
+        fs::remove_file(fixture.path("a.lua")).expect("remove");
+        let (set, _) = fixture.next();
+        assert_eq!((text(&set, "a"), set.scripts.len()), (None, 1));
+        fixture.write("c.lua", "return 1");
+        let (set, _) = fixture.next();
+        assert_eq!((text(&set, "c"), set.scripts.len()), (Some("return 1"), 2));
+    }
+
+    #[test]
+    fn a_hundred_saves_a_second_swap_a_few_times_and_end_at_the_last() {
+        let fixture = Fixture::new(&[("a.lua", "return 0")]);
+        for n in 1..=100 {
+            fixture.write(".a.lua.tmp", &format!("return {n}"));
+            fs::rename(fixture.path(".a.lua.tmp"), fixture.path("a.lua")).expect("rename");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let swaps =
+            fixture.wait_for(|set, problems| text(set, "a") == Some("return 100") && problems.is_empty());
+        // A pause in the saves also ends a burst, so a slow machine makes more than one swap in half a second.
+        assert!((1..=30).contains(&swaps), "{swaps} swaps");
+    }
+
+    #[test]
+    fn a_folder_removed_keeps_serving_and_is_found_again() {
+        let fixture = Fixture::new(&[("a.lua", "return 1")]);
+        let parked = tempfile::tempdir().expect("temp folder");
+        fs::rename(fixture.dir.path(), parked.path().join("old")).expect("rename");
+        let (set, problems) = fixture.next();
+        assert!(Arc::ptr_eq(&set, &fixture.initial));
+        assert!(problems[0].message.contains("cannot read the scripts folder"), "{problems:?}");
+        fs::create_dir(fixture.dir.path()).expect("folder");
+        fixture.write("a.lua", "return 2");
+        fixture.wait_for(|set, problems| text(set, "a") == Some("return 2") && problems.is_empty());
+        fixture.write("a.lua", "return 3");
+        fixture.wait_for(|set, _| text(set, "a") == Some("return 3"));
+    }
+
+    #[test]
+    fn what_is_no_script_changes_nothing() {
+        let fixture = Fixture::new(&[("a.lua", "return 1")]);
+        fixture.write("notes.txt", "x");
+        fixture.write(".a.lua", "return 2");
+        fixture.write("a.lua", "return 1");
+        fixture.write("z.lua", "return 1");
+        let (set, problems) = fixture.next();
+        assert_eq!((set.scripts.len(), set.generation, problems.len()), (2, 2, 0));
+        assert!(Arc::ptr_eq(set.get("a").expect("a"), fixture.initial.get("a").expect("a")));
+    }
+
+    #[test]
+    fn stopping_ends_the_thread() {
+        let mut fixture = Fixture::new(&[("a.lua", "return 1")]);
+        fixture.watcher.take().expect("running").stop();
+        fixture.write("a.lua", "return 2");
+        assert!(fixture.changes.recv_timeout(PATIENCE).is_err_and(|error| error.is_disconnected()));
+    }
+}

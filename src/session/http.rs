@@ -1,0 +1,461 @@
+//! The HTTP part of a connection's life: requests are answered one at a time, in order.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::routes::Route;
+use super::rpc::RpcRequest;
+use super::websocket::WebSocketSession;
+use super::{Context, Effects, Now, Refused, Settings, cors};
+use crate::room::events::Position;
+use crate::wire::http::{self, Decoded, Method, Phase, Refusal, Request, RequestDecoder, Response};
+use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ws::{self, Handshake};
+
+/// A connection that speaks HTTP.
+#[derive(Debug)]
+pub struct HttpSession {
+    decoder: RequestDecoder,
+    state: State,
+    /// What the decoder was in the middle of when last seen, and since when.
+    phase: Phase,
+    phase_since_ms: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between requests or in the middle of one.
+    Receiving,
+    /// An RPC runs; further requests wait.
+    Calling(Exchange),
+    /// A join runs; it ends in 101 or a refusal.
+    Joining(Box<Joining>),
+    /// The last answer is on its way out; what else comes in is not read.
+    Finished,
+}
+
+/// What an answer must know of its request.
+#[derive(Clone, Debug)]
+struct Exchange {
+    route: Route,
+    keep_alive: bool,
+    head_only: bool,
+    allow_origin: Option<Box<str>>,
+}
+
+#[derive(Debug)]
+struct Joining {
+    exchange: Exchange,
+    handshake: Handshake,
+    identity: Arc<Identity>,
+    room: RoomId,
+}
+
+/// A response's variable parts.
+struct Answer<'a> {
+    status: u16,
+    headers: Vec<(&'a str, &'a str)>,
+    body: Cow<'a, [u8]>,
+}
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+impl HttpSession {
+    /// A connection without a request yet.
+    pub fn new(now: Now) -> Self {
+        Self {
+            decoder: RequestDecoder::default(),
+            state: State::Receiving,
+            phase: Phase::Idle,
+            phase_since_ms: now.monotonic_ms,
+        }
+    }
+
+    /// As [`super::Session::receive`]; the second value is what the connection has become, if it left HTTP.
+    pub(super) fn receive<E: Effects>(
+        &mut self,
+        input: &[u8],
+        context: &mut Context<'_, E>,
+    ) -> (usize, Option<WebSocketSession>) {
+        let mut taken = 0;
+        while taken < input.len() && matches!(self.state, State::Receiving) {
+            let (used, decoded) = self.decoder.decode(&input[taken..], &context.doors.settings().http);
+            taken += used;
+            match decoded {
+                Decoded::NeedMore => break,
+                Decoded::Continue => {
+                    context.effects.send(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
+                }
+                Decoded::Malformed(refusal) => self.refuse_malformed(&refusal, context),
+                Decoded::Request(request) => {
+                    if let Some(echo) = self.handle(&request, context) {
+                        return (taken, Some(echo));
+                    }
+                }
+            }
+        }
+        if matches!(self.state, State::Finished) {
+            taken = input.len();
+        }
+        self.note_phase(context.now);
+        (taken, None)
+    }
+
+    /// Whether a further request can be handled.
+    pub fn wants_input(&self) -> bool {
+        matches!(self.state, State::Receiving | State::Finished)
+    }
+
+    /// Whether an RPC runs whose answer the peer waits for.
+    pub fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling(_))
+    }
+
+    /// Who wants to join, while that is being decided.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        match &self.state {
+            State::Joining(joining) => Some(&joining.identity),
+            _ => None,
+        }
+    }
+
+    /// The room that the connection wants to join, while that is being decided.
+    pub fn joining(&self) -> Option<&RoomId> {
+        match &self.state {
+            State::Joining(joining) => Some(&joining.room),
+            _ => None,
+        }
+    }
+
+    pub(super) fn deadline_ms(&self, settings: &Settings) -> Option<u64> {
+        let allowed_ms = match (&self.state, self.phase) {
+            (State::Receiving, Phase::Idle) => settings.keep_alive_timeout_ms,
+            (State::Receiving, Phase::Head) => settings.head_timeout_ms,
+            (State::Receiving, Phase::Body) => settings.body_timeout_ms,
+            (State::Calling(_) | State::Joining(_) | State::Finished, _) => return None,
+        };
+        Some(self.phase_since_ms + allowed_ms)
+    }
+
+    pub(super) fn deadline_passed<E: Effects>(&mut self, context: &mut Context<'_, E>) {
+        let message = match (&self.state, self.phase) {
+            (State::Receiving, Phase::Head) => "the request head did not arrive in time",
+            (State::Receiving, Phase::Body) => "the request body did not arrive in time",
+            (State::Receiving, Phase::Idle) => return self.finish(context),
+            _ => return,
+        };
+        let exchange = Exchange::closing(Route::Unknown);
+        self.respond(exchange, Answer::error(408, "bad_request", message), context);
+    }
+
+    pub(super) fn drain<E: Effects>(&mut self, context: &mut Context<'_, E>) {
+        match &mut self.state {
+            State::Receiving if self.phase == Phase::Idle => self.finish(context),
+            State::Receiving | State::Finished => {}
+            State::Calling(exchange) => exchange.keep_alive = false,
+            State::Joining(joining) => joining.exchange.keep_alive = false,
+        }
+    }
+
+    /// The RPC that [`Effects::rpc`] began has ended; `result` is JSON text.
+    pub fn rpc_answered<E: Effects>(&mut self, result: Result<&[u8], Refused>, context: &mut Context<'_, E>) {
+        let State::Calling(exchange) = std::mem::replace(&mut self.state, State::Receiving) else {
+            unreachable!("an RPC is answered once, while the session waits for it");
+        };
+        let answer = match result {
+            Ok(result) => Answer::json(200, [b"{\"result\":".as_slice(), result, b"}"].concat()),
+            Err(refused) => Answer::refused(&refused),
+        };
+        self.respond(exchange, answer, context);
+        self.note_phase(context.now);
+    }
+
+    /// The join was refused.
+    pub fn join_refused<E: Effects>(&mut self, refused: &Refused, context: &mut Context<'_, E>) {
+        let State::Joining(joining) = std::mem::replace(&mut self.state, State::Receiving) else {
+            unreachable!("a join is answered once, while the session waits for it");
+        };
+        self.respond(joining.exchange, Answer::refused(refused), context);
+        self.note_phase(context.now);
+    }
+
+    /// The join succeeded: answers 101 and the welcome, and hands over to the WebSocket session.
+    pub fn joined<E: Effects>(
+        &mut self,
+        position: Position,
+        state: &[u8],
+        context: &mut Context<'_, E>,
+    ) -> WebSocketSession {
+        let State::Joining(joining) = std::mem::replace(&mut self.state, State::Finished) else {
+            unreachable!("a join is answered once, while the session waits for it");
+        };
+        context.effects.answered(Route::WebSocket, 101);
+        let mut head = Vec::with_capacity(256);
+        ws::encode_101(&mut head, &joining.handshake);
+        context.effects.send(head.into());
+        WebSocketSession::welcomed(joining.identity, &joining.room, position, state, context)
+    }
+
+    fn handle<E: Effects>(
+        &mut self,
+        request: &Request,
+        context: &mut Context<'_, E>,
+    ) -> Option<WebSocketSession> {
+        let settings = context.doors.settings();
+        let route = Route::of_path(&request.path, settings.debug_echo, settings.pages);
+        let exchange = Exchange {
+            route,
+            keep_alive: request.keep_alive,
+            head_only: request.method == Method::Head,
+            allow_origin: cors::allow_origin(&settings.allow_origins, request).map(Into::into),
+        };
+        if request.method == Method::Options {
+            let headers = cors::PREFLIGHT_HEADERS.into_iter().chain([("Allow", route.allow())]).collect();
+            self.respond(exchange, Answer { status: 204, headers, body: Cow::Borrowed(b"") }, context);
+            return None;
+        }
+        if !route.takes(request) {
+            let mut answer = Answer::error(405, "bad_request", &format!("allowed here: {}", route.allow()));
+            answer.headers.push(("Allow", route.allow()));
+            self.respond(exchange, answer, context);
+            return None;
+        }
+        match route {
+            Route::GuestLogin => self.guest_login(exchange, request, context),
+            Route::Rpc => self.rpc(exchange, request, context),
+            Route::WebSocket => self.join(exchange, request, context),
+            Route::Echo => return self.echo(exchange, request, context),
+            Route::Health => self.respond(exchange, Answer::json(200, &br#"{"status":"ok"}"#[..]), context),
+            Route::Ready => {
+                let answer = match context.doors.readiness() {
+                    Ok(()) => Answer::json(200, &br#"{"status":"ready"}"#[..]),
+                    Err(reason) => Answer::error(503, "unavailable", reason),
+                };
+                self.respond(exchange, answer, context);
+            }
+            Route::Metrics => {
+                let (content_type, text) = context.doors.metrics();
+                let headers = vec![("Content-Type", content_type)];
+                let body = Cow::Owned(text.into_bytes());
+                self.respond(exchange, Answer { status: 200, headers, body }, context);
+            }
+            Route::Page => {
+                let page = settings.pages.iter().find(|page| *page.path == *request.path);
+                let page = page.expect("the route says that the page is there");
+                let headers = vec![("Content-Type", page.content_type), ("Cache-Control", "no-cache")];
+                self.respond(exchange, Answer { status: 200, headers, body: page.body.into() }, context);
+            }
+            Route::Unknown => {
+                self.respond(
+                    exchange,
+                    Answer::error(404, "not_found", "there is nothing at this path"),
+                    context,
+                );
+            }
+        }
+        None
+    }
+
+    fn guest_login<E: Effects>(
+        &mut self,
+        exchange: Exchange,
+        request: &Request,
+        context: &mut Context<'_, E>,
+    ) {
+        let answer = if !is_empty_or_object(&request.body) {
+            Answer::error(400, "bad_request", "the body must be empty or a JSON object")
+        } else if let Err(retry_after_s) = context.doors.admit_login(context.peer, context.now) {
+            let mut refused = Answer::error(429, "rate_limited", "too many logins from this address");
+            let seconds = retry_after_s.to_string();
+            refused.headers.push(("Retry-After", &seconds));
+            return self.respond(exchange, refused, context);
+        } else {
+            let login = context.doors.guest_login(context.now.unix_s);
+            let body = serde_json::json!({
+                "token": login.token,
+                "expires_in": login.expires_in_s,
+                "user_id": login.user_id,
+                "username": login.username,
+                "role": "guest",
+            });
+            let mut answer = Answer::json(200, body.to_string().into_bytes());
+            answer.headers.push(("Cache-Control", "no-store"));
+            answer
+        };
+        self.respond(exchange, answer, context);
+    }
+
+    fn rpc<E: Effects>(&mut self, exchange: Exchange, request: &Request, context: &mut Context<'_, E>) {
+        let identity = match authenticate(bearer(request), context) {
+            Ok(identity) => Arc::new(identity),
+            Err(refused) => return self.respond(exchange, Answer::refused(&refused), context),
+        };
+        let call = match RpcRequest::parse(&request.body) {
+            Ok(call) => call,
+            Err(message) => {
+                return self.respond(exchange, Answer::error(400, "bad_request", &message), context);
+            }
+        };
+        match context.effects.rpc(&identity, &call) {
+            Ok(()) => self.state = State::Calling(exchange),
+            Err(refused) => self.respond(exchange, Answer::refused(&refused), context),
+        }
+    }
+
+    fn join<E: Effects>(&mut self, exchange: Exchange, request: &Request, context: &mut Context<'_, E>) {
+        let handshake = match ws::accept(request) {
+            Ok(handshake) => handshake,
+            Err(refusal) => return self.respond(exchange, Answer::malformed(&refusal), context),
+        };
+        let in_query = request.query_parameter("token");
+        let token = in_query.as_deref().or(bearer(request)).or(handshake.bearer.as_deref());
+        let admitted = authenticate(token, context).and_then(|identity| {
+            context.doors.readiness().map_err(|reason| Refused::new(503, "unavailable", reason))?;
+            let room = request.query_parameter("game_id");
+            let room =
+                room.ok_or_else(|| Refused::new(400, "bad_request", "the query lacks game_id=ROOM"))?;
+            let room = RoomId::parse(&room).ok_or_else(|| {
+                Refused::new(400, "bad_request", "game_id must be 1 to 64 of A-Z a-z 0-9 _ -")
+            })?;
+            Ok((Arc::new(identity), room))
+        });
+        match admitted {
+            Ok((identity, room)) => {
+                let joining = Joining { exchange, handshake, identity: identity.clone(), room: room.clone() };
+                self.state = State::Joining(Box::new(joining));
+                context.effects.join(&identity, &room);
+            }
+            Err(refused) => self.respond(exchange, Answer::refused(&refused), context),
+        }
+    }
+
+    fn echo<E: Effects>(
+        &mut self,
+        exchange: Exchange,
+        request: &Request,
+        context: &mut Context<'_, E>,
+    ) -> Option<WebSocketSession> {
+        match ws::accept(request) {
+            Ok(handshake) => {
+                context.effects.answered(Route::Echo, 101);
+                let mut head = Vec::with_capacity(256);
+                ws::encode_101(&mut head, &handshake);
+                context.effects.send(head.into());
+                self.state = State::Finished;
+                Some(WebSocketSession::echo(context.now))
+            }
+            Err(refusal) => {
+                self.respond(exchange, Answer::malformed(&refusal), context);
+                None
+            }
+        }
+    }
+
+    fn refuse_malformed<E: Effects>(&mut self, refusal: &Refusal, context: &mut Context<'_, E>) {
+        self.respond(Exchange::closing(Route::Unknown), Answer::malformed(refusal), context);
+    }
+
+    fn respond<E: Effects>(&mut self, exchange: Exchange, answer: Answer<'_>, context: &mut Context<'_, E>) {
+        // Once the server stops, each answer is its connection's last.
+        let keep_alive = exchange.keep_alive && context.doors.readiness() != Err(super::SHUTTING_DOWN);
+        let mut headers = answer.headers;
+        if let Some(origin) = exchange.allow_origin.as_deref() {
+            headers.push(("Access-Control-Allow-Origin", origin));
+            if origin != "*" {
+                headers.push(("Vary", "Origin"));
+            }
+        }
+        let response = Response {
+            status: answer.status,
+            headers: &headers,
+            body: &answer.body,
+            keep_alive,
+            head_only: exchange.head_only,
+            date: context.date,
+        };
+        let mut bytes = Vec::with_capacity(256 + answer.body.len());
+        http::encode_response(&mut bytes, &response);
+        context.effects.answered(exchange.route, answer.status);
+        context.effects.send(bytes.into());
+        self.state = State::Receiving;
+        if !keep_alive {
+            self.finish(context);
+        }
+    }
+
+    fn finish<E: Effects>(&mut self, context: &mut Context<'_, E>) {
+        self.state = State::Finished;
+        context.effects.finish();
+    }
+
+    fn note_phase(&mut self, now: Now) {
+        let phase = self.decoder.phase();
+        if phase != self.phase || phase == Phase::Idle {
+            self.phase = phase;
+            self.phase_since_ms = now.monotonic_ms;
+        }
+    }
+}
+
+impl Exchange {
+    /// For an answer after which the connection ends, to a request that could not be read.
+    fn closing(route: Route) -> Self {
+        Self { route, keep_alive: false, head_only: false, allow_origin: None }
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn json(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
+        Self { status, headers: vec![JSON], body: body.into() }
+    }
+
+    fn error(status: u16, code: &str, message: &str) -> Self {
+        Self::json(status, http::error_body(code, message))
+    }
+
+    fn refused(refused: &Refused) -> Self {
+        let mut body = http::error_body(&refused.code, &refused.message);
+        if let Some(details) = &refused.details {
+            // The body ends in `"}}`: the details go in front of the two braces.
+            body.truncate(body.len() - 2);
+            body.extend_from_slice(b",\"details\":");
+            body.extend_from_slice(details.as_bytes());
+            body.extend_from_slice(b"}}");
+        }
+        let mut answer = Self::json(refused.status, body);
+        match refused.status {
+            401 => answer.headers.push(("WWW-Authenticate", "Bearer")),
+            429 | 503 => answer.headers.push(("Retry-After", "1")),
+            _ => {}
+        }
+        answer
+    }
+
+    fn malformed(refusal: &Refusal) -> Self {
+        let mut answer = Self::error(refusal.status, refusal.code, &refusal.message);
+        answer.headers.extend(refusal.headers.iter().copied());
+        answer
+    }
+}
+
+fn authenticate<E: Effects>(token: Option<&str>, context: &Context<'_, E>) -> Result<Identity, Refused> {
+    let token = token
+        .ok_or_else(|| Refused::new(401, "unauthorized", "a token is needed: Authorization: Bearer TOKEN"))?;
+    context
+        .doors
+        .verify_token(token, context.now.unix_s)
+        .map_err(|reason| Refused::new(401, "unauthorized", reason))
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750, section 2.1; the scheme in any case).
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, token) = request.header("authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn is_empty_or_object(body: &[u8]) -> bool {
+    body.trim_ascii().is_empty()
+        || serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).is_ok()
+}

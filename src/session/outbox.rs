@@ -1,0 +1,180 @@
+//! What a connection still has to send. Frames that many members share are kept by reference, never copied.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+/// A connection's unsent bytes. Empty, it costs a pointer and no more.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: Option<Box<Queue>>,
+}
+
+/// What may happen to an entry when the peer reads too slowly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A room's events or a snapshot: a newer snapshot replaces them.
+    Replaceable,
+    /// Anything else: it is sent or the connection ends.
+    Kept,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    entries: VecDeque<(Bytes, Kind)>,
+    /// How much of the first entry has been sent.
+    sent_of_first: usize,
+    /// Bytes of all entries less `sent_of_first`.
+    unsent: usize,
+}
+
+impl Outbox {
+    /// Whether everything has been sent.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_none()
+    }
+
+    /// Bytes not sent yet.
+    pub fn unsent_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.unsent)
+    }
+
+    /// Queues bytes.
+    pub fn push(&mut self, bytes: Bytes, kind: Kind) {
+        self.push_rest(bytes, kind, 0);
+    }
+
+    /// Queues bytes of which the first `sent` have been sent already. The outbox must be empty if `sent` is not 0.
+    pub fn push_rest(&mut self, bytes: Bytes, kind: Kind, sent: usize) {
+        if sent >= bytes.len() {
+            return;
+        }
+        let queue = self.queue.get_or_insert_default();
+        if sent > 0 {
+            assert!(queue.entries.is_empty(), "only the first entry can be partly sent");
+            queue.sent_of_first = sent;
+        }
+        queue.unsent += bytes.len() - sent;
+        queue.entries.push_back((bytes, kind));
+    }
+
+    /// Fills `slices` with what comes next; returns how many it filled.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let Some(queue) = &self.queue else { return 0 };
+        let mut filled = 0;
+        for (slot, (bytes, _)) in slices.iter_mut().zip(&queue.entries) {
+            let start = if filled == 0 { queue.sent_of_first } else { 0 };
+            *slot = IoSlice::new(&bytes[start..]);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Notes that `count` bytes were sent; gives memory back when nothing is left.
+    pub fn advance(&mut self, mut count: usize) {
+        let Some(queue) = &mut self.queue else { return };
+        debug_assert!(count <= queue.unsent);
+        queue.unsent -= count;
+        while let Some((first, _)) = queue.entries.front() {
+            let left = first.len() - queue.sent_of_first;
+            if count < left {
+                queue.sent_of_first += count;
+                return;
+            }
+            count -= left;
+            queue.sent_of_first = 0;
+            queue.entries.pop_front();
+        }
+        self.queue = None;
+    }
+
+    /// Drops the replaceable entries that have not begun to be sent; returns how many bytes that were.
+    pub fn drop_replaceable(&mut self) -> usize {
+        self.retain(|kind| kind == Kind::Kept)
+    }
+
+    /// Drops everything but an entry that has begun to be sent (a frame cut in the middle would break the framing).
+    pub fn drop_unbegun(&mut self) {
+        self.retain(|_| false);
+    }
+
+    fn retain(&mut self, keep: impl Fn(Kind) -> bool) -> usize {
+        let Some(queue) = &mut self.queue else { return 0 };
+        let begun = queue.sent_of_first > 0;
+        let before = queue.unsent;
+        let mut position = 0;
+        queue.entries.retain(|(_, kind)| {
+            let is_begun = begun && position == 0;
+            position += 1;
+            is_begun || keep(*kind)
+        });
+        queue.unsent =
+            queue.entries.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() - queue.sent_of_first;
+        let dropped = before - queue.unsent;
+        if queue.entries.is_empty() {
+            self.queue = None;
+        }
+        dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rest(outbox: &Outbox) -> String {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = outbox.slices(&mut slices);
+        slices[..filled]
+            .iter()
+            .map(|slice| String::from_utf8_lossy(slice).into_owned())
+            .collect::<Vec<_>>()
+            .join("|")
+    }
+
+    fn filled() -> Outbox {
+        let mut outbox = Outbox::default();
+        outbox.push(Bytes::from_static(b"abc"), Kind::Replaceable);
+        outbox.push(Bytes::from_static(b"de"), Kind::Kept);
+        outbox.push(Bytes::from_static(b"fgh"), Kind::Replaceable);
+        outbox
+    }
+
+    #[test]
+    fn sends_in_order_across_entries() {
+        let mut outbox = filled();
+        assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("abc|de|fgh", 8));
+        outbox.advance(1);
+        assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("bc|de|fgh", 7));
+        outbox.advance(4);
+        assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("fgh", 3));
+        outbox.advance(3);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn replaceable_entries_go_unless_they_have_begun() {
+        let mut outbox = filled();
+        assert_eq!(outbox.drop_replaceable(), 6);
+        assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("de", 2));
+        let mut outbox = filled();
+        outbox.advance(1);
+        assert_eq!(outbox.drop_replaceable(), 3);
+        assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("bc|de", 4));
+        outbox.drop_unbegun();
+        assert_eq!(rest(&outbox), "bc");
+        let mut outbox = filled();
+        outbox.drop_unbegun();
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_rest_begins_in_the_middle() {
+        let mut outbox = Outbox::default();
+        outbox.push_rest(Bytes::from_static(b"abc"), Kind::Replaceable, 3);
+        assert!(outbox.is_empty(), "nothing is left to send");
+        outbox.push_rest(Bytes::from_static(b"abc"), Kind::Replaceable, 2);
+        assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("c", 1));
+    }
+}

@@ -1,0 +1,95 @@
+//! The body of `POST /api/rpc`.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A script call over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcRequest {
+    /// The script's name.
+    pub script: String,
+    /// `ARGV[2..]`: strings as they are, anything else as JSON text.
+    pub arguments: Vec<String>,
+    /// The keys that the caller named, if any.
+    pub keys: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    script: String,
+    #[serde(borrow, default)]
+    args: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    keys: Option<Vec<String>>,
+}
+
+impl RpcRequest {
+    /// Most arguments or keys in one call.
+    pub const MAX_ITEMS: usize = 1024;
+
+    /// Parses the body `{script, args?, keys?}`.
+    ///
+    /// # Errors
+    /// Says what is wrong, for the client.
+    pub fn parse(body: &[u8]) -> Result<Self, String> {
+        let expected = "expected {\"script\": NAME, \"args\"?: [...], \"keys\"?: [KEY, ...]}";
+        let body: Body<'_> = serde_json::from_slice(body).map_err(|error| format!("{error}; {expected}"))?;
+        let args = body.args.unwrap_or_default();
+        let key_count = body.keys.as_ref().map_or(0, Vec::len);
+        if args.len() > Self::MAX_ITEMS || key_count > Self::MAX_ITEMS {
+            return Err(format!("at most {} args and keys are allowed", Self::MAX_ITEMS));
+        }
+        let arguments = args.into_iter().map(argument).collect::<Result<_, _>>()?;
+        // An empty list names no key, as if it were left out.
+        let keys = body.keys.filter(|keys| !keys.is_empty());
+        Ok(Self { script: body.script, arguments, keys })
+    }
+}
+
+fn argument(raw: &RawValue) -> Result<String, String> {
+    let text = raw.get();
+    if text.starts_with('"') {
+        return serde_json::from_str(text).map_err(|error| format!("in args: {error}"));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies() {
+        let check = |body: &str, arguments: &[&str], keys: Option<&[&str]>| {
+            let request = RpcRequest::parse(body.as_bytes()).expect(body);
+            assert_eq!(request.script, "s");
+            assert_eq!(request.arguments, arguments, "{body}");
+            let expected = keys.map(|keys| keys.iter().map(|key| (*key).to_owned()).collect());
+            assert_eq!(request.keys, expected, "{body}");
+        };
+        check(r#"{"script":"s"}"#, &[], None);
+        check(r#"{"script":"s","args":null,"keys":null,"more":1}"#, &[], None);
+        check(r#"{"script":"s","args":[],"keys":[]}"#, &[], None);
+        check(r#"{"script":"s","args":["a\nb",1.50,true,null]}"#, &["a\nb", "1.50", "true", "null"], None);
+        check(
+            r#"{"script":"s","args":[{"a": [1]},"1"],"keys":["k"]}"#,
+            &[r#"{"a": [1]}"#, "1"],
+            Some(&["k"]),
+        );
+    }
+
+    #[test]
+    fn refusals() {
+        let check = |body: &str| assert!(RpcRequest::parse(body.as_bytes()).is_err(), "{body}");
+        check("");
+        check("[]");
+        check("{}");
+        check(r#"{"script":1}"#);
+        check(r#"{"script":"s","args":{}}"#);
+        check(r#"{"script":"s","keys":[1]}"#);
+        check(r#"{"script":"s"} x"#);
+        check(r#"{"script":"s","args":["\ud800"]}"#);
+        check(&format!(r#"{{"script":"s","args":[{}1]}}"#, "1,".repeat(1024)));
+        assert!(RpcRequest::parse(b"{\"script\":\"\xff\"}").is_err());
+    }
+}

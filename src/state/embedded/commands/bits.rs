@@ -1,0 +1,186 @@
+//! Commands on the bits of strings: bit 0 is the highest of the first byte, and beyond the end all are 0.
+
+use std::ops::Range;
+
+use super::super::keyspace::Keyspace;
+use super::super::reply::ReplyBuffer;
+use super::arguments::{integer, is};
+use super::failure::{Failure, Outcome};
+use super::number::parse_integer;
+use super::strings::MAX_LEN;
+
+pub(super) const BAD_OFFSET: Failure = Failure::fixed("ERR bit offset is not an integer or out of range");
+
+/// `SETBIT key offset value`: the bit before.
+pub fn setbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let offset = parse_offset(arguments[2])?;
+    let bit = parse_integer(arguments[3]).filter(|bit| matches!(bit, 0 | 1));
+    let bit = bit.ok_or(Failure::fixed("ERR bit is not an integer or out of range"))?;
+    let value = keyspace.write_or_create::<Vec<u8>>(arguments[1])?;
+    let byte = offset / 8;
+    if value.len() <= byte {
+        value.resize(byte + 1, 0);
+    }
+    let mask = 0x80 >> (offset % 8);
+    reply.integer(i64::from(value[byte] & mask != 0));
+    value[byte] = if bit == 1 { value[byte] | mask } else { value[byte] & !mask };
+    Ok(())
+}
+
+/// `GETBIT key offset`
+pub fn getbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let offset = parse_offset(arguments[2])?;
+    let value = keyspace.read::<Vec<u8>>(arguments[1])?.map_or(&[][..], Vec::as_slice);
+    let is_set = value.get(offset / 8).is_some_and(|byte| is_set(*byte, offset % 8));
+    reply.integer(i64::from(is_set));
+    Ok(())
+}
+
+fn parse_offset(text: &[u8]) -> Result<usize, Failure> {
+    let offset = parse_integer(text).and_then(|offset| usize::try_from(offset).ok());
+    offset.filter(|offset| offset / 8 < MAX_LEN).ok_or(BAD_OFFSET)
+}
+
+fn is_set(byte: u8, bit: usize) -> bool {
+    byte & (0x80 >> bit) != 0
+}
+
+/// `BITCOUNT key [start end [BYTE | BIT]]`
+pub fn bitcount(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let Some(value) = keyspace.read::<Vec<u8>>(arguments[1])? else {
+        reply.integer(0);
+        return Ok(());
+    };
+    let bits = match &arguments[2..] {
+        [] => 0..value.len() * 8,
+        [start, end, unit @ ..] if unit.len() <= 1 => {
+            let (start, end) = (integer(start)?, integer(end)?);
+            let is_backwards = start < 0 && end < 0 && start > end;
+            if is_backwards { 0..0 } else { bit_range(start, end, is_in_bits(unit)?, value.len()) }
+        }
+        _ => return Err(Failure::SYNTAX),
+    };
+    reply.integer(count_bits(value, bits) as i64);
+    Ok(())
+}
+
+/// Whether a range is given in bits rather than bytes.
+fn is_in_bits(unit: &[&[u8]]) -> Result<bool, Failure> {
+    match unit {
+        [] => Ok(false),
+        [unit] if is(unit, "byte") => Ok(false),
+        [unit] if is(unit, "bit") => Ok(true),
+        _ => Err(Failure::SYNTAX),
+    }
+}
+
+/// The bits between two positions, both included; negative ones count from the end. A position before the first one
+/// is the first one.
+fn bit_range(start: i64, end: i64, in_bits: bool, len: usize) -> Range<usize> {
+    let unit = if in_bits { 1 } else { 8 };
+    let total = (len * 8 / unit) as i64;
+    let from_end =
+        |position: i64| if position < 0 { position.saturating_add(total).max(0) } else { position };
+    let start = from_end(start);
+    let end = from_end(end).min(total - 1);
+    if start > end { 0..0 } else { start as usize * unit..(end as usize + 1) * unit }
+}
+
+fn count_bits(value: &[u8], bits: Range<usize>) -> usize {
+    let whole = bits.start.div_ceil(8)..bits.end / 8;
+    if whole.start >= whole.end {
+        return bits.filter(|bit| is_set(value[bit / 8], bit % 8)).count();
+    }
+    let edges = (bits.start..whole.start * 8).chain(whole.end * 8..bits.end);
+    let at_edges = edges.filter(|bit| is_set(value[bit / 8], bit % 8)).count();
+    let words = value[whole].chunks(8).map(|chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_ne_bytes(word).count_ones() as usize
+    });
+    at_edges + words.sum::<usize>()
+}
+
+/// `BITPOS key bit [start [end [BYTE | BIT]]]`
+pub fn bitpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let wanted = match integer(arguments[2])? {
+        0 => false,
+        1 => true,
+        _ => return Err(Failure::fixed("ERR The bit argument must be 1 or 0.")),
+    };
+    let Some(value) = keyspace.read::<Vec<u8>>(arguments[1])? else {
+        reply.integer(if wanted { -1 } else { 0 });
+        return Ok(());
+    };
+    let (range, is_open) = match &arguments[3..] {
+        [] => (0..value.len() * 8, true),
+        [start] => (bit_range(integer(start)?, -1, false, value.len()), true),
+        [start, end, unit @ ..] if unit.len() <= 1 => {
+            let start = integer(start)?;
+            let in_bits = is_in_bits(unit)?;
+            (bit_range(start, integer(end)?, in_bits, value.len()), false)
+        }
+        _ => return Err(Failure::SYNTAX),
+    };
+    let is_empty = range.is_empty();
+    let found = find_bit(value, range, wanted).map(|bit| bit as i64);
+    // Without a given end, zeros go on after the string.
+    let beyond = if !wanted && is_open && !is_empty { value.len() as i64 * 8 } else { -1 };
+    reply.integer(found.unwrap_or(beyond));
+    Ok(())
+}
+
+fn find_bit(value: &[u8], range: Range<usize>, wanted: bool) -> Option<usize> {
+    let boring = if wanted { 0x00 } else { 0xff };
+    let mut bit = range.start;
+    while bit < range.end {
+        if bit.is_multiple_of(8) && value[bit / 8] == boring {
+            bit += 8;
+            continue;
+        }
+        if is_set(value[bit / 8], bit % 8) == wanted {
+            return Some(bit);
+        }
+        bit += 1;
+    }
+    None
+}
+
+/// `BITOP AND | OR | XOR | NOT destination key [key …]`
+pub fn bitop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let (name, keys) = (arguments[1], &arguments[3..]);
+    let is_not = is(name, "not");
+    let combine: fn(u8, u8) -> u8 = if is(name, "and") {
+        |a, b| a & b
+    } else if is(name, "or") {
+        |a, b| a | b
+    } else if is(name, "xor") {
+        |a, b| a ^ b
+    } else if is_not {
+        |a, _| a
+    } else {
+        return Err(Failure::SYNTAX);
+    };
+    if is_not && keys.len() != 1 {
+        return Err(Failure::fixed("ERR BITOP NOT must be called with a single source key."));
+    }
+    let sources = keys.iter().map(|key| Ok(keyspace.read::<Vec<u8>>(key)?.map_or(&[][..], Vec::as_slice)));
+    let sources = sources.collect::<Result<Vec<&[u8]>, Failure>>()?;
+    let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
+    let mut result = sources.first().map_or(Vec::new(), |source| source.to_vec());
+    result.resize(len, 0);
+    for source in &sources[1..] {
+        let padded = source.iter().chain(std::iter::repeat(&0));
+        result.iter_mut().zip(padded).for_each(|(byte, other)| *byte = combine(*byte, *other));
+    }
+    if is_not {
+        result.iter_mut().for_each(|byte| *byte = !*byte);
+    }
+    reply.integer(len as i64);
+    if len == 0 {
+        keyspace.remove(arguments[2]);
+    } else {
+        keyspace.replace(arguments[2], result);
+    }
+    Ok(())
+}

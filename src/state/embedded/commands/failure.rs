@@ -1,0 +1,49 @@
+//! Why a command failed, in Redis's words.
+
+use std::borrow::Cow;
+
+/// An error reply's text: a code and what went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(Cow<'static, str>);
+
+/// What a command returns: its answer is in the reply buffer, or else it failed.
+pub type Outcome = Result<(), Failure>;
+
+impl Failure {
+    /// A key holds a value of another kind than the command works on.
+    pub const WRONG_TYPE: Self =
+        Self::fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub(super) const SYNTAX: Self = Self::fixed("ERR syntax error");
+    pub(super) const NOT_AN_INTEGER: Self = Self::fixed("ERR value is not an integer or out of range");
+    pub(super) const NOT_A_FLOAT: Self = Self::fixed("ERR value is not a valid float");
+    pub(super) const NOT_POSITIVE: Self = Self::fixed("ERR value is out of range, must be positive");
+    pub(super) const OUT_OF_RANGE: Self = Self::fixed("ERR value is out of range");
+    pub(super) const OVERFLOW: Self = Self::fixed("ERR increment or decrement would overflow");
+    pub(super) const NAN_OR_INFINITY: Self = Self::fixed("ERR increment would produce NaN or Infinity");
+    pub(super) const NO_SUCH_KEY: Self = Self::fixed("ERR no such key");
+    pub(super) const TOO_LONG: Self =
+        Self::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+
+    /// A text known in advance.
+    pub const fn fixed(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    /// A text made for the occasion.
+    pub fn new(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+
+    /// The text, as the reply carries it.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn wrong_arity(command: &str) -> Self {
+        Self::new(format!("ERR wrong number of arguments for '{command}' command"))
+    }
+
+    pub(super) fn expire_time(command: &str) -> Self {
+        Self::new(format!("ERR invalid expire time in '{command}' command"))
+    }
+}

@@ -1,0 +1,474 @@
+//! Commands on lists.
+
+use std::collections::VecDeque;
+
+use super::super::keyspace::{Keyspace, Kind, List, SmallBytes};
+use super::super::reply::ReplyBuffer;
+use super::arguments::{at_least, counted_keys, integer, is, signed_count, span};
+use super::failure::{Failure, Outcome};
+use super::long_double::LongDouble;
+use super::number::parse_loose_float;
+
+/// One end of a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Left,
+    Right,
+}
+
+impl End {
+    fn parse(word: &[u8]) -> Result<Self, Failure> {
+        if is(word, "left") {
+            Ok(Self::Left)
+        } else if is(word, "right") {
+            Ok(Self::Right)
+        } else {
+            Err(Failure::SYNTAX)
+        }
+    }
+
+    fn push(self, list: &mut List, element: SmallBytes) {
+        match self {
+            Self::Left => list.push_front(element),
+            Self::Right => list.push_back(element),
+        }
+    }
+
+    fn pop(self, list: &mut List) -> Option<SmallBytes> {
+        let popped = match self {
+            Self::Left => list.pop_front(),
+            Self::Right => list.pop_back(),
+        };
+        shrink(list);
+        popped
+    }
+}
+
+/// Gives memory back once three quarters of it are unused.
+fn shrink(list: &mut List) {
+    if list.capacity() > 32 && list.len() < list.capacity() / 4 {
+        list.shrink_to(list.len() * 2);
+    }
+}
+
+/// `LPUSH key element [element …]`
+pub fn lpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    push(keyspace, arguments, End::Left, false, reply)
+}
+
+/// `RPUSH key element [element …]`
+pub fn rpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    push(keyspace, arguments, End::Right, false, reply)
+}
+
+/// `LPUSHX key element [element …]`
+pub fn lpushx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    push(keyspace, arguments, End::Left, true, reply)
+}
+
+/// `RPUSHX key element [element …]`
+pub fn rpushx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    push(keyspace, arguments, End::Right, true, reply)
+}
+
+fn push(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    end: End,
+    only_existing: bool,
+    reply: &mut ReplyBuffer,
+) -> Outcome {
+    let key = arguments[1];
+    if only_existing && keyspace.read::<List>(key)?.is_none() {
+        reply.integer(0);
+        return Ok(());
+    }
+    let list = keyspace.write_or_create::<List>(key)?;
+    for element in &arguments[2..] {
+        end.push(list, SmallBytes::new(element));
+    }
+    reply.integer(list.len() as i64);
+    Ok(())
+}
+
+/// `LPOP key [count]`
+pub fn lpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    pop(keyspace, arguments, End::Left, "lpop", reply)
+}
+
+/// `RPOP key [count]`
+pub fn rpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    pop(keyspace, arguments, End::Right, "rpop", reply)
+}
+
+fn pop(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    end: End,
+    command: &str,
+    reply: &mut ReplyBuffer,
+) -> Outcome {
+    let count = match arguments {
+        [_, _] => None,
+        [_, _, count] => Some(at_least(count, 0, "ERR value is out of range, must be positive")?),
+        _ => return Err(Failure::wrong_arity(command)),
+    };
+    let popped = keyspace.edit(arguments[1], |list: &mut List| match count {
+        Some(count) => pop_many(list, end, count, reply),
+        None => end.pop(list).iter().for_each(|element| reply.bulk(element)),
+    })?;
+    if popped.is_none() {
+        reply.nil();
+    }
+    Ok(())
+}
+
+fn pop_many(list: &mut List, end: End, count: usize, reply: &mut ReplyBuffer) {
+    let count = count.min(list.len());
+    reply.array(count);
+    for _ in 0..count {
+        end.pop(list).iter().for_each(|element| reply.bulk(element));
+    }
+}
+
+/// `LLEN key`
+pub fn llen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    reply.integer(keyspace.read::<List>(arguments[1])?.map_or(0, VecDeque::len) as i64);
+    Ok(())
+}
+
+/// `LRANGE key start stop`
+pub fn lrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let (start, stop) = (integer(arguments[2])?, integer(arguments[3])?);
+    let list = keyspace.read::<List>(arguments[1])?;
+    match list.and_then(|list| span(start, stop, list.len()).map(|span| list.range(span))) {
+        Some(elements) => {
+            reply.array(elements.len());
+            elements.for_each(|element| reply.bulk(element));
+        }
+        None => reply.array(0),
+    }
+    Ok(())
+}
+
+/// `LTRIM key start stop`
+pub fn ltrim(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let (start, stop) = (integer(arguments[2])?, integer(arguments[3])?);
+    keyspace.edit(arguments[1], |list: &mut List| {
+        match span(start, stop, list.len()) {
+            Some(span) => {
+                list.truncate(span.end);
+                list.drain(..span.start);
+            }
+            None => list.clear(),
+        }
+        shrink(list);
+    })?;
+    reply.status("OK");
+    Ok(())
+}
+
+/// `LINDEX key index`
+pub fn lindex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let Some(list) = keyspace.read::<List>(arguments[1])? else {
+        reply.nil();
+        return Ok(());
+    };
+    match place(integer(arguments[2])?, list.len()) {
+        Some(index) => reply.bulk(&list[index]),
+        None => reply.nil(),
+    }
+    Ok(())
+}
+
+/// `LSET key index element`
+pub fn lset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let len = keyspace.read::<List>(arguments[1])?.ok_or(Failure::NO_SUCH_KEY)?.len();
+    let index = place(integer(arguments[2])?, len).ok_or(Failure::fixed("ERR index out of range"))?;
+    keyspace.edit(arguments[1], |list: &mut List| list[index] = SmallBytes::new(arguments[3]))?;
+    reply.status("OK");
+    Ok(())
+}
+
+/// The element that a position names; negative ones count from the end.
+fn place(index: i64, len: usize) -> Option<usize> {
+    let index = if index < 0 { index.checked_add(len as i64)? } else { index };
+    usize::try_from(index).ok().filter(|index| *index < len)
+}
+
+/// `LINSERT key BEFORE | AFTER pivot element`
+pub fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let (pivot, element) = (arguments[3], arguments[4]);
+    let offset = if is(arguments[2], "after") {
+        1
+    } else if is(arguments[2], "before") {
+        0
+    } else {
+        return Err(Failure::SYNTAX);
+    };
+    let len = keyspace.edit(arguments[1], |list: &mut List| {
+        let Some(index) = list.iter().position(|candidate| **candidate == *pivot) else { return -1 };
+        list.insert(index + offset, SmallBytes::new(element));
+        list.len() as i64
+    })?;
+    reply.integer(len.unwrap_or(0));
+    Ok(())
+}
+
+/// `LREM key count element`: a negative count removes from the tail, 0 removes all.
+pub fn lrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let count = integer(arguments[2])?;
+    let element = arguments[3];
+    let removed = keyspace.edit(arguments[1], |list: &mut List| {
+        let matching = list.iter().filter(|candidate| ***candidate == *element).count();
+        let limit = if count == 0 { u64::MAX } else { count.unsigned_abs() };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(matching);
+        let mut spared = if count < 0 { matching - limit } else { 0 };
+        let mut removed = 0;
+        list.retain(|candidate| {
+            if **candidate != *element || removed == limit {
+                return true;
+            }
+            if spared > 0 {
+                spared -= 1;
+                return true;
+            }
+            removed += 1;
+            false
+        });
+        shrink(list);
+        removed
+    })?;
+    reply.integer(removed.unwrap_or(0) as i64);
+    Ok(())
+}
+
+/// `LPOS key element [RANK rank] [COUNT count] [MAXLEN len]`
+pub fn lpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let element = arguments[2];
+    let options = Search::parse(&arguments[3..])?;
+    let found = match keyspace.read::<List>(arguments[1])? {
+        Some(list) => options.find(list, element),
+        None => Vec::new(),
+    };
+    if options.count.is_some() {
+        reply.array(found.len());
+        found.iter().for_each(|index| reply.integer(*index as i64));
+    } else {
+        match found.first() {
+            Some(index) => reply.integer(*index as i64),
+            None => reply.nil(),
+        }
+    }
+    Ok(())
+}
+
+struct Search {
+    rank: i64,
+    count: Option<usize>,
+    max_len: usize,
+}
+
+impl Search {
+    fn parse(arguments: &[&[u8]]) -> Result<Self, Failure> {
+        let mut search = Self { rank: 1, count: None, max_len: 0 };
+        let (pairs, rest) = arguments.as_chunks::<2>();
+        for [option, value] in pairs {
+            if is(option, "rank") {
+                search.rank = signed_count(value)?;
+                if search.rank == 0 {
+                    return Err(Failure::fixed(
+                        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use \
+                         negative to start from the end of the list",
+                    ));
+                }
+            } else if is(option, "count") {
+                search.count = Some(at_least(value, 0, "ERR COUNT can't be negative")?);
+            } else if is(option, "maxlen") {
+                search.max_len = at_least(value, 0, "ERR MAXLEN can't be negative")?;
+            } else {
+                return Err(Failure::SYNTAX);
+            }
+        }
+        if rest.is_empty() { Ok(search) } else { Err(Failure::SYNTAX) }
+    }
+
+    fn find(&self, list: &List, element: &[u8]) -> Vec<usize> {
+        let unlimited = |limit: usize| if limit == 0 { usize::MAX } else { limit };
+        let skipped = (self.rank.unsigned_abs() - 1) as usize;
+        let compared = unlimited(self.max_len);
+        let wanted = self.count.map_or(1, unlimited);
+        let is_match = |(_, candidate): &(usize, &SmallBytes)| ***candidate == *element;
+        let elements = list.iter().enumerate();
+        if self.rank > 0 {
+            let matching = elements.take(compared).filter(is_match).skip(skipped);
+            matching.take(wanted).map(|(index, _)| index).collect()
+        } else {
+            let matching = elements.rev().take(compared).filter(is_match).skip(skipped);
+            matching.take(wanted).map(|(index, _)| index).collect()
+        }
+    }
+}
+
+/// `LMOVE source destination LEFT | RIGHT LEFT | RIGHT`
+pub fn lmove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let (from, to) = (End::parse(arguments[3])?, End::parse(arguments[4])?);
+    move_element(keyspace, arguments[1], arguments[2], from, to, reply)
+}
+
+/// `BLMOVE source destination LEFT | RIGHT LEFT | RIGHT timeout`: never waits.
+pub fn blmove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let (from, to) = (End::parse(arguments[3])?, End::parse(arguments[4])?);
+    check_timeout(arguments[5])?;
+    move_element(keyspace, arguments[1], arguments[2], from, to, reply)
+}
+
+/// `RPOPLPUSH source destination`
+pub fn rpoplpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    move_element(keyspace, arguments[1], arguments[2], End::Right, End::Left, reply)
+}
+
+/// `BRPOPLPUSH source destination timeout`: never waits.
+pub fn brpoplpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    check_timeout(arguments[3])?;
+    move_element(keyspace, arguments[1], arguments[2], End::Right, End::Left, reply)
+}
+
+fn move_element(
+    keyspace: &mut Keyspace,
+    source: &[u8],
+    destination: &[u8],
+    from: End,
+    to: End,
+    reply: &mut ReplyBuffer,
+) -> Outcome {
+    if keyspace.read::<List>(source)?.is_none() {
+        reply.nil();
+        return Ok(());
+    }
+    keyspace.read::<List>(destination)?;
+    // A list that is turned in place must not vanish (and lose its end) between its pop and its push.
+    let moved = if source == destination {
+        keyspace.edit(source, |list: &mut List| {
+            let element = from.pop(list);
+            element.iter().for_each(|element| to.push(list, element.clone()));
+            element
+        })?
+    } else {
+        keyspace.edit(source, |list: &mut List| from.pop(list))?
+    };
+    let Some(element) = moved.flatten() else { return Ok(()) };
+    reply.bulk(&element);
+    if source != destination {
+        to.push(keyspace.write_or_create::<List>(destination)?, element);
+    }
+    Ok(())
+}
+
+/// `LMPOP numkeys key [key …] LEFT | RIGHT [COUNT count]`
+pub fn lmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    pop_from_first(keyspace, arguments, 1, reply)
+}
+
+/// `BLMPOP timeout numkeys key [key …] LEFT | RIGHT [COUNT count]`: never waits.
+pub fn blmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    check_timeout(arguments[1])?;
+    pop_from_first(keyspace, arguments, 2, reply)
+}
+
+fn pop_from_first(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    numkeys_at: usize,
+    reply: &mut ReplyBuffer,
+) -> Outcome {
+    let pop = MultiPop::parse(arguments, numkeys_at)?;
+    let end = End::parse(pop.from)?;
+    let count = pop.count()?;
+    match first_with::<List>(keyspace, pop.keys)? {
+        Some(key) => {
+            reply.array(2);
+            reply.bulk(key);
+            keyspace.edit(key, |list: &mut List| pop_many(list, end, count, reply))?;
+        }
+        None => reply.nil(),
+    }
+    Ok(())
+}
+
+/// The arguments of `LMPOP` and `ZMPOP`.
+pub(super) struct MultiPop<'a, 'b> {
+    pub keys: &'a [&'b [u8]],
+    /// Which end; to be parsed before `count` is asked for.
+    pub from: &'b [u8],
+    options: &'a [&'b [u8]],
+}
+
+impl<'a, 'b> MultiPop<'a, 'b> {
+    pub fn parse(arguments: &'a [&'b [u8]], numkeys_at: usize) -> Result<Self, Failure> {
+        let text = "ERR numkeys should be greater than 0";
+        let (keys, at) = counted_keys(arguments, numkeys_at, text)?;
+        let from = arguments.get(at).ok_or(Failure::SYNTAX)?;
+        Ok(Self { keys, from, options: &arguments[at + 1..] })
+    }
+
+    /// How many elements to pop.
+    pub fn count(&self) -> Result<usize, Failure> {
+        match self.options {
+            [] => Ok(1),
+            [option, count, rest @ ..] if is(option, "count") => {
+                let count = at_least(count, 1, "ERR count should be greater than 0")?;
+                if rest.is_empty() { Ok(count) } else { Err(Failure::SYNTAX) }
+            }
+            _ => Err(Failure::SYNTAX),
+        }
+    }
+}
+
+/// The first of the keys that is there; it must be of kind `K`.
+pub(super) fn first_with<'a, K: Kind>(
+    keyspace: &Keyspace,
+    keys: &[&'a [u8]],
+) -> Result<Option<&'a [u8]>, Failure> {
+    for key in keys {
+        if keyspace.read::<K>(key)?.is_some() {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
+/// `BLPOP key [key …] timeout`: never waits.
+pub fn blpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    pop_one_of(keyspace, arguments, End::Left, reply)
+}
+
+/// `BRPOP key [key …] timeout`: never waits.
+pub fn brpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    pop_one_of(keyspace, arguments, End::Right, reply)
+}
+
+fn pop_one_of(keyspace: &mut Keyspace, arguments: &[&[u8]], end: End, reply: &mut ReplyBuffer) -> Outcome {
+    let timeout = arguments.len() - 1;
+    check_timeout(arguments[timeout])?;
+    match first_with::<List>(keyspace, &arguments[1..timeout])? {
+        Some(key) => {
+            reply.array(2);
+            reply.bulk(key);
+            keyspace.edit(key, |list: &mut List| {
+                end.pop(list).iter().for_each(|element| reply.bulk(element));
+            })?;
+        }
+        None => reply.nil(),
+    }
+    Ok(())
+}
+
+/// Checks a timeout, which is not waited for. One that is too long is called negative, as in Redis.
+pub(super) fn check_timeout(text: &[u8]) -> Outcome {
+    let seconds = LongDouble::parse(text).and_then(|_| parse_loose_float(text));
+    let seconds = seconds.ok_or(Failure::fixed("ERR timeout is not a float or out of range"))?;
+    let ms = (seconds.value * 1000.0).trunc();
+    let fits = (0.0..i64::MAX as f64).contains(&ms);
+    if fits { Ok(()) } else { Err(Failure::fixed("ERR timeout is negative")) }
+}

@@ -1,0 +1,303 @@
+//! Unions, intersections and differences of sorted sets (and of sets, whose members all count 1).
+
+use super::super::keyspace::{IndexMap, Keyspace, Set, SortedSet, Value};
+use super::super::reply::ReplyBuffer;
+use super::arguments::{integer, is};
+use super::failure::{Failure, Outcome};
+use super::number::parse_float;
+use super::sets::intercard_arguments;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Union,
+    Intersection,
+    Difference,
+}
+
+#[derive(Clone, Copy)]
+enum Aggregate {
+    Sum,
+    Min,
+    Max,
+}
+
+impl Aggregate {
+    fn combine(self, a: f64, b: f64) -> f64 {
+        match self {
+            // Opposite infinities cancel out.
+            Self::Sum => zero_for_nan(a + b),
+            Self::Min => {
+                if b < a {
+                    b
+                } else {
+                    a
+                }
+            }
+            Self::Max => {
+                if b > a {
+                    b
+                } else {
+                    a
+                }
+            }
+        }
+    }
+}
+
+fn zero_for_nan(score: f64) -> f64 {
+    if score.is_nan() { 0.0 } else { score }
+}
+
+/// `ZUNION numkeys key [key …] [WEIGHTS weight …] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]`
+pub fn zunion(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    answer(keyspace, arguments, Operation::Union, "zunion", reply)
+}
+
+/// `ZINTER numkeys key [key …] [WEIGHTS weight …] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]`
+pub fn zinter(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    answer(keyspace, arguments, Operation::Intersection, "zinter", reply)
+}
+
+/// `ZDIFF numkeys key [key …] [WITHSCORES]`
+pub fn zdiff(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    answer(keyspace, arguments, Operation::Difference, "zdiff", reply)
+}
+
+/// `ZUNIONSTORE destination numkeys key [key …] [WEIGHTS weight …] [AGGREGATE SUM | MIN | MAX]`
+pub fn zunionstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    store(keyspace, arguments, Operation::Union, "zunionstore", reply)
+}
+
+/// `ZINTERSTORE destination numkeys key [key …] [WEIGHTS weight …] [AGGREGATE SUM | MIN | MAX]`
+pub fn zinterstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    store(keyspace, arguments, Operation::Intersection, "zinterstore", reply)
+}
+
+/// `ZDIFFSTORE destination numkeys key [key …]`
+pub fn zdiffstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    store(keyspace, arguments, Operation::Difference, "zdiffstore", reply)
+}
+
+/// `ZINTERCARD numkeys key [key …] [LIMIT limit]`
+pub fn zintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let (keys, limit) = intercard_arguments(arguments)?;
+    let mut sources = keys.iter().map(|key| Source::read(keyspace, key)).collect::<Result<Vec<_>, _>>()?;
+    sources.sort_by_key(|source| source.len());
+    let Some((smallest, others)) = sources.split_first() else { return Ok(()) };
+    let common =
+        smallest.members().filter(|(member, _)| others.iter().all(|other| other.score(member).is_some()));
+    reply.integer(common.take(limit).count() as i64);
+    Ok(())
+}
+
+fn answer(
+    keyspace: &Keyspace,
+    arguments: &[&[u8]],
+    operation: Operation,
+    command: &str,
+    reply: &mut ReplyBuffer,
+) -> Outcome {
+    let query = Query::parse(keyspace, &arguments[1..], operation, true, command)?;
+    let result = query.run(keyspace);
+    reply.array(result.len() * (1 + usize::from(query.with_scores)));
+    for (member, score) in result.range(0, result.len()) {
+        reply.bulk(member);
+        if query.with_scores {
+            reply.float(score);
+        }
+    }
+    Ok(())
+}
+
+fn store(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    operation: Operation,
+    command: &str,
+    reply: &mut ReplyBuffer,
+) -> Outcome {
+    let query = Query::parse(keyspace, &arguments[2..], operation, false, command)?;
+    let result = query.run(keyspace);
+    reply.integer(result.len() as i64);
+    keyspace.replace(arguments[1], result);
+    Ok(())
+}
+
+/// An operand.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Missing,
+    Set(&'a Set),
+    SortedSet(&'a IndexMap<f64>),
+}
+
+impl<'a> Source<'a> {
+    fn read(keyspace: &'a Keyspace, key: &[u8]) -> Result<Self, Failure> {
+        match keyspace.value(key) {
+            None => Ok(Self::Missing),
+            Some(Value::Set(set)) => Ok(Self::Set(set)),
+            Some(Value::SortedSet(set)) => Ok(Self::SortedSet(set.members())),
+            Some(_) => Err(Failure::WRONG_TYPE),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Missing => 0,
+            Self::Set(set) => set.len(),
+            Self::SortedSet(members) => members.len(),
+        }
+    }
+
+    fn score(&self, member: &[u8]) -> Option<f64> {
+        match self {
+            Self::Missing => None,
+            Self::Set(set) => set.contains(member).then_some(1.0),
+            Self::SortedSet(members) => members.get(member).copied(),
+        }
+    }
+
+    fn members(self) -> impl Iterator<Item = (&'a [u8], f64)> {
+        let (set, sorted) = match self {
+            Self::Missing => (&[][..], &[][..]),
+            Self::Set(set) => (set.entries(), &[][..]),
+            Self::SortedSet(members) => (&[][..], members.entries()),
+        };
+        let plain = set.iter().map(|entry| (&*entry.key, 1.0));
+        plain.chain(sorted.iter().map(|entry| (&*entry.key, entry.value)))
+    }
+}
+
+struct Operand<'a> {
+    source: Source<'a>,
+    weight: f64,
+}
+
+impl Operand<'_> {
+    fn weighted(&self, score: f64) -> f64 {
+        zero_for_nan(self.weight * score)
+    }
+}
+
+struct Query<'a> {
+    operation: Operation,
+    operands: Vec<Operand<'a>>,
+    aggregate: Aggregate,
+    with_scores: bool,
+}
+
+impl<'a> Query<'a> {
+    /// Parses `numkeys key … [options]`.
+    fn parse(
+        keyspace: &'a Keyspace,
+        arguments: &[&[u8]],
+        operation: Operation,
+        allow_scores: bool,
+        command: &str,
+    ) -> Result<Self, Failure> {
+        let count = integer(arguments[0])?;
+        if count < 1 {
+            return Err(Failure::new(format!("ERR at least 1 input key is needed for '{command}' command")));
+        }
+        let count = usize::try_from(count).ok().filter(|count| *count < arguments.len());
+        let (keys, options) = arguments[1..].split_at(count.ok_or(Failure::SYNTAX)?);
+        let operands =
+            keys.iter().map(|key| Ok(Operand { source: Source::read(keyspace, key)?, weight: 1.0 }));
+        let operands = operands.collect::<Result<Vec<_>, Failure>>()?;
+        let mut query = Self { operation, operands, aggregate: Aggregate::Sum, with_scores: false };
+        query.parse_options(options, allow_scores)?;
+        Ok(query)
+    }
+
+    fn parse_options(&mut self, options: &[&[u8]], allow_scores: bool) -> Outcome {
+        let allow_weights = self.operation != Operation::Difference;
+        let mut rest = options;
+        while let Some((option, more)) = rest.split_first() {
+            rest = more;
+            if is(option, "weights") && allow_weights && rest.len() >= self.operands.len() {
+                let (weights, more) = rest.split_at(self.operands.len());
+                rest = more;
+                for (operand, weight) in self.operands.iter_mut().zip(weights) {
+                    let invalid = Failure::fixed("ERR weight value is not a float");
+                    operand.weight = parse_float(weight).ok_or(invalid)?;
+                }
+            } else if is(option, "aggregate")
+                && allow_weights
+                && let [name, more @ ..] = rest
+            {
+                rest = more;
+                let named = [("sum", Aggregate::Sum), ("min", Aggregate::Min), ("max", Aggregate::Max)];
+                let chosen = named.into_iter().find(|(candidate, _)| is(name, candidate));
+                self.aggregate = chosen.ok_or(Failure::SYNTAX)?.1;
+            } else if is(option, "withscores") && allow_scores {
+                self.with_scores = true;
+            } else {
+                return Err(Failure::SYNTAX);
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&self, keyspace: &Keyspace) -> SortedSet {
+        let mut result = keyspace.empty::<SortedSet>();
+        let scores = match self.operation {
+            Operation::Union => self.union(keyspace),
+            Operation::Intersection => self.intersection(keyspace),
+            Operation::Difference => self.difference(keyspace),
+        };
+        for entry in scores.entries() {
+            result.insert(&entry.key, entry.value);
+        }
+        result
+    }
+
+    fn union(&self, keyspace: &Keyspace) -> IndexMap<f64> {
+        let mut scores = keyspace.empty_map();
+        for operand in self.by_size() {
+            for (member, score) in operand.source.members() {
+                let score = operand.weighted(score);
+                match scores.get_mut(member) {
+                    Some(total) => *total = self.aggregate.combine(*total, score),
+                    None => {
+                        scores.push_new(member.into(), score);
+                    }
+                }
+            }
+        }
+        scores
+    }
+
+    fn intersection(&self, keyspace: &Keyspace) -> IndexMap<f64> {
+        let mut scores = keyspace.empty_map();
+        let operands = self.by_size();
+        let Some((smallest, others)) = operands.split_first() else { return scores };
+        for (member, score) in smallest.source.members() {
+            let total = others.iter().try_fold(smallest.weighted(score), |total, other| {
+                let score = other.weighted(other.source.score(member)?);
+                Some(self.aggregate.combine(total, score))
+            });
+            if let Some(total) = total {
+                scores.push_new(member.into(), total);
+            }
+        }
+        scores
+    }
+
+    fn difference(&self, keyspace: &Keyspace) -> IndexMap<f64> {
+        let mut scores = keyspace.empty_map();
+        let Some((first, others)) = self.operands.split_first() else { return scores };
+        for (member, score) in first.source.members() {
+            if others.iter().all(|other| other.source.score(member).is_none()) {
+                scores.push_new(member.into(), score);
+            }
+        }
+        scores
+    }
+
+    /// The operands in the order in which sums are made: it shows in the last digits.
+    fn by_size(&self) -> Vec<&Operand<'a>> {
+        let mut operands: Vec<&Operand<'a>> = self.operands.iter().collect();
+        operands.sort_by_key(|operand| operand.source.len());
+        operands
+    }
+}

@@ -1,1 +1,0 @@
-//! Keys, values and expiry.

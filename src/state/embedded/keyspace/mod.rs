@@ -1,0 +1,393 @@
+//! Keys, values and expiry: the store that the commands work on.
+//!
+//! No clock here: the time comes with every call, and stands still within a script. A key that is past its time is
+//! treated as missing by every reader; it is taken away by the next writer or by [`Keyspace::expire_step`].
+//!
+//! Commands change values only through the few methods of [`Keyspace`] that say so, which is where changes are noted
+//! for the one who keeps the store on disk.
+
+mod index_map;
+mod random;
+mod rank_tree;
+mod sip_hash;
+mod small_bytes;
+mod sorted_set;
+mod value;
+
+pub use index_map::{Entry, IndexMap};
+pub use random::Random;
+pub use small_bytes::SmallBytes;
+pub use sorted_set::SortedSet;
+pub use value::{Hash, Kind, List, Set, Value};
+
+use super::commands::{self, Command, Failure};
+use super::reply::ReplyBuffer;
+
+/// What a command needs to know about its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// Milliseconds since the Unix epoch; one and the same during a script.
+    pub now_ms: u64,
+    /// Whether a script calls: some commands refuse that, and some errors have other words.
+    pub from_script: bool,
+}
+
+/// All keys of the store.
+#[derive(Debug)]
+pub struct Keyspace {
+    keys: IndexMap<Slot>,
+    /// How many keys have a time to end at.
+    expiring: usize,
+    /// Where [`Keyspace::expire_step`] goes on.
+    expire_cursor: u64,
+    seed: u64,
+    random: Random,
+    /// The running call's.
+    context: Context,
+    changes: Option<Tracker>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    value: Value,
+    expires_at_ms: Option<u64>,
+    /// Whether the key is in the tracker already; saves a second table look-up for every write.
+    is_noted: bool,
+}
+
+#[derive(Debug)]
+struct Tracker {
+    cleared: bool,
+    keys: IndexMap<()>,
+}
+
+/// Which keys may differ from what they were at the last [`Keyspace::take_changes`].
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Everything was removed first; the keys below came (or came back) after that.
+    pub cleared: bool,
+    /// Written, created, removed or given another expiry; look each up for what it is now.
+    pub keys: Vec<SmallBytes>,
+}
+
+impl Keyspace {
+    /// An empty store. The seed keys its hash tables and its random picks, so it should be secret: players choose
+    /// keys and fields.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            keys: IndexMap::new(seed),
+            expiring: 0,
+            expire_cursor: 0,
+            seed,
+            random: Random::new(!seed),
+            context: Context { now_ms: 0, from_script: false },
+            changes: None,
+        }
+    }
+
+    /// Runs the command that `arguments` begins with; `reply` is cleared first and then holds the answer.
+    pub fn execute(&mut self, arguments: &[&[u8]], context: &Context, reply: &mut ReplyBuffer) {
+        match commands::resolve(arguments, context) {
+            Ok(command) => self.run(command, arguments, context, reply),
+            Err(failure) => reply.error(failure.text()),
+        }
+    }
+
+    /// As [`Keyspace::execute`], for a caller that keeps what [`commands::find`] gave it.
+    pub fn call(
+        &mut self,
+        command: &'static Command,
+        arguments: &[&[u8]],
+        context: &Context,
+        reply: &mut ReplyBuffer,
+    ) {
+        match command.check(arguments, context) {
+            Ok(()) => self.run(command, arguments, context, reply),
+            Err(failure) => reply.error(failure.text()),
+        }
+    }
+
+    fn run(
+        &mut self,
+        command: &'static Command,
+        arguments: &[&[u8]],
+        context: &Context,
+        reply: &mut ReplyBuffer,
+    ) {
+        reply.clear();
+        self.context = *context;
+        if let Err(failure) = (command.run)(self, arguments, reply) {
+            reply.error(failure.text());
+        }
+    }
+
+    /// Keys in the store, with those that are past their time and not yet taken away.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Looks at up to `budget` keys, and removes those past their time; gives how many it removed. For idle time:
+    /// repeated calls go round the whole store.
+    pub fn expire_step(&mut self, now_ms: u64, budget: usize) -> usize {
+        if self.expiring == 0 {
+            return 0;
+        }
+        let (next, entries) = self.keys.scan(self.expire_cursor, budget);
+        self.expire_cursor = next;
+        let due = entries.iter().filter(|entry| entry.value.is_due(now_ms)).map(|entry| entry.key.clone());
+        let due: Vec<SmallBytes> = due.collect();
+        due.iter().for_each(|key| {
+            self.remove(key);
+        });
+        due.len()
+    }
+
+    /// Notes changed keys from now on, or stops doing so.
+    pub fn track_changes(&mut self, enabled: bool) {
+        self.take_changes();
+        self.changes = enabled.then(|| Tracker { cleared: false, keys: IndexMap::new(self.seed) });
+    }
+
+    /// What changed since the last call.
+    pub fn take_changes(&mut self) -> Changes {
+        let fresh = IndexMap::new(self.seed);
+        let Some(tracker) = &mut self.changes else { return Changes::default() };
+        let noted = std::mem::replace(&mut tracker.keys, fresh);
+        let cleared = std::mem::take(&mut tracker.cleared);
+        let keys: Vec<SmallBytes> = noted.into_keys().collect();
+        for key in &keys {
+            if let Some(slot) = self.keys.get_mut(key) {
+                slot.is_noted = false;
+            }
+        }
+        Changes { cleared, keys }
+    }
+
+    /// Every key with its value and, if it has one, the time at which it ends (milliseconds since the Unix epoch).
+    pub fn iterate(&self) -> impl Iterator<Item = (&[u8], &Value, Option<u64>)> {
+        self.keys.entries().iter().map(|entry| (&*entry.key, &entry.value.value, entry.value.expires_at_ms))
+    }
+
+    /// A key's value and end, even if that is past.
+    pub fn get(&self, key: &[u8]) -> Option<(&Value, Option<u64>)> {
+        self.keys.get(key).map(|slot| (&slot.value, slot.expires_at_ms))
+    }
+
+    /// Puts a value in place of whatever the key holds.
+    pub fn insert_value(&mut self, key: &[u8], value: Value, expires_at_ms: Option<u64>) {
+        self.expiring += usize::from(expires_at_ms.is_some());
+        let slot = Slot { value, expires_at_ms, is_noted: false };
+        let index = match self.keys.find(key) {
+            Some(index) => {
+                let before = std::mem::replace(self.keys.value_at_mut(index), slot);
+                self.expiring -= usize::from(before.expires_at_ms.is_some());
+                self.keys.value_at_mut(index).is_noted = before.is_noted;
+                index
+            }
+            None => self.keys.push_new(key.into(), slot),
+        };
+        self.note(index);
+    }
+
+    /// An empty hash, set or sorted set whose tables hash under this store's seed.
+    pub fn empty<K: Kind>(&self) -> K {
+        K::empty(self.seed)
+    }
+
+    /// An empty table that hashes under this store's seed.
+    pub(super) fn empty_map<V>(&self) -> IndexMap<V> {
+        IndexMap::new(self.seed)
+    }
+}
+
+/// What commands work with.
+impl Keyspace {
+    /// The running call's time.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.context.now_ms
+    }
+
+    /// Whether a script runs the call.
+    pub(super) fn is_from_script(&self) -> bool {
+        self.context.from_script
+    }
+
+    pub(super) fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    /// A key's value, of whatever kind.
+    pub(super) fn value(&self, key: &[u8]) -> Option<&Value> {
+        self.live(key).map(|slot| &slot.value)
+    }
+
+    /// A key's value of the kind that the command is for.
+    pub(super) fn read<K: Kind>(&self, key: &[u8]) -> Result<Option<&K>, Failure> {
+        let Some(slot) = self.live(key) else { return Ok(None) };
+        K::of(&slot.value).map(Some).ok_or(Failure::WRONG_TYPE)
+    }
+
+    /// A key's value of the kind that the command is for, to be changed in place.
+    pub(super) fn write<K: Kind>(&mut self, key: &[u8]) -> Result<Option<&mut K>, Failure> {
+        let Some(index) = self.find_live(key) else { return Ok(None) };
+        if K::of(&self.keys.at(index).value.value).is_none() {
+            return Err(Failure::WRONG_TYPE);
+        }
+        self.note(index);
+        Ok(K::of_mut(&mut self.keys.value_at_mut(index).value))
+    }
+
+    /// As [`Keyspace::write`], with an empty value for a missing key: the command must put something into it.
+    pub(super) fn write_or_create<K: Kind>(&mut self, key: &[u8]) -> Result<&mut K, Failure> {
+        let index = match self.find_live(key) {
+            Some(index) => index,
+            None => {
+                let value = K::empty(self.seed).into_value();
+                self.keys.push_new(key.into(), Slot { value, expires_at_ms: None, is_noted: false })
+            }
+        };
+        if K::of(&self.keys.at(index).value.value).is_none() {
+            return Err(Failure::WRONG_TYPE);
+        }
+        self.note(index);
+        K::of_mut(&mut self.keys.value_at_mut(index).value).ok_or(Failure::WRONG_TYPE)
+    }
+
+    /// Changes a key's value in place, and removes the key if the value is gone then; none for a missing key.
+    pub(super) fn edit<K: Kind, T>(
+        &mut self,
+        key: &[u8],
+        edit: impl FnOnce(&mut K) -> T,
+    ) -> Result<Option<T>, Failure> {
+        let Some(value) = self.write::<K>(key)? else { return Ok(None) };
+        let result = edit(value);
+        if value.is_gone() {
+            self.remove(key);
+        }
+        Ok(Some(result))
+    }
+
+    /// Puts a value in place of whatever the key holds and takes its expiry away; an empty collection removes the key.
+    pub(super) fn replace<K: Kind>(&mut self, key: &[u8], value: K) {
+        if value.is_gone() {
+            self.remove(key);
+        } else {
+            self.insert_value(key, value.into_value(), None);
+        }
+    }
+
+    /// Takes a key away with its value and expiry; none if it was missing or past its time.
+    pub(super) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<u64>)> {
+        let index = self.find_live(key)?;
+        let slot = self.remove_at(index);
+        Some((slot.value, slot.expires_at_ms))
+    }
+
+    /// Removes a key; whether it was there, and not past its time.
+    pub(super) fn remove(&mut self, key: &[u8]) -> bool {
+        self.keys.find(key).is_some_and(|index| !self.remove_at(index).is_due(self.context.now_ms))
+    }
+
+    pub(super) fn exists(&self, key: &[u8]) -> bool {
+        self.live(key).is_some()
+    }
+
+    /// When the key ends: none for a missing key, `Some(None)` for one without an end.
+    pub(super) fn expiry(&self, key: &[u8]) -> Option<Option<u64>> {
+        self.live(key).map(|slot| slot.expires_at_ms)
+    }
+
+    /// Sets or takes away a key's end; whether the key was there.
+    pub(super) fn set_expiry(&mut self, key: &[u8], expires_at_ms: Option<u64>) -> bool {
+        let Some(index) = self.find_live(key) else { return false };
+        let slot = self.keys.value_at_mut(index);
+        self.expiring += usize::from(expires_at_ms.is_some());
+        self.expiring -= usize::from(slot.expires_at_ms.is_some());
+        slot.expires_at_ms = expires_at_ms;
+        self.note(index);
+        true
+    }
+
+    /// Removes every key.
+    pub(super) fn clear(&mut self) {
+        self.keys.clear();
+        self.expiring = 0;
+        if let Some(tracker) = &mut self.changes {
+            tracker.cleared = true;
+            tracker.keys.clear();
+        }
+    }
+
+    /// Any key, all alike likely.
+    pub(super) fn random_key(&mut self) -> Option<SmallBytes> {
+        while !self.keys.is_empty() {
+            let index = self.random.below(self.keys.len());
+            if !self.keys.at(index).value.is_due(self.context.now_ms) {
+                return Some(self.keys.at(index).key.clone());
+            }
+            self.remove_at(index);
+        }
+        None
+    }
+
+    /// Live keys with their values.
+    pub(super) fn live_entries(&self) -> impl Iterator<Item = (&[u8], &Value)> {
+        self.only_live(self.keys.entries())
+    }
+
+    /// One step of a scan over the live keys; see [`IndexMap::scan`].
+    pub(super) fn scan(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], &Value)>) {
+        let (next, entries) = self.keys.scan(cursor, count);
+        (next, self.only_live(entries))
+    }
+
+    fn only_live<'a>(
+        &self,
+        entries: &'a [Entry<Slot>],
+    ) -> impl Iterator<Item = (&'a [u8], &'a Value)> + use<'a> {
+        let now_ms = self.context.now_ms;
+        let live = entries.iter().filter(move |entry| !entry.value.is_due(now_ms));
+        live.map(|entry| (&*entry.key, &entry.value.value))
+    }
+
+    fn live(&self, key: &[u8]) -> Option<&Slot> {
+        self.keys.get(key).filter(|slot| !slot.is_due(self.context.now_ms))
+    }
+
+    /// Finds a key for a writer: one that is past its time is taken away here.
+    fn find_live(&mut self, key: &[u8]) -> Option<usize> {
+        let index = self.keys.find(key)?;
+        if self.keys.at(index).value.is_due(self.context.now_ms) {
+            self.remove_at(index);
+            return None;
+        }
+        Some(index)
+    }
+
+    fn remove_at(&mut self, index: usize) -> Slot {
+        self.note(index);
+        let slot = self.keys.swap_remove(index).value;
+        self.expiring -= usize::from(slot.expires_at_ms.is_some());
+        slot
+    }
+
+    fn note(&mut self, index: usize) {
+        let Some(tracker) = &mut self.changes else { return };
+        if !self.keys.at(index).value.is_noted {
+            tracker.keys.insert(&self.keys.at(index).key, ());
+            self.keys.value_at_mut(index).is_noted = true;
+        }
+    }
+}
+
+impl Slot {
+    /// A key still lives in the millisecond at which it ends, as in Redis.
+    fn is_due(&self, now_ms: u64) -> bool {
+        self.expires_at_ms.is_some_and(|end| end < now_ms)
+    }
+}

@@ -1,0 +1,173 @@
+//! The chunked transfer coding (RFC 9112 section 7.1), decoded as bytes come.
+
+use httparse::{EMPTY_HEADER, Status};
+
+use super::head::BlockScanner;
+use super::{Limits, Refusal};
+use crate::wire::buffer::append_bounded;
+
+/// Bytes that the chunk extensions of one body may take altogether. Nobody uses them, so they are only endured.
+const MAX_EXTENSION_BYTES: usize = 1024;
+/// Hex digits of a chunk's size: 16 are the most that 64 bits hold.
+const MAX_SIZE_DIGITS: u8 = 16;
+
+/// Where in a chunked body the decoder stands.
+#[derive(Debug)]
+pub(super) struct ChunkedDecoder {
+    state: State,
+    extension_bytes: usize,
+}
+
+#[derive(Debug)]
+enum State {
+    /// In the hex digits of a chunk's size.
+    Size {
+        value: u64,
+        digits: u8,
+    },
+    /// In white space after the size, which only an extension may follow.
+    BeforeExtension {
+        size: u64,
+    },
+    /// After the first `;` of a size line.
+    Extension {
+        size: u64,
+    },
+    /// The size line's CR has come.
+    SizeLineFeed {
+        size: u64,
+    },
+    /// So many bytes of the chunk are still to come.
+    Data {
+        left: u64,
+    },
+    /// After the chunk's data.
+    DataCarriageReturn,
+    DataLineFeed,
+    /// After the last chunk.
+    Trailers(Box<Trailers>),
+}
+
+#[derive(Debug)]
+struct Trailers {
+    scanner: BlockScanner,
+    bytes: Vec<u8>,
+}
+
+impl ChunkedDecoder {
+    pub fn new() -> Self {
+        Self { state: State::Size { value: 0, digits: 0 }, extension_bytes: 0 }
+    }
+
+    /// Appends to `body` what `input` holds of it. Gives where the request ends in `input`, or none if it goes on.
+    pub fn decode(
+        &mut self,
+        input: &[u8],
+        body: &mut Vec<u8>,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Refusal> {
+        let mut at = 0;
+        while at < input.len() {
+            at += match &mut self.state {
+                State::Data { left } => {
+                    let available = input.len() - at;
+                    let len = usize::try_from(*left).map_or(available, |left| left.min(available));
+                    append_bounded(body, &input[at..at + len], limits.body_bytes);
+                    *left -= len as u64;
+                    if *left == 0 {
+                        self.state = State::DataCarriageReturn;
+                    }
+                    len
+                }
+                State::Trailers(trailers) => {
+                    return Ok(trailers.read(&input[at..], limits)?.map(|end| at + end));
+                }
+                _ => {
+                    self.read_line_byte(input[at], body.len(), limits)?;
+                    1
+                }
+            };
+        }
+        Ok(None)
+    }
+
+    /// Memory held for trailers.
+    pub fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Trailers(trailers) => trailers.bytes.capacity(),
+            _ => 0,
+        }
+    }
+
+    fn read_line_byte(&mut self, byte: u8, body_bytes: usize, limits: &Limits) -> Result<(), Refusal> {
+        self.state = match (&self.state, byte) {
+            (State::Size { value, digits }, byte) if byte.is_ascii_hexdigit() => {
+                State::Size { value: add_digit(*value, *digits, byte)?, digits: digits + 1 }
+            }
+            (State::Size { digits: 0, .. }, _) => return Err(Refusal::bad_request("a chunk without a size")),
+            (&State::Size { value: size, .. } | &State::Extension { size }, b'\r') => {
+                State::SizeLineFeed { size }
+            }
+            (&State::Size { value: size, .. } | &State::BeforeExtension { size }, b';') => {
+                State::Extension { size }
+            }
+            (&State::Size { value: size, .. } | &State::BeforeExtension { size }, b' ' | b'\t') => {
+                self.count_extension_byte()?;
+                State::BeforeExtension { size }
+            }
+            (&State::Extension { size }, b'\t' | b' '..=126 | 128..) => {
+                self.count_extension_byte()?;
+                State::Extension { size }
+            }
+            (&State::SizeLineFeed { size }, b'\n') => begin_chunk(size, body_bytes, limits)?,
+            (State::DataCarriageReturn, b'\r') => State::DataLineFeed,
+            (State::DataLineFeed, b'\n') => State::Size { value: 0, digits: 0 },
+            _ => return Err(Refusal::bad_request("a malformed chunk")),
+        };
+        Ok(())
+    }
+
+    fn count_extension_byte(&mut self) -> Result<(), Refusal> {
+        self.extension_bytes += 1;
+        if self.extension_bytes > MAX_EXTENSION_BYTES {
+            return Err(Refusal::too_large(413, "too many chunk extensions"));
+        }
+        Ok(())
+    }
+}
+
+impl Trailers {
+    /// Trailers are checked and dropped: nothing here uses one.
+    fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
+        let end = self.scanner.scan(input, limits)?;
+        append_bounded(&mut self.bytes, &input[..end.unwrap_or(input.len())], limits.head_bytes);
+        if end.is_some() {
+            let mut headers = vec![EMPTY_HEADER; limits.headers];
+            let parsed = httparse::parse_headers(&self.bytes, &mut headers);
+            if !matches!(parsed, Ok(Status::Complete((len, _))) if len == self.bytes.len()) {
+                return Err(Refusal::bad_request("a malformed trailer"));
+            }
+        }
+        Ok(end)
+    }
+}
+
+fn add_digit(value: u64, digits: u8, byte: u8) -> Result<u64, Refusal> {
+    match char::from(byte).to_digit(16) {
+        Some(digit) if digits < MAX_SIZE_DIGITS => Ok(value << 4 | u64::from(digit)),
+        _ => Err(Refusal::bad_request("a chunk's size has too many digits")),
+    }
+}
+
+fn begin_chunk(size: u64, body_bytes: usize, limits: &Limits) -> Result<State, Refusal> {
+    if size == 0 {
+        return Ok(State::Trailers(Box::new(Trailers {
+            scanner: BlockScanner::trailers(),
+            bytes: Vec::new(),
+        })));
+    }
+    if size > limits.body_bytes.saturating_sub(body_bytes) as u64 {
+        return Err(Refusal::too_large(413, format!("the body is longer than {} bytes", limits.body_bytes)));
+    }
+    Ok(State::Data { left: size })
+}

@@ -1,1 +1,0 @@
-//! The JSON messages of the protocol, in both directions.

@@ -1,0 +1,9 @@
+//! The JSON messages of the protocol: what clients send, and what they are sent.
+
+mod client;
+mod server;
+
+pub use client::{ClientMessage, MAX_ACTION_BYTES, MessageError};
+pub use server::{
+    Welcome, batch_frame, batch_text, epoch_text, error, parse_epoch, reply, snapshot, welcome,
+};

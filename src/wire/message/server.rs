@@ -1,0 +1,254 @@
+//! `{"type": T, "payload": P, "seq": N}` and the other messages that the server sends.
+//!
+//! Every encoder reserves what its message takes and writes it once. Parameters named `…_json` must be JSON text
+//! already; they are put in as they are.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ws::{TEXT, frame_header};
+
+const BATCH_START: &[u8] = br#"{"type":"batch","events":["#;
+const BATCH_END: &[u8] = b"]}";
+
+/// The first message on a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Welcome<'a> {
+    /// Who the token says the player is.
+    pub identity: &'a Identity,
+    /// The room.
+    pub game_id: &'a RoomId,
+    /// Which history `seq` counts in.
+    pub epoch: u64,
+    /// The last event that the player need not wait for.
+    pub seq: u64,
+    /// Whether the missed events follow; otherwise `state_json` says it all.
+    pub recovered: bool,
+    /// The room's state at `seq`; `null` without one.
+    pub state_json: Option<&'a [u8]>,
+    /// The room's rhythm.
+    pub sync_interval_ms: u64,
+}
+
+/// `{"type":"welcome","payload":{…}}`
+pub fn welcome(welcome: &Welcome<'_>) -> Vec<u8> {
+    let Identity { user_id, username, role, .. } = welcome.identity;
+    let state = welcome.state_json.unwrap_or(b"null");
+    let mut out = Vec::with_capacity(320 + user_id.len() + username.len() + state.len());
+    out.extend_from_slice(br#"{"type":"welcome","payload":{"user_id":"#);
+    put_json(&mut out, user_id);
+    out.extend_from_slice(br#","username":"#);
+    put_json(&mut out, username);
+    out.extend_from_slice(br#","role":"#);
+    put_json(&mut out, role.as_str());
+    out.extend_from_slice(br#","game_id":"#);
+    put_json(&mut out, welcome.game_id.as_str());
+    out.extend_from_slice(br#","epoch":"#);
+    put_json(&mut out, &epoch_text(welcome.epoch));
+    out.extend_from_slice(br#","seq":"#);
+    put_json(&mut out, &welcome.seq);
+    out.extend_from_slice(br#","recovered":"#);
+    put_json(&mut out, &welcome.recovered);
+    out.extend_from_slice(br#","state":"#);
+    out.extend_from_slice(state);
+    out.extend_from_slice(br#","sync_interval_ms":"#);
+    put_json(&mut out, &welcome.sync_interval_ms);
+    out.extend_from_slice(b"}}");
+    out
+}
+
+/// `{"type":"reply","id":N,"result":…}`
+pub fn reply(id: u64, result_json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + result_json.len());
+    out.extend_from_slice(br#"{"type":"reply","id":"#);
+    put_json(&mut out, &id);
+    out.extend_from_slice(br#","result":"#);
+    out.extend_from_slice(result_json);
+    out.push(b'}');
+    out
+}
+
+/// `{"type":"error","id"?:N,"payload":{"code","message","details"?}}`
+pub fn error(id: Option<u64>, code: &str, message: &str, details_json: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128 + code.len() + message.len() + details_json.map_or(0, str::len));
+    out.extend_from_slice(br#"{"type":"error""#);
+    if let Some(id) = id {
+        out.extend_from_slice(br#","id":"#);
+        put_json(&mut out, &id);
+    }
+    out.extend_from_slice(br#","payload":{"code":"#);
+    put_json(&mut out, code);
+    out.extend_from_slice(br#","message":"#);
+    put_json(&mut out, message);
+    if let Some(details) = details_json {
+        out.extend_from_slice(br#","details":"#);
+        out.extend_from_slice(details.as_bytes());
+    }
+    out.extend_from_slice(b"}}");
+    out
+}
+
+/// `{"type":"snapshot","payload":STATE,"seq":N}`
+pub fn snapshot(seq: u64, state_json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(72 + state_json.len());
+    out.extend_from_slice(br#"{"type":"snapshot","payload":"#);
+    out.extend_from_slice(state_json);
+    out.extend_from_slice(br#","seq":"#);
+    put_json(&mut out, &seq);
+    out.push(b'}');
+    out
+}
+
+/// A message of `count` events, at least one, whose JSON objects are joined by commas: one goes as it is, several as
+/// `{"type":"batch","events":[…]}`.
+pub fn batch_text(events_json: &[u8], count: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(BATCH_START.len() + events_json.len() + BATCH_END.len());
+    put_batch(&mut out, &[events_json], count);
+    out
+}
+
+/// As [`batch_text`], of several runs of events (empty ones are skipped) and as a whole WebSocket frame, to be shared
+/// by everyone who gets it. `count` is that of all runs together.
+pub fn batch_frame(parts_json: &[&[u8]], count: usize) -> Bytes {
+    let events_len: usize = parts_json.iter().map(|part| part.len()).sum();
+    let commas = parts_json.iter().filter(|part| !part.is_empty()).count().saturating_sub(1);
+    let envelope_len = if count > 1 { BATCH_START.len() + BATCH_END.len() } else { 0 };
+    let message_len = envelope_len + events_len + commas;
+    let header = frame_header(TEXT, message_len);
+    let mut out = Vec::with_capacity(header.len() + message_len);
+    out.extend_from_slice(&header);
+    put_batch(&mut out, parts_json, count);
+    debug_assert_eq!(out.len(), header.len() + message_len);
+    out.into()
+}
+
+/// An epoch as clients see it: hex digits in a string, as JavaScript's numbers do not hold 64 bits.
+pub fn epoch_text(epoch: u64) -> String {
+    format!("{epoch:x}")
+}
+
+/// Reads [`epoch_text`].
+pub fn parse_epoch(text: &str) -> Option<u64> {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u64::from_str_radix(text, 16).ok().filter(|_| is_hex)
+}
+
+fn put_batch(out: &mut Vec<u8>, parts_json: &[&[u8]], count: usize) {
+    debug_assert!(count > 0 && parts_json.iter().any(|part| !part.is_empty()), "a message of no events");
+    if count > 1 {
+        out.extend_from_slice(BATCH_START);
+    }
+    let mut separator: &[u8] = b"";
+    for part in parts_json.iter().filter(|part| !part.is_empty()) {
+        out.extend_from_slice(separator);
+        out.extend_from_slice(part);
+        separator = b",";
+    }
+    if count > 1 {
+        out.extend_from_slice(BATCH_END);
+    }
+}
+
+fn put_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(out, value).expect("strings and numbers are always JSON");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ids::Role;
+    use crate::wire::ws::text_frame;
+    use serde_json::{Value, json};
+
+    fn check(encoded: &[u8], expected: &str) {
+        assert_eq!(std::str::from_utf8(encoded).unwrap(), expected);
+        serde_json::from_slice::<Value>(encoded).unwrap();
+    }
+
+    #[test]
+    fn replies_errors_and_snapshots() {
+        check(&reply(7, br#"{"a":1}"#), r#"{"type":"reply","id":7,"result":{"a":1}}"#);
+        check(
+            &snapshot(u64::MAX, b"null"),
+            r#"{"type":"snapshot","payload":null,"seq":18446744073709551615}"#,
+        );
+        check(
+            &error(None, "busy", "later", None),
+            r#"{"type":"error","payload":{"code":"busy","message":"later"}}"#,
+        );
+        check(
+            &error(Some(0), "a\"b", "c\n\u{1}é", Some("[1]")),
+            r#"{"type":"error","id":0,"payload":{"code":"a\"b","message":"c\n\u0001é","details":[1]}}"#,
+        );
+    }
+
+    #[test]
+    fn welcomes() {
+        let identity = Identity {
+            user_id: "guest:1".into(),
+            username: "Ann \"é\"".into(),
+            role: Role::Guest,
+            expires_at_s: 0,
+        };
+        let room = RoomId::parse("game:r-1").unwrap();
+        let mut fields = Welcome {
+            identity: &identity,
+            game_id: &room,
+            epoch: u64::MAX,
+            seq: 5,
+            recovered: false,
+            state_json: Some(br#"{"x":1}"#),
+            sync_interval_ms: 50,
+        };
+        let parse = |fields: &Welcome<'_>| serde_json::from_slice::<Value>(&welcome(fields)).unwrap();
+        let mut expected = json!({"type": "welcome", "payload": {
+            "user_id": "guest:1", "username": "Ann \"é\"", "role": "guest", "game_id": "r-1",
+            "epoch": "ffffffffffffffff", "seq": 5, "recovered": false, "state": {"x": 1}, "sync_interval_ms": 50,
+        }});
+        assert_eq!(parse(&fields), expected);
+        (fields.recovered, fields.state_json) = (true, None);
+        expected["payload"]["recovered"] = json!(true);
+        expected["payload"]["state"] = json!(null);
+        assert_eq!(parse(&fields), expected);
+    }
+
+    #[test]
+    fn a_message_is_written_into_one_allocation() {
+        let capacity_is_kept =
+            |message: Vec<u8>| assert!(message.capacity() < message.len() + 400, "{}", message.len());
+        let large = vec![b'1'; 10_000];
+        capacity_is_kept(reply(u64::MAX, &large));
+        capacity_is_kept(snapshot(u64::MAX, &large));
+        capacity_is_kept(batch_text(&large, 2));
+        capacity_is_kept(error(Some(u64::MAX), "code", "message", Some(&"1".repeat(10_000))));
+    }
+
+    #[test]
+    fn batches() {
+        check(&batch_text(b"{\"seq\":1}", 1), "{\"seq\":1}");
+        check(&batch_text(b"{},{}", 2), r#"{"type":"batch","events":[{},{}]}"#);
+        let check_frame = |parts: &[&[u8]], count: usize, expected: &str| {
+            assert_eq!(batch_frame(parts, count), text_frame(expected.as_bytes()));
+        };
+        check_frame(&[b"{}"], 1, "{}");
+        check_frame(&[b"", b"{}", b""], 1, "{}");
+        check_frame(&[b"{},{}"], 2, r#"{"type":"batch","events":[{},{}]}"#);
+        check_frame(&[b"{}", b"", b"{},{}"], 3, r#"{"type":"batch","events":[{},{},{}]}"#);
+        for len in [90, 95, 99, 124, 125, 126, 65_500, 65_507, 65_508, 65_535, 65_536] {
+            let event = format!("\"{}\"", "x".repeat(len));
+            check_frame(&[event.as_bytes()], 1, &event);
+            check_frame(&[event.as_bytes(), b"1"], 2, &format!(r#"{{"type":"batch","events":[{event},1]}}"#));
+        }
+    }
+
+    #[test]
+    fn epochs() {
+        for epoch in [0, 1, 0xabc, u64::MAX] {
+            assert_eq!(parse_epoch(&epoch_text(epoch)), Some(epoch));
+        }
+        for bad in ["", "+1", "-1", "g", " 1", "1 ", "10000000000000000", "é"] {
+            assert_eq!(parse_epoch(bad), None, "{bad:?}");
+        }
+    }
+}

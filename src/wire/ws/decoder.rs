@@ -1,0 +1,400 @@
+//! Messages out of a client's frames as they come (RFC 6455 sections 5 to 8).
+
+use std::io::Cursor;
+use std::ops::Range;
+use std::str;
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::close_code::{MESSAGE_TOO_BIG, PROTOCOL_ERROR};
+use super::event::{Event, NOT_UTF8, Violation, frame_event, violation_event};
+use super::frame::MAX_CONTROL_PAYLOAD;
+use super::mask::apply_mask;
+use crate::wire::buffer::append_bounded;
+
+/// A header with a 64-bit length and a masking key.
+const MAX_HEADER: usize = 14;
+
+/// Decodes one client's frames. Takes two words while no frame and no message is unfinished.
+#[derive(Debug, Default)]
+pub struct FrameDecoder {
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Between messages.
+    #[default]
+    Idle,
+    /// A frame or a message is unfinished, or the last event is still in here.
+    Partial(Box<Partial>),
+    /// After a close frame or a violation: nothing more is decoded.
+    Closed,
+}
+
+/// What is kept of unfinished input.
+#[derive(Debug, Default)]
+struct Partial {
+    header: PartialHeader,
+    /// The frame whose payload is coming. Then `header` is empty.
+    frame: Option<Frame>,
+    /// What has come of a control frame's payload.
+    control: Vec<u8>,
+    /// The fragments so far.
+    message: Option<Message>,
+    /// What the last event borrows; it is given back at the next call.
+    lent: Option<Lent>,
+}
+
+#[derive(Debug, Default)]
+struct PartialHeader {
+    bytes: [u8; MAX_HEADER],
+    len: usize,
+}
+
+/// A frame whose header was read and found right.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    opcode: OpCode,
+    is_final: bool,
+    mask: [u8; 4],
+    len: usize,
+    /// How much of the payload has come.
+    received: usize,
+}
+
+#[derive(Debug)]
+struct Message {
+    is_text: bool,
+    payload: Vec<u8>,
+    /// How much of a text's payload is checked to be UTF-8. What is left is the start of one character.
+    checked: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lent {
+    Control,
+    /// The control frame is the last that is decoded.
+    Close,
+    Message,
+}
+
+/// What a step through the input came to.
+enum Step {
+    /// The input is used up.
+    NeedMore,
+    /// A fragment, which is no event by itself.
+    Fragment,
+    /// A whole frame lies in this range of the input, unmasked.
+    InInput(OpCode, Range<usize>),
+    /// A whole control frame lies in [`Partial::control`].
+    InControl(OpCode),
+    /// A whole message lies in [`Partial::message`].
+    InMessage,
+}
+
+impl FrameDecoder {
+    /// A decoder right after the handshake.
+    pub const fn new() -> Self {
+        Self { state: State::Idle }
+    }
+
+    /// Decodes up to one event and says how much of `input` is consumed. A frame that lies whole in the input is
+    /// unmasked there and not copied.
+    ///
+    /// Call again with the rest until there is no event: then the whole input is consumed, and the memory of the last
+    /// message is given back. A message of more than `max_message_bytes` is refused as soon as a header announces it.
+    pub fn decode<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        max_message_bytes: usize,
+    ) -> (usize, Option<Event<'a>>) {
+        self.release();
+        let mut at = 0;
+        let found = loop {
+            match self.step(input, &mut at, max_message_bytes) {
+                Ok(Step::NeedMore) => return (input.len(), None),
+                Ok(Step::Fragment) => {}
+                found => break found,
+            }
+        };
+        let event = self.event(found, input);
+        (at, Some(event))
+    }
+
+    /// Whether nothing is unfinished.
+    pub fn is_idle(&self) -> bool {
+        !matches!(self.state, State::Partial(_))
+    }
+
+    /// Memory held for unfinished payloads.
+    pub fn held_bytes(&self) -> usize {
+        let State::Partial(partial) = &self.state else { return 0 };
+        partial.control.capacity() + partial.message.as_ref().map_or(0, |message| message.payload.capacity())
+    }
+
+    /// Gives back the memory of the last event. Every call of [`FrameDecoder::decode`] does so first; a caller that
+    /// stops when its input is used up, without having seen that there is no further event, must do it here.
+    pub fn release(&mut self) {
+        let State::Partial(partial) = &mut self.state else { return };
+        match partial.lent.take() {
+            Some(Lent::Control) => partial.control = Vec::new(),
+            Some(Lent::Message) => partial.message = None,
+            Some(Lent::Close) => {
+                self.state = State::Closed;
+                return;
+            }
+            None => return,
+        }
+        self.give_back();
+    }
+
+    fn step(
+        &mut self,
+        input: &mut [u8],
+        at: &mut usize,
+        max_message_bytes: usize,
+    ) -> Result<Step, Violation> {
+        if matches!(self.state, State::Closed) {
+            return Ok(Step::NeedMore);
+        }
+        let opened_before = self.open_frame();
+        let frame = match opened_before {
+            Some(frame) => frame,
+            None => match self.read_header(&input[*at..], at)? {
+                Some((header, len)) => self.check_header(&header, len, max_message_bytes)?,
+                None => return Ok(Step::NeedMore),
+            },
+        };
+        let start = *at;
+        let end = start + (frame.len - frame.received).min(input.len() - start);
+        *at = end;
+        apply_mask(&mut input[start..end], frame.mask, frame.received);
+        if opened_before.is_none() && end - start == frame.len && is_whole_event(&frame) {
+            self.give_back();
+            return Ok(Step::InInput(frame.opcode, start..end));
+        }
+        self.partial().absorb(frame, &input[start..end], max_message_bytes)
+    }
+
+    fn open_frame(&mut self) -> Option<Frame> {
+        match &mut self.state {
+            State::Partial(partial) => partial.frame.take(),
+            _ => None,
+        }
+    }
+
+    /// A header, at the start of the input or after what came before. Advances `at` past it.
+    fn read_header(&mut self, input: &[u8], at: &mut usize) -> Result<Option<(FrameHeader, u64)>, Violation> {
+        let held = match &self.state {
+            State::Partial(partial) => partial.header.len,
+            _ => 0,
+        };
+        if held == 0 && input.is_empty() {
+            return Ok(None);
+        }
+        if held == 0
+            && let Some((header, len, header_len)) = parse_header(input)?
+        {
+            *at += header_len;
+            return Ok(Some((header, len)));
+        }
+        self.partial().header.extend(input, at)
+    }
+
+    fn check_header(
+        &self,
+        header: &FrameHeader,
+        len: u64,
+        max_message_bytes: usize,
+    ) -> Result<Frame, Violation> {
+        let protocol_error = |reason| Err((PROTOCOL_ERROR, reason));
+        let open_message = match &self.state {
+            State::Partial(partial) => partial.message.as_ref(),
+            _ => None,
+        };
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return protocol_error("reserved bits are set");
+        }
+        let Some(mask) = header.mask else { return protocol_error("the frame is not masked") };
+        if len > i64::MAX as u64 {
+            return protocol_error("the length has its highest bit set");
+        }
+        let held = match header.opcode {
+            OpCode::Control(_) if !header.is_final => return protocol_error("a control frame is fragmented"),
+            OpCode::Control(_) if len > MAX_CONTROL_PAYLOAD as u64 => {
+                return protocol_error("a control frame is too long");
+            }
+            OpCode::Control(_) => 0,
+            OpCode::Data(Data::Continue) => match open_message {
+                Some(message) => message.payload.len(),
+                None => return protocol_error("a continuation without a message to continue"),
+            },
+            OpCode::Data(_) if open_message.is_some() => {
+                return protocol_error("a new message within a fragmented one");
+            }
+            OpCode::Data(_) => 0,
+        };
+        let is_data = matches!(header.opcode, OpCode::Data(_));
+        if is_data && len > max_message_bytes.saturating_sub(held) as u64 {
+            return Err((MESSAGE_TOO_BIG, "the message is too long"));
+        }
+        // Fits: it is within a limit that is a usize.
+        Ok(Frame { opcode: header.opcode, is_final: header.is_final, mask, len: len as usize, received: 0 })
+    }
+
+    /// Gives the stash back if nothing is left in it.
+    fn give_back(&mut self) {
+        if let State::Partial(partial) = &self.state
+            && partial.is_empty()
+        {
+            self.state = State::Idle;
+        }
+    }
+
+    fn partial(&mut self) -> &mut Partial {
+        if !matches!(self.state, State::Partial(_)) {
+            self.state = State::Partial(Box::default());
+        }
+        match &mut self.state {
+            State::Partial(partial) => partial,
+            _ => unreachable!("it was made above"),
+        }
+    }
+
+    fn event<'a>(&'a mut self, found: Result<Step, Violation>, input: &'a [u8]) -> Event<'a> {
+        let found = match found {
+            Ok(Step::InInput(opcode, range)) => frame_event(opcode, &input[range]),
+            Ok(step) => return self.stashed_event(&step),
+            Err(violation) => Err(violation),
+        };
+        if matches!(found, Err(_) | Ok(Event::Close(_))) {
+            self.state = State::Closed;
+        }
+        found.unwrap_or_else(violation_event)
+    }
+
+    fn stashed_event(&mut self, step: &Step) -> Event<'_> {
+        let partial = self.partial();
+        match *step {
+            Step::InControl(opcode) => {
+                let is_close = opcode == OpCode::Control(Control::Close);
+                partial.lent = Some(if is_close { Lent::Close } else { Lent::Control });
+                frame_event(opcode, &partial.control).unwrap_or_else(violation_event)
+            }
+            _ => {
+                partial.lent = Some(Lent::Message);
+                partial.message.as_ref().map(Message::event).expect("the step came from this message")
+            }
+        }
+    }
+}
+
+impl Partial {
+    fn is_empty(&self) -> bool {
+        self.header.len == 0 && self.frame.is_none() && self.message.is_none()
+    }
+
+    /// Keeps a piece of a frame's payload, already unmasked.
+    fn absorb(
+        &mut self,
+        mut frame: Frame,
+        bytes: &[u8],
+        max_message_bytes: usize,
+    ) -> Result<Step, Violation> {
+        let missing = frame.len - frame.received;
+        let is_control = matches!(frame.opcode, OpCode::Control(_));
+        if is_control {
+            append_bounded(&mut self.control, bytes, frame.len);
+        } else {
+            let message = self.message.get_or_insert_with(|| Message::new(frame.opcode));
+            let final_len = message.payload.len() + missing;
+            let may_grow_to = if frame.is_final { final_len } else { final_len.max(max_message_bytes) };
+            message.append(bytes, may_grow_to)?;
+        }
+        if bytes.len() < missing {
+            frame.received += bytes.len();
+            self.frame = Some(frame);
+            return Ok(Step::NeedMore);
+        }
+        match &self.message {
+            _ if is_control => Ok(Step::InControl(frame.opcode)),
+            Some(message) if frame.is_final => message.check_end().map(|()| Step::InMessage),
+            _ => Ok(Step::Fragment),
+        }
+    }
+}
+
+impl PartialHeader {
+    /// Adds bytes until the header is whole. Advances `at` past those that it took.
+    fn extend(&mut self, input: &[u8], at: &mut usize) -> Result<Option<(FrameHeader, u64)>, Violation> {
+        let held = self.len;
+        let taken = input.len().min(MAX_HEADER - held);
+        self.bytes[held..held + taken].copy_from_slice(&input[..taken]);
+        if let Some((header, len, header_len)) = parse_header(&self.bytes[..held + taken])? {
+            self.len = 0;
+            *at += header_len - held;
+            return Ok(Some((header, len)));
+        }
+        self.len += taken;
+        *at += taken;
+        Ok(None)
+    }
+}
+
+impl Message {
+    fn new(opcode: OpCode) -> Self {
+        Self { is_text: opcode == OpCode::Data(Data::Text), payload: Vec::new(), checked: 0 }
+    }
+
+    fn append(&mut self, bytes: &[u8], may_grow_to: usize) -> Result<(), Violation> {
+        append_bounded(&mut self.payload, bytes, may_grow_to);
+        if self.is_text {
+            self.checked += valid_prefix(&self.payload[self.checked..])?;
+        }
+        Ok(())
+    }
+
+    fn check_end(&self) -> Result<(), Violation> {
+        if self.is_text && self.checked < self.payload.len() { Err(NOT_UTF8) } else { Ok(()) }
+    }
+
+    fn event(&self) -> Event<'_> {
+        if self.is_text {
+            Event::Text(str::from_utf8(&self.payload).expect("it was checked as it came"))
+        } else {
+            Event::Binary(&self.payload)
+        }
+    }
+}
+
+/// The header at the start of `bytes` with the payload's length and its own, or none if it is not whole.
+fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, Violation> {
+    let mut cursor = Cursor::new(bytes);
+    let parsed = FrameHeader::parse(&mut cursor).map_err(|_| (PROTOCOL_ERROR, "the opcode is unknown"))?;
+    let Some((header, len)) = parsed else { return Ok(None) };
+    let header_len = cursor.position() as usize;
+    if header_len != header.len(len) {
+        return Err((PROTOCOL_ERROR, "the length is not written in the shortest way"));
+    }
+    Ok(Some((header, len, header_len)))
+}
+
+/// Whether a frame is an event by itself, rather than a part of a message.
+fn is_whole_event(frame: &Frame) -> bool {
+    match frame.opcode {
+        OpCode::Control(_) => true,
+        OpCode::Data(Data::Continue) => false,
+        OpCode::Data(_) => frame.is_final,
+    }
+}
+
+/// How much of `bytes` is whole characters, if the rest may become one.
+fn valid_prefix(bytes: &[u8]) -> Result<usize, Violation> {
+    match str::from_utf8(bytes) {
+        Ok(_) => Ok(bytes.len()),
+        Err(error) if error.error_len().is_none() => Ok(error.valid_up_to()),
+        Err(_) => Err(NOT_UTF8),
+    }
+}

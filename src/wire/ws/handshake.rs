@@ -1,0 +1,239 @@
+//! The opening handshake (RFC 6455 section 4.2).
+
+use tungstenite::handshake::derive_accept_key;
+
+use crate::wire::http::{Method, Refusal, Request};
+
+/// The subprotocol that the server speaks.
+pub const SUBPROTOCOL: &str = "godra";
+
+/// An entry of `Sec-WebSocket-Protocol` that carries a token: browsers can set no other header.
+const BEARER_PREFIX: &[u8] = b"bearer.";
+
+/// An upgrade that the server agrees to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handshake {
+    /// The value of `Sec-WebSocket-Accept`.
+    pub accept_key: String,
+    /// [`SUBPROTOCOL`] if the client offers it.
+    pub protocol: Option<String>,
+    /// The token that the client offers as the subprotocol `bearer.<token>`. It is never sent back.
+    pub bearer: Option<String>,
+}
+
+/// Checks an upgrade request.
+///
+/// # Errors
+/// 405 for another method than GET, 426 for a request that is no upgrade or of another WebSocket version, 400 for
+/// whatever else breaks RFC 6455.
+pub fn accept(request: &Request) -> Result<Handshake, Refusal> {
+    check_upgrade(request)?;
+    let key = single(request, "sec-websocket-key").filter(|key| is_sixteen_bytes(key));
+    let key = key.ok_or_else(|| bad_request("Sec-WebSocket-Key is not 16 bytes in base64"))?;
+    let offers = || request.header_list("sec-websocket-protocol");
+    let is_offered = offers().any(|offer| offer == SUBPROTOCOL.as_bytes());
+    Ok(Handshake {
+        accept_key: derive_accept_key(key),
+        protocol: is_offered.then(|| SUBPROTOCOL.to_owned()),
+        bearer: bearer(offers())?,
+    })
+}
+
+/// Appends the response that opens the WebSocket.
+pub fn encode_101(out: &mut Vec<u8>, handshake: &Handshake) {
+    let fixed = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+    out.extend_from_slice(fixed.as_bytes());
+    out.extend_from_slice(handshake.accept_key.as_bytes());
+    if let Some(protocol) = &handshake.protocol {
+        out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
+        out.extend_from_slice(protocol.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+fn check_upgrade(request: &Request) -> Result<(), Refusal> {
+    if request.method != Method::Get {
+        let refusal = Refusal::new(405, "bad_request", "a WebSocket begins with GET");
+        return Err(Refusal { headers: &[("Allow", "GET")], ..refusal });
+    }
+    if !request.has_token("upgrade", "websocket") {
+        return Err(upgrade_required("this is a WebSocket: the request must ask for an upgrade to it"));
+    }
+    if request.version_minor == 0 {
+        return Err(bad_request("a WebSocket needs HTTP/1.1"));
+    }
+    if !request.has_token("connection", "upgrade") {
+        return Err(bad_request("the Connection header does not name the upgrade"));
+    }
+    if !request.body.is_empty() {
+        return Err(bad_request("an upgrade request has no body"));
+    }
+    if single(request, "sec-websocket-version") != Some(b"13") {
+        return Err(upgrade_required("the only WebSocket version spoken here is 13"));
+    }
+    Ok(())
+}
+
+fn bad_request(message: &str) -> Refusal {
+    Refusal::new(400, "bad_request", message)
+}
+
+fn upgrade_required(message: &str) -> Refusal {
+    let headers = &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")];
+    Refusal { headers, ..Refusal::new(426, "bad_request", message) }
+}
+
+fn single<'r>(request: &'r Request, name: &str) -> Option<&'r [u8]> {
+    let mut values = request.header_values(name);
+    values.next().filter(|_| values.next().is_none())
+}
+
+fn is_sixteen_bytes(key: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key[..22].iter().all(is_digit) && key[22..] == *b"=="
+}
+
+fn bearer<'r>(offers: impl Iterator<Item = &'r [u8]>) -> Result<Option<String>, Refusal> {
+    let mut tokens = offers.filter_map(|offer| offer.strip_prefix(BEARER_PREFIX));
+    let Some(token) = tokens.next() else { return Ok(None) };
+    if tokens.next().is_some() {
+        return Err(bad_request("more than one bearer subprotocol"));
+    }
+    match std::str::from_utf8(token) {
+        Ok(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(Some(token.to_owned()))
+        }
+        _ => Err(bad_request("the bearer subprotocol is not a token")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::http::{Decoded, Limits, RequestDecoder};
+
+    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    const VERSION: &str = "Sec-WebSocket-Version: 13";
+    const UPGRADE: &str = "Upgrade: websocket";
+    const CONNECTION: &str = "Connection: Upgrade";
+
+    fn answer(request_line: &str, headers: &[&str]) -> Result<Handshake, Refusal> {
+        let head = format!("{request_line}\r\nHost: a\r\n{}\r\n\r\nx", headers.join("\r\n"));
+        match RequestDecoder::new().decode(head.as_bytes(), &Limits::default()).1 {
+            Decoded::Request(request) => accept(&request),
+            other => panic!("{head}: {other:?}"),
+        }
+    }
+
+    fn check(headers: &[&str], protocol: Option<&str>, bearer: Option<&str>) {
+        let handshake = answer("GET /ws HTTP/1.1", headers).unwrap();
+        assert_eq!(handshake.accept_key, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            (handshake.protocol.as_deref(), handshake.bearer.as_deref()),
+            (protocol, bearer),
+            "{headers:?}"
+        );
+    }
+
+    #[track_caller]
+    fn refused(headers: &[&str], status: u16, message: &str) {
+        let refusal = answer("GET /ws HTTP/1.1", headers).unwrap_err();
+        assert_eq!(refusal.status, status, "{refusal:?}");
+        assert!(refusal.message.contains(message), "{refusal:?}");
+        let names_version = refusal.headers.contains(&("Sec-WebSocket-Version", "13"));
+        assert_eq!(names_version, status == 426);
+    }
+
+    #[test]
+    fn upgrades() {
+        check(&[UPGRADE, CONNECTION, VERSION, KEY], None, None);
+        check(&["upgrade: h2c, WebSocket", "connection: keep-alive, UPGRADE", VERSION, KEY], None, None);
+        check(&[UPGRADE, "Connection: keep-alive", CONNECTION, VERSION, KEY], None, None);
+        check(
+            &[UPGRADE, CONNECTION, VERSION, KEY, "Sec-WebSocket-Extensions: permessage-deflate"],
+            None,
+            None,
+        );
+    }
+
+    #[test]
+    fn subprotocols() {
+        let offer = |offer: &str, protocol: Option<&str>, bearer: Option<&str>| {
+            check(
+                &[UPGRADE, CONNECTION, VERSION, KEY, &format!("Sec-WebSocket-Protocol: {offer}")],
+                protocol,
+                bearer,
+            );
+        };
+        offer("godra", Some("godra"), None);
+        offer("godra, bearer.a.b-c_d", Some("godra"), Some("a.b-c_d"));
+        offer("bearer.a.b.c,godra", Some("godra"), Some("a.b.c"));
+        offer("bearer.a\r\nSec-WebSocket-Protocol: godra", Some("godra"), Some("a"));
+        offer("chat, Godra, bearer", None, None);
+    }
+
+    #[test]
+    fn requests_that_are_no_upgrade() {
+        refused(&[CONNECTION, VERSION, KEY], 426, "upgrade");
+        refused(&["Upgrade: websockets", CONNECTION, VERSION, KEY], 426, "upgrade");
+        refused(&[UPGRADE, VERSION, KEY], 400, "Connection");
+        refused(&[UPGRADE, "Connection: keep-alive", VERSION, KEY], 400, "Connection");
+        refused(&[UPGRADE, CONNECTION, KEY], 426, "version");
+        refused(&[UPGRADE, CONNECTION, KEY, "Sec-WebSocket-Version: 8"], 426, "version");
+        refused(&[UPGRADE, CONNECTION, KEY, VERSION, VERSION], 426, "version");
+        refused(&[UPGRADE, CONNECTION, KEY, "Sec-WebSocket-Version: 13, 8"], 426, "version");
+        refused(&[UPGRADE, CONNECTION, KEY, VERSION, "Content-Length: 1"], 400, "body");
+        let post = answer("POST /ws HTTP/1.1", &[UPGRADE, CONNECTION, VERSION, KEY]).unwrap_err();
+        assert_eq!((post.status, post.headers), (405, &[("Allow", "GET")][..]));
+        let old = answer("GET /ws HTTP/1.0", &[UPGRADE, CONNECTION, VERSION, KEY]).unwrap_err();
+        assert_eq!(old.status, 400);
+    }
+
+    #[test]
+    fn keys_that_are_not_sixteen_bytes() {
+        let key = |value: &str| {
+            refused(&[UPGRADE, CONNECTION, VERSION, &format!("Sec-WebSocket-Key: {value}")], 400, "Key");
+        };
+        key("");
+        key("dGhlIHNhbXBsZSBub25jZQ=");
+        key("dGhlIHNhbXBsZSBub25jZQ");
+        key("dGhlIHNhbXBsZSBub25jZQ===");
+        key("dGhlIHNhbXBsZSBub25jZWE=");
+        key("dGhlIHNhbXBsZSBub25jZWEx");
+        key("dGhlIHNhbXBsZSBub25j-_==");
+        refused(&[UPGRADE, CONNECTION, VERSION], 400, "Key");
+        refused(&[UPGRADE, CONNECTION, VERSION, KEY, KEY], 400, "Key");
+    }
+
+    #[test]
+    fn bearers_that_are_no_token() {
+        let offer = |offer: &str| {
+            refused(
+                &[UPGRADE, CONNECTION, VERSION, KEY, &format!("Sec-WebSocket-Protocol: {offer}")],
+                400,
+                "bearer",
+            );
+        };
+        offer("bearer.");
+        offer("bearer.é");
+        offer("bearer.a b");
+        offer("bearer.a, bearer.b");
+    }
+
+    #[test]
+    fn the_response_names_only_what_was_agreed() {
+        let check = |protocol: Option<&str>, expected: &str| {
+            let handshake = Handshake {
+                accept_key: "key=".into(),
+                protocol: protocol.map(str::to_owned),
+                bearer: Some("secret".into()),
+            };
+            let mut out = Vec::new();
+            encode_101(&mut out, &handshake);
+            let fixed = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{fixed}{expected}"));
+        };
+        check(None, "Sec-WebSocket-Accept: key=\r\n\r\n");
+        check(Some("godra"), "Sec-WebSocket-Accept: key=\r\nSec-WebSocket-Protocol: godra\r\n\r\n");
+    }
+}

@@ -1,0 +1,298 @@
+//! The server under test.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::common::PATIENCE;
+use crate::common::http::{Connection, Response};
+use crate::common::output::Output;
+use crate::common::player::Player;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_godra");
+const STOCK_SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts");
+
+/// A running server on a free port, with a folder of its own that holds a copy of the stock scripts. Killed on drop;
+/// prints what it printed if the test fails.
+pub struct Server {
+    process: Child,
+    output: Output,
+    port: u16,
+    folder: Folder,
+}
+
+impl Server {
+    /// Starts it, and waits until it listens.
+    pub fn start(flags: &[&str]) -> Self {
+        Self::start_in(Folder::new(), flags)
+    }
+
+    /// Starts it in a folder that is already there.
+    pub fn start_in(folder: Folder, flags: &[&str]) -> Self {
+        let mut process = command(&folder)
+            .args(["--host", "127.0.0.1", "--port", "0"])
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = Output::default();
+        output.follow(process.stdout.take().unwrap());
+        output.follow(process.stderr.take().unwrap());
+        let port = output.wait_for("port that it listens on", |text| {
+            let (_, rest) = text.split_once("listening on 127.0.0.1:")?;
+            let end = rest.find(|c: char| !c.is_ascii_digit())?;
+            rest[..end].parse().ok()
+        });
+        Self { process, output, port, folder }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// What it printed.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// A connection without a request.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.address())
+    }
+
+    /// Sends bytes as they are, and reads everything until the server closes the connection.
+    pub fn raw(&self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        let mut connection = self.connect();
+        connection.send(bytes);
+        connection.read_to_end()
+    }
+
+    /// One request on a connection of its own.
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        self.connect().request(method, path, headers, body)
+    }
+
+    /// `GET path`
+    pub fn get(&self, path: &str) -> Response {
+        self.request("GET", path, &[], b"")
+    }
+
+    /// `POST path` with a JSON body.
+    pub fn post(&self, path: &str, body: &Value) -> Response {
+        self.request("POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes())
+    }
+
+    /// The value of a metric, by its name and labels as they stand in the exposition.
+    pub fn metric(&self, name: &str) -> f64 {
+        let page = self.get("/metrics").text();
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in:\n{page}"))
+    }
+
+    /// A new guest.
+    pub fn guest(&self) -> Guest<'_> {
+        let response = self.post("/guest-login", &json!({}));
+        assert_eq!(response.status, 200, "{response:?}");
+        let body = response.json();
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Guest { server: self, token: text("token"), user_id: text("user_id") }
+    }
+
+    /// Asks it to stop in good order.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.wait_at_most(PATIENCE)
+    }
+
+    /// Waits for its end.
+    pub fn wait_at_most(&mut self, limit: Duration) -> ExitStatus {
+        wait_for_end(&mut self.process, limit)
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("the server printed:\n{}", self.output);
+        }
+    }
+}
+
+/// Runs the binary to its end in a folder, with extra variables in its environment.
+pub fn run_to_end(folder: &Folder, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    let mut process = command(folder)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (out, err) = (Output::default(), Output::default());
+    out.follow(process.stdout.take().unwrap());
+    err.follow(process.stderr.take().unwrap());
+    let status = wait_for_end(&mut process, PATIENCE);
+    // The pipes' last bytes may come after the end of the process.
+    let complete = |output: &Output| {
+        let deadline = Instant::now() + Duration::from_millis(200);
+        while !output.text().ends_with('\n') && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        output.text()
+    };
+    Ended { code: status.code(), stdout: complete(&out), stderr: complete(&err) }
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Nothing of the test's own environment gets through but what a program needs.
+fn command(folder: &Folder) -> Command {
+    let mut command = Command::new(BINARY);
+    command.current_dir(folder.path()).env_clear();
+    command.envs(
+        ["PATH", "HOME", "RUST_BACKTRACE"]
+            .into_iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?))),
+    );
+    command
+}
+
+fn wait_for_end(process: &mut Child, limit: Duration) -> ExitStatus {
+    const POLL_EVERY: Duration = Duration::from_millis(5);
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = process.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() >= deadline {
+            let _ = process.kill();
+            panic!("the process did not end within {limit:?}");
+        }
+        std::thread::sleep(POLL_EVERY);
+    }
+}
+
+/// A temporary folder with a copy of the stock scripts in `scripts`.
+pub struct Folder(TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        let folder = Self::empty();
+        fs::create_dir(folder.scripts()).unwrap();
+        for entry in fs::read_dir(STOCK_SCRIPTS).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), folder.scripts().join(entry.file_name())).unwrap();
+            }
+        }
+        folder
+    }
+
+    /// Without scripts.
+    pub fn empty() -> Self {
+        Self(TempDir::with_prefix("godra-test-").unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn scripts(&self) -> PathBuf {
+        self.path().join("scripts")
+    }
+
+    /// The path of a script.
+    pub fn script(&self, name: &str) -> PathBuf {
+        self.scripts().join(format!("{name}.lua"))
+    }
+
+    /// Writes a script in place.
+    pub fn write_script(&self, name: &str, text: &str) {
+        fs::write(self.script(name), text).unwrap();
+    }
+
+    /// Writes a script as most editors do: into another file, which then takes its place.
+    pub fn replace_script(&self, name: &str, text: &str) {
+        let draft = self.scripts().join(format!(".{name}.lua.swp"));
+        fs::write(&draft, text).unwrap();
+        fs::rename(draft, self.script(name)).unwrap();
+    }
+}
+
+/// A logged-in guest.
+pub struct Guest<'a> {
+    server: &'a Server,
+    pub token: String,
+    pub user_id: String,
+}
+
+impl Guest<'_> {
+    /// `POST /api/rpc`; `keys` may be empty.
+    pub fn rpc(&self, script: &str, args: Value, keys: &[&str]) -> Response {
+        let mut body = json!({"script": script, "args": args});
+        if !keys.is_empty() {
+            body["keys"] = json!(keys);
+        }
+        self.rpc_body(body.to_string().as_bytes())
+    }
+
+    /// `POST /api/rpc` with any body.
+    pub fn rpc_body(&self, body: &[u8]) -> Response {
+        let authorization = format!("Bearer {}", self.token);
+        self.server.request("POST", "/api/rpc", &[("Authorization", &authorization)], body)
+    }
+
+    /// Makes a lobby; returns its room id, without `game:`.
+    pub fn create_lobby(&self, capacity: u32) -> String {
+        let response = self.rpc("create_lobby", json!([capacity]), &[]);
+        assert_eq!(response.status, 200, "{response:?}");
+        let id = response.json()["result"].as_str().unwrap().to_owned();
+        id.strip_prefix("game:").unwrap().to_owned()
+    }
+
+    /// Connects to a room, and reads the welcome.
+    pub fn join(&self, room: &str) -> Player {
+        self.try_join(room).unwrap_or_else(|response| panic!("the join was refused: {response:?}"))
+    }
+
+    /// Connects to a room; the error is the server's answer instead of the upgrade.
+    pub fn try_join(&self, room: &str) -> Result<Player, Response> {
+        Player::connect(self.server.address(), &format!("/ws?token={}&game_id={room}", self.token))
+    }
+}

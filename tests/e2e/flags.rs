@@ -1,0 +1,112 @@
+//! What the binary does with its arguments.
+
+use std::fs;
+
+use crate::common::server::{Folder, run_to_end};
+
+/// Expects a start to be refused with exactly one line on standard error.
+#[track_caller]
+fn refused(arguments: &[&str], environment: &[(&str, &str)], expected: &str) {
+    refused_in(&Folder::new(), arguments, environment, expected);
+}
+
+#[track_caller]
+fn refused_in(folder: &Folder, arguments: &[&str], environment: &[(&str, &str)], expected: &str) {
+    let ended = run_to_end(folder, arguments, environment);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(2), format!("godra: {expected}\n").as_str()));
+    assert_eq!(ended.stdout, "");
+    assert!(!folder.path().join("game.db").exists(), "a refused start leaves nothing behind");
+}
+
+#[test]
+fn a_wrong_value_is_one_line_and_exit_code_2() {
+    refused(&["--port", "70000"], &[], "--port 70000: expected a whole number from 0 to 65535");
+    refused(&["-port=70000"], &[], "--port 70000: expected a whole number from 0 to 65535");
+    refused(
+        &["serve", "-db-type", "postgres"],
+        &[],
+        "--db-type postgres: PostgreSQL is not supported yet; allowed is sqlite",
+    );
+    refused(
+        &[],
+        &[("REDIS_ADDR", "localhost:6379")],
+        "REDIS_ADDR=localhost:6379 in the environment (--redis-addr): Redis is not supported yet; leave it out for the embedded store",
+    );
+    refused(
+        &["--prot", "1"],
+        &[],
+        "unexpected argument '--prot' found (a similar argument exists: '--port'); see godra --help",
+    );
+    refused(
+        &["user", "create", "ann"],
+        &[],
+        "the subcommand user is not supported yet; there are serve and check",
+    );
+    refused(
+        &[],
+        &[("RUST_LOG", "godra=loud")],
+        r#"RUST_LOG="godra=loud": a level in "godra=loud" is not one of off, error, warn, info, debug, trace"#,
+    );
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    refused(
+        &[],
+        &[("JWT_SECRET", "hunter2")],
+        "JWT_SECRET=(7 bytes) in the environment (--jwt-secret): expected at least 32 bytes",
+    );
+}
+
+#[test]
+fn dot_env_is_read_and_named() {
+    let folder = Folder::new();
+    fs::write(folder.path().join(".env"), "SYNC_INTERVAL=1\n").unwrap();
+    refused_in(
+        &folder,
+        &[],
+        &[],
+        "SYNC_INTERVAL=1 in .env (--sync-interval): expected milliseconds from 5 to 1000",
+    );
+    refused_in(
+        &folder,
+        &["--sync-interval", "50", "--port", "x"],
+        &[],
+        "--port x: expected a whole number from 0 to 65535",
+    );
+}
+
+#[test]
+fn missing_scripts_are_named() {
+    refused_in(
+        &Folder::empty(),
+        &[],
+        &[],
+        "--scripts-dir scripts: expected a directory of game scripts; start in the directory that has one, or name it",
+    );
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let check = |argument: &str, expected: &str| {
+        let ended = run_to_end(&Folder::empty(), &[argument], &[]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        assert!(ended.stdout.contains(expected), "{}", ended.stdout);
+    };
+    check("--version", concat!("godra ", env!("CARGO_PKG_VERSION")));
+    check("--help", "--max-message-bytes <SIZE>");
+    check("-help", "[env: JWT_SECRET]");
+}
+
+#[test]
+fn check_tells_good_scripts_from_broken_ones() {
+    let folder = Folder::new();
+    let ended = run_to_end(&folder, &["check"], &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.ends_with(" 0 with errors, 0 warnings\n"), "{}", ended.stdout);
+
+    folder.write_script("broken", "return (\n");
+    let ended = run_to_end(&folder, &["check", "scripts"], &[]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.contains("scripts/broken.lua:"), "{}", ended.stdout);
+}

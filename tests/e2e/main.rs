@@ -1,0 +1,8 @@
+//! End-to-end tests: the real binary, and peers that are not ours.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod flags;

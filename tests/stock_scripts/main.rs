@@ -1,0 +1,660 @@
+//! What the stock scripts promise: every result, error and event, and what they do with hostile arguments.
+
+mod random;
+mod redis;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use godra::script::{ScriptSet, catalog};
+use godra::wire::ids::RoomId;
+use serde_json::{Value, json};
+
+/// Where scripts run.
+trait Store {
+    fn run(
+        &mut self,
+        text: &str,
+        room: Option<&str>,
+        keys: &[String],
+        caller: &Caller,
+        args: &[String],
+    ) -> Outcome;
+    /// Runs a command behind the scripts' back.
+    fn command(&mut self, parts: &[&str]) -> Value;
+    /// Moves the scripts' clock.
+    fn advance(&mut self, ms: u64);
+}
+
+struct Caller {
+    id: String,
+    name: String,
+    role: &'static str,
+}
+
+#[derive(Debug)]
+struct Outcome {
+    result: Result<Value, Failure>,
+    /// Without `seq`.
+    events: Vec<Value>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Failure {
+    code: String,
+    message: String,
+    details: Value,
+}
+
+/// A store and the stock scripts; rooms are named by their ids.
+struct Game {
+    store: Box<dyn Store>,
+    scripts: Arc<ScriptSet>,
+}
+
+impl Game {
+    /// One for every store there is. Each test makes its own, so none sees another's rooms.
+    fn each(test: impl Fn(&mut Game)) {
+        let report = catalog::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"), None);
+        assert!(report.problems.is_empty(), "{:?}", report.problems);
+        match redis::RedisStore::start() {
+            Some(store) => test(&mut Game { store: Box::new(store), scripts: report.set.clone() }),
+            None => eprintln!("NOT TESTED on Redis: there is no redis-server here"),
+        }
+    }
+
+    /// Calls as the server does: keys from the room.
+    fn call(&mut self, script: &str, room: &str, user: &str, args: &[&str]) -> Outcome {
+        let script = self.scripts.get(script).expect(script).clone();
+        let keys = script.keys_for(&RoomId::parse(room).expect("room id"));
+        let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
+        let role = if user.starts_with("guest:") { "guest" } else { "player" };
+        let caller = Caller { id: user.into(), name: format!("name of {user}"), role };
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        self.store.run(&script.text, Some(room), &keys, &caller, &args)
+    }
+
+    /// Calls and expects a result without events.
+    fn ok(&mut self, script: &str, room: &str, user: &str, args: &[&str]) -> Value {
+        let outcome = self.call(script, room, user, args);
+        assert!(outcome.events.is_empty(), "{script} {args:?}: {outcome:?}");
+        outcome.result.unwrap_or_else(|failure| panic!("{script} {args:?}: {failure:?}"))
+    }
+
+    /// Calls and expects exactly one event.
+    fn event(&mut self, script: &str, room: &str, user: &str, args: &[&str]) -> Value {
+        let mut outcome = self.call(script, room, user, args);
+        assert!(outcome.result.is_ok() && outcome.events.len() == 1, "{script} {args:?}: {outcome:?}");
+        outcome.events.remove(0)
+    }
+
+    /// Calls and expects an error with that code, and no event.
+    fn fails(&mut self, script: &str, room: &str, user: &str, args: &[&str], code: &str) -> Failure {
+        let outcome = self.call(script, room, user, args);
+        assert!(outcome.events.is_empty(), "{script} {args:?}: {outcome:?}");
+        let failure = outcome.result.expect_err(&format!("{script} {args:?}"));
+        assert_eq!(failure.code, code, "{script} {args:?}: {failure:?}");
+        failure
+    }
+
+    fn snapshot(&mut self, room: &str) -> Value {
+        let text = self.ok("on_snapshot", room, "1", &[]);
+        serde_json::from_str(text.as_str().expect("JSON text")).expect("valid JSON")
+    }
+
+    fn lobbies(&mut self, args: &[&str]) -> Value {
+        let text = self.ok("list_lobbies", "any", "1", args);
+        serde_json::from_str(text.as_str().expect("JSON text")).expect("valid JSON")
+    }
+
+    /// Seconds until each of a room's keys ends: -1 never, -2 there is no such key.
+    fn ttls(&mut self, room: &str) -> Vec<i64> {
+        let suffixes = ["", ":players", ":names", ":positions", ":online", ":state"];
+        let keys = suffixes.map(|suffix| format!("game:{room}{suffix}"));
+        keys.iter().map(|key| self.store.command(&["TTL", key]).as_i64().expect("integer")).collect()
+    }
+}
+
+#[test]
+fn create_lobby() {
+    Game::each(|game| {
+        assert_eq!(game.ok("create_lobby", "a", "1", &[]), "game:a");
+        let failure = game.fails("create_lobby", "a", "2", &[], "conflict");
+        assert_eq!(failure.message, "Lobby already exists");
+        let snapshot = game.snapshot("a");
+        assert_eq!(
+            (&snapshot["owner"], &snapshot["capacity"], &snapshot["status"]),
+            (&json!("1"), &json!(4), &json!("open"))
+        );
+        assert_eq!(snapshot["created_at"], 1_700_000_000_000_u64);
+        assert_eq!(snapshot["bounds"], json!({ "min_x": 0, "min_y": 0, "max_x": 1000, "max_y": 1000 }));
+        assert_eq!(snapshot["max_speed"], 300);
+        assert_eq!(snapshot["players"], json!({ "1": { "user_id": "1", "username": "name of 1" } }));
+        assert_eq!(snapshot["state"], json!({}));
+
+        game.ok("create_lobby", "b", "guest:x", &["1000", r#"{"width":50.5,"height":1,"max_speed":0}"#]);
+        let snapshot = game.snapshot("b");
+        assert_eq!((&snapshot["capacity"], &snapshot["max_speed"]), (&json!(1000), &json!(0)));
+        assert_eq!(snapshot["bounds"], json!({ "min_x": 0, "min_y": 0, "max_x": 50.5, "max_y": 1 }));
+    });
+}
+
+#[test]
+fn create_lobby_refuses_wrong_arguments() {
+    Game::each(|game| {
+        for capacity in
+            ["0", "-1", "1001", "1.5", "nan", "-nan", "inf", "1e400", "", "four", "null", "[]", "{}", "4 4"]
+        {
+            game.fails("create_lobby", "a", "1", &[capacity], "bad_request");
+        }
+        let settings = [
+            "",
+            "5",
+            "null",
+            "\"\"",
+            "[1]",
+            "{",
+            "{\"depth\":1}",
+            "{\"width\":\"1\"}",
+            "{\"width\":0}",
+            "{\"width\":NaN}",
+            "{\"height\":-1}",
+            "{\"height\":1e7}",
+            "{\"max_speed\":-1}",
+            "{\"max_speed\":Infinity}",
+            "{\"width\":null}",
+            "{\"width\":[]}",
+            "{\"1\":1}",
+        ];
+        for settings in settings {
+            game.fails("create_lobby", "a", "1", &["4", settings], "bad_request");
+        }
+        assert_eq!(game.ttls("a"), [-2; 6]);
+    });
+}
+
+#[test]
+fn join_and_leave_lobby() {
+    Game::each(|game| {
+        for script in ["join_lobby", "leave_lobby"] {
+            assert_eq!(game.fails(script, "a", "1", &[], "not_found").message, "Lobby does not exist");
+        }
+        game.ok("create_lobby", "a", "1", &["2"]);
+        for user in ["1", "2", "2", "1"] {
+            assert_eq!(game.ok("join_lobby", "a", user, &[]), "OK");
+        }
+        assert_eq!(game.fails("join_lobby", "a", "3", &[], "conflict").message, "Lobby is full");
+        let left = game.event("leave_lobby", "a", "2", &[]);
+        assert_eq!(
+            left,
+            json!({ "type": "player_left", "payload": { "user_id": "2", "username": "name of 2" } })
+        );
+        assert_eq!(game.ok("leave_lobby", "a", "2", &[]), "OK");
+        assert_eq!(game.ok("join_lobby", "a", "3", &[]), "OK");
+        assert_eq!(game.snapshot("a")["players"].as_object().expect("object").len(), 2);
+
+        game.event("leave_lobby", "a", "1", &[]);
+        game.event("leave_lobby", "a", "3", &[]);
+        assert_eq!(game.ok("join_lobby", "a", "4", &[]), "OK", "an empty lobby stays");
+        game.store.command(&["HSET", "game:a", "status", "closed"]);
+        assert_eq!(game.fails("join_lobby", "a", "5", &[], "conflict").message, "Lobby is closed");
+        assert_eq!(game.ok("join_lobby", "a", "4", &[]), "OK", "members stay members");
+    });
+}
+
+#[test]
+fn connecting_and_disconnecting() {
+    Game::each(|game| {
+        assert_eq!(game.fails("on_connect", "a", "1", &["a"], "not_found").message, "Lobby does not exist");
+        assert_eq!(game.ok("on_disconnect", "a", "1", &["a"]), Value::Null);
+        assert_eq!(game.ttls("a"), [-2; 6]);
+
+        game.ok("create_lobby", "a", "1", &["2"]);
+        let event = |kind: &str, user: &str| json!({ "type": kind, "payload": { "user_id": user, "username": format!("name of {user}") } });
+        assert_eq!(game.event("on_connect", "a", "1", &["a"]), event("player_joined", "1"));
+        assert_eq!(game.event("on_connect", "a", "2", &["a"]), event("player_joined", "2"));
+        assert_eq!(game.fails("on_connect", "a", "3", &["a"], "conflict").message, "Lobby is full");
+        assert_eq!(game.event("on_disconnect", "a", "2", &["a"]), event("player_left", "2"));
+        assert_eq!(game.ok("on_disconnect", "a", "2", &["a"]), Value::Null);
+        assert_eq!(game.event("on_connect", "a", "3", &["a"]), event("player_joined", "3"));
+
+        game.event("leave_lobby", "a", "3", &[]);
+        assert_eq!(game.ok("on_disconnect", "a", "3", &["a"]), Value::Null, "it has left already");
+        game.store.command(&["HSET", "game:a", "status", "closed"]);
+        assert_eq!(game.fails("on_connect", "a", "3", &["a"], "conflict").message, "Lobby is closed");
+        game.event("on_connect", "a", "1", &["a"]);
+    });
+}
+
+#[test]
+fn a_room_lasts_while_somebody_is_connected_and_an_hour_longer() {
+    Game::each(|game| {
+        let ends = |ttls: Vec<i64>| ttls.iter().all(|ttl| *ttl == -2 || (3500..=3600).contains(ttl));
+        let lasts = |ttls: Vec<i64>| ttls.iter().all(|ttl| *ttl < 0);
+        game.ok("create_lobby", "a", "1", &[]);
+        assert!(ends(game.ttls("a")));
+        game.ok("join_lobby", "a", "2", &[]);
+        game.event("update_state", "a", "1", &[r#"{"action":"set","payload":{"k":1}}"#]);
+        assert!(ends(game.ttls("a")), "{:?}", game.ttls("a"));
+
+        game.event("on_connect", "a", "1", &["a"]);
+        game.event("on_connect", "a", "2", &["a"]);
+        game.ok("join_lobby", "a", "3", &[]);
+        game.event("update_state", "a", "1", &[r#"{"action":"set","payload":{"l":1}}"#]);
+        assert!(lasts(game.ttls("a")), "{:?}", game.ttls("a"));
+        game.event("on_disconnect", "a", "1", &["a"]);
+        assert!(lasts(game.ttls("a")), "{:?}", game.ttls("a"));
+        game.event("on_disconnect", "a", "2", &["a"]);
+        assert!(ends(game.ttls("a")), "a member who never came does not keep it: {:?}", game.ttls("a"));
+        game.event("on_connect", "a", "3", &["a"]);
+        assert!(lasts(game.ttls("a")));
+        game.event("leave_lobby", "a", "3", &[]);
+        assert!(ends(game.ttls("a")));
+    });
+}
+
+#[test]
+fn listing_lobbies() {
+    Game::each(|game| {
+        assert_eq!(game.lobbies(&[]), json!({ "lobbies": [], "cursor": null }));
+        for n in 0..5 {
+            game.ok("create_lobby", &format!("r{n}"), "1", &["8"]);
+            game.store.advance(1);
+        }
+        game.ok("join_lobby", "r1", "2", &[]);
+        game.event("on_connect", "r2", "2", &["r2"]);
+        game.event("on_connect", "r2", "3", &["r2"]);
+        game.event("on_disconnect", "r2", "3", &["r2"]);
+        game.event("leave_lobby", "r3", "1", &[]);
+        let all = game.lobbies(&[]);
+        let rows: Vec<(&str, i64, i64)> = (all["lobbies"].as_array().expect("array").iter())
+            .map(|row| {
+                (
+                    row["id"].as_str().unwrap(),
+                    row["members"].as_i64().unwrap(),
+                    row["capacity"].as_i64().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [("game:r4", 1, 8), ("game:r3", 0, 8), ("game:r2", 2, 8), ("game:r1", 2, 8), ("game:r0", 1, 8)]
+        );
+        assert_eq!(all["lobbies"][4]["created_at"], 1_700_000_000_000_u64);
+        assert_eq!(all["cursor"], Value::Null);
+
+        let first = game.lobbies(&["2"]);
+        let cursor = first["cursor"].as_str().expect("cursor").to_owned();
+        let second = game.lobbies(&["2", &cursor]);
+        assert_eq!(second["lobbies"][0]["id"], "game:r2");
+        game.store.command(&["ZREM", "lobbies", "r3"]);
+        assert_eq!(game.lobbies(&["2", &cursor])["lobbies"], second["lobbies"], "the cursor's lobby is gone");
+        game.store.command(&["ZADD", "lobbies", "1700000000003", "r3"]);
+
+        // Only r2 has somebody connected.
+        game.store.advance(3_600_000);
+        assert_eq!(game.lobbies(&["1"])["lobbies"], json!([]));
+        let left = game.lobbies(&[]);
+        assert_eq!(
+            (left["lobbies"].as_array().map(Vec::len), &left["lobbies"][0]["id"]),
+            (Some(1), &json!("game:r2"))
+        );
+        assert_eq!(game.store.command(&["ZCARD", "lobbies"]), 1);
+        assert_eq!(game.store.command(&["HLEN", "lobbies:info"]), 1);
+    });
+}
+
+#[test]
+fn listing_lobbies_refuses_wrong_arguments() {
+    Game::each(|game| {
+        for limit in ["0", "101", "-1", "1.5", "nan", "inf", "", "x", "[]"] {
+            game.fails("list_lobbies", "any", "1", &[limit], "bad_request");
+        }
+        for cursor in ["", "x", "1", "1:", ":a", "1:a b", "1:a:b", "-inf:a", "1:a\n"] {
+            game.fails("list_lobbies", "any", "1", &["1", cursor], "bad_request");
+        }
+    });
+}
+
+#[test]
+fn moving() {
+    Game::each(|game| {
+        assert_eq!(
+            game.fails("move_player", "a", "1", &[r#"{"x":1,"y":2}"#], "forbidden").details,
+            Value::Null
+        );
+        game.ok("create_lobby", "a", "1", &["4", r#"{"width":500,"height":100,"max_speed":200}"#]);
+        game.fails("move_player", "a", "2", &[r#"{"x":1,"y":2}"#], "forbidden");
+        assert_eq!(
+            game.fails("move_player", "a", "1", &[r#"{"x":1,"y":101}"#], "out_of_bounds").details,
+            Value::Null
+        );
+
+        let moved =
+            |x: f64, y: f64| json!({ "type": "player_moved", "payload": { "user_id": "1", "x": x, "y": y } });
+        let check = |game: &mut Game, payload: &str, x: f64, y: f64| {
+            let event = game.event("move_player", "a", "1", &[payload]);
+            let (found, expected) = (&event["payload"], moved(x, y)["payload"].clone());
+            assert_eq!(
+                (found["x"].as_f64(), found["y"].as_f64()),
+                (expected["x"].as_f64(), expected["y"].as_f64())
+            );
+            assert_eq!((&event["type"], &found["user_id"]), (&json!("player_moved"), &json!("1")));
+        };
+        check(game, r#"{"x":500,"y":0}"#, 500.0, 0.0);
+        // One second's way at once, and not a bit more.
+        check(game, r#"{"x":400,"y":0}"#, 400.0, 0.0);
+        check(game, r#"{"x":400,"y":99.5}"#, 400.0, 99.5);
+        let too_fast = game.fails("move_player", "a", "1", &[r#"{"x":399,"y":99.5}"#], "too_fast");
+        assert_eq!(too_fast.details, json!({ "x": 400, "y": 99.5 }));
+        let outside = game.fails("move_player", "a", "1", &[r#"{"x":-0.1,"y":0}"#], "out_of_bounds");
+        assert_eq!(outside.details, json!({ "x": 400, "y": 99.5 }));
+        game.store.advance(100);
+        check(game, r#"{"x":380,"y":99.5}"#, 380.0, 99.5);
+        game.fails("move_player", "a", "1", &[r#"{"x":379,"y":99.5}"#], "too_fast");
+        game.store.advance(3_600_000);
+        game.fails("move_player", "a", "1", &[r#"{"x":179,"y":99.5}"#], "too_fast");
+        check(game, r#"{"x":181,"y":99.5}"#, 181.0, 99.5);
+
+        let players = game.snapshot("a")["players"].clone();
+        assert_eq!(players, json!({ "1": { "user_id": "1", "username": "name of 1", "x": 181, "y": 99.5 } }));
+    });
+}
+
+#[test]
+fn moving_by_rpc() {
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &["4", r#"{"max_speed":0}"#]);
+        assert_eq!(game.event("move_player", "a", "1", &["10", "20.25"])["payload"]["y"], 20.25);
+        assert_eq!(game.event("move_player", "a", "1", &["1000", "1e3", "a"])["payload"]["x"], 1000);
+        game.fails("move_player", "a", "1", &["1000.5", "0", "a"], "out_of_bounds");
+        for (x, y) in
+            [("nan", "1"), ("1", "inf"), ("-inf", "1"), ("", "1"), ("1", "x"), ("1e999", "1"), ("null", "1")]
+        {
+            game.fails("move_player", "a", "1", &[x, y], "bad_request");
+        }
+        game.fails("move_player", "a", "1", &[], "bad_request");
+        game.fails("move_player", "a", "1", &["1"], "bad_request");
+    });
+}
+
+#[test]
+fn moving_refuses_hostile_payloads() {
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        let payloads = [
+            "",
+            "null",
+            "1",
+            "\"x\"",
+            "[]",
+            "[1,2]",
+            "{}",
+            "{",
+            r#"{"x":1}"#,
+            r#"{"y":1}"#,
+            r#"{"x":"1","y":"2"}"#,
+            r#"{"x":null,"y":1}"#,
+            r#"{"x":true,"y":1}"#,
+            r#"{"x":[1],"y":1}"#,
+            r#"{"x":NaN,"y":1}"#,
+            r#"{"x":-NaN,"y":1}"#,
+            r#"{"x":1,"y":Infinity}"#,
+            r#"{"x":1e999,"y":1}"#,
+            r#"{"X":1,"Y":1}"#,
+            &deep,
+        ];
+        for payload in payloads {
+            game.fails("move_player", "a", "1", &[payload], "bad_request");
+        }
+        game.fails("move_player", "a", "1", &[r#"{"x":1e308,"y":1}"#], "out_of_bounds");
+        assert_eq!(game.snapshot("a")["players"]["1"]["x"], Value::Null);
+    });
+}
+
+#[test]
+fn chatting() {
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        let check = |game: &mut Game, args: &[&str], message: &str| {
+            let payload = json!({ "user_id": "1", "username": "name of 1", "message": message, "timestamp": 1_700_000_000_000_u64 });
+            assert_eq!(
+                game.event("send_chat", "a", "1", args),
+                json!({ "type": "chat", "payload": payload })
+            );
+        };
+        check(game, &[r#"{"message":"hi"}"#], "hi");
+        check(game, &["hi", "a"], "hi");
+        check(game, &[r#"{"message":"no"}"#, "a"], r#"{"message":"no"}"#);
+        check(game, &[r#"{"message":"\u00fc \"x\" \\ \n </script>"}"#], "ü \"x\" \\ \n </script>");
+        let longest = "ü😀".repeat(250);
+        check(game, &[&longest, "a"], &longest);
+        check(game, &[&json!({ "message": longest }).to_string()], &longest);
+
+        let too_long = "😀".repeat(501);
+        game.fails("send_chat", "a", "1", &[&too_long, "a"], "bad_request");
+        game.fails("send_chat", "a", "1", &["", "a"], "bad_request");
+        for payload in [
+            "",
+            "null",
+            "hi",
+            "\"hi\"",
+            "{}",
+            "[\"hi\"]",
+            r#"{"message":""}"#,
+            r#"{"message":1}"#,
+            r#"{"message":null}"#,
+            r#"{"message":["x"]}"#,
+        ] {
+            game.fails("send_chat", "a", "1", &[payload], "bad_request");
+        }
+        game.fails("send_chat", "a", "1", &[], "bad_request");
+        game.fails("send_chat", "a", "2", &["hi", "a"], "forbidden");
+        game.fails("send_chat", "missing", "1", &["hi", "missing"], "forbidden");
+    });
+}
+
+#[test]
+fn heartbeats() {
+    Game::each(|game| {
+        assert_eq!(game.ok("heartbeat", "any", "guest:a", &[]), "OK");
+        assert_eq!(game.ok("heartbeat", "any", "1", &[]), "OK");
+        game.store.advance(24 * 3_600_000);
+        game.ok("heartbeat", "any", "guest:b", &[]);
+        assert_eq!(game.store.command(&["ZRANGE", "active_sessions:guests", "0", "-1"]), json!(["guest:b"]));
+        assert_eq!(game.store.command(&["ZSCORE", "active_sessions:guests", "guest:b"]), "1700086400000");
+    });
+}
+
+#[test]
+fn setting_state() {
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        let payload = r#"{"list":[],"empty":{},"long":12345678901234567890,"deep":{"a":[{"b":"}]\"\\"},[]]},"text":"a,\"b\":{","t":true,"n":-1.5e-07}"#;
+        let message = format!(r#"{{"id": 7, "payload" : {payload} , "action":"set"}}"#);
+        let expected: Value = serde_json::from_str(payload).expect("valid");
+        let event = game.event("update_state", "a", "1", &[&message]);
+        assert_eq!(
+            event,
+            json!({ "type": "state", "payload": { "user_id": "1", "action": "set", "payload": expected } })
+        );
+        assert_eq!(game.snapshot("a")["state"], expected);
+
+        game.event("update_state", "a", "1", &["\n{\"action\":\"set\",\n\"payload\":{ \"list\" : [ 1 ,\t2 ] , \"long\":null , \"none\" : null}\n}\n"]);
+        let mut expected = expected;
+        expected["list"] = json!([1, 2]);
+        expected.as_object_mut().expect("object").remove("long");
+        assert_eq!(game.snapshot("a")["state"], expected);
+
+        game.event("update_state", "a", "1", &[r#"{"action":"set","payload":{"k":1,"k":2,"\u006b":3}}"#]);
+        assert_eq!(game.snapshot("a")["state"]["k"], 3, "the last one counts");
+        game.store.command(&["HSET", "game:a:state", "phase", "night"]);
+        assert_eq!(game.snapshot("a")["state"]["phase"], "night", "a script's own text is taken for a text");
+    });
+}
+
+#[test]
+fn other_actions_are_passed_on() {
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        let check = |game: &mut Game, message: &str, action: &str, payload: Value| {
+            let payload = json!({ "user_id": "1", "action": action, "payload": payload });
+            assert_eq!(
+                game.event("update_state", "a", "1", &[message]),
+                json!({ "type": "state", "payload": payload })
+            );
+        };
+        check(game, r#"{"action":"jump"}"#, "jump", Value::Null);
+        check(game, r#"{"action":"jump","payload":[]}"#, "jump", json!([]));
+        check(game, r#"{"action":"jump","payload":"%s %d \\"}"#, "jump", json!("%s %d \\"));
+        check(game, r#"{"action":"\"ü\n","payload":0}"#, "\"ü\n", json!(0));
+        check(game, r#"{"payload":{"action":"set"},"action":"x"}"#, "x", json!({ "action": "set" }));
+        check(game, r#"{"payload":1,"action":"x","payload":2}"#, "x", json!(2));
+        assert_eq!(game.snapshot("a")["state"], json!({}));
+    });
+}
+
+#[test]
+fn update_state_refuses_what_is_not_json_or_not_its_shape() {
+    let deep = format!(r#"{{"action":"x","payload":{}{}}}"#, "[".repeat(20_000), "]".repeat(20_000));
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        let messages = [
+            "",
+            "null",
+            "1",
+            "[]",
+            "\"x\"",
+            "{}",
+            "{",
+            r#"{"payload":{}}"#,
+            r#"{"action":1}"#,
+            r#"{"action":""}"#,
+            r#"{"action":null}"#,
+            r#"["action"]"#,
+            r#"{"action":"set"}"#,
+            r#"{"action":"set","payload":null}"#,
+            r#"{"action":"set","payload":[]}"#,
+            r#"{"action":"set","payload":[1]}"#,
+            r#"{"action":"set","payload":{}}"#,
+            r#"{"action":"set","payload":"{}"}"#,
+            r#"{"action":"set","payload":{"a":NaN}}"#,
+            r#"{"action":"x","payload":NaN}"#,
+            r#"{"action":"x","payload":nan}"#,
+            r#"{"action":"x","payload":Infinity}"#,
+            r#"{"action":"x","payload":-inf}"#,
+            r#"{"action":"x","payload":1e999}"#,
+            r#"{"action":"x","payload":[[-1E400]]}"#,
+            r#"{"action":"x","payload":0x10}"#,
+            r#"{"action":"x","payload":010}"#,
+            r#"{"action":"x","payload":-01}"#,
+            r#"{"action":"x","payload":+1}"#,
+            r#"{"action":"x","payload":.5}"#,
+            r#"{"action":"x","payload":1.}"#,
+            r#"{"action":"x","payload":[1.e5]}"#,
+            r#"{"action":"x","payload":[1,]}"#,
+            "{\"action\":\"x\",\"payload\":\"a\nb\"}",
+            "{\"action\":\"x\",\"payload\":[\"1\n2\",\"3\"]}",
+            "{\"action\":\"x\",\"payload\":\"a\0b\"}",
+            r#"{"action":"x"} {}"#,
+            r#"{"action":"x",}"#,
+            r#"{'action':'x'}"#,
+            r#"{"action":"x","payload":"\x"}"#,
+            &deep,
+        ];
+        for message in messages {
+            game.fails("update_state", "a", "1", &[message], "bad_request");
+        }
+        game.fails("update_state", "a", "1", &[], "bad_request");
+        let long_action = format!(r#"{{"action":"{}"}}"#, "x".repeat(65));
+        game.fails("update_state", "a", "1", &[&long_action], "bad_request");
+        game.fails("update_state", "a", "2", &[r#"{"action":"x"}"#], "forbidden");
+        game.fails("update_state", "missing", "1", &[r#"{"action":"x"}"#], "forbidden");
+        assert_eq!(game.snapshot("a")["state"], json!({}));
+    });
+}
+
+#[test]
+fn numbers_by_the_book_pass() {
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        for number in [
+            "0",
+            "-0",
+            "10",
+            "100",
+            "0.5",
+            "-0.05",
+            "1e5",
+            "1E+05",
+            "1e-05",
+            "1.25e10",
+            "105",
+            "-10.01",
+            "[0,0]",
+            "[10,-0.0]",
+        ] {
+            let message = format!(r#"{{"action":"x","payload":{number}}}"#);
+            game.event("update_state", "a", "1", &[&message]);
+        }
+    });
+}
+
+#[test]
+fn the_first_script_of_the_readme() {
+    let readme = include_str!("../../scripts/README.md");
+    let text = readme.split("```lua\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let dir = tempfile::tempdir().expect("temp folder");
+    std::fs::write(dir.path().join("take_item.lua"), text).expect("write");
+    let report = catalog::load(dir.path(), None);
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        game.ok("join_lobby", "a", "2", &[]);
+        game.scripts = report.set.clone();
+        for payload in ["", "{}", "null", r#"{"item":1}"#] {
+            game.fails("take_item", "a", "1", &[payload], "bad_request");
+        }
+        let taken = json!({ "type": "item_taken", "payload": { "item": "sword", "user_id": "1" } });
+        assert_eq!(game.event("take_item", "a", "1", &[r#"{"item":"sword"}"#]), taken);
+        game.fails("take_item", "a", "2", &[r#"{"item":"sword"}"#], "conflict");
+        game.fails("take_item", "a", "3", &[r#"{"item":"shield"}"#], "forbidden");
+    });
+}
+
+#[test]
+fn state_has_limits() {
+    let set = |fields: Vec<String>| format!(r#"{{"action":"set","payload":{{{}}}}}"#, fields.join(","));
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        let fields =
+            |range: std::ops::Range<usize>| range.map(|n| format!("\"f{n}\":{n}")).collect::<Vec<_>>();
+        game.fails("update_state", "a", "1", &[&set(fields(0..10_000))], "bad_request");
+        game.fails("update_state", "a", "1", &[&set(fields(0..129))], "bad_request");
+        game.event("update_state", "a", "1", &[&set(fields(0..128))]);
+        game.event("update_state", "a", "1", &[&set(fields(0..128))]);
+        game.fails("update_state", "a", "1", &[&set(fields(128..129))], "too_large");
+        game.event("update_state", "a", "1", &[r#"{"action":"set","payload":{"f0":null,"new":1}}"#]);
+        game.fails(
+            "update_state",
+            "a",
+            "1",
+            &[r#"{"action":"set","payload":{"new":null,"x":1,"y":2}}"#],
+            "too_large",
+        );
+        game.event(
+            "update_state",
+            "a",
+            "1",
+            &[r#"{"action":"set","payload":{"new":null,"x":1,"absent":null}}"#],
+        );
+        assert_eq!(game.snapshot("a")["state"].as_object().map(|state| state.len()), Some(128));
+
+        let value = |len: usize| set(vec![format!("\"x\":\"{}\"", "v".repeat(len - 2))]);
+        game.event("update_state", "a", "1", &[&value(4096)]);
+        game.fails("update_state", "a", "1", &[&value(4097)], "too_large");
+        game.fails("update_state", "a", "1", &[&set(vec![format!("\"{}\":1", "n".repeat(65))])], "too_large");
+        game.fails("update_state", "a", "1", &[&set(vec!["\"\":1".into()])], "too_large");
+    });
+}

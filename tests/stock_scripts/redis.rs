@@ -1,0 +1,146 @@
+//! A redis-server of its own, and scripts run on it with a small `godra` in front of them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{Caller, Failure, Outcome, Store};
+
+/// In front of a script's first line. Its last argument is what the server knows: who calls, where and when.
+const PRELUDE: &str = "local known, events, json = cjson.decode(table.remove(ARGV)), {}, cjson \
+    local function ready(text) events[#events + 1] = text return 0 end \
+    local godra = { user = known.user, room = known.room, now = known.now, \
+    publish = function(type, payload) ready(json.encode({ type = type, payload = payload })) end, \
+    error = function(code, message, details) error({ code = code, message = message, details = details }, 0) end } \
+    local plain = redis \
+    local redis = setmetatable({ call = function(command, ...) \
+    if command == 'PUBLISH' then assert((...) == 'game_updates:game:' .. known.room) return ready(select(2, ...)) end \
+    return plain.call(command, ...) end }, { __index = redis }) \
+    local function script() ";
+/// Behind a script's last line.
+const CODA: &str = "\nend \
+    local ok, result = pcall(script) \
+    if result == nil then result = json.null end \
+    if not ok and type(result) ~= 'table' then result = { code = 'script_error', message = result } end \
+    return { ok and 1 or 0, json.encode({ result }), unpack(events) }";
+
+/// Stopped when dropped.
+pub struct RedisStore {
+    server: Child,
+    connection: BufReader<TcpStream>,
+    now_ms: u64,
+    _dir: tempfile::TempDir,
+}
+
+impl RedisStore {
+    /// None where no redis-server is installed.
+    pub fn start() -> Option<Self> {
+        let dir = tempfile::tempdir().expect("temp folder");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("free port").port();
+        let server = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .current_dir(dir.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .ok()?;
+        let end = Instant::now() + Duration::from_secs(20);
+        let connection = loop {
+            match TcpStream::connect(("127.0.0.1", port)) {
+                Ok(stream) => break BufReader::new(stream),
+                Err(error) => assert!(Instant::now() < end, "redis-server does not answer: {error}"),
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        Some(Self { server, connection, now_ms: 1_700_000_000_000, _dir: dir })
+    }
+
+    fn send(&mut self, parts: &[&[u8]]) -> Value {
+        let mut packed = format!("*{}\r\n", parts.len()).into_bytes();
+        for part in parts {
+            packed.extend_from_slice(format!("${}\r\n", part.len()).as_bytes());
+            packed.extend_from_slice(part);
+            packed.extend_from_slice(b"\r\n");
+        }
+        self.connection.get_mut().write_all(&packed).expect("write to redis");
+        self.reply()
+    }
+
+    fn reply(&mut self) -> Value {
+        let mut line = String::new();
+        self.connection.read_line(&mut line).expect("read from redis");
+        let (kind, rest) = line.trim_end().split_at(1);
+        match kind {
+            ":" => json!(rest.parse::<i64>().expect("integer")),
+            "+" => json!(rest),
+            "-" => panic!("redis says {rest}"),
+            "$" | "*" if rest == "-1" => Value::Null,
+            "$" => {
+                let mut bytes = vec![0; rest.parse::<usize>().expect("length") + 2];
+                self.connection.read_exact(&mut bytes).expect("read from redis");
+                json!(String::from_utf8_lossy(&bytes[..bytes.len() - 2]))
+            }
+            "*" => (0..rest.parse().expect("length")).map(|_| self.reply()).collect(),
+            _ => panic!("redis says {line:?}"),
+        }
+    }
+}
+
+impl Store for RedisStore {
+    fn run(
+        &mut self,
+        text: &str,
+        room: Option<&str>,
+        keys: &[String],
+        caller: &Caller,
+        args: &[String],
+    ) -> Outcome {
+        let user = json!({ "id": caller.id, "name": caller.name, "role": caller.role });
+        let known = json!({ "user": user, "room": room, "now": self.now_ms }).to_string();
+        let script = format!("{PRELUDE}{text}{CODA}");
+        let count = keys.len().to_string();
+        let mut parts: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
+        parts.extend(keys.iter().map(|key| key.as_bytes()));
+        parts.push(caller.id.as_bytes());
+        parts.extend(args.iter().map(|arg| arg.as_bytes()));
+        parts.push(known.as_bytes());
+
+        let reply = self.send(&parts);
+        let texts: Vec<&str> =
+            reply.as_array().expect("array")[1..].iter().filter_map(Value::as_str).collect();
+        let mut values: Vec<Value> = texts
+            .iter()
+            .map(|text| serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}")))
+            .collect();
+        let result = values.remove(0)[0].take();
+        let field = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+        let result = match reply[0] == 1 {
+            true => Ok(result.clone()),
+            false => {
+                let (code, message) = (field("code"), field("message"));
+                Err(Failure { code, message, details: result["details"].clone() })
+            }
+        };
+        Outcome { result, events: values }
+    }
+
+    fn command(&mut self, parts: &[&str]) -> Value {
+        let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+        self.send(&parts)
+    }
+
+    fn advance(&mut self, ms: u64) {
+        self.now_ms += ms;
+    }
+}
+
+impl Drop for RedisStore {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
