@@ -137,7 +137,9 @@ impl Stopwatch {
     fn calibrated() -> Self {
         const LOOKS: u64 = 1_000;
         let start = thread_cpu_ns();
-        (1..LOOKS).for_each(|_| drop(std::hint::black_box(thread_cpu_ns())));
+        (1..LOOKS).for_each(|_| {
+            std::hint::black_box(thread_cpu_ns());
+        });
         Self { look_ns: (thread_cpu_ns() - start) / LOOKS, ..Self::default() }
     }
 
@@ -211,12 +213,12 @@ fn send_burst(sockets: &mut [TcpStream], frame: &[u8], watch: &mut Stopwatch) ->
 
 fn receive(peer: &mut Peer, sockets: &mut [TcpStream]) -> io::Result<f64> {
     let mut watch = Stopwatch::calibrated();
-    let mut buffer = [0; 4 * INPUT_BYTES];
+    let mut buffer = [0; INPUT_BYTES];
     for _ in 0..RECV_ROUNDS {
         peer.tell(&Order::Send { bytes: INPUT_BYTES })?;
         watch.time(|| {
             for socket in &mut *sockets {
-                socket.read(&mut buffer)?;
+                socket.read_exact(&mut buffer)?;
             }
             Ok(sockets.len() as u64)
         })?;
@@ -232,11 +234,11 @@ fn accept_and_upgrade(peer: &mut Peer) -> io::Result<f64> {
         let mut sockets = Vec::with_capacity(UPGRADES_AT_ONCE);
         let listener = &peer.listener;
         watch.time(|| {
-            let mut buffer = [0; 2 * UPGRADE_REQUEST_BYTES];
+            let mut buffer = [0; UPGRADE_REQUEST_BYTES];
             for _ in 0..UPGRADES_AT_ONCE {
                 let (mut socket, _) = listener.accept()?;
                 socket.set_nonblocking(true)?;
-                socket.read(&mut buffer)?;
+                socket.read_exact(&mut buffer)?;
                 socket.write_all(&answer)?;
                 sockets.push(socket);
             }

@@ -571,7 +571,7 @@ mod tests {
             let error = Cli::try_parse_from([&["loadtest"], arguments].concat()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
-        check(&["rooms", "--rate", "-1"], "above 0");
+        check(&["rooms", "--rate=-1"], "above 0");
         check(&["rooms", "--jitter", "2"], "from 0 to 1");
         check(&["saturate", "--step", "1"], "above 1");
         check(&["hold", "--connections", "0"], "a whole number above 0");

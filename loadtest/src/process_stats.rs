@@ -158,7 +158,7 @@ mod tests {
         let check = |name, expected: &str| assert_eq!(kind(name), expected);
         check("shard-0", "shard");
         check("engine", "engine");
-        check("kworker/3:12", "kworker");
+        check("pool:12", "pool");
         check("7", "7");
     }
 

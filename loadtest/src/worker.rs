@@ -419,7 +419,7 @@ impl<R: FnMut(Window)> Worker<R> {
             *self.window.group_mut(group).failures.entry(reason).or_default() += 1;
             return self.retry(index);
         }
-        if group != Group::Slow {
+        if group != Group::Slow && !matches!(ended, Ended::BadFrame(_)) {
             self.violation(index, Violation::Disconnected, &reason);
         }
         *self.window.group_mut(group).closes.entry(reason).or_default() += 1;

@@ -1,0 +1,8 @@
+//! The tool as a whole against a small server that speaks the protocol, correctly or with one fault at a time.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, and the place says enough")]
+
+mod fake;
+mod faults;
+mod harness;
+mod scenarios;

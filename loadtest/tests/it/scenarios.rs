@@ -1,0 +1,283 @@
+//! Every scenario runs from start to end, and says clearly when it cannot.
+
+use crate::fake::Fault;
+use crate::harness::{Outcome, ROOMS, run, run_against};
+
+fn finding(outcome: &Outcome, name: &str) -> f64 {
+    let findings =
+        outcome.json["findings"].as_array().unwrap_or_else(|| panic!("no report: {}", outcome.text));
+    let found = findings.iter().find(|finding| finding["name"].as_str().unwrap().contains(name));
+    found
+        .and_then(|finding| finding["value"].as_f64())
+        .unwrap_or_else(|| panic!("no {name}: {}", outcome.text))
+}
+
+fn passed(outcome: &Outcome) {
+    assert_eq!(outcome.code, Some(0), "{}", outcome.text);
+    assert_eq!(outcome.json["passed"], true, "{}", outcome.text);
+}
+
+#[test]
+fn rooms_count_what_they_should() {
+    let outcome = run_against(Fault::None, &ROOMS);
+    passed(&outcome);
+    let all = &outcome.json["phases"][0]["all"];
+    let number = |name: &str| all[name].as_f64().unwrap();
+    assert_eq!(number("connected"), 6.0);
+    // Six players at 30 Hz, each event to the three members of its room.
+    assert!((number("inputs_per_s") - 180.0).abs() < 30.0, "{}", outcome.text);
+    assert!((number("events_per_s") - 540.0).abs() < 90.0, "{}", outcome.text);
+    let p50_ms = all["latency"]["p50_ms"].as_f64().unwrap();
+    assert!((0.5..50.0).contains(&p50_ms), "the server flushes every 10 ms: {p50_ms}");
+    assert!(!outcome.json["timeline"].as_array().unwrap().is_empty());
+    assert_eq!(outcome.json["setup"]["sync_interval_ms"], 10.0);
+    assert_eq!(outcome.json["server_metrics"], serde_json::json!({}));
+}
+
+#[test]
+fn the_page_stands_alone_and_holds_the_report() {
+    let html = run_against(Fault::None, &ROOMS).html.unwrap();
+    for outside in ["src=", "href=\"http", "@import", "url("] {
+        assert!(!html.contains(outside), "the page must not need {outside}");
+    }
+    let start = html.find("const report = ").unwrap() + "const report = ".len();
+    let end = start + html[start..].find(";\n").unwrap();
+    let report: serde_json::Value = serde_json::from_str(&html[start..end]).unwrap();
+    assert_eq!(report["scenario"], "rooms");
+}
+
+#[test]
+fn all_actions_come_back() {
+    for action in ["send_chat", "set", "shoot"] {
+        let outcome =
+            run_against(Fault::None, &[&ROOMS[..], &["--action", action, "--payload-bytes", "100"]].concat());
+        passed(&outcome);
+        let all = &outcome.json["phases"][0]["all"];
+        assert!(all["answers"].as_u64() > Some(50), "{action}: {}", outcome.text);
+    }
+}
+
+#[test]
+fn several_threads_and_processes_add_up() {
+    for spread in [
+        &["--threads", "2"][..],
+        &["--processes", "2"],
+        &["--processes", "2", "--threads", "2", "--source-addresses", "3"],
+    ] {
+        let outcome = run_against(
+            Fault::None,
+            &[&["big-room", "--players", "10", "--total-rate", "50", "--duration", "800ms"], spread].concat(),
+        );
+        passed(&outcome);
+        let all = &outcome.json["phases"][0]["all"];
+        assert_eq!(all["connected"], 10, "{}", outcome.text);
+        let (inputs, events) = (all["inputs_per_s"].as_f64().unwrap(), all["events_per_s"].as_f64().unwrap());
+        assert!((inputs - 50.0).abs() < 20.0 && (events - 500.0).abs() < 200.0, "{}", outcome.text);
+    }
+}
+
+#[test]
+fn hold_measures_at_rest() {
+    let outcome = run_against(
+        Fault::None,
+        &[
+            "hold",
+            "--connections",
+            "40",
+            "--base",
+            "10",
+            "--room-size",
+            "4",
+            "--duration",
+            "500ms",
+            "--server-pid",
+            &std::process::id().to_string(),
+        ],
+    );
+    passed(&outcome);
+    assert!(finding(&outcome, "CPU at rest") >= 0.0);
+    assert!(finding(&outcome, "memory for each connection").is_finite());
+}
+
+#[test]
+fn saturate_finds_a_knee_where_there_is_one() {
+    // Two milliseconds for an input, one at a time for all rooms: 500 a second at best.
+    let outcome = run_against(
+        Fault::Late,
+        &[
+            "saturate",
+            "--players",
+            "4",
+            "--room-size",
+            "2",
+            "--start-rate",
+            "100",
+            "--step",
+            "2",
+            "--slo-ms",
+            "60",
+            "--settle",
+            "300ms",
+            "--duration",
+            "700ms",
+            "--refine",
+            "1",
+        ],
+    );
+    let knee = finding(&outcome, "knee");
+    assert!((100.0..600.0).contains(&knee), "{}", outcome.text);
+}
+
+#[test]
+fn storms_bring_everybody_in() {
+    for storm in ["storm-connect", "storm-reconnect"] {
+        let outcome = run_against(
+            Fault::None,
+            &[
+                storm,
+                "--connections",
+                "60",
+                "--room-size",
+                "5",
+                "--rooms",
+                "2",
+                "--players",
+                "3",
+                "--duration",
+                "400ms",
+            ],
+        );
+        passed(&outcome);
+        assert!((0.0..5.0).contains(&finding(&outcome, "time until all are in")), "{}", outcome.text);
+        assert!(finding(&outcome, "p99 of those who play, meanwhile") > 0.0);
+    }
+}
+
+#[test]
+fn a_storm_of_logins_needs_accounts() {
+    let storm = [
+        "storm-login",
+        "--logins",
+        "20",
+        "--logins-at-once",
+        "4",
+        "--rooms",
+        "1",
+        "--players",
+        "3",
+        "--duration",
+        "300ms",
+    ];
+    let outcome = run_against(Fault::None, &storm);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.text);
+    assert!(outcome.text.contains("storm-login needs accounts"), "{}", outcome.text);
+    let outcome = run_against(Fault::Accounts, &storm);
+    passed(&outcome);
+    assert_eq!(finding(&outcome, "logins answered 200"), 20.0);
+}
+
+#[test]
+fn slow_clients_are_expected_to_be_closed() {
+    let slow = [
+        "slow",
+        "--rooms",
+        "2",
+        "--players",
+        "4",
+        "--rate",
+        "40",
+        "--share",
+        "0.25",
+        "--payload-bytes",
+        "3000",
+        "--action",
+        "set",
+        "--duration",
+        "3s",
+        "--patience",
+        "3s",
+    ];
+    let outcome = run_against(Fault::None, &slow);
+    passed(&outcome);
+    assert_eq!(finding(&outcome, "closed with 4002"), 2.0);
+    let outcome = run_against(Fault::KeepSlow, &slow);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.text);
+    assert_eq!(outcome.json["violations"]["counts"]["not_closed"], 2, "{}", outcome.text);
+}
+
+#[test]
+fn mixed_play_with_people_who_come_and_go() {
+    let outcome = run_against(
+        Fault::None,
+        &[
+            "mixed",
+            "--rooms",
+            "3",
+            "--players",
+            "4",
+            "--chat",
+            "2",
+            "--churn",
+            "0.5",
+            "--away",
+            "100ms",
+            "--duration",
+            "1500ms",
+        ],
+    );
+    passed(&outcome);
+    let all = &outcome.json["phases"][0]["all"];
+    assert!(all["join"]["count"].as_u64() > Some(2), "people came back: {}", outcome.text);
+}
+
+#[test]
+fn a_sweep_measures_each_number() {
+    let outcome = run_against(
+        Fault::None,
+        &[
+            "sweep",
+            "--counts",
+            "6,12",
+            "--room-size",
+            "3",
+            "--rate",
+            "20",
+            "--duration",
+            "400ms",
+            "--server-pid",
+            &std::process::id().to_string(),
+        ],
+    );
+    passed(&outcome);
+    assert!(finding(&outcome, "with 6 connections") > 0.0 && finding(&outcome, "with 12 connections") > 0.0);
+}
+
+#[test]
+fn the_floor_alone() {
+    let outcome = run(&["floor", "--connections", "50", "--frame-bytes", "500", "--burst", "10"]);
+    passed(&outcome);
+    let floor = &outcome.json["floor"];
+    for name in
+        ["send_cpu_us", "send_wall_us", "send_flat_out_cpu_us", "recv_cpu_us", "accept_upgrade_cpu_us"]
+    {
+        let us = floor[name].as_f64().unwrap();
+        assert!((0.05..500.0).contains(&us), "{name}: {us}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let check = |outcome: Outcome, code, expected: &str| {
+        assert_eq!(outcome.code, Some(code), "{}", outcome.text);
+        assert!(outcome.text.contains(expected), "{}", outcome.text);
+    };
+    let quick = [&ROOMS[..], &["--join-timeout", "300ms"]].concat();
+    check(run_against(Fault::Full, &quick), 1, "only 0 of 6 clients are in");
+    check(run_against(Fault::Full, &quick), 1, "HTTP 503");
+    check(run_against(Fault::LimitLogins, &quick), 2, "--login-rate 0");
+    check(run(&["rooms", "--url", "http://127.0.0.1:1"]), 2, "cannot reach the server");
+    check(run(&["rooms", "--spawn", "/nonexistent/server"]), 2, "/nonexistent/server");
+    check(run(&["rooms", "--spawn", "/bin/sh", "--", "-c", "echo no way; exit 3"]), 2, "no way");
+    check(run(&["hold", "--connections", "10000000"]), 2, "--processes");
+    check(run(&["rooms", "--payload", "{"]), 2, "--payload");
+}
