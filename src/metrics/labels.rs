@@ -110,9 +110,9 @@ pub struct Request {
 }
 
 /// The statuses that the server sends; the first stands for any other.
-const STATUSES: [u16; 24] = [
+const STATUSES: [u16; 25] = [
     0, 101, 200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 417, 426, 429, 431,
-    500, 501, 503,
+    500, 501, 503, 505,
 ];
 
 impl Labels for Request {

@@ -5,4 +5,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod doors;
 mod flags;
+mod lifecycle;
+mod limits;
+mod play;
+mod reload;
+mod rpc;

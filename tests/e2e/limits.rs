@@ -1,0 +1,84 @@
+//! What the flags bound, and what happens at the bound.
+
+use serde_json::json;
+
+use crate::common::server::Server;
+
+#[test]
+fn a_full_server_answers_503() {
+    let server = Server::start(&["--max-connections", "3"]);
+    let mut kept: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    for connection in &mut kept {
+        assert_eq!(connection.request("GET", "/health", &[], b"").status, 200);
+    }
+    let mut refused = server.connect();
+    let response = refused.request("GET", "/health", &[], b"");
+    assert_eq!((response.status, response.error_code().as_str()), (503, "busy"));
+    refused.expect_end();
+    drop(kept.pop());
+    // The place is free when the server has noticed the end of the connection.
+    server.output();
+    let is_free = || server.connect().request("GET", "/health", &[], b"").status == 200;
+    assert!((0..1000).any(|_| is_free()), "the place of a closed connection stays taken");
+}
+
+#[test]
+fn connections_are_counted_by_address() {
+    let server = Server::start(&["--max-connections-per-ip", "2"]);
+    let mut kept: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    for connection in &mut kept {
+        assert_eq!(connection.request("GET", "/health", &[], b"").status, 200);
+    }
+    let response = server.get("/health");
+    assert!([429, 503].contains(&response.status), "{response:?}");
+}
+
+#[test]
+fn logins_are_counted_by_address() {
+    let server = Server::start(&["--login-rate", "2"]);
+    let login = || server.post("/guest-login", &json!({}));
+    assert_eq!((login().status, login().status), (200, 200));
+    let refused = login();
+    assert_eq!((refused.status, refused.error_code().as_str()), (429, "rate_limited"));
+    let retry_after: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&retry_after), "{retry_after}");
+}
+
+#[test]
+fn inputs_are_counted_by_connection() {
+    let server = Server::start(&["--input-rate", "10"]);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    for number in 0..30 {
+        player.send("note", json!({"number": number}));
+    }
+    assert_eq!(player.receive_type("error")["payload"]["code"], "rate_limited");
+    assert!(server.metric(r#"godra_inputs_total{outcome="limited"}"#) >= 10.0);
+}
+
+#[test]
+fn a_flood_ends_the_connection() {
+    let server = Server::start(&["--input-rate", "5"]);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    for number in 0..60 {
+        player.send("note", json!({"number": number}));
+    }
+    assert_eq!(player.expect_close().0, 4003);
+}
+
+#[test]
+fn the_longest_message_passes_and_a_longer_one_does_not() {
+    let server = Server::start(&["--max-message-bytes", "500"]);
+    let guest = server.guest();
+    let room = guest.create_lobby(4);
+    let message = |bytes: usize| {
+        let text = r#"{"action":"note","id":1,"payload":""}"#;
+        text.replace("\"\"}", &format!("\"{}\"}}", "x".repeat(bytes - text.len())))
+    };
+    let mut player = guest.join(&room);
+    player.send_text(&message(500));
+    assert_eq!(player.receive_until(|answer| answer["id"] == 1)["type"], "reply");
+    player.send_text(&message(501));
+    assert_eq!(player.expect_close().0, 1009);
+}

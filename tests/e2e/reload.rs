@@ -1,0 +1,118 @@
+//! Scripts that change while the server runs.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::common::PATIENCE;
+use crate::common::server::{Folder, Guest, Server};
+
+fn version(number: u32) -> String {
+    format!("-- ROLE: guest\nreturn {number}\n")
+}
+
+fn server_with_version(number: u32) -> Server {
+    let folder = Folder::new();
+    folder.write_script("version", &version(number));
+    Server::start_in(folder, &[])
+}
+
+/// Calls until the script returns this; meanwhile every call must succeed.
+#[track_caller]
+fn wait_for_version(guest: &Guest<'_>, expected: u32) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let response = guest.rpc("version", json!([]), &[]);
+        assert_eq!(response.status, 200, "{response:?}");
+        if response.json()["result"] == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still {response:?}, not {expected}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_saved_script_serves_at_once() {
+    let server = server_with_version(1);
+    let guest = server.guest();
+    wait_for_version(&guest, 1);
+    server.folder().write_script("version", &version(2));
+    wait_for_version(&guest, 2);
+    server.folder().replace_script("version", &version(3));
+    wait_for_version(&guest, 3);
+    assert!(server.metric("godra_script_generation") >= 3.0);
+}
+
+#[test]
+fn a_broken_script_leaves_the_last_good_one() {
+    let server = server_with_version(1);
+    let guest = server.guest();
+    server.folder().write_script("version", "-- ROLE: guest\nreturn 2 +\n");
+    server.output().wait_for_line(&["version.lua:"]);
+    wait_for_version(&guest, 1);
+    assert_eq!(server.metric("godra_script_problems"), 1.0);
+
+    server.folder().write_script("version", &version(3));
+    wait_for_version(&guest, 3);
+    assert_eq!(server.metric("godra_script_problems"), 0.0);
+}
+
+#[test]
+fn a_half_written_script_does_not_serve() {
+    let server = server_with_version(1);
+    let guest = server.guest();
+    let mut file =
+        OpenOptions::new().write(true).truncate(true).open(server.folder().script("version")).unwrap();
+    file.write_all(b"-- ROLE: guest\nlocal t = {\n").unwrap();
+    file.flush().unwrap();
+    server.output().wait_for_line(&["version.lua:"]);
+    wait_for_version(&guest, 1);
+    file.write_all(b"}\nreturn 2\n").unwrap();
+    drop(file);
+    wait_for_version(&guest, 2);
+}
+
+#[test]
+fn scripts_come_and_go() {
+    let server = server_with_version(1);
+    let guest = server.guest();
+    assert_eq!(guest.rpc("fresh", json!([]), &[]).status, 404);
+    server.folder().write_script("fresh", &version(9));
+    let deadline = Instant::now() + PATIENCE;
+    let wait_for_status = |expected: u16| {
+        while guest.rpc("fresh", json!([]), &[]).status != expected {
+            assert!(Instant::now() < deadline, "no {expected}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait_for_status(200);
+    fs::remove_file(server.folder().script("fresh")).unwrap();
+    wait_for_status(404);
+}
+
+#[test]
+fn a_hundred_saves_a_second_are_normal() {
+    let server = server_with_version(1);
+    let guest = server.guest();
+    for number in 2..=100 {
+        server.folder().replace_script("version", &version(number));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    wait_for_version(&guest, 100);
+    assert_eq!(server.metric("godra_script_problems"), 0.0);
+}
+
+/// Players in a room notice nothing of a reload but the new behaviour.
+#[test]
+fn sockets_survive_a_reload() {
+    let server = server_with_version(1);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    assert_eq!(player.call("version", json!({}), 1)["result"], 1);
+    server.folder().replace_script("version", &version(2));
+    wait_for_version(&guest, 2);
+    assert_eq!(player.call("version", json!({}), 2)["result"], 2);
+}
