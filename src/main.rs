@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    godra::cli::main(|_| Err("this build has no server"))
+    godra::cli::main(godra::server::run)
 }

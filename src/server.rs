@@ -1,1 +1,302 @@
 //! The only wiring: queues, threads, start, drain.
+
+mod doors;
+mod pages;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, unbounded};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use self::doors::ServerDoors;
+use crate::account::store::{Store, StoreError};
+use crate::account::token::TokenAuthority;
+use crate::config::Config;
+use crate::mailbox::{Mailbox, Postbox, mailbox};
+use crate::metrics::Metrics;
+use crate::reactor::{self, Admission, Ended, ListenError, Mail, Shard, ShardPosts, Shared, WAKER};
+use crate::script::ScriptSet;
+use crate::script::catalog::{self, LoadReport};
+use crate::script::watch::Watcher;
+use crate::state::Engine;
+use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions};
+
+/// Why the server did not start, or ended.
+#[derive(Debug)]
+pub enum ServerError {
+    /// The database of accounts cannot be used.
+    Store(StoreError),
+    /// The port cannot be used.
+    Listen(ListenError),
+    /// The kernel refused something: what, and why.
+    System(&'static str, io::Error),
+}
+
+/// Runs the server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// It could not start, or a shard failed.
+pub fn run(config: Config) -> Result<(), ServerError> {
+    let began = Instant::now();
+    let signals =
+        Signals::new([SIGTERM, SIGINT]).map_err(|error| ServerError::System("watch for signals", error))?;
+    let server = Server::start(&config, began)?;
+    server.run(signals, &config)
+}
+
+struct Server {
+    doors: Arc<ServerDoors>,
+    shards: Vec<JoinHandle<io::Result<()>>>,
+    posts: Vec<Postbox<Mail>>,
+    ended: Receiver<Ended>,
+    engine: Arc<EmbeddedEngine>,
+    watcher: Watcher,
+    shared: Arc<Shared>,
+}
+
+/// A shard's poll and mailbox, before its thread runs.
+struct Berth {
+    poll: mio::Poll,
+    mailbox: Mailbox<Mail>,
+}
+
+impl Server {
+    fn start(config: &Config, began: Instant) -> Result<Self, ServerError> {
+        let metrics = Arc::new(Metrics::new());
+        let tokens = token_authority(config)?;
+        let (address, listeners) = reactor::listen(config.listen.ip(), config.listen.port(), config.threads)
+            .map_err(ServerError::Listen)?;
+        let (posts, berths) = berths(config)?;
+        let loaded = catalog::load(&config.scripts_dir, None);
+        loaded.log(&[]);
+        show_scripts(&metrics, &loaded.set, loaded.problems.len());
+        let options = EmbeddedOptions {
+            queue_capacity: config.limits.queues.engine_batches,
+            time_budget: config.script_time_budget,
+            memory_budget: config.script_memory_budget,
+            seed: random_seed(),
+        };
+        let deliver = Box::new(ShardPosts::new(posts.clone()));
+        let engine = EmbeddedEngine::start(options, loaded.set.clone(), deliver)
+            .map_err(|error| ServerError::System("start the state engine", error))?;
+        let engine = Arc::new(engine);
+        let doors = Arc::new(ServerDoors::new(config, tokens, metrics.clone(), engine.clone()));
+        let shared = Arc::new(Shared {
+            doors: doors.clone(),
+            engine: engine.clone(),
+            admission: Admission::new(
+                config.max_connections,
+                config.max_connections_per_ip.map_or(0, |bound| bound.get() as usize),
+            ),
+            limits: shard_limits(config),
+            started: began,
+        });
+        let (ended_sender, ended) = unbounded();
+        let scripts = loaded.set.clone();
+        let watcher = watch(config, loaded, posts.clone(), engine.clone(), metrics.clone())?;
+        let mut shards = Vec::with_capacity(config.threads);
+        for (id, (berth, listener)) in berths.into_iter().zip(listeners).enumerate() {
+            let (shared, posts, scripts) = (shared.clone(), posts.clone(), scripts.clone());
+            let (shard_metrics, ended) = (metrics.shard(id), ended_sender.clone());
+            let run = move || {
+                Shard::new(
+                    id,
+                    shared,
+                    berth.poll,
+                    listener,
+                    berth.mailbox,
+                    posts,
+                    scripts,
+                    shard_metrics,
+                    ended,
+                )?
+                .run()
+            };
+            shards.push(spawn(format!("shard-{id}"), run)?);
+        }
+        log::info!(
+            "listening on {address} shards={} store=embedded accounts={:?} scripts={} start_ms={}",
+            config.threads,
+            config.database,
+            scripts.scripts.len(),
+            began.elapsed().as_millis()
+        );
+        if config.listen.ip().is_unspecified() || config.listen.ip().is_loopback() {
+            log::info!("open http://localhost:{}/ to play the demo", address.port());
+        }
+        Ok(Self { doors, shards, posts, ended, engine, watcher, shared })
+    }
+
+    fn run(self, mut signals: Signals, config: &Config) -> Result<(), ServerError> {
+        let handle = signals.handle();
+        let (signal_sender, signalled) = unbounded();
+        let signal_thread = spawn("signals".into(), move || {
+            for signal in signals.forever() {
+                // The main thread may be past waiting.
+                let _ = signal_sender.send(signal);
+            }
+        })?;
+        let (died_sender, died) = unbounded();
+        let shards: Vec<_> = self
+            .shards
+            .into_iter()
+            .enumerate()
+            .map(|(id, shard)| {
+                let died_sender = died_sender.clone();
+                spawn(format!("join-{id}"), move || {
+                    let result =
+                        shard.join().unwrap_or_else(|_| Err(io::Error::other("the event loop panicked")));
+                    // The main thread may be past waiting.
+                    let _ = died_sender.send(());
+                    result
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        crossbeam_channel::select! {
+            recv(signalled) -> signal => log::info!("stopping signal={}", signal.unwrap_or(SIGTERM)),
+            recv(died) -> _ => log::error!("an event loop has ended; stopping"),
+        }
+        self.doors.draining.store(true, Ordering::SeqCst);
+        self.watcher.stop();
+        drain(&self.posts, &self.ended, &signalled, self.shared.admission.connections(), config);
+        for post in &self.posts {
+            // A shard that is gone needs no word.
+            let _ = post.post_blocking(Mail::Stop);
+        }
+        let mut outcome = Ok(());
+        for shard in shards {
+            let result = shard.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
+            outcome = outcome.and(result.map_err(|error| ServerError::System("run an event loop", error)));
+        }
+        self.engine.stop();
+        handle.close();
+        // It has nothing to return; that it ended is enough.
+        let _ = signal_thread.join();
+        log::info!("stopped");
+        outcome
+    }
+}
+
+/// Asks the shards to close their connections, and waits until they have, a second signal comes or the time is up.
+fn drain(
+    posts: &[Postbox<Mail>],
+    ended: &Receiver<Ended>,
+    signalled: &Receiver<i32>,
+    connections: usize,
+    config: &Config,
+) {
+    let limits = &config.limits.drain;
+    let deadline = Instant::now() + limits.deadline;
+    // A handful of players need not wait for what thousands need.
+    let spread = limits.close_spread.min(Duration::from_millis(connections as u64));
+    for post in posts {
+        let letter = Mail::Drain { spread_ms: spread.as_millis() as u64 };
+        // A shard that is gone needs no word.
+        let _ = post.post_blocking(letter);
+    }
+    let mut drained = 0;
+    while drained < posts.len() {
+        crossbeam_channel::select! {
+            recv(ended) -> _ => drained += 1,
+            recv(signalled) -> _ => return log::warn!("stopping at once: a second signal came"),
+            recv(crossbeam_channel::at(deadline)) -> _ => {
+                return log::warn!("stopping although connections are open: the time is up");
+            }
+        }
+    }
+}
+
+fn token_authority(config: &Config) -> Result<TokenAuthority, ServerError> {
+    let secret = match &config.jwt_secret {
+        Some(secret) => secret.expose().to_vec(),
+        None => {
+            let mut store = Store::open(&config.database).map_err(ServerError::Store)?;
+            store.jwt_secret().map_err(ServerError::Store)?.expose().to_vec()
+        }
+    };
+    Ok(TokenAuthority::new(vec![secret], config.token_ttl.as_secs()))
+}
+
+fn random_seed() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the kernel's random numbers are always there");
+    u64::from_ne_bytes(bytes)
+}
+
+fn berths(config: &Config) -> Result<(Vec<Postbox<Mail>>, Vec<Berth>), ServerError> {
+    let berth = || -> io::Result<_> {
+        let poll = mio::Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), WAKER)?;
+        let (post, mailbox) = mailbox(config.limits.queues.mailbox, waker);
+        Ok((post, Berth { poll, mailbox }))
+    };
+    let made: io::Result<Vec<_>> = (0..config.threads).map(|_| berth()).collect();
+    Ok(made.map_err(|error| ServerError::System("make an event loop", error))?.into_iter().unzip())
+}
+
+fn watch(
+    config: &Config,
+    loaded: LoadReport,
+    posts: Vec<Postbox<Mail>>,
+    engine: Arc<EmbeddedEngine>,
+    metrics: Arc<Metrics>,
+) -> Result<Watcher, ServerError> {
+    Watcher::start(&config.scripts_dir, loaded, move |scripts, problems| {
+        show_scripts(&metrics, &scripts, problems.len());
+        engine.replace_scripts(scripts.clone());
+        for post in &posts {
+            // A shard that is gone needs no scripts.
+            let _ = post.post_blocking(Mail::Scripts(scripts.clone()));
+        }
+    })
+    .map_err(|error| ServerError::System("watch the scripts", error))
+}
+
+fn show_scripts(metrics: &Metrics, scripts: &ScriptSet, problems: usize) {
+    metrics.set_scripts(scripts);
+    metrics.script_problems.set(problems as i64);
+}
+
+fn shard_limits(config: &Config) -> reactor::Limits {
+    let limits = &config.limits;
+    reactor::Limits {
+        sync_interval_ms: config.sync_interval.as_millis() as u64,
+        room_pending_inputs: limits.rooms.max_pending_inputs,
+        batch_calls: limits.queues.batch_calls,
+        large_room_members: limits.rooms.spread_above_members,
+        outbox_soft_bytes: limits.outbox.soft_bytes,
+        outbox_hard_bytes: limits.outbox.hard_bytes,
+        stall_timeout_ms: limits.outbox.stall_timeout.as_millis() as u64,
+        linger_ms: limits.http.linger.as_millis() as u64,
+        read_budget_bytes: limits.queues.read_budget_bytes,
+        accept_budget: limits.queues.accept_budget,
+        mail_budget: limits.queues.mailbox,
+        backlog_letters: limits.queues.backlog,
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: String,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, ServerError> {
+    let builder = std::thread::Builder::new().name(name);
+    builder.spawn(run).map_err(|error| ServerError::System("start a thread", error))
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => write!(f, "{error}"),
+            Self::Listen(error) => write!(f, "{error}"),
+            Self::System(what, error) => write!(f, "cannot {what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}

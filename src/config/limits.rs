@@ -37,9 +37,8 @@ pub struct HttpLimits {
     pub body_timeout: Duration,
     /// Silence between two requests; after it a close.
     pub keep_alive_timeout: Duration,
-    /// Pipelined requests that are taken from one connection before their answers are sent; the rest waits in the
-    /// socket.
-    pub max_pipelined: usize,
+    /// Wait for the peer to close its half once ours is shut; after it the socket is closed.
+    pub linger: Duration,
 }
 
 /// Bounds of WebSocket connections.
@@ -51,14 +50,10 @@ pub struct WebSocketLimits {
     pub pong_wait: Duration,
     /// Wait for the peer's close frame after ours; after it the socket is closed.
     pub close_wait: Duration,
-    /// Fragments of one message; above it close 1009. Empty fragments would otherwise be free.
-    pub max_fragments: usize,
     /// A message on `/echo` (`--debug-echo`); above it close 1009.
     pub max_echo_message_bytes: usize,
-    /// Malformed messages in a row; above it close 4504 `too_many_errors`.
-    pub max_errors_in_a_row: u32,
-    /// Inputs of one connection that wait for their room's tick; above it `busy`.
-    pub max_pending_inputs: usize,
+    /// Malformed messages in excess of good ones; above it close 4504 `too_many_errors`.
+    pub max_errors: u16,
 }
 
 /// Bounds of what waits to be sent to one connection.
@@ -81,6 +76,8 @@ pub struct QueueLimits {
     pub batch_calls: usize,
     /// Deliveries that wait for a shard; above it the engine waits.
     pub mailbox: usize,
+    /// How many letters of one shard wait for another whose mailbox is full; above it they are lost, and the log says so.
+    pub backlog: usize,
     /// Bytes read from one connection before the next has its turn.
     pub read_budget_bytes: usize,
     /// Connections accepted before the open ones have their turn.
@@ -99,9 +96,7 @@ pub struct RoomLimits {
 /// Bounds of the end of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DrainLimits {
-    /// How long `/ready` says 503 before connections are closed, so that a load balancer can notice.
-    pub notice: Duration,
-    /// The time over which WebSocket closes are spread, so that not all players come back at once.
+    /// The longest time over which closes are spread, so that not all players come back at once.
     pub close_spread: Duration,
     /// When the process exits, whoever is still connected.
     pub deadline: Duration,
@@ -117,35 +112,30 @@ impl Default for Limits {
                 head_timeout: Duration::from_secs(10),
                 body_timeout: Duration::from_secs(30),
                 keep_alive_timeout: Duration::from_secs(75),
-                max_pipelined: 16,
+                linger: Duration::from_secs(2),
             },
             websocket: WebSocketLimits {
                 ping_after: Duration::from_secs(25),
                 pong_wait: Duration::from_secs(10),
                 close_wait: Duration::from_secs(5),
-                max_fragments: 4096,
                 max_echo_message_bytes: 32 * MIB,
-                max_errors_in_a_row: 100,
-                max_pending_inputs: 256,
+                max_errors: 100,
             },
             outbox: OutboxLimits {
                 soft_bytes: 256 * KIB,
                 hard_bytes: MIB,
-                stall_timeout: Duration::from_secs(30),
+                stall_timeout: Duration::from_secs(10),
             },
             queues: QueueLimits {
                 engine_batches: 4096,
                 batch_calls: 1024,
                 mailbox: 16 * KIB,
+                backlog: 64 * KIB,
                 read_budget_bytes: 256 * KIB,
                 accept_budget: 64,
             },
             rooms: RoomLimits { spread_above_members: 512, max_pending_inputs: 16 * KIB },
-            drain: DrainLimits {
-                notice: Duration::from_millis(500),
-                close_spread: Duration::from_secs(3),
-                deadline: Duration::from_secs(25),
-            },
+            drain: DrainLimits { close_spread: Duration::from_secs(3), deadline: Duration::from_secs(25) },
         }
     }
 }

@@ -1,0 +1,114 @@
+//! What sessions may ask for at once, answered by the parts of this process.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::pages::PAGES;
+use crate::account::guest::new_guest;
+use crate::account::token::TokenAuthority;
+use crate::config::{AllowOrigin, Config};
+use crate::metrics::Metrics;
+use crate::session::limits::LoginLimit;
+use crate::session::{Doors, GuestLogin, Now, SHUTTING_DOWN, Settings};
+use crate::state::Engine;
+use crate::wire::http;
+use crate::wire::ids::{Identity, Role};
+
+/// The services of this process.
+pub struct ServerDoors {
+    /// Set once the server has begun to stop.
+    pub draining: AtomicBool,
+    settings: Settings,
+    tokens: TokenAuthority,
+    metrics: Arc<Metrics>,
+    engine: Arc<dyn Engine>,
+    /// None without `--login-rate`. Held for a few instructions at a time, and only at logins.
+    logins: Option<Mutex<LoginLimit>>,
+}
+
+impl ServerDoors {
+    /// Opens the doors.
+    pub fn new(
+        config: &Config,
+        tokens: TokenAuthority,
+        metrics: Arc<Metrics>,
+        engine: Arc<dyn Engine>,
+    ) -> Self {
+        let login_limit = |rate: std::num::NonZeroU32| Mutex::new(LoginLimit::new(rate.get()));
+        Self {
+            draining: AtomicBool::new(false),
+            settings: session_settings(config),
+            tokens,
+            metrics,
+            engine,
+            logins: config.login_rate.map(login_limit),
+        }
+    }
+}
+
+impl Doors for ServerDoors {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, String> {
+        self.tokens.verify(token, unix_s).map_err(|error| {
+            log::debug!("a token was refused reason={error:?}");
+            error.to_string()
+        })
+    }
+
+    fn guest_login(&self, unix_s: u64) -> GuestLogin {
+        let (user_id, username) = new_guest();
+        let token = self.tokens.issue(&user_id, &username, Role::Guest, unix_s);
+        GuestLogin { token, expires_in_s: self.tokens.ttl_s(), user_id, username }
+    }
+
+    fn admit_login(&self, peer: IpAddr, now: Now) -> Result<(), u32> {
+        let Some(logins) = &self.logins else { return Ok(()) };
+        // A panic while it was held left a count off by one at worst.
+        logins.lock().unwrap_or_else(PoisonError::into_inner).admit(peer, now.monotonic_ms)
+    }
+
+    fn readiness(&self) -> Result<(), &'static str> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(SHUTTING_DOWN);
+        }
+        if self.engine.is_ready() { Ok(()) } else { Err("the state engine is not available") }
+    }
+
+    fn metrics(&self) -> (&'static str, String) {
+        self.metrics.engine_queue_depth.set(self.engine.queue_depth() as i64);
+        (Metrics::CONTENT_TYPE, self.metrics.encode())
+    }
+}
+
+fn session_settings(config: &Config) -> Settings {
+    let (http, websocket) = (&config.limits.http, &config.limits.websocket);
+    let milliseconds = |duration: std::time::Duration| duration.as_millis() as u64;
+    Settings {
+        http: http::Limits {
+            head_bytes: http.max_head_bytes,
+            headers: http.max_headers,
+            body_bytes: http.max_body_bytes,
+        },
+        head_timeout_ms: milliseconds(http.head_timeout),
+        body_timeout_ms: milliseconds(http.body_timeout),
+        keep_alive_timeout_ms: milliseconds(http.keep_alive_timeout),
+        ping_after_ms: milliseconds(websocket.ping_after),
+        pong_timeout_ms: milliseconds(websocket.pong_wait),
+        close_timeout_ms: milliseconds(websocket.close_wait),
+        max_message_bytes: config.max_message_bytes,
+        max_echo_bytes: websocket.max_echo_message_bytes,
+        input_rate: config.input_rate.map_or(0, std::num::NonZeroU32::get),
+        max_errors: websocket.max_errors,
+        allow_origins: match &config.allow_origin {
+            AllowOrigin::Any => vec!["*".into()],
+            AllowOrigin::Listed(origins) => origins.iter().map(|origin| origin.as_str().into()).collect(),
+        },
+        debug_echo: config.debug_echo,
+        sync_interval_ms: milliseconds(config.sync_interval),
+        pages: PAGES,
+    }
+}
