@@ -36,7 +36,7 @@ pub fn of(name: &[u8], arguments: &[Vec<u8>]) -> Comparison {
         b"hgetall" => Comparison::AnyOrder { width: 2 },
         // Ties in alphabetic weights, and sets as they come, have no order of their own.
         b"sort" | b"sort_ro" if has(b"alpha") && has(b"by") => Comparison::AnyOrder { width: 1 },
-        b"sort" | b"sort_ro" if has(b"nosort") && !has(b"store") && !has(b"limit") => {
+        b"sort" | b"sort_ro" if is_unsorted(arguments) && !has(b"store") && !has(b"limit") => {
             Comparison::AnyOrder { width: 1 }
         }
         b"ttl" | b"expiretime" => Comparison::Within(1),
@@ -62,10 +62,22 @@ pub fn would_block(name: &[u8]) -> bool {
     )
 }
 
+/// Redis saturates the least number of all to the greatest of a field: its check overflows.
+pub fn overflows_in_redis(arguments: &[Vec<u8>]) -> bool {
+    arguments[0].eq_ignore_ascii_case(b"bitfield") && arguments.iter().any(|a| a == b"-9223372036854775808")
+}
+
+/// Whether `SORT` has a pattern that names no key.
+fn is_unsorted(arguments: &[Vec<u8>]) -> bool {
+    let by = arguments.windows(2).find(|pair| pair[0].eq_ignore_ascii_case(b"by"));
+    by.is_some_and(|pair| !pair[1].contains(&b'*'))
+}
+
 /// The key that `SORT` takes a range of without sorting it and without storing it.
 pub fn cut_unsorted(arguments: &[Vec<u8>]) -> Option<&[u8]> {
     let has = |word: &[u8]| arguments.iter().skip(2).any(|argument| argument.eq_ignore_ascii_case(word));
-    let is_cut = arguments[0].to_ascii_lowercase().starts_with(b"sort") && has(b"nosort") && has(b"limit");
+    let is_cut =
+        arguments[0].to_ascii_lowercase().starts_with(b"sort") && is_unsorted(arguments) && has(b"limit");
     arguments.get(1).filter(|_| is_cut && !has(b"store")).map(Vec::as_slice)
 }
 
@@ -113,7 +125,8 @@ pub fn compare(
     pool: Option<&Reply>,
     arguments: &[Vec<u8>],
 ) -> Result<(), String> {
-    let is_sorted_set = arguments[0].to_ascii_lowercase().starts_with(b"z");
+    let name = arguments[0].to_ascii_lowercase();
+    let is_sorted_set = name.starts_with(b"z") || name.starts_with(b"bz");
     let pool = &pool.map(|pool| if is_sorted_set { without_signed_zeros(pool) } else { pool.clone() });
     let pool = pool.as_ref();
     let ours = &if is_sorted_set { without_signed_zeros(ours) } else { ours.clone() };

@@ -72,6 +72,9 @@ impl Stores {
 
     /// Ranges by name mean something only where all scores are equal, and a set has no order to cut a range from.
     fn is_unspecified(&mut self, call: &Call) -> bool {
+        if comparison::overflows_in_redis(&call.arguments) {
+            return true;
+        }
         if let Some(key) = comparison::cut_unsorted(&call.arguments) {
             return self.theirs.call(&[b"type".to_vec(), key.to_vec()]) == Reply::Status("set".to_owned());
         }
@@ -108,9 +111,8 @@ impl Stores {
     fn check_as(&mut self, call: &Call, comparison: Comparison) -> Result<(), String> {
         // Redis's side of the picks is asked first, while the members are still those that both have.
         if call.arguments[0].to_ascii_lowercase().starts_with(b"sort") {
-            // SORT takes an error of an earlier reading of a number for its own; a number read without one clears it.
-            self.theirs
-                .call(&["zadd", "nosuch", "xx", "1", "m"].map(|argument| argument.as_bytes().to_vec()));
+            // SORT takes the range error of an earlier number for its own. Reading a timeout forgets it.
+            self.theirs.call(&["blpop", "nosuch", "abc"].map(|argument| argument.as_bytes().to_vec()));
         }
         let members = comparison.pool_query(&call.arguments).map(|query| self.theirs.call(&query));
         let (ours, theirs) = (self.ours(call), self.theirs(call));

@@ -294,7 +294,8 @@ impl Search {
 
     fn find(&self, list: &List, element: &[u8]) -> Vec<usize> {
         let unlimited = |limit: usize| if limit == 0 { usize::MAX } else { limit };
-        let skipped = (self.rank.unsigned_abs() - 1) as usize;
+        // The least number has no opposite; Redis finds the last match with it.
+        let skipped = self.rank.checked_abs().map_or(0, |rank| rank as usize - 1);
         let compared = unlimited(self.max_len);
         let wanted = self.count.map_or(1, unlimited);
         let is_match = |(_, candidate): &(usize, &SmallBytes)| ***candidate == *element;

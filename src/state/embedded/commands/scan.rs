@@ -3,7 +3,7 @@
 use super::super::keyspace::{Entry, Hash, IndexMap, Keyspace, Set, SortedSet};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, Outcome, as_c_string};
 use super::pattern;
 
 /// Collections up to this size are given in one step, as Redis does with its compact encodings: scripts rely on it.
@@ -119,6 +119,7 @@ impl<'a> Options<'a> {
 /// Reads a cursor as C's `strtoul` does: a sign is allowed, and nothing at all is 0.
 fn parse_cursor(text: &[u8]) -> Result<u64, Failure> {
     let invalid = || Failure::fixed("ERR invalid cursor");
+    let text = as_c_string(text, text.len());
     let (negative, digits) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         Some((b'+', rest)) => (false, rest),
@@ -152,6 +153,7 @@ mod tests {
         check("18446744073709551615", Some(u64::MAX));
         check("18446744073709551616", None);
         check("-", None);
+        check("1\0x", Some(1));
         check("1x", None);
         check(" 1", None);
     }
