@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::events::SplitMix;
 use super::faults::FaultLog;
 use super::lua::{Interpreter, Invocation};
+use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, Engine, RoomEvents};
 
@@ -81,6 +82,7 @@ impl EmbeddedEngine {
         options: EmbeddedOptions,
         scripts: Arc<ScriptSet>,
         deliver: Box<dyn Deliver>,
+        metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = bounded(options.queue_capacity.max(1));
         let shared = Arc::new(Shared {
@@ -93,7 +95,7 @@ impl EmbeddedEngine {
         let thread = std::thread::Builder::new()
             .name("state".into())
             .stack_size(STACK_BYTES)
-            .spawn(move || Worker::new(&options, receiver, for_thread, deliver).run())?;
+            .spawn(move || Worker::new(&options, receiver, for_thread, deliver, metrics).run())?;
         Ok(Self { sender, shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -174,10 +176,11 @@ impl Worker {
         receiver: Receiver<Message>,
         shared: Arc<Shared>,
         deliver: Box<dyn Deliver>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
         Self {
-            interpreter: Interpreter::new(options.seed, options.time_budget, options.memory_budget),
+            interpreter: Interpreter::new(options.seed, options.time_budget, options.memory_budget, metrics),
             receiver,
             shared,
             deliver,
@@ -260,45 +263,45 @@ impl Worker {
     fn run_calls(&mut self, batch: &Batch, now_ms: u64) -> Vec<CallResult> {
         let mut results = Vec::with_capacity(batch.calls.len());
         let mut has_failed = false;
+        let mut now = Instant::now();
         for call in &batch.calls {
             if has_failed && batch.stop_on_error {
                 results.push(CallResult::Skipped);
                 continue;
             }
             let seed = self.random.next();
-            let result = self.run_call(Invocation {
-                call,
-                room: batch.room.as_ref(),
-                now_ms,
-                now: Instant::now(),
-                seed,
-            });
+            let room = batch.room.as_ref();
+            let result;
+            (result, now) = self.run_call(Invocation { call, room, now_ms, now, seed });
             has_failed |= matches!(result, CallResult::Err(_));
             results.push(result);
         }
         results
     }
 
-    fn run_call(&mut self, invocation: Invocation<'_>) -> CallResult {
+    fn run_call(&mut self, invocation: Invocation<'_>) -> (CallResult, Instant) {
         let interpreter = &mut self.interpreter;
         let result = catch_unwind(AssertUnwindSafe(|| interpreter.run(invocation)));
-        let result = result.unwrap_or_else(|_| {
-            log::error!("the engine broke in script={}; Lua starts over", invocation.call.script.name);
-            self.interpreter.rebuild();
-            self.interpreter.prepare(&self.scripts);
-            CallResult::Err(CallError {
-                code: "script_error".into(),
-                message: "internal error".into(),
-                details: None,
-                is_fault: true,
-            })
-        });
+        let (result, ended_at) = result.unwrap_or_else(|_| (self.recover(invocation), Instant::now()));
         if let CallResult::Err(error) = &result
             && error.is_fault
         {
             self.faults.report(invocation.call, invocation.room, error, invocation.now);
         }
-        result
+        (result, ended_at)
+    }
+
+    /// After a panic, which is a mistake of ours.
+    fn recover(&mut self, invocation: Invocation<'_>) -> CallResult {
+        log::error!("the engine broke, and Lua starts over script={}", invocation.call.script.name);
+        self.interpreter.rebuild();
+        self.interpreter.prepare(&self.scripts);
+        CallResult::Err(CallError {
+            code: "script_error".into(),
+            message: "internal error".into(),
+            details: None,
+            is_fault: true,
+        })
     }
 
     /// What must be done now and then, busy or not.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::{EmbeddedEngine, EmbeddedOptions};
+use crate::metrics::Metrics;
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
     Arguments, Batch, BatchDone, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Position,
@@ -32,14 +33,17 @@ impl Deliver for Mailboxes {
 struct Game {
     engine: EmbeddedEngine,
     deliveries: Receiver<(ShardId, Delivery)>,
+    metrics: Arc<Metrics>,
 }
 
 impl Game {
     fn start(options: EmbeddedOptions) -> Self {
         let (sender, deliveries) = unbounded();
         let scripts = Arc::new(ScriptSet::default());
-        let engine = EmbeddedEngine::start(options, scripts, Box::new(Mailboxes(sender))).unwrap();
-        Self { engine, deliveries }
+        let metrics = Arc::new(Metrics::new());
+        let engine =
+            EmbeddedEngine::start(options, scripts, Box::new(Mailboxes(sender)), metrics.clone()).unwrap();
+        Self { engine, deliveries, metrics }
     }
 
     fn submit(&self, batch: Batch) {
@@ -285,4 +289,20 @@ fn keys_expire_while_nobody_asks() {
         }
         assert!(Instant::now() < deadline, "the key is still there");
     }
+}
+
+#[test]
+fn calls_are_counted_by_script() {
+    let game = Game::start(EmbeddedOptions::default());
+    let scripts = [
+        script("return 1"),
+        script("error('x')"),
+        script("godra.error('c', 'm')"),
+        script("while true do end"),
+    ];
+    game.submit(batch(None, 0, &[&scripts[0], &scripts[1], &scripts[2], &scripts[3]]));
+    game.done();
+    let counted = game.metrics.script("test");
+    assert_eq!((counted.runs.get(), counted.errors.get(), counted.timeouts.get()), (4, 2, 1));
+    assert_eq!(counted.duration.count(), 4);
 }

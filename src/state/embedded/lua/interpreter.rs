@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mlua::ffi;
 
+use crate::metrics::{Metrics, ScriptMetrics};
 use crate::script::{KeyPattern, Script, ScriptSet};
 use crate::state::{Arguments, Call, CallError, CallKeys, CallResult};
 use crate::wire::ids::RoomId;
@@ -35,6 +36,7 @@ pub struct Interpreter {
     host: Box<Host>,
     /// By the script's address, which stays taken while the entry holds the script.
     compiled: HashMap<usize, Compiled>,
+    metrics: Arc<Metrics>,
     /// What Lua held when no call was running and all garbage was gone.
     resting_bytes: usize,
     /// Keys and results under construction.
@@ -45,6 +47,7 @@ struct Compiled {
     script: Arc<Script>,
     /// The chunk's place in the registry, or why there is none.
     function: Result<c_int, Box<str>>,
+    metrics: ScriptMetrics,
 }
 
 /// One call and its circumstances.
@@ -63,13 +66,14 @@ pub struct Invocation<'a> {
 }
 
 impl Interpreter {
-    /// An interpreter with an empty store.
-    pub fn new(seed: u64, time_budget: Duration, memory_budget: usize) -> Self {
+    /// An interpreter with an empty store. Calls may take so much time, and as many bytes of memory.
+    pub fn new(seed: u64, time_budget: Duration, memory_budget: usize, metrics: Arc<Metrics>) -> Self {
         let host = Box::new(Host::new(seed, time_budget, memory_budget));
         let mut interpreter = Self {
             state: std::ptr::null_mut(),
             host,
             compiled: HashMap::new(),
+            metrics,
             resting_bytes: 0,
             text: RefCell::default(),
         };
@@ -138,12 +142,28 @@ impl Interpreter {
         self.resting_bytes = self.used_bytes();
     }
 
-    /// Runs one call. Its events are in the host's outbox afterwards, also if it failed.
-    pub fn run(&mut self, invocation: Invocation<'_>) -> CallResult {
-        let function = match self.compile(&invocation.call.script) {
-            Ok(function) => function,
-            Err(message) => return CallResult::Err(fault("script_error", &message)),
+    /// Runs one call, and tells when it ended. Its events are in the host's outbox afterwards, also if it failed.
+    pub fn run(&mut self, invocation: Invocation<'_>) -> (CallResult, Instant) {
+        let script = &invocation.call.script;
+        let result = match self.compile(script).clone() {
+            Ok(function) => self.run_function(invocation, function),
+            Err(message) => CallResult::Err(fault("script_error", &message)),
         };
+        let ended_at = Instant::now();
+        if let Some(Compiled { metrics, .. }) = self.compiled.get(&address(script)) {
+            metrics.runs.inc();
+            metrics.duration.observe(ended_at.duration_since(invocation.now));
+            if let CallResult::Err(error) = &result
+                && error.is_fault
+            {
+                metrics.errors.inc();
+                metrics.timeouts.inc_by(u64::from(&*error.code == "script_timeout"));
+            }
+        }
+        (result, ended_at)
+    }
+
+    fn run_function(&mut self, invocation: Invocation<'_>, function: c_int) -> CallResult {
         self.enter(invocation);
         let stack = self.stack();
         let result = match self.push_call(invocation, function) {
@@ -162,14 +182,15 @@ impl Interpreter {
         unsafe { Stack::from_raw(self.state) }
     }
 
-    fn compile(&mut self, script: &Arc<Script>) -> Result<c_int, Box<str>> {
-        let address = Arc::as_ptr(script) as usize;
-        if let Some(compiled) = self.compiled.get(&address) {
-            return compiled.function.clone();
-        }
-        let function = load(self.stack(), script);
-        self.compiled.insert(address, Compiled { script: script.clone(), function: function.clone() });
-        function
+    fn compile(&mut self, script: &Arc<Script>) -> &Result<c_int, Box<str>> {
+        // SAFETY: the state is live, as in `Interpreter::stack`, which would borrow all of `self`.
+        let stack: Stack<'_> = unsafe { Stack::from_raw(self.state) };
+        let compiled = self.compiled.entry(address(script)).or_insert_with(|| Compiled {
+            script: script.clone(),
+            function: load(stack, script),
+            metrics: self.metrics.script(&script.name),
+        });
+        &compiled.function
     }
 
     fn enter(&self, invocation: Invocation<'_>) {
@@ -270,6 +291,10 @@ impl Drop for Interpreter {
         // SAFETY: the state is live and nobody uses it any more; its host is dropped after this.
         unsafe { ffi::lua_close(self.state) }
     }
+}
+
+fn address(script: &Arc<Script>) -> usize {
+    Arc::as_ptr(script) as usize
 }
 
 fn load(stack: Stack<'_>, script: &Script) -> Result<c_int, Box<str>> {

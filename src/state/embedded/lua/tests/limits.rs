@@ -15,7 +15,7 @@ fn stopped(world: &mut World, script: &str) -> String {
     };
     let took = started.elapsed();
     // Debug builds of Lua are many times slower, collections above all.
-    assert!(took < Duration::from_millis(1500), "{script}\ntook {took:?}");
+    assert!(took < Duration::from_secs(5), "{script}\ntook {took:?}");
     assert!(error.is_fault, "{error:?}");
     assert_eq!(world.ok("return redis.call('INCR', 'alive') > 0"), "1");
     world.interpreter.rest();
@@ -25,7 +25,7 @@ fn stopped(world: &mut World, script: &str) -> String {
 }
 
 fn times_out(script: &str) {
-    let mut world = World::new();
+    let mut world = World::with_budgets(Duration::from_millis(50), 16 << 20);
     world.interpreter.rest();
     assert_eq!(stopped(&mut world, script), "script_timeout", "{script}");
 }
@@ -38,7 +38,7 @@ fn runs_out_of_something(script: &str) {
 }
 
 fn runs_out_of_memory(script: &str) {
-    let mut world = World::with_budgets(Duration::from_millis(1000), 4 << 20);
+    let mut world = World::with_budgets(Duration::from_secs(5), 4 << 20);
     world.interpreter.rest();
     let error = world.run(script).unwrap_err();
     assert!(error.message.contains("used more than 4096 KiB of memory"), "{script}\n{error:?}");
@@ -52,7 +52,7 @@ fn endless_loop() {
 
 #[test]
 fn timeouts_say_where() {
-    let mut world = World::new();
+    let mut world = World::with_budgets(Duration::from_millis(50), 16 << 20);
     assert_eq!(world.fails("\nwhile true do end"), "test.lua:2: script ran longer than 50 ms");
 }
 
@@ -201,7 +201,6 @@ fn deep_native_recursion() {
 }
 
 fn deep_native_recursion_on_this_stack() {
-    let mut world = World::new();
     for script in [
         "local function f() return pcall(f) end return f()",
         "local function f() pcall(f) end f() return 1",
@@ -216,6 +215,7 @@ fn deep_native_recursion_on_this_stack() {
         "local function f() return coroutine.wrap(function() return pcall(f) end)() end return pcall(f)",
         "local function f() local ok, e = pcall(f) if not ok then pcall(f) end end f() return 1",
     ] {
+        let mut world = World::with_budgets(Duration::from_millis(200), 16 << 20);
         // Some end by themselves and some run out of time; none may take the process with it.
         let _ = world.run(script);
         assert_eq!(world.ok("return 1"), "1", "{script}");
