@@ -12,9 +12,9 @@ import { launch } from "./chromium.js";
 const ARTIFACTS = fileURLToPath(new URL("../../target/browser/", import.meta.url));
 const DESKTOP = { viewport: { width: 1200, height: 760 } };
 const PHONE = { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 
-const test = (name, run) => testWithoutLimit(name, { timeout: 60_000 }, run);
+const test = (name, run) => testWithoutLimit(name, { timeout: 120_000 }, run);
 
 let server;
 let browser;
@@ -212,6 +212,6 @@ test("after a restart players come back to their lobby, or are told that it is g
   await until("the page is back in the game", async () => !(await a.isVisible("#banner")) && (await a.isVisible("#game")));
   assert.match(await a.textContent("#chat-log"), /You are back/);
   const gone = async () => /not there any more/.test(await c.textContent("#notice"));
-  await until("the other page gives up", gone, 3 * PATIENCE_MS);
+  await until("the other page gives up", gone, 2 * PATIENCE_MS);
   assert.equal(await c.isVisible("#start"), true);
 });

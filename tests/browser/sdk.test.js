@@ -8,7 +8,7 @@ import { after, before, test as testWithoutLimit } from "node:test";
 import { GodraServer } from "../../sdk/js/test/godra-server.js";
 import { launch } from "./chromium.js";
 
-const test = (name, run) => testWithoutLimit(name, { timeout: 60_000 }, run);
+const test = (name, run) => testWithoutLimit(name, { timeout: 120_000 }, run);
 
 let server;
 let browser;

@@ -481,8 +481,9 @@ class View {
     const [width, height] = [right - left, bottom - top];
     const freePx = this.#heightPx - HUD_PX - CHAT_PX;
     const whole = Math.min((this.#widthPx - 52) / width, freePx / height);
-    const near = Math.min(this.#widthPx, freePx) / (Math.min(width, height) * 0.75);
-    this.#scale = Math.max(whole, near);
+    const shortPx = Math.min(this.#widthPx, freePx);
+    const secondsAcross = shortPx < SMALL_PX ? 2.5 : 4.5;
+    this.#scale = Math.max(whole, shortPx / (secondsAcross * current.arena.maxSpeed));
     const target = current.self;
     const easing = current.camera ? 1 - Math.exp(-elapsedMs / 120) : 1;
     current.camera ??= { x: target.x, y: target.y };
@@ -629,6 +630,8 @@ class View {
 }
 
 const RADIUS_PX = 15;
+/** Screens shorter than this show less of the arena, but bigger. */
+const SMALL_PX = 480;
 const HUD_PX = 66;
 const CHAT_PX = 72;
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
@@ -704,19 +707,25 @@ function showGame(again) {
   measureLatency();
 }
 
+let isBusy = false;
+
 function setBusy(busy) {
-  for (const button of document.querySelectorAll("#start button")) button.disabled = busy;
+  isBusy = busy;
+  for (const button of document.querySelectorAll("#start button")) button.disabled = busy || "full" in button.dataset;
 }
 
 function showLobbies(lobbies) {
-  $("open").hidden = lobbies.length === 0;
-  const items = lobbies.map((lobby) => {
+  // Lobbies outlive their players for a while, but who wants to wait in an empty one?
+  const items = lobbies.filter(({ members }) => members > 0).map((lobby) => {
     const id = codeOf(String(lobby.id));
     const button = element("button", { type: "button" }, element("code", {}, id), element("span", {}, `${lobby.members} of ${lobby.capacity}`));
+    if (lobby.members >= lobby.capacity) button.dataset.full = "";
+    button.disabled = isBusy || "full" in button.dataset;
     button.addEventListener("click", () => joinLobby(id));
     return element("li", {}, button);
   });
   $("lobbies").replaceChildren(...items);
+  $("open").hidden = items.length === 0;
 }
 
 /** The list of players: for the eyes behind the count, and for those who do not see the canvas. */
