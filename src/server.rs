@@ -83,7 +83,7 @@ impl Server {
             seed: random_seed(),
         };
         let deliver = Box::new(ShardPosts::new(posts.clone()));
-        let engine = EmbeddedEngine::start(options, loaded.set.clone(), deliver)
+        let engine = EmbeddedEngine::start(options, loaded.set.clone(), deliver, metrics.clone())
             .map_err(|error| ServerError::System("start the state engine", error))?;
         let engine = Arc::new(engine);
         let doors = Arc::new(ServerDoors::new(config, tokens, metrics.clone(), engine.clone()));
