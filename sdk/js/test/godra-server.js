@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -80,7 +80,9 @@ export class GodraServer {
 function binary() {
   const built = ["release", "debug"].map((profile) => join(REPOSITORY, "target", profile, "godra"));
   const candidates = process.env.GODRA_BIN ? [resolve(process.env.GODRA_BIN)] : built;
-  const found = candidates.find((path) => existsSync(path));
+  // Of two builds the newer one is meant.
+  const age = (path) => -statSync(path).mtimeMs;
+  const [found] = candidates.filter((path) => existsSync(path)).sort((a, b) => age(a) - age(b));
   if (found) return found;
   throw new Error(`no server to test: build it first (cargo build), or name it in GODRA_BIN. Looked for ${candidates.join(", ")}`);
 }
