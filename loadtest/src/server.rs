@@ -77,7 +77,6 @@ impl Server {
             .env("PORT", address.port().to_string())
             .env("HOST", "127.0.0.1")
             .env("DB_DSN", folder.join("game.db"))
-            .env("STATE_FILE", folder.join("state.db"))
             .stdin(std::process::Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use mio::Interest;
 use mio::net::TcpStream;
 
+use super::Limits;
 use super::mail::Ticket;
 use crate::session::outbox::{Kind, Outbox};
 use crate::session::{Session, Settings};
-use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ids::Identity;
 
 /// A slab entry. Idle, it holds no buffer.
 pub struct Connection {
@@ -21,8 +22,8 @@ pub struct Connection {
     pub carried: Carried,
     /// Tells this entry from an earlier one at the same index.
     pub generation: u32,
-    /// The wheel's slot in which this connection is looked at next.
-    pub wheel_slot: u64,
+    /// The wheel's slot in which this connection is looked at next; [`super::wheel::Wheel::NOWHERE`] if it is in none.
+    pub wheel_slot: u32,
     /// Whether the poll tells us of room in the socket's send buffer.
     pub wants_writable: bool,
     /// Whether it is in the round's list of outboxes to flush.
@@ -31,8 +32,8 @@ pub struct Connection {
     pub unread: bool,
     /// Its place in a room, if it is a member.
     pub seat: Option<Seat>,
-    /// A join that the session asked for and that has not begun.
-    pub wants_to_join: Option<Box<(Arc<Identity>, RoomId)>>,
+    /// Whether the session has asked for a join that has not begun.
+    pub wants_to_join: bool,
 }
 
 /// The part of a connection that moves between shards.
@@ -42,13 +43,19 @@ pub struct Carried {
     /// What is still to be sent.
     pub outbox: Outbox,
     /// Bytes that came in and cannot be handled yet.
-    pub parked: Option<Box<[u8]>>,
+    pub parked: Option<Box<Parked>>,
     /// Where the connection comes from.
     pub peer: IpAddr,
     /// How far it is on its way to its end.
     pub stage: Stage,
     /// When the outbox last began to wait, or moved, in monotonic milliseconds.
     pub progress_ms: u64,
+}
+
+/// Bytes from the peer that wait. Rare, and so behind a pointer of its own.
+pub struct Parked {
+    /// In the order in which they came.
+    pub bytes: Vec<u8>,
 }
 
 /// From open to gone.
@@ -63,19 +70,16 @@ pub enum Stage {
         /// Whether the peer has closed its half.
         peer_closed: bool,
     },
-    /// Our half is shut; what comes in is discarded until the peer closes or the time is up. Closing at once could
-    /// reset the connection before the peer has read our last bytes (RFC 9112, section 9.6).
-    Lingering {
-        /// Until when.
-        until_ms: u64,
-    },
+    /// Our half is shut since `progress_ms`; what comes in is discarded until the peer closes or the time is up. Closing
+    /// at once could reset the connection before the peer has read our last bytes (RFC 9112, section 9.6).
+    Lingering,
 }
 
 /// A member's place in its room.
 #[derive(Clone, Debug)]
 pub struct Seat {
     /// The room's index in the shard.
-    pub room: usize,
+    pub room: u32,
     /// The index in the room's list of local members.
     pub position: u32,
     /// Which membership.
@@ -121,9 +125,9 @@ const SLICES: usize = 32;
 
 impl Connection {
     /// When the connection is to be looked at, in monotonic milliseconds.
-    pub fn deadline_ms(&self, settings: &Settings, stall_timeout_ms: u64) -> u64 {
+    pub fn deadline_ms(&self, settings: &Settings, limits: &Limits) -> u64 {
         let session_ms = match self.carried.stage {
-            Stage::Lingering { until_ms } => return until_ms,
+            Stage::Lingering => return self.carried.progress_ms + limits.linger_ms,
             Stage::Finishing { .. } => u64::MAX,
             Stage::Open | Stage::PeerClosed => self
                 .carried
@@ -135,7 +139,7 @@ impl Connection {
         let stall_ms = if self.carried.outbox.is_empty() {
             u64::MAX
         } else {
-            self.carried.progress_ms + stall_timeout_ms
+            self.carried.progress_ms + limits.stall_timeout_ms
         };
         session_ms.min(stall_ms)
     }

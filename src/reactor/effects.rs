@@ -58,10 +58,9 @@ impl Effects for ConnectionEffects<'_> {
         })
     }
 
-    fn join(&mut self, identity: &Arc<Identity>, room: &RoomId) {
+    fn join(&mut self, _identity: &Arc<Identity>, _room: &RoomId) {
         // The session is being called: the connection cannot move to another shard before it is done.
-        let connection = &mut self.shard.connections[self.index];
-        connection.wants_to_join = Some(Box::new((identity.clone(), room.clone())));
+        self.shard.connections[self.index].wants_to_join = true;
     }
 
     fn input(
@@ -84,7 +83,7 @@ impl Effects for ConnectionEffects<'_> {
         let reply_to = ReplyTo { connection: self.shard.key(self.index), id: message.id };
         let input = PendingInput { call, reply_to, received_at: self.shard.round_began };
         let seat = self.shard.connections[self.index].seat.as_ref();
-        let room_index = seat.map(|seat| seat.room);
+        let room_index = seat.map(|seat| seat.room as usize);
         let room = room_index.and_then(|index| self.shard.rooms.get_mut(index));
         let (Some(room_index), Some(room)) = (room_index, room) else {
             // Its place was taken by the same user's newer connection in this very round.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::connection::{Stage, WriteOutcome};
 use super::mail::Mail;
+use super::rooms::Place;
 use super::shard::Shard;
 use crate::room::events::{Position, RoomEvents};
 use crate::room::flush::Flush;
@@ -45,7 +46,7 @@ impl Shard {
         let keys: Vec<ConnectionKey> = room
             .home
             .as_ref()
-            .map(|home| home.members.values().filter_map(|place| place.key).collect())
+            .map(|home| home.members.values().map(|place| place.key).collect())
             .unwrap_or_default();
         for key in keys {
             self.post_or_read(key.shard as usize, Mail::Lagging(key));
@@ -55,7 +56,7 @@ impl Shard {
     fn send_direct(&mut self, room_index: usize, events: &RoomEvents) {
         for (user_id, text) in &events.direct {
             let place = self.home(room_index).and_then(|home| home.members.get(&**user_id).copied());
-            if let Some(key) = place.and_then(|place| place.key) {
+            if let Some(Place { key, .. }) = place {
                 let frame = ws::text_frame(text);
                 self.post_or_read(key.shard as usize, Mail::Frame(key, frame));
             }
@@ -147,7 +148,7 @@ impl Shard {
     /// A member that lags has read everything: asks the store for the snapshot that replaces what it missed.
     pub(super) fn request_snapshot(&mut self, index: usize) {
         let Some(seat) = self.connections[index].seat.clone() else { return };
-        let Some(room) = self.rooms.get_mut(seat.room) else { return };
+        let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
         let room = room.id.clone();
         let script = self.scripts.get("on_snapshot").cloned();
         let calls = script

@@ -50,7 +50,7 @@ impl Shard {
                 let room_index = self.rooms.find(&room);
                 let home = room_index.and_then(|index| self.home(index));
                 match home.and_then(|home| home.members.get_mut(&*identity.user_id)) {
-                    Some(place) if place.ticket == ticket => place.key = Some(key),
+                    Some(place) if place.ticket == ticket => place.key = key,
                     _ => self.close(key, close_code::REPLACED, "the same user joined again"),
                 }
             }
@@ -70,9 +70,9 @@ impl Shard {
         }
     }
 
-    /// Posts a letter to another shard; if its mailbox is full the letter waits here.
+    /// Posts a letter to another shard; if its mailbox is full the letter waits here. A letter to nobody is dropped.
     pub(super) fn post(&mut self, shard: ShardId, letter: Mail) {
-        let peer = &mut self.peers[shard];
+        let Some(peer) = self.peers.get_mut(shard) else { return };
         if !peer.backlog.is_empty() {
             if peer.backlog.len() < self.shared.limits.backlog_letters {
                 peer.backlog.push_back(letter);

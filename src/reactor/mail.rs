@@ -88,7 +88,7 @@ pub struct Membership {
 }
 
 /// Tells one membership of a user from an earlier one of the same user in the same room.
-pub type Ticket = u64;
+pub type Ticket = u32;
 
 /// An input that waits for its room's tick.
 #[derive(Debug)]

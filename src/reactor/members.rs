@@ -16,13 +16,17 @@ use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
 
 impl Shard {
-    /// Begins a join: here if the room is at home here, else where it is.
-    pub(super) fn start_join(&mut self, index: usize, identity: Arc<Identity>, room: &RoomId) {
-        let home = home_shard(room, self.peers.len());
+    /// Begins the join that a session has asked for: here if the room is at home here, else where it is.
+    pub(super) fn start_join(&mut self, index: usize) {
+        let session = self.connections[index].carried.session.as_ref();
+        let Some(Session::Http(http)) = session else { return };
+        let (Some(identity), Some(room)) = (http.identity().cloned(), http.joining().cloned()) else {
+            return;
+        };
+        let home = home_shard(&room, self.peers.len());
         if home == self.id {
-            return self.join_at_home(index, identity, room);
+            return self.join_at_home(index, identity, &room);
         }
-        self.connections[index].wants_to_join = Some(Box::new((identity, room.clone())));
         if let Some(handover) = self.take_out(index) {
             self.post(home, Mail::Adopt(Box::new(handover)));
         }
@@ -94,17 +98,17 @@ impl Shard {
             }
         });
         let key = self.key(index);
-        self.next_ticket += 1;
+        self.next_ticket = self.next_ticket.wrapping_add(1);
         let ticket = self.next_ticket;
         self.seat(room_index, index, &identity, ticket, position.seq);
-        let place = Place { ticket, key: Some(key) };
+        let place = Place { ticket, key };
         let Some(home) = self.home(room_index) else { return };
         let replaced = home.members.insert(UserKey(identity), place);
         if let Some(away) = home.away.get_mut(key.shard as usize) {
             *away += 1;
         }
-        if let Some(old_key) = replaced.and_then(|place| place.key) {
-            self.close(old_key, close_code::REPLACED, "the same user joined again");
+        if let Some(place) = replaced {
+            self.close(place.key, close_code::REPLACED, "the same user joined again");
         }
         self.touch(room_index);
         if self.is_draining() {
@@ -144,7 +148,7 @@ impl Shard {
         if let Some(place) =
             self.home(room_index).and_then(|home| home.members.get_mut(&*seat.identity.user_id))
         {
-            place.key = None;
+            place.key = ConnectionKey::NOBODY;
         }
         let membership = Membership { room: id, ticket, seq };
         if let Some(handover) = self.take_out(index) {
@@ -176,7 +180,7 @@ impl Shard {
         let position = room.members.len() as u32;
         room.members.push(index as u32);
         self.connections[index].seat = Some(Seat {
-            room: room_index,
+            room: room_index as u32,
             position,
             ticket,
             identity: identity.clone(),
@@ -189,14 +193,14 @@ impl Shard {
     /// Takes a connection out of its room's local list.
     fn unseat(&mut self, index: usize) -> Option<Seat> {
         let seat = self.connections[index].seat.take()?;
-        let room = self.rooms.get_mut(seat.room)?;
+        let room = self.rooms.get_mut(seat.room as usize)?;
         room.members.swap_remove(seat.position as usize);
         let moved = room.members.get(seat.position as usize).copied();
         if let Some(seat_of_moved) = moved.and_then(|moved| self.connections[moved as usize].seat.as_mut()) {
             seat_of_moved.position = seat.position;
         }
         self.metrics.members.dec();
-        self.touch(seat.room);
+        self.touch(seat.room as usize);
         Some(seat)
     }
 
@@ -204,7 +208,7 @@ impl Shard {
     /// come back meanwhile.
     pub(super) fn leave(&mut self, index: usize) {
         let Some(seat) = self.unseat(index) else { return };
-        let Some(room) = self.rooms.get_mut(seat.room) else { return };
+        let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
         let room = room.id.clone();
         let home = home_shard(&room, self.peers.len());
         self.post_or_read(
@@ -237,7 +241,6 @@ impl Shard {
     /// Queues `on_disconnect` among the room's inputs: it is never refused, only late.
     pub(super) fn run_on_disconnect(&mut self, room_index: usize, identity: Arc<Identity>) {
         let Some(script) = self.scripts.get("on_disconnect").cloned() else { return };
-        let nobody = ConnectionKey { shard: u16::MAX, index: 0, generation: 0 };
         let received_at = self.round_began;
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         let call = Call {
@@ -247,7 +250,7 @@ impl Shard {
             arguments: Arguments::List(vec![room.id.as_str().as_bytes().into()]),
             wants_result: false,
         };
-        let reply_to = ReplyTo { connection: nobody, id: None };
+        let reply_to = ReplyTo { connection: ConnectionKey::NOBODY, id: None };
         room.pending.push(PendingInput { call, reply_to, received_at });
         self.touch(room_index);
     }

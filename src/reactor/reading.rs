@@ -1,6 +1,6 @@
 //! Bytes come in, within a budget.
 
-use super::connection::{ReadOutcome, Stage};
+use super::connection::{Parked, ReadOutcome, Stage};
 use super::shard::Shard;
 use crate::session::Session;
 use crate::state::ConnectionKey;
@@ -64,7 +64,7 @@ impl Shard {
         }
         if let Some(mut parked) = connection.carried.parked.take() {
             let key = self.key(index);
-            self.receive(index, &mut parked);
+            self.receive(index, &mut parked.bytes);
             return self.find(key).is_some_and(|index| self.connections[index].carried.parked.is_none());
         }
         true
@@ -78,12 +78,11 @@ impl Shard {
         let rest = &input[taken.unwrap_or(input.len())..];
         let connection = &mut self.connections[index];
         if !rest.is_empty() {
-            connection.carried.parked = Some(rest.into());
+            connection.carried.parked = Some(Box::new(Parked { bytes: rest.to_vec() }));
             connection.unread = true;
         }
-        if let Some(join) = connection.wants_to_join.take() {
-            let (identity, room) = *join;
-            self.start_join(index, identity, &room);
+        if std::mem::take(&mut connection.wants_to_join) {
+            self.start_join(index);
         }
     }
 

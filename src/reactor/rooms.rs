@@ -61,8 +61,8 @@ pub struct Home {
 pub struct Place {
     /// Which membership.
     pub ticket: Ticket,
-    /// None while it is on its way to another shard.
-    pub key: Option<ConnectionKey>,
+    /// Nobody while it is on its way to another shard.
+    pub key: ConnectionKey,
 }
 
 /// An identity, looked up by its user id.

@@ -255,21 +255,16 @@ impl Shard {
 
     pub(super) fn schedule(&mut self, index: usize) {
         let connection = &mut self.connections[index];
-        let deadline_ms = connection.deadline_ms(self.doors.settings(), self.shared.limits.stall_timeout_ms);
+        let deadline_ms = connection.deadline_ms(self.doors.settings(), &self.shared.limits);
         if self.wheel.slot_of(deadline_ms) < connection.wheel_slot {
-            let key = ConnectionKey {
-                shard: self.id as u16,
-                index: index as u32,
-                generation: connection.generation,
-            };
-            connection.wheel_slot = self.wheel.enter(key, deadline_ms);
+            connection.wheel_slot = self.wheel.enter(index as u32, deadline_ms);
         }
     }
 
     fn run_timers(&mut self) {
-        while let Some((slot, keys)) = self.wheel.take_due(self.now.monotonic_ms) {
-            for key in keys {
-                self.look_at(key, slot);
+        while let Some((slot, indexes)) = self.wheel.take_due(self.now.monotonic_ms) {
+            for index in indexes {
+                self.look_at(index as usize, slot);
             }
         }
         while let Some(&Reverse((due_ms, room_index, generation))) = self.room_timers.peek() {
@@ -286,25 +281,29 @@ impl Shard {
         }
     }
 
-    fn look_at(&mut self, key: ConnectionKey, slot: u64) {
-        let Some(index) = self.find(key) else { return };
-        let stall_timeout_ms = self.shared.limits.stall_timeout_ms;
-        let connection = &mut self.connections[index];
-        if connection.wheel_slot != slot {
+    /// A connection's slot of the wheel has come: does what is due, and enters the next deadline.
+    fn look_at(&mut self, index: usize, slot: u32) {
+        let limits = &self.shared.limits;
+        let Some(connection) =
+            self.connections.get_mut(index).filter(|connection| connection.wheel_slot == slot)
+        else {
             return;
-        }
-        connection.wheel_slot = u64::MAX;
-        if connection.deadline_ms(self.doors.settings(), stall_timeout_ms) > self.now.monotonic_ms {
+        };
+        connection.wheel_slot = Wheel::NOWHERE;
+        let now_ms = self.now.monotonic_ms;
+        if connection.deadline_ms(self.doors.settings(), limits) > now_ms {
             return self.schedule(index);
         }
-        let carried = &connection.carried;
+        let carried = &mut connection.carried;
         let is_stalled =
-            !carried.outbox.is_empty() && carried.progress_ms + stall_timeout_ms <= self.now.monotonic_ms;
-        if is_stalled && connection.seat.is_some() && carried.stage == Stage::Open {
+            !carried.outbox.is_empty() && carried.progress_ms + limits.stall_timeout_ms <= now_ms;
+        let key = self.key(index);
+        let connection = &mut self.connections[index];
+        if is_stalled && connection.seat.is_some() && connection.carried.stage == Stage::Open {
             // It gets as long again to read the close frame.
-            connection.carried.progress_ms = self.now.monotonic_ms;
+            connection.carried.progress_ms = now_ms;
             self.close_slow_consumer(key);
-        } else if is_stalled || matches!(carried.stage, Stage::Lingering { .. }) {
+        } else if is_stalled || connection.carried.stage == Stage::Lingering {
             self.drop_connection(key);
         } else {
             self.with_session(index, |session, context| session.deadline_passed(context));

@@ -10,6 +10,7 @@ use super::admission::TurnedAway;
 use super::connection::{Carried, Connection, Stage};
 use super::mail::Handover;
 use super::shard::{Shard, kind_of, token_of};
+use super::wheel::Wheel;
 use crate::metrics::Refusal;
 use crate::session::Session;
 use crate::session::outbox::Outbox;
@@ -69,11 +70,8 @@ impl Shard {
     }
 
     pub(super) fn adopt_to_join(&mut self, handover: Handover) {
-        let Some(index) = self.adopt(handover) else { return };
-        let session = self.connections[index].carried.session.as_ref();
-        let Some(Session::Http(http)) = session else { return };
-        if let (Some(identity), Some(room)) = (http.identity().cloned(), http.joining().cloned()) {
-            self.start_join(index, identity, &room);
+        if let Some(index) = self.adopt(handover) {
+            self.start_join(index);
         }
     }
 
@@ -92,12 +90,12 @@ impl Shard {
             stream,
             carried,
             generation,
-            wheel_slot: u64::MAX,
+            wheel_slot: Wheel::NOWHERE,
             wants_writable: false,
             dirty: false,
             unread: false,
             seat: None,
-            wants_to_join: None,
+            wants_to_join: false,
         });
         self.schedule(index);
         Some(index)

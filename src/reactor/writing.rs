@@ -19,7 +19,7 @@ impl Shard {
     /// Queues bytes for a connection; they go out at the end of the round.
     pub(super) fn queue(&mut self, index: usize, bytes: Bytes, kind: Kind) {
         let connection = &mut self.connections[index];
-        if matches!(connection.carried.stage, Stage::Lingering { .. }) {
+        if matches!(connection.carried.stage, Stage::Lingering) {
             return;
         }
         if connection.carried.outbox.is_empty() {
@@ -68,11 +68,11 @@ impl Shard {
                 self.drop_connection(key);
             }
             Stage::Finishing { peer_closed: false } => {
-                let until_ms = self.now.monotonic_ms + self.shared.limits.linger_ms;
+                connection.carried.progress_ms = self.now.monotonic_ms;
                 if connection.stream.shutdown(Shutdown::Write).is_err() {
                     return self.drop_connection(key);
                 }
-                connection.carried.stage = Stage::Lingering { until_ms };
+                connection.carried.stage = Stage::Lingering;
                 self.again.push(key);
             }
             _ => {

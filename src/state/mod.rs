@@ -71,7 +71,7 @@ pub enum BatchTag {
 /// Where the answer of one input goes.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyTo {
-    /// The connection that sent it, or a shard-less key of nobody for internal calls.
+    /// The connection that sent it, or [`ConnectionKey::NOBODY`] for the server's own calls.
     pub connection: ConnectionKey,
     /// The client's `id`, if it wants a reply.
     pub id: Option<u64>,
@@ -86,6 +86,11 @@ pub struct ConnectionKey {
     pub index: u32,
     /// Counts the slab's insertions.
     pub generation: u32,
+}
+
+impl ConnectionKey {
+    /// No connection: calls of the server's own have nobody to answer.
+    pub const NOBODY: Self = Self { shard: u16::MAX, index: 0, generation: 0 };
 }
 
 /// One script call.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 /// A room's id: 1–64 of `A-Za-z0-9_-`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(Arc<str>);
@@ -75,13 +77,14 @@ impl fmt::Display for Role {
     }
 }
 
-/// Who is calling: the trusted content of a verified token.
+/// Who is calling: the trusted content of a verified token. A guest's id and name are kept inline, so that an identity is
+/// one allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// A decimal number, or `guest:` and random text.
-    pub user_id: Box<str>,
+    pub user_id: SmolStr,
     /// Shown to other players.
-    pub username: Box<str>,
+    pub username: SmolStr,
     /// What the caller may do.
     pub role: Role,
     /// When the token ends, in seconds since the Unix epoch.

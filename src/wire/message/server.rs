@@ -37,9 +37,9 @@ pub fn welcome(welcome: &Welcome<'_>) -> Vec<u8> {
     let state = welcome.state_json.unwrap_or(b"null");
     let mut out = Vec::with_capacity(320 + user_id.len() + username.len() + state.len());
     out.extend_from_slice(br#"{"type":"welcome","payload":{"user_id":"#);
-    put_json(&mut out, user_id);
+    put_json(&mut out, user_id.as_str());
     out.extend_from_slice(br#","username":"#);
-    put_json(&mut out, username);
+    put_json(&mut out, username.as_str());
     out.extend_from_slice(br#","role":"#);
     put_json(&mut out, role.as_str());
     out.extend_from_slice(br#","game_id":"#);
