@@ -54,8 +54,8 @@ impl LongDouble {
             return None;
         };
         let exponent = i.min(j);
-        let a = Natural::from(a).shifted_left((i - exponent) as usize);
-        let b = Natural::from(b).shifted_left((j - exponent) as usize);
+        let a = Natural::from(u128::from(a)).shifted_left((i - exponent) as usize);
+        let b = Natural::from(u128::from(b)).shifted_left((j - exponent) as usize);
         let (is_negative, sum) = if self.is_negative == other.is_negative {
             (self.is_negative, a.plus(&b))
         } else if a.is_less_than(&b) {
@@ -90,7 +90,7 @@ impl LongDouble {
         let sign = if self.is_negative { "-" } else { "" };
         let Magnitude::Finite { mantissa, exponent } = self.magnitude else { return format!("{sign}inf") };
         if exponent >= 0 {
-            let whole = Natural::from(mantissa).shifted_left(exponent as usize).to_text();
+            let whole = Natural::from(u128::from(mantissa)).shifted_left(exponent as usize).to_text();
             return if whole == "0" { whole } else { format!("{sign}{whole}") };
         }
         const SCALE: u128 = 10_u128.pow(17);
@@ -230,9 +230,9 @@ fn shift_right_rounding(value: u128, shift: u32) -> u128 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Natural(Vec<u32>);
 
-impl From<u64> for Natural {
-    fn from(value: u64) -> Self {
-        Self(vec![value as u32, (value >> 32) as u32]).trimmed()
+impl From<u128> for Natural {
+    fn from(value: u128) -> Self {
+        Self((0..4).map(|i| (value >> (32 * i)) as u32).collect()).trimmed()
     }
 }
 
@@ -308,6 +308,10 @@ impl Natural {
 
     /// The quotient, and whether anything is left over.
     fn divided_by(&self, divisor: &Self) -> (Self, bool) {
+        if self.0.len() <= 4 && divisor.0.len() <= 4 {
+            let (a, b) = (self.low_u128(), divisor.low_u128());
+            return (Self::from(a / b), a % b != 0);
+        }
         let steps = (self.bit_len() + 1).saturating_sub(divisor.bit_len());
         let mut rest = self.clone();
         let mut quotient = Self(vec![0; steps / 32 + 1]);
