@@ -328,6 +328,8 @@ fn texts_that_scripts_see() {
         ("get a b", "ERR Wrong number of args calling Redis command from script"),
         ("blpop a 0", "ERR This Redis command is not allowed from script"),
         ("SUBSCRIBE a", "ERR This Redis command is not allowed from script"),
+        ("config get x", "ERR This Redis command is not allowed from script"),
+        ("GEOADD a 1 1 x", "ERR The embedded store does not have this command of Redis"),
         ("lpush s x", "WRONGTYPE Operation against a key holding the wrong kind of value"),
         ("mset a b c", "ERR wrong number of arguments for 'mset' command"),
         ("incr s", "ERR value is not an integer or out of range"),
