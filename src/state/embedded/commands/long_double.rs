@@ -4,6 +4,7 @@
 //! digits (0.1 + 0.2 must be 0.3), so reading, adding and writing are done here exactly, on whole numbers of any
 //! length, and rounded once, to the nearest and in ties to the even number.
 
+use super::natural::Natural;
 use super::number::{Shape, ShapeKind};
 
 /// A finite number, `mantissa × 2^exponent`, or an infinity.
@@ -54,8 +55,8 @@ impl LongDouble {
             return None;
         };
         let exponent = i.min(j);
-        let a = Natural::from(a).shifted_left((i - exponent) as usize);
-        let b = Natural::from(b).shifted_left((j - exponent) as usize);
+        let a = Natural::from(u128::from(a)).shifted_left((i - exponent) as usize);
+        let b = Natural::from(u128::from(b)).shifted_left((j - exponent) as usize);
         let (is_negative, sum) = if self.is_negative == other.is_negative {
             (self.is_negative, a.plus(&b))
         } else if a.is_less_than(&b) {
@@ -90,7 +91,7 @@ impl LongDouble {
         let sign = if self.is_negative { "-" } else { "" };
         let Magnitude::Finite { mantissa, exponent } = self.magnitude else { return format!("{sign}inf") };
         if exponent >= 0 {
-            let whole = Natural::from(mantissa).shifted_left(exponent as usize).to_text();
+            let whole = Natural::from(u128::from(mantissa)).shifted_left(exponent as usize).to_text();
             return if whole == "0" { whole } else { format!("{sign}{whole}") };
         }
         const SCALE: u128 = 10_u128.pow(17);
@@ -224,180 +225,6 @@ fn shift_right_rounding(value: u128, shift: u32) -> u128 {
     let rest = value & ((1 << shift) - 1);
     let half = 1 << (shift - 1);
     kept + u128::from(rest > half || (rest == half && kept & 1 == 1))
-}
-
-/// A whole number of any length: 32-bit words, lowest first, the highest not 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Natural(Vec<u32>);
-
-impl From<u64> for Natural {
-    fn from(value: u64) -> Self {
-        Self(vec![value as u32, (value >> 32) as u32]).trimmed()
-    }
-}
-
-impl Natural {
-    fn from_digits(digits: &[u8], base: u32) -> Self {
-        let mut number = Self(Vec::new());
-        for digit in digits {
-            number.multiply_and_add(base, u32::from(*digit));
-        }
-        number
-    }
-
-    fn power_of_ten(exponent: u32) -> Self {
-        let mut number = Self::from(1);
-        for _ in 0..exponent / 9 {
-            number.multiply_and_add(1_000_000_000, 0);
-        }
-        for _ in 0..exponent % 9 {
-            number.multiply_and_add(10, 0);
-        }
-        number
-    }
-
-    fn multiply_and_add(&mut self, factor: u32, summand: u32) {
-        let mut carry = u64::from(summand);
-        for word in &mut self.0 {
-            let product = u64::from(*word) * u64::from(factor) + carry;
-            *word = product as u32;
-            carry = product >> 32;
-        }
-        if carry != 0 {
-            self.0.push(carry as u32);
-        }
-    }
-
-    fn times(&self, other: &Self) -> Self {
-        let mut words = vec![0_u32; self.0.len() + other.0.len()];
-        for (i, a) in self.0.iter().enumerate() {
-            let mut carry = 0_u64;
-            for (j, b) in other.0.iter().enumerate() {
-                let sum = u64::from(*a) * u64::from(*b) + u64::from(words[i + j]) + carry;
-                words[i + j] = sum as u32;
-                carry = sum >> 32;
-            }
-            words[i + other.0.len()] = carry as u32;
-        }
-        Self(words).trimmed()
-    }
-
-    fn plus(&self, other: &Self) -> Self {
-        let mut words = Vec::with_capacity(self.0.len().max(other.0.len()) + 1);
-        let mut carry = 0;
-        for i in 0..self.0.len().max(other.0.len()) {
-            let sum = u64::from(self.word(i)) + u64::from(other.word(i)) + carry;
-            words.push(sum as u32);
-            carry = sum >> 32;
-        }
-        words.push(carry as u32);
-        Self(words).trimmed()
-    }
-
-    /// The difference; `other` must not be larger.
-    fn minus(&self, other: &Self) -> Self {
-        let mut words = Vec::with_capacity(self.0.len());
-        let mut borrow = 0;
-        for i in 0..self.0.len() {
-            let difference = i64::from(self.word(i)) - i64::from(other.word(i)) - borrow;
-            words.push(difference as u32);
-            borrow = i64::from(difference < 0);
-        }
-        Self(words).trimmed()
-    }
-
-    /// The quotient, and whether anything is left over.
-    fn divided_by(&self, divisor: &Self) -> (Self, bool) {
-        let steps = (self.bit_len() + 1).saturating_sub(divisor.bit_len());
-        let mut rest = self.clone();
-        let mut quotient = Self(vec![0; steps / 32 + 1]);
-        for step in (0..steps).rev() {
-            let multiple = divisor.shifted_left(step);
-            if !rest.is_less_than(&multiple) {
-                rest = rest.minus(&multiple);
-                quotient.0[step / 32] |= 1 << (step % 32);
-            }
-        }
-        (quotient.trimmed(), !rest.is_zero())
-    }
-
-    fn shifted_left(&self, bits: usize) -> Self {
-        let mut words = vec![0; bits / 32];
-        let shift = bits % 32;
-        let mut carry = 0;
-        for word in &self.0 {
-            let wide = u64::from(*word) << shift | carry;
-            words.push(wide as u32);
-            carry = wide >> 32;
-        }
-        words.push(carry as u32);
-        Self(words).trimmed()
-    }
-
-    fn shifted_right(&self, bits: usize) -> Self {
-        let shift = bits % 32;
-        let words = (bits / 32..self.0.len()).map(|i| {
-            let wide = u64::from(self.word(i + 1)) << 32 | u64::from(self.word(i));
-            (wide >> shift) as u32
-        });
-        Self(words.collect()).trimmed()
-    }
-
-    fn is_less_than(&self, other: &Self) -> bool {
-        let by_len = self.0.len().cmp(&other.0.len());
-        by_len.then_with(|| self.0.iter().rev().cmp(other.0.iter().rev())).is_lt()
-    }
-
-    fn is_zero(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn bit_len(&self) -> usize {
-        self.0.last().map_or(0, |top| self.0.len() * 32 - top.leading_zeros() as usize)
-    }
-
-    fn bit(&self, at: usize) -> bool {
-        self.word(at / 32) >> (at % 32) & 1 == 1
-    }
-
-    fn has_bits_below(&self, end: usize) -> bool {
-        self.0.iter().take(end / 32).any(|word| *word != 0)
-            || self.word(end / 32) & ((1 << (end % 32)) - 1) != 0
-    }
-
-    fn word(&self, at: usize) -> u32 {
-        self.0.get(at).copied().unwrap_or(0)
-    }
-
-    fn low_u128(&self) -> u128 {
-        (0..4).rev().fold(0, |value, i| value << 32 | u128::from(self.word(i)))
-    }
-
-    fn to_text(&self) -> String {
-        let mut words = self.0.clone();
-        let mut groups = Vec::new();
-        while !words.is_empty() {
-            let mut rest = 0_u64;
-            for word in words.iter_mut().rev() {
-                let wide = rest << 32 | u64::from(*word);
-                *word = (wide / 1_000_000_000) as u32;
-                rest = wide % 1_000_000_000;
-            }
-            groups.push(rest);
-            while words.last() == Some(&0) {
-                words.pop();
-            }
-        }
-        let Some(first) = groups.pop() else { return "0".to_owned() };
-        groups.iter().rev().fold(first.to_string(), |text, group| text + &format!("{group:09}"))
-    }
-
-    fn trimmed(mut self) -> Self {
-        while self.0.last() == Some(&0) {
-            self.0.pop();
-        }
-        self
-    }
 }
 
 #[cfg(test)]

@@ -8,11 +8,14 @@ mod bitfield;
 mod bits;
 mod expiry;
 mod failure;
+mod foreign;
 mod hashes;
 mod keys;
 mod lcs;
+mod list_pops;
 mod lists;
 mod long_double;
+mod natural;
 mod number;
 mod pattern;
 mod pick;
@@ -159,53 +162,12 @@ pub(super) fn resolve(arguments: &[&[u8]], context: &Context) -> Result<&'static
 
 const NOT_FROM_SCRIPT: Failure = Failure::fixed("ERR This Redis command is not allowed from script");
 
-/// Commands of Redis that scripts may not call there either, so that the answer is the same.
-const FORBIDDEN_IN_SCRIPTS: [&str; 35] = [
-    "auth",
-    "bgrewriteaof",
-    "bgsave",
-    "debug",
-    "discard",
-    "eval",
-    "eval_ro",
-    "evalsha",
-    "evalsha_ro",
-    "exec",
-    "failover",
-    "fcall",
-    "fcall_ro",
-    "hello",
-    "monitor",
-    "multi",
-    "psubscribe",
-    "psync",
-    "punsubscribe",
-    "quit",
-    "replconf",
-    "replicaof",
-    "reset",
-    "role",
-    "save",
-    "shutdown",
-    "slaveof",
-    "ssubscribe",
-    "subscribe",
-    "sunsubscribe",
-    "sync",
-    "unsubscribe",
-    "unwatch",
-    "wait",
-    "watch",
-];
-
 fn unknown(name: &[u8], arguments: &[&[u8]], context: &Context) -> Failure {
+    if let Some(refusal) = foreign::refusal(name, context) {
+        return refusal;
+    }
     if context.from_script {
-        let is_forbidden = FORBIDDEN_IN_SCRIPTS.iter().any(|forbidden| arguments::is(name, forbidden));
-        return if is_forbidden {
-            NOT_FROM_SCRIPT
-        } else {
-            Failure::fixed("ERR Unknown Redis command called from script")
-        };
+        return Failure::fixed("ERR Unknown Redis command called from script");
     }
     let mut listed = String::new();
     let mut room = 128_usize;

@@ -283,7 +283,8 @@ impl<'a> Query<'a> {
         let Some((smallest, others)) = operands.split_first() else { return scores };
         for (member, score) in smallest.source.members() {
             let total = others.iter().try_fold(smallest.weighted(score), |total, other| {
-                let score = other.weighted(other.source.score(member)?);
+                // Unlike the first one, a product that is no number makes the sum none, too, which then is 0.
+                let score = other.weight * other.source.score(member)?;
                 Some(self.aggregate.combine(total, score))
             });
             if let Some(total) = total {

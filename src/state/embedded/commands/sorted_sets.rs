@@ -4,7 +4,7 @@ use super::super::keyspace::{Keyspace, SortedSet};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, float, is};
 use super::failure::{Failure, Outcome};
-use super::lists::{MultiPop, check_timeout, first_with};
+use super::list_pops::{MultiPop, check_timeout, first_with};
 
 const NOT_A_NUMBER: Failure = Failure::fixed("ERR resulting score is not a number (NaN)");
 

@@ -2,8 +2,8 @@
 
 use super::flags::{DENY_OOM, NO_SCRIPT, RANDOM as CHANCE, WRITE as CHANGE};
 use super::{
-    Command, Keys, Run, bitfield, bits, expiry, hashes, keys, lcs, lists, pick, scan, server, sets, sort,
-    sorted_set_algebra, sorted_set_ranges, sorted_sets, strings,
+    Command, Keys, Run, bitfield, bits, expiry, hashes, keys, lcs, list_pops, lists, pick, scan, server,
+    sets, sort, sorted_set_algebra, sorted_set_ranges, sorted_sets, strings,
 };
 
 const READ: u8 = 0;
@@ -155,17 +155,17 @@ static TABLE: [Command; 148] = [
     line("zunion", -3, READ, COUNTED_AT_1, sorted_set_algebra::zunion),
     line("zunionstore", -4, GROW, STORE_AND_COUNTED, sorted_set_algebra::zunionstore),
     // Lists.
-    line("blmove", 6, GROW_NO_SCRIPT, FIRST_TWO, lists::blmove),
-    line("blmpop", -5, WRITE, COUNTED_AT_2, lists::blmpop),
-    line("blpop", -3, WRITE_NO_SCRIPT, ALL_BUT_LAST, lists::blpop),
-    line("brpop", -3, WRITE_NO_SCRIPT, ALL_BUT_LAST, lists::brpop),
-    line("brpoplpush", 4, GROW_NO_SCRIPT, FIRST_TWO, lists::brpoplpush),
+    line("blmove", 6, GROW_NO_SCRIPT, FIRST_TWO, list_pops::blmove),
+    line("blmpop", -5, WRITE, COUNTED_AT_2, list_pops::blmpop),
+    line("blpop", -3, WRITE_NO_SCRIPT, ALL_BUT_LAST, list_pops::blpop),
+    line("brpop", -3, WRITE_NO_SCRIPT, ALL_BUT_LAST, list_pops::brpop),
+    line("brpoplpush", 4, GROW_NO_SCRIPT, FIRST_TWO, list_pops::brpoplpush),
     line("lindex", 3, READ, FIRST, lists::lindex),
     line("linsert", 5, GROW, FIRST, lists::linsert),
     line("llen", 2, READ, FIRST, lists::llen),
-    line("lmove", 5, GROW, FIRST_TWO, lists::lmove),
-    line("lmpop", -4, WRITE, COUNTED_AT_1, lists::lmpop),
-    line("lpop", -2, WRITE, FIRST, lists::lpop),
+    line("lmove", 5, GROW, FIRST_TWO, list_pops::lmove),
+    line("lmpop", -4, WRITE, COUNTED_AT_1, list_pops::lmpop),
+    line("lpop", -2, WRITE, FIRST, list_pops::lpop),
     line("lpos", -3, READ, FIRST, lists::lpos),
     line("lpush", -3, GROW, FIRST, lists::lpush),
     line("lpushx", -3, GROW, FIRST, lists::lpushx),
@@ -173,8 +173,8 @@ static TABLE: [Command; 148] = [
     line("lrem", 4, WRITE, FIRST, lists::lrem),
     line("lset", 4, GROW, FIRST, lists::lset),
     line("ltrim", 4, WRITE, FIRST, lists::ltrim),
-    line("rpop", -2, WRITE, FIRST, lists::rpop),
-    line("rpoplpush", 3, GROW, FIRST_TWO, lists::rpoplpush),
+    line("rpop", -2, WRITE, FIRST, list_pops::rpop),
+    line("rpoplpush", 3, GROW, FIRST_TWO, list_pops::rpoplpush),
     line("rpush", -3, GROW, FIRST, lists::rpush),
     line("rpushx", -3, GROW, FIRST, lists::rpushx),
     // The store as a whole.

@@ -14,6 +14,9 @@ mod small_bytes;
 mod sorted_set;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use index_map::{Entry, IndexMap};
 pub use random::Random;
 pub use small_bytes::SmallBytes;
