@@ -68,7 +68,7 @@ impl Server {
         )))
     }
 
-    /// Port and files go by environment, which flags outrank.
+    /// Port and files go by environment, which flags outrank; without a flag the game state is kept in memory only.
     fn spawn(launch: &Launch<'_>, address: SocketAddr, folder: &Path, log: &Path) -> io::Result<Child> {
         let output = File::create(log)?;
         let mut command = Command::new(launch.program);
@@ -77,6 +77,7 @@ impl Server {
             .env("PORT", address.port().to_string())
             .env("HOST", "127.0.0.1")
             .env("DB_DSN", folder.join("game.db"))
+            .env("STATE_FILE", "off")
             .stdin(std::process::Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);

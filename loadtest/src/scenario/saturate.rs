@@ -22,25 +22,18 @@ pub fn direct(args: &Saturate, run: &mut Run<'_>) -> io::Result<()> {
     let mut search = Search { good: None, bad: None };
     let mut rate = args.start_rate;
     for _ in 0..MAX_STEPS {
-        let verdict = step(args, run, rate, players)?;
-        run.note(&format!("{rate:.0} inputs/s: {verdict}"));
-        search.note(rate, verdict == GOOD);
-        if search.good.is_none() && search.bad.is_some() || search.bad.is_some() && args.refine == 0 {
+        try_rate(args, run, rate, &mut search)?;
+        if search.bad.is_some() {
             break;
         }
-        match search.bad {
-            None => rate *= args.step,
-            Some(_) => break,
-        }
+        rate *= args.step;
     }
     for _ in 0..args.refine {
         let Some((good, bad)) = search.good.zip(search.bad) else { break };
-        rate = f64::midpoint(good, bad);
+        // What the last step left in queues must not count against the next.
         run.play(Group::Players, good / players as f64 / 2.0, 0.0)?;
         run.pass("recovering", args.settle)?;
-        let verdict = step(args, run, rate, players)?;
-        run.note(&format!("{rate:.0} inputs/s: {verdict}"));
-        search.note(rate, verdict == GOOD);
+        try_rate(args, run, f64::midpoint(good, bad), &mut search)?;
     }
     report(args, run, &search);
     Ok(())
@@ -62,14 +55,19 @@ impl Search {
     }
 }
 
-/// Plays at a rate and says what was wrong with it, if anything.
-fn step(args: &Saturate, run: &mut Run<'_>, rate: f64, players: usize) -> io::Result<String> {
-    run.play(Group::Players, rate / players as f64, 0.0)?;
+/// Plays at a rate and notes whether it was good.
+fn try_rate(args: &Saturate, run: &mut Run<'_>, rate: f64, search: &mut Search) -> io::Result<()> {
+    let players = run.size(Group::Players) as f64;
+    run.play(Group::Players, rate / players, 0.0)?;
     run.pass("settling", args.settle)?;
     let phase = run.measure(&format!("{rate:.0} inputs/s"), run.common.duration)?;
-    Ok(verdict(phase, args.slo_ms))
+    let verdict = verdict(phase, args.slo_ms);
+    run.note(&format!("{rate:.0} inputs/s: {verdict}"));
+    search.note(rate, verdict == GOOD);
+    Ok(())
 }
 
+/// What was wrong with a step, if anything.
 fn verdict(phase: &Phase, slo_ms: f64) -> String {
     let all = &phase.all;
     let errors = all.errors.values().sum::<u64>() as f64;
@@ -80,7 +78,9 @@ fn verdict(phase: &Phase, slo_ms: f64) -> String {
     if errors > MAX_ERROR_SHARE * all.inputs as f64 {
         return format!("{errors} of {} inputs refused", all.inputs);
     }
-    if (all.answers as f64) < MIN_ANSWER_SHARE * all.inputs as f64 {
+    // What was sent in the last moment may still be on its way, within the limit.
+    let on_their_way = all.inputs_per_s * slo_ms / 1_000.0;
+    if (all.answers as f64) < MIN_ANSWER_SHARE * all.inputs as f64 - on_their_way {
         return format!("only {} of {} inputs came back", all.answers, all.inputs);
     }
     GOOD.into()
