@@ -48,7 +48,12 @@ impl Output {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no {what} in:\n{text}");
+            if left.is_zero() {
+                // Released first: the server prints the text, too, when it is dropped.
+                let so_far = text.clone();
+                drop(text);
+                panic!("no {what} in:\n{so_far}");
+            }
             text = self.0.changed.wait_timeout(text, left).unwrap().0;
         }
     }

@@ -51,7 +51,7 @@ fn a_broken_script_leaves_the_last_good_one() {
     let server = server_with_version(1);
     let guest = server.guest();
     server.folder().write_script("version", "-- ROLE: guest\nreturn 2 +\n");
-    server.output().wait_for_line(&["version.lua:"]);
+    server.output().wait_for_line(&["WARN", "version.lua", "line=", "reason="]);
     wait_for_version(&guest, 1);
     assert_eq!(server.metric("godra_script_problems"), 1.0);
 
@@ -68,7 +68,7 @@ fn a_half_written_script_does_not_serve() {
         OpenOptions::new().write(true).truncate(true).open(server.folder().script("version")).unwrap();
     file.write_all(b"-- ROLE: guest\nlocal t = {\n").unwrap();
     file.flush().unwrap();
-    server.output().wait_for_line(&["version.lua:"]);
+    server.output().wait_for_line(&["WARN", "version.lua", "line=", "reason="]);
     wait_for_version(&guest, 1);
     file.write_all(b"}\nreturn 2\n").unwrap();
     drop(file);

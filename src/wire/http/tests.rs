@@ -144,6 +144,8 @@ fn versions() {
     refused("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505, "HTTP/1.1");
     refused("GET / HTTP/0.9\r\n\r\n", 505, "HTTP/1.1");
     refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "HTTP/1.1");
+    refused("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400, "version");
+    refused("GET / HTTP/1.1 HTTP/2.0\r\nHost: a\r\n\r\n", 400, "");
     refused("GET / HTTP/11\r\n\r\n", 400, "version");
     refused("GET / http/1.1\r\nHost: a\r\n\r\n", 400, "version");
     refused("GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400, "");
