@@ -265,3 +265,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
