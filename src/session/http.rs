@@ -90,6 +90,8 @@ impl HttpSession {
                 }
                 Decoded::Malformed(refusal) => self.refuse_malformed(&refusal, context),
                 Decoded::Request(request) => {
+                    // The next one's time begins anew, though it may come in the same piece.
+                    self.phase = Phase::Idle;
                     if let Some(echo) = self.handle(&request, context) {
                         return (taken, Some(echo));
                     }

@@ -123,3 +123,17 @@ fn pings_and_echoes_have_no_rate() {
     let mut peer = Peer::member_with(|settings| settings.input_rate = 1);
     peer.send(ping("").repeat(100)).did(&["pong"; 100]);
 }
+
+#[test]
+fn regression_each_request_has_its_own_time() {
+    let request = get("/health");
+    let (first, rest) = request.split_at(9);
+    let mut peer = Peer::new();
+    peer.send(first).pass(9_000).send(rest.to_owned() + first).did(&["health 200 …"]);
+    peer.pass(9_999).did(&[]).pass(1).did(&[TIMED_OUT, "finish"]);
+    let request = post("/guest-login", &[], "{}");
+    let (head, body) = request.split_at(request.len() - 2);
+    let mut peer = Peer::new();
+    peer.send(head).pass(29_000).send(body.to_owned() + head).did(&["guest_login 200 …"]);
+    peer.pass(29_999).did(&[]).pass(1).did(&[TIMED_OUT, "finish"]);
+}
