@@ -88,7 +88,7 @@ impl HttpSession {
                 Decoded::Continue => {
                     context.effects.send(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
                 }
-                Decoded::Malformed(refusal) => self.refuse_malformed(&refusal, context),
+                Decoded::Malformed(refusal) => self.end_with(Answer::malformed(&refusal), context),
                 Decoded::Request(request) => {
                     // The next one's time begins anew, though it may come in the same piece.
                     self.phase = Phase::Idle;
@@ -148,8 +148,7 @@ impl HttpSession {
             (State::Receiving, Phase::Idle) => return self.finish(context),
             _ => return,
         };
-        let exchange = Exchange::closing(Route::Unknown);
-        self.respond(exchange, Answer::error(408, "bad_request", message), context);
+        self.end_with(Answer::error(408, "bad_request", message), context);
     }
 
     pub(super) fn drain<E: Effects>(&mut self, context: &mut Context<'_, E>) {
@@ -211,7 +210,8 @@ impl HttpSession {
             route,
             keep_alive: request.keep_alive,
             head_only: request.method == Method::Head,
-            allow_origin: cors::allow_origin(&settings.allow_origins, request).map(Into::into),
+            allow_origin: cors::allow_origin(&settings.allow_origins, request.header("origin"))
+                .map(Into::into),
         };
         if request.method == Method::Options {
             let headers = cors::PREFLIGHT_HEADERS.into_iter().chain([("Allow", route.allow())]).collect();
@@ -355,20 +355,19 @@ impl HttpSession {
         }
     }
 
-    fn refuse_malformed<E: Effects>(&mut self, refusal: &Refusal, context: &mut Context<'_, E>) {
-        self.respond(Exchange::closing(Route::Unknown), Answer::malformed(refusal), context);
+    /// The last answer, to a request that could not be read.
+    fn end_with<E: Effects>(&mut self, answer: Answer<'_>, context: &mut Context<'_, E>) {
+        let allow_origin = cors::allow_origin(&context.doors.settings().allow_origins, None).map(Into::into);
+        let exchange = Exchange { route: Route::Unknown, keep_alive: false, head_only: false, allow_origin };
+        self.respond(exchange, answer, context);
     }
 
     fn respond<E: Effects>(&mut self, exchange: Exchange, answer: Answer<'_>, context: &mut Context<'_, E>) {
         // Once the server stops, each answer is its connection's last.
         let keep_alive = exchange.keep_alive && context.doors.readiness() != Err(super::SHUTTING_DOWN);
         let mut headers = answer.headers;
-        if let Some(origin) = exchange.allow_origin.as_deref() {
-            headers.push(("Access-Control-Allow-Origin", origin));
-            if origin != "*" {
-                headers.push(("Vary", "Origin"));
-            }
-        }
+        let allow_origins = &context.doors.settings().allow_origins;
+        headers.extend(cors::headers(allow_origins, exchange.allow_origin.as_deref()));
         let response = Response {
             status: answer.status,
             headers: &headers,
@@ -398,13 +397,6 @@ impl HttpSession {
             self.phase = phase;
             self.phase_since_ms = now.monotonic_ms;
         }
-    }
-}
-
-impl Exchange {
-    /// For an answer after which the connection ends, to a request that could not be read.
-    fn closing(route: Route) -> Self {
-        Self { route, keep_alive: false, head_only: false, allow_origin: None }
     }
 }
 

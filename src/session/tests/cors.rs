@@ -69,3 +69,26 @@ fn a_preflight_of_an_origin_that_is_not_listed_grants_nothing() {
     assert!(response.starts_with("HTTP/1.1 204"));
     assert_eq!(allowed(&response), None);
 }
+
+/// A cache must not give the answer to one origin to another.
+#[test]
+fn regression_answers_vary_with_the_origin_wherever_origins_are_listed() {
+    for headers in [&[][..], &[ORIGIN], &["Origin: https://evil.example"]] {
+        let response = response_with(listed, request("GET /health", headers));
+        assert_eq!(header(&response, "vary"), Some("Origin"), "{headers:?}");
+    }
+}
+
+#[test]
+fn regression_a_page_may_read_when_to_come_back() {
+    let exposed = |response: &str| header(response, "access-control-expose-headers").map(str::to_owned);
+    assert_eq!(exposed(&response(call(r#"{"script":"busy"}"#))).as_deref(), Some("Retry-After"));
+    assert_eq!(exposed(&response_with(listed, get("/health"))), None, "nothing is allowed without an origin");
+}
+
+#[test]
+fn regression_a_page_may_read_why_its_request_was_malformed() {
+    let too_large = post("/api/rpc", &[ORIGIN], &" ".repeat(2001));
+    assert_eq!(allowed(&response(&too_large)), Some("*"));
+    assert_eq!(allowed(&response_with(listed, &too_large)), None, "its headers are not looked at");
+}
