@@ -124,3 +124,16 @@ fn the_echo_is_served_only_for_debugging() {
     check(upgrade("/echo"), &["unknown 404 …"]);
     check_with(|settings| settings.debug_echo = true, get("/echo"), &["echo 426 …"]);
 }
+
+#[test]
+fn regression_a_websocket_takes_no_other_method_than_get() {
+    let check = |line: &str, status: &str| {
+        let response = response_with(|settings| settings.debug_echo = true, request(line, &[]));
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {response}");
+        assert_eq!(header(&response, "allow"), Some("GET, OPTIONS"), "{line}");
+    };
+    check("HEAD /ws", "405");
+    check("POST /ws", "405");
+    check("HEAD /echo", "405");
+    check("OPTIONS /ws", "204");
+}
