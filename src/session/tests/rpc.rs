@@ -97,3 +97,15 @@ fn a_call_may_take_its_time() {
     peer.did(&[r#"rpc 200 {"result":[]}"#]);
     peer.pass(74_999).did(&[]).pass(1).did(&["finish"]);
 }
+
+#[test]
+fn regression_a_call_is_an_object() {
+    answers(r#"["s"]"#, r#"rpc 400 {"error":{"code":"bad_request",…}}"#);
+    answers(r#"["s",["a"],["game:r"]]"#, r#"rpc 400 {"error":{"code":"bad_request",…}}"#);
+}
+
+#[test]
+fn regression_an_error_does_not_quote_the_whole_body() {
+    let refused = response(call(&format!(r#"{{"script":"s","args":"{}"}}"#, "\u{200b}".repeat(600))));
+    assert!(refused.starts_with("HTTP/1.1 400 ") && refused.len() < 1000, "{} bytes", refused.len());
+}
