@@ -41,6 +41,8 @@ enum State {
 struct Exchange {
     route: Route,
     keep_alive: bool,
+    /// A client of HTTP/1.0 takes the connection to end after the answer unless the answer says otherwise.
+    is_http_1_0: bool,
     head_only: bool,
     allow_origin: Option<Box<str>>,
 }
@@ -209,6 +211,7 @@ impl HttpSession {
         let exchange = Exchange {
             route,
             keep_alive: request.keep_alive,
+            is_http_1_0: request.version_minor == 0,
             head_only: request.method == Method::Head,
             allow_origin: cors::allow_origin(&settings.allow_origins, request.header("origin"))
                 .map(Into::into),
@@ -358,7 +361,13 @@ impl HttpSession {
     /// The last answer, to a request that could not be read.
     fn end_with<E: Effects>(&mut self, answer: Answer<'_>, context: &mut Context<'_, E>) {
         let allow_origin = cors::allow_origin(&context.doors.settings().allow_origins, None).map(Into::into);
-        let exchange = Exchange { route: Route::Unknown, keep_alive: false, head_only: false, allow_origin };
+        let exchange = Exchange {
+            route: Route::Unknown,
+            keep_alive: false,
+            is_http_1_0: false,
+            head_only: false,
+            allow_origin,
+        };
         self.respond(exchange, answer, context);
     }
 
@@ -366,6 +375,9 @@ impl HttpSession {
         // Once the server stops, each answer is its connection's last.
         let keep_alive = exchange.keep_alive && context.doors.readiness() != Err(super::SHUTTING_DOWN);
         let mut headers = answer.headers;
+        if keep_alive && exchange.is_http_1_0 {
+            headers.push(("Connection", "keep-alive"));
+        }
         let allow_origins = &context.doors.settings().allow_origins;
         headers.extend(cors::headers(allow_origins, exchange.allow_origin.as_deref()));
         let response = Response {

@@ -176,3 +176,13 @@ fn the_last_answer_is_not_followed_by_another() {
     assert_eq!(peer.waiting(), 0);
     peer.pass(1_000_000).drain().did(&[]);
 }
+
+/// A client of HTTP/1.0 waits for the end of the connection unless it is told that there will be none.
+#[test]
+fn regression_a_client_of_http_1_0_is_told_that_the_connection_stays_open() {
+    let connection = |request: &str| header(&response(request), "connection").map(str::to_owned);
+    let old = "GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    assert_eq!(connection(old).as_deref(), Some("keep-alive"));
+    assert_eq!(connection("GET /health HTTP/1.0\r\n\r\n").as_deref(), Some("close"));
+    assert_eq!(connection(&get("/health")), None);
+}
