@@ -81,19 +81,24 @@ impl HttpSession {
         input: &[u8],
         context: &mut Context<'_, E>,
     ) -> (usize, Option<WebSocketSession>) {
-        let mut taken = 0;
-        while taken < input.len() && matches!(self.state, State::Receiving) {
-            let (used, decoded) = self.decoder.decode(&input[taken..], &context.doors.settings().http);
+        let settings = context.doors.settings();
+        let (mut taken, mut requests) = (0, 0);
+        while taken < input.len()
+            && requests < settings.max_pipelined
+            && matches!(self.state, State::Receiving)
+        {
+            let (used, decoded) = self.decoder.decode(&input[taken..], &settings.http);
             taken += used;
             match decoded {
                 Decoded::NeedMore => break,
                 Decoded::Continue => {
-                    context.effects.send(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
+                    context.effects.send(Bytes::from_static(http::CONTINUE));
                 }
                 Decoded::Malformed(refusal) => self.end_with(Answer::malformed(&refusal), context),
                 Decoded::Request(request) => {
                     // The next one's time begins anew, though it may come in the same piece.
                     self.phase = Phase::Idle;
+                    requests += 1;
                     if let Some(echo) = self.handle(&request, context) {
                         return (taken, Some(echo));
                     }

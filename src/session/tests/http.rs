@@ -186,3 +186,14 @@ fn regression_a_client_of_http_1_0_is_told_that_the_connection_stays_open() {
     assert_eq!(connection("GET /health HTTP/1.0\r\n\r\n").as_deref(), Some("close"));
     assert_eq!(connection(&get("/health")), None);
 }
+
+/// One read may hold thousands of requests, and each may ask for a large page.
+#[test]
+fn regression_answers_to_one_read_are_bounded() {
+    let mut peer = Peer::with(|settings| settings.max_pipelined = 3);
+    let (request, requests) = (get("/"), get("/").repeat(8));
+    assert_eq!(peer.receive_once(&requests), 3 * request.len());
+    peer.did(&["page 200 <p>hello"; 3]);
+    assert!(peer.session.wants_input());
+    peer.send(&requests[3 * request.len()..]).did(&["page 200 <p>hello"; 5]);
+}

@@ -87,6 +87,12 @@ impl Peer {
         while self.answer() {}
     }
 
+    /// Gives bytes to the session as one read does; returns how many it took. The rest is forgotten.
+    pub fn receive_once(&mut self, bytes: impl AsRef<[u8]>) -> usize {
+        let mut input = bytes.as_ref().to_vec();
+        self.with_session(|session, context| session.receive(&mut input, context))
+    }
+
     /// Bytes that the session has not taken.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -287,6 +293,7 @@ fn settings() -> Settings {
         close_timeout_ms: 5_000,
         max_message_bytes: 1000,
         max_echo_bytes: 2000,
+        max_pipelined: 16,
         input_rate: 0,
         max_errors: 3,
         allow_origins: vec!["*".into()],
