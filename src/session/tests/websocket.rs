@@ -198,3 +198,14 @@ fn echoes() {
     echoed(&binary(&[b'x'; 2000]), &[&format!("binary {}", "x".repeat(2000))]);
     echoed(&frame(BINARY, true, &[b'x'; 2001])[..8], &["close 1009 …", "closed 1009", "finish"]);
 }
+
+#[test]
+fn regression_the_count_of_malformed_messages_cannot_overflow() {
+    let mut peer = Peer::member_with(|settings| settings.max_errors = u16::MAX);
+    let bad = text("x").repeat(100);
+    for _ in 0..655 {
+        peer.send(&bad).lines();
+    }
+    peer.send(text("x").repeat(35)).lines();
+    peer.send(text("x")).did(&["dropped malformed", "close 4504 …", "closed 4504"]);
+}
