@@ -1,16 +1,16 @@
 //! The HTTP part of a connection's life: requests are answered one at a time, in order.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::answer::Answer;
 use super::routes::Route;
 use super::rpc::RpcRequest;
 use super::websocket::WebSocketSession;
 use super::{Context, Effects, Now, Refused, Settings, cors};
 use crate::room::events::Position;
-use crate::wire::http::{self, Decoded, Method, Phase, Refusal, Request, RequestDecoder, Response};
+use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::{self, Handshake};
 
@@ -54,15 +54,6 @@ struct Joining {
     identity: Arc<Identity>,
     room: RoomId,
 }
-
-/// A response's variable parts.
-struct Answer<'a> {
-    status: u16,
-    headers: Vec<(&'a str, &'a str)>,
-    body: Cow<'a, [u8]>,
-}
-
-const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 impl HttpSession {
     /// A connection without a request yet.
@@ -223,7 +214,7 @@ impl HttpSession {
         };
         if request.method == Method::Options {
             let headers = cors::PREFLIGHT_HEADERS.into_iter().chain([("Allow", route.allow())]).collect();
-            self.respond(exchange, Answer { status: 204, headers, body: Cow::Borrowed(b"") }, context);
+            self.respond(exchange, Answer { status: 204, headers, body: b"".as_slice().into() }, context);
             return None;
         }
         if !route.takes(request) {
@@ -248,7 +239,7 @@ impl HttpSession {
             Route::Metrics => {
                 let (content_type, text) = context.doors.metrics();
                 let headers = vec![("Content-Type", content_type)];
-                let body = Cow::Owned(text.into_bytes());
+                let body = text.into_bytes().into();
                 self.respond(exchange, Answer { status: 200, headers, body }, context);
             }
             Route::Page => {
@@ -414,40 +405,6 @@ impl HttpSession {
             self.phase = phase;
             self.phase_since_ms = now.monotonic_ms;
         }
-    }
-}
-
-impl<'a> Answer<'a> {
-    fn json(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
-        Self { status, headers: vec![JSON], body: body.into() }
-    }
-
-    fn error(status: u16, code: &str, message: &str) -> Self {
-        Self::json(status, http::error_body(code, message))
-    }
-
-    fn refused(refused: &Refused) -> Self {
-        let mut body = http::error_body(&refused.code, &refused.message);
-        if let Some(details) = &refused.details {
-            // The body ends in `"}}`: the details go in front of the two braces.
-            body.truncate(body.len() - 2);
-            body.extend_from_slice(b",\"details\":");
-            body.extend_from_slice(details.as_bytes());
-            body.extend_from_slice(b"}}");
-        }
-        let mut answer = Self::json(refused.status, body);
-        match refused.status {
-            401 => answer.headers.push(("WWW-Authenticate", "Bearer")),
-            429 | 503 => answer.headers.push(("Retry-After", "1")),
-            _ => {}
-        }
-        answer
-    }
-
-    fn malformed(refusal: &Refusal) -> Self {
-        let mut answer = Self::error(refusal.status, refusal.code, &refusal.message);
-        answer.headers.extend(refusal.headers.iter().copied());
-        answer
     }
 }
 

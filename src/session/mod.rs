@@ -3,6 +3,7 @@
 //! A connection begins as HTTP and may become a WebSocket. What it wants done it tells its [`Effects`]; what it wants
 //! to know at once it asks its [`Doors`].
 
+mod answer;
 mod cors;
 mod http;
 pub mod limits;
