@@ -96,6 +96,7 @@ fn session_settings(config: &Config) -> Settings {
         head_timeout_ms: milliseconds(http.head_timeout),
         body_timeout_ms: milliseconds(http.body_timeout),
         keep_alive_timeout_ms: milliseconds(http.keep_alive_timeout),
+        max_pipelined: http.max_pipelined,
         ping_after_ms: milliseconds(websocket.ping_after),
         pong_timeout_ms: milliseconds(websocket.pong_wait),
         close_timeout_ms: milliseconds(websocket.close_wait),

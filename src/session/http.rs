@@ -1,16 +1,16 @@
 //! The HTTP part of a connection's life: requests are answered one at a time, in order.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::answer::Answer;
 use super::routes::Route;
 use super::rpc::RpcRequest;
 use super::websocket::WebSocketSession;
 use super::{Context, Effects, Now, Refused, Settings, cors};
 use crate::room::events::Position;
-use crate::wire::http::{self, Decoded, Method, Phase, Refusal, Request, RequestDecoder, Response};
+use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::{self, Handshake};
 
@@ -41,6 +41,8 @@ enum State {
 struct Exchange {
     route: Route,
     keep_alive: bool,
+    /// A client of HTTP/1.0 takes the connection to end after the answer unless the answer says otherwise.
+    is_http_1_0: bool,
     head_only: bool,
     allow_origin: Option<Box<str>>,
 }
@@ -52,15 +54,6 @@ struct Joining {
     identity: Arc<Identity>,
     room: RoomId,
 }
-
-/// A response's variable parts.
-struct Answer<'a> {
-    status: u16,
-    headers: Vec<(&'a str, &'a str)>,
-    body: Cow<'a, [u8]>,
-}
-
-const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 impl HttpSession {
     /// A connection without a request yet.
@@ -79,17 +72,24 @@ impl HttpSession {
         input: &[u8],
         context: &mut Context<'_, E>,
     ) -> (usize, Option<WebSocketSession>) {
-        let mut taken = 0;
-        while taken < input.len() && matches!(self.state, State::Receiving) {
-            let (used, decoded) = self.decoder.decode(&input[taken..], &context.doors.settings().http);
+        let settings = context.doors.settings();
+        let (mut taken, mut requests) = (0, 0);
+        while taken < input.len()
+            && requests < settings.max_pipelined
+            && matches!(self.state, State::Receiving)
+        {
+            let (used, decoded) = self.decoder.decode(&input[taken..], &settings.http);
             taken += used;
             match decoded {
                 Decoded::NeedMore => break,
                 Decoded::Continue => {
-                    context.effects.send(Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
+                    context.effects.send(Bytes::from_static(http::CONTINUE));
                 }
-                Decoded::Malformed(refusal) => self.refuse_malformed(&refusal, context),
+                Decoded::Malformed(refusal) => self.end_with(Answer::malformed(&refusal), context),
                 Decoded::Request(request) => {
+                    // The next one's time begins anew, though it may come in the same piece.
+                    self.phase = Phase::Idle;
+                    requests += 1;
                     if let Some(echo) = self.handle(&request, context) {
                         return (taken, Some(echo));
                     }
@@ -146,8 +146,7 @@ impl HttpSession {
             (State::Receiving, Phase::Idle) => return self.finish(context),
             _ => return,
         };
-        let exchange = Exchange::closing(Route::Unknown);
-        self.respond(exchange, Answer::error(408, "bad_request", message), context);
+        self.end_with(Answer::error(408, "bad_request", message), context);
     }
 
     pub(super) fn drain<E: Effects>(&mut self, context: &mut Context<'_, E>) {
@@ -208,12 +207,14 @@ impl HttpSession {
         let exchange = Exchange {
             route,
             keep_alive: request.keep_alive,
+            is_http_1_0: request.version_minor == 0,
             head_only: request.method == Method::Head,
-            allow_origin: cors::allow_origin(&settings.allow_origins, request).map(Into::into),
+            allow_origin: cors::allow_origin(&settings.allow_origins, request.header("origin"))
+                .map(Into::into),
         };
         if request.method == Method::Options {
             let headers = cors::PREFLIGHT_HEADERS.into_iter().chain([("Allow", route.allow())]).collect();
-            self.respond(exchange, Answer { status: 204, headers, body: Cow::Borrowed(b"") }, context);
+            self.respond(exchange, Answer { status: 204, headers, body: b"".as_slice().into() }, context);
             return None;
         }
         if !route.takes(request) {
@@ -238,7 +239,7 @@ impl HttpSession {
             Route::Metrics => {
                 let (content_type, text) = context.doors.metrics();
                 let headers = vec![("Content-Type", content_type)];
-                let body = Cow::Owned(text.into_bytes());
+                let body = text.into_bytes().into();
                 self.respond(exchange, Answer { status: 200, headers, body }, context);
             }
             Route::Page => {
@@ -353,20 +354,28 @@ impl HttpSession {
         }
     }
 
-    fn refuse_malformed<E: Effects>(&mut self, refusal: &Refusal, context: &mut Context<'_, E>) {
-        self.respond(Exchange::closing(Route::Unknown), Answer::malformed(refusal), context);
+    /// The last answer, to a request that could not be read.
+    fn end_with<E: Effects>(&mut self, answer: Answer<'_>, context: &mut Context<'_, E>) {
+        let allow_origin = cors::allow_origin(&context.doors.settings().allow_origins, None).map(Into::into);
+        let exchange = Exchange {
+            route: Route::Unknown,
+            keep_alive: false,
+            is_http_1_0: false,
+            head_only: false,
+            allow_origin,
+        };
+        self.respond(exchange, answer, context);
     }
 
     fn respond<E: Effects>(&mut self, exchange: Exchange, answer: Answer<'_>, context: &mut Context<'_, E>) {
         // Once the server stops, each answer is its connection's last.
         let keep_alive = exchange.keep_alive && context.doors.readiness() != Err(super::SHUTTING_DOWN);
         let mut headers = answer.headers;
-        if let Some(origin) = exchange.allow_origin.as_deref() {
-            headers.push(("Access-Control-Allow-Origin", origin));
-            if origin != "*" {
-                headers.push(("Vary", "Origin"));
-            }
+        if keep_alive && exchange.is_http_1_0 {
+            headers.push(("Connection", "keep-alive"));
         }
+        let allow_origins = &context.doors.settings().allow_origins;
+        headers.extend(cors::headers(allow_origins, exchange.allow_origin.as_deref()));
         let response = Response {
             status: answer.status,
             headers: &headers,
@@ -396,47 +405,6 @@ impl HttpSession {
             self.phase = phase;
             self.phase_since_ms = now.monotonic_ms;
         }
-    }
-}
-
-impl Exchange {
-    /// For an answer after which the connection ends, to a request that could not be read.
-    fn closing(route: Route) -> Self {
-        Self { route, keep_alive: false, head_only: false, allow_origin: None }
-    }
-}
-
-impl<'a> Answer<'a> {
-    fn json(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
-        Self { status, headers: vec![JSON], body: body.into() }
-    }
-
-    fn error(status: u16, code: &str, message: &str) -> Self {
-        Self::json(status, http::error_body(code, message))
-    }
-
-    fn refused(refused: &Refused) -> Self {
-        let mut body = http::error_body(&refused.code, &refused.message);
-        if let Some(details) = &refused.details {
-            // The body ends in `"}}`: the details go in front of the two braces.
-            body.truncate(body.len() - 2);
-            body.extend_from_slice(b",\"details\":");
-            body.extend_from_slice(details.as_bytes());
-            body.extend_from_slice(b"}}");
-        }
-        let mut answer = Self::json(refused.status, body);
-        match refused.status {
-            401 => answer.headers.push(("WWW-Authenticate", "Bearer")),
-            429 | 503 => answer.headers.push(("Retry-After", "1")),
-            _ => {}
-        }
-        answer
-    }
-
-    fn malformed(refusal: &Refusal) -> Self {
-        let mut answer = Self::error(refusal.status, refusal.code, &refusal.message);
-        answer.headers.extend(refusal.headers.iter().copied());
-        answer
     }
 }
 

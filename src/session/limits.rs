@@ -38,11 +38,12 @@ impl RateLimit {
         if per_second == 0 {
             return Verdict::Pass;
         }
-        let passed_ms = u32::try_from(now_ms - self.refilled_ms).unwrap_or(u32::MAX);
+        // A connection that moves to another event loop may find that its round began a moment earlier.
+        let passed_ms = u32::try_from(now_ms.saturating_sub(self.refilled_ms)).unwrap_or(u32::MAX);
         let refill_milli = passed_ms.saturating_mul(per_second);
         self.tokens_milli =
             self.tokens_milli.saturating_add(refill_milli).min(per_second.saturating_mul(1000));
-        self.refilled_ms = now_ms;
+        self.refilled_ms = self.refilled_ms.max(now_ms);
         if self.tokens_milli >= 1000 {
             self.tokens_milli -= 1000;
             self.refused_in_a_row = 0;
@@ -57,22 +58,25 @@ impl RateLimit {
     }
 }
 
-/// Logins per address and minute.
+/// Logins per address and minute. An IPv6 network of 64 bits counts as one address: whoever has one of its addresses
+/// has them all.
 #[derive(Debug)]
 pub struct LoginLimit {
     per_minute: u32,
     /// When each address would have its whole allowance back, in monotonic milliseconds.
     full_again_ms: HashMap<IpAddr, u64>,
+    /// Addresses remembered before those that have their allowance back are dropped.
+    sweep_at: usize,
 }
 
 impl LoginLimit {
-    /// Addresses remembered before those that have their allowance back are dropped.
+    /// The least `sweep_at`.
     const SWEEP_AT: usize = 10_000;
     const MINUTE_MS: u64 = 60_000;
 
     /// A limit; 0 is without.
     pub fn new(per_minute: u32) -> Self {
-        Self { per_minute, full_again_ms: HashMap::new() }
+        Self { per_minute, full_again_ms: HashMap::new(), sweep_at: Self::SWEEP_AT }
     }
 
     /// Counts one login.
@@ -83,11 +87,13 @@ impl LoginLimit {
         if self.per_minute == 0 {
             return Ok(());
         }
-        if self.full_again_ms.len() >= Self::SWEEP_AT {
+        if self.full_again_ms.len() >= self.sweep_at {
             self.full_again_ms.retain(|_, full_ms| *full_ms > now_ms);
+            // Twice what is left: a sweep that finds little is not repeated at every login.
+            self.sweep_at = Self::SWEEP_AT.max(2 * self.full_again_ms.len());
         }
         let cost_ms = Self::MINUTE_MS / u64::from(self.per_minute);
-        let full_ms = self.full_again_ms.entry(peer).or_insert(now_ms);
+        let full_ms = self.full_again_ms.entry(network(peer)).or_insert(now_ms);
         let next_ms = (*full_ms).max(now_ms) + cost_ms;
         let wait_ms = next_ms.saturating_sub(now_ms + Self::MINUTE_MS);
         if wait_ms > 0 {
@@ -95,6 +101,14 @@ impl LoginLimit {
         }
         *full_ms = next_ms;
         Ok(())
+    }
+}
+
+/// The address that stands for all that one peer may use.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -143,5 +157,47 @@ mod tests {
         assert_eq!(limit.admit(other, 1000), Ok(()));
         assert_eq!(limit.admit(one, 20_999), Err(1));
         assert_eq!(limit.admit(one, 21_000), Ok(()));
+    }
+    /// A connection that moves to another event loop may find that its round began a moment earlier.
+    #[test]
+    fn regression_a_clock_that_is_behind_is_no_time_passed() {
+        let mut limit = RateLimit::new(1, 1000);
+        assert_eq!(limit.admit(1, 999), Verdict::Pass);
+        assert_eq!(limit.admit(1, 998), Verdict::Refuse);
+        assert_eq!(limit.admit(1, 2000), Verdict::Pass);
+    }
+
+    /// Whoever has one IPv6 address has the 2^64 of its network.
+    #[test]
+    fn regression_an_ipv6_network_counts_as_one_address() {
+        let mut limit = LoginLimit::new(1);
+        let mut check = |address: &str, expected: Result<(), u32>| {
+            assert_eq!(limit.admit(address.parse().unwrap(), 0), expected, "{address}");
+        };
+        check("2001:db8::1", Ok(()));
+        check("2001:db8::2:3:4:5", Err(60));
+        check("2001:db8:0:1::1", Ok(()));
+        check("::ffff:10.0.0.1", Ok(()));
+        check("10.0.0.1", Err(60));
+        check("::ffff:10.0.0.2", Ok(()));
+    }
+
+    #[test]
+    fn regression_many_addresses_are_not_swept_at_every_login() {
+        let mut limit = LoginLimit::new(1);
+        let mut sweeps = 0;
+        for number in 0..100_000_u32 {
+            let (sweep_at, before) = (limit.sweep_at, limit.full_again_ms.len());
+            assert_eq!(limit.admit(IpAddr::from(number.to_be_bytes()), 0), Ok(()));
+            sweeps += usize::from(before >= sweep_at);
+        }
+        assert!((1..10).contains(&sweeps), "{sweeps} sweeps");
+        assert_eq!(limit.admit([10, 0, 0, 1].into(), 0), Ok(()));
+        while limit.full_again_ms.len() < limit.sweep_at {
+            let number = limit.full_again_ms.len() as u32;
+            assert_eq!(limit.admit(IpAddr::from(number.to_be_bytes()), 0), Ok(()));
+        }
+        assert_eq!(limit.admit([10, 0, 0, 2].into(), 1_000_000), Ok(()));
+        assert_eq!(limit.full_again_ms.len(), 1, "those who have their allowance back are forgotten");
     }
 }

@@ -3,6 +3,7 @@
 //! A connection begins as HTTP and may become a WebSocket. What it wants done it tells its [`Effects`]; what it wants
 //! to know at once it asks its [`Doors`].
 
+mod answer;
 mod cors;
 mod http;
 pub mod limits;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub body_timeout_ms: u64,
     /// For a kept-alive connection without a request.
     pub keep_alive_timeout_ms: u64,
+    /// Requests that are taken from one piece of input; the rest is left until it is given again.
+    pub max_pipelined: usize,
     /// Silence after which a WebSocket is pinged.
     pub ping_after_ms: u64,
     /// How long the answer to a ping may take.
@@ -265,3 +268,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,6 +84,7 @@ impl Route {
     pub fn allow(self) -> &'static str {
         match self {
             Self::GuestLogin | Self::Rpc => "POST, OPTIONS",
+            Self::WebSocket | Self::Echo => "GET, OPTIONS",
             Self::Unknown => "OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
@@ -93,6 +94,7 @@ impl Route {
     pub fn takes(self, request: &Request) -> bool {
         match self {
             Self::GuestLogin | Self::Rpc => request.method == Method::Post,
+            Self::WebSocket | Self::Echo => request.method == Method::Get,
             Self::Unknown => true,
             _ => matches!(request.method, Method::Get | Method::Head),
         }

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::wire::message::{MAX_ACTION_BYTES, shorten};
+
 /// A script call over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcRequest {
@@ -33,7 +35,15 @@ impl RpcRequest {
     /// Says what is wrong, for the client.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let expected = "expected {\"script\": NAME, \"args\"?: [...], \"keys\"?: [KEY, ...]}";
-        let body: Body<'_> = serde_json::from_slice(body).map_err(|error| format!("{error}; {expected}"))?;
+        // A derived implementation would take an array as well.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(expected.to_owned());
+        }
+        let refused = |error: serde_json::Error| format!("{}; {expected}", shorten(error.to_string()));
+        let body: Body<'_> = serde_json::from_slice(body).map_err(refused)?;
+        if body.script.len() > MAX_ACTION_BYTES {
+            return Err(format!("a script's name has at most {MAX_ACTION_BYTES} bytes"));
+        }
         let args = body.args.unwrap_or_default();
         let key_count = body.keys.as_ref().map_or(0, Vec::len);
         if args.len() > Self::MAX_ITEMS || key_count > Self::MAX_ITEMS {
@@ -68,6 +78,7 @@ mod tests {
             assert_eq!(request.keys, expected, "{body}");
         };
         check(r#"{"script":"s"}"#, &[], None);
+        check("\r\n\t {\"script\":\"s\"} ", &[], None);
         check(r#"{"script":"s","args":null,"keys":null,"more":1}"#, &[], None);
         check(r#"{"script":"s","args":[],"keys":[]}"#, &[], None);
         check(r#"{"script":"s","args":["a\nb",1.50,true,null]}"#, &["a\nb", "1.50", "true", "null"], None);
@@ -83,6 +94,8 @@ mod tests {
         let check = |body: &str| assert!(RpcRequest::parse(body.as_bytes()).is_err(), "{body}");
         check("");
         check("[]");
+        check(r#"["s"]"#);
+        check(&format!(r#"{{"script":"{}"}}"#, "x".repeat(65)));
         check("{}");
         check(r#"{"script":1}"#);
         check(r#"{"script":"s","args":{}}"#);

@@ -299,13 +299,13 @@ impl Member {
         context: &mut Context<'_, E>,
     ) -> Outcome {
         context.effects.dropped_input("malformed");
-        self.errors += 1;
-        if self.errors > context.doors.settings().max_errors {
+        if self.errors >= context.doors.settings().max_errors {
             return Outcome::Close {
                 code: close_code::TOO_MANY_ERRORS,
                 reason: "too many malformed messages",
             };
         }
+        self.errors += 1;
         send_error(id, &Refused::new(400, "bad_request", reason), context);
         Outcome::GoOn
     }

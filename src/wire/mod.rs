@@ -7,4 +7,4 @@ pub mod message;
 pub mod ws;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

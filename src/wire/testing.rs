@@ -6,7 +6,7 @@ const MAX_EXHAUSTIVE: usize = 1500;
 const SAMPLE_STEP: usize = 997;
 
 /// The input whole, byte by byte, and in two pieces cut at each byte.
-pub(super) fn cuttings(input: &[u8]) -> Vec<Vec<&[u8]>> {
+pub(crate) fn cuttings(input: &[u8]) -> Vec<Vec<&[u8]>> {
     let step = if input.len() <= MAX_EXHAUSTIVE { 1 } else { SAMPLE_STEP };
     let mut cuttings = vec![vec![input], input.chunks(1).collect()];
     cuttings.extend((1..input.len()).step_by(step).map(|at| {
@@ -17,7 +17,7 @@ pub(super) fn cuttings(input: &[u8]) -> Vec<Vec<&[u8]>> {
 }
 
 /// The input in pieces of these lengths, over and over.
-pub(super) fn cut<'a>(mut input: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
+pub(crate) fn cut<'a>(mut input: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     for &len in lengths.iter().cycle() {
         if input.is_empty() {

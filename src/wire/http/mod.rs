@@ -50,17 +50,6 @@ impl Refusal {
         Self { status, code, message: message.into(), headers: &[] }
     }
 
-    /// Appends the whole response. `date` is as in [`Response::date`].
-    pub fn encode(&self, out: &mut Vec<u8>, keep_alive: bool, head_only: bool, date: &str) {
-        let mut headers = vec![("Content-Type", "application/json")];
-        headers.extend_from_slice(self.headers);
-        let body = error_body(self.code, &self.message);
-        encode_response(
-            out,
-            &Response { status: self.status, headers: &headers, body: &body, keep_alive, head_only, date },
-        );
-    }
-
     fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "bad_request", message)
     }

@@ -379,17 +379,6 @@ fn limits() {
     check_with(&default, large.as_bytes(), &[&message, "Idle"]);
 }
 
-#[test]
-fn refusals_are_whole_responses() {
-    let refusal = Refusal { headers: &[("Allow", "GET")], ..Refusal::new(405, "bad_request", "no \"x\"") };
-    let mut out = Vec::new();
-    refusal.encode(&mut out, false, false, "now");
-    let expected = "HTTP/1.1 405 Method Not Allowed\r\nDate: now\r\nContent-Type: application/json\r\nAllow: GET\r\n\
-                    Content-Length: 53\r\nConnection: close\r\n\r\n\
-                    {\"error\":{\"code\":\"bad_request\",\"message\":\"no \\\"x\\\"\"}}";
-    assert_eq!(String::from_utf8(out).unwrap(), expected);
-}
-
 #[derive(Clone, Debug)]
 struct Generated {
     bytes: Vec<u8>,

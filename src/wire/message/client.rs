@@ -151,8 +151,8 @@ fn check_action<E: Error>(action: &str) -> Result<(), E> {
     if valid { Ok(()) } else { Err(E::custom("the action is not 1 to 64 of A-Z, a-z, 0-9, _ and -")) }
 }
 
-/// A parser's message may quote the text that it complains about.
-fn shorten(mut message: String) -> String {
+/// Cuts a parser's message, which may quote the whole text that it complains about.
+pub fn shorten(mut message: String) -> String {
     if let Some((end, _)) = message.char_indices().nth(MAX_ERROR_CHARS) {
         message.truncate(end);
         message.push('…');

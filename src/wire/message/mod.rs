@@ -3,7 +3,7 @@
 mod client;
 mod server;
 
-pub use client::{ClientMessage, MAX_ACTION_BYTES, MessageError};
+pub use client::{ClientMessage, MAX_ACTION_BYTES, MessageError, shorten};
 pub use server::{
     Welcome, batch_frame, batch_text, epoch_text, error, parse_epoch, reply, snapshot, welcome,
 };

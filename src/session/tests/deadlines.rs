@@ -1,0 +1,139 @@
+//! What a session does as time passes.
+
+use super::frames::*;
+use super::peer::Peer;
+use super::*;
+
+const TIMED_OUT: &str = r#"unknown 408 {"error":{"code":"bad_request",…}} (close)"#;
+
+#[test]
+fn a_head_has_ten_seconds_from_its_first_byte() {
+    let mut peer = Peer::new();
+    peer.pass(60_000).send("G").pass(5_000).send("ET / HTTP/1.1\r\n").pass(4_999).did(&[]);
+    peer.pass(1).did(&[TIMED_OUT, "finish"]);
+    peer.send("Host: a\r\n\r\n").pass(1_000_000).did(&[]);
+}
+
+#[test]
+fn a_body_has_thirty_seconds_from_the_end_of_its_head() {
+    let mut peer = Peer::new();
+    let request = post("/guest-login", &[], "{}");
+    let (head, body) = request.split_at(request.len() - 2);
+    peer.send(&head[..4]).pass(9_999).send(&head[4..]).pass(29_999).did(&[]);
+    peer.send(body).did(&["guest_login 200 …"]);
+    peer.send(head).pass(29_000).send(&body[..1]).pass(999).did(&[]);
+    peer.pass(1).did(&[TIMED_OUT, "finish"]);
+}
+
+#[test]
+fn a_connection_without_a_request_ends() {
+    Peer::new().pass(74_999).did(&[]).pass(1).did(&["finish"]);
+    let mut peer = Peer::new();
+    peer.pass(74_999).send(get("/health")).did(&["health 200 …"]);
+    peer.pass(74_999).did(&[]).pass(1).did(&["finish"]);
+    peer.send(get("/health")).pass(1_000_000).did(&[]);
+}
+
+#[test]
+fn a_refused_join_starts_the_wait_anew() {
+    let mut peer = Peer::new();
+    peer.send(upgrade("/ws?token=good&game_id=closed")).pass(1_000_000).did(&["join guest:a closed"]);
+    peer.answer_join();
+    peer.did(&["ws 403 …"]);
+    peer.pass(74_999).did(&[]).pass(1).did(&["finish"]);
+}
+
+#[test]
+fn silence_is_pinged_and_then_closed() {
+    let mut peer = Peer::member();
+    peer.pass(24_999).did(&[]).pass(1).did(&["ping"]);
+    peer.pass(9_999).did(&[]).pass(1).did(&["close 4004 no answer to a ping", "closed 4004"]);
+    peer.pass(4_999).did(&[]).pass(1).did(&["finish"]);
+    peer.pass(1_000_000).did(&[]);
+}
+
+#[test]
+fn an_echo_is_pinged_too() {
+    Peer::echo().pass(35_000).did(&["ping", "close 4004 …", "closed 4004"]);
+}
+
+#[test]
+fn any_byte_is_a_sign_of_life() {
+    for sign in [pong(""), pong("other"), ping("")[..1].to_vec(), text(r#"{"action":"heartbeat"}"#)] {
+        let mut peer = Peer::member();
+        peer.pass(20_000).send(&sign).pass(24_999).did(&[]);
+        peer.pass(1).did(&["ping"]);
+        let mut peer = Peer::member();
+        peer.pass(34_999).did(&["ping"]).send(&sign).pass(24_999).did(&[]);
+        peer.pass(1).did(&["ping"]);
+        peer.pass(10_000).did(&["close 4004 …", "closed 4004"]);
+    }
+}
+
+#[test]
+fn a_token_ends() {
+    let mut peer = Peer::new();
+    peer.send(upgrade("/ws?token=short&game_id=r")).answer_join();
+    peer.lines();
+    for _ in 0..3 {
+        peer.pass(19_999).send(pong(""));
+    }
+    peer.did(&[]).pass(3).did(&["close 4001 token expired", "closed 4001"]);
+    peer.send(close(4001, "")).did(&["finish"]);
+}
+
+#[test]
+fn a_token_ends_while_a_ping_waits() {
+    let mut peer = Peer::new();
+    peer.send(upgrade("/ws?token=short&game_id=r")).answer_join();
+    peer.pass(30_000).send(pong("")).lines();
+    peer.pass(29_999).did(&["ping"]).pass(1).did(&["close 4001 token expired", "closed 4001"]);
+}
+
+#[test]
+fn the_answer_to_a_close_has_five_seconds() {
+    let mut peer = Peer::member();
+    peer.close(4500, "kicked");
+    peer.did(&["close 4500 kicked", "closed 4500"]);
+    peer.pass(2_500).send(ping("")).pass(2_499).did(&[]).pass(1).did(&["finish"]);
+    let mut peer = Peer::member();
+    peer.close(4500, "kicked");
+    peer.send(close(4500, "")).did(&["close 4500 kicked", "closed 4500", "finish"]);
+    peer.pass(1_000_000).did(&[]);
+}
+
+#[test]
+fn inputs_above_the_rate_are_refused_and_then_end_it() {
+    let mut peer = Peer::member_with(|settings| settings.input_rate = 2);
+    let input = |id: u32| text(&format!(r#"{{"action":"a","id":{id}}}"#));
+    peer.send(input(1)).send(input(2)).did(&["input guest:a a null id 1", "input guest:a a null id 2"]);
+    let refused = r#"{"type":"error","id":3,"payload":{"code":"rate_limited","message":"too many inputs; this one did not run"}}"#;
+    peer.send(input(3)).did(&["dropped limited", refused]);
+    peer.pass(500).send(input(4)).did(&["input guest:a a null id 4"]);
+    for _ in 0..10 {
+        peer.send(text("x"))
+            .did(&["dropped limited", r#"{"type":"error","payload":{"code":"rate_limited",…}}"#]);
+    }
+    peer.send(input(5)).did(&["dropped limited", "close 4003 too many inputs", "closed 4003"]);
+    peer.send(input(6)).did(&[]).pass(5_000).did(&["finish"]);
+}
+
+#[test]
+fn pings_and_echoes_have_no_rate() {
+    let mut peer = Peer::member_with(|settings| settings.input_rate = 1);
+    peer.send(ping("").repeat(100)).did(&["pong"; 100]);
+}
+
+#[test]
+fn regression_each_request_has_its_own_time() {
+    let request = get("/health");
+    let (first, rest) = request.split_at(9);
+    let mut peer = Peer::new();
+    peer.send(first).pass(9_000).send(rest.to_owned() + first).did(&["health 200 …"]);
+    peer.pass(9_999).did(&[]).pass(1).did(&[TIMED_OUT, "finish"]);
+    let request = post("/guest-login", &[], "{}");
+    let (head, body) = request.split_at(request.len() - 2);
+    let mut peer = Peer::new();
+    peer.send(head).pass(29_000).send(body.to_owned() + head).did(&["guest_login 200 …"]);
+    peer.pass(29_999).did(&[]).pass(1).did(&[TIMED_OUT, "finish"]);
+}

@@ -1,0 +1,304 @@
+//! The other end of a session: what it sends goes in, what the session does comes out as lines of text.
+//!
+//! Scripts and rooms that the tests call answer by their names, see [`Peer::answer_call`] and [`Peer::answer_join`].
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use super::recorder::Recorder;
+use crate::room::events::Position;
+use crate::session::limits::LoginLimit;
+use crate::session::{
+    Context, Doors, GuestLogin, HttpSession, Now, Page, Refused, Session, Settings, WebSocketSession,
+};
+use crate::wire::http::Limits;
+use crate::wire::ids::{Identity, Role};
+
+/// What the virtual clock shows at first.
+const START: Now = Now { monotonic_ms: 5_000, unix_s: 1_700_000_000 };
+const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
+const PAGES: &[Page] = &[Page { path: "/", content_type: "text/html", body: b"<p>hello" }];
+pub const LOGINS_PER_MINUTE: u32 = 3;
+
+/// A peer and the session that it talks to.
+pub struct Peer {
+    pub doors: TestDoors,
+    pub address: IpAddr,
+    pub session: Session,
+    recorder: Recorder,
+    now: Now,
+    /// Bytes that the session has not taken yet.
+    waiting: Vec<u8>,
+}
+
+impl Peer {
+    /// A fresh connection with the default settings of the tests.
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A fresh connection with some settings changed.
+    pub fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings();
+        change(&mut settings);
+        let logins = Mutex::new(LoginLimit::new(LOGINS_PER_MINUTE));
+        Self {
+            doors: TestDoors { settings, readiness: Ok(()), logins },
+            address: [192, 0, 2, 1].into(),
+            session: Session::new(START),
+            recorder: Recorder::default(),
+            now: START,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// A member of the room `r`; what was said so far is forgotten.
+    pub fn member_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut peer = Self::with(change);
+        peer.send(super::upgrade("/ws?token=good&game_id=r"));
+        peer.answer_join();
+        assert!(peer.lines()[1].starts_with("ws 101"), "the upgrade succeeds");
+        peer
+    }
+
+    /// As [`Peer::member_with`], with the default settings of the tests.
+    pub fn member() -> Self {
+        Self::member_with(|_| {})
+    }
+
+    /// An open echo.
+    pub fn echo() -> Self {
+        let mut peer = Self::with(|settings| settings.debug_echo = true);
+        peer.send(super::upgrade("/echo"));
+        assert_eq!(peer.lines(), ["echo 101"]);
+        peer
+    }
+
+    /// Sends bytes; those that the session does not take wait.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.waiting.extend_from_slice(bytes.as_ref());
+        self.offer_waiting();
+        self
+    }
+
+    /// As [`Peer::send`], and whatever is asked is answered at once by its name.
+    pub fn talk(&mut self, bytes: &[u8]) {
+        self.send(bytes);
+        while self.answer() {}
+    }
+
+    /// Gives bytes to the session as one read does; returns how many it took. The rest is forgotten.
+    pub fn receive_once(&mut self, bytes: impl AsRef<[u8]>) -> usize {
+        let mut input = bytes.as_ref().to_vec();
+        self.with_session(|session, context| session.receive(&mut input, context))
+    }
+
+    /// Bytes that the session has not taken.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Answers a call or a join in flight by its name. Returns whether there was one.
+    pub fn answer(&mut self) -> bool {
+        match &self.session {
+            Session::Http(http) if http.is_calling() => self.answer_call(),
+            Session::Http(http) if http.joining().is_some() => self.answer_join(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Answers the call in flight: `fail` fails with details, any other script returns its arguments.
+    pub fn answer_call(&mut self) {
+        let (script, result) = self.recorder.call.take().expect("a call is in flight");
+        let refused = || Refused {
+            details: Some(r#"{"at":[1]}"#.into()),
+            ..Refused::new(400, "too_fast", "slow \"down\"")
+        };
+        let result = if script == "fail" { Err(refused()) } else { Ok(result) };
+        self.http(|http, context| http.rpc_answered(result.as_deref().map_err(Refused::clone), context));
+        self.offer_waiting();
+    }
+
+    /// The call in flight is refused.
+    pub fn refuse_call(&mut self, refused: Refused) {
+        self.http(|http, context| http.rpc_answered(Err(refused), context));
+    }
+
+    /// Answers the join in flight: the room `closed` refuses, any other lets the peer in.
+    pub fn answer_join(&mut self) {
+        let Session::Http(http) = &self.session else { panic!("no join is in flight") };
+        let is_refused = http.joining().expect("a join is in flight").as_str() == "closed";
+        if is_refused {
+            let refused = Refused::new(403, "forbidden", "Lobby is full");
+            self.http(|http, context| http.join_refused(&refused, context));
+        } else {
+            let member = self
+                .http(|http, context| http.joined(Position { epoch: 0xe, seq: 7 }, br#"{"n":1}"#, context));
+            self.session = Session::WebSocket(Box::new(member));
+        }
+        self.offer_waiting();
+    }
+
+    /// Lets time pass; deadlines on the way are kept to the millisecond.
+    pub fn pass(&mut self, passing_ms: u64) -> &mut Self {
+        let until_ms = self.now.monotonic_ms + passing_ms;
+        for _ in 0..1000 {
+            let deadline_ms = self.session.deadline_ms(&self.doors.settings);
+            let Some(deadline_ms) = deadline_ms.filter(|&deadline_ms| deadline_ms <= until_ms) else {
+                self.set_clock(until_ms);
+                return self;
+            };
+            self.set_clock(deadline_ms.max(self.now.monotonic_ms));
+            self.with_session(|session, context| session.deadline_passed(context));
+        }
+        panic!("a deadline that has passed comes again and again");
+    }
+
+    /// The server stops.
+    pub fn drain(&mut self) -> &mut Self {
+        self.doors.readiness = Err(crate::session::SHUTTING_DOWN);
+        self.with_session(|session, context| session.drain(context));
+        self
+    }
+
+    /// The server closes the WebSocket.
+    pub fn close(&mut self, code: u16, reason: &str) {
+        self.with_session(|session, context| match session {
+            Session::WebSocket(websocket) => websocket.close(code, reason, context),
+            Session::Http(_) => panic!("no WebSocket is open"),
+        });
+    }
+
+    /// What the session has done since the last time.
+    pub fn lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.recorder.lines)
+    }
+
+    /// Checks what the session has done since the last time, as [`super::assert_lines`].
+    #[track_caller]
+    pub fn did(&mut self, expected: &[&str]) -> &mut Self {
+        super::assert_lines(&self.lines(), expected, "");
+        self
+    }
+
+    /// The last response as it was sent.
+    pub fn last_response(&self) -> &str {
+        &self.recorder.last_response
+    }
+
+    /// Bytes that the session has sent in all.
+    pub fn sent_bytes(&self) -> usize {
+        self.recorder.sent_bytes
+    }
+
+    /// The whole text of the last input.
+    pub fn last_input(&self) -> &str {
+        &self.recorder.last_input
+    }
+
+    pub fn websocket(&self) -> &WebSocketSession {
+        match &self.session {
+            Session::WebSocket(websocket) => websocket,
+            Session::Http(_) => panic!("no WebSocket is open"),
+        }
+    }
+
+    fn offer_waiting(&mut self) {
+        while !self.waiting.is_empty() && self.session.wants_input() {
+            let mut input = std::mem::take(&mut self.waiting);
+            let taken = self.with_session(|session, context| session.receive(&mut input, context));
+            self.waiting = input.split_off(taken);
+            assert!(taken > 0 || !self.session.wants_input(), "input is wanted and not taken");
+        }
+    }
+
+    fn set_clock(&mut self, monotonic_ms: u64) {
+        let passed_s = (monotonic_ms - START.monotonic_ms) / 1000;
+        self.now = Now { monotonic_ms, unix_s: START.unix_s + passed_s };
+    }
+
+    fn http<R>(&mut self, call: impl FnOnce(&mut HttpSession, &mut Context<'_, &mut Recorder>) -> R) -> R {
+        self.with_session(|session, context| match session {
+            Session::Http(http) => call(http, context),
+            Session::WebSocket(_) => panic!("the connection has left HTTP"),
+        })
+    }
+
+    fn with_session<R>(
+        &mut self,
+        call: impl FnOnce(&mut Session, &mut Context<'_, &mut Recorder>) -> R,
+    ) -> R {
+        let mut context = Context {
+            now: self.now,
+            date: DATE,
+            peer: self.address,
+            doors: &self.doors,
+            effects: &mut self.recorder,
+        };
+        call(&mut self.session, &mut context)
+    }
+}
+
+/// Services that answer by fixed rules.
+pub struct TestDoors {
+    pub settings: Settings,
+    pub readiness: Result<(), &'static str>,
+    logins: Mutex<LoginLimit>,
+}
+
+impl Doors for TestDoors {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// `good` is valid for an hour, `short` for a minute; nothing else is.
+    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, String> {
+        let valid_s = match token {
+            "good" => 3600,
+            "short" => 60,
+            _ => return Err("the token is malformed".into()),
+        };
+        let expires_at_s = unix_s + valid_s;
+        Ok(Identity { user_id: "guest:a".into(), username: "Ann".into(), role: Role::Guest, expires_at_s })
+    }
+
+    fn guest_login(&self, _unix_s: u64) -> GuestLogin {
+        let (token, user_id, username) = ("fresh".into(), "guest:b".into(), "Ben \"B\"".into());
+        GuestLogin { token, expires_in_s: 86_400, user_id, username }
+    }
+
+    fn admit_login(&self, peer: IpAddr, now: Now) -> Result<(), u32> {
+        self.logins.lock().unwrap().admit(peer, now.monotonic_ms)
+    }
+
+    fn readiness(&self) -> Result<(), &'static str> {
+        self.readiness
+    }
+
+    fn metrics(&self) -> (&'static str, String) {
+        ("text/plain; version=0.0.4", "up 1\n".into())
+    }
+}
+
+/// The times that the server has by default; small bounds, so that tests reach them.
+fn settings() -> Settings {
+    Settings {
+        http: Limits { head_bytes: 2000, headers: 20, body_bytes: 2000 },
+        head_timeout_ms: 10_000,
+        body_timeout_ms: 30_000,
+        keep_alive_timeout_ms: 75_000,
+        ping_after_ms: 25_000,
+        pong_timeout_ms: 10_000,
+        close_timeout_ms: 5_000,
+        max_message_bytes: 1000,
+        max_echo_bytes: 2000,
+        max_pipelined: 16,
+        input_rate: 0,
+        max_errors: 3,
+        allow_origins: vec!["*".into()],
+        debug_echo: false,
+        sync_interval_ms: 50,
+        pages: PAGES,
+    }
+}

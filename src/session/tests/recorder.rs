@@ -1,0 +1,161 @@
+//! What a session does, as lines of text; and what it must never do, asserted.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data};
+
+use crate::session::{Effects, Refused, Route, RpcRequest};
+use crate::wire::ids::{Identity, RoomId};
+use crate::wire::message::ClientMessage;
+use crate::wire::ws::OpCode;
+
+/// Effects that are written down, one line each:
+/// - a response as `ROUTE STATUS BODY`, with ` (close)` if it is the connection's last and `[LENGTH]` for a body that
+///   is announced but not sent; an interim response as its status alone
+/// - a frame as its text, or `binary DATA`, `ping DATA`, `pong DATA`, `close CODE REASON`
+/// - anything else by its name: `rpc`, `join`, `input`, `dropped`, `closed`, `finish`
+#[derive(Debug, Default)]
+pub struct Recorder {
+    pub lines: Vec<String>,
+    pub last_response: String,
+    pub last_input: String,
+    pub sent_bytes: usize,
+    /// The call in flight: its script, and its arguments as JSON.
+    pub call: Option<(String, Vec<u8>)>,
+    answered: Option<(Route, u16)>,
+    is_websocket: bool,
+    is_closed: bool,
+    is_finished: bool,
+}
+
+impl Effects for &mut Recorder {
+    fn send(&mut self, bytes: Bytes) {
+        assert!(!self.is_finished, "something is sent after the end");
+        self.sent_bytes += bytes.len();
+        if self.is_websocket { self.sent_frame(&bytes) } else { self.sent_response(&bytes) }
+    }
+
+    /// `busy`, `forbidden` and `missing` are refused; other scripts run until they are answered.
+    fn rpc(&mut self, identity: &Arc<Identity>, request: &RpcRequest) -> Result<(), Refused> {
+        assert!(self.call.is_none(), "one call at a time");
+        let RpcRequest { script, arguments, keys } = request;
+        match &**script {
+            "busy" => return Err(Refused::new(503, "busy", "try again")),
+            "forbidden" => return Err(Refused::new(403, "forbidden", "not yours")),
+            "missing" => return Err(Refused::new(404, "not_found", "no such script")),
+            _ => {}
+        }
+        let keys = keys.as_ref().map_or_else(String::new, |keys| format!(" keys {keys:?}"));
+        self.lines.push(format!("rpc {} {script} {arguments:?}{keys}", identity.user_id));
+        self.call = Some((script.clone(), serde_json::to_vec(arguments).unwrap()));
+        Ok(())
+    }
+
+    fn join(&mut self, identity: &Arc<Identity>, room: &RoomId) {
+        self.lines.push(format!("join {} {room}", identity.user_id));
+    }
+
+    /// The action `busy` is refused.
+    fn input(
+        &mut self,
+        identity: &Arc<Identity>,
+        message: &ClientMessage<'_>,
+        text: &str,
+    ) -> Result<(), Refused> {
+        assert!(!self.is_closed, "an input after the close");
+        if message.action == "busy" {
+            return Err(Refused::new(503, "busy", "try again"));
+        }
+        let id = message.id.map_or_else(String::new, |id| format!(" id {id}"));
+        let (user_id, payload) = (&identity.user_id, message.payload_text());
+        self.lines.push(format!("input {user_id} {} {payload}{id}", message.action));
+        self.last_input = text.to_owned();
+        Ok(())
+    }
+
+    fn closed(&mut self, code: u16) {
+        assert!(!self.is_closed, "it closes once");
+        self.is_closed = true;
+        self.lines.push(format!("closed {code}"));
+    }
+
+    fn finish(&mut self) {
+        assert!(!self.is_finished, "it ends once");
+        assert!(!self.is_websocket || self.is_closed, "a member leaves before its connection ends");
+        self.is_finished = true;
+        self.lines.push("finish".into());
+    }
+
+    fn answered(&mut self, route: Route, status: u16) {
+        assert!(self.answered.replace((route, status)).is_none(), "the last answer was not sent");
+    }
+
+    fn dropped_input(&mut self, outcome: &'static str) {
+        self.lines.push(format!("dropped {outcome}"));
+    }
+}
+
+impl Recorder {
+    fn sent_response(&mut self, bytes: &[u8]) {
+        self.last_response = String::from_utf8(bytes.to_vec()).expect("all bodies in the tests are text");
+        let mut headers = [httparse::EMPTY_HEADER; 20];
+        let mut head = httparse::Response::new(&mut headers);
+        let body = head.parse(bytes).expect("a response").unwrap();
+        let body = std::str::from_utf8(&bytes[body..]).unwrap();
+        let status = head.code.unwrap();
+        if status == 100 {
+            assert_eq!(self.last_response, "HTTP/1.1 100 Continue\r\n\r\n");
+            return self.lines.push("100".into());
+        }
+        let (route, counted) = self.answered.take().expect("each answer is counted before it is sent");
+        assert_eq!(counted, status);
+        self.is_websocket = status == 101;
+        let header = |name: &str| {
+            let mut found = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+            found.next_back().map(|header| std::str::from_utf8(header.value).unwrap())
+        };
+        let length = header("content-length").map(|length| length.parse::<usize>().unwrap());
+        let has_no_body = matches!(status, 101 | 204);
+        assert_eq!(length.is_none(), has_no_body, "a length in every answer that has a body");
+        assert!(status == 101 || header("date").is_some());
+        let body = match length {
+            Some(length) if body.is_empty() && length > 0 => format!(" [{length}]"),
+            length => {
+                assert_eq!(body.len(), length.unwrap_or(0));
+                if body.is_empty() { String::new() } else { format!(" {body}") }
+            }
+        };
+        if header("content-type") == Some("application/json") && !body.starts_with(" [") {
+            serde_json::from_str::<serde_json::Value>(&body).expect("JSON as declared");
+        }
+        let end = if header("connection") == Some("close") { " (close)" } else { "" };
+        self.lines.push(format!("{} {status}{body}{end}", route.label()));
+    }
+
+    fn sent_frame(&mut self, bytes: &[u8]) {
+        assert!(!self.is_closed, "something is sent after the close");
+        let mut cursor = Cursor::new(bytes);
+        let (header, length) = FrameHeader::parse(&mut cursor).unwrap().expect("a whole header");
+        let payload = &bytes[cursor.position() as usize..];
+        assert_eq!(payload.len() as u64, length, "each piece is one frame");
+        assert!(header.is_final && header.mask.is_none(), "{header:?}");
+        let text = String::from_utf8_lossy(payload).into_owned();
+        let with = |name: &str, text: &str| {
+            if text.is_empty() { name.to_owned() } else { format!("{name} {text}") }
+        };
+        self.lines.push(match header.opcode {
+            OpCode::Data(Data::Text) => text,
+            OpCode::Data(_) => with("binary", &payload.escape_ascii().to_string()),
+            OpCode::Control(Control::Ping) => with("ping", &text),
+            OpCode::Control(Control::Pong) => with("pong", &text),
+            OpCode::Control(_) if payload.is_empty() => "close".into(),
+            OpCode::Control(_) => {
+                let code = u16::from_be_bytes([payload[0], payload[1]]);
+                with(&format!("close {code}"), std::str::from_utf8(&payload[2..]).unwrap())
+            }
+        });
+    }
+}

@@ -1,0 +1,139 @@
+//! `GET /ws` and `GET /echo`, until the WebSocket is open.
+
+use super::frames::{binary, text};
+use super::peer::Peer;
+use super::*;
+
+const JOINS: &str = "join guest:a r";
+const WELCOME: &str = r#"{"type":"welcome","payload":{"user_id":"guest:a","username":"Ann","role":"guest","game_id":"r","epoch":"e","seq":7,"recovered":false,"state":{"n":1},"sync_interval_ms":50}}"#;
+
+fn refused(request: &str, expected: &str) {
+    let health = r#"health 200 {"status":"ok"}"#;
+    check(request.to_owned() + &get("/health"), &[expected, health]);
+}
+
+#[test]
+fn the_first_message_is_the_welcome() {
+    check(upgrade("/ws?token=good&game_id=r"), &[JOINS, "ws 101", WELCOME]);
+    check(upgrade("/ws?game_id=game%3Ar&token=good&epoch=e&since=7"), &[JOINS, "ws 101", WELCOME]);
+    let accepted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    assert_eq!(response(upgrade("/ws?token=good&game_id=r")), accepted);
+}
+
+#[test]
+fn the_token_may_come_in_other_places() {
+    let joins = |target: &str, headers: &[&str], protocol: Option<&str>| {
+        check(upgrade_with(target, headers), &[JOINS, "ws 101", WELCOME]);
+        let response = response(upgrade_with(target, headers));
+        assert_eq!(header(&response, "sec-websocket-protocol"), protocol);
+    };
+    joins("/ws?game_id=r", &["Authorization: Bearer good"], None);
+    joins("/ws?game_id=r", &["Sec-WebSocket-Protocol: godra, bearer.good"], Some("godra"));
+    joins("/ws?game_id=r", &["Sec-WebSocket-Protocol: bearer.good"], None);
+    joins(
+        "/ws?game_id=r",
+        &["Authorization: Basic x", "Sec-WebSocket-Protocol: godra, bearer.good"],
+        Some("godra"),
+    );
+    joins("/ws?token=good&game_id=r", &["Authorization: Bearer bad"], None);
+}
+
+#[test]
+fn a_token_is_needed() {
+    let missing = r#"ws 401 {"error":{"code":"unauthorized","message":"a token is needed: …"}}"#;
+    let bad = r#"ws 401 {"error":{"code":"unauthorized","message":"the token is malformed"}}"#;
+    refused(&upgrade("/ws?game_id=r"), missing);
+    refused(&upgrade("/ws"), missing);
+    refused(&upgrade("/ws?token=bad&game_id=r"), bad);
+    refused(&upgrade("/ws?token=bad"), bad);
+    refused(&upgrade("/ws?token=&game_id=r"), bad);
+    refused(&upgrade_with("/ws?game_id=r", &["Sec-WebSocket-Protocol: bearer.bad"]), bad);
+    let response = response(upgrade("/ws?game_id=r"));
+    assert_eq!(header(&response, "www-authenticate"), Some("Bearer"));
+}
+
+#[test]
+fn a_room_is_needed() {
+    let missing = r#"ws 400 {"error":{"code":"bad_request","message":"the query lacks game_id=ROOM"}}"#;
+    let bad = r#"ws 400 {"error":{"code":"bad_request","message":"game_id must be …"}}"#;
+    refused(&upgrade("/ws?token=good"), missing);
+    refused(&upgrade("/ws?token=good&game=r"), missing);
+    refused(&upgrade("/ws?token=good&game_id="), bad);
+    refused(&upgrade("/ws?token=good&game_id=a%20b"), bad);
+    refused(&upgrade("/ws?token=good&game_id=a{b}"), bad);
+    refused(&upgrade(&format!("/ws?token=good&game_id={}", "x".repeat(65))), bad);
+}
+
+#[test]
+fn a_room_that_refuses() {
+    let full = r#"ws 403 {"error":{"code":"forbidden","message":"Lobby is full"}}"#;
+    let request = upgrade("/ws?token=good&game_id=closed");
+    check(request + &get("/health"), &["join guest:a closed", full, r#"health 200 {"status":"ok"}"#]);
+    let last = upgrade_with("/ws?token=good&game_id=closed", &["Connection: close"]);
+    check(last, &["join guest:a closed", "ws 403 … (close)", "finish"]);
+}
+
+#[test]
+fn requests_that_are_no_upgrade() {
+    refused(&get("/ws?token=good&game_id=r"), "ws 426 {…}");
+    let response = response(get("/ws"));
+    assert_eq!(header(&response, "upgrade"), Some("websocket"));
+    assert_eq!(header(&response, "sec-websocket-version"), Some("13"));
+    refused(&upgrade("/ws").replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), "ws 400 {…}");
+}
+
+#[test]
+fn nobody_joins_a_server_that_is_not_ready() {
+    let mut peer = Peer::new();
+    peer.doors.readiness = Err("the state engine is not available");
+    peer.send(upgrade("/ws?token=good&game_id=r"));
+    peer.did(&[r#"ws 503 {"error":{"code":"unavailable","message":"the state engine is not available"}}"#]);
+    assert_eq!(header(peer.last_response(), "retry-after"), Some("1"));
+}
+
+#[test]
+fn bytes_behind_the_request_wait_and_are_the_first_messages() {
+    let frames = [text(r#"{"action":"a"}"#), text(r#"{"action":"b"}"#)].concat();
+    let request = upgrade("/ws?token=good&game_id=r").into_bytes();
+    let inputs = [JOINS, "ws 101", WELCOME, "input guest:a a null", "input guest:a b null"];
+    check([&request[..], &frames].concat(), &inputs);
+    let mut peer = Peer::new();
+    peer.send(request).send(&frames);
+    assert_eq!((peer.waiting(), peer.session.wants_input()), (frames.len(), false));
+    peer.pass(1_000_000).did(&[JOINS]);
+    peer.answer_join();
+    peer.did(&inputs[1..]);
+}
+
+#[test]
+fn who_is_joining() {
+    let mut peer = Peer::new();
+    assert!(peer.session.identity().is_none());
+    peer.send(upgrade("/ws?token=good&game_id=r"));
+    assert_eq!(&*peer.session.identity().unwrap().user_id, "guest:a");
+    peer.answer_join();
+    assert_eq!(&*peer.session.identity().unwrap().user_id, "guest:a");
+}
+
+#[test]
+fn the_echo_is_served_only_for_debugging() {
+    let frames = [text("a"), binary(b"b")].concat();
+    let input = [upgrade("/echo").into_bytes(), frames].concat();
+    check_with(|settings| settings.debug_echo = true, input, &["echo 101", "a", "binary b"]);
+    check(upgrade("/echo"), &["unknown 404 …"]);
+    check_with(|settings| settings.debug_echo = true, get("/echo"), &["echo 426 …"]);
+}
+
+#[test]
+fn regression_a_websocket_takes_no_other_method_than_get() {
+    let check = |line: &str, status: &str| {
+        let response = response_with(|settings| settings.debug_echo = true, request(line, &[]));
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {response}");
+        assert_eq!(header(&response, "allow"), Some("GET, OPTIONS"), "{line}");
+    };
+    check("HEAD /ws", "405");
+    check("POST /ws", "405");
+    check("HEAD /echo", "405");
+    check("OPTIONS /ws", "204");
+}
