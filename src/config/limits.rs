@@ -35,6 +35,8 @@ pub struct HttpLimits {
     pub head_timeout: Duration,
     /// From the end of the head to the end of the body; after it 408 and a close.
     pub body_timeout: Duration,
+    /// Pipelined requests that are taken from one connection in one round; the rest waits for the next.
+    pub max_pipelined: usize,
     /// Silence between two requests; after it a close.
     pub keep_alive_timeout: Duration,
     /// Wait for the peer to close its half once ours is shut; after it the socket is closed.
@@ -113,6 +115,7 @@ impl Default for Limits {
                 body_timeout: Duration::from_secs(30),
                 keep_alive_timeout: Duration::from_secs(75),
                 linger: Duration::from_secs(2),
+                max_pipelined: 16,
             },
             websocket: WebSocketLimits {
                 ping_after: Duration::from_secs(25),

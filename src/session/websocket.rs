@@ -17,8 +17,8 @@ pub struct WebSocketSession {
     decoder: FrameDecoder,
     purpose: Purpose,
     link: Link,
-    /// When the peer last sent anything.
-    heard_ms: u64,
+    /// Since when it has been so; for an open link, when the peer last sent anything.
+    since_ms: u64,
 }
 
 #[derive(Debug)]
@@ -34,7 +34,8 @@ struct Member {
     identity: Arc<Identity>,
     /// When the token ends, in monotonic milliseconds.
     expires_ms: u64,
-    rate: RateLimit,
+    /// None without `--input-rate`.
+    rate: Option<Box<RateLimit>>,
     /// Malformed messages in excess of good ones.
     errors: u16,
 }
@@ -44,10 +45,10 @@ struct Member {
 enum Link {
     /// Messages flow.
     Open,
-    /// A ping is out since then; messages flow.
-    AwaitingPong { since_ms: u64 },
+    /// A ping is out; messages flow.
+    AwaitingPong,
     /// We have sent a close frame, and wait for the peer's.
-    Closing { since_ms: u64 },
+    Closing,
     /// Both sides have closed, or the peer broke the protocol: nothing more is read.
     Closed,
 }
@@ -75,7 +76,8 @@ impl WebSocketSession {
             sync_interval_ms: settings.sync_interval_ms,
         });
         context.effects.send(ws::text_frame(&welcome));
-        let rate = RateLimit::new(settings.input_rate, context.now.monotonic_ms);
+        let rate = (settings.input_rate > 0)
+            .then(|| Box::new(RateLimit::new(settings.input_rate, context.now.monotonic_ms)));
         let valid_s = identity.expires_at_s.saturating_sub(context.now.unix_s);
         let expires_ms = context.now.monotonic_ms.saturating_add(valid_s.saturating_mul(1000));
         let member = Member { identity, expires_ms, rate, errors: 0 };
@@ -88,7 +90,7 @@ impl WebSocketSession {
     }
 
     fn open(purpose: Purpose, now: Now) -> Self {
-        Self { decoder: FrameDecoder::default(), purpose, link: Link::Open, heard_ms: now.monotonic_ms }
+        Self { decoder: FrameDecoder::default(), purpose, link: Link::Open, since_ms: now.monotonic_ms }
     }
 
     /// The member, unless this is an echo.
@@ -101,14 +103,13 @@ impl WebSocketSession {
 
     /// Whether messages flow: it is neither closing nor closed.
     pub fn is_open(&self) -> bool {
-        matches!(self.link, Link::Open | Link::AwaitingPong { .. })
+        matches!(self.link, Link::Open | Link::AwaitingPong)
     }
 
     pub(super) fn receive<E: Effects>(&mut self, input: &mut [u8], context: &mut Context<'_, E>) -> usize {
-        self.heard_ms = context.now.monotonic_ms;
-        if let Link::AwaitingPong { .. } = self.link {
+        if self.is_open() {
             // Anything is a sign of life.
-            self.link = Link::Open;
+            self.enter(Link::Open, context.now);
         }
         let limit = match self.purpose {
             Purpose::Member(_) => context.doors.settings().max_message_bytes,
@@ -120,7 +121,7 @@ impl WebSocketSession {
             taken += used;
             let Some(event) = event else { break };
             let outcome = match self.link {
-                Link::Closing { .. } => while_closing(&event),
+                Link::Closing => while_closing(&event),
                 _ => while_open(&mut self.purpose, event, context),
             };
             self.apply(outcome, context);
@@ -132,9 +133,9 @@ impl WebSocketSession {
 
     pub(super) fn deadline_ms(&self, settings: &Settings) -> u64 {
         match self.link {
-            Link::Open => self.expires_ms().min(self.heard_ms + settings.ping_after_ms),
-            Link::AwaitingPong { since_ms } => self.expires_ms().min(since_ms + settings.pong_timeout_ms),
-            Link::Closing { since_ms } => since_ms + settings.close_timeout_ms,
+            Link::Open => self.expires_ms().min(self.since_ms + settings.ping_after_ms),
+            Link::AwaitingPong => self.expires_ms().min(self.since_ms + settings.pong_timeout_ms),
+            Link::Closing => self.since_ms + settings.close_timeout_ms,
             Link::Closed => u64::MAX,
         }
     }
@@ -143,18 +144,23 @@ impl WebSocketSession {
         let now_ms = context.now.monotonic_ms;
         match self.link {
             Link::Closed => {}
-            Link::Closing { .. } => self.end(context),
+            Link::Closing => self.end(context),
             _ if now_ms >= self.expires_ms() => {
                 self.close(close_code::TOKEN_EXPIRED, "token expired", context)
             }
-            Link::AwaitingPong { .. } => self.close(close_code::NO_PONG, "no answer to a ping", context),
+            Link::AwaitingPong => self.close(close_code::NO_PONG, "no answer to a ping", context),
             Link::Open => {
                 let mut ping = Vec::new();
                 ws::encode_frame(&mut ping, ws::PING, b"");
                 context.effects.send(ping.into());
-                self.link = Link::AwaitingPong { since_ms: now_ms };
+                self.enter(Link::AwaitingPong, context.now);
             }
         }
+    }
+
+    fn enter(&mut self, link: Link, now: Now) {
+        self.link = link;
+        self.since_ms = now.monotonic_ms;
     }
 
     fn expires_ms(&self) -> u64 {
@@ -171,7 +177,7 @@ impl WebSocketSession {
         }
         send_close(code, reason, context);
         context.effects.closed(code);
-        self.link = Link::Closing { since_ms: context.now.monotonic_ms };
+        self.enter(Link::Closing, context.now);
     }
 
     fn apply<E: Effects>(&mut self, outcome: Outcome, context: &mut Context<'_, E>) {
@@ -253,7 +259,8 @@ fn while_closing(event: &Event<'_>) -> Outcome {
 
 impl Member {
     fn message<E: Effects>(&mut self, text: &str, context: &mut Context<'_, E>) -> Outcome {
-        match self.rate.admit(context.doors.settings().input_rate, context.now.monotonic_ms) {
+        let (per_second, now_ms) = (context.doors.settings().input_rate, context.now.monotonic_ms);
+        match self.rate.as_mut().map_or(Verdict::Pass, |rate| rate.admit(per_second, now_ms)) {
             Verdict::Pass => {}
             Verdict::Refuse => {
                 context.effects.dropped_input("limited");
