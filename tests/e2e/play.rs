@@ -322,3 +322,35 @@ fn events_of_a_burst_come_as_batches() {
     let frames = server.metric("godra_frames_out_total") - frames_before;
     assert!(frames <= 40.0, "{frames} frames for 200 events");
 }
+
+/// A connection that ends without a word is a player who left.
+#[test]
+fn a_vanished_player_leaves() {
+    let server = Server::start(&["--threads", "2"]);
+    let (ann_guest, ben_guest) = (server.guest(), server.guest());
+    let room = ann_guest.create_lobby(4);
+    let mut ann = ann_guest.join(&room);
+    let ben = ben_guest.join(&room);
+    drop(ben);
+    assert_eq!(ann.receive_type("player_left")["payload"]["user_id"], ben_guest.user_id);
+    assert_eq!(server.metric("godra_members"), 1.0);
+    assert_eq!(server.metric(r#"godra_websocket_closes_total{code="1006"}"#), 1.0);
+}
+
+#[test]
+fn pings_are_answered_between_fragments() {
+    let server = Server::start(&[]);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    let frame = |opcode: OpCode, is_final: bool, payload: &[u8]| {
+        let header = FrameHeader { is_final, opcode, mask: Some([9; 4]), ..FrameHeader::default() };
+        Message::Frame(Frame::from_payload(header, payload.to_vec().into()))
+    };
+    let socket = player.socket();
+    socket.send(frame(OpCode::Data(Data::Text), false, br#"{"action":"heart"#)).unwrap();
+    socket.send(Message::Ping("still there?".into())).unwrap();
+    socket.send(frame(OpCode::Data(Data::Continue), true, br#"beat","id":5}"#)).unwrap();
+    let pong = std::iter::repeat_with(|| socket.read().unwrap()).find(|message| !message.is_text());
+    assert_eq!(pong, Some(Message::Pong("still there?".into())));
+    assert_eq!(player.receive_until(|answer| answer["id"] == 5)["result"], "OK");
+}
