@@ -222,7 +222,7 @@ const ODD_INTEGERS: &[&str] = &[
     "1.0",
     "0x10",
     "1e2",
-    "1\0",
+    "77\0",
 ];
 
 const FLOATS: &[&str] = &[
@@ -286,7 +286,7 @@ const ODD_FLOATS: &[&str] = &[
     "+3",
     "1_0",
     "1,5",
-    "1\0",
+    "77\0",
     "infx",
     "0x",
 ];
@@ -315,7 +315,7 @@ impl Generator {
         match arguments[0].as_slice() {
             b"flushall" if self.random.below(4) != 0 => return self.call(),
             b"select" | b"copy" => (),
-            _ if self.random.below(30) == 0 => self.spoil(&mut arguments),
+            _ if self.random.below(15) == 0 => self.spoil(&mut arguments),
             _ => (),
         }
         if self.random.below(10) == 0 {
