@@ -120,10 +120,24 @@ impl Reading {
 }
 
 impl Usage {
-    /// CPU time in seconds of the threads whose name begins so.
-    pub fn threads_s(&self, prefix: &str) -> f64 {
-        self.threads.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, cpu_s)| cpu_s).sum()
+    /// CPU time in seconds of the threads whose name begins with one of these.
+    pub fn threads_s(&self, prefixes: &[String]) -> f64 {
+        let named = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()));
+        self.threads.iter().filter(|(name, _)| named(name)).map(|(_, cpu_s)| cpu_s).sum()
     }
+}
+
+/// CPU time in seconds that the whole machine has spent on anything so far, or lost to its host.
+pub fn machine_busy_s() -> io::Result<f64> {
+    busy_s(&fs::read_to_string("/proc/stat")?).ok_or_else(|| io::Error::other("cannot read /proc/stat"))
+}
+
+fn busy_s(stat: &str) -> Option<f64> {
+    const IDLE: [usize; 2] = [3, 4];
+    const COUNTED: usize = 8;
+    let times = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().take(COUNTED).enumerate();
+    let busy = times.filter(|(index, _)| !IDLE.contains(index)).map(|(_, ticks)| ticks.parse::<f64>());
+    Some(busy.sum::<Result<f64, _>>().ok()? / sys::ticks_per_second() as f64)
 }
 
 /// User and system time in seconds from the text of a `stat` file.
@@ -151,6 +165,13 @@ mod tests {
         let ticks = sys::ticks_per_second() as f64;
         assert_eq!(cpu_times(stat), Some((250.0 / ticks, 150.0 / ticks)));
         assert_eq!(cpu_times("nonsense"), None);
+    }
+
+    #[test]
+    fn a_machine_is_busy_with_all_but_idling() {
+        let ticks = sys::ticks_per_second() as f64;
+        assert_eq!(busy_s("cpu  1 2 3 100 200 4 5 6 7 8\ncpu0 9"), Some(21.0 / ticks));
+        assert_eq!(busy_s("intr 5"), None);
     }
 
     #[test]

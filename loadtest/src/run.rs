@@ -3,7 +3,7 @@
 use crate::fleet::Fleet;
 use crate::options::Common;
 use crate::plan::{Command, Group};
-use crate::process_stats::{Process, Reading, Usage};
+use crate::process_stats::{Process, Reading, Usage, machine_busy_s};
 use crate::progress::Progress;
 use crate::report::{Finding, Phase, Point};
 use crate::window::{GroupWindow, Violation, Violations, Window};
@@ -157,6 +157,7 @@ impl<'a> Run<'a> {
         self.step(Duration::ZERO)?;
         self.measured = Window::default();
         let (start, before) = (Instant::now(), self.readings()?);
+        let (busy_s, own_s) = (machine_busy_s()?, own_cpu_s());
         let point_count = self.timeline.len();
         work(self)?;
         self.step(Duration::ZERO)?;
@@ -167,7 +168,13 @@ impl<'a> Run<'a> {
             server.rss_peak_bytes = seen.fold(server.rss_peak_bytes, u64::max);
         }
         let window = std::mem::take(&mut self.measured);
-        self.phases.push(Phase::new(name, seconds, window, usages, &self.common.engine_threads));
+        let children_s = if self.common.processes > 1 { window.tester_cpu_ns as f64 / 1e9 } else { 0.0 };
+        let known_s = usages.iter().map(|usage| usage.cpu_s).sum::<f64>() + own_cpu_s() - own_s + children_s;
+        let other_cores = ((machine_busy_s()? - busy_s - known_s) / seconds).max(0.0);
+        let observed = !usages.is_empty();
+        let mut phase = Phase::new(name, seconds, window, usages, &self.common.engine_threads);
+        phase.other_cores = observed.then_some(other_cores);
+        self.phases.push(phase);
         Ok(self.phases.last().expect("one was just pushed"))
     }
 
@@ -273,6 +280,10 @@ impl<'a> Run<'a> {
         let pairs = before.iter().zip(after).zip(&self.processes);
         pairs.map(|((before, after), process)| after.since(before, seconds, &process.label)).collect()
     }
+}
+
+fn own_cpu_s() -> f64 {
+    crate::sys::process_cpu_ns(std::process::id()).unwrap_or(0) as f64 / 1e9
 }
 
 fn not_all_in(counts: &GroupWindow, wanted: usize, timeout: Duration) -> String {

@@ -23,6 +23,8 @@ const SPARE_FILES: u64 = 64;
 /// Above these the tester itself shapes the figures.
 const LATE_MS: f64 = 5.0;
 const BUSY_CORES: f64 = 0.95;
+/// Above this something else on the machine does.
+const OTHER_CORES: f64 = 0.15;
 const ERROR_SHARE: f64 = 0.01;
 
 /// Does what the command line says; true if the server kept its promises.
@@ -191,7 +193,7 @@ fn machine() -> Machine {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Machine {
         cpu: model.map_or("unknown", |model| model.trim_start_matches([' ', '\t', ':'])).into(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
         kernel: kernel.trim().into(),
     }
 }
@@ -219,6 +221,9 @@ fn warnings(phase: &Phase) -> Vec<String> {
     if phase.tester_cores > BUSY_CORES {
         warnings
             .push(format!("{name}: the tester's workers used {:.0} % of a core", phase.tester_cores * 100.0));
+    }
+    if let Some(cores) = phase.other_cores.filter(|cores| *cores > OTHER_CORES) {
+        warnings.push(format!("{name}: other programs used {:.0} % of a core meanwhile", cores * 100.0));
     }
     let errors: u64 = phase.all.errors.values().sum();
     if errors as f64 > ERROR_SHARE * phase.all.inputs as f64 {

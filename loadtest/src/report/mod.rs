@@ -106,6 +106,8 @@ pub struct Phase {
     pub spread: Option<Percentiles>,
     /// Share of one core that the tester's workers used.
     pub tester_cores: f64,
+    /// Cores that the rest of the machine used meanwhile, where the server is observed.
+    pub other_cores: Option<f64>,
     /// What the observed processes used; the server first.
     pub processes: Vec<Usage>,
     /// The server's costs, each thing divided by what was delivered.
@@ -178,7 +180,7 @@ pub struct Cost {
 
 impl Phase {
     /// From what was counted, and what the processes used meanwhile.
-    pub fn new(name: &str, seconds: f64, window: Window, processes: Vec<Usage>, engine: &str) -> Self {
+    pub fn new(name: &str, seconds: f64, window: Window, processes: Vec<Usage>, engine: &[String]) -> Self {
         let all = window.all();
         let server = processes.first().filter(|usage| usage.label == "server");
         let active =
@@ -193,6 +195,7 @@ impl Phase {
             lateness: window.lateness.summary(),
             spread: window.spread.summary(),
             tester_cores: window.tester_cpu_ns as f64 / 1e9 / seconds,
+            other_cores: None,
             processes,
         }
     }
@@ -239,7 +242,7 @@ impl Traffic {
 }
 
 impl Cost {
-    fn new(server: &Usage, counts: &GroupWindow, engine: &str) -> Self {
+    fn new(server: &Usage, counts: &GroupWindow, engine: &[String]) -> Self {
         let engine_s = server.threads_s(engine);
         let us_per = |seconds: f64, count: u64| divided(seconds * 1e6, count as f64);
         Self {
@@ -294,7 +297,7 @@ impl Point {
         stretch: &str,
         window: &Window,
         server: Option<&Usage>,
-        engine: &str,
+        engine: &[String],
         violations: u64,
     ) -> Self {
         let all = window.all();

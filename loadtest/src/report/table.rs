@@ -86,7 +86,10 @@ fn render_phase(text: &mut String, phase: &Phase) {
         row(text, &usage.label, &format!("{cpu} [{}] · {sizes}", threads.join(", ")));
     }
     phase.cost.iter().for_each(|cost| render_cost(text, cost));
-    row(text, "tester", &format!("{:.0} % of a core", phase.tester_cores * 100.0));
+    let others = phase
+        .other_cores
+        .map_or(String::new(), |cores| format!(" · the rest of the machine {:.0} %", cores * 100.0));
+    row(text, "tester", &format!("{:.0} % of a core{others}", phase.tester_cores * 100.0));
 }
 
 fn render_cost(text: &mut String, cost: &Cost) {

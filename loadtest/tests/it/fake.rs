@@ -103,6 +103,8 @@ struct Member {
     stream: TcpStream,
     backlog: Vec<u8>,
     closing: bool,
+    /// Is never closed for not reading.
+    kept: bool,
 }
 
 impl Fake {
@@ -232,7 +234,13 @@ impl State {
         let mut rooms = self.rooms.lock().unwrap();
         let room = rooms.get_mut(room_id).unwrap();
         room.flush(self.fault);
-        let mut member = Member { user_id: user_id.into(), stream, backlog: Vec::new(), closing: false };
+        let mut member = Member {
+            user_id: user_id.into(),
+            stream,
+            backlog: Vec::new(),
+            closing: false,
+            kept: self.fault == Fault::KeepSlow,
+        };
         let named = if self.fault == Fault::WrongWelcome { "elsewhere" } else { room_id };
         let seq = room.seq.saturating_sub(u64::from(self.fault == Fault::LowWelcome));
         if self.fault != Fault::NoWelcome {
@@ -320,7 +328,7 @@ impl Room {
     /// Sends what has gathered; the first member is the one that a fault meets.
     fn flush(&mut self, fault: Fault) {
         let events = std::mem::take(&mut self.queue);
-        self.members.iter_mut().for_each(|member| member.flush(fault));
+        self.members.iter_mut().for_each(|member| member.flush());
         if events.is_empty() {
             return;
         }
@@ -393,17 +401,17 @@ impl Member {
         let frame = Frame::close(Some(CloseFrame { code: CloseCode::from(code), reason: "".into() }));
         frame.format(&mut self.backlog).unwrap();
         self.closing = true;
-        self.flush(Fault::None);
+        self.flush();
     }
 
     fn send_frame(&mut self, frame: Frame) {
         if !self.closing {
             frame.format(&mut self.backlog).unwrap();
-            self.flush(Fault::None);
+            self.flush();
         }
     }
 
-    fn flush(&mut self, fault: Fault) {
+    fn flush(&mut self) {
         while !self.backlog.is_empty() {
             match SockRef::from(&self.stream).send_with_flags(&self.backlog, libc::MSG_DONTWAIT) {
                 Ok(sent) => drop(self.backlog.drain(..sent)),
@@ -412,9 +420,9 @@ impl Member {
             }
         }
         if self.backlog.len() > MAX_BACKLOG_BYTES && !self.closing {
-            match fault {
-                Fault::KeepSlow => self.closing = true,
-                _ => self.close(4002),
+            match self.kept {
+                true => self.closing = true,
+                false => self.close(4002),
             }
         }
     }

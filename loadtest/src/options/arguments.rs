@@ -1,8 +1,7 @@
-//! The command line: raw flags, parsed once into [`Options`] and a scenario that the rest can trust.
+//! The raw flags, as clap reads them.
 
-use crate::traffic::Traffic;
+use super::values::*;
 use clap::{Args, Parser, Subcommand};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -318,8 +317,14 @@ pub struct Common {
     #[arg(long, value_name = "CORE", help_heading = "Server")]
     pub server_core: Option<usize>,
     /// Names of the server's threads that run scripts begin so; their time is reported apart
-    #[arg(long, value_name = "PREFIX", default_value = "engine", help_heading = "Server")]
-    pub engine_threads: String,
+    #[arg(
+        long,
+        value_name = "PREFIX,…",
+        value_delimiter = ',',
+        default_value = "engine,state,lua",
+        help_heading = "Server"
+    )]
+    pub engine_threads: Vec<String>,
 
     /// Worker threads in each process
     #[arg(long, default_value_t = 1, value_parser = at_least_one, help_heading = "Tester")]
@@ -390,203 +395,4 @@ pub struct Common {
     /// Flags of the started server
     #[arg(last = true, value_name = "SERVER FLAGS", requires = "spawn")]
     pub server_flags: Vec<String>,
-}
-
-/// What the workers and the set-up need to know.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Worker threads in each process.
-    pub threads: usize,
-    /// Processes.
-    pub processes: usize,
-    /// First core of the tester.
-    pub pin_core: Option<usize>,
-    /// Loopback addresses to connect from.
-    pub source_addresses: Option<usize>,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// What inputs look like.
-    pub traffic: Traffic,
-    /// Share of a period.
-    pub jitter: f64,
-    /// Clients that come back say where they left off.
-    pub resume: bool,
-    /// Receive buffer of slow clients.
-    pub slow_receive_buffer_bytes: Option<usize>,
-    /// The name in the URL; none when the server was started here.
-    host: Option<String>,
-}
-
-impl Options {
-    /// From the command line; `host` is the authority of the URL if that is what is tested.
-    pub fn new(scenario: &Scenario, host: Option<String>) -> Result<Self, String> {
-        let common = scenario.common();
-        if let Some(payload) = &common.payload {
-            let sample = payload.replace("{x}", "1").replace("{y}", "1").replace("{n}", "1");
-            serde_json::from_str::<serde_json::Value>(&sample).map_err(|error| {
-                format!("--payload: not JSON once {{x}}, {{y}} and {{n}} are numbers: {error}")
-            })?;
-        }
-        let slow_receive_buffer = match scenario {
-            Scenario::Slow(slow) => slow.slow_receive_buffer,
-            _ => 0,
-        };
-        Ok(Self {
-            threads: common.threads,
-            processes: common.processes,
-            pin_core: common.pin_core,
-            source_addresses: common.source_addresses,
-            seed: common.seed,
-            traffic: Traffic {
-                action: common.action.clone(),
-                payload: common.payload.clone(),
-                padding_bytes: common.payload_bytes,
-                origin: common.origin,
-            },
-            jitter: common.jitter,
-            resume: common.resume,
-            slow_receive_buffer_bytes: (slow_receive_buffer > 0).then_some(slow_receive_buffer),
-            host,
-        })
-    }
-
-    /// The `Host` header for a target.
-    pub fn host(&self, target: SocketAddr) -> String {
-        self.host.clone().unwrap_or_else(|| target.to_string())
-    }
-
-    #[cfg(test)]
-    pub fn for_test() -> Self {
-        let cli = Cli::parse_from(["loadtest", "rooms"]);
-        Self::new(&cli.scenario, None).unwrap()
-    }
-}
-
-/// Splits a URL into its authority and the address that it stands for.
-pub fn resolve(url: &str) -> Result<(String, SocketAddr), String> {
-    let bad = |reason: &str| format!("--url {url}: {reason}; expected is http://HOST[:PORT]");
-    let rest = url.strip_prefix("http://").ok_or_else(|| bad("not http"))?;
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
-        return Err(bad("more or less than a host"));
-    }
-    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let with_port = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-    let mut addresses = with_port.to_socket_addrs().map_err(|error| bad(&error.to_string()))?;
-    let address = addresses.next().ok_or_else(|| bad("no such host"))?;
-    Ok((authority.to_owned(), address))
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit_s = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3_600.0,
-        _ => return Err("the unit is one of ms, s, m, h".into()),
-    };
-    let number: f64 =
-        digits.parse().map_err(|_| "expected is a number with a unit, such as 500ms or 10s".to_owned())?;
-    Duration::try_from_secs_f64(number * unit_s).map_err(|error| error.to_string())
-}
-
-fn number_that(text: &str, holds: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && holds(*number));
-    number.ok_or_else(|| format!("expected is a number {expected}"))
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    number_that(text, |number| number > 0.0, "above 0")
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    number_that(text, |number| number >= 0.0, "of 0 or more")
-}
-
-fn above_one(text: &str) -> Result<f64, String> {
-    number_that(text, |number| number > 1.0, "above 1")
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    number_that(text, |number| (0.0..=1.0).contains(&number), "from 0 to 1")
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected is a whole number above 0".into())
-}
-
-fn point(text: &str) -> Result<(f64, f64), String> {
-    let numbers =
-        text.split_once(',').and_then(|(x, y)| Some((x.trim().parse().ok()?, y.trim().parse().ok()?)));
-    numbers
-        .filter(|(x, y): &(f64, f64)| x.is_finite() && y.is_finite())
-        .ok_or_else(|| "expected are two numbers, as in 10,10".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn durations() {
-        let check = |text, expected: Option<u64>| {
-            assert_eq!(duration(text).ok(), expected.map(Duration::from_millis), "{text}");
-        };
-        check("500ms", Some(500));
-        check("10", Some(10_000));
-        check("1.5s", Some(1_500));
-        check("2m", Some(120_000));
-        check("1h", Some(3_600_000));
-        check("", None);
-        check("s", None);
-        check("-1s", None);
-        check("1d", None);
-    }
-
-    #[test]
-    fn urls() {
-        let check = |url, expected: Option<(&str, &str)>| {
-            let expected = expected.map(|(host, address)| (host.to_owned(), address.parse().unwrap()));
-            assert_eq!(resolve(url).ok(), expected, "{url}");
-        };
-        check("http://127.0.0.1:8080", Some(("127.0.0.1:8080", "127.0.0.1:8080")));
-        check("http://127.0.0.1:8080/", Some(("127.0.0.1:8080", "127.0.0.1:8080")));
-        check("http://127.0.0.1", Some(("127.0.0.1", "127.0.0.1:80")));
-        check("http://[::1]:9", Some(("[::1]:9", "[::1]:9")));
-        check("https://127.0.0.1", None);
-        check("http://127.0.0.1/ws", None);
-        check("http://", None);
-    }
-
-    #[test]
-    fn wrong_values_are_refused_with_what_is_allowed() {
-        let check = |arguments: &[&str], expected: &str| {
-            let error = Cli::try_parse_from([&["loadtest"], arguments].concat()).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
-        };
-        check(&["rooms", "--rate=-1"], "above 0");
-        check(&["rooms", "--jitter", "2"], "from 0 to 1");
-        check(&["saturate", "--step", "1"], "above 1");
-        check(&["hold", "--connections", "0"], "a whole number above 0");
-        check(&["rooms", "--origin", "5"], "two numbers");
-        check(&["rooms", "--", "--port", "1"], "--spawn");
-        check(&["nothing"], "unrecognized subcommand");
-    }
-
-    #[test]
-    fn a_payload_must_be_json() {
-        let options = |payload| {
-            let cli = Cli::parse_from(["loadtest", "rooms", "--payload", payload]);
-            Options::new(&cli.scenario, None).map(drop)
-        };
-        assert_eq!(options(r#"{"x":{x},"n":{n},"pad":"{pad}"}"#), Ok(()));
-        assert!(options("{x").is_err());
-    }
 }

@@ -3,18 +3,18 @@
 //! A child process plays the other end on the tester's core; this process sends, receives and accepts on the server's core
 //! with nothing around the calls. A server's figures divided by these say how much of its cost is its own.
 
+mod peer;
+
+pub use peer::{PEER_ARGUMENT, run_peer};
+
 use crate::report::Finding;
 use crate::sys::{Affinity, monotonic_ns, thread_cpu_ns};
-use serde::{Deserialize, Serialize};
+use peer::{Order, Peer, UPGRADE_REQUEST_BYTES};
+use serde::Serialize;
 use std::fs;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::Arc;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
-
-/// The argument that makes this program the other end.
-pub const PEER_ARGUMENT: &str = "__peer";
 
 /// The traffic whose floor is wanted.
 #[derive(Clone, Debug, Serialize)]
@@ -78,7 +78,6 @@ const UPGRADES: usize = 1_000;
 const UPGRADES_AT_ONCE: usize = 100;
 /// Open files that are left for other things than the measured sockets.
 const SPARE_FILES: u64 = 200;
-const UPGRADE_REQUEST_BYTES: usize = 500;
 const UPGRADE_ANSWER_BYTES: usize = 130;
 
 /// Measures on `server_core` with the other end on `tester_core`; `file_limit` bounds the number of sockets.
@@ -257,148 +256,6 @@ fn kernel_bytes() -> Option<u64> {
     let tcp = sockstat.lines().find_map(|line| line.strip_prefix("TCP:"))?;
     let pages: u64 = tcp.split_whitespace().last()?.parse().ok()?;
     Some((slab_kib << 10) + pages * crate::sys::page_bytes())
-}
-
-/// What the other end is told to do; it answers each with a line.
-#[derive(Debug, Serialize, Deserialize)]
-enum Order {
-    /// Connect so many times and read whatever comes, from now on.
-    Connect { address: SocketAddr, count: usize },
-    /// Send so many bytes over every connection.
-    Send { bytes: usize },
-    /// Connect so many times more and send a request over each.
-    Upgrade { address: SocketAddr, count: usize },
-}
-
-/// The other end, as seen from here.
-struct Peer {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-    listener: TcpListener,
-}
-
-impl Peer {
-    fn start(core: Option<usize>) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let mut child = std::process::Command::new(std::env::current_exe()?)
-            .arg(PEER_ARGUMENT)
-            .args(core.map(|core| core.to_string()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (stdin, stdout) = pipes.ok_or_else(|| io::Error::other("a child without pipes"))?;
-        Ok(Self { child, stdin, stdout: BufReader::new(stdout), listener })
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.listener.local_addr().expect("a bound listener has an address")
-    }
-
-    fn tell(&mut self, order: &Order) -> io::Result<()> {
-        self.order(order)?;
-        self.wait()
-    }
-
-    fn order(&mut self, order: &Order) -> io::Result<()> {
-        writeln!(self.stdin, "{}", serde_json::to_string(order)?)
-    }
-
-    fn wait(&mut self) -> io::Result<()> {
-        let mut line = String::new();
-        if self.stdout.read_line(&mut line)? == 0 {
-            return Err(io::Error::other("the other end of the floor's measurement has ended"));
-        }
-        Ok(())
-    }
-
-    fn connect(&mut self, count: usize) -> io::Result<Vec<TcpStream>> {
-        self.order(&Order::Connect { address: self.address(), count })?;
-        let mut sockets = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (socket, _) = self.listener.accept()?;
-            socket.set_nonblocking(true)?;
-            socket.set_nodelay(true)?;
-            sockets.push(socket);
-        }
-        self.wait()?;
-        Ok(sockets)
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It holds nothing worth an orderly end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The life of the other end.
-pub fn run_peer(core: Option<usize>) -> io::Result<()> {
-    crate::sys::raise_open_file_limit()?;
-    if let Some(core) = core {
-        Affinity::one(core)?.apply()?;
-    }
-    let mut drained = Arc::new(Vec::new());
-    let mut upgrading: Vec<TcpStream> = Vec::new();
-    for line in io::stdin().lock().lines() {
-        match serde_json::from_str(&line?)? {
-            Order::Connect { address, count } => drained = connect_and_drain(address, count)?,
-            Order::Send { bytes } => {
-                let message = vec![b'x'; bytes];
-                drained.iter().try_for_each(|mut stream| stream.write_all(&message))?;
-            }
-            Order::Upgrade { address, count } => {
-                upgrading.clear();
-                for _ in 0..count {
-                    let mut stream = TcpStream::connect(address)?;
-                    stream.write_all(&[b'x'; UPGRADE_REQUEST_BYTES])?;
-                    upgrading.push(stream);
-                }
-            }
-        }
-        println!("done");
-    }
-    Ok(())
-}
-
-fn connect_and_drain(address: SocketAddr, count: usize) -> io::Result<Arc<Vec<mio::net::TcpStream>>> {
-    let poll = mio::Poll::new()?;
-    let mut streams = Vec::with_capacity(count);
-    for token in 0..count {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = mio::net::TcpStream::from_std(stream);
-        poll.registry().register(&mut stream, mio::Token(token), mio::Interest::READABLE)?;
-        streams.push(stream);
-    }
-    let streams = Arc::new(streams);
-    let drained = streams.clone();
-    std::thread::spawn(move || drain(poll, &drained));
-    Ok(streams)
-}
-
-/// Reads and forgets until a connection ends.
-fn drain(mut poll: mio::Poll, streams: &[mio::net::TcpStream]) -> io::Result<()> {
-    let mut events = mio::Events::with_capacity(1024);
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        poll.poll(&mut events, None)?;
-        for event in &events {
-            let mut stream = &streams[event.token().0];
-            loop {
-                match stream.read(&mut buffer) {
-                    Ok(0) => return Ok(()),
-                    Ok(length) if length == buffer.len() => {}
-                    Ok(_) => break,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

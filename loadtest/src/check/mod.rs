@@ -1,0 +1,250 @@
+//! Judges what a room's members receive: a welcome first, then every event of this room and of no other, in order,
+//! and an answer to every input. No sockets and no clock here: bytes and `now` in, counts out.
+//!
+//! All members of a room get the same bytes. Whatever was judged once is remembered for a moment by content,
+//! so that for the other members one comparison of memory does the same work.
+
+mod expectations;
+#[cfg(test)]
+mod tests;
+
+pub use expectations::Expectations;
+
+use crate::plan::Group;
+use crate::scan::{Event, scan};
+use crate::traffic::{Answer, Writer};
+use crate::window::{Violation, Window};
+use expectations::{Stage, Step};
+use std::collections::{HashMap, VecDeque};
+
+/// Who receives, for descriptions and for the welcome.
+#[derive(Clone, Copy)]
+pub struct Name<'a> {
+    /// The player.
+    pub user_id: &'a str,
+    /// The room.
+    pub room_id: &'a str,
+}
+
+impl Name<'_> {
+    /// What happened, and to whom.
+    pub fn describe(&self, what: &str) -> String {
+        format!("{} in room {}: {what}", self.user_id, self.room_id)
+    }
+}
+
+/// Where and when one message was received, and where to count it.
+pub struct View<'a> {
+    /// Who receives it.
+    pub name: Name<'a>,
+    /// The receiver's group.
+    pub group: Group,
+    /// When it was received.
+    pub now_ns: u64,
+    /// Knows which event answers which input.
+    pub writer: &'a Writer,
+    /// Where it counts.
+    pub window: &'a mut Window,
+}
+
+impl View<'_> {
+    /// Counts a violation of this receiver.
+    pub fn violation(&mut self, kind: Violation, describe: impl FnOnce() -> String) {
+        let name = self.name;
+        self.window.violations.add(kind, || name.describe(&describe()));
+    }
+}
+
+/// How many judged frames a room remembers. Members differ by a frame or two, more only when the tester is late.
+const REMEMBERED_FRAMES: usize = 16;
+
+/// A frame that was judged and found good, with what it means to each member.
+#[derive(Default)]
+struct JudgedFrame {
+    bytes: Vec<u8>,
+    first_seq: u64,
+    last_seq: u64,
+    /// Answers by member, in order for each.
+    answers: Vec<(u32, Answer)>,
+    first_ns: u64,
+    last_ns: u64,
+    receivers: u32,
+}
+
+/// A room as its members' judge sees it.
+pub struct RoomCheck {
+    members: HashMap<Box<str>, u32>,
+    recent: VecDeque<JudgedFrame>,
+    /// Memory of a frame that is forgotten, for the next one.
+    spare: Option<JudgedFrame>,
+    epoch: Option<Box<str>>,
+}
+
+impl RoomCheck {
+    /// A room with these members, in the order of their indexes.
+    pub fn new<'a>(members: impl Iterator<Item = &'a str>) -> Self {
+        let members = members.zip(0..).map(|(user_id, index)| (user_id.into(), index)).collect();
+        Self { members, recent: VecDeque::new(), spare: None, epoch: None }
+    }
+
+    /// The epoch that the last welcome named.
+    pub fn epoch(&self) -> Option<&str> {
+        self.epoch.as_deref()
+    }
+
+    /// Judges one text message for one member.
+    pub fn receive(&mut self, message: &[u8], member: u32, expected: &mut Expectations, view: &mut View<'_>) {
+        view.window.group_mut(view.group).frames += 1;
+        if expected.is_playing() && self.receive_known(message, member, expected, view) {
+            return;
+        }
+        let mut judged = self.spare.take().unwrap_or_default();
+        judged.clear();
+        let mut shared = true;
+        let mut events = 0;
+        let scanned = scan(message, |event| {
+            events += 1;
+            shared &= self.receive_event(&event, member, expected, view, &mut judged);
+        });
+        view.window.group_mut(view.group).events += events;
+        match scanned {
+            Ok(()) if shared => self.remember(judged, message, view),
+            Ok(()) => self.spare = Some(judged),
+            Err(malformed) => view.violation(Violation::Malformed, || {
+                let text = String::from_utf8_lossy(&message[..message.len().min(200)]);
+                format!("{} at byte {} of {text}", malformed.reason, malformed.at)
+            }),
+        }
+    }
+
+    /// Counts the time between the first and the last receiver of all frames still remembered.
+    pub fn flush(&mut self, window: &mut Window) {
+        for frame in self.recent.drain(..) {
+            count_spread(&frame, window);
+        }
+    }
+
+    fn receive_known(
+        &mut self,
+        message: &[u8],
+        member: u32,
+        expected: &mut Expectations,
+        view: &mut View<'_>,
+    ) -> bool {
+        let next = expected.next_seq;
+        let known =
+            self.recent.iter_mut().rev().find(|frame| frame.first_seq == next && frame.bytes == message);
+        let Some(frame) = known else { return false };
+        expected.next_seq = frame.last_seq + 1;
+        view.window.group_mut(view.group).events += frame.last_seq - frame.first_seq + 1;
+        let first = frame.answers.partition_point(|(other, _)| *other < member);
+        for (_, answer) in frame.answers[first..].iter().take_while(|(other, _)| *other == member) {
+            expected.answered(*answer, view);
+        }
+        frame.last_ns = view.now_ns;
+        frame.receivers += 1;
+        true
+    }
+
+    /// Judges one event; true if it is good, and the same for every member of the room.
+    fn receive_event(
+        &mut self,
+        event: &Event<'_>,
+        member: u32,
+        expected: &mut Expectations,
+        view: &mut View<'_>,
+        judged: &mut JudgedFrame,
+    ) -> bool {
+        match &*event.kind {
+            "welcome" => {
+                self.epoch = event.payload.epoch.as_deref().map(Into::into);
+                expected.welcome(event, view);
+                return false;
+            }
+            "error" => {
+                expected.refused(event, view);
+                return false;
+            }
+            "reply" => {
+                view.violation(Violation::StrayAnswer, || format!("reply {:?}", event.id));
+                return false;
+            }
+            _ => {}
+        }
+        if !expected.is_playing() {
+            view.violation(Violation::NoWelcome, || format!("{} came first", event.kind));
+            expected.stage = Stage::Playing;
+            expected.next_seq = event.seq.unwrap_or(1);
+        }
+        if event.kind == "snapshot" {
+            expected.snapshot(event, view);
+            return false;
+        }
+        self.receive_room_event(event, member, expected, view, judged)
+    }
+
+    fn receive_room_event(
+        &self,
+        event: &Event<'_>,
+        member: u32,
+        expected: &mut Expectations,
+        view: &mut View<'_>,
+        judged: &mut JudgedFrame,
+    ) -> bool {
+        let Some(seq) = event.seq else {
+            // An event for one player alone has no place in the room's order, but the stock events are all the room's.
+            if matches!(&*event.kind, "player_moved" | "player_joined" | "player_left" | "state" | "chat") {
+                view.violation(Violation::NoSeq, || event.kind.to_string());
+            }
+            return false;
+        };
+        let step = expected.follow(seq, view);
+        let Some(user_id) = &event.payload.user_id else {
+            judged.add(seq, None);
+            return step == Step::Next;
+        };
+        let Some(&author) = self.members.get(&**user_id) else {
+            view.violation(Violation::Foreign, || format!("{} of {user_id} at seq {seq}", event.kind));
+            return false;
+        };
+        let answer = Answer::of(event);
+        judged.add(seq, answer.map(|answer| (author, answer)));
+        if let (Some(answer), true) = (answer, author == member && step != Step::Old) {
+            expected.answered(answer, view);
+        }
+        step == Step::Next
+    }
+
+    fn remember(&mut self, mut frame: JudgedFrame, message: &[u8], view: &mut View<'_>) {
+        frame.bytes.extend_from_slice(message);
+        frame.answers.sort_by_key(|(author, _)| *author);
+        (frame.first_ns, frame.last_ns, frame.receivers) = (view.now_ns, view.now_ns, 1);
+        self.recent.push_back(frame);
+        if self.recent.len() > REMEMBERED_FRAMES {
+            self.spare = self.recent.pop_front();
+            self.spare.iter().for_each(|frame| count_spread(frame, view.window));
+        }
+    }
+}
+
+impl JudgedFrame {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.answers.clear();
+        self.last_seq = 0;
+    }
+
+    fn add(&mut self, seq: u64, answer: Option<(u32, Answer)>) {
+        if self.last_seq == 0 {
+            self.first_seq = seq;
+        }
+        self.last_seq = seq;
+        self.answers.extend(answer);
+    }
+}
+
+fn count_spread(frame: &JudgedFrame, window: &mut Window) {
+    if frame.receivers > 1 {
+        window.spread.record_ns(frame.last_ns - frame.first_ns);
+    }
+}

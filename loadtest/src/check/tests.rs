@@ -1,0 +1,170 @@
+//! The judge at work on two members of one room.
+
+use super::*;
+use crate::traffic::{Deed, Traffic};
+
+/// Two members of one room and their judge.
+struct Table {
+    room: RoomCheck,
+    writer: Writer,
+    window: Window,
+    clients: Vec<Expectations>,
+    now_ns: u64,
+}
+
+const USERS: [&str; 2] = ["guest:a", "guest:b"];
+
+impl Table {
+    fn new() -> Self {
+        let traffic = Traffic { action: "set".into(), payload: None, padding_bytes: 0, origin: (0.0, 0.0) };
+        Self {
+            room: RoomCheck::new(USERS.into_iter()),
+            writer: Writer::new(&traffic),
+            window: Window::default(),
+            clients: USERS.iter().map(|_| Expectations::new(None)).collect(),
+            now_ns: 0,
+        }
+    }
+
+    fn welcomed() -> Self {
+        let mut table = Self::new();
+        table.receive(0, &welcome("guest:a", "room", 10));
+        table.receive(1, &welcome("guest:b", "room", 10));
+        table.clear();
+        table
+    }
+
+    fn clear(&mut self) {
+        assert_eq!(self.violations(), []);
+        self.window = Window::default();
+    }
+
+    fn receive(&mut self, member: usize, message: &str) {
+        let name = Name { user_id: USERS[member], room_id: "room" };
+        let (window, writer) = (&mut self.window, &self.writer);
+        let mut view = View { name, group: Group::Players, now_ns: self.now_ns, writer, window };
+        self.room.receive(message.as_bytes(), member as u32, &mut self.clients[member], &mut view);
+    }
+
+    fn both(&mut self, message: &str) {
+        self.receive(0, message);
+        self.receive(1, message);
+    }
+
+    fn violations(&self) -> Vec<(Violation, u64)> {
+        self.window.violations.counts.iter().map(|(kind, count)| (*kind, *count)).collect()
+    }
+
+    fn events(&self) -> u64 {
+        self.window.group(Group::Players).events
+    }
+}
+
+fn welcome(user_id: &str, room: &str, seq: u64) -> String {
+    format!(
+        r#"{{"type":"welcome","payload":{{"user_id":"{user_id}","game_id":"{room}","epoch":"e","seq":{seq},"recovered":false,"sync_interval_ms":50}}}}"#
+    )
+}
+
+fn state(user_id: &str, n: u32, seq: u64) -> String {
+    format!(r#"{{"type":"state","payload":{{"user_id":"{user_id}","payload":{{"n":{n}}}}},"seq":{seq}}}"#)
+}
+
+fn batch(events: &[String]) -> String {
+    format!(r#"{{"type":"batch","events":[{}]}}"#, events.join(","))
+}
+
+#[test]
+fn events_in_order_are_good_for_everyone_and_judged_once() {
+    let mut table = Table::welcomed();
+    table.clients[1].sent(1, Deed::Act, 1_000_000);
+    table.now_ns = 3_000_000;
+    table.both(&batch(&[state("guest:b", 1, 11), r#"{"type":"tick","payload":{},"seq":12}"#.into()]));
+    table.both(&state("guest:x", 0, 13).replace("guest:x", "guest:a").replace("state", "player_left"));
+    assert_eq!((table.violations(), table.events()), (vec![], 6));
+    let latency = table.window.group(Group::Players).latency.summary().unwrap();
+    assert_eq!((latency.count, latency.p50_ms.round()), (1, 2.0));
+    assert_eq!(table.room.recent.iter().map(|frame| frame.receivers).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(table.clients[1].lost(), 0);
+}
+
+#[test]
+fn faults_are_named() {
+    let check = |messages: &[String], expected: &[(Violation, u64)]| {
+        let mut table = Table::welcomed();
+        messages.iter().for_each(|message| table.both(message));
+        assert_eq!(table.violations(), expected, "{messages:?}");
+    };
+    let tick = |seq: u64| format!(r#"{{"type":"tick","payload":{{}},"seq":{seq}}}"#);
+    check(&[tick(11), tick(12)], &[]);
+    check(&[tick(12)], &[(Violation::Gap, 2)]);
+    check(&[tick(11), tick(11)], &[(Violation::Double, 2)]);
+    check(&[tick(12), tick(11)], &[(Violation::Gap, 2), (Violation::Double, 2)]);
+    check(&[batch(&[tick(11), tick(13)])], &[(Violation::Gap, 2)]);
+    check(&[batch(&[tick(11), tick(11)])], &[(Violation::Double, 2)]);
+    check(&[state("guest:x", 1, 11)], &[(Violation::Foreign, 2)]);
+    check(&[state("guest:a", 1, 11)], &[(Violation::StrayAnswer, 1)]);
+    check(&[r#"{"type":"chat","payload":{}}"#.into()], &[(Violation::NoSeq, 2)]);
+    check(&["[]".into()], &[(Violation::Malformed, 2)]);
+    check(&[r#"{"type":"reply","id":3,"result":1}"#.into()], &[(Violation::StrayAnswer, 2)]);
+    check(&[r#"{"type":"snapshot","payload":{},"seq":40}"#.into(), tick(41)], &[]);
+    check(&[r#"{"type":"snapshot","payload":{},"seq":8}"#.into()], &[(Violation::Double, 2)]);
+    check(&[welcome("guest:a", "room", 10)], &[(Violation::WrongWelcome, 2)]);
+}
+
+#[test]
+fn a_welcome_comes_first_and_is_for_the_receiver() {
+    let check = |message: &str, expected: &[(Violation, u64)]| {
+        let mut table = Table::new();
+        table.receive(0, message);
+        assert_eq!(table.violations(), expected, "{message}");
+    };
+    check(&welcome("guest:a", "room", 0), &[]);
+    check(&welcome("guest:b", "room", 0), &[(Violation::WrongWelcome, 1)]);
+    check(&welcome("guest:a", "other", 0), &[(Violation::WrongWelcome, 1)]);
+    check(&welcome("guest:a", "room", 0).replace(r#""seq":0,"#, ""), &[(Violation::WrongWelcome, 1)]);
+    check(&welcome("guest:a", "room", 0).replace("epoch", "other"), &[(Violation::WrongWelcome, 1)]);
+    check(&welcome("guest:a", "room", 0).replace("false", "true"), &[(Violation::WrongWelcome, 1)]);
+    check(&state("guest:b", 1, 5), &[(Violation::NoWelcome, 1)]);
+}
+
+#[test]
+fn who_comes_back_goes_on_where_it_was() {
+    let mut table = Table::new();
+    table.clients[0] = Expectations::new(Some(7));
+    table.receive(0, &welcome("guest:a", "room", 9).replace("false", "true"));
+    table.receive(0, &state("guest:b", 1, 8));
+    table.receive(0, &state("guest:b", 2, 9));
+    assert_eq!(table.violations(), []);
+}
+
+#[test]
+fn a_frame_known_from_another_member_does_not_hide_a_fault() {
+    let mut table = Table::welcomed();
+    let (first, second) = (state("guest:a", 1, 11), state("guest:a", 2, 12));
+    table.clients[0].sent(1, Deed::Act, 0);
+    table.clients[0].sent(2, Deed::Act, 0);
+    table.receive(0, &first);
+    table.receive(0, &second);
+    table.receive(1, &second);
+    table.receive(1, &first);
+    assert_eq!(table.violations(), [(Violation::Gap, 1), (Violation::Double, 1)]);
+}
+
+#[test]
+fn an_input_is_lost_unless_an_event_an_error_or_a_snapshot_accounts_for_it() {
+    let check = |messages: &[String], lost: u64| {
+        let mut table = Table::welcomed();
+        (1..=3).for_each(|n| table.clients[0].sent(n, Deed::Act, 0));
+        messages.iter().for_each(|message| table.receive(0, message));
+        assert_eq!((table.clients[0].lost(), table.violations()), (lost, vec![]), "{messages:?}");
+    };
+    let error = || r#"{"type":"error","payload":{"code":"busy","message":"…"}}"#.to_owned();
+    check(&[], 3);
+    check(&[state("guest:a", 1, 11), state("guest:a", 2, 12), state("guest:a", 3, 13)], 0);
+    check(&[state("guest:a", 1, 11), state("guest:a", 3, 12)], 1);
+    check(&[state("guest:a", 1, 11), error(), state("guest:a", 3, 12)], 0);
+    check(&[state("guest:a", 1, 11), state("guest:a", 3, 12), error()], 0);
+    check(&[error(), error(), error()], 0);
+    check(&[r#"{"type":"snapshot","payload":{},"seq":30}"#.into()], 0);
+}
