@@ -39,6 +39,8 @@ pub struct HttpLimits {
     pub max_pipelined: usize,
     /// Silence between two requests; after it a close.
     pub keep_alive_timeout: Duration,
+    /// Pipelined requests that are taken from one read; the rest waits until their answers are sent.
+    pub max_pipelined: usize,
     /// Wait for the peer to close its half once ours is shut; after it the socket is closed.
     pub linger: Duration,
 }
@@ -114,6 +116,7 @@ impl Default for Limits {
                 head_timeout: Duration::from_secs(10),
                 body_timeout: Duration::from_secs(30),
                 keep_alive_timeout: Duration::from_secs(75),
+                max_pipelined: 16,
                 linger: Duration::from_secs(2),
                 max_pipelined: 16,
             },
