@@ -47,7 +47,6 @@ redis.call("HSET", KEYS[1], "owner", user.id, "capacity", capacity, "status", "o
   "width", settings.width, "height", settings.height, "max_speed", settings.max_speed)
 redis.call("SADD", KEYS[2], user.id)
 redis.call("HSET", KEYS[3], user.id, user.name)
-redis.call("HSET", KEYS[4], user.id, "") -- a member without a position yet
 
 for i = 1, 6 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
 redis.call("ZADD", KEYS[7], godra.now, godra.room)

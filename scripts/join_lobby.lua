@@ -31,7 +31,6 @@ end
 
 redis.call("SADD", KEYS[2], user.id)
 redis.call("HSET", KEYS[3], user.id, user.name)
-redis.call("HSET", KEYS[4], user.id, "") -- a member without a position yet
 
 -- Membership alone does not keep a lobby, or those who never come would keep it for ever: somebody must connect.
 local expires_at = 0

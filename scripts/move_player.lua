@@ -1,7 +1,7 @@
 -- Moves the caller, inside the room's bounds and not faster than its max_speed.
 --
 -- ROLE: guest
--- KEYS: game:{room}, game:{room}:positions
+-- KEYS: game:{room}, game:{room}:positions, game:{room}:players
 -- ROOM: 3
 -- ARGV from a socket: user_id, {"x": X, "y": Y}
 -- ARGV from an RPC:   user_id, x, y, room?       (an RPC has three values or more)
@@ -24,13 +24,13 @@ end
 
 local user_id = ARGV[1]
 local position = redis.call("HGET", KEYS[2], user_id)
-if not position then
+if not position and redis.call("SISMEMBER", KEYS[3], user_id) == 0 then
   godra.error("forbidden", "You are not in this lobby")
 end
 
 -- Stored is x,y,spent: a move of d units costs d / max_speed of time, and `spent` says up to when time is spent.
 -- A member's first move has no position before it, and may lead anywhere.
-local last_x, last_y, last_spent = string.match(position, "^(.-),(.-),(.+)$")
+local last_x, last_y, last_spent = string.match(position or "", "^(.-),(.-),(.+)$")
 local room = redis.call("HMGET", KEYS[1], "width", "height", "max_speed")
 local width, height, max_speed = tonumber(room[1]) or 1000, tonumber(room[2]) or 1000, tonumber(room[3]) or 0
 

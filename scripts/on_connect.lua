@@ -23,7 +23,6 @@ if redis.call("SISMEMBER", KEYS[2], user.id) == 0 then
   members = members + 1
 end
 redis.call("HSET", KEYS[3], user.id, user.name)
-redis.call("HSETNX", KEYS[4], user.id, "") -- a member without a position yet
 redis.call("SADD", KEYS[5], user.id)
 
 for i = 1, 6 do redis.call("PERSIST", KEYS[i]) end
