@@ -35,12 +35,10 @@ pub struct HttpLimits {
     pub head_timeout: Duration,
     /// From the end of the head to the end of the body; after it 408 and a close.
     pub body_timeout: Duration,
-    /// Pipelined requests that are taken from one connection in one round; the rest waits for the next.
+    /// Pipelined requests that are taken from one read; the rest waits until their answers are sent.
     pub max_pipelined: usize,
     /// Silence between two requests; after it a close.
     pub keep_alive_timeout: Duration,
-    /// Pipelined requests that are taken from one read; the rest waits until their answers are sent.
-    pub max_pipelined: usize,
     /// Wait for the peer to close its half once ours is shut; after it the socket is closed.
     pub linger: Duration,
 }
@@ -118,7 +116,6 @@ impl Default for Limits {
                 keep_alive_timeout: Duration::from_secs(75),
                 max_pipelined: 16,
                 linger: Duration::from_secs(2),
-                max_pipelined: 16,
             },
             websocket: WebSocketLimits {
                 ping_after: Duration::from_secs(25),
