@@ -132,7 +132,7 @@ impl Default for Limits {
             queues: QueueLimits {
                 engine_batches: 4096,
                 batch_calls: 1024,
-                mailbox: 16 * KIB,
+                mailbox: 4 * KIB,
                 backlog: 64 * KIB,
                 read_budget_bytes: 256 * KIB,
                 accept_budget: 64,

@@ -6,7 +6,6 @@ use super::mail::Mail;
 use super::shard::Shard;
 use crate::mailbox::Postbox;
 use crate::state::ShardId;
-use crate::wire::ws::close_code;
 
 /// Another shard, and the letters that its mailbox had no place for.
 pub(super) struct Peer {
@@ -35,26 +34,20 @@ impl Shard {
 
     pub(super) fn read_letter(&mut self, letter: Mail) {
         match letter {
-            Mail::Engine(delivery) => self.take_delivery(delivery),
+            Mail::Engine(delivery) => self.take_delivery(*delivery),
             Mail::Adopt(handover) => self.adopt_to_join(*handover),
-            Mail::AdoptMember(handover, membership) => {
-                if let Some(index) = self.adopt(*handover) {
+            Mail::AdoptMember(member) => {
+                let (handover, membership) = *member;
+                if let Some(index) = self.adopt(handover) {
                     self.seat_adopted(index, &membership);
                     self.again.push(self.key(index));
-                    if self.draining.is_some() {
+                    if self.is_draining() {
                         self.with_session(index, |session, context| session.drain(context));
                     }
                 }
             }
-            Mail::Settled { room, ticket, identity, key } => {
-                let room_index = self.rooms.find(&room);
-                let home = room_index.and_then(|index| self.home(index));
-                match home.and_then(|home| home.members.get_mut(&*identity.user_id)) {
-                    Some(place) if place.ticket == ticket => place.key = key,
-                    _ => self.close(key, close_code::REPLACED, "the same user joined again"),
-                }
-            }
-            Mail::Left { room, ticket, identity, shard } => self.member_left(&room, ticket, identity, shard),
+            Mail::Settled(arrival, key) => self.member_settled(&arrival, key),
+            Mail::Left(arrival, shard) => self.member_left(&arrival, shard),
             Mail::Inputs(room, inputs) => self.take_inputs(&room, inputs),
             Mail::Flush(room, flush) => {
                 if let Some(room_index) = self.rooms.find(&room) {

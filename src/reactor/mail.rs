@@ -16,37 +16,22 @@ use crate::wire::ids::{Identity, RoomId};
 
 /// A letter to a shard. Letters of one sender arrive in the order in which they were posted.
 ///
+/// A letter is small, as a mailbox has room for thousands: what is large is behind a pointer.
+///
 /// The engine waits while a mailbox is full. Shards do not: their letters wait in a backlog, and beyond its bound they
 /// are lost, with the outcome that each variant names.
 pub enum Mail {
     /// From the state engine.
-    Engine(Delivery),
+    Engine(Box<Delivery>),
     /// A connection that wants to join a room of this shard. Lost: the connection is closed.
     Adopt(Box<Handover>),
     /// A member of a large room whose home is elsewhere. Lost: the connection is closed, and its home told so.
-    AdoptMember(Box<Handover>, Membership),
-    /// To the home shard: a member that was handed over has arrived. Lost: it cannot be replaced or written to alone.
-    Settled {
-        /// Of which room.
-        room: RoomId,
-        /// Which membership.
-        ticket: Ticket,
-        /// Who.
-        identity: Arc<Identity>,
-        /// Where it is now.
-        key: ConnectionKey,
-    },
-    /// To the home shard: a member is gone. Lost: it stays a member until it comes back.
-    Left {
-        /// Of which room.
-        room: RoomId,
-        /// Which membership.
-        ticket: Ticket,
-        /// Who.
-        identity: Arc<Identity>,
-        /// Where it was.
-        shard: ShardId,
-    },
+    AdoptMember(Box<(Handover, Membership)>),
+    /// To the home shard: a member that was handed over has arrived, and is at this key. Lost: it cannot be replaced or
+    /// written to alone.
+    Settled(Box<Arrival>, ConnectionKey),
+    /// To the home shard: a member is gone from that shard. Lost: it stays a member until it comes back.
+    Left(Box<Arrival>, ShardId),
     /// To the home shard: inputs of members that were handed over. Lost: they did not run, and nobody is told.
     Inputs(RoomId, Vec<PendingInput>),
     /// From the home shard: events for the members here. Lost: the members here are closed with `slow_consumer`.
@@ -87,6 +72,17 @@ pub struct Membership {
     pub seq: u64,
 }
 
+/// Who came or went.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Of which room.
+    pub room: RoomId,
+    /// Which membership.
+    pub ticket: Ticket,
+    /// Who.
+    pub identity: Arc<Identity>,
+}
+
 /// Tells one membership of a user from an earlier one of the same user in the same room.
 pub type Ticket = u32;
 
@@ -116,10 +112,20 @@ impl ShardPosts {
 impl Deliver for ShardPosts {
     fn deliver(&mut self, shard: ShardId, delivery: Delivery) {
         // A shard that is gone has closed its connections: nobody is left to tell.
-        let _ = self.posts[shard].post_blocking(Mail::Engine(delivery));
+        let _ = self.posts[shard].post_blocking(Mail::Engine(Box::new(delivery)));
     }
 
     fn home(&self, room: &RoomId) -> ShardId {
         home_shard(room, self.posts.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_small() {
+        assert!(size_of::<Mail>() <= 48, "{}", size_of::<Mail>());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::connection::Seat;
 use super::effects::busy;
 use super::home_shard;
-use super::mail::{Mail, Membership, PendingInput, Ticket};
+use super::mail::{Arrival, Mail, Membership, PendingInput, Ticket};
 use super::rooms::{Place, UserKey};
 use super::shard::Shard;
 use crate::metrics::Refusal;
@@ -152,7 +152,7 @@ impl Shard {
         }
         let membership = Membership { room: id, ticket, seq };
         if let Some(handover) = self.take_out(index) {
-            self.post(fewest, Mail::AdoptMember(Box::new(handover), membership));
+            self.post(fewest, Mail::AdoptMember(Box::new((handover, membership))));
         }
     }
 
@@ -165,7 +165,7 @@ impl Shard {
         let home = home_shard(&membership.room, self.peers.len());
         let key = self.key(index);
         let room = membership.room.clone();
-        self.post(home, Mail::Settled { room, ticket: membership.ticket, identity, key });
+        self.post(home, Mail::Settled(Box::new(Arrival { room, ticket: membership.ticket, identity }), key));
     }
 
     fn seat(
@@ -211,29 +211,33 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
         let room = room.id.clone();
         let home = home_shard(&room, self.peers.len());
-        self.post_or_read(
-            home,
-            Mail::Left { room, ticket: seat.ticket, identity: seat.identity, shard: self.id },
-        );
+        let arrival = Box::new(Arrival { room, ticket: seat.ticket, identity: seat.identity });
+        self.post_or_read(home, Mail::Left(arrival, self.id));
+    }
+
+    /// At the home shard: a member that was handed over has arrived.
+    pub(super) fn member_settled(&mut self, arrival: &Arrival, key: ConnectionKey) {
+        let room_index = self.rooms.find(&arrival.room);
+        let home = room_index.and_then(|index| self.home(index));
+        match home.and_then(|home| home.members.get_mut(&*arrival.identity.user_id)) {
+            Some(place) if place.ticket == arrival.ticket => place.key = key,
+            _ => self.close(key, close_code::REPLACED, "the same user joined again"),
+        }
     }
 
     /// At the home shard: a member is gone.
-    pub(super) fn member_left(
-        &mut self,
-        room: &RoomId,
-        ticket: Ticket,
-        identity: Arc<Identity>,
-        shard: ShardId,
-    ) {
-        let Some(room_index) = self.rooms.find(room) else { return };
+    pub(super) fn member_left(&mut self, arrival: &Arrival, shard: ShardId) {
+        let identity = &arrival.identity;
+        let Some(room_index) = self.rooms.find(&arrival.room) else { return };
         let Some(home) = self.home(room_index) else { return };
         if let Some(away) = home.away.get_mut(shard) {
             *away = away.saturating_sub(1);
         }
-        let is_current = home.members.get(&*identity.user_id).is_some_and(|place| place.ticket == ticket);
+        let is_current =
+            home.members.get(&*identity.user_id).is_some_and(|place| place.ticket == arrival.ticket);
         if is_current {
             home.members.remove(&*identity.user_id);
-            self.run_on_disconnect(room_index, identity);
+            self.run_on_disconnect(room_index, identity.clone());
         }
         self.touch(room_index);
     }
