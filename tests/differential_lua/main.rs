@@ -108,7 +108,7 @@ impl Pair {
         let now = Instant::now();
         let invocation = Invocation { call: &call, room: None, now_ms: 1_700_000_000_000, now, seed: 1 };
         match self.interpreter.run(invocation).0 {
-            CallResult::Ok(json) => String::from_utf8(json.to_vec()).unwrap(),
+            CallResult::Ok(json) => String::from_utf8_lossy(&json).into_owned(),
             CallResult::Err(error) => placed(&error.message, None),
             CallResult::Skipped => panic!("skipped"),
         }
@@ -149,7 +149,7 @@ fn placed(message: &str, line: Option<&str>) -> String {
 }
 
 fn json(reply: &Reply) -> String {
-    let string = |bytes: &[u8]| serde_json::to_string(&String::from_utf8_lossy(bytes)).unwrap();
+    let string = |bytes: &[u8]| serde_json::to_string(&String::from_utf8_lossy(bytes)).expect("text is JSON");
     match reply {
         Reply::Nil => "null".into(),
         Reply::Integer(number) => number.to_string(),
