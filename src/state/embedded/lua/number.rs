@@ -64,9 +64,9 @@ fn write_short_integer(value: f64, limit: f64, out: &mut Vec<u8>) -> bool {
 }
 
 /// Numbers whose shortest exact decimal has at most 14 digits: rounding to 14 digits only adds zeros to it, and `%g`
-/// drops those. Gives up on all others.
+/// drops those. Gives up on all others, and on subnormal ones, which are not that precise.
 fn write_shortest(value: f64, out: &mut Vec<u8>) -> bool {
-    if !value.is_finite() {
+    if !value.is_normal() {
         return false;
     }
     let mut buffer = [0_u8; 32];
@@ -210,6 +210,7 @@ mod tests {
         check(0.0001, "0.0001");
         check(0.000_123, "0.000123");
         check(1.5e300, "1.5e+300");
+        check(5e-324, "4.9406564584125e-324");
         check(f64::INFINITY, "inf");
         check(f64::NEG_INFINITY, "-inf");
         check(12_345_678_901_234.5, "12345678901234");

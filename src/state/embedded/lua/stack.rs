@@ -732,7 +732,7 @@ impl<'h> Stack<'h> {
         let name = name.as_deref().unwrap_or("?");
         // A method's caller does not count the `self` that the colon passes.
         let argument = if is_method { argument - 1 } else { argument };
-        if argument == 0 {
+        if is_method && argument == 0 {
             return self.error(format_args!("calling '{name}' on bad self ({message})"));
         }
         self.error(format_args!("bad argument #{argument} to '{name}' ({message})"))

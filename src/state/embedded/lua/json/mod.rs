@@ -234,9 +234,8 @@ fn integer(stack: Stack<'_>, argument: c_int, value: &mut i32, min: i32, max: i3
     if stack.kind(argument) != Kind::Nil {
         let wanted = stack.check_int(argument)?;
         if wanted < min || wanted > max {
-            return Err(
-                stack.argument_error(argument, format_args!("expected integer between {min} and {max}"))
-            );
+            // cjson names the first argument, whichever it is.
+            return Err(stack.argument_error(1, format_args!("expected integer between {min} and {max}")));
         }
         *value = wanted;
     }

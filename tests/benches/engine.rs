@@ -1,0 +1,203 @@
+//! How many inputs a second the embedded engine takes: calls of `move_player` from 100 rooms, in batches of 10, as a
+//! room's tick sends them, without sockets.
+//!
+//! `cargo bench --bench engine [-- SCRIPT]` prints one JSON object a line:
+//! - `interpreter`: Lua, keyspace and events on one thread; by the thread's processor time, so that a busy machine
+//!   does not matter much.
+//! - `engine`: the same behind the queue, by the wall clock, with a second thread that submits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, unbounded};
+use godra::metrics::Metrics;
+use godra::script::{Header, Script, ScriptSet, catalog};
+use godra::state::embedded::lua::{Interpreter, Invocation};
+use godra::state::embedded::{EmbeddedEngine, EmbeddedOptions};
+use godra::state::{
+    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, ShardId,
+};
+use godra::wire::ids::{Identity, Role, RoomId};
+
+const ROOMS: usize = 100;
+const PLAYERS: usize = 10;
+const BATCH: usize = 10;
+const RUN_TIME: Duration = Duration::from_secs(3);
+
+const SETUP: &str = r#"
+redis.call("HSET", "game:" .. godra.room, "owner", "1", "capacity", 10, "status", "open", "created_at", godra.now,
+  "width", 1000, "height", 1000, "max_speed", 0)
+for i = 1, 10 do
+  redis.call("SADD", "game:" .. godra.room .. ":players", i)
+  redis.call("HSET", "game:" .. godra.room .. ":positions", i, "")
+end
+"#;
+
+fn main() {
+    // Cargo passes `--bench`.
+    let name = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let name = name.as_deref().unwrap_or("move_player");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let scripts = catalog::load(&dir, None).set;
+    let script = scripts.get(name).expect("a script of that name");
+    let game = Game { script: script.clone(), setup: setup_script(), players: players() };
+    measure_interpreter(&game);
+    measure_engine(&game, scripts);
+}
+
+struct Game {
+    script: Arc<Script>,
+    setup: Arc<Script>,
+    players: Vec<Arc<Identity>>,
+}
+
+impl Game {
+    fn call(&self, script: &Arc<Script>, number: usize) -> Call {
+        let (x, y) = (number % 997, number % 89);
+        let payload = match &*self.script.name {
+            "move_player" => format!(r#"{{"x":{x}.5,"y":{y}.25}}"#),
+            "send_chat" => format!(r#"{{"message":"hello number {x}"}}"#),
+            _ => format!(r#"{{"action":"set","payload":{{"x":{x}.5,"y":{y}}}}}"#),
+        };
+        Call {
+            script: script.clone(),
+            caller: self.players[number % PLAYERS].clone(),
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::Payload(payload.into_bytes().into()),
+            wants_result: false,
+        }
+    }
+
+    fn batch(&self, script: &Arc<Script>, room: &RoomId, number: usize) -> Batch {
+        Batch {
+            room: Some(room.clone()),
+            calls: (0..BATCH).map(|index| self.call(script, number * BATCH + index)).collect(),
+            stop_on_error: false,
+            received_at: Instant::now(),
+            origin: 0,
+            tag: BatchTag::Forget,
+        }
+    }
+}
+
+fn measure_interpreter(game: &Game) {
+    let options = EmbeddedOptions::default();
+    let metrics = Arc::new(Metrics::new());
+    let mut interpreter = Interpreter::new(1, options.time_budget, options.memory_budget, metrics);
+    let mut now_ms = 1_700_000_000_000;
+    let mut events = 0;
+    let mut run = |batch: &Batch, now_ms: u64| {
+        let mut now = Instant::now();
+        for call in &batch.calls {
+            let result;
+            let invocation = Invocation { call, room: batch.room.as_ref(), now_ms, now, seed: 1 };
+            (result, now) = interpreter.run(invocation);
+            assert!(matches!(result, CallResult::Ok(_)), "{result:?}");
+        }
+        events +=
+            interpreter.host().outbox.borrow_mut().take().map(|events| events.ends.len()).sum::<usize>();
+    };
+    let rooms = rooms();
+    for room in &rooms {
+        run(&game.batch(&game.setup, room, 0), now_ms);
+    }
+    let batches: Vec<_> = (0..ROOMS * 10).map(|n| game.batch(&game.script, &rooms[n % ROOMS], n)).collect();
+    let (started, started_cpu) = (Instant::now(), thread_time());
+    let mut inputs = 0;
+    while started.elapsed() < RUN_TIME {
+        for batch in &batches {
+            run(batch, now_ms);
+            now_ms += 1;
+            inputs += batch.calls.len();
+        }
+    }
+    let cpu = thread_time() - started_cpu;
+    let per_second = inputs as f64 / cpu.as_secs_f64();
+    let nanoseconds = cpu.as_nanos() as usize / inputs;
+    assert_eq!(events, inputs);
+    println!(
+        r#"{{"bench":"interpreter","script":"{}","inputs":{inputs},"cpu_inputs_per_second":{per_second:.0},"ns_per_input":{nanoseconds}}}"#,
+        game.script.name
+    );
+}
+
+fn measure_engine(game: &Game, scripts: Arc<ScriptSet>) {
+    let (sender, done) = unbounded();
+    let deliver = Box::new(Done(sender));
+    let metrics = Arc::new(Metrics::new());
+    let engine = EmbeddedEngine::start(EmbeddedOptions::default(), scripts, deliver, metrics)
+        .expect("a thread for the engine");
+    let rooms = rooms();
+    for room in &rooms {
+        engine.submit(game.batch(&game.setup, room, 0)).expect("room in the queue");
+        done.recv().expect("the engine runs");
+    }
+    let started = Instant::now();
+    let (mut submitted, mut finished, mut errors) = (0, 0, 0);
+    while started.elapsed() < RUN_TIME || finished < submitted {
+        while submitted - finished < 2000 && started.elapsed() < RUN_TIME {
+            let batch = game.batch(&game.script, &rooms[submitted % ROOMS], submitted);
+            engine.submit(batch).expect("room in the queue");
+            submitted += 1;
+        }
+        errors += done.recv().expect("the engine runs");
+        finished += 1;
+    }
+    let inputs = finished * BATCH;
+    let per_second = inputs as f64 / started.elapsed().as_secs_f64();
+    println!(
+        r#"{{"bench":"engine","script":"{}","inputs":{inputs},"errors":{errors},"inputs_per_second":{per_second:.0}}}"#,
+        game.script.name
+    );
+}
+
+/// Tells how many calls of each batch failed.
+struct Done(Sender<usize>);
+
+impl Deliver for Done {
+    fn deliver(&mut self, _: ShardId, delivery: Delivery) {
+        if let Delivery::Done(done) = delivery {
+            let errors = done.results.iter().filter(|result| !matches!(result, CallResult::Ok(_))).count();
+            self.0.send(errors).expect("the bench waits for every batch");
+        }
+    }
+
+    fn home(&self, _: &RoomId) -> ShardId {
+        0
+    }
+}
+
+fn rooms() -> Vec<RoomId> {
+    (0..ROOMS).map(|index| RoomId::parse(&format!("room{index}")).expect("a valid id")).collect()
+}
+
+fn players() -> Vec<Arc<Identity>> {
+    let player = |index: usize| {
+        Arc::new(Identity {
+            user_id: index.to_string().into(),
+            username: format!("Player {index}").into(),
+            role: Role::Player,
+            expires_at_s: 0,
+        })
+    };
+    (1..=PLAYERS).map(player).collect()
+}
+
+fn setup_script() -> Arc<Script> {
+    let header = Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None };
+    Arc::new(Script {
+        name: "setup".into(),
+        path: PathBuf::from("setup.lua"),
+        text: SETUP.into(),
+        sha: "0".repeat(40).into(),
+        header,
+    })
+}
+
+fn thread_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the clock exists on the platforms at hand, and the struct is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
