@@ -68,7 +68,8 @@ struct Shared {
 }
 
 enum Message {
-    Batch(Batch),
+    /// Behind a pointer, as the queue has room for thousands.
+    Batch(Box<Batch>),
     /// Look at `Shared`.
     Wake,
 }
@@ -125,6 +126,7 @@ impl Drop for EmbeddedEngine {
 
 impl Engine for EmbeddedEngine {
     fn submit(&self, batch: Batch) -> Result<(), Box<Batch>> {
+        let batch = Box::new(batch);
         // Counted, so that the thread does not leave between the look at the flag and the batch's arrival.
         self.shared.submitting.fetch_add(1, Ordering::SeqCst);
         let refused = if self.shared.is_stopping.load(Ordering::SeqCst) {
@@ -134,7 +136,7 @@ impl Engine for EmbeddedEngine {
         };
         self.shared.submitting.fetch_sub(1, Ordering::SeqCst);
         match refused {
-            Some(Message::Batch(batch)) => Err(Box::new(batch)),
+            Some(Message::Batch(batch)) => Err(batch),
             _ => Ok(()),
         }
     }
@@ -198,7 +200,7 @@ impl Worker {
                 self.take_scripts();
             }
             match self.receiver.recv_timeout(IDLE_WAIT) {
-                Ok(Message::Batch(batch)) => self.process(batch),
+                Ok(Message::Batch(batch)) => self.process(*batch),
                 Ok(Message::Wake) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -217,7 +219,7 @@ impl Worker {
         }
         while let Ok(message) = self.receiver.try_recv() {
             if let Message::Batch(batch) = message {
-                self.process(batch);
+                self.process(*batch);
             }
         }
     }
