@@ -68,17 +68,17 @@ pub fn overflows_in_redis(arguments: &[Vec<u8>]) -> bool {
 }
 
 /// Whether `SORT` has a pattern that names no key.
-fn is_unsorted(arguments: &[Vec<u8>]) -> bool {
+pub fn is_unsorted(arguments: &[Vec<u8>]) -> bool {
+    let is_sort = arguments[0].to_ascii_lowercase().starts_with(b"sort");
     let by = arguments.windows(2).find(|pair| pair[0].eq_ignore_ascii_case(b"by"));
-    by.is_some_and(|pair| !pair[1].contains(&b'*'))
+    is_sort && by.is_some_and(|pair| !pair[1].contains(&b'*'))
 }
 
 /// The key that `SORT` takes a range of without sorting it and without storing it.
 pub fn cut_unsorted(arguments: &[Vec<u8>]) -> Option<&[u8]> {
     let has = |word: &[u8]| arguments.iter().skip(2).any(|argument| argument.eq_ignore_ascii_case(word));
-    let is_cut =
-        arguments[0].to_ascii_lowercase().starts_with(b"sort") && is_unsorted(arguments) && has(b"limit");
-    arguments.get(1).filter(|_| is_cut && !has(b"store")).map(Vec::as_slice)
+    let is_cut = is_unsorted(arguments) && has(b"limit") && !has(b"store");
+    arguments.get(1).filter(|_| is_cut).map(Vec::as_slice)
 }
 
 /// The key of a range by name.

@@ -25,6 +25,9 @@ const TEMPLATES: &[&str] = &[
     "expire {k} (-1|0|9223372036854775|9223372036854776|-9223372036854776|abc)",
     "expireat {k} ({i}|9223372036854775|9223372036854776|-9223372036854776)",
     "pexpireat {k} {i}",
+    "pexpireat {s} 4000000001001 (|gt|lt|xx|nx)",
+    "pexpireat {s} (4000000001001|4000000002002) (gt|lt|xx gt|xx lt)",
+    "pexpireat {t} 4000000001001",
     "expiretime {k}",
     "pexpiretime {k}",
     "ttl {k}",
@@ -42,6 +45,7 @@ const TEMPLATES: &[&str] = &[
     "sort {t} by nosort (limit {p} {p}|) (|desc) store {k}",
     "sort ({l}|{t}|{z}) by (s*|h*->f1) alpha (|desc) (|get (s*|h*->f2|#)+)",
     "sort {t} by nosort",
+    "sort {t} by nosort limit {p} {p}",
     "sort_ro ({l}|{t}|{z}) (|limit {p} {p}) (|asc|desc) (|alpha) (|get (s*|#)+) (|store {k})",
     // Strings.
     "append {s} {v}",
@@ -76,6 +80,9 @@ const TEMPLATES: &[&str] = &[
     "bitop (and|or|xor) {s} {s}+",
     "bitop (not|foo) {s} {s} (|{s})",
     "bitpos {s} (0|1|2|{i}) (|{p}|{p} {p}|{p} {p} byte|{p} {p} bit|{p} {p} foo)",
+    "bitpos {s} 0 (|0|1|0 -1|0 0|0 2 bit|2 -1 bit)",
+    "set {s} {ones}",
+    "bitfield {s} (overflow (sat|fail) set (u4|u8) (0|8) (-1|-7|300|15))+",
     "getbit {s} (0|3|70|{i})",
     "setbit {s} (0|3|70|{p}) (0|1|1|2)",
     // Hashes.
@@ -125,6 +132,10 @@ const TEMPLATES: &[&str] = &[
     "zadd {z} ({x} {f})+",
     "zadd {z} (1 {f}|1 {f}|2 {f})+",
     "zadd {z} {manyscores}",
+    "zadd {z} (|nx|xx|gt|lt) ch (1 {f}|2 {f})+",
+    "zadd {z} (inf|-inf) {f}",
+    "zunionstore {z} 2 {z} {z} weights (0|inf|-inf|1) (0|inf|-inf|1)",
+    "zinter 2 {z} {z} weights (0|inf|-inf|1) (0|inf|-inf|1) aggregate (sum|min|max) withscores",
     "zadd {e} (0 {f}|0 {f})+",
     "zadd {e} (0 {f}|0 {f}|0 {f})+",
     "zadd {e} {manyequal}",
@@ -184,10 +195,14 @@ const TEMPLATES: &[&str] = &[
     "lpush {l} {f}+",
     "rpush {l} {f}+",
     "rpush {l} {many}",
+    "rpush {l} {repeats}",
+    "lpush {l} {repeats}",
     "lpushx {l} {f}+",
     "rpushx {l} {f}+",
     "lrange {l} {p} {p}",
     "lrem {l} {p} {f}",
+    "lrem {l} {p} (1|2|3)",
+    "lpos {l} (1|2|3) (|rank {p}) (|count {p}) (|maxlen {p})",
     "lset {l} ({p}|{i}) {f}",
     "ltrim {l} {p} {p}",
     "rpop {l} (|{i}|2)",
@@ -252,6 +267,8 @@ const FLOATS: &[&str] = &[
     "1e300",
     "0.00001234",
     "17179869184.75",
+    "0.000003814697265625",
+    "0.000011444091796875",
     "5e-324",
     "2.2250738585072014e-308",
     "4503599627370496.5",
@@ -376,6 +393,12 @@ impl Generator {
                     out.extend([b"0".to_vec(), format!("m{}", i * 7).into_bytes()]);
                 });
             }
+            "ones" => vec![0xff; 1 + self.random.below(4)],
+            "repeats" => {
+                return (0..self.random.below(30)).for_each(|_| {
+                    out.push((1 + self.random.below(3)).to_string().into_bytes());
+                });
+            }
             "f" => self.member(),
             "v" => self.value(),
             "i" => self.integer(),
@@ -396,7 +419,8 @@ impl Generator {
             "sec" => (4_000_000_000 + self.random.below(6) as u64 * 3).to_string().into_bytes(),
             "ttl" => (1_000_000 + self.random.below(3) as u64 * 500_000).to_string().into_bytes(),
             "g" => self.one_of(&[
-                "*", "s*", "?1", "[sh]*", "[^sh]?", "m1*", "f*", "*3", "a[b-d]c", "", "\\s1", "[s", "*[1-2]",
+                "*", "s*", "?1", "[sh]*", "[^sh]?", "m1*", "f*", "*3", "a[b-d]c", "?[4-1]", "[t-h]*", "",
+                "\\s1", "[s", "*[1-2]",
             ]),
             "sb" => self.score_bound(),
             "nb" => self.name_bound(),

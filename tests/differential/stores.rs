@@ -59,6 +59,10 @@ impl Stores {
         }
         let name = call.arguments[0].to_ascii_lowercase();
         let result = match comparison::of(&name, &call.arguments) {
+            // To scripts, Redis gives even an unsorted set in alphabetical order.
+            _ if call.way == Way::Script && comparison::is_unsorted(&call.arguments) => {
+                self.check_as(call, Comparison::Exact)
+            }
             Comparison::Scan { cursor_at } => self.check_scan(call, cursor_at),
             Comparison::Pop => self.check_pop(call),
             Comparison::Count => {
@@ -75,7 +79,9 @@ impl Stores {
         if comparison::overflows_in_redis(&call.arguments) {
             return true;
         }
-        if let Some(key) = comparison::cut_unsorted(&call.arguments) {
+        if call.way == Way::Direct
+            && let Some(key) = comparison::cut_unsorted(&call.arguments)
+        {
             return self.theirs.call(&[b"type".to_vec(), key.to_vec()]) == Reply::Status("set".to_owned());
         }
         let Some(key) = comparison::ranged_by_name(&call.arguments) else { return false };

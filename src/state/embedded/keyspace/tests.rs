@@ -102,6 +102,23 @@ fn writers_find_nothing_left_of_an_expired_key() {
 }
 
 #[test]
+fn what_is_moved_onto_itself_keeps_its_end() {
+    let mut store = Store::new(1);
+    for (before, call, expected) in [
+        ("sadd a x", "smove a a x", "1"),
+        ("rpush a x", "lmove a a left right", "x"),
+        ("set a x", "rename a a", "OK"),
+        ("set a x", "renamenx a a", "0"),
+    ] {
+        store.run("del a");
+        store.run(before);
+        store.run("pexpire a 10");
+        store.check(call, expected);
+        store.check("pttl a", "10");
+    }
+}
+
+#[test]
 fn an_expiry_step_takes_no_more_than_its_budget_and_misses_none() {
     let mut store = Store::new(3);
     for i in 0..1_000 {
@@ -209,6 +226,8 @@ fn a_copy_can_follow_the_changes() {
             if random.below(10) != 0 {
                 continue;
             }
+            let ending = store.keyspace.iterate().filter(|(_, _, end)| end.is_some()).count();
+            assert_eq!(store.keyspace.expiring, ending, "seed {seed} step {step}");
             let changes = store.keyspace.take_changes();
             if changes.cleared {
                 copy.clear();
