@@ -200,7 +200,7 @@ impl Claims {
             user_id: self.user_id.into(),
             username: self.username.into(),
             role,
-            expires_at_s: self.exp.0,
+            expires_at_s: u32::try_from(self.exp.0).unwrap_or(u32::MAX),
         })
     }
 }

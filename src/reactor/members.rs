@@ -1,5 +1,6 @@
 //! Members come, go, and get what their room sends.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::connection::Seat;
@@ -69,7 +70,12 @@ impl Shard {
 
     /// Takes somebody off the list of those who are being let in.
     pub(super) fn end_joining(&mut self, room_index: usize, key: ConnectionKey) -> Option<Arc<Identity>> {
-        let identity = self.rooms.get_mut(room_index)?.home.as_mut()?.joining.remove(&key);
+        let joining = &mut self.rooms.get_mut(room_index)?.home.as_mut()?.joining;
+        let identity = joining.remove(&key);
+        if joining.is_empty() {
+            // A room is joined by many at once and then by nobody for long: the table's memory goes back.
+            *joining = HashMap::new();
+        }
         self.touch(room_index);
         identity
     }

@@ -32,8 +32,8 @@ enum Purpose {
 #[derive(Debug)]
 struct Member {
     identity: Arc<Identity>,
-    /// When the token ends, in monotonic milliseconds.
-    expires_ms: u64,
+    /// When the token ends, in seconds of the monotonic clock.
+    expires_s: u32,
     /// None without `--input-rate`.
     rate: Option<Box<RateLimit>>,
     /// Malformed messages in excess of good ones.
@@ -78,9 +78,10 @@ impl WebSocketSession {
         context.effects.send(ws::text_frame(&welcome));
         let rate = (settings.input_rate > 0)
             .then(|| Box::new(RateLimit::new(settings.input_rate, context.now.monotonic_ms)));
-        let valid_s = identity.expires_at_s.saturating_sub(context.now.unix_s);
-        let expires_ms = context.now.monotonic_ms.saturating_add(valid_s.saturating_mul(1000));
-        let member = Member { identity, expires_ms, rate, errors: 0 };
+        let valid_s = u64::from(identity.expires_at_s).saturating_sub(context.now.unix_s);
+        let expires_s = context.now.monotonic_ms.div_ceil(1000).saturating_add(valid_s);
+        let expires_s = u32::try_from(expires_s).unwrap_or(u32::MAX);
+        let member = Member { identity, expires_s, rate, errors: 0 };
         Self::open(Purpose::Member(member), context.now)
     }
 
@@ -165,7 +166,7 @@ impl WebSocketSession {
 
     fn expires_ms(&self) -> u64 {
         match &self.purpose {
-            Purpose::Member(member) => member.expires_ms,
+            Purpose::Member(member) => u64::from(member.expires_s) * 1000,
             Purpose::Echo => u64::MAX,
         }
     }

@@ -87,8 +87,8 @@ pub struct Identity {
     pub username: SmolStr,
     /// What the caller may do.
     pub role: Role,
-    /// When the token ends, in seconds since the Unix epoch.
-    pub expires_at_s: u64,
+    /// When the token ends, in seconds since the Unix epoch; a later end than 32 bits hold (2106) counts as that.
+    pub expires_at_s: u32,
 }
 
 #[cfg(test)]

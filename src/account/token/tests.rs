@@ -56,7 +56,7 @@ fn an_issued_token_verifies_until_it_expires() {
         user_id: "guest:abc".into(),
         username: "Änne".into(),
         role: Role::Guest,
-        expires_at_s: NOW_S + 3600,
+        expires_at_s: (NOW_S + 3600) as u32,
     };
     let check = |now_s: u64, expected: Result<&Identity, TokenError>| {
         assert_eq!(authority.verify(&token, now_s).as_ref(), expected.as_ref().copied());

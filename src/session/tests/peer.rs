@@ -260,7 +260,12 @@ impl Doors for TestDoors {
             _ => return Err("the token is malformed".into()),
         };
         let expires_at_s = unix_s + valid_s;
-        Ok(Identity { user_id: "guest:a".into(), username: "Ann".into(), role: Role::Guest, expires_at_s })
+        Ok(Identity {
+            user_id: "guest:a".into(),
+            username: "Ann".into(),
+            role: Role::Guest,
+            expires_at_s: expires_at_s as u32,
+        })
     }
 
     fn guest_login(&self, _unix_s: u64) -> GuestLogin {

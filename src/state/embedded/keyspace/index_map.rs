@@ -210,7 +210,7 @@ impl<V> IndexMap<V> {
 
     fn reserve_slot(&mut self) {
         let len = self.entries.len() + 1;
-        if len > WALK_LEN && len * 4 > self.slots.len() * 3 {
+        if len > WALK_LEN && len * 5 > self.slots.len() * 4 {
             self.rebuild_slots((self.slots.len() * 2).max(MIN_SLOTS));
         }
     }
