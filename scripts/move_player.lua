@@ -28,25 +28,30 @@ if not position and redis.call("SISMEMBER", KEYS[3], user_id) == 0 then
   godra.error("forbidden", "You are not in this lobby")
 end
 
--- Stored is x,y,spent: a move of d units costs d / max_speed of time, and `spent` says up to when time is spent.
+-- Stored are x, y and spent: a move of d units costs d / max_speed of time, and `spent` says up to when time is spent.
 -- A member's first move has no position before it, and may lead anywhere.
-local last_x, last_y, last_spent = string.match(position or "", "^(.-),(.-),(.+)$")
+local last_x, last_y, last_spent
+if position then
+  last_x, last_y, last_spent = struct.unpack("<ddd", position)
+end
 local room = redis.call("HMGET", KEYS[1], "width", "height", "max_speed")
 local width, height, max_speed = tonumber(room[1]) or 1000, tonumber(room[2]) or 1000, tonumber(room[3]) or 0
 
 if x < 0 or y < 0 or x > width or y > height then
-  godra.error("out_of_bounds", "Outside of the arena", last_x and { x = tonumber(last_x), y = tonumber(last_y) })
+  godra.error("out_of_bounds", "Outside of the arena", last_x and { x = last_x, y = last_y })
 end
 
-local spent = godra.now - BURST_MS
+local now = godra.now
+local spent = now - BURST_MS
 if last_x and max_speed > 0 then
+  if spent < last_spent then spent = last_spent end
   local dx, dy = x - last_x, y - last_y
-  spent = math.max(spent, last_spent) + math.sqrt(dx * dx + dy * dy) / max_speed * 1000
-  if spent > godra.now then
-    godra.error("too_fast", "Faster than allowed", { x = tonumber(last_x), y = tonumber(last_y) })
+  spent = spent + (dx * dx + dy * dy) ^ 0.5 / max_speed * 1000
+  if spent > now then
+    godra.error("too_fast", "Faster than allowed", { x = last_x, y = last_y })
   end
 end
 
-redis.call("HSET", KEYS[2], user_id, x .. "," .. y .. "," .. spent)
+redis.call("HSET", KEYS[2], user_id, struct.pack("<ddd", x, y, spent))
 godra.publish("player_moved", { user_id = user_id, x = x, y = y })
 return "OK"

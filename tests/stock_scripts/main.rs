@@ -1,25 +1,22 @@
 //! What the stock scripts promise: every result, error and event, and what they do with hostile arguments.
 
+mod embedded;
 mod random;
 mod redis;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use godra::script::{ScriptSet, catalog};
-use godra::wire::ids::RoomId;
+use godra::script::{Script, ScriptSet, catalog};
 use serde_json::{Value, json};
+
+/// The clock of a new store.
+const START_MS: u64 = 1_700_000_000_000;
 
 /// Where scripts run.
 trait Store {
-    fn run(
-        &mut self,
-        text: &str,
-        room: Option<&str>,
-        keys: &[String],
-        caller: &Caller,
-        args: &[String],
-    ) -> Outcome;
+    /// Runs a script with the keys of a room.
+    fn run(&mut self, script: &Arc<Script>, room: Option<&str>, caller: &Caller, args: &[String]) -> Outcome;
     /// Runs a command behind the scripts' back.
     fn command(&mut self, parts: &[&str]) -> Value;
     /// Moves the scripts' clock.
@@ -46,6 +43,12 @@ struct Failure {
     details: Value,
 }
 
+fn stock_scripts() -> Arc<ScriptSet> {
+    let report = catalog::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"), None);
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    report.set
+}
+
 /// A store and the stock scripts; rooms are named by their ids.
 struct Game {
     store: Box<dyn Store>,
@@ -53,12 +56,13 @@ struct Game {
 }
 
 impl Game {
-    /// One for every store there is. Each test makes its own, so none sees another's rooms.
+    /// Runs a test on every store there is, each empty.
     fn each(test: impl Fn(&mut Game)) {
-        let report = catalog::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"), None);
-        assert!(report.problems.is_empty(), "{:?}", report.problems);
+        let scripts = stock_scripts();
+        let run = |store: Box<dyn Store>| test(&mut Game { store, scripts: scripts.clone() });
+        run(Box::new(embedded::EmbeddedStore::new()));
         match redis::RedisStore::start() {
-            Some(store) => test(&mut Game { store: Box::new(store), scripts: report.set.clone() }),
+            Some(store) => run(Box::new(store)),
             None => eprintln!("NOT TESTED on Redis: there is no redis-server here"),
         }
     }
@@ -66,12 +70,10 @@ impl Game {
     /// Calls as the server does: keys from the room.
     fn call(&mut self, script: &str, room: &str, user: &str, args: &[&str]) -> Outcome {
         let script = self.scripts.get(script).expect(script).clone();
-        let keys = script.keys_for(&RoomId::parse(room).expect("room id"));
-        let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
         let role = if user.starts_with("guest:") { "guest" } else { "player" };
         let caller = Caller { id: user.into(), name: format!("name of {user}"), role };
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        self.store.run(&script.text, Some(room), &keys, &caller, &args)
+        self.store.run(&script, Some(room), &caller, &args)
     }
 
     /// Calls and expects a result without events.
@@ -126,7 +128,7 @@ fn create_lobby() {
             (&snapshot["owner"], &snapshot["capacity"], &snapshot["status"]),
             (&json!("1"), &json!(4), &json!("open"))
         );
-        assert_eq!(snapshot["created_at"], 1_700_000_000_000_u64);
+        assert_eq!(snapshot["created_at"], START_MS);
         assert_eq!(snapshot["bounds"], json!({ "min_x": 0, "min_y": 0, "max_x": 1000, "max_y": 1000 }));
         assert_eq!(snapshot["max_speed"], 300);
         assert_eq!(snapshot["players"], json!({ "1": { "user_id": "1", "username": "name of 1" } }));
@@ -280,7 +282,7 @@ fn listing_lobbies() {
             rows,
             [("game:r4", 1, 8), ("game:r3", 0, 8), ("game:r2", 2, 8), ("game:r1", 2, 8), ("game:r0", 1, 8)]
         );
-        assert_eq!(all["lobbies"][4]["created_at"], 1_700_000_000_000_u64);
+        assert_eq!(all["lobbies"][4]["created_at"], START_MS);
         assert_eq!(all["cursor"], Value::Null);
 
         let first = game.lobbies(&["2"]);
@@ -352,7 +354,7 @@ fn moving() {
         game.store.advance(100);
         check(game, r#"{"x":380,"y":99.5}"#, 380.0, 99.5);
         game.fails("move_player", "a", "1", &[r#"{"x":379,"y":99.5}"#], "too_fast");
-        game.store.advance(3_600_000);
+        game.store.advance(3_000_000);
         game.fails("move_player", "a", "1", &[r#"{"x":179,"y":99.5}"#], "too_fast");
         check(game, r#"{"x":181,"y":99.5}"#, 181.0, 99.5);
 
@@ -418,7 +420,8 @@ fn chatting() {
     Game::each(|game| {
         game.ok("create_lobby", "a", "1", &[]);
         let check = |game: &mut Game, args: &[&str], message: &str| {
-            let payload = json!({ "user_id": "1", "username": "name of 1", "message": message, "timestamp": 1_700_000_000_000_u64 });
+            let payload =
+                json!({ "user_id": "1", "username": "name of 1", "message": message, "timestamp": START_MS });
             assert_eq!(
                 game.event("send_chat", "a", "1", args),
                 json!({ "type": "chat", "payload": payload })

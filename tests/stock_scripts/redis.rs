@@ -1,14 +1,17 @@
 //! A redis-server of its own, and scripts run on it with a small `godra` in front of them.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use godra::script::Script;
+use godra::wire::ids::RoomId;
 use serde_json::{Value, json};
 
-use super::{Caller, Failure, Outcome, Store};
+use super::{Caller, Failure, Outcome, START_MS, Store};
 
 /// In front of a script's first line. Its last argument is what the server knows: who calls, where and when.
 const PRELUDE: &str = "local known, events, json = cjson.decode(table.remove(ARGV)), {}, cjson \
@@ -31,7 +34,7 @@ const CODA: &str = "\nend \
 /// Stopped when dropped.
 pub struct RedisStore {
     server: Child,
-    connection: BufReader<TcpStream>,
+    connection: BufReader<UnixStream>,
     now_ms: u64,
     _dir: tempfile::TempDir,
 }
@@ -40,22 +43,22 @@ impl RedisStore {
     /// None where no redis-server is installed.
     pub fn start() -> Option<Self> {
         let dir = tempfile::tempdir().expect("temp folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("free port").port();
+        let socket = dir.path().join("redis.sock");
         let server = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", "0", "--unixsocket", "redis.sock", "--save", "", "--appendonly", "no"])
             .current_dir(dir.path())
             .stdout(Stdio::null())
             .spawn()
             .ok()?;
         let end = Instant::now() + Duration::from_secs(20);
         let connection = loop {
-            match TcpStream::connect(("127.0.0.1", port)) {
+            match UnixStream::connect(&socket) {
                 Ok(stream) => break BufReader::new(stream),
                 Err(error) => assert!(Instant::now() < end, "redis-server does not answer: {error}"),
             }
             thread::sleep(Duration::from_millis(10));
         };
-        Some(Self { server, connection, now_ms: 1_700_000_000_000, _dir: dir })
+        Some(Self { server, connection, now_ms: START_MS, _dir: dir })
     }
 
     fn send(&mut self, parts: &[&[u8]]) -> Value {
@@ -90,17 +93,12 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
-    fn run(
-        &mut self,
-        text: &str,
-        room: Option<&str>,
-        keys: &[String],
-        caller: &Caller,
-        args: &[String],
-    ) -> Outcome {
+    fn run(&mut self, script: &Arc<Script>, room: Option<&str>, caller: &Caller, args: &[String]) -> Outcome {
+        let keys =
+            room.map(|room| script.keys_for(&RoomId::parse(room).expect("room id"))).unwrap_or_default();
         let user = json!({ "id": caller.id, "name": caller.name, "role": caller.role });
         let known = json!({ "user": user, "room": room, "now": self.now_ms }).to_string();
-        let script = format!("{PRELUDE}{text}{CODA}");
+        let script = format!("{PRELUDE}{}{CODA}", script.text);
         let count = keys.len().to_string();
         let mut parts: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
         parts.extend(keys.iter().map(|key| key.as_bytes()));

@@ -1,0 +1,149 @@
+//! The embedded engine's interpreter with its store, under a clock of the test's own.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use godra::metrics::Metrics;
+use godra::script::{Header, Script};
+use godra::state::embedded::EmbeddedOptions;
+use godra::state::embedded::lua::{Interpreter, Invocation};
+use godra::state::{Arguments, Call, CallKeys, CallResult};
+use godra::wire::ids::{Identity, Role, RoomId};
+use serde_json::Value;
+
+use super::{Caller, Failure, Outcome, START_MS, Store};
+
+pub struct EmbeddedStore {
+    interpreter: Interpreter,
+    now_ms: u64,
+    calls: u64,
+}
+
+impl EmbeddedStore {
+    pub fn new() -> Self {
+        let options = EmbeddedOptions::default();
+        // The default budget is for release builds, of which a debug build has a tenth of the speed.
+        let time_budget = Duration::from_secs(10);
+        let metrics = Arc::new(Metrics::new());
+        let interpreter = Interpreter::new(options.seed, time_budget, options.memory_budget, metrics);
+        Self { interpreter, now_ms: START_MS, calls: 0 }
+    }
+
+    fn call(&mut self, room: Option<&RoomId>, call: &Call) -> (CallResult, Vec<Value>) {
+        self.calls += 1;
+        let invocation =
+            Invocation { call, room, now_ms: self.now_ms, now: Instant::now(), seed: self.calls };
+        let (result, _) = self.interpreter.run(invocation);
+        let mut events = Vec::new();
+        for run in self.interpreter.host().outbox.borrow_mut().take() {
+            assert_eq!(Some(&run.room), room, "events are of the caller's room");
+            let run: Vec<Value> =
+                parse(format!("[{}]", std::str::from_utf8(&run.text).expect("UTF-8")).as_bytes());
+            events.extend(run);
+        }
+        for event in &mut events {
+            let seq = event.as_object_mut().and_then(|event| event.remove("seq"));
+            assert!(seq.is_some_and(|seq| seq.is_u64()), "{event}");
+        }
+        (result, events)
+    }
+}
+
+impl Store for EmbeddedStore {
+    fn run(&mut self, script: &Arc<Script>, room: Option<&str>, caller: &Caller, args: &[String]) -> Outcome {
+        let room = room.map(|room| RoomId::parse(room).expect("room id"));
+        let call = Call {
+            script: script.clone(),
+            caller: identity(caller),
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::List(args.iter().map(|arg| arg.as_bytes().into()).collect()),
+            wants_result: true,
+        };
+        let (result, events) = self.call(room.as_ref(), &call);
+        let result = match result {
+            CallResult::Ok(text) => Ok(parse(&text)),
+            CallResult::Err(error) => {
+                let details =
+                    error.details.as_deref().map_or(Value::Null, |details| parse(details.as_bytes()));
+                Err(Failure { code: error.code.into(), message: error.message.into(), details })
+            }
+            CallResult::Skipped => panic!("skipped"),
+        };
+        Outcome { result, events }
+    }
+
+    fn command(&mut self, parts: &[&str]) -> Value {
+        let text = "return redis.call(unpack(ARGV, 2))";
+        let script = Script {
+            name: "command".into(),
+            path: "command.lua".into(),
+            text: text.into(),
+            sha: "".into(),
+            header: Header::parse("command", text).expect("header"),
+        };
+        let call = Call {
+            script: Arc::new(script),
+            caller: identity(&Caller { id: "test".into(), name: "test".into(), role: "manager" }),
+            keys: CallKeys::Resolved(Vec::new()),
+            arguments: Arguments::List(parts.iter().map(|part| part.as_bytes().into()).collect()),
+            wants_result: true,
+        };
+        match self.call(None, &call).0 {
+            CallResult::Ok(text) => parse(&text),
+            other => panic!("{parts:?}: {other:?}"),
+        }
+    }
+
+    fn advance(&mut self, ms: u64) {
+        self.now_ms += ms;
+    }
+}
+
+fn identity(caller: &Caller) -> Arc<Identity> {
+    Arc::new(Identity {
+        user_id: (*caller.id).into(),
+        username: (*caller.name).into(),
+        role: Role::parse(caller.role).expect("role"),
+        expires_at_s: u64::MAX,
+    })
+}
+
+fn parse<T: serde::de::DeserializeOwned>(text: &[u8]) -> T {
+    serde_json::from_slice(text).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(text)))
+}
+
+/// Prints how many moves the engine runs in a second, events included:
+/// `cargo test --release --test stock_scripts moves_a_second -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn moves_a_second() {
+    const MOVES: u32 = 1_000_000;
+    const MOVES_A_BATCH: u32 = 20;
+    let mut store = EmbeddedStore::new();
+    let scripts = super::stock_scripts();
+    let caller = Caller { id: "guest:0123456789abcdef".into(), name: "somebody".into(), role: "guest" };
+    let room = RoomId::parse("room").expect("room id");
+    let settings = ["4".to_owned(), r#"{"max_speed":1e6}"#.to_owned()];
+    assert!(store.run(&scripts.scripts["create_lobby"], Some("room"), &caller, &settings).result.is_ok());
+
+    let caller = identity(&caller);
+    let call = |x: u32| Call {
+        script: scripts.scripts["move_player"].clone(),
+        caller: caller.clone(),
+        keys: CallKeys::FromRoom,
+        arguments: Arguments::Payload(format!(r#"{{"x":{x}.25,"y":{}.5}}"#, x / 2).into_bytes().into()),
+        wants_result: false,
+    };
+    let calls: Vec<Call> = (0..1000).map(call).collect();
+    let started = Instant::now();
+    for (number, call) in (1..=MOVES).zip(calls.iter().cycle()) {
+        let now_ms = store.now_ms + u64::from(number);
+        let invocation = Invocation { call, room: Some(&room), now_ms, now: Instant::now(), seed: 1 };
+        let (result, _) = store.interpreter.run(invocation);
+        assert!(matches!(result, CallResult::Ok(_)), "{result:?}");
+        if number % MOVES_A_BATCH == 0 {
+            store.interpreter.host().outbox.borrow_mut().take().for_each(drop);
+        }
+    }
+    println!("{:.0} moves/s", f64::from(MOVES) / started.elapsed().as_secs_f64());
+}
