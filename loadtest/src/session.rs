@@ -275,6 +275,15 @@ fn ratios(phase: &Phase, floor: &Floor, sync_interval_ms: Option<f64>) -> Vec<Fi
     if let (Some(latency), Some(interval_ms)) = (&phase.all.latency, sync_interval_ms) {
         ratio("p99 over the sync interval", Some(latency.p99_ms), interval_ms);
     }
+    let joins = phase.all.join.as_ref().map_or(0, |join| join.count);
+    if joins > 0 && phase.all.inputs < joins {
+        let join_us = phase.server().map(|usage| usage.cpu_s * 1e6 / joins as f64);
+        ratio(
+            "CPU for a join, with all that it causes, over an accept and upgrade",
+            join_us,
+            floor.accept_upgrade_cpu_us,
+        );
+    }
     let rss = cost.and_then(|cost| cost.rss_bytes_per_connection);
     let kernel = floor.kernel_bytes_per_socket.filter(|bytes| *bytes > 0.0);
     if let Some((rss, kernel)) = rss.zip(kernel) {

@@ -249,13 +249,29 @@ fn accept_and_upgrade(peer: &mut Peer) -> io::Result<f64> {
 
 /// What sockets cost the kernel: its objects, and the pages of TCP buffers.
 fn kernel_bytes() -> Option<u64> {
-    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-    let slab = meminfo.lines().find_map(|line| line.strip_prefix("Slab:"))?;
-    let slab_kib: u64 = slab.trim().trim_end_matches("kB").trim().parse().ok()?;
     let sockstat = fs::read_to_string("/proc/net/sockstat").ok()?;
     let tcp = sockstat.lines().find_map(|line| line.strip_prefix("TCP:"))?;
     let pages: u64 = tcp.split_whitespace().last()?.parse().ok()?;
-    Some((slab_kib << 10) + pages * crate::sys::page_bytes())
+    let objects = fs::read_to_string("/proc/slabinfo").ok().and_then(|slabinfo| bytes_in_use(&slabinfo));
+    Some(objects.or_else(slab_bytes)? + pages * crate::sys::page_bytes())
+}
+
+/// Objects in use, which unlike the slabs' whole size do not count memory that earlier sockets left behind.
+fn bytes_in_use(slabinfo: &str) -> Option<u64> {
+    const HEAD_LINES: usize = 2;
+    let bytes = slabinfo.lines().skip(HEAD_LINES).map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let active: u64 = fields.next()?.parse().ok()?;
+        let size: u64 = fields.nth(1)?.parse().ok()?;
+        Some(active * size)
+    });
+    bytes.sum()
+}
+
+fn slab_bytes() -> Option<u64> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let slab = meminfo.lines().find_map(|line| line.strip_prefix("Slab:"))?;
+    slab.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 #[cfg(test)]
@@ -277,6 +293,15 @@ mod tests {
         };
         watch.time(|| spin(2_000_000)).unwrap();
         assert!((1_900.0..4_000.0).contains(&watch.cpu_us()), "{}", watch.cpu_us());
+    }
+
+    #[test]
+    fn objects_in_use_are_counted_by_their_size() {
+        let text = "slabinfo - version: 2.1\n# name <active_objs> <num_objs> <objsize> …\n\
+                    TCP 10 26 2432 13 8 : tunables 0 0 0\ndentry 100 210 192 21 1 : tunables 0 0 0\n";
+        assert_eq!(bytes_in_use(text), Some(10 * 2432 + 100 * 192));
+        assert_eq!(bytes_in_use("a\nb\nc"), None);
+        assert!(slab_bytes().is_some());
     }
 
     #[test]

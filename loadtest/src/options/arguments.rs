@@ -210,7 +210,7 @@ pub struct StormLogin {
 #[derive(Args, Debug)]
 pub struct Slow {
     /// Rooms
-    #[arg(long, default_value_t = 20, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 5, value_parser = at_least_one)]
     pub rooms: usize,
     /// Players in each room
     #[arg(long, default_value_t = 20, value_parser = at_least_one)]
@@ -224,6 +224,12 @@ pub struct Slow {
     /// Receive buffer of those who never read, in bytes (0: the system's choice)
     #[arg(long, default_value_t = 4_096)]
     pub slow_receive_buffer: usize,
+    /// What each of them leaves unread at least, in MiB: more than the kernel and the server keep for one connection
+    #[arg(long, default_value_t = 8.0, value_parser = not_negative)]
+    pub unread: f64,
+    /// How long they do not read at least: longer than the server waits for somebody who takes nothing
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    pub stall: Duration,
     /// Longest time that they have to be closed after they read again
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub patience: Duration,
@@ -357,15 +363,15 @@ pub struct Common {
     /// Longest time until all clients are in
     #[arg(long, default_value = "60s", value_parser = duration, help_heading = "Traffic")]
     pub join_timeout: Duration,
-    /// The action of the inputs: the script that they run
-    #[arg(long, visible_alias = "script", default_value = "move_player", help_heading = "Traffic")]
-    pub action: String,
+    /// The action of the inputs: the script that they run (default: move_player, for slow: set)
+    #[arg(long, visible_alias = "script", help_heading = "Traffic")]
+    pub action: Option<String>,
     /// Their payload as JSON, with {x} {y} {n} {pad} for a place, a number and the padding
     #[arg(long, value_name = "JSON", help_heading = "Traffic")]
     pub payload: Option<String>,
-    /// Bytes of padding in each payload
-    #[arg(long, default_value_t = 0, help_heading = "Traffic")]
-    pub payload_bytes: usize,
+    /// Bytes of padding in each payload (default: 0, for slow: 2000)
+    #[arg(long, help_heading = "Traffic")]
+    pub payload_bytes: Option<usize>,
     /// Where players walk: a square of a quarter from here
     #[arg(long, value_name = "X,Y", default_value = "10,10", value_parser = point, allow_hyphen_values = true, help_heading = "Traffic")]
     pub origin: (f64, f64),

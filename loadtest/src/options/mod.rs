@@ -43,9 +43,10 @@ impl Options {
                 format!("--payload: not JSON once {{x}}, {{y}} and {{n}} are numbers: {error}")
             })?;
         }
-        let slow_receive_buffer = match scenario {
-            Scenario::Slow(slow) => slow.slow_receive_buffer,
-            _ => 0,
+        // Who does not read is noticed once much is unread, and moves are too small for that.
+        let (slow_receive_buffer, action, padding_bytes) = match scenario {
+            Scenario::Slow(slow) => (slow.slow_receive_buffer, "set", 2_000),
+            _ => (0, "move_player", 0),
         };
         Ok(Self {
             threads: common.threads,
@@ -54,9 +55,9 @@ impl Options {
             source_addresses: common.source_addresses,
             seed: common.seed,
             traffic: Traffic {
-                action: common.action.clone(),
+                action: common.action.clone().unwrap_or_else(|| action.into()),
                 payload: common.payload.clone(),
-                padding_bytes: common.payload_bytes,
+                padding_bytes: common.payload_bytes.unwrap_or(padding_bytes),
                 origin: common.origin,
             },
             jitter: common.jitter,

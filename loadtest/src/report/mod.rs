@@ -275,7 +275,7 @@ pub struct Point {
     pub mb_in_per_s: f64,
     /// Error events by second.
     pub errors_per_s: f64,
-    /// Latency of the players' own inputs.
+    /// Latency of the inputs of those who play all the time.
     pub latency: Option<Percentiles>,
     /// Cores that the server used.
     pub server_cores: Option<f64>,
@@ -311,7 +311,7 @@ impl Point {
             frames_per_s: per_s(all.frames),
             mb_in_per_s: per_s(all.bytes_in) / 1e6,
             errors_per_s: per_s(all.errors.values().sum::<u64>() + all.failures.values().sum::<u64>()),
-            latency: all.latency.summary(),
+            latency: window.group(Group::Players).latency.summary(),
             server_cores: server.map(|usage| usage.cores),
             engine_cores: server.map(|usage| usage.threads_s(engine) / seconds),
             rss_bytes: server.map(|usage| usage.rss_bytes),

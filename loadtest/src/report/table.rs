@@ -147,8 +147,7 @@ fn line(text: &mut String, content: &str) {
 /// A number with at most four digits that matter.
 fn amount(value: f64) -> String {
     match value.abs() {
-        0.0 => "0".into(),
-        size if size >= 1_000.0 => format!("{value:.0}"),
+        size if size >= 1_000.0 || size.fract() == 0.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         size if size >= 0.1 => format!("{value:.2}"),
         _ => format!("{value:.4}"),

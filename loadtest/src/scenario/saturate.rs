@@ -8,6 +8,8 @@ use std::io;
 
 /// Steps at most; with the smallest useful factor this spans four orders of magnitude.
 const MAX_STEPS: usize = 60;
+/// Tries of a rate before it counts as too high.
+const ATTEMPTS: usize = 2;
 /// Share of inputs that may be refused (busy) in a step that still counts as good.
 const MAX_ERROR_SHARE: f64 = 0.001;
 /// Share of inputs that must have come back within a good step.
@@ -30,9 +32,7 @@ pub fn direct(args: &Saturate, run: &mut Run<'_>) -> io::Result<()> {
     }
     for _ in 0..args.refine {
         let Some((good, bad)) = search.good.zip(search.bad) else { break };
-        // What the last step left in queues must not count against the next.
-        run.play(Group::Players, good / players as f64 / 2.0, 0.0)?;
-        run.pass("recovering", args.settle)?;
+        recover(args, run, good)?;
         try_rate(args, run, f64::midpoint(good, bad), &mut search)?;
     }
     report(args, run, &search);
@@ -55,16 +55,33 @@ impl Search {
     }
 }
 
-/// Plays at a rate and notes whether it was good.
+/// Plays at a rate and notes whether it was good. Once may be an accident: a bad rate is bad twice.
 fn try_rate(args: &Saturate, run: &mut Run<'_>, rate: f64, search: &mut Search) -> io::Result<()> {
-    let players = run.size(Group::Players) as f64;
-    run.play(Group::Players, rate / players, 0.0)?;
-    run.pass("settling", args.settle)?;
-    let phase = run.measure(&format!("{rate:.0} inputs/s"), run.common.duration)?;
-    let verdict = verdict(phase, args.slo_ms);
-    run.note(&format!("{rate:.0} inputs/s: {verdict}"));
-    search.note(rate, verdict == GOOD);
+    let mut good = false;
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            recover(args, run, rate)?;
+        }
+        let players = run.size(Group::Players) as f64;
+        run.play(Group::Players, rate / players, 0.0)?;
+        run.pass("settling", args.settle)?;
+        let phase = run.measure(&format!("{rate:.0} inputs/s"), run.common.duration)?;
+        let verdict = verdict(phase, args.slo_ms);
+        good = verdict == GOOD;
+        run.note(&format!("{rate:.0} inputs/s: {verdict}"));
+        if good {
+            break;
+        }
+    }
+    search.note(rate, good);
     Ok(())
+}
+
+/// What one step left in queues must not count against the next.
+fn recover(args: &Saturate, run: &mut Run<'_>, rate: f64) -> io::Result<()> {
+    let players = run.size(Group::Players) as f64;
+    run.play(Group::Players, rate / players / 2.0, 0.0)?;
+    run.pass("recovering", args.settle).map(drop)
 }
 
 /// What was wrong with a step, if anything.

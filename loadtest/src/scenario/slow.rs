@@ -3,14 +3,17 @@
 
 use crate::options::Slow;
 use crate::plan::{Command, Group};
+use crate::report::Phase;
 use crate::run::Run;
 use crate::setup::Layout;
 use crate::window::{GroupWindow, Violation};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The code with which a server closes whoever does not read.
 const SLOW_CONSUMER: &str = "4002";
+/// With so little traffic that this is not enough, nobody is too slow for it.
+const MAX_UNREAD: Duration = Duration::from_secs(300);
 
 /// Rooms in which the slow ones are spread evenly.
 pub fn layouts(args: &Slow) -> Vec<Layout> {
@@ -30,9 +33,10 @@ pub fn direct(args: &Slow, run: &mut Run<'_>) -> io::Result<()> {
         run.play(group, args.rate, 0.0)?;
     }
     run.pass("warming up", run.common.warmup)?;
-    let before = run.measure("everybody reads", run.common.duration)?.players_p99_ms();
+    let phase = run.measure("everybody reads", run.common.duration)?;
+    let (before, length) = (phase.players_p99_ms(), unread_time(args, phase));
     run.tell(&Command::Read { group: Group::Slow, on: false })?;
-    let phase = run.measure("some do not read", run.common.duration)?;
+    let phase = run.measure("some do not read", length.max(run.common.duration))?;
     let (during, usage) = (phase.players_p99_ms(), phase.server().cloned());
     run.find("p99 of the others", during, "ms");
     run.find("the same over that with everybody reading", during / before, "×");
@@ -54,6 +58,13 @@ pub fn direct(args: &Slow, run: &mut Run<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// How long somebody must not read for the server to have to notice.
+fn unread_time(args: &Slow, reading: &Phase) -> Duration {
+    let bytes_per_s = reading.all.mb_in_per_s * 1e6 / reading.all.connected.max(1) as f64;
+    let seconds = args.unread * f64::from(1 << 20) / bytes_per_s.max(1.0);
+    Duration::from_secs_f64(seconds.min(MAX_UNREAD.as_secs_f64())).max(args.stall)
+}
+
 fn wait_for_closes(args: &Slow, run: &mut Run<'_>, slow: usize) -> io::Result<u64> {
     let start = Instant::now();
     loop {
@@ -61,7 +72,7 @@ fn wait_for_closes(args: &Slow, run: &mut Run<'_>, slow: usize) -> io::Result<u6
         if closed as usize >= slow || start.elapsed() > args.patience {
             return Ok(closed);
         }
-        run.pass("reading again", std::time::Duration::from_millis(200))?;
+        run.pass("reading again", Duration::from_millis(200))?;
     }
 }
 

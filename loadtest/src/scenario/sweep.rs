@@ -16,9 +16,13 @@ pub fn direct(args: &Sweep, run: &mut Run<'_>) -> io::Result<()> {
         run.play(Group::Players, args.rate, 0.0)?;
         run.pass("warming up", run.common.warmup)?;
         let phase = run.measure(&format!("{count} connections"), run.common.duration)?;
-        let cost = phase.cost.as_ref().and_then(|cost| cost.cpu_us_per_event);
-        if let Some(cpu_us) = cost {
-            run.find(&format!("CPU for an event with {count} connections"), cpu_us, "µs");
+        let cost = phase.cost.clone();
+        let per_frame = cost.as_ref().and_then(|cost| cost.cpu_us_per_frame);
+        let per_event = cost.as_ref().and_then(|cost| cost.cpu_us_per_event);
+        for (what, cpu_us) in [("an event", per_event), ("a frame", per_frame)] {
+            if let Some(cpu_us) = cpu_us {
+                run.find(&format!("CPU for {what} with {count} connections"), cpu_us, "µs");
+            }
         }
     }
     if let Some((least, most)) = extremes(run) {

@@ -13,7 +13,7 @@ use mio::{Interest, Token};
 use std::io;
 
 /// Connections are made in portions, so that those who play are served in between.
-const CONNECTS_PER_ROUND: usize = 64;
+const CONNECTS_PER_ROUND: usize = 16;
 /// A refused connection is tried again after this times the number of tries so far, at most `MAX_TRIES` times.
 const RETRY_MS: u64 = 200;
 const MAX_TRIES: u32 = 10;

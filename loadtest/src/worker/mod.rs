@@ -25,6 +25,8 @@ use std::time::Duration;
 
 const WAKER: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
+/// Sockets are read in portions too, so that inputs leave on time in between.
+const EVENTS_PER_ROUND: usize = 128;
 const READ_BUFFER_BYTES: usize = 256 << 10;
 
 /// A worker's address: commands go in here, windows come out of the channel given to [`start`].
@@ -115,7 +117,7 @@ impl<R: FnMut(Window)> Worker<R> {
     }
 
     fn run(mut self, commands: &Receiver<Command>) -> io::Result<()> {
-        let mut events = Events::with_capacity(1024);
+        let mut events = Events::with_capacity(EVENTS_PER_ROUND);
         let mut timer_ns = 0;
         loop {
             self.connect_due()?;

@@ -194,6 +194,10 @@ fn slow_clients_are_expected_to_be_closed() {
         "set",
         "--duration",
         "3s",
+        "--unread",
+        "1",
+        "--stall",
+        "1s",
         "--patience",
         "3s",
     ];
