@@ -24,8 +24,8 @@ local about = cjson.encode({
 local players, positions = {}, hash(KEYS[3])
 for user_id, username in pairs(hash(KEYS[2])) do
   local player = { user_id = user_id, username = username }
-  local position = positions[user_id] or ""
-  if position ~= "" then player.x, player.y = struct.unpack("<dd", position) end
+  local position = positions[user_id]
+  if position then player.x, player.y = struct.unpack("<dd", position) end
   players[#players + 1] = cjson.encode(user_id) .. ":" .. cjson.encode(player)
 end
 

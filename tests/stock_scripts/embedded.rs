@@ -104,7 +104,7 @@ fn identity(caller: &Caller) -> Arc<Identity> {
         user_id: (*caller.id).into(),
         username: (*caller.name).into(),
         role: Role::parse(caller.role).expect("role"),
-        expires_at_s: u64::MAX,
+        expires_at_s: u32::MAX,
     })
 }
 
