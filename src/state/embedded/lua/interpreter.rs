@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CString, c_int};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ pub struct Interpreter {
     state: *mut ffi::lua_State,
     host: Box<Host>,
     /// By the script's address, which stays taken while the entry holds the script.
-    compiled: HashMap<usize, Compiled>,
+    compiled: HashMap<usize, Compiled, AddressHash>,
     metrics: Arc<Metrics>,
     /// What Lua held when no call was running and all garbage was gone.
     resting_bytes: usize,
@@ -72,7 +73,7 @@ impl Interpreter {
         let mut interpreter = Self {
             state: std::ptr::null_mut(),
             host,
-            compiled: HashMap::new(),
+            compiled: HashMap::default(),
             metrics,
             resting_bytes: 0,
             text: RefCell::default(),
@@ -290,6 +291,34 @@ impl Drop for Interpreter {
     fn drop(&mut self) {
         // SAFETY: the state is live and nobody uses it any more; its host is dropped after this.
         unsafe { ffi::lua_close(self.state) }
+    }
+}
+
+/// Spreads addresses, which nobody outside chooses.
+#[derive(Clone, Copy, Default)]
+struct AddressHash;
+
+struct AddressHasher(u64);
+
+impl BuildHasher for AddressHash {
+    type Hasher = AddressHasher;
+
+    fn build_hasher(&self) -> AddressHasher {
+        AddressHasher(0)
+    }
+}
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_usize(usize::from(byte)));
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
     }
 }
 
