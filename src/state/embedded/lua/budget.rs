@@ -5,7 +5,6 @@
 //! allocated at once. A spent budget is sticky: whatever a script catches, the next hook, native function or
 //! `pcall` raises it again until the call is over.
 
-use std::alloc::Layout;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::fmt;
@@ -253,29 +252,12 @@ pub unsafe extern "C" fn allocate(
     if !budget.account(old, new) {
         return std::ptr::null_mut();
     }
-    // SAFETY: `block` came from here with `old` bytes, so its layout is known, and no size is zero.
-    let allocated: *mut c_void = unsafe {
-        match (old, new) {
-            (_, 0) => {
-                if old > 0 {
-                    std::alloc::dealloc(block.cast(), layout(old));
-                }
-                return std::ptr::null_mut();
-            }
-            (0, _) => std::alloc::alloc(layout(new)).cast(),
-            _ => std::alloc::realloc(block.cast(), layout(old), new).cast(),
-        }
-    };
-    if allocated.is_null() {
+    // SAFETY: Lua passes blocks that it got here, with their sizes.
+    let allocated = unsafe { (*data.cast::<Host>()).pool.reallocate(block.cast(), old, new) };
+    if allocated.is_null() && new > 0 {
         budget.account(new, old);
     }
-    allocated
-}
-
-/// Lua's blocks are aligned for any type of C.
-fn layout(size: usize) -> Layout {
-    const ALIGNMENT: usize = 16;
-    Layout::from_size_align(size, ALIGNMENT).unwrap_or(Layout::new::<u8>())
+    allocated.cast()
 }
 
 unsafe extern "C-unwind" fn hook(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {

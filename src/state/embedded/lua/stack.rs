@@ -841,4 +841,33 @@ impl Stack<'_> {
         };
         if status == ffi::LUA_OK { Status::Done } else { Status::Failed }
     }
+
+    /// The compiled form of the Lua function on top.
+    pub fn dump(self) -> Vec<u8> {
+        let mut out: Vec<u8> = Vec::new();
+        // SAFETY: a Lua function is on top; the writer gets the vector, which outlives the call.
+        unsafe {
+            ffi::lua_dump_(self.state, append_dump, (&raw mut out).cast());
+        }
+        out
+    }
+
+    /// Pops a table and makes it the globals of the Lua function at `index`, and of the functions that it makes.
+    pub fn set_environment(self, index: c_int) {
+        // SAFETY: a function is at `index` and a table on top.
+        unsafe {
+            ffi::lua_setfenv(self.state, index);
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn append_dump(
+    _: *mut ffi::lua_State,
+    data: *const c_void,
+    len: usize,
+    out: *mut c_void,
+) -> c_int {
+    // SAFETY: `out` is the vector of `Stack::dump`, and `data` has `len` bytes.
+    unsafe { (*out.cast::<Vec<u8>>()).extend_from_slice(std::slice::from_raw_parts(data.cast(), len)) };
+    0
 }
