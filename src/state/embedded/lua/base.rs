@@ -2,11 +2,12 @@
 
 use std::ffi::c_int;
 
+use super::number::{read_prefix, write_general};
 use super::protect::{check_writable, is_protected, unveil};
 use super::stack::{Entry, Kind, Outcome, Stack, Status, native};
 
 /// What replaces Lua's own.
-pub fn functions() -> [Entry; 10] {
+pub fn functions() -> [Entry; 11] {
     [
         (c"pcall", native(pcall)),
         (c"xpcall", native(xpcall)),
@@ -18,6 +19,7 @@ pub fn functions() -> [Entry; 10] {
         (c"unpack", native(unpack)),
         (c"ipairs", native(ipairs)),
         (c"tostring", native(tostring)),
+        (c"tonumber", native(tonumber)),
     ]
 }
 
@@ -25,6 +27,40 @@ pub fn functions() -> [Entry; 10] {
 pub fn push_pairs(stack: Stack<'_>) {
     stack.push_native(native(next), 0);
     stack.push_native(native(pairs), 1);
+}
+
+/// Pushes `type`, which takes the names of the types with it rather than making them anew at each call.
+pub fn push_type(stack: Stack<'_>) {
+    const KINDS: [Kind; 8] = [
+        Kind::Nil,
+        Kind::Boolean,
+        Kind::LightUserdata,
+        Kind::Number,
+        Kind::String,
+        Kind::Table,
+        Kind::Function,
+        Kind::Thread,
+    ];
+    for kind in KINDS {
+        stack.push_bytes(kind.name().as_bytes());
+    }
+    stack.push_native(native(type_name), KINDS.len() as c_int);
+}
+
+fn type_name(stack: Stack<'_>) -> Outcome {
+    let upvalue = match stack.kind(1) {
+        Kind::None => return Err(stack.argument_error(1, format_args!("value expected"))),
+        Kind::Nil => 1,
+        Kind::Boolean => 2,
+        Kind::LightUserdata | Kind::Userdata => 3,
+        Kind::Number => 4,
+        Kind::String => 5,
+        Kind::Table => 6,
+        Kind::Function => 7,
+        Kind::Thread => 8,
+    };
+    stack.push_value(Stack::upvalue(upvalue));
+    Ok(1)
 }
 
 fn pcall(stack: Stack<'_>) -> Outcome {
@@ -200,8 +236,10 @@ fn tostring(stack: Stack<'_>) -> Outcome {
     }
     match stack.kind(1) {
         Kind::Number => {
-            stack.push_value(1);
-            stack.bytes(-1);
+            let mut text = stack.host().scratch.borrow_mut();
+            text.clear();
+            write_general(stack.number(1).unwrap_or(0.0), &mut text);
+            stack.push_bytes(&text);
         }
         Kind::String => stack.push_value(1),
         Kind::Boolean => stack.push_bytes(if stack.boolean(1) { b"true" } else { b"false" }),
@@ -217,4 +255,73 @@ fn tostring(stack: Stack<'_>) -> Outcome {
         }
     }
     Ok(1)
+}
+
+fn tonumber(stack: Stack<'_>) -> Outcome {
+    let base = stack.optional_int(2, 10)?;
+    if base != 10 {
+        let text = stack.check_bytes(1)?;
+        if !(2..=36).contains(&base) {
+            return Err(stack.argument_error(2, format_args!("base out of range")));
+        }
+        stack.spend(text.len() * 2)?;
+        match read_in_base(text, base as u32) {
+            Some(number) => stack.push_number(number),
+            None => stack.push_nil(),
+        }
+        return Ok(1);
+    }
+    let number = match stack.kind(1) {
+        Kind::None => return Err(stack.argument_error(1, format_args!("value expected"))),
+        Kind::String => {
+            let text = stack.bytes(1).unwrap_or_default();
+            stack.spend(text.len() * 4)?;
+            match read_prefix(text) {
+                (number, len) if len > 0 && len == text.len() => Some(number),
+                // White space around it, or no number: Lua's own business.
+                _ => stack.number(1),
+            }
+        }
+        _ => stack.number(1),
+    };
+    match number {
+        Some(number) => stack.push_number(number),
+        None => stack.push_nil(),
+    }
+    Ok(1)
+}
+
+/// As C's `strtoul` with white space allowed behind, which a nul ends: a sign wraps around, too much is the maximum.
+fn read_in_base(text: &[u8], base: u32) -> Option<f64> {
+    let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
+    let is_space = |byte: u8| byte.is_ascii_whitespace() || byte == 0x0b;
+    let skip = |text: &[u8]| text.iter().take_while(|&&byte| is_space(byte)).count();
+    let mut rest = &text[..end];
+    rest = &rest[skip(rest)..];
+    let is_negative = rest.first() == Some(&b'-');
+    if matches!(rest.first(), Some(b'-' | b'+')) {
+        rest = &rest[1..];
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(base);
+    let has_hex_prefix = base == 16
+        && rest.first() == Some(&b'0')
+        && matches!(rest.get(1), Some(b'x' | b'X'))
+        && rest.get(2).is_some_and(|&byte| digit(byte).is_some());
+    if has_hex_prefix {
+        rest = &rest[2..];
+    }
+    let count = rest.iter().take_while(|&&byte| digit(byte).is_some()).count();
+    if count == 0 || skip(&rest[count..]) != rest.len() - count {
+        return None;
+    }
+    let mut value = Some(0_u64);
+    for digit in rest[..count].iter().filter_map(|&byte| digit(byte)) {
+        let shifted = value.and_then(|value| value.checked_mul(u64::from(base)));
+        value = shifted.and_then(|value| value.checked_add(u64::from(digit)));
+    }
+    Some(match value {
+        None => u64::MAX as f64,
+        Some(value) if is_negative => value.wrapping_neg() as f64,
+        Some(value) => value as f64,
+    })
 }

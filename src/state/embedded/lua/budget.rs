@@ -252,18 +252,12 @@ pub unsafe extern "C" fn allocate(
     if !budget.account(old, new) {
         return std::ptr::null_mut();
     }
-    // SAFETY: `block` came from the same allocator.
-    let allocated = unsafe {
-        if new == 0 {
-            libc::free(block);
-            return std::ptr::null_mut();
-        }
-        libc::realloc(block, new)
-    };
-    if allocated.is_null() {
+    // SAFETY: Lua passes blocks that it got here, with their sizes.
+    let allocated = unsafe { (*data.cast::<Host>()).pool.reallocate(block.cast(), old, new) };
+    if allocated.is_null() && new > 0 {
         budget.account(new, old);
     }
-    allocated
+    allocated.cast()
 }
 
 unsafe extern "C-unwind" fn hook(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {

@@ -11,12 +11,15 @@ use crate::wire::ids::{Identity, RoomId};
 
 use super::budget::Budget;
 use super::json::JsonOptions;
+use super::pool::Pool;
 use super::protect::Protected;
 
 /// The native functions' world. No borrow of its cells may be held across a call into Lua.
 pub struct Host {
     /// The running call's time and memory.
     pub budget: Budget,
+    /// Where Lua's memory comes from.
+    pub pool: Pool,
     /// The store.
     pub keyspace: RefCell<Keyspace>,
     /// The last command's reply.
@@ -55,6 +58,7 @@ impl Host {
     pub fn new(seed: u64, time_budget: Duration, memory_budget: usize) -> Self {
         Self {
             budget: Budget::new(time_budget, memory_budget),
+            pool: Pool::default(),
             keyspace: RefCell::new(Keyspace::new(seed)),
             reply: RefCell::default(),
             outbox: RefCell::new(Outbox::new(seed.rotate_left(32) ^ 0x6a09_e667_f3bc_c908)),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CString, c_int};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,11 +11,12 @@ use bytes::Bytes;
 use mlua::ffi;
 
 use crate::metrics::{Metrics, ScriptMetrics};
-use crate::script::{KeyPattern, Script, ScriptSet};
+use crate::script::{Script, ScriptSet};
 use crate::state::{Arguments, Call, CallError, CallKeys, CallResult};
 use crate::wire::ids::RoomId;
 
 use super::budget::Exceeded;
+use super::chunk;
 use super::godra;
 use super::host::Host;
 use super::result::{Returned, write_result};
@@ -27,20 +29,28 @@ const GODRA: c_int = 2;
 const KEYS: c_int = 3;
 const ARGV: c_int = 4;
 const HANDLER: c_int = 5;
+const DERIVED: c_int = 6;
 /// A call that leaves the heap larger by this many bytes has it collected at once.
 const COLLECT_AFTER_GROWTH: usize = 4 << 20;
+
+/// A cycle of the collector begins when the heap has grown by this factor, in percent, and goes on at so many times
+/// the speed of allocation. What lives between calls is small, so that a cycle costs little however late it comes.
+const COLLECTOR_PAUSE: c_int = 1000;
+const COLLECTOR_STEP: c_int = 200;
 
 /// A Lua state in which scripts run one after another, and the store that they work on.
 pub struct Interpreter {
     state: *mut ffi::lua_State,
     host: Box<Host>,
     /// By the script's address, which stays taken while the entry holds the script.
-    compiled: HashMap<usize, Compiled>,
+    compiled: HashMap<usize, Compiled, AddressHash>,
     metrics: Arc<Metrics>,
     /// What Lua held when no call was running and all garbage was gone.
     resting_bytes: usize,
     /// Keys and results under construction.
     text: RefCell<Vec<u8>>,
+    /// Whose keys lie in the table of derived keys.
+    derived: RefCell<Option<(Arc<Script>, Option<RoomId>)>>,
 }
 
 struct Compiled {
@@ -72,10 +82,11 @@ impl Interpreter {
         let mut interpreter = Self {
             state: std::ptr::null_mut(),
             host,
-            compiled: HashMap::new(),
+            compiled: HashMap::default(),
             metrics,
             resting_bytes: 0,
             text: RefCell::default(),
+            derived: RefCell::default(),
         };
         interpreter.rebuild();
         interpreter
@@ -92,11 +103,14 @@ impl Interpreter {
         assert!(!self.state.is_null(), "no memory for a Lua state");
         let stack = self.stack();
         sandbox::build(stack);
+        stack.set_collector_pace(COLLECTOR_PAUSE, COLLECTOR_STEP);
         debug_assert_eq!(stack.top(), GODRA);
         stack.push_bytes(b"KEYS");
         stack.push_bytes(b"ARGV");
         stack.push_native(native(describe_error), 0);
-        debug_assert_eq!(stack.top(), HANDLER);
+        stack.push_table(4, 0);
+        debug_assert_eq!(stack.top(), DERIVED);
+        self.derived.take();
         self.rest();
     }
 
@@ -112,6 +126,8 @@ impl Interpreter {
                 log::error!("script does not compile script={} error={message:?}", script.name);
             }
         }
+        // It would keep a script that is out of the set.
+        self.derived.take();
         // SAFETY: the state is live, as in `Interpreter::stack`, which would borrow all of `self`.
         let stack: Stack<'_> = unsafe { Stack::from_raw(self.state) };
         self.compiled.retain(|_, compiled| {
@@ -216,13 +232,62 @@ impl Interpreter {
         let stack = self.stack();
         let call = invocation.call;
         stack.push_value(KEYS);
-        let mut text = self.text.borrow_mut();
-        push_keys(stack, &call.keys, &call.script.header.keys, invocation.room, &mut text)?;
+        self.push_keys(invocation)?;
         stack.raw_set(GLOBALS);
         stack.push_value(ARGV);
         push_arguments(stack, &call.caller.user_id, &call.arguments);
         stack.raw_set(GLOBALS);
         stack.push_stored(function);
+        Ok(())
+    }
+
+    fn push_keys(&self, invocation: Invocation<'_>) -> Result<(), &'static str> {
+        let stack = self.stack();
+        let call = invocation.call;
+        match &call.keys {
+            CallKeys::Resolved(keys) => {
+                stack.push_table(keys.len(), 0);
+                for (index, key) in (1..).zip(keys) {
+                    stack.push_bytes(key.as_bytes());
+                    stack.raw_set_index(-2, index);
+                }
+            }
+            CallKeys::FromRoom => {
+                self.derive_keys(&call.script, invocation.room)?;
+                let count = call.script.header.keys.len() as i32;
+                stack.push_table(count as usize, 0);
+                for index in 1..=count {
+                    stack.raw_get_index(DERIVED, index);
+                    stack.raw_set_index(-2, index);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the table of derived keys, unless it has those of this script and room: calls of a batch mostly share them.
+    fn derive_keys(&self, script: &Arc<Script>, room: Option<&RoomId>) -> Result<(), &'static str> {
+        let mut derived = self.derived.borrow_mut();
+        let is_same =
+            |known: &(Arc<Script>, Option<RoomId>)| Arc::ptr_eq(&known.0, script) && known.1.as_ref() == room;
+        if derived.as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
+        *derived = None;
+        let stack = self.stack();
+        let mut text = self.text.borrow_mut();
+        for (index, pattern) in (1..).zip(&script.header.keys) {
+            text.clear();
+            text.extend_from_slice(pattern.prefix.as_bytes());
+            if pattern.placeholder.is_some() {
+                let room = room.ok_or("the script's keys need a room, and this call is in none")?;
+                text.extend_from_slice(room.as_str().as_bytes());
+            }
+            text.extend_from_slice(pattern.suffix.as_bytes());
+            stack.push_bytes(&text);
+            stack.raw_set_index(DERIVED, index);
+        }
+        *derived = Some((script.clone(), room.cloned()));
         Ok(())
     }
 
@@ -272,7 +337,7 @@ impl Interpreter {
         let stack = self.stack();
         self.host.budget.end();
         self.host.budget.set_lenient(true);
-        stack.set_top(HANDLER);
+        stack.set_top(DERIVED);
         godra::forget_user(stack, GODRA);
         self.host.json.borrow_mut().reset();
         if self.used_bytes() > self.resting_bytes + COLLECT_AFTER_GROWTH {
@@ -293,6 +358,34 @@ impl Drop for Interpreter {
     }
 }
 
+/// Spreads addresses, which nobody outside chooses.
+#[derive(Clone, Copy, Default)]
+struct AddressHash;
+
+struct AddressHasher(u64);
+
+impl BuildHasher for AddressHash {
+    type Hasher = AddressHasher;
+
+    fn build_hasher(&self) -> AddressHasher {
+        AddressHasher(0)
+    }
+}
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_usize(usize::from(byte)));
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
+}
+
 fn address(script: &Arc<Script>) -> usize {
     Arc::as_ptr(script) as usize
 }
@@ -307,46 +400,20 @@ fn load(stack: Stack<'_>, script: &Script) -> Result<c_int, Box<str>> {
         return Err("a script's name cannot contain a nul byte".into());
     };
     match stack.load(script.text.as_bytes(), &chunk) {
-        Status::Done => Ok(stack.store()),
+        Status::Done => {
+            // Nothing in it can write a global, so it may look them up without the stand-in's detour.
+            if !chunk::sets_globals(&stack.dump()) {
+                stack.push_value(GLOBALS);
+                stack.set_environment(-2);
+            }
+            Ok(stack.store())
+        }
         _ => {
             let message = String::from_utf8_lossy(stack.bytes(-1).unwrap_or_default()).into();
             stack.pop(1);
             Err(message)
         }
     }
-}
-
-fn push_keys(
-    stack: Stack<'_>,
-    keys: &CallKeys,
-    patterns: &[KeyPattern],
-    room: Option<&RoomId>,
-    text: &mut Vec<u8>,
-) -> Result<(), &'static str> {
-    match keys {
-        CallKeys::Resolved(keys) => {
-            stack.push_table(keys.len(), 0);
-            for (index, key) in (1..).zip(keys) {
-                stack.push_bytes(key.as_bytes());
-                stack.raw_set_index(-2, index);
-            }
-        }
-        CallKeys::FromRoom => {
-            stack.push_table(patterns.len(), 0);
-            for (index, pattern) in (1..).zip(patterns) {
-                text.clear();
-                text.extend_from_slice(pattern.prefix.as_bytes());
-                if pattern.placeholder.is_some() {
-                    let room = room.ok_or("the script's keys need a room, and this call is in none")?;
-                    text.extend_from_slice(room.as_str().as_bytes());
-                }
-                text.extend_from_slice(pattern.suffix.as_bytes());
-                stack.push_bytes(text);
-                stack.raw_set_index(-2, index);
-            }
-        }
-    }
-    Ok(())
 }
 
 fn push_arguments(stack: Stack<'_>, user_id: &str, arguments: &Arguments) {

@@ -6,6 +6,7 @@
 mod base;
 mod bit;
 mod budget;
+mod chunk;
 mod coroutine;
 mod godra;
 mod host;
@@ -15,6 +16,7 @@ mod math;
 mod msgpack;
 pub mod number;
 mod pattern;
+mod pool;
 mod protect;
 mod redis;
 mod result;

@@ -5,7 +5,10 @@ use std::io::Write;
 
 /// Appends `%.14g` of a number: how Lua and cjson show numbers.
 pub fn write_general(value: f64, out: &mut Vec<u8>) {
-    if !write_short_integer(value, 1e14, out) && !write_shortest(value, out) {
+    if !write_short_integer(value, 1e14, out)
+        && !write_short_decimal(value, out)
+        && !write_shortest(value, out)
+    {
         write_printf(c"%.14g", value, out);
     }
 }
@@ -61,6 +64,33 @@ fn write_short_integer(value: f64, limit: f64, out: &mut Vec<u8>) -> bool {
         write_integer(value as i64, out);
     }
     is_short
+}
+
+/// Numbers with up to three decimal places, as positions in a game mostly are: those that are the double nearest to a
+/// decimal of at most 14 digits. Gives up on all others.
+fn write_short_decimal(value: f64, out: &mut Vec<u8>) -> bool {
+    let size = value.abs();
+    if !(0.001..1e10).contains(&size) {
+        return false;
+    }
+    let thousandths = (size * 1000.0).round();
+    if thousandths / 1000.0 != size {
+        return false;
+    }
+    let thousandths = thousandths as u64;
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    write_integer((thousandths / 1000) as i64, out);
+    let places = (thousandths % 1000) as u16;
+    if places > 0 {
+        let digits =
+            [b'0' + (places / 100) as u8, b'0' + (places / 10 % 10) as u8, b'0' + (places % 10) as u8];
+        let len = digits.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1);
+        out.push(b'.');
+        out.extend_from_slice(&digits[..len]);
+    }
+    true
 }
 
 /// Numbers whose shortest exact decimal has at most 14 digits: rounding to 14 digits only adds zeros to it, and `%g`
@@ -201,6 +231,11 @@ mod tests {
         check(-0.0, "-0");
         check(1.0, "1");
         check(-12.5, "-12.5");
+        check(1_700_000_000.125, "1700000000.125");
+        check(0.001, "0.001");
+        check(0.030, "0.03");
+        check(-999.99, "-999.99");
+        check(0.000_5, "0.0005");
         check(0.1, "0.1");
         check(1.0 / 3.0, "0.33333333333333");
         check(1e14, "1e+14");
@@ -232,6 +267,8 @@ mod tests {
                 (bits % 1_000_000_007) as f64 / 1000.0,
                 (bits >> 20) as f64 / 64.0,
                 (bits >> 44) as f64 / 1e9,
+                (bits % 20_000_000) as f64 / 1000.0 - 10_000.0,
+                (bits % 20_000_000) as f64 / 1024.0,
             ];
             for value in values.into_iter().filter(|value| !value.is_nan()) {
                 let mut expected = Vec::new();

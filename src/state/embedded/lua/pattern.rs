@@ -65,6 +65,7 @@ impl<'a, M: Meter> Matcher<'a, M> {
     }
 
     /// The pattern ends at its end or, as C strings do, at a nul byte; both read as 0.
+    #[inline]
     fn pattern_at(&self, index: usize) -> u8 {
         self.pattern.get(index).copied().unwrap_or(0)
     }
@@ -73,6 +74,7 @@ impl<'a, M: Meter> Matcher<'a, M> {
         self.subject.get(index).copied().unwrap_or(0)
     }
 
+    #[inline]
     fn pay(&self, steps: usize) -> Result<(), Stop> {
         if self.meter.spend(steps) { Ok(()) } else { Err(Stop::Spent) }
     }
@@ -278,6 +280,7 @@ impl<'a, M: Meter> Matcher<'a, M> {
         }
     }
 
+    #[inline]
     fn single(&self, at: usize, item: usize, next: usize) -> bool {
         let byte = self.subject[at];
         match self.pattern_at(item) {

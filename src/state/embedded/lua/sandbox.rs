@@ -54,6 +54,8 @@ pub fn build(stack: Stack<'_>) {
     set_functions(stack, globals, &base::functions());
     base::push_pairs(stack);
     stack.set_field(globals, c"pairs");
+    base::push_type(stack);
+    stack.set_field(globals, c"type");
 
     extend(stack, globals, c"coroutine", &coroutine::functions());
     extend(stack, globals, c"table", &table::functions());

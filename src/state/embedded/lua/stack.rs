@@ -13,7 +13,6 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::fmt;
-use std::marker::PhantomData;
 
 use mlua::ffi;
 
@@ -103,7 +102,7 @@ pub type Entry = (&'static CStr, ffi::lua_CFunction);
 #[derive(Clone, Copy)]
 pub struct Stack<'h> {
     state: *mut ffi::lua_State,
-    host: PhantomData<&'h Host>,
+    host: &'h Host,
 }
 
 /// The C function that runs `function`: a plain `fn` item, so that nothing needs to be stored with it.
@@ -159,7 +158,13 @@ impl Stack<'_> {
     /// # Safety
     /// `state` must be live and made by [`Stack::create`], or a coroutine of such a state.
     pub unsafe fn from_raw(state: *mut ffi::lua_State) -> Self {
-        Self { state, host: PhantomData }
+        let mut data: *mut c_void = std::ptr::null_mut();
+        // SAFETY: the state is live, and `data` is the host that `create` was given, which outlives it.
+        let host = unsafe {
+            ffi::lua_getallocf(state, &mut data);
+            &*data.cast::<Host>()
+        };
+        Self { state, host }
     }
 }
 
@@ -169,13 +174,9 @@ unsafe extern "C-unwind" fn panic_outside_protection(_: *mut ffi::lua_State) -> 
 
 impl<'h> Stack<'h> {
     /// What the engine shares with its native functions.
+    #[inline]
     pub fn host(self) -> &'h Host {
-        let mut data: *mut c_void = std::ptr::null_mut();
-        // SAFETY: the state is live, and `data` is the host that `create` was given, which outlives it.
-        unsafe {
-            ffi::lua_getallocf(self.state, &mut data);
-            &*data.cast::<Host>()
-        }
+        self.host
     }
 
     /// The raw state, for [`super::budget`].
@@ -546,14 +547,15 @@ impl<'h> Stack<'h> {
         // SAFETY: `index` is an acceptable index; a coroutine's state is live while it is reachable.
         unsafe {
             let state = ffi::lua_tothread(self.state, index);
-            (!state.is_null()).then(|| Self::from_raw(state))
+            (!state.is_null()).then_some(Self { state, host: self.host })
         }
     }
 
     /// Pushes a new coroutine.
     pub fn push_thread(self) -> Self {
         // SAFETY: allocation is lenient.
-        unsafe { Self::from_raw(ffi::lua_newthread(self.state)) }
+        let state = unsafe { ffi::lua_newthread(self.state) };
+        Self { state, host: self.host }
     }
 
     /// Moves the topmost values to another coroutine of the same state.
@@ -839,4 +841,33 @@ impl Stack<'_> {
         };
         if status == ffi::LUA_OK { Status::Done } else { Status::Failed }
     }
+
+    /// The compiled form of the Lua function on top.
+    pub fn dump(self) -> Vec<u8> {
+        let mut out: Vec<u8> = Vec::new();
+        // SAFETY: a Lua function is on top; the writer gets the vector, which outlives the call.
+        unsafe {
+            ffi::lua_dump_(self.state, append_dump, (&raw mut out).cast());
+        }
+        out
+    }
+
+    /// Pops a table and makes it the globals of the Lua function at `index`, and of the functions that it makes.
+    pub fn set_environment(self, index: c_int) {
+        // SAFETY: a function is at `index` and a table on top.
+        unsafe {
+            ffi::lua_setfenv(self.state, index);
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn append_dump(
+    _: *mut ffi::lua_State,
+    data: *const c_void,
+    len: usize,
+    out: *mut c_void,
+) -> c_int {
+    // SAFETY: `out` is the vector of `Stack::dump`, and `data` has `len` bytes.
+    unsafe { (*out.cast::<Vec<u8>>()).extend_from_slice(std::slice::from_raw_parts(data.cast(), len)) };
+    0
 }

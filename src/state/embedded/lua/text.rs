@@ -24,6 +24,7 @@ pub fn functions() -> [Entry; 9] {
 const STEP_COST: usize = 8;
 
 impl Meter for Stack<'_> {
+    #[inline]
     fn spend(&self, steps: usize) -> bool {
         let budget = &self.host().budget;
         budget.spend(steps * STEP_COST) || budget.check(self.state()).is_none()

@@ -118,3 +118,28 @@ fn compiled_code_is_refused() {
     let mut world = World::new();
     assert_eq!(world.fails("\u{1b}Lua"), "test.lua: compiled code is not accepted");
 }
+
+/// A chunk that writes no global reads them from the real table, so this looks at both kinds of chunks.
+#[test]
+fn globals_are_the_same_for_chunks_with_and_without_global_writes() {
+    let mut world = World::new();
+    for tail in
+        ["", " local function never() x = 1 end", " local f = function() return function() y = 2 end end"]
+    {
+        let script = |text: &str| format!("{text}{tail}");
+        let missing = "test.lua:1: Script attempted to access nonexistent global variable 'z'";
+        assert_eq!(world.fails(&script("local a = z")), missing);
+        assert_eq!(world.fails(&script("local a = _G.z")), missing);
+        assert_eq!(world.fails(&script("_G.z = 1")), "test.lua:1: Attempt to modify a readonly table");
+        assert_eq!(
+            world.fails(&script("rawset(_G, 'z', 1)")),
+            "test.lua:1: Attempt to modify a readonly table"
+        );
+        assert_eq!(world.fails(&script("string = 1")), "test.lua:1: Attempt to modify a readonly table");
+        assert_eq!(world.ok(&format!("local a = _G == _G._G and _G.KEYS == KEYS {tail} return a")), "1");
+        assert_eq!(
+            world.ok(&format!("local show = function() return type(redis) end {tail} return show()")),
+            "\"table\""
+        );
+    }
+}
