@@ -128,7 +128,18 @@ pub fn encode(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: u32) {
     }
     let mask = mask.to_ne_bytes();
     out.extend_from_slice(&mask);
-    out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+    let start = out.len();
+    out.extend_from_slice(payload);
+    apply_mask(&mut out[start..], mask);
+}
+
+/// Eight bytes at a time, since a tester at its limit spends its time here.
+fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
+    let [a, b, c, d] = mask;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (words, rest) = payload.as_chunks_mut::<8>();
+    words.iter_mut().for_each(|word| *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes());
+    rest.iter_mut().zip([a, b, c, d, a, b, c]).for_each(|(byte, key)| *byte ^= key);
 }
 
 /// The content of a close frame: a code, if there is one, and a reason.
@@ -209,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_reads_as_it_was_once_unmasked() {
-        for length in [0, 1, 125, 126, 0xffff, 0x1_0000] {
+        for length in [0, 1, 7, 8, 9, 15, 125, 126, 0xffff, 0x1_0000] {
             let payload: Vec<u8> = (0..length).map(|i| i as u8).collect();
             let mut bytes = Vec::new();
             encode(&mut bytes, Opcode::Text, &payload, 0x1234_5678);

@@ -178,9 +178,11 @@ impl<'a> Run<'a> {
         Ok(self.phases.last().expect("one was just pushed"))
     }
 
-    /// Notes a result.
+    /// Notes a result; one that is no number (a percentile of nothing) is left out.
     pub fn find(&mut self, name: &str, value: f64, unit: &str) {
-        self.findings.push(Finding { name: name.into(), value, unit: unit.into() });
+        if value.is_finite() {
+            self.findings.push(Finding { name: name.into(), value, unit: unit.into() });
+        }
     }
 
     /// Notes a broken promise that only the scenario can see.

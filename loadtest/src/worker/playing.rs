@@ -9,8 +9,9 @@ use crate::sys::monotonic_ns;
 use crate::traffic::Deed;
 use crate::window::{Violation, Window};
 
-/// What is due is done in portions, so that answers are read in between.
-const TASKS_PER_ROUND: usize = 256;
+/// What is due is done in portions, so that answers are read and commands are heard in between, also by a tester that cannot keep up.
+const TASKS_PER_ROUND: usize = 128;
+const INPUTS_PER_WRITE: u64 = 8;
 
 impl<R: FnMut(Window)> Worker<R> {
     /// Plans a client's first input and line of chat at its troop's present rates, at a random point of their periods.
@@ -66,7 +67,7 @@ impl<R: FnMut(Window)> Worker<R> {
         let mut due = first;
         let mut count = 0;
         let now_ns = monotonic_ns();
-        while due.at_ns <= now_ns {
+        while due.at_ns <= now_ns && count < INPUTS_PER_WRITE {
             self.write_input(&due, out);
             count += 1;
             due = self.after(&due);

@@ -73,7 +73,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 const FAULTY_SEQ: u64 = 60;
 const SEND_BUFFER_BYTES: usize = 16 << 10;
 /// What a member may leave unread before it is closed.
-const MAX_BACKLOG_BYTES: usize = 400 << 10;
+const MAX_BACKLOG_BYTES: usize = 800 << 10;
 
 /// The running server; it ends with this value.
 pub struct Fake {

@@ -18,19 +18,16 @@ pub struct Outcome {
     pub html: Option<String>,
 }
 
-/// Runs the tool with these arguments.
-pub fn run(arguments: &[&str]) -> Outcome {
+/// Runs the tool with these arguments, which stand between spaces.
+pub fn run(arguments: &str) -> Outcome {
     let folder = Folder::new();
     let (json, html) = (folder.0.join("report.json"), folder.0.join("report.html"));
+    let (own, server) = arguments.split_once(" -- ").unwrap_or((arguments, ""));
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
-    let split = arguments.iter().position(|argument| *argument == "--").unwrap_or(arguments.len());
-    command
-        .args(&arguments[..split])
-        .arg("--json")
-        .arg(&json)
-        .arg("--html")
-        .arg(&html)
-        .args(&arguments[split..]);
+    command.args(own.split_whitespace()).arg("--json").arg(&json).arg("--html").arg(&html);
+    if !server.is_empty() {
+        command.arg("--").args(server.split_whitespace());
+    }
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
     let json = std::fs::read(json).map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap());
@@ -38,16 +35,14 @@ pub fn run(arguments: &[&str]) -> Outcome {
 }
 
 /// Runs a scenario against a server with a fault, quickly.
-pub fn run_against(fault: Fault, arguments: &[&str]) -> Outcome {
+pub fn run_against(fault: Fault, arguments: &str) -> Outcome {
     let fake = Fake::start(fault);
     let url = fake.url();
-    let quick = ["--url", &url, "--no-floor", "--warmup", "100ms", "--grace", "1s", "--interval", "200ms"];
-    run(&[arguments, &quick].concat())
+    run(&format!("{arguments} --url {url} --no-floor --warmup 100ms --grace 1s --interval 200ms"))
 }
 
 /// The usual short play of two rooms.
-pub const ROOMS: [&str; 9] =
-    ["rooms", "--rooms", "2", "--players", "3", "--rate", "30", "--duration", "800ms"];
+pub const ROOMS: &str = "rooms --rooms 2 --players 3 --rate 30 --duration 800ms";
 
 struct Folder(PathBuf);
 

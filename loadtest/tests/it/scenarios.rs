@@ -19,7 +19,7 @@ fn passed(outcome: &Outcome) {
 
 #[test]
 fn rooms_count_what_they_should() {
-    let outcome = run_against(Fault::None, &ROOMS);
+    let outcome = run_against(Fault::None, ROOMS);
     passed(&outcome);
     let all = &outcome.json["phases"][0]["all"];
     let number = |name: &str| all[name].as_f64().unwrap();
@@ -36,7 +36,7 @@ fn rooms_count_what_they_should() {
 
 #[test]
 fn the_page_stands_alone_and_holds_the_report() {
-    let html = run_against(Fault::None, &ROOMS).html.unwrap();
+    let html = run_against(Fault::None, ROOMS).html.unwrap();
     for outside in ["src=", "href=\"http", "@import", "url("] {
         assert!(!html.contains(outside), "the page must not need {outside}");
     }
@@ -49,8 +49,7 @@ fn the_page_stands_alone_and_holds_the_report() {
 #[test]
 fn all_actions_come_back() {
     for action in ["send_chat", "set", "shoot"] {
-        let outcome =
-            run_against(Fault::None, &[&ROOMS[..], &["--action", action, "--payload-bytes", "100"]].concat());
+        let outcome = run_against(Fault::None, &format!("{ROOMS} --action {action} --payload-bytes 100"));
         passed(&outcome);
         let all = &outcome.json["phases"][0]["all"];
         assert!(all["answers"].as_u64() > Some(50), "{action}: {}", outcome.text);
@@ -59,14 +58,10 @@ fn all_actions_come_back() {
 
 #[test]
 fn several_threads_and_processes_add_up() {
-    for spread in [
-        &["--threads", "2"][..],
-        &["--processes", "2"],
-        &["--processes", "2", "--threads", "2", "--source-addresses", "3"],
-    ] {
+    for spread in ["--threads 2", "--processes 2", "--processes 2 --threads 2 --source-addresses 3"] {
         let outcome = run_against(
             Fault::None,
-            &[&["big-room", "--players", "10", "--total-rate", "50", "--duration", "800ms"], spread].concat(),
+            &format!("big-room --players 10 --total-rate 50 --duration 800ms {spread}"),
         );
         passed(&outcome);
         let all = &outcome.json["phases"][0]["all"];
@@ -80,19 +75,10 @@ fn several_threads_and_processes_add_up() {
 fn hold_measures_at_rest() {
     let outcome = run_against(
         Fault::None,
-        &[
-            "hold",
-            "--connections",
-            "40",
-            "--base",
-            "10",
-            "--room-size",
-            "4",
-            "--duration",
-            "500ms",
-            "--server-pid",
-            &std::process::id().to_string(),
-        ],
+        &format!(
+            "hold --connections 40 --base 10 --room-size 4 --duration 500ms --server-pid {}",
+            std::process::id()
+        ),
     );
     passed(&outcome);
     assert!(finding(&outcome, "CPU at rest") >= 0.0);
@@ -104,25 +90,7 @@ fn saturate_finds_a_knee_where_there_is_one() {
     // Two milliseconds for an input, one at a time for all rooms: 500 a second at best.
     let outcome = run_against(
         Fault::Late,
-        &[
-            "saturate",
-            "--players",
-            "4",
-            "--room-size",
-            "2",
-            "--start-rate",
-            "100",
-            "--step",
-            "2",
-            "--slo-ms",
-            "60",
-            "--settle",
-            "300ms",
-            "--duration",
-            "700ms",
-            "--refine",
-            "1",
-        ],
+        "saturate --players 4 --room-size 2 --start-rate 100 --step 2 --slo-ms 60 --settle 300ms --duration 700ms --refine 1",
     );
     let knee = finding(&outcome, "knee");
     assert!((100.0..600.0).contains(&knee), "{}", outcome.text);
@@ -133,19 +101,7 @@ fn storms_bring_everybody_in() {
     for storm in ["storm-connect", "storm-reconnect"] {
         let outcome = run_against(
             Fault::None,
-            &[
-                storm,
-                "--connections",
-                "60",
-                "--room-size",
-                "5",
-                "--rooms",
-                "2",
-                "--players",
-                "3",
-                "--duration",
-                "400ms",
-            ],
+            &format!("{storm} --connections 60 --room-size 5 --rooms 2 --players 3 --duration 400ms"),
         );
         passed(&outcome);
         assert!((0.0..5.0).contains(&finding(&outcome, "time until all are in")), "{}", outcome.text);
@@ -155,56 +111,24 @@ fn storms_bring_everybody_in() {
 
 #[test]
 fn a_storm_of_logins_needs_accounts() {
-    let storm = [
-        "storm-login",
-        "--logins",
-        "20",
-        "--logins-at-once",
-        "4",
-        "--rooms",
-        "1",
-        "--players",
-        "3",
-        "--duration",
-        "300ms",
-    ];
-    let outcome = run_against(Fault::None, &storm);
+    let storm = "storm-login --logins 20 --logins-at-once 4 --rooms 1 --players 3 --duration 300ms";
+    let outcome = run_against(Fault::None, storm);
     assert_eq!(outcome.code, Some(1), "{}", outcome.text);
     assert!(outcome.text.contains("storm-login needs accounts"), "{}", outcome.text);
-    let outcome = run_against(Fault::Accounts, &storm);
+    let outcome = run_against(Fault::Accounts, storm);
     passed(&outcome);
     assert_eq!(finding(&outcome, "logins answered 200"), 20.0);
 }
 
 #[test]
 fn slow_clients_are_expected_to_be_closed() {
-    let slow = [
-        "slow",
-        "--rooms",
-        "2",
-        "--players",
-        "4",
-        "--rate",
-        "40",
-        "--share",
-        "0.25",
-        "--payload-bytes",
-        "3000",
-        "--action",
-        "set",
-        "--duration",
-        "3s",
-        "--unread",
-        "1",
-        "--stall",
-        "1s",
-        "--patience",
-        "3s",
-    ];
-    let outcome = run_against(Fault::None, &slow);
+    // A reader that the machine keeps waiting for a moment must not look like one that does not read.
+    let slow = "slow --rooms 2 --players 4 --rate 20 --share 0.25 --payload-bytes 3000 --action set --duration 1s \
+                --unread 1.5 --stall 1s --slow-receive-buffer 32768 --patience 4s";
+    let outcome = run_against(Fault::None, slow);
     passed(&outcome);
     assert_eq!(finding(&outcome, "closed with 4002"), 2.0);
-    let outcome = run_against(Fault::KeepSlow, &slow);
+    let outcome = run_against(Fault::KeepSlow, slow);
     assert_eq!(outcome.code, Some(1), "{}", outcome.text);
     assert_eq!(outcome.json["violations"]["counts"]["not_closed"], 2, "{}", outcome.text);
 }
@@ -213,21 +137,7 @@ fn slow_clients_are_expected_to_be_closed() {
 fn mixed_play_with_people_who_come_and_go() {
     let outcome = run_against(
         Fault::None,
-        &[
-            "mixed",
-            "--rooms",
-            "3",
-            "--players",
-            "4",
-            "--chat",
-            "2",
-            "--churn",
-            "0.5",
-            "--away",
-            "100ms",
-            "--duration",
-            "1500ms",
-        ],
+        "mixed --rooms 3 --players 4 --chat 2 --churn 0.5 --away 100ms --duration 1500ms",
     );
     passed(&outcome);
     let all = &outcome.json["phases"][0]["all"];
@@ -238,19 +148,10 @@ fn mixed_play_with_people_who_come_and_go() {
 fn a_sweep_measures_each_number() {
     let outcome = run_against(
         Fault::None,
-        &[
-            "sweep",
-            "--counts",
-            "6,12",
-            "--room-size",
-            "3",
-            "--rate",
-            "20",
-            "--duration",
-            "400ms",
-            "--server-pid",
-            &std::process::id().to_string(),
-        ],
+        &format!(
+            "sweep --counts 6,12 --room-size 3 --rate 20 --duration 400ms --server-pid {}",
+            std::process::id()
+        ),
     );
     passed(&outcome);
     assert!(finding(&outcome, "with 6 connections") > 0.0 && finding(&outcome, "with 12 connections") > 0.0);
@@ -258,7 +159,7 @@ fn a_sweep_measures_each_number() {
 
 #[test]
 fn the_floor_alone() {
-    let outcome = run(&["floor", "--connections", "50", "--frame-bytes", "500", "--burst", "10"]);
+    let outcome = run("floor --connections 50 --frame-bytes 500 --burst 10");
     passed(&outcome);
     let floor = &outcome.json["floor"];
     for name in
@@ -275,13 +176,13 @@ fn what_cannot_be_done_is_said() {
         assert_eq!(outcome.code, Some(code), "{}", outcome.text);
         assert!(outcome.text.contains(expected), "{}", outcome.text);
     };
-    let quick = [&ROOMS[..], &["--join-timeout", "300ms"]].concat();
+    let quick = format!("{ROOMS} --join-timeout 300ms");
     check(run_against(Fault::Full, &quick), 1, "only 0 of 6 clients are in");
     check(run_against(Fault::Full, &quick), 1, "HTTP 503");
     check(run_against(Fault::LimitLogins, &quick), 2, "--login-rate 0");
-    check(run(&["rooms", "--url", "http://127.0.0.1:1"]), 2, "cannot reach the server");
-    check(run(&["rooms", "--spawn", "/nonexistent/server"]), 2, "/nonexistent/server");
-    check(run(&["rooms", "--spawn", "/bin/sh", "--", "-c", "echo no way; exit 3"]), 2, "no way");
-    check(run(&["hold", "--connections", "10000000"]), 2, "--processes");
-    check(run(&["rooms", "--payload", "{"]), 2, "--payload");
+    check(run("rooms --url http://127.0.0.1:1"), 2, "cannot reach the server");
+    check(run("rooms --spawn /nonexistent/server"), 2, "/nonexistent/server");
+    check(run("rooms --spawn /bin/ls -- /nonexistent/folder"), 2, "/nonexistent/folder");
+    check(run("hold --connections 10000000"), 2, "--processes");
+    check(run("rooms --payload {"), 2, "--payload");
 }
