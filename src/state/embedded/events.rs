@@ -18,13 +18,14 @@ pub struct Outbox {
     counters: HashMap<RoomId, Counter>,
     /// The batch's events so far, one entry a room and epoch, in the order of their first events.
     pending: Vec<Pending>,
-    /// How many of `pending` are closed: their room's counter was reset since.
+    /// How many of `pending` (from the front) are closed: their room's counter was reset since.
     closed: usize,
     random: SplitMix,
     now_ms: u64,
 }
 
 struct Counter {
+    /// Without the events of the running batch, which are counted in their own place until they are taken.
     position: Position,
     used_at_ms: u64,
 }
@@ -69,7 +70,7 @@ impl Outbox {
         self.now_ms = now_ms;
     }
 
-    /// The room's place now.
+    /// The room's place, with all its events taken.
     pub fn position(&mut self, room: &RoomId) -> Position {
         self.counter(room).position
     }
@@ -125,6 +126,11 @@ impl Outbox {
 
     /// The batch's events, in the order of the rooms' first events.
     pub fn take(&mut self) -> impl Iterator<Item = RoomEvents> {
+        for pending in &self.pending[self.closed..] {
+            if let Some(counter) = self.counters.get_mut(&pending.room) {
+                counter.position.seq = pending.next_seq - 1;
+            }
+        }
         self.closed = 0;
         self.pending.drain(..).map(|pending| RoomEvents {
             room: pending.room,
@@ -192,7 +198,6 @@ impl Outbox {
         let end = u32::try_from(pending.text.len()).expect("a batch's events stay far below 4 GiB");
         pending.ends.push(end);
         pending.next_seq += 1;
-        self.counter(room).position.seq = seq;
     }
 }
 

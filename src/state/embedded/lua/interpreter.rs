@@ -161,25 +161,26 @@ impl Interpreter {
     /// Runs one call, and tells when it ended. Its events are in the host's outbox afterwards, also if it failed.
     pub fn run(&mut self, invocation: Invocation<'_>) -> (CallResult, Instant) {
         let script = &invocation.call.script;
-        let result = match self.compile(script).clone() {
-            Ok(function) => self.run_function(invocation, function),
-            Err(message) => CallResult::Err(fault("script_error", &message)),
+        self.compile(script);
+        let compiled = &self.compiled[&address(script)];
+        let result = match &compiled.function {
+            Ok(function) => self.run_function(invocation, *function),
+            Err(message) => CallResult::Err(fault("script_error", message)),
         };
         let ended_at = Instant::now();
-        if let Some(Compiled { metrics, .. }) = self.compiled.get(&address(script)) {
-            metrics.runs.inc();
-            metrics.duration.observe(ended_at.duration_since(invocation.now));
-            if let CallResult::Err(error) = &result
-                && error.is_fault
-            {
-                metrics.errors.inc();
-                metrics.timeouts.inc_by(u64::from(&*error.code == "script_timeout"));
-            }
+        let metrics = &compiled.metrics;
+        metrics.runs.inc();
+        metrics.duration.observe(ended_at.duration_since(invocation.now));
+        if let CallResult::Err(error) = &result
+            && error.is_fault
+        {
+            metrics.errors.inc();
+            metrics.timeouts.inc_by(u64::from(&*error.code == "script_timeout"));
         }
         (result, ended_at)
     }
 
-    fn run_function(&mut self, invocation: Invocation<'_>, function: c_int) -> CallResult {
+    fn run_function(&self, invocation: Invocation<'_>, function: c_int) -> CallResult {
         self.enter(invocation);
         let stack = self.stack();
         let result = match self.push_call(invocation, function) {

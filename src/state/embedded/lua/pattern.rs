@@ -147,10 +147,14 @@ impl<'a, M: Meter> Matcher<'a, M> {
                 self.pay(64)?;
             }
         }
+        let needed = self.needed_byte(next + 1);
         loop {
-            if let Some(end) = self.descend(at + count, next + 1)? {
+            if self.may_follow(needed, at + count)
+                && let Some(end) = self.descend(at + count, next + 1)?
+            {
                 return Ok(Some(end));
             }
+            self.pay(1)?;
             match count.checked_sub(1) {
                 Some(fewer) => count = fewer,
                 None => return Ok(None),
@@ -159,15 +163,39 @@ impl<'a, M: Meter> Matcher<'a, M> {
     }
 
     fn expand_least(&mut self, mut at: usize, item: usize, next: usize) -> Result<Option<usize>, Stop> {
+        let needed = self.needed_byte(next + 1);
         loop {
-            if let Some(end) = self.descend(at, next + 1)? {
+            if self.may_follow(needed, at)
+                && let Some(end) = self.descend(at, next + 1)?
+            {
                 return Ok(Some(end));
             }
+            self.pay(1)?;
             if at >= self.subject.len() || !self.single(at, item, next) {
                 return Ok(None);
             }
             at += 1;
         }
+    }
+
+    /// The byte that the subject must go on with for the rest of the pattern to match, if that is plain to see: a
+    /// repetition then need not try the rest at every place. Never where trying would find a mistake in the pattern.
+    fn needed_byte(&self, mut item: usize) -> Option<u8> {
+        let is_open = |capture: &&Capture| matches!(capture, Capture::Unfinished { .. });
+        let mut open = self.captures().iter().filter(is_open).count();
+        while self.pattern_at(item) == b')' && open > 0 {
+            item += 1;
+            open -= 1;
+        }
+        let byte = self.pattern_at(item);
+        let is_literal = byte != 0 && !b"()%.[$".contains(&byte);
+        let is_repeated = matches!(self.pattern_at(item + 1), b'*' | b'?' | b'-');
+        (is_literal && !is_repeated).then_some(byte)
+    }
+
+    #[inline]
+    fn may_follow(&self, needed: Option<u8>, at: usize) -> bool {
+        needed.is_none_or(|byte| self.subject.get(at) == Some(&byte))
     }
 
     fn open_capture(&mut self, at: usize, item: usize, capture: Capture) -> Result<Option<usize>, Stop> {
