@@ -394,3 +394,140 @@ pub fn find_plain<M: Meter>(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::embedded::events::SplitMix;
+
+    struct Free;
+
+    impl Meter for Free {
+        fn spend(&self, _: usize) -> bool {
+            true
+        }
+    }
+
+    struct Limited(std::cell::Cell<usize>);
+
+    impl Meter for Limited {
+        fn spend(&self, steps: usize) -> bool {
+            self.0.set(self.0.get().saturating_sub(steps));
+            self.0.get() > 0
+        }
+    }
+
+    /// What `string.find` answers: the match from the first place where there is one, and its captures.
+    fn find(subject: &[u8], pattern: &[u8]) -> String {
+        let (pattern, is_anchored) = match pattern.strip_prefix(b"^") {
+            Some(rest) => (rest, true),
+            None => (pattern, false),
+        };
+        let mut matcher = Matcher::new(subject, pattern, &Free);
+        for start in 0..=subject.len() {
+            match matcher.match_at(start) {
+                Err(Stop::Malformed(text)) => return text.into(),
+                Err(Stop::Spent) => panic!("the meter is free"),
+                Ok(Some(end)) => {
+                    let mut shown = format!("{} {end}", start + 1);
+                    for capture in matcher.captures() {
+                        shown += &match *capture {
+                            Capture::Span { start, end } => format!(" {:?}", &subject[start..end]),
+                            Capture::Position(at) => format!(" {}", at + 1),
+                            Capture::Unfinished { .. } => return "unfinished capture".into(),
+                        };
+                    }
+                    return shown;
+                }
+                Ok(None) if is_anchored => break,
+                Ok(None) => {}
+            }
+        }
+        "nil".into()
+    }
+
+    /// The same from Lua's own library, which takes even plain patterns for patterns here.
+    fn find_by_lua(lua: &mlua::Lua, subject: &[u8], pattern: &[u8]) -> String {
+        let original: mlua::Function =
+            lua.globals().get::<mlua::Table>("string").unwrap().get("find").unwrap();
+        let arguments = (lua.create_string(subject).unwrap(), lua.create_string(pattern).unwrap());
+        let results: mlua::MultiValue = match original.call(arguments) {
+            Ok(results) => results,
+            Err(error) => {
+                let text = error.to_string();
+                let first = text.lines().next().unwrap_or_default();
+                return first.trim_start_matches("runtime error: ").to_owned();
+            }
+        };
+        let mut shown = Vec::new();
+        for value in results {
+            shown.push(match value {
+                mlua::Value::String(text) => format!("{:?}", &*text.as_bytes()),
+                mlua::Value::Nil => "nil".into(),
+                mlua::Value::Integer(number) => number.to_string(),
+                mlua::Value::Number(number) => number.to_string(),
+                other => panic!("{other:?}"),
+            });
+        }
+        shown.join(" ")
+    }
+
+    #[test]
+    fn agrees_with_lua_on_random_patterns() {
+        const ITEMS: [&str; 44] = [
+            "a", "b", "ab", "1", ".", "%a", "%d", "%s", "%w", "%A", "%D", "%p", "%x", "%u", "%l", "%c", "%z",
+            "[ab]", "[^a]", "[a-c]", "[%d_]", "[]]", "[^]]", "[a-]", "[%a-z]", "(", ")", "()", "%1", "%2",
+            "%b()", "%f[%a]", "%f[^%w]", "%.", "%%", "(a)", "(.)", "[", "%", "%b", "%f", "-", "\0", "x",
+        ];
+        let lua = mlua::Lua::new();
+        let mut matches = 0;
+        for seed in 0..30_000 {
+            let mut random = SplitMix(seed);
+            let mut below = |limit: usize| (random.next() % limit as u64) as usize;
+            let subject: Vec<u8> = (0..below(12)).map(|_| b"aab1 ().%\0X_"[below(12)]).collect();
+            let mut pattern = String::from(if below(5) == 0 { "^" } else { "" });
+            for _ in 0..below(6) {
+                pattern += ITEMS[below(ITEMS.len())];
+                pattern += ["", "", "", "*", "+", "-", "?"][below(7)];
+            }
+            pattern += ["", "", "", "$"][below(4)];
+            // Lua searches for patterns without special characters as they are, nul bytes and all.
+            if !pattern.bytes().take_while(|&byte| byte != 0).any(|byte| b"^$*+?.([%-".contains(&byte)) {
+                continue;
+            }
+            let expected = find_by_lua(&lua, &subject, pattern.as_bytes());
+            matches += usize::from(expected.starts_with(|first: char| first.is_ascii_digit()));
+            assert_eq!(find(&subject, pattern.as_bytes()), expected, "seed {seed}: {subject:?} {pattern:?}");
+        }
+        assert!(matches > 5_000, "only {matches} patterns matched");
+    }
+
+    #[test]
+    fn a_spent_meter_stops_the_match() {
+        let subject = vec![b'a'; 1000];
+        let meter = Limited(std::cell::Cell::new(10_000));
+        let mut matcher = Matcher::new(&subject, b"a*a*a*a*b", &meter);
+        assert_eq!(matcher.match_at(0), Err(Stop::Spent));
+        let meter = Limited(std::cell::Cell::new(100));
+        assert_eq!(find_plain(&[b'a'; 100_000], b"aaaab", 0, &meter), Err(Stop::Spent));
+    }
+
+    #[test]
+    fn plain_search() {
+        let check = |subject: &str, needle: &str, start: usize, expected: Option<usize>| {
+            assert_eq!(
+                find_plain(subject.as_bytes(), needle.as_bytes(), start, &Free),
+                Ok(expected),
+                "{needle}"
+            );
+        };
+        check("hello", "l", 0, Some(2));
+        check("hello", "lo", 0, Some(3));
+        check("hello", "l", 3, Some(3));
+        check("hello", "l", 4, None);
+        check("hello", "", 5, Some(5));
+        check("hello", "hello!", 0, None);
+        check("aaab", "aab", 0, Some(1));
+        check(&("a".repeat(10_000) + "b"), "ab", 0, Some(9_999));
+    }
+}
