@@ -53,5 +53,10 @@ if last_x and max_speed > 0 then
 end
 
 redis.call("HSET", KEYS[2], user_id, struct.pack("<ddd", x, y, spent))
+if not position then
+  -- The first position of all makes the key, which must not outlast a room that nobody is connected to.
+  local left_ms = redis.call("PTTL", KEYS[1])
+  if left_ms > 0 then redis.call("PEXPIRE", KEYS[2], left_ms) end
+end
 godra.publish("player_moved", { user_id = user_id, x = x, y = y })
 return "OK"

@@ -237,6 +237,7 @@ fn a_room_lasts_while_somebody_is_connected_and_an_hour_longer() {
         assert!(ends(game.ttls("a")));
         game.ok("join_lobby", "a", "2", &[]);
         game.event("update_state", "a", "1", &[r#"{"action":"set","payload":{"k":1}}"#]);
+        game.event("move_player", "a", "1", &[r#"{"x":1,"y":1}"#]);
         assert!(ends(game.ttls("a")), "{:?}", game.ttls("a"));
 
         game.event("on_connect", "a", "1", &["a"]);
