@@ -20,10 +20,6 @@ use godra::state::{
 };
 use godra::wire::ids::{Identity, Role, RoomId};
 
-/// The binary's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const ROOMS: usize = 100;
 const PLAYERS: usize = 10;
 const BATCH: usize = 10;

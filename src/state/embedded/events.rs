@@ -47,6 +47,19 @@ pub enum BadEvent {
     NotAnObject,
     /// It has no string `type`.
     NoType,
+    /// Its `type` is one of the server's own messages, which clients would take it for.
+    ReservedType,
+}
+
+/// The types of the server's own messages.
+const RESERVED_TYPES: [&[u8]; 5] = [b"welcome", b"reply", b"error", b"batch", b"snapshot"];
+
+/// Whether a script may give its events this type.
+///
+/// # Errors
+/// The type is one of the server's own.
+pub fn check_type(kind: &[u8]) -> Result<(), BadEvent> {
+    if RESERVED_TYPES.contains(&kind) { Err(BadEvent::ReservedType) } else { Ok(()) }
 }
 
 impl BadEvent {
@@ -55,6 +68,7 @@ impl BadEvent {
         match self {
             Self::NotAnObject => "an event must be a JSON object",
             Self::NoType => "an event needs a string as its type",
+            Self::ReservedType => "welcome, reply, error, batch and snapshot are the server's own types",
         }
     }
 }
@@ -91,6 +105,7 @@ impl Outbox {
         if !members.has_type {
             return Err(BadEvent::NoType);
         }
+        check_type(members.kind.as_bytes())?;
         self.append(room, |text, seq| {
             text.push(b'{');
             for (name, value) in &members.kept {
@@ -259,6 +274,8 @@ fn write_seq(seq: u64, out: &mut Vec<u8>) {
 struct Members<'a> {
     kept: Vec<(&'a RawValue, &'a RawValue)>,
     has_type: bool,
+    /// The type's text; empty where it is none.
+    kind: String,
     has_payload: bool,
 }
 
@@ -278,11 +295,15 @@ impl<'de> serde::de::Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members { kept: Vec::with_capacity(4), has_type: false, has_payload: false };
+        let mut members =
+            Members { kept: Vec::with_capacity(4), has_type: false, kind: String::new(), has_payload: false };
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             match name.get() {
                 "\"seq\"" => continue,
-                "\"type\"" => members.has_type = value.get().starts_with('"'),
+                "\"type\"" => {
+                    members.has_type = value.get().starts_with('"');
+                    members.kind = serde_json::from_str(value.get()).unwrap_or_default();
+                }
                 "\"payload\"" => members.has_payload = true,
                 _ => {}
             }
@@ -357,6 +378,8 @@ mod tests {
         check(r#" { "type" : "t" } "#, Ok(r#"{"type":"t","payload":null,"seq":1}"#));
         check(r#"{"seq":9,"type":"t","x":1.50}"#, Ok(r#"{"type":"t","x":1.50,"payload":null,"seq":1}"#));
         check(r#"{"type":1}"#, Err(BadEvent::NoType));
+        check(r#"{"type":"welcome"}"#, Err(BadEvent::ReservedType));
+        check(r#"{"type":"\u0072eply"}"#, Err(BadEvent::ReservedType));
         check(r#"{}"#, Err(BadEvent::NoType));
         check(r#"[1]"#, Err(BadEvent::NotAnObject));
         check(r#"{"type":"t"}x"#, Err(BadEvent::NotAnObject));

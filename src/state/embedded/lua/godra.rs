@@ -1,5 +1,6 @@
 //! `godra`: what scripts have beyond Redis.
 
+use super::super::events::check_type;
 use super::host::Host;
 use super::json::{self, Options};
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
@@ -58,6 +59,7 @@ pub fn forget_user(stack: Stack<'_>, library: i32) {
 
 fn publish(stack: Stack<'_>) -> Outcome {
     let kind = stack.check_bytes(1)?;
+    check_type(kind).map_err(|bad| stack.error(format_args!("{}", bad.message())))?;
     stack.set_top(2);
     let mut payload = stack.host().scratch.borrow_mut();
     encode_top(stack, &mut payload)?;
@@ -67,6 +69,7 @@ fn publish(stack: Stack<'_>) -> Outcome {
 fn send(stack: Stack<'_>) -> Outcome {
     let user_id = stack.check_bytes(1)?;
     let kind = stack.check_bytes(2)?;
+    check_type(kind).map_err(|bad| stack.error(format_args!("{}", bad.message())))?;
     stack.set_top(3);
     let mut payload = stack.host().scratch.borrow_mut();
     encode_top(stack, &mut payload)?;
