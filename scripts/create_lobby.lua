@@ -8,7 +8,7 @@
 --   settings   a JSON object: width and height of the arena, max_speed in units a second (0: any speed)
 -- Returns the lobby's key, game:<id>.
 
-local CAPACITY, MAX_CAPACITY = 4, 1000
+local CAPACITY, MAX_CAPACITY = 4, 10000
 local MAX_SIZE, MAX_SPEED = 1e6, 1e6
 local IDLE_S = 3600 -- how long a lobby lasts while nobody is connected
 

@@ -27,6 +27,10 @@ impl Effects for ConnectionEffects<'_> {
         self.shard.queue(self.index, bytes, Kind::Kept);
     }
 
+    fn send_state(&mut self, bytes: Bytes) {
+        self.shard.queue(self.index, bytes, Kind::State);
+    }
+
     fn rpc(&mut self, identity: &Arc<Identity>, request: &RpcRequest) -> Result<(), Refused> {
         let shard = &mut *self.shard;
         let script = shard.scripts.get(&request.script).ok_or_else(|| {

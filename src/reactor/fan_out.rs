@@ -134,12 +134,12 @@ impl Shard {
             (self.shared.limits.outbox_soft_bytes, self.shared.limits.outbox_hard_bytes);
         let connection = &mut self.connections[index];
         let Some(seat) = connection.seat.as_mut() else { return };
-        if connection.carried.outbox.unsent_bytes() > soft_bytes && !seat.lagging {
+        if connection.carried.outbox.counted_bytes() > soft_bytes && !seat.lagging {
             seat.lagging = true;
             connection.carried.outbox.drop_replaceable();
             self.metrics.snapshots_replaced.inc();
         }
-        if connection.carried.outbox.unsent_bytes() > hard_bytes {
+        if connection.carried.outbox.counted_bytes() > hard_bytes {
             let key = self.key(index);
             self.slow.push(key);
         }
@@ -181,7 +181,7 @@ impl Shard {
         seat.lagging = false;
         seat.known_seq = position.seq;
         let text = message::snapshot(position.seq, state);
-        self.queue(index, ws::text_frame(&text), Kind::Replaceable);
+        self.queue(index, ws::text_frame(&text), Kind::State);
     }
 
     /// Closes the slow consumers of this round.

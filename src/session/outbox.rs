@@ -14,8 +14,11 @@ pub struct Outbox {
 /// What may happen to an entry when the peer reads too slowly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A room's events or a snapshot: a newer snapshot replaces them.
+    /// A room's events: a snapshot replaces them.
     Replaceable,
+    /// The room's whole state, in a welcome or a snapshot. However large, it is not held against its reader: there is
+    /// one at a time.
+    State,
     /// Anything else: it is sent or the connection ends.
     Kept,
 }
@@ -27,6 +30,8 @@ struct Queue {
     sent_of_first: usize,
     /// Bytes of all entries less `sent_of_first`.
     unsent: usize,
+    /// Bytes of the entries that are [`Kind::State`], sent or not.
+    state: usize,
 }
 
 impl Outbox {
@@ -38,6 +43,11 @@ impl Outbox {
     /// Bytes not sent yet.
     pub fn unsent_bytes(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.unsent)
+    }
+
+    /// Bytes not sent yet that count towards the bounds: all but the room's state.
+    pub fn counted_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.unsent.saturating_sub(queue.state))
     }
 
     /// Queues bytes.
@@ -56,6 +66,9 @@ impl Outbox {
             queue.sent_of_first = sent;
         }
         queue.unsent += bytes.len() - sent;
+        if kind == Kind::State {
+            queue.state += bytes.len();
+        }
         queue.entries.push_back((bytes, kind));
     }
 
@@ -76,7 +89,7 @@ impl Outbox {
         let Some(queue) = &mut self.queue else { return };
         debug_assert!(count <= queue.unsent);
         queue.unsent -= count;
-        while let Some((first, _)) = queue.entries.front() {
+        while let Some((first, kind)) = queue.entries.front() {
             let left = first.len() - queue.sent_of_first;
             if count < left {
                 queue.sent_of_first += count;
@@ -84,6 +97,9 @@ impl Outbox {
             }
             count -= left;
             queue.sent_of_first = 0;
+            if *kind == Kind::State {
+                queue.state -= first.len();
+            }
             queue.entries.pop_front();
         }
         self.queue = None;
@@ -91,7 +107,7 @@ impl Outbox {
 
     /// Drops the replaceable entries that have not begun to be sent; returns how many bytes that were.
     pub fn drop_replaceable(&mut self) -> usize {
-        self.retain(|kind| kind == Kind::Kept)
+        self.retain(|kind| kind != Kind::Replaceable)
     }
 
     /// Drops everything but an entry that has begun to be sent (a frame cut in the middle would break the framing).
@@ -111,6 +127,8 @@ impl Outbox {
         });
         queue.unsent =
             queue.entries.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() - queue.sent_of_first;
+        queue.state =
+            queue.entries.iter().filter(|(_, kind)| *kind == Kind::State).map(|(bytes, _)| bytes.len()).sum();
         let dropped = before - queue.unsent;
         if queue.entries.is_empty() {
             self.queue = None;
@@ -167,6 +185,20 @@ mod tests {
         let mut outbox = filled();
         outbox.drop_unbegun();
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_rooms_state_does_not_count_towards_the_bounds() {
+        let mut outbox = filled();
+        outbox.push(Bytes::from_static(b"a large state"), Kind::State);
+        assert_eq!((outbox.counted_bytes(), outbox.unsent_bytes()), (8, 21));
+        assert_eq!(outbox.drop_replaceable(), 6);
+        assert_eq!((rest(&outbox).as_str(), outbox.counted_bytes()), ("de|a large state", 2));
+        outbox.advance(2);
+        assert_eq!(outbox.counted_bytes(), 0);
+        outbox.push(Bytes::from_static(b"ijk"), Kind::Kept);
+        outbox.advance(13);
+        assert_eq!((rest(&outbox).as_str(), outbox.counted_bytes()), ("ijk", 3));
     }
 
     #[test]

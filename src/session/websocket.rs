@@ -75,7 +75,7 @@ impl WebSocketSession {
             state_json: Some(state),
             sync_interval_ms: settings.sync_interval_ms,
         });
-        context.effects.send(ws::text_frame(&welcome));
+        context.effects.send_state(ws::text_frame(&welcome));
         let rate = (settings.input_rate > 0)
             .then(|| Box::new(RateLimit::new(settings.input_rate, context.now.monotonic_ms)));
         let valid_s = u64::from(identity.expires_at_s).saturating_sub(context.now.unix_s);
