@@ -59,6 +59,46 @@ impl<'a, M: Meter> Matcher<'a, M> {
         self.run(start, 0)
     }
 
+    /// Looks for the first match from `start` on, or only there; gives where it begins and ends.
+    pub fn search(&mut self, start: usize, is_anchored: bool) -> Result<Option<(usize, usize)>, Stop> {
+        let first = self.first_single()?;
+        for at in start..=self.subject.len() {
+            let may_match = match first {
+                Some((item, next)) => at < self.subject.len() && self.single(at, item, next),
+                None => true,
+            };
+            if may_match && let Some(end) = self.match_at(at)? {
+                return Ok(Some((at, end)));
+            }
+            if is_anchored {
+                break;
+            }
+            self.pay(1)?;
+        }
+        Ok(None)
+    }
+
+    /// The single-character class that every match must begin with, and where the pattern goes on after it. Where there
+    /// is none that is plain to see, all places must be tried.
+    fn first_single(&self) -> Result<Option<(usize, usize)>, Stop> {
+        const MANY_CAPTURES: usize = 4;
+        let mut item = 0;
+        while item < MANY_CAPTURES && self.pattern_at(item) == b'(' && self.pattern_at(item + 1) != b')' {
+            item += 1;
+        }
+        let is_single = match (self.pattern_at(item), self.pattern_at(item + 1)) {
+            (0 | b'(' | b')', _) | (b'$', 0) => false,
+            (ESCAPE, kind) => kind != b'b' && kind != b'f' && !kind.is_ascii_digit(),
+            _ => true,
+        };
+        if !is_single {
+            return Ok(None);
+        }
+        let next = self.class_end(item)?;
+        let is_needed = !matches!(self.pattern_at(next), b'*' | b'?' | b'-');
+        Ok(is_needed.then_some((item, next)))
+    }
+
     /// The captures of the last match, in the order of their opening brackets.
     pub fn captures(&self) -> &[Capture] {
         &self.captures[..self.level]
@@ -424,26 +464,21 @@ mod tests {
             None => (pattern, false),
         };
         let mut matcher = Matcher::new(subject, pattern, &Free);
-        for start in 0..=subject.len() {
-            match matcher.match_at(start) {
-                Err(Stop::Malformed(text)) => return text.into(),
-                Err(Stop::Spent) => panic!("the meter is free"),
-                Ok(Some(end)) => {
-                    let mut shown = format!("{} {end}", start + 1);
-                    for capture in matcher.captures() {
-                        shown += &match *capture {
-                            Capture::Span { start, end } => format!(" {:?}", &subject[start..end]),
-                            Capture::Position(at) => format!(" {}", at + 1),
-                            Capture::Unfinished { .. } => return "unfinished capture".into(),
-                        };
-                    }
-                    return shown;
-                }
-                Ok(None) if is_anchored => break,
-                Ok(None) => {}
-            }
+        let (start, end) = match matcher.search(0, is_anchored) {
+            Err(Stop::Malformed(text)) => return text.into(),
+            Err(Stop::Spent) => panic!("the meter is free"),
+            Ok(None) => return "nil".into(),
+            Ok(Some(found)) => found,
+        };
+        let mut shown = format!("{} {end}", start + 1);
+        for capture in matcher.captures() {
+            shown += &match *capture {
+                Capture::Span { start, end } => format!(" {:?}", &subject[start..end]),
+                Capture::Position(at) => format!(" {}", at + 1),
+                Capture::Unfinished { .. } => return "unfinished capture".into(),
+            };
         }
-        "nil".into()
+        shown
     }
 
     /// The same from Lua's own library, which takes even plain patterns for patterns here.

@@ -60,21 +60,18 @@ fn search(stack: Stack<'_>, is_find: bool) -> Outcome {
     }
     let (pattern, is_anchored) = anchor(pattern);
     let mut matcher = Matcher::new(subject, pattern, &stack);
-    for at in start..=subject.len() {
-        if let Some(end) = matcher.match_at(at).map_err(|stop| stopped(stack, stop))? {
-            if !is_find {
-                return push_captures(stack, subject, matcher.captures(), Some((at, end)));
-            }
+    match matcher.search(start, is_anchored).map_err(|stop| stopped(stack, stop))? {
+        None => {
+            stack.push_nil();
+            Ok(1)
+        }
+        Some((at, end)) if is_find => {
             stack.push_number((at + 1) as f64);
             stack.push_number(end as f64);
-            return Ok(push_captures(stack, subject, matcher.captures(), None)? + 2);
+            Ok(push_captures(stack, subject, matcher.captures(), None)? + 2)
         }
-        if is_anchored {
-            break;
-        }
+        whole => push_captures(stack, subject, matcher.captures(), whole),
     }
-    stack.push_nil();
-    Ok(1)
 }
 
 fn gmatch(stack: Stack<'_>) -> Outcome {
@@ -91,14 +88,15 @@ fn gmatch_next(stack: Stack<'_>) -> Outcome {
     let pattern = stack.bytes(Stack::upvalue(2)).unwrap_or_default();
     let start = stack.integer(Stack::upvalue(3)).unwrap_or(0) as usize;
     let mut matcher = Matcher::new(subject, pattern, &stack);
-    for at in start..=subject.len() {
-        if let Some(end) = matcher.match_at(at).map_err(|stop| stopped(stack, stop))? {
-            stack.push_number((end + usize::from(end == at)) as f64);
-            stack.replace(Stack::upvalue(3));
-            return push_captures(stack, subject, matcher.captures(), Some((at, end)));
-        }
+    if start > subject.len() {
+        return Ok(0);
     }
-    Ok(0)
+    let Some((at, end)) = matcher.search(start, false).map_err(|stop| stopped(stack, stop))? else {
+        return Ok(0);
+    };
+    stack.push_number((end + usize::from(end == at)) as f64);
+    stack.replace(Stack::upvalue(3));
+    push_captures(stack, subject, matcher.captures(), Some((at, end)))
 }
 
 fn gsub(stack: Stack<'_>) -> Outcome {
@@ -115,19 +113,20 @@ fn gsub(stack: Stack<'_>) -> Outcome {
     let mut out = Vec::new();
     let (mut at, mut count) = (0, 0);
     while count < most {
-        let end = matcher.match_at(at).map_err(|stop| stopped(stack, stop))?;
-        if let Some(end) = end {
-            count += 1;
-            let piece = Match { stack, subject, captures: matcher.captures(), start: at, end };
-            piece.replace(replacement, &mut out)?;
-        }
-        match end {
-            Some(end) if end > at => at = end,
-            _ if at < subject.len() => {
-                out.push(subject[at]);
-                at += 1;
-            }
-            _ => break,
+        let found = matcher.search(at, is_anchored).map_err(|stop| stopped(stack, stop))?;
+        let Some((start, end)) = found else { break };
+        out.extend_from_slice(&subject[at..start]);
+        at = start;
+        count += 1;
+        let piece = Match { stack, subject, captures: matcher.captures(), start, end };
+        piece.replace(replacement, &mut out)?;
+        if end > at {
+            at = end;
+        } else if at < subject.len() {
+            out.push(subject[at]);
+            at += 1;
+        } else {
+            break;
         }
         if is_anchored {
             break;
