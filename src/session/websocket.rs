@@ -53,6 +53,9 @@ enum Link {
     Closed,
 }
 
+/// A ping without a payload (RFC 6455, section 5.5.2).
+const PING_FRAME: &[u8] = &[0x89, 0];
+
 /// How metrics count a close frame without a code (RFC 6455, section 7.4.1); never sent.
 const NO_STATUS: u16 = 1005;
 
@@ -151,9 +154,7 @@ impl WebSocketSession {
             }
             Link::AwaitingPong => self.close(close_code::NO_PONG, "no answer to a ping", context),
             Link::Open => {
-                let mut ping = Vec::new();
-                ws::encode_frame(&mut ping, ws::PING, b"");
-                context.effects.send(ping.into());
+                context.effects.send(Bytes::from_static(PING_FRAME));
                 self.enter(Link::AwaitingPong, context.now);
             }
         }
