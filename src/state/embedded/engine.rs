@@ -247,7 +247,12 @@ impl Worker {
                 deliver.deliver(home, Delivery::Events(earlier));
             }
         }
-        let position = batch.room.as_ref().map(|room| outbox.position(room)).unwrap_or_default();
+        // A room that nothing worked in may be one that does not exist, and shall not cost memory.
+        let has_worked = results.iter().any(|result| matches!(result, CallResult::Ok(_)));
+        let position = batch.room.as_ref().and_then(|room| match has_worked {
+            true => Some(outbox.position(room)),
+            false => outbox.known_position(room),
+        });
         drop(outbox);
         deliver.deliver(
             batch.origin,
@@ -255,7 +260,7 @@ impl Worker {
                 room: batch.room,
                 results,
                 events: own_events,
-                position,
+                position: position.unwrap_or_default(),
                 tag: batch.tag,
                 received_at: batch.received_at,
             }),

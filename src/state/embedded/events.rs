@@ -1,5 +1,6 @@
 //! Numbers the events of rooms and gathers those of the running batch. No Lua here, no delivery.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -10,6 +11,8 @@ use crate::wire::ids::RoomId;
 
 use super::lua::number::write_integer;
 
+/// What a batch's events may take together: beyond it nobody could be sent them, and their ends must fit 32 bits.
+const MAX_PENDING_BYTES: usize = 64 << 20;
 /// A counter is forgotten after so long without use, if its room is gone.
 const FORGET_AFTER_MS: u64 = 3_600_000;
 
@@ -20,6 +23,8 @@ pub struct Outbox {
     pending: Vec<Pending>,
     /// How many of `pending` (from the front) are closed: their room's counter was reset since.
     closed: usize,
+    /// Bytes in `pending`.
+    pending_bytes: usize,
     random: SplitMix,
     now_ms: u64,
 }
@@ -40,7 +45,7 @@ struct Pending {
     direct: Vec<(Box<str>, Bytes)>,
 }
 
-/// Why a ready event was refused.
+/// Why an event was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadEvent {
     /// It is not a JSON object.
@@ -49,16 +54,14 @@ pub enum BadEvent {
     NoType,
     /// Its `type` is one of the server's own messages, which clients would take it for.
     ReservedType,
+    /// The batch has published too much already.
+    TooMuch,
 }
 
 /// The types of the server's own messages.
 const RESERVED_TYPES: [&[u8]; 5] = [b"welcome", b"reply", b"error", b"batch", b"snapshot"];
 
-/// Whether a script may give its events this type.
-///
-/// # Errors
-/// The type is one of the server's own.
-pub fn check_type(kind: &[u8]) -> Result<(), BadEvent> {
+fn check_type(kind: &[u8]) -> Result<(), BadEvent> {
     if RESERVED_TYPES.contains(&kind) { Err(BadEvent::ReservedType) } else { Ok(()) }
 }
 
@@ -69,6 +72,7 @@ impl BadEvent {
             Self::NotAnObject => "an event must be a JSON object",
             Self::NoType => "an event needs a string as its type",
             Self::ReservedType => "welcome, reply, error, batch and snapshot are the server's own types",
+            Self::TooMuch => "too many events at once",
         }
     }
 }
@@ -76,7 +80,14 @@ impl BadEvent {
 impl Outbox {
     /// An outbox whose epochs come from the seed.
     pub fn new(seed: u64) -> Self {
-        Self { counters: HashMap::new(), pending: Vec::new(), closed: 0, random: SplitMix(seed), now_ms: 0 }
+        Self {
+            counters: HashMap::new(),
+            pending: Vec::new(),
+            closed: 0,
+            pending_bytes: 0,
+            random: SplitMix(seed),
+            now_ms: 0,
+        }
     }
 
     /// Starts a call: from now on events happen at this time.
@@ -84,17 +95,26 @@ impl Outbox {
         self.now_ms = now_ms;
     }
 
-    /// The room's place, with all its events taken.
+    /// The room's place, with all its events taken. A room that nothing is known of begins its history now.
     pub fn position(&mut self, room: &RoomId) -> Position {
         self.counter(room).position
     }
 
+    /// As [`Outbox::position`], or nothing if nothing is known of the room.
+    pub fn known_position(&self, room: &RoomId) -> Option<Position> {
+        self.counters.get(room).map(|counter| counter.position)
+    }
+
     /// Appends an event; `payload` is JSON text.
-    pub fn publish(&mut self, room: &RoomId, kind: &[u8], payload: &[u8]) {
-        self.append(room, |text, seq| {
+    ///
+    /// # Errors
+    /// [`BadEvent::ReservedType`], [`BadEvent::TooMuch`].
+    pub fn publish(&mut self, room: &RoomId, kind: &[u8], payload: &[u8]) -> Result<(), BadEvent> {
+        check_type(kind)?;
+        self.append(room, kind.len() + payload.len(), |text, seq| {
             write_head(kind, payload, text);
             write_seq(seq, text);
-        });
+        })
     }
 
     /// Appends a ready event: a JSON object with a string `type`. A `seq` in it is replaced, a missing `payload`
@@ -105,8 +125,10 @@ impl Outbox {
         if !members.has_type {
             return Err(BadEvent::NoType);
         }
-        check_type(members.kind.as_bytes())?;
-        self.append(room, |text, seq| {
+        if members.has_reserved_type {
+            return Err(BadEvent::ReservedType);
+        }
+        self.append(room, event.len(), |text, seq| {
             text.push(b'{');
             for (name, value) in &members.kept {
                 text.extend_from_slice(name.get().as_bytes());
@@ -119,18 +141,29 @@ impl Outbox {
             }
             text.pop();
             write_seq(seq, text);
-        });
-        Ok(())
+        })
     }
 
     /// Sends an event to one user of the room; it has no `seq`.
-    pub fn send(&mut self, room: &RoomId, user_id: &[u8], kind: &[u8], payload: &[u8]) {
+    ///
+    /// # Errors
+    /// [`BadEvent::ReservedType`], [`BadEvent::TooMuch`].
+    pub fn send(
+        &mut self,
+        room: &RoomId,
+        user_id: &[u8],
+        kind: &[u8],
+        payload: &[u8],
+    ) -> Result<(), BadEvent> {
+        check_type(kind)?;
+        self.charge(kind.len() + payload.len() + user_id.len())?;
         let mut text = Vec::with_capacity(kind.len() + payload.len() + 24);
         write_head(kind, payload, &mut text);
         text.push(b'}');
         let text = into_utf8(text);
         let user_id = String::from_utf8_lossy(user_id).into_owned().into_boxed_str();
         self.pending(room).direct.push((user_id, text));
+        Ok(())
     }
 
     /// Forgets every room's history, as the store has forgotten its data: they all get new epochs.
@@ -147,6 +180,7 @@ impl Outbox {
             }
         }
         self.closed = 0;
+        self.pending_bytes = 0;
         self.pending.drain(..).map(|pending| RoomEvents {
             room: pending.room,
             epoch: pending.epoch,
@@ -201,7 +235,19 @@ impl Outbox {
         &mut self.pending[index]
     }
 
-    fn append(&mut self, room: &RoomId, write: impl FnOnce(&mut Vec<u8>, u64)) {
+    fn charge(&mut self, bytes: usize) -> Result<(), BadEvent> {
+        const OVERHEAD: usize = 64;
+        self.pending_bytes = self.pending_bytes.saturating_add(bytes).saturating_add(OVERHEAD);
+        if self.pending_bytes > MAX_PENDING_BYTES { Err(BadEvent::TooMuch) } else { Ok(()) }
+    }
+
+    fn append(
+        &mut self,
+        room: &RoomId,
+        bytes: usize,
+        write: impl FnOnce(&mut Vec<u8>, u64),
+    ) -> Result<(), BadEvent> {
+        self.charge(bytes)?;
         let pending = self.pending(room);
         if !pending.ends.is_empty() {
             pending.text.push(b',');
@@ -210,9 +256,11 @@ impl Outbox {
         let seq = pending.next_seq;
         write(&mut pending.text, seq);
         mend_utf8(&mut pending.text, start);
-        let end = u32::try_from(pending.text.len()).expect("a batch's events stay far below 4 GiB");
+        // Escapes make a byte six at most, and replacement characters three, so this is far below 4 GiB.
+        let end = u32::try_from(pending.text.len()).expect("a batch's events stay below 4 GiB");
         pending.ends.push(end);
         pending.next_seq += 1;
+        Ok(())
     }
 }
 
@@ -274,8 +322,8 @@ fn write_seq(seq: u64, out: &mut Vec<u8>) {
 struct Members<'a> {
     kept: Vec<(&'a RawValue, &'a RawValue)>,
     has_type: bool,
-    /// The type's text; empty where it is none.
-    kind: String,
+    /// One of its types, should it have several, is the server's.
+    has_reserved_type: bool,
     has_payload: bool,
 }
 
@@ -295,21 +343,34 @@ impl<'de> serde::de::Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members =
-            Members { kept: Vec::with_capacity(4), has_type: false, kind: String::new(), has_payload: false };
+        let mut members = Members {
+            kept: Vec::with_capacity(4),
+            has_type: false,
+            has_reserved_type: false,
+            has_payload: false,
+        };
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            match name.get() {
-                "\"seq\"" => continue,
-                "\"type\"" => {
+            match &*unescaped(name) {
+                "seq" => continue,
+                "type" => {
                     members.has_type = value.get().starts_with('"');
-                    members.kind = serde_json::from_str(value.get()).unwrap_or_default();
+                    members.has_reserved_type |= check_type(unescaped(value).as_bytes()).is_err();
                 }
-                "\"payload\"" => members.has_payload = true,
+                "payload" => members.has_payload = true,
                 _ => {}
             }
             members.kept.push((name, value));
         }
         Ok(members)
+    }
+}
+
+/// The text of a JSON string; nothing for other values.
+fn unescaped(value: &RawValue) -> Cow<'_, str> {
+    let text = value.get();
+    match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+        _ => Cow::Owned(serde_json::from_str(text).unwrap_or_default()),
     }
 }
 
@@ -349,9 +410,9 @@ mod tests {
         let mut outbox = Outbox::new(1);
         let (a, b) = (room("a"), room("b"));
         let before = outbox.position(&a);
-        outbox.publish(&a, b"x", b"1");
-        outbox.publish(&b, b"y", b"{}");
-        outbox.publish(&a, b"z\"", b"null");
+        outbox.publish(&a, b"x", b"1").unwrap();
+        outbox.publish(&b, b"y", b"{}").unwrap();
+        outbox.publish(&a, b"z\"", b"null").unwrap();
         let events: Vec<_> = outbox.take().collect();
         assert_eq!(events.len(), 2);
         assert_eq!(
@@ -361,7 +422,7 @@ mod tests {
         assert_eq!(text(&events[1]), r#"{"type":"y","payload":{},"seq":1}"#);
         assert_eq!((events[0].first_seq, events[0].epoch), (1, before.epoch));
         assert_eq!(events[0].ends, [32, events[0].text.len() as u32]);
-        outbox.publish(&a, b"x", b"1");
+        outbox.publish(&a, b"x", b"1").unwrap();
         assert_eq!(outbox.take().next().unwrap().first_seq, 3);
         assert_eq!(outbox.position(&a), Position { epoch: before.epoch, seq: 3 });
     }
@@ -380,6 +441,9 @@ mod tests {
         check(r#"{"type":1}"#, Err(BadEvent::NoType));
         check(r#"{"type":"welcome"}"#, Err(BadEvent::ReservedType));
         check(r#"{"type":"\u0072eply"}"#, Err(BadEvent::ReservedType));
+        check(r#"{"type":"t","\u0074ype":"reply"}"#, Err(BadEvent::ReservedType));
+        check(r#"{"type":"reply","type":"t"}"#, Err(BadEvent::ReservedType));
+        check(r#"{"\u0074ype":"t","s\u0065q":7}"#, Ok(r#"{"\u0074ype":"t","payload":null,"seq":1}"#));
         check(r#"{}"#, Err(BadEvent::NoType));
         check(r#"[1]"#, Err(BadEvent::NotAnObject));
         check(r#"{"type":"t"}x"#, Err(BadEvent::NotAnObject));
@@ -389,7 +453,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_replaced() {
         let mut outbox = Outbox::new(1);
-        outbox.publish(&room("a"), b"t\xff", b"\"\xfe\"");
+        outbox.publish(&room("a"), b"t\xff", b"\"\xfe\"").unwrap();
         let events = outbox.take().next().unwrap();
         assert_eq!(text(&events), "{\"type\":\"t\u{fffd}\",\"payload\":\"\u{fffd}\",\"seq\":1}");
         assert_eq!(events.ends, [events.text.len() as u32]);
@@ -399,9 +463,9 @@ mod tests {
     fn a_reset_gives_new_epochs_and_keeps_what_was_published() {
         let mut outbox = Outbox::new(1);
         let a = room("a");
-        outbox.publish(&a, b"x", b"1");
+        outbox.publish(&a, b"x", b"1").unwrap();
         outbox.reset();
-        outbox.publish(&a, b"y", b"2");
+        outbox.publish(&a, b"y", b"2").unwrap();
         let events: Vec<_> = outbox.take().collect();
         assert_eq!(events.len(), 2);
         assert_ne!(events[0].epoch, events[1].epoch);
@@ -412,8 +476,8 @@ mod tests {
     fn unused_counters_of_gone_rooms_are_forgotten() {
         let mut outbox = Outbox::new(1);
         outbox.set_now(1000);
-        outbox.publish(&room("gone"), b"x", b"1");
-        outbox.publish(&room("there"), b"x", b"1");
+        outbox.publish(&room("gone"), b"x", b"1").unwrap();
+        outbox.publish(&room("there"), b"x", b"1").unwrap();
         outbox.take().count();
         let is_gone = |room: &RoomId| room.as_str() == "gone";
         outbox.forget_unused(1000 + FORGET_AFTER_MS - 1, is_gone);
@@ -431,5 +495,16 @@ mod tests {
         };
         check(b"abc", r#""abc""#);
         check(b"a\"b\\c\n\r\t\x01\x1f", r#""a\"b\\c\n\r\t\u0001\u001f""#);
+    }
+
+    #[test]
+    fn a_batch_cannot_publish_without_end() {
+        let mut outbox = Outbox::new(1);
+        let payload = format!("\"{}\"", "x".repeat(1 << 20)).into_bytes();
+        let published = (0..100).take_while(|_| outbox.publish(&room("a"), b"x", &payload).is_ok()).count();
+        assert_eq!(published, 63);
+        assert_eq!(outbox.send(&room("a"), b"7", b"x", &payload), Err(BadEvent::TooMuch));
+        assert_eq!(outbox.take().next().unwrap().ends.len(), 63);
+        assert_eq!(outbox.publish(&room("a"), b"x", &payload), Ok(()));
     }
 }

@@ -207,6 +207,15 @@ fn a_position_is_there_before_the_first_event_and_keeps_its_epoch() {
 }
 
 #[test]
+fn failing_in_a_room_that_nobody_knows_begins_no_history() {
+    let game = Game::start(EmbeddedOptions::default());
+    game.submit(batch(Some("1a"), 1, &[&script("godra.error('not_found', 'Lobby does not exist')")]));
+    assert_eq!(game.done().1.position, Position::default());
+    game.submit(batch(Some("1a"), 1, &[&script("godra.publish('x') error('late')")]));
+    assert_eq!(game.done().1.position.seq, 1);
+}
+
+#[test]
 fn new_scripts_are_taken_and_queued_calls_keep_theirs() {
     let game = Game::start(EmbeddedOptions::default());
     let (old, new) = (script("return 'old'"), script("return 'new'"));

@@ -36,8 +36,8 @@ pub enum Exceeded {
 pub struct Budget {
     /// What Lua has allocated.
     used: Cell<usize>,
-    /// What was allocated when the call began.
-    at_start: Cell<usize>,
+    /// What is allocated when no call is running, without garbage.
+    resting: Cell<usize>,
     /// From here on, garbage is collected before the call goes on.
     collect_at: Cell<usize>,
     /// From here on, allocations fail unless lenient. Garbage counts, so this is above `memory_limit`.
@@ -64,7 +64,7 @@ impl Budget {
     pub fn new(time_limit: Duration, memory_limit: usize) -> Self {
         Self {
             used: Cell::new(0),
-            at_start: Cell::new(0),
+            resting: Cell::new(0),
             collect_at: Cell::new(usize::MAX),
             fail_at: Cell::new(usize::MAX),
             memory_limit: Cell::new(memory_limit),
@@ -79,13 +79,13 @@ impl Budget {
         }
     }
 
-    /// Starts a call at `now` on the main coroutine.
-    pub fn begin(&self, stack: Stack<'_>, now: Instant) {
-        let used = self.used.get();
+    /// Starts a call at `now` on the main coroutine, over a heap that holds `resting` bytes between calls.
+    pub fn begin(&self, stack: Stack<'_>, now: Instant, resting: usize) {
         let limit = self.memory_limit.get();
-        self.at_start.set(used);
-        self.collect_at.set(used.saturating_add(limit));
-        self.fail_at.set(used.saturating_add(limit.saturating_mul(2)));
+        let collect_at = resting.saturating_add(limit);
+        self.resting.set(resting);
+        self.collect_at.set(collect_at);
+        self.fail_at.set(collect_at.max(self.used.get()).saturating_add(limit));
         self.deadline.set(now + self.time_limit.get());
         self.fuel.set(FUEL);
         self.strained.set(false);
@@ -108,9 +108,9 @@ impl Budget {
         self.used.get()
     }
 
-    /// Bytes by which the heap has grown since the call began.
+    /// Bytes that the heap holds beyond what it holds between calls.
     pub fn grown(&self) -> usize {
-        self.used.get().saturating_sub(self.at_start.get())
+        self.used.get().saturating_sub(self.resting.get())
     }
 
     /// Whether the call has spent a budget.
@@ -183,12 +183,12 @@ impl Budget {
         }
         self.strained.set(false);
         let limit = self.memory_limit.get();
-        let live = self.used.get().saturating_sub(self.at_start.get());
+        let live = self.grown();
         if live > limit {
             self.exceeded.set(Some(Exceeded::Memory));
         }
         // At least a quarter of the budget between two collections, so that they cannot take up all the time.
-        self.collect_at.set(self.at_start.get() + limit.max(live + limit / 4));
+        self.collect_at.set(self.resting.get() + limit.max(live + limit / 4));
         self.fail_at.set(self.collect_at.get() + limit);
     }
 

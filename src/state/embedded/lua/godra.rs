@@ -1,9 +1,8 @@
 //! `godra`: what scripts have beyond Redis.
 
-use super::super::events::check_type;
-use super::host::Host;
 use super::json::{self, Options};
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
+use crate::state::embedded::events::{BadEvent, Outbox};
 use crate::wire::ids::RoomId;
 
 /// Pushes the library. `user`, `room` and `now` are made when a script first asks for them.
@@ -59,21 +58,19 @@ pub fn forget_user(stack: Stack<'_>, library: i32) {
 
 fn publish(stack: Stack<'_>) -> Outcome {
     let kind = stack.check_bytes(1)?;
-    check_type(kind).map_err(|bad| stack.error(format_args!("{}", bad.message())))?;
     stack.set_top(2);
     let mut payload = stack.host().scratch.borrow_mut();
     encode_top(stack, &mut payload)?;
-    with_room(stack, "publish", |host, room| host.outbox.borrow_mut().publish(room, kind, &payload))
+    with_room(stack, "publish", |outbox, room| outbox.publish(room, kind, &payload))
 }
 
 fn send(stack: Stack<'_>) -> Outcome {
     let user_id = stack.check_bytes(1)?;
     let kind = stack.check_bytes(2)?;
-    check_type(kind).map_err(|bad| stack.error(format_args!("{}", bad.message())))?;
     stack.set_top(3);
     let mut payload = stack.host().scratch.borrow_mut();
     encode_top(stack, &mut payload)?;
-    with_room(stack, "send", |host, room| host.outbox.borrow_mut().send(room, user_id, kind, &payload))
+    with_room(stack, "send", |outbox, room| outbox.send(room, user_id, kind, &payload))
 }
 
 /// Ends the call with a code of the script's own, unless a `pcall` catches the table.
@@ -100,14 +97,18 @@ pub fn encode_top(stack: Stack<'_>, out: &mut Vec<u8>) -> Result<(), Raised> {
     json::encode(stack, Options::default(), out)
 }
 
-fn with_room(stack: Stack<'_>, name: &str, act: impl FnOnce(&Host, &RoomId)) -> Outcome {
+fn with_room(
+    stack: Stack<'_>,
+    name: &str,
+    act: impl FnOnce(&mut Outbox, &RoomId) -> Result<(), BadEvent>,
+) -> Outcome {
     let host = stack.host();
     let caller = host.caller.borrow();
-    match &caller.room {
-        Some(room) => {
-            act(host, room);
-            Ok(0)
-        }
-        None => Err(stack.error(format_args!("godra.{name} needs a room, and this call is in none"))),
+    let Some(room) = &caller.room else {
+        return Err(stack.error(format_args!("godra.{name} needs a room, and this call is in none")));
+    };
+    match act(&mut host.outbox.borrow_mut(), room) {
+        Ok(()) => Ok(0),
+        Err(bad) => Err(stack.error(format_args!("{}", bad.message()))),
     }
 }

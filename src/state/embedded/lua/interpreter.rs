@@ -225,7 +225,7 @@ impl Interpreter {
         }
         host.outbox.borrow_mut().set_now(invocation.now_ms);
         host.random.set(invocation.seed);
-        host.budget.begin(self.stack(), invocation.now);
+        host.budget.begin(self.stack(), invocation.now, self.resting_bytes);
     }
 
     /// Sets `KEYS` and `ARGV` and pushes the script's function.
@@ -342,6 +342,9 @@ impl Interpreter {
         godra::forget_user(stack, GODRA);
         self.host.json.borrow_mut().reset();
         if self.used_bytes() > self.resting_bytes + COLLECT_AFTER_GROWTH {
+            self.host.scratch.take();
+            self.host.reply.take();
+            self.text.take();
             for global in [KEYS, ARGV] {
                 stack.push_value(global);
                 stack.push_nil();

@@ -1,7 +1,7 @@
 //! What scripts get: keys, arguments, conversions, events.
 
-use super::{World, call};
-use crate::script::{KeyPattern, Placeholder, Script};
+use super::{World, call, script};
+use crate::script::{KeyPattern, Placeholder, Script, ScriptSet};
 use crate::state::{Arguments, CallKeys, CallResult};
 use std::sync::Arc;
 
@@ -182,6 +182,17 @@ fn what_a_failed_call_published_and_wrote_stays() {
 }
 
 #[test]
+fn the_types_of_the_servers_own_messages_are_refused() {
+    let mut world = World::new();
+    let refused = "welcome, reply, error, batch and snapshot are the server's own types";
+    assert_eq!(world.fails("godra.publish('welcome')"), format!("test.lua:1: {refused}"));
+    assert_eq!(world.fails("godra.send('7', 'error')"), format!("test.lua:1: {refused}"));
+    let ready = "redis.call('PUBLISH', 'game_updates:game:r1', '{\"type\":\"batch\"}')";
+    assert_eq!(world.fails(ready), format!("test.lua:1: ERR {refused}"));
+    assert!(world.events().is_empty());
+}
+
+#[test]
 fn publishing_needs_a_room() {
     let mut world = World::new();
     world.room = None;
@@ -210,4 +221,29 @@ fn random_numbers_follow_the_seed_of_the_call() {
         world.ok("math.randomseed(5) local a = math.random() math.randomseed(5) return a == math.random()"),
         "1"
     );
+}
+
+#[test]
+fn old_versions_of_scripts_are_forgotten() {
+    let mut world = World::new();
+    let set = |script: &Arc<Script>| ScriptSet {
+        scripts: [(script.name.clone(), script.clone())].into(),
+        generation: 1,
+    };
+    let waiting = call("return 'waiting'", CallKeys::Resolved(Vec::new()), &[]);
+    world.interpreter.prepare(&set(&waiting.script));
+    let mut resting = 0;
+    for version in 0..100 {
+        world.interpreter.prepare(&set(&script(&format!("return {version}"))));
+        assert_eq!(world.interpreter.compiled(), 2, "the newest, and the one that a call holds");
+        if version == 10 {
+            resting = world.interpreter.used_bytes();
+        }
+    }
+    assert!(world.interpreter.used_bytes() < resting + 1024);
+    let CallResult::Ok(json) = world.call(&waiting) else { panic!() };
+    assert_eq!(json, r#""waiting""#);
+    drop(waiting);
+    world.interpreter.prepare(&set(&script("return 100")));
+    assert_eq!(world.interpreter.compiled(), 1);
 }

@@ -325,6 +325,53 @@ fn many_commands() {
 }
 
 #[test]
+fn slow_commands() {
+    let fill = "for i = 1, 300 do local t = {} for j = 1, 500 do t[j] = i * 500 + j end redis.call('RPUSH', 'l', unpack(t)) end ";
+    let mut world = World::with_budgets(Duration::from_secs(20), 16 << 20);
+    world.ok(fill);
+    for command in [
+        "redis.call('SORT', 'l', 'LIMIT', 0, 1)",
+        "redis.call('LPOS', 'l', 'none')",
+        "redis.call('LINDEX', 'l', 75000)",
+    ] {
+        let mut slow = World::with_budgets(Duration::from_millis(50), 16 << 20);
+        std::mem::swap(
+            &mut *slow.interpreter.host().keyspace.borrow_mut(),
+            &mut *world.interpreter.host().keyspace.borrow_mut(),
+        );
+        let started = Instant::now();
+        let error = slow.run(&format!("while true do {command} end")).unwrap_err();
+        assert_eq!(&*error.code, "script_timeout");
+        assert!(started.elapsed() < Duration::from_secs(2), "{command} took {:?}", started.elapsed());
+        std::mem::swap(
+            &mut *slow.interpreter.host().keyspace.borrow_mut(),
+            &mut *world.interpreter.host().keyspace.borrow_mut(),
+        );
+    }
+}
+
+#[test]
+fn large_replies() {
+    let mut world = World::with_budgets(Duration::from_secs(20), 4 << 20);
+    world.ok("for i = 1, 200 do local t = {} for j = 1, 500 do t[j] = 'element number ' .. i * 500 + j end redis.call('RPUSH', 'l', unpack(t)) end");
+    assert!(
+        world.fails("return #redis.call('LRANGE', 'l', 0, -1)").contains("used more than 4096 KiB of memory")
+    );
+    assert_eq!(world.ok("return #redis.call('LRANGE', 'l', 0, 99)"), "100");
+}
+
+#[test]
+fn endless_events() {
+    let mut world = World::new();
+    let big = "local s = ('x'):rep(1e6) while true do godra.publish('x', s) end";
+    assert_eq!(world.fails(big), "test.lua:1: too many events at once");
+    assert!(world.fails("godra.send('7', 'x')").contains("too many events"), "the batch goes on");
+    world.events();
+    assert_eq!(world.ok("godra.send('7', 'x') return 1"), "1");
+    times_out("while true do godra.publish('x') end");
+}
+
+#[test]
 fn many_upvalues_and_locals() {
     let mut world = World::new();
     let locals: String = (0..60).map(|i| format!("local v{i} = {i} ")).collect();

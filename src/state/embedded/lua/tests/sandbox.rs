@@ -143,3 +143,17 @@ fn globals_are_the_same_for_chunks_with_and_without_global_writes() {
         );
     }
 }
+
+/// A panic passes through Lua's own frames; the engine then goes on with a new state.
+#[test]
+fn a_panic_costs_one_call() {
+    let mut world = World::new();
+    world.ok("redis.call('SET', 'k', 'kept')");
+    let host = world.interpreter.host();
+    std::mem::forget(host.reply.borrow_mut());
+    let panics = std::panic::AssertUnwindSafe(|| world.run("return pcall(redis.call, 'GET', 'k')"));
+    assert!(std::panic::catch_unwind(panics).is_err());
+    world.interpreter.rebuild();
+    assert_eq!(world.ok("return cjson.encode({KEYS, 1})"), r#""[[\"k1\",\"k2\"],1]""#);
+    assert_eq!(world.interpreter.host().keyspace.borrow().len(), 1);
+}
