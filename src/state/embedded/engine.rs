@@ -19,7 +19,7 @@ use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, E
 /// memory is only taken when touched.
 pub const STACK_BYTES: usize = 64 << 20;
 /// How long the thread sleeps when nothing comes.
-const IDLE_WAIT: Duration = Duration::from_millis(100);
+const IDLE_WAIT: Duration = Duration::from_millis(500);
 /// How often it looks for expired keys, and at how many.
 const EXPIRE_INTERVAL: Duration = Duration::from_millis(100);
 const EXPIRE_KEYS: usize = 200;
