@@ -27,6 +27,13 @@ impl Effects for ConnectionEffects<'_> {
         self.shard.queue(self.index, bytes, Kind::Kept);
     }
 
+    fn send_at_once(&mut self, bytes: Bytes) {
+        if !self.shard.send_frame(self.index, &bytes) {
+            // The read that follows a broken write finds the end and cleans up.
+            self.shard.again.push(self.shard.key(self.index));
+        }
+    }
+
     fn send_state(&mut self, bytes: Bytes) {
         self.shard.queue(self.index, bytes, Kind::State);
     }

@@ -112,7 +112,7 @@ impl Shard {
     }
 
     /// Returns false if the connection is broken.
-    fn send_frame(&mut self, index: usize, frame: &Bytes) -> bool {
+    pub(super) fn send_frame(&mut self, index: usize, frame: &Bytes) -> bool {
         let now_ms = self.now.monotonic_ms;
         let connection = &mut self.connections[index];
         let outcome = connection.send_shared(frame, now_ms, &mut self.bytes_out);

@@ -131,6 +131,11 @@ pub trait Effects {
     /// Queues bytes for the peer; nobody may drop them.
     fn send(&mut self, bytes: Bytes);
 
+    /// As [`Effects::send`], for bytes that come alone and may be dropped: they go out now, without a queue.
+    fn send_at_once(&mut self, bytes: Bytes) {
+        self.send(bytes);
+    }
+
     /// As [`Effects::send`], for the room's whole state: however large, it is not held against a slow reader.
     fn send_state(&mut self, bytes: Bytes) {
         self.send(bytes);

@@ -154,7 +154,7 @@ impl WebSocketSession {
             }
             Link::AwaitingPong => self.close(close_code::NO_PONG, "no answer to a ping", context),
             Link::Open => {
-                context.effects.send(Bytes::from_static(PING_FRAME));
+                context.effects.send_at_once(Bytes::from_static(PING_FRAME));
                 self.enter(Link::AwaitingPong, context.now);
             }
         }
