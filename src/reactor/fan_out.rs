@@ -12,7 +12,8 @@ use super::shard::Shard;
 use crate::room::events::{Position, RoomEvents};
 use crate::room::flush::Flush;
 use crate::session::outbox::Kind;
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, ShardId};
+use crate::wire::ids::RoomId;
 use crate::wire::ws::close_code;
 use crate::wire::{message, ws};
 
@@ -34,22 +35,19 @@ impl Shard {
         } else {
             // The store lost events or its data: what was gathered and what comes do not join up.
             home.gathered.clear();
-            self.resynchronise(room_index);
+            self.resynchronise(&events.room, None);
         }
         self.touch(room_index);
     }
 
-    /// Every member gets a snapshot in place of events that are missing.
-    fn resynchronise(&mut self, room_index: usize) {
-        let Some(room) = self.rooms.get_mut(room_index) else { return };
-        log::warn!("a room's events have a gap; its members get a snapshot room={}", room.id);
-        let keys: Vec<ConnectionKey> = room
-            .home
-            .as_ref()
-            .map(|home| home.members.values().map(|place| place.key).collect())
-            .unwrap_or_default();
-        for key in keys {
-            self.post_or_read(key.shard as usize, Mail::Lagging(key));
+    /// Members get a snapshot in place of events that are missing: all of them, or those of one shard.
+    pub(super) fn resynchronise(&mut self, room: &RoomId, shard: Option<ShardId>) {
+        log::warn!("a room's events have a gap; its members get a snapshot room={room}");
+        let home = self.rooms.find(room).and_then(|room_index| self.home(room_index));
+        let Some(home) = home else { return };
+        let keys: Vec<ConnectionKey> = home.members.values().map(|place| place.key).collect();
+        for key in keys.into_iter().filter(|key| shard.is_none_or(|shard| usize::from(key.shard) == shard)) {
+            self.post_or_read(usize::from(key.shard), Mail::Lagging(key));
         }
     }
 

@@ -18,29 +18,30 @@ use crate::wire::ids::{Identity, RoomId};
 ///
 /// A letter is small, as a mailbox has room for thousands: what is large is behind a pointer.
 ///
-/// The engine waits while a mailbox is full. Shards do not: their letters wait in a backlog, and beyond its bound they
-/// are lost, with the outcome that each variant names.
+/// The engine waits while a mailbox is full. Shards do not: their letters wait in a backlog. Letters about a member's coming
+/// and going are as many as there are connections, and are never lost; of the others, those beyond the backlog's bound
+/// are lost, with the outcome that the variant names.
 pub enum Mail {
     /// From the state engine.
     Engine(Box<Delivery>),
-    /// A connection that wants to join a room of this shard. Lost: the connection is closed.
+    /// A connection that wants to join a room of this shard.
     Adopt(Box<Handover>),
-    /// A member of a large room whose home is elsewhere. Lost: the connection is closed, and its home told so.
+    /// A member of a large room whose home is elsewhere.
     AdoptMember(Box<(Handover, Membership)>),
-    /// To the home shard: a member that was handed over has arrived, and is at this key. Lost: it cannot be replaced or
-    /// written to alone.
+    /// To the home shard: a member that was handed over has arrived, and is at this key.
     Settled(Box<Arrival>, ConnectionKey),
-    /// To the home shard: a member is gone from that shard. Lost: it stays a member until it comes back.
+    /// To the home shard: a member is gone from that shard.
     Left(Box<Arrival>, ShardId),
-    /// To the home shard: inputs of members that were handed over. Lost: they did not run, and nobody is told.
+    /// To the home shard: inputs of members that were handed over. Lost: they did not run,
+    /// and nobody is told but the log.
     Inputs(RoomId, Vec<PendingInput>),
-    /// From the home shard: events for the members here. Lost: the members here are closed with `slow_consumer`.
+    /// From the home shard: events for the members here. Lost: the members here get a snapshot.
     Flush(RoomId, Arc<Flush>),
-    /// Events for this member are missing: it gets a snapshot. Lost: it goes without until the next gap.
+    /// Events for this member are missing: it gets a snapshot.
     Lagging(ConnectionKey),
-    /// A frame for one connection. Lost: it is.
+    /// A frame for one connection. Lost: nobody is told but the log.
     Frame(ConnectionKey, Bytes),
-    /// Close one connection. Lost: it stays.
+    /// Close one connection.
     Close(ConnectionKey, u16, &'static str),
     /// New scripts.
     Scripts(Arc<ScriptSet>),
