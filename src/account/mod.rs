@@ -2,5 +2,6 @@
 
 pub mod guest;
 mod random;
+pub mod records;
 pub mod store;
 pub mod token;

@@ -1,0 +1,201 @@
+//! What the database of accounts holds, and what may be asked of it: the contract of its stores.
+//!
+//! No clock and no hashing here. Times are passed in, as seconds since the Unix epoch unless a name says otherwise.
+
+use std::fmt;
+
+use crate::wire::ids::Role;
+
+/// Somebody with a name and a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Counts up from 1. As text, it is the `user_id`.
+    pub id: u64,
+    /// As it was typed at registration, in NFKC.
+    pub username: String,
+    /// What the account may do; never [`Role::Guest`].
+    pub role: Role,
+    /// An argon2id hash in PHC form, its parameters included.
+    pub password_hash: String,
+    /// When it was made.
+    pub created_at_s: u64,
+    /// Whether it is kept out. One that has ended is none.
+    pub ban: Option<Ban>,
+}
+
+/// An account to be made.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// See [`Account::username`].
+    pub username: String,
+    /// `username` with its case folded: no two accounts have the same.
+    pub folded_name: String,
+    /// See [`Account::role`].
+    pub role: Role,
+    /// See [`Account::password_hash`].
+    pub password_hash: String,
+}
+
+/// Keeps somebody out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// When it ends; none for never.
+    pub until_s: Option<u64>,
+    /// Shown to who is banned. May be empty.
+    pub reason: String,
+}
+
+/// One login and all refreshes that follow from it. At most one refresh token of a family is good at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Random text of `A-Za-z0-9_-`, 22 characters.
+    pub id: String,
+    /// Whose: an account's number, or a guest's id.
+    pub user_id: String,
+    /// Counts refreshes, from 0. The refresh token that is good now has this number.
+    pub generation: u64,
+    /// When its last refresh token ends.
+    pub expires_at_s: u64,
+}
+
+/// What presenting a refresh token came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// The token was good and is spent; the family is now at this generation.
+    Rotated(Family),
+    /// The token had been spent before: the family has been ended, by this call.
+    Reused,
+    /// There is no such family (any more), or its time is up.
+    Unknown,
+}
+
+/// Something that must reach tokens already given out and sockets already open, in every process on this database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Counts up; a later notice has a higher number.
+    pub id: u64,
+    /// When it was written, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Whom it concerns: an account's number as text, or a guest's id.
+    pub user_id: String,
+    /// What happened.
+    pub kind: NoticeKind,
+}
+
+/// What a [`Notice`] tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// A family has ended (logout, a spent token presented again): its tokens are void.
+    FamilyEnded(String),
+    /// The role has changed: tokens issued before are void (a refresh gives one that holds the new role).
+    RoleChanged,
+    /// Kept out from now on.
+    Banned(Ban),
+    /// Let in again.
+    Unbanned,
+    /// Sockets are to be closed, nothing else.
+    Kicked(String),
+}
+
+/// Why a store did not do it. Nothing was changed then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// It cannot be reached, is full, or failed to write: worth another try later. In words for the log.
+    Unavailable(String),
+    /// What it holds makes no sense, or it refused a statement: no other try will help. In words for the log.
+    Broken(String),
+}
+
+impl fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(reason) => write!(f, "the database of accounts is not available: {reason}"),
+            Self::Broken(reason) => write!(f, "the database of accounts does not work: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreFault {}
+
+/// What a call on a store gives.
+pub type StoreResult<T> = Result<T, StoreFault>;
+
+/// A database of accounts. Calls block, so only account workers and subcommands make them; each is one transaction.
+///
+/// An implementation reconnects by itself: a call after a lost connection may fail once, the next one works again.
+pub trait AccountStore: Send {
+    /// The key that signs tokens when no other is given, made at random by whoever asks first.
+    fn jwt_secret(&mut self) -> StoreResult<Vec<u8>>;
+
+    /// Makes an account; none if the folded name is taken.
+    fn create(&mut self, account: &NewAccount, now_s: u64) -> StoreResult<Option<Account>>;
+
+    /// The account of that folded name.
+    fn find_by_name(&mut self, folded_name: &str, now_s: u64) -> StoreResult<Option<Account>>;
+
+    /// The account of that number.
+    fn find(&mut self, id: u64, now_s: u64) -> StoreResult<Option<Account>>;
+
+    /// Up to `limit` accounts with numbers above `after`, in ascending order.
+    fn list(&mut self, after: u64, limit: usize, now_s: u64) -> StoreResult<Vec<Account>>;
+
+    /// Gives an account another role, with a [`NoticeKind::RoleChanged`]. Whether there is such an account.
+    fn set_role(&mut self, id: u64, role: Role, now_ms: u64) -> StoreResult<bool>;
+
+    /// Puts a hash in the place of another, if it is still there (the same password under newer parameters).
+    fn rehash(&mut self, id: u64, old_hash: &str, new_hash: &str) -> StoreResult<()>;
+
+    /// Changes the password if `old_hash` is still there, and ends all families but `keep`, each with a
+    /// [`NoticeKind::FamilyEnded`]. Whether it was changed.
+    fn change_password(
+        &mut self,
+        id: u64,
+        old_hash: &str,
+        new_hash: &str,
+        keep: Option<&str>,
+        now_ms: u64,
+    ) -> StoreResult<bool>;
+
+    /// Bans an account or a guest, with a [`NoticeKind::Banned`], and ends its families. A second ban takes the place of
+    /// the first.
+    fn ban(&mut self, user_id: &str, ban: &Ban, now_ms: u64) -> StoreResult<()>;
+
+    /// Ends a ban, with a [`NoticeKind::Unbanned`]. Whether there was one.
+    fn unban(&mut self, user_id: &str, now_ms: u64) -> StoreResult<bool>;
+
+    /// Every ban in force: who, and how.
+    fn bans(&mut self, now_s: u64) -> StoreResult<Vec<(String, Ban)>>;
+
+    /// Writes a [`NoticeKind::Kicked`].
+    fn kick(&mut self, user_id: &str, reason: &str, now_ms: u64) -> StoreResult<()>;
+
+    /// Keeps a new family.
+    fn start_family(&mut self, family: &Family) -> StoreResult<()>;
+
+    /// Spends the refresh token `generation` of a family and gives the family `expires_at_s` as its new end. A family
+    /// that the store does not hold counts as `Unknown`, unless it is a guest's at generation 0 (their logins are not
+    /// written down): that one begins to be kept, at generation 1. A token spent before ends the family, with a
+    /// [`NoticeKind::FamilyEnded`]; it stays known as ended until its time is up, so that a guest's token 0 is not good
+    /// a second time.
+    fn rotate(
+        &mut self,
+        family: &str,
+        user_id: &str,
+        generation: u64,
+        expires_at_s: u64,
+        now_ms: u64,
+    ) -> StoreResult<Rotation>;
+
+    /// Ends a family (known or not) with a [`NoticeKind::FamilyEnded`]; it stays known as ended until `expires_at_s`.
+    fn end_family(&mut self, family: &str, user_id: &str, expires_at_s: u64, now_ms: u64) -> StoreResult<()>;
+
+    /// Up to `limit` notices with numbers above `after`, in ascending order. A notice is seen only when all with lower
+    /// numbers are: a reader that goes on from the last number it saw misses none, however many processes write.
+    fn notices(&mut self, after: u64, limit: usize) -> StoreResult<Vec<Notice>>;
+
+    /// Removes notices written before `notices_before_ms`, and families and bans that are over.
+    fn purge(&mut self, notices_before_ms: u64, now_s: u64) -> StoreResult<()>;
+
+    /// Forgets a guest that is gone for good: its families and its ban.
+    fn forget_guest(&mut self, user_id: &str) -> StoreResult<()>;
+}
