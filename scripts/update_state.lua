@@ -7,6 +7,7 @@
 -- ARGV: user_id, {"action": NAME, "payload": ANY}, room?
 -- Publishes state {user_id, action, payload}. Returns OK.
 
+local unpack = table.unpack or unpack -- Lua 5.4 has it there, 5.1 here
 local MAX_FIELDS = 128 -- of a room's state
 local MAX_NAME_BYTES, MAX_VALUE_BYTES = 64, 4096 -- of a field; its value as JSON text
 

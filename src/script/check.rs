@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::catalog::{self, Problem};
 use super::globals::{self, GlobalUse};
+use super::portability;
+pub use super::portability::{Command, Commands};
 use super::{KeyPattern, Script};
 
 /// What is to be said about a folder of scripts; `Display` prints it, a line each.
@@ -19,12 +21,13 @@ pub struct CheckReport {
     pub warnings: Vec<Problem>,
 }
 
-/// Checks a folder: headers, compilation, and the lints of this module.
-pub fn run(dir: &Path) -> CheckReport {
+/// Checks a folder: headers, compilation, what is hardly meant, and what another store would do otherwise. `commands` are
+/// those that scripts may call.
+pub fn run(dir: &Path, commands: Commands) -> CheckReport {
     let report = catalog::load(dir, None);
     let mut scripts: Vec<Arc<Script>> = report.set.scripts.values().cloned().collect();
     scripts.sort_by(|a, b| a.name.cmp(&b.name));
-    let warnings = scripts.iter().flat_map(|script| lint(script)).collect();
+    let warnings = scripts.iter().flat_map(|script| lint(script, commands)).collect();
     let mut problems = report.problems;
     if scripts.is_empty() && problems.is_empty() {
         problems.push(Problem { path: dir.to_owned(), line: None, message: "has no scripts (*.lua)".into() });
@@ -65,10 +68,14 @@ type Lint = fn(&Script) -> Vec<(usize, String)>;
 
 const LINTS: [Lint; 2] = [undeclared_keys, unknown_globals];
 
-fn lint(script: &Script) -> Vec<Problem> {
+fn lint(script: &Script, commands: Commands) -> Vec<Problem> {
     let mut found: Vec<(usize, String)> = LINTS.iter().flat_map(|lint| lint(script)).collect();
+    found.extend(portability::findings(&script.text, commands));
     found.sort();
-    let problem = |(line, message)| Problem { path: script.path.clone(), line: Some(line), message };
+    let problem = |(line, message)| {
+        let message = format!("{message} [version {}]", script.version());
+        Problem { path: script.path.clone(), line: Some(line), message }
+    };
     found.into_iter().map(problem).collect()
 }
 
@@ -138,12 +145,16 @@ mod tests {
     use super::*;
     use std::fs;
 
+    fn any_command(_: &str, _: usize) -> Command {
+        Command::Known(Vec::new())
+    }
+
     fn check(files: &[(&str, &str)], is_ok: bool, expected: &[&str]) {
         let dir = tempfile::tempdir().expect("temp folder");
         for (name, text) in files {
             fs::write(dir.path().join(name), text).expect("write");
         }
-        let report = run(dir.path());
+        let report = run(dir.path(), any_command);
         let printed = report.to_string().replace(&format!("{}/", dir.path().display()), "");
         assert_eq!(report.is_ok(), is_ok, "{printed}");
         let lines: Vec<&str> = printed.lines().collect();
@@ -182,7 +193,10 @@ mod tests {
 
     #[test]
     fn the_stock_scripts_are_in_order() {
-        let report = run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"));
+        let report = run(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"),
+            crate::state::embedded::commands::for_scripts,
+        );
         assert!(report.is_ok() && report.warnings.is_empty(), "{report}");
         assert_eq!(report.scripts.len(), 11);
     }
@@ -190,8 +204,8 @@ mod tests {
     #[test]
     fn nothing_to_check() {
         let dir = tempfile::tempdir().expect("temp folder");
-        assert!(run(dir.path()).to_string().contains("has no scripts"));
-        let missing = run(&dir.path().join("missing"));
+        assert!(run(dir.path(), any_command).to_string().contains("has no scripts"));
+        let missing = run(&dir.path().join("missing"), any_command);
         assert!(
             !missing.is_ok() && missing.to_string().contains("cannot read the scripts folder"),
             "{missing}"

@@ -5,6 +5,8 @@ pub mod check;
 mod globals;
 pub mod header;
 pub mod keys;
+mod portability;
+mod tokens;
 pub mod watch;
 
 use std::collections::HashMap;

@@ -34,6 +34,7 @@ pub use number::{format_float, format_integer};
 
 use super::keyspace::{Context, Keyspace};
 use super::reply::ReplyBuffer;
+use crate::script::check;
 
 /// One line of the command table.
 #[derive(Debug)]
@@ -112,6 +113,25 @@ impl Command {
         self.flags & flags::WRITE != 0
     }
 
+    /// Which of so many arguments are keys, as far as that does not depend on what they say.
+    fn fixed_keys(&self, arguments: usize) -> Vec<usize> {
+        match self.keys {
+            Keys::None => Vec::new(),
+            Keys::Range { first, last, step } => {
+                let end = if last < 0 { arguments as isize + last } else { last };
+                (first..arguments).step_by(step).take_while(|index| *index as isize <= end).collect()
+            }
+            Keys::Counted { destination, .. } => {
+                if destination {
+                    vec![1]
+                } else {
+                    Vec::new()
+                }
+            }
+            Keys::Sort => vec![1],
+        }
+    }
+
     /// The arguments that are keys, as far as they are there.
     pub fn keys_of<'a>(&self, arguments: &[&'a [u8]]) -> Vec<&'a [u8]> {
         match self.keys {
@@ -140,6 +160,22 @@ impl Command {
 /// The command of that name, in any case.
 pub fn find(name: &[u8]) -> Option<&'static Command> {
     table::find(name)
+}
+
+/// What a script gets when it calls a command, for checks of scripts that do not run them.
+pub fn for_scripts(name: &str, arguments: usize) -> check::Command {
+    /// These tell of all rooms, or of the whole store.
+    const OF_ALL_KEYS: [&str; 6] = ["keys", "scan", "randomkey", "dbsize", "flushall", "flushdb"];
+    let context = Context { now_ms: 0, from_script: true };
+    match find(name.as_bytes()) {
+        // It is not a command of the keyspace: Lua hands it to the room's events.
+        None if name.eq_ignore_ascii_case("publish") => check::Command::Known(Vec::new()),
+        Some(command) if OF_ALL_KEYS.contains(&command.name) => check::Command::LooksAtAllKeys,
+        Some(command) if command.flags & flags::NO_SCRIPT != 0 => check::Command::NotForScripts,
+        Some(command) => check::Command::Known(command.fixed_keys(arguments)),
+        None if foreign::refusal(name.as_bytes(), &context).is_some() => check::Command::NotForScripts,
+        None => check::Command::Unknown,
+    }
 }
 
 /// The names of all commands.
