@@ -2,7 +2,8 @@
 //!
 //! A shard is one thread with one poll. It works in rounds: poll, read mail, handle readiness (with a budget per
 //! connection: what is left is parked, not starved), run due timers, submit and flush rooms, flush dirty outboxes,
-//! re-register changed interest. It never waits for anything but its poll.
+//! re-register changed interest. It never waits for anything but its poll, and in a busy time for a round's shortest
+//! time to be over ([`pace`]).
 
 mod accept;
 mod admission;
@@ -14,6 +15,7 @@ mod fan_out;
 mod letters;
 mod mail;
 mod members;
+mod pace;
 mod reading;
 mod rhythm;
 mod rooms;

@@ -18,6 +18,7 @@ use super::draining::Draining;
 use super::effects::ConnectionEffects;
 use super::letters::Peer;
 use super::mail::{Mail, Ticket};
+use super::pace::Pace;
 use super::rooms::Rooms;
 use super::wheel::Wheel;
 use crate::mailbox::{Mailbox, Postbox};
@@ -39,6 +40,7 @@ pub struct Shard {
     /// The round's time.
     pub(super) now: Now,
     pub(super) round_began: Instant,
+    pub(super) pace: Pace,
     /// Bytes written in this round.
     pub(super) bytes_out: u64,
     /// Connections to look at again in the next round: they have bytes left that no event tells of.
@@ -110,6 +112,7 @@ impl Shard {
             metrics,
             now,
             round_began: Instant::now(),
+            pace: Pace::new(Duration::from_millis(shared.limits.sync_interval_ms), Instant::now()),
             bytes_out: 0,
             again: Vec::new(),
             slow: Vec::new(),
@@ -143,6 +146,7 @@ impl Shard {
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.stopped {
+            self.rest();
             match self.poll.poll(&mut events, Some(self.patience())) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
@@ -160,6 +164,15 @@ impl Shard {
             self.end_round();
         }
         Ok(())
+    }
+
+    /// Sleeps between two rounds of a busy time, unless bytes wait that were read only in part.
+    fn rest(&self) {
+        if self.again.is_empty()
+            && let Some(rest) = self.pace.rest(self.round_began, Instant::now())
+        {
+            std::thread::sleep(rest);
+        }
     }
 
     /// How long the poll may wait.
@@ -197,6 +210,7 @@ impl Shard {
     }
 
     fn handle_events(&mut self, events: &Events) {
+        self.pace.count(self.round_began, events.iter().count());
         for event in events {
             match event.token() {
                 LISTENER => self.accept_again_ms = Some(self.now.monotonic_ms),
