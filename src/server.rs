@@ -26,6 +26,7 @@ use crate::script::catalog::{self, LoadReport};
 use crate::script::watch::Watcher;
 use crate::state::Engine;
 use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions};
+use crate::state::redis::{Address, RedisEngine, RedisOptions};
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ struct Server {
     shards: Vec<JoinHandle<io::Result<()>>>,
     posts: Vec<Postbox<Mail>>,
     ended: Receiver<Ended>,
-    engine: Arc<EmbeddedEngine>,
+    engine: Arc<dyn Engine>,
     watcher: Watcher,
     shared: Arc<Shared>,
 }
@@ -76,16 +77,8 @@ impl Server {
         let loaded = catalog::load(&config.scripts_dir, None);
         loaded.log(&[]);
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
-        let options = EmbeddedOptions {
-            queue_capacity: config.limits.queues.engine_batches,
-            time_budget: config.script_time_budget,
-            memory_budget: config.script_memory_budget,
-            seed: random_seed(),
-        };
-        let deliver = Box::new(ShardPosts::new(posts.clone()));
-        let engine = EmbeddedEngine::start(options, loaded.set.clone(), deliver, metrics.clone())
+        let engine = start_engine(config, &loaded.set, &posts, &metrics)
             .map_err(|error| ServerError::System("start the state engine", error))?;
-        let engine = Arc::new(engine);
         let doors = Arc::new(ServerDoors::new(config, tokens, metrics.clone(), engine.clone()));
         let shared = Arc::new(Shared {
             doors: doors.clone(),
@@ -121,8 +114,9 @@ impl Server {
             shards.push(spawn(format!("shard-{id}"), run)?);
         }
         log::info!(
-            "listening on {address} shards={} store=embedded accounts={:?} scripts={} start_ms={}",
+            "listening on {address} shards={} store={} accounts={:?} scripts={} start_ms={}",
             config.threads,
+            describe_store(config),
             config.database,
             scripts.scripts.len(),
             began.elapsed().as_millis()
@@ -223,6 +217,39 @@ fn token_authority(config: &Config) -> Result<TokenAuthority, ServerError> {
     Ok(TokenAuthority::new(vec![secret], config.token_ttl.as_secs()))
 }
 
+fn start_engine(
+    config: &Config,
+    scripts: &Arc<ScriptSet>,
+    posts: &[Postbox<Mail>],
+    metrics: &Arc<Metrics>,
+) -> io::Result<Arc<dyn Engine>> {
+    let deliver = Box::new(ShardPosts::new(posts.to_vec()));
+    let (scripts, metrics) = (scripts.clone(), metrics.clone());
+    let room_ttl_s = config.room_ttl.as_secs();
+    if config.redis.is_empty() {
+        let options = EmbeddedOptions {
+            queue_capacity: config.limits.queues.engine_batches,
+            time_budget: config.script_time_budget,
+            memory_budget: config.script_memory_budget,
+            seed: random_seed(),
+        };
+        return Ok(Arc::new(EmbeddedEngine::start(options, scripts, deliver, metrics)?));
+    }
+    let options = RedisOptions {
+        addresses: config.redis.clone(),
+        queue_capacity: config.limits.queues.engine_batches,
+        shards: config.threads,
+        seed: random_seed(),
+        room_ttl_s,
+    };
+    Ok(Arc::new(RedisEngine::start(options, scripts, deliver, metrics)?))
+}
+
+fn describe_store(config: &Config) -> String {
+    let addresses: Vec<String> = config.redis.iter().map(Address::to_string).collect();
+    if addresses.is_empty() { "embedded".to_owned() } else { addresses.join(",") }
+}
+
 fn random_seed() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the kernel's random numbers are always there");
@@ -244,7 +271,7 @@ fn watch(
     config: &Config,
     loaded: LoadReport,
     posts: Vec<Postbox<Mail>>,
-    engine: Arc<EmbeddedEngine>,
+    engine: Arc<dyn Engine>,
     metrics: Arc<Metrics>,
 ) -> Result<Watcher, ServerError> {
     Watcher::start(&config.scripts_dir, loaded, move |scripts, problems| {

@@ -22,6 +22,8 @@ pub use settings::{normalize_dashes, with_flags};
 
 use settings::{DotEnv, Source, Values};
 
+use crate::state::redis::Address;
+
 /// Connections that the server takes if neither `--max-connections` nor the limit of open files says otherwise.
 const DEFAULT_MAX_CONNECTIONS: usize = 20_000;
 /// Open files that are not connections: the database, logs, the script watcher, and spare ones.
@@ -46,6 +48,10 @@ pub struct Config {
     pub token_ttl: Duration,
     /// File of the SQLite database.
     pub database: PathBuf,
+    /// Where game state lives; in this process if there is no address.
+    pub redis: Vec<Address>,
+    /// How long a room lasts after its last member has left.
+    pub room_ttl: Duration,
     /// Open connections, over all shards.
     pub max_connections: usize,
     /// Open connections from one address.
@@ -101,7 +107,6 @@ impl Config {
             .unwrap_or_else(|| machine.cores.clamp(1, 256));
         let port = values.parse("port", values::number(0..=u16::MAX))?;
         values.parse("db-type", sqlite_only)?;
-        values.parse_optional("redis-addr", embedded_only)?;
         values.parse("state-file", off_only)?;
         let rate = || values::number(0..=1_000_000);
         let mut warnings = Vec::new();
@@ -113,6 +118,8 @@ impl Config {
             jwt_secret: resolve_secret(values, &mut warnings)?,
             token_ttl: values.parse("token-ttl", values::duration("1s", "3650d"))?,
             database: values.parse("db-dsn", sqlite_file)?,
+            redis: values.parse_optional("redis-addr", Address::parse_list)?.unwrap_or_default(),
+            room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,
             max_connections: resolve_max_connections(values, threads, machine, &mut warnings)?,
             max_connections_per_ip: NonZeroU32::new(values.parse("max-connections-per-ip", rate())?),
             max_message_bytes: values.parse("max-message-bytes", values::size("125", "16m"))?,
@@ -318,10 +325,6 @@ fn sqlite_only(text: &str) -> Result<(), String> {
         "postgres" | "postgresql" => Err("PostgreSQL is not supported yet; allowed is sqlite".to_owned()),
         _ => Err("allowed is sqlite".to_owned()),
     }
-}
-
-fn embedded_only(_: &str) -> Result<(), String> {
-    Err("Redis is not supported yet; leave it out for the embedded store".to_owned())
 }
 
 fn off_only(text: &str) -> Result<(), String> {

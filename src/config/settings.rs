@@ -37,7 +37,13 @@ const SETTINGS: &[Setting] = &[
     setting("token-ttl", "TIME", Some("24h"), "How long a token is valid, such as 90s, 15m, 24h, 7d"),
     setting("db-type", "TYPE", Some("sqlite"), "Database of accounts: sqlite"),
     setting("db-dsn", "PATH", Some("game.db"), "Where the database is: for sqlite, its file"),
-    setting("redis-addr", "ADDRESS", None, "Not supported yet: leave it out for the embedded store"),
+    setting(
+        "redis-addr",
+        "ADDRESS",
+        None,
+        "Keep game state in Redis, Valkey or Dragonfly at HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE, or several with commas",
+    ),
+    setting("room-ttl", "TIME", Some("1h"), "How long a room lasts after its last member has left"),
     setting("state-file", "PATH", Some("off"), "Where the embedded store is kept: off"),
     setting(
         "max-connections",

@@ -135,8 +135,8 @@ fn values_that_are_refused() {
     refused("--db-dsn postgres://u@h/d", "--db-dsn postgres://u@h/d: expected the path of an SQLite file");
     refused("--db-dsn :memory:", "--db-dsn :memory:: expected the path of an SQLite file");
     refused(
-        "--redis-addr localhost:6379",
-        "--redis-addr localhost:6379: Redis is not supported yet; leave it out for the embedded store",
+        "--redis-addr rediss://localhost:6379",
+        "--redis-addr rediss://localhost:6379: TLS (rediss://) is not supported; use redis:// and a private network or a tunnel",
     );
     refused(
         "--state-file state.db",

@@ -34,6 +34,17 @@ pub struct Metrics {
     script_errors: Family<ScriptLabels, Counter>,
     script_timeouts: Family<ScriptLabels, Counter>,
     script_duration: Family<ScriptLabels, Histogram>,
+    /// Connections to stores that were lost.
+    pub redis_reconnects: Counter,
+    /// Calls whose answer was lost.
+    pub redis_lost_calls: Counter,
+    /// Messages on rooms' channels that are not the server's.
+    pub redis_foreign_messages: Counter,
+    /// Members of dead nodes that were taken out of their rooms.
+    pub redis_orphans: Counter,
+    /// From sending a batch to a store until its answer.
+    pub redis_call_time: Histogram,
+    redis_up: Family<AddressLabels, Gauge>,
     shards: ShardTotals,
     registry: Registry,
 }
@@ -87,6 +98,37 @@ impl Metrics {
                 "How long script calls took",
                 Family::default(),
             ),
+            redis_reconnects: register(
+                godra,
+                "redis_reconnects",
+                "Connections to stores that were lost",
+                Counter::default(),
+            ),
+            redis_lost_calls: register(
+                godra,
+                "redis_lost_calls",
+                "Calls whose answer was lost with a connection to a store",
+                Counter::default(),
+            ),
+            redis_foreign_messages: register(
+                godra,
+                "redis_foreign_messages",
+                "Messages on rooms' channels that are not the server's",
+                Counter::default(),
+            ),
+            redis_orphans: register(
+                godra,
+                "redis_orphans",
+                "Members of dead nodes that this one took out of their rooms",
+                Counter::default(),
+            ),
+            redis_call_time: register_seconds(
+                godra,
+                "redis_call",
+                "From sending a batch of calls to a store until its answer",
+                Histogram::default(),
+            ),
+            redis_up: register(godra, "redis_up", "Whether a store can be worked with", Family::default()),
             shards: ShardTotals::register(godra),
             registry,
         }
@@ -106,6 +148,12 @@ impl Metrics {
             timeouts: self.script_timeouts.get_or_create_owned(&labels),
             duration: self.script_duration.get_or_create_owned(&labels),
         }
+    }
+
+    /// Tells whether the store at an address can be worked with.
+    pub fn redis_up(&self, address: &str, is_up: bool) {
+        let labels = AddressLabels { address: address.to_owned() };
+        self.redis_up.get_or_create(&labels).set(i64::from(is_up));
     }
 
     /// Tells which scripts are served from now on.
@@ -316,6 +364,11 @@ impl ShardTotals {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ShardLabels {
     shard: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AddressLabels {
+    address: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::mail::Mail;
+use super::mail::{Mail, Ticket};
 use super::shard::Shard;
 use crate::metrics::InputOutcome;
 use crate::session::outbox::Kind;
 use crate::session::{Refused, Session};
 use crate::state::{BatchDone, BatchTag, CallError, CallResult, ConnectionKey, Delivery, ReplyTo};
-use crate::wire::ids::Identity;
+use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ws::close_code;
 use crate::wire::{message, ws};
 
 impl Shard {
@@ -18,6 +19,11 @@ impl Shard {
         match delivery {
             Delivery::Events(events) => self.gather(events),
             Delivery::Done(done) => self.batch_done(done),
+            Delivery::Missed(room) => self.events_missed(&room),
+            Delivery::Replaced { room, user_id, membership } => {
+                self.replaced_elsewhere(&room, &user_id, membership);
+            }
+            Delivery::Expelled => self.expelled(),
         }
     }
 
@@ -26,7 +32,7 @@ impl Shard {
             self.gather(events);
         }
         match std::mem::replace(&mut done.tag, BatchTag::Forget) {
-            BatchTag::Inputs(replies) => self.inputs_done(&done, &replies),
+            BatchTag::Inputs(replies) => self.inputs_done(&done, replies),
             BatchTag::Join(key) => self.join_done(done, key),
             BatchTag::Snapshot(key) => self.snapshot_done(&done, key),
             BatchTag::Rpc(key) => self.rpc_done(done, key),
@@ -34,20 +40,60 @@ impl Shard {
         }
     }
 
-    fn inputs_done(&mut self, done: &BatchDone, replies: &[ReplyTo]) {
-        for (result, reply_to) in done.results.iter().zip(replies) {
-            self.answer_input(result, *reply_to);
+    /// What the room has gathered and what comes next may not join up.
+    fn events_missed(&mut self, room: &RoomId) {
+        let home = self.rooms.find(room).and_then(|room_index| self.home(room_index));
+        let Some(home) = home else { return };
+        home.gathered.clear();
+        home.position = None;
+        self.resynchronise(room, None);
+    }
+
+    /// A member has joined again through another process, where its membership is now.
+    fn replaced_elsewhere(&mut self, room: &RoomId, user_id: &str, ticket: Ticket) {
+        let Some(room_index) = self.rooms.find(room) else { return };
+        let Some(home) = self.home(room_index) else { return };
+        let Some(place) = home.members.get(user_id).copied().filter(|place| place.ticket == ticket) else {
+            return;
+        };
+        // The membership is over: its end runs no hook.
+        home.members.remove(user_id);
+        self.close(place.key, close_code::REPLACED, "the same user joined again");
+        self.touch(room_index);
+    }
+
+    /// Other processes have taken this one's members out of their rooms.
+    fn expelled(&mut self) {
+        let seated = self.connections.iter().filter(|(_, connection)| connection.seat.is_some());
+        let seated: Vec<usize> = seated.map(|(index, _)| index).collect();
+        for index in seated {
+            let key = self.key(index);
+            self.close(key, close_code::SHUTTING_DOWN, "the server was away for too long; come back");
+        }
+    }
+
+    fn inputs_done(&mut self, done: &BatchDone, replies: Vec<ReplyTo>) {
+        let mut unanswered = Vec::new();
+        for (result, mut reply_to) in done.results.iter().zip(replies) {
+            match reply_to.leaver.take() {
+                Some(leaver) if is_unavailable(result) => unanswered.push(leaver),
+                _ => self.answer_input(result, &reply_to),
+            }
         }
         let Some(room_index) = done.room.as_ref().and_then(|room| self.rooms.find(room)) else { return };
         if let Some(home) = self.home(room_index) {
             home.in_flight = false;
+        }
+        for leaver in unanswered {
+            let (identity, ticket) = *leaver;
+            self.run_on_disconnect(room_index, identity, ticket);
         }
         self.flush_room(room_index);
         self.metrics.input_to_patch.observe(done.received_at.elapsed());
         self.touch(room_index);
     }
 
-    fn answer_input(&mut self, result: &CallResult, reply_to: ReplyTo) {
+    fn answer_input(&mut self, result: &CallResult, reply_to: &ReplyTo) {
         let text = match (result, reply_to.id) {
             (CallResult::Ok(result), Some(id)) => message::reply(id, result),
             (CallResult::Err(error), id) => {
@@ -72,15 +118,17 @@ impl Shard {
 
     fn join_done(&mut self, done: BatchDone, key: ConnectionKey) {
         let Some(room_index) = done.room.as_ref().and_then(|room| self.rooms.find(room)) else { return };
-        let Some(identity) = self.end_joining(room_index, key) else { return };
+        let Some((identity, ticket)) = self.end_joining(room_index, key) else { return };
         let (state, connected) = joined_state(done.results, self.scripts.get("on_connect").is_some());
         let index = self.find(key);
         match (state, index) {
-            (Ok(state), Some(index)) => self.admit(room_index, index, identity, done.position, &state),
-            (Ok(_), None) => self.undo_join(room_index, identity),
+            (Ok(state), Some(index)) => {
+                self.admit(room_index, index, (identity, ticket), done.position, &state);
+            }
+            (Ok(_), None) => self.undo_join(room_index, identity, ticket),
             (Err(error), index) => {
                 if connected {
-                    self.undo_join(room_index, identity);
+                    self.undo_join(room_index, identity, ticket);
                 }
                 if let Some(index) = index {
                     self.refuse_join(index, &refused_join(&error));
@@ -90,13 +138,13 @@ impl Shard {
     }
 
     /// `on_connect` let somebody in who did not become a member after all.
-    fn undo_join(&mut self, room_index: usize, identity: Arc<Identity>) {
+    fn undo_join(&mut self, room_index: usize, identity: Arc<Identity>, ticket: Ticket) {
         let is_member = self.home(room_index).is_some_and(|home| {
             home.members.contains_key(&*identity.user_id)
-                || home.joining.values().any(|joining| joining.user_id == identity.user_id)
+                || home.joining.values().any(|(joining, _)| joining.user_id == identity.user_id)
         });
         if !is_member {
-            self.run_on_disconnect(room_index, identity);
+            self.run_on_disconnect(room_index, identity, ticket);
         }
     }
 
@@ -104,6 +152,8 @@ impl Shard {
         let Some(index) = self.find(key) else { return };
         match done.results.first() {
             Some(CallResult::Ok(result)) => self.send_snapshot(index, done.position, &state_of(result)),
+            // Tried again when the wheel comes by.
+            Some(result) if is_unavailable(result) => self.snapshot_retries.push(key),
             // The script failed, and was logged: the member cannot be brought up to date.
             Some(_) => self.close(key, 1011, "the room's snapshot failed"),
             None => self.send_snapshot(index, done.position, b"null"),
@@ -138,6 +188,11 @@ impl Shard {
     }
 }
 
+/// Whether the store did not answer.
+fn is_unavailable(result: &CallResult) -> bool {
+    matches!(result, CallResult::Err(error) if &*error.code == "unavailable")
+}
+
 /// The room's state that a join's batch gave, and whether `on_connect` succeeded.
 fn joined_state(results: Vec<CallResult>, has_on_connect: bool) -> (Result<Bytes, CallError>, bool) {
     let mut results = results.into_iter();
@@ -164,7 +219,11 @@ fn state_of(result: &Bytes) -> Bytes {
 
 /// A hook's refusal is the answer to the upgrade; if the hook itself broke, that is the server's fault.
 fn refused_join(error: &CallError) -> Refused {
-    let status = if error.is_fault { 500 } else { 403 };
+    let status = match &*error.code {
+        "busy" | "unavailable" => 503,
+        _ if error.is_fault => 500,
+        _ => 403,
+    };
     Refused { status, ..refused_call(error) }
 }
 

@@ -10,7 +10,7 @@ use crate::metrics::{self, CloseCode, InputOutcome, Refusal};
 use crate::script::{KeyError, Script};
 use crate::session::outbox::Kind;
 use crate::session::{Effects, Refused, Route, RpcRequest};
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ReplyTo};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, Rejection, ReplyTo};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::ClientMessage;
 
@@ -54,6 +54,7 @@ impl Effects for ConnectionEffects<'_> {
             keys: CallKeys::Resolved(target.keys),
             arguments: Arguments::List(arguments),
             wants_result: true,
+            membership: Membership::Unchanged,
         };
         let batch = Batch {
             room: target.room,
@@ -63,9 +64,9 @@ impl Effects for ConnectionEffects<'_> {
             origin: shard.id,
             tag: BatchTag::Rpc(shard.key(self.index)),
         };
-        shard.shared.engine.submit(batch).map_err(|_| {
+        shard.shared.engine.submit(batch).map_err(|rejected| {
             shard.metrics.refusals.at(Refusal::Busy).inc();
-            busy()
+            refused_batch(rejected.reason)
         })
     }
 
@@ -90,8 +91,9 @@ impl Effects for ConnectionEffects<'_> {
             keys: CallKeys::FromRoom,
             arguments: Arguments::Payload(payload.as_bytes().into()),
             wants_result: message.id.is_some(),
+            membership: Membership::Unchanged,
         };
-        let reply_to = ReplyTo { connection: self.shard.key(self.index), id: message.id };
+        let reply_to = ReplyTo { connection: self.shard.key(self.index), id: message.id, leaver: None };
         let input = PendingInput { call, reply_to, received_at: self.shard.round_began };
         let seat = self.shard.connections[self.index].seat.as_ref();
         let room_index = seat.map(|seat| seat.room as usize);
@@ -167,6 +169,18 @@ impl Shard {
             self.metrics.inputs.at(InputOutcome::Error).inc();
             Refused::new(404, "not_found", format!("there is no script for the action {:?}", message.action))
         })
+    }
+}
+
+/// What a caller gets whose call an engine did not take.
+pub fn refused_batch(reason: Rejection) -> Refused {
+    match reason {
+        Rejection::Busy => busy(),
+        Rejection::Unavailable => Refused::new(
+            503,
+            "unavailable",
+            "the game's state is not available and this did not run; try again soon",
+        ),
     }
 }
 

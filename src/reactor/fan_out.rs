@@ -12,7 +12,7 @@ use super::shard::Shard;
 use crate::room::events::{Position, RoomEvents};
 use crate::room::flush::Flush;
 use crate::session::outbox::Kind;
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, ShardId};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, ShardId};
 use crate::wire::ids::RoomId;
 use crate::wire::ws::close_code;
 use crate::wire::{message, ws};
@@ -27,6 +27,10 @@ impl Shard {
         if events.count() == 0 {
             return;
         }
+        let is_known = |last: Position| last.epoch == events.epoch && events.last_seq() <= last.seq;
+        if home.position.is_some_and(is_known) {
+            return;
+        }
         let follows =
             home.position.is_none_or(|last| last.epoch == events.epoch && last.seq + 1 == events.first_seq);
         home.position = Some(Position { epoch: events.epoch, seq: events.last_seq() });
@@ -35,6 +39,7 @@ impl Shard {
         } else {
             // The store lost events or its data: what was gathered and what comes do not join up.
             home.gathered.clear();
+            log::warn!("a room's events have a gap; its members get a snapshot room={}", events.room);
             self.resynchronise(&events.room, None);
         }
         self.touch(room_index);
@@ -42,7 +47,6 @@ impl Shard {
 
     /// Members get a snapshot in place of events that are missing: all of them, or those of one shard.
     pub(super) fn resynchronise(&mut self, room: &RoomId, shard: Option<ShardId>) {
-        log::warn!("a room's events have a gap; its members get a snapshot room={room}");
         let home = self.rooms.find(room).and_then(|room_index| self.home(room_index));
         let Some(home) = home else { return };
         let keys: Vec<ConnectionKey> = home.members.values().map(|place| place.key).collect();
@@ -156,6 +160,7 @@ impl Shard {
                 keys: CallKeys::FromRoom,
                 arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
                 wants_result: true,
+                membership: Membership::Unchanged,
             })
             .into_iter()
             .collect();

@@ -112,6 +112,7 @@ impl Shard {
     pub(super) fn post_backlogs(&mut self) {
         for shard in 0..self.peers.len() {
             for room in self.peers[shard].post_backlog() {
+                log::warn!("a room's events were lost; its members get a snapshot room={room}");
                 self.resynchronise(&room, Some(shard));
             }
         }

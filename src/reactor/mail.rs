@@ -27,7 +27,7 @@ pub enum Mail {
     /// A connection that wants to join a room of this shard.
     Adopt(Box<Handover>),
     /// A member of a large room whose home is elsewhere.
-    AdoptMember(Box<(Handover, Membership)>),
+    AdoptMember(Box<(Handover, Seating)>),
     /// To the home shard: a member that was handed over has arrived, and is at this key.
     Settled(Box<Arrival>, ConnectionKey),
     /// To the home shard: a member is gone from that shard.
@@ -64,7 +64,7 @@ pub struct Handover {
 
 /// A member that is handed over.
 #[derive(Clone, Debug)]
-pub struct Membership {
+pub struct Seating {
     /// Of which room.
     pub room: RoomId,
     /// Which membership.

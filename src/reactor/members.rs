@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::connection::Seat;
-use super::effects::busy;
+use super::effects::{busy, refused_batch};
 use super::home_shard;
-use super::mail::{Arrival, Mail, Membership, PendingInput, Ticket};
+use super::mail::{Arrival, Mail, PendingInput, Seating, Ticket};
 use super::rooms::{Place, UserKey};
 use super::shard::Shard;
 use crate::metrics::Refusal;
 use crate::room::events::Position;
 use crate::session::{Refused, Session};
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, ReplyTo, ShardId};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, ReplyTo, ShardId};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
 
@@ -37,20 +37,27 @@ impl Shard {
         let key = self.key(index);
         let interval_ms = self.shared.limits.sync_interval_ms;
         let room_index = self.rooms.find_or_create(room);
+        if self.home(room_index).is_none() {
+            self.shared.engine.watch(room, true);
+        }
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        let ticket = self.next_ticket;
         let home = self.rooms.get_mut(room_index).map(|room| room.make_home(interval_ms));
-        home.expect("the room was just found or made").joining.insert(key, identity.clone());
+        home.expect("the room was just found or made").joining.insert(key, (identity.clone(), ticket));
         // What waits was there first: the same user's leaving, say.
         let in_order = self.submit_all(room_index);
         let hooks = ["on_connect", "on_snapshot"].map(|name| self.scripts.get(name).cloned());
         let calls = hooks
             .into_iter()
             .flatten()
-            .map(|script| Call {
+            .enumerate()
+            .map(|(number, script)| Call {
                 script,
                 caller: identity.clone(),
                 keys: CallKeys::FromRoom,
                 arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
                 wants_result: true,
+                membership: if number == 0 { Membership::Enter(ticket) } else { Membership::Unchanged },
             })
             .collect();
         let batch = Batch {
@@ -61,23 +68,31 @@ impl Shard {
             origin: self.id,
             tag: BatchTag::Join(key),
         };
-        if !in_order || self.shared.engine.submit(batch).is_err() {
+        let refused = match in_order {
+            true => self.shared.engine.submit(batch).err().map(|rejected| refused_batch(rejected.reason)),
+            false => Some(busy()),
+        };
+        if let Some(refused) = refused {
             self.metrics.refusals.at(Refusal::Busy).inc();
             self.end_joining(room_index, key);
-            self.refuse_join(index, &busy());
+            self.refuse_join(index, &refused);
         }
     }
 
     /// Takes somebody off the list of those who are being let in.
-    pub(super) fn end_joining(&mut self, room_index: usize, key: ConnectionKey) -> Option<Arc<Identity>> {
+    pub(super) fn end_joining(
+        &mut self,
+        room_index: usize,
+        key: ConnectionKey,
+    ) -> Option<(Arc<Identity>, Ticket)> {
         let joining = &mut self.rooms.get_mut(room_index)?.home.as_mut()?.joining;
-        let identity = joining.remove(&key);
+        let removed = joining.remove(&key);
         if joining.is_empty() {
             // A room is joined by many at once and then by nobody for long: the table's memory goes back.
             *joining = HashMap::new();
         }
         self.touch(room_index);
-        identity
+        removed
     }
 
     pub(super) fn refuse_join(&mut self, index: usize, refused: &Refused) {
@@ -93,7 +108,7 @@ impl Shard {
         &mut self,
         room_index: usize,
         index: usize,
-        identity: Arc<Identity>,
+        (identity, ticket): (Arc<Identity>, Ticket),
         position: Position,
         state: &[u8],
     ) {
@@ -104,8 +119,6 @@ impl Shard {
             }
         });
         let key = self.key(index);
-        self.next_ticket = self.next_ticket.wrapping_add(1);
-        let ticket = self.next_ticket;
         self.seat(room_index, index, &identity, ticket, position.seq);
         let place = Place { ticket, key };
         let Some(home) = self.home(room_index) else { return };
@@ -156,14 +169,14 @@ impl Shard {
         {
             place.key = ConnectionKey::NOBODY;
         }
-        let membership = Membership { room: id, ticket, seq };
+        let membership = Seating { room: id, ticket, seq };
         if let Some(handover) = self.take_out(index) {
             self.post(fewest, Mail::AdoptMember(Box::new((handover, membership))));
         }
     }
 
     /// Puts a member that another shard let in into the room's local list.
-    pub(super) fn seat_adopted(&mut self, index: usize, membership: &Membership) {
+    pub(super) fn seat_adopted(&mut self, index: usize, membership: &Seating) {
         let room_index = self.rooms.find_or_create(&membership.room);
         let session = self.connections[index].carried.session.as_ref();
         let Some(identity) = session.and_then(Session::identity).cloned() else { return };
@@ -243,24 +256,26 @@ impl Shard {
             home.members.get(&*identity.user_id).is_some_and(|place| place.ticket == arrival.ticket);
         if is_current {
             home.members.remove(&*identity.user_id);
-            self.run_on_disconnect(room_index, identity.clone());
+            self.run_on_disconnect(room_index, identity.clone(), arrival.ticket);
         }
         self.touch(room_index);
     }
 
     /// Queues `on_disconnect` among the room's inputs: it is never refused, only late.
-    pub(super) fn run_on_disconnect(&mut self, room_index: usize, identity: Arc<Identity>) {
+    pub(super) fn run_on_disconnect(&mut self, room_index: usize, identity: Arc<Identity>, ticket: Ticket) {
         let Some(script) = self.scripts.get("on_disconnect").cloned() else { return };
         let received_at = self.round_began;
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         let call = Call {
             script,
-            caller: identity,
+            caller: identity.clone(),
             keys: CallKeys::FromRoom,
             arguments: Arguments::List(vec![room.id.as_str().as_bytes().into()]),
             wants_result: false,
+            membership: Membership::Leave(ticket),
         };
-        let reply_to = ReplyTo { connection: ConnectionKey::NOBODY, id: None };
+        let leaver = Some(Box::new((identity, ticket)));
+        let reply_to = ReplyTo { connection: ConnectionKey::NOBODY, id: None, leaver };
         room.pending.push(PendingInput { call, reply_to, received_at });
         self.touch(room_index);
     }

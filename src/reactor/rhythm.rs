@@ -2,13 +2,14 @@
 
 use std::cmp::Reverse;
 
-use super::effects::busy;
+use super::effects::{busy, refused_batch};
 use super::home_shard;
 use super::mail::{Mail, PendingInput};
 use super::rooms::Home;
 use super::shard::Shard;
 use crate::metrics::InputOutcome;
-use crate::state::{Batch, BatchTag};
+use crate::session::Refused;
+use crate::state::{Batch, BatchTag, Rejection};
 use crate::wire::ids::RoomId;
 use crate::wire::{message, ws};
 
@@ -47,7 +48,7 @@ impl Shard {
             } else {
                 self.send_inputs_home(room_index);
             }
-            self.rooms.remove_if_over(room_index);
+            self.forget_if_over(room_index);
         }
     }
 
@@ -61,7 +62,16 @@ impl Shard {
             return;
         }
         self.settle(room_index);
-        self.rooms.remove_if_over(room_index);
+        self.forget_if_over(room_index);
+    }
+
+    /// Forgets a room that nothing is left of.
+    fn forget_if_over(&mut self, room_index: usize) {
+        if let Some(room) = self.rooms.remove_if_over(room_index)
+            && room.home.is_some()
+        {
+            self.shared.engine.watch(&room.id, false);
+        }
     }
 
     /// Submits and flushes what the room's rhythm lets through now.
@@ -122,12 +132,25 @@ impl Shard {
                 home.in_flight = true;
                 Submitted::Batch
             }
-            Err(batch) => {
-                let mut inputs = inputs_of(*batch);
+            Err(rejected) => {
+                let mut inputs = inputs_of(*rejected.batch);
                 inputs.append(&mut room.pending);
                 room.pending = inputs;
+                if rejected.reason == Rejection::Unavailable {
+                    self.refuse_pending(room_index);
+                }
                 Submitted::Refused
             }
+        }
+    }
+
+    /// The store is away: players are told at once, and the server's own calls wait for it.
+    fn refuse_pending(&mut self, room_index: usize) {
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let is_players = |input: &mut PendingInput| input.reply_to.leaver.is_none();
+        let refused: Vec<PendingInput> = room.pending.extract_if(.., is_players).collect();
+        for input in refused {
+            self.refuse_input(&input, &refused_batch(Rejection::Unavailable));
         }
     }
 
@@ -152,15 +175,14 @@ impl Shard {
             if room.pending.len() < bound {
                 room.pending.push(input);
             } else {
-                self.refuse_input(&input);
+                self.refuse_input(&input, &busy());
             }
         }
         self.touch(room_index);
     }
 
-    fn refuse_input(&mut self, input: &PendingInput) {
+    fn refuse_input(&mut self, input: &PendingInput, refused: &Refused) {
         self.metrics.inputs.at(InputOutcome::Busy).inc();
-        let refused = busy();
         let text = message::error(input.reply_to.id, &refused.code, &refused.message, None);
         let key = input.reply_to.connection;
         self.post_or_read(usize::from(key.shard), Mail::Frame(key, ws::text_frame(&text)));

@@ -44,8 +44,8 @@ pub struct Home {
     pub rhythm: Rhythm,
     /// Whether a batch of inputs is with the engine; further inputs gather meanwhile.
     pub in_flight: bool,
-    /// Who is being let in.
-    pub joining: HashMap<ConnectionKey, Arc<Identity>>,
+    /// Who is being let in, and with which membership.
+    pub joining: HashMap<ConnectionKey, (Arc<Identity>, Ticket)>,
     /// Every member, wherever its socket is.
     pub members: HashMap<UserKey, Place>,
     /// Events that wait for the next flush.
@@ -103,15 +103,14 @@ impl Rooms {
         index
     }
 
-    /// Forgets a room if nothing is left of it. Returns whether it is gone.
-    pub fn remove_if_over(&mut self, index: usize) -> bool {
-        let Some(room) = self.slab.get(index) else { return true };
-        if !room.is_over() {
-            return false;
+    /// Forgets a room if nothing is left of it, and gives what it was.
+    pub fn remove_if_over(&mut self, index: usize) -> Option<Room> {
+        if !self.slab.get(index)?.is_over() {
+            return None;
         }
         let room = self.slab.remove(index);
         self.by_id.remove(&room.id);
-        true
+        Some(room)
     }
 
     /// How many rooms there are.

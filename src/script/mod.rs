@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 pub use header::Header;
 pub use keys::{KeyError, KeyPattern, Placeholder, RpcTarget};
+pub use tokens::may_publish;
 
 /// One script of the catalogue, compiled and checked before it got here.
 pub struct Script {

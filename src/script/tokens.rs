@@ -41,6 +41,32 @@ pub fn tokens(source: &str) -> Vec<Token<'_>> {
     std::iter::from_fn(|| scanner.next()).collect()
 }
 
+/// Whether a script may publish by `redis.call("PUBLISH", …)`: it spells the command, or calls commands whose names it
+/// does not spell where it calls them.
+pub fn may_publish(source: &str) -> bool {
+    let tokens = tokens(source);
+    let spells_it = |token: &Token<'_>| match token.kind {
+        TokenKind::Text(Some(text)) => text.eq_ignore_ascii_case("publish"),
+        _ => false,
+    };
+    let mut calls = (0..tokens.len()).filter(|at| tokens[*at].is_word("redis"));
+    let is_plain = |at: usize| {
+        let is_call = tokens.get(at + 2).is_some_and(|token| token.is_word("call") || token.is_word("pcall"));
+        let names_it = matches!(tokens.get(at + 4).map(|token| &token.kind), Some(TokenKind::Text(Some(_))))
+            && tokens.get(at + 5).is_some_and(|token| token.is_sign(",") || token.is_sign(")"));
+        let is_other = tokens.get(at + 1).is_some_and(|token| token.is_sign("."))
+            && tokens.get(at + 2).is_some_and(|token| matches!(token.kind, TokenKind::Word(_)));
+        if is_call {
+            tokens[at + 1].is_sign(".")
+                && tokens.get(at + 3).is_some_and(|token| token.is_sign("("))
+                && names_it
+        } else {
+            is_other
+        }
+    };
+    tokens.iter().any(spells_it) || calls.any(|at| !is_plain(at))
+}
+
 struct Scanner<'a> {
     source: &'a str,
     at: usize,
@@ -218,6 +244,23 @@ mod tests {
         check("[=[ ]] ]=]c", &["1:t  ]] ", "1:w c"]);
         check("'a\\\nb' c", &["1:t?", "2:w c"]);
         check("'--' b", &["1:t --", "1:w b"]);
+    }
+
+    #[test]
+    fn scripts_that_may_publish() {
+        let check = |source: &str, expected: bool| assert_eq!(may_publish(source), expected, "{source}");
+        check("return 1", false);
+        check("redis.call('GET', KEYS[1])\nredis.pcall('TIME')", false);
+        check("godra.publish('PUBLISHED', 1)", false);
+        check("redis.call('PUBLISH', 'a', 'b')", true);
+        check("redis.call('pUBLISH', 'a', 'b')", true);
+        check("local p = 'publish' redis.call(p, 'a', 'b')", true);
+        check("redis.call('PUB' .. 'LISH', 'a', 'b')", true);
+        check("local call = redis.call call('GET', 'x')", true);
+        check("local r = redis return r", true);
+        check("redis['call']('GET', 'x')", true);
+        check("redis.sha1hex('x') redis.log(redis.LOG_NOTICE, 'x')", false);
+        check("redis.call", true);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! [`RoomEvents`]. Per room, events come out in the order in which the store ran the scripts.
 
 pub mod embedded;
+pub mod redis;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,8 +24,12 @@ pub trait Engine: Send + Sync {
     /// Queues a batch; never blocks.
     ///
     /// # Errors
-    /// Gives the batch back when the queue is full or the engine is stopping: the caller answers `busy`.
-    fn submit(&self, batch: Batch) -> Result<(), Box<Batch>>;
+    /// Gives the batch back, with why it was not taken: nothing of it was run.
+    fn submit(&self, batch: Batch) -> Result<(), Rejected>;
+
+    /// A room has members in this process from now on, or none any more: where several processes share a store, its events
+    /// are wanted, or not. Called by the room's home shard, before the first batch for a member.
+    fn watch(&self, _room: &RoomId, _is_wanted: bool) {}
 
     /// Whether the engine can run scripts now (what `/ready` tells).
     fn is_ready(&self) -> bool;
@@ -34,6 +39,27 @@ pub trait Engine: Send + Sync {
 
     /// Batches waiting in the queue.
     fn queue_depth(&self) -> usize;
+
+    /// Takes no new batches, finishes those in the queue, and ends. May be called more than once.
+    fn stop(&self);
+}
+
+/// A batch that an engine did not take.
+#[derive(Debug)]
+pub struct Rejected {
+    /// As it was sent.
+    pub batch: Box<Batch>,
+    /// Why.
+    pub reason: Rejection,
+}
+
+/// Why an engine did not take a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Its queue is full, or it is stopping.
+    Busy,
+    /// The store cannot be reached.
+    Unavailable,
 }
 
 /// A run of calls for one room, executed in order with no other call between them.
@@ -69,12 +95,14 @@ pub enum BatchTag {
 }
 
 /// Where the answer of one input goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReplyTo {
     /// The connection that sent it, or [`ConnectionKey::NOBODY`] for the server's own calls.
     pub connection: ConnectionKey,
     /// The client's `id`, if it wants a reply.
     pub id: Option<u64>,
+    /// Whose membership the server's own call ends: it must be called again if the store did not answer.
+    pub leaver: Option<Box<(Arc<Identity>, u32)>>,
 }
 
 /// Names a connection for its whole life: a slab index alone may have been given to another by the time an answer comes.
@@ -106,6 +134,23 @@ pub struct Call {
     pub arguments: Arguments,
     /// Whether the script's return value is wanted; without it a success reports [`CallResult::Ok`] with `null`.
     pub wants_result: bool,
+    /// What the call means for who holds the caller's membership of the room.
+    pub membership: Membership,
+}
+
+/// What a call means for a membership. Only a store that several processes share keeps them: within one process the room's
+/// home shard knows who is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Membership {
+    /// Nothing.
+    #[default]
+    Unchanged,
+    /// The caller's membership is this one from now on, if the call succeeds.
+    Enter(u32),
+    /// Runs only if the caller's membership is still this one, and ends it; else [`CallResult::Skipped`].
+    Leave(u32),
+    /// As `Leave`, of another process that is gone: its membership as the store has it.
+    LeaveOf(Box<str>),
 }
 
 /// Where a call's `KEYS` come from.
@@ -157,6 +202,20 @@ pub enum Delivery {
     Done(BatchDone),
     /// Events for a room; goes to its home shard.
     Events(RoomEvents),
+    /// Events of a room may have been missed; goes to its home shard, whose members get a snapshot.
+    Missed(RoomId),
+    /// A user has joined the room through another process; goes to the room's home shard.
+    Replaced {
+        /// The room.
+        room: RoomId,
+        /// The user.
+        user_id: Box<str>,
+        /// The membership that was replaced.
+        membership: u32,
+    },
+    /// Other processes have taken this one for dead, and its members out of their rooms: every socket must come back. Goes
+    /// to every shard.
+    Expelled,
 }
 
 /// A batch's end.

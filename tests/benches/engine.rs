@@ -25,7 +25,7 @@ use godra::script::{Header, Script, ScriptSet, catalog};
 use godra::state::embedded::lua::{Interpreter, Invocation};
 use godra::state::embedded::{EmbeddedEngine, EmbeddedOptions};
 use godra::state::{
-    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, ShardId,
+    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, ShardId,
 };
 use godra::wire::ids::{Identity, Role, RoomId};
 
@@ -81,6 +81,7 @@ impl Game {
             keys: CallKeys::FromRoom,
             arguments: Arguments::Payload(payload.into_bytes().into()),
             wants_result: false,
+            membership: Membership::Unchanged,
         }
     }
 

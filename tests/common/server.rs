@@ -13,6 +13,7 @@ use crate::common::PATIENCE;
 use crate::common::http::{Connection, Response};
 use crate::common::output::Output;
 use crate::common::player::Player;
+use crate::common::redis::Redis;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_godra");
 const STOCK_SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts");
@@ -24,6 +25,8 @@ pub struct Server {
     output: Output,
     port: u16,
     folder: Folder,
+    /// The store, if the tests run on Redis and this one does not bring its own.
+    _redis: Option<Redis>,
 }
 
 impl Server {
@@ -34,7 +37,11 @@ impl Server {
 
     /// Starts it in a folder that is already there.
     pub fn start_in(folder: Folder, flags: &[&str]) -> Self {
+        let wants_redis = std::env::var_os("GODRA_TEST_REDIS").is_some() && !flags.contains(&"--redis-addr");
+        let redis = wants_redis.then(Redis::start);
+        let store = redis.as_ref().map(|redis| ["--redis-addr".to_owned(), redis.address()]);
         let mut process = command(&folder)
+            .args(store.iter().flatten())
             .args(["--host", "127.0.0.1", "--port", "0"])
             .args(flags)
             .stdin(Stdio::null())
@@ -50,7 +57,10 @@ impl Server {
             let end = rest.find(|c: char| !c.is_ascii_digit())?;
             rest[..end].parse().ok()
         });
-        Self { process, output, port, folder }
+        if store.is_some() {
+            output.wait_for_line(&["the store is there"]);
+        }
+        Self { process, output, port, folder, _redis: redis }
     }
 
     /// Where it listens.

@@ -16,7 +16,7 @@ use generator::Generator;
 use godra::metrics::Metrics;
 use godra::script::{Header, Script};
 use godra::state::embedded::lua::{Interpreter, Invocation};
-use godra::state::{Arguments, Call, CallKeys, CallResult};
+use godra::state::{Arguments, Call, CallKeys, CallResult, Membership};
 use godra::wire::ids::{Identity, Role};
 use server::{Client, RedisServer, Reply};
 
@@ -176,5 +176,6 @@ fn call(snippet: &str) -> Call {
         keys: CallKeys::Resolved(vec!["k1".into(), "k2".into()]),
         arguments: Arguments::List(vec![(*b"a1").into(), (*b"a2").into()]),
         wants_result: true,
+        membership: Membership::Unchanged,
     }
 }

@@ -29,8 +29,8 @@ fn a_wrong_value_is_one_line_and_exit_code_2() {
     );
     refused(
         &[],
-        &[("REDIS_ADDR", "localhost:6379")],
-        "REDIS_ADDR=localhost:6379 in the environment (--redis-addr): Redis is not supported yet; leave it out for the embedded store",
+        &[("REDIS_ADDR", "localhost:70000")],
+        "REDIS_ADDR=localhost:70000 in the environment (--redis-addr): expected HOST:PORT or redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], with commas between several",
     );
     refused(
         &["--prot", "1"],

@@ -7,7 +7,7 @@ use godra::metrics::Metrics;
 use godra::script::{Header, Script};
 use godra::state::embedded::EmbeddedOptions;
 use godra::state::embedded::lua::{Interpreter, Invocation};
-use godra::state::{Arguments, Call, CallKeys, CallResult};
+use godra::state::{Arguments, Call, CallKeys, CallResult, Membership};
 use godra::wire::ids::{Identity, Role, RoomId};
 use serde_json::Value;
 
@@ -58,6 +58,7 @@ impl Store for EmbeddedStore {
             keys: CallKeys::FromRoom,
             arguments: Arguments::List(args.iter().map(|arg| arg.as_bytes().into()).collect()),
             wants_result: true,
+            membership: Membership::Unchanged,
         };
         let (result, events) = self.call(room.as_ref(), &call);
         let result = match result {
@@ -87,6 +88,7 @@ impl Store for EmbeddedStore {
             keys: CallKeys::Resolved(Vec::new()),
             arguments: Arguments::List(parts.iter().map(|part| part.as_bytes().into()).collect()),
             wants_result: true,
+            membership: Membership::Unchanged,
         };
         match self.call(None, &call).0 {
             CallResult::Ok(text) => parse(&text),
@@ -134,6 +136,7 @@ fn moves_a_second() {
         keys: CallKeys::FromRoom,
         arguments: Arguments::Payload(format!(r#"{{"x":{x}.25,"y":{}.5}}"#, x / 2).into_bytes().into()),
         wants_result: false,
+        membership: Membership::Unchanged,
     };
     let calls: Vec<Call> = (0..1000).map(call).collect();
     let mut rates = Vec::new();

@@ -13,7 +13,9 @@ use super::faults::FaultLog;
 use super::lua::{Interpreter, Invocation};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
-use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, Engine, RoomEvents};
+use crate::state::{
+    Batch, BatchDone, CallError, CallResult, Deliver, Delivery, Engine, Rejected, Rejection, RoomEvents,
+};
 
 /// Lua nests native calls up to 200 deep; even with the largest frames of its libraries this is far beyond that. The
 /// memory is only taken when touched.
@@ -100,18 +102,6 @@ impl EmbeddedEngine {
         Ok(Self { sender, shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Takes no new batches, finishes those in the queue, and ends the thread. May be called more than once.
-    pub fn stop(&self) {
-        self.shared.is_stopping.store(true, Ordering::SeqCst);
-        self.wake();
-        let thread = self.thread.lock().map(|mut thread| thread.take()).unwrap_or_default();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            log::error!("the state engine's thread has panicked");
-        }
-    }
-
     /// If the queue is full, the thread is awake anyway.
     fn wake(&self) {
         let _ = self.sender.try_send(Message::Wake);
@@ -125,7 +115,7 @@ impl Drop for EmbeddedEngine {
 }
 
 impl Engine for EmbeddedEngine {
-    fn submit(&self, batch: Batch) -> Result<(), Box<Batch>> {
+    fn submit(&self, batch: Batch) -> Result<(), Rejected> {
         let batch = Box::new(batch);
         // Counted, so that the thread does not leave between the look at the flag and the batch's arrival.
         self.shared.submitting.fetch_add(1, Ordering::SeqCst);
@@ -136,7 +126,7 @@ impl Engine for EmbeddedEngine {
         };
         self.shared.submitting.fetch_sub(1, Ordering::SeqCst);
         match refused {
-            Some(Message::Batch(batch)) => Err(batch),
+            Some(Message::Batch(batch)) => Err(Rejected { batch, reason: Rejection::Busy }),
             _ => Ok(()),
         }
     }
@@ -157,6 +147,17 @@ impl Engine for EmbeddedEngine {
 
     fn queue_depth(&self) -> usize {
         self.sender.len()
+    }
+
+    fn stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::SeqCst);
+        self.wake();
+        let thread = self.thread.lock().map(|mut thread| thread.take()).unwrap_or_default();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            log::error!("the state engine's thread has panicked");
+        }
     }
 }
 

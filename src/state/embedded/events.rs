@@ -121,27 +121,8 @@ impl Outbox {
     /// becomes null.
     pub fn publish_ready(&mut self, room: &RoomId, event: &[u8]) -> Result<(), BadEvent> {
         let event = std::str::from_utf8(event).map_err(|_| BadEvent::NotAnObject)?;
-        let members: Members = serde_json::from_str(event).map_err(|_| BadEvent::NotAnObject)?;
-        if !members.has_type {
-            return Err(BadEvent::NoType);
-        }
-        if members.has_reserved_type {
-            return Err(BadEvent::ReservedType);
-        }
-        self.append(room, event.len(), |text, seq| {
-            text.push(b'{');
-            for (name, value) in &members.kept {
-                text.extend_from_slice(name.get().as_bytes());
-                text.push(b':');
-                text.extend_from_slice(value.get().as_bytes());
-                text.push(b',');
-            }
-            if !members.has_payload {
-                text.extend_from_slice(b"\"payload\":null,");
-            }
-            text.pop();
-            write_seq(seq, text);
-        })
+        let members = Members::read(event)?;
+        self.append(room, event.len(), |text, seq| members.write(seq, text))
     }
 
     /// Sends an event to one user of the room; it has no `seq`.
@@ -325,6 +306,42 @@ struct Members<'a> {
     /// One of its types, should it have several, is the server's.
     has_reserved_type: bool,
     has_payload: bool,
+}
+
+impl<'a> Members<'a> {
+    fn read(event: &'a str) -> Result<Self, BadEvent> {
+        let members: Self = serde_json::from_str(event).map_err(|_| BadEvent::NotAnObject)?;
+        if !members.has_type {
+            return Err(BadEvent::NoType);
+        }
+        if members.has_reserved_type {
+            return Err(BadEvent::ReservedType);
+        }
+        Ok(members)
+    }
+
+    fn write(&self, seq: u64, text: &mut Vec<u8>) {
+        text.push(b'{');
+        for (name, value) in &self.kept {
+            text.extend_from_slice(name.get().as_bytes());
+            text.push(b':');
+            text.extend_from_slice(value.get().as_bytes());
+            text.push(b',');
+        }
+        if !self.has_payload {
+            text.extend_from_slice(b"\"payload\":null,");
+        }
+        text.pop();
+        write_seq(seq, text);
+    }
+}
+
+/// Appends a ready event with the `seq` that it gets, as [`Outbox::publish_ready`] does.
+///
+/// # Errors
+/// All of [`BadEvent`] but [`BadEvent::TooMuch`].
+pub fn write_ready(event: &str, seq: u64, out: &mut Vec<u8>) -> Result<(), BadEvent> {
+    Members::read(event).map(|members| members.write(seq, out))
 }
 
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {

@@ -3,7 +3,7 @@
 pub mod commands;
 mod engine;
 pub mod events;
-mod faults;
+pub mod faults;
 pub mod keyspace;
 pub mod lua;
 pub mod reply;

@@ -11,8 +11,8 @@ use super::{EmbeddedEngine, EmbeddedOptions};
 use crate::metrics::Metrics;
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
-    Arguments, Batch, BatchDone, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Position,
-    RoomEvents, ShardId,
+    Arguments, Batch, BatchDone, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership,
+    Position, RoomEvents, ShardId,
 };
 use crate::wire::ids::{Identity, Role, RoomId};
 
@@ -57,14 +57,14 @@ impl Game {
     fn done(&self) -> (ShardId, BatchDone) {
         match self.next() {
             (shard, Delivery::Done(done)) => (shard, done),
-            (_, Delivery::Events(events)) => panic!("{events:?} instead of a batch's end"),
+            (_, other) => panic!("{other:?} instead of a batch's end"),
         }
     }
 
     fn events(&self) -> (ShardId, RoomEvents) {
         match self.next() {
             (shard, Delivery::Events(events)) => (shard, events),
-            (_, Delivery::Done(done)) => panic!("{done:?} instead of events"),
+            (_, other) => panic!("{other:?} instead of events"),
         }
     }
 }
@@ -92,6 +92,7 @@ fn batch(room: Option<&str>, origin: ShardId, scripts: &[&Arc<Script>]) -> Batch
         keys: CallKeys::FromRoom,
         arguments: Arguments::List(Vec::new()),
         wants_result: true,
+        membership: Membership::Unchanged,
     };
     Batch {
         room: room.and_then(RoomId::parse),
@@ -254,7 +255,7 @@ fn stopping_finishes_what_is_queued() {
     game.engine.stop();
     assert!(!game.engine.is_ready());
     let back = game.engine.submit(batch(None, 0, &[&step])).unwrap_err();
-    assert_eq!(back.calls.len(), 1);
+    assert_eq!(back.batch.calls.len(), 1);
     for expected in 1..=100 {
         assert_eq!(shown(&game.done().1.results), [expected.to_string()]);
     }

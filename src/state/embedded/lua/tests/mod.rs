@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::{Interpreter, Invocation};
 use crate::metrics::Metrics;
 use crate::script::{Header, Script};
-use crate::state::{Arguments, Call, CallError, CallKeys, CallResult, RoomEvents};
+use crate::state::{Arguments, Call, CallError, CallKeys, CallResult, Membership, RoomEvents};
 use crate::wire::ids::{Identity, Role, RoomId};
 
 /// An interpreter, and how its next calls are made.
@@ -105,6 +105,7 @@ pub fn call(text: &str, keys: CallKeys, arguments: &[&str]) -> Call {
         keys,
         arguments: Arguments::List(arguments.iter().map(|text| text.as_bytes().into()).collect()),
         wants_result: true,
+        membership: Membership::Unchanged,
     }
 }
 

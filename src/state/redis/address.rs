@@ -1,0 +1,188 @@
+//! Where a store is, as `--redis-addr` says it.
+
+use std::fmt;
+
+/// The address of one Redis, Valkey or Dragonfly. `Display` leaves the password out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    /// A name or an IP address; an IPv6 one without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+    /// Who to log in as, if anybody.
+    pub login: Option<Login>,
+    /// The database's number.
+    pub database: u32,
+}
+
+/// A user of the store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// `default` where only a password is given.
+    pub user: String,
+    /// Neither logged nor shown.
+    pub password: String,
+}
+
+const DEFAULT_PORT: u16 = 6379;
+
+impl Address {
+    /// Parses a list with commas between its addresses.
+    ///
+    /// # Errors
+    /// Says what is expected; never repeats a password.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, String> {
+        let addresses: Vec<Self> =
+            text.split(',').map(|one| Self::parse(one.trim())).collect::<Result<_, _>>()?;
+        for (index, address) in addresses.iter().enumerate() {
+            if addresses[..index].iter().any(|other| other.to_string() == address.to_string()) {
+                return Err(format!("expected different addresses; {address} is there twice"));
+            }
+        }
+        Ok(addresses)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("rediss://") {
+            return Err(
+                "TLS (rediss://) is not supported; use redis:// and a private network or a tunnel".to_owned()
+            );
+        }
+        match text.strip_prefix("redis://") {
+            Some(rest) => Self::parse_url(rest),
+            None if text.contains("://") => Err(expected()),
+            None => {
+                let (host, port) = split_port(text)?;
+                Ok(Self { host, port, login: None, database: 0 })
+            }
+        }
+    }
+
+    fn parse_url(rest: &str) -> Result<Self, String> {
+        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        let database = match database {
+            "" => 0,
+            number => {
+                number.parse().map_err(|_| "expected a number of a database behind the last /".to_owned())?
+            }
+        };
+        let (login, place) = match authority.rsplit_once('@') {
+            Some((login, place)) => (Some(parse_login(login)?), place),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(place)?;
+        Ok(Self { host, port, login, database })
+    }
+}
+
+fn expected() -> String {
+    "expected HOST:PORT or redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], with commas between several"
+        .to_owned()
+}
+
+fn split_port(text: &str) -> Result<(String, u16), String> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, None),
+        Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or_else(expected)?)),
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port = port.map_or(Ok(DEFAULT_PORT), |port| port.parse().map_err(|_| expected()))?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
+    if host.is_empty() || port == 0 || !host.chars().all(allowed) {
+        return Err(expected());
+    }
+    Ok((host.to_owned(), port))
+}
+
+fn parse_login(text: &str) -> Result<Login, String> {
+    let (user, password) = text.split_once(':').unwrap_or(("", text));
+    let user = if user.is_empty() { "default".to_owned() } else { decode_percent(user)? };
+    Ok(Login { user, password: decode_percent(password)? })
+}
+
+/// Undoes percent-encoding (RFC 3986, section 2.1).
+fn decode_percent(text: &str) -> Result<String, String> {
+    let wrong = || "expected user and password with %XX for what is not a letter or digit".to_owned();
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let (digits, behind) = rest.split_at_checked(2).ok_or_else(wrong)?;
+        let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
+        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
+        rest = behind;
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)?;
+        } else {
+            write!(f, "{}:{}", self.host, self.port)?;
+        }
+        if self.database > 0 { write!(f, "/{}", self.database) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let check = |text: &str, expected: &str| {
+            let shown: Vec<String> =
+                Address::parse_list(text).unwrap().iter().map(Address::to_string).collect();
+            assert_eq!(shown.join(","), expected, "{text}");
+        };
+        check("localhost:6379", "localhost:6379");
+        check("redis", "redis:6379");
+        check("10.0.0.1:1, 10.0.0.2:2", "10.0.0.1:1,10.0.0.2:2");
+        check("[::1]:7000,[::2]", "[::1]:7000,[::2]:6379");
+        check("redis://db:6380/3", "db:6380/3");
+        check("redis://:secret@db", "db:6379");
+        check("redis://ada:p%40ss:w@db:1/0", "db:1");
+    }
+
+    #[test]
+    fn logins() {
+        let login =
+            |text: &str| Address::parse(text).unwrap().login.map(|login| (login.user, login.password));
+        assert_eq!(login("redis://db"), None);
+        assert_eq!(login("redis://:a@db"), Some(("default".into(), "a".into())));
+        assert_eq!(login("redis://ada:p%40s@db"), Some(("ada".into(), "p@s".into())));
+    }
+
+    #[test]
+    fn refusals() {
+        let check = |text: &str, expected: &str| {
+            let error = Address::parse_list(text).unwrap_err();
+            assert!(error.contains(expected) && !error.contains("secret"), "{text}: {error}");
+        };
+        check("", "HOST:PORT");
+        check("a:", "HOST:PORT");
+        check("a:0", "HOST:PORT");
+        check("a:99999", "HOST:PORT");
+        check("a b:1", "HOST:PORT");
+        check("http://a", "HOST:PORT");
+        check("rediss://a", "TLS");
+        check("redis://a/x", "database");
+        check("redis://u:secret%4@a", "%XX");
+        check("a:1,b,a:1", "twice");
+    }
+}

@@ -1,0 +1,218 @@
+//! What Redis answers, and what other nodes publish, as results and events. No sockets here.
+
+use bytes::Bytes;
+use redis::Value;
+use rmp::decode::{read_array_len, read_int, read_str_len};
+
+use super::program::Program;
+use crate::room::events::{Position, RoomEvents};
+use crate::state::embedded::events::{mend_utf8, write_json_string, write_ready};
+use crate::state::{CallError, CallResult};
+use crate::wire::ids::RoomId;
+
+/// What a batch came to.
+#[derive(Debug)]
+pub struct Answer {
+    /// The room's place after the batch.
+    pub position: Position,
+    /// What the batch published in its own room.
+    pub events: Option<RoomEvents>,
+    /// One a call.
+    pub results: Vec<CallResult>,
+}
+
+/// Something published on a room's channel.
+#[derive(Debug)]
+pub enum Notice {
+    /// Events.
+    Events(RoomEvents),
+    /// The user has joined through another node, which replaces this membership.
+    Replaced {
+        /// Who.
+        user_id: Box<str>,
+        /// As the store has it.
+        membership: Box<str>,
+    },
+}
+
+/// Reads what the program of a batch of `calls` returned; none if it is nothing of ours.
+pub fn read_answer(value: Value, room: Option<&RoomId>, calls: usize, program: &Program) -> Option<Answer> {
+    let [epoch, seq, message, results] = <[Value; 4]>::try_from(list(value)?).ok()?;
+    let epoch = text(&epoch)?.parse().unwrap_or_default();
+    let position = Position { epoch, seq: number(&seq)? };
+    let message = bytes(message)?;
+    let events = match room {
+        Some(room) if !message.is_empty() => match read_notice(&message, room)?.1 {
+            Notice::Events(events) => Some(events),
+            Notice::Replaced { .. } => None,
+        },
+        _ => None,
+    };
+    let results: Vec<CallResult> =
+        list(results)?.into_iter().map(|result| read_result(result, program)).collect::<Option<_>>()?;
+    (results.len() == calls).then_some(Answer { position, events, results })
+}
+
+fn read_result(value: Value, program: &Program) -> Option<CallResult> {
+    let parts = match value {
+        Value::Int(0) => return Some(CallResult::Ok(Bytes::from_static(b"null"))),
+        Value::Int(1) => return Some(CallResult::Skipped),
+        value => list(value)?,
+    };
+    let mut parts = parts.into_iter();
+    match text(&parts.next()?)?.as_ref() {
+        "V" => {
+            let mut json = Vec::new();
+            write_value(&parts.next().unwrap_or(Value::Nil), &mut json);
+            mend_utf8(&mut json, 0);
+            Some(CallResult::Ok(json.into()))
+        }
+        "E" => {
+            let [code, message, details, fault] = <[Value; 4]>::try_from(parts.collect::<Vec<_>>()).ok()?;
+            let details = text(&details)?;
+            Some(CallResult::Err(CallError {
+                code: text(&code)?.into(),
+                message: program.mend_lines(&text(&message)?).into(),
+                details: (!details.is_empty()).then(|| details.into()),
+                is_fault: number(&fault)? == 1,
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// A reply as JSON, as RESP2 would have it: maps and sets are flat, true is 1, false is null, doubles are texts.
+fn write_value(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::BulkString(bytes) => write_json_string(bytes, out),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => {
+            write_json_string(text.as_bytes(), out)
+        }
+        Value::Okay => out.extend_from_slice(b"\"OK\""),
+        Value::Boolean(true) => out.push(b'1'),
+        Value::Double(number) => write_json_string(number.to_string().as_bytes(), out),
+        Value::Array(values) | Value::Set(values) => write_list(values.iter(), out),
+        Value::Map(pairs) => write_list(pairs.iter().flat_map(|(name, value)| [name, value]), out),
+        Value::Attribute { data, .. } => write_value(data, out),
+        Value::ServerError(error) => {
+            let text = error
+                .details()
+                .map_or_else(|| error.code().to_owned(), |details| format!("{} {details}", error.code()));
+            write_json_string(text.as_bytes(), out);
+        }
+        _ => out.extend_from_slice(b"null"),
+    }
+}
+
+fn write_list<'a>(values: impl Iterator<Item = &'a Value>, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, value) in values.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_value(value, out);
+    }
+    out.push(b']');
+}
+
+/// Reads what was published on a room's channel: the node that did, and what; none if it is nothing of ours.
+pub fn read_notice<'a>(mut message: &'a [u8], room: &RoomId) -> Option<(&'a str, Notice)> {
+    let input = &mut message;
+    let len = read_array_len(input).ok()?;
+    let node = read_text(input)?;
+    let second = read_text(input)?;
+    if second == "replaced" {
+        let (user_id, membership) = (read_text(input)?.into(), read_text(input)?.into());
+        return Some((node, Notice::Replaced { user_id, membership }));
+    }
+    let epoch = second.parse().ok()?;
+    let first_seq: u64 = read_int(input).ok()?;
+    let count: u64 = read_int(input).ok()?;
+    let rest = u64::from(len).checked_sub(4 + count)?;
+    let mut events = Run { text: Vec::with_capacity(input.len()), ends: Vec::with_capacity(count as usize) };
+    for seq in first_seq..first_seq + count {
+        events.push(read_bytes(input)?, seq)?;
+    }
+    let mut direct = Vec::new();
+    for _ in 0..rest / 2 {
+        let user_id = read_text(input)?.into();
+        let mut text = read_bytes(input)?.to_vec();
+        mend_utf8(&mut text, 0);
+        direct.push((user_id, text.into()));
+    }
+    let Run { text, ends } = events;
+    let events = RoomEvents { room: room.clone(), epoch, first_seq, text: text.into(), ends, direct };
+    Some((node, Notice::Events(events)))
+}
+
+/// Events one after another.
+struct Run {
+    text: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Run {
+    fn push(&mut self, event: &[u8], seq: u64) -> Option<()> {
+        if !self.ends.is_empty() {
+            self.text.push(b',');
+        }
+        let start = self.text.len();
+        match event.strip_prefix(b"!") {
+            // The store checked it less strictly than we: what we cannot read keeps its place in the sequence.
+            Some(ready) => {
+                let is_written = std::str::from_utf8(ready)
+                    .is_ok_and(|ready| write_ready(ready, seq, &mut self.text).is_ok());
+                if !is_written {
+                    self.text.truncate(start);
+                    let stand_in = format!(r#"{{"type":"malformed","payload":null,"seq":{seq}}}"#);
+                    self.text.extend_from_slice(stand_in.as_bytes());
+                }
+            }
+            None => self.text.extend_from_slice(event),
+        }
+        mend_utf8(&mut self.text, start);
+        self.ends.push(u32::try_from(self.text.len()).ok()?);
+        Some(())
+    }
+}
+
+fn read_bytes<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = read_str_len(input).ok()? as usize;
+    let (taken, rest) = input.split_at_checked(len)?;
+    *input = rest;
+    Some(taken)
+}
+
+fn read_text<'a>(input: &mut &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(read_bytes(input)?).ok()
+}
+
+fn list(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Array(values) => Some(values),
+        _ => None,
+    }
+}
+
+fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<std::borrow::Cow<'_, str>> {
+    match value {
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes)),
+        Value::SimpleString(text) => Some(text.into()),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        _ => None,
+    }
+}

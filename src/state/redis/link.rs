@@ -1,0 +1,166 @@
+//! One connection to a store: opened, greeted, and checked for whether it can be worked with.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use redis::{Cmd, Parser, Value};
+
+use super::address::Address;
+
+/// For each step of opening a connection, and for a write that the store does not take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// An open connection.
+pub struct Link {
+    /// The socket.
+    pub stream: TcpStream,
+    /// Whether pushes come on it, between the answers (RESP3); else they need a connection of their own.
+    pub has_pushes: bool,
+}
+
+/// Why a store cannot be worked with now, for the log.
+#[derive(Debug)]
+pub struct Trouble(pub String);
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Link {
+    /// Connects, logs in, chooses the database, and makes sure that scripts can run and write.
+    ///
+    /// # Errors
+    /// With the reason, when any of that fails or takes longer than a second.
+    pub fn open(address: &Address) -> Result<Self, Trouble> {
+        let mut link = Self::greet(address)?;
+        link.check_state()?;
+        link.stream.set_read_timeout(None)?;
+        Ok(link)
+    }
+
+    /// A further connection to a store that has been checked, for subscriptions alone.
+    ///
+    /// # Errors
+    /// As [`Link::open`].
+    pub fn open_for_pushes(address: &Address) -> Result<Self, Trouble> {
+        let link = Self::greet(address)?;
+        link.stream.set_read_timeout(None)?;
+        Ok(link)
+    }
+
+    fn greet(address: &Address) -> Result<Self, Trouble> {
+        let mut link = Self { stream: connect(address)?, has_pushes: true };
+        let mut hello = redis::cmd("HELLO");
+        hello.arg(3);
+        if let Some(login) = &address.login {
+            hello.arg("AUTH").arg(&login.user).arg(&login.password);
+        }
+        match link.ask(&hello)? {
+            Value::ServerError(error) if is_unknown_hello(error.code()) => {
+                link.has_pushes = false;
+                link.greet_old(address)?;
+            }
+            Value::ServerError(error) => return Err(refused(&error)),
+            _ => {}
+        }
+        if address.database > 0 {
+            link.demand(redis::cmd("SELECT").arg(address.database))?;
+        }
+        Ok(link)
+    }
+
+    /// Before Redis 6 there is no HELLO.
+    fn greet_old(&mut self, address: &Address) -> Result<(), Trouble> {
+        let Some(login) = &address.login else { return Ok(()) };
+        let mut auth = redis::cmd("AUTH");
+        if login.user != "default" {
+            auth.arg(&login.user);
+        }
+        self.demand(auth.arg(&login.password)).map(drop)
+    }
+
+    fn check_state(&mut self) -> Result<(), Trouble> {
+        match self.ask(&redis::cmd("PING"))? {
+            Value::ServerError(error) if error.code() == "BUSY" => {
+                let kill = self.ask(redis::cmd("SCRIPT").arg("KILL"))?;
+                return Err(Trouble(match kill {
+                    Value::ServerError(error) => format!(
+                        "it is busy with a script that cannot be stopped ({} {}): wait for it, or SHUTDOWN NOSAVE",
+                        error.code(),
+                        error.details().unwrap_or_default()
+                    ),
+                    _ => "it was busy with a script that ran too long, which has been stopped".to_owned(),
+                }));
+            }
+            Value::ServerError(error) => return Err(refused(&error)),
+            _ => {}
+        }
+        // Where ROLE is not known or not allowed, the first write will tell.
+        match self.ask(&redis::cmd("ROLE"))? {
+            Value::Array(role) if is_text(role.first(), "slave") => {
+                Err(Trouble("it is a replica, which refuses writes: name the primary".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn demand(&mut self, command: &Cmd) -> Result<Value, Trouble> {
+        match self.ask(command)? {
+            Value::ServerError(error) => Err(refused(&error)),
+            value => Ok(value),
+        }
+    }
+
+    /// Sends a command and waits for its answer.
+    fn ask(&mut self, command: &Cmd) -> Result<Value, Trouble> {
+        self.stream.write_all(&command.get_packed_command())?;
+        // The parser reads ahead, but nothing comes before it is asked for.
+        let answer = Parser::new().parse_value(OneAnswer(&mut self.stream));
+        answer.map_err(|error| Trouble(format!("no answer to a command: {error}")))
+    }
+}
+
+/// Reads a socket for a parser that is used for one answer.
+struct OneAnswer<'a>(&'a mut TcpStream);
+
+impl Read for OneAnswer<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+fn connect(address: &Address) -> Result<TcpStream, Trouble> {
+    let places = (address.host.as_str(), address.port).to_socket_addrs()?;
+    let mut last = Trouble("its name has no address".to_owned());
+    for place in places {
+        match TcpStream::connect_timeout(&place, PATIENCE) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                return Ok(stream);
+            }
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
+}
+
+fn is_unknown_hello(code: &str) -> bool {
+    matches!(code, "ERR" | "NOPROTO" | "ResponseError")
+}
+
+fn refused(error: &redis::ServerError) -> Trouble {
+    Trouble(format!("it answers {} {}", error.code(), error.details().unwrap_or_default()))
+}
+
+fn is_text(value: Option<&Value>, text: &str) -> bool {
+    match value {
+        Some(Value::BulkString(bytes)) => bytes == text.as_bytes(),
+        Some(Value::SimpleString(found)) => found == text,
+        _ => false,
+    }
+}

@@ -1,0 +1,228 @@
+//! The engine that keeps game state in Redis, Valkey or Dragonfly, where several processes (nodes) share it.
+//!
+//! ```text
+//!  shards ──bounded queue──► writer ──EVALSHA, SUBSCRIBE──► store ──answers, pushes──► reader ──► shards
+//!           one lane an address; batches are packed into one write, and many are under way at once
+//! ```
+//!
+//! A batch is one call of a program (see [`program`]), in which each call fails alone. Its events are numbered, published
+//! and answered within that call, so that every node sees a room's events in the order of their numbers. On one
+//! connection answers and pushes come in the order in which the store ran things, so a node never sees a room go back.
+//!
+//! A connection whose answers stay away for a second is ended: what it owes is answered `unavailable`, outcome unknown, and
+//! nothing is run twice. After that every room is subscribed again, and its members get a snapshot.
+
+mod address;
+mod decode;
+mod encode;
+mod flight;
+mod lane;
+mod link;
+mod program;
+mod reader;
+mod upkeep;
+mod writer;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Sender, bounded};
+
+pub use self::address::Address;
+use self::lane::{Lane, Outlet};
+use self::writer::{Message, Writer};
+use super::embedded::faults::FaultLog;
+use super::{Batch, Deliver, Engine, Rejected, Rejection};
+use crate::metrics::Metrics;
+use crate::script::ScriptSet;
+use crate::wire::ids::RoomId;
+
+/// How to start a [`RedisEngine`].
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// Where the stores are; rooms are spread over them.
+    pub addresses: Vec<Address>,
+    /// Batches that may wait for each; more are refused.
+    pub queue_capacity: usize,
+    /// How many shards there are.
+    pub shards: usize,
+    /// Makes epochs and this node's name: must be secret, and other in every process.
+    pub seed: u64,
+    /// How long a room is kept after its last member left, in seconds.
+    pub room_ttl_s: u64,
+}
+
+/// Stores at one or more addresses, and their threads.
+pub struct RedisEngine {
+    lanes: Vec<LaneHandle>,
+}
+
+struct LaneHandle {
+    lane: Arc<Lane>,
+    queue: Sender<Message>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl RedisEngine {
+    /// Starts the threads. Stores that are away now are waited for: until then, calls are refused.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(
+        options: RedisOptions,
+        scripts: Arc<ScriptSet>,
+        deliver: Box<dyn Deliver>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let outlet = Arc::new(Mutex::new(Outlet { deliver, faults: FaultLog::default() }));
+        let mut random = super::embedded::events::SplitMix(options.seed);
+        let node = format!("{:016x}", random.next());
+        let mut lanes = Vec::with_capacity(options.addresses.len());
+        for address in options.addresses {
+            let lane = Arc::new(Lane {
+                address,
+                node: node.clone(),
+                is_up: AtomicBool::new(false),
+                is_stopping: AtomicBool::new(false),
+                submitting: AtomicUsize::new(0),
+                wishes: Mutex::default(),
+                new_scripts: Mutex::new(Some(scripts.clone())),
+                metrics: metrics.clone(),
+                outlet: outlet.clone(),
+                shards: options.shards,
+                room_ttl_s: options.room_ttl_s,
+            });
+            let (queue, receiver) = bounded(options.queue_capacity.max(1));
+            let writer = Writer::new(lane.clone(), receiver, random.next());
+            let thread =
+                std::thread::Builder::new().name("redis-write".into()).spawn(move || writer.run())?;
+            lanes.push(LaneHandle { lane, queue, writer: Mutex::new(Some(thread)) });
+        }
+        Ok(Self { lanes })
+    }
+
+    /// Where a room lives: the address with the highest hash of both (rendezvous hashing), so that another address takes
+    /// rooms from all others alike, and no others move. Calls without a room go where their first key would be.
+    fn lane_of(&self, batch: &Batch) -> &LaneHandle {
+        match &batch.room {
+            Some(room) => self.lane_of_name(room.as_str()),
+            None => &self.lanes[0],
+        }
+    }
+
+    fn lane_of_name(&self, name: &str) -> &LaneHandle {
+        let weight = |handle: &&LaneHandle| rendezvous(&handle.lane.address.to_string(), name);
+        let best =
+            if self.lanes.len() == 1 { self.lanes.first() } else { self.lanes.iter().max_by_key(weight) };
+        best.expect("there is an address")
+    }
+}
+
+/// The weight of a name at an address (FNV-1a, 64 bits, with its bits mixed as in SplitMix64).
+fn rendezvous(address: &str, name: &str) -> u64 {
+    let bytes = address.bytes().chain([0]).chain(name.bytes());
+    let hash = bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    super::embedded::events::SplitMix(hash).next()
+}
+
+impl LaneHandle {
+    /// If the queue is full, the thread is awake anyway.
+    fn wake(&self) {
+        let _ = self.queue.try_send(Message::Wake);
+    }
+
+    fn submit(&self, batch: Box<Batch>) -> Result<(), Rejected> {
+        if self.lane.is_stopping.load(Ordering::SeqCst) {
+            return Err(Rejected { batch, reason: Rejection::Busy });
+        }
+        if !self.lane.is_up.load(Ordering::Acquire) {
+            return Err(Rejected { batch, reason: Rejection::Unavailable });
+        }
+        match self.queue.try_send(Message::Batch(batch)).map_err(|error| error.into_inner()) {
+            Err(Message::Batch(batch)) => Err(Rejected { batch, reason: Rejection::Busy }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for RedisEngine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Engine for RedisEngine {
+    fn submit(&self, batch: Batch) -> Result<(), Rejected> {
+        let handle = self.lane_of(&batch);
+        // Counted, so that the thread does not leave between the look at the flag and the batch's arrival.
+        handle.lane.submitting.fetch_add(1, Ordering::SeqCst);
+        let result = handle.submit(Box::new(batch));
+        handle.lane.submitting.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+
+    fn watch(&self, room: &RoomId, is_wanted: bool) {
+        let handle = self.lane_of_name(room.as_str());
+        // Held for a push, here and there.
+        handle.lane.wishes.lock().unwrap_or_else(PoisonError::into_inner).push((room.clone(), is_wanted));
+    }
+
+    fn is_ready(&self) -> bool {
+        self.lanes.iter().all(|handle| handle.lane.is_ready())
+    }
+
+    fn replace_scripts(&self, scripts: Arc<ScriptSet>) {
+        for handle in &self.lanes {
+            *handle.lane.new_scripts.lock().unwrap_or_else(PoisonError::into_inner) = Some(scripts.clone());
+            handle.wake();
+        }
+    }
+
+    fn queue_depth(&self) -> usize {
+        self.lanes.iter().map(|handle| handle.queue.len()).sum()
+    }
+
+    /// What is queued is finished as far as the stores answer in two seconds.
+    fn stop(&self) {
+        for handle in &self.lanes {
+            handle.lane.is_stopping.store(true, Ordering::SeqCst);
+            handle.wake();
+        }
+        for handle in &self.lanes {
+            let thread = handle.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(thread) = thread
+                && thread.join().is_err()
+            {
+                log::error!("a thread that writes to the store has panicked");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_are_spread_alike_and_few_move() {
+        let addresses = ["a:1", "b:1", "c:1", "d:1"];
+        let place = |count: usize, room: usize| {
+            let name = format!("room-{room}");
+            (0..count).max_by_key(|index| rendezvous(addresses[*index], &name)).expect("one")
+        };
+        let mut counts = [0; 3];
+        let mut moved = 0;
+        for room in 0..3000 {
+            counts[place(3, room)] += 1;
+            let (before, after) = (place(3, room), place(4, room));
+            if before != after {
+                assert_eq!(after, 3, "only the new address takes rooms");
+                moved += 1;
+            }
+        }
+        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
+        assert!((600..900).contains(&moved), "{moved}");
+    }
+}

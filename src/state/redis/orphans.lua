@@ -1,0 +1,17 @@
+-- Members that nodes have left behind whose lease is over: {node, {member, …}, node, {member, …}, …}.
+-- A node that comes back finds out by the mark that others have taken its members out.
+local found = {}
+for _, node in ipairs(redis.call("SMEMBERS", KEYS[1])) do
+  local name = "godra:node:" .. node
+  if redis.call("EXISTS", name .. ":lease") == 0 then
+    local members = redis.call("SRANDMEMBER", name .. ":members", 100)
+    if #members == 0 then
+      redis.call("SREM", KEYS[1], node)
+    else
+      redis.call("SET", name .. ":expelled", "1", "EX", 86400)
+      found[#found + 1] = node
+      found[#found + 1] = members
+    end
+  end
+end
+return found

@@ -1,0 +1,173 @@
+//! What Redis runs: game scripts joined with a prelude that runs a batch of calls. No sockets here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::script::{Script, ScriptSet, may_publish};
+
+/// The part that runs the calls.
+const PRELUDE: &str = include_str!("prelude.lua");
+/// Programs kept in mind; scripts that change while a game is developed would otherwise pile up.
+const MAX_PROGRAMS: usize = 1024;
+
+/// A text that Redis has under its SHA-1, with the scripts that it can run.
+#[derive(Debug)]
+pub struct Program {
+    /// The text.
+    pub text: String,
+    /// Its name in Redis: SHA-1 in lower-case hex.
+    pub sha: String,
+    /// The scripts in it, in order; calls name them by their place.
+    scripts: Vec<Arc<Script>>,
+    /// The line in `text` at which each script begins, counted from 1.
+    first_lines: Vec<usize>,
+}
+
+/// Programs by the scripts that they hold.
+#[derive(Debug, Default)]
+pub struct Programs {
+    known: HashMap<Vec<usize>, Arc<Program>>,
+    current: Vec<Arc<Script>>,
+}
+
+impl Programs {
+    /// Takes a new set of scripts, and forgets what was made of others.
+    pub fn replace(&mut self, set: &ScriptSet) {
+        self.known.clear();
+        self.current = set.scripts.values().cloned().collect();
+        self.current.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+
+    /// A program that can run all of these scripts. One or two get a program of their own, so that no call carries what it
+    /// does not run; more share the program of all scripts, so that there are not as many programs as mixtures.
+    pub fn for_scripts<'a>(&mut self, scripts: impl Iterator<Item = &'a Arc<Script>>) -> Arc<Program> {
+        let mut wanted: Vec<&Arc<Script>> = Vec::with_capacity(2);
+        for script in scripts {
+            if !wanted.iter().any(|known| Arc::ptr_eq(known, script)) {
+                wanted.push(script);
+            }
+        }
+        wanted.sort_by_key(|script| Arc::as_ptr(script) as usize);
+        let is_current = |script: &&Arc<Script>| self.current.iter().any(|known| Arc::ptr_eq(known, script));
+        if wanted.len() > 2 && wanted.iter().all(is_current) {
+            wanted = self.current.iter().collect();
+        }
+        let name: Vec<usize> = wanted.iter().map(|script| Arc::as_ptr(script) as usize).collect();
+        if let Some(program) = self.known.get(&name) {
+            return program.clone();
+        }
+        let program = Arc::new(Program::new(wanted.into_iter().cloned().collect()));
+        if self.known.len() >= MAX_PROGRAMS {
+            self.known.clear();
+        }
+        self.known.insert(name, program.clone());
+        program
+    }
+}
+
+impl Program {
+    fn new(scripts: Vec<Arc<Script>>) -> Self {
+        let mut text = String::from("local godra_scripts = {}\n");
+        let mut line = 2;
+        let mut first_lines = Vec::with_capacity(scripts.len());
+        for (number, script) in (1..).zip(&scripts) {
+            text.push_str(&format!(
+                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...)\n{}\nend, {} }}\n",
+                script.text,
+                may_publish(&script.text)
+            ));
+            first_lines.push(line + 1);
+            line += 3 + script.text.matches('\n').count();
+        }
+        text.push_str(PRELUDE);
+        let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
+        Self { text, sha, scripts, first_lines }
+    }
+
+    /// The place of a script in the program, counted from 1.
+    pub fn place(&self, script: &Arc<Script>) -> usize {
+        1 + self.scripts.iter().position(|known| Arc::ptr_eq(known, script)).unwrap_or_default()
+    }
+
+    /// Puts the script's own file and line in place of the program's in an error message.
+    pub fn mend_lines(&self, message: &str) -> String {
+        const PLACE: &str = "user_script:";
+        let mut mended = String::with_capacity(message.len());
+        let mut rest = message;
+        while let Some(at) = rest.find(PLACE) {
+            let behind = &rest[at + PLACE.len()..];
+            let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+            mended.push_str(rest[..at].trim_end_matches('@'));
+            match behind[..digits].parse().ok().and_then(|line| self.own_line(line)) {
+                Some((name, line)) => mended.push_str(&format!("{name}.lua:{line}")),
+                None => mended.push_str(&format!("{PLACE}{}", &behind[..digits])),
+            }
+            rest = &behind[digits..];
+        }
+        mended.push_str(rest);
+        mended
+    }
+
+    fn own_line(&self, line: usize) -> Option<(&str, usize)> {
+        let index = self.first_lines.iter().rposition(|first| *first <= line)?;
+        let script = &self.scripts[index];
+        let own = line - self.first_lines[index] + 1;
+        (own <= 1 + script.text.matches('\n').count()).then_some((&*script.name, own))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Header;
+
+    fn script(name: &str, text: &str) -> Arc<Script> {
+        Arc::new(Script {
+            name: name.into(),
+            path: format!("{name}.lua").into(),
+            text: text.into(),
+            sha: sha1_smol::Sha1::from(text.as_bytes()).digest().to_string().into(),
+            header: Header::parse(name, text).expect("a header"),
+        })
+    }
+
+    #[test]
+    fn lines_are_the_scripts_own() {
+        let scripts = [script("a", "local x\nreturn x"), script("b", "\n\nreturn 1\n")];
+        let mut programs = Programs::default();
+        let program = programs.for_scripts(scripts.iter());
+        for (own, script) in scripts.iter().enumerate() {
+            let (name, text) = (&script.name, script.text.lines().next_back().expect("a line"));
+            let in_program = 1 + program.text.lines().position(|line| line == text).expect("it is there");
+            let own_line = [2, 3][own];
+            let mended = program.mend_lines(&format!("user_script:{in_program}: bad"));
+            assert_eq!(mended, format!("{name}.lua:{own_line}: bad"));
+        }
+        assert_eq!(
+            program.mend_lines("ERR x script: f_1, on @user_script:1."),
+            "ERR x script: f_1, on user_script:1."
+        );
+        assert_eq!(program.mend_lines("user_script:9999: x"), "user_script:9999: x");
+        assert_eq!(program.mend_lines("user_script:x"), "user_script:x");
+    }
+
+    #[test]
+    fn mixtures_share_a_program() {
+        let scripts = ["a", "b", "c", "d"].map(|name| script(name, "return 1"));
+        let set = ScriptSet {
+            scripts: scripts.iter().map(|script| (script.name.clone(), script.clone())).collect(),
+            generation: 1,
+        };
+        let mut programs = Programs::default();
+        programs.replace(&set);
+        let one = programs.for_scripts([&scripts[0], &scripts[0]].into_iter());
+        assert_eq!(one.scripts.len(), 1);
+        let three = programs.for_scripts(scripts[..3].iter());
+        let other_three = programs.for_scripts(scripts[1..].iter());
+        assert!(Arc::ptr_eq(&three, &other_three));
+        assert_eq!(three.place(&scripts[3]), 4);
+        let old = script("a", "return 2");
+        let mixed = programs.for_scripts([&scripts[0], &old, &scripts[1]].into_iter());
+        assert_eq!(mixed.scripts.len(), 3);
+    }
+}

@@ -1,0 +1,166 @@
+//! How nodes that share a store know of each other: each holds a lease, and what a node without one leaves behind, the others
+//! tidy up. No sockets here.
+//!
+//! In the store: the set `godra:nodes`, and for each node `godra:node:<id>:lease`, the set `godra:node:<id>:members` (room, user
+//! and membership of those whose sockets it has), and `godra:node:<id>:expelled` once others have taken it for dead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+
+use crate::script::Script;
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, ShardId};
+use crate::wire::ids::{Identity, Role, RoomId};
+
+/// How often a node renews its lease, and looks for others that do not.
+pub const INTERVAL: Duration = Duration::from_millis(2500);
+/// How long a lease lasts.
+const LEASE: Duration = Duration::from_secs(9);
+/// After the store was away, nodes get so long to renew their leases before they count as dead.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+const NODES: &str = "godra:nodes";
+const FIND_ORPHANS: &str = include_str!("orphans.lua");
+
+/// The commands by which a node renews its lease; the last one's answer is for [`is_expelled`].
+pub fn renew_lease(node: &str) -> [Cmd; 3] {
+    let mut lease = redis::cmd("SET");
+    lease.arg(format!("godra:node:{node}:lease")).arg("1").arg("PX").arg(LEASE.as_millis() as u64);
+    let mut register = redis::cmd("SADD");
+    register.arg(NODES).arg(node);
+    let mut expelled = redis::cmd("DEL");
+    expelled.arg(format!("godra:node:{node}:expelled"));
+    [lease, register, expelled]
+}
+
+/// Whether others have taken this node for dead since it last asked.
+pub fn is_expelled(answer: &Value) -> bool {
+    matches!(answer, Value::Int(1))
+}
+
+/// The commands by which a node says that it ends, and has left no members behind.
+pub fn give_up_lease(node: &str) -> [Cmd; 2] {
+    let mut lease = redis::cmd("DEL");
+    lease.arg(format!("godra:node:{node}:lease"));
+    let mut register = redis::cmd("SREM");
+    register.arg(NODES).arg(node);
+    [lease, register]
+}
+
+/// The command that lists what dead nodes left behind, for [`read_orphans`].
+pub fn find_orphans() -> Cmd {
+    let mut command = redis::cmd("EVAL");
+    command.arg(FIND_ORPHANS).arg(1).arg(NODES);
+    command
+}
+
+/// A member of a dead node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// The node.
+    pub node: Box<str>,
+    /// As it stands in the node's set.
+    pub entry: Box<str>,
+    /// The room.
+    pub room: RoomId,
+    /// Who, as far as the store knows.
+    pub identity: Arc<Identity>,
+    /// The membership.
+    pub membership: Box<str>,
+}
+
+/// Reads the answer to [`find_orphans`].
+pub fn read_orphans(answer: Value) -> Vec<Orphan> {
+    let Value::Array(parts) = answer else { return Vec::new() };
+    let mut orphans = Vec::new();
+    let mut parts = parts.into_iter();
+    while let (Some(Value::BulkString(node)), Some(members)) = (parts.next(), parts.next()) {
+        let node: Box<str> = String::from_utf8_lossy(&node).into();
+        let (Value::Array(members) | Value::Set(members)) = members else { continue };
+        for member in members {
+            let Value::BulkString(entry) = member else { continue };
+            let entry = String::from_utf8_lossy(&entry);
+            match parse_entry(&node, &entry) {
+                Some(orphan) => orphans.push(orphan),
+                None => log::warn!("a member of a dead node makes no sense node={node} member={entry:?}"),
+            }
+        }
+    }
+    orphans
+}
+
+/// `room user node number role username`; the last may have spaces.
+fn parse_entry(node: &str, entry: &str) -> Option<Orphan> {
+    let (room, rest) = entry.split_once(' ')?;
+    let (user_id, membership) = rest.split_once(' ')?;
+    let mut words = membership.splitn(4, ' ').skip(2);
+    let (role, username) = (words.next()?, words.next()?);
+    let identity = Identity {
+        user_id: user_id.into(),
+        username: username.into(),
+        role: Role::parse(role)?,
+        expires_at_s: 0,
+    };
+    Some(Orphan {
+        node: node.into(),
+        entry: entry.into(),
+        room: RoomId::parse(room)?,
+        identity: Arc::new(identity),
+        membership: membership.into(),
+    })
+}
+
+impl Orphan {
+    /// The call that takes the member out of its room, unless that has been done or the user is back.
+    pub fn leave(&self, on_disconnect: &Arc<Script>, origin: ShardId) -> Batch {
+        let call = Call {
+            script: on_disconnect.clone(),
+            caller: self.identity.clone(),
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::List(vec![self.room.as_str().as_bytes().into()]),
+            wants_result: false,
+            membership: Membership::LeaveOf(self.membership.clone()),
+        };
+        Batch {
+            room: Some(self.room.clone()),
+            calls: vec![call],
+            stop_on_error: false,
+            received_at: std::time::Instant::now(),
+            origin,
+            tag: BatchTag::Forget,
+        }
+    }
+
+    /// The command that strikes it off its node's list.
+    pub fn forget(&self) -> Cmd {
+        let mut command = redis::cmd("SREM");
+        command.arg(format!("godra:node:{}:members", self.node)).arg(&*self.entry);
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn orphans_are_read() {
+        let members =
+            vec![text("r1 guest:x abcd 7 guest Guest-1"), text("r2 17 abcd 8 player ada of x"), text("bad")];
+        let found = read_orphans(Value::Array(vec![text("abcd"), Value::Array(members)]));
+        assert_eq!(found.len(), 2);
+        let (one, two) = (&found[0], &found[1]);
+        assert_eq!(
+            (one.room.as_str(), &*one.identity.user_id, &*one.membership),
+            ("r1", "guest:x", "abcd 7 guest Guest-1")
+        );
+        assert_eq!((&*two.identity.username, two.identity.role), ("ada of x", Role::Player));
+        assert_eq!(&*two.entry, "r2 17 abcd 8 player ada of x");
+        assert!(read_orphans(Value::Nil).is_empty());
+    }
+}

@@ -1,0 +1,485 @@
+//! The thread that writes to one address, and looks after its connection: opens it again when it ends, ends it when answers stay
+//! away, and keeps what rooms are subscribed.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use redis::Cmd;
+
+use super::encode::{Head, write_batch};
+use super::flight::{Flight, Sent, SentBatch, Upkeep};
+use super::lane::Lane;
+use super::link::{Link, Trouble};
+use super::program::Programs;
+use super::reader::{CHANNEL, Finding, Reader};
+use super::upkeep;
+use crate::script::Script;
+use crate::state::embedded::events::SplitMix;
+use crate::state::{Batch, Delivery};
+use crate::wire::ids::RoomId;
+
+/// How long an answer may take; beyond that the connection ends, so that a late one cannot be taken for another's.
+const CALL_DEADLINE: Duration = Duration::from_millis(900);
+/// How often the writer looks at the time when nothing comes.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// Batches, loads and commands that may be under way at once.
+const MAX_UNDER_WAY: usize = 512;
+/// Batches that are packed into one write.
+const MAX_PACKED: usize = 128;
+/// Bytes after which a pack is written.
+const MAX_PACKED_BYTES: usize = 1 << 20;
+/// A room without members stays subscribed for so long, as they often come back.
+const LINGER: Duration = Duration::from_secs(30);
+/// Bounds of the pause between two tries to connect; each is twice the one before, and up to a half shorter by chance.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
+/// How long the end of the process waits for answers.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What comes in the queue.
+pub enum Message {
+    /// Calls to run.
+    Batch(Box<Batch>),
+    /// Look at the lane.
+    Wake,
+}
+
+/// The thread's state.
+pub struct Writer {
+    lane: Arc<Lane>,
+    queue: Receiver<Message>,
+    programs: Programs,
+    on_disconnect: Option<Arc<Script>>,
+    random: SplitMix,
+    /// Since when a room has no members; none while it has.
+    watched: HashMap<RoomId, Option<Instant>>,
+    /// Whether a connection has been open before.
+    was_up: bool,
+}
+
+/// An open connection and what belongs to it.
+struct Line {
+    link: Link,
+    /// The connection for subscriptions, where they need one of their own.
+    pushes: Option<Link>,
+    flight: Arc<Flight>,
+    findings: Receiver<Finding>,
+    is_over: Arc<AtomicBool>,
+    readers: Vec<JoinHandle<()>>,
+    /// Programs that the store has been given on this connection.
+    loaded: HashSet<String>,
+    /// What is to be written next.
+    pack: Vec<u8>,
+    opened_at: Instant,
+    kept_up_at: Option<Instant>,
+}
+
+impl Writer {
+    /// A writer that is ready to run.
+    pub fn new(lane: Arc<Lane>, queue: Receiver<Message>, seed: u64) -> Self {
+        Self {
+            lane,
+            queue,
+            programs: Programs::default(),
+            on_disconnect: None,
+            random: SplitMix(seed),
+            watched: HashMap::new(),
+            was_up: false,
+        }
+    }
+
+    /// Runs until the lane is stopping.
+    pub fn run(mut self) {
+        let mut pause = SHORTEST_PAUSE;
+        let mut last_trouble = String::new();
+        while !self.is_stopping() {
+            let opened_at = Instant::now();
+            match self.open() {
+                Ok(mut line) => {
+                    log::info!(
+                        "the store is there address={} resp3={}",
+                        self.lane.address,
+                        line.link.has_pushes
+                    );
+                    last_trouble.clear();
+                    self.set_up(true);
+                    let why = self.serve(&mut line);
+                    self.set_up(false);
+                    self.close(line);
+                    if !self.is_stopping() {
+                        log::warn!(
+                            "the connection to the store is lost address={} reason={why:?}",
+                            self.lane.address
+                        );
+                        self.lane.metrics.redis_reconnects.inc();
+                    }
+                }
+                Err(Trouble(trouble)) => {
+                    if trouble != last_trouble {
+                        log::warn!(
+                            "the store is not available address={} reason={trouble:?}",
+                            self.lane.address
+                        );
+                        last_trouble = trouble;
+                    }
+                }
+            }
+            if opened_at.elapsed() > LONGEST_PAUSE * 4 {
+                pause = SHORTEST_PAUSE;
+            }
+            self.rest(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        self.refuse_waiting();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.lane.is_stopping.load(Ordering::SeqCst)
+    }
+
+    fn set_up(&self, is_up: bool) {
+        self.lane.is_up.store(is_up, Ordering::Release);
+        self.lane.metrics.redis_up(&self.lane.address.to_string(), is_up);
+    }
+
+    fn open(&mut self) -> Result<Line, Trouble> {
+        let link = Link::open(&self.lane.address)?;
+        let pushes = if link.has_pushes { None } else { Some(Link::open_for_pushes(&self.lane.address)?) };
+        let (findings_sender, findings) = unbounded();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let flight = Arc::new(Flight::default());
+        let mut readers = vec![self.start_reader(&link, &link, &flight, &findings_sender, &is_over)?];
+        if let Some(pushes) = &pushes {
+            readers.push(self.start_reader(pushes, &link, &Arc::default(), &findings_sender, &is_over)?);
+        }
+        let opened_at = Instant::now();
+        let (loaded, pack) = (HashSet::new(), Vec::new());
+        Ok(Line {
+            link,
+            pushes,
+            flight,
+            findings,
+            is_over,
+            readers,
+            loaded,
+            pack,
+            opened_at,
+            kept_up_at: None,
+        })
+    }
+
+    fn start_reader(
+        &self,
+        link: &Link,
+        main: &Link,
+        flight: &Arc<Flight>,
+        findings: &Sender<Finding>,
+        is_over: &Arc<AtomicBool>,
+    ) -> Result<JoinHandle<()>, Trouble> {
+        let reader = Reader {
+            lane: self.lane.clone(),
+            flight: flight.clone(),
+            findings: findings.clone(),
+            has_pushes: main.has_pushes,
+            is_over: is_over.clone(),
+        };
+        Ok(reader.start(link.stream.try_clone()?)?)
+    }
+
+    /// Works with a connection until it ends, and says why it did.
+    fn serve(&mut self, line: &mut Line) -> String {
+        if let Err(why) = self.subscribe_all(line) {
+            return why;
+        }
+        loop {
+            if line.is_over.load(Ordering::Acquire) {
+                return "it was closed".to_owned();
+            }
+            if line.flight.oldest().is_some_and(|sent_at| sent_at.elapsed() > CALL_DEADLINE) {
+                return "an answer took too long".to_owned();
+            }
+            if self.is_stopping() {
+                return self.farewell(line);
+            }
+            let result = self.round(line);
+            if let Err(error) = result {
+                return error;
+            }
+        }
+    }
+
+    /// Waits for something to do, and does it in one write.
+    fn round(&mut self, line: &mut Line) -> Result<(), String> {
+        if line.flight.len() >= MAX_UNDER_WAY {
+            line.flight.wait_below(MAX_UNDER_WAY, LOOK_INTERVAL);
+        } else {
+            match self.queue.recv_timeout(LOOK_INTERVAL) {
+                Ok(message) => self.take(line, message)?,
+                Err(RecvTimeoutError::Timeout) => self.prepare(line)?,
+                Err(RecvTimeoutError::Disconnected) => return Err("the engine is gone".to_owned()),
+            }
+        }
+        self.act_on_findings(line);
+        self.keep_up(line);
+        line.write()
+    }
+
+    /// What must be known before a batch is packed: wishes came before the batches that need them.
+    fn prepare(&mut self, line: &mut Line) -> Result<(), String> {
+        self.take_scripts();
+        self.follow_wishes(line)
+    }
+
+    fn take(&mut self, line: &mut Line, first: Message) -> Result<(), String> {
+        let mut next = Some(first);
+        for _ in 0..MAX_PACKED {
+            let Some(message) = next.take().or_else(|| self.queue.try_recv().ok()) else { break };
+            self.prepare(line)?;
+            if let Message::Batch(batch) = message {
+                self.pack(line, *batch, false);
+            }
+            if line.pack.len() >= MAX_PACKED_BYTES {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_scripts(&mut self) {
+        let slot = &self.lane.new_scripts;
+        let set = slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(set) = set {
+            self.programs.replace(&set);
+            self.on_disconnect = set.get("on_disconnect").cloned();
+        }
+    }
+
+    fn pack(&mut self, line: &mut Line, batch: Batch, is_retry: bool) {
+        let program = self.programs.for_scripts(batch.calls.iter().map(|call| &call.script));
+        if line.loaded.insert(program.sha.clone()) {
+            redis::cmd("SCRIPT").arg("LOAD").arg(&program.text).write_packed_command(&mut line.pack);
+            line.flight.push(Sent::Load(program.clone()), Instant::now());
+        }
+        let head = Head {
+            node: &self.lane.node,
+            fresh_epoch: self.random.next(),
+            // Lua's generator takes 31 bits.
+            seed: (self.random.next() >> 33) as u32,
+            room_ttl_s: self.lane.room_ttl_s,
+        };
+        write_batch(&batch, &program, head, &mut line.pack);
+        line.flight.push(Sent::Batch(Box::new(SentBatch { batch, program, is_retry })), Instant::now());
+    }
+
+    fn act_on_findings(&mut self, line: &mut Line) {
+        while let Ok(finding) = line.findings.try_recv() {
+            match finding {
+                Finding::NoScript(sent) => {
+                    log::info!(
+                        "the store has lost its scripts and gets them again address={}",
+                        self.lane.address
+                    );
+                    line.loaded.clear();
+                    self.pack(line, sent.batch, true);
+                }
+                Finding::Upkeep(Upkeep::Lease, answer) if upkeep::is_expelled(&answer) => {
+                    log::error!("other nodes have taken this one for dead: all sockets must come back");
+                    self.lane.deliver_everywhere(|| Delivery::Expelled);
+                }
+                Finding::Upkeep(Upkeep::FindOrphans, answer) => self.tidy_up(line, answer),
+                Finding::Upkeep(..) => {}
+            }
+        }
+    }
+
+    /// Takes members of dead nodes out of their rooms.
+    fn tidy_up(&mut self, line: &mut Line, answer: redis::Value) {
+        let orphans = upkeep::read_orphans(answer);
+        if let Some(first) = orphans.first() {
+            log::warn!(
+                "a node is gone; its members leave their rooms node={} members={}",
+                first.node,
+                orphans.len()
+            );
+        }
+        for orphan in orphans {
+            if let Some(script) = self.on_disconnect.clone() {
+                let origin = self.lane.outlet().deliver.home(&orphan.room);
+                self.pack(line, orphan.leave(&script, origin), false);
+                self.lane.metrics.redis_orphans.inc();
+            }
+            line.command(&orphan.forget(), Upkeep::Note);
+        }
+    }
+
+    fn keep_up(&mut self, line: &mut Line) {
+        if line.kept_up_at.is_some_and(|at| at.elapsed() < upkeep::INTERVAL) {
+            return;
+        }
+        line.kept_up_at = Some(Instant::now());
+        let [lease, register, expelled] = upkeep::renew_lease(&self.lane.node);
+        line.command(&lease, Upkeep::Note);
+        line.command(&register, Upkeep::Note);
+        line.command(&expelled, Upkeep::Lease);
+        if line.opened_at.elapsed() >= upkeep::GRACE {
+            line.command(&upkeep::find_orphans(), Upkeep::FindOrphans);
+        }
+        self.unwatch_idle(line);
+    }
+
+    fn follow_wishes(&mut self, line: &mut Line) -> Result<(), String> {
+        let now = Instant::now();
+        for (room, is_wanted) in self.lane.take_wishes() {
+            if !is_wanted {
+                self.watched.entry(room).and_modify(|idle_since| *idle_since = Some(now));
+            } else if self.watched.insert(room.clone(), None).is_none() {
+                line.subscription("SUBSCRIBE", &room)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unwatch_idle(&mut self, line: &mut Line) {
+        let is_over =
+            |idle_since: &Option<Instant>| idle_since.is_some_and(|since| since.elapsed() >= LINGER);
+        let over: Vec<RoomId> =
+            self.watched.iter().filter(|(_, since)| is_over(since)).map(|(room, _)| room.clone()).collect();
+        for room in over {
+            self.watched.remove(&room);
+            // If it fails, so does the next write.
+            let _ = line.subscription("UNSUBSCRIBE", &room);
+        }
+    }
+
+    /// Subscribes every room again. Whatever was published meanwhile is missing, so their members get a snapshot.
+    fn subscribe_all(&mut self, line: &mut Line) -> Result<(), String> {
+        for (room, is_wanted) in self.lane.take_wishes() {
+            let idle_since = if is_wanted { None } else { Some(Instant::now()) };
+            self.watched.insert(room, idle_since);
+        }
+        for room in self.watched.keys() {
+            line.subscription("SUBSCRIBE", room)?;
+        }
+        line.write()?;
+        if self.was_up {
+            for room in self.watched.keys() {
+                self.lane.deliver_home(room, Delivery::Missed(room.clone()));
+            }
+        }
+        self.was_up = true;
+        Ok(())
+    }
+
+    /// Runs what is in the queue, and waits for the answers.
+    fn farewell(&mut self, line: &mut Line) -> String {
+        while self.lane.submitting.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+        let end = Instant::now() + FAREWELL;
+        let mut has_given_up = false;
+        while Instant::now() < end && !line.is_over.load(Ordering::Acquire) {
+            while let Ok(message) = self.queue.try_recv() {
+                if let Message::Batch(batch) = message {
+                    self.pack(line, *batch, false);
+                }
+            }
+            self.act_on_findings(line);
+            if line.flight.len() == 0 && !std::mem::replace(&mut has_given_up, true) {
+                for command in upkeep::give_up_lease(&self.lane.node) {
+                    line.command(&command, Upkeep::Note);
+                }
+            }
+            if line.write().is_err() || (has_given_up && line.flight.len() == 0) {
+                break;
+            }
+            line.flight.wait_below(1, Duration::from_millis(10));
+        }
+        "the server stops".to_owned()
+    }
+
+    /// Ends a connection: nothing more is delivered from it, and then what it owes is failed.
+    fn close(&mut self, line: Line) {
+        for link in std::iter::once(&line.link).chain(&line.pushes) {
+            // It may be closed already.
+            let _ = link.stream.shutdown(Shutdown::Both);
+        }
+        for reader in line.readers {
+            if reader.join().is_err() {
+                log::error!("a thread that reads from the store has panicked");
+            }
+        }
+        for sent in line.flight.take_all() {
+            if let Sent::Batch(sent) = sent {
+                self.lane.fail_lost(*sent);
+            }
+        }
+        for finding in line.findings.try_iter() {
+            if let Finding::NoScript(sent) = finding {
+                self.lane.fail_unsent(sent.batch);
+            }
+        }
+    }
+
+    /// Waits until the next try, and refuses what comes meanwhile.
+    fn rest(&mut self, pause: Duration) {
+        let pause = pause - pause.mul_f64((self.random.next() >> 11) as f64 / (1_u64 << 53) as f64 / 2.0);
+        let end = Instant::now() + pause;
+        while !self.is_stopping() {
+            self.take_scripts();
+            match self.queue.recv_deadline(end) {
+                Ok(Message::Batch(batch)) => self.lane.fail_unsent(*batch),
+                Ok(Message::Wake) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn refuse_waiting(&mut self) {
+        while self.lane.submitting.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+        while let Ok(message) = self.queue.try_recv() {
+            if let Message::Batch(batch) = message {
+                self.lane.fail_unsent(*batch);
+            }
+        }
+    }
+}
+
+impl Line {
+    fn command(&mut self, command: &Cmd, upkeep: Upkeep) {
+        command.write_packed_command(&mut self.pack);
+        self.flight.push(Sent::Upkeep(upkeep), Instant::now());
+    }
+
+    /// Subscriptions are answered by pushes, so that nothing is under way for them.
+    fn subscription(&mut self, command: &str, room: &RoomId) -> Result<(), String> {
+        let mut subscription = redis::cmd(command);
+        subscription.arg(format!("{CHANNEL}{room}"));
+        match &mut self.pushes {
+            None => {
+                subscription.write_packed_command(&mut self.pack);
+                Ok(())
+            }
+            Some(pushes) => {
+                pushes.stream.write_all(&subscription.get_packed_command()).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn write(&mut self) -> Result<(), String> {
+        if self.pack.is_empty() {
+            return Ok(());
+        }
+        let result = self.link.stream.write_all(&self.pack);
+        self.pack.clear();
+        self.pack.shrink_to(4 * MAX_PACKED_BYTES);
+        result.map_err(|error| format!("it does not take what is written: {error}"))
+    }
+}

@@ -1,0 +1,111 @@
+//! A redis-server for the time of a test.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::common::PATIENCE;
+
+/// A server on a free port with a folder of its own. Killed on drop.
+pub struct Redis {
+    process: Option<Child>,
+    port: u16,
+    flags: Vec<String>,
+    folder: TempDir,
+}
+
+impl Redis {
+    /// Starts it, and waits until it answers.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Redis::start`], with more settings.
+    pub fn start_with(flags: &[&str]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut redis =
+            Self { process: None, port, flags, folder: TempDir::with_prefix("godra-redis-").unwrap() };
+        redis.start_again();
+        redis
+    }
+
+    /// Starts it on the same port after a [`Redis::kill`]; empty, as it keeps nothing on disk unless its flags say so.
+    pub fn start_again(&mut self) {
+        let process = Command::new("redis-server")
+            .args([
+                "--port",
+                &self.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .args(["--enable-debug-command", "local", "--dir"])
+            .arg(self.folder.path())
+            .args(&self.flags)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("this test needs redis-server on the PATH: {error}"));
+        self.process = Some(process);
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < deadline, "redis-server does not answer");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// As `--redis-addr` wants it.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it without a word.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let id = self.process.as_ref().expect("it runs").id();
+        let kill = format!("kill -{name} {id}");
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
+    /// Sends a command on a connection of its own, and gives the answer as it came.
+    pub fn command(&self, words: &[&str]) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut packed = format!("*{}\r\n", words.len());
+        for word in words {
+            packed.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        // QUIT behind it ends the connection, so that the answer has an end.
+        packed.push_str("*1\r\n$4\r\nQUIT\r\n");
+        stream.write_all(packed.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // A command that ends the server or the connection has no whole answer.
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
