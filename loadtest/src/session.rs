@@ -14,6 +14,7 @@ use crate::setup::{self, Layout};
 use crate::sys;
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -79,25 +80,26 @@ fn test(
 ) -> io::Result<Report> {
     let common = scenario.common();
     let server = start_server(common)?;
-    let (host, target) = match &server {
-        Some(server) => (None, server.address),
-        None => options::resolve(&common.url)
-            .map(|(host, target)| (Some(host), target))
-            .map_err(io::Error::other)?,
-    };
-    let options = Options::new(scenario, host).map_err(io::Error::other)?;
+    let urls = server.is_none().then_some(&common.url).into_iter().chain(&common.also_url);
+    let hosts: Vec<_> =
+        urls.map(|url| options::resolve(url)).collect::<Result<_, _>>().map_err(io::Error::other)?;
+    let targets: Vec<SocketAddr> =
+        server.iter().map(|server| server.address).chain(hosts.iter().map(|(address, _)| *address)).collect();
+    let target = targets[0];
+    let options = Options::new(scenario, hosts).map_err(io::Error::other)?;
     // From here on everything of the tester runs there; the server has started already and stays where it is.
     if let Some(core) = common.pin_core {
         sys::Affinity::one(core)?.apply()?;
     }
     let start = Instant::now();
-    let plans = setup::prepare(&options, target, layouts)?;
+    let plans = setup::prepare(&options, &targets, layouts)?;
     let prepared_in_s = start.elapsed().as_secs_f64();
     let mut http = setup::http(&options, target)?;
     let metrics_before = metrics::scrape(&mut http);
     drop(http);
 
-    let mut report = empty_report(scenario, target.to_string(), count_clients(&plans), layouts.len());
+    let names: Vec<String> = targets.iter().map(SocketAddr::to_string).collect();
+    let mut report = empty_report(scenario, names.join(", "), count_clients(&plans), layouts.len());
     report.setup.prepared_in_s = prepared_in_s;
     let mut run = Run::new(
         common,

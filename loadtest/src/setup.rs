@@ -40,24 +40,51 @@ pub fn http(options: &Options, target: SocketAddr) -> io::Result<Http> {
     })
 }
 
-/// Makes the rooms and their members on the server, and one plan for each worker.
-pub fn prepare(options: &Options, target: SocketAddr, layouts: &[Layout]) -> io::Result<Vec<Plan>> {
-    let mut http = http(options, target)?;
-    let mut guests = guests(&mut http, layouts.iter().map(|layout| layout.seats.len()).sum())?.into_iter();
-    let mut rooms = Vec::new();
-    for layout in layouts {
-        let guests: Vec<Guest> = guests.by_ref().take(layout.seats.len()).collect();
-        rooms.push((layout, guests));
-    }
-    let ids = lobbies(&mut http, &rooms)?;
+/// Deals the rooms out to the servers, makes them and their members there, and one plan for each worker.
+pub fn prepare(options: &Options, targets: &[SocketAddr], layouts: &[Layout]) -> io::Result<Vec<Plan>> {
     let workers = options.processes * options.threads;
-    let mut plans: Vec<Plan> = (0..workers).map(|worker| empty_plan(options, target, worker)).collect();
-    let players: usize = layouts.iter().map(|layout| layout.seats.len()).sum();
-    assign_sources(options, players, &mut plans);
-    for (id, (layout, guests)) in ids.into_iter().zip(rooms) {
-        deal(id, layout, guests, players.div_ceil(workers), &mut plans);
+    if workers < targets.len() {
+        let servers = targets.len();
+        return Err(io::Error::other(format!(
+            "a worker plays on one server: {servers} servers need --processes {servers} or --threads {servers}"
+        )));
     }
-    Ok(plans)
+    let players = count_players(layouts);
+    let mut plans: Vec<(usize, Plan)> = Vec::new();
+    for (n, target) in targets.iter().enumerate() {
+        let layouts: Vec<&Layout> = layouts.iter().skip(n).step_by(targets.len()).collect();
+        let workers: Vec<usize> = (n..workers).step_by(targets.len()).collect();
+        let mut own: Vec<Plan> = workers.iter().map(|worker| empty_plan(options, *target, *worker)).collect();
+        assign_sources(options, players, &mut own);
+        prepare_on(options, *target, &layouts, &mut own)?;
+        plans.extend(workers.into_iter().zip(own));
+    }
+    plans.sort_by_key(|(worker, _)| *worker);
+    Ok(plans.into_iter().map(|(_, plan)| plan).collect())
+}
+
+/// Makes rooms and their members on one server, and deals them out to the workers that play there.
+fn prepare_on(
+    options: &Options,
+    target: SocketAddr,
+    layouts: &[&Layout],
+    plans: &mut [Plan],
+) -> io::Result<()> {
+    let mut http = http(options, target)?;
+    let players = count_players(layouts.iter().copied());
+    let mut guests = guests(&mut http, players)?.into_iter();
+    let rooms: Vec<(&Layout, Vec<Guest>)> =
+        layouts.iter().map(|layout| (*layout, guests.by_ref().take(layout.seats.len()).collect())).collect();
+    let ids = lobbies(&mut http, &rooms)?;
+    let fair_share = players.div_ceil(plans.len());
+    for (id, (layout, guests)) in ids.into_iter().zip(rooms) {
+        deal(id, layout, guests, fair_share, plans);
+    }
+    Ok(())
+}
+
+fn count_players<'a>(layouts: impl IntoIterator<Item = &'a Layout>) -> usize {
+    layouts.into_iter().map(|layout| layout.seats.len()).sum()
 }
 
 /// A guest's answer from the server.

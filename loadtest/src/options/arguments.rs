@@ -307,6 +307,9 @@ pub struct Common {
     /// The server under test
     #[arg(long, default_value = "http://127.0.0.1:8080", help_heading = "Server")]
     pub url: String,
+    /// Servers to test together with that one: rooms are dealt out to all of them, each worker plays on one
+    #[arg(long, value_name = "URL", help_heading = "Server")]
+    pub also_url: Vec<String>,
     /// Start this server (its flags after --) on a free port, observe it, and stop it at the end
     #[arg(long, value_name = "PROGRAM", help_heading = "Server", conflicts_with = "server_pid")]
     pub spawn: Option<PathBuf>,

@@ -29,13 +29,13 @@ pub struct Options {
     pub resume: bool,
     /// Receive buffer of slow clients.
     pub slow_receive_buffer_bytes: Option<usize>,
-    /// The name in the URL; none when the server was started here.
-    host: Option<String>,
+    /// The names in the URLs; none for a server that was started here.
+    hosts: Vec<(SocketAddr, String)>,
 }
 
 impl Options {
-    /// From the command line; `host` is the authority of the URL if that is what is tested.
-    pub fn new(scenario: &Scenario, host: Option<String>) -> Result<Self, String> {
+    /// From the command line; `hosts` are the authorities of the URLs that are tested.
+    pub fn new(scenario: &Scenario, hosts: Vec<(SocketAddr, String)>) -> Result<Self, String> {
         let common = scenario.common();
         if let Some(payload) = &common.payload {
             let sample = payload.replace("{x}", "1").replace("{y}", "1").replace("{n}", "1");
@@ -63,24 +63,25 @@ impl Options {
             jitter: common.jitter,
             resume: common.resume,
             slow_receive_buffer_bytes: (slow_receive_buffer > 0).then_some(slow_receive_buffer),
-            host,
+            hosts,
         })
     }
 
     /// The `Host` header for a target.
     pub fn host(&self, target: SocketAddr) -> String {
-        self.host.clone().unwrap_or_else(|| target.to_string())
+        let named = self.hosts.iter().find(|(address, _)| *address == target);
+        named.map_or_else(|| target.to_string(), |(_, host)| host.clone())
     }
 
     #[cfg(test)]
     pub fn for_test() -> Self {
         let cli = <Cli as clap::Parser>::parse_from(["loadtest", "rooms"]);
-        Self::new(&cli.scenario, None).unwrap()
+        Self::new(&cli.scenario, Vec::new()).unwrap()
     }
 }
 
-/// Splits a URL into its authority and the address that it stands for.
-pub fn resolve(url: &str) -> Result<(String, SocketAddr), String> {
+/// The address that a URL stands for, and its authority.
+pub fn resolve(url: &str) -> Result<(SocketAddr, String), String> {
     let bad = |reason: &str| format!("--url {url}: {reason}; expected is http://HOST[:PORT]");
     let rest = url.strip_prefix("http://").ok_or_else(|| bad("not http"))?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -91,7 +92,7 @@ pub fn resolve(url: &str) -> Result<(String, SocketAddr), String> {
     let with_port = if has_port { authority.to_owned() } else { format!("{authority}:80") };
     let mut addresses = with_port.to_socket_addrs().map_err(|error| bad(&error.to_string()))?;
     let address = addresses.next().ok_or_else(|| bad("no such host"))?;
-    Ok((authority.to_owned(), address))
+    Ok((address, authority.to_owned()))
 }
 
 #[cfg(test)]
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn urls() {
         let check = |url, expected: Option<(&str, &str)>| {
-            let expected = expected.map(|(host, address)| (host.to_owned(), address.parse().unwrap()));
+            let expected = expected.map(|(host, address)| (address.parse().unwrap(), host.to_owned()));
             assert_eq!(resolve(url).ok(), expected, "{url}");
         };
         check("http://127.0.0.1:8080", Some(("127.0.0.1:8080", "127.0.0.1:8080")));
@@ -156,7 +157,7 @@ mod tests {
     fn a_payload_must_be_json() {
         let options = |payload| {
             let cli = Cli::parse_from(["loadtest", "rooms", "--payload", payload]);
-            Options::new(&cli.scenario, None).map(drop)
+            Options::new(&cli.scenario, Vec::new()).map(drop)
         };
         assert_eq!(options(r#"{"x":{x},"n":{n},"pad":"{pad}"}"#), Ok(()));
         assert!(options("{x").is_err());

@@ -1,6 +1,6 @@
 //! Every scenario runs from start to end, and says clearly when it cannot.
 
-use crate::fake::Fault;
+use crate::fake::{Fake, Fault};
 use crate::harness::{Outcome, ROOMS, run, run_against};
 
 fn finding(outcome: &Outcome, name: &str) -> f64 {
@@ -68,6 +68,42 @@ fn several_threads_and_processes_add_up() {
         assert_eq!(all["connected"], 10, "{}", outcome.text);
         let (inputs, events) = (all["inputs_per_s"].as_f64().unwrap(), all["events_per_s"].as_f64().unwrap());
         assert!((inputs - 50.0).abs() < 20.0 && (events - 500.0).abs() < 200.0, "{}", outcome.text);
+    }
+}
+
+#[test]
+fn rooms_are_dealt_out_to_several_servers() {
+    let others = [Fake::start(Fault::None), Fake::start(Fault::None)];
+    let urls = others.each_ref().map(|other| format!("--also-url {}", other.url())).join(" ");
+    let six_rooms = ROOMS.replace("--rooms 2", "--rooms 6");
+    let outcome = run_against(Fault::None, &format!("{six_rooms} --processes 3 {urls}"));
+    passed(&outcome);
+    let all = &outcome.json["phases"][0]["all"];
+    assert_eq!(all["connected"], 18, "{}", outcome.text);
+    assert_eq!(outcome.json["setup"]["target"].as_str().unwrap().split(", ").count(), 3);
+    // A fault of one of them is a fault of the run.
+    let doubling = Fake::start(Fault::Double);
+    let outcome = run_against(Fault::None, &format!("{ROOMS} --threads 2 --also-url {}", doubling.url()));
+    assert_eq!(outcome.code, Some(1), "{}", outcome.text);
+}
+
+#[test]
+fn other_processes_are_observed_beside_the_server() {
+    let own = std::process::id();
+    let mut sleeper = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let outcome =
+        run_against(Fault::None, &format!("{ROOMS} --server-pid {own} --also-pid {}", sleeper.id()));
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    passed(&outcome);
+    let processes = outcome.json["phases"][0]["processes"].as_array().unwrap();
+    let labels: Vec<&str> = processes.iter().map(|process| process["label"].as_str().unwrap()).collect();
+    assert_eq!(labels, ["server".to_owned(), format!("sleep ({})", sleeper.id())]);
+    assert!(processes.iter().all(|process| process["rss_bytes"].as_f64() > Some(0.0)), "{processes:?}");
+    assert!(processes[0]["cpu_s"].as_f64() > Some(0.0), "{processes:?}");
+    let cost = &outcome.json["phases"][0]["cost"];
+    for name in ["cpu_us_per_event", "cpu_us_per_frame", "cpu_us_per_input", "rss_bytes_per_connection"] {
+        assert!(cost[name].as_f64() > Some(0.0), "{name}: {cost}");
     }
 }
 
@@ -184,5 +220,6 @@ fn what_cannot_be_done_is_said() {
     check(run("rooms --spawn /nonexistent/server"), 2, "/nonexistent/server");
     check(run("rooms --spawn /bin/ls -- /nonexistent/folder"), 2, "/nonexistent/folder");
     check(run("hold --connections 10000000"), 2, "--processes");
+    check(run("rooms --also-url http://127.0.0.1:1"), 2, "need --processes 2 or --threads 2");
     check(run("rooms --payload {"), 2, "--payload");
 }
