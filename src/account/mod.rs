@@ -1,6 +1,8 @@
 //! Who a player is: tokens, guests and the database of accounts.
 
 pub mod guest;
+pub mod name;
+pub mod password;
 mod random;
 pub mod records;
 pub mod store;
