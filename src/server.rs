@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use self::doors::ServerDoors;
-use crate::account::store::{Store, StoreError};
+use crate::account::store::{StoreError, Stores};
 use crate::account::token::TokenAuthority;
 use crate::config::Config;
 use crate::mailbox::{Mailbox, Postbox, mailbox};
@@ -114,7 +114,7 @@ impl Server {
             shards.push(spawn(format!("shard-{id}"), run)?);
         }
         log::info!(
-            "listening on {address} shards={} store={} accounts={:?} scripts={} start_ms={}",
+            "listening on {address} shards={} store={} accounts={} scripts={} start_ms={}",
             config.threads,
             describe_store(config),
             config.database,
@@ -210,8 +210,9 @@ fn token_authority(config: &Config) -> Result<TokenAuthority, ServerError> {
     let secret = match &config.jwt_secret {
         Some(secret) => secret.expose().to_vec(),
         None => {
-            let mut store = Store::open(&config.database).map_err(ServerError::Store)?;
-            store.jwt_secret().map_err(ServerError::Store)?.expose().to_vec()
+            let stores = Stores::open(&config.database).map_err(ServerError::Store)?;
+            let secret = stores.connect().and_then(|mut store| store.jwt_secret());
+            secret.map_err(|fault| ServerError::Store(fault.into()))?
         }
     };
     Ok(TokenAuthority::new(vec![secret], config.token_ttl.as_secs()))

@@ -3,6 +3,7 @@
 //! Three steps: the table of flags in `settings` says where a value's text comes from, `values` says what it may be,
 //! and [`Config`] is what the rest of the program trusts.
 
+mod database;
 mod limits;
 mod open_files;
 mod settings;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use log::LevelFilter;
 
+pub use database::Database;
 pub use limits::{DrainLimits, HttpLimits, Limits, OutboxLimits, QueueLimits, RoomLimits, WebSocketLimits};
 pub use settings::{normalize_dashes, with_flags};
 
@@ -46,8 +48,8 @@ pub struct Config {
     pub jwt_secret: Option<Secret>,
     /// How long a token is valid.
     pub token_ttl: Duration,
-    /// File of the SQLite database.
-    pub database: PathBuf,
+    /// Where accounts are kept.
+    pub database: Database,
     /// Where game state lives; in this process if there is no address.
     pub redis: Vec<Address>,
     /// How long a room lasts after its last member has left.
@@ -106,7 +108,6 @@ impl Config {
             .parse_optional("threads", values::number(1..=256))?
             .unwrap_or_else(|| machine.cores.clamp(1, 256));
         let port = values.parse("port", values::number(0..=u16::MAX))?;
-        values.parse("db-type", sqlite_only)?;
         values.parse("state-file", off_only)?;
         let rate = || values::number(0..=1_000_000);
         let mut warnings = Vec::new();
@@ -117,7 +118,7 @@ impl Config {
             sync_interval: values.parse("sync-interval", values::milliseconds(5..=1000))?,
             jwt_secret: resolve_secret(values, &mut warnings)?,
             token_ttl: values.parse("token-ttl", values::duration("1s", "3650d"))?,
-            database: values.parse("db-dsn", sqlite_file)?,
+            database: Database::resolve(values)?,
             redis: values.parse_optional("redis-addr", Address::parse_list)?.unwrap_or_default(),
             room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,
             max_connections: resolve_max_connections(values, threads, machine, &mut warnings)?,
@@ -319,14 +320,6 @@ fn resolve_max_connections(
     Ok(possible.min(DEFAULT_MAX_CONNECTIONS))
 }
 
-fn sqlite_only(text: &str) -> Result<(), String> {
-    match text {
-        "sqlite" => Ok(()),
-        "postgres" | "postgresql" => Err("PostgreSQL is not supported yet; allowed is sqlite".to_owned()),
-        _ => Err("allowed is sqlite".to_owned()),
-    }
-}
-
 fn off_only(text: &str) -> Result<(), String> {
     match text {
         "off" => Ok(()),
@@ -336,16 +329,6 @@ fn off_only(text: &str) -> Result<(), String> {
 
 fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("expected a path".to_owned()) } else { Ok(text.into()) }
-}
-
-fn sqlite_file(text: &str) -> Result<PathBuf, String> {
-    let is_connection_text = text.contains("://") || text.contains("host=") || text.contains("dbname=");
-    // SQLite takes both for a database in memory, which would forget every account.
-    let is_in_memory = text.is_empty() || text == ":memory:";
-    if is_connection_text || is_in_memory || text.starts_with("file:") {
-        return Err("expected the path of an SQLite file".to_owned());
-    }
-    path(text)
 }
 
 /// Refuses what the logger would pass over with a warning.

@@ -46,7 +46,7 @@ fn defaults() {
     assert_eq!(config.sync_interval, Duration::from_millis(50));
     assert_eq!(config.jwt_secret, None);
     assert_eq!(config.token_ttl, Duration::from_secs(24 * 3600));
-    assert_eq!(config.database, Path::new("game.db"));
+    assert_eq!(config.database, Database::Sqlite("game.db".into()));
     assert_eq!(config.max_connections, 20_000);
     assert_eq!(config.max_connections_per_ip, None);
     assert_eq!(config.max_message_bytes, 65_536);
@@ -102,7 +102,7 @@ fn values_that_are_allowed() {
     assert_eq!(resolve("--input-rate 30").unwrap().input_rate, NonZeroU32::new(30));
     assert_eq!(resolve("--log-format json").unwrap().log_format, LogFormat::Json);
     assert_eq!(resolve("--db-type sqlite --state-file off").map(|_| ()), Ok(()));
-    assert_eq!(resolve("--db-dsn data/my.db").unwrap().database, Path::new("data/my.db"));
+    assert_eq!(resolve("--db-dsn data/my.db").unwrap().database, Database::Sqlite("data/my.db".into()));
 }
 
 #[test]

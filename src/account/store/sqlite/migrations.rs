@@ -2,14 +2,16 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::Problem;
+use super::problem::Problem;
 
 /// Marks a file as ours (`PRAGMA application_id`): the letters `Gdra`.
 const APPLICATION_ID: i64 = 0x4764_7261;
 
 /// Step `n` leads from schema `n` to `n + 1`; `PRAGMA user_version` holds where a file is.
-const STEPS: &[&str] =
-    &["CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID"];
+const STEPS: &[&str] = &[
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    include_str!("accounts.sql"),
+];
 
 /// Reads whether we may use the file, before anything is written to it.
 pub(super) fn check(connection: &Connection) -> Result<(), Problem> {

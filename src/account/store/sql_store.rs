@@ -1,0 +1,144 @@
+//! The contract of the stores, kept on any database that speaks the statements of this module.
+
+use super::families::{self, Presented};
+use super::sql::{Database, Transaction, Value, broken, first};
+use super::{accounts, notices};
+use crate::account::random;
+use crate::account::records::{
+    Account, AccountStore, Ban, Family, NewAccount, Notice, NoticeKind, Rotation, StoreResult,
+};
+use crate::config::Secret;
+use crate::wire::ids::Role;
+
+/// Length of the secret that is made on the first start, in bytes.
+const SECRET_BYTES: usize = 48;
+
+/// A store of accounts on an SQL database.
+pub(super) struct SqlStore<D>(pub(super) D);
+
+impl<D: Database> AccountStore for SqlStore<D> {
+    fn jwt_secret(&mut self) -> StoreResult<Vec<u8>> {
+        const SELECT: &str = "SELECT value FROM settings WHERE name = 'jwt_secret'";
+        let mut found = first(self.0.read(SELECT, &[])?);
+        if found.is_none() {
+            self.0.write(make_secret)?;
+            found = first(self.0.read(SELECT, &[])?);
+        }
+        let bytes = found.ok_or_else(|| broken("the jwt_secret is gone"))?.bytes()?;
+        if bytes.len() < Secret::MIN_BYTES {
+            return Err(broken("the stored jwt_secret is too short"));
+        }
+        Ok(bytes)
+    }
+
+    fn create(&mut self, account: &NewAccount, now_s: u64) -> StoreResult<Option<Account>> {
+        self.0.write(|transaction| accounts::create(transaction, account, now_s))
+    }
+
+    fn find_by_name(&mut self, folded_name: &str, now_s: u64) -> StoreResult<Option<Account>> {
+        accounts::find_by_name(&mut self.0, folded_name, now_s)
+    }
+
+    fn find(&mut self, id: u64, now_s: u64) -> StoreResult<Option<Account>> {
+        accounts::find(&mut self.0, id, now_s)
+    }
+
+    fn list(&mut self, after: u64, limit: usize, now_s: u64) -> StoreResult<Vec<Account>> {
+        accounts::list(&mut self.0, after, limit, now_s)
+    }
+
+    fn set_role(&mut self, id: u64, role: Role, now_ms: u64) -> StoreResult<bool> {
+        self.0.write(|transaction| accounts::set_role(transaction, id, role, now_ms))
+    }
+
+    fn rehash(&mut self, id: u64, old_hash: &str, new_hash: &str) -> StoreResult<()> {
+        self.0.write(|transaction| accounts::replace_hash(transaction, id, old_hash, new_hash).map(drop))
+    }
+
+    fn change_password(
+        &mut self,
+        id: u64,
+        old_hash: &str,
+        new_hash: &str,
+        keep: Option<&str>,
+        now_ms: u64,
+    ) -> StoreResult<bool> {
+        self.0.write(|transaction| {
+            if !accounts::replace_hash(transaction, id, old_hash, new_hash)? {
+                return Ok(false);
+            }
+            let user_id = id.to_string();
+            for family in families::end_all(transaction, &user_id, keep, now_ms / 1000)? {
+                notices::write(transaction, &user_id, &NoticeKind::FamilyEnded(family), now_ms)?;
+            }
+            Ok(true)
+        })
+    }
+
+    fn ban(&mut self, user_id: &str, ban: &Ban, now_ms: u64) -> StoreResult<()> {
+        self.0.write(|transaction| accounts::ban(transaction, user_id, ban, now_ms))
+    }
+
+    fn unban(&mut self, user_id: &str, now_ms: u64) -> StoreResult<bool> {
+        self.0.write(|transaction| accounts::unban(transaction, user_id, now_ms))
+    }
+
+    fn bans(&mut self, now_s: u64) -> StoreResult<Vec<(String, Ban)>> {
+        accounts::bans(&mut self.0, now_s)
+    }
+
+    fn kick(&mut self, user_id: &str, reason: &str, now_ms: u64) -> StoreResult<()> {
+        let kicked = NoticeKind::Kicked(reason.to_owned());
+        self.0.write(|transaction| notices::write(transaction, user_id, &kicked, now_ms))
+    }
+
+    fn start_family(&mut self, family: &Family) -> StoreResult<()> {
+        self.0.write(|transaction| families::start(transaction, family))
+    }
+
+    fn rotate(
+        &mut self,
+        family: &str,
+        user_id: &str,
+        generation: u64,
+        expires_at_s: u64,
+        now_ms: u64,
+    ) -> StoreResult<Rotation> {
+        let token = Presented { family, user_id, generation, expires_at_s, now_ms };
+        self.0.write(|transaction| families::rotate(transaction, &token))
+    }
+
+    fn end_family(&mut self, family: &str, user_id: &str, expires_at_s: u64, now_ms: u64) -> StoreResult<()> {
+        self.0.write(|transaction| families::end(transaction, family, user_id, expires_at_s, now_ms))
+    }
+
+    fn notices(&mut self, after: u64, limit: usize) -> StoreResult<Vec<Notice>> {
+        notices::read(&mut self.0, after, limit)
+    }
+
+    fn purge(&mut self, notices_before_ms: u64, now_s: u64) -> StoreResult<()> {
+        self.0.write(|transaction| {
+            families::purge(transaction, now_s)?;
+            accounts::purge_bans(transaction, now_s)?;
+            notices::purge(transaction, notices_before_ms)
+        })
+    }
+
+    fn forget_guest(&mut self, user_id: &str) -> StoreResult<()> {
+        if !families::is_guest(user_id) {
+            return Err(broken(&format!("{user_id:?} is no guest's id")));
+        }
+        self.0.write(|transaction| {
+            families::forget(transaction, user_id)?;
+            accounts::forget_ban(transaction, user_id)
+        })
+    }
+}
+
+/// Another process may be making one now: the first to write wins, and both read that one.
+fn make_secret(transaction: &mut dyn Transaction) -> StoreResult<()> {
+    const INSERT: &str =
+        "INSERT INTO settings (name, value) VALUES ('jwt_secret', $1) ON CONFLICT (name) DO NOTHING";
+    let secret = Value::Bytes(random::bytes::<SECRET_BYTES>().to_vec());
+    transaction.run(INSERT, &[secret]).map(drop)
+}
