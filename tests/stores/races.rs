@@ -1,0 +1,122 @@
+//! Several threads at once, each with a connection of its own.
+
+use std::collections::HashSet;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use godra::account::records::{Ban, NoticeKind, Rotation};
+use godra::account::store::Stores;
+
+use crate::suite::{NOW_MS, NOW_S, Store, ended, family, new_account, notices_of, spend};
+
+const THREADS: usize = 8;
+
+/// Runs every race on one database.
+pub fn all(stores: &Stores) {
+    a_name_is_given_to_one(stores);
+    a_token_is_spent_by_one(stores, "guest:raced", false);
+    a_token_is_spent_by_one(stores, "31337", true);
+    notices_come_whole_and_in_order(stores);
+    families_of_one_user_are_ended_from_all_sides(stores);
+}
+
+/// Lets all threads do the same at the same moment; what each came to.
+fn together<T: Send>(stores: &Stores, act: impl Fn(&mut Store, usize) -> T + Sync) -> Vec<T> {
+    let start = Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        let run = |number| {
+            let (start, act) = (&start, &act);
+            scope.spawn(move || {
+                let mut store = stores.connect().unwrap();
+                start.wait();
+                act(&mut store, number)
+            })
+        };
+        let threads: Vec<_> = (0..THREADS).map(run).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn a_name_is_given_to_one(stores: &Stores) {
+    for round in 0..10 {
+        let account = new_account(&format!("raced{round}"));
+        let made = together(stores, |store, _| store.create(&account, NOW_S).unwrap());
+        assert_eq!(made.iter().flatten().count(), 1);
+    }
+}
+
+fn a_token_is_spent_by_one(stores: &Stores, user_id: &str, is_written: bool) {
+    for round in 0..10 {
+        let family = family(&format!("r{round}-{user_id}"), user_id);
+        if is_written {
+            stores.connect().unwrap().start_family(&family).unwrap();
+        }
+        let outcomes = together(stores, |store, _| spend(store, &family, 0));
+        let count = |wanted: fn(&Rotation) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
+        assert_eq!(count(|outcome| matches!(outcome, Rotation::Rotated(_))), 1, "{outcomes:?}");
+        assert_eq!(count(|outcome| *outcome == Rotation::Reused), 1, "{outcomes:?}");
+        let mut store = stores.connect().unwrap();
+        assert_eq!(spend(&mut store, &family, 1), Rotation::Unknown, "the family has ended");
+        let told = notices_of(&mut store, user_id);
+        assert_eq!(told.iter().filter(|kind| **kind == ended(&family)).count(), 1);
+    }
+}
+
+fn notices_come_whole_and_in_order(stores: &Stores) {
+    const NOTICES_EACH: usize = 40;
+    let mut reader = stores.connect().unwrap();
+    let before = reader.notices(0, usize::MAX).unwrap().last().map_or(0, |notice| notice.id);
+    let writing = AtomicUsize::new(THREADS);
+    let read = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut read = Vec::new();
+            loop {
+                // Looked at before reading: what was written until then is in what is read.
+                let is_last = writing.load(Ordering::SeqCst) == 0;
+                let after = read.last().map_or(before, |(id, _)| *id);
+                read.extend(reader.notices(after, 7).unwrap().into_iter().map(|n| (n.id, n.user_id)));
+                if is_last && read.last().map_or(before, |(id, _)| *id) == after {
+                    return read;
+                }
+            }
+        });
+        together(stores, |store, number| {
+            for _ in 0..NOTICES_EACH {
+                store.kick(&format!("guest:writer{number}"), "", NOW_MS).unwrap();
+            }
+            writing.fetch_sub(1, Ordering::SeqCst);
+        });
+        reading.join().unwrap()
+    });
+    assert_eq!(read.len(), THREADS * NOTICES_EACH, "a reader that goes on from its last number misses none");
+    let numbers: HashSet<u64> = read.iter().map(|(id, _)| *id).collect();
+    assert_eq!(numbers.len(), read.len());
+}
+
+/// Bans and changes of the password lock the same rows in any order; none may fail for that.
+fn families_of_one_user_are_ended_from_all_sides(stores: &Stores) {
+    let mut store = stores.connect().unwrap();
+    let account = store.create(&new_account("beset"), NOW_S).unwrap().unwrap();
+    let user_id = account.id.to_string();
+    for round in 0..5 {
+        let families: Vec<_> = (0..20).map(|n| family(&format!("beset{round}-{n}"), &user_id)).collect();
+        families.iter().for_each(|family| store.start_family(family).unwrap());
+        together(stores, |store, number| match number % 3 {
+            0 => store.ban(&user_id, &Ban { until_s: None, reason: String::new() }, NOW_MS).unwrap(),
+            1 => {
+                let hash = store.find(account.id, NOW_S).unwrap().unwrap().password_hash;
+                store.change_password(account.id, &hash, &format!("{hash}+"), None, NOW_MS).unwrap();
+            }
+            _ => families.iter().rev().for_each(|family| {
+                store.end_family(&family.id, &user_id, family.expires_at_s, NOW_MS).unwrap();
+            }),
+        });
+        for family in &families {
+            assert_eq!(spend(&mut store, family, 0), Rotation::Unknown);
+        }
+    }
+    assert!(
+        notices_of(&mut store, &user_id)
+            .contains(&NoticeKind::Banned(Ban { until_s: None, reason: String::new() }))
+    );
+}

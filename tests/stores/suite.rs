@@ -1,0 +1,317 @@
+//! What every store must do. Each case uses names of its own, so that all can run on one database.
+
+use godra::account::records::{
+    Account, AccountStore, Ban, Family, NewAccount, Notice, NoticeKind, Rotation, StoreFault,
+};
+use godra::wire::ids::Role;
+
+/// A connection to the database under test.
+pub type Store = Box<dyn AccountStore>;
+
+/// The time at which every case plays.
+pub const NOW_S: u64 = 1_800_000_000;
+pub const NOW_MS: u64 = NOW_S * 1000 + 7;
+const LATER_S: u64 = NOW_S + 3600;
+
+/// Runs every case, on two connections to one database: what one writes, the other reads.
+pub fn suite(connect: &mut dyn FnMut() -> Store) {
+    let cases: [(&str, fn(&mut Store, &mut Store)); 15] = [
+        ("secret", the_secret_is_made_once),
+        ("accounts", accounts_are_found_by_name_and_number),
+        ("names", no_two_accounts_have_the_same_folded_name),
+        ("list", accounts_are_listed_in_pages),
+        ("roles", a_role_is_changed_with_a_notice),
+        ("rehash", a_hash_is_replaced_only_if_it_is_still_there),
+        ("password", a_changed_password_ends_other_families),
+        ("bans", a_ban_is_in_force_until_its_end),
+        ("guest bans", guests_can_be_banned),
+        ("kicks", a_kick_is_a_notice),
+        ("rotation", a_refresh_token_is_good_once),
+        ("guests", a_guests_family_is_kept_from_its_first_refresh),
+        ("logout", an_ended_family_stays_ended),
+        ("text", any_text_is_kept),
+        // The last, as it removes what others have written.
+        ("purge", what_is_over_is_removed),
+    ];
+    let (mut one, mut other) = (connect(), connect());
+    for (name, case) in cases {
+        println!("case {name}");
+        case(&mut one, &mut other);
+    }
+}
+
+pub fn new_account(name: &str) -> NewAccount {
+    NewAccount {
+        username: name.to_uppercase(),
+        folded_name: name.to_owned(),
+        role: Role::Player,
+        password_hash: format!("hash of {name}"),
+    }
+}
+
+fn created(store: &mut Store, name: &str) -> Account {
+    store.create(&new_account(name), NOW_S).unwrap().expect("the name is free")
+}
+
+pub fn family(id: &str, user_id: &str) -> Family {
+    let family = Family {
+        id: format!("{id:_<22}"),
+        user_id: user_id.to_owned(),
+        generation: 0,
+        expires_at_s: LATER_S,
+    };
+    assert_eq!(family.id.len(), 22, "ids are as long as real ones");
+    family
+}
+
+/// Spends a token of a family, for one that ends an hour after the first.
+pub fn spend(store: &mut Store, family: &Family, generation: u64) -> Rotation {
+    store.rotate(&family.id, &family.user_id, generation, LATER_S + 3600, NOW_MS).unwrap()
+}
+
+fn rotated(family: &Family, generation: u64) -> Rotation {
+    Rotation::Rotated(Family { generation, expires_at_s: LATER_S + 3600, ..family.clone() })
+}
+
+/// The notices that concern a user, after checking that numbers ascend.
+pub fn notices_of(store: &mut Store, user_id: &str) -> Vec<NoticeKind> {
+    let notices = store.notices(0, 100_000).unwrap();
+    assert!(notices.is_sorted_by(|a: &Notice, b| a.id < b.id));
+    notices.into_iter().filter(|notice| notice.user_id == user_id).map(|notice| notice.kind).collect()
+}
+
+pub fn ended(family: &Family) -> NoticeKind {
+    NoticeKind::FamilyEnded(family.id.clone())
+}
+
+fn the_secret_is_made_once(one: &mut Store, other: &mut Store) {
+    let secret = one.jwt_secret().unwrap();
+    assert!(secret.len() >= 32);
+    assert_eq!(one.jwt_secret().unwrap(), secret);
+    assert_eq!(other.jwt_secret().unwrap(), secret);
+}
+
+fn accounts_are_found_by_name_and_number(one: &mut Store, other: &mut Store) {
+    let made = created(one, "ada");
+    let expected = Account {
+        id: made.id,
+        username: "ADA".to_owned(),
+        role: Role::Player,
+        password_hash: "hash of ada".to_owned(),
+        created_at_s: NOW_S,
+        ban: None,
+    };
+    assert!(made.id >= 1);
+    assert_eq!(made, expected);
+    assert_eq!(other.find_by_name("ada", NOW_S), Ok(Some(expected.clone())));
+    assert_eq!(other.find(made.id, NOW_S), Ok(Some(expected)));
+    assert_eq!(other.find_by_name("ADA", NOW_S), Ok(None), "names come folded");
+    assert_eq!(other.find_by_name("nobody", NOW_S), Ok(None));
+    for id in [0, made.id + 1_000_000, u64::MAX] {
+        assert_eq!(other.find(id, NOW_S), Ok(None), "{id}");
+    }
+    let manager = NewAccount { role: Role::Manager, ..new_account("grace") };
+    let manager = one.create(&manager, NOW_S).unwrap().unwrap();
+    assert!(manager.id > made.id);
+    assert_eq!(other.find(manager.id, NOW_S).unwrap().unwrap().role, Role::Manager);
+    // An account is never a guest.
+    let guest = NewAccount { role: Role::Guest, ..new_account("no-guest") };
+    assert!(matches!(one.create(&guest, NOW_S), Err(StoreFault::Broken(_))));
+    assert_eq!(one.find_by_name("no-guest", NOW_S), Ok(None), "the connection works on");
+}
+
+fn no_two_accounts_have_the_same_folded_name(one: &mut Store, other: &mut Store) {
+    let first = created(one, "twin");
+    assert_eq!(other.create(&new_account("twin"), NOW_S), Ok(None));
+    let again = NewAccount { password_hash: "another".to_owned(), ..new_account("twin") };
+    assert_eq!(one.create(&again, NOW_S + 1), Ok(None));
+    assert_eq!(one.find_by_name("twin", NOW_S), Ok(Some(first)));
+}
+
+fn accounts_are_listed_in_pages(one: &mut Store, other: &mut Store) {
+    let made: Vec<Account> = (0..5).map(|n| created(one, &format!("listed{n}"))).collect();
+    let before = made[0].id - 1;
+    assert_eq!(other.list(before, 100, NOW_S).unwrap(), made);
+    assert_eq!(other.list(before, 2, NOW_S).unwrap(), made[..2]);
+    assert_eq!(other.list(made[1].id, 2, NOW_S).unwrap(), made[2..4]);
+    assert_eq!(other.list(made[4].id, 2, NOW_S).unwrap(), []);
+    assert_eq!(other.list(u64::MAX, usize::MAX, NOW_S).unwrap(), []);
+    let ban = Ban { until_s: None, reason: "listed".to_owned() };
+    one.ban(&made[1].id.to_string(), &ban, NOW_MS).unwrap();
+    let bans: Vec<_> = other.list(before, 3, NOW_S).unwrap().into_iter().map(|account| account.ban).collect();
+    assert_eq!(bans, [None, Some(ban), None]);
+}
+
+fn a_role_is_changed_with_a_notice(one: &mut Store, other: &mut Store) {
+    let id = created(one, "rising").id;
+    assert_eq!(one.set_role(id, Role::Manager, NOW_MS), Ok(true));
+    assert_eq!(other.find(id, NOW_S).unwrap().unwrap().role, Role::Manager);
+    assert_eq!(notices_of(other, &id.to_string()), [NoticeKind::RoleChanged]);
+    let last = other.notices(0, 100_000).unwrap().pop().unwrap();
+    assert_eq!(last.at_ms, NOW_MS);
+    assert_eq!(other.notices(last.id - 1, 10).unwrap(), [last.clone()]);
+    assert_eq!(other.notices(last.id, 10).unwrap(), []);
+    assert_eq!(one.set_role(id + 1_000_000, Role::Manager, NOW_MS), Ok(false));
+    assert!(matches!(one.set_role(id, Role::Guest, NOW_MS), Err(StoreFault::Broken(_))));
+    assert_eq!(other.notices(last.id, 10).unwrap(), [], "what was not done is not told");
+}
+
+fn a_hash_is_replaced_only_if_it_is_still_there(one: &mut Store, other: &mut Store) {
+    let id = created(one, "rehashed").id;
+    one.rehash(id, "hash of rehashed", "newer").unwrap();
+    assert_eq!(other.find(id, NOW_S).unwrap().unwrap().password_hash, "newer");
+    one.rehash(id, "hash of rehashed", "newest").unwrap();
+    assert_eq!(other.find(id, NOW_S).unwrap().unwrap().password_hash, "newer");
+    assert_eq!(notices_of(other, &id.to_string()), []);
+}
+
+fn a_changed_password_ends_other_families(one: &mut Store, other: &mut Store) {
+    let account = created(one, "careful");
+    let user_id = account.id.to_string();
+    let families = ["keep", "end1", "end2"].map(|id| family(id, &user_id));
+    let strangers = family("strangers", "999999999");
+    for family in families.iter().chain([&strangers]) {
+        one.start_family(family).unwrap();
+    }
+    let [keep, end1, end2] = &families;
+    let change = |store: &mut Store, old: &str, keep: Option<&str>| {
+        store.change_password(account.id, old, "newer", keep, NOW_MS).unwrap()
+    };
+    assert!(!change(one, "not the hash", None));
+    assert_eq!(notices_of(other, &user_id), []);
+    assert!(change(one, "hash of careful", Some(&keep.id)));
+    let mut told = notices_of(other, &user_id);
+    told.sort_by_key(|kind| format!("{kind:?}"));
+    assert_eq!(told, [ended(end1), ended(end2)]);
+    assert_eq!(other.find(account.id, NOW_S).unwrap().unwrap().password_hash, "newer");
+    assert_eq!(spend(other, end1, 0), Rotation::Unknown);
+    assert_eq!(spend(other, end2, 0), Rotation::Unknown);
+    assert_eq!(spend(other, keep, 0), rotated(keep, 1));
+    assert_eq!(spend(other, &strangers, 0), rotated(&strangers, 1));
+    assert!(change(one, "newer", None), "and without one to keep");
+    assert_eq!(spend(other, keep, 1), Rotation::Unknown);
+}
+
+fn a_ban_is_in_force_until_its_end(one: &mut Store, other: &mut Store) {
+    let id = created(one, "rude").id;
+    let user_id = id.to_string();
+    let login = family("banned", &user_id);
+    one.start_family(&login).unwrap();
+    let ban = Ban { until_s: Some(NOW_S + 60), reason: "spam".to_owned() };
+    one.ban(&user_id, &ban, NOW_MS).unwrap();
+    let ban_at = |store: &mut Store, now_s| store.find(id, now_s).unwrap().unwrap().ban;
+    assert_eq!(ban_at(other, NOW_S + 59), Some(ban.clone()));
+    assert_eq!(ban_at(other, NOW_S + 60), None);
+    assert_eq!(other.find_by_name("rude", NOW_S).unwrap().unwrap().ban, Some(ban.clone()));
+    assert_eq!(spend(other, &login, 0), Rotation::Unknown, "its families have ended");
+    let listed = |store: &mut Store, now_s| {
+        store.bans(now_s).unwrap().into_iter().find(|(banned, _)| *banned == user_id).map(|(_, ban)| ban)
+    };
+    assert_eq!(listed(other, NOW_S), Some(ban.clone()));
+    assert_eq!(listed(other, NOW_S + 60), None);
+
+    let longer = Ban { until_s: None, reason: "again".to_owned() };
+    one.ban(&user_id, &longer, NOW_MS).unwrap();
+    assert_eq!(ban_at(other, NOW_S + 60), Some(longer.clone()), "the second takes the first one's place");
+    assert_eq!(one.unban(&user_id, NOW_MS), Ok(true));
+    assert_eq!(ban_at(other, NOW_S), None);
+    assert_eq!(one.unban(&user_id, NOW_MS), Ok(false));
+    let told = [NoticeKind::Banned(ban.clone()), NoticeKind::Banned(longer), NoticeKind::Unbanned];
+    assert_eq!(notices_of(other, &user_id), told);
+    one.ban(&user_id, &ban, NOW_MS).unwrap();
+    assert_eq!(one.unban(&user_id, NOW_MS + 60_000), Ok(false), "one that has ended is none");
+}
+
+fn guests_can_be_banned(one: &mut Store, other: &mut Store) {
+    let guest = family("rude guest", "guest:rude");
+    assert_eq!(spend(one, &guest, 0), rotated(&guest, 1));
+    let ban = Ban { until_s: None, reason: String::new() };
+    one.ban(&guest.user_id, &ban, NOW_MS).unwrap();
+    assert!(other.bans(NOW_S).unwrap().contains(&(guest.user_id.clone(), ban.clone())));
+    assert_eq!(spend(other, &guest, 1), Rotation::Unknown);
+    assert_eq!(spend(other, &guest, 0), Rotation::Unknown);
+    assert_eq!(notices_of(other, &guest.user_id), [NoticeKind::Banned(ban)]);
+    one.forget_guest(&guest.user_id).unwrap();
+    assert!(other.bans(NOW_S).unwrap().iter().all(|(user_id, _)| *user_id != guest.user_id));
+    assert!(matches!(one.forget_guest("1"), Err(StoreFault::Broken(_))), "accounts are not forgotten");
+}
+
+fn a_kick_is_a_notice(one: &mut Store, other: &mut Store) {
+    one.kick("guest:kicked", "Enough", NOW_MS).unwrap();
+    assert_eq!(notices_of(other, "guest:kicked"), [NoticeKind::Kicked("Enough".to_owned())]);
+}
+
+fn a_refresh_token_is_good_once(one: &mut Store, other: &mut Store) {
+    let login = family("rotated", "4711");
+    assert_eq!(spend(one, &login, 0), Rotation::Unknown, "an account's login is written down");
+    one.start_family(&login).unwrap();
+    assert!(matches!(other.start_family(&login), Err(StoreFault::Broken(_))), "ids are never given twice");
+    assert_eq!(spend(other, &Family { user_id: "4712".to_owned(), ..login.clone() }, 0), Rotation::Unknown);
+    assert_eq!(spend(other, &login, 5), Rotation::Unknown, "no such token was given out");
+    assert_eq!(spend(other, &login, 0), rotated(&login, 1));
+    assert_eq!(spend(one, &login, 1), rotated(&login, 2));
+    assert_eq!(notices_of(one, "4711"), []);
+    assert_eq!(spend(one, &login, 0), Rotation::Reused);
+    assert_eq!(spend(other, &login, 2), Rotation::Unknown, "the good one has ended with it");
+    assert_eq!(spend(other, &login, 1), Rotation::Unknown);
+    assert_eq!(notices_of(other, "4711"), [ended(&login)], "told once");
+
+    let short = Family { expires_at_s: NOW_S, ..family("short", "4711") };
+    one.start_family(&short).unwrap();
+    assert_eq!(spend(other, &short, 0), Rotation::Unknown, "its time is up");
+}
+
+fn a_guests_family_is_kept_from_its_first_refresh(one: &mut Store, other: &mut Store) {
+    let guest = family("guest", "guest:new");
+    assert_eq!(spend(one, &guest, 1), Rotation::Unknown, "only the first token can be unknown and good");
+    assert_eq!(spend(one, &guest, 0), rotated(&guest, 1));
+    assert_eq!(spend(other, &guest, 1), rotated(&guest, 2));
+    assert_eq!(spend(one, &guest, 0), Rotation::Reused);
+    assert_eq!(spend(one, &guest, 0), Rotation::Unknown);
+    assert_eq!(spend(one, &guest, 2), Rotation::Unknown);
+    assert_eq!(notices_of(one, &guest.user_id), [ended(&guest)]);
+}
+
+fn an_ended_family_stays_ended(one: &mut Store, other: &mut Store) {
+    let known = family("known", "guest:known");
+    assert_eq!(spend(one, &known, 0), rotated(&known, 1));
+    let unknown = family("unknown", "guest:unknown");
+    for family in [&known, &unknown] {
+        one.end_family(&family.id, &family.user_id, LATER_S, NOW_MS).unwrap();
+        assert_eq!(notices_of(other, &family.user_id), [ended(family)]);
+        assert_eq!(spend(other, family, 0), Rotation::Unknown);
+        assert_eq!(spend(other, family, 1), Rotation::Unknown);
+    }
+    one.purge(0, LATER_S - 1).unwrap();
+    assert_eq!(spend(other, &unknown, 0), Rotation::Unknown, "not forgotten before its time is up");
+}
+
+fn any_text_is_kept(one: &mut Store, other: &mut Store) {
+    let name = "ß😀'\"\\;--$1?%_\u{202e}";
+    let account = created(one, name);
+    assert_eq!(other.find_by_name(name, NOW_S).unwrap(), Some(account));
+    assert_eq!(other.find_by_name("a\0b", NOW_S), Ok(None));
+    let reason = "x".repeat(100_000) + "\n\t\u{1}";
+    one.kick("guest:long", &reason, NOW_MS).unwrap();
+    one.kick("guest:zero", "a\0b", NOW_MS).unwrap();
+    assert_eq!(notices_of(other, "guest:long"), [NoticeKind::Kicked(reason)]);
+    assert_eq!(notices_of(other, "guest:zero"), [NoticeKind::Kicked("a\u{FFFD}b".to_owned())]);
+}
+
+fn what_is_over_is_removed(one: &mut Store, other: &mut Store) {
+    let long_ago = family("ended long ago", "guest:gone");
+    one.end_family(&long_ago.id, &long_ago.user_id, LATER_S, NOW_MS).unwrap();
+    one.kick("guest:old", "", NOW_MS + 10).unwrap();
+    one.kick("guest:fresh", "", NOW_MS + 20).unwrap();
+    let last = other.notices(0, 100_000).unwrap().pop().unwrap().id;
+    one.purge(NOW_MS + 20, LATER_S).unwrap();
+    let left = other.notices(0, 100_000).unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!((left[0].id, left[0].user_id.as_str()), (last, "guest:fresh"));
+    assert_eq!(spend(other, &long_ago, 0), rotated(&long_ago, 1), "forgotten, and so as a login never seen");
+    // Numbers go on, also when nothing is left to count from.
+    one.purge(u64::MAX, LATER_S).unwrap();
+    assert_eq!(other.notices(0, 10).unwrap(), []);
+    one.kick("guest:next", "", NOW_MS).unwrap();
+    assert_eq!(other.notices(last, 10).unwrap()[0].id, last + 1);
+}
