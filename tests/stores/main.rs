@@ -1,5 +1,7 @@
 //! The stores of accounts: one suite, run on each database.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod races;
