@@ -87,7 +87,7 @@ impl Player {
 
     /// The next event or answer for which `is_it` holds; those before it are dropped.
     #[track_caller]
-    pub fn receive_until(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub fn receive_until(&mut self, mut is_it: impl FnMut(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -1,10 +1,11 @@
 -- Members that nodes have left behind whose lease is over: {node, {member, …}, node, {member, …}, …}.
+-- KEYS[1]: the set of nodes; ARGV[1]: how many members of a node are listed at most.
 -- A node that comes back finds out by the mark that others have taken its members out.
 local found = {}
 for _, node in ipairs(redis.call("SMEMBERS", KEYS[1])) do
   local name = "godra:node:" .. node
   if redis.call("EXISTS", name .. ":lease") == 0 then
-    local members = redis.call("SRANDMEMBER", name .. ":members", 100)
+    local members = redis.call("SRANDMEMBER", name .. ":members", ARGV[1])
     if #members == 0 then
       redis.call("SREM", KEYS[1], node)
     else

@@ -153,13 +153,21 @@ local function failure(problem)
 end
 
 -- Membership of a room: who holds it, by which connection of which node.
+local function strike(uid, token)
+  call("SREM", "godra:node:" .. string.match(token, "^[^ ]*") .. ":members", room .. " " .. uid .. " " .. token)
+end
+
 -- Before a leave: whether this membership is still the one that counts.
-local function may_leave(one)
-  local held = call("HGET", "godra:members:" .. room, one[10])
-  if held ~= one[9] then return false end
+local function is_held(one)
+  if call("HGET", "godra:members:" .. room, one[10]) == one[9] then return true end
+  strike(one[10], one[9])
+  return false
+end
+
+-- After a leave.
+local function depart(one)
   call("HDEL", "godra:members:" .. room, one[10])
-  call("SREM", "godra:node:" .. string.match(held, "^[^ ]*") .. ":members", room .. " " .. one[10] .. " " .. held)
-  return true
+  strike(one[10], one[9])
 end
 
 -- After an arrival: notes it, and tells the node of an older socket of the same user.
@@ -169,7 +177,7 @@ local function arrive(one)
   call("HSET", key, uid, token)
   if held then
     local holder = string.match(held, "^[^ ]*")
-    call("SREM", "godra:node:" .. holder .. ":members", room .. " " .. uid .. " " .. held)
+    strike(uid, held)
     if holder ~= node then
       call("PUBLISH", "game_updates:game:" .. room, cmsgpack.pack({ node, "replaced", uid, held }))
     end
@@ -181,7 +189,7 @@ local results = {}
 local has_failed, has_worked = false, false
 for number = 1, #calls do
   local one = calls[number]
-  if has_failed and head[4] or one[8] == "leave" and not may_leave(one) then
+  if has_failed and head[4] or one[8] == "leave" and not is_held(one) then
     results[number] = 1
   else
     local keys = {}
@@ -200,6 +208,9 @@ for number = 1, #calls do
       if one[8] == "enter" then arrive(one) end
       results[number] = one[4] and { "V", value } or 0
     end
+    -- A leave that the store was in no state for comes again.
+    local is_done = type(results[number]) ~= "table" or results[number][2] ~= "unavailable"
+    if one[8] == "leave" and is_done then depart(one) end
   end
 end
 

@@ -19,6 +19,8 @@ pub const INTERVAL: Duration = Duration::from_millis(2500);
 const LEASE: Duration = Duration::from_secs(9);
 /// After the store was away, nodes get so long to renew their leases before they count as dead.
 pub const GRACE: Duration = Duration::from_secs(10);
+/// How many members of a dead node are listed at once.
+pub const ORPHANS_AT_ONCE: usize = 100;
 
 const NODES: &str = "godra:nodes";
 const FIND_ORPHANS: &str = include_str!("orphans.lua");
@@ -51,7 +53,7 @@ pub fn give_up_lease(node: &str) -> [Cmd; 2] {
 /// The command that lists what dead nodes left behind, for [`read_orphans`].
 pub fn find_orphans() -> Cmd {
     let mut command = redis::cmd("EVAL");
-    command.arg(FIND_ORPHANS).arg(1).arg(NODES);
+    command.arg(FIND_ORPHANS).arg(1).arg(NODES).arg(ORPHANS_AT_ONCE);
     command
 }
 

@@ -308,13 +308,19 @@ impl Writer {
                 orphans.len()
             );
         }
+        let may_be_more = orphans.len() >= upkeep::ORPHANS_AT_ONCE;
         for orphan in orphans {
-            if let Some(script) = self.on_disconnect.clone() {
-                let origin = self.lane.outlet().deliver.home(&orphan.room);
-                self.pack(line, orphan.leave(&script, origin), false);
-                self.lane.metrics.redis_orphans.inc();
+            match self.on_disconnect.clone() {
+                Some(script) => {
+                    let origin = self.lane.outlet().deliver.home(&orphan.room);
+                    self.pack(line, orphan.leave(&script, origin), false);
+                    self.lane.metrics.redis_orphans.inc();
+                }
+                None => line.command(&orphan.forget(), Upkeep::Note),
             }
-            line.command(&orphan.forget(), Upkeep::Note);
+        }
+        if may_be_more {
+            line.command(&upkeep::find_orphans(), Upkeep::FindOrphans);
         }
     }
 

@@ -1,0 +1,11 @@
+//! Godra on real redis-servers: several nodes that share one, and everything that can happen to it while people play.
+//!
+//! Most of a test's time is waiting (for a lease to end, for a server that is frozen), so many run at once: see `tests/run`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod nodes;
+mod stage;

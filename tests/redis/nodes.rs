@@ -1,0 +1,233 @@
+//! Several nodes share one store, or several stores.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::player::Player;
+use crate::common::redis::Redis;
+use crate::stage::{User, counting_node, node, wait_until};
+
+/// After a node has died without a word, so long may pass until its players are out of their rooms.
+const NOTICED: Duration = Duration::from_secs(15);
+
+/// How many subscribe a room's events.
+fn subscribers(redis: &Redis, room: &str) -> u64 {
+    let answer = redis.command(&["PUBSUB", "NUMSUB", &format!("game_updates:game:{room}")]);
+    answer.trim_end().rsplit(':').next().unwrap().parse().unwrap_or_else(|_| panic!("{answer:?}"))
+}
+
+/// How often `on_disconnect` ran for a user of a room.
+fn times_left(redis: &Redis, room: &str, user: &User) -> String {
+    let answer = redis.command(&["HGET", &format!("game:{room}:left"), &user.id]);
+    answer.trim_end().rsplit("\r\n").next().unwrap().to_owned()
+}
+
+/// Events until `count` of them are notes; panics at a gap in their numbers.
+fn collect(player: &mut Player, count: usize) -> Vec<Value> {
+    let mut last = player.welcome["payload"]["seq"].as_u64().unwrap();
+    let (mut events, mut notes) = (Vec::new(), 0);
+    while notes < count {
+        let event = player.receive();
+        last += 1;
+        assert_eq!(event["seq"], last, "{event}");
+        notes += usize::from(event["type"] == "state");
+        events.push(event);
+    }
+    events
+}
+
+#[test]
+fn members_on_different_nodes_see_the_same() {
+    let redis = Redis::start();
+    let nodes = [0; 3].map(|_| node(&[redis.address()], &["--sync-interval", "20"]));
+    let users = [0, 1, 2, 0, 1, 2].map(|place: usize| (&nodes[place], User::new(&nodes[place])));
+    let room = users[0].1.create_lobby(&nodes[1]);
+    let mut players: Vec<Player> = users.iter().map(|(node, user)| user.join(node, &room)).collect();
+    const EACH: usize = 40;
+    for number in 0..EACH {
+        for player in &mut players {
+            player.send("note", json!({"number": number}));
+        }
+    }
+    let seen: Vec<Vec<Value>> =
+        players.iter_mut().map(|player| collect(player, EACH * users.len())).collect();
+    // Who came later has seen less at the beginning.
+    let fewest = seen.iter().map(Vec::len).min().unwrap();
+    for events in &seen {
+        assert_eq!(events[events.len() - fewest..], seen[0][seen[0].len() - fewest..]);
+    }
+    let epochs: BTreeSet<String> =
+        players.iter().map(|player| player.welcome["payload"]["epoch"].to_string()).collect();
+    assert_eq!(epochs.len(), 1, "{epochs:?}");
+}
+
+#[test]
+fn a_user_who_joins_through_another_node_replaces_the_older_socket() {
+    let redis = Redis::start();
+    let nodes = [0; 2].map(|_| counting_node(&[redis.address()]));
+    let (ann, ben) = (User::new(&nodes[0]), User::new(&nodes[1]));
+    let room = ann.create_lobby(&nodes[0]);
+    let mut watcher = ben.join(&nodes[0], &room);
+    let mut older = ann.join(&nodes[0], &room);
+    for place in [1, 0, 1] {
+        let newer = ann.join(&nodes[place], &room);
+        assert_eq!(older.expect_close().0, 4502);
+        older = newer;
+    }
+    assert_eq!(older.call("count", json!("still"), 1)["result"], "\"still\"");
+    let mut between = Vec::new();
+    watcher.receive_until(|event| {
+        between.push(event["type"].as_str().unwrap_or_default().to_owned());
+        event["type"] == "counted"
+    });
+    assert!(!between.contains(&"gone".to_owned()), "who only moves does not leave: {between:?}");
+    older.close();
+    watcher.receive_type("gone");
+    assert_eq!(times_left(&redis, &room, &ann), "1");
+}
+
+#[test]
+fn subscriptions_follow_the_rooms_with_members() {
+    let redis = Redis::start();
+    let nodes = [0; 2].map(|_| node(&[redis.address()], &[]));
+    let user = User::new(&nodes[0]);
+    let room = user.create_lobby(&nodes[0]);
+    let other = user.create_lobby(&nodes[0]);
+    assert_eq!(subscribers(&redis, &room), 0);
+    let _one = user.join(&nodes[0], &room);
+    wait_until("one subscription", NOTICED, || subscribers(&redis, &room) == 1);
+    let mut two = User::new(&nodes[1]).join(&nodes[1], &room);
+    wait_until("two subscriptions", NOTICED, || subscribers(&redis, &room) == 2);
+    assert_eq!(subscribers(&redis, &other), 0);
+    let channels = redis.command(&["PUBSUB", "CHANNELS"]);
+    assert_eq!(channels.matches("game_updates").count(), 1, "{channels}");
+    two.close();
+    let closed_at = Instant::now();
+    wait_until("one subscription", Duration::from_secs(45), || subscribers(&redis, &room) == 1);
+    assert!(closed_at.elapsed() > Duration::from_secs(25), "members who come back find it still there");
+}
+
+#[test]
+fn players_of_a_killed_node_leave_once() {
+    let redis = Redis::start();
+    let [one, two, mut doomed] = [0; 3].map(|_| counting_node(&[redis.address()]));
+    let (ann, ben) = (User::new(&one), User::new(&two));
+    let rooms = [ann.create_lobby(&one), ann.create_lobby(&two)];
+    let mut watchers = [ann.join(&one, &rooms[0]), ben.join(&two, &rooms[1])];
+    // More than are looked after at once.
+    let lost: Vec<User> = (0..90).map(|_| User::new(&doomed)).collect();
+    // Everybody is in both rooms, but for the last, who comes back through another node.
+    let mut seats: Vec<Player> = Vec::new();
+    for user in &lost {
+        seats.extend(rooms.iter().map(|room| user.join(&doomed, room)));
+    }
+    doomed.signal("KILL");
+    doomed.wait();
+    let killed_at = Instant::now();
+    let back = lost.last().unwrap();
+    let _back = back.join(&one, &rooms[0]);
+    for (watcher, room) in watchers.iter_mut().zip(&rooms) {
+        let expected: BTreeSet<&str> = lost
+            .iter()
+            .filter(|user| room == &rooms[1] || user.id != back.id)
+            .map(|user| user.id.as_str())
+            .collect();
+        let mut gone = BTreeSet::new();
+        while gone.len() < expected.len() {
+            let event = watcher.receive_type("gone");
+            let id = event["payload"]["user_id"].as_str().unwrap().to_owned();
+            assert!(expected.contains(id.as_str()), "{event}");
+            assert!(gone.insert(id), "twice: {event}");
+        }
+    }
+    assert!(killed_at.elapsed() < NOTICED, "{:?}", killed_at.elapsed());
+    // Both nodes have looked again meanwhile.
+    let looks = Duration::from_secs(6);
+    for watcher in &mut watchers {
+        assert_eq!(watcher.receive_within(looks), None);
+    }
+    for room in &rooms {
+        for user in &lost {
+            let expected = if room == &rooms[0] && user.id == back.id { "$-1" } else { "1" };
+            assert_eq!(times_left(&redis, room, user), expected);
+        }
+    }
+    assert_eq!(redis.command(&["SCARD", "godra:nodes"]).trim(), ":2");
+}
+
+#[test]
+fn a_node_that_was_frozen_closes_its_sockets() {
+    let redis = Redis::start();
+    let [one, frozen] = [0; 2].map(|_| counting_node(&[redis.address()]));
+    let (ann, ben) = (User::new(&one), User::new(&frozen));
+    let room = ann.create_lobby(&one);
+    let mut watcher = ann.join(&one, &room);
+    let mut seat = ben.join(&frozen, &room);
+    frozen.signal("STOP");
+    watcher.receive_type("gone");
+    assert_eq!(times_left(&redis, &room, &ben), "1");
+    frozen.signal("CONT");
+    assert_eq!(seat.expect_close().0, 1001, "come back");
+    assert_eq!(watcher.receive_within(Duration::from_secs(2)), None);
+    assert_eq!(times_left(&redis, &room, &ben), "1");
+    let mut seat = ben.join(&frozen, &room);
+    watcher.receive_type("player_joined");
+    seat.close();
+    watcher.receive_type("gone");
+    assert_eq!(times_left(&redis, &room, &ben), "2");
+}
+
+#[test]
+fn a_node_that_stops_leaves_nothing_behind() {
+    let redis = Redis::start();
+    let [one, mut stopping] = [0; 2].map(|_| counting_node(&[redis.address()]));
+    let (ann, ben) = (User::new(&one), User::new(&stopping));
+    let room = ann.create_lobby(&one);
+    let mut watcher = ann.join(&one, &room);
+    let mut seat = ben.join(&stopping, &room);
+    stopping.terminate();
+    assert_eq!(seat.expect_close().0, 1001);
+    assert!(stopping.wait().success());
+    watcher.receive_type("gone");
+    assert_eq!(times_left(&redis, &room, &ben), "1");
+    assert_eq!(redis.command(&["SCARD", "godra:nodes"]).trim(), ":1");
+}
+
+#[test]
+fn rooms_are_spread_over_several_stores() {
+    let mut stores = [Redis::start(), Redis::start()];
+    let addresses = stores.each_ref().map(Redis::address);
+    // The order in which they are named does not matter.
+    let nodes = [
+        node(&[addresses[0].clone(), addresses[1].clone()], &[]),
+        node(&[addresses[1].clone(), addresses[0].clone()], &[]),
+    ];
+    let (ann, ben) = (User::new(&nodes[0]), User::new(&nodes[1]));
+    let mut at: [Vec<String>; 2] = Default::default();
+    while at.iter().any(|rooms| rooms.len() < 2) {
+        let room = ann.create_lobby(&nodes[0]);
+        let mut players = [ann.join(&nodes[0], &room), ben.join(&nodes[1], &room)];
+        players[1].send("set", json!({"round": 1}));
+        for player in &mut players {
+            player.receive_type("state");
+        }
+        let keys = stores.each_ref().map(|store| store.command(&["KEYS", &format!("*{room}*")]));
+        let holds = keys.each_ref().map(|keys| keys.contains(&room));
+        assert_eq!(holds.iter().filter(|holds| **holds).count(), 1, "{keys:?}");
+        at[usize::from(holds[1])].push(room);
+        assert!(at.iter().map(Vec::len).sum::<usize>() < 40, "{at:?}");
+    }
+    // What becomes of one does not touch the rooms of the other.
+    stores[0].kill();
+    wait_until("a node that is not ready", NOTICED, || nodes[0].get("/ready").status == 503);
+    let count = |room: &str| ann.rpc(&nodes[0], "count", json!(["x"]), &[&format!("game:{room}:count")]);
+    for room in &at[1] {
+        assert_eq!(count(room).status, 200);
+    }
+    for room in &at[0] {
+        assert_eq!((count(room).status, count(room).error_code().as_str()), (503, "unavailable"));
+    }
+    assert_eq!(nodes[0].get("/health").status, 200);
+}

@@ -1,0 +1,94 @@
+//! What the tests of this binary share: nodes on a store, and users that any of them knows.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::http::Response;
+use crate::common::player::Player;
+use crate::common::server::{Folder, Server};
+
+/// All nodes sign with the same key, so that a user of one is a user of all.
+const SECRET: &str = "the-same-key-for-all-nodes-of-a-test";
+
+/// Counts its calls in the room, and tells the members; the answer repeats what the caller sent.
+const COUNT: &str = r#"-- ROLE: guest
+-- KEYS: game:{room}:count
+local n = redis.call("INCR", KEYS[1])
+local tag = ARGV[2]
+godra.publish("counted", { n = n, tag = tag })
+return tag
+"#;
+
+/// Notes who is taken out of the room, and how often.
+const ON_DISCONNECT: &str = r#"-- KEYS: game:{room}, game:{room}:players, game:{room}:left
+redis.call("HINCRBY", KEYS[3], ARGV[1], 1)
+godra.publish("gone", { user_id = ARGV[1] })
+"#;
+
+/// A node on the stores at these addresses, with the script `count`; waits until it works with them.
+pub fn node(addresses: &[String], flags: &[&str]) -> Server {
+    node_in(Folder::new(), addresses, flags)
+}
+
+/// As [`node`]; its rooms keep count of who has left them.
+pub fn counting_node(addresses: &[String]) -> Server {
+    let folder = Folder::new();
+    folder.write_script("on_disconnect", ON_DISCONNECT);
+    node_in(folder, addresses, &[])
+}
+
+fn node_in(folder: Folder, addresses: &[String], flags: &[&str]) -> Server {
+    folder.write_script("count", COUNT);
+    let list = addresses.join(",");
+    let own = ["--redis-addr", &list, "--jwt-secret", SECRET, "--threads", "1"];
+    let server = Server::start_in(folder, &[&own, flags].concat());
+    wait_until("the stores to be there", Duration::from_secs(15), || server.get("/ready").status == 200);
+    server
+}
+
+/// Somebody who is logged in, at every node.
+#[derive(Clone)]
+pub struct User {
+    pub token: String,
+    pub id: String,
+}
+
+impl User {
+    pub fn new(server: &Server) -> Self {
+        let guest = server.guest();
+        Self { token: guest.token.clone(), id: guest.user_id.clone() }
+    }
+
+    pub fn join(&self, server: &Server, room: &str) -> Player {
+        let path = format!("/ws?token={}&game_id={room}", self.token);
+        Player::connect(server.address(), &path)
+            .unwrap_or_else(|response| panic!("the join was refused: {response:?}"))
+    }
+
+    pub fn rpc(&self, server: &Server, script: &str, args: Value, keys: &[&str]) -> Response {
+        let mut body = json!({"script": script, "args": args});
+        if !keys.is_empty() {
+            body["keys"] = json!(keys);
+        }
+        let authorization = format!("Bearer {}", self.token);
+        server.request("POST", "/api/rpc", &[("Authorization", &authorization)], body.to_string().as_bytes())
+    }
+
+    /// Makes a lobby; returns its room id.
+    pub fn create_lobby(&self, server: &Server) -> String {
+        let response = self.rpc(server, "create_lobby", json!([100]), &[]);
+        assert_eq!(response.status, 200, "{response:?}");
+        response.json()["result"].as_str().unwrap().strip_prefix("game:").unwrap().to_owned()
+    }
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub fn wait_until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
