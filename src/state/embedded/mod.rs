@@ -6,6 +6,7 @@ pub mod events;
 pub mod faults;
 pub mod keyspace;
 pub mod lua;
+pub mod persist;
 pub mod reply;
 
 #[cfg(test)]
