@@ -14,4 +14,4 @@ use engine::STACK_BYTES;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{EmbeddedEngine, EmbeddedOptions};
+pub use engine::{EmbeddedEngine, EmbeddedOptions, StartError};

@@ -49,17 +49,23 @@ fn value() -> impl Strategy<Value = Value> {
         bytes().prop_map(Value::String),
         vec((bytes(), bytes()), 1..30).prop_map(|fields| {
             let mut hash = Hash::empty(1);
-            fields.iter().for_each(|(field, value)| drop(hash.insert(field, SmallBytes::new(value))));
+            for (field, value) in &fields {
+                hash.insert(field, SmallBytes::new(value));
+            }
             hash.into_value()
         }),
         vec(bytes(), 1..30).prop_map(|members| {
             let mut set = Set::empty(1);
-            members.iter().for_each(|member| drop(set.insert(member, ())));
+            for member in &members {
+                set.insert(member, ());
+            }
             set.into_value()
         }),
         vec((bytes(), score), 1..30).prop_map(|members| {
             let mut set = SortedSet::empty(1);
-            members.iter().for_each(|(member, score)| drop(set.insert(member, *score)));
+            for (member, score) in &members {
+                set.insert(member, *score);
+            }
             set.into_value()
         }),
         vec(bytes(), 1..30).prop_map(|elements| {
