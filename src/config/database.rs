@@ -36,7 +36,7 @@ fn sqlite_only(text: &str) -> Result<(), String> {
     }
 }
 
-fn sqlite_file(text: &str) -> Result<PathBuf, String> {
+pub(super) fn sqlite_file(text: &str) -> Result<PathBuf, String> {
     let is_connection_text = text.contains("://") || text.contains("host=") || text.contains("dbname=");
     // SQLite takes both for a database in memory, which would forget every account.
     let is_in_memory = text.is_empty() || text == ":memory:";

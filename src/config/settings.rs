@@ -44,7 +44,12 @@ const SETTINGS: &[Setting] = &[
         "Keep game state in Redis, Valkey or Dragonfly at HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE, or several with commas",
     ),
     setting("room-ttl", "TIME", Some("1h"), "How long a room lasts after its last member has left"),
-    setting("state-file", "PATH", Some("off"), "Where the embedded store is kept: off"),
+    setting(
+        "state-file",
+        "PATH",
+        Some("state.db"),
+        "SQLite file that keeps the embedded store over a restart, or off",
+    ),
     setting(
         "max-connections",
         "N",

@@ -102,6 +102,14 @@ fn values_that_are_allowed() {
     assert_eq!(resolve("--input-rate 30").unwrap().input_rate, NonZeroU32::new(30));
     assert_eq!(resolve("--log-format json").unwrap().log_format, LogFormat::Json);
     assert_eq!(resolve("--db-type sqlite --state-file off").map(|_| ()), Ok(()));
+    let state_file = |flags: &str, expected: Option<&str>| {
+        assert_eq!(resolve(flags).unwrap().state_file.as_deref(), expected.map(Path::new), "{flags}");
+    };
+    state_file("", Some("state.db"));
+    state_file("--state-file off", None);
+    state_file("--state-file data/rooms.db", Some("data/rooms.db"));
+    state_file("--redis-addr localhost", None);
+    state_file("--redis-addr localhost --state-file off", None);
     assert_eq!(resolve("--db-dsn data/my.db").unwrap().database, Database::Sqlite("data/my.db".into()));
 }
 
@@ -139,9 +147,10 @@ fn values_that_are_refused() {
         "--redis-addr rediss://localhost:6379: TLS (rediss://) is not supported; use redis:// and a private network or a tunnel",
     );
     refused(
-        "--state-file state.db",
-        "--state-file state.db: keeping the embedded store in a file is not supported yet; allowed is off",
+        "--state-file state.db --redis-addr localhost",
+        "--state-file state.db: with --redis-addr there is no embedded store to be kept; allowed is off",
     );
+    refused("--state-file :memory:", "--state-file :memory:: expected the path of an SQLite file, or off");
     refused(
         "--max-message-bytes 124",
         "--max-message-bytes 124: expected a size from 125 to 16m (bytes, or with k, m or g)",

@@ -27,7 +27,6 @@ pub use keeper::Keeper;
 pub use refusal::StateFileError;
 
 use crate::metrics::Metrics;
-use crate::state::embedded::events::RoomPosition;
 
 /// What an engine goes on with.
 #[derive(Debug)]
