@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use self::doors::ServerDoors;
@@ -49,6 +49,9 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     let began = Instant::now();
     let signals =
         Signals::new([SIGTERM, SIGINT]).map_err(|error| ServerError::System("watch for signals", error))?;
+    // A file that would exceed `ulimit -f` shall be an error where it is written, as a full disk is, and not the end.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())
+        .map_err(|error| ServerError::System("watch for signals", error))?;
     let server = Server::start(&config, began)?;
     server.run(signals, &config)
 }
