@@ -120,7 +120,7 @@ impl Config {
             sync_interval: values.parse("sync-interval", values::milliseconds(5..=1000))?,
             jwt_secret: resolve_secret(values, &mut warnings)?,
             token_ttl: values.parse("token-ttl", values::duration("1s", "3650d"))?,
-            database: Database::resolve(values)?,
+            database: Database::resolve(values, &mut warnings)?,
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis,
             room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,

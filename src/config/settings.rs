@@ -35,8 +35,13 @@ const SETTINGS: &[Setting] = &[
         "Key that signs tokens, at least 32 bytes [default: random, kept in the database]",
     ),
     setting("token-ttl", "TIME", Some("24h"), "How long a token is valid, such as 90s, 15m, 24h, 7d"),
-    setting("db-type", "TYPE", Some("sqlite"), "Database of accounts: sqlite"),
-    setting("db-dsn", "PATH", Some("game.db"), "Where the database is: for sqlite, its file"),
+    setting("db-type", "TYPE", Some("sqlite"), "Database of accounts: sqlite or postgres"),
+    setting(
+        "db-dsn",
+        "DSN",
+        Some("game.db"),
+        "Where the database is: for sqlite its file; for postgres \"host=… user=…\" or a URL",
+    ),
     setting(
         "redis-addr",
         "ADDRESS",
@@ -208,13 +213,17 @@ fn find(name: &str) -> &'static Setting {
 
 fn refuse(setting: &Setting, value: &Value, reason: &str) -> ConfigError {
     let Setting { name, .. } = setting;
-    let shown = Shown { value: &value.text, is_secret: *name == "jwt-secret" };
+    let shown = Shown { value: &value.text, is_secret: may_hold_secret(name, &value.text) };
     let variable = setting.variable();
     ConfigError(match value.source {
         Source::Flag | Source::Default => format!("--{name} {shown}: {reason}"),
         Source::Environment => format!("{variable}={shown} in the environment (--{name}): {reason}"),
         Source::DotEnv => format!("{variable}={shown} in .env (--{name}): {reason}"),
     })
+}
+
+fn may_hold_secret(name: &str, text: &str) -> bool {
+    name == "jwt-secret" || (name == "db-dsn" && (text.contains("://") || text.contains("password")))
 }
 
 /// A value in an error message: on one line, not endless, and no secrets.

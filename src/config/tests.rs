@@ -46,7 +46,7 @@ fn defaults() {
     assert_eq!(config.sync_interval, Duration::from_millis(50));
     assert_eq!(config.jwt_secret, None);
     assert_eq!(config.token_ttl, Duration::from_secs(24 * 3600));
-    assert_eq!(config.database, Database::Sqlite("game.db".into()));
+    assert_eq!(config.database.to_string(), "sqlite game.db");
     assert_eq!(config.max_connections, 20_000);
     assert_eq!(config.max_connections_per_ip, None);
     assert_eq!(config.max_message_bytes, 65_536);
@@ -110,7 +110,12 @@ fn values_that_are_allowed() {
     state_file("--state-file data/rooms.db", Some("data/rooms.db"));
     state_file("--redis-addr localhost", None);
     state_file("--redis-addr localhost --state-file off", None);
-    assert_eq!(resolve("--db-dsn data/my.db").unwrap().database, Database::Sqlite("data/my.db".into()));
+    let database = |flags: &str| resolve(flags).unwrap().database.to_string();
+    assert_eq!(database("--db-dsn data/my.db"), "sqlite data/my.db");
+    assert_eq!(
+        database("-db-type postgres --db-dsn postgres://ada:secret@db/game"),
+        "postgres ada@db:5432/game"
+    );
 }
 
 #[test]
@@ -138,9 +143,13 @@ fn values_that_are_refused() {
         "--token-ttl 99999999999999999999d",
         "--token-ttl 99999999999999999999d: expected a time from 1s to 3650d with its unit (ms, s, m, h, d)",
     );
-    refused("--db-type postgres", "--db-type postgres: PostgreSQL is not supported yet; allowed is sqlite");
-    refused("--db-type mysql", "--db-type mysql: allowed is sqlite");
-    refused("--db-dsn postgres://u@h/d", "--db-dsn postgres://u@h/d: expected the path of an SQLite file");
+    refused("--db-type mysql", "--db-type mysql: allowed are sqlite and postgres");
+    refused(
+        "--db-dsn postgres://u@h/d",
+        "--db-dsn (18 bytes): expected the path of an SQLite file; for PostgreSQL",
+    );
+    refused("--db-type postgres", "--db-dsn game.db: expected host=");
+    refused("--db-type postgres --db-dsn postgres://u:pw@h/d?colour=red", "--db-dsn (34 bytes): ");
     refused("--db-dsn :memory:", "--db-dsn :memory:: expected the path of an SQLite file");
     refused(
         "--redis-addr rediss://localhost:6379",

@@ -6,6 +6,7 @@
 mod accounts;
 mod families;
 mod notices;
+mod postgres;
 mod sql;
 mod sql_store;
 mod sqlite;
@@ -14,7 +15,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::postgres::Postgres;
+pub use self::postgres::PostgresDsn;
 use self::sql_store::SqlStore;
+use self::sqlite::Sqlite;
 use super::records::{AccountStore, StoreFault, StoreResult};
 use crate::config::Database;
 
@@ -26,6 +30,7 @@ pub struct Stores(Arc<Place>);
 #[derive(Debug)]
 enum Place {
     Sqlite(PathBuf),
+    Postgres(Arc<PostgresDsn>),
 }
 
 impl Stores {
@@ -37,8 +42,13 @@ impl Stores {
     pub fn open(database: &Database) -> Result<Self, StoreError> {
         match database {
             Database::Sqlite(path) => {
-                sqlite::Sqlite::open(path).map_err(|error| StoreError(error.to_string()))?;
+                Sqlite::open(path).map_err(|error| StoreError(error.to_string()))?;
                 Ok(Self(Arc::new(Place::Sqlite(path.clone()))))
+            }
+            Database::Postgres(dsn) => {
+                let dsn = Arc::new(dsn.clone());
+                postgres::migrate(&dsn).map_err(StoreError)?;
+                Ok(Self(Arc::new(Place::Postgres(dsn))))
             }
         }
     }
@@ -49,10 +59,8 @@ impl Stores {
     /// When the database cannot be reached now.
     pub fn connect(&self) -> StoreResult<Box<dyn AccountStore>> {
         match &*self.0 {
-            Place::Sqlite(path) => {
-                let sqlite = sqlite::Sqlite::open(path).map_err(StoreFault::from)?;
-                Ok(Box::new(SqlStore(sqlite)))
-            }
+            Place::Sqlite(path) => Ok(Box::new(SqlStore(Sqlite::open(path)?))),
+            Place::Postgres(dsn) => Ok(Box::new(SqlStore(Postgres::connect(dsn)?))),
         }
     }
 }
