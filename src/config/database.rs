@@ -13,7 +13,7 @@ pub enum Database {
     /// An SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL server.
-    Postgres(PostgresDsn),
+    Postgres(Box<PostgresDsn>),
 }
 
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ impl Database {
                             .to_owned(),
                     );
                 }
-                Ok(Self::Postgres(dsn))
+                Ok(Self::Postgres(Box::new(dsn)))
             }
         }
     }

@@ -146,10 +146,16 @@ fn values_that_are_refused() {
     refused("--db-type mysql", "--db-type mysql: allowed are sqlite and postgres");
     refused(
         "--db-dsn postgres://u@h/d",
-        "--db-dsn (18 bytes): expected the path of an SQLite file; for PostgreSQL",
+        "--db-dsn (16 bytes): expected the path of an SQLite file; for PostgreSQL say --db-type postgres",
     );
-    refused("--db-type postgres", "--db-dsn game.db: expected host=");
-    refused("--db-type postgres --db-dsn postgres://u:pw@h/d?colour=red", "--db-dsn (34 bytes): ");
+    refused(
+        "--db-type postgres",
+        "--db-dsn game.db: expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
+    );
+    refused(
+        "--db-type postgres --db-dsn postgres://u:pw@h/d?colour=red",
+        "--db-dsn (34 bytes): unknown option `colour`; expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
+    );
     refused("--db-dsn :memory:", "--db-dsn :memory:: expected the path of an SQLite file");
     refused(
         "--redis-addr rediss://localhost:6379",

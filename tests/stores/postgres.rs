@@ -8,7 +8,7 @@ use crate::{races, suite};
 
 pub fn open(dsn: &str) -> Result<Stores, String> {
     let dsn = PostgresDsn::parse(dsn).unwrap();
-    Stores::open(&Database::Postgres(dsn)).map_err(|error| error.to_string())
+    Stores::open(&Database::Postgres(Box::new(dsn))).map_err(|error| error.to_string())
 }
 
 #[test]

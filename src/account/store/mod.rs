@@ -18,7 +18,7 @@ use std::sync::Arc;
 use self::postgres::Postgres;
 pub use self::postgres::PostgresDsn;
 use self::sql_store::SqlStore;
-use self::sqlite::Sqlite;
+use self::sqlite::{Sqlite, Turns};
 use super::records::{AccountStore, StoreFault, StoreResult};
 use crate::config::Database;
 
@@ -29,7 +29,7 @@ pub struct Stores(Arc<Place>);
 /// Where connections lead to.
 #[derive(Debug)]
 enum Place {
-    Sqlite(PathBuf),
+    Sqlite(PathBuf, Turns),
     Postgres(Arc<PostgresDsn>),
 }
 
@@ -42,11 +42,12 @@ impl Stores {
     pub fn open(database: &Database) -> Result<Self, StoreError> {
         match database {
             Database::Sqlite(path) => {
-                Sqlite::open(path).map_err(|error| StoreError(error.to_string()))?;
-                Ok(Self(Arc::new(Place::Sqlite(path.clone()))))
+                let turns = Turns::new();
+                Sqlite::open(path, &turns).map_err(|error| StoreError(error.to_string()))?;
+                Ok(Self(Arc::new(Place::Sqlite(path.clone(), turns))))
             }
             Database::Postgres(dsn) => {
-                let dsn = Arc::new(dsn.clone());
+                let dsn = Arc::new(PostgresDsn::clone(dsn));
                 postgres::migrate(&dsn).map_err(StoreError)?;
                 Ok(Self(Arc::new(Place::Postgres(dsn))))
             }
@@ -59,7 +60,7 @@ impl Stores {
     /// When the database cannot be reached now.
     pub fn connect(&self) -> StoreResult<Box<dyn AccountStore>> {
         match &*self.0 {
-            Place::Sqlite(path) => Ok(Box::new(SqlStore(Sqlite::open(path)?))),
+            Place::Sqlite(path, turns) => Ok(Box::new(SqlStore(Sqlite::open(path, turns)?))),
             Place::Postgres(dsn) => Ok(Box::new(SqlStore(Postgres::connect(dsn)?))),
         }
     }

@@ -31,6 +31,9 @@ impl PostgresDsn {
     /// # Errors
     /// Says what is expected; never repeats a password.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if !text.contains('=') && !text.contains("://") {
+            return Err(EXPECTED.to_owned());
+        }
         let (rest, tls) = TlsOptions::take_out_of(text)?;
         let mut config: Config = rest.parse().map_err(|error| refusal(&error))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
@@ -222,7 +225,7 @@ mod tests {
             assert!(!refusal.contains("secret"), "{refusal}");
         };
         check("game.db", EXPECTED);
-        check("", "it names no host");
+        check("", EXPECTED);
         check("user=ada password=secret", "it names no host");
         check("host=db password=secret", "it names no user");
         check("host=db user=ada colour=red", "colour");
