@@ -154,7 +154,7 @@ fn values_that_are_refused() {
     );
     refused(
         "--db-type postgres --db-dsn postgres://u:pw@h/d?colour=red",
-        "--db-dsn (34 bytes): unknown option `colour`; expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
+        "--db-dsn (30 bytes): unknown option `colour`; expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
     );
     refused("--db-dsn :memory:", "--db-dsn :memory:: expected the path of an SQLite file");
     refused(
