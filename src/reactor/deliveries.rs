@@ -9,7 +9,7 @@ use super::shard::Shard;
 use crate::metrics::InputOutcome;
 use crate::session::outbox::Kind;
 use crate::session::{Refused, Session};
-use crate::state::{BatchDone, BatchTag, CallError, CallResult, ConnectionKey, Delivery, ReplyTo};
+use crate::state::{BatchDone, BatchTag, CallError, CallResult, ConnectionKey, Delivery, Position, ReplyTo};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
 use crate::wire::{message, ws};
@@ -47,6 +47,14 @@ impl Shard {
         home.gathered.clear();
         home.position = None;
         self.resynchronise(room, None);
+    }
+
+    /// What comes next must follow on what a member has been told.
+    fn begin_at(&mut self, room: Option<&RoomId>, position: Position) {
+        let room_index = room.and_then(|room| self.rooms.find(room));
+        if let Some(home) = room_index.and_then(|index| self.home(index)) {
+            home.position.get_or_insert(position);
+        }
     }
 
     /// A member has joined again through another process, where its membership is now.
@@ -123,6 +131,7 @@ impl Shard {
         let index = self.find(key);
         match (state, index) {
             (Ok(state), Some(index)) => {
+                self.begin_at(done.room.as_ref(), done.position);
                 self.admit(room_index, index, (identity, ticket), done.position, &state);
             }
             (Ok(_), None) => self.undo_join(room_index, identity, ticket),
@@ -151,7 +160,13 @@ impl Shard {
     fn snapshot_done(&mut self, done: &BatchDone, key: ConnectionKey) {
         let Some(index) = self.find(key) else { return };
         match done.results.first() {
-            Some(CallResult::Ok(result)) => self.send_snapshot(index, done.position, &state_of(result)),
+            Some(CallResult::Ok(result)) => {
+                self.begin_at(done.room.as_ref(), done.position);
+                self.send_snapshot(index, done.position, &state_of(result));
+            }
+            Some(CallResult::Skipped) => {
+                self.close(key, close_code::REPLACED, "the same user joined again");
+            }
             // Tried again when the wheel comes by.
             Some(result) if is_unavailable(result) => self.snapshot_retries.push(key),
             // The script failed, and was logged: the member cannot be brought up to date.

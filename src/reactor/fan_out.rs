@@ -160,7 +160,8 @@ impl Shard {
                 keys: CallKeys::FromRoom,
                 arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
                 wants_result: true,
-                membership: Membership::Unchanged,
+                // Word of a newer socket on another node may be among what was missed.
+                membership: Membership::Confirm(seat.ticket),
             })
             .into_iter()
             .collect();

@@ -149,6 +149,8 @@ pub enum Membership {
     Enter(u32),
     /// Runs only if the caller's membership is still this one, and ends it; else [`CallResult::Skipped`].
     Leave(u32),
+    /// Runs only if nobody else holds the caller's membership by now; else [`CallResult::Skipped`].
+    Confirm(u32),
     /// As `Leave`, of another process that is gone: its membership as the store has it.
     LeaveOf(Box<str>),
 }
@@ -178,7 +180,7 @@ pub enum CallResult {
     Ok(Bytes),
     /// It failed; what it wrote before stays written, as in Redis.
     Err(CallError),
-    /// An earlier call of a `stop_on_error` batch failed.
+    /// An earlier call of a `stop_on_error` batch failed, or the caller's membership is not what the call expects.
     Skipped,
 }
 

@@ -63,6 +63,7 @@ fn write_call(call: &Call, program: &Program, keys: &mut Keys<'_>, node: &str, o
         Membership::Unchanged => None,
         Membership::Enter(number) => Some(("enter", membership_text(node, *number, call))),
         Membership::Leave(number) => Some(("leave", membership_text(node, *number, call))),
+        Membership::Confirm(number) => Some(("confirm", membership_text(node, *number, call))),
         Membership::LeaveOf(text) => Some(("leave", text.to_string())),
     };
     put(write_array_len(out, if membership.is_some() { FIELDS_WITH_MEMBERSHIP } else { FIELDS }));

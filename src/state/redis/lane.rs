@@ -104,7 +104,7 @@ impl Lane {
     }
 
     fn note_results(&self, outlet: &mut Outlet, batch: &Batch, results: &[CallResult]) {
-        let mut by_script: HashMap<&str, (u64, u64)> = HashMap::new();
+        let mut by_script: HashMap<&str, (u64, u64, u64)> = HashMap::new();
         for (call, result) in batch.calls.iter().zip(results) {
             let counts = by_script.entry(&call.script.name).or_default();
             counts.0 += u64::from(!matches!(result, CallResult::Skipped));
@@ -112,13 +112,15 @@ impl Lane {
                 && error.is_fault
             {
                 counts.1 += 1;
+                counts.2 += u64::from(&*error.code == "script_timeout");
                 outlet.faults.report(call, batch.room.as_ref(), error, Instant::now());
             }
         }
-        for (name, (runs, errors)) in by_script {
+        for (name, (runs, errors, timeouts)) in by_script {
             let metrics = self.metrics.script(name);
             metrics.runs.inc_by(runs);
             metrics.errors.inc_by(errors);
+            metrics.timeouts.inc_by(timeouts);
         }
     }
 
@@ -128,7 +130,7 @@ impl Lane {
             code: code.into(),
             message: message.into(),
             details: None,
-            is_fault: code == "script_error",
+            is_fault: matches!(code, "script_error" | "script_timeout"),
         };
         let results = batch.calls.iter().map(|_| CallResult::Err(error.clone())).collect();
         self.finish(batch, Outcome { results, position: Position::default(), events: None });

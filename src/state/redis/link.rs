@@ -7,9 +7,14 @@ use std::time::Duration;
 use redis::{Cmd, Parser, Value};
 
 use super::address::Address;
+use super::upkeep;
 
 /// For each step of opening a connection, and for a write that the store does not take.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The same when a store is asked whether it is busy, while others wait for its answers.
+const SHORT_PATIENCE: Duration = Duration::from_millis(150);
+/// How long a write may block before the writer looks at what else there is.
+const WRITE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// An open connection.
 pub struct Link {
@@ -30,14 +35,18 @@ impl From<io::Error> for Trouble {
 }
 
 impl Link {
-    /// Connects, logs in, chooses the database, and makes sure that scripts can run and write.
+    /// Connects, logs in, chooses the database, and makes sure that scripts can run and write: the node's lease is what is
+    /// written.
     ///
     /// # Errors
     /// With the reason, when any of that fails or takes longer than a second.
-    pub fn open(address: &Address) -> Result<Self, Trouble> {
-        let mut link = Self::greet(address)?;
+    pub fn open(address: &Address, node: &str) -> Result<Self, Trouble> {
+        let mut link = Self::greet(address, PATIENCE)?;
         link.check_state()?;
+        let [lease, ..] = upkeep::renew_lease(node);
+        link.demand(&lease)?;
         link.stream.set_read_timeout(None)?;
+        link.stream.set_write_timeout(Some(WRITE_PATIENCE))?;
         Ok(link)
     }
 
@@ -46,13 +55,23 @@ impl Link {
     /// # Errors
     /// As [`Link::open`].
     pub fn open_for_pushes(address: &Address) -> Result<Self, Trouble> {
-        let link = Self::greet(address)?;
+        let link = Self::greet(address, PATIENCE)?;
         link.stream.set_read_timeout(None)?;
         Ok(link)
     }
 
-    fn greet(address: &Address) -> Result<Self, Trouble> {
-        let mut link = Self { stream: connect(address)?, has_pushes: true };
+    /// Stops the script that keeps a store from answering, if there is one and the store says so. The answer to its call then
+    /// tells of that.
+    pub fn stop_script(address: &Address) {
+        // A store that says nothing now is not busy with a script, or not for long enough to say it.
+        let Ok(mut link) = Self::greet(address, SHORT_PATIENCE) else { return };
+        if let Err(Trouble(trouble)) = link.check_busy() {
+            log::warn!("the store does not answer address={address} reason={trouble:?}");
+        }
+    }
+
+    fn greet(address: &Address, patience: Duration) -> Result<Self, Trouble> {
+        let mut link = Self { stream: connect(address, patience)?, has_pushes: true };
         let mut hello = redis::cmd("HELLO");
         hello.arg(3);
         if let Some(login) = &address.login {
@@ -82,22 +101,26 @@ impl Link {
         self.demand(auth.arg(&login.password)).map(drop)
     }
 
-    fn check_state(&mut self) -> Result<(), Trouble> {
+    fn check_busy(&mut self) -> Result<(), Trouble> {
         match self.ask(&redis::cmd("PING"))? {
             Value::ServerError(error) if error.code() == "BUSY" => {
                 let kill = self.ask(redis::cmd("SCRIPT").arg("KILL"))?;
-                return Err(Trouble(match kill {
+                Err(Trouble(match kill {
                     Value::ServerError(error) => format!(
                         "it is busy with a script that cannot be stopped ({} {}): wait for it, or SHUTDOWN NOSAVE",
                         error.code(),
                         error.details().unwrap_or_default()
                     ),
                     _ => "it was busy with a script that ran too long, which has been stopped".to_owned(),
-                }));
+                }))
             }
-            Value::ServerError(error) => return Err(refused(&error)),
-            _ => {}
+            Value::ServerError(error) => Err(refused(&error)),
+            _ => Ok(()),
         }
+    }
+
+    fn check_state(&mut self) -> Result<(), Trouble> {
+        self.check_busy()?;
         // Where ROLE is not known or not allowed, the first write will tell.
         match self.ask(&redis::cmd("ROLE"))? {
             Value::Array(role) if is_text(role.first(), "slave") => {
@@ -132,15 +155,15 @@ impl Read for OneAnswer<'_> {
     }
 }
 
-fn connect(address: &Address) -> Result<TcpStream, Trouble> {
+fn connect(address: &Address, patience: Duration) -> Result<TcpStream, Trouble> {
     let places = (address.host.as_str(), address.port).to_socket_addrs()?;
     let mut last = Trouble("its name has no address".to_owned());
     for place in places {
-        match TcpStream::connect_timeout(&place, PATIENCE) {
+        match TcpStream::connect_timeout(&place, patience) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
+                stream.set_read_timeout(Some(patience))?;
+                stream.set_write_timeout(Some(patience))?;
                 return Ok(stream);
             }
             Err(error) => last = error.into(),

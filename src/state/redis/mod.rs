@@ -18,6 +18,7 @@ mod encode;
 mod flight;
 mod lane;
 mod link;
+mod order;
 mod program;
 mod reader;
 mod upkeep;

@@ -134,18 +134,23 @@ local publishing = setmetatable({
 
 -- Errors that are the store's state and not the script's fault.
 local AWAY = { READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
+local function is_away(text)
+  return AWAY[string.match(text, "^%-?(%u+) ")] or false
+end
+
 local function failure(problem)
   if type(problem) == "table" then
     if type(problem.code) == "string" and type(problem.message) == "string" then
       return { "E", problem.code, problem.message, problem.details or "", 0 }
     end
     if type(problem.err) == "string" then
-      local word = string.match(problem.err, "^%-?(%u+) ")
-      if AWAY[word] then return { "E", "unavailable", problem.err, "", 0 } end
+      if is_away(problem.err) then return { "E", "unavailable", problem.err, "", 0 } end
       local place = problem.line and "user_script:" .. problem.line .. ": " or ""
       return { "E", "script_error", place .. problem.err, "", 1 }
     end
     return { "E", "script_error", "(error object is a table value)", "", 1 }
+  elseif type(problem) == "string" and is_away(problem) then
+    return { "E", "unavailable", problem, "", 0 }
   elseif type(problem) == "string" or type(problem) == "number" then
     return { "E", "script_error", tostring(problem), "", 1 }
   end
@@ -162,6 +167,12 @@ local function is_held(one)
   if call("HGET", "godra:members:" .. room, one[10]) == one[9] then return true end
   strike(one[10], one[9])
   return false
+end
+
+-- Whether somebody else holds it by now.
+local function is_replaced(one)
+  local held = call("HGET", "godra:members:" .. room, one[10])
+  return held and held ~= one[9]
 end
 
 -- After a leave.
@@ -189,7 +200,8 @@ local results = {}
 local has_failed, has_worked = false, false
 for number = 1, #calls do
   local one = calls[number]
-  if has_failed and head[4] or one[8] == "leave" and not is_held(one) then
+  if has_failed and head[4] or one[8] == "leave" and not is_held(one)
+    or one[8] == "confirm" and is_replaced(one) then
     results[number] = 1
   else
     local keys = {}

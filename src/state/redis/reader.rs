@@ -13,11 +13,15 @@ use redis::{Parser, PushKind, Value};
 use super::decode::{Notice, read_answer, read_notice};
 use super::flight::{Flight, Sent, SentBatch, Upkeep};
 use super::lane::{Lane, Outcome};
-use crate::state::Delivery;
+use super::order::Order;
+use crate::state::{Batch, CallResult, Delivery, Membership, Position};
 use crate::wire::ids::RoomId;
 
 /// The channel of a room's events, before its id.
 pub const CHANNEL: &str = "game_updates:game:";
+
+/// In the error of a call whose script was stopped by `SCRIPT KILL`.
+const KILLED: &str = "Script killed by user";
 
 /// What a reader found that the writer must act on.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub struct Reader {
     /// Whether pushes come between the answers: then a batch's events are taken from its answer, and their copy is passed
     /// over.
     pub has_pushes: bool,
+    /// Shared by the readers of two connections.
+    pub order: Arc<Order>,
     /// Set when the connection has ended.
     pub is_over: Arc<AtomicBool>,
 }
@@ -73,13 +79,15 @@ impl Reader {
     }
 
     fn answered(&self, value: Value) -> Result<(), String> {
-        let Some((sent, sent_at)) = self.flight.pop() else {
-            // Before RESP3, subscriptions answer as if they had been asked.
-            let is_message = matches!(&value, Value::Array(parts) if parts.len() == 3);
-            if is_message && let Value::Array(parts) = value {
+        let value = match value {
+            // Before RESP3, what is published looks like an answer.
+            Value::Array(parts) if !self.has_pushes && is_message(&parts) => {
                 self.pushed_old(parts);
                 return Ok(());
             }
+            value => value,
+        };
+        let Some((sent, sent_at)) = self.flight.pop() else {
             return Err("an answer to nothing".to_owned());
         };
         match sent {
@@ -96,12 +104,23 @@ impl Reader {
                     log::warn!("the store refuses a command of the server's own error=\"{code} {details}\"");
                     return Err(format!("{code} {details}"));
                 }
+                self.note_unsubscribed(&value);
                 if upkeep != Upkeep::Note {
                     let _ = self.findings.send(Finding::Upkeep(upkeep, value));
                 }
             }
         }
         Ok(())
+    }
+
+    fn note_unsubscribed(&self, value: &Value) {
+        if let Value::Array(parts) = value
+            && let [Value::BulkString(kind), Value::BulkString(channel), _] = &parts[..]
+            && kind == b"unsubscribe"
+            && let Some(room) = room_of(channel)
+        {
+            self.order.forget(&room);
+        }
     }
 
     fn batch_answered(&self, sent: SentBatch, value: Value, sent_at: Instant) -> Result<(), String> {
@@ -113,9 +132,18 @@ impl Reader {
         match read_answer(value, room, calls, &sent.program) {
             Some(answer) => {
                 let events = answer.events.filter(|_| self.has_pushes);
+                let trouble = answer.results.iter().find_map(state_trouble);
                 let outcome = Outcome { results: answer.results, position: answer.position, events };
+                let snapshot_of =
+                    sent.batch.room.clone().filter(|_| !self.has_pushes && is_snapshot(&sent.batch));
                 self.lane.finish(sent.batch, outcome);
-                Ok(())
+                // Looked at after the answer is out: an event that came before it has been noted by then.
+                if let Some(room) = snapshot_of
+                    && self.order.has_overtaken(&room, answer.position)
+                {
+                    self.lane.deliver_home(&room.clone(), Delivery::Missed(room));
+                }
+                trouble.map_or(Ok(()), Err)
             }
             None => {
                 let message = "the store's answer makes no sense: outcome unknown";
@@ -137,7 +165,8 @@ impl Reader {
                 self.lane.fail(sent.batch, "script_error", message);
                 Ok(())
             }
-            "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "NOPERM" => {
+            "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "NOPERM" | "OOM" | "MISCONF"
+            | "NOREPLICAS" => {
                 self.lane.fail(
                     sent.batch,
                     "unavailable",
@@ -145,14 +174,32 @@ impl Reader {
                 );
                 Err(message)
             }
-            "OOM" | "MISCONF" | "NOREPLICAS" => {
-                self.lane.fail(sent.batch, "unavailable", &format!("the store refuses writes: {message}"));
+            _ if message.contains(KILLED) => {
+                self.batch_killed(sent);
                 Ok(())
             }
             _ => {
                 let message = sent.program.mend_lines(&message);
                 self.lane.fail(sent.batch, "script_error", &message);
                 Ok(())
+            }
+        }
+    }
+
+    /// A script ran for so long that it was stopped, which takes the whole batch with it: nothing of it was written.
+    fn batch_killed(&self, sent: SentBatch) {
+        let mut names: Vec<&str> = sent.batch.calls.iter().map(|call| &*call.script.name).collect();
+        names.dedup();
+        match names[..] {
+            [name] => {
+                let message = format!("{name}.lua ran for too long and was stopped");
+                self.lane.fail(sent.batch, "script_timeout", &message);
+            }
+            // The store does not tell which.
+            _ => {
+                let message = format!("one of {} ran for too long and was stopped", names.join(", "));
+                log::warn!("{message}; the whole batch did not run");
+                self.lane.fail(sent.batch, "unavailable", &format!("{message}; this did not run"));
             }
         }
     }
@@ -166,19 +213,19 @@ impl Reader {
     }
 
     fn pushed_old(&self, parts: Vec<Value>) {
-        if let Ok([Value::BulkString(kind), Value::BulkString(channel), Value::BulkString(message)]) =
-            <[Value; 3]>::try_from(parts)
-            && kind == b"message"
+        if let Ok([_, Value::BulkString(channel), Value::BulkString(message)]) = <[Value; 3]>::try_from(parts)
         {
             self.published(&channel, &message);
         }
     }
 
     fn published(&self, channel: &[u8], message: &[u8]) {
-        let id = channel.strip_prefix(CHANNEL.as_bytes()).and_then(|id| std::str::from_utf8(id).ok());
-        let Some(room) = id.and_then(RoomId::parse) else { return };
+        let Some(room) = room_of(channel) else { return };
         match read_notice(message, &room) {
             Some((node, Notice::Events(events))) => {
+                if !self.has_pushes {
+                    self.order.note(&room, Position { epoch: events.epoch, seq: events.last_seq() });
+                }
                 if !self.has_pushes || node != self.lane.node {
                     self.lane.deliver_home(&room, Delivery::Events(events));
                 }
@@ -197,4 +244,30 @@ impl Reader {
             }
         }
     }
+}
+
+/// A script could not write: the store is not to be worked with until it takes a node's lease again.
+fn state_trouble(result: &CallResult) -> Option<String> {
+    const TROUBLES: [&str; 5] = ["READONLY ", "OOM ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN "];
+    match result {
+        CallResult::Err(error) if &*error.code == "unavailable" => {
+            let is_it = TROUBLES.iter().any(|trouble| error.message.starts_with(trouble));
+            is_it.then(|| error.message.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn room_of(channel: &[u8]) -> Option<RoomId> {
+    let id = channel.strip_prefix(CHANNEL.as_bytes())?;
+    RoomId::parse(std::str::from_utf8(id).ok()?)
+}
+
+/// Whether somebody is told what the room is like.
+fn is_snapshot(batch: &Batch) -> bool {
+    batch.calls.iter().any(|call| matches!(call.membership, Membership::Enter(_) | Membership::Confirm(_)))
+}
+
+fn is_message(parts: &[Value]) -> bool {
+    matches!(parts, [Value::BulkString(kind), _, _] if kind == b"message")
 }

@@ -2,20 +2,22 @@
 //! away, and keeps what rooms are subscribed.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use redis::Cmd;
 
+use super::address::Address;
 use super::encode::{Head, write_batch};
 use super::flight::{Flight, Sent, SentBatch, Upkeep};
 use super::lane::Lane;
 use super::link::{Link, Trouble};
+use super::order::Order;
 use super::program::Programs;
 use super::reader::{CHANNEL, Finding, Reader};
 use super::upkeep;
@@ -26,6 +28,10 @@ use crate::wire::ids::RoomId;
 
 /// How long an answer may take; beyond that the connection ends, so that a late one cannot be taken for another's.
 const CALL_DEADLINE: Duration = Duration::from_millis(900);
+/// After so long without an answer, the store is asked whether a script keeps it busy.
+const SUSPICION: Duration = Duration::from_millis(400);
+/// How long a batch waits for the subscription that must come before it, where that has a connection of its own.
+const SUBSCRIBED_WITHIN: Duration = Duration::from_millis(250);
 /// How often the writer looks at the time when nothing comes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Batches, loads and commands that may be under way at once.
@@ -41,6 +47,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
 /// How long the end of the process waits for answers.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why a connection is ended.
+const TOO_LONG: &str = "an answer took too long";
 
 /// What comes in the queue.
 pub enum Message {
@@ -69,6 +78,10 @@ struct Line {
     /// The connection for subscriptions, where they need one of their own.
     pushes: Option<Link>,
     flight: Arc<Flight>,
+    /// What is under way on the connection for subscriptions.
+    push_flight: Arc<Flight>,
+    /// The time of sending of the last call that a script was suspected of keeping.
+    suspected: Option<Instant>,
     findings: Receiver<Finding>,
     is_over: Arc<AtomicBool>,
     readers: Vec<JoinHandle<()>>,
@@ -149,14 +162,26 @@ impl Writer {
     }
 
     fn open(&mut self) -> Result<Line, Trouble> {
-        let link = Link::open(&self.lane.address)?;
+        let link = Link::open(&self.lane.address, &self.lane.node)?;
         let pushes = if link.has_pushes { None } else { Some(Link::open_for_pushes(&self.lane.address)?) };
         let (findings_sender, findings) = unbounded();
         let is_over = Arc::new(AtomicBool::new(false));
-        let flight = Arc::new(Flight::default());
-        let mut readers = vec![self.start_reader(&link, &link, &flight, &findings_sender, &is_over)?];
+        let order = Arc::new(Order::default());
+        let (flight, push_flight) = (Arc::new(Flight::default()), Arc::new(Flight::default()));
+        let start = |from: &Link, flight: &Arc<Flight>| {
+            let reader = Reader {
+                lane: self.lane.clone(),
+                flight: flight.clone(),
+                findings: findings_sender.clone(),
+                has_pushes: link.has_pushes,
+                order: order.clone(),
+                is_over: is_over.clone(),
+            };
+            reader.start(from.stream.try_clone()?)
+        };
+        let mut readers = vec![start(&link, &flight)?];
         if let Some(pushes) = &pushes {
-            readers.push(self.start_reader(pushes, &link, &Arc::default(), &findings_sender, &is_over)?);
+            readers.push(start(pushes, &push_flight)?);
         }
         let opened_at = Instant::now();
         let (loaded, pack) = (HashSet::new(), Vec::new());
@@ -164,6 +189,8 @@ impl Writer {
             link,
             pushes,
             flight,
+            push_flight,
+            suspected: None,
             findings,
             is_over,
             readers,
@@ -172,24 +199,6 @@ impl Writer {
             opened_at,
             kept_up_at: None,
         })
-    }
-
-    fn start_reader(
-        &self,
-        link: &Link,
-        main: &Link,
-        flight: &Arc<Flight>,
-        findings: &Sender<Finding>,
-        is_over: &Arc<AtomicBool>,
-    ) -> Result<JoinHandle<()>, Trouble> {
-        let reader = Reader {
-            lane: self.lane.clone(),
-            flight: flight.clone(),
-            findings: findings.clone(),
-            has_pushes: main.has_pushes,
-            is_over: is_over.clone(),
-        };
-        Ok(reader.start(link.stream.try_clone()?)?)
     }
 
     /// Works with a connection until it ends, and says why it did.
@@ -201,9 +210,10 @@ impl Writer {
             if line.is_over.load(Ordering::Acquire) {
                 return "it was closed".to_owned();
             }
-            if line.flight.oldest().is_some_and(|sent_at| sent_at.elapsed() > CALL_DEADLINE) {
-                return "an answer took too long".to_owned();
+            if line.is_overdue() {
+                return TOO_LONG.to_owned();
             }
+            line.suspect_script(&self.lane.address);
             if self.is_stopping() {
                 return self.farewell(line);
             }
@@ -241,6 +251,7 @@ impl Writer {
         for _ in 0..MAX_PACKED {
             let Some(message) = next.take().or_else(|| self.queue.try_recv().ok()) else { break };
             self.prepare(line)?;
+            line.wait_until_subscribed();
             if let Message::Batch(batch) = message {
                 self.pack(line, *batch, false);
             }
@@ -336,6 +347,7 @@ impl Writer {
         if line.opened_at.elapsed() >= upkeep::GRACE {
             line.command(&upkeep::find_orphans(), Upkeep::FindOrphans);
         }
+        line.ping_pushes();
         self.unwatch_idle(line);
     }
 
@@ -373,6 +385,7 @@ impl Writer {
             line.subscription("SUBSCRIBE", room)?;
         }
         line.write()?;
+        line.wait_until_subscribed();
         if self.was_up {
             for room in self.watched.keys() {
                 self.lane.deliver_home(room, Delivery::Missed(room.clone()));
@@ -474,8 +487,38 @@ impl Line {
                 Ok(())
             }
             Some(pushes) => {
+                self.push_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
                 pushes.stream.write_all(&subscription.get_packed_command()).map_err(|error| error.to_string())
             }
+        }
+    }
+
+    /// A connection that only brings what is published would not tell that it is dead.
+    fn ping_pushes(&mut self) {
+        if let Some(pushes) = &mut self.pushes {
+            self.push_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
+            // A broken connection is found by its reader.
+            let _ = pushes.stream.write_all(&redis::cmd("PING").get_packed_command());
+        }
+    }
+
+    /// On two connections nothing else tells that a subscription came before the calls behind it.
+    fn wait_until_subscribed(&self) {
+        if self.push_flight.len() > 0 {
+            self.push_flight.wait_below(1, SUBSCRIBED_WITHIN);
+        }
+    }
+
+    fn is_overdue(&self) -> bool {
+        let is_late = |sent_at: Instant| sent_at.elapsed() > CALL_DEADLINE;
+        [&self.flight, &self.push_flight].iter().any(|flight| flight.oldest().is_some_and(is_late))
+    }
+
+    fn suspect_script(&mut self, address: &Address) {
+        let oldest = self.flight.oldest().filter(|sent_at| sent_at.elapsed() > SUSPICION);
+        if oldest.is_some() && oldest != self.suspected {
+            self.suspected = oldest;
+            Link::stop_script(address);
         }
     }
 
@@ -483,9 +526,31 @@ impl Line {
         if self.pack.is_empty() {
             return Ok(());
         }
-        let result = self.link.stream.write_all(&self.pack);
+        let result = self.write_pack();
         self.pack.clear();
         self.pack.shrink_to(4 * MAX_PACKED_BYTES);
-        result.map_err(|error| format!("it does not take what is written: {error}"))
+        result
     }
+
+    /// A store that is stuck may take a part: the deadline of what it owes holds here, too.
+    fn write_pack(&mut self) -> Result<(), String> {
+        let mut rest = &self.pack[..];
+        while !rest.is_empty() {
+            match self.link.stream.write(rest) {
+                Ok(0) => return Err("it takes nothing more".to_owned()),
+                Ok(written) => rest = &rest[written..],
+                Err(error) if is_patience_over(&error) => {
+                    if self.is_overdue() || self.is_over.load(Ordering::Acquire) {
+                        return Err(TOO_LONG.to_owned());
+                    }
+                }
+                Err(error) => return Err(format!("it does not take what is written: {error}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_patience_over(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
