@@ -7,5 +7,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod calls;
+mod faults;
 mod nodes;
+mod scene;
 mod stage;
+mod watch;

@@ -7,16 +7,11 @@ use serde_json::{Value, json};
 
 use crate::common::player::Player;
 use crate::common::redis::Redis;
+use crate::scene::subscribers;
 use crate::stage::{User, counting_node, node, wait_until};
 
 /// After a node has died without a word, so long may pass until its players are out of their rooms.
 const NOTICED: Duration = Duration::from_secs(15);
-
-/// How many subscribe a room's events.
-fn subscribers(redis: &Redis, room: &str) -> u64 {
-    let answer = redis.command(&["PUBSUB", "NUMSUB", &format!("game_updates:game:{room}")]);
-    answer.trim_end().rsplit(':').next().unwrap().parse().unwrap_or_else(|_| panic!("{answer:?}"))
-}
 
 /// How often `on_disconnect` ran for a user of a room.
 fn times_left(redis: &Redis, room: &str, user: &User) -> String {

@@ -1,10 +1,11 @@
 //! What the tests of this binary share: nodes on a store, and users that any of them knows.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::http::Response;
+use crate::common::http::{Connection, Response};
 use crate::common::player::Player;
 use crate::common::server::{Folder, Server};
 
@@ -18,6 +19,16 @@ local n = redis.call("INCR", KEYS[1])
 local tag = ARGV[2]
 godra.publish("counted", { n = n, tag = tag })
 return tag
+"#;
+
+/// Runs until it is stopped.
+const SPIN: &str = "-- ROLE: guest\n-- KEYS: game:{room}\nwhile true do end\n";
+
+/// Has written, so that it cannot be stopped, and runs for some seconds.
+const SPIN_WRITTEN: &str = r#"-- ROLE: guest
+-- KEYS: game:{room}:spun
+redis.call("SET", KEYS[1], 1)
+for _ = 1, 4e8 do end
 "#;
 
 /// Notes who is taken out of the room, and how often.
@@ -39,7 +50,9 @@ pub fn counting_node(addresses: &[String]) -> Server {
 }
 
 fn node_in(folder: Folder, addresses: &[String], flags: &[&str]) -> Server {
-    folder.write_script("count", COUNT);
+    for (name, text) in [("count", COUNT), ("spin", SPIN), ("spin_written", SPIN_WRITTEN)] {
+        folder.write_script(name, text);
+    }
     let list = addresses.join(",");
     let own = ["--redis-addr", &list, "--jwt-secret", SECRET, "--threads", "1"];
     let server = Server::start_in(folder, &[&own, flags].concat());
@@ -66,13 +79,20 @@ impl User {
             .unwrap_or_else(|response| panic!("the join was refused: {response:?}"))
     }
 
+    /// `POST /api/rpc`; `keys` may be empty.
     pub fn rpc(&self, server: &Server, script: &str, args: Value, keys: &[&str]) -> Response {
+        self.rpc_at(server.address(), script, args, keys)
+    }
+
+    /// As [`User::rpc`], for whoever cannot hold the server.
+    pub fn rpc_at(&self, address: SocketAddr, script: &str, args: Value, keys: &[&str]) -> Response {
         let mut body = json!({"script": script, "args": args});
         if !keys.is_empty() {
             body["keys"] = json!(keys);
         }
         let authorization = format!("Bearer {}", self.token);
-        server.request("POST", "/api/rpc", &[("Authorization", &authorization)], body.to_string().as_bytes())
+        let headers = [("Authorization", authorization.as_str())];
+        Connection::open(address).request("POST", "/api/rpc", &headers, body.to_string().as_bytes())
     }
 
     /// Makes a lobby; returns its room id.

@@ -1,0 +1,343 @@
+//! What happens to a store, and what the server makes of it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::common::PATIENCE;
+use crate::common::proxy::{Mode, Proxy};
+use crate::common::redis::Redis;
+use crate::scene::Scene;
+use crate::stage::{User, node, wait_until};
+use crate::watch::Watch;
+
+fn pause(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
+}
+
+#[test]
+fn killed_and_restarted_empty() {
+    let mut redis = Redis::start();
+    let scene = Scene::start(&redis.address());
+    scene.suffer(
+        &mut redis,
+        |redis| {
+            redis.kill();
+            pause(2000);
+        },
+        Redis::start_again,
+    );
+    scene.node.output().wait_for_line(&["the connection to the store is lost"]);
+    let outcome = scene.end();
+    outcome.expect_snapshots();
+    assert!(outcome.calls.not_run > 0);
+    outcome.expect_unready();
+}
+
+#[test]
+fn scripts_flushed() {
+    let mut redis = Redis::start();
+    let scene = Scene::start(&redis.address());
+    let room = scene.room.clone();
+    for _ in 0..5 {
+        scene.suffer(&mut redis, |redis| drop(redis.command(&["SCRIPT", "FLUSH"])), |_| {});
+    }
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    assert_eq!((outcome.unknown, outcome.calls.not_run), (0, 0), "nobody notices");
+    assert!(outcome.calls.ready.iter().all(|status| *status == 200));
+}
+
+#[test]
+fn flushed() {
+    let mut redis = Redis::start();
+    let scene = Scene::start(&redis.address());
+    scene.suffer(&mut redis, |redis| drop(redis.command(&["FLUSHALL"])), |_| {});
+    let outcome = scene.end();
+    outcome.expect_snapshots();
+    assert_eq!((outcome.unknown, outcome.calls.not_run), (0, 0));
+}
+
+fn frozen_for(ms: u64) {
+    let mut redis = Redis::start();
+    let scene = Scene::start(&redis.address());
+    let room = scene.room.clone();
+    scene.suffer(
+        &mut redis,
+        |redis| {
+            redis.signal("STOP");
+            pause(ms);
+        },
+        |redis| redis.signal("CONT"),
+    );
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    outcome.expect_snapshots();
+    assert!(outcome.unknown > 0 && outcome.calls.not_run > 0);
+    outcome.expect_unready();
+}
+
+#[test]
+fn frozen_for_three_seconds() {
+    frozen_for(3000);
+}
+
+#[test]
+fn frozen_for_thirty_seconds() {
+    frozen_for(30_000);
+}
+
+#[test]
+fn slow() {
+    let mut redis = Redis::start();
+    let proxy = Proxy::start(redis.port(), Mode::Pass);
+    let scene = Scene::start(&proxy.address());
+    let room = scene.room.clone();
+    let delay = |ms| Mode::Delay(Duration::from_millis(ms));
+    scene.suffer(
+        &mut redis,
+        |_| {
+            proxy.set(delay(100));
+            pause(2000);
+        },
+        |_| proxy.set(Mode::Pass),
+    );
+    scene.suffer(
+        &mut redis,
+        |_| {
+            proxy.set(delay(1500));
+            pause(3000);
+        },
+        |_| proxy.set(Mode::Pass),
+    );
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+}
+
+#[test]
+fn asleep() {
+    let mut redis = Redis::start();
+    let scene = Scene::start(&redis.address());
+    let room = scene.room.clone();
+    scene.suffer(&mut redis, |redis| drop(redis.command(&["DEBUG", "SLEEP", "2"])), |_| {});
+    scene.end().expect_count(&redis, &room);
+}
+
+#[test]
+fn cut_in_the_middle_of_an_answer() {
+    let mut redis = Redis::start();
+    let proxy = Proxy::start(redis.port(), Mode::Pass);
+    let scene = Scene::start(&proxy.address());
+    let room = scene.room.clone();
+    for length in [1, 7, 20, 33, 60] {
+        scene.suffer(
+            &mut redis,
+            |_| {
+                proxy.set(Mode::CutAt(length));
+                while proxy.mode() != Mode::Pass {
+                    pause(5);
+                }
+            },
+            |_| {},
+        );
+    }
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    outcome.expect_snapshots();
+    assert!(outcome.unknown > 0);
+}
+
+#[test]
+fn a_replica_refuses_writes() {
+    let mut redis = Redis::start();
+    let scene = Scene::start(&redis.address());
+    let room = scene.room.clone();
+    scene.suffer(
+        &mut redis,
+        |redis| {
+            redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
+            pause(2000);
+        },
+        |redis| drop(redis.command(&["REPLICAOF", "NO", "ONE"])),
+    );
+    scene.node.output().wait_for_line(&["the store is not available", "replica"]);
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    outcome.expect_snapshots();
+    outcome.expect_unready();
+}
+
+#[test]
+fn loading() {
+    let mut redis = Redis::start();
+    let proxy = Proxy::start(redis.port(), Mode::Pass);
+    let scene = Scene::start(&proxy.address());
+    let room = scene.room.clone();
+    scene.suffer(
+        &mut redis,
+        |_| {
+            proxy.set(Mode::Answer("-LOADING Redis is loading the dataset in memory\r\n"));
+            pause(2000);
+        },
+        |_| proxy.set(Mode::Pass),
+    );
+    scene.node.output().wait_for_line(&["the store is not available", "LOADING"]);
+    // A real one reads its data; for the most of that it does not even answer.
+    scene.suffer(
+        &mut redis,
+        |redis| {
+            redis.command(&["DEBUG", "POPULATE", "1000000"]);
+            redis.command(&["DEBUG", "RELOAD"]);
+        },
+        |_| {},
+    );
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    outcome.expect_snapshots();
+    outcome.expect_unready();
+}
+
+#[test]
+fn out_of_memory() {
+    let mut redis = Redis::start();
+    let scene = Scene::start(&redis.address());
+    let room = scene.room.clone();
+    scene.suffer(
+        &mut redis,
+        |redis| {
+            redis.command(&["CONFIG", "SET", "maxmemory", "100kb"]);
+            pause(2000);
+        },
+        |redis| drop(redis.command(&["CONFIG", "SET", "maxmemory", "0"])),
+    );
+    scene.node.output().wait_for_line(&["the store is not available", "OOM"]);
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    outcome.expect_unready();
+}
+
+#[test]
+fn busy_with_a_script_that_loops() {
+    let mut redis = Redis::start_with(&["--busy-reply-threshold", "100"]);
+    let scene = Scene::start(&redis.address());
+    let (room, address, user) = (scene.room.clone(), scene.node.address(), scene.user.clone());
+    for _ in 0..3 {
+        scene.suffer(
+            &mut redis,
+            |_| {
+                let response = user.rpc_at(address, "spin", json!([]), &[&format!("game:{room}")]);
+                assert_eq!((response.status, &*response.error_code()), (500, "script_timeout"));
+                assert!(response.text().contains("spin.lua"), "{response:?}");
+            },
+            |_| {},
+        );
+    }
+    scene.node.output().wait_for_line(&["has been stopped"]);
+    assert!(scene.node.metric(r#"godra_script_timeouts_total{script="spin"}"#) >= 3.0);
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    assert_eq!((outcome.unknown, outcome.calls.not_run), (0, 0), "the others only waited");
+}
+
+#[test]
+fn busy_with_a_script_that_cannot_be_stopped() {
+    let mut redis = Redis::start_with(&["--busy-reply-threshold", "100"]);
+    let scene = Scene::start(&redis.address());
+    let (room, address, user) = (scene.room.clone(), scene.node.address(), scene.user.clone());
+    scene.suffer(
+        &mut redis,
+        |_| {
+            let response = user.rpc_at(address, "spin_written", json!([]), &[&format!("game:{room}:spun")]);
+            assert_eq!((response.status, &*response.error_code()), (503, "unavailable"));
+            assert!(response.text().contains("outcome unknown"), "{response:?}");
+        },
+        |redis| {
+            wait_until("the script's end", PATIENCE, || redis.command(&["PING"]).starts_with("+PONG"));
+        },
+    );
+    scene.node.output().wait_for_line(&["cannot be stopped", "UNKILLABLE"]);
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    outcome.expect_snapshots();
+    outcome.expect_unready();
+}
+
+/// Where there is no RESP3, subscriptions have a connection of their own.
+#[test]
+fn subscriptions_alone_killed() {
+    let mut redis = Redis::start();
+    let refusal = Mode::Refuse("HELLO", "-ERR unknown command 'HELLO'\r\n");
+    let proxy = Proxy::start(redis.port(), refusal);
+    let scene = Scene::start(&proxy.address());
+    let room = scene.room.clone();
+    scene.node.output().wait_for_line(&["the store is there", "resp3=false"]);
+    for _ in 0..3 {
+        scene.suffer(&mut redis, |redis| drop(redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"])), |_| {});
+    }
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    outcome.expect_snapshots();
+}
+
+#[test]
+fn output_buffer_limit_hit() {
+    let mut redis = Redis::start();
+    let scene = Scene::start(&redis.address());
+    let room = scene.room.clone();
+    redis.command(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 200kb 0 0"]);
+    let flood = "x".repeat(4 << 20);
+    scene.suffer(
+        &mut redis,
+        |redis| drop(redis.command(&["PUBLISH", &format!("game_updates:game:{room}"), &flood])),
+        |_| {},
+    );
+    scene.node.output().wait_for_line(&["the connection to the store is lost"]);
+    let outcome = scene.end();
+    outcome.expect_count(&redis, &room);
+    outcome.expect_snapshots();
+}
+
+/// One node loses its connection again and again, and its players miss what those of the other do.
+#[test]
+fn one_of_two_nodes_is_cut_off() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port(), Mode::Pass);
+    let nodes = [node(&[redis.address()], &[]), node(&[proxy.address()], &[])];
+    let users = nodes.each_ref().map(User::new);
+    let room = users[0].create_lobby(&nodes[0]);
+    let [ann, ben] = [0, 1].map(|index| users[index].join(&nodes[index], &room));
+    let watches = [Watch::start("ann", ann), Watch::start("ben", ben)];
+    for length in [1, 20, 40, 80] {
+        let lost_before = nodes[1].metric("godra_redis_reconnects_total");
+        proxy.set(Mode::CutAt(length));
+        wait_until("a new connection", PATIENCE, || {
+            nodes[1].metric("godra_redis_reconnects_total") > lost_before
+                && nodes[1].get("/ready").status == 200
+        });
+        let seen_before = watches[1].seen().counted.len();
+        wait_until("both to see each other again", Duration::from_secs(5), || {
+            let seen = watches[1].seen().counted;
+            ["ann-", "ben-"].iter().all(|name| seen[seen_before..].iter().any(|tag| tag.starts_with(name)))
+        });
+    }
+    let [ann, ben] = Watch::stop(watches);
+    assert_eq!(ann.snapshots, 0, "nothing has happened to this one");
+    assert!(ben.snapshots > 0);
+}
+
+/// Word of a newer socket is not lost with the connection that it would have come on.
+#[test]
+fn a_socket_that_was_replaced_while_the_store_was_away_is_closed() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port(), Mode::Pass);
+    let nodes = [node(&[redis.address()], &[]), node(&[proxy.address()], &[])];
+    let user = User::new(&nodes[0]);
+    let room = user.create_lobby(&nodes[0]);
+    let mut older = user.join(&nodes[1], &room);
+    proxy.set(Mode::Answer("-LOADING Redis is loading the dataset in memory\r\n"));
+    wait_until("a node that is not ready", PATIENCE, || nodes[1].get("/ready").status == 503);
+    let mut newer = user.join(&nodes[0], &room);
+    proxy.set(Mode::Pass);
+    assert_eq!(older.expect_close().0, 4502);
+    assert_eq!(newer.call("count", json!("still"), 1)["type"], "reply");
+}
