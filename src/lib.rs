@@ -6,7 +6,7 @@
 //!    ▲                                                                                  │ one script call
 //!    │                                                                                  ▼ for a room's run of inputs
 //!    └── outbox ◄── room members ◄── shared frame (encoded once) ◄──mailbox + waker── events ◄── Lua
-//!                                                                                script watcher
+//!                                             script watcher        state-file: SQLite ◄── changed keys ──┘
 //! ```
 //!
 //! Dependencies point one way:
@@ -14,8 +14,8 @@
 //!
 //! Invariants:
 //! - A shard never blocks: no SQL, no hashing of passwords, no wait for the state engine or another shard.
-//! - Only `reactor` touches sockets, only `account` touches SQL, and neither `wire` nor `session` reads a clock:
-//!   time is passed in, so that a connection's whole life can be tested as bytes in, actions out.
+//! - Only `reactor` touches sockets, only `account` and the embedded store's state file touch SQL, and neither `wire` nor
+//!   `session` reads a clock: time is passed in, so that a connection's whole life can be tested as bytes in, actions out.
 //! - A room's events leave the state engine in the order the store ran them, and reach its home shard in that order.
 //! - Every queue is bounded, and every bound has a named outcome.
 

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use self::doors::ServerDoors;
@@ -25,7 +25,7 @@ use crate::script::ScriptSet;
 use crate::script::catalog::{self, LoadReport};
 use crate::script::watch::Watcher;
 use crate::state::Engine;
-use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions};
+use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions, StartError};
 use crate::state::redis::{Address, RedisEngine, RedisOptions};
 
 /// Why the server did not start, or ended.
@@ -35,6 +35,8 @@ pub enum ServerError {
     Store(StoreError),
     /// The port cannot be used.
     Listen(ListenError),
+    /// The state engine cannot start.
+    Engine(StartError),
     /// The kernel refused something: what, and why.
     System(&'static str, io::Error),
 }
@@ -47,6 +49,9 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     let began = Instant::now();
     let signals =
         Signals::new([SIGTERM, SIGINT]).map_err(|error| ServerError::System("watch for signals", error))?;
+    // A file that would exceed `ulimit -f` shall be an error where it is written, as a full disk is, and not the end.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())
+        .map_err(|error| ServerError::System("watch for signals", error))?;
     let server = Server::start(&config, began)?;
     server.run(signals, &config)
 }
@@ -77,8 +82,7 @@ impl Server {
         let loaded = catalog::load(&config.scripts_dir, None);
         loaded.log(&[]);
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
-        let engine = start_engine(config, &loaded.set, &posts, &metrics)
-            .map_err(|error| ServerError::System("start the state engine", error))?;
+        let engine = start_engine(config, &loaded.set, &posts, &metrics)?;
         let doors = Arc::new(ServerDoors::new(config, tokens, metrics.clone(), engine.clone()));
         let shared = Arc::new(Shared {
             doors: doors.clone(),
@@ -223,7 +227,7 @@ fn start_engine(
     scripts: &Arc<ScriptSet>,
     posts: &[Postbox<Mail>],
     metrics: &Arc<Metrics>,
-) -> io::Result<Arc<dyn Engine>> {
+) -> Result<Arc<dyn Engine>, ServerError> {
     let deliver = Box::new(ShardPosts::new(posts.to_vec()));
     let (scripts, metrics) = (scripts.clone(), metrics.clone());
     let room_ttl_s = config.room_ttl.as_secs();
@@ -233,8 +237,11 @@ fn start_engine(
             time_budget: config.script_time_budget,
             memory_budget: config.script_memory_budget,
             seed: random_seed(),
+            state_file: config.state_file.clone(),
         };
-        return Ok(Arc::new(EmbeddedEngine::start(options, scripts, deliver, metrics)?));
+        let engine =
+            EmbeddedEngine::start(options, scripts, deliver, metrics).map_err(ServerError::Engine)?;
+        return Ok(Arc::new(engine));
     }
     let options = RedisOptions {
         addresses: config.redis.clone(),
@@ -243,7 +250,9 @@ fn start_engine(
         seed: random_seed(),
         room_ttl_s,
     };
-    Ok(Arc::new(RedisEngine::start(options, scripts, deliver, metrics)?))
+    let engine = RedisEngine::start(options, scripts, deliver, metrics)
+        .map_err(|error| ServerError::System("start the state engine", error))?;
+    Ok(Arc::new(engine))
 }
 
 fn describe_store(config: &Config) -> String {
@@ -322,6 +331,7 @@ impl fmt::Display for ServerError {
         match self {
             Self::Store(error) => write!(f, "{error}"),
             Self::Listen(error) => write!(f, "{error}"),
+            Self::Engine(error) => write!(f, "{error}"),
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),
         }
     }

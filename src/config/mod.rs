@@ -52,6 +52,8 @@ pub struct Config {
     pub database: Database,
     /// Where game state lives; in this process if there is no address.
     pub redis: Vec<Address>,
+    /// Where the embedded store is kept; nowhere if there is none.
+    pub state_file: Option<PathBuf>,
     /// How long a room lasts after its last member has left.
     pub room_ttl: Duration,
     /// Open connections, over all shards.
@@ -108,7 +110,7 @@ impl Config {
             .parse_optional("threads", values::number(1..=256))?
             .unwrap_or_else(|| machine.cores.clamp(1, 256));
         let port = values.parse("port", values::number(0..=u16::MAX))?;
-        values.parse("state-file", off_only)?;
+        let redis = values.parse_optional("redis-addr", Address::parse_list)?.unwrap_or_default();
         let rate = || values::number(0..=1_000_000);
         let mut warnings = Vec::new();
         Ok(Self {
@@ -118,8 +120,9 @@ impl Config {
             sync_interval: values.parse("sync-interval", values::milliseconds(5..=1000))?,
             jwt_secret: resolve_secret(values, &mut warnings)?,
             token_ttl: values.parse("token-ttl", values::duration("1s", "3650d"))?,
-            database: Database::resolve(values)?,
-            redis: values.parse_optional("redis-addr", Address::parse_list)?.unwrap_or_default(),
+            database: Database::resolve(values, &mut warnings)?,
+            state_file: resolve_state_file(values, !redis.is_empty())?,
+            redis,
             room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,
             max_connections: resolve_max_connections(values, threads, machine, &mut warnings)?,
             max_connections_per_ip: NonZeroU32::new(values.parse("max-connections-per-ip", rate())?),
@@ -287,6 +290,19 @@ fn resolve_secret(values: &Values, warnings: &mut Vec<String>) -> Result<Option<
     Ok(secret)
 }
 
+/// The embedded store's file; Redis keeps what it holds itself.
+fn resolve_state_file(values: &Values, is_in_redis: bool) -> Result<Option<PathBuf>, ConfigError> {
+    let is_default = values.source("state-file") == Source::Default;
+    values.parse("state-file", |text| match text {
+        "off" => Ok(None),
+        _ if is_in_redis && is_default => Ok(None),
+        _ if is_in_redis => {
+            Err("with --redis-addr there is no embedded store to be kept; allowed is off".to_owned())
+        }
+        _ => database::sqlite_file(text).map(Some).map_err(|reason| format!("{reason}, or off")),
+    })
+}
+
 fn resolve_debug_echo(values: &Values, warnings: &mut Vec<String>) -> Result<bool, ConfigError> {
     let debug_echo = values.parse("debug-echo", values::switch)?;
     if debug_echo {
@@ -318,13 +334,6 @@ fn resolve_max_connections(
         warnings.push(format!("--max-connections is {possible}, not {DEFAULT_MAX_CONNECTIONS}: {hint}"));
     }
     Ok(possible.min(DEFAULT_MAX_CONNECTIONS))
-}
-
-fn off_only(text: &str) -> Result<(), String> {
-    match text {
-        "off" => Ok(()),
-        _ => Err("keeping the embedded store in a file is not supported yet; allowed is off".to_owned()),
-    }
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {

@@ -35,8 +35,13 @@ const SETTINGS: &[Setting] = &[
         "Key that signs tokens, at least 32 bytes [default: random, kept in the database]",
     ),
     setting("token-ttl", "TIME", Some("24h"), "How long a token is valid, such as 90s, 15m, 24h, 7d"),
-    setting("db-type", "TYPE", Some("sqlite"), "Database of accounts: sqlite"),
-    setting("db-dsn", "PATH", Some("game.db"), "Where the database is: for sqlite, its file"),
+    setting("db-type", "TYPE", Some("sqlite"), "Database of accounts: sqlite or postgres"),
+    setting(
+        "db-dsn",
+        "DSN",
+        Some("game.db"),
+        "Where the database is: for sqlite its file; for postgres \"host=… user=…\" or a URL",
+    ),
     setting(
         "redis-addr",
         "ADDRESS",
@@ -44,7 +49,12 @@ const SETTINGS: &[Setting] = &[
         "Keep game state in Redis, Valkey or Dragonfly at HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE, or several with commas",
     ),
     setting("room-ttl", "TIME", Some("1h"), "How long a room lasts after its last member has left"),
-    setting("state-file", "PATH", Some("off"), "Where the embedded store is kept: off"),
+    setting(
+        "state-file",
+        "PATH",
+        Some("state.db"),
+        "SQLite file that keeps the embedded store over a restart, or off",
+    ),
     setting(
         "max-connections",
         "N",
@@ -203,13 +213,17 @@ fn find(name: &str) -> &'static Setting {
 
 fn refuse(setting: &Setting, value: &Value, reason: &str) -> ConfigError {
     let Setting { name, .. } = setting;
-    let shown = Shown { value: &value.text, is_secret: *name == "jwt-secret" };
+    let shown = Shown { value: &value.text, is_secret: may_hold_secret(name, &value.text) };
     let variable = setting.variable();
     ConfigError(match value.source {
         Source::Flag | Source::Default => format!("--{name} {shown}: {reason}"),
         Source::Environment => format!("{variable}={shown} in the environment (--{name}): {reason}"),
         Source::DotEnv => format!("{variable}={shown} in .env (--{name}): {reason}"),
     })
+}
+
+fn may_hold_secret(name: &str, text: &str) -> bool {
+    name == "jwt-secret" || (name == "db-dsn" && (text.contains("://") || text.contains("password")))
 }
 
 /// A value in an error message: on one line, not endless, and no secrets.

@@ -46,7 +46,7 @@ fn defaults() {
     assert_eq!(config.sync_interval, Duration::from_millis(50));
     assert_eq!(config.jwt_secret, None);
     assert_eq!(config.token_ttl, Duration::from_secs(24 * 3600));
-    assert_eq!(config.database, Database::Sqlite("game.db".into()));
+    assert_eq!(config.database.to_string(), "sqlite game.db");
     assert_eq!(config.max_connections, 20_000);
     assert_eq!(config.max_connections_per_ip, None);
     assert_eq!(config.max_message_bytes, 65_536);
@@ -102,7 +102,20 @@ fn values_that_are_allowed() {
     assert_eq!(resolve("--input-rate 30").unwrap().input_rate, NonZeroU32::new(30));
     assert_eq!(resolve("--log-format json").unwrap().log_format, LogFormat::Json);
     assert_eq!(resolve("--db-type sqlite --state-file off").map(|_| ()), Ok(()));
-    assert_eq!(resolve("--db-dsn data/my.db").unwrap().database, Database::Sqlite("data/my.db".into()));
+    let state_file = |flags: &str, expected: Option<&str>| {
+        assert_eq!(resolve(flags).unwrap().state_file.as_deref(), expected.map(Path::new), "{flags}");
+    };
+    state_file("", Some("state.db"));
+    state_file("--state-file off", None);
+    state_file("--state-file data/rooms.db", Some("data/rooms.db"));
+    state_file("--redis-addr localhost", None);
+    state_file("--redis-addr localhost --state-file off", None);
+    let database = |flags: &str| resolve(flags).unwrap().database.to_string();
+    assert_eq!(database("--db-dsn data/my.db"), "sqlite data/my.db");
+    assert_eq!(
+        database("-db-type postgres --db-dsn postgres://ada:secret@db/game"),
+        "postgres ada@db:5432/game"
+    );
 }
 
 #[test]
@@ -130,18 +143,29 @@ fn values_that_are_refused() {
         "--token-ttl 99999999999999999999d",
         "--token-ttl 99999999999999999999d: expected a time from 1s to 3650d with its unit (ms, s, m, h, d)",
     );
-    refused("--db-type postgres", "--db-type postgres: PostgreSQL is not supported yet; allowed is sqlite");
-    refused("--db-type mysql", "--db-type mysql: allowed is sqlite");
-    refused("--db-dsn postgres://u@h/d", "--db-dsn postgres://u@h/d: expected the path of an SQLite file");
+    refused("--db-type mysql", "--db-type mysql: allowed are sqlite and postgres");
+    refused(
+        "--db-dsn postgres://u@h/d",
+        "--db-dsn (16 bytes): expected the path of an SQLite file; for PostgreSQL say --db-type postgres",
+    );
+    refused(
+        "--db-type postgres",
+        "--db-dsn game.db: expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
+    );
+    refused(
+        "--db-type postgres --db-dsn postgres://u:pw@h/d?colour=red",
+        "--db-dsn (30 bytes): unknown option `colour`; expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
+    );
     refused("--db-dsn :memory:", "--db-dsn :memory:: expected the path of an SQLite file");
     refused(
         "--redis-addr rediss://localhost:6379",
         "--redis-addr rediss://localhost:6379: TLS (rediss://) is not supported; use redis:// and a private network or a tunnel",
     );
     refused(
-        "--state-file state.db",
-        "--state-file state.db: keeping the embedded store in a file is not supported yet; allowed is off",
+        "--state-file state.db --redis-addr localhost",
+        "--state-file state.db: with --redis-addr there is no embedded store to be kept; allowed is off",
     );
+    refused("--state-file :memory:", "--state-file :memory:: expected the path of an SQLite file, or off");
     refused(
         "--max-message-bytes 124",
         "--max-message-bytes 124: expected a size from 125 to 16m (bytes, or with k, m or g)",

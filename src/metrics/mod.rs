@@ -45,6 +45,12 @@ pub struct Metrics {
     /// From sending a batch to a store until its answer.
     pub redis_call_time: Histogram,
     redis_up: Family<AddressLabels, Gauge>,
+    /// Transactions written to the state file.
+    pub state_file_writes: Counter,
+    /// Transactions that could not be written to the state file; they are tried again.
+    pub state_file_errors: Counter,
+    /// How long writing a transaction took.
+    pub state_file_write_time: Histogram,
     shards: ShardTotals,
     registry: Registry,
 }
@@ -129,6 +135,24 @@ impl Metrics {
                 Histogram::default(),
             ),
             redis_up: register(godra, "redis_up", "Whether a store can be worked with", Family::default()),
+            state_file_writes: register(
+                godra,
+                "state_file_writes",
+                "Times that changes were written to the state file",
+                Counter::default(),
+            ),
+            state_file_errors: register(
+                godra,
+                "state_file_errors",
+                "Times that changes could not be written to the state file, and were kept to be tried again",
+                Counter::default(),
+            ),
+            state_file_write_time: register_seconds(
+                godra,
+                "state_file_write",
+                "How long writing changes to the state file took",
+                Histogram::default(),
+            ),
             shards: ShardTotals::register(godra),
             registry,
         }

@@ -5,6 +5,7 @@
 pub mod http;
 pub mod output;
 pub mod player;
+pub mod postgres;
 pub mod proxy;
 pub mod redis;
 pub mod server;

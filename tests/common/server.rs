@@ -37,7 +37,8 @@ impl Server {
 
     /// Starts it in a folder that is already there.
     pub fn start_in(folder: Folder, flags: &[&str]) -> Self {
-        let wants_redis = std::env::var_os("GODRA_TEST_REDIS").is_some() && !flags.contains(&"--redis-addr");
+        let chooses_store = flags.contains(&"--redis-addr") || flags.contains(&"--state-file");
+        let wants_redis = std::env::var_os("GODRA_TEST_REDIS").is_some() && !chooses_store;
         let redis = wants_redis.then(Redis::start);
         let store = redis.as_ref().map(|redis| ["--redis-addr".to_owned(), redis.address()]);
         let mut process = command(&folder)
@@ -119,6 +120,15 @@ impl Server {
         let body = response.json();
         let text = |name: &str| body[name].as_str().unwrap().to_owned();
         Guest { server: self, token: text("token"), user_id: text("user_id") }
+    }
+
+    /// Bounds the size of the files that it writes, as a full disk does; none lifts the bound.
+    pub fn limit_file_size(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let pid = self.process.id().to_string();
+        let prlimit =
+            Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={limit}:unlimited")]).status();
+        assert!(prlimit.unwrap().success());
     }
 
     /// Asks it to stop in good order.

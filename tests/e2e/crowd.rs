@@ -95,7 +95,7 @@ fn a_slow_reader_gets_a_snapshot_in_place_of_what_it_missed() {
         "-- ROLE: guest\n-- KEYS: game:{room}\nlocal text = string.rep('x', 50000)\n\
          for i = 1, 20 do godra.publish('blast', text) end\nreturn 'OK'",
     );
-    let server = Server::start_in(folder, &["--threads", "2"]);
+    let server = Server::start_in(folder, &["--threads", "2", "--script-time-budget", "2s"]);
     let (ann_guest, ben_guest) = (server.guest(), server.guest());
     let mut ann = ann_guest.join("arena");
     let mut ben = ben_guest.join("arena");

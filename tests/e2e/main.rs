@@ -13,3 +13,5 @@ mod limits;
 mod play;
 mod reload;
 mod rpc;
+mod state_file;
+mod state_file_refusals;

@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod postgres;
 mod races;
 mod sqlite;
 mod suite;

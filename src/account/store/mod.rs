@@ -6,6 +6,7 @@
 mod accounts;
 mod families;
 mod notices;
+mod postgres;
 mod sql;
 mod sql_store;
 mod sqlite;
@@ -14,7 +15,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::postgres::Postgres;
+pub use self::postgres::PostgresDsn;
 use self::sql_store::SqlStore;
+use self::sqlite::{Sqlite, Turns};
 use super::records::{AccountStore, StoreFault, StoreResult};
 use crate::config::Database;
 
@@ -25,7 +29,8 @@ pub struct Stores(Arc<Place>);
 /// Where connections lead to.
 #[derive(Debug)]
 enum Place {
-    Sqlite(PathBuf),
+    Sqlite(PathBuf, Turns),
+    Postgres(Arc<PostgresDsn>),
 }
 
 impl Stores {
@@ -37,8 +42,14 @@ impl Stores {
     pub fn open(database: &Database) -> Result<Self, StoreError> {
         match database {
             Database::Sqlite(path) => {
-                sqlite::Sqlite::open(path).map_err(|error| StoreError(error.to_string()))?;
-                Ok(Self(Arc::new(Place::Sqlite(path.clone()))))
+                let turns = Turns::new();
+                Sqlite::open(path, &turns).map_err(|error| StoreError(error.to_string()))?;
+                Ok(Self(Arc::new(Place::Sqlite(path.clone(), turns))))
+            }
+            Database::Postgres(dsn) => {
+                let dsn = Arc::new(PostgresDsn::clone(dsn));
+                postgres::migrate(&dsn).map_err(StoreError)?;
+                Ok(Self(Arc::new(Place::Postgres(dsn))))
             }
         }
     }
@@ -49,10 +60,8 @@ impl Stores {
     /// When the database cannot be reached now.
     pub fn connect(&self) -> StoreResult<Box<dyn AccountStore>> {
         match &*self.0 {
-            Place::Sqlite(path) => {
-                let sqlite = sqlite::Sqlite::open(path).map_err(StoreFault::from)?;
-                Ok(Box::new(SqlStore(sqlite)))
-            }
+            Place::Sqlite(path, turns) => Ok(Box::new(SqlStore(Sqlite::open(path, turns)?))),
+            Place::Postgres(dsn) => Ok(Box::new(SqlStore(Postgres::connect(dsn)?))),
         }
     }
 }

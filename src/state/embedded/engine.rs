@@ -1,6 +1,9 @@
 //! The engine's thread: batches in, deliveries out.
 
+use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,11 +14,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::events::SplitMix;
 use super::faults::FaultLog;
 use super::lua::{Interpreter, Invocation};
+use super::persist::{self, Contents, Keeper, Member, Restored, StateFileError};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::{
-    Batch, BatchDone, CallError, CallResult, Deliver, Delivery, Engine, Rejected, Rejection, RoomEvents,
+    Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Engine, Membership, Rejected,
+    Rejection, RoomEvents,
 };
+use crate::wire::ids::RoomId;
 
 /// Lua nests native calls up to 200 deep; even with the largest frames of its libraries this is far beyond that. The
 /// memory is only taken when touched.
@@ -39,6 +45,8 @@ pub struct EmbeddedOptions {
     pub memory_budget: usize,
     /// Keys the store's hash tables, and seeds `math.random` and the epochs: should be secret.
     pub seed: u64,
+    /// Where the store is kept; nowhere if there is none.
+    pub state_file: Option<PathBuf>,
 }
 
 impl Default for EmbeddedOptions {
@@ -48,6 +56,7 @@ impl Default for EmbeddedOptions {
             time_budget: Duration::from_millis(50),
             memory_budget: 16 << 20,
             seed: 0,
+            state_file: None,
         }
     }
 }
@@ -77,16 +86,18 @@ enum Message {
 }
 
 impl EmbeddedEngine {
-    /// Starts the thread, with an empty store and the scripts compiled.
+    /// Starts the thread, with what the state file holds (an empty store without one) and the scripts compiled.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// When the state file cannot be used, or the thread not be started.
     pub fn start(
         options: EmbeddedOptions,
         scripts: Arc<ScriptSet>,
         deliver: Box<dyn Deliver>,
         metrics: Arc<Metrics>,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, StartError> {
+        let restore = |path: &PathBuf| persist::restore(path, options.seed, metrics.clone());
+        let restored = options.state_file.as_ref().map(restore).transpose().map_err(StartError::StateFile)?;
         let (sender, receiver) = bounded(options.queue_capacity.max(1));
         let shared = Arc::new(Shared {
             is_stopping: AtomicBool::new(false),
@@ -98,7 +109,12 @@ impl EmbeddedEngine {
         let thread = std::thread::Builder::new()
             .name("state".into())
             .stack_size(STACK_BYTES)
-            .spawn(move || Worker::new(&options, receiver, for_thread, deliver, metrics).run())?;
+            .spawn(move || {
+                let mut worker = Worker::new(&options, receiver, for_thread, deliver, metrics);
+                let left = restored.map(|restored| worker.go_on_with(restored)).unwrap_or_default();
+                worker.run(left);
+            })
+            .map_err(StartError::Thread)?;
         Ok(Self { sender, shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -161,6 +177,26 @@ impl Engine for EmbeddedEngine {
     }
 }
 
+/// Why an engine did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Its state file cannot be used.
+    StateFile(StateFileError),
+    /// Its thread cannot be started.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StateFile(error) => write!(f, "{error}"),
+            Self::Thread(error) => write!(f, "cannot start the state engine's thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
 struct Worker {
     interpreter: Interpreter,
     receiver: Receiver<Message>,
@@ -169,6 +205,7 @@ struct Worker {
     scripts: Arc<ScriptSet>,
     random: SplitMix,
     faults: FaultLog,
+    keeper: Option<Keeper>,
     expired_at: Instant,
     forgot_at: Instant,
 }
@@ -190,17 +227,30 @@ impl Worker {
             scripts: Arc::default(),
             random: SplitMix(options.seed ^ 0x5851_f42d_4c95_7f2d),
             faults: FaultLog::default(),
+            keeper: None,
             expired_at: now,
             forgot_at: now,
         }
     }
 
-    fn run(mut self) {
+    /// Takes over what a state file held; gives who was connected then.
+    fn go_on_with(&mut self, restored: Restored) -> Vec<Member> {
+        let Contents { keyspace, positions, members } = restored.contents;
+        let host = self.interpreter.host();
+        host.keyspace.replace(keyspace);
+        let mut outbox = host.outbox.borrow_mut();
+        positions.into_iter().for_each(|place| outbox.restore(place));
+        drop(outbox);
+        self.keeper = Some(restored.keeper);
+        members
+    }
+
+    fn run(mut self, left: Vec<Member>) {
+        self.look_for_scripts();
+        self.take_out(left);
         loop {
-            if self.shared.has_new_scripts.swap(false, Ordering::AcqRel) {
-                self.take_scripts();
-            }
-            match self.receiver.recv_timeout(IDLE_WAIT) {
+            self.look_for_scripts();
+            match self.receiver.recv_timeout(self.idle_wait()) {
                 Ok(Message::Batch(batch)) => self.process(*batch),
                 Ok(Message::Wake) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -222,6 +272,31 @@ impl Worker {
             if let Message::Batch(batch) = message {
                 self.process(*batch);
             }
+        }
+        if let Some(keeper) = self.keeper.take() {
+            let host = self.interpreter.host();
+            keeper.finish(&mut host.keyspace.borrow_mut(), &host.outbox.borrow().positions());
+        }
+    }
+
+    /// Ends the memberships of those who were connected when the last process ended without a word.
+    fn take_out(&mut self, left: Vec<Member>) {
+        let on_disconnect = self.scripts.get("on_disconnect").cloned();
+        for member in left {
+            if let Some(script) = &on_disconnect {
+                let batch = member.leave(script);
+                self.run_calls(&batch, wall_clock_ms());
+                // Nobody is there who could be told.
+                self.interpreter.host().outbox.borrow_mut().take().for_each(drop);
+            } else if let Some(keeper) = &mut self.keeper {
+                keeper.left(&member.room, &member.identity);
+            }
+        }
+    }
+
+    fn look_for_scripts(&mut self) {
+        if self.shared.has_new_scripts.swap(false, Ordering::AcqRel) {
+            self.take_scripts();
         }
     }
 
@@ -281,6 +356,7 @@ impl Worker {
             let room = batch.room.as_ref();
             let result;
             (result, now) = self.run_call(Invocation { call, room, now_ms, now, seed });
+            self.note_membership(call, room, &result);
             has_failed |= matches!(result, CallResult::Err(_));
             results.push(result);
         }
@@ -299,6 +375,26 @@ impl Worker {
         (result, ended_at)
     }
 
+    /// Who has to be taken out of a room if the process ends without a word. Without the hook for that it costs nothing.
+    fn note_membership(&mut self, call: &Call, room: Option<&RoomId>, result: &CallResult) {
+        let (Some(keeper), Some(room)) = (&mut self.keeper, room) else { return };
+        match call.membership {
+            // Who confirms a membership is in already.
+            Membership::Unchanged | Membership::Confirm(_) => {}
+            Membership::Enter(_) => {
+                if matches!(result, CallResult::Ok(_)) && self.scripts.get("on_disconnect").is_some() {
+                    keeper.entered(room, &call.caller);
+                }
+            }
+            Membership::Leave(_) | Membership::LeaveOf(_) => keeper.left(room, &call.caller),
+        }
+    }
+
+    fn idle_wait(&self) -> Duration {
+        let Some(keeper) = &self.keeper else { return IDLE_WAIT };
+        keeper.wait(Instant::now(), &self.interpreter.host().keyspace.borrow(), IDLE_WAIT)
+    }
+
     /// After a panic, which is a mistake of ours.
     fn recover(&mut self, invocation: Invocation<'_>) -> CallResult {
         log::error!("the engine broke, and Lua starts over script={}", invocation.call.script.name);
@@ -315,6 +411,9 @@ impl Worker {
     /// What must be done now and then, busy or not.
     fn tidy(&mut self) {
         let now = Instant::now();
+        if let Some(keeper) = &mut self.keeper {
+            keeper.tick(now, &mut self.interpreter.host().keyspace.borrow_mut());
+        }
         if now.duration_since(self.expired_at) < EXPIRE_INTERVAL {
             return;
         }

@@ -35,6 +35,17 @@ struct Counter {
     used_at_ms: u64,
 }
 
+/// A room's place in its history, for the one who keeps it over a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomPosition {
+    /// The room.
+    pub room: RoomId,
+    /// Its place.
+    pub position: Position,
+    /// When the room was last used, in milliseconds since the Unix epoch.
+    pub used_at_ms: u64,
+}
+
 struct Pending {
     room: RoomId,
     epoch: u64,
@@ -176,6 +187,22 @@ impl Outbox {
     pub fn forget_unused(&mut self, now_ms: u64, mut is_gone: impl FnMut(&RoomId) -> bool) {
         let is_old = |counter: &Counter| now_ms.saturating_sub(counter.used_at_ms) >= FORGET_AFTER_MS;
         self.counters.retain(|room, counter| !is_old(counter) || !is_gone(room));
+    }
+
+    /// Every room's place, with all its events taken.
+    pub fn positions(&self) -> Vec<RoomPosition> {
+        let place = |(room, counter): (&RoomId, &Counter)| RoomPosition {
+            room: room.clone(),
+            position: counter.position,
+            used_at_ms: counter.used_at_ms,
+        };
+        self.counters.iter().map(place).collect()
+    }
+
+    /// Goes on where a room's history was.
+    pub fn restore(&mut self, place: RoomPosition) {
+        let counter = Counter { position: place.position, used_at_ms: place.used_at_ms };
+        self.counters.insert(place.room, counter);
     }
 
     /// How many rooms have a counter.

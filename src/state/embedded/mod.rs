@@ -6,6 +6,7 @@ pub mod events;
 pub mod faults;
 pub mod keyspace;
 pub mod lua;
+pub mod persist;
 pub mod reply;
 
 #[cfg(test)]
@@ -13,4 +14,4 @@ use engine::STACK_BYTES;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{EmbeddedEngine, EmbeddedOptions};
+pub use engine::{EmbeddedEngine, EmbeddedOptions, StartError};

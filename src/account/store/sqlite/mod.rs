@@ -5,6 +5,7 @@
 
 mod migrations;
 mod problem;
+mod turns;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -16,6 +17,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql, TransactionBehavior, params_from_iter};
 
 use self::problem::{Problem, SqliteError};
+pub(super) use self::turns::Turns;
 use super::sql::{Database, Row, Transaction, Value};
 use crate::account::records::{StoreFault, StoreResult};
 
@@ -29,14 +31,16 @@ const STATEMENT_CACHE: usize = 64;
 pub(super) struct Sqlite {
     connection: Connection,
     path: PathBuf,
+    turns: Turns,
 }
 
 impl Sqlite {
-    /// Opens the file, makes it if there is none, and brings its schema up to date.
-    pub(super) fn open(path: &Path) -> Result<Self, SqliteError> {
+    /// Opens the file, makes it if there is none, and brings its schema up to date. All connections of this process to
+    /// the file share `turns`.
+    pub(super) fn open(path: &Path, turns: &Turns) -> Result<Self, SqliteError> {
         let connection =
             open_connection(path).map_err(|problem| SqliteError { path: path.to_owned(), problem })?;
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self { connection, path: path.to_owned(), turns: turns.clone() })
     }
 }
 
@@ -61,6 +65,8 @@ impl Database for Sqlite {
     }
 
     fn write<T>(&mut self, work: impl Fn(&mut dyn Transaction) -> StoreResult<T>) -> StoreResult<T> {
+        let locked = || fault_of(&self.path, Problem::Locked);
+        let _turn = self.turns.wait(BUSY_TIMEOUT).ok_or_else(locked)?;
         // Taking the lock at once means waiting for it at most here; a lock taken half-way can be refused without a wait.
         let open = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let mut open =
@@ -99,7 +105,11 @@ fn run(connection: &Connection, statement: &str, values: &[Value]) -> rusqlite::
 }
 
 fn fault(path: &Path, error: rusqlite::Error) -> StoreFault {
-    SqliteError { path: path.to_owned(), problem: error.into() }.into()
+    fault_of(path, error.into())
+}
+
+fn fault_of(path: &Path, problem: Problem) -> StoreFault {
+    SqliteError { path: path.to_owned(), problem }.into()
 }
 
 fn owned(value: ValueRef) -> Value {

@@ -15,14 +15,14 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 fn secret_of(path: &Path) -> Vec<u8> {
-    SqlStore(Sqlite::open(path).unwrap()).jwt_secret().unwrap()
+    SqlStore(Sqlite::open(path, &Turns::new()).unwrap()).jwt_secret().unwrap()
 }
 
 /// Expects the file to be refused with these words, and to stay as it is, without side files.
 #[track_caller]
 fn check_refused(folder: &TempDir, path: &Path, expected: &str) {
     let before = fs::read(path).unwrap();
-    let error = Sqlite::open(path).unwrap_err().to_string();
+    let error = Sqlite::open(path, &Turns::new()).unwrap_err().to_string();
     assert!(error.contains(expected) && error.contains("game.db"), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
     assert_eq!(fs::read(path).unwrap(), before, "the file is untouched");
@@ -56,7 +56,7 @@ fn pragma_text(store: &Sqlite, name: &str) -> String {
 #[test]
 fn what_was_answered_survives_a_power_failure() {
     let (_folder, path) = folder();
-    let store = Sqlite::open(&path).unwrap();
+    let store = Sqlite::open(&path, &Turns::new()).unwrap();
     assert_eq!(pragma_text(&store, "journal_mode"), "wal");
     assert_eq!(pragma_text(&store, "synchronous"), "2");
     assert_eq!(pragma_text(&store, "foreign_keys"), "1");
@@ -66,7 +66,7 @@ fn what_was_answered_survives_a_power_failure() {
 #[test]
 fn only_the_owner_may_read_the_files() {
     let (folder, path) = folder();
-    let mut store = SqlStore(Sqlite::open(&path).unwrap());
+    let mut store = SqlStore(Sqlite::open(&path, &Turns::new()).unwrap());
     store.jwt_secret().unwrap();
     let mut files = 0;
     for entry in fs::read_dir(folder.path()).unwrap() {
@@ -99,7 +99,7 @@ fn many_may_start_at_once() {
 #[test]
 fn a_newer_schema_is_refused() {
     let (folder, path) = folder();
-    drop(Sqlite::open(&path).unwrap());
+    drop(Sqlite::open(&path, &Turns::new()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     check_refused(&folder, &path, "newer version of godra (schema 99, this one knows up to 2)");
 }
@@ -140,7 +140,7 @@ fn a_database_with_overwritten_pages_is_refused() {
 #[test]
 fn a_place_where_no_file_can_be_made_is_named() {
     let (_folder, path) = folder();
-    let error = Sqlite::open(&path.join("below")).unwrap_err().to_string();
+    let error = Sqlite::open(&path.join("below"), &Turns::new()).unwrap_err().to_string();
     assert!(error.contains("game.db/below") && error.contains("cannot be made"), "{error}");
 }
 
@@ -151,7 +151,7 @@ fn a_step_that_fails_leaves_no_trace() {
     let connection = Connection::open(&path).unwrap();
     connection.execute_batch("CREATE TABLE settings (other); PRAGMA application_id = 0x47647261").unwrap();
     drop(connection);
-    assert!(Sqlite::open(&path).is_err());
+    assert!(Sqlite::open(&path, &Turns::new()).is_err());
     let version: i64 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 0);

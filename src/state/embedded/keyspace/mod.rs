@@ -171,6 +171,23 @@ impl Keyspace {
         Changes { cleared, keys }
     }
 
+    /// Whether something changed since [`Keyspace::take_changes`].
+    pub fn has_changes(&self) -> bool {
+        self.changes.as_ref().is_some_and(|tracker| tracker.cleared || !tracker.keys.is_empty())
+    }
+
+    /// Notes changes again that could not be made use of: the next [`Keyspace::take_changes`] has them, too.
+    pub fn return_changes(&mut self, changes: Changes) {
+        let Some(tracker) = &mut self.changes else { return };
+        tracker.cleared |= changes.cleared;
+        for key in changes.keys {
+            if let Some(slot) = self.keys.get_mut(&key) {
+                slot.is_noted = true;
+            }
+            tracker.keys.insert(&key, ());
+        }
+    }
+
     /// Every key with its value and, if it has one, the time at which it ends (milliseconds since the Unix epoch).
     pub fn iterate(&self) -> impl Iterator<Item = (&[u8], &Value, Option<u64>)> {
         self.keys.entries().iter().map(|entry| (&*entry.key, &entry.value.value, entry.value.expires_at_ms))

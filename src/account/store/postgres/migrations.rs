@@ -1,0 +1,110 @@
+//! The schema in PostgreSQL, as the steps that lead to it. Steps are only ever added: a database goes forward.
+
+use std::time::{Duration, Instant};
+
+use super::fault::Fault;
+use super::line::Line;
+use crate::account::records::StoreFault;
+use crate::account::store::sql::{Value, first};
+
+/// Step `n` leads from schema `n` to `n + 1`. The table `godra_schema` holds where a database is.
+const STEPS: &[&str] = &[include_str!("schema.sql")];
+
+/// How long the steps may take, and the wait for another process that takes them.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Processes that start at once queue up here, until the transaction ends. The number is an arbitrary one: "Gdra".
+const LOCK: &str = "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(1197764193)";
+const EXISTS: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
+     WHERE relname = 'godra_schema' AND relnamespace = current_schema()::regnamespace";
+/// How many tables there are that a step would make.
+const FOREIGN: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
+     WHERE relname IN ('settings', 'accounts', 'bans', 'families', 'notices', 'notice_counter') \
+     AND relnamespace = current_schema()::regnamespace";
+
+/// Why the database cannot be used.
+pub(super) enum Problem {
+    /// The user may not make tables anywhere.
+    NoSchema,
+    /// It has tables of the same names that are not ours.
+    Foreign,
+    /// Written by a newer version.
+    Newer {
+        found: u64,
+    },
+    Fault(Fault),
+    Store(StoreFault),
+}
+
+impl Problem {
+    pub(super) fn describe(self) -> String {
+        match self {
+            Self::NoSchema => {
+                "has no schema that this user may use; see PostgreSQL's search_path and GRANT".to_owned()
+            }
+            Self::Foreign => {
+                "belongs to another program (it has tables of the same names); name another with --db-dsn"
+                    .to_owned()
+            }
+            Self::Newer { found } => format!(
+                "was written by a newer version of godra (schema {found}, this one knows up to {}); use that version",
+                STEPS.len()
+            ),
+            Self::Fault(Fault::Broken(words)) => format!("cannot be used: {words}"),
+            Self::Fault(fault) => format!("is not available: {}", words_of(fault)),
+            Self::Store(fault) => format!("cannot be used: {fault}"),
+        }
+    }
+}
+
+fn words_of(fault: Fault) -> String {
+    match StoreFault::from(fault) {
+        StoreFault::Unavailable(words) | StoreFault::Broken(words) => words,
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<StoreFault> for Problem {
+    fn from(fault: StoreFault) -> Self {
+        Self::Store(fault)
+    }
+}
+
+/// Takes the missing steps, all or none.
+pub(super) fn run(line: &Line) -> Result<(), Problem> {
+    let deadline = Instant::now() + PATIENCE;
+    line.batch("BEGIN", deadline)?;
+    line.batch(LOCK, deadline)?;
+    if count(line, "SELECT CAST(count(current_schema()) AS BIGINT)", deadline)? == 0 {
+        return Err(Problem::NoSchema);
+    }
+    let version = match count(line, EXISTS, deadline)? {
+        0 if count(line, FOREIGN, deadline)? > 0 => return Err(Problem::Foreign),
+        0 => {
+            line.batch("CREATE TABLE godra_schema (version BIGINT NOT NULL)", deadline)?;
+            line.batch("INSERT INTO godra_schema VALUES (0)", deadline)?;
+            0
+        }
+        _ => count(line, "SELECT version FROM godra_schema", deadline)?,
+    };
+    let taken = usize::try_from(version).ok().filter(|taken| *taken <= STEPS.len());
+    let Some(taken) = taken else { return Err(Problem::Newer { found: version }) };
+    for step in &STEPS[taken..] {
+        line.batch(step, deadline)?;
+    }
+    if taken < STEPS.len() {
+        let version = Value::from(STEPS.len() as u64);
+        line.run("UPDATE godra_schema SET version = $1", &[version], deadline)?;
+    }
+    Ok(line.batch("COMMIT", deadline)?)
+}
+
+fn count(line: &Line, statement: &'static str, deadline: Instant) -> Result<u64, Problem> {
+    let rows = line.run(statement, &[], deadline)?;
+    Ok(first(rows).ok_or(Problem::Store(StoreFault::Broken("a count has no row".to_owned())))?.number()?)
+}

@@ -1,0 +1,105 @@
+//! A cut: what changed since the last one, as it was between two calls of scripts. The file goes from cut to cut.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smol_str::SmolStr;
+
+use super::format;
+use crate::script::Script;
+use crate::state::embedded::events::RoomPosition;
+use crate::state::embedded::keyspace::{Changes, Keyspace};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership};
+use crate::wire::ids::{Identity, RoomId};
+
+/// Who came to which room and who left it, as it was at last: none for somebody who left.
+pub type MemberChanges = HashMap<(RoomId, SmolStr), Option<Arc<Identity>>>;
+
+/// Somebody who was connected to a room.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The room.
+    pub room: RoomId,
+    /// Who.
+    pub identity: Arc<Identity>,
+}
+
+impl Member {
+    /// The call that takes it out of its room.
+    pub fn leave(&self, on_disconnect: &Arc<Script>) -> Batch {
+        let call = Call {
+            script: on_disconnect.clone(),
+            caller: self.identity.clone(),
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::List(vec![self.room.as_str().as_bytes().into()]),
+            wants_result: false,
+            membership: Membership::Leave(0),
+        };
+        Batch {
+            room: Some(self.room.clone()),
+            calls: vec![call],
+            stop_on_error: false,
+            received_at: Instant::now(),
+            origin: 0,
+            tag: BatchTag::Forget,
+        }
+    }
+}
+
+/// What one transaction writes.
+#[derive(Debug, Default)]
+pub struct Cut {
+    /// Which keys.
+    pub changes: Changes,
+    /// Comings and goings.
+    pub members: MemberChanges,
+    /// The rooms' places; only in the last cut of all.
+    pub positions: Vec<RoomPosition>,
+    /// The values of the changed keys, one after the other.
+    values: Vec<u8>,
+    /// Where each key's value ends in `values`; a key that is gone has an empty one.
+    ends: Vec<usize>,
+}
+
+impl Cut {
+    /// The store's changes, with their values as they are now. `buffer` is used for them.
+    pub fn take(keyspace: &mut Keyspace, members: MemberChanges, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        let changes = keyspace.take_changes();
+        let mut ends = Vec::with_capacity(changes.keys.len());
+        for key in &changes.keys {
+            if let Some((value, expires_at_ms)) = keyspace.get(key) {
+                format::encode(key, value, expires_at_ms, &mut buffer);
+            }
+            ends.push(buffer.len());
+        }
+        Self { changes, members, positions: Vec::new(), values: buffer, ends }
+    }
+
+    /// Each changed key with its value, or without one if it is gone.
+    pub fn entries(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let mut start = 0;
+        self.changes.keys.iter().zip(&self.ends).map(move |(key, &end)| {
+            let value = &self.values[start..end];
+            start = end;
+            (&**key, (!value.is_empty()).then_some(value))
+        })
+    }
+
+    /// How many keys it writes.
+    pub fn len(&self) -> usize {
+        self.changes.keys.len()
+    }
+
+    /// The memory of its values, to be used again unless it is large.
+    pub fn into_buffer(self) -> Vec<u8> {
+        const MOST_KEPT: usize = 4 << 20;
+        if self.values.capacity() > MOST_KEPT { Vec::new() } else { self.values }
+    }
+
+    /// Without the values, which will have changed again when it is tried once more: what has to be written.
+    pub fn into_changes(self) -> (Changes, MemberChanges) {
+        (self.changes, self.members)
+    }
+}

@@ -1,0 +1,160 @@
+//! The engine's part in keeping the state file: when to make a cut, and what to do with one that failed.
+//!
+//! Only one cut is on its way at a time, and what changes meanwhile is only noted by name, so a slow or full disk costs
+//! neither memory for values nor the engine's time. A cut that failed gives its keys back to the notes: the next one
+//! has their newest values, and is as consistent as any.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::cut::{Cut, MemberChanges};
+use super::writer::{Answer, WriterLink};
+use crate::state::embedded::events::RoomPosition;
+use crate::state::embedded::keyspace::Keyspace;
+use crate::wire::ids::{Identity, RoomId};
+
+/// From one cut to the next. A change is in the file after this, the rest of the write before and the write itself: together
+/// less than a second.
+const CUT_INTERVAL: Duration = Duration::from_millis(400);
+/// How long to wait after a failed write.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How often to look whether a write that is late has ended.
+const LATE_WAIT: Duration = Duration::from_millis(20);
+/// How long the last cut is tried for, when the process stops.
+const LAST_CUT_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Keeps the store in its file.
+#[derive(Debug)]
+pub struct Keeper {
+    writer: WriterLink,
+    stage: Stage,
+    /// When the next cut is due.
+    cut_at: Instant,
+    /// Comings and goings since the last cut.
+    members: MemberChanges,
+    /// For the next cut's values.
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is being written.
+    Resting,
+    /// A cut is on its way.
+    Writing,
+    /// The writer's thread has ended: nothing is written any more.
+    Lost,
+}
+
+impl Keeper {
+    /// Keeps what changes from now on.
+    pub fn new(writer: WriterLink, now: Instant) -> Self {
+        Self { writer, stage: Stage::Resting, cut_at: now, members: MemberChanges::new(), buffer: Vec::new() }
+    }
+
+    /// Somebody is in a room from now on.
+    pub fn entered(&mut self, room: &RoomId, identity: &Arc<Identity>) {
+        self.members.insert((room.clone(), identity.user_id.clone()), Some(identity.clone()));
+    }
+
+    /// Somebody is in a room no more.
+    pub fn left(&mut self, room: &RoomId, identity: &Identity) {
+        self.members.insert((room.clone(), identity.user_id.clone()), None);
+    }
+
+    /// Between two batches: sends a cut on its way if one is due.
+    pub fn tick(&mut self, now: Instant, keyspace: &mut Keyspace) {
+        if self.stage == Stage::Writing {
+            match self.writer.answers.try_recv() {
+                Ok(answer) => self.take_answer(answer, now, keyspace),
+                Err(error) if error.is_disconnected() => self.lose_writer(),
+                Err(_) => {}
+            }
+        }
+        if self.stage == Stage::Resting && now >= self.cut_at && self.has_changes(keyspace) {
+            let cut = self.cut(keyspace);
+            self.send(cut, now);
+        }
+    }
+
+    /// How long the engine may sleep, if nothing comes and it would sleep for `longest`.
+    pub fn wait(&self, now: Instant, keyspace: &Keyspace, longest: Duration) -> Duration {
+        if self.stage == Stage::Lost || !self.has_changes(keyspace) {
+            return longest;
+        }
+        let due = self.cut_at.saturating_duration_since(now);
+        let shortest = if self.stage == Stage::Writing { LATE_WAIT } else { Duration::ZERO };
+        due.max(shortest).min(longest)
+    }
+
+    /// Writes all that is left, with the rooms' places, and closes the file.
+    pub fn finish(mut self, keyspace: &mut Keyspace, positions: &[RoomPosition]) {
+        let deadline = Instant::now() + LAST_CUT_PATIENCE;
+        if self.stage == Stage::Writing {
+            self.await_answer(deadline, keyspace);
+        }
+        loop {
+            if self.stage != Stage::Resting {
+                return log::error!("the state file lacks the last changes: writing it does not end");
+            }
+            let mut cut = self.cut(keyspace);
+            cut.positions = positions.to_vec();
+            self.send(cut, Instant::now());
+            if self.await_answer(deadline, keyspace) {
+                break;
+            }
+            if Instant::now() >= deadline {
+                return log::error!("the state file lacks the last changes: it cannot be written");
+            }
+            thread::sleep(LATE_WAIT);
+        }
+        drop(self.writer.cuts);
+        if self.writer.thread.join().is_err() {
+            log::error!("the state file's thread has panicked");
+        }
+    }
+
+    fn has_changes(&self, keyspace: &Keyspace) -> bool {
+        keyspace.has_changes() || !self.members.is_empty()
+    }
+
+    fn cut(&mut self, keyspace: &mut Keyspace) -> Cut {
+        Cut::take(keyspace, std::mem::take(&mut self.members), std::mem::take(&mut self.buffer))
+    }
+
+    fn send(&mut self, cut: Cut, now: Instant) {
+        self.cut_at = now + CUT_INTERVAL;
+        self.stage = Stage::Writing;
+        if self.writer.cuts.try_send(cut).is_err() {
+            self.lose_writer();
+        }
+    }
+
+    /// Whether the cut is written.
+    fn await_answer(&mut self, deadline: Instant, keyspace: &mut Keyspace) -> bool {
+        let Ok(answer) = self.writer.answers.recv_deadline(deadline) else { return false };
+        let is_written = matches!(answer, Answer::Written(_));
+        self.take_answer(answer, Instant::now(), keyspace);
+        is_written
+    }
+
+    fn take_answer(&mut self, answer: Answer, now: Instant, keyspace: &mut Keyspace) {
+        self.stage = Stage::Resting;
+        match answer {
+            Answer::Written(buffer) => self.buffer = buffer,
+            Answer::Failed(changes, members) => {
+                self.cut_at = now + RETRY_AFTER;
+                keyspace.return_changes(changes);
+                for (who, entered) in members {
+                    self.members.entry(who).or_insert(entered);
+                }
+            }
+        }
+    }
+
+    fn lose_writer(&mut self) {
+        self.stage = Stage::Lost;
+        log::error!("the state file's thread has ended: nothing is kept from now on; restart the server");
+    }
+}

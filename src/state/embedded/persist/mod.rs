@@ -1,0 +1,62 @@
+//! The state file: keeps what the embedded store holds in SQLite, so that it survives the process.
+//!
+//! ```text
+//! engine's thread                            state-file's thread
+//! batch, batch, [cut: changed keys encoded] ──► one transaction
+//!        batch, batch, …                    ◄── written, or what is still to be written
+//! ```
+//!
+//! A cut is made between two batches, so no script's writes are ever torn: the file goes from one such moment to the next.
+//! No commands here and no Lua.
+
+mod cut;
+mod file;
+pub mod format;
+mod keeper;
+mod refusal;
+mod schema;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use cut::Member;
+pub use file::{Contents, StateFile};
+pub use keeper::Keeper;
+pub use refusal::StateFileError;
+
+use crate::metrics::Metrics;
+
+/// What an engine goes on with.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the file held.
+    pub contents: Contents,
+    /// Keeps it.
+    pub keeper: Keeper,
+}
+
+/// Opens the state file, reads it, and starts the thread that writes it.
+///
+/// # Errors
+/// When the file cannot be used, or the thread not be started; the file is unchanged then.
+pub fn restore(path: &Path, seed: u64, metrics: Arc<Metrics>) -> Result<Restored, StateFileError> {
+    let began = Instant::now();
+    let (mut file, mut contents) = StateFile::open(path, seed)?;
+    if let Err(error) = file.forget_rooms() {
+        log::warn!("the state file cannot be written now; rooms begin new histories error={error}");
+        contents.positions.clear();
+    }
+    log::info!(
+        "state file {} keys={} rooms={} left_members={} load_ms={}",
+        path.display(),
+        contents.keyspace.len(),
+        contents.positions.len(),
+        contents.members.len(),
+        began.elapsed().as_millis()
+    );
+    contents.keyspace.track_changes(true);
+    let writer = writer::start(file, metrics).map_err(|error| StateFileError::io(path, error))?;
+    Ok(Restored { contents, keeper: Keeper::new(writer, began) })
+}

@@ -1,0 +1,105 @@
+//! The thread that writes the state file: cuts in, one at a time; answers out.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::cut::{Cut, MemberChanges};
+use super::file::StateFile;
+use crate::metrics::Metrics;
+use crate::state::embedded::keyspace::Changes;
+
+/// How often a failure that lasts is logged.
+const REPORT_EVERY: Duration = Duration::from_secs(30);
+
+/// What became of a cut.
+#[derive(Debug)]
+pub enum Answer {
+    /// It is in the file; here is memory to use again.
+    Written(Vec<u8>),
+    /// It is not, and all of this is still to be written.
+    Failed(Changes, MemberChanges),
+}
+
+/// The other side of the thread.
+#[derive(Debug)]
+pub struct WriterLink {
+    /// Takes a cut when the answer to the one before has come. Closing it ends the thread and the file.
+    pub cuts: Sender<Cut>,
+    /// An answer for each cut.
+    pub answers: Receiver<Answer>,
+    /// Ends when the file is closed.
+    pub thread: JoinHandle<()>,
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start(file: StateFile, metrics: Arc<Metrics>) -> io::Result<WriterLink> {
+    let (cut_sender, cuts) = bounded(1);
+    let (answer_sender, answers) = bounded(1);
+    let mut writer = Writer { file, metrics, failing: None };
+    let thread = std::thread::Builder::new().name("state-file".into()).spawn(move || {
+        for cut in &cuts {
+            // The engine may have given up waiting.
+            let _ = answer_sender.send(writer.write(cut));
+        }
+    })?;
+    Ok(WriterLink { cuts: cut_sender, answers, thread })
+}
+
+struct Writer {
+    file: StateFile,
+    metrics: Arc<Metrics>,
+    failing: Option<Failing>,
+}
+
+/// Since when nothing could be written, and when that was last logged.
+struct Failing {
+    since: Instant,
+    reported_at: Instant,
+}
+
+impl Writer {
+    fn write(&mut self, cut: Cut) -> Answer {
+        let started = Instant::now();
+        match self.file.write(&cut) {
+            Ok(()) => {
+                self.metrics.state_file_writes.inc();
+                self.metrics.state_file_write_time.observe(started.elapsed());
+                self.report_recovery();
+                Answer::Written(cut.into_buffer())
+            }
+            Err(error) => {
+                self.metrics.state_file_errors.inc();
+                self.report_failure(&error, cut.len());
+                let (changes, members) = cut.into_changes();
+                Answer::Failed(changes, members)
+            }
+        }
+    }
+
+    fn report_failure(&mut self, error: &rusqlite::Error, keys: usize) {
+        let now = Instant::now();
+        let failing = self.failing.get_or_insert(Failing { since: now, reported_at: now });
+        if failing.since == now || now.duration_since(failing.reported_at) >= REPORT_EVERY {
+            failing.reported_at = now;
+            log::error!(
+                "the state file cannot be written, and is tried again until it can error={error} keys={keys}"
+            );
+        }
+    }
+
+    fn report_recovery(&mut self) {
+        if let Some(failing) = self.failing.take() {
+            log::info!(
+                "the state file is written again failed_for_ms={}",
+                failing.since.elapsed().as_millis()
+            );
+        }
+    }
+}
