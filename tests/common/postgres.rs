@@ -85,6 +85,11 @@ impl Postgres {
         format!("host=127.0.0.1 port={} user=postgres dbname={database}", self.port)
     }
 
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What `psql` prints for a statement, bare.
     pub fn sql(&self, database: &str, statement: &str) -> String {
         let port = self.port.to_string();

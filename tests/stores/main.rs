@@ -7,4 +7,6 @@ mod common;
 mod postgres;
 mod races;
 mod sqlite;
+mod starts;
 mod suite;
+mod tls;

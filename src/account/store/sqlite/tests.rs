@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::super::sql_store::SqlStore;
 use super::*;
-use crate::account::records::AccountStore;
+use crate::account::records::{AccountStore, StoreFault};
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -155,4 +155,65 @@ fn a_step_that_fails_leaves_no_trace() {
     let version: i64 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 0);
+}
+
+fn kick(store: &mut SqlStore<Sqlite>, reason: &str) -> StoreResult<()> {
+    store.kick("guest:1", reason, 0)
+}
+
+fn check_integrity(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    let verdict: String = connection.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
+}
+
+#[test]
+fn a_full_disk_is_unavailable_and_leaves_no_half_rows() {
+    let (_folder, path) = folder();
+    let mut store = SqlStore(Sqlite::open(&path, &Turns::new()).unwrap());
+    kick(&mut store, "before").unwrap();
+    let pages: i64 = store.0.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    store.0.connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
+    let fault = kick(&mut store, &"x".repeat(100_000)).unwrap_err();
+    assert!(matches!(&fault, StoreFault::Unavailable(words) if words.contains("full")), "{fault}");
+    // The counter was raised in the transaction that failed.
+    assert_eq!(store.notices(0, 10).unwrap().len(), 1);
+    kick(&mut store, "what fits").unwrap();
+    store.0.connection.pragma_update(None, "max_page_count", i64::from(u32::MAX - 1)).unwrap();
+    kick(&mut store, &"x".repeat(100_000)).unwrap();
+    let numbers: Vec<u64> = store.notices(0, 10).unwrap().iter().map(|notice| notice.id).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+    check_integrity(&path);
+}
+
+#[test]
+fn a_file_of_the_first_schema_goes_forward_with_its_secret() {
+    let (_folder, path) = folder();
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+             INSERT INTO settings VALUES ('jwt_secret', x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f');
+             PRAGMA application_id = 0x47647261; PRAGMA user_version = 1",
+        )
+        .unwrap();
+    drop(connection);
+    assert_eq!(secret_of(&path), (0..32).collect::<Vec<u8>>());
+    kick(&mut SqlStore(Sqlite::open(&path, &Turns::new()).unwrap()), "").unwrap();
+}
+
+#[test]
+fn a_writer_that_holds_the_file_is_waited_for() {
+    let (_folder, path) = folder();
+    let mut store = SqlStore(Sqlite::open(&path, &Turns::new()).unwrap());
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| kick(&mut store, ""));
+        // Nothing shows that it waits. If it has not come this far by now, the test is merely too kind.
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!writing.is_finished());
+        other.execute_batch("COMMIT").unwrap();
+        writing.join().unwrap().unwrap();
+    });
 }
