@@ -6,6 +6,7 @@ use godra::account::store::Stores;
 use godra::config::Database;
 
 use crate::common::postgres::Postgres;
+use crate::common::server::{Folder, Server, run_to_end};
 use crate::postgres::open;
 
 const STARTERS: usize = 10;
@@ -77,4 +78,49 @@ fn what_is_not_ours_is_refused_on_postgres() {
     let missing = format!("{} sslmode=disable", server.dsn("missing"));
     let refusal = open(&missing).unwrap_err();
     assert!(refusal.contains("missing") && refusal.contains("does not exist"), "{refusal}");
+}
+
+/// Starts ten servers at the same moment on one database. A token of each must be good on the next: they share a secret.
+fn start_servers(flags: &[&str]) {
+    let start = Barrier::new(STARTERS);
+    let servers: Vec<Server> = std::thread::scope(|scope| {
+        let run = || {
+            let folder = Folder::new();
+            start.wait();
+            Server::start_in(folder, &[&["--threads", "1", "--state-file", "off"], flags].concat())
+        };
+        let starters: Vec<_> = (0..STARTERS).map(|_| scope.spawn(run)).collect();
+        starters.into_iter().map(|starter| starter.join().unwrap()).collect()
+    });
+    let guests: Vec<_> = servers.iter().map(Server::guest).collect();
+    for (number, guest) in guests.iter().enumerate() {
+        let authorization = format!("Bearer {}", guest.token);
+        let headers = [("Authorization", authorization.as_str())];
+        let other = &servers[(number + 1) % STARTERS];
+        let answer = other.request("POST", "/api/rpc", &headers, br#"{"script":"create_lobby"}"#);
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+#[test]
+fn ten_servers_start_at_once_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    start_servers(&["--db-dsn", folder.path().join("game.db").to_str().unwrap()]);
+}
+
+#[test]
+fn ten_servers_start_at_once_on_postgres() {
+    let server = Postgres::start();
+    let dsn = server.database("shared");
+    start_servers(&["--db-type", "postgres", "--db-dsn", &dsn]);
+    assert_eq!(server.sql("shared", "SELECT count(*) FROM settings"), "1");
+}
+
+#[test]
+fn a_server_that_is_away_stops_the_start_with_a_line_that_names_it() {
+    let dsn = "host=127.0.0.1 port=1 user=ada password=secret dbname=game";
+    let ended = run_to_end(&Folder::new(), &["--port", "0", "--db-type", "postgres", "--db-dsn", dsn], &[]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("the database ada@127.0.0.1:1/game is not available"), "{ended:?}");
+    assert!(!ended.stderr.contains("secret"), "{ended:?}");
 }
