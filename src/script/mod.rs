@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use header::Header;
 pub use keys::{KeyError, KeyPattern, Placeholder, RpcTarget};
-pub use tokens::may_publish;
+pub use tokens::{may_ask_for_user, may_publish};
 
 /// One script of the catalogue, compiled and checked before it got here.
 pub struct Script {

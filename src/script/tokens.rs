@@ -67,6 +67,18 @@ pub fn may_publish(source: &str) -> bool {
     tokens.iter().any(spells_it) || calls.any(|at| !is_plain(at))
 }
 
+/// Whether a script may look at `godra.user`: every other use of `godra` that names its field is known not to.
+pub fn may_ask_for_user(source: &str) -> bool {
+    let tokens = tokens(source);
+    let names_another = |at: usize| {
+        tokens.get(at + 1).is_some_and(|token| token.is_sign("."))
+            && tokens
+                .get(at + 2)
+                .is_some_and(|token| matches!(token.kind, TokenKind::Word(_)) && !token.is_word("user"))
+    };
+    (0..tokens.len()).any(|at| tokens[at].is_word("godra") && !names_another(at))
+}
+
 struct Scanner<'a> {
     source: &'a str,
     at: usize,
@@ -261,6 +273,18 @@ mod tests {
         check("redis['call']('GET', 'x')", true);
         check("redis.sha1hex('x') redis.log(redis.LOG_NOTICE, 'x')", false);
         check("redis.call", true);
+    }
+
+    #[test]
+    fn scripts_that_may_ask_for_the_user() {
+        let check = |source: &str, expected: bool| assert_eq!(may_ask_for_user(source), expected, "{source}");
+        check("local user = ARGV[1] return user", false);
+        check("godra.publish('user', { user = godra.now }) return godra.room", false);
+        check("return godra.user.name", true);
+        check("return godra . user", true);
+        check("return godra['us' .. 'er']", true);
+        check("local g = godra return g.user", true);
+        check("-- godra.user\nreturn 'godra.user'", false);
     }
 
     #[test]

@@ -25,36 +25,48 @@ impl Redis {
 
     /// As [`Redis::start`], with more settings.
     pub fn start_with(flags: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let mut redis =
-            Self { process: None, port, flags, folder: TempDir::with_prefix("godra-redis-").unwrap() };
-        redis.start_again();
-        redis
+            Self { process: None, port: 0, flags, folder: TempDir::with_prefix("godra-redis-").unwrap() };
+        // Another test may take a port that was free a moment ago.
+        for _ in 0..5 {
+            redis.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            if redis.launch() {
+                return redis;
+            }
+        }
+        panic!("no redis-server came up on five free ports");
     }
 
     /// Starts it on the same port after a [`Redis::kill`]; empty, as it keeps nothing on disk unless its flags say so.
     pub fn start_again(&mut self) {
+        assert!(self.launch(), "redis-server does not come up again on port {}", self.port);
+    }
+
+    /// Whether it came up.
+    fn launch(&mut self) -> bool {
+        let port = self.port.to_string();
         let process = Command::new("redis-server")
-            .args([
-                "--port",
-                &self.port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
+            .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--enable-debug-command", "local", "--dir"])
             .arg(self.folder.path())
             .args(&self.flags)
             .stdout(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("this test needs redis-server on the PATH: {error}"));
+        let id = process.id();
         self.process = Some(process);
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        loop {
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                let told = self.command(&["INFO", "server"]);
+                if told.contains(&format!("process_id:{id}\r\n")) || told.starts_with("-NOAUTH") {
+                    return true;
+                }
+            }
+            if self.process.as_mut().and_then(|process| process.try_wait().ok().flatten()).is_some() {
+                return false;
+            }
             assert!(Instant::now() < deadline, "redis-server does not answer");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -68,6 +80,16 @@ impl Redis {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Processor time that it has used, from `/proc`.
+    pub fn cpu_time(&self) -> Duration {
+        let id = self.process.as_ref().expect("it runs").id();
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        // Behind the name in brackets; utime and stime are the 12th and 13th there, in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
     }
 
     /// Ends it without a word.

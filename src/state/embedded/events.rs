@@ -320,7 +320,8 @@ fn write_head(kind: &[u8], payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
-fn write_seq(seq: u64, out: &mut Vec<u8>) {
+/// Appends `,"seq":SEQ}`, which ends an event.
+pub fn write_seq(seq: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"seq\":");
     write_integer(seq as i64, out);
     out.push(b'}');

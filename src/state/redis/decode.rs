@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use redis::Value;
-use rmp::decode::{read_array_len, read_int, read_str_len};
 
 use super::program::Program;
 use crate::room::events::{Position, RoomEvents};
-use crate::state::embedded::events::{mend_utf8, write_json_string, write_ready};
+use crate::state::embedded::events::{mend_utf8, write_json_string, write_ready, write_seq};
 use crate::state::{CallError, CallResult};
 use crate::wire::ids::RoomId;
 
@@ -48,8 +47,12 @@ pub fn read_answer(value: Value, room: Option<&RoomId>, calls: usize, program: &
         },
         _ => None,
     };
+    let results = match results {
+        Value::Int(0) => vec![Value::Int(0); calls],
+        results => list(results)?,
+    };
     let results: Vec<CallResult> =
-        list(results)?.into_iter().map(|result| read_result(result, program)).collect::<Option<_>>()?;
+        results.into_iter().map(|result| read_result(result, program)).collect::<Option<_>>()?;
     (results.len() == calls).then_some(Answer { position, events, results })
 }
 
@@ -116,30 +119,34 @@ fn write_list<'a>(values: impl Iterator<Item = &'a Value>, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// Reads what was published on a room's channel: the node that did, and what; none if it is nothing of ours.
-pub fn read_notice<'a>(mut message: &'a [u8], room: &RoomId) -> Option<(&'a str, Notice)> {
-    let input = &mut message;
-    let len = read_array_len(input).ok()?;
-    let node = read_text(input)?;
-    let second = read_text(input)?;
-    if second == "replaced" {
-        let (user_id, membership) = (read_text(input)?.into(), read_text(input)?.into());
-        return Some((node, Notice::Replaced { user_id, membership }));
+/// Reads what was published on a room's channel: the node that did, and what; none if it is nothing of ours. The prelude says
+/// how a message looks.
+pub fn read_notice<'a>(message: &'a [u8], room: &RoomId) -> Option<(&'a str, Notice)> {
+    let mut lines = message.split(|byte| *byte == b'\n');
+    let head = std::str::from_utf8(lines.next()?).ok()?;
+    let (node, rest) = head.split_once(' ')?;
+    let (kind, rest) = rest.split_once(' ')?;
+    if kind == "r" {
+        let (user_id, membership) = rest.split_once(' ')?;
+        return Some((node, Notice::Replaced { user_id: user_id.into(), membership: membership.into() }));
     }
-    let epoch = second.parse().ok()?;
-    let first_seq: u64 = read_int(input).ok()?;
-    let count: u64 = read_int(input).ok()?;
-    let rest = u64::from(len).checked_sub(4 + count)?;
-    let mut events = Run { text: Vec::with_capacity(input.len()), ends: Vec::with_capacity(count as usize) };
-    for seq in first_seq..first_seq + count {
-        events.push(read_bytes(input)?, seq)?;
+    let [epoch, first_seq, count] = <[&str; 3]>::try_from(rest.split(' ').collect::<Vec<_>>()).ok()?;
+    let (epoch, first_seq, count) =
+        (epoch.parse().ok()?, first_seq.parse().ok()?, count.parse::<u32>().ok()?);
+    if kind != "e" || count as usize > message.len() {
+        return None;
+    }
+    // Room for the numbers.
+    let capacity = message.len() + 20 * count as usize;
+    let mut events = Run { text: Vec::with_capacity(capacity), ends: Vec::with_capacity(count as usize) };
+    for seq in (first_seq..).take(count as usize) {
+        events.push(lines.next()?, seq)?;
     }
     let mut direct = Vec::new();
-    for _ in 0..rest / 2 {
-        let user_id = read_text(input)?.into();
-        let mut text = read_bytes(input)?.to_vec();
+    while let Some(user_id) = lines.next() {
+        let mut text = lines.next()?.to_vec();
         mend_utf8(&mut text, 0);
-        direct.push((user_id, text.into()));
+        direct.push((String::from_utf8_lossy(user_id).into(), text.into()));
     }
     let Run { text, ends } = events;
     let events = RoomEvents { room: room.clone(), epoch, first_seq, text: text.into(), ends, direct };
@@ -169,23 +176,15 @@ impl Run {
                     self.text.extend_from_slice(stand_in.as_bytes());
                 }
             }
-            None => self.text.extend_from_slice(event),
+            None => {
+                self.text.extend_from_slice(event);
+                write_seq(seq, &mut self.text);
+            }
         }
         mend_utf8(&mut self.text, start);
         self.ends.push(u32::try_from(self.text.len()).ok()?);
         Some(())
     }
-}
-
-fn read_bytes<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let len = read_str_len(input).ok()? as usize;
-    let (taken, rest) = input.split_at_checked(len)?;
-    *input = rest;
-    Some(taken)
-}
-
-fn read_text<'a>(input: &mut &'a [u8]) -> Option<&'a str> {
-    std::str::from_utf8(read_bytes(input)?).ok()
 }
 
 fn list(value: Value) -> Option<Vec<Value>> {

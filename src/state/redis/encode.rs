@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rmp::encode::{write_array_len, write_bool, write_nil, write_str_len, write_uint};
+use rmp::encode::{write_array_len, write_uint};
 
 use super::program::Program;
 use crate::script::Script;
@@ -26,84 +26,94 @@ pub fn membership_text(node: &str, number: u32, call: &Call) -> String {
     format!("{node} {number} {} {}", call.caller.role, call.caller.username)
 }
 
-/// Appends `EVALSHA program keys… arguments…` in RESP (<https://redis.io/docs/latest/commands/evalsha/>).
+/// Appends `EVALSHA program keys… arguments…` in RESP (<https://redis.io/docs/latest/commands/evalsha/>); the prelude says
+/// what each argument is.
 pub fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out: &mut Vec<u8>) {
     let mut keys = Keys::new(batch);
-    let mut calls = Vec::with_capacity(256);
-    put(write_array_len(&mut calls, batch.calls.len() as u32));
-    for call in &batch.calls {
-        write_call(call, program, &mut keys, head.node, &mut calls);
-    }
-    let head = encode_head(batch, head);
+    let runs = Runs::of(batch, program, &mut keys);
     let mut command = redis::cmd("EVALSHA");
-    command.arg(&program.sha).arg(keys.list.len()).arg(&keys.list).arg(head).arg(calls);
+    command.arg(&program.sha).arg(keys.list.len()).arg(&keys.list);
+    let refreshes = batch.calls.iter().any(|call| matches!(call.membership, Membership::Enter(_)));
+    let flags = [if batch.stop_on_error { "s" } else { "" }, if refreshes { "r" } else { "" }].concat();
+    command.arg(batch.room.as_ref().map_or("", |room| room.as_str())).arg(head.node);
+    command.arg(head.fresh_epoch).arg(flags).arg(head.seed).arg(head.room_ttl_s).arg(runs.packed());
+    for call in &batch.calls {
+        write_call(call, program, head.node, &mut command);
+    }
     command.write_packed_command(out);
 }
 
-fn encode_head(batch: &Batch, head: Head<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64);
-    let room = batch.room.as_ref().map_or("", |room| room.as_str());
-    let refreshes = batch.calls.iter().any(|call| matches!(call.membership, Membership::Enter(_)));
-    put(write_array_len(&mut out, 7));
-    write_text(room.as_bytes(), &mut out);
-    write_text(head.node.as_bytes(), &mut out);
-    write_text(head.fresh_epoch.to_string().as_bytes(), &mut out);
-    put(write_bool(&mut out, batch.stop_on_error));
-    put(write_bool(&mut out, refreshes));
-    put(write_uint(&mut out, u64::from(head.seed)));
-    put(write_uint(&mut out, head.room_ttl_s));
-    out
-}
-
-fn write_call(call: &Call, program: &Program, keys: &mut Keys<'_>, node: &str, out: &mut Vec<u8>) {
-    const FIELDS: u32 = 7;
-    const FIELDS_WITH_MEMBERSHIP: u32 = 10;
-    let (first, count) = keys.of(call);
-    let membership = match &call.membership {
-        Membership::Unchanged => None,
-        Membership::Enter(number) => Some(("enter", membership_text(node, *number, call))),
-        Membership::Leave(number) => Some(("leave", membership_text(node, *number, call))),
-        Membership::Confirm(number) => Some(("confirm", membership_text(node, *number, call))),
-        Membership::LeaveOf(text) => Some(("leave", text.to_string())),
-    };
-    put(write_array_len(out, if membership.is_some() { FIELDS_WITH_MEMBERSHIP } else { FIELDS }));
-    put(write_uint(out, program.place(&call.script) as u64));
-    put(write_uint(out, first as u64));
-    put(write_uint(out, count as u64));
-    put(write_bool(out, call.wants_result));
-    write_arguments(call, out);
-    write_text(call.caller.username.as_bytes(), out);
-    write_text(call.caller.role.as_str().as_bytes(), out);
-    if let Some((step, text)) = membership {
-        write_text(step.as_bytes(), out);
-        write_text(text.as_bytes(), out);
-        write_text(call.caller.user_id.as_bytes(), out);
+fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::Cmd) {
+    command.arg(call.caller.user_id.as_bytes());
+    command.arg(argument_list(call).iter().map(|argument| &**argument).collect::<Vec<&[u8]>>());
+    if program.asks_for_user(program.place(&call.script)) {
+        command.arg(format!("{} {}", call.caller.role, call.caller.username));
+    }
+    match &call.membership {
+        Membership::Unchanged => {}
+        Membership::Enter(number) | Membership::Leave(number) | Membership::Confirm(number) => {
+            command.arg(membership_text(node, *number, call));
+        }
+        Membership::LeaveOf(text) => {
+            command.arg(text.as_bytes());
+        }
     }
 }
 
-fn write_arguments(call: &Call, out: &mut Vec<u8>) {
-    let arguments: &[Box<[u8]>] = match &call.arguments {
+/// `ARGV[2..]` of the script.
+fn argument_list(call: &Call) -> &[Box<[u8]>] {
+    match &call.arguments {
         Arguments::Payload(payload) => std::slice::from_ref(payload),
         Arguments::List(list) => list,
-    };
-    put(write_array_len(out, 1 + arguments.len() as u32));
-    write_text(call.caller.user_id.as_bytes(), out);
-    arguments.iter().for_each(|argument| write_text(argument, out));
-}
-
-/// Lua has one type for texts and bytes.
-fn write_text(text: &[u8], out: &mut Vec<u8>) {
-    match u32::try_from(text.len()) {
-        Ok(len) => {
-            put(write_str_len(out, len));
-            out.extend_from_slice(text);
-        }
-        Err(_) => put(write_nil(out)),
     }
 }
 
-fn put<T, E: std::fmt::Debug>(written: Result<T, E>) {
-    written.expect("a vector takes what is written to it");
+/// How many numbers tell of a run.
+const RUN_FIELDS: usize = 8;
+
+/// Runs of calls that have all but their caller and arguments in common.
+struct Runs {
+    numbers: Vec<[u32; RUN_FIELDS]>,
+}
+
+impl Runs {
+    fn of(batch: &Batch, program: &Program, keys: &mut Keys<'_>) -> Self {
+        let mut numbers: Vec<[u32; RUN_FIELDS]> = Vec::with_capacity(4);
+        for call in &batch.calls {
+            let (first, count) = keys.of(call);
+            let step = match call.membership {
+                Membership::Unchanged => 0,
+                Membership::Enter(_) => 1,
+                Membership::Leave(_) | Membership::LeaveOf(_) => 2,
+                Membership::Confirm(_) => 3,
+            };
+            let place = program.place(&call.script);
+            let names_caller = u32::from(program.asks_for_user(place));
+            let place = place as u32;
+            let arguments = 1 + argument_list(call).len() as u32;
+            let wants_result = u32::from(call.wants_result);
+            let alike = [place, first as u32, count as u32, wants_result, arguments, names_caller, step];
+            match numbers.last_mut() {
+                Some(last) if last[..RUN_FIELDS - 1] == alike => last[RUN_FIELDS - 1] += 1,
+                _ => {
+                    let [a, b, c, d, e, f, g] = alike;
+                    numbers.push([a, b, c, d, e, f, g, 1]);
+                }
+            }
+        }
+        Self { numbers }
+    }
+
+    /// As one msgpack list of numbers.
+    fn packed(&self) -> Vec<u8> {
+        const FITS: &str = "a vector takes what is written to it";
+        let mut out = Vec::with_capacity(16);
+        write_array_len(&mut out, (self.numbers.len() * RUN_FIELDS) as u32).expect(FITS);
+        for number in self.numbers.iter().flatten() {
+            write_uint(&mut out, u64::from(*number)).expect(FITS);
+        }
+        out
+    }
 }
 
 /// The keys of a batch: those that calls share are there once.

@@ -1,33 +1,36 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command }.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
--- ARGV[1]: msgpack of {room or "", node, epoch if the room has none, stop on error, refresh the record, seed, room_ttl}
--- ARGV[2]: msgpack of the calls, each {script, first key, number of keys, result wanted, ARGV, name, role, step, token, uid}
--- Returns {epoch, seq, the room's message or "", one entry a call}: 0 (done), 1 (skipped), {"V", value?},
+-- ARGV[1..6]: room or "", node, epoch if the room has none, "s" (stop on error) and "r" (refresh the record), seed, room_ttl
+-- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
+--   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm), number of calls
+-- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
+-- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call}: 0 (done), 1 (skipped), {"V", value?},
 --   {"E", code, message, details, fault}.
-local head, calls = cmsgpack.unpack(ARGV[1]), cmsgpack.unpack(ARGV[2])
-local room, node = head[1], head[2]
-local call, encode, decode = redis.call, cjson.encode, cjson.decode
+-- A message is lines: "node e epoch first count", the events without their seq, and of each direct one its user and its text.
+-- (What cjson writes has no line ends.)
+-- What runs once a batch and once a call is written for speed; what is rare is made when it is needed.
+local room, node, stops = ARGV[1], ARGV[2], string.find(ARGV[4], "s", 1, true)
+local call, encode = redis.call, cjson.encode
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-math.randomseed(head[6])
+math.randomseed(ARGV[5])
 
 local RESERVED = { welcome = true, reply = true, error = true, batch = true, snapshot = true }
 local MAX_BYTES = 67108864
 local bytes = 0
 local rooms, order = {}, {}
+local own
 
--- A room's record, read when its first event comes.
-local function record(id)
-  local key = "godra:room:" .. id
-  local known = call("HMGET", key, "epoch", "seq")
-  local fresh = not known[1]
-  local found = { id = id, key = key, epoch = known[1] or head[3], seq = tonumber(known[2] or 0), fresh = fresh, count = 0 }
-  -- This node takes the events of the call's own room from the answer, and passes over their copy.
-  found.message = { id == room and node or "", found.epoch, found.seq + 1, 0 }
-  found.direct = {}
-  rooms[id] = found
-  order[#order + 1] = found
+local function room_of(id)
+  local found = rooms[id]
+  if not found then
+    -- The first line is written at the end.
+    found = { id = id, count = 0, lines = { "" } }
+    rooms[id] = found
+    order[#order + 1] = found
+    if id == room then own = found end
+  end
   return found
 end
 
@@ -38,47 +41,43 @@ end
 
 local names = {}
 local function named(kind)
-  local text = names[kind]
-  if not text then
-    if type(kind) ~= "string" and type(kind) ~= "number" then
-      error("bad argument #1 (string expected, got " .. type(kind) .. ")", 3)
-    end
-    if RESERVED[kind] then error("welcome, reply, error, batch and snapshot are the server's own types", 3) end
-    text = '{"type":' .. encode(tostring(kind)) .. ',"payload":'
-    names[kind] = text
+  if type(kind) ~= "string" and type(kind) ~= "number" then
+    error("bad argument #1 (string expected, got " .. type(kind) .. ")", 3)
   end
+  if RESERVED[kind] then error("welcome, reply, error, batch and snapshot are the server's own types", 3) end
+  local text = '{"type":' .. encode(tostring(kind)) .. ',"payload":'
+  names[kind] = text
   return text
-end
-
-local function append(found, text)
-  charge(#text)
-  found.count = found.count + 1
-  found.message[4 + found.count] = text
 end
 
 local function own_room(what)
   if room == "" then error("godra." .. what .. " needs a room, and this call is in none", 3) end
-  return rooms[room] or record(room)
+  return room_of(room)
 end
 
-local caller, user
-local godra = {}
+local user_id, who, user
+local godra = { now = now, room_ttl = tonumber(ARGV[6]) }
 if room ~= "" then godra.room = room end
-godra.now = now
-godra.room_ttl = head[7]
 
 function godra.publish(kind, payload)
-  local start = named(kind)
-  local found = own_room("publish")
-  append(found, start .. encode(payload) .. ',"seq":' .. found.seq + found.count + 1 .. "}")
+  local text = (names[kind] or named(kind)) .. encode(payload)
+  local found = own or own_room("publish")
+  charge(#text)
+  local count = found.count + 1
+  found.count = count
+  found.lines[count + 1] = text
 end
 
-function godra.send(user_id, kind, payload)
-  local text = named(kind) .. encode(payload) .. "}"
-  local found = own_room("send")
+function godra.send(to, kind, payload)
+  local text = (names[kind] or named(kind)) .. encode(payload) .. "}"
+  local found = own or own_room("send")
   charge(#text)
-  local direct = found.direct
-  direct[#direct + 1] = tostring(user_id)
+  local name = tostring(to)
+  -- Nobody has such an id.
+  if string.find(name, "\n", 1, true) then return end
+  local direct = found.direct or {}
+  found.direct = direct
+  direct[#direct + 1] = name
   direct[#direct + 1] = text
 end
 
@@ -95,47 +94,55 @@ end
 -- What scripts rarely ask for is made when they do.
 setmetatable(godra, { __index = function(_, name)
   if name ~= "user" then return nil end
-  if not user then user = { id = caller[5][1], name = caller[6], role = caller[7] } end
+  if not user then
+    local role, called = string.match(who, "^(%S*) (.*)$")
+    user = { id = user_id, name = called, role = role }
+  end
   return user
 end })
 
--- A ready event: the server numbers it, which the mark in front asks for.
-local function publish_ready(channel, text)
-  local id = type(channel) == "string" and string.match(channel, "^game_updates:game:([%w_-]+)$")
-  if not id or #id > 64 then return 0 end
-  local ok, event = pcall(decode, text)
-  if not ok or type(event) ~= "table" or string.sub(text, 1, 64):match("^%s*{") == nil then
-    return { err = "ERR an event must be a JSON object" }
-  elseif type(event.type) ~= "string" then
-    return { err = "ERR an event needs a string as its type" }
-  elseif RESERVED[event.type] then
-    return { err = "ERR welcome, reply, error, batch and snapshot are the server's own types" }
+-- In place of redis for scripts that may publish by command. A ready event has a mark in front.
+local publishing
+local function make_publishing()
+  local function publish_ready(channel, text)
+    local id = type(channel) == "string" and string.match(channel, "^game_updates:game:([%w_-]+)$")
+    if not id or #id > 64 then return 0 end
+    local ok, event = pcall(cjson.decode, text)
+    if not ok or type(event) ~= "table" or string.sub(text, 1, 64):match("^%s*{") == nil then
+      return { err = "ERR an event must be a JSON object" }
+    elseif type(event.type) ~= "string" then
+      return { err = "ERR an event needs a string as its type" }
+    elseif RESERVED[event.type] then
+      return { err = "ERR welcome, reply, error, batch and snapshot are the server's own types" }
+    end
+    local found = room_of(id)
+    charge(#text)
+    found.count = found.count + 1
+    found.lines[found.count + 1] = "!" .. string.gsub(text, "\n", " ")
+    return 1
   end
-  append(rooms[id] or record(id), "!" .. text)
-  return 1
+  local function is_publish(command, ...)
+    return type(command) == "string" and #command == 7 and string.lower(command) == "publish" and select("#", ...) == 2
+  end
+  publishing = setmetatable({
+    call = function(command, ...)
+      if not is_publish(command, ...) then return redis.call(command, ...) end
+      local reply = publish_ready(...)
+      if type(reply) == "table" then error(reply, 0) end
+      return reply
+    end,
+    pcall = function(command, ...)
+      if not is_publish(command, ...) then return redis.pcall(command, ...) end
+      return publish_ready(...)
+    end,
+  }, { __index = redis })
+  return publishing
 end
 
--- In place of redis for scripts that may publish by command.
-local function is_publish(command, ...)
-  return type(command) == "string" and #command == 7 and string.lower(command) == "publish" and select("#", ...) == 2
-end
-local publishing = setmetatable({
-  call = function(command, ...)
-    if not is_publish(command, ...) then return redis.call(command, ...) end
-    local reply = publish_ready(...)
-    if type(reply) == "table" then error(reply, 0) end
-    return reply
-  end,
-  pcall = function(command, ...)
-    if not is_publish(command, ...) then return redis.pcall(command, ...) end
-    return publish_ready(...)
-  end,
-}, { __index = redis })
-
--- Errors that are the store's state and not the script's fault.
-local AWAY = { READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
 local function is_away(text)
-  return AWAY[string.match(text, "^%-?(%u+) ")] or false
+  -- Errors that are the store's state and not the script's fault.
+  local AWAY = { READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
+  return AWAY[string.match(text, "^%-?(%u+) ")]
 end
 
 local function failure(problem)
@@ -163,89 +170,121 @@ local function strike(uid, token)
 end
 
 -- Before a leave: whether this membership is still the one that counts.
-local function is_held(one)
-  if call("HGET", "godra:members:" .. room, one[10]) == one[9] then return true end
-  strike(one[10], one[9])
+local function is_held(token)
+  if call("HGET", "godra:members:" .. room, user_id) == token then return true end
+  strike(user_id, token)
   return false
 end
 
 -- Whether somebody else holds it by now.
-local function is_replaced(one)
-  local held = call("HGET", "godra:members:" .. room, one[10])
-  return held and held ~= one[9]
+local function is_replaced(token)
+  local held = call("HGET", "godra:members:" .. room, user_id)
+  return held and held ~= token
 end
 
 -- After a leave.
-local function depart(one)
-  call("HDEL", "godra:members:" .. room, one[10])
-  strike(one[10], one[9])
+local function depart(token)
+  call("HDEL", "godra:members:" .. room, user_id)
+  strike(user_id, token)
 end
 
 -- After an arrival: notes it, and tells the node of an older socket of the same user.
-local function arrive(one)
-  local key, uid, token = "godra:members:" .. room, one[10], one[9]
-  local held = call("HGET", key, uid)
-  call("HSET", key, uid, token)
+local function arrive(token)
+  local key = "godra:members:" .. room
+  local held = call("HGET", key, user_id)
+  call("HSET", key, user_id, token)
   if held then
     local holder = string.match(held, "^[^ ]*")
-    strike(uid, held)
+    strike(user_id, held)
     if holder ~= node then
-      call("PUBLISH", "game_updates:game:" .. room, cmsgpack.pack({ node, "replaced", uid, held }))
+      call("PUBLISH", "game_updates:game:" .. room, node .. " r " .. user_id .. " " .. held)
     end
   end
-  call("SADD", "godra:node:" .. node .. ":members", room .. " " .. uid .. " " .. token)
+  call("SADD", "godra:node:" .. node .. ":members", room .. " " .. user_id .. " " .. token)
 end
 
-local results = {}
-local has_failed, has_worked = false, false
-for number = 1, #calls do
-  local one = calls[number]
-  if has_failed and head[4] or one[8] == "leave" and not is_held(one)
-    or one[8] == "confirm" and is_replaced(one) then
-    results[number] = 1
-  else
-    local keys = {}
-    for index = 1, one[3] do keys[index] = KEYS[one[2] + index] end
-    caller, user = one, nil
-    local run = godra_scripts[one[1]]
-    local ok, value = pcall(run[1], keys, one[5], run[2] and publishing or redis, godra)
-    if not ok then
-      has_failed = true
-      results[number] = failure(value)
-    elseif type(value) == "table" and type(value.err) == "string" then
-      has_failed = true
-      results[number] = { "E", "script_error", value.err, "", 0 }
+local results, number, at = {}, 0, 8
+local is_plain, has_failed, has_worked = true, false, false
+local runs = cmsgpack.unpack(ARGV[7])
+for run = 1, #runs, 8 do
+  local script, front, key_count = godra_scripts[runs[run]], runs[run + 1], runs[run + 2]
+  local is_wanted, argument_count = runs[run + 3] == 1, runs[run + 4]
+  local named_count, step = runs[run + 5], runs[run + 6]
+  local body = script[1]
+  local commands = script[2] and (publishing or make_publishing()) or redis
+  local width = argument_count + named_count + (step == 0 and 0 or 1)
+  for _ = 1, runs[run + 7] do
+    number = number + 1
+    user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
+    local token = step ~= 0 and ARGV[at + width - 1]
+    if has_failed and stops or step == 2 and not is_held(token) or step == 3 and is_replaced(token) then
+      results[number] = 1
+      is_plain = false
     else
-      has_worked = true
-      if one[8] == "enter" then arrive(one) end
-      results[number] = one[4] and { "V", value } or 0
+      local keys, arguments = {}, { user_id, ARGV[at + 1] }
+      if argument_count == 1 then arguments[2] = nil end
+      for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
+      for index = 1, key_count do keys[index] = KEYS[front + index] end
+      local ok, value = pcall(body, keys, arguments, commands, godra)
+      if not ok then
+        has_failed, is_plain = true, false
+        results[number] = failure(value)
+      elseif type(value) == "table" and type(value.err) == "string" then
+        has_failed, is_plain = true, false
+        results[number] = { "E", "script_error", value.err, "", 0 }
+      else
+        has_worked = true
+        if step == 1 then arrive(token) end
+        if is_wanted then
+          is_plain = false
+          results[number] = { "V", value }
+        else
+          results[number] = 0
+        end
+      end
+      -- A leave that the store was in no state for comes again.
+      if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then depart(token) end
     end
-    -- A leave that the store was in no state for comes again.
-    local is_done = type(results[number]) ~= "table" or results[number][2] ~= "unavailable"
-    if one[8] == "leave" and is_done then depart(one) end
+    at = at + width
   end
 end
 
-local own = rooms[room]
-if not own and room ~= "" and has_worked then own = record(room) end
-local message = ""
-for _, found in ipairs(order) do
-  local last = found.seq + found.count
-  if found.count > 0 or found.fresh then
-    call("HSET", found.key, "epoch", found.epoch, "seq", string.format("%.0f", last))
+-- Numbers a room's events, and publishes them. This node takes the events of the call's own room from the answer, and
+-- passes over their copy.
+local function finish(found)
+  local key, count = "godra:room:" .. found.id, found.count
+  local epoch, last = call("HGET", key, "epoch"), 0
+  if count > 0 then
+    last = call("HINCRBY", key, "seq", count)
+  elseif epoch then
+    last = tonumber(call("HGET", key, "seq") or 0)
   end
-  if found.fresh or head[5] or math.floor(found.seq / 1000) ~= math.floor(last / 1000) then
-    call("EXPIRE", found.key, 604800)
+  local is_fresh = not epoch
+  if is_fresh then
+    epoch = ARGV[3]
+    call("HSET", key, "epoch", epoch)
   end
-  if found.count > 0 or #found.direct > 0 then
-    found.message[4] = found.count
-    for _, text in ipairs(found.direct) do found.message[#found.message + 1] = text end
-    local packed = cmsgpack.pack(found.message)
-    call("PUBLISH", "game_updates:game:" .. found.id, packed)
-    if found == own then message = packed end
+  if is_fresh or string.find(ARGV[4], "r", 1, true) or math.floor((last - count) / 1000) ~= math.floor(last / 1000) then
+    call("EXPIRE", key, 604800)
   end
+  found.epoch, found.seq = epoch, last
+  local lines, direct = found.lines, found.direct
+  if count == 0 and not direct then return "" end
+  lines[1] = string.format("%s e %s %.0f %d", found == own and node or "-", epoch, last - count + 1, count)
+  for index = 1, direct and #direct or 0 do lines[1 + count + index] = direct[index] end
+  local message = table.concat(lines, "\n")
+  call("PUBLISH", "game_updates:game:" .. found.id, message)
+  return message
 end
-if own then return { own.epoch, own.seq + own.count, message, results } end
+
+if not own and room ~= "" and has_worked then room_of(room) end
+local message = ""
+for index = 1, #order do
+  local written = finish(order[index])
+  if order[index] == own then message = written end
+end
+if is_plain then results = 0 end
+if own then return { own.epoch, own.seq, message, results } end
 if room == "" then return { "", 0, "", results } end
 local known = call("HMGET", "godra:room:" .. room, "epoch", "seq")
 return { known[1] or "", tonumber(known[2] or 0), "", results }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::script::{Script, ScriptSet, may_publish};
+use crate::script::{Script, ScriptSet, may_ask_for_user, may_publish};
 
 /// The part that runs the calls.
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -19,6 +19,8 @@ pub struct Program {
     pub sha: String,
     /// The scripts in it, in order; calls name them by their place.
     scripts: Vec<Arc<Script>>,
+    /// Which of them may look at `godra.user`.
+    ask_for_user: Vec<bool>,
     /// The line in `text` at which each script begins, counted from 1.
     first_lines: Vec<usize>,
 }
@@ -81,12 +83,18 @@ impl Program {
         }
         text.push_str(PRELUDE);
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
-        Self { text, sha, scripts, first_lines }
+        let ask_for_user = scripts.iter().map(|script| may_ask_for_user(&script.text)).collect();
+        Self { text, sha, scripts, ask_for_user, first_lines }
     }
 
     /// The place of a script in the program, counted from 1.
     pub fn place(&self, script: &Arc<Script>) -> usize {
         1 + self.scripts.iter().position(|known| Arc::ptr_eq(known, script)).unwrap_or_default()
+    }
+
+    /// Whether the script at that place may look at `godra.user`.
+    pub fn asks_for_user(&self, place: usize) -> bool {
+        self.ask_for_user.get(place.wrapping_sub(1)).copied().unwrap_or(true)
     }
 
     /// Puts the script's own file and line in place of the program's in an error message.

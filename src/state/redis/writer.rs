@@ -115,13 +115,14 @@ impl Writer {
             let opened_at = Instant::now();
             match self.open() {
                 Ok(mut line) => {
+                    // Whoever reads the line may call at once.
+                    self.set_up(true);
                     log::info!(
                         "the store is there address={} resp3={}",
                         self.lane.address,
                         line.link.has_pushes
                     );
                     last_trouble.clear();
-                    self.set_up(true);
                     let why = self.serve(&mut line);
                     self.set_up(false);
                     self.close(line);
