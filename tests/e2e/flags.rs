@@ -25,7 +25,7 @@ fn a_wrong_value_is_one_line_and_exit_code_2() {
     refused(
         &["serve", "-db-type", "postgres"],
         &[],
-        "--db-type postgres: PostgreSQL is not supported yet; allowed is sqlite",
+        "--db-dsn game.db: expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
     );
     refused(
         &[],
