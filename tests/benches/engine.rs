@@ -1,11 +1,13 @@
 //! How many inputs a second the embedded engine takes: calls of `move_player` from 100 rooms, in batches of 10, as a
 //! room's tick sends them, without sockets.
 //!
-//! `cargo bench --bench engine [-- SCRIPT [interpreter | engine]]` prints one JSON object a line. Both count the processor
+//! `cargo bench --bench engine [-- SCRIPT [interpreter | engine | state-file | load]]` prints one JSON object a line. The first two count the processor
 //! time of the thread that runs the scripts, in rounds of 10,000 inputs; a busy machine shows as a gap between best and
 //! median:
 //! - `interpreter`: Lua, keyspace and events, called directly.
 //! - `engine`: the same on its own thread behind the queue, with what it takes to receive, deliver and free a batch.
+//! - `state-file`: inputs per second of wall time with and without a state file, in turns.
+//! - `load`: how long an engine takes to start with a million keys in its file.
 //!
 //! On a virtual machine with two cores of an AMD EPYC, shared with other work, release profile:
 //!
@@ -15,13 +17,15 @@
 //! | `send_chat` | 411,000 / 396,000 | 398,000 / 383,000 |
 //! | `update_state` | 59,000 / 57,000 | 57,000 / 57,000 |
 
-use std::path::{Path, PathBuf};
+mod state_file;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, unbounded};
 use godra::metrics::Metrics;
-use godra::script::{Header, Script, ScriptSet, catalog};
+use godra::script::{Script, ScriptSet, catalog};
 use godra::state::embedded::lua::{Interpreter, Invocation};
 use godra::state::embedded::{EmbeddedEngine, EmbeddedOptions};
 use godra::state::{
@@ -57,7 +61,13 @@ fn main() {
         measure_interpreter(&game);
     }
     if is_wanted("engine") {
-        measure_engine(&game, scripts);
+        measure_engine(&game, scripts.clone());
+    }
+    if is_wanted("state-file") {
+        state_file::measure_cost(&game, &scripts);
+    }
+    if is_wanted("load") {
+        state_file::measure_load();
     }
 }
 
@@ -223,14 +233,7 @@ fn players() -> Vec<Arc<Identity>> {
 }
 
 fn setup_script() -> Arc<Script> {
-    let header = Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None };
-    Arc::new(Script {
-        name: "setup".into(),
-        path: PathBuf::from("setup.lua"),
-        text: SETUP.into(),
-        sha: "0".repeat(40).into(),
-        header,
-    })
+    state_file::script("setup", SETUP)
 }
 
 fn thread_time() -> Duration {
