@@ -60,3 +60,6 @@ pub fn restore(path: &Path, seed: u64, metrics: Arc<Metrics>) -> Result<Restored
     let writer = writer::start(file, metrics).map_err(|error| StateFileError::io(path, error))?;
     Ok(Restored { contents, keeper: Keeper::new(writer, began) })
 }
+
+#[cfg(test)]
+mod tests;

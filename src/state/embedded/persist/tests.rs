@@ -1,0 +1,228 @@
+//! The store, its file and the thread between them; the file is the real one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::state::Position;
+use crate::state::embedded::events::RoomPosition;
+use crate::state::embedded::keyspace::{Context, Keyspace};
+use crate::state::embedded::reply::{ReplyBuffer, Value as Answer};
+use crate::wire::ids::{Identity, Role, RoomId};
+
+const CONTEXT: Context = Context { now_ms: 1000, from_script: false };
+
+struct World {
+    folder: TempDir,
+    metrics: Arc<Metrics>,
+}
+
+/// A store and who keeps it.
+struct Store {
+    keyspace: Keyspace,
+    keeper: Keeper,
+    members: Vec<Member>,
+    now: Instant,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { folder: TempDir::new().unwrap(), metrics: Arc::new(Metrics::new()) }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("state.db")
+    }
+
+    fn open(&self) -> Store {
+        let Restored { contents, keeper } = restore(&self.path(), 1, self.metrics.clone()).unwrap();
+        let Contents { keyspace, members, .. } = contents;
+        Store { keyspace, keeper, members, now: Instant::now() }
+    }
+
+    /// A store whose file has no room for more pages.
+    fn open_full(&self, pages: i64) -> Store {
+        let (file, mut contents) = StateFile::open(&self.path(), 1).unwrap();
+        file.limit_pages(pages);
+        contents.keyspace.track_changes(true);
+        let now = Instant::now();
+        let keeper = Keeper::new(writer::start(file, self.metrics.clone()).unwrap(), now);
+        Store { keyspace: contents.keyspace, keeper, members: contents.members, now }
+    }
+
+    fn writes(&self) -> u64 {
+        self.metrics.state_file_writes.get()
+    }
+}
+
+impl Store {
+    fn run(&mut self, command: &str) -> String {
+        let mut reply = ReplyBuffer::default();
+        let arguments: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+        self.keyspace.execute(&arguments, &CONTEXT, &mut reply);
+        let text = |answer| match answer {
+            Answer::Bulk(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            other => format!("{other:?}"),
+        };
+        reply.values().map(text).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Lets time pass for the keeper until a condition holds.
+    fn tick_until(&mut self, is_it: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !is_it() {
+            assert!(Instant::now() < deadline, "it does not come");
+            self.now += Duration::from_millis(100);
+            self.keeper.tick(self.now, &mut self.keyspace);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn finish(mut self) {
+        self.keeper.finish(&mut self.keyspace, &[]);
+    }
+}
+
+fn ada() -> Arc<Identity> {
+    Arc::new(Identity {
+        user_id: "7".into(),
+        username: "Ada of x".into(),
+        role: Role::Player,
+        expires_at_s: 9,
+    })
+}
+
+fn room(id: &str) -> RoomId {
+    RoomId::parse(id).unwrap()
+}
+
+#[test]
+fn what_changed_is_written_between_calls_and_at_the_end() {
+    let world = World::new();
+    let mut store = world.open();
+    store.run("SET a 1");
+    store.run("RPUSH b x y");
+    store.tick_until(|| world.writes() == 1);
+    store.run("DEL a");
+    store.run("SET c 3");
+    store.finish();
+    assert_eq!(world.writes(), 2);
+    let mut store = world.open();
+    assert_eq!(store.keyspace.len(), 2);
+    assert!(store.run("LRANGE b 0 -1").ends_with("x y"));
+    assert_eq!(store.run("GET c"), "3");
+}
+
+#[test]
+fn a_store_at_rest_writes_nothing() {
+    let world = World::new();
+    let mut store = world.open();
+    store.run("SET a 1");
+    store.tick_until(|| world.writes() == 1);
+    for _ in 0..100 {
+        store.now += Duration::from_millis(100);
+        store.keeper.tick(store.now, &mut store.keyspace);
+    }
+    let longest = Duration::from_secs(9);
+    assert_eq!(store.keeper.wait(store.now, &store.keyspace, longest), longest);
+    store.run("SET a 2");
+    assert!(store.keeper.wait(store.now, &store.keyspace, longest) < Duration::from_secs(1));
+    assert_eq!(world.writes(), 1);
+}
+
+#[test]
+fn a_flush_takes_everything_out_of_the_file() {
+    let world = World::new();
+    let mut store = world.open();
+    store.run("MSET a 1 b 2");
+    store.tick_until(|| world.writes() == 1);
+    store.run("FLUSHALL");
+    store.run("SET b 3");
+    store.finish();
+    let mut store = world.open();
+    assert_eq!(store.keyspace.len(), 1);
+    assert_eq!(store.run("GET b"), "3");
+}
+
+/// More than fits SQLite's cache, so that much of it goes to the disk before the transaction's end.
+#[test]
+fn a_large_cut_is_one_transaction() {
+    let world = World::new();
+    let mut store = world.open();
+    let value = "x".repeat(3000);
+    for key in 0..5000 {
+        store.run(&format!("SET key:{key} {value}"));
+    }
+    store.tick_until(|| world.writes() == 1);
+    store.finish();
+    assert_eq!(world.open().keyspace.len(), 5000);
+}
+
+/// What could not be written is written later, with its newest values, and nothing is lost.
+#[test]
+fn a_full_file_is_tried_again() {
+    let world = World::new();
+    let mut store = world.open();
+    store.run("MSET old 1 gone 1");
+    store.keeper.entered(&room("r"), &ada());
+    store.finish();
+
+    let mut store = world.open_full(8);
+    let value = "x".repeat(100_000);
+    store.run(&format!("SET large {value}"));
+    store.run("SET old 2");
+    store.run("FLUSHALL");
+    store.run(&format!("SET large {value}"));
+    store.run("SET other 1");
+    store.keeper.left(&room("r"), &ada());
+    store.keeper.entered(&room("s"), &ada());
+    store.tick_until(|| world.metrics.state_file_errors.get() >= 2);
+    // What changes meanwhile counts, and what does not fit is taken back.
+    store.run("SET other 2");
+    store.run("DEL large");
+    store.tick_until(|| world.writes() == 2);
+    store.finish();
+
+    let mut store = world.open();
+    assert_eq!(store.keyspace.len(), 1, "the flush was not forgotten");
+    assert_eq!(store.run("GET other"), "2");
+    let members: Vec<_> = store.members.iter().map(|member| member.room.as_str()).collect();
+    assert_eq!(members, ["s"]);
+}
+
+#[test]
+fn members_and_places_come_back() {
+    let world = World::new();
+    let Restored { contents, mut keeper } = restore(&world.path(), 1, world.metrics.clone()).unwrap();
+    let mut keyspace = contents.keyspace;
+    keeper.entered(&room("r"), &ada());
+    keeper.entered(&room("s"), &ada());
+    keeper.left(&room("s"), &ada());
+    let place = RoomPosition {
+        room: room("r"),
+        position: Position { epoch: u64::MAX - 1, seq: 12 },
+        used_at_ms: 1_700_000_000_000,
+    };
+    keeper.finish(&mut keyspace, std::slice::from_ref(&place));
+
+    let Restored { contents, keeper } = restore(&world.path(), 1, world.metrics.clone()).unwrap();
+    assert_eq!(contents.positions, [place]);
+    let [member] = &contents.members[..] else { panic!("{:?}", contents.members) };
+    assert_eq!((member.room.as_str(), &*member.identity.username), ("r", "Ada of x"));
+    assert_eq!((&*member.identity.user_id, member.identity.role), ("7", Role::Player));
+    // The process ends without a word: the places do not hold any more.
+    drop(keeper);
+    wait_until_free(&world);
+    assert_eq!(restore(&world.path(), 1, world.metrics.clone()).unwrap().contents.positions, []);
+}
+
+/// The thread closes the file when it notices that its engine is gone.
+fn wait_until_free(world: &World) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while StateFile::open(&world.path(), 1).is_err() {
+        assert!(Instant::now() < deadline, "the file stays in use");
+    }
+}
