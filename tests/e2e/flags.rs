@@ -27,6 +27,7 @@ fn a_wrong_value_is_one_line_and_exit_code_2() {
         &[],
         "--db-dsn game.db: expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
     );
+    refused(&["serve", "-db-type", "mysql"], &[], "--db-type mysql: allowed are sqlite and postgres");
     refused(
         &[],
         &[("REDIS_ADDR", "localhost:70000")],
