@@ -15,6 +15,8 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use self::doors::ServerDoors;
+use crate::account::denials::Denials;
+use crate::account::service::{self, AccountService, ServiceOptions};
 use crate::account::store::{StoreError, Stores};
 use crate::account::token::TokenAuthority;
 use crate::config::Config;
@@ -24,6 +26,7 @@ use crate::reactor::{self, Admission, Ended, ListenError, Mail, Shard, ShardPost
 use crate::script::ScriptSet;
 use crate::script::catalog::{self, LoadReport};
 use crate::script::watch::Watcher;
+use crate::session::dismissal::Dismissal;
 use crate::state::Engine;
 use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions, StartError};
 use crate::state::redis::{Address, RedisEngine, RedisOptions};
@@ -75,7 +78,8 @@ struct Berth {
 impl Server {
     fn start(config: &Config, began: Instant) -> Result<Self, ServerError> {
         let metrics = Arc::new(Metrics::new());
-        let tokens = token_authority(config)?;
+        let stores = Stores::open(&config.database).map_err(ServerError::Store)?;
+        let tokens = Arc::new(token_authority(config, &stores)?);
         let (address, listeners) = reactor::listen(config.listen.ip(), config.listen.port(), config.threads)
             .map_err(ServerError::Listen)?;
         let (posts, berths) = berths(config)?;
@@ -83,10 +87,13 @@ impl Server {
         loaded.log(&[]);
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
         let engine = start_engine(config, &loaded.set, &posts, &metrics)?;
-        let doors = Arc::new(ServerDoors::new(config, tokens, metrics.clone(), engine.clone()));
+        let denials = Arc::new(Denials::new(tokens.ttl_s()));
+        let accounts = start_accounts(config, &stores, &tokens, &denials, &posts, &metrics)?;
+        let doors = Arc::new(ServerDoors::new(config, tokens, denials, metrics.clone(), engine.clone()));
         let shared = Arc::new(Shared {
             doors: doors.clone(),
             engine: engine.clone(),
+            accounts: Arc::new(accounts),
             admission: Admission::new(
                 config.max_connections,
                 config.max_connections_per_ip.map_or(0, |bound| bound.get() as usize),
@@ -210,16 +217,45 @@ fn drain(
     }
 }
 
-fn token_authority(config: &Config) -> Result<TokenAuthority, ServerError> {
-    let secret = match &config.jwt_secret {
-        Some(secret) => secret.expose().to_vec(),
-        None => {
-            let stores = Stores::open(&config.database).map_err(ServerError::Store)?;
-            let secret = stores.connect().and_then(|mut store| store.jwt_secret());
-            secret.map_err(|fault| ServerError::Store(fault.into()))?
+fn token_authority(config: &Config, stores: &Stores) -> Result<TokenAuthority, ServerError> {
+    let mut secrets: Vec<_> = config.jwt_secrets.iter().map(|secret| secret.expose().to_vec()).collect();
+    if secrets.is_empty() {
+        let secret = stores.connect().and_then(|mut store| store.jwt_secret());
+        secrets.push(secret.map_err(|fault| ServerError::Store(fault.into()))?);
+    }
+    Ok(TokenAuthority::new(secrets, config.token_ttl.as_secs()))
+}
+
+fn start_accounts(
+    config: &Config,
+    stores: &Stores,
+    tokens: &Arc<TokenAuthority>,
+    denials: &Arc<Denials>,
+    posts: &[Postbox<Mail>],
+    metrics: &Metrics,
+) -> Result<AccountService, ServerError> {
+    let limits = &config.limits.accounts;
+    let options = ServiceOptions {
+        workers: config.login_workers,
+        queue_capacity: limits.max_queue,
+        longest_wait: limits.longest_wait,
+        refresh_ttl: config.refresh_ttl,
+    };
+    let posts = posts.to_vec();
+    let dismiss = move |dismissal: Dismissal| {
+        let dismissal = Arc::new(dismissal);
+        for post in &posts {
+            // A shard that is gone has closed its sockets.
+            let _ = post.post_blocking(Mail::Dismiss(dismissal.clone()));
         }
     };
-    Ok(TokenAuthority::new(vec![secret], config.token_ttl.as_secs()))
+    let accounts = metrics.accounts.clone();
+    AccountService::start(&options, stores, tokens.clone(), denials.clone(), accounts, dismiss).map_err(
+        |error| match error {
+            service::StartError::Store(fault) => ServerError::Store(fault.into()),
+            service::StartError::System(error) => ServerError::System("start the account workers", error),
+        },
+    )
 }
 
 fn start_engine(

@@ -9,9 +9,10 @@ use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto};
 use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::random;
-use crate::wire::ids::{Identity, Role};
+use crate::wire::ids::{Identity, Login, Role};
 
 /// Longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 4096;
@@ -49,18 +50,14 @@ impl TokenAuthority {
         self.ttl_s
     }
 
-    /// A new token, valid from `now_s` (seconds since the Unix epoch).
-    pub fn issue(&self, user_id: &str, username: &str, role: Role, now_s: u64) -> String {
-        let jti = random::text::<22>();
+    /// A new token of a login's family, valid from `now_ms` (milliseconds since the Unix epoch). Its `jti` says both, so
+    /// that later news can tell which tokens they make void.
+    pub fn issue(&self, user_id: &str, username: &str, role: Role, family: &str, now_ms: u64) -> String {
+        let jti = format!("{family}.{now_ms}");
         let role = role.as_str();
-        let claims = IssuedClaims {
-            user_id,
-            username,
-            role,
-            iat: now_s,
-            exp: now_s.saturating_add(self.ttl_s),
-            jti: &jti,
-        };
+        let iat = now_ms / 1000;
+        let exp = iat.saturating_add(self.ttl_s);
+        let claims = IssuedClaims { user_id, username, role, iat, exp, jti: &jti };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing_key)
             .expect("HS256 signs any claims with any secret")
     }
@@ -78,6 +75,22 @@ impl TokenAuthority {
         // Nothing insecure is left: algorithm and signature are checked, and the claims are checked next.
         let claims: Claims = insecure_decode_claims(token).map_err(|_| TokenError::Claims)?;
         claims.check(now_s)
+    }
+}
+
+impl TokenAuthority {
+    /// The signature of a text that is no JWT; as a JWT begins with `ey`, the text must not.
+    pub(super) fn sign(&self, text: &str) -> String {
+        crypto::sign(text.as_bytes(), &self.signing_key, Algorithm::HS256)
+            .expect("HS256 signs any text with any secret")
+    }
+
+    /// Whether [`TokenAuthority::sign`] made the signature, with any of the secrets.
+    pub(super) fn has_signed(&self, text: &str, signature: &str) -> bool {
+        let is_signed_with = |key: &DecodingKey| {
+            crypto::verify(signature, text.as_bytes(), key, Algorithm::HS256).unwrap_or(false)
+        };
+        self.verifying_keys.iter().any(is_signed_with)
     }
 }
 
@@ -175,10 +188,8 @@ struct Claims {
     role: String,
     exp: NumericDate,
     nbf: Option<NumericDate>,
-    #[serde(rename = "iat")]
-    _issued_at: Option<NumericDate>,
-    #[serde(rename = "jti")]
-    _token_id: Option<String>,
+    iat: Option<NumericDate>,
+    jti: Option<String>,
     /// A token for somebody else: we have no name that could stand here (RFC 7519 section 4.1.3).
     #[serde(default, deserialize_with = "present")]
     aud: bool,
@@ -201,12 +212,38 @@ impl Claims {
             username: self.username.into(),
             role,
             expires_at_s: u32::try_from(self.exp.0).unwrap_or(u32::MAX),
+            login: login_of(self.jti.as_deref(), self.iat),
         })
     }
 }
 
+/// A token that somebody else signed with our secret need not have a `jti`, or one like ours: it counts as issued when it
+/// says so, or long ago, and belongs to no family.
+fn login_of(jti: Option<&str>, iat: Option<NumericDate>) -> Login {
+    let ours = jti.and_then(|jti| jti.rsplit_once('.')).and_then(|(family, issued_at_ms)| {
+        let issued_at_ms = issued_at_ms.parse().ok()?;
+        is_family(family).then(|| Login { family: family.into(), issued_at_ms })
+    });
+    let issued_at_ms = iat.map_or(0, |iat| iat.0.saturating_mul(1000));
+    ours.unwrap_or_else(|| Login { family: SmolStr::default(), issued_at_ms })
+}
+
+/// Characters of a family's id: 132 random bits.
+const FAMILY_CHARACTERS: usize = 22;
+
+/// A fresh id for a login and what follows from it.
+pub fn new_family() -> String {
+    random::text::<FAMILY_CHARACTERS>()
+}
+
+/// Whether a text has the form of [`new_family`].
+pub(super) fn is_family(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    text.len() == FAMILY_CHARACTERS && text.bytes().all(allowed)
+}
+
 /// A decimal number without leading zeros, or `guest:` and up to 64 of `A-Za-z0-9_-`. Nothing else may get into keys.
-fn is_user_id(text: &str) -> bool {
+pub fn is_user_id(text: &str) -> bool {
     const MAX_GUEST_CHARACTERS: usize = 64;
     match text.strip_prefix("guest:") {
         Some(random) => {

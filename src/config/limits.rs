@@ -18,8 +18,19 @@ pub struct Limits {
     pub queues: QueueLimits,
     /// Rooms.
     pub rooms: RoomLimits,
+    /// Calls to the accounts.
+    pub accounts: AccountLimits,
     /// The end of the process.
     pub drain: DrainLimits,
+}
+
+/// Bounds of calls to the accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountLimits {
+    /// Calls that wait for a worker; above it 503 `busy`.
+    pub max_queue: usize,
+    /// How long a call may wait for a worker; after it 503 `busy`.
+    pub longest_wait: Duration,
 }
 
 /// Bounds of HTTP requests.
@@ -138,6 +149,7 @@ impl Default for Limits {
                 accept_budget: 64,
             },
             rooms: RoomLimits { spread_above_members: 512, max_pending_inputs: 16 * KIB },
+            accounts: AccountLimits { max_queue: 1024, longest_wait: Duration::from_secs(8) },
             drain: DrainLimits { close_spread: Duration::from_secs(3), deadline: Duration::from_secs(25) },
         }
     }

@@ -19,11 +19,14 @@ use clap::ArgMatches;
 use log::LevelFilter;
 
 pub use database::Database;
-pub use limits::{DrainLimits, HttpLimits, Limits, OutboxLimits, QueueLimits, RoomLimits, WebSocketLimits};
-pub use settings::{normalize_dashes, with_flags};
+pub use limits::{
+    AccountLimits, DrainLimits, HttpLimits, Limits, OutboxLimits, QueueLimits, RoomLimits, WebSocketLimits,
+};
+pub use settings::{normalize_dashes, with_database_flags, with_flags};
 
 use settings::{DotEnv, Source, Values};
 
+use crate::session::Network;
 use crate::state::redis::Address;
 
 /// Connections that the server takes if neither `--max-connections` nor the limit of open files says otherwise.
@@ -44,10 +47,16 @@ pub struct Config {
     pub scripts_dir: PathBuf,
     /// A room's interval.
     pub sync_interval: Duration,
-    /// Key that signs tokens; without one, the database's.
-    pub jwt_secret: Option<Secret>,
+    /// Keys of tokens: the first signs, all are accepted; without one, the database's.
+    pub jwt_secrets: Vec<Secret>,
     /// How long a token is valid.
     pub token_ttl: Duration,
+    /// How long a refresh token is good.
+    pub refresh_ttl: Duration,
+    /// Threads that hash passwords.
+    pub login_workers: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Where accounts are kept.
     pub database: Database,
     /// Where game state lives; in this process if there is no address.
@@ -118,8 +127,13 @@ impl Config {
             threads,
             scripts_dir: values.parse("scripts-dir", path)?,
             sync_interval: values.parse("sync-interval", values::milliseconds(5..=1000))?,
-            jwt_secret: resolve_secret(values, &mut warnings)?,
+            jwt_secrets: resolve_secrets(values, &mut warnings)?,
             token_ttl: values.parse("token-ttl", values::duration("1s", "3650d"))?,
+            refresh_ttl: values.parse("refresh-ttl", values::duration("1s", "3650d"))?,
+            login_workers: values
+                .parse_optional("login-workers", values::number(1..=64))?
+                .unwrap_or_else(|| (machine.cores / 2).clamp(1, 64)),
+            trusted_proxies: values.parse_optional("trusted-proxy", networks)?.unwrap_or_default(),
             database: Database::resolve(values, &mut warnings)?,
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis,
@@ -161,6 +175,26 @@ pub fn scripts_dir_without_flags() -> Result<PathBuf, ConfigError> {
     Values::collect(&no_flags, |name| std::env::var_os(name), &dot_env)?.parse("scripts-dir", path)
 }
 
+/// Where the accounts are, as these flags, the environment, `.env` and the defaults have it.
+///
+/// # Errors
+/// On a value that is not allowed.
+pub fn database(flags: &ArgMatches) -> Result<Database, ConfigError> {
+    let dot_env = DotEnv::read(Path::new(".env"))?;
+    // What is unwise about it, the server says in its log.
+    let mut warnings = Vec::new();
+    Database::resolve(&Values::collect(flags, |name| std::env::var_os(name), &dot_env)?, &mut warnings)
+}
+
+/// How long a ban is to last.
+///
+/// # Errors
+/// If it is not a time.
+pub fn ban_time(text: &str) -> Result<Duration, ConfigError> {
+    let reason = |reason| ConfigError(format!("--for {text}: {reason}"));
+    values::duration("1s", "36500d")(text).map_err(reason)
+}
+
 /// What a value may depend on besides itself.
 #[derive(Clone, Copy, Debug)]
 struct Machine {
@@ -198,9 +232,11 @@ impl Secret {
         &self.0
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let expected = || format!("expected at least {} bytes", Self::MIN_BYTES);
-        Self::new(text.as_bytes().to_vec()).ok_or_else(expected)
+    /// One key, or several with commas.
+    fn parse_list(text: &str) -> Result<Vec<Self>, String> {
+        let of_each = if text.contains(',') { " for each secret" } else { "" };
+        let expected = || format!("expected at least {} bytes{of_each}", Self::MIN_BYTES);
+        text.split(',').map(|one| Self::new(one.as_bytes().to_vec()).ok_or_else(expected)).collect()
     }
 
     fn has_few_different_bytes(&self) -> bool {
@@ -278,16 +314,21 @@ impl LogFormat {
     }
 }
 
-fn resolve_secret(values: &Values, warnings: &mut Vec<String>) -> Result<Option<Secret>, ConfigError> {
-    let secret = values.parse_optional("jwt-secret", Secret::parse)?;
+fn resolve_secrets(values: &Values, warnings: &mut Vec<String>) -> Result<Vec<Secret>, ConfigError> {
+    let secrets = values.parse_optional("jwt-secret", Secret::parse_list)?.unwrap_or_default();
     if values.source("jwt-secret") == Source::Flag {
         let advice = "--jwt-secret can be read by everybody on this machine; set JWT_SECRET in the environment or in .env";
         warnings.push(advice.to_owned());
     }
-    if secret.as_ref().is_some_and(Secret::has_few_different_bytes) {
+    if secrets.iter().any(Secret::has_few_different_bytes) {
         warnings.push("the JWT secret is easy to guess; make one with `openssl rand -hex 32`".to_owned());
     }
-    Ok(secret)
+    Ok(secrets)
+}
+
+fn networks(text: &str) -> Result<Vec<Network>, String> {
+    let expected = "expected addresses or networks such as 10.0.0.0/8 or ::1, with commas between them";
+    text.split(',').map(|one| Network::parse(one.trim()).ok_or_else(|| expected.to_owned())).collect()
 }
 
 /// The embedded store's file; Redis keeps what it holds itself.

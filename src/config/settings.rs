@@ -32,9 +32,15 @@ const SETTINGS: &[Setting] = &[
         "jwt-secret",
         "SECRET",
         None,
-        "Key that signs tokens, at least 32 bytes [default: random, kept in the database]",
+        "Key that signs tokens, at least 32 bytes; after it with commas, older ones that are still accepted [default: random, kept in the database]",
     ),
     setting("token-ttl", "TIME", Some("24h"), "How long a token is valid, such as 90s, 15m, 24h, 7d"),
+    setting(
+        "refresh-ttl",
+        "TIME",
+        Some("30d"),
+        "How long a login lasts without being refreshed, such as 12h, 30d",
+    ),
     setting("db-type", "TYPE", Some("sqlite"), "Database of accounts: sqlite or postgres"),
     setting(
         "db-dsn",
@@ -65,6 +71,18 @@ const SETTINGS: &[Setting] = &[
     setting("max-message-bytes", "SIZE", Some("65536"), "Longest WebSocket message, 125 to 16m"),
     setting("input-rate", "N", Some("0"), "Inputs per connection and second; 0 is no limit"),
     setting("login-rate", "N", Some("0"), "Logins per address and minute; 0 is no limit"),
+    setting(
+        "login-workers",
+        "N",
+        None,
+        "Threads that hash passwords, 1 to 64, each with 19 MiB [default: half of the cores]",
+    ),
+    setting(
+        "trusted-proxy",
+        "NETWORKS",
+        None,
+        "Proxies whose X-Forwarded-For is believed: a comma list such as 10.0.0.0/8,::1",
+    ),
     setting("allow-origin", "ORIGINS", Some("*"), "Web pages that may call: * or a comma list of origins"),
     setting("log-format", "FORMAT", Some("text"), "text or json; RUST_LOG chooses what is logged"),
     setting("debug-echo", "on|off", Some("off"), "Serve /echo, a WebSocket echo for conformance tests"),
@@ -109,6 +127,12 @@ impl Setting {
 /// Adds all settings to a command, as flags.
 pub fn with_flags(command: Command) -> Command {
     command.args(SETTINGS.iter().map(Setting::argument))
+}
+
+/// Adds the settings that say where the accounts are, as flags.
+pub fn with_database_flags(command: Command) -> Command {
+    let is_of_database = |setting: &&Setting| setting.name.starts_with("db-");
+    command.args(SETTINGS.iter().filter(is_of_database).map(Setting::argument))
 }
 
 /// Turns single-dash long flags (`-db-type postgres`) into double-dash ones, so that clap understands them.
@@ -163,7 +187,7 @@ impl Values {
         let mut values = HashMap::new();
         for setting in SETTINGS {
             let variable = setting.variable();
-            let value = if let Some(text) = flags.get_one::<String>(setting.name) {
+            let value = if let Some(text) = flag(flags, setting.name) {
                 Some(Value { text: text.clone(), source: Source::Flag })
             } else if let Some(text) = environment(&variable).filter(|text| !text.is_empty()) {
                 let text = text.into_string().map_err(|_| {
@@ -295,4 +319,9 @@ fn describe_dot_env_error(error: &dotenvy::Error) -> String {
         }
         other => format!(".env: cannot be read: {other}"),
     }
+}
+
+/// A flag's value; a subcommand has only some of the flags.
+fn flag<'f>(flags: &'f ArgMatches, name: &str) -> Option<&'f String> {
+    flags.try_get_one(name).ok().flatten()
 }

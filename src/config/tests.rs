@@ -44,7 +44,7 @@ fn defaults() {
     assert_eq!(config.threads, 4);
     assert_eq!(config.scripts_dir, Path::new("scripts"));
     assert_eq!(config.sync_interval, Duration::from_millis(50));
-    assert_eq!(config.jwt_secret, None);
+    assert_eq!(config.jwt_secrets, []);
     assert_eq!(config.token_ttl, Duration::from_secs(24 * 3600));
     assert_eq!(config.database.to_string(), "sqlite game.db");
     assert_eq!(config.max_connections, 20_000);
@@ -134,6 +134,10 @@ fn values_that_are_refused() {
     refused("--sync-interval 4", "--sync-interval 4: expected milliseconds from 5 to 1000");
     refused("--sync-interval 2s", "--sync-interval 2s: expected milliseconds from 5 to 1000");
     refused("--sync-interval 50x", "--sync-interval 50x: expected milliseconds from 5 to 1000");
+    refused(
+        "--jwt-secret 0123456789abcdef0123456789abcdef,short",
+        "--jwt-secret (38 bytes): expected at least 32 bytes for each secret",
+    );
     refused("--jwt-secret short", "--jwt-secret (5 bytes): expected at least 32 bytes");
     refused(
         "--token-ttl 24",
@@ -294,7 +298,7 @@ fn warnings() {
 #[test]
 fn secrets_are_not_shown() {
     let config = resolve("--jwt-secret 0123456789abcdef0123456789abcdef").unwrap();
-    assert_eq!(config.jwt_secret.as_ref().unwrap().expose(), b"0123456789abcdef0123456789abcdef");
+    assert_eq!(config.jwt_secrets[0].expose(), b"0123456789abcdef0123456789abcdef");
     assert!(!format!("{config:?}").contains("abcdef"));
 }
 

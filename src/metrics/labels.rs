@@ -77,10 +77,42 @@ label! {
 }
 
 label! {
+    /// How a call to the accounts ended.
+    AccountOutcome as "outcome" {
+        /// It was done.
+        Ok = "ok",
+        /// What was asked makes no sense, or is not allowed.
+        Refused = "refused",
+        /// A wrong password, an unknown name, a token that is not good.
+        Unauthorized = "unauthorized",
+        /// Too many failures before it.
+        Limited = "limited",
+        /// The queue was full, or the wait in it too long.
+        Busy = "busy",
+        /// The database or the server failed.
+        Failed = "failed",
+    }
+}
+
+label! {
     /// Where a request went.
     Route as "route" {
         /// `POST /guest-login`
         GuestLogin = "/guest-login",
+        /// `POST /register`
+        Register = "/register",
+        /// `POST /login`
+        Login = "/login",
+        /// `POST /refresh`
+        Refresh = "/refresh",
+        /// `POST /logout`
+        Logout = "/logout",
+        /// `GET /account`
+        Account = "/account",
+        /// `POST /account/password`
+        Password = "/account/password",
+        /// `POST /account/upgrade`
+        Upgrade = "/account/upgrade",
         /// `POST /api/rpc`
         Rpc = "/api/rpc",
         /// `GET /ws`

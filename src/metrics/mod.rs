@@ -13,7 +13,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-pub use labels::{CloseCode, ConnectionKind, InputOutcome, Refusal, Request, Route};
+pub use labels::{AccountOutcome, CloseCode, ConnectionKind, InputOutcome, Refusal, Request, Route};
 pub use parts::{Histogram, Labels, Row, SecondsCounter};
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
@@ -51,8 +51,49 @@ pub struct Metrics {
     pub state_file_errors: Counter,
     /// How long writing a transaction took.
     pub state_file_write_time: Histogram,
+    /// What account workers count.
+    pub accounts: AccountMetrics,
     shards: ShardTotals,
     registry: Registry,
+}
+
+/// What account workers count.
+#[derive(Clone, Debug)]
+pub struct AccountMetrics {
+    /// Calls, by how they ended.
+    pub calls: Row<AccountOutcome, Counter>,
+    /// Calls that wait for a worker.
+    pub queue_depth: Gauge,
+    /// How long hashing or checking a password took.
+    pub hash_time: Histogram,
+}
+
+impl AccountMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let calls = Summed::new(Row::new);
+        let part = calls.part();
+        register(
+            registry,
+            "account_calls",
+            "Logins and other calls to the accounts, by how they ended",
+            calls,
+        );
+        Self {
+            calls: part,
+            queue_depth: register(
+                registry,
+                "account_queue_depth",
+                "Calls to the accounts that wait for a worker",
+                Gauge::default(),
+            ),
+            hash_time: register_seconds(
+                registry,
+                "password_hash",
+                "How long hashing or checking a password took",
+                Histogram::default(),
+            ),
+        }
+    }
 }
 
 impl Metrics {
@@ -153,6 +194,7 @@ impl Metrics {
                 "How long writing changes to the state file took",
                 Histogram::default(),
             ),
+            accounts: AccountMetrics::register(godra),
             shards: ShardTotals::register(godra),
             registry,
         }

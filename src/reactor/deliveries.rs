@@ -259,5 +259,6 @@ fn refused_call(error: &CallError) -> Refused {
         code: error.code.clone(),
         message: error.message.clone(),
         details: error.details.clone(),
+        retry_after_s: None,
     }
 }

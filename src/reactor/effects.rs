@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::mail::PendingInput;
+use super::letters::Peer;
+use super::mail::{Mail, PendingInput};
 use super::shard::Shard;
 use crate::metrics::{self, CloseCode, InputOutcome, Refusal};
 use crate::script::{KeyError, Script};
+use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
 use crate::session::{Effects, Refused, Route, RpcRequest};
 use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, Rejection, ReplyTo};
@@ -70,6 +72,19 @@ impl Effects for ConnectionEffects<'_> {
         })
     }
 
+    fn account(&mut self, request: AccountRequest) -> Result<(), Refused> {
+        let shard = &mut *self.shard;
+        let key = shard.key(self.index);
+        let Some(post) = shard.peers.get(shard.id).map(Peer::postbox) else { return Err(busy()) };
+        let reply = AccountReply::new(move |result| {
+            // A shard that is gone has closed the connection: nobody is left who waits.
+            let _ = post.post_blocking(Mail::Account(key, Box::new(result)));
+        });
+        shard.shared.accounts.submit(request, reply).inspect_err(|_| {
+            shard.metrics.refusals.at(Refusal::Busy).inc();
+        })
+    }
+
     fn join(&mut self, _identity: &Arc<Identity>, _room: &RoomId) {
         // The session is being called: the connection cannot move to another shard before it is done.
         self.shard.connections[self.index].wants_to_join = true;
@@ -123,7 +138,7 @@ impl Effects for ConnectionEffects<'_> {
     fn answered(&mut self, route: Route, status: u16) {
         let refusal = match (route, status) {
             (_, 401) => Some(Refusal::Unauthorized),
-            (Route::GuestLogin, 429) => Some(Refusal::LoginRate),
+            (Route::GuestLogin | Route::Register | Route::Login, 429) => Some(Refusal::LoginRate),
             (Route::WebSocket, 403) => Some(Refusal::Hook),
             _ => None,
         };
@@ -143,6 +158,13 @@ impl Shard {
     fn count_request(&mut self, route: Route, status: u16) {
         let route = match route {
             Route::GuestLogin => metrics::Route::GuestLogin,
+            Route::Register => metrics::Route::Register,
+            Route::Login => metrics::Route::Login,
+            Route::Refresh => metrics::Route::Refresh,
+            Route::Logout => metrics::Route::Logout,
+            Route::Account => metrics::Route::Account,
+            Route::Password => metrics::Route::Password,
+            Route::Upgrade => metrics::Route::Upgrade,
             Route::Rpc => metrics::Route::Rpc,
             Route::WebSocket => metrics::Route::WebSocket,
             Route::Echo => metrics::Route::Echo,

@@ -21,6 +21,10 @@ impl Peer {
         Self { postbox, backlog: VecDeque::new(), missed: HashSet::new() }
     }
 
+    pub(super) fn postbox(&self) -> Postbox<Mail> {
+        self.postbox.clone()
+    }
+
     pub(super) fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
     }
@@ -74,6 +78,7 @@ impl Shard {
                 let (handover, membership) = *member;
                 if let Some(index) = self.adopt(handover) {
                     self.seat_adopted(index, &membership);
+                    self.check_standing(index);
                     self.again.push(self.key(index));
                     if self.is_draining() {
                         self.with_session(index, |session, context| session.drain(context));
@@ -91,6 +96,8 @@ impl Shard {
             Mail::Lagging(key) => self.make_lag(key),
             Mail::Frame(key, frame) => self.frame_for_one(key, frame),
             Mail::Close(key, code, reason) => self.close(key, code, reason),
+            Mail::Account(key, result) => self.account_answered(key, &result),
+            Mail::Dismiss(dismissal) => self.dismiss(&dismissal),
             Mail::Scripts(scripts) => self.scripts = scripts,
             Mail::Drain { spread_ms } => self.begin_draining(spread_ms),
             Mail::Stop => self.stopped = true,

@@ -11,6 +11,8 @@ use super::home_shard;
 use crate::mailbox::Postbox;
 use crate::room::flush::Flush;
 use crate::script::ScriptSet;
+use crate::session::account::AccountResult;
+use crate::session::dismissal::Dismissal;
 use crate::state::{Call, ConnectionKey, Deliver, Delivery, ReplyTo, ShardId};
 use crate::wire::ids::{Identity, RoomId};
 
@@ -43,6 +45,10 @@ pub enum Mail {
     Frame(ConnectionKey, Bytes),
     /// Close one connection.
     Close(ConnectionKey, u16, &'static str),
+    /// The accounts have answered a connection's call.
+    Account(ConnectionKey, Box<AccountResult>),
+    /// Close the sockets of whom this concerns.
+    Dismiss(Arc<Dismissal>),
     /// New scripts.
     Scripts(Arc<ScriptSet>),
     /// Stop accepting, and close every connection, spread over so many milliseconds.

@@ -134,6 +134,10 @@ impl Shard {
             self.with_session(index, |session, context| session.drain(context));
             return;
         }
+        self.check_standing(index);
+        if self.connections.get(index).is_none_or(|connection| connection.seat.is_none()) {
+            return;
+        }
         self.spread(room_index, index, ticket, position.seq);
         // What came behind the request is the member's first input.
         if self.connections.get(index).is_some_and(|connection| connection.carried.parked.is_some()) {

@@ -6,6 +6,7 @@
 //! time to be over ([`pace`]).
 
 mod accept;
+mod accounts;
 mod admission;
 mod connection;
 mod deliveries;
@@ -32,6 +33,7 @@ pub use self::admission::Admission;
 pub use self::mail::{Mail, ShardPosts};
 pub use self::shard::{Ended, Shard, WAKER};
 use crate::session::Doors;
+use crate::session::account::AccountDesk;
 use crate::state::Engine;
 
 /// What all shards share. Nothing in it is waited for.
@@ -40,6 +42,8 @@ pub struct Shared {
     pub doors: Arc<dyn Doors>,
     /// The state engine.
     pub engine: Arc<dyn Engine>,
+    /// The accounts.
+    pub accounts: Arc<dyn AccountDesk>,
     /// Who may connect.
     pub admission: Admission,
     /// Bounds and times.

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pages::PAGES;
+use crate::account::denials::Denials;
 use crate::account::guest::new_guest;
-use crate::account::token::TokenAuthority;
+use crate::account::refresh::RefreshToken;
+use crate::account::service::unix_ms;
+use crate::account::token::{TokenAuthority, new_family};
 use crate::config::{AllowOrigin, Config};
 use crate::metrics::Metrics;
 use crate::session::limits::LoginLimit;
-use crate::session::{Doors, GuestLogin, Now, SHUTTING_DOWN, Settings};
+use crate::session::{Doors, GuestLogin, Now, Refused, SHUTTING_DOWN, Settings};
 use crate::state::Engine;
 use crate::wire::http;
 use crate::wire::ids::{Identity, Role};
@@ -20,7 +23,9 @@ pub struct ServerDoors {
     /// Set once the server has begun to stop.
     pub draining: AtomicBool,
     settings: Settings,
-    tokens: TokenAuthority,
+    tokens: Arc<TokenAuthority>,
+    denials: Arc<Denials>,
+    refresh_ttl_s: u64,
     metrics: Arc<Metrics>,
     engine: Arc<dyn Engine>,
     /// None without `--login-rate`. Held for a few instructions at a time, and only at logins.
@@ -31,7 +36,8 @@ impl ServerDoors {
     /// Opens the doors.
     pub fn new(
         config: &Config,
-        tokens: TokenAuthority,
+        tokens: Arc<TokenAuthority>,
+        denials: Arc<Denials>,
         metrics: Arc<Metrics>,
         engine: Arc<dyn Engine>,
     ) -> Self {
@@ -40,6 +46,8 @@ impl ServerDoors {
             draining: AtomicBool::new(false),
             settings: session_settings(config),
             tokens,
+            denials,
+            refresh_ttl_s: config.refresh_ttl.as_secs(),
             metrics,
             engine,
             logins: config.login_rate.map(login_limit),
@@ -52,17 +60,32 @@ impl Doors for ServerDoors {
         &self.settings
     }
 
-    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, String> {
-        self.tokens.verify(token, unix_s).map_err(|error| {
+    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Refused> {
+        let identity = self.tokens.verify(token, unix_s).map_err(|error| {
             log::debug!("a token was refused reason={error:?}");
-            error.to_string()
-        })
+            Refused::new(401, "unauthorized", error.to_string())
+        })?;
+        self.denials.check(&identity, unix_s).map_err(|denied| denied.refused())?;
+        Ok(identity)
+    }
+
+    fn standing(&self, identity: &Identity, unix_s: u64) -> Result<(), (u16, Box<str>)> {
+        self.denials.check(identity, unix_s).map_err(|denied| denied.close())
     }
 
     fn guest_login(&self, unix_s: u64) -> GuestLogin {
         let (user_id, username) = new_guest();
-        let token = self.tokens.issue(&user_id, &username, Role::Guest, unix_s);
-        GuestLogin { token, expires_in_s: self.tokens.ttl_s(), user_id, username }
+        let family = new_family();
+        let token = self.tokens.issue(&user_id, &username, Role::Guest, &family, unix_ms());
+        let refresh_token = RefreshToken {
+            family,
+            generation: 0,
+            expires_at_s: unix_s + self.refresh_ttl_s,
+            user_id: user_id.clone(),
+            guest_name: username.clone(),
+        };
+        let refresh_token = refresh_token.seal(&self.tokens);
+        GuestLogin { token, refresh_token, expires_in_s: self.tokens.ttl_s(), user_id, username }
     }
 
     fn admit_login(&self, peer: IpAddr, now: Now) -> Result<(), u32> {
@@ -110,6 +133,7 @@ fn session_settings(config: &Config) -> Settings {
         },
         debug_echo: config.debug_echo,
         sync_interval_ms: milliseconds(config.sync_interval),
+        trusted_proxies: config.trusted_proxies.clone(),
         pages: PAGES,
     }
 }

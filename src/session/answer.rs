@@ -27,7 +27,7 @@ impl<'a> Answer<'a> {
     }
 
     /// What a refusal says, with the headers that its status requires.
-    pub fn refused(refused: &Refused) -> Self {
+    pub fn refused(refused: &'a Refused) -> Self {
         let mut body = http::error_body(&refused.code, &refused.message);
         if let Some(details) = &refused.details {
             // The body ends in `"}}`: the details go in front of the two braces.
@@ -39,7 +39,9 @@ impl<'a> Answer<'a> {
         let mut answer = Self::json(refused.status, body);
         match refused.status {
             401 => answer.headers.push(("WWW-Authenticate", "Bearer")),
-            429 | 503 => answer.headers.push(("Retry-After", "1")),
+            429 | 503 => {
+                answer.headers.push(("Retry-After", refused.retry_after_s.as_deref().unwrap_or("1")));
+            }
             _ => {}
         }
         answer

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::account::{AccountCall, AccountRequest, AccountResult};
 use super::answer::Answer;
+use super::proxy::client_address;
 use super::routes::Route;
 use super::rpc::RpcRequest;
 use super::websocket::WebSocketSession;
 use super::{Context, Effects, Now, Refused, Settings, cors};
 use crate::room::events::Position;
 use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
-use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::ws::{self, Handshake};
 
 /// A connection that speaks HTTP.
@@ -28,7 +30,7 @@ pub struct HttpSession {
 enum State {
     /// Between requests or in the middle of one.
     Receiving,
-    /// An RPC runs; further requests wait.
+    /// An RPC or a call to the accounts runs; further requests wait.
     Calling(Exchange),
     /// A join runs; it ends in 101 or a refusal.
     Joining(Box<Joining>),
@@ -163,9 +165,29 @@ impl HttpSession {
         let State::Calling(exchange) = std::mem::replace(&mut self.state, State::Receiving) else {
             unreachable!("an RPC is answered once, while the session waits for it");
         };
-        let answer = match result {
+        let answer = match &result {
             Ok(result) => Answer::json(200, [b"{\"result\":".as_slice(), result, b"}"].concat()),
-            Err(refused) => Answer::refused(&refused),
+            Err(refused) => Answer::refused(refused),
+        };
+        self.respond(exchange, answer, context);
+        self.note_phase(context.now);
+    }
+
+    /// The call that [`Effects::account`] began has ended.
+    pub fn account_answered<E: Effects>(&mut self, result: &AccountResult, context: &mut Context<'_, E>) {
+        let State::Calling(exchange) = std::mem::replace(&mut self.state, State::Receiving) else {
+            unreachable!("a call is answered once, while the session waits for it");
+        };
+        let answer = match result {
+            Ok(answer) if answer.body.is_empty() => {
+                Answer { status: answer.status, headers: Vec::new(), body: b"".as_slice().into() }
+            }
+            Ok(answer) => {
+                let mut answer = Answer::json(answer.status, answer.body.as_slice());
+                answer.headers.push(("Cache-Control", "no-store"));
+                answer
+            }
+            Err(refused) => Answer::refused(refused),
         };
         self.respond(exchange, answer, context);
         self.note_phase(context.now);
@@ -225,6 +247,16 @@ impl HttpSession {
         }
         match route {
             Route::GuestLogin => self.guest_login(exchange, request, context),
+            Route::Register | Route::Login | Route::Refresh => {
+                self.account(exchange, request, None, context);
+            }
+            Route::Logout | Route::Password | Route::Upgrade => {
+                match authenticate(bearer(request), context) {
+                    Ok(caller) => self.account(exchange, request, Some(Arc::new(caller)), context),
+                    Err(refused) => self.respond(exchange, Answer::refused(&refused), context),
+                }
+            }
+            Route::Account => self.who_am_i(exchange, request, context),
             Route::Rpc => self.rpc(exchange, request, context),
             Route::WebSocket => self.join(exchange, request, context),
             Route::Echo => return self.echo(exchange, request, context),
@@ -267,15 +299,13 @@ impl HttpSession {
     ) {
         let answer = if !is_empty_or_object(&request.body) {
             Answer::error(400, "bad_request", "the body must be empty or a JSON object")
-        } else if let Err(retry_after_s) = context.doors.admit_login(context.peer, context.now) {
-            let mut refused = Answer::error(429, "rate_limited", "too many logins from this address");
-            let seconds = retry_after_s.to_string();
-            refused.headers.push(("Retry-After", &seconds));
-            return self.respond(exchange, refused, context);
+        } else if let Err(refused) = admit_login(request, context) {
+            return self.respond(exchange, Answer::refused(&refused), context);
         } else {
             let login = context.doors.guest_login(context.now.unix_s);
             let body = serde_json::json!({
                 "token": login.token,
+                "refresh_token": login.refresh_token,
                 "expires_in": login.expires_in_s,
                 "user_id": login.user_id,
                 "username": login.username,
@@ -285,6 +315,59 @@ impl HttpSession {
             answer.headers.push(("Cache-Control", "no-store"));
             answer
         };
+        self.respond(exchange, answer, context);
+    }
+
+    /// A call to the accounts: what can be said at once is; the rest is answered later.
+    fn account<E: Effects>(
+        &mut self,
+        exchange: Exchange,
+        request: &Request,
+        caller: Option<Arc<Identity>>,
+        context: &mut Context<'_, E>,
+    ) {
+        let parsed = AccountCall::parse(exchange.route, &request.body)
+            .map_err(|message| Refused::new(400, "bad_request", message));
+        let admitted = parsed.and_then(|call| {
+            if matches!(exchange.route, Route::Register | Route::Login) {
+                admit_login(request, context)?;
+            }
+            Ok(call)
+        });
+        match admitted {
+            Ok(call) => self.submit(exchange, request, call, caller, context),
+            Err(refused) => self.respond(exchange, Answer::refused(&refused), context),
+        }
+    }
+
+    fn submit<E: Effects>(
+        &mut self,
+        exchange: Exchange,
+        request: &Request,
+        call: AccountCall,
+        caller: Option<Arc<Identity>>,
+        context: &mut Context<'_, E>,
+    ) {
+        let address = client_address(context.peer, request, &context.doors.settings().trusted_proxies);
+        match context.effects.account(AccountRequest { call, caller, address }) {
+            Ok(()) => self.state = State::Calling(exchange),
+            Err(refused) => self.respond(exchange, Answer::refused(&refused), context),
+        }
+    }
+
+    fn who_am_i<E: Effects>(&mut self, exchange: Exchange, request: &Request, context: &mut Context<'_, E>) {
+        let identity = match authenticate(bearer(request), context) {
+            Ok(identity) => identity,
+            Err(refused) => return self.respond(exchange, Answer::refused(&refused), context),
+        };
+        let body = serde_json::json!({
+            "user_id": &*identity.user_id,
+            "username": &*identity.username,
+            "role": identity.role.as_str(),
+            "expires_in": u64::from(identity.expires_at_s).saturating_sub(context.now.unix_s),
+        });
+        let mut answer = Answer::json(200, body.to_string().into_bytes());
+        answer.headers.push(("Cache-Control", "no-store"));
         self.respond(exchange, answer, context);
     }
 
@@ -299,6 +382,13 @@ impl HttpSession {
                 return self.respond(exchange, Answer::error(400, "bad_request", &message), context);
             }
         };
+        if let Some(parsed) = AccountCall::from_rpc(&call.script, &call.arguments) {
+            match check_manager(&identity, &call.script, parsed) {
+                Ok(call) => self.submit(exchange, request, call, Some(identity), context),
+                Err(refused) => self.respond(exchange, Answer::refused(&refused), context),
+            }
+            return;
+        }
         match context.effects.rpc(&identity, &call) {
             Ok(()) => self.state = State::Calling(exchange),
             Err(refused) => self.respond(exchange, Answer::refused(&refused), context),
@@ -411,10 +501,28 @@ impl HttpSession {
 fn authenticate<E: Effects>(token: Option<&str>, context: &Context<'_, E>) -> Result<Identity, Refused> {
     let token = token
         .ok_or_else(|| Refused::new(401, "unauthorized", "a token is needed: Authorization: Bearer TOKEN"))?;
-    context
-        .doors
-        .verify_token(token, context.now.unix_s)
-        .map_err(|reason| Refused::new(401, "unauthorized", reason))
+    context.doors.verify_token(token, context.now.unix_s)
+}
+
+/// Counts a login from the client's address.
+fn admit_login<E: Effects>(request: &Request, context: &Context<'_, E>) -> Result<(), Refused> {
+    let client = client_address(context.peer, request, &context.doors.settings().trusted_proxies);
+    let refused =
+        |seconds| Refused::new(429, "rate_limited", "too many logins from this address").retry_after(seconds);
+    context.doors.admit_login(client, context.now).map_err(refused)
+}
+
+/// The calls that the server itself does are a manager's.
+fn check_manager(
+    identity: &Identity,
+    name: &str,
+    call: Result<AccountCall, String>,
+) -> Result<AccountCall, Refused> {
+    if identity.role < Role::Manager {
+        let message = format!("{name:?} needs the role {}; yours is {}", Role::Manager, identity.role);
+        return Err(Refused::new(403, "forbidden", message));
+    }
+    call.map_err(|message| Refused::new(400, "bad_request", message))
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750, section 2.1; the scheme in any case).

@@ -3,11 +3,14 @@
 //! A connection begins as HTTP and may become a WebSocket. What it wants done it tells its [`Effects`]; what it wants
 //! to know at once it asks its [`Doors`].
 
+pub mod account;
 mod answer;
 mod cors;
+pub mod dismissal;
 mod http;
 pub mod limits;
 pub mod outbox;
+mod proxy;
 mod routes;
 mod rpc;
 mod websocket;
@@ -17,7 +20,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::account::AccountRequest;
 pub use self::http::HttpSession;
+pub use self::proxy::Network;
 pub use self::routes::{Page, Route};
 pub use self::rpc::RpcRequest;
 pub use self::websocket::WebSocketSession;
@@ -79,6 +84,8 @@ pub struct Settings {
     pub debug_echo: bool,
     /// What a client may expect between two frames of a room.
     pub sync_interval_ms: u64,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Static pages, by path.
     pub pages: &'static [Page],
 }
@@ -91,10 +98,16 @@ pub trait Doors: Send + Sync {
     /// Who the token speaks for.
     ///
     /// # Errors
-    /// Says, for the client, what is wrong with the token.
-    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, String>;
+    /// Says, for the client, what is wrong with the token, or why its holder is kept out.
+    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Refused>;
 
-    /// Makes a guest and its token.
+    /// News that concern somebody whose token was good a moment ago.
+    ///
+    /// # Errors
+    /// The code and the reason to close a socket with.
+    fn standing(&self, identity: &Identity, unix_s: u64) -> Result<(), (u16, Box<str>)>;
+
+    /// Makes a guest and its tokens.
     fn guest_login(&self, unix_s: u64) -> GuestLogin;
 
     /// Counts a login attempt from an address.
@@ -118,6 +131,8 @@ pub trait Doors: Send + Sync {
 pub struct GuestLogin {
     /// The JWT.
     pub token: String,
+    /// Good for one refresh.
+    pub refresh_token: String,
     /// Seconds until the token ends.
     pub expires_in_s: u64,
     /// `guest:` and random text.
@@ -147,6 +162,12 @@ pub trait Effects {
     /// # Errors
     /// The call was refused before it began.
     fn rpc(&mut self, identity: &Arc<Identity>, request: &RpcRequest) -> Result<(), Refused>;
+
+    /// Passes a call to the accounts; [`HttpSession::account_answered`] gets the answer later.
+    ///
+    /// # Errors
+    /// The call was refused before it began.
+    fn account(&mut self, request: AccountRequest) -> Result<(), Refused>;
 
     /// Asks to become a member of a room; [`HttpSession::joined`] or [`HttpSession::join_refused`] gets the answer.
     fn join(&mut self, identity: &Arc<Identity>, room: &RoomId);
@@ -186,12 +207,19 @@ pub struct Refused {
     pub message: Box<str>,
     /// JSON text that a script gave with its error.
     pub details: Option<Box<str>>,
+    /// Seconds after which another try may do better, for `Retry-After`; with 429 and 503 there is always one.
+    pub retry_after_s: Option<Box<str>>,
 }
 
 impl Refused {
     /// A refusal without details.
     pub fn new(status: u16, code: &str, message: impl Into<Box<str>>) -> Self {
-        Self { status, code: code.into(), message: message.into(), details: None }
+        Self { status, code: code.into(), message: message.into(), details: None, retry_after_s: None }
+    }
+
+    /// The same, with a time after which to try again.
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after_s: Some(seconds.to_string().into()), ..self }
     }
 }
 

@@ -18,6 +18,20 @@ pub struct Page {
 pub enum Route {
     /// `POST /guest-login`
     GuestLogin,
+    /// `POST /register`
+    Register,
+    /// `POST /login`
+    Login,
+    /// `POST /refresh`
+    Refresh,
+    /// `POST /logout`
+    Logout,
+    /// `GET /account`
+    Account,
+    /// `POST /account/password`
+    Password,
+    /// `POST /account/upgrade`
+    Upgrade,
     /// `POST /api/rpc`
     Rpc,
     /// `GET /ws`
@@ -38,8 +52,15 @@ pub enum Route {
 
 impl Route {
     /// Every route.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 16] = [
         Self::GuestLogin,
+        Self::Register,
+        Self::Login,
+        Self::Refresh,
+        Self::Logout,
+        Self::Account,
+        Self::Password,
+        Self::Upgrade,
         Self::Rpc,
         Self::WebSocket,
         Self::Echo,
@@ -54,6 +75,13 @@ impl Route {
     pub fn of_path(path: &str, debug_echo: bool, pages: &[Page]) -> Self {
         match path {
             "/guest-login" => Self::GuestLogin,
+            "/register" => Self::Register,
+            "/login" => Self::Login,
+            "/refresh" => Self::Refresh,
+            "/logout" => Self::Logout,
+            "/account" => Self::Account,
+            "/account/password" => Self::Password,
+            "/account/upgrade" => Self::Upgrade,
             "/api/rpc" => Self::Rpc,
             "/ws" => Self::WebSocket,
             "/echo" if debug_echo => Self::Echo,
@@ -69,6 +97,13 @@ impl Route {
     pub fn label(self) -> &'static str {
         match self {
             Self::GuestLogin => "guest_login",
+            Self::Register => "register",
+            Self::Login => "login",
+            Self::Refresh => "refresh",
+            Self::Logout => "logout",
+            Self::Account => "account",
+            Self::Password => "account_password",
+            Self::Upgrade => "account_upgrade",
             Self::Rpc => "rpc",
             Self::WebSocket => "ws",
             Self::Echo => "echo",
@@ -80,10 +115,16 @@ impl Route {
         }
     }
 
+    /// Whether it makes or changes something.
+    fn is_post(self) -> bool {
+        use Route::{GuestLogin, Login, Logout, Password, Refresh, Register, Rpc, Upgrade};
+        matches!(self, GuestLogin | Register | Login | Refresh | Logout | Password | Upgrade | Rpc)
+    }
+
     /// The methods that the route knows, for the `Allow` header.
     pub fn allow(self) -> &'static str {
         match self {
-            Self::GuestLogin | Self::Rpc => "POST, OPTIONS",
+            _ if self.is_post() => "POST, OPTIONS",
             Self::WebSocket | Self::Echo => "GET, OPTIONS",
             Self::Unknown => "OPTIONS",
             _ => "GET, HEAD, OPTIONS",
@@ -93,7 +134,7 @@ impl Route {
     /// Whether the route answers this request's method (`OPTIONS` is answered before).
     pub fn takes(self, request: &Request) -> bool {
         match self {
-            Self::GuestLogin | Self::Rpc => request.method == Method::Post,
+            _ if self.is_post() => request.method == Method::Post,
             Self::WebSocket | Self::Echo => request.method == Method::Get,
             Self::Unknown => true,
             _ => matches!(request.method, Method::Get | Method::Head),

@@ -88,6 +88,15 @@ impl WebSocketSession {
         Self::open(Purpose::Member(member), context.now)
     }
 
+    /// Closes if news have come about the member that its token does not know: they may have come while the connection
+    /// was not among those that were searched for it.
+    pub fn check_standing<E: Effects>(&mut self, context: &mut Context<'_, E>) {
+        let Some(identity) = self.identity() else { return };
+        if let Err((code, reason)) = context.doors.standing(identity, context.now.unix_s) {
+            self.close(code, &reason, context);
+        }
+    }
+
     /// An echo of every message.
     pub(super) fn echo(now: Now) -> Self {
         Self::open(Purpose::Echo, now)

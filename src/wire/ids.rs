@@ -89,6 +89,17 @@ pub struct Identity {
     pub role: Role,
     /// When the token ends, in seconds since the Unix epoch; a later end than 32 bits hold (2106) counts as that.
     pub expires_at_s: u32,
+    /// Which login the token comes from.
+    pub login: Login,
+}
+
+/// What later news about a login are told apart by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The id that all tokens of one login share; empty for a token that does not say.
+    pub family: SmolStr,
+    /// When the token was issued, in milliseconds since the Unix epoch; 0 for a token that does not say.
+    pub issued_at_ms: u64,
 }
 
 #[cfg(test)]

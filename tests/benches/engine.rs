@@ -227,6 +227,7 @@ fn players() -> Vec<Arc<Identity>> {
             username: format!("Player {index}").into(),
             role: Role::Player,
             expires_at_s: 0,
+            login: Default::default(),
         })
     };
     (1..=PLAYERS).map(player).collect()

@@ -175,6 +175,7 @@ impl Game {
                 username: format!("Player {index}").into(),
                 role: Role::Player,
                 expires_at_s: 0,
+                login: Default::default(),
             })
         };
         let (rooms, players) = ((0..ROOMS).map(room).collect(), (1..=PLAYERS).map(player).collect());

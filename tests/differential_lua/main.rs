@@ -168,8 +168,13 @@ fn call(snippet: &str) -> Call {
         sha: "0".repeat(40).into(),
         header,
     };
-    let caller =
-        Identity { user_id: "42".into(), username: "Ann".into(), role: Role::Player, expires_at_s: 0 };
+    let caller = Identity {
+        user_id: "42".into(),
+        username: "Ann".into(),
+        role: Role::Player,
+        expires_at_s: 0,
+        login: Default::default(),
+    };
     Call {
         script: Arc::new(script),
         caller: Arc::new(caller),

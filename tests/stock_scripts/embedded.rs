@@ -107,6 +107,7 @@ fn identity(caller: &Caller) -> Arc<Identity> {
         username: (*caller.name).into(),
         role: Role::parse(caller.role).expect("role"),
         expires_at_s: u32::MAX,
+        login: Default::default(),
     })
 }
 

@@ -4,6 +4,7 @@ use super::*;
 
 const NOW_S: u64 = 1_800_000_000;
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+const FAMILY: &str = "abcdefghijklmnopqr-_AB";
 const GOOD_HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 const GOOD_CLAIMS: &str =
     r#"{"user_id":"7","username":"ann","role":"player","iat":1,"exp":1800000100,"jti":"x"}"#;
@@ -50,13 +51,14 @@ fn check_claims(claims: &str, expected: Result<(), TokenError>) {
 #[test]
 fn an_issued_token_verifies_until_it_expires() {
     let authority = authority();
-    let token = authority.issue("guest:abc", "Änne", Role::Guest, NOW_S);
+    let token = authority.issue("guest:abc", "Änne", Role::Guest, FAMILY, NOW_S * 1000 + 7);
     assert!(token.starts_with(&format!("{OWN_HEADER}.")), "the shortcut for our own header holds: {token}");
     let identity = Identity {
         user_id: "guest:abc".into(),
         username: "Änne".into(),
         role: Role::Guest,
         expires_at_s: (NOW_S + 3600) as u32,
+        login: Login { family: FAMILY.into(), issued_at_ms: NOW_S * 1000 + 7 },
     };
     let check = |now_s: u64, expected: Result<&Identity, TokenError>| {
         assert_eq!(authority.verify(&token, now_s).as_ref(), expected.as_ref().copied());
@@ -70,7 +72,7 @@ fn an_issued_token_verifies_until_it_expires() {
 
 #[test]
 fn two_tokens_differ() {
-    let issue = || authority().issue("1", "a", Role::Player, NOW_S);
+    let issue = || authority().issue("1", "a", Role::Player, &new_family(), NOW_S * 1000);
     assert_ne!(issue(), issue());
 }
 
@@ -79,7 +81,8 @@ fn the_first_secret_signs_and_all_are_accepted() {
     let [old, new] = [b"old-old-old-old-old-old-old-old-!".to_vec(), SECRET.to_vec()];
     let before = TokenAuthority::new(vec![old.clone()], 60);
     let after = TokenAuthority::new(vec![new, old], 60);
-    let token = |authority: &TokenAuthority| authority.issue("1", "a", Role::Player, NOW_S);
+    let token =
+        |authority: &TokenAuthority| authority.issue("1", "a", Role::Player, &new_family(), NOW_S * 1000);
     assert!(after.verify(&token(&before), NOW_S).is_ok());
     assert!(after.verify(&token(&after), NOW_S).is_ok());
     assert_eq!(before.verify(&token(&after), NOW_S), Err(TokenError::Signature));
@@ -252,7 +255,7 @@ proptest! {
         username in "\\PC{1,40}",
         role in prop_oneof![Just(Role::Guest), Just(Role::Player), Just(Role::Manager)],
     ) {
-        let token = authority().issue(&user_id, &username, role, NOW_S);
+        let token = authority().issue(&user_id, &username, role, FAMILY, NOW_S * 1000);
         let identity = authority().verify(&token, NOW_S).unwrap();
         prop_assert_eq!((&*identity.user_id, &*identity.username, identity.role), (&*user_id, &*username, role));
     }

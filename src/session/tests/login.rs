@@ -14,7 +14,7 @@ fn a_guest_gets_a_token() {
     let response = response(login(""));
     let body = response.split_once("\r\n\r\n").unwrap().1;
     let expected = serde_json::json!({
-        "token": "fresh", "expires_in": 86400, "user_id": "guest:b", "username": "Ben \"B\"", "role": "guest",
+        "token": "fresh", "refresh_token": "again", "expires_in": 86400, "user_id": "guest:b", "username": "Ben \"B\"", "role": "guest",
     });
     assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap(), expected);
     assert_eq!(header(&response, "cache-control"), Some("no-store"));

@@ -1,6 +1,7 @@
 //! Sessions as bytes in, actions out. A new test is a line: what the peer sends, and what comes of it, written as
 //! [`recorder::Recorder`] says. What is checked here is checked whole and cut at every byte.
 
+mod account;
 mod cors;
 mod deadlines;
 mod drain;

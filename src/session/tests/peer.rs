@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use super::recorder::Recorder;
 use crate::room::events::Position;
+use crate::session::account::AccountResult;
 use crate::session::limits::LoginLimit;
 use crate::session::{
-    Context, Doors, GuestLogin, HttpSession, Now, Page, Refused, Session, Settings, WebSocketSession,
+    Context, Doors, GuestLogin, HttpSession, Network, Now, Page, Refused, Session, Settings, WebSocketSession,
 };
 use crate::wire::http::Limits;
 use crate::wire::ids::{Identity, Role};
@@ -43,7 +44,7 @@ impl Peer {
         change(&mut settings);
         let logins = Mutex::new(LoginLimit::new(LOGINS_PER_MINUTE));
         Self {
-            doors: TestDoors { settings, readiness: Ok(()), logins },
+            doors: TestDoors { settings, readiness: Ok(()), standing: Ok(()), logins },
             address: [192, 0, 2, 1].into(),
             session: Session::new(START),
             recorder: Recorder::default(),
@@ -118,6 +119,24 @@ impl Peer {
         let result = if script == "fail" { Err(refused()) } else { Ok(result) };
         self.http(|http, context| http.rpc_answered(result.as_deref().map_err(Refused::clone), context));
         self.offer_waiting();
+    }
+
+    /// The call to the accounts in flight has ended.
+    pub fn answer_account(&mut self, result: AccountResult) -> &mut Self {
+        self.recorder.call.take().expect("a call is in flight");
+        self.http(|http, context| http.account_answered(&result, context));
+        self.offer_waiting();
+        self
+    }
+
+    /// News about the member may have come.
+    pub fn check_standing(&mut self) -> &mut Self {
+        self.with_session(|session, context| {
+            if let Session::WebSocket(websocket) = session {
+                websocket.check_standing(context);
+            }
+        });
+        self
     }
 
     /// The call in flight is refused.
@@ -244,6 +263,7 @@ impl Peer {
 pub struct TestDoors {
     pub settings: Settings,
     pub readiness: Result<(), &'static str>,
+    pub standing: Result<(), (u16, Box<str>)>,
     logins: Mutex<LoginLimit>,
 }
 
@@ -252,25 +272,32 @@ impl Doors for TestDoors {
         &self.settings
     }
 
-    /// `good` is valid for an hour, `short` for a minute; nothing else is.
-    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, String> {
+    /// `good` and `manager` are valid for an hour, `short` for a minute; nothing else is.
+    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Refused> {
         let valid_s = match token {
-            "good" => 3600,
+            "good" | "manager" => 3600,
             "short" => 60,
-            _ => return Err("the token is malformed".into()),
+            "banned" => return Err(Refused::new(403, "forbidden", "you are banned")),
+            _ => return Err(Refused::new(401, "unauthorized", "the token is malformed")),
         };
+        let role = if token == "manager" { Role::Manager } else { Role::Guest };
         let expires_at_s = unix_s + valid_s;
         Ok(Identity {
             user_id: "guest:a".into(),
             username: "Ann".into(),
-            role: Role::Guest,
+            role,
             expires_at_s: expires_at_s as u32,
+            login: Default::default(),
         })
+    }
+
+    fn standing(&self, _identity: &Identity, _unix_s: u64) -> Result<(), (u16, Box<str>)> {
+        self.standing.clone()
     }
 
     fn guest_login(&self, _unix_s: u64) -> GuestLogin {
         let (token, user_id, username) = ("fresh".into(), "guest:b".into(), "Ben \"B\"".into());
-        GuestLogin { token, expires_in_s: 86_400, user_id, username }
+        GuestLogin { token, refresh_token: "again".into(), expires_in_s: 86_400, user_id, username }
     }
 
     fn admit_login(&self, peer: IpAddr, now: Now) -> Result<(), u32> {
@@ -304,6 +331,7 @@ fn settings() -> Settings {
         allow_origins: vec!["*".into()],
         debug_echo: false,
         sync_interval_ms: 50,
+        trusted_proxies: vec![Network::parse("10.0.0.0/8").unwrap()],
         pages: PAGES,
     }
 }

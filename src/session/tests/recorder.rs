@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data};
 
+use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::{Effects, Refused, Route, RpcRequest};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::ClientMessage;
@@ -51,6 +52,29 @@ impl Effects for &mut Recorder {
         let keys = keys.as_ref().map_or_else(String::new, |keys| format!(" keys {keys:?}"));
         self.lines.push(format!("rpc {} {script} {arguments:?}{keys}", identity.user_id));
         self.call = Some((script.clone(), serde_json::to_vec(arguments).unwrap()));
+        Ok(())
+    }
+
+    /// The refresh token `busy` is refused; anything else waits for its answer.
+    fn account(&mut self, request: AccountRequest) -> Result<(), Refused> {
+        assert!(self.call.is_none(), "one call at a time");
+        let caller = request.caller.as_ref().map_or("nobody", |caller| &caller.user_id);
+        let call = match &request.call {
+            AccountCall::Register(who) => format!("register {} {}", who.username, who.password),
+            AccountCall::Login(who) => format!("login {} {}", who.username, who.password),
+            AccountCall::Upgrade(who) => format!("upgrade {} {}", who.username, who.password),
+            AccountCall::Refresh(token) if token == "busy" => {
+                return Err(Refused::new(503, "busy", "try again").retry_after(7));
+            }
+            AccountCall::Refresh(token) => format!("refresh {token}"),
+            AccountCall::Logout => "logout".to_owned(),
+            AccountCall::ChangePassword { old, new } => format!("change {old} {new}"),
+            AccountCall::Kick { user_id, reason } => format!("kick {user_id} {reason:?}"),
+            AccountCall::Ban { user_id, seconds, reason } => format!("ban {user_id} {seconds:?} {reason:?}"),
+            AccountCall::Unban { user_id } => format!("unban {user_id}"),
+        };
+        self.lines.push(format!("{caller} {} {call}", request.address));
+        self.call = Some((call, br#""done""#.to_vec()));
         Ok(())
     }
 

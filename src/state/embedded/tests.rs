@@ -85,6 +85,7 @@ fn batch(room: Option<&str>, origin: ShardId, scripts: &[&Arc<Script>]) -> Batch
         username: "Ann".into(),
         role: Role::Player,
         expires_at_s: 0,
+        login: Default::default(),
     });
     let call = |script: &&Arc<Script>| Call {
         script: Arc::clone(script),

@@ -103,6 +103,7 @@ fn parse_entry(node: &str, entry: &str) -> Option<Orphan> {
         username: username.into(),
         role: Role::parse(role)?,
         expires_at_s: 0,
+        login: Default::default(),
     };
     Some(Orphan {
         node: node.into(),

@@ -190,6 +190,7 @@ mod tests {
             username: "Ann \"é\"".into(),
             role: Role::Guest,
             expires_at_s: 0,
+            login: Default::default(),
         };
         let room = RoomId::parse("game:r-1").unwrap();
         let mut fields = Welcome {

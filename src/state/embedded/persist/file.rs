@@ -202,6 +202,7 @@ fn read_members(connection: &Connection) -> Result<Vec<Member>, Problem> {
             username: text(2)?.into(),
             role: Role::parse(&role).ok_or_else(|| Problem::Damaged(format!("there is no role {role:?}")))?,
             expires_at_s: 0,
+            login: Default::default(),
         };
         members.push(Member { room: room_id(&text(0)?)?, identity: Arc::new(identity) });
     }

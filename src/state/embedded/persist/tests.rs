@@ -92,6 +92,7 @@ fn ada() -> Arc<Identity> {
         username: "Ada of x".into(),
         role: Role::Player,
         expires_at_s: 9,
+        login: Default::default(),
     })
 }
 

@@ -101,6 +101,7 @@ pub fn call(text: &str, keys: CallKeys, arguments: &[&str]) -> Call {
             username: "Ann".into(),
             role: Role::Player,
             expires_at_s: 0,
+            login: Default::default(),
         }),
         keys,
         arguments: Arguments::List(arguments.iter().map(|text| text.as_bytes().into()).collect()),

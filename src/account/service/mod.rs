@@ -1,0 +1,176 @@
+//! Account workers: a small pool of threads that hash passwords and ask the database, so that no event loop waits.
+//!
+//! The queue before them is bounded. A call that finds it full, or has waited in it for too long, is answered 503: a
+//! login is answered within seconds, one way or the other. Each worker holds one connection to the database, and hashes
+//! one password at a time, so that the memory that hashing takes is bounded too.
+
+mod clerk;
+mod defence;
+mod managing;
+mod notices;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use self::clerk::{Clerk, Office};
+use self::defence::Defence;
+pub use self::notices::unix_ms;
+use super::denials::Denials;
+use super::password;
+use super::records::StoreFault;
+use super::store::Stores;
+use super::token::TokenAuthority;
+use crate::metrics::{AccountMetrics, AccountOutcome};
+use crate::session::Refused;
+use crate::session::account::{AccountDesk, AccountReply, AccountRequest, AccountResult};
+use crate::session::dismissal::Dismissal;
+
+/// Seconds after which whoever found the queue full may try again.
+const RETRY_FULL_S: u32 = 2;
+
+/// How the workers work.
+#[derive(Clone, Debug)]
+pub struct ServiceOptions {
+    /// Threads.
+    pub workers: usize,
+    /// Calls that wait; above it 503 `busy`.
+    pub queue_capacity: usize,
+    /// How long a call may wait; after it 503 `busy`.
+    pub longest_wait: Duration,
+    /// How long a refresh token is good.
+    pub refresh_ttl: Duration,
+}
+
+/// The workers' queue.
+pub struct AccountService {
+    jobs: Sender<Job>,
+    metrics: AccountMetrics,
+}
+
+/// A call in the queue.
+struct Job {
+    request: AccountRequest,
+    reply: AccountReply,
+    queued_at: Instant,
+}
+
+/// Why the workers did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The database of accounts cannot be used.
+    Store(StoreFault),
+    /// No thread, or no memory to hash with.
+    System(io::Error),
+}
+
+impl AccountService {
+    /// Reads who is kept out into `denials`, and starts the workers and the reader of notices, which gives what
+    /// concerns open sockets to `dismiss`. The threads end with the process.
+    ///
+    /// # Errors
+    /// The database cannot be used now, or a thread cannot be started.
+    pub fn start(
+        options: &ServiceOptions,
+        stores: &Stores,
+        tokens: Arc<TokenAuthority>,
+        denials: Arc<Denials>,
+        metrics: AccountMetrics,
+        dismiss: impl Fn(Dismissal) + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let (poke, poked) = bounded(1);
+        let store = stores.connect().map_err(StartError::Store)?;
+        let reader =
+            notices::Reader::start(store, denials.clone(), tokens.ttl_s()).map_err(StartError::Store)?;
+        spawn("notices", move || reader.run(&poked, dismiss))?;
+        let office = Arc::new(Office {
+            tokens,
+            denials,
+            defence: Mutex::new(Defence::default()),
+            dummy_hash: password::dummy_hash()
+                .map_err(|fault| StartError::System(io::Error::other(fault)))?,
+            refresh_ttl_s: options.refresh_ttl.as_secs(),
+            started: Instant::now(),
+            metrics: metrics.clone(),
+            poke,
+        });
+        let (jobs, queue) = bounded(options.queue_capacity);
+        for number in 0..options.workers {
+            let store = stores.connect().map_err(StartError::Store)?;
+            let clerk = Clerk::new(store, office.clone());
+            let (queue, longest_wait, metrics) = (queue.clone(), options.longest_wait, metrics.clone());
+            spawn(&format!("account-{number}"), move || work(clerk, &queue, longest_wait, &metrics))?;
+        }
+        Ok(Self { jobs, metrics })
+    }
+}
+
+impl AccountDesk for AccountService {
+    fn submit(&self, request: AccountRequest, reply: AccountReply) -> Result<(), Refused> {
+        match self.jobs.try_send(Job { request, reply, queued_at: Instant::now() }) {
+            Ok(()) => {
+                self.metrics.queue_depth.inc();
+                Ok(())
+            }
+            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
+                job.reply.disarm();
+                self.metrics.calls.at(AccountOutcome::Busy).inc();
+                Err(busy())
+            }
+        }
+    }
+}
+
+fn outcome_of(result: &AccountResult) -> AccountOutcome {
+    match result {
+        Ok(_) => AccountOutcome::Ok,
+        Err(refused) => match refused.status {
+            401 => AccountOutcome::Unauthorized,
+            429 => AccountOutcome::Limited,
+            500.. if &*refused.code == "busy" => AccountOutcome::Busy,
+            500.. => AccountOutcome::Failed,
+            _ => AccountOutcome::Refused,
+        },
+    }
+}
+
+fn busy() -> Refused {
+    Refused::new(503, "busy", "too many logins at once; try again").retry_after(RETRY_FULL_S)
+}
+
+fn work(mut clerk: Clerk, queue: &Receiver<Job>, longest_wait: Duration, metrics: &AccountMetrics) {
+    yield_to_event_loops();
+    for job in queue {
+        metrics.queue_depth.dec();
+        let result = if job.queued_at.elapsed() > longest_wait {
+            Err(busy())
+        } else {
+            // The clerk holds a connection, which rolls back what was begun, and nothing half done besides.
+            catch_unwind(AssertUnwindSafe(|| clerk.serve(job.request))).unwrap_or_else(|_| {
+                log::error!("an account worker panicked over a call");
+                Err(Refused::new(500, "unavailable", "the server failed to do this"))
+            })
+        };
+        metrics.calls.at(outcome_of(&result)).inc();
+        job.reply.send(result);
+    }
+}
+
+/// Players in rooms come before those who log in: an event loop on the same core gets nine tenths of it.
+fn yield_to_event_loops() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes numbers only. On Linux 0 is the calling thread, not its process (setpriority(2), notes).
+    let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+    #[cfg(target_os = "linux")]
+    if outcome != 0 {
+        log::debug!("an account worker keeps its priority error={}", io::Error::last_os_error());
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+    thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(StartError::System)
+}

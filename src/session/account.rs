@@ -1,0 +1,306 @@
+//! The doors of accounts: what their requests ask for, and what answers them. Passwords are passed on, never looked at.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Refused, Route};
+use crate::wire::ids::Identity;
+use crate::wire::message::shorten;
+
+/// A name and a password, as they were typed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct Credentials {
+    /// Not checked yet.
+    pub username: String,
+    /// Not checked yet.
+    pub password: String,
+}
+
+/// What is asked of the accounts.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AccountCall {
+    /// `POST /register`
+    Register(Credentials),
+    /// `POST /login`
+    Login(Credentials),
+    /// `POST /refresh`, with the refresh token.
+    Refresh(String),
+    /// `POST /logout`
+    Logout,
+    /// `POST /account/password`
+    ChangePassword {
+        /// The password so far.
+        old: String,
+        /// The one from now on.
+        new: String,
+    },
+    /// `POST /account/upgrade`
+    Upgrade(Credentials),
+    /// The RPC `kick`: closes somebody's sockets.
+    Kick {
+        /// Whose.
+        user_id: String,
+        /// Shown to them.
+        reason: String,
+    },
+    /// The RPC `ban`: keeps somebody out.
+    Ban {
+        /// Whom.
+        user_id: String,
+        /// For how many seconds; none for ever.
+        seconds: Option<u64>,
+        /// Shown to them.
+        reason: String,
+    },
+    /// The RPC `unban`: lets somebody in again.
+    Unban {
+        /// Whom.
+        user_id: String,
+    },
+}
+
+/// A call, who makes it and from where.
+pub struct AccountRequest {
+    /// What is asked.
+    pub call: AccountCall,
+    /// Whose token came with it; none where none is needed.
+    pub caller: Option<Arc<Identity>>,
+    /// The client's address.
+    pub address: IpAddr,
+}
+
+/// What a call gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// JSON text; empty with 204.
+    pub body: Vec<u8>,
+}
+
+/// Where the answer to a call goes. Dropped unused it answers that the server failed, so that nobody waits for ever.
+pub struct AccountReply(Option<Box<dyn FnOnce(AccountResult) + Send>>);
+
+/// How a call ends.
+pub type AccountResult = Result<AccountAnswer, Refused>;
+
+impl AccountReply {
+    /// Passes the answer to `deliver`, from any thread.
+    pub fn new(deliver: impl FnOnce(AccountResult) + Send + 'static) -> Self {
+        Self(Some(Box::new(deliver)))
+    }
+
+    /// Answers.
+    pub fn send(mut self, result: AccountResult) {
+        if let Some(deliver) = self.0.take() {
+            deliver(result);
+        }
+    }
+
+    /// The call was refused in another way: nothing is to be answered.
+    pub fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for AccountReply {
+    fn drop(&mut self) {
+        if let Some(deliver) = self.0.take() {
+            deliver(Err(Refused::new(500, "unavailable", "the server failed to do this")));
+        }
+    }
+}
+
+/// Takes calls that need the database or a password's hash, and answers them later.
+pub trait AccountDesk: Send + Sync {
+    /// Queues a call.
+    ///
+    /// # Errors
+    /// It was refused before it began; `reply` is not used then.
+    fn submit(&self, request: AccountRequest, reply: AccountReply) -> Result<(), Refused>;
+}
+
+impl AccountCall {
+    /// The call that a request to an account's door makes, from its body.
+    ///
+    /// # Errors
+    /// Says what the body should be.
+    pub fn parse(route: Route, body: &[u8]) -> Result<Self, String> {
+        const CREDENTIALS: &str = r#"{"username": NAME, "password": PASSWORD}"#;
+        match route {
+            Route::Register => object(body, CREDENTIALS).map(Self::Register),
+            Route::Login => object(body, CREDENTIALS).map(Self::Login),
+            Route::Upgrade => object(body, CREDENTIALS).map(Self::Upgrade),
+            Route::Refresh => {
+                let body: RefreshBody = object(body, r#"{"refresh_token": TOKEN}"#)?;
+                Ok(Self::Refresh(body.refresh_token))
+            }
+            Route::Password => {
+                let body: PasswordBody = object(body, r#"{"old": PASSWORD, "new": PASSWORD}"#)?;
+                Ok(Self::ChangePassword { old: body.old, new: body.new })
+            }
+            // Nothing in a body could say more.
+            _ => Ok(Self::Logout),
+        }
+    }
+
+    /// The call of an RPC that the server itself does: `kick`, `ban` or `unban`. None if the name is another.
+    ///
+    /// # Errors
+    /// Says what the arguments should be.
+    pub fn from_rpc(script: &str, arguments: &[String]) -> Option<Result<Self, String>> {
+        match script {
+            "kick" => Some(kick(arguments)),
+            "ban" => Some(ban(arguments)),
+            "unban" => Some(unban(arguments)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RefreshBody {
+    refresh_token: String,
+}
+
+#[derive(Deserialize)]
+struct PasswordBody {
+    old: String,
+    new: String,
+}
+
+fn object<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, String> {
+    // A derived implementation would take an array as well.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(format!("expected {expected}"));
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| format!("{}; expected {expected}", shorten(error.to_string())))
+}
+
+fn kick(arguments: &[String]) -> Result<AccountCall, String> {
+    let (user_id, reason) = match arguments {
+        [user_id] => (user_id, ""),
+        [user_id, reason] => (user_id, reason.as_str()),
+        _ => return Err("expected the args [user_id, reason?]".to_owned()),
+    };
+    Ok(AccountCall::Kick { user_id: user_id.clone(), reason: checked_reason(reason)? })
+}
+
+fn ban(arguments: &[String]) -> Result<AccountCall, String> {
+    let (user_id, seconds, reason) = match arguments {
+        [user_id] => (user_id, "0", ""),
+        [user_id, seconds] => (user_id, seconds.as_str(), ""),
+        [user_id, seconds, reason] => (user_id, seconds.as_str(), reason.as_str()),
+        _ => return Err("expected the args [user_id, seconds?, reason?]".to_owned()),
+    };
+    let seconds =
+        seconds.parse().map_err(|_| "seconds must be a whole number; 0 or none is for ever".to_owned())?;
+    let reason = checked_reason(reason)?;
+    Ok(AccountCall::Ban {
+        user_id: user_id.clone(),
+        seconds: Some(seconds).filter(|&seconds| seconds > 0),
+        reason,
+    })
+}
+
+fn unban(arguments: &[String]) -> Result<AccountCall, String> {
+    match arguments {
+        [user_id] => Ok(AccountCall::Unban { user_id: user_id.clone() }),
+        _ => Err("expected the args [user_id]".to_owned()),
+    }
+}
+
+/// Reasons are shown in close frames, which have room for 123 bytes (RFC 6455 section 5.5).
+fn checked_reason(reason: &str) -> Result<String, String> {
+    const MAX_CHARACTERS: usize = 100;
+    if reason.chars().count() > MAX_CHARACTERS || reason.chars().any(char::is_control) {
+        return Err(format!("a reason has at most {MAX_CHARACTERS} characters, on one line"));
+    }
+    Ok(reason.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_refused(route: Route, body: &str, expected: &str) {
+        let refused = AccountCall::parse(route, body.as_bytes()).err().expect(body);
+        assert!(refused.contains(expected), "{body}: {refused}");
+    }
+
+    #[test]
+    fn bodies() {
+        let ann = || Credentials { username: "ann".into(), password: "12345678".into() };
+        let check = |route: Route, body: &str, expected: AccountCall| {
+            assert!(AccountCall::parse(route, body.as_bytes()).is_ok_and(|call| call == expected), "{body}");
+        };
+        let body = r#" {"username":"ann","password":"12345678","role":"manager"}"#;
+        check(Route::Register, body, AccountCall::Register(ann()));
+        check(Route::Login, body, AccountCall::Login(ann()));
+        check(Route::Upgrade, body, AccountCall::Upgrade(ann()));
+        check(Route::Refresh, r#"{"refresh_token":"x"}"#, AccountCall::Refresh("x".into()));
+        let (old, new) = ("a".to_owned(), "b".to_owned());
+        check(Route::Password, r#"{"old":"a","new":"b"}"#, AccountCall::ChangePassword { old, new });
+        check(Route::Logout, "anything", AccountCall::Logout);
+    }
+
+    #[test]
+    fn bodies_that_are_refused() {
+        check_refused(Route::Login, "", r#"expected {"username": NAME"#);
+        check_refused(Route::Login, r#"["ann","12345678"]"#, r#"expected {"username": NAME"#);
+        check_refused(Route::Login, r#"{"username":"ann"}"#, "missing field `password`");
+        check_refused(Route::Login, r#"{"username":7,"password":"x"}"#, "invalid type");
+        check_refused(Route::Login, r#"{"username":"a","username":"b","password":"x"}"#, "duplicate field");
+        check_refused(Route::Login, r#"{"username":"\ud800","password":"x"}"#, "expected");
+        check_refused(Route::Refresh, "{}", r#"expected {"refresh_token": TOKEN}"#);
+        check_refused(Route::Password, r#"{"old":"a"}"#, "missing field `new`");
+    }
+
+    #[test]
+    fn server_calls() {
+        let call = |script: &str, arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+            AccountCall::from_rpc(script, &arguments)
+        };
+        let is = |call: Option<Result<AccountCall, String>>, expected: AccountCall| {
+            assert!(call.is_some_and(|call| call.is_ok_and(|call| call == expected)));
+        };
+        let user_id = || "7".to_owned();
+        is(call("kick", &["7"]), AccountCall::Kick { user_id: user_id(), reason: String::new() });
+        let reason = || "be kind".to_owned();
+        is(
+            call("ban", &["7"]),
+            AccountCall::Ban { user_id: user_id(), seconds: None, reason: String::new() },
+        );
+        let banned = AccountCall::Ban { user_id: user_id(), seconds: Some(60), reason: reason() };
+        is(call("ban", &["7", "60", "be kind"]), banned);
+        is(call("unban", &["7"]), AccountCall::Unban { user_id: user_id() });
+        assert!(call("move_player", &[]).is_none());
+        for (script, arguments) in [
+            ("kick", &[] as &[&str]),
+            ("kick", &["7", "a\nb"]),
+            ("ban", &["7", "-1"]),
+            ("ban", &["7", "soon"]),
+            ("ban", &["7", "1", "x", "y"]),
+            ("unban", &["7", "8"]),
+        ] {
+            assert!(call(script, arguments).is_some_and(|call| call.is_err()), "{script} {arguments:?}");
+        }
+        let long = "x".repeat(101);
+        assert!(call("kick", &["7", &long]).is_some_and(|call| call.is_err()));
+    }
+
+    #[test]
+    fn a_reply_that_is_dropped_answers() {
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        drop(AccountReply::new(move |result| sender.send(result).unwrap()));
+        assert_eq!(receiver.recv().unwrap().unwrap_err().status, 500);
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        AccountReply::new(move |result| sender.send(result).unwrap()).disarm();
+        assert!(receiver.recv().is_err());
+    }
+}

@@ -1,0 +1,130 @@
+//! Whose sockets are to be closed, and with which words.
+
+use std::collections::{HashMap, HashSet};
+
+use smol_str::SmolStr;
+
+use crate::wire::ids::Identity;
+use crate::wire::ws::close_code;
+
+/// Longest reason of a close frame, in bytes (RFC 6455 section 5.5: 125 with the code).
+const MAX_REASON_BYTES: usize = 123;
+
+/// News about users and their logins that reach sockets already open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dismissal {
+    users: HashMap<SmolStr, Vec<Ended>>,
+    families: HashSet<SmolStr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ended {
+    /// Only logins whose token was issued at or before this moment.
+    issued_until_ms: u64,
+    code: u16,
+    reason: Box<str>,
+}
+
+impl Dismissal {
+    /// Whether there is no news.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.families.is_empty()
+    }
+
+    /// All logins of a family have ended.
+    pub fn end_family(&mut self, family: &str) {
+        self.families.insert(family.into());
+    }
+
+    /// Tokens issued to a user at or before `issued_until_ms` are void, as the role has changed.
+    pub fn change_role(&mut self, user_id: &str, issued_until_ms: u64) {
+        let reason = "your role has changed: refresh your token".into();
+        self.add(user_id, Ended { issued_until_ms, code: close_code::TOKEN_EXPIRED, reason });
+    }
+
+    /// A user is kept out.
+    pub fn ban(&mut self, user_id: &str, reason: &str) {
+        let reason = reason_or(reason, "you are banned");
+        self.add(user_id, Ended { issued_until_ms: u64::MAX, code: close_code::BANNED, reason });
+    }
+
+    /// A user's sockets close, nothing else.
+    pub fn kick(&mut self, user_id: &str, reason: &str) {
+        let reason = reason_or(reason, "you were sent out");
+        self.add(user_id, Ended { issued_until_ms: u64::MAX, code: close_code::KICKED, reason });
+    }
+
+    /// The close code and reason for a socket of this identity, if it must close.
+    pub fn verdict(&self, identity: &Identity) -> Option<(u16, &str)> {
+        let of_user = self.users.get(&identity.user_id).into_iter().flatten();
+        let of_user = of_user.filter(|ended| identity.login.issued_at_ms <= ended.issued_until_ms);
+        // The hardest one wins: a ban is not to be taken for a token that wants refreshing.
+        let of_user = of_user.max_by_key(|ended| ended.code).map(|ended| (ended.code, &*ended.reason));
+        of_user.or_else(|| {
+            let has_ended = self.families.contains(&identity.login.family);
+            has_ended.then_some((close_code::TOKEN_EXPIRED, "the session has ended"))
+        })
+    }
+
+    fn add(&mut self, user_id: &str, ended: Ended) {
+        self.users.entry(user_id.into()).or_default().push(ended);
+    }
+}
+
+fn reason_or(reason: &str, otherwise: &str) -> Box<str> {
+    let reason = if reason.is_empty() { otherwise } else { reason };
+    fit_reason(reason).into()
+}
+
+/// As much of a reason as a close frame has room for.
+pub fn fit_reason(reason: &str) -> &str {
+    let longest = reason.len().min(MAX_REASON_BYTES);
+    let end = (0..=longest).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
+    &reason[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ids::{Login, Role};
+
+    fn identity(user_id: &str, family: &str, issued_at_ms: u64) -> Identity {
+        Identity {
+            user_id: user_id.into(),
+            username: "a".into(),
+            role: Role::Player,
+            expires_at_s: 0,
+            login: Login { family: family.into(), issued_at_ms },
+        }
+    }
+
+    #[test]
+    fn each_reaches_whom_it_concerns() {
+        let mut dismissal = Dismissal::default();
+        assert!(dismissal.is_empty());
+        dismissal.end_family("f");
+        dismissal.change_role("1", 1000);
+        dismissal.kick("2", "");
+        dismissal.kick("3", "out");
+        dismissal.ban("3", "cheating");
+        assert!(!dismissal.is_empty());
+        let check = |user_id: &str, family: &str, issued_at_ms: u64, expected: Option<(u16, &str)>| {
+            assert_eq!(dismissal.verdict(&identity(user_id, family, issued_at_ms)), expected, "{user_id}");
+        };
+        check("9", "f", 5000, Some((4001, "the session has ended")));
+        check("9", "g", 5000, None);
+        check("9", "", 0, None);
+        check("1", "g", 1000, Some((4001, "your role has changed: refresh your token")));
+        check("1", "g", 1001, None);
+        check("2", "g", 5000, Some((4500, "you were sent out")));
+        check("3", "f", 5000, Some((4501, "cheating")));
+    }
+
+    #[test]
+    fn a_reason_fits_into_a_close_frame() {
+        let mut dismissal = Dismissal::default();
+        dismissal.kick("1", &"ä".repeat(100));
+        let (_, reason) = dismissal.verdict(&identity("1", "", 0)).unwrap();
+        assert_eq!(reason, "ä".repeat(61));
+    }
+}
