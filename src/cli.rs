@@ -2,6 +2,9 @@
 //!
 //! Exit codes: 0 when it was done, 1 when it failed, 2 when what was asked makes no sense.
 
+mod password_prompt;
+mod users;
+
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -34,6 +37,16 @@ pub fn main<E: Display>(serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode
         Ok(Task::Check(directory)) => match directory.map_or_else(config::scripts_dir_without_flags, Ok) {
             Ok(directory) => check_scripts(&directory),
             Err(error) => usage_error(&error),
+        },
+        Ok(Task::User(arguments)) => match users::run(&arguments) {
+            Ok(text) => {
+                users::show(&text);
+                ExitCode::SUCCESS
+            }
+            Err(problem) => {
+                eprintln!("godra: {problem}");
+                ExitCode::from(EXIT_FAILURE)
+            }
         },
         Ok(Task::Print(text)) => {
             print!("{text}");
@@ -84,6 +97,8 @@ enum Task {
     Serve(Box<ArgMatches>),
     /// Check the scripts of this directory, or of the one in the settings.
     Check(Option<PathBuf>),
+    /// Manage accounts.
+    User(Box<ArgMatches>),
     /// Print help or the version.
     Print(String),
 }
@@ -91,9 +106,6 @@ enum Task {
 /// Reads the arguments, the program's name first. The error is one line.
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> {
     let arguments = config::normalize_dashes(arguments);
-    if arguments.get(1).is_some_and(|argument| argument == "user") {
-        return Err("the subcommand user is not supported yet; there are serve and check".to_owned());
-    }
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -103,6 +115,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> 
     };
     match matches.subcommand() {
         Some(("check", arguments)) => Ok(Task::Check(arguments.get_one("DIR").cloned())),
+        Some(("user", arguments)) => Ok(Task::User(Box::new(arguments.clone()))),
         Some((_, flags)) => Ok(Task::Serve(Box::new(flags.clone()))),
         None => Ok(Task::Serve(Box::new(matches))),
     }
@@ -116,7 +129,7 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about("A self-hosted multiplayer game backend: WebSocket rooms, game logic in Lua, state in the process")
         .after_help(AFTER_HELP)
-        .override_usage("godra [OPTIONS]\n       godra serve [OPTIONS]\n       godra check [DIR]")
+        .override_usage("godra [OPTIONS]\n       godra serve [OPTIONS]\n       godra check [DIR]\n       godra user COMMAND")
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
         .subcommand(
@@ -124,7 +137,8 @@ fn command() -> Command {
                 .about("Run the server; the same as godra without a subcommand")
                 .after_help(AFTER_HELP),
         )
-        .subcommand(Command::new("check").about("Compile and check game scripts").arg(directory));
+        .subcommand(Command::new("check").about("Compile and check game scripts").arg(directory))
+        .subcommand(users::command());
     config::with_flags(root)
 }
 
@@ -173,6 +187,20 @@ mod tests {
     }
 
     #[test]
+    fn users_are_managed() {
+        let check = |line: &str, expected: &str| match parse_line(line) {
+            Ok(Task::User(arguments)) => assert_eq!(arguments.subcommand_name(), Some(expected), "{line}"),
+            other => panic!("{line}: {other:?}"),
+        };
+        check("godra user create ann --role manager", "create");
+        check("godra user role ann player -db-dsn other.db", "role");
+        check("godra user list", "list");
+        check("godra user ban ann --for 7d --reason cheating", "ban");
+        check("godra user unban #7", "unban");
+        check("godra user password ann", "password");
+    }
+
+    #[test]
     fn nonsense_is_answered_in_one_line() {
         let check = |line: &str, expected: &str| assert_eq!(parse_line(line).unwrap_err(), expected);
         check(
@@ -188,13 +216,13 @@ mod tests {
             "a value is required for '--port <PORT>' but none was supplied; see godra --help",
         );
         check(
-            "godra user create ann --role manager",
-            "the subcommand user is not supported yet; there are serve and check",
+            "godra user create ann --role king",
+            "invalid value 'king' for '--role <ROLE>'; see godra --help",
         );
-        check("godra user", "the subcommand user is not supported yet; there are serve and check");
+        check("godra user create ann secret", "unexpected argument 'secret' found; see godra --help");
         check(
-            "godra sevre",
-            "unrecognized subcommand 'sevre' (a similar subcommand exists: 'serve'); see godra --help",
+            "godra chekc",
+            "unrecognized subcommand 'chekc' (a similar subcommand exists: 'check'); see godra --help",
         );
         check("godra check a b", "unexpected argument 'b' found; see godra --help");
         check("godra serve extra", "unexpected argument 'extra' found; see godra --help");

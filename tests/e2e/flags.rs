@@ -39,9 +39,9 @@ fn a_wrong_value_is_one_line_and_exit_code_2() {
         "unexpected argument '--prot' found (a similar argument exists: '--port'); see godra --help",
     );
     refused(
-        &["user", "create", "ann"],
+        &["user", "create", "ann", "--role", "king"],
         &[],
-        "the subcommand user is not supported yet; there are serve and check",
+        "invalid value 'king' for '--role <ROLE>'; see godra --help",
     );
     refused(
         &[],

@@ -1,0 +1,229 @@
+//! Accounts: the doors, one refusal after another, and what ends a session.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::accounts::{PASSWORD, User, account, user_command};
+use crate::common::http::Response;
+use crate::common::server::{Folder, Server};
+
+/// What somebody is told, with the status and the code that go with it.
+#[track_caller]
+fn check_error(response: &Response, status: u16, code: &str, message: &str) {
+    assert_eq!((response.status, response.error_code().as_str()), (status, code), "{response:?}");
+    let told = response.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(told.contains(message), "{told}");
+}
+
+fn credentials(username: &str, password: &str) -> Value {
+    json!({"username": username, "password": password})
+}
+
+#[test]
+fn a_player_registers_logs_in_refreshes_and_logs_out() {
+    let server = Server::start(&[]);
+    let made = server.post("/register", &credentials("Änne", PASSWORD));
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(made.json(), json!({"user_id": "1", "username": "Änne", "role": "player"}));
+    let login = server.post("/login", &credentials("ÄNNE", PASSWORD));
+    assert_eq!(login.status, 200, "{login:?}");
+    assert_eq!(login.header("cache-control"), Some("no-store"));
+    let body = login.json();
+    assert_eq!(
+        (&body["user_id"], &body["username"], &body["role"]),
+        (&json!("1"), &json!("Änne"), &json!("player"))
+    );
+    assert_eq!(body["expires_in"], 86_400);
+
+    let ann = User::from_login(&server, &body);
+    assert_eq!(ann.who_am_i().json()["username"], "Änne");
+    let refreshed = ann.refresh();
+    assert_eq!(refreshed.status, 200, "{refreshed:?}");
+    let again = User::from_login(&server, &refreshed.json());
+    assert_eq!(again.who_am_i().status, 200);
+    assert_eq!(ann.who_am_i().status, 200, "the token before is good until its end");
+
+    let out = again.post("/logout", &json!({}));
+    assert_eq!((out.status, out.body.len()), (204, 0), "{out:?}");
+    again.wait_until_refused();
+    check_error(&ann.who_am_i(), 401, "unauthorized", "session has ended");
+    check_error(&again.refresh(), 401, "unauthorized", "refresh token");
+}
+
+#[test]
+fn each_refusal_says_which_rule() {
+    let server = Server::start(&[]);
+    let register =
+        |username: &str, password: &str| server.post("/register", &credentials(username, password));
+    check_error(&register("ab", PASSWORD), 400, "bad_request", "3 to 32 characters");
+    check_error(&register(&"x".repeat(33), PASSWORD), 400, "bad_request", "3 to 32 characters");
+    check_error(&register("ann smith", PASSWORD), 400, "bad_request", "not ' '");
+    check_error(&register("ann", "1234567"), 400, "bad_request", "8 to 128 characters");
+    check_error(&register("ann", &"x".repeat(129)), 400, "bad_request", "8 to 128 characters");
+    assert_eq!(register("Ann", PASSWORD).status, 201);
+    check_error(&register("aNN", PASSWORD), 409, "conflict", "taken");
+    check_error(&register("Ａnn", PASSWORD), 409, "conflict", "taken");
+    check_error(&server.post("/register", &json!({"username": "ben"})), 400, "bad_request", "password");
+    check_error(&server.post("/login", &json!([])), 400, "bad_request", "expected");
+    check_error(
+        &server.post("/refresh", &json!({"refresh_token": "x"})),
+        401,
+        "unauthorized",
+        "refresh token",
+    );
+
+    let wrong = server.post("/login", &credentials("Ann", "something else"));
+    let unknown = server.post("/login", &credentials("Nobody", "something else"));
+    let short = server.post("/login", &credentials("Ann", "x"));
+    let impossible = server.post("/login", &credentials("?", "something else"));
+    check_error(&wrong, 401, "unauthorized", "the username or the password is wrong");
+    assert_eq!([wrong.text(), wrong.text(), wrong.text()], [unknown.text(), short.text(), impossible.text()]);
+    let role = server.post("/register", &json!({"username": "eve", "password": PASSWORD, "role": "manager"}));
+    assert_eq!(role.json()["role"], "player");
+}
+
+#[test]
+fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
+    let server = Server::start(&[]);
+    for first in [account(&server, "ann"), User::guest(&server)] {
+        let second = User::from_login(&server, &first.refresh().json());
+        let third = User::from_login(&server, &second.refresh().json());
+        assert_eq!(third.user_id, first.user_id);
+        check_error(&first.refresh(), 401, "unauthorized", "used before");
+        third.wait_until_refused();
+        check_error(&third.refresh(), 401, "unauthorized", "refresh token");
+    }
+    server.output().wait_for_line(&["a refresh token was used twice", "user=1"]);
+}
+
+#[test]
+fn another_password_ends_the_other_sessions() {
+    let server = Server::start(&[]);
+    let here = account(&server, "ann");
+    let there = User::login(&server, "ann", PASSWORD);
+    let room = here.create_lobby();
+    let mut socket = there.join(&room);
+    let change = |old: &str, new: &str| here.post("/account/password", &json!({"old": old, "new": new}));
+    check_error(&change(PASSWORD, "short"), 400, "bad_request", "new: a password has 8 to 128");
+    check_error(&change("not the old one", "another one"), 403, "forbidden", "old password");
+    let guest = User::guest(&server);
+    let refused = guest.post("/account/password", &json!({"old": PASSWORD, "new": "another one"}));
+    check_error(&refused, 403, "forbidden", "guest");
+    assert_eq!(change(PASSWORD, "another one").status, 204);
+    assert_eq!(socket.expect_close().0, 4001);
+    there.wait_until_refused();
+    check_error(&there.refresh(), 401, "unauthorized", "refresh token");
+    assert_eq!(here.who_am_i().status, 200);
+    assert_eq!(here.refresh().status, 200);
+    check_error(&server.post("/login", &credentials("ann", PASSWORD)), 401, "unauthorized", "wrong");
+    assert_eq!(server.post("/login", &credentials("ann", "another one")).status, 200);
+}
+
+#[test]
+fn a_guest_becomes_a_player() {
+    let server = Server::start(&[]);
+    let guest = User::guest(&server);
+    account(&server, "taken");
+    let upgrade = |user: &User, name: &str| user.post("/account/upgrade", &credentials(name, PASSWORD));
+    check_error(&upgrade(&guest, "taken"), 409, "conflict", "taken");
+    let upgraded = upgrade(&guest, "ann");
+    assert_eq!(upgraded.status, 200, "{upgraded:?}");
+    let ann = User::from_login(&server, &upgraded.json());
+    assert_eq!(ann.who_am_i().json()["role"], "player");
+    guest.wait_until_refused();
+    check_error(&guest.refresh(), 401, "unauthorized", "refresh token");
+    check_error(&upgrade(&ann, "ann2"), 403, "forbidden", "only a guest");
+}
+
+#[test]
+fn a_ban_reaches_sockets_tokens_and_logins_on_all_nodes() {
+    let folder = Folder::new();
+    let database = folder.path().join("accounts.db").display().to_string();
+    let one = Server::start(&["--db-dsn", &database]);
+    let two = Server::start(&["--db-dsn", &database]);
+    let ben = account(&one, "ben");
+    let ben_at_two = User::login(&two, "ben", PASSWORD);
+    let guest = User::guest(&two);
+    let room = ben_at_two.create_lobby();
+    let mut sockets = [ben_at_two.join(&room), guest.join(&room)];
+    user_command(&folder, &database, &["create", "ann", "--role", "manager"], PASSWORD);
+    let manager = User::login(&one, "ann", PASSWORD);
+    assert_eq!(manager.who_am_i().json()["role"], "manager");
+
+    let refused = ben.rpc("ban", json!([guest.user_id]));
+    check_error(&refused, 403, "forbidden", "needs the role manager; yours is player");
+    check_error(&manager.rpc("ban", json!(["77"])), 404, "not_found", "no such account");
+    check_error(&manager.rpc("ban", json!(["someone"])), 400, "bad_request", "user_id");
+    check_error(&manager.rpc("ban", json!([manager.user_id])), 403, "forbidden", "godra user");
+    check_error(&manager.rpc("unban", json!([ben.user_id])), 404, "not_found", "not banned");
+
+    let began = Instant::now();
+    for banned in [&ben, &guest] {
+        let response = manager.rpc("ban", json!([banned.user_id, 3600, "be kind"]));
+        assert_eq!((response.status, response.json()), (200, json!({"result": "OK"})), "{response:?}");
+    }
+    for socket in &mut sockets {
+        assert_eq!(socket.expect_close(), (4501, "be kind".to_owned()));
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    for banned in [&ben, &ben_at_two, &guest] {
+        banned.wait_until_refused();
+        check_error(&banned.who_am_i(), 403, "forbidden", "be kind");
+        check_error(&banned.refresh(), 403, "forbidden", "be kind");
+    }
+    check_error(&two.post("/login", &credentials("ben", PASSWORD)), 403, "forbidden", "be kind");
+    assert_eq!(guest.try_join(&room).err().unwrap().status, 403);
+
+    assert_eq!(manager.rpc("unban", json!([ben.user_id])).status, 200);
+    let again = User::login(&two, "ben", PASSWORD);
+    again.wait_until_let_in();
+    check_error(&ben.refresh(), 401, "unauthorized", "refresh token");
+}
+
+#[test]
+fn a_kick_closes_sockets_and_nothing_else() {
+    let server = Server::start(&[]);
+    let database = server.folder().path().join("game.db").display().to_string();
+    user_command(server.folder(), &database, &["create", "ann", "--role", "manager"], PASSWORD);
+    let manager = User::login(&server, "ann", PASSWORD);
+    let guest = User::guest(&server);
+    let room = guest.create_lobby();
+    let mut socket = guest.join(&room);
+    assert_eq!(manager.rpc("kick", json!([guest.user_id, "out"])).status, 200);
+    assert_eq!(socket.expect_close(), (4500, "out".to_owned()));
+    guest.join(&room);
+}
+
+#[test]
+fn a_new_role_counts_at_once() {
+    let server = Server::start(&[]);
+    let database = server.folder().path().join("game.db").display().to_string();
+    let ann = account(&server, "ann");
+    let room = ann.create_lobby();
+    let mut socket = ann.join(&room);
+    user_command(server.folder(), &database, &["role", "ann", "manager"], "");
+    let (code, reason) = socket.expect_close();
+    assert!(code == 4001 && reason.contains("role"), "{code} {reason}");
+    ann.wait_until_refused();
+    let again = User::from_login(&server, &ann.refresh().json());
+    assert_eq!(again.who_am_i().json()["role"], "manager");
+    let listed = user_command(server.folder(), &database, &["list"], "");
+    assert_eq!(listed, "#1\tmanager\tann\n");
+}
+
+#[test]
+fn bans_and_endings_outlive_a_restart() {
+    let folder = Folder::new();
+    let database = folder.path().join("accounts.db").display().to_string();
+    let (guest, ann);
+    {
+        let server = Server::start(&["--db-dsn", &database]);
+        (guest, ann) = (User::guest(&server).detach(), account(&server, "ann").detach());
+        assert_eq!(ann.on(&server).post("/logout", &json!({})).status, 204);
+        user_command(&folder, &database, &["ban", &guest.user_id, "--for", "7d"], "");
+    }
+    let server = Server::start(&["--db-dsn", &database]);
+    check_error(&ann.on(&server).who_am_i(), 401, "unauthorized", "session has ended");
+    check_error(&guest.on(&server).who_am_i(), 403, "forbidden", "banned until");
+}
