@@ -41,6 +41,10 @@ export interface ReconnectOptions {
 }
 
 export interface GodraOptions {
+  /** What `auth.session` said earlier: goes on with that login. For one client at a time, as its refresh token is good once. */
+  session?: Session;
+  /** Called with the session whenever it changes, and with null when it has ended: keep it in a safe place. */
+  onSession?: (session: Session | null) => void;
   /** Used where a call is given no token. */
   token?: string;
   /** The WebSocket class, for runtimes without a global one (Node 20: `import WebSocket from "ws"`). */
@@ -61,11 +65,27 @@ export interface GodraOptions {
 
 export interface Login {
   token: string;
+  /** Good for one refresh; the SDK uses it by itself. */
+  refresh_token: string;
   /** Seconds that the token is good for. */
   expires_in: number;
   user_id: string;
   username: string;
   role: Role;
+}
+
+/** A login, and when its token ends, in milliseconds since 1970. */
+export interface Session extends Login {
+  expires_at: number;
+}
+
+/** Whose token it is. */
+export interface Account {
+  user_id: string;
+  username: string;
+  role: Role;
+  /** Seconds that the token is still good for. */
+  expires_in: number;
 }
 
 /** The state of a lobby as the stock script `on_snapshot` gives it is up to the scripts: type it yourself. */
@@ -124,6 +144,27 @@ export interface RealtimeEvents {
 export interface Auth {
   /** Asks for a guest's token, and makes it the client's own. */
   guestLogin(): Promise<Login>;
+  /** Makes an account, without logging in. Rejects with `conflict` if the name is taken, `bad_request` with the rule it breaks. */
+  register(username: string, password: string): Promise<{ user_id: string; username: string; role: Role }>;
+  /** Rejects with `unauthorized` if name or password is wrong, `rate_limited` after too many failures. */
+  login(username: string, password: string): Promise<Login>;
+  /**
+   * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in `lobbies`
+   * (without it, in the one that it is connected to) goes over to the new user id.
+   */
+  upgrade(username: string, password: string, options?: { lobbies?: string[] }): Promise<Login>;
+  /** Changes the password; all other sessions of the account end. */
+  changePassword(oldPassword: string, newPassword: string): Promise<void>;
+  /** Whose session this is. */
+  account(): Promise<Account>;
+  /** Ends the session here and on the server. */
+  logout(): Promise<void>;
+  /** Gets new tokens now; done by itself when a call needs them. */
+  refresh(): Promise<Login>;
+  /** The session's token, refreshed if it is near its end; `client.token` without a session; null without either. */
+  freshToken(): Promise<string | null>;
+  /** What is to be kept so that a later client can go on: the option `session`. */
+  readonly session: Session | null;
 }
 
 export interface LobbyInfo {
@@ -182,7 +223,7 @@ export interface Realtime {
 export class GodraClient {
   /** In a browser the page's own server is the default. */
   constructor(baseUrl?: string | URL, options?: GodraOptions);
-  /** Used where a call is given no token; `auth.guestLogin()` sets it. */
+  /** Used where a call is given no token; every login sets it. */
   token: string | null;
   readonly auth: Auth;
   readonly lobby: Lobby;

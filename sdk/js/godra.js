@@ -21,37 +21,168 @@ export class GodraClient {
   constructor(baseUrl = globalThis.location?.origin, options = {}) {
     const base = parseBaseUrl(baseUrl);
     this.#http = new Http(base, options);
-    /** Used where a call is given no token; `auth.guestLogin()` sets it. */
+    /** Used where a call is given no token; every login sets it. */
     this.token = options.token ?? null;
-    this.auth = new Auth(this, this.#http);
+    this.auth = new Auth(this, this.#http, options);
     this.lobby = new Lobby(this);
     this.realtime = new Realtime(this, this.#http, base, options);
   }
 
   /** Runs a script by RPC and resolves with its result. */
-  async rpc(script, args = [], keys = undefined, { token = this.token } = {}) {
-    if (!token) throw new GodraError("unauthorized", "No token: call auth.guestLogin() first, or pass one");
-    const body = await this.#http.post("api/rpc", { script, args, keys }, token);
+  async rpc(script, args = [], keys = undefined, { token } = {}) {
+    const call = (good) => this.#http.post("api/rpc", { script, args, keys }, good);
+    const body = await this.auth.withToken(token, call);
     if (!("result" in body)) throw new GodraError("bad_response", "The answer to an RPC has no result");
     return body.result;
   }
 }
 
+/** So long before its end a token is refreshed, or a tenth of its time if that is less. */
+const REFRESH_EARLY_MS = 60_000;
+
+/**
+ * Logins, and the session that follows from one: an access token, and a refresh token that is good once. A session is
+ * refreshed when a call needs its token and that is near its end, or was refused.
+ */
 class Auth {
   #client;
   #http;
+  #onSession;
+  #session = null;
+  #stale = false;
+  #refreshing = null;
 
-  constructor(client, http) {
+  constructor(client, http, { session, onSession }) {
     this.#client = client;
     this.#http = http;
+    this.#onSession = onSession;
+    if (session) {
+      this.#session = { ...session };
+      client.token = session.token;
+    }
   }
 
-  /** Asks for a guest's token, and keeps it as the client's. */
+  /** What is to be kept so that a later client can go on (the option `session`); null without a login. */
+  get session() {
+    return this.#session && { ...this.#session };
+  }
+
+  /** Logs in as a guest. */
   async guestLogin() {
-    const login = await this.#http.post("guest-login", {});
+    return this.#begin(await this.#http.post("guest-login", {}));
+  }
+
+  /** Makes an account; `login` comes after it. */
+  async register(username, password) {
+    return this.#http.post("register", { username, password });
+  }
+
+  async login(username, password) {
+    return this.#begin(await this.#http.post("login", { username, password }));
+  }
+
+  /**
+   * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in `lobbies`
+   * (without it, in the one that it is connected to) goes over to the new user id.
+   */
+  async upgrade(username, password, { lobbies } = {}) {
+    const here = this.#client.realtime.welcome?.game_id;
+    const rooms = (lobbies ?? (here ? [here] : [])).map((id) => lobbyKey(id).slice("game:".length));
+    const call = (token) => this.#http.post("account/upgrade", { username, password, rooms }, token);
+    return this.#begin(await this.withToken(null, call));
+  }
+
+  /** Changes the password; all other sessions of the account end. */
+  async changePassword(oldPassword, newPassword) {
+    const call = (token) => this.#http.post("account/password", { old: oldPassword, new: newPassword }, token);
+    await this.withToken(null, call);
+  }
+
+  /** Whose session this is: `{user_id, username, role, expires_in}`. */
+  async account() {
+    return this.withToken(null, (token) => this.#http.get("account", token));
+  }
+
+  /** Ends the session on the server, and forgets it here whatever the server says. */
+  async logout() {
+    const token = await this.freshToken().catch(() => null);
+    this.#set(null);
+    this.#client.token = null;
+    if (token) await this.#http.post("logout", {}, token);
+  }
+
+  /** Gets a new pair of tokens now. Calls at the same time share one: a refresh token is good once. */
+  async refresh() {
+    if (!this.#session?.refresh_token) throw new GodraError("unauthorized", "No session to refresh: log in first");
+    this.#refreshing ??= this.#refresh(this.#session).finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  /** A token that is good for a while: the session's, refreshed if need be, or else `client.token`. */
+  async freshToken() {
+    if (this.#refreshing) await this.#refreshing;
+    const session = this.#session;
+    if (session?.refresh_token && session.token === this.#client.token && this.#wantsRefresh(session)) {
+      await this.refresh();
+    }
+    return this.#client.token;
+  }
+
+  /** The session's token was refused, or its socket closed for it: the next call refreshes it first. */
+  distrust(token) {
+    if (token === this.#session?.token) this.#stale = true;
+  }
+
+  /** Calls with the token that was given, or without one (or with the session's own) with a fresh one. */
+  async withToken(given, call) {
+    const token = given == null || given === this.#session?.token ? await this.freshToken() : given;
+    if (!token) throw new GodraError("unauthorized", "No token: call auth.guestLogin() or auth.login() first, or pass one");
+    try {
+      return await call(token);
+    } catch (error) {
+      // A script may have said so, after it ran: the call is not made again by itself.
+      if (error.status === 401) this.distrust(token);
+      throw error;
+    }
+  }
+
+  #wantsRefresh({ expires_at, expires_in }) {
+    const earlyMs = Math.min(REFRESH_EARLY_MS, (expires_in * 1000) / 10);
+    return this.#stale || Date.now() >= expires_at - earlyMs;
+  }
+
+  async #refresh(session) {
+    try {
+      const login = await this.#http.post("refresh", { refresh_token: session.refresh_token });
+      // A logout or another login meanwhile has the last word.
+      return session === this.#session ? this.#begin(login) : login;
+    } catch (error) {
+      // Refused for good: banned, logged out elsewhere, or too old.
+      if ([401, 403].includes(error.status) && session === this.#session) {
+        if (this.#client.token === session.token) this.#client.token = null;
+        this.#set(null);
+      }
+      throw error;
+    }
+  }
+
+  #begin(login) {
     if (typeof login.token !== "string") throw new GodraError("bad_response", "The login's answer has no token");
     this.#client.token = login.token;
+    this.#set({ ...login, expires_at: Date.now() + login.expires_in * 1000 });
     return login;
+  }
+
+  #set(session) {
+    this.#session = session;
+    this.#stale = false;
+    try {
+      this.#onSession?.(this.session);
+    } catch (error) {
+      reportLater(error);
+    }
   }
 }
 
@@ -85,7 +216,7 @@ class Lobby {
   }
 
   #rpc(token, script, args, keys) {
-    return this.#client.rpc(script, args, keys, { token: token ?? this.#client.token });
+    return this.#client.rpc(script, args, keys, { token });
   }
 }
 
@@ -153,13 +284,14 @@ class Realtime {
 
   /**
    * Joins a lobby; resolves with the welcome's payload. A connection that is already there is closed first.
-   * `token` may be a function that gives a (fresh) token: it is called again before every reconnect.
+   * `token` may be a function that gives a (fresh) token: it is called again before every reconnect. Null, or the
+   * session's own token, stands for the session's, refreshed when need be.
    */
   async connect(token, lobbyId) {
     const room = lobbyKey(lobbyId).slice("game:".length);
     this.close();
     const session = {
-      token: token ?? this.#client.token,
+      token: token == null || token === this.#client.auth.session?.token ? this.#tokenOfSession() : token,
       room,
       phase: "connecting",
       attempts: 0,
@@ -169,6 +301,7 @@ class Realtime {
       abandon: null,
       timer: null,
       openedAt: 0,
+      usedToken: null,
       welcome: null,
     };
     this.#session = session;
@@ -178,6 +311,12 @@ class Realtime {
       if (this.#session === session) this.#session = null;
       throw error;
     }
+  }
+
+  // Without a refresh token there is nothing to refresh, and a token that has had its time is the end.
+  #tokenOfSession() {
+    const { auth, token } = this.#client;
+    return auth.session?.refresh_token ? () => auth.freshToken() : token;
   }
 
   /** Calls `callback(payload, event)` for every event of that name; gives back a function that ends it. */
@@ -261,8 +400,9 @@ class Realtime {
     const token = typeof session.token === "function" ? await session.token() : session.token;
     if (session !== this.#session) throw cancelled();
     if (typeof token !== "string" || token === "") {
-      throw new GodraError("unauthorized", "No token: call auth.guestLogin() first, or pass one");
+      throw new GodraError("unauthorized", "No token: call auth.guestLogin() or auth.login() first, or pass one");
     }
+    session.usedToken = token;
     const failure = await new Promise((resolve) => {
       session.link = new Link(this.#webSocketClass(), this.#socketUrl(session.room), token, {
         timeoutMs: this.#options.connectTimeoutMs,
@@ -382,6 +522,7 @@ class Realtime {
     if (session !== this.#session) return;
     clearTimeout(session.timer);
     const stayed = performance.now() - session.openedAt;
+    if (code === TOKEN_EXPIRED) this.#client.auth.distrust(session.usedToken);
     if (stayed > STABLE_MS) session.attempts = 0;
     const willReconnect = this.#comesBack(session, code);
     if (willReconnect) this.#retryLater(session, code);
@@ -531,9 +672,19 @@ class Http {
 
   async post(path, body, token) {
     const headers = { "Content-Type": "application/json" };
-    if (token) headers.Authorization = `Bearer ${token}`;
-    const response = await this.#send(path, { method: "POST", headers, body: JSON.stringify(body) });
+    return this.#json(path, { method: "POST", headers, body: JSON.stringify(body) }, token);
+  }
+
+  async get(path, token) {
+    return this.#json(path, { method: "GET", headers: {} }, token);
+  }
+
+  /** The object that is answered; null with 204. */
+  async #json(path, init, token) {
+    if (token) init.headers.Authorization = `Bearer ${token}`;
+    const response = await this.#send(path, init);
     if (!response.ok) throw errorOfResponse(response);
+    if (response.status === 204) return null;
     if (typeof response.body !== "object" || response.body === null) {
       throw new GodraError("bad_response", `The answer to ${path} is not a JSON object`, { status: response.status });
     }

@@ -1,0 +1,155 @@
+// Logins and sessions, against a server that answers as each test says.
+
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test as testWithoutLimit } from "node:test";
+import WebSocket from "ws";
+
+import { GodraClient } from "../godra.js";
+import { FakeServer } from "./fake-server.js";
+
+const test = (name, run) => testWithoutLimit(name, { timeout: 30_000 }, run);
+
+let server;
+let sessions;
+before(async () => {
+  server = await FakeServer.start();
+});
+after(() => server.stop());
+beforeEach(() => {
+  server.requests.length = 0;
+  sessions = [];
+  let count = 0;
+  server.routes["POST /login"] = () => ({ body: loginOf(0) });
+  server.routes["POST /guest-login"] = () => ({ body: loginOf(0) });
+  server.routes["POST /refresh"] = () => ({ body: loginOf(++count) });
+  server.routes["POST /api/rpc"] = ({ headers }) => ({ body: { result: headers.authorization } });
+});
+
+function loginOf(number, expires_in = 3600) {
+  return { token: `t${number}`, refresh_token: `r${number}`, expires_in, user_id: "1", username: "ann", role: "player" };
+}
+
+function newClient(options = {}) {
+  return new GodraClient(server.url, { WebSocket, onSession: (session) => sessions.push(session), ...options });
+}
+
+/** A client whose token is at its end. */
+async function clientNearTheEnd(options) {
+  server.routes["POST /login"] = () => ({ body: loginOf(0, 0) });
+  const client = newClient(options);
+  await client.auth.login("ann", "12345678");
+  return client;
+}
+
+const paths = () => server.requests.map(({ path }) => path);
+
+test("each call sends what the protocol names", async () => {
+  const client = newClient();
+  server.routes["POST /register"] = () => ({ status: 201, body: { user_id: "1", username: "ann", role: "player" } });
+  server.routes["POST /account/upgrade"] = () => ({ body: loginOf(5) });
+  server.routes["POST /account/password"] = () => ({ status: 204, body: "" });
+  server.routes["POST /logout"] = () => ({ status: 204, body: "" });
+  server.routes["GET /account"] = () => ({ body: { user_id: "1", username: "ann", role: "player", expires_in: 9 } });
+  const sent = () => {
+    const { method, path, body, headers } = server.requests.at(-1);
+    return [method, path, body, headers.authorization];
+  };
+  await client.auth.register("ann", "12345678");
+  assert.deepEqual(sent(), ["POST", "/register", { username: "ann", password: "12345678" }, undefined]);
+  assert.deepEqual(await client.auth.login("ann", "12345678"), loginOf(0));
+  assert.deepEqual(sent(), ["POST", "/login", { username: "ann", password: "12345678" }, undefined]);
+  await client.auth.changePassword("12345678", "87654321");
+  assert.deepEqual(sent(), ["POST", "/account/password", { old: "12345678", new: "87654321" }, "Bearer t0"]);
+  assert.equal((await client.auth.account()).username, "ann");
+  assert.equal(sent()[3], "Bearer t0");
+  await client.auth.refresh();
+  assert.deepEqual(sent(), ["POST", "/refresh", { refresh_token: "r0" }, undefined]);
+  await client.auth.upgrade("ben", "12345678");
+  assert.deepEqual(sent(), ["POST", "/account/upgrade", { username: "ben", password: "12345678", rooms: [] }, "Bearer t1"]);
+  assert.equal(client.token, "t5");
+  await client.auth.logout();
+  assert.deepEqual([sent()[1], sent()[3]], ["/logout", "Bearer t5"]);
+  assert.deepEqual([client.token, client.auth.session, sessions.at(-1)], [null, null, null]);
+});
+
+test("a refusal comes through as it is", async () => {
+  const error = { code: "conflict", message: "this username is taken" };
+  server.routes["POST /register"] = () => ({ status: 409, body: { error } });
+  await assert.rejects(newClient().auth.register("ann", "12345678"), { ...error, status: 409 });
+  server.routes["POST /login"] = () => ({
+    status: 429,
+    headers: { "Retry-After": "7" },
+    body: { error: { code: "rate_limited", message: "wait" } },
+  });
+  await assert.rejects(newClient().auth.login("ann", "12345678"), { code: "rate_limited", retryAfter: 7 });
+});
+
+test("a token near its end is refreshed once, however many calls want it", async () => {
+  const client = await clientNearTheEnd();
+  const results = await Promise.all([client.rpc("a"), client.rpc("b"), client.lobby.createLobby(null)]);
+  assert.deepEqual(results, ["Bearer t1", "Bearer t1", "Bearer t1"]);
+  assert.equal(paths().filter((path) => path === "/refresh").length, 1);
+  assert.deepEqual(sessions.map((session) => session.token), ["t0", "t1"]);
+  assert.equal(await client.rpc("c"), "Bearer t1");
+});
+
+test("a fresh token, and one that was given, are used as they are", async () => {
+  const client = newClient();
+  await client.auth.login("ann", "12345678");
+  assert.equal(await client.rpc("a"), "Bearer t0");
+  assert.equal(await client.rpc("a", [], undefined, { token: "mine" }), "Bearer mine");
+  client.token = "other";
+  assert.equal(await client.rpc("a"), "Bearer other");
+  assert.ok(!paths().includes("/refresh"));
+});
+
+test("after a refused token the next call refreshes it, and none is made twice", async () => {
+  const client = newClient();
+  await client.auth.login("ann", "12345678");
+  const answer = server.routes["POST /api/rpc"];
+  server.routes["POST /api/rpc"] = () => ({ status: 401, body: { error: { code: "unauthorized", message: "void" } } });
+  await assert.rejects(client.rpc("a"), { code: "unauthorized" });
+  server.routes["POST /api/rpc"] = answer;
+  assert.equal(await client.rpc("a"), "Bearer t1");
+  assert.deepEqual(paths(), ["/login", "/api/rpc", "/refresh", "/api/rpc"]);
+});
+
+test("a session that the server has ended is forgotten, one that it could not look at is not", async () => {
+  const client = await clientNearTheEnd();
+  server.routes["POST /refresh"] = () => ({ status: 503, body: { error: { code: "unavailable", message: "later" } } });
+  await assert.rejects(client.rpc("a"), { code: "unavailable" });
+  assert.equal(client.auth.session.refresh_token, "r0");
+  server.routes["POST /refresh"] = () => ({ status: 401, body: { error: { code: "unauthorized", message: "ended" } } });
+  await assert.rejects(client.rpc("a"), { code: "unauthorized", message: "ended" });
+  assert.deepEqual([client.auth.session, client.token, sessions.at(-1)], [null, null, null]);
+  await assert.rejects(client.auth.refresh(), { code: "unauthorized" });
+});
+
+test("a kept session goes on", async () => {
+  const before = newClient();
+  await before.auth.login("ann", "12345678");
+  const client = newClient({ session: JSON.parse(JSON.stringify(before.auth.session)) });
+  assert.equal(await client.rpc("a"), "Bearer t0");
+  const late = newClient({ session: { ...before.auth.session, expires_at: Date.now() } });
+  assert.equal(await late.rpc("a"), "Bearer t1");
+});
+
+test("a socket whose token has had its time comes back with a fresh one", async () => {
+  const client = newClient({ reconnect: { firstDelayMs: 1 } });
+  await client.auth.login("ann", "12345678");
+  const protocols = [];
+  const welcome = { type: "welcome", payload: { user_id: "1", state: {} }, seq: 1 };
+  server.onUpgrade = ({ headers }) => void protocols.push(headers["sec-websocket-protocol"]);
+  server.onPeer = (peer) => peer.send(welcome);
+  try {
+    const back = new Promise((resolve) => client.realtime.on("reconnecting", () => client.realtime.on("connected", resolve)));
+    await client.realtime.connect(client.token, "abc");
+    (await server.nextPeer()).close(4001, "your role has changed");
+    await back;
+    assert.deepEqual(protocols.map((entry) => entry.split("bearer.")[1]), ["t0", "t1"]);
+  } finally {
+    client.realtime.close();
+    server.onUpgrade = () => undefined;
+    server.onPeer = () => {};
+  }
+});
