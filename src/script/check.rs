@@ -198,7 +198,7 @@ mod tests {
             crate::state::embedded::commands::for_scripts,
         );
         assert!(report.is_ok() && report.warnings.is_empty(), "{report}");
-        assert_eq!(report.scripts.len(), 11);
+        assert_eq!(report.scripts.len(), 14);
     }
 
     #[test]

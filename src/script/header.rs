@@ -198,10 +198,11 @@ fn add_keys(keys: &mut Vec<KeyPattern>, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-const HOOKS: [(&str, &[&str]); 3] = [
+const HOOKS: [(&str, &[&str]); 4] = [
     ("on_connect", &["game:{room}", "game:{room}:players"]),
     ("on_disconnect", &["game:{room}", "game:{room}:players"]),
     ("on_snapshot", &["game:{room}"]),
+    ("on_upgrade", &["game:{room}", "game:{room}:players"]),
 ];
 
 /// The keys with which the server calls a hook; none for scripts that are not hooks, an error for unknown hooks.
@@ -477,7 +478,9 @@ mod tests {
         check(
             "on_conect",
             "",
-            Err("there is no hook on_conect; the hooks are on_connect, on_disconnect, on_snapshot"),
+            Err(
+                "there is no hook on_conect; the hooks are on_connect, on_disconnect, on_snapshot, on_upgrade",
+            ),
         );
         check("only", "", Ok(&[]));
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Refused, Route};
-use crate::wire::ids::Identity;
+use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::shorten;
 
 /// A name and a password, as they were typed.
@@ -38,7 +38,12 @@ pub enum AccountCall {
         new: String,
     },
     /// `POST /account/upgrade`
-    Upgrade(Credentials),
+    Upgrade {
+        /// The account to be made.
+        who: Credentials,
+        /// Where the guest says that it has something.
+        rooms: Vec<RoomId>,
+    },
     /// The RPC `kick`: closes somebody's sockets.
     Kick {
         /// Whose.
@@ -79,6 +84,28 @@ pub struct AccountAnswer {
     pub status: u16,
     /// JSON text; empty with 204.
     pub body: Vec<u8>,
+    /// Before this answer goes out, rooms are told that somebody has another id.
+    pub upgraded: Option<Box<Upgraded>>,
+}
+
+/// A guest that has become a player.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgraded {
+    /// The guest.
+    pub guest: Arc<Identity>,
+    /// The account's number.
+    pub user_id: String,
+    /// The account's name.
+    pub username: String,
+    /// Where the guest may have something.
+    pub rooms: Vec<RoomId>,
+}
+
+impl AccountAnswer {
+    /// An answer that nothing else follows from.
+    pub fn new(status: u16, body: Vec<u8>) -> Self {
+        Self { status, body, upgraded: None }
+    }
 }
 
 /// Where the answer to a call goes. Dropped unused it answers that the server failed, so that nobody waits for ever.
@@ -133,7 +160,7 @@ impl AccountCall {
         match route {
             Route::Register => object(body, CREDENTIALS).map(Self::Register),
             Route::Login => object(body, CREDENTIALS).map(Self::Login),
-            Route::Upgrade => object(body, CREDENTIALS).map(Self::Upgrade),
+            Route::Upgrade => upgrade(body),
             Route::Refresh => {
                 let body: RefreshBody = object(body, r#"{"refresh_token": TOKEN}"#)?;
                 Ok(Self::Refresh(body.refresh_token))
@@ -167,6 +194,14 @@ struct RefreshBody {
 }
 
 #[derive(Deserialize)]
+struct UpgradeBody {
+    username: String,
+    password: String,
+    #[serde(default)]
+    rooms: Vec<String>,
+}
+
+#[derive(Deserialize)]
 struct PasswordBody {
     old: String,
     new: String,
@@ -179,6 +214,20 @@ fn object<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, String>
     }
     serde_json::from_slice(body)
         .map_err(|error| format!("{}; expected {expected}", shorten(error.to_string())))
+}
+
+/// Rooms that a guest may name at its upgrade: each costs a script call.
+const MAX_UPGRADE_ROOMS: usize = 64;
+
+fn upgrade(body: &[u8]) -> Result<AccountCall, String> {
+    const EXPECTED: &str = r#"{"username": NAME, "password": PASSWORD, "rooms"?: [ROOM, ...]}"#;
+    let UpgradeBody { username, password, rooms } = object(body, EXPECTED)?;
+    if rooms.len() > MAX_UPGRADE_ROOMS {
+        return Err(format!("at most {MAX_UPGRADE_ROOMS} rooms are allowed"));
+    }
+    let rooms: Option<Vec<RoomId>> = rooms.iter().map(|room| RoomId::parse(room)).collect();
+    let rooms = rooms.ok_or("a room's id must be 1 to 64 of A-Z a-z 0-9 _ -")?;
+    Ok(AccountCall::Upgrade { who: Credentials { username, password }, rooms })
 }
 
 fn kick(arguments: &[String]) -> Result<AccountCall, String> {
@@ -241,7 +290,10 @@ mod tests {
         let body = r#" {"username":"ann","password":"12345678","role":"manager"}"#;
         check(Route::Register, body, AccountCall::Register(ann()));
         check(Route::Login, body, AccountCall::Login(ann()));
-        check(Route::Upgrade, body, AccountCall::Upgrade(ann()));
+        check(Route::Upgrade, body, AccountCall::Upgrade { who: ann(), rooms: Vec::new() });
+        let body = r#"{"username":"ann","password":"12345678","rooms":["game:a","b"]}"#;
+        let rooms = ["a", "b"].map(|room| RoomId::parse(room).unwrap()).to_vec();
+        check(Route::Upgrade, body, AccountCall::Upgrade { who: ann(), rooms });
         check(Route::Refresh, r#"{"refresh_token":"x"}"#, AccountCall::Refresh("x".into()));
         let (old, new) = ("a".to_owned(), "b".to_owned());
         check(Route::Password, r#"{"old":"a","new":"b"}"#, AccountCall::ChangePassword { old, new });
@@ -256,6 +308,14 @@ mod tests {
         check_refused(Route::Login, r#"{"username":7,"password":"x"}"#, "invalid type");
         check_refused(Route::Login, r#"{"username":"a","username":"b","password":"x"}"#, "duplicate field");
         check_refused(Route::Login, r#"{"username":"\ud800","password":"x"}"#, "expected");
+        let upgrade = |rooms: &str| format!(r#"{{"username":"ann","password":"12345678","rooms":{rooms}}}"#);
+        check_refused(Route::Upgrade, &upgrade(r#"["a b"]"#), "a room's id must be");
+        check_refused(Route::Upgrade, &upgrade(r#""a""#), "expected");
+        check_refused(
+            Route::Upgrade,
+            &upgrade(&format!("[{}\"a\"]", "\"a\",".repeat(64))),
+            "at most 64 rooms",
+        );
         check_refused(Route::Refresh, "{}", r#"expected {"refresh_token": TOKEN}"#);
         check_refused(Route::Password, r#"{"old":"a"}"#, "missing field `new`");
     }

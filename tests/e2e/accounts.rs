@@ -125,12 +125,27 @@ fn a_guest_becomes_a_player() {
     let server = Server::start(&[]);
     let guest = User::guest(&server);
     account(&server, "taken");
-    let upgrade = |user: &User, name: &str| user.post("/account/upgrade", &credentials(name, PASSWORD));
+    let room = guest.create_lobby();
+    let mut bystander = User::guest(&server).join(&room);
+    let mut socket = guest.join(&room);
+    let upgrade = |user: &User, name: &str| {
+        let body = json!({"username": name, "password": PASSWORD, "rooms": [room, "never-there"]});
+        user.post("/account/upgrade", &body)
+    };
     check_error(&upgrade(&guest, "taken"), 409, "conflict", "taken");
     let upgraded = upgrade(&guest, "ann");
     assert_eq!(upgraded.status, 200, "{upgraded:?}");
     let ann = User::from_login(&server, &upgraded.json());
     assert_eq!(ann.who_am_i().json()["role"], "player");
+    assert_eq!(socket.expect_close().0, 4001);
+    let event = bystander.receive_type("player_upgraded");
+    let expected = json!({"old_id": guest.user_id, "user_id": ann.user_id, "username": "ann"});
+    assert_eq!(event["payload"], expected);
+    let welcome = ann.join(&room).welcome;
+    let state = &welcome["payload"]["state"];
+    assert_eq!(state["owner"], json!(ann.user_id));
+    assert!(state["players"].get(&guest.user_id).is_none(), "{state}");
+    assert_eq!(state["players"][&ann.user_id]["username"], "ann");
     guest.wait_until_refused();
     check_error(&guest.refresh(), 401, "unauthorized", "refresh token");
     check_error(&upgrade(&ann, "ann2"), 403, "forbidden", "only a guest");

@@ -662,3 +662,69 @@ fn state_has_limits() {
         game.fails("update_state", "a", "1", &[&set(vec!["\"\":1".into()])], "too_large");
     });
 }
+
+#[test]
+fn what_a_guest_has_goes_over_to_its_account() {
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "guest:x", &["2"]);
+        game.event("move_player", "a", "guest:x", &["10", "20"]);
+        let outcome = game.call("on_upgrade", "a", "guest:x", &["7", "ann"]);
+        let events: Vec<_> = outcome.events.iter().map(|event| (&event["type"], &event["payload"])).collect();
+        assert_eq!(
+            events,
+            [
+                (&json!("player_left"), &json!({ "user_id": "guest:x", "username": "name of guest:x" })),
+                (
+                    &json!("player_upgraded"),
+                    &json!({ "old_id": "guest:x", "user_id": "7", "username": "ann" })
+                ),
+            ]
+        );
+        let check = |game: &mut Game| {
+            let snapshot = game.snapshot("a");
+            assert_eq!(snapshot["owner"], "7");
+            let ann = json!({ "7": { "user_id": "7", "username": "ann", "x": 10, "y": 20 } });
+            assert_eq!(snapshot["players"], ann);
+        };
+        check(game);
+        game.ok("on_disconnect", "a", "guest:x", &["a"]);
+        game.ok("on_upgrade", "a", "guest:x", &["8", "ben"]);
+        game.ok("on_upgrade", "a", "guest:y", &["8", "ben"]);
+        check(game);
+        game.ok("on_upgrade", "missing", "guest:x", &["8", "ben"]);
+        assert_eq!(game.ttls("missing"), [-2; 6]);
+    });
+}
+
+#[test]
+fn list_players() {
+    Game::each(|game| {
+        game.fails("list_players", "a", "9", &[], "not_found");
+        game.ok("create_lobby", "a", "2", &[]);
+        game.event("on_connect", "a", "1", &["a"]);
+        let text = game.ok("list_players", "a", "9", &[]);
+        let list: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+        let expected = json!({ "players": [
+            { "user_id": "1", "username": "name of 1", "online": true },
+            { "user_id": "2", "username": "name of 2", "online": false },
+        ] });
+        assert_eq!(list, expected);
+    });
+}
+
+#[test]
+fn broadcast() {
+    Game::each(|game| {
+        game.fails("broadcast", "a", "9", &["hi", "a"], "not_found");
+        game.ok("create_lobby", "a", "1", &[]);
+        for args in [&["hi", "a"] as &[&str], &[r#"{"message":"hi"}"#]] {
+            let event = game.event("broadcast", "a", "9", args);
+            assert_eq!((&event["type"], &event["payload"]["message"]), (&json!("broadcast"), &json!("hi")));
+        }
+        game.fails("broadcast", "a", "9", &["", "a"], "bad_request");
+        game.fails("broadcast", "a", "9", &[&"x".repeat(1001), "a"], "bad_request");
+        for payload in ["null", "{}", r#"{"message":1}"#, "{"] {
+            game.fails("broadcast", "a", "9", &[payload], "bad_request");
+        }
+    });
+}

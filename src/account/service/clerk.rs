@@ -16,8 +16,10 @@ use crate::account::refresh::RefreshToken;
 use crate::account::token::{TokenAuthority, new_family};
 use crate::metrics::AccountMetrics;
 use crate::session::Refused;
-use crate::session::account::{AccountAnswer, AccountCall, AccountRequest, AccountResult, Credentials};
-use crate::wire::ids::{Identity, Role};
+use crate::session::account::{
+    AccountAnswer, AccountCall, AccountRequest, AccountResult, Credentials, Upgraded,
+};
+use crate::wire::ids::{Identity, Role, RoomId};
 
 /// What all workers share. Locks are held for a few look-ups.
 pub(super) struct Office {
@@ -38,6 +40,14 @@ pub(super) struct Office {
 pub(super) struct Clerk {
     pub(super) store: Box<dyn AccountStore>,
     pub(super) office: Arc<Office>,
+    /// A guest's login that is over once the answer to its upgrade is on its way.
+    ending: Option<Ending>,
+}
+
+/// A family, and whose it is.
+struct Ending {
+    family: String,
+    user_id: String,
 }
 
 /// Why a call did not succeed.
@@ -51,7 +61,18 @@ pub(super) type Outcome<T> = Result<T, Failure>;
 
 impl Clerk {
     pub(super) fn new(store: Box<dyn AccountStore>, office: Arc<Office>) -> Self {
-        Self { store, office }
+        Self { store, office, ending: None }
+    }
+
+    /// What is left to do once the answer is on its way.
+    pub(super) fn finish(&mut self) {
+        let Some(Ending { family, user_id }) = self.ending.take() else { return };
+        let now_ms = unix_ms();
+        let expires_at_s = now_ms / 1000 + self.office.refresh_ttl_s;
+        match self.store.end_family(&family, &user_id, expires_at_s, now_ms) {
+            Ok(()) => self.poke(),
+            Err(fault) => log::error!("the session of an upgraded guest goes on: {fault}"),
+        }
     }
 
     /// Does what is asked.
@@ -69,7 +90,7 @@ impl Clerk {
             (AccountCall::ChangePassword { old, new }, Some(caller)) => {
                 self.change_password(&caller, &old, &new, address)
             }
-            (AccountCall::Upgrade(who), Some(caller)) => self.upgrade(&caller, &who),
+            (AccountCall::Upgrade { who, rooms }, Some(caller)) => self.upgrade(caller, &who, rooms),
             (AccountCall::Kick { user_id, reason }, Some(caller)) => self.kick(&caller, &user_id, &reason),
             (AccountCall::Ban { user_id, seconds, reason }, Some(caller)) => {
                 self.ban(&caller, &user_id, seconds, reason)
@@ -112,7 +133,7 @@ impl Clerk {
     fn login(&mut self, who: &Credentials, address: IpAddr) -> Outcome<AccountAnswer> {
         let name = Username::lookup(&who.username);
         // A name that nobody can have is treated as one that nobody has.
-        let folded = name.clone().unwrap_or_default();
+        let folded = name.clone().unwrap_or_else(|| who.username.chars().take(64).collect());
         self.check_defence(&folded, address)?;
         let account = match name {
             Some(name) => self.store.find_by_name(&name, unix_ms() / 1000)?,
@@ -263,18 +284,23 @@ impl Clerk {
         Ok(done())
     }
 
-    fn upgrade(&mut self, caller: &Identity, who: &Credentials) -> Outcome<AccountAnswer> {
+    /// The guest's sockets close after the answer: what it has in rooms is handed over before they are told that it left.
+    fn upgrade(
+        &mut self,
+        caller: Arc<Identity>,
+        who: &Credentials,
+        rooms: Vec<RoomId>,
+    ) -> Outcome<AccountAnswer> {
         if caller.role != Role::Guest {
             return Err(refused(403, "forbidden", "only a guest can be upgraded; you have an account"));
         }
-        let family = self.family_of(caller)?.to_owned();
+        let family = self.family_of(&caller)?.to_owned();
         let account = self.create(who)?;
         let session = self.begin_session(&account)?;
-        let now_ms = unix_ms();
-        let expires_at_s = now_ms / 1000 + self.office.refresh_ttl_s;
-        self.store.end_family(&family, &caller.user_id, expires_at_s, now_ms)?;
-        self.poke();
-        Ok(session)
+        self.ending = Some(Ending { family, user_id: caller.user_id.to_string() });
+        let user_id = account.id.to_string();
+        let upgraded = Upgraded { guest: caller, user_id, username: account.username, rooms };
+        Ok(AccountAnswer { upgraded: Some(Box::new(upgraded)), ..session })
     }
 
     fn family_of<'c>(&self, caller: &'c Identity) -> Outcome<&'c str> {
@@ -355,9 +381,9 @@ fn bad_request(reason: &impl ToString) -> Failure {
 }
 
 fn answer(status: u16, body: &serde_json::Value) -> AccountAnswer {
-    AccountAnswer { status, body: body.to_string().into_bytes() }
+    AccountAnswer::new(status, body.to_string().into_bytes())
 }
 
 fn done() -> AccountAnswer {
-    AccountAnswer { status: 204, body: Vec::new() }
+    AccountAnswer::new(204, Vec::new())
 }

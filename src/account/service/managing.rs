@@ -71,5 +71,5 @@ impl Clerk {
 const LATEST_S: u64 = 253_402_300_799;
 
 fn ok() -> AccountAnswer {
-    AccountAnswer { status: 200, body: br#"{"result":"OK"}"#.to_vec() }
+    AccountAnswer::new(200, br#"{"result":"OK"}"#.to_vec())
 }

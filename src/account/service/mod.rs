@@ -157,6 +157,7 @@ fn work(mut clerk: Clerk, queue: &Receiver<Job>, longest_wait: Duration, metrics
         };
         metrics.calls.at(outcome_of(&result)).inc();
         job.reply.send(result);
+        clerk.finish();
     }
 }
 
@@ -174,3 +175,6 @@ fn yield_to_event_loops() {
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
     thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(StartError::System)
 }
+
+#[cfg(test)]
+mod tests;

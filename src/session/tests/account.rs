@@ -29,7 +29,7 @@ fn calls_are_passed_on() {
     passed_on(authorized("/account/password", passwords), "guest:a 192.0.2.1 change a b", "account_password");
     passed_on(
         authorized("/account/upgrade", ANN),
-        "guest:a 192.0.2.1 upgrade ann pass word",
+        "guest:a 192.0.2.1 upgrade ann pass word []",
         "account_upgrade",
     );
 }
@@ -78,11 +78,11 @@ fn answers_come_as_they_are() {
     peer.send(post("/login", &[], ANN));
     peer.lines();
     let body = br#"{"token":"t"}"#.to_vec();
-    peer.answer_account(Ok(AccountAnswer { status: 200, body })).did(&[r#"login 200 {"token":"t"}"#]);
+    peer.answer_account(Ok(AccountAnswer::new(200, body))).did(&[r#"login 200 {"token":"t"}"#]);
     assert_eq!(header(peer.last_response(), "cache-control"), Some("no-store"));
     peer.send(authorized("/logout", ""));
     peer.lines();
-    peer.answer_account(Ok(AccountAnswer { status: 204, body: Vec::new() })).did(&["logout 204"]);
+    peer.answer_account(Ok(AccountAnswer::new(204, Vec::new()))).did(&["logout 204"]);
     peer.send(post("/login", &[], ANN));
     peer.lines();
     let refused = Refused::new(429, "rate_limited", "wait").retry_after(31);

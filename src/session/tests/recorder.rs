@@ -62,7 +62,9 @@ impl Effects for &mut Recorder {
         let call = match &request.call {
             AccountCall::Register(who) => format!("register {} {}", who.username, who.password),
             AccountCall::Login(who) => format!("login {} {}", who.username, who.password),
-            AccountCall::Upgrade(who) => format!("upgrade {} {}", who.username, who.password),
+            AccountCall::Upgrade { who, rooms } => {
+                format!("upgrade {} {} {rooms:?}", who.username, who.password)
+            }
             AccountCall::Refresh(token) if token == "busy" => {
                 return Err(Refused::new(503, "busy", "try again").retry_after(7));
             }

@@ -1,0 +1,27 @@
+-- Hook: a guest has become a player with an account. What it has in the room goes over to the new id.
+--
+-- It runs for each room that the guest named. It may never have been there: then nothing happens.
+--
+-- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions
+-- ARGV: old_id, new_id, username
+-- Publishes player_left {user_id, username} for the old id and player_upgraded {old_id, user_id, username}.
+
+local old, new, username = ARGV[1], ARGV[2], ARGV[3]
+
+if redis.call("SREM", KEYS[2], old) == 0 then
+  return
+end
+redis.call("SADD", KEYS[2], new)
+redis.call("HDEL", KEYS[3], old)
+redis.call("HSET", KEYS[3], new, username)
+local position = redis.call("HGET", KEYS[4], old)
+if position then
+  redis.call("HDEL", KEYS[4], old)
+  redis.call("HSET", KEYS[4], new, position)
+end
+if redis.call("HGET", KEYS[1], "owner") == old then
+  redis.call("HSET", KEYS[1], "owner", new)
+end
+
+godra.publish("player_left", { user_id = old, username = godra.user.name })
+godra.publish("player_upgraded", { old_id = old, user_id = new, username = username })

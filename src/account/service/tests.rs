@@ -1,0 +1,149 @@
+use std::net::IpAddr;
+
+use super::*;
+use crate::account::denials::Denied;
+use crate::config::Database;
+use crate::metrics::Metrics;
+use crate::session::account::{AccountCall, AccountResult, Credentials};
+use crate::wire::ids::Identity;
+
+const PASSWORD: &str = "correct horse";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A service on a database of its own.
+struct Desk {
+    service: AccountService,
+    tokens: Arc<TokenAuthority>,
+    denials: Arc<Denials>,
+    dismissed: Receiver<Dismissal>,
+    stores: Stores,
+    metrics: Metrics,
+    _folder: tempfile::TempDir,
+}
+
+fn desk(workers: usize, queue_capacity: usize, longest_wait: Duration) -> Desk {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::open(&Database::Sqlite(folder.path().join("game.db"))).unwrap();
+    let tokens = Arc::new(TokenAuthority::new(vec![vec![7; 32]], 3600));
+    let denials = Arc::new(Denials::new(3600));
+    let metrics = Metrics::new();
+    let (sender, dismissed) = crossbeam_channel::unbounded();
+    let options =
+        ServiceOptions { workers, queue_capacity, longest_wait, refresh_ttl: Duration::from_secs(7200) };
+    let dismiss = move |dismissal| sender.send(dismissal).unwrap_or_default();
+    let (tokens_of_service, denials_of_service) = (tokens.clone(), denials.clone());
+    let service = AccountService::start(
+        &options,
+        &stores,
+        tokens_of_service,
+        denials_of_service,
+        metrics.accounts.clone(),
+        dismiss,
+    )
+    .unwrap();
+    Desk { service, tokens, denials, dismissed, stores, metrics, _folder: folder }
+}
+
+fn credentials(username: &str, password: &str) -> Credentials {
+    Credentials { username: username.into(), password: password.into() }
+}
+
+impl Desk {
+    fn submit(&self, call: AccountCall) -> Result<Receiver<AccountResult>, Refused> {
+        let (sender, answer) = crossbeam_channel::bounded(1);
+        let reply = AccountReply::new(move |result| sender.send(result).unwrap_or_default());
+        let address = IpAddr::from([192, 0, 2, 1]);
+        self.service.submit(AccountRequest { call, caller: None, address }, reply).map(|()| answer)
+    }
+
+    fn ask(&self, call: AccountCall) -> Result<serde_json::Value, Refused> {
+        let answer = self.submit(call)?.recv_timeout(PATIENCE).unwrap()?;
+        Ok(serde_json::from_slice(&answer.body).unwrap())
+    }
+
+    fn login(&self, username: &str, password: &str) -> Result<serde_json::Value, Refused> {
+        self.ask(AccountCall::Login(credentials(username, password)))
+    }
+
+    fn identity(&self, login: &serde_json::Value) -> Identity {
+        self.tokens.verify(login["token"].as_str().unwrap(), unix_ms() / 1000).unwrap()
+    }
+}
+
+#[test]
+fn a_full_queue_refuses_and_everything_in_it_is_answered() {
+    let desk = desk(1, 2, Duration::from_secs(60));
+    let submitted: Vec<_> =
+        (0..20).map(|_| desk.submit(AccountCall::Login(credentials("ann", PASSWORD)))).collect();
+    let refused: Vec<_> = submitted.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(refused.len() >= 10, "{} of 20 were refused", refused.len());
+    for refused in refused {
+        assert_eq!(
+            (refused.status, &*refused.code, refused.retry_after_s.as_deref()),
+            (503, "busy", Some("2"))
+        );
+    }
+    for answer in submitted.into_iter().flatten() {
+        assert_eq!(answer.recv_timeout(PATIENCE).unwrap().unwrap_err().status, 401);
+    }
+    assert_eq!(desk.metrics.accounts.queue_depth.get(), 0);
+    assert!(desk.metrics.accounts.calls.at(AccountOutcome::Busy).get() >= 10);
+}
+
+#[test]
+fn a_call_that_waited_too_long_is_not_begun() {
+    let desk = desk(1, 8, Duration::ZERO);
+    assert_eq!(desk.login("ann", PASSWORD).unwrap_err().status, 503);
+    assert_eq!(desk.metrics.accounts.hash_time.count(), 0);
+}
+
+#[test]
+fn a_hash_of_an_earlier_time_is_made_anew_at_login() {
+    let desk = desk(1, 8, Duration::from_secs(60));
+    // `password`, by the reference program with 64 MiB.
+    let old = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let mut store = desk.stores.connect().unwrap();
+    let account = crate::account::records::NewAccount {
+        username: "ann".into(),
+        folded_name: "ann".into(),
+        role: crate::wire::ids::Role::Player,
+        password_hash: old.into(),
+    };
+    let id = store.create(&account, 1).unwrap().unwrap().id;
+    assert_eq!(desk.login("ann", "not password").unwrap_err().status, 401);
+    let hash = |store: &mut dyn crate::account::records::AccountStore| {
+        store.find(id, 1).unwrap().unwrap().password_hash
+    };
+    assert_eq!(hash(&mut *store), old, "a wrong password changes nothing");
+    desk.login("ann", "password").unwrap();
+    assert!(!password::needs_rehash(&hash(&mut *store)));
+    desk.login("ann", "password").unwrap();
+}
+
+#[test]
+fn what_another_process_writes_arrives_within_two_seconds() {
+    let desk = desk(1, 8, Duration::from_secs(60));
+    desk.ask(AccountCall::Register(credentials("ann", PASSWORD))).unwrap();
+    let login = desk.login("ann", PASSWORD).unwrap();
+    let identity = desk.identity(&login);
+    assert_eq!(desk.denials.check(&identity, 1), Ok(()));
+    let ban = crate::account::records::Ban { until_s: None, reason: "cheating".into() };
+    desk.stores.connect().unwrap().ban(&identity.user_id, &ban, unix_ms()).unwrap();
+    let dismissal = desk.dismissed.recv_timeout(Duration::from_secs(2)).unwrap();
+    assert_eq!(dismissal.verdict(&identity), Some((4501, "cheating")));
+    assert_eq!(desk.denials.check(&identity, 1), Err(Denied::Banned(ban)));
+    assert_eq!(desk.login("ann", PASSWORD).unwrap_err().status, 403);
+    assert_eq!(
+        desk.login("ann", "not the password").unwrap_err().status,
+        401,
+        "only its owner learns of a ban"
+    );
+}
+
+#[test]
+fn a_call_without_its_caller_is_refused() {
+    let desk = desk(1, 8, Duration::from_secs(60));
+    assert_eq!(desk.ask(AccountCall::Logout).unwrap_err().status, 401);
+    let ban = AccountCall::Ban { user_id: "1".into(), seconds: None, reason: String::new() };
+    assert_eq!(desk.ask(ban).unwrap_err().status, 401);
+}
