@@ -11,6 +11,7 @@ mod doors;
 mod flags;
 mod lifecycle;
 mod limits;
+mod logins;
 mod play;
 mod reload;
 mod rpc;

@@ -180,6 +180,22 @@ fn claims() {
     check_claims(&format!("{GOOD_CLAIMS} x"), refused);
 }
 
+/// Later news tell tokens apart by their family and the moment they were issued at.
+#[test]
+fn logins() {
+    let check = |jti: &str, family: &str, issued_at_ms: u64| {
+        let claims = GOOD_CLAIMS.replace(r#""jti":"x""#, jti);
+        let login = authority().verify(&sign(GOOD_HEADER, &claims), NOW_S).unwrap().login;
+        assert_eq!((&*login.family, login.issued_at_ms), (family, issued_at_ms), "{jti}");
+    };
+    check(&format!(r#""jti":"{FAMILY}.1799999999123""#), FAMILY, 1_799_999_999_123);
+    check(r#""jti":"x""#, "", 1000);
+    check(r#""jti":"x.1799999999123""#, "", 1000);
+    check(&format!(r#""jti":"{FAMILY}""#), "", 1000);
+    check(&format!(r#""jti":"{FAMILY}.""#), "", 1000);
+    check(&format!(r#""jti":"{FAMILY}.-1""#), "", 1000);
+}
+
 #[test]
 fn user_ids() {
     let check = |user_id: &str, expected: bool| assert_eq!(is_user_id(user_id), expected, "{user_id:?}");
