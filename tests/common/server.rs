@@ -39,7 +39,8 @@ impl Server {
     pub fn start_in(folder: Folder, flags: &[&str]) -> Self {
         let chooses_store = flags.contains(&"--redis-addr") || flags.contains(&"--state-file");
         let wants_redis = std::env::var_os("GODRA_TEST_REDIS").is_some() && !chooses_store;
-        let redis = wants_redis.then(Redis::start);
+        // A script that loops is given up as soon as on the embedded store.
+        let redis = wants_redis.then(|| Redis::start_with(&["--busy-reply-threshold", "100"]));
         let store = redis.as_ref().map(|redis| ["--redis-addr".to_owned(), redis.address()]);
         let mut process = command(&folder)
             .args(store.iter().flatten())

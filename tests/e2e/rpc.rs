@@ -1,7 +1,10 @@
 //! Scripts called over HTTP.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
+use crate::common::PATIENCE;
 use crate::common::http::Response;
 use crate::common::server::{Folder, Server};
 
@@ -139,9 +142,19 @@ fn a_broken_script_names_file_and_line() {
     assert_eq!(refused.json()["error"]["details"], json!({"opens": 9}));
 
     check_error(&guest.rpc("spin", json!([]), &[]), 500, "script_timeout");
+    // Redis looks at its clock so rarely in this loop that the caller may be told before that the outcome is unknown.
     let response = guest.rpc("hoard", json!([]), &[]);
-    assert!(["script_error", "script_timeout"].contains(&response.error_code().as_str()), "{response:?}");
-    assert_eq!(guest.rpc("heartbeat", json!([]), &[]).status, 200);
+    let is_on_redis = std::env::var_os("GODRA_TEST_REDIS").is_some();
+    let code = response.error_code();
+    assert!(
+        ["script_error", "script_timeout"].contains(&code.as_str()) || is_on_redis && code == "unavailable",
+        "{response:?}"
+    );
+    let deadline = Instant::now() + PATIENCE;
+    while guest.rpc("heartbeat", json!([]), &[]).status != 200 {
+        assert!(is_on_redis && Instant::now() < deadline, "it does not go on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert!(server.metric(r#"godra_script_timeouts_total{script="spin"}"#) >= 1.0);
     assert!(server.metric(r#"godra_script_errors_total{script="trip"}"#) >= 1.0);
 }
