@@ -10,7 +10,7 @@
 
 local CAPACITY, MAX_CAPACITY = 4, 10000
 local MAX_SIZE, MAX_SPEED = 1e6, 1e6
-local IDLE_S = 3600 -- how long a lobby lasts while nobody is connected
+local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
 
 local capacity = CAPACITY
 if ARGV[2] then

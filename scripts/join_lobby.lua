@@ -9,7 +9,7 @@
 -- ARGV: user_id, room?
 -- Returns OK.
 
-local IDLE_S = 3600 -- how long a lobby lasts while nobody is connected
+local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
 
 if redis.call("EXISTS", KEYS[1]) == 0 then
   godra.error("not_found", "Lobby does not exist")

@@ -5,7 +5,7 @@
 -- ARGV: user_id, game_id
 -- Publishes player_left {user_id, username}, unless the user has left by leave_lobby before.
 
-local IDLE_S = 3600 -- how long a lobby lasts while nobody is connected
+local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
 
 if redis.call("EXISTS", KEYS[1]) == 0 then
   return

@@ -274,6 +274,7 @@ fn start_engine(
             memory_budget: config.script_memory_budget,
             seed: random_seed(),
             state_file: config.state_file.clone(),
+            room_ttl_s,
         };
         let engine =
             EmbeddedEngine::start(options, scripts, deliver, metrics).map_err(ServerError::Engine)?;

@@ -159,6 +159,23 @@ fn a_broken_script_names_file_and_line() {
     assert!(server.metric(r#"godra_script_errors_total{script="trip"}"#) >= 1.0);
 }
 
+/// `--room-ttl` reaches the scripts, and an empty lobby ends after it.
+#[test]
+fn a_lobby_lasts_as_long_as_the_flag_says() {
+    let folder = Folder::new();
+    folder.write_script("ttl", "-- ROLE: guest\nreturn godra.room_ttl\n");
+    let server = Server::start_in(folder, &["--room-ttl", "1s"]);
+    let guest = server.guest();
+    assert_eq!(guest.rpc("ttl", json!([]), &[]).json()["result"], json!(1));
+    let room = guest.create_lobby(4);
+    let deadline = std::time::Instant::now() + crate::common::PATIENCE;
+    while guest.rpc("join_lobby", json!([]), &[&format!("game:{room}")]).status == 200 {
+        // Each try would make it last longer, so the next one comes when that is over.
+        assert!(std::time::Instant::now() < deadline, "the lobby does not end");
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+    }
+}
+
 /// What a script gets as arguments and gives as a result.
 #[test]
 fn arguments_and_results() {

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::events::SplitMix;
 use super::faults::FaultLog;
-use super::lua::{Interpreter, Invocation};
+use super::lua::{DEFAULT_ROOM_TTL_S, Interpreter, Invocation};
 use super::persist::{self, Contents, Keeper, Member, Restored, StateFileError};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
@@ -47,6 +47,8 @@ pub struct EmbeddedOptions {
     pub seed: u64,
     /// Where the store is kept; nowhere if there is none.
     pub state_file: Option<PathBuf>,
+    /// What scripts are told about how long a room is kept after its last member left, in seconds.
+    pub room_ttl_s: u64,
 }
 
 impl Default for EmbeddedOptions {
@@ -57,6 +59,7 @@ impl Default for EmbeddedOptions {
             memory_budget: 16 << 20,
             seed: 0,
             state_file: None,
+            room_ttl_s: DEFAULT_ROOM_TTL_S,
         }
     }
 }
@@ -219,8 +222,10 @@ impl Worker {
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
+        let interpreter = Interpreter::new(options.seed, options.time_budget, options.memory_budget, metrics);
+        interpreter.host().room_ttl_s.set(options.room_ttl_s);
         Self {
-            interpreter: Interpreter::new(options.seed, options.time_budget, options.memory_budget, metrics),
+            interpreter,
             receiver,
             shared,
             deliver,

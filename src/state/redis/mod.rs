@@ -109,7 +109,7 @@ impl RedisEngine {
     fn lane_of(&self, batch: &Batch) -> &LaneHandle {
         match &batch.room {
             Some(room) => self.lane_of_name(room.as_str()),
-            None => &self.lanes[0],
+            None => self.lane_of_name(""),
         }
     }
 

@@ -29,6 +29,7 @@ fn circumstance(stack: Stack<'_>) -> Outcome {
             stack.host().has_user_table.set(true);
         }
         Some(b"room") if let Some(room) = &caller.room => stack.push_bytes(room.as_str().as_bytes()),
+        Some(b"room_ttl") => stack.push_number(stack.host().room_ttl_s.get() as f64),
         Some(b"now") => stack.push_number(caller.now_ms as f64),
         _ => stack.push_nil(),
     }

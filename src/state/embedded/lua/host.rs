@@ -14,6 +14,9 @@ use super::json::JsonOptions;
 use super::pool::Pool;
 use super::protect::Protected;
 
+/// `--room-ttl` where nobody says otherwise.
+pub const DEFAULT_ROOM_TTL_S: u64 = 3600;
+
 /// The native functions' world. No borrow of its cells may be held across a call into Lua.
 pub struct Host {
     /// The running call's time and memory.
@@ -38,6 +41,8 @@ pub struct Host {
     pub random: Cell<u64>,
     /// Whether the running call made a table of `godra.user`.
     pub has_user_table: Cell<bool>,
+    /// What `godra.room_ttl` says, in seconds.
+    pub room_ttl_s: Cell<u64>,
     /// For `os.clock`.
     pub started_at: Instant,
 }
@@ -68,6 +73,7 @@ impl Host {
             protected: Protected::default(),
             random: Cell::new(seed),
             has_user_table: Cell::new(false),
+            room_ttl_s: Cell::new(DEFAULT_ROOM_TTL_S),
             started_at: Instant::now(),
         }
     }

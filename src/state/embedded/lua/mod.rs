@@ -26,6 +26,7 @@ mod structs;
 mod table;
 mod text;
 
+pub use host::DEFAULT_ROOM_TTL_S;
 pub use interpreter::{Interpreter, Invocation};
 
 #[cfg(test)]
