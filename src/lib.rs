@@ -14,7 +14,7 @@
 //!
 //! Invariants:
 //! - A shard never blocks: no SQL, no hashing of passwords, no wait for the state engine or another shard.
-//! - Only `reactor` touches sockets, only `account` and the embedded store's state file touch SQL, and neither `wire` nor
+//! - Only `reactor` touches players' sockets, only `state::redis` those to Redis, only `account` and the embedded store's state file touch SQL, and neither `wire` nor
 //!   `session` reads a clock: time is passed in, so that a connection's whole life can be tested as bytes in, actions out.
 //! - A room's events leave the state engine in the order the store ran them, and reach its home shard in that order.
 //! - Every queue is bounded, and every bound has a named outcome.
