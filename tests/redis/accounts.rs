@@ -1,0 +1,60 @@
+//! Accounts in one PostgreSQL and rooms in one Redis, shared by nodes that have nothing else in common.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::common::PATIENCE;
+use crate::common::accounts::{PASSWORD, User, account, user_command};
+use crate::common::postgres::Postgres;
+use crate::common::redis::Redis;
+use crate::common::server::{Folder, Server};
+use crate::stage::wait_until;
+
+/// How soon what happens on one node must reach the sockets of another.
+const NEWS_TAKE: Duration = Duration::from_secs(2);
+
+#[test]
+fn what_happens_to_an_account_on_one_node_reaches_the_sockets_of_another() {
+    let (redis, postgres) = (Redis::start(), Postgres::start());
+    let (address, dsn) = (redis.address(), postgres.dsn("postgres"));
+    let flags = ["--db-type", "postgres", "--db-dsn", &dsn, "--redis-addr", &address];
+    let [one, two] = [0; 2].map(|_| Server::start(&flags));
+
+    for node in [&one, &two] {
+        wait_until("the store to be there", PATIENCE, || node.get("/ready").status == 200);
+    }
+
+    let make = ["create", "ann", "--role", "manager", "--db-type", "postgres"];
+    user_command(&Folder::new(), &dsn, &make, PASSWORD);
+    let ann = User::login(&one, "ann", PASSWORD);
+    let ben = account(&two, "ben");
+    let ben_at_one = User::login(&one, "BEN", PASSWORD);
+    assert_eq!(ben.user_id, ben_at_one.user_id);
+
+    // The same room through both nodes.
+    let room = ann.create_lobby();
+    let mut anns = ann.join(&room);
+    let mut bens = ben.join(&room);
+    anns.receive_type("player_joined");
+
+    let banned_at = Instant::now();
+    let answer = ann.rpc("ban", json!([ben.user_id, 3600, "be kind"]));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(bens.expect_close().0, 4501);
+    assert!(banned_at.elapsed() < NEWS_TAKE, "{:?}", banned_at.elapsed());
+    ben.wait_until_refused();
+    ben_at_one.wait_until_refused();
+    let refused = one.post("/login", &json!({"username": "ben", "password": PASSWORD}));
+    assert_eq!((refused.status, refused.error_code().as_str()), (403, "forbidden"));
+
+    // A changed password ends the other sessions, sockets on the other node included.
+    let cid = account(&one, "cid");
+    let cid_at_two = User::login(&two, "cid", PASSWORD);
+    let mut cids = cid_at_two.join(&room);
+    let changed = cid.post("/account/password", &json!({"old": PASSWORD, "new": "battery staple"}));
+    assert_eq!(changed.status, 204, "{changed:?}");
+    assert_eq!(cids.expect_close().0, 4001);
+    cid_at_two.wait_until_refused();
+    assert_eq!(cid.who_am_i().status, 200);
+}
