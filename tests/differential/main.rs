@@ -18,7 +18,7 @@ const CALLS_PER_ROUND: usize = 300;
 
 #[test]
 fn both_stores_answer_alike() {
-    let calls = from_environment("GODRA_DIFFERENTIAL_CALLS", 50_000) as usize;
+    let calls = from_environment("GODRA_DIFFERENTIAL_CALLS", 200_000) as usize;
     let first_seed = from_environment("GODRA_DIFFERENTIAL_SEED", 1);
     let server = RedisServer::start();
     let rounds = calls.div_ceil(CALLS_PER_ROUND) as u64;
