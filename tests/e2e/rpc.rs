@@ -142,19 +142,12 @@ fn a_broken_script_names_file_and_line() {
     assert_eq!(refused.json()["error"]["details"], json!({"opens": 9}));
 
     check_error(&guest.rpc("spin", json!([]), &[]), 500, "script_timeout");
-    // Redis looks at its clock so rarely in this loop that the caller may be told before that the outcome is unknown.
-    let response = guest.rpc("hoard", json!([]), &[]);
-    let is_on_redis = std::env::var_os("GODRA_TEST_REDIS").is_some();
-    let code = response.error_code();
-    assert!(
-        ["script_error", "script_timeout"].contains(&code.as_str()) || is_on_redis && code == "unavailable",
-        "{response:?}"
-    );
-    let deadline = Instant::now() + PATIENCE;
-    while guest.rpc("heartbeat", json!([]), &[]).status != 200 {
-        assert!(is_on_redis && Instant::now() < deadline, "it does not go on");
-        std::thread::sleep(Duration::from_millis(20));
+    // Redis knows no bound for a script's memory: this one would take all there is.
+    if std::env::var_os("GODRA_TEST_REDIS").is_none() {
+        let response = guest.rpc("hoard", json!([]), &[]);
+        assert!(["script_error", "script_timeout"].contains(&response.error_code().as_str()), "{response:?}");
     }
+    assert_eq!(guest.rpc("heartbeat", json!([]), &[]).status, 200);
     assert!(server.metric(r#"godra_script_timeouts_total{script="spin"}"#) >= 1.0);
     assert!(server.metric(r#"godra_script_errors_total{script="trip"}"#) >= 1.0);
 }
@@ -168,11 +161,11 @@ fn a_lobby_lasts_as_long_as_the_flag_says() {
     let guest = server.guest();
     assert_eq!(guest.rpc("ttl", json!([]), &[]).json()["result"], json!(1));
     let room = guest.create_lobby(4);
-    let deadline = std::time::Instant::now() + crate::common::PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while guest.rpc("join_lobby", json!([]), &[&format!("game:{room}")]).status == 200 {
         // Each try would make it last longer, so the next one comes when that is over.
-        assert!(std::time::Instant::now() < deadline, "the lobby does not end");
-        std::thread::sleep(std::time::Duration::from_millis(1100));
+        assert!(Instant::now() < deadline, "the lobby does not end");
+        std::thread::sleep(Duration::from_millis(1100));
     }
 }
 
