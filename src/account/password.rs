@@ -1,10 +1,11 @@
 //! Passwords: which are allowed, and how they are kept (argon2id, RFC 9106). Slow on purpose, so only account workers
 //! and subcommands hash; no store here.
 
+use std::cell::RefCell;
 use std::fmt;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use unicode_normalization::UnicodeNormalization;
 
 use super::random;
@@ -43,23 +44,57 @@ impl Password {
     /// # Errors
     /// No memory.
     pub fn hash(&self) -> Result<String, HashFault> {
-        let salt = SaltString::encode_b64(&random::bytes::<SALT_BYTES>()).map_err(HashFault::new)?;
-        let hash = hasher()?.hash_password(self.0.as_bytes(), &salt).map_err(HashFault::new)?;
+        let salt = random::bytes::<SALT_BYTES>();
+        let output = digest(&self.0, &salt, &params()?, Params::DEFAULT_OUTPUT_LEN)?;
+        let salt = SaltString::encode_b64(&salt).map_err(HashFault::new)?;
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params()?).map_err(HashFault::new)?,
+            salt: Some(salt.as_salt()),
+            hash: Some(output),
+        };
         Ok(hash.to_string())
     }
 
     /// Whether it is the one that was hashed, with the parameters that the hash names.
     ///
     /// # Errors
-    /// The hash makes no sense.
+    /// The hash makes no sense, or is none of argon2id's version 1.3.
     pub fn matches(&self, hash: &str) -> Result<bool, HashFault> {
         let hash = PasswordHash::new(hash).map_err(HashFault::new)?;
-        match hasher()?.verify_password(self.0.as_bytes(), &hash) {
-            Ok(()) => Ok(true),
-            Err(argon2::password_hash::Error::Password) => Ok(false),
-            Err(error) => Err(HashFault::new(error)),
+        if hash.algorithm != Algorithm::Argon2id.ident() || hash.version != Some(Version::V0x13.into()) {
+            return Err(HashFault::new("it is none of argon2id, version 1.3"));
         }
+        let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+            return Err(HashFault::new("it has no salt or no hash"));
+        };
+        let params = Params::try_from(&hash).map_err(HashFault::new)?;
+        let mut bytes = [0; Salt::MAX_LENGTH];
+        let salt = salt.decode_b64(&mut bytes).map_err(HashFault::new)?;
+        // The comparison takes the same time wherever they differ.
+        Ok(digest(&self.0, salt, &params, expected.len())? == expected)
     }
+}
+
+/// The hash itself. The 19 MiB that it fills are kept for the thread's next one: given back each time, they would leave
+/// holes that the allocator fills with more of their kind.
+fn digest(password: &str, salt: &[u8], params: &Params, len: usize) -> Result<Output, HashFault> {
+    thread_local! {
+        static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+    }
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    MEMORY.with_borrow_mut(|memory| {
+        if memory.len() < params.block_count() {
+            memory.resize(params.block_count(), Block::new());
+        }
+        Output::init_with(len, |out| {
+            argon2
+                .hash_password_into_with_memory(password.as_bytes(), salt, out, &mut *memory)
+                .map_err(Into::into)
+        })
+        .map_err(HashFault::new)
+    })
 }
 
 impl fmt::Debug for Password {
@@ -116,9 +151,8 @@ pub fn dummy_hash() -> Result<String, HashFault> {
     Password(random::text::<32>()).hash()
 }
 
-fn hasher() -> Result<Argon2<'static>, HashFault> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(HashFault::new)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+fn params() -> Result<Params, HashFault> {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(HashFault::new)
 }
 
 #[cfg(test)]
