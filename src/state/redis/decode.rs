@@ -133,7 +133,7 @@ pub fn read_notice<'a>(message: &'a [u8], room: &RoomId) -> Option<(&'a str, Not
     let [epoch, first_seq, count] = <[&str; 3]>::try_from(rest.split(' ').collect::<Vec<_>>()).ok()?;
     let (epoch, first_seq, count) =
         (epoch.parse().ok()?, first_seq.parse().ok()?, count.parse::<u32>().ok()?);
-    if kind != "e" || count as usize > message.len() {
+    if kind != "e" || count as usize > message.len() || u64::checked_add(first_seq, count.into()).is_none() {
         return None;
     }
     // Room for the numbers.
@@ -213,5 +213,94 @@ fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Int(number) => u64::try_from(*number).ok(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room() -> RoomId {
+        RoomId::parse("r").expect("a valid id")
+    }
+
+    fn events(message: &[u8]) -> (String, RoomEvents) {
+        match read_notice(message, &room()) {
+            Some((node, Notice::Events(events))) => (node.to_owned(), events),
+            other => panic!("no events: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn events_get_their_numbers_here() {
+        let message = b"node1 e 77 5 2\n{\"type\":\"a\",\"payload\":1\n!{\"type\":\"b\",\"seq\":9}\nann\n{\"type\":\"c\"}";
+        let (node, events) = events(message);
+        assert_eq!((node.as_str(), events.epoch, events.first_seq), ("node1", 77, 5));
+        let text = std::str::from_utf8(&events.text).expect("UTF-8");
+        let (first, second) = text.split_at(events.ends[0] as usize);
+        assert_eq!(first, r#"{"type":"a","payload":1,"seq":5}"#);
+        assert!(
+            second.starts_with(',') && second.contains(r#""seq":6"#) && !second.contains('9'),
+            "{second}"
+        );
+        assert_eq!(events.ends.len(), 2);
+        assert_eq!(events.direct.len(), 1);
+        assert_eq!((&*events.direct[0].0, &events.direct[0].1[..]), ("ann", &b"{\"type\":\"c\"}"[..]));
+    }
+
+    #[test]
+    fn a_ready_event_that_cannot_be_read_keeps_its_place() {
+        let (_, events) = events(b"- e 1 1 2\n!nonsense\n{\"type\":\"a\",\"payload\":\"\xff\"");
+        let text = std::str::from_utf8(&events.text).expect("UTF-8, whatever came");
+        assert!(text.starts_with(r#"{"type":"malformed","payload":null,"seq":1},"#), "{text}");
+        assert!(text.ends_with(r#","seq":2}"#), "{text}");
+    }
+
+    #[test]
+    fn a_replaced_member() {
+        let message = b"node2 r ann node1 7 player Ann of Cleves";
+        match read_notice(message, &room()) {
+            Some(("node2", Notice::Replaced { user_id, membership })) => {
+                assert_eq!((&*user_id, &*membership), ("ann", "node1 7 player Ann of Cleves"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_nothing() {
+        let foreign: [&[u8]; 10] = [
+            b"",
+            b"hello",
+            b"{\"type\":\"x\"}",
+            b"node e 1 1",
+            b"node e 1 1 1",
+            b"node e x 1 0",
+            b"node e 1 1 4000000000\n{}",
+            b"node z 1 1 0",
+            b"node e 1 18446744073709551615 1\n{}",
+            b"node e 1 1 0\nann",
+        ];
+        for message in foreign {
+            assert!(read_notice(message, &room()).is_none(), "{}", String::from_utf8_lossy(message));
+        }
+    }
+
+    #[test]
+    fn replies_as_json() {
+        let check = |value: Value, expected: &str| {
+            let mut json = Vec::new();
+            write_value(&value, &mut json);
+            assert_eq!(String::from_utf8_lossy(&json), expected);
+        };
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        check(Value::Nil, "null");
+        check(Value::Int(-3), "-3");
+        check(text("a\"b"), r#""a\"b""#);
+        check(Value::Boolean(true), "1");
+        check(Value::Boolean(false), "null");
+        check(Value::Okay, r#""OK""#);
+        check(Value::Array(vec![text("a"), Value::Int(1), Value::Nil]), r#"["a",1,null]"#);
+        check(Value::Map(vec![(text("k"), text("v"))]), r#"["k","v"]"#);
     }
 }
