@@ -5,6 +5,7 @@
 //! [`RoomEvents`]. Per room, events come out in the order in which the store ran the scripts.
 
 pub mod embedded;
+pub mod faults;
 pub mod redis;
 
 use std::sync::Arc;

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::events::SplitMix;
-use super::faults::FaultLog;
 use super::lua::{DEFAULT_ROOM_TTL_S, Interpreter, Invocation};
 use super::persist::{self, Contents, Keeper, Member, Restored, StateFileError};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
+use crate::state::faults::FaultLog;
 use crate::state::{
     Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Engine, Membership, Rejected,
     Rejection, RoomEvents,

@@ -3,7 +3,6 @@
 pub mod commands;
 mod engine;
 pub mod events;
-pub mod faults;
 pub mod keyspace;
 pub mod lua;
 pub mod persist;

@@ -68,17 +68,17 @@ fn argument_list(call: &Call) -> &[Box<[u8]>] {
     }
 }
 
-/// How many numbers tell of a run.
-const RUN_FIELDS: usize = 8;
+/// How many numbers tell what the calls of a run have in common; one more tells how many they are.
+const COMMON_FIELDS: usize = 7;
 
 /// Runs of calls that have all but their caller and arguments in common.
 struct Runs {
-    numbers: Vec<[u32; RUN_FIELDS]>,
+    list: Vec<([u32; COMMON_FIELDS], u32)>,
 }
 
 impl Runs {
     fn of(batch: &Batch, program: &Program, keys: &mut Keys<'_>) -> Self {
-        let mut numbers: Vec<[u32; RUN_FIELDS]> = Vec::with_capacity(4);
+        let mut list: Vec<([u32; COMMON_FIELDS], u32)> = Vec::with_capacity(4);
         for call in &batch.calls {
             let (first, count) = keys.of(call);
             let step = match call.membership {
@@ -93,23 +93,20 @@ impl Runs {
             let arguments = 1 + argument_list(call).len() as u32;
             let wants_result = u32::from(call.wants_result);
             let alike = [place, first as u32, count as u32, wants_result, arguments, names_caller, step];
-            match numbers.last_mut() {
-                Some(last) if last[..RUN_FIELDS - 1] == alike => last[RUN_FIELDS - 1] += 1,
-                _ => {
-                    let [a, b, c, d, e, f, g] = alike;
-                    numbers.push([a, b, c, d, e, f, g, 1]);
-                }
+            match list.last_mut() {
+                Some((common, count)) if *common == alike => *count += 1,
+                _ => list.push((alike, 1)),
             }
         }
-        Self { numbers }
+        Self { list }
     }
 
     /// As one msgpack list of numbers.
     fn packed(&self) -> Vec<u8> {
         const FITS: &str = "a vector takes what is written to it";
         let mut out = Vec::with_capacity(16);
-        write_array_len(&mut out, (self.numbers.len() * RUN_FIELDS) as u32).expect(FITS);
-        for number in self.numbers.iter().flatten() {
+        write_array_len(&mut out, (self.list.len() * (COMMON_FIELDS + 1)) as u32).expect(FITS);
+        for number in self.list.iter().flat_map(|(common, count)| common.iter().chain([count])) {
             write_uint(&mut out, u64::from(*number)).expect(FITS);
         }
         out

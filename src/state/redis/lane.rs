@@ -9,7 +9,7 @@ use super::address::Address;
 use super::flight::SentBatch;
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
-use crate::state::embedded::faults::FaultLog;
+use crate::state::faults::FaultLog;
 use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, Position, ShardId};
 use crate::wire::ids::RoomId;
 

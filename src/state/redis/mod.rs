@@ -33,7 +33,7 @@ use crossbeam_channel::{Sender, bounded};
 pub use self::address::Address;
 use self::lane::{Lane, Outlet};
 use self::writer::{Message, Writer};
-use super::embedded::faults::FaultLog;
+use super::faults::FaultLog;
 use super::{Batch, Deliver, Engine, Rejected, Rejection};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;

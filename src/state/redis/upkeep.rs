@@ -96,8 +96,8 @@ pub fn read_orphans(answer: Value) -> Vec<Orphan> {
 fn parse_entry(node: &str, entry: &str) -> Option<Orphan> {
     let (room, rest) = entry.split_once(' ')?;
     let (user_id, membership) = rest.split_once(' ')?;
-    let mut words = membership.splitn(4, ' ').skip(2);
-    let (role, username) = (words.next()?, words.next()?);
+    let words: Vec<&str> = membership.splitn(4, ' ').collect();
+    let [_node, _number, role, username] = words[..] else { return None };
     let identity = Identity {
         user_id: user_id.into(),
         username: username.into(),
