@@ -1,17 +1,25 @@
 //! What the accounts answer, and news that end sockets.
 
+use std::sync::Arc;
+
+use super::home_shard;
+use super::mail::{Mail, PendingInput};
 use super::shard::Shard;
 use crate::session::Session;
 use crate::session::account::{AccountAnswer, AccountResult, Upgraded};
 use crate::session::dismissal::Dismissal;
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership};
+use crate::state::{Arguments, Call, CallKeys, ConnectionKey, Membership, OwnCall, ReplyTo};
+use crate::wire::ids::RoomId;
 
 impl Shard {
     /// A connection that was closed meanwhile gets nothing.
     pub(super) fn account_answered(&mut self, key: ConnectionKey, result: &AccountResult) {
         // The account is there, whether somebody waits for the answer or not.
         if let Ok(AccountAnswer { upgraded: Some(upgraded), .. }) = result {
-            self.run_on_upgrade(upgraded);
+            for room in &upgraded.rooms {
+                let home = home_shard(room, self.peers.len());
+                self.post_or_read(home, Mail::Upgraded(room.clone(), upgraded.clone()));
+            }
         }
         let Some(index) = self.find(key) else { return };
         self.with_session(index, |session, context| {
@@ -21,36 +29,35 @@ impl Shard {
         });
     }
 
-    /// Queues the hook for each room. What comes to a room later, the player's own join among it, finds it done.
-    fn run_on_upgrade(&self, upgraded: &Upgraded) {
-        let Some(script) = self.scripts.get("on_upgrade") else { return };
-        for room in &upgraded.rooms {
-            let arguments =
-                [&upgraded.user_id, &upgraded.username].map(|text| text.as_bytes().into()).to_vec();
-            let call = Call {
-                script: script.clone(),
-                caller: upgraded.guest.clone(),
-                keys: CallKeys::FromRoom,
-                arguments: Arguments::List(arguments),
-                wants_result: false,
-                membership: Membership::Unchanged,
-            };
-            let batch = Batch {
-                room: Some(room.clone()),
-                calls: vec![call],
-                stop_on_error: false,
-                received_at: self.round_began,
-                origin: self.id,
-                tag: BatchTag::Forget,
-            };
-            if let Err(rejected) = self.shared.engine.submit(batch) {
-                let (guest, user_id) = (&upgraded.guest.user_id, &upgraded.user_id);
-                log::error!(
-                    "a room was not told of an upgrade room={room} guest={guest} user={user_id} reason={:?}",
-                    rejected.reason
-                );
-            }
+    /// At a room's home: the hook goes to the engine at once, behind what waits. What comes to the room later, the
+    /// player's own join among it, finds it done; but if the engine has no place for it, or the store is away, it waits.
+    pub(super) fn guest_upgraded(&mut self, room: &RoomId, upgraded: Arc<Upgraded>) {
+        if self.scripts.get("on_upgrade").is_none() {
+            return;
         }
+        let room_index = self.open_at_home(room);
+        self.run_on_upgrade(room_index, upgraded);
+        self.submit_all(room_index);
+    }
+
+    /// Queues `on_upgrade` among the room's inputs: it is never refused, only late.
+    pub(super) fn run_on_upgrade(&mut self, room_index: usize, upgraded: Arc<Upgraded>) {
+        let Some(script) = self.scripts.get("on_upgrade").cloned() else { return };
+        let received_at = self.round_began;
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let arguments = [&upgraded.user_id, &upgraded.username].map(|text| text.as_bytes().into());
+        let call = Call {
+            script,
+            caller: upgraded.guest.clone(),
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::List(arguments.to_vec()),
+            wants_result: false,
+            membership: Membership::Unchanged,
+        };
+        let own = Some(Box::new(OwnCall::Upgrade(upgraded)));
+        let reply_to = ReplyTo { connection: ConnectionKey::NOBODY, id: None, own };
+        room.pending.push(PendingInput { call, reply_to, received_at });
+        self.touch(room_index);
     }
 
     /// Closes the sockets of whom the news concern.

@@ -9,7 +9,9 @@ use super::shard::Shard;
 use crate::metrics::InputOutcome;
 use crate::session::outbox::Kind;
 use crate::session::{Refused, Session};
-use crate::state::{BatchDone, BatchTag, CallError, CallResult, ConnectionKey, Delivery, Position, ReplyTo};
+use crate::state::{
+    BatchDone, BatchTag, CallError, CallResult, ConnectionKey, Delivery, OwnCall, Position, ReplyTo,
+};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
 use crate::wire::{message, ws};
@@ -83,8 +85,8 @@ impl Shard {
     fn inputs_done(&mut self, done: &BatchDone, replies: Vec<ReplyTo>) {
         let mut unanswered = Vec::new();
         for (result, mut reply_to) in done.results.iter().zip(replies) {
-            match reply_to.leaver.take() {
-                Some(leaver) if is_unavailable(result) => unanswered.push(leaver),
+            match reply_to.own.take() {
+                Some(own) if is_unavailable(result) => unanswered.push(*own),
                 _ => self.answer_input(result, &reply_to),
             }
         }
@@ -92,9 +94,11 @@ impl Shard {
         if let Some(home) = self.home(room_index) {
             home.in_flight = false;
         }
-        for leaver in unanswered {
-            let (identity, ticket) = *leaver;
-            self.run_on_disconnect(room_index, identity, ticket);
+        for own in unanswered {
+            match own {
+                OwnCall::Leave(identity, ticket) => self.run_on_disconnect(room_index, identity, ticket),
+                OwnCall::Upgrade(upgraded) => self.run_on_upgrade(room_index, upgraded),
+            }
         }
         self.flush_room(room_index);
         self.metrics.input_to_patch.observe(done.received_at.elapsed());

@@ -108,7 +108,7 @@ impl Effects for ConnectionEffects<'_> {
             wants_result: message.id.is_some(),
             membership: Membership::Unchanged,
         };
-        let reply_to = ReplyTo { connection: self.shard.key(self.index), id: message.id, leaver: None };
+        let reply_to = ReplyTo { connection: self.shard.key(self.index), id: message.id, own: None };
         let input = PendingInput { call, reply_to, received_at: self.shard.round_began };
         let seat = self.shard.connections[self.index].seat.as_ref();
         let room_index = seat.map(|seat| seat.room as usize);

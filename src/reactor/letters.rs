@@ -96,6 +96,7 @@ impl Shard {
             Mail::Lagging(key) => self.make_lag(key),
             Mail::Frame(key, frame) => self.frame_for_one(key, frame),
             Mail::Close(key, code, reason) => self.close(key, code, reason),
+            Mail::Upgraded(room, upgraded) => self.guest_upgraded(&room, upgraded),
             Mail::Account(key, result) => self.account_answered(key, &result),
             Mail::Dismiss(dismissal) => self.dismiss(&dismissal),
             Mail::Scripts(scripts) => self.scripts = scripts,

@@ -11,7 +11,7 @@ use super::home_shard;
 use crate::mailbox::Postbox;
 use crate::room::flush::Flush;
 use crate::script::ScriptSet;
-use crate::session::account::AccountResult;
+use crate::session::account::{AccountResult, Upgraded};
 use crate::session::dismissal::Dismissal;
 use crate::state::{Call, ConnectionKey, Deliver, Delivery, ReplyTo, ShardId};
 use crate::wire::ids::{Identity, RoomId};
@@ -45,6 +45,8 @@ pub enum Mail {
     Frame(ConnectionKey, Bytes),
     /// Close one connection.
     Close(ConnectionKey, u16, &'static str),
+    /// To the home shard: a guest that may have something in the room has become a player.
+    Upgraded(RoomId, Arc<Upgraded>),
     /// The accounts have answered a connection's call.
     Account(ConnectionKey, Box<AccountResult>),
     /// Close the sockets of whom this concerns.

@@ -12,7 +12,9 @@ use super::shard::Shard;
 use crate::metrics::Refusal;
 use crate::room::events::Position;
 use crate::session::{Refused, Session};
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, ReplyTo, ShardId};
+use crate::state::{
+    Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, OwnCall, ReplyTo, ShardId,
+};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
 
@@ -33,17 +35,26 @@ impl Shard {
         }
     }
 
-    fn join_at_home(&mut self, index: usize, identity: Arc<Identity>, room: &RoomId) {
-        let key = self.key(index);
+    /// The room, at home here: its events are wanted from now on.
+    pub(super) fn open_at_home(&mut self, room: &RoomId) -> usize {
         let interval_ms = self.shared.limits.sync_interval_ms;
         let room_index = self.rooms.find_or_create(room);
         if self.home(room_index).is_none() {
             self.shared.engine.watch(room, true);
+            if let Some(room) = self.rooms.get_mut(room_index) {
+                room.make_home(interval_ms);
+            }
         }
+        room_index
+    }
+
+    fn join_at_home(&mut self, index: usize, identity: Arc<Identity>, room: &RoomId) {
+        let key = self.key(index);
         self.next_ticket = self.next_ticket.wrapping_add(1);
         let ticket = self.next_ticket;
-        let home = self.rooms.get_mut(room_index).map(|room| room.make_home(interval_ms));
-        home.expect("the room was just found or made").joining.insert(key, (identity.clone(), ticket));
+        let room_index = self.open_at_home(room);
+        let home = self.home(room_index).expect("the room was just found or made");
+        home.joining.insert(key, (identity.clone(), ticket));
         // What waits was there first: the same user's leaving, say.
         let in_order = self.submit_all(room_index);
         let hooks = ["on_connect", "on_snapshot"].map(|name| self.scripts.get(name).cloned());
@@ -278,8 +289,8 @@ impl Shard {
             wants_result: false,
             membership: Membership::Leave(ticket),
         };
-        let leaver = Some(Box::new((identity, ticket)));
-        let reply_to = ReplyTo { connection: ConnectionKey::NOBODY, id: None, leaver };
+        let own = Some(Box::new(OwnCall::Leave(identity, ticket)));
+        let reply_to = ReplyTo { connection: ConnectionKey::NOBODY, id: None, own };
         room.pending.push(PendingInput { call, reply_to, received_at });
         self.touch(room_index);
     }

@@ -147,7 +147,7 @@ impl Shard {
     /// The store is away: players are told at once, and the server's own calls wait for it.
     fn refuse_pending(&mut self, room_index: usize) {
         let Some(room) = self.rooms.get_mut(room_index) else { return };
-        let is_players = |input: &mut PendingInput| input.reply_to.leaver.is_none();
+        let is_players = |input: &mut PendingInput| input.reply_to.own.is_none();
         let refused: Vec<PendingInput> = room.pending.extract_if(.., is_players).collect();
         for input in refused {
             self.refuse_input(&input, &refused_batch(Rejection::Unavailable));

@@ -85,7 +85,7 @@ pub struct AccountAnswer {
     /// JSON text; empty with 204.
     pub body: Vec<u8>,
     /// Before this answer goes out, rooms are told that somebody has another id.
-    pub upgraded: Option<Box<Upgraded>>,
+    pub upgraded: Option<Arc<Upgraded>>,
 }
 
 /// A guest that has become a player.

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 pub use crate::room::events::{Position, RoomEvents};
 use crate::script::{Script, ScriptSet};
+use crate::session::account::Upgraded;
 use crate::wire::ids::{Identity, RoomId};
 
 /// Index of a shard, from 0.
@@ -102,8 +103,17 @@ pub struct ReplyTo {
     pub connection: ConnectionKey,
     /// The client's `id`, if it wants a reply.
     pub id: Option<u64>,
-    /// Whose membership the server's own call ends: it must be called again if the store did not answer.
-    pub leaver: Option<Box<(Arc<Identity>, u32)>>,
+    /// Which call of the server's own it is: it must be made again if the store did not answer.
+    pub own: Option<Box<OwnCall>>,
+}
+
+/// A hook among a room's inputs, and what it takes to call it again.
+#[derive(Clone, Debug)]
+pub enum OwnCall {
+    /// `on_disconnect`, which ends this membership.
+    Leave(Arc<Identity>, u32),
+    /// `on_upgrade`.
+    Upgrade(Arc<Upgraded>),
 }
 
 /// Names a connection for its whole life: a slab index alone may have been given to another by the time an answer comes.

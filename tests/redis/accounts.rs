@@ -58,3 +58,36 @@ fn what_happens_to_an_account_on_one_node_reaches_the_sockets_of_another() {
     cid_at_two.wait_until_refused();
     assert_eq!(cid.who_am_i().status, 200);
 }
+
+#[test]
+fn rooms_hear_of_an_upgrade_once_the_store_is_back() {
+    let redis = Redis::start();
+    let server = Server::start(&["--redis-addr", &redis.address()]);
+    let wait_until_ready = |status| {
+        wait_until("the store to come or go", PATIENCE, || server.get("/ready").status == status);
+    };
+    wait_until_ready(200);
+    let guests = [0; 2].map(|_| User::guest(&server));
+    let rooms = guests.each_ref().map(User::create_lobby);
+    let upgrade = |number: usize, name: &str| {
+        let body = json!({"username": name, "password": PASSWORD, "rooms": [rooms[number]]});
+        let answer = guests[number].post("/account/upgrade", &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        User::from_login(&server, &answer.json())
+    };
+
+    redis.signal("STOP");
+    // The store has this call when it is found to be away, and that one is not sent to it.
+    let ann = upgrade(0, "ann");
+    wait_until_ready(503);
+    let ben = upgrade(1, "ben");
+    redis.signal("CONT");
+    wait_until_ready(200);
+
+    for (user, (room, guest)) in [ann, ben].iter().zip(rooms.iter().zip(&guests)) {
+        let welcome = user.join(room).welcome;
+        let state = &welcome["payload"]["state"];
+        assert_eq!(state["owner"], json!(user.user_id), "{state}");
+        assert!(state["players"].get(&guest.user_id).is_none(), "{state}");
+    }
+}

@@ -300,7 +300,7 @@ impl Clerk {
         self.ending = Some(Ending { family, user_id: caller.user_id.to_string() });
         let user_id = account.id.to_string();
         let upgraded = Upgraded { guest: caller, user_id, username: account.username, rooms };
-        Ok(AccountAnswer { upgraded: Some(Box::new(upgraded)), ..session })
+        Ok(AccountAnswer { upgraded: Some(Arc::new(upgraded)), ..session })
     }
 
     fn family_of<'c>(&self, caller: &'c Identity) -> Outcome<&'c str> {
