@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One call.
 pub struct Call<'a> {
@@ -23,6 +23,10 @@ pub struct Answer {
     pub status: u16,
     /// The body as text.
     pub body: String,
+    /// `Retry-After`, if it says a number of seconds.
+    pub retry_after_s: Option<u64>,
+    /// The server closes the connection after it.
+    pub closes: bool,
 }
 
 /// A connection for calls.
@@ -30,6 +34,7 @@ pub struct Http {
     stream: TcpStream,
     host: String,
     inbound: Vec<u8>,
+    timeout: Duration,
 }
 
 /// Calls sent before the first answer is waited for.
@@ -37,12 +42,11 @@ const PIPELINED: usize = 16;
 const MAX_HEADERS: usize = 64;
 
 impl Http {
-    /// Connects; a read that takes longer than `timeout` is an error.
+    /// Connects; an answer that is not there in full `timeout` after it is waited for is an error (`TimedOut`).
     pub fn connect(target: SocketAddr, host: &str, timeout: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&target, timeout)?;
-        stream.set_read_timeout(Some(timeout))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, host: host.into(), inbound: Vec::new() })
+        Ok(Self { stream, host: host.into(), inbound: Vec::new(), timeout })
     }
 
     /// Makes one call.
@@ -75,13 +79,14 @@ impl Http {
     }
 
     fn receive(&mut self) -> io::Result<Answer> {
+        let deadline = Instant::now() + self.timeout;
         loop {
             if let Some((answer, length)) = read_answer(&self.inbound)? {
                 self.inbound.drain(..length);
                 return Ok(answer);
             }
             let mut buffer = [0; 16 << 10];
-            match self.stream.read(&mut buffer)? {
+            match self.read_until(deadline, &mut buffer)? {
                 0 => {
                     return Err(io::Error::new(
                         io::ErrorKind::UnexpectedEof,
@@ -91,6 +96,23 @@ impl Http {
                 length => self.inbound.extend_from_slice(&buffer[..length]),
             }
         }
+    }
+
+    /// One read. What is left of the time is set anew for each, or a server that sends byte by byte could take for ever.
+    fn read_until(&mut self, deadline: Instant, buffer: &mut [u8]) -> io::Result<usize> {
+        let late = || {
+            let waited_s = self.timeout.as_secs_f64();
+            io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {waited_s} s"))
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        (&self.stream).read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => late(),
+            _ => error,
+        })
     }
 }
 
@@ -109,6 +131,8 @@ fn read_answer(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
         let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
         found.and_then(|header| std::str::from_utf8(header.value).ok())
     };
+    let retry_after_s = header("retry-after").and_then(|text| text.trim().parse().ok());
+    let closes = header("connection").is_some_and(|text| text.eq_ignore_ascii_case("close"));
     let rest = &bytes[head..];
     let body = if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
         read_chunks(rest).map_err(bad)?
@@ -120,7 +144,8 @@ fn read_answer(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
         rest.get(..length).map(|body| (body.to_vec(), length))
     };
     Ok(body.map(|(body, length)| {
-        (Answer { status, body: String::from_utf8_lossy(&body).into_owned() }, head + length)
+        let body = String::from_utf8_lossy(&body).into_owned();
+        (Answer { status, body, retry_after_s, closes }, head + length)
     }))
 }
 
@@ -149,12 +174,13 @@ fn read_chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
 
     #[test]
     fn answers() {
         let check = |text: &str, status: u16, body: &str| {
             let (answer, length) = read_answer(text.as_bytes()).unwrap().unwrap();
-            assert_eq!((answer, length), (Answer { status, body: body.into() }, text.len()), "{text}");
+            assert_eq!((answer.status, answer.body.as_str(), length), (status, body, text.len()), "{text}");
             for cut in 0..text.len() {
                 assert!(read_answer(&text.as_bytes()[..cut]).unwrap().is_none(), "{text} cut at {cut}");
             }
@@ -166,6 +192,39 @@ mod tests {
             200,
             "abc0123456789",
         );
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_again() {
+        let check = |headers: &str, expected: (Option<u64>, bool)| {
+            let text = format!("HTTP/1.1 503 Service Unavailable\r\n{headers}\r\n");
+            let (answer, _) = read_answer(text.as_bytes()).unwrap().unwrap();
+            assert_eq!((answer.retry_after_s, answer.closes), expected, "{text}");
+        };
+        check("", (None, false));
+        check("Retry-After: 5\r\nConnection: close\r\n", (Some(5), true));
+        check("retry-after: 1\r\nConnection: keep-alive\r\n", (Some(1), false));
+        check("Retry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n", (None, false));
+    }
+
+    #[test]
+    fn a_server_that_sends_byte_by_byte_does_not_take_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = listener.local_addr().unwrap();
+        let dripping = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut bytes = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
+            while stream.write_all(&bytes).is_ok() {
+                bytes = b"x".to_vec();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let mut http = Http::connect(target, "x", Duration::from_millis(200)).unwrap();
+        let call = Call { method: "GET", path: "/", token: None, body: String::new() };
+        let error = http.call(&call).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        drop(http);
+        dripping.join().unwrap();
     }
 
     #[test]

@@ -35,7 +35,12 @@ const CONNECTIONS_PER_SOURCE: usize = 20_000;
 
 /// Opens a connection for calls.
 pub fn http(options: &Options, target: SocketAddr) -> io::Result<Http> {
-    Http::connect(target, &options.host(target), HTTP_TIMEOUT).map_err(|error| {
+    http_within(options, target, HTTP_TIMEOUT)
+}
+
+/// Opens a connection for calls whose answers may take this long.
+pub fn http_within(options: &Options, target: SocketAddr, timeout: Duration) -> io::Result<Http> {
+    Http::connect(target, &options.host(target), timeout).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot reach the server at {target}: {error}"))
     })
 }
@@ -227,7 +232,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_as_it_is() {
         let check = |status, body: &str, expected: &str| {
-            let answer = Answer { status, body: body.into() };
+            let answer = Answer { status, body: body.into(), retry_after_s: None, closes: false };
             let error = parse::<Guest>("/guest-login", &answer).err().unwrap().to_string();
             assert!(error.contains(expected), "{error}");
         };

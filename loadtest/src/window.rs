@@ -36,6 +36,10 @@ pub enum Violation {
     Disconnected,
     /// A slow client was not closed with 4002.
     NotClosed,
+    /// A password login was not answered in time.
+    LateLogin,
+    /// A password login was answered neither by a token nor by 503.
+    BadLogin,
 }
 
 impl fmt::Display for Violation {
@@ -54,6 +58,8 @@ impl fmt::Display for Violation {
             Self::LostInput => "own input lost",
             Self::Disconnected => "disconnected",
             Self::NotClosed => "slow client not closed",
+            Self::LateLogin => "login not answered in time",
+            Self::BadLogin => "login failed",
         })
     }
 }

@@ -193,11 +193,14 @@ pub struct Storm {
 #[derive(Args, Debug)]
 pub struct StormLogin {
     /// Logins in all
-    #[arg(long, default_value_t = 200, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 500, value_parser = at_least_one)]
     pub logins: usize,
-    /// Connections that log in at the same time
-    #[arg(long, default_value_t = 32, value_parser = at_least_one)]
-    pub logins_at_once: usize,
+    /// Connections that log in at the same time (default: one for each login)
+    #[arg(long, value_parser = at_least_one)]
+    pub logins_at_once: Option<usize>,
+    /// Longest time until a login is answered, by a token or by 503
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub login_timeout: Duration,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub playing: Playing,

@@ -64,8 +64,27 @@ pub enum Fault {
     Snapshots,
     /// Answers come late: not a fault, but slow.
     Late,
-    /// There are accounts, as in a later server.
+    /// There are accounts, which is no fault in itself.
     Accounts,
+    /// The same, and all are refused with 503 and 429 before they are registered, which is no fault in itself.
+    BusyAccounts,
+    /// The same, and each second login is refused with 503, after which the connection ends: no fault in itself.
+    BusyLogins,
+    /// The same, and one login is never answered.
+    SilentLogin,
+    /// The same, and one login gets no token.
+    NoToken,
+    /// The same, and one login is answered with 500.
+    BrokenLogin,
+    /// The same, and the connection of one login ends without an answer.
+    CutLogin,
+}
+
+impl Fault {
+    fn has_accounts(self) -> bool {
+        use Fault::{Accounts, BrokenLogin, BusyAccounts, BusyLogins, CutLogin, NoToken, SilentLogin};
+        matches!(self, Accounts | BusyAccounts | BusyLogins | SilentLogin | NoToken | BrokenLogin | CutLogin)
+    }
 }
 
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -85,6 +104,8 @@ pub struct Fake {
 struct State {
     fault: Fault,
     users: AtomicU64,
+    registrations: AtomicU64,
+    logins: AtomicU64,
     rooms: Mutex<HashMap<String, Room>>,
     stopping: Arc<AtomicBool>,
 }
@@ -116,6 +137,8 @@ impl Fake {
         let state = Arc::new(State {
             fault,
             users: AtomicU64::new(0),
+            registrations: AtomicU64::new(0),
+            logins: AtomicU64::new(0),
             rooms: Mutex::new(HashMap::new()),
             stopping: stopping.clone(),
         });
@@ -173,8 +196,19 @@ impl State {
                 inbound.extend_from_slice(&buffer[..count]);
             }
             let body: Vec<u8> = inbound.drain(..head + 4 + length).skip(head + 4).collect();
-            let (status, answer) = self.answer(&path, &body);
-            write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{answer}", answer.len())?;
+            let (status, answer) = match path.as_str() {
+                "/login" if self.fault.has_accounts() => match self.log_in(&mut stream)? {
+                    Some(answer) => answer,
+                    None => return Ok(()),
+                },
+                path => self.answer(path, &body),
+            };
+            let headers = if matches!(status, 429 | 503) { "Retry-After: 0\r\n" } else { "" };
+            write!(
+                stream,
+                "HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n{answer}",
+                answer.len()
+            )?;
         }
     }
 
@@ -193,10 +227,34 @@ impl State {
                 rooms.insert(id.clone(), Room::default());
                 (200, format!(r#"{{"result":"game:{id}"}}"#))
             }
-            "/register" if self.fault == Fault::Accounts => (201, "{}".into()),
-            "/login" if self.fault == Fault::Accounts => (200, "{}".into()),
+            "/register" if self.fault.has_accounts() => {
+                let n = self.registrations.fetch_add(1, Ordering::Relaxed);
+                match n % 3 {
+                    0 if self.fault == Fault::BusyAccounts => (503, "{}".into()),
+                    1 if self.fault == Fault::BusyAccounts => (429, "{}".into()),
+                    _ => (201, login(n)),
+                }
+            }
             "/metrics" => (200, format!("logins_total {}\n", self.users.load(Ordering::Relaxed))),
             _ => (404, r#"{"error":{"code":"not_found"}}"#.into()),
+        }
+    }
+
+    /// The answer to a login with a password; none if the connection has ended. The fifth login is the one that a fault meets.
+    fn log_in(&self, stream: &mut TcpStream) -> std::io::Result<Option<(u16, String)>> {
+        let n = self.logins.fetch_add(1, Ordering::Relaxed);
+        match self.fault {
+            Fault::BusyLogins if n % 2 == 1 => {
+                let head =
+                    "HTTP/1.1 503 X\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+                stream.write_all(head.as_bytes()).map(|()| None)
+            }
+            // Until the client goes away.
+            Fault::SilentLogin if n == 4 => stream.read(&mut [0]).map(|_| None),
+            Fault::CutLogin if n == 4 => Ok(None),
+            Fault::NoToken if n == 4 => Ok(Some((200, r#"{"user_id":"4","role":"player"}"#.into()))),
+            Fault::BrokenLogin if n == 4 => Ok(Some((500, r#"{"error":{"code":"internal"}}"#.into()))),
+            _ => Ok(Some((200, login(n)))),
         }
     }
 
@@ -317,6 +375,13 @@ impl State {
             room.members.iter().for_each(|member| drop(member.stream.shutdown(std::net::Shutdown::Both)));
         }
     }
+}
+
+/// What a player gets who has logged in or registered.
+fn login(n: u64) -> String {
+    format!(
+        r#"{{"token":"e30.{n}.c2ln","refresh_token":"r{n}","expires_in":86400,"user_id":"{n}","username":"x","role":"player"}}"#
+    )
 }
 
 impl Room {

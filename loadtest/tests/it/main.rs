@@ -5,4 +5,5 @@
 mod fake;
 mod faults;
 mod harness;
+mod logins;
 mod scenarios;

@@ -3,7 +3,8 @@
 use crate::fake::{Fake, Fault};
 use crate::harness::{Outcome, ROOMS, run, run_against};
 
-fn finding(outcome: &Outcome, name: &str) -> f64 {
+/// The value of a result that only this scenario has.
+pub fn finding(outcome: &Outcome, name: &str) -> f64 {
     let findings =
         outcome.json["findings"].as_array().unwrap_or_else(|| panic!("no report: {}", outcome.text));
     let found = findings.iter().find(|finding| finding["name"].as_str().unwrap().contains(name));
@@ -12,7 +13,8 @@ fn finding(outcome: &Outcome, name: &str) -> f64 {
         .unwrap_or_else(|| panic!("no {name}: {}", outcome.text))
 }
 
-fn passed(outcome: &Outcome) {
+/// The run went to its end and every promise was kept.
+pub fn passed(outcome: &Outcome) {
     assert_eq!(outcome.code, Some(0), "{}", outcome.text);
     assert_eq!(outcome.json["passed"], true, "{}", outcome.text);
 }
@@ -143,17 +145,6 @@ fn storms_bring_everybody_in() {
         assert!((0.0..5.0).contains(&finding(&outcome, "time until all are in")), "{}", outcome.text);
         assert!(finding(&outcome, "p99 of those who play, meanwhile") > 0.0);
     }
-}
-
-#[test]
-fn a_storm_of_logins_needs_accounts() {
-    let storm = "storm-login --logins 20 --logins-at-once 4 --rooms 1 --players 3 --duration 300ms";
-    let outcome = run_against(Fault::None, storm);
-    assert_eq!(outcome.code, Some(1), "{}", outcome.text);
-    assert!(outcome.text.contains("storm-login needs accounts"), "{}", outcome.text);
-    let outcome = run_against(Fault::Accounts, storm);
-    passed(&outcome);
-    assert_eq!(finding(&outcome, "logins answered 200"), 20.0);
 }
 
 #[test]

@@ -1,109 +1,201 @@
-//! Very many log in with passwords, which is costly on purpose, while others play.
+//! Very many log in with passwords, which is costly on purpose, while others play. Each must be answered in time:
+//! by a token, or by 503, which is how a server that has too much to do says so.
 
+use super::accounts::{self, Account};
 use super::{begin_playing, compare};
 use crate::histogram::Durations;
-use crate::http::{Call, Http};
+use crate::http::{Answer, Http};
 use crate::options::{Options, StormLogin};
 use crate::run::Run;
 use crate::setup;
+use crate::window::Violation;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
-
-const PASSWORD: &str = "correct horse battery staple";
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 /// One login's outcome.
 struct Outcome {
-    status: u16,
-    took_ns: u64,
+    /// None if there was no answer.
+    status: Option<u16>,
+    took: Duration,
+    broken: Option<(Violation, String)>,
 }
 
 /// Registers accounts, lets the players play, then logs in with all accounts over a number of connections.
 pub fn direct(args: &StormLogin, options: &Options, target: SocketAddr, run: &mut Run<'_>) -> io::Result<()> {
-    let names = register(args, options, target)?;
+    let accounts = accounts::register(args.logins, options, target, run)?;
     let quiet = begin_playing(&args.playing, run)?;
+    let shares = accounts.chunks(accounts.len().div_ceil(args.logins_at_once.unwrap_or(args.logins)));
+    // All are connected before the first logs in, so that they come at one moment.
+    let lines = shares
+        .map(|share| Line::open(share.to_vec(), args.login_timeout, options, target))
+        .collect::<io::Result<Vec<_>>>()?;
     let (outcomes, results) = channel();
     let start = Instant::now();
-    for share in names.chunks(names.len().div_ceil(args.logins_at_once)) {
-        start_logins(share.to_vec(), setup::http(options, target)?, outcomes.clone());
+    for line in lines {
+        let outcomes = outcomes.clone();
+        std::thread::spawn(move || line.log_in_all(&outcomes));
     }
     drop(outcomes);
     let mut summary = Summary::default();
-    run.measure_while("logins", |run| summary.gather(&results, names.len(), run))?;
-    summary.report(run, start.elapsed().as_secs_f64());
+    run.measure_while("logins", |run| summary.gather(&results, accounts.len(), run))?;
+    summary.report(run, start.elapsed());
     compare(run, quiet);
     Ok(())
 }
 
-fn register(args: &StormLogin, options: &Options, target: SocketAddr) -> io::Result<Vec<String>> {
-    let mut http = setup::http(options, target)?;
-    let stamp = crate::sys::monotonic_ns();
-    let names: Vec<String> = (0..args.logins).map(|n| format!("storm_{stamp:x}_{n}")).collect();
-    for name in &names {
-        let answer = http.call(&post("/register", name))?;
-        if answer.status == 404 {
-            return Err(io::Error::other(
-                "storm-login needs accounts, and this server has none: it answers 404 to POST /register",
-            ));
-        }
-        setup::parse::<serde_json::Value>("/register", &answer)?;
+/// Accounts that log in one after the other over a connection.
+struct Line {
+    accounts: Vec<Account>,
+    timeout: Duration,
+    options: Options,
+    target: SocketAddr,
+    /// None once it has broken.
+    http: Option<Http>,
+}
+
+impl Line {
+    fn open(
+        accounts: Vec<Account>,
+        timeout: Duration,
+        options: &Options,
+        target: SocketAddr,
+    ) -> io::Result<Self> {
+        let http = Some(setup::http_within(options, target, timeout)?);
+        Ok(Self { accounts, timeout, options: options.clone(), target, http })
     }
-    Ok(names)
-}
 
-fn post<'a>(path: &'a str, name: &str) -> Call<'a> {
-    let body = serde_json::json!({ "username": name, "password": PASSWORD }).to_string();
-    Call { method: "POST", path, token: None, body }
-}
-
-fn start_logins(names: Vec<String>, mut http: Http, outcomes: Sender<Outcome>) {
-    std::thread::spawn(move || {
-        for name in names {
+    fn log_in_all(mut self, outcomes: &Sender<Outcome>) {
+        for account in std::mem::take(&mut self.accounts) {
             let start = Instant::now();
-            // A broken connection counts as status 0; what it cost the players is what is measured.
-            let status = http.call(&post("/login", &name)).map_or(0, |answer| answer.status);
-            let took_ns = start.elapsed().as_nanos() as u64;
-            if outcomes.send(Outcome { status, took_ns }).is_err() {
+            let answer = self.log_in(&account);
+            let took = start.elapsed();
+            let broken = judge(&answer).err().map(|(kind, what)| (kind, format!("{}: {what}", account.name)));
+            let status = answer.ok().map(|answer| answer.status);
+            if outcomes.send(Outcome { status, took, broken }).is_err() {
                 return;
             }
         }
-    });
+    }
+
+    /// A connection that has broken, or that the server closes, is not used again: what is left on it is another's answer.
+    fn log_in(&mut self, account: &Account) -> io::Result<Answer> {
+        let mut http = match self.http.take() {
+            Some(http) => http,
+            None => setup::http_within(&self.options, self.target, self.timeout)?,
+        };
+        let answer = http.call(&account.call("/login"))?;
+        self.http = (!answer.closes).then_some(http);
+        Ok(answer)
+    }
+}
+
+#[derive(Deserialize)]
+struct Login {
+    token: String,
+}
+
+/// Whether a login was answered as it should be, or what is wrong with it.
+fn judge(answer: &io::Result<Answer>) -> Result<(), (Violation, String)> {
+    let answer = answer.as_ref().map_err(|error| match error.kind() {
+        io::ErrorKind::TimedOut => (Violation::LateLogin, error.to_string()),
+        _ => (Violation::BadLogin, error.to_string()),
+    })?;
+    let bad = |what: &str| Err((Violation::BadLogin, format!("{what}: {}", answer.body.trim())));
+    match answer.status {
+        503 => Ok(()),
+        200 => match serde_json::from_str::<Login>(&answer.body) {
+            Ok(login) if !login.token.is_empty() => Ok(()),
+            _ => bad("200 without a token"),
+        },
+        429 => bad("429 (--login-rate 0 takes the server's limit off)"),
+        status => bad(&status.to_string()),
+    }
 }
 
 #[derive(Default)]
 struct Summary {
     took: Durations,
-    statuses: BTreeMap<u16, u64>,
+    slowest: Duration,
+    statuses: BTreeMap<Option<u16>, u64>,
 }
 
 impl Summary {
+    /// Ends by itself, since no login takes longer than its timeout.
     fn gather(&mut self, results: &Receiver<Outcome>, count: usize, run: &mut Run<'_>) -> io::Result<()> {
         let mut seen = 0;
-        let start = Instant::now();
         while seen < count {
-            run.pass("logins", std::time::Duration::from_millis(100))?;
-            for Outcome { status, took_ns } in results.try_iter() {
-                *self.statuses.entry(status).or_default() += 1;
-                self.took.record_ns(took_ns);
-                seen += 1;
-            }
-            if start.elapsed() > run.common.join_timeout {
-                return Err(io::Error::other(format!("only {seen} of {count} logins were answered in time")));
+            match results.try_recv() {
+                Ok(outcome) => {
+                    seen += 1;
+                    self.take(outcome, run);
+                }
+                Err(TryRecvError::Empty) => drop(run.pass("logins", Duration::from_millis(20))?),
+                Err(TryRecvError::Disconnected) => {
+                    return Err(io::Error::other(format!("only {seen} of {count} logins were made")));
+                }
             }
         }
         Ok(())
     }
 
-    fn report(&self, run: &mut Run<'_>, seconds: f64) {
+    fn take(&mut self, outcome: Outcome, run: &mut Run<'_>) {
+        *self.statuses.entry(outcome.status).or_default() += 1;
+        self.took.record_ns(outcome.took.as_nanos() as u64);
+        self.slowest = self.slowest.max(outcome.took);
+        if let Some((kind, what)) = outcome.broken {
+            run.violation(kind, || what);
+        }
+    }
+
+    fn report(&self, run: &mut Run<'_>, duration: Duration) {
         let all: u64 = self.statuses.values().sum();
-        run.find("logins", all as f64 / seconds, "/s");
+        let good = self.statuses.get(&Some(200)).copied().unwrap_or(0);
+        run.find("logins", good as f64 / duration.as_secs_f64(), "/s");
         for (status, count) in &self.statuses {
-            run.find(&format!("logins answered {status}"), *count as f64, &format!("of {all}"));
+            let how = status.map_or_else(|| "not at all".into(), |status| status.to_string());
+            run.find(&format!("logins answered {how}"), *count as f64, &format!("of {all}"));
         }
         for (name, share) in [("p50 of a login", 0.5), ("p99 of a login", 0.99)] {
             run.find(name, self.took.quantile_ms(share).unwrap_or(f64::NAN), "ms");
         }
+        run.find("the slowest login", self.slowest.as_secs_f64() * 1_000.0, "ms");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_or_a_refusal_is_right_and_nothing_else() {
+        let check = |status, body: &str, right: bool| {
+            let answer = Answer { status, body: body.into(), retry_after_s: None, closes: false };
+            let kind = judge(&Ok(answer)).err().map(|(kind, _)| kind);
+            assert_eq!(kind, (!right).then_some(Violation::BadLogin), "{status} {body}");
+        };
+        check(200, r#"{"token":"a.b.c","user_id":"1"}"#, true);
+        check(503, "", true);
+        check(200, r#"{"token":""}"#, false);
+        check(200, r#"{"token":7}"#, false);
+        check(200, "{}", false);
+        check(200, "", false);
+        for status in [201, 401, 404, 429, 500] {
+            check(status, r#"{"token":"a.b.c"}"#, false);
+        }
+    }
+
+    #[test]
+    fn silence_and_a_broken_connection_differ() {
+        let check = |kind: io::ErrorKind, expected| {
+            assert_eq!(judge(&Err(kind.into())).unwrap_err().0, expected, "{kind}");
+        };
+        check(io::ErrorKind::TimedOut, Violation::LateLogin);
+        check(io::ErrorKind::UnexpectedEof, Violation::BadLogin);
+        check(io::ErrorKind::ConnectionReset, Violation::BadLogin);
+        check(io::ErrorKind::InvalidData, Violation::BadLogin);
     }
 }

@@ -1,5 +1,6 @@
 //! Very many come at once, while others play and must not feel it.
 
+mod accounts;
 pub mod login;
 
 use crate::options::{Playing, Storm};
