@@ -44,6 +44,9 @@ pub enum ServerError {
     System(&'static str, io::Error),
 }
 
+/// How long the accounts may take to finish what nobody waits for any more.
+const ACCOUNTS_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Runs the server until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -65,6 +68,7 @@ struct Server {
     posts: Vec<Postbox<Mail>>,
     ended: Receiver<Ended>,
     engine: Arc<dyn Engine>,
+    accounts: Arc<AccountService>,
     watcher: Watcher,
     shared: Arc<Shared>,
 }
@@ -88,12 +92,12 @@ impl Server {
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
         let engine = start_engine(config, &loaded.set, &posts, &metrics)?;
         let denials = Arc::new(Denials::new(tokens.ttl_s()));
-        let accounts = start_accounts(config, &stores, &tokens, &denials, &posts, &metrics)?;
+        let accounts = Arc::new(start_accounts(config, &stores, &tokens, &denials, &posts, &metrics)?);
         let doors = Arc::new(ServerDoors::new(config, tokens, denials, metrics.clone(), engine.clone()));
         let shared = Arc::new(Shared {
             doors: doors.clone(),
             engine: engine.clone(),
-            accounts: Arc::new(accounts),
+            accounts: accounts.clone(),
             admission: Admission::new(
                 config.max_connections,
                 config.max_connections_per_ip.map_or(0, |bound| bound.get() as usize),
@@ -135,7 +139,7 @@ impl Server {
         if config.listen.ip().is_unspecified() || config.listen.ip().is_loopback() {
             log::info!("open http://localhost:{}/ to play the demo", address.port());
         }
-        Ok(Self { doors, shards, posts, ended, engine, watcher, shared })
+        Ok(Self { doors, shards, posts, ended, engine, accounts, watcher, shared })
     }
 
     fn run(self, mut signals: Signals, config: &Config) -> Result<(), ServerError> {
@@ -178,6 +182,9 @@ impl Server {
         for shard in shards {
             let result = shard.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
             outcome = outcome.and(result.map_err(|error| ServerError::System("run an event loop", error)));
+        }
+        if !self.accounts.stop(ACCOUNTS_PATIENCE) {
+            log::warn!("stopping although the accounts are busy: what is not done is lost");
         }
         self.engine.stop();
         handle.close();

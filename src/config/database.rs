@@ -26,6 +26,11 @@ impl Database {
     pub(super) fn resolve(values: &Values, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
         match values.parse("db-type", kind)? {
             Kind::Sqlite => Ok(Self::Sqlite(values.parse("db-dsn", sqlite_file)?)),
+            Kind::Postgres if values.is_default("db-dsn") => Err(ConfigError(
+                "--db-dsn is missing, which --db-type postgres needs: host=… user=… password=… dbname=…, or \
+                 postgres://user:password@host:port/dbname"
+                    .to_owned(),
+            )),
             Kind::Postgres => {
                 let dsn = values.parse("db-dsn", PostgresDsn::parse)?;
                 if dsn.may_be_plain() {

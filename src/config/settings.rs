@@ -204,6 +204,11 @@ impl Values {
         Ok(Self(values))
     }
 
+    /// Whether nobody has said anything about a setting.
+    pub fn is_default(&self, name: &str) -> bool {
+        self.0.get(name).is_none_or(|value| matches!(value.source, Source::Default))
+    }
+
     /// Parses a setting that has a default.
     pub fn parse<T>(
         &self,

@@ -154,6 +154,10 @@ fn values_that_are_refused() {
     );
     refused(
         "--db-type postgres",
+        "--db-dsn is missing, which --db-type postgres needs: host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
+    );
+    refused(
+        "--db-type postgres --db-dsn game.db",
         "--db-dsn game.db: expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
     );
     refused(

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::accounts::{PASSWORD, User, account, user_command};
+use crate::common::accounts::{PASSWORD, User, account, try_user_command, user_command};
 use crate::common::http::Response;
 use crate::common::server::{Folder, Server};
 
@@ -194,6 +194,40 @@ fn a_ban_reaches_sockets_tokens_and_logins_on_all_nodes() {
     let again = User::login(&two, "ben", PASSWORD);
     again.wait_until_let_in();
     check_error(&ben.refresh(), 401, "unauthorized", "refresh token");
+}
+
+#[test]
+fn a_ban_from_the_command_line_reaches_a_server_that_runs() {
+    let server = Server::start(&[]);
+    let database = server.folder().path().join("game.db").display().to_string();
+    let (ann, ben) = (account(&server, "ann"), account(&server, "ben"));
+    let room = ann.create_lobby();
+    let (mut anns, mut bens) = (ann.join(&room), ben.join(&room));
+    let began = Instant::now();
+    let said = user_command(
+        server.folder(),
+        &database,
+        &["ban", "ANN", "--for", "3s", "--reason", "cool down"],
+        PASSWORD,
+    );
+    assert_eq!(said, format!("{} is banned\n", ann.user_id));
+    assert_eq!(anns.expect_close(), (4501, "cool down".to_owned()));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    check_error(&server.post("/login", &credentials("ann", PASSWORD)), 403, "forbidden", "cool down");
+    bens.receive_type("player_left");
+    // It ends by itself.
+    while server.post("/login", &credentials("ann", PASSWORD)).status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "the ban does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+
+    let unban = || try_user_command(server.folder(), &database, &["unban", "ben"], "");
+    assert_eq!(unban(), (Some(1), String::new(), format!("godra: {} is not banned\n", ben.user_id)));
+    user_command(server.folder(), &database, &["ban", "ben"], "");
+    assert_eq!(bens.expect_close().0, 4501);
+    assert_eq!(unban(), (Some(0), format!("{} is let in again\n", ben.user_id), String::new()));
+    User::login(&server, "ben", PASSWORD).wait_until_let_in();
 }
 
 #[test]

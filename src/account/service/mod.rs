@@ -9,13 +9,15 @@ mod defence;
 mod managing;
 mod notices;
 
+use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use self::clerk::{Clerk, Office};
 use self::defence::Defence;
@@ -48,8 +50,19 @@ pub struct ServiceOptions {
 
 /// The workers' queue.
 pub struct AccountService {
-    jobs: Sender<Job>,
+    jobs: Sender<Message>,
     metrics: AccountMetrics,
+    workers: usize,
+    is_stopping: AtomicBool,
+    /// Each worker holds the other end for as long as it lives.
+    ended: Receiver<Infallible>,
+}
+
+/// What a worker takes from the queue.
+enum Message {
+    Call(Job),
+    /// One worker ends.
+    End,
 }
 
 /// A call in the queue.
@@ -70,7 +83,7 @@ pub enum StartError {
 
 impl AccountService {
     /// Reads who is kept out into `denials`, and starts the workers and the reader of notices, which gives what
-    /// concerns open sockets to `dismiss`. The threads end with the process.
+    /// concerns open sockets to `dismiss`. The reader's thread ends with the process.
     ///
     /// # Errors
     /// The database cannot be used now, or a thread cannot be started.
@@ -99,29 +112,47 @@ impl AccountService {
             poke,
         });
         let (jobs, queue) = bounded(options.queue_capacity);
+        let (alive, ended) = bounded(0);
         for number in 0..options.workers {
             let store = stores.connect().map_err(StartError::Store)?;
             let clerk = Clerk::new(store, office.clone());
             let (queue, longest_wait, metrics) = (queue.clone(), options.longest_wait, metrics.clone());
-            spawn(&format!("account-{number}"), move || work(clerk, &queue, longest_wait, &metrics))?;
+            let alive: Sender<Infallible> = alive.clone();
+            spawn(&format!("account-{number}"), move || {
+                work(clerk, &queue, longest_wait, &metrics);
+                drop(alive);
+            })?;
         }
-        Ok(Self { jobs, metrics })
+        let is_stopping = AtomicBool::new(false);
+        Ok(Self { jobs, metrics, workers: options.workers, is_stopping, ended })
+    }
+
+    /// Takes no new calls, and waits until those in the queue are done, up to `patience`. Whether they are.
+    pub fn stop(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        self.is_stopping.store(true, Ordering::SeqCst);
+        for _ in 0..self.workers {
+            // If it cannot be told, it has ended already, or the time is up: what follows finds out.
+            let _ = self.jobs.send_deadline(Message::End, deadline);
+        }
+        self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
     }
 }
 
 impl AccountDesk for AccountService {
     fn submit(&self, request: AccountRequest, reply: AccountReply) -> Result<(), Refused> {
-        match self.jobs.try_send(Job { request, reply, queued_at: Instant::now() }) {
-            Ok(()) => {
-                self.metrics.queue_depth.inc();
-                Ok(())
-            }
-            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
-                job.reply.disarm();
-                self.metrics.calls.at(AccountOutcome::Busy).inc();
-                Err(busy())
-            }
-        }
+        let job = Message::Call(Job { request, reply, queued_at: Instant::now() });
+        let refused = match self.is_stopping.load(Ordering::SeqCst) {
+            true => Some(job),
+            false => self.jobs.try_send(job).err().map(TrySendError::into_inner),
+        };
+        let Some(Message::Call(job)) = refused else {
+            self.metrics.queue_depth.inc();
+            return Ok(());
+        };
+        job.reply.disarm();
+        self.metrics.calls.at(AccountOutcome::Busy).inc();
+        Err(busy())
     }
 }
 
@@ -142,9 +173,10 @@ fn busy() -> Refused {
     Refused::new(503, "busy", "too many logins at once; try again").retry_after(RETRY_FULL_S)
 }
 
-fn work(mut clerk: Clerk, queue: &Receiver<Job>, longest_wait: Duration, metrics: &AccountMetrics) {
+fn work(mut clerk: Clerk, queue: &Receiver<Message>, longest_wait: Duration, metrics: &AccountMetrics) {
     yield_to_event_loops();
-    for job in queue {
+    for message in queue {
+        let Message::Call(job) = message else { break };
         metrics.queue_depth.dec();
         let result = if job.queued_at.elapsed() > longest_wait {
             Err(busy())

@@ -91,6 +91,31 @@ fn a_full_queue_refuses_and_everything_in_it_is_answered() {
 }
 
 #[test]
+fn what_was_taken_is_done_before_the_end() {
+    let desk = desk(2, 8, Duration::from_secs(60));
+    let register = |name| desk.submit(AccountCall::Register(credentials(name, PASSWORD)));
+    let answers = ["ann", "ben", "cid", "dan"].map(|name| register(name).unwrap());
+    assert!(desk.service.stop(PATIENCE));
+    for answer in answers {
+        assert_eq!(answer.try_recv().unwrap().unwrap().status, 201, "answered by now");
+    }
+    let refused = register("eve").unwrap_err();
+    assert_eq!((refused.status, &*refused.code), (503, "busy"));
+    assert!(desk.service.stop(PATIENCE), "a second time changes nothing");
+}
+
+#[test]
+fn the_end_waits_for_nobody_too_long() {
+    let desk = desk(1, 8, Duration::from_secs(60));
+    let answers: Vec<_> =
+        (0..4).map(|_| desk.submit(AccountCall::Login(credentials("ann", PASSWORD))).unwrap()).collect();
+    assert!(!desk.service.stop(Duration::ZERO));
+    for answer in answers {
+        assert_eq!(answer.recv_timeout(PATIENCE).unwrap().unwrap_err().status, 401);
+    }
+}
+
+#[test]
 fn a_call_that_waited_too_long_is_not_begun() {
     let desk = desk(1, 8, Duration::ZERO);
     assert_eq!(desk.login("ann", PASSWORD).unwrap_err().status, 503);
