@@ -104,8 +104,8 @@ impl RedisEngine {
     }
 
     /// Where a room lives: the address with the highest hash of both (rendezvous hashing), so that another address takes
-    /// rooms from all others alike, and no others move. Calls without a room go to the first address: what they list is what
-    /// the scripts of that address's rooms have written.
+    /// rooms from all others alike, and no others move. Calls without a room go to one address, as the empty name does:
+    /// what they list is what the scripts of that address's rooms have written.
     fn lane_of(&self, batch: &Batch) -> &LaneHandle {
         match &batch.room {
             Some(room) => self.lane_of_name(room.as_str()),
