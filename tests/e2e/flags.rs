@@ -25,7 +25,7 @@ fn a_wrong_value_is_one_line_and_exit_code_2() {
     refused(
         &["serve", "-db-type", "postgres"],
         &[],
-        "--db-dsn game.db: expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
+        "--db-dsn is missing, which --db-type postgres needs: host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
     );
     refused(&["serve", "-db-type", "mysql"], &[], "--db-type mysql: allowed are sqlite and postgres");
     refused(
