@@ -1,6 +1,7 @@
 -- Hook: a guest has become a player with an account. What it has in the room goes over to the new id.
 --
--- It runs for each room that the guest named. It may never have been there: then nothing happens.
+-- It runs for each room that the guest has called in, been in with a socket or named. It may not be there any more, or never
+-- have been: then nothing happens.
 --
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions
 -- ARGV: old_id, new_id, username

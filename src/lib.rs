@@ -22,6 +22,7 @@
 pub mod account;
 pub mod cli;
 pub mod config;
+pub mod guests;
 pub mod logging;
 pub mod mailbox;
 pub mod metrics;

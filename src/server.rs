@@ -348,6 +348,7 @@ fn shard_limits(config: &Config) -> reactor::Limits {
     let limits = &config.limits;
     reactor::Limits {
         sync_interval_ms: config.sync_interval.as_millis() as u64,
+        guest_ttl: config.guest_ttl,
         room_pending_inputs: limits.rooms.max_pending_inputs,
         batch_calls: limits.queues.batch_calls,
         large_room_members: limits.rooms.spread_above_members,

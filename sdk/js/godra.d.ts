@@ -149,8 +149,8 @@ export interface Auth {
   /** Rejects with `unauthorized` if name or password is wrong, `rate_limited` after too many failures. */
   login(username: string, password: string): Promise<Login>;
   /**
-   * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in `lobbies`
-   * (without it, in the one that it is connected to) goes over to the new user id.
+   * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
+   * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.
    */
   upgrade(username: string, password: string, options?: { lobbies?: string[] }): Promise<Login>;
   /** Changes the password; all other sessions of the account end. */

@@ -82,8 +82,8 @@ class Auth {
   }
 
   /**
-   * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in `lobbies`
-   * (without it, in the one that it is connected to) goes over to the new user id.
+   * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
+   * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.
    */
   async upgrade(username, password, { lobbies } = {}) {
     const here = this.#client.realtime.welcome?.game_id;

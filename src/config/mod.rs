@@ -65,6 +65,8 @@ pub struct Config {
     pub state_file: Option<PathBuf>,
     /// How long a room lasts after its last member has left.
     pub room_ttl: Duration,
+    /// How long a guest without a socket and without a call is remembered.
+    pub guest_ttl: Duration,
     /// Open connections, over all shards.
     pub max_connections: usize,
     /// Open connections from one address.
@@ -138,6 +140,7 @@ impl Config {
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis,
             room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,
+            guest_ttl: values.parse("guest-ttl", values::duration("1s", "365d"))?,
             max_connections: resolve_max_connections(values, threads, machine, &mut warnings)?,
             max_connections_per_ip: NonZeroU32::new(values.parse("max-connections-per-ip", rate())?),
             max_message_bytes: values.parse("max-message-bytes", values::size("125", "16m"))?,

@@ -56,6 +56,12 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("room-ttl", "TIME", Some("1h"), "How long a room lasts after its last member has left"),
     setting(
+        "guest-ttl",
+        "TIME",
+        Some("24h"),
+        "How long a guest is remembered that has no socket and makes no call",
+    ),
+    setting(
         "state-file",
         "PATH",
         Some("state.db"),

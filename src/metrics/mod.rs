@@ -272,6 +272,10 @@ pub struct ShardMetrics {
     pub rooms: Gauge,
     /// Members of rooms, counted where their sockets are.
     pub members: Gauge,
+    /// Guests of whom the store knows, as of the last look.
+    pub guests: Gauge,
+    /// Guests that were forgotten, as they showed no sign of life for too long.
+    pub guests_expired: Counter,
     /// Inputs of players.
     pub inputs: Row<InputOutcome, Counter>,
     /// Room events, each counted once however many members get it.
@@ -313,6 +317,8 @@ struct ShardTotals {
     connections_accepted: Summed<Counter>,
     rooms: Summed<Gauge>,
     members: Summed<Gauge>,
+    guests: Summed<Gauge>,
+    guests_expired: Summed<Counter>,
     inputs: Summed<Row<InputOutcome, Counter>>,
     events: Summed<Counter>,
     frames_out: Summed<Counter>,
@@ -342,6 +348,18 @@ impl ShardTotals {
             ),
             rooms: register(registry, "rooms", "Rooms with members", gauge()),
             members: register(registry, "members", "Members of rooms", gauge()),
+            guests: register(
+                registry,
+                "guests",
+                "Guests of whom something is kept that will have to be cleaned up",
+                gauge(),
+            ),
+            guests_expired: register(
+                registry,
+                "guests_expired",
+                "Guests that this process has cleaned up after, as they had no socket and made no call",
+                counter(),
+            ),
             inputs: register(
                 registry,
                 "inputs",
@@ -410,6 +428,8 @@ impl ShardTotals {
             connections_accepted: self.connections_accepted.part(),
             rooms: self.rooms.part(),
             members: self.members.part(),
+            guests: self.guests.part(),
+            guests_expired: self.guests_expired.part(),
             inputs: self.inputs.part(),
             events: self.events.part(),
             frames_out: self.frames_out.part(),

@@ -2,42 +2,36 @@
 
 use std::sync::Arc;
 
-use super::home_shard;
-use super::mail::{Mail, PendingInput};
+use super::mail::PendingInput;
 use super::shard::Shard;
 use crate::session::Session;
-use crate::session::account::{AccountAnswer, AccountResult, Upgraded};
+use crate::session::account::{AccountAnswer, AccountNews, AccountResult, Upgraded};
 use crate::session::dismissal::Dismissal;
-use crate::state::{Arguments, Call, CallKeys, ConnectionKey, Membership, OwnCall, ReplyTo};
-use crate::wire::ids::RoomId;
+use crate::state::{Arguments, Call, CallError, CallKeys, ConnectionKey, Membership, OwnCall, ReplyTo};
 
 impl Shard {
-    /// A connection that was closed meanwhile gets nothing.
-    pub(super) fn account_answered(&mut self, key: ConnectionKey, result: &AccountResult) {
-        // The account is there, whether somebody waits for the answer or not.
-        if let Ok(AccountAnswer { upgraded: Some(upgraded), .. }) = result {
-            for room in &upgraded.rooms {
-                let home = home_shard(room, self.peers.len());
-                self.post_or_read(home, Mail::Upgraded(room.clone(), upgraded.clone()));
+    /// The accounts have done what a connection asked for, whether it still waits or not.
+    pub(super) fn account_answered(&mut self, key: ConnectionKey, result: Box<AccountResult>) {
+        match &*result {
+            Ok(AccountAnswer { news: Some(AccountNews::Upgraded(upgraded)), .. }) => {
+                return self.begin_upgrade(upgraded.clone(), key, result);
             }
+            Ok(AccountAnswer { news: Some(AccountNews::GuestWritten(guest)), .. }) => {
+                self.guest_written(guest);
+            }
+            _ => {}
         }
+        self.answer_account(key, &result);
+    }
+
+    /// A connection that was closed meanwhile gets nothing.
+    pub(super) fn answer_account(&mut self, key: ConnectionKey, result: &AccountResult) {
         let Some(index) = self.find(key) else { return };
         self.with_session(index, |session, context| {
             if let Session::Http(http) = session {
                 http.account_answered(result, context);
             }
         });
-    }
-
-    /// At a room's home: the hook goes to the engine at once, behind what waits. What comes to the room later, the
-    /// player's own join among it, finds it done; but if the engine has no place for it, or the store is away, it waits.
-    pub(super) fn guest_upgraded(&mut self, room: &RoomId, upgraded: Arc<Upgraded>) {
-        if self.scripts.get("on_upgrade").is_none() {
-            return;
-        }
-        let room_index = self.open_at_home(room);
-        self.run_on_upgrade(room_index, upgraded);
-        self.submit_all(room_index);
     }
 
     /// Queues `on_upgrade` among the room's inputs: it is never refused, only late.
@@ -86,4 +80,9 @@ impl Shard {
             }
         });
     }
+}
+
+/// Whether the store did not answer, or could not work.
+pub(super) fn is_unavailable(error: &CallError) -> bool {
+    &*error.code == "unavailable"
 }

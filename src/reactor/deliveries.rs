@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::accounts::is_unavailable;
 use super::mail::{Mail, Ticket};
 use super::shard::Shard;
 use crate::metrics::InputOutcome;
@@ -38,6 +39,7 @@ impl Shard {
             BatchTag::Join(key) => self.join_done(done, key),
             BatchTag::Snapshot(key) => self.snapshot_done(&done, key),
             BatchTag::Rpc(key) => self.rpc_done(done, key),
+            BatchTag::Guests(task) => self.guest_task_done(done, task),
             BatchTag::Forget => {}
         }
     }
@@ -86,7 +88,7 @@ impl Shard {
         let mut unanswered = Vec::new();
         for (result, mut reply_to) in done.results.iter().zip(replies) {
             match reply_to.own.take() {
-                Some(own) if is_unavailable(result) => unanswered.push(*own),
+                Some(own) if is_unanswered(result) => unanswered.push(*own),
                 _ => self.answer_input(result, &reply_to),
             }
         }
@@ -172,7 +174,7 @@ impl Shard {
                 self.close(key, close_code::REPLACED, "the same user joined again");
             }
             // Tried again when the wheel comes by.
-            Some(result) if is_unavailable(result) => self.snapshot_retries.push(key),
+            Some(result) if is_unanswered(result) => self.snapshot_retries.push(key),
             // The script failed, and was logged: the member cannot be brought up to date.
             Some(_) => self.close(key, 1011, "the room's snapshot failed"),
             None => self.send_snapshot(index, done.position, b"null"),
@@ -208,8 +210,8 @@ impl Shard {
 }
 
 /// Whether the store did not answer.
-fn is_unavailable(result: &CallResult) -> bool {
-    matches!(result, CallResult::Err(error) if &*error.code == "unavailable")
+fn is_unanswered(result: &CallResult) -> bool {
+    matches!(result, CallResult::Err(error) if is_unavailable(error))
 }
 
 /// The room's state that a join's batch gave, and whether `on_connect` succeeded.

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use super::letters::Peer;
 use super::mail::{Mail, PendingInput};
 use super::shard::Shard;
+use crate::guests;
 use crate::metrics::{self, CloseCode, InputOutcome, Refusal};
 use crate::script::{KeyError, Script};
 use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
 use crate::session::{Effects, Refused, Route, RpcRequest};
 use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, Rejection, ReplyTo};
-use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::message::ClientMessage;
 
 /// The effects of one connection.
@@ -58,10 +59,16 @@ impl Effects for ConnectionEffects<'_> {
             wants_result: true,
             membership: Membership::Unchanged,
         };
+        let mut calls = vec![call];
+        if identity.role == Role::Guest {
+            shard.guest_called(identity);
+            calls.extend(target.room.as_ref().map(|room| guests::note(identity, room)));
+        }
         let batch = Batch {
             room: target.room,
-            calls: vec![call],
-            stop_on_error: false,
+            calls,
+            // What a refused call has not done need not be noted.
+            stop_on_error: true,
             received_at: shard.round_began,
             origin: shard.id,
             tag: BatchTag::Rpc(shard.key(self.index)),

@@ -8,10 +8,11 @@ use mio::net::TcpStream;
 
 use super::connection::Carried;
 use super::home_shard;
+use super::upgrades::UpgradeNews;
 use crate::mailbox::Postbox;
 use crate::room::flush::Flush;
 use crate::script::ScriptSet;
-use crate::session::account::{AccountResult, Upgraded};
+use crate::session::account::AccountResult;
 use crate::session::dismissal::Dismissal;
 use crate::state::{Call, ConnectionKey, Deliver, Delivery, ReplyTo, ShardId};
 use crate::wire::ids::{Identity, RoomId};
@@ -45,10 +46,12 @@ pub enum Mail {
     Frame(ConnectionKey, Bytes),
     /// Close one connection.
     Close(ConnectionKey, u16, &'static str),
-    /// To the home shard: a guest that may have something in the room has become a player.
-    Upgraded(RoomId, Arc<Upgraded>),
+    /// A guest that may have something in rooms at home there has become a player.
+    Upgraded(Arc<UpgradeNews>),
     /// The accounts have answered a connection's call.
     Account(ConnectionKey, Box<AccountResult>),
+    /// The database has forgotten the guest that is being cleaned up for the store of this index, or could not.
+    GuestForgotten(usize, bool),
     /// Close the sockets of whom this concerns.
     Dismiss(Arc<Dismissal>),
     /// New scripts.

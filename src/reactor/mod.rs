@@ -13,6 +13,7 @@ mod deliveries;
 mod draining;
 mod effects;
 mod fan_out;
+mod guests;
 mod letters;
 mod mail;
 mod members;
@@ -22,11 +23,12 @@ mod rhythm;
 mod rooms;
 mod shard;
 mod sockets;
+mod upgrades;
 mod wheel;
 mod writing;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use self::accept::{ListenError, listen};
 pub use self::admission::Admission;
@@ -57,6 +59,8 @@ pub struct Shared {
 pub struct Limits {
     /// A room's rhythm, in milliseconds.
     pub sync_interval_ms: u64,
+    /// How long a guest without a socket and without a call is remembered.
+    pub guest_ttl: Duration,
     /// Inputs of one room that wait for its tick; beyond it: `busy` to the sender.
     pub room_pending_inputs: usize,
     /// Inputs in one batch; the rest waits for the room's next tick.

@@ -113,6 +113,13 @@ impl Rooms {
         Some(room)
     }
 
+    /// The rooms at home here that have a user as a member.
+    pub fn with_member(&self, user_id: &str) -> impl Iterator<Item = &RoomId> {
+        let has_member = |home: &Home| home.members.contains_key(user_id);
+        let rooms = self.slab.iter().map(|(_, room)| room);
+        rooms.filter(move |room| room.home.as_deref().is_some_and(has_member)).map(|room| &room.id)
+    }
+
     /// How many rooms there are.
     pub fn len(&self) -> usize {
         self.slab.len()

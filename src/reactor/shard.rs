@@ -16,10 +16,12 @@ use super::Shared;
 use super::connection::{Connection, Stage};
 use super::draining::Draining;
 use super::effects::ConnectionEffects;
+use super::guests::Guests;
 use super::letters::Peer;
 use super::mail::{Mail, Ticket};
 use super::pace::Pace;
 use super::rooms::Rooms;
+use super::upgrades::Upgrades;
 use super::wheel::Wheel;
 use crate::mailbox::{Mailbox, Postbox};
 use crate::metrics::{ConnectionKind, ShardMetrics};
@@ -50,6 +52,8 @@ pub struct Shard {
     /// Members whose snapshot the engine's queue had no place for.
     pub(super) snapshot_retries: Vec<ConnectionKey>,
     pub(super) next_ticket: Ticket,
+    pub(super) guests: Guests,
+    pub(super) upgrades: Upgrades,
     pub(super) poll: Poll,
     pub(super) listener: Option<TcpListener>,
     /// Set when connections wait to be accepted that no event will tell of.
@@ -119,6 +123,8 @@ impl Shard {
             snapshot_retries: Vec::new(),
             // Tickets are compared between shards only within one room, whose home alone makes them.
             next_ticket: 0,
+            guests: Guests::new(id, shared.limits.guest_ttl, shared.engine.stores(), now.monotonic_ms),
+            upgrades: Upgrades::default(),
             poll,
             listener: Some(listener),
             accept_again_ms: None,
@@ -156,6 +162,8 @@ impl Shard {
             self.handle_events(&events);
             self.handle_again();
             self.run_timers();
+            self.look_after_guests();
+            self.go_on_upgrading();
             self.go_on_draining();
             self.settle_rooms();
             self.close_slow();
@@ -185,11 +193,16 @@ impl Shard {
         let draining_ms =
             self.draining.as_ref().filter(|draining| !draining.is_reported()).map(|_| now_ms + 10);
         let room_ms = self.room_timers.peek().map(|Reverse((due_ms, _, _))| *due_ms);
-        let due_ms = [self.wheel.next_due_ms(), room_ms, self.accept_again_ms, backlog_ms, draining_ms]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(u64::MAX);
+        let due_ms = [
+            self.wheel.next_due_ms(),
+            room_ms,
+            self.accept_again_ms,
+            backlog_ms,
+            draining_ms,
+            Some(self.guests.due_ms()),
+            self.upgrades.due_ms(),
+        ];
+        let due_ms = due_ms.into_iter().flatten().min().unwrap_or(u64::MAX);
         Duration::from_millis(due_ms.saturating_sub(now_ms).min(LONGEST_WAIT_MS))
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use smol_str::SmolStr;
 
 use super::{Refused, Route};
 use crate::wire::ids::{Identity, RoomId};
@@ -65,6 +66,8 @@ pub enum AccountCall {
         /// Whom.
         user_id: String,
     },
+    /// The server's own: removes what is kept of the guest of this id, which is gone for good.
+    ForgetGuest(String),
 }
 
 /// A call, who makes it and from where.
@@ -84,8 +87,17 @@ pub struct AccountAnswer {
     pub status: u16,
     /// JSON text; empty with 204.
     pub body: Vec<u8>,
-    /// Before this answer goes out, rooms are told that somebody has another id.
-    pub upgraded: Option<Arc<Upgraded>>,
+    /// What must be known elsewhere before it goes out.
+    pub news: Option<AccountNews>,
+}
+
+/// What a call means to others than the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountNews {
+    /// Rooms must be told that somebody has another id.
+    Upgraded(Arc<Upgraded>),
+    /// The database has an entry for the guest of this id, which must be removed when the guest is gone for good.
+    GuestWritten(SmolStr),
 }
 
 /// A guest that has become a player.
@@ -104,7 +116,7 @@ pub struct Upgraded {
 impl AccountAnswer {
     /// An answer that nothing else follows from.
     pub fn new(status: u16, body: Vec<u8>) -> Self {
-        Self { status, body, upgraded: None }
+        Self { status, body, news: None }
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::guests::GuestTask;
 pub use crate::room::events::{Position, RoomEvents};
 use crate::script::{Script, ScriptSet};
 use crate::session::account::Upgraded;
@@ -28,6 +29,19 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// Gives the batch back, with why it was not taken: nothing of it was run.
     fn submit(&self, batch: Batch) -> Result<(), Rejected>;
+
+    /// How many stores there are: rooms are spread over them.
+    fn stores(&self) -> usize {
+        1
+    }
+
+    /// As [`Engine::submit`], for a batch without a room that is meant for the store of this index, from 0.
+    ///
+    /// # Errors
+    /// As there.
+    fn submit_to(&self, _store: usize, batch: Batch) -> Result<(), Rejected> {
+        self.submit(batch)
+    }
 
     /// A room has members in this process from now on, or none any more: where several processes share a store, its events
     /// are wanted, or not. Called by the room's home shard, before the first batch for a member.
@@ -92,6 +106,8 @@ pub enum BatchTag {
     Snapshot(ConnectionKey),
     /// An RPC over HTTP.
     Rpc(ConnectionKey),
+    /// The book of guests.
+    Guests(GuestTask),
     /// Nobody waits (`on_disconnect`).
     Forget,
 }
@@ -150,7 +166,7 @@ pub struct Call {
 }
 
 /// What a call means for a membership. Only a store that several processes share keeps them: within one process the room's
-/// home shard knows who is in.
+/// home shard knows who is in. Of a guest's, every store writes into its book ([`crate::guests`]) that it has come or left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Membership {
     /// Nothing.

@@ -9,6 +9,7 @@ mod accounts;
 mod crowd;
 mod doors;
 mod flags;
+mod guests;
 mod lifecycle;
 mod limits;
 mod logins;

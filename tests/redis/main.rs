@@ -10,6 +10,7 @@ mod common;
 mod accounts;
 mod calls;
 mod faults;
+mod guests;
 mod nodes;
 mod scene;
 mod stage;

@@ -61,7 +61,7 @@ fn members_on_different_nodes_see_the_same() {
 #[test]
 fn a_user_who_joins_through_another_node_replaces_the_older_socket() {
     let redis = Redis::start();
-    let nodes = [0; 2].map(|_| counting_node(&[redis.address()]));
+    let nodes = [0; 2].map(|_| counting_node(&[redis.address()], &[]));
     let (ann, ben) = (User::new(&nodes[0]), User::new(&nodes[1]));
     let room = ann.create_lobby(&nodes[0]);
     let mut watcher = ben.join(&nodes[0], &room);
@@ -107,7 +107,7 @@ fn subscriptions_follow_the_rooms_with_members() {
 #[test]
 fn players_of_a_killed_node_leave_once() {
     let redis = Redis::start();
-    let [one, two, mut doomed] = [0; 3].map(|_| counting_node(&[redis.address()]));
+    let [one, two, mut doomed] = [0; 3].map(|_| counting_node(&[redis.address()], &[]));
     let (ann, ben) = (User::new(&one), User::new(&two));
     let rooms = [ann.create_lobby(&one), ann.create_lobby(&two)];
     let mut watchers = [ann.join(&one, &rooms[0]), ben.join(&two, &rooms[1])];
@@ -155,7 +155,7 @@ fn players_of_a_killed_node_leave_once() {
 #[test]
 fn a_node_that_was_frozen_closes_its_sockets() {
     let redis = Redis::start();
-    let [one, frozen] = [0; 2].map(|_| counting_node(&[redis.address()]));
+    let [one, frozen] = [0; 2].map(|_| counting_node(&[redis.address()], &[]));
     let (ann, ben) = (User::new(&one), User::new(&frozen));
     let room = ann.create_lobby(&one);
     let mut watcher = ann.join(&one, &room);
@@ -177,7 +177,7 @@ fn a_node_that_was_frozen_closes_its_sockets() {
 #[test]
 fn a_node_that_stops_leaves_nothing_behind() {
     let redis = Redis::start();
-    let [one, mut stopping] = [0; 2].map(|_| counting_node(&[redis.address()]));
+    let [one, mut stopping] = [0; 2].map(|_| counting_node(&[redis.address()], &[]));
     let (ann, ben) = (User::new(&one), User::new(&stopping));
     let room = ann.create_lobby(&one);
     let mut watcher = ann.join(&one, &room);

@@ -43,10 +43,10 @@ pub fn node(addresses: &[String], flags: &[&str]) -> Server {
 }
 
 /// As [`node`]; its rooms keep count of who has left them.
-pub fn counting_node(addresses: &[String]) -> Server {
+pub fn counting_node(addresses: &[String], flags: &[&str]) -> Server {
     let folder = Folder::new();
     folder.write_script("on_disconnect", ON_DISCONNECT);
-    node_in(folder, addresses, &[])
+    node_in(folder, addresses, flags)
 }
 
 fn node_in(folder: Folder, addresses: &[String], flags: &[&str]) -> Server {

@@ -17,7 +17,7 @@ use crate::account::token::{TokenAuthority, new_family};
 use crate::metrics::AccountMetrics;
 use crate::session::Refused;
 use crate::session::account::{
-    AccountAnswer, AccountCall, AccountRequest, AccountResult, Credentials, Upgraded,
+    AccountAnswer, AccountCall, AccountNews, AccountRequest, AccountResult, Credentials, Upgraded,
 };
 use crate::wire::ids::{Identity, Role, RoomId};
 
@@ -86,6 +86,10 @@ impl Clerk {
             (AccountCall::Register(who), _) => self.register(&who),
             (AccountCall::Login(who), _) => self.login(&who, address),
             (AccountCall::Refresh(token), _) => self.refresh(&token),
+            (AccountCall::ForgetGuest(user_id), _) => {
+                self.store.forget_guest(&user_id)?;
+                Ok(done())
+            }
             (AccountCall::Logout, Some(caller)) => self.logout(&caller),
             (AccountCall::ChangePassword { old, new }, Some(caller)) => {
                 self.change_password(&caller, &old, &new, address)
@@ -232,7 +236,10 @@ impl Clerk {
         let rotation =
             self.store.rotate(&token.family, &token.user_id, token.generation, expires_at_s, now_ms)?;
         match rotation {
-            Rotation::Rotated(family) => Ok(self.pair(&family, &username, role, now_ms)),
+            Rotation::Rotated(family) => {
+                let news = (role == Role::Guest).then(|| AccountNews::GuestWritten(token.user_id.into()));
+                Ok(AccountAnswer { news, ..self.pair(&family, &username, role, now_ms) })
+            }
             Rotation::Reused => {
                 log::warn!(
                     "a refresh token was used twice; its session has ended user={} family={}",
@@ -300,7 +307,7 @@ impl Clerk {
         self.ending = Some(Ending { family, user_id: caller.user_id.to_string() });
         let user_id = account.id.to_string();
         let upgraded = Upgraded { guest: caller, user_id, username: account.username, rooms };
-        Ok(AccountAnswer { upgraded: Some(Arc::new(upgraded)), ..session })
+        Ok(AccountAnswer { news: Some(AccountNews::Upgraded(Arc::new(upgraded))), ..session })
     }
 
     fn family_of<'c>(&self, caller: &'c Identity) -> Outcome<&'c str> {

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::events::SplitMix;
+use super::keyspace::Context;
 use super::lua::{DEFAULT_ROOM_TTL_S, Interpreter, Invocation};
 use super::persist::{self, Contents, Keeper, Member, Restored, StateFileError};
+use crate::guests::{GUESTS, is_guest, rooms_key};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::faults::FaultLog;
@@ -361,7 +363,7 @@ impl Worker {
             let room = batch.room.as_ref();
             let result;
             (result, now) = self.run_call(Invocation { call, room, now_ms, now, seed });
-            self.note_membership(call, room, &result);
+            self.note_membership(call, room, now_ms, &result);
             has_failed |= matches!(result, CallResult::Err(_));
             results.push(result);
         }
@@ -380,9 +382,45 @@ impl Worker {
         (result, ended_at)
     }
 
+    fn note_membership(&mut self, call: &Call, room: Option<&RoomId>, now_ms: u64, result: &CallResult) {
+        let Some(room) = room else { return };
+        if call.membership != Membership::Unchanged && is_guest(&call.caller.user_id) {
+            self.book_guest(call, room, now_ms, result);
+        }
+        self.note_for_restart(call, room, result);
+    }
+
+    /// The book of guests: this one has come or left. One that is in a room needs no entry, as its membership ends with its
+    /// socket; but if it has one, that is renewed.
+    fn book_guest(&mut self, call: &Call, room: &RoomId, now_ms: u64, result: &CallResult) {
+        let id = call.caller.user_id.as_bytes();
+        let now = now_ms.to_string();
+        match call.membership {
+            Membership::Enter(_) if matches!(result, CallResult::Ok(_)) => {
+                self.execute(&[b"ZADD", GUESTS.as_bytes(), b"XX", now.as_bytes(), id], now_ms);
+            }
+            Membership::Leave(_) | Membership::LeaveOf(_) => {
+                let (key, name) = (rooms_key(&call.caller.user_id), call.caller.username.as_bytes());
+                self.execute(
+                    &[b"HSET", key.as_bytes(), b"", name, room.as_str().as_bytes(), b"left"],
+                    now_ms,
+                );
+                self.execute(&[b"ZADD", GUESTS.as_bytes(), now.as_bytes(), id], now_ms);
+            }
+            _ => {}
+        }
+    }
+
+    /// A command of the server's own. A script may have put something else at the key: then there is no book.
+    fn execute(&mut self, arguments: &[&[u8]], now_ms: u64) {
+        let host = self.interpreter.host();
+        let context = Context { now_ms, from_script: false };
+        host.keyspace.borrow_mut().execute(arguments, &context, &mut host.reply.borrow_mut());
+    }
+
     /// Who has to be taken out of a room if the process ends without a word. Without the hook for that it costs nothing.
-    fn note_membership(&mut self, call: &Call, room: Option<&RoomId>, result: &CallResult) {
-        let (Some(keeper), Some(room)) = (&mut self.keeper, room) else { return };
+    fn note_for_restart(&mut self, call: &Call, room: &RoomId, result: &CallResult) {
+        let Some(keeper) = &mut self.keeper else { return };
         match call.membership {
             // Who confirms a membership is in already.
             Membership::Unchanged | Membership::Confirm(_) => {}

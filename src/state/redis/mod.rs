@@ -135,7 +135,15 @@ impl LaneHandle {
         let _ = self.queue.try_send(Message::Wake);
     }
 
-    fn submit(&self, batch: Box<Batch>) -> Result<(), Rejected> {
+    fn submit(&self, batch: Batch) -> Result<(), Rejected> {
+        // Counted, so that the thread does not leave between the look at the flag and the batch's arrival.
+        self.lane.submitting.fetch_add(1, Ordering::SeqCst);
+        let result = self.put(Box::new(batch));
+        self.lane.submitting.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+
+    fn put(&self, batch: Box<Batch>) -> Result<(), Rejected> {
         if self.lane.is_stopping.load(Ordering::SeqCst) {
             return Err(Rejected { batch, reason: Rejection::Busy });
         }
@@ -157,12 +165,15 @@ impl Drop for RedisEngine {
 
 impl Engine for RedisEngine {
     fn submit(&self, batch: Batch) -> Result<(), Rejected> {
-        let handle = self.lane_of(&batch);
-        // Counted, so that the thread does not leave between the look at the flag and the batch's arrival.
-        handle.lane.submitting.fetch_add(1, Ordering::SeqCst);
-        let result = handle.submit(Box::new(batch));
-        handle.lane.submitting.fetch_sub(1, Ordering::SeqCst);
-        result
+        self.lane_of(&batch).submit(batch)
+    }
+
+    fn stores(&self) -> usize {
+        self.lanes.len()
+    }
+
+    fn submit_to(&self, store: usize, batch: Batch) -> Result<(), Rejected> {
+        self.lanes[store].submit(batch)
     }
 
     fn watch(&self, room: &RoomId, is_wanted: bool) {

@@ -182,10 +182,19 @@ local function is_replaced(token)
   return held and held ~= token
 end
 
+-- The book of guests: how this one was last in the room.
+local function book(how, token)
+  if string.sub(user_id, 1, 6) ~= "guest:" then return end
+  local called = string.match(token, "^%S+ %S+ %S+ (.*)$") or user_id
+  call("HSET", "godra:guest:" .. user_id, "", called, room, how)
+  call("ZADD", "active_sessions:guests", now, user_id)
+end
+
 -- After a leave.
 local function depart(token)
   call("HDEL", "godra:members:" .. room, user_id)
   strike(user_id, token)
+  book("left", token)
 end
 
 -- After an arrival: notes it, and tells the node of an older socket of the same user.
@@ -201,6 +210,7 @@ local function arrive(token)
     end
   end
   call("SADD", "godra:node:" .. node .. ":members", room .. " " .. user_id .. " " .. token)
+  book("joined", token)
 end
 
 local results, number, at = {}, 0, 8

@@ -14,6 +14,7 @@ use super::decode::{Notice, read_answer, read_notice};
 use super::flight::{Flight, Sent, SentBatch, Upkeep};
 use super::lane::{Lane, Outcome};
 use super::order::Order;
+use crate::guests::SCRIPT_PREFIX;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
 use crate::wire::ids::RoomId;
 
@@ -188,7 +189,9 @@ impl Reader {
 
     /// A script ran for so long that it was stopped, which takes the whole batch with it: nothing of it was written.
     fn batch_killed(&self, sent: SentBatch) {
-        let mut names: Vec<&str> = sent.batch.calls.iter().map(|call| &*call.script.name).collect();
+        let names = sent.batch.calls.iter().map(|call| &*call.script.name);
+        // The server's own scripts do not loop.
+        let mut names: Vec<&str> = names.filter(|name| !name.starts_with(SCRIPT_PREFIX)).collect();
         names.dedup();
         match names[..] {
             [name] => {
