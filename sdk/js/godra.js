@@ -155,7 +155,7 @@ class Auth {
 
   async #refresh(session) {
     try {
-      const login = await this.#http.post("refresh", { refresh_token: session.refresh_token });
+      const login = await this.#present(session.refresh_token);
       // A logout or another login meanwhile has the last word.
       return session === this.#session ? this.#begin(login) : login;
     } catch (error) {
@@ -166,6 +166,15 @@ class Auth {
       }
       throw error;
     }
+  }
+
+  /** The answer may be lost on its way: the server gives it a second time. */
+  async #present(refresh_token) {
+    const post = () => this.#http.post("refresh", { refresh_token });
+    return post().catch((error) => {
+      if (!["timeout", "unavailable"].includes(error.code) || error.status) throw error;
+      return post();
+    });
   }
 
   #begin(login) {

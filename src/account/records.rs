@@ -58,11 +58,21 @@ pub struct Family {
     pub expires_at_s: u64,
 }
 
+/// For how long, in milliseconds, the refresh token that was spent last may be presented again: its answer may have been lost, or
+/// two of a client's tabs may have refreshed at once. Longer than clients wait for an answer.
+///
+/// Whoever stole a token and presents it within this time gets what its owner got. That is no more than one who steals the token
+/// that is good gets, and comes out as soon: the two then hold the same token, and whichever uses it later than this after the
+/// other ends the session.
+pub const REFRESH_GRACE_MS: u64 = 30_000;
+
 /// What presenting a refresh token came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotation {
     /// The token was good and is spent; the family is now at this generation.
     Rotated(Family),
+    /// The token had been spent a moment ago ([`REFRESH_GRACE_MS`]): the family as it has been since then. Nothing changed.
+    Repeated(Family),
     /// The token had been spent before: the family has been ended, by this call.
     Reused,
     /// There is no such family (any more), or its time is up.
@@ -174,8 +184,8 @@ pub trait AccountStore: Send {
 
     /// Spends the refresh token `generation` of a family and gives the family `expires_at_s` as its new end. A family
     /// that the store does not hold counts as `Unknown`, unless it is a guest's at generation 0 (their logins are not
-    /// written down): that one begins to be kept, at generation 1. A token spent before ends the family, with a
-    /// [`NoticeKind::FamilyEnded`]; it stays known as ended until its time is up, so that a guest's token 0 is not good
+    /// written down): that one begins to be kept, at generation 1. The token spent last may come again for
+    /// [`REFRESH_GRACE_MS`]; any other that was spent before ends the family, with a [`NoticeKind::FamilyEnded`]; it stays known as ended until its time is up, so that a guest's token 0 is not good
     /// a second time.
     fn rotate(
         &mut self,

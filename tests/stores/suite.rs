@@ -1,7 +1,8 @@
 //! What every store must do. Each case uses names of its own, so that all can run on one database.
 
 use godra::account::records::{
-    Account, AccountStore, Ban, Family, NewAccount, Notice, NoticeKind, Rotation, StoreFault,
+    Account, AccountStore, Ban, Family, NewAccount, Notice, NoticeKind, REFRESH_GRACE_MS, Rotation,
+    StoreFault,
 };
 use godra::wire::ids::Role;
 
@@ -18,7 +19,7 @@ const LATER_S: u64 = NOW_S + 3600;
 
 /// Runs every case, on two connections to one database: what one writes, the other reads.
 pub fn suite(connect: &mut dyn FnMut() -> Store) {
-    let cases: [(&str, Case); 15] = [
+    let cases: [(&str, Case); 16] = [
         ("secret", the_secret_is_made_once),
         ("accounts", accounts_are_found_by_name_and_number),
         ("names", no_two_accounts_have_the_same_folded_name),
@@ -30,6 +31,7 @@ pub fn suite(connect: &mut dyn FnMut() -> Store) {
         ("guest bans", guests_can_be_banned),
         ("kicks", a_kick_is_a_notice),
         ("rotation", a_refresh_token_is_good_once),
+        ("lost answers", the_token_spent_last_is_good_for_a_moment_more),
         ("guests", a_guests_family_is_kept_from_its_first_refresh),
         ("logout", an_ended_family_stays_ended),
         ("text", any_text_is_kept),
@@ -69,7 +71,17 @@ pub fn family(id: &str, user_id: &str) -> Family {
 
 /// Spends a token of a family, for one that ends an hour after the first.
 pub fn spend(store: &mut Store, family: &Family, generation: u64) -> Rotation {
-    store.rotate(&family.id, &family.user_id, generation, LATER_S + 3600, NOW_MS).unwrap()
+    spend_after(0, store, family, generation)
+}
+
+/// As [`spend`], so many milliseconds later; if it is good, the family ends as much later.
+fn spend_after(ms: u64, store: &mut Store, family: &Family, generation: u64) -> Rotation {
+    let expires_at_s = LATER_S + 3600 + ms / 1000;
+    store.rotate(&family.id, &family.user_id, generation, expires_at_s, NOW_MS + ms).unwrap()
+}
+
+fn repeated(family: &Family, generation: u64) -> Rotation {
+    Rotation::Repeated(Family { generation, expires_at_s: LATER_S + 3600, ..family.clone() })
 }
 
 fn rotated(family: &Family, generation: u64) -> Rotation {
@@ -264,6 +276,44 @@ fn a_refresh_token_is_good_once(one: &mut Store, other: &mut Store) {
     assert_eq!(spend(other, &short, 0), Rotation::Unknown, "its time is up");
 }
 
+fn the_token_spent_last_is_good_for_a_moment_more(one: &mut Store, other: &mut Store) {
+    let account = family("lost", "4720");
+    one.start_family(&account).unwrap();
+    for login in [account, family("lost by a guest", "guest:lost")] {
+        assert_eq!(spend(one, &login, 0), rotated(&login, 1));
+        assert_eq!(spend_after(1, other, &login, 0), repeated(&login, 1));
+        assert_eq!(
+            spend_after(REFRESH_GRACE_MS - 1, one, &login, 0),
+            repeated(&login, 1),
+            "as often as it comes"
+        );
+        assert_eq!(
+            spend_after(1, other, &Family { user_id: "4721".to_owned(), ..login.clone() }, 0),
+            Rotation::Unknown
+        );
+        // That moment begins anew with the next token, and is over for the one before.
+        let rotated_later = Rotation::Rotated(Family {
+            generation: 2,
+            expires_at_s: LATER_S + 3600 + REFRESH_GRACE_MS / 1000,
+            ..login.clone()
+        });
+        assert_eq!(spend_after(REFRESH_GRACE_MS, other, &login, 1), rotated_later);
+        assert!(matches!(spend_after(REFRESH_GRACE_MS + 1, one, &login, 1), Rotation::Repeated(_)));
+        assert_eq!(notices_of(one, &login.user_id), []);
+        assert_eq!(spend_after(REFRESH_GRACE_MS + 1, other, &login, 0), Rotation::Reused);
+        assert_eq!(
+            spend_after(REFRESH_GRACE_MS + 2, one, &login, 1),
+            Rotation::Unknown,
+            "all have ended with it"
+        );
+        assert_eq!(notices_of(other, &login.user_id), [ended(&login)]);
+    }
+    let late = family("too late", "4722");
+    one.start_family(&late).unwrap();
+    assert_eq!(spend(one, &late, 0), rotated(&late, 1));
+    assert_eq!(spend_after(REFRESH_GRACE_MS, other, &late, 0), Rotation::Reused);
+}
+
 fn a_guests_family_is_kept_from_its_first_refresh(one: &mut Store, other: &mut Store) {
     let guest = family("guest", "guest:new");
     assert_eq!(spend(one, &guest, 1), Rotation::Unknown, "only the first token can be unknown and good");
@@ -304,10 +354,12 @@ fn any_text_is_kept(one: &mut Store, other: &mut Store) {
 fn what_is_over_is_removed(one: &mut Store, other: &mut Store) {
     let long_ago = family("ended long ago", "guest:gone");
     one.end_family(&long_ago.id, &long_ago.user_id, LATER_S, NOW_MS).unwrap();
-    one.kick("guest:old", "", NOW_MS + 10).unwrap();
-    one.kick("guest:fresh", "", NOW_MS + 20).unwrap();
+    // After whatever the other cases have written.
+    let fresh_ms = NOW_MS + 1_000_000;
+    one.kick("guest:old", "", fresh_ms - 10).unwrap();
+    one.kick("guest:fresh", "", fresh_ms).unwrap();
     let last = other.notices(0, 100_000).unwrap().pop().unwrap().id;
-    one.purge(NOW_MS + 20, LATER_S).unwrap();
+    one.purge(fresh_ms, LATER_S).unwrap();
     let left = other.notices(0, 100_000).unwrap();
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!((left[0].id, left[0].user_id.as_str()), (last, "guest:fresh"));

@@ -125,6 +125,26 @@ test("a session that the server has ended is forgotten, one that it could not lo
   await assert.rejects(client.auth.refresh(), { code: "unauthorized" });
 });
 
+test("a refresh whose answer is lost is made once more with the same token", async () => {
+  let lost = 0;
+  const losing = async (url, init) => {
+    const response = await fetch(url, init);
+    if (!url.endsWith("/refresh") || lost === 0) return response;
+    lost -= 1;
+    throw new TypeError("the connection broke");
+  };
+  const client = await clientNearTheEnd({ fetch: losing });
+  server.routes["POST /refresh"] = ({ body }) => ({ body: { ...loginOf(1), refresh_token: `after ${body.refresh_token}` } });
+  lost = 1;
+  assert.equal(await client.rpc("a"), "Bearer t1");
+  const presented = server.requests.filter(({ path }) => path === "/refresh").map(({ body }) => body.refresh_token);
+  assert.deepEqual(presented, ["r0", "r0"]);
+  assert.equal(client.auth.session.refresh_token, "after r0");
+  lost = 2;
+  await assert.rejects(client.auth.refresh(), { code: "unavailable" });
+  assert.equal(client.auth.session.refresh_token, "after r0", "kept for the next try");
+});
+
 test("a kept session goes on", async () => {
   const before = newClient();
   await before.auth.login("ann", "12345678");

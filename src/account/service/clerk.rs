@@ -236,13 +236,13 @@ impl Clerk {
         let rotation =
             self.store.rotate(&token.family, &token.user_id, token.generation, expires_at_s, now_ms)?;
         match rotation {
-            Rotation::Rotated(family) => {
+            Rotation::Rotated(family) | Rotation::Repeated(family) => {
                 let news = (role == Role::Guest).then(|| AccountNews::GuestWritten(token.user_id.into()));
                 Ok(AccountAnswer { news, ..self.pair(&family, &username, role, now_ms) })
             }
             Rotation::Reused => {
                 log::warn!(
-                    "a refresh token was used twice; its session has ended user={} family={}",
+                    "an old refresh token was used again; its session has ended user={} family={}",
                     token.user_id,
                     token.family
                 );

@@ -2,8 +2,8 @@
 //! asked twice: a row that another transaction is changing is looked at again when that one is over.
 
 use super::notices;
-use super::sql::{Row, Transaction, Value};
-use crate::account::records::{Family, NoticeKind, Rotation, StoreResult};
+use super::sql::{Row, Transaction, Value, first};
+use crate::account::records::{Family, NoticeKind, REFRESH_GRACE_MS, Rotation, StoreResult};
 
 pub(super) fn start(transaction: &mut dyn Transaction, family: &Family) -> StoreResult<()> {
     const INSERT: &str =
@@ -28,12 +28,10 @@ pub(super) struct Presented<'a> {
 
 pub(super) fn rotate(transaction: &mut dyn Transaction, token: &Presented) -> StoreResult<Rotation> {
     if spend(transaction, token)? || (token.is_of_unwritten_login() && begin_to_keep(transaction, token)?) {
-        return Ok(Rotation::Rotated(Family {
-            id: token.family.to_owned(),
-            user_id: token.user_id.to_owned(),
-            generation: token.generation + 1,
-            expires_at_s: token.expires_at_s,
-        }));
+        return Ok(Rotation::Rotated(token.next(token.expires_at_s)));
+    }
+    if let Some(expires_at_s) = find_repeated(transaction, token)? {
+        return Ok(Rotation::Repeated(token.next(expires_at_s)));
     }
     if end_for_reuse(transaction, token)? {
         let ended = NoticeKind::FamilyEnded(token.family.to_owned());
@@ -49,6 +47,16 @@ impl Presented<'_> {
         self.generation == 0 && is_guest(self.user_id)
     }
 
+    /// The family, once this token is spent.
+    fn next(&self, expires_at_s: u64) -> Family {
+        Family {
+            id: self.family.to_owned(),
+            user_id: self.user_id.to_owned(),
+            generation: self.generation + 1,
+            expires_at_s,
+        }
+    }
+
     /// Family, user, generation, now in seconds: the first four values of the statements below.
     fn values(&self) -> [Value; 4] {
         [self.family.into(), self.user_id.into(), self.generation.into(), (self.now_ms / 1000).into()]
@@ -57,19 +65,30 @@ impl Presented<'_> {
 
 /// Spends the token, if it is the family's good one.
 fn spend(transaction: &mut dyn Transaction, token: &Presented) -> StoreResult<bool> {
-    const UPDATE: &str = "UPDATE families SET generation = generation + 1, expires_at_s = $5 \
+    const UPDATE: &str = "UPDATE families SET generation = generation + 1, expires_at_s = $5, spent_at_ms = $6 \
          WHERE id = $1 AND user_id = $2 AND generation = $3 AND expires_at_s > $4 AND NOT ended RETURNING id";
     let [family, user_id, generation, now_s] = token.values();
-    let values = [family, user_id, generation, now_s, token.expires_at_s.into()];
+    let values = [family, user_id, generation, now_s, token.expires_at_s.into(), token.now_ms.into()];
     Ok(!transaction.run(UPDATE, &values)?.is_empty())
 }
 
 /// Keeps a guest's family from its first refresh on, if it is not kept yet.
 fn begin_to_keep(transaction: &mut dyn Transaction, token: &Presented) -> StoreResult<bool> {
-    const INSERT: &str = "INSERT INTO families (id, user_id, generation, expires_at_s) VALUES ($1, $2, 1, $3) \
-         ON CONFLICT (id) DO NOTHING RETURNING id";
-    let values = [token.family.into(), token.user_id.into(), token.expires_at_s.into()];
+    const INSERT: &str = "INSERT INTO families (id, user_id, generation, expires_at_s, spent_at_ms) \
+         VALUES ($1, $2, 1, $3, $4) ON CONFLICT (id) DO NOTHING RETURNING id";
+    let values = [token.family.into(), token.user_id.into(), token.expires_at_s.into(), token.now_ms.into()];
     Ok(!transaction.run(INSERT, &values)?.is_empty())
+}
+
+/// When the family ends, if the token is the one before the good one and was spent a moment ago.
+fn find_repeated(transaction: &mut dyn Transaction, token: &Presented) -> StoreResult<Option<u64>> {
+    const SELECT: &str = "SELECT expires_at_s FROM families WHERE id = $1 AND user_id = $2 \
+         AND generation = $3 AND expires_at_s > $4 AND NOT ended AND spent_at_ms > $5";
+    let [family, user_id, _, now_s] = token.values();
+    let current = token.generation.saturating_add(1).into();
+    let spent_after_ms = token.now_ms.saturating_sub(REFRESH_GRACE_MS).into();
+    let rows = transaction.run(SELECT, &[family, user_id, current, now_s, spent_after_ms])?;
+    first(rows).map(|mut row| row.number()).transpose()
 }
 
 /// Ends the family, if the token was spent before and the family is not over yet.

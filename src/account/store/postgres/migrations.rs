@@ -8,7 +8,11 @@ use crate::account::records::StoreFault;
 use crate::account::store::sql::{Value, first};
 
 /// Step `n` leads from schema `n` to `n + 1`. The table `godra_schema` holds where a database is.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    // When the family's last token was spent.
+    "ALTER TABLE families ADD COLUMN spent_at_ms BIGINT NOT NULL DEFAULT 0",
+];
 
 /// How long the steps may take, and the wait for another process that takes them.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);

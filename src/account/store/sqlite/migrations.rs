@@ -11,6 +11,8 @@ const APPLICATION_ID: i64 = 0x4764_7261;
 const STEPS: &[&str] = &[
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
     include_str!("accounts.sql"),
+    // When the family's last token was spent.
+    "ALTER TABLE families ADD COLUMN spent_at_ms INTEGER NOT NULL DEFAULT 0",
 ];
 
 /// Reads whether we may use the file, before anything is written to it.
