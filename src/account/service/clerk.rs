@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
+use super::breaker::{Breaker, Verdict};
 use super::defence::Defence;
 use super::notices::unix_ms;
 use crate::account::denials::{Denials, refused_ban};
@@ -26,6 +27,7 @@ pub(super) struct Office {
     pub tokens: Arc<TokenAuthority>,
     pub denials: Arc<Denials>,
     pub defence: Mutex<Defence>,
+    pub breaker: Breaker,
     /// Checked in the place of the hash that an unknown user does not have.
     pub dummy_hash: String,
     pub refresh_ttl_s: u64,
@@ -48,6 +50,19 @@ pub(super) struct Clerk {
 struct Ending {
     family: String,
     user_id: String,
+}
+
+/// A call that the breaker has let through. It hears of the end, whichever that is.
+struct Attempt {
+    office: Arc<Office>,
+    began: Instant,
+    verdict: Verdict,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.office.breaker.end(self.began, Instant::now(), self.verdict);
+    }
 }
 
 /// Why a call did not succeed.
@@ -77,7 +92,18 @@ impl Clerk {
 
     /// Does what is asked.
     pub(super) fn serve(&mut self, request: AccountRequest) -> AccountResult {
-        self.dispatch(request).map_err(Failure::into_refused)
+        let began = Instant::now();
+        if !self.office.breaker.begin(began) {
+            return Err(unavailable());
+        }
+        // A panic is no fault of the database.
+        let mut attempt = Attempt { office: self.office.clone(), began, verdict: Verdict::Answered };
+        let result = self.dispatch(request);
+        if let Err(Failure::Store(StoreFault::Unavailable(_))) = result {
+            attempt.verdict = Verdict::Unavailable;
+        }
+        drop(attempt);
+        result.map_err(Failure::into_refused)
     }
 
     fn dispatch(&mut self, request: AccountRequest) -> Outcome<AccountAnswer> {
@@ -349,10 +375,6 @@ impl Clerk {
 
 impl Failure {
     fn into_refused(self) -> Refused {
-        let unavailable = || {
-            let message = "the accounts are not available now; try again soon";
-            Refused::new(503, "unavailable", message).retry_after(2)
-        };
         match self {
             Self::Refused(refused) => refused,
             Self::Store(fault) => {
@@ -377,6 +399,11 @@ impl From<HashFault> for Failure {
     fn from(fault: HashFault) -> Self {
         Self::Hash(fault)
     }
+}
+
+fn unavailable() -> Refused {
+    let message = "the accounts are not available now; try again soon";
+    Refused::new(503, "unavailable", message).retry_after(2)
 }
 
 pub(super) fn refused(status: u16, code: &str, message: &str) -> Failure {

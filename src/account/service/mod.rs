@@ -4,6 +4,7 @@
 //! login is answered within seconds, one way or the other. Each worker holds one connection to the database, and hashes
 //! one password at a time, so that the memory that hashing takes is bounded too.
 
+mod breaker;
 mod clerk;
 mod defence;
 mod managing;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
+use self::breaker::Breaker;
 use self::clerk::{Clerk, Office};
 use self::defence::Defence;
 pub use self::notices::unix_ms;
@@ -104,6 +106,7 @@ impl AccountService {
             tokens,
             denials,
             defence: Mutex::new(Defence::default()),
+            breaker: Breaker::default(),
             dummy_hash: password::dummy_hash()
                 .map_err(|fault| StartError::System(io::Error::other(fault)))?,
             refresh_ttl_s: options.refresh_ttl.as_secs(),
