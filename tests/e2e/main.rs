@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod logins;
 mod play;
+mod postgres;
 mod reload;
 mod rpc;
 mod state_file;
