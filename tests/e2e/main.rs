@@ -15,6 +15,7 @@ mod limits;
 mod logins;
 mod play;
 mod postgres;
+mod prompt;
 mod reload;
 mod rpc;
 mod state_file;
