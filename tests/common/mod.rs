@@ -11,7 +11,23 @@ pub mod proxy;
 pub mod redis;
 pub mod server;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take before the test that waits for it fails.
 pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Waits until something holds.
+#[track_caller]
+pub fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    wait_within(PATIENCE, what, holds);
+}
+
+/// As [`wait_until`], with a time limit of its own.
+#[track_caller]
+pub fn wait_within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -6,11 +6,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-
-use crate::common::PATIENCE;
 
 /// A cluster on a free port with a folder of its own and the superuser `postgres`. Ended on drop.
 pub struct Postgres {
@@ -175,16 +172,6 @@ impl Drop for Postgres {
             self.signal("CONT");
             let _ = self.command("pg_ctl").args(["stop", "-m", "immediate", "-D"]).arg(self.data()).output();
         }
-    }
-}
-
-/// Waits until something becomes true.
-#[track_caller]
-pub fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_true() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

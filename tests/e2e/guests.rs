@@ -8,6 +8,7 @@ use crate::common::PATIENCE;
 use crate::common::accounts::{PASSWORD, User};
 use crate::common::player::Player;
 use crate::common::server::{Folder, Server};
+use crate::common::wait_until;
 
 /// Notes who is taken out of the room, and how often; and who has been there.
 const ON_DISCONNECT: &str = r#"-- KEYS: game:{room}, game:{room}:players, game:{room}:left
@@ -52,11 +53,7 @@ fn sit(user: &User<'_>, room: &str) {
 
 #[track_caller]
 fn wait_for_expired(server: &Server, expected: f64) {
-    let deadline = Instant::now() + PATIENCE;
-    while server.metric("godra_guests_expired_total") < expected {
-        assert!(Instant::now() < deadline, "not all guests expire");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the guests to expire", || server.metric("godra_guests_expired_total") >= expected);
     assert!(server.metric("godra_guests_expired_total") <= expected, "a guest expires once");
 }
 

@@ -9,8 +9,9 @@ use crate::common::PATIENCE;
 use crate::common::accounts::{PASSWORD, User, account};
 use crate::common::http::Response;
 use crate::common::player::Player;
-use crate::common::postgres::{Postgres, wait_until};
+use crate::common::postgres::Postgres;
 use crate::common::server::Server;
+use crate::common::wait_until;
 
 /// Every call to the accounts is answered within this, one way or the other.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::common::PATIENCE;
 use crate::common::server::{Folder, Guest, Server};
+use crate::common::wait_until;
 
 fn version(number: u32) -> String {
     format!("-- ROLE: guest\nreturn {number}\n")
@@ -63,11 +64,7 @@ fn a_broken_script_leaves_the_last_good_one() {
 /// The gauge follows the scripts by a moment.
 #[track_caller]
 fn wait_for_problems(server: &Server, expected: f64) {
-    let deadline = Instant::now() + PATIENCE;
-    while server.metric("godra_script_problems") != expected {
-        assert!(Instant::now() < deadline, "the gauge does not come to {expected}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("the gauge to follow", || server.metric("godra_script_problems") == expected);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::common::accounts::{PASSWORD, User, account, user_command};
 use crate::common::postgres::Postgres;
 use crate::common::redis::Redis;
 use crate::common::server::{Folder, Server};
-use crate::stage::wait_until;
+use crate::common::wait_until;
 
 /// How soon what happens on one node must reach the sockets of another.
 const NEWS_TAKE: Duration = Duration::from_secs(2);
@@ -22,7 +22,7 @@ fn what_happens_to_an_account_on_one_node_reaches_the_sockets_of_another() {
     let [one, two] = [0; 2].map(|_| Server::start(&flags));
 
     for node in [&one, &two] {
-        wait_until("the store to be there", PATIENCE, || node.get("/ready").status == 200);
+        wait_until("the store to be there", || node.get("/ready").status == 200);
     }
 
     let make = ["create", "ann", "--role", "manager", "--db-type", "postgres"];
@@ -64,7 +64,7 @@ fn rooms_hear_of_an_upgrade_once_the_store_is_back() {
     let redis = Redis::start();
     let server = Server::start(&["--redis-addr", &redis.address()]);
     let wait_until_ready = |status| {
-        wait_until("the store to come or go", PATIENCE, || server.get("/ready").status == status);
+        wait_until("the store to come or go", || server.get("/ready").status == status);
     };
     wait_until_ready(200);
     let guests = [0; 2].map(|_| User::guest(&server));

@@ -7,8 +7,9 @@ use serde_json::json;
 use crate::common::PATIENCE;
 use crate::common::proxy::{Mode, Proxy};
 use crate::common::redis::Redis;
+use crate::common::{wait_until, wait_within};
 use crate::scene::Scene;
-use crate::stage::{User, node, wait_until};
+use crate::stage::{User, node};
 use crate::watch::Watch;
 
 fn pause(ms: u64) {
@@ -252,7 +253,7 @@ fn busy_with_a_script_that_cannot_be_stopped() {
             assert!(response.text().contains("outcome unknown"), "{response:?}");
         },
         |redis| {
-            wait_until("the script's end", PATIENCE, || redis.command(&["PING"]).starts_with("+PONG"));
+            wait_until("the script's end", || redis.command(&["PING"]).starts_with("+PONG"));
         },
     );
     scene.node.output().wait_for_line(&["cannot be stopped", "UNKILLABLE"]);
@@ -310,12 +311,12 @@ fn one_of_two_nodes_is_cut_off() {
     for length in [1, 20, 40, 80] {
         let lost_before = nodes[1].metric("godra_redis_reconnects_total");
         proxy.set(Mode::CutAt(length));
-        wait_until("a new connection", PATIENCE, || {
+        wait_until("a new connection", || {
             nodes[1].metric("godra_redis_reconnects_total") > lost_before
                 && nodes[1].get("/ready").status == 200
         });
         let seen_before = watches[1].seen().counted.len();
-        wait_until("both to see each other again", Duration::from_secs(5), || {
+        wait_within(Duration::from_secs(5), "both to see each other again", || {
             let seen = watches[1].seen().counted;
             ["ann-", "ben-"].iter().all(|name| seen[seen_before..].iter().any(|tag| tag.starts_with(name)))
         });
@@ -335,7 +336,7 @@ fn a_socket_that_was_replaced_while_the_store_was_away_is_closed() {
     let room = user.create_lobby(&nodes[0]);
     let mut older = user.join(&nodes[1], &room);
     proxy.set(Mode::Answer("-LOADING Redis is loading the dataset in memory\r\n"));
-    wait_until("a node that is not ready", PATIENCE, || nodes[1].get("/ready").status == 503);
+    wait_until("a node that is not ready", || nodes[1].get("/ready").status == 503);
     let mut newer = user.join(&nodes[0], &room);
     proxy.set(Mode::Pass);
     assert_eq!(older.expect_close().0, 4502);

@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::common::PATIENCE;
 use crate::common::redis::Redis;
 use crate::common::server::Server;
-use crate::stage::{User, counting_node, wait_until};
+use crate::common::{wait_until, wait_within};
+use crate::stage::{User, counting_node};
 
 const GUEST_TTL: [&str; 2] = ["--guest-ttl", "2s"];
 
@@ -56,21 +57,21 @@ fn each_guest_is_cleaned_up_once_whatever_becomes_of_the_nodes() {
 
     // One node dies among it.
     let count = || ROOMS.iter().map(|room| all_left(room).len()).sum::<usize>();
-    wait_until("the first to be cleaned up", PATIENCE, || count() > 0);
+    wait_until("the first to be cleaned up", || count() > 0);
     let mut killed = nodes.pop().unwrap();
     killed.signal("KILL");
     killed.wait();
 
     let mut expected: Vec<String> = guests.iter().map(|guest| format!("{} 1", guest.id)).collect();
     expected.sort();
-    wait_until("all to be cleaned up", Duration::from_secs(30), || count() >= ROOMS.len() * GUESTS);
+    wait_within(Duration::from_secs(30), "all to be cleaned up", || count() >= ROOMS.len() * GUESTS);
     for room in ROOMS {
         let mut left = all_left(room);
         left.sort();
         assert_eq!(left, expected, "in room {room}");
     }
     // Nothing is left but of the one that has a socket.
-    wait_until("guests to be forgotten", PATIENCE, || {
+    wait_until("guests to be forgotten", || {
         let keys = stores.each_ref().map(|store| store.command(&["KEYS", "godra:guest:*"]));
         keys.iter().all(|keys| !keys.contains("guest:") || keys.matches("guest:").count() == 2)
     });
@@ -90,15 +91,15 @@ fn a_store_that_was_away_for_long_makes_no_guest_with_a_socket_expire() {
     let elsewhere = guest.create_lobby(&node);
     let mut socket = guest.join(&node, &elsewhere);
     redis.signal("STOP");
-    wait_until("the store to be missed", PATIENCE, || node.get("/ready").status == 503);
+    wait_until("the store to be missed", || node.get("/ready").status == 503);
     std::thread::sleep(Duration::from_secs(3));
     redis.signal("CONT");
-    wait_until("the store to be back", PATIENCE, || node.get("/ready").status == 200);
+    wait_until("the store to be back", || node.get("/ready").status == 200);
     // For longer than it takes to find out.
     assert_eq!(socket.receive_within(Duration::from_secs(2)).filter(|event| event["type"] == "gone"), None);
     assert_eq!(left(&redis, "r"), [""; 0]);
     drop(socket);
-    wait_until("the guest to be cleaned up", PATIENCE, || left(&redis, "r") == [format!("{} 1", guest.id)]);
+    wait_until("the guest to be cleaned up", || left(&redis, "r") == [format!("{} 1", guest.id)]);
 }
 
 #[test]
@@ -109,9 +110,9 @@ fn a_guest_of_a_dead_node_is_taken_out_by_its_membership_and_not_again() {
     let room = guest.create_lobby(&one);
     let _socket = guest.join(&one, &room);
     one.signal("KILL");
-    wait_until("the member to leave", Duration::from_secs(20), || {
+    wait_within(Duration::from_secs(20), "the member to leave", || {
         left(&redis, &room) == [format!("{} 1", guest.id)]
     });
-    wait_until("the guest to be forgotten", PATIENCE, || two.metric("godra_guests_expired_total") == 1.0);
+    wait_until("the guest to be forgotten", || two.metric("godra_guests_expired_total") == 1.0);
     assert_eq!(left(&redis, &room), [format!("{} 1", guest.id)]);
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::common::player::Player;
 use crate::common::redis::Redis;
+use crate::common::wait_within;
 use crate::scene::subscribers;
-use crate::stage::{User, counting_node, node, wait_until};
+use crate::stage::{User, counting_node, node};
 
 /// After a node has died without a word, so long may pass until its players are out of their rooms.
 const NOTICED: Duration = Duration::from_secs(15);
@@ -92,15 +93,15 @@ fn subscriptions_follow_the_rooms_with_members() {
     let other = user.create_lobby(&nodes[0]);
     assert_eq!(subscribers(&redis, &room), 0);
     let _one = user.join(&nodes[0], &room);
-    wait_until("one subscription", NOTICED, || subscribers(&redis, &room) == 1);
+    wait_within(NOTICED, "one subscription", || subscribers(&redis, &room) == 1);
     let mut two = User::new(&nodes[1]).join(&nodes[1], &room);
-    wait_until("two subscriptions", NOTICED, || subscribers(&redis, &room) == 2);
+    wait_within(NOTICED, "two subscriptions", || subscribers(&redis, &room) == 2);
     assert_eq!(subscribers(&redis, &other), 0);
     let channels = redis.command(&["PUBSUB", "CHANNELS"]);
     assert_eq!(channels.matches("game_updates").count(), 1, "{channels}");
     two.close();
     let closed_at = Instant::now();
-    wait_until("one subscription", Duration::from_secs(45), || subscribers(&redis, &room) == 1);
+    wait_within(Duration::from_secs(45), "one subscription", || subscribers(&redis, &room) == 1);
     assert!(closed_at.elapsed() > Duration::from_secs(25), "members who come back find it still there");
 }
 
@@ -216,7 +217,7 @@ fn rooms_are_spread_over_several_stores() {
     }
     // What becomes of one does not touch the rooms of the other.
     stores[0].kill();
-    wait_until("a node that is not ready", NOTICED, || nodes[0].get("/ready").status == 503);
+    wait_within(NOTICED, "a node that is not ready", || nodes[0].get("/ready").status == 503);
     let count = |room: &str| ann.rpc(&nodes[0], "count", json!(["x"]), &[&format!("game:{room}:count")]);
     for room in &at[1] {
         assert_eq!(count(room).status, 200);

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::calls::{CallLog, Calls, call};
 use crate::common::redis::Redis;
 use crate::common::server::Server;
-use crate::stage::{User, node, wait_until};
+use crate::common::wait_within;
+use crate::stage::{User, node};
 use crate::watch::{Seen, Watch};
 
 /// What is promised for a call is a second; the rest is for a machine that is busy with tests.
@@ -45,7 +46,7 @@ impl Scene {
         let user = users.into_iter().next().unwrap();
         let calls = Calls::start(node.address(), &user.token, &room);
         let scene = Self { node, room, user, watches, calls, finals: Mutex::default() };
-        wait_until("some play", Duration::from_secs(15), || {
+        wait_within(Duration::from_secs(15), "some play", || {
             scene.calls.log().ok > 10
                 && scene.watches.iter().all(|watch| watch.seen().answers.get("ok").is_some_and(|ok| *ok > 5))
         });
@@ -59,7 +60,7 @@ impl Scene {
         let mended_at = Instant::now();
         let before = self.watches.each_ref().map(|watch| watch.seen().counted.len());
         let mut number = 0;
-        wait_until("everything to be back to normal", BACK_TO_NORMAL, || {
+        wait_within(BACK_TO_NORMAL, "everything to be back to normal", || {
             number += 1;
             let tag = format!("final-{number}");
             let response = call(self.node.address(), &self.user.token, &self.room, &tag, &self.finals);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::common::http::{Connection, Response};
 use crate::common::player::Player;
 use crate::common::server::{Folder, Server};
+use crate::common::wait_until;
 
 /// All nodes sign with the same key, so that a user of one is a user of all.
 const SECRET: &str = "the-same-key-for-all-nodes-of-a-test";
@@ -56,7 +57,7 @@ fn node_in(folder: Folder, addresses: &[String], flags: &[&str]) -> Server {
     let list = addresses.join(",");
     let own = ["--redis-addr", &list, "--jwt-secret", SECRET, "--threads", "1"];
     let server = Server::start_in(folder, &[&own, flags].concat());
-    wait_until("the stores to be there", Duration::from_secs(15), || server.get("/ready").status == 200);
+    wait_until("the stores to be there", || server.get("/ready").status == 200);
     server
 }
 
@@ -100,15 +101,5 @@ impl User {
         let response = self.rpc(server, "create_lobby", json!([100]), &[]);
         assert_eq!(response.status, 200, "{response:?}");
         response.json()["result"].as_str().unwrap().strip_prefix("game:").unwrap().to_owned()
-    }
-}
-
-/// Waits until something holds.
-#[track_caller]
-pub fn wait_until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + limit;
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited {limit:?} for {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -6,7 +6,8 @@ use godra::account::records::StoreFault;
 use godra::account::store::{PostgresDsn, Stores};
 use godra::config::Database;
 
-use crate::common::postgres::{Postgres, wait_until};
+use crate::common::postgres::Postgres;
+use crate::common::wait_until;
 use crate::suite::{NOW_MS, NOW_S, new_account};
 use crate::{races, suite};
 
