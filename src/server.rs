@@ -19,7 +19,7 @@ use crate::account::denials::Denials;
 use crate::account::service::{self, AccountService, ServiceOptions};
 use crate::account::store::{StoreError, Stores};
 use crate::account::token::TokenAuthority;
-use crate::config::Config;
+use crate::config::{Config, TokenKey};
 use crate::mailbox::{Mailbox, Postbox, mailbox};
 use crate::metrics::Metrics;
 use crate::reactor::{self, Admission, Ended, ListenError, Mail, Shard, ShardPosts, Shared, WAKER};
@@ -225,11 +225,14 @@ fn drain(
 }
 
 fn token_authority(config: &Config, stores: &Stores) -> Result<TokenAuthority, ServerError> {
-    let mut secrets: Vec<_> = config.jwt_secrets.iter().map(|secret| secret.expose().to_vec()).collect();
-    if secrets.is_empty() {
-        let secret = stores.connect().and_then(|mut store| store.jwt_secret());
-        secrets.push(secret.map_err(|fault| ServerError::Store(fault.into()))?);
-    }
+    let secret_of = |key: &TokenKey| match key {
+        TokenKey::Given(secret) => Ok(secret.expose().to_vec()),
+        TokenKey::InDatabase => {
+            let secret = stores.connect().and_then(|mut store| store.jwt_secret());
+            secret.map_err(|fault| ServerError::Store(fault.into()))
+        }
+    };
+    let secrets = config.token_keys.iter().map(secret_of).collect::<Result<_, _>>()?;
     Ok(TokenAuthority::new(secrets, config.token_ttl.as_secs()))
 }
 

@@ -47,8 +47,8 @@ pub struct Config {
     pub scripts_dir: PathBuf,
     /// A room's interval.
     pub sync_interval: Duration,
-    /// Keys of tokens: the first signs, all are accepted; without one, the database's.
-    pub jwt_secrets: Vec<Secret>,
+    /// Keys of tokens, at least one: the first signs, all are accepted.
+    pub token_keys: Vec<TokenKey>,
     /// How long a token is valid.
     pub token_ttl: Duration,
     /// How long a refresh token is good.
@@ -129,7 +129,7 @@ impl Config {
             threads,
             scripts_dir: values.parse("scripts-dir", path)?,
             sync_interval: values.parse("sync-interval", values::milliseconds(5..=1000))?,
-            jwt_secrets: resolve_secrets(values, &mut warnings)?,
+            token_keys: resolve_token_keys(values, &mut warnings)?,
             token_ttl: values.parse("token-ttl", values::duration("1s", "3650d"))?,
             refresh_ttl: values.parse("refresh-ttl", values::duration("1s", "3650d"))?,
             login_workers: values
@@ -235,13 +235,6 @@ impl Secret {
         &self.0
     }
 
-    /// One key, or several with commas.
-    fn parse_list(text: &str) -> Result<Vec<Self>, String> {
-        let of_each = if text.contains(',') { " for each secret" } else { "" };
-        let expected = || format!("expected at least {} bytes{of_each}", Self::MIN_BYTES);
-        text.split(',').map(|one| Self::new(one.as_bytes().to_vec()).ok_or_else(expected)).collect()
-    }
-
     fn has_few_different_bytes(&self) -> bool {
         let mut bytes = self.0.clone();
         bytes.sort_unstable();
@@ -253,6 +246,37 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({} bytes)", self.0.len())
+    }
+}
+
+/// A key that signs tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenKey {
+    /// This one.
+    Given(Secret),
+    /// The one that the database of accounts keeps.
+    InDatabase,
+}
+
+impl TokenKey {
+    /// What stands for [`TokenKey::InDatabase`]; too short to be a secret.
+    const IN_DATABASE: &str = "database";
+
+    /// One key, or several with commas.
+    fn parse_list(text: &str) -> Result<Vec<Self>, String> {
+        let of_each = if text.contains(',') { " for each secret" } else { "" };
+        let expected =
+            || format!("expected at least {} bytes{of_each}, or {}", Secret::MIN_BYTES, Self::IN_DATABASE);
+        text.split(',')
+            .map(|one| match one {
+                Self::IN_DATABASE => Ok(Self::InDatabase),
+                secret => Secret::new(secret.as_bytes().to_vec()).map(Self::Given).ok_or_else(expected),
+            })
+            .collect()
+    }
+
+    fn is_easy_to_guess(&self) -> bool {
+        matches!(self, Self::Given(secret) if secret.has_few_different_bytes())
     }
 }
 
@@ -317,16 +341,16 @@ impl LogFormat {
     }
 }
 
-fn resolve_secrets(values: &Values, warnings: &mut Vec<String>) -> Result<Vec<Secret>, ConfigError> {
-    let secrets = values.parse_optional("jwt-secret", Secret::parse_list)?.unwrap_or_default();
+fn resolve_token_keys(values: &Values, warnings: &mut Vec<String>) -> Result<Vec<TokenKey>, ConfigError> {
+    let keys = values.parse("jwt-secret", TokenKey::parse_list)?;
     if values.source("jwt-secret") == Source::Flag {
         let advice = "--jwt-secret can be read by everybody on this machine; set JWT_SECRET in the environment or in .env";
         warnings.push(advice.to_owned());
     }
-    if secrets.iter().any(Secret::has_few_different_bytes) {
+    if keys.iter().any(TokenKey::is_easy_to_guess) {
         warnings.push("the JWT secret is easy to guess; make one with `openssl rand -hex 32`".to_owned());
     }
-    Ok(secrets)
+    Ok(keys)
 }
 
 fn networks(text: &str) -> Result<Vec<Network>, String> {

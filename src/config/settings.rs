@@ -31,8 +31,8 @@ const SETTINGS: &[Setting] = &[
     setting(
         "jwt-secret",
         "SECRET",
-        None,
-        "Key that signs tokens, at least 32 bytes; after it with commas, older ones that are still accepted [default: random, kept in the database]",
+        Some("database"),
+        "Key that signs tokens, at least 32 bytes, or database: a random one that is kept there; after it with commas, older ones that are still accepted",
     ),
     setting("token-ttl", "TIME", Some("24h"), "How long a token is valid, such as 90s, 15m, 24h, 7d"),
     setting(

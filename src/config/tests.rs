@@ -44,7 +44,7 @@ fn defaults() {
     assert_eq!(config.threads, 4);
     assert_eq!(config.scripts_dir, Path::new("scripts"));
     assert_eq!(config.sync_interval, Duration::from_millis(50));
-    assert_eq!(config.jwt_secrets, []);
+    assert_eq!(config.token_keys, [TokenKey::InDatabase]);
     assert_eq!(config.token_ttl, Duration::from_secs(24 * 3600));
     assert_eq!(config.database.to_string(), "sqlite game.db");
     assert_eq!(config.max_connections, 20_000);
@@ -136,9 +136,9 @@ fn values_that_are_refused() {
     refused("--sync-interval 50x", "--sync-interval 50x: expected milliseconds from 5 to 1000");
     refused(
         "--jwt-secret 0123456789abcdef0123456789abcdef,short",
-        "--jwt-secret (38 bytes): expected at least 32 bytes for each secret",
+        "--jwt-secret (38 bytes): expected at least 32 bytes for each secret, or database",
     );
-    refused("--jwt-secret short", "--jwt-secret (5 bytes): expected at least 32 bytes");
+    refused("--jwt-secret short", "--jwt-secret (5 bytes): expected at least 32 bytes, or database");
     refused(
         "--token-ttl 24",
         "--token-ttl 24: expected a time from 1s to 3650d with its unit (ms, s, m, h, d)",
@@ -246,7 +246,7 @@ fn a_refused_variable_is_named() {
     check(
         &[("JWT_SECRET", "abc")],
         "",
-        "JWT_SECRET=(3 bytes) in the environment (--jwt-secret): expected at least 32 bytes",
+        "JWT_SECRET=(3 bytes) in the environment (--jwt-secret): expected at least 32 bytes, or database",
     );
     check(&[], "JWT_SECRET secret", r#".env: the line that starts with "JWT_SECRET" is not NAME=value"#);
 }
@@ -300,9 +300,22 @@ fn warnings() {
 }
 
 #[test]
+fn token_keys() {
+    let given = |text: &str| TokenKey::Given(Secret::new(text.as_bytes().to_vec()).unwrap());
+    let [new, old] = ["new-new-new-new-new-new-new-new-", "old-old-old-old-old-old-old-old-"];
+    let keys_of = |list: &str| resolve(&format!("--jwt-secret {list}")).unwrap().token_keys;
+    assert_eq!(keys_of(&format!("{new},{old}")), [given(new), given(old)]);
+    assert_eq!(keys_of(&format!("{new},database")), [given(new), TokenKey::InDatabase]);
+    assert_eq!(keys_of(&format!("database,{old}")), [TokenKey::InDatabase, given(old)]);
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let config = resolve("--jwt-secret 0123456789abcdef0123456789abcdef").unwrap();
-    assert_eq!(config.jwt_secrets[0].expose(), b"0123456789abcdef0123456789abcdef");
+    let [TokenKey::Given(secret)] = config.token_keys.as_slice() else {
+        panic!("{:?}", config.token_keys);
+    };
+    assert_eq!(secret.expose(), b"0123456789abcdef0123456789abcdef");
     assert!(!format!("{config:?}").contains("abcdef"));
 }
 

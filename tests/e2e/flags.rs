@@ -55,7 +55,7 @@ fn a_secret_is_never_shown() {
     refused(
         &[],
         &[("JWT_SECRET", "hunter2")],
-        "JWT_SECRET=(7 bytes) in the environment (--jwt-secret): expected at least 32 bytes",
+        "JWT_SECRET=(7 bytes) in the environment (--jwt-secret): expected at least 32 bytes, or database",
     );
 }
 

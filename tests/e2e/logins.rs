@@ -126,7 +126,16 @@ fn a_forwarded_address_is_not_believed_from_anybody() {
 
 #[test]
 fn another_signing_key_keeps_sessions_and_a_key_that_is_gone_ends_them() {
-    let [old, new] = ["old-old-old-old-old-old-old-old-", "new-new-new-new-new-new-new-new-"];
+    change_key("old-old-old-old-old-old-old-old-");
+}
+
+#[test]
+fn a_key_can_follow_the_one_that_the_database_keeps() {
+    change_key("database");
+}
+
+fn change_key(old: &str) {
+    let new = "new-new-new-new-new-new-new-new-";
     let both = format!("{new},{old}");
     let folder = crate::common::server::Folder::new();
     let database = folder.path().join("accounts.db").display().to_string();
