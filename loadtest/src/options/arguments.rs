@@ -347,7 +347,7 @@ pub struct Common {
     /// First core for the tester itself
     #[arg(long, value_name = "CORE", help_heading = "Tester")]
     pub pin_core: Option<usize>,
-    /// Loopback addresses to connect from, in turn (default: one for each 20,000 connections)
+    /// Loopback addresses to connect from, in turn (default: one for each 10,000 connections)
     #[arg(long, value_parser = at_least_one, help_heading = "Tester")]
     pub source_addresses: Option<usize>,
     /// Seed of everything random
