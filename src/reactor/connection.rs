@@ -11,7 +11,7 @@ use mio::net::TcpStream;
 use super::Limits;
 use super::mail::Ticket;
 use crate::session::outbox::{Kind, Outbox};
-use crate::session::{Session, Settings};
+use crate::session::{Moment, Session, Settings};
 use crate::wire::ids::Identity;
 
 /// A slab entry. Idle, it holds no buffer.
@@ -48,8 +48,8 @@ pub struct Carried {
     pub peer: IpAddr,
     /// How far it is on its way to its end.
     pub stage: Stage,
-    /// When the outbox last began to wait, or moved, in monotonic milliseconds.
-    pub progress_ms: u64,
+    /// When the outbox last began to wait, or moved.
+    pub progress: Moment,
 }
 
 /// Bytes from the peer that wait. Rare, and so behind a pointer of its own.
@@ -70,7 +70,7 @@ pub enum Stage {
         /// Whether the peer has closed its half.
         peer_closed: bool,
     },
-    /// Our half is shut since `progress_ms`; what comes in is discarded until the peer closes or the time is up. Closing
+    /// Our half is shut since `progress`; what comes in is discarded until the peer closes or the time is up. Closing
     /// at once could reset the connection before the peer has read our last bytes (RFC 9112, section 9.6).
     Lingering,
 }
@@ -127,7 +127,7 @@ impl Connection {
     /// When the connection is to be looked at, in monotonic milliseconds.
     pub fn deadline_ms(&self, settings: &Settings, limits: &Limits) -> u64 {
         let session_ms = match self.carried.stage {
-            Stage::Lingering => return self.carried.progress_ms + limits.linger_ms,
+            Stage::Lingering => return self.carried.progress.ms() + limits.linger_ms,
             Stage::Finishing { .. } => u64::MAX,
             Stage::Open | Stage::PeerClosed => self
                 .carried
@@ -139,7 +139,7 @@ impl Connection {
         let stall_ms = if self.carried.outbox.is_empty() {
             u64::MAX
         } else {
-            self.carried.progress_ms + limits.stall_timeout_ms
+            self.carried.progress.ms() + limits.stall_timeout_ms
         };
         session_ms.min(stall_ms)
     }
@@ -173,7 +173,7 @@ impl Connection {
                 Ok(0) => return WriteOutcome::Broken,
                 Ok(count) => {
                     *bytes_out += count as u64;
-                    self.carried.progress_ms = now_ms;
+                    self.carried.progress = Moment::at(now_ms);
                     self.carried.outbox.advance(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return WriteOutcome::Full,
@@ -199,7 +199,7 @@ impl Connection {
         if sent == frame.len() {
             return WriteOutcome::Done;
         }
-        self.carried.progress_ms = now_ms;
+        self.carried.progress = Moment::at(now_ms);
         self.carried.outbox.push_rest(frame.clone(), Kind::Replaceable, sent);
         WriteOutcome::Full
     }

@@ -26,7 +26,7 @@ use super::wheel::Wheel;
 use crate::mailbox::{Mailbox, Postbox};
 use crate::metrics::{ConnectionKind, ShardMetrics};
 use crate::script::ScriptSet;
-use crate::session::{Context, Doors, Now, Session};
+use crate::session::{Context, Doors, Moment, Now, Session};
 use crate::state::{ConnectionKey, ShardId};
 use crate::wire::http::http_date;
 
@@ -323,12 +323,12 @@ impl Shard {
         }
         let carried = &mut connection.carried;
         let is_stalled =
-            !carried.outbox.is_empty() && carried.progress_ms + limits.stall_timeout_ms <= now_ms;
+            !carried.outbox.is_empty() && carried.progress.ms() + limits.stall_timeout_ms <= now_ms;
         let key = self.key(index);
         let connection = &mut self.connections[index];
         if is_stalled && connection.seat.is_some() && connection.carried.stage == Stage::Open {
             // It gets as long again to read the close frame.
-            connection.carried.progress_ms = now_ms;
+            connection.carried.progress = Moment::at(now_ms);
             self.close_slow_consumer(key);
         } else if is_stalled || connection.carried.stage == Stage::Lingering {
             self.drop_connection(key);

@@ -12,8 +12,8 @@ use super::mail::Handover;
 use super::shard::{Shard, kind_of, token_of};
 use super::wheel::Wheel;
 use crate::metrics::Refusal;
-use crate::session::Session;
 use crate::session::outbox::Outbox;
+use crate::session::{Moment, Session};
 
 /// How long accepting rests when the process is out of files or memory.
 const ACCEPT_PAUSE_MS: u64 = 100;
@@ -58,7 +58,7 @@ impl Shard {
             parked: None,
             peer,
             stage: Stage::Open,
-            progress_ms: self.now.monotonic_ms,
+            progress: Moment::at(self.now.monotonic_ms),
         };
         self.insert(Handover { stream, carried });
     }

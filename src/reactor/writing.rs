@@ -8,8 +8,8 @@ use super::connection::{Stage, WriteOutcome};
 use super::mail::Mail;
 use super::shard::{Shard, kind_of, token_of};
 use crate::metrics::CloseCode;
-use crate::session::Session;
 use crate::session::outbox::Kind;
+use crate::session::{Moment, Session};
 use crate::state::ConnectionKey;
 
 /// How metrics count an end without a close frame (RFC 6455, section 7.4.1).
@@ -23,7 +23,7 @@ impl Shard {
             return;
         }
         if connection.carried.outbox.is_empty() {
-            connection.carried.progress_ms = self.now.monotonic_ms;
+            connection.carried.progress = Moment::at(self.now.monotonic_ms);
         }
         connection.carried.outbox.push(bytes, kind);
         self.bound_outbox(index);
@@ -68,7 +68,7 @@ impl Shard {
                 self.drop_connection(key);
             }
             Stage::Finishing { peer_closed: false } => {
-                connection.carried.progress_ms = self.now.monotonic_ms;
+                connection.carried.progress = Moment::at(self.now.monotonic_ms);
                 if connection.stream.shutdown(Shutdown::Write).is_err() {
                     return self.drop_connection(key);
                 }

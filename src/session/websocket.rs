@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::limits::{RateLimit, Verdict};
-use super::{Context, Effects, Now, Refused, Settings};
+use super::{Context, Effects, Moment, Now, Refused, Settings};
 use crate::room::events::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{self, ClientMessage, Welcome};
@@ -18,7 +18,7 @@ pub struct WebSocketSession {
     purpose: Purpose,
     link: Link,
     /// Since when it has been so; for an open link, when the peer last sent anything.
-    since_ms: u64,
+    since: Moment,
 }
 
 #[derive(Debug)]
@@ -103,7 +103,12 @@ impl WebSocketSession {
     }
 
     fn open(purpose: Purpose, now: Now) -> Self {
-        Self { decoder: FrameDecoder::default(), purpose, link: Link::Open, since_ms: now.monotonic_ms }
+        Self {
+            decoder: FrameDecoder::default(),
+            purpose,
+            link: Link::Open,
+            since: Moment::at(now.monotonic_ms),
+        }
     }
 
     /// The member, unless this is an echo.
@@ -146,9 +151,9 @@ impl WebSocketSession {
 
     pub(super) fn deadline_ms(&self, settings: &Settings) -> u64 {
         match self.link {
-            Link::Open => self.expires_ms().min(self.since_ms + settings.ping_after_ms),
-            Link::AwaitingPong => self.expires_ms().min(self.since_ms + settings.pong_timeout_ms),
-            Link::Closing => self.since_ms + settings.close_timeout_ms,
+            Link::Open => self.expires_ms().min(self.since.ms() + settings.ping_after_ms),
+            Link::AwaitingPong => self.expires_ms().min(self.since.ms() + settings.pong_timeout_ms),
+            Link::Closing => self.since.ms() + settings.close_timeout_ms,
             Link::Closed => u64::MAX,
         }
     }
@@ -171,7 +176,7 @@ impl WebSocketSession {
 
     fn enter(&mut self, link: Link, now: Now) {
         self.link = link;
-        self.since_ms = now.monotonic_ms;
+        self.since = Moment::at(now.monotonic_ms);
     }
 
     fn expires_ms(&self) -> u64 {

@@ -3,6 +3,7 @@
 use super::frames::*;
 use super::peer::Peer;
 use super::*;
+use crate::session::Moment;
 
 const TIMED_OUT: &str = r#"unknown 408 {"error":{"code":"bad_request",…}} (close)"#;
 
@@ -64,7 +65,7 @@ fn any_byte_is_a_sign_of_life() {
         peer.pass(20_000).send(&sign).pass(24_999).did(&[]);
         peer.pass(1).did(&["ping"]);
         let mut peer = Peer::member();
-        peer.pass(34_999).did(&["ping"]).send(&sign).pass(24_999).did(&[]);
+        peer.pass(34_900).did(&["ping"]).send(&sign).pass(24_999).did(&[]);
         peer.pass(1).did(&["ping"]);
         peer.pass(10_000).did(&["close 4004 …", "closed 4004"]);
     }
@@ -136,4 +137,13 @@ fn regression_each_request_has_its_own_time() {
     let mut peer = Peer::new();
     peer.send(head).pass(29_000).send(body.to_owned() + head).did(&["guest_login 200 …"]);
     peer.pass(29_999).did(&[]).pass(1).did(&[TIMED_OUT, "finish"]);
+}
+
+#[test]
+fn a_moment_is_never_early_and_less_than_a_step_late() {
+    for ms in [0, 1, 99, 100, 101, 34_999, u64::from(u32::MAX), u64::from(u32::MAX) * Moment::STEP_MS] {
+        let kept_ms = Moment::at(ms).ms();
+        assert!((ms..ms + Moment::STEP_MS).contains(&kept_ms), "{ms} {kept_ms}");
+    }
+    assert_eq!(Moment::at(u64::MAX).ms(), u64::from(u32::MAX) * Moment::STEP_MS);
 }

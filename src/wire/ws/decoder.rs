@@ -19,21 +19,11 @@ const MAX_HEADER: usize = 14;
 /// Decodes one client's frames. Takes two words while no frame and no message is unfinished.
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
-    state: State,
+    /// None between messages.
+    partial: Option<Box<Partial>>,
 }
 
-#[derive(Debug, Default)]
-enum State {
-    /// Between messages.
-    #[default]
-    Idle,
-    /// A frame or a message is unfinished, or the last event is still in here.
-    Partial(Box<Partial>),
-    /// After a close frame or a violation: nothing more is decoded.
-    Closed,
-}
-
-/// What is kept of unfinished input.
+/// What is kept of unfinished input, and that there is to be no more.
 #[derive(Debug, Default)]
 struct Partial {
     header: PartialHeader,
@@ -45,6 +35,8 @@ struct Partial {
     message: Option<Message>,
     /// What the last event borrows; it is given back at the next call.
     lent: Option<Lent>,
+    /// After a close frame or a violation: nothing more is decoded.
+    closed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -97,7 +89,7 @@ enum Step {
 impl FrameDecoder {
     /// A decoder right after the handshake.
     pub const fn new() -> Self {
-        Self { state: State::Idle }
+        Self { partial: None }
     }
 
     /// Decodes up to one event and says how much of `input` is consumed. A frame that lies whole in the input is
@@ -125,26 +117,23 @@ impl FrameDecoder {
 
     /// Whether nothing is unfinished.
     pub fn is_idle(&self) -> bool {
-        !matches!(self.state, State::Partial(_))
+        self.partial.as_ref().is_none_or(|partial| partial.closed)
     }
 
     /// Memory held for unfinished payloads.
     pub fn held_bytes(&self) -> usize {
-        let State::Partial(partial) = &self.state else { return 0 };
+        let Some(partial) = &self.partial else { return 0 };
         partial.control.capacity() + partial.message.as_ref().map_or(0, |message| message.payload.capacity())
     }
 
     /// Gives back the memory of the last event. Every call of [`FrameDecoder::decode`] does so first; a caller that
     /// stops when its input is used up, without having seen that there is no further event, must do it here.
     pub fn release(&mut self) {
-        let State::Partial(partial) = &mut self.state else { return };
+        let Some(partial) = &mut self.partial else { return };
         match partial.lent.take() {
             Some(Lent::Control) => partial.control = Vec::new(),
             Some(Lent::Message) => partial.message = None,
-            Some(Lent::Close) => {
-                self.state = State::Closed;
-                return;
-            }
+            Some(Lent::Close) => return self.close(),
             None => return,
         }
         self.give_back();
@@ -156,7 +145,7 @@ impl FrameDecoder {
         at: &mut usize,
         max_message_bytes: usize,
     ) -> Result<Step, Violation> {
-        if matches!(self.state, State::Closed) {
+        if self.partial.as_ref().is_some_and(|partial| partial.closed) {
             return Ok(Step::NeedMore);
         }
         let opened_before = self.open_frame();
@@ -179,18 +168,12 @@ impl FrameDecoder {
     }
 
     fn open_frame(&mut self) -> Option<Frame> {
-        match &mut self.state {
-            State::Partial(partial) => partial.frame.take(),
-            _ => None,
-        }
+        self.partial.as_mut().and_then(|partial| partial.frame.take())
     }
 
     /// A header, at the start of the input or after what came before. Advances `at` past it.
     fn read_header(&mut self, input: &[u8], at: &mut usize) -> Result<Option<(FrameHeader, u64)>, Violation> {
-        let held = match &self.state {
-            State::Partial(partial) => partial.header.len,
-            _ => 0,
-        };
+        let held = self.partial.as_ref().map_or(0, |partial| partial.header.len);
         if held == 0 && input.is_empty() {
             return Ok(None);
         }
@@ -210,10 +193,7 @@ impl FrameDecoder {
         max_message_bytes: usize,
     ) -> Result<Frame, Violation> {
         let protocol_error = |reason| Err((PROTOCOL_ERROR, reason));
-        let open_message = match &self.state {
-            State::Partial(partial) => partial.message.as_ref(),
-            _ => None,
-        };
+        let open_message = self.partial.as_ref().and_then(|partial| partial.message.as_ref());
         if header.rsv1 || header.rsv2 || header.rsv3 {
             return protocol_error("reserved bits are set");
         }
@@ -246,21 +226,15 @@ impl FrameDecoder {
 
     /// Gives the stash back if nothing is left in it.
     fn give_back(&mut self) {
-        if let State::Partial(partial) = &self.state
-            && partial.is_empty()
-        {
-            self.state = State::Idle;
-        }
+        self.partial.take_if(|partial| partial.is_empty());
+    }
+
+    fn close(&mut self) {
+        self.partial = Some(Box::new(Partial { closed: true, ..Partial::default() }));
     }
 
     fn partial(&mut self) -> &mut Partial {
-        if !matches!(self.state, State::Partial(_)) {
-            self.state = State::Partial(Box::default());
-        }
-        match &mut self.state {
-            State::Partial(partial) => partial,
-            _ => unreachable!("it was made above"),
-        }
+        self.partial.get_or_insert_default()
     }
 
     fn event<'a>(&'a mut self, found: Result<Step, Violation>, input: &'a [u8]) -> Event<'a> {
@@ -270,7 +244,7 @@ impl FrameDecoder {
             Err(violation) => Err(violation),
         };
         if matches!(found, Err(_) | Ok(Event::Close(_))) {
-            self.state = State::Closed;
+            self.close();
         }
         found.unwrap_or_else(violation_event)
     }
@@ -293,7 +267,7 @@ impl FrameDecoder {
 
 impl Partial {
     fn is_empty(&self) -> bool {
-        self.header.len == 0 && self.frame.is_none() && self.message.is_none()
+        !self.closed && self.header.len == 0 && self.frame.is_none() && self.message.is_none()
     }
 
     /// Keeps a piece of a frame's payload, already unmasked.

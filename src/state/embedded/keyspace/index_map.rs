@@ -132,6 +132,7 @@ impl<V> IndexMap<V> {
             let hash = self.hash(&key);
             place(&mut self.slots, Slot { hash, entry: index as u32 + 1 });
         }
+        self.reserve_entry();
         self.entries.push(Entry { key, value });
         index
     }
@@ -206,6 +207,15 @@ impl<V> IndexMap<V> {
             at = (at + 1) & mask;
         }
         self.slots[gap] = Slot::default();
+    }
+
+    /// Grows in steps of an eighth, not by doubling: most of a store's memory is entries, and half of what doubling takes
+    /// is never used.
+    fn reserve_entry(&mut self) {
+        let capacity = self.entries.capacity();
+        if self.entries.len() == capacity && capacity >= 2 * WALK_LEN {
+            self.entries.reserve_exact(capacity / 8);
+        }
     }
 
     fn reserve_slot(&mut self) {
