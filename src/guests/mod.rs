@@ -11,14 +11,13 @@
 //! `joined` (where several processes share a store) or `left`. The engines write the latter two themselves, together with
 //! the hook: see [`Membership`].
 
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use smol_str::SmolStr;
 
-use crate::script::{Header, Script};
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, ShardId};
+use crate::script::Script;
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, OnError, ShardId};
 use crate::wire::ids::{Identity, Role, RoomId};
 
 /// Guests by their last sign of life.
@@ -98,23 +97,17 @@ struct Scripts {
 }
 
 static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-    alive: script("godra:alive", include_str!("alive.lua")),
-    note: script("godra:note", include_str!("note.lua")),
-    claim: script("godra:claim", include_str!("claim.lua")),
-    take: script("godra:take", include_str!("take.lua")),
-    forget: script("godra:forget", include_str!("forget.lua")),
-    rooms: script("godra:rooms", include_str!("rooms.lua")),
-    strike: script("godra:strike", include_str!("strike.lua")),
+    alive: Script::built_in("godra:alive", include_str!("alive.lua")),
+    note: Script::built_in("godra:note", include_str!("note.lua")),
+    claim: Script::built_in("godra:claim", include_str!("claim.lua")),
+    take: Script::built_in("godra:take", include_str!("take.lua")),
+    forget: Script::built_in("godra:forget", include_str!("forget.lua")),
+    rooms: Script::built_in("godra:rooms", include_str!("rooms.lua")),
+    strike: Script::built_in("godra:strike", include_str!("strike.lua")),
 });
 
 /// The caller of what concerns no single guest.
 static NOBODY: LazyLock<Arc<Identity>> = LazyLock::new(|| identity("", ""));
-
-fn script(name: &str, text: &str) -> Arc<Script> {
-    let header = Header { role: Role::Manager, keys: Vec::new(), room_argument: None, tick_ms: None };
-    let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
-    Arc::new(Script { name: name.into(), path: PathBuf::new(), text: text.into(), sha: sha.into(), header })
-}
 
 /// A guest as far as the book knows it.
 fn identity(user_id: &str, username: &str) -> Arc<Identity> {
@@ -269,7 +262,7 @@ fn batch(room: Option<&RoomId>, calls: Vec<Call>, task: GuestTask, origin: Shard
     Batch {
         room: room.cloned(),
         calls,
-        stop_on_error: true,
+        on_error: OnError::Stop,
         received_at: Instant::now(),
         origin,
         tag: BatchTag::Guests(task),

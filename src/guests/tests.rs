@@ -27,7 +27,9 @@ impl Store {
     fn run(&mut self, batch: Batch) -> Vec<CallResult> {
         let mut results: Vec<CallResult> = Vec::new();
         for call in &batch.calls {
-            if batch.stop_on_error && results.iter().any(|result| matches!(result, CallResult::Err(_))) {
+            if batch.on_error == OnError::Stop
+                && results.iter().any(|result| matches!(result, CallResult::Err(_)))
+            {
                 results.push(CallResult::Skipped);
                 continue;
             }

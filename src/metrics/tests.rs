@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,6 +140,6 @@ fn every_sample_follows_its_own_metadata() {
 
 fn script_set(generation: u64, name: &str, sha: &str) -> ScriptSet {
     let header = Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None };
-    let script = Script { name: name.into(), path: PathBuf::new(), text: "".into(), sha: sha.into(), header };
+    let script = Script { sha: sha.into(), ..Script::new(name, "", "", header) };
     ScriptSet { scripts: [(name.into(), Arc::new(script))].into(), generation }
 }

@@ -36,8 +36,8 @@ impl Shard {
         }
         match std::mem::replace(&mut done.tag, BatchTag::Forget) {
             BatchTag::Inputs(replies) => self.inputs_done(&done, replies),
-            BatchTag::Join(key) => self.join_done(done, key),
-            BatchTag::Snapshot(key) => self.snapshot_done(&done, key),
+            BatchTag::Join(keys) => self.joins_done(done, &keys),
+            BatchTag::Snapshot(keys) => self.snapshots_done(done, &keys),
             BatchTag::Rpc(key) => self.rpc_done(done, key),
             BatchTag::Guests(task) => self.guest_task_done(done, task),
             BatchTag::Forget => {}
@@ -130,23 +130,46 @@ impl Shard {
         }
     }
 
-    fn join_done(&mut self, done: BatchDone, key: ConnectionKey) {
+    fn joins_done(&mut self, done: BatchDone, keys: &[ConnectionKey]) {
         let Some(room_index) = done.room.as_ref().and_then(|room| self.rooms.find(room)) else { return };
+        let mut entered = done.results;
+        let state = shared_state(entered.split_off(keys.len().min(entered.len())).into_iter().next());
+        if state.is_ok() && entered.iter().any(|result| matches!(result, CallResult::Ok(_))) {
+            self.begin_at(done.room.as_ref(), done.position);
+        }
+        for (key, entered) in keys.iter().zip(entered) {
+            self.join_done(room_index, *key, entered, &state, done.position);
+        }
+    }
+
+    fn join_done(
+        &mut self,
+        room_index: usize,
+        key: ConnectionKey,
+        entered: CallResult,
+        state: &Result<Bytes, CallError>,
+        position: Position,
+    ) {
         let Some((identity, ticket)) = self.end_joining(room_index, key) else { return };
-        let (state, connected) = joined_state(done.results, self.scripts.get("on_connect").is_some());
+        let has_entered = !matches!(entered, CallResult::Err(_));
+        let outcome = match &entered {
+            CallResult::Err(error) => Err(error),
+            CallResult::Ok(_) | CallResult::Skipped => state.as_ref(),
+        };
         let index = self.find(key);
-        match (state, index) {
+        match (outcome, index) {
             (Ok(state), Some(index)) => {
-                self.begin_at(done.room.as_ref(), done.position);
-                self.admit(room_index, index, (identity, ticket), done.position, &state);
+                self.admit(room_index, index, (identity, ticket), position, state);
+                // A large room's state is not kept for all who come in at once if it can go out.
+                self.flush_one(index);
             }
             (Ok(_), None) => self.undo_join(room_index, identity, ticket),
             (Err(error), index) => {
-                if connected {
+                if has_entered {
                     self.undo_join(room_index, identity, ticket);
                 }
                 if let Some(index) = index {
-                    self.refuse_join(index, &refused_join(&error));
+                    self.refuse_join(index, &refused_join(error));
                 }
             }
         }
@@ -163,21 +186,31 @@ impl Shard {
         }
     }
 
-    fn snapshot_done(&mut self, done: &BatchDone, key: ConnectionKey) {
-        let Some(index) = self.find(key) else { return };
-        match done.results.first() {
+    fn snapshots_done(&mut self, done: BatchDone, keys: &[ConnectionKey]) {
+        let mut confirmed = done.results;
+        let snapshot = confirmed.split_off(keys.len().min(confirmed.len())).into_iter().next();
+        let frame = match &snapshot {
             Some(CallResult::Ok(result)) => {
                 self.begin_at(done.room.as_ref(), done.position);
-                self.send_snapshot(index, done.position, &state_of(result));
+                ws::text_frame(&message::snapshot(done.position.seq, &state_of(result)))
             }
-            Some(CallResult::Skipped) => {
-                self.close(key, close_code::REPLACED, "the same user joined again");
+            _ => Bytes::new(),
+        };
+        for (key, confirmed) in keys.iter().zip(confirmed) {
+            let Some(index) = self.find(*key) else { continue };
+            match (&confirmed, &snapshot) {
+                (CallResult::Skipped, _) => {
+                    self.close(*key, close_code::REPLACED, "the same user joined again");
+                }
+                (CallResult::Ok(_), Some(CallResult::Ok(_))) => {
+                    self.send_snapshot(index, done.position, frame.clone());
+                }
+                // Tried again when the wheel comes by.
+                (CallResult::Err(_), _) if is_unanswered(&confirmed) => self.snapshot_retries.push(*key),
+                (_, Some(result)) if is_unanswered(result) => self.snapshot_retries.push(*key),
+                // The script failed, and was logged: the member cannot be brought up to date.
+                _ => self.close(*key, 1011, "the room's snapshot failed"),
             }
-            // Tried again when the wheel comes by.
-            Some(result) if is_unanswered(result) => self.snapshot_retries.push(key),
-            // The script failed, and was logged: the member cannot be brought up to date.
-            Some(_) => self.close(key, 1011, "the room's snapshot failed"),
-            None => self.send_snapshot(index, done.position, b"null"),
         }
     }
 
@@ -214,16 +247,12 @@ fn is_unanswered(result: &CallResult) -> bool {
     matches!(result, CallResult::Err(error) if is_unavailable(error))
 }
 
-/// The room's state that a join's batch gave, and whether `on_connect` succeeded.
-fn joined_state(results: Vec<CallResult>, has_on_connect: bool) -> (Result<Bytes, CallError>, bool) {
-    let mut results = results.into_iter();
-    if has_on_connect && let Some(CallResult::Err(error)) = results.next() {
-        return (Err(error), false);
-    }
-    match results.next() {
-        Some(CallResult::Err(error)) => (Err(error), true),
-        Some(CallResult::Ok(result)) => (Ok(state_of(&result)), true),
-        Some(CallResult::Skipped) | None => (Ok(Bytes::from_static(b"null")), true),
+/// The room's state that a batch of joins gave; null without an `on_snapshot`, and where nobody has come in.
+fn shared_state(result: Option<CallResult>) -> Result<Bytes, CallError> {
+    match result {
+        Some(CallResult::Err(error)) => Err(error),
+        Some(CallResult::Ok(result)) => Ok(state_of(&result)),
+        Some(CallResult::Skipped) | None => Ok(Bytes::from_static(b"null")),
     }
 }
 

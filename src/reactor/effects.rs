@@ -13,7 +13,7 @@ use crate::script::{KeyError, Script};
 use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
 use crate::session::{Effects, Refused, Route, RpcRequest};
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, Rejection, ReplyTo};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, OnError, Rejection, ReplyTo};
 use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::message::ClientMessage;
 
@@ -68,7 +68,7 @@ impl Effects for ConnectionEffects<'_> {
             room: target.room,
             calls,
             // What a refused call has not done need not be noted.
-            stop_on_error: true,
+            on_error: OnError::Stop,
             received_at: shard.round_began,
             origin: shard.id,
             tag: BatchTag::Rpc(shard.key(self.index)),

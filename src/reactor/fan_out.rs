@@ -5,17 +5,18 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::connection::{Stage, WriteOutcome};
+use super::connection::{Seat, Stage, WriteOutcome};
 use super::mail::Mail;
 use super::rooms::Place;
 use super::shard::Shard;
 use crate::room::events::{Position, RoomEvents};
 use crate::room::flush::Flush;
+use crate::script::{NO_HOOK, Script};
 use crate::session::outbox::Kind;
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, ShardId};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, OnError, ShardId};
 use crate::wire::ids::RoomId;
+use crate::wire::ws;
 use crate::wire::ws::close_code;
-use crate::wire::{message, ws};
 
 impl Shard {
     /// Adds events to what the room's next flush sends.
@@ -147,45 +148,65 @@ impl Shard {
         }
     }
 
-    /// A member that lags has read everything: asks the store for the snapshot that replaces what it missed.
-    pub(super) fn request_snapshot(&mut self, index: usize) {
-        let Some(seat) = self.connections[index].seat.clone() else { return };
-        let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
-        let room = room.id.clone();
-        let script = self.scripts.get("on_snapshot").cloned();
-        let calls = script
-            .map(|script| Call {
-                script,
-                caller: seat.identity,
-                keys: CallKeys::FromRoom,
-                arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
-                wants_result: true,
-                // Word of a newer socket on another node may be among what was missed.
-                membership: Membership::Confirm(seat.ticket),
-            })
-            .into_iter()
-            .collect();
+    /// A member that lags has read everything: it wants the snapshot that replaces what it missed.
+    pub(super) fn want_snapshot(&mut self, index: usize) {
+        self.snapshots.push(self.key(index));
+    }
+
+    /// Asks the store for the snapshots that were wanted in this round: one for many members of a room, if it can be.
+    pub(super) fn request_snapshots(&mut self) {
+        let wanted = std::mem::take(&mut self.snapshots);
+        let room_of = |key: &ConnectionKey| Some(self.connections[self.find(*key)?].seat.as_ref()?.room);
+        let mut wanted: Vec<(u32, ConnectionKey)> =
+            wanted.iter().filter_map(|key| Some((room_of(key)?, *key))).collect();
+        wanted.sort_by_key(|(room, key)| (*room, key.index));
+        wanted.dedup();
+        let most = self.snapshot_readers();
+        for of_room in wanted.chunk_by(|one, other| one.0 == other.0) {
+            for some in of_room.chunks(most) {
+                let keys: Vec<ConnectionKey> = some.iter().map(|(_, key)| *key).collect();
+                self.request_snapshot(some[0].0 as usize, keys);
+            }
+        }
+    }
+
+    fn request_snapshot(&mut self, room_index: usize, keys: Vec<ConnectionKey>) {
+        let on_snapshot = self.hook("on_snapshot");
+        let Some(room) = self.rooms.get_mut(room_index).map(|room| room.id.clone()) else { return };
+        let call = |script: &Arc<Script>, seat: &Seat, membership| Call {
+            script: script.clone(),
+            caller: seat.identity.clone(),
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
+            wants_result: true,
+            membership,
+        };
+        let seats = || keys.iter().filter_map(|key| self.connections[key.index as usize].seat.as_ref());
+        // Word of a newer socket on another node may be among what was missed.
+        let confirm = |seat: &Seat| call(&NO_HOOK, seat, Membership::Confirm(seat.ticket));
+        let snapshot = seats().next().map(|seat| call(&on_snapshot, seat, Membership::Unchanged));
         let batch = Batch {
+            calls: seats().map(confirm).chain(snapshot).collect(),
             room: Some(room),
-            calls,
-            stop_on_error: true,
+            on_error: OnError::LastNeedsAnother,
             received_at: Instant::now(),
             origin: self.id,
-            tag: BatchTag::Snapshot(self.key(index)),
+            tag: BatchTag::Snapshot(keys),
         };
-        if self.shared.engine.submit(batch).is_err() {
+        if let Err(rejected) = self.shared.engine.submit(batch)
+            && let BatchTag::Snapshot(keys) = rejected.batch.tag
+        {
             // Tried again when the wheel comes by.
-            self.snapshot_retries.push(self.key(index));
+            self.snapshot_retries.extend(keys);
         }
     }
 
     /// The snapshot of a member that lagged is here.
-    pub(super) fn send_snapshot(&mut self, index: usize, position: Position, state: &[u8]) {
+    pub(super) fn send_snapshot(&mut self, index: usize, position: Position, frame: Bytes) {
         let Some(seat) = self.connections[index].seat.as_mut() else { return };
         seat.lagging = false;
         seat.known_seq = position.seq;
-        let text = message::snapshot(position.seq, state);
-        self.queue(index, ws::text_frame(&text), Kind::State);
+        self.queue(index, frame, Kind::State);
     }
 
     /// Closes the slow consumers of this round.

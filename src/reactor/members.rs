@@ -11,12 +11,17 @@ use super::rooms::{Place, UserKey};
 use super::shard::Shard;
 use crate::metrics::Refusal;
 use crate::room::events::Position;
+use crate::script::{NO_HOOK, Script};
 use crate::session::{Refused, Session};
 use crate::state::{
-    Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, OwnCall, ReplyTo, ShardId,
+    Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, OnError, OwnCall, Rejection,
+    ReplyTo, ShardId,
 };
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
+
+/// Most members that get the same snapshot. Each has it in a frame of its own, of up to a megabyte in a large room.
+const SNAPSHOT_READERS: usize = 64;
 
 impl Shard {
     /// Begins the join that a session has asked for: here if the room is at home here, else where it is.
@@ -54,39 +59,78 @@ impl Shard {
         let ticket = self.next_ticket;
         let room_index = self.open_at_home(room);
         let home = self.home(room_index).expect("the room was just found or made");
-        home.joining.insert(key, (identity.clone(), ticket));
-        // What waits was there first: the same user's leaving, say.
-        let in_order = self.submit_all(room_index);
-        let hooks = ["on_connect", "on_snapshot"].map(|name| self.scripts.get(name).cloned());
-        let calls = hooks
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .map(|(number, script)| Call {
-                script,
-                caller: identity.clone(),
-                keys: CallKeys::FromRoom,
-                arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
-                wants_result: true,
-                membership: if number == 0 { Membership::Enter(ticket) } else { Membership::Unchanged },
-            })
-            .collect();
+        home.joining.insert(key, (identity, ticket));
+        self.arrivals.push((room_index, key));
+    }
+
+    /// Sends the hooks of those who came in this round to the engine, many in one batch: the room's state is the same for
+    /// all of them, and in a large room it is what takes time.
+    pub(super) fn submit_arrivals(&mut self) {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        arrivals.sort_by_key(|(room_index, _)| *room_index);
+        for of_room in arrivals.chunk_by(|one, other| one.0 == other.0) {
+            let room_index = of_room[0].0;
+            let keys: Vec<ConnectionKey> = of_room.iter().map(|(_, key)| *key).collect();
+            // What waits was there first: the same user's leaving, say.
+            let in_order = self.submit_all(room_index);
+            for keys in keys.chunks(self.snapshot_readers()) {
+                let refused = match in_order {
+                    true => self.submit_joins(room_index, keys).err().map(refused_batch),
+                    false => Some(busy()),
+                };
+                if let Some(refused) = refused {
+                    self.refuse_joins(room_index, keys, &refused);
+                }
+            }
+        }
+    }
+
+    fn submit_joins(&mut self, room_index: usize, keys: &[ConnectionKey]) -> Result<(), Rejection> {
+        let on_connect = self.hook("on_connect");
+        let on_snapshot = self.scripts.get("on_snapshot").cloned();
+        let Some(room) = self.rooms.get_mut(room_index) else { return Ok(()) };
+        let Some(home) = &room.home else { return Ok(()) };
+        let coming: Vec<_> = keys.iter().filter_map(|key| Some((*key, home.joining.get(key)?))).collect();
+        let Some((_, (first, _))) = coming.first() else { return Ok(()) };
+        let call = |script: &Arc<Script>, caller: &Arc<Identity>, membership| Call {
+            script: script.clone(),
+            caller: caller.clone(),
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::List(vec![room.id.as_str().as_bytes().into()]),
+            wants_result: true,
+            membership,
+        };
+        let enter = |(_, (identity, ticket)): &(_, &(_, Ticket))| {
+            call(&on_connect, identity, Membership::Enter(*ticket))
+        };
+        let snapshot = on_snapshot.map(|script| call(&script, first, Membership::Unchanged));
+        let on_error = if snapshot.is_some() { OnError::LastNeedsAnother } else { OnError::GoOn };
         let batch = Batch {
-            room: Some(room.clone()),
-            calls,
-            stop_on_error: true,
+            room: Some(room.id.clone()),
+            calls: coming.iter().map(enter).chain(snapshot).collect(),
+            on_error,
             received_at: self.round_began,
             origin: self.id,
-            tag: BatchTag::Join(key),
+            tag: BatchTag::Join(coming.iter().map(|(key, _)| *key).collect()),
         };
-        let refused = match in_order {
-            true => self.shared.engine.submit(batch).err().map(|rejected| refused_batch(rejected.reason)),
-            false => Some(busy()),
-        };
-        if let Some(refused) = refused {
+        self.shared.engine.submit(batch).map_err(|rejected| rejected.reason)
+    }
+
+    fn refuse_joins(&mut self, room_index: usize, keys: &[ConnectionKey], refused: &Refused) {
+        for key in keys {
             self.metrics.refusals.at(Refusal::Busy).inc();
-            self.end_joining(room_index, key);
-            self.refuse_join(index, &refused);
+            self.end_joining(room_index, *key);
+            if let Some(index) = self.find(*key) {
+                self.refuse_join(index, refused);
+            }
+        }
+    }
+
+    /// For how many members at once one call of `on_snapshot` does.
+    pub(super) fn snapshot_readers(&self) -> usize {
+        match self.scripts.get("on_snapshot") {
+            Some(script) if script.reads_call => 1,
+            _ => SNAPSHOT_READERS,
         }
     }
 
@@ -276,9 +320,14 @@ impl Shard {
         self.touch(room_index);
     }
 
+    /// The game's hook, or what stands in for it.
+    pub(super) fn hook(&self, name: &str) -> Arc<Script> {
+        self.scripts.get(name).unwrap_or(&NO_HOOK).clone()
+    }
+
     /// Queues `on_disconnect` among the room's inputs: it is never refused, only late.
     pub(super) fn run_on_disconnect(&mut self, room_index: usize, identity: Arc<Identity>, ticket: Ticket) {
-        let Some(script) = self.scripts.get("on_disconnect").cloned() else { return };
+        let script = self.hook("on_disconnect");
         let received_at = self.round_began;
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         let call = Call {

@@ -9,7 +9,7 @@ use super::rooms::Home;
 use super::shard::Shard;
 use crate::metrics::InputOutcome;
 use crate::session::Refused;
-use crate::state::{Batch, BatchTag, Rejection};
+use crate::state::{Batch, BatchTag, OnError, Rejection};
 use crate::wire::ids::RoomId;
 use crate::wire::{message, ws};
 
@@ -122,7 +122,7 @@ impl Shard {
         let batch = Batch {
             room: Some(room.id.clone()),
             calls,
-            stop_on_error: false,
+            on_error: OnError::GoOn,
             received_at,
             origin,
             tag: BatchTag::Inputs(replies),

@@ -49,6 +49,10 @@ pub struct Shard {
     pub(super) again: Vec<ConnectionKey>,
     /// Members whose outbox went over its hard bound in this round.
     pub(super) slow: Vec<ConnectionKey>,
+    /// Who wants to join in this round, each with its room's index here at its home.
+    pub(super) arrivals: Vec<(usize, ConnectionKey)>,
+    /// Members who want a snapshot in this round.
+    pub(super) snapshots: Vec<ConnectionKey>,
     /// Members whose snapshot the engine's queue had no place for.
     pub(super) snapshot_retries: Vec<ConnectionKey>,
     pub(super) next_ticket: Ticket,
@@ -120,6 +124,8 @@ impl Shard {
             bytes_out: 0,
             again: Vec::new(),
             slow: Vec::new(),
+            arrivals: Vec::new(),
+            snapshots: Vec::new(),
             snapshot_retries: Vec::new(),
             // Tickets are compared between shards only within one room, whose home alone makes them.
             next_ticket: 0,
@@ -165,9 +171,11 @@ impl Shard {
             self.look_after_guests();
             self.go_on_upgrading();
             self.go_on_draining();
+            self.submit_arrivals();
             self.settle_rooms();
             self.close_slow();
             self.flush_dirty();
+            self.request_snapshots();
             self.post_backlogs();
             self.end_round();
         }
@@ -185,7 +193,8 @@ impl Shard {
 
     /// How long the poll may wait.
     fn patience(&self) -> Duration {
-        if !self.again.is_empty() || !self.mailbox.is_empty() || !self.touched_rooms.is_empty() {
+        let has_work = !self.again.is_empty() || !self.touched_rooms.is_empty() || !self.arrivals.is_empty();
+        if has_work || !self.mailbox.is_empty() {
             return Duration::ZERO;
         }
         let now_ms = now_since(self.shared.started).monotonic_ms;
@@ -301,11 +310,7 @@ impl Shard {
             self.room_timers.pop();
             self.tick(room_index, generation);
         }
-        for key in std::mem::take(&mut self.snapshot_retries) {
-            if let Some(index) = self.find(key) {
-                self.request_snapshot(index);
-            }
-        }
+        self.snapshots.append(&mut self.snapshot_retries);
     }
 
     /// A connection's slot of the wheel has come: does what is due, and enters the next deadline.

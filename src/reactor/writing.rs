@@ -40,21 +40,25 @@ impl Shard {
 
     pub(super) fn flush_dirty(&mut self) {
         for index in std::mem::take(&mut self.dirty) {
-            let Some(connection) = self.connections.get_mut(index) else { continue };
-            connection.dirty = false;
-            match connection.flush(self.now.monotonic_ms, &mut self.bytes_out) {
-                WriteOutcome::Broken => {
-                    let key = self.key(index);
-                    self.drop_connection(key);
-                    continue;
-                }
-                WriteOutcome::Done => self.outbox_empty(index),
-                WriteOutcome::Full => {}
+            self.flush_one(index);
+        }
+    }
+
+    /// Writes what a connection has in its outbox, as far as the socket takes it.
+    pub(super) fn flush_one(&mut self, index: usize) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.dirty = false;
+        match connection.flush(self.now.monotonic_ms, &mut self.bytes_out) {
+            WriteOutcome::Broken => {
+                let key = self.key(index);
+                return self.drop_connection(key);
             }
-            if self.connections.contains(index) {
-                self.update_interest(index);
-                self.schedule(index);
-            }
+            WriteOutcome::Done => self.outbox_empty(index),
+            WriteOutcome::Full => {}
+        }
+        if self.connections.contains(index) {
+            self.update_interest(index);
+            self.schedule(index);
         }
     }
 
@@ -77,7 +81,7 @@ impl Shard {
             }
             _ => {
                 if connection.seat.as_ref().is_some_and(|seat| seat.lagging) {
-                    self.request_snapshot(index);
+                    self.want_snapshot(index);
                 } else if connection.unread {
                     self.again.push(key);
                 }

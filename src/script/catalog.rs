@@ -203,14 +203,7 @@ fn read_script(
     }
     let header = Header::parse(name, &text).map_err(|error| problem(Some(error.line), error.message))?;
     compiler.check(name, &text).map_err(|(line, message)| problem(line, message))?;
-    let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
-    Ok(Arc::new(Script {
-        name: name.into(),
-        path: path.to_owned(),
-        text: text.into(),
-        sha: sha.into(),
-        header,
-    }))
+    Ok(Arc::new(Script::new(name, path, &text, header)))
 }
 
 fn check_name(name: &str) -> Result<(), String> {

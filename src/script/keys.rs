@@ -279,7 +279,7 @@ mod tests {
 
     fn script(header: &str) -> Script {
         let header = Header::parse("test", header).expect("valid header");
-        Script { name: "test".into(), path: "test.lua".into(), text: "".into(), sha: "".into(), header }
+        Script::new("test", "test.lua", "", header)
     }
 
     fn room(id: &str) -> RoomId {

@@ -12,11 +12,13 @@ pub mod watch;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub use header::Header;
 pub use keys::{KeyError, KeyPattern, Placeholder, RpcTarget};
-pub use tokens::{may_ask_for_user, may_publish};
+pub use tokens::{may_ask_for_user, may_publish, may_read_call};
+
+use crate::wire::ids::Role;
 
 /// One script of the catalogue, compiled and checked before it got here.
 pub struct Script {
@@ -30,9 +32,32 @@ pub struct Script {
     pub sha: Box<str>,
     /// What its header comments declare.
     pub header: Header,
+    /// Whether what it does may depend on who calls and with which arguments, as far as its text tells.
+    pub reads_call: bool,
 }
 
+/// Stands in for a hook that a game does not have, so that members come and go in the store all the same.
+pub static NO_HOOK: LazyLock<Arc<Script>> = LazyLock::new(|| Script::built_in("godra:no_hook", "return nil"));
+
 impl Script {
+    /// A script with that text, which is taken to compile.
+    pub fn new(name: &str, path: impl Into<PathBuf>, text: &str, header: Header) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            sha: sha1_smol::Sha1::from(text.as_bytes()).digest().to_string().into(),
+            reads_call: may_read_call(text),
+            text: text.into(),
+            header,
+        }
+    }
+
+    /// A script of the server's own, from no file and called by nobody else. Its name begins with `godra:`.
+    pub fn built_in(name: &str, text: &str) -> Arc<Self> {
+        let header = Header { role: Role::Manager, keys: Vec::new(), room_argument: None, tick_ms: None };
+        Arc::new(Self::new(name, "", text, header))
+    }
+
     /// First 8 characters of the SHA-1: shown in logs, replies and metrics.
     pub fn version(&self) -> &str {
         &self.sha[..8]

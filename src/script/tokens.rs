@@ -67,6 +67,18 @@ pub fn may_publish(source: &str) -> bool {
     tokens.iter().any(spells_it) || calls.any(|at| !is_plain(at))
 }
 
+/// Whether a script may look at who calls, or at the arguments of the call. Names that lead to those in other ways count
+/// as a look.
+pub fn may_read_call(source: &str) -> bool {
+    const LEADS_THERE: [&str; 6] = ["ARGV", "_G", "getfenv", "debug", "load", "loadstring"];
+    let leads_there = |token: &Token<'_>| match token.kind {
+        TokenKind::Word(word) => LEADS_THERE.contains(&word),
+        TokenKind::Sign(sign) => sign == "...",
+        TokenKind::Text(_) | TokenKind::Number(_) => false,
+    };
+    tokens(source).iter().any(leads_there) || may_ask_for_user(source)
+}
+
 /// Whether a script may look at `godra.user`: every other use of `godra` that names its field is known not to.
 pub fn may_ask_for_user(source: &str) -> bool {
     let tokens = tokens(source);
@@ -285,6 +297,19 @@ mod tests {
         check("return godra['us' .. 'er']", true);
         check("local g = godra return g.user", true);
         check("-- godra.user\nreturn 'godra.user'", false);
+    }
+
+    #[test]
+    fn who_looks_at_the_call() {
+        let check = |source: &str, expected: bool| assert_eq!(may_read_call(source), expected, "{source}");
+        check("return redis.call('HGETALL', KEYS[1])", false);
+        check("-- ARGV: user_id\nreturn 'ARGV' .. godra.room", false);
+        check("return ARGV[1]", true);
+        check("return godra.user.id", true);
+        check("return _G['AR' .. 'GV']", true);
+        check("return getfenv().ARGV", true);
+        check("return loadstring('return ARGV[1]')()", true);
+        check("return ({...})[1]", true);
     }
 
     #[test]

@@ -312,8 +312,11 @@ mod tests {
             self.dir.path().join(name)
         }
 
+        /// At once: the watcher never finds half of it, however long this thread has to wait for the processor.
         fn write(&self, name: &str, text: &str) {
-            fs::write(self.path(name), text).expect("write");
+            let aside = self.path(".aside");
+            fs::write(&aside, text).expect("write");
+            fs::rename(&aside, self.path(name)).expect("rename");
         }
 
         fn next(&self) -> (Arc<ScriptSet>, Vec<Problem>) {

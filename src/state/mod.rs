@@ -83,10 +83,10 @@ pub enum Rejection {
 pub struct Batch {
     /// The room they act in; none for an RPC whose keys name no room.
     pub room: Option<RoomId>,
-    /// In the order in which they run. Each fails alone, unless `stop_on_error`.
+    /// In the order in which they run.
     pub calls: Vec<Call>,
-    /// Skip the calls after the first that failed (they report [`CallResult::Skipped`]).
-    pub stop_on_error: bool,
+    /// What a call's failure means for those after it.
+    pub on_error: OnError,
     /// When the oldest input of the batch came in, for the latency histogram.
     pub received_at: Instant,
     /// Who gets the [`BatchDone`].
@@ -95,15 +95,37 @@ pub struct Batch {
     pub tag: BatchTag,
 }
 
+/// Which calls of a batch are skipped; they report [`CallResult::Skipped`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// None: each fails alone.
+    GoOn,
+    /// All after the first that failed.
+    Stop,
+    /// The last, if none before it has worked.
+    LastNeedsAnother,
+}
+
+impl OnError {
+    /// Whether a call is skipped, after calls some of which may have failed and some may have worked.
+    pub fn skips(self, is_last: bool, has_failed: bool, has_worked: bool) -> bool {
+        match self {
+            Self::GoOn => false,
+            Self::Stop => has_failed,
+            Self::LastNeedsAnother => is_last && !has_worked,
+        }
+    }
+}
+
 /// What the sending shard wants to remember about a batch; engines do not read it.
 #[derive(Debug)]
 pub enum BatchTag {
     /// A room's tick: the calls' answers go to these connections (one entry per call).
     Inputs(Vec<ReplyTo>),
-    /// A member is joining: `on_connect`, then `on_snapshot`.
-    Join(ConnectionKey),
-    /// A member fell behind and gets a snapshot: `on_snapshot`.
-    Snapshot(ConnectionKey),
+    /// These join: `on_connect` for each, then `on_snapshot` for all, if there is one.
+    Join(Vec<ConnectionKey>),
+    /// These members fell behind and get a snapshot: for each a call that confirms its membership, then `on_snapshot`.
+    Snapshot(Vec<ConnectionKey>),
     /// An RPC over HTTP.
     Rpc(ConnectionKey),
     /// The book of guests.
@@ -207,7 +229,7 @@ pub enum CallResult {
     Ok(Bytes),
     /// It failed; what it wrote before stays written, as in Redis.
     Err(CallError),
-    /// An earlier call of a `stop_on_error` batch failed, or the caller's membership is not what the call expects.
+    /// [`Batch::on_error`] says so, or the caller's membership is not what the call expects.
     Skipped,
 }
 

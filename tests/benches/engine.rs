@@ -29,7 +29,8 @@ use godra::script::{Script, ScriptSet, catalog};
 use godra::state::embedded::lua::{Interpreter, Invocation};
 use godra::state::embedded::{EmbeddedEngine, EmbeddedOptions};
 use godra::state::{
-    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, ShardId,
+    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, OnError,
+    ShardId,
 };
 use godra::wire::ids::{Identity, Role, RoomId};
 
@@ -99,7 +100,7 @@ impl Game {
         Batch {
             room: Some(room.clone()),
             calls: (0..BATCH).map(|index| self.call(script, number * BATCH + index)).collect(),
-            stop_on_error: false,
+            on_error: OnError::GoOn,
             received_at: Instant::now(),
             origin: 0,
             tag: BatchTag::Forget,

@@ -21,7 +21,8 @@ use godra::metrics::Metrics;
 use godra::script::{Script, catalog};
 use godra::state::redis::{Address, RedisEngine, RedisOptions};
 use godra::state::{
-    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, ShardId,
+    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, OnError,
+    ShardId,
 };
 use godra::wire::ids::{Identity, Role, RoomId};
 
@@ -186,7 +187,7 @@ impl Game {
         Batch {
             room: Some(self.rooms[number % ROOMS].clone()),
             calls: (0..self.batch).map(|index| self.call(number * self.batch + index)).collect(),
-            stop_on_error: false,
+            on_error: OnError::GoOn,
             received_at: Instant::now(),
             origin: 0,
             tag: BatchTag::Forget,

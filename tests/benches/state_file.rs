@@ -9,7 +9,8 @@ use godra::metrics::Metrics;
 use godra::script::{Header, Script, ScriptSet};
 use godra::state::embedded::{EmbeddedEngine, EmbeddedOptions};
 use godra::state::{
-    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, ShardId,
+    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, OnError,
+    ShardId,
 };
 use godra::wire::ids::{Identity, Role, RoomId};
 
@@ -162,7 +163,7 @@ fn call(script: &Arc<Script>, caller: &Arc<Identity>, argument: usize) -> Batch 
     Batch {
         room: None,
         calls: vec![call],
-        stop_on_error: false,
+        on_error: OnError::GoOn,
         received_at: Instant::now(),
         origin: 0,
         tag: BatchTag::Forget,
@@ -172,6 +173,5 @@ fn call(script: &Arc<Script>, caller: &Arc<Identity>, argument: usize) -> Batch 
 /// A script of the bench's own.
 pub fn script(name: &str, text: &str) -> Arc<Script> {
     let header = Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None };
-    let (path, sha) = (format!("{name}.lua").into(), "0".repeat(40).into());
-    Arc::new(Script { name: name.into(), path, text: text.into(), sha, header })
+    Arc::new(Script::new(name, format!("{name}.lua"), text, header))
 }

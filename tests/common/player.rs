@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
-use tungstenite::handshake::client::Request;
+use tungstenite::handshake::MidHandshake;
+use tungstenite::handshake::client::{ClientHandshake, Request, Response as HandshakeResponse};
 use tungstenite::{HandshakeError, Message, WebSocket};
 
 use crate::common::PATIENCE;
@@ -21,6 +22,35 @@ pub struct Player {
     seen: Vec<Value>,
     /// The first message.
     pub welcome: Value,
+}
+
+/// Who has asked to be let in, and has not read the answer.
+pub struct Knock(MidHandshake<ClientHandshake<TcpStream>>);
+
+impl Knock {
+    /// Connects, and sends the request. The server must be one that does not answer yet.
+    pub fn send(address: SocketAddr, path: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let request = format!("ws://{address}{path}").into_client_request().unwrap();
+        match tungstenite::client(request, stream) {
+            Err(HandshakeError::Interrupted(handshake)) => Self(handshake),
+            Ok(_) => panic!("the server was not to answer yet"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Reads the answer, and the welcome.
+    pub fn finish(self) -> Result<Player, Response> {
+        let stream = self.0.get_ref().get_ref();
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut player = Player::after(self.0.handshake())?;
+        player.welcome = player.receive();
+        assert_eq!(player.welcome["type"], "welcome", "{}", player.welcome);
+        Ok(player)
+    }
 }
 
 impl Player {
@@ -45,7 +75,16 @@ impl Player {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        match tungstenite::client(request, stream) {
+        Self::after(tungstenite::client(request, stream))
+    }
+
+    fn after(
+        handshake: Result<
+            (WebSocket<TcpStream>, HandshakeResponse),
+            HandshakeError<ClientHandshake<TcpStream>>,
+        >,
+    ) -> Result<Self, Response> {
+        match handshake {
             Ok((socket, _)) => {
                 Ok(Self { socket, waiting: VecDeque::new(), seen: Vec::new(), welcome: Value::Null })
             }

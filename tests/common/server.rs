@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::common::PATIENCE;
 use crate::common::http::{Connection, Response};
 use crate::common::output::Output;
-use crate::common::player::Player;
+use crate::common::player::{Knock, Player};
 use crate::common::redis::Redis;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_godra");
@@ -310,6 +310,11 @@ impl Guest<'_> {
     /// Connects to a room, and reads the welcome.
     pub fn join(&self, room: &str) -> Player {
         self.try_join(room).unwrap_or_else(|response| panic!("the join was refused: {response:?}"))
+    }
+
+    /// Asks to be let into a room. The server must be one that does not answer yet.
+    pub fn knock(&self, room: &str) -> Knock {
+        Knock::send(self.server.address(), &format!("/ws?token={}&game_id={room}", self.token))
     }
 
     /// Connects to a room; the error is the server's answer instead of the upgrade.

@@ -8,7 +8,6 @@ mod generator;
 #[path = "../differential/server.rs"]
 mod server;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -161,13 +160,7 @@ fn json(reply: &Reply) -> String {
 
 fn call(snippet: &str) -> Call {
     let header = Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None };
-    let script = Script {
-        name: "user_script".into(),
-        path: PathBuf::from("user_script.lua"),
-        text: snippet.into(),
-        sha: "0".repeat(40).into(),
-        header,
-    };
+    let script = Script::new("user_script", "user_script.lua", snippet, header);
     let caller = Identity {
         user_id: "42".into(),
         username: "Ann".into(),

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::common::player::Player;
-use crate::common::server::{Folder, Server};
+use crate::common::http::Response;
+use crate::common::player::{Knock, Player};
+use crate::common::server::{Folder, Guest, Server};
+use crate::common::wait_until;
 
 /// Above it, a room's new members are spread over all event loops.
 const ONE_LOOPS_MEMBERS: usize = 512;
@@ -123,4 +125,101 @@ fn a_slow_reader_gets_a_snapshot_in_place_of_what_it_missed() {
     ann.call("say", json!({"after": true}), 99);
     let said = follow(&mut ben, &mut seq, "said");
     assert_eq!(said["payload"], json!({"after": true}));
+}
+
+/// All ask to be let in while the server is stopped, so that it finds all of them at once.
+fn come_at_once(server: &Server, guests: &[Guest<'_>], room: &str) -> Vec<Result<Player, Response>> {
+    server.signal("STOP");
+    let knocks: Vec<Knock> = guests.iter().map(|guest| guest.knock(room)).collect();
+    server.signal("CONT");
+    knocks.into_iter().map(Knock::finish).collect()
+}
+
+const COUNTS_LOOKS: &str = "-- KEYS: game:{room}, game:{room}:looks\nreturn redis.call('INCR', KEYS[2])";
+
+#[test]
+fn who_comes_at_once_shares_a_look_at_the_room() {
+    let folder = quiet_folder();
+    folder.write_script("on_snapshot", COUNTS_LOOKS);
+    folder.write_script(
+        "on_connect",
+        "-- KEYS: game:{room}, game:{room}:players, game:{room}:came\n\
+         if redis.call('INCR', KEYS[3]) % 4 == 0 then godra.error('conflict', 'every fourth') end\n\
+         godra.publish('came', { user_id = ARGV[1] })",
+    );
+    let server = Server::start_in(folder, &["--threads", "1"]);
+    let guests: Vec<Guest<'_>> = (0..100).map(|_| server.guest()).collect();
+    let mut players: Vec<Player> = Vec::new();
+    for answer in come_at_once(&server, &guests, "hall") {
+        match answer {
+            Ok(player) => players.push(player),
+            Err(response) => {
+                assert_eq!((response.status, response.error_code().as_str()), (403, "conflict"));
+            }
+        }
+    }
+    assert_eq!(players.len(), 75);
+    let looks =
+        players.iter().map(|player| player.welcome["payload"]["state"].as_u64().unwrap()).max().unwrap();
+    assert!(looks <= 10, "75 members looked {looks} times");
+    // What came after the state that a member was given follows on it.
+    players[40].send("say", json!({"hello": true}));
+    for player in &mut players {
+        let mut seq = player.welcome["payload"]["seq"].as_u64().unwrap();
+        follow(player, &mut seq, "said");
+        assert_eq!(seq, 76, "75 came, one spoke");
+    }
+}
+
+#[test]
+fn nobody_let_in_is_no_look_at_the_room() {
+    let folder = quiet_folder();
+    folder.write_script("on_snapshot", COUNTS_LOOKS);
+    folder.write_script(
+        "on_connect",
+        "-- KEYS: game:{room}, game:{room}:players\ngodra.error('conflict', 'closed')",
+    );
+    folder.write_script(
+        "looks",
+        "-- ROLE: guest\n-- KEYS: game:{room}:looks\nreturn redis.call('GET', KEYS[1])",
+    );
+    let server = Server::start_in(folder, &["--threads", "1"]);
+    let guests: Vec<Guest<'_>> = (0..20).map(|_| server.guest()).collect();
+    for answer in come_at_once(&server, &guests, "hall") {
+        assert_eq!(answer.err().expect("a refusal").status, 403);
+    }
+    assert_eq!(guests[0].rpc("looks", json!([]), &["game:hall:looks"]).json(), json!({"result": null}));
+}
+
+#[test]
+fn a_look_that_asks_who_looks_is_not_shared() {
+    let folder = quiet_folder();
+    folder.write_script("on_snapshot", "-- KEYS: game:{room}\nreturn cjson.encode({ you = ARGV[1] })");
+    let server = Server::start_in(folder, &["--threads", "1"]);
+    let guests: Vec<Guest<'_>> = (0..20).map(|_| server.guest()).collect();
+    for (guest, answer) in guests.iter().zip(come_at_once(&server, &guests, "hall")) {
+        let player = answer.unwrap_or_else(|response| panic!("{response:?}"));
+        assert_eq!(player.welcome["payload"]["state"], json!({"you": guest.user_id}));
+    }
+}
+
+#[test]
+fn all_who_come_at_once_leave_again_if_the_room_cannot_be_looked_at() {
+    let folder = quiet_folder();
+    folder.write_script("on_snapshot", "-- KEYS: game:{room}\nerror('broken')");
+    folder.write_script(
+        "on_disconnect",
+        "-- KEYS: game:{room}, game:{room}:players, game:{room}:left\nredis.call('SADD', KEYS[3], ARGV[1])",
+    );
+    folder.write_script(
+        "left",
+        "-- ROLE: guest\n-- KEYS: game:{room}:left\nreturn redis.call('SCARD', KEYS[1])",
+    );
+    let server = Server::start_in(folder, &["--threads", "1"]);
+    let guests: Vec<Guest<'_>> = (0..20).map(|_| server.guest()).collect();
+    for answer in come_at_once(&server, &guests, "hall") {
+        assert_eq!(answer.err().expect("a refusal").status, 500);
+    }
+    let left = || guests[0].rpc("left", json!([]), &["game:hall:left"]).json()["result"].clone();
+    wait_until("all to leave", || left() == 20);
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::common::player::Player;
 use crate::common::redis::Redis;
-use crate::common::wait_within;
+use crate::common::{wait_until, wait_within};
 use crate::scene::subscribers;
-use crate::stage::{User, counting_node, node};
+use crate::stage::{User, counting_node, hookless_node, node};
 
 /// After a node has died without a word, so long may pass until its players are out of their rooms.
 const NOTICED: Duration = Duration::from_secs(15);
@@ -151,6 +151,55 @@ fn players_of_a_killed_node_leave_once() {
         }
     }
     assert_eq!(redis.command(&["SCARD", "godra:nodes"]).trim(), ":2");
+}
+
+/// How many members the store knows of, by the room and by the nodes.
+fn members(redis: &Redis, room: &str) -> (usize, usize) {
+    let number = |answer: &str| answer.trim().trim_start_matches(':').parse::<usize>().unwrap();
+    let script = "local n = 0 for _, node in ipairs(redis.call('SMEMBERS', 'godra:nodes')) do \
+                  n = n + redis.call('SCARD', 'godra:node:' .. node .. ':members') end return n";
+    (
+        number(&redis.command(&["HLEN", &format!("godra:members:{room}")])),
+        number(&redis.command(&["EVAL", script, "0"])),
+    )
+}
+
+#[test]
+fn a_game_without_hooks_has_members_all_the_same() {
+    let redis = Redis::start();
+    let [one, mut doomed] = [0; 2].map(|_| hookless_node(&[redis.address()], &[]));
+    let (ann, ben) = (User::new(&one), User::new(&one));
+    let mut older = ann.join(&one, "hall");
+    let mut newer = ann.join(&doomed, "hall");
+    assert_eq!(older.expect_close().0, 4502);
+    wait_until("one member", || members(&redis, "hall") == (1, 1));
+    let _ben = ben.join(&doomed, "hall");
+    wait_until("two members", || members(&redis, "hall") == (2, 2));
+    newer.close();
+    wait_until("one member", || members(&redis, "hall") == (1, 1));
+    doomed.signal("KILL");
+    doomed.wait();
+    wait_within(NOTICED, "no member", || members(&redis, "hall") == (0, 0));
+    wait_within(NOTICED, "one node", || redis.command(&["SCARD", "godra:nodes"]).trim() == ":1");
+}
+
+#[test]
+fn members_of_a_store_that_was_emptied_are_known_again() {
+    let redis = Redis::start();
+    let nodes = [0; 2].map(|_| hookless_node(&[redis.address()], &[]));
+    let users = [0, 1, 1].map(|place: usize| (&nodes[place], User::new(&nodes[place])));
+    let room = "hall";
+    let mut players = users.each_ref().map(|(node, user)| user.join(node, room));
+    wait_until("all members", || members(&redis, room).0 == 3);
+    redis.command(&["FLUSHALL"]);
+    players[0].call("count", json!("after"), 1);
+    for player in &mut players {
+        player.receive_type("snapshot");
+    }
+    wait_until("all members again", || members(&redis, room).0 == 3);
+    // A newer socket on another node finds the older one, as ever.
+    let _newer = users[1].1.join(&nodes[0], room);
+    assert_eq!(players[1].expect_close().0, 4502);
 }
 
 #[test]

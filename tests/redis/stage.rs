@@ -50,6 +50,15 @@ pub fn counting_node(addresses: &[String], flags: &[&str]) -> Server {
     node_in(folder, addresses, flags)
 }
 
+/// As [`node`], for a game that has no hooks.
+pub fn hookless_node(addresses: &[String], flags: &[&str]) -> Server {
+    let folder = Folder::new();
+    for hook in ["on_connect", "on_disconnect", "on_snapshot", "on_upgrade"] {
+        std::fs::remove_file(folder.script(hook)).unwrap();
+    }
+    node_in(folder, addresses, flags)
+}
+
 fn node_in(folder: Folder, addresses: &[String], flags: &[&str]) -> Server {
     for (name, text) in [("count", COUNT), ("spin", SPIN), ("spin_written", SPIN_WRITTEN)] {
         folder.write_script(name, text);

@@ -75,13 +75,8 @@ impl Store for EmbeddedStore {
 
     fn command(&mut self, parts: &[&str]) -> Value {
         let text = "return redis.call(unpack(ARGV, 2))";
-        let script = Script {
-            name: "command".into(),
-            path: "command.lua".into(),
-            text: text.into(),
-            sha: "".into(),
-            header: Header::parse("command", text).expect("header"),
-        };
+        let header = Header::parse("command", text).expect("header");
+        let script = Script::new("command", "command.lua", text, header);
         let call = Call {
             script: Arc::new(script),
             caller: identity(&Caller { id: "test".into(), name: "test".into(), role: "manager" }),

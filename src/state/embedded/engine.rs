@@ -352,10 +352,11 @@ impl Worker {
 
     fn run_calls(&mut self, batch: &Batch, now_ms: u64) -> Vec<CallResult> {
         let mut results = Vec::with_capacity(batch.calls.len());
-        let mut has_failed = false;
+        let (mut has_failed, mut has_worked) = (false, false);
         let mut now = Instant::now();
-        for call in &batch.calls {
-            if has_failed && batch.stop_on_error {
+        for (number, call) in batch.calls.iter().enumerate() {
+            let is_last = number + 1 == batch.calls.len();
+            if batch.on_error.skips(is_last, has_failed, has_worked) {
                 results.push(CallResult::Skipped);
                 continue;
             }
@@ -365,6 +366,7 @@ impl Worker {
             (result, now) = self.run_call(Invocation { call, room, now_ms, now, seed });
             self.note_membership(call, room, now_ms, &result);
             has_failed |= matches!(result, CallResult::Err(_));
+            has_worked |= matches!(result, CallResult::Ok(_));
             results.push(result);
         }
         results

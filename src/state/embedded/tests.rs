@@ -1,7 +1,6 @@
 //! The engine as the shards see it: batches in, deliveries out.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use crate::metrics::Metrics;
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
     Arguments, Batch, BatchDone, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership,
-    Position, RoomEvents, ShardId,
+    OnError, Position, RoomEvents, ShardId,
 };
 use crate::wire::ids::{Identity, Role, RoomId};
 
@@ -70,13 +69,8 @@ impl Game {
 }
 
 fn script(text: &str) -> Arc<Script> {
-    Arc::new(Script {
-        name: "test".into(),
-        path: PathBuf::from("scripts/test.lua"),
-        text: text.into(),
-        sha: sha1_smol::Sha1::from(text).digest().to_string().into(),
-        header: Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None },
-    })
+    let header = Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None };
+    Arc::new(Script::new("test", "scripts/test.lua", text, header))
 }
 
 fn batch(room: Option<&str>, origin: ShardId, scripts: &[&Arc<Script>]) -> Batch {
@@ -98,7 +92,7 @@ fn batch(room: Option<&str>, origin: ShardId, scripts: &[&Arc<Script>]) -> Batch
     Batch {
         room: room.and_then(RoomId::parse),
         calls: scripts.iter().map(call).collect(),
-        stop_on_error: false,
+        on_error: OnError::GoOn,
         received_at: Instant::now(),
         origin,
         tag: BatchTag::Forget,
@@ -176,9 +170,25 @@ fn a_failed_call_fails_alone_unless_the_batch_stops() {
     let expected = ["\"fine\"", "script_error: test.lua:1: broken", "\"fine\""];
     assert_eq!(shown(&game.done().1.results), expected);
     let mut stopping = batch(Some("1a"), 1, &[&good, &bad, &good]);
-    stopping.stop_on_error = true;
+    stopping.on_error = OnError::Stop;
     game.submit(stopping);
     assert_eq!(shown(&game.done().1.results)[1..], ["script_error: test.lua:1: broken", "skipped"]);
+}
+
+#[test]
+fn the_last_call_may_need_another_that_worked() {
+    let game = Game::start(EmbeddedOptions::default());
+    let (good, bad) = (script("return 'fine'"), script("error('broken')"));
+    let check = |scripts: &[&Arc<Script>], expected: &[&str]| {
+        let mut batch = batch(Some("1a"), 1, scripts);
+        batch.on_error = OnError::LastNeedsAnother;
+        game.submit(batch);
+        assert_eq!(shown(&game.done().1.results), expected);
+    };
+    let broken = "script_error: test.lua:1: broken";
+    check(&[&bad, &good, &bad, &good], &[broken, "\"fine\"", broken, "\"fine\""]);
+    check(&[&bad, &bad, &good], &[broken, broken, "skipped"]);
+    check(&[&good], &["skipped"]);
 }
 
 #[test]

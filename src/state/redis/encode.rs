@@ -6,7 +6,7 @@ use rmp::encode::{write_array_len, write_uint};
 
 use super::program::Program;
 use crate::script::Script;
-use crate::state::{Arguments, Batch, Call, CallKeys, Membership};
+use crate::state::{Arguments, Batch, Call, CallKeys, Membership, OnError};
 
 /// What the programs are told besides the calls.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,12 @@ pub fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out: &mut V
     let mut command = redis::cmd("EVALSHA");
     command.arg(&program.sha).arg(keys.list.len()).arg(&keys.list);
     let refreshes = batch.calls.iter().any(|call| matches!(call.membership, Membership::Enter(_)));
-    let flags = [if batch.stop_on_error { "s" } else { "" }, if refreshes { "r" } else { "" }].concat();
+    let on_error = match batch.on_error {
+        OnError::GoOn => "",
+        OnError::Stop => "s",
+        OnError::LastNeedsAnother => "l",
+    };
+    let flags = [on_error, if refreshes { "r" } else { "" }].concat();
     command.arg(batch.room.as_ref().map_or("", |room| room.as_str())).arg(head.node);
     command.arg(head.fresh_epoch).arg(flags).arg(head.seed).arg(head.room_ttl_s).arg(runs.packed());
     for call in &batch.calls {

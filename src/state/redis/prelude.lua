@@ -1,7 +1,7 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command }.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
--- ARGV[1..6]: room or "", node, epoch if the room has none, "s" (stop on error) and "r" (refresh the record), seed, room_ttl
+-- ARGV[1..6]: room or "", node, epoch if the room has none, "s" (stop on error) or "l" (the last call needs another that worked) and "r" (refresh the record), seed, room_ttl
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm), number of calls
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
@@ -11,6 +11,7 @@
 -- (What cjson writes has no line ends.)
 -- What runs once a batch and once a call is written for speed; what is rare is made when it is needed.
 local room, node, stops = ARGV[1], ARGV[2], string.find(ARGV[4], "s", 1, true)
+local last_needs_another = string.find(ARGV[4], "l", 1, true)
 local call, encode = redis.call, cjson.encode
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -176,6 +177,10 @@ local function is_held(token)
   return false
 end
 
+local function is_noted()
+  return call("HEXISTS", "godra:members:" .. room, user_id) == 1
+end
+
 -- Whether somebody else holds it by now.
 local function is_replaced(token)
   local held = call("HGET", "godra:members:" .. room, user_id)
@@ -223,11 +228,12 @@ for run = 1, #runs, 8 do
   local body = script[1]
   local commands = script[2] and (publishing or make_publishing()) or redis
   local width = argument_count + named_count + (step == 0 and 0 or 1)
-  for _ = 1, runs[run + 7] do
+  for nth = 1, runs[run + 7] do
     number = number + 1
     user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
     local token = step ~= 0 and ARGV[at + width - 1]
-    if has_failed and stops or step == 2 and not is_held(token) or step == 3 and is_replaced(token) then
+    local is_last = nth == runs[run + 7] and run + 8 > #runs
+    if has_failed and stops or is_last and last_needs_another and not has_worked or step == 2 and not is_held(token) or step == 3 and is_replaced(token) then
       results[number] = 1
       is_plain = false
     else
@@ -244,7 +250,8 @@ for run = 1, #runs, 8 do
         results[number] = { "E", "script_error", value.err, "", 0 }
       else
         has_worked = true
-        if step == 1 then arrive(token) end
+        -- Who confirms a membership that is not noted (any more) is there all the same.
+        if step == 1 or step == 3 and not is_noted() then arrive(token) end
         if is_wanted then
           is_plain = false
           results[number] = { "V", value }

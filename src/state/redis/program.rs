@@ -130,13 +130,8 @@ mod tests {
     use crate::script::Header;
 
     fn script(name: &str, text: &str) -> Arc<Script> {
-        Arc::new(Script {
-            name: name.into(),
-            path: format!("{name}.lua").into(),
-            text: text.into(),
-            sha: sha1_smol::Sha1::from(text.as_bytes()).digest().to_string().into(),
-            header: Header::parse(name, text).expect("a header"),
-        })
+        let header = Header::parse(name, text).expect("a header");
+        Arc::new(Script::new(name, format!("{name}.lua"), text, header))
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use crate::script::Script;
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, ShardId};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, OnError, ShardId};
 use crate::wire::ids::{Identity, Role, RoomId};
 
 /// How often a node renews its lease, and looks for others that do not.
@@ -62,8 +62,6 @@ pub fn find_orphans() -> Cmd {
 pub struct Orphan {
     /// The node.
     pub node: Box<str>,
-    /// As it stands in the node's set.
-    pub entry: Box<str>,
     /// The room.
     pub room: RoomId,
     /// Who, as far as the store knows.
@@ -107,7 +105,6 @@ fn parse_entry(node: &str, entry: &str) -> Option<Orphan> {
     };
     Some(Orphan {
         node: node.into(),
-        entry: entry.into(),
         room: RoomId::parse(room)?,
         identity: Arc::new(identity),
         membership: membership.into(),
@@ -128,18 +125,11 @@ impl Orphan {
         Batch {
             room: Some(self.room.clone()),
             calls: vec![call],
-            stop_on_error: false,
+            on_error: OnError::GoOn,
             received_at: std::time::Instant::now(),
             origin,
             tag: BatchTag::Forget,
         }
-    }
-
-    /// The command that strikes it off its node's list.
-    pub fn forget(&self) -> Cmd {
-        let mut command = redis::cmd("SREM");
-        command.arg(format!("godra:node:{}:members", self.node)).arg(&*self.entry);
-        command
     }
 }
 
@@ -163,7 +153,6 @@ mod tests {
             ("r1", "guest:x", "abcd 7 guest Guest-1")
         );
         assert_eq!((&*two.identity.username, two.identity.role), ("ada of x", Role::Player));
-        assert_eq!(&*two.entry, "r2 17 abcd 8 player ada of x");
         assert!(read_orphans(Value::Nil).is_empty());
     }
 }

@@ -21,7 +21,7 @@ use super::order::Order;
 use super::program::Programs;
 use super::reader::{CHANNEL, Finding, Reader};
 use super::upkeep;
-use crate::script::Script;
+use crate::script::{NO_HOOK, Script};
 use crate::state::embedded::events::SplitMix;
 use crate::state::{Batch, Delivery};
 use crate::wire::ids::RoomId;
@@ -64,7 +64,7 @@ pub struct Writer {
     lane: Arc<Lane>,
     queue: Receiver<Message>,
     programs: Programs,
-    on_disconnect: Option<Arc<Script>>,
+    on_disconnect: Arc<Script>,
     random: SplitMix,
     /// Since when a room has no members; none while it has.
     watched: HashMap<RoomId, Option<Instant>>,
@@ -100,7 +100,7 @@ impl Writer {
             lane,
             queue,
             programs: Programs::default(),
-            on_disconnect: None,
+            on_disconnect: NO_HOOK.clone(),
             random: SplitMix(seed),
             watched: HashMap::new(),
             was_up: false,
@@ -268,7 +268,7 @@ impl Writer {
         let set = slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(set) = set {
             self.programs.replace(&set);
-            self.on_disconnect = set.get("on_disconnect").cloned();
+            self.on_disconnect = set.get("on_disconnect").unwrap_or(&NO_HOOK).clone();
         }
     }
 
@@ -322,14 +322,10 @@ impl Writer {
         }
         let may_be_more = orphans.len() >= upkeep::ORPHANS_AT_ONCE;
         for orphan in orphans {
-            match self.on_disconnect.clone() {
-                Some(script) => {
-                    let origin = self.lane.outlet().deliver.home(&orphan.room);
-                    self.pack(line, orphan.leave(&script, origin), false);
-                    self.lane.metrics.redis_orphans.inc();
-                }
-                None => line.command(&orphan.forget(), Upkeep::Note),
-            }
+            let origin = self.lane.outlet().deliver.home(&orphan.room);
+            let leave = orphan.leave(&self.on_disconnect, origin);
+            self.pack(line, leave, false);
+            self.lane.metrics.redis_orphans.inc();
         }
         if may_be_more {
             line.command(&upkeep::find_orphans(), Upkeep::FindOrphans);

@@ -10,7 +10,7 @@ use super::format;
 use crate::script::Script;
 use crate::state::embedded::events::RoomPosition;
 use crate::state::embedded::keyspace::{Changes, Keyspace};
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership};
+use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, OnError};
 use crate::wire::ids::{Identity, RoomId};
 
 /// Who came to which room and who left it, as it was at last: none for somebody who left.
@@ -39,7 +39,7 @@ impl Member {
         Batch {
             room: Some(self.room.clone()),
             calls: vec![call],
-            stop_on_error: false,
+            on_error: OnError::GoOn,
             received_at: Instant::now(),
             origin: 0,
             tag: BatchTag::Forget,

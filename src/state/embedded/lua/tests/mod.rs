@@ -4,7 +4,6 @@ mod api;
 mod limits;
 mod sandbox;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -84,13 +83,8 @@ impl World {
 }
 
 pub fn script(text: &str) -> Arc<Script> {
-    Arc::new(Script {
-        name: "test".into(),
-        path: PathBuf::from("scripts/test.lua"),
-        text: text.into(),
-        sha: sha1_smol::Sha1::from(text).digest().to_string().into(),
-        header: Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None },
-    })
+    let header = Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None };
+    Arc::new(Script::new("test", "scripts/test.lua", text, header))
 }
 
 pub fn call(text: &str, keys: CallKeys, arguments: &[&str]) -> Call {
