@@ -92,7 +92,7 @@ const SETTINGS: &[Setting] = &[
     setting("allow-origin", "ORIGINS", Some("*"), "Web pages that may call: * or a comma list of origins"),
     setting("log-format", "FORMAT", Some("text"), "text or json; RUST_LOG chooses what is logged"),
     setting("debug-echo", "on|off", Some("off"), "Serve /echo, a WebSocket echo for conformance tests"),
-    setting("script-time-budget", "TIME", Some("50ms"), "Longest script call, 1ms to 10s"),
+    setting("script-time-budget", "TIME", Some("50ms"), "Most processor time for a script call, 1ms to 10s"),
     setting("script-memory-budget", "SIZE", Some("32m"), "Most memory for a script call, 1m to 4g"),
 ];
 

@@ -1,5 +1,6 @@
 //! Scripts that want too much: each is stopped in time, the next one works, and memory comes back.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{World, on_engine_stack};
@@ -54,6 +55,36 @@ fn endless_loop() {
 fn timeouts_say_where() {
     let mut world = World::with_budgets(Duration::from_millis(50), 16 << 20);
     assert_eq!(world.fails("\nwhile true do end"), "test.lua:2: script ran longer than 50 ms");
+}
+
+#[test]
+fn time_that_others_have_the_processor_is_not_the_scripts() {
+    const LOOP: &str = "local n = 0 for i = 1, 3e6 do n = n + i % 7 end return n";
+    let mut world = World::with_budgets(Duration::from_secs(60), 16 << 20);
+    let timed = |world: &mut World| {
+        let began = Instant::now();
+        let result = world.run(LOOP);
+        (result.is_ok(), began.elapsed())
+    };
+    let alone = (0..5).map(|_| timed(&mut world).1).min().expect("a time");
+    let limit = 4 * alone;
+    let mut world = World::with_budgets(limit, 16 << 20);
+    let others = 10 * std::thread::available_parallelism().map_or(4, std::num::NonZero::get);
+    let is_over = AtomicBool::new(false);
+    let (has_worked, shared) = std::thread::scope(|scope| {
+        for _ in 0..others {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let timed = timed(&mut world);
+        is_over.store(true, Ordering::Relaxed);
+        timed
+    });
+    assert!(shared > limit, "{others} others ran meanwhile: {shared:?}, alone {alone:?}");
+    assert!(has_worked, "took {shared:?}, alone {alone:?}");
 }
 
 #[test]
