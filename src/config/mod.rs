@@ -124,6 +124,11 @@ impl Config {
         let redis = values.parse_optional("redis-addr", Address::parse_list)?.unwrap_or_default();
         let rate = || values::number(0..=1_000_000);
         let mut warnings = Vec::new();
+        if redis.len() > 1 {
+            let advice = "--redis-addr has several addresses: a call without a room sees the keys of one of them alone, \
+                          so list_lobbies lists the lobbies of that one";
+            warnings.push(advice.to_owned());
+        }
         Ok(Self {
             listen: SocketAddr::new(values.parse("host", values::host)?, port),
             threads,
