@@ -5,8 +5,10 @@
 //! [`RoomEvents`]. Per room, events come out in the order in which the store ran the scripts.
 
 pub mod embedded;
+mod event_text;
 pub mod faults;
 pub mod redis;
+mod split_mix;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::events::SplitMix;
 use super::keyspace::Context;
 use super::lua::{DEFAULT_ROOM_TTL_S, Interpreter, Invocation};
 use super::persist::{self, Contents, Keeper, Member, Restored, StateFileError};
@@ -19,6 +18,7 @@ use crate::guests::{GUESTS, is_guest, rooms_key};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::faults::FaultLog;
+use crate::state::split_mix::SplitMix;
 use crate::state::{
     Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Engine, Membership, Rejected,
     Rejection, RoomEvents,

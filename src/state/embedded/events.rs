@@ -1,15 +1,13 @@
 //! Numbers the events of rooms and gathers those of the running batch. No Lua here, no delivery.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
+use crate::state::event_text::{BadEvent, Members, check_type, into_utf8, mend_utf8, write_head, write_seq};
+use crate::state::split_mix::SplitMix;
 use crate::state::{Position, RoomEvents};
 use crate::wire::ids::RoomId;
-
-use super::lua::number::write_integer;
 
 /// What a batch's events may take together: beyond it nobody could be sent them, and their ends must fit 32 bits.
 const MAX_PENDING_BYTES: usize = 64 << 20;
@@ -54,38 +52,6 @@ struct Pending {
     text: Vec<u8>,
     ends: Vec<u32>,
     direct: Vec<(Box<str>, Bytes)>,
-}
-
-/// Why an event was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadEvent {
-    /// It is not a JSON object.
-    NotAnObject,
-    /// It has no string `type`.
-    NoType,
-    /// Its `type` is one of the server's own messages, which clients would take it for.
-    ReservedType,
-    /// The batch has published too much already.
-    TooMuch,
-}
-
-/// The types of the server's own messages.
-const RESERVED_TYPES: [&[u8]; 5] = [b"welcome", b"reply", b"error", b"batch", b"snapshot"];
-
-fn check_type(kind: &[u8]) -> Result<(), BadEvent> {
-    if RESERVED_TYPES.contains(&kind) { Err(BadEvent::ReservedType) } else { Ok(()) }
-}
-
-impl BadEvent {
-    /// For the script's author.
-    pub fn message(self) -> &'static str {
-        match self {
-            Self::NotAnObject => "an event must be a JSON object",
-            Self::NoType => "an event needs a string as its type",
-            Self::ReservedType => "welcome, reply, error, batch and snapshot are the server's own types",
-            Self::TooMuch => "too many events at once",
-        }
-    }
 }
 
 impl Outbox {
@@ -272,172 +238,6 @@ impl Outbox {
     }
 }
 
-/// Appends a JSON string.
-pub fn write_json_string(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut copied = 0;
-    for (index, &byte) in text.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text[copied..index]);
-        copied = index + 1;
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            _ => {
-                let hex = |digit: u8| char::from_digit(u32::from(digit), 16).unwrap_or('0') as u8;
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex(byte >> 4), hex(byte & 15)]);
-            }
-        }
-    }
-    out.extend_from_slice(&text[copied..]);
-    out.push(b'"');
-}
-
-/// Replaces what is not UTF-8 from `start` on, as text frames must be.
-pub fn mend_utf8(text: &mut Vec<u8>, start: usize) {
-    if std::str::from_utf8(&text[start..]).is_err() {
-        let mended = String::from_utf8_lossy(&text[start..]).into_owned();
-        text.truncate(start);
-        text.extend_from_slice(mended.as_bytes());
-    }
-}
-
-fn into_utf8(mut text: Vec<u8>) -> Bytes {
-    mend_utf8(&mut text, 0);
-    Bytes::from(text)
-}
-
-fn write_head(kind: &[u8], payload: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"type\":");
-    write_json_string(kind, out);
-    out.extend_from_slice(b",\"payload\":");
-    out.extend_from_slice(payload);
-}
-
-/// Appends `,"seq":SEQ}`, which ends an event.
-pub fn write_seq(seq: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"seq\":");
-    write_integer(seq as i64, out);
-    out.push(b'}');
-}
-
-/// The top-level members of an event, as they stand in its text.
-struct Members<'a> {
-    kept: Vec<(&'a RawValue, &'a RawValue)>,
-    has_type: bool,
-    /// One of its types, should it have several, is the server's.
-    has_reserved_type: bool,
-    has_payload: bool,
-}
-
-impl<'a> Members<'a> {
-    fn read(event: &'a str) -> Result<Self, BadEvent> {
-        let members: Self = serde_json::from_str(event).map_err(|_| BadEvent::NotAnObject)?;
-        if !members.has_type {
-            return Err(BadEvent::NoType);
-        }
-        if members.has_reserved_type {
-            return Err(BadEvent::ReservedType);
-        }
-        Ok(members)
-    }
-
-    fn write(&self, seq: u64, text: &mut Vec<u8>) {
-        text.push(b'{');
-        for (name, value) in &self.kept {
-            text.extend_from_slice(name.get().as_bytes());
-            text.push(b':');
-            text.extend_from_slice(value.get().as_bytes());
-            text.push(b',');
-        }
-        if !self.has_payload {
-            text.extend_from_slice(b"\"payload\":null,");
-        }
-        text.pop();
-        write_seq(seq, text);
-    }
-}
-
-/// Appends a ready event with the `seq` that it gets, as [`Outbox::publish_ready`] does.
-///
-/// # Errors
-/// All of [`BadEvent`] but [`BadEvent::TooMuch`].
-pub fn write_ready(event: &str, seq: u64, out: &mut Vec<u8>) -> Result<(), BadEvent> {
-    Members::read(event).map(|members| members.write(seq, out))
-}
-
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> serde::de::Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a JSON object")
-    }
-
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members {
-            kept: Vec::with_capacity(4),
-            has_type: false,
-            has_reserved_type: false,
-            has_payload: false,
-        };
-        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            match &*unescaped(name) {
-                "seq" => continue,
-                "type" => {
-                    members.has_type = value.get().starts_with('"');
-                    members.has_reserved_type |= check_type(unescaped(value).as_bytes()).is_err();
-                }
-                "payload" => members.has_payload = true,
-                _ => {}
-            }
-            members.kept.push((name, value));
-        }
-        Ok(members)
-    }
-}
-
-/// The text of a JSON string; nothing for other values.
-fn unescaped(value: &RawValue) -> Cow<'_, str> {
-    let text = value.get();
-    match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
-        _ => Cow::Owned(serde_json::from_str(text).unwrap_or_default()),
-    }
-}
-
-/// A small generator for epochs and for the seeds of `math.random`: SplitMix64.
-#[derive(Debug)]
-pub struct SplitMix(pub u64);
-
-impl SplitMix {
-    /// The next 64 bits.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it is endless, and an iterator would only wrap it in Some"
-    )]
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -529,17 +329,6 @@ mod tests {
         assert_eq!(outbox.counters(), 2);
         outbox.forget_unused(1000 + FORGET_AFTER_MS, is_gone);
         assert_eq!(outbox.counters(), 1);
-    }
-
-    #[test]
-    fn json_strings() {
-        let check = |text: &[u8], expected: &str| {
-            let mut out = Vec::new();
-            write_json_string(text, &mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
-        };
-        check(b"abc", r#""abc""#);
-        check(b"a\"b\\c\n\r\t\x01\x1f", r#""a\"b\\c\n\r\t\u0001\u001f""#);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use redis::Value;
 
 use super::program::Program;
 use crate::room::events::{Position, RoomEvents};
-use crate::state::embedded::events::{mend_utf8, write_json_string, write_ready, write_seq};
+use crate::state::event_text::{mend_utf8, write_json_string, write_ready, write_seq};
 use crate::state::{CallError, CallResult};
 use crate::wire::ids::RoomId;
 

@@ -17,6 +17,7 @@ mod decode;
 mod encode;
 mod flight;
 mod lane;
+mod line;
 mod link;
 mod order;
 mod program;
@@ -77,7 +78,7 @@ impl RedisEngine {
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let outlet = Arc::new(Mutex::new(Outlet { deliver, faults: FaultLog::default() }));
-        let mut random = super::embedded::events::SplitMix(options.seed);
+        let mut random = super::split_mix::SplitMix(options.seed);
         let node = format!("{:016x}", random.next());
         let mut lanes = Vec::with_capacity(options.addresses.len());
         for address in options.addresses {
@@ -126,7 +127,7 @@ fn rendezvous(address: &str, name: &str) -> u64 {
     let bytes = address.bytes().chain([0]).chain(name.bytes());
     let hash = bytes
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    super::embedded::events::SplitMix(hash).next()
+    super::split_mix::SplitMix(hash).next()
 }
 
 impl LaneHandle {

@@ -1,7 +1,8 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command }.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
--- ARGV[1..6]: room or "", node, epoch if the room has none, "s" (stop on error) or "l" (the last call needs another that worked) and "r" (refresh the record), seed, room_ttl
+-- ARGV[1..6]: room or "", node, epoch if the room has none, flags, seed, room_ttl; the flags are "s" (stop on error),
+--   "l" (the last call is skipped if none before it has worked) and "r" (refresh the record)
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm), number of calls
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
@@ -233,7 +234,8 @@ for run = 1, #runs, 8 do
     user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
     local token = step ~= 0 and ARGV[at + width - 1]
     local is_last = nth == runs[run + 7] and run + 8 > #runs
-    if has_failed and stops or is_last and last_needs_another and not has_worked or step == 2 and not is_held(token) or step == 3 and is_replaced(token) then
+    local is_pointless = has_failed and stops or is_last and last_needs_another and not has_worked
+    if is_pointless or step == 2 and not is_held(token) or step == 3 and is_replaced(token) then
       results[number] = 1
       is_plain = false
     else

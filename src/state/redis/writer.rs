@@ -2,44 +2,33 @@
 //! away, and keeps what rooms are subscribed.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
-use redis::Cmd;
 
-use super::address::Address;
 use super::encode::{Head, write_batch};
 use super::flight::{Flight, Sent, SentBatch, Upkeep};
 use super::lane::Lane;
+use super::line::{Line, MAX_PACKED_BYTES, TOO_LONG};
 use super::link::{Link, Trouble};
 use super::order::Order;
 use super::program::Programs;
-use super::reader::{CHANNEL, Finding, Reader};
+use super::reader::{Finding, Reader};
 use super::upkeep;
 use crate::script::{NO_HOOK, Script};
-use crate::state::embedded::events::SplitMix;
+use crate::state::split_mix::SplitMix;
 use crate::state::{Batch, Delivery};
 use crate::wire::ids::RoomId;
 
-/// How long an answer may take; beyond that the connection ends, so that a late one cannot be taken for another's.
-const CALL_DEADLINE: Duration = Duration::from_millis(900);
-/// After so long without an answer, the store is asked whether a script keeps it busy.
-const SUSPICION: Duration = Duration::from_millis(400);
-/// How long a batch waits for the subscription that must come before it, where that has a connection of its own.
-const SUBSCRIBED_WITHIN: Duration = Duration::from_millis(250);
 /// How often the writer looks at the time when nothing comes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-/// Batches, loads and commands that may be under way at once.
+/// While so many batches, loads and commands are under way, batches wait in the queue.
 const MAX_UNDER_WAY: usize = 512;
 /// Batches that are packed into one write.
 const MAX_PACKED: usize = 128;
-/// Bytes after which a pack is written.
-const MAX_PACKED_BYTES: usize = 1 << 20;
 /// A room without members stays subscribed for so long, as they often come back.
 const LINGER: Duration = Duration::from_secs(30);
 /// Bounds of the pause between two tries to connect; each is twice the one before, and up to a half shorter by chance.
@@ -47,9 +36,6 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
 /// How long the end of the process waits for answers.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// Why a connection is ended.
-const TOO_LONG: &str = "an answer took too long";
 
 /// What comes in the queue.
 pub enum Message {
@@ -70,27 +56,6 @@ pub struct Writer {
     watched: HashMap<RoomId, Option<Instant>>,
     /// Whether a connection has been open before.
     was_up: bool,
-}
-
-/// An open connection and what belongs to it.
-struct Line {
-    link: Link,
-    /// The connection for subscriptions, where they need one of their own.
-    pushes: Option<Link>,
-    flight: Arc<Flight>,
-    /// What is under way on the connection for subscriptions.
-    push_flight: Arc<Flight>,
-    /// The time of sending of the last call that a script was suspected of keeping.
-    suspected: Option<Instant>,
-    findings: Receiver<Finding>,
-    is_over: Arc<AtomicBool>,
-    readers: Vec<JoinHandle<()>>,
-    /// Programs that the store has been given on this connection.
-    loaded: HashSet<String>,
-    /// What is to be written next.
-    pack: Vec<u8>,
-    opened_at: Instant,
-    kept_up_at: Option<Instant>,
 }
 
 impl Writer {
@@ -256,7 +221,7 @@ impl Writer {
             if let Message::Batch(batch) = message {
                 self.pack(line, *batch, false);
             }
-            if line.pack.len() >= MAX_PACKED_BYTES {
+            if line.pack.len() >= MAX_PACKED_BYTES || line.flight.len() >= MAX_UNDER_WAY {
                 break;
             }
         }
@@ -466,88 +431,4 @@ impl Writer {
             }
         }
     }
-}
-
-impl Line {
-    fn command(&mut self, command: &Cmd, upkeep: Upkeep) {
-        command.write_packed_command(&mut self.pack);
-        self.flight.push(Sent::Upkeep(upkeep), Instant::now());
-    }
-
-    /// Subscriptions are answered by pushes, so that nothing is under way for them.
-    fn subscription(&mut self, command: &str, room: &RoomId) -> Result<(), String> {
-        let mut subscription = redis::cmd(command);
-        subscription.arg(format!("{CHANNEL}{room}"));
-        match &mut self.pushes {
-            None => {
-                subscription.write_packed_command(&mut self.pack);
-                Ok(())
-            }
-            Some(pushes) => {
-                self.push_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
-                pushes.stream.write_all(&subscription.get_packed_command()).map_err(|error| error.to_string())
-            }
-        }
-    }
-
-    /// A connection that only brings what is published would not tell that it is dead.
-    fn ping_pushes(&mut self) {
-        if let Some(pushes) = &mut self.pushes {
-            self.push_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
-            // A broken connection is found by its reader.
-            let _ = pushes.stream.write_all(&redis::cmd("PING").get_packed_command());
-        }
-    }
-
-    /// On two connections nothing else tells that a subscription came before the calls behind it.
-    fn wait_until_subscribed(&self) {
-        if self.push_flight.len() > 0 {
-            self.push_flight.wait_below(1, SUBSCRIBED_WITHIN);
-        }
-    }
-
-    fn is_overdue(&self) -> bool {
-        let is_late = |sent_at: Instant| sent_at.elapsed() > CALL_DEADLINE;
-        [&self.flight, &self.push_flight].iter().any(|flight| flight.oldest().is_some_and(is_late))
-    }
-
-    fn suspect_script(&mut self, address: &Address) {
-        let oldest = self.flight.oldest().filter(|sent_at| sent_at.elapsed() > SUSPICION);
-        if oldest.is_some() && oldest != self.suspected {
-            self.suspected = oldest;
-            Link::stop_script(address);
-        }
-    }
-
-    fn write(&mut self) -> Result<(), String> {
-        if self.pack.is_empty() {
-            return Ok(());
-        }
-        let result = self.write_pack();
-        self.pack.clear();
-        self.pack.shrink_to(4 * MAX_PACKED_BYTES);
-        result
-    }
-
-    /// A store that is stuck may take a part: the deadline of what it owes holds here, too.
-    fn write_pack(&mut self) -> Result<(), String> {
-        let mut rest = &self.pack[..];
-        while !rest.is_empty() {
-            match self.link.stream.write(rest) {
-                Ok(0) => return Err("it takes nothing more".to_owned()),
-                Ok(written) => rest = &rest[written..],
-                Err(error) if is_patience_over(&error) => {
-                    if self.is_overdue() || self.is_over.load(Ordering::Acquire) {
-                        return Err(TOO_LONG.to_owned());
-                    }
-                }
-                Err(error) => return Err(format!("it does not take what is written: {error}")),
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_patience_over(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

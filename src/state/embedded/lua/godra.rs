@@ -2,7 +2,8 @@
 
 use super::json::{self, Options};
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
-use crate::state::embedded::events::{BadEvent, Outbox};
+use crate::state::embedded::events::Outbox;
+use crate::state::event_text::BadEvent;
 use crate::wire::ids::RoomId;
 
 /// Pushes the library. `user`, `room` and `now` are made when a script first asks for them.

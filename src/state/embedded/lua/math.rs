@@ -1,7 +1,7 @@
 //! `math.random` with a state of its own for each call, and `os.clock`.
 
 use super::stack::{Entry, Outcome, Stack, native};
-use crate::state::embedded::events::SplitMix;
+use crate::state::split_mix::SplitMix;
 
 /// What replaces Lua's own.
 pub fn functions() -> [Entry; 2] {

@@ -438,7 +438,7 @@ pub fn find_plain<M: Meter>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::embedded::events::SplitMix;
+    use crate::state::split_mix::SplitMix;
 
     struct Free;
 

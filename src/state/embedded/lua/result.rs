@@ -1,6 +1,6 @@
 //! A script's return value as JSON text, by way of what Redis would make of it as a reply.
 
-use crate::state::embedded::events::{mend_utf8, write_json_string};
+use crate::state::event_text::{mend_utf8, write_json_string};
 
 use super::number::{write_exact, write_integer};
 use super::stack::{Kind, Raised, Stack};

@@ -1,0 +1,145 @@
+//! One open connection to a store, as its writer has it.
+
+use std::collections::HashSet;
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use redis::Cmd;
+
+use super::address::Address;
+use super::flight::{Flight, Sent, Upkeep};
+use super::link::Link;
+use super::reader::{CHANNEL, Finding};
+use crate::wire::ids::RoomId;
+
+/// How long an answer may take; beyond that the connection ends, so that a late one cannot be taken for another's.
+const CALL_DEADLINE: Duration = Duration::from_millis(900);
+/// After so long without an answer, the store is asked whether a script keeps it busy.
+const SUSPICION: Duration = Duration::from_millis(400);
+/// How long a batch waits for the subscription that must come before it, where that has a connection of its own.
+const SUBSCRIBED_WITHIN: Duration = Duration::from_millis(250);
+/// Bytes after which a pack is written.
+pub const MAX_PACKED_BYTES: usize = 1 << 20;
+
+/// Why a connection is ended.
+pub const TOO_LONG: &str = "an answer took too long";
+
+/// An open connection and what belongs to it.
+pub struct Line {
+    /// The connection itself.
+    pub link: Link,
+    /// The connection for subscriptions, where they need one of their own.
+    pub pushes: Option<Link>,
+    /// What is under way.
+    pub flight: Arc<Flight>,
+    /// What is under way on the connection for subscriptions.
+    pub push_flight: Arc<Flight>,
+    /// The time of sending of the last call that a script was suspected of keeping.
+    pub suspected: Option<Instant>,
+    /// What the readers found that the writer has to act on.
+    pub findings: Receiver<Finding>,
+    /// Whether a reader has seen its end.
+    pub is_over: Arc<AtomicBool>,
+    /// One for each socket.
+    pub readers: Vec<JoinHandle<()>>,
+    /// Programs that the store has been given on this connection.
+    pub loaded: HashSet<String>,
+    /// What is to be written next.
+    pub pack: Vec<u8>,
+    /// When it was opened.
+    pub opened_at: Instant,
+    /// When the node last showed a sign of life on it.
+    pub kept_up_at: Option<Instant>,
+}
+
+impl Line {
+    /// Adds a command of the node's own upkeep to what is written next.
+    pub fn command(&mut self, command: &Cmd, upkeep: Upkeep) {
+        command.write_packed_command(&mut self.pack);
+        self.flight.push(Sent::Upkeep(upkeep), Instant::now());
+    }
+
+    /// `SUBSCRIBE` or `UNSUBSCRIBE`. They are answered by pushes, so that nothing is under way for them.
+    pub fn subscription(&mut self, command: &str, room: &RoomId) -> Result<(), String> {
+        let mut subscription = redis::cmd(command);
+        subscription.arg(format!("{CHANNEL}{room}"));
+        match &mut self.pushes {
+            None => {
+                subscription.write_packed_command(&mut self.pack);
+                Ok(())
+            }
+            Some(pushes) => {
+                self.push_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
+                pushes.stream.write_all(&subscription.get_packed_command()).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// A connection that only brings what is published would not tell that it is dead.
+    pub fn ping_pushes(&mut self) {
+        if let Some(pushes) = &mut self.pushes {
+            self.push_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
+            // A broken connection is found by its reader.
+            let _ = pushes.stream.write_all(&redis::cmd("PING").get_packed_command());
+        }
+    }
+
+    /// On two connections nothing else tells that a subscription came before the calls behind it.
+    pub fn wait_until_subscribed(&self) {
+        if self.push_flight.len() > 0 {
+            self.push_flight.wait_below(1, SUBSCRIBED_WITHIN);
+        }
+    }
+
+    /// Whether an answer has taken too long.
+    pub fn is_overdue(&self) -> bool {
+        let is_late = |sent_at: Instant| sent_at.elapsed() > CALL_DEADLINE;
+        [&self.flight, &self.push_flight].iter().any(|flight| flight.oldest().is_some_and(is_late))
+    }
+
+    /// Asks for the end of a script that may keep the store from answering.
+    pub fn suspect_script(&mut self, address: &Address) {
+        let oldest = self.flight.oldest().filter(|sent_at| sent_at.elapsed() > SUSPICION);
+        if oldest.is_some() && oldest != self.suspected {
+            self.suspected = oldest;
+            Link::stop_script(address);
+        }
+    }
+
+    /// Writes what has been packed.
+    pub fn write(&mut self) -> Result<(), String> {
+        if self.pack.is_empty() {
+            return Ok(());
+        }
+        let result = self.write_pack();
+        self.pack.clear();
+        self.pack.shrink_to(4 * MAX_PACKED_BYTES);
+        result
+    }
+
+    /// A store that is stuck may take a part: the deadline of what it owes holds here, too.
+    fn write_pack(&mut self) -> Result<(), String> {
+        let mut rest = &self.pack[..];
+        while !rest.is_empty() {
+            match self.link.stream.write(rest) {
+                Ok(0) => return Err("it takes nothing more".to_owned()),
+                Ok(written) => rest = &rest[written..],
+                Err(error) if is_patience_over(&error) => {
+                    if self.is_overdue() || self.is_over.load(Ordering::Acquire) {
+                        return Err(TOO_LONG.to_owned());
+                    }
+                }
+                Err(error) => return Err(format!("it does not take what is written: {error}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_patience_over(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
