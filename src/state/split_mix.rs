@@ -1,7 +1,7 @@
 //! A small generator of random numbers that no secret hangs on.
 
-/// A small generator for epochs and for the seeds of `math.random`: SplitMix64.
-#[derive(Debug)]
+/// SplitMix64, for epochs, the seeds of `math.random`, and what commands pick at random.
+#[derive(Clone, Debug)]
 pub struct SplitMix(pub u64);
 
 impl SplitMix {

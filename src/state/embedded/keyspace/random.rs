@@ -1,22 +1,20 @@
 //! A small seeded generator for the commands that choose at random.
 
-/// SplitMix64: fast and even, and not a secret: the store's picks are no source of keys.
+use crate::state::split_mix::SplitMix;
+
+/// Fast and even, and not a secret: the store's picks are no source of keys.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(SplitMix);
 
 impl Random {
     /// The same seed gives the same picks.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix(seed))
     }
 
     /// The next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next()
     }
 
     /// A number in `0..end`; `end` must not be 0.
