@@ -47,8 +47,8 @@ pub struct Budget {
     time_limit: Cell<Duration>,
     /// When the call has spent its time, if it has had the processor to itself.
     deadline: Cell<Instant>,
-    /// The thread's processor time when the call first looked at the clock.
-    cpu_at_first_look: Cell<Option<Duration>>,
+    /// The thread's processor time when the call began; none before its first look at the clock.
+    cpu_at_start: Cell<Option<Duration>>,
     /// Native work and allocation until the next look at the clock.
     fuel: Cell<i64>,
     /// Native code is running, which cannot take a failing allocation.
@@ -73,7 +73,7 @@ impl Budget {
             memory_limit: Cell::new(memory_limit),
             time_limit: Cell::new(time_limit),
             deadline: Cell::new(Instant::now()),
-            cpu_at_first_look: Cell::new(None),
+            cpu_at_start: Cell::new(None),
             fuel: Cell::new(FUEL),
             lenient: Cell::new(true),
             strained: Cell::new(false),
@@ -91,7 +91,7 @@ impl Budget {
         self.collect_at.set(collect_at);
         self.fail_at.set(collect_at.max(self.used.get()).saturating_add(limit));
         self.deadline.set(now + self.time_limit.get());
-        self.cpu_at_first_look.set(None);
+        self.cpu_at_start.set(None);
         self.fuel.set(FUEL);
         self.strained.set(false);
         self.exceeded.set(None);
@@ -172,14 +172,17 @@ impl Budget {
     /// Only the processor time that a script takes is its own: on a busy machine others run meanwhile. The clock, which
     /// is cheaper to read, says when it can be spent at the earliest.
     fn check_time(&self) {
-        let Some(cpu_at_first_look) = self.cpu_at_first_look.get() else {
-            return self.cpu_at_first_look.set(Some(thread_cpu_time()));
-        };
         let now = Instant::now();
+        let cpu_at_start = self.cpu_at_start.get().unwrap_or_else(|| {
+            // The first look comes soon, unless the call began with something heavy: all time until then is its own.
+            let since_start = (now + self.time_limit.get()).saturating_duration_since(self.deadline.get());
+            thread_cpu_time().saturating_sub(since_start)
+        });
+        self.cpu_at_start.set(Some(cpu_at_start));
         if now < self.deadline.get() {
             return;
         }
-        let spent = thread_cpu_time().saturating_sub(cpu_at_first_look);
+        let spent = thread_cpu_time().saturating_sub(cpu_at_start);
         match self.time_limit.get().checked_sub(spent) {
             Some(left) if !left.is_zero() => self.deadline.set(now + left),
             _ => self.exceeded.set(Some(Exceeded::Time)),

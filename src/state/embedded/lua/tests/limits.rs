@@ -58,6 +58,13 @@ fn timeouts_say_where() {
 }
 
 #[test]
+fn what_a_call_did_before_its_first_look_at_the_clock_counts() {
+    let mut world = World::with_budgets(Duration::from_millis(2), 16 << 20);
+    let script = "redis.call('SETRANGE', 'k', 2^28, 'x') return redis.call('STRLEN', 'k')";
+    assert_eq!(stopped(&mut world, script), "script_timeout");
+}
+
+#[test]
 fn time_that_others_have_the_processor_is_not_the_scripts() {
     const LOOP: &str = "local n = 0 for i = 1, 3e6 do n = n + i % 7 end return n";
     let mut world = World::with_budgets(Duration::from_secs(60), 16 << 20);
