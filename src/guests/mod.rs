@@ -12,23 +12,15 @@
 //! the hook: see [`Membership`].
 
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use smol_str::SmolStr;
 
 use crate::script::Script;
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, OnError, ShardId};
+use crate::state::{Batch, Call, Membership, OnError, ShardId};
 use crate::wire::ids::{Identity, Role, RoomId};
 
-/// Guests by their last sign of life.
-pub const GUESTS: &str = "active_sessions:guests";
-/// What the key of a guest's rooms begins with; its id follows.
-pub const ROOMS_PREFIX: &str = "godra:guest:";
-/// What a guest's id begins with.
-pub const ID_PREFIX: &str = "guest:";
-
-/// What the names of the book's scripts begin with; no file of a script can be named so.
-pub const SCRIPT_PREFIX: &str = "godra:";
+pub use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 
 /// Most guests whose sign of life is one call.
 pub const ALIVE_AT_ONCE: usize = 500;
@@ -38,21 +30,6 @@ const LONGEST_LEASE: Duration = Duration::from_secs(60);
 /// Guests of one claim, and rooms of each.
 pub const CLAIMED_AT_ONCE: usize = 20;
 const ROOMS_AT_ONCE: usize = 200;
-
-/// What a batch of the book is for; given back with its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GuestTask {
-    /// Nothing follows from the answer.
-    Note,
-    /// Guests that are gone are claimed, in the store of this index.
-    Claim(usize),
-    /// A guest is taken out of one of its rooms; the claim is of the store of this index.
-    Take(usize),
-    /// A guest is forgotten, in the store of this index.
-    Forget(usize),
-    /// The rooms of a guest that has become a player: the number of the upgrade, and the store's index.
-    Rooms(u32, usize),
-}
 
 /// A guest that has shown no sign of life for too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,16 +97,6 @@ fn identity(user_id: &str, username: &str) -> Arc<Identity> {
     })
 }
 
-/// The key of a guest's rooms.
-pub fn rooms_key(user_id: &str) -> String {
-    format!("{ROOMS_PREFIX}{user_id}")
-}
-
-/// Whether somebody is a guest, by the id.
-pub fn is_guest(user_id: &str) -> bool {
-    user_id.starts_with(ID_PREFIX)
-}
-
 /// The call by which a guest that calls in a room is written down, in the same batch.
 pub fn note(guest: &Arc<Identity>, room: &RoomId) -> Call {
     call(&SCRIPTS.note, guest, Keys::OfGuest, &[room.as_str(), &guest.username])
@@ -143,7 +110,7 @@ pub fn alive<'a>(ids: impl Iterator<Item = &'a SmolStr>, written: Written, origi
     };
     let arguments: Vec<&str> = std::iter::once(option).chain(ids.map(SmolStr::as_str)).collect();
     debug_assert!(arguments.len() <= 1 + ALIVE_AT_ONCE);
-    batch(None, vec![call(&SCRIPTS.alive, &NOBODY, Keys::Guests, &arguments)], GuestTask::Note, origin)
+    batch(None, vec![call(&SCRIPTS.alive, &NOBODY, Keys::Guests, &arguments)], origin)
 }
 
 fn lease(ttl: Duration) -> Duration {
@@ -151,59 +118,44 @@ fn lease(ttl: Duration) -> Duration {
 }
 
 /// Claims guests that have shown no sign of life for `ttl`; [`read_claim`] reads the answer.
-pub fn claim(ttl: Duration, store: usize, origin: ShardId) -> Batch {
+pub fn claim(ttl: Duration, origin: ShardId) -> Batch {
     let numbers = [ttl.as_millis(), lease(ttl).as_millis(), CLAIMED_AT_ONCE as u128, ROOMS_AT_ONCE as u128]
         .map(|n| n.to_string());
     let arguments = numbers.each_ref().map(String::as_str);
-    batch(
-        None,
-        vec![call(&SCRIPTS.claim, &NOBODY, Keys::Guests, &arguments)],
-        GuestTask::Claim(store),
-        origin,
-    )
+    batch(None, vec![call(&SCRIPTS.claim, &NOBODY, Keys::Guests, &arguments)], origin)
 }
 
 /// Takes a guest out of a room: strikes the room off, and runs the hook if there is one.
-pub fn take(
-    expired: &Expired,
-    room: &RoomId,
-    on_disconnect: Option<&Arc<Script>>,
-    store: usize,
-    origin: ShardId,
-) -> Batch {
+pub fn take(expired: &Expired, room: &RoomId, on_disconnect: Option<&Arc<Script>>, origin: ShardId) -> Batch {
     let mut calls =
         vec![call(&SCRIPTS.take, &expired.identity, Keys::OfGuest, &[room.as_str(), &expired.score])];
-    calls.extend(on_disconnect.map(|script| Call {
-        script: script.clone(),
-        caller: expired.identity.clone(),
-        keys: CallKeys::FromRoom,
-        arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
-        wants_result: false,
-        membership: Membership::Unchanged,
-    }));
-    batch(Some(room), calls, GuestTask::Take(store), origin)
+    calls.extend(
+        on_disconnect
+            .map(|script| Call::hook(script.clone(), expired.identity.clone(), room, Membership::Unchanged)),
+    );
+    batch(Some(room), calls, origin)
 }
 
 /// Writes down again that a guest may have a seat in a room, as the hook could not run.
 pub fn note_again(expired: &Expired, room: &RoomId, origin: ShardId) -> Batch {
-    batch(Some(room), vec![note(&expired.identity, room)], GuestTask::Note, origin)
+    batch(Some(room), vec![note(&expired.identity, room)], origin)
 }
 
 /// Forgets a guest; [`was_forgotten`] reads the answer.
-pub fn forget(expired: &Expired, store: usize, origin: ShardId) -> Batch {
+pub fn forget(expired: &Expired, origin: ShardId) -> Batch {
     let forget = call(&SCRIPTS.forget, &expired.identity, Keys::OfGuest, &[&*expired.score]);
-    batch(None, vec![forget], GuestTask::Forget(store), origin)
+    batch(None, vec![forget], origin)
 }
 
 /// Asks for the rooms of a guest that has become a player; [`read_rooms`] reads the answer.
-pub fn rooms(guest: &Arc<Identity>, upgrade: u32, store: usize, origin: ShardId) -> Batch {
+pub fn rooms(guest: &Arc<Identity>, origin: ShardId) -> Batch {
     let rooms = call(&SCRIPTS.rooms, guest, Keys::OfGuest, &[]);
-    batch(None, vec![rooms], GuestTask::Rooms(upgrade, store), origin)
+    batch(None, vec![rooms], origin)
 }
 
 /// Strikes off a guest that has become a player.
 pub fn strike(guest: &Arc<Identity>, origin: ShardId) -> Batch {
-    batch(None, vec![call(&SCRIPTS.strike, guest, Keys::OfGuest, &[])], GuestTask::Note, origin)
+    batch(None, vec![call(&SCRIPTS.strike, guest, Keys::OfGuest, &[])], origin)
 }
 
 /// Reads what [`claim`] gave. None if it makes no sense, which only a store that somebody else writes to brings about.
@@ -248,25 +200,12 @@ fn call(script: &Arc<Script>, caller: &Arc<Identity>, keys: Keys, arguments: &[&
     if matches!(keys, Keys::OfGuest) {
         list.push(rooms_key(&caller.user_id).into());
     }
-    Call {
-        script: script.clone(),
-        caller: caller.clone(),
-        keys: CallKeys::Resolved(list),
-        arguments: Arguments::List(arguments.iter().map(|argument| argument.as_bytes().into()).collect()),
-        wants_result: true,
-        membership: Membership::Unchanged,
-    }
+    let arguments = arguments.iter().map(|argument| argument.as_bytes().into()).collect();
+    Call::rpc(script.clone(), caller.clone(), list, arguments)
 }
 
-fn batch(room: Option<&RoomId>, calls: Vec<Call>, task: GuestTask, origin: ShardId) -> Batch {
-    Batch {
-        room: room.cloned(),
-        calls,
-        on_error: OnError::Stop,
-        received_at: Instant::now(),
-        origin,
-        tag: BatchTag::Guests(task),
-    }
+fn batch(room: Option<&RoomId>, calls: Vec<Call>, origin: ShardId) -> Batch {
+    Batch { on_error: OnError::Stop, ..Batch::new(room.cloned(), calls, origin) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use std::time::Instant;
+
 use super::*;
 use crate::metrics::Metrics;
 use crate::state::CallResult;
@@ -52,7 +54,7 @@ impl Store {
     fn note(&mut self, user_id: &str, room: &str) {
         let room = RoomId::parse(room).unwrap();
         let call = note(&identity(user_id, &format!("name of {user_id}")), &room);
-        self.answer(batch(Some(&room), vec![call], GuestTask::Note, 0));
+        self.answer(batch(Some(&room), vec![call], 0));
     }
 
     #[track_caller]
@@ -63,23 +65,23 @@ impl Store {
 
     #[track_caller]
     fn claim(&mut self) -> Claim {
-        let answer = self.answer(claim(TTL, 0, 0));
+        let answer = self.answer(claim(TTL, 0));
         read_claim(&answer).unwrap()
     }
 
     /// Whether the guest was struck off the room's list just now.
     fn take(&mut self, expired: &Expired, room: &str) -> bool {
-        let results = self.run(take(expired, &RoomId::parse(room).unwrap(), None, 0, 0));
+        let results = self.run(take(expired, &RoomId::parse(room).unwrap(), None, 0));
         matches!(results[..], [CallResult::Ok(_)])
     }
 
     fn forget(&mut self, expired: &Expired) -> bool {
-        let answer = self.answer(forget(expired, 0, 0));
+        let answer = self.answer(forget(expired, 0));
         was_forgotten(&answer)
     }
 
     fn rooms(&mut self, user_id: &str) -> Vec<String> {
-        let answer = self.answer(rooms(&identity(user_id, ""), 0, 0, 0));
+        let answer = self.answer(rooms(&identity(user_id, ""), 0));
         let mut rooms: Vec<String> = read_rooms(&answer).iter().map(RoomId::to_string).collect();
         rooms.sort();
         rooms

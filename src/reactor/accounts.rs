@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::mail::PendingInput;
+use super::purposes::{OwnCall, ReplyTo};
 use super::shard::Shard;
 use crate::session::Session;
 use crate::session::account::{AccountAnswer, AccountNews, AccountResult, Upgraded};
 use crate::session::dismissal::Dismissal;
-use crate::state::{Arguments, Call, CallError, CallKeys, ConnectionKey, Membership, OwnCall, ReplyTo};
+use crate::state::{Arguments, Call, CallError, CallKeys, ConnectionKey, Membership};
 
 impl Shard {
     /// The accounts have done what a connection asked for, whether it still waits or not.

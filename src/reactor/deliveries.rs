@@ -6,13 +6,12 @@ use bytes::Bytes;
 
 use super::accounts::is_unavailable;
 use super::mail::{Mail, Ticket};
+use super::purposes::{OwnCall, Purpose, ReplyTo};
 use super::shard::Shard;
 use crate::metrics::InputOutcome;
 use crate::session::outbox::Kind;
 use crate::session::{Refused, Session};
-use crate::state::{
-    BatchDone, BatchTag, CallError, CallResult, ConnectionKey, Delivery, OwnCall, Position, ReplyTo,
-};
+use crate::state::{BatchDone, CallError, CallResult, ConnectionKey, Delivery, Position};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
 use crate::wire::{message, ws};
@@ -34,13 +33,13 @@ impl Shard {
         if let Some(events) = done.events.take() {
             self.gather(events);
         }
-        match std::mem::replace(&mut done.tag, BatchTag::Forget) {
-            BatchTag::Inputs(replies) => self.inputs_done(&done, replies),
-            BatchTag::Join(keys) => self.joins_done(done, &keys),
-            BatchTag::Snapshot(keys) => self.snapshots_done(done, &keys),
-            BatchTag::Rpc(key) => self.rpc_done(done, key),
-            BatchTag::Guests(task) => self.guest_task_done(done, task),
-            BatchTag::Forget => {}
+        match self.purposes.take(done.tag) {
+            Some(Purpose::Inputs(replies)) => self.inputs_done(&done, replies),
+            Some(Purpose::Join(keys)) => self.joins_done(done, &keys),
+            Some(Purpose::Snapshot(keys)) => self.snapshots_done(done, &keys),
+            Some(Purpose::Rpc(key)) => self.rpc_done(done, key),
+            Some(Purpose::Guests(task)) => self.guest_task_done(done, task),
+            None => {}
         }
     }
 
@@ -113,7 +112,7 @@ impl Shard {
             (CallResult::Err(error), id) => {
                 message::error(id, &error.code, &error.message, error.details.as_deref())
             }
-            (CallResult::Ok(_) | CallResult::Skipped, _) => Vec::new(),
+            (CallResult::Ok(_) | CallResult::Skipped | CallResult::NotRun(_), _) => Vec::new(),
         };
         if usize::from(reply_to.connection.shard) >= self.peers.len() {
             return;
@@ -154,7 +153,7 @@ impl Shard {
         let has_entered = !matches!(entered, CallResult::Err(_));
         let outcome = match &entered {
             CallResult::Err(error) => Err(error),
-            CallResult::Ok(_) | CallResult::Skipped => state.as_ref(),
+            CallResult::Ok(_) | CallResult::Skipped | CallResult::NotRun(_) => state.as_ref(),
         };
         let index = self.find(key);
         match (outcome, index) {
@@ -222,7 +221,7 @@ impl Shard {
             match &result {
                 CallResult::Ok(result) => http.rpc_answered(Ok(result), context),
                 CallResult::Err(error) => http.rpc_answered(Err(refused_call(error)), context),
-                CallResult::Skipped => {
+                CallResult::Skipped | CallResult::NotRun(_) => {
                     let refused = Refused::new(503, "unavailable", "the call was not run");
                     http.rpc_answered(Err(refused), context);
                 }
@@ -252,7 +251,7 @@ fn shared_state(result: Option<CallResult>) -> Result<Bytes, CallError> {
     match result {
         Some(CallResult::Err(error)) => Err(error),
         Some(CallResult::Ok(result)) => Ok(state_of(&result)),
-        Some(CallResult::Skipped) | None => Ok(Bytes::from_static(b"null")),
+        Some(CallResult::Skipped | CallResult::NotRun(_)) | None => Ok(Bytes::from_static(b"null")),
     }
 }
 

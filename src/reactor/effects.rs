@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::letters::Peer;
 use super::mail::{Mail, PendingInput};
+use super::purposes::{Purpose, ReplyTo};
 use super::shard::Shard;
 use crate::guests;
 use crate::metrics::{self, CloseCode, InputOutcome, Refusal};
@@ -13,7 +14,7 @@ use crate::script::{KeyError, Script};
 use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
 use crate::session::{Effects, Refused, Route, RpcRequest};
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, OnError, Rejection, ReplyTo};
+use crate::state::{Batch, Call, OnError, Rejection};
 use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::message::ClientMessage;
 
@@ -51,31 +52,21 @@ impl Effects for ConnectionEffects<'_> {
             .resolve_rpc(request.keys.as_deref(), &request.arguments, fresh_room)
             .map_err(|error| refused_keys(&error))?;
         let arguments = request.arguments.iter().map(|argument| argument.as_bytes().into()).collect();
-        let call = Call {
-            script: script.clone(),
-            caller: identity.clone(),
-            keys: CallKeys::Resolved(target.keys),
-            arguments: Arguments::List(arguments),
-            wants_result: true,
-            membership: Membership::Unchanged,
-        };
-        let mut calls = vec![call];
+        let mut calls = vec![Call::rpc(script.clone(), identity.clone(), target.keys, arguments)];
         if identity.role == Role::Guest {
             shard.guest_called(identity);
             calls.extend(target.room.as_ref().map(|room| guests::note(identity, room)));
         }
         let batch = Batch {
-            room: target.room,
-            calls,
             // What a refused call has not done need not be noted.
             on_error: OnError::Stop,
             received_at: shard.round_began,
-            origin: shard.id,
-            tag: BatchTag::Rpc(shard.key(self.index)),
+            ..Batch::new(target.room, calls, shard.id)
         };
-        shard.shared.engine.submit(batch).map_err(|rejected| {
+        let purpose = Purpose::Rpc(shard.key(self.index));
+        shard.submit_for(purpose, batch).map_err(|(reason, ..)| {
             shard.metrics.refusals.at(Refusal::Busy).inc();
-            refused_batch(rejected.reason)
+            refused_batch(reason)
         })
     }
 
@@ -107,14 +98,7 @@ impl Effects for ConnectionEffects<'_> {
         check_may_call(identity, &script).inspect_err(|_| {
             self.shard.metrics.inputs.at(InputOutcome::Error).inc();
         })?;
-        let call = Call {
-            script,
-            caller: identity.clone(),
-            keys: CallKeys::FromRoom,
-            arguments: Arguments::Payload(payload.as_bytes().into()),
-            wants_result: message.id.is_some(),
-            membership: Membership::Unchanged,
-        };
+        let call = Call::input(script, identity.clone(), payload.as_bytes().into(), message.id.is_some());
         let reply_to = ReplyTo { connection: self.shard.key(self.index), id: message.id, own: None };
         let input = PendingInput { call, reply_to, received_at: self.shard.round_began };
         let seat = self.shard.connections[self.index].seat.as_ref();

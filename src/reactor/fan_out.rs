@@ -1,19 +1,19 @@
 //! Events go out: gathered, encoded once, sent to every member; and what happens to members that cannot keep up.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::connection::{Seat, Stage, WriteOutcome};
 use super::mail::Mail;
+use super::purposes::Purpose;
 use super::rooms::Place;
 use super::shard::Shard;
 use crate::room::events::{Position, RoomEvents};
 use crate::room::flush::Flush;
 use crate::script::{NO_HOOK, Script};
 use crate::session::outbox::Kind;
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, OnError, ShardId};
+use crate::state::{Batch, Call, ConnectionKey, Membership, OnError, ShardId};
 use crate::wire::ids::RoomId;
 use crate::wire::ws;
 use crate::wire::ws::close_code;
@@ -173,29 +173,17 @@ impl Shard {
     fn request_snapshot(&mut self, room_index: usize, keys: Vec<ConnectionKey>) {
         let on_snapshot = self.hook("on_snapshot");
         let Some(room) = self.rooms.get_mut(room_index).map(|room| room.id.clone()) else { return };
-        let call = |script: &Arc<Script>, seat: &Seat, membership| Call {
-            script: script.clone(),
-            caller: seat.identity.clone(),
-            keys: CallKeys::FromRoom,
-            arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
-            wants_result: true,
-            membership,
+        let call = |script: &Arc<Script>, seat: &Seat, membership| {
+            Call::hook(script.clone(), seat.identity.clone(), &room, membership).wanting_result()
         };
         let seats = || keys.iter().filter_map(|key| self.connections[key.index as usize].seat.as_ref());
         // Word of a newer socket on another node may be among what was missed.
         let confirm = |seat: &Seat| call(&NO_HOOK, seat, Membership::Confirm(seat.ticket));
         let snapshot = seats().next().map(|seat| call(&on_snapshot, seat, Membership::Unchanged));
-        let batch = Batch {
-            calls: seats().map(confirm).chain(snapshot).collect(),
-            room: Some(room),
-            on_error: OnError::LastNeedsAnother,
-            received_at: Instant::now(),
-            origin: self.id,
-            tag: BatchTag::Snapshot(keys),
-        };
-        if let Err(rejected) = self.shared.engine.submit(batch)
-            && let BatchTag::Snapshot(keys) = rejected.batch.tag
-        {
+        let calls = seats().map(confirm).chain(snapshot).collect();
+        let batch =
+            Batch { on_error: OnError::LastNeedsAnother, ..Batch::new(Some(room.clone()), calls, self.id) };
+        if let Err((_, _, Some(Purpose::Snapshot(keys)))) = self.submit_for(Purpose::Snapshot(keys), batch) {
             // Tried again when the wheel comes by.
             self.snapshot_retries.extend(keys);
         }

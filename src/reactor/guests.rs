@@ -11,11 +11,12 @@ use smol_str::SmolStr;
 
 use super::accounts::is_unavailable;
 use super::mail::Mail;
+use super::purposes::{GuestTask, Purpose};
 use super::shard::Shard;
-use crate::guests::{self, ALIVE_AT_ONCE, CLAIMED_AT_ONCE, Expired, GuestTask, Written};
+use crate::guests::{self, ALIVE_AT_ONCE, CLAIMED_AT_ONCE, Expired, Written};
 use crate::session::Session;
 use crate::session::account::{AccountCall, AccountReply, AccountRequest};
-use crate::state::{BatchDone, CallResult, Rejected, ShardId};
+use crate::state::{BatchDone, CallResult, ShardId};
 use crate::wire::ids::{Identity, Role};
 
 /// Signs of life are told at least so often.
@@ -93,9 +94,10 @@ impl Shard {
                 continue;
             }
             claim.is_busy = true;
-            let batch = guests::claim(self.guests.ttl, store, self.id);
-            let submitted = self.shared.engine.submit_to(store, batch);
-            self.go_on_or_give_up(store, submitted);
+            let batch = guests::claim(self.guests.ttl, self.id);
+            if !self.submit_task_to(store, GuestTask::Claim(store), batch) {
+                self.give_up(store);
+            }
         }
     }
 
@@ -153,7 +155,6 @@ impl Shard {
     /// A batch of the book has been run.
     pub(super) fn guest_task_done(&mut self, done: BatchDone, task: GuestTask) {
         match task {
-            GuestTask::Note => {}
             GuestTask::Claim(store) => self.claimed(store, first(done)),
             GuestTask::Take(store) => self.taken(store, done.results),
             GuestTask::Forget(store) => self.forgotten(store, first(done)),
@@ -182,9 +183,11 @@ impl Shard {
         while let Some(expired) = claiming.expired.front_mut() {
             if let Some(room) = expired.rooms.last() {
                 let hook = self.scripts.get("on_disconnect");
-                let batch = guests::take(expired, room, hook, store, self.id);
-                let submitted = self.shared.engine.submit(batch);
-                return self.go_on_or_give_up(store, submitted);
+                let batch = guests::take(expired, room, hook, self.id);
+                if self.submit_for(Purpose::Guests(GuestTask::Take(store)), batch).is_err() {
+                    self.give_up(store);
+                }
+                return;
             }
             if expired.is_whole {
                 return self.forget_in_database(store);
@@ -241,9 +244,10 @@ impl Shard {
         let expired = self.guests.claims.get(store).and_then(|claim| claim.expired.front());
         match expired.filter(|_| is_done) {
             Some(expired) => {
-                let batch = guests::forget(expired, store, self.id);
-                let submitted = self.shared.engine.submit_to(store, batch);
-                self.go_on_or_give_up(store, submitted);
+                let batch = guests::forget(expired, self.id);
+                if !self.submit_task_to(store, GuestTask::Forget(store), batch) {
+                    self.give_up(store);
+                }
             }
             None => self.give_up(store),
         }
@@ -256,12 +260,6 @@ impl Shard {
         }
         self.guests.claims[store].expired.pop_front();
         self.clean_up(store);
-    }
-
-    fn go_on_or_give_up(&mut self, store: usize, submitted: Result<(), Rejected>) {
-        if submitted.is_err() {
-            self.give_up(store);
-        }
     }
 
     /// The store or the database is away: what is claimed is claimed again later. Before that, each guest's sign of life has

@@ -8,13 +8,14 @@ use mio::net::TcpStream;
 
 use super::connection::Carried;
 use super::home_shard;
+use super::purposes::ReplyTo;
 use super::upgrades::UpgradeNews;
 use crate::mailbox::Postbox;
 use crate::room::flush::Flush;
 use crate::script::ScriptSet;
 use crate::session::account::AccountResult;
 use crate::session::dismissal::Dismissal;
-use crate::state::{Call, ConnectionKey, Deliver, Delivery, ReplyTo, ShardId};
+use crate::state::{Call, ConnectionKey, Deliver, Delivery, ShardId};
 use crate::wire::ids::{Identity, RoomId};
 
 /// A letter to a shard. Letters of one sender arrive in the order in which they were posted.

@@ -7,16 +7,14 @@ use super::connection::Seat;
 use super::effects::{busy, refused_batch};
 use super::home_shard;
 use super::mail::{Arrival, Mail, PendingInput, Seating, Ticket};
+use super::purposes::{OwnCall, Purpose, ReplyTo};
 use super::rooms::{Place, UserKey};
 use super::shard::Shard;
 use crate::metrics::Refusal;
 use crate::room::events::Position;
 use crate::script::{NO_HOOK, Script};
 use crate::session::{Refused, Session};
-use crate::state::{
-    Arguments, Batch, BatchTag, Call, CallKeys, ConnectionKey, Membership, OnError, OwnCall, Rejection,
-    ReplyTo, ShardId,
-};
+use crate::state::{Batch, Call, ConnectionKey, Membership, OnError, Rejection, ShardId};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
 
@@ -92,28 +90,22 @@ impl Shard {
         let Some(home) = &room.home else { return Ok(()) };
         let coming: Vec<_> = keys.iter().filter_map(|key| Some((*key, home.joining.get(key)?))).collect();
         let Some((_, (first, _))) = coming.first() else { return Ok(()) };
-        let call = |script: &Arc<Script>, caller: &Arc<Identity>, membership| Call {
-            script: script.clone(),
-            caller: caller.clone(),
-            keys: CallKeys::FromRoom,
-            arguments: Arguments::List(vec![room.id.as_str().as_bytes().into()]),
-            wants_result: true,
-            membership,
+        let call = |script: &Arc<Script>, caller: &Arc<Identity>, membership| {
+            Call::hook(script.clone(), caller.clone(), &room.id, membership).wanting_result()
         };
         let enter = |(_, (identity, ticket)): &(_, &(_, Ticket))| {
             call(&on_connect, identity, Membership::Enter(*ticket))
         };
         let snapshot = on_snapshot.map(|script| call(&script, first, Membership::Unchanged));
         let on_error = if snapshot.is_some() { OnError::LastNeedsAnother } else { OnError::GoOn };
+        let calls = coming.iter().map(enter).chain(snapshot).collect();
         let batch = Batch {
-            room: Some(room.id.clone()),
-            calls: coming.iter().map(enter).chain(snapshot).collect(),
             on_error,
             received_at: self.round_began,
-            origin: self.id,
-            tag: BatchTag::Join(coming.iter().map(|(key, _)| *key).collect()),
+            ..Batch::new(Some(room.id.clone()), calls, self.id)
         };
-        self.shared.engine.submit(batch).map_err(|rejected| rejected.reason)
+        let purpose = Purpose::Join(coming.iter().map(|(key, _)| *key).collect());
+        self.submit_for(purpose, batch).map_err(|(reason, ..)| reason)
     }
 
     fn refuse_joins(&mut self, room_index: usize, keys: &[ConnectionKey], refused: &Refused) {
@@ -330,14 +322,7 @@ impl Shard {
         let script = self.hook("on_disconnect");
         let received_at = self.round_began;
         let Some(room) = self.rooms.get_mut(room_index) else { return };
-        let call = Call {
-            script,
-            caller: identity.clone(),
-            keys: CallKeys::FromRoom,
-            arguments: Arguments::List(vec![room.id.as_str().as_bytes().into()]),
-            wants_result: false,
-            membership: Membership::Leave(ticket),
-        };
+        let call = Call::hook(script, identity.clone(), &room.id, Membership::Leave(ticket));
         let own = Some(Box::new(OwnCall::Leave(identity, ticket)));
         let reply_to = ReplyTo { connection: ConnectionKey::NOBODY, id: None, own };
         room.pending.push(PendingInput { call, reply_to, received_at });

@@ -18,6 +18,7 @@ mod letters;
 mod mail;
 mod members;
 mod pace;
+mod purposes;
 mod reading;
 mod rhythm;
 mod rooms;

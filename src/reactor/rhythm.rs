@@ -5,11 +5,12 @@ use std::cmp::Reverse;
 use super::effects::{busy, refused_batch};
 use super::home_shard;
 use super::mail::{Mail, PendingInput};
+use super::purposes::Purpose;
 use super::rooms::Home;
 use super::shard::Shard;
 use crate::metrics::InputOutcome;
 use crate::session::Refused;
-use crate::state::{Batch, BatchTag, OnError, Rejection};
+use crate::state::{Batch, Rejection};
 use crate::wire::ids::RoomId;
 use crate::wire::{message, ws};
 
@@ -119,24 +120,19 @@ impl Shard {
         let rest = room.pending.split_off(room.pending.len().min(most));
         let inputs = std::mem::replace(&mut room.pending, rest);
         let (calls, replies) = inputs.into_iter().map(|input| (input.call, input.reply_to)).unzip();
-        let batch = Batch {
-            room: Some(room.id.clone()),
-            calls,
-            on_error: OnError::GoOn,
-            received_at,
-            origin,
-            tag: BatchTag::Inputs(replies),
-        };
-        match self.shared.engine.submit(batch) {
-            Ok(()) => {
-                home.in_flight = true;
-                Submitted::Batch
-            }
-            Err(rejected) => {
-                let mut inputs = inputs_of(*rejected.batch);
+        let batch = Batch { received_at, ..Batch::new(Some(room.id.clone()), calls, origin) };
+        home.in_flight = true;
+        match self.submit_for(Purpose::Inputs(replies), batch) {
+            Ok(()) => Submitted::Batch,
+            Err((reason, batch, purpose)) => {
+                let Some(room) = self.rooms.get_mut(room_index) else { return Submitted::Nothing };
+                if let Some(home) = &mut room.home {
+                    home.in_flight = false;
+                }
+                let mut inputs = inputs_of(batch, purpose);
                 inputs.append(&mut room.pending);
                 room.pending = inputs;
-                if rejected.reason == Rejection::Unavailable {
+                if reason == Rejection::Unavailable {
                     self.refuse_pending(room_index);
                 }
                 Submitted::Refused
@@ -189,8 +185,8 @@ impl Shard {
     }
 }
 
-fn inputs_of(batch: Batch) -> Vec<PendingInput> {
-    let BatchTag::Inputs(replies) = batch.tag else { return Vec::new() };
+fn inputs_of(batch: Batch, purpose: Option<Purpose>) -> Vec<PendingInput> {
+    let Some(Purpose::Inputs(replies)) = purpose else { return Vec::new() };
     let received_at = batch.received_at;
     let inputs = batch.calls.into_iter().zip(replies);
     inputs.map(|(call, reply_to)| PendingInput { call, reply_to, received_at }).collect()

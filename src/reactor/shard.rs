@@ -20,6 +20,7 @@ use super::guests::Guests;
 use super::letters::Peer;
 use super::mail::{Mail, Ticket};
 use super::pace::Pace;
+use super::purposes::{GuestTask, Purpose, Purposes};
 use super::rooms::Rooms;
 use super::upgrades::Upgrades;
 use super::wheel::Wheel;
@@ -27,7 +28,7 @@ use crate::mailbox::{Mailbox, Postbox};
 use crate::metrics::{ConnectionKind, ShardMetrics};
 use crate::script::ScriptSet;
 use crate::session::{Context, Doors, Moment, Now, Session};
-use crate::state::{ConnectionKey, ShardId};
+use crate::state::{Batch, ConnectionKey, Rejection, ShardId};
 use crate::wire::http::http_date;
 
 /// One event loop and everything it owns.
@@ -58,6 +59,7 @@ pub struct Shard {
     pub(super) next_ticket: Ticket,
     pub(super) guests: Guests,
     pub(super) upgrades: Upgrades,
+    pub(super) purposes: Purposes,
     pub(super) poll: Poll,
     pub(super) listener: Option<TcpListener>,
     /// Set when connections wait to be accepted that no event will tell of.
@@ -131,6 +133,7 @@ impl Shard {
             next_ticket: 0,
             guests: Guests::new(id, shared.limits.guest_ttl, shared.engine.stores(), now.monotonic_ms),
             upgrades: Upgrades::default(),
+            purposes: Purposes::default(),
             poll,
             listener: Some(listener),
             accept_again_ms: None,
@@ -343,6 +346,32 @@ impl Shard {
         if self.find(key).is_some() {
             self.schedule(index);
         }
+    }
+
+    /// Gives the engine a batch; its results are for this purpose.
+    ///
+    /// # Errors
+    /// Gives both back, with why the engine has not taken it.
+    pub(super) fn submit_for(
+        &mut self,
+        purpose: Purpose,
+        batch: Batch,
+    ) -> Result<(), (Rejection, Batch, Option<Purpose>)> {
+        let tag = self.purposes.note(purpose);
+        self.shared
+            .engine
+            .submit(Batch { tag, ..batch })
+            .map_err(|rejected| (rejected.reason, *rejected.batch, self.purposes.take(tag)))
+    }
+
+    /// As [`Shard::submit_for`], to the store of this index. Returns whether the engine has taken it.
+    pub(super) fn submit_task_to(&mut self, store: usize, task: GuestTask, batch: Batch) -> bool {
+        let tag = self.purposes.note(Purpose::Guests(task));
+        let taken = self.shared.engine.submit_to(store, Batch { tag, ..batch }).is_ok();
+        if !taken {
+            self.purposes.take(tag);
+        }
+        taken
     }
 
     /// The name of the connection at an index.

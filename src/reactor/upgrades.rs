@@ -10,6 +10,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::mail::Mail;
+use super::purposes::GuestTask;
 use super::shard::Shard;
 use super::{accounts, home_shard};
 use crate::guests;
@@ -114,11 +115,14 @@ impl Shard {
     fn ask_for_rooms(&mut self, number: u32) {
         let Some(upgrading) = self.upgrades.under_way.get_mut(&number) else { return };
         upgrading.retry_due_ms = self.now.monotonic_ms + RETRY_MS;
+        let guest = upgrading.upgraded.guest.clone();
         for store in std::mem::take(&mut upgrading.away) {
-            let batch = guests::rooms(&upgrading.upgraded.guest, number, store, self.id);
-            match self.shared.engine.submit_to(store, batch) {
-                Ok(()) => upgrading.asked += 1,
-                Err(_) => upgrading.away.push(store),
+            let batch = guests::rooms(&guest, self.id);
+            let is_asked = self.submit_task_to(store, GuestTask::Rooms(number, store), batch);
+            let Some(upgrading) = self.upgrades.under_way.get_mut(&number) else { return };
+            match is_asked {
+                true => upgrading.asked += 1,
+                false => upgrading.away.push(store),
             }
         }
         self.tell_of_upgrade(number);

@@ -4,22 +4,21 @@
 //! rooms, or caused by calls that did not come from a room's home shard, go to that room's home shard as
 //! [`RoomEvents`]. Per room, events come out in the order in which the store ran the scripts.
 
+mod call;
 pub mod embedded;
 mod event_text;
 pub mod faults;
+pub mod guest_book;
 pub mod redis;
 mod split_mix;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
-use crate::guests::GuestTask;
+pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, Membership};
 pub use crate::room::events::{Position, RoomEvents};
-use crate::script::{Script, ScriptSet};
-use crate::session::account::Upgraded;
-use crate::wire::ids::{Identity, RoomId};
+use crate::script::ScriptSet;
+use crate::wire::ids::RoomId;
 
 /// Index of a shard, from 0.
 pub type ShardId = usize;
@@ -80,6 +79,22 @@ pub enum Rejection {
     Unavailable,
 }
 
+/// Names a connection for its whole life: a slab index alone may have been given to another by the time an answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionKey {
+    /// The shard that holds the socket.
+    pub shard: u16,
+    /// Its index in that shard's slab.
+    pub index: u32,
+    /// Counts the slab's insertions.
+    pub generation: u32,
+}
+
+impl ConnectionKey {
+    /// No connection: calls of the server's own have nobody to answer.
+    pub const NOBODY: Self = Self { shard: u16::MAX, index: 0, generation: 0 };
+}
+
 /// A run of calls for one room, executed in order with no other call between them.
 #[derive(Debug)]
 pub struct Batch {
@@ -89,12 +104,30 @@ pub struct Batch {
     pub calls: Vec<Call>,
     /// What a call's failure means for those after it.
     pub on_error: OnError,
+    /// Whether the engine may give calls back that it has no time for now, as [`CallResult::NotRun`]. They are the last of
+    /// the batch, or all the rest of some callers who have had more than their share.
+    pub may_give_back: bool,
     /// When the oldest input of the batch came in, for the latency histogram.
     pub received_at: Instant,
     /// Who gets the [`BatchDone`].
     pub origin: ShardId,
     /// Given back unread.
-    pub tag: BatchTag,
+    pub tag: Tag,
+}
+
+impl Batch {
+    /// A batch that runs whole, for nobody in particular, each call failing alone.
+    pub fn new(room: Option<RoomId>, calls: Vec<Call>, origin: ShardId) -> Self {
+        Self {
+            room,
+            calls,
+            on_error: OnError::GoOn,
+            may_give_back: false,
+            received_at: Instant::now(),
+            origin,
+            tag: Tag::NONE,
+        }
+    }
 }
 
 /// Which calls of a batch are skipped; they report [`CallResult::Skipped`].
@@ -119,133 +152,13 @@ impl OnError {
     }
 }
 
-/// What the sending shard wants to remember about a batch; engines do not read it.
-#[derive(Debug)]
-pub enum BatchTag {
-    /// A room's tick: the calls' answers go to these connections (one entry per call).
-    Inputs(Vec<ReplyTo>),
-    /// These join: `on_connect` for each, then `on_snapshot` for all, if there is one.
-    Join(Vec<ConnectionKey>),
-    /// These members fell behind and get a snapshot: for each a call that confirms its membership, then `on_snapshot`.
-    Snapshot(Vec<ConnectionKey>),
-    /// An RPC over HTTP.
-    Rpc(ConnectionKey),
-    /// The book of guests.
-    Guests(GuestTask),
-    /// Nobody waits (`on_disconnect`).
-    Forget,
-}
+/// What the sending shard knows a batch by: engines give it back unread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tag(pub u64);
 
-/// Where the answer of one input goes.
-#[derive(Clone, Debug)]
-pub struct ReplyTo {
-    /// The connection that sent it, or [`ConnectionKey::NOBODY`] for the server's own calls.
-    pub connection: ConnectionKey,
-    /// The client's `id`, if it wants a reply.
-    pub id: Option<u64>,
-    /// Which call of the server's own it is: it must be made again if the store did not answer.
-    pub own: Option<Box<OwnCall>>,
-}
-
-/// A hook among a room's inputs, and what it takes to call it again.
-#[derive(Clone, Debug)]
-pub enum OwnCall {
-    /// `on_disconnect`, which ends this membership.
-    Leave(Arc<Identity>, u32),
-    /// `on_upgrade`.
-    Upgrade(Arc<Upgraded>),
-}
-
-/// Names a connection for its whole life: a slab index alone may have been given to another by the time an answer comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionKey {
-    /// The shard that holds the socket.
-    pub shard: u16,
-    /// Its index in that shard's slab.
-    pub index: u32,
-    /// Counts the slab's insertions.
-    pub generation: u32,
-}
-
-impl ConnectionKey {
-    /// No connection: calls of the server's own have nobody to answer.
-    pub const NOBODY: Self = Self { shard: u16::MAX, index: 0, generation: 0 };
-}
-
-/// One script call.
-#[derive(Debug)]
-pub struct Call {
-    /// The version that was current when the call came in.
-    pub script: Arc<Script>,
-    /// `ARGV[1]` and `godra.user`.
-    pub caller: Arc<Identity>,
-    /// `KEYS`.
-    pub keys: CallKeys,
-    /// `ARGV[2..]`.
-    pub arguments: Arguments,
-    /// Whether the script's return value is wanted; without it a success reports [`CallResult::Ok`] with `null`.
-    pub wants_result: bool,
-    /// What the call means for who holds the caller's membership of the room.
-    pub membership: Membership,
-}
-
-/// What a call means for a membership. Only a store that several processes share keeps them: within one process the room's
-/// home shard knows who is in. Of a guest's, every store writes into its book ([`crate::guests`]) that it has come or left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Membership {
-    /// Nothing.
-    #[default]
-    Unchanged,
-    /// The caller's membership is this one from now on, if the call succeeds.
-    Enter(u32),
-    /// Runs only if the caller's membership is still this one, and ends it; else [`CallResult::Skipped`].
-    Leave(u32),
-    /// Runs only if nobody else holds the caller's membership by now; else [`CallResult::Skipped`].
-    Confirm(u32),
-    /// As `Leave`, of another process that is gone: its membership as the store has it.
-    LeaveOf(Box<str>),
-}
-
-/// Where a call's `KEYS` come from.
-#[derive(Debug)]
-pub enum CallKeys {
-    /// The script's patterns with the batch's room filled in.
-    FromRoom,
-    /// Already resolved.
-    Resolved(Vec<Box<str>>),
-}
-
-/// A call's `ARGV[2..]`.
-#[derive(Debug)]
-pub enum Arguments {
-    /// From a socket: one JSON text.
-    Payload(Box<[u8]>),
-    /// From an RPC.
-    List(Vec<Box<[u8]>>),
-}
-
-/// How one call ended.
-#[derive(Debug)]
-pub enum CallResult {
-    /// The script's return value as JSON text.
-    Ok(Bytes),
-    /// It failed; what it wrote before stays written, as in Redis.
-    Err(CallError),
-    /// [`Batch::on_error`] says so, or the caller's membership is not what the call expects.
-    Skipped,
-}
-
-/// Why a call failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallError {
-    /// `script_error`, `script_timeout`, or the script's own code from `godra.error`.
-    pub code: Box<str>,
-    /// For people; names file and line when the script broke.
-    pub message: Box<str>,
-    /// JSON text of the third argument of `godra.error`, if any.
-    pub details: Option<Box<str>>,
-    /// Whether the script broke (and was logged), rather than refused the call on purpose.
-    pub is_fault: bool,
+impl Tag {
+    /// Of a batch whose end is of interest to nobody.
+    pub const NONE: Self = Self(u64::MAX);
 }
 
 /// What comes out of an engine.
@@ -283,9 +196,11 @@ pub struct BatchDone {
     /// The room's epoch and seq right after the batch (a snapshot in it was taken at exactly this seq).
     pub position: Position,
     /// As it was sent.
-    pub tag: BatchTag,
+    pub tag: Tag,
     /// As it was sent.
     pub received_at: Instant,
+    /// How long the store worked on it.
+    pub took: Duration,
 }
 
 /// Takes deliveries to their shards; engines call it from their thread.

@@ -28,10 +28,7 @@ use godra::metrics::Metrics;
 use godra::script::{Script, ScriptSet, catalog};
 use godra::state::embedded::lua::{Interpreter, Invocation};
 use godra::state::embedded::{EmbeddedEngine, EmbeddedOptions};
-use godra::state::{
-    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, OnError,
-    ShardId,
-};
+use godra::state::{Batch, Call, CallResult, Deliver, Delivery, Engine, ShardId};
 use godra::wire::ids::{Identity, Role, RoomId};
 
 const ROOMS: usize = 100;
@@ -86,25 +83,20 @@ impl Game {
             "send_chat" => format!(r#"{{"message":"hello number {x}"}}"#),
             _ => format!(r#"{{"action":"set","payload":{{"x":{x}.5,"y":{y}}}}}"#),
         };
-        Call {
-            script: script.clone(),
-            caller: self.players[number % PLAYERS].clone(),
-            keys: CallKeys::FromRoom,
-            arguments: Arguments::Payload(payload.into_bytes().into()),
-            wants_result: false,
-            membership: Membership::Unchanged,
-        }
+        Call::input(
+            script.clone(),
+            self.players[number % PLAYERS].clone(),
+            payload.into_bytes().into(),
+            false,
+        )
     }
 
     fn batch(&self, script: &Arc<Script>, room: &RoomId, number: usize) -> Batch {
-        Batch {
-            room: Some(room.clone()),
-            calls: (0..BATCH).map(|index| self.call(script, number * BATCH + index)).collect(),
-            on_error: OnError::GoOn,
-            received_at: Instant::now(),
-            origin: 0,
-            tag: BatchTag::Forget,
-        }
+        Batch::new(
+            Some(room.clone()),
+            (0..BATCH).map(|index| self.call(script, number * BATCH + index)).collect(),
+            0,
+        )
     }
 }
 

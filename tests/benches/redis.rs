@@ -20,10 +20,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use godra::metrics::Metrics;
 use godra::script::{Script, catalog};
 use godra::state::redis::{Address, RedisEngine, RedisOptions};
-use godra::state::{
-    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, OnError,
-    ShardId,
-};
+use godra::state::{Batch, Call, CallResult, Deliver, Delivery, Engine, ShardId};
 use godra::wire::ids::{Identity, Role, RoomId};
 
 use common::redis::Redis;
@@ -184,26 +181,21 @@ impl Game {
     }
 
     fn batch(&self, number: usize) -> Batch {
-        Batch {
-            room: Some(self.rooms[number % ROOMS].clone()),
-            calls: (0..self.batch).map(|index| self.call(number * self.batch + index)).collect(),
-            on_error: OnError::GoOn,
-            received_at: Instant::now(),
-            origin: 0,
-            tag: BatchTag::Forget,
-        }
+        Batch::new(
+            Some(self.rooms[number % ROOMS].clone()),
+            (0..self.batch).map(|index| self.call(number * self.batch + index)).collect(),
+            0,
+        )
     }
 
     fn call(&self, number: usize) -> Call {
         let (x, y) = (number % 997, number % 89);
-        Call {
-            script: self.script.clone(),
-            caller: self.players[number % PLAYERS].clone(),
-            keys: CallKeys::FromRoom,
-            arguments: Arguments::Payload(format!(r#"{{"x":{x}.5,"y":{y}.25}}"#).into_bytes().into()),
-            wants_result: false,
-            membership: Membership::Unchanged,
-        }
+        Call::input(
+            self.script.clone(),
+            self.players[number % PLAYERS].clone(),
+            format!(r#"{{"x":{x}.5,"y":{y}.25}}"#).into_bytes().into(),
+            false,
+        )
     }
 
     /// Sends all inputs, [`UNDER_WAY`] batches at a time, and waits for their answers.

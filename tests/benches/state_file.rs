@@ -8,10 +8,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use godra::metrics::Metrics;
 use godra::script::{Header, Script, ScriptSet};
 use godra::state::embedded::{EmbeddedEngine, EmbeddedOptions};
-use godra::state::{
-    Arguments, Batch, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership, OnError,
-    ShardId,
-};
+use godra::state::{Batch, Call, CallResult, Deliver, Delivery, Engine, ShardId};
 use godra::wire::ids::{Identity, Role, RoomId};
 
 use crate::{BATCH, Game, ROOMS, ROUND_BATCHES, players, rooms};
@@ -152,22 +149,8 @@ impl Bench {
 }
 
 fn call(script: &Arc<Script>, caller: &Arc<Identity>, argument: usize) -> Batch {
-    let call = Call {
-        script: script.clone(),
-        caller: caller.clone(),
-        keys: CallKeys::Resolved(Vec::new()),
-        arguments: Arguments::List(vec![argument.to_string().into_bytes().into()]),
-        wants_result: true,
-        membership: Membership::Unchanged,
-    };
-    Batch {
-        room: None,
-        calls: vec![call],
-        on_error: OnError::GoOn,
-        received_at: Instant::now(),
-        origin: 0,
-        tag: BatchTag::Forget,
-    }
+    let arguments = vec![argument.to_string().into_bytes().into()];
+    Batch::new(None, vec![Call::rpc(script.clone(), caller.clone(), Vec::new(), arguments)], 0)
 }
 
 /// A script of the bench's own.

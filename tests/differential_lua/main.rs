@@ -109,7 +109,7 @@ impl Pair {
         match self.interpreter.run(invocation).0 {
             CallResult::Ok(json) => String::from_utf8_lossy(&json).into_owned(),
             CallResult::Err(error) => placed(&error.message, None),
-            CallResult::Skipped => panic!("skipped"),
+            other => panic!("{other:?}"),
         }
         .replace("user_script.lua:", "user_script:")
     }

@@ -68,7 +68,7 @@ impl Store for EmbeddedStore {
                     error.details.as_deref().map_or(Value::Null, |details| parse(details.as_bytes()));
                 Err(Failure { code: error.code.into(), message: error.message.into(), details })
             }
-            CallResult::Skipped => panic!("skipped"),
+            other => panic!("{other:?}"),
         };
         Outcome { result, events }
     }

@@ -14,10 +14,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::keyspace::Context;
 use super::lua::{DEFAULT_ROOM_TTL_S, Interpreter, Invocation};
 use super::persist::{self, Contents, Keeper, Member, Restored, StateFileError};
-use crate::guests::{GUESTS, is_guest, rooms_key};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::faults::FaultLog;
+use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 use crate::state::split_mix::SplitMix;
 use crate::state::{
     Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Engine, Membership, Rejected,
@@ -316,6 +316,7 @@ impl Worker {
     }
 
     fn process(&mut self, batch: Batch) {
+        let began = Instant::now();
         let now_ms = wall_clock_ms();
         let results = self.run_calls(&batch, now_ms);
         let mut own_events: Option<RoomEvents> = None;
@@ -346,6 +347,7 @@ impl Worker {
                 position: position.unwrap_or_default(),
                 tag: batch.tag,
                 received_at: batch.received_at,
+                took: began.elapsed(),
             }),
         );
     }

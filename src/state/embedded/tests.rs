@@ -10,8 +10,8 @@ use super::{EmbeddedEngine, EmbeddedOptions};
 use crate::metrics::Metrics;
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
-    Arguments, Batch, BatchDone, BatchTag, Call, CallKeys, CallResult, Deliver, Delivery, Engine, Membership,
-    OnError, Position, RoomEvents, ShardId,
+    Batch, BatchDone, Call, CallKeys, CallResult, Deliver, Delivery, Engine, OnError, Position, RoomEvents,
+    ShardId,
 };
 use crate::wire::ids::{Identity, Role, RoomId};
 
@@ -82,21 +82,10 @@ fn batch(room: Option<&str>, origin: ShardId, scripts: &[&Arc<Script>]) -> Batch
         login: Default::default(),
     });
     let call = |script: &&Arc<Script>| Call {
-        script: Arc::clone(script),
-        caller: caller.clone(),
         keys: CallKeys::FromRoom,
-        arguments: Arguments::List(Vec::new()),
-        wants_result: true,
-        membership: Membership::Unchanged,
+        ..Call::rpc(Arc::clone(script), caller.clone(), Vec::new(), Vec::new())
     };
-    Batch {
-        room: room.and_then(RoomId::parse),
-        calls: scripts.iter().map(call).collect(),
-        on_error: OnError::GoOn,
-        received_at: Instant::now(),
-        origin,
-        tag: BatchTag::Forget,
-    }
+    Batch::new(room.and_then(RoomId::parse), scripts.iter().map(call).collect(), origin)
 }
 
 fn shown(results: &[CallResult]) -> Vec<String> {
@@ -104,6 +93,7 @@ fn shown(results: &[CallResult]) -> Vec<String> {
         CallResult::Ok(json) => String::from_utf8(json.to_vec()).unwrap(),
         CallResult::Err(error) => format!("{}: {}", error.code, error.message),
         CallResult::Skipped => "skipped".into(),
+        CallResult::NotRun(_) => "not run".into(),
     };
     results.iter().map(show).collect()
 }

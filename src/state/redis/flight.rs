@@ -45,6 +45,8 @@ pub enum Upkeep {
 pub struct Flight {
     queue: Mutex<VecDeque<(Sent, Instant)>>,
     landed: Condvar,
+    /// When the answer before the last one came.
+    answered_at: Mutex<Option<Instant>>,
 }
 
 impl Flight {
@@ -58,6 +60,14 @@ impl Flight {
         let popped = self.lock().pop_front();
         self.landed.notify_one();
         popped
+    }
+
+    /// How long the store has worked on what was sent at that time and is answered now: it works on one thing at a time,
+    /// and answers in order.
+    pub fn work_time(&self, sent_at: Instant) -> Duration {
+        let now = Instant::now();
+        let before = self.answered_at.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        now.duration_since(before.map_or(sent_at, |before| before.max(sent_at)))
     }
 
     /// How much is under way.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::flight::SentBatch;
@@ -49,6 +49,8 @@ pub struct Outlet {
 
 /// A batch's outcome, told to its origin without the calls that it had.
 pub struct Outcome {
+    /// How long the store worked on it.
+    pub took: Duration,
     /// One a call.
     pub results: Vec<CallResult>,
     /// The room's place afterwards.
@@ -80,7 +82,7 @@ impl Lane {
 
     /// Tells a batch's origin how it ended.
     pub fn finish(&self, batch: Batch, outcome: Outcome) {
-        let Outcome { results, position, events } = outcome;
+        let Outcome { took, results, position, events } = outcome;
         let mut outlet = self.outlet();
         self.note_results(&mut outlet, &batch, &results);
         let mut own_events = events;
@@ -99,6 +101,7 @@ impl Lane {
             position,
             tag: batch.tag,
             received_at: batch.received_at,
+            took,
         };
         outlet.deliver.deliver(batch.origin, Delivery::Done(done));
     }
@@ -133,7 +136,10 @@ impl Lane {
             is_fault: matches!(code, "script_error" | "script_timeout"),
         };
         let results = batch.calls.iter().map(|_| CallResult::Err(error.clone())).collect();
-        self.finish(batch, Outcome { results, position: Position::default(), events: None });
+        self.finish(
+            batch,
+            Outcome { took: Duration::ZERO, results, position: Position::default(), events: None },
+        );
     }
 
     /// Ends a batch that was sent and whose answer will never come.

@@ -14,7 +14,7 @@ use super::decode::{Notice, read_answer, read_notice};
 use super::flight::{Flight, Sent, SentBatch, Upkeep};
 use super::lane::{Lane, Outcome};
 use super::order::Order;
-use crate::guests::SCRIPT_PREFIX;
+use crate::state::guest_book::SCRIPT_PREFIX;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
 use crate::wire::ids::RoomId;
 
@@ -134,7 +134,8 @@ impl Reader {
             Some(answer) => {
                 let events = answer.events.filter(|_| self.has_pushes);
                 let trouble = answer.results.iter().find_map(state_trouble);
-                let outcome = Outcome { results: answer.results, position: answer.position, events };
+                let took = self.flight.work_time(sent_at);
+                let outcome = Outcome { took, results: answer.results, position: answer.position, events };
                 let snapshot_of =
                     sent.batch.room.clone().filter(|_| !self.has_pushes && is_snapshot(&sent.batch));
                 self.lane.finish(sent.batch, outcome);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use crate::script::Script;
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, OnError, ShardId};
+use crate::state::{Batch, Call, Membership, ShardId};
 use crate::wire::ids::{Identity, Role, RoomId};
 
 /// How often a node renews its lease, and looks for others that do not.
@@ -114,22 +114,9 @@ fn parse_entry(node: &str, entry: &str) -> Option<Orphan> {
 impl Orphan {
     /// The call that takes the member out of its room, unless that has been done or the user is back.
     pub fn leave(&self, on_disconnect: &Arc<Script>, origin: ShardId) -> Batch {
-        let call = Call {
-            script: on_disconnect.clone(),
-            caller: self.identity.clone(),
-            keys: CallKeys::FromRoom,
-            arguments: Arguments::List(vec![self.room.as_str().as_bytes().into()]),
-            wants_result: false,
-            membership: Membership::LeaveOf(self.membership.clone()),
-        };
-        Batch {
-            room: Some(self.room.clone()),
-            calls: vec![call],
-            on_error: OnError::GoOn,
-            received_at: std::time::Instant::now(),
-            origin,
-            tag: BatchTag::Forget,
-        }
+        let membership = Membership::LeaveOf(self.membership.clone());
+        let call = Call::hook(on_disconnect.clone(), self.identity.clone(), &self.room, membership);
+        Batch::new(Some(self.room.clone()), vec![call], origin)
     }
 }
 

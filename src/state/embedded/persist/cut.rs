@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use smol_str::SmolStr;
 
@@ -10,7 +9,7 @@ use super::format;
 use crate::script::Script;
 use crate::state::embedded::events::RoomPosition;
 use crate::state::embedded::keyspace::{Changes, Keyspace};
-use crate::state::{Arguments, Batch, BatchTag, Call, CallKeys, Membership, OnError};
+use crate::state::{Batch, Call, Membership};
 use crate::wire::ids::{Identity, RoomId};
 
 /// Who came to which room and who left it, as it was at last: none for somebody who left.
@@ -28,22 +27,9 @@ pub struct Member {
 impl Member {
     /// The call that takes it out of its room.
     pub fn leave(&self, on_disconnect: &Arc<Script>) -> Batch {
-        let call = Call {
-            script: on_disconnect.clone(),
-            caller: self.identity.clone(),
-            keys: CallKeys::FromRoom,
-            arguments: Arguments::List(vec![self.room.as_str().as_bytes().into()]),
-            wants_result: false,
-            membership: Membership::Leave(0),
-        };
-        Batch {
-            room: Some(self.room.clone()),
-            calls: vec![call],
-            on_error: OnError::GoOn,
-            received_at: Instant::now(),
-            origin: 0,
-            tag: BatchTag::Forget,
-        }
+        let membership = Membership::Leave(0);
+        let call = Call::hook(on_disconnect.clone(), self.identity.clone(), &self.room, membership);
+        Batch::new(Some(self.room.clone()), vec![call], 0)
     }
 }
 

@@ -53,7 +53,7 @@ impl World {
         match self.call(&call(text, CallKeys::Resolved(vec!["k1".into(), "k2".into()]), &["a1", "a2"])) {
             CallResult::Ok(bytes) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
             CallResult::Err(error) => Err(error),
-            CallResult::Skipped => panic!("skipped"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -1,0 +1,135 @@
+//! One script call: what goes in, and how it ends.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::script::Script;
+use crate::wire::ids::{Identity, RoomId};
+
+/// One script call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The version that was current when the call came in.
+    pub script: Arc<Script>,
+    /// `ARGV[1]` and `godra.user`.
+    pub caller: Arc<Identity>,
+    /// `KEYS`.
+    pub keys: CallKeys,
+    /// `ARGV[2..]`.
+    pub arguments: Arguments,
+    /// Whether the script's return value is wanted; without it a success reports [`CallResult::Ok`] with `null`.
+    pub wants_result: bool,
+    /// What the call means for who holds the caller's membership of the room.
+    pub membership: Membership,
+}
+
+impl Call {
+    /// A player's input from a socket: `payload` is its JSON text.
+    pub fn input(script: Arc<Script>, caller: Arc<Identity>, payload: Box<[u8]>, wants_result: bool) -> Self {
+        let arguments = Arguments::Payload(payload);
+        Self {
+            script,
+            caller,
+            keys: CallKeys::FromRoom,
+            arguments,
+            wants_result,
+            membership: Membership::Unchanged,
+        }
+    }
+
+    /// A call whose keys are resolved, such as an RPC.
+    pub fn rpc(
+        script: Arc<Script>,
+        caller: Arc<Identity>,
+        keys: Vec<Box<str>>,
+        arguments: Vec<Box<[u8]>>,
+    ) -> Self {
+        Self {
+            script,
+            caller,
+            keys: CallKeys::Resolved(keys),
+            arguments: Arguments::List(arguments),
+            wants_result: true,
+            membership: Membership::Unchanged,
+        }
+    }
+
+    /// One of the game's hooks, which gets the room's id.
+    pub fn hook(script: Arc<Script>, caller: Arc<Identity>, room: &RoomId, membership: Membership) -> Self {
+        Self {
+            script,
+            caller,
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
+            wants_result: false,
+            membership,
+        }
+    }
+
+    /// The same, with its result.
+    pub fn wanting_result(self) -> Self {
+        Self { wants_result: true, ..self }
+    }
+}
+
+/// What a call means for a membership. Only a store that several processes share keeps them: within one process the room's
+/// home shard knows who is in. Of a guest's, every store writes into its book ([`super::guest_book`]) that it has come or left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Membership {
+    /// Nothing.
+    #[default]
+    Unchanged,
+    /// The caller's membership is this one from now on, if the call succeeds.
+    Enter(u32),
+    /// Runs only if the caller's membership is still this one, and ends it; else [`CallResult::Skipped`].
+    Leave(u32),
+    /// Runs only if nobody else holds the caller's membership by now; else [`CallResult::Skipped`].
+    Confirm(u32),
+    /// As `Leave`, of another process that is gone: its membership as the store has it.
+    LeaveOf(Box<str>),
+}
+
+/// Where a call's `KEYS` come from.
+#[derive(Clone, Debug)]
+pub enum CallKeys {
+    /// The script's patterns with the batch's room filled in.
+    FromRoom,
+    /// Already resolved.
+    Resolved(Vec<Box<str>>),
+}
+
+/// A call's `ARGV[2..]`.
+#[derive(Clone, Debug)]
+pub enum Arguments {
+    /// From a socket: one JSON text.
+    Payload(Box<[u8]>),
+    /// From an RPC.
+    List(Vec<Box<[u8]>>),
+}
+
+/// How one call ended.
+#[derive(Debug)]
+pub enum CallResult {
+    /// The script's return value as JSON text.
+    Ok(Bytes),
+    /// It failed; what it wrote before stays written, as in Redis.
+    Err(CallError),
+    /// [`super::Batch::on_error`] says so, or the caller's membership is not what the call expects.
+    Skipped,
+    /// The engine has no time for it now, see [`super::Batch::may_give_back`].
+    NotRun(Box<Call>),
+}
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallError {
+    /// `script_error`, `script_timeout`, or the script's own code from `godra.error`.
+    pub code: Box<str>,
+    /// For people; names file and line when the script broke.
+    pub message: Box<str>,
+    /// JSON text of the third argument of `godra.error`, if any.
+    pub details: Option<Box<str>>,
+    /// Whether the script broke (and was logged), rather than refused the call on purpose.
+    pub is_fault: bool,
+}
