@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::script::Script;
 use crate::wire::ids::{Identity, RoomId};
+use crate::wire::message::SharedText;
 
 /// One script call.
 #[derive(Clone, Debug)]
@@ -26,7 +27,12 @@ pub struct Call {
 
 impl Call {
     /// A player's input from a socket: `payload` is its JSON text.
-    pub fn input(script: Arc<Script>, caller: Arc<Identity>, payload: Box<[u8]>, wants_result: bool) -> Self {
+    pub fn input(
+        script: Arc<Script>,
+        caller: Arc<Identity>,
+        payload: SharedText,
+        wants_result: bool,
+    ) -> Self {
         let arguments = Arguments::Payload(payload);
         Self {
             script,
@@ -103,7 +109,7 @@ pub enum CallKeys {
 #[derive(Clone, Debug)]
 pub enum Arguments {
     /// From a socket: one JSON text.
-    Payload(Box<[u8]>),
+    Payload(SharedText),
     /// From an RPC.
     List(Vec<Box<[u8]>>),
 }

@@ -83,12 +83,7 @@ impl Game {
             "send_chat" => format!(r#"{{"message":"hello number {x}"}}"#),
             _ => format!(r#"{{"action":"set","payload":{{"x":{x}.5,"y":{y}}}}}"#),
         };
-        Call::input(
-            script.clone(),
-            self.players[number % PLAYERS].clone(),
-            payload.into_bytes().into(),
-            false,
-        )
+        Call::input(script.clone(), self.players[number % PLAYERS].clone(), payload.as_bytes().into(), false)
     }
 
     fn batch(&self, script: &Arc<Script>, room: &RoomId, number: usize) -> Batch {

@@ -193,7 +193,7 @@ impl Game {
         Call::input(
             self.script.clone(),
             self.players[number % PLAYERS].clone(),
-            format!(r#"{{"x":{x}.5,"y":{y}.25}}"#).into_bytes().into(),
+            format!(r#"{{"x":{x}.5,"y":{y}.25}}"#).as_bytes().into(),
             false,
         )
     }

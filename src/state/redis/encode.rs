@@ -50,7 +50,7 @@ pub fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out: &mut V
 
 fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::Cmd) {
     command.arg(call.caller.user_id.as_bytes());
-    command.arg(argument_list(call).iter().map(|argument| &**argument).collect::<Vec<&[u8]>>());
+    command.arg(arguments(call));
     if program.asks_for_user(program.place(&call.script)) {
         command.arg(format!("{} {}", call.caller.role, call.caller.username));
     }
@@ -66,10 +66,17 @@ fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::C
 }
 
 /// `ARGV[2..]` of the script.
-fn argument_list(call: &Call) -> &[Box<[u8]>] {
+fn arguments(call: &Call) -> Vec<&[u8]> {
     match &call.arguments {
-        Arguments::Payload(payload) => std::slice::from_ref(payload),
-        Arguments::List(list) => list,
+        Arguments::Payload(payload) => vec![payload],
+        Arguments::List(list) => list.iter().map(|argument| &**argument).collect(),
+    }
+}
+
+fn argument_count(call: &Call) -> usize {
+    match &call.arguments {
+        Arguments::Payload(_) => 1,
+        Arguments::List(list) => list.len(),
     }
 }
 
@@ -95,7 +102,7 @@ impl Runs {
             let place = program.place(&call.script);
             let names_caller = u32::from(program.asks_for_user(place));
             let place = place as u32;
-            let arguments = 1 + argument_list(call).len() as u32;
+            let arguments = 1 + argument_count(call) as u32;
             let wants_result = u32::from(call.wants_result);
             let alike = [place, first as u32, count as u32, wants_result, arguments, names_caller, step];
             match list.last_mut() {

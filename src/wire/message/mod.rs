@@ -2,8 +2,10 @@
 
 mod client;
 mod server;
+mod shared_text;
 
 pub use client::{ClientMessage, MAX_ACTION_BYTES, MessageError, shorten};
 pub use server::{
     Welcome, batch_frame, batch_text, epoch_text, error, parse_epoch, reply, snapshot, welcome,
 };
+pub use shared_text::SharedText;
