@@ -1,7 +1,7 @@
 //! The only wiring: queues, threads, start, drain.
 
-mod doors;
 mod pages;
+mod services;
 
 use std::fmt;
 use std::io;
@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use self::doors::ServerDoors;
+use self::services::ServerServices;
 use crate::account::denials::Denials;
 use crate::account::service::{self, AccountService, ServiceOptions};
 use crate::account::store::{StoreError, Stores};
@@ -63,7 +63,7 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 }
 
 struct Server {
-    doors: Arc<ServerDoors>,
+    services: Arc<ServerServices>,
     shards: Vec<JoinHandle<io::Result<()>>>,
     posts: Vec<Postbox<Mail>>,
     ended: Receiver<Ended>,
@@ -93,9 +93,10 @@ impl Server {
         let engine = start_engine(config, &loaded.set, &posts, &metrics)?;
         let denials = Arc::new(Denials::new(tokens.ttl_s()));
         let accounts = Arc::new(start_accounts(config, &stores, &tokens, &denials, &posts, &metrics)?);
-        let doors = Arc::new(ServerDoors::new(config, tokens, denials, metrics.clone(), engine.clone()));
+        let services =
+            Arc::new(ServerServices::new(config, tokens, denials, metrics.clone(), engine.clone()));
         let shared = Arc::new(Shared {
-            doors: doors.clone(),
+            services: services.clone(),
             engine: engine.clone(),
             accounts: accounts.clone(),
             admission: Admission::new(
@@ -139,7 +140,7 @@ impl Server {
         if config.listen.ip().is_unspecified() || config.listen.ip().is_loopback() {
             log::info!("open http://localhost:{}/ to play the demo", address.port());
         }
-        Ok(Self { doors, shards, posts, ended, engine, accounts, watcher, shared })
+        Ok(Self { services, shards, posts, ended, engine, accounts, watcher, shared })
     }
 
     fn run(self, mut signals: Signals, config: &Config) -> Result<(), ServerError> {
@@ -171,7 +172,7 @@ impl Server {
             recv(signalled) -> signal => log::info!("stopping signal={}", signal.unwrap_or(SIGTERM)),
             recv(died) -> _ => log::error!("an event loop has ended; stopping"),
         }
-        self.doors.draining.store(true, Ordering::SeqCst);
+        self.services.draining.store(true, Ordering::SeqCst);
         self.watcher.stop();
         drain(&self.posts, &self.ended, &signalled, self.shared.admission.connections(), config);
         for post in &self.posts {

@@ -28,10 +28,8 @@ impl Shard {
     /// A connection that was closed meanwhile gets nothing.
     pub(super) fn answer_account(&mut self, key: ConnectionKey, result: &AccountResult) {
         let Some(index) = self.find(key) else { return };
-        self.with_session(index, |session, context| {
-            if let Session::Http(http) = session {
-                http.account_answered(result, context);
-            }
+        self.with_session(index, |session, context, actions| {
+            session.account_answered(result, context, actions);
         });
     }
 
@@ -57,29 +55,21 @@ impl Shard {
 
     /// Closes the sockets of whom the news concern.
     pub(super) fn dismiss(&mut self, dismissal: &Dismissal) {
-        let verdict_of = |session: Option<&Session>| {
-            session.and_then(Session::identity).and_then(|identity| dismissal.verdict(identity))
-        };
         let concerned = self.connections.iter().filter_map(|(index, connection)| {
-            verdict_of(connection.carried.session.as_ref()).map(|(code, reason)| (index, code, reason))
+            let (code, reason) = dismissal.verdict(connection.carried.session.identity()?)?;
+            Some((index, code, reason))
         });
         let concerned: Vec<_> = concerned.collect();
         for (index, code, reason) in concerned {
-            self.with_session(index, |session, context| {
-                if let Session::WebSocket(websocket) = session {
-                    websocket.close(code, reason, context);
-                }
+            self.with_session(index, |session, context, actions| {
+                session.close(code, reason, context, actions);
             });
         }
     }
 
     /// News may have come about a member while it was on its way here, or while its room let it in.
     pub(super) fn check_standing(&mut self, index: usize) {
-        self.with_session(index, |session, context| {
-            if let Session::WebSocket(websocket) = session {
-                websocket.check_standing(context);
-            }
-        });
+        self.with_session(index, Session::check_standing);
     }
 }
 

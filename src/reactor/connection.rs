@@ -32,14 +32,12 @@ pub struct Connection {
     pub unread: bool,
     /// Its place in a room, if it is a member.
     pub seat: Option<Seat>,
-    /// Whether the session has asked for a join that has not begun.
-    pub wants_to_join: bool,
 }
 
 /// The part of a connection that moves between shards.
 pub struct Carried {
-    /// The protocol state; absent only while it is being called.
-    pub session: Option<Session>,
+    /// The protocol state.
+    pub session: Session,
     /// What is still to be sent.
     pub outbox: Outbox,
     /// Bytes that came in and cannot be handled yet.
@@ -129,12 +127,7 @@ impl Connection {
         let session_ms = match self.carried.stage {
             Stage::Lingering => return self.carried.progress.ms() + limits.linger_ms,
             Stage::Finishing { .. } => u64::MAX,
-            Stage::Open | Stage::PeerClosed => self
-                .carried
-                .session
-                .as_ref()
-                .and_then(|session| session.deadline_ms(settings))
-                .unwrap_or(u64::MAX),
+            Stage::Open | Stage::PeerClosed => self.carried.session.deadline_ms(settings).unwrap_or(u64::MAX),
         };
         let stall_ms = if self.carried.outbox.is_empty() {
             u64::MAX
@@ -146,8 +139,8 @@ impl Connection {
 
     /// Whether bytes from the peer can be handled now. A peer that does not read its answers gives no more work.
     pub fn wants_input(&self, outbox_limit_bytes: usize) -> bool {
-        let session = self.carried.session.as_ref().is_some_and(Session::wants_input);
-        session && (self.seat.is_some() || self.carried.outbox.unsent_bytes() < outbox_limit_bytes)
+        self.carried.session.wants_input()
+            && (self.seat.is_some() || self.carried.outbox.unsent_bytes() < outbox_limit_bytes)
     }
 
     /// Reads once.

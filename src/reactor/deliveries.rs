@@ -9,8 +9,8 @@ use super::mail::{Mail, Ticket};
 use super::purposes::{OwnCall, Purpose, ReplyTo};
 use super::shard::Shard;
 use crate::metrics::InputOutcome;
+use crate::session::Refused;
 use crate::session::outbox::Kind;
-use crate::session::{Refused, Session};
 use crate::state::{BatchDone, CallError, CallResult, ConnectionKey, Delivery, Position};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
@@ -216,16 +216,15 @@ impl Shard {
     fn rpc_done(&mut self, done: BatchDone, key: ConnectionKey) {
         let Some(index) = self.find(key) else { return };
         let result = done.results.into_iter().next().unwrap_or(CallResult::Skipped);
-        self.with_session(index, |session, context| {
-            let Session::Http(http) = session else { return };
-            match &result {
-                CallResult::Ok(result) => http.rpc_answered(Ok(result), context),
-                CallResult::Err(error) => http.rpc_answered(Err(refused_call(error)), context),
-                CallResult::Skipped | CallResult::NotRun(_) => {
-                    let refused = Refused::new(503, "unavailable", "the call was not run");
-                    http.rpc_answered(Err(refused), context);
-                }
+        let result = match &result {
+            CallResult::Ok(result) => Ok(&**result),
+            CallResult::Err(error) => Err(refused_call(error)),
+            CallResult::Skipped | CallResult::NotRun(_) => {
+                Err(Refused::new(503, "unavailable", "the call was not run"))
             }
+        };
+        self.with_session(index, |session, context, actions| {
+            session.rpc_answered(result.as_ref().map(|result| &**result), context, actions);
         });
     }
 

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::shard::{Ended, Shard, kind_of};
 use crate::metrics::ConnectionKind;
+use crate::session::Session;
 use crate::state::ConnectionKey;
 
 /// How far a shard has got with closing its connections.
@@ -27,9 +28,8 @@ impl Shard {
         // Dropping the listener closes it: the kernel refuses what comes after.
         self.listener = None;
         let keys = |wanted: ConnectionKind| {
-            let matching = move |(_, connection): &(usize, &Connection)| {
-                kind_of(connection.carried.session.as_ref()) == wanted
-            };
+            let matching =
+                move |(_, connection): &(usize, &Connection)| kind_of(&connection.carried.session) == wanted;
             self.connections.iter().filter(matching).map(|(index, _)| self.key(index))
         };
         // Sockets first: an HTTP connection may belong to a probe that asks whether we are ready.
@@ -51,7 +51,7 @@ impl Shard {
         let now_due = draining.queue.split_off(keep.min(draining.queue.len()));
         for key in now_due.into_iter().rev() {
             if let Some(index) = self.find(key) {
-                self.with_session(index, |session, context| session.drain(context));
+                self.with_session(index, Session::drain);
             }
         }
         let is_over = self.connections.is_empty() && self.rooms.len() == 0;

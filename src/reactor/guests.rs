@@ -120,7 +120,7 @@ impl Shard {
         let first = self.guests.next_index;
         let end = first + ALIVE_AT_ONCE;
         let with_sockets: HashSet<SmolStr> = (first..end)
-            .filter_map(|index| self.connections.get(index)?.carried.session.as_ref())
+            .filter_map(|index| Some(&self.connections.get(index)?.carried.session))
             .filter_map(|session| match session {
                 Session::WebSocket(_) => session.identity(),
                 _ => None,

@@ -5,6 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use super::mail::Mail;
 use super::shard::Shard;
 use crate::mailbox::Postbox;
+use crate::session::Session;
 use crate::state::ShardId;
 use crate::wire::ids::RoomId;
 
@@ -81,7 +82,7 @@ impl Shard {
                     self.check_standing(index);
                     self.again.push(self.key(index));
                     if self.is_draining() {
-                        self.with_session(index, |session, context| session.drain(context));
+                        self.with_session(index, Session::drain);
                     }
                 }
             }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::calls::{busy, refused_batch};
 use super::connection::Seat;
-use super::effects::{busy, refused_batch};
 use super::home_shard;
 use super::mail::{Arrival, Mail, PendingInput, Seating, Ticket};
 use super::purposes::{OwnCall, Purpose, ReplyTo};
@@ -23,15 +23,10 @@ const SNAPSHOT_READERS: usize = 64;
 
 impl Shard {
     /// Begins the join that a session has asked for: here if the room is at home here, else where it is.
-    pub(super) fn start_join(&mut self, index: usize) {
-        let session = self.connections[index].carried.session.as_ref();
-        let Some(Session::Http(http)) = session else { return };
-        let (Some(identity), Some(room)) = (http.identity().cloned(), http.joining().cloned()) else {
-            return;
-        };
-        let home = home_shard(&room, self.peers.len());
+    pub(super) fn start_join(&mut self, index: usize, identity: Arc<Identity>, room: &RoomId) {
+        let home = home_shard(room, self.peers.len());
         if home == self.id {
-            return self.join_at_home(index, identity, &room);
+            return self.join_at_home(index, identity, room);
         }
         if let Some(handover) = self.take_out(index) {
             self.post(home, Mail::Adopt(Box::new(handover)));
@@ -143,10 +138,8 @@ impl Shard {
     }
 
     pub(super) fn refuse_join(&mut self, index: usize, refused: &Refused) {
-        self.with_session(index, |session, context| {
-            if let Session::Http(http) = session {
-                http.join_refused(refused, context);
-            }
+        self.with_session(index, |session, context, actions| {
+            session.join_refused(refused, context, actions);
         });
     }
 
@@ -159,11 +152,8 @@ impl Shard {
         position: Position,
         state: &[u8],
     ) {
-        self.with_session(index, |session, context| {
-            if let Session::Http(http) = session {
-                let member = http.joined(position, state, context);
-                *session = Session::WebSocket(Box::new(member));
-            }
+        self.with_session(index, |session, context, actions| {
+            session.joined(position, state, context, actions);
         });
         let key = self.key(index);
         self.seat(room_index, index, &identity, ticket, position.seq);
@@ -178,7 +168,7 @@ impl Shard {
         }
         self.touch(room_index);
         if self.is_draining() {
-            self.with_session(index, |session, context| session.drain(context));
+            self.with_session(index, Session::drain);
             return;
         }
         self.check_standing(index);
@@ -229,8 +219,7 @@ impl Shard {
     /// Puts a member that another shard let in into the room's local list.
     pub(super) fn seat_adopted(&mut self, index: usize, membership: &Seating) {
         let room_index = self.rooms.find_or_create(&membership.room);
-        let session = self.connections[index].carried.session.as_ref();
-        let Some(identity) = session.and_then(Session::identity).cloned() else { return };
+        let Some(identity) = self.connections[index].carried.session.identity().cloned() else { return };
         self.seat(room_index, index, &identity, membership.ticket, membership.seq);
         let home = home_shard(&membership.room, self.peers.len());
         let key = self.key(index);

@@ -8,10 +8,11 @@
 mod accept;
 mod accounts;
 mod admission;
+mod calls;
+mod carry_out;
 mod connection;
 mod deliveries;
 mod draining;
-mod effects;
 mod fan_out;
 mod guests;
 mod letters;
@@ -35,14 +36,14 @@ pub use self::accept::{ListenError, listen};
 pub use self::admission::Admission;
 pub use self::mail::{Mail, ShardPosts};
 pub use self::shard::{Ended, Shard, WAKER};
-use crate::session::Doors;
+use crate::session::Services;
 use crate::session::account::AccountDesk;
 use crate::state::Engine;
 
 /// What all shards share. Nothing in it is waited for.
 pub struct Shared {
     /// Services for sessions.
-    pub doors: Arc<dyn Doors>,
+    pub services: Arc<dyn Services>,
     /// The state engine.
     pub engine: Arc<dyn Engine>,
     /// The accounts.

@@ -74,16 +74,17 @@ impl Shard {
         if self.connections[index].carried.stage != Stage::Open {
             return;
         }
-        let taken = self.with_session(index, |session, context| session.receive(input, context));
-        let rest = &input[taken.unwrap_or(input.len())..];
-        let connection = &mut self.connections[index];
+        let mut actions = std::mem::take(&mut self.actions);
+        let taken = self
+            .ask(index, &mut actions, |session, context, actions| session.receive(input, context, actions));
+        let rest = &input[taken..];
         if !rest.is_empty() {
+            // Before the actions: a connection that moves to another shard takes it along.
+            let connection = &mut self.connections[index];
             connection.carried.parked = Some(Box::new(Parked { bytes: rest.to_vec() }));
             connection.unread = true;
         }
-        if std::mem::take(&mut connection.wants_to_join) {
-            self.start_join(index);
-        }
+        self.carry_out(index, actions);
     }
 
     /// The peer will send no more.
@@ -94,10 +95,10 @@ impl Shard {
         // An HTTP client may shut its half after the request and still read the answer; a WebSocket that ends without
         // a close frame is over.
         match (&connection.carried.session, connection.carried.stage) {
-            (Some(Session::Http(http)), Stage::Open) if http.is_calling() => {
+            (session, Stage::Open) if session.is_calling() => {
                 connection.carried.stage = Stage::PeerClosed;
             }
-            (Some(Session::Http(_)), Stage::Open | Stage::Finishing { .. }) if has_unsent => {
+            (Session::Http(_), Stage::Open | Stage::Finishing { .. }) if has_unsent => {
                 connection.carried.stage = Stage::Finishing { peer_closed: true };
             }
             (_, Stage::Finishing { .. }) if has_unsent => {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::effects::{busy, refused_batch};
+use super::calls::{busy, refused_batch};
 use super::home_shard;
 use super::mail::{Mail, PendingInput};
 use super::purposes::Purpose;

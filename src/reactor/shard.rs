@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, ErrorKind};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +14,6 @@ use slab::Slab;
 use super::Shared;
 use super::connection::{Connection, Stage};
 use super::draining::Draining;
-use super::effects::ConnectionEffects;
 use super::guests::Guests;
 use super::letters::Peer;
 use super::mail::{Mail, Ticket};
@@ -27,7 +25,7 @@ use super::wheel::Wheel;
 use crate::mailbox::{Mailbox, Postbox};
 use crate::metrics::{ConnectionKind, ShardMetrics};
 use crate::script::ScriptSet;
-use crate::session::{Context, Doors, Moment, Now, Session};
+use crate::session::{Actions, Moment, Now, Session};
 use crate::state::{Batch, ConnectionKey, Rejection, ShardId};
 use crate::wire::http::http_date;
 
@@ -73,8 +71,9 @@ pub struct Shard {
     pub(super) buffer: Vec<u8>,
     pub(super) bytes_in: u64,
     pub(super) generations: u32,
-    pub(super) doors: Rc<Arc<dyn Doors>>,
-    pub(super) date: Rc<str>,
+    pub(super) date: String,
+    /// What a session wants done goes here: the list's memory is used again and again.
+    pub(super) actions: Actions,
     pub(super) draining: Option<Draining>,
     pub(super) stopped: bool,
 }
@@ -146,8 +145,8 @@ impl Shard {
             buffer: vec![0; 64 * 1024],
             bytes_in: 0,
             generations: 0,
-            doors: Rc::new(shared.doors.clone()),
-            date: http_date(now.unix_s).into(),
+            date: http_date(now.unix_s),
+            actions: Actions::default(),
             draining: None,
             stopped: false,
             shared,
@@ -222,7 +221,7 @@ impl Shard {
         self.round_began = Instant::now();
         let now = now_since(self.shared.started);
         if now.unix_s != self.now.unix_s {
-            self.date = http_date(now.unix_s).into();
+            self.date = http_date(now.unix_s);
         }
         self.now = now;
     }
@@ -262,39 +261,9 @@ impl Shard {
         }
     }
 
-    /// Calls a connection's session. The connection stays where it is meanwhile.
-    pub(super) fn with_session<R>(
-        &mut self,
-        index: usize,
-        call: impl FnOnce(&mut Session, &mut Context<'_, ConnectionEffects<'_>>) -> R,
-    ) -> Option<R> {
-        let connection = self.connections.get_mut(index)?;
-        let mut session = connection.carried.session.take()?;
-        let kind_before = kind_of(Some(&session));
-        let peer = connection.carried.peer;
-        let doors = self.doors.clone();
-        let date = self.date.clone();
-        let mut context = Context {
-            now: self.now,
-            date: &date,
-            peer,
-            doors: &**doors,
-            effects: ConnectionEffects { shard: self, index },
-        };
-        let result = call(&mut session, &mut context);
-        let kind_after = kind_of(Some(&session));
-        if kind_before != kind_after {
-            self.metrics.connections.at(kind_before).dec();
-            self.metrics.connections.at(kind_after).inc();
-        }
-        self.connections[index].carried.session = Some(session);
-        self.schedule(index);
-        Some(result)
-    }
-
     pub(super) fn schedule(&mut self, index: usize) {
         let connection = &mut self.connections[index];
-        let deadline_ms = connection.deadline_ms(self.doors.settings(), &self.shared.limits);
+        let deadline_ms = connection.deadline_ms(self.shared.services.settings(), &self.shared.limits);
         if self.wheel.slot_of(deadline_ms) < connection.wheel_slot {
             connection.wheel_slot = self.wheel.enter(index as u32, deadline_ms);
         }
@@ -326,7 +295,7 @@ impl Shard {
         };
         connection.wheel_slot = Wheel::NOWHERE;
         let now_ms = self.now.monotonic_ms;
-        if connection.deadline_ms(self.doors.settings(), limits) > now_ms {
+        if connection.deadline_ms(self.shared.services.settings(), limits) > now_ms {
             return self.schedule(index);
         }
         let carried = &mut connection.carried;
@@ -341,7 +310,7 @@ impl Shard {
         } else if is_stalled || connection.carried.stage == Stage::Lingering {
             self.drop_connection(key);
         } else {
-            self.with_session(index, |session, context| session.deadline_passed(context));
+            self.with_session(index, Session::deadline_passed);
         }
         if self.find(key).is_some() {
             self.schedule(index);
@@ -397,10 +366,10 @@ pub(super) fn token_of(index: usize, generation: u32) -> Token {
     Token((generation as usize) << 32 | index)
 }
 
-pub(super) fn kind_of(session: Option<&Session>) -> ConnectionKind {
+pub(super) fn kind_of(session: &Session) -> ConnectionKind {
     match session {
-        Some(Session::WebSocket(_)) => ConnectionKind::WebSocket,
-        _ => ConnectionKind::Http,
+        Session::WebSocket(_) => ConnectionKind::WebSocket,
+        Session::Http(_) => ConnectionKind::Http,
     }
 }
 

@@ -53,7 +53,7 @@ impl Shard {
             return self.shared.admission.leave(peer);
         }
         let carried = Carried {
-            session: Some(Session::new(self.now)),
+            session: Session::new(self.now),
             outbox: Outbox::default(),
             parked: None,
             peer,
@@ -70,8 +70,11 @@ impl Shard {
     }
 
     pub(super) fn adopt_to_join(&mut self, handover: Handover) {
-        if let Some(index) = self.adopt(handover) {
-            self.start_join(index);
+        let Some(index) = self.adopt(handover) else { return };
+        let joining = self.connections[index].carried.session.joining();
+        let joining = joining.map(|(identity, room)| (identity.clone(), room.clone()));
+        if let Some((identity, room)) = joining {
+            self.start_join(index, identity, &room);
         }
     }
 
@@ -85,7 +88,7 @@ impl Shard {
             self.shared.admission.leave(carried.peer);
             return None;
         }
-        self.metrics.connections.at(kind_of(carried.session.as_ref())).inc();
+        self.metrics.connections.at(kind_of(&carried.session)).inc();
         self.connections.insert(Connection {
             stream,
             carried,
@@ -95,7 +98,6 @@ impl Shard {
             dirty: false,
             unread: false,
             seat: None,
-            wants_to_join: false,
         });
         self.schedule(index);
         Some(index)
@@ -104,7 +106,7 @@ impl Shard {
     /// Takes a connection out of this shard, to hand it over.
     pub(super) fn take_out(&mut self, index: usize) -> Option<Handover> {
         let mut connection = self.connections.try_remove(index)?;
-        self.metrics.connections.at(kind_of(connection.carried.session.as_ref())).dec();
+        self.metrics.connections.at(kind_of(&connection.carried.session)).dec();
         if let Err(error) = self.poll.registry().deregister(&mut connection.stream) {
             log::error!("cannot hand a connection over; it is closed error={error}");
             self.shared.admission.leave(connection.carried.peer);

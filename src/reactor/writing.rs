@@ -8,8 +8,8 @@ use super::connection::{Stage, WriteOutcome};
 use super::mail::Mail;
 use super::shard::{Shard, kind_of, token_of};
 use crate::metrics::CloseCode;
+use crate::session::Moment;
 use crate::session::outbox::Kind;
-use crate::session::{Moment, Session};
 use crate::state::ConnectionKey;
 
 /// How metrics count an end without a close frame (RFC 6455, section 7.4.1).
@@ -67,7 +67,8 @@ impl Shard {
         let key = self.key(index);
         let connection = &mut self.connections[index];
         match connection.carried.stage {
-            Stage::Finishing { peer_closed: true } | Stage::PeerClosed if !matches!(&connection.carried.session, Some(Session::Http(http)) if http.is_calling()) =>
+            Stage::Finishing { peer_closed: true } | Stage::PeerClosed
+                if !connection.carried.session.is_calling() =>
             {
                 self.drop_connection(key);
             }
@@ -121,11 +122,7 @@ impl Shard {
             return self.post(usize::from(key.shard), Mail::Close(key, code, reason));
         }
         let Some(index) = self.find(key) else { return };
-        self.with_session(index, |session, context| {
-            if let Session::WebSocket(websocket) = session {
-                websocket.close(code, reason, context);
-            }
-        });
+        self.with_session(index, |session, context, actions| session.close(code, reason, context, actions));
     }
 
     /// Ends a connection at once.
@@ -138,7 +135,7 @@ impl Shard {
         let mut connection = self.connections.remove(index);
         // Closing the socket takes it out of the poll; a failure here changes nothing.
         let _ = self.poll.registry().deregister(&mut connection.stream);
-        self.metrics.connections.at(kind_of(connection.carried.session.as_ref())).dec();
+        self.metrics.connections.at(kind_of(&connection.carried.session)).dec();
         self.shared.admission.leave(connection.carried.peer);
     }
 }

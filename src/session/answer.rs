@@ -21,6 +21,18 @@ impl<'a> Answer<'a> {
         Self { status, headers: vec![("Content-Type", "application/json")], body: body.into() }
     }
 
+    /// No body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Cow::Borrowed(b"") }
+    }
+
+    /// A JSON body that nobody else may see.
+    pub fn private(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
+        let mut answer = Self::json(status, body);
+        answer.headers.push(("Cache-Control", "no-store"));
+        answer
+    }
+
     /// `{"error":{"code","message"}}`
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         Self::json(status, http::error_body(code, message))

@@ -1,9 +1,11 @@
 //! One connection's life as bytes in, actions out: no sockets here, no clock, no store.
 //!
-//! A connection begins as HTTP and may become a WebSocket. What it wants done it tells its [`Effects`]; what it wants
-//! to know at once it asks its [`Doors`].
+//! A connection begins as HTTP and may become a WebSocket. What it wants done it says in [`Actions`], which its caller
+//! carries out in order; what it wants to know at once it asks its [`Services`]. Begin with [`Session::receive`], then
+//! [`Action`], then `http` and `websocket`; the tests are a line each.
 
 pub mod account;
+mod action;
 mod answer;
 mod cors;
 pub mod dismissal;
@@ -11,24 +13,29 @@ mod http;
 pub mod limits;
 pub mod outbox;
 mod proxy;
+mod refused;
 mod routes;
 mod rpc;
+mod services;
+mod time;
 mod websocket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use self::account::AccountRequest;
-pub use self::http::HttpSession;
+use self::account::AccountResult;
+pub use self::action::{Action, Actions, DroppedInput, Input, Sending};
+use self::http::HttpSession;
 pub use self::proxy::Network;
+pub use self::refused::Refused;
 pub use self::routes::{Page, Route};
 pub use self::rpc::RpcRequest;
-pub use self::websocket::WebSocketSession;
-use crate::wire::http::Limits;
+pub use self::services::{GuestLogin, SHUTTING_DOWN, Services, Settings};
+pub use self::time::{Moment, Now};
+use self::websocket::WebSocketSession;
+use crate::room::events::Position;
 use crate::wire::ids::{Identity, RoomId};
-use crate::wire::message::ClientMessage;
+use crate::wire::ws::close_code;
 
 /// A connection's protocol state.
 #[derive(Debug)]
@@ -39,212 +46,8 @@ pub enum Session {
     WebSocket(Box<WebSocketSession>),
 }
 
-/// What [`Doors::readiness`] says once the server has begun to stop.
-pub const SHUTTING_DOWN: &str = "the server is shutting down";
-
-/// The time, passed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Now {
-    /// Milliseconds since some fixed point of the process.
-    pub monotonic_ms: u64,
-    /// Seconds since the Unix epoch.
-    pub unix_s: u64,
-}
-
-/// A moment of the monotonic clock in 4 bytes, as every connection keeps some: rounded up to [`Moment::STEP_MS`], for 13
-/// years.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment(u32);
-
-impl Moment {
-    /// How coarse it is, in milliseconds.
-    pub const STEP_MS: u64 = 100;
-
-    /// The moment at or right after `monotonic_ms`.
-    pub fn at(monotonic_ms: u64) -> Self {
-        Self(u32::try_from(monotonic_ms.div_ceil(Self::STEP_MS)).unwrap_or(u32::MAX))
-    }
-
-    /// In monotonic milliseconds.
-    pub fn ms(self) -> u64 {
-        u64::from(self.0) * Self::STEP_MS
-    }
-}
-
-/// What a session may know of the configuration. Times in milliseconds.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Bounds on a request.
-    pub http: Limits,
-    /// For a whole request head, from its first byte.
-    pub head_timeout_ms: u64,
-    /// For a body, from the end of its head.
-    pub body_timeout_ms: u64,
-    /// For a kept-alive connection without a request.
-    pub keep_alive_timeout_ms: u64,
-    /// Requests that are taken from one piece of input; the rest is left until it is given again.
-    pub max_pipelined: usize,
-    /// Silence after which a WebSocket is pinged.
-    pub ping_after_ms: u64,
-    /// How long the answer to a ping may take.
-    pub pong_timeout_ms: u64,
-    /// How long the peer's half of a close may take.
-    pub close_timeout_ms: u64,
-    /// Largest WebSocket message, in bytes.
-    pub max_message_bytes: usize,
-    /// Largest message on `/echo`, in bytes.
-    pub max_echo_bytes: usize,
-    /// Inputs per connection and second; 0 is without limit.
-    pub input_rate: u32,
-    /// Malformed messages in excess of good ones after which a connection is closed.
-    pub max_errors: u16,
-    /// `Access-Control-Allow-Origin`: `*`, or the origins that are allowed.
-    pub allow_origins: Vec<Box<str>>,
-    /// Whether `/echo` is served.
-    pub debug_echo: bool,
-    /// What a client may expect between two frames of a room.
-    pub sync_interval_ms: u64,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Network>,
-    /// Static pages, by path.
-    pub pages: &'static [Page],
-}
-
-/// Services that answer at once and hold no connection's state.
-pub trait Doors: Send + Sync {
-    /// The settings.
-    fn settings(&self) -> &Settings;
-
-    /// Who the token speaks for.
-    ///
-    /// # Errors
-    /// Says, for the client, what is wrong with the token, or why its holder is kept out.
-    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Refused>;
-
-    /// News that concern somebody whose token was good a moment ago.
-    ///
-    /// # Errors
-    /// The code and the reason to close a socket with.
-    fn standing(&self, identity: &Identity, unix_s: u64) -> Result<(), (u16, Box<str>)>;
-
-    /// Makes a guest and its tokens.
-    fn guest_login(&self, unix_s: u64) -> GuestLogin;
-
-    /// Counts a login attempt from an address.
-    ///
-    /// # Errors
-    /// The seconds after which the address may try again.
-    fn admit_login(&self, peer: IpAddr, now: Now) -> Result<(), u32>;
-
-    /// Whether the server takes work.
-    ///
-    /// # Errors
-    /// Says why not.
-    fn readiness(&self) -> Result<(), &'static str>;
-
-    /// The metrics page: content type and text.
-    fn metrics(&self) -> (&'static str, String);
-}
-
-/// What a guest login gives.
-#[derive(Clone, Debug)]
-pub struct GuestLogin {
-    /// The JWT.
-    pub token: String,
-    /// Good for one refresh.
-    pub refresh_token: String,
-    /// Seconds until the token ends.
-    pub expires_in_s: u64,
-    /// `guest:` and random text.
-    pub user_id: String,
-    /// Shown to other players.
-    pub username: String,
-}
-
-/// What a session wants done for its connection.
-pub trait Effects {
-    /// Queues bytes for the peer; nobody may drop them.
-    fn send(&mut self, bytes: Bytes);
-
-    /// As [`Effects::send`], for bytes that come alone and may be dropped: they go out now, without a queue.
-    fn send_at_once(&mut self, bytes: Bytes) {
-        self.send(bytes);
-    }
-
-    /// As [`Effects::send`], for the room's whole state: however large, it is not held against a slow reader.
-    fn send_state(&mut self, bytes: Bytes) {
-        self.send(bytes);
-    }
-
-    /// Runs a script for this connection; [`HttpSession::rpc_answered`] gets the answer, later or before this returns
-    /// an error.
-    ///
-    /// # Errors
-    /// The call was refused before it began.
-    fn rpc(&mut self, identity: &Arc<Identity>, request: &RpcRequest) -> Result<(), Refused>;
-
-    /// Passes a call to the accounts; [`HttpSession::account_answered`] gets the answer later.
-    ///
-    /// # Errors
-    /// The call was refused before it began.
-    fn account(&mut self, request: AccountRequest) -> Result<(), Refused>;
-
-    /// Asks to become a member of a room; [`HttpSession::joined`] or [`HttpSession::join_refused`] gets the answer.
-    fn join(&mut self, identity: &Arc<Identity>, room: &RoomId);
-
-    /// Passes on a player's input; `text` is the whole message.
-    ///
-    /// # Errors
-    /// The input was refused; nothing happened.
-    fn input(
-        &mut self,
-        identity: &Arc<Identity>,
-        message: &ClientMessage<'_>,
-        text: &str,
-    ) -> Result<(), Refused>;
-
-    /// The WebSocket is over, with this close code: the member leaves its room now, whatever is still to be sent.
-    fn closed(&mut self, code: u16);
-
-    /// End the connection once everything is sent.
-    fn finish(&mut self);
-
-    /// A request was answered.
-    fn answered(&mut self, route: Route, status: u16);
-
-    /// An input was refused before it reached [`Effects::input`]: `malformed` or `limited`.
-    fn dropped_input(&mut self, outcome: &'static str);
-}
-
-/// Why something was refused, for the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The HTTP status that fits.
-    pub status: u16,
-    /// One of the protocol's codes, or a script's own.
-    pub code: Box<str>,
-    /// For people.
-    pub message: Box<str>,
-    /// JSON text that a script gave with its error.
-    pub details: Option<Box<str>>,
-    /// Seconds after which another try may do better, for `Retry-After`; with 429 and 503 there is always one.
-    pub retry_after_s: Option<Box<str>>,
-}
-
-impl Refused {
-    /// A refusal without details.
-    pub fn new(status: u16, code: &str, message: impl Into<Box<str>>) -> Self {
-        Self { status, code: code.into(), message: message.into(), details: None, retry_after_s: None }
-    }
-
-    /// The same, with a time after which to try again.
-    pub fn retry_after(self, seconds: u32) -> Self {
-        Self { retry_after_s: Some(seconds.to_string().into()), ..self }
-    }
-}
-
-/// What a session works with while it handles something.
-pub struct Context<'a, E> {
+/// What a session knows of the world while it handles something.
+pub struct Context<'a> {
     /// When this happens.
     pub now: Now,
     /// The `Date` header for `now`.
@@ -252,9 +55,7 @@ pub struct Context<'a, E> {
     /// The peer's address.
     pub peer: IpAddr,
     /// Services.
-    pub doors: &'a dyn Doors,
-    /// Where actions go.
-    pub effects: E,
+    pub services: &'a dyn Services,
 }
 
 impl Session {
@@ -265,14 +66,14 @@ impl Session {
 
     /// Handles bytes from the peer; they are unmasked in place. Returns how many were taken: the rest is to be given
     /// again when [`Session::wants_input`].
-    pub fn receive<E: Effects>(&mut self, input: &mut [u8], context: &mut Context<'_, E>) -> usize {
+    pub fn receive(&mut self, input: &mut [u8], context: &Context<'_>, actions: &mut Actions) -> usize {
         match self {
-            Self::WebSocket(session) => session.receive(input, context),
+            Self::WebSocket(session) => session.receive(input, context, actions),
             Self::Http(session) => {
-                let (taken, upgraded) = session.receive(input, context);
+                let (taken, upgraded) = session.receive(input, context, actions);
                 if let Some(echo) = upgraded {
                     *self = Self::WebSocket(Box::new(echo));
-                    return taken + self.receive(&mut input[taken..], context);
+                    return taken + self.receive(&mut input[taken..], context, actions);
                 }
                 taken
             }
@@ -296,32 +97,95 @@ impl Session {
     }
 
     /// The deadline has passed.
-    pub fn deadline_passed<E: Effects>(&mut self, context: &mut Context<'_, E>) {
+    pub fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
         match self {
-            Self::Http(session) => session.deadline_passed(context),
-            Self::WebSocket(session) => session.deadline_passed(context),
+            Self::Http(session) => session.deadline_passed(context, actions),
+            Self::WebSocket(session) => session.deadline_passed(context, actions),
         }
     }
 
     /// The server stops: a WebSocket closes with 1001, an idle HTTP connection ends, a call in flight ends after its
     /// answer.
-    pub fn drain<E: Effects>(&mut self, context: &mut Context<'_, E>) {
+    pub fn drain(&mut self, context: &Context<'_>, actions: &mut Actions) {
         match self {
-            Self::Http(session) => session.drain(context),
+            Self::Http(session) => session.drain(actions),
             Self::WebSocket(session) => {
-                session.close(
-                    crate::wire::ws::close_code::SHUTTING_DOWN,
-                    "the server is shutting down",
-                    context,
-                );
+                session.close(close_code::SHUTTING_DOWN, SHUTTING_DOWN, context.now, actions);
             }
         }
     }
 
-    /// Who is on the other end of a WebSocket.
+    /// [`Action::Rpc`] has ended, or was refused; `result` is JSON text.
+    pub fn rpc_answered(
+        &mut self,
+        result: Result<&[u8], &Refused>,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
+        if let Self::Http(session) = self {
+            session.rpc_answered(result, context, actions);
+        }
+    }
+
+    /// [`Action::Account`] has ended, or was refused.
+    pub fn account_answered(&mut self, result: &AccountResult, context: &Context<'_>, actions: &mut Actions) {
+        if let Self::Http(session) = self {
+            session.account_answered(result, context, actions);
+        }
+    }
+
+    /// [`Action::Join`] was refused.
+    pub fn join_refused(&mut self, refused: &Refused, context: &Context<'_>, actions: &mut Actions) {
+        if let Self::Http(session) = self {
+            session.join_refused(refused, context, actions);
+        }
+    }
+
+    /// [`Action::Join`] has succeeded: `state` is the room's, at that position, for the welcome.
+    pub fn joined(&mut self, position: Position, state: &[u8], context: &Context<'_>, actions: &mut Actions) {
+        if let Self::Http(session) = self {
+            let member = session.joined(position, state, context, actions);
+            *self = Self::WebSocket(Box::new(member));
+        }
+    }
+
+    /// [`Action::Input`] with this id was refused, and did nothing.
+    pub fn input_refused(&self, id: Option<u64>, refused: &Refused, actions: &mut Actions) {
+        websocket::send_error(id, refused, actions);
+    }
+
+    /// Begins to close a WebSocket from our side, unless that has begun already.
+    pub fn close(&mut self, code: u16, reason: &str, context: &Context<'_>, actions: &mut Actions) {
+        if let Self::WebSocket(session) = self {
+            session.close(code, reason, context.now, actions);
+        }
+    }
+
+    /// Closes a WebSocket if news have come about its member that the token does not know: they may have come while the
+    /// connection was not among those that were searched for it.
+    pub fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {
+        if let Self::WebSocket(session) = self {
+            session.check_standing(context, actions);
+        }
+    }
+
+    /// Whether the peer waits for the answer to a call.
+    pub fn is_calling(&self) -> bool {
+        matches!(self, Self::Http(session) if session.is_calling())
+    }
+
+    /// Who wants to join which room, while that is being decided.
+    pub fn joining(&self) -> Option<(&Arc<Identity>, &RoomId)> {
+        match self {
+            Self::Http(session) => session.joining(),
+            Self::WebSocket(_) => None,
+        }
+    }
+
+    /// The member, or who wants to become one.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         match self {
-            Self::Http(session) => session.identity(),
+            Self::Http(session) => session.joining().map(|(identity, _)| identity),
             Self::WebSocket(session) => session.identity(),
         }
     }

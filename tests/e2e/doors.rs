@@ -166,6 +166,23 @@ fn pipelined_requests_are_answered_in_order() {
     assert_eq!(statuses, [200, 200, 404, 200, 200]);
 }
 
+#[test]
+fn requests_behind_a_call_that_is_refused_are_answered() {
+    let server = Server::start(&[]);
+    let guest = server.guest();
+    let body = json!({"script": "nothing"}).to_string();
+    let refused = format!(
+        "POST /api/rpc HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n{body}",
+        guest.token,
+        body.len()
+    );
+    let health = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut connection = server.connect();
+    connection.send([&refused, health, &refused, &refused, health].concat());
+    let statuses: Vec<u16> = (0..5).map(|_| connection.read_response().status).collect();
+    assert_eq!(statuses, [404, 200, 404, 404, 200]);
+}
+
 /// A request may come in pieces of any size.
 #[test]
 fn a_request_may_come_byte_by_byte() {

@@ -141,7 +141,7 @@ fn managers_call_the_server() {
 #[test]
 fn news_that_came_while_it_joined_end_the_socket() {
     let mut peer = Peer::member();
-    peer.doors.standing = Err((4501, "cheating".into()));
+    peer.services.standing = Err((4501, "cheating".into()));
     peer.check_standing().did(&["close 4501 cheating", "closed 4501"]);
     let mut peer = Peer::member();
     peer.check_standing().did(&[]);

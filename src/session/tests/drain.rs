@@ -61,14 +61,14 @@ fn a_websocket_that_closes_already_goes_on_doing_so() {
 #[test]
 fn a_probe_is_told() {
     let mut peer = Peer::new();
-    peer.doors.readiness = Err(crate::session::SHUTTING_DOWN);
+    peer.services.readiness = Err(crate::session::SHUTTING_DOWN);
     let stopping = r#"{"error":{"code":"unavailable","message":"the server is shutting down"}}"#;
     peer.send(get("/ready")).did(&[&format!("ready 503 {stopping} (close)"), "finish"]);
     let mut peer = Peer::new();
-    peer.doors.readiness = Err(crate::session::SHUTTING_DOWN);
+    peer.services.readiness = Err(crate::session::SHUTTING_DOWN);
     peer.send(get("/health")).did(&[r#"health 200 {"status":"ok"} (close)"#, "finish"]);
     let mut peer = Peer::new();
-    peer.doors.readiness = Err("the state engine is not available");
+    peer.services.readiness = Err("the state engine is not available");
     peer.send(get("/ready"));
     peer.did(&[
         r#"ready 503 {"error":{"code":"unavailable","message":"the state engine is not available"}}"#,

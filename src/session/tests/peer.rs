@@ -5,12 +5,12 @@
 use std::net::IpAddr;
 use std::sync::Mutex;
 
-use super::recorder::Recorder;
+use super::recorder::{Recorder, Refusal};
 use crate::room::events::Position;
 use crate::session::account::AccountResult;
 use crate::session::limits::LoginLimit;
 use crate::session::{
-    Context, Doors, GuestLogin, HttpSession, Network, Now, Page, Refused, Session, Settings, WebSocketSession,
+    Actions, Context, GuestLogin, Network, Now, Page, Refused, Services, Session, Settings, WebSocketSession,
 };
 use crate::wire::http::Limits;
 use crate::wire::ids::{Identity, Role};
@@ -23,7 +23,7 @@ pub const LOGINS_PER_MINUTE: u32 = 3;
 
 /// A peer and the session that it talks to.
 pub struct Peer {
-    pub doors: TestDoors,
+    pub services: TestServices,
     pub address: IpAddr,
     pub session: Session,
     recorder: Recorder,
@@ -44,7 +44,7 @@ impl Peer {
         change(&mut settings);
         let logins = Mutex::new(LoginLimit::new(LOGINS_PER_MINUTE));
         Self {
-            doors: TestDoors { settings, readiness: Ok(()), standing: Ok(()), logins },
+            services: TestServices { settings, readiness: Ok(()), standing: Ok(()), logins },
             address: [192, 0, 2, 1].into(),
             session: Session::new(START),
             recorder: Recorder::default(),
@@ -91,7 +91,7 @@ impl Peer {
     /// Gives bytes to the session as one read does; returns how many it took. The rest is forgotten.
     pub fn receive_once(&mut self, bytes: impl AsRef<[u8]>) -> usize {
         let mut input = bytes.as_ref().to_vec();
-        self.with_session(|session, context| session.receive(&mut input, context))
+        self.with_session(|session, context, actions| session.receive(&mut input, context, actions))
     }
 
     /// Bytes that the session has not taken.
@@ -101,10 +101,12 @@ impl Peer {
 
     /// Answers a call or a join in flight by its name. Returns whether there was one.
     pub fn answer(&mut self) -> bool {
-        match &self.session {
-            Session::Http(http) if http.is_calling() => self.answer_call(),
-            Session::Http(http) if http.joining().is_some() => self.answer_join(),
-            _ => return false,
+        if self.session.is_calling() {
+            self.answer_call();
+        } else if self.session.joining().is_some() {
+            self.answer_join();
+        } else {
+            return false;
         }
         true
     }
@@ -112,49 +114,45 @@ impl Peer {
     /// Answers the call in flight: `fail` fails with details, any other script returns its arguments.
     pub fn answer_call(&mut self) {
         let (script, result) = self.recorder.call.take().expect("a call is in flight");
-        let refused = || Refused {
+        let refused = Refused {
             details: Some(r#"{"at":[1]}"#.into()),
             ..Refused::new(400, "too_fast", "slow \"down\"")
         };
-        let result = if script == "fail" { Err(refused()) } else { Ok(result) };
-        self.http(|http, context| http.rpc_answered(result.as_deref().map_err(Refused::clone), context));
+        let result = if script == "fail" { Err(&refused) } else { Ok(&*result) };
+        self.with_session(|session, context, actions| session.rpc_answered(result, context, actions));
         self.offer_waiting();
     }
 
     /// The call to the accounts in flight has ended.
     pub fn answer_account(&mut self, result: AccountResult) -> &mut Self {
         self.recorder.call.take().expect("a call is in flight");
-        self.http(|http, context| http.account_answered(&result, context));
+        self.with_session(|session, context, actions| session.account_answered(&result, context, actions));
         self.offer_waiting();
         self
     }
 
     /// News about the member may have come.
     pub fn check_standing(&mut self) -> &mut Self {
-        self.with_session(|session, context| {
-            if let Session::WebSocket(websocket) = session {
-                websocket.check_standing(context);
-            }
-        });
+        self.with_session(Session::check_standing);
         self
     }
 
     /// The call in flight is refused.
     pub fn refuse_call(&mut self, refused: Refused) {
-        self.http(|http, context| http.rpc_answered(Err(refused), context));
+        self.with_session(|session, context, actions| session.rpc_answered(Err(&refused), context, actions));
     }
 
     /// Answers the join in flight: the room `closed` refuses, any other lets the peer in.
     pub fn answer_join(&mut self) {
-        let Session::Http(http) = &self.session else { panic!("no join is in flight") };
-        let is_refused = http.joining().expect("a join is in flight").as_str() == "closed";
-        if is_refused {
+        let (_, room) = self.session.joining().expect("a join is in flight");
+        if room.as_str() == "closed" {
             let refused = Refused::new(403, "forbidden", "Lobby is full");
-            self.http(|http, context| http.join_refused(&refused, context));
+            self.with_session(|session, context, actions| session.join_refused(&refused, context, actions));
         } else {
-            let member = self
-                .http(|http, context| http.joined(Position { epoch: 0xe, seq: 7 }, br#"{"n":1}"#, context));
-            self.session = Session::WebSocket(Box::new(member));
+            let (position, state) = (Position { epoch: 0xe, seq: 7 }, br#"{"n":1}"#);
+            self.with_session(|session, context, actions| {
+                session.joined(position, state, context, actions);
+            });
         }
         self.offer_waiting();
     }
@@ -163,30 +161,27 @@ impl Peer {
     pub fn pass(&mut self, passing_ms: u64) -> &mut Self {
         let until_ms = self.now.monotonic_ms + passing_ms;
         for _ in 0..1000 {
-            let deadline_ms = self.session.deadline_ms(&self.doors.settings);
+            let deadline_ms = self.session.deadline_ms(&self.services.settings);
             let Some(deadline_ms) = deadline_ms.filter(|&deadline_ms| deadline_ms <= until_ms) else {
                 self.set_clock(until_ms);
                 return self;
             };
             self.set_clock(deadline_ms.max(self.now.monotonic_ms));
-            self.with_session(|session, context| session.deadline_passed(context));
+            self.with_session(Session::deadline_passed);
         }
         panic!("a deadline that has passed comes again and again");
     }
 
     /// The server stops.
     pub fn drain(&mut self) -> &mut Self {
-        self.doors.readiness = Err(crate::session::SHUTTING_DOWN);
-        self.with_session(|session, context| session.drain(context));
+        self.services.readiness = Err(crate::session::SHUTTING_DOWN);
+        self.with_session(Session::drain);
         self
     }
 
     /// The server closes the WebSocket.
     pub fn close(&mut self, code: u16, reason: &str) {
-        self.with_session(|session, context| match session {
-            Session::WebSocket(websocket) => websocket.close(code, reason, context),
-            Session::Http(_) => panic!("no WebSocket is open"),
-        });
+        self.with_session(|session, context, actions| session.close(code, reason, context, actions));
     }
 
     /// What the session has done since the last time.
@@ -226,7 +221,8 @@ impl Peer {
     fn offer_waiting(&mut self) {
         while !self.waiting.is_empty() && self.session.wants_input() {
             let mut input = std::mem::take(&mut self.waiting);
-            let taken = self.with_session(|session, context| session.receive(&mut input, context));
+            let taken =
+                self.with_session(|session, context, actions| session.receive(&mut input, context, actions));
             self.waiting = input.split_off(taken);
             assert!(taken > 0 || !self.session.wants_input(), "input is wanted and not taken");
         }
@@ -237,37 +233,37 @@ impl Peer {
         self.now = Now { monotonic_ms, unix_s: START.unix_s + passed_s };
     }
 
-    fn http<R>(&mut self, call: impl FnOnce(&mut HttpSession, &mut Context<'_, &mut Recorder>) -> R) -> R {
-        self.with_session(|session, context| match session {
-            Session::Http(http) => call(http, context),
-            Session::WebSocket(_) => panic!("the connection has left HTTP"),
-        })
+    /// Calls the session, and writes down what it wants done.
+    fn with_session<R>(&mut self, call: impl FnOnce(&mut Session, &Context<'_>, &mut Actions) -> R) -> R {
+        let mut actions = Actions::default();
+        let context = Context { now: self.now, date: DATE, peer: self.address, services: &self.services };
+        let result = call(&mut self.session, &context, &mut actions);
+        for action in actions.drain() {
+            if let Err(refusal) = self.recorder.carry_out(action) {
+                self.refuse(&refusal);
+            }
+        }
+        result
     }
 
-    fn with_session<R>(
-        &mut self,
-        call: impl FnOnce(&mut Session, &mut Context<'_, &mut Recorder>) -> R,
-    ) -> R {
-        let mut context = Context {
-            now: self.now,
-            date: DATE,
-            peer: self.address,
-            doors: &self.doors,
-            effects: &mut self.recorder,
-        };
-        call(&mut self.session, &mut context)
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.with_session(|session, context, actions| match refusal {
+            Refusal::Rpc(refused) => session.rpc_answered(Err(refused), context, actions),
+            Refusal::Account(refused) => session.account_answered(&Err(refused.clone()), context, actions),
+            Refusal::Input(id, refused) => session.input_refused(*id, refused, actions),
+        });
     }
 }
 
 /// Services that answer by fixed rules.
-pub struct TestDoors {
+pub struct TestServices {
     pub settings: Settings,
     pub readiness: Result<(), &'static str>,
     pub standing: Result<(), (u16, Box<str>)>,
     logins: Mutex<LoginLimit>,
 }
 
-impl Doors for TestDoors {
+impl Services for TestServices {
     fn settings(&self) -> &Settings {
         &self.settings
     }

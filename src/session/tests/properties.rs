@@ -6,7 +6,8 @@ use proptest::sample::select;
 use super::frames::*;
 use super::peer::Peer;
 use super::*;
-use crate::session::{HttpSession, Refused, WebSocketSession};
+use crate::session::http::HttpSession;
+use crate::session::{Refused, WebSocketSession};
 use crate::wire::testing::cut;
 
 /// What may be sent for each byte that came, besides what a connection costs once. The most is asked for by an empty

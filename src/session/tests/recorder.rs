@@ -1,19 +1,16 @@
 //! What a session does, as lines of text; and what it must never do, asserted.
 
 use std::io::Cursor;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data};
 
 use crate::session::account::{AccountCall, AccountRequest};
-use crate::session::{Effects, Refused, Route, RpcRequest};
-use crate::wire::ids::{Identity, RoomId};
-use crate::wire::message::ClientMessage;
+use crate::session::{Action, DroppedInput, Input, Refused, Route, RpcRequest};
+use crate::wire::ids::Identity;
 use crate::wire::ws::OpCode;
 
-/// Effects that are written down, one line each:
+/// Actions that are written down, one line each:
 /// - a response as `ROUTE STATUS BODY`, with ` (close)` if it is the connection's last and `[LENGTH]` for a body that
 ///   is announced but not sent; an interim response as its status alone
 /// - a frame as its text, or `binary DATA`, `ping DATA`, `pong DATA`, `close CODE REASON`
@@ -32,31 +29,61 @@ pub struct Recorder {
     is_finished: bool,
 }
 
-impl Effects for &mut Recorder {
-    fn send(&mut self, bytes: Bytes) {
+/// What cannot be done: the session is told so before the next action is looked at.
+#[derive(Debug)]
+pub enum Refusal {
+    Rpc(Refused),
+    Account(Refused),
+    Input(Option<u64>, Refused),
+}
+
+impl Recorder {
+    /// Writes down what an action does.
+    ///
+    /// # Errors
+    /// It is refused, as some scripts, actions and refresh tokens are by their names.
+    pub fn carry_out(&mut self, action: Action) -> Result<(), Refusal> {
+        match action {
+            Action::Send { bytes, .. } => self.send(&bytes),
+            Action::Rpc { caller, request } => return self.rpc(&caller, request).map_err(Refusal::Rpc),
+            Action::Account(request) => return self.account(&request).map_err(Refusal::Account),
+            Action::Join { identity, room } => self.lines.push(format!("join {} {room}", identity.user_id)),
+            Action::Input(input) => return self.input(input),
+            Action::Closed(code) => self.closed(code),
+            Action::Finish => self.finish(),
+            Action::Answered { route, status } => {
+                assert!(self.answered.replace((route, status)).is_none(), "the last answer was not sent");
+            }
+            Action::DroppedInput(DroppedInput::Malformed) => self.lines.push("dropped malformed".into()),
+            Action::DroppedInput(DroppedInput::Limited) => self.lines.push("dropped limited".into()),
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
         assert!(!self.is_finished, "something is sent after the end");
         self.sent_bytes += bytes.len();
-        if self.is_websocket { self.sent_frame(&bytes) } else { self.sent_response(&bytes) }
+        if self.is_websocket { self.sent_frame(bytes) } else { self.sent_response(bytes) }
     }
 
     /// `busy`, `forbidden` and `missing` are refused; other scripts run until they are answered.
-    fn rpc(&mut self, identity: &Arc<Identity>, request: &RpcRequest) -> Result<(), Refused> {
+    fn rpc(&mut self, identity: &Identity, request: RpcRequest) -> Result<(), Refused> {
         assert!(self.call.is_none(), "one call at a time");
         let RpcRequest { script, arguments, keys } = request;
-        match &**script {
+        match &*script {
             "busy" => return Err(Refused::new(503, "busy", "try again")),
             "forbidden" => return Err(Refused::new(403, "forbidden", "not yours")),
             "missing" => return Err(Refused::new(404, "not_found", "no such script")),
             _ => {}
         }
-        let keys = keys.as_ref().map_or_else(String::new, |keys| format!(" keys {keys:?}"));
+        let keys = keys.map_or_else(String::new, |keys| format!(" keys {keys:?}"));
         self.lines.push(format!("rpc {} {script} {arguments:?}{keys}", identity.user_id));
-        self.call = Some((script.clone(), serde_json::to_vec(arguments).unwrap()));
+        self.call = Some((script, serde_json::to_vec(&arguments).unwrap()));
         Ok(())
     }
 
     /// The refresh token `busy` is refused; anything else waits for its answer.
-    fn account(&mut self, request: AccountRequest) -> Result<(), Refused> {
+    fn account(&mut self, request: &AccountRequest) -> Result<(), Refused> {
         assert!(self.call.is_none(), "one call at a time");
         let caller = request.caller.as_ref().map_or("nobody", |caller| &caller.user_id);
         let call = match &request.call {
@@ -81,25 +108,17 @@ impl Effects for &mut Recorder {
         Ok(())
     }
 
-    fn join(&mut self, identity: &Arc<Identity>, room: &RoomId) {
-        self.lines.push(format!("join {} {room}", identity.user_id));
-    }
-
     /// The action `busy` is refused.
-    fn input(
-        &mut self,
-        identity: &Arc<Identity>,
-        message: &ClientMessage<'_>,
-        text: &str,
-    ) -> Result<(), Refused> {
+    fn input(&mut self, input: Input) -> Result<(), Refusal> {
         assert!(!self.is_closed, "an input after the close");
-        if message.action == "busy" {
-            return Err(Refused::new(503, "busy", "try again"));
+        if input.action == "busy" {
+            return Err(Refusal::Input(input.id, Refused::new(503, "busy", "try again")));
         }
-        let id = message.id.map_or_else(String::new, |id| format!(" id {id}"));
-        let (user_id, payload) = (&identity.user_id, message.payload_text());
-        self.lines.push(format!("input {user_id} {} {payload}{id}", message.action));
-        self.last_input = text.to_owned();
+        let id = input.id.map_or_else(String::new, |id| format!(" id {id}"));
+        self.last_input = String::from_utf8(input.text.to_vec()).unwrap();
+        let said = format!("input {} {}", input.caller.user_id, input.action);
+        let payload = input.into_payload();
+        self.lines.push(format!("{said} {}{id}", std::str::from_utf8(&payload).unwrap()));
         Ok(())
     }
 
@@ -116,16 +135,6 @@ impl Effects for &mut Recorder {
         self.lines.push("finish".into());
     }
 
-    fn answered(&mut self, route: Route, status: u16) {
-        assert!(self.answered.replace((route, status)).is_none(), "the last answer was not sent");
-    }
-
-    fn dropped_input(&mut self, outcome: &'static str) {
-        self.lines.push(format!("dropped {outcome}"));
-    }
-}
-
-impl Recorder {
     fn sent_response(&mut self, bytes: &[u8]) {
         self.last_response = String::from_utf8(bytes.to_vec()).expect("all bodies in the tests are text");
         let mut headers = [httparse::EMPTY_HEADER; 20];

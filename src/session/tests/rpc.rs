@@ -109,3 +109,12 @@ fn regression_an_error_does_not_quote_the_whole_body() {
     let refused = response(call(&format!(r#"{{"script":"s","args":"{}"}}"#, "\u{200b}".repeat(600))));
     assert!(refused.starts_with("HTTP/1.1 400 ") && refused.len() < 1000, "{} bytes", refused.len());
 }
+
+/// A refusal comes back before the request behind it is looked at.
+#[test]
+fn requests_behind_a_call_that_is_refused_are_answered_in_order() {
+    let missing = r#"rpc 404 {"error":{"code":"not_found","message":"no such script"}}"#;
+    let health = r#"health 200 {"status":"ok"}"#;
+    let input = call(r#"{"script":"missing"}"#) + &get("/health");
+    check(input.repeat(2), &[missing, health, missing, health]);
+}

@@ -86,7 +86,7 @@ fn requests_that_are_no_upgrade() {
 #[test]
 fn nobody_joins_a_server_that_is_not_ready() {
     let mut peer = Peer::new();
-    peer.doors.readiness = Err("the state engine is not available");
+    peer.services.readiness = Err("the state engine is not available");
     peer.send(upgrade("/ws?token=good&game_id=r"));
     peer.did(&[r#"ws 503 {"error":{"code":"unavailable","message":"the state engine is not available"}}"#]);
     assert_eq!(header(peer.last_response(), "retry-after"), Some("1"));

@@ -209,3 +209,13 @@ fn regression_the_count_of_malformed_messages_cannot_overflow() {
     peer.send(text("x").repeat(35)).lines();
     peer.send(text("x")).did(&["dropped malformed", "close 4504 …", "closed 4504"]);
 }
+
+/// A refusal goes out in the place of its input: in front of what the later messages lead to, the close among it.
+#[test]
+fn a_refusal_keeps_its_place() {
+    let busy = r#"{"type":"error","id":5,"payload":{"code":"busy","message":"try again"}}"#;
+    let input = text(r#"{"action":"busy","id":5}"#);
+    let behind = [text(r#"{"action":"heartbeat","id":9}"#), close(1000, "")].concat();
+    let reply = r#"{"type":"reply","id":9,"result":"OK"}"#;
+    ends([input, behind].concat(), &[busy, reply, "close 1000", "closed 1000", "finish"]);
+}

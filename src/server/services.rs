@@ -13,13 +13,13 @@ use crate::account::token::{TokenAuthority, new_family};
 use crate::config::{AllowOrigin, Config};
 use crate::metrics::Metrics;
 use crate::session::limits::LoginLimit;
-use crate::session::{Doors, GuestLogin, Now, Refused, SHUTTING_DOWN, Settings};
+use crate::session::{GuestLogin, Now, Refused, SHUTTING_DOWN, Services, Settings};
 use crate::state::Engine;
 use crate::wire::http;
 use crate::wire::ids::{Identity, Role};
 
 /// The services of this process.
-pub struct ServerDoors {
+pub struct ServerServices {
     /// Set once the server has begun to stop.
     pub draining: AtomicBool,
     settings: Settings,
@@ -32,8 +32,8 @@ pub struct ServerDoors {
     logins: Option<Mutex<LoginLimit>>,
 }
 
-impl ServerDoors {
-    /// Opens the doors.
+impl ServerServices {
+    /// Services that answer from these parts.
     pub fn new(
         config: &Config,
         tokens: Arc<TokenAuthority>,
@@ -55,7 +55,7 @@ impl ServerDoors {
     }
 }
 
-impl Doors for ServerDoors {
+impl Services for ServerServices {
     fn settings(&self) -> &Settings {
         &self.settings
     }

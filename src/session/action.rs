@@ -1,0 +1,187 @@
+//! What a session wants done: owned, so that whoever carries it out may call the session again meanwhile.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smol_str::SmolStr;
+
+use super::account::AccountRequest;
+use super::{Route, RpcRequest};
+use crate::wire::ids::{Identity, RoomId};
+use crate::wire::message::{ClientMessage, SharedText};
+
+/// One thing to do for a connection. The order counts. It cannot be printed: a call to the accounts has passwords in it.
+pub enum Action {
+    /// Send bytes to the peer.
+    Send {
+        /// Whole frames, or a whole response.
+        bytes: Bytes,
+        /// How they are queued.
+        kind: Sending,
+    },
+    /// Run a script, and give the answer to [`super::Session::rpc_answered`].
+    Rpc {
+        /// Whose token came with the request.
+        caller: Arc<Identity>,
+        /// What to run.
+        request: RpcRequest,
+    },
+    /// Pass a call to the accounts, and give the answer to [`super::Session::account_answered`].
+    Account(Box<AccountRequest>),
+    /// Let the connection into a room, and answer by [`super::Session::joined`] or [`super::Session::join_refused`]. The
+    /// last action of its list.
+    Join {
+        /// Who wants in.
+        identity: Arc<Identity>,
+        /// Where.
+        room: RoomId,
+    },
+    /// Pass on a player's input. If it is refused, [`super::Session::input_refused`] is called before the next action is
+    /// carried out: what follows may be the close frame.
+    Input(Input),
+    /// The WebSocket is over, with this close code: the member leaves its room now, whatever is still to be sent.
+    Closed(u16),
+    /// End the connection once everything is sent.
+    Finish,
+    /// Count a request that is answered.
+    Answered {
+        /// Where it went.
+        route: Route,
+        /// The answer's status.
+        status: u16,
+    },
+    /// Count an input that the session itself has refused.
+    DroppedInput(DroppedInput),
+}
+
+/// How bytes for the peer are queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// Nobody may drop them.
+    Kept,
+    /// The room's whole state: however large, it is not held against a slow reader.
+    State,
+    /// They come alone and may be dropped: they go out now, without a queue.
+    AtOnce,
+}
+
+/// Why a session has refused an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DroppedInput {
+    /// It is not a message.
+    Malformed,
+    /// It is over the connection's rate.
+    Limited,
+}
+
+/// A player's input. Its text is copied once; the payload and the whole message share that copy.
+#[derive(Debug)]
+pub struct Input {
+    /// Who sent it.
+    pub caller: Arc<Identity>,
+    /// Names the script.
+    pub action: SmolStr,
+    /// Asks for a reply, and is given back with it.
+    pub id: Option<u64>,
+    /// The whole message.
+    pub text: Arc<[u8]>,
+    /// Where the payload is in the text; nowhere if it was left out.
+    payload: Option<(u32, u32)>,
+}
+
+impl Input {
+    /// The input that a message is; `text` is that whole message.
+    pub(super) fn new(caller: Arc<Identity>, message: &ClientMessage<'_>, text: &str) -> Self {
+        let payload = message.payload.map(|payload| {
+            let start = payload.get().as_ptr().addr() - text.as_ptr().addr();
+            (start as u32, (start + payload.get().len()) as u32)
+        });
+        let action = SmolStr::new(&message.action);
+        Self { caller, action, id: message.id, text: text.as_bytes().into(), payload }
+    }
+
+    /// The payload's JSON text; `null` without one.
+    pub fn into_payload(self) -> SharedText {
+        match self.payload {
+            Some((start, end)) => SharedText::part(self.text, start as usize..end as usize),
+            None => SharedText::from_static("null"),
+        }
+    }
+}
+
+/// What a session wants done, in order. The caller owns the list, and hands it in again with its memory.
+#[derive(Default)]
+pub struct Actions(Vec<Action>);
+
+impl Actions {
+    /// Actions for which a list that is handed in again keeps memory.
+    const KEPT: usize = 1024;
+
+    /// Takes everything out, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = Action> {
+        self.0.drain(..)
+    }
+
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Gives back memory beyond what a usual call takes, such as after a flood of pings.
+    pub fn trim(&mut self) {
+        self.0.shrink_to(Self::KEPT);
+    }
+
+    pub(super) fn push(&mut self, action: Action) {
+        self.0.push(action);
+    }
+
+    pub(super) fn send(&mut self, bytes: impl Into<Bytes>) {
+        self.push(Action::Send { bytes: bytes.into(), kind: Sending::Kept });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ids::Role;
+
+    fn input(text: &str) -> Input {
+        let identity = Identity {
+            user_id: "1".into(),
+            username: "a".into(),
+            role: Role::Player,
+            expires_at_s: 0,
+            login: Default::default(),
+        };
+        Input::new(Arc::new(identity), &ClientMessage::parse(text).unwrap(), text)
+    }
+
+    #[test]
+    fn an_input_keeps_its_whole_text_and_its_payload() {
+        let check = |text: &str, payload: &str| {
+            assert_eq!(&*input(text).text, text.as_bytes());
+            assert_eq!(&*input(text).into_payload(), payload.as_bytes(), "{text}");
+        };
+        check(r#"{"action":"set","payload":{"x": [1,"ü"]},"id":1}"#, r#"{"x": [1,"ü"]}"#);
+        check(r#" {"payload":1,"action":"set"}"#, "1");
+        check(r#"{"action":"set"}"#, "null");
+        check(r#"{"action":"set","payload":null}"#, "null");
+    }
+
+    /// An input's text is all that is allocated for it: the list keeps its memory.
+    #[test]
+    fn actions_are_small() {
+        assert!(size_of::<Action>() <= 88, "{}", size_of::<Action>());
+        let mut actions = Actions::default();
+        (0..Actions::KEPT).for_each(|_| actions.push(Action::Finish));
+        let kept = actions.0.capacity();
+        assert_eq!(actions.drain().count(), Actions::KEPT);
+        actions.trim();
+        assert!(actions.is_empty() && actions.0.capacity() == kept);
+        (0..10 * Actions::KEPT).for_each(|_| actions.push(Action::Finish));
+        drop(actions.drain());
+        actions.trim();
+        assert_eq!(actions.0.capacity(), Actions::KEPT);
+    }
+}

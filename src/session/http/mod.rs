@@ -1,0 +1,320 @@
+//! The HTTP part of a connection's life: requests are answered one at a time, in order.
+
+mod requests;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use self::requests::Next;
+use super::account::AccountResult;
+use super::answer::Answer;
+use super::routes::Route;
+use super::websocket::WebSocketSession;
+use super::{Action, Actions, Context, Now, Refused, SHUTTING_DOWN, Settings, cors};
+use crate::room::events::Position;
+use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
+use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ws::{self, Handshake};
+
+/// A connection that speaks HTTP.
+#[derive(Debug)]
+pub struct HttpSession {
+    decoder: RequestDecoder,
+    state: State,
+    /// What the decoder was in the middle of when last seen, and since when.
+    phase: Phase,
+    phase_since_ms: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between requests or in the middle of one.
+    Receiving,
+    /// An RPC or a call to the accounts runs; further requests wait.
+    Calling(Exchange),
+    /// A join runs; it ends in 101 or a refusal.
+    Joining(Box<Joining>),
+    /// The last answer is on its way out; what else comes in is not read.
+    Finished,
+}
+
+/// What an answer must know of its request.
+#[derive(Clone, Debug)]
+struct Exchange {
+    route: Route,
+    keep_alive: bool,
+    /// A client of HTTP/1.0 takes the connection to end after the answer unless the answer says otherwise.
+    is_http_1_0: bool,
+    head_only: bool,
+    allow_origin: Option<Box<str>>,
+}
+
+#[derive(Debug)]
+struct Joining {
+    exchange: Exchange,
+    handshake: Handshake,
+    identity: Arc<Identity>,
+    room: RoomId,
+}
+
+impl HttpSession {
+    /// A connection without a request yet.
+    pub fn new(now: Now) -> Self {
+        Self {
+            decoder: RequestDecoder::default(),
+            state: State::Receiving,
+            phase: Phase::Idle,
+            phase_since_ms: now.monotonic_ms,
+        }
+    }
+
+    /// As [`super::Session::receive`]; the second value is what the connection has become, if it left HTTP.
+    pub fn receive(
+        &mut self,
+        input: &[u8],
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) -> (usize, Option<WebSocketSession>) {
+        let settings = context.services.settings();
+        let (mut taken, mut requests) = (0, 0);
+        while taken < input.len()
+            && requests < settings.max_pipelined
+            && matches!(self.state, State::Receiving)
+        {
+            let (used, decoded) = self.decoder.decode(&input[taken..], &settings.http);
+            taken += used;
+            match decoded {
+                Decoded::NeedMore => break,
+                Decoded::Continue => actions.send(Bytes::from_static(http::CONTINUE)),
+                Decoded::Malformed(refusal) => self.end_with(Answer::malformed(&refusal), context, actions),
+                Decoded::Request(request) => {
+                    // The next one's time begins anew, though it may come in the same piece.
+                    self.phase = Phase::Idle;
+                    requests += 1;
+                    if let Some(echo) = self.handle(&request, context, actions) {
+                        return (taken, Some(echo));
+                    }
+                }
+            }
+        }
+        if matches!(self.state, State::Finished) {
+            taken = input.len();
+        }
+        self.note_phase(context.now);
+        (taken, None)
+    }
+
+    /// Whether a further request can be handled.
+    pub fn wants_input(&self) -> bool {
+        matches!(self.state, State::Receiving | State::Finished)
+    }
+
+    /// As [`super::Session::is_calling`].
+    pub fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling(_))
+    }
+
+    /// As [`super::Session::joining`].
+    pub fn joining(&self) -> Option<(&Arc<Identity>, &RoomId)> {
+        match &self.state {
+            State::Joining(joining) => Some((&joining.identity, &joining.room)),
+            _ => None,
+        }
+    }
+
+    /// As [`super::Session::deadline_ms`].
+    pub fn deadline_ms(&self, settings: &Settings) -> Option<u64> {
+        let allowed_ms = match (&self.state, self.phase) {
+            (State::Receiving, Phase::Idle) => settings.keep_alive_timeout_ms,
+            (State::Receiving, Phase::Head) => settings.head_timeout_ms,
+            (State::Receiving, Phase::Body) => settings.body_timeout_ms,
+            (State::Calling(_) | State::Joining(_) | State::Finished, _) => return None,
+        };
+        Some(self.phase_since_ms + allowed_ms)
+    }
+
+    /// As [`super::Session::deadline_passed`].
+    pub fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
+        let message = match (&self.state, self.phase) {
+            (State::Receiving, Phase::Head) => "the request head did not arrive in time",
+            (State::Receiving, Phase::Body) => "the request body did not arrive in time",
+            (State::Receiving, Phase::Idle) => return self.finish(actions),
+            _ => return,
+        };
+        self.end_with(Answer::error(408, "bad_request", message), context, actions);
+    }
+
+    /// As [`super::Session::drain`].
+    pub fn drain(&mut self, actions: &mut Actions) {
+        match &mut self.state {
+            State::Receiving if self.phase == Phase::Idle => self.finish(actions),
+            State::Receiving | State::Finished => {}
+            State::Calling(exchange) => exchange.keep_alive = false,
+            State::Joining(joining) => joining.exchange.keep_alive = false,
+        }
+    }
+
+    /// As [`super::Session::rpc_answered`].
+    pub fn rpc_answered(
+        &mut self,
+        result: Result<&[u8], &Refused>,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
+        let answer = match result {
+            Ok(result) => Answer::json(200, [b"{\"result\":".as_slice(), result, b"}"].concat()),
+            Err(refused) => Answer::refused(refused),
+        };
+        self.call_answered(answer, context, actions);
+    }
+
+    /// As [`super::Session::account_answered`].
+    pub fn account_answered(&mut self, result: &AccountResult, context: &Context<'_>, actions: &mut Actions) {
+        let answer = match result {
+            Ok(answer) if answer.body.is_empty() => Answer::empty(answer.status),
+            Ok(answer) => Answer::private(answer.status, answer.body.as_slice()),
+            Err(refused) => Answer::refused(refused),
+        };
+        self.call_answered(answer, context, actions);
+    }
+
+    fn call_answered(&mut self, answer: Answer<'_>, context: &Context<'_>, actions: &mut Actions) {
+        let State::Calling(exchange) = std::mem::replace(&mut self.state, State::Receiving) else {
+            unreachable!("a call is answered once, while the session waits for it");
+        };
+        self.respond(exchange, answer, context, actions);
+        self.note_phase(context.now);
+    }
+
+    /// As [`super::Session::join_refused`].
+    pub fn join_refused(&mut self, refused: &Refused, context: &Context<'_>, actions: &mut Actions) {
+        let State::Joining(joining) = std::mem::replace(&mut self.state, State::Receiving) else {
+            unreachable!("a join is answered once, while the session waits for it");
+        };
+        self.respond(joining.exchange, Answer::refused(refused), context, actions);
+        self.note_phase(context.now);
+    }
+
+    /// As [`super::Session::joined`]: answers 101 and the welcome, and hands over to the WebSocket session.
+    pub fn joined(
+        &mut self,
+        position: Position,
+        state: &[u8],
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) -> WebSocketSession {
+        let State::Joining(joining) = std::mem::replace(&mut self.state, State::Finished) else {
+            unreachable!("a join is answered once, while the session waits for it");
+        };
+        switch_protocols(Route::WebSocket, &joining.handshake, actions);
+        WebSocketSession::welcomed(joining.identity, &joining.room, position, state, context, actions)
+    }
+
+    fn handle(
+        &mut self,
+        request: &Request,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) -> Option<WebSocketSession> {
+        let exchange = Exchange::of(request, context.services.settings());
+        match requests::handle(exchange.route, request, context) {
+            Ok(Next::Answer(answer)) => self.respond(exchange, answer, context, actions),
+            Err(refused) => self.respond(exchange, Answer::refused(&refused), context, actions),
+            Ok(Next::Call(call)) => {
+                self.state = State::Calling(exchange);
+                actions.push(call);
+            }
+            Ok(Next::Join { handshake, identity, room }) => {
+                actions.push(Action::Join { identity: identity.clone(), room: room.clone() });
+                self.state = State::Joining(Box::new(Joining { exchange, handshake, identity, room }));
+            }
+            Ok(Next::Echo(handshake)) => {
+                switch_protocols(Route::Echo, &handshake, actions);
+                self.state = State::Finished;
+                return Some(WebSocketSession::echo(context.now));
+            }
+        }
+        None
+    }
+
+    /// The last answer, to a request that could not be read.
+    fn end_with(&mut self, answer: Answer<'_>, context: &Context<'_>, actions: &mut Actions) {
+        let settings = context.services.settings();
+        let exchange = Exchange {
+            route: Route::Unknown,
+            keep_alive: false,
+            is_http_1_0: false,
+            head_only: false,
+            allow_origin: cors::allow_origin(&settings.allow_origins, None).map(Into::into),
+        };
+        self.respond(exchange, answer, context, actions);
+    }
+
+    fn respond(
+        &mut self,
+        exchange: Exchange,
+        answer: Answer<'_>,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
+        // Once the server stops, each answer is its connection's last.
+        let keep_alive = exchange.keep_alive && context.services.readiness() != Err(SHUTTING_DOWN);
+        let mut headers = answer.headers;
+        if keep_alive && exchange.is_http_1_0 {
+            headers.push(("Connection", "keep-alive"));
+        }
+        let allow_origins = &context.services.settings().allow_origins;
+        headers.extend(cors::headers(allow_origins, exchange.allow_origin.as_deref()));
+        let response = Response {
+            status: answer.status,
+            headers: &headers,
+            body: &answer.body,
+            keep_alive,
+            head_only: exchange.head_only,
+            date: context.date,
+        };
+        let mut bytes = Vec::with_capacity(256 + answer.body.len());
+        http::encode_response(&mut bytes, &response);
+        actions.push(Action::Answered { route: exchange.route, status: answer.status });
+        actions.send(bytes);
+        self.state = State::Receiving;
+        if !keep_alive {
+            self.finish(actions);
+        }
+    }
+
+    fn finish(&mut self, actions: &mut Actions) {
+        self.state = State::Finished;
+        actions.push(Action::Finish);
+    }
+
+    fn note_phase(&mut self, now: Now) {
+        let phase = self.decoder.phase();
+        if phase != self.phase || phase == Phase::Idle {
+            self.phase = phase;
+            self.phase_since_ms = now.monotonic_ms;
+        }
+    }
+}
+
+impl Exchange {
+    fn of(request: &Request, settings: &Settings) -> Self {
+        let origin = request.header("origin");
+        Self {
+            route: Route::of_path(&request.path, settings.debug_echo, settings.pages),
+            keep_alive: request.keep_alive,
+            is_http_1_0: request.version_minor == 0,
+            head_only: request.method == Method::Head,
+            allow_origin: cors::allow_origin(&settings.allow_origins, origin).map(Into::into),
+        }
+    }
+}
+
+/// Answers 101.
+fn switch_protocols(route: Route, handshake: &Handshake, actions: &mut Actions) {
+    actions.push(Action::Answered { route, status: 101 });
+    let mut head = Vec::with_capacity(256);
+    ws::encode_101(&mut head, handshake);
+    actions.send(head);
+}

@@ -1,0 +1,209 @@
+//! What is done about each request: an answer at once, or a call whose answer the peer waits for.
+
+use std::sync::Arc;
+
+use crate::session::account::{AccountCall, AccountRequest};
+use crate::session::answer::Answer;
+use crate::session::proxy::client_address;
+use crate::session::{Action, Context, Refused, Route, RpcRequest, cors};
+use crate::wire::http::{Method, Request};
+use crate::wire::ids::{Identity, Role, RoomId};
+use crate::wire::ws::{self, Handshake};
+
+/// What a request leads to.
+pub enum Next {
+    /// It is answered.
+    Answer(Answer<'static>),
+    /// The peer waits for the answer to this call.
+    Call(Action),
+    /// The peer waits for a room to let it in.
+    Join {
+        /// What the 101 says.
+        handshake: Handshake,
+        /// Who wants in.
+        identity: Arc<Identity>,
+        /// Where.
+        room: RoomId,
+    },
+    /// It is an echo from now on.
+    Echo(Handshake),
+}
+
+/// Handles a request.
+///
+/// # Errors
+/// It is refused.
+pub fn handle(route: Route, request: &Request, context: &Context<'_>) -> Result<Next, Refused> {
+    if request.method == Method::Options {
+        let headers = cors::PREFLIGHT_HEADERS.into_iter().chain([("Allow", route.allow())]).collect();
+        return Ok(Next::Answer(Answer { headers, ..Answer::empty(204) }));
+    }
+    if !route.takes(request) {
+        let mut answer = Answer::error(405, "bad_request", &format!("allowed here: {}", route.allow()));
+        answer.headers.push(("Allow", route.allow()));
+        return Ok(Next::Answer(answer));
+    }
+    let answer = match route {
+        Route::Register | Route::Login | Route::Refresh => return account(route, request, None, context),
+        Route::Logout | Route::Password | Route::Upgrade => {
+            let caller = Arc::new(authenticate(bearer(request), context)?);
+            return account(route, request, Some(caller), context);
+        }
+        Route::Rpc => return rpc(request, context),
+        Route::WebSocket => return join(request, context),
+        Route::Echo => return Ok(echo(request)),
+        Route::GuestLogin => guest_login(request, context)?,
+        Route::Account => who_am_i(request, context)?,
+        Route::Health => Answer::json(200, &br#"{"status":"ok"}"#[..]),
+        Route::Ready => ready(context),
+        Route::Metrics => {
+            let (content_type, text) = context.services.metrics();
+            let headers = vec![("Content-Type", content_type)];
+            Answer { status: 200, headers, body: text.into_bytes().into() }
+        }
+        Route::Page => page(request, context),
+        Route::Unknown => Answer::error(404, "not_found", "there is nothing at this path"),
+    };
+    Ok(Next::Answer(answer))
+}
+
+fn ready(context: &Context<'_>) -> Answer<'static> {
+    match context.services.readiness() {
+        Ok(()) => Answer::json(200, &br#"{"status":"ready"}"#[..]),
+        Err(reason) => Answer::error(503, "unavailable", reason),
+    }
+}
+
+fn page(request: &Request, context: &Context<'_>) -> Answer<'static> {
+    let mut pages = context.services.settings().pages.iter();
+    let page = pages.find(|page| *page.path == *request.path);
+    let page = page.expect("the route says that the page is there");
+    let headers = vec![("Content-Type", page.content_type), ("Cache-Control", "no-cache")];
+    Answer { status: 200, headers, body: page.body.into() }
+}
+
+fn guest_login(request: &Request, context: &Context<'_>) -> Result<Answer<'static>, Refused> {
+    if !is_empty_or_object(&request.body) {
+        return Err(Refused::new(400, "bad_request", "the body must be empty or a JSON object"));
+    }
+    admit_login(request, context)?;
+    let login = context.services.guest_login(context.now.unix_s);
+    let body = serde_json::json!({
+        "token": login.token,
+        "refresh_token": login.refresh_token,
+        "expires_in": login.expires_in_s,
+        "user_id": login.user_id,
+        "username": login.username,
+        "role": "guest",
+    });
+    Ok(Answer::private(200, body.to_string().into_bytes()))
+}
+
+fn who_am_i(request: &Request, context: &Context<'_>) -> Result<Answer<'static>, Refused> {
+    let identity = authenticate(bearer(request), context)?;
+    let body = serde_json::json!({
+        "user_id": &*identity.user_id,
+        "username": &*identity.username,
+        "role": identity.role.as_str(),
+        "expires_in": u64::from(identity.expires_at_s).saturating_sub(context.now.unix_s),
+    });
+    Ok(Answer::private(200, body.to_string().into_bytes()))
+}
+
+/// A call to the accounts: what can be said at once is; the rest is answered later.
+fn account(
+    route: Route,
+    request: &Request,
+    caller: Option<Arc<Identity>>,
+    context: &Context<'_>,
+) -> Result<Next, Refused> {
+    let call = AccountCall::parse(route, &request.body)
+        .map_err(|message| Refused::new(400, "bad_request", message))?;
+    if matches!(route, Route::Register | Route::Login) {
+        admit_login(request, context)?;
+    }
+    Ok(submit(request, call, caller, context))
+}
+
+fn submit(
+    request: &Request,
+    call: AccountCall,
+    caller: Option<Arc<Identity>>,
+    context: &Context<'_>,
+) -> Next {
+    let address = client_address(context.peer, request, &context.services.settings().trusted_proxies);
+    Next::Call(Action::Account(Box::new(AccountRequest { call, caller, address })))
+}
+
+fn rpc(request: &Request, context: &Context<'_>) -> Result<Next, Refused> {
+    let caller = Arc::new(authenticate(bearer(request), context)?);
+    let call =
+        RpcRequest::parse(&request.body).map_err(|message| Refused::new(400, "bad_request", message))?;
+    if let Some(parsed) = AccountCall::from_rpc(&call.script, &call.arguments) {
+        let call = check_manager(&caller, &call.script, parsed)?;
+        return Ok(submit(request, call, Some(caller), context));
+    }
+    Ok(Next::Call(Action::Rpc { caller, request: call }))
+}
+
+fn join(request: &Request, context: &Context<'_>) -> Result<Next, Refused> {
+    let handshake = match ws::accept(request) {
+        Ok(handshake) => handshake,
+        Err(refusal) => return Ok(Next::Answer(Answer::malformed(&refusal))),
+    };
+    let in_query = request.query_parameter("token");
+    let token = in_query.as_deref().or(bearer(request)).or(handshake.bearer.as_deref());
+    let identity = Arc::new(authenticate(token, context)?);
+    context.services.readiness().map_err(|reason| Refused::new(503, "unavailable", reason))?;
+    let room = request
+        .query_parameter("game_id")
+        .ok_or_else(|| Refused::new(400, "bad_request", "the query lacks game_id=ROOM"))?;
+    let room = RoomId::parse(&room)
+        .ok_or_else(|| Refused::new(400, "bad_request", "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
+    Ok(Next::Join { handshake, identity, room })
+}
+
+fn echo(request: &Request) -> Next {
+    match ws::accept(request) {
+        Ok(handshake) => Next::Echo(handshake),
+        Err(refusal) => Next::Answer(Answer::malformed(&refusal)),
+    }
+}
+
+fn authenticate(token: Option<&str>, context: &Context<'_>) -> Result<Identity, Refused> {
+    let token = token
+        .ok_or_else(|| Refused::new(401, "unauthorized", "a token is needed: Authorization: Bearer TOKEN"))?;
+    context.services.verify_token(token, context.now.unix_s)
+}
+
+/// Counts a login from the client's address.
+fn admit_login(request: &Request, context: &Context<'_>) -> Result<(), Refused> {
+    let client = client_address(context.peer, request, &context.services.settings().trusted_proxies);
+    let refused =
+        |seconds| Refused::new(429, "rate_limited", "too many logins from this address").retry_after(seconds);
+    context.services.admit_login(client, context.now).map_err(refused)
+}
+
+/// The calls that the server itself does are a manager's.
+fn check_manager(
+    identity: &Identity,
+    name: &str,
+    call: Result<AccountCall, String>,
+) -> Result<AccountCall, Refused> {
+    if identity.role < Role::Manager {
+        let message = format!("{name:?} needs the role {}; yours is {}", Role::Manager, identity.role);
+        return Err(Refused::new(403, "forbidden", message));
+    }
+    call.map_err(|message| Refused::new(400, "bad_request", message))
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750, section 2.1; the scheme in any case).
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, token) = request.header("authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn is_empty_or_object(body: &[u8]) -> bool {
+    body.trim_ascii().is_empty()
+        || serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).is_ok()
+}

@@ -1,0 +1,100 @@
+//! What a session asks and is told at once.
+
+use std::net::IpAddr;
+
+use super::{Network, Now, Page, Refused};
+use crate::wire::http::Limits;
+use crate::wire::ids::Identity;
+
+/// Services that answer at once and hold no connection's state.
+pub trait Services: Send + Sync {
+    /// The settings.
+    fn settings(&self) -> &Settings;
+
+    /// Who the token speaks for.
+    ///
+    /// # Errors
+    /// Says, for the client, what is wrong with the token, or why its holder is kept out.
+    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Refused>;
+
+    /// News that concern somebody whose token was good a moment ago.
+    ///
+    /// # Errors
+    /// The code and the reason to close a socket with.
+    fn standing(&self, identity: &Identity, unix_s: u64) -> Result<(), (u16, Box<str>)>;
+
+    /// Makes a guest and its tokens.
+    fn guest_login(&self, unix_s: u64) -> GuestLogin;
+
+    /// Counts a login attempt from an address.
+    ///
+    /// # Errors
+    /// The seconds after which the address may try again.
+    fn admit_login(&self, peer: IpAddr, now: Now) -> Result<(), u32>;
+
+    /// Whether the server takes work.
+    ///
+    /// # Errors
+    /// Says why not.
+    fn readiness(&self) -> Result<(), &'static str>;
+
+    /// The metrics page: content type and text.
+    fn metrics(&self) -> (&'static str, String);
+}
+
+/// What a guest login gives.
+#[derive(Clone, Debug)]
+pub struct GuestLogin {
+    /// The JWT.
+    pub token: String,
+    /// Good for one refresh.
+    pub refresh_token: String,
+    /// Seconds until the token ends.
+    pub expires_in_s: u64,
+    /// `guest:` and random text.
+    pub user_id: String,
+    /// Shown to other players.
+    pub username: String,
+}
+
+/// What [`Services::readiness`] says once the server has begun to stop.
+pub const SHUTTING_DOWN: &str = "the server is shutting down";
+
+/// What a session may know of the configuration. Times in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Bounds on a request.
+    pub http: Limits,
+    /// For a whole request head, from its first byte.
+    pub head_timeout_ms: u64,
+    /// For a body, from the end of its head.
+    pub body_timeout_ms: u64,
+    /// For a kept-alive connection without a request.
+    pub keep_alive_timeout_ms: u64,
+    /// Requests that are taken from one piece of input; the rest is left until it is given again.
+    pub max_pipelined: usize,
+    /// Silence after which a WebSocket is pinged.
+    pub ping_after_ms: u64,
+    /// How long the answer to a ping may take.
+    pub pong_timeout_ms: u64,
+    /// How long the peer's half of a close may take.
+    pub close_timeout_ms: u64,
+    /// Largest WebSocket message, in bytes.
+    pub max_message_bytes: usize,
+    /// Largest message on `/echo`, in bytes.
+    pub max_echo_bytes: usize,
+    /// Inputs per connection and second; 0 is without limit.
+    pub input_rate: u32,
+    /// Malformed messages in excess of good ones after which a connection is closed.
+    pub max_errors: u16,
+    /// `Access-Control-Allow-Origin`: `*`, or the origins that are allowed.
+    pub allow_origins: Vec<Box<str>>,
+    /// Whether `/echo` is served.
+    pub debug_echo: bool,
+    /// What a client may expect between two frames of a room.
+    pub sync_interval_ms: u64,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Static pages, by path.
+    pub pages: &'static [Page],
+}

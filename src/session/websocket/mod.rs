@@ -1,0 +1,290 @@
+//! The WebSocket part of a connection's life: messages, pings, and how it ends.
+
+mod member;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use self::member::Member;
+use super::{Action, Actions, Context, Moment, Now, Refused, Sending, Settings};
+use crate::room::events::Position;
+use crate::wire::ids::{Identity, RoomId};
+use crate::wire::message::{self, Welcome};
+use crate::wire::ws::{self, Event, FrameDecoder, OpCode, close_code};
+
+/// A connection that speaks WebSocket.
+#[derive(Debug)]
+pub struct WebSocketSession {
+    decoder: FrameDecoder,
+    purpose: Purpose,
+    link: Link,
+    /// Since when it has been so; for an open link, when the peer last sent anything.
+    since: Moment,
+}
+
+#[derive(Debug)]
+enum Purpose {
+    /// A member of a room.
+    Member(Member),
+    /// `/echo`: every message goes back as it came.
+    Echo,
+}
+
+/// Where the connection is on its way from open to closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// Messages flow.
+    Open,
+    /// A ping is out; messages flow.
+    AwaitingPong,
+    /// We have sent a close frame, and wait for the peer's.
+    Closing,
+    /// Both sides have closed, or the peer broke the protocol: nothing more is read.
+    Closed,
+}
+
+/// A ping without a payload (RFC 6455, section 5.5.2).
+const PING_FRAME: &[u8] = &[0x89, 0];
+
+/// How metrics count a close frame without a code (RFC 6455, section 7.4.1); never sent.
+const NO_STATUS: u16 = 1005;
+
+impl WebSocketSession {
+    /// A new member of a room; sends the welcome.
+    pub fn welcomed(
+        identity: Arc<Identity>,
+        room: &RoomId,
+        position: Position,
+        state: &[u8],
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) -> Self {
+        let settings = context.services.settings();
+        let welcome = message::welcome(&Welcome {
+            identity: &identity,
+            game_id: room,
+            epoch: position.epoch,
+            seq: position.seq,
+            recovered: false,
+            state_json: Some(state),
+            sync_interval_ms: settings.sync_interval_ms,
+        });
+        actions.push(Action::Send { bytes: ws::text_frame(&welcome), kind: Sending::State });
+        Self::open(Purpose::Member(Member::new(identity, context)), context.now)
+    }
+
+    /// As [`super::Session::check_standing`].
+    pub fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {
+        let Some(identity) = self.identity() else { return };
+        if let Err((code, reason)) = context.services.standing(identity, context.now.unix_s) {
+            self.close(code, &reason, context.now, actions);
+        }
+    }
+
+    /// An echo of every message.
+    pub fn echo(now: Now) -> Self {
+        Self::open(Purpose::Echo, now)
+    }
+
+    fn open(purpose: Purpose, now: Now) -> Self {
+        Self {
+            decoder: FrameDecoder::default(),
+            purpose,
+            link: Link::Open,
+            since: Moment::at(now.monotonic_ms),
+        }
+    }
+
+    /// The member, unless this is an echo.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        match &self.purpose {
+            Purpose::Member(member) => Some(&member.identity),
+            Purpose::Echo => None,
+        }
+    }
+
+    /// Whether messages flow: it is neither closing nor closed.
+    pub fn is_open(&self) -> bool {
+        matches!(self.link, Link::Open | Link::AwaitingPong)
+    }
+
+    /// As [`super::Session::receive`].
+    pub fn receive(&mut self, input: &mut [u8], context: &Context<'_>, actions: &mut Actions) -> usize {
+        if self.is_open() {
+            // Anything is a sign of life.
+            self.enter(Link::Open, context.now);
+        }
+        let limit = match self.purpose {
+            Purpose::Member(_) => context.services.settings().max_message_bytes,
+            Purpose::Echo => context.services.settings().max_echo_bytes,
+        };
+        let mut taken = 0;
+        while taken < input.len() && self.link != Link::Closed {
+            let (used, event) = self.decoder.decode(&mut input[taken..], limit);
+            taken += used;
+            let Some(event) = event else { break };
+            let outcome = match self.link {
+                Link::Closing => while_closing(&event),
+                _ => while_open(&mut self.purpose, event, context, actions),
+            };
+            self.apply(outcome, context.now, actions);
+        }
+        // A message that ended with the input leaves its buffer behind: an idle connection holds none.
+        self.decoder.release();
+        if self.link == Link::Closed { input.len() } else { taken }
+    }
+
+    /// As [`super::Session::deadline_ms`].
+    pub fn deadline_ms(&self, settings: &Settings) -> u64 {
+        match self.link {
+            Link::Open => self.expires_ms().min(self.since.ms() + settings.ping_after_ms),
+            Link::AwaitingPong => self.expires_ms().min(self.since.ms() + settings.pong_timeout_ms),
+            Link::Closing => self.since.ms() + settings.close_timeout_ms,
+            Link::Closed => u64::MAX,
+        }
+    }
+
+    /// As [`super::Session::deadline_passed`].
+    pub fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
+        let now_ms = context.now.monotonic_ms;
+        match self.link {
+            Link::Closed => {}
+            Link::Closing => self.end(actions),
+            _ if now_ms >= self.expires_ms() => {
+                self.close(close_code::TOKEN_EXPIRED, "token expired", context.now, actions);
+            }
+            Link::AwaitingPong => {
+                self.close(close_code::NO_PONG, "no answer to a ping", context.now, actions);
+            }
+            Link::Open => {
+                let bytes = Bytes::from_static(PING_FRAME);
+                actions.push(Action::Send { bytes, kind: Sending::AtOnce });
+                self.enter(Link::AwaitingPong, context.now);
+            }
+        }
+    }
+
+    fn enter(&mut self, link: Link, now: Now) {
+        self.link = link;
+        self.since = Moment::at(now.monotonic_ms);
+    }
+
+    fn expires_ms(&self) -> u64 {
+        match &self.purpose {
+            Purpose::Member(member) => u64::from(member.expires_s) * 1000,
+            Purpose::Echo => u64::MAX,
+        }
+    }
+
+    /// As [`super::Session::close`].
+    pub fn close(&mut self, code: u16, reason: &str, now: Now, actions: &mut Actions) {
+        if !self.is_open() {
+            return;
+        }
+        send_close(code, reason, actions);
+        actions.push(Action::Closed(code));
+        self.enter(Link::Closing, now);
+    }
+
+    fn apply(&mut self, outcome: Outcome, now: Now, actions: &mut Actions) {
+        match outcome {
+            Outcome::GoOn => {}
+            Outcome::Close { code, reason } => self.close(code, reason, now, actions),
+            Outcome::Answered { code } => {
+                actions.push(Action::Closed(code));
+                self.end(actions);
+            }
+            Outcome::End => self.end(actions),
+        }
+    }
+
+    fn end(&mut self, actions: &mut Actions) {
+        self.link = Link::Closed;
+        actions.push(Action::Finish);
+    }
+}
+
+/// What handling one event leads to.
+enum Outcome {
+    /// Nothing more.
+    GoOn,
+    /// We close, and wait for the peer's half.
+    Close { code: u16, reason: &'static str },
+    /// A close frame has been sent as the last thing; `code` says how it ended.
+    Answered { code: u16 },
+    /// Nothing is left to say.
+    End,
+}
+
+fn while_open(
+    purpose: &mut Purpose,
+    event: Event<'_>,
+    context: &Context<'_>,
+    actions: &mut Actions,
+) -> Outcome {
+    match event {
+        Event::Ping(payload) => {
+            let mut pong = Vec::with_capacity(2 + payload.len());
+            ws::encode_frame(&mut pong, ws::PONG, payload);
+            actions.send(pong);
+            Outcome::GoOn
+        }
+        Event::Pong(_) => Outcome::GoOn,
+        Event::Close(reason) => {
+            // RFC 6455, section 5.5.1: the answer carries the peer's code, and none when the peer gave none.
+            match reason {
+                Some((code, _)) => send_close(code, "", actions),
+                None => actions.send(Bytes::from_static(&[0x88, 0])),
+            }
+            Outcome::Answered { code: reason.map_or(NO_STATUS, |(code, _)| code) }
+        }
+        Event::Violation { code, reason, .. } => {
+            send_close(code, reason, actions);
+            Outcome::Answered { code }
+        }
+        Event::Text(text) => match purpose {
+            Purpose::Member(member) => member.message(text, context, actions),
+            Purpose::Echo => echo(ws::TEXT, text.as_bytes(), actions),
+        },
+        Event::Binary(bytes) => match purpose {
+            Purpose::Echo => echo(ws::BINARY, bytes, actions),
+            Purpose::Member(member) => match std::str::from_utf8(bytes) {
+                Ok(text) => member.message(text, context, actions),
+                Err(_) => member.malformed(
+                    None,
+                    "a binary message must be JSON in UTF-8, as a text message is",
+                    context,
+                    actions,
+                ),
+            },
+        },
+    }
+}
+
+/// After our close frame only the peer's counts; messages that crossed it on the way are dropped (RFC 6455, 1.4).
+fn while_closing(event: &Event<'_>) -> Outcome {
+    match event {
+        Event::Close(_) | Event::Violation { .. } => Outcome::End,
+        _ => Outcome::GoOn,
+    }
+}
+
+fn echo(opcode: OpCode, payload: &[u8], actions: &mut Actions) -> Outcome {
+    let mut frame = Vec::with_capacity(10 + payload.len());
+    ws::encode_frame(&mut frame, opcode, payload);
+    actions.send(frame);
+    Outcome::GoOn
+}
+
+fn send_close(code: u16, reason: &str, actions: &mut Actions) {
+    let mut frame = Vec::with_capacity(4 + reason.len());
+    ws::encode_close(&mut frame, code, reason);
+    actions.send(frame);
+}
+
+/// An error event.
+pub(super) fn send_error(id: Option<u64>, refused: &Refused, actions: &mut Actions) {
+    let text = message::error(id, &refused.code, &refused.message, refused.details.as_deref());
+    actions.send(ws::text_frame(&text));
+}
