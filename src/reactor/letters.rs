@@ -137,9 +137,9 @@ mod tests {
 
     use super::*;
     use crate::mailbox::mailbox;
-    use crate::room::events::RoomEvents;
     use crate::room::flush::Flush;
     use crate::state::ConnectionKey;
+    use crate::state::RoomEvents;
 
     #[test]
     fn a_stalled_peer_loses_events_but_no_comings_and_goings() {

@@ -11,10 +11,10 @@ use super::purposes::{OwnCall, Purpose, ReplyTo};
 use super::rooms::{Place, UserKey};
 use super::shard::Shard;
 use crate::metrics::Refusal;
-use crate::room::events::Position;
 use crate::script::{NO_HOOK, Script};
 use crate::session::{Refused, Session};
 use crate::state::{Batch, Call, ConnectionKey, Membership, OnError, Rejection, ShardId};
+use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
 

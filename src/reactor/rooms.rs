@@ -9,9 +9,9 @@ use slab::Slab;
 
 use super::mail::{PendingInput, Ticket};
 use super::room_hash;
-use crate::room::events::{Position, RoomEvents};
 use crate::room::rhythm::Rhythm;
 use crate::state::ConnectionKey;
+use crate::state::{Position, RoomEvents};
 use crate::wire::ids::{Identity, RoomId};
 
 /// Rooms by index and by id.

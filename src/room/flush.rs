@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::events::RoomEvents;
+use crate::state::RoomEvents;
 use crate::wire::message;
 
 /// A room's gathered events, ready to go out.

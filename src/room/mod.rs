@@ -1,5 +1,4 @@
 //! Rooms: members, rhythm, and what a flush sends to whom. No sockets here, no clock.
 
-pub mod events;
 pub mod flush;
 pub mod rhythm;

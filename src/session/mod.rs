@@ -33,7 +33,7 @@ pub use self::rpc::RpcRequest;
 pub use self::services::{GuestLogin, SHUTTING_DOWN, Services, Settings};
 pub use self::time::{Moment, Now};
 use self::websocket::WebSocketSession;
-use crate::room::events::Position;
+use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;
 

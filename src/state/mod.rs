@@ -10,14 +10,16 @@ mod event_text;
 pub mod faults;
 pub mod guest_book;
 pub mod redis;
+mod room_events;
 mod split_mix;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, Membership};
-pub use crate::room::events::{Position, RoomEvents};
+pub use self::room_events::RoomEvents;
 use crate::script::ScriptSet;
+pub use crate::wire::Position;
 use crate::wire::ids::RoomId;
 
 /// Index of a shard, from 0.

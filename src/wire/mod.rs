@@ -4,7 +4,10 @@ mod buffer;
 pub mod http;
 pub mod ids;
 pub mod message;
+mod position;
 pub mod ws;
+
+pub use self::position::Position;
 
 #[cfg(test)]
 pub(crate) mod testing;

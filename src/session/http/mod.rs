@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::routes::Route;
 use super::websocket::WebSocketSession;
 use super::{Action, Actions, Context, Now, Refused, SHUTTING_DOWN, Settings, cors};
-use crate::room::events::Position;
+use crate::wire::Position;
 use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::{self, Handshake};

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 
 use super::recorder::{Recorder, Refusal};
-use crate::room::events::Position;
 use crate::session::account::AccountResult;
 use crate::session::limits::LoginLimit;
 use crate::session::{
     Actions, Context, GuestLogin, Network, Now, Page, Refused, Services, Session, Settings, WebSocketSession,
 };
+use crate::wire::Position;
 use crate::wire::http::Limits;
 use crate::wire::ids::{Identity, Role};
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use self::member::Member;
 use super::{Action, Actions, Context, Moment, Now, Refused, Sending, Settings};
-use crate::room::events::Position;
+use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{self, Welcome};
 use crate::wire::ws::{self, Event, FrameDecoder, OpCode, close_code};

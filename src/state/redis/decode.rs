@@ -4,9 +4,9 @@ use bytes::Bytes;
 use redis::Value;
 
 use super::program::Program;
-use crate::room::events::{Position, RoomEvents};
 use crate::state::event_text::{mend_utf8, write_json_string, write_ready, write_seq};
 use crate::state::{CallError, CallResult};
+use crate::state::{Position, RoomEvents};
 use crate::wire::ids::RoomId;
 
 /// What a batch came to.

@@ -4,15 +4,6 @@ use bytes::Bytes;
 
 use crate::wire::ids::RoomId;
 
-/// A place in a room's history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    /// Changes when the store lost the room's history.
-    pub epoch: u64,
-    /// Events so far.
-    pub seq: u64,
-}
-
 /// A run of a room's events without gaps.
 #[derive(Clone, Debug)]
 pub struct RoomEvents {
