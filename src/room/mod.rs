@@ -1,4 +1,172 @@
-//! Rooms: members, rhythm, and what a flush sends to whom. No sockets here, no clock.
+//! A room's whole life as one machine: who is in it, who is coming, what waits, what has been gathered, its rhythm.
+//!
+//! Calls and the time go in, [`Action`]s come out: no socket here, no clock, no thread, no shard. So a test can run a room with
+//! hostile members on a clock of its own. One flow stands in one file, top to bottom:
+//!
+//! - [`joining`](self): how somebody comes in (`joining.rs`), and how a member goes (`leaving.rs`)
+//! - how an input waits for its turn (`inputs.rs`, [`waiting`]), and what a batch's end brings (`results.rs`)
+//! - how events are gathered and go out ([`stream`], `flushing.rs`, [`flush`]), and how members that missed some are brought
+//!   up to date (`snapshots.rs`)
+//!
+//! Whoever owns a room tells it what happens, and calls [`Room::settle`] at the end of the round, when all that came in the
+//! round has gathered. The room has at most one batch of inputs with the engine; joins and snapshots go beside it.
+//!
+//! To add something that a room does: a method in the file of its flow, an [`Action`] if something outside must follow, and a
+//! test in `tests/`.
 
+pub mod action;
+pub mod allowance;
+mod cost;
 pub mod flush;
+mod flushing;
+mod in_flight;
+mod inputs;
+mod joining;
+mod leaving;
+mod members;
+mod results;
 pub mod rhythm;
+mod snapshots;
+mod stream;
+mod waiting;
+
+use std::time::Instant;
+
+pub use self::action::{Action, Admission, Submission, Why};
+use self::cost::Cost;
+pub use self::in_flight::BatchNumber;
+use self::in_flight::InFlight;
+pub use self::joining::Join;
+use self::members::Members;
+use self::rhythm::Rhythm;
+use self::snapshots::Snapshots;
+use self::stream::Stream;
+use self::waiting::Waiting;
+pub use self::waiting::{Input, Reply};
+use crate::script::{NO_HOOK, Script, ScriptSet};
+use crate::wire::ids::RoomId;
+
+/// Tells one membership of a user from an earlier one of the same user in the same room.
+pub type MembershipId = u32;
+
+/// A room.
+#[derive(Debug)]
+pub struct Room {
+    id: RoomId,
+    rhythm: Rhythm,
+    members: Members,
+    /// Who wants to come in and has not been passed to the engine yet.
+    joins: Vec<Join>,
+    waiting: Waiting,
+    in_flight: InFlight,
+    stream: Stream,
+    snapshots: Snapshots,
+    cost: Cost,
+    /// Whether what waits goes to the engine as soon as it can, whatever the rhythm says.
+    is_urgent: bool,
+}
+
+/// What a room may know of the moment in which it is called.
+#[derive(Clone, Copy)]
+pub struct Round<'a> {
+    /// Milliseconds of a monotonic clock.
+    pub now_ms: u64,
+    /// The same moment, for the latency of what comes in now.
+    pub began: Instant,
+    /// The game's scripts.
+    pub scripts: &'a ScriptSet,
+    /// What rooms are held to.
+    pub bounds: &'a Bounds,
+}
+
+/// What a room is held to. Each says what happens at it.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Calls in one batch; the rest waits for the next.
+    pub batch_calls: usize,
+    /// Bytes of the arguments in one batch, but for a single call; the rest waits for the next.
+    pub batch_bytes: usize,
+    /// How long a batch should keep the engine, judged by the last ones; the rest waits for the next.
+    pub batch_time_us: u64,
+    /// Bytes of the inputs that wait; beyond it, `busy` to whoever has some waiting already.
+    pub waiting_bytes: usize,
+}
+
+impl Room {
+    /// An empty room. `spread` is any number that differs between rooms (a hash of the id).
+    pub fn new(id: RoomId, sync_interval_ms: u64, spread: u64) -> Self {
+        Self {
+            id,
+            rhythm: Rhythm::new(sync_interval_ms, spread),
+            members: Members::default(),
+            joins: Vec::new(),
+            waiting: Waiting::default(),
+            in_flight: InFlight::default(),
+            stream: Stream::default(),
+            snapshots: Snapshots::default(),
+            cost: Cost::default(),
+            is_urgent: false,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// Whether nothing is left of it, so that it may be forgotten.
+    pub fn is_over(&self) -> bool {
+        self.members.is_empty()
+            && self.joins.is_empty()
+            && self.waiting.is_empty()
+            && self.in_flight.is_empty()
+    }
+
+    /// Whether this user is a member.
+    pub fn has_member(&self, user_id: &str) -> bool {
+        self.members.get(user_id).is_some()
+    }
+
+    /// How many members it has.
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The end of a round: submits and flushes what may go out now. Who joins comes first, as what the room is like for them
+    /// is as of now; events that have gathered go out with those of the batch, if there is one.
+    pub fn settle(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
+        self.submit_joins(round, actions);
+        self.request_snapshots(round, actions);
+        if !self.is_urgent && !self.rhythm.is_open(round.now_ms) {
+            return;
+        }
+        let has_submitted = self.submit_inputs(round, actions);
+        let has_flushed = !has_submitted && self.flush(actions);
+        if has_submitted || has_flushed {
+            self.arm(round, actions);
+        }
+    }
+
+    /// The time that an [`Action::WakeAt`] has named has come.
+    pub fn time(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
+        let is_idle = self.waiting.is_empty() && !self.stream.has_gathered() && self.snapshots.is_empty();
+        if !is_idle || !self.rhythm.rest(round.now_ms) {
+            self.settle(round, actions);
+        }
+    }
+
+    /// Something goes out: what follows waits for the next tick.
+    fn arm(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
+        if let Some(next_ms) = self.rhythm.went_out(round.now_ms) {
+            actions.push(Action::WakeAt(next_ms));
+        }
+    }
+}
+
+/// The game's hook, or what stands in for it.
+fn hook(scripts: &ScriptSet, name: &str) -> std::sync::Arc<Script> {
+    scripts.get(name).unwrap_or(&NO_HOOK).clone()
+}
+
+#[cfg(test)]
+mod tests;

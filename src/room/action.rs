@@ -1,0 +1,125 @@
+//! What a room wants done. Whoever owns the room carries it out, in order, and decides nothing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::MembershipId;
+use super::flush::Flush;
+use super::in_flight::BatchNumber;
+use crate::state::{Call, CallError, ConnectionKey, OnError};
+use crate::wire::Position;
+use crate::wire::ids::Identity;
+
+/// One thing to be done.
+#[derive(Debug)]
+pub enum Action {
+    /// Give these calls to the engine; [`super::Room::batch_done`] or [`super::Room::batch_not_taken`] gets what came of it.
+    Submit(Submission),
+    /// Somebody is a member now: the upgrade is answered by 101 and the welcome.
+    Admit(Admission),
+    /// Somebody may not come in: a hook said no, or broke.
+    Refuse {
+        /// Who.
+        connection: ConnectionKey,
+        /// What the hook said.
+        error: CallError,
+    },
+    /// Somebody cannot come in now.
+    TurnAway {
+        /// Who.
+        connection: ConnectionKey,
+        /// Why.
+        why: Why,
+    },
+    /// An input did not run.
+    RefuseInput {
+        /// Whose.
+        connection: ConnectionKey,
+        /// The client's `id`, if it wants an answer.
+        id: Option<u64>,
+        /// Why.
+        why: Why,
+    },
+    /// A frame for one connection.
+    Send {
+        /// Which.
+        to: ConnectionKey,
+        /// The whole frame.
+        frame: Bytes,
+    },
+    /// The room's state for a member that missed events.
+    Snapshot {
+        /// Which connection.
+        to: ConnectionKey,
+        /// The events up to this seq are in it.
+        seq: u64,
+        /// The whole frame.
+        frame: Bytes,
+    },
+    /// Events are missing for this member: it gets no more of them before its snapshot, which it asks for when it has read
+    /// what is on its way.
+    Resynchronise(ConnectionKey),
+    /// A member's connection ends.
+    Close {
+        /// Which.
+        connection: ConnectionKey,
+        /// The close code.
+        code: u16,
+        /// The close frame's reason.
+        reason: &'static str,
+    },
+    /// Events for every member, wherever its socket is.
+    Flush(Flush),
+    /// Call [`super::Room::time`] at that time, in milliseconds of the monotonic clock.
+    WakeAt(u64),
+    /// For the metrics: inputs came back from the engine.
+    Ran {
+        /// How many succeeded.
+        ok: u64,
+        /// How many failed.
+        failed: u64,
+        /// When the oldest of them came in.
+        received_at: Instant,
+    },
+}
+
+/// Calls for the engine.
+#[derive(Debug)]
+pub struct Submission {
+    /// Names it in what comes back.
+    pub number: BatchNumber,
+    /// In order.
+    pub calls: Vec<Call>,
+    /// What a failure means for the calls after it.
+    pub on_error: OnError,
+    /// Whether the engine may give calls back that it has no time for.
+    pub may_give_back: bool,
+    /// When the oldest input came in.
+    pub received_at: Instant,
+}
+
+/// A new member.
+#[derive(Debug)]
+pub struct Admission {
+    /// Its connection.
+    pub connection: ConnectionKey,
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// Which membership.
+    pub membership: MembershipId,
+    /// Where in the room's history `state` was taken.
+    pub position: Position,
+    /// The room's state as JSON text.
+    pub state: Bytes,
+}
+
+/// Why something does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A queue is full.
+    Busy,
+    /// The store is away.
+    Unavailable,
+}

@@ -1,0 +1,90 @@
+//! What a room has with the engine, and what is to be done with it when it comes back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::MembershipId;
+use super::allowance::Charge;
+use super::joining::Join;
+use super::waiting::{Input, Reply};
+use crate::state::Call;
+use crate::wire::ids::Identity;
+
+/// Names a batch of a room.
+pub type BatchNumber = u32;
+
+/// The room's batches that have not come back.
+#[derive(Debug, Default)]
+pub struct InFlight {
+    batches: Vec<(BatchNumber, Purpose)>,
+    last: BatchNumber,
+}
+
+/// What a batch is for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// Inputs, and calls of the server's own: what is left of each without its call.
+    Inputs(Vec<Sent>),
+    /// These join: `on_connect` for each, then `on_snapshot` for all, if there is one.
+    Joins(Vec<Join>),
+    /// These members missed events: for each a call that confirms its membership, then `on_snapshot`.
+    Snapshots(Vec<(Arc<Identity>, MembershipId)>),
+}
+
+/// An input whose call is with the engine.
+#[derive(Debug)]
+pub struct Sent {
+    /// Who gets the answer.
+    pub reply: Option<Reply>,
+    /// When it came in.
+    pub received_at: Instant,
+    /// Given back with the answer.
+    pub charge: Option<Charge>,
+    /// A call of the server's own, to be made again if the store does not answer.
+    pub again: Option<Box<Call>>,
+}
+
+impl Sent {
+    /// The input with its call, to wait once more.
+    pub fn with(self, call: Call) -> Input {
+        Input { call, reply: self.reply, received_at: self.received_at, charge: self.charge }
+    }
+}
+
+impl InFlight {
+    /// Whether nothing is with the engine.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Whether inputs are.
+    pub fn has_inputs(&self) -> bool {
+        self.batches.iter().any(|(_, purpose)| matches!(purpose, Purpose::Inputs(_)))
+    }
+
+    /// Notes a batch; it goes by this number.
+    pub fn note(&mut self, purpose: Purpose) -> BatchNumber {
+        self.last = self.last.wrapping_add(1);
+        self.batches.push((self.last, purpose));
+        self.last
+    }
+
+    /// What a batch that has come back was for.
+    pub fn take(&mut self, number: BatchNumber) -> Option<Purpose> {
+        let index = self.batches.iter().position(|(of, _)| *of == number)?;
+        let (_, purpose) = self.batches.swap_remove(index);
+        if self.batches.is_empty() {
+            // A room is joined by many at once and then by nobody for long.
+            self.batches = Vec::new();
+        }
+        Some(purpose)
+    }
+
+    /// Those who are being let in.
+    pub fn joins(&mut self) -> impl Iterator<Item = &mut Join> {
+        self.batches.iter_mut().flat_map(|(_, purpose)| match purpose {
+            Purpose::Joins(joins) => joins.as_mut_slice(),
+            _ => &mut [],
+        })
+    }
+}

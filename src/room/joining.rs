@@ -1,0 +1,210 @@
+//! How somebody comes in: `on_connect` decides, `on_snapshot` says what the room is like, and the upgrade is answered.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smol_str::SmolStr;
+
+use super::action::{Action, Admission, Submission, Why};
+use super::in_flight::Purpose;
+use super::members::Member;
+use super::results::state_of;
+use super::{MembershipId, Room, Round, hook};
+use crate::script::Script;
+use crate::state::{BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, OnError, RoomEvents};
+use crate::wire::Position;
+use crate::wire::ids::Identity;
+use crate::wire::ws::{self, close_code};
+
+/// Somebody who wants to come in.
+#[derive(Debug)]
+pub struct Join {
+    /// The connection that asks.
+    pub connection: ConnectionKey,
+    /// Who.
+    pub identity: Arc<Identity>,
+    /// The membership that it will be.
+    pub membership: MembershipId,
+    /// Whether the connection has ended meanwhile.
+    pub(super) is_gone: bool,
+    /// Frames for this user that the welcome must come before.
+    pub(super) held: Vec<Bytes>,
+}
+
+/// Most who join with the same snapshot. Each has it in a frame of its own, of up to a megabyte in a large room.
+pub(super) const SNAPSHOT_READERS: usize = 64;
+
+impl Room {
+    /// Somebody wants to come in.
+    pub fn join(&mut self, connection: ConnectionKey, identity: Arc<Identity>, membership: MembershipId) {
+        self.joins.push(Join { connection, identity, membership, is_gone: false, held: Vec::new() });
+    }
+
+    /// The connection of somebody who wanted to come in has ended.
+    pub fn join_gone(&mut self, connection: ConnectionKey) {
+        self.joins.retain(|join| join.connection != connection);
+        let mut joins = self.in_flight.joins();
+        if let Some(join) = joins.find(|join| join.connection == connection) {
+            join.is_gone = true;
+        }
+    }
+
+    /// Sends the hooks of those who have come to the engine, many in one batch: the room's state is the same for all of them,
+    /// and in a large room it is what takes time. What waits of the same users goes first (their leaving, say), and so do
+    /// calls of the server's own (a guest has become the player who joins); those may be among what is under way.
+    pub(super) fn submit_joins(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
+        if self.joins.is_empty() || self.in_flight.has_inputs() {
+            return;
+        }
+        if self.waiting.has_own() || self.joins.iter().any(|join| self.waiting.has_of(&join.identity.user_id))
+        {
+            self.submit_inputs(round, actions);
+            return;
+        }
+        let mut joins = std::mem::take(&mut self.joins);
+        let most = snapshot_readers(round.scripts.get("on_snapshot"));
+        while !joins.is_empty() {
+            let rest = joins.split_off(joins.len().min(most));
+            self.submit_some_joins(std::mem::replace(&mut joins, rest), round, actions);
+        }
+    }
+
+    fn submit_some_joins(&mut self, joins: Vec<Join>, round: Round<'_>, actions: &mut Vec<Action>) {
+        let call = |script: &Arc<Script>, caller: &Arc<Identity>, membership| {
+            Call::hook(script.clone(), caller.clone(), &self.id, membership).wanting_result()
+        };
+        let on_connect = hook(round.scripts, "on_connect");
+        let enter = |join: &Join| call(&on_connect, &join.identity, Membership::Enter(join.membership));
+        let on_snapshot = round.scripts.get("on_snapshot");
+        let first = joins.first().map(|join| join.identity.clone());
+        let snapshot =
+            on_snapshot.zip(first).map(|(script, first)| call(script, &first, Membership::Unchanged));
+        let on_error = if snapshot.is_some() { OnError::LastNeedsAnother } else { OnError::GoOn };
+        let calls = joins.iter().map(enter).chain(snapshot).collect();
+        let number = self.in_flight.note(Purpose::Joins(joins));
+        let received_at = round.began;
+        actions.push(Action::Submit(Submission {
+            number,
+            calls,
+            on_error,
+            may_give_back: false,
+            received_at,
+        }));
+    }
+
+    pub(super) fn joins_done(
+        &mut self,
+        mut joins: Vec<Join>,
+        mut done: BatchDone,
+        round: Round<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(events) = done.events.take() {
+            self.events_of_joins(&mut joins, events, actions);
+        }
+        let mut entered = done.results;
+        let state = shared_state(entered.split_off(joins.len().min(entered.len())).into_iter().next());
+        if state.is_ok() && entered.iter().any(|result| matches!(result, CallResult::Ok(_))) {
+            self.stream.begin_at(done.position);
+        }
+        let users: Vec<SmolStr> = joins.iter().map(|join| join.identity.user_id.clone()).collect();
+        for (index, (join, entered)) in joins.into_iter().zip(entered).enumerate() {
+            // Those of the batch whose turn is still to come are joining, too.
+            let is_joining = users[index + 1..].contains(&users[index]);
+            self.join_done(join, entered, &state, done.position, is_joining, (round, actions));
+        }
+    }
+
+    /// What `on_connect` has sent to the users whom it lets in comes right behind their welcome.
+    fn events_of_joins(&mut self, joins: &mut [Join], mut events: RoomEvents, actions: &mut Vec<Action>) {
+        let mut direct = std::mem::take(&mut events.direct);
+        self.gather(events, actions);
+        for join in joins {
+            let is_for_it = |(user_id, _): &mut (Box<str>, Bytes)| **user_id == *join.identity.user_id;
+            join.held.extend(direct.extract_if(.., is_for_it).map(|(_, text)| ws::text_frame(&text)));
+        }
+        self.send_direct(direct, actions);
+    }
+
+    fn join_done(
+        &mut self,
+        join: Join,
+        entered: CallResult,
+        state: &Result<Bytes, CallError>,
+        position: Position,
+        is_joining: bool,
+        (round, actions): (Round<'_>, &mut Vec<Action>),
+    ) {
+        let has_entered = !matches!(entered, CallResult::Err(_));
+        let outcome = match &entered {
+            CallResult::Err(error) => Err(error),
+            _ => state.as_ref(),
+        };
+        match outcome {
+            Ok(state) if !join.is_gone => self.admit(join, position, state.clone(), actions),
+            outcome => {
+                if let (Err(error), false) = (outcome, join.is_gone) {
+                    actions.push(Action::Refuse { connection: join.connection, error: error.clone() });
+                }
+                if has_entered && !is_joining {
+                    self.undo_join(&join, round);
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, join: Join, position: Position, state: Bytes, actions: &mut Vec<Action>) {
+        let Join { connection, identity, membership, held, .. } = join;
+        let replaced = self.members.insert(identity.clone(), Member { membership, connection });
+        actions.push(Action::Admit(Admission { connection, identity, membership, position, state }));
+        if let Some(Member { connection, .. }) = replaced {
+            let reason = "the same user joined again";
+            actions.push(Action::Close { connection, code: close_code::REPLACED, reason });
+        }
+        actions.extend(held.into_iter().map(|frame| Action::Send { to: connection, frame }));
+    }
+
+    /// `on_connect` let somebody in who did not become a member after all.
+    fn undo_join(&mut self, join: &Join, round: Round<'_>) {
+        let user_id = &join.identity.user_id;
+        let is_here = self.has_member(user_id)
+            || self.joins.iter().any(|other| other.identity.user_id == *user_id)
+            || self.in_flight.joins().any(|other| other.identity.user_id == *user_id);
+        if !is_here {
+            self.run_on_disconnect(join.identity.clone(), join.membership, round);
+        }
+    }
+
+    /// The engine has not taken a batch of joins.
+    pub(super) fn turn_away(joins: Vec<Join>, why: Why, actions: &mut Vec<Action>) {
+        let here = joins.into_iter().filter(|join| !join.is_gone);
+        actions.extend(here.map(|join| Action::TurnAway { connection: join.connection, why }));
+    }
+
+    /// Whose calls go before those who join.
+    pub(super) fn ahead_of_joins(&self) -> HashSet<SmolStr> {
+        if self.joins.is_empty() {
+            return HashSet::new();
+        }
+        let joining = self.joins.iter().map(|join| join.identity.user_id.clone());
+        joining.chain(self.waiting.own_users()).collect()
+    }
+}
+
+/// For how many members at once one call of `on_snapshot` does.
+pub(super) fn snapshot_readers(on_snapshot: Option<&Arc<Script>>) -> usize {
+    match on_snapshot {
+        Some(script) if script.reads_call => 1,
+        _ => SNAPSHOT_READERS,
+    }
+}
+
+/// The room's state that a batch of joins gave; null without an `on_snapshot`, and where nobody has come in.
+fn shared_state(result: Option<CallResult>) -> Result<Bytes, CallError> {
+    match result {
+        Some(CallResult::Err(error)) => Err(error),
+        Some(CallResult::Ok(result)) => Ok(state_of(&result)),
+        _ => Ok(Bytes::from_static(b"null")),
+    }
+}

@@ -1,0 +1,194 @@
+use bytes::Bytes;
+
+use super::scene::{End, INTERVAL_MS, Scene, key, script};
+use crate::room::Why;
+
+#[test]
+fn those_who_come_in_a_round_share_a_batch_and_its_snapshot() {
+    let mut scene = Scene::new();
+    scene.join(1, "a");
+    scene.join(2, "b");
+    assert_eq!(scene.settle(), ["submit 1: on_connect(a) on_connect(b) on_snapshot(a)"]);
+    assert!(!scene.room.is_over());
+    let lines = scene.end(1, &[End::Ok, End::Refused, End::Ok]);
+    assert_eq!(lines, ["admit 1", "refuse 2 nope"]);
+    assert!(scene.room.has_member("a") && !scene.room.has_member("b"));
+}
+
+#[test]
+fn a_snapshot_that_looks_at_its_caller_is_taken_for_each() {
+    let mut scene = Scene::new();
+    let mut own = script("on_snapshot");
+    std::sync::Arc::get_mut(&mut own).unwrap().reads_call = true;
+    scene.scripts.scripts.insert("on_snapshot".into(), own);
+    scene.join(1, "a");
+    scene.join(2, "b");
+    let expected = ["submit 1: on_connect(a) on_snapshot(a)", "submit 2: on_connect(b) on_snapshot(b)"];
+    assert_eq!(scene.settle(), expected);
+}
+
+#[test]
+fn a_snapshot_that_fails_lets_nobody_in_and_undoes_what_on_connect_did() {
+    let mut scene = Scene::new();
+    scene.join(1, "a");
+    scene.settle();
+    assert_eq!(scene.end(1, &[End::Ok, End::Refused]), ["refuse 1 nope"]);
+    assert_eq!(scene.settle()[0], "submit 2: on_disconnect(a)");
+    scene.end(2, &[End::Ok]);
+    assert!(scene.room.is_over());
+}
+
+#[test]
+fn who_leaves_while_being_let_in_is_taken_out_again() {
+    let mut scene = Scene::new();
+    scene.join(1, "a");
+    scene.settle();
+    scene.room.join_gone(key(1));
+    assert_eq!(scene.end(1, &[End::Ok]), [""; 0]);
+    assert_eq!(scene.settle()[0], "submit 2: on_disconnect(a)");
+}
+
+#[test]
+fn who_leaves_before_the_round_ends_is_not_let_in_at_all() {
+    let mut scene = Scene::new();
+    scene.join(1, "a");
+    scene.room.join_gone(key(1));
+    assert_eq!(scene.settle(), [""; 0]);
+    assert!(scene.room.is_over());
+}
+
+#[test]
+fn a_second_connection_takes_the_first_ones_place_without_a_hook() {
+    let mut scene = Scene::with(&["a"]);
+    scene.join(2, "a");
+    let number = scene.settle_and_find("on_connect");
+    assert_eq!(scene.end(number, &[End::Ok]), ["admit 2", "close 1 4502"]);
+    scene.leave(1, "a");
+    assert_eq!(scene.settle(), [""; 0]);
+    scene.leave(2, "a");
+    assert_eq!(scene.settle()[0], "submit 3: on_disconnect(a)");
+}
+
+#[test]
+fn a_second_connection_that_goes_leaves_the_first_ones_place_alone() {
+    let mut scene = Scene::with(&["a"]);
+    scene.join(2, "a");
+    let number = scene.settle_and_find("on_connect");
+    scene.room.join_gone(key(2));
+    assert_eq!(scene.end(number, &[End::Ok]), [""; 0]);
+    assert_eq!(scene.settle(), [""; 0]);
+    assert!(scene.room.has_member("a"));
+}
+
+#[test]
+fn of_two_connections_in_one_batch_the_later_stays() {
+    let mut scene = Scene::new();
+    scene.join(1, "a");
+    scene.join(2, "a");
+    let number = scene.settle_and_find("on_connect");
+    assert_eq!(scene.end(number, &[End::Ok]), ["admit 1", "admit 2", "close 1 4502"]);
+    scene.leave(1, "a");
+    assert_eq!(scene.settle(), [""; 0], "the user is still here");
+}
+
+#[test]
+fn what_waits_of_a_user_goes_before_its_join_with_no_regard_to_the_rhythm() {
+    let mut scene = Scene::with(&["a", "b"]);
+    scene.input(2, "b", "x");
+    scene.settle();
+    scene.input(1, "a", "last");
+    scene.leave(1, "a");
+    scene.join(3, "a");
+    assert_eq!(scene.settle(), [""; 0], "a batch is under way, of which a part may come back");
+    scene.end(2, &[End::Ok]);
+    assert_eq!(scene.settle(), ["submit 3: a:last on_disconnect(a)"]);
+    scene.end(3, &[End::Ok]);
+    assert_eq!(scene.settle(), ["submit 4: on_connect(a) on_snapshot(a)"]);
+}
+
+#[test]
+fn a_flood_does_not_delay_a_join() {
+    let mut scene = Scene::with(&["flooder", "a"]);
+    (0..50).for_each(|n| drop(scene.input(1, "flooder", &n.to_string())));
+    scene.leave(2, "a");
+    scene.join(3, "a");
+    let lines = scene.settle();
+    assert!(lines[0].contains("on_disconnect(a)"), "{lines:?}");
+    scene.end(2, &[End::Ok]);
+    assert_eq!(scene.settle()[0], "submit 3: on_connect(a) on_snapshot(a)");
+}
+
+#[test]
+fn who_joins_finds_calls_of_the_servers_own_done() {
+    let mut scene = Scene::with(&["guest"]);
+    scene.input(1, "guest", "x");
+    scene.settle();
+    scene.end(2, &[End::Ok]);
+    scene.upgrade("guest");
+    scene.join(2, "player");
+    assert_eq!(scene.settle(), ["submit 3: on_upgrade(guest)"], "before the tick");
+    scene.end(3, &[End::Ok]);
+    assert_eq!(scene.settle(), ["submit 4: on_connect(player) on_snapshot(player)"]);
+}
+
+#[test]
+fn joins_are_turned_away_while_the_engine_takes_nothing() {
+    let mut scene = Scene::new();
+    scene.join(1, "a");
+    scene.settle();
+    assert_eq!(scene.not_taken(1, Why::Unavailable), ["turn away 1 Unavailable"]);
+    assert!(scene.room.is_over());
+    let mut scene = Scene::with(&["a"]);
+    scene.leave(1, "a");
+    scene.join(2, "a");
+    scene.settle();
+    assert_eq!(scene.not_taken(2, Why::Busy), ["turn away 2 Busy"]);
+    scene.advance(INTERVAL_MS * 2);
+    assert_eq!(scene.time()[0], "submit 3: on_disconnect(a)", "the hook waits for the engine");
+}
+
+#[test]
+fn a_hook_that_the_store_did_not_answer_runs_again() {
+    let mut scene = Scene::with(&["a"]);
+    scene.leave(1, "a");
+    scene.settle();
+    scene.end(2, &[End::Away]);
+    scene.advance(INTERVAL_MS * 2);
+    assert_eq!(scene.time()[0], "submit 3: on_disconnect(a)");
+    scene.end(3, &[End::Ok]);
+    assert!(scene.room.is_over());
+}
+
+/// `godra.send` from `on_connect` to the user who joins.
+#[test]
+fn regression_what_on_connect_sends_to_its_user_comes_behind_the_welcome() {
+    let mut scene = Scene::new();
+    scene.join(1, "a");
+    scene.join(2, "b");
+    scene.settle();
+    let mut events = scene.events(1);
+    let hello = |user: &str| (user.into(), Bytes::from_static(b"{hello}"));
+    events.direct = vec![hello("a"), hello("b"), hello("nobody")];
+    let lines = scene.end_with(1, &[End::Ok, End::Refused, End::Ok], Some(events), Default::default());
+    assert_eq!(lines, ["admit 1", "send 1 {hello}", "refuse 2 nope"]);
+}
+
+#[test]
+fn an_event_for_somebody_who_is_being_let_in_is_kept() {
+    let mut scene = Scene::new();
+    scene.join(1, "a");
+    scene.settle();
+    let mut events = scene.events(0);
+    events.direct = vec![("a".into(), Bytes::from_static(b"{x}"))];
+    assert_eq!(scene.act(|room, _, actions| room.events(events, actions)), [""; 0]);
+    assert_eq!(scene.end(1, &[End::Ok]), ["admit 1", "send 1 {x}"]);
+}
+
+#[test]
+fn events_up_to_the_snapshot_go_to_those_who_were_there() {
+    let mut scene = Scene::with(&["a"]);
+    scene.join(2, "b");
+    let number = scene.settle_and_find("on_connect");
+    assert_eq!(scene.end_with_events(number, &[End::Ok], 1), ["admit 2"]);
+    assert_eq!(scene.settle()[0], "flush 1..1");
+}

@@ -1,0 +1,8 @@
+//! A room on a clock of its own: what it is told, and what it wants done, written as [`scene::Scene`] says.
+
+mod inputs;
+mod joins;
+mod members;
+mod properties;
+mod scene;
+mod snapshots;

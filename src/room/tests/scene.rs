@@ -1,0 +1,269 @@
+//! A room, and an engine that answers when it is told to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::room::{Action, Admission, Bounds, Input, Reply, Room, Round, Submission, Why};
+use crate::script::{Header, Script, ScriptSet};
+use crate::state::{
+    Arguments, BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, RoomEvents, Tag,
+};
+use crate::wire::Position;
+use crate::wire::ids::{Identity, Role, RoomId};
+
+pub const INTERVAL_MS: u64 = 50;
+
+/// A room under test. Connections are numbers; a user's membership has its connection's number.
+///
+/// What it wants done is written down, one line each:
+/// - `submit N: CALL…`, where a call is `USER:PAYLOAD` for an input, and `HOOK(USER)` for a hook
+/// - `admit C`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`
+/// - `send C TEXT`, `snapshot C SEQ`, `resynchronise C`, `flush FIRST..LAST`, `wake MS`, `ran OK FAILED`
+pub struct Scene {
+    pub room: Room,
+    pub now_ms: u64,
+    pub scripts: ScriptSet,
+    pub bounds: Bounds,
+    pub seq: u64,
+    /// Batches that the engine has.
+    pub submitted: HashMap<u32, Vec<Call>>,
+    users: HashMap<String, Arc<Identity>>,
+}
+
+/// How a call of the test's engine ends.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    Ok,
+    Refused,
+    Away,
+    Skipped,
+    NotRun,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let hooks = ["on_connect", "on_disconnect", "on_snapshot", "on_upgrade"];
+        let scripts = hooks.iter().map(|name| ((*name).into(), script(name))).collect();
+        Self {
+            room: Room::new(RoomId::parse("r").unwrap(), INTERVAL_MS, 0),
+            now_ms: 10_000,
+            scripts: ScriptSet { scripts, generation: 1 },
+            bounds: Bounds {
+                batch_calls: 8,
+                batch_bytes: 1000,
+                batch_time_us: 20_000,
+                waiting_bytes: 10_000,
+            },
+            seq: 0,
+            submitted: HashMap::new(),
+            users: HashMap::new(),
+        }
+    }
+
+    /// A room in which these users are, on connections 1, 2, ….
+    pub fn with(users: &[&str]) -> Self {
+        let mut scene = Self::new();
+        for (connection, user) in (1..).zip(users) {
+            scene.join(connection, user);
+        }
+        let number = scene.settle_and_find("on_connect");
+        scene.end(number, &[End::Ok]);
+        scene.advance(INTERVAL_MS * 2);
+        scene
+    }
+
+    pub fn advance(&mut self, ms: u64) {
+        self.now_ms += ms;
+    }
+
+    pub fn join(&mut self, connection: u32, user: &str) {
+        let identity = self.identity(user);
+        self.room.join(key(connection), identity, connection);
+    }
+
+    pub fn leave(&mut self, connection: u32, user: &str) {
+        let identity = self.identity(user);
+        self.act(|room, round, _| room.leave(identity, connection, round));
+    }
+
+    pub fn upgrade(&mut self, user: &str) {
+        let call =
+            Call::hook(script("on_upgrade"), self.identity(user), self.room.id(), Membership::Unchanged);
+        self.act(|room, round, _| room.run_own(call, round));
+    }
+
+    /// An input with an id, so that it is answered.
+    pub fn input(&mut self, connection: u32, user: &str, payload: &str) -> Vec<String> {
+        let call = Call::input(script("play"), self.identity(user), payload.as_bytes().into(), true);
+        let reply = Some(Reply { connection: key(connection), id: Some(7) });
+        let input = Input { call, reply, received_at: Instant::now(), charge: None };
+        self.act(|room, round, actions| room.input(input, round, actions))
+    }
+
+    pub fn wants_snapshot(&mut self, connection: u32, user: &str) {
+        let identity = self.identity(user);
+        self.room.wants_snapshot(identity, connection);
+    }
+
+    pub fn settle(&mut self) -> Vec<String> {
+        self.act(|room, round, actions| room.settle(round, actions))
+    }
+
+    pub fn time(&mut self) -> Vec<String> {
+        self.act(|room, round, actions| room.time(round, actions))
+    }
+
+    /// Settles, and gives the number of the batch that has a call of that script.
+    #[track_caller]
+    pub fn settle_and_find(&mut self, name: &str) -> u32 {
+        let lines = self.settle();
+        let with = |calls: &Vec<Call>| calls.iter().any(|call| &*call.script.name == name);
+        let found = self.submitted.iter().find(|(_, calls)| with(calls)).map(|(number, _)| *number);
+        found.unwrap_or_else(|| panic!("no {name} in {lines:?}"))
+    }
+
+    /// The engine's end of a batch without events: as told, the last one for all the rest.
+    pub fn end(&mut self, number: u32, ends: &[End]) -> Vec<String> {
+        self.end_with(number, ends, None, Duration::ZERO)
+    }
+
+    /// As [`Scene::end`]; the batch has caused so many events.
+    pub fn end_with_events(&mut self, number: u32, ends: &[End], events: u64) -> Vec<String> {
+        let events = self.events(events);
+        self.end_with(number, ends, Some(events), Duration::ZERO)
+    }
+
+    pub fn end_with(
+        &mut self,
+        number: u32,
+        ends: &[End],
+        events: Option<RoomEvents>,
+        took: Duration,
+    ) -> Vec<String> {
+        let calls = self.submitted.remove(&number).expect("the engine has it");
+        let ends = ends.iter().chain(std::iter::repeat(&ends[ends.len() - 1]));
+        let results = calls.into_iter().zip(ends).map(|(call, end)| end.result(call)).collect();
+        let done = BatchDone {
+            room: Some(self.room.id().clone()),
+            results,
+            events,
+            position: Position { epoch: 1, seq: self.seq },
+            tag: Tag::NONE,
+            received_at: Instant::now(),
+            took,
+        };
+        self.act(|room, round, actions| room.batch_done(number, done, round, actions))
+    }
+
+    pub fn not_taken(&mut self, number: u32, why: Why) -> Vec<String> {
+        let calls = self.submitted.remove(&number).expect("it was submitted");
+        self.act(|room, round, actions| room.batch_not_taken(number, calls, why, round, actions))
+    }
+
+    /// The next events of the room.
+    pub fn events(&mut self, count: u64) -> RoomEvents {
+        let first_seq = self.seq + 1;
+        self.seq += count;
+        let texts: Vec<String> = (first_seq..=self.seq).map(|seq| format!("{{{seq}}}")).collect();
+        let ends = texts.iter().scan(0, |end, text| {
+            let this = *end + text.len() as u32;
+            *end = this + 1;
+            Some(this)
+        });
+        RoomEvents {
+            room: self.room.id().clone(),
+            epoch: 1,
+            first_seq,
+            ends: ends.collect(),
+            text: texts.join(",").into(),
+            direct: Vec::new(),
+        }
+    }
+
+    pub fn act(&mut self, act: impl FnOnce(&mut Room, Round<'_>, &mut Vec<Action>)) -> Vec<String> {
+        let mut actions = Vec::new();
+        let round = Round {
+            now_ms: self.now_ms,
+            began: Instant::now(),
+            scripts: &self.scripts,
+            bounds: &self.bounds,
+        };
+        act(&mut self.room, round, &mut actions);
+        actions.into_iter().map(|action| self.note(action)).collect()
+    }
+
+    pub fn identity(&mut self, user: &str) -> Arc<Identity> {
+        let new = || {
+            Arc::new(Identity {
+                user_id: user.into(),
+                username: user.into(),
+                role: Role::Player,
+                expires_at_s: 0,
+                login: Default::default(),
+            })
+        };
+        self.users.entry(user.to_owned()).or_insert_with(new).clone()
+    }
+
+    fn note(&mut self, action: Action) -> String {
+        match action {
+            Action::Submit(Submission { number, calls, .. }) => {
+                let shown: Vec<String> = calls.iter().map(show_call).collect();
+                self.submitted.insert(number, calls);
+                format!("submit {number}: {}", shown.join(" "))
+            }
+            Action::Admit(Admission { connection, .. }) => format!("admit {}", connection.index),
+            Action::Refuse { connection, error } => format!("refuse {} {}", connection.index, error.code),
+            Action::TurnAway { connection, why } => format!("turn away {} {why:?}", connection.index),
+            Action::RefuseInput { connection, why: Why::Busy, .. } => format!("busy {}", connection.index),
+            Action::RefuseInput { connection, .. } => format!("unavailable {}", connection.index),
+            Action::Send { to, frame } => {
+                format!("send {} {}", to.index, String::from_utf8_lossy(&frame[2..]))
+            }
+            Action::Snapshot { to, seq, .. } => format!("snapshot {} {seq}", to.index),
+            Action::Resynchronise(to) => format!("resynchronise {}", to.index),
+            Action::Close { connection, code, .. } => format!("close {} {code}", connection.index),
+            Action::Flush(flush) => format!("flush {}..{}", flush.first_seq, flush.last_seq),
+            Action::WakeAt(ms) => format!("wake {ms}"),
+            Action::Ran { ok, failed, .. } => format!("ran {ok} {failed}"),
+        }
+    }
+}
+
+impl End {
+    fn result(self, call: Call) -> CallResult {
+        let error = |code: &str| CallError {
+            code: code.into(),
+            message: "no".into(),
+            details: None,
+            is_fault: false,
+        };
+        match self {
+            Self::Ok => CallResult::Ok(bytes::Bytes::from_static(b"1")),
+            Self::Refused => CallResult::Err(error("nope")),
+            Self::Away => CallResult::Err(error("unavailable")),
+            Self::Skipped => CallResult::Skipped,
+            Self::NotRun => CallResult::NotRun(Box::new(call)),
+        }
+    }
+}
+
+fn show_call(call: &Call) -> String {
+    match &call.arguments {
+        Arguments::Payload(payload) => {
+            format!("{}:{}", call.caller.user_id, String::from_utf8_lossy(payload))
+        }
+        Arguments::List(_) => format!("{}({})", call.script.name, call.caller.user_id),
+    }
+}
+
+/// The connection of that number.
+pub fn key(number: u32) -> ConnectionKey {
+    ConnectionKey { shard: 0, index: number, generation: 1 }
+}
+
+pub fn script(name: &str) -> Arc<Script> {
+    let header = Header { role: Role::Guest, keys: Vec::new(), room_argument: None, tick_ms: None };
+    Arc::new(Script::new(name, format!("{name}.lua"), "return 1", header))
+}
