@@ -21,11 +21,12 @@ impl Room {
         if self.waiting.is_empty() || self.in_flight.has_inputs() {
             return false;
         }
-        self.is_urgent = false;
         let bounds = round.bounds;
         let calls = bounds.batch_calls.min(self.cost.calls_in(bounds.batch_time_us));
         let fill = Fill { calls, bytes: bounds.batch_bytes };
         let inputs = self.waiting.take(fill, &self.ahead_of_joins());
+        // What the batch had no place for follows as soon as it is back.
+        self.is_urgent = !self.waiting.is_empty();
         let received_at = inputs.iter().map(|input| input.received_at).min().unwrap_or(round.began);
         let (calls, sent) = inputs.into_iter().map(part).unzip();
         let number = self.in_flight.note(Purpose::Inputs(sent));

@@ -137,11 +137,9 @@ impl Room {
     pub fn settle(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
         self.submit_joins(round, actions);
         self.request_snapshots(round, actions);
-        if !self.is_urgent && !self.rhythm.is_open(round.now_ms) {
-            return;
-        }
-        let has_submitted = self.submit_inputs(round, actions);
-        let has_flushed = !has_submitted && self.flush(actions);
+        let is_open = self.rhythm.is_open(round.now_ms);
+        let has_submitted = (is_open || self.is_urgent) && self.submit_inputs(round, actions);
+        let has_flushed = is_open && !has_submitted && self.flush(actions);
         if has_submitted || has_flushed {
             self.arm(round, actions);
         }
