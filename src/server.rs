@@ -22,7 +22,11 @@ use crate::account::token::TokenAuthority;
 use crate::config::{Config, TokenKey};
 use crate::mailbox::{Mailbox, Postbox, mailbox};
 use crate::metrics::Metrics;
-use crate::reactor::{self, Admission, Ended, ListenError, Mail, Shard, ShardPosts, Shared, WAKER};
+use crate::reactor::{
+    self, Admission, Ended, ListenError, Message, Shard, ShardParts, ShardPosts, Shared, WAKER,
+};
+use crate::room;
+use crate::room::allowance::{Budget, Share};
 use crate::script::ScriptSet;
 use crate::script::catalog::{self, LoadReport};
 use crate::script::watch::Watcher;
@@ -65,7 +69,7 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 struct Server {
     services: Arc<ServerServices>,
     shards: Vec<JoinHandle<io::Result<()>>>,
-    posts: Vec<Postbox<Mail>>,
+    posts: Vec<Postbox<Message>>,
     ended: Receiver<Ended>,
     engine: Arc<dyn Engine>,
     accounts: Arc<AccountService>,
@@ -76,7 +80,7 @@ struct Server {
 /// A shard's poll and mailbox, before its thread runs.
 struct Berth {
     poll: mio::Poll,
-    mailbox: Mailbox<Mail>,
+    mailbox: Mailbox<Message>,
 }
 
 impl Server {
@@ -103,6 +107,7 @@ impl Server {
                 config.max_connections,
                 config.max_connections_per_ip.map_or(0, |bound| bound.get() as usize),
             ),
+            waiting: Budget::new(config.limits.inputs.max_waiting_bytes_in_all),
             limits: shard_limits(config),
             started: began,
         });
@@ -114,18 +119,11 @@ impl Server {
             let (shared, posts, scripts) = (shared.clone(), posts.clone(), scripts.clone());
             let (shard_metrics, ended) = (metrics.shard(id), ended_sender.clone());
             let run = move || {
-                Shard::new(
-                    id,
-                    shared,
-                    berth.poll,
-                    listener,
-                    berth.mailbox,
-                    posts,
-                    scripts,
-                    shard_metrics,
-                    ended,
-                )?
-                .run()
+                let Berth { poll, mailbox } = berth;
+                let (peers, metrics) = (posts, shard_metrics);
+                let parts =
+                    ShardParts { id, shared, poll, listener, mailbox, peers, scripts, metrics, ended };
+                Shard::new(parts)?.run()
             };
             shards.push(spawn(format!("shard-{id}"), run)?);
         }
@@ -177,7 +175,7 @@ impl Server {
         drain(&self.posts, &self.ended, &signalled, self.shared.admission.connections(), config);
         for post in &self.posts {
             // A shard that is gone needs no word.
-            let _ = post.post_blocking(Mail::Stop);
+            let _ = post.post_blocking(Message::Stop);
         }
         let mut outcome = Ok(());
         for shard in shards {
@@ -198,7 +196,7 @@ impl Server {
 
 /// Asks the shards to close their connections, and waits until they have, a second signal comes or the time is up.
 fn drain(
-    posts: &[Postbox<Mail>],
+    posts: &[Postbox<Message>],
     ended: &Receiver<Ended>,
     signalled: &Receiver<i32>,
     connections: usize,
@@ -209,9 +207,9 @@ fn drain(
     // A handful of players need not wait for what thousands need.
     let spread = limits.close_spread.min(Duration::from_millis(connections as u64));
     for post in posts {
-        let letter = Mail::Drain { spread_ms: spread.as_millis() as u64 };
+        let message = Message::Drain { spread_ms: spread.as_millis() as u64 };
         // A shard that is gone needs no word.
-        let _ = post.post_blocking(letter);
+        let _ = post.post_blocking(message);
     }
     let mut drained = 0;
     while drained < posts.len() {
@@ -242,7 +240,7 @@ fn start_accounts(
     stores: &Stores,
     tokens: &Arc<TokenAuthority>,
     denials: &Arc<Denials>,
-    posts: &[Postbox<Mail>],
+    posts: &[Postbox<Message>],
     metrics: &Metrics,
 ) -> Result<AccountService, ServerError> {
     let limits = &config.limits.accounts;
@@ -257,7 +255,7 @@ fn start_accounts(
         let dismissal = Arc::new(dismissal);
         for post in &posts {
             // A shard that is gone has closed its sockets.
-            let _ = post.post_blocking(Mail::Dismiss(dismissal.clone()));
+            let _ = post.post_blocking(Message::Dismiss(dismissal.clone()));
         }
     };
     let accounts = metrics.accounts.clone();
@@ -272,7 +270,7 @@ fn start_accounts(
 fn start_engine(
     config: &Config,
     scripts: &Arc<ScriptSet>,
-    posts: &[Postbox<Mail>],
+    posts: &[Postbox<Message>],
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<dyn Engine>, ServerError> {
     let deliver = Box::new(ShardPosts::new(posts.to_vec()));
@@ -314,7 +312,7 @@ fn random_seed() -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-fn berths(config: &Config) -> Result<(Vec<Postbox<Mail>>, Vec<Berth>), ServerError> {
+fn berths(config: &Config) -> Result<(Vec<Postbox<Message>>, Vec<Berth>), ServerError> {
     let berth = || -> io::Result<_> {
         let poll = mio::Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
@@ -328,7 +326,7 @@ fn berths(config: &Config) -> Result<(Vec<Postbox<Mail>>, Vec<Berth>), ServerErr
 fn watch(
     config: &Config,
     loaded: LoadReport,
-    posts: Vec<Postbox<Mail>>,
+    posts: Vec<Postbox<Message>>,
     engine: Arc<dyn Engine>,
     metrics: Arc<Metrics>,
 ) -> Result<Watcher, ServerError> {
@@ -337,7 +335,7 @@ fn watch(
         engine.replace_scripts(scripts.clone());
         for post in &posts {
             // A shard that is gone needs no scripts.
-            let _ = post.post_blocking(Mail::Scripts(scripts.clone()));
+            let _ = post.post_blocking(Message::Scripts(scripts.clone()));
         }
     })
     .map_err(|error| ServerError::System("watch the scripts", error))
@@ -353,8 +351,13 @@ fn shard_limits(config: &Config) -> reactor::Limits {
     reactor::Limits {
         sync_interval_ms: config.sync_interval.as_millis() as u64,
         guest_ttl: config.guest_ttl,
-        room_pending_inputs: limits.rooms.max_pending_inputs,
-        batch_calls: limits.queues.batch_calls,
+        room: room::Bounds {
+            batch_calls: limits.queues.batch_calls,
+            batch_bytes: limits.queues.batch_bytes,
+            batch_time_us: limits.rooms.batch_time.as_micros() as u64,
+            waiting_bytes: limits.rooms.max_waiting_bytes,
+        },
+        connection_share: Share { inputs: limits.inputs.max_waiting, bytes: limits.inputs.max_waiting_bytes },
         large_room_members: limits.rooms.spread_above_members,
         outbox_soft_bytes: limits.outbox.soft_bytes,
         outbox_hard_bytes: limits.outbox.hard_bytes,
@@ -362,8 +365,8 @@ fn shard_limits(config: &Config) -> reactor::Limits {
         linger_ms: limits.http.linger.as_millis() as u64,
         read_budget_bytes: limits.queues.read_budget_bytes,
         accept_budget: limits.queues.accept_budget,
-        mail_budget: limits.queues.mailbox,
-        backlog_letters: limits.queues.backlog,
+        message_budget: limits.queues.mailbox,
+        backlog_messages: limits.queues.backlog,
     }
 }
 

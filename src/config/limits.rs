@@ -18,6 +18,8 @@ pub struct Limits {
     pub queues: QueueLimits,
     /// Rooms.
     pub rooms: RoomLimits,
+    /// Players' inputs.
+    pub inputs: InputLimits,
     /// Calls to the accounts.
     pub accounts: AccountLimits,
     /// The end of the process.
@@ -85,11 +87,13 @@ pub struct OutboxLimits {
 pub struct QueueLimits {
     /// Batches that wait for the state engine; above it `busy`.
     pub engine_batches: usize,
-    /// Calls in one batch; the rest waits for the room's next tick.
+    /// Calls in one batch; the rest follows when it is back.
     pub batch_calls: usize,
+    /// Bytes of the arguments in one batch, but for a single call; the rest follows when it is back.
+    pub batch_bytes: usize,
     /// Deliveries that wait for a shard; above it the engine waits.
     pub mailbox: usize,
-    /// How many letters of one shard wait for another whose mailbox is full; above it they are lost, and the log says so.
+    /// How many messages of one shard wait for another whose mailbox is full; above it they are lost, and the log says so.
     pub backlog: usize,
     /// Bytes read from one connection before the next has its turn.
     pub read_budget_bytes: usize,
@@ -102,8 +106,21 @@ pub struct QueueLimits {
 pub struct RoomLimits {
     /// Members above which a room spreads over all shards.
     pub spread_above_members: usize,
-    /// Inputs of one room that wait for its tick; above it `busy`.
-    pub max_pending_inputs: usize,
+    /// Bytes of one room's inputs that wait; above it `busy` to whoever has some waiting already.
+    pub max_waiting_bytes: usize,
+    /// How long a batch of a room's inputs should keep the engine, judged by the last ones; the rest follows.
+    pub batch_time: Duration,
+}
+
+/// Bounds of players' inputs that wait for their answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputLimits {
+    /// Of one connection; above it `busy`.
+    pub max_waiting: usize,
+    /// Bytes of one connection's, but for a single input; above it `busy`.
+    pub max_waiting_bytes: usize,
+    /// Bytes of all connections' together; above it `busy`, but for a small input of a connection that has none waiting.
+    pub max_waiting_bytes_in_all: usize,
 }
 
 /// Bounds of the end of the process.
@@ -143,12 +160,22 @@ impl Default for Limits {
             queues: QueueLimits {
                 engine_batches: 4096,
                 batch_calls: 1024,
+                batch_bytes: MIB,
                 mailbox: 4 * KIB,
                 backlog: 64 * KIB,
                 read_budget_bytes: 256 * KIB,
                 accept_budget: 64,
             },
-            rooms: RoomLimits { spread_above_members: 512, max_pending_inputs: 16 * KIB },
+            rooms: RoomLimits {
+                spread_above_members: 512,
+                max_waiting_bytes: 16 * MIB,
+                batch_time: Duration::from_millis(20),
+            },
+            inputs: InputLimits {
+                max_waiting: 256,
+                max_waiting_bytes: MIB,
+                max_waiting_bytes_in_all: 64 * MIB,
+            },
             accounts: AccountLimits { max_queue: 1024, longest_wait: Duration::from_secs(8) },
             drain: DrainLimits { close_spread: Duration::from_secs(3), deadline: Duration::from_secs(25) },
         }

@@ -20,7 +20,8 @@ use log::LevelFilter;
 
 pub use database::Database;
 pub use limits::{
-    AccountLimits, DrainLimits, HttpLimits, Limits, OutboxLimits, QueueLimits, RoomLimits, WebSocketLimits,
+    AccountLimits, DrainLimits, HttpLimits, InputLimits, Limits, OutboxLimits, QueueLimits, RoomLimits,
+    WebSocketLimits,
 };
 pub use settings::{normalize_dashes, with_database_flags, with_flags};
 

@@ -1,108 +1,224 @@
-//! What a session wants done, done: one action after the other, in order.
+//! What sessions want done, done.
 
-use super::connection::Connection;
-use super::shard::{Shard, kind_of};
+use std::sync::Arc;
+
+use super::connection::{Connection, Place, Stage};
+use super::connections::kind_of;
+use super::messages::Message;
+use super::shard::Shard;
+use super::submissions::Purpose;
+use super::{calls, home_shard};
+use crate::guests;
 use crate::metrics::{self, CloseCode, InputOutcome, Refusal};
+use crate::room::{self, Reply};
+use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
-use crate::session::{Action, Actions, Context, DroppedInput, Route, Sending, Session};
-use crate::state::ConnectionKey;
+use crate::session::{
+    Action, Actions, Context, DroppedInput, Input, Refused, Route, RpcRequest, Sending, Session,
+};
+use crate::state::{Batch, ConnectionKey, OnError};
+use crate::wire::ids::{Identity, Role, RoomId};
 
 impl Shard {
-    /// Calls a connection's session, and carries out what it wants done. The connection may be gone afterwards.
-    pub(super) fn with_session<R>(
+    /// Calls a connection's session, and does what it wants done.
+    pub(super) fn call_session(
         &mut self,
         index: usize,
-        call: impl FnOnce(&mut Session, &Context<'_>, &mut Actions) -> R,
+        call: impl FnOnce(&mut Session, &Context<'_>, &mut Actions),
     ) {
-        if !self.connections.contains(index) {
-            return;
-        }
-        let mut actions = std::mem::take(&mut self.actions);
-        self.ask(index, &mut actions, call);
-        self.carry_out(index, actions);
+        self.call_session_then(index, call, |_, ()| {});
     }
 
-    /// Calls a connection's session; what it wants done is not done yet.
-    pub(super) fn ask<R>(
+    /// As [`Shard::call_session`]; between the call and what it wants done, `then` gets what the call gave.
+    pub(super) fn call_session_then<T>(
         &mut self,
         index: usize,
-        actions: &mut Actions,
-        call: impl FnOnce(&mut Session, &Context<'_>, &mut Actions) -> R,
-    ) -> R {
-        let Connection { carried, .. } = &mut self.connections[index];
-        let context =
-            Context { now: self.now, date: &self.date, peer: carried.peer, services: &*self.shared.services };
-        let kind_before = kind_of(&carried.session);
-        let result = call(&mut carried.session, &context, actions);
-        let kind_after = kind_of(&carried.session);
+        call: impl FnOnce(&mut Session, &Context<'_>, &mut Actions) -> T,
+        then: impl FnOnce(&mut Connection, T),
+    ) {
+        let key = self.connections.key(index);
+        let connection = &mut self.connections[index];
+        let context = Context {
+            now: self.clock.now,
+            date: &self.clock.date,
+            peer: connection.carried.peer,
+            services: &*self.shared.services,
+        };
+        let kind_before = kind_of(&connection.carried.session);
+        // What is carried out may call a session again, which then has a list of its own.
+        let mut actions = std::mem::take(&mut self.scratch.session);
+        let given = call(&mut connection.carried.session, &context, &mut actions);
+        then(connection, given);
+        let kind_after = kind_of(&connection.carried.session);
         if kind_before != kind_after {
             self.metrics.connections.at(kind_before).dec();
             self.metrics.connections.at(kind_after).inc();
         }
-        result
-    }
-
-    /// Carries out a session's actions. An action may end the connection, or move it to another shard: those behind it
-    /// find nobody.
-    pub(super) fn carry_out(&mut self, index: usize, mut actions: Actions) {
-        let key = self.key(index);
+        self.connections.schedule(index, self.shared.services.settings());
         for action in actions.drain() {
-            if self.find(key).is_none() {
-                break;
-            }
-            self.carry_out_one(index, key, action);
+            self.carry_out(key, action);
         }
-        actions.trim();
-        self.actions = actions;
-        if self.find(key).is_some() {
-            self.schedule(index);
-        }
+        self.scratch.session = actions;
     }
 
-    fn carry_out_one(&mut self, index: usize, key: ConnectionKey, action: Action) {
+    /// Does one thing for a connection, if it is still there.
+    fn carry_out(&mut self, key: ConnectionKey, action: Action) {
+        let Some(index) = self.connections.find(key) else { return };
         match action {
-            Action::Send { bytes, kind: Sending::Kept } => self.queue(index, bytes, Kind::Kept),
-            Action::Send { bytes, kind: Sending::State } => self.queue(index, bytes, Kind::State),
             Action::Send { bytes, kind: Sending::AtOnce } => {
-                if !self.send_frame(index, &bytes) {
-                    // The read that follows a broken write finds the end and cleans up.
-                    self.again.push(key);
-                }
+                self.connections.send_shared(index, &bytes, &self.clock);
+            }
+            Action::Send { bytes, kind } => {
+                let kind = if kind == Sending::State { Kind::State } else { Kind::Kept };
+                self.connections.queue(index, bytes, kind, &self.clock);
             }
             Action::Rpc { caller, request } => {
-                if let Err(refused) = self.run_rpc(key, caller, &request) {
-                    self.with_session(index, |session, context, actions| {
+                if let Err(refused) = self.rpc(key, &caller, &request) {
+                    self.call_session(index, |session, context, actions| {
                         session.rpc_answered(Err(&refused), context, actions);
                     });
                 }
             }
             Action::Account(request) => {
-                if let Err(refused) = self.call_accounts(key, *request) {
-                    self.answer_account(key, &Err(refused));
+                if let Err(refused) = self.account(key, *request) {
+                    self.metrics.refusals.at(Refusal::Busy).inc();
+                    self.call_session(index, |session, context, actions| {
+                        session.account_answered(&Err(refused), context, actions);
+                    });
                 }
             }
-            Action::Join { identity, room } => self.start_join(index, identity, &room),
+            Action::Join { identity, room } => self.begin_join(index, identity, &room),
             Action::Input(input) => {
                 let id = input.id;
-                if let Err(refused) = self.take_input(index, key, input) {
-                    self.with_session(index, |session, _, actions| {
-                        session.input_refused(id, &refused, actions);
-                    });
+                if let Err(refused) = self.input(index, input) {
+                    self.refuse_input(index, id, &refused);
                 }
             }
             Action::Closed(code) => {
                 self.metrics.closes.at(CloseCode(code)).inc();
                 self.leave(index);
             }
-            Action::Finish => self.finish(index),
+            Action::Finish => self.connections.finish(index),
             Action::Answered { route, status } => self.count_request(route, status),
-            Action::DroppedInput(DroppedInput::Malformed) => {
-                self.metrics.inputs.at(InputOutcome::Malformed).inc();
-            }
-            Action::DroppedInput(DroppedInput::Limited) => {
-                self.metrics.inputs.at(InputOutcome::Limited).inc();
+            Action::DroppedInput(dropped) => {
+                let outcome = match dropped {
+                    DroppedInput::Limited => InputOutcome::Limited,
+                    DroppedInput::Malformed => InputOutcome::Malformed,
+                };
+                self.metrics.inputs.at(outcome).inc();
             }
         }
+    }
+
+    fn rpc(
+        &mut self,
+        key: ConnectionKey,
+        caller: &Arc<Identity>,
+        request: &RpcRequest,
+    ) -> Result<(), Refused> {
+        let (call, room) = calls::rpc(&self.scripts, caller, request)?;
+        let mut calls = vec![call];
+        if caller.role == Role::Guest {
+            self.guests.called(caller, &self.submissions);
+            calls.extend(room.as_ref().map(|room| guests::note(caller, room)));
+        }
+        let batch = Batch {
+            // What a refused call has not done need not be noted.
+            on_error: OnError::Stop,
+            received_at: self.clock.round_began,
+            ..Batch::new(room, calls, self.id)
+        };
+        self.submissions.submit(Purpose::Rpc(key), batch).map_err(|(reason, _)| {
+            self.metrics.refusals.at(Refusal::Busy).inc();
+            calls::not_taken(reason.into())
+        })
+    }
+
+    fn account(&mut self, key: ConnectionKey, request: AccountRequest) -> Result<(), Refused> {
+        let post = self.peers.postbox(self.id);
+        let reply = AccountReply::new(move |result| {
+            // A shard that is gone has closed the connection: nobody is left who waits.
+            let _ = post.post_blocking(Message::Account(key, Box::new(result)));
+        });
+        self.shared.accounts.submit(request, reply)
+    }
+
+    /// Begins a join: here if the room is at home here, else where it is.
+    pub(super) fn begin_join(&mut self, index: usize, identity: Arc<Identity>, room: &RoomId) {
+        let home = home_shard(room, self.peers.len());
+        if home != self.id {
+            if let Some(handover) = self.take_out(index) {
+                self.peers.post(home, Message::Adopt(Box::new(handover)));
+            }
+            return;
+        }
+        let key = self.connections.key(index);
+        let room_index = self.open_at_home(room);
+        self.connections[index].place = Place::Joining(room_index as u32);
+        self.next_membership = self.next_membership.wrapping_add(1);
+        let membership = self.next_membership;
+        self.with_room(room_index, |room, _, _| room.join(key, identity, membership));
+    }
+
+    /// Passes an input on to the room.
+    fn input(&mut self, index: usize, input: Input) -> Result<(), Refused> {
+        let key = self.connections.key(index);
+        let connection = &mut self.connections[index];
+        let Place::Member(seat) = &mut connection.place else {
+            // Its place was taken by the same user's newer connection in this very round.
+            return Err(calls::no_member());
+        };
+        let (id, room_index) = (input.id, seat.room as usize);
+        let bytes = input.text.len();
+        let call = calls::input(&self.scripts, input).inspect_err(|_| {
+            self.metrics.inputs.at(InputOutcome::Error).inc();
+        })?;
+        let limits = &self.shared.limits;
+        let charge = seat.allowance.charge(bytes, limits.connection_share, &self.shared.waiting);
+        let Some(charge) = charge else {
+            self.metrics.inputs.at(InputOutcome::Busy).inc();
+            return Err(calls::busy());
+        };
+        let reply = Some(Reply { connection: key, id });
+        let received_at = self.clock.round_began;
+        self.pass_on(room_index, room::Input { call, reply, received_at, charge: Some(charge) });
+        Ok(())
+    }
+
+    fn pass_on(&mut self, room_index: usize, input: room::Input) {
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        if room.home.is_some() {
+            self.with_room(room_index, |room, round, actions| room.input(input, round, actions));
+        } else {
+            room.passing.push(input);
+            self.rooms.touch(room_index);
+        }
+    }
+
+    /// Tells a member that an input did not run.
+    pub(super) fn refuse_input(&mut self, index: usize, id: Option<u64>, refused: &Refused) {
+        self.call_session(index, |session, _, actions| {
+            session.input_refused(id, refused, actions);
+        });
+    }
+
+    /// Begins to close a member's connection from our side.
+    pub(super) fn close(&mut self, key: ConnectionKey, code: u16, reason: &str) {
+        let Some(index) = self.connections.find(key) else { return };
+        self.call_session(index, |session, context, actions| session.close(code, reason, context, actions));
+    }
+
+    /// Closes a member that reads too slowly. What is queued cannot be delivered; the close frame comes right behind the frame
+    /// that has begun.
+    pub(super) fn close_slow_consumer(&mut self, key: ConnectionKey) {
+        let Some(index) = self.connections.find(key) else { return };
+        let connection = &self.connections[index];
+        if connection.carried.stage != Stage::Open || connection.seat().is_none() {
+            return;
+        }
+        self.connections.drop_unsent(index);
+        self.metrics.slow_consumers.inc();
+        self.close(key, crate::wire::ws::close_code::SLOW_CONSUMER, "the connection reads too slowly");
     }
 
     fn count_request(&mut self, route: Route, status: u16) {
@@ -115,24 +231,27 @@ impl Shard {
         if let Some(refusal) = refusal {
             self.metrics.refusals.at(refusal).inc();
         }
-        let route = match route {
-            Route::GuestLogin => metrics::Route::GuestLogin,
-            Route::Register => metrics::Route::Register,
-            Route::Login => metrics::Route::Login,
-            Route::Refresh => metrics::Route::Refresh,
-            Route::Logout => metrics::Route::Logout,
-            Route::Account => metrics::Route::Account,
-            Route::Password => metrics::Route::Password,
-            Route::Upgrade => metrics::Route::Upgrade,
-            Route::Rpc => metrics::Route::Rpc,
-            Route::WebSocket => metrics::Route::WebSocket,
-            Route::Echo => metrics::Route::Echo,
-            Route::Health => metrics::Route::Health,
-            Route::Ready => metrics::Route::Ready,
-            Route::Metrics => metrics::Route::Metrics,
-            Route::Page => metrics::Route::Page,
-            Route::Unknown => metrics::Route::Other,
-        };
-        self.metrics.requests.at(metrics::Request { route, status }).inc();
+        self.metrics.requests.at(metrics::Request { route: metric_of(route), status }).inc();
+    }
+}
+
+fn metric_of(route: Route) -> metrics::Route {
+    match route {
+        Route::GuestLogin => metrics::Route::GuestLogin,
+        Route::Register => metrics::Route::Register,
+        Route::Login => metrics::Route::Login,
+        Route::Refresh => metrics::Route::Refresh,
+        Route::Logout => metrics::Route::Logout,
+        Route::Account => metrics::Route::Account,
+        Route::Password => metrics::Route::Password,
+        Route::Upgrade => metrics::Route::Upgrade,
+        Route::Rpc => metrics::Route::Rpc,
+        Route::WebSocket => metrics::Route::WebSocket,
+        Route::Echo => metrics::Route::Echo,
+        Route::Health => metrics::Route::Health,
+        Route::Ready => metrics::Route::Ready,
+        Route::Metrics => metrics::Route::Metrics,
+        Route::Page => metrics::Route::Page,
+        Route::Unknown => metrics::Route::Other,
     }
 }

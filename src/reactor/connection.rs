@@ -2,63 +2,56 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use mio::Interest;
 use mio::net::TcpStream;
 
 use super::Limits;
-use super::mail::Ticket;
+use crate::room::MembershipId;
+use crate::room::allowance::Allowance;
 use crate::session::outbox::{Kind, Outbox};
 use crate::session::{Moment, Session, Settings};
-use crate::wire::ids::Identity;
 
 /// A slab entry. Idle, it holds no buffer.
-pub struct Connection {
+pub(super) struct Connection {
     /// The socket.
-    pub stream: TcpStream,
+    pub(super) stream: TcpStream,
     /// What moves with it to another shard.
-    pub carried: Carried,
+    pub(super) carried: Carried,
     /// Tells this entry from an earlier one at the same index.
-    pub generation: u32,
+    pub(super) generation: u32,
     /// The wheel's slot in which this connection is looked at next; [`super::wheel::Wheel::NOWHERE`] if it is in none.
-    pub wheel_slot: u32,
+    pub(super) wheel_slot: u32,
     /// Whether the poll tells us of room in the socket's send buffer.
-    pub wants_writable: bool,
+    pub(super) wants_writable: bool,
     /// Whether it is in the round's list of outboxes to flush.
-    pub dirty: bool,
+    pub(super) is_dirty: bool,
     /// Whether the socket may hold bytes that no event will tell of.
-    pub unread: bool,
-    /// Its place in a room, if it is a member.
-    pub seat: Option<Seat>,
+    pub(super) is_unread: bool,
+    /// What it is to a room.
+    pub(super) place: Place,
 }
 
 /// The part of a connection that moves between shards.
-pub struct Carried {
+pub(super) struct Carried {
     /// The protocol state.
-    pub session: Session,
+    pub(super) session: Session,
     /// What is still to be sent.
-    pub outbox: Outbox,
-    /// Bytes that came in and cannot be handled yet.
-    pub parked: Option<Box<Parked>>,
+    pub(super) outbox: Outbox,
+    /// Bytes that came in and cannot be handled yet, in the order in which they came. Rare, and so behind a pointer.
+    pub(super) parked: Option<Box<Vec<u8>>>,
     /// Where the connection comes from.
-    pub peer: IpAddr,
+    pub(super) peer: IpAddr,
     /// How far it is on its way to its end.
-    pub stage: Stage,
+    pub(super) stage: Stage,
     /// When the outbox last began to wait, or moved.
-    pub progress: Moment,
-}
-
-/// Bytes from the peer that wait. Rare, and so behind a pointer of its own.
-pub struct Parked {
-    /// In the order in which they came.
-    pub bytes: Vec<u8>,
+    pub(super) progress: Moment,
 }
 
 /// From open to gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(super) enum Stage {
     /// Reads and writes.
     Open,
     /// The peer has closed its half; ours is open.
@@ -71,27 +64,51 @@ pub enum Stage {
     /// Our half is shut since `progress`; what comes in is discarded until the peer closes or the time is up. Closing
     /// at once could reset the connection before the peer has read our last bytes (RFC 9112, section 9.6).
     Lingering,
+    /// It is over: it is in the list of those that the shard removes before the round ends, and takes part in nothing.
+    Over,
+}
+
+/// What a connection is to a room of its shard, by the room's index.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Nothing.
+    Outside,
+    /// The room decides whether it may come in.
+    Joining(u32),
+    /// A member.
+    Member(Seat),
 }
 
 /// A member's place in its room.
-#[derive(Clone, Debug)]
-pub struct Seat {
+#[derive(Debug)]
+pub(super) struct Seat {
     /// The room's index in the shard.
-    pub room: u32,
+    pub(super) room: u32,
     /// The index in the room's list of local members.
-    pub position: u32,
+    pub(super) position: u32,
     /// Which membership.
-    pub ticket: Ticket,
-    /// Whose.
-    pub identity: Arc<Identity>,
+    pub(super) membership: MembershipId,
+    /// Whether it gets the room's events.
+    pub(super) sync: Sync,
     /// The events up to this seq were in its snapshot.
-    pub known_seq: u64,
-    /// Whether events are not sent because a snapshot is to replace them.
-    pub lagging: bool,
+    pub(super) known_seq: u64,
+    /// Its inputs that have not been answered.
+    pub(super) allowance: Allowance,
+}
+
+/// Whether a member gets the room's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// It does.
+    Live,
+    /// It does not, as a snapshot is to replace them once it has read what is on its way.
+    Behind,
+    /// It does not; the room has been asked for the snapshot.
+    Asked,
 }
 
 /// What a read came to.
-pub enum ReadOutcome {
+pub(super) enum ReadOutcome {
     /// So many bytes; `drained` when the socket holds no more for now.
     Bytes {
         /// How many.
@@ -109,7 +126,7 @@ pub enum ReadOutcome {
 
 /// What a write came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteOutcome {
+pub(super) enum WriteOutcome {
     /// Nothing is left to send.
     Done,
     /// The socket is full.
@@ -123,28 +140,47 @@ const SLICES: usize = 32;
 
 impl Connection {
     /// When the connection is to be looked at, in monotonic milliseconds.
-    pub fn deadline_ms(&self, settings: &Settings, limits: &Limits) -> u64 {
+    pub(super) fn deadline_ms(&self, settings: &Settings, limits: &Limits) -> u64 {
         let session_ms = match self.carried.stage {
             Stage::Lingering => return self.carried.progress.ms() + limits.linger_ms,
-            Stage::Finishing { .. } => u64::MAX,
+            Stage::Finishing { .. } | Stage::Over => u64::MAX,
             Stage::Open | Stage::PeerClosed => self.carried.session.deadline_ms(settings).unwrap_or(u64::MAX),
         };
-        let stall_ms = if self.carried.outbox.is_empty() {
-            u64::MAX
-        } else {
-            self.carried.progress.ms() + limits.stall_timeout_ms
-        };
-        session_ms.min(stall_ms)
+        session_ms.min(self.stall_ms(limits))
+    }
+
+    /// When the peer has left its outbox unread for too long.
+    pub(super) fn stall_ms(&self, limits: &Limits) -> u64 {
+        if self.carried.outbox.is_empty() {
+            return u64::MAX;
+        }
+        self.carried.progress.ms() + limits.stall_timeout_ms
     }
 
     /// Whether bytes from the peer can be handled now. A peer that does not read its answers gives no more work.
-    pub fn wants_input(&self, outbox_limit_bytes: usize) -> bool {
+    pub(super) fn wants_input(&self, outbox_limit_bytes: usize) -> bool {
         self.carried.session.wants_input()
-            && (self.seat.is_some() || self.carried.outbox.unsent_bytes() < outbox_limit_bytes)
+            && (self.seat().is_some() || self.carried.outbox.unsent_bytes() < outbox_limit_bytes)
+    }
+
+    /// Its place in a room, if it is a member.
+    pub(super) fn seat(&self) -> Option<&Seat> {
+        match &self.place {
+            Place::Member(seat) => Some(seat),
+            _ => None,
+        }
+    }
+
+    /// As [`Connection::seat`].
+    pub(super) fn seat_mut(&mut self) -> Option<&mut Seat> {
+        match &mut self.place {
+            Place::Member(seat) => Some(seat),
+            _ => None,
+        }
     }
 
     /// Reads once.
-    pub fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
         loop {
             return match self.stream.read(buffer) {
                 Ok(0) => ReadOutcome::End,
@@ -158,7 +194,7 @@ impl Connection {
     }
 
     /// Writes what the outbox holds; adds to `bytes_out`.
-    pub fn flush(&mut self, now_ms: u64, bytes_out: &mut u64) -> WriteOutcome {
+    pub(super) fn flush(&mut self, now_ms: u64, bytes_out: &mut u64) -> WriteOutcome {
         while !self.carried.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.carried.outbox.slices(&mut slices);
@@ -177,7 +213,7 @@ impl Connection {
     }
 
     /// Sends a frame that others share: straight to the socket if nothing waits, else by the outbox.
-    pub fn send_shared(&mut self, frame: &Bytes, now_ms: u64, bytes_out: &mut u64) -> WriteOutcome {
+    pub(super) fn send_shared(&mut self, frame: &Bytes, now_ms: u64, bytes_out: &mut u64) -> WriteOutcome {
         if !self.carried.outbox.is_empty() {
             self.carried.outbox.push(frame.clone(), Kind::Replaceable);
             // Not written at once: it goes out with what it waits behind.
@@ -198,7 +234,7 @@ impl Connection {
     }
 
     /// What the poll should tell of: bytes always, room to write while bytes wait.
-    pub fn interest(&self) -> Interest {
+    pub(super) fn interest(&self) -> Interest {
         if self.carried.outbox.is_empty() {
             Interest::READABLE
         } else {

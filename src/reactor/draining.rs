@@ -1,9 +1,6 @@
 //! The end: connections are closed one after the other.
 
-use super::connection::Connection;
-use super::shard::{Ended, Shard, kind_of};
 use crate::metrics::ConnectionKind;
-use crate::session::Session;
 use crate::state::ConnectionKey;
 
 /// How far a shard has got with closing its connections.
@@ -13,60 +10,69 @@ pub(super) struct Draining {
     /// What is still to be closed, last first.
     queue: Vec<ConnectionKey>,
     total: usize,
-    reported: bool,
+    /// Whether the main thread has been told that nothing is left.
+    is_reported: bool,
 }
+
+/// How often a shard that drains looks whether the next connections are due.
+const STEP_MS: u64 = 10;
 
 impl Draining {
-    /// Whether the main thread has been told that nothing is left.
-    pub(super) fn is_reported(&self) -> bool {
-        self.reported
+    /// Closes these from now on, over so many milliseconds. Sockets first: an HTTP connection may belong to a probe that asks
+    /// whether we are ready.
+    pub(super) fn begin(
+        connections: impl Iterator<Item = (ConnectionKey, ConnectionKind)>,
+        now_ms: u64,
+        spread_ms: u64,
+    ) -> Self {
+        let (http, sockets): (Vec<_>, Vec<_>) =
+            connections.partition(|(_, kind)| *kind == ConnectionKind::Http);
+        let queue: Vec<ConnectionKey> = http.into_iter().chain(sockets).map(|(key, _)| key).collect();
+        Self { began_ms: now_ms, spread_ms, total: queue.len(), queue, is_reported: false }
+    }
+
+    /// When there is something to do next.
+    pub(super) fn due_ms(&self, now_ms: u64) -> Option<u64> {
+        (!self.is_reported).then_some(now_ms + STEP_MS)
+    }
+
+    /// The connections that are to be closed by now.
+    pub(super) fn take_due(&mut self, now_ms: u64) -> Vec<ConnectionKey> {
+        let passed_ms = now_ms - self.began_ms;
+        let due = if passed_ms >= self.spread_ms {
+            self.total
+        } else {
+            self.total * passed_ms as usize / self.spread_ms as usize
+        };
+        let keep = self.total - due;
+        let mut due = self.queue.split_off(keep.min(self.queue.len()));
+        due.reverse();
+        due
+    }
+
+    /// Nothing is left. Returns whether that is news.
+    pub(super) fn report(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_reported, true)
     }
 }
 
-impl Shard {
-    pub(super) fn begin_draining(&mut self, spread_ms: u64) {
-        // Dropping the listener closes it: the kernel refuses what comes after.
-        self.listener = None;
-        let keys = |wanted: ConnectionKind| {
-            let matching =
-                move |(_, connection): &(usize, &Connection)| kind_of(&connection.carried.session) == wanted;
-            self.connections.iter().filter(matching).map(|(index, _)| self.key(index))
-        };
-        // Sockets first: an HTTP connection may belong to a probe that asks whether we are ready.
-        let queue: Vec<_> = keys(ConnectionKind::Http).chain(keys(ConnectionKind::WebSocket)).collect();
-        let total = queue.len();
-        self.draining =
-            Some(Draining { began_ms: self.now.monotonic_ms, spread_ms, queue, total, reported: false });
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    pub(super) fn go_on_draining(&mut self) {
-        let Some(draining) = &mut self.draining else { return };
-        let passed_ms = self.now.monotonic_ms - draining.began_ms;
-        let due = if passed_ms >= draining.spread_ms {
-            draining.total
-        } else {
-            draining.total * passed_ms as usize / draining.spread_ms as usize
-        };
-        let keep = draining.total - due;
-        let now_due = draining.queue.split_off(keep.min(draining.queue.len()));
-        for key in now_due.into_iter().rev() {
-            if let Some(index) = self.find(key) {
-                self.with_session(index, Session::drain);
-            }
-        }
-        let is_over = self.connections.is_empty() && self.rooms.len() == 0;
-        if let Some(draining) = &mut self.draining
-            && is_over
-            && !draining.reported
-        {
-            draining.reported = true;
-            // The main thread may have given up waiting.
-            let _ = self.ended.send(Ended::Drained(self.id));
-        }
-    }
-
-    /// Whether the server is stopping.
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.is_some()
+    #[test]
+    fn sockets_come_first_and_all_within_the_time() {
+        let key = |index| ConnectionKey { shard: 0, index, generation: 0 };
+        let kinds = [ConnectionKind::Http, ConnectionKind::WebSocket, ConnectionKind::WebSocket];
+        let connections = kinds.into_iter().enumerate().map(|(index, kind)| (key(index as u32), kind));
+        let mut draining = Draining::begin(connections, 1000, 300);
+        let mut due =
+            |now_ms| -> Vec<u32> { draining.take_due(now_ms).iter().map(|key| key.index).collect() };
+        assert_eq!(due(1000), [0; 0]);
+        assert_eq!(due(1100), [2]);
+        assert_eq!(due(1250), [1]);
+        assert_eq!(due(5000), [0]);
+        assert!(draining.report() && !draining.report());
+        assert_eq!(draining.due_ms(5000), None);
     }
 }

@@ -1,41 +1,43 @@
 //! The event loops: the only place that touches sockets.
 //!
-//! A shard is one thread with one poll. It works in rounds: poll, read mail, handle readiness (with a budget per
-//! connection: what is left is parked, not starved), run due timers, submit and flush rooms, flush dirty outboxes,
-//! re-register changed interest. It never waits for anything but its poll, and in a busy time for a round's shortest
-//! time to be over ([`pace`]).
+//! A shard is one thread with one poll. It works in rounds: poll, read messages, handle readiness (with a budget per
+//! connection: what is left is parked, not starved), run due timers, settle rooms, flush dirty outboxes, re-register changed
+//! interest. It never waits for anything but its poll, and in a busy time for a round's shortest time to be over ([`pace`]).
+//!
+//! It decides nothing about rooms ([`crate::room`]) or protocols ([`crate::session`]): it carries out what they want done.
+//! Begin with [`shard`]'s loop, then `carry_out`, `rooms_out` and `inbox`. A new message is a variant in [`messages`] and an arm
+//! in `inbox`; a new thing for sessions or rooms to want, a variant of their `Action` and an arm in `carry_out` or `rooms_out`.
 
-mod accept;
-mod accounts;
+mod acceptor;
 mod admission;
 mod calls;
 mod carry_out;
+mod clock;
 mod connection;
-mod deliveries;
+mod connections;
 mod draining;
-mod fan_out;
 mod guests;
-mod letters;
-mod mail;
-mod members;
+mod inbox;
+mod listener;
+mod messages;
 mod pace;
-mod purposes;
-mod reading;
-mod rhythm;
+mod peers;
 mod rooms;
+mod rooms_out;
 mod shard;
-mod sockets;
+
+mod submissions;
 mod upgrades;
 mod wheel;
-mod writing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use self::accept::{ListenError, listen};
 pub use self::admission::Admission;
-pub use self::mail::{Mail, ShardPosts};
-pub use self::shard::{Ended, Shard, WAKER};
+pub use self::listener::{ListenError, listen};
+pub use self::messages::{Message, ShardPosts};
+pub use self::shard::{Ended, Shard, ShardParts, WAKER};
+use crate::room::allowance::{Budget, Share};
 use crate::session::Services;
 use crate::session::account::AccountDesk;
 use crate::state::Engine;
@@ -50,6 +52,8 @@ pub struct Shared {
     pub accounts: Arc<dyn AccountDesk>,
     /// Who may connect.
     pub admission: Admission,
+    /// Inputs that wait, of all connections together.
+    pub waiting: Arc<Budget>,
     /// Bounds and times.
     pub limits: Limits,
     /// The zero of the monotonic milliseconds.
@@ -63,10 +67,10 @@ pub struct Limits {
     pub sync_interval_ms: u64,
     /// How long a guest without a socket and without a call is remembered.
     pub guest_ttl: Duration,
-    /// Inputs of one room that wait for its tick; beyond it: `busy` to the sender.
-    pub room_pending_inputs: usize,
-    /// Inputs in one batch; the rest waits for the room's next tick.
-    pub batch_calls: usize,
+    /// What rooms are held to.
+    pub room: crate::room::Bounds,
+    /// Inputs of one connection that wait for their answers; beyond it: `busy` to the sender.
+    pub connection_share: Share,
     /// Members beyond which a room's new members are spread over all shards.
     pub large_room_members: usize,
     /// Unsent bytes beyond which a member's queued events are replaced by a snapshot.
@@ -81,11 +85,10 @@ pub struct Limits {
     pub read_budget_bytes: usize,
     /// Connections accepted in one round.
     pub accept_budget: usize,
-    /// Letters read in one round.
-    pub mail_budget: usize,
-    /// Letters to one peer that wait while its mailbox is full; beyond it they are lost, see
-    /// [`mail::Mail`].
-    pub backlog_letters: usize,
+    /// Messages read in one round.
+    pub message_budget: usize,
+    /// Messages to one peer that wait while its mailbox is full; beyond it they are lost, see [`messages::Message`].
+    pub backlog_messages: usize,
 }
 
 /// The room's home shard among `shards`, the same in every thread.

@@ -1,173 +1,260 @@
 //! A shard's rooms: those at home here, and the local members of large rooms at home elsewhere.
 
-use std::borrow::Borrow;
-use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 use slab::Slab;
 
-use super::mail::{PendingInput, Ticket};
-use super::room_hash;
-use crate::room::rhythm::Rhythm;
-use crate::state::ConnectionKey;
-use crate::state::{Position, RoomEvents};
-use crate::wire::ids::{Identity, RoomId};
+use super::connection::{Place, Seat};
+use super::connections::Connections;
+use crate::room::{Input, Room};
+use crate::state::ShardId;
+use crate::wire::ids::RoomId;
 
 /// Rooms by index and by id.
 #[derive(Default)]
-pub struct Rooms {
-    slab: Slab<Room>,
+pub(super) struct Rooms {
+    slab: Slab<LocalRoom>,
     by_id: HashMap<RoomId, usize>,
     created: u32,
+    /// To be settled at the end of the round.
+    touched: Vec<usize>,
+    /// When rooms want to be called: the time, the room's index and its generation.
+    timers: BinaryHeap<Reverse<(u64, usize, u32)>>,
 }
 
-/// What a shard knows of a room.
-pub struct Room {
+/// What a shard has of a room.
+pub(super) struct LocalRoom {
     /// Its id.
-    pub id: RoomId,
+    pub(super) id: RoomId,
     /// Tells it from an earlier room at the same index.
-    pub generation: u32,
+    pub(super) generation: u32,
     /// Slab indexes of the members whose sockets are here.
-    pub members: Vec<u32>,
-    /// Inputs that wait: at home for the tick, elsewhere for the end of the round.
-    pub pending: Vec<PendingInput>,
-    /// Whether it is in the round's list of rooms to settle.
-    pub touched: bool,
-    /// What only the home shard knows; none elsewhere.
-    pub home: Option<Box<Home>>,
+    pub(super) members: Vec<u32>,
+    /// Of a room at home elsewhere: inputs that go there at the end of the round.
+    pub(super) passing: Vec<Input>,
+    is_touched: bool,
+    /// The room itself, where it is at home.
+    pub(super) home: Option<Box<Home>>,
 }
 
-/// The home shard's part of a room.
-pub struct Home {
-    /// When to submit and flush.
-    pub rhythm: Rhythm,
-    /// Whether a batch of inputs is with the engine; further inputs gather meanwhile.
-    pub in_flight: bool,
-    /// Who is being let in, and with which membership.
-    pub joining: HashMap<ConnectionKey, (Arc<Identity>, Ticket)>,
-    /// Every member, wherever its socket is.
-    pub members: HashMap<UserKey, Place>,
-    /// Events that wait for the next flush.
-    pub gathered: Vec<RoomEvents>,
-    /// Where the gathered events end; none before the first event or snapshot.
-    pub position: Option<Position>,
+/// A room at home here.
+pub(super) struct Home {
+    /// Its life.
+    pub(super) room: Room,
     /// Members by shard; empty until the first one is handed over.
-    pub away: Vec<u32>,
+    pub(super) spread: Vec<u32>,
 }
-
-/// Where a member's socket is.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// Which membership.
-    pub ticket: Ticket,
-    /// Nobody while it is on its way to another shard.
-    pub key: ConnectionKey,
-}
-
-/// An identity, looked up by its user id.
-pub struct UserKey(pub Arc<Identity>);
 
 impl Rooms {
+    /// How many rooms there are.
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
     /// The room of that id, if this shard knows it.
-    pub fn find(&self, id: &RoomId) -> Option<usize> {
+    pub(super) fn find(&self, id: &RoomId) -> Option<usize> {
         self.by_id.get(id).copied()
     }
 
     /// The room at an index.
-    pub fn get_mut(&mut self, index: usize) -> Option<&mut Room> {
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut LocalRoom> {
         self.slab.get_mut(index)
     }
 
-    /// The room at an index, if it is still the one of that generation.
-    pub fn of_generation(&mut self, index: usize, generation: u32) -> Option<&mut Room> {
-        self.slab.get_mut(index).filter(|room| room.generation == generation)
+    /// The room at an index, if it is at home here.
+    pub(super) fn home(&mut self, index: usize) -> Option<&mut Home> {
+        self.slab.get_mut(index)?.home.as_deref_mut()
+    }
+
+    /// Whether the room at an index is still the one of that generation.
+    pub(super) fn is_of(&self, index: usize, generation: u32) -> bool {
+        self.slab.get(index).is_some_and(|room| room.generation == generation)
     }
 
     /// The room of that id, made if it is not there.
-    pub fn find_or_create(&mut self, id: &RoomId) -> usize {
+    pub(super) fn find_or_create(&mut self, id: &RoomId) -> usize {
         if let Some(index) = self.find(id) {
             return index;
         }
         self.created = self.created.wrapping_add(1);
-        let room = Room {
+        let index = self.slab.insert(LocalRoom {
             id: id.clone(),
             generation: self.created,
             members: Vec::new(),
-            pending: Vec::new(),
-            touched: false,
+            passing: Vec::new(),
+            is_touched: false,
             home: None,
-        };
-        let index = self.slab.insert(room);
+        });
         self.by_id.insert(id.clone(), index);
         index
     }
 
-    /// Forgets a room if nothing is left of it, and gives what it was.
-    pub fn remove_if_over(&mut self, index: usize) -> Option<Room> {
+    /// Forgets a room if nothing is left of it. Returns its id if it was at home here.
+    pub(super) fn remove_if_over(&mut self, index: usize) -> Option<RoomId> {
         if !self.slab.get(index)?.is_over() {
             return None;
         }
         let room = self.slab.remove(index);
         self.by_id.remove(&room.id);
-        Some(room)
+        room.home.map(|_| room.id)
     }
 
     /// The rooms at home here that have a user as a member.
-    pub fn with_member(&self, user_id: &str) -> impl Iterator<Item = &RoomId> {
-        let has_member = |home: &Home| home.members.contains_key(user_id);
+    pub(super) fn with_member(&self, user_id: &str) -> impl Iterator<Item = &RoomId> {
+        let has_member = |home: &Home| home.room.has_member(user_id);
         let rooms = self.slab.iter().map(|(_, room)| room);
         rooms.filter(move |room| room.home.as_deref().is_some_and(has_member)).map(|room| &room.id)
     }
 
-    /// How many rooms there are.
-    pub fn len(&self) -> usize {
-        self.slab.len()
+    /// Puts a room on the list of those to settle at the end of the round.
+    pub(super) fn touch(&mut self, index: usize) {
+        let Some(room) = self.slab.get_mut(index) else { return };
+        if !room.is_touched {
+            room.is_touched = true;
+            self.touched.push(index);
+        }
+    }
+
+    /// Whether rooms are to be settled.
+    pub(super) fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// Takes the rooms to settle.
+    pub(super) fn take_touched(&mut self) -> Vec<usize> {
+        let touched = std::mem::take(&mut self.touched);
+        for index in &touched {
+            if let Some(room) = self.slab.get_mut(*index) {
+                room.is_touched = false;
+            }
+        }
+        touched
+    }
+
+    /// A room wants to be called at that time.
+    pub(super) fn wake_at(&mut self, index: usize, due_ms: u64) {
+        if let Some(room) = self.slab.get(index) {
+            self.timers.push(Reverse((due_ms, index, room.generation)));
+        }
+    }
+
+    /// When the next room wants to be called.
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        self.timers.peek().map(|Reverse((due_ms, ..))| *due_ms)
+    }
+
+    /// The next room that wants to be called by now.
+    pub(super) fn take_due(&mut self, now_ms: u64) -> Option<usize> {
+        while self.next_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+            let Some(Reverse((_, index, generation))) = self.timers.pop() else { break };
+            if self.is_of(index, generation) {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Gives a connection a place in a room's local list.
+    pub(super) fn seat(
+        &mut self,
+        room_index: usize,
+        connections: &mut Connections,
+        index: usize,
+        seat: Seat,
+    ) {
+        let Some(room) = self.slab.get_mut(room_index) else { return };
+        let position = room.members.len() as u32;
+        room.members.push(index as u32);
+        connections[index].place = Place::Member(Seat { position, ..seat });
+    }
+
+    /// Takes a connection out of its room's local list.
+    pub(super) fn unseat(&mut self, connections: &mut Connections, index: usize) -> Option<Seat> {
+        let Place::Member(seat) = std::mem::replace(&mut connections[index].place, Place::Outside) else {
+            return None;
+        };
+        let room = self.slab.get_mut(seat.room as usize)?;
+        room.members.swap_remove(seat.position as usize);
+        let moved = room.members.get(seat.position as usize);
+        if let Some(moved) = moved.and_then(|moved| connections[*moved as usize].seat_mut()) {
+            moved.position = seat.position;
+        }
+        self.touch(seat.room as usize);
+        Some(seat)
     }
 }
 
-impl Room {
-    /// Makes this shard the room's home.
-    pub fn make_home(&mut self, sync_interval_ms: u64) -> &mut Home {
-        let id = &self.id;
-        self.home.get_or_insert_with(|| {
-            Box::new(Home {
-                rhythm: Rhythm::new(sync_interval_ms, room_hash(id)),
-                in_flight: false,
-                joining: HashMap::new(),
-                members: HashMap::new(),
-                gathered: Vec::new(),
-                position: None,
-                away: Vec::new(),
-            })
-        })
-    }
-
+impl LocalRoom {
     fn is_over(&self) -> bool {
-        let home_is_over = self
-            .home
-            .as_ref()
-            .is_none_or(|home| home.members.is_empty() && home.joining.is_empty() && !home.in_flight);
-        self.members.is_empty() && self.pending.is_empty() && home_is_over
+        let home_is_over = self.home.as_ref().is_none_or(|home| home.room.is_over());
+        self.members.is_empty() && self.passing.is_empty() && home_is_over
     }
 }
 
-impl PartialEq for UserKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.user_id == other.0.user_id
+impl Home {
+    /// A new member is at that shard.
+    pub(super) fn member_came(&mut self, shard: ShardId) {
+        if let Some(count) = self.spread.get_mut(shard) {
+            *count += 1;
+        }
+    }
+
+    /// Which shard a new member is to be on, that is here among `local` others: once there are many, the one that has the
+    /// fewest of the room's members. It is counted there from now on.
+    pub(super) fn choose_shard(
+        &mut self,
+        here: ShardId,
+        shards: usize,
+        large: usize,
+        local: usize,
+    ) -> ShardId {
+        if shards == 1 || self.room.member_count() <= large {
+            return here;
+        }
+        if self.spread.is_empty() {
+            self.spread = vec![0; shards];
+            self.spread[here] = local as u32;
+        }
+        let by_count = |shard: &ShardId| (self.spread[*shard], *shard != here);
+        let fewest = (0..shards).min_by_key(by_count).unwrap_or(here);
+        if fewest != here {
+            self.spread[here] -= 1;
+            self.spread[fewest] += 1;
+        }
+        fewest
+    }
+
+    /// A member is gone from that shard.
+    pub(super) fn member_gone(&mut self, shard: ShardId) {
+        if let Some(count) = self.spread.get_mut(shard) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// The other shards that have members.
+    pub(super) fn shards_but(&self, here: ShardId) -> impl Iterator<Item = ShardId> {
+        let with_members = self.spread.iter().enumerate().filter(|(_, count)| **count > 0);
+        with_members.map(|(shard, _)| shard).filter(move |shard| *shard != here)
     }
 }
 
-impl Eq for UserKey {}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Hash for UserKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.user_id.hash(state);
-    }
-}
-
-impl Borrow<str> for UserKey {
-    fn borrow(&self) -> &str {
-        &self.0.user_id
+    #[test]
+    fn members_are_counted_where_they_are() {
+        let room = Room::new(RoomId::parse("r").unwrap(), 50, 0);
+        let mut home = Home { room, spread: Vec::new() };
+        home.member_came(1);
+        assert_eq!(home.choose_shard(1, 3, 0, 1), 1, "an empty room is not large");
+        assert_eq!(home.shards_but(1).count(), 0);
+        home.spread = vec![2, 3, 1];
+        home.member_gone(2);
+        home.member_gone(2);
+        home.member_came(0);
+        assert_eq!(home.spread, [3, 3, 0]);
+        assert_eq!(home.shards_but(1).collect::<Vec<_>>(), [0]);
     }
 }

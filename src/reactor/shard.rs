@@ -1,81 +1,96 @@
 //! The event loop.
+//!
+//! A shard owns its parts, each a type with a life of its own, and passes what one needs of another. It has methods in four
+//! places: here the loop and its steps; in `carry_out` what sessions want done, in `rooms_out` what rooms want done, and in
+//! `inbox` what comes from other threads.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io::{self, ErrorKind};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
-use slab::Slab;
 
 use super::Shared;
-use super::connection::{Connection, Stage};
+use super::acceptor::Acceptor;
+use super::clock::Clock;
+use super::connection::{Carried, Place, ReadOutcome, Stage};
+use super::connections::{Connections, Due, kind_of};
 use super::draining::Draining;
-use super::guests::Guests;
-use super::letters::Peer;
-use super::mail::{Mail, Ticket};
+use super::guests::{Guests, Tools};
+use super::messages::{Handover, Message};
 use super::pace::Pace;
-use super::purposes::{GuestTask, Purpose, Purposes};
+use super::peers::Peers;
 use super::rooms::Rooms;
+use super::submissions::Submissions;
 use super::upgrades::Upgrades;
-use super::wheel::Wheel;
 use crate::mailbox::{Mailbox, Postbox};
-use crate::metrics::{ConnectionKind, ShardMetrics};
+use crate::metrics::{CloseCode, ShardMetrics};
+use crate::room::{self, MembershipId};
 use crate::script::ScriptSet;
-use crate::session::{Actions, Moment, Now, Session};
-use crate::state::{Batch, ConnectionKey, Rejection, ShardId};
-use crate::wire::http::http_date;
+use crate::session::Actions;
+use crate::state::{ConnectionKey, ShardId};
 
 /// One event loop and everything it owns.
 pub struct Shard {
     pub(super) id: ShardId,
     pub(super) shared: Arc<Shared>,
     pub(super) scripts: Arc<ScriptSet>,
-    pub(super) connections: Slab<Connection>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Rc<ShardMetrics>,
+    pub(super) connections: Connections,
     pub(super) rooms: Rooms,
-    pub(super) peers: Vec<Peer>,
-    pub(super) metrics: ShardMetrics,
-    /// The round's time.
-    pub(super) now: Now,
-    pub(super) round_began: Instant,
-    pub(super) pace: Pace,
-    /// Bytes written in this round.
-    pub(super) bytes_out: u64,
-    /// Connections to look at again in the next round: they have bytes left that no event tells of.
-    pub(super) again: Vec<ConnectionKey>,
-    /// Members whose outbox went over its hard bound in this round.
-    pub(super) slow: Vec<ConnectionKey>,
-    /// Who wants to join in this round, each with its room's index here at its home.
-    pub(super) arrivals: Vec<(usize, ConnectionKey)>,
-    /// Members who want a snapshot in this round.
-    pub(super) snapshots: Vec<ConnectionKey>,
-    /// Members whose snapshot the engine's queue had no place for.
-    pub(super) snapshot_retries: Vec<ConnectionKey>,
-    pub(super) next_ticket: Ticket,
+    pub(super) peers: Peers,
+    pub(super) submissions: Submissions,
     pub(super) guests: Guests,
     pub(super) upgrades: Upgrades,
-    pub(super) purposes: Purposes,
-    pub(super) poll: Poll,
-    pub(super) listener: Option<TcpListener>,
-    /// Set when connections wait to be accepted that no event will tell of.
-    pub(super) accept_again_ms: Option<u64>,
-    pub(super) mailbox: Mailbox<Mail>,
-    pub(super) ended: Sender<Ended>,
-    pub(super) wheel: Wheel,
-    pub(super) room_timers: BinaryHeap<Reverse<(u64, usize, u32)>>,
-    pub(super) touched_rooms: Vec<usize>,
-    pub(super) dirty: Vec<usize>,
-    pub(super) buffer: Vec<u8>,
-    pub(super) bytes_in: u64,
-    pub(super) generations: u32,
-    pub(super) date: String,
-    /// What a session wants done goes here: the list's memory is used again and again.
-    pub(super) actions: Actions,
     pub(super) draining: Option<Draining>,
-    pub(super) stopped: bool,
+    pub(super) next_membership: MembershipId,
+    pub(super) acceptor: Acceptor,
+    io: Io,
+    pub(super) scratch: Scratch,
+    pub(super) is_stopped: bool,
+}
+
+/// What the loop waits with.
+struct Io {
+    poll: Poll,
+    mailbox: Mailbox<Message>,
+    pace: Pace,
+    ended: Sender<Ended>,
+    /// What sockets are read into.
+    buffer: Vec<u8>,
+}
+
+/// Lists that are filled and emptied again and again, kept for their memory.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub(super) session: Actions,
+    pub(super) room: Vec<room::Action>,
+}
+
+/// What a shard's thread is started with.
+pub struct ShardParts {
+    /// Its index.
+    pub id: ShardId,
+    /// What all shards share.
+    pub shared: Arc<Shared>,
+    /// Its poll, with the mailbox's waker registered as [`WAKER`].
+    pub poll: Poll,
+    /// Its listener.
+    pub listener: TcpListener,
+    /// Its mailbox.
+    pub mailbox: Mailbox<Message>,
+    /// All shards' mailboxes, in order.
+    pub peers: Vec<Postbox<Message>>,
+    /// The game's scripts.
+    pub scripts: Arc<ScriptSet>,
+    /// Its handles.
+    pub metrics: ShardMetrics,
+    /// Tells the main thread how far it has got with stopping.
+    pub ended: Sender<Ended>,
 }
 
 /// Tells the main thread how far a shard has got with stopping.
@@ -85,99 +100,88 @@ pub enum Ended {
     Drained(ShardId),
 }
 
-pub(super) const LISTENER: Token = Token(usize::MAX);
+const LISTENER: Token = Token(usize::MAX);
 /// The token of a shard's waker.
 pub const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1024;
 /// A poll is not longer than this, so that a lost wake-up heals.
 const LONGEST_WAIT_MS: u64 = 1000;
+/// What one read takes at most.
+const READ_BYTES: usize = 64 * 1024;
 
 impl Shard {
     /// A shard that is ready to run in its own thread.
     ///
     /// # Errors
-    /// The listener cannot be registered.
-    #[expect(clippy::too_many_arguments, reason = "the wiring happens once, in one place")]
-    pub fn new(
-        id: ShardId,
-        shared: Arc<Shared>,
-        poll: Poll,
-        mut listener: TcpListener,
-        mailbox: Mailbox<Mail>,
-        peers: Vec<Postbox<Mail>>,
-        scripts: Arc<ScriptSet>,
-        metrics: ShardMetrics,
-        ended: Sender<Ended>,
-    ) -> io::Result<Self> {
+    /// The listener cannot be registered, or the poll not be shared.
+    pub fn new(parts: ShardParts) -> io::Result<Self> {
+        let ShardParts { id, shared, poll, mut listener, mailbox, peers, scripts, metrics, ended } = parts;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let now = now_since(shared.started);
-        let peers = peers.into_iter().map(Peer::new).collect();
+        let registry = poll.registry().try_clone()?;
+        let clock = Clock::new(shared.started);
+        let now_ms = clock.now.monotonic_ms;
+        let metrics = Rc::new(metrics);
+        let limits = &shared.limits;
+        let interval = Duration::from_millis(limits.sync_interval_ms);
         Ok(Self {
             id,
-            scripts,
-            connections: Slab::new(),
+            connections: Connections::new(id, registry, metrics.clone(), limits.clone(), now_ms),
             rooms: Rooms::default(),
-            peers,
-            metrics,
-            now,
-            round_began: Instant::now(),
-            pace: Pace::new(Duration::from_millis(shared.limits.sync_interval_ms), Instant::now()),
-            bytes_out: 0,
-            again: Vec::new(),
-            slow: Vec::new(),
-            arrivals: Vec::new(),
-            snapshots: Vec::new(),
-            snapshot_retries: Vec::new(),
-            // Tickets are compared between shards only within one room, whose home alone makes them.
-            next_ticket: 0,
-            guests: Guests::new(id, shared.limits.guest_ttl, shared.engine.stores(), now.monotonic_ms),
-            upgrades: Upgrades::default(),
-            purposes: Purposes::default(),
-            poll,
-            listener: Some(listener),
-            accept_again_ms: None,
-            mailbox,
-            ended,
-            wheel: Wheel::new(now.monotonic_ms),
-            room_timers: BinaryHeap::new(),
-            touched_rooms: Vec::new(),
-            dirty: Vec::new(),
-            buffer: vec![0; 64 * 1024],
-            bytes_in: 0,
-            generations: 0,
-            date: http_date(now.unix_s),
-            actions: Actions::default(),
+            peers: Peers::new(peers, limits.backlog_messages),
+            guests: Guests::new(id, limits.guest_ttl, shared.engine.stores(), metrics.clone(), now_ms),
+            submissions: Submissions::new(shared.engine.clone()),
+            upgrades: Upgrades::new(id),
             draining: None,
-            stopped: false,
+            // Memberships are compared between shards only within one room, whose home alone makes them.
+            next_membership: 0,
+            acceptor: Acceptor::new(listener),
+            io: Io {
+                pace: Pace::new(interval, Instant::now()),
+                poll,
+                mailbox,
+                ended,
+                buffer: vec![0; READ_BYTES],
+            },
+            scratch: Scratch::default(),
+            is_stopped: false,
+            clock,
+            metrics,
+            scripts,
             shared,
         })
     }
 
-    /// Runs until a [`Mail::Stop`].
+    /// Runs until a [`Message::Stop`].
+    ///
+    /// A round takes in all that has come before it decides anything: messages (the engine's results first, so that what they
+    /// free can be used), sockets, timers. Then rooms are settled, when all that came for them in the round has gathered. What
+    /// that sends is written last, in one call a connection. Connections that broke on the way leave before the rooms are
+    /// settled, and those that broke in writing before the next round.
     ///
     /// # Errors
     /// The poll fails, which a kernel in order does not do.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
-        while !self.stopped {
+        while !self.is_stopped {
             self.rest();
-            match self.poll.poll(&mut events, Some(self.patience())) {
+            match self.io.poll.poll(&mut events, Some(self.patience())) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            self.begin_round();
-            self.read_mail();
+            self.clock.begin_round();
+            self.read_messages();
             self.handle_events(&events);
             self.handle_again();
             self.run_timers();
-            self.look_after_guests();
+            self.tend_guests();
             self.go_on_upgrading();
             self.go_on_draining();
-            self.submit_arrivals();
+            self.remove_over();
             self.settle_rooms();
             self.close_slow();
-            self.flush_dirty();
+            self.connections.flush_dirty(&self.clock, self.shared.services.settings());
             self.request_snapshots();
+            self.remove_over();
             self.post_backlogs();
             self.end_round();
         }
@@ -186,8 +190,8 @@ impl Shard {
 
     /// Sleeps between two rounds of a busy time, unless bytes wait that were read only in part.
     fn rest(&self) {
-        if self.again.is_empty()
-            && let Some(rest) = self.pace.rest(self.round_began, Instant::now())
+        if self.connections.again.is_empty()
+            && let Some(rest) = self.io.pace.rest(self.clock.round_began, Instant::now())
         {
             std::thread::sleep(rest);
         }
@@ -195,21 +199,18 @@ impl Shard {
 
     /// How long the poll may wait.
     fn patience(&self) -> Duration {
-        let has_work = !self.again.is_empty() || !self.touched_rooms.is_empty() || !self.arrivals.is_empty();
-        if has_work || !self.mailbox.is_empty() {
+        let has_work =
+            !self.connections.again.is_empty() || self.connections.has_over() || self.rooms.has_touched();
+        if has_work || !self.io.mailbox.is_empty() {
             return Duration::ZERO;
         }
-        let now_ms = now_since(self.shared.started).monotonic_ms;
-        let backlog_ms = self.peers.iter().any(|peer| peer.has_backlog()).then_some(now_ms + 1);
-        let draining_ms =
-            self.draining.as_ref().filter(|draining| !draining.is_reported()).map(|_| now_ms + 10);
-        let room_ms = self.room_timers.peek().map(|Reverse((due_ms, _, _))| *due_ms);
+        let now_ms = self.clock.read_ms();
         let due_ms = [
-            self.wheel.next_due_ms(),
-            room_ms,
-            self.accept_again_ms,
-            backlog_ms,
-            draining_ms,
+            self.connections.next_due_ms(),
+            self.rooms.next_due_ms(),
+            self.acceptor.due_ms(),
+            self.peers.has_backlog().then_some(now_ms + 1),
+            self.draining.as_ref().and_then(|draining| draining.due_ms(now_ms)),
             Some(self.guests.due_ms()),
             self.upgrades.due_ms(),
         ];
@@ -217,37 +218,36 @@ impl Shard {
         Duration::from_millis(due_ms.saturating_sub(now_ms).min(LONGEST_WAIT_MS))
     }
 
-    fn begin_round(&mut self) {
-        self.round_began = Instant::now();
-        let now = now_since(self.shared.started);
-        if now.unix_s != self.now.unix_s {
-            self.date = http_date(now.unix_s);
-        }
-        self.now = now;
+    fn end_round(&mut self) {
+        self.connections.end_round();
+        self.scratch.session.trim();
+        self.metrics.rooms.set(self.rooms.len() as i64);
+        self.metrics.round(self.clock.round_began.elapsed());
     }
 
-    fn end_round(&mut self) {
-        self.metrics.bytes_in.inc_by(std::mem::take(&mut self.bytes_in));
-        self.metrics.bytes_out.inc_by(std::mem::take(&mut self.bytes_out));
-        self.metrics.rooms.set(self.rooms.len() as i64);
-        self.metrics.round(self.round_began.elapsed());
+    fn read_messages(&mut self) {
+        self.io.mailbox.answer();
+        for _ in 0..self.shared.limits.message_budget {
+            let Some(message) = self.io.mailbox.take() else { return };
+            self.read_message(message);
+        }
     }
 
     fn handle_events(&mut self, events: &Events) {
-        self.pace.count(self.round_began, events.iter().count());
+        self.io.pace.count(self.clock.round_began, events.iter().count());
         for event in events {
             match event.token() {
-                LISTENER => self.accept_again_ms = Some(self.now.monotonic_ms),
+                LISTENER => self.acceptor.note_readable(self.clock.now.monotonic_ms),
                 WAKER => {}
                 token => {
-                    let key = self.key_of(token);
+                    let key = self.connections.key_of(token);
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
                         self.read(key, event.is_read_closed() || event.is_error());
                     }
                     if event.is_writable()
-                        && let Some(index) = self.find(key)
+                        && let Some(index) = self.connections.find(key)
                     {
-                        self.mark_dirty(index);
+                        self.connections.mark_dirty(index);
                     }
                 }
             }
@@ -255,125 +255,262 @@ impl Shard {
         self.accept();
     }
 
+    fn accept(&mut self) {
+        let (most, now_ms) = (self.shared.limits.accept_budget, self.clock.now.monotonic_ms);
+        for (stream, peer) in self.acceptor.accept(most, now_ms, &self.shared.admission, &self.metrics) {
+            let carried = Carried::new(peer, &self.clock);
+            self.take_in(Handover { stream, carried });
+        }
+    }
+
+    /// Takes a connection in.
+    pub(super) fn take_in(&mut self, handover: Handover) -> Option<usize> {
+        let peer = handover.carried.peer;
+        let index = self.connections.insert(handover, self.shared.services.settings());
+        if index.is_none() {
+            self.shared.admission.leave(peer);
+        }
+        index
+    }
+
+    /// Takes a connection out, to hand it over.
+    pub(super) fn take_out(&mut self, index: usize) -> Option<Handover> {
+        let (handover, is_free) = self.connections.remove(index);
+        if !is_free {
+            log::error!("cannot hand a connection over; it is closed");
+            self.shared.admission.leave(handover.carried.peer);
+            return None;
+        }
+        Some(handover)
+    }
+
     fn handle_again(&mut self) {
-        for key in std::mem::take(&mut self.again) {
+        for key in std::mem::take(&mut self.connections.again) {
             self.read(key, true);
         }
     }
 
-    pub(super) fn schedule(&mut self, index: usize) {
+    /// Reads what a socket holds, within its budget. `to_the_end` when no further event will tell of what is left.
+    fn read(&mut self, key: ConnectionKey, to_the_end: bool) {
+        let Some(index) = self.connections.find(key) else { return };
+        let is_unread = std::mem::take(&mut self.connections[index].is_unread);
+        let mut buffer = std::mem::take(&mut self.io.buffer);
+        let mut budget = self.shared.limits.read_budget_bytes;
+        while let Some(index) = self.connections.find(key) {
+            let goes_on = self.read_once(index, &mut buffer, &mut budget, to_the_end || is_unread);
+            if !goes_on {
+                break;
+            }
+        }
+        self.io.buffer = buffer;
+    }
+
+    /// Reads once. Returns whether to go on.
+    fn read_once(&mut self, index: usize, buffer: &mut [u8], budget: &mut usize, to_the_end: bool) -> bool {
+        if !self.receive_parked(index) {
+            return false;
+        }
+        let outbox_limit = self.shared.limits.outbox_hard_bytes;
+        let key = self.connections.key(index);
         let connection = &mut self.connections[index];
-        let deadline_ms = connection.deadline_ms(self.shared.services.settings(), &self.shared.limits);
-        if self.wheel.slot_of(deadline_ms) < connection.wheel_slot {
-            connection.wheel_slot = self.wheel.enter(index as u32, deadline_ms);
+        match connection.carried.stage {
+            Stage::Over => return false,
+            Stage::Open if !connection.wants_input(outbox_limit) => {
+                connection.is_unread = true;
+                return false;
+            }
+            _ => {}
+        }
+        if *budget == 0 {
+            self.connections.again.push(key);
+            return false;
+        }
+        match connection.read(buffer) {
+            ReadOutcome::Bytes { count, drained } => {
+                *budget = budget.saturating_sub(count);
+                self.connections.bytes_in += count as u64;
+                self.receive(index, &mut buffer[..count]);
+                // A member may have moved on to another shard, which reads on.
+                !drained || to_the_end
+            }
+            ReadOutcome::Empty => false,
+            ReadOutcome::End => {
+                self.connections.peer_closed(index);
+                false
+            }
+            ReadOutcome::Broken => {
+                self.connections.end(index);
+                false
+            }
         }
     }
 
+    /// Handles bytes that had to wait. Returns false while they have to wait longer, or the connection is gone.
+    fn receive_parked(&mut self, index: usize) -> bool {
+        let key = self.connections.key(index);
+        let connection = &mut self.connections[index];
+        if connection.carried.parked.is_none() {
+            return true;
+        }
+        if !connection.wants_input(self.shared.limits.outbox_hard_bytes) {
+            connection.is_unread = true;
+            return false;
+        }
+        if let Some(mut parked) = connection.carried.parked.take() {
+            self.receive(index, &mut parked);
+        }
+        let index = self.connections.find(key);
+        index.is_some_and(|index| self.connections[index].carried.parked.is_none())
+    }
+
+    fn receive(&mut self, index: usize, input: &mut [u8]) {
+        if self.connections[index].carried.stage != Stage::Open {
+            return;
+        }
+        let mut taken = 0;
+        // The rest is parked before anything is carried out, as the connection may be handed over with it.
+        self.call_session_then(
+            index,
+            |session, context, actions| {
+                taken = session.receive(input, context, actions);
+                input.get(taken..).filter(|rest| !rest.is_empty()).map(<[u8]>::to_vec)
+            },
+            |connection, rest| {
+                if let Some(rest) = rest {
+                    connection.carried.parked = Some(Box::new(rest));
+                    connection.is_unread = true;
+                }
+            },
+        );
+    }
+
     fn run_timers(&mut self) {
-        while let Some((slot, indexes)) = self.wheel.take_due(self.now.monotonic_ms) {
+        let now_ms = self.clock.now.monotonic_ms;
+        while let Some((slot, indexes)) = self.connections.take_due(now_ms) {
             for index in indexes {
                 self.look_at(index as usize, slot);
             }
         }
-        while let Some(&Reverse((due_ms, room_index, generation))) = self.room_timers.peek() {
-            if due_ms > self.now.monotonic_ms {
-                break;
-            }
-            self.room_timers.pop();
-            self.tick(room_index, generation);
+        while let Some(room_index) = self.rooms.take_due(now_ms) {
+            self.with_room(room_index, |room, round, actions| room.time(round, actions));
         }
-        self.snapshots.append(&mut self.snapshot_retries);
     }
 
-    /// A connection's slot of the wheel has come: does what is due, and enters the next deadline.
     fn look_at(&mut self, index: usize, slot: u32) {
-        let limits = &self.shared.limits;
-        let Some(connection) =
-            self.connections.get_mut(index).filter(|connection| connection.wheel_slot == slot)
-        else {
-            return;
+        let now_ms = self.clock.now.monotonic_ms;
+        match self.connections.look_at(index, slot, now_ms, self.shared.services.settings()) {
+            Due::Nothing => {}
+            Due::Session => {
+                self.call_session(index, |session, context, actions| {
+                    session.deadline_passed(context, actions);
+                });
+            }
+            Due::Slow => self.close_slow_consumer(self.connections.key(index)),
+            Due::End => self.connections.end(index),
+        }
+    }
+
+    fn tend_guests(&mut self) {
+        let mut tools = Tools {
+            submissions: &mut self.submissions,
+            on_disconnect: self.scripts.get("on_disconnect"),
+            now_ms: self.clock.now.monotonic_ms,
         };
-        connection.wheel_slot = Wheel::NOWHERE;
-        let now_ms = self.now.monotonic_ms;
-        if connection.deadline_ms(self.shared.services.settings(), limits) > now_ms {
-            return self.schedule(index);
+        self.guests.tend(&self.connections, &mut tools);
+    }
+
+    fn go_on_upgrading(&mut self) {
+        let steps = self.upgrades.go_on(&mut self.submissions, self.clock.now.monotonic_ms);
+        self.upgrade_steps(steps);
+    }
+
+    fn go_on_draining(&mut self) {
+        let Some(draining) = &mut self.draining else { return };
+        for key in draining.take_due(self.clock.now.monotonic_ms) {
+            if let Some(index) = self.connections.find(key) {
+                self.call_session(index, |session, context, actions| session.drain(context, actions));
+            }
         }
-        let carried = &mut connection.carried;
-        let is_stalled =
-            !carried.outbox.is_empty() && carried.progress.ms() + limits.stall_timeout_ms <= now_ms;
-        let key = self.key(index);
-        let connection = &mut self.connections[index];
-        if is_stalled && connection.seat.is_some() && connection.carried.stage == Stage::Open {
-            // It gets as long again to read the close frame.
-            connection.carried.progress = Moment::at(now_ms);
+        let is_over = self.connections.is_empty() && self.rooms.len() == 0;
+        if let Some(draining) = &mut self.draining
+            && is_over
+            && draining.report()
+        {
+            // The main thread may have given up waiting.
+            let _ = self.io.ended.send(Ended::Drained(self.id));
+        }
+    }
+
+    /// Begins to close every connection.
+    pub(super) fn begin_draining(&mut self, spread_ms: u64) {
+        self.acceptor.close();
+        let kinds = self.connections.iter();
+        let kinds = kinds.map(|(key, connection)| (key, kind_of(&connection.carried.session)));
+        self.draining = Some(Draining::begin(kinds, self.clock.now.monotonic_ms, spread_ms));
+    }
+
+    /// Removes the connections that are over. Members leave their rooms.
+    fn remove_over(&mut self) {
+        while self.connections.has_over() {
+            for key in self.connections.take_over() {
+                if let Some(index) = self.connections.find(key) {
+                    self.remove(index);
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        match &self.connections[index].place {
+            Place::Outside => {}
+            Place::Joining(room) => {
+                let (room_index, key) = (*room as usize, self.connections.key(index));
+                self.with_room(room_index, |room, _, _| room.join_gone(key));
+            }
+            Place::Member(_) => {
+                self.metrics.closes.at(CloseCode(ABNORMAL)).inc();
+                self.leave(index);
+            }
+        }
+        let (handover, _) = self.connections.remove(index);
+        self.shared.admission.leave(handover.carried.peer);
+    }
+
+    fn settle_rooms(&mut self) {
+        for room_index in self.rooms.take_touched() {
+            let Some(room) = self.rooms.get_mut(room_index) else { continue };
+            if room.home.is_some() {
+                self.settle_room(room_index);
+            } else {
+                self.pass_inputs(room_index);
+            }
+            if let Some(room) = self.rooms.remove_if_over(room_index) {
+                self.shared.engine.watch(&room, false);
+            }
+        }
+    }
+
+    /// Closes the slow consumers of this round.
+    fn close_slow(&mut self) {
+        for key in std::mem::take(&mut self.connections.slow) {
             self.close_slow_consumer(key);
-        } else if is_stalled || connection.carried.stage == Stage::Lingering {
-            self.drop_connection(key);
-        } else {
-            self.with_session(index, Session::deadline_passed);
-        }
-        if self.find(key).is_some() {
-            self.schedule(index);
         }
     }
 
-    /// Gives the engine a batch; its results are for this purpose.
-    ///
-    /// # Errors
-    /// Gives both back, with why the engine has not taken it.
-    pub(super) fn submit_for(
-        &mut self,
-        purpose: Purpose,
-        batch: Batch,
-    ) -> Result<(), (Rejection, Batch, Option<Purpose>)> {
-        let tag = self.purposes.note(purpose);
-        self.shared
-            .engine
-            .submit(Batch { tag, ..batch })
-            .map_err(|rejected| (rejected.reason, *rejected.batch, self.purposes.take(tag)))
-    }
-
-    /// As [`Shard::submit_for`], to the store of this index. Returns whether the engine has taken it.
-    pub(super) fn submit_task_to(&mut self, store: usize, task: GuestTask, batch: Batch) -> bool {
-        let tag = self.purposes.note(Purpose::Guests(task));
-        let taken = self.shared.engine.submit_to(store, Batch { tag, ..batch }).is_ok();
-        if !taken {
-            self.purposes.take(tag);
+    /// Asks the rooms of members that have caught up with what was on its way for their snapshots.
+    fn request_snapshots(&mut self) {
+        for key in std::mem::take(&mut self.connections.caught_up) {
+            self.want_snapshot(key);
         }
-        taken
     }
 
-    /// The name of the connection at an index.
-    pub(super) fn key(&self, index: usize) -> ConnectionKey {
-        let generation = self.connections[index].generation;
-        ConnectionKey { shard: self.id as u16, index: index as u32, generation }
-    }
-
-    /// The index of a connection, if it is still there.
-    pub(super) fn find(&self, key: ConnectionKey) -> Option<usize> {
-        let connection = self.connections.get(key.index as usize)?;
-        (usize::from(key.shard) == self.id && connection.generation == key.generation)
-            .then_some(key.index as usize)
-    }
-
-    fn key_of(&self, token: Token) -> ConnectionKey {
-        ConnectionKey { shard: self.id as u16, index: token.0 as u32, generation: (token.0 >> 32) as u32 }
+    fn post_backlogs(&mut self) {
+        for (shard, room) in self.peers.post_backlogs() {
+            log::warn!("a room's events were lost; its members get a snapshot room={room}");
+            self.resynchronise_at(shard, &room);
+        }
     }
 }
 
-/// The index in the low half, the generation in the high half: an event for a connection that is gone finds nobody.
-pub(super) fn token_of(index: usize, generation: u32) -> Token {
-    Token((generation as usize) << 32 | index)
-}
-
-pub(super) fn kind_of(session: &Session) -> ConnectionKind {
-    match session {
-        Session::WebSocket(_) => ConnectionKind::WebSocket,
-        Session::Http(_) => ConnectionKind::Http,
-    }
-}
-
-fn now_since(started: Instant) -> Now {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Now { monotonic_ms: started.elapsed().as_millis() as u64, unix_s: unix.as_secs() }
-}
+/// How metrics count an end without a close frame (RFC 6455, section 7.4.1).
+const ABNORMAL: u16 = 1006;

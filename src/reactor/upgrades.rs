@@ -9,21 +9,19 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use super::mail::Mail;
-use super::purposes::GuestTask;
-use super::shard::Shard;
-use super::{accounts, home_shard};
+use super::guests::is_unavailable;
+use super::submissions::{GuestTask, Submissions};
 use crate::guests;
 use crate::session::account::{AccountResult, Upgraded};
-use crate::state::{CallResult, ConnectionKey};
+use crate::state::{CallResult, ConnectionKey, ShardId};
 use crate::wire::ids::RoomId;
 
 /// How long to wait before a store is asked again.
 const RETRY_MS: u64 = 1000;
 
 /// Upgrades whose rooms are not all told, by their numbers.
-#[derive(Default)]
 pub(super) struct Upgrades {
+    shard: ShardId,
     under_way: HashMap<u32, Upgrading>,
     next: u32,
     /// Rooms at home here that have run the hook, by the guest, while more may follow.
@@ -43,7 +41,17 @@ struct Upgrading {
     client: Option<(ConnectionKey, Box<AccountResult>)>,
 }
 
-/// A letter to all shards: rooms at home there are to run `on_upgrade`, each once.
+/// What follows, in this order.
+#[derive(Debug)]
+#[must_use]
+pub(super) enum Step {
+    /// Every shard is to hear this.
+    Tell(Arc<UpgradeNews>),
+    /// The client gets its answer.
+    Answer(ConnectionKey, Box<AccountResult>),
+}
+
+/// A message to all shards: rooms at home there are to run `on_upgrade`, each once.
 #[derive(Debug)]
 pub struct UpgradeNews {
     /// Who has become whom.
@@ -67,142 +75,137 @@ pub enum UpgradedRooms {
 }
 
 impl Upgrades {
+    /// None is under way.
+    pub(super) fn new(shard: ShardId) -> Self {
+        Self { shard, under_way: HashMap::new(), next: 0, told: HashMap::new() }
+    }
+
     /// When a store is to be asked again, in monotonic milliseconds.
     pub(super) fn due_ms(&self) -> Option<u64> {
         let waiting = self.under_way.values().filter(|upgrade| upgrade.asked == 0);
         waiting.map(|upgrade| upgrade.retry_due_ms).min()
     }
-}
 
-impl Shard {
     /// An account has been made of a guest. The client is answered when the rooms are told.
-    pub(super) fn begin_upgrade(
+    pub(super) fn begin(
         &mut self,
         upgraded: Arc<Upgraded>,
-        client: ConnectionKey,
-        result: Box<AccountResult>,
-    ) {
-        let number = self.upgrades.next;
-        self.upgrades.next = number.wrapping_add(1);
+        client: (ConnectionKey, Box<AccountResult>),
+        submissions: &mut Submissions,
+        now_ms: u64,
+    ) -> Vec<Step> {
+        let number = self.next;
+        self.next = number.wrapping_add(1);
         let upgrading = Upgrading {
             rooms: Vec::new(),
             upgraded: upgraded.clone(),
             asked: 0,
-            away: (0..self.shared.engine.stores()).collect(),
+            away: (0..submissions.engine.stores()).collect(),
             retry_due_ms: 0,
-            client: Some((client, result)),
+            client: Some(client),
         };
-        self.upgrades.under_way.insert(number, upgrading);
+        self.under_way.insert(number, upgrading);
         // Before the stores are asked: the guest's sockets close soon, and rooms are to hear of it in this order.
-        self.post_upgrade(upgraded, UpgradedRooms::Known);
-        self.ask_for_rooms(number);
+        let mut steps = vec![tell(upgraded, UpgradedRooms::Known)];
+        self.ask_for_rooms(number, submissions, now_ms, &mut steps);
+        steps
     }
 
     /// Asks stores again that were away.
-    pub(super) fn go_on_upgrading(&mut self) {
-        let now_ms = self.now.monotonic_ms;
-        if self.upgrades.due_ms().is_none_or(|due_ms| now_ms < due_ms) {
-            return;
+    pub(super) fn go_on(&mut self, submissions: &mut Submissions, now_ms: u64) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if self.due_ms().is_none_or(|due_ms| now_ms < due_ms) {
+            return steps;
         }
         let is_due = |upgrade: &Upgrading| upgrade.asked == 0 && upgrade.retry_due_ms <= now_ms;
-        let under_way = self.upgrades.under_way.iter();
+        let under_way = self.under_way.iter();
         let due: Vec<u32> = under_way.filter(|(_, upgrade)| is_due(upgrade)).map(|(n, _)| *n).collect();
         for number in due {
-            self.ask_for_rooms(number);
+            self.ask_for_rooms(number, submissions, now_ms, &mut steps);
         }
+        steps
     }
 
-    fn ask_for_rooms(&mut self, number: u32) {
-        let Some(upgrading) = self.upgrades.under_way.get_mut(&number) else { return };
-        upgrading.retry_due_ms = self.now.monotonic_ms + RETRY_MS;
-        let guest = upgrading.upgraded.guest.clone();
+    fn ask_for_rooms(
+        &mut self,
+        number: u32,
+        submissions: &mut Submissions,
+        now_ms: u64,
+        steps: &mut Vec<Step>,
+    ) {
+        let Some(upgrading) = self.under_way.get_mut(&number) else { return };
+        upgrading.retry_due_ms = now_ms + RETRY_MS;
         for store in std::mem::take(&mut upgrading.away) {
-            let batch = guests::rooms(&guest, self.id);
-            let is_asked = self.submit_task_to(store, GuestTask::Rooms(number, store), batch);
-            let Some(upgrading) = self.upgrades.under_way.get_mut(&number) else { return };
-            match is_asked {
+            let batch = guests::rooms(&upgrading.upgraded.guest, self.shard);
+            match submissions.submit_task(store, GuestTask::Rooms(number, store), batch) {
                 true => upgrading.asked += 1,
                 false => upgrading.away.push(store),
             }
         }
-        self.tell_of_upgrade(number);
+        self.tell_rooms(number, steps);
     }
 
     /// A store has told a guest's rooms.
-    pub(super) fn upgrade_rooms(&mut self, number: u32, store: usize, result: &CallResult) {
-        let Some(upgrading) = self.upgrades.under_way.get_mut(&number) else { return };
+    pub(super) fn rooms_told(
+        &mut self,
+        number: u32,
+        store: usize,
+        result: &CallResult,
+        submissions: &Submissions,
+    ) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let Some(upgrading) = self.under_way.get_mut(&number) else { return steps };
         upgrading.asked -= 1;
         match result {
             CallResult::Ok(answer) => {
                 upgrading.rooms.extend(guests::read_rooms(answer));
                 // If it is not struck off now, it is forgotten when its time is over.
-                let batch = guests::strike(&upgrading.upgraded.guest, self.id);
-                let _ = self.shared.engine.submit_to(store, batch);
+                let batch = guests::strike(&upgrading.upgraded.guest, self.shard);
+                let _ = submissions.engine.submit_to(store, batch);
             }
-            CallResult::Err(error) if !accounts::is_unavailable(error) => {
+            CallResult::Err(error) if !is_unavailable(error) => {
                 log::error!("the rooms of a guest are not known error={:?}", error.message);
             }
             _ => upgrading.away.push(store),
         }
-        self.tell_of_upgrade(number);
+        self.tell_rooms(number, &mut steps);
+        steps
     }
 
     /// Tells the rooms that are known, if no store is waited for.
-    fn tell_of_upgrade(&mut self, number: u32) {
-        let Some(upgrading) = self.upgrades.under_way.get_mut(&number) else { return };
+    fn tell_rooms(&mut self, number: u32, steps: &mut Vec<Step>) {
+        let Some(upgrading) = self.under_way.get_mut(&number) else { return };
         if upgrading.asked > 0 {
             return;
         }
         let rooms = std::mem::take(&mut upgrading.rooms);
         let are_last = upgrading.away.is_empty();
         let client = upgrading.client.take();
-        let upgraded = upgrading.upgraded.clone();
+        steps.push(tell(upgrading.upgraded.clone(), UpgradedRooms::Stored { rooms, are_last }));
+        steps.extend(client.map(|(key, result)| Step::Answer(key, result)));
         if are_last {
-            self.upgrades.under_way.remove(&number);
-        }
-        self.post_upgrade(upgraded, UpgradedRooms::Stored { rooms, are_last });
-        if let Some((key, result)) = client {
-            self.answer_account(key, &result);
+            self.under_way.remove(&number);
         }
     }
 
-    fn post_upgrade(&mut self, upgraded: Arc<Upgraded>, rooms: UpgradedRooms) {
-        let news = Arc::new(UpgradeNews { upgraded, rooms });
-        for shard in 0..self.peers.len() {
-            self.post_or_read(shard, Mail::Upgraded(news.clone()));
-        }
-    }
-
-    /// Runs `on_upgrade` in those of the rooms that are at home here.
-    pub(super) fn guest_upgraded(&mut self, news: &UpgradeNews) {
-        let upgraded = &news.upgraded;
-        let guest = &upgraded.guest.user_id;
-        let mut told = self.upgrades.told.remove(guest).unwrap_or_default();
-        let mut rooms: Vec<RoomId> = match &news.rooms {
-            UpgradedRooms::Known => self.rooms.with_member(guest).chain(&upgraded.rooms).cloned().collect(),
-            UpgradedRooms::Stored { rooms, .. } => rooms.clone(),
-        };
-        let shards = self.peers.len();
-        rooms.retain(|room| home_shard(room, shards) == self.id);
+    /// Which rooms at home here are to run the hook now: those of `rooms` that have not.
+    pub(super) fn rooms_to_tell(&mut self, news: &UpgradeNews, rooms: Vec<RoomId>) -> Vec<RoomId> {
+        let guest = &news.upgraded.guest.user_id;
+        let mut told = self.told.remove(guest).unwrap_or_default();
+        let mut untold = Vec::new();
         for room in rooms {
             if !told.contains(&room) {
-                self.upgrade_in(&room, upgraded.clone());
-                told.push(room);
+                told.push(room.clone());
+                untold.push(room);
             }
         }
         if !matches!(news.rooms, UpgradedRooms::Stored { are_last: true, .. }) {
-            self.upgrades.told.insert(guest.clone(), told);
+            self.told.insert(guest.clone(), told);
         }
+        untold
     }
+}
 
-    /// The hook goes to the engine at once, behind what waits. What comes to the room later, the player's own join among it,
-    /// finds it done; but if the engine has no place for it, or the store is away, it waits.
-    fn upgrade_in(&mut self, room: &RoomId, upgraded: Arc<Upgraded>) {
-        if self.scripts.get("on_upgrade").is_none() {
-            return;
-        }
-        let room_index = self.open_at_home(room);
-        self.run_on_upgrade(room_index, upgraded);
-        self.submit_all(room_index);
-    }
+fn tell(upgraded: Arc<Upgraded>, rooms: UpgradedRooms) -> Step {
+    Step::Tell(Arc::new(UpgradeNews { upgraded, rooms }))
 }

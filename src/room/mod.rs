@@ -127,6 +127,11 @@ impl Room {
         self.members.get(user_id).is_some()
     }
 
+    /// The sockets of the members, but for those on their way to another event loop.
+    pub fn connections(&self) -> impl Iterator<Item = crate::state::ConnectionKey> {
+        self.members.connections()
+    }
+
     /// How many members it has.
     pub fn member_count(&self) -> usize {
         self.members.len()

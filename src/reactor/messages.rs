@@ -1,31 +1,30 @@
 //! What arrives in a shard's mailbox.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use mio::net::TcpStream;
 
 use super::connection::Carried;
 use super::home_shard;
-use super::purposes::ReplyTo;
 use super::upgrades::UpgradeNews;
 use crate::mailbox::Postbox;
 use crate::room::flush::Flush;
+use crate::room::{Input, MembershipId, Why};
 use crate::script::ScriptSet;
 use crate::session::account::AccountResult;
 use crate::session::dismissal::Dismissal;
-use crate::state::{Call, ConnectionKey, Deliver, Delivery, ShardId};
+use crate::state::{ConnectionKey, Deliver, Delivery, ShardId};
 use crate::wire::ids::{Identity, RoomId};
 
-/// A letter to a shard. Letters of one sender arrive in the order in which they were posted.
+/// A message to a shard. Messages of one sender arrive in the order in which they were posted.
 ///
-/// A letter is small, as a mailbox has room for thousands: what is large is behind a pointer.
+/// A message is small, as a mailbox has room for thousands: what is large is behind a pointer.
 ///
-/// The engine waits while a mailbox is full. Shards do not: their letters wait in a backlog. Letters about a member's coming
-/// and going are as many as there are connections, and are never lost; of the others, those beyond the backlog's bound
-/// are lost, with the outcome that the variant names.
-pub enum Mail {
+/// The engine waits while a mailbox is full. Shards do not: their messages wait in a backlog. Messages about a member's
+/// coming and going are as many as there are connections, and are never lost; of the others, those beyond the backlog's
+/// bound are lost, with the outcome that the variant names.
+pub enum Message {
     /// From the state engine.
     Engine(Box<Delivery>),
     /// A connection that wants to join a room of this shard.
@@ -33,16 +32,22 @@ pub enum Mail {
     /// A member of a large room whose home is elsewhere.
     AdoptMember(Box<(Handover, Seating)>),
     /// To the home shard: a member that was handed over has arrived, and is at this key.
-    Settled(Box<Arrival>, ConnectionKey),
+    Settled(Box<MemberOf>, ConnectionKey),
     /// To the home shard: a member is gone from that shard.
-    Left(Box<Arrival>, ShardId),
+    Left(Box<MemberOf>, ShardId),
+    /// To the home shard: a member that is behind has read what was on its way, and wants its snapshot.
+    WantsSnapshot(Box<MemberOf>),
     /// To the home shard: inputs of members that were handed over. Lost: they did not run,
     /// and nobody is told but the log.
-    Inputs(RoomId, Vec<PendingInput>),
+    Inputs(RoomId, Vec<Input>),
+    /// From the home shard: an input with this `id` did not run. Lost: nobody is told but the log.
+    RefuseInput(ConnectionKey, Option<u64>, Why),
     /// From the home shard: events for the members here. Lost: the members here get a snapshot.
     Flush(RoomId, Arc<Flush>),
     /// Events for this member are missing: it gets a snapshot.
-    Lagging(ConnectionKey),
+    Resynchronise(ConnectionKey),
+    /// The snapshot of a member that is behind, with the events up to this seq in it.
+    Snapshot(ConnectionKey, Box<(u64, Bytes)>),
     /// A frame for one connection. Lost: nobody is told but the log.
     Frame(ConnectionKey, Bytes),
     /// Close one connection.
@@ -69,9 +74,9 @@ pub enum Mail {
 /// A connection on its way to another shard.
 pub struct Handover {
     /// The socket, registered nowhere.
-    pub stream: TcpStream,
+    pub(super) stream: TcpStream,
     /// Everything else.
-    pub carried: Carried,
+    pub(super) carried: Carried,
 }
 
 /// A member that is handed over.
@@ -80,44 +85,30 @@ pub struct Seating {
     /// Of which room.
     pub room: RoomId,
     /// Which membership.
-    pub ticket: Ticket,
+    pub membership: MembershipId,
     /// The events up to this seq are known to it.
     pub seq: u64,
 }
 
-/// Who came or went.
+/// Somebody's membership of a room.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub struct MemberOf {
     /// Of which room.
     pub room: RoomId,
     /// Which membership.
-    pub ticket: Ticket,
-    /// Who.
+    pub membership: MembershipId,
+    /// Whose.
     pub identity: Arc<Identity>,
-}
-
-/// Tells one membership of a user from an earlier one of the same user in the same room.
-pub type Ticket = u32;
-
-/// An input that waits for its room's tick.
-#[derive(Debug)]
-pub struct PendingInput {
-    /// What to run.
-    pub call: Call,
-    /// Who gets the answer.
-    pub reply_to: ReplyTo,
-    /// When it came in.
-    pub received_at: Instant,
 }
 
 /// All shards' mailboxes, as the engine sees them.
 pub struct ShardPosts {
-    posts: Vec<Postbox<Mail>>,
+    posts: Vec<Postbox<Message>>,
 }
 
 impl ShardPosts {
     /// One per shard, in order.
-    pub fn new(posts: Vec<Postbox<Mail>>) -> Self {
+    pub fn new(posts: Vec<Postbox<Message>>) -> Self {
         Self { posts }
     }
 }
@@ -125,7 +116,7 @@ impl ShardPosts {
 impl Deliver for ShardPosts {
     fn deliver(&mut self, shard: ShardId, delivery: Delivery) {
         // A shard that is gone has closed its connections: nobody is left to tell.
-        let _ = self.posts[shard].post_blocking(Mail::Engine(Box::new(delivery)));
+        let _ = self.posts[shard].post_blocking(Message::Engine(Box::new(delivery)));
     }
 
     fn home(&self, room: &RoomId) -> ShardId {
@@ -138,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_letter_is_small() {
-        assert!(size_of::<Mail>() <= 48, "{}", size_of::<Mail>());
+    fn a_message_is_small() {
+        assert!(size_of::<Message>() <= 48, "{}", size_of::<Message>());
     }
 }

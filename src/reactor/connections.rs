@@ -1,0 +1,444 @@
+//! A shard's connections: who is there, what they have to send, and when each is to be looked at.
+//!
+//! Nothing here removes a connection. One that breaks is marked as [`Stage::Over`] and put on a list; the shard removes those
+//! between two steps, when nobody is in the middle of anything.
+
+use std::ops::{Index, IndexMut};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use mio::{Interest, Registry, Token};
+use slab::Slab;
+
+use super::Limits;
+use super::clock::Clock;
+use super::connection::{Carried, Connection, Place, Stage, Sync, WriteOutcome};
+use super::messages::Handover;
+use super::wheel::Wheel;
+use crate::metrics::{ConnectionKind, ShardMetrics};
+use crate::session::outbox::Kind;
+use crate::session::{Moment, Session, Settings};
+use crate::state::{ConnectionKey, ShardId};
+
+/// The connections, by their indexes.
+pub(super) struct Connections {
+    slab: Slab<Connection>,
+    shard: ShardId,
+    registry: Registry,
+    metrics: Rc<ShardMetrics>,
+    limits: Limits,
+    wheel: Wheel,
+    generations: u32,
+    dirty: Vec<usize>,
+    pub(super) again: Vec<ConnectionKey>,
+    /// Members whose outbox went over its hard bound.
+    pub(super) slow: Vec<ConnectionKey>,
+    /// Members that are behind, and have read what was on its way.
+    pub(super) caught_up: Vec<ConnectionKey>,
+    over: Vec<ConnectionKey>,
+    pub(super) bytes_in: u64,
+    bytes_out: u64,
+}
+
+/// What a connection that is looked at wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Nothing; it was early.
+    Nothing,
+    /// Its session's deadline has passed.
+    Session,
+    /// A member has left its outbox unread for too long.
+    Slow,
+    /// It has had its time.
+    End,
+}
+
+impl Connections {
+    /// None yet.
+    pub(super) fn new(
+        shard: ShardId,
+        registry: Registry,
+        metrics: Rc<ShardMetrics>,
+        limits: Limits,
+        now_ms: u64,
+    ) -> Self {
+        Self {
+            slab: Slab::new(),
+            shard,
+            registry,
+            metrics,
+            limits,
+            wheel: Wheel::new(now_ms),
+            generations: 0,
+            dirty: Vec::new(),
+            again: Vec::new(),
+            slow: Vec::new(),
+            caught_up: Vec::new(),
+            over: Vec::new(),
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    /// One more than the highest index that was ever taken.
+    pub(super) fn capacity(&self) -> usize {
+        self.slab.capacity()
+    }
+
+    /// The connection at an index.
+    pub(super) fn get(&self, index: usize) -> Option<&Connection> {
+        self.slab.get(index)
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionKey, &Connection)> {
+        self.slab.iter().map(|(index, connection)| (self.key(index), connection))
+    }
+
+    /// The name of the connection at an index.
+    pub(super) fn key(&self, index: usize) -> ConnectionKey {
+        let generation = self.slab[index].generation;
+        ConnectionKey { shard: self.shard as u16, index: index as u32, generation }
+    }
+
+    /// The index of a connection, if it is still there.
+    pub(super) fn find(&self, key: ConnectionKey) -> Option<usize> {
+        let connection = self.slab.get(key.index as usize)?;
+        let is_it = usize::from(key.shard) == self.shard && connection.generation == key.generation;
+        is_it.then_some(key.index as usize)
+    }
+
+    /// The name of the connection that an event of the poll is about.
+    pub(super) fn key_of(&self, token: Token) -> ConnectionKey {
+        let (index, generation) = (token.0 as u32, (token.0 >> 32) as u32);
+        ConnectionKey { shard: self.shard as u16, index, generation }
+    }
+
+    /// Takes a connection in. None if the poll cannot watch it, which closes it.
+    pub(super) fn insert(&mut self, handover: Handover, settings: &Settings) -> Option<usize> {
+        let Handover { mut stream, carried } = handover;
+        self.generations = self.generations.wrapping_add(1);
+        let generation = self.generations;
+        let index = self.slab.vacant_key();
+        let token = token_of(index, generation);
+        if let Err(error) = self.registry.register(&mut stream, token, Interest::READABLE) {
+            log::error!("cannot watch a connection; it is closed error={error}");
+            return None;
+        }
+        self.metrics.connections.at(kind_of(&carried.session)).inc();
+        self.slab.insert(Connection {
+            stream,
+            carried,
+            generation,
+            wheel_slot: Wheel::NOWHERE,
+            wants_writable: false,
+            is_dirty: false,
+            is_unread: false,
+            place: Place::Outside,
+        });
+        self.schedule(index, settings);
+        Some(index)
+    }
+
+    /// Takes a connection out, to close it or to hand it over. The second value tells whether the poll has let go of it.
+    pub(super) fn remove(&mut self, index: usize) -> (Handover, bool) {
+        let Connection { mut stream, carried, .. } = self.slab.remove(index);
+        self.metrics.connections.at(kind_of(&carried.session)).dec();
+        let deregistered = self.registry.deregister(&mut stream);
+        (Handover { stream, carried }, deregistered.is_ok())
+    }
+
+    /// Those that are over, to be removed. A connection that is gone already is among them at most as its key.
+    pub(super) fn take_over(&mut self) -> Vec<ConnectionKey> {
+        std::mem::take(&mut self.over)
+    }
+
+    /// The connection is broken, or has ended: it takes part in nothing any more, and is removed soon.
+    pub(super) fn end(&mut self, index: usize) {
+        let key = self.key(index);
+        let carried = &mut self.slab[index].carried;
+        if carried.stage != Stage::Over {
+            carried.stage = Stage::Over;
+            carried.parked = None;
+            self.over.push(key);
+        }
+    }
+
+    /// Enters the connection's deadline, unless it is looked at before that anyway.
+    pub(super) fn schedule(&mut self, index: usize, settings: &Settings) {
+        let connection = &mut self.slab[index];
+        let deadline_ms = connection.deadline_ms(settings, &self.limits);
+        if self.wheel.slot_of(deadline_ms) < connection.wheel_slot {
+            connection.wheel_slot = self.wheel.enter(index as u32, deadline_ms);
+        }
+    }
+
+    /// When a connection is to be looked at next.
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        self.wheel.next_due_ms()
+    }
+
+    /// The next of those to be looked at now, in slots of the wheel.
+    pub(super) fn take_due(&mut self, now_ms: u64) -> Option<(u32, Vec<u32>)> {
+        self.wheel.take_due(now_ms)
+    }
+
+    /// A connection's slot of the wheel has come: says what is due. Another one may have its index by now.
+    pub(super) fn look_at(&mut self, index: usize, slot: u32, now_ms: u64, settings: &Settings) -> Due {
+        let is_it = self.slab.get(index).is_some_and(|connection| connection.wheel_slot == slot);
+        if !is_it {
+            return Due::Nothing;
+        }
+        let connection = &mut self.slab[index];
+        connection.wheel_slot = Wheel::NOWHERE;
+        if let Place::Member(seat) = &mut connection.place {
+            seat.allowance.rest();
+        }
+        if connection.deadline_ms(settings, &self.limits) > now_ms {
+            self.schedule(index, settings);
+            return Due::Nothing;
+        }
+        let is_stalled = connection.stall_ms(&self.limits) <= now_ms;
+        match connection.carried.stage {
+            Stage::Open if is_stalled && connection.seat().is_some() => {
+                // It gets as long again to read the close frame.
+                connection.carried.progress = Moment::at(now_ms);
+                Due::Slow
+            }
+            Stage::Lingering => Due::End,
+            _ if is_stalled => Due::End,
+            _ => Due::Session,
+        }
+    }
+
+    /// Queues bytes for a connection; they go out at the end of the round.
+    pub(super) fn queue(&mut self, index: usize, bytes: Bytes, kind: Kind, clock: &Clock) {
+        let carried = &mut self.slab[index].carried;
+        if matches!(carried.stage, Stage::Lingering | Stage::Over) {
+            return;
+        }
+        if carried.outbox.is_empty() {
+            carried.progress = Moment::at(clock.now.monotonic_ms);
+        }
+        carried.outbox.push(bytes, kind);
+        self.bound_outbox(index);
+        self.mark_dirty(index);
+    }
+
+    /// Sends a frame that may be dropped, now if it can be.
+    pub(super) fn send_shared(&mut self, index: usize, frame: &Bytes, clock: &Clock) {
+        let connection = &mut self.slab[index];
+        if connection.carried.stage == Stage::Over {
+            return;
+        }
+        match connection.send_shared(frame, clock.now.monotonic_ms, &mut self.bytes_out) {
+            WriteOutcome::Done => {}
+            WriteOutcome::Broken => self.end(index),
+            WriteOutcome::Full => {
+                let is_watched = connection.wants_writable;
+                self.bound_outbox(index);
+                // A socket that is watched tells when it has room: to try before that is a wasted call.
+                if !is_watched {
+                    self.mark_dirty(index);
+                }
+            }
+        }
+    }
+
+    /// Holds a member's outbox to its bounds: over the soft one, queued events give way to one snapshot; over the hard
+    /// one the member is closed.
+    fn bound_outbox(&mut self, index: usize) {
+        let key = self.key(index);
+        let Connection { carried, place, .. } = &mut self.slab[index];
+        let Place::Member(seat) = place else { return };
+        if seat.sync == Sync::Live && carried.outbox.counted_bytes() > self.limits.outbox_soft_bytes {
+            seat.sync = Sync::Behind;
+            carried.outbox.drop_replaceable();
+            self.metrics.snapshots_replaced.inc();
+        }
+        if carried.outbox.counted_bytes() > self.limits.outbox_hard_bytes {
+            self.slow.push(key);
+        }
+    }
+
+    /// Events are missing for a member: it gets no more of them, but a snapshot.
+    pub(super) fn fall_behind(&mut self, index: usize) {
+        let Connection { carried, place, .. } = &mut self.slab[index];
+        let Place::Member(seat) = place else { return };
+        seat.sync = Sync::Behind;
+        carried.outbox.drop_replaceable();
+        self.mark_dirty(index);
+    }
+
+    /// A member's snapshot is there, with the events up to `seq` in it. One that was asked for before more went missing is
+    /// of no use.
+    pub(super) fn catch_up(&mut self, index: usize, seq: u64, frame: Bytes, clock: &Clock) {
+        let Some(seat) = self.slab[index].seat_mut().filter(|seat| seat.sync == Sync::Asked) else { return };
+        seat.sync = Sync::Live;
+        seat.known_seq = seq;
+        self.queue(index, frame, Kind::State, clock);
+    }
+
+    /// The connection has something to write, or to re-register.
+    pub(super) fn mark_dirty(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        if !connection.is_dirty {
+            connection.is_dirty = true;
+            self.dirty.push(index);
+        }
+    }
+
+    /// Writes what waits, as far as the sockets take it.
+    pub(super) fn flush_dirty(&mut self, clock: &Clock, settings: &Settings) {
+        for index in std::mem::take(&mut self.dirty) {
+            self.flush_one(index, clock, settings);
+        }
+    }
+
+    /// Writes what one connection has in its outbox, as far as the socket takes it.
+    pub(super) fn flush_one(&mut self, index: usize, clock: &Clock, settings: &Settings) {
+        let Some(connection) = self.slab.get_mut(index) else { return };
+        connection.is_dirty = false;
+        if connection.carried.stage == Stage::Over {
+            return;
+        }
+        match connection.flush(clock.now.monotonic_ms, &mut self.bytes_out) {
+            WriteOutcome::Broken => return self.end(index),
+            WriteOutcome::Done => self.outbox_empty(index, clock),
+            WriteOutcome::Full => {}
+        }
+        self.update_interest(index);
+        self.schedule(index, settings);
+    }
+
+    /// Everything was sent: what waited for that goes on.
+    fn outbox_empty(&mut self, index: usize, clock: &Clock) {
+        let key = self.key(index);
+        let connection = &mut self.slab[index];
+        match connection.carried.stage {
+            Stage::Finishing { peer_closed: true } => self.end(index),
+            Stage::PeerClosed if !connection.carried.session.is_calling() => self.end(index),
+            Stage::Finishing { peer_closed: false } => {
+                connection.carried.progress = Moment::at(clock.now.monotonic_ms);
+                if connection.stream.shutdown(std::net::Shutdown::Write).is_err() {
+                    return self.end(index);
+                }
+                connection.carried.stage = Stage::Lingering;
+                self.again.push(key);
+            }
+            _ => {
+                let is_unread = connection.is_unread;
+                if let Some(seat) = connection.seat_mut()
+                    && seat.sync == Sync::Behind
+                {
+                    seat.sync = Sync::Asked;
+                    self.caught_up.push(key);
+                } else if is_unread {
+                    self.again.push(key);
+                }
+            }
+        }
+    }
+
+    fn update_interest(&mut self, index: usize) {
+        let connection = &mut self.slab[index];
+        let interest = connection.interest();
+        if interest.is_writable() == connection.wants_writable {
+            return;
+        }
+        connection.wants_writable = interest.is_writable();
+        let token = token_of(index, connection.generation);
+        if let Err(error) = self.registry.reregister(&mut connection.stream, token, interest) {
+            log::error!("cannot watch a connection; it is closed error={error}");
+            self.end(index);
+        }
+    }
+
+    /// Ends the connection once everything is sent.
+    pub(super) fn finish(&mut self, index: usize) {
+        let carried = &mut self.slab[index].carried;
+        carried.stage = match carried.stage {
+            Stage::PeerClosed => Stage::Finishing { peer_closed: true },
+            Stage::Open => Stage::Finishing { peer_closed: false },
+            stage => stage,
+        };
+        carried.parked = None;
+        self.mark_dirty(index);
+    }
+
+    /// The peer will send no more. An HTTP client may shut its half after the request and still read the answer; a WebSocket
+    /// that ends without a close frame is over.
+    pub(super) fn peer_closed(&mut self, index: usize) {
+        let carried = &mut self.slab[index].carried;
+        let has_unsent = !carried.outbox.is_empty();
+        let is_http = matches!(carried.session, Session::Http(_));
+        carried.stage = match carried.stage {
+            Stage::Open if carried.session.is_calling() => Stage::PeerClosed,
+            Stage::Open if is_http && has_unsent => Stage::Finishing { peer_closed: true },
+            Stage::Finishing { .. } if has_unsent => Stage::Finishing { peer_closed: true },
+            _ => return self.end(index),
+        };
+    }
+
+    /// What is queued cannot be delivered: a frame that has begun goes out, and what is queued next comes right behind it.
+    pub(super) fn drop_unsent(&mut self, index: usize) {
+        self.slab[index].carried.outbox.drop_unbegun();
+    }
+
+    /// Tells the metrics what the round has moved.
+    pub(super) fn end_round(&mut self) {
+        self.metrics.bytes_in.inc_by(std::mem::take(&mut self.bytes_in));
+        self.metrics.bytes_out.inc_by(std::mem::take(&mut self.bytes_out));
+    }
+
+    /// For those whose memory the round has grown.
+    pub(super) fn has_over(&self) -> bool {
+        !self.over.is_empty()
+    }
+}
+
+impl Index<usize> for Connections {
+    type Output = Connection;
+
+    fn index(&self, index: usize) -> &Connection {
+        &self.slab[index]
+    }
+}
+
+impl IndexMut<usize> for Connections {
+    fn index_mut(&mut self, index: usize) -> &mut Connection {
+        &mut self.slab[index]
+    }
+}
+
+impl Carried {
+    /// Of a fresh connection.
+    pub(super) fn new(peer: std::net::IpAddr, clock: &Clock) -> Self {
+        Self {
+            session: Session::new(clock.now),
+            outbox: Default::default(),
+            parked: None,
+            peer,
+            stage: Stage::Open,
+            progress: Moment::at(clock.now.monotonic_ms),
+        }
+    }
+}
+
+/// The index in the low half, the generation in the high half: an event for a connection that is gone finds nobody.
+fn token_of(index: usize, generation: u32) -> Token {
+    Token((generation as usize) << 32 | index)
+}
+
+/// What a connection counts as in the metrics.
+pub(super) fn kind_of(session: &Session) -> ConnectionKind {
+    match session {
+        Session::WebSocket(_) => ConnectionKind::WebSocket,
+        Session::Http(_) => ConnectionKind::Http,
+    }
+}

@@ -1,0 +1,326 @@
+//! What comes from other threads: the engine's deliveries, other shards' messages, the accounts' answers, news.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::calls;
+use super::connection::{Seat, Sync};
+use super::guests::{ForgetInDatabase, Tools};
+use super::home_shard;
+use super::messages::{Handover, MemberOf, Message, Seating};
+use super::shard::Shard;
+use super::submissions::{GuestTask, Purpose};
+use super::upgrades::{Step, UpgradeNews, UpgradedRooms};
+use crate::room::{Input, Room};
+use crate::session::Session;
+use crate::session::account::{
+    AccountAnswer, AccountCall, AccountNews, AccountReply, AccountRequest, AccountResult,
+};
+use crate::session::dismissal::Dismissal;
+use crate::state::{Arguments, BatchDone, Call, CallKeys, CallResult, ConnectionKey, Delivery, RoomEvents};
+use crate::wire::ids::RoomId;
+use crate::wire::ws::close_code;
+
+impl Shard {
+    /// Hands a message to whom it concerns.
+    pub(super) fn read_message(&mut self, message: Message) {
+        match message {
+            Message::Engine(delivery) => self.take_delivery(*delivery),
+            Message::Adopt(handover) => self.adopt_to_join(*handover),
+            Message::AdoptMember(member) => {
+                let (handover, seating) = *member;
+                self.adopt_member(handover, seating);
+            }
+            Message::Settled(member, key) => self.member_settled(&member, key),
+            Message::Left(member, shard) => self.member_left(&member, shard),
+            Message::WantsSnapshot(member) => {
+                let MemberOf { room, membership, identity } = *member;
+                self.with_room_of(&room, |room| room.wants_snapshot(identity, membership));
+            }
+            Message::Inputs(room, inputs) => self.take_inputs(&room, inputs),
+            Message::RefuseInput(key, id, why) => {
+                if let Some(index) = self.connections.find(key) {
+                    self.refuse_input(index, id, &calls::not_taken(why));
+                }
+            }
+            Message::Flush(room, flush) => {
+                if let Some(room_index) = self.rooms.find(&room) {
+                    self.fan_out(room_index, &flush);
+                }
+            }
+            Message::Resynchronise(key) => {
+                if let Some(index) = self.connections.find(key) {
+                    self.connections.fall_behind(index);
+                }
+            }
+            Message::Snapshot(key, snapshot) => {
+                let (seq, frame) = *snapshot;
+                if let Some(index) = self.connections.find(key) {
+                    self.connections.catch_up(index, seq, frame, &self.clock);
+                }
+            }
+            Message::Frame(key, frame) => self.send_to_member(key, frame),
+            Message::Close(key, code, reason) => self.close(key, code, reason),
+            Message::Upgraded(news) => self.guest_upgraded(&news),
+            Message::Account(key, result) => self.account_answered(key, result),
+            Message::GuestForgotten(store, is_done) => {
+                self.with_tools(|guests, tools| guests.forgotten_in_database(store, is_done, tools));
+            }
+            Message::Dismiss(dismissal) => self.dismiss(&dismissal),
+            Message::Scripts(scripts) => self.scripts = scripts,
+            Message::Drain { spread_ms } => self.begin_draining(spread_ms),
+            Message::Stop => self.is_stopped = true,
+        }
+    }
+
+    fn take_delivery(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Events(events) => self.take_events(events),
+            Delivery::Done(done) => self.batch_done(done),
+            Delivery::Missed(room) => {
+                if let Some(room_index) = self.rooms.find(&room) {
+                    self.with_room(room_index, |room, _, actions| room.events_missed(actions));
+                }
+            }
+            Delivery::Replaced { room, user_id, membership } => {
+                if let Some(room_index) = self.rooms.find(&room) {
+                    self.with_room(room_index, |room, _, actions| {
+                        room.replaced_elsewhere(&user_id, membership, actions);
+                    });
+                }
+            }
+            Delivery::Expelled => self.expelled(),
+        }
+    }
+
+    fn take_events(&mut self, events: RoomEvents) {
+        let Some(room_index) = self.rooms.find(&events.room) else { return };
+        self.metrics.events.inc_by(events.count());
+        self.with_room(room_index, |room, _, actions| room.events(events, actions));
+    }
+
+    fn batch_done(&mut self, mut done: BatchDone) {
+        match self.submissions.take(done.tag) {
+            Some(Purpose::Room(room_index, generation, number)) => {
+                self.metrics.events.inc_by(done.events.as_ref().map_or(0, RoomEvents::count));
+                if self.rooms.is_of(room_index, generation) {
+                    self.with_room(room_index, |room, round, actions| {
+                        room.batch_done(number, done, round, actions);
+                    });
+                }
+                return;
+            }
+            Some(Purpose::Rpc(key)) => self.rpc_done(key, &done.results),
+            Some(Purpose::Guests(task)) => self.guest_task_done(task, &done.results),
+            None => {}
+        }
+        if let Some(events) = done.events.take() {
+            self.take_events(events);
+        }
+    }
+
+    fn rpc_done(&mut self, key: ConnectionKey, results: &[CallResult]) {
+        let Some(index) = self.connections.find(key) else { return };
+        let answer = calls::rpc_answer(results.first());
+        self.call_session(index, |session, context, actions| {
+            session.rpc_answered(answer.as_ref().copied(), context, actions);
+        });
+    }
+
+    /// Other processes have taken this one's members out of their rooms.
+    fn expelled(&mut self) {
+        let members = self.connections.iter().filter(|(_, connection)| connection.seat().is_some());
+        let members: Vec<ConnectionKey> = members.map(|(key, _)| key).collect();
+        for key in members {
+            self.close(key, close_code::SHUTTING_DOWN, "the server was away for too long; come back");
+        }
+    }
+
+    fn with_room_of(&mut self, room: &RoomId, call: impl FnOnce(&mut Room)) {
+        if let Some(room_index) = self.rooms.find(room) {
+            self.with_room(room_index, |room, _, _| call(room));
+        }
+    }
+
+    /// At the home shard: inputs of members whose sockets are elsewhere.
+    fn take_inputs(&mut self, room: &RoomId, inputs: Vec<Input>) {
+        // A room that is gone had no members left who could wait for an answer.
+        let Some(room_index) = self.rooms.find(room) else { return };
+        self.with_room(room_index, |room, round, actions| {
+            inputs.into_iter().for_each(|input| room.input(input, round, actions));
+        });
+    }
+
+    /// A connection that wants to join a room at home here.
+    fn adopt_to_join(&mut self, handover: Handover) {
+        let Some(index) = self.take_in(handover) else { return };
+        self.connections.mark_dirty(index);
+        let joining = self.connections[index].carried.session.joining();
+        if let Some((identity, room)) = joining.map(|(identity, room)| (identity.clone(), room.clone())) {
+            self.begin_join(index, identity, &room);
+        }
+    }
+
+    /// A member that another shard let in.
+    fn adopt_member(&mut self, handover: Handover, seating: Seating) {
+        let Some(identity) = handover.carried.session.identity().cloned() else { return };
+        let Seating { room, membership, seq } = seating;
+        let home = home_shard(&room, self.peers.len());
+        let member = Box::new(MemberOf { room, membership, identity });
+        let Some(index) = self.take_in(handover) else {
+            return self.peers.post(home, Message::Left(member, self.id));
+        };
+        let room_index = self.rooms.find_or_create(&member.room);
+        let seat = Seat {
+            room: room_index as u32,
+            position: 0,
+            membership,
+            sync: Sync::Live,
+            known_seq: seq,
+            allowance: Default::default(),
+        };
+        self.seat(room_index, index, seat);
+        let key = self.connections.key(index);
+        self.peers.post(home, Message::Settled(member, key));
+        self.connections.mark_dirty(index);
+        self.connections.again.push(key);
+        self.check_member(index);
+    }
+
+    /// At the home shard: a member that was handed over has arrived.
+    fn member_settled(&mut self, member: &MemberOf, key: ConnectionKey) {
+        let Some(room_index) = self.rooms.find(&member.room) else {
+            let message = Message::Close(key, close_code::REPLACED, "the same user joined again");
+            return self.post_or_read(key, message);
+        };
+        self.with_room(room_index, |room, _, actions| {
+            room.arrive(&member.identity.user_id, member.membership, key, actions);
+        });
+    }
+
+    /// The accounts have done what a connection asked for, whether it still waits or not.
+    fn account_answered(&mut self, key: ConnectionKey, result: Box<AccountResult>) {
+        match &*result {
+            Ok(AccountAnswer { news: Some(AccountNews::Upgraded(upgraded)), .. }) => {
+                let (upgraded, now_ms) = (upgraded.clone(), self.clock.now.monotonic_ms);
+                let steps = self.upgrades.begin(upgraded, (key, result), &mut self.submissions, now_ms);
+                return self.upgrade_steps(steps);
+            }
+            Ok(AccountAnswer { news: Some(AccountNews::GuestWritten(guest)), .. }) => {
+                self.guests.written(guest, &self.submissions);
+            }
+            _ => {}
+        }
+        self.answer_account(key, &result);
+    }
+
+    /// A connection that was closed meanwhile gets nothing.
+    fn answer_account(&mut self, key: ConnectionKey, result: &AccountResult) {
+        let Some(index) = self.connections.find(key) else { return };
+        self.call_session(index, |session, context, actions| {
+            session.account_answered(result, context, actions);
+        });
+    }
+
+    /// Does what follows in an upgrade.
+    pub(super) fn upgrade_steps(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Tell(news) => {
+                    for shard in 0..self.peers.len() {
+                        let message = Message::Upgraded(news.clone());
+                        if shard == self.id {
+                            self.read_message(message)
+                        } else {
+                            self.peers.post(shard, message)
+                        }
+                    }
+                }
+                Step::Answer(key, result) => self.answer_account(key, &result),
+            }
+        }
+    }
+
+    /// Runs `on_upgrade` in those rooms that are at home here. What comes to a room later, the player's own join among it,
+    /// finds it done.
+    fn guest_upgraded(&mut self, news: &UpgradeNews) {
+        let guest = &news.upgraded.guest;
+        let mut rooms: Vec<RoomId> = match &news.rooms {
+            UpgradedRooms::Known => {
+                self.rooms.with_member(&guest.user_id).chain(&news.upgraded.rooms).cloned().collect()
+            }
+            UpgradedRooms::Stored { rooms, .. } => rooms.clone(),
+        };
+        let shards = self.peers.len();
+        rooms.retain(|room| home_shard(room, shards) == self.id);
+        let rooms = self.upgrades.rooms_to_tell(news, rooms);
+        let Some(script) = self.scripts.get("on_upgrade").cloned() else { return };
+        let arguments = [&news.upgraded.user_id, &news.upgraded.username];
+        let arguments = arguments.map(|text| text.as_bytes().into()).to_vec();
+        let call = Call::rpc(script, guest.clone(), Vec::new(), Vec::new());
+        let call = Call {
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::List(arguments),
+            wants_result: false,
+            ..call
+        };
+        for room in rooms {
+            let (room_index, call) = (self.open_at_home(&room), call.clone());
+            self.with_room(room_index, |room, round, _| room.run_own(call, round));
+        }
+    }
+
+    fn guest_task_done(&mut self, task: GuestTask, results: &[CallResult]) {
+        let first = results.first().unwrap_or(&CallResult::Skipped);
+        let next = match task {
+            GuestTask::Claim(store) => self.with_tools(|guests, tools| guests.claimed(store, first, tools)),
+            GuestTask::Take(store) => self.with_tools(|guests, tools| guests.taken(store, results, tools)),
+            GuestTask::Forget(store) => {
+                self.with_tools(|guests, tools| guests.forgotten(store, first, tools))
+            }
+            GuestTask::Rooms(number, store) => {
+                let steps = self.upgrades.rooms_told(number, store, first, &self.submissions);
+                return self.upgrade_steps(steps);
+            }
+        };
+        if let Some(forget) = next {
+            self.forget_in_database(forget);
+        }
+    }
+
+    fn with_tools<T>(&mut self, call: impl FnOnce(&mut super::guests::Guests, &mut Tools<'_>) -> T) -> T {
+        let mut tools = Tools {
+            submissions: &mut self.submissions,
+            on_disconnect: self.scripts.get("on_disconnect"),
+            now_ms: self.clock.now.monotonic_ms,
+        };
+        call(&mut self.guests, &mut tools)
+    }
+
+    fn forget_in_database(&mut self, forget: ForgetInDatabase) {
+        let ForgetInDatabase { store, user_id } = forget;
+        let post = self.peers.postbox(self.id);
+        let reply = AccountReply::new(move |result| {
+            // A shard that is gone needs no answer.
+            let _ = post.post_blocking(Message::GuestForgotten(store, result.is_ok()));
+        });
+        let call = AccountCall::ForgetGuest(user_id.to_string());
+        let request = AccountRequest { call, caller: None, address: Ipv4Addr::LOCALHOST.into() };
+        if self.shared.accounts.submit(request, reply).is_err() {
+            self.guests.give_up(store, self.clock.now.monotonic_ms);
+        }
+    }
+
+    /// Closes the sockets of whom the news concern.
+    fn dismiss(&mut self, dismissal: &Arc<Dismissal>) {
+        let verdict_of = |session: &Session| dismissal.verdict(session.identity()?);
+        let concerned = self.connections.iter().filter_map(|(key, connection)| {
+            let (code, reason) = verdict_of(&connection.carried.session)?;
+            Some((key, code, reason))
+        });
+        let concerned: Vec<_> = concerned.collect();
+        for (key, code, reason) in concerned {
+            self.close(key, code, reason);
+        }
+    }
+}

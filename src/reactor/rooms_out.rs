@@ -1,0 +1,320 @@
+//! What rooms want done, done.
+
+use std::sync::Arc;
+
+use super::calls;
+use super::connection::{Place, Seat, Sync};
+use super::home_shard;
+use super::messages::{MemberOf, Message, Seating};
+use super::rooms::Home;
+use super::shard::Shard;
+use super::submissions::Purpose;
+use crate::metrics::{InputOutcome, Refusal};
+use crate::room::flush::Flush;
+use crate::room::{Action, Admission, Room, Round, Submission, Why};
+use crate::session::Refused;
+use crate::session::outbox::Kind;
+use crate::state::{Batch, ConnectionKey, Rejection, ShardId};
+use crate::wire::ids::RoomId;
+
+impl Shard {
+    /// Calls a room that is at home here, and does what it wants done. It is settled at the end of the round.
+    pub(super) fn with_room(
+        &mut self,
+        room_index: usize,
+        call: impl FnOnce(&mut Room, Round<'_>, &mut Vec<Action>),
+    ) {
+        self.rooms.touch(room_index);
+        self.call_room(room_index, call);
+    }
+
+    /// The end of the round, for a room that is at home here.
+    pub(super) fn settle_room(&mut self, room_index: usize) {
+        self.call_room(room_index, |room, round, actions| room.settle(round, actions));
+    }
+
+    fn call_room(&mut self, room_index: usize, call: impl FnOnce(&mut Room, Round<'_>, &mut Vec<Action>)) {
+        // What is carried out may call a room again, which then has a list of its own.
+        let mut actions = std::mem::take(&mut self.scratch.room);
+        let round = Round {
+            now_ms: self.clock.now.monotonic_ms,
+            began: self.clock.round_began,
+            scripts: &self.scripts,
+            bounds: &self.shared.limits.room,
+        };
+        if let Some(home) = self.rooms.home(room_index) {
+            call(&mut home.room, round, &mut actions);
+        }
+        for action in actions.drain(..) {
+            self.carry_out_room(room_index, action);
+        }
+        self.scratch.room = actions;
+    }
+
+    fn carry_out_room(&mut self, room_index: usize, action: Action) {
+        match action {
+            Action::Submit(submission) => self.submit(room_index, submission),
+            Action::Admit(admission) => self.admit(room_index, admission),
+            Action::Refuse { connection, error } => {
+                self.refuse_join(connection, &calls::refused_join(&error));
+            }
+            Action::TurnAway { connection, why } => {
+                self.metrics.refusals.at(Refusal::Busy).inc();
+                self.refuse_join(connection, &calls::not_taken(why));
+            }
+            Action::RefuseInput { connection, id, why } => {
+                self.metrics.inputs.at(InputOutcome::Busy).inc();
+                self.post_or_read(connection, Message::RefuseInput(connection, id, why));
+            }
+            Action::Send { to, frame } => self.post_or_read(to, Message::Frame(to, frame)),
+            Action::Snapshot { to, seq, frame } => {
+                self.post_or_read(to, Message::Snapshot(to, Box::new((seq, frame))));
+            }
+            Action::Resynchronise(to) => self.post_or_read(to, Message::Resynchronise(to)),
+            Action::Close { connection, code, reason } => {
+                self.post_or_read(connection, Message::Close(connection, code, reason));
+            }
+            Action::Flush(flush) => self.flush(room_index, flush),
+            Action::WakeAt(due_ms) => self.rooms.wake_at(room_index, due_ms),
+            Action::Ran { ok, failed, received_at } => {
+                self.metrics.inputs.at(InputOutcome::Ok).inc_by(ok);
+                self.metrics.inputs.at(InputOutcome::Error).inc_by(failed);
+                self.metrics.input_to_patch.observe(received_at.elapsed());
+            }
+        }
+    }
+
+    /// A message about a connection, to its shard; if that is this one it is read at once.
+    pub(super) fn post_or_read(&mut self, connection: ConnectionKey, message: Message) {
+        self.post_to(usize::from(connection.shard), message);
+    }
+
+    fn post_to(&mut self, shard: ShardId, message: Message) {
+        if shard == self.id { self.read_message(message) } else { self.peers.post(shard, message) }
+    }
+
+    fn submit(&mut self, room_index: usize, submission: Submission) {
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let Submission { number, calls, on_error, may_give_back, received_at } = submission;
+        let purpose = Purpose::Room(room_index, room.generation, number);
+        let batch = Batch {
+            on_error,
+            may_give_back,
+            received_at,
+            ..Batch::new(Some(room.id.clone()), calls, self.id)
+        };
+        if let Err((reason, batch)) = self.submissions.submit(purpose, batch) {
+            self.with_room(room_index, |room, round, actions| {
+                room.batch_not_taken(number, batch.calls, reason.into(), round, actions);
+            });
+        }
+    }
+
+    /// The room at home here, made if it is not there: its events are wanted from now on.
+    pub(super) fn open_at_home(&mut self, id: &RoomId) -> usize {
+        let interval_ms = self.shared.limits.sync_interval_ms;
+        let room_index = self.rooms.find_or_create(id);
+        if let Some(room) = self.rooms.get_mut(room_index)
+            && room.home.is_none()
+        {
+            let spread = super::room_hash(id);
+            let machine = Room::new(id.clone(), interval_ms, spread);
+            room.home = Some(Box::new(Home { room: machine, spread: Vec::new() }));
+            self.shared.engine.watch(id, true);
+        }
+        room_index
+    }
+
+    fn refuse_join(&mut self, connection: ConnectionKey, refused: &Refused) {
+        let Some(index) = self.connections.find(connection) else { return };
+        self.connections[index].place = Place::Outside;
+        self.call_session(index, |session, context, actions| {
+            session.join_refused(refused, context, actions);
+        });
+    }
+
+    /// The room has let a connection in.
+    fn admit(&mut self, room_index: usize, admission: Admission) {
+        let Admission { connection, membership, position, state, .. } = admission;
+        let Some(index) = self.connections.find(connection) else { return };
+        let seat = Seat {
+            room: room_index as u32,
+            position: 0,
+            membership,
+            sync: Sync::Live,
+            known_seq: position.seq,
+            allowance: Default::default(),
+        };
+        self.seat(room_index, index, seat);
+        self.call_session(index, |session, context, actions| {
+            session.joined(position, &state, context, actions);
+        });
+        // A large room's state is not kept for all who come in at once if it can go out.
+        self.connections.flush_one(index, &self.clock, self.shared.services.settings());
+        if let Some(home) = self.rooms.home(room_index) {
+            home.member_came(self.id);
+        }
+        self.check_member(index);
+        if self.connections[index].seat().is_some() {
+            self.spread(room_index, index, position.seq);
+        }
+    }
+
+    /// News may have come about a member while it was let in, or was on its way here.
+    pub(super) fn check_member(&mut self, index: usize) {
+        if self.draining.is_some() {
+            self.call_session(index, |session, context, actions| session.drain(context, actions));
+        } else {
+            self.call_session(index, |session, context, actions| session.check_standing(context, actions));
+        }
+    }
+
+    /// Gives a new member of a large room to the shard that has the fewest of its members.
+    fn spread(&mut self, room_index: usize, index: usize, seq: u64) {
+        let (shards, large) = (self.peers.len(), self.shared.limits.large_room_members);
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let local = room.members.len();
+        let Some(home) = &mut room.home else { return };
+        let shard = home.choose_shard(self.id, shards, large, local);
+        if shard != self.id {
+            self.hand_over(index, shard, seq);
+        } else if self.connections[index].carried.parked.is_some() {
+            // What came behind the request is the member's first input.
+            self.connections.again.push(self.connections.key(index));
+        }
+    }
+
+    /// Gives a member of a room at home here to another shard, on which it is counted already.
+    fn hand_over(&mut self, index: usize, shard: ShardId, seq: u64) {
+        let Some((room_index, member)) = self.unseat(index) else { return };
+        let MemberOf { room, membership, identity } = member;
+        self.with_room(room_index, |room, _, _| room.depart(&identity.user_id, membership));
+        match self.take_out(index) {
+            Some(handover) => {
+                let seating = Seating { room, membership, seq };
+                self.peers.post(shard, Message::AdoptMember(Box::new((handover, seating))));
+            }
+            None => self.member_left(&MemberOf { room, membership, identity }, shard),
+        }
+    }
+
+    /// Gives a connection a place in a room's local list.
+    pub(super) fn seat(&mut self, room_index: usize, index: usize, seat: Seat) {
+        self.rooms.seat(room_index, &mut self.connections, index, seat);
+        self.metrics.members.inc();
+    }
+
+    /// Takes a connection's place away; tells which room's it was, and whose.
+    fn unseat(&mut self, index: usize) -> Option<(usize, MemberOf)> {
+        let seat = self.rooms.unseat(&mut self.connections, index)?;
+        self.metrics.members.dec();
+        let identity = self.connections[index].carried.session.identity()?.clone();
+        let room = self.rooms.get_mut(seat.room as usize)?.id.clone();
+        Some((seat.room as usize, MemberOf { room, membership: seat.membership, identity }))
+    }
+
+    /// A member's connection is over: its place in the room is free.
+    pub(super) fn leave(&mut self, index: usize) {
+        let Some((_, member)) = self.unseat(index) else { return };
+        let home = home_shard(&member.room, self.peers.len());
+        self.post_to(home, Message::Left(Box::new(member), self.id));
+    }
+
+    /// At the home shard: a member is gone from that shard.
+    pub(super) fn member_left(&mut self, member: &MemberOf, shard: ShardId) {
+        let Some(room_index) = self.rooms.find(&member.room) else { return };
+        if let Some(home) = self.rooms.home(room_index) {
+            home.member_gone(shard);
+        }
+        self.with_room(room_index, |room, round, _| {
+            room.leave(member.identity.clone(), member.membership, round);
+        });
+    }
+
+    /// A member that is behind has read what was on its way.
+    pub(super) fn want_snapshot(&mut self, key: ConnectionKey) {
+        let Some(index) = self.connections.find(key) else { return };
+        let connection = &self.connections[index];
+        let (Some(seat), Some(identity)) = (connection.seat(), connection.carried.session.identity()) else {
+            return;
+        };
+        let (membership, identity) = (seat.membership, identity.clone());
+        let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
+        let member = MemberOf { room: room.id.clone(), membership, identity };
+        let home = home_shard(&member.room, self.peers.len());
+        self.post_to(home, Message::WantsSnapshot(Box::new(member)));
+    }
+
+    /// Sends events to every member, wherever its socket is.
+    fn flush(&mut self, room_index: usize, flush: Flush) {
+        let flush = Arc::new(flush);
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        if let Some(home) = &room.home {
+            for shard in home.shards_but(self.id) {
+                self.peers.post(shard, Message::Flush(room.id.clone(), flush.clone()));
+            }
+        }
+        self.fan_out(room_index, &flush);
+    }
+
+    /// Sends events to the members whose sockets are here.
+    pub(super) fn fan_out(&mut self, room_index: usize, flush: &Flush) {
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let mut frames = 0;
+        for &index in &room.members {
+            let Some(seat) = self.connections[index as usize].seat() else { continue };
+            let own;
+            let frame = match seat.known_seq {
+                _ if seat.sync != Sync::Live => continue,
+                known_seq if known_seq < flush.first_seq => &flush.frame,
+                known_seq => {
+                    own = flush.frame_after(known_seq);
+                    let Some(own) = &own else { continue };
+                    own
+                }
+            };
+            frames += 1;
+            self.connections.send_shared(index as usize, frame, &self.clock);
+        }
+        self.metrics.frames_out.inc_by(frames);
+    }
+
+    /// A room's events were lost on the way to a shard: its members there get a snapshot.
+    pub(super) fn resynchronise_at(&mut self, shard: ShardId, room: &RoomId) {
+        let Some(room_index) = self.rooms.find(room) else { return };
+        let Some(home) = self.rooms.home(room_index) else { return };
+        let members: Vec<ConnectionKey> = home.room.connections().collect();
+        for key in members.into_iter().filter(|key| usize::from(key.shard) == shard) {
+            self.post_to(shard, Message::Resynchronise(key));
+        }
+    }
+
+    /// Inputs of members whose room is at home elsewhere go there.
+    pub(super) fn pass_inputs(&mut self, room_index: usize) {
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        if room.passing.is_empty() {
+            return;
+        }
+        let inputs = std::mem::take(&mut room.passing);
+        let (id, home) = (room.id.clone(), home_shard(&room.id, self.peers.len()));
+        self.peers.post(home, Message::Inputs(id, inputs));
+    }
+
+    /// Queues a frame for one member of this shard.
+    pub(super) fn send_to_member(&mut self, key: ConnectionKey, frame: bytes::Bytes) {
+        let Some(index) = self.connections.find(key) else { return };
+        if self.connections[index].seat().is_some() {
+            self.metrics.frames_out.inc();
+            self.connections.queue(index, frame, Kind::Kept, &self.clock);
+        }
+    }
+}
+
+impl From<Rejection> for Why {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Busy => Self::Busy,
+            Rejection::Unavailable => Self::Unavailable,
+        }
+    }
+}
