@@ -8,23 +8,23 @@ use crate::session::{Input, Refused, RpcRequest};
 use crate::state::{Call, CallError, CallResult};
 use crate::wire::ids::{Identity, RoomId};
 
+/// The script of every action that has none of its own.
+const FALLBACK: &str = "update_state";
+
 /// The call that a player's input makes: of the script of that name, which gets the payload, or of `update_state`, which
 /// gets the whole message.
 ///
 /// # Errors
 /// There is no such script, or it is not for this caller.
 pub(super) fn input(scripts: &ScriptSet, input: Input) -> Result<Call, Refused> {
-    let wants_result = input.id.is_some();
-    let caller = input.caller.clone();
-    if let Some(script) = scripts.get(&input.action) {
-        check_may_call(&caller, script)?;
-        return Ok(Call::input(script.clone(), caller, input.into_payload(), wants_result));
-    }
-    let fallback = scripts.get("update_state").ok_or_else(|| {
+    let named = scripts.get(&input.action);
+    let script = named.or_else(|| scripts.get(FALLBACK)).ok_or_else(|| {
         Refused::new(404, "not_found", format!("there is no script for the action {:?}", input.action))
     })?;
-    check_may_call(&caller, fallback)?;
-    Ok(Call::input(fallback.clone(), caller, input.text.into(), wants_result))
+    check_may_call(&input.caller, script)?;
+    let (caller, wants_result) = (input.caller.clone(), input.id.is_some());
+    let text = if *script.name == *FALLBACK { input.text.into() } else { input.into_payload() };
+    Ok(Call::input(script.clone(), caller, text, wants_result))
 }
 
 /// The call that an RPC makes, and the room that it is about, if any.

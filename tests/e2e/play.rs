@@ -55,6 +55,19 @@ fn the_welcome_holds_the_room() {
     assert!(state["players"][&ben_guest.user_id].is_object(), "{state}");
 }
 
+/// It got its payload alone, as other scripts do, and took that for a message without an action.
+#[test]
+fn regression_update_state_gets_the_whole_message_also_by_its_own_name() {
+    let server = Server::start(&[]);
+    let ann_guest = server.guest();
+    let room = ann_guest.create_lobby(4);
+    let mut ann = ann_guest.join(&room);
+    let reply = ann.call("update_state", json!({"round": 3}), 1);
+    assert_eq!((&reply["type"], &reply["result"]), (&json!("reply"), &json!("OK")), "{reply}");
+    let event = ann.receive_type("state");
+    assert_eq!(event["payload"]["action"], "update_state");
+}
+
 /// Every member gets the same events under the same numbers, without a gap, beginning right after its welcome.
 #[test]
 fn events_are_numbered_without_gaps() {
