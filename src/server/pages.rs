@@ -1,4 +1,5 @@
-//! The demo page and the SDK that it runs on, carried in the binary.
+//! The demo page and the SDK that it runs on, carried in the binary. Paths are those below `sdk/js`, so that the page's modules
+//! find each other, and the SDK, here as there.
 
 use crate::session::Page;
 
@@ -6,10 +7,39 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
+/// A file below `sdk/js`, served under its path there.
+macro_rules! page {
+    ($path:literal, $content_type:expr) => {
+        Page {
+            path: $path,
+            content_type: $content_type,
+            body: include_bytes!(concat!("../../sdk/js", $path)),
+        }
+    };
+}
+
 /// What `GET /` and its links answer.
 pub const PAGES: &[Page] = &[
     Page { path: "/", content_type: HTML, body: include_bytes!("../../sdk/js/demo/index.html") },
-    Page { path: "/demo.js", content_type: SCRIPT, body: include_bytes!("../../sdk/js/demo/demo.js") },
-    Page { path: "/demo.css", content_type: STYLE, body: include_bytes!("../../sdk/js/demo/demo.css") },
-    Page { path: "/godra.js", content_type: SCRIPT, body: include_bytes!("../../sdk/js/godra.js") },
+    page!("/godra.js", SCRIPT),
+    page!("/demo/demo.css", STYLE),
+    page!("/demo/camera.js", SCRIPT),
+    page!("/demo/chat.js", SCRIPT),
+    page!("/demo/controls.js", SCRIPT),
+    page!("/demo/dom.js", SCRIPT),
+    page!("/demo/events.js", SCRIPT),
+    page!("/demo/figures.js", SCRIPT),
+    page!("/demo/game.js", SCRIPT),
+    page!("/demo/ground.js", SCRIPT),
+    page!("/demo/hud.js", SCRIPT),
+    page!("/demo/main.js", SCRIPT),
+    page!("/demo/maths.js", SCRIPT),
+    page!("/demo/pen.js", SCRIPT),
+    page!("/demo/player.js", SCRIPT),
+    page!("/demo/session.js", SCRIPT),
+    page!("/demo/shapes.js", SCRIPT),
+    page!("/demo/stage.js", SCRIPT),
+    page!("/demo/start.js", SCRIPT),
+    page!("/demo/view.js", SCRIPT),
+    page!("/demo/words.js", SCRIPT),
 ];

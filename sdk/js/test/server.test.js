@@ -1,7 +1,7 @@
 // The SDK against the real server and its stock scripts.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { after, afterEach, before, test as testWithoutLimit } from "node:test";
 import WebSocket from "ws";
 
@@ -220,7 +220,10 @@ test("a server that stops and starts again gets its players back", async () => {
 });
 
 test("the demo page and the SDK are served as they are in the repository", async () => {
-  const files = { "/": "../demo/index.html", "/demo.js": "../demo/demo.js", "/demo.css": "../demo/demo.css", "/godra.js": "../godra.js" };
+  const modules = (await readdir(new URL("../demo/", import.meta.url))).filter((name) => /\.(js|css)$/.test(name));
+  assert.ok(modules.includes("main.js"));
+  const files = { "/": "../demo/index.html", "/godra.js": "../godra.js" };
+  for (const name of modules) files[`/demo/${name}`] = `../demo/${name}`;
   const types = { html: "text/html", js: "text/javascript", css: "text/css" };
   for (const [path, file] of Object.entries(files)) {
     const response = await fetch(server.url + path);

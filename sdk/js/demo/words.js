@@ -1,0 +1,26 @@
+// What went wrong, in the words of a player.
+
+const ENDINGS = {
+  1000: "",
+  1006: "This lobby is not there any more: the server has restarted, or closed it.",
+  4001: "Your guest pass has run out. Join again to go on.",
+  4500: "You were removed from this lobby.",
+  4501: "You may not play on this server.",
+  4502: "You joined this lobby again elsewhere.",
+  4503: "This lobby was closed.",
+  4504: "Too many of this page's moves were refused. Join again to go on.",
+};
+
+/** Why the server ended the connection for good. */
+export function ending(closeCode) {
+  return ENDINGS[closeCode] ?? "The connection to this lobby ended. Join again to go on.";
+}
+
+/** Why a call failed. */
+export function friendly(error) {
+  if (error.code === "conflict") return /full/.test(error.message) ? "This lobby is full. Ask for room, or create your own." : "This lobby is closed.";
+  if (error.code === "not_found") return "There is no lobby with this code. Is it complete?";
+  if (error.code === "rate_limited") return `That was a little fast. Try again in ${error.retryAfter ?? 5} seconds.`;
+  if (error.code === "unavailable" || error.code === "timeout") return "The server does not answer right now. Try again in a moment.";
+  return error.message;
+}
