@@ -111,3 +111,33 @@ fn check_tells_good_scripts_from_broken_ones() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stdout.contains("scripts/broken.lua:"), "{}", ended.stdout);
 }
+
+/// The flags of `godra serve --help` with their defaults.
+fn flags_of_help() -> Vec<(String, String)> {
+    let help = run_to_end(&Folder::empty(), &["serve", "--help"], &[]).stdout;
+    let lines = help.lines().filter(|line| line.trim_start().starts_with("--"));
+    let flags = lines.map(|line| {
+        let name = line.trim_start().split([' ', '[']).next().unwrap();
+        let default =
+            line.split_once("[default: ").map_or("none", |(_, rest)| rest.split(']').next().unwrap());
+        (name.to_owned(), default.to_owned())
+    });
+    flags.collect()
+}
+
+/// The rows of the table of flags in `src/OPERATING.md`: the flag, and its default.
+fn flags_of_the_manual() -> Vec<(String, String)> {
+    let manual = include_str!("../../src/OPERATING.md");
+    let rows = manual.lines().filter(|line| line.starts_with("| `--"));
+    let cell = |row: &str, index| row.split('|').nth(index).unwrap().trim().replace('`', "");
+    rows.map(|row| (cell(row, 1), cell(row, 2))).collect()
+}
+
+#[test]
+fn the_manual_has_all_flags_with_their_defaults() {
+    let (mut help, mut manual) = (flags_of_help(), flags_of_the_manual());
+    assert!(help.len() > 20, "{help:?}");
+    help.sort();
+    manual.sort();
+    assert_eq!(manual, help, "src/OPERATING.md is on the left, godra serve --help on the right");
+}
