@@ -1,43 +1,43 @@
 //! Load tester for a Godra server.
 //!
 //! ```text
-//!  main thread: scenario ─► Run ─► Fleet ──commands──► worker threads (here or in child processes)
-//!                 ▲                  ▲                   one event loop each: clients, timetable, judge of each room
-//!                 │ phases           └────windows────────┘
-//!               Report ─► table, JSON, HTML
+//!  main thread                                              worker threads, here or in child processes
+//!  session ─► scenario ─► Run ─► Fleet ──── commands ─────► worker: one event loop each
+//!     │          directs     ▲      ▲                         schedule   when each client acts
+//!     │                      │      │                         client ◄─► the server
+//!     │               phases │      └─────── windows ──────── check      judges what each room gets
+//!     ▼                      │               (counters)       messages   what is said, and reads what comes back
+//!  report ─► text, JSON, HTML
 //! ```
 //!
 //! An input has an intended time, planned without regard to the server (open loop), and its latency counts from there.
 //! Everything that any client receives is checked: see [`check`].
+//!
+//! Modules know only those below them:
+//! `main → session → scenario → run → {load, report} → check → {client, messages, measure}`; [`options`] and [`sys`] are for all.
+//!
+//! To add a scenario: give it a variant and its flags in `options/scenarios.rs`; say in `scenario/mod.rs` which rooms it needs
+//! (`layouts`) and who directs it (`direct`); write `scenario/NAME.rs`, which tells the clients what to do and lets time pass by way of
+//! [`run::Run`] (`hold.rs` is the shortest example). Then add it to `tests/it/scenarios.rs`, to the repository's `tests/smoke`, and to the
+//! README's table.
 
 mod check;
-mod codec;
-mod connection;
-mod fleet;
-mod floor;
-mod handshake;
-mod histogram;
-mod http;
-mod metrics;
+mod client;
+mod load;
+mod measure;
+mod messages;
 mod options;
-mod plan;
-mod process_stats;
-mod progress;
-mod random;
 mod report;
 mod run;
-mod scan;
 mod scenario;
-mod schedule;
-mod server;
 mod session;
-mod setup;
 mod sys;
-mod traffic;
-mod window;
-mod worker;
 
 use clap::Parser;
+use load::fleet;
+use measure::floor;
+use options::{Cli, Command};
+use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             let core = arguments.next().and_then(|core| core.parse().ok());
             floor::run_peer(core).map(|()| true)
         }
-        _ => session::run(&options::Cli::parse()),
+        _ => obey(&Cli::parse()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -57,5 +57,13 @@ fn main() -> ExitCode {
             eprintln!("loadtest: {error}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Does what the command line says; false if the server broke a promise.
+fn obey(cli: &Cli) -> io::Result<bool> {
+    match &cli.command {
+        Command::Test(scenario) => session::run(scenario),
+        Command::Report(kept) => report::draw(kept).map(|()| true),
     }
 }

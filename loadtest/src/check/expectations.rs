@@ -1,9 +1,9 @@
 //! What one member of a room must receive next, and which of its inputs are still unanswered.
 
 use super::View;
-use crate::scan::Event;
-use crate::traffic::{Answer, Deed};
-use crate::window::Violation;
+use crate::measure::window::Violation;
+use crate::messages::scan::Event;
+use crate::messages::traffic::{Answer, Deed};
 use std::collections::VecDeque;
 
 /// One input that has not come back yet.

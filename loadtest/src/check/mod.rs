@@ -8,12 +8,11 @@ mod expectations;
 #[cfg(test)]
 mod tests;
 
+use crate::measure::group::Group;
+use crate::measure::window::{Violation, Window};
+use crate::messages::scan::{Event, scan};
+use crate::messages::traffic::{Answer, Writer};
 pub use expectations::Expectations;
-
-use crate::plan::Group;
-use crate::scan::{Event, scan};
-use crate::traffic::{Answer, Writer};
-use crate::window::{Violation, Window};
 use expectations::{Stage, Step};
 use std::collections::{HashMap, VecDeque};
 

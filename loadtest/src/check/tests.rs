@@ -1,7 +1,7 @@
 //! The judge at work on two members of one room.
 
 use super::*;
-use crate::traffic::{Deed, Traffic};
+use crate::messages::traffic::{Deed, Traffic};
 
 /// Two members of one room and their judge.
 struct Table {

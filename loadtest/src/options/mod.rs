@@ -1,11 +1,12 @@
 //! The command line: raw flags, parsed once into [`Options`] and a scenario that the rest can trust.
 
-mod arguments;
+mod common;
+mod scenarios;
 mod values;
 
-pub use arguments::*;
-
-use crate::traffic::Traffic;
+use crate::messages::traffic::Traffic;
+pub use common::Common;
+pub use scenarios::*;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 /// What the workers and the set-up need to know.
@@ -75,8 +76,7 @@ impl Options {
 
     #[cfg(test)]
     pub fn for_test() -> Self {
-        let cli = <Cli as clap::Parser>::parse_from(["loadtest", "rooms"]);
-        Self::new(&cli.scenario, Vec::new()).unwrap()
+        Self::new(&scenario_for_test(&["rooms"]), Vec::new()).unwrap()
     }
 }
 
@@ -93,6 +93,15 @@ pub fn resolve(url: &str) -> Result<(SocketAddr, String), String> {
     let mut addresses = with_port.to_socket_addrs().map_err(|error| bad(&error.to_string()))?;
     let address = addresses.next().ok_or_else(|| bad("no such host"))?;
     Ok((address, authority.to_owned()))
+}
+
+#[cfg(test)]
+fn scenario_for_test(arguments: &[&str]) -> Scenario {
+    let cli = <Cli as clap::Parser>::parse_from([&["loadtest"], arguments].concat());
+    match cli.command {
+        Command::Test(scenario) => *scenario,
+        Command::Report(_) => panic!("no scenario: {arguments:?}"),
+    }
 }
 
 #[cfg(test)]
@@ -156,8 +165,8 @@ mod tests {
     #[test]
     fn a_payload_must_be_json() {
         let options = |payload| {
-            let cli = Cli::parse_from(["loadtest", "rooms", "--payload", payload]);
-            Options::new(&cli.scenario, Vec::new()).map(drop)
+            let scenario = scenario_for_test(&["rooms", "--payload", payload]);
+            Options::new(&scenario, Vec::new()).map(drop)
         };
         assert_eq!(options(r#"{"x":{x},"n":{n},"pad":"{pad}"}"#), Ok(()));
         assert!(options("{x").is_err());

@@ -1,8 +1,8 @@
-//! The report as JSON: every field as it is.
+//! The report as JSON: every field as it is. This is the form in which a report is kept.
 
 use super::Report;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::Path;
 
 /// Writes the report to a file.
@@ -11,4 +11,11 @@ pub fn write(report: &Report, path: &Path) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut file, report)?;
     writeln!(file)?;
     file.flush()
+}
+
+/// Reads a report that was kept.
+pub fn read(path: &Path) -> io::Result<Report> {
+    let file = BufReader::new(File::open(path)?);
+    serde_json::from_reader(file)
+        .map_err(|error| io::Error::other(format!("not the report of a run, as --json writes it: {error}")))
 }

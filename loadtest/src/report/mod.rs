@@ -1,20 +1,26 @@
 //! What a run found, in the form in which it is written down.
 
-pub mod html;
-pub mod json;
-pub mod table;
+mod floor;
+mod html;
+mod json;
+mod phase;
+mod point;
+pub mod ratios;
+mod table;
+pub mod warnings;
 
-use crate::floor::Floor;
-use crate::histogram::Percentiles;
-use crate::metrics::Samples;
-use crate::plan::Group;
-use crate::process_stats::Usage;
-use crate::window::{GroupWindow, Violations, Window};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use crate::measure::floor::Floor;
+use crate::measure::metrics::Samples;
+use crate::measure::window::Violations;
+use crate::options::{Common, Kept};
+pub use phase::{Cost, Phase};
+pub use point::Point;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::Path;
 
 /// Everything about a run.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Report {
     /// The scenario's name.
     pub scenario: String,
@@ -49,7 +55,7 @@ pub struct Report {
 }
 
 /// Where a run took place.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's name.
     pub cpu: String,
@@ -60,7 +66,7 @@ pub struct Machine {
 }
 
 /// How a run was set up.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Setup {
     /// Where the server listens.
     pub target: String,
@@ -79,7 +85,7 @@ pub struct Setup {
 }
 
 /// A result with a name.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// What it is.
     pub name: String,
@@ -89,265 +95,32 @@ pub struct Finding {
     pub unit: String,
 }
 
-/// A stretch of a run that was measured.
-#[derive(Serialize)]
-pub struct Phase {
-    /// Its name.
-    pub name: String,
-    /// How long it took.
-    pub seconds: f64,
-    /// All clients together.
-    pub all: Traffic,
-    /// The groups that had any, by name.
-    pub groups: BTreeMap<String, Traffic>,
-    /// From an input's intended time to its `write`.
-    pub lateness: Option<Percentiles>,
-    /// From the first to the last member of a room that got the same frame.
-    pub spread: Option<Percentiles>,
-    /// Share of one core that the tester's workers used.
-    pub tester_cores: f64,
-    /// Cores that the rest of the machine used meanwhile, where the server is observed.
-    pub other_cores: Option<f64>,
-    /// What the observed processes used; the server first.
-    pub processes: Vec<Usage>,
-    /// The server's costs, each thing divided by what was delivered.
-    pub cost: Option<Cost>,
-}
-
-/// What went to and fro.
-#[derive(Serialize)]
-pub struct Traffic {
-    /// Clients connected at the end.
-    pub connected: u64,
-    /// Inputs sent.
-    pub inputs: u64,
-    /// The same by second.
-    pub inputs_per_s: f64,
-    /// Own inputs that came back.
-    pub answers: u64,
-    /// The same by second.
-    pub answers_per_s: f64,
-    /// Events delivered.
-    pub events: u64,
-    /// The same by second.
-    pub events_per_s: f64,
-    /// Messages delivered.
-    pub frames: u64,
-    /// The same by second.
-    pub frames_per_s: f64,
-    /// Snapshots in place of events.
-    pub snapshots: u64,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Megabytes (10⁶) received by second.
-    pub mb_in_per_s: f64,
-    /// Bytes sent.
-    pub bytes_out: u64,
-    /// Mean length of a message with its header.
-    pub bytes_per_frame: Option<f64>,
-    /// Mean number of events in a message.
-    pub events_per_frame: Option<f64>,
-    /// From an input's intended time to its own event.
-    pub latency: Option<Percentiles>,
-    /// From the intended time of a connection to its welcome.
-    pub join: Option<Percentiles>,
-    /// Clients that went on where they left off.
-    pub recovered: u64,
-    /// Error events by code.
-    pub errors: BTreeMap<String, u64>,
-    /// Connections that did not come about, by reason.
-    pub failures: BTreeMap<String, u64>,
-    /// Connections that the server ended, by code.
-    pub closes: BTreeMap<String, u64>,
-}
-
-/// What the server spent on each thing.
-#[derive(Clone, Debug, Serialize)]
-pub struct Cost {
-    /// CPU time for each delivered event, in microseconds; in seconds for each million.
-    pub cpu_us_per_event: Option<f64>,
-    /// CPU time for each message, in microseconds; in seconds for each million.
-    pub cpu_us_per_frame: Option<f64>,
-    /// The same without the threads that run scripts.
-    pub cpu_us_per_frame_without_engine: Option<f64>,
-    /// CPU time for each input, in microseconds.
-    pub cpu_us_per_input: Option<f64>,
-    /// CPU time of the threads that run scripts for each input, in microseconds.
-    pub engine_us_per_input: Option<f64>,
-    /// Memory resident for each connection, the server's own needs included.
-    pub rss_bytes_per_connection: Option<f64>,
-}
-
-impl Phase {
-    /// From what was counted, and what the processes used meanwhile.
-    pub fn new(name: &str, seconds: f64, window: Window, processes: Vec<Usage>, engine: &[String]) -> Self {
-        let all = window.all();
-        let server = processes.first().filter(|usage| usage.label == "server");
-        let active =
-            Group::ALL.iter().zip(&window.groups).filter(|(_, group)| group.connected + group.frames > 0);
-        let name_of = |group: &Group| format!("{group:?}").to_lowercase();
-        Self {
-            name: name.into(),
-            seconds,
-            cost: server.map(|usage| Cost::new(usage, &all, engine)),
-            groups: active.map(|(group, counts)| (name_of(group), Traffic::new(counts, seconds))).collect(),
-            all: Traffic::new(&all, seconds),
-            lateness: window.lateness.summary(),
-            spread: window.spread.summary(),
-            tester_cores: window.tester_cpu_ns as f64 / 1e9 / seconds,
-            other_cores: None,
-            processes,
-        }
-    }
-
-    /// What the server used.
-    pub fn server(&self) -> Option<&Usage> {
-        self.processes.first().filter(|usage| usage.label == "server")
-    }
-
-    /// A latency percentile of the players' own inputs, or a NaN that compares as neither good nor bad.
-    pub fn players_p99_ms(&self) -> f64 {
-        let players = self.groups.get("players").unwrap_or(&self.all);
-        players.latency.as_ref().map_or(f64::NAN, |latency| latency.p99_ms)
-    }
-}
-
-impl Traffic {
-    fn new(counts: &GroupWindow, seconds: f64) -> Self {
-        let per_s = |count: u64| count as f64 / seconds;
-        Self {
-            connected: counts.connected,
-            inputs: counts.inputs,
-            inputs_per_s: per_s(counts.inputs),
-            answers: counts.answers,
-            answers_per_s: per_s(counts.answers),
-            events: counts.events,
-            events_per_s: per_s(counts.events),
-            frames: counts.frames,
-            frames_per_s: per_s(counts.frames),
-            snapshots: counts.snapshots,
-            bytes_in: counts.bytes_in,
-            mb_in_per_s: per_s(counts.bytes_in) / 1e6,
-            bytes_out: counts.bytes_out,
-            bytes_per_frame: divided(counts.bytes_in as f64, counts.frames as f64),
-            events_per_frame: divided(counts.events as f64, counts.frames as f64),
-            latency: counts.latency.summary(),
-            join: counts.join.summary(),
-            recovered: counts.recovered,
-            errors: counts.errors.clone(),
-            failures: counts.failures.clone(),
-            closes: counts.closes.clone(),
-        }
-    }
-}
-
-impl Cost {
-    fn new(server: &Usage, counts: &GroupWindow, engine: &[String]) -> Self {
-        let engine_s = server.threads_s(engine);
-        let us_per = |seconds: f64, count: u64| divided(seconds * 1e6, count as f64);
-        Self {
-            cpu_us_per_event: us_per(server.cpu_s, counts.events),
-            cpu_us_per_frame: us_per(server.cpu_s, counts.frames),
-            cpu_us_per_frame_without_engine: us_per(server.cpu_s - engine_s, counts.frames),
-            cpu_us_per_input: us_per(server.cpu_s, counts.inputs),
-            engine_us_per_input: us_per(engine_s, counts.inputs).filter(|us| *us > 0.0),
-            rss_bytes_per_connection: divided(server.rss_bytes as f64, counts.connected as f64),
-        }
-    }
-}
-
-/// One point of the plots: what happened since the one before, by second.
-#[derive(Clone, Serialize)]
-pub struct Point {
-    /// Seconds since the start.
-    pub at_s: f64,
-    /// What the run was doing.
-    pub stretch: String,
-    /// Clients connected.
-    pub connected: u64,
-    /// Inputs sent by second.
-    pub inputs_per_s: f64,
-    /// Events delivered by second.
-    pub events_per_s: f64,
-    /// Messages delivered by second.
-    pub frames_per_s: f64,
-    /// Megabytes received by second.
-    pub mb_in_per_s: f64,
-    /// Error events by second.
-    pub errors_per_s: f64,
-    /// Latency of the inputs of those who play all the time.
-    pub latency: Option<Percentiles>,
-    /// Cores that the server used.
-    pub server_cores: Option<f64>,
-    /// Cores that its script threads used, which are part of the above.
-    pub engine_cores: Option<f64>,
-    /// The server's resident memory.
-    pub rss_bytes: Option<u64>,
-    /// Cores that the tester's workers used.
-    pub tester_cores: f64,
-    /// Promises broken so far.
-    pub violations: u64,
-}
-
-impl Point {
-    /// From what was counted in `seconds`.
-    pub fn new(
-        at_s: f64,
-        seconds: f64,
-        stretch: &str,
-        window: &Window,
-        server: Option<&Usage>,
-        engine: &[String],
-        violations: u64,
-    ) -> Self {
-        let all = window.all();
-        let per_s = |count: u64| count as f64 / seconds;
-        Self {
-            at_s,
-            stretch: stretch.into(),
-            connected: all.connected,
-            inputs_per_s: per_s(all.inputs),
-            events_per_s: per_s(all.events),
-            frames_per_s: per_s(all.frames),
-            mb_in_per_s: per_s(all.bytes_in) / 1e6,
-            errors_per_s: per_s(all.errors.values().sum::<u64>() + all.failures.values().sum::<u64>()),
-            latency: window.group(Group::Players).latency.summary(),
-            server_cores: server.map(|usage| usage.cores),
-            engine_cores: server.map(|usage| usage.threads_s(engine) / seconds),
-            rss_bytes: server.map(|usage| usage.rss_bytes),
-            tester_cores: window.tester_cpu_ns as f64 / 1e9 / seconds,
-            violations,
-        }
-    }
-
-    /// The point as a line of progress.
-    pub fn line(&self) -> String {
-        let percentile = |ms: Option<f64>| ms.map_or("–".into(), |ms| format!("{ms:.1}"));
-        let p50 = percentile(self.latency.as_ref().map(|latency| latency.p50_ms));
-        let p99 = percentile(self.latency.as_ref().map(|latency| latency.p99_ms));
-        let server = match (self.server_cores, self.rss_bytes) {
-            (Some(cores), Some(rss)) => {
-                format!(" · server {:.0} % {:.1} MiB", cores * 100.0, rss as f64 / MIB)
-            }
-            _ => String::new(),
-        };
-        format!(
-            "{:>5.0} s {:<10} · {} in · {} inputs/s · {} events/s · {} frames/s · {:.1} MB/s · p50 {p50} p99 {p99} ms · {:.0} errors/s · {} violations{server}",
-            self.at_s,
-            self.stretch,
-            self.connected,
-            table::count(self.inputs_per_s),
-            table::count(self.events_per_s),
-            table::count(self.frames_per_s),
-            self.mb_in_per_s,
-            self.errors_per_s,
-            self.violations,
-        )
-    }
-}
-
 const MIB: f64 = (1 << 20) as f64;
 
-fn divided(amount: f64, by: f64) -> Option<f64> {
-    (by > 0.0).then(|| amount / by)
+/// Shows what a run has found, and keeps it where the flags say.
+pub fn publish(report: &Report, common: &Common) -> io::Result<()> {
+    print!("{}", table::render(report));
+    if let Some(path) = &common.json {
+        named(path, json::write(report, path))?;
+    }
+    if let Some(path) = &common.html {
+        named(path, html::write(report, path))?;
+    }
+    Ok(())
+}
+
+/// Shows a kept report again.
+pub fn draw(kept: &Kept) -> io::Result<()> {
+    let report = named(&kept.json, json::read(&kept.json))?;
+    match &kept.html {
+        Some(path) => named(path, html::write(&report, path)),
+        None => {
+            print!("{}", table::render(&report));
+            Ok(())
+        }
+    }
+}
+
+fn named<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }

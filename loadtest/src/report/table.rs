@@ -1,7 +1,7 @@
 //! The report as text for a terminal.
 
 use super::{Cost, Finding, MIB, Phase, Report};
-use crate::histogram::Percentiles;
+use crate::measure::histogram::Percentiles;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ pub fn render(report: &Report) -> String {
     }
     section(&mut text, "results", &report.findings);
     if let Some(floor) = &report.floor {
-        section(&mut text, "floor (what the machine itself costs)", &floor.findings());
+        section(&mut text, "floor (what the machine itself costs)", &super::floor::findings(floor));
     }
     section(&mut text, "ratios to the floor", &report.ratios);
     line(&mut text, "");

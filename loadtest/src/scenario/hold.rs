@@ -1,7 +1,7 @@
 //! Connections that stay and say nothing: what each costs in memory, and all of them in CPU time.
 
+use crate::measure::group::Group;
 use crate::options::Hold;
-use crate::plan::Group;
 use crate::run::Run;
 use std::io;
 use std::time::Duration;

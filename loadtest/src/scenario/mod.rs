@@ -7,10 +7,10 @@ mod slow;
 mod storm;
 mod sweep;
 
+use crate::load::setup::Layout;
+use crate::measure::group::Group;
 use crate::options::{Options, Scenario};
-use crate::plan::Group;
 use crate::run::Run;
-use crate::setup::Layout;
 use std::io;
 use std::net::SocketAddr;
 

@@ -1,7 +1,8 @@
 //! Everybody plays at a steady rate: rooms of any size, with or without chat and people who come and go.
 
+use crate::load::plan::Command;
+use crate::measure::group::Group;
 use crate::options::Mixed;
-use crate::plan::{Command, Group};
 use crate::run::Run;
 use std::io;
 

@@ -1,7 +1,7 @@
 //! Raises the rate step by step until players wait too long, then closes in on the highest rate that they can live with.
 
+use crate::measure::group::Group;
 use crate::options::Saturate;
-use crate::plan::Group;
 use crate::report::Phase;
 use crate::run::Run;
 use std::io;

@@ -1,12 +1,13 @@
 //! Some players stop reading. The others must not feel it, the server's memory must stay bounded,
 //! and whoever does not read must be closed with 4002.
 
+use crate::load::plan::Command;
+use crate::load::setup::Layout;
+use crate::measure::group::Group;
+use crate::measure::window::{GroupWindow, Violation};
 use crate::options::Slow;
-use crate::plan::{Command, Group};
 use crate::report::Phase;
 use crate::run::Run;
-use crate::setup::Layout;
-use crate::window::{GroupWindow, Violation};
 use std::io;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! The same play with ever more connections: what an event costs must not depend on how many there are.
 
+use crate::measure::group::Group;
 use crate::options::Sweep;
-use crate::plan::Group;
 use crate::run::Run;
 use std::io;
 

@@ -34,6 +34,21 @@ pub fn run(arguments: &str) -> Outcome {
     Outcome { code: status.code(), text, json, html: std::fs::read_to_string(html).ok() }
 }
 
+/// Shows a kept result as text, and as a page.
+pub fn show(json: &str) -> (Output, Option<String>) {
+    let folder = Folder::new();
+    let (kept, html) = (folder.0.join("kept.json"), folder.0.join("page.html"));
+    std::fs::write(&kept, json).unwrap();
+    let show = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+        command.arg("report").arg(&kept);
+        command
+    };
+    let text = show().output().unwrap();
+    show().arg("--html").arg(&html).output().unwrap();
+    (text, std::fs::read_to_string(html).ok())
+}
+
 /// Runs a scenario against a server with a fault, quickly.
 pub fn run_against(fault: Fault, arguments: &str) -> Outcome {
     let fake = Fake::start(fault);

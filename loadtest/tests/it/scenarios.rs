@@ -1,7 +1,7 @@
 //! Every scenario runs from start to end, and says clearly when it cannot.
 
 use crate::fake::{Fake, Fault};
-use crate::harness::{Outcome, ROOMS, run, run_against};
+use crate::harness::{Outcome, ROOMS, run, run_against, show};
 
 /// The value of a result that only this scenario has.
 pub fn finding(outcome: &Outcome, name: &str) -> f64 {
@@ -42,10 +42,37 @@ fn the_page_stands_alone_and_holds_the_report() {
     for outside in ["src=", "href=\"http", "@import", "url("] {
         assert!(!html.contains(outside), "the page must not need {outside}");
     }
+    let report = report_in(&html);
+    assert_eq!(report["scenario"], "rooms");
+}
+
+/// The data that a page draws.
+fn report_in(html: &str) -> serde_json::Value {
     let start = html.find("const report = ").unwrap() + "const report = ".len();
     let end = start + html[start..].find(";\n").unwrap();
-    let report: serde_json::Value = serde_json::from_str(&html[start..end]).unwrap();
-    assert_eq!(report["scenario"], "rooms");
+    serde_json::from_str(&html[start..end]).unwrap()
+}
+
+#[test]
+fn a_kept_result_is_shown_as_the_run_showed_it() {
+    let outcome = run_against(Fault::Drop, ROOMS);
+    let (shown, html) = show(&outcome.json.to_string());
+    assert_eq!(shown.status.code(), Some(0), "showing a result that is bad is not bad itself");
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains("FAILED") && outcome.text.contains(&text), "{text}");
+    let (drawn, kept) = (report_in(&html.unwrap()), &outcome.json);
+    assert_eq!(drawn["violations"], kept["violations"]);
+    assert_eq!(drawn["phases"][0]["all"]["inputs"], kept["phases"][0]["all"]["inputs"]);
+    let points = |report: &serde_json::Value| report["timeline"].as_array().unwrap().len();
+    assert_eq!(points(&drawn), points(kept));
+}
+
+#[test]
+fn what_is_no_kept_result_is_refused_with_a_reason() {
+    let (shown, html) = show("{}");
+    assert_eq!((shown.status.code(), html), (Some(2), None));
+    let reason = String::from_utf8(shown.stderr).unwrap();
+    assert!(reason.contains("kept.json: not the report of a run"), "{reason}");
 }
 
 #[test]

@@ -3,12 +3,12 @@
 
 use super::accounts::{self, Account};
 use super::{begin_playing, compare};
-use crate::histogram::Durations;
-use crate::http::{Answer, Http};
+use crate::client::http::{Answer, Http};
+use crate::load::setup;
+use crate::measure::histogram::Durations;
+use crate::measure::window::Violation;
 use crate::options::{Options, StormLogin};
 use crate::run::Run;
-use crate::setup;
-use crate::window::Violation;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;

@@ -3,12 +3,13 @@
 mod accounts;
 pub mod login;
 
+use crate::load::plan::Command;
+use crate::load::setup::Layout;
+use crate::measure::group::Group;
+use crate::measure::window::Window;
 use crate::options::{Playing, Storm};
-use crate::plan::{Command, Group};
 use crate::report::Phase;
 use crate::run::Run;
-use crate::setup::Layout;
-use crate::window::Window;
 use std::io;
 use std::time::Duration;
 

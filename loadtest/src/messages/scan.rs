@@ -435,7 +435,7 @@ mod tests {
     #[test]
     fn damaged_messages_never_panic() {
         let message = r#"{"type":"batch","events":[{"type":"a","payload":{"user_id":"ü\n","x":1e3,"n":[]},"seq":1},{"type":"b","seq":2}]}"#;
-        let mut random = crate::random::Random::new(11, 0);
+        let mut random = crate::load::random::Random::new(11, 0);
         for cut in 0..message.len() {
             assert!(scan(&message.as_bytes()[..cut], |_| ()).is_err(), "cut at {cut}");
         }

@@ -1,6 +1,6 @@
 //! The server's own counters (`/metrics`), before and after the run.
 
-use crate::http::{Call, Http};
+use crate::client::http::{Call, Http};
 use std::collections::BTreeMap;
 
 /// Values by series, as the text names them.

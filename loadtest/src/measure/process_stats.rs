@@ -1,7 +1,7 @@
 //! What another process costs: CPU time and memory from `/proc`, in all and by kind of thread.
 
 use crate::sys;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -29,7 +29,7 @@ pub struct Reading {
 }
 
 /// What a process used between two readings.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// What the reports call the process.
     pub label: String,

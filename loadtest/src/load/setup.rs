@@ -1,9 +1,10 @@
 //! Before the run: players log in as guests, rooms are made, and both are dealt out to the workers.
 
-use crate::http::{Answer, Call, Http};
+use crate::client::http::{Answer, Call, Http};
+use crate::load::plan::{ClientPlan, Plan, RoomPlan};
+use crate::load::random::Random;
+use crate::measure::group::Group;
 use crate::options::Options;
-use crate::plan::{ClientPlan, Group, Plan, RoomPlan};
-use crate::random::Random;
 use serde::Deserialize;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

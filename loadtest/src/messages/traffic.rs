@@ -1,6 +1,6 @@
 //! What the players say: inputs whose content tells them apart when they come back as events.
 
-use crate::scan::Event;
+use crate::messages::scan::Event;
 use serde::{Deserialize, Serialize};
 
 /// What a player does; from it follows which events answer it.
@@ -164,7 +164,7 @@ fn pieces(template: &str) -> Vec<Piece> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::scan;
+    use crate::messages::scan::scan;
 
     fn traffic(action: &str, payload: Option<&str>, padding_bytes: usize) -> Traffic {
         Traffic {

@@ -2,9 +2,9 @@
 
 use super::Worker;
 use super::crew::Client;
-use crate::codec::Opcode;
+use crate::client::codec::Opcode;
+use crate::measure::window::{Violation, Window};
 use crate::sys::monotonic_ns;
-use crate::window::{Violation, Window};
 
 const FINISH_STEP_NS: u64 = 20_000_000;
 

@@ -5,19 +5,17 @@
 
 mod peer;
 
-pub use peer::{PEER_ARGUMENT, run_peer};
-
-use crate::report::Finding;
 use crate::sys::{Affinity, monotonic_ns, thread_cpu_ns};
 use peer::{Order, Peer, UPGRADE_REQUEST_BYTES};
-use serde::Serialize;
+pub use peer::{PEER_ARGUMENT, run_peer};
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// The traffic whose floor is wanted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Shape {
     /// Sockets to send over in turn.
     pub sockets: usize,
@@ -30,7 +28,7 @@ pub struct Shape {
 }
 
 /// What was measured.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Floor {
     /// The traffic that it is for.
     pub shape: Shape,
@@ -46,28 +44,6 @@ pub struct Floor {
     pub accept_upgrade_cpu_us: f64,
     /// Memory of the kernel for one end of an idle connection, in bytes.
     pub kernel_bytes_per_socket: Option<f64>,
-}
-
-impl Floor {
-    /// The figures with their names.
-    pub fn findings(&self) -> Vec<Finding> {
-        let shape = &self.shape;
-        let finding = |name: String, value: f64, unit: &str| Finding { name, value, unit: unit.into() };
-        let mut findings = vec![
-            finding(
-                format!("send of {} bytes, {} sockets", shape.frame_bytes, shape.sockets),
-                self.send_cpu_us,
-                "CPU-µs",
-            ),
-            finding("the same on the clock".into(), self.send_wall_us, "µs"),
-            finding("the same without pauses".into(), self.send_flat_out_cpu_us, "CPU-µs"),
-            finding("recv of an input".into(), self.recv_cpu_us, "CPU-µs"),
-            finding("accept and upgrade".into(), self.accept_upgrade_cpu_us, "CPU-µs"),
-        ];
-        let kernel = self.kernel_bytes_per_socket.map(|bytes| bytes / 1024.0);
-        findings.extend(kernel.map(|kib| finding("kernel memory of a socket".into(), kib, "KiB")));
-        findings
-    }
 }
 
 const PACED: Duration = Duration::from_secs(3);

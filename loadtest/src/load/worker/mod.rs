@@ -8,12 +8,13 @@ mod ending;
 mod playing;
 
 use crate::check::RoomCheck;
-use crate::plan::{Command, Group, Plan};
-use crate::random::Random;
-use crate::schedule::{Pace, Schedule};
+use crate::load::plan::{Command, Plan};
+use crate::load::random::Random;
+use crate::load::schedule::{Pace, Schedule};
+use crate::measure::group::Group;
+use crate::measure::window::Window;
+use crate::messages::traffic::Writer;
 use crate::sys::{self, monotonic_ns};
-use crate::traffic::Writer;
-use crate::window::Window;
 use crew::{Churn, Client, Finishing, Joining, Room, Troop};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};

@@ -1,30 +1,9 @@
 //! What a worker is told: its clients before the start, commands during the run. All of it travels as JSON to child processes.
 
-use crate::traffic::Traffic;
+use crate::measure::group::Group;
+use crate::messages::traffic::Traffic;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
-
-/// Kinds of clients that are steered and measured apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Group {
-    /// Plays from the start to the end.
-    Players,
-    /// Comes (and goes) in a storm.
-    Storm,
-    /// Stops reading.
-    Slow,
-}
-
-impl Group {
-    /// All groups, in the order of their indexes.
-    pub const ALL: [Self; 3] = [Self::Players, Self::Storm, Self::Slow];
-
-    /// Place in arrays that hold something for each group.
-    pub fn index(self) -> usize {
-        self as usize
-    }
-}
 
 /// One worker thread's share of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]

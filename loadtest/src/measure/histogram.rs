@@ -76,7 +76,7 @@ impl From<Durations> for Vec<(u64, u64)> {
 }
 
 /// What a report says about durations.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// How many there were.
     pub count: u64,

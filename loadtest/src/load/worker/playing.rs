@@ -2,12 +2,12 @@
 
 use super::Worker;
 use crate::check::{Name, View};
-use crate::codec::Opcode;
-use crate::connection::{Ended, Incoming};
-use crate::schedule::{Due, Task};
+use crate::client::codec::Opcode;
+use crate::client::connection::{Ended, Incoming};
+use crate::load::schedule::{Due, Task};
+use crate::measure::window::{Violation, Window};
+use crate::messages::traffic::Deed;
 use crate::sys::monotonic_ns;
-use crate::traffic::Deed;
-use crate::window::{Violation, Window};
 
 /// What is due is done in portions, so that answers are read and commands are heard in between, also by a tester that cannot keep up.
 const TASKS_PER_ROUND: usize = 128;

@@ -1,8 +1,8 @@
 //! One WebSocket connection as a client has it: the socket, the upgrade, frames put together and taken apart.
 //! It knows nothing of rooms and events.
 
-use crate::codec::{self, BadFrame, Opcode};
-use crate::handshake::{self, Refused};
+use crate::client::codec::{self, BadFrame, Opcode};
+use crate::client::handshake::{self, Refused};
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Read, Write};

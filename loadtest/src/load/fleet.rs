@@ -1,8 +1,9 @@
 //! All workers of a run, threads of this process or of child processes: one place to tell them something and to hear from them.
 
-use crate::plan::{Command, Group, Plan};
-use crate::window::Window;
-use crate::worker;
+use crate::load::plan::{Command, Plan};
+use crate::load::worker;
+use crate::measure::group::Group;
+use crate::measure::window::Window;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -2,13 +2,13 @@
 
 use super::Worker;
 use crate::check::Expectations;
-use crate::codec::Opcode;
-use crate::connection::{Connection, Dial, Ended};
-use crate::handshake::{self, Refused, Request};
-use crate::plan::Group;
-use crate::schedule::{Due, Task};
+use crate::client::codec::Opcode;
+use crate::client::connection::{Connection, Dial, Ended};
+use crate::client::handshake::{self, Refused, Request};
+use crate::load::schedule::{Due, Task};
+use crate::measure::group::Group;
+use crate::measure::window::{Violation, Window};
 use crate::sys::monotonic_ns;
-use crate::window::{Violation, Window};
 use mio::{Interest, Token};
 use std::io;
 

@@ -1,12 +1,15 @@
 //! A run as a scenario sees it: tell the clients what to do, wait, measure. Keeps the timeline and the phases for the report.
 
-use crate::fleet::Fleet;
+mod progress;
+
+use crate::load::fleet::Fleet;
+use crate::load::plan::Command;
+use crate::measure::group::Group;
+use crate::measure::process_stats::{Process, Reading, Usage, machine_busy_s};
+use crate::measure::window::{GroupWindow, Violation, Violations, Window};
 use crate::options::Common;
-use crate::plan::{Command, Group};
-use crate::process_stats::{Process, Reading, Usage, machine_busy_s};
-use crate::progress::Progress;
 use crate::report::{Finding, Phase, Point};
-use crate::window::{GroupWindow, Violation, Violations, Window};
+use progress::Progress;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

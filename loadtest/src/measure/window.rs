@@ -1,7 +1,7 @@
 //! What a worker counts between two reports, by group of clients.
 
-use crate::histogram::Durations;
-use crate::plan::Group;
+use crate::measure::group::Group;
+use crate::measure::histogram::Durations;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,17 +1,19 @@
 //! One use of the tool from start to end: server, set-up, scenario, floor, report.
 
-use crate::fleet::Fleet;
-use crate::floor::{self, Floor, Shape};
-use crate::metrics;
-use crate::options::{self, Cli, Common, Options, Scenario};
-use crate::plan::Plan;
-use crate::process_stats::Process;
-use crate::report::{Finding, Machine, Phase, Report, Setup, html, json, table};
+mod server;
+
+use crate::load::fleet::Fleet;
+use crate::load::plan::Plan;
+use crate::load::setup::{self, Layout};
+use crate::measure::floor::{self, Shape};
+use crate::measure::metrics;
+use crate::measure::process_stats::Process;
+use crate::options::{self, Common, Options, Scenario};
+use crate::report::{self, Machine, Report, Setup, ratios, warnings};
 use crate::run::Run;
 use crate::scenario;
-use crate::server::{Launch, Server};
-use crate::setup::{self, Layout};
 use crate::sys;
+use server::{Launch, Server};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -21,16 +23,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Open files of a process that are not clients' sockets.
 const SPARE_FILES: u64 = 64;
-/// Above these the tester itself shapes the figures.
-const LATE_MS: f64 = 5.0;
-const BUSY_CORES: f64 = 0.95;
-/// Above this something else on the machine does.
-const OTHER_CORES: f64 = 0.15;
-const ERROR_SHARE: f64 = 0.01;
 
-/// Does what the command line says; true if the server kept its promises.
-pub fn run(cli: &Cli) -> io::Result<bool> {
-    let scenario = &cli.scenario;
+/// Runs a scenario; true if the server kept its promises.
+pub fn run(scenario: &Scenario) -> io::Result<bool> {
     let common = scenario.common();
     let layouts = scenario::layouts(scenario);
     let file_limit = check_files(common, &layouts)?;
@@ -54,7 +49,7 @@ pub fn run(cli: &Cli) -> io::Result<bool> {
         }
         _ => test(scenario, &layouts, file_limit, interrupted)?,
     };
-    publish(&report, common)?;
+    report::publish(&report, common)?;
     Ok(report.passed)
 }
 
@@ -205,38 +200,12 @@ fn machine() -> Machine {
 fn fill(report: &mut Report, run: Run<'_>) {
     report.setup.sync_interval_ms = run.sync_interval_ms;
     for phase in &run.phases {
-        report.warnings.extend(warnings(phase));
+        report.warnings.extend(warnings::of(phase));
     }
     report.phases = run.phases;
     report.findings = run.findings;
     report.timeline = run.timeline;
     report.violations = run.violations;
-}
-
-fn warnings(phase: &Phase) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let name = &phase.name;
-    if let Some(late) = phase.lateness.as_ref().filter(|late| late.p99_ms > LATE_MS) {
-        warnings.push(format!(
-            "{name}: the tester itself was late (p99 {:.1} ms): its figures are too high",
-            late.p99_ms
-        ));
-    }
-    if phase.tester_cores > BUSY_CORES {
-        warnings
-            .push(format!("{name}: the tester's workers used {:.0} % of a core", phase.tester_cores * 100.0));
-    }
-    if let Some(cores) = phase.other_cores.filter(|cores| *cores > OTHER_CORES) {
-        warnings.push(format!("{name}: other programs used {:.0} % of a core meanwhile", cores * 100.0));
-    }
-    let errors: u64 = phase.all.errors.values().sum();
-    if errors as f64 > ERROR_SHARE * phase.all.inputs as f64 {
-        warnings.push(format!("{name}: {errors} of {} inputs were refused", phase.all.inputs));
-    }
-    if phase.all.inputs > 0 && phase.all.answers == 0 {
-        warnings.push(format!("{name}: no input came back as an event, so there is no latency"));
-    }
-    warnings
 }
 
 /// Measures the floor for the traffic of the last phase that had any, and sets the results beside it.
@@ -253,59 +222,7 @@ fn add_floor(report: &mut Report, scenario: &Scenario, file_limit: u64) -> io::R
         burst: scenario::room_size(scenario),
     };
     let floor = floor::measure(shape, common.server_core, common.pin_core, file_limit)?;
-    report.ratios = ratios(phase, &floor, report.setup.sync_interval_ms);
+    report.ratios = ratios::of(phase, &floor, report.setup.sync_interval_ms);
     report.floor = Some(floor);
-    Ok(())
-}
-
-fn ratios(phase: &Phase, floor: &Floor, sync_interval_ms: Option<f64>) -> Vec<Finding> {
-    let mut ratios = Vec::new();
-    let mut ratio = |name: &str, value: Option<f64>, of: f64| {
-        ratios.extend(value.map(|value| Finding { name: name.into(), value: value / of, unit: "×".into() }));
-    };
-    let cost = phase.cost.as_ref();
-    let frame_us =
-        cost.and_then(|cost| cost.cpu_us_per_frame_without_engine).filter(|_| phase.all.frames > 0);
-    ratio("CPU for a frame, without scripts, over one send", frame_us, floor.send_cpu_us);
-    let whole_us = cost.and_then(|cost| cost.cpu_us_per_frame).filter(|_| phase.all.frames > 0);
-    ratio("CPU for a frame, scripts included, over one send", whole_us, floor.send_cpu_us);
-    let calls_us = phase.all.frames as f64 * floor.send_cpu_us + phase.all.inputs as f64 * floor.recv_cpu_us;
-    let server_us = phase.server().map(|usage| usage.cpu_s * 1e6).filter(|_| calls_us > 0.0);
-    ratio("all CPU over all sends and recvs", server_us, calls_us);
-    if let (Some(spread), Some(_)) = (&phase.spread, sync_interval_ms) {
-        let sends_ms = floor.send_wall_us * floor.shape.burst as f64 / 1_000.0;
-        ratio("first to last member (p50) over a send to each", Some(spread.p50_ms), sends_ms);
-    }
-    if let (Some(latency), Some(interval_ms)) = (&phase.all.latency, sync_interval_ms) {
-        ratio("p99 over the sync interval", Some(latency.p99_ms), interval_ms);
-    }
-    let joins = phase.all.join.as_ref().map_or(0, |join| join.count);
-    if joins > 0 && phase.all.inputs < joins {
-        let join_us = phase.server().map(|usage| usage.cpu_s * 1e6 / joins as f64);
-        ratio(
-            "CPU for a join, with all that it causes, over an accept and upgrade",
-            join_us,
-            floor.accept_upgrade_cpu_us,
-        );
-    }
-    let rss = cost.and_then(|cost| cost.rss_bytes_per_connection);
-    let kernel = floor.kernel_bytes_per_socket.filter(|bytes| *bytes > 0.0);
-    if let Some((rss, kernel)) = rss.zip(kernel) {
-        ratio("memory of a connection over the kernel's for it", Some(rss), kernel);
-    }
-    ratios
-}
-
-fn publish(report: &Report, common: &Common) -> io::Result<()> {
-    print!("{}", table::render(report));
-    let named = |path: &std::path::Path, result: io::Result<()>| {
-        result.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
-    };
-    if let Some(path) = &common.json {
-        named(path, json::write(report, path))?;
-    }
-    if let Some(path) = &common.html {
-        named(path, html::write(report, path))?;
-    }
     Ok(())
 }

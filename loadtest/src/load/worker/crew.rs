@@ -1,9 +1,10 @@
 //! The clients of a worker and the groups that they are steered in.
 
 use crate::check::{Expectations, RoomCheck};
-use crate::connection::Connection;
-use crate::plan::{ClientPlan, Group};
-use crate::schedule::Pace;
+use crate::client::connection::Connection;
+use crate::load::plan::ClientPlan;
+use crate::load::schedule::Pace;
+use crate::measure::group::Group;
 
 /// One player's connection and what is expected of it.
 pub struct Client {
