@@ -1,20 +1,19 @@
 //! Load tester for a Godra server.
 //!
 //! ```text
-//!  main thread                                              worker threads, here or in child processes
-//!  session ─► scenario ─► Run ─► Fleet ──── commands ─────► worker: one event loop each
-//!     │          directs     ▲      ▲                         schedule   when each client acts
-//!     │                      │      │                         client ◄─► the server
-//!     │               phases │      └─────── windows ──────── check      judges what each room gets
-//!     ▼                      │               (counters)       messages   what is said, and reads what comes back
-//!  report ─► text, JSON, HTML
+//!  main thread                                               worker threads, here or in child processes
+//!  session ─► scenario ──directs──► run ─► fleet ─commands─► worker: one event loop each
+//!     │                              │       ▲                 schedule  when each client acts
+//!     │ ◄──────────phases────────────┘       │                 client    its connection to the server
+//!     ▼                                      └────windows───── check     judges what each room gets
+//!  report ─► text, JSON, HTML                  (counters)      messages  what is said, and what comes back
 //! ```
 //!
 //! An input has an intended time, planned without regard to the server (open loop), and its latency counts from there.
 //! Everything that any client receives is checked: see [`check`].
 //!
 //! Modules know only those below them:
-//! `main → session → scenario → run → {load, report} → check → {client, messages, measure}`; [`options`] and [`sys`] are for all.
+//! `main → session → scenario → run → {load, report} → check → {client, messages, measure}`; [`options`], [`random`] and [`sys`] are for all.
 //!
 //! To add a scenario: give it a variant and its flags in `options/scenarios.rs`; say in `scenario/mod.rs` which rooms it needs
 //! (`layouts`) and who directs it (`direct`); write `scenario/NAME.rs`, which tells the clients what to do and lets time pass by way of
@@ -27,6 +26,7 @@ mod load;
 mod measure;
 mod messages;
 mod options;
+mod random;
 mod report;
 mod run;
 mod scenario;

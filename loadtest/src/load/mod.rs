@@ -3,7 +3,6 @@
 
 pub mod fleet;
 pub mod plan;
-pub mod random;
 pub mod schedule;
 pub mod setup;
 pub mod worker;

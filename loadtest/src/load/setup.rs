@@ -2,9 +2,9 @@
 
 use crate::client::http::{Answer, Call, Http};
 use crate::load::plan::{ClientPlan, Plan, RoomPlan};
-use crate::load::random::Random;
 use crate::measure::group::Group;
 use crate::options::Options;
+use crate::random::Random;
 use serde::Deserialize;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

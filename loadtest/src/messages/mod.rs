@@ -1,5 +1,6 @@
 //! What players say and what comes back: inputs that can be recognised ([`traffic`]), and a fast reader of the server's messages
 //! ([`scan`]). It knows no sockets and no clock.
 
+mod json;
 pub mod scan;
 pub mod traffic;

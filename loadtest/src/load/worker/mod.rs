@@ -9,11 +9,11 @@ mod playing;
 
 use crate::check::RoomCheck;
 use crate::load::plan::{Command, Plan};
-use crate::load::random::Random;
 use crate::load::schedule::{Pace, Schedule};
 use crate::measure::group::Group;
 use crate::measure::window::Window;
 use crate::messages::traffic::Writer;
+use crate::random::Random;
 use crate::sys::{self, monotonic_ns};
 use crew::{Churn, Client, Finishing, Joining, Room, Troop};
 use mio::unix::SourceFd;

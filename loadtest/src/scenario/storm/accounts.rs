@@ -1,9 +1,9 @@
 //! Accounts for those who log in: made before anything is measured, with patience for a server that cannot keep up.
 
 use crate::client::http::{Answer, Call, Http};
-use crate::load::random::Random;
 use crate::load::setup;
 use crate::options::Options;
+use crate::random::Random;
 use crate::run::Run;
 use std::io;
 use std::net::SocketAddr;
