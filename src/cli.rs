@@ -16,7 +16,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use crate::config::{self, Config};
 use crate::logging;
 use crate::script::check;
-use crate::state::embedded::commands;
+use crate::state::embedded::for_scripts;
 
 const EXIT_FAILURE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -71,7 +71,7 @@ fn run_server<E: Display>(config: Config, serve: impl FnOnce(Config) -> Result<(
 }
 
 fn check_scripts(directory: &Path) -> ExitCode {
-    let report = check::run(directory, commands::for_scripts);
+    let report = check::run(directory, for_scripts);
     println!("{report}");
     if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILURE) }
 }

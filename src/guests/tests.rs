@@ -5,20 +5,21 @@ use std::time::Instant;
 use super::*;
 use crate::metrics::Metrics;
 use crate::state::CallResult;
-use crate::state::embedded::lua::{Interpreter, Invocation};
+use crate::state::embedded::runner::{DEFAULT_ROOM_TTL_S, Invocation, ScriptRunner};
 
 const TTL: Duration = Duration::from_secs(100);
 
 /// A store under a clock of the test's own.
 struct Store {
-    interpreter: Interpreter,
+    runner: ScriptRunner,
     now_ms: u64,
 }
 
 impl Store {
     fn new() -> Self {
-        let interpreter = Interpreter::new(1, Duration::from_secs(10), 32 << 20, Arc::new(Metrics::new()));
-        Self { interpreter, now_ms: 1_800_000_000_000 }
+        let metrics = Arc::new(Metrics::new());
+        let runner = ScriptRunner::new(1, Duration::from_secs(10), 32 << 20, DEFAULT_ROOM_TTL_S, metrics);
+        Self { runner, now_ms: 1_800_000_000_000 }
     }
 
     fn advance(&mut self, time: Duration) {
@@ -37,7 +38,7 @@ impl Store {
             }
             let room = batch.room.as_ref();
             let invocation = Invocation { call, room, now_ms: self.now_ms, now: Instant::now(), seed: 1 };
-            results.push(self.interpreter.run(invocation).0);
+            results.push(self.runner.run(invocation).0);
         }
         results
     }

@@ -193,10 +193,8 @@ mod tests {
 
     #[test]
     fn the_stock_scripts_are_in_order() {
-        let report = run(
-            &Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"),
-            crate::state::embedded::commands::for_scripts,
-        );
+        let report =
+            run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"), crate::state::embedded::for_scripts);
         assert!(report.is_ok() && report.warnings.is_empty(), "{report}");
         assert_eq!(report.scripts.len(), 14);
     }

@@ -11,7 +11,6 @@ pub mod faults;
 pub mod guest_book;
 pub mod redis;
 mod room_events;
-mod split_mix;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, unbounded};
 use godra::metrics::Metrics;
 use godra::script::{Script, ScriptSet, catalog};
-use godra::state::embedded::lua::{Interpreter, Invocation};
+use godra::state::embedded::runner::{Invocation, ScriptRunner};
 use godra::state::embedded::{EmbeddedEngine, EmbeddedOptions};
 use godra::state::{Batch, Call, CallResult, Deliver, Delivery, Engine, ShardId};
 use godra::wire::ids::{Identity, Role, RoomId};
@@ -98,7 +98,8 @@ impl Game {
 fn measure_interpreter(game: &Game) {
     let options = EmbeddedOptions::default();
     let metrics = Arc::new(Metrics::new());
-    let mut interpreter = Interpreter::new(1, options.time_budget, options.memory_budget, metrics);
+    let (time, memory) = (options.time_budget, options.memory_budget);
+    let mut runner = ScriptRunner::new(1, time, memory, options.room_ttl_s, metrics);
     let mut now_ms = 1_700_000_000_000;
     let mut events = 0;
     let mut run = |batch: &Batch, now_ms: u64| {
@@ -106,11 +107,10 @@ fn measure_interpreter(game: &Game) {
         for call in &batch.calls {
             let result;
             let invocation = Invocation { call, room: batch.room.as_ref(), now_ms, now, seed: 1 };
-            (result, now) = interpreter.run(invocation);
+            (result, now) = runner.run(invocation);
             assert!(matches!(result, CallResult::Ok(_)), "{result:?}");
         }
-        events +=
-            interpreter.host().outbox.borrow_mut().take().map(|events| events.ends.len()).sum::<usize>();
+        events += runner.outbox().take().map(|events| events.ends.len()).sum::<usize>();
     };
     let rooms = rooms();
     for room in &rooms {

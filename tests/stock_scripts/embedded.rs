@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use godra::metrics::Metrics;
 use godra::script::{Header, Script};
 use godra::state::embedded::EmbeddedOptions;
-use godra::state::embedded::lua::{Interpreter, Invocation};
+use godra::state::embedded::runner::{Invocation, ScriptRunner};
 use godra::state::{Arguments, Call, CallKeys, CallResult, Membership};
 use godra::wire::ids::{Identity, Role, RoomId};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{Caller, Failure, Outcome, START_MS, Store};
 
 pub struct EmbeddedStore {
-    interpreter: Interpreter,
+    runner: ScriptRunner,
     now_ms: u64,
     calls: u64,
 }
@@ -25,17 +25,18 @@ impl EmbeddedStore {
         // The default budget is for release builds, of which a debug build has a tenth of the speed.
         let time_budget = Duration::from_secs(10);
         let metrics = Arc::new(Metrics::new());
-        let interpreter = Interpreter::new(options.seed, time_budget, options.memory_budget, metrics);
-        Self { interpreter, now_ms: START_MS, calls: 0 }
+        let memory_budget = options.memory_budget;
+        let runner = ScriptRunner::new(options.seed, time_budget, memory_budget, options.room_ttl_s, metrics);
+        Self { runner, now_ms: START_MS, calls: 0 }
     }
 
     fn call(&mut self, room: Option<&RoomId>, call: &Call) -> (CallResult, Vec<Value>) {
         self.calls += 1;
         let invocation =
             Invocation { call, room, now_ms: self.now_ms, now: Instant::now(), seed: self.calls };
-        let (result, _) = self.interpreter.run(invocation);
+        let (result, _) = self.runner.run(invocation);
         let mut events = Vec::new();
-        for run in self.interpreter.host().outbox.borrow_mut().take() {
+        for run in self.runner.outbox().take() {
             assert_eq!(Some(&run.room), room, "events are of the caller's room");
             let run: Vec<Value> =
                 parse(format!("[{}]", std::str::from_utf8(&run.text).expect("UTF-8")).as_bytes());

@@ -10,15 +10,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use godra_engine::SplitMix;
 
-use super::keyspace::Context;
-use super::lua::{DEFAULT_ROOM_TTL_S, Interpreter, Invocation};
 use super::persist::{self, Contents, Keeper, Member, Restored, StateFileError};
+use super::runner::{DEFAULT_ROOM_TTL_S, Invocation, ScriptRunner};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::faults::FaultLog;
 use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
-use crate::state::split_mix::SplitMix;
 use crate::state::{
     Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Engine, Membership, Rejected,
     Rejection, RoomEvents,
@@ -27,7 +26,7 @@ use crate::wire::ids::RoomId;
 
 /// Lua nests native calls up to 200 deep; even with the largest frames of its libraries this is far beyond that. The
 /// memory is only taken when touched.
-pub const STACK_BYTES: usize = 64 << 20;
+const STACK_BYTES: usize = 64 << 20;
 /// How long the thread sleeps when nothing comes.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 /// How often it looks for expired keys, and at how many.
@@ -203,7 +202,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 struct Worker {
-    interpreter: Interpreter,
+    runner: ScriptRunner,
     receiver: Receiver<Message>,
     shared: Arc<Shared>,
     deliver: Box<dyn Deliver>,
@@ -224,10 +223,9 @@ impl Worker {
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
-        let interpreter = Interpreter::new(options.seed, options.time_budget, options.memory_budget, metrics);
-        interpreter.host().room_ttl_s.set(options.room_ttl_s);
+        let (time, memory) = (options.time_budget, options.memory_budget);
         Self {
-            interpreter,
+            runner: ScriptRunner::new(options.seed, time, memory, options.room_ttl_s, metrics),
             receiver,
             shared,
             deliver,
@@ -243,9 +241,8 @@ impl Worker {
     /// Takes over what a state file held; gives who was connected then.
     fn go_on_with(&mut self, restored: Restored) -> Vec<Member> {
         let Contents { keyspace, positions, members } = restored.contents;
-        let host = self.interpreter.host();
-        host.keyspace.replace(keyspace);
-        let mut outbox = host.outbox.borrow_mut();
+        self.runner.keyspace().replace(keyspace);
+        let mut outbox = self.runner.outbox();
         positions.into_iter().for_each(|place| outbox.restore(place));
         drop(outbox);
         self.keeper = Some(restored.keeper);
@@ -281,8 +278,7 @@ impl Worker {
             }
         }
         if let Some(keeper) = self.keeper.take() {
-            let host = self.interpreter.host();
-            keeper.finish(&mut host.keyspace.borrow_mut(), &host.outbox.borrow().positions());
+            keeper.finish(&mut self.runner.keyspace().borrow_mut(), &self.runner.outbox().positions());
         }
     }
 
@@ -294,7 +290,7 @@ impl Worker {
                 let batch = member.leave(script);
                 self.run_calls(&batch, wall_clock_ms());
                 // Nobody is there who could be told.
-                self.interpreter.host().outbox.borrow_mut().take().for_each(drop);
+                self.runner.outbox().take().for_each(drop);
             } else if let Some(keeper) = &mut self.keeper {
                 keeper.left(&member.room, &member.identity);
             }
@@ -310,7 +306,7 @@ impl Worker {
     fn take_scripts(&mut self) {
         let scripts = self.shared.new_scripts.lock().map(|mut slot| slot.take()).unwrap_or_default();
         if let Some(scripts) = scripts {
-            self.interpreter.prepare(&scripts);
+            self.runner.prepare(&scripts);
             self.scripts = scripts;
         }
     }
@@ -320,8 +316,8 @@ impl Worker {
         let now_ms = wall_clock_ms();
         let results = self.run_calls(&batch, now_ms);
         let mut own_events: Option<RoomEvents> = None;
-        let Self { interpreter, deliver, .. } = self;
-        let mut outbox = interpreter.host().outbox.borrow_mut();
+        let Self { runner, deliver, .. } = self;
+        let mut outbox = runner.outbox();
         for events in outbox.take() {
             let home = deliver.home(&events.room);
             if home != batch.origin || batch.room.as_ref() != Some(&events.room) {
@@ -362,7 +358,7 @@ impl Worker {
                 results.push(CallResult::Skipped);
                 continue;
             }
-            let seed = self.random.next();
+            let seed = self.random.next_u64();
             let room = batch.room.as_ref();
             let result;
             (result, now) = self.run_call(Invocation { call, room, now_ms, now, seed });
@@ -375,8 +371,8 @@ impl Worker {
     }
 
     fn run_call(&mut self, invocation: Invocation<'_>) -> (CallResult, Instant) {
-        let interpreter = &mut self.interpreter;
-        let result = catch_unwind(AssertUnwindSafe(|| interpreter.run(invocation)));
+        let runner = &mut self.runner;
+        let result = catch_unwind(AssertUnwindSafe(|| runner.run(invocation)));
         let (result, ended_at) = result.unwrap_or_else(|_| (self.recover(invocation), Instant::now()));
         if let CallResult::Err(error) = &result
             && error.is_fault
@@ -417,9 +413,7 @@ impl Worker {
 
     /// A command of the server's own. A script may have put something else at the key: then there is no book.
     fn execute(&mut self, arguments: &[&[u8]], now_ms: u64) {
-        let host = self.interpreter.host();
-        let context = Context { now_ms, from_script: false };
-        host.keyspace.borrow_mut().execute(arguments, &context, &mut host.reply.borrow_mut());
+        self.runner.execute(arguments, now_ms);
     }
 
     /// Who has to be taken out of a room if the process ends without a word. Without the hook for that it costs nothing.
@@ -439,14 +433,14 @@ impl Worker {
 
     fn idle_wait(&self) -> Duration {
         let Some(keeper) = &self.keeper else { return IDLE_WAIT };
-        keeper.wait(Instant::now(), &self.interpreter.host().keyspace.borrow(), IDLE_WAIT)
+        keeper.wait(Instant::now(), &self.runner.keyspace().borrow(), IDLE_WAIT)
     }
 
     /// After a panic, which is a mistake of ours.
     fn recover(&mut self, invocation: Invocation<'_>) -> CallResult {
         log::error!("the engine broke, and Lua starts over script={}", invocation.call.script.name);
-        self.interpreter.rebuild();
-        self.interpreter.prepare(&self.scripts);
+        self.runner.rebuild();
+        self.runner.prepare(&self.scripts);
         CallResult::Err(CallError {
             code: "script_error".into(),
             message: "internal error".into(),
@@ -459,24 +453,22 @@ impl Worker {
     fn tidy(&mut self) {
         let now = Instant::now();
         if let Some(keeper) = &mut self.keeper {
-            keeper.tick(now, &mut self.interpreter.host().keyspace.borrow_mut());
+            keeper.tick(now, &mut self.runner.keyspace().borrow_mut());
         }
         if now.duration_since(self.expired_at) < EXPIRE_INTERVAL {
             return;
         }
         self.expired_at = now;
         let now_ms = wall_clock_ms();
-        let host = self.interpreter.host();
-        host.keyspace.borrow_mut().expire_step(now_ms, EXPIRE_KEYS);
+        self.runner.keyspace().borrow_mut().expire_step(now_ms, EXPIRE_KEYS);
         if now.duration_since(self.forgot_at) >= FORGET_INTERVAL {
             self.forgot_at = now;
-            let keyspace = host.keyspace.borrow();
+            let keyspace = self.runner.keyspace().borrow();
             let is_gone = |key: &str| match keyspace.get(key.as_bytes()) {
                 None => true,
                 Some((_, end)) => end.is_some_and(|end| end <= now_ms),
             };
-            let mut outbox = host.outbox.borrow_mut();
-            outbox.forget_unused(now_ms, |room| is_gone(&format!("game:{room}")));
+            self.runner.outbox().forget_unused(now_ms, |room| is_gone(&format!("game:{room}")));
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use godra_engine::{SplitMix, mend_utf8};
 
-use crate::state::event_text::{BadEvent, Members, check_type, into_utf8, mend_utf8, write_head, write_seq};
-use crate::state::split_mix::SplitMix;
+use crate::state::event_text::{BadEvent, Members, check_type, into_utf8, write_head, write_seq};
 use crate::state::{Position, RoomEvents};
 use crate::wire::ids::RoomId;
 
@@ -180,7 +180,7 @@ impl Outbox {
         let now_ms = self.now_ms;
         // Looked up twice, so that a room that is there costs no clone of its id.
         if !self.counters.contains_key(room) {
-            let position = Position { epoch: self.random.next(), seq: 0 };
+            let position = Position { epoch: self.random.next_u64(), seq: 0 };
             self.counters.insert(room.clone(), Counter { position, used_at_ms: now_ms });
         }
         let counter = self.counters.get_mut(room).expect("inserted above");

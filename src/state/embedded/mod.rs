@@ -1,16 +1,17 @@
 //! The embedded store: an in-memory keyspace with Redis's meaning, and Lua on one thread.
+//!
+//! Keyspace, commands and Lua are the crate `godra_engine`, which knows no room, no player and no event. Here is what makes
+//! it the server's: the thread, the `godra` library of scripts, the numbering of rooms' events, the state file.
 
-pub mod commands;
+mod commands;
 mod engine;
 pub mod events;
-pub mod keyspace;
-pub mod lua;
+mod library;
 pub mod persist;
-pub mod reply;
+pub mod runner;
 
-#[cfg(test)]
-use engine::STACK_BYTES;
 #[cfg(test)]
 mod tests;
 
+pub use commands::for_scripts;
 pub use engine::{EmbeddedEngine, EmbeddedOptions, StartError};

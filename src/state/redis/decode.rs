@@ -1,10 +1,11 @@
 //! What Redis answers, and what other nodes publish, as results and events. No sockets here.
 
 use bytes::Bytes;
+use godra_engine::{mend_utf8, write_json_string};
 use redis::Value;
 
 use super::program::Program;
-use crate::state::event_text::{mend_utf8, write_json_string, write_ready, write_seq};
+use crate::state::event_text::{write_ready, write_seq};
 use crate::state::{CallError, CallResult};
 use crate::state::{Position, RoomEvents};
 use crate::wire::ids::RoomId;

@@ -78,8 +78,8 @@ impl RedisEngine {
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let outlet = Arc::new(Mutex::new(Outlet { deliver, faults: FaultLog::default() }));
-        let mut random = super::split_mix::SplitMix(options.seed);
-        let node = format!("{:016x}", random.next());
+        let mut random = godra_engine::SplitMix(options.seed);
+        let node = format!("{:016x}", random.next_u64());
         let mut lanes = Vec::with_capacity(options.addresses.len());
         for address in options.addresses {
             let lane = Arc::new(Lane {
@@ -96,7 +96,7 @@ impl RedisEngine {
                 room_ttl_s: options.room_ttl_s,
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));
-            let writer = Writer::new(lane.clone(), receiver, random.next());
+            let writer = Writer::new(lane.clone(), receiver, random.next_u64());
             let thread =
                 std::thread::Builder::new().name("redis-write".into()).spawn(move || writer.run())?;
             lanes.push(LaneHandle { lane, queue, writer: Mutex::new(Some(thread)) });
@@ -127,7 +127,7 @@ fn rendezvous(address: &str, name: &str) -> u64 {
     let bytes = address.bytes().chain([0]).chain(name.bytes());
     let hash = bytes
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    super::split_mix::SplitMix(hash).next()
+    godra_engine::SplitMix(hash).next_u64()
 }
 
 impl LaneHandle {

@@ -19,9 +19,9 @@ use super::program::Programs;
 use super::reader::{Finding, Reader};
 use super::upkeep;
 use crate::script::{NO_HOOK, Script};
-use crate::state::split_mix::SplitMix;
 use crate::state::{Batch, Delivery};
 use crate::wire::ids::RoomId;
+use godra_engine::SplitMix;
 
 /// How often the writer looks at the time when nothing comes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -245,9 +245,9 @@ impl Writer {
         }
         let head = Head {
             node: &self.lane.node,
-            fresh_epoch: self.random.next(),
+            fresh_epoch: self.random.next_u64(),
             // Lua's generator takes 31 bits.
-            seed: (self.random.next() >> 33) as u32,
+            seed: (self.random.next_u64() >> 33) as u32,
             room_ttl_s: self.lane.room_ttl_s,
         };
         write_batch(&batch, &program, head, &mut line.pack);
@@ -409,7 +409,7 @@ impl Writer {
 
     /// Waits until the next try, and refuses what comes meanwhile.
     fn rest(&mut self, pause: Duration) {
-        let pause = pause - pause.mul_f64((self.random.next() >> 11) as f64 / (1_u64 << 53) as f64 / 2.0);
+        let pause = pause - pause.mul_f64((self.random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 / 2.0);
         let end = Instant::now() + pause;
         while !self.is_stopping() {
             self.take_scripts();

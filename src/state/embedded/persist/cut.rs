@@ -8,9 +8,9 @@ use smol_str::SmolStr;
 use super::format;
 use crate::script::Script;
 use crate::state::embedded::events::RoomPosition;
-use crate::state::embedded::keyspace::{Changes, Keyspace};
 use crate::state::{Batch, Call, Membership};
 use crate::wire::ids::{Identity, RoomId};
+use godra_engine::keyspace::{Changes, Keyspace};
 
 /// Who came to which room and who left it, as it was at last: none for somebody who left.
 pub type MemberChanges = HashMap<(RoomId, SmolStr), Option<Arc<Identity>>>;

@@ -14,8 +14,8 @@ use super::refusal::{Problem, StateFileError};
 use super::schema;
 use crate::state::Position;
 use crate::state::embedded::events::RoomPosition;
-use crate::state::embedded::keyspace::Keyspace;
 use crate::wire::ids::{Identity, Role, RoomId};
+use godra_engine::keyspace::Keyspace;
 
 /// How long to wait for a process that is just ending.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);

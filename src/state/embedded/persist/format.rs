@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::state::embedded::keyspace::{Hash, Kind, List, Set, SmallBytes, SortedSet, Value};
+use godra_engine::keyspace::{Hash, Kind, List, Set, SmallBytes, SortedSet, Value};
 
 const VERSION: u8 = 1;
 const HAS_END: u8 = 0x80;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::cut::{Cut, MemberChanges};
 use super::writer::{Answer, WriterLink};
 use crate::state::embedded::events::RoomPosition;
-use crate::state::embedded::keyspace::Keyspace;
 use crate::wire::ids::{Identity, RoomId};
+use godra_engine::keyspace::Keyspace;
 
 /// From one cut to the next. A change is in the file after this, the rest of the write before and the write itself: together
 /// less than a second.

@@ -9,9 +9,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::state::Position;
 use crate::state::embedded::events::RoomPosition;
-use crate::state::embedded::keyspace::{Context, Keyspace};
-use crate::state::embedded::reply::{ReplyBuffer, Value as Answer};
 use crate::wire::ids::{Identity, Role, RoomId};
+use godra_engine::keyspace::{Context, Keyspace};
+use godra_engine::reply::{ReplyBuffer, Value as Answer};
 
 const CONTEXT: Context = Context { now_ms: 1000, from_script: false };
 

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::cut::{Cut, MemberChanges};
 use super::file::StateFile;
 use crate::metrics::Metrics;
-use crate::state::embedded::keyspace::Changes;
+use godra_engine::keyspace::Changes;
 
 /// How often a failure that lasts is logged.
 const REPORT_EVERY: Duration = Duration::from_secs(30);

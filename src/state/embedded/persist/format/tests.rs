@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::state::embedded::keyspace::IndexMap;
+use godra_engine::keyspace::IndexMap;
 
 /// A value without its tables, to be compared.
 #[derive(Debug, PartialEq)]

@@ -1,0 +1,254 @@
+//! What the program around this crate adds to scripts: one library of native functions, and an ear for `PUBLISH`.
+//!
+//! All of it is safe to use: a function reads its arguments through [`Call`], and what it leaves for the script is what
+//! it returns. Nothing here lets it take a value off the stack that somebody still borrows.
+
+use std::any::Any;
+use std::cell::RefMut;
+use std::ffi::{CStr, c_int};
+use std::fmt;
+
+use mlua::ffi;
+
+use super::json::{self, Options};
+use super::stack::{Kind, Outcome, Raised, Stack, native};
+
+/// What scripts have beyond Redis. The interpreter calls it on its own thread, from within scripts.
+pub trait Extension: Any {
+    /// The library that scripts see; read once, when the interpreter is made.
+    fn library(&self) -> Option<Library> {
+        None
+    }
+
+    /// A field of the library that is none of its functions, when a script reads it.
+    fn field(&self, name: &[u8], call: &Call<'_>) -> Answer {
+        let _ = name;
+        call.nil()
+    }
+
+    /// `PUBLISH`: how many have received the message, or why it is refused.
+    ///
+    /// # Errors
+    /// The text of an error reply, without its code.
+    fn publish(&self, channel: &[u8], message: &[u8]) -> Result<i64, String> {
+        let _ = (channel, message);
+        Ok(0)
+    }
+
+    /// A script has removed all keys at once.
+    fn flushed(&self) {}
+}
+
+/// Nothing: Lua as Redis has it.
+impl Extension for () {}
+
+/// A library's name and functions.
+pub struct Library {
+    /// The global that it is.
+    pub name: &'static CStr,
+    /// Its functions.
+    pub functions: Vec<Function>,
+}
+
+/// A native function of a library.
+#[derive(Clone, Copy)]
+pub struct Function {
+    pub(super) name: &'static CStr,
+    pub(super) run: ffi::lua_CFunction,
+}
+
+impl Function {
+    /// A function of the extension `E`, which must be the one that the interpreter has.
+    pub fn new<E, F>(name: &'static CStr, function: F) -> Self
+    where
+        E: Extension,
+        F: Fn(&E, &Call<'_>) -> Result<Answer, Raised> + Copy + 'static,
+    {
+        let run = native(move |stack: Stack<'_>| {
+            let extension: &dyn Any = &*stack.host().extension;
+            let extension = extension.downcast_ref::<E>().expect("an extension lists its own functions");
+            function(extension, &Call { stack }).map(|answer| answer.values)
+        });
+        Self { name, run }
+    }
+}
+
+/// One call of a native function, or one look at a field.
+pub struct Call<'h> {
+    stack: Stack<'h>,
+}
+
+/// What a call gives to the script.
+#[must_use]
+pub struct Answer {
+    values: c_int,
+    kept_as: Option<&'static CStr>,
+}
+
+impl Answer {
+    /// No value at all.
+    pub const NOTHING: Self = Self { values: 0, kept_as: None };
+
+    /// The library's field of that name is this very value until the script ends.
+    pub fn keep_as(self, field: &'static CStr) -> Self {
+        Self { kept_as: Some(field), ..self }
+    }
+
+    const ONE: Self = Self { values: 1, kept_as: None };
+}
+
+/// Reading arguments, which count from 1.
+impl Call<'_> {
+    /// The store's time in milliseconds since the Unix epoch, which stands still during a script.
+    pub fn now_ms(&self) -> u64 {
+        self.stack.host().now_ms.get()
+    }
+
+    /// Whether an argument is nil or left out.
+    pub fn is_nil(&self, argument: u8) -> bool {
+        matches!(self.stack.kind(argument.into()), Kind::None | Kind::Nil)
+    }
+
+    /// An argument's text; a number's is its digits.
+    ///
+    /// # Errors
+    /// A type error, if it is neither.
+    pub fn bytes(&self, argument: u8) -> Result<&[u8], Raised> {
+        self.stack.bytes(argument.into()).ok_or_else(|| {
+            self.make_room();
+            self.stack.type_error(argument.into(), Kind::String.name())
+        })
+    }
+
+    /// An argument as `cjson.encode` writes it; `null` if it is left out. There is one buffer: a second one cannot be had
+    /// while the first is held.
+    ///
+    /// # Errors
+    /// What cannot be written as JSON.
+    pub fn json(&self, argument: u8) -> Result<RefMut<'_, Vec<u8>>, Raised> {
+        let mut text = self.stack.host().scratch.borrow_mut();
+        self.make_room();
+        self.push_argument(argument);
+        encode_top(self.stack, &mut text)?;
+        self.stack.pop(1);
+        Ok(text)
+    }
+
+    fn push_argument(&self, argument: u8) {
+        match self.is_nil(argument) {
+            true => self.stack.push_nil(),
+            false => self.stack.push_value(argument.into()),
+        }
+    }
+}
+
+/// Answers.
+impl Call<'_> {
+    /// Gives nil.
+    pub fn nil(&self) -> Answer {
+        self.make_room();
+        self.stack.push_nil();
+        Answer::ONE
+    }
+
+    /// Gives a number.
+    pub fn number(&self, value: f64) -> Answer {
+        self.make_room();
+        self.stack.push_number(value);
+        Answer::ONE
+    }
+
+    /// Gives a string.
+    pub fn text(&self, text: &[u8]) -> Answer {
+        self.make_room();
+        self.stack.push_bytes(text);
+        Answer::ONE
+    }
+
+    /// Gives a table of strings.
+    pub fn texts(&self, fields: &[(&CStr, &[u8])]) -> Answer {
+        self.make_room();
+        self.stack.push_table(0, fields.len());
+        for (name, text) in fields {
+            self.stack.push_bytes(text);
+            self.stack.set_field(-2, name);
+        }
+        Answer::ONE
+    }
+
+    /// Raises an error with the script's line in front.
+    pub fn error(&self, message: fmt::Arguments<'_>) -> Raised {
+        self.make_room();
+        self.stack.error(message)
+    }
+
+    /// Raises a table with a code, a message and details from three arguments. Whatever does not catch it is told these
+    /// three as [`super::ScriptError::Coded`].
+    ///
+    /// # Errors
+    /// Code and message must be strings, and the details something that JSON can be made of: else this is the error.
+    pub fn coded_error(&self, code: u8, message: u8, details: u8) -> Result<Answer, Raised> {
+        self.bytes(code)?;
+        self.bytes(message)?;
+        if !self.is_nil(details) {
+            // Here the mistake still has a line.
+            self.json(details)?;
+        }
+        self.make_room();
+        self.stack.push_table(0, 3);
+        for (argument, name) in [(code, c"code"), (message, c"message"), (details, c"details")] {
+            self.push_argument(argument);
+            self.stack.set_field(-2, name);
+        }
+        Err(self.stack.raise_top())
+    }
+
+    /// A function may make an answer and think better of it, so room for one is not room for all.
+    fn make_room(&self) {
+        assert!(self.stack.reserve(4), "a call of an extension makes a few answers, not thousands");
+    }
+}
+
+/// Encodes the value on top as `cjson` does before anyone changed its options.
+pub fn encode_top(stack: Stack<'_>, out: &mut Vec<u8>) -> Result<(), Raised> {
+    out.clear();
+    json::encode(stack, Options::default(), out)
+}
+
+/// Pushes the library of the interpreter's extension, or nil if it has none.
+pub fn push_library(stack: Stack<'_>) {
+    let Some(library) = &stack.host().library else { return stack.push_nil() };
+    stack.push_table(0, library.functions.len());
+    for function in &library.functions {
+        stack.push_native(function.run, 0);
+        stack.set_field(-2, function.name);
+    }
+    stack.push_table(0, 1);
+    stack.push_native(native(look_up), 0);
+    stack.set_field(-2, c"__index");
+    stack.set_metatable(-2);
+}
+
+/// The `__index` of the library's metatable: for fields that are not in its table.
+fn look_up(stack: Stack<'_>) -> Outcome {
+    let host = stack.host();
+    let Some(name) = stack.bytes(2) else {
+        stack.push_nil();
+        return Ok(1);
+    };
+    let answer = host.extension.field(name, &Call { stack });
+    if let Some(field) = answer.kept_as {
+        stack.push_value(-1);
+        stack.set_field(1, field);
+        host.kept_fields.borrow_mut().push(field);
+    }
+    Ok(answer.values)
+}
+
+/// Takes away the fields that answers of the ended script were kept as; `library` is the index of the library's real table.
+pub fn forget_kept_fields(stack: Stack<'_>, library: c_int) {
+    for field in stack.host().kept_fields.borrow_mut().drain(..) {
+        stack.push_nil();
+        stack.set_field(library, field);
+    }
+}

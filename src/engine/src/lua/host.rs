@@ -1,0 +1,66 @@
+//! What the engine and its native functions share. One thread owns it; Lua reaches it through its allocator's data.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::keyspace::Keyspace;
+use crate::reply::ReplyBuffer;
+
+use super::budget::Budget;
+use super::extension::{Extension, Library};
+use super::json::JsonOptions;
+use super::pool::Pool;
+use super::protect::Protected;
+
+/// The native functions' world. No borrow of its cells may be held across a call into Lua.
+pub struct Host {
+    /// The running call's time and memory.
+    pub budget: Budget,
+    /// Where Lua's memory comes from.
+    pub pool: Pool,
+    /// The store.
+    pub keyspace: RefCell<Keyspace>,
+    /// The last command's reply.
+    pub reply: RefCell<ReplyBuffer>,
+    /// What scripts have beyond Redis.
+    pub extension: Rc<dyn Extension>,
+    /// The extension's.
+    pub library: Option<Library>,
+    /// Fields of the library that were made during this call.
+    pub kept_fields: RefCell<Vec<&'static CStr>>,
+    /// The store's time, which stands still during a call.
+    pub now_ms: Cell<u64>,
+    /// Bytes under construction: encoded JSON, converted numbers.
+    pub scratch: RefCell<Vec<u8>>,
+    /// The options of `cjson`, and of what `cjson.new` made during this call.
+    pub json: RefCell<JsonOptions>,
+    /// The tables that scripts cannot change.
+    pub protected: Protected,
+    /// State of `math.random`.
+    pub random: Cell<u64>,
+    /// For `os.clock`.
+    pub started_at: Instant,
+}
+
+impl Host {
+    /// A host with an empty store.
+    pub fn new(seed: u64, time_budget: Duration, memory_budget: usize, extension: Rc<dyn Extension>) -> Self {
+        Self {
+            budget: Budget::new(time_budget, memory_budget),
+            pool: Pool::default(),
+            keyspace: RefCell::new(Keyspace::new(seed)),
+            reply: RefCell::default(),
+            library: extension.library(),
+            extension,
+            kept_fields: RefCell::default(),
+            now_ms: Cell::new(0),
+            scratch: RefCell::default(),
+            json: RefCell::default(),
+            protected: Protected::default(),
+            random: Cell::new(seed),
+            started_at: Instant::now(),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The Lua side: one interpreter that runs scripts under budgets, in a sandbox that holds.
+//!
+//! Everything unsafe is in [`stack`] and [`budget`]; the libraries above them are plain Rust. No threads here, no
+//! queue, and no delivery: a call goes in, its result comes out.
+
+mod base;
+mod bit;
+mod budget;
+mod chunk;
+mod coroutine;
+mod extension;
+mod host;
+mod interpreter;
+mod json;
+mod math;
+mod msgpack;
+pub mod number;
+mod pattern;
+mod pool;
+mod protect;
+mod redis;
+mod result;
+mod sandbox;
+mod stack;
+mod structs;
+mod table;
+mod text;
+
+pub use extension::{Answer, Call, Extension, Function, Library};
+pub use interpreter::{Interpreter, Invocation, Keys, Script, ScriptError};
+pub use stack::Raised;
+
+#[cfg(test)]
+mod tests;

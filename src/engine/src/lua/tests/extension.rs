@@ -1,0 +1,150 @@
+//! What a program adds to scripts by an extension.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::super::{Answer, Call, Extension, Function, Library, Raised, ScriptError};
+use super::World;
+
+/// Notes what scripts do with it.
+#[derive(Default)]
+pub struct Notebook {
+    notes: RefCell<Vec<String>>,
+}
+
+impl Notebook {
+    fn note(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        let text = call.bytes(1)?;
+        let value = call.json(2)?;
+        let note = format!("{} {}", String::from_utf8_lossy(text), String::from_utf8_lossy(&value));
+        if note.len() > 20 {
+            return Err(call.error(format_args!("too long")));
+        }
+        self.notes.borrow_mut().push(note);
+        Ok(Answer::NOTHING)
+    }
+
+    fn count(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        Ok(call.number(self.notes.borrow().len() as f64))
+    }
+
+    fn fail(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        call.coded_error(1, 2, 3)
+    }
+
+    fn think_twice(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        for number in 0..500 {
+            drop((call.number(f64::from(number)), call.bytes(9), call.json(1)));
+        }
+        Ok(call.text(b"done"))
+    }
+
+    fn break_down(&self, _: &Call<'_>) -> Result<Answer, Raised> {
+        panic!("a mistake in an extension")
+    }
+}
+
+impl Extension for Notebook {
+    fn library(&self) -> Option<Library> {
+        let functions = vec![
+            Function::new(c"note", Self::note),
+            Function::new(c"count", Self::count),
+            Function::new(c"fail", Self::fail),
+            Function::new(c"think_twice", Self::think_twice),
+            Function::new(c"break_down", Self::break_down),
+        ];
+        Some(Library { name: c"book", functions })
+    }
+
+    fn field(&self, name: &[u8], call: &Call<'_>) -> Answer {
+        match name {
+            b"now" => call.number(call.now_ms() as f64),
+            b"owner" => call.texts(&[(c"name", b"Ann"), (c"id", b"42")]).keep_as(c"owner"),
+            _ => call.nil(),
+        }
+    }
+
+    fn publish(&self, channel: &[u8], message: &[u8]) -> Result<i64, String> {
+        let (channel, message) = (String::from_utf8_lossy(channel), String::from_utf8_lossy(message));
+        if message.is_empty() {
+            return Err("an empty message".into());
+        }
+        self.notes.borrow_mut().push(format!("{channel}: {message}"));
+        Ok(3)
+    }
+
+    fn flushed(&self) {
+        self.notes.borrow_mut().push("flushed".into());
+    }
+}
+
+/// With a notebook, which scripts know as `book`.
+pub fn world() -> (World, Rc<Notebook>) {
+    let book = Rc::new(Notebook::default());
+    (World::with_extension(book.clone()), book)
+}
+
+#[test]
+fn functions() {
+    let (mut world, book) = world();
+    assert_eq!(world.ok("book.note('a', {x = 1}) book.note(2) return book.count()"), "2");
+    assert_eq!(*book.notes.borrow(), [r#"a {"x":1}"#, "2 null"]);
+    assert_eq!(world.ok("return select('#', book.note('a'))"), "0");
+    assert_eq!(
+        world.fails("\nbook.note()"),
+        "test.lua:2: bad argument #1 to 'note' (string expected, got no value)"
+    );
+    assert_eq!(world.fails("book.note(('x'):rep(20))"), "test.lua:1: too long");
+    let refused = "test.lua:1: Cannot serialise function: type not supported";
+    assert_eq!(world.fails("book.note('a', error)"), refused);
+    assert_eq!(world.ok("return book.think_twice('x')"), r#""done""#);
+}
+
+#[test]
+fn fields() {
+    let (mut world, _) = world();
+    assert_eq!(world.ok("return tostring(book.now)"), r#""1700000000123""#);
+    assert_eq!(world.ok("return {book.owner.name, book.owner.id}"), r#"["Ann","42"]"#);
+    assert_eq!(world.ok("return book.owner == book.owner"), "1");
+    assert_eq!(world.ok("book.owner.id = 'x' return book.owner.id"), r#""x""#);
+    assert_eq!(world.ok("return book.owner.id"), r#""42""#, "kept no longer than the call");
+    assert_eq!(world.ok("return book.nothing == nil and book[1] == nil and book[{}] == nil"), "1");
+    assert_eq!(world.fails("book.now = 1"), "test.lua:1: Attempt to modify a readonly table");
+}
+
+#[test]
+fn coded_errors() {
+    let (mut world, _) = world();
+    let coded = |details: Option<&str>| {
+        let details = details.map(Into::into);
+        Err(ScriptError::Coded { code: "too_fast".into(), message: "Slow down".into(), details })
+    };
+    assert_eq!(world.run("book.fail('too_fast', 'Slow down')"), coded(None));
+    assert_eq!(world.run("book.fail('too_fast', 'Slow down', {x = 1})"), coded(Some(r#"{"x":1}"#)));
+    let caught = "local ok, e = pcall(book.fail, 'c', 'm', 5) return {ok, e.code, e.message, e.details}";
+    assert_eq!(world.ok(caught), r#"[null,"c","m",5]"#);
+    assert!(world.fails("book.fail('c', {})").contains("bad argument #2 to 'fail'"));
+    assert!(world.fails("book.fail('c', 'm', error)").contains("Cannot serialise function"));
+}
+
+#[test]
+fn messages_and_flushes() {
+    let (mut world, book) = world();
+    assert_eq!(world.ok("return redis.call('Publish', 'c', 'x')"), "3");
+    assert_eq!(world.fails("redis.call('PUBLISH', 'c', '')"), "test.lua:1: ERR an empty message");
+    assert!(world.fails("redis.call('PUBLISH', 'c')").contains("ERR"));
+    world.ok("redis.call('FLUSHALL') redis.call('FLUSHDB')");
+    assert_eq!(*book.notes.borrow(), ["c: x", "flushed", "flushed"]);
+}
+
+#[test]
+fn a_panic_in_an_extension_is_over_with_the_rebuild() {
+    let (mut world, _) = world();
+    world.ok("redis.call('SET', 'k', 'v')");
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        world.run("return {book.owner, pcall(book.break_down)}")
+    }));
+    assert!(panicked.is_err(), "no pcall catches it");
+    world.interpreter.rebuild();
+    assert_eq!(world.ok("book.note('a') return {redis.call('GET', 'k'), book.count()}"), r#"["v",1]"#);
+}

@@ -1,0 +1,255 @@
+//! Runs script calls of the server in the interpreter: what the engine crate does not know about them is here.
+
+use std::cell::{RefCell, RefMut};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use godra_engine::keyspace::Keyspace;
+use godra_engine::lua::{self, Interpreter, Keys, ScriptError};
+
+use super::events::Outbox;
+use super::library::Game;
+use crate::metrics::{Metrics, ScriptMetrics};
+use crate::script::{KeyPattern, Script, ScriptSet};
+use crate::state::{Arguments, Call, CallError, CallKeys, CallResult};
+use crate::wire::ids::RoomId;
+
+/// `--room-ttl` where nobody says otherwise.
+pub const DEFAULT_ROOM_TTL_S: u64 = 3600;
+
+/// An interpreter with its store, the scripts compiled in it, and what they publish.
+pub struct ScriptRunner {
+    interpreter: Interpreter,
+    game: Rc<Game>,
+    /// By the script's address, which stays taken while the entry holds the script.
+    compiled: HashMap<usize, Compiled, AddressHash>,
+    metrics: Arc<Metrics>,
+    derived: Option<DerivedKeys>,
+}
+
+struct Compiled {
+    script: Arc<Script>,
+    /// Or why there is none.
+    program: Result<lua::Script, Box<str>>,
+    metrics: ScriptMetrics,
+}
+
+/// The keys of a script in a room: calls of a batch mostly share them.
+struct DerivedKeys {
+    script: Arc<Script>,
+    room: Option<RoomId>,
+    keys: Arc<[Box<str>]>,
+}
+
+/// One call and its circumstances.
+#[derive(Clone, Copy)]
+pub struct Invocation<'a> {
+    /// What to call.
+    pub call: &'a Call,
+    /// The batch's room.
+    pub room: Option<&'a RoomId>,
+    /// The store's time, in milliseconds since the Unix epoch.
+    pub now_ms: u64,
+    /// When the call begins, for its time budget.
+    pub now: Instant,
+    /// For `math.random`.
+    pub seed: u64,
+}
+
+impl ScriptRunner {
+    /// A runner with an empty store. Calls may take so much time, and as many bytes of memory.
+    pub fn new(
+        seed: u64,
+        time_budget: Duration,
+        memory_budget: usize,
+        room_ttl_s: u64,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let game = Rc::new(Game::new(seed, room_ttl_s));
+        Self {
+            interpreter: Interpreter::new(seed, time_budget, memory_budget, game.clone()),
+            game,
+            compiled: HashMap::default(),
+            metrics,
+            derived: None,
+        }
+    }
+
+    /// The store.
+    pub fn keyspace(&self) -> &RefCell<Keyspace> {
+        self.interpreter.keyspace()
+    }
+
+    /// Every room's counter, and the events of the running batch.
+    pub fn outbox(&self) -> RefMut<'_, Outbox> {
+        self.game.outbox.borrow_mut()
+    }
+
+    /// A command of the server's own.
+    pub fn execute(&self, arguments: &[&[u8]], now_ms: u64) {
+        self.interpreter.execute(arguments, now_ms);
+    }
+
+    /// Starts over with a fresh Lua state, keeping the store: for when a panic has gone through the old one.
+    pub fn rebuild(&mut self) {
+        self.compiled.clear();
+        self.derived = None;
+        self.interpreter.rebuild();
+    }
+
+    /// Compiles what is new in the set, and forgets scripts that are neither in it nor waiting in a call.
+    pub fn prepare(&mut self, set: &ScriptSet) {
+        for script in set.scripts.values() {
+            if let Err(message) = &self.compile(script).program {
+                log::error!("script does not compile script={} error={message:?}", script.name);
+            }
+        }
+        // It would keep a script that is out of the set.
+        self.derived = None;
+        let is_used = |compiled: &Compiled| {
+            let current = set.get(&compiled.script.name);
+            current.is_some_and(|script| Arc::ptr_eq(script, &compiled.script))
+                || Arc::strong_count(&compiled.script) > 1
+        };
+        for (_, unused) in self.compiled.extract_if(|_, compiled| !is_used(compiled)) {
+            if let Ok(program) = unused.program {
+                self.interpreter.forget(program);
+            }
+        }
+        self.interpreter.rest();
+    }
+
+    /// Runs one call, and tells when it ended. Its events are in the outbox afterwards, also if it failed.
+    pub fn run(&mut self, invocation: Invocation<'_>) -> (CallResult, Instant) {
+        let script = &invocation.call.script;
+        self.compile(script);
+        let derived = self.derive_keys(invocation);
+        let compiled = &self.compiled[&address(script)];
+        let result = match (&compiled.program, derived) {
+            (Ok(program), Ok(())) => self.run_program(program, invocation),
+            (Err(message), _) => Err(ScriptError::Fault(message.clone())),
+            (_, Err(message)) => Err(ScriptError::Fault(message.into())),
+        };
+        let ended_at = Instant::now();
+        count(&compiled.metrics, &result, ended_at.duration_since(invocation.now));
+        (result.map_or_else(|error| CallResult::Err(error.into()), CallResult::Ok), ended_at)
+    }
+
+    fn run_program(&self, program: &lua::Script, invocation: Invocation<'_>) -> Result<Bytes, ScriptError> {
+        let call = invocation.call;
+        self.game.enter(&call.caller, invocation.room, invocation.now_ms);
+        let keys = match (&call.keys, &self.derived) {
+            (CallKeys::Resolved(keys), _) => Keys::Own(keys),
+            (CallKeys::FromRoom, derived) => {
+                Keys::Shared(&derived.as_ref().expect("derived before the call").keys)
+            }
+        };
+        let run = |arguments: &[&[u8]]| {
+            self.interpreter.run(lua::Invocation {
+                script: program,
+                keys,
+                arguments,
+                wants_result: call.wants_result,
+                now_ms: invocation.now_ms,
+                now: invocation.now,
+                seed: invocation.seed,
+            })
+        };
+        let user_id = call.caller.user_id.as_bytes();
+        match &call.arguments {
+            Arguments::Payload(payload) => run(&[user_id, payload]),
+            Arguments::List(list) => {
+                let rest = list.iter().map(|argument| &**argument);
+                run(&std::iter::once(user_id).chain(rest).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    fn compile(&mut self, script: &Arc<Script>) -> &Compiled {
+        self.compiled.entry(address(script)).or_insert_with(|| Compiled {
+            script: script.clone(),
+            program: self.interpreter.compile(&script.name, &script.text),
+            metrics: self.metrics.script(&script.name),
+        })
+    }
+
+    /// Makes the keys of the call's script and room, unless they are there.
+    fn derive_keys(&mut self, invocation: Invocation<'_>) -> Result<(), &'static str> {
+        let (call, room) = (invocation.call, invocation.room);
+        let is_same =
+            |known: &DerivedKeys| Arc::ptr_eq(&known.script, &call.script) && known.room.as_ref() == room;
+        if matches!(call.keys, CallKeys::Resolved(_)) || self.derived.as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
+        let derive = |pattern: &KeyPattern| match (&pattern.placeholder, room) {
+            (None, _) => Ok([&*pattern.prefix, &*pattern.suffix].concat().into()),
+            (Some(_), Some(room)) => Ok([&*pattern.prefix, room.as_str(), &*pattern.suffix].concat().into()),
+            (Some(_), None) => Err("the script's keys need a room, and this call is in none"),
+        };
+        let keys = call.script.header.keys.iter().map(derive).collect::<Result<_, _>>()?;
+        self.derived = Some(DerivedKeys { script: call.script.clone(), room: room.cloned(), keys });
+        Ok(())
+    }
+}
+
+fn count(metrics: &ScriptMetrics, result: &Result<Bytes, ScriptError>, took: Duration) {
+    metrics.runs.inc();
+    metrics.duration.observe(took);
+    let is_timeout = matches!(result, Err(ScriptError::Timeout(_)));
+    if is_timeout || matches!(result, Err(ScriptError::Fault(_))) {
+        metrics.errors.inc();
+        metrics.timeouts.inc_by(u64::from(is_timeout));
+    }
+}
+
+impl From<ScriptError> for CallError {
+    fn from(error: ScriptError) -> Self {
+        let plain =
+            |code: &str, message, is_fault| Self { code: code.into(), message, details: None, is_fault };
+        match error {
+            ScriptError::Fault(message) => plain("script_error", message, true),
+            ScriptError::Timeout(message) => plain("script_timeout", message, true),
+            ScriptError::Refusal(message) => plain("script_error", message, false),
+            ScriptError::Coded { code, message, details } => Self { code, message, details, is_fault: false },
+        }
+    }
+}
+
+/// Spreads addresses, which nobody outside chooses.
+#[derive(Clone, Copy, Default)]
+struct AddressHash;
+
+struct AddressHasher(u64);
+
+impl BuildHasher for AddressHash {
+    type Hasher = AddressHasher;
+
+    fn build_hasher(&self) -> AddressHasher {
+        AddressHasher(0)
+    }
+}
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_usize(usize::from(byte)));
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
+}
+
+fn address(script: &Arc<Script>) -> usize {
+    Arc::as_ptr(script) as usize
+}
+
+#[cfg(test)]
+mod tests;
