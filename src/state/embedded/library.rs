@@ -90,7 +90,7 @@ impl Extension for Game {
             Function::new(c"send", Self::send_event),
             Function::new(c"error", Self::error),
         ];
-        Some(Library { name: c"godra", functions })
+        Some(Library { name: c"godra", functions, kept_fields: vec![c"user"] })
     }
 
     fn field(&self, name: &[u8], call: &Call<'_>) -> Answer {
@@ -103,8 +103,7 @@ impl Extension for Game {
                     (c"name", user.username.as_bytes()),
                     (c"role", user.role.as_str().as_bytes()),
                 ];
-                // The same table for the rest of the call.
-                call.texts(&fields).keep_as(c"user")
+                call.texts(&fields)
             }
             b"room" if let Some(room) = &caller.room => call.text(room.as_str().as_bytes()),
             b"room_ttl" => call.number(self.room_ttl_s.get() as f64),

@@ -4,7 +4,7 @@
 //! it returns. Nothing here lets it take a value off the stack that somebody still borrows.
 
 use std::any::Any;
-use std::cell::RefMut;
+use std::cell::{Cell, RefMut};
 use std::ffi::{CStr, c_int};
 use std::fmt;
 
@@ -48,6 +48,8 @@ pub struct Library {
     pub name: &'static CStr,
     /// Its functions.
     pub functions: Vec<Function>,
+    /// Fields ([`Extension::field`]) whose value, once read, stays the same until the call ends: for tables.
+    pub kept_fields: Vec<&'static CStr>,
 }
 
 /// A native function of a library.
@@ -67,7 +69,7 @@ impl Function {
         let run = native(move |stack: Stack<'_>| {
             let extension: &dyn Any = &*stack.host().extension;
             let extension = extension.downcast_ref::<E>().expect("an extension lists its own functions");
-            function(extension, &Call { stack }).map(|answer| answer.values)
+            function(extension, &Call::new(stack)).map(|answer| answer.values)
         });
         Self { name, run }
     }
@@ -76,25 +78,40 @@ impl Function {
 /// One call of a native function, or one look at a field.
 pub struct Call<'h> {
     stack: Stack<'h>,
+    /// What it has pushed since there was room for sure.
+    pushed: Cell<u8>,
 }
 
 /// What a call gives to the script.
 #[must_use]
 pub struct Answer {
     values: c_int,
-    kept_as: Option<&'static CStr>,
 }
 
 impl Answer {
     /// No value at all.
-    pub const NOTHING: Self = Self { values: 0, kept_as: None };
+    pub const NOTHING: Self = Self { values: 0 };
 
-    /// The library's field of that name is this very value until the script ends.
-    pub fn keep_as(self, field: &'static CStr) -> Self {
-        Self { kept_as: Some(field), ..self }
+    const ONE: Self = Self { values: 1 };
+}
+
+/// How many times a call may push a few values before it must ask for room: Lua promises 20 values to every function.
+const PUSHES: u8 = 4;
+
+impl<'h> Call<'h> {
+    fn new(stack: Stack<'h>) -> Self {
+        Self { stack, pushed: Cell::new(0) }
     }
 
-    const ONE: Self = Self { values: 1, kept_as: None };
+    /// Makes room for up to four values. A function may make an answer and think better of it, so that it has asked before
+    /// does not say that the room is still there.
+    fn make_room(&self) {
+        let pushed = self.pushed.get();
+        if pushed < PUSHES {
+            return self.pushed.set(pushed + 1);
+        }
+        assert!(self.stack.reserve(4), "a call of an extension makes a few answers, not thousands");
+    }
 }
 
 /// Reading arguments, which count from 1.
@@ -128,9 +145,14 @@ impl Call<'_> {
     pub fn json(&self, argument: u8) -> Result<RefMut<'_, Vec<u8>>, Raised> {
         let mut text = self.stack.host().scratch.borrow_mut();
         self.make_room();
-        self.push_argument(argument);
+        let is_on_top = self.stack.top() == argument.into();
+        if !is_on_top {
+            self.push_argument(argument);
+        }
         encode_top(self.stack, &mut text)?;
-        self.stack.pop(1);
+        if !is_on_top {
+            self.stack.pop(1);
+        }
         Ok(text)
     }
 
@@ -202,11 +224,6 @@ impl Call<'_> {
         }
         Err(self.stack.raise_top())
     }
-
-    /// A function may make an answer and think better of it, so room for one is not room for all.
-    fn make_room(&self) {
-        assert!(self.stack.reserve(4), "a call of an extension makes a few answers, not thousands");
-    }
 }
 
 /// Encodes the value on top as `cjson` does before anyone changed its options.
@@ -236,19 +253,30 @@ fn look_up(stack: Stack<'_>) -> Outcome {
         stack.push_nil();
         return Ok(1);
     };
-    let answer = host.extension.field(name, &Call { stack });
-    if let Some(field) = answer.kept_as {
-        stack.push_value(-1);
-        stack.set_field(1, field);
-        host.kept_fields.borrow_mut().push(field);
+    let answer = host.extension.field(name, &Call::new(stack));
+    if let Some(field) = kept_fields(stack).iter().position(|kept| kept.to_bytes() == name) {
+        stack.push_value(2);
+        stack.push_value(-2);
+        stack.raw_set(1);
+        host.kept_fields.set(host.kept_fields.get() | 1 << field);
     }
     Ok(answer.values)
 }
 
-/// Takes away the fields that answers of the ended script were kept as; `library` is the index of the library's real table.
+/// Takes away the fields that were kept during the call; `library` is the index of the library's real table.
 pub fn forget_kept_fields(stack: Stack<'_>, library: c_int) {
-    for field in stack.host().kept_fields.borrow_mut().drain(..) {
-        stack.push_nil();
-        stack.set_field(library, field);
+    let kept = stack.host().kept_fields.take();
+    if kept == 0 {
+        return;
     }
+    for (index, field) in kept_fields(stack).iter().enumerate() {
+        if kept & 1 << index != 0 {
+            stack.push_nil();
+            stack.set_field(library, field);
+        }
+    }
+}
+
+fn kept_fields(stack: Stack<'_>) -> &[&'static CStr] {
+    stack.host().library.as_ref().map_or(&[], |library| &library.kept_fields)
 }

@@ -1,7 +1,6 @@
 //! What the engine and its native functions share. One thread owns it; Lua reaches it through its allocator's data.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::CStr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -28,8 +27,8 @@ pub struct Host {
     pub extension: Rc<dyn Extension>,
     /// The extension's.
     pub library: Option<Library>,
-    /// Fields of the library that were made during this call.
-    pub kept_fields: RefCell<Vec<&'static CStr>>,
+    /// Which of the library's kept fields were made during this call, one bit each.
+    pub kept_fields: Cell<u64>,
     /// The store's time, which stands still during a call.
     pub now_ms: Cell<u64>,
     /// Bytes under construction: encoded JSON, converted numbers.
@@ -47,14 +46,17 @@ pub struct Host {
 impl Host {
     /// A host with an empty store.
     pub fn new(seed: u64, time_budget: Duration, memory_budget: usize, extension: Rc<dyn Extension>) -> Self {
+        let library = extension.library();
+        let kept_fields = library.as_ref().map_or(0, |library| library.kept_fields.len());
+        assert!(kept_fields <= 64, "one bit for each");
         Self {
             budget: Budget::new(time_budget, memory_budget),
             pool: Pool::default(),
             keyspace: RefCell::new(Keyspace::new(seed)),
             reply: RefCell::default(),
-            library: extension.library(),
+            library,
             extension,
-            kept_fields: RefCell::default(),
+            kept_fields: Cell::new(0),
             now_ms: Cell::new(0),
             scratch: RefCell::default(),
             json: RefCell::default(),

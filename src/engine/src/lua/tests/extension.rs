@@ -53,13 +53,13 @@ impl Extension for Notebook {
             Function::new(c"think_twice", Self::think_twice),
             Function::new(c"break_down", Self::break_down),
         ];
-        Some(Library { name: c"book", functions })
+        Some(Library { name: c"book", functions, kept_fields: vec![c"owner"] })
     }
 
     fn field(&self, name: &[u8], call: &Call<'_>) -> Answer {
         match name {
             b"now" => call.number(call.now_ms() as f64),
-            b"owner" => call.texts(&[(c"name", b"Ann"), (c"id", b"42")]).keep_as(c"owner"),
+            b"owner" => call.texts(&[(c"name", b"Ann"), (c"id", b"42")]),
             _ => call.nil(),
         }
     }
