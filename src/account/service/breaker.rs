@@ -26,34 +26,50 @@ enum State {
     Trying,
 }
 
-/// What a call to the database came to, as far as the breaker is concerned.
+/// What a call came to, as far as the breaker is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It answered, whatever it said.
+    /// The database answered, whatever it said.
     Answered,
-    /// It could not be reached, or failed to work.
-    Unavailable,
+    /// It could not be reached, or failed to work, which became clear after so long.
+    Unavailable { waited: Duration },
+    /// The call ended without word from the database, and says nothing about it.
+    Unknown,
+}
+
+/// One call's right to ask the database. [`Breaker::end`] takes it back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pass {
+    /// Whether this call finds out for the others.
+    is_trial: bool,
 }
 
 impl Breaker {
-    /// Whether a call that begins now may ask the database; then [`Breaker::end`] must follow.
-    pub(super) fn begin(&self, now: Instant) -> bool {
+    /// Lets a call that begins now ask the database, or refuses it.
+    pub(super) fn begin(&self, now: Instant) -> Option<Pass> {
         let mut state = self.state();
         match *state {
-            State::Closed => true,
+            State::Closed => Some(Pass { is_trial: false }),
             State::Open(until) if now >= until => {
                 *state = State::Trying;
-                true
+                Some(Pass { is_trial: true })
             }
-            State::Open(_) | State::Trying => false,
+            State::Open(_) | State::Trying => None,
         }
     }
 
-    /// A call that began at that time ends now.
-    pub(super) fn end(&self, began: Instant, now: Instant, verdict: Verdict) {
+    /// A call ends now. Only an answer of the database lets all calls through again.
+    pub(super) fn end(&self, pass: Pass, now: Instant, verdict: Verdict) {
         let mut state = self.state();
-        let has_waited = verdict == Verdict::Unavailable && now.duration_since(began) >= SLOW;
-        *state = if has_waited { State::Open(now + PAUSE) } else { State::Closed };
+        match verdict {
+            Verdict::Answered => *state = State::Closed,
+            Verdict::Unavailable { waited } if waited >= SLOW || pass.is_trial => {
+                *state = State::Open(now + PAUSE);
+            }
+            // The next call tries in its place.
+            Verdict::Unknown if pass.is_trial => *state = State::Open(now),
+            Verdict::Unavailable { .. } | Verdict::Unknown => {}
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -70,35 +86,69 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn after(waited: Duration) -> Verdict {
+        Verdict::Unavailable { waited }
+    }
+
+    /// A breaker that a call has opened which waited from `start` on; it lets the next one try at the time returned.
+    fn opened(start: Instant) -> (Breaker, Instant) {
+        let breaker = Breaker::default();
+        let pass = breaker.begin(start).unwrap();
+        breaker.end(pass, start + s(5), after(s(5)));
+        (breaker, start + s(5) + PAUSE)
+    }
+
     #[test]
     fn after_a_wait_in_vain_one_call_tries_at_a_time() {
         let (breaker, start) = (Breaker::default(), Instant::now());
-        assert!(breaker.begin(start) && breaker.begin(start));
-        breaker.end(start, start + s(5), Verdict::Unavailable);
-        assert!(!breaker.begin(start + s(5)));
+        let (one, other) = (breaker.begin(start).unwrap(), breaker.begin(start).unwrap());
+        breaker.end(one, start + s(5), after(s(5)));
+        assert!(breaker.begin(start + s(5)).is_none());
         // The other waited as well.
-        breaker.end(start, start + s(5), Verdict::Unavailable);
+        breaker.end(other, start + s(5), after(s(5)));
         let again = start + s(5) + PAUSE;
-        assert!(breaker.begin(again));
-        assert!(!breaker.begin(again + s(3)), "one tries");
-        breaker.end(again, again + s(5), Verdict::Unavailable);
-        assert!(!breaker.begin(again + s(5)));
+        let trial = breaker.begin(again).unwrap();
+        assert!(breaker.begin(again + s(3)).is_none(), "one tries");
+        breaker.end(trial, again + s(5), after(s(5)));
+        assert!(breaker.begin(again + s(5)).is_none());
         let last = again + s(5) + PAUSE;
-        assert!(breaker.begin(last));
-        breaker.end(last, last, Verdict::Answered);
-        assert!(breaker.begin(last) && breaker.begin(last));
+        let trial = breaker.begin(last).unwrap();
+        breaker.end(trial, last, Verdict::Answered);
+        assert!(breaker.begin(last).is_some() && breaker.begin(last).is_some());
     }
 
     #[test]
     fn a_refusal_at_once_makes_nobody_wait() {
         let (breaker, start) = (Breaker::default(), Instant::now());
         for _ in 0..3 {
-            assert!(breaker.begin(start));
-            breaker.end(start, start + SLOW / 2, Verdict::Unavailable);
+            let pass = breaker.begin(start).unwrap();
+            breaker.end(pass, start + SLOW / 2, after(SLOW / 2));
         }
         // A slow answer is an answer.
-        assert!(breaker.begin(start));
-        breaker.end(start, start + s(5), Verdict::Answered);
-        assert!(breaker.begin(start));
+        let pass = breaker.begin(start).unwrap();
+        breaker.end(pass, start + s(5), Verdict::Answered);
+        assert!(breaker.begin(start).is_some());
+    }
+
+    #[test]
+    fn only_an_answer_closes() {
+        let start = Instant::now();
+        let (breaker, again) = opened(start);
+        let trial = breaker.begin(again).unwrap();
+        breaker.end(trial, again, Verdict::Unknown);
+        let trial = breaker.begin(again).expect("the next call tries in its place");
+        assert!(breaker.begin(again).is_none(), "one that never asked tells nothing");
+        breaker.end(trial, again, after(s(0)));
+        assert!(breaker.begin(again).is_none(), "a refusal at once is no answer");
+        assert!(breaker.begin(again + PAUSE).is_some());
+    }
+
+    #[test]
+    fn a_call_from_before_that_never_asked_leaves_it_open() {
+        let (breaker, start) = (Breaker::default(), Instant::now());
+        let (one, other) = (breaker.begin(start).unwrap(), breaker.begin(start).unwrap());
+        breaker.end(one, start + s(5), after(s(5)));
+        breaker.end(other, start + s(5), Verdict::Unknown);
+        assert!(breaker.begin(start + s(5)).is_none());
     }
 }

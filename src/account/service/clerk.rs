@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use super::breaker::{Breaker, Verdict};
+use super::breaker::{Breaker, Pass, Verdict};
 use super::defence::Defence;
 use super::notices::unix_ms;
 use crate::account::denials::{Denials, refused_ban};
 use crate::account::name::Username;
 use crate::account::password::{self, HashFault, Password};
-use crate::account::records::{Account, AccountStore, Family, NewAccount, Rotation, StoreFault};
+use crate::account::records::{Account, AccountStore, Family, NewAccount, Rotation, StoreFault, StoreResult};
 use crate::account::refresh::RefreshToken;
 use crate::account::token::{TokenAuthority, new_family};
 use crate::metrics::AccountMetrics;
@@ -40,8 +40,10 @@ pub(super) struct Office {
 
 /// A worker's connection and what it shares with the others.
 pub(super) struct Clerk {
-    pub(super) store: Box<dyn AccountStore>,
+    store: Box<dyn AccountStore>,
     pub(super) office: Arc<Office>,
+    /// The current call's, from its first question on.
+    attempt: Option<Attempt>,
     /// A guest's login that is over once the answer to its upgrade is on its way.
     ending: Option<Ending>,
 }
@@ -52,16 +54,31 @@ struct Ending {
     user_id: String,
 }
 
-/// A call that the breaker has let through. It hears of the end, whichever that is.
+/// A call that the breaker has let through to the database. It hears of the end, also if that is a panic.
 struct Attempt {
     office: Arc<Office>,
-    began: Instant,
+    pass: Pass,
     verdict: Verdict,
+}
+
+impl Attempt {
+    /// One question has been answered, or not. What failed decides, whatever was answered before.
+    fn heard<T>(&mut self, asked_at: Instant, result: &StoreResult<T>) {
+        match result {
+            Err(StoreFault::Unavailable(_)) => {
+                self.verdict = Verdict::Unavailable { waited: asked_at.elapsed() };
+            }
+            Ok(_) | Err(StoreFault::Broken(_)) if self.verdict == Verdict::Unknown => {
+                self.verdict = Verdict::Answered;
+            }
+            Ok(_) | Err(StoreFault::Broken(_)) => {}
+        }
+    }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.office.breaker.end(self.began, Instant::now(), self.verdict);
+        self.office.breaker.end(self.pass, Instant::now(), self.verdict);
     }
 }
 
@@ -76,34 +93,49 @@ pub(super) type Outcome<T> = Result<T, Failure>;
 
 impl Clerk {
     pub(super) fn new(store: Box<dyn AccountStore>, office: Arc<Office>) -> Self {
-        Self { store, office, ending: None }
+        Self { store, office, attempt: None, ending: None }
     }
 
-    /// What is left to do once the answer is on its way.
+    /// What is left to do once the answer is on its way, or the call has panicked.
     pub(super) fn finish(&mut self) {
+        self.attempt = None;
+        self.end_guest();
+        self.attempt = None;
+    }
+
+    fn end_guest(&mut self) {
         let Some(Ending { family, user_id }) = self.ending.take() else { return };
         let now_ms = unix_ms();
         let expires_at_s = now_ms / 1000 + self.office.refresh_ttl_s;
-        match self.store.end_family(&family, &user_id, expires_at_s, now_ms) {
+        match self.ask(|store| store.end_family(&family, &user_id, expires_at_s, now_ms)) {
             Ok(()) => self.poke(),
-            Err(fault) => log::error!("the session of an upgraded guest goes on: {fault}"),
+            Err(failure) => {
+                let reason = failure.into_refused().message;
+                log::error!("the session of an upgraded guest goes on user={user_id}: {reason}");
+            }
         }
     }
 
     /// Does what is asked.
     pub(super) fn serve(&mut self, request: AccountRequest) -> AccountResult {
-        let began = Instant::now();
-        if !self.office.breaker.begin(began) {
-            return Err(unavailable());
+        self.dispatch(request).map_err(Failure::into_refused)
+    }
+
+    /// Asks the database, unless others wait for it in vain. Every call to the store goes through here.
+    pub(super) fn ask<T>(
+        &mut self,
+        question: impl FnOnce(&mut dyn AccountStore) -> StoreResult<T>,
+    ) -> Outcome<T> {
+        let asked_at = Instant::now();
+        if self.attempt.is_none() {
+            let pass = self.office.breaker.begin(asked_at).ok_or_else(|| Failure::Refused(unavailable()))?;
+            self.attempt = Some(Attempt { office: self.office.clone(), pass, verdict: Verdict::Unknown });
         }
-        // A panic is no fault of the database.
-        let mut attempt = Attempt { office: self.office.clone(), began, verdict: Verdict::Answered };
-        let result = self.dispatch(request);
-        if let Err(Failure::Store(StoreFault::Unavailable(_))) = result {
-            attempt.verdict = Verdict::Unavailable;
+        let result = question(&mut *self.store);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.heard(asked_at, &result);
         }
-        drop(attempt);
-        result.map_err(Failure::into_refused)
+        Ok(result?)
     }
 
     fn dispatch(&mut self, request: AccountRequest) -> Outcome<AccountAnswer> {
@@ -113,7 +145,7 @@ impl Clerk {
             (AccountCall::Login(who), _) => self.login(&who, address),
             (AccountCall::Refresh(token), _) => self.refresh(&token),
             (AccountCall::ForgetGuest(user_id), _) => {
-                self.store.forget_guest(&user_id)?;
+                self.ask(|store| store.forget_guest(&user_id))?;
                 Ok(done())
             }
             (AccountCall::Logout, Some(caller)) => self.logout(&caller),
@@ -148,7 +180,7 @@ impl Clerk {
         let password = Password::parse(&who.password).map_err(|error| bad_request(&error))?;
         let taken = || refused(409, "conflict", "this username is taken");
         // Most names that are taken need no hash to find that out.
-        if self.store.find_by_name(&name.folded, unix_ms() / 1000)?.is_some() {
+        if self.ask(|store| store.find_by_name(&name.folded, unix_ms() / 1000))?.is_some() {
             return Err(taken());
         }
         let account = NewAccount {
@@ -157,7 +189,7 @@ impl Clerk {
             role: Role::Player,
             password_hash: self.hash(&password)?,
         };
-        self.store.create(&account, unix_ms() / 1000)?.ok_or_else(taken)
+        self.ask(|store| store.create(&account, unix_ms() / 1000))?.ok_or_else(taken)
     }
 
     fn login(&mut self, who: &Credentials, address: IpAddr) -> Outcome<AccountAnswer> {
@@ -166,7 +198,7 @@ impl Clerk {
         let folded = name.clone().unwrap_or_else(|| who.username.chars().take(64).collect());
         self.check_defence(&folded, address)?;
         let account = match name {
-            Some(name) => self.store.find_by_name(&name, unix_ms() / 1000)?,
+            Some(name) => self.ask(|store| store.find_by_name(&name, unix_ms() / 1000))?,
             None => None,
         };
         let Some(account) = self.authenticate(account, &who.password)? else {
@@ -199,7 +231,7 @@ impl Clerk {
             && let Ok(password) = Password::parse(typed)
         {
             let hash = self.hash(&password)?;
-            self.store.rehash(account.id, &account.password_hash, &hash)?;
+            self.ask(|store| store.rehash(account.id, &account.password_hash, &hash))?;
         }
         Ok(())
     }
@@ -212,7 +244,7 @@ impl Clerk {
             generation: 0,
             expires_at_s: now_ms / 1000 + self.office.refresh_ttl_s,
         };
-        self.store.start_family(&family)?;
+        self.ask(|store| store.start_family(&family))?;
         Ok(self.pair(&family, &account.username, account.role, now_ms))
     }
 
@@ -250,7 +282,7 @@ impl Clerk {
         // Asked first: if the database fails here, the token is not spent.
         let (username, role) = match token.user_id.parse() {
             Ok(id) => {
-                let account: Account = self.store.find(id, now_ms / 1000)?.ok_or_else(ended)?;
+                let account: Account = self.ask(|store| store.find(id, now_ms / 1000))?.ok_or_else(ended)?;
                 if let Some(ban) = &account.ban {
                     return Err(Failure::Refused(refused_ban(ban)));
                 }
@@ -259,8 +291,9 @@ impl Clerk {
             Err(_) => (token.guest_name, Role::Guest),
         };
         let expires_at_s = now_ms / 1000 + self.office.refresh_ttl_s;
-        let rotation =
-            self.store.rotate(&token.family, &token.user_id, token.generation, expires_at_s, now_ms)?;
+        let rotation = self.ask(|store| {
+            store.rotate(&token.family, &token.user_id, token.generation, expires_at_s, now_ms)
+        })?;
         match rotation {
             Rotation::Rotated(family) | Rotation::Repeated(family) => {
                 let news = (role == Role::Guest).then(|| AccountNews::GuestWritten(token.user_id.into()));
@@ -283,7 +316,7 @@ impl Clerk {
         let now_ms = unix_ms();
         let expires_at_s = now_ms / 1000 + self.office.refresh_ttl_s;
         let family = self.family_of(caller)?;
-        self.store.end_family(family, &caller.user_id, expires_at_s, now_ms)?;
+        self.ask(|store| store.end_family(family, &caller.user_id, expires_at_s, now_ms))?;
         self.poke();
         Ok(done())
     }
@@ -302,7 +335,7 @@ impl Clerk {
         // Whoever has found a token must not guess the password with it.
         let guarded = format!("#{id}");
         self.check_defence(&guarded, address)?;
-        let account = self.store.find(id, unix_ms() / 1000)?;
+        let account = self.ask(|store| store.find(id, unix_ms() / 1000))?;
         let Some(account) = self.authenticate(account, old)? else {
             self.defence().failed(&guarded, address, self.now_ms());
             return Err(refused(403, "forbidden", "the old password is wrong"));
@@ -310,7 +343,10 @@ impl Clerk {
         self.defence().succeeded(&guarded, address, self.now_ms());
         let hash = self.hash(&new)?;
         let keep = Some(&*caller.login.family).filter(|family| !family.is_empty());
-        if !self.store.change_password(id, &account.password_hash, &hash, keep, unix_ms())? {
+        let change = |store: &mut dyn AccountStore| {
+            store.change_password(id, &account.password_hash, &hash, keep, unix_ms())
+        };
+        if !self.ask(change)? {
             return Err(refused(409, "conflict", "the password has been changed meanwhile"));
         }
         self.poke();

@@ -10,7 +10,7 @@ use crate::wire::ids::{Identity, Role};
 impl Clerk {
     pub(super) fn kick(&mut self, caller: &Identity, user_id: &str, reason: &str) -> Outcome<AccountAnswer> {
         self.check_target(caller, user_id)?;
-        self.store.kick(user_id, reason, unix_ms())?;
+        self.ask(|store| store.kick(user_id, reason, unix_ms()))?;
         self.note(caller, "kicked", user_id, reason);
         Ok(ok())
     }
@@ -26,14 +26,14 @@ impl Clerk {
         let now_ms = unix_ms();
         let until_s = seconds.map(|seconds| (now_ms / 1000).saturating_add(seconds).min(LATEST_S));
         let ban = Ban { until_s, reason };
-        self.store.ban(user_id, &ban, now_ms)?;
+        self.ask(|store| store.ban(user_id, &ban, now_ms))?;
         self.note(caller, "banned", user_id, &ban.reason);
         Ok(ok())
     }
 
     pub(super) fn unban(&mut self, caller: &Identity, user_id: &str) -> Outcome<AccountAnswer> {
         self.check_target(caller, user_id)?;
-        if !self.store.unban(user_id, unix_ms())? {
+        if !self.ask(|store| store.unban(user_id, unix_ms()))? {
             return Err(refused(404, "not_found", "this user is not banned"));
         }
         self.note(caller, "unbanned", user_id, "");
@@ -51,7 +51,7 @@ impl Clerk {
             return Err(refused(400, "bad_request", expected));
         }
         let Ok(id) = user_id.parse() else { return Ok(()) };
-        let account = self.store.find(id, unix_ms() / 1000)?;
+        let account = self.ask(|store| store.find(id, unix_ms() / 1000))?;
         match account.map(|account| account.role) {
             None => Err(refused(404, "not_found", "there is no such account")),
             Some(Role::Manager) => {

@@ -18,7 +18,7 @@ struct Desk {
     dismissed: Receiver<Dismissal>,
     stores: Stores,
     metrics: Metrics,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn desk(workers: usize, queue_capacity: usize, longest_wait: Duration) -> Desk {
@@ -41,7 +41,7 @@ fn desk(workers: usize, queue_capacity: usize, longest_wait: Duration) -> Desk {
         dismiss,
     )
     .unwrap();
-    Desk { service, tokens, denials, dismissed, stores, metrics, _folder: folder }
+    Desk { service, tokens, denials, dismissed, stores, metrics, folder }
 }
 
 fn credentials(username: &str, password: &str) -> Credentials {
@@ -171,4 +171,30 @@ fn a_call_without_its_caller_is_refused() {
     assert_eq!(desk.ask(AccountCall::Logout).unwrap_err().status, 401);
     let ban = AccountCall::Ban { user_id: "1".into(), seconds: None, reason: String::new() };
     assert_eq!(desk.ask(ban).unwrap_err().status, 401);
+}
+
+/// The database takes no writes for as long as the connection lives.
+fn lock(desk: &Desk) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(desk.folder.path().join("game.db")).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
+#[test]
+fn calls_that_never_asked_leave_others_waiting_no_longer() {
+    let desk = desk(2, 8, Duration::from_secs(60));
+    let register = |name: &str| AccountCall::Register(credentials(name, PASSWORD));
+    let lock = lock(&desk);
+    assert_eq!(desk.ask(register("ann")).unwrap_err().status, 503);
+    // Now one call may try; this one ends before it would ask.
+    std::thread::sleep(Duration::from_millis(1100));
+    let malformed = AccountCall::Register(credentials("a b", PASSWORD));
+    assert_eq!(desk.ask(malformed).unwrap_err().status, 400, "what is wrong is said without a database");
+    let answers = ["ben", "cid"].map(|name| desk.submit(register(name)).unwrap());
+    // One tries and waits for seconds, the other does not.
+    std::thread::sleep(Duration::from_secs(2));
+    let refused: Vec<_> = answers.iter().filter_map(|answer| answer.try_recv().ok()).collect();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0].as_ref().unwrap_err().status, 503);
+    drop(lock);
 }
