@@ -19,6 +19,8 @@ pub struct Account {
     pub password_hash: String,
     /// When it was made.
     pub created_at_s: u64,
+    /// The id of the guest that became this account, if one did.
+    pub guest_id: Option<String>,
     /// Whether it is kept out. One that has ended is none.
     pub ban: Option<Ban>,
 }
@@ -34,6 +36,8 @@ pub struct NewAccount {
     pub role: Role,
     /// See [`Account::password_hash`].
     pub password_hash: String,
+    /// See [`Account::guest_id`].
+    pub guest_id: Option<String>,
 }
 
 /// Keeps somebody out.

@@ -92,6 +92,7 @@ impl Desk<'_> {
             folded_name: name.folded,
             role,
             password_hash: ask_password()?.hash().map_err(|fault| fault.to_string())?,
+            guest_id: None,
         };
         let account = self.store.create(&account, now_s()).map_err(told)?.ok_or(taken)?;
         Ok(format!("made {} #{} {}\n", account.role, account.id, account.username))

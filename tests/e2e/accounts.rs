@@ -156,6 +156,32 @@ fn a_guest_becomes_a_player() {
     check_error(&upgrade(&ann, "ann2"), 403, "forbidden", "only a guest");
 }
 
+/// The account is there, but its session is not: the guest may try again.
+#[test]
+fn an_upgrade_that_failed_half_way_is_tried_again() {
+    let server = Server::start(&[]);
+    let database = rusqlite::Connection::open(server.folder().path().join("game.db")).unwrap();
+    let guest = User::guest(&server);
+    let room = guest.create_lobby();
+    let mut bystander = User::guest(&server).join(&room);
+    let _socket = guest.join(&room);
+    let upgrade = |password: &str| {
+        guest.post("/account/upgrade", &json!({"username": "ann", "password": password, "rooms": [room]}))
+    };
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON families BEGIN SELECT RAISE(ABORT, 'no'); END";
+    database.execute_batch(refuse).unwrap();
+    check_error(&upgrade(PASSWORD), 503, "unavailable", "not available");
+    database.execute_batch("DROP TRIGGER refuse").unwrap();
+    check_error(&upgrade("another one"), 409, "conflict", "taken");
+    let upgraded = upgrade(PASSWORD);
+    assert_eq!(upgraded.status, 200, "{upgraded:?}");
+    let ann = User::from_login(&server, &upgraded.json());
+    let event = bystander.receive_type("player_upgraded");
+    assert_eq!(event["payload"]["user_id"], json!(ann.user_id));
+    assert_eq!(User::login(&server, "ann", PASSWORD).user_id, ann.user_id);
+    guest.wait_until_refused();
+}
+
 #[test]
 fn a_ban_reaches_sockets_tokens_and_logins_on_all_nodes() {
     let folder = Folder::new();

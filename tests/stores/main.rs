@@ -11,3 +11,4 @@ mod sqlite;
 mod starts;
 mod suite;
 mod tls;
+mod upgrades;

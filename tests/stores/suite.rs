@@ -51,6 +51,7 @@ pub fn new_account(name: &str) -> NewAccount {
         folded_name: name.to_owned(),
         role: Role::Player,
         password_hash: format!("hash of {name}"),
+        guest_id: None,
     }
 }
 
@@ -114,6 +115,7 @@ fn accounts_are_found_by_name_and_number(one: &mut Store, other: &mut Store) {
         role: Role::Player,
         password_hash: "hash of ada".to_owned(),
         created_at_s: NOW_S,
+        guest_id: None,
         ban: None,
     };
     assert!(made.id >= 1);
@@ -125,6 +127,10 @@ fn accounts_are_found_by_name_and_number(one: &mut Store, other: &mut Store) {
     for id in [0, made.id + 1_000_000, u64::MAX] {
         assert_eq!(other.find(id, NOW_S), Ok(None), "{id}");
     }
+    let upgraded = NewAccount { guest_id: Some("guest:lovelace".to_owned()), ..new_account("lovelace") };
+    let upgraded = one.create(&upgraded, NOW_S).unwrap().unwrap();
+    assert_eq!(upgraded.guest_id.as_deref(), Some("guest:lovelace"));
+    assert_eq!(other.find(upgraded.id, NOW_S), Ok(Some(upgraded)));
     let manager = NewAccount { role: Role::Manager, ..new_account("grace") };
     let manager = one.create(&manager, NOW_S).unwrap().unwrap();
     assert!(manager.id > made.id);

@@ -152,7 +152,7 @@ impl Clerk {
             (AccountCall::ChangePassword { old, new }, Some(caller)) => {
                 self.change_password(&caller, &old, &new, address)
             }
-            (AccountCall::Upgrade { who, rooms }, Some(caller)) => self.upgrade(caller, &who, rooms),
+            (AccountCall::Upgrade { who, rooms }, Some(caller)) => self.upgrade(caller, &who, rooms, address),
             (AccountCall::Kick { user_id, reason }, Some(caller)) => self.kick(&caller, &user_id, &reason),
             (AccountCall::Ban { user_id, seconds, reason }, Some(caller)) => {
                 self.ban(&caller, &user_id, seconds, reason)
@@ -163,7 +163,7 @@ impl Clerk {
     }
 
     fn register(&mut self, who: &Credentials) -> Outcome<AccountAnswer> {
-        let account = self.create(who)?;
+        let account = self.create(who, None)?.ok_or_else(taken)?;
         Ok(answer(
             201,
             &serde_json::json!({
@@ -174,22 +174,22 @@ impl Clerk {
         ))
     }
 
-    /// Makes an account of a player.
-    fn create(&mut self, who: &Credentials) -> Outcome<Account> {
+    /// Makes an account of a player; none if its name is taken.
+    fn create(&mut self, who: &Credentials, guest_id: Option<&str>) -> Outcome<Option<Account>> {
         let name = Username::parse(&who.username).map_err(|error| bad_request(&error))?;
         let password = Password::parse(&who.password).map_err(|error| bad_request(&error))?;
-        let taken = || refused(409, "conflict", "this username is taken");
         // Most names that are taken need no hash to find that out.
         if self.ask(|store| store.find_by_name(&name.folded, unix_ms() / 1000))?.is_some() {
-            return Err(taken());
+            return Ok(None);
         }
         let account = NewAccount {
             username: name.shown,
             folded_name: name.folded,
             role: Role::Player,
             password_hash: self.hash(&password)?,
+            guest_id: guest_id.map(str::to_owned),
         };
-        self.ask(|store| store.create(&account, unix_ms() / 1000))?.ok_or_else(taken)
+        self.ask(|store| store.create(&account, unix_ms() / 1000))
     }
 
     fn login(&mut self, who: &Credentials, address: IpAddr) -> Outcome<AccountAnswer> {
@@ -359,17 +359,41 @@ impl Clerk {
         caller: Arc<Identity>,
         who: &Credentials,
         rooms: Vec<RoomId>,
+        address: IpAddr,
     ) -> Outcome<AccountAnswer> {
         if caller.role != Role::Guest {
             return Err(refused(403, "forbidden", "only a guest can be upgraded; you have an account"));
         }
         let family = self.family_of(&caller)?.to_owned();
-        let account = self.create(who)?;
+        let account = match self.create(who, Some(&caller.user_id))? {
+            Some(account) => account,
+            None => self.find_upgraded(&caller, who, address)?,
+        };
         let session = self.begin_session(&account)?;
         self.ending = Some(Ending { family, user_id: caller.user_id.to_string() });
         let user_id = account.id.to_string();
         let upgraded = Upgraded { guest: caller, user_id, username: account.username, rooms };
         Ok(AccountAnswer { news: Some(AccountNews::Upgraded(Arc::new(upgraded))), ..session })
+    }
+
+    /// The account that an earlier try has made of this guest, which ended before its answer: the database failed after
+    /// the account was there, or did not say that it was.
+    fn find_upgraded(&mut self, guest: &Identity, who: &Credentials, address: IpAddr) -> Outcome<Account> {
+        let name = Username::lookup(&who.username).ok_or_else(taken)?;
+        let account = self.ask(|store| store.find_by_name(&name, unix_ms() / 1000))?;
+        let is_own = |account: &Account| account.guest_id.as_deref() == Some(guest.user_id.as_str());
+        let account = account.filter(is_own).ok_or_else(taken)?;
+        // Whoever has found a guest's token must not guess the password with it.
+        self.check_defence(&name, address)?;
+        let account = self.authenticate(Some(account), &who.password)?;
+        if account.is_none() {
+            self.defence().failed(&name, address, self.now_ms());
+        }
+        let account = account.ok_or_else(taken)?;
+        match &account.ban {
+            Some(ban) => Err(Failure::Refused(refused_ban(ban))),
+            None => Ok(account),
+        }
     }
 
     fn family_of<'c>(&self, caller: &'c Identity) -> Outcome<&'c str> {
@@ -435,6 +459,10 @@ impl From<HashFault> for Failure {
     fn from(fault: HashFault) -> Self {
         Self::Hash(fault)
     }
+}
+
+fn taken() -> Failure {
+    refused(409, "conflict", "this username is taken")
 }
 
 fn unavailable() -> Refused {

@@ -133,6 +133,7 @@ fn a_hash_of_an_earlier_time_is_made_anew_at_login() {
         folded_name: "ann".into(),
         role: crate::wire::ids::Role::Player,
         password_hash: old.into(),
+        guest_id: None,
     };
     let id = store.create(&account, 1).unwrap().unwrap().id;
     assert_eq!(desk.login("ann", "not password").unwrap_err().status, 401);

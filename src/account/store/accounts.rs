@@ -9,7 +9,7 @@ use crate::wire::ids::Role;
 macro_rules! select_accounts {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, a.username, a.role, a.password_hash, a.created_at_s, b.reason, b.until_s \
+            "SELECT a.id, a.username, a.role, a.password_hash, a.created_at_s, a.guest_id, b.reason, b.until_s \
              FROM accounts a LEFT JOIN bans b \
              ON b.user_id = CAST(a.id AS TEXT) AND (b.until_s IS NULL OR b.until_s > $1) ",
             $rest
@@ -22,14 +22,15 @@ pub(super) fn create(
     account: &NewAccount,
     now_s: u64,
 ) -> StoreResult<Option<Account>> {
-    const INSERT: &str = "INSERT INTO accounts (username, folded_name, role, password_hash, created_at_s) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (folded_name) DO NOTHING RETURNING id";
+    const INSERT: &str = "INSERT INTO accounts (username, folded_name, role, password_hash, created_at_s, guest_id) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (folded_name) DO NOTHING RETURNING id";
     let values = [
         account.username.as_str().into(),
         account.folded_name.as_str().into(),
         account.role.as_str().into(),
         account.password_hash.as_str().into(),
         now_s.into(),
+        account.guest_id.as_deref().into(),
     ];
     let Some(mut row) = first(transaction.run(INSERT, &values)?) else { return Ok(None) };
     Ok(Some(Account {
@@ -38,6 +39,7 @@ pub(super) fn create(
         role: account.role,
         password_hash: account.password_hash.clone(),
         created_at_s: now_s,
+        guest_id: account.guest_id.clone(),
         ban: None,
     }))
 }
@@ -74,6 +76,7 @@ fn account(mut row: Row) -> StoreResult<Account> {
         role: role(&row.text()?)?,
         password_hash: row.text()?,
         created_at_s: row.number()?,
+        guest_id: row.optional_text()?,
         ban: joined_ban(row)?,
     })
 }

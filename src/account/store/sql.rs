@@ -45,6 +45,12 @@ impl From<Option<u64>> for Value {
     }
 }
 
+impl From<Option<&str>> for Value {
+    fn from(text: Option<&str>) -> Self {
+        text.map_or(Self::Null, Self::from)
+    }
+}
+
 impl From<&str> for Value {
     /// PostgreSQL has no place for a zero byte in text; a replacement character stands for it in both databases.
     fn from(text: &str) -> Self {

@@ -12,6 +12,8 @@ const STEPS: &[&str] = &[
     include_str!("schema.sql"),
     // When the family's last token was spent.
     "ALTER TABLE families ADD COLUMN spent_at_ms BIGINT NOT NULL DEFAULT 0",
+    // The guest that became this account: an upgrade whose answer was lost is known again by it.
+    "ALTER TABLE accounts ADD COLUMN guest_id TEXT",
 ];
 
 /// How long the steps may take, and the wait for another process that takes them.

@@ -13,6 +13,8 @@ const STEPS: &[&str] = &[
     include_str!("accounts.sql"),
     // When the family's last token was spent.
     "ALTER TABLE families ADD COLUMN spent_at_ms INTEGER NOT NULL DEFAULT 0",
+    // The guest that became this account: an upgrade whose answer was lost is known again by it.
+    "ALTER TABLE accounts ADD COLUMN guest_id TEXT",
 ];
 
 /// Reads whether we may use the file, before anything is written to it.

@@ -1,0 +1,147 @@
+//! A guest's upgrade when the database fails half-way: the same guest may try again.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, bounded};
+use godra::account::denials::Denials;
+use godra::account::records::Rotation;
+use godra::account::service::{AccountService, ServiceOptions};
+use godra::account::store::Stores;
+use godra::account::token::{TokenAuthority, new_family};
+use godra::config::Database;
+use godra::metrics::Metrics;
+use godra::session::Refused;
+use godra::session::account::{
+    AccountCall, AccountDesk, AccountNews, AccountReply, AccountRequest, AccountResult, Credentials,
+};
+use godra::wire::ids::{Identity, Login, Role, RoomId};
+use serde_json::Value;
+
+use crate::common::postgres::Postgres;
+use crate::common::wait_until;
+use crate::postgres::open;
+use crate::suite::{NOW_MS, NOW_S};
+
+const PASSWORD: &str = "correct horse";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Accounts {
+    service: AccountService,
+    stores: Stores,
+}
+
+impl Accounts {
+    fn start(stores: Stores) -> Self {
+        let tokens = Arc::new(TokenAuthority::new(vec![vec![7; 32]], 3600));
+        let options = ServiceOptions {
+            workers: 2,
+            queue_capacity: 8,
+            longest_wait: PATIENCE,
+            refresh_ttl: Duration::from_secs(7200),
+        };
+        let (denials, metrics) = (Arc::new(Denials::new(3600)), Metrics::new().accounts.clone());
+        let service = AccountService::start(&options, &stores, tokens, denials, metrics, |_| {}).unwrap();
+        Self { service, stores }
+    }
+
+    fn submit(&self, caller: Option<Arc<Identity>>, call: AccountCall) -> Receiver<AccountResult> {
+        let (sender, answer) = bounded(1);
+        let reply = AccountReply::new(move |result| sender.send(result).unwrap_or_default());
+        let address = IpAddr::from([192, 0, 2, 1]);
+        self.service.submit(AccountRequest { call, caller, address }, reply).unwrap();
+        answer
+    }
+
+    /// Upgrades a guest to ann; who it is now.
+    fn upgrade(&self, guest: &Arc<Identity>, password: &str) -> Result<String, Refused> {
+        let rooms = vec![RoomId::parse("r").unwrap()];
+        let call = AccountCall::Upgrade { who: ann(password), rooms };
+        let answer = self.submit(Some(guest.clone()), call).recv_timeout(PATIENCE).unwrap()?;
+        let user_id = user_id(&answer.body);
+        let Some(AccountNews::Upgraded(news)) = answer.news else { panic!("rooms are not told") };
+        assert_eq!((&news.guest, &news.user_id, news.rooms.len()), (guest, &user_id, 1));
+        Ok(user_id)
+    }
+
+    #[track_caller]
+    fn check_refused(&self, guest: &Arc<Identity>, password: &str, status: u16) {
+        assert_eq!(self.upgrade(guest, password).unwrap_err().status, status);
+    }
+}
+
+fn user_id(body: &[u8]) -> String {
+    serde_json::from_slice::<Value>(body).unwrap()["user_id"].as_str().unwrap().to_owned()
+}
+
+fn ann(password: &str) -> Credentials {
+    Credentials { username: "Ann".to_owned(), password: password.to_owned() }
+}
+
+fn guest(id: &str) -> Arc<Identity> {
+    Arc::new(Identity {
+        user_id: format!("guest:{id}").into(),
+        username: "Guest-ABCD".into(),
+        role: Role::Guest,
+        expires_at_s: u32::MAX,
+        login: Login { family: new_family().as_str().into(), issued_at_ms: 0 },
+    })
+}
+
+/// Upgrades a guest while no session can begin, so that the account is there and nobody has it; then again.
+fn an_upgrade_is_tried_again(stores: Stores, refuse_sessions: impl FnOnce(), take_sessions: impl FnOnce()) {
+    let accounts = Accounts::start(stores);
+    let (guest, other) = (guest("AAAABBBBCCCCDDDD"), guest("EEEEFFFFGGGGHHHH"));
+    refuse_sessions();
+    accounts.check_refused(&guest, PASSWORD, 503);
+    accounts.check_refused(&guest, PASSWORD, 503);
+    take_sessions();
+    accounts.check_refused(&other, PASSWORD, 409);
+    accounts.check_refused(&guest, "not the password", 409);
+    let upgraded = accounts.upgrade(&guest, PASSWORD).unwrap();
+    let mut store = accounts.stores.connect().unwrap();
+    let made = store.list(0, 10, NOW_S).unwrap();
+    let ids: Vec<String> = made.iter().map(|account| account.id.to_string()).collect();
+    assert_eq!((ids.len(), &ids[0]), (1, &upgraded), "one account was made");
+    let login = accounts.submit(None, AccountCall::Login(ann(PASSWORD))).recv_timeout(PATIENCE).unwrap();
+    assert_eq!(user_id(&login.unwrap().body), upgraded);
+    let (family, user) = (guest.login.family.as_str(), guest.user_id.as_str());
+    wait_until("the guest's session to end", || {
+        store.notices(0, 10).unwrap().iter().any(|notice| notice.user_id == user)
+    });
+    assert_eq!(store.rotate(family, user, 0, NOW_S + 60, NOW_MS).unwrap(), Rotation::Unknown);
+}
+
+#[test]
+fn an_upgrade_that_failed_half_way_is_tried_again_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("game.db");
+    let stores = Stores::open(&Database::Sqlite(path.clone())).unwrap();
+    let sql = |text: &str| rusqlite::Connection::open(&path).unwrap().execute_batch(text).unwrap();
+    an_upgrade_is_tried_again(
+        stores,
+        || {
+            sql("CREATE TRIGGER refuse BEFORE INSERT ON families WHEN NEW.user_id NOT LIKE 'guest:%' \
+                 BEGIN SELECT RAISE(ABORT, 'no session'); END")
+        },
+        || sql("DROP TRIGGER refuse"),
+    );
+}
+
+#[test]
+fn an_upgrade_that_failed_half_way_is_tried_again_on_postgres() {
+    let server = Postgres::start();
+    let stores = open(&server.database("upgrades")).unwrap();
+    let sql = |text: &str| drop(server.sql("upgrades", text));
+    an_upgrade_is_tried_again(
+        stores,
+        || {
+            sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql \
+                 AS $$ BEGIN RAISE EXCEPTION 'no session'; END $$");
+            sql("CREATE TRIGGER refuse BEFORE INSERT ON families FOR EACH ROW \
+                 WHEN (NEW.user_id NOT LIKE 'guest:%') EXECUTE FUNCTION refuse()");
+        },
+        || sql("DROP TRIGGER refuse ON families"),
+    );
+}
