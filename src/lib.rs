@@ -32,4 +32,5 @@ pub mod script;
 pub mod server;
 pub mod session;
 pub mod state;
+pub mod threads;
 pub mod wire;

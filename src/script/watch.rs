@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -19,6 +19,7 @@ use notify::{EventKind, RecursiveMode};
 
 use super::ScriptSet;
 use super::catalog::{self, Change, LoadReport, Problem};
+use crate::threads;
 
 /// A burst of saves is over when nothing happened for this long.
 const QUIET: Duration = Duration::from_millis(50);
@@ -60,7 +61,7 @@ impl Watcher {
             problems: initial.problems,
             on_change,
         };
-        let thread = thread::Builder::new().name("script-watch".into()).spawn(move || {
+        let thread = threads::lasting("script-watch").spawn(move || {
             // Ends by its stop channel; what the outcome type carries is only the way out of nested waits.
             let _ = watch.run();
         })?;
@@ -404,7 +405,7 @@ mod tests {
         for n in 1..=100 {
             fixture.write(".a.lua.tmp", &format!("return {n}"));
             fs::rename(fixture.path(".a.lua.tmp"), fixture.path("a.lua")).expect("rename");
-            thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         let swaps =
             fixture.wait_for(|set, problems| text(set, "a") == Some("return 100") && problems.is_empty());

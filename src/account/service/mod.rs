@@ -15,7 +15,6 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -33,6 +32,7 @@ use crate::metrics::{AccountMetrics, AccountOutcome};
 use crate::session::Refused;
 use crate::session::account::{AccountDesk, AccountReply, AccountRequest, AccountResult};
 use crate::session::dismissal::Dismissal;
+use crate::threads;
 
 /// Seconds after which whoever found the queue full may try again.
 const RETRY_FULL_S: u32 = 2;
@@ -208,7 +208,7 @@ fn yield_to_event_loops() {
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
-    thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(StartError::System)
+    threads::lasting(name).spawn(run).map(drop).map_err(StartError::System)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::state::{
     Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Engine, Membership, Rejected,
     Rejection, RoomEvents,
 };
+use crate::threads;
 use crate::wire::ids::RoomId;
 
 /// Lua nests native calls up to 200 deep; even with the largest frames of its libraries this is far beyond that. The
@@ -110,8 +111,7 @@ impl EmbeddedEngine {
             has_new_scripts: AtomicBool::new(true),
         });
         let for_thread = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("state".into())
+        let thread = threads::lasting("state")
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 let mut worker = Worker::new(&options, receiver, for_thread, deliver, metrics);

@@ -38,6 +38,7 @@ use super::faults::FaultLog;
 use super::{Batch, Deliver, Engine, Rejected, Rejection};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
+use crate::threads;
 use crate::wire::ids::RoomId;
 
 /// How to start a [`RedisEngine`].
@@ -97,8 +98,7 @@ impl RedisEngine {
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));
             let writer = Writer::new(lane.clone(), receiver, random.next_u64());
-            let thread =
-                std::thread::Builder::new().name("redis-write".into()).spawn(move || writer.run())?;
+            let thread = threads::lasting("redis-write").spawn(move || writer.run())?;
             lanes.push(LaneHandle { lane, queue, writer: Mutex::new(Some(thread)) });
         }
         Ok(Self { lanes })

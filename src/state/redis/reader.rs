@@ -16,6 +16,7 @@ use super::lane::{Lane, Outcome};
 use super::order::Order;
 use crate::state::guest_book::SCRIPT_PREFIX;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
+use crate::threads;
 use crate::wire::ids::RoomId;
 
 /// The channel of a room's events, before its id.
@@ -56,7 +57,7 @@ impl Reader {
     /// # Errors
     /// When it cannot be started.
     pub fn start(self, stream: TcpStream) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name("redis-read".into()).spawn(move || {
+        threads::passing("redis-read").spawn(move || {
             let why = self.run(stream);
             log::debug!("the connection to a store has ended address={} reason={why}", self.lane.address);
             self.is_over.store(true, Ordering::Release);

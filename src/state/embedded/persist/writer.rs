@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::cut::{Cut, MemberChanges};
 use super::file::StateFile;
 use crate::metrics::Metrics;
+use crate::threads;
 use godra_engine::keyspace::Changes;
 
 /// How often a failure that lasts is logged.
@@ -43,7 +44,7 @@ pub fn start(file: StateFile, metrics: Arc<Metrics>) -> io::Result<WriterLink> {
     let (cut_sender, cuts) = bounded(1);
     let (answer_sender, answers) = bounded(1);
     let mut writer = Writer { file, metrics, failing: None };
-    let thread = std::thread::Builder::new().name("state-file".into()).spawn(move || {
+    let thread = threads::lasting("state-file").spawn(move || {
         for cut in &cuts {
             // The engine may have given up waiting.
             let _ = answer_sender.send(writer.write(cut));
