@@ -1,6 +1,7 @@
 //! Arguments and subcommands: what the process was asked to do, and with which exit code it ends.
 //!
-//! Exit codes: 0 when it was done, 1 when it failed, 2 when what was asked makes no sense.
+//! Exit codes: 0 when it was done, 1 when it failed (for the server also when it did not end in order), 2 when what was asked
+//! makes no sense.
 
 mod password_prompt;
 mod users;

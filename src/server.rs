@@ -2,24 +2,25 @@
 
 mod pages;
 mod services;
+mod stop;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, RecvError, unbounded};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use self::services::ServerServices;
+use self::stop::EngineEnd;
 use crate::account::denials::Denials;
 use crate::account::service::{self, AccountService, ServiceOptions};
 use crate::account::store::{StoreError, Stores};
 use crate::account::token::TokenAuthority;
-use crate::config::{Config, TokenKey};
+use crate::config::{Config, DrainLimits, TokenKey};
 use crate::mailbox::{Mailbox, Postbox, mailbox};
 use crate::metrics::Metrics;
 use crate::reactor::{
@@ -34,6 +35,7 @@ use crate::session::dismissal::Dismissal;
 use crate::state::Engine;
 use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions, StartError};
 use crate::state::redis::{Address, RedisEngine, RedisOptions};
+use crate::threads::{self, Death};
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]
@@ -46,15 +48,18 @@ pub enum ServerError {
     Engine(StartError),
     /// The kernel refused something: what, and why.
     System(&'static str, io::Error),
+    /// One of the process's threads ended by itself.
+    ThreadDied(Death),
+    /// Whoever stops the server would not wait for an orderly end.
+    SecondSignal,
+    /// It did not stop within this time.
+    TimeIsUp(Duration),
 }
-
-/// How long the accounts may take to finish what nobody waits for any more.
-const ACCOUNTS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// It could not start, or a shard failed.
+/// It could not start, or did not end in order.
 pub fn run(config: Config) -> Result<(), ServerError> {
     let began = Instant::now();
     let signals =
@@ -63,15 +68,16 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     signal_hook::flag::register(SIGXFSZ, Arc::default())
         .map_err(|error| ServerError::System("watch for signals", error))?;
     let server = Server::start(&config, began)?;
-    server.run(signals, &config)
+    server.run(signals, &config.limits.drain)
 }
 
+/// Everything that runs, and ends in order.
 struct Server {
     services: Arc<ServerServices>,
-    shards: Vec<JoinHandle<io::Result<()>>>,
+    shards: Vec<JoinHandle<()>>,
     posts: Vec<Postbox<Message>>,
     ended: Receiver<Ended>,
-    engine: Arc<dyn Engine>,
+    engine: Arc<EngineEnd>,
     accounts: Arc<AccountService>,
     watcher: Watcher,
     shared: Arc<Shared>,
@@ -123,9 +129,12 @@ impl Server {
                 let (peers, metrics) = (posts, shard_metrics);
                 let parts =
                     ShardParts { id, shared, poll, listener, mailbox, peers, scripts, metrics, ended };
-                Shard::new(parts)?.run()
+                Shard::new(parts)
+                    .and_then(Shard::run)
+                    .unwrap_or_else(|error| panic!("the event loop cannot go on: {error}"));
             };
-            shards.push(spawn(format!("shard-{id}"), run)?);
+            let shard = threads::lasting(format!("shard-{id}")).spawn(run);
+            shards.push(shard.map_err(|error| ServerError::System("start a thread", error))?);
         }
         log::info!(
             "listening on {address} shards={} store={} accounts={} scripts={} start_ms={}",
@@ -138,89 +147,59 @@ impl Server {
         if config.listen.ip().is_unspecified() || config.listen.ip().is_loopback() {
             log::info!("open http://localhost:{}/ to play the demo", address.port());
         }
+        let engine = Arc::new(EngineEnd::new(engine));
         Ok(Self { services, shards, posts, ended, engine, accounts, watcher, shared })
     }
 
-    fn run(self, mut signals: Signals, config: &Config) -> Result<(), ServerError> {
-        let handle = signals.handle();
-        let (signal_sender, signalled) = unbounded();
-        let signal_thread = spawn("signals".into(), move || {
-            for signal in signals.forever() {
-                // The main thread may be past waiting.
-                let _ = signal_sender.send(signal);
-            }
-        })?;
-        let (died_sender, died) = unbounded();
-        let shards: Vec<_> = self
-            .shards
-            .into_iter()
-            .enumerate()
-            .map(|(id, shard)| {
-                let died_sender = died_sender.clone();
-                spawn(format!("join-{id}"), move || {
-                    let result =
-                        shard.join().unwrap_or_else(|_| Err(io::Error::other("the event loop panicked")));
-                    // The main thread may be past waiting.
-                    let _ = died_sender.send(());
-                    result
-                })
-            })
-            .collect::<Result<_, _>>()?;
+    /// Waits for a reason to stop, and stops. Never waits for another thread without an end in sight.
+    fn run(self, signals: Signals, limits: &DrainLimits) -> Result<(), ServerError> {
+        let signalled = watch_signals(signals)?;
+        let deaths = threads::deaths();
+        let engine = self.engine.clone();
         crossbeam_channel::select! {
             recv(signalled) -> signal => log::info!("stopping signal={}", signal.unwrap_or(SIGTERM)),
-            recv(died) -> _ => log::error!("an event loop has ended; stopping"),
+            recv(deaths) -> death => {
+                // Dropping the parts would wait for their threads, of which any may be stuck.
+                std::mem::forget(self);
+                return Err(died(death, &engine));
+            }
         }
-        self.services.draining.store(true, Ordering::SeqCst);
-        self.watcher.stop();
-        drain(&self.posts, &self.ended, &signalled, self.shared.admission.connections(), config);
-        for post in &self.posts {
-            // A shard that is gone needs no word.
-            let _ = post.post_blocking(Message::Stop);
+        let deadline = Instant::now() + limits.total;
+        threads::let_end();
+        let stopped = self.begin_stop(limits);
+        let stopped = stopped.map_err(|error| ServerError::System("start a thread", error))?;
+        crossbeam_channel::select! {
+            recv(stopped) -> done => match done {
+                Ok(()) => Ok(()),
+                Err(_) => Err(died(deaths.recv(), &engine)),
+            },
+            recv(deaths) -> death => Err(died(death, &engine)),
+            recv(signalled) -> _ => {
+                log::warn!("stopping at once: a second signal came");
+                engine.stop_quickly();
+                Err(ServerError::SecondSignal)
+            }
+            recv(crossbeam_channel::at(deadline)) -> _ => Err(ServerError::TimeIsUp(limits.total)),
         }
-        let mut outcome = Ok(());
-        for shard in shards {
-            let result = shard.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
-            outcome = outcome.and(result.map_err(|error| ServerError::System("run an event loop", error)));
-        }
-        if !self.accounts.stop(ACCOUNTS_PATIENCE) {
-            log::warn!("stopping although the accounts are busy: what is not done is lost");
-        }
-        self.engine.stop();
-        handle.close();
-        // It has nothing to return; that it ended is enough.
-        let _ = signal_thread.join();
-        log::info!("stopped");
-        outcome
     }
 }
 
-/// Asks the shards to close their connections, and waits until they have, a second signal comes or the time is up.
-fn drain(
-    posts: &[Postbox<Message>],
-    ended: &Receiver<Ended>,
-    signalled: &Receiver<i32>,
-    connections: usize,
-    config: &Config,
-) {
-    let limits = &config.limits.drain;
-    let deadline = Instant::now() + limits.deadline;
-    // A handful of players need not wait for what thousands need.
-    let spread = limits.close_spread.min(Duration::from_millis(connections as u64));
-    for post in posts {
-        let message = Message::Drain { spread_ms: spread.as_millis() as u64 };
-        // A shard that is gone needs no word.
-        let _ = post.post_blocking(message);
-    }
-    let mut drained = 0;
-    while drained < posts.len() {
-        crossbeam_channel::select! {
-            recv(ended) -> _ => drained += 1,
-            recv(signalled) -> _ => return log::warn!("stopping at once: a second signal came"),
-            recv(crossbeam_channel::at(deadline)) -> _ => {
-                return log::warn!("stopping although connections are open: the time is up");
-            }
+fn watch_signals(mut signals: Signals) -> Result<Receiver<i32>, ServerError> {
+    let (sender, signalled) = unbounded();
+    let run = move || {
+        for signal in signals.forever() {
+            // The main thread may be past waiting.
+            let _ = sender.send(signal);
         }
-    }
+    };
+    threads::lasting("signals").spawn(run).map_err(|error| ServerError::System("start a thread", error))?;
+    Ok(signalled)
+}
+
+/// A thread has died: keeps what can be kept in a moment.
+fn died(death: Result<Death, RecvError>, engine: &Arc<EngineEnd>) -> ServerError {
+    engine.stop_quickly();
+    ServerError::ThreadDied(death.expect("the reports of deaths outlive all threads"))
 }
 
 fn token_authority(config: &Config, stores: &Stores) -> Result<TokenAuthority, ServerError> {
@@ -370,14 +349,6 @@ fn shard_limits(config: &Config) -> reactor::Limits {
     }
 }
 
-fn spawn<T: Send + 'static>(
-    name: String,
-    run: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, ServerError> {
-    let builder = std::thread::Builder::new().name(name);
-    builder.spawn(run).map_err(|error| ServerError::System("start a thread", error))
-}
-
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -385,6 +356,11 @@ impl fmt::Display for ServerError {
             Self::Listen(error) => write!(f, "{error}"),
             Self::Engine(error) => write!(f, "{error}"),
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),
+            Self::ThreadDied(death) => write!(f, "{death}; the server ends, as it cannot do without"),
+            Self::SecondSignal => f.write_str("stopped at once by a second signal"),
+            Self::TimeIsUp(limit) => {
+                write!(f, "stopped although not all is done: the time is up limit_s={}", limit.as_secs())
+            }
         }
     }
 }

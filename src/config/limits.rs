@@ -128,8 +128,10 @@ pub struct InputLimits {
 pub struct DrainLimits {
     /// The longest time over which closes are spread, so that not all players come back at once.
     pub close_spread: Duration,
-    /// When the process exits, whoever is still connected.
+    /// When connections are waited for no longer.
     pub deadline: Duration,
+    /// When the process exits, whatever is still to be done. Supervisors kill what takes longer.
+    pub total: Duration,
 }
 
 impl Default for Limits {
@@ -177,7 +179,11 @@ impl Default for Limits {
                 max_waiting_bytes_in_all: 64 * MIB,
             },
             accounts: AccountLimits { max_queue: 1024, longest_wait: Duration::from_secs(8) },
-            drain: DrainLimits { close_spread: Duration::from_secs(3), deadline: Duration::from_secs(25) },
+            drain: DrainLimits {
+                close_spread: Duration::from_secs(3),
+                deadline: Duration::from_secs(25),
+                total: Duration::from_secs(30),
+            },
         }
     }
 }

@@ -37,6 +37,16 @@ impl Server {
 
     /// Starts it in a folder that is already there.
     pub fn start_in(folder: Folder, flags: &[&str]) -> Self {
+        Self::start_with(folder, flags, &[])
+    }
+
+    /// Starts one of whose threads this happens to: `panic NAME`, `end NAME` or `stall NAME`, when it begins.
+    #[cfg(debug_assertions)]
+    pub fn start_faulty(fault: &str, flags: &[&str]) -> Self {
+        Self::start_with(Folder::new(), flags, &[("GODRA_TEST_FAULT", fault)])
+    }
+
+    fn start_with(folder: Folder, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let chooses_store = flags.contains(&"--redis-addr") || flags.contains(&"--state-file");
         let wants_redis = std::env::var_os("GODRA_TEST_REDIS").is_some() && !chooses_store;
         // A script that loops is given up as soon as on the embedded store.
@@ -46,6 +56,7 @@ impl Server {
             .args(store.iter().flatten())
             .args(["--host", "127.0.0.1", "--port", "0"])
             .args(flags)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -157,7 +157,7 @@ fn a_second_signal_does_not_wait() {
     server.output().wait_for_line(&["stopping signal=2"]);
     let asked = Instant::now();
     server.signal("INT");
-    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.wait().code(), Some(1));
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
-    server.output().wait_for_line(&["second signal"]);
+    server.output().wait_for_line(&["stopped at once by a second signal"]);
 }

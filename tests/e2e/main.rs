@@ -7,6 +7,8 @@ mod common;
 
 mod accounts;
 mod crowd;
+#[cfg(debug_assertions)]
+mod deaths;
 mod doors;
 mod flags;
 mod guests;
