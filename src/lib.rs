@@ -32,5 +32,6 @@ pub mod script;
 pub mod server;
 pub mod session;
 pub mod state;
+pub mod sys;
 pub mod threads;
 pub mod wire;

@@ -3,9 +3,10 @@
 use std::io::{self, BufRead, Write};
 use std::thread::JoinHandle;
 
-use libc::{ECHO, STDIN_FILENO, TCSAFLUSH, termios};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
+
+use crate::sys::TerminalSettings;
 
 /// Asks on standard error, as standard output may go elsewhere, and reads a line of standard input without its echo.
 ///
@@ -27,20 +28,14 @@ pub(super) fn ask(question: &str) -> io::Result<String> {
 
 /// While it lives the terminal does not show what is typed. A signal that ends the process does not leave it so.
 struct Hidden {
-    before: termios,
+    before: TerminalSettings,
     signals: Handle,
     watch: Option<JoinHandle<()>>,
 }
 
 impl Hidden {
     fn begin() -> io::Result<Self> {
-        let mut settings = std::mem::MaybeUninit::<termios>::uninit();
-        // SAFETY: the pointer is to a termios of ours, which the call fills when it succeeds.
-        if unsafe { libc::tcgetattr(STDIN_FILENO, settings.as_mut_ptr()) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the call succeeded.
-        let before = unsafe { settings.assume_init() };
+        let before = TerminalSettings::read()?;
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
         let handle = signals.handle();
         let watch = std::thread::Builder::new().name("prompt".into()).spawn(move || {
@@ -51,9 +46,7 @@ impl Hidden {
             }
         })?;
         let hidden = Self { before, signals: handle, watch: Some(watch) };
-        let mut silent = before;
-        silent.c_lflag &= !ECHO;
-        set(&silent)?;
+        before.without_echo().apply()?;
         Ok(hidden)
     }
 }
@@ -69,16 +62,8 @@ impl Drop for Hidden {
     }
 }
 
-fn restore(before: &termios) {
-    if let Err(error) = set(before) {
+fn restore(before: &TerminalSettings) {
+    if let Err(error) = before.apply() {
         eprintln!("godra: the terminal may not show what you type: {error}");
-    }
-}
-
-fn set(settings: &termios) -> io::Result<()> {
-    // SAFETY: the pointer is to a termios that the call only reads.
-    match unsafe { libc::tcsetattr(STDIN_FILENO, TCSAFLUSH, settings) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
     }
 }

@@ -5,7 +5,6 @@
 
 mod database;
 mod limits;
-mod open_files;
 mod settings;
 mod values;
 
@@ -29,6 +28,7 @@ use settings::{DotEnv, Source, Values};
 
 use crate::session::Network;
 use crate::state::redis::Address;
+use crate::sys;
 
 /// Connections that the server takes if neither `--max-connections` nor the limit of open files says otherwise.
 const DEFAULT_MAX_CONNECTIONS: usize = 20_000;
@@ -107,7 +107,7 @@ impl Config {
         let from_environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
         let machine = Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            max_open_files: open_files::raise_limit(),
+            max_open_files: sys::raise_open_files_limit(),
         };
         let mut config = Self::resolve(&values, machine)?;
         if let Some(filter) = from_environment.as_deref().or_else(|| dot_env.get("RUST_LOG")) {

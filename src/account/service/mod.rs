@@ -32,6 +32,7 @@ use crate::metrics::{AccountMetrics, AccountOutcome};
 use crate::session::Refused;
 use crate::session::account::{AccountDesk, AccountReply, AccountRequest, AccountResult};
 use crate::session::dismissal::Dismissal;
+use crate::sys;
 use crate::threads;
 
 /// Seconds after which whoever found the queue full may try again.
@@ -177,7 +178,10 @@ fn busy() -> Refused {
 }
 
 fn work(mut clerk: Clerk, queue: &Receiver<Message>, longest_wait: Duration, metrics: &AccountMetrics) {
-    yield_to_event_loops();
+    // Players in rooms come before those who log in.
+    if let Err(error) = sys::lower_priority() {
+        log::debug!("an account worker keeps its priority error={error}");
+    }
     for message in queue {
         let Message::Call(job) = message else { break };
         metrics.queue_depth.dec();
@@ -193,17 +197,6 @@ fn work(mut clerk: Clerk, queue: &Receiver<Message>, longest_wait: Duration, met
         metrics.calls.at(outcome_of(&result)).inc();
         job.reply.send(result);
         clerk.finish();
-    }
-}
-
-/// Players in rooms come before those who log in: an event loop on the same core gets nine tenths of it.
-fn yield_to_event_loops() {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the call takes numbers only. On Linux 0 is the calling thread, not its process (setpriority(2), notes).
-    let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
-    #[cfg(target_os = "linux")]
-    if outcome != 0 {
-        log::debug!("an account worker keeps its priority error={}", io::Error::last_os_error());
     }
 }
 

@@ -1,0 +1,126 @@
+//! What is asked of the operating system beyond the standard library: each call takes and gives types that cannot be
+//! misused, so that only this page needs `unsafe`.
+
+#![allow(unsafe_code, reason = "the C library is called here, and nowhere else outside the embedded store")]
+
+use std::fs;
+use std::io;
+
+use libc::{ECHO, RLIMIT_NOFILE, STDIN_FILENO, TCSAFLUSH, rlimit, termios};
+
+/// Raises the soft limit of open files to the hard limit, and returns what holds now; none where it cannot be known.
+pub fn raise_open_files_limit() -> Option<u64> {
+    let mut limit = open_files_limit()?;
+    let wanted = rlimit { rlim_cur: limit.rlim_max, ..limit };
+    if limit.rlim_cur < limit.rlim_max {
+        // SAFETY: `wanted` is a valid `rlimit` that lives through the call; the kernel only reads it.
+        let result = unsafe { libc::setrlimit(RLIMIT_NOFILE, &raw const wanted) };
+        if result == 0 {
+            limit = wanted;
+        }
+    }
+    Some(limit.rlim_cur)
+}
+
+fn open_files_limit() -> Option<rlimit> {
+    let mut limit = rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid `rlimit` that lives through the call; the kernel only writes to it.
+    let result = unsafe { libc::getrlimit(RLIMIT_NOFILE, &raw mut limit) };
+    (result == 0).then_some(limit)
+}
+
+/// Lets other threads go before the calling one: one of usual priority on the same core gets nine tenths of it. Does
+/// nothing where priorities belong to processes.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn lower_priority() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes numbers only. On Linux 0 is the calling thread, not its process (setpriority(2), notes).
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// How the terminal at standard input behaves.
+#[derive(Clone, Copy)]
+pub struct TerminalSettings(termios);
+
+impl TerminalSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Standard input is no terminal.
+    pub fn read() -> io::Result<Self> {
+        let mut settings = std::mem::MaybeUninit::<termios>::uninit();
+        // SAFETY: the pointer is to a termios of ours, which the call fills when it succeeds.
+        if unsafe { libc::tcgetattr(STDIN_FILENO, settings.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call succeeded.
+        Ok(Self(unsafe { settings.assume_init() }))
+    }
+
+    /// The same, but what is typed is not shown.
+    pub fn without_echo(mut self) -> Self {
+        self.0.c_lflag &= !ECHO;
+        self
+    }
+
+    /// Has the terminal behave so, and forgets what was typed before.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn apply(&self) -> io::Result<()> {
+        // SAFETY: the pointer is to a termios that the call only reads.
+        match unsafe { libc::tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw const self.0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// The process's memory in RAM; none where it cannot be known.
+pub fn resident_bytes() -> Option<u64> {
+    // Fields in pages: size, resident, …
+    let statm = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    // SAFETY: the call takes and gives numbers only.
+    let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Some(pages * u64::try_from(page_bytes).ok()?)
+}
+
+/// Whether [`trim_heap`] does anything here.
+pub const CAN_TRIM_HEAP: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
+
+/// Gives the pages of the heap that hold nothing back to the kernel. Other C libraries than glibc do so by themselves.
+pub fn trim_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call takes a number only, and locks what it works on.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_becomes_the_hard_limit() {
+        let raised = raise_open_files_limit().unwrap();
+        let limit = open_files_limit().unwrap();
+        assert_eq!((raised, limit.rlim_cur), (limit.rlim_max, limit.rlim_max));
+    }
+
+    #[test]
+    fn memory_is_counted_in_bytes() {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kibibytes: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        // Other tests take and give back memory meanwhile.
+        let ratio = resident_bytes().unwrap() as f64 / (kibibytes * 1024) as f64;
+        assert!((0.25..4.0).contains(&ratio), "{ratio}");
+    }
+}
