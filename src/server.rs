@@ -1,5 +1,6 @@
 //! The only wiring: queues, threads, start, drain.
 
+mod memory;
 mod pages;
 mod services;
 mod stop;
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvError, unbounded};
+use crossbeam_channel::{Receiver, never, tick, unbounded};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
+use self::memory::{HeapWatch, LOOK_EVERY};
 use self::services::ServerServices;
 use self::stop::EngineEnd;
 use crate::account::denials::Denials;
@@ -35,6 +37,7 @@ use crate::session::dismissal::Dismissal;
 use crate::state::Engine;
 use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions, StartError};
 use crate::state::redis::{Address, RedisEngine, RedisOptions};
+use crate::sys;
 use crate::threads::{self, Death};
 
 /// Why the server did not start, or ended.
@@ -55,6 +58,8 @@ pub enum ServerError {
     /// It did not stop within this time.
     TimeIsUp(Duration),
 }
+
+const REPORTS_LAST: &str = "the reports of deaths outlive all threads";
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
@@ -156,13 +161,10 @@ impl Server {
         let signalled = watch_signals(signals)?;
         let deaths = threads::deaths();
         let engine = self.engine.clone();
-        crossbeam_channel::select! {
-            recv(signalled) -> signal => log::info!("stopping signal={}", signal.unwrap_or(SIGTERM)),
-            recv(deaths) -> death => {
-                // Dropping the parts would wait for their threads, of which any may be stuck.
-                std::mem::forget(self);
-                return Err(died(death, &engine));
-            }
+        if let Err(death) = wait_for_signal(&signalled, &deaths) {
+            // Dropping the server would wait for its threads, of which any may be stuck.
+            std::mem::forget(self);
+            return Err(died(death, &engine));
         }
         let deadline = Instant::now() + limits.total;
         threads::let_end();
@@ -171,15 +173,31 @@ impl Server {
         crossbeam_channel::select! {
             recv(stopped) -> done => match done {
                 Ok(()) => Ok(()),
-                Err(_) => Err(died(deaths.recv(), &engine)),
+                Err(_) => Err(died(deaths.recv().expect(REPORTS_LAST), &engine)),
             },
-            recv(deaths) -> death => Err(died(death, &engine)),
+            recv(deaths) -> death => Err(died(death.expect(REPORTS_LAST), &engine)),
             recv(signalled) -> _ => {
                 log::warn!("stopping at once: a second signal came");
                 engine.stop_quickly();
                 Err(ServerError::SecondSignal)
             }
             recv(crossbeam_channel::at(deadline)) -> _ => Err(ServerError::TimeIsUp(limits.total)),
+        }
+    }
+}
+
+/// Waits for the word to stop, or for a thread that dies; meanwhile looks after the process's memory.
+fn wait_for_signal(signalled: &Receiver<i32>, deaths: &Receiver<Death>) -> Result<(), Death> {
+    let look = if sys::CAN_TRIM_HEAP { tick(LOOK_EVERY) } else { never() };
+    let mut heap = HeapWatch::begin();
+    loop {
+        crossbeam_channel::select! {
+            recv(signalled) -> signal => {
+                log::info!("stopping signal={}", signal.unwrap_or(SIGTERM));
+                return Ok(());
+            }
+            recv(deaths) -> death => return Err(death.expect(REPORTS_LAST)),
+            recv(look) -> _ => heap.look(),
         }
     }
 }
@@ -197,9 +215,9 @@ fn watch_signals(mut signals: Signals) -> Result<Receiver<i32>, ServerError> {
 }
 
 /// A thread has died: keeps what can be kept in a moment.
-fn died(death: Result<Death, RecvError>, engine: &Arc<EngineEnd>) -> ServerError {
+fn died(death: Death, engine: &Arc<EngineEnd>) -> ServerError {
     engine.stop_quickly();
-    ServerError::ThreadDied(death.expect("the reports of deaths outlive all threads"))
+    ServerError::ThreadDied(death)
 }
 
 fn token_authority(config: &Config, stores: &Stores) -> Result<TokenAuthority, ServerError> {

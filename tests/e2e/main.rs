@@ -15,6 +15,8 @@ mod guests;
 mod lifecycle;
 mod limits;
 mod logins;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod memory;
 mod play;
 mod postgres;
 mod prompt;
