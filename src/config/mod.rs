@@ -17,7 +17,6 @@ use std::time::Duration;
 use clap::ArgMatches;
 use log::LevelFilter;
 
-pub use database::Database;
 pub use limits::{
     AccountLimits, DrainLimits, HttpLimits, InputLimits, Limits, OutboxLimits, QueueLimits, RoomLimits,
     WebSocketLimits,
@@ -26,6 +25,7 @@ pub use settings::{normalize_dashes, with_database_flags, with_flags};
 
 use settings::{DotEnv, Source, Values};
 
+use crate::account::store::{Dsn, parse_sqlite_path};
 use crate::session::Network;
 use crate::state::redis::Address;
 use crate::sys;
@@ -59,7 +59,7 @@ pub struct Config {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
     /// Where accounts are kept.
-    pub database: Database,
+    pub database: Dsn,
     /// Where game state lives; in this process if there is no address.
     pub redis: Vec<Address>,
     /// Where the embedded store is kept; nowhere if there is none.
@@ -142,7 +142,7 @@ impl Config {
                 .parse_optional("login-workers", values::number(1..=64))?
                 .unwrap_or_else(|| (machine.cores / 2).clamp(1, 64)),
             trusted_proxies: values.parse_optional("trusted-proxy", networks)?.unwrap_or_default(),
-            database: Database::resolve(values, &mut warnings)?,
+            database: database::resolve(values, &mut warnings)?,
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis,
             room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,
@@ -188,11 +188,11 @@ pub fn scripts_dir_without_flags() -> Result<PathBuf, ConfigError> {
 ///
 /// # Errors
 /// On a value that is not allowed.
-pub fn database(flags: &ArgMatches) -> Result<Database, ConfigError> {
+pub fn database(flags: &ArgMatches) -> Result<Dsn, ConfigError> {
     let dot_env = DotEnv::read(Path::new(".env"))?;
     // What is unwise about it, the server says in its log.
     let mut warnings = Vec::new();
-    Database::resolve(&Values::collect(flags, |name| std::env::var_os(name), &dot_env)?, &mut warnings)
+    database::resolve(&Values::collect(flags, |name| std::env::var_os(name), &dot_env)?, &mut warnings)
 }
 
 /// How long a ban is to last.
@@ -373,7 +373,7 @@ fn resolve_state_file(values: &Values, is_in_redis: bool) -> Result<Option<PathB
         _ if is_in_redis => {
             Err("with --redis-addr there is no embedded store to be kept; allowed is off".to_owned())
         }
-        _ => database::sqlite_file(text).map(Some).map_err(|reason| format!("{reason}, or off")),
+        _ => parse_sqlite_path(text).map(Some).map_err(|reason| format!("{reason}, or off")),
     })
 }
 

@@ -3,8 +3,7 @@
 use std::io;
 
 use godra::account::records::StoreFault;
-use godra::account::store::Stores;
-use godra::config::Database;
+use godra::account::store::{Dsn, Stores};
 
 use crate::suite::NOW_MS;
 
@@ -12,7 +11,7 @@ use crate::suite::NOW_MS;
 fn a_failed_sync_is_unavailable_and_leaves_no_half_rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("game.db");
-    let stores = Stores::open(&Database::Sqlite(path.clone())).unwrap();
+    let stores = Stores::open(&Dsn::Sqlite(path.clone())).unwrap();
     let mut store = stores.connect().unwrap();
     store.kick("guest:before", "", NOW_MS).unwrap();
     // The filter stays on its thread until that ends; the connection goes back to this one.

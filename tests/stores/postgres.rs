@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use godra::account::records::StoreFault;
-use godra::account::store::{PostgresDsn, Stores};
-use godra::config::Database;
+use godra::account::store::{Dsn, Stores};
 
 use crate::common::postgres::Postgres;
 use crate::common::wait_until;
@@ -12,8 +11,7 @@ use crate::suite::{NOW_MS, NOW_S, new_account};
 use crate::{races, suite};
 
 pub fn open(dsn: &str) -> Result<Stores, String> {
-    let dsn = PostgresDsn::parse(dsn).unwrap();
-    Stores::open(&Database::Postgres(Box::new(dsn))).map_err(|error| error.to_string())
+    Stores::open(&Dsn::postgres(dsn).unwrap()).map_err(|error| error.to_string())
 }
 
 #[test]

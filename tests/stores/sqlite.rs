@@ -1,12 +1,11 @@
-use godra::account::store::Stores;
-use godra::config::Database;
+use godra::account::store::{Dsn, Stores};
 use tempfile::TempDir;
 
 use crate::{races, suite};
 
 fn open() -> (TempDir, Stores) {
     let folder = tempfile::tempdir().unwrap();
-    let stores = Stores::open(&Database::Sqlite(folder.path().join("game.db"))).unwrap();
+    let stores = Stores::open(&Dsn::Sqlite(folder.path().join("game.db"))).unwrap();
     (folder, stores)
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::Barrier;
 
-use godra::account::store::Stores;
-use godra::config::Database;
+use godra::account::store::{Dsn, Stores};
 
 use crate::common::postgres::Postgres;
 use crate::common::server::{Folder, Server, run_to_end};
@@ -29,7 +28,7 @@ fn open_together(open: impl Fn() -> Result<Stores, String> + Sync) {
 fn ten_start_at_once_on_sqlite() {
     for _ in 0..3 {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("game.db"));
+        let database = Dsn::Sqlite(folder.path().join("game.db"));
         open_together(|| Stores::open(&database).map_err(|error| error.to_string()));
     }
 }

@@ -8,9 +8,8 @@ use crossbeam_channel::{Receiver, bounded};
 use godra::account::denials::Denials;
 use godra::account::records::Rotation;
 use godra::account::service::{AccountService, ServiceOptions};
-use godra::account::store::Stores;
+use godra::account::store::{Dsn, Stores};
 use godra::account::token::{TokenAuthority, new_family};
-use godra::config::Database;
 use godra::metrics::Metrics;
 use godra::session::Refused;
 use godra::session::account::{
@@ -117,7 +116,7 @@ fn an_upgrade_is_tried_again(stores: Stores, refuse_sessions: impl FnOnce(), tak
 fn an_upgrade_that_failed_half_way_is_tried_again_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("game.db");
-    let stores = Stores::open(&Database::Sqlite(path.clone())).unwrap();
+    let stores = Stores::open(&Dsn::Sqlite(path.clone())).unwrap();
     let sql = |text: &str| rusqlite::Connection::open(&path).unwrap().execute_batch(text).unwrap();
     an_upgrade_is_tried_again(
         stores,

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::account::denials::Denied;
-use crate::config::Database;
+use crate::account::store::Dsn;
 use crate::metrics::Metrics;
 use crate::session::account::{AccountCall, AccountResult, Credentials};
 use crate::wire::ids::Identity;
@@ -23,7 +23,7 @@ struct Desk {
 
 fn desk(workers: usize, queue_capacity: usize, longest_wait: Duration) -> Desk {
     let folder = tempfile::tempdir().unwrap();
-    let stores = Stores::open(&Database::Sqlite(folder.path().join("game.db"))).unwrap();
+    let stores = Stores::open(&Dsn::Sqlite(folder.path().join("game.db"))).unwrap();
     let tokens = Arc::new(TokenAuthority::new(vec![vec![7; 32]], 3600));
     let denials = Arc::new(Denials::new(3600));
     let metrics = Metrics::new();

@@ -4,6 +4,7 @@
 //! differ in how they are reached, how they fail, and in their schemas.
 
 mod accounts;
+mod dsn;
 mod families;
 mod notices;
 mod postgres;
@@ -15,12 +16,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::dsn::{Dsn, parse_sqlite_path};
 use self::postgres::Postgres;
 pub use self::postgres::PostgresDsn;
 use self::sql_store::SqlStore;
 use self::sqlite::{Sqlite, Turns};
 use super::records::{AccountStore, StoreFault, StoreResult};
-use crate::config::Database;
 
 /// A database of accounts that is open for use: gives each thread a connection of its own. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,14 +40,14 @@ impl Stores {
     /// # Errors
     /// When it cannot be used: it cannot be reached, belongs to another program or was written by a newer version. It is
     /// unchanged then.
-    pub fn open(database: &Database) -> Result<Self, StoreError> {
-        match database {
-            Database::Sqlite(path) => {
+    pub fn open(dsn: &Dsn) -> Result<Self, StoreError> {
+        match dsn {
+            Dsn::Sqlite(path) => {
                 let turns = Turns::new();
                 Sqlite::open(path, &turns).map_err(|error| StoreError(error.to_string()))?;
                 Ok(Self(Arc::new(Place::Sqlite(path.clone(), turns))))
             }
-            Database::Postgres(dsn) => {
+            Dsn::Postgres(dsn) => {
                 let dsn = Arc::new(PostgresDsn::clone(dsn));
                 postgres::migrate(&dsn).map_err(StoreError)?;
                 Ok(Self(Arc::new(Place::Postgres(dsn))))
