@@ -19,10 +19,11 @@ use self::memory::{HeapWatch, LOOK_EVERY};
 use self::services::ServerServices;
 use self::stop::EngineEnd;
 use crate::account::denials::Denials;
+use crate::account::secret::TokenKey;
 use crate::account::service::{self, AccountService, ServiceOptions};
 use crate::account::store::{StoreError, Stores};
 use crate::account::token::TokenAuthority;
-use crate::config::{Config, DrainLimits, TokenKey};
+use crate::config::{Config, DrainLimits};
 use crate::mailbox::{Mailbox, Postbox, mailbox};
 use crate::metrics::Metrics;
 use crate::reactor::{

@@ -7,6 +7,7 @@ pub mod password;
 mod random;
 pub mod records;
 pub mod refresh;
+pub mod secret;
 pub mod service;
 pub mod store;
 pub mod token;

@@ -3,6 +3,7 @@ use std::ffi::OsString;
 use clap::Command;
 
 use super::*;
+use crate::account::secret::Secret;
 
 const MACHINE: Machine = Machine { cores: 4, max_open_files: Some(100_000) };
 

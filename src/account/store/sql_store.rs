@@ -7,7 +7,7 @@ use crate::account::random;
 use crate::account::records::{
     Account, AccountStore, Ban, Family, NewAccount, Notice, NoticeKind, Rotation, StoreResult,
 };
-use crate::config::Secret;
+use crate::account::secret::Secret;
 use crate::wire::ids::Role;
 
 /// Length of the secret that is made on the first start, in bytes.
