@@ -27,6 +27,7 @@ use settings::{DotEnv, Source, Values};
 
 use crate::account::secret::TokenKey;
 use crate::account::store::{Dsn, parse_sqlite_path};
+use crate::logging::LogFormat;
 use crate::session::Network;
 use crate::state::redis::Address;
 use crate::sys;
@@ -264,25 +265,6 @@ fn is_origin(text: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
         && !host.is_empty()
         && host.bytes().all(allowed)
-}
-
-/// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl LogFormat {
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err("expected text or json".to_owned()),
-        }
-    }
 }
 
 fn resolve_token_keys(values: &Values, warnings: &mut Vec<String>) -> Result<Vec<TokenKey>, ConfigError> {

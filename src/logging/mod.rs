@@ -19,9 +19,31 @@ use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
 use serde_json::{Number, Value as Json};
 
-use crate::config::LogFormat;
 use redact::without_tokens;
 use timestamp::Timestamp;
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Its name.
+    ///
+    /// # Errors
+    /// Says what is expected.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("expected text or json".to_owned()),
+        }
+    }
+}
 
 /// Starts logging; panics are logged, too. Only the first call has an effect.
 ///
