@@ -28,7 +28,7 @@ use settings::{DotEnv, Source, Values};
 use crate::account::secret::TokenKey;
 use crate::account::store::{Dsn, parse_sqlite_path};
 use crate::logging::LogFormat;
-use crate::session::Network;
+use crate::session::{Network, cors};
 use crate::state::redis::Address;
 use crate::sys;
 
@@ -80,8 +80,8 @@ pub struct Config {
     pub input_rate: Option<NonZeroU32>,
     /// Logins per address and minute.
     pub login_rate: Option<NonZeroU32>,
-    /// Which web pages may call.
-    pub allow_origin: AllowOrigin,
+    /// Whose web pages may call, as origins; `*` for everybody's.
+    pub allow_origins: Vec<Box<str>>,
     /// Form of log lines.
     pub log_format: LogFormat,
     /// What is logged, in the syntax of `RUST_LOG`.
@@ -143,7 +143,7 @@ impl Config {
             login_workers: values
                 .parse_optional("login-workers", values::number(1..=64))?
                 .unwrap_or_else(|| (machine.cores / 2).clamp(1, 64)),
-            trusted_proxies: values.parse_optional("trusted-proxy", networks)?.unwrap_or_default(),
+            trusted_proxies: values.parse_optional("trusted-proxy", Network::parse_list)?.unwrap_or_default(),
             database: database::resolve(values, &mut warnings)?,
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis,
@@ -154,7 +154,7 @@ impl Config {
             max_message_bytes: values.parse("max-message-bytes", values::size("125", "16m"))?,
             input_rate: NonZeroU32::new(values.parse("input-rate", rate())?),
             login_rate: NonZeroU32::new(values.parse("login-rate", rate())?),
-            allow_origin: values.parse("allow-origin", AllowOrigin::parse)?,
+            allow_origins: values.parse("allow-origin", cors::parse_origins)?,
             log_format: values.parse("log-format", LogFormat::parse)?,
             log_filter: "info".to_owned(),
             debug_echo: resolve_debug_echo(values, &mut warnings)?,
@@ -225,48 +225,6 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Which web pages may call, by CORS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowOrigin {
-    /// All of them.
-    Any,
-    /// Those of these origins.
-    Listed(Vec<String>),
-}
-
-impl AllowOrigin {
-    /// The value of `Access-Control-Allow-Origin` for a request of this origin; `None` allows nothing.
-    pub fn answer<'a>(&'a self, origin: &str) -> Option<&'a str> {
-        match self {
-            Self::Any => Some("*"),
-            Self::Listed(origins) => origins.iter().find(|listed| *listed == origin).map(String::as_str),
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        if text == "*" {
-            return Ok(Self::Any);
-        }
-        let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
-        if origins.iter().all(|origin| is_origin(origin)) {
-            return Ok(Self::Listed(origins));
-        }
-        Err("expected * or origins such as https://game.example:8443, with commas between them".to_owned())
-    }
-}
-
-/// Whether a text is a serialized origin as browsers send it: lower case, no path.
-fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else { return false };
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
-    scheme.starts_with(|first: char| first.is_ascii_lowercase())
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
-        && !host.is_empty()
-        && host.bytes().all(allowed)
-}
-
 fn resolve_token_keys(values: &Values, warnings: &mut Vec<String>) -> Result<Vec<TokenKey>, ConfigError> {
     let keys = values.parse("jwt-secret", TokenKey::parse_list)?;
     if values.source("jwt-secret") == Source::Flag {
@@ -277,11 +235,6 @@ fn resolve_token_keys(values: &Values, warnings: &mut Vec<String>) -> Result<Vec
         warnings.push("the JWT secret is easy to guess; make one with `openssl rand -hex 32`".to_owned());
     }
     Ok(keys)
-}
-
-fn networks(text: &str) -> Result<Vec<Network>, String> {
-    let expected = "expected addresses or networks such as 10.0.0.0/8 or ::1, with commas between them";
-    text.split(',').map(|one| Network::parse(one.trim()).ok_or_else(|| expected.to_owned())).collect()
 }
 
 /// The embedded store's file; Redis keeps what it holds itself.

@@ -10,7 +10,7 @@ use crate::account::guest::new_guest;
 use crate::account::refresh::RefreshToken;
 use crate::account::service::unix_ms;
 use crate::account::token::{TokenAuthority, new_family};
-use crate::config::{AllowOrigin, Config};
+use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::session::limits::LoginLimit;
 use crate::session::{GuestLogin, Now, Refused, SHUTTING_DOWN, Services, Settings};
@@ -127,10 +127,7 @@ fn session_settings(config: &Config) -> Settings {
         max_echo_bytes: websocket.max_echo_message_bytes,
         input_rate: config.input_rate.map_or(0, std::num::NonZeroU32::get),
         max_errors: websocket.max_errors,
-        allow_origins: match &config.allow_origin {
-            AllowOrigin::Any => vec!["*".into()],
-            AllowOrigin::Listed(origins) => origins.iter().map(|origin| origin.as_str().into()).collect(),
-        },
+        allow_origins: config.allow_origins.clone(),
         debug_echo: config.debug_echo,
         sync_interval_ms: milliseconds(config.sync_interval),
         trusted_proxies: config.trusted_proxies.clone(),

@@ -1,5 +1,29 @@
 //! Cross-origin requests: tokens travel in headers, never in cookies, so any origin may be allowed.
 
+/// Parses `*`, or a list of origins with commas between them.
+///
+/// # Errors
+/// Says what is expected.
+pub fn parse_origins(text: &str) -> Result<Vec<Box<str>>, String> {
+    let origins: Vec<Box<str>> = text.split(',').map(|origin| origin.trim().into()).collect();
+    if text == "*" || origins.iter().all(|origin| is_origin(origin)) {
+        return Ok(origins);
+    }
+    Err("expected * or origins such as https://game.example:8443, with commas between them".to_owned())
+}
+
+/// Whether a text is a serialized origin as browsers send it: lower case, no path.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
+        && !host.is_empty()
+        && host.bytes().all(allowed)
+}
+
 /// The `Access-Control-Allow-Origin` for a request of `origin`; none if it is not allowed. `*` in `allowed` allows
 /// all, also a request that names no origin.
 pub fn allow_origin<'a>(allowed: &'a [Box<str>], origin: Option<&str>) -> Option<&'a str> {

@@ -7,7 +7,7 @@
 pub mod account;
 mod action;
 mod answer;
-mod cors;
+pub mod cors;
 pub mod dismissal;
 mod http;
 pub mod limits;

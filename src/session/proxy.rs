@@ -12,6 +12,15 @@ pub struct Network {
 }
 
 impl Network {
+    /// Parses a list with commas between its networks.
+    ///
+    /// # Errors
+    /// Says what is expected.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, String> {
+        let expected = "expected addresses or networks such as 10.0.0.0/8 or ::1, with commas between them";
+        text.split(',').map(|one| Self::parse(one.trim()).ok_or_else(|| expected.to_owned())).collect()
+    }
+
     /// Parses `192.0.2.0/24`, `2001:db8::/32` or a single address.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
