@@ -7,7 +7,7 @@ const MIB: usize = 1024 * KIB;
 
 /// Bounds of the server's parts. Tests lower them; the binary runs with the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct BuiltInLimits {
     /// HTTP requests.
     pub http: HttpLimits,
     /// WebSocket connections.
@@ -134,7 +134,7 @@ pub struct DrainLimits {
     pub total: Duration,
 }
 
-impl Default for Limits {
+impl Default for BuiltInLimits {
     fn default() -> Self {
         Self {
             http: HttpLimits {

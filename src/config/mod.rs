@@ -18,8 +18,8 @@ use clap::ArgMatches;
 use log::LevelFilter;
 
 pub use limits::{
-    AccountLimits, DrainLimits, HttpLimits, InputLimits, Limits, OutboxLimits, QueueLimits, RoomLimits,
-    WebSocketLimits,
+    AccountLimits, BuiltInLimits, DrainLimits, HttpLimits, InputLimits, OutboxLimits, QueueLimits,
+    RoomLimits, WebSocketLimits,
 };
 pub use settings::{normalize_dashes, with_database_flags, with_flags};
 
@@ -93,7 +93,7 @@ pub struct Config {
     /// Most memory that a script call may take, in bytes.
     pub script_memory_budget: usize,
     /// Bounds that are not flags.
-    pub limits: Limits,
+    pub limits: BuiltInLimits,
     /// What is allowed but unwise, a sentence each, for the log.
     pub warnings: Vec<String>,
 }
@@ -160,7 +160,7 @@ impl Config {
             debug_echo: resolve_debug_echo(values, &mut warnings)?,
             script_time_budget: values.parse("script-time-budget", values::duration("1ms", "10s"))?,
             script_memory_budget: values.parse("script-memory-budget", values::size("1m", "4g"))?,
-            limits: Limits::default(),
+            limits: BuiltInLimits::default(),
             warnings,
         })
     }
