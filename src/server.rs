@@ -18,7 +18,7 @@ use signal_hook::iterator::Signals;
 use self::memory::{HeapWatch, LOOK_EVERY};
 use self::services::ServerServices;
 use self::stop::EngineEnd;
-use crate::account::denials::Denials;
+use crate::account::revocations::Revocations;
 use crate::account::secret::TokenKey;
 use crate::account::service::{self, AccountService, ServiceOptions};
 use crate::account::store::{StoreError, Stores};
@@ -107,10 +107,10 @@ impl Server {
         loaded.log(&[]);
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
         let engine = start_engine(config, &loaded.set, &posts, &metrics)?;
-        let denials = Arc::new(Denials::new(tokens.ttl_s()));
-        let accounts = Arc::new(start_accounts(config, &stores, &tokens, &denials, &posts, &metrics)?);
+        let revocations = Arc::new(Revocations::new(tokens.ttl_s()));
+        let accounts = Arc::new(start_accounts(config, &stores, &tokens, &revocations, &posts, &metrics)?);
         let services =
-            Arc::new(ServerServices::new(config, tokens, denials, metrics.clone(), engine.clone()));
+            Arc::new(ServerServices::new(config, tokens, revocations, metrics.clone(), engine.clone()));
         let shared = Arc::new(Shared {
             services: services.clone(),
             engine: engine.clone(),
@@ -237,7 +237,7 @@ fn start_accounts(
     config: &Config,
     stores: &Stores,
     tokens: &Arc<TokenAuthority>,
-    denials: &Arc<Denials>,
+    revocations: &Arc<Revocations>,
     posts: &[Postbox<Message>],
     metrics: &Metrics,
 ) -> Result<AccountService, ServerError> {
@@ -257,7 +257,7 @@ fn start_accounts(
         }
     };
     let accounts = metrics.accounts.clone();
-    AccountService::start(&options, stores, tokens.clone(), denials.clone(), accounts, dismiss).map_err(
+    AccountService::start(&options, stores, tokens.clone(), revocations.clone(), accounts, dismiss).map_err(
         |error| match error {
             service::StartError::Store(fault) => ServerError::Store(fault.into()),
             service::StartError::System(error) => ServerError::System("start the account workers", error),

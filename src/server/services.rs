@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pages::PAGES;
-use crate::account::denials::Denials;
 use crate::account::guest::new_guest;
 use crate::account::refresh::RefreshToken;
+use crate::account::revocations::Revocations;
 use crate::account::service::unix_ms;
 use crate::account::token::{TokenAuthority, new_family};
 use crate::config::Config;
@@ -24,7 +24,7 @@ pub struct ServerServices {
     pub draining: AtomicBool,
     settings: Settings,
     tokens: Arc<TokenAuthority>,
-    denials: Arc<Denials>,
+    revocations: Arc<Revocations>,
     refresh_ttl_s: u64,
     metrics: Arc<Metrics>,
     engine: Arc<dyn Engine>,
@@ -37,7 +37,7 @@ impl ServerServices {
     pub fn new(
         config: &Config,
         tokens: Arc<TokenAuthority>,
-        denials: Arc<Denials>,
+        revocations: Arc<Revocations>,
         metrics: Arc<Metrics>,
         engine: Arc<dyn Engine>,
     ) -> Self {
@@ -46,7 +46,7 @@ impl ServerServices {
             draining: AtomicBool::new(false),
             settings: session_settings(config),
             tokens,
-            denials,
+            revocations,
             refresh_ttl_s: config.refresh_ttl.as_secs(),
             metrics,
             engine,
@@ -65,12 +65,12 @@ impl Services for ServerServices {
             log::debug!("a token was refused reason={error:?}");
             Refused::new(401, "unauthorized", error.to_string())
         })?;
-        self.denials.check(&identity, unix_s).map_err(|denied| denied.refused())?;
+        self.revocations.check(&identity, unix_s).map_err(|revoked| revoked.refused())?;
         Ok(identity)
     }
 
     fn standing(&self, identity: &Identity, unix_s: u64) -> Result<(), (u16, Box<str>)> {
-        self.denials.check(identity, unix_s).map_err(|denied| denied.close())
+        self.revocations.check(identity, unix_s).map_err(|revoked| revoked.close())
     }
 
     fn guest_login(&self, unix_s: u64) -> GuestLogin {

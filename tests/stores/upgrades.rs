@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
-use godra::account::denials::Denials;
 use godra::account::records::Rotation;
+use godra::account::revocations::Revocations;
 use godra::account::service::{AccountService, ServiceOptions};
 use godra::account::store::{Dsn, Stores};
 use godra::account::token::{TokenAuthority, new_family};
@@ -40,8 +40,8 @@ impl Accounts {
             longest_wait: PATIENCE,
             refresh_ttl: Duration::from_secs(7200),
         };
-        let (denials, metrics) = (Arc::new(Denials::new(3600)), Metrics::new().accounts.clone());
-        let service = AccountService::start(&options, &stores, tokens, denials, metrics, |_| {}).unwrap();
+        let (revocations, metrics) = (Arc::new(Revocations::new(3600)), Metrics::new().accounts.clone());
+        let service = AccountService::start(&options, &stores, tokens, revocations, metrics, |_| {}).unwrap();
         Self { service, stores }
     }
 

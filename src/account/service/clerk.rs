@@ -9,11 +9,11 @@ use crossbeam_channel::Sender;
 use super::breaker::{Breaker, Pass, Verdict};
 use super::defence::Defence;
 use super::notices::unix_ms;
-use crate::account::denials::{Denials, refused_ban};
 use crate::account::name::Username;
 use crate::account::password::{self, HashFault, Password};
 use crate::account::records::{Account, AccountStore, Family, NewAccount, Rotation, StoreFault, StoreResult};
 use crate::account::refresh::RefreshToken;
+use crate::account::revocations::{Revocations, refused_ban};
 use crate::account::token::{TokenAuthority, new_family};
 use crate::metrics::AccountMetrics;
 use crate::session::Refused;
@@ -25,7 +25,7 @@ use crate::wire::ids::{Identity, Role, RoomId};
 /// What all workers share. Locks are held for a few look-ups.
 pub(super) struct Office {
     pub tokens: Arc<TokenAuthority>,
-    pub denials: Arc<Denials>,
+    pub revocations: Arc<Revocations>,
     pub defence: Mutex<Defence>,
     pub breaker: Breaker,
     /// Checked in the place of the hash that an unknown user does not have.
@@ -276,7 +276,7 @@ impl Clerk {
             || refused(401, "unauthorized", "the refresh token is not valid (any more); log in again");
         let now_ms = unix_ms();
         let token = RefreshToken::open(text, &self.office.tokens, now_ms / 1000).ok_or_else(ended)?;
-        if let Some(ban) = self.office.denials.ban(&token.user_id, now_ms / 1000) {
+        if let Some(ban) = self.office.revocations.ban(&token.user_id, now_ms / 1000) {
             return Err(Failure::Refused(refused_ban(&ban)));
         }
         // Asked first: if the database fails here, the token is not spent.

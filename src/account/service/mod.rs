@@ -23,9 +23,9 @@ use self::breaker::Breaker;
 use self::clerk::{Clerk, Office};
 use self::defence::Defence;
 pub use self::notices::unix_ms;
-use super::denials::Denials;
 use super::password;
 use super::records::StoreFault;
+use super::revocations::Revocations;
 use super::store::Stores;
 use super::token::TokenAuthority;
 use crate::metrics::{AccountMetrics, AccountOutcome};
@@ -85,7 +85,7 @@ pub enum StartError {
 }
 
 impl AccountService {
-    /// Reads who is kept out into `denials`, and starts the workers and the reader of notices, which gives what
+    /// Reads who is kept out into `revocations`, and starts the workers and the reader of notices, which gives what
     /// concerns open sockets to `dismiss`. The reader's thread ends with the process.
     ///
     /// # Errors
@@ -94,18 +94,18 @@ impl AccountService {
         options: &ServiceOptions,
         stores: &Stores,
         tokens: Arc<TokenAuthority>,
-        denials: Arc<Denials>,
+        revocations: Arc<Revocations>,
         metrics: AccountMetrics,
         dismiss: impl Fn(Dismissal) + Send + 'static,
     ) -> Result<Self, StartError> {
         let (poke, poked) = bounded(1);
         let store = stores.connect().map_err(StartError::Store)?;
         let reader =
-            notices::Reader::start(store, denials.clone(), tokens.ttl_s()).map_err(StartError::Store)?;
+            notices::Reader::start(store, revocations.clone(), tokens.ttl_s()).map_err(StartError::Store)?;
         spawn("notices", move || reader.run(&poked, dismiss))?;
         let office = Arc::new(Office {
             tokens,
-            denials,
+            revocations,
             defence: Mutex::new(Defence::default()),
             breaker: Breaker::default(),
             dummy_hash: password::dummy_hash()

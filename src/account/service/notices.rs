@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Receiver;
 
-use crate::account::denials::Denials;
 use crate::account::records::{AccountStore, StoreResult};
+use crate::account::revocations::Revocations;
 use crate::session::dismissal::Dismissal;
 
 /// How often the database is asked. News of other processes take this long at most, and must be there within 2 s.
@@ -21,7 +21,7 @@ const LEEWAY_S: u64 = 60;
 /// The reader of one process.
 pub(super) struct Reader {
     store: Box<dyn AccountStore>,
-    denials: Arc<Denials>,
+    revocations: Arc<Revocations>,
     token_ttl_s: u64,
     /// The last notice that was read.
     last: u64,
@@ -33,14 +33,15 @@ impl Reader {
     /// Reads everything that is there.
     pub(super) fn start(
         store: Box<dyn AccountStore>,
-        denials: Arc<Denials>,
+        revocations: Arc<Revocations>,
         token_ttl_s: u64,
     ) -> StoreResult<Self> {
-        let mut reader = Self { store, denials, token_ttl_s, last: 0, purged_at: None, is_failing: false };
+        let mut reader =
+            Self { store, revocations, token_ttl_s, last: 0, purged_at: None, is_failing: false };
         reader.read(&|_| {})?;
         // After the notices: one that tells of a ban which has been lifted since must not have the last word.
         let bans = reader.store.bans(unix_ms() / 1000)?;
-        reader.denials.set_bans(bans);
+        reader.revocations.set_bans(bans);
         Ok(reader)
     }
 
@@ -71,7 +72,7 @@ impl Reader {
             let notices = self.store.notices(self.last, PAGE)?;
             let Some(last) = notices.last() else { return Ok(()) };
             self.last = last.id;
-            let dismissal = self.denials.apply(&notices);
+            let dismissal = self.revocations.apply(&notices);
             if !dismissal.is_empty() {
                 dismiss(dismissal);
             }
@@ -83,7 +84,7 @@ impl Reader {
             return Ok(());
         }
         let now_ms = unix_ms();
-        self.denials.forget_old(now_ms);
+        self.revocations.forget_old(now_ms);
         let keep_ms = (self.token_ttl_s + LEEWAY_S).saturating_mul(1000);
         self.store.purge(now_ms.saturating_sub(keep_ms), now_ms / 1000)?;
         self.purged_at = Some(Instant::now());

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::account::denials::Denied;
+use crate::account::revocations::Revoked;
 use crate::account::store::Dsn;
 use crate::metrics::Metrics;
 use crate::session::account::{AccountCall, AccountResult, Credentials};
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Desk {
     service: AccountService,
     tokens: Arc<TokenAuthority>,
-    denials: Arc<Denials>,
+    revocations: Arc<Revocations>,
     dismissed: Receiver<Dismissal>,
     stores: Stores,
     metrics: Metrics,
@@ -25,23 +25,23 @@ fn desk(workers: usize, queue_capacity: usize, longest_wait: Duration) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let stores = Stores::open(&Dsn::Sqlite(folder.path().join("game.db"))).unwrap();
     let tokens = Arc::new(TokenAuthority::new(vec![vec![7; 32]], 3600));
-    let denials = Arc::new(Denials::new(3600));
+    let revocations = Arc::new(Revocations::new(3600));
     let metrics = Metrics::new();
     let (sender, dismissed) = crossbeam_channel::unbounded();
     let options =
         ServiceOptions { workers, queue_capacity, longest_wait, refresh_ttl: Duration::from_secs(7200) };
     let dismiss = move |dismissal| sender.send(dismissal).unwrap_or_default();
-    let (tokens_of_service, denials_of_service) = (tokens.clone(), denials.clone());
+    let (tokens_of_service, revocations_of_service) = (tokens.clone(), revocations.clone());
     let service = AccountService::start(
         &options,
         &stores,
         tokens_of_service,
-        denials_of_service,
+        revocations_of_service,
         metrics.accounts.clone(),
         dismiss,
     )
     .unwrap();
-    Desk { service, tokens, denials, dismissed, stores, metrics, folder }
+    Desk { service, tokens, revocations, dismissed, stores, metrics, folder }
 }
 
 fn credentials(username: &str, password: &str) -> Credentials {
@@ -152,12 +152,12 @@ fn what_another_process_writes_arrives_within_two_seconds() {
     desk.ask(AccountCall::Register(credentials("ann", PASSWORD))).unwrap();
     let login = desk.login("ann", PASSWORD).unwrap();
     let identity = desk.identity(&login);
-    assert_eq!(desk.denials.check(&identity, 1), Ok(()));
+    assert_eq!(desk.revocations.check(&identity, 1), Ok(()));
     let ban = crate::account::records::Ban { until_s: None, reason: "cheating".into() };
     desk.stores.connect().unwrap().ban(&identity.user_id, &ban, unix_ms()).unwrap();
     let dismissal = desk.dismissed.recv_timeout(Duration::from_secs(2)).unwrap();
     assert_eq!(dismissal.verdict(&identity), Some((4501, "cheating")));
-    assert_eq!(desk.denials.check(&identity, 1), Err(Denied::Banned(ban)));
+    assert_eq!(desk.revocations.check(&identity, 1), Err(Revoked::Banned(ban)));
     assert_eq!(desk.login("ann", PASSWORD).unwrap_err().status, 403);
     assert_eq!(
         desk.login("ann", "not the password").unwrap_err().status,

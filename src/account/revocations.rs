@@ -1,6 +1,6 @@
-//! Who is kept out although the token is good: what happened since it was issued.
+//! Revocations: bans, ended logins and changed roles, which void tokens that are good otherwise.
 //!
-//! Every process keeps the news in memory, as checking a token must not ask the database. No clock and no store here:
+//! Every process keeps them in memory, as checking a token must not ask the database. No clock and no store here:
 //! times are passed in, and whoever reads the database's notices tells them.
 
 use std::collections::HashMap;
@@ -14,16 +14,16 @@ use crate::session::dismissal::{Dismissal, fit_reason};
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
 
-/// The news of this process. Locks are held for a look-up or an insertion.
+/// The revocations that this process knows. Locks are held for a look-up or an insertion.
 #[derive(Debug)]
-pub struct Denials {
-    news: RwLock<News>,
-    /// For how long an issued token is taken, leeway included: older news need not be kept.
+pub struct Revocations {
+    known: RwLock<Known>,
+    /// For how long an issued token is taken, leeway included: older ones need not be kept.
     keep_ms: u64,
 }
 
 #[derive(Debug, Default)]
-struct News {
+struct Known {
     /// Ended families, and when that was.
     families: HashMap<SmolStr, u64>,
     /// Tokens of a user that were issued at or before this moment are void.
@@ -33,17 +33,17 @@ struct News {
 
 /// Why somebody is kept out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Denied {
+pub enum Revoked {
     /// The login has ended, or its token was issued before the role changed.
     Ended(&'static str),
     /// Banned.
     Banned(Ban),
 }
 
-impl Denials {
-    /// No news. Tokens are taken for `token_s` seconds after they were issued.
+impl Revocations {
+    /// No known. Tokens are taken for `token_s` seconds after they were issued.
     pub fn new(token_s: u64) -> Self {
-        Self { news: RwLock::default(), keep_ms: token_s.saturating_mul(1000) }
+        Self { known: RwLock::default(), keep_ms: token_s.saturating_mul(1000) }
     }
 
     /// Starts with the bans that are in force.
@@ -54,25 +54,25 @@ impl Denials {
     /// Takes in notices, in their order; returns what they mean for open sockets.
     pub fn apply(&self, notices: &[Notice]) -> Dismissal {
         let mut dismissal = Dismissal::default();
-        let mut news = self.write();
+        let mut known = self.write();
         for Notice { at_ms, user_id, kind, .. } in notices {
             let user = SmolStr::from(user_id.as_str());
             match kind {
                 NoticeKind::FamilyEnded(family) => {
-                    news.families.insert(family.into(), *at_ms);
+                    known.families.insert(family.into(), *at_ms);
                     dismissal.end_family(family);
                 }
                 NoticeKind::RoleChanged => {
-                    news.make_void(user, *at_ms);
+                    known.make_void(user, *at_ms);
                     dismissal.change_role(user_id, *at_ms);
                 }
                 NoticeKind::Banned(ban) => {
-                    news.make_void(user.clone(), *at_ms);
-                    news.bans.insert(user, ban.clone());
+                    known.make_void(user.clone(), *at_ms);
+                    known.bans.insert(user, ban.clone());
                     dismissal.ban(user_id, &ban.reason);
                 }
                 NoticeKind::Unbanned => {
-                    news.bans.remove(&user);
+                    known.bans.remove(&user);
                 }
                 NoticeKind::Kicked(reason) => dismissal.kick(user_id, reason),
             }
@@ -82,30 +82,30 @@ impl Denials {
 
     /// Forgets what concerns no token any more.
     pub fn forget_old(&self, now_ms: u64) {
-        let mut news = self.write();
+        let mut known = self.write();
         let keep_ms = self.keep_ms;
         let is_recent = |at_ms: &mut u64| at_ms.saturating_add(keep_ms) >= now_ms;
-        news.families.retain(|_, at_ms| is_recent(at_ms));
-        news.void_until_ms.retain(|_, at_ms| is_recent(at_ms));
-        news.bans.retain(|_, ban| is_in_force(ban, now_ms / 1000));
+        known.families.retain(|_, at_ms| is_recent(at_ms));
+        known.void_until_ms.retain(|_, at_ms| is_recent(at_ms));
+        known.bans.retain(|_, ban| is_in_force(ban, now_ms / 1000));
     }
 
     /// Whether somebody with a good token is let in at `now_s`.
     ///
     /// # Errors
     /// Why not.
-    pub fn check(&self, identity: &Identity, now_s: u64) -> Result<(), Denied> {
+    pub fn check(&self, identity: &Identity, now_s: u64) -> Result<(), Revoked> {
         // A panic elsewhere leaves whole entries behind.
-        let news = self.news.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ban) = news.bans.get(&identity.user_id).filter(|ban| is_in_force(ban, now_s)) {
-            return Err(Denied::Banned(ban.clone()));
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ban) = known.bans.get(&identity.user_id).filter(|ban| is_in_force(ban, now_s)) {
+            return Err(Revoked::Banned(ban.clone()));
         }
-        if news.families.contains_key(&identity.login.family) {
-            return Err(Denied::Ended("the session has ended; log in again"));
+        if known.families.contains_key(&identity.login.family) {
+            return Err(Revoked::Ended("the session has ended; log in again"));
         }
-        let void_until_ms = news.void_until_ms.get(&identity.user_id);
+        let void_until_ms = known.void_until_ms.get(&identity.user_id);
         if void_until_ms.is_some_and(|until_ms| identity.login.issued_at_ms <= *until_ms) {
-            return Err(Denied::Ended(
+            return Err(Revoked::Ended(
                 "the token is void since your account has changed; refresh it or log in again",
             ));
         }
@@ -114,23 +114,23 @@ impl Denials {
 
     /// The ban of a user, if there is one in force.
     pub fn ban(&self, user_id: &str, now_s: u64) -> Option<Ban> {
-        let news = self.news.read().unwrap_or_else(PoisonError::into_inner);
-        news.bans.get(user_id).filter(|ban| is_in_force(ban, now_s)).cloned()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.bans.get(user_id).filter(|ban| is_in_force(ban, now_s)).cloned()
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, News> {
-        self.news.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl News {
+impl Known {
     fn make_void(&mut self, user_id: SmolStr, at_ms: u64) {
         let until_ms = self.void_until_ms.entry(user_id).or_default();
         *until_ms = at_ms.max(*until_ms);
     }
 }
 
-impl Denied {
+impl Revoked {
     /// As an answer to a request.
     pub fn refused(&self) -> Refused {
         match self {
@@ -185,63 +185,63 @@ mod tests {
         Ban { until_s, reason: "cheating".into() }
     }
 
-    fn is_let_in(denials: &Denials, identity: &Identity, now_s: u64) -> bool {
-        denials.check(identity, now_s).is_ok()
+    fn is_let_in(revocations: &Revocations, identity: &Identity, now_s: u64) -> bool {
+        revocations.check(identity, now_s).is_ok()
     }
 
     #[test]
     fn an_ended_family_is_kept_out_and_no_other() {
-        let denials = Denials::new(60);
-        let dismissal = denials.apply(&[notice("1", 5000, NoticeKind::FamilyEnded("f".into()))]);
+        let revocations = Revocations::new(60);
+        let dismissal = revocations.apply(&[notice("1", 5000, NoticeKind::FamilyEnded("f".into()))]);
         assert_eq!(dismissal.verdict(&identity("1", "f", 9000)).map(|(code, _)| code), Some(4001));
-        assert!(!is_let_in(&denials, &identity("1", "f", 9000), 10));
-        assert!(is_let_in(&denials, &identity("1", "g", 0), 10));
-        assert!(is_let_in(&denials, &identity("1", "", 0), 10));
-        denials.forget_old(65_000);
-        assert!(!is_let_in(&denials, &identity("1", "f", 9000), 65));
-        denials.forget_old(65_001);
-        assert!(is_let_in(&denials, &identity("1", "f", 9000), 65));
+        assert!(!is_let_in(&revocations, &identity("1", "f", 9000), 10));
+        assert!(is_let_in(&revocations, &identity("1", "g", 0), 10));
+        assert!(is_let_in(&revocations, &identity("1", "", 0), 10));
+        revocations.forget_old(65_000);
+        assert!(!is_let_in(&revocations, &identity("1", "f", 9000), 65));
+        revocations.forget_old(65_001);
+        assert!(is_let_in(&revocations, &identity("1", "f", 9000), 65));
     }
 
     #[test]
     fn a_new_role_voids_older_tokens() {
-        let denials = Denials::new(60);
-        denials
+        let revocations = Revocations::new(60);
+        revocations
             .apply(&[notice("1", 5000, NoticeKind::RoleChanged), notice("1", 4000, NoticeKind::RoleChanged)]);
-        assert!(!is_let_in(&denials, &identity("1", "f", 5000), 10));
-        assert!(is_let_in(&denials, &identity("1", "f", 5001), 10));
-        assert!(is_let_in(&denials, &identity("2", "f", 5000), 10));
+        assert!(!is_let_in(&revocations, &identity("1", "f", 5000), 10));
+        assert!(is_let_in(&revocations, &identity("1", "f", 5001), 10));
+        assert!(is_let_in(&revocations, &identity("2", "f", 5000), 10));
     }
 
     #[test]
     fn a_ban_lasts_until_its_end_and_older_tokens_stay_void() {
-        let denials = Denials::new(3600);
-        denials.apply(&[notice("1", 5000, NoticeKind::Banned(ban(Some(20))))]);
+        let revocations = Revocations::new(3600);
+        revocations.apply(&[notice("1", 5000, NoticeKind::Banned(ban(Some(20))))]);
         let later = identity("1", "f", 6000);
-        assert_eq!(denials.check(&later, 19), Err(Denied::Banned(ban(Some(20)))));
-        assert!(is_let_in(&denials, &later, 20));
-        assert!(!is_let_in(&denials, &identity("1", "f", 5000), 20));
-        assert_eq!((denials.ban("1", 19).is_some(), denials.ban("1", 20)), (true, None));
+        assert_eq!(revocations.check(&later, 19), Err(Revoked::Banned(ban(Some(20)))));
+        assert!(is_let_in(&revocations, &later, 20));
+        assert!(!is_let_in(&revocations, &identity("1", "f", 5000), 20));
+        assert_eq!((revocations.ban("1", 19).is_some(), revocations.ban("1", 20)), (true, None));
     }
 
     #[test]
     fn an_unban_lets_in_again() {
-        let denials = Denials::new(60);
-        denials.set_bans(vec![("guest:x".into(), ban(None)), ("2".into(), ban(None))]);
-        assert!(!is_let_in(&denials, &identity("guest:x", "f", 9000), 10));
-        assert!(denials.apply(&[notice("guest:x", 8000, NoticeKind::Unbanned)]).is_empty());
-        assert!(is_let_in(&denials, &identity("guest:x", "f", 9000), 10));
-        assert!(!is_let_in(&denials, &identity("2", "f", 9000), 10));
+        let revocations = Revocations::new(60);
+        revocations.set_bans(vec![("guest:x".into(), ban(None)), ("2".into(), ban(None))]);
+        assert!(!is_let_in(&revocations, &identity("guest:x", "f", 9000), 10));
+        assert!(revocations.apply(&[notice("guest:x", 8000, NoticeKind::Unbanned)]).is_empty());
+        assert!(is_let_in(&revocations, &identity("guest:x", "f", 9000), 10));
+        assert!(!is_let_in(&revocations, &identity("2", "f", 9000), 10));
     }
 
     #[test]
     fn what_is_told() {
-        let banned = Denied::Banned(ban(Some(20)));
+        let banned = Revoked::Banned(ban(Some(20)));
         assert_eq!(&*banned.refused().message, "you are banned until 20 (seconds since 1970): cheating");
         assert_eq!(banned.refused().status, 403);
         assert_eq!(banned.close(), (4501, "cheating".into()));
-        assert_eq!(Denied::Ended("x").refused().status, 401);
-        let dismissal = Denials::new(60).apply(&[notice("1", 1, NoticeKind::Kicked("out".into()))]);
+        assert_eq!(Revoked::Ended("x").refused().status, 401);
+        let dismissal = Revocations::new(60).apply(&[notice("1", 1, NoticeKind::Kicked("out".into()))]);
         assert_eq!(dismissal.verdict(&identity("1", "f", 9)), Some((4500, "out")));
     }
 }
