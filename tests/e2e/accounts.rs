@@ -1,4 +1,4 @@
-//! Accounts: the doors, one refusal after another, and what ends a session.
+//! Accounts: their routes, one refusal after another, and what ends a session.
 
 use std::time::{Duration, Instant};
 
