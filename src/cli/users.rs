@@ -62,24 +62,24 @@ pub(super) fn run(arguments: &ArgMatches) -> Result<String, String> {
     let (what, arguments) = arguments.subcommand().ok_or("user needs a subcommand; see godra user --help")?;
     let database = config::database(arguments).map_err(|error| error.to_string())?;
     let stores = Stores::open(&database).map_err(|error| error.to_string())?;
-    let mut desk = Desk { store: stores.connect().map_err(|fault| fault.to_string())?, arguments };
+    let mut task = Task { store: stores.connect().map_err(|fault| fault.to_string())?, arguments };
     match what {
-        "create" => desk.create(),
-        "role" => desk.set_role(),
-        "ban" => desk.ban(),
-        "unban" => desk.unban(),
-        "password" => desk.set_password(),
-        _ => desk.list(),
+        "create" => task.create(),
+        "role" => task.set_role(),
+        "ban" => task.ban(),
+        "unban" => task.unban(),
+        "password" => task.set_password(),
+        _ => task.list(),
     }
 }
 
 /// One command on an open database.
-struct Desk<'a> {
+struct Task<'a> {
     store: Box<dyn AccountStore>,
     arguments: &'a ArgMatches,
 }
 
-impl Desk<'_> {
+impl Task<'_> {
     fn create(&mut self) -> Result<String, String> {
         let name = Username::parse(self.text("NAME")).map_err(|error| error.to_string())?;
         let role = Role::parse(self.text("role")).ok_or("the role must be player or manager")?;

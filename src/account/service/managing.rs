@@ -1,13 +1,13 @@
 //! What managers do to others: kick, ban, unban.
 
-use super::clerk::{Clerk, Outcome, refused};
 use super::notices::unix_ms;
+use super::worker::{AccountWorker, Outcome, refused};
 use crate::account::records::Ban;
 use crate::account::token::is_user_id;
 use crate::session::account::AccountAnswer;
 use crate::wire::ids::{Identity, Role};
 
-impl Clerk {
+impl AccountWorker {
     pub(super) fn kick(&mut self, caller: &Identity, user_id: &str, reason: &str) -> Outcome<AccountAnswer> {
         self.check_target(caller, user_id)?;
         self.ask(|store| store.kick(user_id, reason, unix_ms()))?;

@@ -5,10 +5,10 @@
 //! one password at a time, so that the memory that hashing takes is bounded too.
 
 mod breaker;
-mod clerk;
 mod defence;
 mod managing;
 mod notices;
+mod worker;
 
 use std::convert::Infallible;
 use std::io;
@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use self::breaker::Breaker;
-use self::clerk::{Clerk, Office};
 use self::defence::Defence;
 pub use self::notices::unix_ms;
+use self::worker::{AccountWorker, Shared};
 use super::password;
 use super::records::StoreFault;
 use super::revocations::Revocations;
@@ -103,7 +103,7 @@ impl AccountService {
         let reader =
             notices::Reader::start(store, revocations.clone(), tokens.ttl_s()).map_err(StartError::Store)?;
         spawn("notices", move || reader.run(&poked, dismiss))?;
-        let office = Arc::new(Office {
+        let shared = Arc::new(Shared {
             tokens,
             revocations,
             defence: Mutex::new(Defence::default()),
@@ -119,11 +119,11 @@ impl AccountService {
         let (alive, ended) = bounded(0);
         for number in 0..options.workers {
             let store = stores.connect().map_err(StartError::Store)?;
-            let clerk = Clerk::new(store, office.clone());
+            let worker = AccountWorker::new(store, shared.clone());
             let (queue, longest_wait, metrics) = (queue.clone(), options.longest_wait, metrics.clone());
             let alive: Sender<Infallible> = alive.clone();
             spawn(&format!("account-{number}"), move || {
-                work(clerk, &queue, longest_wait, &metrics);
+                work(worker, &queue, longest_wait, &metrics);
                 drop(alive);
             })?;
         }
@@ -177,7 +177,12 @@ fn busy() -> Refused {
     Refused::new(503, "busy", "too many logins at once; try again").retry_after(RETRY_FULL_S)
 }
 
-fn work(mut clerk: Clerk, queue: &Receiver<Message>, longest_wait: Duration, metrics: &AccountMetrics) {
+fn work(
+    mut worker: AccountWorker,
+    queue: &Receiver<Message>,
+    longest_wait: Duration,
+    metrics: &AccountMetrics,
+) {
     // Players in rooms come before those who log in.
     if let Err(error) = sys::lower_priority() {
         log::debug!("an account worker keeps its priority error={error}");
@@ -188,15 +193,15 @@ fn work(mut clerk: Clerk, queue: &Receiver<Message>, longest_wait: Duration, met
         let result = if job.queued_at.elapsed() > longest_wait {
             Err(busy())
         } else {
-            // The clerk holds a connection, which rolls back what was begun, and nothing half done besides.
-            catch_unwind(AssertUnwindSafe(|| clerk.serve(job.request))).unwrap_or_else(|_| {
+            // It holds a connection, which rolls back what was begun, and nothing half done besides.
+            catch_unwind(AssertUnwindSafe(|| worker.serve(job.request))).unwrap_or_else(|_| {
                 log::error!("an account worker panicked over a call");
                 Err(Refused::new(500, "unavailable", "the server failed to do this"))
             })
         };
         metrics.calls.at(outcome_of(&result)).inc();
         job.reply.send(result);
-        clerk.finish();
+        worker.finish();
     }
 }
 

@@ -23,7 +23,7 @@ use crate::session::account::{
 use crate::wire::ids::{Identity, Role, RoomId};
 
 /// What all workers share. Locks are held for a few look-ups.
-pub(super) struct Office {
+pub(super) struct Shared {
     pub tokens: Arc<TokenAuthority>,
     pub revocations: Arc<Revocations>,
     pub defence: Mutex<Defence>,
@@ -39,9 +39,9 @@ pub(super) struct Office {
 }
 
 /// A worker's connection and what it shares with the others.
-pub(super) struct Clerk {
+pub(super) struct AccountWorker {
     store: Box<dyn AccountStore>,
-    pub(super) office: Arc<Office>,
+    pub(super) shared: Arc<Shared>,
     /// The current call's, from its first question on.
     attempt: Option<Attempt>,
     /// A guest's login that is over once the answer to its upgrade is on its way.
@@ -56,7 +56,7 @@ struct Ending {
 
 /// A call that the breaker has let through to the database. It hears of the end, also if that is a panic.
 struct Attempt {
-    office: Arc<Office>,
+    shared: Arc<Shared>,
     pass: Pass,
     verdict: Verdict,
 }
@@ -78,7 +78,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.office.breaker.end(self.pass, Instant::now(), self.verdict);
+        self.shared.breaker.end(self.pass, Instant::now(), self.verdict);
     }
 }
 
@@ -91,9 +91,9 @@ pub(super) enum Failure {
 
 pub(super) type Outcome<T> = Result<T, Failure>;
 
-impl Clerk {
-    pub(super) fn new(store: Box<dyn AccountStore>, office: Arc<Office>) -> Self {
-        Self { store, office, attempt: None, ending: None }
+impl AccountWorker {
+    pub(super) fn new(store: Box<dyn AccountStore>, shared: Arc<Shared>) -> Self {
+        Self { store, shared, attempt: None, ending: None }
     }
 
     /// What is left to do once the answer is on its way, or the call has panicked.
@@ -106,7 +106,7 @@ impl Clerk {
     fn end_guest(&mut self) {
         let Some(Ending { family, user_id }) = self.ending.take() else { return };
         let now_ms = unix_ms();
-        let expires_at_s = now_ms / 1000 + self.office.refresh_ttl_s;
+        let expires_at_s = now_ms / 1000 + self.shared.refresh_ttl_s;
         match self.ask(|store| store.end_family(&family, &user_id, expires_at_s, now_ms)) {
             Ok(()) => self.poke(),
             Err(failure) => {
@@ -128,8 +128,8 @@ impl Clerk {
     ) -> Outcome<T> {
         let asked_at = Instant::now();
         if self.attempt.is_none() {
-            let pass = self.office.breaker.begin(asked_at).ok_or_else(|| Failure::Refused(unavailable()))?;
-            self.attempt = Some(Attempt { office: self.office.clone(), pass, verdict: Verdict::Unknown });
+            let pass = self.shared.breaker.begin(asked_at).ok_or_else(|| Failure::Refused(unavailable()))?;
+            self.attempt = Some(Attempt { shared: self.shared.clone(), pass, verdict: Verdict::Unknown });
         }
         let result = question(&mut *self.store);
         if let Some(attempt) = &mut self.attempt {
@@ -216,12 +216,12 @@ impl Clerk {
     /// The account, if the password is its own. Takes one hash whether there is an account or not, and whether the
     /// password could be one or not.
     fn authenticate(&self, account: Option<Account>, typed: &str) -> Outcome<Option<Account>> {
-        let hash = account.as_ref().map_or(&self.office.dummy_hash, |account| &account.password_hash);
+        let hash = account.as_ref().map_or(&self.shared.dummy_hash, |account| &account.password_hash);
         let password = Password::parse(typed);
         let is_possible = password.is_ok();
         let began = Instant::now();
         let matches = password.unwrap_or_else(|_| Password::stand_in()).matches(hash)? && is_possible;
-        self.office.metrics.hash_time.observe(began.elapsed());
+        self.shared.metrics.hash_time.observe(began.elapsed());
         Ok(account.filter(|_| matches))
     }
 
@@ -242,7 +242,7 @@ impl Clerk {
             id: new_family(),
             user_id: account.id.to_string(),
             generation: 0,
-            expires_at_s: now_ms / 1000 + self.office.refresh_ttl_s,
+            expires_at_s: now_ms / 1000 + self.shared.refresh_ttl_s,
         };
         self.ask(|store| store.start_family(&family))?;
         Ok(self.pair(&family, &account.username, account.role, now_ms))
@@ -250,7 +250,7 @@ impl Clerk {
 
     /// The answer with an access token and the refresh token that follows it.
     fn pair(&self, family: &Family, username: &str, role: Role, now_ms: u64) -> AccountAnswer {
-        let tokens = &self.office.tokens;
+        let tokens = &self.shared.tokens;
         let refresh_token = RefreshToken {
             family: family.id.clone(),
             generation: family.generation,
@@ -275,8 +275,8 @@ impl Clerk {
         let ended =
             || refused(401, "unauthorized", "the refresh token is not valid (any more); log in again");
         let now_ms = unix_ms();
-        let token = RefreshToken::open(text, &self.office.tokens, now_ms / 1000).ok_or_else(ended)?;
-        if let Some(ban) = self.office.revocations.ban(&token.user_id, now_ms / 1000) {
+        let token = RefreshToken::open(text, &self.shared.tokens, now_ms / 1000).ok_or_else(ended)?;
+        if let Some(ban) = self.shared.revocations.ban(&token.user_id, now_ms / 1000) {
             return Err(Failure::Refused(refused_ban(&ban)));
         }
         // Asked first: if the database fails here, the token is not spent.
@@ -290,7 +290,7 @@ impl Clerk {
             }
             Err(_) => (token.guest_name, Role::Guest),
         };
-        let expires_at_s = now_ms / 1000 + self.office.refresh_ttl_s;
+        let expires_at_s = now_ms / 1000 + self.shared.refresh_ttl_s;
         let rotation = self.ask(|store| {
             store.rotate(&token.family, &token.user_id, token.generation, expires_at_s, now_ms)
         })?;
@@ -314,7 +314,7 @@ impl Clerk {
 
     fn logout(&mut self, caller: &Identity) -> Outcome<AccountAnswer> {
         let now_ms = unix_ms();
-        let expires_at_s = now_ms / 1000 + self.office.refresh_ttl_s;
+        let expires_at_s = now_ms / 1000 + self.shared.refresh_ttl_s;
         let family = self.family_of(caller)?;
         self.ask(|store| store.end_family(family, &caller.user_id, expires_at_s, now_ms))?;
         self.poke();
@@ -406,7 +406,7 @@ impl Clerk {
     fn hash(&self, password: &Password) -> Outcome<String> {
         let began = Instant::now();
         let hash = password.hash()?;
-        self.office.metrics.hash_time.observe(began.elapsed());
+        self.shared.metrics.hash_time.observe(began.elapsed());
         Ok(hash)
     }
 
@@ -419,17 +419,17 @@ impl Clerk {
 
     fn defence(&self) -> MutexGuard<'_, Defence> {
         // A panic while it was held left a count off by one at worst.
-        self.office.defence.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.defence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.office.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.shared.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// What was just written reaches this process's own sockets at once.
     pub(super) fn poke(&self) {
         // Full means that it is awake already; gone, that the process ends.
-        let _ = self.office.poke.try_send(());
+        let _ = self.shared.poke.try_send(());
     }
 }
 
