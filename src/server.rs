@@ -90,7 +90,7 @@ struct Server {
 }
 
 /// A shard's poll and mailbox, before its thread runs.
-struct Berth {
+struct LoopParts {
     poll: mio::Poll,
     mailbox: Mailbox<Message>,
 }
@@ -102,7 +102,7 @@ impl Server {
         let tokens = Arc::new(token_authority(config, &stores)?);
         let (address, listeners) = reactor::listen(config.listen.ip(), config.listen.port(), config.threads)
             .map_err(ServerError::Listen)?;
-        let (posts, berths) = berths(config)?;
+        let (posts, loop_parts) = loop_parts(config)?;
         let loaded = catalog::load(&config.scripts_dir, None);
         loaded.log(&[]);
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
@@ -127,11 +127,11 @@ impl Server {
         let scripts = loaded.set.clone();
         let watcher = watch(config, loaded, posts.clone(), engine.clone(), metrics.clone())?;
         let mut shards = Vec::with_capacity(config.threads);
-        for (id, (berth, listener)) in berths.into_iter().zip(listeners).enumerate() {
+        for (id, (loop_part, listener)) in loop_parts.into_iter().zip(listeners).enumerate() {
             let (shared, posts, scripts) = (shared.clone(), posts.clone(), scripts.clone());
             let (shard_metrics, ended) = (metrics.shard(id), ended_sender.clone());
             let run = move || {
-                let Berth { poll, mailbox } = berth;
+                let LoopParts { poll, mailbox } = loop_part;
                 let (peers, metrics) = (posts, shard_metrics);
                 let parts =
                     ShardParts { id, shared, poll, listener, mailbox, peers, scripts, metrics, ended };
@@ -310,14 +310,14 @@ fn random_seed() -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-fn berths(config: &Config) -> Result<(Vec<Postbox<Message>>, Vec<Berth>), ServerError> {
-    let berth = || -> io::Result<_> {
+fn loop_parts(config: &Config) -> Result<(Vec<Postbox<Message>>, Vec<LoopParts>), ServerError> {
+    let loop_part = || -> io::Result<_> {
         let poll = mio::Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
         let (post, mailbox) = mailbox(config.limits.queues.mailbox, waker);
-        Ok((post, Berth { poll, mailbox }))
+        Ok((post, LoopParts { poll, mailbox }))
     };
-    let made: io::Result<Vec<_>> = (0..config.threads).map(|_| berth()).collect();
+    let made: io::Result<Vec<_>> = (0..config.threads).map(|_| loop_part()).collect();
     Ok(made.map_err(|error| ServerError::System("make an event loop", error))?.into_iter().unzip())
 }
 
