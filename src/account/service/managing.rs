@@ -1,7 +1,8 @@
 //! What managers do to others: kick, ban, unban.
 
+use super::failure::{Outcome, refused};
 use super::notices::unix_ms;
-use super::worker::{AccountWorker, Outcome, refused};
+use super::worker::AccountWorker;
 use crate::account::records::Ban;
 use crate::account::token::is_user_id;
 use crate::session::account::AccountAnswer;

@@ -6,8 +6,12 @@
 
 mod breaker;
 mod defence;
+mod failure;
+mod logins;
 mod managing;
 mod notices;
+mod sessions;
+mod upgrade;
 mod worker;
 
 use std::convert::Infallible;

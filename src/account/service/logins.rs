@@ -1,0 +1,129 @@
+//! Registration, login and other passwords.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::failure::{Failure, Outcome, bad_request, refused, taken};
+use super::notices::unix_ms;
+use super::worker::{AccountWorker, answer, done};
+use crate::account::name::Username;
+use crate::account::password::{self, Password};
+use crate::account::records::{Account, AccountStore, NewAccount};
+use crate::account::revocations::refused_ban;
+use crate::session::account::{AccountAnswer, Credentials};
+use crate::wire::ids::{Identity, Role};
+
+impl AccountWorker {
+    pub(super) fn register(&mut self, who: &Credentials) -> Outcome<AccountAnswer> {
+        let account = self.create(who, None)?.ok_or_else(taken)?;
+        Ok(answer(
+            201,
+            &serde_json::json!({
+                "user_id": account.id.to_string(),
+                "username": account.username,
+                "role": account.role.as_str(),
+            }),
+        ))
+    }
+
+    /// Makes an account of a player; none if its name is taken.
+    pub(super) fn create(&mut self, who: &Credentials, guest_id: Option<&str>) -> Outcome<Option<Account>> {
+        let name = Username::parse(&who.username).map_err(|error| bad_request(&error))?;
+        let password = Password::parse(&who.password).map_err(|error| bad_request(&error))?;
+        // Most names that are taken need no hash to find that out.
+        if self.ask(|store| store.find_by_name(&name.folded, unix_ms() / 1000))?.is_some() {
+            return Ok(None);
+        }
+        let account = NewAccount {
+            username: name.shown,
+            folded_name: name.folded,
+            role: Role::Player,
+            password_hash: self.hash(&password)?,
+            guest_id: guest_id.map(str::to_owned),
+        };
+        self.ask(|store| store.create(&account, unix_ms() / 1000))
+    }
+
+    pub(super) fn login(&mut self, who: &Credentials, address: IpAddr) -> Outcome<AccountAnswer> {
+        let name = Username::lookup(&who.username);
+        // A name that nobody can have is treated as one that nobody has.
+        let folded = name.clone().unwrap_or_else(|| who.username.chars().take(64).collect());
+        self.check_defence(&folded, address)?;
+        let account = match name {
+            Some(name) => self.ask(|store| store.find_by_name(&name, unix_ms() / 1000))?,
+            None => None,
+        };
+        let Some(account) = self.authenticate(account, &who.password)? else {
+            self.defence().failed(&folded, address, self.now_ms());
+            return Err(refused(401, "unauthorized", "the username or the password is wrong"));
+        };
+        self.defence().succeeded(&folded, address, self.now_ms());
+        if let Some(ban) = &account.ban {
+            return Err(Failure::Refused(refused_ban(ban)));
+        }
+        self.rehash(&account, &who.password)?;
+        self.begin_session(&account)
+    }
+
+    /// The account, if the password is its own. Takes one hash whether there is an account or not, and whether the
+    /// password could be one or not.
+    pub(super) fn authenticate(&self, account: Option<Account>, typed: &str) -> Outcome<Option<Account>> {
+        let hash = account.as_ref().map_or(&self.shared.dummy_hash, |account| &account.password_hash);
+        let password = Password::parse(typed);
+        let is_possible = password.is_ok();
+        let began = Instant::now();
+        let matches = password.unwrap_or_else(|_| Password::stand_in()).matches(hash)? && is_possible;
+        self.shared.metrics.hash_time.observe(began.elapsed());
+        Ok(account.filter(|_| matches))
+    }
+
+    /// A hash with the parameters of an earlier time is made anew while the password is known.
+    pub(super) fn rehash(&mut self, account: &Account, typed: &str) -> Outcome<()> {
+        if password::needs_rehash(&account.password_hash)
+            && let Ok(password) = Password::parse(typed)
+        {
+            let hash = self.hash(&password)?;
+            self.ask(|store| store.rehash(account.id, &account.password_hash, &hash))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn change_password(
+        &mut self,
+        caller: &Identity,
+        old: &str,
+        new: &str,
+        address: IpAddr,
+    ) -> Outcome<AccountAnswer> {
+        let Ok(id) = caller.user_id.parse() else {
+            return Err(refused(403, "forbidden", "a guest has no password; see /account/upgrade"));
+        };
+        let new = Password::parse(new).map_err(|error| bad_request(&format!("new: {error}")))?;
+        // Whoever has found a token must not guess the password with it.
+        let guarded = format!("#{id}");
+        self.check_defence(&guarded, address)?;
+        let account = self.ask(|store| store.find(id, unix_ms() / 1000))?;
+        let Some(account) = self.authenticate(account, old)? else {
+            self.defence().failed(&guarded, address, self.now_ms());
+            return Err(refused(403, "forbidden", "the old password is wrong"));
+        };
+        self.defence().succeeded(&guarded, address, self.now_ms());
+        let hash = self.hash(&new)?;
+        let keep = Some(&*caller.login.family).filter(|family| !family.is_empty());
+        let change = |store: &mut dyn AccountStore| {
+            store.change_password(id, &account.password_hash, &hash, keep, unix_ms())
+        };
+        if !self.ask(change)? {
+            return Err(refused(409, "conflict", "the password has been changed meanwhile"));
+        }
+        self.poke();
+        Ok(done())
+    }
+
+    pub(super) fn hash(&self, password: &Password) -> Outcome<String> {
+        let began = Instant::now();
+        let hash = password.hash()?;
+        self.shared.metrics.hash_time.observe(began.elapsed());
+        Ok(hash)
+    }
+}
