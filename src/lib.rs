@@ -1,23 +1,80 @@
 //! Godra: a multiplayer game backend in one process.
 //!
+//! # Threads
+//!
+//! With the embedded store:
+//!
 //! ```text
-//!             shard 0..N-1: one mio Poll each, SO_REUSEPORT listener        state engine (one per store)
-//!  socket ──► buffer ─► http head / ws frame ─► Session ─► Input ──bounded queue──► batch per room
-//!    ▲                                                                                  │ one script call
-//!    │                                                                                  ▼ for a room's run of inputs
-//!    └── outbox ◄── room members ◄── shared frame (encoded once) ◄──mailbox + waker── events ◄── Lua
-//!                                             script watcher        state-file: SQLite ◄── changed keys ──┘
+//!            shard 0..N-1: one mio Poll each, SO_REUSEPORT listener             engine thread
+//!  socket ──► buffer ─► http head / ws frame ─► Session ─► Room ──bounded queue──► batch ─► Lua ─► keyspace
+//!    ▲                                                      ▲                               │        │
+//!    └── outbox ◄── fan-out: one frame, encoded once ◄──────┴──── mailbox + waker ◄── events┘        ▼
+//!         account workers: argon2, SQL      script watcher                        state file: SQLite writer
 //! ```
 //!
-//! Dependencies point one way:
-//! `main → server → {reactor, state, script, account} → session, room → wire`.
+//! With Redis, Valkey or Dragonfly, a node talks to each address by two threads, and what a store has run for another node comes
+//! by its channels:
 //!
-//! Invariants:
+//! ```text
+//!  Room ──bounded queue──► writer ──EVALSHA──► store (Lua, keyspace) ──answers, pushes──► reader ──► mailboxes ──► Room
+//!                                                ▲                          │
+//!                                             other nodes ◄──── channels ───┘
+//! ```
+//!
+//! # The way of an input
+//!
+//! 1. `reactor::shard` reads the socket, and gives the bytes to [`session::Session::receive`], which decodes frames and messages
+//!    and wants an [`session::Action::Input`].
+//! 2. `reactor::carry_out` finds the script (`reactor::calls`), takes up a place of the connection's allowance, and tells the
+//!    room: [`room::Room::input`]. If the room is at home in another shard, the input goes there first.
+//! 3. At the end of the round the shard calls [`room::Room::settle`]. The room's rhythm lets a batch through:
+//!    [`room::Action::Submit`], which `reactor::rooms_out` gives to [`state::Engine::submit`].
+//! 4. The engine runs the calls one after the other, numbers their events, and delivers [`state::BatchDone`] to the shard's
+//!    mailbox.
+//! 5. `reactor::inbox` gives it to [`room::Room::batch_done`]: answers to those who asked, and one [`room::Action::Flush`] of what
+//!    has gathered, which `reactor::rooms_out` sends to every member's socket, through other shards' mailboxes where it must.
+//!
+//! # Who imports from whom
+//!
+//! ```text
+//! server   → reactor, room, config, state, account, metrics, session, script, wire, threads, sys, mailbox
+//! reactor  → room, guests, state, metrics, session, script, wire, mailbox
+//! cli      → config, state, account, script, wire, sys, logging
+//! room     → state, script, wire
+//! guests   → state, script, wire
+//! config   → state, account, session, sys, logging
+//! state    → metrics, script, wire, threads
+//! account  → metrics, session, wire, threads, sys
+//! metrics  → script
+//! session  → wire
+//! script   → wire, threads
+//! wire     → -
+//! threads  → -
+//! sys      → -
+//! mailbox  → -
+//! logging  → -
+//! ```
+//!
+//! A test holds this list complete, and free of circles. `src/engine` is a crate of its own, below all of them: Redis's data
+//! model and the Lua sandbox.
+//!
+//! # Invariants
+//!
 //! - A shard never blocks: no SQL, no hashing of passwords, no wait for the state engine or another shard.
-//! - Only `reactor` touches players' sockets, only `state::redis` those to Redis, only `account` and the embedded store's state file touch SQL, and neither `wire` nor
-//!   `session` reads a clock: time is passed in, so that a connection's whole life can be tested as bytes in, actions out.
+//! - Only `reactor` touches players' sockets, only `state::redis` those to Redis, only `account` and the embedded store's state file
+//!   touch SQL. `wire`, `session` and `room` read no clock: time is passed in, so that a connection's and a room's whole life can
+//!   be tested as bytes and calls in, actions out.
 //! - A room's events leave the state engine in the order the store ran them, and reach its home shard in that order.
 //! - Every queue is bounded, and every bound has a named outcome.
+//!
+//! # To add …
+//!
+//! - a route, a close code, an error code, a message type: a line in its table, which says how at its head
+//!   (`session::routes`, `wire::ws::close_code`, `wire::error_code`, `wire::message`)
+//! - a metric: a line in [`metrics`]
+//! - a Redis command or a Lua function: the crate in `src/engine` says how
+//! - a flag: a line in `config::settings`, a field of [`config::Config`], a row in `src/OPERATING.md`
+//! - something that a session or a room wants done: a variant of its `Action`, and an arm in `reactor`
 
 pub mod account;
 pub mod cli;

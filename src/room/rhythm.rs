@@ -33,7 +33,7 @@ impl Rhythm {
         }
     }
 
-    /// Something went out: the gate closes until the time that is returned, when [`Rhythm::tick`] is due. Nothing is
+    /// Something went out: the gate closes until the time that is returned, when the next tick is due. Nothing is
     /// returned when that tick is due already by an earlier call.
     pub fn went_out(&mut self, now_ms: u64) -> Option<u64> {
         if !self.is_open(now_ms) {
