@@ -1,5 +1,5 @@
-//! Bounded mailboxes between threads, with a coalescing waker: however much mail arrives while a shard is busy,
-//! its poll is woken once.
+//! Bounded mailboxes between threads, with a coalescing waker: however many messages arrive while a shard
+//! is busy, its poll is woken once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,90 +9,90 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 /// The reading end; lives in the event loop that the waker wakes.
 pub struct Mailbox<T> {
     receiver: Receiver<T>,
-    doorbell: Arc<Doorbell>,
+    wakeup: Arc<Wakeup>,
 }
 
 /// The writing end, for any thread.
-pub struct Postbox<T> {
+pub struct MailboxSender<T> {
     sender: Sender<T>,
-    doorbell: Arc<Doorbell>,
+    wakeup: Arc<Wakeup>,
 }
 
-struct Doorbell {
+struct Wakeup {
     waker: mio::Waker,
     /// Whether a wake-up is on its way that the reader has not answered yet.
-    rung: AtomicBool,
+    is_pending: AtomicBool,
 }
 
-/// Makes a mailbox of `capacity` letters whose arrival wakes `waker`'s poll.
-pub fn mailbox<T>(capacity: usize, waker: mio::Waker) -> (Postbox<T>, Mailbox<T>) {
+/// Makes a mailbox of `capacity` messages whose arrival wakes `waker`'s poll.
+pub fn mailbox<T>(capacity: usize, waker: mio::Waker) -> (MailboxSender<T>, Mailbox<T>) {
     let (sender, receiver) = bounded(capacity);
-    let doorbell = Arc::new(Doorbell { waker, rung: AtomicBool::new(false) });
-    (Postbox { sender, doorbell: doorbell.clone() }, Mailbox { receiver, doorbell })
+    let wakeup = Arc::new(Wakeup { waker, is_pending: AtomicBool::new(false) });
+    (MailboxSender { sender, wakeup: wakeup.clone() }, Mailbox { receiver, wakeup })
 }
 
 impl<T> Mailbox<T> {
-    /// Answers the doorbell; call before draining, so that a letter posted during the drain rings again.
-    pub fn answer(&self) {
-        self.doorbell.rung.store(false, Ordering::SeqCst);
+    /// Takes note of the wake-up; call before draining, so that a message posted during the drain rings again.
+    pub fn acknowledge(&self) {
+        self.wakeup.is_pending.store(false, Ordering::SeqCst);
     }
 
-    /// The next letter, if one is there.
+    /// The next message, if one is there.
     pub fn take(&self) -> Option<T> {
         self.receiver.try_recv().ok()
     }
 
-    /// Letters waiting.
+    /// Messages waiting.
     pub fn len(&self) -> usize {
         self.receiver.len()
     }
 
-    /// Whether no letter is waiting.
+    /// Whether no message is waiting.
     pub fn is_empty(&self) -> bool {
         self.receiver.is_empty()
     }
 }
 
-impl<T> Postbox<T> {
-    /// Posts a letter, waiting while the mailbox is full. Never from a shard.
+impl<T> MailboxSender<T> {
+    /// Posts a message, waiting while the mailbox is full. Never from a shard.
     ///
     /// # Errors
-    /// Gives the letter back when the reader is gone.
-    pub fn post_blocking(&self, letter: T) -> Result<(), T> {
-        self.sender.send(letter).map_err(|error| error.0)?;
-        self.doorbell.ring();
+    /// Gives the message back when the reader is gone.
+    pub fn post_blocking(&self, message: T) -> Result<(), T> {
+        self.sender.send(message).map_err(|error| error.0)?;
+        self.wakeup.wake();
         Ok(())
     }
 
-    /// Posts a letter unless the mailbox is full.
+    /// Posts a message unless the mailbox is full.
     ///
     /// # Errors
-    /// Gives the letter back when the mailbox is full; a letter to a reader that is gone is dropped, as nobody is
+    /// Gives the message back when the mailbox is full; a message to a reader that is gone is dropped, as nobody is
     /// left who could miss it.
-    pub fn post(&self, letter: T) -> Result<(), T> {
-        match self.sender.try_send(letter) {
+    pub fn post(&self, message: T) -> Result<(), T> {
+        match self.sender.try_send(message) {
             Ok(()) => {
-                self.doorbell.ring();
+                self.wakeup.wake();
                 Ok(())
             }
-            Err(TrySendError::Full(letter)) => Err(letter),
+            Err(TrySendError::Full(message)) => Err(message),
             Err(TrySendError::Disconnected(_)) => Ok(()),
         }
     }
 }
 
-impl<T> Clone for Postbox<T> {
+impl<T> Clone for MailboxSender<T> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), doorbell: self.doorbell.clone() }
+        Self { sender: self.sender.clone(), wakeup: self.wakeup.clone() }
     }
 }
 
-impl Doorbell {
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::SeqCst)
+impl Wakeup {
+    fn wake(&self) {
+        if !self.is_pending.swap(true, Ordering::SeqCst)
             && let Err(error) = self.waker.wake()
         {
-            // The letter is in the box; without the wake it is read at the loop's next timeout.
+            // The message is in the box; without the wake it is read at the loop's next timeout.
             log::error!("cannot wake an event loop error={error}");
         }
     }
@@ -111,29 +111,29 @@ mod tests {
     }
 
     #[test]
-    fn many_letters_wake_once_and_a_letter_after_the_answer_wakes_again() {
+    fn many_messages_wake_once_and_a_message_after_the_answer_wakes_again() {
         let mut poll = mio::Poll::new().unwrap();
         let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
-        let (postbox, mailbox) = mailbox(8, waker);
-        postbox.post(1).unwrap();
+        let (sender, mailbox) = mailbox(8, waker);
+        sender.post(1).unwrap();
         assert!(woken(&mut poll));
-        postbox.post(2).unwrap();
-        assert!(!woken(&mut poll), "a second letter before the answer needs no wake-up");
-        mailbox.answer();
+        sender.post(2).unwrap();
+        assert!(!woken(&mut poll), "a second message before the answer needs no wake-up");
+        mailbox.acknowledge();
         assert_eq!((mailbox.take(), mailbox.take(), mailbox.take()), (Some(1), Some(2), None));
-        postbox.post(3).unwrap();
+        sender.post(3).unwrap();
         assert!(woken(&mut poll));
     }
 
     #[test]
-    fn a_full_mailbox_gives_the_letter_back() {
+    fn a_full_mailbox_gives_the_message_back() {
         let poll = mio::Poll::new().unwrap();
         let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
-        let (postbox, mailbox) = mailbox(1, waker);
-        postbox.post("a").unwrap();
-        assert_eq!(postbox.post("b"), Err("b"));
+        let (sender, mailbox) = mailbox(1, waker);
+        sender.post("a").unwrap();
+        assert_eq!(sender.post("b"), Err("b"));
         drop(mailbox);
-        assert_eq!(postbox.post("c"), Ok(()), "nobody is left who could miss it");
-        assert_eq!(postbox.post_blocking("d"), Err("d"));
+        assert_eq!(sender.post("c"), Ok(()), "nobody is left who could miss it");
+        assert_eq!(sender.post_blocking("d"), Err("d"));
     }
 }

@@ -24,7 +24,7 @@ use crate::account::service::{self, AccountService, ServiceOptions};
 use crate::account::store::{StoreError, Stores};
 use crate::account::token::TokenAuthority;
 use crate::config::{Config, DrainLimits};
-use crate::mailbox::{Mailbox, Postbox, mailbox};
+use crate::mailbox::{Mailbox, MailboxSender, mailbox};
 use crate::metrics::Metrics;
 use crate::reactor::{
     self, Admission, Ended, ListenError, Message, Shard, ShardParts, ShardPosts, Shared, WAKER,
@@ -81,7 +81,7 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 struct Server {
     services: Arc<ServerServices>,
     shards: Vec<JoinHandle<()>>,
-    posts: Vec<Postbox<Message>>,
+    posts: Vec<MailboxSender<Message>>,
     ended: Receiver<Ended>,
     engine: Arc<EngineEnd>,
     accounts: Arc<AccountService>,
@@ -238,7 +238,7 @@ fn start_accounts(
     stores: &Stores,
     tokens: &Arc<TokenAuthority>,
     revocations: &Arc<Revocations>,
-    posts: &[Postbox<Message>],
+    posts: &[MailboxSender<Message>],
     metrics: &Metrics,
 ) -> Result<AccountService, ServerError> {
     let limits = &config.limits.accounts;
@@ -268,7 +268,7 @@ fn start_accounts(
 fn start_engine(
     config: &Config,
     scripts: &Arc<ScriptSet>,
-    posts: &[Postbox<Message>],
+    posts: &[MailboxSender<Message>],
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<dyn Engine>, ServerError> {
     let deliver = Box::new(ShardPosts::new(posts.to_vec()));
@@ -310,7 +310,7 @@ fn random_seed() -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-fn loop_parts(config: &Config) -> Result<(Vec<Postbox<Message>>, Vec<LoopParts>), ServerError> {
+fn loop_parts(config: &Config) -> Result<(Vec<MailboxSender<Message>>, Vec<LoopParts>), ServerError> {
     let loop_part = || -> io::Result<_> {
         let poll = mio::Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
@@ -324,7 +324,7 @@ fn loop_parts(config: &Config) -> Result<(Vec<Postbox<Message>>, Vec<LoopParts>)
 fn watch(
     config: &Config,
     loaded: LoadReport,
-    posts: Vec<Postbox<Message>>,
+    posts: Vec<MailboxSender<Message>>,
     engine: Arc<dyn Engine>,
     metrics: Arc<Metrics>,
 ) -> Result<Watcher, ServerError> {

@@ -135,7 +135,7 @@ impl Shard {
     }
 
     fn account(&mut self, key: ConnectionKey, request: AccountRequest) -> Result<(), Refused> {
-        let post = self.peers.postbox(self.id);
+        let post = self.peers.sender(self.id);
         let reply = AccountReply::new(move |result| {
             // A shard that is gone has closed the connection: nobody is left who waits.
             let _ = post.post_blocking(Message::Account(key, Box::new(result)));

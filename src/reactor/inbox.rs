@@ -299,7 +299,7 @@ impl Shard {
 
     fn forget_in_database(&mut self, forget: ForgetInDatabase) {
         let ForgetInDatabase { store, user_id } = forget;
-        let post = self.peers.postbox(self.id);
+        let post = self.peers.sender(self.id);
         let reply = AccountReply::new(move |result| {
             // A shard that is gone needs no answer.
             let _ = post.post_blocking(Message::GuestForgotten(store, result.is_ok()));

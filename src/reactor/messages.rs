@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use super::connection::Carried;
 use super::home_shard;
 use super::upgrades::UpgradeNews;
-use crate::mailbox::Postbox;
+use crate::mailbox::MailboxSender;
 use crate::room::flush::Flush;
 use crate::room::{Input, MembershipId, Why};
 use crate::script::ScriptSet;
@@ -103,12 +103,12 @@ pub struct MemberOf {
 
 /// All shards' mailboxes, as the engine sees them.
 pub struct ShardPosts {
-    posts: Vec<Postbox<Message>>,
+    posts: Vec<MailboxSender<Message>>,
 }
 
 impl ShardPosts {
     /// One per shard, in order.
-    pub fn new(posts: Vec<Postbox<Message>>) -> Self {
+    pub fn new(posts: Vec<MailboxSender<Message>>) -> Self {
         Self { posts }
     }
 }

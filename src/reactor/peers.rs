@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::messages::Message;
-use crate::mailbox::Postbox;
+use crate::mailbox::MailboxSender;
 use crate::state::ShardId;
 use crate::wire::ids::RoomId;
 
@@ -16,7 +16,7 @@ pub(super) struct Peers {
 
 /// A shard, and what its mailbox had no place for.
 struct Peer {
-    postbox: Postbox<Message>,
+    sender: MailboxSender<Message>,
     backlog: VecDeque<Message>,
     /// Rooms whose events were lost on the way to it, which its members learn once it reads again.
     missed: HashSet<RoomId>,
@@ -24,9 +24,9 @@ struct Peer {
 
 impl Peers {
     /// The shards by their mailboxes.
-    pub(super) fn new(postboxes: Vec<Postbox<Message>>, bound: usize) -> Self {
-        let peer = |postbox| Peer { postbox, backlog: VecDeque::new(), missed: HashSet::new() };
-        Self { peers: postboxes.into_iter().map(peer).collect(), bound }
+    pub(super) fn new(senders: Vec<MailboxSender<Message>>, bound: usize) -> Self {
+        let peer = |sender| Peer { sender, backlog: VecDeque::new(), missed: HashSet::new() };
+        Self { peers: senders.into_iter().map(peer).collect(), bound }
     }
 
     /// How many shards there are.
@@ -35,8 +35,8 @@ impl Peers {
     }
 
     /// A shard's mailbox, for other threads.
-    pub(super) fn postbox(&self, shard: ShardId) -> Postbox<Message> {
-        self.peers[shard].postbox.clone()
+    pub(super) fn sender(&self, shard: ShardId) -> MailboxSender<Message> {
+        self.peers[shard].sender.clone()
     }
 
     /// Whether messages wait for a mailbox.
@@ -63,7 +63,7 @@ impl Peers {
 impl Peer {
     fn post(&mut self, message: Message, bound: usize) {
         if self.backlog.is_empty() {
-            if let Err(message) = self.postbox.post(message) {
+            if let Err(message) = self.sender.post(message) {
                 self.backlog.push_back(message);
             }
             return;
@@ -86,7 +86,7 @@ impl Peer {
     /// Posts what has waited; returns the rooms whose members must be told, once nothing waits.
     fn post_backlog(&mut self) -> HashSet<RoomId> {
         while let Some(message) = self.backlog.pop_front() {
-            if let Err(message) = self.postbox.post(message) {
+            if let Err(message) = self.sender.post(message) {
                 self.backlog.push_front(message);
                 return HashSet::new();
             }
@@ -110,8 +110,8 @@ mod tests {
     fn a_stalled_peer_loses_events_but_no_comings_and_goings() {
         let poll = mio::Poll::new().unwrap();
         let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
-        let (postbox, mailbox) = mailbox(1, waker);
-        let mut peers = Peers::new(vec![postbox], 2);
+        let (sender, mailbox) = mailbox(1, waker);
+        let mut peers = Peers::new(vec![sender], 2);
         let room = RoomId::parse("r").unwrap();
         let (text, ends) = (Bytes::from_static(b"{}"), vec![2]);
         let events =

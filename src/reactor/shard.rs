@@ -26,7 +26,7 @@ use super::peers::Peers;
 use super::rooms::Rooms;
 use super::submissions::Submissions;
 use super::upgrades::Upgrades;
-use crate::mailbox::{Mailbox, Postbox};
+use crate::mailbox::{Mailbox, MailboxSender};
 use crate::metrics::{CloseCode, ShardMetrics};
 use crate::room::{self, MembershipId};
 use crate::script::ScriptSet;
@@ -84,7 +84,7 @@ pub struct ShardParts {
     /// Its mailbox.
     pub mailbox: Mailbox<Message>,
     /// All shards' mailboxes, in order.
-    pub peers: Vec<Postbox<Message>>,
+    pub peers: Vec<MailboxSender<Message>>,
     /// The game's scripts.
     pub scripts: Arc<ScriptSet>,
     /// Its handles.
@@ -226,7 +226,7 @@ impl Shard {
     }
 
     fn read_messages(&mut self) {
-        self.io.mailbox.answer();
+        self.io.mailbox.acknowledge();
         for _ in 0..self.shared.limits.message_budget {
             let Some(message) = self.io.mailbox.take() else { return };
             self.read_message(message);

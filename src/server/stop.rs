@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::Server;
 use crate::config::DrainLimits;
-use crate::mailbox::Postbox;
+use crate::mailbox::MailboxSender;
 use crate::reactor::{Ended, Message};
 use crate::state::Engine;
 use crate::threads;
@@ -72,7 +72,12 @@ impl Server {
 }
 
 /// Asks the shards to close their connections, and waits until they have or the time is up.
-fn drain(posts: &[Postbox<Message>], ended: &Receiver<Ended>, connections: usize, limits: &DrainLimits) {
+fn drain(
+    posts: &[MailboxSender<Message>],
+    ended: &Receiver<Ended>,
+    connections: usize,
+    limits: &DrainLimits,
+) {
     let deadline = Instant::now() + limits.deadline;
     // A handful of players need not wait for what thousands need.
     let spread = limits.close_spread.min(Duration::from_millis(connections as u64));
@@ -84,7 +89,7 @@ fn drain(posts: &[Postbox<Message>], ended: &Receiver<Ended>, connections: usize
     }
 }
 
-fn tell(posts: &[Postbox<Message>], message: impl Fn() -> Message) {
+fn tell(posts: &[MailboxSender<Message>], message: impl Fn() -> Message) {
     for post in posts {
         // A shard that is gone needs no word.
         let _ = post.post_blocking(message());
