@@ -9,6 +9,7 @@ pub mod events;
 mod library;
 pub mod persist;
 pub mod runner;
+mod worker;
 
 #[cfg(test)]
 mod tests;
