@@ -139,3 +139,10 @@ pub struct CallError {
     /// Whether the script broke (and was logged), rather than refused the call on purpose.
     pub is_fault: bool,
 }
+
+impl CallError {
+    /// Of a call that did not run, or whose outcome nobody knows.
+    pub fn refusal(code: &str, message: &str) -> Self {
+        Self { code: code.into(), message: message.into(), details: None, is_fault: false }
+    }
+}

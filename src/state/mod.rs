@@ -9,8 +9,10 @@ pub mod embedded;
 mod event_text;
 pub mod faults;
 pub mod guest_book;
+mod late;
 pub mod redis;
 mod room_events;
+mod shares;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -105,8 +107,9 @@ pub struct Batch {
     pub calls: Vec<Call>,
     /// What a call's failure means for those after it.
     pub on_error: OnError,
-    /// Whether the engine may give calls back that it has no time for now, as [`CallResult::NotRun`]. They are the last of
-    /// the batch, or all the rest of some callers who have had more than their share.
+    /// Whether the engine may give calls back that it has no time for now, as [`CallResult::NotRun`]: all calls from one on,
+    /// or all from one on of some callers who have had more than their share. Where the failure of a call means something
+    /// for those after it, none is given back.
     pub may_give_back: bool,
     /// When the oldest input of the batch came in, for the latency histogram.
     pub received_at: Instant,
