@@ -15,7 +15,7 @@ pub enum BadEvent {
     NoType,
     /// Its `type` is one of the server's own messages, which clients would take it for.
     ReservedType,
-    /// The batch has published too much already.
+    /// The call has published too much already.
     TooMuch,
 }
 

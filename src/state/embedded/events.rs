@@ -9,8 +9,10 @@ use crate::state::event_text::{BadEvent, Members, check_type, into_utf8, write_h
 use crate::state::{Position, RoomEvents};
 use crate::wire::ids::RoomId;
 
-/// What a batch's events may take together: beyond it nobody could be sent them, and their ends must fit 32 bits.
-const MAX_PENDING_BYTES: usize = 64 << 20;
+/// What one call's events may take together: beyond it nobody could be sent them.
+const MAX_CALL_BYTES: usize = 16 << 20;
+/// When the events of all calls take so much, it is time to take them: with another call's their ends still fit 32 bits.
+const FULL_BYTES: usize = 4 << 20;
 /// A counter is forgotten after so long without use, if its room is gone.
 const FORGET_AFTER_MS: u64 = 3_600_000;
 
@@ -21,8 +23,9 @@ pub struct Outbox {
     pending: Vec<Pending>,
     /// How many of `pending` (from the front) are closed: their room's counter was reset since.
     closed: usize,
-    /// Bytes in `pending`.
+    /// Bytes in `pending`, and what the running call has of them.
     pending_bytes: usize,
+    call_bytes: usize,
     random: SplitMix,
     now_ms: u64,
 }
@@ -62,6 +65,7 @@ impl Outbox {
             pending: Vec::new(),
             closed: 0,
             pending_bytes: 0,
+            call_bytes: 0,
             random: SplitMix(seed),
             now_ms: 0,
         }
@@ -70,6 +74,12 @@ impl Outbox {
     /// Starts a call: from now on events happen at this time.
     pub fn set_now(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
+        self.call_bytes = 0;
+    }
+
+    /// Whether the events should be taken before another call runs.
+    pub fn is_full(&self) -> bool {
+        self.pending_bytes >= FULL_BYTES
     }
 
     /// The room's place, with all its events taken. A room that nothing is known of begins its history now.
@@ -211,8 +221,13 @@ impl Outbox {
 
     fn charge(&mut self, bytes: usize) -> Result<(), BadEvent> {
         const OVERHEAD: usize = 64;
-        self.pending_bytes = self.pending_bytes.saturating_add(bytes).saturating_add(OVERHEAD);
-        if self.pending_bytes > MAX_PENDING_BYTES { Err(BadEvent::TooMuch) } else { Ok(()) }
+        let call_bytes = self.call_bytes.saturating_add(bytes).saturating_add(OVERHEAD);
+        if call_bytes > MAX_CALL_BYTES {
+            return Err(BadEvent::TooMuch);
+        }
+        self.pending_bytes += call_bytes - self.call_bytes;
+        self.call_bytes = call_bytes;
+        Ok(())
     }
 
     fn append(
@@ -230,7 +245,8 @@ impl Outbox {
         let seq = pending.next_seq;
         write(&mut pending.text, seq);
         mend_utf8(&mut pending.text, start);
-        // Escapes make a byte six at most, and replacement characters three, so this is far below 4 GiB.
+        // Whoever runs calls takes the events when it is full. Escapes make a byte six at most, and replacement characters
+        // three, so this is far below 4 GiB.
         let end = u32::try_from(pending.text.len()).expect("a batch's events stay below 4 GiB");
         pending.ends.push(end);
         pending.next_seq += 1;
@@ -332,13 +348,31 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_cannot_publish_without_end() {
+    fn what_a_call_may_publish_is_its_own() {
         let mut outbox = Outbox::new(1);
         let payload = format!("\"{}\"", "x".repeat(1 << 20)).into_bytes();
-        let published = (0..100).take_while(|_| outbox.publish(&room("a"), b"x", &payload).is_ok()).count();
-        assert_eq!(published, 63);
-        assert_eq!(outbox.send(&room("a"), b"7", b"x", &payload), Err(BadEvent::TooMuch));
-        assert_eq!(outbox.take().next().unwrap().ends.len(), 63);
-        assert_eq!(outbox.publish(&room("a"), b"x", &payload), Ok(()));
+        for call in 1..=3 {
+            outbox.set_now(call);
+            let published =
+                (0..100).take_while(|_| outbox.publish(&room("a"), b"x", &payload).is_ok()).count();
+            assert_eq!(published, 15);
+            assert_eq!(outbox.send(&room("a"), b"7", b"x", &payload), Err(BadEvent::TooMuch));
+            assert_eq!(outbox.publish(&room("a"), b"x", b"1"), Ok(()), "what is small still fits");
+        }
+        assert_eq!(outbox.take().next().unwrap().ends.len(), 48);
+    }
+
+    #[test]
+    fn it_is_full_when_all_calls_have_published_much() {
+        let mut outbox = Outbox::new(1);
+        let payload = format!("\"{}\"", "x".repeat(1 << 20)).into_bytes();
+        let calls = (0..100).take_while(|call| {
+            outbox.set_now(*call);
+            outbox.publish(&room("a"), b"x", &payload).unwrap();
+            !outbox.is_full()
+        });
+        assert_eq!(calls.count(), 3);
+        outbox.take().for_each(drop);
+        assert!(!outbox.is_full());
     }
 }

@@ -1,5 +1,7 @@
 //! The engine as the shards see it: batches in, deliveries out.
 
+mod sharing;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -15,13 +15,22 @@ use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::faults::FaultLog;
 use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
+use crate::state::late::{self, Late, Next};
+use crate::state::shares::{Shares, Slice, payer};
 use crate::state::{
-    Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Membership, RoomEvents,
+    Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Membership, OnError, Position,
+    RoomEvents,
 };
 use crate::wire::ids::RoomId;
 
 /// How long the thread sleeps when nothing comes.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
+/// How much of a room's batch runs while other batches wait.
+const SLICE: Duration = Duration::from_millis(8);
+/// Between the calls of a long batch, what must be done now and then is done this often.
+const TIDY_INTERVAL: Duration = Duration::from_millis(20);
+/// For how long what is queued still runs when the engine stops.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// How often it looks for expired keys, and at how many.
 const EXPIRE_INTERVAL: Duration = Duration::from_millis(100);
 const EXPIRE_KEYS: usize = 200;
@@ -38,6 +47,11 @@ pub(super) struct Worker {
     random: SplitMix,
     faults: FaultLog,
     keeper: Option<Keeper>,
+    shares: Shares,
+    late: Late<Box<Batch>>,
+    /// When nothing runs any more; none while the engine is not stopping.
+    stop_at: Option<Instant>,
+    tidied_at: Instant,
     expired_at: Instant,
     forgot_at: Instant,
 }
@@ -61,6 +75,10 @@ impl Worker {
             random: SplitMix(options.seed ^ 0x5851_f42d_4c95_7f2d),
             faults: FaultLog::default(),
             keeper: None,
+            shares: Shares::default(),
+            late: Late::default(),
+            stop_at: None,
+            tidied_at: now,
             expired_at: now,
             forgot_at: now,
         }
@@ -80,19 +98,18 @@ impl Worker {
     pub(super) fn run(mut self, left: Vec<Member>) {
         self.look_for_scripts();
         self.take_out(left);
-        loop {
+        while self.stop_at.is_none() {
             self.look_for_scripts();
             match self.receiver.recv_timeout(self.idle_wait()) {
-                Ok(Message::Batch(batch)) => self.process(*batch),
-                Ok(Message::Wake) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Batch(batch)) => self.receive(batch),
+                Ok(Message::Wake) => {}
+                Err(RecvTimeoutError::Timeout) => self.serve_late(false),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if self.shared.is_stopping.load(Ordering::SeqCst) {
-                self.finish();
-                break;
-            }
-            self.tidy();
+            self.serve_late(true);
+            self.tidy(Instant::now());
         }
+        self.finish();
     }
 
     /// Runs what is in the queue, with all that is just being put there.
@@ -102,9 +119,11 @@ impl Worker {
         }
         while let Ok(message) = self.receiver.try_recv() {
             if let Message::Batch(batch) = message {
-                self.process(*batch);
+                self.process(*batch, Instant::now());
             }
         }
+        let late: Vec<_> = self.late.take_all().collect();
+        late.into_iter().for_each(|batch| self.process(*batch, Instant::now()));
         if let Some(keeper) = self.keeper.take() {
             keeper.finish(&mut self.runner.keyspace().borrow_mut(), &self.runner.outbox().positions());
         }
@@ -115,8 +134,7 @@ impl Worker {
         let on_disconnect = self.scripts.get("on_disconnect").cloned();
         for member in left {
             if let Some(script) = &on_disconnect {
-                let batch = member.leave(script);
-                self.run_calls(&batch, wall_clock_ms());
+                self.run_calls(&member.leave(script), Instant::now());
                 // Nobody is there who could be told.
                 self.runner.outbox().take().for_each(drop);
             } else if let Some(keeper) = &mut self.keeper {
@@ -139,14 +157,85 @@ impl Worker {
         }
     }
 
-    fn process(&mut self, batch: Batch) {
-        let began = Instant::now();
-        let now_ms = wall_clock_ms();
-        let results = self.run_calls(&batch, now_ms);
-        let mut own_events: Option<RoomEvents> = None;
+    /// Runs a batch, unless others wait and all its callers have had more than their share. A room's batch runs all the
+    /// same: it gives back what must wait.
+    fn receive(&mut self, batch: Box<Batch>) {
+        let now = Instant::now();
+        let must_wait =
+            !may_give_back(&batch) && self.shares.are_over(&batch.calls, now) && !self.receiver.is_empty();
+        if !must_wait {
+            return self.process(*batch, now);
+        }
+        let user_id = batch.calls.iter().find_map(payer).cloned().unwrap_or_default();
+        if let Err(batch) = self.late.put(user_id, batch, now) {
+            self.refuse(*batch, &CallError::refusal("busy", late::REFUSAL));
+        }
+        self.count_late();
+    }
+
+    fn serve_late(&mut self, others_wait: bool) {
+        if self.late.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let shares = &mut self.shares;
+        match self.late.next(now, others_wait, |batch| shares.are_over(&batch.calls, now)) {
+            Some(Next::Run(batch)) => {
+                self.process(*batch, now);
+                self.late.ran(now.elapsed(), Instant::now());
+            }
+            Some(Next::Refuse(batch)) => self.refuse(*batch, &CallError::refusal("busy", late::REFUSAL)),
+            None => {}
+        }
+        self.count_late();
+    }
+
+    fn count_late(&self) {
+        self.shared.late.store(self.late.len(), Ordering::Relaxed);
+    }
+
+    /// Ends a batch of which nothing runs.
+    fn refuse(&mut self, batch: Batch, error: &CallError) {
+        let results = batch.calls.iter().map(|_| CallResult::Err(error.clone())).collect();
+        self.end(batch, results, Duration::ZERO);
+    }
+
+    fn process(&mut self, mut batch: Batch, began: Instant) {
+        let Progress { mut results, given_back, now, .. } = self.run_calls(&batch, began);
+        if !given_back.is_empty() {
+            return_calls(std::mem::take(&mut batch.calls), &given_back, &mut results);
+        }
+        self.end(batch, results, now.duration_since(began));
+    }
+
+    /// Tells of a batch's end, and of its events.
+    fn end(&mut self, batch: Batch, results: Vec<CallResult>, took: Duration) {
+        let events = self.deliver_events(&batch);
+        let position = batch.room.as_ref().and_then(|room| self.position(room, &results));
+        let done = BatchDone {
+            room: batch.room,
+            results,
+            events,
+            position: position.unwrap_or_default(),
+            tag: batch.tag,
+            received_at: batch.received_at,
+            took,
+        };
+        self.deliver.deliver(batch.origin, Delivery::Done(done));
+    }
+
+    /// A room that nothing worked in may be one that does not exist, and shall not cost memory.
+    fn position(&self, room: &RoomId, results: &[CallResult]) -> Option<Position> {
+        let mut outbox = self.runner.outbox();
+        let has_worked = results.iter().any(|result| matches!(result, CallResult::Ok(_)));
+        if has_worked { Some(outbox.position(room)) } else { outbox.known_position(room) }
+    }
+
+    /// Sends the events that have gathered on their way, but for those that the end of the batch brings with it.
+    fn deliver_events(&mut self, batch: &Batch) -> Option<RoomEvents> {
         let Self { runner, deliver, .. } = self;
-        let mut outbox = runner.outbox();
-        for events in outbox.take() {
+        let mut own_events: Option<RoomEvents> = None;
+        for events in runner.outbox().take() {
             let home = deliver.home(&events.room);
             if home != batch.origin || batch.room.as_ref() != Some(&events.room) {
                 deliver.deliver(home, Delivery::Events(events));
@@ -155,47 +244,55 @@ impl Worker {
                 deliver.deliver(home, Delivery::Events(earlier));
             }
         }
-        // A room that nothing worked in may be one that does not exist, and shall not cost memory.
-        let has_worked = results.iter().any(|result| matches!(result, CallResult::Ok(_)));
-        let position = batch.room.as_ref().and_then(|room| match has_worked {
-            true => Some(outbox.position(room)),
-            false => outbox.known_position(room),
-        });
-        drop(outbox);
-        deliver.deliver(
-            batch.origin,
-            Delivery::Done(BatchDone {
-                room: batch.room,
-                results,
-                events: own_events,
-                position: position.unwrap_or_default(),
-                tag: batch.tag,
-                received_at: batch.received_at,
-                took: began.elapsed(),
-            }),
-        );
+        own_events
     }
 
-    fn run_calls(&mut self, batch: &Batch, now_ms: u64) -> Vec<CallResult> {
-        let mut results = Vec::with_capacity(batch.calls.len());
-        let (mut has_failed, mut has_worked) = (false, false);
-        let mut now = Instant::now();
+    fn run_calls(&mut self, batch: &Batch, began: Instant) -> Progress {
+        let mut progress = Progress::new(batch.calls.len(), began);
+        let mut slice = if may_give_back(batch) { Slice::of(SLICE) } else { Slice::whole() };
         for (number, call) in batch.calls.iter().enumerate() {
             let is_last = number + 1 == batch.calls.len();
-            if batch.on_error.skips(is_last, has_failed, has_worked) {
-                results.push(CallResult::Skipped);
-                continue;
+            let Progress { now, has_failed, has_worked, .. } = progress;
+            if self.stop_at.is_some_and(|at| now >= at) {
+                let error = CallError::refusal("unavailable", "the server is stopping; this did not run");
+                progress.results.push(CallResult::Err(error));
+            } else if batch.on_error.skips(is_last, has_failed, has_worked) {
+                progress.results.push(CallResult::Skipped);
+            } else if !slice.takes(call, now.duration_since(began), &mut self.shares, now, || {
+                // When the engine stops, what is given back could not come again.
+                !self.receiver.is_empty() && !self.shared.is_stopping.load(Ordering::SeqCst)
+            }) {
+                progress.give_back(number);
+            } else {
+                self.run_next(batch, call, &mut progress);
+                self.between_calls(batch, &mut slice, &mut progress);
             }
-            let seed = self.random.next_u64();
-            let room = batch.room.as_ref();
-            let result;
-            (result, now) = self.run_call(Invocation { call, room, now_ms, now, seed });
-            self.note_membership(call, room, now_ms, &result);
-            has_failed |= matches!(result, CallResult::Err(_));
-            has_worked |= matches!(result, CallResult::Ok(_));
-            results.push(result);
         }
-        results
+        progress
+    }
+
+    fn run_next(&mut self, batch: &Batch, call: &Call, progress: &mut Progress) {
+        let Progress { now, now_ms, .. } = *progress;
+        let room = batch.room.as_ref();
+        let seed = self.random.next_u64();
+        let (result, ended_at) = self.run_call(Invocation { call, room, now_ms, now, seed });
+        self.shares.charge(call, ended_at.duration_since(now), ended_at);
+        self.note_membership(call, room, now_ms, &result);
+        progress.note(result, ended_at);
+    }
+
+    /// What cannot wait for the end of a long batch.
+    fn between_calls(&mut self, batch: &Batch, slice: &mut Slice<'_>, progress: &mut Progress) {
+        if self.runner.outbox().is_full() {
+            slice.end();
+            if let Some(events) = self.deliver_events(batch) {
+                self.deliver.deliver(batch.origin, Delivery::Events(events));
+            }
+        }
+        if progress.now.duration_since(self.tidied_at) >= TIDY_INTERVAL {
+            self.tidy(progress.now);
+            (progress.now, progress.now_ms) = (Instant::now(), wall_clock_ms());
+        }
     }
 
     fn run_call(&mut self, invocation: Invocation<'_>) -> (CallResult, Instant) {
@@ -260,6 +357,9 @@ impl Worker {
     }
 
     fn idle_wait(&self) -> Duration {
+        if !self.late.is_empty() {
+            return Duration::ZERO;
+        }
         let Some(keeper) = &self.keeper else { return IDLE_WAIT };
         keeper.wait(Instant::now(), &self.runner.keyspace().borrow(), IDLE_WAIT)
     }
@@ -269,17 +369,16 @@ impl Worker {
         log::error!("the engine broke, and Lua starts over script={}", invocation.call.script.name);
         self.runner.rebuild();
         self.runner.prepare(&self.scripts);
-        CallResult::Err(CallError {
-            code: "script_error".into(),
-            message: "internal error".into(),
-            details: None,
-            is_fault: true,
-        })
+        let error = CallError::refusal("script_error", "internal error");
+        CallResult::Err(CallError { is_fault: true, ..error })
     }
 
     /// What must be done now and then, busy or not.
-    fn tidy(&mut self) {
-        let now = Instant::now();
+    fn tidy(&mut self, now: Instant) {
+        self.tidied_at = now;
+        if self.stop_at.is_none() && self.shared.is_stopping.load(Ordering::SeqCst) {
+            self.stop_at = Some(now + FAREWELL);
+        }
         if let Some(keeper) = &mut self.keeper {
             keeper.tick(now, &mut self.runner.keyspace().borrow_mut());
         }
@@ -291,12 +390,68 @@ impl Worker {
         self.runner.keyspace().borrow_mut().expire_step(now_ms, EXPIRE_KEYS);
         if now.duration_since(self.forgot_at) >= FORGET_INTERVAL {
             self.forgot_at = now;
-            let keyspace = self.runner.keyspace().borrow();
-            let is_gone = |key: &str| match keyspace.get(key.as_bytes()) {
-                None => true,
-                Some((_, end)) => end.is_some_and(|end| end <= now_ms),
-            };
-            self.runner.outbox().forget_unused(now_ms, |room| is_gone(&format!("game:{room}")));
+            self.forget_unused(now, now_ms);
+        }
+    }
+
+    fn forget_unused(&mut self, now: Instant, now_ms: u64) {
+        self.shares.forget_idle(now);
+        let keyspace = self.runner.keyspace().borrow();
+        let is_gone = |key: &str| match keyspace.get(key.as_bytes()) {
+            None => true,
+            Some((_, end)) => end.is_some_and(|end| end <= now_ms),
+        };
+        self.runner.outbox().forget_unused(now_ms, |room| is_gone(&format!("game:{room}")));
+    }
+}
+
+/// How far a batch has got.
+struct Progress {
+    results: Vec<CallResult>,
+    /// Which calls are given back; they hold their places in `results`.
+    given_back: Vec<usize>,
+    has_failed: bool,
+    has_worked: bool,
+    now: Instant,
+    now_ms: u64,
+}
+
+impl Progress {
+    fn new(calls: usize, now: Instant) -> Self {
+        let results = Vec::with_capacity(calls);
+        Self {
+            results,
+            given_back: Vec::new(),
+            has_failed: false,
+            has_worked: false,
+            now,
+            now_ms: wall_clock_ms(),
+        }
+    }
+
+    fn note(&mut self, result: CallResult, now: Instant) {
+        self.has_failed |= matches!(result, CallResult::Err(_));
+        self.has_worked |= matches!(result, CallResult::Ok(_));
+        self.results.push(result);
+        self.now = now;
+    }
+
+    fn give_back(&mut self, number: usize) {
+        self.given_back.push(number);
+        self.results.push(CallResult::Skipped);
+    }
+}
+
+fn may_give_back(batch: &Batch) -> bool {
+    batch.may_give_back && batch.on_error == OnError::GoOn
+}
+
+/// Puts the calls with these numbers among the results.
+fn return_calls(calls: Vec<Call>, numbers: &[usize], results: &mut [CallResult]) {
+    let mut numbers = numbers.iter().peekable();
+    for (number, call) in calls.into_iter().enumerate() {
+        if numbers.next_if_eq(&&number).is_some() {
+            results[number] = CallResult::NotRun(Box::new(call));
         }
     }
 }

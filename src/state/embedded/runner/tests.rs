@@ -251,9 +251,7 @@ fn endless_events() {
     let mut world = World::new();
     let big = "local s = ('x'):rep(1e6) while true do godra.publish('x', s) end";
     assert_eq!(world.fails(big), "test.lua:1: too many events at once");
-    assert!(world.fails("godra.send('7', 'x')").contains("too many events"), "the batch goes on");
-    world.events();
-    assert_eq!(world.ok("godra.send('7', 'x') return 1"), "1");
+    assert_eq!(world.ok("godra.send('7', 'x') return 1"), "1", "another call has its own bound");
     let mut world = World::with_budgets(Duration::from_millis(50), 16 << 20);
     assert_eq!(&*world.run("while true do godra.publish('x') end").unwrap_err().code, "script_timeout");
 }
