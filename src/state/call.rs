@@ -146,3 +146,16 @@ impl CallError {
         Self { code: code.into(), message: message.into(), details: None, is_fault: false }
     }
 }
+
+/// Why a call did not run that was queued when its engine stopped.
+pub(super) const STOPPING: &str = "the server is stopping; this did not run";
+
+/// Gives the calls at these places back, in the place of what is known of them. The places ascend.
+pub(super) fn give_back(calls: Vec<Call>, places: &[usize], results: &mut [CallResult]) {
+    let mut places = places.iter().peekable();
+    for (place, call) in calls.into_iter().enumerate() {
+        if places.next_if_eq(&&place).is_some() {
+            results[place] = CallResult::NotRun(Box::new(call));
+        }
+    }
+}

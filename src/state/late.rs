@@ -97,9 +97,9 @@ impl<T> Late<T> {
         }
     }
 
-    /// All of it, at the end.
-    pub fn take_all(&mut self) -> impl Iterator<Item = T> {
-        self.waiting.drain(..).map(|waiting| waiting.thing)
+    /// What has waited longest, at the end.
+    pub fn pop(&mut self) -> Option<T> {
+        self.take(0)
     }
 
     /// How much waits.

@@ -132,6 +132,11 @@ impl Batch {
             tag: Tag::NONE,
         }
     }
+
+    /// Whether calls of it may be given back.
+    pub fn gives_back(&self) -> bool {
+        self.may_give_back && self.on_error == OnError::GoOn
+    }
 }
 
 /// Which calls of a batch are skipped; they report [`CallResult::Skipped`].

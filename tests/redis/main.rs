@@ -13,5 +13,6 @@ mod faults;
 mod guests;
 mod nodes;
 mod scene;
+mod sharing;
 mod stage;
 mod watch;

@@ -13,13 +13,13 @@ use super::persist::{Contents, Keeper, Member, Restored};
 use super::runner::{Invocation, ScriptRunner};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
+use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
 use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::{Shares, Slice, payer};
 use crate::state::{
-    Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Membership, OnError, Position,
-    RoomEvents,
+    Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Membership, Position, RoomEvents,
 };
 use crate::wire::ids::RoomId;
 
@@ -122,8 +122,9 @@ impl Worker {
                 self.process(*batch, Instant::now());
             }
         }
-        let late: Vec<_> = self.late.take_all().collect();
-        late.into_iter().for_each(|batch| self.process(*batch, Instant::now()));
+        while let Some(batch) = self.late.pop() {
+            self.process(*batch, Instant::now());
+        }
         if let Some(keeper) = self.keeper.take() {
             keeper.finish(&mut self.runner.keyspace().borrow_mut(), &self.runner.outbox().positions());
         }
@@ -162,7 +163,7 @@ impl Worker {
     fn receive(&mut self, batch: Box<Batch>) {
         let now = Instant::now();
         let must_wait =
-            !may_give_back(&batch) && self.shares.are_over(&batch.calls, now) && !self.receiver.is_empty();
+            !batch.gives_back() && self.shares.are_over(&batch.calls, now) && !self.receiver.is_empty();
         if !must_wait {
             return self.process(*batch, now);
         }
@@ -203,7 +204,7 @@ impl Worker {
     fn process(&mut self, mut batch: Batch, began: Instant) {
         let Progress { mut results, given_back, now, .. } = self.run_calls(&batch, began);
         if !given_back.is_empty() {
-            return_calls(std::mem::take(&mut batch.calls), &given_back, &mut results);
+            give_back(std::mem::take(&mut batch.calls), &given_back, &mut results);
         }
         self.end(batch, results, now.duration_since(began));
     }
@@ -249,12 +250,12 @@ impl Worker {
 
     fn run_calls(&mut self, batch: &Batch, began: Instant) -> Progress {
         let mut progress = Progress::new(batch.calls.len(), began);
-        let mut slice = if may_give_back(batch) { Slice::of(SLICE) } else { Slice::whole() };
+        let mut slice = if batch.gives_back() { Slice::of(SLICE) } else { Slice::whole() };
         for (number, call) in batch.calls.iter().enumerate() {
             let is_last = number + 1 == batch.calls.len();
             let Progress { now, has_failed, has_worked, .. } = progress;
             if self.stop_at.is_some_and(|at| now >= at) {
-                let error = CallError::refusal("unavailable", "the server is stopping; this did not run");
+                let error = CallError::refusal("unavailable", STOPPING);
                 progress.results.push(CallResult::Err(error));
             } else if batch.on_error.skips(is_last, has_failed, has_worked) {
                 progress.results.push(CallResult::Skipped);
@@ -439,20 +440,6 @@ impl Progress {
     fn give_back(&mut self, number: usize) {
         self.given_back.push(number);
         self.results.push(CallResult::Skipped);
-    }
-}
-
-fn may_give_back(batch: &Batch) -> bool {
-    batch.may_give_back && batch.on_error == OnError::GoOn
-}
-
-/// Puts the calls with these numbers among the results.
-fn return_calls(calls: Vec<Call>, numbers: &[usize], results: &mut [CallResult]) {
-    let mut numbers = numbers.iter().peekable();
-    for (number, call) in calls.into_iter().enumerate() {
-        if numbers.next_if_eq(&&number).is_some() {
-            results[number] = CallResult::NotRun(Box::new(call));
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What Redis answers, and what other nodes publish, as results and events. No sockets here.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use godra_engine::{mend_utf8, write_json_string};
 use redis::Value;
@@ -19,6 +21,33 @@ pub struct Answer {
     pub events: Option<RoomEvents>,
     /// One a call.
     pub results: Vec<CallResult>,
+    /// Which calls the store had no time for; they are skipped in `results`.
+    pub not_run: Vec<usize>,
+    /// How long the store has worked on it.
+    pub took: Took,
+}
+
+/// How long a store has worked on calls, by its own clock: spans of so many calls each, one after another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Took(pub Vec<(usize, Duration)>);
+
+impl Took {
+    fn read(value: &Value, calls: usize) -> Option<Self> {
+        let Value::Array(spans) = value else { return Some(Self(vec![(calls, micros(value)?)])) };
+        let span = |pair: &[Value]| match pair {
+            [Value::Int(calls), took] => Some((usize::try_from(*calls).ok()?, micros(took)?)),
+            _ => None,
+        };
+        spans.chunks(2).map(span).collect::<Option<_>>().map(Self)
+    }
+}
+
+/// A clock that was set back has worked for less than nothing.
+fn micros(value: &Value) -> Option<Duration> {
+    match value {
+        Value::Int(micros) => Some(Duration::from_micros(u64::try_from(*micros).unwrap_or_default())),
+        _ => None,
+    }
 }
 
 /// Something published on a room's channel.
@@ -37,7 +66,7 @@ pub enum Notice {
 
 /// Reads what the program of a batch of `calls` returned; none if it is nothing of ours.
 pub fn read_answer(value: Value, room: Option<&RoomId>, calls: usize, program: &Program) -> Option<Answer> {
-    let [epoch, seq, message, results] = <[Value; 4]>::try_from(list(value)?).ok()?;
+    let [epoch, seq, message, results, took] = <[Value; 5]>::try_from(list(value)?).ok()?;
     let epoch = text(&epoch)?.parse().unwrap_or_default();
     let position = Position { epoch, seq: number(&seq)? };
     let message = bytes(message)?;
@@ -52,15 +81,18 @@ pub fn read_answer(value: Value, room: Option<&RoomId>, calls: usize, program: &
         Value::Int(0) => vec![Value::Int(0); calls],
         results => list(results)?,
     };
+    let is_not_run = |(number, result): (usize, &Value)| (*result == Value::Int(2)).then_some(number);
+    let not_run = results.iter().enumerate().filter_map(is_not_run).collect();
+    let took = Took::read(&took, calls)?;
     let results: Vec<CallResult> =
         results.into_iter().map(|result| read_result(result, program)).collect::<Option<_>>()?;
-    (results.len() == calls).then_some(Answer { position, events, results })
+    (results.len() == calls).then_some(Answer { position, events, results, not_run, took })
 }
 
 fn read_result(value: Value, program: &Program) -> Option<CallResult> {
     let parts = match value {
         Value::Int(0) => return Some(CallResult::Ok(Bytes::from_static(b"null"))),
-        Value::Int(1) => return Some(CallResult::Skipped),
+        Value::Int(1 | 2) => return Some(CallResult::Skipped),
         value => list(value)?,
     };
     let mut parts = parts.into_iter();
@@ -285,6 +317,27 @@ mod tests {
         for message in foreign {
             assert!(read_notice(message, &room()).is_none(), "{}", String::from_utf8_lossy(message));
         }
+    }
+
+    #[test]
+    fn calls_that_the_store_gives_back_are_told_apart() {
+        let script = crate::script::Script::built_in("s", "return 1");
+        let program = super::super::program::Programs::default().for_scripts([&script].into_iter());
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let answer = |took: Value| {
+            let results = Value::Array(vec![Value::Int(0), Value::Int(1), Value::Int(2)]);
+            let parts = vec![text("7"), Value::Int(3), text(""), results, took];
+            read_answer(Value::Array(parts), Some(&room()), 3, &program)
+        };
+        let spans = Value::Array([2, 1500, 1, -4].map(Value::Int).into());
+        let found = answer(spans).expect("an answer");
+        assert_eq!(found.not_run, [2]);
+        assert!(matches!(found.results[..], [CallResult::Ok(_), CallResult::Skipped, CallResult::Skipped]));
+        let micros = Duration::from_micros;
+        assert_eq!(found.took, Took(vec![(2, micros(1500)), (1, micros(0))]));
+        assert_eq!(answer(Value::Int(900)).expect("an answer").took, Took(vec![(3, micros(900))]));
+        assert!(answer(Value::Nil).is_none());
+        assert!(answer(Value::Array(vec![Value::Int(1)])).is_none());
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Head<'a> {
     pub fresh_epoch: u64,
     /// For `math.random`.
     pub seed: u32,
+    /// After how many calls the store looks at its clock, if the batch may give calls back.
+    pub step: u32,
     /// How long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
 }
@@ -39,7 +41,8 @@ pub fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out: &mut V
         OnError::Stop => "s",
         OnError::LastNeedsAnother => "l",
     };
-    let flags = [on_error, if refreshes { "r" } else { "" }].concat();
+    let gives_back = if batch.gives_back() { format!("g{}", head.step) } else { String::new() };
+    let flags = [on_error, if refreshes { "r" } else { "" }, &gives_back].concat();
     command.arg(batch.room.as_ref().map_or("", |room| room.as_str())).arg(head.node);
     command.arg(head.fresh_epoch).arg(flags).arg(head.seed).arg(head.room_ttl_s).arg(runs.packed());
     for call in &batch.calls {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::ledger::Held;
 use super::program::Program;
 use crate::state::Batch;
 
@@ -23,6 +24,10 @@ pub enum Sent {
 pub struct SentBatch {
     /// The calls.
     pub batch: Batch,
+    /// Those that were not sent.
+    pub held: Held,
+    /// How long the store will work on it, as far as one can tell.
+    pub guess: Duration,
     /// What they run in.
     pub program: Arc<Program>,
     /// Whether this is the second try, after `NOSCRIPT`.
@@ -43,21 +48,49 @@ pub enum Upkeep {
 /// The queue of what is under way on one connection.
 #[derive(Debug, Default)]
 pub struct Flight {
-    queue: Mutex<VecDeque<(Sent, Instant)>>,
+    under_way: Mutex<UnderWay>,
     landed: Condvar,
     /// When the answer before the last one came.
     answered_at: Mutex<Option<Instant>>,
 }
 
+#[derive(Debug, Default)]
+struct UnderWay {
+    queue: VecDeque<(Sent, Instant)>,
+    /// How long the store will work on all of it.
+    guess: Duration,
+}
+
+/// While so much is under way, what comes waits: so many things, or so much work.
+const MAX_UNDER_WAY: usize = 512;
+const MAX_GUESS: Duration = Duration::from_millis(100);
+
+impl UnderWay {
+    fn is_full(&self) -> bool {
+        self.queue.len() >= MAX_UNDER_WAY || self.guess >= MAX_GUESS
+    }
+}
+
+impl Sent {
+    fn guess(&self) -> Duration {
+        if let Self::Batch(sent) = self { sent.guess } else { Duration::ZERO }
+    }
+}
+
 impl Flight {
     /// Notes what is about to be sent, at a time.
     pub fn push(&self, sent: Sent, now: Instant) {
-        self.lock().push_back((sent, now));
+        let mut under_way = self.lock();
+        under_way.guess += sent.guess();
+        under_way.queue.push_back((sent, now));
     }
 
     /// What the answer that has come is for, and when it was sent.
     pub fn pop(&self) -> Option<(Sent, Instant)> {
-        let popped = self.lock().pop_front();
+        let mut under_way = self.lock();
+        let popped = under_way.queue.pop_front();
+        under_way.guess -= popped.as_ref().map_or(Duration::ZERO, |(sent, _)| sent.guess());
+        drop(under_way);
         self.landed.notify_one();
         popped
     }
@@ -72,28 +105,43 @@ impl Flight {
 
     /// How much is under way.
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().queue.len()
+    }
+
+    /// Whether what comes has to wait.
+    pub fn is_full(&self) -> bool {
+        self.lock().is_full()
     }
 
     /// Since when the oldest waits for its answer.
     pub fn oldest(&self) -> Option<Instant> {
-        self.lock().front().map(|(_, sent_at)| *sent_at)
+        self.lock().queue.front().map(|(_, sent_at)| *sent_at)
     }
 
-    /// Waits until less than `bound` is under way, or for so long.
-    pub fn wait_below(&self, bound: usize, patience: Duration) {
-        let queue = self.lock();
+    /// Waits until nothing is under way, or for so long.
+    pub fn wait_until_empty(&self, patience: Duration) {
+        self.wait_while(patience, |under_way| !under_way.queue.is_empty());
+    }
+
+    /// Waits until more may be sent, or for so long.
+    pub fn wait_for_room(&self, patience: Duration) {
+        self.wait_while(patience, |under_way| under_way.is_full());
+    }
+
+    fn wait_while(&self, patience: Duration, condition: impl FnMut(&mut UnderWay) -> bool) {
         // Whoever calls looks again.
-        drop(self.landed.wait_timeout_while(queue, patience, |queue| queue.len() >= bound));
+        drop(self.landed.wait_timeout_while(self.lock(), patience, condition));
     }
 
     /// Takes everything out: its answers will not come.
     pub fn take_all(&self) -> Vec<Sent> {
-        self.lock().drain(..).map(|(sent, _)| sent).collect()
+        let mut under_way = self.lock();
+        under_way.guess = Duration::ZERO;
+        under_way.queue.drain(..).map(|(sent, _)| sent).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Sent, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, UnderWay> {
         // Nothing that is done under the lock leaves the queue half changed.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::flight::SentBatch;
+use super::ledger::{Held, Ledger};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
+use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
 use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, Position, ShardId};
 use crate::wire::ids::RoomId;
@@ -33,6 +35,10 @@ pub struct Lane {
     pub metrics: Arc<Metrics>,
     /// Takes results to the shards.
     pub outlet: Arc<Mutex<Outlet>>,
+    /// What calls have cost.
+    pub ledger: Mutex<Ledger>,
+    /// Batches that wait because their callers have had more than their share.
+    pub late: AtomicUsize,
     /// How many shards there are.
     pub shards: usize,
     /// How long a room is kept after its last member left, in seconds.
@@ -53,10 +59,20 @@ pub struct Outcome {
     pub took: Duration,
     /// One a call.
     pub results: Vec<CallResult>,
+    /// Which of them the store had no time for.
+    pub not_run: Vec<usize>,
     /// The room's place afterwards.
     pub position: Position,
     /// Its own events.
     pub events: Option<crate::state::RoomEvents>,
+}
+
+impl Outcome {
+    /// Of calls that the store has not worked on, as far as is known.
+    pub fn of(results: Vec<CallResult>) -> Self {
+        let position = Position::default();
+        Self { took: Duration::ZERO, results, not_run: Vec::new(), position, events: None }
+    }
 }
 
 impl Lane {
@@ -80,11 +96,24 @@ impl Lane {
         }
     }
 
-    /// Tells a batch's origin how it ended.
-    pub fn finish(&self, batch: Batch, outcome: Outcome) {
-        let Outcome { took, results, position, events } = outcome;
+    /// Looks into what calls have cost.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // A figure more or less does no harm.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells a batch's origin how it ended; `held` was not sent.
+    pub fn finish(&self, mut batch: Batch, held: Held, outcome: Outcome) {
+        let Outcome { took, mut results, not_run, position, events } = outcome;
         let mut outlet = self.outlet();
         self.note_results(&mut outlet, &batch, &results);
+        if !not_run.is_empty() {
+            give_back(std::mem::take(&mut batch.calls), &not_run, &mut results);
+        }
+        let mut results = with_held(results, held);
+        if self.is_stopping.load(Ordering::SeqCst) {
+            refuse_given_back(&mut results);
+        }
         let mut own_events = events;
         if let Some(events) = own_events.take() {
             let home = outlet.deliver.home(&events.room);
@@ -128,30 +157,27 @@ impl Lane {
     }
 
     /// Ends a batch whose answer says nothing of its calls, all with the same error.
-    pub fn fail(&self, batch: Batch, code: &str, message: &str) {
-        let error = CallError {
-            code: code.into(),
-            message: message.into(),
-            details: None,
-            is_fault: matches!(code, "script_error" | "script_timeout"),
-        };
+    pub fn fail(&self, batch: Batch, held: Held, code: &str, message: &str) {
+        let is_fault = matches!(code, "script_error" | "script_timeout");
+        let error = CallError { is_fault, ..CallError::refusal(code, message) };
         let results = batch.calls.iter().map(|_| CallResult::Err(error.clone())).collect();
-        self.finish(
-            batch,
-            Outcome { took: Duration::ZERO, results, position: Position::default(), events: None },
-        );
+        self.finish(batch, held, Outcome::of(results));
     }
 
     /// Ends a batch that was sent and whose answer will never come.
     pub fn fail_lost(&self, sent: SentBatch) {
         self.metrics.redis_lost_calls.inc_by(sent.batch.calls.len() as u64);
         let message = "the connection to the store was lost: outcome unknown, this may have run or not";
-        self.fail(sent.batch, "unavailable", message);
+        self.fail(sent.batch, sent.held, "unavailable", message);
     }
 
     /// Ends a batch that was not sent.
-    pub fn fail_unsent(&self, batch: Batch) {
-        self.fail(batch, "unavailable", "the store is not available; this did not run");
+    pub fn fail_unsent(&self, batch: Batch, held: Held) {
+        let message = match self.is_stopping.load(Ordering::SeqCst) {
+            true => STOPPING,
+            false => "the store is not available; this did not run",
+        };
+        self.fail(batch, held, "unavailable", message);
     }
 
     /// Whether the store can be worked with, as `/ready` tells.
@@ -162,5 +188,58 @@ impl Lane {
     /// What rooms are wished to be watched, or no longer, since the last call.
     pub fn take_wishes(&self) -> Vec<(RoomId, bool)> {
         std::mem::take(&mut *self.wishes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// When the engine stops, what is given back could not come again.
+fn refuse_given_back(results: &mut [CallResult]) {
+    for result in results.iter_mut().filter(|result| matches!(result, CallResult::NotRun(_))) {
+        *result = CallResult::Err(CallError::refusal("unavailable", STOPPING));
+    }
+}
+
+/// The results of all calls of a batch, of which some were not sent.
+fn with_held(results: Vec<CallResult>, held: Held) -> Vec<CallResult> {
+    if held.is_empty() {
+        return results;
+    }
+    let mut all = Vec::with_capacity(results.len() + held.len());
+    let mut results = results.into_iter();
+    for (place, call) in held {
+        all.extend(results.by_ref().take(place - all.len()));
+        all.push(CallResult::NotRun(Box::new(call)));
+    }
+    all.extend(results);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::NO_HOOK;
+    use crate::state::Call;
+    use crate::wire::ids::{Identity, Role};
+    use crate::wire::message::SharedText;
+
+    #[test]
+    fn what_was_held_comes_in_its_place() {
+        let caller = Identity {
+            user_id: "".into(),
+            username: "".into(),
+            role: Role::Guest,
+            expires_at_s: 0,
+            login: Default::default(),
+        };
+        let call = Call::input(NO_HOOK.clone(), Arc::new(caller), SharedText::from_static("1"), false);
+        let check = |sent: usize, places: &[usize], expected: &str| {
+            let results = (0..sent).map(|_| CallResult::Skipped).collect();
+            let held = places.iter().map(|place| (*place, call.clone())).collect();
+            let show = |result: &CallResult| if matches!(result, CallResult::NotRun(_)) { '-' } else { '+' };
+            assert_eq!(with_held(results, held).iter().map(show).collect::<String>(), expected);
+        };
+        check(3, &[], "+++");
+        check(3, &[0, 2, 5], "-+-++-");
+        check(0, &[0, 1], "--");
+        check(2, &[2, 3], "++--");
     }
 }

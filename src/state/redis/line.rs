@@ -91,7 +91,7 @@ impl Line {
     /// On two connections nothing else tells that a subscription came before the calls behind it.
     pub fn wait_until_subscribed(&self) {
         if self.push_flight.len() > 0 {
-            self.push_flight.wait_below(1, SUBSCRIBED_WITHIN);
+            self.push_flight.wait_until_empty(SUBSCRIBED_WITHIN);
         }
     }
 

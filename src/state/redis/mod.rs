@@ -9,6 +9,9 @@
 //! and answered within that call, so that every node sees a room's events in the order of their numbers. On one
 //! connection answers and pushes come in the order in which the store ran things, so a node never sees a room go back.
 //!
+//! What calls have cost lately is written down (see [`ledger`]): no batch keeps the store for long, and no user has more than
+//! its share of it, as the same store serves other rooms and other nodes.
+//!
 //! A connection whose answers stay away for a second is ended: what it owes is answered `unavailable`, outcome unknown, and
 //! nothing is run twice. After that every room is subscribed again, and its members get a snapshot.
 
@@ -17,6 +20,7 @@ mod decode;
 mod encode;
 mod flight;
 mod lane;
+mod ledger;
 mod line;
 mod link;
 mod order;
@@ -93,6 +97,8 @@ impl RedisEngine {
                 new_scripts: Mutex::new(Some(scripts.clone())),
                 metrics: metrics.clone(),
                 outlet: outlet.clone(),
+                ledger: Mutex::default(),
+                late: AtomicUsize::new(0),
                 shards: options.shards,
                 room_ttl_s: options.room_ttl_s,
             });
@@ -195,7 +201,8 @@ impl Engine for RedisEngine {
     }
 
     fn queue_depth(&self) -> usize {
-        self.lanes.iter().map(|handle| handle.queue.len()).sum()
+        let waiting = |handle: &LaneHandle| handle.queue.len() + handle.lane.late.load(Ordering::Relaxed);
+        self.lanes.iter().map(waiting).sum()
     }
 
     /// What is queued is finished as far as the stores answer in two seconds.

@@ -2,12 +2,14 @@
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command }.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, seed, room_ttl; the flags are "s" (stop on error),
---   "l" (the last call is skipped if none before it has worked) and "r" (refresh the record)
+--   "l" (the last call is skipped if none before it has worked), "r" (refresh the record) and "g" with a number (calls may be
+--   given back for which there is no time, which is looked at every so many calls)
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm), number of calls
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
--- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call}: 0 (done), 1 (skipped), {"V", value?},
---   {"E", code, message, details, fault}.
+-- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
+--   they are many, a list of spans: number of calls, microseconds}; an entry is 0 (done), 1 (skipped), 2 (given back),
+--   {"V", value?} or {"E", code, message, details, fault}.
 -- A message is lines: "node e epoch first count", the events without their seq, and of each direct one its user and its text.
 -- (What cjson writes has no line ends.)
 -- What runs once a batch and once a call is written for speed; what is rare is made when it is needed.
@@ -19,8 +21,11 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 math.randomseed(ARGV[5])
 
 local RESERVED = { welcome = true, reply = true, error = true, batch = true, snapshot = true }
-local MAX_BYTES = 67108864
-local bytes = 0
+-- What one call may publish, and after how many bytes and microseconds a batch ends that may give calls back.
+local MAX_CALL_BYTES, FULL_BYTES, SLICE = 16777216, 4194304, 20000
+-- Behind a call with a larger argument the clock is looked at, too.
+local LARGE = 1024
+local bytes, bytes_before = 0, 0
 local rooms, order = {}, {}
 local own
 
@@ -38,7 +43,10 @@ end
 
 local function charge(size)
   bytes = bytes + size + 64
-  if bytes > MAX_BYTES then error("too many events at once", 3) end
+  if bytes - bytes_before > MAX_CALL_BYTES then
+    bytes = bytes - size - 64
+    error("too many events at once", 3)
+  end
 end
 
 local names = {}
@@ -221,6 +229,10 @@ end
 
 local results, number, at = {}, 0, 8
 local is_plain, has_failed, has_worked = true, false, false
+local look_every, is_over = tonumber(string.match(ARGV[4], "g(%d+)")), false
+-- How many microseconds have passed at the last look at the clock, and after which call that was. Asking for the time costs
+-- as much as a tenth of a call.
+local passed, looked_after, spans = 0, 0, nil
 local runs = cmsgpack.unpack(ARGV[7])
 for run = 1, #runs, 8 do
   local script, front, key_count = godra_scripts[runs[run]], runs[run + 1], runs[run + 2]
@@ -235,7 +247,10 @@ for run = 1, #runs, 8 do
     local token = step ~= 0 and ARGV[at + width - 1]
     local is_last = nth == runs[run + 7] and run + 8 > #runs
     local is_pointless = has_failed and stops or is_last and last_needs_another and not has_worked
-    if is_pointless or step == 2 and not is_held(token) or step == 3 and is_replaced(token) then
+    if is_over then
+      results[number] = 2
+      is_plain = false
+    elseif is_pointless or step == 2 and not is_held(token) or step == 3 and is_replaced(token) then
       results[number] = 1
       is_plain = false
     else
@@ -243,6 +258,7 @@ for run = 1, #runs, 8 do
       if argument_count == 1 then arguments[2] = nil end
       for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
       for index = 1, key_count do keys[index] = KEYS[front + index] end
+      bytes_before = bytes
       local ok, value = pcall(body, keys, arguments, commands, godra)
       if not ok then
         has_failed, is_plain = true, false
@@ -263,6 +279,17 @@ for run = 1, #runs, 8 do
       end
       -- A leave that the store was in no state for comes again.
       if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then depart(token) end
+      if look_every then
+        if number - looked_after >= look_every or argument_count > 1 and #ARGV[at + 1] > LARGE then
+          local time_now, before = call("TIME"), passed
+          passed = (time_now[1] - time[1]) * 1000000 + (time_now[2] - time[2])
+          spans = spans or {}
+          spans[#spans + 1] = number - looked_after
+          spans[#spans + 1] = passed - before
+          looked_after = number
+        end
+        is_over = passed > SLICE or bytes >= FULL_BYTES
+      end
     end
     at = at + width
   end
@@ -303,7 +330,14 @@ for index = 1, #order do
   if order[index] == own then message = written end
 end
 if is_plain then results = 0 end
-if own then return { own.epoch, own.seq, message, results } end
-if room == "" then return { "", 0, "", results } end
+local ended = call("TIME")
+local took = (ended[1] - time[1]) * 1000000 + (ended[2] - time[2])
+if spans and took >= 1000 then
+  spans[#spans + 1] = number - looked_after
+  spans[#spans + 1] = took - passed
+  took = spans
+end
+if own then return { own.epoch, own.seq, message, results, took } end
+if room == "" then return { "", 0, "", results, took } end
 local known = call("HMGET", "godra:room:" .. room, "epoch", "seq")
-return { known[1] or "", tonumber(known[2] or 0), "", results }
+return { known[1] or "", tonumber(known[2] or 0), "", results, took }

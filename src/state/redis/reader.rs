@@ -10,7 +10,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use redis::{Parser, PushKind, Value};
 
-use super::decode::{Notice, read_answer, read_notice};
+use super::decode::{Answer, Notice, Took, read_answer, read_notice};
 use super::flight::{Flight, Sent, SentBatch, Upkeep};
 use super::lane::{Lane, Outcome};
 use super::order::Order;
@@ -128,7 +128,7 @@ impl Reader {
     fn batch_answered(&self, sent: SentBatch, value: Value, sent_at: Instant) -> Result<(), String> {
         self.lane.metrics.redis_call_time.observe(sent_at.elapsed());
         if let Value::ServerError(error) = &value {
-            return self.batch_refused(sent, error);
+            return self.batch_refused(sent, error, sent_at);
         }
         let (room, calls) = (sent.batch.room.as_ref(), sent.batch.calls.len());
         match read_answer(value, room, calls, &sent.program) {
@@ -136,13 +136,15 @@ impl Reader {
                 let events = answer.events.filter(|_| self.has_pushes);
                 let trouble = answer.results.iter().find_map(state_trouble);
                 let took = self.flight.work_time(sent_at);
-                let outcome = Outcome { took, results: answer.results, position: answer.position, events };
+                self.lane.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
+                let Answer { results, not_run, position, .. } = answer;
+                let outcome = Outcome { took, results, not_run, position, events };
                 let snapshot_of =
                     sent.batch.room.clone().filter(|_| !self.has_pushes && is_snapshot(&sent.batch));
-                self.lane.finish(sent.batch, outcome);
+                self.lane.finish(sent.batch, sent.held, outcome);
                 // Looked at after the answer is out: an event that came before it has been noted by then.
                 if let Some(room) = snapshot_of
-                    && self.order.has_overtaken(&room, answer.position)
+                    && self.order.has_overtaken(&room, position)
                 {
                     self.lane.deliver_home(&room.clone(), Delivery::Missed(room));
                 }
@@ -150,13 +152,18 @@ impl Reader {
             }
             None => {
                 let message = "the store's answer makes no sense: outcome unknown";
-                self.lane.fail(sent.batch, "unavailable", message);
+                self.lane.fail(sent.batch, sent.held, "unavailable", message);
                 Err("an answer that makes no sense".to_owned())
             }
         }
     }
 
-    fn batch_refused(&self, sent: SentBatch, error: &redis::ServerError) -> Result<(), String> {
+    fn batch_refused(
+        &self,
+        sent: SentBatch,
+        error: &redis::ServerError,
+        sent_at: Instant,
+    ) -> Result<(), String> {
         let message = format!("{} {}", error.code(), error.details().unwrap_or_default());
         match error.code() {
             "NOSCRIPT" if !sent.is_retry => {
@@ -165,25 +172,28 @@ impl Reader {
             }
             "NOSCRIPT" => {
                 let message = "the store does not compile this script; see the server's log";
-                self.lane.fail(sent.batch, "script_error", message);
+                self.lane.fail(sent.batch, sent.held, "script_error", message);
                 Ok(())
             }
             "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "NOPERM" | "OOM" | "MISCONF"
             | "NOREPLICAS" => {
                 self.lane.fail(
                     sent.batch,
+                    sent.held,
                     "unavailable",
                     &format!("the store refuses to run this: {message}"),
                 );
                 Err(message)
             }
             _ if message.contains(KILLED) => {
+                let took = Took(vec![(sent.batch.calls.len(), self.flight.work_time(sent_at))]);
+                self.lane.ledger().settle(&sent.batch.calls, &took, Instant::now());
                 self.batch_killed(sent);
                 Ok(())
             }
             _ => {
                 let message = sent.program.mend_lines(&message);
-                self.lane.fail(sent.batch, "script_error", &message);
+                self.lane.fail(sent.batch, sent.held, "script_error", &message);
                 Ok(())
             }
         }
@@ -198,13 +208,13 @@ impl Reader {
         match names[..] {
             [name] => {
                 let message = format!("{name}.lua ran for too long and was stopped");
-                self.lane.fail(sent.batch, "script_timeout", &message);
+                self.lane.fail(sent.batch, sent.held, "script_timeout", &message);
             }
             // The store does not tell which.
             _ => {
                 let message = format!("one of {} ran for too long and was stopped", names.join(", "));
                 log::warn!("{message}; the whole batch did not run");
-                self.lane.fail(sent.batch, "unavailable", &format!("{message}; this did not run"));
+                self.lane.fail(sent.batch, sent.held, "unavailable", &format!("{message}; this did not run"));
             }
         }
     }

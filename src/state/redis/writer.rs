@@ -11,7 +11,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
 use super::encode::{Head, write_batch};
 use super::flight::{Flight, Sent, SentBatch, Upkeep};
-use super::lane::Lane;
+use super::lane::{Lane, Outcome};
+use super::ledger::{Held, Ledger};
 use super::line::{Line, MAX_PACKED_BYTES, TOO_LONG};
 use super::link::{Link, Trouble};
 use super::order::Order;
@@ -19,18 +20,22 @@ use super::program::Programs;
 use super::reader::{Finding, Reader};
 use super::upkeep;
 use crate::script::{NO_HOOK, Script};
+use crate::state::late::{self, Late, Next};
+use crate::state::shares::payer;
 use crate::state::{Batch, Delivery};
 use crate::wire::ids::RoomId;
 use godra_engine::SplitMix;
 
 /// How often the writer looks at the time when nothing comes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-/// While so many batches, loads and commands are under way, batches wait in the queue.
-const MAX_UNDER_WAY: usize = 512;
+/// As [`LOOK_INTERVAL`], while batches wait of users who have had more than their share.
+const LATE_INTERVAL: Duration = Duration::from_millis(10);
 /// Batches that are packed into one write.
 const MAX_PACKED: usize = 128;
 /// A room without members stays subscribed for so long, as they often come back.
 const LINGER: Duration = Duration::from_secs(30);
+/// How often users are forgotten who have been idle.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 /// Bounds of the pause between two tries to connect; each is twice the one before, and up to a half shorter by chance.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
@@ -54,6 +59,9 @@ pub struct Writer {
     random: SplitMix,
     /// Since when a room has no members; none while it has.
     watched: HashMap<RoomId, Option<Instant>>,
+    /// Batches of users who have had more than their share.
+    late: Late<Box<Batch>>,
+    forgot_at: Instant,
     /// Whether a connection has been open before.
     was_up: bool,
 }
@@ -68,6 +76,8 @@ impl Writer {
             on_disconnect: NO_HOOK.clone(),
             random: SplitMix(seed),
             watched: HashMap::new(),
+            late: Late::default(),
+            forgot_at: Instant::now(),
             was_up: false,
         }
     }
@@ -192,10 +202,12 @@ impl Writer {
 
     /// Waits for something to do, and does it in one write.
     fn round(&mut self, line: &mut Line) -> Result<(), String> {
-        if line.flight.len() >= MAX_UNDER_WAY {
-            line.flight.wait_below(MAX_UNDER_WAY, LOOK_INTERVAL);
+        if line.flight.is_full() {
+            line.flight.wait_for_room(LOOK_INTERVAL);
         } else {
-            match self.queue.recv_timeout(LOOK_INTERVAL) {
+            self.serve_late(line);
+            let patience = if self.late.is_empty() { LOOK_INTERVAL } else { LATE_INTERVAL };
+            match self.queue.recv_timeout(patience) {
                 Ok(message) => self.take(line, message)?,
                 Err(RecvTimeoutError::Timeout) => self.prepare(line)?,
                 Err(RecvTimeoutError::Disconnected) => return Err("the engine is gone".to_owned()),
@@ -219,13 +231,64 @@ impl Writer {
             self.prepare(line)?;
             line.wait_until_subscribed();
             if let Message::Batch(batch) = message {
-                self.pack(line, *batch, false);
+                self.receive(line, batch);
             }
-            if line.pack.len() >= MAX_PACKED_BYTES || line.flight.len() >= MAX_UNDER_WAY {
+            if line.pack.len() >= MAX_PACKED_BYTES || line.flight.is_full() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Sends what may run now of a batch; the rest of it, or all, waits.
+    fn receive(&mut self, line: &mut Line, mut batch: Box<Batch>) {
+        let now = Instant::now();
+        let mut ledger = self.lane.ledger();
+        let must_wait = ledger.must_wait(&batch, now);
+        let held = ledger.cut(&mut batch, now);
+        drop(ledger);
+        if must_wait {
+            self.put_off(batch, now);
+        } else if batch.calls.is_empty() && !held.is_empty() {
+            self.lane.finish(*batch, held, Outcome::of(Vec::new()));
+        } else {
+            self.pack(line, *batch, held, false);
+        }
+    }
+
+    fn put_off(&mut self, batch: Box<Batch>, now: Instant) {
+        let user_id = batch.calls.iter().find_map(payer).cloned().unwrap_or_default();
+        if let Err(batch) = self.late.put(user_id, batch, now) {
+            self.lane.fail(*batch, Held::new(), "busy", late::REFUSAL);
+        }
+        self.count_late();
+    }
+
+    fn serve_late(&mut self, line: &mut Line) {
+        while !self.late.is_empty() && !line.flight.is_full() {
+            let now = Instant::now();
+            let mut ledger = self.lane.ledger();
+            // Other nodes may want the store at any time.
+            let next = self.late.next(now, true, |batch| ledger.must_wait(batch, now));
+            let guess = |batch: &Batch| ledger.guess_all(&batch.calls);
+            match next {
+                Some(Next::Run(batch)) => {
+                    self.late.ran(guess(&batch), now);
+                    drop(ledger);
+                    self.pack(line, *batch, Held::new(), false);
+                }
+                Some(Next::Refuse(batch)) => {
+                    drop(ledger);
+                    self.lane.fail(*batch, Held::new(), "busy", late::REFUSAL);
+                }
+                None => break,
+            }
+            self.count_late();
+        }
+    }
+
+    fn count_late(&self) {
+        self.lane.late.store(self.late.len(), Ordering::Relaxed);
     }
 
     fn take_scripts(&mut self) {
@@ -237,21 +300,24 @@ impl Writer {
         }
     }
 
-    fn pack(&mut self, line: &mut Line, batch: Batch, is_retry: bool) {
+    fn pack(&mut self, line: &mut Line, batch: Batch, held: Held, is_retry: bool) {
         let program = self.programs.for_scripts(batch.calls.iter().map(|call| &call.script));
         if line.loaded.insert(program.sha.clone()) {
             redis::cmd("SCRIPT").arg("LOAD").arg(&program.text).write_packed_command(&mut line.pack);
             line.flight.push(Sent::Load(program.clone()), Instant::now());
         }
+        let guess = self.lane.ledger().guess_all(&batch.calls);
         let head = Head {
             node: &self.lane.node,
             fresh_epoch: self.random.next_u64(),
             // Lua's generator takes 31 bits.
             seed: (self.random.next_u64() >> 33) as u32,
+            step: Ledger::step(batch.calls.len(), guess),
             room_ttl_s: self.lane.room_ttl_s,
         };
         write_batch(&batch, &program, head, &mut line.pack);
-        line.flight.push(Sent::Batch(Box::new(SentBatch { batch, program, is_retry })), Instant::now());
+        let sent = SentBatch { batch, held, guess, program, is_retry };
+        line.flight.push(Sent::Batch(Box::new(sent)), Instant::now());
     }
 
     fn act_on_findings(&mut self, line: &mut Line) {
@@ -263,7 +329,7 @@ impl Writer {
                         self.lane.address
                     );
                     line.loaded.clear();
-                    self.pack(line, sent.batch, true);
+                    self.pack(line, sent.batch, sent.held, true);
                 }
                 Finding::Upkeep(Upkeep::Lease, answer) if upkeep::is_expelled(&answer) => {
                     log::error!("other nodes have taken this one for dead: all sockets must come back");
@@ -289,7 +355,7 @@ impl Writer {
         for orphan in orphans {
             let origin = self.lane.outlet().deliver.home(&orphan.room);
             let leave = orphan.leave(&self.on_disconnect, origin);
-            self.pack(line, leave, false);
+            self.pack(line, leave, Held::new(), false);
             self.lane.metrics.redis_orphans.inc();
         }
         if may_be_more {
@@ -311,6 +377,10 @@ impl Writer {
         }
         line.ping_pushes();
         self.unwatch_idle(line);
+        if self.forgot_at.elapsed() >= FORGET_INTERVAL {
+            self.forgot_at = Instant::now();
+            self.lane.ledger().forget_idle(self.forgot_at);
+        }
     }
 
     fn follow_wishes(&mut self, line: &mut Line) -> Result<(), String> {
@@ -365,13 +435,14 @@ impl Writer {
         let end = Instant::now() + FAREWELL;
         let mut has_given_up = false;
         while Instant::now() < end && !line.is_over.load(Ordering::Acquire) {
-            while let Ok(message) = self.queue.try_recv() {
-                if let Message::Batch(batch) = message {
-                    self.pack(line, *batch, false);
-                }
+            while !line.flight.is_full()
+                && let Some(batch) = self.next_waiting()
+            {
+                self.pack(line, *batch, Held::new(), false);
             }
             self.act_on_findings(line);
-            if line.flight.len() == 0 && !std::mem::replace(&mut has_given_up, true) {
+            let is_done = self.queue.is_empty() && self.late.is_empty() && line.flight.len() == 0;
+            if is_done && !std::mem::replace(&mut has_given_up, true) {
                 for command in upkeep::give_up_lease(&self.lane.node) {
                     line.command(&command, Upkeep::Note);
                 }
@@ -379,9 +450,18 @@ impl Writer {
             if line.write().is_err() || (has_given_up && line.flight.len() == 0) {
                 break;
             }
-            line.flight.wait_below(1, Duration::from_millis(10));
+            line.flight.wait_until_empty(Duration::from_millis(10));
         }
         "the server stops".to_owned()
+    }
+
+    fn next_waiting(&mut self) -> Option<Box<Batch>> {
+        while let Ok(message) = self.queue.try_recv() {
+            if let Message::Batch(batch) = message {
+                return Some(batch);
+            }
+        }
+        self.late.pop()
     }
 
     /// Ends a connection: nothing more is delivered from it, and then what it owes is failed.
@@ -402,9 +482,13 @@ impl Writer {
         }
         for finding in line.findings.try_iter() {
             if let Finding::NoScript(sent) = finding {
-                self.lane.fail_unsent(sent.batch);
+                self.lane.fail_unsent(sent.batch, sent.held);
             }
         }
+        while let Some(batch) = self.late.pop() {
+            self.lane.fail_unsent(*batch, Held::new());
+        }
+        self.count_late();
     }
 
     /// Waits until the next try, and refuses what comes meanwhile.
@@ -414,7 +498,7 @@ impl Writer {
         while !self.is_stopping() {
             self.take_scripts();
             match self.queue.recv_deadline(end) {
-                Ok(Message::Batch(batch)) => self.lane.fail_unsent(*batch),
+                Ok(Message::Batch(batch)) => self.lane.fail_unsent(*batch, Held::new()),
                 Ok(Message::Wake) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
@@ -427,7 +511,7 @@ impl Writer {
         }
         while let Ok(message) = self.queue.try_recv() {
             if let Message::Batch(batch) = message {
-                self.lane.fail_unsent(*batch);
+                self.lane.fail_unsent(*batch, Held::new());
             }
         }
     }

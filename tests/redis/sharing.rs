@@ -1,0 +1,224 @@
+//! Who gets how much of a store that several nodes share: the engine itself, without the server around it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use godra::metrics::Metrics;
+use godra::script::{Script, ScriptSet};
+use godra::state::redis::{Address, RedisEngine, RedisOptions};
+use godra::state::{
+    Arguments, Batch, BatchDone, Call, CallResult, Deliver, Delivery, Engine, OnError, ShardId,
+};
+use godra::wire::ids::{Identity, Role, RoomId};
+
+use crate::common::redis::Redis;
+use crate::common::wait_until;
+
+/// A node's engine.
+struct Node {
+    engine: RedisEngine,
+    deliveries: Receiver<Delivery>,
+}
+
+struct Mailbox(Sender<Delivery>);
+
+impl Deliver for Mailbox {
+    fn deliver(&mut self, _: ShardId, delivery: Delivery) {
+        // The test may have ended already.
+        let _ = self.0.send(delivery);
+    }
+
+    fn home(&self, _: &RoomId) -> ShardId {
+        0
+    }
+}
+
+impl Node {
+    fn start(redis: &Redis) -> Self {
+        let (sender, deliveries) = unbounded();
+        let options = RedisOptions {
+            addresses: Address::parse_list(&redis.address()).unwrap(),
+            queue_capacity: 10_000,
+            shards: 1,
+            seed: redis.port().into(),
+            room_ttl_s: 3600,
+        };
+        let (scripts, metrics) = (Arc::new(ScriptSet::default()), Arc::new(Metrics::new()));
+        let engine = RedisEngine::start(options, scripts, Box::new(Mailbox(sender)), metrics).unwrap();
+        wait_until("the store to be there", || engine.is_ready());
+        Self { engine, deliveries }
+    }
+
+    fn submit(&self, batch: Batch) {
+        self.engine.submit(batch).unwrap();
+    }
+
+    fn done(&self) -> BatchDone {
+        loop {
+            let delivery = self.deliveries.recv_timeout(Duration::from_secs(20)).expect("a batch's end");
+            if let Delivery::Done(done) = delivery {
+                return done;
+            }
+        }
+    }
+}
+
+fn script(name: &str, text: &str) -> Arc<Script> {
+    Script::built_in(name, text)
+}
+
+/// Takes ten milliseconds.
+fn heavy() -> Arc<Script> {
+    let text = "local t = redis.call('TIME')
+        repeat local now = redis.call('TIME') until (now[1] - t[1]) * 1e6 + now[2] - t[2] >= 1e4
+        return 'heavy'";
+    script("heavy", text)
+}
+
+fn light() -> Arc<Script> {
+    script("light", "return redis.call('INCR', 'light')")
+}
+
+fn whole(room: &str, users: &[&str], script: &Arc<Script>, bytes: usize) -> Batch {
+    let call = |user_id: &&str| {
+        let caller = Identity {
+            user_id: (*user_id).into(),
+            username: (*user_id).into(),
+            role: Role::Player,
+            expires_at_s: 0,
+            login: Default::default(),
+        };
+        Call::input(script.clone(), Arc::new(caller), (&*vec![b'1'; bytes]).into(), true)
+    };
+    Batch::new(RoomId::parse(room), users.iter().map(call).collect(), 0)
+}
+
+fn inputs(room: &str, users: &[&str], script: &Arc<Script>, bytes: usize) -> Batch {
+    Batch { may_give_back: true, ..whole(room, users, script, bytes) }
+}
+
+fn shown(done: &BatchDone) -> Vec<String> {
+    let show = |result: &CallResult| match result {
+        CallResult::Ok(json) => String::from_utf8(json.to_vec()).unwrap(),
+        CallResult::Err(error) => format!("{}: {}", error.code, error.message),
+        CallResult::Skipped => "skipped".into(),
+        CallResult::NotRun(call) => format!("not run: {}", call.caller.user_id),
+    };
+    done.results.iter().map(show).collect()
+}
+
+#[test]
+fn a_burst_of_heavy_inputs_holds_no_node_up() {
+    let redis = Redis::start();
+    let (a, b) = (Node::start(&redis), Node::start(&redis));
+    let names: Vec<String> = (0..400).map(|number| number.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    a.submit(inputs("a", &names, &heavy(), 100));
+    b.submit(inputs("b", &["ben"], &light(), 1));
+    let asked_at = Instant::now();
+    assert_eq!(shown(&b.done()), ["1"]);
+    assert!(asked_at.elapsed() < Duration::from_millis(500), "{:?}", asked_at.elapsed());
+    let results = shown(&a.done());
+    let ran = results.iter().take_while(|shown| *shown == "\"heavy\"").count();
+    assert!((1..100).contains(&ran), "{ran} ran: {results:?}");
+    let rest: Vec<String> = names[ran..].iter().map(|name| format!("not run: {name}")).collect();
+    assert_eq!(results[ran..], rest);
+}
+
+#[test]
+fn a_large_batch_is_sent_in_parts() {
+    let redis = Redis::start();
+    let node = Node::start(&redis);
+    let names: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut parts = 0;
+    while !names.is_empty() {
+        node.submit(inputs("a", &names, &light(), 60_000));
+        let ran = shown(&node.done()).iter().take_while(|shown| !shown.starts_with("not run")).count();
+        assert!((1..=4).contains(&ran), "{ran} ran at once");
+        names.drain(..ran);
+        parts += 1;
+    }
+    assert!(parts >= 5);
+    assert!(redis.command(&["GET", "light"]).contains("20"), "each has run once");
+}
+
+/// Has `ann` use up her share, and the turn that those get who have.
+fn use_up(node: &Node) {
+    for _ in 0..3 {
+        node.submit(whole("a", &["ann"; 10], &heavy(), 1));
+        assert_eq!(shown(&node.done()), ["\"heavy\""; 10]);
+    }
+}
+
+#[test]
+fn who_has_had_more_than_its_share_waits() {
+    let redis = Redis::start();
+    let node = Node::start(&redis);
+    use_up(&node);
+    node.submit(inputs("a", &["ben", "ann", "ben", "ann"], &light(), 1));
+    node.submit(inputs("a", &["ann"], &light(), 1));
+    let mixed = shown(&node.done());
+    let alone = shown(&node.done());
+    // What nothing of is sent has an end at once.
+    let (mixed, alone) = if mixed.len() == 4 { (mixed, alone) } else { (alone, mixed) };
+    assert_eq!(mixed, ["1", "not run: ann", "2", "not run: ann"]);
+    assert_eq!(alone, ["not run: ann"]);
+    wait_until("ann to have a share again", || {
+        node.submit(inputs("a", &["ann"], &light(), 1));
+        shown(&node.done()) == ["3"]
+    });
+}
+
+#[test]
+fn whole_batches_of_such_users_come_later() {
+    let redis = Redis::start();
+    let node = Node::start(&redis);
+    use_up(&node);
+    (0..40).for_each(|_| node.submit(whole("a", &["ann"], &heavy(), 1)));
+    node.submit(whole("b", &["ann", "ben"], &light(), 1));
+    let ends: Vec<Vec<String>> = (0..41).map(|_| shown(&node.done())).collect();
+    let busy = "busy: you have used more than your share of the server; try again";
+    let place = |wanted: &str| ends.iter().position(|end| end[0] == wanted).unwrap();
+    assert!(place("1") < place("\"heavy\""), "{ends:?}");
+    assert!(place(busy) < place("\"heavy\""), "{ends:?}");
+    assert_eq!(ends.iter().filter(|end| end[0] == busy).count(), 8);
+}
+
+#[test]
+fn what_a_call_may_publish_is_its_own() {
+    let redis = Redis::start();
+    let node = Node::start(&redis);
+    // Nobody has such an id, so that this counts, and nothing is sent.
+    let text = "local s = ('x'):rep(1e6) for _ = 1, tonumber(ARGV[2]) do godra.send('no\\nbody', 'big', s) end return 1";
+    let asking = |mut batch: Batch, count: &[u8]| {
+        batch.calls[0].arguments = Arguments::Payload(count.into());
+        batch
+    };
+    let big = script("big", text);
+    node.submit(asking(whole("a", &["ann", "ben"], &big, 1), b"100"));
+    let results = shown(&node.done());
+    assert!(results[0].contains("too many events at once"), "{results:?}");
+    assert_eq!(results[1], "1");
+    node.submit(asking(inputs("a", &["eve", "ben"], &big, 1), b"6"));
+    assert_eq!(shown(&node.done()), ["1", "not run: ben"]);
+}
+
+#[test]
+fn nothing_is_given_back_where_a_failure_means_something_or_the_engine_stops() {
+    let redis = Redis::start();
+    let node = Node::start(&redis);
+    let together = Batch { on_error: OnError::Stop, ..inputs("a", &["ben"; 10], &heavy(), 1) };
+    node.submit(together);
+    assert_eq!(shown(&node.done()), ["\"heavy\""; 10]);
+    let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    (0..20).for_each(|_| node.submit(inputs("a", &names, &heavy(), 1)));
+    let asked_at = Instant::now();
+    node.engine.stop();
+    assert!(asked_at.elapsed() < Duration::from_secs(4), "{:?}", asked_at.elapsed());
+    let stopping = "unavailable: the server is stopping; this did not run";
+    let last = (0..20).map(|_| shown(&node.done())).last().unwrap();
+    assert!(last.iter().filter(|shown| *shown == stopping).count() > 100, "{last:?}");
+}
