@@ -164,6 +164,13 @@ impl Server {
         wait_for_end(&mut self.process, limit)
     }
 
+    /// Memory that it has from the kernel.
+    pub fn resident_bytes(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+    }
+
     /// Whether it runs.
     pub fn is_running(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()

@@ -11,6 +11,7 @@ mod crowd;
 mod deaths;
 mod doors;
 mod flags;
+mod floods;
 mod guests;
 mod lifecycle;
 mod limits;
