@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::common::PATIENCE;
 use crate::common::accounts::{PASSWORD, User, account, user_command};
 use crate::common::postgres::Postgres;
 use crate::common::redis::Redis;

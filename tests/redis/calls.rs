@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::common::http::{Connection, Response};
 
+/// What a thread does again and again, told how often it has done it.
+type Work = Box<dyn FnMut(u64, &Mutex<CallLog>) + Send>;
+
 const CALLERS: usize = 4;
 const EVERY: Duration = Duration::from_millis(40);
 
@@ -41,7 +44,7 @@ impl Calls {
     /// Begins to call `count` in a room.
     pub fn start(address: SocketAddr, token: &str, room: &str) -> Self {
         let (is_over, log) = (Arc::<AtomicBool>::default(), Arc::<Mutex<CallLog>>::default());
-        let repeat = |mut work: Box<dyn FnMut(u64, &Mutex<CallLog>) + Send>| {
+        let repeat = |mut work: Work| {
             let (is_over, log) = (is_over.clone(), log.clone());
             std::thread::spawn(move || {
                 for number in 0.. {

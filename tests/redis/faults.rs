@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::common::PATIENCE;
 use crate::common::proxy::{Mode, Proxy};
 use crate::common::redis::Redis;
 use crate::common::{wait_until, wait_within};

@@ -1,7 +1,6 @@
 //! What the tests of this binary share: nodes on a store, and users that any of them knows.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
