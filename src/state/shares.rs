@@ -16,8 +16,8 @@ use super::{Call, Membership};
 const PARTS: u32 = 5;
 /// What a user may use at once.
 const BURST: Duration = Duration::from_millis(100);
-/// A bucket takes no more than this: who had the store alone must not wait for long once others come (here two seconds).
-const FULL: Duration = Duration::from_millis(500);
+/// A bucket takes no more than this: who had the store alone must not wait for long once others come (here half a second).
+const FULL: Duration = Duration::from_millis(200);
 /// So many buckets are kept before idle ones are looked for.
 const FEW: usize = 1024;
 

@@ -256,7 +256,7 @@ mod tests {
         let whole = |callers: &[&str]| Batch { may_give_back: false, ..inputs("s", callers, 10) };
         assert!(ledger.must_wait(&whole(&["ann"]), now));
         assert!(!ledger.must_wait(&whole(&["ann", "ben"]), now));
-        assert!(!ledger.must_wait(&whole(&["ann"]), now + ms(1000)));
+        assert!(!ledger.must_wait(&whole(&["ann"]), now + ms(500)));
     }
 
     #[test]
