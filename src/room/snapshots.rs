@@ -130,7 +130,7 @@ impl Room {
                     seq: done.position.seq,
                     frame: frame.clone(),
                 }),
-                (one, other) if is_unanswered(one) || other.as_ref().is_some_and(is_unanswered) => {
+                (one, other) if is_for_later(one) || other.as_ref().is_some_and(is_for_later) => {
                     again.push((identity, membership));
                 }
                 // The script failed, and was logged: the member cannot be brought up to date.
@@ -139,4 +139,9 @@ impl Room {
         }
         self.snapshots.ask_again(again, round.now_ms, actions);
     }
+}
+
+/// Whether the store did not answer, or the engine had no time for members who have used more than their share.
+fn is_for_later(result: &CallResult) -> bool {
+    is_unanswered(result) || matches!(result, CallResult::Err(error) if &*error.code == "busy")
 }

@@ -37,6 +37,7 @@ pub enum End {
     Ok,
     Refused,
     Away,
+    Busy,
     Skipped,
     NotRun,
 }
@@ -243,6 +244,7 @@ impl End {
             Self::Ok => CallResult::Ok(bytes::Bytes::from_static(b"1")),
             Self::Refused => CallResult::Err(error("nope")),
             Self::Away => CallResult::Err(error("unavailable")),
+            Self::Busy => CallResult::Err(error("busy")),
             Self::Skipped => CallResult::Skipped,
             Self::NotRun => CallResult::NotRun(Box::new(call)),
         }

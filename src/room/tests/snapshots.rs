@@ -54,4 +54,7 @@ fn regression_a_store_that_is_away_is_asked_again_in_a_while() {
     scene.now_ms = 10_600;
     assert_eq!(scene.time()[0], "submit 3: godra:no_hook(a) on_snapshot(a)");
     assert_eq!(scene.end(3, &[End::Away]), ["wake 11100"]);
+    scene.now_ms = 11_100;
+    scene.time();
+    assert_eq!(scene.end(4, &[End::Busy]), ["wake 11600"], "the engine had no time for it");
 }

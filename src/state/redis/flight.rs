@@ -98,9 +98,13 @@ impl Flight {
     /// How long the store has worked on what was sent at that time and is answered now: it works on one thing at a time,
     /// and answers in order.
     pub fn work_time(&self, sent_at: Instant) -> Duration {
-        let now = Instant::now();
-        let before = self.answered_at.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
-        now.duration_since(before.map_or(sent_at, |before| before.max(sent_at)))
+        let before = self.note_answer();
+        Instant::now().duration_since(before.map_or(sent_at, |before| before.max(sent_at)))
+    }
+
+    /// An answer has come; gives when the one before it did.
+    pub fn note_answer(&self) -> Option<Instant> {
+        self.answered_at.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now())
     }
 
     /// How much is under way.

@@ -135,7 +135,9 @@ impl Reader {
             Some(answer) => {
                 let events = answer.events.filter(|_| self.has_pushes);
                 let trouble = answer.results.iter().find_map(state_trouble);
-                let took = self.flight.work_time(sent_at);
+                self.flight.note_answer();
+                // The store's own time: the way there and back is nobody's work.
+                let took = answer.took.0.iter().map(|(_, took)| *took).sum();
                 self.lane.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
                 let Answer { results, not_run, position, .. } = answer;
                 let outcome = Outcome { took, results, not_run, position, events };
