@@ -28,10 +28,10 @@
 //! 2. `reactor::carry_out` finds the script (`reactor::calls`), takes up a place of the connection's allowance, and tells the
 //!    room: [`room::Room::input`]. If the room is at home in another shard, the input goes there first.
 //! 3. At the end of the round the shard calls [`room::Room::settle`]. The room's rhythm lets a batch through:
-//!    [`room::Action::Submit`], which `reactor::rooms_out` gives to [`state::Engine::submit`].
+//!    [`room::RoomAction::Submit`], which `reactor::rooms_out` gives to [`state::Engine::submit`].
 //! 4. The engine runs the calls one after the other, numbers their events, and delivers [`state::BatchDone`] to the shard's
 //!    mailbox.
-//! 5. `reactor::inbox` gives it to [`room::Room::batch_done`]: answers to those who asked, and one [`room::Action::Flush`] of what
+//! 5. `reactor::inbox` gives it to [`room::Room::batch_done`]: answers to those who asked, and one [`room::RoomAction::Flush`] of what
 //!    has gathered, which `reactor::rooms_out` sends to every member's socket, through other shards' mailboxes where it must.
 //!
 //! # Who imports from whom

@@ -344,9 +344,9 @@ fn show_scripts(metrics: &Metrics, scripts: &ScriptSet, problems: usize) {
     metrics.script_problems.set(problems as i64);
 }
 
-fn shard_limits(config: &Config) -> reactor::Limits {
+fn shard_limits(config: &Config) -> reactor::ShardLimits {
     let limits = &config.limits;
-    reactor::Limits {
+    reactor::ShardLimits {
         sync_interval_ms: config.sync_interval.as_millis() as u64,
         guest_ttl: config.guest_ttl,
         room: room::Bounds {

@@ -181,11 +181,11 @@ impl Shard {
         };
         let reply = Some(Reply { connection: key, id });
         let received_at = self.clock.round_began;
-        self.pass_on(room_index, room::Input { call, reply, received_at, charge: Some(charge) });
+        self.pass_on(room_index, room::QueuedInput { call, reply, received_at, charge: Some(charge) });
         Ok(())
     }
 
-    fn pass_on(&mut self, room_index: usize, input: room::Input) {
+    fn pass_on(&mut self, room_index: usize, input: room::QueuedInput) {
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         if room.home.is_some() {
             self.with_room(room_index, |room, round, actions| room.input(input, round, actions));

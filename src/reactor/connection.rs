@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mio::Interest;
 use mio::net::TcpStream;
 
-use super::Limits;
+use super::ShardLimits;
 use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
 use crate::session::outbox::{Kind, Outbox};
@@ -144,7 +144,7 @@ const SLICES: usize = 32;
 
 impl Connection {
     /// When the connection is to be looked at, in monotonic milliseconds.
-    pub(super) fn deadline_ms(&self, settings: &Settings, limits: &Limits) -> u64 {
+    pub(super) fn deadline_ms(&self, settings: &Settings, limits: &ShardLimits) -> u64 {
         let session_ms = match self.carried.stage {
             Stage::Lingering => return self.carried.progress.ms() + limits.linger_ms,
             Stage::Finishing { .. } | Stage::Over => u64::MAX,
@@ -154,7 +154,7 @@ impl Connection {
     }
 
     /// When the peer has left its outbox unread for too long.
-    pub(super) fn stall_ms(&self, limits: &Limits) -> u64 {
+    pub(super) fn stall_ms(&self, limits: &ShardLimits) -> u64 {
         if self.carried.outbox.is_empty() {
             return u64::MAX;
         }

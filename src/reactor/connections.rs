@@ -10,7 +10,7 @@ use bytes::Bytes;
 use mio::{Interest, Registry, Token};
 use slab::Slab;
 
-use super::Limits;
+use super::ShardLimits;
 use super::clock::Clock;
 use super::connection::{Carried, Connection, Place, Stage, Sync, WriteOutcome};
 use super::messages::Handover;
@@ -26,7 +26,7 @@ pub(super) struct Connections {
     shard: ShardId,
     registry: Registry,
     metrics: Rc<ShardMetrics>,
-    limits: Limits,
+    limits: ShardLimits,
     wheel: Wheel,
     generations: u32,
     dirty: Vec<usize>,
@@ -59,7 +59,7 @@ impl Connections {
         shard: ShardId,
         registry: Registry,
         metrics: Rc<ShardMetrics>,
-        limits: Limits,
+        limits: ShardLimits,
         now_ms: u64,
     ) -> Self {
         Self {

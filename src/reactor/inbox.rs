@@ -11,7 +11,7 @@ use super::messages::{Handover, MemberOf, Message, Seating};
 use super::shard::Shard;
 use super::submissions::{GuestTask, Purpose};
 use super::upgrades::{Step, UpgradeNews, UpgradedRooms};
-use crate::room::{Input, Room};
+use crate::room::{QueuedInput, Room};
 use crate::session::Session;
 use crate::session::account::{
     AccountAnswer, AccountCall, AccountNews, AccountReply, AccountRequest, AccountResult,
@@ -143,7 +143,7 @@ impl Shard {
     }
 
     /// At the home shard: inputs of members whose sockets are elsewhere.
-    fn take_inputs(&mut self, room: &RoomId, inputs: Vec<Input>) {
+    fn take_inputs(&mut self, room: &RoomId, inputs: Vec<QueuedInput>) {
         // A room that is gone had no members left who could wait for an answer.
         let Some(room_index) = self.rooms.find(room) else { return };
         self.with_room(room_index, |room, round, actions| {

@@ -10,7 +10,7 @@ use super::home_shard;
 use super::upgrades::UpgradeNews;
 use crate::mailbox::MailboxSender;
 use crate::room::flush::Flush;
-use crate::room::{Input, MembershipId, Why};
+use crate::room::{MembershipId, QueuedInput, Why};
 use crate::script::ScriptSet;
 use crate::session::account::AccountResult;
 use crate::session::dismissal::Dismissal;
@@ -39,7 +39,7 @@ pub enum Message {
     WantsSnapshot(Box<MemberOf>),
     /// To the home shard: inputs of members that were handed over. Lost: they did not run,
     /// and nobody is told but the log.
-    Inputs(RoomId, Vec<Input>),
+    Inputs(RoomId, Vec<QueuedInput>),
     /// From the home shard: an input with this `id` did not run. Lost: nobody is told but the log.
     RefuseInput(ConnectionKey, Option<u64>, Why),
     /// From the home shard: events for the members here. Lost: the members here get a snapshot.

@@ -55,14 +55,14 @@ pub struct Shared {
     /// Inputs that wait, of all connections together.
     pub waiting: Arc<Budget>,
     /// Bounds and times.
-    pub limits: Limits,
+    pub limits: ShardLimits,
     /// The zero of the monotonic milliseconds.
     pub started: Instant,
 }
 
 /// Bounds of the event loops. Each says what happens at it.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct ShardLimits {
     /// A room's rhythm, in milliseconds.
     pub sync_interval_ms: u64,
     /// How long a guest without a socket and without a call is remembered.

@@ -7,7 +7,7 @@ use slab::Slab;
 
 use super::connection::{Place, Seat};
 use super::connections::Connections;
-use crate::room::{Input, Room};
+use crate::room::{QueuedInput, Room};
 use crate::state::ShardId;
 use crate::wire::ids::RoomId;
 
@@ -32,7 +32,7 @@ pub(super) struct LocalRoom {
     /// Slab indexes of the members whose sockets are here.
     pub(super) members: Vec<u32>,
     /// Of a room at home elsewhere: inputs that go there at the end of the round.
-    pub(super) passing: Vec<Input>,
+    pub(super) passing: Vec<QueuedInput>,
     is_touched: bool,
     /// The room itself, where it is at home.
     pub(super) home: Option<Box<Home>>,

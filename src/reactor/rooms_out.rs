@@ -11,7 +11,7 @@ use super::shard::Shard;
 use super::submissions::Purpose;
 use crate::metrics::{InputOutcome, Refusal};
 use crate::room::flush::Flush;
-use crate::room::{Action, Admission, Room, Round, Submission, Why};
+use crate::room::{Admission, Room, RoomAction, Round, Submission, Why};
 use crate::session::Refused;
 use crate::session::outbox::Kind;
 use crate::state::{Batch, ConnectionKey, Rejection, ShardId};
@@ -22,7 +22,7 @@ impl Shard {
     pub(super) fn with_room(
         &mut self,
         room_index: usize,
-        call: impl FnOnce(&mut Room, Round<'_>, &mut Vec<Action>),
+        call: impl FnOnce(&mut Room, Round<'_>, &mut Vec<RoomAction>),
     ) {
         self.rooms.touch(room_index);
         self.call_room(room_index, call);
@@ -33,7 +33,11 @@ impl Shard {
         self.call_room(room_index, |room, round, actions| room.settle(round, actions));
     }
 
-    fn call_room(&mut self, room_index: usize, call: impl FnOnce(&mut Room, Round<'_>, &mut Vec<Action>)) {
+    fn call_room(
+        &mut self,
+        room_index: usize,
+        call: impl FnOnce(&mut Room, Round<'_>, &mut Vec<RoomAction>),
+    ) {
         // What is carried out may call a room again, which then has a list of its own.
         let mut actions = std::mem::take(&mut self.scratch.room);
         let round = Round {
@@ -51,32 +55,32 @@ impl Shard {
         self.scratch.room = actions;
     }
 
-    fn carry_out_room(&mut self, room_index: usize, action: Action) {
+    fn carry_out_room(&mut self, room_index: usize, action: RoomAction) {
         match action {
-            Action::Submit(submission) => self.submit(room_index, submission),
-            Action::Admit(admission) => self.admit(room_index, admission),
-            Action::Refuse { connection, error } => {
+            RoomAction::Submit(submission) => self.submit(room_index, submission),
+            RoomAction::Admit(admission) => self.admit(room_index, admission),
+            RoomAction::Refuse { connection, error } => {
                 self.refuse_join(connection, &calls::refused_join(&error));
             }
-            Action::TurnAway { connection, why } => {
+            RoomAction::TurnAway { connection, why } => {
                 self.metrics.refusals.at(Refusal::Busy).inc();
                 self.refuse_join(connection, &calls::not_taken(why));
             }
-            Action::RefuseInput { connection, id, why } => {
+            RoomAction::RefuseInput { connection, id, why } => {
                 self.metrics.inputs.at(InputOutcome::Busy).inc();
                 self.post_or_read(connection, Message::RefuseInput(connection, id, why));
             }
-            Action::Send { to, frame } => self.post_or_read(to, Message::Frame(to, frame)),
-            Action::Snapshot { to, seq, frame } => {
+            RoomAction::Send { to, frame } => self.post_or_read(to, Message::Frame(to, frame)),
+            RoomAction::Snapshot { to, seq, frame } => {
                 self.post_or_read(to, Message::Snapshot(to, Box::new((seq, frame))));
             }
-            Action::Resynchronise(to) => self.post_or_read(to, Message::Resynchronise(to)),
-            Action::Close { connection, code, reason } => {
+            RoomAction::Resynchronise(to) => self.post_or_read(to, Message::Resynchronise(to)),
+            RoomAction::Close { connection, code, reason } => {
                 self.post_or_read(connection, Message::Close(connection, code, reason));
             }
-            Action::Flush(flush) => self.flush(room_index, flush),
-            Action::WakeAt(due_ms) => self.rooms.wake_at(room_index, due_ms),
-            Action::Ran { ok, failed, received_at } => {
+            RoomAction::Flush(flush) => self.flush(room_index, flush),
+            RoomAction::WakeAt(due_ms) => self.rooms.wake_at(room_index, due_ms),
+            RoomAction::Ran { ok, failed, received_at } => {
                 self.metrics.inputs.at(InputOutcome::Ok).inc_by(ok);
                 self.metrics.inputs.at(InputOutcome::Error).inc_by(failed);
                 self.metrics.input_to_patch.observe(received_at.elapsed());

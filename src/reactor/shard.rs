@@ -68,7 +68,7 @@ struct Io {
 #[derive(Default)]
 pub(super) struct Scratch {
     pub(super) session: Actions,
-    pub(super) room: Vec<room::Action>,
+    pub(super) room: Vec<room::RoomAction>,
 }
 
 /// What a shard's thread is started with.

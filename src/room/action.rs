@@ -7,14 +7,14 @@ use bytes::Bytes;
 
 use super::MembershipId;
 use super::flush::Flush;
-use super::in_flight::BatchNumber;
+use super::submitted::BatchNumber;
 use crate::state::{Call, CallError, ConnectionKey, OnError};
 use crate::wire::Position;
 use crate::wire::ids::Identity;
 
 /// One thing to be done.
 #[derive(Debug)]
-pub enum Action {
+pub enum RoomAction {
     /// Give these calls to the engine; [`super::Room::batch_done`] or [`super::Room::batch_not_taken`] gets what came of it.
     Submit(Submission),
     /// Somebody is a member now: the upgrade is answered by 101 and the welcome.

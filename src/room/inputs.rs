@@ -1,14 +1,14 @@
 //! How an input waits for its turn, and goes to the engine.
 
-use super::action::{Action, Submission, Why};
-use super::in_flight::{Purpose, Sent};
-use super::waiting::{Fill, Input};
+use super::action::{RoomAction, Submission, Why};
+use super::submitted::{Purpose, Sent};
+use super::waiting::{Fill, QueuedInput};
 use super::{Room, Round};
 use crate::state::{Call, OnError};
 
 impl Room {
     /// A member's input.
-    pub fn input(&mut self, input: Input, round: Round<'_>, actions: &mut Vec<Action>) {
+    pub fn input(&mut self, input: QueuedInput, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         let is_full = self.waiting.bytes() >= round.bounds.waiting_bytes;
         if is_full && self.waiting.has_of(&input.call.caller.user_id) {
             return refuse(input, Why::Busy, actions);
@@ -17,8 +17,8 @@ impl Room {
     }
 
     /// Gives the engine a batch of what waits. Returns whether there was one to give.
-    pub(super) fn submit_inputs(&mut self, round: Round<'_>, actions: &mut Vec<Action>) -> bool {
-        if self.waiting.is_empty() || self.in_flight.has_inputs() {
+    pub(super) fn submit_inputs(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) -> bool {
+        if self.waiting.is_empty() || self.submitted.has_inputs() {
             return false;
         }
         let bounds = round.bounds;
@@ -29,9 +29,9 @@ impl Room {
         self.is_urgent = !self.waiting.is_empty();
         let received_at = inputs.iter().map(|input| input.received_at).min().unwrap_or(round.began);
         let (calls, sent) = inputs.into_iter().map(part).unzip();
-        let number = self.in_flight.note(Purpose::Inputs(sent));
+        let number = self.submitted.note(Purpose::Inputs(sent));
         let on_error = OnError::GoOn;
-        actions.push(Action::Submit(Submission {
+        actions.push(RoomAction::Submit(Submission {
             number,
             calls,
             on_error,
@@ -47,7 +47,7 @@ impl Room {
         sent: Vec<Sent>,
         calls: Vec<Call>,
         why: Why,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
         let inputs = sent.into_iter().zip(calls).map(|(sent, call)| sent.with(call));
         self.waiting.put_back(inputs.collect());
@@ -60,14 +60,14 @@ impl Room {
     }
 }
 
-fn part(input: Input) -> (Call, Sent) {
-    let Input { call, reply, received_at, charge } = input;
+fn part(input: QueuedInput) -> (Call, Sent) {
+    let QueuedInput { call, reply, received_at, charge } = input;
     let again = reply.is_none().then(|| Box::new(call.clone()));
     (call, Sent { reply, received_at, charge, again })
 }
 
-fn refuse(input: Input, why: Why, actions: &mut Vec<Action>) {
+fn refuse(input: QueuedInput, why: Why, actions: &mut Vec<RoomAction>) {
     if let Some(reply) = input.reply {
-        actions.push(Action::RefuseInput { connection: reply.connection, id: reply.id, why });
+        actions.push(RoomAction::RefuseInput { connection: reply.connection, id: reply.id, why });
     }
 }

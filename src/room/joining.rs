@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use super::action::{Action, Admission, Submission, Why};
-use super::in_flight::Purpose;
+use super::action::{Admission, RoomAction, Submission, Why};
 use super::members::Member;
 use super::results::state_of;
+use super::submitted::Purpose;
 use super::{MembershipId, Room, Round, hook};
 use crate::script::Script;
 use crate::state::{BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, OnError, RoomEvents};
@@ -44,7 +44,7 @@ impl Room {
     /// The connection of somebody who wanted to come in has ended.
     pub fn join_gone(&mut self, connection: ConnectionKey) {
         self.joins.retain(|join| join.connection != connection);
-        let mut joins = self.in_flight.joins();
+        let mut joins = self.submitted.joins();
         if let Some(join) = joins.find(|join| join.connection == connection) {
             join.is_gone = true;
         }
@@ -53,8 +53,8 @@ impl Room {
     /// Sends the hooks of those who have come to the engine, many in one batch: the room's state is the same for all of them,
     /// and in a large room it is what takes time. What waits of the same users goes first (their leaving, say), and so do
     /// calls of the server's own (a guest has become the player who joins); those may be among what is under way.
-    pub(super) fn submit_joins(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
-        if self.joins.is_empty() || self.in_flight.has_inputs() {
+    pub(super) fn submit_joins(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
+        if self.joins.is_empty() || self.submitted.has_inputs() {
             return;
         }
         if self.waiting.has_own() || self.joins.iter().any(|join| self.waiting.has_of(&join.identity.user_id))
@@ -70,7 +70,7 @@ impl Room {
         }
     }
 
-    fn submit_some_joins(&mut self, joins: Vec<Join>, round: Round<'_>, actions: &mut Vec<Action>) {
+    fn submit_some_joins(&mut self, joins: Vec<Join>, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         let call = |script: &Arc<Script>, caller: &Arc<Identity>, membership| {
             Call::hook(script.clone(), caller.clone(), &self.id, membership).wanting_result()
         };
@@ -82,9 +82,9 @@ impl Room {
             on_snapshot.zip(first).map(|(script, first)| call(script, &first, Membership::Unchanged));
         let on_error = if snapshot.is_some() { OnError::LastNeedsAnother } else { OnError::GoOn };
         let calls = joins.iter().map(enter).chain(snapshot).collect();
-        let number = self.in_flight.note(Purpose::Joins(joins));
+        let number = self.submitted.note(Purpose::Joins(joins));
         let received_at = round.began;
-        actions.push(Action::Submit(Submission {
+        actions.push(RoomAction::Submit(Submission {
             number,
             calls,
             on_error,
@@ -98,7 +98,7 @@ impl Room {
         mut joins: Vec<Join>,
         mut done: BatchDone,
         round: Round<'_>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
         if let Some(events) = done.events.take() {
             self.events_of_joins(&mut joins, events, actions);
@@ -117,7 +117,7 @@ impl Room {
     }
 
     /// What `on_connect` has sent to the users whom it lets in comes right behind their welcome.
-    fn events_of_joins(&mut self, joins: &mut [Join], mut events: RoomEvents, actions: &mut Vec<Action>) {
+    fn events_of_joins(&mut self, joins: &mut [Join], mut events: RoomEvents, actions: &mut Vec<RoomAction>) {
         let mut direct = std::mem::take(&mut events.direct);
         self.gather(events, actions);
         for join in joins {
@@ -134,7 +134,7 @@ impl Room {
         state: &Result<Bytes, CallError>,
         position: Position,
         is_joining: bool,
-        (round, actions): (Round<'_>, &mut Vec<Action>),
+        (round, actions): (Round<'_>, &mut Vec<RoomAction>),
     ) {
         let has_entered = !matches!(entered, CallResult::Err(_));
         let outcome = match &entered {
@@ -145,7 +145,7 @@ impl Room {
             Ok(state) if !join.is_gone => self.admit(join, position, state.clone(), actions),
             outcome => {
                 if let (Err(error), false) = (outcome, join.is_gone) {
-                    actions.push(Action::Refuse { connection: join.connection, error: error.clone() });
+                    actions.push(RoomAction::Refuse { connection: join.connection, error: error.clone() });
                 }
                 if has_entered && !is_joining {
                     self.undo_join(&join, round);
@@ -154,15 +154,15 @@ impl Room {
         }
     }
 
-    fn admit(&mut self, join: Join, position: Position, state: Bytes, actions: &mut Vec<Action>) {
+    fn admit(&mut self, join: Join, position: Position, state: Bytes, actions: &mut Vec<RoomAction>) {
         let Join { connection, identity, membership, held, .. } = join;
         let replaced = self.members.insert(identity.clone(), Member { membership, connection });
-        actions.push(Action::Admit(Admission { connection, identity, membership, position, state }));
+        actions.push(RoomAction::Admit(Admission { connection, identity, membership, position, state }));
         if let Some(Member { connection, .. }) = replaced {
             let reason = "the same user joined again";
-            actions.push(Action::Close { connection, code: close_code::REPLACED, reason });
+            actions.push(RoomAction::Close { connection, code: close_code::REPLACED, reason });
         }
-        actions.extend(held.into_iter().map(|frame| Action::Send { to: connection, frame }));
+        actions.extend(held.into_iter().map(|frame| RoomAction::Send { to: connection, frame }));
     }
 
     /// `on_connect` let somebody in who did not become a member after all.
@@ -170,16 +170,16 @@ impl Room {
         let user_id = &join.identity.user_id;
         let is_here = self.has_member(user_id)
             || self.joins.iter().any(|other| other.identity.user_id == *user_id)
-            || self.in_flight.joins().any(|other| other.identity.user_id == *user_id);
+            || self.submitted.joins().any(|other| other.identity.user_id == *user_id);
         if !is_here {
             self.run_on_disconnect(join.identity.clone(), join.membership, round);
         }
     }
 
     /// The engine has not taken a batch of joins.
-    pub(super) fn turn_away(joins: Vec<Join>, why: Why, actions: &mut Vec<Action>) {
+    pub(super) fn turn_away(joins: Vec<Join>, why: Why, actions: &mut Vec<RoomAction>) {
         let here = joins.into_iter().filter(|join| !join.is_gone);
-        actions.extend(here.map(|join| Action::TurnAway { connection: join.connection, why }));
+        actions.extend(here.map(|join| RoomAction::TurnAway { connection: join.connection, why }));
     }
 
     /// Whose calls go before those who join.

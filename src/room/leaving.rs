@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::action::Action;
-use super::waiting::Input;
+use super::action::RoomAction;
+use super::waiting::QueuedInput;
 use super::{MembershipId, Room, Round, hook};
 use crate::state::{Call, ConnectionKey, Membership};
 use crate::wire::ids::Identity;
@@ -27,7 +27,7 @@ impl Room {
         user_id: &str,
         membership: MembershipId,
         connection: ConnectionKey,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
         self.members.arrive(user_id, membership, connection, actions);
     }
@@ -50,6 +50,6 @@ impl Room {
     }
 
     fn push_own(&mut self, call: Call, round: Round<'_>) {
-        self.waiting.push(Input { call, reply: None, received_at: round.began, charge: None });
+        self.waiting.push(QueuedInput { call, reply: None, received_at: round.began, charge: None });
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::MembershipId;
-use super::action::Action;
+use super::action::RoomAction;
 use crate::state::ConnectionKey;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
@@ -100,31 +100,31 @@ impl Members {
         user_id: &str,
         membership: MembershipId,
         connection: ConnectionKey,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
         let member = self.by_user.get_mut(user_id).filter(|member| member.membership == membership);
         let Some(member) = member else {
             let reason = "the same user joined again";
-            return actions.push(Action::Close { connection, code: close_code::REPLACED, reason });
+            return actions.push(RoomAction::Close { connection, code: close_code::REPLACED, reason });
         };
         member.connection = connection;
         let index = self.moving.iter().position(|moving| moving.membership == membership);
         let Some(held) = index.map(|index| self.moving.swap_remove(index)) else { return };
         if held.bytes > MAX_HELD_BYTES {
             let reason = "the connection reads too slowly";
-            return actions.push(Action::Close { connection, code: close_code::SLOW_CONSUMER, reason });
+            return actions.push(RoomAction::Close { connection, code: close_code::SLOW_CONSUMER, reason });
         }
-        actions.extend(held.frames.into_iter().map(|frame| Action::Send { to: connection, frame }));
+        actions.extend(held.frames.into_iter().map(|frame| RoomAction::Send { to: connection, frame }));
         if held.is_behind {
-            actions.push(Action::Resynchronise(connection));
+            actions.push(RoomAction::Resynchronise(connection));
         }
     }
 
     /// A frame for one user, now or when it has arrived.
-    pub fn send(&mut self, user_id: &str, frame: Bytes, actions: &mut Vec<Action>) {
+    pub fn send(&mut self, user_id: &str, frame: Bytes, actions: &mut Vec<RoomAction>) {
         let Some(member) = self.get(user_id) else { return };
         if member.connection != ConnectionKey::NOBODY {
-            return actions.push(Action::Send { to: member.connection, frame });
+            return actions.push(RoomAction::Send { to: member.connection, frame });
         }
         let moving = self.moving.iter_mut().find(|moving| moving.membership == member.membership);
         if let Some(moving) = moving {
@@ -136,8 +136,8 @@ impl Members {
     }
 
     /// Events are missing for all.
-    pub fn resynchronise(&mut self, actions: &mut Vec<Action>) {
-        actions.extend(self.connections().map(Action::Resynchronise));
+    pub fn resynchronise(&mut self, actions: &mut Vec<RoomAction>) {
+        actions.extend(self.connections().map(RoomAction::Resynchronise));
         self.moving.iter_mut().for_each(|moving| moving.is_behind = true);
     }
 }

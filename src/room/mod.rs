@@ -1,6 +1,6 @@
 //! A room's whole life as one machine: who is in it, who is coming, what waits, what has been gathered, its rhythm.
 //!
-//! Calls and the time go in, [`Action`]s come out: no socket here, no clock, no thread, no shard. So a test can run a room with
+//! Calls and the time go in, [`RoomAction`]s come out: no socket here, no clock, no thread, no shard. So a test can run a room with
 //! hostile members on a clock of its own. One flow stands in one file, top to bottom:
 //!
 //! - [`joining`](self): how somebody comes in (`joining.rs`), and how a member goes (`leaving.rs`)
@@ -11,7 +11,7 @@
 //! Whoever owns a room tells it what happens, and calls [`Room::settle`] at the end of the round, when all that came in the
 //! round has gathered. The room has at most one batch of inputs with the engine; joins and snapshots go beside it.
 //!
-//! To add something that a room does: a method in the file of its flow, an [`Action`] if something outside must follow, and a
+//! To add something that a room does: a method in the file of its flow, an [`RoomAction`] if something outside must follow, and a
 //! test in `tests/`.
 
 pub mod action;
@@ -19,7 +19,6 @@ pub mod allowance;
 mod cost;
 pub mod flush;
 mod flushing;
-mod in_flight;
 mod inputs;
 mod joining;
 mod leaving;
@@ -28,21 +27,22 @@ mod results;
 pub mod rhythm;
 mod snapshots;
 mod stream;
+mod submitted;
 mod waiting;
 
 use std::time::Instant;
 
-pub use self::action::{Action, Admission, Submission, Why};
+pub use self::action::{Admission, RoomAction, Submission, Why};
 use self::cost::Cost;
-pub use self::in_flight::BatchNumber;
-use self::in_flight::InFlight;
 pub use self::joining::Join;
 use self::members::Members;
 use self::rhythm::Rhythm;
 use self::snapshots::Snapshots;
 use self::stream::Stream;
+pub use self::submitted::BatchNumber;
+use self::submitted::Submitted;
 use self::waiting::Waiting;
-pub use self::waiting::{Input, Reply};
+pub use self::waiting::{QueuedInput, Reply};
 use crate::script::{NO_HOOK, Script, ScriptSet};
 use crate::wire::ids::RoomId;
 
@@ -58,7 +58,7 @@ pub struct Room {
     /// Who wants to come in and has not been passed to the engine yet.
     joins: Vec<Join>,
     waiting: Waiting,
-    in_flight: InFlight,
+    submitted: Submitted,
     stream: Stream,
     snapshots: Snapshots,
     cost: Cost,
@@ -101,7 +101,7 @@ impl Room {
             members: Members::default(),
             joins: Vec::new(),
             waiting: Waiting::default(),
-            in_flight: InFlight::default(),
+            submitted: Submitted::default(),
             stream: Stream::default(),
             snapshots: Snapshots::default(),
             cost: Cost::default(),
@@ -119,7 +119,7 @@ impl Room {
         self.members.is_empty()
             && self.joins.is_empty()
             && self.waiting.is_empty()
-            && self.in_flight.is_empty()
+            && self.submitted.is_empty()
     }
 
     /// Whether this user is a member.
@@ -139,7 +139,7 @@ impl Room {
 
     /// The end of a round: submits and flushes what may go out now. Who joins comes first, as what the room is like for them
     /// is as of now; events that have gathered go out with those of the batch, if there is one.
-    pub fn settle(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
+    pub fn settle(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         self.submit_joins(round, actions);
         self.request_snapshots(round, actions);
         let is_open = self.rhythm.is_open(round.now_ms);
@@ -150,8 +150,8 @@ impl Room {
         }
     }
 
-    /// The time that an [`Action::WakeAt`] has named has come.
-    pub fn time(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
+    /// The time that an [`RoomAction::WakeAt`] has named has come.
+    pub fn time(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         let is_idle = self.waiting.is_empty() && !self.stream.has_gathered() && self.snapshots.is_empty();
         if !is_idle || !self.rhythm.rest(round.now_ms) {
             self.settle(round, actions);
@@ -159,9 +159,9 @@ impl Room {
     }
 
     /// Something goes out: what follows waits for the next tick.
-    fn arm(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
+    fn arm(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         if let Some(next_ms) = self.rhythm.went_out(round.now_ms) {
-            actions.push(Action::WakeAt(next_ms));
+            actions.push(RoomAction::WakeAt(next_ms));
         }
     }
 }

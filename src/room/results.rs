@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::action::{Action, Why};
-use super::in_flight::{BatchNumber, Purpose, Sent};
+use super::action::{RoomAction, Why};
+use super::submitted::{BatchNumber, Purpose, Sent};
 use super::{Room, Round};
 use crate::state::{BatchDone, Call, CallError, CallResult};
 use crate::wire::{message, ws};
@@ -15,9 +15,9 @@ impl Room {
         number: BatchNumber,
         done: BatchDone,
         round: Round<'_>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
-        match self.in_flight.take(number) {
+        match self.submitted.take(number) {
             Some(Purpose::Inputs(sent)) => self.inputs_done(sent, done, round, actions),
             Some(Purpose::Joins(joins)) => self.joins_done(joins, done, round, actions),
             Some(Purpose::Snapshots(members)) => self.snapshots_done(members, done, round, actions),
@@ -32,9 +32,9 @@ impl Room {
         calls: Vec<Call>,
         why: Why,
         round: Round<'_>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
-        match self.in_flight.take(number) {
+        match self.submitted.take(number) {
             Some(Purpose::Inputs(sent)) => self.inputs_not_taken(sent, calls, why, actions),
             Some(Purpose::Joins(joins)) => Self::turn_away(joins, why, actions),
             Some(Purpose::Snapshots(members)) => self.snapshots.ask_again(members, round.now_ms, actions),
@@ -48,7 +48,7 @@ impl Room {
         sent: Vec<Sent>,
         mut done: BatchDone,
         round: Round<'_>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
         if let Some(events) = done.events.take() {
             self.events(events, actions);
@@ -71,17 +71,17 @@ impl Room {
         }
         self.flush(actions);
         let Counts { ok, failed, .. } = counts;
-        actions.push(Action::Ran { ok, failed, received_at: done.received_at });
+        actions.push(RoomAction::Ran { ok, failed, received_at: done.received_at });
     }
 
     /// The engine had no time for some calls. If it ran others, these were too many at once, and the rest follows at once; if
     /// it ran none, they wait for the next tick.
     fn wait_again(
         &mut self,
-        inputs: Vec<super::Input>,
+        inputs: Vec<super::QueuedInput>,
         has_run_some: bool,
         round: Round<'_>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
         self.waiting.put_back(inputs);
         if has_run_some {
@@ -102,7 +102,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn answer(&mut self, reply: Option<super::Reply>, result: &CallResult, actions: &mut Vec<Action>) {
+    fn answer(&mut self, reply: Option<super::Reply>, result: &CallResult, actions: &mut Vec<RoomAction>) {
         let Some(reply) = reply else { return self.own += 1 };
         match result {
             CallResult::Ok(_) => self.ok += 1,
@@ -115,7 +115,7 @@ impl Counts {
             }
             _ => return,
         };
-        actions.push(Action::Send { to: reply.connection, frame: ws::text_frame(&text) });
+        actions.push(RoomAction::Send { to: reply.connection, frame: ws::text_frame(&text) });
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::action::{Action, Submission};
-use super::in_flight::Purpose;
+use super::action::{RoomAction, Submission};
 use super::joining::snapshot_readers;
 use super::results::{is_unanswered, state_of};
+use super::submitted::Purpose;
 use super::{MembershipId, Room, Round, hook};
 use crate::script::NO_HOOK;
 use crate::state::{BatchDone, Call, CallResult, Membership, OnError};
@@ -37,14 +37,14 @@ impl Snapshots {
         &mut self,
         members: Vec<(Arc<Identity>, MembershipId)>,
         now_ms: u64,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
         if members.is_empty() {
             return;
         }
         self.wanted.extend(members);
         self.not_before_ms = now_ms + RETRY_MS;
-        actions.push(Action::WakeAt(self.not_before_ms));
+        actions.push(RoomAction::WakeAt(self.not_before_ms));
     }
 }
 
@@ -58,7 +58,7 @@ impl Room {
     }
 
     /// Asks the store for the snapshots that are wanted: one for many members, if it can be.
-    pub(super) fn request_snapshots(&mut self, round: Round<'_>, actions: &mut Vec<Action>) {
+    pub(super) fn request_snapshots(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         if self.snapshots.is_empty() || round.now_ms < self.snapshots.not_before_ms {
             return;
         }
@@ -74,7 +74,7 @@ impl Room {
         &mut self,
         members: Vec<(Arc<Identity>, MembershipId)>,
         round: Round<'_>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
         let on_snapshot = hook(round.scripts, "on_snapshot");
         let call = |script, caller: &Arc<Identity>, membership| {
@@ -87,10 +87,10 @@ impl Room {
         let first = members.first().map(|(identity, _)| identity.clone());
         let snapshot = first.map(|first| call(on_snapshot, &first, Membership::Unchanged));
         let calls = members.iter().map(confirm).chain(snapshot).collect();
-        let number = self.in_flight.note(Purpose::Snapshots(members));
+        let number = self.submitted.note(Purpose::Snapshots(members));
         let on_error = OnError::LastNeedsAnother;
         let received_at = round.began;
-        actions.push(Action::Submit(Submission {
+        actions.push(RoomAction::Submit(Submission {
             number,
             calls,
             on_error,
@@ -104,7 +104,7 @@ impl Room {
         members: Vec<(Arc<Identity>, MembershipId)>,
         mut done: BatchDone,
         round: Round<'_>,
-        actions: &mut Vec<Action>,
+        actions: &mut Vec<RoomAction>,
     ) {
         if let Some(events) = done.events.take() {
             self.events(events, actions);
@@ -120,12 +120,12 @@ impl Room {
         for ((identity, membership), confirmed) in members.into_iter().zip(confirmed) {
             let Some(member) = self.members.get_current(&identity.user_id, membership) else { continue };
             let connection = member.connection;
-            let close = |code, reason| Action::Close { connection, code, reason };
+            let close = |code, reason| RoomAction::Close { connection, code, reason };
             match (&confirmed, &snapshot) {
                 (CallResult::Skipped, _) => {
                     actions.push(close(close_code::REPLACED, "the same user joined again"));
                 }
-                (CallResult::Ok(_), Some(CallResult::Ok(_))) => actions.push(Action::Snapshot {
+                (CallResult::Ok(_), Some(CallResult::Ok(_))) => actions.push(RoomAction::Snapshot {
                     to: connection,
                     seq: done.position.seq,
                     frame: frame.clone(),

@@ -11,7 +11,7 @@ use crate::state::{Arguments, Call, ConnectionKey};
 
 /// A call that waits.
 #[derive(Debug)]
-pub struct Input {
+pub struct QueuedInput {
     /// What to run.
     pub call: Call,
     /// Who gets the answer; nobody of the server's own calls, which are made again if the store did not answer.
@@ -43,11 +43,11 @@ pub struct Fill {
 /// The queue.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    inputs: VecDeque<Input>,
+    inputs: VecDeque<QueuedInput>,
     bytes: usize,
 }
 
-impl Input {
+impl QueuedInput {
     /// Whether it is the server's own.
     pub fn is_own(&self) -> bool {
         self.reply.is_none()
@@ -83,7 +83,7 @@ impl Waiting {
 
     /// Whether a call of the server's own waits.
     pub fn has_own(&self) -> bool {
-        self.inputs.iter().any(Input::is_own)
+        self.inputs.iter().any(QueuedInput::is_own)
     }
 
     /// Those of whom a call of the server's own waits.
@@ -92,13 +92,13 @@ impl Waiting {
     }
 
     /// Adds a call behind the others.
-    pub fn push(&mut self, input: Input) {
+    pub fn push(&mut self, input: QueuedInput) {
         self.bytes += input.bytes();
         self.inputs.push_back(input);
     }
 
     /// Puts calls back in front, in their order.
-    pub fn put_back(&mut self, inputs: Vec<Input>) {
+    pub fn put_back(&mut self, inputs: Vec<QueuedInput>) {
         for input in inputs.into_iter().rev() {
             self.bytes += input.bytes();
             self.inputs.push_front(input);
@@ -106,7 +106,7 @@ impl Waiting {
     }
 
     /// Takes the next batch. The calls of `first` come before their turn, all of them; a user's calls stay in order.
-    pub fn take(&mut self, fill: Fill, first: &HashSet<SmolStr>) -> Vec<Input> {
+    pub fn take(&mut self, fill: Fill, first: &HashSet<SmolStr>) -> Vec<QueuedInput> {
         if self.inputs.len() <= fill.calls && self.bytes <= fill.bytes {
             self.bytes = 0;
             return std::mem::take(&mut self.inputs).into();
@@ -116,16 +116,16 @@ impl Waiting {
     }
 
     /// Takes out the players' calls: the store is away.
-    pub fn take_players(&mut self) -> Vec<Input> {
+    pub fn take_players(&mut self) -> Vec<QueuedInput> {
         self.take_if(|input| !input.is_own())
     }
 
-    fn take_if(&mut self, mut is_taken: impl FnMut(&Input) -> bool) -> Vec<Input> {
+    fn take_if(&mut self, mut is_taken: impl FnMut(&QueuedInput) -> bool) -> Vec<QueuedInput> {
         let (mut taken, mut left) = (Vec::new(), VecDeque::new());
         for input in std::mem::take(&mut self.inputs) {
             if is_taken(&input) { taken.push(input) } else { left.push_back(input) }
         }
-        self.bytes = left.iter().map(Input::bytes).sum();
+        self.bytes = left.iter().map(QueuedInput::bytes).sum();
         self.inputs = left;
         taken
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::room::{Action, Admission, Bounds, Input, Reply, Room, Round, Submission, Why};
+use crate::room::{Admission, Bounds, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why};
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
     Arguments, BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, RoomEvents, Tag,
@@ -98,7 +98,7 @@ impl Scene {
     pub fn input(&mut self, connection: u32, user: &str, payload: &str) -> Vec<String> {
         let call = Call::input(script("play"), self.identity(user), payload.as_bytes().into(), true);
         let reply = Some(Reply { connection: key(connection), id: Some(7) });
-        let input = Input { call, reply, received_at: Instant::now(), charge: None };
+        let input = QueuedInput { call, reply, received_at: Instant::now(), charge: None };
         self.act(|room, round, actions| room.input(input, round, actions))
     }
 
@@ -182,7 +182,7 @@ impl Scene {
         }
     }
 
-    pub fn act(&mut self, act: impl FnOnce(&mut Room, Round<'_>, &mut Vec<Action>)) -> Vec<String> {
+    pub fn act(&mut self, act: impl FnOnce(&mut Room, Round<'_>, &mut Vec<RoomAction>)) -> Vec<String> {
         let mut actions = Vec::new();
         let round = Round {
             now_ms: self.now_ms,
@@ -207,27 +207,29 @@ impl Scene {
         self.users.entry(user.to_owned()).or_insert_with(new).clone()
     }
 
-    fn note(&mut self, action: Action) -> String {
+    fn note(&mut self, action: RoomAction) -> String {
         match action {
-            Action::Submit(Submission { number, calls, .. }) => {
+            RoomAction::Submit(Submission { number, calls, .. }) => {
                 let shown: Vec<String> = calls.iter().map(show_call).collect();
                 self.submitted.insert(number, calls);
                 format!("submit {number}: {}", shown.join(" "))
             }
-            Action::Admit(Admission { connection, .. }) => format!("admit {}", connection.index),
-            Action::Refuse { connection, error } => format!("refuse {} {}", connection.index, error.code),
-            Action::TurnAway { connection, why } => format!("turn away {} {why:?}", connection.index),
-            Action::RefuseInput { connection, why: Why::Busy, .. } => format!("busy {}", connection.index),
-            Action::RefuseInput { connection, .. } => format!("unavailable {}", connection.index),
-            Action::Send { to, frame } => {
+            RoomAction::Admit(Admission { connection, .. }) => format!("admit {}", connection.index),
+            RoomAction::Refuse { connection, error } => format!("refuse {} {}", connection.index, error.code),
+            RoomAction::TurnAway { connection, why } => format!("turn away {} {why:?}", connection.index),
+            RoomAction::RefuseInput { connection, why: Why::Busy, .. } => {
+                format!("busy {}", connection.index)
+            }
+            RoomAction::RefuseInput { connection, .. } => format!("unavailable {}", connection.index),
+            RoomAction::Send { to, frame } => {
                 format!("send {} {}", to.index, String::from_utf8_lossy(&frame[2..]))
             }
-            Action::Snapshot { to, seq, .. } => format!("snapshot {} {seq}", to.index),
-            Action::Resynchronise(to) => format!("resynchronise {}", to.index),
-            Action::Close { connection, code, .. } => format!("close {} {code}", connection.index),
-            Action::Flush(flush) => format!("flush {}..{}", flush.first_seq, flush.last_seq),
-            Action::WakeAt(ms) => format!("wake {ms}"),
-            Action::Ran { ok, failed, .. } => format!("ran {ok} {failed}"),
+            RoomAction::Snapshot { to, seq, .. } => format!("snapshot {} {seq}", to.index),
+            RoomAction::Resynchronise(to) => format!("resynchronise {}", to.index),
+            RoomAction::Close { connection, code, .. } => format!("close {} {code}", connection.index),
+            RoomAction::Flush(flush) => format!("flush {}..{}", flush.first_seq, flush.last_seq),
+            RoomAction::WakeAt(ms) => format!("wake {ms}"),
+            RoomAction::Ran { ok, failed, .. } => format!("ran {ok} {failed}"),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  shards ──bounded queue──► writer ──EVALSHA, SUBSCRIBE──► store ──answers, pushes──► reader ──► shards
-//!           one lane an address; batches are packed into one write, and many are under way at once
+//!           a pair of threads an address; batches are packed into one write, and many are under way at once
 //! ```
 //!
 //! A batch is one call of a program (see [`program`]), in which each call fails alone. Its events are numbered, published
@@ -16,16 +16,16 @@
 //! nothing is run twice. After that every room is subscribed again, and its members get a snapshot.
 
 mod address;
+mod connection;
 mod decode;
 mod encode;
-mod flight;
-mod lane;
+mod endpoint;
+mod in_flight;
 mod ledger;
-mod line;
-mod link;
 mod order;
 mod program;
 mod reader;
+mod transport;
 mod upkeep;
 mod writer;
 
@@ -36,7 +36,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Sender, bounded};
 
 pub use self::address::Address;
-use self::lane::{Lane, Outlet};
+use self::endpoint::{Endpoint, Outlet};
 use self::writer::{Message, Writer};
 use super::faults::FaultLog;
 use super::{Batch, Deliver, Engine, Rejected, Rejection};
@@ -62,11 +62,11 @@ pub struct RedisOptions {
 
 /// Stores at one or more addresses, and their threads.
 pub struct RedisEngine {
-    lanes: Vec<LaneHandle>,
+    endpoints: Vec<EndpointHandle>,
 }
 
-struct LaneHandle {
-    lane: Arc<Lane>,
+struct EndpointHandle {
+    endpoint: Arc<Endpoint>,
     queue: Sender<Message>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -85,9 +85,9 @@ impl RedisEngine {
         let outlet = Arc::new(Mutex::new(Outlet { deliver, faults: FaultLog::default() }));
         let mut random = godra_engine::SplitMix(options.seed);
         let node = format!("{:016x}", random.next_u64());
-        let mut lanes = Vec::with_capacity(options.addresses.len());
+        let mut endpoints = Vec::with_capacity(options.addresses.len());
         for address in options.addresses {
-            let lane = Arc::new(Lane {
+            let endpoint = Arc::new(Endpoint {
                 address,
                 node: node.clone(),
                 is_up: AtomicBool::new(false),
@@ -103,27 +103,30 @@ impl RedisEngine {
                 room_ttl_s: options.room_ttl_s,
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));
-            let writer = Writer::new(lane.clone(), receiver, random.next_u64());
+            let writer = Writer::new(endpoint.clone(), receiver, random.next_u64());
             let thread = threads::lasting("redis-write").spawn(move || writer.run())?;
-            lanes.push(LaneHandle { lane, queue, writer: Mutex::new(Some(thread)) });
+            endpoints.push(EndpointHandle { endpoint, queue, writer: Mutex::new(Some(thread)) });
         }
-        Ok(Self { lanes })
+        Ok(Self { endpoints })
     }
 
     /// Where a room lives: the address with the highest hash of both (rendezvous hashing), so that another address takes
     /// rooms from all others alike, and no others move. Calls without a room go to one address, as the empty name does:
     /// what they list is what the scripts of that address's rooms have written.
-    fn lane_of(&self, batch: &Batch) -> &LaneHandle {
+    fn endpoint_of(&self, batch: &Batch) -> &EndpointHandle {
         match &batch.room {
-            Some(room) => self.lane_of_name(room.as_str()),
-            None => self.lane_of_name(""),
+            Some(room) => self.endpoint_of_name(room.as_str()),
+            None => self.endpoint_of_name(""),
         }
     }
 
-    fn lane_of_name(&self, name: &str) -> &LaneHandle {
-        let weight = |handle: &&LaneHandle| rendezvous(&handle.lane.address.to_string(), name);
-        let best =
-            if self.lanes.len() == 1 { self.lanes.first() } else { self.lanes.iter().max_by_key(weight) };
+    fn endpoint_of_name(&self, name: &str) -> &EndpointHandle {
+        let weight = |handle: &&EndpointHandle| rendezvous(&handle.endpoint.address.to_string(), name);
+        let best = if self.endpoints.len() == 1 {
+            self.endpoints.first()
+        } else {
+            self.endpoints.iter().max_by_key(weight)
+        };
         best.expect("there is an address")
     }
 }
@@ -136,7 +139,7 @@ fn rendezvous(address: &str, name: &str) -> u64 {
     godra_engine::SplitMix(hash).next_u64()
 }
 
-impl LaneHandle {
+impl EndpointHandle {
     /// If the queue is full, the thread is awake anyway.
     fn wake(&self) {
         let _ = self.queue.try_send(Message::Wake);
@@ -144,17 +147,17 @@ impl LaneHandle {
 
     fn submit(&self, batch: Batch) -> Result<(), Rejected> {
         // Counted, so that the thread does not leave between the look at the flag and the batch's arrival.
-        self.lane.submitting.fetch_add(1, Ordering::SeqCst);
+        self.endpoint.submitting.fetch_add(1, Ordering::SeqCst);
         let result = self.put(Box::new(batch));
-        self.lane.submitting.fetch_sub(1, Ordering::SeqCst);
+        self.endpoint.submitting.fetch_sub(1, Ordering::SeqCst);
         result
     }
 
     fn put(&self, batch: Box<Batch>) -> Result<(), Rejected> {
-        if self.lane.is_stopping.load(Ordering::SeqCst) {
+        if self.endpoint.is_stopping.load(Ordering::SeqCst) {
             return Err(Rejected { batch, reason: Rejection::Busy });
         }
-        if !self.lane.is_up.load(Ordering::Acquire) {
+        if !self.endpoint.is_up.load(Ordering::Acquire) {
             return Err(Rejected { batch, reason: Rejection::Unavailable });
         }
         match self.queue.try_send(Message::Batch(batch)).map_err(|error| error.into_inner()) {
@@ -172,46 +175,48 @@ impl Drop for RedisEngine {
 
 impl Engine for RedisEngine {
     fn submit(&self, batch: Batch) -> Result<(), Rejected> {
-        self.lane_of(&batch).submit(batch)
+        self.endpoint_of(&batch).submit(batch)
     }
 
     fn stores(&self) -> usize {
-        self.lanes.len()
+        self.endpoints.len()
     }
 
     fn submit_to(&self, store: usize, batch: Batch) -> Result<(), Rejected> {
-        self.lanes[store].submit(batch)
+        self.endpoints[store].submit(batch)
     }
 
     fn watch(&self, room: &RoomId, is_wanted: bool) {
-        let handle = self.lane_of_name(room.as_str());
+        let handle = self.endpoint_of_name(room.as_str());
         // Held for a push, here and there.
-        handle.lane.wishes.lock().unwrap_or_else(PoisonError::into_inner).push((room.clone(), is_wanted));
+        handle.endpoint.wishes.lock().unwrap_or_else(PoisonError::into_inner).push((room.clone(), is_wanted));
     }
 
     fn is_ready(&self) -> bool {
-        self.lanes.iter().all(|handle| handle.lane.is_ready())
+        self.endpoints.iter().all(|handle| handle.endpoint.is_ready())
     }
 
     fn replace_scripts(&self, scripts: Arc<ScriptSet>) {
-        for handle in &self.lanes {
-            *handle.lane.new_scripts.lock().unwrap_or_else(PoisonError::into_inner) = Some(scripts.clone());
+        for handle in &self.endpoints {
+            *handle.endpoint.new_scripts.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(scripts.clone());
             handle.wake();
         }
     }
 
     fn queue_depth(&self) -> usize {
-        let waiting = |handle: &LaneHandle| handle.queue.len() + handle.lane.late.load(Ordering::Relaxed);
-        self.lanes.iter().map(waiting).sum()
+        let waiting =
+            |handle: &EndpointHandle| handle.queue.len() + handle.endpoint.late.load(Ordering::Relaxed);
+        self.endpoints.iter().map(waiting).sum()
     }
 
     /// What is queued is finished as far as the stores answer in two seconds.
     fn stop(&self) {
-        for handle in &self.lanes {
-            handle.lane.is_stopping.store(true, Ordering::SeqCst);
+        for handle in &self.endpoints {
+            handle.endpoint.is_stopping.store(true, Ordering::SeqCst);
             handle.wake();
         }
-        for handle in &self.lanes {
+        for handle in &self.endpoints {
             let thread = handle.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(thread) = thread
                 && thread.join().is_err()

@@ -11,8 +11,8 @@ use crossbeam_channel::Sender;
 use redis::{Parser, PushKind, Value};
 
 use super::decode::{Answer, Notice, Took, read_answer, read_notice};
-use super::flight::{Flight, Sent, SentBatch, Upkeep};
-use super::lane::{Lane, Outcome};
+use super::endpoint::{Endpoint, Outcome};
+use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
 use super::order::Order;
 use crate::state::guest_book::SCRIPT_PREFIX;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
@@ -37,9 +37,9 @@ pub enum Finding {
 /// Reads until the connection ends.
 pub struct Reader {
     /// The address.
-    pub lane: Arc<Lane>,
+    pub endpoint: Arc<Endpoint>,
     /// What answers are for.
-    pub flight: Arc<Flight>,
+    pub in_flight: Arc<InFlight>,
     /// Where findings go; unbounded, as there are no more of them than was sent.
     pub findings: Sender<Finding>,
     /// Whether pushes come between the answers: then a batch's events are taken from its answer, and their copy is passed
@@ -59,7 +59,7 @@ impl Reader {
     pub fn start(self, stream: TcpStream) -> std::io::Result<JoinHandle<()>> {
         threads::passing("redis-read").spawn(move || {
             let why = self.run(stream);
-            log::debug!("the connection to a store has ended address={} reason={why}", self.lane.address);
+            log::debug!("the connection to a store has ended address={} reason={why}", self.endpoint.address);
             self.is_over.store(true, Ordering::Release);
         })
     }
@@ -89,7 +89,7 @@ impl Reader {
             }
             value => value,
         };
-        let Some((sent, sent_at)) = self.flight.pop() else {
+        let Some((sent, sent_at)) = self.in_flight.pop() else {
             return Err("an answer to nothing".to_owned());
         };
         match sent {
@@ -126,7 +126,7 @@ impl Reader {
     }
 
     fn batch_answered(&self, sent: SentBatch, value: Value, sent_at: Instant) -> Result<(), String> {
-        self.lane.metrics.redis_call_time.observe(sent_at.elapsed());
+        self.endpoint.metrics.redis_call_time.observe(sent_at.elapsed());
         if let Value::ServerError(error) = &value {
             return self.batch_refused(sent, error, sent_at);
         }
@@ -135,26 +135,26 @@ impl Reader {
             Some(answer) => {
                 let events = answer.events.filter(|_| self.has_pushes);
                 let trouble = answer.results.iter().find_map(state_trouble);
-                self.flight.note_answer();
+                self.in_flight.note_answer();
                 // The store's own time: the way there and back is nobody's work.
                 let took = answer.took.0.iter().map(|(_, took)| *took).sum();
-                self.lane.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
+                self.endpoint.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
                 let Answer { results, not_run, position, .. } = answer;
                 let outcome = Outcome { took, results, not_run, position, events };
                 let snapshot_of =
                     sent.batch.room.clone().filter(|_| !self.has_pushes && is_snapshot(&sent.batch));
-                self.lane.finish(sent.batch, sent.held, outcome);
+                self.endpoint.finish(sent.batch, sent.held, outcome);
                 // Looked at after the answer is out: an event that came before it has been noted by then.
                 if let Some(room) = snapshot_of
                     && self.order.has_overtaken(&room, position)
                 {
-                    self.lane.deliver_home(&room.clone(), Delivery::Missed(room));
+                    self.endpoint.deliver_home(&room.clone(), Delivery::Missed(room));
                 }
                 trouble.map_or(Ok(()), Err)
             }
             None => {
                 let message = "the store's answer makes no sense: outcome unknown";
-                self.lane.fail(sent.batch, sent.held, "unavailable", message);
+                self.endpoint.fail(sent.batch, sent.held, "unavailable", message);
                 Err("an answer that makes no sense".to_owned())
             }
         }
@@ -174,12 +174,12 @@ impl Reader {
             }
             "NOSCRIPT" => {
                 let message = "the store does not compile this script; see the server's log";
-                self.lane.fail(sent.batch, sent.held, "script_error", message);
+                self.endpoint.fail(sent.batch, sent.held, "script_error", message);
                 Ok(())
             }
             "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "NOPERM" | "OOM" | "MISCONF"
             | "NOREPLICAS" => {
-                self.lane.fail(
+                self.endpoint.fail(
                     sent.batch,
                     sent.held,
                     "unavailable",
@@ -188,14 +188,14 @@ impl Reader {
                 Err(message)
             }
             _ if message.contains(KILLED) => {
-                let took = Took(vec![(sent.batch.calls.len(), self.flight.work_time(sent_at))]);
-                self.lane.ledger().settle(&sent.batch.calls, &took, Instant::now());
+                let took = Took(vec![(sent.batch.calls.len(), self.in_flight.work_time(sent_at))]);
+                self.endpoint.ledger().settle(&sent.batch.calls, &took, Instant::now());
                 self.batch_killed(sent);
                 Ok(())
             }
             _ => {
                 let message = sent.program.mend_lines(&message);
-                self.lane.fail(sent.batch, sent.held, "script_error", &message);
+                self.endpoint.fail(sent.batch, sent.held, "script_error", &message);
                 Ok(())
             }
         }
@@ -210,13 +210,18 @@ impl Reader {
         match names[..] {
             [name] => {
                 let message = format!("{name}.lua ran for too long and was stopped");
-                self.lane.fail(sent.batch, sent.held, "script_timeout", &message);
+                self.endpoint.fail(sent.batch, sent.held, "script_timeout", &message);
             }
             // The store does not tell which.
             _ => {
                 let message = format!("one of {} ran for too long and was stopped", names.join(", "));
                 log::warn!("{message}; the whole batch did not run");
-                self.lane.fail(sent.batch, sent.held, "unavailable", &format!("{message}; this did not run"));
+                self.endpoint.fail(
+                    sent.batch,
+                    sent.held,
+                    "unavailable",
+                    &format!("{message}; this did not run"),
+                );
             }
         }
     }
@@ -243,21 +248,22 @@ impl Reader {
                 if !self.has_pushes {
                     self.order.note(&room, Position { epoch: events.epoch, seq: events.last_seq() });
                 }
-                if !self.has_pushes || node != self.lane.node {
-                    self.lane.deliver_home(&room, Delivery::Events(events));
+                if !self.has_pushes || node != self.endpoint.node {
+                    self.endpoint.deliver_home(&room, Delivery::Events(events));
                 }
             }
             Some((_, Notice::Replaced { user_id, membership })) => {
                 let mut words = membership.split(' ');
-                let is_ours = words.next() == Some(self.lane.node.as_str());
+                let is_ours = words.next() == Some(self.endpoint.node.as_str());
                 let number = words.next().and_then(|number| number.parse().ok());
                 if let Some(membership) = number.filter(|_| is_ours) {
-                    self.lane.deliver_home(&room.clone(), Delivery::Replaced { room, user_id, membership });
+                    self.endpoint
+                        .deliver_home(&room.clone(), Delivery::Replaced { room, user_id, membership });
                 }
             }
             None => {
                 log::debug!("a message on a room's channel is not the server's room={room}");
-                self.lane.metrics.redis_foreign_messages.inc();
+                self.endpoint.metrics.redis_foreign_messages.inc();
             }
         }
     }

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
+use super::connection::{MAX_PACKED_BYTES, StoreConnection, TOO_LONG};
 use super::encode::{Head, write_batch};
-use super::flight::{Flight, Sent, SentBatch, Upkeep};
-use super::lane::{Lane, Outcome};
+use super::endpoint::{Endpoint, Outcome};
+use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
 use super::ledger::{Held, Ledger};
-use super::line::{Line, MAX_PACKED_BYTES, TOO_LONG};
-use super::link::{Link, Trouble};
 use super::order::Order;
 use super::program::Programs;
 use super::reader::{Finding, Reader};
+use super::transport::{Transport, Trouble};
 use super::upkeep;
 use crate::script::{NO_HOOK, Script};
 use crate::state::late::{self, Late, Next};
@@ -46,13 +46,13 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub enum Message {
     /// Calls to run.
     Batch(Box<Batch>),
-    /// Look at the lane.
+    /// Look at the endpoint.
     Wake,
 }
 
 /// The thread's state.
 pub struct Writer {
-    lane: Arc<Lane>,
+    endpoint: Arc<Endpoint>,
     queue: Receiver<Message>,
     programs: Programs,
     on_disconnect: Arc<Script>,
@@ -68,9 +68,9 @@ pub struct Writer {
 
 impl Writer {
     /// A writer that is ready to run.
-    pub fn new(lane: Arc<Lane>, queue: Receiver<Message>, seed: u64) -> Self {
+    pub fn new(endpoint: Arc<Endpoint>, queue: Receiver<Message>, seed: u64) -> Self {
         Self {
-            lane,
+            endpoint,
             queue,
             programs: Programs::default(),
             on_disconnect: NO_HOOK.clone(),
@@ -82,38 +82,38 @@ impl Writer {
         }
     }
 
-    /// Runs until the lane is stopping.
+    /// Runs until the endpoint is stopping.
     pub fn run(mut self) {
         let mut pause = SHORTEST_PAUSE;
         let mut last_trouble = String::new();
         while !self.is_stopping() {
             let opened_at = Instant::now();
             match self.open() {
-                Ok(mut line) => {
-                    // Whoever reads the line may call at once.
+                Ok(mut connection) => {
+                    // Whoever reads the connection may call at once.
                     self.set_up(true);
                     log::info!(
                         "the store is there address={} resp3={}",
-                        self.lane.address,
-                        line.link.has_pushes
+                        self.endpoint.address,
+                        connection.transport.has_pushes
                     );
                     last_trouble.clear();
-                    let why = self.serve(&mut line);
+                    let why = self.serve(&mut connection);
                     self.set_up(false);
-                    self.close(line);
+                    self.close(connection);
                     if !self.is_stopping() {
                         log::warn!(
                             "the connection to the store is lost address={} reason={why:?}",
-                            self.lane.address
+                            self.endpoint.address
                         );
-                        self.lane.metrics.redis_reconnects.inc();
+                        self.endpoint.metrics.redis_reconnects.inc();
                     }
                 }
                 Err(Trouble(trouble)) => {
                     if trouble != last_trouble {
                         log::warn!(
                             "the store is not available address={} reason={trouble:?}",
-                            self.lane.address
+                            self.endpoint.address
                         );
                         last_trouble = trouble;
                     }
@@ -129,43 +129,47 @@ impl Writer {
     }
 
     fn is_stopping(&self) -> bool {
-        self.lane.is_stopping.load(Ordering::SeqCst)
+        self.endpoint.is_stopping.load(Ordering::SeqCst)
     }
 
     fn set_up(&self, is_up: bool) {
-        self.lane.is_up.store(is_up, Ordering::Release);
-        self.lane.metrics.redis_up(&self.lane.address.to_string(), is_up);
+        self.endpoint.is_up.store(is_up, Ordering::Release);
+        self.endpoint.metrics.redis_up(&self.endpoint.address.to_string(), is_up);
     }
 
-    fn open(&mut self) -> Result<Line, Trouble> {
-        let link = Link::open(&self.lane.address, &self.lane.node)?;
-        let pushes = if link.has_pushes { None } else { Some(Link::open_for_pushes(&self.lane.address)?) };
+    fn open(&mut self) -> Result<StoreConnection, Trouble> {
+        let transport = Transport::open(&self.endpoint.address, &self.endpoint.node)?;
+        let pushes = if transport.has_pushes {
+            None
+        } else {
+            Some(Transport::open_for_pushes(&self.endpoint.address)?)
+        };
         let (findings_sender, findings) = unbounded();
         let is_over = Arc::new(AtomicBool::new(false));
         let order = Arc::new(Order::default());
-        let (flight, push_flight) = (Arc::new(Flight::default()), Arc::new(Flight::default()));
-        let start = |from: &Link, flight: &Arc<Flight>| {
+        let (in_flight, pushes_in_flight) = (Arc::new(InFlight::default()), Arc::new(InFlight::default()));
+        let start = |from: &Transport, in_flight: &Arc<InFlight>| {
             let reader = Reader {
-                lane: self.lane.clone(),
-                flight: flight.clone(),
+                endpoint: self.endpoint.clone(),
+                in_flight: in_flight.clone(),
                 findings: findings_sender.clone(),
-                has_pushes: link.has_pushes,
+                has_pushes: transport.has_pushes,
                 order: order.clone(),
                 is_over: is_over.clone(),
             };
             reader.start(from.stream.try_clone()?)
         };
-        let mut readers = vec![start(&link, &flight)?];
+        let mut readers = vec![start(&transport, &in_flight)?];
         if let Some(pushes) = &pushes {
-            readers.push(start(pushes, &push_flight)?);
+            readers.push(start(pushes, &pushes_in_flight)?);
         }
         let opened_at = Instant::now();
         let (loaded, pack) = (HashSet::new(), Vec::new());
-        Ok(Line {
-            link,
+        Ok(StoreConnection {
+            transport,
             pushes,
-            flight,
-            push_flight,
+            in_flight,
+            pushes_in_flight,
             suspected: None,
             findings,
             is_over,
@@ -178,22 +182,22 @@ impl Writer {
     }
 
     /// Works with a connection until it ends, and says why it did.
-    fn serve(&mut self, line: &mut Line) -> String {
-        if let Err(why) = self.subscribe_all(line) {
+    fn serve(&mut self, connection: &mut StoreConnection) -> String {
+        if let Err(why) = self.subscribe_all(connection) {
             return why;
         }
         loop {
-            if line.is_over.load(Ordering::Acquire) {
+            if connection.is_over.load(Ordering::Acquire) {
                 return "it was closed".to_owned();
             }
-            if line.is_overdue() {
+            if connection.is_overdue() {
                 return TOO_LONG.to_owned();
             }
-            line.suspect_script(&self.lane.address);
+            connection.suspect_script(&self.endpoint.address);
             if self.is_stopping() {
-                return self.farewell(line);
+                return self.farewell(connection);
             }
-            let result = self.round(line);
+            let result = self.round(connection);
             if let Err(error) = result {
                 return error;
             }
@@ -201,39 +205,39 @@ impl Writer {
     }
 
     /// Waits for something to do, and does it in one write.
-    fn round(&mut self, line: &mut Line) -> Result<(), String> {
-        if line.flight.is_full() {
-            line.flight.wait_for_room(LOOK_INTERVAL);
+    fn round(&mut self, connection: &mut StoreConnection) -> Result<(), String> {
+        if connection.in_flight.is_full() {
+            connection.in_flight.wait_for_room(LOOK_INTERVAL);
         } else {
-            self.serve_late(line);
+            self.serve_late(connection);
             let patience = if self.late.is_empty() { LOOK_INTERVAL } else { LATE_INTERVAL };
             match self.queue.recv_timeout(patience) {
-                Ok(message) => self.take(line, message)?,
-                Err(RecvTimeoutError::Timeout) => self.prepare(line)?,
+                Ok(message) => self.take(connection, message)?,
+                Err(RecvTimeoutError::Timeout) => self.prepare(connection)?,
                 Err(RecvTimeoutError::Disconnected) => return Err("the engine is gone".to_owned()),
             }
         }
-        self.act_on_findings(line);
-        self.keep_up(line);
-        line.write()
+        self.act_on_findings(connection);
+        self.keep_up(connection);
+        connection.write()
     }
 
     /// What must be known before a batch is packed: wishes came before the batches that need them.
-    fn prepare(&mut self, line: &mut Line) -> Result<(), String> {
+    fn prepare(&mut self, connection: &mut StoreConnection) -> Result<(), String> {
         self.take_scripts();
-        self.follow_wishes(line)
+        self.follow_wishes(connection)
     }
 
-    fn take(&mut self, line: &mut Line, first: Message) -> Result<(), String> {
+    fn take(&mut self, connection: &mut StoreConnection, first: Message) -> Result<(), String> {
         let mut next = Some(first);
         for _ in 0..MAX_PACKED {
             let Some(message) = next.take().or_else(|| self.queue.try_recv().ok()) else { break };
-            self.prepare(line)?;
-            line.wait_until_subscribed();
+            self.prepare(connection)?;
+            connection.wait_until_subscribed();
             if let Message::Batch(batch) = message {
-                self.receive(line, batch);
+                self.receive(connection, batch);
             }
-            if line.pack.len() >= MAX_PACKED_BYTES || line.flight.is_full() {
+            if connection.pack.len() >= MAX_PACKED_BYTES || connection.in_flight.is_full() {
                 break;
             }
         }
@@ -241,33 +245,33 @@ impl Writer {
     }
 
     /// Sends what may run now of a batch; the rest of it, or all, waits.
-    fn receive(&mut self, line: &mut Line, mut batch: Box<Batch>) {
+    fn receive(&mut self, connection: &mut StoreConnection, mut batch: Box<Batch>) {
         let now = Instant::now();
-        let mut ledger = self.lane.ledger();
+        let mut ledger = self.endpoint.ledger();
         let must_wait = ledger.must_wait(&batch, now);
         let held = ledger.cut(&mut batch, now);
         drop(ledger);
         if must_wait {
             self.put_off(batch, now);
         } else if batch.calls.is_empty() && !held.is_empty() {
-            self.lane.finish(*batch, held, Outcome::of(Vec::new()));
+            self.endpoint.finish(*batch, held, Outcome::of(Vec::new()));
         } else {
-            self.pack(line, *batch, held, false);
+            self.pack(connection, *batch, held, false);
         }
     }
 
     fn put_off(&mut self, batch: Box<Batch>, now: Instant) {
         let user_id = batch.calls.iter().find_map(payer).cloned().unwrap_or_default();
         if let Err(batch) = self.late.put(user_id, batch, now) {
-            self.lane.fail(*batch, Held::new(), "busy", late::REFUSAL);
+            self.endpoint.fail(*batch, Held::new(), "busy", late::REFUSAL);
         }
         self.count_late();
     }
 
-    fn serve_late(&mut self, line: &mut Line) {
-        while !self.late.is_empty() && !line.flight.is_full() {
+    fn serve_late(&mut self, connection: &mut StoreConnection) {
+        while !self.late.is_empty() && !connection.in_flight.is_full() {
             let now = Instant::now();
-            let mut ledger = self.lane.ledger();
+            let mut ledger = self.endpoint.ledger();
             // Other nodes may want the store at any time.
             let next = self.late.next(now, true, |batch| ledger.must_wait(batch, now));
             let guess = |batch: &Batch| ledger.guess_all(&batch.calls);
@@ -275,11 +279,11 @@ impl Writer {
                 Some(Next::Run(batch)) => {
                     self.late.ran(guess(&batch), now);
                     drop(ledger);
-                    self.pack(line, *batch, Held::new(), false);
+                    self.pack(connection, *batch, Held::new(), false);
                 }
                 Some(Next::Refuse(batch)) => {
                     drop(ledger);
-                    self.lane.fail(*batch, Held::new(), "busy", late::REFUSAL);
+                    self.endpoint.fail(*batch, Held::new(), "busy", late::REFUSAL);
                 }
                 None => break,
             }
@@ -288,11 +292,11 @@ impl Writer {
     }
 
     fn count_late(&self) {
-        self.lane.late.store(self.late.len(), Ordering::Relaxed);
+        self.endpoint.late.store(self.late.len(), Ordering::Relaxed);
     }
 
     fn take_scripts(&mut self) {
-        let slot = &self.lane.new_scripts;
+        let slot = &self.endpoint.new_scripts;
         let set = slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(set) = set {
             self.programs.replace(&set);
@@ -300,49 +304,49 @@ impl Writer {
         }
     }
 
-    fn pack(&mut self, line: &mut Line, batch: Batch, held: Held, is_retry: bool) {
+    fn pack(&mut self, connection: &mut StoreConnection, batch: Batch, held: Held, is_retry: bool) {
         let program = self.programs.for_scripts(batch.calls.iter().map(|call| &call.script));
-        if line.loaded.insert(program.sha.clone()) {
-            redis::cmd("SCRIPT").arg("LOAD").arg(&program.text).write_packed_command(&mut line.pack);
-            line.flight.push(Sent::Load(program.clone()), Instant::now());
+        if connection.loaded.insert(program.sha.clone()) {
+            redis::cmd("SCRIPT").arg("LOAD").arg(&program.text).write_packed_command(&mut connection.pack);
+            connection.in_flight.push(Sent::Load(program.clone()), Instant::now());
         }
-        let guess = self.lane.ledger().guess_all(&batch.calls);
+        let guess = self.endpoint.ledger().guess_all(&batch.calls);
         let head = Head {
-            node: &self.lane.node,
+            node: &self.endpoint.node,
             fresh_epoch: self.random.next_u64(),
             // Lua's generator takes 31 bits.
             seed: (self.random.next_u64() >> 33) as u32,
             step: Ledger::step(batch.calls.len(), guess),
-            room_ttl_s: self.lane.room_ttl_s,
+            room_ttl_s: self.endpoint.room_ttl_s,
         };
-        write_batch(&batch, &program, head, &mut line.pack);
+        write_batch(&batch, &program, head, &mut connection.pack);
         let sent = SentBatch { batch, held, guess, program, is_retry };
-        line.flight.push(Sent::Batch(Box::new(sent)), Instant::now());
+        connection.in_flight.push(Sent::Batch(Box::new(sent)), Instant::now());
     }
 
-    fn act_on_findings(&mut self, line: &mut Line) {
-        while let Ok(finding) = line.findings.try_recv() {
+    fn act_on_findings(&mut self, connection: &mut StoreConnection) {
+        while let Ok(finding) = connection.findings.try_recv() {
             match finding {
                 Finding::NoScript(sent) => {
                     log::info!(
                         "the store has lost its scripts and gets them again address={}",
-                        self.lane.address
+                        self.endpoint.address
                     );
-                    line.loaded.clear();
-                    self.pack(line, sent.batch, sent.held, true);
+                    connection.loaded.clear();
+                    self.pack(connection, sent.batch, sent.held, true);
                 }
                 Finding::Upkeep(Upkeep::Lease, answer) if upkeep::is_expelled(&answer) => {
                     log::error!("other nodes have taken this one for dead: all sockets must come back");
-                    self.lane.deliver_everywhere(|| Delivery::Expelled);
+                    self.endpoint.deliver_everywhere(|| Delivery::Expelled);
                 }
-                Finding::Upkeep(Upkeep::FindOrphans, answer) => self.tidy_up(line, answer),
+                Finding::Upkeep(Upkeep::FindOrphans, answer) => self.tidy_up(connection, answer),
                 Finding::Upkeep(..) => {}
             }
         }
     }
 
     /// Takes members of dead nodes out of their rooms.
-    fn tidy_up(&mut self, line: &mut Line, answer: redis::Value) {
+    fn tidy_up(&mut self, connection: &mut StoreConnection, answer: redis::Value) {
         let orphans = upkeep::read_orphans(answer);
         if let Some(first) = orphans.first() {
             log::warn!(
@@ -353,49 +357,49 @@ impl Writer {
         }
         let may_be_more = orphans.len() >= upkeep::ORPHANS_AT_ONCE;
         for orphan in orphans {
-            let origin = self.lane.outlet().deliver.home(&orphan.room);
+            let origin = self.endpoint.outlet().deliver.home(&orphan.room);
             let leave = orphan.leave(&self.on_disconnect, origin);
-            self.pack(line, leave, Held::new(), false);
-            self.lane.metrics.redis_orphans.inc();
+            self.pack(connection, leave, Held::new(), false);
+            self.endpoint.metrics.redis_orphans.inc();
         }
         if may_be_more {
-            line.command(&upkeep::find_orphans(), Upkeep::FindOrphans);
+            connection.command(&upkeep::find_orphans(), Upkeep::FindOrphans);
         }
     }
 
-    fn keep_up(&mut self, line: &mut Line) {
-        if line.kept_up_at.is_some_and(|at| at.elapsed() < upkeep::INTERVAL) {
+    fn keep_up(&mut self, connection: &mut StoreConnection) {
+        if connection.kept_up_at.is_some_and(|at| at.elapsed() < upkeep::INTERVAL) {
             return;
         }
-        line.kept_up_at = Some(Instant::now());
-        let [lease, register, expelled] = upkeep::renew_lease(&self.lane.node);
-        line.command(&lease, Upkeep::Note);
-        line.command(&register, Upkeep::Note);
-        line.command(&expelled, Upkeep::Lease);
-        if line.opened_at.elapsed() >= upkeep::GRACE {
-            line.command(&upkeep::find_orphans(), Upkeep::FindOrphans);
+        connection.kept_up_at = Some(Instant::now());
+        let [lease, register, expelled] = upkeep::renew_lease(&self.endpoint.node);
+        connection.command(&lease, Upkeep::Note);
+        connection.command(&register, Upkeep::Note);
+        connection.command(&expelled, Upkeep::Lease);
+        if connection.opened_at.elapsed() >= upkeep::GRACE {
+            connection.command(&upkeep::find_orphans(), Upkeep::FindOrphans);
         }
-        line.ping_pushes();
-        self.unwatch_idle(line);
+        connection.ping_pushes();
+        self.unwatch_idle(connection);
         if self.forgot_at.elapsed() >= FORGET_INTERVAL {
             self.forgot_at = Instant::now();
-            self.lane.ledger().forget_idle(self.forgot_at);
+            self.endpoint.ledger().forget_idle(self.forgot_at);
         }
     }
 
-    fn follow_wishes(&mut self, line: &mut Line) -> Result<(), String> {
+    fn follow_wishes(&mut self, connection: &mut StoreConnection) -> Result<(), String> {
         let now = Instant::now();
-        for (room, is_wanted) in self.lane.take_wishes() {
+        for (room, is_wanted) in self.endpoint.take_wishes() {
             if !is_wanted {
                 self.watched.entry(room).and_modify(|idle_since| *idle_since = Some(now));
             } else if self.watched.insert(room.clone(), None).is_none() {
-                line.subscription("SUBSCRIBE", &room)?;
+                connection.subscription("SUBSCRIBE", &room)?;
             }
         }
         Ok(())
     }
 
-    fn unwatch_idle(&mut self, line: &mut Line) {
+    fn unwatch_idle(&mut self, connection: &mut StoreConnection) {
         let is_over =
             |idle_since: &Option<Instant>| idle_since.is_some_and(|since| since.elapsed() >= LINGER);
         let over: Vec<RoomId> =
@@ -403,24 +407,24 @@ impl Writer {
         for room in over {
             self.watched.remove(&room);
             // If it fails, so does the next write.
-            let _ = line.subscription("UNSUBSCRIBE", &room);
+            let _ = connection.subscription("UNSUBSCRIBE", &room);
         }
     }
 
     /// Subscribes every room again. Whatever was published meanwhile is missing, so their members get a snapshot.
-    fn subscribe_all(&mut self, line: &mut Line) -> Result<(), String> {
-        for (room, is_wanted) in self.lane.take_wishes() {
+    fn subscribe_all(&mut self, connection: &mut StoreConnection) -> Result<(), String> {
+        for (room, is_wanted) in self.endpoint.take_wishes() {
             let idle_since = if is_wanted { None } else { Some(Instant::now()) };
             self.watched.insert(room, idle_since);
         }
         for room in self.watched.keys() {
-            line.subscription("SUBSCRIBE", room)?;
+            connection.subscription("SUBSCRIBE", room)?;
         }
-        line.write()?;
-        line.wait_until_subscribed();
+        connection.write()?;
+        connection.wait_until_subscribed();
         if self.was_up {
             for room in self.watched.keys() {
-                self.lane.deliver_home(room, Delivery::Missed(room.clone()));
+                self.endpoint.deliver_home(room, Delivery::Missed(room.clone()));
             }
         }
         self.was_up = true;
@@ -428,29 +432,29 @@ impl Writer {
     }
 
     /// Runs what is in the queue, and waits for the answers.
-    fn farewell(&mut self, line: &mut Line) -> String {
-        while self.lane.submitting.load(Ordering::SeqCst) > 0 {
+    fn farewell(&mut self, connection: &mut StoreConnection) -> String {
+        while self.endpoint.submitting.load(Ordering::SeqCst) > 0 {
             std::thread::yield_now();
         }
         let end = Instant::now() + FAREWELL;
         let mut has_given_up = false;
-        while Instant::now() < end && !line.is_over.load(Ordering::Acquire) {
-            while !line.flight.is_full()
+        while Instant::now() < end && !connection.is_over.load(Ordering::Acquire) {
+            while !connection.in_flight.is_full()
                 && let Some(batch) = self.next_waiting()
             {
-                self.pack(line, *batch, Held::new(), false);
+                self.pack(connection, *batch, Held::new(), false);
             }
-            self.act_on_findings(line);
-            let is_done = self.queue.is_empty() && self.late.is_empty() && line.flight.len() == 0;
+            self.act_on_findings(connection);
+            let is_done = self.queue.is_empty() && self.late.is_empty() && connection.in_flight.len() == 0;
             if is_done && !std::mem::replace(&mut has_given_up, true) {
-                for command in upkeep::give_up_lease(&self.lane.node) {
-                    line.command(&command, Upkeep::Note);
+                for command in upkeep::give_up_lease(&self.endpoint.node) {
+                    connection.command(&command, Upkeep::Note);
                 }
             }
-            if line.write().is_err() || (has_given_up && line.flight.len() == 0) {
+            if connection.write().is_err() || (has_given_up && connection.in_flight.len() == 0) {
                 break;
             }
-            line.flight.wait_until_empty(Duration::from_millis(10));
+            connection.in_flight.wait_until_empty(Duration::from_millis(10));
         }
         "the server stops".to_owned()
     }
@@ -465,28 +469,28 @@ impl Writer {
     }
 
     /// Ends a connection: nothing more is delivered from it, and then what it owes is failed.
-    fn close(&mut self, line: Line) {
-        for link in std::iter::once(&line.link).chain(&line.pushes) {
+    fn close(&mut self, connection: StoreConnection) {
+        for transport in std::iter::once(&connection.transport).chain(&connection.pushes) {
             // It may be closed already.
-            let _ = link.stream.shutdown(Shutdown::Both);
+            let _ = transport.stream.shutdown(Shutdown::Both);
         }
-        for reader in line.readers {
+        for reader in connection.readers {
             if reader.join().is_err() {
                 log::error!("a thread that reads from the store has panicked");
             }
         }
-        for sent in line.flight.take_all() {
+        for sent in connection.in_flight.take_all() {
             if let Sent::Batch(sent) = sent {
-                self.lane.fail_lost(*sent);
+                self.endpoint.fail_lost(*sent);
             }
         }
-        for finding in line.findings.try_iter() {
+        for finding in connection.findings.try_iter() {
             if let Finding::NoScript(sent) = finding {
-                self.lane.fail_unsent(sent.batch, sent.held);
+                self.endpoint.fail_unsent(sent.batch, sent.held);
             }
         }
         while let Some(batch) = self.late.pop() {
-            self.lane.fail_unsent(*batch, Held::new());
+            self.endpoint.fail_unsent(*batch, Held::new());
         }
         self.count_late();
     }
@@ -498,7 +502,7 @@ impl Writer {
         while !self.is_stopping() {
             self.take_scripts();
             match self.queue.recv_deadline(end) {
-                Ok(Message::Batch(batch)) => self.lane.fail_unsent(*batch, Held::new()),
+                Ok(Message::Batch(batch)) => self.endpoint.fail_unsent(*batch, Held::new()),
                 Ok(Message::Wake) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
@@ -506,12 +510,12 @@ impl Writer {
     }
 
     fn refuse_waiting(&mut self) {
-        while self.lane.submitting.load(Ordering::SeqCst) > 0 {
+        while self.endpoint.submitting.load(Ordering::SeqCst) > 0 {
             std::thread::yield_now();
         }
         while let Ok(message) = self.queue.try_recv() {
             if let Message::Batch(batch) = message {
-                self.lane.fail_unsent(*batch, Held::new());
+                self.endpoint.fail_unsent(*batch, Held::new());
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::MembershipId;
 use super::allowance::Charge;
 use super::joining::Join;
-use super::waiting::{Input, Reply};
+use super::waiting::{QueuedInput, Reply};
 use crate::state::Call;
 use crate::wire::ids::Identity;
 
@@ -15,7 +15,7 @@ pub type BatchNumber = u32;
 
 /// The room's batches that have not come back.
 #[derive(Debug, Default)]
-pub struct InFlight {
+pub struct Submitted {
     batches: Vec<(BatchNumber, Purpose)>,
     last: BatchNumber,
 }
@@ -46,12 +46,12 @@ pub struct Sent {
 
 impl Sent {
     /// The input with its call, to wait once more.
-    pub fn with(self, call: Call) -> Input {
-        Input { call, reply: self.reply, received_at: self.received_at, charge: self.charge }
+    pub fn with(self, call: Call) -> QueuedInput {
+        QueuedInput { call, reply: self.reply, received_at: self.received_at, charge: self.charge }
     }
 }
 
-impl InFlight {
+impl Submitted {
     /// Whether nothing is with the engine.
     pub fn is_empty(&self) -> bool {
         self.batches.is_empty()

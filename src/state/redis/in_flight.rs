@@ -47,7 +47,7 @@ pub enum Upkeep {
 
 /// The queue of what is under way on one connection.
 #[derive(Debug, Default)]
-pub struct Flight {
+pub struct InFlight {
     under_way: Mutex<UnderWay>,
     landed: Condvar,
     /// When the answer before the last one came.
@@ -77,7 +77,7 @@ impl Sent {
     }
 }
 
-impl Flight {
+impl InFlight {
     /// Notes what is about to be sent, at a time.
     pub fn push(&self, sent: Sent, now: Instant) {
         let mut under_way = self.lock();

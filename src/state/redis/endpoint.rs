@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::address::Address;
-use super::flight::SentBatch;
+use super::in_flight::SentBatch;
 use super::ledger::{Held, Ledger};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
@@ -16,7 +16,7 @@ use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, P
 use crate::wire::ids::RoomId;
 
 /// One address, as all threads see it.
-pub struct Lane {
+pub struct Endpoint {
     /// Where.
     pub address: Address,
     /// This process's name among those that share the store: 16 hexadecimal digits.
@@ -75,7 +75,7 @@ impl Outcome {
     }
 }
 
-impl Lane {
+impl Endpoint {
     /// Takes deliveries out. The lock orders them: what a thread delivers is together.
     pub fn outlet(&self) -> MutexGuard<'_, Outlet> {
         self.outlet.lock().unwrap_or_else(PoisonError::into_inner)

@@ -11,9 +11,9 @@ use crossbeam_channel::Receiver;
 use redis::Cmd;
 
 use super::address::Address;
-use super::flight::{Flight, Sent, Upkeep};
-use super::link::Link;
+use super::in_flight::{InFlight, Sent, Upkeep};
 use super::reader::{CHANNEL, Finding};
+use super::transport::Transport;
 use crate::wire::ids::RoomId;
 
 /// How long an answer may take; beyond that the connection ends, so that a late one cannot be taken for another's.
@@ -29,15 +29,15 @@ pub const MAX_PACKED_BYTES: usize = 1 << 20;
 pub const TOO_LONG: &str = "an answer took too long";
 
 /// An open connection and what belongs to it.
-pub struct Line {
+pub struct StoreConnection {
     /// The connection itself.
-    pub link: Link,
+    pub transport: Transport,
     /// The connection for subscriptions, where they need one of their own.
-    pub pushes: Option<Link>,
+    pub pushes: Option<Transport>,
     /// What is under way.
-    pub flight: Arc<Flight>,
+    pub in_flight: Arc<InFlight>,
     /// What is under way on the connection for subscriptions.
-    pub push_flight: Arc<Flight>,
+    pub pushes_in_flight: Arc<InFlight>,
     /// The time of sending of the last call that a script was suspected of keeping.
     pub suspected: Option<Instant>,
     /// What the readers found that the writer has to act on.
@@ -56,11 +56,11 @@ pub struct Line {
     pub kept_up_at: Option<Instant>,
 }
 
-impl Line {
+impl StoreConnection {
     /// Adds a command of the node's own upkeep to what is written next.
     pub fn command(&mut self, command: &Cmd, upkeep: Upkeep) {
         command.write_packed_command(&mut self.pack);
-        self.flight.push(Sent::Upkeep(upkeep), Instant::now());
+        self.in_flight.push(Sent::Upkeep(upkeep), Instant::now());
     }
 
     /// `SUBSCRIBE` or `UNSUBSCRIBE`. They are answered by pushes, so that nothing is under way for them.
@@ -73,7 +73,7 @@ impl Line {
                 Ok(())
             }
             Some(pushes) => {
-                self.push_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
+                self.pushes_in_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
                 pushes.stream.write_all(&subscription.get_packed_command()).map_err(|error| error.to_string())
             }
         }
@@ -82,7 +82,7 @@ impl Line {
     /// A connection that only brings what is published would not tell that it is dead.
     pub fn ping_pushes(&mut self) {
         if let Some(pushes) = &mut self.pushes {
-            self.push_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
+            self.pushes_in_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
             // A broken connection is found by its reader.
             let _ = pushes.stream.write_all(&redis::cmd("PING").get_packed_command());
         }
@@ -90,23 +90,25 @@ impl Line {
 
     /// On two connections nothing else tells that a subscription came before the calls behind it.
     pub fn wait_until_subscribed(&self) {
-        if self.push_flight.len() > 0 {
-            self.push_flight.wait_until_empty(SUBSCRIBED_WITHIN);
+        if self.pushes_in_flight.len() > 0 {
+            self.pushes_in_flight.wait_until_empty(SUBSCRIBED_WITHIN);
         }
     }
 
     /// Whether an answer has taken too long.
     pub fn is_overdue(&self) -> bool {
         let is_late = |sent_at: Instant| sent_at.elapsed() > CALL_DEADLINE;
-        [&self.flight, &self.push_flight].iter().any(|flight| flight.oldest().is_some_and(is_late))
+        [&self.in_flight, &self.pushes_in_flight]
+            .iter()
+            .any(|in_flight| in_flight.oldest().is_some_and(is_late))
     }
 
     /// Asks for the end of a script that may keep the store from answering.
     pub fn suspect_script(&mut self, address: &Address) {
-        let oldest = self.flight.oldest().filter(|sent_at| sent_at.elapsed() > SUSPICION);
+        let oldest = self.in_flight.oldest().filter(|sent_at| sent_at.elapsed() > SUSPICION);
         if oldest.is_some() && oldest != self.suspected {
             self.suspected = oldest;
-            Link::stop_script(address);
+            Transport::stop_script(address);
         }
     }
 
@@ -125,7 +127,7 @@ impl Line {
     fn write_pack(&mut self) -> Result<(), String> {
         let mut rest = &self.pack[..];
         while !rest.is_empty() {
-            match self.link.stream.write(rest) {
+            match self.transport.stream.write(rest) {
                 Ok(0) => return Err("it takes nothing more".to_owned()),
                 Ok(written) => rest = &rest[written..],
                 Err(error) if is_patience_over(&error) => {

@@ -17,7 +17,7 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(150);
 const WRITE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// An open connection.
-pub struct Link {
+pub struct Transport {
     /// The socket.
     pub stream: TcpStream,
     /// Whether pushes come on it, between the answers (RESP3); else they need a connection of their own.
@@ -34,61 +34,61 @@ impl From<io::Error> for Trouble {
     }
 }
 
-impl Link {
+impl Transport {
     /// Connects, logs in, chooses the database, and makes sure that scripts can run and write: the node's lease is what is
     /// written.
     ///
     /// # Errors
     /// With the reason, when any of that fails or takes longer than a second.
     pub fn open(address: &Address, node: &str) -> Result<Self, Trouble> {
-        let mut link = Self::greet(address, PATIENCE)?;
-        link.check_state()?;
+        let mut transport = Self::greet(address, PATIENCE)?;
+        transport.check_state()?;
         let [lease, ..] = upkeep::renew_lease(node);
-        link.demand(&lease)?;
-        link.stream.set_read_timeout(None)?;
-        link.stream.set_write_timeout(Some(WRITE_PATIENCE))?;
-        Ok(link)
+        transport.demand(&lease)?;
+        transport.stream.set_read_timeout(None)?;
+        transport.stream.set_write_timeout(Some(WRITE_PATIENCE))?;
+        Ok(transport)
     }
 
     /// A further connection to a store that has been checked, for subscriptions alone.
     ///
     /// # Errors
-    /// As [`Link::open`].
+    /// As [`Transport::open`].
     pub fn open_for_pushes(address: &Address) -> Result<Self, Trouble> {
-        let link = Self::greet(address, PATIENCE)?;
-        link.stream.set_read_timeout(None)?;
-        Ok(link)
+        let transport = Self::greet(address, PATIENCE)?;
+        transport.stream.set_read_timeout(None)?;
+        Ok(transport)
     }
 
     /// Stops the script that keeps a store from answering, if there is one and the store says so. The answer to its call then
     /// tells of that.
     pub fn stop_script(address: &Address) {
         // A store that says nothing now is not busy with a script, or not for long enough to say it.
-        let Ok(mut link) = Self::greet(address, SHORT_PATIENCE) else { return };
-        if let Err(Trouble(trouble)) = link.check_busy() {
+        let Ok(mut transport) = Self::greet(address, SHORT_PATIENCE) else { return };
+        if let Err(Trouble(trouble)) = transport.check_busy() {
             log::warn!("the store does not answer address={address} reason={trouble:?}");
         }
     }
 
     fn greet(address: &Address, patience: Duration) -> Result<Self, Trouble> {
-        let mut link = Self { stream: connect(address, patience)?, has_pushes: true };
+        let mut transport = Self { stream: connect(address, patience)?, has_pushes: true };
         let mut hello = redis::cmd("HELLO");
         hello.arg(3);
         if let Some(login) = &address.login {
             hello.arg("AUTH").arg(&login.user).arg(&login.password);
         }
-        match link.ask(&hello)? {
+        match transport.ask(&hello)? {
             Value::ServerError(error) if is_unknown_hello(error.code()) => {
-                link.has_pushes = false;
-                link.greet_old(address)?;
+                transport.has_pushes = false;
+                transport.greet_old(address)?;
             }
             Value::ServerError(error) => return Err(refused(&error)),
             _ => {}
         }
         if address.database > 0 {
-            link.demand(redis::cmd("SELECT").arg(address.database))?;
+            transport.demand(redis::cmd("SELECT").arg(address.database))?;
         }
-        Ok(link)
+        Ok(transport)
     }
 
     /// Before Redis 6 there is no HELLO.
