@@ -69,6 +69,10 @@ pub struct WebSocketLimits {
     pub max_echo_message_bytes: usize,
     /// Malformed messages in excess of good ones; above it close 4504 `too_many_errors`.
     pub max_errors: u16,
+    /// Inputs refused with `busy` within `busy_window`; above it close 4003 `rate_limited`.
+    pub max_busy: u16,
+    /// Over what time they are counted.
+    pub busy_window: Duration,
 }
 
 /// Bounds of what waits to be sent to one connection.
@@ -153,6 +157,8 @@ impl Default for BuiltInLimits {
                 close_wait: Duration::from_secs(5),
                 max_echo_message_bytes: 32 * MIB,
                 max_errors: 100,
+                max_busy: 2048,
+                busy_window: Duration::from_secs(10),
             },
             outbox: OutboxLimits {
                 soft_bytes: 256 * KIB,

@@ -197,8 +197,8 @@ impl Shard {
 
     /// Tells a member that an input did not run.
     pub(super) fn refuse_input(&mut self, index: usize, id: Option<u64>, refused: &Refused) {
-        self.call_session(index, |session, _, actions| {
-            session.input_refused(id, refused, actions);
+        self.call_session(index, |session, context, actions| {
+            session.input_refused(id, refused, context, actions);
         });
     }
 

@@ -127,6 +127,8 @@ fn session_settings(config: &Config) -> Settings {
         max_echo_bytes: websocket.max_echo_message_bytes,
         input_rate: config.input_rate.map_or(0, std::num::NonZeroU32::get),
         max_errors: websocket.max_errors,
+        max_busy: websocket.max_busy,
+        busy_window_ms: milliseconds(websocket.busy_window),
         allow_origins: config.allow_origins.clone(),
         debug_echo: config.debug_echo,
         sync_interval_ms: milliseconds(config.sync_interval),

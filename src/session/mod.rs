@@ -149,9 +149,18 @@ impl Session {
         }
     }
 
-    /// [`Action::Input`] with this id was refused, and did nothing.
-    pub fn input_refused(&self, id: Option<u64>, refused: &Refused, actions: &mut Actions) {
-        websocket::send_error(id, refused, actions);
+    /// [`Action::Input`] with this id was refused, and did nothing. A client that is told `busy` too often is closed: when
+    /// its next message comes, or at its deadline, which is due at once.
+    pub fn input_refused(
+        &mut self,
+        id: Option<u64>,
+        refused: &Refused,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
+        if let Self::WebSocket(session) = self {
+            session.input_refused(id, refused, context, actions);
+        }
     }
 
     /// Begins to close a WebSocket from our side, unless that has begun already.

@@ -87,6 +87,10 @@ pub struct Settings {
     pub input_rate: u32,
     /// Malformed messages in excess of good ones after which a connection is closed.
     pub max_errors: u16,
+    /// Inputs refused with `busy` within `busy_window_ms` above which a connection is closed.
+    pub max_busy: u16,
+    /// Over what time they are counted.
+    pub busy_window_ms: u64,
     /// `Access-Control-Allow-Origin`: `*`, or the origins that are allowed.
     pub allow_origins: Vec<Box<str>>,
     /// Whether `/echo` is served.

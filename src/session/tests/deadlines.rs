@@ -119,6 +119,62 @@ fn inputs_above_the_rate_are_refused_and_then_end_it() {
     peer.send(input(6)).did(&[]).pass(5_000).did(&["finish"]);
 }
 
+const BUSY: &str = r#"{"type":"error","payload":{"code":"busy","message":"try again"}}"#;
+
+fn busy(times: usize) -> Vec<u8> {
+    text(r#"{"action":"busy"}"#).repeat(times)
+}
+
+fn tolerates_five() -> Peer {
+    Peer::member_with(|settings| settings.max_busy = 5)
+}
+
+#[test]
+fn a_flooder_is_closed_at_once() {
+    let mut peer = tolerates_five();
+    peer.send(busy(5)).pass(0).did(&[BUSY; 5]);
+    peer.send(busy(1)).did(&[BUSY]).pass(0).did(&["close 4003 too many inputs", "closed 4003"]);
+    peer.send(busy(1)).did(&[]).pass(5_000).did(&["finish"]);
+}
+
+#[test]
+fn a_flooders_next_message_is_not_looked_at() {
+    let mut peer = tolerates_five();
+    peer.send(busy(6)).did(&[BUSY; 6]);
+    peer.send(ping("")).send(text("x"));
+    peer.did(&["pong", "dropped limited", "close 4003 too many inputs", "closed 4003"]);
+}
+
+/// The answers to what came with the flood are on their way before the flood is noticed.
+#[test]
+fn a_floods_close_is_the_last_frame() {
+    let mut peer = tolerates_five();
+    let heartbeat = text(r#"{"action":"heartbeat","id":9}"#);
+    peer.send([busy(8), heartbeat.clone()].concat()).pass(0);
+    let reply = r#"{"type":"reply","id":9,"result":"OK"}"#;
+    peer.did(&[&[BUSY; 8][..], &[reply, "close 4003 too many inputs", "closed 4003"]].concat());
+    let mut peer = tolerates_five();
+    peer.send([busy(8), close(1000, "")].concat()).pass(1_000_000);
+    peer.did(&[&[BUSY; 8][..], &["close 1000", "closed 1000", "finish"]].concat());
+}
+
+#[test]
+fn a_flood_is_counted_anew_after_ten_seconds() {
+    let mut peer = tolerates_five();
+    for _ in 0..10 {
+        peer.send(busy(5)).pass(10_100).send(pong(""));
+    }
+    peer.did(&[BUSY; 50]).send(busy(4)).pass(9_900).send(busy(2)).did(&[BUSY; 6]);
+    peer.pass(0).did(&["close 4003 …", "closed 4003"]);
+}
+
+#[test]
+fn the_count_of_refusals_cannot_overflow() {
+    let mut peer = Peer::member_with(|settings| settings.max_busy = u16::MAX);
+    peer.send(busy(70_000)).pass(0);
+    assert_eq!(peer.lines().len(), 70_000);
+}
+
 #[test]
 fn pings_and_echoes_have_no_rate() {
     let mut peer = Peer::member_with(|settings| settings.input_rate = 1);

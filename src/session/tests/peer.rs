@@ -250,7 +250,7 @@ impl Peer {
         self.with_session(|session, context, actions| match refusal {
             Refusal::Rpc(refused) => session.rpc_answered(Err(refused), context, actions),
             Refusal::Account(refused) => session.account_answered(&Err(refused.clone()), context, actions),
-            Refusal::Input(id, refused) => session.input_refused(*id, refused, actions),
+            Refusal::Input(id, refused) => session.input_refused(*id, refused, context, actions),
         });
     }
 }
@@ -324,6 +324,8 @@ fn settings() -> Settings {
         max_pipelined: 16,
         input_rate: 0,
         max_errors: 3,
+        max_busy: 2048,
+        busy_window_ms: 10_000,
         allow_origins: vec!["*".into()],
         debug_echo: false,
         sync_interval_ms: 50,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Outcome, send_error};
-use crate::session::limits::{RateLimit, Verdict};
+use super::{Outcome, TOO_MANY_INPUTS, send_error};
+use crate::session::limits::{BusyLimit, RateLimit, Verdict};
 use crate::session::{Action, Actions, Context, DroppedInput, Input, Refused};
 use crate::wire::ids::Identity;
 use crate::wire::message::{self, ClientMessage};
@@ -19,6 +19,8 @@ pub(super) struct Member {
     rate: Option<Box<RateLimit>>,
     /// Malformed messages in excess of good ones.
     errors: u16,
+    /// Inputs refused because too many wait.
+    pub(super) busy: BusyLimit,
 }
 
 impl Member {
@@ -27,7 +29,8 @@ impl Member {
         let rate = (per_second > 0).then(|| Box::new(RateLimit::new(per_second, now.monotonic_ms)));
         let valid_s = u64::from(identity.expires_at_s).saturating_sub(now.unix_s);
         let expires_s = now.monotonic_ms.div_ceil(1000).saturating_add(valid_s);
-        Self { identity, expires_s: u32::try_from(expires_s).unwrap_or(u32::MAX), rate, errors: 0 }
+        let expires_s = u32::try_from(expires_s).unwrap_or(u32::MAX);
+        Self { identity, expires_s, rate, errors: 0, busy: BusyLimit::new(now.monotonic_ms) }
     }
 
     pub(super) fn message(&mut self, text: &str, context: &Context<'_>, actions: &mut Actions) -> Outcome {
@@ -36,7 +39,7 @@ impl Member {
             Verdict::Refuse => return limited(text, actions),
             Verdict::Close => {
                 actions.push(Action::DroppedInput(DroppedInput::Limited));
-                return Outcome::Close { code: close_code::RATE_LIMITED, reason: "too many inputs" };
+                return TOO_MANY_INPUTS;
             }
         }
         let message = match ClientMessage::parse(text) {
@@ -57,8 +60,12 @@ impl Member {
     }
 
     fn admit(&mut self, context: &Context<'_>) -> Verdict {
-        let per_second = context.services.settings().input_rate;
-        self.rate.as_mut().map_or(Verdict::Pass, |rate| rate.admit(per_second, context.now.monotonic_ms))
+        let settings = context.services.settings();
+        if self.busy.is_over(settings) {
+            return Verdict::Close;
+        }
+        let rate = self.rate.as_mut();
+        rate.map_or(Verdict::Pass, |rate| rate.admit(settings.input_rate, context.now.monotonic_ms))
     }
 
     pub(super) fn malformed(

@@ -135,9 +135,27 @@ impl WebSocketSession {
         if self.link == Link::Closed { input.len() } else { taken }
     }
 
+    /// As [`super::Session::input_refused`]. The close has to wait: what else the peer has sent may be answered already, by
+    /// frames that would come after it.
+    pub fn input_refused(
+        &mut self,
+        id: Option<u64>,
+        refused: &Refused,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
+        send_error(id, refused, actions);
+        if let Purpose::Member(member) = &mut self.purpose
+            && &*refused.code == "busy"
+        {
+            member.busy.count(context.services.settings(), context.now.monotonic_ms);
+        }
+    }
+
     /// As [`super::Session::deadline_ms`].
     pub fn deadline_ms(&self, settings: &Settings) -> u64 {
         match self.link {
+            Link::Open | Link::AwaitingPong if self.is_flooding(settings) => 0,
             Link::Open => self.expires_ms().min(self.since.ms() + settings.ping_after_ms),
             Link::AwaitingPong => self.expires_ms().min(self.since.ms() + settings.pong_timeout_ms),
             Link::Closing => self.since.ms() + settings.close_timeout_ms,
@@ -151,6 +169,9 @@ impl WebSocketSession {
         match self.link {
             Link::Closed => {}
             Link::Closing => self.end(actions),
+            _ if self.is_flooding(context.services.settings()) => {
+                self.apply(TOO_MANY_INPUTS, context.now, actions);
+            }
             _ if now_ms >= self.expires_ms() => {
                 self.close(close_code::TOKEN_EXPIRED, "token expired", context.now, actions);
             }
@@ -168,6 +189,10 @@ impl WebSocketSession {
     fn enter(&mut self, link: Link, now: Now) {
         self.link = link;
         self.since = Moment::at(now.monotonic_ms);
+    }
+
+    fn is_flooding(&self, settings: &Settings) -> bool {
+        matches!(&self.purpose, Purpose::Member(member) if member.busy.is_over(settings))
     }
 
     fn expires_ms(&self) -> u64 {
@@ -216,6 +241,8 @@ enum Outcome {
     /// Nothing is left to say.
     End,
 }
+
+const TOO_MANY_INPUTS: Outcome = Outcome::Close { code: close_code::RATE_LIMITED, reason: "too many inputs" };
 
 fn while_open(
     purpose: &mut Purpose,
