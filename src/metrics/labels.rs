@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::parts::Labels;
+use crate::wire::ws::close_code;
 
 /// Declares an enum whose variants are the values of one label.
 macro_rules! label {
@@ -158,7 +159,10 @@ impl Labels for Request {
 
     fn describe(index: usize) -> Vec<(&'static str, Cow<'static, str>)> {
         let mut labels = Route::describe(index / STATUSES.len());
-        labels.push(("status", code_or_other(STATUSES[index % STATUSES.len()])));
+        labels.push((
+            "status",
+            code_or_other(Some(STATUSES[index % STATUSES.len()]).filter(|&status| status != 0)),
+        ));
         labels
     }
 }
@@ -167,26 +171,30 @@ impl Labels for Request {
 #[derive(Clone, Copy, Debug)]
 pub struct CloseCode(pub u16);
 
-/// The close codes of the protocol, and 1005 and 1006 for a close without a code and an end without a close; the first
-/// stands for any other.
-const CLOSE_CODES: [u16; 19] = [
-    0, 1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 4001, 4002, 4003, 4004, 4500, 4501, 4502, 4503,
-    4504,
-];
+/// Close codes that are told apart.
+const CLOSE_CODES: usize = close_code::ALL.len() + close_code::COUNTED_ONLY.len();
 
-impl Labels for CloseCode {
-    const COUNT: usize = CLOSE_CODES.len();
-    const SHOW_ZEROS: bool = true;
-
-    fn index(self) -> usize {
-        CLOSE_CODES.iter().position(|&code| code == self.0).unwrap_or(0)
-    }
-
-    fn describe(index: usize) -> Vec<(&'static str, Cow<'static, str>)> {
-        vec![("code", code_or_other(CLOSE_CODES[index]))]
+impl CloseCode {
+    /// The codes that are told apart, in the order of their counters.
+    fn counted() -> impl Iterator<Item = u16> {
+        close_code::ALL.iter().map(|known| known.code).chain(close_code::COUNTED_ONLY)
     }
 }
 
-fn code_or_other(code: u16) -> Cow<'static, str> {
-    if code == 0 { Cow::Borrowed("other") } else { Cow::Owned(code.to_string()) }
+/// The last counter is that of any other code.
+impl Labels for CloseCode {
+    const COUNT: usize = CLOSE_CODES + 1;
+    const SHOW_ZEROS: bool = true;
+
+    fn index(self) -> usize {
+        Self::counted().position(|code| code == self.0).unwrap_or(CLOSE_CODES)
+    }
+
+    fn describe(index: usize) -> Vec<(&'static str, Cow<'static, str>)> {
+        vec![("code", code_or_other(Self::counted().nth(index)))]
+    }
+}
+
+fn code_or_other(code: Option<u16>) -> Cow<'static, str> {
+    code.map_or(Cow::Borrowed("other"), |code| Cow::Owned(code.to_string()))
 }

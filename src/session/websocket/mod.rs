@@ -47,9 +47,6 @@ enum Link {
 /// A ping without a payload (RFC 6455, section 5.5.2).
 const PING_FRAME: &[u8] = &[0x89, 0];
 
-/// How metrics count a close frame without a code (RFC 6455, section 7.4.1); never sent.
-const NO_STATUS: u16 = 1005;
-
 impl WebSocketSession {
     /// A new member of a room; sends the welcome.
     pub fn welcomed(
@@ -264,7 +261,7 @@ fn while_open(
                 Some((code, _)) => send_close(code, "", actions),
                 None => actions.send(Bytes::from_static(&[0x88, 0])),
             }
-            Outcome::Answered { code: reason.map_or(NO_STATUS, |(code, _)| code) }
+            Outcome::Answered { code: reason.map_or(close_code::NO_STATUS, |(code, _)| code) }
         }
         Event::Violation { code, reason, .. } => {
             send_close(code, reason, actions);

@@ -1,61 +1,104 @@
-//! Why a WebSocket ends: the codes that the server sends. Clients come back after 4000–4499 and stay away after
-//! 4500–4999.
+//! Why a WebSocket ends: the table of the codes that the server sends.
+//!
+//! To add one, add a line to the table, and one to the table of closings in `sdk/PROTOCOL.md`: a test compares them. Metrics
+//! take their labels from here. The number says what clients do that do not know it yet: they come back after 4000–4499 and
+//! stay away after 4500–4999.
 
-/// Nothing is wrong.
-pub const NORMAL: u16 = 1000;
-/// The server stops: come back after a random delay.
-pub const SHUTTING_DOWN: u16 = 1001;
-/// The peer broke RFC 6455.
-pub const PROTOCOL_ERROR: u16 = 1002;
-/// Text that is not UTF-8.
-pub const INVALID_PAYLOAD: u16 = 1007;
-/// A message above the limit.
-pub const MESSAGE_TOO_BIG: u16 = 1009;
-/// The server failed.
-pub const INTERNAL_ERROR: u16 = 1011;
-/// The token has ended: come back with a new one.
-pub const TOKEN_EXPIRED: u16 = 4001;
-/// The peer reads too slowly.
-pub const SLOW_CONSUMER: u16 = 4002;
-/// The peer sends too much.
-pub const RATE_LIMITED: u16 = 4003;
-/// The peer did not answer a ping.
-pub const NO_PONG: u16 = 4004;
-/// Sent out of the room.
-pub const KICKED: u16 = 4500;
-/// The account is banned.
-pub const BANNED: u16 = 4501;
-/// The same user joined the room again.
-pub const REPLACED: u16 = 4502;
-/// The room is no more.
-pub const ROOM_CLOSED: u16 = 4503;
-/// One malformed message after another.
-pub const TOO_MANY_ERRORS: u16 = 4504;
+/// One line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseCode {
+    /// As it is sent.
+    pub code: u16,
+    /// For close reasons, logs and metrics.
+    pub name: &'static str,
+    /// What the client does then.
+    pub then: Then,
+}
+
+/// What a client does whose connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It connects again.
+    ComeBack,
+    /// Another try would end as this one did.
+    StayAway,
+}
+
+macro_rules! close_codes {
+    ($($(#[$doc:meta])+ $constant:ident = $code:literal $name:literal $then:ident;)+) => {
+        $($(#[$doc])+ pub const $constant: u16 = $code;)+
+
+        /// The whole table.
+        pub const ALL: &[CloseCode] =
+            &[$(CloseCode { code: $code, name: $name, then: Then::$then }),+];
+    };
+}
+
+close_codes! {
+    /// Nothing is wrong.
+    NORMAL = 1000 "normal" StayAway;
+    /// The server stops: come back after a random delay.
+    SHUTTING_DOWN = 1001 "shutting_down" ComeBack;
+    /// The peer broke RFC 6455.
+    PROTOCOL_ERROR = 1002 "protocol_error" StayAway;
+    /// Text that is not UTF-8.
+    INVALID_PAYLOAD = 1007 "invalid_payload" StayAway;
+    /// A message above the limit.
+    MESSAGE_TOO_BIG = 1009 "message_too_big" StayAway;
+    /// The server failed.
+    INTERNAL_ERROR = 1011 "internal_error" ComeBack;
+    /// The token has ended: come back with a new one.
+    TOKEN_EXPIRED = 4001 "token_expired" ComeBack;
+    /// The peer reads too slowly.
+    SLOW_CONSUMER = 4002 "slow_consumer" ComeBack;
+    /// The peer sends too much.
+    RATE_LIMITED = 4003 "rate_limited" ComeBack;
+    /// The peer did not answer a ping.
+    NO_PONG = 4004 "no_pong" ComeBack;
+    /// Sent out of the room.
+    KICKED = 4500 "kicked" StayAway;
+    /// The account is banned.
+    BANNED = 4501 "banned" StayAway;
+    /// The same user joined the room again.
+    REPLACED = 4502 "replaced" StayAway;
+    /// The room is no more.
+    ROOM_CLOSED = 4503 "room_closed" StayAway;
+    /// One malformed message after another.
+    TOO_MANY_ERRORS = 4504 "too_many_errors" StayAway;
+}
+
+/// How a close frame without a code is counted (RFC 6455 section 7.4.1); never sent.
+pub const NO_STATUS: u16 = 1005;
+
+/// Codes that the server never sends, but counts: clients refuse a kind of data with 1003, or close without a code, and
+/// 1006 stands for an end without a close frame.
+pub const COUNTED_ONLY: [u16; 3] = [1003, NO_STATUS, 1006];
 
 /// A code's name, for close reasons, logs and metrics; `other` for a code that the server never sends.
 pub fn name(code: u16) -> &'static str {
-    match code {
-        NORMAL => "normal",
-        SHUTTING_DOWN => "shutting_down",
-        PROTOCOL_ERROR => "protocol_error",
-        INVALID_PAYLOAD => "invalid_payload",
-        MESSAGE_TOO_BIG => "message_too_big",
-        INTERNAL_ERROR => "internal_error",
-        TOKEN_EXPIRED => "token_expired",
-        SLOW_CONSUMER => "slow_consumer",
-        RATE_LIMITED => "rate_limited",
-        NO_PONG => "no_pong",
-        KICKED => "kicked",
-        BANNED => "banned",
-        REPLACED => "replaced",
-        ROOM_CLOSED => "room_closed",
-        TOO_MANY_ERRORS => "too_many_errors",
-        _ => "other",
-    }
+    ALL.iter().find(|known| known.code == code).map_or("other", |known| known.name)
 }
 
 /// Whether a peer may send the code: those of RFC 6455 section 7.4, those registered since then, and the ranges for
 /// libraries and applications.
 pub fn is_allowed(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_say_by_their_number_what_is_done_then() {
+        assert!(ALL.is_sorted_by(|one, other| one.code < other.code));
+        for &CloseCode { code, name, then } in ALL {
+            assert!(is_allowed(code) && !COUNTED_ONLY.contains(&code), "{name}");
+            match code {
+                4000..=4499 => assert_eq!(then, Then::ComeBack, "{name}"),
+                4500.. => assert_eq!(then, Then::StayAway, "{name}"),
+                _ => {}
+            }
+        }
+    }
 }
