@@ -6,6 +6,8 @@ use bytes::Bytes;
 use godra_engine::{mend_utf8, write_json_string};
 use serde_json::value::RawValue;
 
+use crate::wire::message::{MessageType, RESERVED_TYPE};
+
 /// Why an event was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadEvent {
@@ -19,15 +21,12 @@ pub enum BadEvent {
     TooMuch,
 }
 
-/// The types of the server's own messages.
-const RESERVED_TYPES: [&[u8]; 5] = [b"welcome", b"reply", b"error", b"batch", b"snapshot"];
-
 /// Whether scripts may give an event this type.
 ///
 /// # Errors
 /// [`BadEvent::ReservedType`].
 pub fn check_type(kind: &[u8]) -> Result<(), BadEvent> {
-    if RESERVED_TYPES.contains(&kind) { Err(BadEvent::ReservedType) } else { Ok(()) }
+    if MessageType::is_reserved(kind) { Err(BadEvent::ReservedType) } else { Ok(()) }
 }
 
 impl BadEvent {
@@ -36,7 +35,7 @@ impl BadEvent {
         match self {
             Self::NotAnObject => "an event must be a JSON object",
             Self::NoType => "an event needs a string as its type",
-            Self::ReservedType => "welcome, reply, error, batch and snapshot are the server's own types",
+            Self::ReservedType => RESERVED_TYPE,
             Self::TooMuch => "too many events at once",
         }
     }

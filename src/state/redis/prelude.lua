@@ -1,5 +1,6 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
--- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command }.
+-- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command }, and behind them what the
+-- program takes from the server's own tables: RESERVED (the types that are not an event's) and RESERVED_TYPE (what to say).
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, seed, room_ttl; the flags are "s" (stop on error),
 --   "l" (the last call is skipped if none before it has worked), "r" (refresh the record) and "g" with a number (calls may be
@@ -20,7 +21,6 @@ local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 math.randomseed(ARGV[5])
 
-local RESERVED = { welcome = true, reply = true, error = true, batch = true, snapshot = true }
 -- What one call may publish, and after how many bytes and microseconds a batch ends that may give calls back.
 local MAX_CALL_BYTES, FULL_BYTES, SLICE = 16777216, 4194304, 20000
 -- Behind a call with a larger argument the clock is looked at, too.
@@ -54,7 +54,7 @@ local function named(kind)
   if type(kind) ~= "string" and type(kind) ~= "number" then
     error("bad argument #1 (string expected, got " .. type(kind) .. ")", 3)
   end
-  if RESERVED[kind] then error("welcome, reply, error, batch and snapshot are the server's own types", 3) end
+  if RESERVED[kind] then error(RESERVED_TYPE, 3) end
   local text = '{"type":' .. encode(tostring(kind)) .. ',"payload":'
   names[kind] = text
   return text
@@ -123,7 +123,7 @@ local function make_publishing()
     elseif type(event.type) ~= "string" then
       return { err = "ERR an event needs a string as its type" }
     elseif RESERVED[event.type] then
-      return { err = "ERR welcome, reply, error, batch and snapshot are the server's own types" }
+      return { err = "ERR " .. RESERVED_TYPE }
     end
     local found = room_of(id)
     charge(#text)

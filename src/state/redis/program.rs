@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::script::{Script, ScriptSet, may_ask_for_user, may_publish};
+use crate::wire::message::{MessageType, RESERVED_TYPE};
 
 /// The part that runs the calls.
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -81,6 +82,7 @@ impl Program {
             first_lines.push(line + 1);
             line += 3 + script.text.matches('\n').count();
         }
+        text.push_str(&tables());
         text.push_str(PRELUDE);
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
         let ask_for_user = scripts.iter().map(|script| may_ask_for_user(&script.text)).collect();
@@ -124,6 +126,13 @@ impl Program {
     }
 }
 
+/// What the prelude takes from the server's tables. It stands behind the scripts, which must not see it.
+fn tables() -> String {
+    let types: Vec<String> =
+        MessageType::ALL.iter().map(|known| format!("[{:?}] = true", known.name)).collect();
+    format!("local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\n", types.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +161,14 @@ mod tests {
         );
         assert_eq!(program.mend_lines("user_script:9999: x"), "user_script:9999: x");
         assert_eq!(program.mend_lines("user_script:x"), "user_script:x");
+    }
+
+    #[test]
+    fn the_tables_stand_behind_the_scripts() {
+        let program = Programs::default().for_scripts([script("a", "return 1")].iter());
+        let line = r#"local RESERVED, RESERVED_TYPE = { ["welcome"] = true, ["reply"] = true, "#;
+        let (scripts, behind) = program.text.split_once(line).expect("the table is there");
+        assert!(scripts.contains("return 1") && behind.ends_with(PRELUDE));
     }
 
     #[test]

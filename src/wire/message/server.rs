@@ -6,10 +6,12 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::MessageType;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::{TEXT, frame_header};
 
-const BATCH_START: &[u8] = br#"{"type":"batch","events":["#;
+const BATCH_EVENTS: &[u8] = br#","events":["#;
+const BATCH_START_LEN: usize = MessageType::BATCH.head.len() + BATCH_EVENTS.len();
 const BATCH_END: &[u8] = b"]}";
 
 /// The first message on a connection.
@@ -36,7 +38,8 @@ pub fn welcome(welcome: &Welcome<'_>) -> Vec<u8> {
     let Identity { user_id, username, role, .. } = welcome.identity;
     let state = welcome.state_json.unwrap_or(b"null");
     let mut out = Vec::with_capacity(320 + user_id.len() + username.len() + state.len());
-    out.extend_from_slice(br#"{"type":"welcome","payload":{"user_id":"#);
+    out.extend_from_slice(MessageType::WELCOME.head);
+    out.extend_from_slice(br#","payload":{"user_id":"#);
     put_json(&mut out, user_id.as_str());
     out.extend_from_slice(br#","username":"#);
     put_json(&mut out, username.as_str());
@@ -61,7 +64,8 @@ pub fn welcome(welcome: &Welcome<'_>) -> Vec<u8> {
 /// `{"type":"reply","id":N,"result":…}`
 pub fn reply(id: u64, result_json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + result_json.len());
-    out.extend_from_slice(br#"{"type":"reply","id":"#);
+    out.extend_from_slice(MessageType::REPLY.head);
+    out.extend_from_slice(br#","id":"#);
     put_json(&mut out, &id);
     out.extend_from_slice(br#","result":"#);
     out.extend_from_slice(result_json);
@@ -72,7 +76,7 @@ pub fn reply(id: u64, result_json: &[u8]) -> Vec<u8> {
 /// `{"type":"error","id"?:N,"payload":{"code","message","details"?}}`
 pub fn error(id: Option<u64>, code: &str, message: &str, details_json: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(128 + code.len() + message.len() + details_json.map_or(0, str::len));
-    out.extend_from_slice(br#"{"type":"error""#);
+    out.extend_from_slice(MessageType::ERROR.head);
     if let Some(id) = id {
         out.extend_from_slice(br#","id":"#);
         put_json(&mut out, &id);
@@ -92,7 +96,8 @@ pub fn error(id: Option<u64>, code: &str, message: &str, details_json: Option<&s
 /// `{"type":"snapshot","payload":STATE,"seq":N}`
 pub fn snapshot(seq: u64, state_json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(72 + state_json.len());
-    out.extend_from_slice(br#"{"type":"snapshot","payload":"#);
+    out.extend_from_slice(MessageType::SNAPSHOT.head);
+    out.extend_from_slice(br#","payload":"#);
     out.extend_from_slice(state_json);
     out.extend_from_slice(br#","seq":"#);
     put_json(&mut out, &seq);
@@ -103,7 +108,7 @@ pub fn snapshot(seq: u64, state_json: &[u8]) -> Vec<u8> {
 /// A message of `count` events, at least one, whose JSON objects are joined by commas: one goes as it is, several as
 /// `{"type":"batch","events":[…]}`.
 pub fn batch_text(events_json: &[u8], count: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(BATCH_START.len() + events_json.len() + BATCH_END.len());
+    let mut out = Vec::with_capacity(BATCH_START_LEN + events_json.len() + BATCH_END.len());
     put_batch(&mut out, &[events_json], count);
     out
 }
@@ -113,7 +118,7 @@ pub fn batch_text(events_json: &[u8], count: usize) -> Vec<u8> {
 pub fn batch_frame(parts_json: &[&[u8]], count: usize) -> Bytes {
     let events_len: usize = parts_json.iter().map(|part| part.len()).sum();
     let commas = parts_json.iter().filter(|part| !part.is_empty()).count().saturating_sub(1);
-    let envelope_len = if count > 1 { BATCH_START.len() + BATCH_END.len() } else { 0 };
+    let envelope_len = if count > 1 { BATCH_START_LEN + BATCH_END.len() } else { 0 };
     let message_len = envelope_len + events_len + commas;
     let header = frame_header(TEXT, message_len);
     let mut out = Vec::with_capacity(header.len() + message_len);
@@ -137,7 +142,8 @@ pub fn parse_epoch(text: &str) -> Option<u64> {
 fn put_batch(out: &mut Vec<u8>, parts_json: &[&[u8]], count: usize) {
     debug_assert!(count > 0 && parts_json.iter().any(|part| !part.is_empty()), "a message of no events");
     if count > 1 {
-        out.extend_from_slice(BATCH_START);
+        out.extend_from_slice(MessageType::BATCH.head);
+        out.extend_from_slice(BATCH_EVENTS);
     }
     let mut separator: &[u8] = b"";
     for part in parts_json.iter().filter(|part| !part.is_empty()) {
