@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::parts::Labels;
+use crate::session::Route;
 use crate::wire::ws::close_code;
 
 /// Declares an enum whose variants are the values of one label.
@@ -95,41 +96,16 @@ label! {
     }
 }
 
-label! {
-    /// Where a request went.
-    Route as "route" {
-        /// `POST /guest-login`
-        GuestLogin = "/guest-login",
-        /// `POST /register`
-        Register = "/register",
-        /// `POST /login`
-        Login = "/login",
-        /// `POST /refresh`
-        Refresh = "/refresh",
-        /// `POST /logout`
-        Logout = "/logout",
-        /// `GET /account`
-        Account = "/account",
-        /// `POST /account/password`
-        Password = "/account/password",
-        /// `POST /account/upgrade`
-        Upgrade = "/account/upgrade",
-        /// `POST /api/rpc`
-        Rpc = "/api/rpc",
-        /// `GET /ws`
-        WebSocket = "/ws",
-        /// `GET /echo`
-        Echo = "/echo",
-        /// `GET /health`
-        Health = "/health",
-        /// `GET /ready`
-        Ready = "/ready",
-        /// `GET /metrics`
-        Metrics = "/metrics",
-        /// The demo page and its files.
-        Page = "/",
-        /// No route, or no well-formed request.
-        Other = "other",
+impl Labels for Route {
+    const COUNT: usize = Self::ALL.len();
+    const SHOW_ZEROS: bool = true;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn describe(index: usize) -> Vec<(&'static str, Cow<'static, str>)> {
+        vec![("route", Cow::Borrowed(Self::ALL[index].path()))]
     }
 }
 

@@ -13,7 +13,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-pub use labels::{AccountOutcome, CloseCode, ConnectionKind, InputOutcome, Refusal, Request, Route};
+pub use labels::{AccountOutcome, CloseCode, ConnectionKind, InputOutcome, Refusal, Request};
 pub use parts::{Histogram, Labels, Row, SecondsCounter};
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::script::{Header, Script};
+use crate::session::Route;
 use crate::wire::ids::Role;
 
 #[track_caller]
@@ -35,7 +36,7 @@ fn labels_come_from_closed_sets() {
     let metrics = Metrics::new();
     let shard = metrics.shard(0);
     shard.requests.at(Request { route: Route::Rpc, status: 200 }).inc();
-    shard.requests.at(Request { route: Route::Other, status: 299 }).inc();
+    shard.requests.at(Request { route: Route::Unknown, status: 299 }).inc();
     for code in [1000, 4504, 4504, 3000, 4999] {
         shard.closes.at(CloseCode(code)).inc();
     }

@@ -231,27 +231,6 @@ impl Shard {
         if let Some(refusal) = refusal {
             self.metrics.refusals.at(refusal).inc();
         }
-        self.metrics.requests.at(metrics::Request { route: metric_of(route), status }).inc();
-    }
-}
-
-fn metric_of(route: Route) -> metrics::Route {
-    match route {
-        Route::GuestLogin => metrics::Route::GuestLogin,
-        Route::Register => metrics::Route::Register,
-        Route::Login => metrics::Route::Login,
-        Route::Refresh => metrics::Route::Refresh,
-        Route::Logout => metrics::Route::Logout,
-        Route::Account => metrics::Route::Account,
-        Route::Password => metrics::Route::Password,
-        Route::Upgrade => metrics::Route::Upgrade,
-        Route::Rpc => metrics::Route::Rpc,
-        Route::WebSocket => metrics::Route::WebSocket,
-        Route::Echo => metrics::Route::Echo,
-        Route::Health => metrics::Route::Health,
-        Route::Ready => metrics::Route::Ready,
-        Route::Metrics => metrics::Route::Metrics,
-        Route::Page => metrics::Route::Page,
-        Route::Unknown => metrics::Route::Other,
+        self.metrics.requests.at(metrics::Request { route, status }).inc();
     }
 }

@@ -1,4 +1,7 @@
-//! Which request goes where.
+//! Which request goes where: the table of routes.
+//!
+//! To add one, add a line to the table, and say in `http/requests.rs` what answers it; the compiler asks for that. Describe it in
+//! `sdk/PROTOCOL.md`: a test looks for its method and path there. Metrics take their labels from here.
 
 use crate::wire::http::{Method, Request};
 
@@ -13,131 +16,141 @@ pub struct Page {
     pub body: &'static [u8],
 }
 
-/// What a path leads to; the closed set that metrics count by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Route {
-    /// `POST /guest-login`
-    GuestLogin,
-    /// `POST /register`
-    Register,
-    /// `POST /login`
-    Login,
-    /// `POST /refresh`
-    Refresh,
-    /// `POST /logout`
-    Logout,
-    /// `GET /account`
-    Account,
-    /// `POST /account/password`
-    Password,
-    /// `POST /account/upgrade`
+/// The methods of a route. `OPTIONS` is answered everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Methods {
+    /// `POST`: it makes or changes something.
+    Post,
+    /// `GET` and `HEAD`.
+    Read,
+    /// `GET` alone, to upgrade from.
     Upgrade,
-    /// `POST /api/rpc`
-    Rpc,
-    /// `GET /ws`
-    WebSocket,
-    /// `GET /echo`, with `--debug-echo`
-    Echo,
-    /// `GET /health`
-    Health,
-    /// `GET /ready`
-    Ready,
-    /// `GET /metrics`
-    Metrics,
-    /// The demo page and its files.
-    Page,
+    /// Whatever is asked, the answer is the same.
+    Any,
+}
+
+/// How a route learns who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// It does not.
+    None,
+    /// `Authorization: Bearer TOKEN`.
+    Header,
+    /// In one of the ways that browsers have at an upgrade.
+    Upgrade,
+}
+
+macro_rules! routes {
+    ($($(#[$doc:meta])+ $route:ident $path:literal $methods:ident $token:ident;)+) => {
+        /// What a path leads to; the closed set that metrics count by.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Route { $($(#[$doc])+ $route),+ }
+
+        impl Route {
+            /// Every route, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$route),+];
+
+            /// The path, which is the label in metrics as well.
+            pub fn path(self) -> &'static str {
+                match self { $(Self::$route => $path),+ }
+            }
+
+            /// The methods that it answers.
+            pub fn methods(self) -> Methods {
+                match self { $(Self::$route => Methods::$methods),+ }
+            }
+
+            /// Where it takes a token from.
+            pub fn token(self) -> Token {
+                match self { $(Self::$route => Token::$token),+ }
+            }
+
+            fn named(path: &str) -> Option<Self> {
+                match path { $($path => Some(Self::$route),)+ _ => None }
+            }
+        }
+    };
+}
+
+routes! {
+    /// Makes a guest.
+    GuestLogin "/guest-login" Post None;
+    /// Makes an account.
+    Register "/register" Post None;
+    /// Begins a session of an account.
+    Login "/login" Post None;
+    /// Gives a new pair of tokens.
+    Refresh "/refresh" Post None;
+    /// Ends a session.
+    Logout "/logout" Post Header;
+    /// Whose token it is.
+    Account "/account" Read Header;
+    /// Changes a password.
+    Password "/account/password" Post Header;
+    /// Makes a guest an account.
+    Upgrade "/account/upgrade" Post Header;
+    /// Runs a script.
+    Rpc "/api/rpc" Post Header;
+    /// Joins a room.
+    WebSocket "/ws" Upgrade Upgrade;
+    /// Sends back what comes, with `--debug-echo`.
+    Echo "/echo" Upgrade None;
+    /// Whether the process lives.
+    Health "/health" Read None;
+    /// Whether the server takes players.
+    Ready "/ready" Read None;
+    /// For Prometheus.
+    Metrics "/metrics" Read None;
+    /// The demo page and its files, on whatever path.
+    Page "/" Read None;
     /// Anything else, and what could not be read as a request.
-    Unknown,
+    Unknown "other" Any None;
 }
 
 impl Route {
-    /// Every route.
-    pub const ALL: [Self; 16] = [
-        Self::GuestLogin,
-        Self::Register,
-        Self::Login,
-        Self::Refresh,
-        Self::Logout,
-        Self::Account,
-        Self::Password,
-        Self::Upgrade,
-        Self::Rpc,
-        Self::WebSocket,
-        Self::Echo,
-        Self::Health,
-        Self::Ready,
-        Self::Metrics,
-        Self::Page,
-        Self::Unknown,
-    ];
-
     /// The route of a path. `/echo` leads nowhere unless `debug_echo`.
     pub fn of_path(path: &str, debug_echo: bool, pages: &[Page]) -> Self {
-        match path {
-            "/guest-login" => Self::GuestLogin,
-            "/register" => Self::Register,
-            "/login" => Self::Login,
-            "/refresh" => Self::Refresh,
-            "/logout" => Self::Logout,
-            "/account" => Self::Account,
-            "/account/password" => Self::Password,
-            "/account/upgrade" => Self::Upgrade,
-            "/api/rpc" => Self::Rpc,
-            "/ws" => Self::WebSocket,
-            "/echo" if debug_echo => Self::Echo,
-            "/health" => Self::Health,
-            "/ready" => Self::Ready,
-            "/metrics" => Self::Metrics,
-            _ if pages.iter().any(|page| page.path == path) => Self::Page,
-            _ => Self::Unknown,
+        match Self::named(path) {
+            Some(Self::Echo) if !debug_echo => Self::Unknown,
+            None | Some(Self::Page) if pages.iter().any(|page| page.path == path) => Self::Page,
+            None | Some(Self::Page) => Self::Unknown,
+            Some(route) => route,
         }
-    }
-
-    /// The label in metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::GuestLogin => "guest_login",
-            Self::Register => "register",
-            Self::Login => "login",
-            Self::Refresh => "refresh",
-            Self::Logout => "logout",
-            Self::Account => "account",
-            Self::Password => "account_password",
-            Self::Upgrade => "account_upgrade",
-            Self::Rpc => "rpc",
-            Self::WebSocket => "ws",
-            Self::Echo => "echo",
-            Self::Health => "health",
-            Self::Ready => "ready",
-            Self::Metrics => "metrics",
-            Self::Page => "page",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// Whether it makes or changes something.
-    fn is_post(self) -> bool {
-        use Route::{GuestLogin, Login, Logout, Password, Refresh, Register, Rpc, Upgrade};
-        matches!(self, GuestLogin | Register | Login | Refresh | Logout | Password | Upgrade | Rpc)
     }
 
     /// The methods that the route knows, for the `Allow` header.
     pub fn allow(self) -> &'static str {
-        match self {
-            _ if self.is_post() => "POST, OPTIONS",
-            Self::WebSocket | Self::Echo => "GET, OPTIONS",
-            Self::Unknown => "OPTIONS",
-            _ => "GET, HEAD, OPTIONS",
+        match self.methods() {
+            Methods::Post => "POST, OPTIONS",
+            Methods::Read => "GET, HEAD, OPTIONS",
+            Methods::Upgrade => "GET, OPTIONS",
+            Methods::Any => "OPTIONS",
         }
     }
 
     /// Whether the route answers this request's method (`OPTIONS` is answered before).
     pub fn takes(self, request: &Request) -> bool {
-        match self {
-            _ if self.is_post() => request.method == Method::Post,
-            Self::WebSocket | Self::Echo => request.method == Method::Get,
-            Self::Unknown => true,
-            _ => matches!(request.method, Method::Get | Method::Head),
+        match self.methods() {
+            Methods::Post => request.method == Method::Post,
+            Methods::Read => matches!(request.method, Method::Get | Method::Head),
+            Methods::Upgrade => request.method == Method::Get,
+            Methods::Any => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        const PAGES: &[Page] = &[Page { path: "/", content_type: "", body: b"" }];
+        for &route in Route::ALL {
+            assert_eq!(Route::of_path(route.path(), true, PAGES), route);
+        }
+        assert_eq!(Route::of_path("/echo", false, PAGES), Route::Unknown);
+        assert_eq!(Route::of_path("/", true, &[]), Route::Unknown);
+        assert_eq!(Route::of_path("/login/", true, PAGES), Route::Unknown);
     }
 }

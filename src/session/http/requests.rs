@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::proxy::client_address;
+use crate::session::routes::Token;
 use crate::session::{Action, Context, Refused, Route, RpcRequest, cors};
 use crate::wire::http::{Method, Request};
 use crate::wire::ids::{Identity, Role, RoomId};
@@ -43,28 +44,38 @@ pub fn handle(route: Route, request: &Request, context: &Context<'_>) -> Result<
         answer.headers.push(("Allow", route.allow()));
         return Ok(Next::Answer(answer));
     }
-    let answer = match route {
-        Route::Register | Route::Login | Route::Refresh => return account(route, request, None, context),
-        Route::Logout | Route::Password | Route::Upgrade => {
-            let caller = Arc::new(authenticate(bearer(request), context)?);
-            return account(route, request, Some(caller), context);
-        }
-        Route::Rpc => return rpc(request, context),
-        Route::WebSocket => return join(request, context),
-        Route::Echo => return Ok(echo(request)),
-        Route::GuestLogin => guest_login(request, context)?,
-        Route::Account => who_am_i(request, context)?,
-        Route::Health => Answer::json(200, &br#"{"status":"ok"}"#[..]),
-        Route::Ready => ready(context),
-        Route::Metrics => {
-            let (content_type, text) = context.services.metrics();
-            let headers = vec![("Content-Type", content_type)];
-            Answer { status: 200, headers, body: text.into_bytes().into() }
-        }
-        Route::Page => page(request, context),
-        Route::Unknown => Answer::error(404, "not_found", "there is nothing at this path"),
+    let caller = match route.token() {
+        Token::Header => Some(Arc::new(authenticate(bearer(request), context)?)),
+        Token::None | Token::Upgrade => None,
+    };
+    let answer = match (route, caller) {
+        (
+            Route::Register
+            | Route::Login
+            | Route::Refresh
+            | Route::Logout
+            | Route::Password
+            | Route::Upgrade,
+            caller,
+        ) => return account(route, request, caller, context),
+        (Route::Rpc, Some(caller)) => return rpc(request, caller, context),
+        (Route::Account, Some(caller)) => who_am_i(&caller, context),
+        (Route::Rpc | Route::Account, None) => unreachable!("the table says that they need a token"),
+        (Route::WebSocket, _) => return join(request, context),
+        (Route::Echo, _) => return Ok(echo(request)),
+        (Route::GuestLogin, _) => guest_login(request, context)?,
+        (Route::Health, _) => Answer::json(200, &br#"{"status":"ok"}"#[..]),
+        (Route::Ready, _) => ready(context),
+        (Route::Metrics, _) => metrics(context),
+        (Route::Page, _) => page(request, context),
+        (Route::Unknown, _) => Answer::error(404, "not_found", "there is nothing at this path"),
     };
     Ok(Next::Answer(answer))
+}
+
+fn metrics(context: &Context<'_>) -> Answer<'static> {
+    let (content_type, text) = context.services.metrics();
+    Answer { status: 200, headers: vec![("Content-Type", content_type)], body: text.into_bytes().into() }
 }
 
 fn ready(context: &Context<'_>) -> Answer<'static> {
@@ -99,15 +110,14 @@ fn guest_login(request: &Request, context: &Context<'_>) -> Result<Answer<'stati
     Ok(Answer::private(200, body.to_string().into_bytes()))
 }
 
-fn who_am_i(request: &Request, context: &Context<'_>) -> Result<Answer<'static>, Refused> {
-    let identity = authenticate(bearer(request), context)?;
+fn who_am_i(identity: &Identity, context: &Context<'_>) -> Answer<'static> {
     let body = serde_json::json!({
         "user_id": &*identity.user_id,
         "username": &*identity.username,
         "role": identity.role.as_str(),
         "expires_in": u64::from(identity.expires_at_s).saturating_sub(context.now.unix_s),
     });
-    Ok(Answer::private(200, body.to_string().into_bytes()))
+    Answer::private(200, body.to_string().into_bytes())
 }
 
 /// A call to the accounts: what can be said at once is; the rest is answered later.
@@ -135,8 +145,7 @@ fn submit(
     Next::Call(Action::Account(Box::new(AccountRequest { call, caller, address })))
 }
 
-fn rpc(request: &Request, context: &Context<'_>) -> Result<Next, Refused> {
-    let caller = Arc::new(authenticate(bearer(request), context)?);
+fn rpc(request: &Request, caller: Arc<Identity>, context: &Context<'_>) -> Result<Next, Refused> {
     let call =
         RpcRequest::parse(&request.body).map_err(|message| Refused::new(400, "bad_request", message))?;
     if let Some(parsed) = AccountCall::from_rpc(&call.script, &call.arguments) {

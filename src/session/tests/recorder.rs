@@ -168,7 +168,7 @@ impl Recorder {
             serde_json::from_str::<serde_json::Value>(&body).expect("JSON as declared");
         }
         let end = if header("connection") == Some("close") { " (close)" } else { "" };
-        self.lines.push(format!("{} {status}{body}{end}", route.label()));
+        self.lines.push(format!("{} {status}{body}{end}", name(route)));
     }
 
     fn sent_frame(&mut self, bytes: &[u8]) {
@@ -193,5 +193,15 @@ impl Recorder {
                 with(&format!("close {code}"), std::str::from_utf8(&payload[2..]).unwrap())
             }
         });
+    }
+}
+
+/// A route's name in lines, such as `guest_login`.
+fn name(route: Route) -> String {
+    match route {
+        Route::WebSocket => "ws".into(),
+        Route::Password | Route::Upgrade => format!("account_{route:?}").to_lowercase(),
+        Route::GuestLogin => "guest_login".into(),
+        route => format!("{route:?}").to_lowercase(),
     }
 }
