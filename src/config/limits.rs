@@ -163,7 +163,7 @@ impl Default for BuiltInLimits {
             outbox: OutboxLimits {
                 soft_bytes: 256 * KIB,
                 hard_bytes: MIB,
-                stall_timeout: Duration::from_secs(10),
+                stall_timeout: Duration::from_secs(30),
             },
             queues: QueueLimits {
                 engine_batches: 4096,
