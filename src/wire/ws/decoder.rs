@@ -13,6 +13,9 @@ use super::frame::MAX_CONTROL_PAYLOAD;
 use super::mask::apply_mask;
 use crate::wire::buffer::append_bounded;
 
+/// Fragments of one message. An empty one costs the peer six bytes and counts towards no other limit.
+pub const MAX_FRAGMENTS: u16 = 4096;
+
 /// A header with a 64-bit length and a masking key.
 const MAX_HEADER: usize = 14;
 
@@ -59,6 +62,8 @@ struct Frame {
 #[derive(Debug)]
 struct Message {
     is_text: bool,
+    /// How many have come whole.
+    fragments: u16,
     payload: Vec<u8>,
     /// How much of a text's payload is checked to be UTF-8. What is left is the start of one character.
     checked: usize,
@@ -96,7 +101,8 @@ impl FrameDecoder {
     /// unmasked there and not copied.
     ///
     /// Call again with the rest until there is no event: then the whole input is consumed, and the memory of the last
-    /// message is given back. A message of more than `max_message_bytes` is refused as soon as a header announces it.
+    /// message is given back. A message of more than `max_message_bytes`, or of more than [`MAX_FRAGMENTS`], is refused as
+    /// soon as a header announces it.
     pub fn decode<'a>(
         &'a mut self,
         input: &'a mut [u8],
@@ -208,6 +214,9 @@ impl FrameDecoder {
             }
             OpCode::Control(_) => 0,
             OpCode::Data(Data::Continue) => match open_message {
+                Some(message) if message.fragments >= MAX_FRAGMENTS => {
+                    return Err((MESSAGE_TOO_BIG, "the message has too many fragments"));
+                }
                 Some(message) => message.payload.len(),
                 None => return protocol_error("a continuation without a message to continue"),
             },
@@ -292,10 +301,14 @@ impl Partial {
             self.frame = Some(frame);
             return Ok(Step::NeedMore);
         }
-        match &self.message {
+        match &mut self.message {
             _ if is_control => Ok(Step::InControl(frame.opcode)),
             Some(message) if frame.is_final => message.check_end().map(|()| Step::InMessage),
-            _ => Ok(Step::Fragment),
+            Some(message) => {
+                message.fragments += 1;
+                Ok(Step::Fragment)
+            }
+            None => unreachable!("a data frame is a part of a message"),
         }
     }
 }
@@ -319,7 +332,7 @@ impl PartialHeader {
 
 impl Message {
     fn new(opcode: OpCode) -> Self {
-        Self { is_text: opcode == OpCode::Data(Data::Text), payload: Vec::new(), checked: 0 }
+        Self { is_text: opcode == OpCode::Data(Data::Text), fragments: 0, payload: Vec::new(), checked: 0 }
     }
 
     fn append(&mut self, bytes: &[u8], may_grow_to: usize) -> Result<(), Violation> {

@@ -158,6 +158,32 @@ fn fragments() {
 }
 
 #[test]
+fn a_message_has_so_many_fragments() {
+    let fragment = |opcode: OpCode, is_final: bool| frame(opcode, is_final, b"");
+    let most = [
+        frame(BINARY, NOT_FINAL, b"a"),
+        fragment(CONTINUE, NOT_FINAL).repeat(usize::from(MAX_FRAGMENTS) - 2),
+        frame(CONTINUE, true, b"z"),
+    ];
+    assert_eq!(
+        outcomes(&[&most.concat(), &text("next")]),
+        [Seen::Binary(b"az".into()), Seen::Text("next".into())]
+    );
+    let most =
+        [frame(BINARY, NOT_FINAL, b""), fragment(CONTINUE, NOT_FINAL).repeat(usize::from(MAX_FRAGMENTS) - 1)]
+            .concat();
+    assert_eq!(outcomes(&[&most]), []);
+    for is_final in [false, true] {
+        let one_more = fragment(CONTINUE, is_final);
+        let reason = "the message has too many fragments";
+        assert_eq!(outcomes(&[&most, &one_more]), [Seen::Violation(1009, reason)]);
+        let with_ping = [frame(PING, true, b""), one_more].concat();
+        let expected = [Seen::Ping(vec![]), Seen::Violation(1009, reason)];
+        assert_eq!(outcomes(&[&most, &with_ping]), expected, "a ping between is not counted");
+    }
+}
+
+#[test]
 fn control_frames_between_fragments() {
     let input = [
         frame(TEXT, NOT_FINAL, b"a"),
