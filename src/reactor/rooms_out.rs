@@ -14,7 +14,7 @@ use crate::room::flush::Flush;
 use crate::room::{Admission, Room, RoomAction, Round, Submission, Why};
 use crate::session::Refused;
 use crate::session::outbox::Kind;
-use crate::state::{Batch, ConnectionKey, Rejection, ShardId};
+use crate::state::{Batch, ConnectionKey, NotTaken, ShardId};
 use crate::wire::ids::RoomId;
 
 impl Shard {
@@ -314,11 +314,11 @@ impl Shard {
     }
 }
 
-impl From<Rejection> for Why {
-    fn from(rejection: Rejection) -> Self {
+impl From<NotTaken> for Why {
+    fn from(rejection: NotTaken) -> Self {
         match rejection {
-            Rejection::Busy => Self::Busy,
-            Rejection::Unavailable => Self::Unavailable,
+            NotTaken::Busy => Self::Busy,
+            NotTaken::Unavailable => Self::Unavailable,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::room::BatchNumber;
-use crate::state::{Batch, ConnectionKey, Engine, Rejected, Rejection, Tag};
+use crate::state::{Batch, ConnectionKey, Engine, NotTaken, Rejected, Tag};
 
 /// The way to the engine.
 pub(super) struct Submissions {
@@ -47,7 +47,7 @@ impl Submissions {
     ///
     /// # Errors
     /// Gives the batch back, with why the engine has not taken it.
-    pub(super) fn submit(&mut self, purpose: Purpose, batch: Batch) -> Result<(), (Rejection, Batch)> {
+    pub(super) fn submit(&mut self, purpose: Purpose, batch: Batch) -> Result<(), (NotTaken, Batch)> {
         self.note(purpose, batch, |engine, batch| engine.submit(batch))
     }
 
@@ -67,7 +67,7 @@ impl Submissions {
         purpose: Purpose,
         batch: Batch,
         submit: impl FnOnce(&dyn Engine, Batch) -> Result<(), Rejected>,
-    ) -> Result<(), (Rejection, Batch)> {
+    ) -> Result<(), (NotTaken, Batch)> {
         let tag = Tag(self.purposes.insert(purpose) as u64);
         submit(&*self.engine, Batch { tag, ..batch }).map_err(|rejected| {
             self.take(tag);

@@ -70,12 +70,12 @@ pub struct Rejected {
     /// As it was sent.
     pub batch: Box<Batch>,
     /// Why.
-    pub reason: Rejection,
+    pub reason: NotTaken,
 }
 
 /// Why an engine did not take a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejection {
+pub enum NotTaken {
     /// Its queue is full, or it is stopping.
     Busy,
     /// The store cannot be reached.

@@ -15,7 +15,7 @@ use super::runner::DEFAULT_ROOM_TTL_S;
 use super::worker::Worker;
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
-use crate::state::{Batch, Deliver, Engine, Rejected, Rejection};
+use crate::state::{Batch, Deliver, Engine, NotTaken, Rejected};
 use crate::threads;
 
 /// Lua nests native calls up to 200 deep; even with the largest frames of its libraries this is far beyond that. The
@@ -137,7 +137,7 @@ impl Engine for EmbeddedEngine {
         };
         self.shared.submitting.fetch_sub(1, Ordering::SeqCst);
         match refused {
-            Some(Message::Batch(batch)) => Err(Rejected { batch, reason: Rejection::Busy }),
+            Some(Message::Batch(batch)) => Err(Rejected { batch, reason: NotTaken::Busy }),
             _ => Ok(()),
         }
     }

@@ -39,7 +39,7 @@ pub use self::address::Address;
 use self::endpoint::{Endpoint, Outlet};
 use self::writer::{Message, Writer};
 use super::faults::FaultLog;
-use super::{Batch, Deliver, Engine, Rejected, Rejection};
+use super::{Batch, Deliver, Engine, NotTaken, Rejected};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::threads;
@@ -155,13 +155,13 @@ impl EndpointHandle {
 
     fn put(&self, batch: Box<Batch>) -> Result<(), Rejected> {
         if self.endpoint.is_stopping.load(Ordering::SeqCst) {
-            return Err(Rejected { batch, reason: Rejection::Busy });
+            return Err(Rejected { batch, reason: NotTaken::Busy });
         }
         if !self.endpoint.is_up.load(Ordering::Acquire) {
-            return Err(Rejected { batch, reason: Rejection::Unavailable });
+            return Err(Rejected { batch, reason: NotTaken::Unavailable });
         }
         match self.queue.try_send(Message::Batch(batch)).map_err(|error| error.into_inner()) {
-            Err(Message::Batch(batch)) => Err(Rejected { batch, reason: Rejection::Busy }),
+            Err(Message::Batch(batch)) => Err(Rejected { batch, reason: NotTaken::Busy }),
             _ => Ok(()),
         }
     }
