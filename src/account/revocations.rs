@@ -9,8 +9,9 @@ use std::sync::{PoisonError, RwLock};
 use smol_str::SmolStr;
 
 use super::records::{Ban, Notice, NoticeKind};
-use crate::session::Refused;
+use crate::session::Rejection;
 use crate::session::dismissal::{Dismissal, fit_reason};
+use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
 
@@ -132,9 +133,9 @@ impl Known {
 
 impl Revoked {
     /// As an answer to a request.
-    pub fn refused(&self) -> Refused {
+    pub fn refused(&self) -> Rejection {
         match self {
-            Self::Ended(reason) => Refused::new(401, "unauthorized", *reason),
+            Self::Ended(reason) => Rejection::new(ErrorCode::Unauthorized, *reason),
             Self::Banned(ban) => refused_ban(ban),
         }
     }
@@ -150,11 +151,11 @@ impl Revoked {
 }
 
 /// What somebody who is banned is told.
-pub fn refused_ban(ban: &Ban) -> Refused {
+pub fn refused_ban(ban: &Ban) -> Rejection {
     let until =
         ban.until_s.map_or_else(String::new, |until_s| format!(" until {until_s} (seconds since 1970)"));
     let reason = if ban.reason.is_empty() { String::new() } else { format!(": {}", ban.reason) };
-    Refused::new(403, "forbidden", format!("you are banned{until}{reason}"))
+    Rejection::new(ErrorCode::Forbidden, format!("you are banned{until}{reason}"))
 }
 
 /// Whether a ban has not ended.

@@ -1,9 +1,11 @@
-//! The closed sets of label values.
+//! The closed sets of label values. Those of routes, statuses and close codes are the tables of `session` and `wire`; to add a
+//! value to another, add a line to its `label!`.
 
 use std::borrow::Cow;
 
 use super::parts::Labels;
 use crate::session::Route;
+use crate::wire::http::STATUSES;
 use crate::wire::ws::close_code;
 
 /// Declares an enum whose variants are the values of one label.
@@ -84,7 +86,7 @@ label! {
         /// It was done.
         Ok = "ok",
         /// What was asked makes no sense, or is not allowed.
-        Refused = "refused",
+        Rejection = "refused",
         /// A wrong password, an unknown name, a token that is not good.
         Unauthorized = "unauthorized",
         /// Too many failures before it.
@@ -114,31 +116,26 @@ impl Labels for Route {
 pub struct Request {
     /// Where it went.
     pub route: Route,
-    /// The answer's status; one that the server does not send counts as 0.
+    /// The answer's status; one that the server does not send counts as `other`.
     pub status: u16,
 }
 
-/// The statuses that the server sends; the first stands for any other.
-const STATUSES: [u16; 25] = [
-    0, 101, 200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 417, 426, 429, 431,
-    500, 501, 503, 505,
-];
+/// Counters of a route: one for each status, and the last for any other.
+const STATUS_COUNT: usize = STATUSES.len() + 1;
 
 impl Labels for Request {
-    const COUNT: usize = Route::COUNT * STATUSES.len();
+    const COUNT: usize = Route::COUNT * STATUS_COUNT;
     const SHOW_ZEROS: bool = false;
 
     fn index(self) -> usize {
-        let status = STATUSES.iter().position(|&status| status == self.status).unwrap_or(0);
-        self.route.index() * STATUSES.len() + status
+        let known = STATUSES.iter().position(|&(status, _)| status == self.status);
+        self.route.index() * STATUS_COUNT + known.unwrap_or(STATUSES.len())
     }
 
     fn describe(index: usize) -> Vec<(&'static str, Cow<'static, str>)> {
-        let mut labels = Route::describe(index / STATUSES.len());
-        labels.push((
-            "status",
-            code_or_other(Some(STATUSES[index % STATUSES.len()]).filter(|&status| status != 0)),
-        ));
+        let mut labels = Route::describe(index / STATUS_COUNT);
+        let status = STATUSES.get(index % STATUS_COUNT).map(|&(status, _)| status);
+        labels.push(("status", code_or_other(status)));
         labels
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::room::Why;
 use crate::script::{KeyError, Script, ScriptSet};
-use crate::session::{Input, Refused, RpcRequest};
+use crate::session::{Input, Rejection, RpcRequest};
 use crate::state::{Call, CallError, CallResult};
 use crate::wire::ids::{Identity, RoomId};
+use crate::wire::{Code, ErrorCode};
 
 /// The script of every action that has none of its own.
 const FALLBACK: &str = "update_state";
@@ -16,10 +17,10 @@ const FALLBACK: &str = "update_state";
 ///
 /// # Errors
 /// There is no such script, or it is not for this caller.
-pub(super) fn input(scripts: &ScriptSet, input: Input) -> Result<Call, Refused> {
+pub(super) fn input(scripts: &ScriptSet, input: Input) -> Result<Call, Rejection> {
     let named = scripts.get(&input.action);
     let script = named.or_else(|| scripts.get(FALLBACK)).ok_or_else(|| {
-        Refused::new(404, "not_found", format!("there is no script for the action {:?}", input.action))
+        Rejection::new(ErrorCode::NotFound, format!("there is no script for the action {:?}", input.action))
     })?;
     check_may_call(&input.caller, script)?;
     let (caller, wants_result) = (input.caller.clone(), input.id.is_some());
@@ -35,9 +36,9 @@ pub(super) fn rpc(
     scripts: &ScriptSet,
     caller: &Arc<Identity>,
     request: &RpcRequest,
-) -> Result<(Call, Option<RoomId>), Refused> {
+) -> Result<(Call, Option<RoomId>), Rejection> {
     let script = scripts.get(&request.script).ok_or_else(|| {
-        Refused::new(404, "not_found", format!("there is no script named {:?}", request.script))
+        Rejection::new(ErrorCode::NotFound, format!("there is no script named {:?}", request.script))
     })?;
     check_may_call(caller, script)?;
     let target = script
@@ -48,59 +49,57 @@ pub(super) fn rpc(
 }
 
 /// What a caller gets whose call an engine did not take.
-pub(super) fn not_taken(why: Why) -> Refused {
+pub(super) fn not_taken(why: Why) -> Rejection {
     match why {
         Why::Busy => busy(),
-        Why::Unavailable => Refused::new(
-            503,
-            "unavailable",
+        Why::Unavailable => Rejection::new(
+            ErrorCode::Unavailable,
             "the game's state is not available and this did not run; try again soon",
         ),
     }
 }
 
 /// What a caller gets when a queue is full.
-pub(super) fn busy() -> Refused {
-    Refused::new(503, "busy", "the server is busy and did not run this; try again")
+pub(super) fn busy() -> Rejection {
+    Rejection::new(ErrorCode::Busy, "the server is busy and did not run this; try again")
 }
 
 /// What a connection gets whose place another one has.
-pub(super) fn no_member() -> Refused {
-    Refused::new(403, "forbidden", "this connection is no longer a member of the room")
+pub(super) fn no_member() -> Rejection {
+    Rejection::new(ErrorCode::Forbidden, "this connection is no longer a member of the room")
 }
 
 /// How an RPC is answered: by its result as JSON text, or by a refusal.
-pub(super) fn rpc_answer(result: Option<&CallResult>) -> Result<&[u8], Refused> {
+pub(super) fn rpc_answer(result: Option<&CallResult>) -> Result<&[u8], Rejection> {
     match result {
         Some(CallResult::Ok(result)) => Ok(result),
         Some(CallResult::Err(error)) => Err(refused_call(error)),
-        _ => Err(Refused::new(503, "unavailable", "the call was not run")),
+        _ => Err(Rejection::new(ErrorCode::Unavailable, "the call was not run")),
     }
 }
 
 /// A hook's refusal is the answer to the upgrade; if the hook itself broke, that is the server's fault.
-pub(super) fn refused_join(error: &CallError) -> Refused {
-    let status = match &*error.code {
-        "busy" | "unavailable" => 503,
+pub(super) fn refused_join(error: &CallError) -> Rejection {
+    let status = match &error.code {
+        Code::Known(code @ (ErrorCode::Busy | ErrorCode::Unavailable)) => code.status(),
         _ if error.is_fault => 500,
         _ => 403,
     };
-    Refused { status, ..refused_call(error) }
+    rejected(error, status)
 }
 
-fn refused_call(error: &CallError) -> Refused {
-    let status = match &*error.code {
-        "unauthorized" => 401,
-        "forbidden" => 403,
-        "not_found" => 404,
-        "conflict" => 409,
-        "too_large" => 413,
-        "rate_limited" => 429,
-        "busy" | "unavailable" => 503,
-        _ if error.is_fault => 500,
-        _ => 400,
+fn refused_call(error: &CallError) -> Rejection {
+    let status = match &error.code {
+        Code::Known(ErrorCode::ScriptError | ErrorCode::ScriptTimeout) | Code::Custom(_) => {
+            if error.is_fault { 500 } else { 400 }
+        }
+        Code::Known(code) => code.status(),
     };
-    Refused {
+    rejected(error, status)
+}
+
+fn rejected(error: &CallError, status: u16) -> Rejection {
+    Rejection {
         status,
         code: error.code.clone(),
         message: error.message.clone(),
@@ -109,22 +108,21 @@ fn refused_call(error: &CallError) -> Refused {
     }
 }
 
-fn check_may_call(identity: &Identity, script: &Script) -> Result<(), Refused> {
+fn check_may_call(identity: &Identity, script: &Script) -> Result<(), Rejection> {
     if script.is_internal() {
         let message = format!("{:?} is run by the server alone", script.name);
-        return Err(Refused::new(403, "forbidden", message));
+        return Err(Rejection::new(ErrorCode::Forbidden, message));
     }
     if identity.role < script.header.role {
         let message =
             format!("{:?} needs the role {}; yours is {}", script.name, script.header.role, identity.role);
-        return Err(Refused::new(403, "forbidden", message));
+        return Err(Rejection::new(ErrorCode::Forbidden, message));
     }
     Ok(())
 }
 
-fn refused_keys(error: &KeyError) -> Refused {
-    let status = if error.code == "forbidden" { 403 } else { 400 };
-    Refused::new(status, error.code, error.message.as_str())
+fn refused_keys(error: &KeyError) -> Rejection {
+    Rejection::new(error.code, error.message.as_str())
 }
 
 /// A random room id that people can read to each other: 8 of 32 letters and digits that look different.

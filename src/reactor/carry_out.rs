@@ -14,7 +14,7 @@ use crate::room::{self, Reply};
 use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
 use crate::session::{
-    Action, Actions, Context, DroppedInput, Input, Refused, Route, RpcRequest, Sending, Session,
+    Action, Actions, Context, DroppedInput, Input, Rejection, Route, RpcRequest, Sending, Session,
 };
 use crate::state::{Batch, ConnectionKey, OnError};
 use crate::wire::ids::{Identity, Role, RoomId};
@@ -115,7 +115,7 @@ impl Shard {
         key: ConnectionKey,
         caller: &Arc<Identity>,
         request: &RpcRequest,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejection> {
         let (call, room) = calls::rpc(&self.scripts, caller, request)?;
         let mut calls = vec![call];
         if caller.role == Role::Guest {
@@ -134,7 +134,7 @@ impl Shard {
         })
     }
 
-    fn account(&mut self, key: ConnectionKey, request: AccountRequest) -> Result<(), Refused> {
+    fn account(&mut self, key: ConnectionKey, request: AccountRequest) -> Result<(), Rejection> {
         let post = self.peers.sender(self.id);
         let reply = AccountReply::new(move |result| {
             // A shard that is gone has closed the connection: nobody is left who waits.
@@ -161,7 +161,7 @@ impl Shard {
     }
 
     /// Passes an input on to the room.
-    fn input(&mut self, index: usize, input: Input) -> Result<(), Refused> {
+    fn input(&mut self, index: usize, input: Input) -> Result<(), Rejection> {
         let key = self.connections.key(index);
         let connection = &mut self.connections[index];
         let Place::Member(seat) = &mut connection.place else {
@@ -196,7 +196,7 @@ impl Shard {
     }
 
     /// Tells a member that an input did not run.
-    pub(super) fn refuse_input(&mut self, index: usize, id: Option<u64>, refused: &Refused) {
+    pub(super) fn refuse_input(&mut self, index: usize, id: Option<u64>, refused: &Rejection) {
         self.call_session(index, |session, context, actions| {
             session.input_refused(id, refused, context, actions);
         });

@@ -18,6 +18,7 @@ use crate::metrics::ShardMetrics;
 use crate::script::Script;
 use crate::session::Session;
 use crate::state::{CallError, CallResult, ShardId};
+use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, Role};
 
 /// Signs of life are told at least so often.
@@ -311,5 +312,5 @@ impl Guests {
 
 /// Whether the store did not answer, or could not work.
 pub(super) fn is_unavailable(error: &CallError) -> bool {
-    &*error.code == "unavailable"
+    error.code == ErrorCode::Unavailable
 }

@@ -12,7 +12,7 @@ use super::submissions::Purpose;
 use crate::metrics::{InputOutcome, Refusal};
 use crate::room::flush::Flush;
 use crate::room::{Admission, Room, RoomAction, Round, Submission, Why};
-use crate::session::Refused;
+use crate::session::Rejection;
 use crate::session::outbox::Kind;
 use crate::state::{Batch, ConnectionKey, NotTaken, ShardId};
 use crate::wire::ids::RoomId;
@@ -129,7 +129,7 @@ impl Shard {
         room_index
     }
 
-    fn refuse_join(&mut self, connection: ConnectionKey, refused: &Refused) {
+    fn refuse_join(&mut self, connection: ConnectionKey, refused: &Rejection) {
         let Some(index) = self.connections.find(connection) else { return };
         self.connections[index].place = Place::Outside;
         self.call_session(index, |session, context, actions| {

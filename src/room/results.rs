@@ -6,6 +6,7 @@ use super::action::{RoomAction, Why};
 use super::submitted::{BatchNumber, Purpose, Sent};
 use super::{Room, Round};
 use crate::state::{BatchDone, Call, CallError, CallResult};
+use crate::wire::ErrorCode;
 use crate::wire::{message, ws};
 
 impl Room {
@@ -111,7 +112,7 @@ impl Counts {
         let text = match (result, reply.id) {
             (CallResult::Ok(result), Some(id)) => message::reply(id, result),
             (CallResult::Err(error), id) => {
-                message::error(id, &error.code, &error.message, error.details.as_deref())
+                message::error(id, error.code.as_str(), &error.message, error.details.as_deref())
             }
             _ => return,
         };
@@ -125,7 +126,7 @@ pub(super) fn is_unanswered(result: &CallResult) -> bool {
 }
 
 fn is_unavailable(error: &CallError) -> bool {
-    &*error.code == "unavailable"
+    error.code == ErrorCode::Unavailable
 }
 
 /// What `on_snapshot` returned as JSON: a string in which a script put JSON text is that text.

@@ -11,6 +11,7 @@ use super::submitted::Purpose;
 use super::{MembershipId, Room, Round, hook};
 use crate::script::NO_HOOK;
 use crate::state::{BatchDone, Call, CallResult, Membership, OnError};
+use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
 use crate::wire::{message, ws};
@@ -143,5 +144,5 @@ impl Room {
 
 /// Whether the store did not answer, or the engine had no time for members who have used more than their share.
 fn is_for_later(result: &CallResult) -> bool {
-    is_unanswered(result) || matches!(result, CallResult::Err(error) if &*error.code == "busy")
+    is_unanswered(result) || matches!(result, CallResult::Err(error) if error.code == ErrorCode::Busy)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Script;
+use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
 /// One declared key: literal text around at most one `{room}` or `{new}`.
@@ -37,8 +38,8 @@ pub struct RpcTarget {
 /// An RPC whose keys cannot be settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyError {
-    /// `forbidden` or `bad_request`.
-    pub code: &'static str,
+    /// That the keys are not the caller's to name, or make no sense.
+    pub code: ErrorCode,
     /// For the caller: what is wrong, and what to send. Never repeats what the caller sent.
     pub message: String,
 }
@@ -264,11 +265,11 @@ fn is_separator(c: char) -> bool {
 }
 
 fn forbidden(message: String) -> KeyError {
-    KeyError { code: "forbidden", message }
+    KeyError { code: ErrorCode::Forbidden, message }
 }
 
 fn bad_request(message: String) -> KeyError {
-    KeyError { code: "bad_request", message }
+    KeyError { code: ErrorCode::BadRequest, message }
 }
 
 #[cfg(test)]
@@ -297,7 +298,7 @@ mod tests {
                 assert_eq!(target.keys.join(" "), keys, "{context}");
             }
             (Err(error), Err((code, part))) => {
-                assert_eq!(error.code, code, "{context}");
+                assert_eq!(error.code.name(), code, "{context}");
                 assert!(error.message.contains(part), "{context}");
             }
             _ => panic!("{context}"),
@@ -377,7 +378,7 @@ mod tests {
         check(TWO, &[], &["a"], Err(("bad_request", "send keys [\"game:{room}\"]")));
         let not_text: [&[u8]; 1] = [b"\xff\xfe"];
         let found = script("-- KEYS: game:{room}\n-- ROOM: 1").resolve_rpc(None, &not_text, || room("fresh"));
-        assert_eq!(found.expect_err("not UTF-8").code, "bad_request");
+        assert_eq!(found.expect_err("not UTF-8").code, ErrorCode::BadRequest);
     }
 
     #[test]

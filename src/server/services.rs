@@ -13,8 +13,9 @@ use crate::account::token::{TokenAuthority, new_family};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::session::limits::LoginLimit;
-use crate::session::{GuestLogin, Now, Refused, SHUTTING_DOWN, Services, Settings};
+use crate::session::{GuestLogin, Now, Rejection, SHUTTING_DOWN, Services, Settings};
 use crate::state::Engine;
+use crate::wire::ErrorCode;
 use crate::wire::http;
 use crate::wire::ids::{Identity, Role};
 
@@ -60,10 +61,10 @@ impl Services for ServerServices {
         &self.settings
     }
 
-    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Refused> {
+    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Rejection> {
         let identity = self.tokens.verify(token, unix_s).map_err(|error| {
             log::debug!("a token was refused reason={error:?}");
-            Refused::new(401, "unauthorized", error.to_string())
+            Rejection::new(ErrorCode::Unauthorized, error.to_string())
         })?;
         self.revocations.check(&identity, unix_s).map_err(|revoked| revoked.refused())?;
         Ok(identity)

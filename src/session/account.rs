@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 
-use super::{Refused, Route};
+use super::{Rejection, Route};
+use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::shorten;
 
@@ -124,7 +125,7 @@ impl AccountAnswer {
 pub struct AccountReply(Option<Box<dyn FnOnce(AccountResult) + Send>>);
 
 /// How a call ends.
-pub type AccountResult = Result<AccountAnswer, Refused>;
+pub type AccountResult = Result<AccountAnswer, Rejection>;
 
 impl AccountReply {
     /// Passes the answer to `deliver`, from any thread.
@@ -148,7 +149,7 @@ impl AccountReply {
 impl Drop for AccountReply {
     fn drop(&mut self) {
         if let Some(deliver) = self.0.take() {
-            deliver(Err(Refused::new(500, "unavailable", "the server failed to do this")));
+            deliver(Err(Rejection::with_status(500, ErrorCode::Unavailable, "the server failed to do this")));
         }
     }
 }
@@ -159,7 +160,7 @@ pub trait AccountDesk: Send + Sync {
     ///
     /// # Errors
     /// It was refused before it began; `reply` is not used then.
-    fn submit(&self, request: AccountRequest, reply: AccountReply) -> Result<(), Refused>;
+    fn submit(&self, request: AccountRequest, reply: AccountReply) -> Result<(), Rejection>;
 }
 
 impl AccountCall {

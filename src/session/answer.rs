@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Refused;
-use crate::wire::http::{self, Refusal};
+use super::Rejection;
+use crate::wire::{ErrorCode, http};
 
 /// A response's variable parts.
 pub struct Answer<'a> {
@@ -33,36 +33,42 @@ impl<'a> Answer<'a> {
         answer
     }
 
-    /// `{"error":{"code","message"}}`
-    pub fn error(status: u16, code: &str, message: &str) -> Self {
-        Self::json(status, http::error_body(code, message))
+    /// `{"error":{"code","message"}}`, with the code's usual status.
+    pub fn error(code: ErrorCode, message: &str) -> Self {
+        Self::with_status(code.status(), code, message)
     }
 
-    /// What a refusal says, with the headers that its status requires.
-    pub fn refused(refused: &'a Refused) -> Self {
-        let mut body = http::error_body(&refused.code, &refused.message);
-        if let Some(details) = &refused.details {
+    /// The same, with another of the code's statuses.
+    pub fn with_status(status: u16, code: ErrorCode, message: &str) -> Self {
+        debug_assert!(code.statuses().contains(&status), "{code:?} does not come with {status}");
+        Self::json(status, http::error_body(code.name(), message))
+    }
+
+    /// What a rejection says, with the headers that its status requires.
+    pub fn rejected(rejection: &'a Rejection) -> Self {
+        let mut body = http::error_body(rejection.code.as_str(), &rejection.message);
+        if let Some(details) = &rejection.details {
             // The body ends in `"}}`: the details go in front of the two braces.
             body.truncate(body.len() - 2);
             body.extend_from_slice(b",\"details\":");
             body.extend_from_slice(details.as_bytes());
             body.extend_from_slice(b"}}");
         }
-        let mut answer = Self::json(refused.status, body);
-        match refused.status {
+        let mut answer = Self::json(rejection.status, body);
+        match rejection.status {
             401 => answer.headers.push(("WWW-Authenticate", "Bearer")),
             429 | 503 => {
-                answer.headers.push(("Retry-After", refused.retry_after_s.as_deref().unwrap_or("1")));
+                answer.headers.push(("Retry-After", rejection.retry_after_s.as_deref().unwrap_or("1")));
             }
             _ => {}
         }
         answer
     }
 
-    /// What the decoder or the handshake says of a request that it refuses.
-    pub fn malformed(refusal: &Refusal) -> Self {
-        let mut answer = Self::error(refusal.status, refusal.code, &refusal.message);
-        answer.headers.extend(refusal.headers.iter().copied());
+    /// What the decoder or the handshake says of a request that it rejects.
+    pub fn malformed(rejection: &http::Rejection) -> Self {
+        let mut answer = Self::with_status(rejection.status, rejection.code, &rejection.message);
+        answer.headers.extend(rejection.headers.iter().copied());
         answer
     }
 }

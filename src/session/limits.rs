@@ -11,7 +11,7 @@ pub struct RateLimit {
     /// Thousandths of an input.
     tokens_milli: u32,
     refilled_ms: u64,
-    /// Refused inputs since the last one that was let through.
+    /// Rejection inputs since the last one that was let through.
     refused_in_a_row: u32,
 }
 

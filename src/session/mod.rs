@@ -13,7 +13,7 @@ mod http;
 pub mod limits;
 pub mod outbox;
 mod proxy;
-mod refused;
+mod rejection;
 mod routes;
 mod rpc;
 mod services;
@@ -27,7 +27,7 @@ use self::account::AccountResult;
 pub use self::action::{Action, Actions, DroppedInput, Input, Sending};
 use self::http::HttpSession;
 pub use self::proxy::Network;
-pub use self::refused::Refused;
+pub use self::rejection::Rejection;
 pub use self::routes::{Page, Route};
 pub use self::rpc::RpcRequest;
 pub use self::services::{GuestLogin, SHUTTING_DOWN, Services, Settings};
@@ -118,7 +118,7 @@ impl Session {
     /// [`Action::Rpc`] has ended, or was refused; `result` is JSON text.
     pub fn rpc_answered(
         &mut self,
-        result: Result<&[u8], &Refused>,
+        result: Result<&[u8], &Rejection>,
         context: &Context<'_>,
         actions: &mut Actions,
     ) {
@@ -135,7 +135,7 @@ impl Session {
     }
 
     /// [`Action::Join`] was refused.
-    pub fn join_refused(&mut self, refused: &Refused, context: &Context<'_>, actions: &mut Actions) {
+    pub fn join_refused(&mut self, refused: &Rejection, context: &Context<'_>, actions: &mut Actions) {
         if let Self::Http(session) = self {
             session.join_refused(refused, context, actions);
         }
@@ -154,7 +154,7 @@ impl Session {
     pub fn input_refused(
         &mut self,
         id: Option<u64>,
-        refused: &Refused,
+        refused: &Rejection,
         context: &Context<'_>,
         actions: &mut Actions,
     ) {

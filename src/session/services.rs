@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Network, Now, Page, Refused};
+use super::{Network, Now, Page, Rejection};
 use crate::wire::http::Limits;
 use crate::wire::ids::Identity;
 
@@ -15,7 +15,7 @@ pub trait Services: Send + Sync {
     ///
     /// # Errors
     /// Says, for the client, what is wrong with the token, or why its holder is kept out.
-    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Refused>;
+    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Rejection>;
 
     /// News that concern somebody whose token was good a moment ago.
     ///

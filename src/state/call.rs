@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::script::Script;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::SharedText;
+use crate::wire::{Code, ErrorCode};
 
 /// One script call.
 #[derive(Clone, Debug)]
@@ -130,8 +131,8 @@ pub enum CallResult {
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
-    /// `script_error`, `script_timeout`, or the script's own code from `godra.error`.
-    pub code: Box<str>,
+    /// The script's own from `godra.error`, or what went wrong otherwise.
+    pub code: Code,
     /// For people; names file and line when the script broke.
     pub message: Box<str>,
     /// JSON text of the third argument of `godra.error`, if any.
@@ -142,7 +143,7 @@ pub struct CallError {
 
 impl CallError {
     /// Of a call that did not run, or whose outcome nobody knows.
-    pub fn refusal(code: &str, message: &str) -> Self {
+    pub fn refusal(code: ErrorCode, message: &str) -> Self {
         Self { code: code.into(), message: message.into(), details: None, is_fault: false }
     }
 }

@@ -67,7 +67,7 @@ impl Store for EmbeddedStore {
             CallResult::Err(error) => {
                 let details =
                     error.details.as_deref().map_or(Value::Null, |details| parse(details.as_bytes()));
-                Err(Failure { code: error.code.into(), message: error.message.into(), details })
+                Err(Failure { code: error.code.to_string(), message: error.message.into(), details })
             }
             other => panic!("{other:?}"),
         };

@@ -2,11 +2,12 @@
 
 use crate::account::password::HashFault;
 use crate::account::records::StoreFault;
-use crate::session::Refused;
+use crate::session::Rejection;
+use crate::wire::ErrorCode;
 
 /// Why a call did not succeed.
 pub(super) enum Failure {
-    Refused(Refused),
+    Rejection(Rejection),
     Store(StoreFault),
     Hash(HashFault),
 }
@@ -14,9 +15,9 @@ pub(super) enum Failure {
 pub(super) type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
-    pub(super) fn into_refused(self) -> Refused {
+    pub(super) fn into_refused(self) -> Rejection {
         match self {
-            Self::Refused(refused) => refused,
+            Self::Rejection(refused) => refused,
             Self::Store(fault) => {
                 log::error!("{fault}");
                 unavailable()
@@ -42,18 +43,18 @@ impl From<HashFault> for Failure {
 }
 
 pub(super) fn taken() -> Failure {
-    refused(409, "conflict", "this username is taken")
+    refused(ErrorCode::Conflict, "this username is taken")
 }
 
-pub(super) fn unavailable() -> Refused {
+pub(super) fn unavailable() -> Rejection {
     let message = "the accounts are not available now; try again soon";
-    Refused::new(503, "unavailable", message).retry_after(2)
+    Rejection::new(ErrorCode::Unavailable, message).retry_after(2)
 }
 
-pub(super) fn refused(status: u16, code: &str, message: &str) -> Failure {
-    Failure::Refused(Refused::new(status, code, message))
+pub(super) fn refused(code: ErrorCode, message: &str) -> Failure {
+    Failure::Rejection(Rejection::new(code, message))
 }
 
 pub(super) fn bad_request(reason: &impl ToString) -> Failure {
-    refused(400, "bad_request", &reason.to_string())
+    refused(ErrorCode::BadRequest, &reason.to_string())
 }

@@ -11,6 +11,7 @@ use crate::account::password::{self, Password};
 use crate::account::records::{Account, AccountStore, NewAccount};
 use crate::account::revocations::refused_ban;
 use crate::session::account::{AccountAnswer, Credentials};
+use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, Role};
 
 impl AccountWorker {
@@ -55,11 +56,11 @@ impl AccountWorker {
         };
         let Some(account) = self.authenticate(account, &who.password)? else {
             self.defence().failed(&folded, address, self.now_ms());
-            return Err(refused(401, "unauthorized", "the username or the password is wrong"));
+            return Err(refused(ErrorCode::Unauthorized, "the username or the password is wrong"));
         };
         self.defence().succeeded(&folded, address, self.now_ms());
         if let Some(ban) = &account.ban {
-            return Err(Failure::Refused(refused_ban(ban)));
+            return Err(Failure::Rejection(refused_ban(ban)));
         }
         self.rehash(&account, &who.password)?;
         self.begin_session(&account)
@@ -96,7 +97,7 @@ impl AccountWorker {
         address: IpAddr,
     ) -> Outcome<AccountAnswer> {
         let Ok(id) = caller.user_id.parse() else {
-            return Err(refused(403, "forbidden", "a guest has no password; see /account/upgrade"));
+            return Err(refused(ErrorCode::Forbidden, "a guest has no password; see /account/upgrade"));
         };
         let new = Password::parse(new).map_err(|error| bad_request(&format!("new: {error}")))?;
         // Whoever has found a token must not guess the password with it.
@@ -105,7 +106,7 @@ impl AccountWorker {
         let account = self.ask(|store| store.find(id, unix_ms() / 1000))?;
         let Some(account) = self.authenticate(account, old)? else {
             self.defence().failed(&guarded, address, self.now_ms());
-            return Err(refused(403, "forbidden", "the old password is wrong"));
+            return Err(refused(ErrorCode::Forbidden, "the old password is wrong"));
         };
         self.defence().succeeded(&guarded, address, self.now_ms());
         let hash = self.hash(&new)?;
@@ -114,7 +115,7 @@ impl AccountWorker {
             store.change_password(id, &account.password_hash, &hash, keep, unix_ms())
         };
         if !self.ask(change)? {
-            return Err(refused(409, "conflict", "the password has been changed meanwhile"));
+            return Err(refused(ErrorCode::Conflict, "the password has been changed meanwhile"));
         }
         self.poke();
         Ok(done())

@@ -6,6 +6,7 @@ use super::worker::AccountWorker;
 use crate::account::records::Ban;
 use crate::account::token::is_user_id;
 use crate::session::account::AccountAnswer;
+use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, Role};
 
 impl AccountWorker {
@@ -35,7 +36,7 @@ impl AccountWorker {
     pub(super) fn unban(&mut self, caller: &Identity, user_id: &str) -> Outcome<AccountAnswer> {
         self.check_target(caller, user_id)?;
         if !self.ask(|store| store.unban(user_id, unix_ms()))? {
-            return Err(refused(404, "not_found", "this user is not banned"));
+            return Err(refused(ErrorCode::NotFound, "this user is not banned"));
         }
         self.note(caller, "unbanned", user_id, "");
         Ok(ok())
@@ -45,18 +46,18 @@ impl AccountWorker {
     /// managers who ban each other are the operator's to sort out.
     fn check_target(&mut self, caller: &Identity, user_id: &str) -> Outcome<()> {
         if caller.role < Role::Manager {
-            return Err(refused(403, "forbidden", "this needs the role manager"));
+            return Err(refused(ErrorCode::Forbidden, "this needs the role manager"));
         }
         if !is_user_id(user_id) {
             let expected = "user_id must be an account's number or a guest's id, such as 42 or guest:AbCd";
-            return Err(refused(400, "bad_request", expected));
+            return Err(refused(ErrorCode::BadRequest, expected));
         }
         let Ok(id) = user_id.parse() else { return Ok(()) };
         let account = self.ask(|store| store.find(id, unix_ms() / 1000))?;
         match account.map(|account| account.role) {
-            None => Err(refused(404, "not_found", "there is no such account")),
+            None => Err(refused(ErrorCode::NotFound, "there is no such account")),
             Some(Role::Manager) => {
-                Err(refused(403, "forbidden", "managers are managed with `godra user` on the server"))
+                Err(refused(ErrorCode::Forbidden, "managers are managed with `godra user` on the server"))
             }
             Some(_) => Ok(()),
         }

@@ -33,11 +33,12 @@ use super::revocations::Revocations;
 use super::store::Stores;
 use super::token::TokenAuthority;
 use crate::metrics::{AccountMetrics, AccountOutcome};
-use crate::session::Refused;
+use crate::session::Rejection;
 use crate::session::account::{AccountDesk, AccountReply, AccountRequest, AccountResult};
 use crate::session::dismissal::Dismissal;
 use crate::sys;
 use crate::threads;
+use crate::wire::ErrorCode;
 
 /// Seconds after which whoever found the queue full may try again.
 const RETRY_FULL_S: u32 = 2;
@@ -148,7 +149,7 @@ impl AccountService {
 }
 
 impl AccountDesk for AccountService {
-    fn submit(&self, request: AccountRequest, reply: AccountReply) -> Result<(), Refused> {
+    fn submit(&self, request: AccountRequest, reply: AccountReply) -> Result<(), Rejection> {
         let job = Message::Call(Job { request, reply, queued_at: Instant::now() });
         let refused = match self.is_stopping.load(Ordering::SeqCst) {
             true => Some(job),
@@ -170,15 +171,15 @@ fn outcome_of(result: &AccountResult) -> AccountOutcome {
         Err(refused) => match refused.status {
             401 => AccountOutcome::Unauthorized,
             429 => AccountOutcome::Limited,
-            500.. if &*refused.code == "busy" => AccountOutcome::Busy,
+            500.. if refused.code == ErrorCode::Busy => AccountOutcome::Busy,
             500.. => AccountOutcome::Failed,
-            _ => AccountOutcome::Refused,
+            _ => AccountOutcome::Rejection,
         },
     }
 }
 
-fn busy() -> Refused {
-    Refused::new(503, "busy", "too many logins at once; try again").retry_after(RETRY_FULL_S)
+fn busy() -> Rejection {
+    Rejection::new(ErrorCode::Busy, "too many logins at once; try again").retry_after(RETRY_FULL_S)
 }
 
 fn work(
@@ -200,7 +201,7 @@ fn work(
             // It holds a connection, which rolls back what was begun, and nothing half done besides.
             catch_unwind(AssertUnwindSafe(|| worker.serve(job.request))).unwrap_or_else(|_| {
                 log::error!("an account worker panicked over a call");
-                Err(Refused::new(500, "unavailable", "the server failed to do this"))
+                Err(Rejection::with_status(500, ErrorCode::Unavailable, "the server failed to do this"))
             })
         };
         metrics.calls.at(outcome_of(&result)).inc();

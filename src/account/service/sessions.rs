@@ -8,6 +8,7 @@ use crate::account::refresh::RefreshToken;
 use crate::account::revocations::refused_ban;
 use crate::account::token::new_family;
 use crate::session::account::{AccountAnswer, AccountNews};
+use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, Role};
 
 impl AccountWorker {
@@ -48,18 +49,18 @@ impl AccountWorker {
 
     pub(super) fn refresh(&mut self, text: &str) -> Outcome<AccountAnswer> {
         let ended =
-            || refused(401, "unauthorized", "the refresh token is not valid (any more); log in again");
+            || refused(ErrorCode::Unauthorized, "the refresh token is not valid (any more); log in again");
         let now_ms = unix_ms();
         let token = RefreshToken::open(text, &self.shared.tokens, now_ms / 1000).ok_or_else(ended)?;
         if let Some(ban) = self.shared.revocations.ban(&token.user_id, now_ms / 1000) {
-            return Err(Failure::Refused(refused_ban(&ban)));
+            return Err(Failure::Rejection(refused_ban(&ban)));
         }
         // Asked first: if the database fails here, the token is not spent.
         let (username, role) = match token.user_id.parse() {
             Ok(id) => {
                 let account: Account = self.ask(|store| store.find(id, now_ms / 1000))?.ok_or_else(ended)?;
                 if let Some(ban) = &account.ban {
-                    return Err(Failure::Refused(refused_ban(ban)));
+                    return Err(Failure::Rejection(refused_ban(ban)));
                 }
                 (account.username, account.role)
             }
@@ -81,7 +82,10 @@ impl AccountWorker {
                     token.family
                 );
                 self.poke();
-                Err(refused(401, "unauthorized", "the refresh token was used before; the session has ended"))
+                Err(refused(
+                    ErrorCode::Unauthorized,
+                    "the refresh token was used before; the session has ended",
+                ))
             }
             Rotation::Unknown => Err(ended()),
         }
@@ -98,7 +102,7 @@ impl AccountWorker {
 
     pub(super) fn family_of<'c>(&self, caller: &'c Identity) -> Outcome<&'c str> {
         match caller.login.family.as_str() {
-            "" => Err(refused(400, "bad_request", "this token belongs to no session of this server")),
+            "" => Err(refused(ErrorCode::BadRequest, "this token belongs to no session of this server")),
             family => Ok(family),
         }
     }

@@ -49,19 +49,19 @@ fn credentials(username: &str, password: &str) -> Credentials {
 }
 
 impl Accounts {
-    fn submit(&self, call: AccountCall) -> Result<Receiver<AccountResult>, Refused> {
+    fn submit(&self, call: AccountCall) -> Result<Receiver<AccountResult>, Rejection> {
         let (sender, answer) = crossbeam_channel::bounded(1);
         let reply = AccountReply::new(move |result| sender.send(result).unwrap_or_default());
         let address = IpAddr::from([192, 0, 2, 1]);
         self.service.submit(AccountRequest { call, caller: None, address }, reply).map(|()| answer)
     }
 
-    fn ask(&self, call: AccountCall) -> Result<serde_json::Value, Refused> {
+    fn ask(&self, call: AccountCall) -> Result<serde_json::Value, Rejection> {
         let answer = self.submit(call)?.recv_timeout(PATIENCE).unwrap()?;
         Ok(serde_json::from_slice(&answer.body).unwrap())
     }
 
-    fn login(&self, username: &str, password: &str) -> Result<serde_json::Value, Refused> {
+    fn login(&self, username: &str, password: &str) -> Result<serde_json::Value, Rejection> {
         self.ask(AccountCall::Login(credentials(username, password)))
     }
 
@@ -79,7 +79,7 @@ fn a_full_queue_refuses_and_everything_in_it_is_answered() {
     assert!(refused.len() >= 10, "{} of 20 were refused", refused.len());
     for refused in refused {
         assert_eq!(
-            (refused.status, &*refused.code, refused.retry_after_s.as_deref()),
+            (refused.status, refused.code.as_str(), refused.retry_after_s.as_deref()),
             (503, "busy", Some("2"))
         );
     }
@@ -100,7 +100,7 @@ fn what_was_taken_is_done_before_the_end() {
         assert_eq!(answer.try_recv().unwrap().unwrap().status, 201, "answered by now");
     }
     let refused = register("eve").unwrap_err();
-    assert_eq!((refused.status, &*refused.code), (503, "busy"));
+    assert_eq!((refused.status, refused.code.as_str()), (503, "busy"));
     assert!(accounts.service.stop(PATIENCE), "a second time changes nothing");
 }
 

@@ -13,6 +13,7 @@ use crate::account::name::Username;
 use crate::account::records::Account;
 use crate::account::revocations::refused_ban;
 use crate::session::account::{AccountAnswer, AccountNews, Credentials, Upgraded};
+use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, Role, RoomId};
 
 /// A guest's login that has to end, and whose it is.
@@ -31,7 +32,7 @@ impl AccountWorker {
         address: IpAddr,
     ) -> Outcome<AccountAnswer> {
         if caller.role != Role::Guest {
-            return Err(refused(403, "forbidden", "only a guest can be upgraded; you have an account"));
+            return Err(refused(ErrorCode::Forbidden, "only a guest can be upgraded; you have an account"));
         }
         let family = self.family_of(&caller)?.to_owned();
         let account = match self.create(who, Some(&caller.user_id))? {
@@ -65,7 +66,7 @@ impl AccountWorker {
         }
         let account = account.ok_or_else(taken)?;
         match &account.ban {
-            Some(ban) => Err(Failure::Refused(refused_ban(ban))),
+            Some(ban) => Err(Failure::Rejection(refused_ban(ban))),
             None => Ok(account),
         }
     }

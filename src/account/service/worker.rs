@@ -14,8 +14,9 @@ use crate::account::records::{AccountStore, StoreFault, StoreResult};
 use crate::account::revocations::Revocations;
 use crate::account::token::TokenAuthority;
 use crate::metrics::AccountMetrics;
-use crate::session::Refused;
+use crate::session::Rejection;
 use crate::session::account::{AccountAnswer, AccountCall, AccountRequest, AccountResult};
+use crate::wire::ErrorCode;
 
 /// What all workers share. Locks are held for a few look-ups.
 pub(super) struct Shared {
@@ -98,7 +99,8 @@ impl AccountWorker {
     ) -> Outcome<T> {
         let asked_at = Instant::now();
         if self.attempt.is_none() {
-            let pass = self.shared.breaker.begin(asked_at).ok_or_else(|| Failure::Refused(unavailable()))?;
+            let pass =
+                self.shared.breaker.begin(asked_at).ok_or_else(|| Failure::Rejection(unavailable()))?;
             self.attempt = Some(Attempt { shared: self.shared.clone(), pass, verdict: Verdict::Unknown });
         }
         let result = question(&mut *self.store);
@@ -128,14 +130,16 @@ impl AccountWorker {
                 self.ban(&caller, &user_id, seconds, reason)
             }
             (AccountCall::Unban { user_id }, Some(caller)) => self.unban(&caller, &user_id),
-            (_, None) => Err(refused(401, "unauthorized", "a token is needed: Authorization: Bearer TOKEN")),
+            (_, None) => {
+                Err(refused(ErrorCode::Unauthorized, "a token is needed: Authorization: Bearer TOKEN"))
+            }
         }
     }
 
     pub(super) fn check_defence(&self, account: &str, address: IpAddr) -> Outcome<()> {
         self.defence().check(account, address, self.now_ms()).map_err(|seconds| {
             let message = "too many failed logins; wait before the next try";
-            Failure::Refused(Refused::new(429, "rate_limited", message).retry_after(seconds))
+            Failure::Rejection(Rejection::new(ErrorCode::RateLimited, message).retry_after(seconds))
         })
     }
 

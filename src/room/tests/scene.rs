@@ -35,7 +35,7 @@ pub struct Scene {
 #[derive(Clone, Copy, Debug)]
 pub enum End {
     Ok,
-    Refused,
+    Rejection,
     Away,
     Busy,
     Skipped,
@@ -244,7 +244,7 @@ impl End {
         };
         match self {
             Self::Ok => CallResult::Ok(bytes::Bytes::from_static(b"1")),
-            Self::Refused => CallResult::Err(error("nope")),
+            Self::Rejection => CallResult::Err(error("nope")),
             Self::Away => CallResult::Err(error("unavailable")),
             Self::Busy => CallResult::Err(error("busy")),
             Self::Skipped => CallResult::Skipped,

@@ -11,7 +11,8 @@ use super::account::AccountResult;
 use super::answer::Answer;
 use super::routes::Route;
 use super::websocket::WebSocketSession;
-use super::{Action, Actions, Context, Now, Refused, SHUTTING_DOWN, Settings, cors};
+use super::{Action, Actions, Context, Now, Rejection, SHUTTING_DOWN, Settings, cors};
+use crate::wire::ErrorCode;
 use crate::wire::Position;
 use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
 use crate::wire::ids::{Identity, RoomId};
@@ -87,7 +88,9 @@ impl HttpSession {
             match decoded {
                 Decoded::NeedMore => break,
                 Decoded::Continue => actions.send(Bytes::from_static(http::CONTINUE)),
-                Decoded::Malformed(refusal) => self.end_with(Answer::malformed(&refusal), context, actions),
+                Decoded::Malformed(rejection) => {
+                    self.end_with(Answer::malformed(&rejection), context, actions)
+                }
                 Decoded::Request(request) => {
                     // The next one's time begins anew, though it may come in the same piece.
                     self.phase = Phase::Idle;
@@ -142,7 +145,7 @@ impl HttpSession {
             (State::Receiving, Phase::Idle) => return self.finish(actions),
             _ => return,
         };
-        self.end_with(Answer::error(408, "bad_request", message), context, actions);
+        self.end_with(Answer::with_status(408, ErrorCode::BadRequest, message), context, actions);
     }
 
     /// As [`super::Session::drain`].
@@ -158,13 +161,13 @@ impl HttpSession {
     /// As [`super::Session::rpc_answered`].
     pub fn rpc_answered(
         &mut self,
-        result: Result<&[u8], &Refused>,
+        result: Result<&[u8], &Rejection>,
         context: &Context<'_>,
         actions: &mut Actions,
     ) {
         let answer = match result {
             Ok(result) => Answer::json(200, [b"{\"result\":".as_slice(), result, b"}"].concat()),
-            Err(refused) => Answer::refused(refused),
+            Err(refused) => Answer::rejected(refused),
         };
         self.call_answered(answer, context, actions);
     }
@@ -174,7 +177,7 @@ impl HttpSession {
         let answer = match result {
             Ok(answer) if answer.body.is_empty() => Answer::empty(answer.status),
             Ok(answer) => Answer::private(answer.status, answer.body.as_slice()),
-            Err(refused) => Answer::refused(refused),
+            Err(refused) => Answer::rejected(refused),
         };
         self.call_answered(answer, context, actions);
     }
@@ -188,11 +191,11 @@ impl HttpSession {
     }
 
     /// As [`super::Session::join_refused`].
-    pub fn join_refused(&mut self, refused: &Refused, context: &Context<'_>, actions: &mut Actions) {
+    pub fn join_refused(&mut self, refused: &Rejection, context: &Context<'_>, actions: &mut Actions) {
         let State::Joining(joining) = std::mem::replace(&mut self.state, State::Receiving) else {
             unreachable!("a join is answered once, while the session waits for it");
         };
-        self.respond(joining.exchange, Answer::refused(refused), context, actions);
+        self.respond(joining.exchange, Answer::rejected(refused), context, actions);
         self.note_phase(context.now);
     }
 
@@ -220,7 +223,7 @@ impl HttpSession {
         let exchange = Exchange::of(request, context.services.settings());
         match requests::handle(exchange.route, request, context) {
             Ok(Next::Answer(answer)) => self.respond(exchange, answer, context, actions),
-            Err(refused) => self.respond(exchange, Answer::refused(&refused), context, actions),
+            Err(refused) => self.respond(exchange, Answer::rejected(&refused), context, actions),
             Ok(Next::Call(call)) => {
                 self.state = State::Calling(exchange);
                 actions.push(call);

@@ -6,7 +6,8 @@ use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::proxy::client_address;
 use crate::session::routes::Token;
-use crate::session::{Action, Context, Refused, Route, RpcRequest, cors};
+use crate::session::{Action, Context, Rejection, Route, RpcRequest, cors};
+use crate::wire::ErrorCode;
 use crate::wire::http::{Method, Request};
 use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::ws::{self, Handshake};
@@ -34,13 +35,14 @@ pub enum Next {
 ///
 /// # Errors
 /// It is refused.
-pub fn handle(route: Route, request: &Request, context: &Context<'_>) -> Result<Next, Refused> {
+pub fn handle(route: Route, request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
     if request.method == Method::Options {
         let headers = cors::PREFLIGHT_HEADERS.into_iter().chain([("Allow", route.allow())]).collect();
         return Ok(Next::Answer(Answer { headers, ..Answer::empty(204) }));
     }
     if !route.takes(request) {
-        let mut answer = Answer::error(405, "bad_request", &format!("allowed here: {}", route.allow()));
+        let mut answer =
+            Answer::with_status(405, ErrorCode::BadRequest, &format!("allowed here: {}", route.allow()));
         answer.headers.push(("Allow", route.allow()));
         return Ok(Next::Answer(answer));
     }
@@ -68,7 +70,7 @@ pub fn handle(route: Route, request: &Request, context: &Context<'_>) -> Result<
         (Route::Ready, _) => ready(context),
         (Route::Metrics, _) => metrics(context),
         (Route::Page, _) => page(request, context),
-        (Route::Unknown, _) => Answer::error(404, "not_found", "there is nothing at this path"),
+        (Route::Unknown, _) => Answer::error(ErrorCode::NotFound, "there is nothing at this path"),
     };
     Ok(Next::Answer(answer))
 }
@@ -81,7 +83,7 @@ fn metrics(context: &Context<'_>) -> Answer<'static> {
 fn ready(context: &Context<'_>) -> Answer<'static> {
     match context.services.readiness() {
         Ok(()) => Answer::json(200, &br#"{"status":"ready"}"#[..]),
-        Err(reason) => Answer::error(503, "unavailable", reason),
+        Err(reason) => Answer::error(ErrorCode::Unavailable, reason),
     }
 }
 
@@ -93,9 +95,9 @@ fn page(request: &Request, context: &Context<'_>) -> Answer<'static> {
     Answer { status: 200, headers, body: page.body.into() }
 }
 
-fn guest_login(request: &Request, context: &Context<'_>) -> Result<Answer<'static>, Refused> {
+fn guest_login(request: &Request, context: &Context<'_>) -> Result<Answer<'static>, Rejection> {
     if !is_empty_or_object(&request.body) {
-        return Err(Refused::new(400, "bad_request", "the body must be empty or a JSON object"));
+        return Err(Rejection::new(ErrorCode::BadRequest, "the body must be empty or a JSON object"));
     }
     admit_login(request, context)?;
     let login = context.services.guest_login(context.now.unix_s);
@@ -126,9 +128,9 @@ fn account(
     request: &Request,
     caller: Option<Arc<Identity>>,
     context: &Context<'_>,
-) -> Result<Next, Refused> {
+) -> Result<Next, Rejection> {
     let call = AccountCall::parse(route, &request.body)
-        .map_err(|message| Refused::new(400, "bad_request", message))?;
+        .map_err(|message| Rejection::new(ErrorCode::BadRequest, message))?;
     if matches!(route, Route::Register | Route::Login) {
         admit_login(request, context)?;
     }
@@ -145,9 +147,9 @@ fn submit(
     Next::Call(Action::Account(Box::new(AccountRequest { call, caller, address })))
 }
 
-fn rpc(request: &Request, caller: Arc<Identity>, context: &Context<'_>) -> Result<Next, Refused> {
+fn rpc(request: &Request, caller: Arc<Identity>, context: &Context<'_>) -> Result<Next, Rejection> {
     let call =
-        RpcRequest::parse(&request.body).map_err(|message| Refused::new(400, "bad_request", message))?;
+        RpcRequest::parse(&request.body).map_err(|message| Rejection::new(ErrorCode::BadRequest, message))?;
     if let Some(parsed) = AccountCall::from_rpc(&call.script, &call.arguments) {
         let call = check_manager(&caller, &call.script, parsed)?;
         return Ok(submit(request, call, Some(caller), context));
@@ -155,41 +157,43 @@ fn rpc(request: &Request, caller: Arc<Identity>, context: &Context<'_>) -> Resul
     Ok(Next::Call(Action::Rpc { caller, request: call }))
 }
 
-fn join(request: &Request, context: &Context<'_>) -> Result<Next, Refused> {
+fn join(request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
     let handshake = match ws::accept(request) {
         Ok(handshake) => handshake,
-        Err(refusal) => return Ok(Next::Answer(Answer::malformed(&refusal))),
+        Err(rejection) => return Ok(Next::Answer(Answer::malformed(&rejection))),
     };
     let in_query = request.query_parameter("token");
     let token = in_query.as_deref().or(bearer(request)).or(handshake.bearer.as_deref());
     let identity = Arc::new(authenticate(token, context)?);
-    context.services.readiness().map_err(|reason| Refused::new(503, "unavailable", reason))?;
+    context.services.readiness().map_err(|reason| Rejection::new(ErrorCode::Unavailable, reason))?;
     let room = request
         .query_parameter("game_id")
-        .ok_or_else(|| Refused::new(400, "bad_request", "the query lacks game_id=ROOM"))?;
+        .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "the query lacks game_id=ROOM"))?;
     let room = RoomId::parse(&room)
-        .ok_or_else(|| Refused::new(400, "bad_request", "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
+        .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
     Ok(Next::Join { handshake, identity, room })
 }
 
 fn echo(request: &Request) -> Next {
     match ws::accept(request) {
         Ok(handshake) => Next::Echo(handshake),
-        Err(refusal) => Next::Answer(Answer::malformed(&refusal)),
+        Err(rejection) => Next::Answer(Answer::malformed(&rejection)),
     }
 }
 
-fn authenticate(token: Option<&str>, context: &Context<'_>) -> Result<Identity, Refused> {
-    let token = token
-        .ok_or_else(|| Refused::new(401, "unauthorized", "a token is needed: Authorization: Bearer TOKEN"))?;
+fn authenticate(token: Option<&str>, context: &Context<'_>) -> Result<Identity, Rejection> {
+    let token = token.ok_or_else(|| {
+        Rejection::new(ErrorCode::Unauthorized, "a token is needed: Authorization: Bearer TOKEN")
+    })?;
     context.services.verify_token(token, context.now.unix_s)
 }
 
 /// Counts a login from the client's address.
-fn admit_login(request: &Request, context: &Context<'_>) -> Result<(), Refused> {
+fn admit_login(request: &Request, context: &Context<'_>) -> Result<(), Rejection> {
     let client = client_address(context.peer, request, &context.services.settings().trusted_proxies);
-    let refused =
-        |seconds| Refused::new(429, "rate_limited", "too many logins from this address").retry_after(seconds);
+    let refused = |seconds| {
+        Rejection::new(ErrorCode::RateLimited, "too many logins from this address").retry_after(seconds)
+    };
     context.services.admit_login(client, context.now).map_err(refused)
 }
 
@@ -198,12 +202,12 @@ fn check_manager(
     identity: &Identity,
     name: &str,
     call: Result<AccountCall, String>,
-) -> Result<AccountCall, Refused> {
+) -> Result<AccountCall, Rejection> {
     if identity.role < Role::Manager {
         let message = format!("{name:?} needs the role {}; yours is {}", Role::Manager, identity.role);
-        return Err(Refused::new(403, "forbidden", message));
+        return Err(Rejection::new(ErrorCode::Forbidden, message));
     }
-    call.map_err(|message| Refused::new(400, "bad_request", message))
+    call.map_err(|message| Rejection::new(ErrorCode::BadRequest, message))
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750, section 2.1; the scheme in any case).

@@ -3,8 +3,9 @@
 
 use super::peer::{LOGINS_PER_MINUTE, Peer};
 use super::*;
-use crate::session::Refused;
+use crate::session::Rejection;
 use crate::session::account::AccountAnswer;
+use crate::wire::ErrorCode;
 
 const ANN: &str = r#"{"username":"ann","password":"pass word"}"#;
 
@@ -85,7 +86,7 @@ fn answers_come_as_they_are() {
     peer.answer_account(Ok(AccountAnswer::new(204, Vec::new()))).did(&["logout 204"]);
     peer.send(post("/login", &[], ANN));
     peer.lines();
-    let refused = Refused::new(429, "rate_limited", "wait").retry_after(31);
+    let refused = Rejection::new(ErrorCode::RateLimited, "wait").retry_after(31);
     peer.answer_account(Err(refused)).did(&["login 429 …"]);
     assert_eq!(header(peer.last_response(), "retry-after"), Some("31"));
     peer.send(post("/refresh", &[], r#"{"refresh_token":"busy"}"#)).did(&["refresh 503 …"]);

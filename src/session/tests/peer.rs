@@ -9,11 +9,13 @@ use super::recorder::{Recorder, Refusal};
 use crate::session::account::AccountResult;
 use crate::session::limits::LoginLimit;
 use crate::session::{
-    Actions, Context, GuestLogin, Network, Now, Page, Refused, Services, Session, Settings, WebSocketSession,
+    Actions, Context, GuestLogin, Network, Now, Page, Rejection, Services, Session, Settings,
+    WebSocketSession,
 };
 use crate::wire::Position;
 use crate::wire::http::Limits;
 use crate::wire::ids::{Identity, Role};
+use crate::wire::{Code, ErrorCode};
 
 /// What the virtual clock shows at first.
 const START: Now = Now { monotonic_ms: 5_000, unix_s: 1_700_000_000 };
@@ -114,9 +116,10 @@ impl Peer {
     /// Answers the call in flight: `fail` fails with details, any other script returns its arguments.
     pub fn answer_call(&mut self) {
         let (script, result) = self.recorder.call.take().expect("a call is in flight");
-        let refused = Refused {
+        let refused = Rejection {
             details: Some(r#"{"at":[1]}"#.into()),
-            ..Refused::new(400, "too_fast", "slow \"down\"")
+            code: Code::from("too_fast"),
+            ..Rejection::new(ErrorCode::BadRequest, "slow \"down\"")
         };
         let result = if script == "fail" { Err(&refused) } else { Ok(&*result) };
         self.with_session(|session, context, actions| session.rpc_answered(result, context, actions));
@@ -138,7 +141,7 @@ impl Peer {
     }
 
     /// The call in flight is refused.
-    pub fn refuse_call(&mut self, refused: Refused) {
+    pub fn refuse_call(&mut self, refused: Rejection) {
         self.with_session(|session, context, actions| session.rpc_answered(Err(&refused), context, actions));
     }
 
@@ -146,7 +149,7 @@ impl Peer {
     pub fn answer_join(&mut self) {
         let (_, room) = self.session.joining().expect("a join is in flight");
         if room.as_str() == "closed" {
-            let refused = Refused::new(403, "forbidden", "Lobby is full");
+            let refused = Rejection::new(ErrorCode::Forbidden, "Lobby is full");
             self.with_session(|session, context, actions| session.join_refused(&refused, context, actions));
         } else {
             let (position, state) = (Position { epoch: 0xe, seq: 7 }, br#"{"n":1}"#);
@@ -269,12 +272,12 @@ impl Services for TestServices {
     }
 
     /// `good` and `manager` are valid for an hour, `short` for a minute; nothing else is.
-    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Refused> {
+    fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Rejection> {
         let valid_s = match token {
             "good" | "manager" => 3600,
             "short" => 60,
-            "banned" => return Err(Refused::new(403, "forbidden", "you are banned")),
-            _ => return Err(Refused::new(401, "unauthorized", "the token is malformed")),
+            "banned" => return Err(Rejection::new(ErrorCode::Forbidden, "you are banned")),
+            _ => return Err(Rejection::new(ErrorCode::Unauthorized, "the token is malformed")),
         };
         let role = if token == "manager" { Role::Manager } else { Role::Guest };
         let expires_at_s = unix_s + valid_s;

@@ -7,8 +7,9 @@ use super::frames::*;
 use super::peer::Peer;
 use super::*;
 use crate::session::http::HttpSession;
-use crate::session::{Refused, WebSocketSession};
+use crate::session::{Rejection, WebSocketSession};
 use crate::wire::testing::cut;
+use crate::wire::{Code, ErrorCode};
 
 /// What may be sent for each byte that came, besides what a connection costs once. The most is asked for by an empty
 /// frame, whose six bytes get an error event, and by the shortest request for a page.
@@ -177,7 +178,7 @@ proptest! {
         has_details in any::<bool>(),
     ) {
         let details = has_details.then_some(r#"{"a":["\"}}"]}"#);
-        let refused = Refused { details: details.map(Into::into), ..Refused::new(400, &code, &*message) };
+        let refused = Rejection { details: details.map(Into::into), code: Code::from(&*code), ..Rejection::new(ErrorCode::BadRequest, &*message) };
         let mut peer = Peer::new();
         peer.send(call(r#"{"script":"slow"}"#)).refuse_call(refused);
         let body = peer.last_response().split_once("\r\n\r\n").unwrap().1;

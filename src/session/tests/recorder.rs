@@ -6,7 +6,8 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data};
 
 use crate::session::account::{AccountCall, AccountRequest};
-use crate::session::{Action, DroppedInput, Input, Refused, Route, RpcRequest};
+use crate::session::{Action, DroppedInput, Input, Rejection, Route, RpcRequest};
+use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::ws::OpCode;
 
@@ -32,9 +33,9 @@ pub struct Recorder {
 /// What cannot be done: the session is told so before the next action is looked at.
 #[derive(Debug)]
 pub enum Refusal {
-    Rpc(Refused),
-    Account(Refused),
-    Input(Option<u64>, Refused),
+    Rpc(Rejection),
+    Account(Rejection),
+    Input(Option<u64>, Rejection),
 }
 
 impl Recorder {
@@ -67,13 +68,13 @@ impl Recorder {
     }
 
     /// `busy`, `forbidden` and `missing` are refused; other scripts run until they are answered.
-    fn rpc(&mut self, identity: &Identity, request: RpcRequest) -> Result<(), Refused> {
+    fn rpc(&mut self, identity: &Identity, request: RpcRequest) -> Result<(), Rejection> {
         assert!(self.call.is_none(), "one call at a time");
         let RpcRequest { script, arguments, keys } = request;
         match &*script {
-            "busy" => return Err(Refused::new(503, "busy", "try again")),
-            "forbidden" => return Err(Refused::new(403, "forbidden", "not yours")),
-            "missing" => return Err(Refused::new(404, "not_found", "no such script")),
+            "busy" => return Err(Rejection::new(ErrorCode::Busy, "try again")),
+            "forbidden" => return Err(Rejection::new(ErrorCode::Forbidden, "not yours")),
+            "missing" => return Err(Rejection::new(ErrorCode::NotFound, "no such script")),
             _ => {}
         }
         let keys = keys.map_or_else(String::new, |keys| format!(" keys {keys:?}"));
@@ -83,7 +84,7 @@ impl Recorder {
     }
 
     /// The refresh token `busy` is refused; anything else waits for its answer.
-    fn account(&mut self, request: &AccountRequest) -> Result<(), Refused> {
+    fn account(&mut self, request: &AccountRequest) -> Result<(), Rejection> {
         assert!(self.call.is_none(), "one call at a time");
         let caller = request.caller.as_ref().map_or("nobody", |caller| &caller.user_id);
         let call = match &request.call {
@@ -93,7 +94,7 @@ impl Recorder {
                 format!("upgrade {} {} {rooms:?}", who.username, who.password)
             }
             AccountCall::Refresh(token) if token == "busy" => {
-                return Err(Refused::new(503, "busy", "try again").retry_after(7));
+                return Err(Rejection::new(ErrorCode::Busy, "try again").retry_after(7));
             }
             AccountCall::Refresh(token) => format!("refresh {token}"),
             AccountCall::Logout => "logout".to_owned(),
@@ -112,7 +113,7 @@ impl Recorder {
     fn input(&mut self, input: Input) -> Result<(), Refusal> {
         assert!(!self.is_closed, "an input after the close");
         if input.action == "busy" {
-            return Err(Refusal::Input(input.id, Refused::new(503, "busy", "try again")));
+            return Err(Refusal::Input(input.id, Rejection::new(ErrorCode::Busy, "try again")));
         }
         let id = input.id.map_or_else(String::new, |id| format!(" id {id}"));
         self.last_input = String::from_utf8(input.text.to_vec()).unwrap();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Outcome, TOO_MANY_INPUTS, send_error};
 use crate::session::limits::{BusyLimit, RateLimit, Verdict};
-use crate::session::{Action, Actions, Context, DroppedInput, Input, Refused};
+use crate::session::{Action, Actions, Context, DroppedInput, Input, Rejection};
+use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::message::{self, ClientMessage};
 use crate::wire::ws::{self, close_code};
@@ -83,7 +84,7 @@ impl Member {
             };
         }
         self.errors += 1;
-        send_error(id, &Refused::new(400, "bad_request", reason), actions);
+        send_error(id, &Rejection::new(ErrorCode::BadRequest, reason), actions);
         Outcome::GoOn
     }
 }
@@ -91,7 +92,7 @@ impl Member {
 fn limited(text: &str, actions: &mut Actions) -> Outcome {
     actions.push(Action::DroppedInput(DroppedInput::Limited));
     let id = ClientMessage::parse(text).ok().and_then(|message| message.id);
-    let refused = Refused::new(429, "rate_limited", "too many inputs; this one did not run");
+    let refused = Rejection::new(ErrorCode::RateLimited, "too many inputs; this one did not run");
     send_error(id, &refused, actions);
     Outcome::GoOn
 }

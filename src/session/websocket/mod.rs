@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::member::Member;
-use super::{Action, Actions, Context, Moment, Now, Refused, Sending, Settings};
+use super::{Action, Actions, Context, Moment, Now, Rejection, Sending, Settings};
+use crate::wire::ErrorCode;
 use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{self, Welcome};
@@ -137,13 +138,13 @@ impl WebSocketSession {
     pub fn input_refused(
         &mut self,
         id: Option<u64>,
-        refused: &Refused,
+        refused: &Rejection,
         context: &Context<'_>,
         actions: &mut Actions,
     ) {
         send_error(id, refused, actions);
         if let Purpose::Member(member) = &mut self.purpose
-            && &*refused.code == "busy"
+            && refused.code == ErrorCode::Busy
         {
             member.busy.count(context.services.settings(), context.now.monotonic_ms);
         }
@@ -308,7 +309,7 @@ fn send_close(code: u16, reason: &str, actions: &mut Actions) {
 }
 
 /// An error event.
-pub(super) fn send_error(id: Option<u64>, refused: &Refused, actions: &mut Actions) {
-    let text = message::error(id, &refused.code, &refused.message, refused.details.as_deref());
+pub(super) fn send_error(id: Option<u64>, refused: &Rejection, actions: &mut Actions) {
+    let text = message::error(id, refused.code.as_str(), &refused.message, refused.details.as_deref());
     actions.send(ws::text_frame(&text));
 }

@@ -16,6 +16,7 @@ use super::library::Game;
 use crate::metrics::{Metrics, ScriptMetrics};
 use crate::script::{KeyPattern, Script, ScriptSet};
 use crate::state::{Arguments, Call, CallError, CallKeys, CallResult};
+use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
 /// `--room-ttl` where nobody says otherwise.
@@ -209,12 +210,14 @@ fn count(metrics: &ScriptMetrics, result: &Result<Bytes, ScriptError>, took: Dur
 impl From<ScriptError> for CallError {
     fn from(error: ScriptError) -> Self {
         let plain =
-            |code: &str, message, is_fault| Self { code: code.into(), message, details: None, is_fault };
+            |code: ErrorCode, message, is_fault| Self { code: code.into(), message, details: None, is_fault };
         match error {
-            ScriptError::Fault(message) => plain("script_error", message, true),
-            ScriptError::Timeout(message) => plain("script_timeout", message, true),
-            ScriptError::Refusal(message) => plain("script_error", message, false),
-            ScriptError::Coded { code, message, details } => Self { code, message, details, is_fault: false },
+            ScriptError::Fault(message) => plain(ErrorCode::ScriptError, message, true),
+            ScriptError::Timeout(message) => plain(ErrorCode::ScriptTimeout, message, true),
+            ScriptError::Refusal(message) => plain(ErrorCode::ScriptError, message, false),
+            ScriptError::Coded { code, message, details } => {
+                Self { code: code.into(), message, details, is_fault: false }
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::state::shares::{Shares, Slice, payer};
 use crate::state::{
     Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Membership, Position, RoomEvents,
 };
+use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
 /// How long the thread sleeps when nothing comes.
@@ -169,7 +170,7 @@ impl Worker {
         }
         let user_id = batch.calls.iter().find_map(payer).cloned().unwrap_or_default();
         if let Err(batch) = self.late.put(user_id, batch, now) {
-            self.refuse(*batch, &CallError::refusal("busy", late::REFUSAL));
+            self.refuse(*batch, &CallError::refusal(ErrorCode::Busy, late::REFUSAL));
         }
         self.count_late();
     }
@@ -185,7 +186,9 @@ impl Worker {
                 self.process(*batch, now);
                 self.late.ran(now.elapsed(), Instant::now());
             }
-            Some(Next::Refuse(batch)) => self.refuse(*batch, &CallError::refusal("busy", late::REFUSAL)),
+            Some(Next::Refuse(batch)) => {
+                self.refuse(*batch, &CallError::refusal(ErrorCode::Busy, late::REFUSAL))
+            }
             None => {}
         }
         self.count_late();
@@ -255,7 +258,7 @@ impl Worker {
             let is_last = number + 1 == batch.calls.len();
             let Progress { now, has_failed, has_worked, .. } = progress;
             if self.stop_at.is_some_and(|at| now >= at) {
-                let error = CallError::refusal("unavailable", STOPPING);
+                let error = CallError::refusal(ErrorCode::Unavailable, STOPPING);
                 progress.results.push(CallResult::Err(error));
             } else if batch.on_error.skips(is_last, has_failed, has_worked) {
                 progress.results.push(CallResult::Skipped);
@@ -370,7 +373,7 @@ impl Worker {
         log::error!("the engine broke, and Lua starts over script={}", invocation.call.script.name);
         self.runner.rebuild();
         self.runner.prepare(&self.scripts);
-        let error = CallError::refusal("script_error", "internal error");
+        let error = CallError::refusal(ErrorCode::ScriptError, "internal error");
         CallResult::Err(CallError { is_fault: true, ..error })
     }
 

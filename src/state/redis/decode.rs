@@ -10,6 +10,7 @@ use super::program::Program;
 use crate::state::event_text::{write_ready, write_seq};
 use crate::state::{CallError, CallResult};
 use crate::state::{Position, RoomEvents};
+use crate::wire::Code;
 use crate::wire::ids::RoomId;
 
 /// What a batch came to.
@@ -107,7 +108,7 @@ fn read_result(value: Value, program: &Program) -> Option<CallResult> {
             let [code, message, details, fault] = <[Value; 4]>::try_from(parts.collect::<Vec<_>>()).ok()?;
             let details = text(&details)?;
             Some(CallResult::Err(CallError {
-                code: text(&code)?.into(),
+                code: Code::from(text(&code)?),
                 message: program.mend_lines(&text(&message)?).into(),
                 details: (!details.is_empty()).then(|| details.into()),
                 is_fault: number(&fault)? == 1,

@@ -13,6 +13,7 @@ use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
 use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, Position, ShardId};
+use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
 /// One address, as all threads see it.
@@ -144,7 +145,7 @@ impl Endpoint {
                 && error.is_fault
             {
                 counts.1 += 1;
-                counts.2 += u64::from(&*error.code == "script_timeout");
+                counts.2 += u64::from(error.code == ErrorCode::ScriptTimeout);
                 outlet.faults.report(call, batch.room.as_ref(), error, Instant::now());
             }
         }
@@ -157,8 +158,8 @@ impl Endpoint {
     }
 
     /// Ends a batch whose answer says nothing of its calls, all with the same error.
-    pub fn fail(&self, batch: Batch, held: Held, code: &str, message: &str) {
-        let is_fault = matches!(code, "script_error" | "script_timeout");
+    pub fn fail(&self, batch: Batch, held: Held, code: ErrorCode, message: &str) {
+        let is_fault = matches!(code, ErrorCode::ScriptError | ErrorCode::ScriptTimeout);
         let error = CallError { is_fault, ..CallError::refusal(code, message) };
         let results = batch.calls.iter().map(|_| CallResult::Err(error.clone())).collect();
         self.finish(batch, held, Outcome::of(results));
@@ -168,7 +169,7 @@ impl Endpoint {
     pub fn fail_lost(&self, sent: SentBatch) {
         self.metrics.redis_lost_calls.inc_by(sent.batch.calls.len() as u64);
         let message = "the connection to the store was lost: outcome unknown, this may have run or not";
-        self.fail(sent.batch, sent.held, "unavailable", message);
+        self.fail(sent.batch, sent.held, ErrorCode::Unavailable, message);
     }
 
     /// Ends a batch that was not sent.
@@ -177,7 +178,7 @@ impl Endpoint {
             true => STOPPING,
             false => "the store is not available; this did not run",
         };
-        self.fail(batch, held, "unavailable", message);
+        self.fail(batch, held, ErrorCode::Unavailable, message);
     }
 
     /// Whether the store can be worked with, as `/ready` tells.
@@ -194,7 +195,7 @@ impl Endpoint {
 /// When the engine stops, what is given back could not come again.
 fn refuse_given_back(results: &mut [CallResult]) {
     for result in results.iter_mut().filter(|result| matches!(result, CallResult::NotRun(_))) {
-        *result = CallResult::Err(CallError::refusal("unavailable", STOPPING));
+        *result = CallResult::Err(CallError::refusal(ErrorCode::Unavailable, STOPPING));
     }
 }
 

@@ -17,6 +17,7 @@ use super::order::Order;
 use crate::state::guest_book::SCRIPT_PREFIX;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
 use crate::threads;
+use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
 /// The channel of a room's events, before its id.
@@ -154,7 +155,7 @@ impl Reader {
             }
             None => {
                 let message = "the store's answer makes no sense: outcome unknown";
-                self.endpoint.fail(sent.batch, sent.held, "unavailable", message);
+                self.endpoint.fail(sent.batch, sent.held, ErrorCode::Unavailable, message);
                 Err("an answer that makes no sense".to_owned())
             }
         }
@@ -174,7 +175,7 @@ impl Reader {
             }
             "NOSCRIPT" => {
                 let message = "the store does not compile this script; see the server's log";
-                self.endpoint.fail(sent.batch, sent.held, "script_error", message);
+                self.endpoint.fail(sent.batch, sent.held, ErrorCode::ScriptError, message);
                 Ok(())
             }
             "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "NOPERM" | "OOM" | "MISCONF"
@@ -182,7 +183,7 @@ impl Reader {
                 self.endpoint.fail(
                     sent.batch,
                     sent.held,
-                    "unavailable",
+                    ErrorCode::Unavailable,
                     &format!("the store refuses to run this: {message}"),
                 );
                 Err(message)
@@ -195,7 +196,7 @@ impl Reader {
             }
             _ => {
                 let message = sent.program.mend_lines(&message);
-                self.endpoint.fail(sent.batch, sent.held, "script_error", &message);
+                self.endpoint.fail(sent.batch, sent.held, ErrorCode::ScriptError, &message);
                 Ok(())
             }
         }
@@ -210,7 +211,7 @@ impl Reader {
         match names[..] {
             [name] => {
                 let message = format!("{name}.lua ran for too long and was stopped");
-                self.endpoint.fail(sent.batch, sent.held, "script_timeout", &message);
+                self.endpoint.fail(sent.batch, sent.held, ErrorCode::ScriptTimeout, &message);
             }
             // The store does not tell which.
             _ => {
@@ -219,7 +220,7 @@ impl Reader {
                 self.endpoint.fail(
                     sent.batch,
                     sent.held,
-                    "unavailable",
+                    ErrorCode::Unavailable,
                     &format!("{message}; this did not run"),
                 );
             }
@@ -273,7 +274,7 @@ impl Reader {
 fn state_trouble(result: &CallResult) -> Option<String> {
     const TROUBLES: [&str; 5] = ["READONLY ", "OOM ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN "];
     match result {
-        CallResult::Err(error) if &*error.code == "unavailable" => {
+        CallResult::Err(error) if error.code == ErrorCode::Unavailable => {
             let is_it = TROUBLES.iter().any(|trouble| error.message.starts_with(trouble));
             is_it.then(|| error.message.to_string())
         }

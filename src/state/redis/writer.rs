@@ -23,6 +23,7 @@ use crate::script::{NO_HOOK, Script};
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::payer;
 use crate::state::{Batch, Delivery};
+use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 use godra_engine::SplitMix;
 
@@ -263,7 +264,7 @@ impl Writer {
     fn put_off(&mut self, batch: Box<Batch>, now: Instant) {
         let user_id = batch.calls.iter().find_map(payer).cloned().unwrap_or_default();
         if let Err(batch) = self.late.put(user_id, batch, now) {
-            self.endpoint.fail(*batch, Held::new(), "busy", late::REFUSAL);
+            self.endpoint.fail(*batch, Held::new(), ErrorCode::Busy, late::REFUSAL);
         }
         self.count_late();
     }
@@ -283,7 +284,7 @@ impl Writer {
                 }
                 Some(Next::Refuse(batch)) => {
                     drop(ledger);
-                    self.endpoint.fail(*batch, Held::new(), "busy", late::REFUSAL);
+                    self.endpoint.fail(*batch, Held::new(), ErrorCode::Busy, late::REFUSAL);
                 }
                 None => break,
             }

@@ -3,7 +3,7 @@
 use httparse::{EMPTY_HEADER, Status};
 
 use super::head::BlockScanner;
-use super::{Limits, Refusal};
+use super::{Limits, Rejection};
 use crate::wire::buffer::append_bounded;
 
 /// Bytes that the chunk extensions of one body may take altogether. Nobody uses them, so they are only endured.
@@ -65,7 +65,7 @@ impl ChunkedDecoder {
         input: &[u8],
         body: &mut Vec<u8>,
         limits: &Limits,
-    ) -> Result<Option<usize>, Refusal> {
+    ) -> Result<Option<usize>, Rejection> {
         let mut at = 0;
         while at < input.len() {
             at += match &mut self.state {
@@ -99,12 +99,14 @@ impl ChunkedDecoder {
         }
     }
 
-    fn read_line_byte(&mut self, byte: u8, body_bytes: usize, limits: &Limits) -> Result<(), Refusal> {
+    fn read_line_byte(&mut self, byte: u8, body_bytes: usize, limits: &Limits) -> Result<(), Rejection> {
         self.state = match (&self.state, byte) {
             (State::Size { value, digits }, byte) if byte.is_ascii_hexdigit() => {
                 State::Size { value: add_digit(*value, *digits, byte)?, digits: digits + 1 }
             }
-            (State::Size { digits: 0, .. }, _) => return Err(Refusal::bad_request("a chunk without a size")),
+            (State::Size { digits: 0, .. }, _) => {
+                return Err(Rejection::bad_request("a chunk without a size"));
+            }
             (&State::Size { value: size, .. } | &State::Extension { size }, b'\r') => {
                 State::SizeLineFeed { size }
             }
@@ -122,15 +124,15 @@ impl ChunkedDecoder {
             (&State::SizeLineFeed { size }, b'\n') => begin_chunk(size, body_bytes, limits)?,
             (State::DataCarriageReturn, b'\r') => State::DataLineFeed,
             (State::DataLineFeed, b'\n') => State::Size { value: 0, digits: 0 },
-            _ => return Err(Refusal::bad_request("a malformed chunk")),
+            _ => return Err(Rejection::bad_request("a malformed chunk")),
         };
         Ok(())
     }
 
-    fn count_extension_byte(&mut self) -> Result<(), Refusal> {
+    fn count_extension_byte(&mut self) -> Result<(), Rejection> {
         self.extension_bytes += 1;
         if self.extension_bytes > MAX_EXTENSION_BYTES {
-            return Err(Refusal::too_large(413, "too many chunk extensions"));
+            return Err(Rejection::too_large(413, "too many chunk extensions"));
         }
         Ok(())
     }
@@ -138,28 +140,28 @@ impl ChunkedDecoder {
 
 impl Trailers {
     /// Trailers are checked and dropped: nothing here uses one.
-    fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
+    fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Rejection> {
         let end = self.scanner.scan(input, limits)?;
         append_bounded(&mut self.bytes, &input[..end.unwrap_or(input.len())], limits.head_bytes);
         if end.is_some() {
             let mut headers = vec![EMPTY_HEADER; limits.headers];
             let parsed = httparse::parse_headers(&self.bytes, &mut headers);
             if !matches!(parsed, Ok(Status::Complete((len, _))) if len == self.bytes.len()) {
-                return Err(Refusal::bad_request("a malformed trailer"));
+                return Err(Rejection::bad_request("a malformed trailer"));
             }
         }
         Ok(end)
     }
 }
 
-fn add_digit(value: u64, digits: u8, byte: u8) -> Result<u64, Refusal> {
+fn add_digit(value: u64, digits: u8, byte: u8) -> Result<u64, Rejection> {
     match char::from(byte).to_digit(16) {
         Some(digit) if digits < MAX_SIZE_DIGITS => Ok(value << 4 | u64::from(digit)),
-        _ => Err(Refusal::bad_request("a chunk's size has too many digits")),
+        _ => Err(Rejection::bad_request("a chunk's size has too many digits")),
     }
 }
 
-fn begin_chunk(size: u64, body_bytes: usize, limits: &Limits) -> Result<State, Refusal> {
+fn begin_chunk(size: u64, body_bytes: usize, limits: &Limits) -> Result<State, Rejection> {
     if size == 0 {
         return Ok(State::Trailers(Box::new(Trailers {
             scanner: BlockScanner::trailers(),
@@ -167,7 +169,10 @@ fn begin_chunk(size: u64, body_bytes: usize, limits: &Limits) -> Result<State, R
         })));
     }
     if size > limits.body_bytes.saturating_sub(body_bytes) as u64 {
-        return Err(Refusal::too_large(413, format!("the body is longer than {} bytes", limits.body_bytes)));
+        return Err(Rejection::too_large(
+            413,
+            format!("the body is longer than {} bytes", limits.body_bytes),
+        ));
     }
     Ok(State::Data { left: size })
 }

@@ -4,7 +4,7 @@ use std::mem;
 
 use super::chunked::ChunkedDecoder;
 use super::head::{BlockScanner, Framing, Head, parse_head};
-use super::{Limits, Refusal, Request};
+use super::{Limits, Rejection, Request};
 use crate::wire::buffer::append_bounded;
 
 /// Empty lines that may come before a request line (RFC 9112 section 2.2): some clients send one after a body.
@@ -25,7 +25,7 @@ enum State {
     /// The head has come, and maybe a part of the body.
     Body(Box<PartialBody>),
     /// A request was refused: where the next would begin is unknown.
-    Refused,
+    Rejection,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub enum Decoded {
     /// A whole request. Input after it is not consumed.
     Request(Box<Request>),
     /// Answer this and close: later calls decode nothing.
-    Malformed(Refusal),
+    Malformed(Rejection),
 }
 
 /// What a decoder waits for, so that its caller can set deadlines.
@@ -80,7 +80,7 @@ impl RequestDecoder {
     /// until it is consumed whole.
     pub fn decode(&mut self, input: &[u8], limits: &Limits) -> (usize, Decoded) {
         self.advance(input, limits).unwrap_or_else(|refusal| {
-            self.state = State::Refused;
+            self.state = State::Rejection;
             (input.len(), Decoded::Malformed(refusal))
         })
     }
@@ -88,7 +88,7 @@ impl RequestDecoder {
     /// What the decoder waits for.
     pub fn phase(&self) -> Phase {
         match self.state {
-            State::Idle { .. } | State::Refused => Phase::Idle,
+            State::Idle { .. } | State::Rejection => Phase::Idle,
             State::Head(_) => Phase::Head,
             State::Body(_) => Phase::Body,
         }
@@ -97,7 +97,7 @@ impl RequestDecoder {
     /// Memory held for an unfinished request's bytes.
     pub fn held_bytes(&self) -> usize {
         match &self.state {
-            State::Idle { .. } | State::Refused => 0,
+            State::Idle { .. } | State::Rejection => 0,
             State::Head(head) => head.bytes.capacity(),
             State::Body(body) => {
                 let trailers = match &body.framing {
@@ -109,13 +109,13 @@ impl RequestDecoder {
         }
     }
 
-    fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Decoded), Refusal> {
+    fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Decoded), Rejection> {
         match mem::replace(&mut self.state, State::IDLE) {
             State::Idle { blank_lines, after_cr } => self.begin(blank_lines, after_cr, input, limits),
             State::Head(head) => self.continue_head(head, input, limits),
             State::Body(body) => self.continue_body(body, input, 0, limits),
-            State::Refused => {
-                self.state = State::Refused;
+            State::Rejection => {
+                self.state = State::Rejection;
                 Ok((input.len(), Decoded::NeedMore))
             }
         }
@@ -127,7 +127,7 @@ impl RequestDecoder {
         mut after_cr: bool,
         input: &[u8],
         limits: &Limits,
-    ) -> Result<(usize, Decoded), Refusal> {
+    ) -> Result<(usize, Decoded), Rejection> {
         let mut start = 0;
         while let Some(&byte) = input.get(start) {
             match byte {
@@ -137,9 +137,9 @@ impl RequestDecoder {
                 }
                 b'\r' if !after_cr && blank_lines < MAX_BLANK_LINES => after_cr = true,
                 b'\r' if !after_cr => {
-                    return Err(Refusal::bad_request("too many empty lines before a request"));
+                    return Err(Rejection::bad_request("too many empty lines before a request"));
                 }
-                _ if after_cr => return Err(Refusal::bad_request("a carriage return without a line feed")),
+                _ if after_cr => return Err(Rejection::bad_request("a carriage return without a line feed")),
                 _ => return self.begin_head(input, start, limits),
             }
             start += 1;
@@ -153,7 +153,7 @@ impl RequestDecoder {
         input: &[u8],
         start: usize,
         limits: &Limits,
-    ) -> Result<(usize, Decoded), Refusal> {
+    ) -> Result<(usize, Decoded), Rejection> {
         let mut scanner = BlockScanner::head();
         let Some(len) = scanner.scan(&input[start..], limits)? else {
             self.state = State::Head(Box::new(PartialHead { scanner, bytes: input[start..].to_vec() }));
@@ -168,7 +168,7 @@ impl RequestDecoder {
         mut head: Box<PartialHead>,
         input: &[u8],
         limits: &Limits,
-    ) -> Result<(usize, Decoded), Refusal> {
+    ) -> Result<(usize, Decoded), Rejection> {
         let end = head.scanner.scan(input, limits)?;
         append_bounded(&mut head.bytes, &input[..end.unwrap_or(input.len())], limits.head_bytes);
         let Some(end) = end else {
@@ -184,7 +184,7 @@ impl RequestDecoder {
         input: &[u8],
         start: usize,
         limits: &Limits,
-    ) -> Result<(usize, Decoded), Refusal> {
+    ) -> Result<(usize, Decoded), Rejection> {
         let framing = match head.framing {
             Framing::Length(0) => return Ok((start, Decoded::Request(head.request))),
             Framing::Length(len) => BodyFraming::Length(checked_length(len, limits)?),
@@ -204,7 +204,7 @@ impl RequestDecoder {
         input: &[u8],
         start: usize,
         limits: &Limits,
-    ) -> Result<(usize, Decoded), Refusal> {
+    ) -> Result<(usize, Decoded), Rejection> {
         let bytes = &mut body.request.body;
         let len = match &mut body.framing {
             BodyFraming::Length(len) => append_until(bytes, &input[start..], *len),
@@ -228,10 +228,10 @@ impl State {
     const IDLE: Self = Self::Idle { blank_lines: 0, after_cr: false };
 }
 
-fn checked_length(len: u64, limits: &Limits) -> Result<usize, Refusal> {
+fn checked_length(len: u64, limits: &Limits) -> Result<usize, Rejection> {
     let within = usize::try_from(len).ok().filter(|&len| len <= limits.body_bytes);
     within.ok_or_else(|| {
-        Refusal::too_large(413, format!("the body is longer than {} bytes", limits.body_bytes))
+        Rejection::too_large(413, format!("the body is longer than {} bytes", limits.body_bytes))
     })
 }
 

@@ -8,11 +8,15 @@ mod decoder;
 mod head;
 mod request;
 mod response;
+mod status;
 mod target;
 
 pub use decoder::{Decoded, Phase, RequestDecoder};
 pub use request::{Method, Request};
 pub use response::{CONTINUE, Response, encode_response, error_body, http_date};
+pub use status::STATUSES;
+
+use crate::wire::ErrorCode;
 
 /// The most that one request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,29 +37,30 @@ impl Default for Limits {
 
 /// Why a request is not served, as it is told to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Rejection {
     /// The HTTP status.
     pub status: u16,
-    /// For programs: `bad_request`, `too_large` …
-    pub code: &'static str,
+    /// For programs.
+    pub code: ErrorCode,
     /// For people.
     pub message: String,
     /// Headers that the status requires beside the usual ones.
     pub headers: &'static [(&'static str, &'static str)],
 }
 
-impl Refusal {
-    /// A refusal without headers of its own.
-    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+impl Rejection {
+    /// A rejection without headers of its own, with one of the code's statuses.
+    pub fn with_status(status: u16, code: ErrorCode, message: impl Into<String>) -> Self {
+        debug_assert!(code.statuses().contains(&status), "{code:?} does not come with {status}");
         Self { status, code, message: message.into(), headers: &[] }
     }
 
-    fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(400, "bad_request", message)
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::with_status(400, ErrorCode::BadRequest, message)
     }
 
     fn too_large(status: u16, message: impl Into<String>) -> Self {
-        Self::new(status, "too_large", message)
+        Self::with_status(status, ErrorCode::TooLarge, message)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use super::Refusal;
+use super::Rejection;
 
 /// A request target in its parts.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,21 +15,21 @@ pub(super) struct Target {
 }
 
 /// Parses the origin form, the absolute form of `http` and `https`, and `*` for `OPTIONS`.
-pub(super) fn parse_target(target: &str, is_options: bool) -> Result<Target, Refusal> {
+pub(super) fn parse_target(target: &str, is_options: bool) -> Result<Target, Rejection> {
     if target == "*" {
-        let refused = || Refusal::bad_request("the target * is for OPTIONS only");
+        let refused = || Rejection::bad_request("the target * is for OPTIONS only");
         return if is_options { Ok(Target { path: "*".into(), query: "".into() }) } else { Err(refused()) };
     }
     if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-        return Err(Refusal::bad_request("the target has characters that must be percent-encoded"));
+        return Err(Rejection::bad_request("the target has characters that must be percent-encoded"));
     }
     let (path, query) = split_query(path_and_query(target)?);
-    let path = decode_text(path, false).ok_or_else(|| Refusal::bad_request("the path is badly encoded"))?;
+    let path = decode_text(path, false).ok_or_else(|| Rejection::bad_request("the path is badly encoded"))?;
     if path.chars().any(char::is_control) {
-        return Err(Refusal::bad_request("the path has control characters"));
+        return Err(Rejection::bad_request("the path has control characters"));
     }
     if decode_text(query, true).is_none() {
-        return Err(Refusal::bad_request("the query is badly encoded"));
+        return Err(Rejection::bad_request("the query is badly encoded"));
     }
     Ok(Target { path: path.into(), query: query.into() })
 }
@@ -57,7 +57,7 @@ pub(super) fn is_valid_host(host: &str) -> bool {
     name_is_valid && is_port(port)
 }
 
-fn path_and_query(target: &str) -> Result<&str, Refusal> {
+fn path_and_query(target: &str) -> Result<&str, Rejection> {
     if target.starts_with('/') {
         return Ok(target);
     }
@@ -66,13 +66,13 @@ fn path_and_query(target: &str) -> Result<&str, Refusal> {
         is_scheme.then(|| &target[scheme.len()..])
     });
     let rest =
-        after_scheme.ok_or_else(|| Refusal::bad_request("the target is neither a path nor an http URL"))?;
+        after_scheme.ok_or_else(|| Rejection::bad_request("the target is neither a path nor an http URL"))?;
     let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_len);
     if is_valid_host(authority) {
         Ok(path)
     } else {
-        Err(Refusal::bad_request("the target's host is invalid"))
+        Err(Rejection::bad_request("the target's host is invalid"))
     }
 }
 

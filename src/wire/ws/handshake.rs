@@ -2,7 +2,8 @@
 
 use tungstenite::handshake::derive_accept_key;
 
-use crate::wire::http::{Method, Refusal, Request};
+use crate::wire::ErrorCode;
+use crate::wire::http::{Method, Rejection, Request};
 
 /// The subprotocol that the server speaks.
 pub const SUBPROTOCOL: &str = "godra";
@@ -26,10 +27,10 @@ pub struct Handshake {
 /// # Errors
 /// 405 for another method than GET, 426 for a request that is no upgrade or of another WebSocket version, 400 for
 /// whatever else breaks RFC 6455.
-pub fn accept(request: &Request) -> Result<Handshake, Refusal> {
+pub fn accept(request: &Request) -> Result<Handshake, Rejection> {
     check_upgrade(request)?;
     let key = single(request, "sec-websocket-key").filter(|key| is_sixteen_bytes(key));
-    let key = key.ok_or_else(|| bad_request("Sec-WebSocket-Key is not 16 bytes in base64"))?;
+    let key = key.ok_or_else(|| Rejection::bad_request("Sec-WebSocket-Key is not 16 bytes in base64"))?;
     let offers = || request.header_list("sec-websocket-protocol");
     let is_offered = offers().any(|offer| offer == SUBPROTOCOL.as_bytes());
     Ok(Handshake {
@@ -51,22 +52,22 @@ pub fn encode_101(out: &mut Vec<u8>, handshake: &Handshake) {
     out.extend_from_slice(b"\r\n\r\n");
 }
 
-fn check_upgrade(request: &Request) -> Result<(), Refusal> {
+fn check_upgrade(request: &Request) -> Result<(), Rejection> {
     if request.method != Method::Get {
-        let refusal = Refusal::new(405, "bad_request", "a WebSocket begins with GET");
-        return Err(Refusal { headers: &[("Allow", "GET")], ..refusal });
+        let rejection = Rejection::with_status(405, ErrorCode::BadRequest, "a WebSocket begins with GET");
+        return Err(Rejection { headers: &[("Allow", "GET")], ..rejection });
     }
     if !request.has_token("upgrade", "websocket") {
         return Err(upgrade_required("this is a WebSocket: the request must ask for an upgrade to it"));
     }
     if request.version_minor == 0 {
-        return Err(bad_request("a WebSocket needs HTTP/1.1"));
+        return Err(Rejection::bad_request("a WebSocket needs HTTP/1.1"));
     }
     if !request.has_token("connection", "upgrade") {
-        return Err(bad_request("the Connection header does not name the upgrade"));
+        return Err(Rejection::bad_request("the Connection header does not name the upgrade"));
     }
     if !request.body.is_empty() {
-        return Err(bad_request("an upgrade request has no body"));
+        return Err(Rejection::bad_request("an upgrade request has no body"));
     }
     if single(request, "sec-websocket-version") != Some(b"13") {
         return Err(upgrade_required("the only WebSocket version spoken here is 13"));
@@ -74,13 +75,9 @@ fn check_upgrade(request: &Request) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn bad_request(message: &str) -> Refusal {
-    Refusal::new(400, "bad_request", message)
-}
-
-fn upgrade_required(message: &str) -> Refusal {
+fn upgrade_required(message: &str) -> Rejection {
     let headers = &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")];
-    Refusal { headers, ..Refusal::new(426, "bad_request", message) }
+    Rejection { headers, ..Rejection::with_status(426, ErrorCode::BadRequest, message) }
 }
 
 fn single<'r>(request: &'r Request, name: &str) -> Option<&'r [u8]> {
@@ -93,17 +90,17 @@ fn is_sixteen_bytes(key: &[u8]) -> bool {
     key.len() == 24 && key[..22].iter().all(is_digit) && key[22..] == *b"=="
 }
 
-fn bearer<'r>(offers: impl Iterator<Item = &'r [u8]>) -> Result<Option<String>, Refusal> {
+fn bearer<'r>(offers: impl Iterator<Item = &'r [u8]>) -> Result<Option<String>, Rejection> {
     let mut tokens = offers.filter_map(|offer| offer.strip_prefix(BEARER_PREFIX));
     let Some(token) = tokens.next() else { return Ok(None) };
     if tokens.next().is_some() {
-        return Err(bad_request("more than one bearer subprotocol"));
+        return Err(Rejection::bad_request("more than one bearer subprotocol"));
     }
     match std::str::from_utf8(token) {
         Ok(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Ok(Some(token.to_owned()))
         }
-        _ => Err(bad_request("the bearer subprotocol is not a token")),
+        _ => Err(Rejection::bad_request("the bearer subprotocol is not a token")),
     }
 }
 
@@ -117,7 +114,7 @@ mod tests {
     const UPGRADE: &str = "Upgrade: websocket";
     const CONNECTION: &str = "Connection: Upgrade";
 
-    fn answer(request_line: &str, headers: &[&str]) -> Result<Handshake, Refusal> {
+    fn answer(request_line: &str, headers: &[&str]) -> Result<Handshake, Rejection> {
         let head = format!("{request_line}\r\nHost: a\r\n{}\r\n\r\nx", headers.join("\r\n"));
         match RequestDecoder::new().decode(head.as_bytes(), &Limits::default()).1 {
             Decoded::Request(request) => accept(&request),
@@ -137,10 +134,10 @@ mod tests {
 
     #[track_caller]
     fn refused(headers: &[&str], status: u16, message: &str) {
-        let refusal = answer("GET /ws HTTP/1.1", headers).unwrap_err();
-        assert_eq!(refusal.status, status, "{refusal:?}");
-        assert!(refusal.message.contains(message), "{refusal:?}");
-        let names_version = refusal.headers.contains(&("Sec-WebSocket-Version", "13"));
+        let rejection = answer("GET /ws HTTP/1.1", headers).unwrap_err();
+        assert_eq!(rejection.status, status, "{rejection:?}");
+        assert!(rejection.message.contains(message), "{rejection:?}");
+        let names_version = rejection.headers.contains(&("Sec-WebSocket-Version", "13"));
         assert_eq!(names_version, status == 426);
     }
 

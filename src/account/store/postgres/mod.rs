@@ -97,7 +97,7 @@ impl Postgres {
                 // A line that is lost has rolled back by itself.
                 Some(fault @ (Fault::Lost(_) | Fault::Silent(_))) => Failure::Fault(fault),
                 fault => match line.batch("ROLLBACK", deadline) {
-                    Ok(()) => fault.map_or(Failure::Refused(refusal), Failure::Fault),
+                    Ok(()) => fault.map_or(Failure::Rejection(refusal), Failure::Fault),
                     Err(lost) => Failure::Fault(lost),
                 },
             }),
@@ -112,7 +112,7 @@ enum Failure {
     /// The connection was lost while the end of the transaction was on its way.
     Commit(Fault),
     /// The work itself gave up.
-    Refused(StoreFault),
+    Rejection(StoreFault),
 }
 
 impl From<Fault> for Failure {
@@ -147,7 +147,7 @@ impl Database for Postgres {
             tries += 1;
             let fault = match self.try_write(&work, deadline) {
                 Ok(done) => return Ok(done),
-                Err(Failure::Refused(refusal)) => return Err(refusal),
+                Err(Failure::Rejection(refusal)) => return Err(refusal),
                 Err(Failure::Commit(fault)) => {
                     self.settle(&fault);
                     return Err(fault.into());

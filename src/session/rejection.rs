@@ -1,12 +1,14 @@
 //! An answer that says no.
 
-/// Why something was refused, for the client.
+use crate::wire::{Code, ErrorCode};
+
+/// Why something is not done, for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct Rejection {
     /// The HTTP status that fits.
     pub status: u16,
     /// One of the protocol's codes, or a script's own.
-    pub code: Box<str>,
+    pub code: Code,
     /// For people.
     pub message: Box<str>,
     /// JSON text that a script gave with its error.
@@ -15,9 +17,15 @@ pub struct Refused {
     pub retry_after_s: Option<Box<str>>,
 }
 
-impl Refused {
-    /// A refusal without details.
-    pub fn new(status: u16, code: &str, message: impl Into<Box<str>>) -> Self {
+impl Rejection {
+    /// A rejection without details, with the code's usual status.
+    pub fn new(code: ErrorCode, message: impl Into<Box<str>>) -> Self {
+        Self::with_status(code.status(), code, message)
+    }
+
+    /// The same, with another of the code's statuses.
+    pub fn with_status(status: u16, code: ErrorCode, message: impl Into<Box<str>>) -> Self {
+        debug_assert!(code.statuses().contains(&status), "{code:?} does not come with {status}");
         Self { status, code: code.into(), message: message.into(), details: None, retry_after_s: None }
     }
 
