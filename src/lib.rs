@@ -45,7 +45,7 @@
 //! config   → state, account, session, sys, logging
 //! state    → metrics, script, wire, threads
 //! account  → metrics, session, wire, threads, sys
-//! metrics  → script
+//! metrics  → session, script, wire
 //! session  → wire
 //! script   → wire, threads
 //! wire     → -

@@ -28,7 +28,7 @@ pub use self::action::{Action, Actions, DroppedInput, Input, Sending};
 use self::http::HttpSession;
 pub use self::proxy::Network;
 pub use self::rejection::Rejection;
-pub use self::routes::{Page, Route};
+pub use self::routes::{Methods, Page, Route};
 pub use self::rpc::RpcRequest;
 pub use self::services::{GuestLogin, SHUTTING_DOWN, Services, Settings};
 pub use self::time::{Moment, Now};

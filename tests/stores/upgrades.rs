@@ -11,7 +11,7 @@ use godra::account::service::{AccountService, ServiceOptions};
 use godra::account::store::{Dsn, Stores};
 use godra::account::token::{TokenAuthority, new_family};
 use godra::metrics::Metrics;
-use godra::session::Refused;
+use godra::session::Rejection;
 use godra::session::account::{
     AccountCall, AccountDesk, AccountNews, AccountReply, AccountRequest, AccountResult, Credentials,
 };
@@ -54,7 +54,7 @@ impl Accounts {
     }
 
     /// Upgrades a guest to ann; who it is now.
-    fn upgrade(&self, guest: &Arc<Identity>, password: &str) -> Result<String, Refused> {
+    fn upgrade(&self, guest: &Arc<Identity>, password: &str) -> Result<String, Rejection> {
         let rooms = vec![RoomId::parse("r").unwrap()];
         let call = AccountCall::Upgrade { who: ann(password), rooms };
         let answer = self.submit(Some(guest.clone()), call).recv_timeout(PATIENCE).unwrap()?;

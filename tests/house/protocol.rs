@@ -1,0 +1,136 @@
+//! What `sdk/PROTOCOL.md` promises is what the server's tables and limits say.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use godra::config::BuiltInLimits;
+use godra::session::{Methods, Route};
+use godra::wire::ErrorCode;
+use godra::wire::message::MessageType;
+use godra::wire::ws::close_code::{self, Then};
+
+fn protocol() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk/PROTOCOL.md")).unwrap()
+}
+
+/// The rows of the first table under a heading, as their cells.
+#[track_caller]
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let text = protocol();
+    let section =
+        text.split(&format!("# {heading}\n")).nth(1).unwrap_or_else(|| panic!("no heading {heading:?}"));
+    let lines =
+        section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    lines.skip(2).map(cells).collect()
+}
+
+#[test]
+fn close_codes() {
+    let rows = table("Closing");
+    let listed: Vec<u16> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
+    assert_eq!(listed, close_code::ALL.iter().map(|line| line.code).collect::<Vec<_>>());
+    for (row, line) in rows.iter().zip(close_code::ALL) {
+        let then = if line.then == Then::ComeBack { "come back" } else { "stay away" };
+        assert!(row[2].starts_with(then), "{row:?}");
+    }
+}
+
+#[test]
+fn error_codes() {
+    let rows = table("Errors");
+    let names: Vec<String> = ErrorCode::ALL.iter().map(|code| format!("`{}`", code.name())).collect();
+    assert_eq!(rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>(), names);
+    for (row, code) in rows.iter().zip(ErrorCode::ALL) {
+        let statuses: Vec<String> = code.statuses().iter().map(u16::to_string).collect();
+        assert_eq!(row[1], statuses.join(", "), "{row:?}");
+    }
+}
+
+#[test]
+fn messages_from_the_server() {
+    let listed: Vec<String> =
+        table("Messages from the server").into_iter().map(|row| row[0].clone()).collect();
+    let mut names: Vec<String> = MessageType::ALL.iter().map(|known| format!("`{}`", known.name)).collect();
+    names.push("any other".to_owned());
+    let (mut listed_sorted, mut names_sorted) = (listed, names);
+    listed_sorted.sort();
+    names_sorted.sort();
+    assert_eq!(listed_sorted, names_sorted);
+}
+
+#[test]
+fn routes() {
+    let text = protocol();
+    for route in Route::ALL.iter().filter(|route| route.path().starts_with('/') && route.path().len() > 1) {
+        let method = if route.methods() == Methods::Post { "POST" } else { "GET" };
+        let named = format!("{method} {}", route.path());
+        assert!(text.contains(&named), "{named} is not described");
+    }
+}
+
+#[test]
+fn limits() {
+    let rows = table("Limits");
+    let limits = BuiltInLimits::default();
+    let seconds = |time: Duration| format!("{} s", time.as_secs());
+    let kib = |bytes: usize| {
+        if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
+    };
+    let (http, websocket) = (&limits.http, &limits.websocket);
+    let expected = [
+        (
+            "request line and headers",
+            format!(
+                "{}, {} headers, {}",
+                kib(http.max_head_bytes),
+                http.max_headers,
+                seconds(http.head_timeout)
+            ),
+        ),
+        ("request body", format!("{}, {}", kib(http.max_body_bytes), seconds(http.body_timeout))),
+        ("kept-alive connection without a request", seconds(http.keep_alive_timeout)),
+        ("inputs that wait for their answers", format!("{} per connection", limits.inputs.max_waiting)),
+        (
+            "bytes of inputs that wait",
+            format!(
+                "{} per connection, {} per room, {} in all",
+                kib(limits.inputs.max_waiting_bytes),
+                kib(limits.rooms.max_waiting_bytes),
+                kib(limits.inputs.max_waiting_bytes_in_all)
+            ),
+        ),
+        (
+            "inputs refused as `busy`",
+            format!("{} within {}", thousands(websocket.max_busy.into()), seconds(websocket.busy_window)),
+        ),
+        ("malformed messages", format!("{} more than good ones", websocket.max_errors)),
+        (
+            "silence",
+            format!(
+                "the server pings after {}, waits {}",
+                seconds(websocket.ping_after),
+                seconds(websocket.pong_wait)
+            ),
+        ),
+        ("unread events", kib(limits.outbox.soft_bytes)),
+        (
+            "unread bytes",
+            format!(
+                "{}, or none taken for {}",
+                kib(limits.outbox.hard_bytes),
+                seconds(limits.outbox.stall_timeout)
+            ),
+        ),
+        ("the client's half of a close", seconds(websocket.close_wait)),
+    ];
+    for (what, limit) in expected {
+        let row = rows.iter().find(|row| row[0] == what).unwrap_or_else(|| panic!("no row {what:?}"));
+        assert_eq!(row[1], limit, "{what}");
+    }
+}
+
+fn thousands(number: u64) -> String {
+    if number < 1000 { number.to_string() } else { format!("{},{:03}", number / 1000, number % 1000) }
+}
