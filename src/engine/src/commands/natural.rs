@@ -193,12 +193,12 @@ impl Natural {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::keyspace::Random;
     use super::*;
+    use crate::SplitMix;
 
     #[test]
     fn agrees_with_native_numbers() {
-        let mut random = Random::new(5);
+        let mut random = SplitMix(5);
         for _ in 0..20_000 {
             let [a, b] = [0, 0].map(|_: u8| u128::from(random.next_u64()) >> random.below(64));
             let (x, y) = (Natural::from(a), Natural::from(b));
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn long_division_is_multiplication_undone() {
-        let mut random = Random::new(6);
+        let mut random = SplitMix(6);
         for _ in 0..300 {
             let mut digits = |len: usize| (0..len).map(|_| random.below(10) as u8).collect::<Vec<_>>();
             let (quotient, divisor) = (digits(40), [vec![1], digits(30)].concat());

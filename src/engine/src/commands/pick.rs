@@ -1,9 +1,10 @@
 //! Random members: `SPOP`, `SRANDMEMBER`, `HRANDFIELD`, `ZRANDMEMBER`.
 
-use super::super::keyspace::{Entry, Hash, IndexMap, Keyspace, Random, Set, SortedSet};
+use super::super::keyspace::{Entry, Hash, IndexMap, Keyspace, Set, SortedSet};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{is, positive, signed_count};
 use super::failure::{Failure, Outcome};
+use crate::SplitMix;
 
 /// Most members that one call gives with repetitions: the count is the caller's word alone, no set has to be as large.
 const MAX_REPEATED: u64 = 1 << 24;
@@ -63,8 +64,8 @@ pub fn spop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// A generator of its own for one call, so that the keyspace can be read meanwhile.
-fn fork(keyspace: &mut Keyspace) -> Random {
-    Random::new(keyspace.random().next_u64())
+fn fork(keyspace: &mut Keyspace) -> SplitMix {
+    SplitMix(keyspace.random().next_u64())
 }
 
 #[derive(Clone, Copy)]
@@ -94,7 +95,7 @@ impl Wanted {
 fn pick<V>(
     map: Option<&IndexMap<V>>,
     wanted: Wanted,
-    random: &mut Random,
+    random: &mut SplitMix,
     reply: &mut ReplyBuffer,
     write_value: impl Fn(&mut ReplyBuffer, &Entry<V>),
 ) -> Outcome {

@@ -4,7 +4,8 @@
 //! cursor that survives changes. Removing an entry moves the last one into its place, so entries only ever move
 //! towards the front, and a scan that walks from the back misses nothing that was there all the time.
 
-use super::sip_hash::sip_hash;
+use siphasher::sip::SipHasher13;
+
 use super::small_bytes::SmallBytes;
 
 /// Byte strings to values.
@@ -179,8 +180,10 @@ impl<V> IndexMap<V> {
         (start as u64, &self.entries[start..end])
     }
 
+    /// Under a secret key, both halves of which come from the seed: players choose ids and field names.
     fn hash(&self, key: &[u8]) -> u32 {
-        sip_hash(self.seed, key) as u32
+        let keys = (self.seed, self.seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15);
+        SipHasher13::new_with_keys(keys.0, keys.1).hash(key) as u32
     }
 
     fn slot_of(&self, index: usize) -> usize {
@@ -264,12 +267,12 @@ fn place(slots: &mut [Slot], slot: Slot) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
     use super::*;
+    use crate::SplitMix;
     use std::collections::{BTreeMap, BTreeSet};
 
     fn check_against_model(seed: u64, steps: usize, key_range: usize) {
-        let mut random = Random::new(seed);
+        let mut random = SplitMix(seed);
         let mut map = IndexMap::new(seed);
         let mut model = BTreeMap::new();
         for step in 0..steps {
@@ -300,7 +303,7 @@ mod tests {
     #[test]
     fn scan_misses_nothing_that_stays() {
         for seed in 0..50 {
-            let mut random = Random::new(seed);
+            let mut random = SplitMix(seed);
             let mut map = IndexMap::new(seed);
             for i in 0..200 {
                 map.insert(format!("stays-{i}").as_bytes(), ());
@@ -335,6 +338,13 @@ mod tests {
         let heap: usize = set.entries().iter().map(|entry| entry.key.heap_len()).sum();
         let bytes = (set.table_bytes() + heap) / set.len();
         assert!(bytes < 60, "{bytes} bytes a member");
+    }
+
+    #[test]
+    fn hashes_depend_on_the_seed() {
+        let hash = |seed, key: &[u8]| IndexMap::<()>::new(seed).hash(key);
+        assert_ne!(hash(1, b"guest"), hash(2, b"guest"));
+        assert_ne!(hash(1, b"a"), hash(1, b"a\0"));
     }
 
     #[test]

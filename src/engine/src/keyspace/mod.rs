@@ -7,9 +7,7 @@
 //! for the one who keeps the store on disk.
 
 mod index_map;
-mod random;
 mod rank_tree;
-mod sip_hash;
 mod small_bytes;
 mod sorted_set;
 mod value;
@@ -18,13 +16,13 @@ mod value;
 mod tests;
 
 pub use index_map::{Entry, IndexMap};
-pub use random::Random;
 pub use small_bytes::SmallBytes;
 pub use sorted_set::SortedSet;
 pub use value::{Hash, Kind, List, Set, Value};
 
 use super::commands::{self, Command, Failure};
 use super::reply::ReplyBuffer;
+use crate::SplitMix;
 
 /// What a command needs to know about its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +42,7 @@ pub struct Keyspace {
     /// Where [`Keyspace::expire_step`] goes on.
     expire_cursor: u64,
     seed: u64,
-    random: Random,
+    random: SplitMix,
     /// The running call's.
     context: Context,
     changes: Option<Tracker>,
@@ -82,7 +80,7 @@ impl Keyspace {
             expiring: 0,
             expire_cursor: 0,
             seed,
-            random: Random::new(!seed),
+            random: SplitMix(!seed),
             context: Context { now_ms: 0, from_script: false },
             changes: None,
         }
@@ -237,7 +235,7 @@ impl Keyspace {
         self.context.from_script
     }
 
-    pub(super) fn random(&mut self) -> &mut Random {
+    pub(super) fn random(&mut self) -> &mut SplitMix {
         &mut self.random
     }
 

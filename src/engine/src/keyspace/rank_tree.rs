@@ -313,8 +313,8 @@ fn merge_around(children: &mut Vec<Child>, chosen: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
     use super::*;
+    use crate::SplitMix;
 
     fn check_node(node: &Node, is_root: bool) -> (usize, usize, Option<Item>) {
         match node {
@@ -337,7 +337,7 @@ mod tests {
     }
 
     fn check_against_vec(seed: u64, steps: usize, target: usize) {
-        let mut random = Random::new(seed);
+        let mut random = SplitMix(seed);
         let mut tree = RankTree::default();
         let mut model: Vec<Item> = Vec::new();
         for step in 0..steps {

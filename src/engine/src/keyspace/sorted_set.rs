@@ -124,8 +124,8 @@ impl SortedSet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
     use super::*;
+    use crate::SplitMix;
 
     /// The plainest sorted set there is.
     #[derive(Default)]
@@ -150,7 +150,7 @@ mod tests {
     }
 
     fn check_against_model(seed: u64, steps: usize, names: usize) {
-        let mut random = Random::new(seed);
+        let mut random = SplitMix(seed);
         let mut set = SortedSet::new(seed);
         let mut model = Model::default();
         let scores = [f64::NEG_INFINITY, -1.5, -0.0, 0.0, 1.0, 2.0, 1e300, f64::INFINITY];
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_member_is_small() {
         let mut set = SortedSet::new(1);
-        let mut random = Random::new(1);
+        let mut random = SplitMix(1);
         for i in 0..10_000 {
             set.insert(format!("guest:{i:016}").as_bytes(), random.below(1_000_000) as f64);
         }

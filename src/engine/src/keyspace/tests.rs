@@ -210,7 +210,7 @@ fn a_copy_can_follow_the_changes() {
         "sort K alpha store K2",
     ];
     for seed in 0..20 {
-        let mut random = Random::new(seed);
+        let mut random = SplitMix(seed);
         let mut store = Store::new(seed);
         store.keyspace.track_changes(true);
         let mut copy: BTreeMap<Vec<u8>, String> = BTreeMap::new();
@@ -246,7 +246,7 @@ fn a_copy_can_follow_the_changes() {
 }
 
 /// The plainest list there is.
-fn model_of(list: &mut VecDeque<String>, random: &mut Random) -> (String, String) {
+fn model_of(list: &mut VecDeque<String>, random: &mut SplitMix) -> (String, String) {
     let element = format!("e{}", random.below(5));
     let [start, stop] = [0, 0].map(|_: i64| random.below(24) as i64 - 12);
     let len = list.len() as i64;
@@ -309,7 +309,7 @@ fn model_of(list: &mut VecDeque<String>, random: &mut Random) -> (String, String
 #[test]
 fn lists_behave_like_their_model() {
     for seed in 0..30 {
-        let mut random = Random::new(seed);
+        let mut random = SplitMix(seed);
         let mut store = Store::new(seed);
         let mut list = VecDeque::new();
         for step in 0..3_000 {

@@ -1,7 +1,7 @@
 //! `math.random` with a state of its own for each call, and `os.clock`.
 
 use super::stack::{Entry, Outcome, Stack, native};
-use crate::split_mix::SplitMix;
+use crate::SplitMix;
 
 /// What replaces Lua's own.
 pub fn functions() -> [Entry; 2] {

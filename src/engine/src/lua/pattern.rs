@@ -438,7 +438,7 @@ pub fn find_plain<M: Meter>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::split_mix::SplitMix;
+    use crate::SplitMix;
 
     struct Free;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use godra_engine::keyspace::Random;
+use godra_engine::SplitMix;
 
 use super::grammar::{self, Node};
 use super::stores::{Call, Way};
@@ -310,7 +310,7 @@ const ODD_FLOATS: &[&str] = &[
 
 /// Makes the calls of one seed.
 pub struct Generator {
-    random: Random,
+    random: SplitMix,
     templates: Vec<Vec<Node>>,
     /// How many keys the last numkeys slot gave.
     operands: usize,
@@ -319,7 +319,7 @@ pub struct Generator {
 impl Generator {
     pub fn new(seed: u64) -> Self {
         let templates = TEMPLATES.iter().map(|template| grammar::parse(template)).collect();
-        Self { random: Random::new(seed), templates, operands: 0 }
+        Self { random: SplitMix(seed), templates, operands: 0 }
     }
 
     pub fn call(&mut self) -> Call {
