@@ -76,6 +76,8 @@
 //! - a flag: a line in `config::settings`, a field of [`config::Config`], a row in `src/OPERATING.md`
 //! - something that a session or a room wants done: a variant of its `Action`, and an arm in `reactor`
 
+#![deny(unsafe_code)]
+
 pub mod account;
 pub mod cli;
 pub mod config;

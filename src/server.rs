@@ -34,7 +34,7 @@ use crate::room::allowance::{Budget, Share};
 use crate::script::ScriptSet;
 use crate::script::catalog::{self, LoadReport};
 use crate::script::watch::Watcher;
-use crate::session::dismissal::Dismissal;
+use crate::session::disconnects::Disconnects;
 use crate::state::Engine;
 use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions, StartError};
 use crate::state::redis::{Address, RedisEngine, RedisOptions};
@@ -249,20 +249,19 @@ fn start_accounts(
         refresh_ttl: config.refresh_ttl,
     };
     let posts = posts.to_vec();
-    let dismiss = move |dismissal: Dismissal| {
-        let dismissal = Arc::new(dismissal);
+    let disconnect = move |disconnects: Disconnects| {
+        let disconnects = Arc::new(disconnects);
         for post in &posts {
             // A shard that is gone has closed its sockets.
-            let _ = post.post_blocking(Message::Dismiss(dismissal.clone()));
+            let _ = post.post_blocking(Message::Disconnect(disconnects.clone()));
         }
     };
     let accounts = metrics.accounts.clone();
-    AccountService::start(&options, stores, tokens.clone(), revocations.clone(), accounts, dismiss).map_err(
-        |error| match error {
+    AccountService::start(&options, stores, tokens.clone(), revocations.clone(), accounts, disconnect)
+        .map_err(|error| match error {
             service::StartError::Store(fault) => ServerError::Store(fault.into()),
             service::StartError::System(error) => ServerError::System("start the account workers", error),
-        },
-    )
+        })
 }
 
 fn start_engine(

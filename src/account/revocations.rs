@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 use super::records::{Ban, Notice, NoticeKind};
 use crate::session::Rejection;
-use crate::session::dismissal::{Dismissal, fit_reason};
+use crate::session::disconnects::{Disconnects, fit_reason};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
@@ -53,32 +53,32 @@ impl Revocations {
     }
 
     /// Takes in notices, in their order; returns what they mean for open sockets.
-    pub fn apply(&self, notices: &[Notice]) -> Dismissal {
-        let mut dismissal = Dismissal::default();
+    pub fn apply(&self, notices: &[Notice]) -> Disconnects {
+        let mut disconnects = Disconnects::default();
         let mut known = self.write();
         for Notice { at_ms, user_id, kind, .. } in notices {
             let user = SmolStr::from(user_id.as_str());
             match kind {
                 NoticeKind::FamilyEnded(family) => {
                     known.families.insert(family.into(), *at_ms);
-                    dismissal.end_family(family);
+                    disconnects.end_family(family);
                 }
                 NoticeKind::RoleChanged => {
                     known.make_void(user, *at_ms);
-                    dismissal.change_role(user_id, *at_ms);
+                    disconnects.change_role(user_id, *at_ms);
                 }
                 NoticeKind::Banned(ban) => {
                     known.make_void(user.clone(), *at_ms);
                     known.bans.insert(user, ban.clone());
-                    dismissal.ban(user_id, &ban.reason);
+                    disconnects.ban(user_id, &ban.reason);
                 }
                 NoticeKind::Unbanned => {
                     known.bans.remove(&user);
                 }
-                NoticeKind::Kicked(reason) => dismissal.kick(user_id, reason),
+                NoticeKind::Kicked(reason) => disconnects.kick(user_id, reason),
             }
         }
-        dismissal
+        disconnects
     }
 
     /// Forgets what concerns no token any more.
@@ -193,8 +193,8 @@ mod tests {
     #[test]
     fn an_ended_family_is_kept_out_and_no_other() {
         let revocations = Revocations::new(60);
-        let dismissal = revocations.apply(&[notice("1", 5000, NoticeKind::FamilyEnded("f".into()))]);
-        assert_eq!(dismissal.verdict(&identity("1", "f", 9000)).map(|(code, _)| code), Some(4001));
+        let disconnects = revocations.apply(&[notice("1", 5000, NoticeKind::FamilyEnded("f".into()))]);
+        assert_eq!(disconnects.verdict(&identity("1", "f", 9000)).map(|(code, _)| code), Some(4001));
         assert!(!is_let_in(&revocations, &identity("1", "f", 9000), 10));
         assert!(is_let_in(&revocations, &identity("1", "g", 0), 10));
         assert!(is_let_in(&revocations, &identity("1", "", 0), 10));
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(banned.refused().status, 403);
         assert_eq!(banned.close(), (4501, "cheating".into()));
         assert_eq!(Revoked::Ended("x").refused().status, 401);
-        let dismissal = Revocations::new(60).apply(&[notice("1", 1, NoticeKind::Kicked("out".into()))]);
-        assert_eq!(dismissal.verdict(&identity("1", "f", 9)), Some((4500, "out")));
+        let disconnects = Revocations::new(60).apply(&[notice("1", 1, NoticeKind::Kicked("out".into()))]);
+        assert_eq!(disconnects.verdict(&identity("1", "f", 9)), Some((4500, "out")));
     }
 }

@@ -1,4 +1,4 @@
-//! Prometheus metrics: every name, its help text, and the handles that the threads count with.
+//! Prometheus metrics: every name, its help text, and the handles that the threads count with. They are declared in `table.rs`.
 //!
 //! Counting is an atomic addition without a lock or a look-up: a thread gets its handles once, from
 //! [`Metrics::shard`] or [`Metrics::script`]. Label values come from closed sets and the script catalogue, never from
@@ -7,94 +7,21 @@
 mod labels;
 mod parts;
 mod process;
+mod table;
 mod text;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::{Metric, Registry, Unit};
+use prometheus_client::registry::Registry;
 
 pub use labels::{AccountOutcome, CloseCode, ConnectionKind, InputOutcome, Refusal, Request};
 pub use parts::{Histogram, Labels, Row, SecondsCounter};
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
+pub use table::{AccountMetrics, Metrics, ShardMetrics};
 
 use crate::script::ScriptSet;
-use parts::Summed;
-
-/// All metrics of the process. Shared by reference between its threads.
-#[derive(Debug)]
-pub struct Metrics {
-    /// Batches waiting for the state engine. Set before a scrape.
-    pub engine_queue_depth: Gauge,
-    /// Files of the scripts directory whose newest text is not being served, because it does not compile.
-    pub script_problems: Gauge,
-    script_generation: Gauge,
-    script_info: Family<ScriptInfoLabels, Gauge>,
-    script_runs: Family<ScriptLabels, Counter>,
-    script_errors: Family<ScriptLabels, Counter>,
-    script_timeouts: Family<ScriptLabels, Counter>,
-    script_duration: Family<ScriptLabels, Histogram>,
-    /// Connections to stores that were lost.
-    pub redis_reconnects: Counter,
-    /// Calls whose answer was lost.
-    pub redis_lost_calls: Counter,
-    /// Messages on rooms' channels that are not the server's.
-    pub redis_foreign_messages: Counter,
-    /// Members of dead nodes that were taken out of their rooms.
-    pub redis_orphans: Counter,
-    /// From sending a batch to a store until its answer.
-    pub redis_call_time: Histogram,
-    redis_up: Family<AddressLabels, Gauge>,
-    /// Transactions written to the state file.
-    pub state_file_writes: Counter,
-    /// Transactions that could not be written to the state file; they are tried again.
-    pub state_file_errors: Counter,
-    /// How long writing a transaction took.
-    pub state_file_write_time: Histogram,
-    /// What account workers count.
-    pub accounts: AccountMetrics,
-    shards: ShardTotals,
-    registry: Registry,
-}
-
-/// What account workers count.
-#[derive(Clone, Debug)]
-pub struct AccountMetrics {
-    /// Calls, by how they ended.
-    pub calls: Row<AccountOutcome, Counter>,
-    /// Calls that wait for a worker.
-    pub queue_depth: Gauge,
-    /// How long hashing or checking a password took.
-    pub hash_time: Histogram,
-}
-
-impl AccountMetrics {
-    fn register(registry: &mut Registry) -> Self {
-        let calls = Summed::new(Row::new);
-        let part = calls.part();
-        register(
-            registry,
-            "account_calls",
-            "Logins and other calls to the accounts, by how they ended",
-            calls,
-        );
-        Self {
-            calls: part,
-            queue_depth: register(
-                registry,
-                "account_queue_depth",
-                "Calls to the accounts that wait for a worker",
-                Gauge::default(),
-            ),
-            hash_time: register_seconds(
-                registry,
-                "password_hash",
-                "How long hashing or checking a password took",
-                Histogram::default(),
-            ),
-        }
-    }
-}
+use table::ShardTotals;
 
 impl Metrics {
     /// The content type of [`Metrics::encode`].
@@ -106,98 +33,10 @@ impl Metrics {
         registry.register_collector(Box::new(process::Process::starting_now()));
         let godra = registry.sub_registry_with_prefix("godra");
         register_build_info(godra);
-        Self {
-            engine_queue_depth: register(
-                godra,
-                "engine_queue_depth",
-                "Batches waiting for the state engine",
-                Gauge::default(),
-            ),
-            script_problems: register(
-                godra,
-                "script_problems",
-                "Script files whose newest text is not served because it does not compile",
-                Gauge::default(),
-            ),
-            script_generation: register(
-                godra,
-                "script_generation",
-                "Times that the set of scripts was loaded",
-                Gauge::default(),
-            ),
-            script_info: register(
-                godra,
-                "script_info",
-                "The served version of each script",
-                Family::default(),
-            ),
-            script_runs: register(godra, "script_runs", "Script calls that ran", Family::default()),
-            script_errors: register(godra, "script_errors", "Script calls that failed", Family::default()),
-            script_timeouts: register(
-                godra,
-                "script_timeouts",
-                "Script calls that ran over their time budget",
-                Family::default(),
-            ),
-            script_duration: register_seconds(
-                godra,
-                "script_duration",
-                "How long script calls took",
-                Family::default(),
-            ),
-            redis_reconnects: register(
-                godra,
-                "redis_reconnects",
-                "Connections to stores that were lost",
-                Counter::default(),
-            ),
-            redis_lost_calls: register(
-                godra,
-                "redis_lost_calls",
-                "Calls whose answer was lost with a connection to a store",
-                Counter::default(),
-            ),
-            redis_foreign_messages: register(
-                godra,
-                "redis_foreign_messages",
-                "Messages on rooms' channels that are not the server's",
-                Counter::default(),
-            ),
-            redis_orphans: register(
-                godra,
-                "redis_orphans",
-                "Members of dead nodes that this one took out of their rooms",
-                Counter::default(),
-            ),
-            redis_call_time: register_seconds(
-                godra,
-                "redis_call",
-                "From sending a batch of calls to a store until its answer",
-                Histogram::default(),
-            ),
-            redis_up: register(godra, "redis_up", "Whether a store can be worked with", Family::default()),
-            state_file_writes: register(
-                godra,
-                "state_file_writes",
-                "Times that changes were written to the state file",
-                Counter::default(),
-            ),
-            state_file_errors: register(
-                godra,
-                "state_file_errors",
-                "Times that changes could not be written to the state file, and were kept to be tried again",
-                Counter::default(),
-            ),
-            state_file_write_time: register_seconds(
-                godra,
-                "state_file_write",
-                "How long writing changes to the state file took",
-                Histogram::default(),
-            ),
-            accounts: AccountMetrics::register(godra),
-            shards: ShardTotals::register(godra),
-            registry,
-        }
+        let accounts = AccountMetrics::declare;
+        let mut metrics = Self::declare(godra, accounts, ShardTotals::register, |_| Registry::default());
+        metrics.registry = registry;
+        metrics
     }
 
     /// The handles of one shard, to be taken once when it starts.
@@ -261,189 +100,11 @@ pub struct ScriptMetrics {
     pub duration: Histogram,
 }
 
-/// What one shard counts. Where a round does a thing many times, add once at the round's end.
-#[derive(Clone, Debug)]
-pub struct ShardMetrics {
-    /// Open connections.
-    pub connections: Row<ConnectionKind, Gauge>,
-    /// Connections that were accepted.
-    pub connections_accepted: Counter,
-    /// Rooms at home here that have members.
-    pub rooms: Gauge,
-    /// Members of rooms, counted where their sockets are.
-    pub members: Gauge,
-    /// Guests of whom the store knows, as of the last look.
-    pub guests: Gauge,
-    /// Guests that were forgotten, as they showed no sign of life for too long.
-    pub guests_expired: Counter,
-    /// Inputs of players.
-    pub inputs: Row<InputOutcome, Counter>,
-    /// Room events, each counted once however many members get it.
-    pub events: Counter,
-    /// WebSocket frames queued for sending.
-    pub frames_out: Counter,
-    /// Bytes written to sockets.
-    pub bytes_out: Counter,
-    /// Bytes read from sockets.
-    pub bytes_in: Counter,
-    /// Answered requests.
-    pub requests: Row<Request, Counter>,
-    /// WebSocket closes.
-    pub closes: Row<CloseCode, Counter>,
-    /// Requests and connections that were turned away.
-    pub refusals: Row<Refusal, Counter>,
-    /// Times that a member's queued events were replaced by a snapshot.
-    pub snapshots_replaced: Counter,
-    /// Connections closed because they read too slowly.
-    pub slow_consumers: Counter,
-    /// From an input's arrival to its events being handed to the sockets.
-    pub input_to_patch: Histogram,
-    loop_duration: Histogram,
-    busy: SecondsCounter,
-}
-
 impl ShardMetrics {
     /// Counts one round of the event loop, without its wait for work.
     pub fn round(&self, busy: std::time::Duration) {
         self.loop_duration.observe(busy);
         self.busy.add(busy);
-    }
-}
-
-/// What the shards' parts add up to.
-#[derive(Debug)]
-struct ShardTotals {
-    connections: Summed<Row<ConnectionKind, Gauge>>,
-    connections_accepted: Summed<Counter>,
-    rooms: Summed<Gauge>,
-    members: Summed<Gauge>,
-    guests: Summed<Gauge>,
-    guests_expired: Summed<Counter>,
-    inputs: Summed<Row<InputOutcome, Counter>>,
-    events: Summed<Counter>,
-    frames_out: Summed<Counter>,
-    bytes_out: Summed<Counter>,
-    bytes_in: Summed<Counter>,
-    requests: Summed<Row<Request, Counter>>,
-    closes: Summed<Row<CloseCode, Counter>>,
-    refusals: Summed<Row<Refusal, Counter>>,
-    snapshots_replaced: Summed<Counter>,
-    slow_consumers: Summed<Counter>,
-    input_to_patch: Summed<Histogram>,
-    loop_duration: Family<ShardLabels, Histogram>,
-    busy: Family<ShardLabels, SecondsCounter>,
-}
-
-impl ShardTotals {
-    fn register(registry: &mut Registry) -> Self {
-        let counter = || Summed::new(Counter::default);
-        let gauge = || Summed::new(Gauge::default);
-        Self {
-            connections: register(registry, "connections", "Open connections", Summed::new(Row::new)),
-            connections_accepted: register(
-                registry,
-                "connections_accepted",
-                "Connections that were accepted",
-                counter(),
-            ),
-            rooms: register(registry, "rooms", "Rooms with members", gauge()),
-            members: register(registry, "members", "Members of rooms", gauge()),
-            guests: register(
-                registry,
-                "guests",
-                "Guests of whom something is kept that will have to be cleaned up",
-                gauge(),
-            ),
-            guests_expired: register(
-                registry,
-                "guests_expired",
-                "Guests that this process has cleaned up after, as they had no socket and made no call",
-                counter(),
-            ),
-            inputs: register(
-                registry,
-                "inputs",
-                "Inputs of players, by how they ended",
-                Summed::new(Row::new),
-            ),
-            events: register(
-                registry,
-                "events",
-                "Room events, each counted once however many members get it",
-                counter(),
-            ),
-            frames_out: register(registry, "frames_out", "WebSocket frames queued for sending", counter()),
-            bytes_out: register(registry, "bytes_out", "Bytes written to sockets", counter()),
-            bytes_in: register(registry, "bytes_in", "Bytes read from sockets", counter()),
-            requests: register(registry, "http_requests", "Answered HTTP requests", Summed::new(Row::new)),
-            closes: register(
-                registry,
-                "websocket_closes",
-                "WebSocket closes, by code",
-                Summed::new(Row::new),
-            ),
-            refusals: register(
-                registry,
-                "refusals",
-                "Connections and requests that were turned away",
-                Summed::new(Row::new),
-            ),
-            snapshots_replaced: register(
-                registry,
-                "outbox_snapshots",
-                "Times that a slow member's queued events were replaced by a snapshot",
-                counter(),
-            ),
-            slow_consumers: register(
-                registry,
-                "slow_consumers",
-                "Connections closed because they read too slowly",
-                counter(),
-            ),
-            input_to_patch: register_seconds(
-                registry,
-                "input_to_patch",
-                "From an input's arrival to its events being handed to the sockets",
-                Summed::new(Histogram::default),
-            ),
-            loop_duration: register_seconds(
-                registry,
-                "shard_loop",
-                "Rounds of a shard's event loop, without the wait for work",
-                Family::default(),
-            ),
-            busy: register_seconds(
-                registry,
-                "shard_busy",
-                "Time that a shard spent on work",
-                Family::default(),
-            ),
-        }
-    }
-
-    fn shard(&self, index: usize) -> ShardMetrics {
-        let labels = ShardLabels { shard: index };
-        ShardMetrics {
-            connections: self.connections.part(),
-            connections_accepted: self.connections_accepted.part(),
-            rooms: self.rooms.part(),
-            members: self.members.part(),
-            guests: self.guests.part(),
-            guests_expired: self.guests_expired.part(),
-            inputs: self.inputs.part(),
-            events: self.events.part(),
-            frames_out: self.frames_out.part(),
-            bytes_out: self.bytes_out.part(),
-            bytes_in: self.bytes_in.part(),
-            requests: self.requests.part(),
-            closes: self.closes.part(),
-            refusals: self.refusals.part(),
-            snapshots_replaced: self.snapshots_replaced.part(),
-            slow_consumers: self.slow_consumers.part(),
-            input_to_patch: self.input_to_patch.part(),
-            loop_duration: self.loop_duration.get_or_create_owned(&labels),
-            busy: self.busy.get_or_create_owned(&labels),
-        }
     }
 }
 
@@ -466,16 +127,6 @@ struct ScriptLabels {
 struct ScriptInfoLabels {
     name: String,
     version: String,
-}
-
-fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    registry.register(name, help, metric.clone());
-    metric
-}
-
-fn register_seconds<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    registry.register_with_unit(name, help, Unit::Seconds, metric.clone());
-    metric
 }
 
 fn register_build_info(registry: &mut Registry) {

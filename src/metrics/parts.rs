@@ -102,8 +102,8 @@ pub struct Row<L, P> {
     labels: PhantomData<L>,
 }
 
-impl<L: Labels, P: Default> Row<L, P> {
-    pub(super) fn new() -> Self {
+impl<L: Labels, P: Default> Default for Row<L, P> {
+    fn default() -> Self {
         Self { cells: (0..L::COUNT).map(|_| P::default()).collect(), labels: PhantomData }
     }
 }

@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::session::account::{
     AccountAnswer, AccountCall, AccountNews, AccountReply, AccountRequest, AccountResult,
 };
-use crate::session::dismissal::Dismissal;
+use crate::session::disconnects::Disconnects;
 use crate::state::{Arguments, BatchDone, Call, CallKeys, CallResult, ConnectionKey, Delivery, RoomEvents};
 use crate::wire::ids::RoomId;
 use crate::wire::ws::close_code;
@@ -66,7 +66,7 @@ impl Shard {
             Message::GuestForgotten(store, is_done) => {
                 self.with_tools(|guests, tools| guests.forgotten_in_database(store, is_done, tools));
             }
-            Message::Dismiss(dismissal) => self.dismiss(&dismissal),
+            Message::Disconnect(disconnects) => self.disconnect(&disconnects),
             Message::Scripts(scripts) => self.scripts = scripts,
             Message::Drain { spread_ms } => self.begin_draining(spread_ms),
             Message::Stop => self.is_stopped = true,
@@ -312,8 +312,8 @@ impl Shard {
     }
 
     /// Closes the sockets of whom the news concern.
-    fn dismiss(&mut self, dismissal: &Arc<Dismissal>) {
-        let verdict_of = |session: &Session| dismissal.verdict(session.identity()?);
+    fn disconnect(&mut self, disconnects: &Arc<Disconnects>) {
+        let verdict_of = |session: &Session| disconnects.verdict(session.identity()?);
         let concerned = self.connections.iter().filter_map(|(key, connection)| {
             let (code, reason) = verdict_of(&connection.carried.session)?;
             Some((key, code, reason))

@@ -13,7 +13,7 @@ use crate::room::flush::Flush;
 use crate::room::{MembershipId, QueuedInput, Why};
 use crate::script::ScriptSet;
 use crate::session::account::AccountResult;
-use crate::session::dismissal::Dismissal;
+use crate::session::disconnects::Disconnects;
 use crate::state::{ConnectionKey, Deliver, Delivery, ShardId};
 use crate::wire::ids::{Identity, RoomId};
 
@@ -59,7 +59,7 @@ pub enum Message {
     /// The database has forgotten the guest that is being cleaned up for the store of this index, or could not.
     GuestForgotten(usize, bool),
     /// Close the sockets of whom this concerns.
-    Dismiss(Arc<Dismissal>),
+    Disconnect(Arc<Disconnects>),
     /// New scripts.
     Scripts(Arc<ScriptSet>),
     /// Stop accepting, and close every connection, spread over so many milliseconds.

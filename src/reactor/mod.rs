@@ -39,7 +39,7 @@ pub use self::messages::{Message, ShardPosts};
 pub use self::shard::{Ended, Shard, ShardParts, WAKER};
 use crate::room::allowance::{Budget, Share};
 use crate::session::Services;
-use crate::session::account::AccountDesk;
+use crate::session::account::Accounts;
 use crate::state::Engine;
 
 /// What all shards share. Nothing in it is waited for.
@@ -49,7 +49,7 @@ pub struct Shared {
     /// The state engine.
     pub engine: Arc<dyn Engine>,
     /// The accounts.
-    pub accounts: Arc<dyn AccountDesk>,
+    pub accounts: Arc<dyn Accounts>,
     /// Who may connect.
     pub admission: Admission,
     /// Inputs that wait, of all connections together.

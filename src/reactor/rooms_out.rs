@@ -80,7 +80,8 @@ impl Shard {
             }
             RoomAction::Flush(flush) => self.flush(room_index, flush),
             RoomAction::WakeAt(due_ms) => self.rooms.wake_at(room_index, due_ms),
-            RoomAction::Ran { ok, failed, received_at } => {
+            RoomAction::Ran { ok, failed, given_back, received_at } => {
+                self.metrics.calls_given_back.inc_by(given_back);
                 self.metrics.inputs.at(InputOutcome::Ok).inc_by(ok);
                 self.metrics.inputs.at(InputOutcome::Error).inc_by(failed);
                 self.metrics.input_to_patch.observe(received_at.elapsed());

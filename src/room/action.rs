@@ -80,6 +80,8 @@ pub enum RoomAction {
         ok: u64,
         /// How many failed.
         failed: u64,
+        /// How many the engine had no time for; they wait on.
+        given_back: u64,
         /// When the oldest of them came in.
         received_at: Instant,
     },

@@ -65,6 +65,7 @@ impl Room {
                 (result, _) => counts.answer(sent.reply, &result, actions),
             }
         }
+        let waits_on = given_back.len() as u64;
         let ran = counts.ok + counts.failed + counts.own;
         self.cost.note(ran as usize, done.took);
         if !given_back.is_empty() {
@@ -72,7 +73,8 @@ impl Room {
         }
         self.flush(actions);
         let Counts { ok, failed, .. } = counts;
-        actions.push(RoomAction::Ran { ok, failed, received_at: done.received_at });
+        let received_at = done.received_at;
+        actions.push(RoomAction::Ran { ok, failed, given_back: waits_on, received_at });
     }
 
     /// The engine had no time for some calls. If it ran others, these were too many at once, and the rest follows at once; if

@@ -155,7 +155,7 @@ impl Drop for AccountReply {
 }
 
 /// Takes calls that need the database or a password's hash, and answers them later.
-pub trait AccountDesk: Send + Sync {
+pub trait Accounts: Send + Sync {
     /// Queues a call.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ pub mod account;
 mod action;
 mod answer;
 pub mod cors;
-pub mod dismissal;
+pub mod disconnects;
 mod http;
 pub mod limits;
 pub mod outbox;

@@ -110,7 +110,7 @@ fn measure_interpreter(game: &Game) {
             (result, now) = runner.run(invocation);
             assert!(matches!(result, CallResult::Ok(_)), "{result:?}");
         }
-        events += runner.outbox().take().map(|events| events.ends.len()).sum::<usize>();
+        events += runner.event_log().take().map(|events| events.ends.len()).sum::<usize>();
     };
     let rooms = rooms();
     for room in &rooms {

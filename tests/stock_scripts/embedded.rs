@@ -36,7 +36,7 @@ impl EmbeddedStore {
             Invocation { call, room, now_ms: self.now_ms, now: Instant::now(), seed: self.calls };
         let (result, _) = self.runner.run(invocation);
         let mut events = Vec::new();
-        for run in self.runner.outbox().take() {
+        for run in self.runner.event_log().take() {
             assert_eq!(Some(&run.room), room, "events are of the caller's room");
             let run: Vec<Value> =
                 parse(format!("[{}]", std::str::from_utf8(&run.text).expect("UTF-8")).as_bytes());

@@ -13,7 +13,7 @@ use godra::account::token::{TokenAuthority, new_family};
 use godra::metrics::Metrics;
 use godra::session::Rejection;
 use godra::session::account::{
-    AccountCall, AccountDesk, AccountNews, AccountReply, AccountRequest, AccountResult, Credentials,
+    AccountCall, AccountNews, AccountReply, AccountRequest, AccountResult, Accounts as _, Credentials,
 };
 use godra::wire::ids::{Identity, Login, Role, RoomId};
 use serde_json::Value;

@@ -34,8 +34,8 @@ use super::store::Stores;
 use super::token::TokenAuthority;
 use crate::metrics::{AccountMetrics, AccountOutcome};
 use crate::session::Rejection;
-use crate::session::account::{AccountDesk, AccountReply, AccountRequest, AccountResult};
-use crate::session::dismissal::Dismissal;
+use crate::session::account::{AccountReply, AccountRequest, AccountResult, Accounts};
+use crate::session::disconnects::Disconnects;
 use crate::sys;
 use crate::threads;
 use crate::wire::ErrorCode;
@@ -91,7 +91,7 @@ pub enum StartError {
 
 impl AccountService {
     /// Reads who is kept out into `revocations`, and starts the workers and the reader of notices, which gives what
-    /// concerns open sockets to `dismiss`. The reader's thread ends with the process.
+    /// concerns open sockets to `disconnect`. The reader's thread ends with the process.
     ///
     /// # Errors
     /// The database cannot be used now, or a thread cannot be started.
@@ -101,13 +101,13 @@ impl AccountService {
         tokens: Arc<TokenAuthority>,
         revocations: Arc<Revocations>,
         metrics: AccountMetrics,
-        dismiss: impl Fn(Dismissal) + Send + 'static,
+        disconnect: impl Fn(Disconnects) + Send + 'static,
     ) -> Result<Self, StartError> {
         let (poke, poked) = bounded(1);
         let store = stores.connect().map_err(StartError::Store)?;
         let reader =
             notices::Reader::start(store, revocations.clone(), tokens.ttl_s()).map_err(StartError::Store)?;
-        spawn("notices", move || reader.run(&poked, dismiss))?;
+        spawn("notices", move || reader.run(&poked, disconnect))?;
         let shared = Arc::new(Shared {
             tokens,
             revocations,
@@ -148,7 +148,7 @@ impl AccountService {
     }
 }
 
-impl AccountDesk for AccountService {
+impl Accounts for AccountService {
     fn submit(&self, request: AccountRequest, reply: AccountReply) -> Result<(), Rejection> {
         let job = Message::Call(Job { request, reply, queued_at: Instant::now() });
         let refused = match self.is_stopping.load(Ordering::SeqCst) {

@@ -7,7 +7,7 @@ use crossbeam_channel::Receiver;
 
 use crate::account::records::{AccountStore, StoreResult};
 use crate::account::revocations::Revocations;
-use crate::session::dismissal::Dismissal;
+use crate::session::disconnects::Disconnects;
 
 /// How often the database is asked. News of other processes take this long at most, and must be there within 2 s.
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -46,13 +46,13 @@ impl Reader {
     }
 
     /// Reads until the process ends; at once when it is `poked`.
-    pub(super) fn run(mut self, poked: &Receiver<()>, dismiss: impl Fn(Dismissal)) {
+    pub(super) fn run(mut self, poked: &Receiver<()>, disconnect: impl Fn(Disconnects)) {
         loop {
             // Poked, or the time is up: both lead to the same. Without pokers it goes on by time.
             if poked.recv_timeout(POLL_EVERY) == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
                 std::thread::sleep(POLL_EVERY);
             }
-            match self.read(&dismiss).and_then(|()| self.purge()) {
+            match self.read(&disconnect).and_then(|()| self.purge()) {
                 Ok(()) if self.is_failing => {
                     log::info!("the database of accounts is there again");
                     self.is_failing = false;
@@ -67,14 +67,14 @@ impl Reader {
         }
     }
 
-    fn read(&mut self, dismiss: &impl Fn(Dismissal)) -> StoreResult<()> {
+    fn read(&mut self, disconnect: &impl Fn(Disconnects)) -> StoreResult<()> {
         loop {
             let notices = self.store.notices(self.last, PAGE)?;
             let Some(last) = notices.last() else { return Ok(()) };
             self.last = last.id;
-            let dismissal = self.revocations.apply(&notices);
-            if !dismissal.is_empty() {
-                dismiss(dismissal);
+            let disconnects = self.revocations.apply(&notices);
+            if !disconnects.is_empty() {
+                disconnect(disconnects);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::account::revocations::Revoked;
 use crate::account::store::Dsn;
 use crate::metrics::Metrics;
-use crate::session::account::{AccountCall, AccountResult, Credentials};
+use crate::session::account::{AccountCall, AccountResult, Accounts as _, Credentials};
 use crate::wire::ids::Identity;
 
 const PASSWORD: &str = "correct horse";
@@ -15,7 +15,7 @@ struct Accounts {
     service: AccountService,
     tokens: Arc<TokenAuthority>,
     revocations: Arc<Revocations>,
-    dismissed: Receiver<Dismissal>,
+    disconnected: Receiver<Disconnects>,
     stores: Stores,
     metrics: Metrics,
     folder: tempfile::TempDir,
@@ -27,10 +27,10 @@ fn start(workers: usize, queue_capacity: usize, longest_wait: Duration) -> Accou
     let tokens = Arc::new(TokenAuthority::new(vec![vec![7; 32]], 3600));
     let revocations = Arc::new(Revocations::new(3600));
     let metrics = Metrics::new();
-    let (sender, dismissed) = crossbeam_channel::unbounded();
+    let (sender, disconnected) = crossbeam_channel::unbounded();
     let options =
         ServiceOptions { workers, queue_capacity, longest_wait, refresh_ttl: Duration::from_secs(7200) };
-    let dismiss = move |dismissal| sender.send(dismissal).unwrap_or_default();
+    let disconnect = move |disconnects| sender.send(disconnects).unwrap_or_default();
     let (tokens_of_service, revocations_of_service) = (tokens.clone(), revocations.clone());
     let service = AccountService::start(
         &options,
@@ -38,10 +38,10 @@ fn start(workers: usize, queue_capacity: usize, longest_wait: Duration) -> Accou
         tokens_of_service,
         revocations_of_service,
         metrics.accounts.clone(),
-        dismiss,
+        disconnect,
     )
     .unwrap();
-    Accounts { service, tokens, revocations, dismissed, stores, metrics, folder }
+    Accounts { service, tokens, revocations, disconnected, stores, metrics, folder }
 }
 
 fn credentials(username: &str, password: &str) -> Credentials {
@@ -155,8 +155,8 @@ fn what_another_process_writes_arrives_within_two_seconds() {
     assert_eq!(accounts.revocations.check(&identity, 1), Ok(()));
     let ban = crate::account::records::Ban { until_s: None, reason: "cheating".into() };
     accounts.stores.connect().unwrap().ban(&identity.user_id, &ban, unix_ms()).unwrap();
-    let dismissal = accounts.dismissed.recv_timeout(Duration::from_secs(2)).unwrap();
-    assert_eq!(dismissal.verdict(&identity), Some((4501, "cheating")));
+    let disconnects = accounts.disconnected.recv_timeout(Duration::from_secs(2)).unwrap();
+    assert_eq!(disconnects.verdict(&identity), Some((4501, "cheating")));
     assert_eq!(accounts.revocations.check(&identity, 1), Err(Revoked::Banned(ban)));
     assert_eq!(accounts.login("ann", PASSWORD).unwrap_err().status, 403);
     assert_eq!(

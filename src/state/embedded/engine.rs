@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
-use super::persist::{self, StateFileError};
+use super::checkpoint::{self, StateFileError};
 use super::runner::DEFAULT_ROOM_TTL_S;
 use super::worker::Worker;
 use crate::metrics::Metrics;
@@ -91,7 +91,7 @@ impl EmbeddedEngine {
         deliver: Box<dyn Deliver>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
-        let restore = |path: &PathBuf| persist::restore(path, options.seed, metrics.clone());
+        let restore = |path: &PathBuf| checkpoint::restore(path, options.seed, metrics.clone());
         let restored = options.state_file.as_ref().map(restore).transpose().map_err(StartError::StateFile)?;
         let (sender, receiver) = bounded(options.queue_capacity.max(1));
         let shared = Arc::new(Shared {

@@ -17,7 +17,7 @@ const FULL_BYTES: usize = 4 << 20;
 const FORGET_AFTER_MS: u64 = 3_600_000;
 
 /// The events of the running batch, and every room's counter.
-pub struct Outbox {
+pub struct EventLog {
     counters: HashMap<RoomId, Counter>,
     /// The batch's events so far, one entry a room and epoch, in the order of their first events.
     pending: Vec<Pending>,
@@ -57,8 +57,8 @@ struct Pending {
     direct: Vec<(Box<str>, Bytes)>,
 }
 
-impl Outbox {
-    /// An outbox whose epochs come from the seed.
+impl EventLog {
+    /// A log whose epochs come from the seed.
     pub fn new(seed: u64) -> Self {
         Self {
             counters: HashMap::new(),
@@ -87,7 +87,7 @@ impl Outbox {
         self.counter(room).position
     }
 
-    /// As [`Outbox::position`], or nothing if nothing is known of the room.
+    /// As [`EventLog::position`], or nothing if nothing is known of the room.
     pub fn known_position(&self, room: &RoomId) -> Option<Position> {
         self.counters.get(room).map(|counter| counter.position)
     }
@@ -268,13 +268,13 @@ mod tests {
 
     #[test]
     fn counts_each_room_and_keeps_the_epoch() {
-        let mut outbox = Outbox::new(1);
+        let mut event_log = EventLog::new(1);
         let (a, b) = (room("a"), room("b"));
-        let before = outbox.position(&a);
-        outbox.publish(&a, b"x", b"1").unwrap();
-        outbox.publish(&b, b"y", b"{}").unwrap();
-        outbox.publish(&a, b"z\"", b"null").unwrap();
-        let events: Vec<_> = outbox.take().collect();
+        let before = event_log.position(&a);
+        event_log.publish(&a, b"x", b"1").unwrap();
+        event_log.publish(&b, b"y", b"{}").unwrap();
+        event_log.publish(&a, b"z\"", b"null").unwrap();
+        let events: Vec<_> = event_log.take().collect();
         assert_eq!(events.len(), 2);
         assert_eq!(
             text(&events[0]),
@@ -283,17 +283,17 @@ mod tests {
         assert_eq!(text(&events[1]), r#"{"type":"y","payload":{},"seq":1}"#);
         assert_eq!((events[0].first_seq, events[0].epoch), (1, before.epoch));
         assert_eq!(events[0].ends, [32, events[0].text.len() as u32]);
-        outbox.publish(&a, b"x", b"1").unwrap();
-        assert_eq!(outbox.take().next().unwrap().first_seq, 3);
-        assert_eq!(outbox.position(&a), Position { epoch: before.epoch, seq: 3 });
+        event_log.publish(&a, b"x", b"1").unwrap();
+        assert_eq!(event_log.take().next().unwrap().first_seq, 3);
+        assert_eq!(event_log.position(&a), Position { epoch: before.epoch, seq: 3 });
     }
 
     #[test]
     fn ready_events() {
         let check = |event: &str, expected: Result<&str, BadEvent>| {
-            let mut outbox = Outbox::new(1);
-            let result = outbox.publish_ready(&room("a"), event.as_bytes());
-            let events = outbox.take().next();
+            let mut event_log = EventLog::new(1);
+            let result = event_log.publish_ready(&room("a"), event.as_bytes());
+            let events = event_log.take().next();
             assert_eq!(result.map(|()| text(events.as_ref().unwrap())), expected, "{event}");
         };
         check(r#"{"type":"t","payload":[1]}"#, Ok(r#"{"type":"t","payload":[1],"seq":1}"#));
@@ -313,21 +313,21 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_replaced() {
-        let mut outbox = Outbox::new(1);
-        outbox.publish(&room("a"), b"t\xff", b"\"\xfe\"").unwrap();
-        let events = outbox.take().next().unwrap();
+        let mut event_log = EventLog::new(1);
+        event_log.publish(&room("a"), b"t\xff", b"\"\xfe\"").unwrap();
+        let events = event_log.take().next().unwrap();
         assert_eq!(text(&events), "{\"type\":\"t\u{fffd}\",\"payload\":\"\u{fffd}\",\"seq\":1}");
         assert_eq!(events.ends, [events.text.len() as u32]);
     }
 
     #[test]
     fn a_reset_gives_new_epochs_and_keeps_what_was_published() {
-        let mut outbox = Outbox::new(1);
+        let mut event_log = EventLog::new(1);
         let a = room("a");
-        outbox.publish(&a, b"x", b"1").unwrap();
-        outbox.reset();
-        outbox.publish(&a, b"y", b"2").unwrap();
-        let events: Vec<_> = outbox.take().collect();
+        event_log.publish(&a, b"x", b"1").unwrap();
+        event_log.reset();
+        event_log.publish(&a, b"y", b"2").unwrap();
+        let events: Vec<_> = event_log.take().collect();
         assert_eq!(events.len(), 2);
         assert_ne!(events[0].epoch, events[1].epoch);
         assert_eq!((events[0].first_seq, events[1].first_seq), (1, 1));
@@ -335,44 +335,44 @@ mod tests {
 
     #[test]
     fn unused_counters_of_gone_rooms_are_forgotten() {
-        let mut outbox = Outbox::new(1);
-        outbox.set_now(1000);
-        outbox.publish(&room("gone"), b"x", b"1").unwrap();
-        outbox.publish(&room("there"), b"x", b"1").unwrap();
-        outbox.take().count();
+        let mut event_log = EventLog::new(1);
+        event_log.set_now(1000);
+        event_log.publish(&room("gone"), b"x", b"1").unwrap();
+        event_log.publish(&room("there"), b"x", b"1").unwrap();
+        event_log.take().count();
         let is_gone = |room: &RoomId| room.as_str() == "gone";
-        outbox.forget_unused(1000 + FORGET_AFTER_MS - 1, is_gone);
-        assert_eq!(outbox.counters(), 2);
-        outbox.forget_unused(1000 + FORGET_AFTER_MS, is_gone);
-        assert_eq!(outbox.counters(), 1);
+        event_log.forget_unused(1000 + FORGET_AFTER_MS - 1, is_gone);
+        assert_eq!(event_log.counters(), 2);
+        event_log.forget_unused(1000 + FORGET_AFTER_MS, is_gone);
+        assert_eq!(event_log.counters(), 1);
     }
 
     #[test]
     fn what_a_call_may_publish_is_its_own() {
-        let mut outbox = Outbox::new(1);
+        let mut event_log = EventLog::new(1);
         let payload = format!("\"{}\"", "x".repeat(1 << 20)).into_bytes();
         for call in 1..=3 {
-            outbox.set_now(call);
+            event_log.set_now(call);
             let published =
-                (0..100).take_while(|_| outbox.publish(&room("a"), b"x", &payload).is_ok()).count();
+                (0..100).take_while(|_| event_log.publish(&room("a"), b"x", &payload).is_ok()).count();
             assert_eq!(published, 15);
-            assert_eq!(outbox.send(&room("a"), b"7", b"x", &payload), Err(BadEvent::TooMuch));
-            assert_eq!(outbox.publish(&room("a"), b"x", b"1"), Ok(()), "what is small still fits");
+            assert_eq!(event_log.send(&room("a"), b"7", b"x", &payload), Err(BadEvent::TooMuch));
+            assert_eq!(event_log.publish(&room("a"), b"x", b"1"), Ok(()), "what is small still fits");
         }
-        assert_eq!(outbox.take().next().unwrap().ends.len(), 48);
+        assert_eq!(event_log.take().next().unwrap().ends.len(), 48);
     }
 
     #[test]
     fn it_is_full_when_all_calls_have_published_much() {
-        let mut outbox = Outbox::new(1);
+        let mut event_log = EventLog::new(1);
         let payload = format!("\"{}\"", "x".repeat(1 << 20)).into_bytes();
         let calls = (0..100).take_while(|call| {
-            outbox.set_now(*call);
-            outbox.publish(&room("a"), b"x", &payload).unwrap();
-            !outbox.is_full()
+            event_log.set_now(*call);
+            event_log.publish(&room("a"), b"x", &payload).unwrap();
+            !event_log.is_full()
         });
         assert_eq!(calls.count(), 3);
-        outbox.take().for_each(drop);
-        assert!(!outbox.is_full());
+        event_log.take().for_each(drop);
+        assert!(!event_log.is_full());
     }
 }

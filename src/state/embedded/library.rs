@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use godra_engine::lua::{Answer, Call, Extension, Function, Library, Raised};
 
-use super::events::Outbox;
+use super::events::EventLog;
 use crate::state::event_text::BadEvent;
 use crate::wire::ids::{Identity, RoomId};
 
@@ -15,7 +15,7 @@ const ROOM_CHANNEL: &[u8] = b"game_updates:game:";
 /// Who calls and where, and the events of the running batch. No borrow of its cells may be held while a script runs.
 pub struct Game {
     /// Events of the running batch.
-    pub outbox: RefCell<Outbox>,
+    pub event_log: RefCell<EventLog>,
     /// What `godra.room_ttl` says, in seconds.
     room_ttl_s: Cell<u64>,
     caller: RefCell<Caller>,
@@ -33,7 +33,7 @@ impl Game {
     /// Nobody has called yet. The seed is for epochs.
     pub fn new(seed: u64, room_ttl_s: u64) -> Self {
         Self {
-            outbox: RefCell::new(Outbox::new(seed.rotate_left(32) ^ 0x6a09_e667_f3bc_c908)),
+            event_log: RefCell::new(EventLog::new(seed.rotate_left(32) ^ 0x6a09_e667_f3bc_c908)),
             room_ttl_s: Cell::new(room_ttl_s),
             caller: RefCell::default(),
         }
@@ -48,17 +48,17 @@ impl Game {
         if !caller.identity.as_ref().is_some_and(|known| Arc::ptr_eq(known, identity)) {
             caller.identity = Some(identity.clone());
         }
-        self.outbox.borrow_mut().set_now(now_ms);
+        self.event_log.borrow_mut().set_now(now_ms);
     }
 
     fn publish_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
         let (kind, payload) = (call.bytes(1)?, call.json(2)?);
-        self.with_room(call, "publish", |outbox, room| outbox.publish(room, kind, &payload))
+        self.with_room(call, "publish", |event_log, room| event_log.publish(room, kind, &payload))
     }
 
     fn send_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
         let (user_id, kind, payload) = (call.bytes(1)?, call.bytes(2)?, call.json(3)?);
-        self.with_room(call, "send", |outbox, room| outbox.send(room, user_id, kind, &payload))
+        self.with_room(call, "send", |event_log, room| event_log.send(room, user_id, kind, &payload))
     }
 
     /// Ends the call with a code of the script's own, unless a `pcall` catches it.
@@ -70,13 +70,13 @@ impl Game {
         &self,
         call: &Call<'_>,
         name: &str,
-        act: impl FnOnce(&mut Outbox, &RoomId) -> Result<(), BadEvent>,
+        act: impl FnOnce(&mut EventLog, &RoomId) -> Result<(), BadEvent>,
     ) -> Result<Answer, Raised> {
         let caller = self.caller.borrow();
         let Some(room) = &caller.room else {
             return Err(call.error(format_args!("godra.{name} needs a room, and this call is in none")));
         };
-        match act(&mut self.outbox.borrow_mut(), room) {
+        match act(&mut self.event_log.borrow_mut(), room) {
             Ok(()) => Ok(Answer::NOTHING),
             Err(bad) => Err(call.error(format_args!("{}", bad.message()))),
         }
@@ -128,13 +128,13 @@ impl Extension for Game {
                 _ => return Ok(0),
             },
         };
-        match self.outbox.borrow_mut().publish_ready(room, message) {
+        match self.event_log.borrow_mut().publish_ready(room, message) {
             Ok(()) => Ok(1),
             Err(bad) => Err(bad.message().to_owned()),
         }
     }
 
     fn flushed(&self) {
-        self.outbox.borrow_mut().reset();
+        self.event_log.borrow_mut().reset();
     }
 }

@@ -3,11 +3,11 @@
 //! Keyspace, commands and Lua are the crate `godra_engine`, which knows no room, no player and no event. Here is what makes
 //! it the server's: the thread, the `godra` library of scripts, the numbering of rooms' events, the state file.
 
+pub mod checkpoint;
 mod commands;
 mod engine;
 pub mod events;
 mod library;
-pub mod persist;
 pub mod runner;
 mod worker;
 

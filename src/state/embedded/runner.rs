@@ -11,7 +11,7 @@ use bytes::Bytes;
 use godra_engine::keyspace::Keyspace;
 use godra_engine::lua::{self, Interpreter, Keys, ScriptError};
 
-use super::events::Outbox;
+use super::events::EventLog;
 use super::library::Game;
 use crate::metrics::{Metrics, ScriptMetrics};
 use crate::script::{KeyPattern, Script, ScriptSet};
@@ -86,8 +86,8 @@ impl ScriptRunner {
     }
 
     /// Every room's counter, and the events of the running batch.
-    pub fn outbox(&self) -> RefMut<'_, Outbox> {
-        self.game.outbox.borrow_mut()
+    pub fn event_log(&self) -> RefMut<'_, EventLog> {
+        self.game.event_log.borrow_mut()
     }
 
     /// A command of the server's own.
@@ -124,7 +124,7 @@ impl ScriptRunner {
         self.interpreter.rest();
     }
 
-    /// Runs one call, and tells when it ended. Its events are in the outbox afterwards, also if it failed.
+    /// Runs one call, and tells when it ended. Its events are in the event log afterwards, also if it failed.
     pub fn run(&mut self, invocation: Invocation<'_>) -> (CallResult, Instant) {
         let script = &invocation.call.script;
         self.compile(script);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use godra_engine::SplitMix;
 
+use super::checkpoint::{Checkpointer, Contents, Member, Restored};
 use super::engine::{EmbeddedOptions, Message, Shared};
-use super::persist::{Contents, Keeper, Member, Restored};
 use super::runner::{Invocation, ScriptRunner};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
@@ -47,7 +47,7 @@ pub(super) struct Worker {
     scripts: Arc<ScriptSet>,
     random: SplitMix,
     faults: FaultLog,
-    keeper: Option<Keeper>,
+    checkpointer: Option<Checkpointer>,
     shares: Shares,
     late: Late<Box<Batch>>,
     /// When nothing runs any more; none while the engine is not stopping.
@@ -75,7 +75,7 @@ impl Worker {
             scripts: Arc::default(),
             random: SplitMix(options.seed ^ 0x5851_f42d_4c95_7f2d),
             faults: FaultLog::default(),
-            keeper: None,
+            checkpointer: None,
             shares: Shares::default(),
             late: Late::default(),
             stop_at: None,
@@ -89,10 +89,10 @@ impl Worker {
     pub(super) fn go_on_with(&mut self, restored: Restored) -> Vec<Member> {
         let Contents { keyspace, positions, members } = restored.contents;
         self.runner.keyspace().replace(keyspace);
-        let mut outbox = self.runner.outbox();
-        positions.into_iter().for_each(|place| outbox.restore(place));
-        drop(outbox);
-        self.keeper = Some(restored.keeper);
+        let mut event_log = self.runner.event_log();
+        positions.into_iter().for_each(|place| event_log.restore(place));
+        drop(event_log);
+        self.checkpointer = Some(restored.checkpointer);
         members
     }
 
@@ -126,8 +126,9 @@ impl Worker {
         while let Some(batch) = self.late.pop() {
             self.process(*batch, Instant::now());
         }
-        if let Some(keeper) = self.keeper.take() {
-            keeper.finish(&mut self.runner.keyspace().borrow_mut(), &self.runner.outbox().positions());
+        if let Some(checkpointer) = self.checkpointer.take() {
+            checkpointer
+                .finish(&mut self.runner.keyspace().borrow_mut(), &self.runner.event_log().positions());
         }
     }
 
@@ -138,9 +139,9 @@ impl Worker {
             if let Some(script) = &on_disconnect {
                 self.run_calls(&member.leave(script), Instant::now());
                 // Nobody is there who could be told.
-                self.runner.outbox().take().for_each(drop);
-            } else if let Some(keeper) = &mut self.keeper {
-                keeper.left(&member.room, &member.identity);
+                self.runner.event_log().take().for_each(drop);
+            } else if let Some(checkpointer) = &mut self.checkpointer {
+                checkpointer.left(&member.room, &member.identity);
             }
         }
     }
@@ -230,16 +231,16 @@ impl Worker {
 
     /// A room that nothing worked in may be one that does not exist, and shall not cost memory.
     fn position(&self, room: &RoomId, results: &[CallResult]) -> Option<Position> {
-        let mut outbox = self.runner.outbox();
+        let mut event_log = self.runner.event_log();
         let has_worked = results.iter().any(|result| matches!(result, CallResult::Ok(_)));
-        if has_worked { Some(outbox.position(room)) } else { outbox.known_position(room) }
+        if has_worked { Some(event_log.position(room)) } else { event_log.known_position(room) }
     }
 
     /// Sends the events that have gathered on their way, but for those that the end of the batch brings with it.
     fn deliver_events(&mut self, batch: &Batch) -> Option<RoomEvents> {
         let Self { runner, deliver, .. } = self;
         let mut own_events: Option<RoomEvents> = None;
-        for events in runner.outbox().take() {
+        for events in runner.event_log().take() {
             let home = deliver.home(&events.room);
             if home != batch.origin || batch.room.as_ref() != Some(&events.room) {
                 deliver.deliver(home, Delivery::Events(events));
@@ -287,7 +288,7 @@ impl Worker {
 
     /// What cannot wait for the end of a long batch.
     fn between_calls(&mut self, batch: &Batch, slice: &mut Slice<'_>, progress: &mut Progress) {
-        if self.runner.outbox().is_full() {
+        if self.runner.event_log().is_full() {
             slice.end();
             if let Some(events) = self.deliver_events(batch) {
                 self.deliver.deliver(batch.origin, Delivery::Events(events));
@@ -347,16 +348,16 @@ impl Worker {
 
     /// Who has to be taken out of a room if the process ends without a word. Without the hook for that it costs nothing.
     fn note_for_restart(&mut self, call: &Call, room: &RoomId, result: &CallResult) {
-        let Some(keeper) = &mut self.keeper else { return };
+        let Some(checkpointer) = &mut self.checkpointer else { return };
         match call.membership {
             // Who confirms a membership is in already.
             Membership::Unchanged | Membership::Confirm(_) => {}
             Membership::Enter(_) => {
                 if matches!(result, CallResult::Ok(_)) && self.scripts.get("on_disconnect").is_some() {
-                    keeper.entered(room, &call.caller);
+                    checkpointer.entered(room, &call.caller);
                 }
             }
-            Membership::Leave(_) | Membership::LeaveOf(_) => keeper.left(room, &call.caller),
+            Membership::Leave(_) | Membership::LeaveOf(_) => checkpointer.left(room, &call.caller),
         }
     }
 
@@ -364,8 +365,8 @@ impl Worker {
         if !self.late.is_empty() {
             return Duration::ZERO;
         }
-        let Some(keeper) = &self.keeper else { return IDLE_WAIT };
-        keeper.wait(Instant::now(), &self.runner.keyspace().borrow(), IDLE_WAIT)
+        let Some(checkpointer) = &self.checkpointer else { return IDLE_WAIT };
+        checkpointer.wait(Instant::now(), &self.runner.keyspace().borrow(), IDLE_WAIT)
     }
 
     /// After a panic, which is a mistake of ours.
@@ -383,8 +384,8 @@ impl Worker {
         if self.stop_at.is_none() && self.shared.is_stopping.load(Ordering::SeqCst) {
             self.stop_at = Some(now + FAREWELL);
         }
-        if let Some(keeper) = &mut self.keeper {
-            keeper.tick(now, &mut self.runner.keyspace().borrow_mut());
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.tick(now, &mut self.runner.keyspace().borrow_mut());
         }
         if now.duration_since(self.expired_at) < EXPIRE_INTERVAL {
             return;
@@ -405,7 +406,7 @@ impl Worker {
             None => true,
             Some((_, end)) => end.is_some_and(|end| end <= now_ms),
         };
-        self.runner.outbox().forget_unused(now_ms, |room| is_gone(&format!("game:{room}")));
+        self.runner.event_log().forget_unused(now_ms, |room| is_gone(&format!("game:{room}")));
     }
 }
 

@@ -67,7 +67,7 @@ impl World {
     }
 
     fn events(&mut self) -> Vec<RoomEvents> {
-        self.runner.outbox().take().collect()
+        self.runner.event_log().take().collect()
     }
 
     /// The published events' text.

@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! engine's thread                            state-file's thread
-//! batch, batch, [cut: changed keys encoded] ──► one transaction
+//! batch, batch, [checkpoint: changed keys encoded] ──► one transaction
 //!        batch, batch, …                    ◄── written, or what is still to be written
 //! ```
 //!
-//! A cut is made between two batches, so no script's writes are ever torn: the file goes from one such moment to the next.
+//! A checkpoint is made between two batches, so no script's writes are ever torn: the file goes from one such moment to the next.
 //! No commands here and no Lua.
 
-mod cut;
+mod changes;
+mod checkpointer;
 mod file;
 pub mod format;
-mod keeper;
 mod refusal;
 mod schema;
 mod writer;
@@ -21,9 +21,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use cut::Member;
+pub use changes::Member;
+pub use checkpointer::Checkpointer;
 pub use file::{Contents, StateFile};
-pub use keeper::Keeper;
 pub use refusal::StateFileError;
 
 use crate::metrics::Metrics;
@@ -34,7 +34,7 @@ pub struct Restored {
     /// What the file held.
     pub contents: Contents,
     /// Keeps it.
-    pub keeper: Keeper,
+    pub checkpointer: Checkpointer,
 }
 
 /// Opens the state file, reads it, and starts the thread that writes it.
@@ -58,7 +58,7 @@ pub fn restore(path: &Path, seed: u64, metrics: Arc<Metrics>) -> Result<Restored
     );
     contents.keyspace.track_changes(true);
     let writer = writer::start(file, metrics).map_err(|error| StateFileError::io(path, error))?;
-    Ok(Restored { contents, keeper: Keeper::new(writer, began) })
+    Ok(Restored { contents, checkpointer: Checkpointer::new(writer, began) })
 }
 
 #[cfg(test)]

@@ -1,39 +1,39 @@
-//! The engine's part in keeping the state file: when to make a cut, and what to do with one that failed.
+//! The engine's part in keeping the state file: when to make a checkpoint, and what to do with one that failed.
 //!
-//! Only one cut is on its way at a time, and what changes meanwhile is only noted by name, so a slow or full disk costs
-//! neither memory for values nor the engine's time. A cut that failed gives its keys back to the notes: the next one
+//! Only one checkpoint is on its way at a time, and what changes meanwhile is only noted by name, so a slow or full disk costs
+//! neither memory for values nor the engine's time. A checkpoint that failed gives its keys back to the notes: the next one
 //! has their newest values, and is as consistent as any.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::cut::{Cut, MemberChanges};
+use super::changes::{Checkpoint, MemberChanges};
 use super::writer::{Answer, WriterLink};
 use crate::state::embedded::events::RoomPosition;
 use crate::wire::ids::{Identity, RoomId};
 use godra_engine::keyspace::Keyspace;
 
-/// From one cut to the next. A change is in the file after this, the rest of the write before and the write itself: together
+/// From one checkpoint to the next. A change is in the file after this, the rest of the write before and the write itself: together
 /// less than a second.
 const CUT_INTERVAL: Duration = Duration::from_millis(400);
 /// How long to wait after a failed write.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// How often to look whether a write that is late has ended.
 const LATE_WAIT: Duration = Duration::from_millis(20);
-/// How long the last cut is tried for, when the process stops.
+/// How long the last checkpoint is tried for, when the process stops.
 const LAST_CUT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Keeps the store in its file.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct Checkpointer {
     writer: WriterLink,
     stage: Stage,
-    /// When the next cut is due.
+    /// When the next checkpoint is due.
     cut_at: Instant,
-    /// Comings and goings since the last cut.
+    /// Comings and goings since the last checkpoint.
     members: MemberChanges,
-    /// For the next cut's values.
+    /// For the next checkpoint's values.
     buffer: Vec<u8>,
 }
 
@@ -41,13 +41,13 @@ pub struct Keeper {
 enum Stage {
     /// Nothing is being written.
     Resting,
-    /// A cut is on its way.
+    /// A checkpoint is on its way.
     Writing,
     /// The writer's thread has ended: nothing is written any more.
     Lost,
 }
 
-impl Keeper {
+impl Checkpointer {
     /// Keeps what changes from now on.
     pub fn new(writer: WriterLink, now: Instant) -> Self {
         Self { writer, stage: Stage::Resting, cut_at: now, members: MemberChanges::new(), buffer: Vec::new() }
@@ -63,7 +63,7 @@ impl Keeper {
         self.members.insert((room.clone(), identity.user_id.clone()), None);
     }
 
-    /// Between two batches: sends a cut on its way if one is due.
+    /// Between two batches: sends a checkpoint on its way if one is due.
     pub fn tick(&mut self, now: Instant, keyspace: &mut Keyspace) {
         if self.stage == Stage::Writing {
             match self.writer.answers.try_recv() {
@@ -73,8 +73,8 @@ impl Keeper {
             }
         }
         if self.stage == Stage::Resting && now >= self.cut_at && self.has_changes(keyspace) {
-            let cut = self.cut(keyspace);
-            self.send(cut, now);
+            let checkpoint = self.checkpoint(keyspace);
+            self.send(checkpoint, now);
         }
     }
 
@@ -98,9 +98,9 @@ impl Keeper {
             if self.stage != Stage::Resting {
                 return log::error!("the state file lacks the last changes: writing it does not end");
             }
-            let mut cut = self.cut(keyspace);
-            cut.positions = positions.to_vec();
-            self.send(cut, Instant::now());
+            let mut checkpoint = self.checkpoint(keyspace);
+            checkpoint.positions = positions.to_vec();
+            self.send(checkpoint, Instant::now());
             if self.await_answer(deadline, keyspace) {
                 break;
             }
@@ -109,7 +109,7 @@ impl Keeper {
             }
             thread::sleep(LATE_WAIT);
         }
-        drop(self.writer.cuts);
+        drop(self.writer.checkpoints);
         if self.writer.thread.join().is_err() {
             log::error!("the state file's thread has panicked");
         }
@@ -119,19 +119,19 @@ impl Keeper {
         keyspace.has_changes() || !self.members.is_empty()
     }
 
-    fn cut(&mut self, keyspace: &mut Keyspace) -> Cut {
-        Cut::take(keyspace, std::mem::take(&mut self.members), std::mem::take(&mut self.buffer))
+    fn checkpoint(&mut self, keyspace: &mut Keyspace) -> Checkpoint {
+        Checkpoint::take(keyspace, std::mem::take(&mut self.members), std::mem::take(&mut self.buffer))
     }
 
-    fn send(&mut self, cut: Cut, now: Instant) {
+    fn send(&mut self, checkpoint: Checkpoint, now: Instant) {
         self.cut_at = now + CUT_INTERVAL;
         self.stage = Stage::Writing;
-        if self.writer.cuts.try_send(cut).is_err() {
+        if self.writer.checkpoints.try_send(checkpoint).is_err() {
             self.lose_writer();
         }
     }
 
-    /// Whether the cut is written.
+    /// Whether the checkpoint is written.
     fn await_answer(&mut self, deadline: Instant, keyspace: &mut Keyspace) -> bool {
         let Ok(answer) = self.writer.answers.recv_deadline(deadline) else { return false };
         let is_written = matches!(answer, Answer::Written(_));

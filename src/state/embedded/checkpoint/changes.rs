@@ -1,4 +1,4 @@
-//! A cut: what changed since the last one, as it was between two calls of scripts. The file goes from cut to cut.
+//! A checkpoint: what changed since the last one, as it was between two calls of scripts. The file goes from checkpoint to checkpoint.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,12 +35,12 @@ impl Member {
 
 /// What one transaction writes.
 #[derive(Debug, Default)]
-pub struct Cut {
+pub struct Checkpoint {
     /// Which keys.
     pub changes: Changes,
     /// Comings and goings.
     pub members: MemberChanges,
-    /// The rooms' places; only in the last cut of all.
+    /// The rooms' places; only in the last checkpoint of all.
     pub positions: Vec<RoomPosition>,
     /// The values of the changed keys, one after the other.
     values: Vec<u8>,
@@ -48,7 +48,7 @@ pub struct Cut {
     ends: Vec<usize>,
 }
 
-impl Cut {
+impl Checkpoint {
     /// The store's changes, with their values as they are now. `buffer` is used for them.
     pub fn take(keyspace: &mut Keyspace, members: MemberChanges, mut buffer: Vec<u8>) -> Self {
         buffer.clear();

@@ -23,7 +23,7 @@ struct World {
 /// A store and who keeps it.
 struct Store {
     keyspace: Keyspace,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     members: Vec<Member>,
     now: Instant,
 }
@@ -38,9 +38,9 @@ impl World {
     }
 
     fn open(&self) -> Store {
-        let Restored { contents, keeper } = restore(&self.path(), 1, self.metrics.clone()).unwrap();
+        let Restored { contents, checkpointer } = restore(&self.path(), 1, self.metrics.clone()).unwrap();
         let Contents { keyspace, members, .. } = contents;
-        Store { keyspace, keeper, members, now: Instant::now() }
+        Store { keyspace, checkpointer, members, now: Instant::now() }
     }
 
     /// A store whose file has no room for more pages.
@@ -49,8 +49,8 @@ impl World {
         file.limit_pages(pages);
         contents.keyspace.track_changes(true);
         let now = Instant::now();
-        let keeper = Keeper::new(writer::start(file, self.metrics.clone()).unwrap(), now);
-        Store { keyspace: contents.keyspace, keeper, members: contents.members, now }
+        let checkpointer = Checkpointer::new(writer::start(file, self.metrics.clone()).unwrap(), now);
+        Store { keyspace: contents.keyspace, checkpointer, members: contents.members, now }
     }
 
     fn writes(&self) -> u64 {
@@ -70,19 +70,19 @@ impl Store {
         reply.values().map(text).collect::<Vec<_>>().join(" ")
     }
 
-    /// Lets time pass for the keeper until a condition holds.
+    /// Lets time pass for the checkpointer until a condition holds.
     fn tick_until(&mut self, is_it: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !is_it() {
             assert!(Instant::now() < deadline, "it does not come");
             self.now += Duration::from_millis(100);
-            self.keeper.tick(self.now, &mut self.keyspace);
+            self.checkpointer.tick(self.now, &mut self.keyspace);
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
     fn finish(mut self) {
-        self.keeper.finish(&mut self.keyspace, &[]);
+        self.checkpointer.finish(&mut self.keyspace, &[]);
     }
 }
 
@@ -125,12 +125,12 @@ fn a_store_at_rest_writes_nothing() {
     store.tick_until(|| world.writes() == 1);
     for _ in 0..100 {
         store.now += Duration::from_millis(100);
-        store.keeper.tick(store.now, &mut store.keyspace);
+        store.checkpointer.tick(store.now, &mut store.keyspace);
     }
     let longest = Duration::from_secs(9);
-    assert_eq!(store.keeper.wait(store.now, &store.keyspace, longest), longest);
+    assert_eq!(store.checkpointer.wait(store.now, &store.keyspace, longest), longest);
     store.run("SET a 2");
-    assert!(store.keeper.wait(store.now, &store.keyspace, longest) < Duration::from_secs(1));
+    assert!(store.checkpointer.wait(store.now, &store.keyspace, longest) < Duration::from_secs(1));
     assert_eq!(world.writes(), 1);
 }
 
@@ -168,7 +168,7 @@ fn a_full_file_is_tried_again() {
     let world = World::new();
     let mut store = world.open();
     store.run("MSET old 1 gone 1");
-    store.keeper.entered(&room("r"), &ada());
+    store.checkpointer.entered(&room("r"), &ada());
     store.finish();
 
     let mut store = world.open_full(8);
@@ -178,8 +178,8 @@ fn a_full_file_is_tried_again() {
     store.run("FLUSHALL");
     store.run(&format!("SET large {value}"));
     store.run("SET other 1");
-    store.keeper.left(&room("r"), &ada());
-    store.keeper.entered(&room("s"), &ada());
+    store.checkpointer.left(&room("r"), &ada());
+    store.checkpointer.entered(&room("s"), &ada());
     store.tick_until(|| world.metrics.state_file_errors.get() >= 2);
     // What changes meanwhile counts, and what does not fit is taken back.
     store.run("SET other 2");
@@ -197,25 +197,25 @@ fn a_full_file_is_tried_again() {
 #[test]
 fn members_and_places_come_back() {
     let world = World::new();
-    let Restored { contents, mut keeper } = restore(&world.path(), 1, world.metrics.clone()).unwrap();
+    let Restored { contents, mut checkpointer } = restore(&world.path(), 1, world.metrics.clone()).unwrap();
     let mut keyspace = contents.keyspace;
-    keeper.entered(&room("r"), &ada());
-    keeper.entered(&room("s"), &ada());
-    keeper.left(&room("s"), &ada());
+    checkpointer.entered(&room("r"), &ada());
+    checkpointer.entered(&room("s"), &ada());
+    checkpointer.left(&room("s"), &ada());
     let place = RoomPosition {
         room: room("r"),
         position: Position { epoch: u64::MAX - 1, seq: 12 },
         used_at_ms: 1_700_000_000_000,
     };
-    keeper.finish(&mut keyspace, std::slice::from_ref(&place));
+    checkpointer.finish(&mut keyspace, std::slice::from_ref(&place));
 
-    let Restored { contents, keeper } = restore(&world.path(), 1, world.metrics.clone()).unwrap();
+    let Restored { contents, checkpointer } = restore(&world.path(), 1, world.metrics.clone()).unwrap();
     assert_eq!(contents.positions, [place]);
     let [member] = &contents.members[..] else { panic!("{:?}", contents.members) };
     assert_eq!((member.room.as_str(), &*member.identity.username), ("r", "Ada of x"));
     assert_eq!((&*member.identity.user_id, member.identity.role), ("7", Role::Player));
     // The process ends without a word: the places do not hold any more.
-    drop(keeper);
+    drop(checkpointer);
     wait_until_free(&world);
     assert_eq!(restore(&world.path(), 1, world.metrics.clone()).unwrap().contents.positions, []);
 }

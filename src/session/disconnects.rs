@@ -12,7 +12,7 @@ const MAX_REASON_BYTES: usize = 123;
 
 /// News about users and their logins that reach sockets already open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dismissal {
+pub struct Disconnects {
     users: HashMap<SmolStr, Vec<Ended>>,
     families: HashSet<SmolStr>,
 }
@@ -25,7 +25,7 @@ struct Ended {
     reason: Box<str>,
 }
 
-impl Dismissal {
+impl Disconnects {
     /// Whether there is no news.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.families.is_empty()
@@ -100,16 +100,16 @@ mod tests {
 
     #[test]
     fn each_reaches_whom_it_concerns() {
-        let mut dismissal = Dismissal::default();
-        assert!(dismissal.is_empty());
-        dismissal.end_family("f");
-        dismissal.change_role("1", 1000);
-        dismissal.kick("2", "");
-        dismissal.kick("3", "out");
-        dismissal.ban("3", "cheating");
-        assert!(!dismissal.is_empty());
+        let mut disconnects = Disconnects::default();
+        assert!(disconnects.is_empty());
+        disconnects.end_family("f");
+        disconnects.change_role("1", 1000);
+        disconnects.kick("2", "");
+        disconnects.kick("3", "out");
+        disconnects.ban("3", "cheating");
+        assert!(!disconnects.is_empty());
         let check = |user_id: &str, family: &str, issued_at_ms: u64, expected: Option<(u16, &str)>| {
-            assert_eq!(dismissal.verdict(&identity(user_id, family, issued_at_ms)), expected, "{user_id}");
+            assert_eq!(disconnects.verdict(&identity(user_id, family, issued_at_ms)), expected, "{user_id}");
         };
         check("9", "f", 5000, Some((4001, "the session has ended")));
         check("9", "g", 5000, None);
@@ -122,9 +122,9 @@ mod tests {
 
     #[test]
     fn a_reason_fits_into_a_close_frame() {
-        let mut dismissal = Dismissal::default();
-        dismissal.kick("1", &"ä".repeat(100));
-        let (_, reason) = dismissal.verdict(&identity("1", "", 0)).unwrap();
+        let mut disconnects = Disconnects::default();
+        disconnects.kick("1", &"ä".repeat(100));
+        let (_, reason) = disconnects.verdict(&identity("1", "", 0)).unwrap();
         assert_eq!(reason, "ä".repeat(61));
     }
 }

@@ -1,4 +1,4 @@
-//! The open state file: read once, then written a cut at a time. No threads here.
+//! The open state file: read once, then written a checkpoint at a time. No threads here.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
-use super::cut::{Cut, Member};
+use super::changes::{Checkpoint, Member};
 use super::format;
 use super::refusal::{Problem, StateFileError};
 use super::schema;
@@ -19,7 +19,7 @@ use godra_engine::keyspace::Keyspace;
 
 /// How long to wait for a process that is just ending.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
-/// What the write-ahead log is cut back to after it was larger.
+/// What the write-ahead log is shortened to after it was larger.
 const LOG_BYTES: i64 = 64 << 20;
 
 /// A state file that this process has to itself.
@@ -90,15 +90,15 @@ impl StateFile {
         self.connection.execute("DELETE FROM rooms", ()).map(|_| ())
     }
 
-    /// Writes a cut, all or nothing.
+    /// Writes a checkpoint, all or nothing.
     ///
     /// # Errors
     /// When it cannot be written; the file then holds what it held before.
-    pub fn write(&mut self, cut: &Cut) -> rusqlite::Result<()> {
+    pub fn write(&mut self, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        write_entries(&transaction, cut)?;
-        write_members(&transaction, cut)?;
-        write_rooms(&transaction, cut)?;
+        write_entries(&transaction, checkpoint)?;
+        write_members(&transaction, checkpoint)?;
+        write_rooms(&transaction, checkpoint)?;
         transaction.commit()
     }
 
@@ -109,15 +109,15 @@ impl StateFile {
     }
 }
 
-fn write_entries(transaction: &Transaction<'_>, cut: &Cut) -> rusqlite::Result<()> {
-    if cut.changes.cleared {
+fn write_entries(transaction: &Transaction<'_>, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+    if checkpoint.changes.cleared {
         transaction.execute("DELETE FROM entries", ())?;
     }
     let mut put = transaction.prepare_cached(
         "INSERT INTO entries (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
     )?;
     let mut remove = transaction.prepare_cached("DELETE FROM entries WHERE key = ?1")?;
-    for (key, value) in cut.entries() {
+    for (key, value) in checkpoint.entries() {
         match value {
             Some(value) => put.execute(params![key, value])?,
             None => remove.execute([key])?,
@@ -126,12 +126,12 @@ fn write_entries(transaction: &Transaction<'_>, cut: &Cut) -> rusqlite::Result<(
     Ok(())
 }
 
-fn write_members(transaction: &Transaction<'_>, cut: &Cut) -> rusqlite::Result<()> {
+fn write_members(transaction: &Transaction<'_>, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
     let mut enter = transaction.prepare_cached(
         "INSERT OR REPLACE INTO members (room, user_id, username, role) VALUES (?1, ?2, ?3, ?4)",
     )?;
     let mut leave = transaction.prepare_cached("DELETE FROM members WHERE room = ?1 AND user_id = ?2")?;
-    for ((room, user_id), entered) in &cut.members {
+    for ((room, user_id), entered) in &checkpoint.members {
         match entered {
             Some(identity) => enter.execute(params![
                 room.as_str(),
@@ -145,12 +145,12 @@ fn write_members(transaction: &Transaction<'_>, cut: &Cut) -> rusqlite::Result<(
     Ok(())
 }
 
-fn write_rooms(transaction: &Transaction<'_>, cut: &Cut) -> rusqlite::Result<()> {
+fn write_rooms(transaction: &Transaction<'_>, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
     // There are some only if they could not be taken out before.
     transaction.execute("DELETE FROM rooms", ())?;
     let mut put = transaction
         .prepare_cached("INSERT INTO rooms (room, epoch, seq, used_at_ms) VALUES (?1, ?2, ?3, ?4)")?;
-    for RoomPosition { room, position, used_at_ms } in &cut.positions {
+    for RoomPosition { room, position, used_at_ms } in &checkpoint.positions {
         let [epoch, seq, used_at_ms] = [position.epoch, position.seq, *used_at_ms].map(u64::cast_signed);
         put.execute(params![room.as_str(), epoch, seq, used_at_ms])?;
     }

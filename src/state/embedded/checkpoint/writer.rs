@@ -1,4 +1,4 @@
-//! The thread that writes the state file: cuts in, one at a time; answers out.
+//! The thread that writes the state file: checkpoints in, one at a time; answers out.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::cut::{Cut, MemberChanges};
+use super::changes::{Checkpoint, MemberChanges};
 use super::file::StateFile;
 use crate::metrics::Metrics;
 use crate::threads;
@@ -16,7 +16,7 @@ use godra_engine::keyspace::Changes;
 /// How often a failure that lasts is logged.
 const REPORT_EVERY: Duration = Duration::from_secs(30);
 
-/// What became of a cut.
+/// What became of a checkpoint.
 #[derive(Debug)]
 pub enum Answer {
     /// It is in the file; here is memory to use again.
@@ -28,9 +28,9 @@ pub enum Answer {
 /// The other side of the thread.
 #[derive(Debug)]
 pub struct WriterLink {
-    /// Takes a cut when the answer to the one before has come. Closing it ends the thread and the file.
-    pub cuts: Sender<Cut>,
-    /// An answer for each cut.
+    /// Takes a checkpoint when the answer to the one before has come. Closing it ends the thread and the file.
+    pub checkpoints: Sender<Checkpoint>,
+    /// An answer for each checkpoint.
     pub answers: Receiver<Answer>,
     /// Ends when the file is closed.
     pub thread: JoinHandle<()>,
@@ -41,16 +41,16 @@ pub struct WriterLink {
 /// # Errors
 /// When it cannot be started.
 pub fn start(file: StateFile, metrics: Arc<Metrics>) -> io::Result<WriterLink> {
-    let (cut_sender, cuts) = bounded(1);
+    let (sender, checkpoints) = bounded(1);
     let (answer_sender, answers) = bounded(1);
     let mut writer = Writer { file, metrics, failing: None };
     let thread = threads::lasting("state-file").spawn(move || {
-        for cut in &cuts {
+        for checkpoint in &checkpoints {
             // The engine may have given up waiting.
-            let _ = answer_sender.send(writer.write(cut));
+            let _ = answer_sender.send(writer.write(checkpoint));
         }
     })?;
-    Ok(WriterLink { cuts: cut_sender, answers, thread })
+    Ok(WriterLink { checkpoints: sender, answers, thread })
 }
 
 struct Writer {
@@ -66,19 +66,19 @@ struct Failing {
 }
 
 impl Writer {
-    fn write(&mut self, cut: Cut) -> Answer {
+    fn write(&mut self, checkpoint: Checkpoint) -> Answer {
         let started = Instant::now();
-        match self.file.write(&cut) {
+        match self.file.write(&checkpoint) {
             Ok(()) => {
                 self.metrics.state_file_writes.inc();
                 self.metrics.state_file_write_time.observe(started.elapsed());
                 self.report_recovery();
-                Answer::Written(cut.into_buffer())
+                Answer::Written(checkpoint.into_buffer())
             }
             Err(error) => {
                 self.metrics.state_file_errors.inc();
-                self.report_failure(&error, cut.len());
-                let (changes, members) = cut.into_changes();
+                self.report_failure(&error, checkpoint.len());
+                let (changes, members) = checkpoint.into_changes();
                 Answer::Failed(changes, members)
             }
         }
