@@ -77,20 +77,21 @@
 //! - something that a session or a room wants done: a variant of its `Action`, and an arm in `reactor`
 
 #![deny(unsafe_code)]
+#![warn(unreachable_pub, unnameable_types)]
 
 pub mod account;
 pub mod cli;
 pub mod config;
-pub mod guests;
-pub mod logging;
-pub mod mailbox;
+mod guests;
+mod logging;
+mod mailbox;
 pub mod metrics;
-pub mod reactor;
-pub mod room;
+mod reactor;
+mod room;
 pub mod script;
 pub mod server;
 pub mod session;
 pub mod state;
-pub mod sys;
-pub mod threads;
+mod sys;
+mod threads;
 pub mod wire;

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 /// The reading end; lives in the event loop that the waker wakes.
-pub struct Mailbox<T> {
+pub(crate) struct Mailbox<T> {
     receiver: Receiver<T>,
     wakeup: Arc<Wakeup>,
 }
 
 /// The writing end, for any thread.
-pub struct MailboxSender<T> {
+pub(crate) struct MailboxSender<T> {
     sender: Sender<T>,
     wakeup: Arc<Wakeup>,
 }
@@ -25,7 +25,7 @@ struct Wakeup {
 }
 
 /// Makes a mailbox of `capacity` messages whose arrival wakes `waker`'s poll.
-pub fn mailbox<T>(capacity: usize, waker: mio::Waker) -> (MailboxSender<T>, Mailbox<T>) {
+pub(crate) fn mailbox<T>(capacity: usize, waker: mio::Waker) -> (MailboxSender<T>, Mailbox<T>) {
     let (sender, receiver) = bounded(capacity);
     let wakeup = Arc::new(Wakeup { waker, is_pending: AtomicBool::new(false) });
     (MailboxSender { sender, wakeup: wakeup.clone() }, Mailbox { receiver, wakeup })
@@ -33,22 +33,17 @@ pub fn mailbox<T>(capacity: usize, waker: mio::Waker) -> (MailboxSender<T>, Mail
 
 impl<T> Mailbox<T> {
     /// Takes note of the wake-up; call before draining, so that a message posted during the drain rings again.
-    pub fn acknowledge(&self) {
+    pub(crate) fn acknowledge(&self) {
         self.wakeup.is_pending.store(false, Ordering::SeqCst);
     }
 
     /// The next message, if one is there.
-    pub fn take(&self) -> Option<T> {
+    pub(crate) fn take(&self) -> Option<T> {
         self.receiver.try_recv().ok()
     }
 
-    /// Messages waiting.
-    pub fn len(&self) -> usize {
-        self.receiver.len()
-    }
-
     /// Whether no message is waiting.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.receiver.is_empty()
     }
 }
@@ -58,7 +53,7 @@ impl<T> MailboxSender<T> {
     ///
     /// # Errors
     /// Gives the message back when the reader is gone.
-    pub fn post_blocking(&self, message: T) -> Result<(), T> {
+    pub(crate) fn post_blocking(&self, message: T) -> Result<(), T> {
         self.sender.send(message).map_err(|error| error.0)?;
         self.wakeup.wake();
         Ok(())
@@ -69,7 +64,7 @@ impl<T> MailboxSender<T> {
     /// # Errors
     /// Gives the message back when the mailbox is full; a message to a reader that is gone is dropped, as nobody is
     /// left who could miss it.
-    pub fn post(&self, message: T) -> Result<(), T> {
+    pub(crate) fn post(&self, message: T) -> Result<(), T> {
         match self.sender.try_send(message) {
             Ok(()) => {
                 self.wakeup.wake();

@@ -26,9 +26,8 @@ use crate::account::token::TokenAuthority;
 use crate::config::{Config, DrainLimits};
 use crate::mailbox::{Mailbox, MailboxSender, mailbox};
 use crate::metrics::Metrics;
-use crate::reactor::{
-    self, Admission, Ended, ListenError, Message, Shard, ShardParts, ShardPosts, Shared, WAKER,
-};
+pub use crate::reactor::ListenError;
+use crate::reactor::{self, Admission, Ended, Message, Shard, ShardParts, ShardPosts, Shared, WAKER};
 use crate::room;
 use crate::room::allowance::{Budget, Share};
 use crate::script::ScriptSet;
@@ -39,7 +38,8 @@ use crate::state::Engine;
 use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions, StartError};
 use crate::state::redis::{Address, RedisEngine, RedisOptions};
 use crate::sys;
-use crate::threads::{self, Death};
+use crate::threads;
+pub use crate::threads::Death;
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::io;
 use libc::{ECHO, RLIMIT_NOFILE, STDIN_FILENO, TCSAFLUSH, rlimit, termios};
 
 /// Raises the soft limit of open files to the hard limit, and returns what holds now; none where it cannot be known.
-pub fn raise_open_files_limit() -> Option<u64> {
+pub(crate) fn raise_open_files_limit() -> Option<u64> {
     let mut limit = open_files_limit()?;
     let wanted = rlimit { rlim_cur: limit.rlim_max, ..limit };
     if limit.rlim_cur < limit.rlim_max {
@@ -34,7 +34,7 @@ fn open_files_limit() -> Option<rlimit> {
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn lower_priority() -> io::Result<()> {
+pub(crate) fn lower_priority() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     // SAFETY: the call takes numbers only. On Linux 0 is the calling thread, not its process (setpriority(2), notes).
     if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) } != 0 {
@@ -45,14 +45,14 @@ pub fn lower_priority() -> io::Result<()> {
 
 /// How the terminal at standard input behaves.
 #[derive(Clone, Copy)]
-pub struct TerminalSettings(termios);
+pub(crate) struct TerminalSettings(termios);
 
 impl TerminalSettings {
     /// Reads them.
     ///
     /// # Errors
     /// Standard input is no terminal.
-    pub fn read() -> io::Result<Self> {
+    pub(crate) fn read() -> io::Result<Self> {
         let mut settings = std::mem::MaybeUninit::<termios>::uninit();
         // SAFETY: the pointer is to a termios of ours, which the call fills when it succeeds.
         if unsafe { libc::tcgetattr(STDIN_FILENO, settings.as_mut_ptr()) } != 0 {
@@ -63,7 +63,7 @@ impl TerminalSettings {
     }
 
     /// The same, but what is typed is not shown.
-    pub fn without_echo(mut self) -> Self {
+    pub(crate) fn without_echo(mut self) -> Self {
         self.0.c_lflag &= !ECHO;
         self
     }
@@ -72,7 +72,7 @@ impl TerminalSettings {
     ///
     /// # Errors
     /// The terminal is gone.
-    pub fn apply(&self) -> io::Result<()> {
+    pub(crate) fn apply(&self) -> io::Result<()> {
         // SAFETY: the pointer is to a termios that the call only reads.
         match unsafe { libc::tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw const self.0) } {
             0 => Ok(()),
@@ -82,7 +82,7 @@ impl TerminalSettings {
 }
 
 /// The process's memory in RAM; none where it cannot be known.
-pub fn resident_bytes() -> Option<u64> {
+pub(crate) fn resident_bytes() -> Option<u64> {
     // Fields in pages: size, resident, …
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
@@ -92,10 +92,10 @@ pub fn resident_bytes() -> Option<u64> {
 }
 
 /// Whether [`trim_heap`] does anything here.
-pub const CAN_TRIM_HEAP: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
+pub(crate) const CAN_TRIM_HEAP: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
 
 /// Gives the pages of the heap that hold nothing back to the kernel. Other C libraries than glibc do so by themselves.
-pub fn trim_heap() {
+pub(crate) fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call takes a number only, and locks what it works on.
     unsafe {

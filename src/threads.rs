@@ -24,27 +24,27 @@ pub struct Death {
 }
 
 /// A thread that is to run until the process stops: its end before that is reported.
-pub fn lasting(name: impl Into<String>) -> Builder {
+pub(crate) fn lasting(name: impl Into<String>) -> Builder {
     Builder { name: name.into(), stack_bytes: None, may_end: false, watch: &PROCESS }
 }
 
 /// A thread that ends when its work is done: only its panic is reported.
-pub fn passing(name: impl Into<String>) -> Builder {
+pub(crate) fn passing(name: impl Into<String>) -> Builder {
     Builder { name: name.into(), stack_bytes: None, may_end: true, watch: &PROCESS }
 }
 
 /// The process stops: from now on threads may end.
-pub fn let_end() {
+pub(crate) fn let_end() {
     PROCESS.is_stopping.store(true, Ordering::SeqCst);
 }
 
 /// Where deaths are reported. The first is enough: it ends the process.
-pub fn deaths() -> Receiver<Death> {
+pub(crate) fn deaths() -> Receiver<Death> {
     PROCESS.deaths.clone()
 }
 
 /// A thread to be started.
-pub struct Builder {
+pub(crate) struct Builder {
     name: String,
     stack_bytes: Option<usize>,
     /// Whether it may end before the process stops.
@@ -62,7 +62,7 @@ static PROCESS: LazyLock<Watch> = LazyLock::new(Watch::new);
 
 impl Builder {
     /// Gives the thread a stack of this size.
-    pub fn stack_size(mut self, bytes: usize) -> Self {
+    pub(crate) fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_bytes = Some(bytes);
         self
     }
@@ -71,7 +71,7 @@ impl Builder {
     ///
     /// # Errors
     /// The system starts no thread.
-    pub fn spawn(self, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    pub(crate) fn spawn(self, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
         let Self { name, stack_bytes, may_end, watch } = self;
         let mut builder = std::thread::Builder::new().name(name.clone());
         if let Some(bytes) = stack_bytes {

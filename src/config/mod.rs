@@ -27,7 +27,7 @@ use settings::{DotEnv, Source, Values};
 
 use crate::account::secret::TokenKey;
 use crate::account::store::{Dsn, parse_sqlite_path};
-use crate::logging::LogFormat;
+pub use crate::logging::LogFormat;
 use crate::session::{Network, cors};
 use crate::state::redis::Address;
 use crate::sys;

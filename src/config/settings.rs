@@ -185,7 +185,7 @@ pub(super) struct Values(HashMap<&'static str, Value>);
 impl Values {
     /// Looks each setting up: flag, then environment, then `.env`, then its default. An empty variable counts as
     /// absent.
-    pub fn collect(
+    pub(super) fn collect(
         flags: &ArgMatches,
         environment: impl Fn(&str) -> Option<OsString>,
         dot_env: &DotEnv,
@@ -211,12 +211,12 @@ impl Values {
     }
 
     /// Whether nobody has said anything about a setting.
-    pub fn is_default(&self, name: &str) -> bool {
+    pub(super) fn is_default(&self, name: &str) -> bool {
         self.0.get(name).is_none_or(|value| matches!(value.source, Source::Default))
     }
 
     /// Parses a setting that has a default.
-    pub fn parse<T>(
+    pub(super) fn parse<T>(
         &self,
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
@@ -226,7 +226,7 @@ impl Values {
     }
 
     /// Parses a setting that may be absent.
-    pub fn parse_optional<T>(
+    pub(super) fn parse_optional<T>(
         &self,
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
@@ -237,7 +237,7 @@ impl Values {
     }
 
     /// Where a setting's value comes from.
-    pub fn source(&self, name: &str) -> Source {
+    pub(super) fn source(&self, name: &str) -> Source {
         self.0.get(name).map_or(Source::Default, |value| value.source)
     }
 }
@@ -288,7 +288,7 @@ pub(super) struct DotEnv(HashMap<String, String>);
 
 impl DotEnv {
     /// Reads the file; without one there are no variables.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
         match dotenvy::from_path_iter(path) {
             Ok(lines) => Self::from_lines(lines),
             Err(error) if error.not_found() => Ok(Self::default()),
@@ -298,7 +298,7 @@ impl DotEnv {
 
     /// The variables in a text.
     #[cfg(test)]
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+    pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
         Self::from_lines(dotenvy::from_read_iter(text.as_bytes()))
     }
 
@@ -315,7 +315,7 @@ impl DotEnv {
         Ok(Self(variables))
     }
 
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }

@@ -20,20 +20,20 @@ use crate::script::Script;
 use crate::state::{Batch, Call, Membership, OnError, ShardId};
 use crate::wire::ids::{Identity, Role, RoomId};
 
-pub use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
+pub(crate) use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 
 /// Most guests whose sign of life is one call.
-pub const ALIVE_AT_ONCE: usize = 500;
+pub(crate) const ALIVE_AT_ONCE: usize = 500;
 /// A claim lasts half of a guest's lifetime within these bounds; what is not done by then is claimed anew.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
 /// Guests of one claim, and rooms of each.
-pub const CLAIMED_AT_ONCE: usize = 20;
+pub(crate) const CLAIMED_AT_ONCE: usize = 20;
 const ROOMS_AT_ONCE: usize = 200;
 
 /// A guest that has shown no sign of life for too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expired {
+pub(crate) struct Expired {
     /// Who it was.
     pub identity: Arc<Identity>,
     /// The score that the claim gave it.
@@ -46,7 +46,7 @@ pub struct Expired {
 
 /// What a claim gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// Guests that are written down.
     pub known: u64,
     /// Those that are gone, and the claimant's to clean up.
@@ -55,7 +55,7 @@ pub struct Claim {
 
 /// Which guests' sign of life counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
+pub(crate) enum Written {
     /// Those that are written down already.
     Before,
     /// All: they are written down now.
@@ -98,12 +98,12 @@ fn identity(user_id: &str, username: &str) -> Arc<Identity> {
 }
 
 /// The call by which a guest that calls in a room is written down, in the same batch.
-pub fn note(guest: &Arc<Identity>, room: &RoomId) -> Call {
+pub(crate) fn note(guest: &Arc<Identity>, room: &RoomId) -> Call {
     call(&SCRIPTS.note, guest, Keys::OfGuest, &[room.as_str(), &guest.username])
 }
 
 /// Signs of life of up to [`ALIVE_AT_ONCE`] guests.
-pub fn alive<'a>(ids: impl Iterator<Item = &'a SmolStr>, written: Written, origin: ShardId) -> Batch {
+pub(crate) fn alive<'a>(ids: impl Iterator<Item = &'a SmolStr>, written: Written, origin: ShardId) -> Batch {
     let option = match written {
         Written::Before => "XX",
         Written::Now => "CH",
@@ -118,7 +118,7 @@ fn lease(ttl: Duration) -> Duration {
 }
 
 /// Claims guests that have shown no sign of life for `ttl`; [`read_claim`] reads the answer.
-pub fn claim(ttl: Duration, origin: ShardId) -> Batch {
+pub(crate) fn claim(ttl: Duration, origin: ShardId) -> Batch {
     let numbers = [ttl.as_millis(), lease(ttl).as_millis(), CLAIMED_AT_ONCE as u128, ROOMS_AT_ONCE as u128]
         .map(|n| n.to_string());
     let arguments = numbers.each_ref().map(String::as_str);
@@ -126,7 +126,12 @@ pub fn claim(ttl: Duration, origin: ShardId) -> Batch {
 }
 
 /// Takes a guest out of a room: strikes the room off, and runs the hook if there is one.
-pub fn take(expired: &Expired, room: &RoomId, on_disconnect: Option<&Arc<Script>>, origin: ShardId) -> Batch {
+pub(crate) fn take(
+    expired: &Expired,
+    room: &RoomId,
+    on_disconnect: Option<&Arc<Script>>,
+    origin: ShardId,
+) -> Batch {
     let mut calls =
         vec![call(&SCRIPTS.take, &expired.identity, Keys::OfGuest, &[room.as_str(), &expired.score])];
     calls.extend(
@@ -137,29 +142,29 @@ pub fn take(expired: &Expired, room: &RoomId, on_disconnect: Option<&Arc<Script>
 }
 
 /// Writes down again that a guest may have a seat in a room, as the hook could not run.
-pub fn note_again(expired: &Expired, room: &RoomId, origin: ShardId) -> Batch {
+pub(crate) fn note_again(expired: &Expired, room: &RoomId, origin: ShardId) -> Batch {
     batch(Some(room), vec![note(&expired.identity, room)], origin)
 }
 
 /// Forgets a guest; [`was_forgotten`] reads the answer.
-pub fn forget(expired: &Expired, origin: ShardId) -> Batch {
+pub(crate) fn forget(expired: &Expired, origin: ShardId) -> Batch {
     let forget = call(&SCRIPTS.forget, &expired.identity, Keys::OfGuest, &[&*expired.score]);
     batch(None, vec![forget], origin)
 }
 
 /// Asks for the rooms of a guest that has become a player; [`read_rooms`] reads the answer.
-pub fn rooms(guest: &Arc<Identity>, origin: ShardId) -> Batch {
+pub(crate) fn rooms(guest: &Arc<Identity>, origin: ShardId) -> Batch {
     let rooms = call(&SCRIPTS.rooms, guest, Keys::OfGuest, &[]);
     batch(None, vec![rooms], origin)
 }
 
 /// Strikes off a guest that has become a player.
-pub fn strike(guest: &Arc<Identity>, origin: ShardId) -> Batch {
+pub(crate) fn strike(guest: &Arc<Identity>, origin: ShardId) -> Batch {
     batch(None, vec![call(&SCRIPTS.strike, guest, Keys::OfGuest, &[])], origin)
 }
 
 /// Reads what [`claim`] gave. None if it makes no sense, which only a store that somebody else writes to brings about.
-pub fn read_claim(answer: &[u8]) -> Option<Claim> {
+pub(crate) fn read_claim(answer: &[u8]) -> Option<Claim> {
     let texts: Vec<String> = serde_json::from_slice(answer).ok()?;
     let mut texts = texts.into_iter();
     let known = texts.next()?.parse().ok()?;
@@ -177,12 +182,12 @@ pub fn read_claim(answer: &[u8]) -> Option<Claim> {
 }
 
 /// Reads what [`forget`] gave.
-pub fn was_forgotten(answer: &[u8]) -> bool {
+pub(crate) fn was_forgotten(answer: &[u8]) -> bool {
     answer == b"1"
 }
 
 /// Reads what [`rooms`] gave.
-pub fn read_rooms(answer: &[u8]) -> Vec<RoomId> {
+pub(crate) fn read_rooms(answer: &[u8]) -> Vec<RoomId> {
     let texts: Vec<String> = serde_json::from_slice(answer).unwrap_or_default();
     texts.iter().filter_map(|text| RoomId::parse(text)).collect()
 }

@@ -48,7 +48,7 @@ impl LogFormat {
 /// Starts logging; panics are logged, too. Only the first call has an effect.
 ///
 /// `filter` is in the syntax of `RUST_LOG`, such as `info` or `godra::room=debug,warn`.
-pub fn start(format: LogFormat, filter: &str) {
+pub(crate) fn start(format: LogFormat, filter: &str) {
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter).format(move |out, record| {
         let line = Line::new(record, SystemTime::now());

@@ -23,12 +23,12 @@ pub(super) struct Summed<P> {
 }
 
 impl<P: Part> Summed<P> {
-    pub fn new(new_part: fn() -> P) -> Self {
+    pub(super) fn new(new_part: fn() -> P) -> Self {
         Self { parts: Arc::default(), new_part }
     }
 
     /// A further part, starting at zero.
-    pub fn part(&self) -> P {
+    pub(super) fn part(&self) -> P {
         let part = (self.new_part)();
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part.clone());
         part

@@ -20,7 +20,7 @@ pub(super) struct Process {
 
 impl Process {
     /// A process that starts now.
-    pub fn starting_now() -> Self {
+    pub(super) fn starting_now() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { started_s: since_epoch.as_secs_f64() }
     }

@@ -17,12 +17,12 @@ use super::{AddressLabels, ScriptInfoLabels, ScriptLabels, ShardLabels};
 macro_rules! process_metrics {
     (
         $(#[$meta:meta])*
-        $name:ident { $($visibility:vis $field:ident: $type:ty = $register:ident $metric:literal $help:literal;)+ }
+        $struct_visibility:vis $name:ident { $($visibility:vis $field:ident: $type:ty = $register:ident $metric:literal $help:literal;)+ }
         $(and { $($other_visibility:vis $other:ident: $other_type:ty),+ })?
     ) => {
         $(#[$meta])*
         #[derive(Debug)]
-        pub struct $name {
+        $struct_visibility struct $name {
             $(#[doc = $help] $visibility $field: $type,)+
             $($(#[allow(missing_docs, reason = "its type says what it is")] $other_visibility $other: $other_type,)+)?
         }
@@ -82,7 +82,7 @@ macro_rules! shard_metrics {
 
 process_metrics! {
     /// All metrics of the process. Shared by reference between its threads.
-    Metrics {
+    pub Metrics {
         pub engine_queue_depth: Gauge = plain "engine_queue_depth" "Batches waiting for the state engine";
         pub script_problems: Gauge = plain "script_problems" "Script files whose newest text is not served because it does not compile";
         pub(super) script_generation: Gauge = plain "script_generation" "Times that the set of scripts was loaded";
@@ -107,7 +107,7 @@ process_metrics! {
 process_metrics! {
     /// What account workers count.
     #[derive(Clone)]
-    AccountMetrics {
+    pub AccountMetrics {
         pub calls: Row<AccountOutcome, Counter> = summed "account_calls" "Logins and other calls to the accounts, by how they ended";
         pub queue_depth: Gauge = plain "account_queue_depth" "Calls to the accounts that wait for a worker";
         pub hash_time: Histogram = seconds "password_hash" "How long hashing or checking a password took";
@@ -137,7 +137,7 @@ shard_metrics! {
 
 process_metrics! {
     /// What each shard has under a label of its own.
-    ByShard {
+    pub(super) ByShard {
         loop_duration: Family<ShardLabels, Histogram> = seconds "shard_loop" "Rounds of a shard's event loop, without the wait for work";
         busy: Family<ShardLabels, SecondsCounter> = seconds "shard_busy" "Time that a shard spent on work";
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts the connections of all shards.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     max_connections: usize,
     /// 0 is without limit, and then nothing is counted by address.
     max_per_address: usize,
@@ -17,7 +17,7 @@ pub struct Admission {
 
 /// Why a connection is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TurnedAway {
+pub(crate) enum TurnedAway {
     /// The server is full.
     ServerFull,
     /// The address has its share.
@@ -26,7 +26,7 @@ pub enum TurnedAway {
 
 impl Admission {
     /// Bounds; `max_per_address` 0 is without.
-    pub fn new(max_connections: usize, max_per_address: usize) -> Self {
+    pub(crate) fn new(max_connections: usize, max_per_address: usize) -> Self {
         Self {
             max_connections,
             max_per_address,
@@ -39,7 +39,7 @@ impl Admission {
     ///
     /// # Errors
     /// A bound is reached; nothing was counted.
-    pub fn enter(&self, peer: IpAddr) -> Result<(), TurnedAway> {
+    pub(crate) fn enter(&self, peer: IpAddr) -> Result<(), TurnedAway> {
         if self.connections.fetch_add(1, Ordering::Relaxed) >= self.max_connections {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return Err(TurnedAway::ServerFull);
@@ -58,7 +58,7 @@ impl Admission {
     }
 
     /// Counts a connection out.
-    pub fn leave(&self, peer: IpAddr) {
+    pub(crate) fn leave(&self, peer: IpAddr) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
         if self.max_per_address > 0 {
             let mut by_address = self.addresses();
@@ -72,7 +72,7 @@ impl Admission {
     }
 
     /// Connections now.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 

@@ -34,7 +34,11 @@ impl std::error::Error for ListenError {}
 ///
 /// # Errors
 /// The port is taken, or the address is not this machine's.
-pub fn listen(host: IpAddr, port: u16, count: usize) -> Result<(SocketAddr, Vec<TcpListener>), ListenError> {
+pub(crate) fn listen(
+    host: IpAddr,
+    port: u16,
+    count: usize,
+) -> Result<(SocketAddr, Vec<TcpListener>), ListenError> {
     let mut address = SocketAddr::new(host, port);
     // Another process's listeners with SO_REUSEPORT would silently share the port: a first bind without it tells.
     let probe = bind(address, false).map_err(|error| ListenError { address, error })?;

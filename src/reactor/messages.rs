@@ -24,7 +24,7 @@ use crate::wire::ids::{Identity, RoomId};
 /// The engine waits while a mailbox is full. Shards do not: their messages wait in a backlog. Messages about a member's
 /// coming and going are as many as there are connections, and are never lost; of the others, those beyond the backlog's
 /// bound are lost, with the outcome that the variant names.
-pub enum Message {
+pub(crate) enum Message {
     /// From the state engine.
     Engine(Box<Delivery>),
     /// A connection that wants to join a room of this shard.
@@ -72,7 +72,7 @@ pub enum Message {
 }
 
 /// A connection on its way to another shard.
-pub struct Handover {
+pub(crate) struct Handover {
     /// The socket, registered nowhere.
     pub(super) stream: TcpStream,
     /// Everything else.
@@ -81,7 +81,7 @@ pub struct Handover {
 
 /// A member that is handed over.
 #[derive(Clone, Debug)]
-pub struct Seating {
+pub(crate) struct Seating {
     /// Of which room.
     pub room: RoomId,
     /// Which membership.
@@ -92,7 +92,7 @@ pub struct Seating {
 
 /// Somebody's membership of a room.
 #[derive(Clone, Debug)]
-pub struct MemberOf {
+pub(crate) struct MemberOf {
     /// Of which room.
     pub room: RoomId,
     /// Which membership.
@@ -102,13 +102,13 @@ pub struct MemberOf {
 }
 
 /// All shards' mailboxes, as the engine sees them.
-pub struct ShardPosts {
+pub(crate) struct ShardPosts {
     posts: Vec<MailboxSender<Message>>,
 }
 
 impl ShardPosts {
     /// One per shard, in order.
-    pub fn new(posts: Vec<MailboxSender<Message>>) -> Self {
+    pub(crate) fn new(posts: Vec<MailboxSender<Message>>) -> Self {
         Self { posts }
     }
 }

@@ -33,17 +33,18 @@ mod wheel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use self::admission::Admission;
-pub use self::listener::{ListenError, listen};
-pub use self::messages::{Message, ShardPosts};
-pub use self::shard::{Ended, Shard, ShardParts, WAKER};
+pub(crate) use self::admission::Admission;
+pub use self::listener::ListenError;
+pub(crate) use self::listener::listen;
+pub(crate) use self::messages::{Message, ShardPosts};
+pub(crate) use self::shard::{Ended, Shard, ShardParts, WAKER};
 use crate::room::allowance::{Budget, Share};
 use crate::session::Services;
 use crate::session::account::Accounts;
 use crate::state::Engine;
 
 /// What all shards share. Nothing in it is waited for.
-pub struct Shared {
+pub(crate) struct Shared {
     /// Services for sessions.
     pub services: Arc<dyn Services>,
     /// The state engine.
@@ -62,7 +63,7 @@ pub struct Shared {
 
 /// Bounds of the event loops. Each says what happens at it.
 #[derive(Clone, Debug)]
-pub struct ShardLimits {
+pub(crate) struct ShardLimits {
     /// A room's rhythm, in milliseconds.
     pub sync_interval_ms: u64,
     /// How long a guest without a socket and without a call is remembered.
@@ -92,12 +93,12 @@ pub struct ShardLimits {
 }
 
 /// The room's home shard among `shards`, the same in every thread.
-pub fn home_shard(room: &crate::wire::ids::RoomId, shards: usize) -> usize {
+pub(crate) fn home_shard(room: &crate::wire::ids::RoomId, shards: usize) -> usize {
     (room_hash(room) % shards as u64) as usize
 }
 
 /// A hash of the room's id that is the same in every thread and process (FNV-1a, 64 bits).
-pub fn room_hash(room: &crate::wire::ids::RoomId) -> u64 {
+pub(crate) fn room_hash(room: &crate::wire::ids::RoomId) -> u64 {
     let hash = room
         .as_str()
         .bytes()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Decides whether a round is followed by a sleep.
 #[derive(Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     round: Duration,
     window_end: Instant,
     /// Readiness events in the window that runs.
@@ -28,13 +28,13 @@ const BUSY_EVENTS: usize = 8;
 
 impl Pace {
     /// A loop at rest, for rooms with this interval.
-    pub fn new(interval: Duration, now: Instant) -> Self {
+    pub(super) fn new(interval: Duration, now: Instant) -> Self {
         let round = LONGEST_ROUND.min(interval / INTERVAL_PART);
         Self { round, window_end: now + WINDOW, events: 0, events_before: 0 }
     }
 
     /// The round that began at this time handles so many events.
-    pub fn count(&mut self, round_began: Instant, events: usize) {
+    pub(super) fn count(&mut self, round_began: Instant, events: usize) {
         if round_began >= self.window_end {
             let follows = round_began < self.window_end + WINDOW;
             self.events_before = if follows { self.events } else { 0 };
@@ -45,7 +45,7 @@ impl Pace {
     }
 
     /// How long to sleep now, after the round that began at that time.
-    pub fn rest(&self, round_began: Instant, now: Instant) -> Option<Duration> {
+    pub(super) fn rest(&self, round_began: Instant, now: Instant) -> Option<Duration> {
         if self.events.max(self.events_before) < BUSY_EVENTS {
             return None;
         }

@@ -140,7 +140,7 @@ impl Shard {
 
     /// The room has let a connection in.
     fn admit(&mut self, room_index: usize, admission: Admission) {
-        let Admission { connection, membership, position, state, .. } = admission;
+        let Admission { connection, membership, position, state } = admission;
         let Some(index) = self.connections.find(connection) else { return };
         let seat = Seat {
             room: room_index as u32,

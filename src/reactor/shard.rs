@@ -34,7 +34,7 @@ use crate::session::Actions;
 use crate::state::{ConnectionKey, ShardId};
 
 /// One event loop and everything it owns.
-pub struct Shard {
+pub(crate) struct Shard {
     pub(super) id: ShardId,
     pub(super) shared: Arc<Shared>,
     pub(super) scripts: Arc<ScriptSet>,
@@ -72,7 +72,7 @@ pub(super) struct Scratch {
 }
 
 /// What a shard's thread is started with.
-pub struct ShardParts {
+pub(crate) struct ShardParts {
     /// Its index.
     pub id: ShardId,
     /// What all shards share.
@@ -95,14 +95,14 @@ pub struct ShardParts {
 
 /// Tells the main thread how far a shard has got with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// Every connection of this shard is closed, and its rooms are empty.
     Drained(ShardId),
 }
 
 const LISTENER: Token = Token(usize::MAX);
 /// The token of a shard's waker.
-pub const WAKER: Token = Token(usize::MAX - 1);
+pub(crate) const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1024;
 /// A poll is not longer than this, so that a lost wake-up heals.
 const LONGEST_WAIT_MS: u64 = 1000;
@@ -114,7 +114,7 @@ impl Shard {
     ///
     /// # Errors
     /// The listener cannot be registered, or the poll not be shared.
-    pub fn new(parts: ShardParts) -> io::Result<Self> {
+    pub(crate) fn new(parts: ShardParts) -> io::Result<Self> {
         let ShardParts { id, shared, poll, mut listener, mailbox, peers, scripts, metrics, ended } = parts;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let registry = poll.registry().try_clone()?;
@@ -160,7 +160,7 @@ impl Shard {
     ///
     /// # Errors
     /// The poll fails, which a kernel in order does not do.
-    pub fn run(mut self) -> io::Result<()> {
+    pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_stopped {
             self.rest();

@@ -53,7 +53,7 @@ pub(super) enum Step {
 
 /// A message to all shards: rooms at home there are to run `on_upgrade`, each once.
 #[derive(Debug)]
-pub struct UpgradeNews {
+pub(crate) struct UpgradeNews {
     /// Who has become whom.
     pub upgraded: Arc<Upgraded>,
     /// Which rooms.
@@ -62,7 +62,7 @@ pub struct UpgradeNews {
 
 /// Rooms in which a guest may have something.
 #[derive(Debug)]
-pub enum UpgradedRooms {
+pub(crate) enum UpgradedRooms {
     /// Those that have it as a member, and those that it has named.
     Known,
     /// Those that a store knows.

@@ -3,7 +3,7 @@
 
 /// Deadlines in slots of [`Wheel::SLOT_MS`].
 #[derive(Debug)]
-pub struct Wheel {
+pub(super) struct Wheel {
     /// Indexes of connections. An entry of a connection that is gone finds nobody, or another one that is in no hurry.
     slots: Vec<Vec<u32>>,
     /// The first slot, counted from time 0, that has not been handled yet.
@@ -12,33 +12,33 @@ pub struct Wheel {
 
 impl Wheel {
     /// How coarse deadlines are, in milliseconds: they are met up to this much late.
-    pub const SLOT_MS: u64 = 100;
+    pub(super) const SLOT_MS: u64 = 100;
     /// How far ahead an entry can be; later deadlines are looked at on the way.
     const SLOT_COUNT: u32 = 512;
     /// The slot of a connection that is in none.
-    pub const NOWHERE: u32 = u32::MAX;
+    pub(super) const NOWHERE: u32 = u32::MAX;
 
     /// An empty wheel.
-    pub fn new(now_ms: u64) -> Self {
+    pub(super) fn new(now_ms: u64) -> Self {
         let slots = (0..Self::SLOT_COUNT).map(|_| Vec::new()).collect();
         Self { slots, next_slot: (now_ms / Self::SLOT_MS) as u32 }
     }
 
     /// Enters a deadline; returns the slot that it is in, counted from time 0.
-    pub fn enter(&mut self, index: u32, deadline_ms: u64) -> u32 {
+    pub(super) fn enter(&mut self, index: u32, deadline_ms: u64) -> u32 {
         let slot = self.slot_of(deadline_ms);
         self.slots[(slot % Self::SLOT_COUNT) as usize].push(index);
         slot
     }
 
     /// The slot that [`Wheel::enter`] would use.
-    pub fn slot_of(&self, deadline_ms: u64) -> u32 {
+    pub(super) fn slot_of(&self, deadline_ms: u64) -> u32 {
         let wanted = u32::try_from(deadline_ms.div_ceil(Self::SLOT_MS)).unwrap_or(u32::MAX);
         wanted.clamp(self.next_slot, self.next_slot + Self::SLOT_COUNT - 1)
     }
 
     /// Takes the entries of the next slot whose time has come, with that slot's number.
-    pub fn take_due(&mut self, now_ms: u64) -> Option<(u32, Vec<u32>)> {
+    pub(super) fn take_due(&mut self, now_ms: u64) -> Option<(u32, Vec<u32>)> {
         while u64::from(self.next_slot) * Self::SLOT_MS <= now_ms {
             let slot = self.next_slot;
             self.next_slot += 1;
@@ -51,7 +51,7 @@ impl Wheel {
     }
 
     /// When the next slot with an entry is due.
-    pub fn next_due_ms(&self) -> Option<u64> {
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
         (self.next_slot..self.next_slot + Self::SLOT_COUNT)
             .find(|slot| !self.slots[(slot % Self::SLOT_COUNT) as usize].is_empty())
             .map(|slot| u64::from(slot) * Self::SLOT_MS)

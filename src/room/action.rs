@@ -1,6 +1,5 @@
 //! What a room wants done. Whoever owns the room carries it out, in order, and decides nothing.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,11 +9,10 @@ use super::flush::Flush;
 use super::submitted::BatchNumber;
 use crate::state::{Call, CallError, ConnectionKey, OnError};
 use crate::wire::Position;
-use crate::wire::ids::Identity;
 
 /// One thing to be done.
 #[derive(Debug)]
-pub enum RoomAction {
+pub(crate) enum RoomAction {
     /// Give these calls to the engine; [`super::Room::batch_done`] or [`super::Room::batch_not_taken`] gets what came of it.
     Submit(Submission),
     /// Somebody is a member now: the upgrade is answered by 101 and the welcome.
@@ -89,7 +87,7 @@ pub enum RoomAction {
 
 /// Calls for the engine.
 #[derive(Debug)]
-pub struct Submission {
+pub(crate) struct Submission {
     /// Names it in what comes back.
     pub number: BatchNumber,
     /// In order.
@@ -104,11 +102,9 @@ pub struct Submission {
 
 /// A new member.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     /// Its connection.
     pub connection: ConnectionKey,
-    /// Who it is.
-    pub identity: Arc<Identity>,
     /// Which membership.
     pub membership: MembershipId,
     /// Where in the room's history `state` was taken.
@@ -119,7 +115,7 @@ pub struct Admission {
 
 /// Why something does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub(crate) enum Why {
     /// A queue is full.
     Busy,
     /// The store is away.

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What waits in the whole process.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     bytes: AtomicUsize,
     most_bytes: usize,
 }
 
 /// What one connection may have waiting.
 #[derive(Clone, Copy, Debug)]
-pub struct Share {
+pub(crate) struct Share {
     /// Inputs.
     pub inputs: usize,
     /// Bytes of them, but for a single input.
@@ -22,7 +22,7 @@ pub struct Share {
 
 /// What one connection has waiting; none while that is nothing.
 #[derive(Debug, Default)]
-pub struct Allowance(Option<Arc<Counts>>);
+pub(crate) struct Allowance(Option<Arc<Counts>>);
 
 #[derive(Debug)]
 struct Counts {
@@ -33,7 +33,7 @@ struct Counts {
 
 /// The place that one input takes up.
 #[derive(Debug)]
-pub struct Charge {
+pub(crate) struct Charge {
     counts: Arc<Counts>,
     bytes: usize,
 }
@@ -43,19 +43,19 @@ const ALWAYS_TAKEN_BYTES: usize = 1024;
 
 impl Budget {
     /// A budget of so many bytes.
-    pub fn new(most_bytes: usize) -> Arc<Self> {
+    pub(crate) fn new(most_bytes: usize) -> Arc<Self> {
         Arc::new(Self { bytes: AtomicUsize::new(0), most_bytes })
     }
 
     /// Bytes that wait now.
-    pub fn used_bytes(&self) -> usize {
+    pub(crate) fn used_bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 }
 
 impl Allowance {
     /// Takes up a place for an input of so many bytes. Nothing if there is none left.
-    pub fn charge(&mut self, bytes: usize, share: Share, budget: &Arc<Budget>) -> Option<Charge> {
+    pub(crate) fn charge(&mut self, bytes: usize, share: Share, budget: &Arc<Budget>) -> Option<Charge> {
         let counts = self.0.get_or_insert_with(|| {
             Arc::new(Counts {
                 inputs: AtomicUsize::new(0),
@@ -79,7 +79,7 @@ impl Allowance {
     }
 
     /// Forgets counts that are at nothing, so that an idle connection holds no memory for them.
-    pub fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         if self.0.as_ref().is_some_and(|counts| Arc::strong_count(counts) == 1) {
             self.0 = None;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// An estimate of what a call costs: it rises at once, and falls slowly.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Cost {
+pub(super) struct Cost {
     /// Microseconds.
     call_us: f32,
 }
@@ -14,7 +14,7 @@ const FALL: f32 = 0.25;
 
 impl Cost {
     /// So many calls have taken so long.
-    pub fn note(&mut self, calls: usize, took: Duration) {
+    pub(super) fn note(&mut self, calls: usize, took: Duration) {
         if calls == 0 {
             return;
         }
@@ -24,7 +24,7 @@ impl Cost {
     }
 
     /// How many calls fit into so much time; at least one.
-    pub fn calls_in(&self, time_us: u64) -> usize {
+    pub(super) fn calls_in(&self, time_us: u64) -> usize {
         if self.call_us <= 0.0 {
             return usize::MAX;
         }

@@ -7,11 +7,9 @@ use crate::wire::message;
 
 /// A room's gathered events, ready to go out.
 #[derive(Debug)]
-pub struct Flush {
+pub(crate) struct Flush {
     /// The first event's `seq`.
     pub first_seq: u64,
-    /// The last event's `seq`.
-    pub last_seq: u64,
     /// The whole WebSocket frame with all of the events.
     pub frame: Bytes,
     /// Kept for members whose snapshot was taken in the middle of them.
@@ -20,22 +18,22 @@ pub struct Flush {
 
 impl Flush {
     /// Encodes the frame. `runs` follow each other without gaps. Nothing is returned when they hold no event.
-    pub fn new(mut runs: Vec<RoomEvents>) -> Option<Self> {
+    pub(crate) fn new(mut runs: Vec<RoomEvents>) -> Option<Self> {
         runs.retain(|run| run.count() > 0);
         let first_seq = runs.first()?.first_seq;
-        let last_seq = runs.last()?.last_seq();
         debug_assert!(runs.windows(2).all(|pair| pair[0].last_seq() + 1 == pair[1].first_seq));
         let frame = encode(&runs, 0)?;
-        Some(Self { first_seq, last_seq, frame, runs })
+        Some(Self { first_seq, frame, runs })
     }
 
-    /// How many events the frame holds.
-    pub fn count(&self) -> u64 {
-        self.last_seq + 1 - self.first_seq
+    /// The last event's `seq`.
+    #[cfg(test)]
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.runs.last().map_or(0, RoomEvents::last_seq)
     }
 
     /// The frame for a member that knows everything up to `seq`; nothing if there is nothing new for it.
-    pub fn frame_after(&self, seq: u64) -> Option<Bytes> {
+    pub(crate) fn frame_after(&self, seq: u64) -> Option<Bytes> {
         if seq < self.first_seq {
             return Some(self.frame.clone());
         }
@@ -84,8 +82,7 @@ mod tests {
     #[track_caller]
     fn check(runs: Vec<RoomEvents>, seqs: (u64, u64), expected: Option<Bytes>) {
         let flush = Flush::new(runs).unwrap();
-        assert_eq!((flush.first_seq, flush.last_seq), seqs);
-        assert_eq!(flush.count(), seqs.1 + 1 - seqs.0);
+        assert_eq!((flush.first_seq, flush.last_seq()), seqs);
         assert_eq!(Some(flush.frame), expected);
     }
 

@@ -11,20 +11,20 @@ use crate::wire::ws::{self, close_code};
 
 impl Room {
     /// The store has run something that caused these events: they go out with the next flush.
-    pub fn events(&mut self, mut events: RoomEvents, actions: &mut Vec<RoomAction>) {
+    pub(crate) fn events(&mut self, mut events: RoomEvents, actions: &mut Vec<RoomAction>) {
         let direct = std::mem::take(&mut events.direct);
         self.gather(events, actions);
         self.send_direct(direct, actions);
     }
 
     /// Events may have been missed: every member gets a snapshot.
-    pub fn events_missed(&mut self, actions: &mut Vec<RoomAction>) {
+    pub(crate) fn events_missed(&mut self, actions: &mut Vec<RoomAction>) {
         self.stream.forget();
         self.members.resynchronise(actions);
     }
 
     /// The user has joined through another process, where its membership is now: this one is over, without a hook.
-    pub fn replaced_elsewhere(
+    pub(crate) fn replaced_elsewhere(
         &mut self,
         user_id: &str,
         membership: MembershipId,

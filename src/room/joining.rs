@@ -19,7 +19,7 @@ use crate::wire::ws::{self, close_code};
 
 /// Somebody who wants to come in.
 #[derive(Debug)]
-pub struct Join {
+pub(crate) struct Join {
     /// The connection that asks.
     pub connection: ConnectionKey,
     /// Who.
@@ -37,12 +37,17 @@ pub(super) const SNAPSHOT_READERS: usize = 64;
 
 impl Room {
     /// Somebody wants to come in.
-    pub fn join(&mut self, connection: ConnectionKey, identity: Arc<Identity>, membership: MembershipId) {
+    pub(crate) fn join(
+        &mut self,
+        connection: ConnectionKey,
+        identity: Arc<Identity>,
+        membership: MembershipId,
+    ) {
         self.joins.push(Join { connection, identity, membership, is_gone: false, held: Vec::new() });
     }
 
     /// The connection of somebody who wanted to come in has ended.
-    pub fn join_gone(&mut self, connection: ConnectionKey) {
+    pub(crate) fn join_gone(&mut self, connection: ConnectionKey) {
         self.joins.retain(|join| join.connection != connection);
         let mut joins = self.submitted.joins();
         if let Some(join) = joins.find(|join| join.connection == connection) {
@@ -156,8 +161,8 @@ impl Room {
 
     fn admit(&mut self, join: Join, position: Position, state: Bytes, actions: &mut Vec<RoomAction>) {
         let Join { connection, identity, membership, held, .. } = join;
-        let replaced = self.members.insert(identity.clone(), Member { membership, connection });
-        actions.push(RoomAction::Admit(Admission { connection, identity, membership, position, state }));
+        let replaced = self.members.insert(identity, Member { membership, connection });
+        actions.push(RoomAction::Admit(Admission { connection, membership, position, state }));
         if let Some(Member { connection, .. }) = replaced {
             let reason = "the same user joined again";
             actions.push(RoomAction::Close { connection, code: close_code::REPLACED, reason });

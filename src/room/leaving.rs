@@ -10,19 +10,19 @@ use crate::wire::ids::Identity;
 
 impl Room {
     /// A member's connection is over: `on_disconnect` runs unless the same user has come back meanwhile.
-    pub fn leave(&mut self, identity: Arc<Identity>, membership: MembershipId, round: Round<'_>) {
+    pub(crate) fn leave(&mut self, identity: Arc<Identity>, membership: MembershipId, round: Round<'_>) {
         if self.members.remove(&identity.user_id, membership).is_some() {
             self.run_on_disconnect(identity, membership, round);
         }
     }
 
     /// A member's connection goes over to another event loop.
-    pub fn depart(&mut self, user_id: &str, membership: MembershipId) {
+    pub(crate) fn depart(&mut self, user_id: &str, membership: MembershipId) {
         self.members.depart(user_id, membership);
     }
 
     /// A member's connection has arrived at another event loop.
-    pub fn arrive(
+    pub(crate) fn arrive(
         &mut self,
         user_id: &str,
         membership: MembershipId,
@@ -34,7 +34,7 @@ impl Room {
 
     /// A hook of the server's own, such as `on_upgrade`: it is never refused, only late. It goes to the engine as soon as it
     /// can, and who joins from now on finds it done.
-    pub fn run_own(&mut self, call: Call, round: Round<'_>) {
+    pub(crate) fn run_own(&mut self, call: Call, round: Round<'_>) {
         self.is_urgent = true;
         self.push_own(call, round);
     }

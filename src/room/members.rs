@@ -15,7 +15,7 @@ use crate::wire::ws::close_code;
 
 /// A member.
 #[derive(Clone, Copy, Debug)]
-pub struct Member {
+pub(super) struct Member {
     /// Which membership.
     pub membership: MembershipId,
     /// Its socket; [`ConnectionKey::NOBODY`] while it is on its way to another event loop.
@@ -24,7 +24,7 @@ pub struct Member {
 
 /// Every member, by user.
 #[derive(Debug, Default)]
-pub struct Members {
+pub(super) struct Members {
     by_user: HashMap<UserKey, Member>,
     moving: Vec<Moving>,
 }
@@ -41,39 +41,39 @@ struct Moving {
 
 /// An identity, looked up by its user id.
 #[derive(Debug)]
-pub struct UserKey(pub Arc<Identity>);
+pub(super) struct UserKey(pub Arc<Identity>);
 
 /// Bytes that may wait for a member on its way, which takes milliseconds; beyond it the member is closed as a slow consumer.
 const MAX_HELD_BYTES: usize = 1 << 20;
 
 impl Members {
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.by_user.is_empty()
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.by_user.len()
     }
 
     /// The member of this user.
-    pub fn get(&self, user_id: &str) -> Option<Member> {
+    pub(super) fn get(&self, user_id: &str) -> Option<Member> {
         self.by_user.get(user_id).copied()
     }
 
     /// The member of this user, if it has this membership.
-    pub fn get_current(&self, user_id: &str, membership: MembershipId) -> Option<Member> {
+    pub(super) fn get_current(&self, user_id: &str, membership: MembershipId) -> Option<Member> {
         self.get(user_id).filter(|member| member.membership == membership)
     }
 
     /// Adds a member; gives the one that it replaces.
-    pub fn insert(&mut self, identity: Arc<Identity>, member: Member) -> Option<Member> {
+    pub(super) fn insert(&mut self, identity: Arc<Identity>, member: Member) -> Option<Member> {
         self.by_user.insert(UserKey(identity), member)
     }
 
     /// Takes out the member of this user, if it has this membership.
-    pub fn remove(&mut self, user_id: &str, membership: MembershipId) -> Option<Member> {
+    pub(super) fn remove(&mut self, user_id: &str, membership: MembershipId) -> Option<Member> {
         let member = self.get_current(user_id, membership)?;
         self.moving.retain(|moving| moving.membership != membership);
         self.by_user.remove(user_id);
@@ -81,13 +81,13 @@ impl Members {
     }
 
     /// Every connection whose place is known.
-    pub fn connections(&self) -> impl Iterator<Item = ConnectionKey> {
+    pub(super) fn connections(&self) -> impl Iterator<Item = ConnectionKey> {
         let connections = self.by_user.values().map(|member| member.connection);
         connections.filter(|connection| *connection != ConnectionKey::NOBODY)
     }
 
     /// A member leaves for another event loop: what comes for it is held until it has arrived.
-    pub fn depart(&mut self, user_id: &str, membership: MembershipId) {
+    pub(super) fn depart(&mut self, user_id: &str, membership: MembershipId) {
         let member = self.by_user.get_mut(user_id).filter(|member| member.membership == membership);
         let Some(member) = member else { return };
         member.connection = ConnectionKey::NOBODY;
@@ -95,7 +95,7 @@ impl Members {
     }
 
     /// A member has arrived at another event loop: it gets what was held.
-    pub fn arrive(
+    pub(super) fn arrive(
         &mut self,
         user_id: &str,
         membership: MembershipId,
@@ -121,7 +121,7 @@ impl Members {
     }
 
     /// A frame for one user, now or when it has arrived.
-    pub fn send(&mut self, user_id: &str, frame: Bytes, actions: &mut Vec<RoomAction>) {
+    pub(super) fn send(&mut self, user_id: &str, frame: Bytes, actions: &mut Vec<RoomAction>) {
         let Some(member) = self.get(user_id) else { return };
         if member.connection != ConnectionKey::NOBODY {
             return actions.push(RoomAction::Send { to: member.connection, frame });
@@ -136,7 +136,7 @@ impl Members {
     }
 
     /// Events are missing for all.
-    pub fn resynchronise(&mut self, actions: &mut Vec<RoomAction>) {
+    pub(super) fn resynchronise(&mut self, actions: &mut Vec<RoomAction>) {
         actions.extend(self.connections().map(RoomAction::Resynchronise));
         self.moving.iter_mut().for_each(|moving| moving.is_behind = true);
     }

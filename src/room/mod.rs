@@ -14,17 +14,17 @@
 //! To add something that a room does: a method in the file of its flow, an [`RoomAction`] if something outside must follow, and a
 //! test in `tests/`.
 
-pub mod action;
-pub mod allowance;
+pub(crate) mod action;
+pub(crate) mod allowance;
 mod cost;
-pub mod flush;
+pub(crate) mod flush;
 mod flushing;
 mod inputs;
 mod joining;
 mod leaving;
 mod members;
 mod results;
-pub mod rhythm;
+pub(crate) mod rhythm;
 mod snapshots;
 mod stream;
 mod submitted;
@@ -32,26 +32,26 @@ mod waiting;
 
 use std::time::Instant;
 
-pub use self::action::{Admission, RoomAction, Submission, Why};
+pub(crate) use self::action::{Admission, RoomAction, Submission, Why};
 use self::cost::Cost;
-pub use self::joining::Join;
+pub(crate) use self::joining::Join;
 use self::members::Members;
 use self::rhythm::Rhythm;
 use self::snapshots::Snapshots;
 use self::stream::Stream;
-pub use self::submitted::BatchNumber;
+pub(crate) use self::submitted::BatchNumber;
 use self::submitted::Submitted;
 use self::waiting::Waiting;
-pub use self::waiting::{QueuedInput, Reply};
+pub(crate) use self::waiting::{QueuedInput, Reply};
 use crate::script::{NO_HOOK, Script, ScriptSet};
 use crate::wire::ids::RoomId;
 
 /// Tells one membership of a user from an earlier one of the same user in the same room.
-pub type MembershipId = u32;
+pub(crate) type MembershipId = u32;
 
 /// A room.
 #[derive(Debug)]
-pub struct Room {
+pub(crate) struct Room {
     id: RoomId,
     rhythm: Rhythm,
     members: Members,
@@ -68,7 +68,7 @@ pub struct Room {
 
 /// What a room may know of the moment in which it is called.
 #[derive(Clone, Copy)]
-pub struct Round<'a> {
+pub(crate) struct Round<'a> {
     /// Milliseconds of a monotonic clock.
     pub now_ms: u64,
     /// The same moment, for the latency of what comes in now.
@@ -81,7 +81,7 @@ pub struct Round<'a> {
 
 /// What a room is held to. Each says what happens at it.
 #[derive(Clone, Debug)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Calls in one batch; the rest waits for the next.
     pub batch_calls: usize,
     /// Bytes of the arguments in one batch, but for a single call; the rest waits for the next.
@@ -94,7 +94,7 @@ pub struct Bounds {
 
 impl Room {
     /// An empty room. `spread` is any number that differs between rooms (a hash of the id).
-    pub fn new(id: RoomId, sync_interval_ms: u64, spread: u64) -> Self {
+    pub(crate) fn new(id: RoomId, sync_interval_ms: u64, spread: u64) -> Self {
         Self {
             id,
             rhythm: Rhythm::new(sync_interval_ms, spread),
@@ -109,13 +109,8 @@ impl Room {
         }
     }
 
-    /// Its id.
-    pub fn id(&self) -> &RoomId {
-        &self.id
-    }
-
     /// Whether nothing is left of it, so that it may be forgotten.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.members.is_empty()
             && self.joins.is_empty()
             && self.waiting.is_empty()
@@ -123,23 +118,23 @@ impl Room {
     }
 
     /// Whether this user is a member.
-    pub fn has_member(&self, user_id: &str) -> bool {
+    pub(crate) fn has_member(&self, user_id: &str) -> bool {
         self.members.get(user_id).is_some()
     }
 
     /// The sockets of the members, but for those on their way to another event loop.
-    pub fn connections(&self) -> impl Iterator<Item = crate::state::ConnectionKey> {
+    pub(crate) fn connections(&self) -> impl Iterator<Item = crate::state::ConnectionKey> {
         self.members.connections()
     }
 
     /// How many members it has.
-    pub fn member_count(&self) -> usize {
+    pub(crate) fn member_count(&self) -> usize {
         self.members.len()
     }
 
     /// The end of a round: submits and flushes what may go out now. Who joins comes first, as what the room is like for them
     /// is as of now; events that have gathered go out with those of the batch, if there is one.
-    pub fn settle(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
+    pub(crate) fn settle(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         self.submit_joins(round, actions);
         self.request_snapshots(round, actions);
         let is_open = self.rhythm.is_open(round.now_ms);
@@ -151,7 +146,7 @@ impl Room {
     }
 
     /// The time that an [`RoomAction::WakeAt`] has named has come.
-    pub fn time(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
+    pub(crate) fn time(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         let is_idle = self.waiting.is_empty() && !self.stream.has_gathered() && self.snapshots.is_empty();
         if !is_idle || !self.rhythm.rest(round.now_ms) {
             self.settle(round, actions);

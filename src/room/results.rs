@@ -11,7 +11,7 @@ use crate::wire::{message, ws};
 
 impl Room {
     /// A batch has come back from the engine.
-    pub fn batch_done(
+    pub(crate) fn batch_done(
         &mut self,
         number: BatchNumber,
         done: BatchDone,
@@ -27,7 +27,7 @@ impl Room {
     }
 
     /// The engine has not taken a batch; its calls come back.
-    pub fn batch_not_taken(
+    pub(crate) fn batch_not_taken(
         &mut self,
         number: BatchNumber,
         calls: Vec<Call>,

@@ -3,7 +3,7 @@
 
 /// When a room submits its inputs and flushes its events. Times are milliseconds of a monotonic clock.
 #[derive(Debug)]
-pub struct Rhythm {
+pub(crate) struct Rhythm {
     interval_ms: u64,
     /// Where in the interval this room's ticks fall, so that the ticks of different rooms are spread over it.
     phase_ms: u64,
@@ -21,12 +21,12 @@ enum Beat {
 
 impl Rhythm {
     /// A quiet room. `spread` is any number that differs between rooms (a hash of the id).
-    pub fn new(interval_ms: u64, spread: u64) -> Self {
+    pub(crate) fn new(interval_ms: u64, spread: u64) -> Self {
         Self { interval_ms, phase_ms: spread % interval_ms, beat: Beat::Quiet }
     }
 
     /// Whether the room may submit or flush now.
-    pub fn is_open(&self, now_ms: u64) -> bool {
+    pub(crate) fn is_open(&self, now_ms: u64) -> bool {
         match self.beat {
             Beat::Quiet => true,
             Beat::Ticking { next_ms } => now_ms >= next_ms,
@@ -35,7 +35,7 @@ impl Rhythm {
 
     /// Something went out: the gate closes until the time that is returned, when the next tick is due. Nothing is
     /// returned when that tick is due already by an earlier call.
-    pub fn went_out(&mut self, now_ms: u64) -> Option<u64> {
+    pub(crate) fn went_out(&mut self, now_ms: u64) -> Option<u64> {
         if !self.is_open(now_ms) {
             return None;
         }
@@ -46,7 +46,7 @@ impl Rhythm {
 
     /// A tick's time has come and nothing waits: the room is quiet. Returns false if the tick is not due (a timer
     /// left over from an earlier beat).
-    pub fn rest(&mut self, now_ms: u64) -> bool {
+    pub(crate) fn rest(&mut self, now_ms: u64) -> bool {
         if !self.is_open(now_ms) {
             return false;
         }

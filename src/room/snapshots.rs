@@ -18,7 +18,7 @@ use crate::wire::{message, ws};
 
 /// Who wants a snapshot.
 #[derive(Debug, Default)]
-pub struct Snapshots {
+pub(super) struct Snapshots {
     wanted: Vec<(Arc<Identity>, MembershipId)>,
     /// Not asked before this time, in milliseconds of the monotonic clock.
     not_before_ms: u64,
@@ -29,12 +29,12 @@ const RETRY_MS: u64 = 500;
 
 impl Snapshots {
     /// Whether nobody wants one.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.wanted.is_empty()
     }
 
     /// These have not got theirs.
-    pub fn ask_again(
+    pub(super) fn ask_again(
         &mut self,
         members: Vec<(Arc<Identity>, MembershipId)>,
         now_ms: u64,
@@ -51,7 +51,7 @@ impl Snapshots {
 
 impl Room {
     /// A member that misses events has read what it was sent: it wants the room's state in their place.
-    pub fn wants_snapshot(&mut self, identity: Arc<Identity>, membership: MembershipId) {
+    pub(crate) fn wants_snapshot(&mut self, identity: Arc<Identity>, membership: MembershipId) {
         let is_wanted = self.snapshots.wanted.iter().any(|(_, wanted)| *wanted == membership);
         if !is_wanted && self.members.get_current(&identity.user_id, membership).is_some() {
             self.snapshots.wanted.push((identity, membership));

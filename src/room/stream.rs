@@ -5,7 +5,7 @@ use crate::wire::Position;
 
 /// Events that wait for the next flush.
 #[derive(Debug, Default)]
-pub struct Stream {
+pub(super) struct Stream {
     gathered: Vec<RoomEvents>,
     /// Where they end; none before the first event or snapshot.
     position: Option<Position>,
@@ -13,7 +13,7 @@ pub struct Stream {
 
 /// What events are to those before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gathered {
+pub(super) enum Gathered {
     /// They follow, or there are none.
     Follows,
     /// They were there before.
@@ -24,12 +24,12 @@ pub enum Gathered {
 
 impl Stream {
     /// Whether something waits.
-    pub fn has_gathered(&self) -> bool {
+    pub(super) fn has_gathered(&self) -> bool {
         !self.gathered.is_empty()
     }
 
     /// Adds events to what waits; after a gap nothing waits any more.
-    pub fn gather(&mut self, events: RoomEvents) -> Gathered {
+    pub(super) fn gather(&mut self, events: RoomEvents) -> Gathered {
         if events.count() == 0 {
             return Gathered::Follows;
         }
@@ -49,18 +49,18 @@ impl Stream {
     }
 
     /// Somebody has been told the room's state at this position: what comes must follow on that.
-    pub fn begin_at(&mut self, position: Position) {
+    pub(super) fn begin_at(&mut self, position: Position) {
         self.position.get_or_insert(position);
     }
 
     /// What has gathered and what comes next may not join up.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.gathered.clear();
         self.position = None;
     }
 
     /// Takes what has gathered.
-    pub fn take(&mut self) -> Vec<RoomEvents> {
+    pub(super) fn take(&mut self) -> Vec<RoomEvents> {
         std::mem::take(&mut self.gathered)
     }
 }

@@ -11,18 +11,18 @@ use crate::state::Call;
 use crate::wire::ids::Identity;
 
 /// Names a batch of a room.
-pub type BatchNumber = u32;
+pub(crate) type BatchNumber = u32;
 
 /// The room's batches that have not come back.
 #[derive(Debug, Default)]
-pub struct Submitted {
+pub(super) struct Submitted {
     batches: Vec<(BatchNumber, Purpose)>,
     last: BatchNumber,
 }
 
 /// What a batch is for.
 #[derive(Debug)]
-pub enum Purpose {
+pub(super) enum Purpose {
     /// Inputs, and calls of the server's own: what is left of each without its call.
     Inputs(Vec<Sent>),
     /// These join: `on_connect` for each, then `on_snapshot` for all, if there is one.
@@ -33,7 +33,7 @@ pub enum Purpose {
 
 /// An input whose call is with the engine.
 #[derive(Debug)]
-pub struct Sent {
+pub(super) struct Sent {
     /// Who gets the answer.
     pub reply: Option<Reply>,
     /// When it came in.
@@ -46,31 +46,31 @@ pub struct Sent {
 
 impl Sent {
     /// The input with its call, to wait once more.
-    pub fn with(self, call: Call) -> QueuedInput {
+    pub(super) fn with(self, call: Call) -> QueuedInput {
         QueuedInput { call, reply: self.reply, received_at: self.received_at, charge: self.charge }
     }
 }
 
 impl Submitted {
     /// Whether nothing is with the engine.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
     /// Whether inputs are.
-    pub fn has_inputs(&self) -> bool {
+    pub(super) fn has_inputs(&self) -> bool {
         self.batches.iter().any(|(_, purpose)| matches!(purpose, Purpose::Inputs(_)))
     }
 
     /// Notes a batch; it goes by this number.
-    pub fn note(&mut self, purpose: Purpose) -> BatchNumber {
+    pub(super) fn note(&mut self, purpose: Purpose) -> BatchNumber {
         self.last = self.last.wrapping_add(1);
         self.batches.push((self.last, purpose));
         self.last
     }
 
     /// What a batch that has come back was for.
-    pub fn take(&mut self, number: BatchNumber) -> Option<Purpose> {
+    pub(super) fn take(&mut self, number: BatchNumber) -> Option<Purpose> {
         let index = self.batches.iter().position(|(of, _)| *of == number)?;
         let (_, purpose) = self.batches.swap_remove(index);
         if self.batches.is_empty() {
@@ -81,7 +81,7 @@ impl Submitted {
     }
 
     /// Those who are being let in.
-    pub fn joins(&mut self) -> impl Iterator<Item = &mut Join> {
+    pub(super) fn joins(&mut self) -> impl Iterator<Item = &mut Join> {
         self.batches.iter_mut().flat_map(|(_, purpose)| match purpose {
             Purpose::Joins(joins) => joins.as_mut_slice(),
             _ => &mut [],

@@ -11,7 +11,7 @@ use crate::state::{Arguments, Call, ConnectionKey};
 
 /// A call that waits.
 #[derive(Debug)]
-pub struct QueuedInput {
+pub(crate) struct QueuedInput {
     /// What to run.
     pub call: Call,
     /// Who gets the answer; nobody of the server's own calls, which are made again if the store did not answer.
@@ -24,7 +24,7 @@ pub struct QueuedInput {
 
 /// Where the answer of one input goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The connection that sent it.
     pub connection: ConnectionKey,
     /// The client's `id`, if it wants an answer.
@@ -33,7 +33,7 @@ pub struct Reply {
 
 /// How much one batch takes.
 #[derive(Clone, Copy, Debug)]
-pub struct Fill {
+pub(super) struct Fill {
     /// Calls.
     pub calls: usize,
     /// Bytes of their arguments, but for a single call.
@@ -42,14 +42,14 @@ pub struct Fill {
 
 /// The queue.
 #[derive(Debug, Default)]
-pub struct Waiting {
+pub(super) struct Waiting {
     inputs: VecDeque<QueuedInput>,
     bytes: usize,
 }
 
 impl QueuedInput {
     /// Whether it is the server's own.
-    pub fn is_own(&self) -> bool {
+    pub(crate) fn is_own(&self) -> bool {
         self.reply.is_none()
     }
 
@@ -67,38 +67,38 @@ impl QueuedInput {
 
 impl Waiting {
     /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.inputs.is_empty()
     }
 
     /// Bytes of the arguments of all that waits.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Whether a call of this user waits.
-    pub fn has_of(&self, user_id: &str) -> bool {
+    pub(super) fn has_of(&self, user_id: &str) -> bool {
         self.inputs.iter().any(|input| input.user() == user_id)
     }
 
     /// Whether a call of the server's own waits.
-    pub fn has_own(&self) -> bool {
+    pub(super) fn has_own(&self) -> bool {
         self.inputs.iter().any(QueuedInput::is_own)
     }
 
     /// Those of whom a call of the server's own waits.
-    pub fn own_users(&self) -> impl Iterator<Item = SmolStr> {
+    pub(super) fn own_users(&self) -> impl Iterator<Item = SmolStr> {
         self.inputs.iter().filter(|input| input.is_own()).map(|input| input.user().clone())
     }
 
     /// Adds a call behind the others.
-    pub fn push(&mut self, input: QueuedInput) {
+    pub(super) fn push(&mut self, input: QueuedInput) {
         self.bytes += input.bytes();
         self.inputs.push_back(input);
     }
 
     /// Puts calls back in front, in their order.
-    pub fn put_back(&mut self, inputs: Vec<QueuedInput>) {
+    pub(super) fn put_back(&mut self, inputs: Vec<QueuedInput>) {
         for input in inputs.into_iter().rev() {
             self.bytes += input.bytes();
             self.inputs.push_front(input);
@@ -106,7 +106,7 @@ impl Waiting {
     }
 
     /// Takes the next batch. The calls of `first` come before their turn, all of them; a user's calls stay in order.
-    pub fn take(&mut self, fill: Fill, first: &HashSet<SmolStr>) -> Vec<QueuedInput> {
+    pub(super) fn take(&mut self, fill: Fill, first: &HashSet<SmolStr>) -> Vec<QueuedInput> {
         if self.inputs.len() <= fill.calls && self.bytes <= fill.bytes {
             self.bytes = 0;
             return std::mem::take(&mut self.inputs).into();
@@ -116,7 +116,7 @@ impl Waiting {
     }
 
     /// Takes out the players' calls: the store is away.
-    pub fn take_players(&mut self) -> Vec<QueuedInput> {
+    pub(super) fn take_players(&mut self) -> Vec<QueuedInput> {
         self.take_if(|input| !input.is_own())
     }
 

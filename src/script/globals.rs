@@ -5,7 +5,7 @@ use mlua::{Lua, LuaOptions, StdLib};
 
 /// One place where a script uses a global variable.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GlobalUse {
+pub(super) struct GlobalUse {
     /// Counted from 1.
     pub line: usize,
     /// The variable.
@@ -15,7 +15,7 @@ pub struct GlobalUse {
 }
 
 /// The uses of globals in a script, by line; none if it does not compile.
-pub fn used_in(text: &str) -> Vec<GlobalUse> {
+pub(super) fn used_in(text: &str) -> Vec<GlobalUse> {
     let Ok(lua) = Lua::new_with(StdLib::NONE, LuaOptions::default()) else { return Vec::new() };
     let Ok(function) = lua.load(text).set_mode(ChunkMode::Text).into_function() else { return Vec::new() };
     let bytecode = function.dump(false);

@@ -23,10 +23,10 @@ pub enum Command {
 pub type Commands = fn(&str, usize) -> Command;
 
 /// A line, and what is to be said of it.
-pub type Finding = (usize, String);
+pub(super) type Finding = (usize, String);
 
 /// Everything that is found in a script's text, in the order of its lines.
-pub fn findings(text: &str, commands: Commands) -> Vec<Finding> {
+pub(super) fn findings(text: &str, commands: Commands) -> Vec<Finding> {
     let tokens = tokens(text);
     let mut found = calls(&tokens, commands);
     found.extend(other_lua(&tokens));

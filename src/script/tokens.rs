@@ -3,7 +3,7 @@
 
 /// A piece of Lua source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token<'a> {
+pub(super) struct Token<'a> {
     /// Where it begins, counted from 1.
     pub line: usize,
     /// What it is.
@@ -12,7 +12,7 @@ pub struct Token<'a> {
 
 /// What a token is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenKind<'a> {
+pub(super) enum TokenKind<'a> {
     /// A name or a keyword.
     Word(&'a str),
     /// A text, without its quotes. None where it has escapes that could spell anything.
@@ -25,18 +25,18 @@ pub enum TokenKind<'a> {
 
 impl Token<'_> {
     /// Whether it is this name or keyword.
-    pub fn is_word(&self, word: &str) -> bool {
+    pub(super) fn is_word(&self, word: &str) -> bool {
         self.kind == TokenKind::Word(word)
     }
 
     /// Whether it is this operator or punctuation.
-    pub fn is_sign(&self, sign: &str) -> bool {
+    pub(super) fn is_sign(&self, sign: &str) -> bool {
         self.kind == TokenKind::Sign(sign)
     }
 }
 
 /// The tokens of a source text.
-pub fn tokens(source: &str) -> Vec<Token<'_>> {
+pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
     let mut scanner = Scanner { source, at: 0, line: 1 };
     std::iter::from_fn(|| scanner.next()).collect()
 }

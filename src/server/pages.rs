@@ -19,7 +19,7 @@ macro_rules! page {
 }
 
 /// What `GET /` and its links answer.
-pub const PAGES: &[Page] = &[
+pub(super) const PAGES: &[Page] = &[
     Page { path: "/", content_type: HTML, body: include_bytes!("../../sdk/js/demo/index.html") },
     page!("/godra.js", SCRIPT),
     page!("/demo/demo.css", STYLE),

@@ -20,7 +20,7 @@ use crate::wire::http;
 use crate::wire::ids::{Identity, Role};
 
 /// The services of this process.
-pub struct ServerServices {
+pub(super) struct ServerServices {
     /// Set once the server has begun to stop.
     pub draining: AtomicBool,
     settings: Settings,
@@ -35,7 +35,7 @@ pub struct ServerServices {
 
 impl ServerServices {
     /// Services that answer from these parts.
-    pub fn new(
+    pub(super) fn new(
         config: &Config,
         tokens: Arc<TokenAuthority>,
         revocations: Arc<Revocations>,

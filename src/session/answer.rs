@@ -6,7 +6,7 @@ use super::Rejection;
 use crate::wire::{ErrorCode, http};
 
 /// A response's variable parts.
-pub struct Answer<'a> {
+pub(super) struct Answer<'a> {
     /// The HTTP status.
     pub status: u16,
     /// Names and values of the headers that not every answer has.
@@ -17,35 +17,35 @@ pub struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// A JSON body.
-    pub fn json(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
+    pub(super) fn json(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
         Self { status, headers: vec![("Content-Type", "application/json")], body: body.into() }
     }
 
     /// No body.
-    pub fn empty(status: u16) -> Self {
+    pub(super) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Cow::Borrowed(b"") }
     }
 
     /// A JSON body that nobody else may see.
-    pub fn private(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
+    pub(super) fn private(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
         let mut answer = Self::json(status, body);
         answer.headers.push(("Cache-Control", "no-store"));
         answer
     }
 
     /// `{"error":{"code","message"}}`, with the code's usual status.
-    pub fn error(code: ErrorCode, message: &str) -> Self {
+    pub(super) fn error(code: ErrorCode, message: &str) -> Self {
         Self::with_status(code.status(), code, message)
     }
 
     /// The same, with another of the code's statuses.
-    pub fn with_status(status: u16, code: ErrorCode, message: &str) -> Self {
+    pub(super) fn with_status(status: u16, code: ErrorCode, message: &str) -> Self {
         debug_assert!(code.statuses().contains(&status), "{code:?} does not come with {status}");
         Self::json(status, http::error_body(code.name(), message))
     }
 
     /// What a rejection says, with the headers that its status requires.
-    pub fn rejected(rejection: &'a Rejection) -> Self {
+    pub(super) fn rejected(rejection: &'a Rejection) -> Self {
         let mut body = http::error_body(rejection.code.as_str(), &rejection.message);
         if let Some(details) = &rejection.details {
             // The body ends in `"}}`: the details go in front of the two braces.
@@ -66,7 +66,7 @@ impl<'a> Answer<'a> {
     }
 
     /// What the decoder or the handshake says of a request that it rejects.
-    pub fn malformed(rejection: &http::Rejection) -> Self {
+    pub(super) fn malformed(rejection: &http::Rejection) -> Self {
         let mut answer = Self::with_status(rejection.status, rejection.code, &rejection.message);
         answer.headers.extend(rejection.headers.iter().copied());
         answer

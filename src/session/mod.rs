@@ -25,14 +25,14 @@ use std::sync::Arc;
 
 use self::account::AccountResult;
 pub use self::action::{Action, Actions, DroppedInput, Input, Sending};
-use self::http::HttpSession;
+pub use self::http::HttpSession;
 pub use self::proxy::Network;
 pub use self::rejection::Rejection;
-pub use self::routes::{Methods, Page, Route};
+pub use self::routes::{Methods, Page, Route, Token};
 pub use self::rpc::RpcRequest;
 pub use self::services::{GuestLogin, SHUTTING_DOWN, Services, Settings};
 pub use self::time::{Moment, Now};
-use self::websocket::WebSocketSession;
+pub use self::websocket::WebSocketSession;
 use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::close_code;

@@ -56,7 +56,7 @@ impl Network {
 /// The client's address: the peer's, unless that is a trusted proxy. Then it is the last address of the
 /// `X-Forwarded-For` headers that is not a trusted proxy's: each proxy appends whom it serves, so whatever stands
 /// before that may be made up.
-pub fn client_address(peer: IpAddr, request: &Request, trusted: &[Network]) -> IpAddr {
+pub(super) fn client_address(peer: IpAddr, request: &Request, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer;
     let mut hops: Vec<&[u8]> = Vec::new();

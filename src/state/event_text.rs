@@ -25,7 +25,7 @@ pub enum BadEvent {
 ///
 /// # Errors
 /// [`BadEvent::ReservedType`].
-pub fn check_type(kind: &[u8]) -> Result<(), BadEvent> {
+pub(super) fn check_type(kind: &[u8]) -> Result<(), BadEvent> {
     if MessageType::is_reserved(kind) { Err(BadEvent::ReservedType) } else { Ok(()) }
 }
 
@@ -42,13 +42,13 @@ impl BadEvent {
 }
 
 /// The text, with what is not UTF-8 replaced.
-pub fn into_utf8(mut text: Vec<u8>) -> Bytes {
+pub(super) fn into_utf8(mut text: Vec<u8>) -> Bytes {
     mend_utf8(&mut text, 0);
     Bytes::from(text)
 }
 
 /// Appends `{"type":KIND,"payload":PAYLOAD`, which begins an event. The payload is JSON text.
-pub fn write_head(kind: &[u8], payload: &[u8], out: &mut Vec<u8>) {
+pub(super) fn write_head(kind: &[u8], payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":");
     write_json_string(kind, out);
     out.extend_from_slice(b",\"payload\":");
@@ -56,14 +56,14 @@ pub fn write_head(kind: &[u8], payload: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends `,"seq":SEQ}`, which ends an event.
-pub fn write_seq(seq: u64, out: &mut Vec<u8>) {
+pub(super) fn write_seq(seq: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"seq\":");
     out.extend_from_slice(itoa::Buffer::new().format(seq).as_bytes());
     out.push(b'}');
 }
 
 /// The top-level members of an event, as they stand in its text.
-pub struct Members<'a> {
+pub(super) struct Members<'a> {
     kept: Vec<(&'a RawValue, &'a RawValue)>,
     has_type: bool,
     /// One of its types, should it have several, is the server's.
@@ -76,7 +76,7 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// All of [`BadEvent`] but [`BadEvent::TooMuch`].
-    pub fn read(event: &'a str) -> Result<Self, BadEvent> {
+    pub(super) fn read(event: &'a str) -> Result<Self, BadEvent> {
         let members: Self = serde_json::from_str(event).map_err(|_| BadEvent::NotAnObject)?;
         if !members.has_type {
             return Err(BadEvent::NoType);
@@ -88,7 +88,7 @@ impl<'a> Members<'a> {
     }
 
     /// Appends the event with that `seq`.
-    pub fn write(&self, seq: u64, text: &mut Vec<u8>) {
+    pub(super) fn write(&self, seq: u64, text: &mut Vec<u8>) {
         text.push(b'{');
         for (name, value) in &self.kept {
             text.extend_from_slice(name.get().as_bytes());
@@ -108,7 +108,7 @@ impl<'a> Members<'a> {
 ///
 /// # Errors
 /// All of [`BadEvent`] but [`BadEvent::TooMuch`].
-pub fn write_ready(event: &str, seq: u64, out: &mut Vec<u8>) -> Result<(), BadEvent> {
+pub(super) fn write_ready(event: &str, seq: u64, out: &mut Vec<u8>) -> Result<(), BadEvent> {
     Members::read(event).map(|members| members.write(seq, out))
 }
 

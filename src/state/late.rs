@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use smol_str::SmolStr;
 
 /// How long something waits at most.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The message of what is refused then, or because too much waits already.
-pub const REFUSAL: &str = "you have used more than your share of the server; try again";
+pub(super) const REFUSAL: &str = "you have used more than your share of the server; try again";
 /// How much may wait, in all and of one user.
 const MOST: usize = 1024;
 const MOST_OF_ONE: usize = 32;
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// A queue of things that wait.
 #[derive(Debug)]
-pub struct Late<T> {
+pub(super) struct Late<T> {
     waiting: VecDeque<Waiting<T>>,
     /// When the next turn begins.
     turn_at: Option<Instant>,
@@ -44,7 +44,7 @@ struct Waiting<T> {
 
 /// What is to be done with something that has waited.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next<T> {
+pub(super) enum Next<T> {
     /// It runs now; [`Late::ran`] is to be told how long it took.
     Run(T),
     /// It has waited for too long.
@@ -62,7 +62,7 @@ impl<T> Late<T> {
     ///
     /// # Errors
     /// Gives it back if too much waits already.
-    pub fn put(&mut self, user_id: SmolStr, thing: T, now: Instant) -> Result<(), T> {
+    pub(super) fn put(&mut self, user_id: SmolStr, thing: T, now: Instant) -> Result<(), T> {
         let of_user = self.waiting.iter().filter(|waiting| waiting.user_id == user_id).count();
         if self.waiting.len() >= MOST || of_user >= MOST_OF_ONE {
             return Err(thing);
@@ -72,7 +72,7 @@ impl<T> Late<T> {
     }
 
     /// What is next, if its time has come. `others_wait` says whether somebody else wants the store.
-    pub fn next(
+    pub(super) fn next(
         &mut self,
         now: Instant,
         others_wait: bool,
@@ -89,7 +89,7 @@ impl<T> Late<T> {
     }
 
     /// What [`Late::next`] gave has run for so long.
-    pub fn ran(&mut self, took: Duration, now: Instant) {
+    pub(super) fn ran(&mut self, took: Duration, now: Instant) {
         self.used += took;
         if self.used >= TURN_LENGTH {
             self.turn_at = Some(now + TURN.max(self.used * TURN_PARTS));
@@ -98,17 +98,17 @@ impl<T> Late<T> {
     }
 
     /// What has waited longest, at the end.
-    pub fn pop(&mut self) -> Option<T> {
+    pub(super) fn pop(&mut self) -> Option<T> {
         self.take(0)
     }
 
     /// How much waits.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
     /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, Membership};
+pub use self::event_text::BadEvent;
 pub use self::room_events::RoomEvents;
 use crate::script::ScriptSet;
 pub use crate::wire::Position;

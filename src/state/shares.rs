@@ -23,7 +23,7 @@ const FEW: usize = 1024;
 
 /// How much of the store each user has had lately.
 #[derive(Debug)]
-pub struct Shares {
+pub(super) struct Shares {
     buckets: HashMap<SmolStr, Bucket>,
     /// How many of them are marked as over: while there are none, nobody is looked up.
     over: usize,
@@ -54,7 +54,7 @@ impl Default for Shares {
 
 impl Shares {
     /// A call has used the store for so long.
-    pub fn charge(&mut self, call: &Call, took: Duration, now: Instant) {
+    pub(super) fn charge(&mut self, call: &Call, took: Duration, now: Instant) {
         let Some(user_id) = payer(call) else { return };
         match self.buckets.get_mut(user_id) {
             Some(bucket) => {
@@ -80,7 +80,7 @@ impl Shares {
     }
 
     /// Whether the caller has had more than its share.
-    pub fn is_over(&mut self, call: &Call, now: Instant) -> bool {
+    pub(super) fn is_over(&mut self, call: &Call, now: Instant) -> bool {
         if self.over == 0 {
             return false;
         }
@@ -96,7 +96,7 @@ impl Shares {
     }
 
     /// Whether all callers have had more than their shares, of those who have one; that of the server's own is without end.
-    pub fn are_over(&mut self, calls: &[Call], now: Instant) -> bool {
+    pub(super) fn are_over(&mut self, calls: &[Call], now: Instant) -> bool {
         if self.over == 0 {
             return false;
         }
@@ -105,7 +105,7 @@ impl Shares {
     }
 
     /// Forgets users whose buckets have drained.
-    pub fn forget_idle(&mut self, now: Instant) {
+    pub(super) fn forget_idle(&mut self, now: Instant) {
         let over = &mut self.over;
         self.buckets.retain(|_, bucket| {
             bucket.drain(now);
@@ -124,7 +124,7 @@ impl Shares {
 }
 
 /// Whose time a call takes; nobody's if it is the server's own.
-pub fn payer(call: &Call) -> Option<&SmolStr> {
+pub(super) fn payer(call: &Call) -> Option<&SmolStr> {
     let user_id = &call.caller.user_id;
     (!user_id.is_empty() && !call.script.name.starts_with(SCRIPT_PREFIX)).then_some(user_id)
 }
@@ -133,7 +133,7 @@ pub fn payer(call: &Call) -> Option<&SmolStr> {
 /// have had more than their share, and all later ones of the same callers. Hooks are of the server's making: they wait for
 /// their caller's earlier calls, but not for its share.
 #[derive(Debug)]
-pub struct Slice<'a> {
+pub(super) struct Slice<'a> {
     /// None for a batch that runs whole.
     length: Option<Duration>,
     is_over: bool,
@@ -142,22 +142,22 @@ pub struct Slice<'a> {
 
 impl<'a> Slice<'a> {
     /// For a batch whose calls may be given back after so long.
-    pub fn of(length: Duration) -> Self {
+    pub(super) fn of(length: Duration) -> Self {
         Self { length: Some(length), is_over: false, given_back: Vec::new() }
     }
 
     /// For a batch that runs whole.
-    pub fn whole() -> Self {
+    pub(super) fn whole() -> Self {
         Self { length: None, is_over: false, given_back: Vec::new() }
     }
 
     /// Nothing more runs, if the batch need not run whole.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.is_over = self.length.is_some();
     }
 
     /// Whether the next call runs now, after those before it have taken so long. `others_wait` is asked only if it matters.
-    pub fn takes(
+    pub(super) fn takes(
         &mut self,
         call: &'a Call,
         spent: Duration,

@@ -28,7 +28,7 @@ const SWEEP_AT: usize = 10_000;
 
 /// What is remembered of failed logins, and of good ones.
 #[derive(Debug, Default)]
-pub struct Defence {
+pub(super) struct Defence {
     addresses: Table<IpAddr>,
     accounts: Table<String>,
     /// Addresses from which an account was logged into, and when last.
@@ -40,7 +40,7 @@ impl Defence {
     ///
     /// # Errors
     /// The seconds to wait.
-    pub fn check(&self, account: &str, address: IpAddr, now_ms: u64) -> Result<(), u32> {
+    pub(super) fn check(&self, account: &str, address: IpAddr, now_ms: u64) -> Result<(), u32> {
         let address = network(address);
         let is_friend = self
             .friends
@@ -54,13 +54,13 @@ impl Defence {
     }
 
     /// A login failed. Names that nobody has count as well: they must not be told apart.
-    pub fn failed(&mut self, account: &str, address: IpAddr, now_ms: u64) {
+    pub(super) fn failed(&mut self, account: &str, address: IpAddr, now_ms: u64) {
         self.addresses.failed(network(address), now_ms, LONGEST_ADDRESS_WAIT_MS);
         self.accounts.failed(account.to_owned(), now_ms, LONGEST_ACCOUNT_WAIT_MS);
     }
 
     /// A login succeeded. The address keeps its failures: whoever has an account of his own could wipe them out with it.
-    pub fn succeeded(&mut self, account: &str, address: IpAddr, now_ms: u64) {
+    pub(super) fn succeeded(&mut self, account: &str, address: IpAddr, now_ms: u64) {
         self.accounts.0.remove(account);
         if self.friends.len() >= SWEEP_AT {
             self.friends.retain(|_, last_ms| last_ms.saturating_add(FRIEND_FOR_MS) > now_ms);

@@ -12,7 +12,7 @@ use crate::state::{
 use crate::wire::Position;
 use crate::wire::ids::{Identity, Role, RoomId};
 
-pub const INTERVAL_MS: u64 = 50;
+pub(super) const INTERVAL_MS: u64 = 50;
 
 /// A room under test. Connections are numbers; a user's membership has its connection's number.
 ///
@@ -20,7 +20,7 @@ pub const INTERVAL_MS: u64 = 50;
 /// - `submit N: CALL…`, where a call is `USER:PAYLOAD` for an input, and `HOOK(USER)` for a hook
 /// - `admit C`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`
 /// - `send C TEXT`, `snapshot C SEQ`, `resynchronise C`, `flush FIRST..LAST`, `wake MS`, `ran OK FAILED`
-pub struct Scene {
+pub(super) struct Scene {
     pub room: Room,
     pub now_ms: u64,
     pub scripts: ScriptSet,
@@ -33,7 +33,7 @@ pub struct Scene {
 
 /// How a call of the test's engine ends.
 #[derive(Clone, Copy, Debug)]
-pub enum End {
+pub(super) enum End {
     Ok,
     Rejection,
     Away,
@@ -43,11 +43,11 @@ pub enum End {
 }
 
 impl Scene {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let hooks = ["on_connect", "on_disconnect", "on_snapshot", "on_upgrade"];
         let scripts = hooks.iter().map(|name| ((*name).into(), script(name))).collect();
         Self {
-            room: Room::new(RoomId::parse("r").unwrap(), INTERVAL_MS, 0),
+            room: Room::new(room_id(), INTERVAL_MS, 0),
             now_ms: 10_000,
             scripts: ScriptSet { scripts, generation: 1 },
             bounds: Bounds {
@@ -63,7 +63,7 @@ impl Scene {
     }
 
     /// A room in which these users are, on connections 1, 2, ….
-    pub fn with(users: &[&str]) -> Self {
+    pub(super) fn with(users: &[&str]) -> Self {
         let mut scene = Self::new();
         for (connection, user) in (1..).zip(users) {
             scene.join(connection, user);
@@ -74,50 +74,49 @@ impl Scene {
         scene
     }
 
-    pub fn advance(&mut self, ms: u64) {
+    pub(super) fn advance(&mut self, ms: u64) {
         self.now_ms += ms;
     }
 
-    pub fn join(&mut self, connection: u32, user: &str) {
+    pub(super) fn join(&mut self, connection: u32, user: &str) {
         let identity = self.identity(user);
         self.room.join(key(connection), identity, connection);
     }
 
-    pub fn leave(&mut self, connection: u32, user: &str) {
+    pub(super) fn leave(&mut self, connection: u32, user: &str) {
         let identity = self.identity(user);
         self.act(|room, round, _| room.leave(identity, connection, round));
     }
 
-    pub fn upgrade(&mut self, user: &str) {
-        let call =
-            Call::hook(script("on_upgrade"), self.identity(user), self.room.id(), Membership::Unchanged);
+    pub(super) fn upgrade(&mut self, user: &str) {
+        let call = Call::hook(script("on_upgrade"), self.identity(user), &room_id(), Membership::Unchanged);
         self.act(|room, round, _| room.run_own(call, round));
     }
 
     /// An input with an id, so that it is answered.
-    pub fn input(&mut self, connection: u32, user: &str, payload: &str) -> Vec<String> {
+    pub(super) fn input(&mut self, connection: u32, user: &str, payload: &str) -> Vec<String> {
         let call = Call::input(script("play"), self.identity(user), payload.as_bytes().into(), true);
         let reply = Some(Reply { connection: key(connection), id: Some(7) });
         let input = QueuedInput { call, reply, received_at: Instant::now(), charge: None };
         self.act(|room, round, actions| room.input(input, round, actions))
     }
 
-    pub fn wants_snapshot(&mut self, connection: u32, user: &str) {
+    pub(super) fn wants_snapshot(&mut self, connection: u32, user: &str) {
         let identity = self.identity(user);
         self.room.wants_snapshot(identity, connection);
     }
 
-    pub fn settle(&mut self) -> Vec<String> {
+    pub(super) fn settle(&mut self) -> Vec<String> {
         self.act(|room, round, actions| room.settle(round, actions))
     }
 
-    pub fn time(&mut self) -> Vec<String> {
+    pub(super) fn time(&mut self) -> Vec<String> {
         self.act(|room, round, actions| room.time(round, actions))
     }
 
     /// Settles, and gives the number of the batch that has a call of that script.
     #[track_caller]
-    pub fn settle_and_find(&mut self, name: &str) -> u32 {
+    pub(super) fn settle_and_find(&mut self, name: &str) -> u32 {
         let lines = self.settle();
         let with = |calls: &Vec<Call>| calls.iter().any(|call| &*call.script.name == name);
         let found = self.submitted.iter().find(|(_, calls)| with(calls)).map(|(number, _)| *number);
@@ -125,17 +124,17 @@ impl Scene {
     }
 
     /// The engine's end of a batch without events: as told, the last one for all the rest.
-    pub fn end(&mut self, number: u32, ends: &[End]) -> Vec<String> {
+    pub(super) fn end(&mut self, number: u32, ends: &[End]) -> Vec<String> {
         self.end_with(number, ends, None, Duration::ZERO)
     }
 
     /// As [`Scene::end`]; the batch has caused so many events.
-    pub fn end_with_events(&mut self, number: u32, ends: &[End], events: u64) -> Vec<String> {
+    pub(super) fn end_with_events(&mut self, number: u32, ends: &[End], events: u64) -> Vec<String> {
         let events = self.events(events);
         self.end_with(number, ends, Some(events), Duration::ZERO)
     }
 
-    pub fn end_with(
+    pub(super) fn end_with(
         &mut self,
         number: u32,
         ends: &[End],
@@ -146,7 +145,7 @@ impl Scene {
         let ends = ends.iter().chain(std::iter::repeat(&ends[ends.len() - 1]));
         let results = calls.into_iter().zip(ends).map(|(call, end)| end.result(call)).collect();
         let done = BatchDone {
-            room: Some(self.room.id().clone()),
+            room: Some(room_id()),
             results,
             events,
             position: Position { epoch: 1, seq: self.seq },
@@ -157,13 +156,13 @@ impl Scene {
         self.act(|room, round, actions| room.batch_done(number, done, round, actions))
     }
 
-    pub fn not_taken(&mut self, number: u32, why: Why) -> Vec<String> {
+    pub(super) fn not_taken(&mut self, number: u32, why: Why) -> Vec<String> {
         let calls = self.submitted.remove(&number).expect("it was submitted");
         self.act(|room, round, actions| room.batch_not_taken(number, calls, why, round, actions))
     }
 
     /// The next events of the room.
-    pub fn events(&mut self, count: u64) -> RoomEvents {
+    pub(super) fn events(&mut self, count: u64) -> RoomEvents {
         let first_seq = self.seq + 1;
         self.seq += count;
         let texts: Vec<String> = (first_seq..=self.seq).map(|seq| format!("{{{seq}}}")).collect();
@@ -173,7 +172,7 @@ impl Scene {
             Some(this)
         });
         RoomEvents {
-            room: self.room.id().clone(),
+            room: room_id(),
             epoch: 1,
             first_seq,
             ends: ends.collect(),
@@ -182,7 +181,10 @@ impl Scene {
         }
     }
 
-    pub fn act(&mut self, act: impl FnOnce(&mut Room, Round<'_>, &mut Vec<RoomAction>)) -> Vec<String> {
+    pub(super) fn act(
+        &mut self,
+        act: impl FnOnce(&mut Room, Round<'_>, &mut Vec<RoomAction>),
+    ) -> Vec<String> {
         let mut actions = Vec::new();
         let round = Round {
             now_ms: self.now_ms,
@@ -194,7 +196,7 @@ impl Scene {
         actions.into_iter().map(|action| self.note(action)).collect()
     }
 
-    pub fn identity(&mut self, user: &str) -> Arc<Identity> {
+    pub(super) fn identity(&mut self, user: &str) -> Arc<Identity> {
         let new = || {
             Arc::new(Identity {
                 user_id: user.into(),
@@ -227,7 +229,7 @@ impl Scene {
             RoomAction::Snapshot { to, seq, .. } => format!("snapshot {} {seq}", to.index),
             RoomAction::Resynchronise(to) => format!("resynchronise {}", to.index),
             RoomAction::Close { connection, code, .. } => format!("close {} {code}", connection.index),
-            RoomAction::Flush(flush) => format!("flush {}..{}", flush.first_seq, flush.last_seq),
+            RoomAction::Flush(flush) => format!("flush {}..{}", flush.first_seq, flush.last_seq()),
             RoomAction::WakeAt(ms) => format!("wake {ms}"),
             RoomAction::Ran { ok, failed, .. } => format!("ran {ok} {failed}"),
         }
@@ -262,12 +264,16 @@ fn show_call(call: &Call) -> String {
     }
 }
 
+fn room_id() -> RoomId {
+    RoomId::parse("r").unwrap()
+}
+
 /// The connection of that number.
-pub fn key(number: u32) -> ConnectionKey {
+pub(super) fn key(number: u32) -> ConnectionKey {
     ConnectionKey { shard: 0, index: number, generation: 1 }
 }
 
-pub fn script(name: &str) -> Arc<Script> {
+pub(super) fn script(name: &str) -> Arc<Script> {
     let header = Header { role: Role::Guest, keys: Vec::new(), room_argument: None, tick_ms: None };
     Arc::new(Script::new(name, format!("{name}.lua"), "return 1", header))
 }

@@ -13,7 +13,7 @@ use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::ws::{self, Handshake};
 
 /// What a request leads to.
-pub enum Next {
+pub(super) enum Next {
     /// It is answered.
     Answer(Answer<'static>),
     /// The peer waits for the answer to this call.
@@ -35,7 +35,7 @@ pub enum Next {
 ///
 /// # Errors
 /// It is refused.
-pub fn handle(route: Route, request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
+pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
     if request.method == Method::Options {
         let headers = cors::PREFLIGHT_HEADERS.into_iter().chain([("Allow", route.allow())]).collect();
         return Ok(Next::Answer(Answer { headers, ..Answer::empty(204) }));

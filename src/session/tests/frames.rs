@@ -5,17 +5,17 @@ use tungstenite::protocol::frame::coding::{Control, Data};
 
 use crate::wire::ws::OpCode;
 
-pub const TEXT: OpCode = OpCode::Data(Data::Text);
-pub const BINARY: OpCode = OpCode::Data(Data::Binary);
-pub const CONTINUE: OpCode = OpCode::Data(Data::Continue);
-pub const PING: OpCode = OpCode::Control(Control::Ping);
-pub const PONG: OpCode = OpCode::Control(Control::Pong);
-pub const CLOSE: OpCode = OpCode::Control(Control::Close);
+pub(super) const TEXT: OpCode = OpCode::Data(Data::Text);
+pub(super) const BINARY: OpCode = OpCode::Data(Data::Binary);
+pub(super) const CONTINUE: OpCode = OpCode::Data(Data::Continue);
+pub(super) const PING: OpCode = OpCode::Control(Control::Ping);
+pub(super) const PONG: OpCode = OpCode::Control(Control::Pong);
+pub(super) const CLOSE: OpCode = OpCode::Control(Control::Close);
 
 const MASK: [u8; 4] = [0x9b, 0x00, 0x47, 0xf1];
 
 /// A masked frame.
-pub fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader { is_final, opcode, mask: Some(MASK), ..FrameHeader::default() };
     let mut bytes = Vec::new();
     header.format(payload.len() as u64, &mut bytes).unwrap();
@@ -23,34 +23,34 @@ pub fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-pub fn text(payload: &str) -> Vec<u8> {
+pub(super) fn text(payload: &str) -> Vec<u8> {
     frame(TEXT, true, payload.as_bytes())
 }
 
-pub fn binary(payload: &[u8]) -> Vec<u8> {
+pub(super) fn binary(payload: &[u8]) -> Vec<u8> {
     frame(BINARY, true, payload)
 }
 
-pub fn ping(payload: &str) -> Vec<u8> {
+pub(super) fn ping(payload: &str) -> Vec<u8> {
     frame(PING, true, payload.as_bytes())
 }
 
-pub fn pong(payload: &str) -> Vec<u8> {
+pub(super) fn pong(payload: &str) -> Vec<u8> {
     frame(PONG, true, payload.as_bytes())
 }
 
 /// A close frame with a code and a reason.
-pub fn close(code: u16, reason: &str) -> Vec<u8> {
+pub(super) fn close(code: u16, reason: &str) -> Vec<u8> {
     frame(CLOSE, true, &[&code.to_be_bytes()[..], reason.as_bytes()].concat())
 }
 
 /// A close frame without a code.
-pub fn empty_close() -> Vec<u8> {
+pub(super) fn empty_close() -> Vec<u8> {
     frame(CLOSE, true, b"")
 }
 
 /// A text message in fragments.
-pub fn fragments(parts: &[&str]) -> Vec<Vec<u8>> {
+pub(super) fn fragments(parts: &[&str]) -> Vec<Vec<u8>> {
     let last = parts.len() - 1;
     let opcode = |at: usize| if at == 0 { TEXT } else { CONTINUE };
     let fragment = |(at, part): (usize, &&str)| frame(opcode(at), at == last, part.as_bytes());

@@ -21,10 +21,10 @@ use crate::wire::{Code, ErrorCode};
 const START: Now = Now { monotonic_ms: 5_000, unix_s: 1_700_000_000 };
 const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
 const PAGES: &[Page] = &[Page { path: "/", content_type: "text/html", body: b"<p>hello" }];
-pub const LOGINS_PER_MINUTE: u32 = 3;
+pub(super) const LOGINS_PER_MINUTE: u32 = 3;
 
 /// A peer and the session that it talks to.
-pub struct Peer {
+pub(super) struct Peer {
     pub services: TestServices,
     pub address: IpAddr,
     pub session: Session,
@@ -36,12 +36,12 @@ pub struct Peer {
 
 impl Peer {
     /// A fresh connection with the default settings of the tests.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(|_| {})
     }
 
     /// A fresh connection with some settings changed.
-    pub fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(super) fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings();
         change(&mut settings);
         let logins = Mutex::new(LoginLimit::new(LOGINS_PER_MINUTE));
@@ -56,7 +56,7 @@ impl Peer {
     }
 
     /// A member of the room `r`; what was said so far is forgotten.
-    pub fn member_with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(super) fn member_with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut peer = Self::with(change);
         peer.send(super::upgrade("/ws?token=good&game_id=r"));
         peer.answer_join();
@@ -65,12 +65,12 @@ impl Peer {
     }
 
     /// As [`Peer::member_with`], with the default settings of the tests.
-    pub fn member() -> Self {
+    pub(super) fn member() -> Self {
         Self::member_with(|_| {})
     }
 
     /// An open echo.
-    pub fn echo() -> Self {
+    pub(super) fn echo() -> Self {
         let mut peer = Self::with(|settings| settings.debug_echo = true);
         peer.send(super::upgrade("/echo"));
         assert_eq!(peer.lines(), ["echo 101"]);
@@ -78,31 +78,31 @@ impl Peer {
     }
 
     /// Sends bytes; those that the session does not take wait.
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.waiting.extend_from_slice(bytes.as_ref());
         self.offer_waiting();
         self
     }
 
     /// As [`Peer::send`], and whatever is asked is answered at once by its name.
-    pub fn talk(&mut self, bytes: &[u8]) {
+    pub(super) fn talk(&mut self, bytes: &[u8]) {
         self.send(bytes);
         while self.answer() {}
     }
 
     /// Gives bytes to the session as one read does; returns how many it took. The rest is forgotten.
-    pub fn receive_once(&mut self, bytes: impl AsRef<[u8]>) -> usize {
+    pub(super) fn receive_once(&mut self, bytes: impl AsRef<[u8]>) -> usize {
         let mut input = bytes.as_ref().to_vec();
         self.with_session(|session, context, actions| session.receive(&mut input, context, actions))
     }
 
     /// Bytes that the session has not taken.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Answers a call or a join in flight by its name. Returns whether there was one.
-    pub fn answer(&mut self) -> bool {
+    pub(super) fn answer(&mut self) -> bool {
         if self.session.is_calling() {
             self.answer_call();
         } else if self.session.joining().is_some() {
@@ -114,7 +114,7 @@ impl Peer {
     }
 
     /// Answers the call in flight: `fail` fails with details, any other script returns its arguments.
-    pub fn answer_call(&mut self) {
+    pub(super) fn answer_call(&mut self) {
         let (script, result) = self.recorder.call.take().expect("a call is in flight");
         let refused = Rejection {
             details: Some(r#"{"at":[1]}"#.into()),
@@ -127,7 +127,7 @@ impl Peer {
     }
 
     /// The call to the accounts in flight has ended.
-    pub fn answer_account(&mut self, result: AccountResult) -> &mut Self {
+    pub(super) fn answer_account(&mut self, result: AccountResult) -> &mut Self {
         self.recorder.call.take().expect("a call is in flight");
         self.with_session(|session, context, actions| session.account_answered(&result, context, actions));
         self.offer_waiting();
@@ -135,18 +135,18 @@ impl Peer {
     }
 
     /// News about the member may have come.
-    pub fn check_standing(&mut self) -> &mut Self {
+    pub(super) fn check_standing(&mut self) -> &mut Self {
         self.with_session(Session::check_standing);
         self
     }
 
     /// The call in flight is refused.
-    pub fn refuse_call(&mut self, refused: Rejection) {
+    pub(super) fn refuse_call(&mut self, refused: Rejection) {
         self.with_session(|session, context, actions| session.rpc_answered(Err(&refused), context, actions));
     }
 
     /// Answers the join in flight: the room `closed` refuses, any other lets the peer in.
-    pub fn answer_join(&mut self) {
+    pub(super) fn answer_join(&mut self) {
         let (_, room) = self.session.joining().expect("a join is in flight");
         if room.as_str() == "closed" {
             let refused = Rejection::new(ErrorCode::Forbidden, "Lobby is full");
@@ -161,7 +161,7 @@ impl Peer {
     }
 
     /// Lets time pass; deadlines on the way are kept to the millisecond.
-    pub fn pass(&mut self, passing_ms: u64) -> &mut Self {
+    pub(super) fn pass(&mut self, passing_ms: u64) -> &mut Self {
         let until_ms = self.now.monotonic_ms + passing_ms;
         for _ in 0..1000 {
             let deadline_ms = self.session.deadline_ms(&self.services.settings);
@@ -176,45 +176,45 @@ impl Peer {
     }
 
     /// The server stops.
-    pub fn drain(&mut self) -> &mut Self {
+    pub(super) fn drain(&mut self) -> &mut Self {
         self.services.readiness = Err(crate::session::SHUTTING_DOWN);
         self.with_session(Session::drain);
         self
     }
 
     /// The server closes the WebSocket.
-    pub fn close(&mut self, code: u16, reason: &str) {
+    pub(super) fn close(&mut self, code: u16, reason: &str) {
         self.with_session(|session, context, actions| session.close(code, reason, context, actions));
     }
 
     /// What the session has done since the last time.
-    pub fn lines(&mut self) -> Vec<String> {
+    pub(super) fn lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.recorder.lines)
     }
 
     /// Checks what the session has done since the last time, as [`super::assert_lines`].
     #[track_caller]
-    pub fn did(&mut self, expected: &[&str]) -> &mut Self {
+    pub(super) fn did(&mut self, expected: &[&str]) -> &mut Self {
         super::assert_lines(&self.lines(), expected, "");
         self
     }
 
     /// The last response as it was sent.
-    pub fn last_response(&self) -> &str {
+    pub(super) fn last_response(&self) -> &str {
         &self.recorder.last_response
     }
 
     /// Bytes that the session has sent in all.
-    pub fn sent_bytes(&self) -> usize {
+    pub(super) fn sent_bytes(&self) -> usize {
         self.recorder.sent_bytes
     }
 
     /// The whole text of the last input.
-    pub fn last_input(&self) -> &str {
+    pub(super) fn last_input(&self) -> &str {
         &self.recorder.last_input
     }
 
-    pub fn websocket(&self) -> &WebSocketSession {
+    pub(super) fn websocket(&self) -> &WebSocketSession {
         match &self.session {
             Session::WebSocket(websocket) => websocket,
             Session::Http(_) => panic!("no WebSocket is open"),
@@ -259,7 +259,7 @@ impl Peer {
 }
 
 /// Services that answer by fixed rules.
-pub struct TestServices {
+pub(super) struct TestServices {
     pub settings: Settings,
     pub readiness: Result<(), &'static str>,
     pub standing: Result<(), (u16, Box<str>)>,

@@ -17,7 +17,7 @@ use crate::wire::ws::OpCode;
 /// - a frame as its text, or `binary DATA`, `ping DATA`, `pong DATA`, `close CODE REASON`
 /// - anything else by its name: `rpc`, `join`, `input`, `dropped`, `closed`, `finish`
 #[derive(Debug, Default)]
-pub struct Recorder {
+pub(super) struct Recorder {
     pub lines: Vec<String>,
     pub last_response: String,
     pub last_input: String,
@@ -32,7 +32,7 @@ pub struct Recorder {
 
 /// What cannot be done: the session is told so before the next action is looked at.
 #[derive(Debug)]
-pub enum Refusal {
+pub(super) enum Refusal {
     Rpc(Rejection),
     Account(Rejection),
     Input(Option<u64>, Rejection),
@@ -43,7 +43,7 @@ impl Recorder {
     ///
     /// # Errors
     /// It is refused, as some scripts, actions and refresh tokens are by their names.
-    pub fn carry_out(&mut self, action: Action) -> Result<(), Refusal> {
+    pub(super) fn carry_out(&mut self, action: Action) -> Result<(), Refusal> {
         match action {
             Action::Send { bytes, .. } => self.send(&bytes),
             Action::Rpc { caller, request } => return self.rpc(&caller, request).map_err(Refusal::Rpc),

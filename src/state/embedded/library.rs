@@ -13,7 +13,7 @@ use crate::wire::ids::{Identity, RoomId};
 const ROOM_CHANNEL: &[u8] = b"game_updates:game:";
 
 /// Who calls and where, and the events of the running batch. No borrow of its cells may be held while a script runs.
-pub struct Game {
+pub(super) struct Game {
     /// Events of the running batch.
     pub event_log: RefCell<EventLog>,
     /// What `godra.room_ttl` says, in seconds.
@@ -31,7 +31,7 @@ struct Caller {
 
 impl Game {
     /// Nobody has called yet. The seed is for epochs.
-    pub fn new(seed: u64, room_ttl_s: u64) -> Self {
+    pub(super) fn new(seed: u64, room_ttl_s: u64) -> Self {
         Self {
             event_log: RefCell::new(EventLog::new(seed.rotate_left(32) ^ 0x6a09_e667_f3bc_c908)),
             room_ttl_s: Cell::new(room_ttl_s),
@@ -40,7 +40,7 @@ impl Game {
     }
 
     /// Starts a call.
-    pub fn enter(&self, identity: &Arc<Identity>, room: Option<&RoomId>, now_ms: u64) {
+    pub(super) fn enter(&self, identity: &Arc<Identity>, room: Option<&RoomId>, now_ms: u64) {
         let mut caller = self.caller.borrow_mut();
         if caller.room.as_ref() != room {
             caller.room = room.cloned();

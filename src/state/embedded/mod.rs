@@ -3,10 +3,10 @@
 //! Keyspace, commands and Lua are the crate `godra_engine`, which knows no room, no player and no event. Here is what makes
 //! it the server's: the thread, the `godra` library of scripts, the numbering of rooms' events, the state file.
 
-pub mod checkpoint;
+mod checkpoint;
 mod commands;
 mod engine;
-pub mod events;
+mod events;
 mod library;
 pub mod runner;
 mod worker;
@@ -14,5 +14,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::StateFileError;
 pub use commands::for_scripts;
 pub use engine::{EmbeddedEngine, EmbeddedOptions, StartError};
+pub use events::{EventLog, RoomPosition};

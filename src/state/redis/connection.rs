@@ -23,13 +23,13 @@ const SUSPICION: Duration = Duration::from_millis(400);
 /// How long a batch waits for the subscription that must come before it, where that has a connection of its own.
 const SUBSCRIBED_WITHIN: Duration = Duration::from_millis(250);
 /// Bytes after which a pack is written.
-pub const MAX_PACKED_BYTES: usize = 1 << 20;
+pub(super) const MAX_PACKED_BYTES: usize = 1 << 20;
 
 /// Why a connection is ended.
-pub const TOO_LONG: &str = "an answer took too long";
+pub(super) const TOO_LONG: &str = "an answer took too long";
 
 /// An open connection and what belongs to it.
-pub struct StoreConnection {
+pub(super) struct StoreConnection {
     /// The connection itself.
     pub transport: Transport,
     /// The connection for subscriptions, where they need one of their own.
@@ -58,13 +58,13 @@ pub struct StoreConnection {
 
 impl StoreConnection {
     /// Adds a command of the node's own upkeep to what is written next.
-    pub fn command(&mut self, command: &Cmd, upkeep: Upkeep) {
+    pub(super) fn command(&mut self, command: &Cmd, upkeep: Upkeep) {
         command.write_packed_command(&mut self.pack);
         self.in_flight.push(Sent::Upkeep(upkeep), Instant::now());
     }
 
     /// `SUBSCRIBE` or `UNSUBSCRIBE`. They are answered by pushes, so that nothing is under way for them.
-    pub fn subscription(&mut self, command: &str, room: &RoomId) -> Result<(), String> {
+    pub(super) fn subscription(&mut self, command: &str, room: &RoomId) -> Result<(), String> {
         let mut subscription = redis::cmd(command);
         subscription.arg(format!("{CHANNEL}{room}"));
         match &mut self.pushes {
@@ -80,7 +80,7 @@ impl StoreConnection {
     }
 
     /// A connection that only brings what is published would not tell that it is dead.
-    pub fn ping_pushes(&mut self) {
+    pub(super) fn ping_pushes(&mut self) {
         if let Some(pushes) = &mut self.pushes {
             self.pushes_in_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
             // A broken connection is found by its reader.
@@ -89,14 +89,14 @@ impl StoreConnection {
     }
 
     /// On two connections nothing else tells that a subscription came before the calls behind it.
-    pub fn wait_until_subscribed(&self) {
+    pub(super) fn wait_until_subscribed(&self) {
         if self.pushes_in_flight.len() > 0 {
             self.pushes_in_flight.wait_until_empty(SUBSCRIBED_WITHIN);
         }
     }
 
     /// Whether an answer has taken too long.
-    pub fn is_overdue(&self) -> bool {
+    pub(super) fn is_overdue(&self) -> bool {
         let is_late = |sent_at: Instant| sent_at.elapsed() > CALL_DEADLINE;
         [&self.in_flight, &self.pushes_in_flight]
             .iter()
@@ -104,7 +104,7 @@ impl StoreConnection {
     }
 
     /// Asks for the end of a script that may keep the store from answering.
-    pub fn suspect_script(&mut self, address: &Address) {
+    pub(super) fn suspect_script(&mut self, address: &Address) {
         let oldest = self.in_flight.oldest().filter(|sent_at| sent_at.elapsed() > SUSPICION);
         if oldest.is_some() && oldest != self.suspected {
             self.suspected = oldest;
@@ -113,7 +113,7 @@ impl StoreConnection {
     }
 
     /// Writes what has been packed.
-    pub fn write(&mut self) -> Result<(), String> {
+    pub(super) fn write(&mut self) -> Result<(), String> {
         if self.pack.is_empty() {
             return Ok(());
         }

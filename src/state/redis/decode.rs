@@ -15,7 +15,7 @@ use crate::wire::ids::RoomId;
 
 /// What a batch came to.
 #[derive(Debug)]
-pub struct Answer {
+pub(super) struct Answer {
     /// The room's place after the batch.
     pub position: Position,
     /// What the batch published in its own room.
@@ -30,7 +30,7 @@ pub struct Answer {
 
 /// How long a store has worked on calls, by its own clock: spans of so many calls each, one after another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Took(pub Vec<(usize, Duration)>);
+pub(super) struct Took(pub Vec<(usize, Duration)>);
 
 impl Took {
     fn read(value: &Value, calls: usize) -> Option<Self> {
@@ -53,7 +53,7 @@ fn micros(value: &Value) -> Option<Duration> {
 
 /// Something published on a room's channel.
 #[derive(Debug)]
-pub enum Notice {
+pub(super) enum Notice {
     /// Events.
     Events(RoomEvents),
     /// The user has joined through another node, which replaces this membership.
@@ -66,7 +66,12 @@ pub enum Notice {
 }
 
 /// Reads what the program of a batch of `calls` returned; none if it is nothing of ours.
-pub fn read_answer(value: Value, room: Option<&RoomId>, calls: usize, program: &Program) -> Option<Answer> {
+pub(super) fn read_answer(
+    value: Value,
+    room: Option<&RoomId>,
+    calls: usize,
+    program: &Program,
+) -> Option<Answer> {
     let [epoch, seq, message, results, took] = <[Value; 5]>::try_from(list(value)?).ok()?;
     let epoch = text(&epoch)?.parse().unwrap_or_default();
     let position = Position { epoch, seq: number(&seq)? };
@@ -155,7 +160,7 @@ fn write_list<'a>(values: impl Iterator<Item = &'a Value>, out: &mut Vec<u8>) {
 
 /// Reads what was published on a room's channel: the node that did, and what; none if it is nothing of ours. The prelude says
 /// how a message looks.
-pub fn read_notice<'a>(message: &'a [u8], room: &RoomId) -> Option<(&'a str, Notice)> {
+pub(super) fn read_notice<'a>(message: &'a [u8], room: &RoomId) -> Option<(&'a str, Notice)> {
     let mut lines = message.split(|byte| *byte == b'\n');
     let head = std::str::from_utf8(lines.next()?).ok()?;
     let (node, rest) = head.split_once(' ')?;

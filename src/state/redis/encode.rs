@@ -10,7 +10,7 @@ use crate::state::{Arguments, Batch, Call, CallKeys, Membership, OnError};
 
 /// What the programs are told besides the calls.
 #[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
+pub(super) struct Head<'a> {
     /// This process.
     pub node: &'a str,
     /// The room's epoch, should it have none yet.
@@ -24,13 +24,13 @@ pub struct Head<'a> {
 }
 
 /// A membership as the store has it: `node number role username`.
-pub fn membership_text(node: &str, number: u32, call: &Call) -> String {
+pub(super) fn membership_text(node: &str, number: u32, call: &Call) -> String {
     format!("{node} {number} {} {}", call.caller.role, call.caller.username)
 }
 
 /// Appends `EVALSHA program keys… arguments…` in RESP (<https://redis.io/docs/latest/commands/evalsha/>); the prelude says
 /// what each argument is.
-pub fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out: &mut Vec<u8>) {
+pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out: &mut Vec<u8>) {
     let mut keys = Keys::new(batch);
     let runs = Runs::of(batch, program, &mut keys);
     let mut command = redis::cmd("EVALSHA");

@@ -17,7 +17,7 @@ use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
 /// One address, as all threads see it.
-pub struct Endpoint {
+pub(super) struct Endpoint {
     /// Where.
     pub address: Address,
     /// This process's name among those that share the store: 16 hexadecimal digits.
@@ -47,7 +47,7 @@ pub struct Endpoint {
 }
 
 /// The way out of the engine.
-pub struct Outlet {
+pub(super) struct Outlet {
     /// The shards' mailboxes.
     pub deliver: Box<dyn Deliver>,
     /// What the log has been told of broken scripts.
@@ -55,7 +55,7 @@ pub struct Outlet {
 }
 
 /// A batch's outcome, told to its origin without the calls that it had.
-pub struct Outcome {
+pub(super) struct Outcome {
     /// How long the store worked on it.
     pub took: Duration,
     /// One a call.
@@ -70,7 +70,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Of calls that the store has not worked on, as far as is known.
-    pub fn of(results: Vec<CallResult>) -> Self {
+    pub(super) fn of(results: Vec<CallResult>) -> Self {
         let position = Position::default();
         Self { took: Duration::ZERO, results, not_run: Vec::new(), position, events: None }
     }
@@ -78,19 +78,19 @@ impl Outcome {
 
 impl Endpoint {
     /// Takes deliveries out. The lock orders them: what a thread delivers is together.
-    pub fn outlet(&self) -> MutexGuard<'_, Outlet> {
+    pub(super) fn outlet(&self) -> MutexGuard<'_, Outlet> {
         self.outlet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends something to a room's home shard.
-    pub fn deliver_home(&self, room: &RoomId, delivery: Delivery) {
+    pub(super) fn deliver_home(&self, room: &RoomId, delivery: Delivery) {
         let mut outlet = self.outlet();
         let home = outlet.deliver.home(room);
         outlet.deliver.deliver(home, delivery);
     }
 
     /// Sends something to every shard.
-    pub fn deliver_everywhere(&self, delivery: impl Fn() -> Delivery) {
+    pub(super) fn deliver_everywhere(&self, delivery: impl Fn() -> Delivery) {
         let mut outlet = self.outlet();
         for shard in 0..self.shards as ShardId {
             outlet.deliver.deliver(shard, delivery());
@@ -98,13 +98,13 @@ impl Endpoint {
     }
 
     /// Looks into what calls have cost.
-    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // A figure more or less does no harm.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells a batch's origin how it ended; `held` was not sent.
-    pub fn finish(&self, mut batch: Batch, held: Held, outcome: Outcome) {
+    pub(super) fn finish(&self, mut batch: Batch, held: Held, outcome: Outcome) {
         let Outcome { took, mut results, not_run, position, events } = outcome;
         let mut outlet = self.outlet();
         self.note_results(&mut outlet, &batch, &results);
@@ -158,7 +158,7 @@ impl Endpoint {
     }
 
     /// Ends a batch whose answer says nothing of its calls, all with the same error.
-    pub fn fail(&self, batch: Batch, held: Held, code: ErrorCode, message: &str) {
+    pub(super) fn fail(&self, batch: Batch, held: Held, code: ErrorCode, message: &str) {
         let is_fault = matches!(code, ErrorCode::ScriptError | ErrorCode::ScriptTimeout);
         let error = CallError { is_fault, ..CallError::refusal(code, message) };
         let results = batch.calls.iter().map(|_| CallResult::Err(error.clone())).collect();
@@ -166,14 +166,14 @@ impl Endpoint {
     }
 
     /// Ends a batch that was sent and whose answer will never come.
-    pub fn fail_lost(&self, sent: SentBatch) {
+    pub(super) fn fail_lost(&self, sent: SentBatch) {
         self.metrics.redis_lost_calls.inc_by(sent.batch.calls.len() as u64);
         let message = "the connection to the store was lost: outcome unknown, this may have run or not";
         self.fail(sent.batch, sent.held, ErrorCode::Unavailable, message);
     }
 
     /// Ends a batch that was not sent.
-    pub fn fail_unsent(&self, batch: Batch, held: Held) {
+    pub(super) fn fail_unsent(&self, batch: Batch, held: Held) {
         let message = match self.is_stopping.load(Ordering::SeqCst) {
             true => STOPPING,
             false => "the store is not available; this did not run",
@@ -182,12 +182,12 @@ impl Endpoint {
     }
 
     /// Whether the store can be worked with, as `/ready` tells.
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.is_up.load(Ordering::Acquire) && !self.is_stopping.load(Ordering::SeqCst)
     }
 
     /// What rooms are wished to be watched, or no longer, since the last call.
-    pub fn take_wishes(&self) -> Vec<(RoomId, bool)> {
+    pub(super) fn take_wishes(&self) -> Vec<(RoomId, bool)> {
         std::mem::take(&mut *self.wishes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

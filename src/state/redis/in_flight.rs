@@ -10,7 +10,7 @@ use crate::state::Batch;
 
 /// What an answer is for.
 #[derive(Debug)]
-pub enum Sent {
+pub(super) enum Sent {
     /// A batch of calls.
     Batch(Box<SentBatch>),
     /// `SCRIPT LOAD` of the program of that SHA-1.
@@ -21,7 +21,7 @@ pub enum Sent {
 
 /// A batch with what is needed to read its answer, or to run it again where the store had lost the program.
 #[derive(Debug)]
-pub struct SentBatch {
+pub(super) struct SentBatch {
     /// The calls.
     pub batch: Batch,
     /// Those that were not sent.
@@ -36,7 +36,7 @@ pub struct SentBatch {
 
 /// Commands by which a node says that it lives, and looks after those that do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Upkeep {
+pub(super) enum Upkeep {
     /// The answer is of no interest, unless it is an error.
     Note,
     /// Renews the lease; the answer says whether others have taken this node for dead.
@@ -47,7 +47,7 @@ pub enum Upkeep {
 
 /// The queue of what is under way on one connection.
 #[derive(Debug, Default)]
-pub struct InFlight {
+pub(super) struct InFlight {
     under_way: Mutex<UnderWay>,
     landed: Condvar,
     /// When the answer before the last one came.
@@ -79,14 +79,14 @@ impl Sent {
 
 impl InFlight {
     /// Notes what is about to be sent, at a time.
-    pub fn push(&self, sent: Sent, now: Instant) {
+    pub(super) fn push(&self, sent: Sent, now: Instant) {
         let mut under_way = self.lock();
         under_way.guess += sent.guess();
         under_way.queue.push_back((sent, now));
     }
 
     /// What the answer that has come is for, and when it was sent.
-    pub fn pop(&self) -> Option<(Sent, Instant)> {
+    pub(super) fn pop(&self) -> Option<(Sent, Instant)> {
         let mut under_way = self.lock();
         let popped = under_way.queue.pop_front();
         under_way.guess -= popped.as_ref().map_or(Duration::ZERO, |(sent, _)| sent.guess());
@@ -97,38 +97,38 @@ impl InFlight {
 
     /// How long the store has worked on what was sent at that time and is answered now: it works on one thing at a time,
     /// and answers in order.
-    pub fn work_time(&self, sent_at: Instant) -> Duration {
+    pub(super) fn work_time(&self, sent_at: Instant) -> Duration {
         let before = self.note_answer();
         Instant::now().duration_since(before.map_or(sent_at, |before| before.max(sent_at)))
     }
 
     /// An answer has come; gives when the one before it did.
-    pub fn note_answer(&self) -> Option<Instant> {
+    pub(super) fn note_answer(&self) -> Option<Instant> {
         self.answered_at.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now())
     }
 
     /// How much is under way.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.lock().queue.len()
     }
 
     /// Whether what comes has to wait.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.lock().is_full()
     }
 
     /// Since when the oldest waits for its answer.
-    pub fn oldest(&self) -> Option<Instant> {
+    pub(super) fn oldest(&self) -> Option<Instant> {
         self.lock().queue.front().map(|(_, sent_at)| *sent_at)
     }
 
     /// Waits until nothing is under way, or for so long.
-    pub fn wait_until_empty(&self, patience: Duration) {
+    pub(super) fn wait_until_empty(&self, patience: Duration) {
         self.wait_while(patience, |under_way| !under_way.queue.is_empty());
     }
 
     /// Waits until more may be sent, or for so long.
-    pub fn wait_for_room(&self, patience: Duration) {
+    pub(super) fn wait_for_room(&self, patience: Duration) {
         self.wait_while(patience, |under_way| under_way.is_full());
     }
 
@@ -138,7 +138,7 @@ impl InFlight {
     }
 
     /// Takes everything out: its answers will not come.
-    pub fn take_all(&self) -> Vec<Sent> {
+    pub(super) fn take_all(&self) -> Vec<Sent> {
         let mut under_way = self.lock();
         under_way.guess = Duration::ZERO;
         under_way.queue.drain(..).map(|(sent, _)| sent).collect()

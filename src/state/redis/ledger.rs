@@ -31,7 +31,7 @@ const MAX_SCRIPTS: usize = 1024;
 
 /// Users' shares, and scripts' costs.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(super) struct Ledger {
     shares: Shares,
     /// By the script's name.
     costs: HashMap<Box<str>, Cost>,
@@ -45,11 +45,11 @@ struct Cost {
 }
 
 /// Calls of a batch that stay here, with their places in it.
-pub type Held = Vec<(usize, Call)>;
+pub(super) type Held = Vec<(usize, Call)>;
 
 impl Ledger {
     /// Takes those calls out of a batch that have to wait, if it may give any back.
-    pub fn cut(&mut self, batch: &mut Batch, now: Instant) -> Held {
+    pub(super) fn cut(&mut self, batch: &mut Batch, now: Instant) -> Held {
         if !batch.gives_back() {
             return Held::new();
         }
@@ -93,18 +93,18 @@ impl Ledger {
     }
 
     /// Whether a batch that runs whole has to wait.
-    pub fn must_wait(&mut self, batch: &Batch, now: Instant) -> bool {
+    pub(super) fn must_wait(&mut self, batch: &Batch, now: Instant) -> bool {
         !batch.gives_back() && self.shares.are_over(&batch.calls, now)
     }
 
     /// How long a batch will take.
-    pub fn guess_all(&self, calls: &[Call]) -> Duration {
+    pub(super) fn guess_all(&self, calls: &[Call]) -> Duration {
         let of_run = |run: &[Call]| self.rate(&run[0]) * weight_of(run) as f64;
         Duration::from_nanos(runs(calls).map(of_run).sum::<f64>() as u64)
     }
 
     /// After how many calls of a batch the store looks at its clock: two milliseconds later, if they are as they were.
-    pub fn step(calls: usize, guess: Duration) -> u32 {
+    pub(super) fn step(calls: usize, guess: Duration) -> u32 {
         let calls = LOOK.as_nanos() * calls as u128 / guess.as_nanos().max(1);
         u32::try_from(calls).unwrap_or(u32::MAX).clamp(1, LONGEST_STEP)
     }
@@ -115,7 +115,7 @@ impl Ledger {
     }
 
     /// The calls of a batch have taken so long; those of a span have it by the bytes of their arguments.
-    pub fn settle(&mut self, calls: &[Call], took: &Took, now: Instant) {
+    pub(super) fn settle(&mut self, calls: &[Call], took: &Took, now: Instant) {
         let mut rest = calls;
         for (count, spent) in &took.0 {
             let (span, later) = rest.split_at((*count).min(rest.len()));
@@ -149,7 +149,7 @@ impl Ledger {
     }
 
     /// Forgets users who have been idle.
-    pub fn forget_idle(&mut self, now: Instant) {
+    pub(super) fn forget_idle(&mut self, now: Instant) {
         self.shares.forget_idle(now);
     }
 }

@@ -35,7 +35,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, bounded};
 
-pub use self::address::Address;
+pub use self::address::{Address, Login};
 use self::endpoint::{Endpoint, Outlet};
 use self::writer::{Message, Writer};
 use super::faults::FaultLog;

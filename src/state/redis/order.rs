@@ -11,25 +11,25 @@ use crate::wire::ids::RoomId;
 
 /// The last event of each room that has been passed on.
 #[derive(Debug, Default)]
-pub struct Order {
+pub(super) struct Order {
     published: Mutex<HashMap<RoomId, Position>>,
 }
 
 impl Order {
     /// Events up to a place are about to be passed on.
-    pub fn note(&self, room: &RoomId, position: Position) {
+    pub(super) fn note(&self, room: &RoomId, position: Position) {
         // One insertion is all that is done under the lock.
         self.published.lock().unwrap_or_else(PoisonError::into_inner).insert(room.clone(), position);
     }
 
     /// Whether an event has been passed on that came after a place, of which an answer has just told.
-    pub fn has_overtaken(&self, room: &RoomId, position: Position) -> bool {
+    pub(super) fn has_overtaken(&self, room: &RoomId, position: Position) -> bool {
         let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.get(room).is_some_and(|last| last.epoch == position.epoch && last.seq > position.seq)
     }
 
     /// A room is no longer subscribed.
-    pub fn forget(&self, room: &RoomId) {
+    pub(super) fn forget(&self, room: &RoomId) {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
     }
 }

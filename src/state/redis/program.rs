@@ -13,7 +13,7 @@ const MAX_PROGRAMS: usize = 1024;
 
 /// A text that Redis has under its SHA-1, with the scripts that it can run.
 #[derive(Debug)]
-pub struct Program {
+pub(super) struct Program {
     /// The text.
     pub text: String,
     /// Its name in Redis: SHA-1 in lower-case hex.
@@ -28,14 +28,14 @@ pub struct Program {
 
 /// Programs by the scripts that they hold.
 #[derive(Debug, Default)]
-pub struct Programs {
+pub(super) struct Programs {
     known: HashMap<Vec<usize>, Arc<Program>>,
     current: Vec<Arc<Script>>,
 }
 
 impl Programs {
     /// Takes a new set of scripts, and forgets what was made of others.
-    pub fn replace(&mut self, set: &ScriptSet) {
+    pub(super) fn replace(&mut self, set: &ScriptSet) {
         self.known.clear();
         self.current = set.scripts.values().cloned().collect();
         self.current.sort_by(|one, other| one.name.cmp(&other.name));
@@ -43,7 +43,7 @@ impl Programs {
 
     /// A program that can run all of these scripts. One or two get a program of their own, so that no call carries what it
     /// does not run; more share the program of all scripts, so that there are not as many programs as mixtures.
-    pub fn for_scripts<'a>(&mut self, scripts: impl Iterator<Item = &'a Arc<Script>>) -> Arc<Program> {
+    pub(super) fn for_scripts<'a>(&mut self, scripts: impl Iterator<Item = &'a Arc<Script>>) -> Arc<Program> {
         let mut wanted: Vec<&Arc<Script>> = Vec::with_capacity(2);
         for script in scripts {
             if !wanted.iter().any(|known| Arc::ptr_eq(known, script)) {
@@ -90,17 +90,17 @@ impl Program {
     }
 
     /// The place of a script in the program, counted from 1.
-    pub fn place(&self, script: &Arc<Script>) -> usize {
+    pub(super) fn place(&self, script: &Arc<Script>) -> usize {
         1 + self.scripts.iter().position(|known| Arc::ptr_eq(known, script)).unwrap_or_default()
     }
 
     /// Whether the script at that place may look at `godra.user`.
-    pub fn asks_for_user(&self, place: usize) -> bool {
+    pub(super) fn asks_for_user(&self, place: usize) -> bool {
         self.ask_for_user.get(place.wrapping_sub(1)).copied().unwrap_or(true)
     }
 
     /// Puts the script's own file and line in place of the program's in an error message.
-    pub fn mend_lines(&self, message: &str) -> String {
+    pub(super) fn mend_lines(&self, message: &str) -> String {
         const PLACE: &str = "user_script:";
         let mut mended = String::with_capacity(message.len());
         let mut rest = message;

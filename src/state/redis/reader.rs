@@ -21,14 +21,14 @@ use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
 /// The channel of a room's events, before its id.
-pub const CHANNEL: &str = "game_updates:game:";
+pub(super) const CHANNEL: &str = "game_updates:game:";
 
 /// In the error of a call whose script was stopped by `SCRIPT KILL`.
 const KILLED: &str = "Script killed by user";
 
 /// What a reader found that the writer must act on.
 #[derive(Debug)]
-pub enum Finding {
+pub(super) enum Finding {
     /// The store does not have the program of this batch: it has not run.
     NoScript(Box<SentBatch>),
     /// The answer to a command of the node's upkeep.
@@ -36,7 +36,7 @@ pub enum Finding {
 }
 
 /// Reads until the connection ends.
-pub struct Reader {
+pub(super) struct Reader {
     /// The address.
     pub endpoint: Arc<Endpoint>,
     /// What answers are for.
@@ -57,7 +57,7 @@ impl Reader {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(self, stream: TcpStream) -> std::io::Result<JoinHandle<()>> {
+    pub(super) fn start(self, stream: TcpStream) -> std::io::Result<JoinHandle<()>> {
         threads::passing("redis-read").spawn(move || {
             let why = self.run(stream);
             log::debug!("the connection to a store has ended address={} reason={why}", self.endpoint.address);

@@ -17,7 +17,7 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(150);
 const WRITE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// An open connection.
-pub struct Transport {
+pub(super) struct Transport {
     /// The socket.
     pub stream: TcpStream,
     /// Whether pushes come on it, between the answers (RESP3); else they need a connection of their own.
@@ -26,7 +26,7 @@ pub struct Transport {
 
 /// Why a store cannot be worked with now, for the log.
 #[derive(Debug)]
-pub struct Trouble(pub String);
+pub(super) struct Trouble(pub String);
 
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
@@ -40,7 +40,7 @@ impl Transport {
     ///
     /// # Errors
     /// With the reason, when any of that fails or takes longer than a second.
-    pub fn open(address: &Address, node: &str) -> Result<Self, Trouble> {
+    pub(super) fn open(address: &Address, node: &str) -> Result<Self, Trouble> {
         let mut transport = Self::greet(address, PATIENCE)?;
         transport.check_state()?;
         let [lease, ..] = upkeep::renew_lease(node);
@@ -54,7 +54,7 @@ impl Transport {
     ///
     /// # Errors
     /// As [`Transport::open`].
-    pub fn open_for_pushes(address: &Address) -> Result<Self, Trouble> {
+    pub(super) fn open_for_pushes(address: &Address) -> Result<Self, Trouble> {
         let transport = Self::greet(address, PATIENCE)?;
         transport.stream.set_read_timeout(None)?;
         Ok(transport)
@@ -62,7 +62,7 @@ impl Transport {
 
     /// Stops the script that keeps a store from answering, if there is one and the store says so. The answer to its call then
     /// tells of that.
-    pub fn stop_script(address: &Address) {
+    pub(super) fn stop_script(address: &Address) {
         // A store that says nothing now is not busy with a script, or not for long enough to say it.
         let Ok(mut transport) = Self::greet(address, SHORT_PATIENCE) else { return };
         if let Err(Trouble(trouble)) = transport.check_busy() {

@@ -14,19 +14,19 @@ use crate::state::{Batch, Call, Membership, ShardId};
 use crate::wire::ids::{Identity, Role, RoomId};
 
 /// How often a node renews its lease, and looks for others that do not.
-pub const INTERVAL: Duration = Duration::from_millis(2500);
+pub(super) const INTERVAL: Duration = Duration::from_millis(2500);
 /// How long a lease lasts.
 const LEASE: Duration = Duration::from_secs(9);
 /// After the store was away, nodes get so long to renew their leases before they count as dead.
-pub const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How many members of a dead node are listed at once.
-pub const ORPHANS_AT_ONCE: usize = 100;
+pub(super) const ORPHANS_AT_ONCE: usize = 100;
 
 const NODES: &str = "godra:nodes";
 const FIND_ORPHANS: &str = include_str!("orphans.lua");
 
 /// The commands by which a node renews its lease; the last one's answer is for [`is_expelled`].
-pub fn renew_lease(node: &str) -> [Cmd; 3] {
+pub(super) fn renew_lease(node: &str) -> [Cmd; 3] {
     let mut lease = redis::cmd("SET");
     lease.arg(format!("godra:node:{node}:lease")).arg("1").arg("PX").arg(LEASE.as_millis() as u64);
     let mut register = redis::cmd("SADD");
@@ -37,12 +37,12 @@ pub fn renew_lease(node: &str) -> [Cmd; 3] {
 }
 
 /// Whether others have taken this node for dead since it last asked.
-pub fn is_expelled(answer: &Value) -> bool {
+pub(super) fn is_expelled(answer: &Value) -> bool {
     matches!(answer, Value::Int(1))
 }
 
 /// The commands by which a node says that it ends, and has left no members behind.
-pub fn give_up_lease(node: &str) -> [Cmd; 2] {
+pub(super) fn give_up_lease(node: &str) -> [Cmd; 2] {
     let mut lease = redis::cmd("DEL");
     lease.arg(format!("godra:node:{node}:lease"));
     let mut register = redis::cmd("SREM");
@@ -51,7 +51,7 @@ pub fn give_up_lease(node: &str) -> [Cmd; 2] {
 }
 
 /// The command that lists what dead nodes left behind, for [`read_orphans`].
-pub fn find_orphans() -> Cmd {
+pub(super) fn find_orphans() -> Cmd {
     let mut command = redis::cmd("EVAL");
     command.arg(FIND_ORPHANS).arg(1).arg(NODES).arg(ORPHANS_AT_ONCE);
     command
@@ -59,7 +59,7 @@ pub fn find_orphans() -> Cmd {
 
 /// A member of a dead node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Orphan {
+pub(super) struct Orphan {
     /// The node.
     pub node: Box<str>,
     /// The room.
@@ -71,7 +71,7 @@ pub struct Orphan {
 }
 
 /// Reads the answer to [`find_orphans`].
-pub fn read_orphans(answer: Value) -> Vec<Orphan> {
+pub(super) fn read_orphans(answer: Value) -> Vec<Orphan> {
     let Value::Array(parts) = answer else { return Vec::new() };
     let mut orphans = Vec::new();
     let mut parts = parts.into_iter();
@@ -113,7 +113,7 @@ fn parse_entry(node: &str, entry: &str) -> Option<Orphan> {
 
 impl Orphan {
     /// The call that takes the member out of its room, unless that has been done or the user is back.
-    pub fn leave(&self, on_disconnect: &Arc<Script>, origin: ShardId) -> Batch {
+    pub(super) fn leave(&self, on_disconnect: &Arc<Script>, origin: ShardId) -> Batch {
         let membership = Membership::LeaveOf(self.membership.clone());
         let call = Call::hook(on_disconnect.clone(), self.identity.clone(), &self.room, membership);
         Batch::new(Some(self.room.clone()), vec![call], origin)

@@ -44,7 +44,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What comes in the queue.
-pub enum Message {
+pub(super) enum Message {
     /// Calls to run.
     Batch(Box<Batch>),
     /// Look at the endpoint.
@@ -52,7 +52,7 @@ pub enum Message {
 }
 
 /// The thread's state.
-pub struct Writer {
+pub(super) struct Writer {
     endpoint: Arc<Endpoint>,
     queue: Receiver<Message>,
     programs: Programs,
@@ -69,7 +69,7 @@ pub struct Writer {
 
 impl Writer {
     /// A writer that is ready to run.
-    pub fn new(endpoint: Arc<Endpoint>, queue: Receiver<Message>, seed: u64) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint>, queue: Receiver<Message>, seed: u64) -> Self {
         Self {
             endpoint,
             queue,
@@ -84,7 +84,7 @@ impl Writer {
     }
 
     /// Runs until the endpoint is stopping.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         let mut pause = SHORTEST_PAUSE;
         let mut last_trouble = String::new();
         while !self.is_stopping() {

@@ -55,12 +55,12 @@ struct Trailers {
 }
 
 impl ChunkedDecoder {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { state: State::Size { value: 0, digits: 0 }, extension_bytes: 0 }
     }
 
     /// Appends to `body` what `input` holds of it. Gives where the request ends in `input`, or none if it goes on.
-    pub fn decode(
+    pub(super) fn decode(
         &mut self,
         input: &[u8],
         body: &mut Vec<u8>,
@@ -92,7 +92,7 @@ impl ChunkedDecoder {
     }
 
     /// Memory held for trailers.
-    pub fn held_bytes(&self) -> usize {
+    pub(super) fn held_bytes(&self) -> usize {
         match &self.state {
             State::Trailers(trailers) => trailers.bytes.capacity(),
             _ => 0,

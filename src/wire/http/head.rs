@@ -20,17 +20,17 @@ pub(super) struct BlockScanner {
 
 impl BlockScanner {
     /// At a request line.
-    pub fn head() -> Self {
+    pub(super) fn head() -> Self {
         Self { is_head: true, bytes: 0, line_bytes: 0, lines: 0, after_cr: false }
     }
 
     /// After the last chunk.
-    pub fn trailers() -> Self {
+    pub(super) fn trailers() -> Self {
         Self { is_head: false, ..Self::head() }
     }
 
     /// Where the block ends in `input` (after its empty line), or none if it goes on.
-    pub fn scan(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Rejection> {
+    pub(super) fn scan(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Rejection> {
         for (at, &byte) in input.iter().enumerate() {
             self.bytes += 1;
             if self.bytes > limits.head_bytes {

@@ -13,11 +13,11 @@ use crate::wire::ids::{Identity, RoomId};
 use godra_engine::keyspace::{Changes, Keyspace};
 
 /// Who came to which room and who left it, as it was at last: none for somebody who left.
-pub type MemberChanges = HashMap<(RoomId, SmolStr), Option<Arc<Identity>>>;
+pub(super) type MemberChanges = HashMap<(RoomId, SmolStr), Option<Arc<Identity>>>;
 
 /// Somebody who was connected to a room.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub(crate) struct Member {
     /// The room.
     pub room: RoomId,
     /// Who.
@@ -26,7 +26,7 @@ pub struct Member {
 
 impl Member {
     /// The call that takes it out of its room.
-    pub fn leave(&self, on_disconnect: &Arc<Script>) -> Batch {
+    pub(crate) fn leave(&self, on_disconnect: &Arc<Script>) -> Batch {
         let membership = Membership::Leave(0);
         let call = Call::hook(on_disconnect.clone(), self.identity.clone(), &self.room, membership);
         Batch::new(Some(self.room.clone()), vec![call], 0)
@@ -35,7 +35,7 @@ impl Member {
 
 /// What one transaction writes.
 #[derive(Debug, Default)]
-pub struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// Which keys.
     pub changes: Changes,
     /// Comings and goings.
@@ -50,7 +50,7 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// The store's changes, with their values as they are now. `buffer` is used for them.
-    pub fn take(keyspace: &mut Keyspace, members: MemberChanges, mut buffer: Vec<u8>) -> Self {
+    pub(crate) fn take(keyspace: &mut Keyspace, members: MemberChanges, mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         let changes = keyspace.take_changes();
         let mut ends = Vec::with_capacity(changes.keys.len());
@@ -64,7 +64,7 @@ impl Checkpoint {
     }
 
     /// Each changed key with its value, or without one if it is gone.
-    pub fn entries(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let mut start = 0;
         self.changes.keys.iter().zip(&self.ends).map(move |(key, &end)| {
             let value = &self.values[start..end];
@@ -74,18 +74,18 @@ impl Checkpoint {
     }
 
     /// How many keys it writes.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.changes.keys.len()
     }
 
     /// The memory of its values, to be used again unless it is large.
-    pub fn into_buffer(self) -> Vec<u8> {
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
         const MOST_KEPT: usize = 4 << 20;
         if self.values.capacity() > MOST_KEPT { Vec::new() } else { self.values }
     }
 
     /// Without the values, which will have changed again when it is tried once more: what has to be written.
-    pub fn into_changes(self) -> (Changes, MemberChanges) {
+    pub(crate) fn into_changes(self) -> (Changes, MemberChanges) {
         (self.changes, self.members)
     }
 }

@@ -26,7 +26,7 @@ const LAST_CUT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Keeps the store in its file.
 #[derive(Debug)]
-pub struct Checkpointer {
+pub(crate) struct Checkpointer {
     writer: WriterLink,
     stage: Stage,
     /// When the next checkpoint is due.
@@ -49,22 +49,22 @@ enum Stage {
 
 impl Checkpointer {
     /// Keeps what changes from now on.
-    pub fn new(writer: WriterLink, now: Instant) -> Self {
+    pub(crate) fn new(writer: WriterLink, now: Instant) -> Self {
         Self { writer, stage: Stage::Resting, cut_at: now, members: MemberChanges::new(), buffer: Vec::new() }
     }
 
     /// Somebody is in a room from now on.
-    pub fn entered(&mut self, room: &RoomId, identity: &Arc<Identity>) {
+    pub(crate) fn entered(&mut self, room: &RoomId, identity: &Arc<Identity>) {
         self.members.insert((room.clone(), identity.user_id.clone()), Some(identity.clone()));
     }
 
     /// Somebody is in a room no more.
-    pub fn left(&mut self, room: &RoomId, identity: &Identity) {
+    pub(crate) fn left(&mut self, room: &RoomId, identity: &Identity) {
         self.members.insert((room.clone(), identity.user_id.clone()), None);
     }
 
     /// Between two batches: sends a checkpoint on its way if one is due.
-    pub fn tick(&mut self, now: Instant, keyspace: &mut Keyspace) {
+    pub(crate) fn tick(&mut self, now: Instant, keyspace: &mut Keyspace) {
         if self.stage == Stage::Writing {
             match self.writer.answers.try_recv() {
                 Ok(answer) => self.take_answer(answer, now, keyspace),
@@ -79,7 +79,7 @@ impl Checkpointer {
     }
 
     /// How long the engine may sleep, if nothing comes and it would sleep for `longest`.
-    pub fn wait(&self, now: Instant, keyspace: &Keyspace, longest: Duration) -> Duration {
+    pub(crate) fn wait(&self, now: Instant, keyspace: &Keyspace, longest: Duration) -> Duration {
         if self.stage == Stage::Lost || !self.has_changes(keyspace) {
             return longest;
         }
@@ -89,7 +89,7 @@ impl Checkpointer {
     }
 
     /// Writes all that is left, with the rooms' places, and closes the file.
-    pub fn finish(mut self, keyspace: &mut Keyspace, positions: &[RoomPosition]) {
+    pub(crate) fn finish(mut self, keyspace: &mut Keyspace, positions: &[RoomPosition]) {
         let deadline = Instant::now() + LAST_CUT_PATIENCE;
         if self.stage == Stage::Writing {
             self.await_answer(deadline, keyspace);

@@ -24,13 +24,13 @@ const LOG_BYTES: i64 = 64 << 20;
 
 /// A state file that this process has to itself.
 #[derive(Debug)]
-pub struct StateFile {
+pub(crate) struct StateFile {
     connection: Connection,
 }
 
 /// What a state file held when it was opened.
 #[derive(Debug)]
-pub struct Contents {
+pub(crate) struct Contents {
     /// All keys.
     pub keyspace: Keyspace,
     /// The rooms' places in their histories, if the last process stopped in good order.
@@ -44,7 +44,7 @@ impl StateFile {
     ///
     /// # Errors
     /// When the file cannot be used; it is unchanged then.
-    pub fn open(path: &Path, seed: u64) -> Result<(Self, Contents), StateFileError> {
+    pub(crate) fn open(path: &Path, seed: u64) -> Result<(Self, Contents), StateFileError> {
         let refused = |problem| StateFileError { path: path.to_owned(), problem };
         schema::create_if_missing(path).and_then(|()| schema::check_header(path)).map_err(refused)?;
         let log = schema::side_file(path, "-wal");
@@ -86,7 +86,7 @@ impl StateFile {
     ///
     /// # Errors
     /// When the file cannot be written. It still has them then, together with exactly the keys that belong to them.
-    pub fn forget_rooms(&mut self) -> rusqlite::Result<()> {
+    pub(crate) fn forget_rooms(&mut self) -> rusqlite::Result<()> {
         self.connection.execute("DELETE FROM rooms", ()).map(|_| ())
     }
 
@@ -94,7 +94,7 @@ impl StateFile {
     ///
     /// # Errors
     /// When it cannot be written; the file then holds what it held before.
-    pub fn write(&mut self, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+    pub(crate) fn write(&mut self, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         write_entries(&transaction, checkpoint)?;
         write_members(&transaction, checkpoint)?;
@@ -104,7 +104,7 @@ impl StateFile {
 
     /// Bounds the file's size, as a full disk does.
     #[cfg(test)]
-    pub fn limit_pages(&self, pages: i64) {
+    pub(crate) fn limit_pages(&self, pages: i64) {
         self.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     }
 }

@@ -23,7 +23,7 @@ const SORTED_SET: u8 = 4;
 const LIST: u8 = 5;
 
 /// Appends a key's value and end. What is appended is never empty.
-pub fn encode(key: &[u8], value: &Value, expires_at_ms: Option<u64>, out: &mut Vec<u8>) {
+pub(crate) fn encode(key: &[u8], value: &Value, expires_at_ms: Option<u64>, out: &mut Vec<u8>) {
     let start = out.len();
     out.push(VERSION);
     out.push(kind(value) | if expires_at_ms.is_some() { HAS_END } else { 0 });
@@ -61,7 +61,7 @@ pub fn encode(key: &[u8], value: &Value, expires_at_ms: Option<u64>, out: &mut V
 ///
 /// # Errors
 /// When these are not the bytes that were written for the key.
-pub fn decode(key: &[u8], bytes: &[u8], seed: u64) -> Result<(Value, Option<u64>), Damage> {
+pub(crate) fn decode(key: &[u8], bytes: &[u8], seed: u64) -> Result<(Value, Option<u64>), Damage> {
     let (body, stored) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(Damage("it is too short"))?;
     if checksum(key, body) != u32::from_le_bytes(*stored) {
         return Err(Damage("its checksum is wrong"));
@@ -91,7 +91,7 @@ pub fn decode(key: &[u8], bytes: &[u8], seed: u64) -> Result<(Value, Option<u64>
 
 /// Why bytes are no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Damage(&'static str);
+pub(crate) struct Damage(&'static str);
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

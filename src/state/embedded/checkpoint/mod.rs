@@ -12,7 +12,7 @@
 mod changes;
 mod checkpointer;
 mod file;
-pub mod format;
+pub(super) mod format;
 mod refusal;
 mod schema;
 mod writer;
@@ -21,16 +21,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use changes::Member;
-pub use checkpointer::Checkpointer;
-pub use file::{Contents, StateFile};
+pub(super) use changes::Member;
+pub(super) use checkpointer::Checkpointer;
+pub(super) use file::{Contents, StateFile};
 pub use refusal::StateFileError;
 
 use crate::metrics::Metrics;
 
 /// What an engine goes on with.
 #[derive(Debug)]
-pub struct Restored {
+pub(super) struct Restored {
     /// What the file held.
     pub contents: Contents,
     /// Keeps it.
@@ -41,7 +41,7 @@ pub struct Restored {
 ///
 /// # Errors
 /// When the file cannot be used, or the thread not be started; the file is unchanged then.
-pub fn restore(path: &Path, seed: u64, metrics: Arc<Metrics>) -> Result<Restored, StateFileError> {
+pub(super) fn restore(path: &Path, seed: u64, metrics: Arc<Metrics>) -> Result<Restored, StateFileError> {
     let began = Instant::now();
     let (mut file, mut contents) = StateFile::open(path, seed)?;
     if let Err(error) = file.forget_rooms() {

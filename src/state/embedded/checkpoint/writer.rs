@@ -18,7 +18,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(30);
 
 /// What became of a checkpoint.
 #[derive(Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It is in the file; here is memory to use again.
     Written(Vec<u8>),
     /// It is not, and all of this is still to be written.
@@ -27,7 +27,7 @@ pub enum Answer {
 
 /// The other side of the thread.
 #[derive(Debug)]
-pub struct WriterLink {
+pub(crate) struct WriterLink {
     /// Takes a checkpoint when the answer to the one before has come. Closing it ends the thread and the file.
     pub checkpoints: Sender<Checkpoint>,
     /// An answer for each checkpoint.
@@ -40,7 +40,7 @@ pub struct WriterLink {
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn start(file: StateFile, metrics: Arc<Metrics>) -> io::Result<WriterLink> {
+pub(super) fn start(file: StateFile, metrics: Arc<Metrics>) -> io::Result<WriterLink> {
     let (sender, checkpoints) = bounded(1);
     let (answer_sender, answers) = bounded(1);
     let mut writer = Writer { file, metrics, failing: None };
