@@ -8,7 +8,6 @@ use mio::net::{TcpListener, TcpStream};
 use super::admission::{Admission, TurnedAway};
 use crate::metrics::{Refusal, ShardMetrics};
 
-/// A shard's listener.
 pub(super) struct Acceptor {
     listener: Option<TcpListener>,
     /// Set when connections wait to be accepted that no event will tell of.

@@ -71,7 +71,6 @@ impl Admission {
         }
     }
 
-    /// Connections now.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }

@@ -9,9 +9,7 @@ use crate::wire::http::http_date;
 pub(super) struct Clock {
     /// The zero of the monotonic milliseconds.
     started: Instant,
-    /// The round's time.
     pub(super) now: Now,
-    /// The same moment.
     pub(super) round_began: Instant,
     /// The same moment for the header `Date`.
     pub(super) date: String,
@@ -24,7 +22,6 @@ impl Clock {
         Self { started, now, round_began: Instant::now(), date: http_date(now.unix_s) }
     }
 
-    /// A round begins.
     pub(super) fn begin_round(&mut self) {
         self.round_began = Instant::now();
         let now = read(self.started);

@@ -15,7 +15,6 @@ use crate::session::{Moment, Session, Settings};
 
 /// A slab entry. Idle, it holds no buffer.
 pub(super) struct Connection {
-    /// The socket.
     pub(super) stream: TcpStream,
     /// What moves with it to another shard.
     pub(super) carried: Carried,
@@ -35,7 +34,6 @@ pub(super) struct Connection {
 
 /// The part of a connection that moves between shards.
 pub(super) struct Carried {
-    /// The protocol state.
     pub(super) session: Session,
     /// What is still to be sent.
     pub(super) outbox: Outbox,
@@ -90,7 +88,6 @@ pub(super) struct Seat {
     pub(super) room: u32,
     /// The index in the room's list of local members.
     pub(super) position: u32,
-    /// Which membership.
     pub(super) membership: MembershipId,
     /// Whether it gets the room's events.
     pub(super) sync: Sync,
@@ -175,7 +172,6 @@ impl Connection {
         }
     }
 
-    /// As [`Connection::seat`].
     pub(super) fn seat_mut(&mut self) -> Option<&mut Seat> {
         match &mut self.place {
             Place::Member(seat) => Some(seat),
@@ -183,7 +179,6 @@ impl Connection {
         }
     }
 
-    /// Reads once.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
         loop {
             return match self.stream.read(buffer) {

@@ -54,7 +54,6 @@ pub(super) enum Due {
 }
 
 impl Connections {
-    /// None yet.
     pub(super) fn new(
         shard: ShardId,
         registry: Registry,
@@ -95,7 +94,6 @@ impl Connections {
         self.slab.get(index)
     }
 
-    /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionKey, &Connection)> {
         self.slab.iter().map(|(index, connection)| (self.key(index), connection))
     }

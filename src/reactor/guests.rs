@@ -59,7 +59,6 @@ struct Claim {
 pub(super) struct Tools<'a> {
     /// The way to the engine.
     pub(super) submissions: &'a mut Submissions,
-    /// The game's hook.
     pub(super) on_disconnect: Option<&'a Arc<Script>>,
     /// The time, in monotonic milliseconds.
     pub(super) now_ms: u64,

@@ -75,7 +75,6 @@ pub(crate) enum Message {
 pub(crate) struct Handover {
     /// The socket, registered nowhere.
     pub(super) stream: TcpStream,
-    /// Everything else.
     pub(super) carried: Carried,
 }
 

@@ -25,7 +25,6 @@ pub(super) struct Rooms {
 
 /// What a shard has of a room.
 pub(super) struct LocalRoom {
-    /// Its id.
     pub(super) id: RoomId,
     /// Tells it from an earlier room at the same index.
     pub(super) generation: u32,
@@ -40,7 +39,6 @@ pub(super) struct LocalRoom {
 
 /// A room at home here.
 pub(super) struct Home {
-    /// Its life.
     pub(super) room: Room,
     /// Members by shard; empty until the first one is handed over.
     pub(super) spread: Vec<u32>,

@@ -18,7 +18,6 @@ impl Wheel {
     /// The slot of a connection that is in none.
     pub(super) const NOWHERE: u32 = u32::MAX;
 
-    /// An empty wheel.
     pub(super) fn new(now_ms: u64) -> Self {
         let slots = (0..Self::SLOT_COUNT).map(|_| Vec::new()).collect();
         Self { slots, next_slot: (now_ms / Self::SLOT_MS) as u32 }

@@ -100,7 +100,6 @@ pub(crate) struct Submission {
     pub received_at: Instant,
 }
 
-/// A new member.
 #[derive(Debug)]
 pub(crate) struct Admission {
     /// Its connection.

@@ -7,7 +7,6 @@ use super::{Room, Round};
 use crate::state::{Call, OnError};
 
 impl Room {
-    /// A member's input.
     pub(crate) fn input(&mut self, input: QueuedInput, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         let is_full = self.waiting.bytes() >= round.bounds.waiting_bytes;
         if is_full && self.waiting.has_of(&input.call.caller.user_id) {

@@ -13,7 +13,6 @@ use crate::state::ConnectionKey;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
 
-/// A member.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
     /// Which membership.

@@ -49,7 +49,6 @@ use crate::wire::ids::RoomId;
 /// Tells one membership of a user from an earlier one of the same user in the same room.
 pub(crate) type MembershipId = u32;
 
-/// A room.
 #[derive(Debug)]
 pub(crate) struct Room {
     id: RoomId,

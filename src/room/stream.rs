@@ -23,7 +23,6 @@ pub(super) enum Gathered {
 }
 
 impl Stream {
-    /// Whether something waits.
     pub(super) fn has_gathered(&self) -> bool {
         !self.gathered.is_empty()
     }

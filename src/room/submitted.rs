@@ -57,7 +57,6 @@ impl Submitted {
         self.batches.is_empty()
     }
 
-    /// Whether inputs are.
     pub(super) fn has_inputs(&self) -> bool {
         self.batches.iter().any(|(_, purpose)| matches!(purpose, Purpose::Inputs(_)))
     }

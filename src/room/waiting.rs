@@ -40,7 +40,6 @@ pub(super) struct Fill {
     pub bytes: usize,
 }
 
-/// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     inputs: VecDeque<QueuedInput>,
@@ -66,7 +65,6 @@ impl QueuedInput {
 }
 
 impl Waiting {
-    /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.inputs.is_empty()
     }

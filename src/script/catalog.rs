@@ -130,7 +130,6 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// `file:line: message`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.path.display())?;
         if let Some(line) = self.line {

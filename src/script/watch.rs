@@ -235,7 +235,6 @@ fn matters(event: &notify::Event, dir: &Path) -> bool {
     !is_read && (event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(concerns))
 }
 
-/// Device and inode.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct FolderId(u64, u64);
 

@@ -16,12 +16,10 @@ pub(super) struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// A JSON body.
     pub(super) fn json(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
         Self { status, headers: vec![("Content-Type", "application/json")], body: body.into() }
     }
 
-    /// No body.
     pub(super) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Cow::Borrowed(b"") }
     }

@@ -102,7 +102,6 @@ pub struct LoginLimit {
 }
 
 impl LoginLimit {
-    /// The least `sweep_at`.
     const SWEEP_AT: usize = 10_000;
     const MINUTE_MS: u64 = 60_000;
 

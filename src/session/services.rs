@@ -8,7 +8,6 @@ use crate::wire::ids::Identity;
 
 /// Services that answer at once and hold no connection's state.
 pub trait Services: Send + Sync {
-    /// The settings.
     fn settings(&self) -> &Settings;
 
     /// Who the token speaks for.

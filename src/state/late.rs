@@ -102,12 +102,10 @@ impl<T> Late<T> {
         self.take(0)
     }
 
-    /// How much waits.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -17,9 +17,7 @@ pub(super) trait Database: Send {
     fn write<T>(&mut self, work: impl Fn(&mut dyn Transaction) -> StoreResult<T>) -> StoreResult<T>;
 }
 
-/// An open transaction.
 pub(super) trait Transaction {
-    /// Runs one statement.
     fn run(&mut self, statement: &'static str, values: &[Value]) -> StoreResult<Vec<Row>>;
 }
 

@@ -314,7 +314,6 @@ impl Exchange {
     }
 }
 
-/// Answers 101.
 fn switch_protocols(route: Route, handshake: &Handshake, actions: &mut Actions) {
     actions.push(Action::Answered { route, status: 101 });
     let mut head = Vec::with_capacity(256);

@@ -14,7 +14,6 @@ pub(super) const CLOSE: OpCode = OpCode::Control(Control::Close);
 
 const MASK: [u8; 4] = [0x9b, 0x00, 0x47, 0xf1];
 
-/// A masked frame.
 pub(super) fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
     let header = FrameHeader { is_final, opcode, mask: Some(MASK), ..FrameHeader::default() };
     let mut bytes = Vec::new();

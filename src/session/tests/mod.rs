@@ -86,7 +86,6 @@ fn call(body: &str) -> String {
     post("/api/rpc", &["Authorization: Bearer good"], body)
 }
 
-/// An upgrade request.
 fn upgrade(target: &str) -> String {
     upgrade_with(target, &[])
 }

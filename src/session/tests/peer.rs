@@ -69,7 +69,6 @@ impl Peer {
         Self::member_with(|_| {})
     }
 
-    /// An open echo.
     pub(super) fn echo() -> Self {
         let mut peer = Self::with(|settings| settings.debug_echo = true);
         peer.send(super::upgrade("/echo"));
@@ -175,7 +174,6 @@ impl Peer {
         panic!("a deadline that has passed comes again and again");
     }
 
-    /// The server stops.
     pub(super) fn drain(&mut self) -> &mut Self {
         self.services.readiness = Err(crate::session::SHUTTING_DOWN);
         self.with_session(Session::drain);

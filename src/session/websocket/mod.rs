@@ -308,7 +308,6 @@ fn send_close(code: u16, reason: &str, actions: &mut Actions) {
     actions.send(frame);
 }
 
-/// An error event.
 pub(super) fn send_error(id: Option<u64>, refused: &Rejection, actions: &mut Actions) {
     let text = message::error(id, refused.code.as_str(), &refused.message, refused.details.as_deref());
     actions.send(ws::text_frame(&text));

@@ -61,7 +61,6 @@ pub struct EmbeddedEngine {
 
 /// What the engine's thread and the others share.
 pub(super) struct Shared {
-    /// No new batches.
     pub(super) is_stopping: AtomicBool,
     /// Calls of `submit` that may still put a batch into the queue.
     pub(super) submitting: AtomicUsize,

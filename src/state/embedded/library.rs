@@ -39,7 +39,6 @@ impl Game {
         }
     }
 
-    /// Starts a call.
     pub(super) fn enter(&self, identity: &Arc<Identity>, room: Option<&RoomId>, now_ms: u64) {
         let mut caller = self.caller.borrow_mut();
         if caller.room.as_ref() != room {

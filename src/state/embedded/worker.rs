@@ -38,7 +38,6 @@ const EXPIRE_KEYS: usize = 200;
 /// How often it looks for counters of rooms that are gone.
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The thread's state.
 pub(super) struct Worker {
     runner: ScriptRunner,
     receiver: Receiver<Message>,

@@ -109,7 +109,6 @@ impl Ledger {
         u32::try_from(calls).unwrap_or(u32::MAX).clamp(1, LONGEST_STEP)
     }
 
-    /// Nanoseconds a byte.
     fn rate(&self, call: &Call) -> f64 {
         self.costs.get(&call.script.name).map_or(FIRST_GUESS, |cost| cost.nanos / cost.bytes)
     }

@@ -16,7 +16,6 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(150);
 /// How long a write may block before the writer looks at what else there is.
 const WRITE_PATIENCE: Duration = Duration::from_millis(100);
 
-/// An open connection.
 pub(super) struct Transport {
     /// The socket.
     pub stream: TcpStream,

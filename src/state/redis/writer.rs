@@ -51,7 +51,6 @@ pub(super) enum Message {
     Wake,
 }
 
-/// The thread's state.
 pub(super) struct Writer {
     endpoint: Arc<Endpoint>,
     queue: Receiver<Message>,

@@ -16,7 +16,6 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-/// One login's outcome.
 struct Outcome {
     /// None if there was no answer.
     status: Option<u16>,

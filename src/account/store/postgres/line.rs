@@ -33,7 +33,6 @@ enum Request {
 
 type Answer = Result<Vec<Row>, Fault>;
 
-/// An open connection.
 pub(super) struct Line {
     requests: Sender<Request>,
     answers: Receiver<Answer>,

@@ -164,7 +164,6 @@ impl Database for Postgres {
     }
 }
 
-/// An open transaction.
 struct Open<'a> {
     line: &'a Line,
     deadline: Instant,

@@ -26,7 +26,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than there are statements, so that each is compiled once.
 const STATEMENT_CACHE: usize = 64;
 
-/// An open file.
 #[derive(Debug)]
 pub(super) struct Sqlite {
     connection: Connection,

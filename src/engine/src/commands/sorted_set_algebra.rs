@@ -123,7 +123,6 @@ fn store(
     Ok(())
 }
 
-/// An operand.
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Missing,

@@ -331,7 +331,6 @@ impl Keyspace {
         true
     }
 
-    /// Removes every key.
     pub(super) fn clear(&mut self) {
         self.keys.clear();
         self.expiring = 0;

@@ -8,7 +8,6 @@ use std::ffi::{c_int, c_void};
 
 use super::stack::{Kind, Outcome, Raised, Stack, native};
 
-/// Redis's text.
 const READ_ONLY: &str = "Attempt to modify a readonly table";
 
 /// Which tables are stand-ins, and for what.

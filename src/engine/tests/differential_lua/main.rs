@@ -76,7 +76,6 @@ fn from_environment(name: &str, default: u64) -> u64 {
     }
 }
 
-/// Both sides.
 struct Pair {
     interpreter: Interpreter,
     redis: Client,
