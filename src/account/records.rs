@@ -180,6 +180,7 @@ pub trait AccountStore: Send {
     /// Every ban in force: who, and how.
     fn bans(&mut self, now_s: u64) -> StoreResult<Vec<(String, Ban)>>;
 
+    /// Writes a [`NoticeKind::Kicked`].
     fn kick(&mut self, user_id: &str, reason: &str, now_ms: u64) -> StoreResult<()>;
 
     /// Keeps a new family.

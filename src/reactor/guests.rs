@@ -17,8 +17,7 @@ use crate::guests::{self, ALIVE_AT_ONCE, CLAIMED_AT_ONCE, Expired, Written};
 use crate::metrics::ShardMetrics;
 use crate::script::Script;
 use crate::session::Session;
-use crate::state::{CallError, CallResult, ShardId};
-use crate::wire::ErrorCode;
+use crate::state::{CallResult, ShardId};
 use crate::wire::ids::{Identity, Role};
 
 /// Signs of life are told at least so often.
@@ -239,11 +238,11 @@ impl Guests {
         let expired = self.claims[store].expired.front_mut()?;
         let room = expired.rooms.pop()?;
         match results {
-            [CallResult::Err(error), ..] if is_unavailable(error) => {
+            [CallResult::Err(error), ..] if error.is_unavailable() => {
                 self.give_up(store, tools.now_ms);
                 return None;
             }
-            [CallResult::Ok(_), CallResult::Err(error)] if is_unavailable(error) => {
+            [CallResult::Ok(_), CallResult::Err(error)] if error.is_unavailable() => {
                 let again = guests::note_again(expired, &room, self.shard);
                 if tools.submissions.engine.submit(again).is_err() {
                     let user = &expired.identity.user_id;
@@ -307,9 +306,4 @@ impl Guests {
             claim.due_ms = now_ms + wait_ms;
         }
     }
-}
-
-/// Whether the store did not answer, or could not work.
-pub(super) fn is_unavailable(error: &CallError) -> bool {
-    error.code == ErrorCode::Unavailable
 }

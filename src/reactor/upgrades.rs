@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use super::guests::is_unavailable;
 use super::submissions::{GuestTask, Submissions};
 use crate::guests;
 use crate::session::account::{AccountResult, Upgraded};
@@ -163,7 +162,7 @@ impl Upgrades {
                 let batch = guests::strike(&upgrading.upgraded.guest, self.shard);
                 let _ = submissions.engine.submit_to(store, batch);
             }
-            CallResult::Err(error) if !is_unavailable(error) => {
+            CallResult::Err(error) if !error.is_unavailable() => {
                 log::error!("the rooms of a guest are not known error={:?}", error.message);
             }
             _ => upgrading.away.push(store),

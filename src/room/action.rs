@@ -6,9 +6,11 @@ use bytes::Bytes;
 
 use super::MembershipId;
 use super::flush::Flush;
-use super::submitted::BatchNumber;
 use crate::state::{Call, CallError, ConnectionKey, OnError};
 use crate::wire::Position;
+
+/// Names a batch of a room.
+pub(crate) type BatchNumber = u32;
 
 /// One thing to be done.
 #[derive(Debug)]

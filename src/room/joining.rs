@@ -7,6 +7,7 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 
 use super::action::{Admission, RoomAction, Submission, Why};
+use super::join::Join;
 use super::members::Member;
 use super::results::state_of;
 use super::submitted::Purpose;
@@ -16,21 +17,6 @@ use crate::state::{BatchDone, Call, CallError, CallResult, ConnectionKey, Member
 use crate::wire::Position;
 use crate::wire::ids::Identity;
 use crate::wire::ws::{self, close_code};
-
-/// Somebody who wants to come in.
-#[derive(Debug)]
-pub(crate) struct Join {
-    /// The connection that asks.
-    pub connection: ConnectionKey,
-    /// Who.
-    pub identity: Arc<Identity>,
-    /// The membership that it will be.
-    pub membership: MembershipId,
-    /// Whether the connection has ended meanwhile.
-    pub(super) is_gone: bool,
-    /// Frames for this user that the welcome must come before.
-    pub(super) held: Vec<Bytes>,
-}
 
 /// Most who join with the same snapshot. Each has it in a frame of its own, of up to a megabyte in a large room.
 pub(super) const SNAPSHOT_READERS: usize = 64;

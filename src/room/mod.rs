@@ -20,6 +20,7 @@ mod cost;
 pub(crate) mod flush;
 mod flushing;
 mod inputs;
+mod join;
 mod joining;
 mod leaving;
 mod members;
@@ -32,14 +33,14 @@ mod waiting;
 
 use std::time::Instant;
 
+pub(crate) use self::action::BatchNumber;
 pub(crate) use self::action::{Admission, RoomAction, Submission, Why};
 use self::cost::Cost;
-pub(crate) use self::joining::Join;
+pub(crate) use self::join::Join;
 use self::members::Members;
 use self::rhythm::Rhythm;
 use self::snapshots::Snapshots;
 use self::stream::Stream;
-pub(crate) use self::submitted::BatchNumber;
 use self::submitted::Submitted;
 use self::waiting::Waiting;
 pub(crate) use self::waiting::{QueuedInput, Reply};

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 
-use super::action::{RoomAction, Why};
-use super::submitted::{BatchNumber, Purpose, Sent};
+use super::action::{BatchNumber, RoomAction, Why};
+use super::submitted::{Purpose, Sent};
 use super::{Room, Round};
-use crate::state::{BatchDone, Call, CallError, CallResult};
-use crate::wire::ErrorCode;
+use crate::state::{BatchDone, Call, CallResult};
 use crate::wire::{message, ws};
 
 impl Room {
@@ -124,11 +123,7 @@ impl Counts {
 
 /// Whether the store did not answer, or could not work.
 pub(super) fn is_unanswered(result: &CallResult) -> bool {
-    matches!(result, CallResult::Err(error) if is_unavailable(error))
-}
-
-fn is_unavailable(error: &CallError) -> bool {
-    error.code == ErrorCode::Unavailable
+    matches!(result, CallResult::Err(error) if error.is_unavailable())
 }
 
 /// What `on_snapshot` returned as JSON: a string in which a script put JSON text is that text.

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::MembershipId;
+use super::action::BatchNumber;
 use super::allowance::Charge;
-use super::joining::Join;
+use super::join::Join;
 use super::waiting::{QueuedInput, Reply};
 use crate::state::Call;
 use crate::wire::ids::Identity;
-
-/// Names a batch of a room.
-pub(crate) type BatchNumber = u32;
 
 /// The room's batches that have not come back.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use crate::wire::ids::Identity;
 
 /// Services that answer at once and hold no connection's state.
 pub trait Services: Send + Sync {
+    /// What the configuration says.
     fn settings(&self) -> &Settings;
 
     /// Who the token speaks for.

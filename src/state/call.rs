@@ -146,6 +146,11 @@ impl CallError {
     pub fn refusal(code: ErrorCode, message: &str) -> Self {
         Self { code: code.into(), message: message.into(), details: None, is_fault: false }
     }
+
+    /// Whether the store did not answer, or could not work.
+    pub fn is_unavailable(&self) -> bool {
+        self.code == ErrorCode::Unavailable
+    }
 }
 
 /// Why a call did not run that was queued when its engine stopped.

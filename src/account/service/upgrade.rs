@@ -8,19 +8,13 @@ use std::sync::Arc;
 
 use super::failure::{Failure, Outcome, refused, taken};
 use super::notices::unix_ms;
-use super::worker::AccountWorker;
+use super::worker::{AccountWorker, Ending};
 use crate::account::name::Username;
 use crate::account::records::Account;
 use crate::account::revocations::refused_ban;
 use crate::session::account::{AccountAnswer, AccountNews, Credentials, Upgraded};
 use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, Role, RoomId};
-
-/// A guest's login that has to end, and whose it is.
-pub(super) struct Ending {
-    family: String,
-    user_id: String,
-}
 
 impl AccountWorker {
     /// The guest's sockets close after the answer: what it has in rooms is handed over before they are told that it left.

@@ -9,7 +9,6 @@ use crossbeam_channel::Sender;
 use super::breaker::{Breaker, Pass, Verdict};
 use super::defence::Defence;
 use super::failure::{Failure, Outcome, refused, unavailable};
-use super::upgrade::Ending;
 use crate::account::records::{AccountStore, StoreFault, StoreResult};
 use crate::account::revocations::Revocations;
 use crate::account::token::TokenAuthority;
@@ -70,6 +69,12 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         self.shared.breaker.end(self.pass, Instant::now(), self.verdict);
     }
+}
+
+/// A guest's login that has to end, and whose it is.
+pub(super) struct Ending {
+    pub(super) family: String,
+    pub(super) user_id: String,
 }
 
 impl AccountWorker {

@@ -51,6 +51,7 @@ pub trait Kind: Sized {
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
     /// An empty one; tables in it hash under `seed`.
     fn empty(seed: u64) -> Self;
+    /// As a value of any type.
     fn into_value(self) -> Value;
     /// Whether a key must not hold it any more. An empty string is a value, an empty collection is not.
     fn is_gone(&self) -> bool;
