@@ -39,7 +39,9 @@ impl Shard {
             }
             Message::Inputs(room, inputs) => self.take_inputs(&room, inputs),
             Message::RefuseInput(key, id, why) => {
-                if let Some(index) = self.connections.find(key) {
+                // Nothing may come behind a close frame: who has left gets no answer.
+                let index = self.connections.find(key);
+                if let Some(index) = index.filter(|index| self.connections[*index].seat().is_some()) {
                     self.refuse_input(index, id, &calls::not_taken(why));
                 }
             }

@@ -140,7 +140,7 @@ impl Shard {
 
     /// The room has let a connection in.
     fn admit(&mut self, room_index: usize, admission: Admission) {
-        let Admission { connection, membership, position, state } = admission;
+        let Admission { connection, membership, position, state, held } = admission;
         let Some(index) = self.connections.find(connection) else { return };
         let seat = Seat {
             room: room_index as u32,
@@ -154,6 +154,9 @@ impl Shard {
         self.call_session(index, |session, context, actions| {
             session.joined(position, &state, context, actions);
         });
+        for frame in held {
+            self.send_to_member(connection, frame);
+        }
         // A large room's state is not kept for all who come in at once if it can go out.
         self.connections.flush_one(index, &self.clock, self.shared.services.settings());
         if let Some(home) = self.rooms.home(room_index) {

@@ -106,6 +106,8 @@ pub(crate) const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1024;
 /// A poll is not longer than this, so that a lost wake-up heals.
 const LONGEST_WAIT_MS: u64 = 1000;
+/// Room actions for which the list keeps memory.
+const KEPT_ACTIONS: usize = 1024;
 /// What one read takes at most.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -221,6 +223,7 @@ impl Shard {
     fn end_round(&mut self) {
         self.connections.end_round();
         self.scratch.session.trim();
+        self.scratch.room.shrink_to(KEPT_ACTIONS);
         self.metrics.rooms.set(self.rooms.len() as i64);
         self.metrics.round(self.clock.round_began.elapsed());
     }

@@ -148,12 +148,11 @@ impl Room {
     fn admit(&mut self, join: Join, position: Position, state: Bytes, actions: &mut Vec<RoomAction>) {
         let Join { connection, identity, membership, held, .. } = join;
         let replaced = self.members.insert(identity, Member { membership, connection });
-        actions.push(RoomAction::Admit(Admission { connection, membership, position, state }));
+        actions.push(RoomAction::Admit(Admission { connection, membership, position, state, held }));
         if let Some(Member { connection, .. }) = replaced {
             let reason = "the same user joined again";
             actions.push(RoomAction::Close { connection, code: close_code::REPLACED, reason });
         }
-        actions.extend(held.into_iter().map(|frame| RoomAction::Send { to: connection, frame }));
     }
 
     /// `on_connect` let somebody in who did not become a member after all.

@@ -170,7 +170,7 @@ fn regression_what_on_connect_sends_to_its_user_comes_behind_the_welcome() {
     let hello = |user: &str| (user.into(), Bytes::from_static(b"{hello}"));
     events.direct = vec![hello("a"), hello("b"), hello("nobody")];
     let lines = scene.end_with(1, &[End::Ok, End::Rejection, End::Ok], Some(events), Default::default());
-    assert_eq!(lines, ["admit 1", "send 1 {hello}", "refuse 2 nope"]);
+    assert_eq!(lines, ["admit 1 with {hello}", "refuse 2 nope"]);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn an_event_for_somebody_who_is_being_let_in_is_kept() {
     let mut events = scene.events(0);
     events.direct = vec![("a".into(), Bytes::from_static(b"{x}"))];
     assert_eq!(scene.act(|room, _, actions| room.events(events, actions)), [""; 0]);
-    assert_eq!(scene.end(1, &[End::Ok]), ["admit 1", "send 1 {x}"]);
+    assert_eq!(scene.end(1, &[End::Ok]), ["admit 1 with {x}"]);
 }
 
 #[test]

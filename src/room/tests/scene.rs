@@ -18,7 +18,7 @@ pub(super) const INTERVAL_MS: u64 = 50;
 ///
 /// What it wants done is written down, one line each:
 /// - `submit N: CALL…`, where a call is `USER:PAYLOAD` for an input, and `HOOK(USER)` for a hook
-/// - `admit C`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`
+/// - `admit C` (`with TEXT` behind the welcome), `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`
 /// - `send C TEXT`, `snapshot C SEQ`, `resynchronise C`, `flush FIRST..LAST`, `wake MS`, `ran OK FAILED`
 pub(super) struct Scene {
     pub room: Room,
@@ -216,7 +216,10 @@ impl Scene {
                 self.submitted.insert(number, calls);
                 format!("submit {number}: {}", shown.join(" "))
             }
-            RoomAction::Admit(Admission { connection, .. }) => format!("admit {}", connection.index),
+            RoomAction::Admit(Admission { connection, held, .. }) => {
+                let held = held.iter().map(|frame| format!(" with {}", String::from_utf8_lossy(&frame[2..])));
+                format!("admit {}{}", connection.index, held.collect::<String>())
+            }
             RoomAction::Refuse { connection, error } => format!("refuse {} {}", connection.index, error.code),
             RoomAction::TurnAway { connection, why } => format!("turn away {} {why:?}", connection.index),
             RoomAction::RefuseInput { connection, why: Why::Busy, .. } => {
