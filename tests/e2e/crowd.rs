@@ -49,9 +49,16 @@ fn follow(player: &mut Player, seq: &mut u64, event_type: &str) -> Value {
 
 #[test]
 fn a_room_larger_than_one_event_loop_serves_is_still_one_room() {
-    let server = Server::start_in(quiet_folder(), &["--threads", "3"]);
+    let folder = quiet_folder();
+    let hello = "-- KEYS: game:{room}, game:{room}:players\ngodra.send(ARGV[1], 'hello', {})\nreturn 'OK'";
+    folder.write_script("on_connect", hello);
+    let server = Server::start_in(folder, &["--threads", "3"]);
     let guests: Vec<_> = (0..ONE_LOOPS_MEMBERS + 40).map(|_| server.guest()).collect();
     let mut players: Vec<Player> = guests.iter().map(|guest| guest.join("crowd")).collect();
+    // Also those who went over to another event loop right behind their welcome.
+    for player in &mut players {
+        assert_eq!(player.receive()["type"], "hello");
+    }
     let mut seqs: Vec<u64> =
         players.iter().map(|player| player.welcome["payload"]["seq"].as_u64().unwrap()).collect();
 
