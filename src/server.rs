@@ -193,10 +193,11 @@ fn wait_for_signal(signalled: &Receiver<i32>, deaths: &Receiver<Death>) -> Resul
     let mut heap = HeapWatch::begin();
     loop {
         crossbeam_channel::select! {
-            recv(signalled) -> signal => {
-                log::info!("stopping signal={}", signal.unwrap_or(SIGTERM));
-                return Ok(());
-            }
+            recv(signalled) -> signal => match signal {
+                Ok(signal) => return Ok(log::info!("stopping signal={signal}")),
+                // The thread that watches for signals has died, which is being reported.
+                Err(_) => return Err(deaths.recv().expect(REPORTS_LAST)),
+            },
             recv(deaths) -> death => return Err(death.expect(REPORTS_LAST)),
             recv(look) -> _ => heap.look(),
         }
