@@ -8,6 +8,7 @@ use godra::config::BuiltInLimits;
 use godra::session::{Methods, Route};
 use godra::wire::ErrorCode;
 use godra::wire::message::MessageType;
+use godra::wire::ws::MAX_FRAGMENTS;
 use godra::wire::ws::close_code::{self, Then};
 
 fn protocol() -> String {
@@ -91,6 +92,12 @@ fn limits() {
         ),
         ("request body", format!("{}, {}", kib(http.max_body_bytes), seconds(http.body_timeout))),
         ("kept-alive connection without a request", seconds(http.keep_alive_timeout)),
+        (
+            "message from the client",
+            format!("{} KiB (`--max-message-bytes`)", flag("max-message-bytes", "") >> 10),
+        ),
+        ("fragments of one message", thousands(MAX_FRAGMENTS.into())),
+        ("inputs per second", no_flag("input-rate")),
         ("inputs that wait for their answers", format!("{} per connection", limits.inputs.max_waiting)),
         (
             "bytes of inputs that wait",
@@ -124,11 +131,42 @@ fn limits() {
             ),
         ),
         ("the client's half of a close", seconds(websocket.close_wait)),
+        (
+            "time and memory of a script",
+            format!(
+                "{} ms, {} MiB (flags)",
+                flag("script-time-budget", "ms"),
+                flag("script-memory-budget", "m")
+            ),
+        ),
     ];
-    for (what, limit) in expected {
-        let row = rows.iter().find(|row| row[0] == what).unwrap_or_else(|| panic!("no row {what:?}"));
-        assert_eq!(row[1], limit, "{what}");
-    }
+    let rows: Vec<(&str, &str)> = rows.iter().map(|row| (&*row[0], &*row[1])).collect();
+    assert_eq!(rows, expected.each_ref().map(|(what, limit)| (*what, limit.as_str())));
+}
+
+/// What a flag is by default, as its help says: a number of some unit.
+#[track_caller]
+fn flag(name: &str, unit: &str) -> u64 {
+    let help = help(name);
+    let default = help.split("[default: ").nth(1).and_then(|rest| rest.split(']').next());
+    let number =
+        default.and_then(|default| default.strip_suffix(unit)).and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("--{name} is not in {unit:?} by default: {help}"))
+}
+
+/// A limit that there is only with a flag.
+#[track_caller]
+fn no_flag(name: &str) -> String {
+    assert_eq!(flag(name, ""), 0, "0 is without limit");
+    format!("none (`--{name}`)")
+}
+
+#[track_caller]
+fn help(flag: &str) -> String {
+    let command = godra::config::with_flags(clap::Command::new("godra"));
+    let argument = command.get_arguments().find(|argument| argument.get_id() == flag);
+    let argument = argument.unwrap_or_else(|| panic!("there is no --{flag}"));
+    argument.get_help().expect("every flag has one").to_string()
 }
 
 fn thousands(number: u64) -> String {
