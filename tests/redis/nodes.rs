@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use godra::wire::message::{MessageType, RESERVED_TYPE};
 use serde_json::{Value, json};
 
 use crate::common::player::Player;
 use crate::common::redis::Redis;
 use crate::common::{wait_until, wait_within};
 use crate::scene::subscribers;
-use crate::stage::{User, counting_node, hookless_node, node};
+use crate::stage::{User, counting_node, hookless_node, node, node_with};
 
 /// After a node has died without a word, so long may pass until its players are out of their rooms.
 const NOTICED: Duration = Duration::from_secs(15);
@@ -32,6 +33,28 @@ fn collect(player: &mut Player, count: usize) -> Vec<Value> {
         events.push(event);
     }
     events
+}
+
+#[test]
+fn scripts_cannot_publish_the_servers_own_messages() {
+    const TELL: &str = r#"-- ROLE: guest
+-- KEYS: game:{room}
+if ARGV[3] then return redis.call("PUBLISH", "game_updates:" .. KEYS[1], cjson.encode({ type = ARGV[2] })) end
+godra.publish(ARGV[2], 1)
+return "OK"
+"#;
+    let redis = Redis::start();
+    let node = node_with(("tell", TELL), &[redis.address()]);
+    let user = User::new(&node);
+    let key = format!("game:{}", user.create_lobby(&node));
+    let tell = |args: Value| user.rpc(&node, "tell", args, &[&key]);
+    for kind in MessageType::ALL.iter().map(|kind| kind.name) {
+        for args in [json!([kind]), json!([kind, "by command"])] {
+            let message = tell(args).json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.contains(RESERVED_TYPE), "{kind}: {message}");
+        }
+    }
+    assert_eq!((tell(json!(["told"])).status, tell(json!(["told", "by command"])).status), (200, 200));
 }
 
 #[test]

@@ -49,6 +49,13 @@ pub fn counting_node(addresses: &[String], flags: &[&str]) -> Server {
     node_in(folder, addresses, flags)
 }
 
+/// As [`node`], with a script more.
+pub fn node_with(script: (&str, &str), addresses: &[String]) -> Server {
+    let folder = Folder::new();
+    folder.write_script(script.0, script.1);
+    node_in(folder, addresses, &[])
+}
+
 /// As [`node`], for a game that has no hooks.
 pub fn hookless_node(addresses: &[String], flags: &[&str]) -> Server {
     let folder = Folder::new();

@@ -137,6 +137,7 @@ fn tables() -> String {
 mod tests {
     use super::*;
     use crate::script::Header;
+    use crate::wire::ErrorCode;
 
     fn script(name: &str, text: &str) -> Arc<Script> {
         let header = Header::parse(name, text).expect("a header");
@@ -169,6 +170,16 @@ mod tests {
         let line = r#"local RESERVED, RESERVED_TYPE = { ["welcome"] = true, ["reply"] = true, "#;
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
         assert!(scripts.contains("return 1") && behind.ends_with(PRELUDE));
+    }
+
+    #[test]
+    fn the_preludes_error_codes_are_the_protocols() {
+        let codes: Vec<&str> =
+            PRELUDE.split("{ \"E\", \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(codes.len() > 5, "{codes:?}");
+        for code in codes {
+            assert!(ErrorCode::from_name(code).is_some(), "{code:?} is not a code of the protocol");
+        }
     }
 
     #[test]
