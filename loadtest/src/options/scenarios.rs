@@ -253,7 +253,7 @@ pub struct Slow {
     #[arg(long, default_value_t = 8.0, value_parser = not_negative)]
     pub unread: f64,
     /// How long they do not read at least: longer than the server waits for somebody who takes nothing
-    #[arg(long, default_value = "15s", value_parser = duration)]
+    #[arg(long, default_value = "35s", value_parser = duration)]
     pub stall: Duration,
     /// Longest time that they have to be closed after they read again
     #[arg(long, default_value = "10s", value_parser = duration)]
