@@ -52,6 +52,16 @@ fn a_connection_has_so_many_inputs_waiting_and_each_is_answered() {
     assert!(ran.len() >= 256 && !busy.is_empty(), "{} ran, {} did not", ran.len(), busy.len());
 }
 
+/// Even if nothing more comes from it, and without a rate.
+#[test]
+fn who_is_told_busy_again_and_again_is_closed() {
+    let server = server_with_heavy(&["--script-time-budget", "2s"]);
+    let guest = server.guest();
+    let mut flooder = guest.join(&guest.create_lobby(4));
+    send_all(&mut flooder, (0..4000).map(|_| json!({"action": "heavy", "payload": null})));
+    assert_eq!(flooder.expect_close(), (4003, "too many inputs".to_owned()));
+}
+
 /// The bound was the room's: whoever filled it kept everybody else out.
 #[test]
 fn regression_a_member_that_floods_denies_nobody_the_room() {
