@@ -194,7 +194,10 @@ fn wait_for_signal(signalled: &Receiver<i32>, deaths: &Receiver<Death>) -> Resul
     loop {
         crossbeam_channel::select! {
             recv(signalled) -> signal => match signal {
-                Ok(signal) => return Ok(log::info!("stopping signal={signal}")),
+                Ok(signal) => {
+                    log::info!("stopping signal={signal}");
+                    return Ok(());
+                }
                 // The thread that watches for signals has died, which is being reported.
                 Err(_) => return Err(deaths.recv().expect(REPORTS_LAST)),
             },
