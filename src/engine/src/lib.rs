@@ -1,4 +1,22 @@
-//! Redis's data model and commands in memory, and Lua scripts that work on them.
+//! Redis's data model and commands in memory, and Lua scripts that work on them: what a Redis server does with `EVAL`, on one
+//! thread, without the server.
+//!
+//! It knows no room, no player, no event, no metric, no socket and no thread. Whoever embeds it gives each call its script, keys,
+//! arguments and time ([`lua::Invocation`]), adds a library of its own to scripts ([`lua::Extension`]), and reads what came of it.
+//!
+//! To read it: [`keyspace`] (values and expiry), [`commands`] (one file a type, and the table that names them), [`lua`] (the
+//! interpreter, its budgets, and Redis's libraries: everything unsafe is below it), [`reply`] (how one hands the other what it
+//! found). The differential suites in `tests/` compare both with a real redis-server.
+//!
+//! # To add …
+//!
+//! - a Redis command: a function in the file of its type, and a line in `commands/table.rs`; the generator of
+//!   `tests/differential` gets its grammar
+//! - a type of value: a variant of [`keyspace::Value`], its operations in a file beside it, its commands as above, and how the
+//!   state file writes it
+//! - a function in one of Lua's libraries: a function that takes the `Stack` and gives an `Outcome`, and a line in the list of
+//!   its file (`redis.rs`, `text.rs`, …); one that may run long spends from the budget
+//! - a function that belongs to the embedding program: [`lua::Function`], in its extension
 
 pub mod commands;
 mod json_text;

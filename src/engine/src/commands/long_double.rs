@@ -2,7 +2,9 @@
 //!
 //! Redis computes these in C's `long double`, which on x86-64 has a mantissa of 64 bits. Plain floats would give other
 //! digits (0.1 + 0.2 must be 0.3), so reading, adding and writing are done here exactly, on whole numbers of any
-//! length, and rounded once, to the nearest and in ties to the even number.
+//! length, and rounded once, to the nearest and in ties to the even number. (LLVM's APFloat in Rust reads and adds the same
+//! numbers, but writes them by significant digits with an exponent, where Redis wants 17 digits behind the point of numbers of
+//! any size: the exact arithmetic would have to stay beside it.)
 
 use super::natural::Natural;
 use super::number::{Shape, ShapeKind};
