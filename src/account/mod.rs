@@ -1,4 +1,8 @@
-//! Who a player is: tokens, guests and the database of accounts.
+//! Who a player is: tokens, guests and the database of accounts. The only place that touches SQL, but for the embedded store's
+//! file, and the only one that hashes passwords. Begin with `service`, whose workers do what sessions ask for.
+//!
+//! To add a call: a variant of [`crate::session::account::AccountCall`], an arm in `service/worker.rs`, and what it needs of both
+//! databases in `store/sql_store.rs`, whose suite runs on SQLite and on PostgreSQL.
 
 pub mod guest;
 pub mod name;

@@ -1,7 +1,11 @@
 //! Settings: raw flags become a validated type; every limit and queue size, with its default.
 //!
 //! Three steps: the table of flags in `settings` says where a value's text comes from, `values` says what it may be,
-//! and [`Config`] is what the rest of the program trusts.
+//! and [`Config`] is what the rest of the program trusts. What a value means, its owner knows: an address or a network parses
+//! where it is used.
+//!
+//! To add a flag: a line in the table of `settings`, a field of [`Config`] that `resolve` reads it into, and a row in
+//! `src/OPERATING.md`, which a test compares with `--help`.
 
 mod database;
 mod limits;

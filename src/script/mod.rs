@@ -1,4 +1,6 @@
 //! Game scripts as data: headers, the catalogue, key patterns, hot reload. Runs nothing: that is the state engine's.
+//!
+//! To add a line to headers: a field of [`Header`], its parsing in `header.rs`, and a row in `scripts/README.md`.
 
 pub mod catalog;
 pub mod check;

@@ -3,6 +3,9 @@
 //! A connection begins as HTTP and may become a WebSocket. What it wants done it says in [`Actions`], which its caller
 //! carries out in order; what it wants to know at once it asks its [`Services`]. Begin with [`Session::receive`], then
 //! [`Action`], then `http` and `websocket`; the tests are a line each.
+//!
+//! To add a route: a line in `routes.rs`, which says what else. To have something new done for a connection: a variant of
+//! [`Action`], and an arm in `reactor::carry_out`.
 
 pub mod account;
 mod action;

@@ -3,6 +3,12 @@
 //! A batch goes in; for every batch exactly one [`BatchDone`] comes out, to the shard that sent it. Events of other
 //! rooms, or caused by calls that did not come from a room's home shard, go to that room's home shard as
 //! [`RoomEvents`]. Per room, events come out in the order in which the store ran the scripts.
+//!
+//! Two engines mean the same: `embedded` and `redis`. Nobody has one to himself: `shares` counts whose calls take how much of it,
+//! and `late` is where those wait who had too much. Begin with [`Engine`], then `embedded::worker` or `redis::writer`.
+//!
+//! To add a function of `godra` for scripts: `embedded/library.rs` and `redis/prelude.lua`, a row in `scripts/README.md`, and a
+//! case in `tests/stock_scripts`, which runs on both.
 
 mod call;
 pub mod embedded;

@@ -1,4 +1,6 @@
 //! Bytes ↔ values: HTTP/1.1, WebSocket frames and the JSON messages in them. No sockets here, no clock.
+//!
+//! The closed sets of the protocol are tables: [`ErrorCode`], `ws/close_code.rs` and `message/kind.rs`. Each says how to add a line.
 
 mod buffer;
 mod error_code;
