@@ -252,7 +252,7 @@ pub struct Slow {
     /// What each of them leaves unread at least, in MiB: more than the kernel and the server keep for one connection
     #[arg(long, default_value_t = 8.0, value_parser = not_negative)]
     pub unread: f64,
-    /// How long they do not read at least: longer than the server waits for somebody who takes nothing
+    /// How long they do not read after that: longer than the server waits for somebody who takes nothing
     #[arg(long, default_value = "35s", value_parser = duration)]
     pub stall: Duration,
     /// Longest time that they have to be closed after they read again

@@ -59,11 +59,12 @@ pub fn direct(args: &Slow, run: &mut Run<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// How long somebody must not read for the server to have to notice.
+/// How long somebody must not read for the server to have to notice: until the kernel and the server keep no more, and then
+/// longer than the server waits.
 fn unread_time(args: &Slow, reading: &Phase) -> Duration {
     let bytes_per_s = reading.all.mb_in_per_s * 1e6 / reading.all.connected.max(1) as f64;
     let seconds = args.unread * f64::from(1 << 20) / bytes_per_s.max(1.0);
-    Duration::from_secs_f64(seconds.min(MAX_UNREAD.as_secs_f64())).max(args.stall)
+    Duration::from_secs_f64(seconds.min(MAX_UNREAD.as_secs_f64())) + args.stall
 }
 
 fn wait_for_closes(args: &Slow, run: &mut Run<'_>, slow: usize) -> io::Result<u64> {

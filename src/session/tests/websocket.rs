@@ -219,3 +219,12 @@ fn a_refusal_keeps_its_place() {
     let reply = r#"{"type":"reply","id":9,"result":"OK"}"#;
     ends([input, behind].concat(), &[busy, reply, "close 1000", "closed 1000", "finish"]);
 }
+
+/// Its peers are tests of conformance, of which some send a message in tens of thousands of fragments.
+#[test]
+fn regression_an_echo_takes_a_message_in_any_number_of_fragments() {
+    let fragments =
+        [frame(BINARY, false, b"a"), frame(CONTINUE, false, b"").repeat(5000), frame(CONTINUE, true, b"z")];
+    Peer::echo().send(fragments.concat()).did(&["binary az"]);
+    Peer::member().send(fragments.concat()).did(&["close 1009 …", "closed 1009", "finish"]);
+}

@@ -12,7 +12,7 @@ use crate::wire::ErrorCode;
 use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{self, Welcome};
-use crate::wire::ws::{self, Event, FrameDecoder, OpCode, close_code};
+use crate::wire::ws::{self, Event, FrameDecoder, MessageLimits, OpCode, close_code};
 
 /// A connection that speaks WebSocket.
 #[derive(Debug)]
@@ -113,13 +113,14 @@ impl WebSocketSession {
             // Anything is a sign of life.
             self.enter(Link::Open, context.now);
         }
-        let limit = match self.purpose {
-            Purpose::Member(_) => context.services.settings().max_message_bytes,
-            Purpose::Echo => context.services.settings().max_echo_bytes,
+        let settings = context.services.settings();
+        let limits = match self.purpose {
+            Purpose::Member(_) => MessageLimits::of_bytes(settings.max_message_bytes),
+            Purpose::Echo => MessageLimits::in_any_fragments(settings.max_echo_bytes),
         };
         let mut taken = 0;
         while taken < input.len() && self.link != Link::Closed {
-            let (used, event) = self.decoder.decode(&mut input[taken..], limit);
+            let (used, event) = self.decoder.decode(&mut input[taken..], limits);
             taken += used;
             let Some(event) = event else { break };
             let outcome = match self.link {

@@ -14,7 +14,28 @@ use super::mask::apply_mask;
 use crate::wire::buffer::append_bounded;
 
 /// Fragments of one message. An empty one costs the peer six bytes and counts towards no other limit.
-pub const MAX_FRAGMENTS: u16 = 4096;
+pub const MAX_FRAGMENTS: u32 = 4096;
+
+/// What one message may come to.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageLimits {
+    /// Bytes of its payload.
+    pub bytes: usize,
+    /// Fragments that it comes in.
+    pub fragments: u32,
+}
+
+impl MessageLimits {
+    /// So many bytes in [`MAX_FRAGMENTS`].
+    pub const fn of_bytes(bytes: usize) -> Self {
+        Self { bytes, fragments: MAX_FRAGMENTS }
+    }
+
+    /// So many bytes in however many fragments: for a peer that is trusted, as tests of conformance send many.
+    pub const fn in_any_fragments(bytes: usize) -> Self {
+        Self { bytes, fragments: u32::MAX }
+    }
+}
 
 /// A header with a 64-bit length and a masking key.
 const MAX_HEADER: usize = 14;
@@ -63,7 +84,7 @@ struct Frame {
 struct Message {
     is_text: bool,
     /// How many have come whole.
-    fragments: u16,
+    fragments: u32,
     payload: Vec<u8>,
     /// How much of a text's payload is checked to be UTF-8. What is left is the start of one character.
     checked: usize,
@@ -101,17 +122,17 @@ impl FrameDecoder {
     /// unmasked there and not copied.
     ///
     /// Call again with the rest until there is no event: then the whole input is consumed, and the memory of the last
-    /// message is given back. A message of more than `max_message_bytes`, or of more than [`MAX_FRAGMENTS`], is refused as
+    /// message is given back. A message of more bytes or fragments than `limits` allow is refused as
     /// soon as a header announces it.
     pub fn decode<'a>(
         &'a mut self,
         input: &'a mut [u8],
-        max_message_bytes: usize,
+        limits: MessageLimits,
     ) -> (usize, Option<Event<'a>>) {
         self.release();
         let mut at = 0;
         let found = loop {
-            match self.step(input, &mut at, max_message_bytes) {
+            match self.step(input, &mut at, limits) {
                 Ok(Step::NeedMore) => return (input.len(), None),
                 Ok(Step::Fragment) => {}
                 found => break found,
@@ -145,12 +166,7 @@ impl FrameDecoder {
         self.give_back();
     }
 
-    fn step(
-        &mut self,
-        input: &mut [u8],
-        at: &mut usize,
-        max_message_bytes: usize,
-    ) -> Result<Step, Violation> {
+    fn step(&mut self, input: &mut [u8], at: &mut usize, limits: MessageLimits) -> Result<Step, Violation> {
         if self.partial.as_ref().is_some_and(|partial| partial.closed) {
             return Ok(Step::NeedMore);
         }
@@ -158,7 +174,7 @@ impl FrameDecoder {
         let frame = match opened_before {
             Some(frame) => frame,
             None => match self.read_header(&input[*at..], at)? {
-                Some((header, len)) => self.check_header(&header, len, max_message_bytes)?,
+                Some((header, len)) => self.check_header(&header, len, limits)?,
                 None => return Ok(Step::NeedMore),
             },
         };
@@ -170,7 +186,7 @@ impl FrameDecoder {
             self.give_back();
             return Ok(Step::InInput(frame.opcode, start..end));
         }
-        self.partial().absorb(frame, &input[start..end], max_message_bytes)
+        self.partial().absorb(frame, &input[start..end], limits)
     }
 
     fn open_frame(&mut self) -> Option<Frame> {
@@ -196,7 +212,7 @@ impl FrameDecoder {
         &self,
         header: &FrameHeader,
         len: u64,
-        max_message_bytes: usize,
+        limits: MessageLimits,
     ) -> Result<Frame, Violation> {
         let protocol_error = |reason| Err((PROTOCOL_ERROR, reason));
         let open_message = self.partial.as_ref().and_then(|partial| partial.message.as_ref());
@@ -214,7 +230,7 @@ impl FrameDecoder {
             }
             OpCode::Control(_) => 0,
             OpCode::Data(Data::Continue) => match open_message {
-                Some(message) if message.fragments >= MAX_FRAGMENTS => {
+                Some(message) if message.fragments >= limits.fragments => {
                     return Err((MESSAGE_TOO_BIG, "the message has too many fragments"));
                 }
                 Some(message) => message.payload.len(),
@@ -226,7 +242,7 @@ impl FrameDecoder {
             OpCode::Data(_) => 0,
         };
         let is_data = matches!(header.opcode, OpCode::Data(_));
-        if is_data && len > max_message_bytes.saturating_sub(held) as u64 {
+        if is_data && len > limits.bytes.saturating_sub(held) as u64 {
             return Err((MESSAGE_TOO_BIG, "the message is too long"));
         }
         // Fits: it is within a limit that is a usize.
@@ -280,12 +296,7 @@ impl Partial {
     }
 
     /// Keeps a piece of a frame's payload, already unmasked.
-    fn absorb(
-        &mut self,
-        mut frame: Frame,
-        bytes: &[u8],
-        max_message_bytes: usize,
-    ) -> Result<Step, Violation> {
+    fn absorb(&mut self, mut frame: Frame, bytes: &[u8], limits: MessageLimits) -> Result<Step, Violation> {
         let missing = frame.len - frame.received;
         let is_control = matches!(frame.opcode, OpCode::Control(_));
         if is_control {
@@ -293,7 +304,7 @@ impl Partial {
         } else {
             let message = self.message.get_or_insert_with(|| Message::new(frame.opcode));
             let final_len = message.payload.len() + missing;
-            let may_grow_to = if frame.is_final { final_len } else { final_len.max(max_message_bytes) };
+            let may_grow_to = if frame.is_final { final_len } else { final_len.max(limits.bytes) };
             message.append(bytes, may_grow_to)?;
         }
         if bytes.len() < missing {

@@ -9,7 +9,7 @@ mod frame;
 mod handshake;
 mod mask;
 
-pub use decoder::{FrameDecoder, MAX_FRAGMENTS};
+pub use decoder::{FrameDecoder, MAX_FRAGMENTS, MessageLimits};
 pub use event::Event;
 pub use frame::{
     BINARY, CLOSE, FrameHead, MAX_CONTROL_PAYLOAD, PING, PONG, TEXT, encode_close, encode_frame,

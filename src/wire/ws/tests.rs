@@ -44,7 +44,7 @@ fn feed(decoder: &mut FrameDecoder, piece: &[u8]) -> Vec<Seen> {
     let mut rest = &mut piece[..];
     let mut events = Vec::new();
     loop {
-        let (consumed, event) = decoder.decode(rest, MAX_MESSAGE_BYTES);
+        let (consumed, event) = decoder.decode(rest, MessageLimits::of_bytes(MAX_MESSAGE_BYTES));
         let Some(event) = event else {
             assert_eq!(consumed, rest.len(), "input was left although more is needed");
             assert!(decoder.held_bytes() <= MAX_MESSAGE_BYTES + MAX_CONTROL_PAYLOAD);
@@ -134,8 +134,8 @@ fn long_lengths() {
         let mut input = frame(BINARY, true, &vec![9; len]);
         let mut decoder = FrameDecoder::new();
         let (first, second) = input.split_at_mut(7);
-        assert_eq!(decoder.decode(first, len), (7, None));
-        let (consumed, event) = decoder.decode(second, len);
+        assert_eq!(decoder.decode(first, MessageLimits::of_bytes(len)), (7, None));
+        let (consumed, event) = decoder.decode(second, MessageLimits::of_bytes(len));
         assert_eq!(event, Some(Event::Binary(&vec![9; len][..])));
         assert_eq!(consumed, input.len() - 7);
     }
@@ -162,7 +162,7 @@ fn a_message_has_so_many_fragments() {
     let fragment = |opcode: OpCode, is_final: bool| frame(opcode, is_final, b"");
     let most = [
         frame(BINARY, NOT_FINAL, b"a"),
-        fragment(CONTINUE, NOT_FINAL).repeat(usize::from(MAX_FRAGMENTS) - 2),
+        fragment(CONTINUE, NOT_FINAL).repeat(MAX_FRAGMENTS as usize - 2),
         frame(CONTINUE, true, b"z"),
     ];
     assert_eq!(
@@ -170,7 +170,7 @@ fn a_message_has_so_many_fragments() {
         [Seen::Binary(b"az".into()), Seen::Text("next".into())]
     );
     let most =
-        [frame(BINARY, NOT_FINAL, b""), fragment(CONTINUE, NOT_FINAL).repeat(usize::from(MAX_FRAGMENTS) - 1)]
+        [frame(BINARY, NOT_FINAL, b""), fragment(CONTINUE, NOT_FINAL).repeat(MAX_FRAGMENTS as usize - 1)]
             .concat();
     assert_eq!(outcomes(&[&most]), []);
     for is_final in [false, true] {
@@ -317,7 +317,8 @@ fn whole_frames_are_not_copied() {
     let mut decoder = FrameDecoder::new();
     let mut input = text("hello");
     let range = input.as_ptr_range();
-    let (_, Some(Event::Text(text))) = decoder.decode(&mut input, MAX_MESSAGE_BYTES) else {
+    let (_, Some(Event::Text(text))) = decoder.decode(&mut input, MessageLimits::of_bytes(MAX_MESSAGE_BYTES))
+    else {
         panic!("no text")
     };
     assert!(range.contains(&text.as_ptr()));
@@ -343,8 +344,11 @@ fn the_memory_of_the_last_event_can_be_given_back_without_more_input() {
     let mut decoder = FrameDecoder::new();
     let mut input = text("hello");
     let (first, second) = input.split_at_mut(8);
-    assert_eq!(decoder.decode(first, MAX_MESSAGE_BYTES).1, None);
-    assert_eq!(decoder.decode(second, MAX_MESSAGE_BYTES).1, Some(Event::Text("hello")));
+    assert_eq!(decoder.decode(first, MessageLimits::of_bytes(MAX_MESSAGE_BYTES)).1, None);
+    assert_eq!(
+        decoder.decode(second, MessageLimits::of_bytes(MAX_MESSAGE_BYTES)).1,
+        Some(Event::Text("hello"))
+    );
     assert!(decoder.held_bytes() > 0);
     decoder.release();
     assert!(decoder.is_idle() && decoder.held_bytes() == 0);
@@ -355,7 +359,7 @@ fn an_announced_length_takes_no_memory() {
     let mut decoder = FrameDecoder::new();
     let mut begun = header(&[0x82, 0xff, 0, 0, 0, 0, 1, 0, 0, 0]);
     begun.extend([0; 100]);
-    assert_eq!(decoder.decode(&mut begun, 1 << 30).1, None);
+    assert_eq!(decoder.decode(&mut begun, MessageLimits::of_bytes(1 << 30)).1, None);
     assert!(decoder.held_bytes() <= 200, "{}", decoder.held_bytes());
 }
 
