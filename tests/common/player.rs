@@ -159,6 +159,7 @@ impl Player {
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
                 Ok(other) => panic!("{other:?}; before: {}", self.history()),
                 Err(tungstenite::Error::Io(error)) if is_timeout(&error) => return None,
+                Err(tungstenite::Error::Io(error)) if is_interrupted(&error) => {}
                 Err(error) => panic!("{error}; before: {}", self.history()),
             }
         }
@@ -184,6 +185,7 @@ impl Player {
                 Ok(Message::Close(Some(frame))) => return (frame.code.into(), frame.reason.to_string()),
                 Ok(Message::Close(None)) => return (1005, String::new()),
                 Ok(_) => {}
+                Err(tungstenite::Error::Io(error)) if is_interrupted(&error) => {}
                 Err(error) => panic!("no close frame but {error}; before: {}", self.history()),
             }
         }
@@ -203,6 +205,12 @@ impl Player {
 
 fn is_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+}
+
+/// A read with a time limit is not taken up again by the kernel when the process was stopped meanwhile, as by a
+/// machine that is paused (signal(7)).
+fn is_interrupted(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::Interrupted
 }
 
 fn response_from(response: tungstenite::http::Response<Option<Vec<u8>>>) -> Response {

@@ -1,6 +1,7 @@
 //! Players who watch a room while things happen to its store, and hold the server to what it promises them.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -135,7 +136,8 @@ impl Watcher {
             }
             Ok(Message::Ping(_)) => {}
             Ok(other) => panic!("{other:?}"),
-            Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(tungstenite::Error::Io(error))
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(error) => panic!("{error}"),
         }
     }
