@@ -39,26 +39,26 @@ impl Shard {
         let key = self.connections.key(index);
         let connection = &mut self.connections[index];
         let context = Context {
-            now: self.clock.now,
-            date: &self.clock.date,
+            now: self.context.clock.now,
+            date: &self.context.clock.date,
             peer: connection.carried.peer,
-            services: &*self.shared.services,
+            services: &*self.context.shared.services,
         };
         let kind_before = kind_of(&connection.carried.session);
         // What is carried out may call a session again, which then has a list of its own.
-        let mut actions = std::mem::take(&mut self.scratch.session);
+        let mut actions = std::mem::take(&mut self.io.scratch.session);
         let given = call(&mut connection.carried.session, &context, &mut actions);
         then(connection, given);
         let kind_after = kind_of(&connection.carried.session);
         if kind_before != kind_after {
-            self.metrics.connections.at(kind_before).dec();
-            self.metrics.connections.at(kind_after).inc();
+            self.context.metrics.connections.at(kind_before).dec();
+            self.context.metrics.connections.at(kind_after).inc();
         }
-        self.connections.schedule(index, self.shared.services.settings());
+        self.connections.schedule(index, self.context.shared.services.settings());
         for action in actions.drain() {
             self.carry_out(key, action);
         }
-        self.scratch.session = actions;
+        self.io.scratch.session = actions;
     }
 
     /// Does one thing for a connection, if it is still there.
@@ -66,11 +66,11 @@ impl Shard {
         let Some(index) = self.connections.find(key) else { return };
         match action {
             Action::Send { bytes, kind: Sending::AtOnce } => {
-                self.connections.send_shared(index, &bytes, &self.clock);
+                self.connections.send_shared(index, &bytes, &self.context.clock);
             }
             Action::Send { bytes, kind } => {
                 let kind = if kind == Sending::State { Kind::State } else { Kind::Kept };
-                self.connections.queue(index, bytes, kind, &self.clock);
+                self.connections.queue(index, bytes, kind, &self.context.clock);
             }
             Action::Rpc { caller, request } => {
                 if let Err(refused) = self.rpc(key, &caller, &request) {
@@ -81,7 +81,7 @@ impl Shard {
             }
             Action::Account(request) => {
                 if let Err(refused) = self.account(key, *request) {
-                    self.metrics.refusals.at(Refusal::Busy).inc();
+                    self.context.metrics.refusals.at(Refusal::Busy).inc();
                     self.call_session(index, |session, context, actions| {
                         session.account_answered(&Err(refused), context, actions);
                     });
@@ -95,7 +95,7 @@ impl Shard {
                 }
             }
             Action::Closed(code) => {
-                self.metrics.closes.at(CloseCode(code)).inc();
+                self.context.metrics.closes.at(CloseCode(code)).inc();
                 self.leave(index);
             }
             Action::Finish => self.connections.finish(index),
@@ -105,7 +105,7 @@ impl Shard {
                     DroppedInput::Limited => InputOutcome::Limited,
                     DroppedInput::Malformed => InputOutcome::Malformed,
                 };
-                self.metrics.inputs.at(outcome).inc();
+                self.context.metrics.inputs.at(outcome).inc();
             }
         }
     }
@@ -116,7 +116,7 @@ impl Shard {
         caller: &Arc<Identity>,
         request: &RpcRequest,
     ) -> Result<(), Rejection> {
-        let (call, room) = calls::rpc(&self.scripts, caller, request)?;
+        let (call, room) = calls::rpc(&self.context.scripts, caller, request)?;
         let mut calls = vec![call];
         if caller.role == Role::Guest {
             self.guests.called(caller, &self.submissions);
@@ -125,28 +125,28 @@ impl Shard {
         let batch = Batch {
             // What a refused call has not done need not be noted.
             on_error: OnError::Stop,
-            received_at: self.clock.round_began,
-            ..Batch::new(room, calls, self.id)
+            received_at: self.context.clock.round_began,
+            ..Batch::new(room, calls, self.context.id)
         };
         self.submissions.submit(Purpose::Rpc(key), batch).map_err(|(reason, _)| {
-            self.metrics.refusals.at(Refusal::Busy).inc();
+            self.context.metrics.refusals.at(Refusal::Busy).inc();
             calls::not_taken(reason.into())
         })
     }
 
     fn account(&mut self, key: ConnectionKey, request: AccountRequest) -> Result<(), Rejection> {
-        let post = self.peers.sender(self.id);
+        let post = self.peers.sender(self.context.id);
         let reply = AccountReply::new(move |result| {
             // A shard that is gone has closed the connection: nobody is left who waits.
             let _ = post.post_blocking(Message::Account(key, Box::new(result)));
         });
-        self.shared.accounts.submit(request, reply)
+        self.context.shared.accounts.submit(request, reply)
     }
 
     /// Begins a join: here if the room is at home here, else where it is.
     pub(super) fn begin_join(&mut self, index: usize, identity: Arc<Identity>, room: &RoomId) {
         let home = home_shard(room, self.peers.len());
-        if home != self.id {
+        if home != self.context.id {
             if let Some(handover) = self.take_out(index) {
                 self.peers.post(home, Message::Adopt(Box::new(handover)));
             }
@@ -155,8 +155,7 @@ impl Shard {
         let key = self.connections.key(index);
         let room_index = self.open_at_home(room);
         self.connections[index].place = Place::Joining(room_index as u32);
-        self.next_membership = self.next_membership.wrapping_add(1);
-        let membership = self.next_membership;
+        let membership = self.rooms.new_membership();
         self.with_room(room_index, |room, _, _| room.join(key, identity, membership));
     }
 
@@ -170,17 +169,17 @@ impl Shard {
         };
         let (id, room_index) = (input.id, seat.room as usize);
         let bytes = input.text.len();
-        let call = calls::input(&self.scripts, input).inspect_err(|_| {
-            self.metrics.inputs.at(InputOutcome::Error).inc();
+        let call = calls::input(&self.context.scripts, input).inspect_err(|_| {
+            self.context.metrics.inputs.at(InputOutcome::Error).inc();
         })?;
-        let limits = &self.shared.limits;
-        let charge = seat.allowance.charge(bytes, limits.connection_share, &self.shared.waiting);
+        let limits = &self.context.shared.limits;
+        let charge = seat.allowance.charge(bytes, limits.connection_share, &self.context.shared.waiting);
         let Some(charge) = charge else {
-            self.metrics.inputs.at(InputOutcome::Busy).inc();
+            self.context.metrics.inputs.at(InputOutcome::Busy).inc();
             return Err(calls::busy());
         };
         let reply = Some(Reply { connection: key, id });
-        let received_at = self.clock.round_began;
+        let received_at = self.context.clock.round_began;
         self.pass_on(room_index, room::QueuedInput { call, reply, received_at, charge: Some(charge) });
         Ok(())
     }
@@ -217,7 +216,7 @@ impl Shard {
             return;
         }
         self.connections.drop_unsent(index);
-        self.metrics.slow_consumers.inc();
+        self.context.metrics.slow_consumers.inc();
         self.close(key, crate::wire::ws::close_code::SLOW_CONSUMER, "the connection reads too slowly");
     }
 
@@ -229,8 +228,8 @@ impl Shard {
             _ => None,
         };
         if let Some(refusal) = refusal {
-            self.metrics.refusals.at(refusal).inc();
+            self.context.metrics.refusals.at(refusal).inc();
         }
-        self.metrics.requests.at(metrics::Request { route, status }).inc();
+        self.context.metrics.requests.at(metrics::Request { route, status }).inc();
     }
 }

@@ -58,7 +58,7 @@ impl Shard {
             Message::Snapshot(key, snapshot) => {
                 let (seq, frame) = *snapshot;
                 if let Some(index) = self.connections.find(key) {
-                    self.connections.catch_up(index, seq, frame, &self.clock);
+                    self.connections.catch_up(index, seq, frame, &self.context.clock);
                 }
             }
             Message::Frame(key, frame) => self.send_to_member(key, frame),
@@ -69,9 +69,9 @@ impl Shard {
                 self.with_tools(|guests, tools| guests.forgotten_in_database(store, is_done, tools));
             }
             Message::Disconnect(disconnects) => self.disconnect(&disconnects),
-            Message::Scripts(scripts) => self.scripts = scripts,
+            Message::Scripts(scripts) => self.context.scripts = scripts,
             Message::Drain { spread_ms } => self.begin_draining(spread_ms),
-            Message::Stop => self.is_stopped = true,
+            Message::Stop => self.io.is_stopped = true,
         }
     }
 
@@ -97,14 +97,14 @@ impl Shard {
 
     fn take_events(&mut self, events: RoomEvents) {
         let Some(room_index) = self.rooms.find(&events.room) else { return };
-        self.metrics.events.inc_by(events.count());
+        self.context.metrics.events.inc_by(events.count());
         self.with_room(room_index, |room, _, actions| room.events(events, actions));
     }
 
     fn batch_done(&mut self, mut done: BatchDone) {
         match self.submissions.take(done.tag) {
             Some(Purpose::Room(room_index, generation, number)) => {
-                self.metrics.events.inc_by(done.events.as_ref().map_or(0, RoomEvents::count));
+                self.context.metrics.events.inc_by(done.events.as_ref().map_or(0, RoomEvents::count));
                 if self.rooms.is_of(room_index, generation) {
                     self.with_room(room_index, |room, round, actions| {
                         room.batch_done(number, done, round, actions);
@@ -170,7 +170,7 @@ impl Shard {
         let home = home_shard(&room, self.peers.len());
         let member = Box::new(MemberOf { room, membership, identity });
         let Some(index) = self.take_in(handover) else {
-            return self.peers.post(home, Message::Left(member, self.id));
+            return self.peers.post(home, Message::Left(member, self.context.id));
         };
         let room_index = self.rooms.find_or_create(&member.room);
         let seat = Seat {
@@ -204,7 +204,7 @@ impl Shard {
     fn account_answered(&mut self, key: ConnectionKey, result: Box<AccountResult>) {
         match &*result {
             Ok(AccountAnswer { news: Some(AccountNews::Upgraded(upgraded)), .. }) => {
-                let (upgraded, now_ms) = (upgraded.clone(), self.clock.now.monotonic_ms);
+                let (upgraded, now_ms) = (upgraded.clone(), self.context.clock.now.monotonic_ms);
                 let steps = self.upgrades.begin(upgraded, (key, result), &mut self.submissions, now_ms);
                 return self.upgrade_steps(steps);
             }
@@ -231,7 +231,7 @@ impl Shard {
                 Step::Tell(news) => {
                     for shard in 0..self.peers.len() {
                         let message = Message::Upgraded(news.clone());
-                        if shard == self.id {
+                        if shard == self.context.id {
                             self.read_message(message)
                         } else {
                             self.peers.post(shard, message)
@@ -254,9 +254,9 @@ impl Shard {
             UpgradedRooms::Stored { rooms, .. } => rooms.clone(),
         };
         let shards = self.peers.len();
-        rooms.retain(|room| home_shard(room, shards) == self.id);
+        rooms.retain(|room| home_shard(room, shards) == self.context.id);
         let rooms = self.upgrades.rooms_to_tell(news, rooms);
-        let Some(script) = self.scripts.get("on_upgrade").cloned() else { return };
+        let Some(script) = self.context.scripts.get("on_upgrade").cloned() else { return };
         let arguments = [&news.upgraded.user_id, &news.upgraded.username];
         let arguments = arguments.map(|text| text.as_bytes().into()).to_vec();
         let call = Call::rpc(script, guest.clone(), Vec::new(), Vec::new());
@@ -293,23 +293,23 @@ impl Shard {
     fn with_tools<T>(&mut self, call: impl FnOnce(&mut super::guests::Guests, &mut Tools<'_>) -> T) -> T {
         let mut tools = Tools {
             submissions: &mut self.submissions,
-            on_disconnect: self.scripts.get("on_disconnect"),
-            now_ms: self.clock.now.monotonic_ms,
+            on_disconnect: self.context.scripts.get("on_disconnect"),
+            now_ms: self.context.clock.now.monotonic_ms,
         };
         call(&mut self.guests, &mut tools)
     }
 
     fn forget_in_database(&mut self, forget: ForgetInDatabase) {
         let ForgetInDatabase { store, user_id } = forget;
-        let post = self.peers.sender(self.id);
+        let post = self.peers.sender(self.context.id);
         let reply = AccountReply::new(move |result| {
             // A shard that is gone needs no answer.
             let _ = post.post_blocking(Message::GuestForgotten(store, result.is_ok()));
         });
         let call = AccountCall::ForgetGuest(user_id.to_string());
         let request = AccountRequest { call, caller: None, address: Ipv4Addr::LOCALHOST.into() };
-        if self.shared.accounts.submit(request, reply).is_err() {
-            self.guests.give_up(store, self.clock.now.monotonic_ms);
+        if self.context.shared.accounts.submit(request, reply).is_err() {
+            self.guests.give_up(store, self.context.clock.now.monotonic_ms);
         }
     }
 

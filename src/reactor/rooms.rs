@@ -7,7 +7,7 @@ use slab::Slab;
 
 use super::connection::{Place, Seat};
 use super::connections::Connections;
-use crate::room::{QueuedInput, Room};
+use crate::room::{MembershipId, QueuedInput, Room};
 use crate::state::ShardId;
 use crate::wire::ids::RoomId;
 
@@ -17,6 +17,8 @@ pub(super) struct Rooms {
     slab: Slab<LocalRoom>,
     by_id: HashMap<RoomId, usize>,
     created: u32,
+    /// The last one given. Memberships are compared between shards only within one room, whose home alone makes them.
+    last_membership: MembershipId,
     /// To be settled at the end of the round.
     touched: Vec<usize>,
     /// When rooms want to be called: the time, the room's index and its generation.
@@ -48,6 +50,12 @@ impl Rooms {
     /// How many rooms there are.
     pub(super) fn len(&self) -> usize {
         self.slab.len()
+    }
+
+    /// Tells a member from everyone who was let into a room here before.
+    pub(super) fn new_membership(&mut self) -> MembershipId {
+        self.last_membership = self.last_membership.wrapping_add(1);
+        self.last_membership
     }
 
     /// The room of that id, if this shard knows it.

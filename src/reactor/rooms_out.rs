@@ -39,12 +39,12 @@ impl Shard {
         call: impl FnOnce(&mut Room, Round<'_>, &mut Vec<RoomAction>),
     ) {
         // What is carried out may call a room again, which then has a list of its own.
-        let mut actions = std::mem::take(&mut self.scratch.room);
+        let mut actions = std::mem::take(&mut self.io.scratch.room);
         let round = Round {
-            now_ms: self.clock.now.monotonic_ms,
-            began: self.clock.round_began,
-            scripts: &self.scripts,
-            bounds: &self.shared.limits.room,
+            now_ms: self.context.clock.now.monotonic_ms,
+            began: self.context.clock.round_began,
+            scripts: &self.context.scripts,
+            bounds: &self.context.shared.limits.room,
         };
         if let Some(home) = self.rooms.home(room_index) {
             call(&mut home.room, round, &mut actions);
@@ -52,7 +52,7 @@ impl Shard {
         for action in actions.drain(..) {
             self.carry_out_room(room_index, action);
         }
-        self.scratch.room = actions;
+        self.io.scratch.room = actions;
     }
 
     fn carry_out_room(&mut self, room_index: usize, action: RoomAction) {
@@ -63,11 +63,11 @@ impl Shard {
                 self.refuse_join(connection, &calls::refused_join(&error));
             }
             RoomAction::TurnAway { connection, why } => {
-                self.metrics.refusals.at(Refusal::Busy).inc();
+                self.context.metrics.refusals.at(Refusal::Busy).inc();
                 self.refuse_join(connection, &calls::not_taken(why));
             }
             RoomAction::RefuseInput { connection, id, why } => {
-                self.metrics.inputs.at(InputOutcome::Busy).inc();
+                self.context.metrics.inputs.at(InputOutcome::Busy).inc();
                 self.post_or_read(connection, Message::RefuseInput(connection, id, why));
             }
             RoomAction::Send { to, frame } => self.post_or_read(to, Message::Frame(to, frame)),
@@ -81,10 +81,10 @@ impl Shard {
             RoomAction::Flush(flush) => self.flush(room_index, flush),
             RoomAction::WakeAt(due_ms) => self.rooms.wake_at(room_index, due_ms),
             RoomAction::Ran { ok, failed, given_back, received_at } => {
-                self.metrics.calls_given_back.inc_by(given_back);
-                self.metrics.inputs.at(InputOutcome::Ok).inc_by(ok);
-                self.metrics.inputs.at(InputOutcome::Error).inc_by(failed);
-                self.metrics.input_to_patch.observe(received_at.elapsed());
+                self.context.metrics.calls_given_back.inc_by(given_back);
+                self.context.metrics.inputs.at(InputOutcome::Ok).inc_by(ok);
+                self.context.metrics.inputs.at(InputOutcome::Error).inc_by(failed);
+                self.context.metrics.input_to_patch.observe(received_at.elapsed());
             }
         }
     }
@@ -95,7 +95,7 @@ impl Shard {
     }
 
     fn post_to(&mut self, shard: ShardId, message: Message) {
-        if shard == self.id { self.read_message(message) } else { self.peers.post(shard, message) }
+        if shard == self.context.id { self.read_message(message) } else { self.peers.post(shard, message) }
     }
 
     fn submit(&mut self, room_index: usize, submission: Submission) {
@@ -106,7 +106,7 @@ impl Shard {
             on_error,
             may_give_back,
             received_at,
-            ..Batch::new(Some(room.id.clone()), calls, self.id)
+            ..Batch::new(Some(room.id.clone()), calls, self.context.id)
         };
         if let Err((reason, batch)) = self.submissions.submit(purpose, batch) {
             self.with_room(room_index, |room, round, actions| {
@@ -117,7 +117,7 @@ impl Shard {
 
     /// The room at home here, made if it is not there: its events are wanted from now on.
     pub(super) fn open_at_home(&mut self, id: &RoomId) -> usize {
-        let interval_ms = self.shared.limits.sync_interval_ms;
+        let interval_ms = self.context.shared.limits.sync_interval_ms;
         let room_index = self.rooms.find_or_create(id);
         if let Some(room) = self.rooms.get_mut(room_index)
             && room.home.is_none()
@@ -125,7 +125,7 @@ impl Shard {
             let spread = super::room_hash(id);
             let machine = Room::new(id.clone(), interval_ms, spread);
             room.home = Some(Box::new(Home { room: machine, spread: Vec::new() }));
-            self.shared.engine.watch(id, true);
+            self.context.shared.engine.watch(id, true);
         }
         room_index
     }
@@ -158,9 +158,9 @@ impl Shard {
             self.send_to_member(connection, frame);
         }
         // A large room's state is not kept for all who come in at once if it can go out.
-        self.connections.flush_one(index, &self.clock, self.shared.services.settings());
+        self.connections.flush_one(index, &self.context.clock, self.context.shared.services.settings());
         if let Some(home) = self.rooms.home(room_index) {
-            home.member_came(self.id);
+            home.member_came(self.context.id);
         }
         self.check_member(index);
         if self.connections[index].seat().is_some() {
@@ -179,12 +179,12 @@ impl Shard {
 
     /// Gives a new member of a large room to the shard that has the fewest of its members.
     fn spread(&mut self, room_index: usize, index: usize, seq: u64) {
-        let (shards, large) = (self.peers.len(), self.shared.limits.large_room_members);
+        let (shards, large) = (self.peers.len(), self.context.shared.limits.large_room_members);
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         let local = room.members.len();
         let Some(home) = &mut room.home else { return };
-        let shard = home.choose_shard(self.id, shards, large, local);
-        if shard != self.id {
+        let shard = home.choose_shard(self.context.id, shards, large, local);
+        if shard != self.context.id {
             self.hand_over(index, shard, seq);
         } else if self.connections[index].carried.parked.is_some() {
             // What came behind the request is the member's first input.
@@ -209,13 +209,13 @@ impl Shard {
     /// Gives a connection a place in a room's local list.
     pub(super) fn seat(&mut self, room_index: usize, index: usize, seat: Seat) {
         self.rooms.seat(room_index, &mut self.connections, index, seat);
-        self.metrics.members.inc();
+        self.context.metrics.members.inc();
     }
 
     /// Takes a connection's place away; tells which room's it was, and whose.
     fn unseat(&mut self, index: usize) -> Option<(usize, MemberOf)> {
         let seat = self.rooms.unseat(&mut self.connections, index)?;
-        self.metrics.members.dec();
+        self.context.metrics.members.dec();
         let identity = self.connections[index].carried.session.identity()?.clone();
         let room = self.rooms.get_mut(seat.room as usize)?.id.clone();
         Some((seat.room as usize, MemberOf { room, membership: seat.membership, identity }))
@@ -225,7 +225,7 @@ impl Shard {
     pub(super) fn leave(&mut self, index: usize) {
         let Some((_, member)) = self.unseat(index) else { return };
         let home = home_shard(&member.room, self.peers.len());
-        self.post_to(home, Message::Left(Box::new(member), self.id));
+        self.post_to(home, Message::Left(Box::new(member), self.context.id));
     }
 
     /// At the home shard: a member is gone from that shard.
@@ -258,7 +258,7 @@ impl Shard {
         let flush = Arc::new(flush);
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         if let Some(home) = &room.home {
-            for shard in home.shards_but(self.id) {
+            for shard in home.shards_but(self.context.id) {
                 self.peers.post(shard, Message::Flush(room.id.clone(), flush.clone()));
             }
         }
@@ -282,9 +282,9 @@ impl Shard {
                 }
             };
             frames += 1;
-            self.connections.send_shared(index as usize, frame, &self.clock);
+            self.connections.send_shared(index as usize, frame, &self.context.clock);
         }
-        self.metrics.frames_out.inc_by(frames);
+        self.context.metrics.frames_out.inc_by(frames);
     }
 
     /// A room's events were lost on the way to a shard: its members there get a snapshot.
@@ -312,8 +312,8 @@ impl Shard {
     pub(super) fn send_to_member(&mut self, key: ConnectionKey, frame: bytes::Bytes) {
         let Some(index) = self.connections.find(key) else { return };
         if self.connections[index].seat().is_some() {
-            self.metrics.frames_out.inc();
-            self.connections.queue(index, frame, Kind::Kept, &self.clock);
+            self.context.metrics.frames_out.inc();
+            self.connections.queue(index, frame, Kind::Kept, &self.context.clock);
         }
     }
 }

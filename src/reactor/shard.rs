@@ -28,18 +28,14 @@ use super::submissions::Submissions;
 use super::upgrades::Upgrades;
 use crate::mailbox::{Mailbox, MailboxSender};
 use crate::metrics::{CloseCode, ShardMetrics};
-use crate::room::{self, MembershipId};
+use crate::room;
 use crate::script::ScriptSet;
 use crate::session::Actions;
 use crate::state::{ConnectionKey, ShardId};
 
 /// One event loop and everything it owns.
 pub(crate) struct Shard {
-    pub(super) id: ShardId,
-    pub(super) shared: Arc<Shared>,
-    pub(super) scripts: Arc<ScriptSet>,
-    pub(super) clock: Clock,
-    pub(super) metrics: Rc<ShardMetrics>,
+    pub(super) context: Context,
     pub(super) connections: Connections,
     pub(super) rooms: Rooms,
     pub(super) peers: Peers,
@@ -47,15 +43,23 @@ pub(crate) struct Shard {
     pub(super) guests: Guests,
     pub(super) upgrades: Upgrades,
     pub(super) draining: Option<Draining>,
-    pub(super) next_membership: MembershipId,
     pub(super) acceptor: Acceptor,
-    io: Io,
-    pub(super) scratch: Scratch,
-    pub(super) is_stopped: bool,
+    pub(super) io: Io,
 }
 
-/// What the loop waits with.
-struct Io {
+/// Who the shard is, and what its parts look up.
+pub(super) struct Context {
+    pub(super) id: ShardId,
+    pub(super) shared: Arc<Shared>,
+    pub(super) scripts: Arc<ScriptSet>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Rc<ShardMetrics>,
+}
+
+/// What the loop turns with.
+pub(super) struct Io {
+    pub(super) is_stopped: bool,
+    pub(super) scratch: Scratch,
     poll: Poll,
     mailbox: Mailbox<Message>,
     pace: Pace,
@@ -126,7 +130,6 @@ impl Shard {
         let limits = &shared.limits;
         let interval = Duration::from_millis(limits.sync_interval_ms);
         Ok(Self {
-            id,
             connections: Connections::new(id, registry, metrics.clone(), limits.clone(), now_ms),
             rooms: Rooms::default(),
             peers: Peers::new(peers, limits.backlog_messages),
@@ -134,22 +137,17 @@ impl Shard {
             submissions: Submissions::new(shared.engine.clone()),
             upgrades: Upgrades::new(id),
             draining: None,
-            // Memberships are compared between shards only within one room, whose home alone makes them.
-            next_membership: 0,
             acceptor: Acceptor::new(listener),
             io: Io {
+                is_stopped: false,
+                scratch: Scratch::default(),
                 pace: Pace::new(interval, Instant::now()),
                 poll,
                 mailbox,
                 ended,
                 buffer: vec![0; READ_BYTES],
             },
-            scratch: Scratch::default(),
-            is_stopped: false,
-            clock,
-            metrics,
-            scripts,
-            shared,
+            context: Context { id, shared, scripts, clock, metrics },
         })
     }
 
@@ -164,13 +162,13 @@ impl Shard {
     /// The poll fails, which a kernel in order does not do.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
-        while !self.is_stopped {
+        while !self.io.is_stopped {
             self.rest();
             match self.io.poll.poll(&mut events, Some(self.patience())) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            self.clock.begin_round();
+            self.context.clock.begin_round();
             self.read_messages();
             self.handle_events(&events);
             self.handle_again();
@@ -181,7 +179,7 @@ impl Shard {
             self.remove_over();
             self.settle_rooms();
             self.close_slow();
-            self.connections.flush_dirty(&self.clock, self.shared.services.settings());
+            self.connections.flush_dirty(&self.context.clock, self.context.shared.services.settings());
             self.request_snapshots();
             self.remove_over();
             self.post_backlogs();
@@ -193,7 +191,7 @@ impl Shard {
     /// Sleeps between two rounds of a busy time, unless bytes wait that were read only in part.
     fn rest(&self) {
         if self.connections.again.is_empty()
-            && let Some(rest) = self.io.pace.rest(self.clock.round_began, Instant::now())
+            && let Some(rest) = self.io.pace.rest(self.context.clock.round_began, Instant::now())
         {
             std::thread::sleep(rest);
         }
@@ -206,7 +204,7 @@ impl Shard {
         if has_work || !self.io.mailbox.is_empty() {
             return Duration::ZERO;
         }
-        let now_ms = self.clock.read_ms();
+        let now_ms = self.context.clock.read_ms();
         let due_ms = [
             self.connections.next_due_ms(),
             self.rooms.next_due_ms(),
@@ -222,25 +220,25 @@ impl Shard {
 
     fn end_round(&mut self) {
         self.connections.end_round();
-        self.scratch.session.trim();
-        self.scratch.room.shrink_to(KEPT_ACTIONS);
-        self.metrics.rooms.set(self.rooms.len() as i64);
-        self.metrics.round(self.clock.round_began.elapsed());
+        self.io.scratch.session.trim();
+        self.io.scratch.room.shrink_to(KEPT_ACTIONS);
+        self.context.metrics.rooms.set(self.rooms.len() as i64);
+        self.context.metrics.round(self.context.clock.round_began.elapsed());
     }
 
     fn read_messages(&mut self) {
         self.io.mailbox.acknowledge();
-        for _ in 0..self.shared.limits.message_budget {
+        for _ in 0..self.context.shared.limits.message_budget {
             let Some(message) = self.io.mailbox.take() else { return };
             self.read_message(message);
         }
     }
 
     fn handle_events(&mut self, events: &Events) {
-        self.io.pace.count(self.clock.round_began, events.iter().count());
+        self.io.pace.count(self.context.clock.round_began, events.iter().count());
         for event in events {
             match event.token() {
-                LISTENER => self.acceptor.note_readable(self.clock.now.monotonic_ms),
+                LISTENER => self.acceptor.note_readable(self.context.clock.now.monotonic_ms),
                 WAKER => {}
                 token => {
                     let key = self.connections.key_of(token);
@@ -259,9 +257,11 @@ impl Shard {
     }
 
     fn accept(&mut self) {
-        let (most, now_ms) = (self.shared.limits.accept_budget, self.clock.now.monotonic_ms);
-        for (stream, peer) in self.acceptor.accept(most, now_ms, &self.shared.admission, &self.metrics) {
-            let carried = Carried::new(peer, &self.clock);
+        let (most, now_ms) = (self.context.shared.limits.accept_budget, self.context.clock.now.monotonic_ms);
+        for (stream, peer) in
+            self.acceptor.accept(most, now_ms, &self.context.shared.admission, &self.context.metrics)
+        {
+            let carried = Carried::new(peer, &self.context.clock);
             self.take_in(Handover { stream, carried });
         }
     }
@@ -269,9 +269,9 @@ impl Shard {
     /// Takes a connection in.
     pub(super) fn take_in(&mut self, handover: Handover) -> Option<usize> {
         let peer = handover.carried.peer;
-        let index = self.connections.insert(handover, self.shared.services.settings());
+        let index = self.connections.insert(handover, self.context.shared.services.settings());
         if index.is_none() {
-            self.shared.admission.leave(peer);
+            self.context.shared.admission.leave(peer);
         }
         index
     }
@@ -281,7 +281,7 @@ impl Shard {
         let (handover, is_free) = self.connections.remove(index);
         if !is_free {
             log::error!("cannot hand a connection over; it is closed");
-            self.shared.admission.leave(handover.carried.peer);
+            self.context.shared.admission.leave(handover.carried.peer);
             return None;
         }
         Some(handover)
@@ -298,7 +298,7 @@ impl Shard {
         let Some(index) = self.connections.find(key) else { return };
         let is_unread = std::mem::take(&mut self.connections[index].is_unread);
         let mut buffer = std::mem::take(&mut self.io.buffer);
-        let mut budget = self.shared.limits.read_budget_bytes;
+        let mut budget = self.context.shared.limits.read_budget_bytes;
         while let Some(index) = self.connections.find(key) {
             let goes_on = self.read_once(index, &mut buffer, &mut budget, to_the_end || is_unread);
             if !goes_on {
@@ -313,7 +313,7 @@ impl Shard {
         if !self.receive_parked(index) {
             return false;
         }
-        let outbox_limit = self.shared.limits.outbox_hard_bytes;
+        let outbox_limit = self.context.shared.limits.outbox_hard_bytes;
         let key = self.connections.key(index);
         let connection = &mut self.connections[index];
         match connection.carried.stage {
@@ -355,7 +355,7 @@ impl Shard {
         if connection.carried.parked.is_none() {
             return true;
         }
-        if !connection.wants_input(self.shared.limits.outbox_hard_bytes) {
+        if !connection.wants_input(self.context.shared.limits.outbox_hard_bytes) {
             connection.is_unread = true;
             return false;
         }
@@ -388,7 +388,7 @@ impl Shard {
     }
 
     fn run_timers(&mut self) {
-        let now_ms = self.clock.now.monotonic_ms;
+        let now_ms = self.context.clock.now.monotonic_ms;
         while let Some((slot, indexes)) = self.connections.take_due(now_ms) {
             for index in indexes {
                 self.look_at(index as usize, slot);
@@ -400,8 +400,8 @@ impl Shard {
     }
 
     fn look_at(&mut self, index: usize, slot: u32) {
-        let now_ms = self.clock.now.monotonic_ms;
-        match self.connections.look_at(index, slot, now_ms, self.shared.services.settings()) {
+        let now_ms = self.context.clock.now.monotonic_ms;
+        match self.connections.look_at(index, slot, now_ms, self.context.shared.services.settings()) {
             Due::Nothing => {}
             Due::Session => {
                 self.call_session(index, |session, context, actions| {
@@ -416,20 +416,20 @@ impl Shard {
     fn tend_guests(&mut self) {
         let mut tools = Tools {
             submissions: &mut self.submissions,
-            on_disconnect: self.scripts.get("on_disconnect"),
-            now_ms: self.clock.now.monotonic_ms,
+            on_disconnect: self.context.scripts.get("on_disconnect"),
+            now_ms: self.context.clock.now.monotonic_ms,
         };
         self.guests.tend(&self.connections, &mut tools);
     }
 
     fn go_on_upgrading(&mut self) {
-        let steps = self.upgrades.go_on(&mut self.submissions, self.clock.now.monotonic_ms);
+        let steps = self.upgrades.go_on(&mut self.submissions, self.context.clock.now.monotonic_ms);
         self.upgrade_steps(steps);
     }
 
     fn go_on_draining(&mut self) {
         let Some(draining) = &mut self.draining else { return };
-        for key in draining.take_due(self.clock.now.monotonic_ms) {
+        for key in draining.take_due(self.context.clock.now.monotonic_ms) {
             if let Some(index) = self.connections.find(key) {
                 self.call_session(index, |session, context, actions| session.drain(context, actions));
             }
@@ -440,7 +440,7 @@ impl Shard {
             && draining.report()
         {
             // The main thread may have given up waiting.
-            let _ = self.io.ended.send(Ended::Drained(self.id));
+            let _ = self.io.ended.send(Ended::Drained(self.context.id));
         }
     }
 
@@ -449,7 +449,7 @@ impl Shard {
         self.acceptor.close();
         let kinds = self.connections.iter();
         let kinds = kinds.map(|(key, connection)| (key, kind_of(&connection.carried.session)));
-        self.draining = Some(Draining::begin(kinds, self.clock.now.monotonic_ms, spread_ms));
+        self.draining = Some(Draining::begin(kinds, self.context.clock.now.monotonic_ms, spread_ms));
     }
 
     /// Removes the connections that are over. Members leave their rooms.
@@ -471,12 +471,12 @@ impl Shard {
                 self.with_room(room_index, |room, _, _| room.join_gone(key));
             }
             Place::Member(_) => {
-                self.metrics.closes.at(CloseCode(ABNORMAL)).inc();
+                self.context.metrics.closes.at(CloseCode(ABNORMAL)).inc();
                 self.leave(index);
             }
         }
         let (handover, _) = self.connections.remove(index);
-        self.shared.admission.leave(handover.carried.peer);
+        self.context.shared.admission.leave(handover.carried.peer);
     }
 
     fn settle_rooms(&mut self) {
@@ -488,7 +488,7 @@ impl Shard {
                 self.pass_inputs(room_index);
             }
             if let Some(room) = self.rooms.remove_if_over(room_index) {
-                self.shared.engine.watch(&room, false);
+                self.context.shared.engine.watch(&room, false);
             }
         }
     }
