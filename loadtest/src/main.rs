@@ -20,6 +20,8 @@
 //! [`run::Run`] (`hold.rs` is the shortest example). Then add it to `tests/it/scenarios.rs`, to the repository's `tests/smoke`, and to the
 //! README's table.
 
+#![warn(unreachable_pub, unnameable_types)]
+
 mod check;
 mod client;
 mod load;

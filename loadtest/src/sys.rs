@@ -6,17 +6,17 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// Nanoseconds of the machine's monotonic clock, comparable between processes.
-pub fn monotonic_ns() -> u64 {
+pub(crate) fn monotonic_ns() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC)
 }
 
 /// CPU time that the calling thread has used so far, in nanoseconds.
-pub fn thread_cpu_ns() -> u64 {
+pub(crate) fn thread_cpu_ns() -> u64 {
     clock_ns(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
 /// CPU time that a whole process has used so far, in nanoseconds; none if the system does not tell.
-pub fn process_cpu_ns(pid: u32) -> Option<u64> {
+pub(crate) fn process_cpu_ns(pid: u32) -> Option<u64> {
     let pid = libc::pid_t::try_from(pid).ok()?;
     let mut clock = 0;
     // SAFETY: `clock` is valid for writes.
@@ -36,7 +36,7 @@ fn clock_ns(clock: libc::clockid_t) -> u64 {
 }
 
 /// Raises the soft limit on open files to the hard one and returns it.
-pub fn raise_open_file_limit() -> io::Result<u64> {
+pub(crate) fn raise_open_file_limit() -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is valid for writes.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
@@ -48,11 +48,11 @@ pub fn raise_open_file_limit() -> io::Result<u64> {
 
 /// Which cores a thread may run on.
 #[derive(Clone)]
-pub struct Affinity(libc::cpu_set_t);
+pub(crate) struct Affinity(libc::cpu_set_t);
 
 impl Affinity {
     /// Only `core`.
-    pub fn one(core: usize) -> io::Result<Self> {
+    pub(crate) fn one(core: usize) -> io::Result<Self> {
         if core >= libc::CPU_SETSIZE as usize {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there is no core {core}")));
         }
@@ -66,7 +66,7 @@ impl Affinity {
     }
 
     /// What the calling thread has now.
-    pub fn current() -> io::Result<Self> {
+    pub(crate) fn current() -> io::Result<Self> {
         // SAFETY: as in `one`; the call writes at most the size that it is given.
         unsafe {
             let mut set: libc::cpu_set_t = mem::zeroed();
@@ -76,7 +76,7 @@ impl Affinity {
     }
 
     /// Moves the calling thread there. Threads and processes that it starts from now on begin there too.
-    pub fn apply(&self) -> io::Result<()> {
+    pub(crate) fn apply(&self) -> io::Result<()> {
         // SAFETY: the set is valid for reads of the size given.
         check(unsafe { libc::sched_setaffinity(0, mem::size_of_val(&self.0), &self.0) })
     }
@@ -84,7 +84,7 @@ impl Affinity {
 
 /// Lets `connect` choose the port together with the destination, so that one source address serves
 /// as many connections to each destination as there are ports.
-pub fn bind_address_without_port(socket: RawFd) -> io::Result<()> {
+pub(crate) fn bind_address_without_port(socket: RawFd) -> io::Result<()> {
     let on: libc::c_int = 1;
     // SAFETY: the option value is valid for reads of the size given.
     check(unsafe {
@@ -99,31 +99,31 @@ pub fn bind_address_without_port(socket: RawFd) -> io::Result<()> {
 }
 
 /// Asks a process to stop (SIGTERM).
-pub fn terminate(pid: u32) -> io::Result<()> {
+pub(crate) fn terminate(pid: u32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
     // SAFETY: no memory is involved.
     check(unsafe { libc::kill(pid, libc::SIGTERM) })
 }
 
 /// Clock ticks a second, the unit of the CPU times in `/proc/PID/stat`.
-pub fn ticks_per_second() -> u64 {
+pub(crate) fn ticks_per_second() -> u64 {
     // SAFETY: no memory is involved.
     unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64
 }
 
 /// Bytes in a page, the unit of `/proc/PID/statm`.
-pub fn page_bytes() -> u64 {
+pub(crate) fn page_bytes() -> u64 {
     // SAFETY: no memory is involved.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(1) as u64
 }
 
 /// A timer that a poll can wait for. epoll's own timeout is in whole milliseconds, too coarse for
 /// inputs whose latency is expected below one.
-pub struct Timer(OwnedFd);
+pub(crate) struct Timer(OwnedFd);
 
 impl Timer {
     /// A timer that is not set.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: no memory is involved; the descriptor is ours alone from here on.
         let fd =
             unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
@@ -133,7 +133,7 @@ impl Timer {
     }
 
     /// Becomes readable at `at_ns` of the monotonic clock, which replaces what was set before.
-    pub fn set(&self, at_ns: u64) -> io::Result<()> {
+    pub(crate) fn set(&self, at_ns: u64) -> io::Result<()> {
         let at = Duration::from_nanos(at_ns.max(1));
         let value = libc::itimerspec {
             it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },

@@ -32,7 +32,7 @@ pub(super) enum Step {
 
 /// What one client must receive next.
 #[derive(Debug)]
-pub struct Expectations {
+pub(crate) struct Expectations {
     pub(super) stage: Stage,
     pub(super) next_seq: u64,
     pending: VecDeque<Input>,
@@ -44,7 +44,7 @@ pub struct Expectations {
 
 impl Expectations {
     /// Those of a client that connects now, having seen everything up to `since` before.
-    pub fn new(since: Option<u64>) -> Self {
+    pub(crate) fn new(since: Option<u64>) -> Self {
         Self {
             stage: Stage::Arriving { since },
             next_seq: 0,
@@ -55,27 +55,27 @@ impl Expectations {
     }
 
     /// Whether the welcome has come.
-    pub fn is_playing(&self) -> bool {
+    pub(crate) fn is_playing(&self) -> bool {
         self.stage == Stage::Playing
     }
 
     /// The last `seq` seen.
-    pub fn last_seq(&self) -> Option<u64> {
+    pub(crate) fn last_seq(&self) -> Option<u64> {
         self.is_playing().then(|| self.next_seq.saturating_sub(1))
     }
 
     /// Notes an input that was due at `intended_ns`.
-    pub fn sent(&mut self, n: u32, deed: Deed, intended_ns: u64) {
+    pub(crate) fn sent(&mut self, n: u32, deed: Deed, intended_ns: u64) {
         self.pending.push_back(Input { n, deed, intended_ns });
     }
 
     /// Whether an answer is still missing.
-    pub fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.lost() > 0
     }
 
     /// Inputs for which nothing accounts.
-    pub fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         (self.pending.len() as u64 + self.overtaken).saturating_sub(self.excused)
     }
 

@@ -12,13 +12,13 @@ use crate::measure::group::Group;
 use crate::measure::window::{Violation, Window};
 use crate::messages::scan::{Event, scan};
 use crate::messages::traffic::{Answer, Writer};
-pub use expectations::Expectations;
+pub(crate) use expectations::Expectations;
 use expectations::{Stage, Step};
 use std::collections::{HashMap, VecDeque};
 
 /// Who receives, for descriptions and for the welcome.
 #[derive(Clone, Copy)]
-pub struct Name<'a> {
+pub(crate) struct Name<'a> {
     /// The player.
     pub user_id: &'a str,
     /// The room.
@@ -27,13 +27,13 @@ pub struct Name<'a> {
 
 impl Name<'_> {
     /// What happened, and to whom.
-    pub fn describe(&self, what: &str) -> String {
+    pub(crate) fn describe(&self, what: &str) -> String {
         format!("{} in room {}: {what}", self.user_id, self.room_id)
     }
 }
 
 /// Where and when one message was received, and where to count it.
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     /// Who receives it.
     pub name: Name<'a>,
     /// The receiver's group.
@@ -48,7 +48,7 @@ pub struct View<'a> {
 
 impl View<'_> {
     /// Counts a violation of this receiver.
-    pub fn violation(&mut self, kind: Violation, describe: impl FnOnce() -> String) {
+    pub(crate) fn violation(&mut self, kind: Violation, describe: impl FnOnce() -> String) {
         let name = self.name;
         self.window.violations.add(kind, || name.describe(&describe()));
     }
@@ -71,7 +71,7 @@ struct JudgedFrame {
 }
 
 /// A room as its members' judge sees it.
-pub struct RoomCheck {
+pub(crate) struct RoomCheck {
     members: HashMap<Box<str>, u32>,
     recent: VecDeque<JudgedFrame>,
     /// Memory of a frame that is forgotten, for the next one.
@@ -81,18 +81,24 @@ pub struct RoomCheck {
 
 impl RoomCheck {
     /// A room with these members, in the order of their indexes.
-    pub fn new<'a>(members: impl Iterator<Item = &'a str>) -> Self {
+    pub(crate) fn new<'a>(members: impl Iterator<Item = &'a str>) -> Self {
         let members = members.zip(0..).map(|(user_id, index)| (user_id.into(), index)).collect();
         Self { members, recent: VecDeque::new(), spare: None, epoch: None }
     }
 
     /// The epoch that the last welcome named.
-    pub fn epoch(&self) -> Option<&str> {
+    pub(crate) fn epoch(&self) -> Option<&str> {
         self.epoch.as_deref()
     }
 
     /// Judges one text message for one member.
-    pub fn receive(&mut self, message: &[u8], member: u32, expected: &mut Expectations, view: &mut View<'_>) {
+    pub(crate) fn receive(
+        &mut self,
+        message: &[u8],
+        member: u32,
+        expected: &mut Expectations,
+        view: &mut View<'_>,
+    ) {
         view.window.group_mut(view.group).frames += 1;
         if expected.is_playing() && self.receive_known(message, member, expected, view) {
             return;
@@ -117,7 +123,7 @@ impl RoomCheck {
     }
 
     /// Counts the time between the first and the last receiver of all frames still remembered.
-    pub fn flush(&mut self, window: &mut Window) {
+    pub(crate) fn flush(&mut self, window: &mut Window) {
         for frame in self.recent.drain(..) {
             count_spread(&frame, window);
         }

@@ -3,7 +3,7 @@
 
 /// What a frame is (RFC 6455, section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opcode {
+pub(crate) enum Opcode {
     /// Goes on with the message that came before.
     Continuation,
     /// Begins a text message.
@@ -43,14 +43,14 @@ impl Opcode {
     }
 
     /// Close, ping or pong.
-    pub fn is_control(self) -> bool {
+    pub(super) fn is_control(self) -> bool {
         self.bits() >= 8
     }
 }
 
 /// One frame from the server, borrowed from the bytes that it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame<'a> {
+pub(super) struct Frame<'a> {
     /// The last frame of its message.
     pub fin: bool,
     /// What it is.
@@ -61,13 +61,13 @@ pub struct Frame<'a> {
 
 /// A frame that a server must not send. The text says why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadFrame(pub &'static str);
+pub(crate) struct BadFrame(pub &'static str);
 
 /// Longest payload that is taken for a real one.
-pub const MAX_PAYLOAD_BYTES: u64 = 64 << 20;
+pub(super) const MAX_PAYLOAD_BYTES: u64 = 64 << 20;
 
 /// Reads the frame at the front of `bytes`: the frame and its length, or `None` while it is not all there.
-pub fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, BadFrame> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, BadFrame> {
     let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
     let opcode = Opcode::from_bits(first & 0x0f).ok_or(BadFrame("an opcode that does not exist"))?;
     let fin = first & 0x80 != 0;
@@ -113,7 +113,7 @@ fn payload_length(second: u8, rest: &[u8]) -> Result<Option<(usize, usize)>, Bad
 }
 
 /// Appends one whole masked frame.
-pub fn encode(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: u32) {
+pub(crate) fn encode(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: u32) {
     out.push(0x80 | opcode.bits());
     match payload.len() {
         length @ 0..=125 => out.push(0x80 | length as u8),
@@ -143,7 +143,7 @@ fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
 }
 
 /// The content of a close frame: a code, if there is one, and a reason.
-pub fn close_code(payload: &[u8]) -> Result<Option<u16>, BadFrame> {
+pub(super) fn close_code(payload: &[u8]) -> Result<Option<u16>, BadFrame> {
     match payload {
         [] => Ok(None),
         [_] => Err(BadFrame("a close frame with half a code")),

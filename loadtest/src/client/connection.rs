@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 /// A connection from its first packet on.
-pub struct Connection {
+pub(crate) struct Connection {
     /// The socket, for registration with a poll.
     pub stream: TcpStream,
     phase: Phase,
@@ -34,7 +34,7 @@ enum Phase {
 
 /// What a connection has to tell.
 #[derive(Debug, PartialEq)]
-pub enum Incoming<'a> {
+pub(crate) enum Incoming<'a> {
     /// The upgrade is done.
     Upgraded,
     /// A whole text or binary message.
@@ -43,7 +43,7 @@ pub enum Incoming<'a> {
 
 /// Why a connection is over.
 #[derive(Debug)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// A close frame, with its code.
     Closed(Option<u16>),
     /// The socket ended without one.
@@ -61,7 +61,7 @@ impl From<io::Error> for Ended {
 }
 
 /// How to connect.
-pub struct Dial {
+pub(crate) struct Dial {
     /// Where to.
     pub target: SocketAddr,
     /// From which address, if not the system's choice.
@@ -72,7 +72,7 @@ pub struct Dial {
 
 impl Connection {
     /// Begins to connect; `request` is the upgrade's, with `key` in it.
-    pub fn open(dial: &Dial, request: Vec<u8>, key: String, random: u64) -> io::Result<Self> {
+    pub(crate) fn open(dial: &Dial, request: Vec<u8>, key: String, random: u64) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(dial.target), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -98,12 +98,12 @@ impl Connection {
     }
 
     /// Whether frames can be sent.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
     }
 
     /// The socket may take bytes: sends what waits. Returns how many it took.
-    pub fn writable(&mut self) -> io::Result<usize> {
+    pub(crate) fn writable(&mut self) -> io::Result<usize> {
         if let Phase::Connecting { request, key } = &mut self.phase {
             if let Some(error) = self.stream.take_error()? {
                 return Err(error);
@@ -124,13 +124,13 @@ impl Connection {
     }
 
     /// Appends a frame to `out`, to be given to [`Self::send`].
-    pub fn frame(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn frame(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
         self.mask = self.mask.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
         codec::encode(out, opcode, payload, self.mask);
     }
 
     /// Sends bytes, or keeps those that the socket does not take now. Returns how many it took.
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.outbound.is_empty() {
             self.outbound.extend_from_slice(bytes);
             return Ok(0);
@@ -151,13 +151,13 @@ impl Connection {
     }
 
     /// Closes so that the peer sees a reset, and nothing of the connection stays behind in the kernel.
-    pub fn cut(self) {
+    pub(crate) fn cut(self) {
         // A socket that is already gone cannot linger, and that is as good.
         let _ = SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
     }
 
     /// Reads until the socket is empty and tells `each` what came. `buffer` is only lent. Returns how many bytes came.
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
         mut each: impl FnMut(Incoming<'_>),

@@ -4,7 +4,7 @@ use tungstenite::handshake::derive_accept_key;
 
 /// Why an upgrade did not happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// An HTTP answer other than 101.
     Status(u16),
     /// An answer that breaks RFC 6455 or HTTP.
@@ -12,7 +12,7 @@ pub enum Refused {
 }
 
 /// What the upgrade asks for.
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The `Host` header.
     pub host: &'a str,
     /// The player's token.
@@ -27,7 +27,7 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// Appends the request to `out`.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let Self { host, token, game_id, key, .. } = self;
         let resume =
             self.since.map(|(epoch, since)| format!("&epoch={epoch}&since={since}")).unwrap_or_default();
@@ -42,7 +42,7 @@ impl Request<'_> {
 }
 
 /// A `Sec-WebSocket-Key`: 16 bytes in base64, made from random bits.
-pub fn key(bits: u64) -> String {
+pub(crate) fn key(bits: u64) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let spread = u128::from(bits).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     let digits = (0..21).map(|i| ALPHABET[(spread >> (6 * i)) as usize & 63] as char);
@@ -51,7 +51,7 @@ pub fn key(bits: u64) -> String {
 }
 
 /// Reads the answer at the front of `bytes`: its length once the upgrade is there, `None` while it is not.
-pub fn read_answer(bytes: &[u8], key: &str) -> Result<Option<usize>, Refused> {
+pub(super) fn read_answer(bytes: &[u8], key: &str) -> Result<Option<usize>, Refused> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
     let length = match response.parse(bytes) {

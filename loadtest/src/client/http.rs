@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// One call.
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     /// `GET` or `POST`.
     pub method: &'static str,
     /// The path.
@@ -18,7 +18,7 @@ pub struct Call<'a> {
 
 /// One answer.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status code.
     pub status: u16,
     /// The body as text.
@@ -30,7 +30,7 @@ pub struct Answer {
 }
 
 /// A connection for calls.
-pub struct Http {
+pub(crate) struct Http {
     stream: TcpStream,
     host: String,
     inbound: Vec<u8>,
@@ -43,20 +43,20 @@ const MAX_HEADERS: usize = 64;
 
 impl Http {
     /// Connects; an answer that is not there in full `timeout` after it is waited for is an error (`TimedOut`).
-    pub fn connect(target: SocketAddr, host: &str, timeout: Duration) -> io::Result<Self> {
+    pub(crate) fn connect(target: SocketAddr, host: &str, timeout: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&target, timeout)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, host: host.into(), inbound: Vec::new(), timeout })
     }
 
     /// Makes one call.
-    pub fn call(&mut self, call: &Call<'_>) -> io::Result<Answer> {
+    pub(crate) fn call(&mut self, call: &Call<'_>) -> io::Result<Answer> {
         self.send(call)?;
         self.receive()
     }
 
     /// Makes many calls, several on their way at any time; the answers come in the same order.
-    pub fn call_all(&mut self, calls: &[Call<'_>]) -> io::Result<Vec<Answer>> {
+    pub(crate) fn call_all(&mut self, calls: &[Call<'_>]) -> io::Result<Vec<Answer>> {
         let mut answers = Vec::with_capacity(calls.len());
         for some in calls.chunks(PIPELINED) {
             some.iter().try_for_each(|call| self.send(call))?;

@@ -10,12 +10,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// The argument that makes this program a child of another one of its kind.
-pub const CHILD_ARGUMENT: &str = "__child";
+pub(crate) const CHILD_ARGUMENT: &str = "__child";
 
 const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The workers.
-pub struct Fleet {
+pub(crate) struct Fleet {
     links: Vec<Link>,
     children: Vec<Child>,
     windows: Receiver<Result<Window, String>>,
@@ -30,7 +30,7 @@ enum Link {
 
 impl Fleet {
     /// Starts one worker for each plan: in this process, or spread over `processes` children.
-    pub fn start(plans: Vec<Plan>, processes: usize) -> io::Result<Self> {
+    pub(crate) fn start(plans: Vec<Plan>, processes: usize) -> io::Result<Self> {
         let sizes = plans.iter().map(|plan| Group::ALL.map(|group| plan.clients(Some(group)))).collect();
         let (reports, windows) = channel();
         let mut fleet = Self { links: Vec::new(), children: Vec::new(), windows, sizes };
@@ -51,7 +51,7 @@ impl Fleet {
     }
 
     /// Tells every worker. What is meant for all together (counts and rates of joining and leaving) is shared out.
-    pub fn tell(&mut self, command: &Command) -> io::Result<()> {
+    pub(crate) fn tell(&mut self, command: &Command) -> io::Result<()> {
         for index in 0..self.links.len() {
             let command = self.share(command, index);
             match &self.links[index] {
@@ -66,7 +66,7 @@ impl Fleet {
     }
 
     /// Asks every worker for its window and adds them up.
-    pub fn collect(&mut self) -> io::Result<Window> {
+    pub(crate) fn collect(&mut self) -> io::Result<Window> {
         self.tell(&Command::Report)?;
         let mut sum = Window::default();
         for _ in 0..self.links.len() {
@@ -76,7 +76,7 @@ impl Fleet {
     }
 
     /// Ends the run and adds up the last windows.
-    pub fn finish(&mut self, grace: Duration) -> io::Result<Window> {
+    pub(crate) fn finish(&mut self, grace: Duration) -> io::Result<Window> {
         self.tell(&Command::Finish { grace_ms: grace.as_millis() as u64 })?;
         let mut sum = Window::default();
         for _ in 0..self.links.len() {
@@ -90,7 +90,7 @@ impl Fleet {
     }
 
     /// Clients of one group, in all.
-    pub fn size(&self, group: Group) -> usize {
+    pub(crate) fn size(&self, group: Group) -> usize {
         self.sizes.iter().map(|sizes| sizes[group.index()]).sum()
     }
 
@@ -161,7 +161,7 @@ fn start_child(plans: &[Plan], reports: Sender<Result<Window, String>>) -> io::R
 }
 
 /// The life of a child process: plans in the first line of its input, commands in the others, windows on its output.
-pub fn run_child() -> io::Result<()> {
+pub(crate) fn run_child() -> io::Result<()> {
     crate::sys::raise_open_file_limit()?;
     let mut lines = io::stdin().lock().lines();
     let first = lines.next().ok_or_else(|| io::Error::other("no plans"))??;

@@ -1,8 +1,8 @@
 //! The load: who the clients are ([`setup`], [`plan`]), when each of them acts ([`schedule`]), and the workers that play them
 //! ([`worker`]), in this process or in children ([`fleet`]). It does not know what a scenario is; start reading in [`fleet`].
 
-pub mod fleet;
-pub mod plan;
-pub mod schedule;
-pub mod setup;
-pub mod worker;
+pub(crate) mod fleet;
+pub(crate) mod plan;
+pub(crate) mod schedule;
+pub(crate) mod setup;
+pub(crate) mod worker;

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 /// One worker thread's share of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Where the server listens.
     pub target: SocketAddr,
     /// The `Host` header.
@@ -32,7 +32,7 @@ pub struct Plan {
 
 impl Plan {
     /// Clients of one group, or of all.
-    pub fn clients(&self, group: Option<Group>) -> usize {
+    pub(crate) fn clients(&self, group: Option<Group>) -> usize {
         let clients = self.rooms.iter().flat_map(|room| &room.clients);
         clients.filter(|client| group.is_none_or(|group| client.group == group)).count()
     }
@@ -40,7 +40,7 @@ impl Plan {
 
 /// A room and those of its members that this worker plays.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RoomPlan {
+pub(crate) struct RoomPlan {
     /// The room's id.
     pub id: String,
     /// The `user_id` of every member, whoever plays it.
@@ -51,7 +51,7 @@ pub struct RoomPlan {
 
 /// One client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClientPlan {
+pub(crate) struct ClientPlan {
     /// Place among the room's members.
     pub member: u32,
     /// The player's token.
@@ -62,7 +62,7 @@ pub struct ClientPlan {
 
 /// What a running worker can be told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Command {
+pub(crate) enum Command {
     /// Connect the first `count` clients of a group that are not connected, `per_second` of them (all at once if 0),
     /// at most `in_flight` at a time (0: no limit).
     Connect {

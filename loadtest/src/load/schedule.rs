@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 /// What falls due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Task {
+pub(super) enum Task {
     /// Send an input.
     Act,
     /// Send a line of chat.
@@ -20,7 +20,7 @@ pub enum Task {
 
 /// One entry of the timetable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Due {
+pub(super) struct Due {
     /// When it is due, jitter included: latency counts from here.
     pub at_ns: u64,
     /// When it would be due without jitter; the next one is a period after this.
@@ -35,21 +35,21 @@ pub struct Due {
 
 /// A heap of what is due, the earliest first.
 #[derive(Default)]
-pub struct Schedule(BinaryHeap<Reverse<Due>>);
+pub(super) struct Schedule(BinaryHeap<Reverse<Due>>);
 
 impl Schedule {
     /// Plans an entry.
-    pub fn push(&mut self, due: Due) {
+    pub(super) fn push(&mut self, due: Due) {
         self.0.push(Reverse(due));
     }
 
     /// When the next entry is due.
-    pub fn next_ns(&self) -> Option<u64> {
+    pub(super) fn next_ns(&self) -> Option<u64> {
         self.0.peek().map(|Reverse(due)| due.at_ns)
     }
 
     /// Takes the next entry if it is due by now.
-    pub fn pop(&mut self, now_ns: u64) -> Option<Due> {
+    pub(super) fn pop(&mut self, now_ns: u64) -> Option<Due> {
         if self.next_ns()? > now_ns {
             return None;
         }
@@ -59,7 +59,7 @@ impl Schedule {
 
 /// A number of things per second, from a start on: how many are due, and when the next is.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     start_ns: u64,
     per_second: f64,
     done: u64,
@@ -67,12 +67,12 @@ pub struct Pace {
 
 impl Pace {
     /// From `start_ns` on; a rate of 0 means all at once.
-    pub fn new(start_ns: u64, per_second: f64) -> Self {
+    pub(crate) fn new(start_ns: u64, per_second: f64) -> Self {
         Self { start_ns, per_second, done: 0 }
     }
 
     /// When the next one is due.
-    pub fn next_ns(&self) -> u64 {
+    pub(super) fn next_ns(&self) -> u64 {
         if self.per_second <= 0.0 {
             return self.start_ns;
         }
@@ -80,7 +80,7 @@ impl Pace {
     }
 
     /// Counts one as done.
-    pub fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         self.done += 1;
     }
 }

@@ -12,19 +12,19 @@ use std::time::Duration;
 
 /// A room by the groups of its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// One entry a member.
     pub seats: Vec<Group>,
 }
 
 impl Layout {
     /// This many rooms with this many players of a group in each.
-    pub fn rooms(rooms: usize, players: usize, group: Group) -> Vec<Self> {
+    pub(crate) fn rooms(rooms: usize, players: usize, group: Group) -> Vec<Self> {
         vec![Self { seats: vec![group; players] }; rooms]
     }
 
     /// Rooms of a size for a number of players; the last may be smaller.
-    pub fn players(players: usize, room_size: usize, group: Group) -> Vec<Self> {
+    pub(crate) fn players(players: usize, room_size: usize, group: Group) -> Vec<Self> {
         let sizes = (0..players).step_by(room_size).map(|first| room_size.min(players - first));
         sizes.map(|size| Self { seats: vec![group; size] }).collect()
     }
@@ -36,19 +36,23 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECTIONS_PER_SOURCE: usize = 10_000;
 
 /// Opens a connection for calls.
-pub fn http(options: &Options, target: SocketAddr) -> io::Result<Http> {
+pub(crate) fn http(options: &Options, target: SocketAddr) -> io::Result<Http> {
     http_within(options, target, HTTP_TIMEOUT)
 }
 
 /// Opens a connection for calls whose answers may take this long.
-pub fn http_within(options: &Options, target: SocketAddr, timeout: Duration) -> io::Result<Http> {
+pub(crate) fn http_within(options: &Options, target: SocketAddr, timeout: Duration) -> io::Result<Http> {
     Http::connect(target, &options.host(target), timeout).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot reach the server at {target}: {error}"))
     })
 }
 
 /// Deals the rooms out to the servers, makes them and their members there, and one plan for each worker.
-pub fn prepare(options: &Options, targets: &[SocketAddr], layouts: &[Layout]) -> io::Result<Vec<Plan>> {
+pub(crate) fn prepare(
+    options: &Options,
+    targets: &[SocketAddr],
+    layouts: &[Layout],
+) -> io::Result<Vec<Plan>> {
     let workers = options.processes * options.threads;
     if workers < targets.len() {
         let servers = targets.len();
@@ -131,7 +135,7 @@ fn lobbies(http: &mut Http, rooms: &[(&Layout, Vec<Guest>)]) -> io::Result<Vec<S
 }
 
 /// The answer's content, or an error that says what the server said.
-pub fn parse<'a, T: Deserialize<'a>>(what: &str, answer: &'a Answer) -> io::Result<T> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(what: &str, answer: &'a Answer) -> io::Result<T> {
     if answer.status == 429 {
         let hint = "the server limits how fast its players may log in; start it with that limit off (--login-rate 0)";
         return Err(io::Error::other(format!("{what}: 429: {hint}")));

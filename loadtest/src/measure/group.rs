@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Kinds of clients that are steered and measured apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Group {
+pub(crate) enum Group {
     /// Plays from the start to the end.
     Players,
     /// Comes (and goes) in a storm.
@@ -16,10 +16,10 @@ pub enum Group {
 
 impl Group {
     /// All groups, in the order of their indexes.
-    pub const ALL: [Self; 3] = [Self::Players, Self::Storm, Self::Slow];
+    pub(crate) const ALL: [Self; 3] = [Self::Players, Self::Storm, Self::Slow];
 
     /// Place in arrays that hold something for each group.
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self as usize
     }
 }

@@ -6,39 +6,34 @@ use serde::{Deserialize, Serialize};
 /// Durations in microseconds, to three significant digits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
-pub struct Durations(Histogram<u64>);
+pub(crate) struct Durations(Histogram<u64>);
 
 impl Durations {
     /// Counts one duration.
-    pub fn record_ns(&mut self, duration_ns: u64) {
+    pub(crate) fn record_ns(&mut self, duration_ns: u64) {
         self.0 += duration_ns / 1_000;
     }
 
     /// Adds what another one counted.
-    pub fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         if other.0.is_empty() {
             return;
         }
         self.0.add(&other.0).expect("both resize themselves and have the same precision");
     }
 
-    /// Forgets everything but keeps the memory.
-    pub fn clear(&mut self) {
-        self.0.reset();
-    }
-
     /// How many were counted.
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.0.len()
     }
 
     /// The duration that this share (0 to 1) of all do not exceed, in milliseconds; none while it is empty.
-    pub fn quantile_ms(&self, share: f64) -> Option<f64> {
+    pub(crate) fn quantile_ms(&self, share: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(share) as f64 / 1_000.0)
     }
 
     /// The usual percentiles.
-    pub fn summary(&self) -> Option<Percentiles> {
+    pub(crate) fn summary(&self) -> Option<Percentiles> {
         let at = |share| self.quantile_ms(share);
         Some(Percentiles {
             count: self.count(),
@@ -77,7 +72,7 @@ impl From<Durations> for Vec<(u64, u64)> {
 
 /// What a report says about durations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Percentiles {
+pub(crate) struct Percentiles {
     /// How many there were.
     pub count: u64,
     /// Their mean.

@@ -4,17 +4,17 @@ use crate::client::http::{Call, Http};
 use std::collections::BTreeMap;
 
 /// Values by series, as the text names them.
-pub type Samples = BTreeMap<String, f64>;
+pub(crate) type Samples = BTreeMap<String, f64>;
 
 /// Reads the server's metrics; none if it has no such page.
-pub fn scrape(http: &mut Http) -> Option<Samples> {
+pub(crate) fn scrape(http: &mut Http) -> Option<Samples> {
     let call = Call { method: "GET", path: "/metrics", token: None, body: String::new() };
     let answer = http.call(&call).ok().filter(|answer| answer.status == 200)?;
     Some(parse(&answer.body))
 }
 
 /// What grew between two readings, without the buckets of histograms.
-pub fn growth(before: &Samples, after: &Samples) -> Samples {
+pub(crate) fn growth(before: &Samples, after: &Samples) -> Samples {
     let grown = after.iter().map(|(name, value)| (name, value - before.get(name).unwrap_or(&0.0)));
     grown
         .filter(|(name, by)| *by > 0.0 && !name.contains("_bucket"))

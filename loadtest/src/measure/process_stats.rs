@@ -8,7 +8,7 @@ use std::io;
 
 /// A process under observation.
 #[derive(Clone, Debug)]
-pub struct Process {
+pub(crate) struct Process {
     /// What the reports call it.
     pub label: String,
     /// Its id.
@@ -17,7 +17,7 @@ pub struct Process {
 
 /// What a process has used up to a moment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// CPU time in seconds, of all threads that are or were.
     pub cpu_s: f64,
     /// The part of it that was spent in the kernel.
@@ -30,7 +30,7 @@ pub struct Reading {
 
 /// What a process used between two readings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// What the reports call the process.
     pub label: String,
     /// CPU time in seconds.
@@ -49,14 +49,14 @@ pub struct Usage {
 
 impl Process {
     /// A process by its id; an error if there is none.
-    pub fn observe(label: &str, pid: u32) -> io::Result<Self> {
+    pub(crate) fn observe(label: &str, pid: u32) -> io::Result<Self> {
         let process = Self { label: label.into(), pid };
         process.read().map_err(|error| io::Error::new(error.kind(), format!("process {pid}: {error}")))?;
         Ok(process)
     }
 
     /// Reads everything.
-    pub fn read(&self) -> io::Result<Reading> {
+    pub(crate) fn read(&self) -> io::Result<Reading> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
         let (user_s, system_s) = cpu_times(&stat).ok_or_else(|| io::Error::other("cannot read its stat"))?;
         Ok(Reading {
@@ -102,7 +102,7 @@ impl Process {
 
 impl Reading {
     /// What was used since an earlier reading, `seconds` ago.
-    pub fn since(&self, earlier: &Self, seconds: f64, label: &str) -> Usage {
+    pub(crate) fn since(&self, earlier: &Self, seconds: f64, label: &str) -> Usage {
         let cpu_s = self.cpu_s - earlier.cpu_s;
         let used = |(name, cpu_s): (&String, &f64)| {
             (name.clone(), (cpu_s - earlier.threads.get(name).unwrap_or(&0.0)).max(0.0))
@@ -121,14 +121,14 @@ impl Reading {
 
 impl Usage {
     /// CPU time in seconds of the threads whose name begins with one of these.
-    pub fn threads_s(&self, prefixes: &[String]) -> f64 {
+    pub(crate) fn threads_s(&self, prefixes: &[String]) -> f64 {
         let named = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()));
         self.threads.iter().filter(|(name, _)| named(name)).map(|(_, cpu_s)| cpu_s).sum()
     }
 }
 
 /// CPU time in seconds that the whole machine has spent on anything so far, or lost to its host.
-pub fn machine_busy_s() -> io::Result<f64> {
+pub(crate) fn machine_busy_s() -> io::Result<f64> {
     busy_s(&fs::read_to_string("/proc/stat")?).ok_or_else(|| io::Error::other("cannot read /proc/stat"))
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 /// A promise of the server that it broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Violation {
+pub(crate) enum Violation {
     /// The upgrade's answer breaks RFC 6455.
     BadHandshake,
     /// A frame that a server must not send.
@@ -69,7 +69,7 @@ const SAMPLES: usize = 10;
 
 /// Violations by kind, the first few described.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Violations {
+pub(crate) struct Violations {
     /// How many of each kind.
     pub counts: BTreeMap<Violation, u64>,
     /// What happened, for the first few.
@@ -78,7 +78,7 @@ pub struct Violations {
 
 impl Violations {
     /// Counts one.
-    pub fn add(&mut self, kind: Violation, describe: impl FnOnce() -> String) {
+    pub(crate) fn add(&mut self, kind: Violation, describe: impl FnOnce() -> String) {
         *self.counts.entry(kind).or_default() += 1;
         if self.samples.len() < SAMPLES {
             self.samples.push(format!("{kind}: {}", describe()));
@@ -86,12 +86,12 @@ impl Violations {
     }
 
     /// How many there were in all.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.counts.values().sum()
     }
 
     /// Adds those that another one counted.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         add_counts(&mut self.counts, &other.counts);
         let room = SAMPLES.saturating_sub(self.samples.len());
         self.samples.extend(other.samples.iter().take(room).cloned());
@@ -100,7 +100,7 @@ impl Violations {
 
 /// One group's counters.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct GroupWindow {
+pub(crate) struct GroupWindow {
     /// Clients that have had their welcome and are still connected.
     pub connected: u64,
     /// Inputs sent, and lines of chat.
@@ -152,7 +152,7 @@ impl GroupWindow {
 
 /// Everything that one worker counted since its last report, or the sum of several such windows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Window {
+pub(crate) struct Window {
     /// By group, in the order of [`Group::ALL`].
     pub groups: [GroupWindow; Group::ALL.len()],
     /// From an input's intended time to its `write`: what the tester itself adds.
@@ -171,24 +171,24 @@ pub struct Window {
 
 impl Window {
     /// One group's counters.
-    pub fn group(&self, group: Group) -> &GroupWindow {
+    pub(crate) fn group(&self, group: Group) -> &GroupWindow {
         &self.groups[group.index()]
     }
 
     /// One group's counters, to count in.
-    pub fn group_mut(&mut self, group: Group) -> &mut GroupWindow {
+    pub(crate) fn group_mut(&mut self, group: Group) -> &mut GroupWindow {
         &mut self.groups[group.index()]
     }
 
     /// All groups together.
-    pub fn all(&self) -> GroupWindow {
+    pub(crate) fn all(&self) -> GroupWindow {
         let mut all = GroupWindow::default();
         self.groups.iter().for_each(|group| all.merge(group));
         all
     }
 
     /// Adds another worker's window of the same time.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.groups.iter_mut().zip(&other.groups) {
             mine.merge(theirs);
         }
@@ -201,7 +201,7 @@ impl Window {
     }
 
     /// Adds a window of a later time: counters add up, gauges are replaced.
-    pub fn follow(&mut self, later: &Self) {
+    pub(crate) fn follow(&mut self, later: &Self) {
         for group in &mut self.groups {
             group.connected = 0;
         }
@@ -210,7 +210,7 @@ impl Window {
 }
 
 /// Adds counts by name.
-pub fn add_counts<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
+pub(super) fn add_counts<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
     for (name, count) in from {
         *into.entry(name.clone()).or_default() += count;
     }

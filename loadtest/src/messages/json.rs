@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Not JSON, or not the JSON that was expected: the reason, and at which byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub(crate) struct Malformed {
     /// What is wrong.
     pub reason: &'static str,
     /// Where.
@@ -14,7 +14,7 @@ pub struct Malformed {
 const MAX_DEPTH: usize = 64;
 
 /// A place in a JSON text. White space before a value is passed by [`peek`](Self::peek).
-pub struct Scanner<'a> {
+pub(super) struct Scanner<'a> {
     /// The whole text.
     pub text: &'a str,
     /// The same; nothing is read beyond its end.
@@ -25,7 +25,7 @@ pub struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// Calls `member` for each key; it has to pass the key's value.
-    pub fn object(
+    pub(super) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
@@ -51,7 +51,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Calls `item` for each item; it has to pass it.
-    pub fn array(
+    pub(super) fn array(
         &mut self,
         mut item: impl FnMut(&mut Self) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
@@ -74,7 +74,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Any value, checked and passed over.
-    pub fn skip(&mut self, depth: usize) -> Result<(), Malformed> {
+    pub(super) fn skip(&mut self, depth: usize) -> Result<(), Malformed> {
         if depth > MAX_DEPTH {
             return Err(self.wrong("nested too deep"));
         }
@@ -90,7 +90,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// `true`, `false` or `null`.
-    pub fn literal(&mut self, literal: &'static str) -> Result<(), Malformed> {
+    pub(super) fn literal(&mut self, literal: &'static str) -> Result<(), Malformed> {
         if !self.bytes[self.at..].starts_with(literal.as_bytes()) {
             return Err(self.wrong("not a JSON value"));
         }
@@ -99,7 +99,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The text between the quotes; only a text with escapes is copied.
-    pub fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
         if self.bytes.get(self.at) != Some(&b'"') {
             return Err(self.wrong("not a text"));
         }
@@ -127,14 +127,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// A whole number.
-    pub fn count(&mut self) -> Result<u64, Malformed> {
+    pub(super) fn count(&mut self) -> Result<u64, Malformed> {
         let number = self.number()?;
         let whole = number >= 0.0 && number.fract() == 0.0 && number <= (1u64 << 53) as f64;
         if whole { Ok(number as u64) } else { Err(self.wrong("not a whole number")) }
     }
 
     /// Any number.
-    pub fn number(&mut self) -> Result<f64, Malformed> {
+    pub(super) fn number(&mut self) -> Result<f64, Malformed> {
         let rest = &self.bytes[self.at..];
         let length = rest
             .iter()
@@ -149,7 +149,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next byte that is not white space has to be this one.
-    pub fn expect(&mut self, byte: u8, reason: &'static str) -> Result<(), Malformed> {
+    pub(super) fn expect(&mut self, byte: u8, reason: &'static str) -> Result<(), Malformed> {
         if self.peek()? != byte {
             return Err(self.wrong(reason));
         }
@@ -158,7 +158,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next byte that is not white space; it becomes the current one.
-    pub fn peek(&mut self) -> Result<u8, Malformed> {
+    pub(super) fn peek(&mut self) -> Result<u8, Malformed> {
         while let Some(byte) = self.bytes.get(self.at) {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
                 return Ok(*byte);
@@ -169,12 +169,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// Nothing but white space is left.
-    pub fn end(&mut self) -> Result<(), Malformed> {
+    pub(super) fn end(&mut self) -> Result<(), Malformed> {
         if self.peek().is_ok() { Err(self.wrong("more after its end")) } else { Ok(()) }
     }
 
     /// What is wrong with the current byte.
-    pub fn wrong(&self, reason: &'static str) -> Malformed {
+    pub(super) fn wrong(&self, reason: &'static str) -> Malformed {
         Malformed { reason, at: self.at }
     }
 }

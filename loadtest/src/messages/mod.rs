@@ -2,5 +2,5 @@
 //! ([`scan`]). It knows no sockets and no clock.
 
 mod json;
-pub mod scan;
-pub mod traffic;
+pub(crate) mod scan;
+pub(crate) mod traffic;

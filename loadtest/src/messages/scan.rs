@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// What is picked out of one event. Texts are borrowed as they stand between their quotes, escapes and all.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Event<'a> {
+pub(crate) struct Event<'a> {
     /// `type`.
     pub kind: Cow<'a, str>,
     /// `seq`.
@@ -20,7 +20,7 @@ pub struct Event<'a> {
 
 /// What is picked out of an event's payload.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Payload<'a> {
+pub(crate) struct Payload<'a> {
     /// Whether the event has one at all.
     pub present: bool,
     /// `user_id`.
@@ -48,7 +48,7 @@ pub struct Payload<'a> {
 }
 
 /// Calls `visit` for each event of a message, one or a batch, in order.
-pub fn scan<'a>(message: &'a [u8], mut visit: impl FnMut(Event<'a>)) -> Result<(), Malformed> {
+pub(crate) fn scan<'a>(message: &'a [u8], mut visit: impl FnMut(Event<'a>)) -> Result<(), Malformed> {
     let text = std::str::from_utf8(message)
         .map_err(|error| Malformed { reason: "not UTF-8", at: error.valid_up_to() })?;
     let mut scanner = Scanner { text, bytes: message, at: 0 };

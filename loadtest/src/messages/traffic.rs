@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a player does; from it follows which events answer it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Deed {
+pub(crate) enum Deed {
     /// The scenario's action.
     Act,
     /// A line of chat beside it.
@@ -14,7 +14,7 @@ pub enum Deed {
 
 /// How inputs are built, as the options say.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Traffic {
+pub(crate) struct Traffic {
     /// The name in `action`.
     pub action: String,
     /// The JSON of `payload`, with the placeholders `{x}`, `{y}`, `{n}` and `{pad}`; none for the action's own form.
@@ -33,7 +33,7 @@ const STEP: f64 = 1.0 / 64.0;
 
 /// Where a player stands after input number `n`: each is one step from the one before, which no speed limit
 /// worth its name forbids.
-pub fn position(origin: (f64, f64), n: u32) -> (f64, f64) {
+pub(super) fn position(origin: (f64, f64), n: u32) -> (f64, f64) {
     let (side, along) = (n % LAP / SIDE, n % SIDE);
     let (right, up) = match side {
         0 => (along, 0),
@@ -45,7 +45,7 @@ pub fn position(origin: (f64, f64), n: u32) -> (f64, f64) {
 }
 
 /// Inputs ready to be written quickly.
-pub struct Writer {
+pub(crate) struct Writer {
     origin: (f64, f64),
     act: Vec<Piece>,
     chat: Vec<Piece>,
@@ -63,7 +63,7 @@ enum Piece {
 
 impl Writer {
     /// Prepares the texts.
-    pub fn new(traffic: &Traffic) -> Self {
+    pub(crate) fn new(traffic: &Traffic) -> Self {
         let padding = "x".repeat(traffic.padding_bytes);
         let payload = traffic.payload.clone().unwrap_or_else(|| own_form(traffic));
         let action = serde_json::Value::from(traffic.action.as_str());
@@ -81,7 +81,7 @@ impl Writer {
     }
 
     /// Appends the text of input number `n`.
-    pub fn write(&self, deed: Deed, n: u32, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, deed: Deed, n: u32, out: &mut Vec<u8>) {
         let lap = &self.laps[(n % LAP) as usize];
         let pieces = match deed {
             Deed::Act => &self.act,
@@ -98,7 +98,7 @@ impl Writer {
     }
 
     /// Whether an event with this content may answer input number `n`.
-    pub fn answers(&self, answer: Answer, deed: Deed, n: u32) -> bool {
+    pub(crate) fn answers(&self, answer: Answer, deed: Deed, n: u32) -> bool {
         if answer.chat != (deed == Deed::Chat || self.acts_are_chat) {
             return false;
         }
@@ -113,7 +113,7 @@ impl Writer {
 
 /// The content of an event that answers a player's own input.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Answer {
+pub(crate) struct Answer {
     chat: bool,
     n: Option<f64>,
     place: Option<(f64, f64)>,
@@ -121,7 +121,7 @@ pub struct Answer {
 
 impl Answer {
     /// `None` for an event that says something about a player that the player did not ask for.
-    pub fn of(event: &Event<'_>) -> Option<Self> {
+    pub(crate) fn of(event: &Event<'_>) -> Option<Self> {
         let payload = &event.payload;
         let place = payload.x.zip(payload.y);
         match &*event.kind {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Flags that every scenario takes.
 #[derive(Args, Debug, Clone)]
-pub struct Common {
+pub(crate) struct Common {
     /// The server under test
     #[arg(long, default_value = "http://127.0.0.1:8080", help_heading = "Server")]
     pub url: String,

@@ -5,13 +5,13 @@ mod scenarios;
 mod values;
 
 use crate::messages::traffic::Traffic;
-pub use common::Common;
-pub use scenarios::*;
+pub(crate) use common::Common;
+pub(crate) use scenarios::*;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 /// What the workers and the set-up need to know.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Worker threads in each process.
     pub threads: usize,
     /// Processes.
@@ -36,7 +36,7 @@ pub struct Options {
 
 impl Options {
     /// From the command line; `hosts` are the authorities of the URLs that are tested.
-    pub fn new(scenario: &Scenario, hosts: Vec<(SocketAddr, String)>) -> Result<Self, String> {
+    pub(crate) fn new(scenario: &Scenario, hosts: Vec<(SocketAddr, String)>) -> Result<Self, String> {
         let common = scenario.common();
         if let Some(payload) = &common.payload {
             let sample = payload.replace("{x}", "1").replace("{y}", "1").replace("{n}", "1");
@@ -69,19 +69,19 @@ impl Options {
     }
 
     /// The `Host` header for a target.
-    pub fn host(&self, target: SocketAddr) -> String {
+    pub(crate) fn host(&self, target: SocketAddr) -> String {
         let named = self.hosts.iter().find(|(address, _)| *address == target);
         named.map_or_else(|| target.to_string(), |(_, host)| host.clone())
     }
 
     #[cfg(test)]
-    pub fn for_test() -> Self {
+    pub(crate) fn for_test() -> Self {
         Self::new(&scenario_for_test(&["rooms"]), Vec::new()).unwrap()
     }
 }
 
 /// The address that a URL stands for, and its authority.
-pub fn resolve(url: &str) -> Result<(SocketAddr, String), String> {
+pub(crate) fn resolve(url: &str) -> Result<(SocketAddr, String), String> {
     let bad = |reason: &str| format!("--url {url}: {reason}; expected is http://HOST[:PORT]");
     let rest = url.strip_prefix("http://").ok_or_else(|| bad("not http"))?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);

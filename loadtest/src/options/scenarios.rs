@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Exit code 0: all went well. 1: the server broke a promise. 2: the test itself could not be done.
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 110)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -19,7 +19,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Subcommand, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Test a server, or the machine.
     #[command(flatten)]
     Test(Box<Scenario>),
@@ -29,7 +29,7 @@ pub enum Command {
 
 /// `report`
 #[derive(Args, Debug)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// What a run has written by --json
     #[arg(value_name = "FILE")]
     pub json: PathBuf,
@@ -40,7 +40,7 @@ pub struct Kept {
 
 /// What is tested, with the flags that are special to each.
 #[derive(Subcommand, Debug)]
-pub enum Scenario {
+pub(crate) enum Scenario {
     /// Connect and stay: what an idle connection costs
     Hold(Hold),
     /// Rooms of players who all send inputs at a rate
@@ -67,7 +67,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// Its name on the command line.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Hold(_) => "hold",
             Self::Rooms(_) => "rooms",
@@ -84,7 +84,7 @@ impl Scenario {
     }
 
     /// The flags that all scenarios share.
-    pub fn common(&self) -> &Common {
+    pub(crate) fn common(&self) -> &Common {
         match self {
             Self::Hold(args) => &args.common,
             Self::Rooms(args) => &args.common,
@@ -102,7 +102,7 @@ impl Scenario {
 
 /// `hold`
 #[derive(Args, Debug)]
-pub struct Hold {
+pub(crate) struct Hold {
     /// Connections in all
     #[arg(long, default_value_t = 1_000, value_parser = at_least_one)]
     pub connections: usize,
@@ -119,7 +119,7 @@ pub struct Hold {
 
 /// `rooms`
 #[derive(Args, Debug)]
-pub struct Rooms {
+pub(crate) struct Rooms {
     /// Rooms
     #[arg(long, default_value_t = 40, value_parser = at_least_one)]
     pub rooms: usize,
@@ -136,7 +136,7 @@ pub struct Rooms {
 
 /// `big-room`
 #[derive(Args, Debug)]
-pub struct BigRoom {
+pub(crate) struct BigRoom {
     /// Members of the room
     #[arg(long, default_value_t = 5_000, value_parser = at_least_one)]
     pub players: usize,
@@ -150,7 +150,7 @@ pub struct BigRoom {
 
 /// `saturate`
 #[derive(Args, Debug)]
-pub struct Saturate {
+pub(crate) struct Saturate {
     /// Players in all
     #[arg(long, default_value_t = 1_000, value_parser = at_least_one)]
     pub players: usize,
@@ -179,7 +179,7 @@ pub struct Saturate {
 
 /// Rooms that play while something else happens.
 #[derive(Args, Debug, Clone)]
-pub struct Playing {
+pub(crate) struct Playing {
     /// Rooms that play meanwhile
     #[arg(long, default_value_t = 10)]
     pub rooms: usize,
@@ -193,7 +193,7 @@ pub struct Playing {
 
 /// `storm-connect` and `storm-reconnect`
 #[derive(Args, Debug)]
-pub struct Storm {
+pub(crate) struct Storm {
     /// Clients that come at once
     #[arg(long, default_value_t = 10_000, value_parser = at_least_one)]
     pub connections: usize,
@@ -213,7 +213,7 @@ pub struct Storm {
 
 /// `storm-login`
 #[derive(Args, Debug)]
-pub struct StormLogin {
+pub(crate) struct StormLogin {
     /// Logins in all
     #[arg(long, default_value_t = 500, value_parser = at_least_one)]
     pub logins: usize,
@@ -233,7 +233,7 @@ pub struct StormLogin {
 
 /// `slow`
 #[derive(Args, Debug)]
-pub struct Slow {
+pub(crate) struct Slow {
     /// Rooms
     #[arg(long, default_value_t = 5, value_parser = at_least_one)]
     pub rooms: usize,
@@ -265,7 +265,7 @@ pub struct Slow {
 
 /// `mixed`
 #[derive(Args, Debug)]
-pub struct Mixed {
+pub(crate) struct Mixed {
     /// Rooms
     #[arg(long, default_value_t = 20, value_parser = at_least_one)]
     pub rooms: usize,
@@ -291,7 +291,7 @@ pub struct Mixed {
 
 /// `sweep`
 #[derive(Args, Debug)]
-pub struct Sweep {
+pub(crate) struct Sweep {
     /// Numbers of connections, ascending
     #[arg(long, value_delimiter = ',', default_value = "1000,5000,10000,15000,19000", value_parser = at_least_one)]
     pub counts: Vec<usize>,
@@ -308,7 +308,7 @@ pub struct Sweep {
 
 /// `floor`
 #[derive(Args, Debug)]
-pub struct FloorOnly {
+pub(crate) struct FloorOnly {
     /// Sockets to send over in turn
     #[arg(long, default_value_t = 1_000, value_parser = at_least_one)]
     pub connections: usize,

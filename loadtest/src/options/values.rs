@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A time with a unit: `500ms`, `10s`, `2m`, `1h`; seconds without one.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit_s = match &text[digits.len()..] {
         "ms" => 0.001,
@@ -23,32 +23,32 @@ fn number_that(text: &str, holds: impl Fn(f64) -> bool, expected: &str) -> Resul
 }
 
 /// A number above 0.
-pub fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     number_that(text, |number| number > 0.0, "above 0")
 }
 
 /// A number of 0 or more.
-pub fn not_negative(text: &str) -> Result<f64, String> {
+pub(super) fn not_negative(text: &str) -> Result<f64, String> {
     number_that(text, |number| number >= 0.0, "of 0 or more")
 }
 
 /// A number above 1.
-pub fn above_one(text: &str) -> Result<f64, String> {
+pub(super) fn above_one(text: &str) -> Result<f64, String> {
     number_that(text, |number| number > 1.0, "above 1")
 }
 
 /// A number from 0 to 1.
-pub fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     number_that(text, |number| (0.0..=1.0).contains(&number), "from 0 to 1")
 }
 
 /// A whole number above 0.
-pub fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected is a whole number above 0".into())
 }
 
 /// Two numbers with a comma between.
-pub fn point(text: &str) -> Result<(f64, f64), String> {
+pub(crate) fn point(text: &str) -> Result<(f64, f64), String> {
     let numbers =
         text.split_once(',').and_then(|(x, y)| Some((x.trim().parse().ok()?, y.trim().parse().ok()?)));
     numbers

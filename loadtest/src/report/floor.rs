@@ -4,7 +4,7 @@ use super::Finding;
 use crate::measure::floor::Floor;
 
 /// One for each cost.
-pub fn findings(floor: &Floor) -> Vec<Finding> {
+pub(super) fn findings(floor: &Floor) -> Vec<Finding> {
     let shape = &floor.shape;
     let finding = |name: String, value: f64, unit: &str| Finding { name, value, unit: unit.into() };
     let mut findings = vec![

@@ -9,7 +9,7 @@ use std::path::Path;
 const PAGE: &str = include_str!("page.html");
 
 /// Writes the page to a file.
-pub fn write(report: &Report, path: &Path) -> io::Result<()> {
+pub(crate) fn write(report: &Report, path: &Path) -> io::Result<()> {
     fs::write(path, render(report)?)
 }
 

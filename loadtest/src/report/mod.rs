@@ -5,23 +5,23 @@ mod html;
 mod json;
 mod phase;
 mod point;
-pub mod ratios;
+pub(crate) mod ratios;
 mod table;
-pub mod warnings;
+pub(crate) mod warnings;
 
 use crate::measure::floor::Floor;
 use crate::measure::metrics::Samples;
 use crate::measure::window::Violations;
 use crate::options::{Common, Kept};
-pub use phase::{Cost, Phase};
-pub use point::Point;
+pub(crate) use phase::{Cost, Phase};
+pub(crate) use point::Point;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
 
 /// Everything about a run.
 #[derive(Serialize, Deserialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// The scenario's name.
     pub scenario: String,
     /// The whole command line.
@@ -56,7 +56,7 @@ pub struct Report {
 
 /// Where a run took place.
 #[derive(Serialize, Deserialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// The processor's name.
     pub cpu: String,
     /// Its cores.
@@ -67,7 +67,7 @@ pub struct Machine {
 
 /// How a run was set up.
 #[derive(Serialize, Deserialize)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// Where the server listens.
     pub target: String,
     /// Clients in all.
@@ -86,7 +86,7 @@ pub struct Setup {
 
 /// A result with a name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// What it is.
     pub name: String,
     /// How much.
@@ -98,7 +98,7 @@ pub struct Finding {
 const MIB: f64 = (1 << 20) as f64;
 
 /// Shows what a run has found, and keeps it where the flags say.
-pub fn publish(report: &Report, common: &Common) -> io::Result<()> {
+pub(crate) fn publish(report: &Report, common: &Common) -> io::Result<()> {
     print!("{}", table::render(report));
     if let Some(path) = &common.json {
         named(path, json::write(report, path))?;
@@ -110,7 +110,7 @@ pub fn publish(report: &Report, common: &Common) -> io::Result<()> {
 }
 
 /// Shows a kept report again.
-pub fn draw(kept: &Kept) -> io::Result<()> {
+pub(crate) fn draw(kept: &Kept) -> io::Result<()> {
     let report = named(&kept.json, json::read(&kept.json))?;
     match &kept.html {
         Some(path) => named(path, html::write(&report, path)),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// A stretch of a run that was measured.
 #[derive(Serialize, Deserialize)]
-pub struct Phase {
+pub(crate) struct Phase {
     /// Its name.
     pub name: String,
     /// How long it took.
@@ -34,7 +34,7 @@ pub struct Phase {
 
 /// What went to and fro.
 #[derive(Serialize, Deserialize)]
-pub struct Traffic {
+pub(crate) struct Traffic {
     /// Clients connected at the end.
     pub connected: u64,
     /// Inputs sent.
@@ -81,7 +81,7 @@ pub struct Traffic {
 
 /// What the server spent on each thing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// CPU time for each delivered event, in microseconds; in seconds for each million.
     pub cpu_us_per_event: Option<f64>,
     /// CPU time for each message, in microseconds; in seconds for each million.
@@ -98,7 +98,13 @@ pub struct Cost {
 
 impl Phase {
     /// From what was counted, and what the processes used meanwhile.
-    pub fn new(name: &str, seconds: f64, window: Window, processes: Vec<Usage>, engine: &[String]) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        seconds: f64,
+        window: Window,
+        processes: Vec<Usage>,
+        engine: &[String],
+    ) -> Self {
         let all = window.all();
         let server = processes.first().filter(|usage| usage.label == "server");
         let active =
@@ -119,12 +125,12 @@ impl Phase {
     }
 
     /// What the server used.
-    pub fn server(&self) -> Option<&Usage> {
+    pub(crate) fn server(&self) -> Option<&Usage> {
         self.processes.first().filter(|usage| usage.label == "server")
     }
 
     /// A latency percentile of the players' own inputs, or a NaN that compares as neither good nor bad.
-    pub fn players_p99_ms(&self) -> f64 {
+    pub(crate) fn players_p99_ms(&self) -> f64 {
         let players = self.groups.get("players").unwrap_or(&self.all);
         players.latency.as_ref().map_or(f64::NAN, |latency| latency.p99_ms)
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// One point of the plots: what happened since the one before, by second.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Point {
+pub(crate) struct Point {
     /// Seconds since the start.
     pub at_s: f64,
     /// What the run was doing.
@@ -42,7 +42,7 @@ pub struct Point {
 
 impl Point {
     /// From what was counted in `seconds`.
-    pub fn new(
+    pub(crate) fn new(
         at_s: f64,
         seconds: f64,
         stretch: &str,
@@ -72,7 +72,7 @@ impl Point {
     }
 
     /// The point as a line of progress.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let percentile = |ms: Option<f64>| ms.map_or("–".into(), |ms| format!("{ms:.1}"));
         let p50 = percentile(self.latency.as_ref().map(|latency| latency.p50_ms));
         let p99 = percentile(self.latency.as_ref().map(|latency| latency.p99_ms));

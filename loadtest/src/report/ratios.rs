@@ -4,7 +4,7 @@ use super::{Finding, Phase};
 use crate::measure::floor::Floor;
 
 /// Those that the phase has something for.
-pub fn of(phase: &Phase, floor: &Floor, sync_interval_ms: Option<f64>) -> Vec<Finding> {
+pub(crate) fn of(phase: &Phase, floor: &Floor, sync_interval_ms: Option<f64>) -> Vec<Finding> {
     let mut ratios = Vec::new();
     let mut ratio = |name: &str, value: Option<f64>, of: f64| {
         ratios.extend(value.map(|value| Finding { name: name.into(), value: value / of, unit: "×".into() }));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The whole report.
-pub fn render(report: &Report) -> String {
+pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
     let setup = &report.setup;
     line(&mut text, "");
@@ -155,7 +155,7 @@ fn amount(value: f64) -> String {
 }
 
 /// A count in a short form.
-pub fn count(value: f64) -> String {
+pub(super) fn count(value: f64) -> String {
     match value {
         v if v >= 10_000_000.0 => format!("{:.1}M", v / 1e6),
         v if v >= 1_000_000.0 => format!("{:.2}M", v / 1e6),

@@ -10,7 +10,7 @@ const OTHER_CORES: f64 = 0.15;
 const ERROR_SHARE: f64 = 0.01;
 
 /// One line for each thing.
-pub fn of(phase: &Phase) -> Vec<String> {
+pub(crate) fn of(phase: &Phase) -> Vec<String> {
     let mut warnings = Vec::new();
     let name = &phase.name;
     if let Some(late) = phase.lateness.as_ref().filter(|late| late.p99_ms > LATE_MS) {

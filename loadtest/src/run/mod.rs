@@ -21,7 +21,7 @@ const STEP: Duration = Duration::from_millis(100);
 const SHOWN_VIOLATIONS: usize = 10;
 
 /// The run and everything that it has found so far.
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     /// The flags that all scenarios share.
     pub common: &'a Common,
     /// Every stretch that was measured.
@@ -53,7 +53,7 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Begins with nobody connected; the first of `processes` is the server, if it is observed.
-    pub fn new(
+    pub(crate) fn new(
         common: &'a Common,
         fleet: Fleet,
         processes: Vec<Process>,
@@ -84,17 +84,17 @@ impl<'a> Run<'a> {
     }
 
     /// Tells all clients something.
-    pub fn tell(&mut self, command: &Command) -> io::Result<()> {
+    pub(crate) fn tell(&mut self, command: &Command) -> io::Result<()> {
         self.fleet.tell(command)
     }
 
     /// Clients of a group, connected or not.
-    pub fn size(&self, group: Group) -> usize {
+    pub(crate) fn size(&self, group: Group) -> usize {
         self.fleet.size(group)
     }
 
     /// Lets everybody of a group who is away come in at the usual pace, up to `count` in all, and waits for them.
-    pub fn join(&mut self, group: Group, count: usize) -> io::Result<Window> {
+    pub(crate) fn join(&mut self, group: Group, count: usize) -> io::Result<Window> {
         let per_second = match self.common.ramp {
             Some(ramp) => count as f64 / ramp.as_secs_f64().max(0.001),
             None => self.common.connect_rate,
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
     }
 
     /// The same at a pace of its own (0: all at once) with at most `in_flight` on their way (0: no limit).
-    pub fn join_at(
+    pub(crate) fn join_at(
         &mut self,
         group: Group,
         count: usize,
@@ -131,12 +131,12 @@ impl<'a> Run<'a> {
     }
 
     /// Everybody of a group sends at this rate from now on.
-    pub fn play(&mut self, group: Group, inputs_hz: f64, chat_hz: f64) -> io::Result<()> {
+    pub(crate) fn play(&mut self, group: Group, inputs_hz: f64, chat_hz: f64) -> io::Result<()> {
         self.tell(&Command::Play { group, inputs_hz, chat_hz })
     }
 
     /// Lets time pass that does not count.
-    pub fn pass(&mut self, what: &str, duration: Duration) -> io::Result<Window> {
+    pub(crate) fn pass(&mut self, what: &str, duration: Duration) -> io::Result<Window> {
         self.stretch = what.into();
         let end = Instant::now() + duration;
         let mut seen = Window::default();
@@ -147,12 +147,12 @@ impl<'a> Run<'a> {
     }
 
     /// Measures for a time; the result is also the last of `phases`.
-    pub fn measure(&mut self, name: &str, duration: Duration) -> io::Result<&Phase> {
+    pub(crate) fn measure(&mut self, name: &str, duration: Duration) -> io::Result<&Phase> {
         self.measure_while(name, |run| run.pass(name, duration).map(drop))
     }
 
     /// Measures for as long as something takes.
-    pub fn measure_while(
+    pub(crate) fn measure_while(
         &mut self,
         name: &str,
         work: impl FnOnce(&mut Self) -> io::Result<()>,
@@ -182,24 +182,24 @@ impl<'a> Run<'a> {
     }
 
     /// Notes a result; one that is no number (a percentile of nothing) is left out.
-    pub fn find(&mut self, name: &str, value: f64, unit: &str) {
+    pub(crate) fn find(&mut self, name: &str, value: f64, unit: &str) {
         if value.is_finite() {
             self.findings.push(Finding { name: name.into(), value, unit: unit.into() });
         }
     }
 
     /// Notes a broken promise that only the scenario can see.
-    pub fn violation(&mut self, kind: Violation, describe: impl FnOnce() -> String) {
+    pub(crate) fn violation(&mut self, kind: Violation, describe: impl FnOnce() -> String) {
         self.violations.add(kind, describe);
     }
 
     /// Says something that stays on the screen.
-    pub fn note(&self, line: &str) {
+    pub(crate) fn note(&self, line: &str) {
         self.progress.note(line);
     }
 
     /// What the first observed process, the server, has used so far.
-    pub fn server_reading(&self) -> Option<Reading> {
+    pub(crate) fn server_reading(&self) -> Option<Reading> {
         self.processes
             .first()
             .filter(|process| process.label == "server")
@@ -207,7 +207,7 @@ impl<'a> Run<'a> {
     }
 
     /// Ends the run: waits for the last answers and closes everything.
-    pub fn finish(&mut self) -> io::Result<()> {
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.stretch = "finish".into();
         let last = self.fleet.finish(self.common.grace)?;
         self.take(&last);
@@ -215,12 +215,12 @@ impl<'a> Run<'a> {
     }
 
     /// Counters of the whole run.
-    pub fn totals(&self) -> &Window {
+    pub(crate) fn totals(&self) -> &Window {
         &self.totals
     }
 
     /// Waits a moment and collects what happened in it.
-    pub fn step(&mut self, wait: Duration) -> io::Result<Window> {
+    pub(crate) fn step(&mut self, wait: Duration) -> io::Result<Window> {
         // Regular steps, however long collecting takes.
         let due = self.stepped + wait;
         std::thread::sleep(due.saturating_duration_since(Instant::now()).min(wait));

@@ -5,11 +5,11 @@ use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 /// Shows lines on the standard error output.
-pub struct Progress(Option<ProgressBar>);
+pub(super) struct Progress(Option<ProgressBar>);
 
 impl Progress {
     /// One updating line if a person watches.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         if !stderr().is_terminal() {
             return Self(None);
         }
@@ -21,7 +21,7 @@ impl Progress {
     }
 
     /// The state of things; the next one takes its place.
-    pub fn update(&self, line: &str) {
+    pub(super) fn update(&self, line: &str) {
         match &self.0 {
             Some(bar) => bar.set_message(line.to_owned()),
             None => eprintln!("{line}"),
@@ -29,7 +29,7 @@ impl Progress {
     }
 
     /// Something that stays to be read.
-    pub fn note(&self, line: &str) {
+    pub(super) fn note(&self, line: &str) {
         match &self.0 {
             Some(bar) => bar.println(line),
             None => eprintln!("{line}"),

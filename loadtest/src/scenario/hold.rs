@@ -9,7 +9,7 @@ use std::time::Duration;
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// Measures memory at the base and at the full number, and CPU time at rest.
-pub fn direct(args: &Hold, run: &mut Run<'_>) -> io::Result<()> {
+pub(crate) fn direct(args: &Hold, run: &mut Run<'_>) -> io::Result<()> {
     let everybody = run.size(Group::Players);
     let base = args.base.min(everybody);
     run.join(Group::Players, base)?;

@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 
 /// The rooms that a scenario plays in.
-pub fn layouts(scenario: &Scenario) -> Vec<Layout> {
+pub(crate) fn layouts(scenario: &Scenario) -> Vec<Layout> {
     match scenario {
         Scenario::Hold(args) => Layout::players(args.connections, args.room_size, Group::Players),
         Scenario::Rooms(args) => Layout::rooms(args.rooms, args.players, Group::Players),
@@ -34,7 +34,7 @@ pub fn layouts(scenario: &Scenario) -> Vec<Layout> {
 }
 
 /// Directs the run.
-pub fn direct(
+pub(crate) fn direct(
     scenario: &Scenario,
     options: &Options,
     target: SocketAddr,
@@ -56,6 +56,6 @@ pub fn direct(
 }
 
 /// How many connections go into one room, for the floor's bursts.
-pub fn room_size(scenario: &Scenario) -> usize {
+pub(crate) fn room_size(scenario: &Scenario) -> usize {
     layouts(scenario).iter().map(|layout| layout.seats.len()).max().unwrap_or(1)
 }

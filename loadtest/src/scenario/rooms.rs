@@ -7,7 +7,7 @@ use crate::run::Run;
 use std::io;
 
 /// Joins, plays, measures.
-pub fn direct(run: &mut Run<'_>, inputs_hz: f64) -> io::Result<()> {
+pub(crate) fn direct(run: &mut Run<'_>, inputs_hz: f64) -> io::Result<()> {
     run.join(Group::Players, run.size(Group::Players))?;
     run.play(Group::Players, inputs_hz, 0.0)?;
     run.pass("warming up", run.common.warmup)?;
@@ -16,7 +16,7 @@ pub fn direct(run: &mut Run<'_>, inputs_hz: f64) -> io::Result<()> {
 }
 
 /// The same with chat and churn.
-pub fn direct_mixed(args: &Mixed, run: &mut Run<'_>) -> io::Result<()> {
+pub(super) fn direct_mixed(args: &Mixed, run: &mut Run<'_>) -> io::Result<()> {
     let players = run.size(Group::Players);
     run.join(Group::Players, players)?;
     run.play(Group::Players, args.rate, args.chat)?;

@@ -16,7 +16,7 @@ const MAX_ERROR_SHARE: f64 = 0.001;
 const MIN_ANSWER_SHARE: f64 = 0.98;
 
 /// Finds the knee.
-pub fn direct(args: &Saturate, run: &mut Run<'_>) -> io::Result<()> {
+pub(crate) fn direct(args: &Saturate, run: &mut Run<'_>) -> io::Result<()> {
     let players = run.size(Group::Players);
     run.join(Group::Players, players)?;
     run.play(Group::Players, args.start_rate / players as f64, 0.0)?;

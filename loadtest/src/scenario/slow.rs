@@ -17,7 +17,7 @@ const SLOW_CONSUMER: &str = "4002";
 const MAX_UNREAD: Duration = Duration::from_secs(300);
 
 /// Rooms in which the slow ones are spread evenly.
-pub fn layouts(args: &Slow) -> Vec<Layout> {
+pub(super) fn layouts(args: &Slow) -> Vec<Layout> {
     let seats = args.rooms * args.players;
     let slow = |seat: usize| (seat as f64 * args.share).floor() < ((seat + 1) as f64 * args.share).floor();
     let group = |seat: usize| if slow(seat) { Group::Slow } else { Group::Players };
@@ -26,7 +26,7 @@ pub fn layouts(args: &Slow) -> Vec<Layout> {
 }
 
 /// Measures with everybody reading, then with some who do not; in the end these read again and find themselves closed.
-pub fn direct(args: &Slow, run: &mut Run<'_>) -> io::Result<()> {
+pub(crate) fn direct(args: &Slow, run: &mut Run<'_>) -> io::Result<()> {
     let slow = run.size(Group::Slow);
     run.join(Group::Players, run.size(Group::Players))?;
     run.join(Group::Slow, slow)?;

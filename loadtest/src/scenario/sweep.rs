@@ -6,7 +6,7 @@ use crate::run::Run;
 use std::io;
 
 /// Measures at each number of connections.
-pub fn direct(args: &Sweep, run: &mut Run<'_>) -> io::Result<()> {
+pub(crate) fn direct(args: &Sweep, run: &mut Run<'_>) -> io::Result<()> {
     let mut counts = args.counts.clone();
     counts.sort_unstable();
     counts.dedup();

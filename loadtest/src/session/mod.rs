@@ -25,7 +25,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 const SPARE_FILES: u64 = 64;
 
 /// Runs a scenario; true if the server kept its promises.
-pub fn run(scenario: &Scenario) -> io::Result<bool> {
+pub(crate) fn run(scenario: &Scenario) -> io::Result<bool> {
     let common = scenario.common();
     let layouts = scenario::layouts(scenario);
     let file_limit = check_files(common, &layouts)?;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How to start it.
-pub struct Launch<'a> {
+pub(super) struct Launch<'a> {
     /// The program.
     pub program: &'a Path,
     /// Its arguments.
@@ -21,7 +21,7 @@ pub struct Launch<'a> {
 }
 
 /// A server that runs for this test.
-pub struct Server {
+pub(super) struct Server {
     child: Child,
     folder: PathBuf,
     log: PathBuf,
@@ -34,7 +34,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(35);
 
 impl Server {
     /// Starts it and waits until it takes connections.
-    pub fn start(launch: &Launch<'_>) -> io::Result<Self> {
+    pub(crate) fn start(launch: &Launch<'_>) -> io::Result<Self> {
         let address = free_address()?;
         let folder = std::env::temp_dir().join(format!("loadtest-{}-{}", std::process::id(), address.port()));
         fs::create_dir_all(&folder)?;
@@ -48,12 +48,12 @@ impl Server {
     }
 
     /// Its process id.
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Asks it to stop and waits; kills it if it takes too long, which is an error.
-    pub fn stop(mut self) -> io::Result<ExitStatus> {
+    pub(super) fn stop(mut self) -> io::Result<ExitStatus> {
         sys::terminate(self.child.id())?;
         let start = Instant::now();
         while start.elapsed() < STOP_TIMEOUT {
@@ -108,7 +108,7 @@ impl Server {
     }
 
     /// The last lines that it printed.
-    pub fn log_end(&self) -> String {
+    pub(super) fn log_end(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();

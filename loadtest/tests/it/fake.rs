@@ -15,7 +15,7 @@ use tungstenite::{Message, WebSocket};
 
 /// What the server does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Nothing.
     None,
     /// One event is not delivered to one member.
@@ -95,7 +95,7 @@ const SEND_BUFFER_BYTES: usize = 16 << 10;
 const MAX_BACKLOG_BYTES: usize = 800 << 10;
 
 /// The running server; it ends with this value.
-pub struct Fake {
+pub(crate) struct Fake {
     /// Where it listens.
     pub address: SocketAddr,
     stopping: Arc<AtomicBool>,
@@ -130,7 +130,7 @@ struct Member {
 
 impl Fake {
     /// Starts it on a free port.
-    pub fn start(fault: Fault) -> Self {
+    pub(crate) fn start(fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
@@ -155,7 +155,7 @@ impl Fake {
     }
 
     /// Its URL.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }

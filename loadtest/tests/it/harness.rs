@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a use of the tool came to.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The exit code.
     pub code: Option<i32>,
     /// Standard output and standard error output.
@@ -19,7 +19,7 @@ pub struct Outcome {
 }
 
 /// Runs the tool with these arguments, which stand between spaces.
-pub fn run(arguments: &str) -> Outcome {
+pub(crate) fn run(arguments: &str) -> Outcome {
     let folder = Folder::new();
     let (json, html) = (folder.0.join("report.json"), folder.0.join("report.html"));
     let (own, server) = arguments.split_once(" -- ").unwrap_or((arguments, ""));
@@ -35,7 +35,7 @@ pub fn run(arguments: &str) -> Outcome {
 }
 
 /// Shows a kept result as text, and as a page.
-pub fn show(json: &str) -> (Output, Option<String>) {
+pub(crate) fn show(json: &str) -> (Output, Option<String>) {
     let folder = Folder::new();
     let (kept, html) = (folder.0.join("kept.json"), folder.0.join("page.html"));
     std::fs::write(&kept, json).unwrap();
@@ -50,14 +50,14 @@ pub fn show(json: &str) -> (Output, Option<String>) {
 }
 
 /// Runs a scenario against a server with a fault, quickly.
-pub fn run_against(fault: Fault, arguments: &str) -> Outcome {
+pub(crate) fn run_against(fault: Fault, arguments: &str) -> Outcome {
     let fake = Fake::start(fault);
     let url = fake.url();
     run(&format!("{arguments} --url {url} --no-floor --warmup 100ms --grace 1s --interval 200ms"))
 }
 
 /// The usual short play of two rooms.
-pub const ROOMS: &str = "rooms --rooms 2 --players 3 --rate 30 --duration 800ms";
+pub(crate) const ROOMS: &str = "rooms --rooms 2 --players 3 --rate 30 --duration 800ms";
 
 struct Folder(PathBuf);
 

@@ -1,6 +1,7 @@
 //! The tool as a whole against a small server that speaks the protocol, correctly or with one fault at a time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, and the place says enough")]
+#![warn(unreachable_pub, unnameable_types)]
 
 mod fake;
 mod faults;

@@ -4,7 +4,7 @@ use crate::fake::{Fake, Fault};
 use crate::harness::{Outcome, ROOMS, run, run_against, show};
 
 /// The value of a result that only this scenario has.
-pub fn finding(outcome: &Outcome, name: &str) -> f64 {
+pub(crate) fn finding(outcome: &Outcome, name: &str) -> f64 {
     let findings =
         outcome.json["findings"].as_array().unwrap_or_else(|| panic!("no report: {}", outcome.text));
     let found = findings.iter().find(|finding| finding["name"].as_str().unwrap().contains(name));
@@ -14,7 +14,7 @@ pub fn finding(outcome: &Outcome, name: &str) -> f64 {
 }
 
 /// The run went to its end and every promise was kept.
-pub fn passed(outcome: &Outcome) {
+pub(crate) fn passed(outcome: &Outcome) {
     assert_eq!(outcome.code, Some(0), "{}", outcome.text);
     assert_eq!(outcome.json["passed"], true, "{}", outcome.text);
 }

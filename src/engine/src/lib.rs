@@ -18,6 +18,8 @@
 //!   its file (`redis.rs`, `text.rs`, …); one that may run long spends from the budget
 //! - a function that belongs to the embedding program: [`lua::Function`], in its extension
 
+#![warn(unreachable_pub, unnameable_types)]
+
 pub mod commands;
 mod json_text;
 pub mod keyspace;

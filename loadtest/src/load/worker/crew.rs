@@ -7,7 +7,7 @@ use crate::load::schedule::Pace;
 use crate::measure::group::Group;
 
 /// One player's connection and what is expected of it.
-pub struct Client {
+pub(super) struct Client {
     /// Index of its room.
     pub room: u32,
     /// Place among the room's members.
@@ -37,7 +37,7 @@ pub struct Client {
 }
 
 /// A room of which this worker plays some members.
-pub struct Room {
+pub(super) struct Room {
     /// Its id.
     pub id: String,
     /// The `user_id` of every member.
@@ -47,7 +47,7 @@ pub struct Room {
 }
 
 /// Steers all clients of one group.
-pub struct Troop {
+pub(super) struct Troop {
     /// Indexes of its clients.
     pub clients: Vec<u32>,
     /// Who is away connects, while this lasts.
@@ -69,7 +69,7 @@ pub struct Troop {
 }
 
 /// How those who are away connect.
-pub struct Joining {
+pub(super) struct Joining {
     /// When the next is due.
     pub pace: Pace,
     /// How many are still to connect.
@@ -81,7 +81,7 @@ pub struct Joining {
 }
 
 /// How some leave.
-pub struct Churn {
+pub(super) struct Churn {
     /// When the next is due.
     pub pace: Pace,
     /// How long each stays away.
@@ -89,7 +89,7 @@ pub struct Churn {
 }
 
 /// The end of a run, while answers are waited for.
-pub struct Finishing {
+pub(super) struct Finishing {
     /// When waiting ends.
     pub deadline_ns: u64,
     /// When to look again whether all are there.
@@ -98,7 +98,7 @@ pub struct Finishing {
 
 impl Client {
     /// One that is away.
-    pub fn new(room: u32, plan: ClientPlan) -> Self {
+    pub(crate) fn new(room: u32, plan: ClientPlan) -> Self {
         Self {
             room,
             member: plan.member,
@@ -117,14 +117,14 @@ impl Client {
     }
 
     /// Whether it has no connection at all.
-    pub fn is_away(&self) -> bool {
+    pub(super) fn is_away(&self) -> bool {
         self.connection.is_none()
     }
 }
 
 impl Troop {
     /// Those of all clients that belong to the group.
-    pub fn new(group: Group, clients: &[Client]) -> Self {
+    pub(crate) fn new(group: Group, clients: &[Client]) -> Self {
         let own = (0..).zip(clients).filter(|(_, client)| client.group == group).map(|(index, _)| index);
         Self {
             clients: own.collect(),
@@ -140,7 +140,7 @@ impl Troop {
     }
 
     /// Whether somebody is still to connect and may do so now.
-    pub fn may_join(&self) -> bool {
+    pub(super) fn may_join(&self) -> bool {
         self.joining.as_ref().is_some_and(|joining| {
             joining.remaining > 0
                 && (joining.in_flight_limit == 0 || self.in_flight < joining.in_flight_limit)

@@ -32,21 +32,21 @@ const READ_BUFFER_BYTES: usize = 256 << 10;
 
 /// A worker's address: commands go in here, windows come out of the channel given to [`start`].
 #[derive(Clone)]
-pub struct Handle {
+pub(crate) struct Handle {
     commands: Sender<Command>,
     waker: Arc<Waker>,
 }
 
 impl Handle {
     /// Tells the worker to do something.
-    pub fn send(&self, command: Command) -> io::Result<()> {
+    pub(crate) fn send(&self, command: Command) -> io::Result<()> {
         self.commands.send(command).map_err(|_| io::Error::other("a worker thread has ended"))?;
         self.waker.wake()
     }
 }
 
 /// Starts a worker thread with its share of the run; `report` is called with each of its windows.
-pub fn start(plan: Plan, report: impl FnMut(Window) + Send + 'static) -> io::Result<Handle> {
+pub(crate) fn start(plan: Plan, report: impl FnMut(Window) + Send + 'static) -> io::Result<Handle> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let (commands, receiver) = channel();

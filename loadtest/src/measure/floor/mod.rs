@@ -7,7 +7,7 @@ mod peer;
 
 use crate::sys::{Affinity, monotonic_ns, thread_cpu_ns};
 use peer::{Order, Peer, UPGRADE_REQUEST_BYTES};
-pub use peer::{PEER_ARGUMENT, run_peer};
+pub(crate) use peer::{PEER_ARGUMENT, run_peer};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// The traffic whose floor is wanted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Sockets to send over in turn.
     pub sockets: usize,
     /// Bytes in a frame that is sent.
@@ -29,7 +29,7 @@ pub struct Shape {
 
 /// What was measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Floor {
+pub(crate) struct Floor {
     /// The traffic that it is for.
     pub shape: Shape,
     /// CPU time of one `send` at the pace of the traffic, in microseconds.
@@ -59,7 +59,7 @@ const SPARE_FILES: u64 = 200;
 const UPGRADE_ANSWER_BYTES: usize = 130;
 
 /// Measures on `server_core` with the other end on `tester_core`; `file_limit` bounds the number of sockets.
-pub fn measure(
+pub(crate) fn measure(
     mut shape: Shape,
     server_core: Option<usize>,
     tester_core: Option<usize>,

@@ -8,13 +8,13 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 
 /// The argument that makes this program the other end.
-pub const PEER_ARGUMENT: &str = "__peer";
+pub(crate) const PEER_ARGUMENT: &str = "__peer";
 /// Length of an upgrade request, about that of a real one with its token.
-pub const UPGRADE_REQUEST_BYTES: usize = 500;
+pub(super) const UPGRADE_REQUEST_BYTES: usize = 500;
 
 /// What the other end is told to do; it answers each with a line.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Order {
+pub(super) enum Order {
     /// Connect so many times and read whatever comes, from now on.
     Connect { address: SocketAddr, count: usize },
     /// Send so many bytes over every connection.
@@ -24,7 +24,7 @@ pub enum Order {
 }
 
 /// The other end, as seen from here.
-pub struct Peer {
+pub(super) struct Peer {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
@@ -34,7 +34,7 @@ pub struct Peer {
 
 impl Peer {
     /// Starts it on a core.
-    pub fn start(core: Option<usize>) -> io::Result<Self> {
+    pub(crate) fn start(core: Option<usize>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let mut child = std::process::Command::new(std::env::current_exe()?)
             .arg(PEER_ARGUMENT)
@@ -48,12 +48,12 @@ impl Peer {
     }
 
     /// Where it connects to.
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.listener.local_addr().expect("a bound listener has an address")
     }
 
     /// Gives an order and waits until it is carried out.
-    pub fn tell(&mut self, order: &Order) -> io::Result<()> {
+    pub(crate) fn tell(&mut self, order: &Order) -> io::Result<()> {
         self.order(order)?;
         self.wait()
     }
@@ -71,7 +71,7 @@ impl Peer {
     }
 
     /// Lets it connect so many times; the ends here do not block.
-    pub fn connect(&mut self, count: usize) -> io::Result<Vec<TcpStream>> {
+    pub(crate) fn connect(&mut self, count: usize) -> io::Result<Vec<TcpStream>> {
         self.order(&Order::Connect { address: self.address(), count })?;
         let mut sockets = Vec::with_capacity(count);
         for _ in 0..count {
@@ -94,7 +94,7 @@ impl Drop for Peer {
 }
 
 /// The life of the other end.
-pub fn run_peer(core: Option<usize>) -> io::Result<()> {
+pub(crate) fn run_peer(core: Option<usize>) -> io::Result<()> {
     crate::sys::raise_open_file_limit()?;
     if let Some(core) = core {
         Affinity::one(core)?.apply()?;

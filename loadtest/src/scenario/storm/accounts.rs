@@ -17,21 +17,21 @@ const USUAL_WAIT_S: u64 = 1;
 
 /// One account.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub(super) struct Account {
     /// The name, which no other run uses.
     pub name: String,
 }
 
 impl Account {
     /// A call with the account's name and password.
-    pub fn call<'a>(&self, path: &'a str) -> Call<'a> {
+    pub(crate) fn call<'a>(&self, path: &'a str) -> Call<'a> {
         let body = serde_json::json!({ "username": self.name, "password": PASSWORD }).to_string();
         Call { method: "POST", path, token: None, body }
     }
 }
 
 /// Makes this many accounts.
-pub fn register(
+pub(super) fn register(
     count: usize,
     options: &Options,
     target: SocketAddr,

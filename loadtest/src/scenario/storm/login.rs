@@ -24,7 +24,12 @@ struct Outcome {
 }
 
 /// Registers accounts, lets the players play, then logs in with all accounts over a number of connections.
-pub fn direct(args: &StormLogin, options: &Options, target: SocketAddr, run: &mut Run<'_>) -> io::Result<()> {
+pub(crate) fn direct(
+    args: &StormLogin,
+    options: &Options,
+    target: SocketAddr,
+    run: &mut Run<'_>,
+) -> io::Result<()> {
     let accounts = accounts::register(args.logins, options, target, run)?;
     let quiet = begin_playing(&args.playing, run)?;
     let shares = accounts.chunks(accounts.len().div_ceil(args.logins_at_once.unwrap_or(args.logins)));

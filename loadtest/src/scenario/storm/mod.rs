@@ -1,7 +1,7 @@
 //! Very many come at once, while others play and must not feel it.
 
 mod accounts;
-pub mod login;
+pub(super) mod login;
 
 use crate::load::plan::Command;
 use crate::load::setup::Layout;
@@ -14,25 +14,25 @@ use std::io;
 use std::time::Duration;
 
 /// Rooms that play, and rooms for the storm.
-pub fn layouts(args: &Storm) -> Vec<Layout> {
+pub(super) fn layouts(args: &Storm) -> Vec<Layout> {
     let mut layouts = playing_layouts(&args.playing);
     layouts.extend(Layout::players(args.connections, args.room_size, Group::Storm));
     layouts
 }
 
 /// Rooms that play.
-pub fn playing_layouts(playing: &Playing) -> Vec<Layout> {
+pub(super) fn playing_layouts(playing: &Playing) -> Vec<Layout> {
     Layout::rooms(playing.rooms, playing.players, Group::Players)
 }
 
 /// Measures the players in quiet, and then while everybody else connects.
-pub fn direct_connect(args: &Storm, run: &mut Run<'_>) -> io::Result<()> {
+pub(super) fn direct_connect(args: &Storm, run: &mut Run<'_>) -> io::Result<()> {
     let quiet = begin_playing(&args.playing, run)?;
     storm(args, run, quiet)
 }
 
 /// The same with clients that were there already, are cut off, and come back.
-pub fn direct_reconnect(args: &Storm, run: &mut Run<'_>) -> io::Result<()> {
+pub(super) fn direct_reconnect(args: &Storm, run: &mut Run<'_>) -> io::Result<()> {
     run.join(Group::Storm, run.size(Group::Storm))?;
     let quiet = begin_playing(&args.playing, run)?;
     run.tell(&Command::Drop { group: Group::Storm })?;
@@ -40,7 +40,7 @@ pub fn direct_reconnect(args: &Storm, run: &mut Run<'_>) -> io::Result<()> {
 }
 
 /// Lets the players play and measures what they feel in quiet.
-pub fn begin_playing(playing: &Playing, run: &mut Run<'_>) -> io::Result<f64> {
+pub(super) fn begin_playing(playing: &Playing, run: &mut Run<'_>) -> io::Result<f64> {
     if run.size(Group::Players) == 0 {
         return Ok(f64::NAN);
     }
@@ -74,7 +74,7 @@ fn storm(args: &Storm, run: &mut Run<'_>, quiet_p99_ms: f64) -> io::Result<()> {
 }
 
 /// Notes what the players felt in the last phase, beside what they feel in quiet.
-pub fn compare(run: &mut Run<'_>, quiet_p99_ms: f64) {
+pub(super) fn compare(run: &mut Run<'_>, quiet_p99_ms: f64) {
     let during = run.phases.last().map_or(f64::NAN, Phase::players_p99_ms);
     if during.is_nan() {
         return;

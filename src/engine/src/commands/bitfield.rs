@@ -9,7 +9,7 @@ use super::number::parse_integer;
 use super::strings::MAX_LEN;
 
 /// `BITFIELD key [GET type offset | [OVERFLOW WRAP | SAT | FAIL] SET type offset value | INCRBY type offset value] …`
-pub fn bitfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn bitfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let steps = parse(&arguments[2..])?;
     let key = arguments[1];
     let Some(len) = steps.iter().filter(|step| step.action != Action::Get).map(Step::end_byte).max() else {
@@ -30,7 +30,7 @@ pub fn bitfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyB
 }
 
 /// `BITFIELD_RO key [GET type offset] …`
-pub fn bitfield_ro(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn bitfield_ro(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let steps = parse(&arguments[2..])?;
     if steps.iter().any(|step| step.action != Action::Get) {
         return Err(Failure::fixed("ERR BITFIELD_RO only supports the GET subcommand"));

@@ -12,7 +12,7 @@ use super::strings::MAX_LEN;
 pub(super) const BAD_OFFSET: Failure = Failure::fixed("ERR bit offset is not an integer or out of range");
 
 /// `SETBIT key offset value`: the bit before.
-pub fn setbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn setbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let offset = parse_offset(arguments[2])?;
     let bit = parse_integer(arguments[3]).filter(|bit| matches!(bit, 0 | 1));
     let bit = bit.ok_or(Failure::fixed("ERR bit is not an integer or out of range"))?;
@@ -28,7 +28,7 @@ pub fn setbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuf
 }
 
 /// `GETBIT key offset`
-pub fn getbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn getbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let offset = parse_offset(arguments[2])?;
     let value = keyspace.read::<Vec<u8>>(arguments[1])?.map_or(&[][..], Vec::as_slice);
     let is_set = value.get(offset / 8).is_some_and(|byte| is_set(*byte, offset % 8));
@@ -46,7 +46,7 @@ fn is_set(byte: u8, bit: usize) -> bool {
 }
 
 /// `BITCOUNT key [start end [BYTE | BIT]]`
-pub fn bitcount(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn bitcount(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let Some(value) = keyspace.read::<Vec<u8>>(arguments[1])? else {
         reply.integer(0);
         return Ok(());
@@ -102,7 +102,7 @@ fn count_bits(value: &[u8], bits: Range<usize>) -> usize {
 }
 
 /// `BITPOS key bit [start [end [BYTE | BIT]]]`
-pub fn bitpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn bitpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let wanted = match integer(arguments[2])? {
         0 => false,
         1 => true,
@@ -147,7 +147,7 @@ fn find_bit(value: &[u8], range: Range<usize>, wanted: bool) -> Option<usize> {
 }
 
 /// `BITOP AND | OR | XOR | NOT destination key [key …]`
-pub fn bitop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn bitop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (name, keys) = (arguments[1], &arguments[3..]);
     let is_not = is(name, "not");
     let combine: fn(u8, u8) -> u8 = if is(name, "and") {

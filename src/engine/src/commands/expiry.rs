@@ -16,7 +16,11 @@ pub(super) enum Expiration<'a> {
 
 impl<'a> Expiration<'a> {
     /// Reads one option; repeating the same one is allowed, and the last counts.
-    pub fn parse(option: &[u8], number: Option<&&'a [u8]>, before: Option<Self>) -> Result<Self, Failure> {
+    pub(crate) fn parse(
+        option: &[u8],
+        number: Option<&&'a [u8]>,
+        before: Option<Self>,
+    ) -> Result<Self, Failure> {
         let number = number.ok_or(Failure::SYNTAX)?;
         let parsed = if is(option, "ex") {
             Self::InSeconds(number)
@@ -34,7 +38,7 @@ impl<'a> Expiration<'a> {
     }
 
     /// The time in milliseconds since the Unix epoch; `command` is named in the error.
-    pub fn at_ms(self, now_ms: u64, command: &str) -> Result<u64, Failure> {
+    pub(super) fn at_ms(self, now_ms: u64, command: &str) -> Result<u64, Failure> {
         let (number, unit_ms, base) = match self {
             Self::InSeconds(number) => (number, 1000, now_ms as i64),
             Self::InMs(number) => (number, 1, now_ms as i64),
@@ -48,22 +52,22 @@ impl<'a> Expiration<'a> {
 }
 
 /// `EXPIRE key seconds [NX | XX | GT | LT]`
-pub fn expire(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn expire(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     set_end(keyspace, arguments, 1000, keyspace.now_ms(), "expire", reply)
 }
 
 /// `PEXPIRE key milliseconds [NX | XX | GT | LT]`
-pub fn pexpire(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn pexpire(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     set_end(keyspace, arguments, 1, keyspace.now_ms(), "pexpire", reply)
 }
 
 /// `EXPIREAT key second [NX | XX | GT | LT]`
-pub fn expireat(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn expireat(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     set_end(keyspace, arguments, 1000, 0, "expireat", reply)
 }
 
 /// `PEXPIREAT key millisecond [NX | XX | GT | LT]`
-pub fn pexpireat(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn pexpireat(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     set_end(keyspace, arguments, 1, 0, "pexpireat", reply)
 }
 
@@ -137,22 +141,22 @@ impl Conditions {
 }
 
 /// `TTL key`: in seconds; -1 without an end, -2 without the key.
-pub fn ttl(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn ttl(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_end(keyspace, arguments[1], |end_ms, now_ms| seconds(end_ms - now_ms), reply)
 }
 
 /// `PTTL key`: in milliseconds; -1 without an end, -2 without the key.
-pub fn pttl(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn pttl(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_end(keyspace, arguments[1], |end_ms, now_ms| end_ms - now_ms, reply)
 }
 
 /// `EXPIRETIME key`: the second at which it ends.
-pub fn expiretime(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn expiretime(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_end(keyspace, arguments[1], |end_ms, _| seconds(end_ms), reply)
 }
 
 /// `PEXPIRETIME key`: the millisecond at which it ends.
-pub fn pexpiretime(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn pexpiretime(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_end(keyspace, arguments[1], |end_ms, _| end_ms, reply)
 }
 
@@ -175,7 +179,7 @@ fn reply_end(
 }
 
 /// `PERSIST key`
-pub fn persist(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn persist(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let has_end = keyspace.expiry(arguments[1]).flatten().is_some();
     if has_end {
         keyspace.set_expiry(arguments[1], None);

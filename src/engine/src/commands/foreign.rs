@@ -25,7 +25,7 @@ const NOT_IN_THIS_STORE: &[&str] = &[
 ];
 
 /// Why a command of Redis is not run here; none if Redis does not know it either.
-pub fn refusal(name: &[u8], context: &Context) -> Option<Failure> {
+pub(super) fn refusal(name: &[u8], context: &Context) -> Option<Failure> {
     let is_among = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
     if context.from_script && is_among(FORBIDDEN_IN_SCRIPTS) {
         return Some(NOT_FROM_SCRIPT);

@@ -8,14 +8,14 @@ use super::long_double::LongDouble;
 use super::number::{format_integer, parse_integer};
 
 /// `HSET key field value [field value …]`: how many fields are new.
-pub fn hset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let added = set_fields(keyspace, arguments, "hset")?;
     reply.integer(added);
     Ok(())
 }
 
 /// `HMSET key field value [field value …]`
-pub fn hmset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hmset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     set_fields(keyspace, arguments, "hmset")?;
     reply.status("OK");
     Ok(())
@@ -30,7 +30,7 @@ fn set_fields(keyspace: &mut Keyspace, arguments: &[&[u8]], command: &str) -> Re
 }
 
 /// `HSETNX key field value`
-pub fn hsetnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hsetnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (field, value) = (arguments[2], arguments[3]);
     let hash = keyspace.write_or_create::<Hash>(arguments[1])?;
     let is_free = !hash.contains(field);
@@ -42,14 +42,14 @@ pub fn hsetnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuf
 }
 
 /// `HGET key field`
-pub fn hget(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hget(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let hash = keyspace.read::<Hash>(arguments[1])?;
     reply_field(hash, arguments[2], reply);
     Ok(())
 }
 
 /// `HMGET key field [field …]`
-pub fn hmget(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hmget(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let hash = keyspace.read::<Hash>(arguments[1])?;
     reply.array(arguments.len() - 2);
     arguments[2..].iter().for_each(|field| reply_field(hash, field, reply));
@@ -64,7 +64,7 @@ fn reply_field(hash: Option<&Hash>, field: &[u8], reply: &mut ReplyBuffer) {
 }
 
 /// `HDEL key field [field …]`
-pub fn hdel(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hdel(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let removed = keyspace.edit(arguments[1], |hash: &mut Hash| {
         arguments[2..].iter().filter(|field| hash.remove(field).is_some()).count()
     })?;
@@ -73,37 +73,37 @@ pub fn hdel(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `HLEN key`
-pub fn hlen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hlen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply.integer(keyspace.read::<Hash>(arguments[1])?.map_or(0, Hash::len) as i64);
     Ok(())
 }
 
 /// `HSTRLEN key field`
-pub fn hstrlen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hstrlen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let value = keyspace.read::<Hash>(arguments[1])?.and_then(|hash| hash.get(arguments[2]));
     reply.integer(value.map_or(0, |value| value.len()) as i64);
     Ok(())
 }
 
 /// `HEXISTS key field`
-pub fn hexists(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hexists(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let hash = keyspace.read::<Hash>(arguments[1])?;
     reply.integer(i64::from(hash.is_some_and(|hash| hash.contains(arguments[2]))));
     Ok(())
 }
 
 /// `HKEYS key`
-pub fn hkeys(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hkeys(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_entries(keyspace, arguments[1], true, false, reply)
 }
 
 /// `HVALS key`
-pub fn hvals(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hvals(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_entries(keyspace, arguments[1], false, true, reply)
 }
 
 /// `HGETALL key`
-pub fn hgetall(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hgetall(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_entries(keyspace, arguments[1], true, true, reply)
 }
 
@@ -128,7 +128,7 @@ fn reply_entries(
 }
 
 /// `HINCRBY key field increment`
-pub fn hincrby(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hincrby(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (key, field) = (arguments[1], arguments[2]);
     let increment = integer(arguments[3])?;
     let before = match keyspace.read::<Hash>(key)?.and_then(|hash| hash.get(field)) {
@@ -144,7 +144,7 @@ pub fn hincrby(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBu
 }
 
 /// `HINCRBYFLOAT key field increment`
-pub fn hincrbyfloat(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hincrbyfloat(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (key, field) = (arguments[1], arguments[2]);
     let increment = LongDouble::parse(arguments[3]).ok_or(Failure::NOT_A_FLOAT)?;
     if increment.is_infinite() {

@@ -8,27 +8,27 @@ use super::pattern;
 use super::server::check_database;
 
 /// `DEL key [key …]` and `UNLINK`
-pub fn del(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn del(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let removed = arguments[1..].iter().filter(|key| keyspace.remove(key)).count();
     reply.integer(removed as i64);
     Ok(())
 }
 
 /// `EXISTS key [key …]` and `TOUCH`: a key that is named twice counts twice.
-pub fn exists(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn exists(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let found = arguments[1..].iter().filter(|key| keyspace.exists(key)).count();
     reply.integer(found as i64);
     Ok(())
 }
 
 /// `TYPE key`
-pub fn type_of(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn type_of(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply.status(keyspace.value(arguments[1]).map_or("none", |value| value.type_name()));
     Ok(())
 }
 
 /// `KEYS pattern`
-pub fn keys(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn keys(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let opened = reply.begin_array();
     let mut len = 0;
     for (key, _) in keyspace.live_entries().filter(|(key, _)| pattern::matches(arguments[1], key)) {
@@ -40,7 +40,7 @@ pub fn keys(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `RANDOMKEY`
-pub fn randomkey(keyspace: &mut Keyspace, _: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn randomkey(keyspace: &mut Keyspace, _: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     match keyspace.random_key() {
         Some(key) => reply.bulk(&key),
         None => reply.nil(),
@@ -49,7 +49,7 @@ pub fn randomkey(keyspace: &mut Keyspace, _: &[&[u8]], reply: &mut ReplyBuffer) 
 }
 
 /// `RENAME key newkey`: with its value goes its end.
-pub fn rename(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn rename(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (value, expires_at_ms) = keyspace.take(arguments[1]).ok_or(Failure::NO_SUCH_KEY)?;
     keyspace.insert_value(arguments[2], value, expires_at_ms);
     reply.status("OK");
@@ -57,7 +57,7 @@ pub fn rename(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuf
 }
 
 /// `RENAMENX key newkey`
-pub fn renamenx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn renamenx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     if !keyspace.exists(arguments[1]) {
         return Err(Failure::NO_SUCH_KEY);
     }
@@ -70,7 +70,7 @@ pub fn renamenx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyB
 }
 
 /// `COPY source destination [DB 0] [REPLACE]`
-pub fn copy(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn copy(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (source, destination) = (arguments[1], arguments[2]);
     let mut replace = false;
     let mut rest = arguments[3..].iter();

@@ -7,7 +7,7 @@ use super::failure::{Failure, Outcome};
 use super::strings::MAX_LEN;
 
 /// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]`
-pub fn lcs(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lcs(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let [a, b] = [arguments[1], arguments[2]].map(|key| match keyspace.value(key) {
         Some(value) => Vec::of(value).map(Vec::as_slice),
         None => Some(&[][..]),

@@ -8,12 +8,12 @@ use super::lists::End;
 use super::long_double::LongDouble;
 
 /// `LPOP key [count]`
-pub fn lpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop(keyspace, arguments, End::Left, "lpop", reply)
 }
 
 /// `RPOP key [count]`
-pub fn rpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn rpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop(keyspace, arguments, End::Right, "rpop", reply)
 }
 
@@ -48,25 +48,25 @@ fn pop_many(list: &mut List, end: End, count: usize, reply: &mut ReplyBuffer) {
 }
 
 /// `LMOVE source destination LEFT | RIGHT LEFT | RIGHT`
-pub fn lmove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lmove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (from, to) = (End::parse(arguments[3])?, End::parse(arguments[4])?);
     move_element(keyspace, arguments[1], arguments[2], from, to, reply)
 }
 
 /// `BLMOVE source destination LEFT | RIGHT LEFT | RIGHT timeout`: never waits.
-pub fn blmove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn blmove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (from, to) = (End::parse(arguments[3])?, End::parse(arguments[4])?);
     check_timeout(arguments[5])?;
     move_element(keyspace, arguments[1], arguments[2], from, to, reply)
 }
 
 /// `RPOPLPUSH source destination`
-pub fn rpoplpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn rpoplpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     move_element(keyspace, arguments[1], arguments[2], End::Right, End::Left, reply)
 }
 
 /// `BRPOPLPUSH source destination timeout`: never waits.
-pub fn brpoplpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn brpoplpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     check_timeout(arguments[3])?;
     move_element(keyspace, arguments[1], arguments[2], End::Right, End::Left, reply)
 }
@@ -103,12 +103,12 @@ fn move_element(
 }
 
 /// `LMPOP numkeys key [key …] LEFT | RIGHT [COUNT count]`
-pub fn lmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop_from_first(keyspace, &MultiPop::parse(arguments, 1)?, None, reply)
 }
 
 /// `BLMPOP timeout numkeys key [key …] LEFT | RIGHT [COUNT count]`: never waits.
-pub fn blmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn blmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let pop = MultiPop::parse(arguments, 2)?;
     pop_from_first(keyspace, &pop, Some(arguments[1]), reply)
 }
@@ -142,7 +142,7 @@ pub(super) struct MultiPop<'a, 'b> {
 }
 
 impl<'a, 'b> MultiPop<'a, 'b> {
-    pub fn parse(arguments: &'a [&'b [u8]], numkeys_at: usize) -> Result<Self, Failure> {
+    pub(crate) fn parse(arguments: &'a [&'b [u8]], numkeys_at: usize) -> Result<Self, Failure> {
         let text = "ERR numkeys should be greater than 0";
         let (keys, at) = counted_keys(arguments, numkeys_at, text)?;
         let from = arguments.get(at).ok_or(Failure::SYNTAX)?;
@@ -150,7 +150,7 @@ impl<'a, 'b> MultiPop<'a, 'b> {
     }
 
     /// How many elements to pop.
-    pub fn count(&self) -> Result<usize, Failure> {
+    pub(super) fn count(&self) -> Result<usize, Failure> {
         match self.options {
             [] => Ok(1),
             [option, count, rest @ ..] if is(option, "count") => {
@@ -176,12 +176,12 @@ pub(super) fn first_with<'a, K: Kind>(
 }
 
 /// `BLPOP key [key …] timeout`: never waits.
-pub fn blpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn blpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop_one_of(keyspace, arguments, End::Left, reply)
 }
 
 /// `BRPOP key [key …] timeout`: never waits.
-pub fn brpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn brpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop_one_of(keyspace, arguments, End::Right, reply)
 }
 

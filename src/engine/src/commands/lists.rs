@@ -9,13 +9,13 @@ use super::failure::{Failure, Outcome};
 
 /// One end of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     Left,
     Right,
 }
 
 impl End {
-    pub fn parse(word: &[u8]) -> Result<Self, Failure> {
+    pub(crate) fn parse(word: &[u8]) -> Result<Self, Failure> {
         if is(word, "left") {
             Ok(Self::Left)
         } else if is(word, "right") {
@@ -25,14 +25,14 @@ impl End {
         }
     }
 
-    pub fn push(self, list: &mut List, element: SmallBytes) {
+    pub(super) fn push(self, list: &mut List, element: SmallBytes) {
         match self {
             Self::Left => list.push_front(element),
             Self::Right => list.push_back(element),
         }
     }
 
-    pub fn pop(self, list: &mut List) -> Option<SmallBytes> {
+    pub(super) fn pop(self, list: &mut List) -> Option<SmallBytes> {
         let popped = match self {
             Self::Left => list.pop_front(),
             Self::Right => list.pop_back(),
@@ -50,22 +50,22 @@ fn shrink(list: &mut List) {
 }
 
 /// `LPUSH key element [element …]`
-pub fn lpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     push(keyspace, arguments, End::Left, false, reply)
 }
 
 /// `RPUSH key element [element …]`
-pub fn rpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn rpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     push(keyspace, arguments, End::Right, false, reply)
 }
 
 /// `LPUSHX key element [element …]`
-pub fn lpushx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lpushx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     push(keyspace, arguments, End::Left, true, reply)
 }
 
 /// `RPUSHX key element [element …]`
-pub fn rpushx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn rpushx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     push(keyspace, arguments, End::Right, true, reply)
 }
 
@@ -90,13 +90,13 @@ fn push(
 }
 
 /// `LLEN key`
-pub fn llen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn llen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply.integer(keyspace.read::<List>(arguments[1])?.map_or(0, VecDeque::len) as i64);
     Ok(())
 }
 
 /// `LRANGE key start stop`
-pub fn lrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (start, stop) = (integer(arguments[2])?, integer(arguments[3])?);
     let list = keyspace.read::<List>(arguments[1])?;
     match list.and_then(|list| span(start, stop, list.len()).map(|span| list.range(span))) {
@@ -110,7 +110,7 @@ pub fn lrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuf
 }
 
 /// `LTRIM key start stop`
-pub fn ltrim(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn ltrim(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (start, stop) = (integer(arguments[2])?, integer(arguments[3])?);
     keyspace.edit(arguments[1], |list: &mut List| {
         match span(start, stop, list.len()) {
@@ -127,7 +127,7 @@ pub fn ltrim(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuff
 }
 
 /// `LINDEX key index`
-pub fn lindex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lindex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let Some(list) = keyspace.read::<List>(arguments[1])? else {
         reply.nil();
         return Ok(());
@@ -140,7 +140,7 @@ pub fn lindex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuf
 }
 
 /// `LSET key index element`
-pub fn lset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let len = keyspace.read::<List>(arguments[1])?.ok_or(Failure::NO_SUCH_KEY)?.len();
     let index = place(integer(arguments[2])?, len).ok_or(Failure::fixed("ERR index out of range"))?;
     keyspace.edit(arguments[1], |list: &mut List| list[index] = SmallBytes::new(arguments[3]))?;
@@ -155,7 +155,7 @@ fn place(index: i64, len: usize) -> Option<usize> {
 }
 
 /// `LINSERT key BEFORE | AFTER pivot element`
-pub fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (pivot, element) = (arguments[3], arguments[4]);
     let offset = if is(arguments[2], "after") {
         1
@@ -174,7 +174,7 @@ pub fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBu
 }
 
 /// `LREM key count element`: a negative count removes from the tail, 0 removes all.
-pub fn lrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let count = integer(arguments[2])?;
     let element = arguments[3];
     let removed = keyspace.edit(arguments[1], |list: &mut List| {
@@ -202,7 +202,7 @@ pub fn lrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `LPOS key element [RANK rank] [COUNT count] [MAXLEN len]`
-pub fn lpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn lpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let element = arguments[2];
     let options = Search::parse(&arguments[3..])?;
     let found = match keyspace.read::<List>(arguments[1])? {

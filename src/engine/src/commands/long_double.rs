@@ -11,7 +11,7 @@ use super::number::{Shape, ShapeKind};
 
 /// A finite number, `mantissa × 2^exponent`, or an infinity.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LongDouble {
+pub(super) struct LongDouble {
     is_negative: bool,
     magnitude: Magnitude,
 }
@@ -31,7 +31,7 @@ const MAX_TEXT_LEN: usize = 5 * 1024;
 
 impl LongDouble {
     /// Reads a number that fills the whole text; what overflows or is lost as a zero is refused, and so is NaN.
-    pub fn parse(text: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let shape = Shape::of(text)?;
         if text.len() >= MAX_TEXT_LEN || shape.sign_at != 0 || shape.end != text.len() {
             return None;
@@ -50,7 +50,7 @@ impl LongDouble {
     }
 
     /// The sum, unless it is infinite or not a number.
-    pub fn checked_add(self, other: Self) -> Option<Self> {
+    pub(super) fn checked_add(self, other: Self) -> Option<Self> {
         let (Magnitude::Finite { mantissa: a, exponent: i }, Magnitude::Finite { mantissa: b, exponent: j }) =
             (self.magnitude, other.magnitude)
         else {
@@ -71,12 +71,12 @@ impl LongDouble {
     }
 
     /// Whether the number is an infinity.
-    pub fn is_infinite(self) -> bool {
+    pub(super) fn is_infinite(self) -> bool {
         self.magnitude == Magnitude::Infinite
     }
 
     /// The product with `factor` without its fraction, if that fits.
-    pub fn truncated_product(self, factor: u32) -> Option<i64> {
+    pub(super) fn truncated_product(self, factor: u32) -> Option<i64> {
         let Magnitude::Finite { mantissa, exponent } = self.magnitude else { return None };
         let product = u128::from(mantissa) * u128::from(factor);
         let whole = match u32::try_from(exponent) {
@@ -89,7 +89,7 @@ impl LongDouble {
     }
 
     /// The digits with up to 17 places after the point and no zeros at the end.
-    pub fn to_text(self) -> String {
+    pub(super) fn to_text(self) -> String {
         let sign = if self.is_negative { "-" } else { "" };
         let Magnitude::Finite { mantissa, exponent } = self.magnitude else { return format!("{sign}inf") };
         if exponent >= 0 {

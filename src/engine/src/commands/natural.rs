@@ -2,7 +2,7 @@
 
 /// A whole number of any length: 32-bit words, lowest first, the highest not 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Natural(Vec<u32>);
+pub(super) struct Natural(Vec<u32>);
 
 impl From<u128> for Natural {
     fn from(value: u128) -> Self {
@@ -12,7 +12,7 @@ impl From<u128> for Natural {
 
 impl Natural {
     /// The number with these digits, highest first.
-    pub fn from_digits(digits: &[u8], base: u32) -> Self {
+    pub(super) fn from_digits(digits: &[u8], base: u32) -> Self {
         let mut number = Self(Vec::new());
         for digit in digits {
             number.multiply_and_add(base, u32::from(*digit));
@@ -21,7 +21,7 @@ impl Natural {
     }
 
     /// `10^exponent`
-    pub fn power_of_ten(exponent: u32) -> Self {
+    pub(super) fn power_of_ten(exponent: u32) -> Self {
         let mut number = Self::from(1);
         for _ in 0..exponent / 9 {
             number.multiply_and_add(1_000_000_000, 0);
@@ -45,7 +45,7 @@ impl Natural {
     }
 
     /// The product.
-    pub fn times(&self, other: &Self) -> Self {
+    pub(super) fn times(&self, other: &Self) -> Self {
         let mut words = vec![0_u32; self.0.len() + other.0.len()];
         for (i, a) in self.0.iter().enumerate() {
             let mut carry = 0_u64;
@@ -60,7 +60,7 @@ impl Natural {
     }
 
     /// The sum.
-    pub fn plus(&self, other: &Self) -> Self {
+    pub(super) fn plus(&self, other: &Self) -> Self {
         let mut words = Vec::with_capacity(self.0.len().max(other.0.len()) + 1);
         let mut carry = 0;
         for i in 0..self.0.len().max(other.0.len()) {
@@ -73,7 +73,7 @@ impl Natural {
     }
 
     /// The difference; `other` must not be larger.
-    pub fn minus(&self, other: &Self) -> Self {
+    pub(super) fn minus(&self, other: &Self) -> Self {
         let mut words = Vec::with_capacity(self.0.len());
         let mut borrow = 0;
         for i in 0..self.0.len() {
@@ -85,7 +85,7 @@ impl Natural {
     }
 
     /// The quotient, and whether anything is left over.
-    pub fn divided_by(&self, divisor: &Self) -> (Self, bool) {
+    pub(super) fn divided_by(&self, divisor: &Self) -> (Self, bool) {
         if self.0.len() <= 4 && divisor.0.len() <= 4 {
             let (a, b) = (self.low_u128(), divisor.low_u128());
             return (Self::from(a / b), a % b != 0);
@@ -104,7 +104,7 @@ impl Natural {
     }
 
     /// The number times `2^bits`.
-    pub fn shifted_left(&self, bits: usize) -> Self {
+    pub(super) fn shifted_left(&self, bits: usize) -> Self {
         let mut words = vec![0; bits / 32];
         let shift = bits % 32;
         let mut carry = 0;
@@ -118,7 +118,7 @@ impl Natural {
     }
 
     /// The number divided by `2^bits`, without the rest.
-    pub fn shifted_right(&self, bits: usize) -> Self {
+    pub(super) fn shifted_right(&self, bits: usize) -> Self {
         let shift = bits % 32;
         let words = (bits / 32..self.0.len()).map(|i| {
             let wide = u64::from(self.word(i + 1)) << 32 | u64::from(self.word(i));
@@ -128,28 +128,28 @@ impl Natural {
     }
 
     /// Whether this number is the smaller one.
-    pub fn is_less_than(&self, other: &Self) -> bool {
+    pub(super) fn is_less_than(&self, other: &Self) -> bool {
         let by_len = self.0.len().cmp(&other.0.len());
         by_len.then_with(|| self.0.iter().rev().cmp(other.0.iter().rev())).is_lt()
     }
 
     /// Whether the number is 0.
-    pub fn is_zero(&self) -> bool {
+    pub(super) fn is_zero(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Bits up to the highest one that is set.
-    pub fn bit_len(&self) -> usize {
+    pub(super) fn bit_len(&self) -> usize {
         self.0.last().map_or(0, |top| self.0.len() * 32 - top.leading_zeros() as usize)
     }
 
     /// Whether a bit is set, counted from the lowest.
-    pub fn bit(&self, at: usize) -> bool {
+    pub(super) fn bit(&self, at: usize) -> bool {
         self.word(at / 32) >> (at % 32) & 1 == 1
     }
 
     /// Whether any bit below `end` is set.
-    pub fn has_bits_below(&self, end: usize) -> bool {
+    pub(super) fn has_bits_below(&self, end: usize) -> bool {
         self.0.iter().take(end / 32).any(|word| *word != 0)
             || self.word(end / 32) & ((1 << (end % 32)) - 1) != 0
     }
@@ -159,12 +159,12 @@ impl Natural {
     }
 
     /// The lowest 128 bits.
-    pub fn low_u128(&self) -> u128 {
+    pub(super) fn low_u128(&self) -> u128 {
         (0..4).rev().fold(0, |value, i| value << 32 | u128::from(self.word(i)))
     }
 
     /// In decimal.
-    pub fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut words = self.0.clone();
         let mut groups = Vec::new();
         while !words.is_empty() {

@@ -4,7 +4,7 @@ use super::long_double::LongDouble;
 
 /// Reads a signed 64-bit number written the one way that [`i64`]'s `Display` writes it: no plus sign, no leading
 /// zeros, no spaces, no `-0`.
-pub fn parse_integer(text: &[u8]) -> Option<i64> {
+pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.split_first()? {
         (b'-', rest) => (true, rest),
         _ => (false, text),
@@ -27,7 +27,7 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
 
 /// Reads a floating-point number that fills the whole text: decimal, hexadecimal or infinity, in C's notation. What
 /// overflows, or is lost as a zero, is not a number, and neither is NaN.
-pub fn parse_float(text: &[u8]) -> Option<f64> {
+pub(super) fn parse_float(text: &[u8]) -> Option<f64> {
     let prefix = float_prefix(text)?;
     let is_whole = prefix.len == text.len() && !text.first().is_none_or(is_c_space);
     let is_lost = prefix.is_out_of_range && (prefix.value.is_infinite() || prefix.value == 0.0);
@@ -36,7 +36,7 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
 
 /// Reads a floating-point number as C's `strtod` does where only the text's end is checked: spaces may lead, nothing
 /// at all is 0, overflow is infinity, and a zero byte ends the text. None for NaN and for anything behind the number.
-pub fn parse_loose_float(text: &[u8]) -> Option<LooseFloat> {
+pub(super) fn parse_loose_float(text: &[u8]) -> Option<LooseFloat> {
     let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
     match float_prefix(text) {
         Some(prefix) if prefix.len == text.len() => {
@@ -49,7 +49,7 @@ pub fn parse_loose_float(text: &[u8]) -> Option<LooseFloat> {
 
 /// What [`parse_loose_float`] found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LooseFloat {
+pub(super) struct LooseFloat {
     /// Never NaN.
     pub value: f64,
     /// Whether the text's number is too large or too small for a float.
@@ -159,7 +159,7 @@ pub(super) enum ShapeKind {
 
 impl Shape {
     /// Finds the longest number that the text begins with, after spaces, in the notation of C's `strtod`.
-    pub fn of(text: &[u8]) -> Option<Self> {
+    pub(crate) fn of(text: &[u8]) -> Option<Self> {
         let sign_at = text.iter().take_while(|byte| is_c_space(byte)).count();
         let signed = matches!(text.get(sign_at), Some(b'+' | b'-'));
         let start = sign_at + usize::from(signed);

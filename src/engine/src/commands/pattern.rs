@@ -1,7 +1,7 @@
 //! Glob patterns of `KEYS`, `SCAN` and `MATCH`: `*`, `?`, `[a-z]`, `[^…]` and `\`.
 
 /// Whether the whole text matches the pattern. Takes time proportional to the product of their lengths at worst.
-pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on when the part after the last star does not match: only the last star needs a second try.
     let mut retry: Option<(usize, usize)> = None;

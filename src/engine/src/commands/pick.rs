@@ -10,7 +10,7 @@ use crate::SplitMix;
 const MAX_REPEATED: u64 = 1 << 24;
 
 /// `SRANDMEMBER key [count]`
-pub fn srandmember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn srandmember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let wanted = match arguments {
         [_, _] => Wanted::One,
         [_, _, count] => Wanted::Some { count: signed_count(count)?, with_values: false },
@@ -22,7 +22,7 @@ pub fn srandmember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
 }
 
 /// `HRANDFIELD key [count [WITHVALUES]]`
-pub fn hrandfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hrandfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let wanted = Wanted::parse(arguments, "withvalues")?;
     let mut random = fork(keyspace);
     let hash = keyspace.read::<Hash>(arguments[1])?;
@@ -30,7 +30,7 @@ pub fn hrandfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Repl
 }
 
 /// `ZRANDMEMBER key [count [WITHSCORES]]`
-pub fn zrandmember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrandmember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let wanted = Wanted::parse(arguments, "withscores")?;
     let mut random = fork(keyspace);
     let members = keyspace.read::<SortedSet>(arguments[1])?.map(SortedSet::members);
@@ -38,7 +38,7 @@ pub fn zrandmember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
 }
 
 /// `SPOP key [count]`
-pub fn spop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn spop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let count = match arguments {
         [_, _] => None,
         [_, _, count] => Some(positive(count)?),

@@ -10,7 +10,7 @@ use super::pattern;
 const ONE_STEP_LEN: usize = 128;
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
-pub fn scan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(crate) fn scan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let cursor = parse_cursor(arguments[1])?;
     let options = Options::parse(&arguments[2..], true)?;
     let (next, entries) = keyspace.scan(cursor, options.count);
@@ -29,7 +29,7 @@ pub fn scan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `HSCAN key cursor [MATCH pattern] [COUNT count]`
-pub fn hscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn hscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let cursor = parse_cursor(arguments[2])?;
     let hash = keyspace.read::<Hash>(arguments[1])?;
     scan_collection(hash, cursor, &arguments[3..], 2, reply, |reply, entry| {
@@ -39,14 +39,14 @@ pub fn hscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuff
 }
 
 /// `SSCAN key cursor [MATCH pattern] [COUNT count]`
-pub fn sscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let cursor = parse_cursor(arguments[2])?;
     let set = keyspace.read::<Set>(arguments[1])?;
     scan_collection(set, cursor, &arguments[3..], 1, reply, |reply, entry| reply.bulk(&entry.key))
 }
 
 /// `ZSCAN key cursor [MATCH pattern] [COUNT count]`
-pub fn zscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let cursor = parse_cursor(arguments[2])?;
     let members = keyspace.read::<SortedSet>(arguments[1])?.map(SortedSet::members);
     scan_collection(members, cursor, &arguments[3..], 2, reply, |reply, entry| {

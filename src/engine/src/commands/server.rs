@@ -6,7 +6,7 @@ use super::arguments::{integer, is};
 use super::failure::{Failure, Outcome, out_of_range};
 
 /// `PING [message]`
-pub fn ping(_: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn ping(_: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     match arguments {
         [_] => reply.status("PONG"),
         [_, message] => reply.bulk(message),
@@ -16,13 +16,13 @@ pub fn ping(_: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> O
 }
 
 /// `ECHO message`
-pub fn echo(_: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn echo(_: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply.bulk(arguments[1]);
     Ok(())
 }
 
 /// `SELECT index`: there is database 0 and no other.
-pub fn select(_: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn select(_: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     check_database(arguments[1])?;
     reply.status("OK");
     Ok(())
@@ -38,7 +38,7 @@ pub(super) fn check_database(index: &[u8]) -> Outcome {
 }
 
 /// `TIME`: seconds and microseconds; a script sees its own time, which stands still.
-pub fn time(keyspace: &mut Keyspace, _: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn time(keyspace: &mut Keyspace, _: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let now_ms = keyspace.now_ms() as i64;
     reply.array(2);
     reply.bulk_integer(now_ms / 1000);
@@ -47,13 +47,13 @@ pub fn time(keyspace: &mut Keyspace, _: &[&[u8]], reply: &mut ReplyBuffer) -> Ou
 }
 
 /// `DBSIZE`
-pub fn dbsize(keyspace: &mut Keyspace, _: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn dbsize(keyspace: &mut Keyspace, _: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply.integer(keyspace.len() as i64);
     Ok(())
 }
 
 /// `FLUSHALL [ASYNC | SYNC]` and `FLUSHDB`, which are the same with one database.
-pub fn flush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn flush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     match arguments {
         [_] => (),
         [_, mode] if is(mode, "sync") || is(mode, "async") => (),

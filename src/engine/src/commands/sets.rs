@@ -6,7 +6,7 @@ use super::arguments::{at_least, is};
 use super::failure::{Failure, Outcome};
 
 /// `SADD key member [member …]`
-pub fn sadd(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sadd(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let set = keyspace.write_or_create::<Set>(arguments[1])?;
     let added = arguments[2..].iter().filter(|member| set.insert(member, ()).is_none()).count();
     reply.integer(added as i64);
@@ -14,7 +14,7 @@ pub fn sadd(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `SREM key member [member …]`
-pub fn srem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn srem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let removed = keyspace.edit(arguments[1], |set: &mut Set| {
         arguments[2..].iter().filter(|member| set.remove(member).is_some()).count()
     })?;
@@ -23,20 +23,20 @@ pub fn srem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `SCARD key`
-pub fn scard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn scard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply.integer(keyspace.read::<Set>(arguments[1])?.map_or(0, Set::len) as i64);
     Ok(())
 }
 
 /// `SISMEMBER key member`
-pub fn sismember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sismember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let set = keyspace.read::<Set>(arguments[1])?;
     reply.integer(i64::from(set.is_some_and(|set| set.contains(arguments[2]))));
     Ok(())
 }
 
 /// `SMISMEMBER key member [member …]`
-pub fn smismember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn smismember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let set = keyspace.read::<Set>(arguments[1])?;
     reply.array(arguments.len() - 2);
     for member in &arguments[2..] {
@@ -46,7 +46,7 @@ pub fn smismember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Repl
 }
 
 /// `SMEMBERS key`
-pub fn smembers(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn smembers(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let entries = keyspace.read::<Set>(arguments[1])?.map_or(&[][..], Set::entries);
     reply.array(entries.len());
     entries.iter().for_each(|entry| reply.bulk(&entry.key));
@@ -54,7 +54,7 @@ pub fn smembers(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyB
 }
 
 /// `SMOVE source destination member`
-pub fn smove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn smove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (source, destination, member) = (arguments[1], arguments[2], arguments[3]);
     let Some(set) = keyspace.read::<Set>(source)? else {
         reply.integer(0);
@@ -71,40 +71,40 @@ pub fn smove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuff
 }
 
 /// `SINTER key [key …]`
-pub fn sinter(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sinter(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     answer(&intersection(keyspace, &arguments[1..], usize::MAX)?, reply)
 }
 
 /// `SUNION key [key …]`
-pub fn sunion(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sunion(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     answer(&union(keyspace, &arguments[1..])?, reply)
 }
 
 /// `SDIFF key [key …]`
-pub fn sdiff(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sdiff(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     answer(&difference(keyspace, &arguments[1..])?, reply)
 }
 
 /// `SINTERSTORE destination key [key …]`
-pub fn sinterstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sinterstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let result = intersection(keyspace, &arguments[2..], usize::MAX)?;
     store(keyspace, arguments[1], result, reply)
 }
 
 /// `SUNIONSTORE destination key [key …]`
-pub fn sunionstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sunionstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let result = union(keyspace, &arguments[2..])?;
     store(keyspace, arguments[1], result, reply)
 }
 
 /// `SDIFFSTORE destination key [key …]`
-pub fn sdiffstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sdiffstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let result = difference(keyspace, &arguments[2..])?;
     store(keyspace, arguments[1], result, reply)
 }
 
 /// `SINTERCARD numkeys key [key …] [LIMIT limit]`
-pub fn sintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (keys, limit) = intercard_arguments(arguments)?;
     reply.integer(intersection(keyspace, keys, limit)?.len() as i64);
     Ok(())

@@ -9,7 +9,7 @@ use super::failure::{Failure, Outcome};
 use super::number::parse_loose_float;
 
 /// `SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA] [STORE destination]`
-pub fn sort(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sort(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let query = Query::parse(&arguments[2..], true)?;
     let results = query.run(keyspace, arguments[1])?;
     match query.store {
@@ -24,7 +24,7 @@ pub fn sort(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `SORT_RO key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA]`
-pub fn sort_ro(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn sort_ro(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let query = Query::parse(&arguments[2..], false)?;
     answer(&query.run(keyspace, arguments[1])?, reply);
     Ok(())

@@ -50,37 +50,37 @@ fn zero_for_nan(score: f64) -> f64 {
 }
 
 /// `ZUNION numkeys key [key …] [WEIGHTS weight …] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]`
-pub fn zunion(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zunion(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     answer(keyspace, arguments, Operation::Union, "zunion", reply)
 }
 
 /// `ZINTER numkeys key [key …] [WEIGHTS weight …] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]`
-pub fn zinter(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zinter(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     answer(keyspace, arguments, Operation::Intersection, "zinter", reply)
 }
 
 /// `ZDIFF numkeys key [key …] [WITHSCORES]`
-pub fn zdiff(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zdiff(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     answer(keyspace, arguments, Operation::Difference, "zdiff", reply)
 }
 
 /// `ZUNIONSTORE destination numkeys key [key …] [WEIGHTS weight …] [AGGREGATE SUM | MIN | MAX]`
-pub fn zunionstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zunionstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     store(keyspace, arguments, Operation::Union, "zunionstore", reply)
 }
 
 /// `ZINTERSTORE destination numkeys key [key …] [WEIGHTS weight …] [AGGREGATE SUM | MIN | MAX]`
-pub fn zinterstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zinterstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     store(keyspace, arguments, Operation::Intersection, "zinterstore", reply)
 }
 
 /// `ZDIFFSTORE destination numkeys key [key …]`
-pub fn zdiffstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zdiffstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     store(keyspace, arguments, Operation::Difference, "zdiffstore", reply)
 }
 
 /// `ZINTERCARD numkeys key [key …] [LIMIT limit]`
-pub fn zintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let query = Query::parse(keyspace, &arguments[1..], Operation::Cardinality, false, "zintercard")?;
     let operands = query.by_size();
     let Some((smallest, others)) = operands.split_first() else { return Ok(()) };

@@ -224,32 +224,44 @@ impl Options {
 }
 
 /// `ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]`
-pub fn zrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     answer(keyspace, arguments, None, None, reply)
 }
 
 /// `ZREVRANGE key start stop [WITHSCORES]`
-pub fn zrevrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrevrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     answer(keyspace, arguments, Some(By::Rank), Some(true), reply)
 }
 
 /// `ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count]`
-pub fn zrangebyscore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrangebyscore(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    reply: &mut ReplyBuffer,
+) -> Outcome {
     answer(keyspace, arguments, Some(By::Score), Some(false), reply)
 }
 
 /// `ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count]`
-pub fn zrevrangebyscore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrevrangebyscore(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    reply: &mut ReplyBuffer,
+) -> Outcome {
     answer(keyspace, arguments, Some(By::Score), Some(true), reply)
 }
 
 /// `ZRANGEBYLEX key min max [LIMIT offset count]`
-pub fn zrangebylex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrangebylex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     answer(keyspace, arguments, Some(By::Name), Some(false), reply)
 }
 
 /// `ZREVRANGEBYLEX key max min [LIMIT offset count]`
-pub fn zrevrangebylex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrevrangebylex(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    reply: &mut ReplyBuffer,
+) -> Outcome {
     answer(keyspace, arguments, Some(By::Name), Some(true), reply)
 }
 
@@ -277,7 +289,7 @@ fn answer(
 }
 
 /// `ZRANGESTORE destination source min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]`
-pub fn zrangestore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrangestore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let query = Query::parse(&arguments[3..], None, None, true)?;
     let mut result = keyspace.empty::<SortedSet>();
     if let Some(set) = keyspace.read::<SortedSet>(arguments[2])? {
@@ -291,12 +303,12 @@ pub fn zrangestore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
 }
 
 /// `ZCOUNT key min max`
-pub fn zcount(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zcount(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     count(keyspace, arguments, By::Score, reply)
 }
 
 /// `ZLEXCOUNT key min max`
-pub fn zlexcount(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zlexcount(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     count(keyspace, arguments, By::Name, reply)
 }
 
@@ -308,17 +320,29 @@ fn count(keyspace: &Keyspace, arguments: &[&[u8]], by: By, reply: &mut ReplyBuff
 }
 
 /// `ZREMRANGEBYRANK key start stop`
-pub fn zremrangebyrank(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zremrangebyrank(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    reply: &mut ReplyBuffer,
+) -> Outcome {
     remove_range(keyspace, arguments, By::Rank, reply)
 }
 
 /// `ZREMRANGEBYSCORE key min max`
-pub fn zremrangebyscore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zremrangebyscore(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    reply: &mut ReplyBuffer,
+) -> Outcome {
     remove_range(keyspace, arguments, By::Score, reply)
 }
 
 /// `ZREMRANGEBYLEX key min max`
-pub fn zremrangebylex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zremrangebylex(
+    keyspace: &mut Keyspace,
+    arguments: &[&[u8]],
+    reply: &mut ReplyBuffer,
+) -> Outcome {
     remove_range(keyspace, arguments, By::Name, reply)
 }
 

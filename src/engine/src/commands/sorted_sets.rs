@@ -9,7 +9,7 @@ use super::list_pops::{MultiPop, check_timeout, first_with};
 const NOT_A_NUMBER: Failure = Failure::fixed("ERR resulting score is not a number (NaN)");
 
 /// `ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member …]`
-pub fn zadd(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zadd(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (options, at) = AddOptions::parse(arguments)?;
     let (pairs, _) = arguments[at..].as_chunks::<2>();
     let members = pairs.iter().map(|[score, member]| Ok((float(score)?, *member)));
@@ -18,7 +18,7 @@ pub fn zadd(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `ZINCRBY key increment member`
-pub fn zincrby(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zincrby(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let options = AddOptions { increment: true, ..AddOptions::default() };
     let members = [(float(arguments[2])?, arguments[3])];
     add(keyspace, arguments[1], &options, &members, reply)
@@ -119,7 +119,7 @@ fn add(
 }
 
 /// `ZREM key member [member …]`
-pub fn zrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let removed = keyspace.edit(arguments[1], |set: &mut SortedSet| {
         arguments[2..].iter().filter(|member| set.remove(member).is_some()).count()
     })?;
@@ -128,20 +128,20 @@ pub fn zrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `ZCARD key`
-pub fn zcard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zcard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply.integer(keyspace.read::<SortedSet>(arguments[1])?.map_or(0, SortedSet::len) as i64);
     Ok(())
 }
 
 /// `ZSCORE key member`
-pub fn zscore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zscore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let set = keyspace.read::<SortedSet>(arguments[1])?;
     reply_score(set, arguments[2], reply);
     Ok(())
 }
 
 /// `ZMSCORE key member [member …]`
-pub fn zmscore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zmscore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let set = keyspace.read::<SortedSet>(arguments[1])?;
     reply.array(arguments.len() - 2);
     arguments[2..].iter().for_each(|member| reply_score(set, member, reply));
@@ -156,7 +156,7 @@ fn reply_score(set: Option<&SortedSet>, member: &[u8], reply: &mut ReplyBuffer) 
 }
 
 /// `ZRANK key member`
-pub fn zrank(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrank(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let set = keyspace.read::<SortedSet>(arguments[1])?;
     match set.and_then(|set| set.rank(arguments[2])) {
         Some(rank) => reply.integer(rank as i64),
@@ -166,7 +166,7 @@ pub fn zrank(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuff
 }
 
 /// `ZREVRANK key member`
-pub fn zrevrank(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zrevrank(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let set = keyspace.read::<SortedSet>(arguments[1])?;
     match set.and_then(|set| set.rank(arguments[2]).map(|rank| set.len() - 1 - rank)) {
         Some(rank) => reply.integer(rank as i64),
@@ -210,12 +210,12 @@ impl End {
 }
 
 /// `ZPOPMIN key [count]`
-pub fn zpopmin(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zpopmin(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop(keyspace, arguments, End::Min, reply)
 }
 
 /// `ZPOPMAX key [count]`
-pub fn zpopmax(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zpopmax(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop(keyspace, arguments, End::Max, reply)
 }
 
@@ -235,12 +235,12 @@ fn pop(keyspace: &mut Keyspace, arguments: &[&[u8]], end: End, reply: &mut Reply
 }
 
 /// `ZMPOP numkeys key [key …] MIN | MAX [COUNT count]`
-pub fn zmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn zmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop_from_first(keyspace, &MultiPop::parse(arguments, 1)?, None, reply)
 }
 
 /// `BZMPOP timeout numkeys key [key …] MIN | MAX [COUNT count]`: never waits.
-pub fn bzmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn bzmpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let pop = MultiPop::parse(arguments, 2)?;
     pop_from_first(keyspace, &pop, Some(arguments[1]), reply)
 }
@@ -271,12 +271,12 @@ fn pop_from_first(
 }
 
 /// `BZPOPMIN key [key …] timeout`: never waits.
-pub fn bzpopmin(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn bzpopmin(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop_one_of(keyspace, arguments, End::Min, reply)
 }
 
 /// `BZPOPMAX key [key …] timeout`: never waits.
-pub fn bzpopmax(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn bzpopmax(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     pop_one_of(keyspace, arguments, End::Max, reply)
 }
 

@@ -12,12 +12,12 @@ use super::number::{format_integer, parse_integer};
 pub(super) const MAX_LEN: usize = 512 * 1024 * 1024;
 
 /// `GET key`
-pub fn get(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(crate) fn get(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_string(keyspace, arguments[1], reply)
 }
 
 /// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
-pub fn set(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn set(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (key, value) = (arguments[1], arguments[2]);
     let options = SetOptions::parse(&arguments[3..])?;
     let expires_at_ms = match options.expiration {
@@ -83,7 +83,7 @@ impl<'a> SetOptions<'a> {
 }
 
 /// `SETNX key value`
-pub fn setnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn setnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let is_free = !keyspace.exists(arguments[1]);
     if is_free {
         keyspace.replace(arguments[1], arguments[2].to_vec());
@@ -93,12 +93,12 @@ pub fn setnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuff
 }
 
 /// `SETEX key seconds value`
-pub fn setex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn setex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     set_for(keyspace, arguments, Expiration::InSeconds(arguments[2]), "setex", reply)
 }
 
 /// `PSETEX key milliseconds value`
-pub fn psetex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn psetex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     set_for(keyspace, arguments, Expiration::InMs(arguments[2]), "psetex", reply)
 }
 
@@ -116,21 +116,21 @@ fn set_for(
 }
 
 /// `GETSET key value`
-pub fn getset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn getset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_string(keyspace, arguments[1], reply)?;
     keyspace.replace(arguments[1], arguments[2].to_vec());
     Ok(())
 }
 
 /// `GETDEL key`
-pub fn getdel(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn getdel(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply_string(keyspace, arguments[1], reply)?;
     keyspace.remove(arguments[1]);
     Ok(())
 }
 
 /// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
-pub fn getex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn getex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let key = arguments[1];
     let mut persist = false;
     let mut expiration = None;
@@ -166,7 +166,7 @@ pub fn getex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuff
 }
 
 /// `MGET key [key …]`: nil for keys that hold no string.
-pub fn mget(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn mget(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply.array(arguments.len() - 1);
     for key in &arguments[1..] {
         match keyspace.value(key).and_then(Vec::of) {
@@ -178,7 +178,7 @@ pub fn mget(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `MSET key value [key value …]`
-pub fn mset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn mset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (pairs, []) = arguments[1..].as_chunks::<2>() else { return Err(Failure::wrong_arity("mset")) };
     set_all(keyspace, pairs);
     reply.status("OK");
@@ -186,7 +186,7 @@ pub fn mset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffe
 }
 
 /// `MSETNX key value [key value …]`: all or none.
-pub fn msetnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn msetnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (pairs, []) = arguments[1..].as_chunks::<2>() else { return Err(Failure::wrong_arity("msetnx")) };
     let are_free = !pairs.iter().any(|[key, _]| keyspace.exists(key));
     if are_free {
@@ -203,7 +203,7 @@ fn set_all(keyspace: &mut Keyspace, pairs: &[[&[u8]; 2]]) {
 }
 
 /// `APPEND key value`
-pub fn append(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn append(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (key, more) = (arguments[1], arguments[2]);
     let len = keyspace.read::<Vec<u8>>(key)?.map_or(0, Vec::len);
     check_len(len, more.len())?;
@@ -213,13 +213,13 @@ pub fn append(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuf
 }
 
 /// `STRLEN key`
-pub fn strlen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn strlen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     reply.integer(keyspace.read::<Vec<u8>>(arguments[1])?.map_or(0, Vec::len) as i64);
     Ok(())
 }
 
 /// `GETRANGE key start end`, once called `SUBSTR`
-pub fn getrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn getrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (start, end) = (integer(arguments[2])?, integer(arguments[3])?);
     let value = keyspace.read::<Vec<u8>>(arguments[1])?.map_or(&[][..], Vec::as_slice);
     let is_backwards = start < 0 && end < 0 && start > end;
@@ -235,7 +235,7 @@ pub fn getrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyB
 }
 
 /// `SETRANGE key offset value`: zero bytes fill a gap.
-pub fn setrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn setrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (key, patch) = (arguments[1], arguments[3]);
     let offset = integer(arguments[2])?;
     let offset = usize::try_from(offset).map_err(|_| Failure::fixed("ERR offset is out of range"))?;
@@ -261,23 +261,23 @@ pub(super) fn check_len(len: usize, more: usize) -> Outcome {
 }
 
 /// `INCR key`
-pub fn incr(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn incr(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     add(keyspace, arguments[1], 1, reply)
 }
 
 /// `DECR key`
-pub fn decr(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn decr(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     add(keyspace, arguments[1], -1, reply)
 }
 
 /// `INCRBY key increment`
-pub fn incrby(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn incrby(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let increment = integer(arguments[2])?;
     add(keyspace, arguments[1], increment, reply)
 }
 
 /// `DECRBY key decrement`
-pub fn decrby(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn decrby(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let decrement = integer(arguments[2])?;
     let increment = decrement.checked_neg().ok_or(Failure::fixed("ERR decrement would overflow"))?;
     add(keyspace, arguments[1], increment, reply)
@@ -297,7 +297,7 @@ fn add(keyspace: &mut Keyspace, key: &[u8], increment: i64, reply: &mut ReplyBuf
 }
 
 /// `INCRBYFLOAT key increment`
-pub fn incrbyfloat(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+pub(super) fn incrbyfloat(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let key = arguments[1];
     let before = keyspace.read::<Vec<u8>>(key)?.map_or(&b"0"[..], Vec::as_slice);
     let before = LongDouble::parse(before).ok_or(Failure::NOT_A_FLOAT)?;

@@ -197,7 +197,7 @@ const SLOT_COUNT: usize = 1024;
 const _: () = assert!(TABLE.len() < u8::MAX as usize && TABLE.len() * 4 < SLOT_COUNT);
 
 /// Finds a command by its name in any case, in about the time of one comparison.
-pub fn find(name: &[u8]) -> Option<&'static Command> {
+pub(super) fn find(name: &[u8]) -> Option<&'static Command> {
     if name.is_empty() {
         return None;
     }
@@ -213,7 +213,7 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
 }
 
 /// Every command.
-pub fn all() -> &'static [Command] {
+pub(crate) fn all() -> &'static [Command] {
     &TABLE
 }
 

@@ -5,7 +5,7 @@
 
 /// One member of a sorted set: its score, and where its name is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Item {
+pub(super) struct Item {
     /// Never NaN.
     pub score: f64,
     /// Index of the member in the sorted set's map.
@@ -14,7 +14,7 @@ pub struct Item {
 
 /// Items in the order in which they were put.
 #[derive(Clone, Debug)]
-pub struct RankTree {
+pub(super) struct RankTree {
     root: Node,
     len: usize,
 }
@@ -46,7 +46,7 @@ impl Default for RankTree {
 
 impl RankTree {
     /// Puts an item before the one that is at `rank` now, or at the end.
-    pub fn insert_at(&mut self, rank: usize, item: Item) {
+    pub(super) fn insert_at(&mut self, rank: usize, item: Item) {
         debug_assert!(rank <= self.len);
         if let Some(right) = self.root.insert_at(rank, item) {
             let left = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
@@ -56,7 +56,7 @@ impl RankTree {
     }
 
     /// Takes the item at `rank` out.
-    pub fn remove_at(&mut self, rank: usize) -> Item {
+    pub(super) fn remove_at(&mut self, rank: usize) -> Item {
         debug_assert!(rank < self.len);
         let removed = self.root.remove_at(rank);
         self.len -= 1;
@@ -70,13 +70,13 @@ impl RankTree {
     }
 
     /// Renames the member of the item at `rank`.
-    pub fn set_index_at(&mut self, rank: usize, index: u32) {
+    pub(super) fn set_index_at(&mut self, rank: usize, index: u32) {
         debug_assert!(rank < self.len);
         self.root.set_index_at(rank, index);
     }
 
     /// How many items `precedes` holds for; it must hold for a run from the front and for none after it.
-    pub fn partition_point(&self, precedes: impl Fn(Item) -> bool) -> usize {
+    pub(super) fn partition_point(&self, precedes: impl Fn(Item) -> bool) -> usize {
         let mut rank = 0;
         let mut node = &self.root;
         loop {
@@ -93,13 +93,13 @@ impl RankTree {
     }
 
     /// The items of a range of ranks, from either end.
-    pub fn range(&self, start: usize, end: usize) -> Range<'_> {
+    pub(super) fn range(&self, start: usize, end: usize) -> Range<'_> {
         let end = end.min(self.len);
         Range { tree: self, start: start.min(end), end, front: &[], back: &[] }
     }
 
     /// Bytes allocated.
-    pub fn allocated_bytes(&self) -> usize {
+    pub(super) fn allocated_bytes(&self) -> usize {
         self.root.allocated_bytes()
     }
 
@@ -121,7 +121,7 @@ impl RankTree {
 
 /// Iterates over a range of a [`RankTree`]; a leaf is looked up once for all its items.
 #[derive(Clone)]
-pub struct Range<'a> {
+pub(super) struct Range<'a> {
     tree: &'a RankTree,
     start: usize,
     end: usize,

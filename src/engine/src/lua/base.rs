@@ -7,7 +7,7 @@ use super::protect::{check_writable, is_protected, unveil};
 use super::stack::{Entry, Kind, Outcome, Stack, Status, native};
 
 /// What replaces Lua's own.
-pub fn functions() -> [Entry; 11] {
+pub(super) fn functions() -> [Entry; 11] {
     [
         (c"pcall", native(pcall)),
         (c"xpcall", native(xpcall)),
@@ -24,13 +24,13 @@ pub fn functions() -> [Entry; 11] {
 }
 
 /// Pushes `pairs`, which takes the replaced `next` with it.
-pub fn push_pairs(stack: Stack<'_>) {
+pub(super) fn push_pairs(stack: Stack<'_>) {
     stack.push_native(native(next), 0);
     stack.push_native(native(pairs), 1);
 }
 
 /// Pushes `type`, which takes the names of the types with it rather than making them anew at each call.
-pub fn push_type(stack: Stack<'_>) {
+pub(super) fn push_type(stack: Stack<'_>) {
     const KINDS: [Kind; 8] = [
         Kind::Nil,
         Kind::Boolean,

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use super::stack::{Entry, Outcome, Raised, Stack, native};
 
 /// The library.
-pub fn functions() -> [Entry; 12] {
+pub(super) fn functions() -> [Entry; 12] {
     [
         (c"tobit", native(|stack: Stack<'_>| unary(stack, |bits| bits))),
         (c"bnot", native(|stack: Stack<'_>| unary(stack, |bits| !bits))),

@@ -25,7 +25,7 @@ const FUEL: i64 = 256 << 10;
 
 /// Which budget a call has spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exceeded {
+pub(super) enum Exceeded {
     /// It ran too long.
     Time,
     /// It holds too much memory.
@@ -33,7 +33,7 @@ pub enum Exceeded {
 }
 
 /// One call's budget and its account. All sizes in bytes.
-pub struct Budget {
+pub(super) struct Budget {
     /// What Lua has allocated.
     used: Cell<usize>,
     /// What is allocated when no call is running, without garbage.
@@ -64,7 +64,7 @@ pub struct Budget {
 
 impl Budget {
     /// A budget for calls of so much time and memory. Nothing is limited until [`Budget::begin`].
-    pub fn new(time_limit: Duration, memory_limit: usize) -> Self {
+    pub(crate) fn new(time_limit: Duration, memory_limit: usize) -> Self {
         Self {
             used: Cell::new(0),
             resting: Cell::new(0),
@@ -84,7 +84,7 @@ impl Budget {
     }
 
     /// Starts a call at `now` on the main coroutine, over a heap that holds `resting` bytes between calls.
-    pub fn begin(&self, stack: Stack<'_>, now: Instant, resting: usize) {
+    pub(super) fn begin(&self, stack: Stack<'_>, now: Instant, resting: usize) {
         let limit = self.memory_limit.get();
         let collect_at = resting.saturating_add(limit);
         self.resting.set(resting);
@@ -100,7 +100,7 @@ impl Budget {
     }
 
     /// Ends the call: nothing is limited any more. Tells what it exceeded.
-    pub fn end(&self) -> Option<Exceeded> {
+    pub(super) fn end(&self) -> Option<Exceeded> {
         self.collect_at.set(usize::MAX);
         self.fail_at.set(usize::MAX);
         self.strained.set(false);
@@ -109,22 +109,22 @@ impl Budget {
     }
 
     /// Bytes that Lua has allocated, garbage included.
-    pub fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.used.get()
     }
 
     /// Bytes that the heap holds beyond what it holds between calls.
-    pub fn grown(&self) -> usize {
+    pub(super) fn grown(&self) -> usize {
         self.used.get().saturating_sub(self.resting.get())
     }
 
     /// Whether the call has spent a budget.
-    pub fn exceeded(&self) -> Option<Exceeded> {
+    pub(crate) fn exceeded(&self) -> Option<Exceeded> {
         self.exceeded.get()
     }
 
     /// The message of a spent budget.
-    pub fn describe(&self, exceeded: Exceeded) -> impl fmt::Display {
+    pub(super) fn describe(&self, exceeded: Exceeded) -> impl fmt::Display {
         match exceeded {
             Exceeded::Time => format!("script ran longer than {} ms", self.time_limit.get().as_millis()),
             Exceeded::Memory => {
@@ -134,30 +134,30 @@ impl Budget {
     }
 
     /// Whether allocations may pass the limit from now on; gives back what held before.
-    pub fn set_lenient(&self, lenient: bool) -> bool {
+    pub(super) fn set_lenient(&self, lenient: bool) -> bool {
         self.lenient.replace(lenient)
     }
 
     /// Whether native code has allocated past the limit, and [`Budget::check`] must settle that.
-    pub fn is_strained(&self) -> bool {
+    pub(super) fn is_strained(&self) -> bool {
         self.strained.get()
     }
 
     /// Names the coroutine that runs.
-    pub fn set_current(&self, state: *mut ffi::lua_State) {
+    pub(super) fn set_current(&self, state: *mut ffi::lua_State) {
         self.current.set(state);
     }
 
     /// Charges native work; false when it is time for [`Budget::check`].
     #[inline]
-    pub fn spend(&self, units: usize) -> bool {
+    pub(crate) fn spend(&self, units: usize) -> bool {
         let fuel = self.fuel.get() - i64::try_from(units).unwrap_or(i64::MAX / 2);
         self.fuel.set(fuel);
         fuel > 0 && !self.strained.get()
     }
 
     /// Looks at the clock and at the heap, which is collected first if it has grown too much.
-    pub fn check(&self, state: *mut ffi::lua_State) -> Option<Exceeded> {
+    pub(crate) fn check(&self, state: *mut ffi::lua_State) -> Option<Exceeded> {
         self.fuel.set(FUEL);
         if self.exceeded.get().is_none() {
             self.check_time();
@@ -190,7 +190,7 @@ impl Budget {
     }
 
     /// Whether a native buffer of that size fits beside what Lua holds.
-    pub fn check_room(&self, bytes: usize) -> Option<Exceeded> {
+    pub(crate) fn check_room(&self, bytes: usize) -> Option<Exceeded> {
         let grown = self.grown().saturating_add(bytes);
         if bytes > self.memory_limit.get() || grown > self.memory_limit.get().saturating_mul(2) {
             self.exceeded.set(Some(Exceeded::Memory));
@@ -276,7 +276,7 @@ fn thread_cpu_time() -> Duration {
 ///
 /// # Safety
 /// As Lua calls it: `data` is the [`Host`], `block` is null or came from here with `old` bytes.
-pub unsafe extern "C" fn allocate(
+pub(super) unsafe extern "C" fn allocate(
     data: *mut c_void,
     block: *mut c_void,
     old: usize,

@@ -6,7 +6,7 @@ const SET_GLOBAL: u32 = 7;
 const HEADER_LEN: usize = 12;
 
 /// Whether any function of the chunk writes a global. Says so, too, of a chunk that it cannot read.
-pub fn sets_globals(chunk: &[u8]) -> bool {
+pub(super) fn sets_globals(chunk: &[u8]) -> bool {
     let mut reader = Reader { rest: chunk.get(HEADER_LEN..).unwrap_or_default() };
     reader.function().unwrap_or(true)
 }

@@ -3,7 +3,7 @@
 use super::stack::{Entry, Kind, Life, Outcome, Raised, Stack, Status, native};
 
 /// What replaces Lua's own; `yield`, `status`, `create` and `running` stay.
-pub fn functions() -> [Entry; 2] {
+pub(super) fn functions() -> [Entry; 2] {
     [(c"resume", native(resume)), (c"wrap", native(wrap))]
 }
 

@@ -227,13 +227,13 @@ impl Call<'_> {
 }
 
 /// Encodes the value on top as `cjson` does before anyone changed its options.
-pub fn encode_top(stack: Stack<'_>, out: &mut Vec<u8>) -> Result<(), Raised> {
+pub(super) fn encode_top(stack: Stack<'_>, out: &mut Vec<u8>) -> Result<(), Raised> {
     out.clear();
     json::encode(stack, Options::default(), out)
 }
 
 /// Pushes the library of the interpreter's extension, or nil if it has none.
-pub fn push_library(stack: Stack<'_>) {
+pub(crate) fn push_library(stack: Stack<'_>) {
     let Some(library) = &stack.host().library else { return stack.push_nil() };
     stack.push_table(0, library.functions.len());
     for function in &library.functions {
@@ -264,7 +264,7 @@ fn look_up(stack: Stack<'_>) -> Outcome {
 }
 
 /// Takes away the fields that were kept during the call; `library` is the index of the library's real table.
-pub fn forget_kept_fields(stack: Stack<'_>, library: c_int) {
+pub(super) fn forget_kept_fields(stack: Stack<'_>, library: c_int) {
     let kept = stack.host().kept_fields.take();
     if kept == 0 {
         return;

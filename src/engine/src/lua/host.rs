@@ -14,7 +14,7 @@ use super::pool::Pool;
 use super::protect::Protected;
 
 /// The native functions' world. No borrow of its cells may be held across a call into Lua.
-pub struct Host {
+pub(super) struct Host {
     /// The running call's time and memory.
     pub budget: Budget,
     /// Where Lua's memory comes from.
@@ -45,7 +45,12 @@ pub struct Host {
 
 impl Host {
     /// A host with an empty store.
-    pub fn new(seed: u64, time_budget: Duration, memory_budget: usize, extension: Rc<dyn Extension>) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        time_budget: Duration,
+        memory_budget: usize,
+        extension: Rc<dyn Extension>,
+    ) -> Self {
         let library = extension.library();
         let kept_fields = library.as_ref().map_or(0, |library| library.kept_fields.len());
         assert!(kept_fields <= 64, "one bit for each");

@@ -4,12 +4,12 @@ use super::stack::{Entry, Outcome, Stack, native};
 use crate::SplitMix;
 
 /// What replaces Lua's own.
-pub fn functions() -> [Entry; 2] {
+pub(super) fn functions() -> [Entry; 2] {
     [(c"random", native(random)), (c"randomseed", native(randomseed))]
 }
 
 /// The one function of `os` that is left.
-pub fn os_functions() -> [Entry; 1] {
+pub(super) fn os_functions() -> [Entry; 1] {
     [(c"clock", native(clock))]
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
 
 /// Pushes the library.
-pub fn push_library(stack: Stack<'_>) {
+pub(crate) fn push_library(stack: Stack<'_>) {
     let functions: [Entry; 4] = [
         (c"pack", native(pack)),
         (c"unpack", native(unpack)),

@@ -4,14 +4,14 @@
 //! item of the pattern. This one takes the same steps in the same order, and pays for each.
 
 /// Most captures of a pattern.
-pub const MAX_CAPTURES: usize = 32;
+pub(super) const MAX_CAPTURES: usize = 32;
 /// Deepest nesting of repetitions; the stack would end somewhere beyond.
 const MAX_DEPTH: u32 = 200;
 const ESCAPE: u8 = b'%';
 
 /// What stopped a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub(super) enum Stop {
     /// The pattern is wrong; the text says how.
     Malformed(&'static str),
     /// The caller's meter ran out.
@@ -19,14 +19,14 @@ pub enum Stop {
 }
 
 /// Counts the work of a match.
-pub trait Meter {
+pub(super) trait Meter {
     /// Charges some steps; false stops the match with [`Stop::Spent`].
     fn spend(&self, steps: usize) -> bool;
 }
 
 /// One captured piece of the subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capture {
+pub(super) enum Capture {
     /// From `start` up to, not including, `end`.
     Span { start: usize, end: usize },
     /// `()`: a position, counted from 0.
@@ -36,7 +36,7 @@ pub enum Capture {
 }
 
 /// Matches one pattern against one subject.
-pub struct Matcher<'a, M> {
+pub(super) struct Matcher<'a, M> {
     subject: &'a [u8],
     pattern: &'a [u8],
     meter: &'a M,
@@ -47,20 +47,20 @@ pub struct Matcher<'a, M> {
 
 impl<'a, M: Meter> Matcher<'a, M> {
     /// A matcher; a `^` in front is the caller's to take off.
-    pub fn new(subject: &'a [u8], pattern: &'a [u8], meter: &'a M) -> Self {
+    pub(crate) fn new(subject: &'a [u8], pattern: &'a [u8], meter: &'a M) -> Self {
         let captures = [Capture::Position(0); MAX_CAPTURES];
         Self { subject, pattern, meter, captures, level: 0, depth: 0 }
     }
 
     /// Matches the pattern at exactly `start`; gives where the match ends.
-    pub fn match_at(&mut self, start: usize) -> Result<Option<usize>, Stop> {
+    pub(super) fn match_at(&mut self, start: usize) -> Result<Option<usize>, Stop> {
         self.level = 0;
         self.depth = 0;
         self.run(start, 0)
     }
 
     /// Looks for the first match from `start` on, or only there; gives where it begins and ends.
-    pub fn search(&mut self, start: usize, is_anchored: bool) -> Result<Option<(usize, usize)>, Stop> {
+    pub(super) fn search(&mut self, start: usize, is_anchored: bool) -> Result<Option<(usize, usize)>, Stop> {
         let first = self.first_single()?;
         for at in start..=self.subject.len() {
             let may_match = match first {
@@ -100,7 +100,7 @@ impl<'a, M: Meter> Matcher<'a, M> {
     }
 
     /// The captures of the last match, in the order of their opening brackets.
-    pub fn captures(&self) -> &[Capture] {
+    pub(super) fn captures(&self) -> &[Capture] {
         &self.captures[..self.level]
     }
 
@@ -403,7 +403,7 @@ fn in_class(byte: u8, class: u8) -> bool {
 }
 
 /// Finds `needle` in `subject` from `start` on. `None` inside if it is not there.
-pub fn find_plain<M: Meter>(
+pub(super) fn find_plain<M: Meter>(
     subject: &[u8],
     needle: &[u8],
     start: usize,

@@ -14,7 +14,7 @@ const GRAIN: usize = 16;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// A pool for one thread.
-pub struct Pool {
+pub(super) struct Pool {
     /// By size: the first free block, which holds the address of the next.
     free: [Cell<*mut u8>; MAX_SMALL / GRAIN],
     /// What of the newest chunk was never used.
@@ -41,7 +41,7 @@ impl Pool {
     /// # Safety
     /// `block` came from this pool with `old` bytes, unless `old` is 0.
     #[inline]
-    pub unsafe fn reallocate(&self, block: *mut u8, old: usize, new: usize) -> *mut u8 {
+    pub(super) unsafe fn reallocate(&self, block: *mut u8, old: usize, new: usize) -> *mut u8 {
         // SAFETY: the caller's promise; each size is given back the way that it was taken.
         unsafe {
             if old == 0 {

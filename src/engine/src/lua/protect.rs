@@ -12,7 +12,7 @@ const READ_ONLY: &str = "Attempt to modify a readonly table";
 
 /// Which tables are stand-ins, and for what.
 #[derive(Default)]
-pub struct Protected {
+pub(super) struct Protected {
     /// Address of the stand-in, and the real table's place in the registry.
     tables: RefCell<Vec<(usize, c_int)>>,
     /// Lowest and highest address in `tables`: one comparison tells most tables apart.
@@ -39,7 +39,7 @@ impl Protected {
 }
 
 /// Replaces the table on top of the stack by its stand-in.
-pub fn protect(stack: Stack<'_>) {
+pub(super) fn protect(stack: Stack<'_>) {
     stack.push_table(0, 0);
     stack.push_table(0, 3);
     stack.push_value(-3);
@@ -55,7 +55,7 @@ pub fn protect(stack: Stack<'_>) {
 }
 
 /// An error if the table at `index` is protected.
-pub fn check_writable(stack: Stack<'_>, index: c_int) -> Result<(), Raised> {
+pub(super) fn check_writable(stack: Stack<'_>, index: c_int) -> Result<(), Raised> {
     match stack.host().protected.find(stack.address(index)) {
         None => Ok(()),
         Some(_) => Err(stack.error(format_args!("{READ_ONLY}"))),
@@ -63,7 +63,7 @@ pub fn check_writable(stack: Stack<'_>, index: c_int) -> Result<(), Raised> {
 }
 
 /// Puts the real table in the place of a stand-in, for native code that only reads.
-pub fn unveil(stack: Stack<'_>, index: c_int) {
+pub(super) fn unveil(stack: Stack<'_>, index: c_int) {
     if let Some(reference) = stack.host().protected.find(stack.address(index)) {
         stack.push_stored(reference);
         stack.replace(index);
@@ -71,7 +71,7 @@ pub fn unveil(stack: Stack<'_>, index: c_int) {
 }
 
 /// Whether the value is a protected table.
-pub fn is_protected(stack: Stack<'_>, index: c_int) -> bool {
+pub(super) fn is_protected(stack: Stack<'_>, index: c_int) -> bool {
     stack.kind(index) == Kind::Table && stack.host().protected.find(stack.address(index)).is_some()
 }
 

@@ -16,7 +16,7 @@ const COMMAND_COST: usize = 100;
 const VALUE_COST: usize = 30;
 
 /// Pushes the library.
-pub fn push_library(stack: Stack<'_>) {
+pub(crate) fn push_library(stack: Stack<'_>) {
     let functions: [Entry; 12] = [
         (c"call", native(call)),
         (c"pcall", native(pcall)),

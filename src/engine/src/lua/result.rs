@@ -7,7 +7,7 @@ use super::stack::{Kind, Raised, Stack};
 
 /// What a script returned.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Returned {
+pub(super) enum Returned {
     /// A value; its JSON text was appended.
     Value,
     /// An error reply with this text.
@@ -17,7 +17,7 @@ pub enum Returned {
 /// Appends the value on top, and leaves it there.
 ///
 /// Redis cuts numbers to integers, takes `true` for 1 and `false` for nil, and arrays up to their first nil.
-pub fn write_result(stack: Stack<'_>, out: &mut Vec<u8>) -> Result<Returned, Raised> {
+pub(super) fn write_result(stack: Stack<'_>, out: &mut Vec<u8>) -> Result<Returned, Raised> {
     if stack.kind(-1) == Kind::Table && push_string_field(stack, b"err") {
         let text = String::from_utf8_lossy(stack.bytes(-1).unwrap_or_default()).into_owned();
         stack.pop(1);

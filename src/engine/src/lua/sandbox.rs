@@ -44,7 +44,7 @@ const FORBIDDEN: [&str; 15] = [
 
 /// Fills an empty state, and leaves on its stack the table of real globals and, above it, that of the extension's
 /// library (nil if there is none).
-pub fn build(stack: Stack<'_>) {
+pub(super) fn build(stack: Stack<'_>) {
     stack.open_stock_libraries();
     stack.push_globals();
     let globals = stack.top();

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
 
 /// The library.
-pub fn functions() -> [Entry; 3] {
+pub(super) fn functions() -> [Entry; 3] {
     [(c"pack", native(pack)), (c"unpack", native(unpack)), (c"size", native(size))]
 }
 

@@ -7,7 +7,7 @@ use super::protect::{check_writable, unveil};
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
 
 /// What replaces Lua's own.
-pub fn functions() -> [Entry; 7] {
+pub(super) fn functions() -> [Entry; 7] {
     [
         (c"concat", native(concat)),
         (c"insert", native(insert)),

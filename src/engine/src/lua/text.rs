@@ -6,7 +6,7 @@ use super::pattern::{Capture, Matcher, Meter, Stop, find_plain};
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
 
 /// What replaces Lua's own.
-pub fn functions() -> [Entry; 9] {
+pub(super) fn functions() -> [Entry; 9] {
     [
         (c"find", native(find)),
         (c"match", native(match_once)),

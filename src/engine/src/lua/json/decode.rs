@@ -8,7 +8,7 @@ use super::Options;
 const TOKEN_COST: usize = 30;
 
 /// Pushes the value that the whole text stands for. The text must be a Lua string that stays reachable.
-pub fn decode(stack: Stack<'_>, options: Options, text: &[u8]) -> Outcome {
+pub(super) fn decode(stack: Stack<'_>, options: Options, text: &[u8]) -> Outcome {
     if text.len() >= 2 && (text[0] == 0 || text[1] == 0) {
         return Err(stack.error(format_args!("JSON parser does not support UTF-16 or UTF-32")));
     }

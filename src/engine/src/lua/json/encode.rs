@@ -8,7 +8,7 @@ use super::{InvalidNumbers, Options};
 const ELEMENT_COST: usize = 30;
 
 /// Appends the value on top of the stack as JSON, and leaves it there.
-pub fn encode(stack: Stack<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), Raised> {
+pub(crate) fn encode(stack: Stack<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), Raised> {
     Encoder { stack, options, depth: 0 }.value(out)
 }
 

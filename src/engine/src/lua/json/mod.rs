@@ -7,11 +7,11 @@ use std::ffi::{CStr, c_int};
 
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
 
-pub use encode::encode;
+pub(crate) use encode::encode;
 
 /// The options of one instance of the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub(super) struct Options {
     /// Encode tables with too many holes as objects, instead of failing.
     sparse_convert: bool,
     /// A table is sparse if its highest index exceeds its elements times this; 0 allows any.
@@ -55,7 +55,7 @@ impl Default for Options {
 
 /// The options of `cjson` itself, and of what `cjson.new` made during the call.
 #[derive(Debug, Default)]
-pub struct JsonOptions {
+pub(super) struct JsonOptions {
     main: Options,
     others: Vec<Options>,
     is_changed: bool,
@@ -63,7 +63,7 @@ pub struct JsonOptions {
 
 impl JsonOptions {
     /// Back to the defaults: what one call sets is not seen by the next.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         if self.is_changed {
             *self = Self::default();
         }
@@ -90,7 +90,7 @@ impl JsonOptions {
 }
 
 /// Pushes the library.
-pub fn push_library(stack: Stack<'_>) {
+pub(crate) fn push_library(stack: Stack<'_>) {
     push_instance(stack, 0);
 }
 

@@ -9,7 +9,7 @@ use crate::lua::budget::Exceeded;
 
 impl<'h> Stack<'h> {
     /// Calls the function below its topmost `arguments`; they are replaced by its results. All of them with -1.
-    pub fn call(self, arguments: c_int, results: c_int) -> Result<(), Raised> {
+    pub(crate) fn call(self, arguments: c_int, results: c_int) -> Result<(), Raised> {
         match self.protected_call(arguments, results, 0) {
             Status::Failed => Err(Raised(())),
             _ => Ok(()),
@@ -17,7 +17,7 @@ impl<'h> Stack<'h> {
     }
 
     /// As [`Stack::call`], telling how it ended; `handler` is the index of an error handler, or 0.
-    pub fn protected_call(self, arguments: c_int, results: c_int, handler: c_int) -> Status {
+    pub(crate) fn protected_call(self, arguments: c_int, results: c_int, handler: c_int) -> Status {
         let budget = &self.host().budget;
         let was_lenient = budget.set_lenient(false);
         // SAFETY: a function and its arguments are on top; a raise ends at this call.
@@ -27,7 +27,7 @@ impl<'h> Stack<'h> {
     }
 
     /// The coroutine at `index`.
-    pub fn thread(self, index: c_int) -> Option<Self> {
+    pub(crate) fn thread(self, index: c_int) -> Option<Self> {
         // SAFETY: `index` is an acceptable index; a coroutine's state is live while it is reachable.
         unsafe {
             let state = ffi::lua_tothread(self.state, index);
@@ -36,25 +36,25 @@ impl<'h> Stack<'h> {
     }
 
     /// Pushes a new coroutine.
-    pub fn push_thread(self) -> Self {
+    pub(crate) fn push_thread(self) -> Self {
         // SAFETY: allocation is lenient.
         let state = unsafe { ffi::lua_newthread(self.state) };
         Self { state, host: self.host }
     }
 
     /// Moves the topmost values to another coroutine of the same state.
-    pub fn move_to(self, other: Self, count: c_int) {
+    pub(crate) fn move_to(self, other: Self, count: c_int) {
         // SAFETY: as many values are here, and the caller reserved as many slots there.
         unsafe { ffi::lua_xmove(self.state, other.state, count) }
     }
 
     /// Whether both are the same coroutine.
-    pub fn is(self, other: Self) -> bool {
+    pub(super) fn is(self, other: Self) -> bool {
         self.state == other.state
     }
 
     /// Whether it can be resumed, and if not, what it is doing instead.
-    pub fn life(self, coroutine: Self) -> Life {
+    pub(crate) fn life(self, coroutine: Self) -> Life {
         if self.is(coroutine) {
             return Life::Running;
         }
@@ -79,7 +79,7 @@ impl<'h> Stack<'h> {
 
     /// Runs a suspended coroutine until it yields, returns or fails. It counts on from this one's depth of calls,
     /// so that coroutines inside coroutines cannot overflow the native stack.
-    pub fn resume(self, coroutine: Self, arguments: c_int) -> Status {
+    pub(crate) fn resume(self, coroutine: Self, arguments: c_int) -> Status {
         let budget = &self.host().budget;
         let was_lenient = budget.set_lenient(false);
         budget.set_current(coroutine.state);
@@ -98,7 +98,7 @@ impl<'h> Stack<'h> {
     }
 
     /// Fails once the call's budget is spent. Anything that may take long asks this now and then.
-    pub fn check(self) -> Result<(), Raised> {
+    pub(crate) fn check(self) -> Result<(), Raised> {
         match self.host().budget.check(self.state) {
             None => Ok(()),
             Some(exceeded) => Err(self.exceeded(exceeded)),
@@ -107,12 +107,12 @@ impl<'h> Stack<'h> {
 
     /// Charges work to the call's budget: one unit is about a nanosecond. Looks at the clock now and then.
     #[inline]
-    pub fn spend(self, units: usize) -> Result<(), Raised> {
+    pub(crate) fn spend(self, units: usize) -> Result<(), Raised> {
         if self.host().budget.spend(units) { Ok(()) } else { self.check() }
     }
 
     /// Fails if a native buffer of that size would break the call's memory budget.
-    pub fn check_room(self, bytes: usize) -> Result<(), Raised> {
+    pub(crate) fn check_room(self, bytes: usize) -> Result<(), Raised> {
         match self.host().budget.check_room(bytes) {
             None => Ok(()),
             Some(exceeded) => Err(self.exceeded(exceeded)),
@@ -120,13 +120,13 @@ impl<'h> Stack<'h> {
     }
 
     /// The error of a spent budget.
-    pub fn exceeded(self, exceeded: Exceeded) -> Raised {
+    pub(crate) fn exceeded(self, exceeded: Exceeded) -> Raised {
         let budget = &self.host().budget;
         self.error(format_args!("{}", budget.describe(exceeded)))
     }
 
     /// Collects all garbage. Lua halves its own buffers with each collection, so a big one takes a few.
-    pub fn collect_garbage(self) {
+    pub(crate) fn collect_garbage(self) {
         let budget = &self.host().budget;
         loop {
             let before = budget.used();
@@ -148,7 +148,7 @@ unsafe extern "C-unwind" {
 
 /// What a coroutine is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
+pub(crate) enum Life {
     /// It is the one that asks.
     Running,
     /// It can be resumed.

@@ -9,25 +9,25 @@ use super::{Kind, Raised, Stack};
 
 impl<'h> Stack<'h> {
     /// Pushes a message with the place of the running Lua function in front.
-    pub fn error(self, message: fmt::Arguments<'_>) -> Raised {
+    pub(crate) fn error(self, message: fmt::Arguments<'_>) -> Raised {
         let place = self.place(1).map_or(String::new(), |place| format!("{place}: "));
         self.push_bytes(format!("{place}{message}").as_bytes());
         Raised(())
     }
 
     /// Pushes a message as it is.
-    pub fn error_bytes(self, message: &[u8]) -> Raised {
+    pub(crate) fn error_bytes(self, message: &[u8]) -> Raised {
         self.push_bytes(message);
         Raised(())
     }
 
     /// Raises the value on top.
-    pub fn raise_top(self) -> Raised {
+    pub(crate) fn raise_top(self) -> Raised {
         Raised(())
     }
 
     /// `file:line` of a level of the call stack, if Lua code runs there: 0 is the running function itself, 1 its caller.
-    pub fn place(self, level: c_int) -> Option<String> {
+    pub(crate) fn place(self, level: c_int) -> Option<String> {
         // SAFETY: the record is filled in for a level that exists; its strings live as long as the function.
         unsafe {
             let mut record: ffi::lua_Debug = std::mem::zeroed();
@@ -44,12 +44,12 @@ impl<'h> Stack<'h> {
     }
 
     /// The place of the innermost Lua function.
-    pub fn nearest_place(self) -> Option<String> {
+    pub(crate) fn nearest_place(self) -> Option<String> {
         (0..8).find_map(|level| self.place(level))
     }
 
     /// `bad argument #n to 'name' (message)`.
-    pub fn argument_error(self, argument: c_int, message: fmt::Arguments<'_>) -> Raised {
+    pub(crate) fn argument_error(self, argument: c_int, message: fmt::Arguments<'_>) -> Raised {
         // SAFETY: level 0 is the running native function; the record's strings live as long as it does.
         let (name, is_method) = unsafe {
             let mut record: ffi::lua_Debug = std::mem::zeroed();
@@ -72,28 +72,28 @@ impl<'h> Stack<'h> {
     }
 
     /// `bad argument #n to 'name' (expected expected, got type)`.
-    pub fn type_error(self, argument: c_int, expected: &str) -> Raised {
+    pub(crate) fn type_error(self, argument: c_int, expected: &str) -> Raised {
         let found = self.kind(argument).name();
         self.argument_error(argument, format_args!("{expected} expected, got {found}"))
     }
 
     /// The argument as bytes (see [`Stack::bytes`]), or a type error.
-    pub fn check_bytes(self, argument: c_int) -> Result<&'h [u8], Raised> {
+    pub(crate) fn check_bytes(self, argument: c_int) -> Result<&'h [u8], Raised> {
         self.bytes(argument).ok_or_else(|| self.type_error(argument, "string"))
     }
 
     /// The argument as a number, or a type error.
-    pub fn check_number(self, argument: c_int) -> Result<f64, Raised> {
+    pub(crate) fn check_number(self, argument: c_int) -> Result<f64, Raised> {
         self.number(argument).ok_or_else(|| self.type_error(argument, "number"))
     }
 
     /// The argument as an integer, or a type error.
-    pub fn check_integer(self, argument: c_int) -> Result<i64, Raised> {
+    pub(crate) fn check_integer(self, argument: c_int) -> Result<i64, Raised> {
         self.integer(argument).ok_or_else(|| self.type_error(argument, "number"))
     }
 
     /// The argument as an integer, or `default` if it is nil or left out, or a type error.
-    pub fn optional_integer(self, argument: c_int, default: i64) -> Result<i64, Raised> {
+    pub(crate) fn optional_integer(self, argument: c_int, default: i64) -> Result<i64, Raised> {
         match self.kind(argument) {
             Kind::None | Kind::Nil => Ok(default),
             _ => self.check_integer(argument),
@@ -101,22 +101,22 @@ impl<'h> Stack<'h> {
     }
 
     /// As [`Stack::check_integer`], cut to 32 bits as C's `int` is.
-    pub fn check_int(self, argument: c_int) -> Result<i32, Raised> {
+    pub(crate) fn check_int(self, argument: c_int) -> Result<i32, Raised> {
         Ok(self.check_integer(argument)? as i32)
     }
 
     /// As [`Stack::optional_integer`], cut to 32 bits as C's `int` is.
-    pub fn optional_int(self, argument: c_int, default: i32) -> Result<i32, Raised> {
+    pub(crate) fn optional_int(self, argument: c_int, default: i32) -> Result<i32, Raised> {
         Ok(self.optional_integer(argument, i64::from(default))? as i32)
     }
 
     /// A type error unless the argument is of that type.
-    pub fn check_kind(self, argument: c_int, kind: Kind) -> Result<(), Raised> {
+    pub(crate) fn check_kind(self, argument: c_int, kind: Kind) -> Result<(), Raised> {
         if self.kind(argument) == kind { Ok(()) } else { Err(self.type_error(argument, kind.name())) }
     }
 
     /// An error unless the argument is there, nil or not.
-    pub fn check_any(self, argument: c_int) -> Result<(), Raised> {
+    pub(crate) fn check_any(self, argument: c_int) -> Result<(), Raised> {
         match self.kind(argument) {
             Kind::None => Err(self.argument_error(argument, format_args!("value expected"))),
             _ => Ok(()),

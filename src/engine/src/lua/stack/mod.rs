@@ -23,7 +23,7 @@ use mlua::ffi;
 
 use super::budget;
 use super::host::Host;
-pub use calls::Life;
+pub(crate) use calls::Life;
 
 /// An error value is on top of the stack; whoever gets this passes it on.
 #[derive(Debug)]
@@ -31,11 +31,11 @@ pub use calls::Life;
 pub struct Raised(());
 
 /// What a Rust function tells Lua: how many results it left on top of the stack.
-pub type Outcome = Result<c_int, Raised>;
+pub(super) type Outcome = Result<c_int, Raised>;
 
 /// Lua's basic types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Beyond the arguments.
     None,
     /// `nil`.
@@ -60,7 +60,7 @@ pub enum Kind {
 
 impl Kind {
     /// Lua's name of the type, as error messages show it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "no value",
             Self::Nil => "nil",
@@ -92,7 +92,7 @@ impl Kind {
 
 /// How a protected call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub(super) enum Status {
     /// The results are on the stack.
     Done,
     /// A coroutine yielded; what it yielded is on its stack.
@@ -102,17 +102,17 @@ pub enum Status {
 }
 
 /// A function's name and code, for building a library table.
-pub type Entry = (&'static CStr, ffi::lua_CFunction);
+pub(super) type Entry = (&'static CStr, ffi::lua_CFunction);
 
 /// The stack of one Lua thread, as the native function that Lua called sees it.
 #[derive(Clone, Copy)]
-pub struct Stack<'h> {
+pub(super) struct Stack<'h> {
     state: *mut ffi::lua_State,
     host: &'h Host,
 }
 
 /// The C function that runs `function`: a plain `fn` item, so that nothing needs to be stored with it.
-pub fn native<F>(function: F) -> ffi::lua_CFunction
+pub(super) fn native<F>(function: F) -> ffi::lua_CFunction
 where
     F: Fn(Stack<'_>) -> Outcome + Copy + 'static,
 {
@@ -149,7 +149,7 @@ impl Stack<'_> {
     ///
     /// # Safety
     /// `host` must outlive the state and stay where it is.
-    pub unsafe fn create(host: *const Host) -> *mut ffi::lua_State {
+    pub(super) unsafe fn create(host: *const Host) -> *mut ffi::lua_State {
         // SAFETY: the allocator gets the host that it expects.
         let state = unsafe { ffi::lua_newstate(budget::allocate, host.cast_mut().cast()) };
         if !state.is_null() {
@@ -163,7 +163,7 @@ impl Stack<'_> {
     ///
     /// # Safety
     /// `state` must be live and made by [`Stack::create`], or a coroutine of such a state.
-    pub unsafe fn from_raw(state: *mut ffi::lua_State) -> Self {
+    pub(super) unsafe fn from_raw(state: *mut ffi::lua_State) -> Self {
         let mut data: *mut c_void = std::ptr::null_mut();
         // SAFETY: the state is live, and `data` is the host that `create` was given, which outlives it.
         let host = unsafe {
@@ -181,29 +181,29 @@ unsafe extern "C-unwind" fn panic_outside_protection(_: *mut ffi::lua_State) -> 
 impl<'h> Stack<'h> {
     /// What the engine shares with its native functions.
     #[inline]
-    pub fn host(self) -> &'h Host {
+    pub(super) fn host(self) -> &'h Host {
         self.host
     }
 
     /// The raw state, for [`super::budget`].
-    pub fn state(self) -> *mut ffi::lua_State {
+    pub(super) fn state(self) -> *mut ffi::lua_State {
         self.state
     }
 
     /// Number of values on the stack; in a native function, at first, the number of its arguments.
-    pub fn top(self) -> c_int {
+    pub(super) fn top(self) -> c_int {
         // SAFETY: the state is live.
         unsafe { ffi::lua_gettop(self.state) }
     }
 
     /// Cuts the stack or fills it with nils.
-    pub fn set_top(self, top: c_int) {
+    pub(super) fn set_top(self, top: c_int) {
         // SAFETY: only grows within the slots that every C function has, or shrinks.
         unsafe { ffi::lua_settop(self.state, top) }
     }
 
     /// Drops the topmost values.
-    pub fn pop(self, count: c_int) {
+    pub(super) fn pop(self, count: c_int) {
         debug_assert!(count <= self.top());
         // SAFETY: as many values are there.
         unsafe { ffi::lua_settop(self.state, -count - 1) }
@@ -211,26 +211,26 @@ impl<'h> Stack<'h> {
 
     /// Makes room for so many more values; false when the stack has reached its limit.
     /// Every native function may push 20 without asking.
-    pub fn reserve(self, count: c_int) -> bool {
+    pub(super) fn reserve(self, count: c_int) -> bool {
         // SAFETY: lenient allocation, so it cannot raise.
         unsafe { ffi::lua_checkstack(self.state, count) != 0 }
     }
 
     /// The type of a value.
-    pub fn kind(self, index: c_int) -> Kind {
+    pub(super) fn kind(self, index: c_int) -> Kind {
         // SAFETY: `index` is an acceptable index.
         Kind::from_raw(unsafe { ffi::lua_type(self.state, index) })
     }
 
     /// Whether a value is anything but nil and false.
-    pub fn boolean(self, index: c_int) -> bool {
+    pub(super) fn boolean(self, index: c_int) -> bool {
         // SAFETY: `index` is an acceptable index.
         unsafe { ffi::lua_toboolean(self.state, index) != 0 }
     }
 
     /// A string's bytes; a number becomes its text, in place. The bytes live while the string is reachable: leave
     /// it where it is for as long as they are used.
-    pub fn bytes(self, index: c_int) -> Option<&'h [u8]> {
+    pub(super) fn bytes(self, index: c_int) -> Option<&'h [u8]> {
         let mut len = 0;
         // SAFETY: Lua strings do not move; the caller keeps the value reachable.
         unsafe {
@@ -240,7 +240,7 @@ impl<'h> Stack<'h> {
     }
 
     /// A number, or a string that reads as one.
-    pub fn number(self, index: c_int) -> Option<f64> {
+    pub(super) fn number(self, index: c_int) -> Option<f64> {
         // SAFETY: `index` is an acceptable index.
         unsafe {
             let value = ffi::lua_tonumber(self.state, index);
@@ -249,7 +249,7 @@ impl<'h> Stack<'h> {
     }
 
     /// As [`Stack::number`], cut to an integer as C does.
-    pub fn integer(self, index: c_int) -> Option<i64> {
+    pub(super) fn integer(self, index: c_int) -> Option<i64> {
         // SAFETY: `index` is an acceptable index.
         unsafe {
             let value = ffi::lua_tointeger_(self.state, index);
@@ -258,25 +258,25 @@ impl<'h> Stack<'h> {
     }
 
     /// A light userdata's address; null for other types.
-    pub fn light_userdata(self, index: c_int) -> *mut c_void {
+    pub(super) fn light_userdata(self, index: c_int) -> *mut c_void {
         // SAFETY: `index` is an acceptable index.
         unsafe { ffi::lua_touserdata(self.state, index) }
     }
 
     /// Whether a function is native.
-    pub fn is_native_function(self, index: c_int) -> bool {
+    pub(super) fn is_native_function(self, index: c_int) -> bool {
         // SAFETY: `index` is an acceptable index.
         unsafe { ffi::lua_iscfunction(self.state, index) != 0 }
     }
 
     /// Where a table, function or coroutine is; null for other types.
-    pub fn address(self, index: c_int) -> *const c_void {
+    pub(super) fn address(self, index: c_int) -> *const c_void {
         // SAFETY: `index` is an acceptable index.
         unsafe { ffi::lua_topointer(self.state, index) }
     }
 
     /// `#value` without metamethods.
-    pub fn length(self, index: c_int) -> usize {
+    pub(super) fn length(self, index: c_int) -> usize {
         // SAFETY: `index` is an acceptable index; a number would become a string, which is lenient.
         unsafe { ffi::lua_objlen(self.state, index) }
     }

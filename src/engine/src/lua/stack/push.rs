@@ -8,61 +8,61 @@ use super::{Entry, Stack};
 
 impl<'h> Stack<'h> {
     /// Pushes nil.
-    pub fn push_nil(self) {
+    pub(crate) fn push_nil(self) {
         // SAFETY: there is a free slot.
         unsafe { ffi::lua_pushnil(self.state) }
     }
 
     /// Pushes a boolean.
-    pub fn push_boolean(self, value: bool) {
+    pub(crate) fn push_boolean(self, value: bool) {
         // SAFETY: there is a free slot.
         unsafe { ffi::lua_pushboolean(self.state, c_int::from(value)) }
     }
 
     /// Pushes a number.
-    pub fn push_number(self, value: f64) {
+    pub(crate) fn push_number(self, value: f64) {
         // SAFETY: there is a free slot.
         unsafe { ffi::lua_pushnumber(self.state, value) }
     }
 
     /// Pushes an integer; it becomes a double.
-    pub fn push_integer(self, value: i64) {
+    pub(crate) fn push_integer(self, value: i64) {
         self.push_number(value as f64);
     }
 
     /// Pushes a copy of some bytes.
-    pub fn push_bytes(self, bytes: &[u8]) {
+    pub(crate) fn push_bytes(self, bytes: &[u8]) {
         // SAFETY: there is a free slot; allocation is lenient.
         unsafe { ffi::lua_pushlstring_(self.state, bytes.as_ptr().cast(), bytes.len()) }
     }
 
     /// Pushes a light userdata.
-    pub fn push_light_userdata(self, address: *mut c_void) {
+    pub(crate) fn push_light_userdata(self, address: *mut c_void) {
         // SAFETY: there is a free slot.
         unsafe { ffi::lua_pushlightuserdata(self.state, address) }
     }
 
     /// Pushes a copy of a value.
-    pub fn push_value(self, index: c_int) {
+    pub(crate) fn push_value(self, index: c_int) {
         // SAFETY: `index` holds a value and there is a free slot.
         unsafe { ffi::lua_pushvalue(self.state, index) }
     }
 
     /// Pushes a native function that takes the topmost `upvalues` values with it.
-    pub fn push_native(self, function: ffi::lua_CFunction, upvalues: c_int) {
+    pub(crate) fn push_native(self, function: ffi::lua_CFunction, upvalues: c_int) {
         // SAFETY: the upvalues are there; allocation is lenient.
         unsafe { ffi::lua_pushcclosure(self.state, function, upvalues) }
     }
 
     /// Pushes an empty table with room for so many elements and fields.
-    pub fn push_table(self, elements: usize, fields: usize) {
+    pub(crate) fn push_table(self, elements: usize, fields: usize) {
         let limit = |count: usize| c_int::try_from(count).unwrap_or(c_int::MAX / 2);
         // SAFETY: there is a free slot; allocation is lenient.
         unsafe { ffi::lua_createtable(self.state, limit(elements), limit(fields)) }
     }
 
     /// Pushes a table of native functions.
-    pub fn push_library(self, entries: &[Entry]) {
+    pub(crate) fn push_library(self, entries: &[Entry]) {
         self.push_table(0, entries.len());
         for (name, function) in entries {
             self.push_native(*function, 0);
@@ -71,25 +71,25 @@ impl<'h> Stack<'h> {
     }
 
     /// Moves the topmost value to `index`, shifting those above up.
-    pub fn insert(self, index: c_int) {
+    pub(crate) fn insert(self, index: c_int) {
         // SAFETY: `index` holds a value.
         unsafe { ffi::lua_insert(self.state, index) }
     }
 
     /// Moves the topmost value to `index`, over the one there.
-    pub fn replace(self, index: c_int) {
+    pub(crate) fn replace(self, index: c_int) {
         // SAFETY: `index` holds a value.
         unsafe { ffi::lua_replace(self.state, index) }
     }
 
     /// Takes a value out, shifting those above down.
-    pub fn remove(self, index: c_int) {
+    pub(crate) fn remove(self, index: c_int) {
         // SAFETY: `index` holds a value.
         unsafe { ffi::lua_remove(self.state, index) }
     }
 
     /// Index of the running function's upvalue, from 1.
-    pub fn upvalue(upvalue: c_int) -> c_int {
+    pub(crate) fn upvalue(upvalue: c_int) -> c_int {
         ffi::lua_upvalueindex(upvalue)
     }
 }

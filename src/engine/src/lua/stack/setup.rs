@@ -8,7 +8,7 @@ use super::{Stack, Status};
 
 impl Stack<'_> {
     /// Opens Lua's own base, coroutine, string, table and math libraries as globals.
-    pub fn open_stock_libraries(self) {
+    pub(crate) fn open_stock_libraries(self) {
         let libraries: [(&CStr, ffi::lua_CFunction); 4] = [
             (c"", ffi::luaopen_base),
             (c"table", ffi::luaopen_table),
@@ -26,18 +26,18 @@ impl Stack<'_> {
     }
 
     /// Pushes the table of globals.
-    pub fn push_globals(self) {
+    pub(crate) fn push_globals(self) {
         self.push_value(ffi::LUA_GLOBALSINDEX);
     }
 
     /// Pops a table; chunks compiled from now on have it as their globals.
-    pub fn set_globals(self) {
+    pub(crate) fn set_globals(self) {
         self.replace(ffi::LUA_GLOBALSINDEX);
     }
 
     /// Sets the collector's pace: `pause` percent of the live heap before the next cycle, `step` times the speed of
     /// allocation in percent.
-    pub fn set_collector_pace(self, pause: c_int, step: c_int) {
+    pub(crate) fn set_collector_pace(self, pause: c_int, step: c_int) {
         // SAFETY: the state is live.
         unsafe {
             ffi::lua_gc(self.state, ffi::LUA_GCSETPAUSE, pause);
@@ -46,7 +46,7 @@ impl Stack<'_> {
     }
 
     /// Compiles a chunk's text and pushes it, or the message of a syntax error.
-    pub fn load(self, text: &[u8], chunk_name: &CStr) -> Status {
+    pub(crate) fn load(self, text: &[u8], chunk_name: &CStr) -> Status {
         // SAFETY: loading is protected by Lua itself; the name is copied.
         let status = unsafe {
             ffi::luaL_loadbuffer(self.state, text.as_ptr().cast(), text.len(), chunk_name.as_ptr())
@@ -55,7 +55,7 @@ impl Stack<'_> {
     }
 
     /// The compiled form of the Lua function on top.
-    pub fn dump(self) -> Vec<u8> {
+    pub(crate) fn dump(self) -> Vec<u8> {
         let mut out: Vec<u8> = Vec::new();
         // SAFETY: a Lua function is on top; the writer gets the vector, which outlives the call.
         unsafe {
@@ -65,7 +65,7 @@ impl Stack<'_> {
     }
 
     /// Pops a table and makes it the globals of the Lua function at `index`, and of the functions that it makes.
-    pub fn set_environment(self, index: c_int) {
+    pub(crate) fn set_environment(self, index: c_int) {
         // SAFETY: a function is at `index` and a table on top.
         unsafe {
             ffi::lua_setfenv(self.state, index);

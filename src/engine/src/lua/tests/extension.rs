@@ -8,7 +8,7 @@ use super::World;
 
 /// Notes what scripts do with it.
 #[derive(Default)]
-pub struct Notebook {
+pub(super) struct Notebook {
     notes: RefCell<Vec<String>>,
 }
 
@@ -79,7 +79,7 @@ impl Extension for Notebook {
 }
 
 /// With a notebook, which scripts know as `book`.
-pub fn world() -> (World, Rc<Notebook>) {
+pub(super) fn world() -> (World, Rc<Notebook>) {
     let book = Rc::new(Notebook::default());
     (World::with_extension(book.clone()), book)
 }

@@ -14,7 +14,7 @@ use super::{Extension, Interpreter, Invocation, Keys, Script, ScriptError};
 const STACK_BYTES: usize = 64 << 20;
 
 /// An interpreter, and how its next calls are made.
-pub struct World {
+pub(super) struct World {
     pub interpreter: Interpreter,
     pub now_ms: u64,
     pub seed: u64,
@@ -22,15 +22,15 @@ pub struct World {
 
 impl World {
     /// With time enough on a busy machine, for tests that are about something else.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_budgets(Duration::from_secs(5), 16 << 20)
     }
 
-    pub fn with_budgets(time: Duration, memory: usize) -> Self {
+    pub(super) fn with_budgets(time: Duration, memory: usize) -> Self {
         Self::with(Interpreter::new(7, time, memory, Rc::new(())))
     }
 
-    pub fn with_extension(extension: Rc<dyn Extension>) -> Self {
+    pub(super) fn with_extension(extension: Rc<dyn Extension>) -> Self {
         Self::with(Interpreter::new(7, Duration::from_secs(5), 16 << 20, extension))
     }
 
@@ -38,7 +38,7 @@ impl World {
         Self { interpreter, now_ms: 1_700_000_000_123, seed: 1 }
     }
 
-    pub fn call(
+    pub(crate) fn call(
         &mut self,
         script: &Script,
         keys: Keys<'_>,
@@ -48,7 +48,7 @@ impl World {
     }
 
     /// Runs a script whose result nobody wants.
-    pub fn run_for_nothing(&mut self, script: &Script) -> Result<String, ScriptError> {
+    pub(super) fn run_for_nothing(&mut self, script: &Script) -> Result<String, ScriptError> {
         self.invoke(script, Keys::Own(&[]), &[], false)
     }
 
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// Runs a script; gives its result's JSON text, or its error.
-    pub fn run(&mut self, text: &str) -> Result<String, ScriptError> {
+    pub(super) fn run(&mut self, text: &str) -> Result<String, ScriptError> {
         let script = self.interpreter.compile("test", text).map_err(ScriptError::Fault)?;
         let result = self.call(&script, Keys::Own(&["k1".into(), "k2".into()]), &[b"42", b"a1", b"a2"]);
         self.interpreter.forget(script);
@@ -80,12 +80,12 @@ impl World {
     }
 
     /// Runs a script that must work.
-    pub fn ok(&mut self, text: &str) -> String {
+    pub(super) fn ok(&mut self, text: &str) -> String {
         self.run(text).unwrap_or_else(|error| panic!("{text}\n{error:?}"))
     }
 
     /// Runs a script that must fail; gives its message.
-    pub fn fails(&mut self, text: &str) -> String {
+    pub(super) fn fails(&mut self, text: &str) -> String {
         match self.run(text) {
             Ok(result) => panic!("{text}\nshould fail, and gave {result:.200}"),
             Err(error) => error.message().into(),
@@ -94,7 +94,7 @@ impl World {
 }
 
 /// Runs a test on a stack as large as the server's.
-pub fn on_engine_stack(test: impl FnOnce() + Send + 'static) {
+pub(super) fn on_engine_stack(test: impl FnOnce() + Send + 'static) {
     let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
     builder.spawn(test).unwrap().join().unwrap();
 }
