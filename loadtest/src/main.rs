@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  main thread                                               worker threads, here or in child processes
-//!  session ─► scenario ──directs──► run ─► fleet ─commands─► worker: one event loop each
+//!  session ─► scenario ──directs──► run ─► pool ──commands─► worker: one event loop each
 //!     │                              │       ▲                 schedule  when each client acts
 //!     │ ◄──────────phases────────────┘       │                 client    its connection to the server
 //!     ▼                                      └────windows───── check     judges what each room gets
@@ -36,7 +36,7 @@ mod session;
 mod sys;
 
 use clap::Parser;
-use load::fleet;
+use load::pool;
 use measure::floor;
 use options::{Cli, Command};
 use std::io;
@@ -45,7 +45,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let result = match arguments.next().as_deref() {
-        Some(fleet::CHILD_ARGUMENT) => fleet::run_child().map(|()| true),
+        Some(pool::CHILD_ARGUMENT) => pool::run_child().map(|()| true),
         Some(floor::PEER_ARGUMENT) => {
             let core = arguments.next().and_then(|core| core.parse().ok());
             floor::run_peer(core).map(|()| true)

@@ -2,8 +2,8 @@
 
 mod progress;
 
-use crate::load::fleet::Fleet;
 use crate::load::plan::Command;
+use crate::load::pool::WorkerPool;
 use crate::measure::group::Group;
 use crate::measure::process_stats::{Process, Reading, Usage, machine_busy_s};
 use crate::measure::window::{GroupWindow, Violation, Violations, Window};
@@ -34,7 +34,7 @@ pub(crate) struct Run<'a> {
     pub violations: Violations,
     /// What the server says its rhythm is.
     pub sync_interval_ms: Option<f64>,
-    fleet: Fleet,
+    pool: WorkerPool,
     processes: Vec<Process>,
     progress: Progress,
     interrupted: Arc<AtomicBool>,
@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
     /// Begins with nobody connected; the first of `processes` is the server, if it is observed.
     pub(crate) fn new(
         common: &'a Common,
-        fleet: Fleet,
+        pool: WorkerPool,
         processes: Vec<Process>,
         interrupted: Arc<AtomicBool>,
     ) -> io::Result<Self> {
@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
             findings: Vec::new(),
             violations: Violations::default(),
             sync_interval_ms: None,
-            fleet,
+            pool,
             processes,
             progress: Progress::new(),
             interrupted,
@@ -85,12 +85,12 @@ impl<'a> Run<'a> {
 
     /// Tells all clients something.
     pub(crate) fn tell(&mut self, command: &Command) -> io::Result<()> {
-        self.fleet.tell(command)
+        self.pool.tell(command)
     }
 
     /// Clients of a group, connected or not.
     pub(crate) fn size(&self, group: Group) -> usize {
-        self.fleet.size(group)
+        self.pool.size(group)
     }
 
     /// Lets everybody of a group who is away come in at the usual pace, up to `count` in all, and waits for them.
@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
     /// Ends the run: waits for the last answers and closes everything.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.stretch = "finish".into();
-        let last = self.fleet.finish(self.common.grace)?;
+        let last = self.pool.finish(self.common.grace)?;
         self.take(&last);
         self.push_point()
     }
@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
         if self.interrupted.load(Ordering::Relaxed) {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "stopped by a signal"));
         }
-        let window = self.fleet.collect()?;
+        let window = self.pool.collect()?;
         self.stepped = Instant::now();
         self.take(&window);
         if self.point_started.elapsed() >= self.common.interval {

@@ -2,8 +2,8 @@
 
 mod server;
 
-use crate::load::fleet::Fleet;
 use crate::load::plan::Plan;
+use crate::load::pool::WorkerPool;
 use crate::load::setup::{self, Layout};
 use crate::measure::floor::{self, Shape};
 use crate::measure::metrics;
@@ -98,7 +98,7 @@ fn test(
     report.setup.prepared_in_s = prepared_in_s;
     let mut run = Run::new(
         common,
-        Fleet::start(plans, common.processes)?,
+        WorkerPool::start(plans, common.processes)?,
         processes(common, server.as_ref())?,
         interrupted,
     )?;

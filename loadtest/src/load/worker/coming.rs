@@ -22,21 +22,21 @@ const GOODBYE_NS: u64 = 5_000_000_000;
 
 impl<R: FnMut(Window)> Worker<R> {
     pub(super) fn connect_due(&mut self) -> io::Result<()> {
-        for group in Group::ALL {
+        for which in Group::ALL {
             for _ in 0..CONNECTS_PER_ROUND {
-                let troop = &mut self.troops[group.index()];
-                let may_join = troop.may_join();
-                let Some(joining) = troop.joining.as_mut().filter(|_| may_join) else { break };
+                let group = &mut self.groups[which.index()];
+                let may_join = group.may_join();
+                let Some(joining) = group.joining.as_mut().filter(|_| may_join) else { break };
                 let due_ns = joining.pace.next_ns();
                 if due_ns > monotonic_ns() {
                     break;
                 }
                 let clients = &self.clients;
                 let away = |client: &u32| clients[*client as usize].is_away();
-                match troop.clients[joining.cursor..].iter().position(away) {
-                    None => troop.joining = None,
+                match group.clients[joining.cursor..].iter().position(away) {
+                    None => group.joining = None,
                     Some(ahead) => {
-                        let client = troop.clients[joining.cursor + ahead];
+                        let client = group.clients[joining.cursor + ahead];
                         joining.cursor += ahead + 1;
                         joining.remaining -= 1;
                         joining.pace.advance();
@@ -69,8 +69,8 @@ impl<R: FnMut(Window)> Worker<R> {
         client.tries += 1;
         client.expected = Expectations::new(since.map(|(_, since)| since));
         client.leaving_for_ns = None;
-        client.paused = !self.troops[client.group.index()].reading;
-        self.troops[client.group.index()].in_flight += 1;
+        client.paused = !self.groups[client.group.index()].reading;
+        self.groups[client.group.index()].in_flight += 1;
         match Connection::open(&dial, request, key, self.random.bits()) {
             Ok(mut connection) => {
                 let interest = Interest::READABLE | Interest::WRITABLE;
@@ -90,9 +90,9 @@ impl<R: FnMut(Window)> Worker<R> {
     /// The welcome has come: the client plays from now on.
     pub(super) fn joined(&mut self, index: usize, now_ns: u64) {
         let client = &mut self.clients[index];
-        let troop = &mut self.troops[client.group.index()];
-        troop.in_flight -= 1;
-        troop.connected += 1;
+        let group = &mut self.groups[client.group.index()];
+        group.in_flight -= 1;
+        group.connected += 1;
         let waited_ns = now_ns.saturating_sub(client.due_ns);
         self.window.group_mut(client.group).join.record_ns(waited_ns);
         self.begin(index as u32);
@@ -109,10 +109,10 @@ impl<R: FnMut(Window)> Worker<R> {
     /// Forgets a connection that is over.
     fn gone(&mut self, index: usize) {
         let client = &mut self.clients[index];
-        let troop = &mut self.troops[client.group.index()];
+        let group = &mut self.groups[client.group.index()];
         match client.expected.is_playing() {
-            true => troop.connected -= 1,
-            false => troop.in_flight -= 1,
+            true => group.connected -= 1,
+            false => group.in_flight -= 1,
         }
         client.since = client.expected.last_seq().or(client.since);
         client.expected = Expectations::new(None);
@@ -173,16 +173,16 @@ impl<R: FnMut(Window)> Worker<R> {
     }
 
     pub(super) fn churn_due(&mut self) {
-        for group in Group::ALL {
+        for which in Group::ALL {
             loop {
-                let troop = &mut self.troops[group.index()];
+                let group = &mut self.groups[which.index()];
                 let now_ns = monotonic_ns();
-                let Some(churn) = troop.churn.as_mut().filter(|churn| churn.pace.next_ns() <= now_ns) else {
+                let Some(churn) = group.churn.as_mut().filter(|churn| churn.pace.next_ns() <= now_ns) else {
                     break;
                 };
                 churn.pace.advance();
                 let away_ns = churn.away_ns;
-                let client = troop.clients[self.random.below(troop.clients.len())] as usize;
+                let client = group.clients[self.random.below(group.clients.len())] as usize;
                 self.leave(client, away_ns);
             }
         }

@@ -1,7 +1,7 @@
 //! The end: the last answers are waited for, what is missing is judged, everything is closed.
 
 use super::Worker;
-use super::crew::Client;
+use super::clients::Client;
 use crate::client::codec::Opcode;
 use crate::measure::window::{Violation, Window};
 use crate::sys::monotonic_ns;

@@ -2,8 +2,8 @@
 //!
 //! It carries out commands, sends what the timetable says, reads what comes, and hands every message to the room's judge.
 
+mod clients;
 mod coming;
-mod crew;
 mod ending;
 mod playing;
 
@@ -15,7 +15,7 @@ use crate::measure::window::Window;
 use crate::messages::traffic::Writer;
 use crate::random::Random;
 use crate::sys::{self, monotonic_ns};
-use crew::{Churn, Client, Finishing, Joining, Room, Troop};
+use clients::{Churn, Client, ClientGroup, Finishing, Joining, Room};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io;
@@ -75,7 +75,7 @@ struct Worker<R> {
     report: R,
     clients: Vec<Client>,
     rooms: Vec<Room>,
-    troops: [Troop; Group::ALL.len()],
+    groups: [ClientGroup; Group::ALL.len()],
     schedule: Schedule,
     writer: Writer,
     window: Window,
@@ -96,7 +96,7 @@ impl<R: FnMut(Window)> Worker<R> {
             let check = RoomCheck::new(planned.members.iter().map(String::as_str));
             rooms.push(Room { id: planned.id, members: planned.members, check });
         }
-        let troops = Group::ALL.map(|group| Troop::new(group, &clients));
+        let groups = Group::ALL.map(|group| ClientGroup::new(group, &clients));
         Self {
             writer: Writer::new(&plan.traffic),
             random: Random::new(plan.seed, 1),
@@ -113,7 +113,7 @@ impl<R: FnMut(Window)> Worker<R> {
             report,
             clients,
             rooms,
-            troops,
+            groups,
         }
     }
 
@@ -149,9 +149,9 @@ impl<R: FnMut(Window)> Worker<R> {
 
     fn next_due_ns(&self) -> Option<u64> {
         let joins =
-            self.troops.iter().filter(|troop| troop.may_join()).filter_map(|troop| troop.joining.as_ref());
+            self.groups.iter().filter(|group| group.may_join()).filter_map(|group| group.joining.as_ref());
         let churns =
-            self.troops.iter().filter_map(|troop| troop.churn.as_ref()).map(|churn| churn.pace.next_ns());
+            self.groups.iter().filter_map(|group| group.churn.as_ref()).map(|churn| churn.pace.next_ns());
         let finish = self.finishing.as_ref().map(|finishing| finishing.next_look_ns);
         let paces = joins.map(|joining| joining.pace.next_ns()).chain(churns).chain(finish);
         paces.chain(self.schedule.next_ns()).min()
@@ -163,15 +163,15 @@ impl<R: FnMut(Window)> Worker<R> {
             Command::Connect { group, count, per_second, in_flight } => {
                 let pace = Pace::new(now_ns, per_second);
                 let joining = Joining { pace, remaining: count, cursor: 0, in_flight_limit: in_flight };
-                self.troops[group.index()].joining = Some(joining);
+                self.groups[group.index()].joining = Some(joining);
             }
             Command::Play { group, inputs_hz, chat_hz } => self.play(group, inputs_hz, chat_hz),
             Command::Churn { group, per_second, away_ms } => {
                 let churn = Churn { pace: Pace::new(now_ns, per_second), away_ns: away_ms * 1_000_000 };
-                self.troops[group.index()].churn = (per_second > 0.0).then_some(churn);
+                self.groups[group.index()].churn = (per_second > 0.0).then_some(churn);
             }
             Command::Drop { group } => {
-                for client in self.troops[group.index()].clients.clone() {
+                for client in self.groups[group.index()].clients.clone() {
                     self.part(client as usize);
                 }
             }
@@ -180,8 +180,8 @@ impl<R: FnMut(Window)> Worker<R> {
             Command::Finish { grace_ms } => {
                 for group in Group::ALL {
                     self.play(group, 0.0, 0.0);
-                    self.troops[group.index()].churn = None;
-                    self.troops[group.index()].joining = None;
+                    self.groups[group.index()].churn = None;
+                    self.groups[group.index()].joining = None;
                 }
                 let deadline_ns = now_ns + grace_ms * 1_000_000;
                 self.finishing = Some(Finishing { deadline_ns, next_look_ns: now_ns });
@@ -191,10 +191,10 @@ impl<R: FnMut(Window)> Worker<R> {
     }
 
     fn play(&mut self, group: Group, inputs_hz: f64, chat_hz: f64) {
-        let troop = &mut self.troops[group.index()];
-        (troop.inputs_hz, troop.chat_hz) = (inputs_hz, chat_hz);
-        troop.tempo = troop.tempo.wrapping_add(1);
-        for client in troop.clients.clone() {
+        let group = &mut self.groups[group.index()];
+        (group.inputs_hz, group.chat_hz) = (inputs_hz, chat_hz);
+        group.tempo = group.tempo.wrapping_add(1);
+        for client in group.clients.clone() {
             if self.clients[client as usize].expected.is_playing() {
                 self.begin(client);
             }
@@ -202,8 +202,8 @@ impl<R: FnMut(Window)> Worker<R> {
     }
 
     fn set_reading(&mut self, group: Group, on: bool) {
-        self.troops[group.index()].reading = on;
-        for client in self.troops[group.index()].clients.clone() {
+        self.groups[group.index()].reading = on;
+        for client in self.groups[group.index()].clients.clone() {
             self.clients[client as usize].paused = !on;
             if on {
                 // The poll told of these bytes once and will not tell again.
@@ -213,8 +213,8 @@ impl<R: FnMut(Window)> Worker<R> {
     }
 
     fn send_window(&mut self, last: bool) {
-        for (group, troop) in self.window.groups.iter_mut().zip(&self.troops) {
-            group.connected = troop.connected;
+        for (counted, group) in self.window.groups.iter_mut().zip(&self.groups) {
+            counted.connected = group.connected;
         }
         let cpu_ns = sys::thread_cpu_ns();
         self.window.tester_cpu_ns = cpu_ns - self.reported_cpu_ns;

@@ -14,10 +14,10 @@ const TASKS_PER_ROUND: usize = 128;
 const INPUTS_PER_WRITE: u64 = 8;
 
 impl<R: FnMut(Window)> Worker<R> {
-    /// Plans a client's first input and line of chat at its troop's present rates, at a random point of their periods.
+    /// Plans a client's first input and line of chat at its group's present rates, at a random point of their periods.
     pub(super) fn begin(&mut self, client: u32) {
-        let troop = &self.troops[self.clients[client as usize].group.index()];
-        for (task, rate_hz) in [(Task::Act, troop.inputs_hz), (Task::Chat, troop.chat_hz)] {
+        let group = &self.groups[self.clients[client as usize].group.index()];
+        for (task, rate_hz) in [(Task::Act, group.inputs_hz), (Task::Chat, group.chat_hz)] {
             if rate_hz > 0.0 {
                 let phase_ns = (self.random.unit() * 1e9 / rate_hz) as u64;
                 let regular_ns = monotonic_ns() + phase_ns;
@@ -29,8 +29,8 @@ impl<R: FnMut(Window)> Worker<R> {
 
     /// The entry that follows this one, a period later and with a jitter of its own.
     fn after(&mut self, due: &Due) -> Due {
-        let troop = &self.troops[self.clients[due.client as usize].group.index()];
-        let rate_hz = if due.task == Task::Chat { troop.chat_hz } else { troop.inputs_hz };
+        let group = &self.groups[self.clients[due.client as usize].group.index()];
+        let rate_hz = if due.task == Task::Chat { group.chat_hz } else { group.inputs_hz };
         let period_ns = 1e9 / rate_hz;
         let regular_ns = due.regular_ns + period_ns as u64;
         let at_ns = regular_ns + (self.plan.jitter * self.random.unit() * period_ns) as u64;
@@ -39,7 +39,7 @@ impl<R: FnMut(Window)> Worker<R> {
 
     fn stamp(&self, index: usize) -> u32 {
         let client = &self.clients[index];
-        client.life.wrapping_add(self.troops[client.group.index()].tempo)
+        client.life.wrapping_add(self.groups[client.group.index()].tempo)
     }
 
     pub(super) fn act_due(&mut self) {

@@ -47,7 +47,7 @@ pub(super) struct Room {
 }
 
 /// Steers all clients of one group.
-pub(super) struct Troop {
+pub(super) struct ClientGroup {
     /// Indexes of its clients.
     pub clients: Vec<u32>,
     /// Who is away connects, while this lasts.
@@ -74,7 +74,7 @@ pub(super) struct Joining {
     pub pace: Pace,
     /// How many are still to connect.
     pub remaining: usize,
-    /// Place in the troop's list from which on somebody may still be away.
+    /// Place in the group's list from which on somebody may still be away.
     pub cursor: usize,
     /// How many may be on their way (0: no limit).
     pub in_flight_limit: usize,
@@ -122,7 +122,7 @@ impl Client {
     }
 }
 
-impl Troop {
+impl ClientGroup {
     /// Those of all clients that belong to the group.
     pub(crate) fn new(group: Group, clients: &[Client]) -> Self {
         let own = (0..).zip(clients).filter(|(_, client)| client.group == group).map(|(index, _)| index);

@@ -15,7 +15,7 @@ pub(crate) const CHILD_ARGUMENT: &str = "__child";
 const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The workers.
-pub(crate) struct Fleet {
+pub(crate) struct WorkerPool {
     links: Vec<Link>,
     children: Vec<Child>,
     windows: Receiver<Result<Window, String>>,
@@ -28,26 +28,26 @@ enum Link {
     Child { stdin: usize, worker: usize },
 }
 
-impl Fleet {
+impl WorkerPool {
     /// Starts one worker for each plan: in this process, or spread over `processes` children.
     pub(crate) fn start(plans: Vec<Plan>, processes: usize) -> io::Result<Self> {
         let sizes = plans.iter().map(|plan| Group::ALL.map(|group| plan.clients(Some(group)))).collect();
         let (reports, windows) = channel();
-        let mut fleet = Self { links: Vec::new(), children: Vec::new(), windows, sizes };
+        let mut pool = Self { links: Vec::new(), children: Vec::new(), windows, sizes };
         if processes <= 1 {
             for plan in plans {
                 let reports = reports.clone();
                 let report = move |window| drop(reports.send(Ok(window)));
-                fleet.links.push(Link::Thread(worker::start(plan, report)?));
+                pool.links.push(Link::Thread(worker::start(plan, report)?));
             }
-            return Ok(fleet);
+            return Ok(pool);
         }
         let per_process = plans.len().div_ceil(processes);
         for (stdin, plans) in plans.chunks(per_process).enumerate() {
-            fleet.children.push(start_child(plans, reports.clone())?);
-            fleet.links.extend((0..plans.len()).map(|worker| Link::Child { stdin, worker }));
+            pool.children.push(start_child(plans, reports.clone())?);
+            pool.links.extend((0..plans.len()).map(|worker| Link::Child { stdin, worker }));
         }
-        Ok(fleet)
+        Ok(pool)
     }
 
     /// Tells every worker. What is meant for all together (counts and rates of joining and leaving) is shared out.
@@ -122,7 +122,7 @@ impl Fleet {
     }
 }
 
-impl Drop for Fleet {
+impl Drop for WorkerPool {
     fn drop(&mut self) {
         for child in &mut self.children {
             // One that has ended already cannot be killed, and need not be.
