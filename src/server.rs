@@ -27,7 +27,7 @@ use crate::config::{Config, DrainLimits};
 use crate::mailbox::{Mailbox, MailboxSender, mailbox};
 use crate::metrics::Metrics;
 pub use crate::reactor::ListenError;
-use crate::reactor::{self, Admission, Ended, Message, Shard, ShardParts, ShardPosts, Shared, WAKER};
+use crate::reactor::{self, Admission, Ended, Shard, ShardMessage, ShardParts, ShardPosts, Shared, WAKER};
 use crate::room;
 use crate::room::allowance::{Budget, Share};
 use crate::script::ScriptSet;
@@ -81,7 +81,7 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 struct Server {
     services: Arc<ServerServices>,
     shards: Vec<JoinHandle<()>>,
-    posts: Vec<MailboxSender<Message>>,
+    posts: Vec<MailboxSender<ShardMessage>>,
     ended: Receiver<Ended>,
     engine: Arc<EngineEnd>,
     accounts: Arc<AccountService>,
@@ -92,7 +92,7 @@ struct Server {
 /// A shard's poll and mailbox, before its thread runs.
 struct LoopParts {
     poll: mio::Poll,
-    mailbox: Mailbox<Message>,
+    mailbox: Mailbox<ShardMessage>,
 }
 
 impl Server {
@@ -242,7 +242,7 @@ fn start_accounts(
     stores: &Stores,
     tokens: &Arc<TokenAuthority>,
     revocations: &Arc<Revocations>,
-    posts: &[MailboxSender<Message>],
+    posts: &[MailboxSender<ShardMessage>],
     metrics: &Metrics,
 ) -> Result<AccountService, ServerError> {
     let limits = &config.limits.accounts;
@@ -257,7 +257,7 @@ fn start_accounts(
         let disconnects = Arc::new(disconnects);
         for post in &posts {
             // A shard that is gone has closed its sockets.
-            let _ = post.post_blocking(Message::Disconnect(disconnects.clone()));
+            let _ = post.post_blocking(ShardMessage::Disconnect(disconnects.clone()));
         }
     };
     let accounts = metrics.accounts.clone();
@@ -271,7 +271,7 @@ fn start_accounts(
 fn start_engine(
     config: &Config,
     scripts: &Arc<ScriptSet>,
-    posts: &[MailboxSender<Message>],
+    posts: &[MailboxSender<ShardMessage>],
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<dyn Engine>, ServerError> {
     let deliver = Box::new(ShardPosts::new(posts.to_vec()));
@@ -313,7 +313,7 @@ fn random_seed() -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-fn loop_parts(config: &Config) -> Result<(Vec<MailboxSender<Message>>, Vec<LoopParts>), ServerError> {
+fn loop_parts(config: &Config) -> Result<(Vec<MailboxSender<ShardMessage>>, Vec<LoopParts>), ServerError> {
     let loop_part = || -> io::Result<_> {
         let poll = mio::Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
@@ -327,7 +327,7 @@ fn loop_parts(config: &Config) -> Result<(Vec<MailboxSender<Message>>, Vec<LoopP
 fn watch(
     config: &Config,
     loaded: LoadReport,
-    posts: Vec<MailboxSender<Message>>,
+    posts: Vec<MailboxSender<ShardMessage>>,
     engine: Arc<dyn Engine>,
     metrics: Arc<Metrics>,
 ) -> Result<Watcher, ServerError> {
@@ -336,7 +336,7 @@ fn watch(
         engine.replace_scripts(scripts.clone());
         for post in &posts {
             // A shard that is gone needs no scripts.
-            let _ = post.post_blocking(Message::Scripts(scripts.clone()));
+            let _ = post.post_blocking(ShardMessage::Scripts(scripts.clone()));
         }
     })
     .map_err(|error| ServerError::System("watch the scripts", error))

@@ -62,7 +62,7 @@ label! {
 
 label! {
     /// Why somebody was turned away.
-    Refusal as "reason" {
+    RefusalReason as "reason" {
         /// `--max-connections`.
         ServerFull = "server_full",
         /// `--max-connections-per-ip`.
@@ -86,7 +86,7 @@ label! {
         /// It was done.
         Ok = "ok",
         /// What was asked makes no sense, or is not allowed.
-        Rejection = "refused",
+        Refused = "refused",
         /// A wrong password, an unknown name, a token that is not good.
         Unauthorized = "unauthorized",
         /// Too many failures before it.

@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-use super::labels::{AccountOutcome, CloseCode, ConnectionKind, InputOutcome, Refusal, Request};
+use super::labels::{AccountOutcome, CloseCode, ConnectionKind, InputOutcome, RefusalReason, Request};
 use super::parts::{Histogram, Row, SecondsCounter, Summed};
 use super::{AddressLabels, ScriptInfoLabels, ScriptLabels, ShardLabels};
 
@@ -129,7 +129,7 @@ shard_metrics! {
     bytes_in: Counter = plain "bytes_in" "Bytes read from sockets";
     requests: Row<Request, Counter> = plain "http_requests" "Answered HTTP requests";
     closes: Row<CloseCode, Counter> = plain "websocket_closes" "WebSocket closes, by code";
-    refusals: Row<Refusal, Counter> = plain "refusals" "Connections and requests that were turned away";
+    refusals: Row<RefusalReason, Counter> = plain "refusals" "Connections and requests that were turned away";
     snapshots_replaced: Counter = plain "outbox_snapshots" "Times that a slow member's queued events were replaced by a snapshot";
     slow_consumers: Counter = plain "slow_consumers" "Connections closed because they read too slowly";
     input_to_patch: Histogram = seconds "input_to_patch" "From an input's arrival to its events being handed to the sockets";

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Shutdown};
 use mio::net::{TcpListener, TcpStream};
 
 use super::admission::{Admission, TurnedAway};
-use crate::metrics::{Refusal, ShardMetrics};
+use crate::metrics::{RefusalReason, ShardMetrics};
 
 pub(super) struct Acceptor {
     listener: Option<TcpListener>,
@@ -85,8 +85,8 @@ fn welcome(
     metrics.connections_accepted.inc();
     if let Err(turned_away) = admission.enter(peer) {
         let refusal = match turned_away {
-            TurnedAway::ServerFull => Refusal::ServerFull,
-            TurnedAway::AddressFull => Refusal::AddressFull,
+            TurnedAway::ServerFull => RefusalReason::ServerFull,
+            TurnedAway::AddressFull => RefusalReason::AddressFull,
         };
         metrics.refusals.at(refusal).inc();
         turn_away(stream);

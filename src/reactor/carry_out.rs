@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::connection::{Connection, Place, Stage};
 use super::connections::kind_of;
-use super::messages::Message;
+use super::messages::ShardMessage;
 use super::shard::Shard;
 use super::submissions::Purpose;
 use super::{calls, home_shard};
 use crate::guests;
-use crate::metrics::{self, CloseCode, InputOutcome, Refusal};
+use crate::metrics::{self, CloseCode, InputOutcome, RefusalReason};
 use crate::room::{self, Reply};
 use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
@@ -81,7 +81,7 @@ impl Shard {
             }
             Action::Account(request) => {
                 if let Err(refused) = self.account(key, *request) {
-                    self.context.metrics.refusals.at(Refusal::Busy).inc();
+                    self.context.metrics.refusals.at(RefusalReason::Busy).inc();
                     self.call_session(index, |session, context, actions| {
                         session.account_answered(&Err(refused), context, actions);
                     });
@@ -129,7 +129,7 @@ impl Shard {
             ..Batch::new(room, calls, self.context.id)
         };
         self.submissions.submit(Purpose::Rpc(key), batch).map_err(|(reason, _)| {
-            self.context.metrics.refusals.at(Refusal::Busy).inc();
+            self.context.metrics.refusals.at(RefusalReason::Busy).inc();
             calls::not_taken(reason.into())
         })
     }
@@ -138,7 +138,7 @@ impl Shard {
         let post = self.peers.sender(self.context.id);
         let reply = AccountReply::new(move |result| {
             // A shard that is gone has closed the connection: nobody is left who waits.
-            let _ = post.post_blocking(Message::Account(key, Box::new(result)));
+            let _ = post.post_blocking(ShardMessage::Account(key, Box::new(result)));
         });
         self.context.shared.accounts.submit(request, reply)
     }
@@ -148,7 +148,7 @@ impl Shard {
         let home = home_shard(room, self.peers.len());
         if home != self.context.id {
             if let Some(handover) = self.take_out(index) {
-                self.peers.post(home, Message::Adopt(Box::new(handover)));
+                self.peers.post(home, ShardMessage::Adopt(Box::new(handover)));
             }
             return;
         }
@@ -222,9 +222,9 @@ impl Shard {
 
     fn count_request(&mut self, route: Route, status: u16) {
         let refusal = match (route, status) {
-            (_, 401) => Some(Refusal::Unauthorized),
-            (Route::GuestLogin | Route::Register | Route::Login, 429) => Some(Refusal::LoginRate),
-            (Route::WebSocket, 403) => Some(Refusal::Hook),
+            (_, 401) => Some(RefusalReason::Unauthorized),
+            (Route::GuestLogin | Route::Register | Route::Login, 429) => Some(RefusalReason::LoginRate),
+            (Route::WebSocket, 403) => Some(RefusalReason::Hook),
             _ => None,
         };
         if let Some(refusal) = refusal {

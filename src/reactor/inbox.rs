@@ -7,7 +7,7 @@ use super::calls;
 use super::connection::{Seat, Sync};
 use super::guests::{ForgetInDatabase, Tools};
 use super::home_shard;
-use super::messages::{Handover, MemberOf, Message, Seating};
+use super::messages::{Handover, MemberOf, Seating, ShardMessage};
 use super::shard::Shard;
 use super::submissions::{GuestTask, Purpose};
 use super::upgrades::{Step, UpgradeNews, UpgradedRooms};
@@ -23,55 +23,55 @@ use crate::wire::ws::close_code;
 
 impl Shard {
     /// Hands a message to whom it concerns.
-    pub(super) fn read_message(&mut self, message: Message) {
+    pub(super) fn read_message(&mut self, message: ShardMessage) {
         match message {
-            Message::Engine(delivery) => self.take_delivery(*delivery),
-            Message::Adopt(handover) => self.adopt_to_join(*handover),
-            Message::AdoptMember(member) => {
+            ShardMessage::Engine(delivery) => self.take_delivery(*delivery),
+            ShardMessage::Adopt(handover) => self.adopt_to_join(*handover),
+            ShardMessage::AdoptMember(member) => {
                 let (handover, seating) = *member;
                 self.adopt_member(handover, seating);
             }
-            Message::Settled(member, key) => self.member_settled(&member, key),
-            Message::Left(member, shard) => self.member_left(&member, shard),
-            Message::WantsSnapshot(member) => {
+            ShardMessage::Settled(member, key) => self.member_settled(&member, key),
+            ShardMessage::Left(member, shard) => self.member_left(&member, shard),
+            ShardMessage::WantsSnapshot(member) => {
                 let MemberOf { room, membership, identity } = *member;
                 self.with_room_of(&room, |room| room.wants_snapshot(identity, membership));
             }
-            Message::Inputs(room, inputs) => self.take_inputs(&room, inputs),
-            Message::RefuseInput(key, id, why) => {
+            ShardMessage::Inputs(room, inputs) => self.take_inputs(&room, inputs),
+            ShardMessage::RefuseInput(key, id, why) => {
                 // Nothing may come behind a close frame: who has left gets no answer.
                 let index = self.connections.find(key);
                 if let Some(index) = index.filter(|index| self.connections[*index].seat().is_some()) {
                     self.refuse_input(index, id, &calls::not_taken(why));
                 }
             }
-            Message::Flush(room, flush) => {
+            ShardMessage::Flush(room, flush) => {
                 if let Some(room_index) = self.rooms.find(&room) {
                     self.fan_out(room_index, &flush);
                 }
             }
-            Message::Resynchronise(key) => {
+            ShardMessage::Resynchronise(key) => {
                 if let Some(index) = self.connections.find(key) {
                     self.connections.fall_behind(index);
                 }
             }
-            Message::Snapshot(key, snapshot) => {
+            ShardMessage::Snapshot(key, snapshot) => {
                 let (seq, frame) = *snapshot;
                 if let Some(index) = self.connections.find(key) {
                     self.connections.catch_up(index, seq, frame, &self.context.clock);
                 }
             }
-            Message::Frame(key, frame) => self.send_to_member(key, frame),
-            Message::Close(key, code, reason) => self.close(key, code, reason),
-            Message::Upgraded(news) => self.guest_upgraded(&news),
-            Message::Account(key, result) => self.account_answered(key, result),
-            Message::GuestForgotten(store, is_done) => {
+            ShardMessage::Frame(key, frame) => self.send_to_member(key, frame),
+            ShardMessage::Close(key, code, reason) => self.close(key, code, reason),
+            ShardMessage::Upgraded(news) => self.guest_upgraded(&news),
+            ShardMessage::Account(key, result) => self.account_answered(key, result),
+            ShardMessage::GuestForgotten(store, is_done) => {
                 self.with_tools(|guests, tools| guests.forgotten_in_database(store, is_done, tools));
             }
-            Message::Disconnect(disconnects) => self.disconnect(&disconnects),
-            Message::Scripts(scripts) => self.context.scripts = scripts,
-            Message::Drain { spread_ms } => self.begin_draining(spread_ms),
-            Message::Stop => self.io.is_stopped = true,
+            ShardMessage::Disconnect(disconnects) => self.disconnect(&disconnects),
+            ShardMessage::Scripts(scripts) => self.context.scripts = scripts,
+            ShardMessage::Drain { spread_ms } => self.begin_draining(spread_ms),
+            ShardMessage::Stop => self.io.is_stopped = true,
         }
     }
 
@@ -170,7 +170,7 @@ impl Shard {
         let home = home_shard(&room, self.peers.len());
         let member = Box::new(MemberOf { room, membership, identity });
         let Some(index) = self.take_in(handover) else {
-            return self.peers.post(home, Message::Left(member, self.context.id));
+            return self.peers.post(home, ShardMessage::Left(member, self.context.id));
         };
         let room_index = self.rooms.find_or_create(&member.room);
         let seat = Seat {
@@ -183,7 +183,7 @@ impl Shard {
         };
         self.seat(room_index, index, seat);
         let key = self.connections.key(index);
-        self.peers.post(home, Message::Settled(member, key));
+        self.peers.post(home, ShardMessage::Settled(member, key));
         self.connections.mark_dirty(index);
         self.connections.again.push(key);
         self.check_member(index);
@@ -192,7 +192,7 @@ impl Shard {
     /// At the home shard: a member that was handed over has arrived.
     fn member_settled(&mut self, member: &MemberOf, key: ConnectionKey) {
         let Some(room_index) = self.rooms.find(&member.room) else {
-            let message = Message::Close(key, close_code::REPLACED, "the same user joined again");
+            let message = ShardMessage::Close(key, close_code::REPLACED, "the same user joined again");
             return self.post_or_read(key, message);
         };
         self.with_room(room_index, |room, _, actions| {
@@ -230,7 +230,7 @@ impl Shard {
             match step {
                 Step::Tell(news) => {
                     for shard in 0..self.peers.len() {
-                        let message = Message::Upgraded(news.clone());
+                        let message = ShardMessage::Upgraded(news.clone());
                         if shard == self.context.id {
                             self.read_message(message)
                         } else {
@@ -304,7 +304,7 @@ impl Shard {
         let post = self.peers.sender(self.context.id);
         let reply = AccountReply::new(move |result| {
             // A shard that is gone needs no answer.
-            let _ = post.post_blocking(Message::GuestForgotten(store, result.is_ok()));
+            let _ = post.post_blocking(ShardMessage::GuestForgotten(store, result.is_ok()));
         });
         let call = AccountCall::ForgetGuest(user_id.to_string());
         let request = AccountRequest { call, caller: None, address: Ipv4Addr::LOCALHOST.into() };

@@ -24,7 +24,7 @@ use crate::wire::ids::{Identity, RoomId};
 /// The engine waits while a mailbox is full. Shards do not: their messages wait in a backlog. Messages about a member's
 /// coming and going are as many as there are connections, and are never lost; of the others, those beyond the backlog's
 /// bound are lost, with the outcome that the variant names.
-pub(crate) enum Message {
+pub(crate) enum ShardMessage {
     /// From the state engine.
     Engine(Box<Delivery>),
     /// A connection that wants to join a room of this shard.
@@ -102,12 +102,12 @@ pub(crate) struct MemberOf {
 
 /// All shards' mailboxes, as the engine sees them.
 pub(crate) struct ShardPosts {
-    posts: Vec<MailboxSender<Message>>,
+    posts: Vec<MailboxSender<ShardMessage>>,
 }
 
 impl ShardPosts {
     /// One per shard, in order.
-    pub(crate) fn new(posts: Vec<MailboxSender<Message>>) -> Self {
+    pub(crate) fn new(posts: Vec<MailboxSender<ShardMessage>>) -> Self {
         Self { posts }
     }
 }
@@ -115,7 +115,7 @@ impl ShardPosts {
 impl Deliver for ShardPosts {
     fn deliver(&mut self, shard: ShardId, delivery: Delivery) {
         // A shard that is gone has closed its connections: nobody is left to tell.
-        let _ = self.posts[shard].post_blocking(Message::Engine(Box::new(delivery)));
+        let _ = self.posts[shard].post_blocking(ShardMessage::Engine(Box::new(delivery)));
     }
 
     fn home(&self, room: &RoomId) -> ShardId {
@@ -129,6 +129,6 @@ mod tests {
 
     #[test]
     fn a_message_is_small() {
-        assert!(size_of::<Message>() <= 48, "{}", size_of::<Message>());
+        assert!(size_of::<ShardMessage>() <= 48, "{}", size_of::<ShardMessage>());
     }
 }

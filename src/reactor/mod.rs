@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::admission::Admission;
 pub use self::listener::ListenError;
 pub(crate) use self::listener::listen;
-pub(crate) use self::messages::{Message, ShardPosts};
+pub(crate) use self::messages::{ShardMessage, ShardPosts};
 pub(crate) use self::shard::{Ended, Shard, ShardParts, WAKER};
 use crate::room::allowance::{Budget, Share};
 use crate::session::Services;
@@ -88,7 +88,7 @@ pub(crate) struct ShardLimits {
     pub accept_budget: usize,
     /// Messages read in one round.
     pub message_budget: usize,
-    /// Messages to one peer that wait while its mailbox is full; beyond it they are lost, see [`messages::Message`].
+    /// Messages to one peer that wait while its mailbox is full; beyond it they are lost, see [`messages::ShardMessage`].
     pub backlog_messages: usize,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::messages::Message;
+use super::messages::ShardMessage;
 use crate::mailbox::MailboxSender;
 use crate::state::ShardId;
 use crate::wire::ids::RoomId;
@@ -10,21 +10,21 @@ use crate::wire::ids::RoomId;
 /// All shards, this one among them.
 pub(super) struct Peers {
     peers: Vec<Peer>,
-    /// Messages to one peer that wait; beyond it some are lost, see [`Message`].
+    /// Messages to one peer that wait; beyond it some are lost, see [`ShardMessage`].
     bound: usize,
 }
 
 /// A shard, and what its mailbox had no place for.
 struct Peer {
-    sender: MailboxSender<Message>,
-    backlog: VecDeque<Message>,
+    sender: MailboxSender<ShardMessage>,
+    backlog: VecDeque<ShardMessage>,
     /// Rooms whose events were lost on the way to it, which its members learn once it reads again.
     missed: HashSet<RoomId>,
 }
 
 impl Peers {
     /// The shards by their mailboxes.
-    pub(super) fn new(senders: Vec<MailboxSender<Message>>, bound: usize) -> Self {
+    pub(super) fn new(senders: Vec<MailboxSender<ShardMessage>>, bound: usize) -> Self {
         let peer = |sender| Peer { sender, backlog: VecDeque::new(), missed: HashSet::new() };
         Self { peers: senders.into_iter().map(peer).collect(), bound }
     }
@@ -35,7 +35,7 @@ impl Peers {
     }
 
     /// A shard's mailbox, for other threads.
-    pub(super) fn sender(&self, shard: ShardId) -> MailboxSender<Message> {
+    pub(super) fn sender(&self, shard: ShardId) -> MailboxSender<ShardMessage> {
         self.peers[shard].sender.clone()
     }
 
@@ -45,7 +45,7 @@ impl Peers {
     }
 
     /// Posts a message; if the shard's mailbox is full the message waits here. A message to nobody is dropped.
-    pub(super) fn post(&mut self, shard: ShardId, message: Message) {
+    pub(super) fn post(&mut self, shard: ShardId, message: ShardMessage) {
         if let Some(peer) = self.peers.get_mut(shard) {
             peer.post(message, self.bound);
         }
@@ -61,7 +61,7 @@ impl Peers {
 }
 
 impl Peer {
-    fn post(&mut self, message: Message, bound: usize) {
+    fn post(&mut self, message: ShardMessage, bound: usize) {
         if self.backlog.is_empty() {
             if let Err(message) = self.sender.post(message) {
                 self.backlog.push_back(message);
@@ -69,12 +69,12 @@ impl Peer {
             return;
         }
         match message {
-            Message::Flush(room, _) if self.backlog.len() >= bound => {
+            ShardMessage::Flush(room, _) if self.backlog.len() >= bound => {
                 if self.missed.insert(room) {
                     log::error!("an event loop has stalled; its members get snapshots in place of events");
                 }
             }
-            Message::Frame(..) | Message::Inputs(..) | Message::RefuseInput(..)
+            ShardMessage::Frame(..) | ShardMessage::Inputs(..) | ShardMessage::RefuseInput(..)
                 if self.backlog.len() >= bound =>
             {
                 log::error!("an event loop has stalled; an input or an answer is lost");
@@ -117,18 +117,18 @@ mod tests {
         let events =
             RoomEvents { room: room.clone(), epoch: 1, first_seq: 1, text, ends, direct: Vec::new() };
         let flush = Arc::new(Flush::new(vec![events]).unwrap());
-        let close = || Message::Close(ConnectionKey::NOBODY, 4502, "");
+        let close = || ShardMessage::Close(ConnectionKey::NOBODY, 4502, "");
         for _ in 0..3 {
             peers.post(0, close());
         }
-        peers.post(0, Message::Flush(room.clone(), flush.clone()));
-        peers.post(0, Message::Frame(ConnectionKey::NOBODY, Bytes::new()));
+        peers.post(0, ShardMessage::Flush(room.clone(), flush.clone()));
+        peers.post(0, ShardMessage::Frame(ConnectionKey::NOBODY, Bytes::new()));
         peers.post(0, close());
         assert_eq!(peers.post_backlogs(), [], "its mailbox is still full");
         let mut read = 0;
         let missed = loop {
             while let Some(message) = mailbox.take() {
-                assert!(matches!(message, Message::Close(..)));
+                assert!(matches!(message, ShardMessage::Close(..)));
                 read += 1;
             }
             let missed = peers.post_backlogs();

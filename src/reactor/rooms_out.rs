@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::calls;
 use super::connection::{Place, Seat, Sync};
 use super::home_shard;
-use super::messages::{MemberOf, Message, Seating};
+use super::messages::{MemberOf, Seating, ShardMessage};
 use super::rooms::Home;
 use super::shard::Shard;
 use super::submissions::Purpose;
-use crate::metrics::{InputOutcome, Refusal};
+use crate::metrics::{InputOutcome, RefusalReason};
 use crate::room::flush::Flush;
 use crate::room::{Admission, Room, RoomAction, Round, Submission, Why};
 use crate::session::Rejection;
@@ -63,20 +63,20 @@ impl Shard {
                 self.refuse_join(connection, &calls::refused_join(&error));
             }
             RoomAction::TurnAway { connection, why } => {
-                self.context.metrics.refusals.at(Refusal::Busy).inc();
+                self.context.metrics.refusals.at(RefusalReason::Busy).inc();
                 self.refuse_join(connection, &calls::not_taken(why));
             }
             RoomAction::RefuseInput { connection, id, why } => {
                 self.context.metrics.inputs.at(InputOutcome::Busy).inc();
-                self.post_or_read(connection, Message::RefuseInput(connection, id, why));
+                self.post_or_read(connection, ShardMessage::RefuseInput(connection, id, why));
             }
-            RoomAction::Send { to, frame } => self.post_or_read(to, Message::Frame(to, frame)),
+            RoomAction::Send { to, frame } => self.post_or_read(to, ShardMessage::Frame(to, frame)),
             RoomAction::Snapshot { to, seq, frame } => {
-                self.post_or_read(to, Message::Snapshot(to, Box::new((seq, frame))));
+                self.post_or_read(to, ShardMessage::Snapshot(to, Box::new((seq, frame))));
             }
-            RoomAction::Resynchronise(to) => self.post_or_read(to, Message::Resynchronise(to)),
+            RoomAction::Resynchronise(to) => self.post_or_read(to, ShardMessage::Resynchronise(to)),
             RoomAction::Close { connection, code, reason } => {
-                self.post_or_read(connection, Message::Close(connection, code, reason));
+                self.post_or_read(connection, ShardMessage::Close(connection, code, reason));
             }
             RoomAction::Flush(flush) => self.flush(room_index, flush),
             RoomAction::WakeAt(due_ms) => self.rooms.wake_at(room_index, due_ms),
@@ -90,11 +90,11 @@ impl Shard {
     }
 
     /// A message about a connection, to its shard; if that is this one it is read at once.
-    pub(super) fn post_or_read(&mut self, connection: ConnectionKey, message: Message) {
+    pub(super) fn post_or_read(&mut self, connection: ConnectionKey, message: ShardMessage) {
         self.post_to(usize::from(connection.shard), message);
     }
 
-    fn post_to(&mut self, shard: ShardId, message: Message) {
+    fn post_to(&mut self, shard: ShardId, message: ShardMessage) {
         if shard == self.context.id { self.read_message(message) } else { self.peers.post(shard, message) }
     }
 
@@ -200,7 +200,7 @@ impl Shard {
         match self.take_out(index) {
             Some(handover) => {
                 let seating = Seating { room, membership, seq };
-                self.peers.post(shard, Message::AdoptMember(Box::new((handover, seating))));
+                self.peers.post(shard, ShardMessage::AdoptMember(Box::new((handover, seating))));
             }
             None => self.member_left(&MemberOf { room, membership, identity }, shard),
         }
@@ -225,7 +225,7 @@ impl Shard {
     pub(super) fn leave(&mut self, index: usize) {
         let Some((_, member)) = self.unseat(index) else { return };
         let home = home_shard(&member.room, self.peers.len());
-        self.post_to(home, Message::Left(Box::new(member), self.context.id));
+        self.post_to(home, ShardMessage::Left(Box::new(member), self.context.id));
     }
 
     /// At the home shard: a member is gone from that shard.
@@ -250,7 +250,7 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
         let member = MemberOf { room: room.id.clone(), membership, identity };
         let home = home_shard(&member.room, self.peers.len());
-        self.post_to(home, Message::WantsSnapshot(Box::new(member)));
+        self.post_to(home, ShardMessage::WantsSnapshot(Box::new(member)));
     }
 
     /// Sends events to every member, wherever its socket is.
@@ -259,7 +259,7 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         if let Some(home) = &room.home {
             for shard in home.shards_but(self.context.id) {
-                self.peers.post(shard, Message::Flush(room.id.clone(), flush.clone()));
+                self.peers.post(shard, ShardMessage::Flush(room.id.clone(), flush.clone()));
             }
         }
         self.fan_out(room_index, &flush);
@@ -293,7 +293,7 @@ impl Shard {
         let Some(home) = self.rooms.home(room_index) else { return };
         let members: Vec<ConnectionKey> = home.room.connections().collect();
         for key in members.into_iter().filter(|key| usize::from(key.shard) == shard) {
-            self.post_to(shard, Message::Resynchronise(key));
+            self.post_to(shard, ShardMessage::Resynchronise(key));
         }
     }
 
@@ -305,7 +305,7 @@ impl Shard {
         }
         let inputs = std::mem::take(&mut room.passing);
         let (id, home) = (room.id.clone(), home_shard(&room.id, self.peers.len()));
-        self.peers.post(home, Message::Inputs(id, inputs));
+        self.peers.post(home, ShardMessage::Inputs(id, inputs));
     }
 
     /// Queues a frame for one member of this shard.

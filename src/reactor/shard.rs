@@ -20,7 +20,7 @@ use super::connection::{Carried, Place, ReadOutcome, Stage};
 use super::connections::{Connections, Due, kind_of};
 use super::draining::Draining;
 use super::guests::{Guests, Tools};
-use super::messages::{Handover, Message};
+use super::messages::{Handover, ShardMessage};
 use super::pace::Pace;
 use super::peers::Peers;
 use super::rooms::Rooms;
@@ -61,7 +61,7 @@ pub(super) struct Io {
     pub(super) is_stopped: bool,
     pub(super) scratch: Scratch,
     poll: Poll,
-    mailbox: Mailbox<Message>,
+    mailbox: Mailbox<ShardMessage>,
     pace: Pace,
     ended: Sender<Ended>,
     /// What sockets are read into.
@@ -86,9 +86,9 @@ pub(crate) struct ShardParts {
     /// Its listener.
     pub listener: TcpListener,
     /// Its mailbox.
-    pub mailbox: Mailbox<Message>,
+    pub mailbox: Mailbox<ShardMessage>,
     /// All shards' mailboxes, in order.
-    pub peers: Vec<MailboxSender<Message>>,
+    pub peers: Vec<MailboxSender<ShardMessage>>,
     /// The game's scripts.
     pub scripts: Arc<ScriptSet>,
     /// Its handles.
@@ -151,7 +151,7 @@ impl Shard {
         })
     }
 
-    /// Runs until a [`Message::Stop`].
+    /// Runs until a [`ShardMessage::Stop`].
     ///
     /// A round takes in all that has come before it decides anything: messages (the engine's results first, so that what they
     /// free can be used), sockets, timers. Then rooms are settled, when all that came for them in the round has gathered. What

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::room::BatchNumber;
-use crate::state::{Batch, ConnectionKey, Engine, NotTaken, Rejected, Tag};
+use crate::state::{Batch, ConnectionKey, Engine, NotTaken, SubmitError, Tag};
 
 /// The way to the engine.
 pub(super) struct Submissions {
@@ -66,7 +66,7 @@ impl Submissions {
         &mut self,
         purpose: Purpose,
         batch: Batch,
-        submit: impl FnOnce(&dyn Engine, Batch) -> Result<(), Rejected>,
+        submit: impl FnOnce(&dyn Engine, Batch) -> Result<(), SubmitError>,
     ) -> Result<(), (NotTaken, Batch)> {
         let tag = Tag(self.purposes.insert(purpose) as u64);
         submit(&*self.engine, Batch { tag, ..batch }).map_err(|rejected| {

@@ -112,7 +112,7 @@ fn session_settings(config: &Config) -> Settings {
     let (http, websocket) = (&config.limits.http, &config.limits.websocket);
     let milliseconds = |duration: std::time::Duration| duration.as_millis() as u64;
     Settings {
-        http: http::Limits {
+        http: http::RequestLimits {
             head_bytes: http.max_head_bytes,
             headers: http.max_headers,
             body_bytes: http.max_body_bytes,

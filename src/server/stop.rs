@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, bounded};
 use super::Server;
 use crate::config::DrainLimits;
 use crate::mailbox::MailboxSender;
-use crate::reactor::{Ended, Message};
+use crate::reactor::{Ended, ShardMessage};
 use crate::state::Engine;
 use crate::threads;
 
@@ -58,7 +58,7 @@ impl Server {
         self.services.draining.store(true, Ordering::SeqCst);
         self.watcher.stop();
         drain(&self.posts, &self.ended, self.shared.admission.connections(), limits);
-        tell(&self.posts, || Message::Stop);
+        tell(&self.posts, || ShardMessage::Stop);
         for shard in self.shards {
             // One that has panicked was reported.
             let _ = shard.join();
@@ -73,7 +73,7 @@ impl Server {
 
 /// Asks the shards to close their connections, and waits until they have or the time is up.
 fn drain(
-    posts: &[MailboxSender<Message>],
+    posts: &[MailboxSender<ShardMessage>],
     ended: &Receiver<Ended>,
     connections: usize,
     limits: &DrainLimits,
@@ -81,7 +81,7 @@ fn drain(
     let deadline = Instant::now() + limits.deadline;
     // A handful of players need not wait for what thousands need.
     let spread = limits.close_spread.min(Duration::from_millis(connections as u64));
-    tell(posts, || Message::Drain { spread_ms: spread.as_millis() as u64 });
+    tell(posts, || ShardMessage::Drain { spread_ms: spread.as_millis() as u64 });
     for _ in posts {
         if ended.recv_deadline(deadline).is_err() {
             return log::warn!("stopping although connections are open: the time is up");
@@ -89,7 +89,7 @@ fn drain(
     }
 }
 
-fn tell(posts: &[MailboxSender<Message>], message: impl Fn() -> Message) {
+fn tell(posts: &[MailboxSender<ShardMessage>], message: impl Fn() -> ShardMessage) {
     for post in posts {
         // A shard that is gone needs no word.
         let _ = post.post_blocking(message());

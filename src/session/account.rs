@@ -1,4 +1,4 @@
-//! The doors of accounts: what their requests ask for, and what answers them. Passwords are passed on, never looked at.
+//! The routes of accounts: what their requests ask for, and what answers them. Passwords are passed on, never looked at.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -164,7 +164,7 @@ pub trait Accounts: Send + Sync {
 }
 
 impl AccountCall {
-    /// The call that a request to an account's door makes, from its body.
+    /// The call that a request to an account's route makes, from its body.
     ///
     /// # Errors
     /// Says what the body should be.

@@ -64,7 +64,7 @@ impl<'a> Answer<'a> {
     }
 
     /// What the decoder or the handshake says of a request that it rejects.
-    pub(super) fn malformed(rejection: &http::Rejection) -> Self {
+    pub(super) fn malformed(rejection: &http::RequestError) -> Self {
         let mut answer = Self::with_status(rejection.status, rejection.code, &rejection.message);
         answer.headers.extend(rejection.headers.iter().copied());
         answer

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Network, Now, Page, Rejection};
-use crate::wire::http::Limits;
+use crate::wire::http::RequestLimits;
 use crate::wire::ids::Identity;
 
 /// Services that answer at once and hold no connection's state.
@@ -64,7 +64,7 @@ pub const SHUTTING_DOWN: &str = "the server is shutting down";
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Bounds on a request.
-    pub http: Limits,
+    pub http: RequestLimits,
     /// For a whole request head, from its first byte.
     pub head_timeout_ms: u64,
     /// For a body, from the end of its head.

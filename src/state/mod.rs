@@ -39,7 +39,7 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// Gives the batch back, with why it was not taken: nothing of it was run.
-    fn submit(&self, batch: Batch) -> Result<(), Rejected>;
+    fn submit(&self, batch: Batch) -> Result<(), SubmitError>;
 
     /// How many stores there are: rooms are spread over them.
     fn stores(&self) -> usize {
@@ -50,7 +50,7 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// As there.
-    fn submit_to(&self, _store: usize, batch: Batch) -> Result<(), Rejected> {
+    fn submit_to(&self, _store: usize, batch: Batch) -> Result<(), SubmitError> {
         self.submit(batch)
     }
 
@@ -73,7 +73,7 @@ pub trait Engine: Send + Sync {
 
 /// A batch that an engine did not take.
 #[derive(Debug)]
-pub struct Rejected {
+pub struct SubmitError {
     /// As it was sent.
     pub batch: Box<Batch>,
     /// Why.

@@ -9,10 +9,10 @@ mod accounts;
 mod crowd;
 #[cfg(debug_assertions)]
 mod deaths;
-mod doors;
 mod flags;
 mod floods;
 mod guests;
+mod http;
 mod lifecycle;
 mod limits;
 mod logins;

@@ -13,10 +13,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether the database is asked. For all workers together.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<State>);
+pub(super) struct Breaker(Mutex<BreakerState>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum BreakerState {
     /// Calls are made.
     #[default]
     Closed,
@@ -49,12 +49,12 @@ impl Breaker {
     pub(super) fn begin(&self, now: Instant) -> Option<Pass> {
         let mut state = self.state();
         match *state {
-            State::Closed => Some(Pass { is_trial: false }),
-            State::Open(until) if now >= until => {
-                *state = State::Trying;
+            BreakerState::Closed => Some(Pass { is_trial: false }),
+            BreakerState::Open(until) if now >= until => {
+                *state = BreakerState::Trying;
                 Some(Pass { is_trial: true })
             }
-            State::Open(_) | State::Trying => None,
+            BreakerState::Open(_) | BreakerState::Trying => None,
         }
     }
 
@@ -62,17 +62,17 @@ impl Breaker {
     pub(super) fn end(&self, pass: Pass, now: Instant, verdict: Verdict) {
         let mut state = self.state();
         match verdict {
-            Verdict::Answered => *state = State::Closed,
+            Verdict::Answered => *state = BreakerState::Closed,
             Verdict::Unavailable { waited } if waited >= SLOW || pass.is_trial => {
-                *state = State::Open(now + PAUSE);
+                *state = BreakerState::Open(now + PAUSE);
             }
             // The next call tries in its place.
-            Verdict::Unknown if pass.is_trial => *state = State::Open(now),
+            Verdict::Unknown if pass.is_trial => *state = BreakerState::Open(now),
             Verdict::Unavailable { .. } | Verdict::Unknown => {}
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, BreakerState> {
         // What it holds is whole at any time.
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -58,7 +58,7 @@ pub struct ServiceOptions {
 
 /// The workers' queue.
 pub struct AccountService {
-    jobs: Sender<Message>,
+    jobs: Sender<WorkerCommand>,
     metrics: AccountMetrics,
     workers: usize,
     is_stopping: AtomicBool,
@@ -67,7 +67,7 @@ pub struct AccountService {
 }
 
 /// What a worker takes from the queue.
-enum Message {
+enum WorkerCommand {
     Call(Job),
     /// One worker ends.
     End,
@@ -142,7 +142,7 @@ impl AccountService {
         self.is_stopping.store(true, Ordering::SeqCst);
         for _ in 0..self.workers {
             // If it cannot be told, it has ended already, or the time is up: what follows finds out.
-            let _ = self.jobs.send_deadline(Message::End, deadline);
+            let _ = self.jobs.send_deadline(WorkerCommand::End, deadline);
         }
         self.ended.recv_deadline(deadline) == Err(RecvTimeoutError::Disconnected)
     }
@@ -150,12 +150,12 @@ impl AccountService {
 
 impl Accounts for AccountService {
     fn submit(&self, request: AccountRequest, reply: AccountReply) -> Result<(), Rejection> {
-        let job = Message::Call(Job { request, reply, queued_at: Instant::now() });
+        let job = WorkerCommand::Call(Job { request, reply, queued_at: Instant::now() });
         let refused = match self.is_stopping.load(Ordering::SeqCst) {
             true => Some(job),
             false => self.jobs.try_send(job).err().map(TrySendError::into_inner),
         };
-        let Some(Message::Call(job)) = refused else {
+        let Some(WorkerCommand::Call(job)) = refused else {
             self.metrics.queue_depth.inc();
             return Ok(());
         };
@@ -173,7 +173,7 @@ fn outcome_of(result: &AccountResult) -> AccountOutcome {
             429 => AccountOutcome::Limited,
             500.. if refused.code == ErrorCode::Busy => AccountOutcome::Busy,
             500.. => AccountOutcome::Failed,
-            _ => AccountOutcome::Rejection,
+            _ => AccountOutcome::Refused,
         },
     }
 }
@@ -184,7 +184,7 @@ fn busy() -> Rejection {
 
 fn work(
     mut worker: AccountWorker,
-    queue: &Receiver<Message>,
+    queue: &Receiver<WorkerCommand>,
     longest_wait: Duration,
     metrics: &AccountMetrics,
 ) {
@@ -193,7 +193,7 @@ fn work(
         log::debug!("an account worker keeps its priority error={error}");
     }
     for message in queue {
-        let Message::Call(job) = message else { break };
+        let WorkerCommand::Call(job) = message else { break };
         metrics.queue_depth.dec();
         let result = if job.queued_at.elapsed() > longest_wait {
             Err(busy())

@@ -60,7 +60,7 @@ fn a_failed_input_is_answered_and_the_others_run() {
     scene.input(1, "a", "x");
     scene.input(2, "b", "y");
     scene.settle();
-    let lines = scene.end(2, &[End::Rejection, End::Ok]);
+    let lines = scene.end(2, &[End::Refused, End::Ok]);
     assert!(lines[0].starts_with(r#"send 1 {"type":"error","id":7,"payload":{"code":"nope""#), "{lines:?}");
     assert_eq!(lines[1..], [&format!("send 2 {REPLY}"), "ran 1 1"]);
 }

@@ -10,7 +10,7 @@ fn those_who_come_in_a_round_share_a_batch_and_its_snapshot() {
     scene.join(2, "b");
     assert_eq!(scene.settle(), ["submit 1: on_connect(a) on_connect(b) on_snapshot(a)"]);
     assert!(!scene.room.is_over());
-    let lines = scene.end(1, &[End::Ok, End::Rejection, End::Ok]);
+    let lines = scene.end(1, &[End::Ok, End::Refused, End::Ok]);
     assert_eq!(lines, ["admit 1", "refuse 2 nope"]);
     assert!(scene.room.has_member("a") && !scene.room.has_member("b"));
 }
@@ -32,7 +32,7 @@ fn a_snapshot_that_fails_lets_nobody_in_and_undoes_what_on_connect_did() {
     let mut scene = Scene::new();
     scene.join(1, "a");
     scene.settle();
-    assert_eq!(scene.end(1, &[End::Ok, End::Rejection]), ["refuse 1 nope"]);
+    assert_eq!(scene.end(1, &[End::Ok, End::Refused]), ["refuse 1 nope"]);
     assert_eq!(scene.settle()[0], "submit 2: on_disconnect(a)");
     scene.end(2, &[End::Ok]);
     assert!(scene.room.is_over());
@@ -169,7 +169,7 @@ fn regression_what_on_connect_sends_to_its_user_comes_behind_the_welcome() {
     let mut events = scene.events(1);
     let hello = |user: &str| (user.into(), Bytes::from_static(b"{hello}"));
     events.direct = vec![hello("a"), hello("b"), hello("nobody")];
-    let lines = scene.end_with(1, &[End::Ok, End::Rejection, End::Ok], Some(events), Default::default());
+    let lines = scene.end_with(1, &[End::Ok, End::Refused, End::Ok], Some(events), Default::default());
     assert_eq!(lines, ["admit 1 with {hello}", "refuse 2 nope"]);
 }
 

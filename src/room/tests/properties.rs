@@ -143,7 +143,7 @@ fn end_one(scene: &mut Scene, observer: &mut Observer, random: &mut Random) -> V
     for call in calls {
         let user = call.caller.user_id.to_string();
         let end = match random.below(10) {
-            0 => End::Rejection,
+            0 => End::Refused,
             1 => End::Away,
             2 if may_give_back => End::NotRun,
             _ if given_back.contains(&user) => End::NotRun,

@@ -35,7 +35,7 @@ pub(super) struct Scene {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum End {
     Ok,
-    Rejection,
+    Refused,
     Away,
     Busy,
     Skipped,
@@ -249,7 +249,7 @@ impl End {
         };
         match self {
             Self::Ok => CallResult::Ok(bytes::Bytes::from_static(b"1")),
-            Self::Rejection => CallResult::Err(error("nope")),
+            Self::Refused => CallResult::Err(error("nope")),
             Self::Away => CallResult::Err(error("unavailable")),
             Self::Busy => CallResult::Err(error("busy")),
             Self::Skipped => CallResult::Skipped,

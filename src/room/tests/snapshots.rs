@@ -29,7 +29,7 @@ fn a_snapshot_that_fails_ends_the_connection() {
     let mut scene = Scene::with(&["a"]);
     scene.wants_snapshot(1, "a");
     scene.settle();
-    assert_eq!(scene.end(2, &[End::Ok, End::Rejection]), ["close 1 1011"]);
+    assert_eq!(scene.end(2, &[End::Ok, End::Refused]), ["close 1 1011"]);
 }
 
 #[test]

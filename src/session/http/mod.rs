@@ -22,14 +22,14 @@ use crate::wire::ws::{self, Handshake};
 #[derive(Debug)]
 pub struct HttpSession {
     decoder: RequestDecoder,
-    state: State,
+    state: HttpState,
     /// What the decoder was in the middle of when last seen, and since when.
     phase: Phase,
     phase_since_ms: u64,
 }
 
 #[derive(Debug)]
-enum State {
+enum HttpState {
     /// Between requests or in the middle of one.
     Receiving,
     /// An RPC or a call to the accounts runs; further requests wait.
@@ -64,7 +64,7 @@ impl HttpSession {
     pub fn new(now: Now) -> Self {
         Self {
             decoder: RequestDecoder::default(),
-            state: State::Receiving,
+            state: HttpState::Receiving,
             phase: Phase::Idle,
             phase_since_ms: now.monotonic_ms,
         }
@@ -81,7 +81,7 @@ impl HttpSession {
         let (mut taken, mut requests) = (0, 0);
         while taken < input.len()
             && requests < settings.max_pipelined
-            && matches!(self.state, State::Receiving)
+            && matches!(self.state, HttpState::Receiving)
         {
             let (used, decoded) = self.decoder.decode(&input[taken..], &settings.http);
             taken += used;
@@ -101,7 +101,7 @@ impl HttpSession {
                 }
             }
         }
-        if matches!(self.state, State::Finished) {
+        if matches!(self.state, HttpState::Finished) {
             taken = input.len();
         }
         self.note_phase(context.now);
@@ -110,18 +110,18 @@ impl HttpSession {
 
     /// Whether a further request can be handled.
     pub fn wants_input(&self) -> bool {
-        matches!(self.state, State::Receiving | State::Finished)
+        matches!(self.state, HttpState::Receiving | HttpState::Finished)
     }
 
     /// As [`super::Session::is_calling`].
     pub fn is_calling(&self) -> bool {
-        matches!(self.state, State::Calling(_))
+        matches!(self.state, HttpState::Calling(_))
     }
 
     /// As [`super::Session::joining`].
     pub fn joining(&self) -> Option<(&Arc<Identity>, &RoomId)> {
         match &self.state {
-            State::Joining(joining) => Some((&joining.identity, &joining.room)),
+            HttpState::Joining(joining) => Some((&joining.identity, &joining.room)),
             _ => None,
         }
     }
@@ -129,10 +129,10 @@ impl HttpSession {
     /// As [`super::Session::deadline_ms`].
     pub fn deadline_ms(&self, settings: &Settings) -> Option<u64> {
         let allowed_ms = match (&self.state, self.phase) {
-            (State::Receiving, Phase::Idle) => settings.keep_alive_timeout_ms,
-            (State::Receiving, Phase::Head) => settings.head_timeout_ms,
-            (State::Receiving, Phase::Body) => settings.body_timeout_ms,
-            (State::Calling(_) | State::Joining(_) | State::Finished, _) => return None,
+            (HttpState::Receiving, Phase::Idle) => settings.keep_alive_timeout_ms,
+            (HttpState::Receiving, Phase::Head) => settings.head_timeout_ms,
+            (HttpState::Receiving, Phase::Body) => settings.body_timeout_ms,
+            (HttpState::Calling(_) | HttpState::Joining(_) | HttpState::Finished, _) => return None,
         };
         Some(self.phase_since_ms + allowed_ms)
     }
@@ -140,9 +140,9 @@ impl HttpSession {
     /// As [`super::Session::deadline_passed`].
     pub fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
         let message = match (&self.state, self.phase) {
-            (State::Receiving, Phase::Head) => "the request head did not arrive in time",
-            (State::Receiving, Phase::Body) => "the request body did not arrive in time",
-            (State::Receiving, Phase::Idle) => return self.finish(actions),
+            (HttpState::Receiving, Phase::Head) => "the request head did not arrive in time",
+            (HttpState::Receiving, Phase::Body) => "the request body did not arrive in time",
+            (HttpState::Receiving, Phase::Idle) => return self.finish(actions),
             _ => return,
         };
         self.end_with(Answer::with_status(408, ErrorCode::BadRequest, message), context, actions);
@@ -151,10 +151,10 @@ impl HttpSession {
     /// As [`super::Session::drain`].
     pub fn drain(&mut self, actions: &mut Actions) {
         match &mut self.state {
-            State::Receiving if self.phase == Phase::Idle => self.finish(actions),
-            State::Receiving | State::Finished => {}
-            State::Calling(exchange) => exchange.keep_alive = false,
-            State::Joining(joining) => joining.exchange.keep_alive = false,
+            HttpState::Receiving if self.phase == Phase::Idle => self.finish(actions),
+            HttpState::Receiving | HttpState::Finished => {}
+            HttpState::Calling(exchange) => exchange.keep_alive = false,
+            HttpState::Joining(joining) => joining.exchange.keep_alive = false,
         }
     }
 
@@ -183,7 +183,7 @@ impl HttpSession {
     }
 
     fn call_answered(&mut self, answer: Answer<'_>, context: &Context<'_>, actions: &mut Actions) {
-        let State::Calling(exchange) = std::mem::replace(&mut self.state, State::Receiving) else {
+        let HttpState::Calling(exchange) = std::mem::replace(&mut self.state, HttpState::Receiving) else {
             unreachable!("a call is answered once, while the session waits for it");
         };
         self.respond(exchange, answer, context, actions);
@@ -192,7 +192,7 @@ impl HttpSession {
 
     /// As [`super::Session::join_refused`].
     pub fn join_refused(&mut self, refused: &Rejection, context: &Context<'_>, actions: &mut Actions) {
-        let State::Joining(joining) = std::mem::replace(&mut self.state, State::Receiving) else {
+        let HttpState::Joining(joining) = std::mem::replace(&mut self.state, HttpState::Receiving) else {
             unreachable!("a join is answered once, while the session waits for it");
         };
         self.respond(joining.exchange, Answer::rejected(refused), context, actions);
@@ -207,7 +207,7 @@ impl HttpSession {
         context: &Context<'_>,
         actions: &mut Actions,
     ) -> WebSocketSession {
-        let State::Joining(joining) = std::mem::replace(&mut self.state, State::Finished) else {
+        let HttpState::Joining(joining) = std::mem::replace(&mut self.state, HttpState::Finished) else {
             unreachable!("a join is answered once, while the session waits for it");
         };
         switch_protocols(Route::WebSocket, &joining.handshake, actions);
@@ -225,16 +225,16 @@ impl HttpSession {
             Ok(Next::Answer(answer)) => self.respond(exchange, answer, context, actions),
             Err(refused) => self.respond(exchange, Answer::rejected(&refused), context, actions),
             Ok(Next::Call(call)) => {
-                self.state = State::Calling(exchange);
+                self.state = HttpState::Calling(exchange);
                 actions.push(call);
             }
             Ok(Next::Join { handshake, identity, room }) => {
                 actions.push(Action::Join { identity: identity.clone(), room: room.clone() });
-                self.state = State::Joining(Box::new(Joining { exchange, handshake, identity, room }));
+                self.state = HttpState::Joining(Box::new(Joining { exchange, handshake, identity, room }));
             }
             Ok(Next::Echo(handshake)) => {
                 switch_protocols(Route::Echo, &handshake, actions);
-                self.state = State::Finished;
+                self.state = HttpState::Finished;
                 return Some(WebSocketSession::echo(context.now));
             }
         }
@@ -281,14 +281,14 @@ impl HttpSession {
         http::encode_response(&mut bytes, &response);
         actions.push(Action::Answered { route: exchange.route, status: answer.status });
         actions.send(bytes);
-        self.state = State::Receiving;
+        self.state = HttpState::Receiving;
         if !keep_alive {
             self.finish(actions);
         }
     }
 
     fn finish(&mut self, actions: &mut Actions) {
-        self.state = State::Finished;
+        self.state = HttpState::Finished;
         actions.push(Action::Finish);
     }
 

@@ -13,7 +13,7 @@ use crate::session::{
     WebSocketSession,
 };
 use crate::wire::Position;
-use crate::wire::http::Limits;
+use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
 use crate::wire::{Code, ErrorCode};
 
@@ -313,7 +313,7 @@ impl Services for TestServices {
 /// The times that the server has by default; small bounds, so that tests reach them.
 fn settings() -> Settings {
     Settings {
-        http: Limits { head_bytes: 2000, headers: 20, body_bytes: 2000 },
+        http: RequestLimits { head_bytes: 2000, headers: 20, body_bytes: 2000 },
         head_timeout_ms: 10_000,
         body_timeout_ms: 30_000,
         keep_alive_timeout_ms: 75_000,

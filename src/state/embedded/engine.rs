@@ -15,7 +15,7 @@ use super::runner::DEFAULT_ROOM_TTL_S;
 use super::worker::Worker;
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
-use crate::state::{Batch, Deliver, Engine, NotTaken, Rejected};
+use crate::state::{Batch, Deliver, Engine, NotTaken, SubmitError};
 use crate::threads;
 
 /// Lua nests native calls up to 200 deep; even with the largest frames of its libraries this is far beyond that. The
@@ -54,7 +54,7 @@ impl Default for EmbeddedOptions {
 
 /// The embedded store and its thread.
 pub struct EmbeddedEngine {
-    sender: Sender<Message>,
+    sender: Sender<EngineCommand>,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -72,7 +72,7 @@ pub(super) struct Shared {
 }
 
 /// What comes in the queue.
-pub(super) enum Message {
+pub(super) enum EngineCommand {
     /// Behind a pointer, as the queue has room for thousands.
     Batch(Box<Batch>),
     /// Look at `Shared`.
@@ -114,7 +114,7 @@ impl EmbeddedEngine {
 
     /// If the queue is full, the thread is awake anyway.
     fn wake(&self) {
-        let _ = self.sender.try_send(Message::Wake);
+        let _ = self.sender.try_send(EngineCommand::Wake);
     }
 }
 
@@ -125,18 +125,18 @@ impl Drop for EmbeddedEngine {
 }
 
 impl Engine for EmbeddedEngine {
-    fn submit(&self, batch: Batch) -> Result<(), Rejected> {
+    fn submit(&self, batch: Batch) -> Result<(), SubmitError> {
         let batch = Box::new(batch);
         // Counted, so that the thread does not leave between the look at the flag and the batch's arrival.
         self.shared.submitting.fetch_add(1, Ordering::SeqCst);
         let refused = if self.shared.is_stopping.load(Ordering::SeqCst) {
-            Some(Message::Batch(batch))
+            Some(EngineCommand::Batch(batch))
         } else {
-            self.sender.try_send(Message::Batch(batch)).err().map(|error| error.into_inner())
+            self.sender.try_send(EngineCommand::Batch(batch)).err().map(|error| error.into_inner())
         };
         self.shared.submitting.fetch_sub(1, Ordering::SeqCst);
         match refused {
-            Some(Message::Batch(batch)) => Err(Rejected { batch, reason: NotTaken::Busy }),
+            Some(EngineCommand::Batch(batch)) => Err(SubmitError { batch, reason: NotTaken::Busy }),
             _ => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use godra_engine::SplitMix;
 
 use super::checkpoint::{Checkpointer, Contents, Member, Restored};
-use super::engine::{EmbeddedOptions, Message, Shared};
+use super::engine::{EmbeddedOptions, EngineCommand, Shared};
 use super::runner::{Invocation, ScriptRunner};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
@@ -40,7 +40,7 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(super) struct Worker {
     runner: ScriptRunner,
-    receiver: Receiver<Message>,
+    receiver: Receiver<EngineCommand>,
     shared: Arc<Shared>,
     deliver: Box<dyn Deliver>,
     scripts: Arc<ScriptSet>,
@@ -59,7 +59,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         options: &EmbeddedOptions,
-        receiver: Receiver<Message>,
+        receiver: Receiver<EngineCommand>,
         shared: Arc<Shared>,
         deliver: Box<dyn Deliver>,
         metrics: Arc<Metrics>,
@@ -101,8 +101,8 @@ impl Worker {
         while self.stop_at.is_none() {
             self.look_for_scripts();
             match self.receiver.recv_timeout(self.idle_wait()) {
-                Ok(Message::Batch(batch)) => self.receive(batch),
-                Ok(Message::Wake) => {}
+                Ok(EngineCommand::Batch(batch)) => self.receive(batch),
+                Ok(EngineCommand::Wake) => {}
                 Err(RecvTimeoutError::Timeout) => self.serve_late(false),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -118,7 +118,7 @@ impl Worker {
             std::thread::yield_now();
         }
         while let Ok(message) = self.receiver.try_recv() {
-            if let Message::Batch(batch) = message {
+            if let EngineCommand::Batch(batch) = message {
                 self.process(*batch, Instant::now());
             }
         }

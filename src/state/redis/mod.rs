@@ -37,9 +37,9 @@ use crossbeam_channel::{Sender, bounded};
 
 pub use self::address::{Address, Login};
 use self::endpoint::{Endpoint, Outlet};
-use self::writer::{Message, Writer};
+use self::writer::{Writer, WriterCommand};
 use super::faults::FaultLog;
-use super::{Batch, Deliver, Engine, NotTaken, Rejected};
+use super::{Batch, Deliver, Engine, NotTaken, SubmitError};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::threads;
@@ -67,7 +67,7 @@ pub struct RedisEngine {
 
 struct EndpointHandle {
     endpoint: Arc<Endpoint>,
-    queue: Sender<Message>,
+    queue: Sender<WriterCommand>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -142,10 +142,10 @@ fn rendezvous(address: &str, name: &str) -> u64 {
 impl EndpointHandle {
     /// If the queue is full, the thread is awake anyway.
     fn wake(&self) {
-        let _ = self.queue.try_send(Message::Wake);
+        let _ = self.queue.try_send(WriterCommand::Wake);
     }
 
-    fn submit(&self, batch: Batch) -> Result<(), Rejected> {
+    fn submit(&self, batch: Batch) -> Result<(), SubmitError> {
         // Counted, so that the thread does not leave between the look at the flag and the batch's arrival.
         self.endpoint.submitting.fetch_add(1, Ordering::SeqCst);
         let result = self.put(Box::new(batch));
@@ -153,15 +153,15 @@ impl EndpointHandle {
         result
     }
 
-    fn put(&self, batch: Box<Batch>) -> Result<(), Rejected> {
+    fn put(&self, batch: Box<Batch>) -> Result<(), SubmitError> {
         if self.endpoint.is_stopping.load(Ordering::SeqCst) {
-            return Err(Rejected { batch, reason: NotTaken::Busy });
+            return Err(SubmitError { batch, reason: NotTaken::Busy });
         }
         if !self.endpoint.is_up.load(Ordering::Acquire) {
-            return Err(Rejected { batch, reason: NotTaken::Unavailable });
+            return Err(SubmitError { batch, reason: NotTaken::Unavailable });
         }
-        match self.queue.try_send(Message::Batch(batch)).map_err(|error| error.into_inner()) {
-            Err(Message::Batch(batch)) => Err(Rejected { batch, reason: NotTaken::Busy }),
+        match self.queue.try_send(WriterCommand::Batch(batch)).map_err(|error| error.into_inner()) {
+            Err(WriterCommand::Batch(batch)) => Err(SubmitError { batch, reason: NotTaken::Busy }),
             _ => Ok(()),
         }
     }
@@ -174,7 +174,7 @@ impl Drop for RedisEngine {
 }
 
 impl Engine for RedisEngine {
-    fn submit(&self, batch: Batch) -> Result<(), Rejected> {
+    fn submit(&self, batch: Batch) -> Result<(), SubmitError> {
         self.endpoint_of(&batch).submit(batch)
     }
 
@@ -182,7 +182,7 @@ impl Engine for RedisEngine {
         self.endpoints.len()
     }
 
-    fn submit_to(&self, store: usize, batch: Batch) -> Result<(), Rejected> {
+    fn submit_to(&self, store: usize, batch: Batch) -> Result<(), SubmitError> {
         self.endpoints[store].submit(batch)
     }
 

@@ -44,7 +44,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What comes in the queue.
-pub(super) enum Message {
+pub(super) enum WriterCommand {
     /// Calls to run.
     Batch(Box<Batch>),
     /// Look at the endpoint.
@@ -53,7 +53,7 @@ pub(super) enum Message {
 
 pub(super) struct Writer {
     endpoint: Arc<Endpoint>,
-    queue: Receiver<Message>,
+    queue: Receiver<WriterCommand>,
     programs: Programs,
     on_disconnect: Arc<Script>,
     random: SplitMix,
@@ -68,7 +68,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer that is ready to run.
-    pub(super) fn new(endpoint: Arc<Endpoint>, queue: Receiver<Message>, seed: u64) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint>, queue: Receiver<WriterCommand>, seed: u64) -> Self {
         Self {
             endpoint,
             queue,
@@ -228,13 +228,13 @@ impl Writer {
         self.follow_wishes(connection)
     }
 
-    fn take(&mut self, connection: &mut StoreConnection, first: Message) -> Result<(), String> {
+    fn take(&mut self, connection: &mut StoreConnection, first: WriterCommand) -> Result<(), String> {
         let mut next = Some(first);
         for _ in 0..MAX_PACKED {
             let Some(message) = next.take().or_else(|| self.queue.try_recv().ok()) else { break };
             self.prepare(connection)?;
             connection.wait_until_subscribed();
-            if let Message::Batch(batch) = message {
+            if let WriterCommand::Batch(batch) = message {
                 self.receive(connection, batch);
             }
             if connection.pack.len() >= MAX_PACKED_BYTES || connection.in_flight.is_full() {
@@ -461,7 +461,7 @@ impl Writer {
 
     fn next_waiting(&mut self) -> Option<Box<Batch>> {
         while let Ok(message) = self.queue.try_recv() {
-            if let Message::Batch(batch) = message {
+            if let WriterCommand::Batch(batch) = message {
                 return Some(batch);
             }
         }
@@ -502,8 +502,8 @@ impl Writer {
         while !self.is_stopping() {
             self.take_scripts();
             match self.queue.recv_deadline(end) {
-                Ok(Message::Batch(batch)) => self.endpoint.fail_unsent(*batch, Held::new()),
-                Ok(Message::Wake) => {}
+                Ok(WriterCommand::Batch(batch)) => self.endpoint.fail_unsent(*batch, Held::new()),
+                Ok(WriterCommand::Wake) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -514,7 +514,7 @@ impl Writer {
             std::thread::yield_now();
         }
         while let Ok(message) = self.queue.try_recv() {
-            if let Message::Batch(batch) = message {
+            if let WriterCommand::Batch(batch) = message {
                 self.endpoint.fail_unsent(*batch, Held::new());
             }
         }

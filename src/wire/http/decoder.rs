@@ -4,7 +4,7 @@ use std::mem;
 
 use super::chunked::ChunkedDecoder;
 use super::head::{BlockScanner, Framing, Head, parse_head};
-use super::{Limits, Rejection, Request};
+use super::{Request, RequestError, RequestLimits};
 use crate::wire::buffer::append_bounded;
 
 /// Empty lines that may come before a request line (RFC 9112 section 2.2): some clients send one after a body.
@@ -13,11 +13,11 @@ const MAX_BLANK_LINES: u8 = 4;
 /// Decodes one connection's requests. Takes two words while no request is unfinished.
 #[derive(Debug)]
 pub struct RequestDecoder {
-    state: State,
+    state: ParseState,
 }
 
 #[derive(Debug)]
-enum State {
+enum ParseState {
     /// Between requests. Only empty lines have come, and maybe the CR of one more.
     Idle { blank_lines: u8, after_cr: bool },
     /// Part of a head has come.
@@ -25,7 +25,7 @@ enum State {
     /// The head has come, and maybe a part of the body.
     Body(Box<PartialBody>),
     /// A request was refused: where the next would begin is unknown.
-    Rejection,
+    Refused,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub enum Decoded {
     /// A whole request. Input after it is not consumed.
     Request(Box<Request>),
     /// Answer this and close: later calls decode nothing.
-    Malformed(Rejection),
+    Malformed(RequestError),
 }
 
 /// What a decoder waits for, so that its caller can set deadlines.
@@ -73,14 +73,14 @@ pub enum Phase {
 impl RequestDecoder {
     /// A decoder at the start of a connection.
     pub const fn new() -> Self {
-        Self { state: State::IDLE }
+        Self { state: ParseState::IDLE }
     }
 
     /// Decodes up to one request and says how much of `input` is consumed. Call again with the rest of the input
     /// until it is consumed whole.
-    pub fn decode(&mut self, input: &[u8], limits: &Limits) -> (usize, Decoded) {
+    pub fn decode(&mut self, input: &[u8], limits: &RequestLimits) -> (usize, Decoded) {
         self.advance(input, limits).unwrap_or_else(|refusal| {
-            self.state = State::Rejection;
+            self.state = ParseState::Refused;
             (input.len(), Decoded::Malformed(refusal))
         })
     }
@@ -88,18 +88,18 @@ impl RequestDecoder {
     /// What the decoder waits for.
     pub fn phase(&self) -> Phase {
         match self.state {
-            State::Idle { .. } | State::Rejection => Phase::Idle,
-            State::Head(_) => Phase::Head,
-            State::Body(_) => Phase::Body,
+            ParseState::Idle { .. } | ParseState::Refused => Phase::Idle,
+            ParseState::Head(_) => Phase::Head,
+            ParseState::Body(_) => Phase::Body,
         }
     }
 
     /// Memory held for an unfinished request's bytes.
     pub fn held_bytes(&self) -> usize {
         match &self.state {
-            State::Idle { .. } | State::Rejection => 0,
-            State::Head(head) => head.bytes.capacity(),
-            State::Body(body) => {
+            ParseState::Idle { .. } | ParseState::Refused => 0,
+            ParseState::Head(head) => head.bytes.capacity(),
+            ParseState::Body(body) => {
                 let trailers = match &body.framing {
                     BodyFraming::Length(_) => 0,
                     BodyFraming::Chunked(decoder) => decoder.held_bytes(),
@@ -109,13 +109,13 @@ impl RequestDecoder {
         }
     }
 
-    fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Decoded), Rejection> {
-        match mem::replace(&mut self.state, State::IDLE) {
-            State::Idle { blank_lines, after_cr } => self.begin(blank_lines, after_cr, input, limits),
-            State::Head(head) => self.continue_head(head, input, limits),
-            State::Body(body) => self.continue_body(body, input, 0, limits),
-            State::Rejection => {
-                self.state = State::Rejection;
+    fn advance(&mut self, input: &[u8], limits: &RequestLimits) -> Result<(usize, Decoded), RequestError> {
+        match mem::replace(&mut self.state, ParseState::IDLE) {
+            ParseState::Idle { blank_lines, after_cr } => self.begin(blank_lines, after_cr, input, limits),
+            ParseState::Head(head) => self.continue_head(head, input, limits),
+            ParseState::Body(body) => self.continue_body(body, input, 0, limits),
+            ParseState::Refused => {
+                self.state = ParseState::Refused;
                 Ok((input.len(), Decoded::NeedMore))
             }
         }
@@ -126,8 +126,8 @@ impl RequestDecoder {
         mut blank_lines: u8,
         mut after_cr: bool,
         input: &[u8],
-        limits: &Limits,
-    ) -> Result<(usize, Decoded), Rejection> {
+        limits: &RequestLimits,
+    ) -> Result<(usize, Decoded), RequestError> {
         let mut start = 0;
         while let Some(&byte) = input.get(start) {
             match byte {
@@ -137,14 +137,16 @@ impl RequestDecoder {
                 }
                 b'\r' if !after_cr && blank_lines < MAX_BLANK_LINES => after_cr = true,
                 b'\r' if !after_cr => {
-                    return Err(Rejection::bad_request("too many empty lines before a request"));
+                    return Err(RequestError::bad_request("too many empty lines before a request"));
                 }
-                _ if after_cr => return Err(Rejection::bad_request("a carriage return without a line feed")),
+                _ if after_cr => {
+                    return Err(RequestError::bad_request("a carriage return without a line feed"));
+                }
                 _ => return self.begin_head(input, start, limits),
             }
             start += 1;
         }
-        self.state = State::Idle { blank_lines, after_cr };
+        self.state = ParseState::Idle { blank_lines, after_cr };
         Ok((input.len(), Decoded::NeedMore))
     }
 
@@ -152,11 +154,11 @@ impl RequestDecoder {
         &mut self,
         input: &[u8],
         start: usize,
-        limits: &Limits,
-    ) -> Result<(usize, Decoded), Rejection> {
+        limits: &RequestLimits,
+    ) -> Result<(usize, Decoded), RequestError> {
         let mut scanner = BlockScanner::head();
         let Some(len) = scanner.scan(&input[start..], limits)? else {
-            self.state = State::Head(Box::new(PartialHead { scanner, bytes: input[start..].to_vec() }));
+            self.state = ParseState::Head(Box::new(PartialHead { scanner, bytes: input[start..].to_vec() }));
             return Ok((input.len(), Decoded::NeedMore));
         };
         let end = start + len;
@@ -167,12 +169,12 @@ impl RequestDecoder {
         &mut self,
         mut head: Box<PartialHead>,
         input: &[u8],
-        limits: &Limits,
-    ) -> Result<(usize, Decoded), Rejection> {
+        limits: &RequestLimits,
+    ) -> Result<(usize, Decoded), RequestError> {
         let end = head.scanner.scan(input, limits)?;
         append_bounded(&mut head.bytes, &input[..end.unwrap_or(input.len())], limits.head_bytes);
         let Some(end) = end else {
-            self.state = State::Head(head);
+            self.state = ParseState::Head(head);
             return Ok((input.len(), Decoded::NeedMore));
         };
         self.begin_body(parse_head(&head.bytes, limits)?, input, end, limits)
@@ -183,8 +185,8 @@ impl RequestDecoder {
         head: Head,
         input: &[u8],
         start: usize,
-        limits: &Limits,
-    ) -> Result<(usize, Decoded), Rejection> {
+        limits: &RequestLimits,
+    ) -> Result<(usize, Decoded), RequestError> {
         let framing = match head.framing {
             Framing::Length(0) => return Ok((start, Decoded::Request(head.request))),
             Framing::Length(len) => BodyFraming::Length(checked_length(len, limits)?),
@@ -192,7 +194,7 @@ impl RequestDecoder {
         };
         let body = Box::new(PartialBody { request: head.request, framing });
         if head.expects_continue {
-            self.state = State::Body(body);
+            self.state = ParseState::Body(body);
             return Ok((start, Decoded::Continue));
         }
         self.continue_body(body, input, start, limits)
@@ -203,15 +205,15 @@ impl RequestDecoder {
         mut body: Box<PartialBody>,
         input: &[u8],
         start: usize,
-        limits: &Limits,
-    ) -> Result<(usize, Decoded), Rejection> {
+        limits: &RequestLimits,
+    ) -> Result<(usize, Decoded), RequestError> {
         let bytes = &mut body.request.body;
         let len = match &mut body.framing {
             BodyFraming::Length(len) => append_until(bytes, &input[start..], *len),
             BodyFraming::Chunked(decoder) => decoder.decode(&input[start..], bytes, limits)?,
         };
         let Some(len) = len else {
-            self.state = State::Body(body);
+            self.state = ParseState::Body(body);
             return Ok((input.len(), Decoded::NeedMore));
         };
         Ok((start + len, Decoded::Request(body.request)))
@@ -224,14 +226,14 @@ impl Default for RequestDecoder {
     }
 }
 
-impl State {
+impl ParseState {
     const IDLE: Self = Self::Idle { blank_lines: 0, after_cr: false };
 }
 
-fn checked_length(len: u64, limits: &Limits) -> Result<usize, Rejection> {
+fn checked_length(len: u64, limits: &RequestLimits) -> Result<usize, RequestError> {
     let within = usize::try_from(len).ok().filter(|&len| len <= limits.body_bytes);
     within.ok_or_else(|| {
-        Rejection::too_large(413, format!("the body is longer than {} bytes", limits.body_bytes))
+        RequestError::too_large(413, format!("the body is longer than {} bytes", limits.body_bytes))
     })
 }
 

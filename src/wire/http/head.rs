@@ -3,7 +3,7 @@
 use httparse::{EMPTY_HEADER, Status};
 
 use super::target::{Target, is_valid_host, parse_target};
-use super::{Limits, Method, Rejection, Request};
+use super::{Method, Request, RequestError, RequestLimits};
 use crate::wire::ErrorCode;
 
 /// Finds the end of a block of lines (a head, or the trailers of a chunked body) as its bytes come, each looked at
@@ -30,7 +30,11 @@ impl BlockScanner {
     }
 
     /// Where the block ends in `input` (after its empty line), or none if it goes on.
-    pub(super) fn scan(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Rejection> {
+    pub(super) fn scan(
+        &mut self,
+        input: &[u8],
+        limits: &RequestLimits,
+    ) -> Result<Option<usize>, RequestError> {
         for (at, &byte) in input.iter().enumerate() {
             self.bytes += 1;
             if self.bytes > limits.head_bytes {
@@ -38,7 +42,7 @@ impl BlockScanner {
             }
             if self.after_cr {
                 if byte != b'\n' {
-                    return Err(Rejection::bad_request("a carriage return without a line feed"));
+                    return Err(RequestError::bad_request("a carriage return without a line feed"));
                 }
                 if self.line_bytes == 0 {
                     return Ok(Some(at + 1));
@@ -48,36 +52,36 @@ impl BlockScanner {
             }
             match byte {
                 b'\r' => self.after_cr = true,
-                b'\n' => return Err(Rejection::bad_request("a line feed without a carriage return")),
+                b'\n' => return Err(RequestError::bad_request("a line feed without a carriage return")),
                 b' ' | b'\t' if self.line_bytes == 0 => {
-                    return Err(Rejection::bad_request("a line that begins with white space"));
+                    return Err(RequestError::bad_request("a line that begins with white space"));
                 }
                 b'\t' => self.line_bytes += 1,
-                0..=31 | 127 => return Err(Rejection::bad_request("a control character in the head")),
+                0..=31 | 127 => return Err(RequestError::bad_request("a control character in the head")),
                 _ => self.line_bytes += 1,
             }
         }
         Ok(None)
     }
 
-    fn end_line(&mut self, max_headers: usize) -> Result<(), Rejection> {
+    fn end_line(&mut self, max_headers: usize) -> Result<(), RequestError> {
         self.after_cr = false;
         self.line_bytes = 0;
         self.lines += 1;
         if self.lines > max_headers + usize::from(self.is_head) {
-            return Err(Rejection::too_large(431, "too many headers"));
+            return Err(RequestError::too_large(431, "too many headers"));
         }
         Ok(())
     }
 
-    fn overrun(&self, max_bytes: usize) -> Rejection {
+    fn overrun(&self, max_bytes: usize) -> RequestError {
         match (self.is_head, self.lines) {
             (true, 0) => {
-                Rejection::too_large(414, format!("the request line is longer than {max_bytes} bytes"))
+                RequestError::too_large(414, format!("the request line is longer than {max_bytes} bytes"))
             }
-            (true, _) => Rejection::too_large(431, format!("the head is longer than {max_bytes} bytes")),
+            (true, _) => RequestError::too_large(431, format!("the head is longer than {max_bytes} bytes")),
             (false, _) => {
-                Rejection::too_large(431, format!("the trailers are longer than {max_bytes} bytes"))
+                RequestError::too_large(431, format!("the trailers are longer than {max_bytes} bytes"))
             }
         }
     }
@@ -102,17 +106,17 @@ pub(super) struct Head {
 }
 
 /// Reads a whole head, as [`BlockScanner`] has found it.
-pub(super) fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Head, Rejection> {
+pub(super) fn parse_head(bytes: &[u8], limits: &RequestLimits) -> Result<Head, RequestError> {
     let mut headers = vec![EMPTY_HEADER; limits.headers];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(bytes) {
         Ok(Status::Complete(len)) if len == bytes.len() => {}
-        Ok(_) => return Err(Rejection::bad_request("the head is not a request")),
+        Ok(_) => return Err(RequestError::bad_request("the head is not a request")),
         Err(error) => return Err(explain(error, bytes)),
     }
     let (Some(method), Some(target), Some(version_minor)) = (parsed.method, parsed.path, parsed.version)
     else {
-        return Err(Rejection::bad_request("the request line is incomplete"));
+        return Err(RequestError::bad_request("the request line is incomplete"));
     };
     let method = Method::from_name(method);
     let Target { path, query } = parse_target(target, method == Method::Options)?;
@@ -136,13 +140,15 @@ pub(super) fn parse_head(bytes: &[u8], limits: &Limits) -> Result<Head, Rejectio
     Ok(Head { request, framing, expects_continue })
 }
 
-fn explain(error: httparse::Error, head: &[u8]) -> Rejection {
+fn explain(error: httparse::Error, head: &[u8]) -> RequestError {
     match error {
-        httparse::Error::Version if names_other_version(head) => {
-            Rejection::with_status(505, ErrorCode::BadRequest, "only HTTP/1.0 and HTTP/1.1 are spoken here")
-        }
-        httparse::Error::TooManyHeaders => Rejection::too_large(431, "too many headers"),
-        other => Rejection::bad_request(other.to_string()),
+        httparse::Error::Version if names_other_version(head) => RequestError::with_status(
+            505,
+            ErrorCode::BadRequest,
+            "only HTTP/1.0 and HTTP/1.1 are spoken here",
+        ),
+        httparse::Error::TooManyHeaders => RequestError::too_large(431, "too many headers"),
+        other => RequestError::bad_request(other.to_string()),
     }
 }
 
@@ -154,15 +160,15 @@ fn names_other_version(head: &[u8]) -> bool {
 }
 
 /// RFC 9112 section 3.2: exactly one valid `Host` in HTTP/1.1, at most one in HTTP/1.0.
-fn check_host(request: &Request) -> Result<(), Rejection> {
+fn check_host(request: &Request) -> Result<(), RequestError> {
     let mut hosts = request.header_values("host");
     let valid = |host: &[u8]| std::str::from_utf8(host).is_ok_and(is_valid_host);
     match (hosts.next(), hosts.next()) {
         (None, _) if request.version_minor == 0 => Ok(()),
-        (None, _) => Err(Rejection::bad_request("the Host header is missing")),
-        (Some(_), Some(_)) => Err(Rejection::bad_request("more than one Host header")),
+        (None, _) => Err(RequestError::bad_request("the Host header is missing")),
+        (Some(_), Some(_)) => Err(RequestError::bad_request("more than one Host header")),
         (Some(host), None) if valid(host) => Ok(()),
-        (Some(_), None) => Err(Rejection::bad_request("the Host header is invalid")),
+        (Some(_), None) => Err(RequestError::bad_request("the Host header is invalid")),
     }
 }
 
@@ -172,35 +178,37 @@ fn keep_alive(request: &Request) -> bool {
 }
 
 /// RFC 9112 section 6.3, without the leniences that it allows.
-fn framing(request: &Request) -> Result<Framing, Rejection> {
+fn framing(request: &Request) -> Result<Framing, RequestError> {
     let mut lengths = request.header_values("content-length");
     let mut codings = request.header_values("transfer-encoding");
     match (lengths.next(), codings.next()) {
         (None, None) => Ok(Framing::Length(0)),
-        (Some(_), Some(_)) => Err(Rejection::bad_request("both Content-Length and Transfer-Encoding")),
+        (Some(_), Some(_)) => Err(RequestError::bad_request("both Content-Length and Transfer-Encoding")),
         (Some(_), None) if lengths.next().is_some() => {
-            Err(Rejection::bad_request("more than one Content-Length"))
+            Err(RequestError::bad_request("more than one Content-Length"))
         }
         (Some(length), None) => content_length(length).map(Framing::Length),
         (None, Some(_)) if request.version_minor == 0 => {
-            Err(Rejection::bad_request("Transfer-Encoding in HTTP/1.0"))
+            Err(RequestError::bad_request("Transfer-Encoding in HTTP/1.0"))
         }
         (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => {
             Ok(Framing::Chunked)
         }
-        (None, Some(_)) => Err(Rejection::bad_request("the only transfer coding known here is one chunked")),
+        (None, Some(_)) => {
+            Err(RequestError::bad_request("the only transfer coding known here is one chunked"))
+        }
     }
 }
 
-fn content_length(value: &[u8]) -> Result<u64, Rejection> {
+fn content_length(value: &[u8]) -> Result<u64, RequestError> {
     let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     digits
         .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| Rejection::bad_request("the Content-Length is not a number of bytes"))
+        .ok_or_else(|| RequestError::bad_request("the Content-Length is not a number of bytes"))
 }
 
 /// RFC 9110 section 10.1.1; HTTP/1.0 has no expectations, so a header of that name means nothing there.
-fn expects_continue(request: &Request) -> Result<bool, Rejection> {
+fn expects_continue(request: &Request) -> Result<bool, RequestError> {
     if request.version_minor == 0 {
         return Ok(false);
     }
@@ -209,5 +217,9 @@ fn expects_continue(request: &Request) -> Result<bool, Rejection> {
     if expectations.all(|expectation| expectation.eq_ignore_ascii_case(b"100-continue")) {
         return Ok(expects_any);
     }
-    Err(Rejection::with_status(417, ErrorCode::BadRequest, "the only expectation met here is 100-continue"))
+    Err(RequestError::with_status(
+        417,
+        ErrorCode::BadRequest,
+        "the only expectation met here is 100-continue",
+    ))
 }

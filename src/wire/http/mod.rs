@@ -20,7 +20,7 @@ use crate::wire::ErrorCode;
 
 /// The most that one request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct RequestLimits {
     /// Request line and headers, in bytes with their line ends. Trailers after a chunked body have the same limit.
     pub head_bytes: usize,
     /// Header lines.
@@ -29,7 +29,7 @@ pub struct Limits {
     pub body_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     fn default() -> Self {
         Self { head_bytes: 16 * 1024, headers: 100, body_bytes: 256 * 1024 }
     }
@@ -37,7 +37,7 @@ impl Default for Limits {
 
 /// Why a request is not served, as it is told to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
+pub struct RequestError {
     /// The HTTP status.
     pub status: u16,
     /// For programs.
@@ -48,7 +48,7 @@ pub struct Rejection {
     pub headers: &'static [(&'static str, &'static str)],
 }
 
-impl Rejection {
+impl RequestError {
     /// A rejection without headers of its own, with one of the code's statuses.
     pub fn with_status(status: u16, code: ErrorCode, message: impl Into<String>) -> Self {
         debug_assert!(code.statuses().contains(&status), "{code:?} does not come with {status}");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use super::Rejection;
+use super::RequestError;
 
 /// A request target in its parts.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,21 +15,22 @@ pub(super) struct Target {
 }
 
 /// Parses the origin form, the absolute form of `http` and `https`, and `*` for `OPTIONS`.
-pub(super) fn parse_target(target: &str, is_options: bool) -> Result<Target, Rejection> {
+pub(super) fn parse_target(target: &str, is_options: bool) -> Result<Target, RequestError> {
     if target == "*" {
-        let refused = || Rejection::bad_request("the target * is for OPTIONS only");
+        let refused = || RequestError::bad_request("the target * is for OPTIONS only");
         return if is_options { Ok(Target { path: "*".into(), query: "".into() }) } else { Err(refused()) };
     }
     if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-        return Err(Rejection::bad_request("the target has characters that must be percent-encoded"));
+        return Err(RequestError::bad_request("the target has characters that must be percent-encoded"));
     }
     let (path, query) = split_query(path_and_query(target)?);
-    let path = decode_text(path, false).ok_or_else(|| Rejection::bad_request("the path is badly encoded"))?;
+    let path =
+        decode_text(path, false).ok_or_else(|| RequestError::bad_request("the path is badly encoded"))?;
     if path.chars().any(char::is_control) {
-        return Err(Rejection::bad_request("the path has control characters"));
+        return Err(RequestError::bad_request("the path has control characters"));
     }
     if decode_text(query, true).is_none() {
-        return Err(Rejection::bad_request("the query is badly encoded"));
+        return Err(RequestError::bad_request("the query is badly encoded"));
     }
     Ok(Target { path: path.into(), query: query.into() })
 }
@@ -57,7 +58,7 @@ pub(super) fn is_valid_host(host: &str) -> bool {
     name_is_valid && is_port(port)
 }
 
-fn path_and_query(target: &str) -> Result<&str, Rejection> {
+fn path_and_query(target: &str) -> Result<&str, RequestError> {
     if target.starts_with('/') {
         return Ok(target);
     }
@@ -65,14 +66,14 @@ fn path_and_query(target: &str) -> Result<&str, Rejection> {
         let is_scheme = target.get(..scheme.len())?.eq_ignore_ascii_case(scheme);
         is_scheme.then(|| &target[scheme.len()..])
     });
-    let rest =
-        after_scheme.ok_or_else(|| Rejection::bad_request("the target is neither a path nor an http URL"))?;
+    let rest = after_scheme
+        .ok_or_else(|| RequestError::bad_request("the target is neither a path nor an http URL"))?;
     let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_len);
     if is_valid_host(authority) {
         Ok(path)
     } else {
-        Err(Rejection::bad_request("the target's host is invalid"))
+        Err(RequestError::bad_request("the target's host is invalid"))
     }
 }
 

@@ -3,10 +3,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::wire::testing::{cut, cuttings};
 
-const LIMITS: Limits = Limits { head_bytes: 300, headers: 5, body_bytes: 20 };
+const LIMITS: RequestLimits = RequestLimits { head_bytes: 300, headers: 5, body_bytes: 20 };
 
 /// What a connection that sends these pieces comes to: a line for each request, `continue`, or the refusal.
-fn outcomes(pieces: &[&[u8]], limits: &Limits) -> Vec<String> {
+fn outcomes(pieces: &[&[u8]], limits: &RequestLimits) -> Vec<String> {
     let mut decoder = RequestDecoder::new();
     let mut outcomes = Vec::new();
     for piece in pieces {
@@ -42,7 +42,7 @@ fn summary(decoded: &Decoded) -> String {
     }
 }
 
-fn check_with(limits: &Limits, input: &[u8], expected: &[&str]) {
+fn check_with(limits: &RequestLimits, input: &[u8], expected: &[&str]) {
     for pieces in cuttings(input) {
         assert_eq!(outcomes(&pieces, limits), expected, "{}", input.escape_ascii());
     }
@@ -373,7 +373,7 @@ fn limits() {
     let lines = |count: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(count - 1));
     check(&lines(5), &[r#"GET / "" 1.1 "" keep"#, "Idle"]);
     refused(lines(6), 431, "too many");
-    let default = Limits::default();
+    let default = RequestLimits::default();
     let large = format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n", "b".repeat(default.head_bytes));
     let message = format!("431 the head is longer than {} bytes", default.head_bytes);
     check_with(&default, large.as_bytes(), &[&message, "Idle"]);
@@ -429,7 +429,7 @@ proptest! {
         let input: Vec<u8> = requests.iter().flat_map(|request| request.bytes.clone()).collect();
         let mut expected: Vec<String> = requests.into_iter().map(|request| request.summary).collect();
         expected.push("Idle".into());
-        prop_assert_eq!(outcomes(&cut(&input, &lengths), &Limits::default()), expected);
+        prop_assert_eq!(outcomes(&cut(&input, &lengths), &RequestLimits::default()), expected);
     }
 
     #[test]

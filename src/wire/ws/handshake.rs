@@ -3,7 +3,7 @@
 use tungstenite::handshake::derive_accept_key;
 
 use crate::wire::ErrorCode;
-use crate::wire::http::{Method, Rejection, Request};
+use crate::wire::http::{Method, Request, RequestError};
 
 /// The subprotocol that the server speaks.
 pub const SUBPROTOCOL: &str = "godra";
@@ -27,10 +27,10 @@ pub struct Handshake {
 /// # Errors
 /// 405 for another method than GET, 426 for a request that is no upgrade or of another WebSocket version, 400 for
 /// whatever else breaks RFC 6455.
-pub fn accept(request: &Request) -> Result<Handshake, Rejection> {
+pub fn accept(request: &Request) -> Result<Handshake, RequestError> {
     check_upgrade(request)?;
     let key = single(request, "sec-websocket-key").filter(|key| is_sixteen_bytes(key));
-    let key = key.ok_or_else(|| Rejection::bad_request("Sec-WebSocket-Key is not 16 bytes in base64"))?;
+    let key = key.ok_or_else(|| RequestError::bad_request("Sec-WebSocket-Key is not 16 bytes in base64"))?;
     let offers = || request.header_list("sec-websocket-protocol");
     let is_offered = offers().any(|offer| offer == SUBPROTOCOL.as_bytes());
     Ok(Handshake {
@@ -52,22 +52,22 @@ pub fn encode_101(out: &mut Vec<u8>, handshake: &Handshake) {
     out.extend_from_slice(b"\r\n\r\n");
 }
 
-fn check_upgrade(request: &Request) -> Result<(), Rejection> {
+fn check_upgrade(request: &Request) -> Result<(), RequestError> {
     if request.method != Method::Get {
-        let rejection = Rejection::with_status(405, ErrorCode::BadRequest, "a WebSocket begins with GET");
-        return Err(Rejection { headers: &[("Allow", "GET")], ..rejection });
+        let rejection = RequestError::with_status(405, ErrorCode::BadRequest, "a WebSocket begins with GET");
+        return Err(RequestError { headers: &[("Allow", "GET")], ..rejection });
     }
     if !request.has_token("upgrade", "websocket") {
         return Err(upgrade_required("this is a WebSocket: the request must ask for an upgrade to it"));
     }
     if request.version_minor == 0 {
-        return Err(Rejection::bad_request("a WebSocket needs HTTP/1.1"));
+        return Err(RequestError::bad_request("a WebSocket needs HTTP/1.1"));
     }
     if !request.has_token("connection", "upgrade") {
-        return Err(Rejection::bad_request("the Connection header does not name the upgrade"));
+        return Err(RequestError::bad_request("the Connection header does not name the upgrade"));
     }
     if !request.body.is_empty() {
-        return Err(Rejection::bad_request("an upgrade request has no body"));
+        return Err(RequestError::bad_request("an upgrade request has no body"));
     }
     if single(request, "sec-websocket-version") != Some(b"13") {
         return Err(upgrade_required("the only WebSocket version spoken here is 13"));
@@ -75,9 +75,9 @@ fn check_upgrade(request: &Request) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn upgrade_required(message: &str) -> Rejection {
+fn upgrade_required(message: &str) -> RequestError {
     let headers = &[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")];
-    Rejection { headers, ..Rejection::with_status(426, ErrorCode::BadRequest, message) }
+    RequestError { headers, ..RequestError::with_status(426, ErrorCode::BadRequest, message) }
 }
 
 fn single<'r>(request: &'r Request, name: &str) -> Option<&'r [u8]> {
@@ -90,33 +90,33 @@ fn is_sixteen_bytes(key: &[u8]) -> bool {
     key.len() == 24 && key[..22].iter().all(is_digit) && key[22..] == *b"=="
 }
 
-fn bearer<'r>(offers: impl Iterator<Item = &'r [u8]>) -> Result<Option<String>, Rejection> {
+fn bearer<'r>(offers: impl Iterator<Item = &'r [u8]>) -> Result<Option<String>, RequestError> {
     let mut tokens = offers.filter_map(|offer| offer.strip_prefix(BEARER_PREFIX));
     let Some(token) = tokens.next() else { return Ok(None) };
     if tokens.next().is_some() {
-        return Err(Rejection::bad_request("more than one bearer subprotocol"));
+        return Err(RequestError::bad_request("more than one bearer subprotocol"));
     }
     match std::str::from_utf8(token) {
         Ok(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Ok(Some(token.to_owned()))
         }
-        _ => Err(Rejection::bad_request("the bearer subprotocol is not a token")),
+        _ => Err(RequestError::bad_request("the bearer subprotocol is not a token")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::http::{Decoded, Limits, RequestDecoder};
+    use crate::wire::http::{Decoded, RequestDecoder, RequestLimits};
 
     const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     const VERSION: &str = "Sec-WebSocket-Version: 13";
     const UPGRADE: &str = "Upgrade: websocket";
     const CONNECTION: &str = "Connection: Upgrade";
 
-    fn answer(request_line: &str, headers: &[&str]) -> Result<Handshake, Rejection> {
+    fn answer(request_line: &str, headers: &[&str]) -> Result<Handshake, RequestError> {
         let head = format!("{request_line}\r\nHost: a\r\n{}\r\n\r\nx", headers.join("\r\n"));
-        match RequestDecoder::new().decode(head.as_bytes(), &Limits::default()).1 {
+        match RequestDecoder::new().decode(head.as_bytes(), &RequestLimits::default()).1 {
             Decoded::Request(request) => accept(&request),
             other => panic!("{head}: {other:?}"),
         }

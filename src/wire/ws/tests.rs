@@ -8,7 +8,7 @@ use tungstenite::protocol::frame::{Frame, FrameHeader};
 use tungstenite::protocol::{Message, Role, WebSocket};
 
 use super::*;
-use crate::wire::http::{Decoded, Limits, RequestDecoder};
+use crate::wire::http::{Decoded, RequestDecoder, RequestLimits};
 use crate::wire::testing::{cut, cuttings};
 
 const MAX_MESSAGE_BYTES: usize = 1000;
@@ -424,7 +424,7 @@ fn tungstenite_connects_and_is_understood() {
     let mut requests = RequestDecoder::new();
     let request = loop {
         let len = std::io::Read::read(&mut &server, &mut buffer).unwrap();
-        match requests.decode(&buffer[..len], &Limits::default()) {
+        match requests.decode(&buffer[..len], &RequestLimits::default()) {
             (_, Decoded::Request(request)) => break request,
             (_, other) => assert_eq!(other, Decoded::NeedMore),
         }

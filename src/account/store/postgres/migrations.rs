@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::connection::ConnectionThread;
 use super::fault::Fault;
-use super::line::Line;
 use crate::account::records::StoreFault;
 use crate::account::store::sql::{Value, first};
 
@@ -82,35 +82,35 @@ impl From<StoreFault> for Problem {
 }
 
 /// Takes the missing steps, all or none.
-pub(super) fn run(line: &Line) -> Result<(), Problem> {
+pub(super) fn run(connection: &ConnectionThread) -> Result<(), Problem> {
     let deadline = Instant::now() + PATIENCE;
-    line.batch("BEGIN", deadline)?;
-    line.batch(LOCK, deadline)?;
-    if count(line, "SELECT CAST(count(current_schema()) AS BIGINT)", deadline)? == 0 {
+    connection.batch("BEGIN", deadline)?;
+    connection.batch(LOCK, deadline)?;
+    if count(connection, "SELECT CAST(count(current_schema()) AS BIGINT)", deadline)? == 0 {
         return Err(Problem::NoSchema);
     }
-    let version = match count(line, EXISTS, deadline)? {
-        0 if count(line, FOREIGN, deadline)? > 0 => return Err(Problem::Foreign),
+    let version = match count(connection, EXISTS, deadline)? {
+        0 if count(connection, FOREIGN, deadline)? > 0 => return Err(Problem::Foreign),
         0 => {
-            line.batch("CREATE TABLE godra_schema (version BIGINT NOT NULL)", deadline)?;
-            line.batch("INSERT INTO godra_schema VALUES (0)", deadline)?;
+            connection.batch("CREATE TABLE godra_schema (version BIGINT NOT NULL)", deadline)?;
+            connection.batch("INSERT INTO godra_schema VALUES (0)", deadline)?;
             0
         }
-        _ => count(line, "SELECT version FROM godra_schema", deadline)?,
+        _ => count(connection, "SELECT version FROM godra_schema", deadline)?,
     };
     let taken = usize::try_from(version).ok().filter(|taken| *taken <= STEPS.len());
     let Some(taken) = taken else { return Err(Problem::Newer { found: version }) };
     for step in &STEPS[taken..] {
-        line.batch(step, deadline)?;
+        connection.batch(step, deadline)?;
     }
     if taken < STEPS.len() {
         let version = Value::from(STEPS.len() as u64);
-        line.run("UPDATE godra_schema SET version = $1", &[version], deadline)?;
+        connection.run("UPDATE godra_schema SET version = $1", &[version], deadline)?;
     }
-    Ok(line.batch("COMMIT", deadline)?)
+    Ok(connection.batch("COMMIT", deadline)?)
 }
 
-fn count(line: &Line, statement: &'static str, deadline: Instant) -> Result<u64, Problem> {
-    let rows = line.run(statement, &[], deadline)?;
+fn count(connection: &ConnectionThread, statement: &'static str, deadline: Instant) -> Result<u64, Problem> {
+    let rows = connection.run(statement, &[], deadline)?;
     Ok(first(rows).ok_or(Problem::Store(StoreFault::Broken("a count has no row".to_owned())))?.number()?)
 }

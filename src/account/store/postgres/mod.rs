@@ -3,9 +3,9 @@
 //! A call takes five seconds at most, whatever the server does, and a lost connection is made again by the next
 //! statement. What the server cannot have carried out is tried again at once.
 
+mod connection;
 mod dsn;
 mod fault;
-mod line;
 mod migrations;
 mod tls;
 mod values;
@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use self::connection::{ConnectionThread, PATIENCE};
 pub use self::dsn::PostgresDsn;
 use self::fault::Fault;
-use self::line::{Line, PATIENCE};
 use super::sql::{Database, Row, Transaction, Value};
 use crate::account::records::{StoreFault, StoreResult};
 
@@ -28,7 +28,7 @@ const MAX_TRIES: usize = 10;
 /// A connection that comes back.
 pub(super) struct Postgres {
     dsn: Arc<PostgresDsn>,
-    line: Option<Line>,
+    connection: Option<ConnectionThread>,
     left: Vec<JoinHandle<()>>,
 }
 
@@ -38,43 +38,44 @@ pub(super) struct Postgres {
 /// In words that name the database; it is unchanged then.
 pub(super) fn migrate(dsn: &Arc<PostgresDsn>) -> Result<(), String> {
     let explain = |problem: migrations::Problem| format!("the database {dsn} {}", problem.describe());
-    let line = Line::open(dsn, Instant::now() + PATIENCE).map_err(|(fault, _)| explain(fault.into()))?;
-    // A line that is dropped takes its transaction back.
-    migrations::run(&line).map_err(explain)
+    let connection =
+        ConnectionThread::open(dsn, Instant::now() + PATIENCE).map_err(|(fault, _)| explain(fault.into()))?;
+    // A connection that is dropped takes its transaction back.
+    migrations::run(&connection).map_err(explain)
 }
 
 impl Postgres {
     pub(super) fn connect(dsn: &Arc<PostgresDsn>) -> StoreResult<Self> {
-        let mut postgres = Self { dsn: dsn.clone(), line: None, left: Vec::new() };
-        match postgres.line(Instant::now() + PATIENCE) {
+        let mut postgres = Self { dsn: dsn.clone(), connection: None, left: Vec::new() };
+        match postgres.connection(Instant::now() + PATIENCE) {
             Ok(_) => Ok(postgres),
             Err(fault) => Err(fault.into()),
         }
     }
 
-    /// The open line, or a new one.
-    fn line(&mut self, deadline: Instant) -> Result<&Line, Fault> {
-        if self.line.is_none() {
+    /// The open connection, or a new one.
+    fn connection(&mut self, deadline: Instant) -> Result<&ConnectionThread, Fault> {
+        if self.connection.is_none() {
             self.left.retain(|thread| !thread.is_finished());
             if self.left.len() >= MAX_LEFT {
                 let words = "PostgreSQL does not answer on earlier connections".to_owned();
                 return Err(Fault::Unavailable(words));
             }
-            match Line::open(&self.dsn, deadline) {
-                Ok(line) => self.line = Some(line),
+            match ConnectionThread::open(&self.dsn, deadline) {
+                Ok(connection) => self.connection = Some(connection),
                 Err((fault, thread)) => {
                     self.left.extend(thread);
                     return Err(fault);
                 }
             }
         }
-        Ok(self.line.as_ref().expect("it was just made"))
+        Ok(self.connection.as_ref().expect("it was just made"))
     }
 
-    /// After a fault only a line that still answers is kept.
+    /// After a fault only a connection that still answers is kept.
     fn settle(&mut self, fault: &Fault) {
         if matches!(fault, Fault::Lost(_) | Fault::Silent(_)) {
-            self.left.extend(self.line.take().map(Line::leave));
+            self.left.extend(self.connection.take().map(ConnectionThread::leave));
         }
     }
 
@@ -83,21 +84,21 @@ impl Postgres {
         work: &impl Fn(&mut dyn Transaction) -> StoreResult<T>,
         deadline: Instant,
     ) -> Result<T, Failure> {
-        let line = self.line(deadline)?;
-        line.batch("BEGIN", deadline)?;
-        let mut open = Open { line, deadline, fault: None };
+        let connection = self.connection(deadline)?;
+        connection.batch("BEGIN", deadline)?;
+        let mut open = Open { connection, deadline, fault: None };
         match work(&mut open) {
-            Ok(done) => match line.batch("COMMIT", deadline) {
+            Ok(done) => match connection.batch("COMMIT", deadline) {
                 Ok(()) => Ok(done),
                 // Nobody knows whether it was carried out, so it is not tried again.
                 Err(Fault::Lost(words)) => Err(Failure::Commit(Fault::Lost(words))),
                 Err(fault) => Err(Failure::Fault(fault)),
             },
             Err(refusal) => Err(match open.fault.take() {
-                // A line that is lost has rolled back by itself.
+                // A connection that is lost has rolled back by itself.
                 Some(fault @ (Fault::Lost(_) | Fault::Silent(_))) => Failure::Fault(fault),
-                fault => match line.batch("ROLLBACK", deadline) {
-                    Ok(()) => fault.map_or(Failure::Rejection(refusal), Failure::Fault),
+                fault => match connection.batch("ROLLBACK", deadline) {
+                    Ok(()) => fault.map_or(Failure::Work(refusal), Failure::Fault),
                     Err(lost) => Failure::Fault(lost),
                 },
             }),
@@ -112,7 +113,7 @@ enum Failure {
     /// The connection was lost while the end of the transaction was on its way.
     Commit(Fault),
     /// The work itself gave up.
-    Rejection(StoreFault),
+    Work(StoreFault),
 }
 
 impl From<Fault> for Failure {
@@ -126,7 +127,8 @@ impl Database for Postgres {
         let deadline = Instant::now() + PATIENCE;
         let mut is_first_try = true;
         loop {
-            let rows = self.line(deadline).and_then(|line| line.run(statement, values, deadline));
+            let rows =
+                self.connection(deadline).and_then(|connection| connection.run(statement, values, deadline));
             let fault = match rows {
                 Ok(rows) => return Ok(rows),
                 Err(fault) => fault,
@@ -147,7 +149,7 @@ impl Database for Postgres {
             tries += 1;
             let fault = match self.try_write(&work, deadline) {
                 Ok(done) => return Ok(done),
-                Err(Failure::Rejection(refusal)) => return Err(refusal),
+                Err(Failure::Work(refusal)) => return Err(refusal),
                 Err(Failure::Commit(fault)) => {
                     self.settle(&fault);
                     return Err(fault.into());
@@ -165,7 +167,7 @@ impl Database for Postgres {
 }
 
 struct Open<'a> {
-    line: &'a Line,
+    connection: &'a ConnectionThread,
     deadline: Instant,
     /// What the server said, to tell a conflict from a refusal when the work has ended.
     fault: Option<Fault>,
@@ -173,7 +175,7 @@ struct Open<'a> {
 
 impl Transaction for Open<'_> {
     fn run(&mut self, statement: &'static str, values: &[Value]) -> StoreResult<Vec<Row>> {
-        self.line.run(statement, values, self.deadline).map_err(|fault| {
+        self.connection.run(statement, values, self.deadline).map_err(|fault| {
             let shown = StoreFault::from(fault.clone());
             self.fault = Some(fault);
             shown

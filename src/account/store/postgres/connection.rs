@@ -1,7 +1,7 @@
 //! A connection that is never waited for too long.
 //!
 //! The driver waits for an answer for ever, and a server can stop answering without closing anything. So each connection
-//! lives on a thread of its own, and whoever asks waits at the channel until a deadline. A line that has not answered
+//! lives on a thread of its own, and whoever asks waits at the channel until a deadline. A connection that has not answered
 //! by then is left to itself: its thread ends when the server answers after all or the kernel gives the connection up,
 //! and the server rolls back what was open.
 
@@ -18,7 +18,7 @@ use super::dsn::PostgresDsn;
 use super::fault::Fault;
 use crate::account::store::sql::{Row, Value};
 
-/// A line that is not waited for any more closes its transaction within this time, so that its locks are in nobody's
+/// A connection that is not waited for any more closes its transaction within this time, so that its locks are in nobody's
 /// way. The server's own clock watches over both.
 const SESSION: &str = "SET statement_timeout = 4500; SET idle_in_transaction_session_timeout = 10000; \
      SET client_min_messages = 'warning'; SET synchronous_commit = 'on'";
@@ -33,13 +33,14 @@ enum Request {
 
 type Answer = Result<Vec<Row>, Fault>;
 
-pub(super) struct Line {
+/// A connection and the thread that it lives on.
+pub(super) struct ConnectionThread {
     requests: Sender<Request>,
     answers: Receiver<Answer>,
     thread: JoinHandle<()>,
 }
 
-impl Line {
+impl ConnectionThread {
     /// Connects. A try that takes too long gives the thread that is still at it.
     pub(super) fn open(
         dsn: &Arc<PostgresDsn>,
@@ -52,10 +53,10 @@ impl Line {
             .name("postgres".to_owned())
             .spawn(move || serve(&dsn, &requests, &answer_sender))
             .map_err(|error| (Fault::Unavailable(format!("no thread for a connection: {error}")), None))?;
-        let line = Self { requests: request_sender, answers, thread };
-        match line.wait(deadline) {
-            Ok(_) => Ok(line),
-            Err(fault) => Err((fault, Some(line.thread))),
+        let connection = Self { requests: request_sender, answers, thread };
+        match connection.wait(deadline) {
+            Ok(_) => Ok(connection),
+            Err(fault) => Err((fault, Some(connection.thread))),
         }
     }
 
@@ -67,7 +68,7 @@ impl Line {
         self.ask(Request::Run(statement, values.to_vec()), deadline)
     }
 
-    /// Gives the line up; the thread may still wait for an answer.
+    /// Gives the connection up; the thread may still wait for an answer.
     pub(super) fn leave(self) -> JoinHandle<()> {
         self.thread
     }
