@@ -49,8 +49,13 @@ impl fmt::Display for CheckReport {
             let caller = if script.is_internal() { "server" } else { script.header.role.as_str() };
             let room =
                 script.header.room_argument.map(|number| format!(" room=args[{number}]")).unwrap_or_default();
+            let atomic = if script.header.is_atomic { "" } else { " atomic=off" };
             let (path, version) = (script.path.display(), script.version());
-            writeln!(f, "ok      {path} role={caller} keys={}{room} version={version}", keys.join(","))?;
+            writeln!(
+                f,
+                "ok      {path} role={caller} keys={}{room}{atomic} version={version}",
+                keys.join(",")
+            )?;
         }
         for warning in &self.warnings {
             writeln!(f, "warning {warning}")?;
@@ -172,12 +177,14 @@ mod tests {
                 ("a.lua", "-- ROLE: guest\n-- KEYS: game:{room}, lobbies\n-- ROOM: 2\nreturn KEYS[2]"),
                 ("on_snapshot.lua", "return KEYS[1]"),
                 ("c.lua", "-- KEYS[3] is a comment\nreturn KEYS[1]"),
+                ("counter.lua", "-- ATOMIC: off\nreturn 1"),
                 ("d.lua", "count = 1\npritn(count)"),
             ],
             false,
             &[
                 "ok      a.lua role=guest keys=game:{room},lobbies room=args[2] version=",
                 "ok      c.lua role=player keys= version=",
+                "ok      counter.lua role=player keys= atomic=off version=",
                 "ok      d.lua role=player keys= version=",
                 "ok      on_snapshot.lua role=server keys=game:{room} version=",
                 "warning c.lua:2: KEYS[1] is nil: the header declares 0 keys",
@@ -185,7 +192,7 @@ mod tests {
                 "warning d.lua:2: count is neither a local nor known here",
                 "warning d.lua:2: pritn is neither a local nor known here",
                 "error   b.lua:1: unexpected symbol near '<eof>'",
-                "4 in order, 1 with errors, 4 warnings",
+                "5 in order, 1 with errors, 4 warnings",
             ],
         );
         check(&[("a.lua", "return 1")], true, &["ok      a.lua", "1 in order, 0 with errors, 0 warnings"]);

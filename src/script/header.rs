@@ -20,6 +20,8 @@ pub struct Header {
     pub room_argument: Option<usize>,
     /// `-- TICK: ms`: run for every live room at this interval.
     pub tick_ms: Option<u32>,
+    /// Whether a failing call undoes what it has written; yes without `-- ATOMIC: off`.
+    pub is_atomic: bool,
 }
 
 /// A header that cannot be accepted.
@@ -70,11 +72,17 @@ enum Keyword {
     Keys,
     Room,
     Tick,
+    Atomic,
 }
 
 impl Keyword {
-    const ALL: [(Self, &'static str); 4] =
-        [(Self::Role, "ROLE"), (Self::Keys, "KEYS"), (Self::Room, "ROOM"), (Self::Tick, "TICK")];
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Role, "ROLE"),
+        (Self::Keys, "KEYS"),
+        (Self::Room, "ROOM"),
+        (Self::Tick, "TICK"),
+        (Self::Atomic, "ATOMIC"),
+    ];
 
     fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(_, name)| *name == word).map(|(keyword, _)| keyword)
@@ -92,6 +100,7 @@ struct Declarations {
     keys: Option<(usize, Vec<KeyPattern>)>,
     room_argument: Option<(usize, usize)>,
     tick_ms: Option<(usize, u32)>,
+    is_atomic: Option<(usize, bool)>,
 }
 
 impl Declarations {
@@ -104,6 +113,7 @@ impl Declarations {
             }
             Keyword::Room => put(&mut self.room_argument, line, parse_room(without_note(value))?),
             Keyword::Tick => put(&mut self.tick_ms, line, parse_tick(without_note(value))?),
+            Keyword::Atomic => put(&mut self.is_atomic, line, parse_atomic(without_note(value))?),
         };
         match first_line {
             Some(first) => Err(format!("{} stands twice, first in line {first}", keyword.name())),
@@ -127,6 +137,7 @@ impl Declarations {
             keys,
             room_argument: self.room_argument.map(|(_, argument)| argument),
             tick_ms: None,
+            is_atomic: self.is_atomic.is_none_or(|(_, is_atomic)| is_atomic),
         })
     }
 
@@ -173,6 +184,14 @@ fn parse_tick(value: &str) -> Result<u32, String> {
     match value.parse() {
         Ok(ms) if ALLOWED_MS.contains(&ms) => Ok(ms),
         _ => Err(format!("TICK is an interval in ms, {} to {}", ALLOWED_MS.start(), ALLOWED_MS.end())),
+    }
+}
+
+fn parse_atomic(value: &str) -> Result<bool, String> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("ATOMIC is on or off; without the line it is on: a call that fails changes nothing".into()),
     }
 }
 
@@ -376,6 +395,24 @@ mod tests {
         assert_eq!(header.role, Role::Guest);
         assert_eq!(keys(&header), ["game:{room}", "game:{room}:players", "lobbies"]);
         assert_eq!(header.room_argument, Some(2));
+        assert!(header.is_atomic);
+    }
+
+    #[test]
+    fn atomic() {
+        let check = |text: &str, expected: Option<bool>| {
+            assert_eq!(parse(text).ok().map(|header| header.is_atomic), expected, "{text:?}");
+        };
+        check("return 1", Some(true));
+        check("-- ATOMIC: on", Some(true));
+        check("-- ATOMIC: off   it counts attempts", Some(false));
+        check("-- ATOMIC: Off", None);
+        check("-- ATOMIC: false", None);
+        check("-- ATOMIC:", None);
+        check("-- ATOMIC off", None);
+        check("-- ATOMIC: on\n-- ATOMIC: on", None);
+        let hook = Header::parse("on_connect", "-- ATOMIC: off").expect("a hook may say so, too");
+        assert!(!hook.is_atomic);
     }
 
     #[test]
@@ -431,6 +468,8 @@ mod tests {
         check("-- TICK: 50", 1, "TICK is not supported yet");
         check("-- TICK: 5", 1, "10 to 3600000");
         check("-- TICK: often", 1, "10 to 3600000");
+        check("-- ATOMIC: no", 1, "ATOMIC is on or off");
+        check("-- ATOMC: off", 1, "do you mean ATOMIC");
         let many: Vec<String> = (0..33).map(|n| format!("key{n}")).collect();
         check(&format!("-- KEYS: {}", many.join(", ")), 1, "33 keys");
     }

@@ -56,7 +56,13 @@ impl Script {
 
     /// A script of the server's own, from no file and called by nobody else. Its name begins with `godra:`.
     pub fn built_in(name: &str, text: &str) -> Arc<Self> {
-        let header = Header { role: Role::Manager, keys: Vec::new(), room_argument: None, tick_ms: None };
+        let header = Header {
+            role: Role::Manager,
+            keys: Vec::new(),
+            room_argument: None,
+            tick_ms: None,
+            is_atomic: true,
+        };
         Arc::new(Self::new(name, "", text, header))
     }
 

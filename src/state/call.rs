@@ -120,7 +120,7 @@ pub enum Arguments {
 pub enum CallResult {
     /// The script's return value as JSON text.
     Ok(Bytes),
-    /// It failed; what it wrote before stays written, as in Redis.
+    /// It failed; what it wrote before is undone, unless its script says `-- ATOMIC: off`.
     Err(CallError),
     /// [`super::Batch::on_error`] says so, or the caller's membership is not what the call expects.
     Skipped,

@@ -28,6 +28,20 @@ pub struct EventLog {
     call_bytes: usize,
     random: SplitMix,
     now_ms: u64,
+    call: Running,
+}
+
+/// What it takes to undo the running call.
+#[derive(Default)]
+struct Running {
+    number: u64,
+    /// How long `pending` was, and how much of it was closed.
+    pending: usize,
+    closed: usize,
+    /// Rooms whose history began in this call.
+    new_rooms: Vec<RoomId>,
+    /// The counters before the store forgot its data.
+    before_reset: Option<HashMap<RoomId, Counter>>,
 }
 
 struct Counter {
@@ -55,6 +69,16 @@ struct Pending {
     text: Vec<u8>,
     ends: Vec<u32>,
     direct: Vec<(Box<str>, Bytes)>,
+    before: Before,
+}
+
+/// What a room had of events before the call that was the last to add some.
+#[derive(Clone, Copy, Default)]
+struct Before {
+    call: u64,
+    text: usize,
+    events: usize,
+    direct: usize,
 }
 
 impl EventLog {
@@ -68,6 +92,7 @@ impl EventLog {
             call_bytes: 0,
             random: SplitMix(seed),
             now_ms: 0,
+            call: Running::default(),
         }
     }
 
@@ -75,6 +100,25 @@ impl EventLog {
     pub fn set_now(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.call_bytes = 0;
+        let call = &mut self.call;
+        call.number += 1;
+        (call.pending, call.closed) = (self.pending.len(), self.closed);
+        call.new_rooms.clear();
+        call.before_reset = None;
+    }
+
+    /// Takes back all events of the call that began last.
+    pub fn undo_call(&mut self) {
+        self.pending.truncate(self.call.pending);
+        let number = self.call.number;
+        self.pending.iter_mut().filter(|pending| pending.before.call == number).for_each(Pending::undo);
+        self.pending_bytes -= std::mem::take(&mut self.call_bytes);
+        for room in self.call.new_rooms.drain(..) {
+            self.counters.remove(&room);
+        }
+        if let Some(counters) = self.call.before_reset.take() {
+            (self.counters, self.closed) = (counters, self.call.closed);
+        }
     }
 
     /// Whether the events should be taken before another call runs.
@@ -136,7 +180,8 @@ impl EventLog {
 
     /// Forgets every room's history, as the store has forgotten its data: they all get new epochs.
     pub fn reset(&mut self) {
-        self.counters.clear();
+        let counters = std::mem::take(&mut self.counters);
+        self.call.before_reset.get_or_insert(counters);
         self.closed = self.pending.len();
     }
 
@@ -192,6 +237,9 @@ impl EventLog {
         if !self.counters.contains_key(room) {
             let position = Position { epoch: self.random.next_u64(), seq: 0 };
             self.counters.insert(room.clone(), Counter { position, used_at_ms: now_ms });
+            if self.call.before_reset.is_none() {
+                self.call.new_rooms.push(room.clone());
+            }
         }
         let counter = self.counters.get_mut(room).expect("inserted above");
         counter.used_at_ms = now_ms;
@@ -212,11 +260,14 @@ impl EventLog {
                     text: Vec::with_capacity(1024),
                     ends: Vec::with_capacity(16),
                     direct: Vec::new(),
+                    before: Before::default(),
                 });
                 self.pending.len() - 1
             }
         };
-        &mut self.pending[index]
+        let pending = &mut self.pending[index];
+        pending.note(self.call.number);
+        pending
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), BadEvent> {
@@ -251,6 +302,23 @@ impl EventLog {
         pending.ends.push(end);
         pending.next_seq += 1;
         Ok(())
+    }
+}
+
+impl Pending {
+    /// Remembers what is here, if the call has added nothing yet.
+    fn note(&mut self, call: u64) {
+        if self.before.call != call {
+            let (text, events, direct) = (self.text.len(), self.ends.len(), self.direct.len());
+            self.before = Before { call, text, events, direct };
+        }
+    }
+
+    fn undo(&mut self) {
+        self.text.truncate(self.before.text);
+        self.ends.truncate(self.before.events);
+        self.direct.truncate(self.before.direct);
+        self.next_seq = self.first_seq + self.before.events as u64;
     }
 }
 

@@ -97,6 +97,7 @@ impl ScriptRunner {
 
     /// Starts over with a fresh Lua state, keeping the store: for when a panic has gone through the old one.
     pub fn rebuild(&mut self) {
+        self.event_log().undo_call();
         self.compiled.clear();
         self.derived = None;
         self.interpreter.rebuild();
@@ -124,7 +125,8 @@ impl ScriptRunner {
         self.interpreter.rest();
     }
 
-    /// Runs one call, and tells when it ended. Its events are in the event log afterwards, also if it failed.
+    /// Runs one call, and tells when it ended. Its events are in the event log afterwards; if it failed, they are not, unless
+    /// its script is not atomic.
     pub fn run(&mut self, invocation: Invocation<'_>) -> (CallResult, Instant) {
         let script = &invocation.call.script;
         self.compile(script);
@@ -135,6 +137,9 @@ impl ScriptRunner {
             (Err(message), _) => Err(ScriptError::Fault(message.clone())),
             (_, Err(message)) => Err(ScriptError::Fault(message.into())),
         };
+        if result.is_err() && script.header.is_atomic {
+            self.event_log().undo_call();
+        }
         let ended_at = Instant::now();
         count(&compiled.metrics, &result, ended_at.duration_since(invocation.now));
         (result.map_or_else(|error| CallResult::Err(error.into()), CallResult::Ok), ended_at)
@@ -158,6 +163,7 @@ impl ScriptRunner {
                 now_ms: invocation.now_ms,
                 now: invocation.now,
                 seed: invocation.seed,
+                is_atomic: call.script.header.is_atomic,
             })
         };
         let user_id = call.caller.user_id.as_bytes();

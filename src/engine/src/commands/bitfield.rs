@@ -1,6 +1,6 @@
 //! `BITFIELD`: a string as an array of integers of any width.
 
-use super::super::keyspace::Keyspace;
+use super::super::keyspace::{Change, Keyspace};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
 use super::bits::BAD_OFFSET;
@@ -15,13 +15,12 @@ pub(super) fn bitfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut
     let Some(len) = steps.iter().filter(|step| step.action != Action::Get).map(Step::end_byte).max() else {
         return read_all(keyspace, key, &steps, reply);
     };
-    let value = keyspace.write_or_create::<Vec<u8>>(key)?;
-    if value.len() < len {
-        value.resize(len, 0);
-    }
+    let mut value = keyspace.write_or_create::<Vec<u8>>(key)?;
+    // Room for all fields, also for those that stay as they are.
+    value.bytes_mut(len, 0);
     reply.array(steps.len());
     for step in &steps {
-        match step.run(value) {
+        match step.run(&mut value) {
             Some(number) => reply.integer(number),
             None => reply.nil(),
         }
@@ -94,7 +93,7 @@ impl Step {
     }
 
     /// Carries the step out, and gives what it answers; nil where `OVERFLOW FAIL` kept it from writing.
-    fn run(&self, value: &mut [u8]) -> Option<i64> {
+    fn run(&self, value: &mut Change<'_, Vec<u8>>) -> Option<i64> {
         let before = self.field.read(value);
         match self.action {
             Action::Get => Some(before),
@@ -198,12 +197,14 @@ impl Field {
         self.wrapped(bits)
     }
 
-    fn write(&self, value: &mut [u8], number: i64) {
+    fn write(&self, value: &mut Change<'_, Vec<u8>>, number: i64) {
+        let first = self.offset / 8;
+        let bytes = value.bytes_mut(first, (self.offset + self.width).div_ceil(8) - first);
         for i in 0..self.width {
-            let at = self.offset + i;
+            let at = self.offset % 8 + i;
             let mask = 0x80 >> (at % 8);
             let is_set = number as u64 >> (self.width - 1 - i) & 1 == 1;
-            value[at / 8] = if is_set { value[at / 8] | mask } else { value[at / 8] & !mask };
+            bytes[at / 8] = if is_set { bytes[at / 8] | mask } else { bytes[at / 8] & !mask };
         }
     }
 }

@@ -16,14 +16,11 @@ pub(super) fn setbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
     let offset = parse_offset(arguments[2])?;
     let bit = parse_integer(arguments[3]).filter(|bit| matches!(bit, 0 | 1));
     let bit = bit.ok_or(Failure::fixed("ERR bit is not an integer or out of range"))?;
-    let value = keyspace.write_or_create::<Vec<u8>>(arguments[1])?;
-    let byte = offset / 8;
-    if value.len() <= byte {
-        value.resize(byte + 1, 0);
-    }
+    let mut value = keyspace.write_or_create::<Vec<u8>>(arguments[1])?;
+    let byte = &mut value.bytes_mut(offset / 8, 1)[0];
     let mask = 0x80 >> (offset % 8);
-    reply.integer(i64::from(value[byte] & mask != 0));
-    value[byte] = if bit == 1 { value[byte] | mask } else { value[byte] & !mask };
+    reply.integer(i64::from(*byte & mask != 0));
+    *byte = if bit == 1 { *byte | mask } else { *byte & !mask };
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Commands on hashes.
 
-use super::super::keyspace::{Hash, Keyspace, SmallBytes};
+use super::super::keyspace::{Change, Hash, Keyspace, SmallBytes};
 use super::super::reply::ReplyBuffer;
 use super::arguments::integer;
 use super::failure::{Failure, Outcome};
@@ -23,16 +23,15 @@ pub(super) fn hmset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
 
 fn set_fields(keyspace: &mut Keyspace, arguments: &[&[u8]], command: &str) -> Result<i64, Failure> {
     let (pairs, []) = arguments[2..].as_chunks::<2>() else { return Err(Failure::wrong_arity(command)) };
-    let hash = keyspace.write_or_create::<Hash>(arguments[1])?;
-    let added =
-        pairs.iter().filter(|[field, value]| hash.insert(field, SmallBytes::new(value)).is_none()).count();
+    let mut hash = keyspace.write_or_create::<Hash>(arguments[1])?;
+    let added = pairs.iter().filter(|[field, value]| hash.insert(field, SmallBytes::new(value))).count();
     Ok(added as i64)
 }
 
 /// `HSETNX key field value`
 pub(super) fn hsetnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (field, value) = (arguments[2], arguments[3]);
-    let hash = keyspace.write_or_create::<Hash>(arguments[1])?;
+    let mut hash = keyspace.write_or_create::<Hash>(arguments[1])?;
     let is_free = !hash.contains(field);
     if is_free {
         hash.push_new(field.into(), value.into());
@@ -65,8 +64,8 @@ fn reply_field(hash: Option<&Hash>, field: &[u8], reply: &mut ReplyBuffer) {
 
 /// `HDEL key field [field …]`
 pub(super) fn hdel(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let removed = keyspace.edit(arguments[1], |hash: &mut Hash| {
-        arguments[2..].iter().filter(|field| hash.remove(field).is_some()).count()
+    let removed = keyspace.edit(arguments[1], |hash: &mut Change<'_, Hash>| {
+        arguments[2..].iter().filter(|field| hash.remove(field)).count()
     })?;
     reply.integer(removed.unwrap_or(0) as i64);
     Ok(())

@@ -50,8 +50,9 @@ pub(super) fn randomkey(keyspace: &mut Keyspace, _: &[&[u8]], reply: &mut ReplyB
 
 /// `RENAME key newkey`: with its value goes its end.
 pub(super) fn rename(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let (value, expires_at_ms) = keyspace.take(arguments[1]).ok_or(Failure::NO_SUCH_KEY)?;
-    keyspace.insert_value(arguments[2], value, expires_at_ms);
+    if !keyspace.rename(arguments[1], arguments[2]) {
+        return Err(Failure::NO_SUCH_KEY);
+    }
     reply.status("OK");
     Ok(())
 }
@@ -62,8 +63,8 @@ pub(super) fn renamenx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut
         return Err(Failure::NO_SUCH_KEY);
     }
     let is_free = !keyspace.exists(arguments[2]);
-    if is_free && let Some((value, expires_at_ms)) = keyspace.take(arguments[1]) {
-        keyspace.insert_value(arguments[2], value, expires_at_ms);
+    if is_free {
+        keyspace.rename(arguments[1], arguments[2]);
     }
     reply.integer(i64::from(is_free));
     Ok(())

@@ -1,6 +1,6 @@
 //! Commands that take elements from lists, or from one list to another. Those that would wait in Redis answer at once.
 
-use super::super::keyspace::{Keyspace, Kind, List};
+use super::super::keyspace::{Change, Keyspace, Kind, List};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, counted_keys, is};
 use super::failure::{Failure, Outcome};
@@ -29,7 +29,7 @@ fn pop(
         [_, _, count] => Some(at_least(count, 0, "ERR value is out of range, must be positive")?),
         _ => return Err(Failure::wrong_arity(command)),
     };
-    let popped = keyspace.edit(arguments[1], |list: &mut List| match count {
+    let popped = keyspace.edit(arguments[1], |list: &mut Change<'_, List>| match count {
         Some(count) => pop_many(list, end, count, reply),
         None => end.pop(list).iter().for_each(|element| reply.bulk(element)),
     })?;
@@ -39,7 +39,7 @@ fn pop(
     Ok(())
 }
 
-fn pop_many(list: &mut List, end: End, count: usize, reply: &mut ReplyBuffer) {
+fn pop_many(list: &mut Change<'_, List>, end: End, count: usize, reply: &mut ReplyBuffer) {
     let count = count.min(list.len());
     reply.array(count);
     for _ in 0..count {
@@ -86,18 +86,18 @@ fn move_element(
     keyspace.read::<List>(destination)?;
     // A list that is turned in place must not vanish (and lose its end) between its pop and its push.
     let moved = if source == destination {
-        keyspace.edit(source, |list: &mut List| {
+        keyspace.edit(source, |list: &mut Change<'_, List>| {
             let element = from.pop(list);
             element.iter().for_each(|element| to.push(list, element.clone()));
             element
         })?
     } else {
-        keyspace.edit(source, |list: &mut List| from.pop(list))?
+        keyspace.edit(source, |list: &mut Change<'_, List>| from.pop(list))?
     };
     let Some(element) = moved.flatten() else { return Ok(()) };
     reply.bulk(&element);
     if source != destination {
-        to.push(keyspace.write_or_create::<List>(destination)?, element);
+        to.push(&mut keyspace.write_or_create::<List>(destination)?, element);
     }
     Ok(())
 }
@@ -126,7 +126,7 @@ fn pop_from_first(
         Some(key) => {
             reply.array(2);
             reply.bulk(key);
-            keyspace.edit(key, |list: &mut List| pop_many(list, end, count, reply))?;
+            keyspace.edit(key, |list: &mut Change<'_, List>| pop_many(list, end, count, reply))?;
         }
         None => reply.nil(),
     }
@@ -192,7 +192,7 @@ fn pop_one_of(keyspace: &mut Keyspace, arguments: &[&[u8]], end: End, reply: &mu
         Some(key) => {
             reply.array(2);
             reply.bulk(key);
-            keyspace.edit(key, |list: &mut List| {
+            keyspace.edit(key, |list: &mut Change<'_, List>| {
                 end.pop(list).iter().for_each(|element| reply.bulk(element));
             })?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::keyspace::{Keyspace, List, SmallBytes};
+use super::super::keyspace::{Change, Keyspace, List, SmallBytes};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, integer, is, span};
 use super::failure::{Failure, Outcome};
@@ -25,27 +25,18 @@ impl End {
         }
     }
 
-    pub(super) fn push(self, list: &mut List, element: SmallBytes) {
+    pub(super) fn push(self, list: &mut Change<'_, List>, element: SmallBytes) {
         match self {
             Self::Left => list.push_front(element),
             Self::Right => list.push_back(element),
         }
     }
 
-    pub(super) fn pop(self, list: &mut List) -> Option<SmallBytes> {
-        let popped = match self {
+    pub(super) fn pop(self, list: &mut Change<'_, List>) -> Option<SmallBytes> {
+        match self {
             Self::Left => list.pop_front(),
             Self::Right => list.pop_back(),
-        };
-        shrink(list);
-        popped
-    }
-}
-
-/// Gives memory back once three quarters of it are unused.
-fn shrink(list: &mut List) {
-    if list.capacity() > 32 && list.len() < list.capacity() / 4 {
-        list.shrink_to(list.len() * 2);
+        }
     }
 }
 
@@ -81,9 +72,9 @@ fn push(
         reply.integer(0);
         return Ok(());
     }
-    let list = keyspace.write_or_create::<List>(key)?;
+    let mut list = keyspace.write_or_create::<List>(key)?;
     for element in &arguments[2..] {
-        end.push(list, SmallBytes::new(element));
+        end.push(&mut list, SmallBytes::new(element));
     }
     reply.integer(list.len() as i64);
     Ok(())
@@ -112,15 +103,9 @@ pub(super) fn lrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
 /// `LTRIM key start stop`
 pub(super) fn ltrim(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (start, stop) = (integer(arguments[2])?, integer(arguments[3])?);
-    keyspace.edit(arguments[1], |list: &mut List| {
-        match span(start, stop, list.len()) {
-            Some(span) => {
-                list.truncate(span.end);
-                list.drain(..span.start);
-            }
-            None => list.clear(),
-        }
-        shrink(list);
+    keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
+        let kept = span(start, stop, list.len()).unwrap_or(0..0);
+        list.trim(kept);
     })?;
     reply.status("OK");
     Ok(())
@@ -143,7 +128,9 @@ pub(super) fn lindex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
 pub(super) fn lset(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let len = keyspace.read::<List>(arguments[1])?.ok_or(Failure::NO_SUCH_KEY)?.len();
     let index = place(integer(arguments[2])?, len).ok_or(Failure::fixed("ERR index out of range"))?;
-    keyspace.edit(arguments[1], |list: &mut List| list[index] = SmallBytes::new(arguments[3]))?;
+    keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
+        list.replace(index, SmallBytes::new(arguments[3]));
+    })?;
     reply.status("OK");
     Ok(())
 }
@@ -164,7 +151,7 @@ pub(super) fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut 
     } else {
         return Err(Failure::SYNTAX);
     };
-    let len = keyspace.edit(arguments[1], |list: &mut List| {
+    let len = keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
         let Some(index) = list.iter().position(|candidate| **candidate == *pivot) else { return -1 };
         list.insert(index + offset, SmallBytes::new(element));
         list.len() as i64
@@ -177,25 +164,23 @@ pub(super) fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut 
 pub(super) fn lrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let count = integer(arguments[2])?;
     let element = arguments[3];
-    let removed = keyspace.edit(arguments[1], |list: &mut List| {
+    let removed = keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
         let matching = list.iter().filter(|candidate| ***candidate == *element).count();
         let limit = if count == 0 { u64::MAX } else { count.unsigned_abs() };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(matching);
         let mut spared = if count < 0 { matching - limit } else { 0 };
-        let mut removed = 0;
-        list.retain(|candidate| {
-            if **candidate != *element || removed == limit {
-                return true;
+        let mut left = limit;
+        list.remove_where(|candidate| {
+            if **candidate != *element || left == 0 {
+                return false;
             }
             if spared > 0 {
                 spared -= 1;
-                return true;
+                return false;
             }
-            removed += 1;
-            false
-        });
-        shrink(list);
-        removed
+            left -= 1;
+            true
+        })
     })?;
     reply.integer(removed.unwrap_or(0) as i64);
     Ok(())

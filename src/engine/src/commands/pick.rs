@@ -1,6 +1,6 @@
 //! Random members: `SPOP`, `SRANDMEMBER`, `HRANDFIELD`, `ZRANDMEMBER`.
 
-use super::super::keyspace::{Entry, Hash, IndexMap, Keyspace, Set, SortedSet};
+use super::super::keyspace::{Change, Entry, Hash, IndexMap, Keyspace, Set, SortedSet};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{is, positive, signed_count};
 use super::failure::{Failure, Outcome};
@@ -45,14 +45,15 @@ pub(super) fn spop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
         _ => return Err(Failure::SYNTAX),
     };
     let mut random = fork(keyspace);
-    let popped = keyspace.edit(arguments[1], |set: &mut Set| {
+    let popped = keyspace.edit(arguments[1], |set: &mut Change<'_, Set>| {
         let len = count.unwrap_or(1).min(set.len());
         if count.is_some() {
             reply.array(len);
         }
         for _ in 0..len {
             let index = random.below(set.len());
-            reply.bulk(&set.swap_remove(index).key);
+            reply.bulk(&set.at(index).key);
+            set.remove_at(index);
         }
     })?;
     match (popped, count) {

@@ -1,22 +1,22 @@
 //! Commands on sets, save those that pick at random.
 
-use super::super::keyspace::{Keyspace, Set};
+use super::super::keyspace::{Change, Keyspace, Set};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, is};
 use super::failure::{Failure, Outcome};
 
 /// `SADD key member [member …]`
 pub(super) fn sadd(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let set = keyspace.write_or_create::<Set>(arguments[1])?;
-    let added = arguments[2..].iter().filter(|member| set.insert(member, ()).is_none()).count();
+    let mut set = keyspace.write_or_create::<Set>(arguments[1])?;
+    let added = arguments[2..].iter().filter(|member| set.insert(member, ())).count();
     reply.integer(added as i64);
     Ok(())
 }
 
 /// `SREM key member [member …]`
 pub(super) fn srem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let removed = keyspace.edit(arguments[1], |set: &mut Set| {
-        arguments[2..].iter().filter(|member| set.remove(member).is_some()).count()
+    let removed = keyspace.edit(arguments[1], |set: &mut Change<'_, Set>| {
+        arguments[2..].iter().filter(|member| set.remove(member)).count()
     })?;
     reply.integer(removed.unwrap_or(0) as i64);
     Ok(())
@@ -63,7 +63,7 @@ pub(super) fn smove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
     let is_member = set.contains(member);
     keyspace.read::<Set>(destination)?;
     if is_member && source != destination {
-        keyspace.edit(source, |set: &mut Set| set.remove(member))?;
+        keyspace.edit(source, |set: &mut Change<'_, Set>| set.remove(member))?;
         keyspace.write_or_create::<Set>(destination)?.insert(member, ());
     }
     reply.integer(i64::from(is_member));

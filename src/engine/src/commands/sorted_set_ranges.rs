@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::keyspace::{Keyspace, SortedSet};
+use super::super::keyspace::{Change, Keyspace, SortedSet};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is, span};
 use super::failure::{Failure, Outcome};
@@ -348,7 +348,7 @@ pub(super) fn zremrangebylex(
 
 fn remove_range(keyspace: &mut Keyspace, arguments: &[&[u8]], by: By, reply: &mut ReplyBuffer) -> Outcome {
     let bounds = Bounds::parse(by, arguments[2], arguments[3], false)?;
-    let removed = keyspace.edit(arguments[1], |set: &mut SortedSet| {
+    let removed = keyspace.edit(arguments[1], |set: &mut Change<'_, SortedSet>| {
         let ranks = bounds.ranks(set, false);
         let members: Vec<Vec<u8>> =
             set.range(ranks.start, ranks.end).map(|(name, _)| name.to_vec()).collect();

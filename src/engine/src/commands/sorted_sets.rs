@@ -1,6 +1,6 @@
 //! Commands on single members of sorted sets, and those that pop from an end.
 
-use super::super::keyspace::{Keyspace, SortedSet};
+use super::super::keyspace::{Change, Keyspace, SortedSet};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, float, is};
 use super::failure::{Failure, Outcome};
@@ -100,7 +100,7 @@ fn add(
     let mut changed = 0;
     let mut last_score = None;
     if keyspace.read::<SortedSet>(key)?.is_some() || !options.only_existing {
-        let set = keyspace.write_or_create::<SortedSet>(key)?;
+        let mut set = keyspace.write_or_create::<SortedSet>(key)?;
         for (argument, member) in members {
             let before = set.score(member);
             last_score = options.new_score(before, *argument)?;
@@ -120,8 +120,8 @@ fn add(
 
 /// `ZREM key member [member …]`
 pub(super) fn zrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let removed = keyspace.edit(arguments[1], |set: &mut SortedSet| {
-        arguments[2..].iter().filter(|member| set.remove(member).is_some()).count()
+    let removed = keyspace.edit(arguments[1], |set: &mut Change<'_, SortedSet>| {
+        arguments[2..].iter().filter(|member| set.remove(member)).count()
     })?;
     reply.integer(removed.unwrap_or(0) as i64);
     Ok(())
@@ -194,7 +194,7 @@ impl End {
     }
 
     /// Removes up to `count` members from this end, in the order in which they are answered.
-    fn pop(self, set: &mut SortedSet, count: usize) -> Vec<(Vec<u8>, f64)> {
+    fn pop(self, set: &mut Change<'_, SortedSet>, count: usize) -> Vec<(Vec<u8>, f64)> {
         let len = set.len();
         let count = count.min(len);
         let owned = |(member, score): (&[u8], f64)| (member.to_vec(), score);

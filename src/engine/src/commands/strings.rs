@@ -207,7 +207,7 @@ pub(super) fn append(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
     let (key, more) = (arguments[1], arguments[2]);
     let len = keyspace.read::<Vec<u8>>(key)?.map_or(0, Vec::len);
     check_len(len, more.len())?;
-    keyspace.write_or_create::<Vec<u8>>(key)?.extend_from_slice(more);
+    keyspace.write_or_create::<Vec<u8>>(key)?.append(more);
     reply.integer((len + more.len()) as i64);
     Ok(())
 }
@@ -245,12 +245,8 @@ pub(super) fn setrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut
         return Ok(());
     }
     check_len(offset, patch.len())?;
-    let value = keyspace.write_or_create::<Vec<u8>>(key)?;
-    let end = offset + patch.len();
-    if value.len() < end {
-        value.resize(end, 0);
-    }
-    value[offset..end].copy_from_slice(patch);
+    let mut value = keyspace.write_or_create::<Vec<u8>>(key)?;
+    value.bytes_mut(offset, patch.len()).copy_from_slice(patch);
     reply.integer(value.len() as i64);
     Ok(())
 }
@@ -289,9 +285,9 @@ fn add(keyspace: &mut Keyspace, key: &[u8], increment: i64, reply: &mut ReplyBuf
         None => 0,
     };
     let sum = before.checked_add(increment).ok_or(Failure::OVERFLOW)?;
-    let value = keyspace.write_or_create::<Vec<u8>>(key)?;
-    value.clear();
-    format_integer(sum, value);
+    let mut text = Vec::new();
+    format_integer(sum, &mut text);
+    keyspace.write_or_create::<Vec<u8>>(key)?.set(text);
     reply.integer(sum);
     Ok(())
 }
@@ -304,7 +300,7 @@ pub(super) fn incrbyfloat(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &
     let increment = LongDouble::parse(arguments[2]).ok_or(Failure::NOT_A_FLOAT)?;
     let sum = before.checked_add(increment).ok_or(Failure::NAN_OR_INFINITY)?.to_text();
     reply.bulk(sum.as_bytes());
-    *keyspace.write_or_create::<Vec<u8>>(key)? = sum.into_bytes();
+    keyspace.write_or_create::<Vec<u8>>(key)?.set(sum.into_bytes());
     Ok(())
 }
 

@@ -159,6 +159,23 @@ impl<V> IndexMap<V> {
         removed
     }
 
+    /// Undoes [`IndexMap::swap_remove`]: the entry that took the place goes back to the end.
+    pub fn undo_swap_remove(&mut self, index: usize, entry: Entry<V>) {
+        self.reserve_slot();
+        let last = self.entries.len();
+        if !self.slots.is_empty() {
+            if index < last {
+                let moved = self.slot_of(index);
+                self.slots[moved].entry = last as u32 + 1;
+            }
+            let hash = self.hash(&entry.key);
+            place(&mut self.slots, Slot { hash, entry: index as u32 + 1 });
+        }
+        self.reserve_entry();
+        self.entries.push(entry);
+        self.entries.swap(index, last);
+    }
+
     /// Removes everything.
     pub fn clear(&mut self) {
         self.entries = Vec::new();

@@ -4,22 +4,30 @@
 //! treated as missing by every reader; it is taken away by the next writer or by [`Keyspace::expire_step`].
 //!
 //! Commands change values only through the few methods of [`Keyspace`] that say so, which is where changes are noted
-//! for the one who keeps the store on disk.
+//! for the one who keeps the store on disk, and where a call's changes leave the steps by which they are undone if it fails
+//! (see [`Keyspace::begin`], and [`Change`] for those within a value).
 
+mod change;
 mod index_map;
 mod rank_tree;
+mod slot;
 mod small_bytes;
 mod sorted_set;
+mod undo;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use change::Change;
+use change::Edited;
 pub use index_map::{Entry, IndexMap};
 pub use small_bytes::SmallBytes;
 pub use sorted_set::SortedSet;
 pub use value::{Hash, Kind, List, Set, Value};
 
+use self::slot::{Marks, Slot};
+use self::undo::{Cleared, Step, UndoLog};
 use super::commands::{self, Command, Failure};
 use super::reply::ReplyBuffer;
 use crate::SplitMix;
@@ -46,18 +54,11 @@ pub struct Keyspace {
     /// The running call's.
     context: Context,
     changes: Option<Tracker>,
+    undo: UndoLog,
 }
 
 #[derive(Debug)]
-struct Slot {
-    value: Value,
-    expires_at_ms: Option<u64>,
-    /// Whether the key is in the tracker already; saves a second table look-up for every write.
-    is_noted: bool,
-}
-
-#[derive(Debug)]
-struct Tracker {
+pub(crate) struct Tracker {
     cleared: bool,
     keys: IndexMap<()>,
 }
@@ -83,6 +84,7 @@ impl Keyspace {
             random: SplitMix(!seed),
             context: Context { now_ms: 0, from_script: false },
             changes: None,
+            undo: UndoLog::default(),
         }
     }
 
@@ -163,7 +165,7 @@ impl Keyspace {
         let keys: Vec<SmallBytes> = noted.into_keys().collect();
         for key in &keys {
             if let Some(slot) = self.keys.get_mut(key) {
-                slot.is_noted = false;
+                slot.marks.set_noted(false);
             }
         }
         Changes { cleared, keys }
@@ -180,7 +182,7 @@ impl Keyspace {
         tracker.cleared |= changes.cleared;
         for key in changes.keys {
             if let Some(slot) = self.keys.get_mut(&key) {
-                slot.is_noted = true;
+                slot.marks.set_noted(true);
             }
             tracker.keys.insert(&key, ());
         }
@@ -198,18 +200,34 @@ impl Keyspace {
 
     /// Puts a value in place of whatever the key holds.
     pub fn insert_value(&mut self, key: &[u8], value: Value, expires_at_ms: Option<u64>) {
-        self.expiring += usize::from(expires_at_ms.is_some());
-        let slot = Slot { value, expires_at_ms, is_noted: false };
         let index = match self.keys.find(key) {
             Some(index) => {
-                let before = std::mem::replace(self.keys.value_at_mut(index), slot);
-                self.expiring -= usize::from(before.expires_at_ms.is_some());
-                self.keys.value_at_mut(index).is_noted = before.is_noted;
+                self.replace_at(index, value, expires_at_ms);
                 index
             }
-            None => self.keys.push_new(key.into(), slot),
+            None => self.create(key, value, expires_at_ms),
         };
         self.note(index);
+    }
+
+    fn create(&mut self, key: &[u8], value: Value, expires_at_ms: Option<u64>) -> usize {
+        self.expiring += usize::from(expires_at_ms.is_some());
+        self.undo.record(Step::Created, 0);
+        let marks = Marks::of_call(self.undo.call());
+        self.keys.push_new(key.into(), Slot { value, expires_at_ms, marks })
+    }
+
+    fn replace_at(&mut self, index: usize, value: Value, expires_at_ms: Option<u64>) {
+        let is_ours = self.is_ours(index);
+        let slot = self.keys.value_at_mut(index);
+        let before = std::mem::replace(&mut slot.value, value);
+        let ended_at_ms = slot.expires_at_ms;
+        slot.marks.set_call(self.undo.call());
+        if !is_ours {
+            let step = Step::Replaced { key: index as u32, value: before, expires_at_ms: ended_at_ms };
+            self.undo.record(step, 0);
+        }
+        self.change_expiry(index, expires_at_ms);
     }
 
     /// An empty hash, set or sorted set whose tables hash under this store's seed.
@@ -251,39 +269,42 @@ impl Keyspace {
     }
 
     /// A key's value of the kind that the command is for, to be changed in place.
-    pub(super) fn write<K: Kind>(&mut self, key: &[u8]) -> Result<Option<&mut K>, Failure> {
+    pub(super) fn write<K: Edited>(&mut self, key: &[u8]) -> Result<Option<Change<'_, K>>, Failure> {
         let Some(index) = self.find_live(key) else { return Ok(None) };
         if K::of(&self.keys.at(index).value.value).is_none() {
             return Err(Failure::WRONG_TYPE);
         }
         self.note(index);
-        Ok(K::of_mut(&mut self.keys.value_at_mut(index).value))
+        Ok(self.change(index))
     }
 
     /// As [`Keyspace::write`], with an empty value for a missing key: the command must put something into it.
-    pub(super) fn write_or_create<K: Kind>(&mut self, key: &[u8]) -> Result<&mut K, Failure> {
+    pub(super) fn write_or_create<K: Edited>(&mut self, key: &[u8]) -> Result<Change<'_, K>, Failure> {
         let index = match self.find_live(key) {
             Some(index) => index,
-            None => {
-                let value = K::empty(self.seed).into_value();
-                self.keys.push_new(key.into(), Slot { value, expires_at_ms: None, is_noted: false })
-            }
+            None => self.create(key, K::empty(self.seed).into_value(), None),
         };
         if K::of(&self.keys.at(index).value.value).is_none() {
             return Err(Failure::WRONG_TYPE);
         }
         self.note(index);
-        K::of_mut(&mut self.keys.value_at_mut(index).value).ok_or(Failure::WRONG_TYPE)
+        self.change(index).ok_or(Failure::WRONG_TYPE)
+    }
+
+    fn change<K: Edited>(&mut self, index: usize) -> Option<Change<'_, K>> {
+        let needs_steps = self.undo.is_recording() && !self.is_ours(index);
+        let value = K::of_mut(&mut self.keys.value_at_mut(index).value)?;
+        Some(Change::new(value, index, needs_steps.then_some(&mut self.undo)))
     }
 
     /// Changes a key's value in place, and removes the key if the value is gone then; none for a missing key.
-    pub(super) fn edit<K: Kind, T>(
+    pub(super) fn edit<K: Edited, T>(
         &mut self,
         key: &[u8],
-        edit: impl FnOnce(&mut K) -> T,
+        edit: impl FnOnce(&mut Change<'_, K>) -> T,
     ) -> Result<Option<T>, Failure> {
-        let Some(value) = self.write::<K>(key)? else { return Ok(None) };
-        let result = edit(value);
+        let Some(mut value) = self.write::<K>(key)? else { return Ok(None) };
+        let result = edit(&mut value);
         if value.is_gone() {
             self.remove(key);
         }
@@ -299,16 +320,43 @@ impl Keyspace {
         }
     }
 
-    /// Takes a key away with its value and expiry; none if it was missing or past its time.
-    pub(super) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<u64>)> {
-        let index = self.find_live(key)?;
-        let slot = self.remove_at(index);
-        Some((slot.value, slot.expires_at_ms))
+    /// Gives a key's value and expiry to another key, whatever that holds; whether the key was there.
+    pub(super) fn rename(&mut self, from: &[u8], to: &[u8]) -> bool {
+        let Some(from) = self.find_live(from) else { return false };
+        if self.keys.find(to) == Some(from) {
+            return true;
+        }
+        self.note(from);
+        let Entry { key: name, value: slot } = self.keys.swap_remove(from);
+        let (to, replaced) = self.put_renamed(to, slot);
+        self.undo
+            .record(Step::Renamed { from: from as u32, to: to as u32, name: Box::new((name, replaced)) }, 0);
+        self.note(to);
+        true
+    }
+
+    /// Puts another key's slot in; gives its place, and what was there before.
+    fn put_renamed(&mut self, key: &[u8], mut slot: Slot) -> (usize, Option<Slot>) {
+        slot.marks.set_noted(false);
+        let Some(index) = self.keys.find(key) else { return (self.keys.push_new(key.into(), slot), None) };
+        slot.marks.set_noted(self.keys.at(index).value.marks.is_noted());
+        let is_ours = self.is_ours(index);
+        let mut before = std::mem::replace(self.keys.value_at_mut(index), slot);
+        self.expiring -= usize::from(before.expires_at_ms.is_some());
+        if is_ours {
+            before.value = Value::String(Vec::new());
+        }
+        (index, Some(before))
     }
 
     /// Removes a key; whether it was there, and not past its time.
     pub(super) fn remove(&mut self, key: &[u8]) -> bool {
-        self.keys.find(key).is_some_and(|index| !self.remove_at(index).is_due(self.context.now_ms))
+        let now_ms = self.context.now_ms;
+        self.keys.find(key).is_some_and(|index| {
+            let is_live = !self.keys.at(index).value.is_due(now_ms);
+            self.remove_at(index);
+            is_live
+        })
     }
 
     pub(super) fn exists(&self, key: &[u8]) -> bool {
@@ -323,21 +371,31 @@ impl Keyspace {
     /// Sets or takes away a key's end; whether the key was there.
     pub(super) fn set_expiry(&mut self, key: &[u8], expires_at_ms: Option<u64>) -> bool {
         let Some(index) = self.find_live(key) else { return false };
-        let slot = self.keys.value_at_mut(index);
-        self.expiring += usize::from(expires_at_ms.is_some());
-        self.expiring -= usize::from(slot.expires_at_ms.is_some());
-        slot.expires_at_ms = expires_at_ms;
+        if !self.is_ours(index) {
+            let before = self.keys.at(index).value.expires_at_ms;
+            self.undo.record(Step::Expiry { key: index as u32, expires_at_ms: before }, 0);
+        }
+        self.change_expiry(index, expires_at_ms);
         self.note(index);
         true
     }
 
+    fn change_expiry(&mut self, index: usize, expires_at_ms: Option<u64>) {
+        let slot = self.keys.value_at_mut(index);
+        self.expiring += usize::from(expires_at_ms.is_some());
+        self.expiring -= usize::from(slot.expires_at_ms.is_some());
+        slot.expires_at_ms = expires_at_ms;
+    }
+
     pub(super) fn clear(&mut self) {
-        self.keys.clear();
-        self.expiring = 0;
-        if let Some(tracker) = &mut self.changes {
-            tracker.cleared = true;
-            tracker.keys.clear();
-        }
+        let fresh = Tracker { cleared: true, keys: IndexMap::new(self.seed) };
+        let changes = self.changes.is_some().then_some(fresh);
+        let before = Cleared {
+            keys: std::mem::replace(&mut self.keys, IndexMap::new(self.seed)),
+            expiring: std::mem::take(&mut self.expiring),
+            changes: std::mem::replace(&mut self.changes, changes),
+        };
+        self.undo.record(Step::Cleared(Box::new(before)), 0);
     }
 
     /// Any key, all alike likely.
@@ -386,25 +444,38 @@ impl Keyspace {
         Some(index)
     }
 
-    fn remove_at(&mut self, index: usize) -> Slot {
+    fn remove_at(&mut self, index: usize) {
         self.note(index);
-        let slot = self.keys.swap_remove(index).value;
-        self.expiring -= usize::from(slot.expires_at_ms.is_some());
-        slot
+        let is_ours = self.is_ours(index);
+        let mut entry = self.take_entry(index);
+        if !self.undo.is_recording() {
+            return;
+        }
+        if is_ours {
+            // It will go with what made it.
+            entry.value.value = Value::String(Vec::new());
+        }
+        let kept_bytes = if is_ours { size_of::<Entry<Slot>>() + entry.key.heap_len() } else { 0 };
+        self.undo.record(Step::Removed { key: index as u32, entry: Box::new(entry) }, kept_bytes);
+    }
+
+    fn take_entry(&mut self, index: usize) -> Entry<Slot> {
+        let entry = self.keys.swap_remove(index);
+        self.expiring -= usize::from(entry.value.expires_at_ms.is_some());
+        entry
+    }
+
+    /// Whether the running call has made the value, so that nothing has to be put back into it.
+    fn is_ours(&self, index: usize) -> bool {
+        self.undo.is_recording() && self.keys.at(index).value.marks.is_of_call(self.undo.call())
     }
 
     fn note(&mut self, index: usize) {
         let Some(tracker) = &mut self.changes else { return };
-        if !self.keys.at(index).value.is_noted {
-            tracker.keys.insert(&self.keys.at(index).key, ());
-            self.keys.value_at_mut(index).is_noted = true;
+        if !self.keys.at(index).value.marks.is_noted() {
+            let is_new = tracker.keys.insert(&self.keys.at(index).key, ()).is_none();
+            self.keys.value_at_mut(index).marks.set_noted(true);
+            self.undo.record(Step::Noted { key: index as u32, is_new }, 0);
         }
-    }
-}
-
-impl Slot {
-    /// A key still lives in the millisecond at which it ends, as in Redis.
-    fn is_due(&self, now_ms: u64) -> bool {
-        self.expires_at_ms.is_some_and(|end| end < now_ms)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::index_map::IndexMap;
+use super::index_map::{Entry, IndexMap};
 use super::rank_tree::{Item, RankTree};
 use super::small_bytes::SmallBytes;
 
@@ -42,9 +42,9 @@ impl SortedSet {
         self.scores.get(member).copied()
     }
 
-    /// Adds the member, or moves it to another score; gives the score before. `score` must not be NaN, and
-    /// a zero loses its sign.
-    pub fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
+    /// Adds the member, or moves it to another score; gives its index of [`SortedSet::members`] and its score if it was
+    /// there. `score` must not be NaN, and a zero loses its sign.
+    pub fn insert(&mut self, member: &[u8], score: f64) -> Option<(usize, f64)> {
         debug_assert!(!score.is_nan());
         // Redis keeps the sign of a zero in large sets and loses it in small ones.
         let score = if score == 0.0 { 0.0 } else { score };
@@ -52,11 +52,9 @@ impl SortedSet {
             Some(index) => {
                 let before = self.scores.at(index).value;
                 if before != score {
-                    self.order.remove_at(self.rank_of(before, member));
-                    *self.scores.value_at_mut(index) = score;
-                    self.order.insert_at(self.rank_of(score, member), Item { score, index: index as u32 });
+                    self.rescore(index, score);
                 }
-                Some(before)
+                Some((index, before))
             }
             None => {
                 let rank = self.rank_of(score, member);
@@ -67,20 +65,58 @@ impl SortedSet {
         }
     }
 
-    /// Removes the member, and gives its score.
-    pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
+    /// Moves the member at an index of [`SortedSet::members`] to another score.
+    pub(super) fn rescore(&mut self, index: usize, score: f64) {
+        let Entry { key: member, value: before } = self.scores.at(index);
+        let (from, member) = (self.rank_of(*before, member), member.clone());
+        self.order.remove_at(from);
+        *self.scores.value_at_mut(index) = score;
+        self.order.insert_at(self.rank_of(score, &member), Item { score, index: index as u32 });
+    }
+
+    /// Removes the member; gives its index of [`SortedSet::members`] and what was there.
+    pub fn remove(&mut self, member: &[u8]) -> Option<(usize, Entry<f64>)> {
         let index = self.scores.find(member)?;
-        let score = self.scores.at(index).value;
-        self.order.remove_at(self.rank_of(score, member));
+        Some((index, self.remove_at(index)))
+    }
+
+    /// Removes the last of [`SortedSet::members`].
+    pub(super) fn remove_last(&mut self) {
+        self.remove_at(self.scores.len() - 1);
+    }
+
+    fn remove_at(&mut self, index: usize) -> Entry<f64> {
+        let removed = self.scores.at(index);
+        self.order.remove_at(self.rank_of(removed.value, &removed.key));
         // The map moves its last entry into the gap, so that member's item has to follow.
         let last = self.scores.len() - 1;
         if index != last {
-            let moved = self.scores.at(last);
-            let rank = self.rank_of(moved.value, &moved.key);
-            self.order.set_index_at(rank, index as u32);
+            self.set_index(last, index);
         }
-        self.scores.swap_remove(index);
-        Some(score)
+        self.scores.swap_remove(index)
+    }
+
+    /// Undoes [`SortedSet::remove`].
+    pub(super) fn undo_remove(&mut self, index: usize, member: SmallBytes, score: f64) {
+        let last = self.scores.len();
+        let moved = (index < last).then(|| self.rank_of_index(index));
+        self.scores.undo_swap_remove(index, Entry { key: member.clone(), value: score });
+        if let Some(rank) = moved {
+            self.order.set_index_at(rank, last as u32);
+        }
+        let rank = self.rank_of(score, &member);
+        self.order.insert_at(rank, Item { score, index: index as u32 });
+    }
+
+    /// Lets the item of the member at index `from` say that the member is at index `to`.
+    fn set_index(&mut self, from: usize, to: usize) {
+        let rank = self.rank_of_index(from);
+        self.order.set_index_at(rank, to as u32);
+    }
+
+    fn rank_of_index(&self, index: usize) -> usize {
+        let entry = self.scores.at(index);
+        self.rank_of(entry.value, &entry.key)
     }
 
     /// How many members stand before this one.
@@ -160,9 +196,11 @@ mod tests {
             if (random.below(4) != 0) == growing {
                 let score =
                     if random.below(2) == 0 { scores[random.below(8)] } else { random.below(50) as f64 };
-                assert_eq!(set.insert(&name, score), model.insert(&name, score), "seed {seed} step {step}");
+                let inserted = set.insert(&name, score).map(|(_, before)| before);
+                assert_eq!(inserted, model.insert(&name, score), "seed {seed} step {step}");
             } else {
-                assert_eq!(set.remove(&name), model.remove(&name), "seed {seed} step {step}");
+                let removed = set.remove(&name).map(|(_, entry)| entry.value);
+                assert_eq!(removed, model.remove(&name), "seed {seed} step {step}");
             }
             let probe = format!("m{}", random.below(names)).into_bytes();
             assert_eq!(set.score(&probe), model.score(&probe), "seed {seed} step {step}");

@@ -2,6 +2,7 @@
 
 use std::cell::{Ref, RefCell};
 use std::ffi::{CString, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -76,6 +77,8 @@ pub struct Invocation<'a> {
     pub now: Instant,
     /// For `math.random`.
     pub seed: u64,
+    /// Whether a failure undoes what the call has written.
+    pub is_atomic: bool,
 }
 
 /// A call's `KEYS`.
@@ -87,7 +90,7 @@ pub enum Keys<'a> {
     Shared(&'a Arc<[Box<str>]>),
 }
 
-/// Why a call failed. What it wrote before stays written, as in Redis.
+/// Why a call failed. What it wrote before is undone if it was atomic, and else stays written, as in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScriptError {
     /// It broke: with the script's name and line, if they are known.
@@ -134,9 +137,10 @@ impl Interpreter {
         interpreter
     }
 
-    /// Starts over with a fresh Lua state, keeping the store; all scripts must be compiled anew. The old state is
+    /// Starts over with a fresh Lua state, keeping the store but for what a call has written that did not end; all scripts must be compiled anew. The old state is
     /// abandoned, not closed: this is for when a panic has gone through it, and nobody knows what it is in the middle of.
     pub fn rebuild(&mut self) {
+        self.undo_what_broke();
         self.host.budget.end();
         self.host.budget.set_lenient(true);
         self.generation = self.generation.wrapping_add(1);
@@ -154,6 +158,15 @@ impl Interpreter {
         debug_assert_eq!(stack.top(), SHARED_KEYS);
         self.shared_keys.take();
         self.rest();
+    }
+
+    /// What a panic has left half done may be beyond undoing.
+    fn undo_what_broke(&self) {
+        let mut keyspace = self.host.keyspace.borrow_mut();
+        if catch_unwind(AssertUnwindSafe(|| keyspace.undo())).is_err() {
+            log::error!("some of what a broken call has written stays written");
+            keyspace.commit();
+        }
     }
 
     /// The store. No borrow of it may be held while a script runs.
@@ -210,7 +223,16 @@ impl Interpreter {
             _ => self.read_result(invocation),
         };
         self.leave();
+        if invocation.is_atomic {
+            self.settle(result.is_ok());
+        }
         result
+    }
+
+    /// Keeps or undoes what the call has written.
+    fn settle(&self, has_worked: bool) {
+        let mut keyspace = self.host.keyspace.borrow_mut();
+        if has_worked { keyspace.commit() } else { keyspace.undo() }
     }
 
     fn stack(&self) -> Stack<'_> {
@@ -223,6 +245,9 @@ impl Interpreter {
         host.now_ms.set(invocation.now_ms);
         host.random.set(invocation.seed);
         host.budget.begin(self.stack(), invocation.now, self.resting_bytes);
+        if invocation.is_atomic {
+            host.keyspace.borrow_mut().begin();
+        }
     }
 
     /// Sets `KEYS` and `ARGV` and pushes the script's function.

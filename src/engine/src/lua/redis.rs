@@ -14,6 +14,8 @@ const FEW_ARGUMENTS: usize = 16;
 /// Nanoseconds that a command takes at least, and for each of its arguments and values, about.
 const COMMAND_COST: usize = 100;
 const VALUE_COST: usize = 30;
+/// What it takes to be able to undo a call may be so many times what Lua may use.
+const UNDO_SHARE: usize = 4;
 
 /// Pushes the library.
 pub(crate) fn push_library(stack: Stack<'_>) {
@@ -138,8 +140,13 @@ fn execute(stack: Stack<'_>, arguments: &[&[u8]], reply: &mut ReplyBuffer) {
     let Some(command) = commands::find(name) else {
         return host.keyspace.borrow_mut().execute(arguments, &context, reply);
     };
-    host.keyspace.borrow_mut().call(command, arguments, &context, reply);
-    if !is_quick(command.name) {
+    let mut keyspace = host.keyspace.borrow_mut();
+    keyspace.call(command, arguments, &context, reply);
+    let undo_bytes = keyspace.undo_bytes();
+    drop(keyspace);
+    let is_full =
+        undo_bytes / UNDO_SHARE > COMMAND_COST && host.budget.check_room(undo_bytes / UNDO_SHARE).is_some();
+    if is_full || !is_quick(command.name) {
         // Its work may depend on how much the store holds, so the clock is read right after it.
         host.budget.spend(usize::MAX);
     }

@@ -9,6 +9,7 @@ mod generator;
 mod grammar;
 mod server;
 mod stores;
+mod undo;
 
 use generator::Generator;
 use server::RedisServer;

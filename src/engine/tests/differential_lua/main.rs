@@ -112,6 +112,7 @@ impl Pair {
             now_ms: 1_700_000_000_000,
             now: Instant::now(),
             seed: 1,
+            is_atomic: true,
         });
         self.interpreter.forget(script);
         result.map(|json| String::from_utf8_lossy(&json).into_owned())

@@ -1,5 +1,7 @@
 //! Calls of the server through the runner: keys, errors, events, and the `godra` library.
 
+mod atomic;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,7 +81,8 @@ impl World {
 }
 
 fn script(text: &str) -> Arc<Script> {
-    let header = Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None };
+    let header =
+        Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None, is_atomic: true };
     Arc::new(Script::new("test", "scripts/test.lua", text, header))
 }
 
@@ -220,11 +223,11 @@ fn events() {
 }
 
 #[test]
-fn what_a_failed_call_published_and_wrote_stays() {
+fn what_a_failed_call_published_and_wrote_is_undone() {
     let mut world = World::new();
     world.fails("redis.call('SET', 'k', 'v') godra.publish('a') error('x')");
-    assert_eq!(world.published(), r#"{"type":"a","payload":null,"seq":1}"#);
-    assert_eq!(world.ok("return redis.call('GET', 'k')"), r#""v""#);
+    assert_eq!(world.published(), "");
+    assert_eq!(world.ok("return redis.call('GET', 'k')"), "null");
 }
 
 #[test]

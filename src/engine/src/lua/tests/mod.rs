@@ -4,6 +4,7 @@ mod api;
 mod extension;
 mod limits;
 mod sandbox;
+mod undo;
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ pub(super) struct World {
     pub interpreter: Interpreter,
     pub now_ms: u64,
     pub seed: u64,
+    pub is_atomic: bool,
 }
 
 impl World {
@@ -35,7 +37,7 @@ impl World {
     }
 
     fn with(interpreter: Interpreter) -> Self {
-        Self { interpreter, now_ms: 1_700_000_000_123, seed: 1 }
+        Self { interpreter, now_ms: 1_700_000_000_123, seed: 1, is_atomic: true }
     }
 
     pub(crate) fn call(
@@ -67,6 +69,7 @@ impl World {
             now_ms: self.now_ms,
             now: Instant::now(),
             seed: self.seed,
+            is_atomic: self.is_atomic,
         });
         result.map(|json| String::from_utf8(json.to_vec()).unwrap())
     }
