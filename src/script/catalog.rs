@@ -8,8 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mlua::chunk::ChunkMode;
-use mlua::{Lua, LuaOptions, StdLib};
+use godra_engine::lua::source::Compiler;
 
 use super::{Header, Script, ScriptSet};
 
@@ -201,7 +200,7 @@ fn read_script(
         return Ok(before.clone());
     }
     let header = Header::parse(name, &text).map_err(|error| problem(Some(error.line), error.message))?;
-    compiler.check(name, &text).map_err(|(line, message)| problem(line, message))?;
+    compiler.check(&text).map_err(|error| problem(error.line, error.message))?;
     Ok(Arc::new(Script::new(name, path, &text, header)))
 }
 
@@ -250,42 +249,6 @@ fn check_text(bytes: Vec<u8>) -> Result<String, (Option<usize>, String)> {
 
 fn line_of(bytes: &[u8], at: usize) -> usize {
     1 + bytes[..at].iter().filter(|b| **b == b'\n').count()
-}
-
-/// A Lua without libraries that compiles and never runs anything; made when first needed.
-#[derive(Default)]
-struct Compiler {
-    lua: Option<Lua>,
-}
-
-impl Compiler {
-    fn check(&mut self, name: &str, text: &str) -> Result<(), (Option<usize>, String)> {
-        let lua = match &self.lua {
-            Some(lua) => lua,
-            None => {
-                let lua = Lua::new_with(StdLib::NONE, LuaOptions::default());
-                self.lua.insert(lua.map_err(|error| (None, one_line(&error.to_string())))?)
-            }
-        };
-        let chunk = lua.load(text).set_name(format!("@{name}.lua")).set_mode(ChunkMode::Text);
-        chunk.into_function().map(drop).map_err(|error| match error {
-            mlua::Error::SyntaxError { message, .. } => split_line(&message),
-            other => (None, one_line(&other.to_string())),
-        })
-    }
-}
-
-/// Takes `name.lua:12: message` apart.
-fn split_line(message: &str) -> (Option<usize>, String) {
-    let rest = message.split_once(':').map(|(_, rest)| rest);
-    match rest.and_then(|rest| rest.split_once(": ")) {
-        Some((line, reason)) if line.parse::<usize>().is_ok() => (line.parse().ok(), one_line(reason)),
-        _ => (None, one_line(message)),
-    }
-}
-
-fn one_line(message: &str) -> String {
-    message.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 fn changes(before: &ScriptSet, after: &HashMap<Box<str>, Arc<Script>>) -> Vec<Change> {

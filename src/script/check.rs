@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use godra_engine::lua::source::{GlobalUse, global_uses};
+
 use super::catalog::{self, Problem};
-use super::globals::{self, GlobalUse};
 use super::portability;
 pub use super::portability::{Command, Commands};
 use super::{KeyPattern, Script};
@@ -142,7 +143,7 @@ fn unknown_globals(script: &Script) -> Vec<(usize, String)> {
         (false, false) => Some((found.line, format!("{} is neither a local nor known here", found.name))),
         (false, true) => None,
     };
-    globals::used_in(&script.text).into_iter().filter_map(say).collect()
+    global_uses(&script.text).into_iter().filter_map(say).collect()
 }
 
 #[cfg(test)]

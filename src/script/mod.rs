@@ -4,7 +4,6 @@
 
 pub mod catalog;
 pub mod check;
-mod globals;
 pub mod header;
 pub mod keys;
 mod portability;

@@ -1,7 +1,7 @@
 //! The Lua side: one interpreter that runs scripts under budgets, in a sandbox that holds.
 //!
 //! Everything unsafe is in [`stack`] and [`budget`]; the libraries above them are plain Rust. No threads here, no
-//! queue, and no delivery: a call goes in, its result comes out.
+//! queue, and no delivery: a call goes in, its result comes out. [`source`] looks at a script's text without running it.
 
 mod base;
 mod bit;
@@ -21,6 +21,7 @@ mod protect;
 mod redis;
 mod result;
 mod sandbox;
+pub mod source;
 mod stack;
 mod structs;
 mod table;
