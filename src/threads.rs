@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 /// A thread has ended that should not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Death {
-    /// Its name.
+    /// The name that the thread was started with.
     pub thread: String,
     /// What it panicked with; none if it returned.
     pub panic: Option<String>,

@@ -1,6 +1,5 @@
 //! A small seeded generator (splitmix64): the same seed gives the same run.
 
-/// The generator's state.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -12,7 +11,6 @@ impl Random {
         random
     }
 
-    /// 64 random bits.
     pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -51,7 +51,6 @@ pub(crate) fn raise_open_file_limit() -> io::Result<u64> {
 pub(crate) struct Affinity(libc::cpu_set_t);
 
 impl Affinity {
-    /// Only `core`.
     pub(crate) fn one(core: usize) -> io::Result<Self> {
         if core >= libc::CPU_SETSIZE as usize {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there is no core {core}")));

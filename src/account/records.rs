@@ -40,7 +40,7 @@ pub struct NewAccount {
     pub guest_id: Option<String>,
 }
 
-/// Keeps somebody out.
+/// Keeps an account or a guest out until it ends or is lifted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ban {
     /// When it ends; none for never.
@@ -92,7 +92,7 @@ pub struct Notice {
     pub at_ms: u64,
     /// Whom it concerns: an account's number as text, or a guest's id.
     pub user_id: String,
-    /// What happened.
+    /// What the readers of notices are to do about it.
     pub kind: NoticeKind,
 }
 
@@ -105,7 +105,7 @@ pub enum NoticeKind {
     RoleChanged,
     /// Kept out from now on.
     Banned(Ban),
-    /// Let in again.
+    /// A ban was lifted: the user may log in again.
     Unbanned,
     /// Sockets are to be closed, nothing else.
     Kicked(String),

@@ -19,7 +19,7 @@ pub struct RefreshToken {
     pub generation: u64,
     /// When it ends, in seconds since the Unix epoch.
     pub expires_at_s: u64,
-    /// Whose it is.
+    /// An account's number as text, or a guest's id.
     pub user_id: String,
     /// A guest's name; empty for an account, whose name and role the store knows.
     pub guest_name: String,

@@ -37,7 +37,7 @@ struct Known {
 pub enum Revoked {
     /// The login has ended, or its token was issued before the role changed.
     Ended(&'static str),
-    /// Banned.
+    /// By a manager, until the ban ends or is lifted.
     Banned(Ban),
 }
 

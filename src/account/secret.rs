@@ -15,7 +15,7 @@ impl Secret {
         (bytes.len() >= Self::MIN_BYTES).then_some(Self(bytes))
     }
 
-    /// The key itself.
+    /// The key as the HMAC takes it: not to be logged.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -37,7 +37,7 @@ impl fmt::Debug for Secret {
 /// Where a key that signs tokens is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenKey {
-    /// Here.
+    /// By the operator, with the configuration.
     Given(Secret),
     /// In the database of accounts, which keeps one.
     InDatabase,

@@ -111,9 +111,9 @@ pub enum TokenError {
     Signature,
     /// A claim is missing, doubled, of the wrong type, or not one of ours.
     Claims,
-    /// Over.
+    /// Its `exp` is in the past.
     Expired,
-    /// Not yet valid.
+    /// Its `nbf` is in the future.
     NotYetValid,
 }
 

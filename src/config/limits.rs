@@ -8,17 +8,17 @@ const MIB: usize = 1024 * KIB;
 /// Bounds of the server's parts. Tests lower them; the binary runs with the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuiltInLimits {
-    /// HTTP requests.
+    /// What a connection may take before and between requests.
     pub http: HttpLimits,
-    /// WebSocket connections.
+    /// What a WebSocket may take, and how long its peer may be silent.
     pub websocket: WebSocketLimits,
     /// What waits to be sent to one connection.
     pub outbox: OutboxLimits,
-    /// Queues between threads.
+    /// How much may wait between two threads.
     pub queues: QueueLimits,
-    /// Rooms.
+    /// When a room spreads, and what of it may wait.
     pub rooms: RoomLimits,
-    /// Players' inputs.
+    /// How many inputs may wait for their answers.
     pub inputs: InputLimits,
     /// Calls to the accounts.
     pub accounts: AccountLimits,
@@ -105,7 +105,7 @@ pub struct QueueLimits {
     pub accept_budget: usize,
 }
 
-/// Bounds of rooms.
+/// Bounds of one room's size and of its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
     /// Members above which a room spreads over all shards.

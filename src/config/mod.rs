@@ -52,7 +52,7 @@ pub struct Config {
     pub threads: usize,
     /// Directory of the game scripts.
     pub scripts_dir: PathBuf,
-    /// A room's interval.
+    /// A room's interval, 5 to 1000 ms: what gathers within it goes out together.
     pub sync_interval: Duration,
     /// Keys of tokens, at least one: the first signs, all are accepted.
     pub token_keys: Vec<TokenKey>,
@@ -78,7 +78,7 @@ pub struct Config {
     pub max_connections: usize,
     /// Open connections from one address.
     pub max_connections_per_ip: Option<NonZeroU32>,
-    /// Longest WebSocket message.
+    /// Longest message that a WebSocket may receive; above it close 1009.
     pub max_message_bytes: usize,
     /// Inputs per connection and second.
     pub input_rate: Option<NonZeroU32>,
@@ -92,7 +92,7 @@ pub struct Config {
     pub log_filter: String,
     /// Whether `/echo` is served.
     pub debug_echo: bool,
-    /// Longest script call.
+    /// Most processor time that a script call may take.
     pub script_time_budget: Duration,
     /// Most memory that a script call may take, in bytes.
     pub script_memory_budget: usize,

@@ -34,7 +34,6 @@ const ROOMS_AT_ONCE: usize = 200;
 /// A guest that has shown no sign of life for too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expired {
-    /// Who it was.
     pub identity: Arc<Identity>,
     /// The score that the claim gave it.
     pub score: Box<str>,

@@ -39,7 +39,7 @@ label! {
     ConnectionKind as "kind" {
         /// HTTP, or nothing yet.
         Http = "http",
-        /// WebSocket.
+        /// Frames, from the 101 on.
         WebSocket = "websocket",
     }
 }
@@ -47,7 +47,7 @@ label! {
 label! {
     /// How a player's input ended.
     InputOutcome as "outcome" {
-        /// Its script succeeded.
+        /// Its script returned without an error.
         Ok = "ok",
         /// Its script failed or refused it, or it may not be called.
         Error = "error",
@@ -55,7 +55,7 @@ label! {
         Busy = "busy",
         /// Over the connection's rate.
         Limited = "limited",
-        /// Not a message.
+        /// The text was not a message of the protocol.
         Malformed = "malformed",
     }
 }
@@ -83,7 +83,7 @@ label! {
 label! {
     /// How a call to the accounts ended.
     AccountOutcome as "outcome" {
-        /// It was done.
+        /// The accounts did what was asked.
         Ok = "ok",
         /// What was asked makes no sense, or is not allowed.
         Refused = "refused",
@@ -114,7 +114,7 @@ impl Labels for Route {
 /// Labels of one answered request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// Where it went.
+    /// The route that served it.
     pub route: Route,
     /// The answer's status; one that the server does not send counts as `other`.
     pub status: u16,

@@ -182,7 +182,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts one duration.
+    /// Counts one duration, in the first bucket whose bound it does not exceed.
     pub fn observe(&self, duration: Duration) {
         let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS_NS.partition_point(|&bound| bound < duration_ns);
@@ -237,7 +237,7 @@ impl TypedMetric for Histogram {
 pub struct SecondsCounter(Arc<AtomicU64>);
 
 impl SecondsCounter {
-    /// Adds a duration.
+    /// Adds a duration, to the nanosecond.
     pub fn add(&self, duration: Duration) {
         let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.0.fetch_add(duration_ns, Ordering::Relaxed);

@@ -54,7 +54,6 @@ pub(super) struct Carried {
 /// From open to gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Reads and writes.
     Open,
     /// The peer has closed its half; ours is open.
     PeerClosed,
@@ -73,11 +72,9 @@ pub(super) enum Stage {
 /// What a connection is to a room of its shard, by the room's index.
 #[derive(Debug)]
 pub(super) enum Place {
-    /// Nothing.
     Outside,
     /// The room decides whether it may come in.
     Joining(u32),
-    /// A member.
     Member(Seat),
 }
 
@@ -100,7 +97,6 @@ pub(super) struct Seat {
 /// Whether a member gets the room's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sync {
-    /// It does.
     Live,
     /// It does not, as a snapshot is to replace them once it has read what is on its way.
     Behind,
@@ -112,7 +108,6 @@ pub(super) enum Sync {
 pub(super) enum ReadOutcome {
     /// So many bytes; `drained` when the socket holds no more for now.
     Bytes {
-        /// How many.
         count: usize,
         /// Whether the socket is empty.
         drained: bool,

@@ -50,7 +50,6 @@ pub(crate) enum ShardMessage {
     Snapshot(ConnectionKey, Box<(u64, Bytes)>),
     /// A frame for one connection. Lost: nobody is told but the log.
     Frame(ConnectionKey, Bytes),
-    /// Close one connection.
     Close(ConnectionKey, u16, &'static str),
     /// A guest that may have something in rooms at home there has become a player.
     Upgraded(Arc<UpgradeNews>),
@@ -60,14 +59,12 @@ pub(crate) enum ShardMessage {
     GuestForgotten(usize, bool),
     /// Close the sockets of whom this concerns.
     Disconnect(Arc<Disconnects>),
-    /// New scripts.
     Scripts(Arc<ScriptSet>),
     /// Stop accepting, and close every connection, spread over so many milliseconds.
     Drain {
         /// Milliseconds from the first to the last close.
         spread_ms: u64,
     },
-    /// End now.
     Stop,
 }
 
@@ -81,9 +78,7 @@ pub(crate) struct Handover {
 /// A member that is handed over.
 #[derive(Clone, Debug)]
 pub(crate) struct Seating {
-    /// Of which room.
     pub room: RoomId,
-    /// Which membership.
     pub membership: MembershipId,
     /// The events up to this seq are known to it.
     pub seq: u64,
@@ -92,11 +87,8 @@ pub(crate) struct Seating {
 /// Somebody's membership of a room.
 #[derive(Clone, Debug)]
 pub(crate) struct MemberOf {
-    /// Of which room.
     pub room: RoomId,
-    /// Which membership.
     pub membership: MembershipId,
-    /// Whose.
     pub identity: Arc<Identity>,
 }
 

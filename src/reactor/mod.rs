@@ -45,17 +45,12 @@ use crate::state::Engine;
 
 /// What all shards share. Nothing in it is waited for.
 pub(crate) struct Shared {
-    /// Services for sessions.
     pub services: Arc<dyn Services>,
-    /// The state engine.
     pub engine: Arc<dyn Engine>,
-    /// The accounts.
     pub accounts: Arc<dyn Accounts>,
-    /// Who may connect.
     pub admission: Admission,
     /// Inputs that wait, of all connections together.
     pub waiting: Arc<Budget>,
-    /// Bounds and times.
     pub limits: ShardLimits,
     /// The zero of the monotonic milliseconds.
     pub started: Instant,

@@ -55,7 +55,6 @@ pub(super) enum Step {
 pub(crate) struct UpgradeNews {
     /// Who has become whom.
     pub upgraded: Arc<Upgraded>,
-    /// Which rooms.
     pub rooms: UpgradedRooms,
 }
 
@@ -66,7 +65,6 @@ pub(crate) enum UpgradedRooms {
     Known,
     /// Those that a store knows.
     Stored {
-        /// Their ids.
         rooms: Vec<RoomId>,
         /// Whether no more will follow.
         are_last: bool,

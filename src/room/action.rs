@@ -21,41 +21,26 @@ pub(crate) enum RoomAction {
     Admit(Admission),
     /// Somebody may not come in: a hook said no, or broke.
     Refuse {
-        /// Who.
         connection: ConnectionKey,
         /// What the hook said.
         error: CallError,
     },
     /// Somebody cannot come in now.
-    TurnAway {
-        /// Who.
-        connection: ConnectionKey,
-        /// Why.
-        why: Why,
-    },
+    TurnAway { connection: ConnectionKey, why: Why },
     /// An input did not run.
     RefuseInput {
-        /// Whose.
         connection: ConnectionKey,
         /// The client's `id`, if it wants an answer.
         id: Option<u64>,
-        /// Why.
         why: Why,
     },
     /// A frame for one connection.
-    Send {
-        /// Which.
-        to: ConnectionKey,
-        /// The whole frame.
-        frame: Bytes,
-    },
+    Send { to: ConnectionKey, frame: Bytes },
     /// The room's state for a member that missed events.
     Snapshot {
-        /// Which connection.
         to: ConnectionKey,
         /// The events up to this seq are in it.
         seq: u64,
-        /// The whole frame.
         frame: Bytes,
     },
     /// Events are missing for this member: it gets no more of them before its snapshot, which it asks for when it has read
@@ -63,9 +48,7 @@ pub(crate) enum RoomAction {
     Resynchronise(ConnectionKey),
     /// A member's connection ends.
     Close {
-        /// Which.
         connection: ConnectionKey,
-        /// The close code.
         code: u16,
         /// The close frame's reason.
         reason: &'static str,
@@ -76,9 +59,7 @@ pub(crate) enum RoomAction {
     WakeAt(u64),
     /// For the metrics: inputs came back from the engine.
     Ran {
-        /// How many succeeded.
         ok: u64,
-        /// How many failed.
         failed: u64,
         /// How many the engine had no time for; they wait on.
         given_back: u64,
@@ -104,9 +85,7 @@ pub(crate) struct Submission {
 
 #[derive(Debug)]
 pub(crate) struct Admission {
-    /// Its connection.
     pub connection: ConnectionKey,
-    /// Which membership.
     pub membership: MembershipId,
     /// Where in the room's history `state` was taken.
     pub position: Position,

@@ -14,7 +14,6 @@ pub(crate) struct Budget {
 /// What one connection may have waiting.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
-    /// Inputs.
     pub inputs: usize,
     /// Bytes of them, but for a single input.
     pub bytes: usize,

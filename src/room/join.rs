@@ -13,7 +13,6 @@ use crate::wire::ids::Identity;
 pub(crate) struct Join {
     /// The connection that asks.
     pub connection: ConnectionKey,
-    /// Who.
     pub identity: Arc<Identity>,
     /// The membership that it will be.
     pub membership: MembershipId,

@@ -15,7 +15,6 @@ use crate::wire::ws::close_code;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
-    /// Which membership.
     pub membership: MembershipId,
     /// Its socket; [`ConnectionKey::NOBODY`] while it is on its way to another event loop.
     pub connection: ConnectionKey,

@@ -73,7 +73,6 @@ pub(crate) struct Round<'a> {
     pub now_ms: u64,
     /// The same moment, for the latency of what comes in now.
     pub began: Instant,
-    /// The game's scripts.
     pub scripts: &'a ScriptSet,
     /// What rooms are held to.
     pub bounds: &'a Bounds,

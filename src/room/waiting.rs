@@ -12,7 +12,6 @@ use crate::state::{Arguments, Call, ConnectionKey};
 /// A call that waits.
 #[derive(Debug)]
 pub(crate) struct QueuedInput {
-    /// What to run.
     pub call: Call,
     /// Who gets the answer; nobody of the server's own calls, which are made again if the store did not answer.
     pub reply: Option<Reply>,
@@ -34,7 +33,6 @@ pub(crate) struct Reply {
 /// How much one batch takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fill {
-    /// Calls.
     pub calls: usize,
     /// Bytes of their arguments, but for a single call.
     pub bytes: usize,

@@ -42,7 +42,7 @@ pub struct Problem {
 /// How one script differs from the set before.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// It is new.
+    /// No script had its name before.
     Added(Arc<Script>),
     /// It has another text than before.
     Replaced {

@@ -16,7 +16,7 @@ use super::{KeyPattern, Script};
 pub struct CheckReport {
     /// Scripts that can serve, by name.
     pub scripts: Vec<Arc<Script>>,
-    /// Files that cannot.
+    /// Files that cannot serve, by path.
     pub problems: Vec<Problem>,
     /// Things in scripts that can serve which will hardly be meant.
     pub warnings: Vec<Problem>,

@@ -6,7 +6,6 @@
 pub(super) struct Token<'a> {
     /// Where it begins, counted from 1.
     pub line: usize,
-    /// What it is.
     pub kind: TokenKind<'a>,
 }
 

@@ -48,14 +48,14 @@ pub enum AccountCall {
     },
     /// The RPC `kick`: closes somebody's sockets.
     Kick {
-        /// Whose.
+        /// Whose sockets: an account's number as text, or a guest's id.
         user_id: String,
         /// Shown to them.
         reason: String,
     },
     /// The RPC `ban`: keeps somebody out.
     Ban {
-        /// Whom.
+        /// Whom: an account's number as text, or a guest's id.
         user_id: String,
         /// For how many seconds; none for ever.
         seconds: Option<u64>,
@@ -64,7 +64,7 @@ pub enum AccountCall {
     },
     /// The RPC `unban`: lets somebody in again.
     Unban {
-        /// Whom.
+        /// As in `Ban`.
         user_id: String,
     },
     /// The server's own: removes what is kept of the guest of this id, which is gone for good.
@@ -73,18 +73,18 @@ pub enum AccountCall {
 
 /// A call, who makes it and from where.
 pub struct AccountRequest {
-    /// What is asked.
+    /// What is asked of the accounts, with what it takes.
     pub call: AccountCall,
     /// Whose token came with it; none where none is needed.
     pub caller: Option<Arc<Identity>>,
-    /// The client's address.
+    /// The client's address, which failed logins are counted by.
     pub address: IpAddr,
 }
 
 /// What a call gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountAnswer {
-    /// The HTTP status.
+    /// The HTTP status of the answer: 200, 201 or 204.
     pub status: u16,
     /// JSON text; empty with 204.
     pub body: Vec<u8>,
@@ -104,11 +104,11 @@ pub enum AccountNews {
 /// A guest that has become a player.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgraded {
-    /// The guest.
+    /// Who it was until now.
     pub guest: Arc<Identity>,
-    /// The account's number.
+    /// The account's number as text.
     pub user_id: String,
-    /// The account's name.
+    /// The account's name, as it was chosen.
     pub username: String,
     /// Where the guest may have something.
     pub rooms: Vec<RoomId>,
@@ -133,7 +133,7 @@ impl AccountReply {
         Self(Some(Box::new(deliver)))
     }
 
-    /// Answers.
+    /// Passes the answer on, which uses the reply up.
     pub fn send(mut self, result: AccountResult) {
         if let Some(deliver) = self.0.take() {
             deliver(result);

@@ -23,7 +23,7 @@ pub enum Action {
     Rpc {
         /// Whose token came with the request.
         caller: Arc<Identity>,
-        /// What to run.
+        /// The script by name, and what it is called with.
         request: RpcRequest,
     },
     /// Pass a call to the accounts, and give the answer to [`super::Session::account_answered`].
@@ -31,9 +31,9 @@ pub enum Action {
     /// Let the connection into a room, and answer by [`super::Session::joined`] or [`super::Session::join_refused`]. The
     /// last action of its list.
     Join {
-        /// Who wants in.
+        /// Who the token says it is.
         identity: Arc<Identity>,
-        /// Where.
+        /// The room that the request names.
         room: RoomId,
     },
     /// Pass on a player's input. If it is refused, [`super::Session::input_refused`] is called before the next action is
@@ -45,9 +45,9 @@ pub enum Action {
     Finish,
     /// Count a request that is answered.
     Answered {
-        /// Where it went.
+        /// The route that served it.
         route: Route,
-        /// The answer's status.
+        /// The HTTP status of the answer.
         status: u16,
     },
     /// Count an input that the session itself has refused.
@@ -77,13 +77,13 @@ pub enum DroppedInput {
 /// A player's input. Its text is copied once; the payload and the whole message share that copy.
 #[derive(Debug)]
 pub struct Input {
-    /// Who sent it.
+    /// Who the connection's token says it is.
     pub caller: Arc<Identity>,
-    /// Names the script.
+    /// Names the script that is to run.
     pub action: SmolStr,
     /// Asks for a reply, and is given back with it.
     pub id: Option<u64>,
-    /// The whole message.
+    /// The message as it came, as UTF-8.
     pub text: Arc<[u8]>,
     /// Where the payload is in the text; nowhere if it was left out.
     payload: Option<(u32, u32)>,

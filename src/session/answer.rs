@@ -7,11 +7,9 @@ use crate::wire::{ErrorCode, http};
 
 /// A response's variable parts.
 pub(super) struct Answer<'a> {
-    /// The HTTP status.
     pub status: u16,
     /// Names and values of the headers that not every answer has.
     pub headers: Vec<(&'a str, &'a str)>,
-    /// The body.
     pub body: Cow<'a, [u8]>,
 }
 

@@ -18,7 +18,7 @@ pub struct RateLimit {
 /// What a [`RateLimit`] says of one input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Within the rate.
+    /// Within the rate: to be carried out.
     Pass,
     /// Over it: refuse this one.
     Refuse,
@@ -30,7 +30,7 @@ impl RateLimit {
     /// Seconds' worth of inputs that may be refused in a row.
     const PATIENCE_S: u32 = 5;
 
-    /// A full bucket.
+    /// A bucket that holds one second's worth.
     pub fn new(per_second: u32, now_ms: u64) -> Self {
         Self { tokens_milli: per_second.saturating_mul(1000), refilled_ms: now_ms, refused_in_a_row: 0 }
     }
@@ -71,7 +71,7 @@ pub struct BusyLimit {
 }
 
 impl BusyLimit {
-    /// Nothing refused yet.
+    /// A count of 0 that begins now.
     pub fn new(now_ms: u64) -> Self {
         Self { since: Moment::at(now_ms), refused: 0 }
     }

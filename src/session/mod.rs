@@ -43,7 +43,7 @@ use crate::wire::ws::close_code;
 /// A connection's protocol state.
 #[derive(Debug)]
 pub enum Session {
-    /// Requests and responses.
+    /// Until it becomes a WebSocket, if it ever does.
     Http(Box<HttpSession>),
     /// A member of a room, or an echo.
     WebSocket(Box<WebSocketSession>),
@@ -51,18 +51,18 @@ pub enum Session {
 
 /// What a session knows of the world while it handles something.
 pub struct Context<'a> {
-    /// When this happens.
+    /// The time of what is handled, by both clocks.
     pub now: Now,
     /// The `Date` header for `now`.
     pub date: &'a str,
-    /// The peer's address.
+    /// Who is at the other end of the socket: a client, or a proxy.
     pub peer: IpAddr,
-    /// Services.
+    /// What the session asks for that is known at once: tokens, pages, guests.
     pub services: &'a dyn Services,
 }
 
 impl Session {
-    /// A fresh connection.
+    /// A connection just accepted, which speaks HTTP.
     pub fn new(now: Now) -> Self {
         Self::Http(Box::new(HttpSession::new(now)))
     }
@@ -137,7 +137,7 @@ impl Session {
         }
     }
 
-    /// [`Action::Join`] was refused.
+    /// The room of [`Action::Join`] was not entered: the request is answered with the reason.
     pub fn join_refused(&mut self, refused: &Rejection, context: &Context<'_>, actions: &mut Actions) {
         if let Self::Http(session) = self {
             session.join_refused(refused, context, actions);

@@ -50,7 +50,7 @@ impl Outbox {
         self.queue.as_ref().map_or(0, |queue| queue.unsent.saturating_sub(queue.state))
     }
 
-    /// Queues bytes.
+    /// Queues bytes behind all that wait; `kind` says whether they count towards the bounds.
     pub fn push(&mut self, bytes: Bytes, kind: Kind) {
         self.push_rest(bytes, kind, 0);
     }

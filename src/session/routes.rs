@@ -10,9 +10,9 @@ use crate::wire::http::{Method, Request};
 pub struct Page {
     /// The path in the URL.
     pub path: &'static str,
-    /// Its `Content-Type`.
+    /// What is sent as `Content-Type`.
     pub content_type: &'static str,
-    /// Its bytes.
+    /// The whole page, as it is sent.
     pub body: &'static [u8],
 }
 
@@ -32,7 +32,7 @@ pub enum Methods {
 /// How a route learns who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// It does not.
+    /// Anybody may ask; a token is not looked at.
     None,
     /// `Authorization: Bearer TOKEN`.
     Header,

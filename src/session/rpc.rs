@@ -8,7 +8,7 @@ use crate::wire::message::{MAX_ACTION_BYTES, shorten};
 /// A script call over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcRequest {
-    /// The script's name.
+    /// The script's name, as the caller wrote it.
     pub script: String,
     /// `ARGV[2..]`: strings as they are, anything else as JSON text.
     pub arguments: Vec<String>,

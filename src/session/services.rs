@@ -45,7 +45,7 @@ pub trait Services: Send + Sync {
 /// What a guest login gives.
 #[derive(Clone, Debug)]
 pub struct GuestLogin {
-    /// The JWT.
+    /// The JWT, to be sent as a bearer token.
     pub token: String,
     /// Good for one refresh.
     pub refresh_token: String,

@@ -9,7 +9,7 @@ use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::SharedText;
 use crate::wire::{Code, ErrorCode};
 
-/// One script call.
+/// One script call as a store runs it.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The version that was current when the call came in.
@@ -84,7 +84,7 @@ impl Call {
 /// home shard knows who is in. Of a guest's, every store writes into its book ([`super::guest_book`]) that it has come or left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Membership {
-    /// Nothing.
+    /// It neither comes nor goes.
     #[default]
     Unchanged,
     /// The caller's membership is this one from now on, if the call succeeds.
@@ -102,7 +102,7 @@ pub enum Membership {
 pub enum CallKeys {
     /// The script's patterns with the batch's room filled in.
     FromRoom,
-    /// Already resolved.
+    /// With their placeholders filled in by whoever made the call.
     Resolved(Vec<Box<str>>),
 }
 
@@ -111,7 +111,7 @@ pub enum CallKeys {
 pub enum Arguments {
     /// From a socket: one JSON text.
     Payload(SharedText),
-    /// From an RPC.
+    /// From an RPC: any bytes, one element for each argument.
     List(Vec<Box<[u8]>>),
 }
 

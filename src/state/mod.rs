@@ -76,7 +76,7 @@ pub trait Engine: Send + Sync {
 pub struct SubmitError {
     /// As it was sent.
     pub batch: Box<Batch>,
-    /// Why.
+    /// Tells a queue that is full from a store that is gone.
     pub reason: NotTaken,
 }
 
@@ -188,9 +188,9 @@ pub enum Delivery {
     Missed(RoomId),
     /// A user has joined the room through another process; goes to the room's home shard.
     Replaced {
-        /// The room.
+        /// The room that has both memberships.
         room: RoomId,
-        /// The user.
+        /// Whose memberships they are.
         user_id: Box<str>,
         /// The membership that was replaced.
         membership: u32,
@@ -200,10 +200,10 @@ pub enum Delivery {
     Expelled,
 }
 
-/// A batch's end.
+/// What came of a batch: delivered once, whether its calls ran or not.
 #[derive(Debug)]
 pub struct BatchDone {
-    /// The batch's room.
+    /// The batch's room; none for calls outside all rooms.
     pub room: Option<RoomId>,
     /// One per call, in order.
     pub results: Vec<CallResult>,

@@ -7,7 +7,7 @@ use crate::wire::ids::RoomId;
 /// A run of a room's events without gaps.
 #[derive(Clone, Debug)]
 pub struct RoomEvents {
-    /// Whose.
+    /// The room that all of them are of.
     pub room: RoomId,
     /// Which history `first_seq` counts in.
     pub epoch: u64,

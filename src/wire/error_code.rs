@@ -12,7 +12,7 @@ macro_rules! error_codes {
         pub enum ErrorCode { $($(#[$doc])+ $code),+ }
 
         impl ErrorCode {
-            /// The whole table.
+            /// In the order of the table.
             pub const ALL: &[Self] = &[$(Self::$code),+];
 
             /// As it is sent.
@@ -44,9 +44,9 @@ error_codes! {
     NotFound "not_found" [404];
     /// It is there already.
     Conflict "conflict" [409];
-    /// Over a limit.
+    /// Something is longer or more than a limit allows.
     TooLarge "too_large" [413, 414, 431];
-    /// Too often.
+    /// More often than a limit allows; to be tried again later.
     RateLimited "rate_limited" [429];
     /// The script broke; with 400 it has returned the error itself.
     ScriptError "script_error" [500, 400];
@@ -70,7 +70,7 @@ impl ErrorCode {
 pub enum Code {
     /// One of the protocol's.
     Known(ErrorCode),
-    /// A script's own.
+    /// Whatever text a script gave with its error.
     Custom(Box<str>),
 }
 

@@ -5,6 +5,6 @@
 pub struct Position {
     /// Changes when the store lost the room's history.
     pub epoch: u64,
-    /// Events so far.
+    /// The number of its last event; 0 before the first.
     pub seq: u64,
 }

@@ -17,8 +17,9 @@ struct Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Before the welcome; a client that comes back may have said which `seq` it saw last.
-    Arriving { since: Option<u64> },
-    /// After it.
+    Arriving {
+        since: Option<u64>,
+    },
     Playing,
 }
 

@@ -19,9 +19,7 @@ use std::collections::{HashMap, VecDeque};
 /// Who receives, for descriptions and for the welcome.
 #[derive(Clone, Copy)]
 pub(crate) struct Name<'a> {
-    /// The player.
     pub user_id: &'a str,
-    /// The room.
     pub room_id: &'a str,
 }
 
@@ -34,15 +32,12 @@ impl Name<'_> {
 
 /// Where and when one message was received, and where to count it.
 pub(crate) struct View<'a> {
-    /// Who receives it.
     pub name: Name<'a>,
-    /// The receiver's group.
     pub group: Group,
     /// When it was received.
     pub now_ns: u64,
     /// Knows which event answers which input.
     pub writer: &'a Writer,
-    /// Where it counts.
     pub window: &'a mut Window,
 }
 

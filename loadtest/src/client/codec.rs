@@ -10,11 +10,9 @@ pub(crate) enum Opcode {
     Text,
     /// Begins a binary message.
     Binary,
-    /// Ends the connection.
     Close,
     /// Asks for a pong.
     Ping,
-    /// Answers a ping.
     Pong,
 }
 
@@ -53,7 +51,6 @@ impl Opcode {
 pub(super) struct Frame<'a> {
     /// The last frame of its message.
     pub fin: bool,
-    /// What it is.
     pub opcode: Opcode,
     /// Its content; a server's frames are not masked.
     pub payload: &'a [u8],

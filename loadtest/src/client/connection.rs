@@ -25,10 +25,14 @@ pub(crate) struct Connection {
 
 enum Phase {
     /// The connection is being made; the request is sent as soon as it is there.
-    Connecting { request: Vec<u8>, key: String },
+    Connecting {
+        request: Vec<u8>,
+        key: String,
+    },
     /// The request was sent.
-    Upgrading { key: String },
-    /// Frames flow.
+    Upgrading {
+        key: String,
+    },
     Open,
 }
 
@@ -60,9 +64,7 @@ impl From<io::Error> for Ended {
     }
 }
 
-/// How to connect.
 pub(crate) struct Dial {
-    /// Where to.
     pub target: SocketAddr,
     /// From which address, if not the system's choice.
     pub source: Option<Ipv4Addr>,

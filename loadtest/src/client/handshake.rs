@@ -13,15 +13,11 @@ pub(crate) enum Refused {
 
 /// What the upgrade asks for.
 pub(crate) struct Request<'a> {
-    /// The `Host` header.
     pub host: &'a str,
-    /// The player's token.
     pub token: &'a str,
-    /// The room.
     pub game_id: &'a str,
     /// Where to go on from: the epoch and the last `seq` seen.
     pub since: Option<(&'a str, u64)>,
-    /// The `Sec-WebSocket-Key`.
     pub key: &'a str,
 }
 

@@ -4,22 +4,16 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// One call.
 pub(crate) struct Call<'a> {
     /// `GET` or `POST`.
     pub method: &'static str,
-    /// The path.
     pub path: &'a str,
-    /// A bearer token.
     pub token: Option<&'a str>,
-    /// The body, JSON.
     pub body: String,
 }
 
-/// One answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The status code.
     pub status: u16,
     /// The body as text.
     pub body: String,
@@ -49,7 +43,6 @@ impl Http {
         Ok(Self { stream, host: host.into(), inbound: Vec::new(), timeout })
     }
 
-    /// Makes one call.
     pub(crate) fn call(&mut self, call: &Call<'_>) -> io::Result<Answer> {
         self.send(call)?;
         self.receive()

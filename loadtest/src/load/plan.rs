@@ -10,7 +10,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 pub(crate) struct Plan {
     /// Where the server listens.
     pub target: SocketAddr,
-    /// The `Host` header.
     pub host: String,
     /// Rooms with clients of this worker.
     pub rooms: Vec<RoomPlan>,
@@ -41,20 +40,16 @@ impl Plan {
 /// A room and those of its members that this worker plays.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RoomPlan {
-    /// The room's id.
     pub id: String,
     /// The `user_id` of every member, whoever plays it.
     pub members: Vec<String>,
-    /// This worker's clients.
     pub clients: Vec<ClientPlan>,
 }
 
-/// One client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ClientPlan {
     /// Place among the room's members.
     pub member: u32,
-    /// The player's token.
     pub token: String,
     /// The group that it belongs to.
     pub group: Group,
@@ -66,27 +61,22 @@ pub(crate) enum Command {
     /// Connect the first `count` clients of a group that are not connected, `per_second` of them (all at once if 0),
     /// at most `in_flight` at a time (0: no limit).
     Connect {
-        /// Which clients.
         group: Group,
         /// How many at most.
         count: usize,
-        /// How fast.
         per_second: f64,
         /// How many may be between connect and welcome.
         in_flight: usize,
     },
     /// Each client of the group sends this many inputs a second from now on, and this many lines of chat.
     Play {
-        /// Which clients.
         group: Group,
-        /// Inputs a second.
         inputs_hz: f64,
         /// Lines of chat a second.
         chat_hz: f64,
     },
     /// Of the group's clients, this many a second leave, and each comes back after `away_ms`.
     Churn {
-        /// Which clients.
         group: Group,
         /// How many leave a second.
         per_second: f64,
@@ -94,17 +84,9 @@ pub(crate) enum Command {
         away_ms: u64,
     },
     /// Cut all connections of the group without a word.
-    Drop {
-        /// Which clients.
-        group: Group,
-    },
+    Drop { group: Group },
     /// Read or stop reading what the server sends to the group.
-    Read {
-        /// Which clients.
-        group: Group,
-        /// Whether to read.
-        on: bool,
-    },
+    Read { group: Group, on: bool },
     /// Send the window that has gathered since the last one.
     Report,
     /// Stop sending, wait up to `grace_ms` for answers that are still missing, judge, close everything, send the last window.

@@ -14,7 +14,6 @@ pub(crate) const CHILD_ARGUMENT: &str = "__child";
 
 const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The workers.
 pub(crate) struct WorkerPool {
     links: Vec<Link>,
     children: Vec<Child>,

@@ -3,10 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// What falls due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Task {
-    /// Send an input.
     Act,
     /// Send a line of chat.
     Chat,
@@ -25,9 +23,7 @@ pub(super) struct Due {
     pub at_ns: u64,
     /// When it would be due without jitter; the next one is a period after this.
     pub regular_ns: u64,
-    /// Whose it is.
     pub client: u32,
-    /// What.
     pub task: Task,
     /// The client's life and rate for which it was planned; an entry of another time is void.
     pub stamp: u32,
@@ -38,7 +34,6 @@ pub(super) struct Due {
 pub(super) struct Schedule(BinaryHeap<Reverse<Due>>);
 
 impl Schedule {
-    /// Plans an entry.
     pub(super) fn push(&mut self, due: Due) {
         self.0.push(Reverse(due));
     }

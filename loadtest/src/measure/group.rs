@@ -10,7 +10,6 @@ pub(crate) enum Group {
     Players,
     /// Comes (and goes) in a storm.
     Storm,
-    /// Stops reading.
     Slow,
 }
 

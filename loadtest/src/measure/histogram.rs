@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Durations(Histogram<u64>);
 
 impl Durations {
-    /// Counts one duration.
     pub(crate) fn record_ns(&mut self, duration_ns: u64) {
         self.0 += duration_ns / 1_000;
     }
@@ -32,7 +31,6 @@ impl Durations {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(share) as f64 / 1_000.0)
     }
 
-    /// The usual percentiles.
     pub(crate) fn summary(&self) -> Option<Percentiles> {
         let at = |share| self.quantile_ms(share);
         Some(Percentiles {
@@ -75,17 +73,12 @@ impl From<Durations> for Vec<(u64, u64)> {
 pub(crate) struct Percentiles {
     /// How many there were.
     pub count: u64,
-    /// Their mean.
     pub mean_ms: f64,
     /// Half of them do not exceed this.
     pub p50_ms: f64,
-    /// 90 %.
     pub p90_ms: f64,
-    /// 99 %.
     pub p99_ms: f64,
-    /// 99.9 %.
     pub p999_ms: f64,
-    /// The longest.
     pub max_ms: f64,
 }
 

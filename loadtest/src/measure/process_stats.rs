@@ -11,7 +11,6 @@ use std::io;
 pub(crate) struct Process {
     /// What the reports call it.
     pub label: String,
-    /// Its id.
     pub pid: u32,
 }
 
@@ -55,7 +54,6 @@ impl Process {
         Ok(process)
     }
 
-    /// Reads everything.
     pub(crate) fn read(&self) -> io::Result<Reading> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
         let (user_s, system_s) = cpu_times(&stat).ok_or_else(|| io::Error::other("cannot read its stat"))?;

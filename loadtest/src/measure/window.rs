@@ -77,7 +77,6 @@ pub(crate) struct Violations {
 }
 
 impl Violations {
-    /// Counts one.
     pub(crate) fn add(&mut self, kind: Violation, describe: impl FnOnce() -> String) {
         *self.counts.entry(kind).or_default() += 1;
         if self.samples.len() < SAMPLES {
@@ -98,7 +97,6 @@ impl Violations {
     }
 }
 
-/// One group's counters.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct GroupWindow {
     /// Clients that have had their welcome and are still connected.
@@ -170,7 +168,6 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// One group's counters.
     pub(crate) fn group(&self, group: Group) -> &GroupWindow {
         &self.groups[group.index()]
     }
@@ -180,7 +177,6 @@ impl Window {
         &mut self.groups[group.index()]
     }
 
-    /// All groups together.
     pub(crate) fn all(&self) -> GroupWindow {
         let mut all = GroupWindow::default();
         self.groups.iter().for_each(|group| all.merge(group));

@@ -5,9 +5,7 @@ use std::borrow::Cow;
 /// Not JSON, or not the JSON that was expected: the reason, and at which byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
-    /// What is wrong.
     pub reason: &'static str,
-    /// Where.
     pub at: usize,
 }
 
@@ -15,11 +13,9 @@ const MAX_DEPTH: usize = 64;
 
 /// A place in a JSON text. White space before a value is passed by [`peek`](Self::peek).
 pub(super) struct Scanner<'a> {
-    /// The whole text.
     pub text: &'a str,
     /// The same; nothing is read beyond its end.
     pub bytes: &'a [u8],
-    /// The next byte.
     pub at: usize,
 }
 
@@ -126,14 +122,12 @@ impl<'a> Scanner<'a> {
             .map_err(|_| self.wrong("a text with a bad escape"))
     }
 
-    /// A whole number.
     pub(super) fn count(&mut self) -> Result<u64, Malformed> {
         let number = self.number()?;
         let whole = number >= 0.0 && number.fract() == 0.0 && number <= (1u64 << 53) as f64;
         if whole { Ok(number as u64) } else { Err(self.wrong("not a whole number")) }
     }
 
-    /// Any number.
     pub(super) fn number(&mut self) -> Result<f64, Malformed> {
         let rest = &self.bytes[self.at..];
         let length = rest

@@ -8,13 +8,10 @@ use std::ops::Range;
 /// What is picked out of one event. Texts are borrowed as they stand between their quotes, escapes and all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Event<'a> {
-    /// `type`.
     pub kind: Cow<'a, str>,
-    /// `seq`.
     pub seq: Option<u64>,
     /// `id`, of a reply or an error.
     pub id: Option<u64>,
-    /// What `payload` holds.
     pub payload: Payload<'a>,
 }
 
@@ -23,21 +20,15 @@ pub(crate) struct Event<'a> {
 pub(crate) struct Payload<'a> {
     /// Whether the event has one at all.
     pub present: bool,
-    /// `user_id`.
     pub user_id: Option<Cow<'a, str>>,
-    /// `game_id`.
     pub game_id: Option<Cow<'a, str>>,
-    /// `code`.
     pub code: Option<Cow<'a, str>>,
-    /// `message`.
     pub message: Option<Cow<'a, str>>,
     /// `epoch`, as it stands in the message (without quotes if it is a text).
     pub epoch: Option<Cow<'a, str>>,
     /// `seq`, of a welcome.
     pub seq: Option<u64>,
-    /// `recovered`.
     pub recovered: bool,
-    /// `sync_interval_ms`.
     pub sync_interval_ms: Option<f64>,
     /// `x`, also of a payload inside the payload.
     pub x: Option<f64>,

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 /// What a player does; from it follows which events answer it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Deed {
-    /// The scenario's action.
     Act,
     /// A line of chat beside it.
     Chat,
@@ -62,7 +61,6 @@ enum Piece {
 }
 
 impl Writer {
-    /// Prepares the texts.
     pub(crate) fn new(traffic: &Traffic) -> Self {
         let padding = "x".repeat(traffic.padding_bytes);
         let payload = traffic.payload.clone().unwrap_or_else(|| own_form(traffic));

@@ -14,7 +14,6 @@ use std::net::{SocketAddr, ToSocketAddrs};
 pub(crate) struct Options {
     /// Worker threads in each process.
     pub threads: usize,
-    /// Processes.
     pub processes: usize,
     /// First core of the tester.
     pub pin_core: Option<usize>,

@@ -12,12 +12,10 @@ use std::time::Duration;
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Test a server, or the machine.
@@ -27,7 +25,6 @@ pub(crate) enum Command {
     Report(Kept),
 }
 
-/// `report`
 #[derive(Args, Debug)]
 pub(crate) struct Kept {
     /// What a run has written by --json
@@ -100,7 +97,6 @@ impl Scenario {
     }
 }
 
-/// `hold`
 #[derive(Args, Debug)]
 pub(crate) struct Hold {
     /// Connections in all
@@ -117,7 +113,6 @@ pub(crate) struct Hold {
     pub common: Common,
 }
 
-/// `rooms`
 #[derive(Args, Debug)]
 pub(crate) struct Rooms {
     /// Rooms
@@ -134,7 +129,6 @@ pub(crate) struct Rooms {
     pub common: Common,
 }
 
-/// `big-room`
 #[derive(Args, Debug)]
 pub(crate) struct BigRoom {
     /// Members of the room
@@ -148,7 +142,6 @@ pub(crate) struct BigRoom {
     pub common: Common,
 }
 
-/// `saturate`
 #[derive(Args, Debug)]
 pub(crate) struct Saturate {
     /// Players in all
@@ -191,7 +184,6 @@ pub(crate) struct Playing {
     pub rate: f64,
 }
 
-/// `storm-connect` and `storm-reconnect`
 #[derive(Args, Debug)]
 pub(crate) struct Storm {
     /// Clients that come at once
@@ -211,7 +203,6 @@ pub(crate) struct Storm {
     pub common: Common,
 }
 
-/// `storm-login`
 #[derive(Args, Debug)]
 pub(crate) struct StormLogin {
     /// Logins in all
@@ -231,7 +222,6 @@ pub(crate) struct StormLogin {
     pub common: Common,
 }
 
-/// `slow`
 #[derive(Args, Debug)]
 pub(crate) struct Slow {
     /// Rooms
@@ -263,7 +253,6 @@ pub(crate) struct Slow {
     pub common: Common,
 }
 
-/// `mixed`
 #[derive(Args, Debug)]
 pub(crate) struct Mixed {
     /// Rooms
@@ -289,7 +278,6 @@ pub(crate) struct Mixed {
     pub common: Common,
 }
 
-/// `sweep`
 #[derive(Args, Debug)]
 pub(crate) struct Sweep {
     /// Numbers of connections, ascending
@@ -306,7 +294,6 @@ pub(crate) struct Sweep {
     pub common: Common,
 }
 
-/// `floor`
 #[derive(Args, Debug)]
 pub(crate) struct FloorOnly {
     /// Sockets to send over in turn

@@ -22,13 +22,11 @@ use std::path::Path;
 /// Everything about a run.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// The scenario's name.
     pub scenario: String,
     /// The whole command line.
     pub command: Vec<String>,
     /// Start of the run, in seconds since the Unix epoch.
     pub started_at_s: u64,
-    /// Where it ran.
     pub machine: Machine,
     /// How the run was set up.
     pub setup: Setup,
@@ -57,11 +55,8 @@ pub(crate) struct Report {
 /// Where a run took place.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Machine {
-    /// The processor's name.
     pub cpu: String,
-    /// Its cores.
     pub cores: usize,
-    /// The kernel's version.
     pub kernel: String,
 }
 
@@ -70,9 +65,7 @@ pub(crate) struct Machine {
 pub(crate) struct Setup {
     /// Where the server listens.
     pub target: String,
-    /// Clients in all.
     pub clients: usize,
-    /// Rooms in all.
     pub rooms: usize,
     /// Worker threads in all.
     pub workers: usize,
@@ -87,11 +80,8 @@ pub(crate) struct Setup {
 /// A result with a name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Finding {
-    /// What it is.
     pub name: String,
-    /// How much.
     pub value: f64,
-    /// Of what.
     pub unit: String,
 }
 

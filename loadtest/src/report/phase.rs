@@ -10,11 +10,9 @@ use std::collections::BTreeMap;
 /// A stretch of a run that was measured.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Phase {
-    /// Its name.
     pub name: String,
     /// How long it took.
     pub seconds: f64,
-    /// All clients together.
     pub all: Traffic,
     /// The groups that had any, by name.
     pub groups: BTreeMap<String, Traffic>,
@@ -37,7 +35,6 @@ pub(crate) struct Phase {
 pub(crate) struct Traffic {
     /// Clients connected at the end.
     pub connected: u64,
-    /// Inputs sent.
     pub inputs: u64,
     /// The same by second.
     pub inputs_per_s: f64,
@@ -45,21 +42,17 @@ pub(crate) struct Traffic {
     pub answers: u64,
     /// The same by second.
     pub answers_per_s: f64,
-    /// Events delivered.
     pub events: u64,
     /// The same by second.
     pub events_per_s: f64,
-    /// Messages delivered.
     pub frames: u64,
     /// The same by second.
     pub frames_per_s: f64,
     /// Snapshots in place of events.
     pub snapshots: u64,
-    /// Bytes received.
     pub bytes_in: u64,
     /// Megabytes (10⁶) received by second.
     pub mb_in_per_s: f64,
-    /// Bytes sent.
     pub bytes_out: u64,
     /// Mean length of a message with its header.
     pub bytes_per_frame: Option<f64>,

@@ -14,7 +14,6 @@ pub(crate) struct Point {
     pub at_s: f64,
     /// What the run was doing.
     pub stretch: String,
-    /// Clients connected.
     pub connected: u64,
     /// Inputs sent by second.
     pub inputs_per_s: f64,

@@ -5,7 +5,6 @@ use crate::measure::histogram::Percentiles;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The whole report.
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
     let setup = &report.setup;

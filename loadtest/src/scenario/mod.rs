@@ -33,7 +33,6 @@ pub(crate) fn layouts(scenario: &Scenario) -> Vec<Layout> {
     }
 }
 
-/// Directs the run.
 pub(crate) fn direct(
     scenario: &Scenario,
     options: &Options,

@@ -6,7 +6,6 @@ use crate::options::Mixed;
 use crate::run::Run;
 use std::io;
 
-/// Joins, plays, measures.
 pub(crate) fn direct(run: &mut Run<'_>, inputs_hz: f64) -> io::Result<()> {
     run.join(Group::Players, run.size(Group::Players))?;
     run.play(Group::Players, inputs_hz, 0.0)?;

@@ -15,7 +15,6 @@ const MAX_ERROR_SHARE: f64 = 0.001;
 /// Share of inputs that must have come back within a good step.
 const MIN_ANSWER_SHARE: f64 = 0.98;
 
-/// Finds the knee.
 pub(crate) fn direct(args: &Saturate, run: &mut Run<'_>) -> io::Result<()> {
     let players = run.size(Group::Players);
     run.join(Group::Players, players)?;

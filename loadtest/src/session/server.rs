@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 
 /// How to start it.
 pub(super) struct Launch<'a> {
-    /// The program.
     pub program: &'a Path,
-    /// Its arguments.
     pub flags: &'a [String],
     /// The core that it runs on.
     pub core: Option<usize>,
@@ -25,7 +23,6 @@ pub(super) struct Server {
     child: Child,
     folder: PathBuf,
     log: PathBuf,
-    /// Where it listens.
     pub address: SocketAddr,
 }
 
@@ -47,7 +44,6 @@ impl Server {
         Ok(server)
     }
 
-    /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -16,7 +16,6 @@ use tungstenite::{Message, WebSocket};
 /// What the server does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing.
     None,
     /// One event is not delivered to one member.
     Drop,
@@ -26,7 +25,6 @@ pub(crate) enum Fault {
     Reorder,
     /// An event of another room is delivered in place of one, under its number.
     Leak,
-    /// One input disappears.
     LoseInput,
     /// One input is carried out twice.
     RepeatInput,
@@ -38,7 +36,6 @@ pub(crate) enum Fault {
     NestedBatch,
     /// A frame is masked.
     MaskedFrame,
-    /// No welcome comes.
     NoWelcome,
     /// The welcome is for another room.
     WrongWelcome,
@@ -96,7 +93,6 @@ const MAX_BACKLOG_BYTES: usize = 800 << 10;
 
 /// The running server; it ends with this value.
 pub(crate) struct Fake {
-    /// Where it listens.
     pub address: SocketAddr,
     stopping: Arc<AtomicBool>,
 }
@@ -154,7 +150,6 @@ impl Fake {
         Self { address, stopping }
     }
 
-    /// Its URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a use of the tool came to.
 pub(crate) struct Outcome {
-    /// The exit code.
     pub code: Option<i32>,
     /// Standard output and standard error output.
     pub text: String,

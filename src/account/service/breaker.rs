@@ -17,7 +17,6 @@ pub(super) struct Breaker(Mutex<BreakerState>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum BreakerState {
-    /// Calls are made.
     #[default]
     Closed,
     /// Calls are refused until then.

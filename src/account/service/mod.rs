@@ -46,7 +46,7 @@ const RETRY_FULL_S: u32 = 2;
 /// How the workers work.
 #[derive(Clone, Debug)]
 pub struct ServiceOptions {
-    /// Threads.
+    /// Threads that hash and ask the database, each with a connection of its own.
     pub workers: usize,
     /// Calls that wait; above it 503 `busy`.
     pub queue_capacity: usize,
@@ -56,7 +56,7 @@ pub struct ServiceOptions {
     pub refresh_ttl: Duration,
 }
 
-/// The workers' queue.
+/// The worker threads and the bounded queue in front of them.
 pub struct AccountService {
     jobs: Sender<WorkerCommand>,
     metrics: AccountMetrics,
@@ -69,7 +69,6 @@ pub struct AccountService {
 /// What a worker takes from the queue.
 enum WorkerCommand {
     Call(Job),
-    /// One worker ends.
     End,
 }
 

@@ -8,9 +8,9 @@ use super::PostgresDsn;
 /// Where accounts are kept. `Display` leaves passwords out.
 #[derive(Clone, Debug)]
 pub enum Dsn {
-    /// An SQLite file.
+    /// The path of an SQLite file, which is made if it is missing.
     Sqlite(PathBuf),
-    /// A PostgreSQL server.
+    /// A PostgreSQL server and a database on it.
     Postgres(Box<PostgresDsn>),
 }
 

@@ -113,21 +113,18 @@ impl HttpSession {
         matches!(self.state, HttpState::Receiving | HttpState::Finished)
     }
 
-    /// As [`super::Session::is_calling`].
-    pub fn is_calling(&self) -> bool {
+    pub(super) fn is_calling(&self) -> bool {
         matches!(self.state, HttpState::Calling(_))
     }
 
-    /// As [`super::Session::joining`].
-    pub fn joining(&self) -> Option<(&Arc<Identity>, &RoomId)> {
+    pub(super) fn joining(&self) -> Option<(&Arc<Identity>, &RoomId)> {
         match &self.state {
             HttpState::Joining(joining) => Some((&joining.identity, &joining.room)),
             _ => None,
         }
     }
 
-    /// As [`super::Session::deadline_ms`].
-    pub fn deadline_ms(&self, settings: &Settings) -> Option<u64> {
+    pub(super) fn deadline_ms(&self, settings: &Settings) -> Option<u64> {
         let allowed_ms = match (&self.state, self.phase) {
             (HttpState::Receiving, Phase::Idle) => settings.keep_alive_timeout_ms,
             (HttpState::Receiving, Phase::Head) => settings.head_timeout_ms,
@@ -137,8 +134,7 @@ impl HttpSession {
         Some(self.phase_since_ms + allowed_ms)
     }
 
-    /// As [`super::Session::deadline_passed`].
-    pub fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
+    pub(super) fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
         let message = match (&self.state, self.phase) {
             (HttpState::Receiving, Phase::Head) => "the request head did not arrive in time",
             (HttpState::Receiving, Phase::Body) => "the request body did not arrive in time",
@@ -148,8 +144,7 @@ impl HttpSession {
         self.end_with(Answer::with_status(408, ErrorCode::BadRequest, message), context, actions);
     }
 
-    /// As [`super::Session::drain`].
-    pub fn drain(&mut self, actions: &mut Actions) {
+    pub(super) fn drain(&mut self, actions: &mut Actions) {
         match &mut self.state {
             HttpState::Receiving if self.phase == Phase::Idle => self.finish(actions),
             HttpState::Receiving | HttpState::Finished => {}
@@ -158,8 +153,7 @@ impl HttpSession {
         }
     }
 
-    /// As [`super::Session::rpc_answered`].
-    pub fn rpc_answered(
+    pub(super) fn rpc_answered(
         &mut self,
         result: Result<&[u8], &Rejection>,
         context: &Context<'_>,
@@ -172,8 +166,12 @@ impl HttpSession {
         self.call_answered(answer, context, actions);
     }
 
-    /// As [`super::Session::account_answered`].
-    pub fn account_answered(&mut self, result: &AccountResult, context: &Context<'_>, actions: &mut Actions) {
+    pub(super) fn account_answered(
+        &mut self,
+        result: &AccountResult,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
         let answer = match result {
             Ok(answer) if answer.body.is_empty() => Answer::empty(answer.status),
             Ok(answer) => Answer::private(answer.status, answer.body.as_slice()),
@@ -190,8 +188,7 @@ impl HttpSession {
         self.note_phase(context.now);
     }
 
-    /// As [`super::Session::join_refused`].
-    pub fn join_refused(&mut self, refused: &Rejection, context: &Context<'_>, actions: &mut Actions) {
+    pub(super) fn join_refused(&mut self, refused: &Rejection, context: &Context<'_>, actions: &mut Actions) {
         let HttpState::Joining(joining) = std::mem::replace(&mut self.state, HttpState::Receiving) else {
             unreachable!("a join is answered once, while the session waits for it");
         };

@@ -14,7 +14,6 @@ use crate::wire::ws::{self, Handshake};
 
 /// What a request leads to.
 pub(super) enum Next {
-    /// It is answered.
     Answer(Answer<'static>),
     /// The peer waits for the answer to this call.
     Call(Action),
@@ -22,9 +21,7 @@ pub(super) enum Next {
     Join {
         /// What the 101 says.
         handshake: Handshake,
-        /// Who wants in.
         identity: Arc<Identity>,
-        /// Where.
         room: RoomId,
     },
     /// It is an echo from now on.

@@ -35,7 +35,6 @@ enum Purpose {
 /// Where the connection is on its way from open to closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
-    /// Messages flow.
     Open,
     /// A ping is out; messages flow.
     AwaitingPong,
@@ -72,8 +71,7 @@ impl WebSocketSession {
         Self::open(Purpose::Member(Member::new(identity, context)), context.now)
     }
 
-    /// As [`super::Session::check_standing`].
-    pub fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {
+    pub(super) fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {
         let Some(identity) = self.identity() else { return };
         if let Err((code, reason)) = context.services.standing(identity, context.now.unix_s) {
             self.close(code, &reason, context.now, actions);
@@ -107,8 +105,12 @@ impl WebSocketSession {
         matches!(self.link, Link::Open | Link::AwaitingPong)
     }
 
-    /// As [`super::Session::receive`].
-    pub fn receive(&mut self, input: &mut [u8], context: &Context<'_>, actions: &mut Actions) -> usize {
+    pub(super) fn receive(
+        &mut self,
+        input: &mut [u8],
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) -> usize {
         if self.is_open() {
             // Anything is a sign of life.
             self.enter(Link::Open, context.now);
@@ -151,8 +153,7 @@ impl WebSocketSession {
         }
     }
 
-    /// As [`super::Session::deadline_ms`].
-    pub fn deadline_ms(&self, settings: &Settings) -> u64 {
+    pub(super) fn deadline_ms(&self, settings: &Settings) -> u64 {
         match self.link {
             Link::Open | Link::AwaitingPong if self.is_flooding(settings) => 0,
             Link::Open => self.expires_ms().min(self.since.ms() + settings.ping_after_ms),
@@ -162,8 +163,7 @@ impl WebSocketSession {
         }
     }
 
-    /// As [`super::Session::deadline_passed`].
-    pub fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
+    pub(super) fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
         let now_ms = context.now.monotonic_ms;
         match self.link {
             Link::Closed => {}
@@ -201,8 +201,7 @@ impl WebSocketSession {
         }
     }
 
-    /// As [`super::Session::close`].
-    pub fn close(&mut self, code: u16, reason: &str, now: Now, actions: &mut Actions) {
+    pub(super) fn close(&mut self, code: u16, reason: &str, now: Now, actions: &mut Actions) {
         if !self.is_open() {
             return;
         }
@@ -231,12 +230,16 @@ impl WebSocketSession {
 
 /// What handling one event leads to.
 enum Outcome {
-    /// Nothing more.
     GoOn,
     /// We close, and wait for the peer's half.
-    Close { code: u16, reason: &'static str },
+    Close {
+        code: u16,
+        reason: &'static str,
+    },
     /// A close frame has been sent as the last thing; `code` says how it ended.
-    Answered { code: u16 },
+    Answered {
+        code: u16,
+    },
     /// Nothing is left to say.
     End,
 }

@@ -53,9 +53,9 @@ struct Counter {
 /// A room's place in its history, for the one who keeps it over a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomPosition {
-    /// The room.
+    /// The id, by which the position is found again.
     pub room: RoomId,
-    /// Its place.
+    /// The history and the last event in it.
     pub position: Position,
     /// When the room was last used, in milliseconds since the Unix epoch.
     pub used_at_ms: u64,

@@ -25,7 +25,6 @@ pub(super) struct Game {
 #[derive(Default)]
 struct Caller {
     identity: Option<Arc<Identity>>,
-    /// The batch's room.
     room: Option<RoomId>,
 }
 

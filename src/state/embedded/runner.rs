@@ -49,9 +49,9 @@ struct DerivedKeys {
 /// One call and its circumstances.
 #[derive(Clone, Copy)]
 pub struct Invocation<'a> {
-    /// What to call.
+    /// The script, its caller and its arguments.
     pub call: &'a Call,
-    /// The batch's room.
+    /// The batch's room; none for a call outside all rooms.
     pub room: Option<&'a RoomId>,
     /// The store's time, in milliseconds since the Unix epoch.
     pub now_ms: u64,
@@ -80,7 +80,7 @@ impl ScriptRunner {
         }
     }
 
-    /// The store.
+    /// What the scripts' commands work on. Borrowed while a call runs.
     pub fn keyspace(&self) -> &RefCell<Keyspace> {
         self.interpreter.keyspace()
     }

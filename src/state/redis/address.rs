@@ -7,11 +7,11 @@ use std::fmt;
 pub struct Address {
     /// A name or an IP address; an IPv6 one without brackets.
     pub host: String,
-    /// The TCP port.
+    /// The TCP port: 6379 unless the address says otherwise.
     pub port: u16,
     /// Who to log in as, if anybody.
     pub login: Option<Login>,
-    /// The database's number.
+    /// The database's number, for `SELECT`; 0 unless the address says otherwise.
     pub database: u32,
 }
 

@@ -30,7 +30,6 @@ pub(super) const TOO_LONG: &str = "an answer took too long";
 
 /// An open connection and what belongs to it.
 pub(super) struct StoreConnection {
-    /// The connection itself.
     pub transport: Transport,
     /// The connection for subscriptions, where they need one of their own.
     pub pushes: Option<Transport>,

@@ -54,11 +54,9 @@ fn micros(value: &Value) -> Option<Duration> {
 /// Something published on a room's channel.
 #[derive(Debug)]
 pub(super) enum Notice {
-    /// Events.
     Events(RoomEvents),
     /// The user has joined through another node, which replaces this membership.
     Replaced {
-        /// Who.
         user_id: Box<str>,
         /// As the store has it.
         membership: Box<str>,

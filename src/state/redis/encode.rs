@@ -11,7 +11,6 @@ use crate::state::{Arguments, Batch, Call, CallKeys, Membership, OnError};
 /// What the programs are told besides the calls.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head<'a> {
-    /// This process.
     pub node: &'a str,
     /// The room's epoch, should it have none yet.
     pub fresh_epoch: u64,

@@ -18,13 +18,11 @@ use crate::wire::ids::RoomId;
 
 /// One address, as all threads see it.
 pub(super) struct Endpoint {
-    /// Where.
     pub address: Address,
     /// This process's name among those that share the store: 16 hexadecimal digits.
     pub node: String,
     /// Whether the store can be worked with.
     pub is_up: AtomicBool,
-    /// No new batches.
     pub is_stopping: AtomicBool,
     /// Calls of `submit` that may still put a batch into the queue.
     pub submitting: AtomicUsize,
@@ -32,7 +30,6 @@ pub(super) struct Endpoint {
     pub wishes: Mutex<Vec<(RoomId, bool)>>,
     /// The set to make programs of from now on.
     pub new_scripts: Mutex<Option<Arc<ScriptSet>>>,
-    /// Counters.
     pub metrics: Arc<Metrics>,
     /// Takes results to the shards.
     pub outlet: Arc<Mutex<Outlet>>,
@@ -48,7 +45,6 @@ pub(super) struct Endpoint {
 
 /// The way out of the engine.
 pub(super) struct Outlet {
-    /// The shards' mailboxes.
     pub deliver: Box<dyn Deliver>,
     /// What the log has been told of broken scripts.
     pub faults: FaultLog,
@@ -64,7 +60,6 @@ pub(super) struct Outcome {
     pub not_run: Vec<usize>,
     /// The room's place afterwards.
     pub position: Position,
-    /// Its own events.
     pub events: Option<crate::state::RoomEvents>,
 }
 

@@ -22,7 +22,6 @@ pub(super) enum Sent {
 /// A batch with what is needed to read its answer, or to run it again where the store had lost the program.
 #[derive(Debug)]
 pub(super) struct SentBatch {
-    /// The calls.
     pub batch: Batch,
     /// Those that were not sent.
     pub held: Held,

@@ -14,7 +14,6 @@ const MAX_PROGRAMS: usize = 1024;
 /// A text that Redis has under its SHA-1, with the scripts that it can run.
 #[derive(Debug)]
 pub(super) struct Program {
-    /// The text.
     pub text: String,
     /// Its name in Redis: SHA-1 in lower-case hex.
     pub sha: String,

@@ -37,7 +37,6 @@ pub(super) enum Finding {
 
 /// Reads until the connection ends.
 pub(super) struct Reader {
-    /// The address.
     pub endpoint: Arc<Endpoint>,
     /// What answers are for.
     pub in_flight: Arc<InFlight>,

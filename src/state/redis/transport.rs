@@ -17,7 +17,6 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(150);
 const WRITE_PATIENCE: Duration = Duration::from_millis(100);
 
 pub(super) struct Transport {
-    /// The socket.
     pub stream: TcpStream,
     /// Whether pushes come on it, between the answers (RESP3); else they need a connection of their own.
     pub has_pushes: bool,

@@ -60,13 +60,10 @@ pub(super) fn find_orphans() -> Cmd {
 /// A member of a dead node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Orphan {
-    /// The node.
     pub node: Box<str>,
-    /// The room.
     pub room: RoomId,
     /// Who, as far as the store knows.
     pub identity: Arc<Identity>,
-    /// The membership.
     pub membership: Box<str>,
 }
 

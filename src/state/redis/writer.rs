@@ -45,7 +45,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What comes in the queue.
 pub(super) enum WriterCommand {
-    /// Calls to run.
     Batch(Box<Batch>),
     /// Look at the endpoint.
     Wake,

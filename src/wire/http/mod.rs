@@ -23,7 +23,7 @@ use crate::wire::ErrorCode;
 pub struct RequestLimits {
     /// Request line and headers, in bytes with their line ends. Trailers after a chunked body have the same limit.
     pub head_bytes: usize,
-    /// Header lines.
+    /// Header lines in one head.
     pub headers: usize,
     /// Body after its transfer coding is removed.
     pub body_bytes: usize,
@@ -38,7 +38,7 @@ impl Default for RequestLimits {
 /// Why a request is not served, as it is told to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestError {
-    /// The HTTP status.
+    /// The HTTP status, 400 to 505.
     pub status: u16,
     /// For programs.
     pub code: ErrorCode,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::target;
 
-/// A request's method.
+/// The method of a request line: those served here, or another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Method {
     /// `GET`
@@ -46,7 +46,7 @@ impl Method {
 /// A request with its whole body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What to do.
+    /// As the request line names it.
     pub method: Method,
     /// The request target as it came.
     pub target: Box<str>,

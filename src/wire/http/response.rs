@@ -12,7 +12,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A response with its whole body. `Content-Length`, `Connection` and `Date` are added when it is encoded.
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'a> {
-    /// The HTTP status.
+    /// The HTTP status, one of [`super::STATUSES`].
     pub status: u16,
     /// Names and values of all other headers.
     pub headers: &'a [(&'a str, &'a str)],

@@ -12,7 +12,7 @@ pub const MAX_ACTION_BYTES: usize = 64;
 /// Longest error text, so that a bad message is not answered by a longer one.
 const MAX_ERROR_CHARS: usize = 200;
 
-/// A player's message.
+/// An input as a player's client sends it.
 #[derive(Clone, Debug)]
 pub struct ClientMessage<'a> {
     /// 1–64 of `A-Za-z0-9_-`.

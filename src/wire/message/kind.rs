@@ -6,7 +6,7 @@
 /// A message that is no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageType {
-    /// What `type` says.
+    /// The text that stands under `type`.
     pub name: &'static str,
     /// How the message begins.
     pub(super) head: &'static [u8],
@@ -18,7 +18,7 @@ macro_rules! message_types {
             $($(#[$doc])+ pub const $constant: Self =
                 Self { name: $name, head: concat!(r#"{"type":""#, $name, "\"").as_bytes() };)+
 
-            /// The whole table.
+            /// In the order of the table.
             pub const ALL: &[Self] = &[$(Self::$constant),+];
         }
     };

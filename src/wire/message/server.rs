@@ -19,7 +19,7 @@ const BATCH_END: &[u8] = b"]}";
 pub struct Welcome<'a> {
     /// Who the token says the player is.
     pub identity: &'a Identity,
-    /// The room.
+    /// The room that the player has joined.
     pub game_id: &'a RoomId,
     /// Which history `seq` counts in.
     pub epoch: u64,
@@ -29,7 +29,7 @@ pub struct Welcome<'a> {
     pub recovered: bool,
     /// The room's state at `seq`; `null` without one.
     pub state_json: Option<&'a [u8]>,
-    /// The room's rhythm.
+    /// The room's interval, within which events gather to go out together.
     pub sync_interval_ms: u64,
 }
 
@@ -133,7 +133,7 @@ pub fn epoch_text(epoch: u64) -> String {
     format!("{epoch:x}")
 }
 
-/// Reads [`epoch_text`].
+/// The epoch that [`epoch_text`] wrote as this text; none for any other text.
 pub fn parse_epoch(text: &str) -> Option<u64> {
     let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     u64::from_str_radix(text, 16).ok().filter(|_| is_hex)

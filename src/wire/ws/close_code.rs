@@ -28,7 +28,7 @@ macro_rules! close_codes {
     ($($(#[$doc:meta])+ $constant:ident = $code:literal $name:literal $then:ident;)+) => {
         $($(#[$doc])+ pub const $constant: u16 = $code;)+
 
-        /// The whole table.
+        /// In the order of the table.
         pub const ALL: &[CloseCode] =
             &[$(CloseCode { code: $code, name: $name, then: Then::$then }),+];
     };

@@ -6,15 +6,15 @@ use bytes::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-/// A text message.
+/// Opcode of a whole text message.
 pub const TEXT: OpCode = OpCode::Data(Data::Text);
-/// A binary message.
+/// Opcode of a whole binary message.
 pub const BINARY: OpCode = OpCode::Data(Data::Binary);
-/// A close frame.
+/// Opcode of a close frame, whose payload begins with the code.
 pub const CLOSE: OpCode = OpCode::Control(Control::Close);
-/// A ping frame.
+/// Opcode of a ping, which asks for a pong.
 pub const PING: OpCode = OpCode::Control(Control::Ping);
-/// A pong frame.
+/// Opcode of a pong, which carries what its ping carried.
 pub const PONG: OpCode = OpCode::Control(Control::Pong);
 
 /// The most that a control frame carries, in bytes.

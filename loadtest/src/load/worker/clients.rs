@@ -14,7 +14,6 @@ pub(super) struct Client {
     pub member: u32,
     /// The group that it is steered with.
     pub group: Group,
-    /// The player's token.
     pub token: String,
     /// None while it is away.
     pub connection: Option<Connection>,
@@ -32,17 +31,14 @@ pub(super) struct Client {
     pub since: Option<u64>,
     /// Said goodbye and waits for the server to close; then it stays away this long.
     pub leaving_for_ns: Option<u64>,
-    /// Does not read.
     pub paused: bool,
 }
 
 /// A room of which this worker plays some members.
 pub(super) struct Room {
-    /// Its id.
     pub id: String,
     /// The `user_id` of every member.
     pub members: Vec<String>,
-    /// Its judge.
     pub check: RoomCheck,
 }
 
@@ -80,7 +76,6 @@ pub(super) struct Joining {
     pub in_flight_limit: usize,
 }
 
-/// How some leave.
 pub(super) struct Churn {
     /// When the next is due.
     pub pace: Pace,
@@ -90,7 +85,6 @@ pub(super) struct Churn {
 
 /// The end of a run, while answers are waited for.
 pub(super) struct Finishing {
-    /// When waiting ends.
     pub deadline_ns: u64,
     /// When to look again whether all are there.
     pub next_look_ns: u64,

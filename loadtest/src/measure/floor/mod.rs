@@ -21,13 +21,11 @@ pub(crate) struct Shape {
     pub sockets: usize,
     /// Bytes in a frame that is sent.
     pub frame_bytes: usize,
-    /// Frames a second.
     pub frames_per_second: f64,
     /// Frames sent in one go, before the next pause.
     pub burst: usize,
 }
 
-/// What was measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Floor {
     /// The traffic that it is for.

@@ -15,7 +15,6 @@ const TRIES: usize = 10;
 const LONGEST_WAIT_S: u64 = 10;
 const USUAL_WAIT_S: u64 = 1;
 
-/// One account.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     /// The name, which no other run uses.

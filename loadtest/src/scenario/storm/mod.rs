@@ -20,7 +20,6 @@ pub(super) fn layouts(args: &Storm) -> Vec<Layout> {
     layouts
 }
 
-/// Rooms that play.
 pub(super) fn playing_layouts(playing: &Playing) -> Vec<Layout> {
     Layout::rooms(playing.rooms, playing.players, Group::Players)
 }

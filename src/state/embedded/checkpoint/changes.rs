@@ -18,9 +18,7 @@ pub(super) type MemberChanges = HashMap<(RoomId, SmolStr), Option<Arc<Identity>>
 /// Somebody who was connected to a room.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
-    /// The room.
     pub room: RoomId,
-    /// Who.
     pub identity: Arc<Identity>,
 }
 
@@ -36,9 +34,7 @@ impl Member {
 /// What one transaction writes.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoint {
-    /// Which keys.
     pub changes: Changes,
-    /// Comings and goings.
     pub members: MemberChanges,
     /// The rooms' places; only in the last checkpoint of all.
     pub positions: Vec<RoomPosition>,

@@ -31,7 +31,6 @@ pub(crate) struct StateFile {
 /// What a state file held when it was opened.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    /// All keys.
     pub keyspace: Keyspace,
     /// The rooms' places in their histories, if the last process stopped in good order.
     pub positions: Vec<RoomPosition>,

@@ -33,7 +33,6 @@ use crate::metrics::Metrics;
 pub(super) struct Restored {
     /// What the file held.
     pub contents: Contents,
-    /// Keeps it.
     pub checkpointer: Checkpointer,
 }
 
