@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
 use super::checkpoint::{self, StateFileError};
-use super::runner::DEFAULT_ROOM_TTL_S;
+use super::options::EmbeddedOptions;
+use super::queue::{EngineCommand, Shared};
 use super::worker::Worker;
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
@@ -22,61 +22,11 @@ use crate::threads;
 /// memory is only taken when touched.
 const STACK_BYTES: usize = 64 << 20;
 
-/// How to start an [`EmbeddedEngine`].
-#[derive(Clone, Debug)]
-pub struct EmbeddedOptions {
-    /// Batches that may wait; more are refused.
-    pub queue_capacity: usize,
-    /// What one call may take.
-    pub time_budget: Duration,
-    /// By how many bytes one call may grow Lua's heap.
-    pub memory_budget: usize,
-    /// Keys the store's hash tables, and seeds `math.random` and the epochs: should be secret.
-    pub seed: u64,
-    /// Where the store is kept; nowhere if there is none.
-    pub state_file: Option<PathBuf>,
-    /// What scripts are told about how long a room is kept after its last member left, in seconds.
-    pub room_ttl_s: u64,
-}
-
-impl Default for EmbeddedOptions {
-    fn default() -> Self {
-        Self {
-            queue_capacity: 8192,
-            time_budget: Duration::from_millis(50),
-            memory_budget: 16 << 20,
-            seed: 0,
-            state_file: None,
-            room_ttl_s: DEFAULT_ROOM_TTL_S,
-        }
-    }
-}
-
 /// The embedded store and its thread.
 pub struct EmbeddedEngine {
     sender: Sender<EngineCommand>,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What the engine's thread and the others share.
-pub(super) struct Shared {
-    pub(super) is_stopping: AtomicBool,
-    /// Calls of `submit` that may still put a batch into the queue.
-    pub(super) submitting: AtomicUsize,
-    /// Batches that wait because their callers have had more than their share.
-    pub(super) late: AtomicUsize,
-    /// The set to compile at the next opportunity.
-    pub(super) new_scripts: Mutex<Option<Arc<ScriptSet>>>,
-    pub(super) has_new_scripts: AtomicBool,
-}
-
-/// What comes in the queue.
-pub(super) enum EngineCommand {
-    /// Behind a pointer, as the queue has room for thousands.
-    Batch(Box<Batch>),
-    /// Look at `Shared`.
-    Wake,
 }
 
 impl EmbeddedEngine {

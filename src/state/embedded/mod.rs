@@ -8,6 +8,8 @@ mod commands;
 mod engine;
 mod events;
 mod library;
+mod options;
+mod queue;
 pub mod runner;
 mod worker;
 
@@ -16,5 +18,6 @@ mod tests;
 
 pub use checkpoint::StateFileError;
 pub use commands::for_scripts;
-pub use engine::{EmbeddedEngine, EmbeddedOptions, StartError};
+pub use engine::{EmbeddedEngine, StartError};
 pub use events::{EventLog, RoomPosition};
+pub use options::EmbeddedOptions;

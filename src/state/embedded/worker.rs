@@ -9,7 +9,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use godra_engine::SplitMix;
 
 use super::checkpoint::{Checkpointer, Contents, Member, Restored};
-use super::engine::{EmbeddedOptions, EngineCommand, Shared};
+use super::options::EmbeddedOptions;
+use super::queue::{EngineCommand, Shared};
 use super::runner::{Invocation, ScriptRunner};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;

@@ -1,0 +1,36 @@
+//! What the embedded store is started with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::runner::DEFAULT_ROOM_TTL_S;
+
+/// How to start an [`super::EmbeddedEngine`].
+#[derive(Clone, Debug)]
+pub struct EmbeddedOptions {
+    /// Batches that may wait; more are refused.
+    pub queue_capacity: usize,
+    /// What one call may take.
+    pub time_budget: Duration,
+    /// By how many bytes one call may grow Lua's heap.
+    pub memory_budget: usize,
+    /// Keys the store's hash tables, and seeds `math.random` and the epochs: should be secret.
+    pub seed: u64,
+    /// Where the store is kept; nowhere if there is none.
+    pub state_file: Option<PathBuf>,
+    /// What scripts are told about how long a room is kept after its last member left, in seconds.
+    pub room_ttl_s: u64,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self {
+            queue_capacity: 8192,
+            time_budget: Duration::from_millis(50),
+            memory_budget: 16 << 20,
+            seed: 0,
+            state_file: None,
+            room_ttl_s: DEFAULT_ROOM_TTL_S,
+        }
+    }
+}

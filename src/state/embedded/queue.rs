@@ -1,0 +1,28 @@
+//! What goes between the shards and the engine's thread: commands in a bounded queue, and what is said beside it, so that it
+//! is heard while the queue is full.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
+
+use crate::script::ScriptSet;
+use crate::state::Batch;
+
+/// What comes in the queue.
+pub(super) enum EngineCommand {
+    /// Behind a pointer, as the queue has room for thousands.
+    Batch(Box<Batch>),
+    /// Look at `Shared`.
+    Wake,
+}
+
+/// What the engine's thread and the others share.
+pub(super) struct Shared {
+    pub(super) is_stopping: AtomicBool,
+    /// Calls of `submit` that may still put a batch into the queue.
+    pub(super) submitting: AtomicUsize,
+    /// Batches that wait because their callers have had more than their share.
+    pub(super) late: AtomicUsize,
+    /// The set to compile at the next opportunity.
+    pub(super) new_scripts: Mutex<Option<Arc<ScriptSet>>>,
+    pub(super) has_new_scripts: AtomicBool,
+}
