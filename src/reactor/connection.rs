@@ -159,6 +159,11 @@ impl Connection {
             && (self.seat().is_some() || self.carried.outbox.unsent_bytes() < outbox_limit_bytes)
     }
 
+    /// Its user's id; empty before a token was checked.
+    pub(super) fn user_id(&self) -> &str {
+        self.carried.session.identity().map_or("", |identity| &identity.user_id)
+    }
+
     /// Its place in a room, if it is a member.
     pub(super) fn seat(&self) -> Option<&Seat> {
         match &self.place {

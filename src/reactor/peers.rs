@@ -115,8 +115,8 @@ mod tests {
         let room = RoomId::parse("r").unwrap();
         let (text, ends) = (Bytes::from_static(b"{}"), vec![2]);
         let events =
-            RoomEvents { room: room.clone(), epoch: 1, first_seq: 1, text, ends, direct: Vec::new() };
-        let flush = Arc::new(Flush::new(vec![events]).unwrap());
+            RoomEvents { room: room.clone(), epoch: 1, first_seq: 1, text, ends, addressed: Vec::new() };
+        let flush = Arc::new(Flush::new(vec![events], |_| true).unwrap());
         let close = || ShardMessage::Close(ConnectionKey::NOBODY, 4502, "");
         for _ in 0..3 {
             peers.post(0, close());

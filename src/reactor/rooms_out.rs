@@ -140,7 +140,7 @@ impl Shard {
 
     /// The room has let a connection in.
     fn admit(&mut self, room_index: usize, admission: Admission) {
-        let Admission { connection, membership, position, state, held } = admission;
+        let Admission { connection, membership, position, state } = admission;
         let Some(index) = self.connections.find(connection) else { return };
         let seat = Seat {
             room: room_index as u32,
@@ -154,9 +154,6 @@ impl Shard {
         self.call_session(index, |session, context, actions| {
             session.joined(position, &state, context, actions);
         });
-        for frame in held {
-            self.send_to_member(connection, frame);
-        }
         // A large room's state is not kept for all who come in at once if it can go out.
         self.connections.flush_one(index, &self.context.clock, self.context.shared.services.settings());
         if let Some(home) = self.rooms.home(room_index) {
@@ -267,20 +264,21 @@ impl Shard {
 
     /// Sends events to the members whose sockets are here.
     pub(super) fn fan_out(&mut self, room_index: usize, flush: &Flush) {
-        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let Some(room) = self.rooms.get_mut(room_index).filter(|_| !flush.is_for_nobody()) else { return };
         let mut frames = 0;
         for &index in &room.members {
-            let Some(seat) = self.connections[index as usize].seat() else { continue };
-            let own;
-            let frame = match seat.known_seq {
-                _ if seat.sync != Sync::Live => continue,
-                known_seq if known_seq < flush.first_seq => &flush.frame,
-                known_seq => {
-                    own = flush.frame_after(known_seq);
-                    let Some(own) = &own else { continue };
-                    own
-                }
+            let connection = &self.connections[index as usize];
+            let Some(seat) = connection.seat().filter(|seat| seat.sync == Sync::Live) else { continue };
+            let rest;
+            let frame = if seat.known_seq >= flush.first_seq {
+                rest = flush.frame_after(connection.user_id(), seat.known_seq);
+                rest.as_ref()
+            } else if flush.is_addressed() {
+                flush.frame_for(connection.user_id())
+            } else {
+                flush.common()
             };
+            let Some(frame) = frame else { continue };
             frames += 1;
             self.connections.send_shared(index as usize, frame, &self.context.clock);
         }

@@ -91,8 +91,6 @@ pub(crate) struct Admission {
     pub position: Position,
     /// The room's state as JSON text.
     pub state: Bytes,
-    /// Frames for it alone, which come right behind the welcome.
-    pub held: Vec<Bytes>,
 }
 
 /// Why something does not run.

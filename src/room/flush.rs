@@ -1,8 +1,12 @@
-//! What one flush of a room sends: one frame, encoded once and shared by every member.
+//! What one flush of a room sends: a frame that all members share, encoded once, and frames of their own for those whom an
+//! event names.
+
+use std::collections::HashMap;
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 
-use crate::state::RoomEvents;
+use crate::state::{Audience, RoomEvents};
 use crate::wire::message;
 
 /// A room's gathered events, ready to go out.
@@ -10,20 +14,35 @@ use crate::wire::message;
 pub(crate) struct Flush {
     /// The first event's `seq`.
     pub first_seq: u64,
-    /// The whole WebSocket frame with all of the events.
-    pub frame: Bytes,
+    /// The whole WebSocket frame for members whom no event names; none if all events are for others.
+    common: Option<Bytes>,
+    /// The frames of members whom some event names: to get it, or not to get it.
+    own: HashMap<SmolStr, Option<Bytes>>,
     /// Kept for members whose snapshot was taken in the middle of them.
     runs: Vec<RoomEvents>,
 }
 
+/// In what a member's frame differs from the common one: events by their `seq`, in order.
+#[derive(Default)]
+struct Difference {
+    more: Vec<u64>,
+    less: Vec<u64>,
+}
+
 impl Flush {
-    /// Encodes the frame. `runs` follow each other without gaps. Nothing is returned when they hold no event.
-    pub(crate) fn new(mut runs: Vec<RoomEvents>) -> Option<Self> {
+    /// Encodes the frames. `runs` follow each other without gaps. Nothing is returned when they hold no event.
+    pub(crate) fn new(mut runs: Vec<RoomEvents>, is_member: impl Fn(&str) -> bool) -> Option<Self> {
         runs.retain(|run| run.count() > 0);
-        let first_seq = runs.first()?.first_seq;
+        let (first_seq, last_seq) = (runs.first()?.first_seq, runs.last()?.last_seq());
         debug_assert!(runs.windows(2).all(|pair| pair[0].last_seq() + 1 == pair[1].first_seq));
-        let frame = encode(&runs, 0)?;
-        Some(Self { first_seq, frame, runs })
+        if runs.iter().all(|run| run.addressed.is_empty()) {
+            let texts: Vec<&[u8]> = runs.iter().map(|run| &run.text[..]).collect();
+            let common = message::batch_frame(&texts, (last_seq - first_seq + 1) as usize);
+            return Some(Self { first_seq, common: Some(common), own: HashMap::new(), runs });
+        }
+        let common = common_events(&runs);
+        let own = own_frames(&runs, &common, is_member);
+        Some(Self { first_seq, common: encode(&runs, &common), own, runs })
     }
 
     /// The last event's `seq`.
@@ -32,21 +51,102 @@ impl Flush {
         self.runs.last().map_or(0, RoomEvents::last_seq)
     }
 
+    /// Whether members have frames of their own.
+    pub(crate) fn is_addressed(&self) -> bool {
+        !self.own.is_empty()
+    }
+
+    /// Whether no member gets anything.
+    pub(crate) fn is_for_nobody(&self) -> bool {
+        self.common.is_none() && self.own.values().all(Option::is_none)
+    }
+
+    /// The frame that members share whom no event names.
+    pub(crate) fn common(&self) -> Option<&Bytes> {
+        self.common.as_ref()
+    }
+
+    /// The frame for a member.
+    pub(crate) fn frame_for(&self, user_id: &str) -> Option<&Bytes> {
+        self.own.get(user_id).unwrap_or(&self.common).as_ref()
+    }
+
     /// The frame for a member that knows everything up to `seq`; nothing if there is nothing new for it.
-    pub(crate) fn frame_after(&self, seq: u64) -> Option<Bytes> {
+    pub(crate) fn frame_after(&self, user_id: &str, seq: u64) -> Option<Bytes> {
         if seq < self.first_seq {
-            return Some(self.frame.clone());
+            return self.frame_for(user_id).cloned();
         }
-        encode(&self.runs, seq)
+        let is_new = |of: &u64| *of > seq && is_for(&self.runs, *of, user_id);
+        encode(&self.runs, &all_events(&self.runs).filter(is_new).collect::<Vec<_>>())
     }
 }
 
-fn encode(runs: &[RoomEvents], seq: u64) -> Option<Bytes> {
-    let parts: Vec<(&[u8], u64)> =
-        runs.iter().map(|run| run.text_after(seq)).filter(|(_, count)| *count > 0).collect();
-    let count: u64 = parts.iter().map(|(_, count)| count).sum();
-    let texts: Vec<&[u8]> = parts.iter().map(|(text, _)| *text).collect();
-    (count > 0).then(|| message::batch_frame(&texts, count as usize))
+fn all_events(runs: &[RoomEvents]) -> impl Iterator<Item = u64> {
+    runs.iter().flat_map(|run| run.first_seq..=run.last_seq())
+}
+
+fn run_of(runs: &[RoomEvents], seq: u64) -> &RoomEvents {
+    &runs[runs.partition_point(|run| run.last_seq() < seq)]
+}
+
+fn is_for(runs: &[RoomEvents], seq: u64, user_id: &str) -> bool {
+    let run = run_of(runs, seq);
+    let index = run.addressed.binary_search_by_key(&(seq - run.first_seq), |(index, _)| u64::from(*index));
+    index.is_ok_and(|index| run.addressed[index].1.includes(user_id)) || index.is_err()
+}
+
+/// The events for whoever is named nowhere.
+fn common_events(runs: &[RoomEvents]) -> Vec<u64> {
+    let for_some = runs.iter().flat_map(RoomEvents::audiences);
+    let mut for_some = for_some
+        .filter_map(|(seq, audience)| matches!(audience, Audience::Users(_)).then_some(seq))
+        .peekable();
+    all_events(runs).filter(|seq| for_some.next_if_eq(seq).is_none()).collect()
+}
+
+/// Members who get the same events share a frame.
+fn own_frames(
+    runs: &[RoomEvents],
+    common: &[u64],
+    is_member: impl Fn(&str) -> bool,
+) -> HashMap<SmolStr, Option<Bytes>> {
+    let mut differences: HashMap<&SmolStr, Difference> = HashMap::new();
+    for (seq, audience) in runs.iter().flat_map(RoomEvents::audiences) {
+        let (Audience::Users(users) | Audience::AllBut(users)) = audience;
+        for user in users.iter().filter(|user| is_member(user)) {
+            let difference = differences.entry(user).or_default();
+            match audience {
+                Audience::Users(_) => difference.more.push(seq),
+                Audience::AllBut(_) => difference.less.push(seq),
+            }
+        }
+    }
+    let mut frames: HashMap<Vec<u64>, Option<Bytes>> = HashMap::new();
+    let frame = |(user, difference): (&SmolStr, Difference)| {
+        let events = difference.applied_to(common);
+        let frame = match frames.get(&events) {
+            Some(frame) => frame.clone(),
+            None => frames.entry(events).or_insert_with_key(|events| encode(runs, events)).clone(),
+        };
+        (user.clone(), frame)
+    };
+    differences.into_iter().map(frame).collect()
+}
+
+impl Difference {
+    fn applied_to(self, common: &[u64]) -> Vec<u64> {
+        let mut less = self.less.into_iter().peekable();
+        let kept = common.iter().copied().filter(|seq| less.next_if_eq(seq).is_none());
+        let mut events: Vec<u64> = kept.chain(self.more).collect();
+        // Two runs that rise, which the sort merges.
+        events.sort();
+        events
+    }
+}
+
+fn encode(runs: &[RoomEvents], events: &[u64]) -> Option<Bytes> {
+    let texts: Vec<&[u8]> = events.iter().map(|seq| run_of(runs, *seq).event(*seq)).collect();
+    (!texts.is_empty()).then(|| message::batch_frame(&texts, texts.len()))
 }
 
 #[cfg(test)]
@@ -66,13 +166,22 @@ mod tests {
         });
         let ends = ends.collect();
         let (room, text) = (RoomId::parse("r").unwrap(), events.join(",").into());
-        RoomEvents { room, epoch: 1, first_seq, text, ends, direct: Vec::new() }
+        RoomEvents { room, epoch: 1, first_seq, text, ends, addressed: Vec::new() }
     }
 
-    /// A run in which nothing is counted, before the event `seq`.
-    fn direct_only(seq: u64) -> RoomEvents {
-        let direct = vec![("1".into(), Bytes::from_static(b"{}"))];
-        RoomEvents { text: Bytes::new(), ends: Vec::new(), direct, ..run(seq..=seq) }
+    fn addressed(seqs: std::ops::RangeInclusive<u64>, audiences: &[(u64, Audience)]) -> RoomEvents {
+        let run = run(seqs);
+        let first_seq = run.first_seq;
+        let addressed = audiences.iter().map(|(seq, audience)| ((seq - first_seq) as u32, audience.clone()));
+        RoomEvents { addressed: addressed.collect(), ..run }
+    }
+
+    fn all_but(users: &[&str]) -> Audience {
+        Audience::AllBut(users.iter().map(SmolStr::new).collect())
+    }
+
+    fn users(users: &[&str]) -> Audience {
+        Audience::Users(users.iter().map(SmolStr::new).collect())
     }
 
     fn batch(events: &str) -> Option<Bytes> {
@@ -81,9 +190,9 @@ mod tests {
 
     #[track_caller]
     fn check(runs: Vec<RoomEvents>, seqs: (u64, u64), expected: Option<Bytes>) {
-        let flush = Flush::new(runs).unwrap();
+        let flush = Flush::new(runs, |_| true).unwrap();
         assert_eq!((flush.first_seq, flush.last_seq()), seqs);
-        assert_eq!(Some(flush.frame), expected);
+        assert_eq!(flush.common, expected);
     }
 
     #[test]
@@ -91,19 +200,18 @@ mod tests {
         check(vec![run(5..=5)], (5, 5), Some(text_frame(b"{5}")));
         check(vec![run(9..=11)], (9, 11), batch("{9},{10},{11}"));
         check(vec![run(1..=1), run(2..=3), run(4..=4)], (1, 4), batch("{1},{2},{3},{4}"));
-        check(vec![direct_only(1), run(1..=1), direct_only(2)], (1, 1), Some(text_frame(b"{1}")));
     }
 
     #[test]
     fn without_events_there_is_no_frame() {
-        assert!(Flush::new(Vec::new()).is_none());
-        assert!(Flush::new(vec![direct_only(1), direct_only(1)]).is_none());
+        assert!(Flush::new(Vec::new(), |_| true).is_none());
     }
 
     #[test]
     fn a_member_gets_what_its_snapshot_does_not_hold() {
-        let flush = Flush::new(vec![run(8..=9), run(10..=12)]).unwrap();
-        let check = |seq: u64, expected: Option<Bytes>| assert_eq!(flush.frame_after(seq), expected, "{seq}");
+        let flush = Flush::new(vec![run(8..=9), run(10..=12)], |_| true).unwrap();
+        let check =
+            |seq: u64, expected: Option<Bytes>| assert_eq!(flush.frame_after("ann", seq), expected, "{seq}");
         check(0, batch("{8},{9},{10},{11},{12}"));
         check(7, batch("{8},{9},{10},{11},{12}"));
         check(8, batch("{9},{10},{11},{12}"));
@@ -116,8 +224,40 @@ mod tests {
 
     #[test]
     fn members_share_the_frame() {
-        let flush = Flush::new(vec![run(1..=2)]).unwrap();
-        let shared = flush.frame_after(0).unwrap();
-        assert_eq!(shared.as_ptr(), flush.frame.as_ptr(), "it is encoded once");
+        let flush = Flush::new(vec![run(1..=2)], |_| true).unwrap();
+        let shared = flush.frame_after("ann", 0).unwrap();
+        assert_eq!(shared.as_ptr(), flush.common().unwrap().as_ptr(), "it is encoded once");
+        assert!(!flush.is_addressed() && !flush.is_for_nobody());
+    }
+
+    #[test]
+    fn each_member_gets_what_is_meant_for_it_in_order() {
+        let runs = vec![
+            addressed(1..=4, &[(2, users(&["ann", "bob"])), (3, all_but(&["ann"]))]),
+            addressed(5..=6, &[(5, users(&["bob"])), (6, all_but(&["bob", "gone"]))]),
+        ];
+        let flush = Flush::new(runs, |user| user != "gone").unwrap();
+        let check = |user: &str, seq: u64, expected: Option<Bytes>| {
+            assert_eq!(flush.frame_after(user, seq), expected, "{user} after {seq}");
+        };
+        assert!(flush.is_addressed() && !flush.own.contains_key("gone"));
+        check("ann", 0, batch("{1},{2},{4},{6}"));
+        check("bob", 0, batch("{1},{2},{3},{4},{5}"));
+        check("cat", 0, batch("{1},{3},{4},{6}"));
+        assert_eq!(flush.common(), flush.frame_for("cat"));
+        check("ann", 2, batch("{4},{6}"));
+        check("bob", 4, Some(text_frame(b"{5}")));
+        check("bob", 5, None);
+        check("cat", 4, Some(text_frame(b"{6}")));
+    }
+
+    #[test]
+    fn what_is_for_one_team_is_encoded_once_and_costs_nobody_else_a_frame() {
+        let flush = Flush::new(vec![addressed(1..=1, &[(1, users(&["ann", "bob"]))])], |_| true).unwrap();
+        let frame = |user: &str| flush.frame_for(user).map(|frame| frame.as_ptr());
+        assert!(frame("ann").is_some() && frame("ann") == frame("bob"));
+        assert_eq!(frame("cat"), None);
+        let flush = Flush::new(vec![addressed(1..=1, &[(1, users(&["gone"]))])], |_| false).unwrap();
+        assert!(flush.is_for_nobody() && !flush.is_addressed());
     }
 }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::MembershipId;
 use crate::state::ConnectionKey;
 use crate::wire::ids::Identity;
@@ -18,6 +16,4 @@ pub(crate) struct Join {
     pub membership: MembershipId,
     /// Whether the connection has ended meanwhile.
     pub(super) is_gone: bool,
-    /// Frames for this user that the welcome must come before.
-    pub(super) held: Vec<Bytes>,
 }

@@ -13,10 +13,10 @@ use super::results::state_of;
 use super::submitted::Purpose;
 use super::{MembershipId, Room, Round, hook};
 use crate::script::Script;
-use crate::state::{BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, OnError, RoomEvents};
+use crate::state::{BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, OnError};
 use crate::wire::Position;
 use crate::wire::ids::Identity;
-use crate::wire::ws::{self, close_code};
+use crate::wire::ws::close_code;
 
 /// Most who join with the same snapshot. Each has it in a frame of its own, of up to a megabyte in a large room.
 pub(super) const SNAPSHOT_READERS: usize = 64;
@@ -29,7 +29,7 @@ impl Room {
         identity: Arc<Identity>,
         membership: MembershipId,
     ) {
-        self.joins.push(Join { connection, identity, membership, is_gone: false, held: Vec::new() });
+        self.joins.push(Join { connection, identity, membership, is_gone: false });
     }
 
     /// The connection of somebody who wanted to come in has ended.
@@ -86,13 +86,13 @@ impl Room {
 
     pub(super) fn joins_done(
         &mut self,
-        mut joins: Vec<Join>,
+        joins: Vec<Join>,
         mut done: BatchDone,
         round: Round<'_>,
         actions: &mut Vec<RoomAction>,
     ) {
         if let Some(events) = done.events.take() {
-            self.events_of_joins(&mut joins, events, actions);
+            self.events(events, actions);
         }
         let mut entered = done.results;
         let state = shared_state(entered.split_off(joins.len().min(entered.len())).into_iter().next());
@@ -105,17 +105,6 @@ impl Room {
             let is_joining = users[index + 1..].contains(&users[index]);
             self.join_done(join, entered, &state, done.position, is_joining, (round, actions));
         }
-    }
-
-    /// What `on_connect` has sent to the users whom it lets in comes right behind their welcome.
-    fn events_of_joins(&mut self, joins: &mut [Join], mut events: RoomEvents, actions: &mut Vec<RoomAction>) {
-        let mut direct = std::mem::take(&mut events.direct);
-        self.gather(events, actions);
-        for join in joins {
-            let is_for_it = |(user_id, _): &mut (Box<str>, Bytes)| **user_id == *join.identity.user_id;
-            join.held.extend(direct.extract_if(.., is_for_it).map(|(_, text)| ws::text_frame(&text)));
-        }
-        self.send_direct(direct, actions);
     }
 
     fn join_done(
@@ -146,9 +135,9 @@ impl Room {
     }
 
     fn admit(&mut self, join: Join, position: Position, state: Bytes, actions: &mut Vec<RoomAction>) {
-        let Join { connection, identity, membership, held, .. } = join;
+        let Join { connection, identity, membership, .. } = join;
         let replaced = self.members.insert(identity, Member { membership, connection });
-        actions.push(RoomAction::Admit(Admission { connection, membership, position, state, held }));
+        actions.push(RoomAction::Admit(Admission { connection, membership, position, state }));
         if let Some(Member { connection, .. }) = replaced {
             let reason = "the same user joined again";
             actions.push(RoomAction::Close { connection, code: close_code::REPLACED, reason });

@@ -1,11 +1,9 @@
-//! Who is in the room, wherever the socket is, and what waits for members on their way to another event loop.
+//! Who is in the room, wherever the socket is, and what members on their way to another event loop miss.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use super::MembershipId;
 use super::action::RoomAction;
@@ -27,12 +25,10 @@ pub(super) struct Members {
     moving: Vec<Moving>,
 }
 
-/// What came for a member that was on its way.
+/// A member that is on its way: events go there behind it.
 #[derive(Debug)]
 struct Moving {
     membership: MembershipId,
-    frames: Vec<Bytes>,
-    bytes: usize,
     /// Whether events are missing for it.
     is_behind: bool,
 }
@@ -40,9 +36,6 @@ struct Moving {
 /// An identity, looked up by its user id.
 #[derive(Debug)]
 pub(super) struct UserKey(pub Arc<Identity>);
-
-/// Bytes that may wait for a member on its way, which takes milliseconds; beyond it the member is closed as a slow consumer.
-const MAX_HELD_BYTES: usize = 1 << 20;
 
 impl Members {
     /// Whether there are none.
@@ -84,15 +77,15 @@ impl Members {
         connections.filter(|connection| *connection != ConnectionKey::NOBODY)
     }
 
-    /// A member leaves for another event loop: what comes for it is held until it has arrived.
+    /// A member leaves for another event loop.
     pub(super) fn depart(&mut self, user_id: &str, membership: MembershipId) {
         let member = self.by_user.get_mut(user_id).filter(|member| member.membership == membership);
         let Some(member) = member else { return };
         member.connection = ConnectionKey::NOBODY;
-        self.moving.push(Moving { membership, frames: Vec::new(), bytes: 0, is_behind: false });
+        self.moving.push(Moving { membership, is_behind: false });
     }
 
-    /// A member has arrived at another event loop: it gets what was held.
+    /// A member has arrived at another event loop.
     pub(super) fn arrive(
         &mut self,
         user_id: &str,
@@ -107,29 +100,8 @@ impl Members {
         };
         member.connection = connection;
         let index = self.moving.iter().position(|moving| moving.membership == membership);
-        let Some(held) = index.map(|index| self.moving.swap_remove(index)) else { return };
-        if held.bytes > MAX_HELD_BYTES {
-            let reason = "the connection reads too slowly";
-            return actions.push(RoomAction::Close { connection, code: close_code::SLOW_CONSUMER, reason });
-        }
-        actions.extend(held.frames.into_iter().map(|frame| RoomAction::Send { to: connection, frame }));
-        if held.is_behind {
+        if index.is_some_and(|index| self.moving.swap_remove(index).is_behind) {
             actions.push(RoomAction::Resynchronise(connection));
-        }
-    }
-
-    /// A frame for one user, now or when it has arrived.
-    pub(super) fn send(&mut self, user_id: &str, frame: Bytes, actions: &mut Vec<RoomAction>) {
-        let Some(member) = self.get(user_id) else { return };
-        if member.connection != ConnectionKey::NOBODY {
-            return actions.push(RoomAction::Send { to: member.connection, frame });
-        }
-        let moving = self.moving.iter_mut().find(|moving| moving.membership == member.membership);
-        if let Some(moving) = moving {
-            moving.bytes += frame.len();
-            if moving.bytes <= MAX_HELD_BYTES {
-                moving.frames.push(frame);
-            }
         }
     }
 

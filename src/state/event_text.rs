@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-use godra_engine::{mend_utf8, write_json_string};
+use godra_engine::write_json_string;
 use serde_json::value::RawValue;
 
 use crate::wire::message::{MessageType, RESERVED_TYPE};
@@ -39,12 +38,6 @@ impl BadEvent {
             Self::TooMuch => "too many events at once",
         }
     }
-}
-
-/// The text, with what is not UTF-8 replaced.
-pub(super) fn into_utf8(mut text: Vec<u8>) -> Bytes {
-    mend_utf8(&mut text, 0);
-    Bytes::from(text)
 }
 
 /// Appends `{"type":KIND,"payload":PAYLOAD`, which begins an event. The payload is JSON text.

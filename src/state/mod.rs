@@ -10,6 +10,7 @@
 //! To add a function of `godra` for scripts: `embedded/library.rs` and `redis/prelude.lua`, a row in `scripts/README.md`, and a
 //! case in `tests/stock_scripts`, which runs on both.
 
+mod audience;
 mod call;
 pub mod embedded;
 mod event_text;
@@ -23,6 +24,7 @@ mod shares;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::audience::{Audience, Users};
 pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, Membership};
 pub use self::event_text::BadEvent;
 pub use self::room_events::RoomEvents;

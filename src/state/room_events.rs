@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Audience;
 use crate::wire::ids::RoomId;
 
 /// A run of a room's events without gaps.
@@ -11,18 +12,18 @@ pub struct RoomEvents {
     pub room: RoomId,
     /// Which history `first_seq` counts in.
     pub epoch: u64,
-    /// The first event's `seq`. Only the events of `ends` are counted, not `direct`.
+    /// The first event's `seq`.
     pub first_seq: u64,
     /// The events' JSON objects `{"type":…,"payload":…,"seq":…}`, joined by commas.
     pub text: Bytes,
     /// Where each event ends in `text` (exclusive, without the comma): event i is at `first_seq + i`.
     pub ends: Vec<u32>,
-    /// Events for one user of the room each (`godra.send`): user_id, and the JSON object, which has no `seq`.
-    pub direct: Vec<(Box<str>, Bytes)>,
+    /// Which events are not for everybody, by their index in `ends`, which rises.
+    pub addressed: Vec<(u32, Audience)>,
 }
 
 impl RoomEvents {
-    /// How many events are counted in the room's `seq`.
+    /// How many events there are.
     pub fn count(&self) -> u64 {
         self.ends.len() as u64
     }
@@ -32,15 +33,16 @@ impl RoomEvents {
         self.first_seq + self.count() - 1
     }
 
-    /// The text of the events with a `seq` above `seq`, and how many they are.
-    pub fn text_after(&self, seq: u64) -> (&[u8], u64) {
-        let skipped = (seq + 1).saturating_sub(self.first_seq).min(self.count());
-        let start = match skipped {
-            0 => 0,
-            skipped if skipped == self.count() => self.text.len(),
-            skipped => self.ends[skipped as usize - 1] as usize + 1,
-        };
-        (&self.text[start..], self.count() - skipped)
+    /// The JSON text of the event with that `seq`, which must be one of these.
+    pub fn event(&self, seq: u64) -> &[u8] {
+        let index = (seq - self.first_seq) as usize;
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize + 1 };
+        &self.text[start..self.ends[index] as usize]
+    }
+
+    /// The audiences of the events that have one, by their `seq`.
+    pub fn audiences(&self) -> impl Iterator<Item = (u64, &Audience)> {
+        self.addressed.iter().map(|(index, audience)| (self.first_seq + u64::from(*index), audience))
     }
 }
 
@@ -49,26 +51,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newcomer_gets_the_events_after_its_snapshot() {
-        let text: &[u8] = b"{5},{66},{7}";
-        let room = RoomId::parse("r").unwrap();
+    fn events_are_found_by_their_number() {
         let events = RoomEvents {
-            room,
+            room: RoomId::parse("r").unwrap(),
             epoch: 1,
             first_seq: 5,
-            text: Bytes::from_static(text),
+            text: Bytes::from_static(b"{5},{66},{7}"),
             ends: vec![3, 8, 12],
-            direct: Vec::new(),
+            addressed: vec![(1, Audience::user("ann"))],
         };
-        let check = |seq: u64, expected: &str, count: u64| {
-            assert_eq!(events.text_after(seq), (expected.as_bytes(), count), "after {seq}");
-        };
-        assert_eq!(events.last_seq(), 7);
-        check(0, "{5},{66},{7}", 3);
-        check(4, "{5},{66},{7}", 3);
-        check(5, "{66},{7}", 2);
-        check(6, "{7}", 1);
-        check(7, "", 0);
-        check(100, "", 0);
+        assert_eq!((events.count(), events.last_seq()), (3, 7));
+        let texts: Vec<&[u8]> = (5..=7).map(|seq| events.event(seq)).collect();
+        assert_eq!(texts, [&b"{5}"[..], b"{66}", b"{7}"]);
+        assert!(events.audiences().eq([(6, &Audience::user("ann"))]));
     }
 }

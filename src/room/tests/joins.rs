@@ -1,7 +1,7 @@
-use bytes::Bytes;
-
 use super::scene::{End, INTERVAL_MS, Scene, key, script};
 use crate::room::Why;
+use crate::state::Audience;
+use crate::wire::ws::text_frame;
 
 #[test]
 fn those_who_come_in_a_round_share_a_batch_and_its_snapshot() {
@@ -11,7 +11,7 @@ fn those_who_come_in_a_round_share_a_batch_and_its_snapshot() {
     assert_eq!(scene.settle(), ["submit 1: on_connect(a) on_connect(b) on_snapshot(a)"]);
     assert!(!scene.room.is_over());
     let lines = scene.end(1, &[End::Ok, End::Refused, End::Ok]);
-    assert_eq!(lines, ["admit 1", "refuse 2 nope"]);
+    assert_eq!(lines, ["admit 1 at 0", "refuse 2 nope"]);
     assert!(scene.room.has_member("a") && !scene.room.has_member("b"));
 }
 
@@ -62,7 +62,7 @@ fn a_second_connection_takes_the_first_ones_place_without_a_hook() {
     let mut scene = Scene::with(&["a"]);
     scene.join(2, "a");
     let number = scene.settle_and_find("on_connect");
-    assert_eq!(scene.end(number, &[End::Ok]), ["admit 2", "close 1 4502"]);
+    assert_eq!(scene.end(number, &[End::Ok]), ["admit 2 at 0", "close 1 4502"]);
     scene.leave(1, "a");
     assert_eq!(scene.settle(), [""; 0]);
     scene.leave(2, "a");
@@ -86,7 +86,7 @@ fn of_two_connections_in_one_batch_the_later_stays() {
     scene.join(1, "a");
     scene.join(2, "a");
     let number = scene.settle_and_find("on_connect");
-    assert_eq!(scene.end(number, &[End::Ok]), ["admit 1", "admit 2", "close 1 4502"]);
+    assert_eq!(scene.end(number, &[End::Ok]), ["admit 1 at 0", "admit 2 at 0", "close 1 4502"]);
     scene.leave(1, "a");
     assert_eq!(scene.settle(), [""; 0], "the user is still here");
 }
@@ -159,29 +159,19 @@ fn a_hook_that_the_store_did_not_answer_runs_again() {
     assert!(scene.room.is_over());
 }
 
-/// `godra.send` from `on_connect` to the user who joins.
+/// `godra.send` from `on_connect` to the user who joins: the store numbers it behind the snapshot.
 #[test]
 fn regression_what_on_connect_sends_to_its_user_comes_behind_the_welcome() {
     let mut scene = Scene::new();
     scene.join(1, "a");
     scene.join(2, "b");
     scene.settle();
-    let mut events = scene.events(1);
-    let hello = |user: &str| (user.into(), Bytes::from_static(b"{hello}"));
-    events.direct = vec![hello("a"), hello("b"), hello("nobody")];
-    let lines = scene.end_with(1, &[End::Ok, End::Refused, End::Ok], Some(events), Default::default());
-    assert_eq!(lines, ["admit 1 with {hello}", "refuse 2 nope"]);
-}
-
-#[test]
-fn an_event_for_somebody_who_is_being_let_in_is_kept() {
-    let mut scene = Scene::new();
-    scene.join(1, "a");
-    scene.settle();
-    let mut events = scene.events(0);
-    events.direct = vec![("a".into(), Bytes::from_static(b"{x}"))];
-    assert_eq!(scene.act(|room, _, actions| room.events(events, actions)), [""; 0]);
-    assert_eq!(scene.end(1, &[End::Ok]), ["admit 1 with {x}"]);
+    let mut events = scene.events(3);
+    events.addressed = vec![(1, Audience::user("a")), (2, Audience::user("nobody"))];
+    let lines = scene.end_at(1, &[End::Ok, End::Refused, End::Ok], events, 1);
+    assert_eq!(lines, ["admit 1 at 1", "refuse 2 nope"]);
+    let flush = scene.flush();
+    assert_eq!(flush.frame_after("a", 1), Some(text_frame(b"{2}")), "the first is in its snapshot");
 }
 
 #[test]
@@ -189,6 +179,6 @@ fn events_up_to_the_snapshot_go_to_those_who_were_there() {
     let mut scene = Scene::with(&["a"]);
     scene.join(2, "b");
     let number = scene.settle_and_find("on_connect");
-    assert_eq!(scene.end_with_events(number, &[End::Ok], 1), ["admit 2"]);
+    assert_eq!(scene.end_with_events(number, &[End::Ok], 1), ["admit 2 at 1"]);
     assert_eq!(scene.settle()[0], "flush 1..1");
 }

@@ -39,7 +39,7 @@ impl Observer {
     fn see(&mut self, lines: &[String]) {
         for line in lines {
             let words: Vec<&str> = line.split(' ').collect();
-            let connection = || words[words.len() - 1].parse::<u32>().unwrap();
+            let connection = || words[1].parse::<u32>().unwrap();
             match words[0] {
                 "admit" => {
                     let user = self.asking.remove(&connection()).expect("it has asked");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::room::flush::Flush;
 use crate::room::{Admission, Bounds, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why};
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
@@ -18,8 +19,9 @@ pub(super) const INTERVAL_MS: u64 = 50;
 ///
 /// What it wants done is written down, one line each:
 /// - `submit N: CALL…`, where a call is `USER:PAYLOAD` for an input, and `HOOK(USER)` for a hook
-/// - `admit C` (`with TEXT` behind the welcome), `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`
-/// - `send C TEXT`, `snapshot C SEQ`, `resynchronise C`, `flush FIRST..LAST`, `wake MS`, `ran OK FAILED`
+/// - `admit C at SEQ`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`
+/// - `send C TEXT`, `snapshot C SEQ`, `resynchronise C`, `flush FIRST..LAST` (and of each member that an event names what it
+///   gets), `wake MS`, `ran OK FAILED`
 pub(super) struct Scene {
     pub room: Room,
     pub now_ms: u64,
@@ -134,6 +136,27 @@ impl Scene {
         self.end_with(number, ends, Some(events), Duration::ZERO)
     }
 
+    /// As [`Scene::end`], with events of which those above `seq` came behind the snapshot.
+    pub(super) fn end_at(&mut self, number: u32, ends: &[End], events: RoomEvents, seq: u64) -> Vec<String> {
+        let last_seq = std::mem::replace(&mut self.seq, seq);
+        let lines = self.end_with(number, ends, Some(events), Duration::ZERO);
+        self.seq = last_seq;
+        lines
+    }
+
+    /// What goes out when the room is settled.
+    #[track_caller]
+    pub(super) fn flush(&mut self) -> Flush {
+        let mut actions = Vec::new();
+        let Self { room, now_ms, scripts, bounds, .. } = self;
+        room.settle(Round { now_ms: *now_ms, began: Instant::now(), scripts, bounds }, &mut actions);
+        let flush = actions.into_iter().find_map(|action| match action {
+            RoomAction::Flush(flush) => Some(flush),
+            _ => None,
+        });
+        flush.expect("something has gathered")
+    }
+
     pub(super) fn end_with(
         &mut self,
         number: u32,
@@ -177,7 +200,7 @@ impl Scene {
             first_seq,
             ends: ends.collect(),
             text: texts.join(",").into(),
-            direct: Vec::new(),
+            addressed: Vec::new(),
         }
     }
 
@@ -216,9 +239,8 @@ impl Scene {
                 self.submitted.insert(number, calls);
                 format!("submit {number}: {}", shown.join(" "))
             }
-            RoomAction::Admit(Admission { connection, held, .. }) => {
-                let held = held.iter().map(|frame| format!(" with {}", String::from_utf8_lossy(&frame[2..])));
-                format!("admit {}{}", connection.index, held.collect::<String>())
+            RoomAction::Admit(Admission { connection, position, .. }) => {
+                format!("admit {} at {}", connection.index, position.seq)
             }
             RoomAction::Refuse { connection, error } => format!("refuse {} {}", connection.index, error.code),
             RoomAction::TurnAway { connection, why } => format!("turn away {} {why:?}", connection.index),
@@ -232,10 +254,25 @@ impl Scene {
             RoomAction::Snapshot { to, seq, .. } => format!("snapshot {} {seq}", to.index),
             RoomAction::Resynchronise(to) => format!("resynchronise {}", to.index),
             RoomAction::Close { connection, code, .. } => format!("close {} {code}", connection.index),
-            RoomAction::Flush(flush) => format!("flush {}..{}", flush.first_seq, flush.last_seq()),
+            RoomAction::Flush(flush) => {
+                let own = flush.is_addressed().then(|| self.show_own(&flush)).unwrap_or_default();
+                format!("flush {}..{}{own}", flush.first_seq, flush.last_seq())
+            }
             RoomAction::WakeAt(ms) => format!("wake {ms}"),
             RoomAction::Ran { ok, failed, .. } => format!("ran {ok} {failed}"),
         }
+    }
+}
+
+impl Scene {
+    fn show_own(&self, flush: &Flush) -> String {
+        let mut users: Vec<&String> = self.users.keys().collect();
+        users.sort();
+        let frame = |user: &String| {
+            let frame = flush.frame_for(user)?;
+            Some(format!(" {user}:{}", String::from_utf8_lossy(&frame[2..])))
+        };
+        users.into_iter().filter_map(frame).collect()
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use godra_engine::{SplitMix, mend_utf8};
 
-use crate::state::event_text::{BadEvent, Members, check_type, into_utf8, write_head, write_seq};
-use crate::state::{Position, RoomEvents};
+use crate::state::event_text::{BadEvent, Members, check_type, write_head, write_seq};
+use crate::state::{Audience, Position, RoomEvents};
 use crate::wire::ids::RoomId;
 
 /// What one call's events may take together: beyond it nobody could be sent them.
@@ -26,6 +26,8 @@ pub struct EventLog {
     /// Bytes in `pending`, and what the running call has of them.
     pending_bytes: usize,
     call_bytes: usize,
+    /// Events that get their numbers when the batch has ended.
+    held: Vec<Held>,
     random: SplitMix,
     now_ms: u64,
     call: Running,
@@ -38,6 +40,8 @@ struct Running {
     /// How long `pending` was, and how much of it was closed.
     pending: usize,
     closed: usize,
+    /// How long `held` was.
+    held: usize,
     /// Rooms whose history began in this call.
     new_rooms: Vec<RoomId>,
     /// The counters before the store forgot its data.
@@ -68,8 +72,15 @@ struct Pending {
     next_seq: u64,
     text: Vec<u8>,
     ends: Vec<u32>,
-    direct: Vec<(Box<str>, Bytes)>,
+    addressed: Vec<(u32, Audience)>,
     before: Before,
+}
+
+/// An event without its number.
+struct Held {
+    room: RoomId,
+    head: Vec<u8>,
+    audience: Audience,
 }
 
 /// What a room had of events before the call that was the last to add some.
@@ -78,7 +89,7 @@ struct Before {
     call: u64,
     text: usize,
     events: usize,
-    direct: usize,
+    addressed: usize,
 }
 
 impl EventLog {
@@ -90,6 +101,7 @@ impl EventLog {
             closed: 0,
             pending_bytes: 0,
             call_bytes: 0,
+            held: Vec::new(),
             random: SplitMix(seed),
             now_ms: 0,
             call: Running::default(),
@@ -102,7 +114,7 @@ impl EventLog {
         self.call_bytes = 0;
         let call = &mut self.call;
         call.number += 1;
-        (call.pending, call.closed) = (self.pending.len(), self.closed);
+        (call.pending, call.closed, call.held) = (self.pending.len(), self.closed, self.held.len());
         call.new_rooms.clear();
         call.before_reset = None;
     }
@@ -110,6 +122,7 @@ impl EventLog {
     /// Takes back all events of the call that began last.
     pub fn undo_call(&mut self) {
         self.pending.truncate(self.call.pending);
+        self.held.truncate(self.call.held);
         let number = self.call.number;
         self.pending.iter_mut().filter(|pending| pending.before.call == number).for_each(Pending::undo);
         self.pending_bytes -= std::mem::take(&mut self.call_bytes);
@@ -136,16 +149,56 @@ impl EventLog {
         self.counters.get(room).map(|counter| counter.position)
     }
 
-    /// Appends an event; `payload` is JSON text.
+    /// Appends an event, for everybody in the room if nothing else is said; `payload` is JSON text.
     ///
     /// # Errors
     /// [`BadEvent::ReservedType`], [`BadEvent::TooMuch`].
-    pub fn publish(&mut self, room: &RoomId, kind: &[u8], payload: &[u8]) -> Result<(), BadEvent> {
+    pub fn publish(
+        &mut self,
+        room: &RoomId,
+        kind: &[u8],
+        payload: &[u8],
+        audience: Option<Audience>,
+    ) -> Result<(), BadEvent> {
         check_type(kind)?;
-        self.append(room, kind.len() + payload.len(), |text, seq| {
+        self.charge(kind.len() + payload.len())?;
+        self.append(room, audience, |text, seq| {
             write_head(kind, payload, text);
             write_seq(seq, text);
-        })
+        });
+        Ok(())
+    }
+
+    /// As [`EventLog::publish`], for somebody who is being let in: the event comes behind the room's state, which is taken
+    /// at the end of the batch, and so gets its number then.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn hold(
+        &mut self,
+        room: &RoomId,
+        kind: &[u8],
+        payload: &[u8],
+        audience: Audience,
+    ) -> Result<(), BadEvent> {
+        check_type(kind)?;
+        self.charge(kind.len() + payload.len())?;
+        let mut head = Vec::with_capacity(kind.len() + payload.len() + 24);
+        write_head(kind, payload, &mut head);
+        self.held.push(Held { room: room.clone(), head, audience });
+        Ok(())
+    }
+
+    /// Appends what was held. Returns whether there was anything.
+    pub fn release_held(&mut self) -> bool {
+        let has_held = !self.held.is_empty();
+        for Held { room, head, audience } in std::mem::take(&mut self.held) {
+            self.append(&room, Some(audience), |text, seq| {
+                text.extend_from_slice(&head);
+                write_seq(seq, text);
+            });
+        }
+        has_held
     }
 
     /// Appends a ready event: a JSON object with a string `type`. A `seq` in it is replaced, a missing `payload`
@@ -153,28 +206,8 @@ impl EventLog {
     pub fn publish_ready(&mut self, room: &RoomId, event: &[u8]) -> Result<(), BadEvent> {
         let event = std::str::from_utf8(event).map_err(|_| BadEvent::NotAnObject)?;
         let members = Members::read(event)?;
-        self.append(room, event.len(), |text, seq| members.write(seq, text))
-    }
-
-    /// Sends an event to one user of the room; it has no `seq`.
-    ///
-    /// # Errors
-    /// [`BadEvent::ReservedType`], [`BadEvent::TooMuch`].
-    pub fn send(
-        &mut self,
-        room: &RoomId,
-        user_id: &[u8],
-        kind: &[u8],
-        payload: &[u8],
-    ) -> Result<(), BadEvent> {
-        check_type(kind)?;
-        self.charge(kind.len() + payload.len() + user_id.len())?;
-        let mut text = Vec::with_capacity(kind.len() + payload.len() + 24);
-        write_head(kind, payload, &mut text);
-        text.push(b'}');
-        let text = into_utf8(text);
-        let user_id = String::from_utf8_lossy(user_id).into_owned().into_boxed_str();
-        self.pending(room).direct.push((user_id, text));
+        self.charge(event.len())?;
+        self.append(room, None, |text, seq| members.write(seq, text));
         Ok(())
     }
 
@@ -200,7 +233,7 @@ impl EventLog {
             first_seq: pending.first_seq,
             text: Bytes::from(pending.text),
             ends: pending.ends,
-            direct: pending.direct,
+            addressed: pending.addressed,
         })
     }
 
@@ -259,7 +292,7 @@ impl EventLog {
                     next_seq: position.seq + 1,
                     text: Vec::with_capacity(1024),
                     ends: Vec::with_capacity(16),
-                    direct: Vec::new(),
+                    addressed: Vec::new(),
                     before: Before::default(),
                 });
                 self.pending.len() - 1
@@ -281,13 +314,7 @@ impl EventLog {
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        room: &RoomId,
-        bytes: usize,
-        write: impl FnOnce(&mut Vec<u8>, u64),
-    ) -> Result<(), BadEvent> {
-        self.charge(bytes)?;
+    fn append(&mut self, room: &RoomId, audience: Option<Audience>, write: impl FnOnce(&mut Vec<u8>, u64)) {
         let pending = self.pending(room);
         if !pending.ends.is_empty() {
             pending.text.push(b',');
@@ -299,9 +326,11 @@ impl EventLog {
         // Whoever runs calls takes the events when it is full. Escapes make a byte six at most, and replacement characters
         // three, so this is far below 4 GiB.
         let end = u32::try_from(pending.text.len()).expect("a batch's events stay below 4 GiB");
+        if let Some(audience) = audience {
+            pending.addressed.push((pending.ends.len() as u32, audience));
+        }
         pending.ends.push(end);
         pending.next_seq += 1;
-        Ok(())
     }
 }
 
@@ -309,15 +338,15 @@ impl Pending {
     /// Remembers what is here, if the call has added nothing yet.
     fn note(&mut self, call: u64) {
         if self.before.call != call {
-            let (text, events, direct) = (self.text.len(), self.ends.len(), self.direct.len());
-            self.before = Before { call, text, events, direct };
+            let (text, events, addressed) = (self.text.len(), self.ends.len(), self.addressed.len());
+            self.before = Before { call, text, events, addressed };
         }
     }
 
     fn undo(&mut self) {
         self.text.truncate(self.before.text);
         self.ends.truncate(self.before.events);
-        self.direct.truncate(self.before.direct);
+        self.addressed.truncate(self.before.addressed);
         self.next_seq = self.first_seq + self.before.events as u64;
     }
 }
@@ -339,9 +368,9 @@ mod tests {
         let mut event_log = EventLog::new(1);
         let (a, b) = (room("a"), room("b"));
         let before = event_log.position(&a);
-        event_log.publish(&a, b"x", b"1").unwrap();
-        event_log.publish(&b, b"y", b"{}").unwrap();
-        event_log.publish(&a, b"z\"", b"null").unwrap();
+        event_log.publish(&a, b"x", b"1", None).unwrap();
+        event_log.publish(&b, b"y", b"{}", None).unwrap();
+        event_log.publish(&a, b"z\"", b"null", None).unwrap();
         let events: Vec<_> = event_log.take().collect();
         assert_eq!(events.len(), 2);
         assert_eq!(
@@ -351,7 +380,7 @@ mod tests {
         assert_eq!(text(&events[1]), r#"{"type":"y","payload":{},"seq":1}"#);
         assert_eq!((events[0].first_seq, events[0].epoch), (1, before.epoch));
         assert_eq!(events[0].ends, [32, events[0].text.len() as u32]);
-        event_log.publish(&a, b"x", b"1").unwrap();
+        event_log.publish(&a, b"x", b"1", None).unwrap();
         assert_eq!(event_log.take().next().unwrap().first_seq, 3);
         assert_eq!(event_log.position(&a), Position { epoch: before.epoch, seq: 3 });
     }
@@ -382,7 +411,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_replaced() {
         let mut event_log = EventLog::new(1);
-        event_log.publish(&room("a"), b"t\xff", b"\"\xfe\"").unwrap();
+        event_log.publish(&room("a"), b"t\xff", b"\"\xfe\"", None).unwrap();
         let events = event_log.take().next().unwrap();
         assert_eq!(text(&events), "{\"type\":\"t\u{fffd}\",\"payload\":\"\u{fffd}\",\"seq\":1}");
         assert_eq!(events.ends, [events.text.len() as u32]);
@@ -392,9 +421,9 @@ mod tests {
     fn a_reset_gives_new_epochs_and_keeps_what_was_published() {
         let mut event_log = EventLog::new(1);
         let a = room("a");
-        event_log.publish(&a, b"x", b"1").unwrap();
+        event_log.publish(&a, b"x", b"1", None).unwrap();
         event_log.reset();
-        event_log.publish(&a, b"y", b"2").unwrap();
+        event_log.publish(&a, b"y", b"2", None).unwrap();
         let events: Vec<_> = event_log.take().collect();
         assert_eq!(events.len(), 2);
         assert_ne!(events[0].epoch, events[1].epoch);
@@ -405,8 +434,8 @@ mod tests {
     fn unused_counters_of_gone_rooms_are_forgotten() {
         let mut event_log = EventLog::new(1);
         event_log.set_now(1000);
-        event_log.publish(&room("gone"), b"x", b"1").unwrap();
-        event_log.publish(&room("there"), b"x", b"1").unwrap();
+        event_log.publish(&room("gone"), b"x", b"1", None).unwrap();
+        event_log.publish(&room("there"), b"x", b"1", None).unwrap();
         event_log.take().count();
         let is_gone = |room: &RoomId| room.as_str() == "gone";
         event_log.forget_unused(1000 + FORGET_AFTER_MS - 1, is_gone);
@@ -422,12 +451,31 @@ mod tests {
         for call in 1..=3 {
             event_log.set_now(call);
             let published =
-                (0..100).take_while(|_| event_log.publish(&room("a"), b"x", &payload).is_ok()).count();
+                (0..100).take_while(|_| event_log.publish(&room("a"), b"x", &payload, None).is_ok()).count();
             assert_eq!(published, 15);
-            assert_eq!(event_log.send(&room("a"), b"7", b"x", &payload), Err(BadEvent::TooMuch));
-            assert_eq!(event_log.publish(&room("a"), b"x", b"1"), Ok(()), "what is small still fits");
+            let held = event_log.hold(&room("a"), b"x", &payload, Audience::user("7"));
+            assert_eq!(held, Err(BadEvent::TooMuch));
+            assert_eq!(event_log.publish(&room("a"), b"x", b"1", None), Ok(()), "what is small still fits");
         }
         assert_eq!(event_log.take().next().unwrap().ends.len(), 48);
+    }
+
+    #[test]
+    fn what_is_held_gets_its_number_when_it_is_released() {
+        let mut event_log = EventLog::new(1);
+        let a = room("a");
+        event_log.set_now(1);
+        event_log.hold(&a, b"hello", b"1", Audience::user("7")).unwrap();
+        event_log.publish(&a, b"joined", b"2", None).unwrap();
+        event_log.set_now(2);
+        event_log.hold(&a, b"lost", b"3", Audience::user("8")).unwrap();
+        event_log.undo_call();
+        assert_eq!(text(&event_log.take().next().unwrap()), r#"{"type":"joined","payload":2,"seq":1}"#);
+        assert_eq!(event_log.position(&a).seq, 1);
+        assert!(event_log.release_held() && !event_log.release_held());
+        let events = event_log.take().next().unwrap();
+        assert_eq!(text(&events), r#"{"type":"hello","payload":1,"seq":2}"#);
+        assert_eq!(events.addressed, [(0, Audience::user("7"))]);
     }
 
     #[test]
@@ -436,7 +484,7 @@ mod tests {
         let payload = format!("\"{}\"", "x".repeat(1 << 20)).into_bytes();
         let calls = (0..100).take_while(|call| {
             event_log.set_now(*call);
-            event_log.publish(&room("a"), b"x", &payload).unwrap();
+            event_log.publish(&room("a"), b"x", &payload, None).unwrap();
             !event_log.is_full()
         });
         assert_eq!(calls.count(), 3);

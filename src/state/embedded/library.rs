@@ -7,6 +7,7 @@ use godra_engine::lua::{Answer, Call, Extension, Function, Library, Raised};
 
 use super::events::EventLog;
 use crate::state::event_text::BadEvent;
+use crate::state::{Audience, Membership};
 use crate::wire::ids::{Identity, RoomId};
 
 /// Channel prefix of rooms' events.
@@ -26,6 +27,8 @@ pub(super) struct Game {
 struct Caller {
     identity: Option<Arc<Identity>>,
     room: Option<RoomId>,
+    /// Whether the call lets its caller in: what is for the caller then comes behind the room's state.
+    is_entering: bool,
 }
 
 impl Game {
@@ -38,8 +41,10 @@ impl Game {
         }
     }
 
-    pub(super) fn enter(&self, identity: &Arc<Identity>, room: Option<&RoomId>, now_ms: u64) {
+    pub(super) fn enter(&self, call: &crate::state::Call, room: Option<&RoomId>, now_ms: u64) {
+        let identity = &call.caller;
         let mut caller = self.caller.borrow_mut();
+        caller.is_entering = matches!(call.membership, Membership::Enter(_));
         if caller.room.as_ref() != room {
             caller.room = room.cloned();
         }
@@ -51,12 +56,20 @@ impl Game {
 
     fn publish_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
         let (kind, payload) = (call.bytes(1)?, call.json(2)?);
-        self.with_room(call, "publish", |event_log, room| event_log.publish(room, kind, &payload))
+        self.with_room(call, "publish", |event_log, room, _| event_log.publish(room, kind, &payload, None))
     }
 
     fn send_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
         let (user_id, kind, payload) = (call.bytes(1)?, call.bytes(2)?, call.json(3)?);
-        self.with_room(call, "send", |event_log, room| event_log.send(room, user_id, kind, &payload))
+        let user_id = String::from_utf8_lossy(user_id);
+        self.with_room(call, "send", |event_log, room, caller| {
+            let audience = Audience::user(&user_id);
+            if caller.is_entering && caller.is(&user_id) {
+                event_log.hold(room, kind, &payload, audience)
+            } else {
+                event_log.publish(room, kind, &payload, Some(audience))
+            }
+        })
     }
 
     /// Ends the call with a code of the script's own, unless a `pcall` catches it.
@@ -68,16 +81,22 @@ impl Game {
         &self,
         call: &Call<'_>,
         name: &str,
-        act: impl FnOnce(&mut EventLog, &RoomId) -> Result<(), BadEvent>,
+        act: impl FnOnce(&mut EventLog, &RoomId, &Caller) -> Result<(), BadEvent>,
     ) -> Result<Answer, Raised> {
         let caller = self.caller.borrow();
         let Some(room) = &caller.room else {
             return Err(call.error(format_args!("godra.{name} needs a room, and this call is in none")));
         };
-        match act(&mut self.event_log.borrow_mut(), room) {
+        match act(&mut self.event_log.borrow_mut(), room, &caller) {
             Ok(()) => Ok(Answer::NOTHING),
             Err(bad) => Err(call.error(format_args!("{}", bad.message()))),
         }
+    }
+}
+
+impl Caller {
+    fn is(&self, user_id: &str) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.user_id == user_id)
     }
 }
 

@@ -147,7 +147,7 @@ impl ScriptRunner {
 
     fn run_program(&self, program: &lua::Script, invocation: Invocation<'_>) -> Result<Bytes, ScriptError> {
         let call = invocation.call;
-        self.game.enter(&call.caller, invocation.room, invocation.now_ms);
+        self.game.enter(call, invocation.room, invocation.now_ms);
         let keys = match (&call.keys, &self.derived) {
             (CallKeys::Resolved(keys), _) => Keys::Own(keys),
             (CallKeys::FromRoom, derived) => {

@@ -215,8 +215,14 @@ impl Worker {
 
     /// Tells of a batch's end, and of its events.
     fn end(&mut self, batch: Batch, results: Vec<CallResult>, took: Duration) {
-        let events = self.deliver_events(&batch);
+        let mut events = self.deliver_events(&batch);
         let position = batch.room.as_ref().and_then(|room| self.position(room, &results));
+        if self.runner.event_log().release_held() {
+            let behind = self.deliver_events(&batch);
+            if let Some(earlier) = std::mem::replace(&mut events, behind) {
+                self.deliver.deliver(batch.origin, Delivery::Events(earlier));
+            }
+        }
         let done = BatchDone {
             room: batch.room,
             results,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use godra_engine::{mend_utf8, write_json_string};
 use redis::Value;
+use smol_str::SmolStr;
 
 use super::program::Program;
 use crate::state::event_text::{write_ready, write_seq};
-use crate::state::{CallError, CallResult};
-use crate::state::{Position, RoomEvents};
+use crate::state::{Audience, CallError, CallResult, Position, RoomEvents, Users};
 use crate::wire::Code;
 use crate::wire::ids::RoomId;
 
@@ -176,18 +176,41 @@ pub(super) fn read_notice<'a>(message: &'a [u8], room: &RoomId) -> Option<(&'a s
     // Room for the numbers.
     let capacity = message.len() + 20 * count as usize;
     let mut events = Run { text: Vec::with_capacity(capacity), ends: Vec::with_capacity(count as usize) };
-    for seq in (first_seq..).take(count as usize) {
-        events.push(lines.next()?, seq)?;
+    let mut audiences = Vec::new();
+    let mut addressed = Vec::new();
+    for index in 0..count {
+        let mut line = lines.next()?;
+        if let Some(audience) = line.strip_prefix(b"@") {
+            addressed.push((index, read_audience(audience, &mut audiences)?));
+            line = lines.next()?;
+        }
+        events.push(line, first_seq + u64::from(index))?;
     }
-    let mut direct = Vec::new();
-    while let Some(user_id) = lines.next() {
-        let mut text = lines.next()?.to_vec();
-        mend_utf8(&mut text, 0);
-        direct.push((String::from_utf8_lossy(user_id).into(), text.into()));
+    if lines.next().is_some() {
+        return None;
     }
     let Run { text, ends } = events;
-    let events = RoomEvents { room: room.clone(), epoch, first_seq, text: text.into(), ends, direct };
+    let events = RoomEvents { room: room.clone(), epoch, first_seq, text: text.into(), ends, addressed };
     Some((node, Notice::Events(events)))
+}
+
+/// An audience, or which of those read before it is.
+fn read_audience(audience: &[u8], known: &mut Vec<Audience>) -> Option<Audience> {
+    let (kind, rest) = audience.split_first()?;
+    let rest = std::str::from_utf8(rest).ok();
+    if *kind == b'=' {
+        let number: usize = rest?.parse().ok()?;
+        return known.get(number.checked_sub(1)?).cloned();
+    }
+    // Nobody has an id that is not UTF-8.
+    let users: Users = rest.unwrap_or_default().split('\t').map(SmolStr::new).collect();
+    let audience = match kind {
+        b'+' => Audience::Users(users),
+        b'-' => Audience::AllBut(users),
+        _ => return None,
+    };
+    known.push(audience.clone());
+    Some(audience)
 }
 
 /// Events one after another.
@@ -270,19 +293,21 @@ mod tests {
 
     #[test]
     fn events_get_their_numbers_here() {
-        let message = b"node1 e 77 5 2\n{\"type\":\"a\",\"payload\":1\n!{\"type\":\"b\",\"seq\":9}\nann\n{\"type\":\"c\"}";
+        let message = b"node1 e 77 5 4\n{\"type\":\"a\",\"payload\":1\n!{\"type\":\"b\",\"seq\":9}\n\
+            @+ann\tbob\n{\"type\":\"c\"\n@=1\n{\"type\":\"d\"";
         let (node, events) = events(message);
         assert_eq!((node.as_str(), events.epoch, events.first_seq), ("node1", 77, 5));
         let text = std::str::from_utf8(&events.text).expect("UTF-8");
         let (first, second) = text.split_at(events.ends[0] as usize);
         assert_eq!(first, r#"{"type":"a","payload":1,"seq":5}"#);
         assert!(
-            second.starts_with(',') && second.contains(r#""seq":6"#) && !second.contains('9'),
+            second.starts_with(',') && second.contains(r#""type":"b","payload":null,"seq":6"#),
             "{second}"
         );
-        assert_eq!(events.ends.len(), 2);
-        assert_eq!(events.direct.len(), 1);
-        assert_eq!((&*events.direct[0].0, &events.direct[0].1[..]), ("ann", &b"{\"type\":\"c\"}"[..]));
+        assert_eq!(events.ends.len(), 4);
+        assert_eq!(events.event(7), br#"{"type":"c","seq":7}"#);
+        let team = Audience::Users(["ann", "bob"].into_iter().map(SmolStr::new).collect());
+        assert_eq!(events.addressed, [(2, team.clone()), (3, team)]);
     }
 
     #[test]
@@ -306,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_nothing() {
-        let foreign: [&[u8]; 10] = [
+        let foreign: [&[u8]; 13] = [
             b"",
             b"hello",
             b"{\"type\":\"x\"}",
@@ -317,6 +342,9 @@ mod tests {
             b"node z 1 1 0",
             b"node e 1 18446744073709551615 1\n{}",
             b"node e 1 1 0\nann",
+            b"node e 1 1 1\n@+ann",
+            b"node e 1 1 1\n@=1\n{",
+            b"node e 1 1 1\n@=0\n{",
         ];
         for message in foreign {
             assert!(read_notice(message, &room()).is_none(), "{}", String::from_utf8_lossy(message));

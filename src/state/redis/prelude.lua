@@ -11,7 +11,8 @@
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
 --   they are many, a list of spans: number of calls, microseconds}; an entry is 0 (done), 1 (skipped), 2 (given back),
 --   {"V", value?} or {"E", code, message, details, fault}.
--- A message is lines: "node e epoch first count", the events without their seq, and of each direct one its user and its text.
+-- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
+-- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is.
 -- (What cjson writes has no line ends.)
 -- What runs once a batch and once a call is written for speed; what is rare is made when it is needed.
 local room, node, stops = ARGV[1], ARGV[2], string.find(ARGV[4], "s", 1, true)
@@ -33,7 +34,7 @@ local function room_of(id)
   local found = rooms[id]
   if not found then
     -- The first line is written at the end.
-    found = { id = id, count = 0, lines = { "" } }
+    found = { id = id, count = 0, last = 1, lines = { "" } }
     rooms[id] = found
     order[#order + 1] = found
     if id == room then own = found end
@@ -65,6 +66,31 @@ local function own_room(what)
   return room_of(room)
 end
 
+local function put(found, text, audience)
+  local last, lines = found.last, found.lines
+  if audience then
+    local known = found.audiences
+    if not known then
+      known = { count = 0 }
+      found.audiences = known
+    end
+    last = last + 1
+    if known[audience] then
+      lines[last] = "@=" .. known[audience]
+    else
+      known.count = known.count + 1
+      known[audience] = known.count
+      lines[last] = audience
+    end
+  end
+  last = last + 1
+  lines[last] = text
+  found.last = last
+  found.count = found.count + 1
+end
+
+-- Whose membership begins with this call.
+local entering
 local user_id, who, user
 local godra = { now = now, room_ttl = tonumber(ARGV[6]) }
 if room ~= "" then godra.room = room end
@@ -73,22 +99,22 @@ function godra.publish(kind, payload)
   local text = (names[kind] or named(kind)) .. encode(payload)
   local found = own or own_room("publish")
   charge(#text)
-  local count = found.count + 1
-  found.count = count
-  found.lines[count + 1] = text
+  put(found, text)
 end
 
 function godra.send(to, kind, payload)
-  local text = (names[kind] or named(kind)) .. encode(payload) .. "}"
+  local text = (names[kind] or named(kind)) .. encode(payload)
   local found = own or own_room("send")
   charge(#text)
-  local name = tostring(to)
-  -- Nobody has such an id.
-  if string.find(name, "\n", 1, true) then return end
-  local direct = found.direct or {}
-  found.direct = direct
-  direct[#direct + 1] = name
-  direct[#direct + 1] = text
+  -- Nobody has an id with a control character in it.
+  local audience = "@+" .. string.gsub(tostring(to), "%c", "?")
+  if entering and to == user_id then
+    local held = found.held or {}
+    found.held = held
+    held[#held + 1] = { text, audience }
+  else
+    put(found, text, audience)
+  end
 end
 
 function godra.error(code, message, details)
@@ -127,8 +153,7 @@ local function make_publishing()
     end
     local found = room_of(id)
     charge(#text)
-    found.count = found.count + 1
-    found.lines[found.count + 1] = "!" .. string.gsub(text, "\n", " ")
+    put(found, "!" .. string.gsub(text, "\n", " "), nil)
     return 1
   end
   local function is_publish(command, ...)
@@ -258,7 +283,7 @@ for run = 1, #runs, 8 do
       if argument_count == 1 then arguments[2] = nil end
       for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
       for index = 1, key_count do keys[index] = KEYS[front + index] end
-      bytes_before = bytes
+      bytes_before, entering = bytes, step == 1
       local ok, value = pcall(body, keys, arguments, commands, godra)
       if not ok then
         has_failed, is_plain = true, false
@@ -298,6 +323,8 @@ end
 -- Numbers a room's events, and publishes them. This node takes the events of the call's own room from the answer, and
 -- passes over their copy.
 local function finish(found)
+  local held = found.held or {}
+  for index = 1, #held do put(found, held[index][1], held[index][2]) end
   local key, count = "godra:room:" .. found.id, found.count
   local epoch, last = call("HGET", key, "epoch"), 0
   if count > 0 then
@@ -313,11 +340,11 @@ local function finish(found)
   if is_fresh or string.find(ARGV[4], "r", 1, true) or math.floor((last - count) / 1000) ~= math.floor(last / 1000) then
     call("EXPIRE", key, 604800)
   end
-  found.epoch, found.seq = epoch, last
-  local lines, direct = found.lines, found.direct
-  if count == 0 and not direct then return "" end
+  -- What is behind the room's state for those who were let in has not been in it.
+  found.epoch, found.seq = epoch, last - #held
+  if count == 0 then return "" end
+  local lines = found.lines
   lines[1] = string.format("%s e %s %.0f %d", found == own and node or "-", epoch, last - count + 1, count)
-  for index = 1, direct and #direct or 0 do lines[1 + count + index] = direct[index] end
   local message = table.concat(lines, "\n")
   call("PUBLISH", "game_updates:game:" .. found.id, message)
   return message

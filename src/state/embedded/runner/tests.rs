@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{DEFAULT_ROOM_TTL_S, Invocation, ScriptRunner};
 use crate::metrics::Metrics;
 use crate::script::{Header, KeyPattern, Placeholder, Script, ScriptSet};
-use crate::state::{Arguments, Call, CallError, CallKeys, CallResult, Membership, RoomEvents};
+use crate::state::{Arguments, Audience, Call, CallError, CallKeys, CallResult, Membership, RoomEvents};
 use crate::wire::ids::{Identity, Role, RoomId};
 
 /// A runner, and how its next calls are made.
@@ -217,9 +217,8 @@ fn events() {
     assert_eq!((events[0].room.as_str(), events[0].first_seq), ("other", 1));
     world.ok("godra.send('7', 'hint', 'left')");
     let events = world.events();
-    assert_eq!(&*events[0].direct[0].0, "7");
-    assert_eq!(events[0].direct[0].1, r#"{"type":"hint","payload":"left"}"#);
-    assert!(events[0].ends.is_empty());
+    assert_eq!(events[0].addressed, [(0, Audience::user("7"))]);
+    assert_eq!(events[0].event(4), br#"{"type":"hint","payload":"left","seq":4}"#);
 }
 
 #[test]

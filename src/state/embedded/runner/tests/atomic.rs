@@ -22,9 +22,9 @@ fn a_failing_call_publishes_nothing() {
     assert_eq!(events.len(), 1, "the other room has none");
     assert_eq!(
         std::str::from_utf8(&events[0].text).unwrap(),
-        r#"{"type":"first","payload":1,"seq":1},{"type":"second","payload":"first","seq":2}"#
+        r#"{"type":"first","payload":1,"seq":1},{"type":"second","payload":"first","seq":2},{"type":"direct","payload":1,"seq":3}"#
     );
-    assert_eq!(events[0].direct.len(), 1);
+    assert_eq!(events[0].addressed, [(2, Audience::user("7"))]);
     assert_eq!(world.runner.event_log().counters(), 1);
 }
 
