@@ -255,7 +255,7 @@ impl Scene {
             RoomAction::Resynchronise(to) => format!("resynchronise {}", to.index),
             RoomAction::Close { connection, code, .. } => format!("close {} {code}", connection.index),
             RoomAction::Flush(flush) => {
-                let own = flush.is_addressed().then(|| self.show_own(&flush)).unwrap_or_default();
+                let own = if flush.is_addressed() { self.show_own(&flush) } else { String::new() };
                 format!("flush {}..{}{own}", flush.first_seq, flush.last_seq())
             }
             RoomAction::WakeAt(ms) => format!("wake {ms}"),
