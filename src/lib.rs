@@ -65,6 +65,7 @@
 //!   touch SQL. `wire`, `session` and `room` read no clock: time is passed in, so that a connection's and a room's whole life can
 //!   be tested as bytes and calls in, actions out.
 //! - A room's events leave the state engine in the order the store ran them, and reach its home shard in that order.
+//! - A call that fails has changed nothing and published nothing, unless its script says `-- ATOMIC: off`.
 //! - Every queue is bounded, and every bound has a named outcome.
 //!
 //! # To add …

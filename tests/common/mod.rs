@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "a harness offers more than the tests of the day use")]
 
 pub mod accounts;
+pub mod atomic;
 pub mod http;
 pub mod output;
 pub mod player;

@@ -6,6 +6,7 @@
 mod common;
 
 mod accounts;
+mod atomic;
 mod crowd;
 #[cfg(debug_assertions)]
 mod deaths;

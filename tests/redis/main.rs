@@ -8,6 +8,7 @@
 mod common;
 
 mod accounts;
+mod atomic;
 mod calls;
 mod faults;
 mod guests;

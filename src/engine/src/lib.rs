@@ -12,8 +12,8 @@
 //!
 //! - a Redis command: a function in the file of its type, and a line in `commands/table.rs`; the generator of
 //!   `tests/differential` gets its grammar
-//! - a type of value: a variant of [`keyspace::Value`], its operations in a file beside it, its commands as above, and how the
-//!   state file writes it
+//! - a type of value: a variant of [`keyspace::Value`], its operations in a file beside it, its changes and how each is undone in
+//!   `keyspace/change`, its commands as above, and how the state file writes it
 //! - a function in one of Lua's libraries: a function that takes the `Stack` and gives an `Outcome`, and a line in the list of
 //!   its file (`redis.rs`, `text.rs`, …); one that may run long spends from the budget
 //! - a function that belongs to the embedding program: [`lua::Function`], in its extension

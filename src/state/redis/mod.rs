@@ -5,7 +5,8 @@
 //!           a pair of threads an address; batches are packed into one write, and many are under way at once
 //! ```
 //!
-//! A batch is one call of a program (see [`program`]), in which each call fails alone. Its events are numbered, published
+//! A batch is one call of a program (see [`program`]), in which each call fails alone, and then has changed nothing (see
+//! `undo.lua`). Its events are numbered, published
 //! and answered within that call, so that every node sees a room's events in the order of their numbers. On one
 //! connection answers and pushes come in the order in which the store ran things, so a node never sees a room go back.
 //!

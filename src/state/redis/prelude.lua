@@ -1,6 +1,7 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
--- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command }, and behind them what the
--- program takes from the server's own tables: RESERVED (the types that are not an event's) and RESERVED_TYPE (what to say).
+-- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
+-- nothing }, behind them what the program takes from the server's own tables: RESERVED (the types that are not an event's) and
+-- RESERVED_TYPE (what to say), and what undoes a call: atomic_commands, keep_changes and undo_changes.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, seed, room_ttl; the flags are "s" (stop on error),
 --   "l" (the last call is skipped if none before it has worked), "r" (refresh the record) and "g" with a number (calls may be
@@ -29,17 +30,56 @@ local LARGE = 1024
 local bytes, bytes_before = 0, 0
 local rooms, order = {}, {}
 local own
+-- The running call's place in the batch.
+local number = 0
 
 local function room_of(id)
   local found = rooms[id]
   if not found then
     -- The first line is written at the end.
-    found = { id = id, count = 0, last = 1, lines = { "" } }
+    found = { id = id, count = 0, last = 1, lines = { "" }, began = number }
     rooms[id] = found
     order[#order + 1] = found
     if id == room then own = found end
   end
   return found
+end
+
+-- What the room has of events before the running call adds some.
+local function mark(found)
+  found.call, found.count_before, found.last_before = number, found.count, found.last
+  found.held_before = found.held and #found.held or 0
+  found.audiences_before = found.audiences and found.audiences.count or 0
+end
+
+local function cut(list, length)
+  for index = #list, length + 1, -1 do list[index] = nil end
+end
+
+-- Forgets audiences whose line has been taken back.
+local function forget_audiences(audiences, before)
+  if audiences.count == before then return end
+  for audience, at in pairs(audiences) do
+    if audience ~= "count" and at > before then audiences[audience] = nil end
+  end
+  audiences.count = before
+end
+
+-- Takes back what the running call has published.
+local function undo_events()
+  bytes = bytes_before
+  for index = #order, 1, -1 do
+    local found = order[index]
+    if found.began == number then
+      rooms[found.id], order[index] = nil, nil
+      if found == own then own = nil end
+    elseif found.call == number then
+      found.count, found.last = found.count_before, found.last_before
+      cut(found.lines, found.last)
+      if found.held then cut(found.held, found.held_before) end
+      if found.audiences then forget_audiences(found.audiences, found.audiences_before) end
+    end
+  end
 end
 
 local function charge(size)
@@ -67,6 +107,7 @@ local function own_room(what)
 end
 
 local function put(found, text, audience)
+  if found.call ~= number then mark(found) end
   local last, lines = found.last, found.lines
   if audience then
     local known = found.audiences
@@ -109,6 +150,7 @@ function godra.send(to, kind, payload)
   -- Nobody has an id with a control character in it.
   local audience = "@+" .. string.gsub(tostring(to), "%c", "?")
   if entering and to == user_id then
+    if found.call ~= number then mark(found) end
     local held = found.held or {}
     found.held = held
     held[#held + 1] = { text, audience }
@@ -138,8 +180,7 @@ setmetatable(godra, { __index = function(_, name)
 end })
 
 -- In place of redis for scripts that may publish by command. A ready event has a mark in front.
-local publishing
-local function make_publishing()
+local function make_publishing(commands)
   local function publish_ready(channel, text)
     local id = type(channel) == "string" and string.match(channel, "^game_updates:game:([%w_-]+)$")
     if not id or #id > 64 then return 0 end
@@ -159,19 +200,28 @@ local function make_publishing()
   local function is_publish(command, ...)
     return type(command) == "string" and #command == 7 and string.lower(command) == "publish" and select("#", ...) == 2
   end
-  publishing = setmetatable({
+  return setmetatable({
     call = function(command, ...)
-      if not is_publish(command, ...) then return redis.call(command, ...) end
+      if not is_publish(command, ...) then return commands.call(command, ...) end
       local reply = publish_ready(...)
       if type(reply) == "table" then error(reply, 0) end
       return reply
     end,
     pcall = function(command, ...)
-      if not is_publish(command, ...) then return redis.pcall(command, ...) end
+      if not is_publish(command, ...) then return commands.pcall(command, ...) end
       return publish_ready(...)
     end,
-  }, { __index = redis })
-  return publishing
+  }, { __index = commands })
+end
+
+local publishing = {}
+-- What a script has as redis.
+local function commands_of(script)
+  local commands = script[3] and atomic_commands or redis
+  if not script[2] then return commands end
+  local found = publishing[commands] or make_publishing(commands)
+  publishing[commands] = found
+  return found
 end
 
 local function is_away(text)
@@ -252,7 +302,7 @@ local function arrive(token)
   book("joined", token)
 end
 
-local results, number, at = {}, 0, 8
+local results, at = {}, 8
 local is_plain, has_failed, has_worked = true, false, false
 local look_every, is_over = tonumber(string.match(ARGV[4], "g(%d+)")), false
 -- How many microseconds have passed at the last look at the clock, and after which call that was. Asking for the time costs
@@ -264,7 +314,7 @@ for run = 1, #runs, 8 do
   local is_wanted, argument_count = runs[run + 3] == 1, runs[run + 4]
   local named_count, step = runs[run + 5], runs[run + 6]
   local body = script[1]
-  local commands = script[2] and (publishing or make_publishing()) or redis
+  local commands, is_atomic = commands_of(script), script[3]
   local width = argument_count + named_count + (step == 0 and 0 or 1)
   for nth = 1, runs[run + 7] do
     number = number + 1
@@ -285,13 +335,16 @@ for run = 1, #runs, 8 do
       for index = 1, key_count do keys[index] = KEYS[front + index] end
       bytes_before, entering = bytes, step == 1
       local ok, value = pcall(body, keys, arguments, commands, godra)
-      if not ok then
+      local is_refusal = ok and type(value) == "table" and type(value.err) == "string"
+      if not ok or is_refusal then
         has_failed, is_plain = true, false
-        results[number] = failure(value)
-      elseif type(value) == "table" and type(value.err) == "string" then
-        has_failed, is_plain = true, false
-        results[number] = { "E", "script_error", value.err, "", 0 }
+        results[number] = is_refusal and { "E", "script_error", value.err, "", 0 } or failure(value)
+        if is_atomic then
+          undo_changes()
+          undo_events()
+        end
       else
+        if is_atomic then keep_changes() end
         has_worked = true
         -- Who confirms a membership that is not noted (any more) is there all the same.
         if step == 1 or step == 3 and not is_noted() then arrive(token) end

@@ -8,6 +8,8 @@ use crate::wire::message::{MessageType, RESERVED_TYPE};
 
 /// The part that runs the calls.
 const PRELUDE: &str = include_str!("prelude.lua");
+/// What undoes a failing call, in front of it.
+const UNDO: &str = include_str!("undo.lua");
 /// Programs kept in mind; scripts that change while a game is developed would otherwise pile up.
 const MAX_PROGRAMS: usize = 1024;
 
@@ -74,14 +76,16 @@ impl Program {
         let mut first_lines = Vec::with_capacity(scripts.len());
         for (number, script) in (1..).zip(&scripts) {
             text.push_str(&format!(
-                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...)\n{}\nend, {} }}\n",
+                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...)\n{}\nend, {}, {} }}\n",
                 script.text,
-                may_publish(&script.text)
+                may_publish(&script.text),
+                script.header.is_atomic
             ));
             first_lines.push(line + 1);
             line += 3 + script.text.matches('\n').count();
         }
         text.push_str(&tables());
+        text.push_str(UNDO);
         text.push_str(PRELUDE);
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
         let ask_for_user = scripts.iter().map(|script| may_ask_for_user(&script.text)).collect();
@@ -129,7 +133,15 @@ impl Program {
 fn tables() -> String {
     let types: Vec<String> =
         MessageType::ALL.iter().map(|known| format!("[{:?}] = true", known.name)).collect();
-    format!("local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\n", types.join(", "))
+    let reads = godra_engine::commands::names().filter(|name| {
+        godra_engine::commands::find(name.as_bytes()).is_some_and(|command| !command.is_write())
+    });
+    let reads: Vec<&str> = reads.collect();
+    format!(
+        "local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\nlocal READS = {:?}\n",
+        types.join(", "),
+        format!(" {} publish spublish object memory info ", reads.join(" "))
+    )
 }
 
 #[cfg(test)]
@@ -168,7 +180,7 @@ mod tests {
         let program = Programs::default().for_scripts([script("a", "return 1")].iter());
         let line = r#"local RESERVED, RESERVED_TYPE = { ["welcome"] = true, ["reply"] = true, "#;
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
-        assert!(scripts.contains("return 1") && behind.ends_with(PRELUDE));
+        assert!(scripts.contains("return 1") && behind.ends_with(&format!("{UNDO}{PRELUDE}")));
     }
 
     #[test]

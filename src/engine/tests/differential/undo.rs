@@ -9,6 +9,7 @@ use godra_engine::{SplitMix, commands::flags};
 
 use super::from_environment;
 use super::generator::Generator;
+use super::server::{Client, RedisServer, Reply};
 use super::stores::{Call, Way, shown};
 
 const START_MS: u64 = 1_700_000_000_000;
@@ -209,4 +210,135 @@ fn undoing_costs_no_more_than_what_was_changed() {
     assert!(store.keyspace.undo_bytes() < 100_000, "{} bytes", store.keyspace.undo_bytes());
     store.keyspace.undo();
     assert_eq!(store.snapshot().len(), 4);
+}
+
+/// What undoes a call in Redis, and one call of it: `ARGV` is for each command the number of its arguments and these.
+fn program() -> String {
+    let reads: Vec<&str> = commands::names()
+        .filter(|name| commands::find(name.as_bytes()).is_some_and(|command| !command.is_write()))
+        .collect();
+    let undo = include_str!("../../../state/redis/undo.lua");
+    let run = r#"
+        local at, is_undone = 2, ARGV[1] == "undo"
+        while at <= #ARGV do
+            local last = at + ARGV[at]
+            local ok, problem = pcall(atomic_commands.pcall, unpack(ARGV, at + 1, last))
+            if not ok and not problem.err then return problem end
+            at = last + 1
+        end
+        if is_undone then undo_changes() else keep_changes() end
+        return "OK"
+    "#;
+    format!("local READS = {:?}\n{undo}\n{run}", format!(" {} ", reads.join(" ")))
+}
+
+/// A real Redis, with calls that run as in the server.
+struct RealStore {
+    client: Client,
+    program: Vec<u8>,
+}
+
+impl RealStore {
+    fn new(server: &RedisServer) -> Self {
+        let mut store = Self { client: server.connect(), program: program().into_bytes() };
+        store.ask(&["FLUSHALL"]);
+        store
+    }
+
+    fn ask(&mut self, arguments: &[&str]) -> Reply {
+        self.client.call(&arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect::<Vec<_>>())
+    }
+
+    fn call(&mut self, calls: &[Call], ending: &str) {
+        let mut eval = vec![b"EVAL".to_vec(), self.program.clone(), b"0".to_vec(), ending.into()];
+        for call in calls {
+            eval.push(call.arguments.len().to_string().into());
+            eval.extend_from_slice(&call.arguments);
+        }
+        let reply = self.client.call(&eval);
+        assert_eq!(reply, Reply::Bulk(b"OK".to_vec()), "{calls:?}");
+    }
+
+    /// Everything that a script can rely on: values, ends, and the order where there is one.
+    fn snapshot(&mut self) -> Vec<String> {
+        let Reply::Array(mut keys) = self.ask(&["KEYS", "*"]) else { panic!("KEYS gave no list") };
+        keys.sort();
+        let names = keys.into_iter().map(|key| match key {
+            Reply::Bulk(name) => String::from_utf8(name).expect("keys of the generator are text"),
+            other => panic!("{other:?}"),
+        });
+        names.map(|key| format!("{key}: {}", self.shown(&key))).collect()
+    }
+
+    fn shown(&mut self, key: &str) -> String {
+        let end = match self.ask(&["PEXPIRETIME", key]) {
+            // Lua's numbers are not fine enough for it.
+            Reply::Integer(end) if end > 1 << 53 => Reply::Status("far away".to_owned()),
+            end => end,
+        };
+        let Reply::Status(kind) = self.ask(&["TYPE", key]) else { panic!("TYPE of {key}") };
+        let (value, width) = match kind.as_str() {
+            "string" => (self.ask(&["GET", key]), 0),
+            "hash" => (self.ask(&["HGETALL", key]), 2),
+            "set" => (self.ask(&["SMEMBERS", key]), 1),
+            "zset" => (self.ask(&["ZRANGE", key, "0", "-1", "WITHSCORES"]), 0),
+            "list" => (self.ask(&["LRANGE", key, "0", "-1"]), 0),
+            _ => panic!("{key} is a {kind}"),
+        };
+        let value = match value {
+            Reply::Array(elements) if width > 0 => {
+                let mut entries: Vec<&[Reply]> = elements.chunks(width).collect();
+                entries.sort();
+                format!("{entries:?}")
+            }
+            // Redis keeps the sign of a zero or not, as it happens to store a sorted set.
+            Reply::Array(elements) if kind == "zset" => {
+                let zero = Reply::Bulk(b"-0".to_vec());
+                let unsigned = |element| if element == zero { Reply::Bulk(b"0".to_vec()) } else { element };
+                format!("{:?}", elements.into_iter().map(unsigned).collect::<Vec<_>>())
+            }
+            other => format!("{other:?}"),
+        };
+        format!("{kind} until {end:?}: {value}")
+    }
+}
+
+fn is_undone_in_redis(command: &commands::Command) -> bool {
+    command.is_write() && command.flags & flags::NO_SCRIPT == 0
+}
+
+#[test]
+fn a_failing_call_changes_nothing_in_redis() {
+    let server = RedisServer::start();
+    let mut undone: BTreeSet<&str> = BTreeSet::new();
+    let first_seed = from_environment("GODRA_DIFFERENTIAL_SEED", 1);
+    let rounds = from_environment("GODRA_DIFFERENTIAL_CALLS", 100_000) / 1000;
+    for seed in first_seed..first_seed + rounds {
+        let (mut generator, mut random) = (Generator::new(seed), SplitMix(seed));
+        let mut store = RealStore::new(&server);
+        for number in 0..100 {
+            let count = if number % 2 == 0 { 1 } else { random.below(10) };
+            let calls: Vec<Call> = (0..count).map(|_| generator.call()).collect();
+            let before = store.snapshot();
+            store.call(&calls, "undo");
+            let lines = || calls.iter().map(Call::to_string).collect::<Vec<_>>().join("\n");
+            let after = store.snapshot();
+            let changed: Vec<_> = before.iter().filter(|key| !after.contains(key)).collect();
+            assert!(after == before, "seed {seed}, call {number}\n{}\n{changed:?}", lines());
+            store.call(&calls, "keep");
+            let after = store.snapshot();
+            assert!(
+                !after.iter().any(|key| key.starts_with("godra:")),
+                "seed {seed}, call {number}: {after:?}"
+            );
+            if let ([call], true) = (&calls[..], after != before) {
+                undone.extend(commands::find(&call.arguments[0]).map(|command| command.name));
+            }
+        }
+    }
+    let missing: Vec<&str> = commands::names()
+        .filter(|name| commands::find(name.as_bytes()).is_some_and(is_undone_in_redis))
+        .filter(|name| !undone.contains(name) && !name.starts_with("flush"))
+        .collect();
+    assert!(rounds < 100 || missing.is_empty(), "never seen to change anything: {missing:?}");
 }
