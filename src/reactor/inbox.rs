@@ -63,6 +63,7 @@ impl Shard {
             }
             ShardMessage::Frame(key, frame) => self.send_to_member(key, frame),
             ShardMessage::Close(key, code, reason) => self.close(key, code, reason),
+            ShardMessage::Remove(key, reason) => self.close(key, close_code::KICKED, &reason),
             ShardMessage::Upgraded(news) => self.guest_upgraded(&news),
             ShardMessage::Account(key, result) => self.account_answered(key, result),
             ShardMessage::GuestForgotten(store, is_done) => {

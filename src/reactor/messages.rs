@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mio::net::TcpStream;
+use smol_str::SmolStr;
 
 use super::connection::Carried;
 use super::home_shard;
@@ -51,6 +52,8 @@ pub(crate) enum ShardMessage {
     /// A frame for one connection. Lost: nobody is told but the log.
     Frame(ConnectionKey, Bytes),
     Close(ConnectionKey, u16, &'static str),
+    /// A script has put this member out of the room, for this reason.
+    Remove(ConnectionKey, SmolStr),
     /// A guest that may have something in rooms at home there has become a player.
     Upgraded(Arc<UpgradeNews>),
     /// The accounts have answered a connection's call.

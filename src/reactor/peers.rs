@@ -114,8 +114,15 @@ mod tests {
         let mut peers = Peers::new(vec![sender], 2);
         let room = RoomId::parse("r").unwrap();
         let (text, ends) = (Bytes::from_static(b"{}"), vec![2]);
-        let events =
-            RoomEvents { room: room.clone(), epoch: 1, first_seq: 1, text, ends, addressed: Vec::new() };
+        let events = RoomEvents {
+            room: room.clone(),
+            epoch: 1,
+            first_seq: 1,
+            text,
+            ends,
+            addressed: Vec::new(),
+            removals: Vec::new(),
+        };
         let flush = Arc::new(Flush::new(vec![events], |_| true).unwrap());
         let close = || ShardMessage::Close(ConnectionKey::NOBODY, 4502, "");
         for _ in 0..3 {

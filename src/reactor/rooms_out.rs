@@ -78,6 +78,9 @@ impl Shard {
             RoomAction::Close { connection, code, reason } => {
                 self.post_or_read(connection, ShardMessage::Close(connection, code, reason));
             }
+            RoomAction::Remove { connection, reason } => {
+                self.post_or_read(connection, ShardMessage::Remove(connection, reason));
+            }
             RoomAction::Flush(flush) => self.flush(room_index, flush),
             RoomAction::WakeAt(due_ms) => self.rooms.wake_at(room_index, due_ms),
             RoomAction::Ran { ok, failed, given_back, received_at } => {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 
 use super::MembershipId;
 use super::flush::Flush;
@@ -52,6 +53,13 @@ pub(crate) enum RoomAction {
         code: u16,
         /// The close frame's reason.
         reason: &'static str,
+    },
+    /// A script has put a member out of the room: its connection ends as [`crate::wire::ws::close_code::KICKED`] says.
+    Remove {
+        /// Which.
+        connection: ConnectionKey,
+        /// The close frame's reason.
+        reason: SmolStr,
     },
     /// Events for every member, wherever its socket is.
     Flush(Flush),

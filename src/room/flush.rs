@@ -166,7 +166,7 @@ mod tests {
         });
         let ends = ends.collect();
         let (room, text) = (RoomId::parse("r").unwrap(), events.join(",").into());
-        RoomEvents { room, epoch: 1, first_seq, text, ends, addressed: Vec::new() }
+        RoomEvents { room, epoch: 1, first_seq, text, ends, addressed: Vec::new(), removals: Vec::new() }
     }
 
     fn addressed(seqs: std::ops::RangeInclusive<u64>, audiences: &[(u64, Audience)]) -> RoomEvents {

@@ -4,15 +4,27 @@ use super::action::RoomAction;
 use super::flush::Flush;
 use super::stream::Gathered;
 use super::{MembershipId, Room};
-use crate::state::RoomEvents;
+use crate::state::{Removal, RoomEvents};
 use crate::wire::ws::close_code;
 
 impl Room {
     /// The store has run something that caused these events: they go out with the next flush.
-    pub(crate) fn events(&mut self, events: RoomEvents, actions: &mut Vec<RoomAction>) {
+    pub(crate) fn events(&mut self, mut events: RoomEvents, actions: &mut Vec<RoomAction>) {
+        let removals = std::mem::take(&mut events.removals);
         if self.stream.gather(events) == Gathered::Gap {
             log::warn!("a room's events have a gap; its members get a snapshot room={}", self.id);
             self.members.resynchronise(actions);
+        }
+        if !removals.is_empty() {
+            self.remove_members(removals, actions);
+        }
+    }
+
+    /// Whoever is put out gets what was for it before.
+    fn remove_members(&mut self, removals: Vec<Removal>, actions: &mut Vec<RoomAction>) {
+        self.flush(actions);
+        for Removal { user_id, reason } in removals {
+            self.members.put_out(&user_id, reason, actions);
         }
     }
 

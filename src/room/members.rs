@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::MembershipId;
 use super::action::RoomAction;
 use crate::state::ConnectionKey;
@@ -31,6 +33,8 @@ struct Moving {
     membership: MembershipId,
     /// Whether events are missing for it.
     is_behind: bool,
+    /// Why it was put out of the room meanwhile, if it was.
+    removal: Option<SmolStr>,
 }
 
 /// An identity, looked up by its user id.
@@ -82,7 +86,7 @@ impl Members {
         let member = self.by_user.get_mut(user_id).filter(|member| member.membership == membership);
         let Some(member) = member else { return };
         member.connection = ConnectionKey::NOBODY;
-        self.moving.push(Moving { membership, is_behind: false });
+        self.moving.push(Moving { membership, is_behind: false, removal: None });
     }
 
     /// A member has arrived at another event loop.
@@ -100,8 +104,23 @@ impl Members {
         };
         member.connection = connection;
         let index = self.moving.iter().position(|moving| moving.membership == membership);
-        if index.is_some_and(|index| self.moving.swap_remove(index).is_behind) {
+        let Some(moving) = index.map(|index| self.moving.swap_remove(index)) else { return };
+        if let Some(reason) = moving.removal {
+            actions.push(RoomAction::Remove { connection, reason });
+        } else if moving.is_behind {
             actions.push(RoomAction::Resynchronise(connection));
+        }
+    }
+
+    /// A script has put a user out of the room.
+    pub(super) fn put_out(&mut self, user_id: &str, reason: SmolStr, actions: &mut Vec<RoomAction>) {
+        let Some(Member { membership, connection }) = self.get(user_id) else { return };
+        if connection != ConnectionKey::NOBODY {
+            return actions.push(RoomAction::Remove { connection, reason });
+        }
+        let moving = self.moving.iter_mut().find(|moving| moving.membership == membership);
+        if let Some(moving) = moving {
+            moving.removal = Some(reason);
         }
     }
 

@@ -38,6 +38,11 @@ impl Users {
         self.0.binary_search_by(|known| known.as_str().cmp(user_id)).is_ok()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All of them, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = &SmolStr> {
         self.0.iter()

@@ -1,6 +1,7 @@
 //! A room's events as the store numbered them.
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 
 use super::Audience;
 use crate::wire::ids::RoomId;
@@ -20,6 +21,17 @@ pub struct RoomEvents {
     pub ends: Vec<u32>,
     /// Which events are not for everybody, by their index in `ends`, which rises.
     pub addressed: Vec<(u32, Audience)>,
+    /// Who is to leave the room when these events have gone out.
+    pub removals: Vec<Removal>,
+}
+
+/// A script has put somebody out of the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Whom.
+    pub user_id: SmolStr,
+    /// For the close frame.
+    pub reason: SmolStr,
 }
 
 impl RoomEvents {
@@ -59,6 +71,7 @@ mod tests {
             text: Bytes::from_static(b"{5},{66},{7}"),
             ends: vec![3, 8, 12],
             addressed: vec![(1, Audience::user("ann"))],
+            removals: Vec::new(),
         };
         assert_eq!((events.count(), events.last_seq()), (3, 7));
         let texts: Vec<&[u8]> = (5..=7).map(|seq| events.event(seq)).collect();

@@ -7,6 +7,7 @@ mod common;
 
 mod accounts;
 mod atomic;
+mod audiences;
 mod crowd;
 #[cfg(debug_assertions)]
 mod deaths;

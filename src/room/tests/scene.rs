@@ -19,7 +19,7 @@ pub(super) const INTERVAL_MS: u64 = 50;
 ///
 /// What it wants done is written down, one line each:
 /// - `submit N: CALL…`, where a call is `USER:PAYLOAD` for an input, and `HOOK(USER)` for a hook
-/// - `admit C at SEQ`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`
+/// - `admit C at SEQ`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`, `remove C: REASON`
 /// - `send C TEXT`, `snapshot C SEQ`, `resynchronise C`, `flush FIRST..LAST` (and of each member that an event names what it
 ///   gets), `wake MS`, `ran OK FAILED`
 pub(super) struct Scene {
@@ -201,6 +201,7 @@ impl Scene {
             ends: ends.collect(),
             text: texts.join(",").into(),
             addressed: Vec::new(),
+            removals: Vec::new(),
         }
     }
 
@@ -254,6 +255,7 @@ impl Scene {
             RoomAction::Snapshot { to, seq, .. } => format!("snapshot {} {seq}", to.index),
             RoomAction::Resynchronise(to) => format!("resynchronise {}", to.index),
             RoomAction::Close { connection, code, .. } => format!("close {} {code}", connection.index),
+            RoomAction::Remove { connection, reason } => format!("remove {}: {reason}", connection.index),
             RoomAction::Flush(flush) => {
                 let own = if flush.is_addressed() { self.show_own(&flush) } else { String::new() };
                 format!("flush {}..{}{own}", flush.first_seq, flush.last_seq())

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use godra_engine::{SplitMix, mend_utf8};
+use smol_str::SmolStr;
 
 use crate::state::event_text::{BadEvent, Members, check_type, write_head, write_seq};
-use crate::state::{Audience, Position, RoomEvents};
+use crate::state::{Audience, Position, Removal, RoomEvents};
 use crate::wire::ids::RoomId;
 
 /// What one call's events may take together: beyond it nobody could be sent them.
@@ -73,6 +74,7 @@ struct Pending {
     text: Vec<u8>,
     ends: Vec<u32>,
     addressed: Vec<(u32, Audience)>,
+    removals: Vec<Removal>,
     before: Before,
 }
 
@@ -90,6 +92,7 @@ struct Before {
     text: usize,
     events: usize,
     addressed: usize,
+    removals: usize,
 }
 
 impl EventLog {
@@ -189,6 +192,16 @@ impl EventLog {
         Ok(())
     }
 
+    /// Puts a user out of the room, behind the events up to now.
+    ///
+    /// # Errors
+    /// [`BadEvent::TooMuch`].
+    pub fn remove(&mut self, room: &RoomId, user_id: SmolStr, reason: SmolStr) -> Result<(), BadEvent> {
+        self.charge(user_id.len() + reason.len())?;
+        self.pending(room).removals.push(Removal { user_id, reason });
+        Ok(())
+    }
+
     /// Appends what was held. Returns whether there was anything.
     pub fn release_held(&mut self) -> bool {
         let has_held = !self.held.is_empty();
@@ -234,6 +247,7 @@ impl EventLog {
             text: Bytes::from(pending.text),
             ends: pending.ends,
             addressed: pending.addressed,
+            removals: pending.removals,
         })
     }
 
@@ -293,6 +307,7 @@ impl EventLog {
                     text: Vec::with_capacity(1024),
                     ends: Vec::with_capacity(16),
                     addressed: Vec::new(),
+                    removals: Vec::new(),
                     before: Before::default(),
                 });
                 self.pending.len() - 1
@@ -339,7 +354,7 @@ impl Pending {
     fn note(&mut self, call: u64) {
         if self.before.call != call {
             let (text, events, addressed) = (self.text.len(), self.ends.len(), self.addressed.len());
-            self.before = Before { call, text, events, addressed };
+            self.before = Before { call, text, events, addressed, removals: self.removals.len() };
         }
     }
 
@@ -347,6 +362,7 @@ impl Pending {
         self.text.truncate(self.before.text);
         self.ends.truncate(self.before.events);
         self.addressed.truncate(self.before.addressed);
+        self.removals.truncate(self.before.removals);
         self.next_seq = self.first_seq + self.before.events as u64;
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Game {
 
 /// The running call's circumstances.
 #[derive(Default)]
-struct Caller {
+pub(super) struct Caller {
     identity: Option<Arc<Identity>>,
     room: Option<RoomId>,
     /// Whether the call lets its caller in: what is for the caller then comes behind the room's state.
@@ -55,20 +55,29 @@ impl Game {
     }
 
     fn publish_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
-        let (kind, payload) = (call.bytes(1)?, call.json(2)?);
-        self.with_room(call, "publish", |event_log, room, _| event_log.publish(room, kind, &payload, None))
+        let audience = if call.is_nil(3) { None } else { self.audience(call, 3)? };
+        self.publish_for(call, "publish", (1, 2), audience)
     }
 
     fn send_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
-        let (user_id, kind, payload) = (call.bytes(1)?, call.bytes(2)?, call.json(3)?);
-        let user_id = String::from_utf8_lossy(user_id);
-        self.with_room(call, "send", |event_log, room, caller| {
-            let audience = Audience::user(&user_id);
-            if caller.is_entering && caller.is(&user_id) {
+        let audience = Audience::user(&String::from_utf8_lossy(call.bytes(1)?));
+        self.publish_for(call, "send", (2, 3), Some(audience))
+    }
+
+    /// `kind` and `payload` are arguments.
+    fn publish_for(
+        &self,
+        call: &Call<'_>,
+        function: &str,
+        (kind, payload): (u8, u8),
+        audience: Option<Audience>,
+    ) -> Result<Answer, Raised> {
+        let (kind, payload) = (call.bytes(kind)?, call.json(payload)?);
+        self.with_room(call, function, |event_log, room, caller| match audience {
+            Some(audience) if caller.is_entering && caller.is_all_of(&audience) => {
                 event_log.hold(room, kind, &payload, audience)
-            } else {
-                event_log.publish(room, kind, &payload, Some(audience))
             }
+            audience => event_log.publish(room, kind, &payload, audience),
         })
     }
 
@@ -77,16 +86,14 @@ impl Game {
         call.coded_error(1, 2, 3)
     }
 
-    fn with_room(
+    pub(super) fn with_room(
         &self,
         call: &Call<'_>,
         name: &str,
         act: impl FnOnce(&mut EventLog, &RoomId, &Caller) -> Result<(), BadEvent>,
     ) -> Result<Answer, Raised> {
         let caller = self.caller.borrow();
-        let Some(room) = &caller.room else {
-            return Err(call.error(format_args!("godra.{name} needs a room, and this call is in none")));
-        };
+        let Some(room) = &caller.room else { return Err(no_room(call, name)) };
         match act(&mut self.event_log.borrow_mut(), room, &caller) {
             Ok(()) => Ok(Answer::NOTHING),
             Err(bad) => Err(call.error(format_args!("{}", bad.message()))),
@@ -94,9 +101,28 @@ impl Game {
     }
 }
 
+impl Game {
+    /// The room of the call.
+    pub(super) fn room(&self, call: &Call<'_>, function: &str) -> Result<String, Raised> {
+        let caller = self.caller.borrow();
+        caller.room.as_ref().map(|room| room.as_str().to_owned()).ok_or_else(|| no_room(call, function))
+    }
+
+    pub(super) fn caller_id(&self) -> Box<[u8]> {
+        let caller = self.caller.borrow();
+        caller.identity.as_ref().map_or_else(Box::default, |identity| identity.user_id.as_bytes().into())
+    }
+}
+
+fn no_room(call: &Call<'_>, function: &str) -> Raised {
+    call.error(format_args!("godra.{function} needs a room, and this call is in none"))
+}
+
 impl Caller {
-    fn is(&self, user_id: &str) -> bool {
-        self.identity.as_ref().is_some_and(|identity| identity.user_id == user_id)
+    /// Whether the audience is the caller alone.
+    fn is_all_of(&self, audience: &Audience) -> bool {
+        let Some(identity) = &self.identity else { return false };
+        *audience == Audience::user(&identity.user_id)
     }
 }
 
@@ -105,6 +131,10 @@ impl Extension for Game {
         let functions = vec![
             Function::new(c"publish", Self::publish_event),
             Function::new(c"send", Self::send_event),
+            Function::new(c"join", Self::join),
+            Function::new(c"leave", Self::leave),
+            Function::new(c"cell", Self::cell),
+            Function::new(c"remove", Self::remove),
             Function::new(c"error", Self::error),
         ];
         Some(Library { name: c"godra", functions, kept_fields: vec![c"user"] })

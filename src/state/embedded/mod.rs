@@ -7,6 +7,7 @@ mod checkpoint;
 mod commands;
 mod engine;
 mod events;
+mod groups;
 mod library;
 mod options;
 mod queue;

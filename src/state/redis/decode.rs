@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::program::Program;
 use crate::state::event_text::{write_ready, write_seq};
-use crate::state::{Audience, CallError, CallResult, Position, RoomEvents, Users};
+use crate::state::{Audience, CallError, CallResult, Position, Removal, RoomEvents, Users};
 use crate::wire::Code;
 use crate::wire::ids::RoomId;
 
@@ -178,20 +178,36 @@ pub(super) fn read_notice<'a>(message: &'a [u8], room: &RoomId) -> Option<(&'a s
     let mut events = Run { text: Vec::with_capacity(capacity), ends: Vec::with_capacity(count as usize) };
     let mut audiences = Vec::new();
     let mut addressed = Vec::new();
-    for index in 0..count {
-        let mut line = lines.next()?;
-        if let Some(audience) = line.strip_prefix(b"@") {
-            addressed.push((index, read_audience(audience, &mut audiences)?));
-            line = lines.next()?;
+    let mut removals = Vec::new();
+    while let Some(line) = lines.next() {
+        if let Some(removal) = line.strip_prefix(b"@!") {
+            removals.push(read_removal(removal)?);
+            continue;
         }
-        events.push(line, first_seq + u64::from(index))?;
+        let index = events.ends.len() as u32;
+        let event = match line.strip_prefix(b"@") {
+            Some(audience) => {
+                addressed.push((index, read_audience(audience, &mut audiences)?));
+                lines.next()?
+            }
+            None => line,
+        };
+        events.push(event, first_seq + u64::from(index))?;
     }
-    if lines.next().is_some() {
+    if events.ends.len() != count as usize {
         return None;
     }
     let Run { text, ends } = events;
-    let events = RoomEvents { room: room.clone(), epoch, first_seq, text: text.into(), ends, addressed };
+    let events =
+        RoomEvents { room: room.clone(), epoch, first_seq, text: text.into(), ends, addressed, removals };
     Some((node, Notice::Events(events)))
+}
+
+/// Whom a script has put out of the room, and why.
+fn read_removal(line: &[u8]) -> Option<Removal> {
+    let line = String::from_utf8_lossy(line);
+    let (user_id, reason) = line.split_once('\t')?;
+    Some(Removal { user_id: user_id.into(), reason: reason.into() })
 }
 
 /// An audience, or which of those read before it is.
@@ -294,7 +310,7 @@ mod tests {
     #[test]
     fn events_get_their_numbers_here() {
         let message = b"node1 e 77 5 4\n{\"type\":\"a\",\"payload\":1\n!{\"type\":\"b\",\"seq\":9}\n\
-            @+ann\tbob\n{\"type\":\"c\"\n@=1\n{\"type\":\"d\"";
+            @+ann\tbob\n{\"type\":\"c\"\n@=1\n{\"type\":\"d\"\n@!ann\tgo home";
         let (node, events) = events(message);
         assert_eq!((node.as_str(), events.epoch, events.first_seq), ("node1", 77, 5));
         let text = std::str::from_utf8(&events.text).expect("UTF-8");
@@ -308,6 +324,7 @@ mod tests {
         assert_eq!(events.event(7), br#"{"type":"c","seq":7}"#);
         let team = Audience::Users(["ann", "bob"].into_iter().map(SmolStr::new).collect());
         assert_eq!(events.addressed, [(2, team.clone()), (3, team)]);
+        assert_eq!(events.removals, [Removal { user_id: "ann".into(), reason: "go home".into() }]);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 --   {"V", value?} or {"E", code, message, details, fault}.
 -- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
 -- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is.
+-- A line for itself is "@!" with a user who is put out of the room, a tab and the reason.
 -- (What cjson writes has no line ends.)
 -- What runs once a batch and once a call is written for speed; what is rare is made when it is needed.
 local room, node, stops = ARGV[1], ARGV[2], string.find(ARGV[4], "s", 1, true)
@@ -101,8 +102,8 @@ local function named(kind)
   return text
 end
 
-local function own_room(what)
-  if room == "" then error("godra." .. what .. " needs a room, and this call is in none", 3) end
+local function own_room(what, level)
+  if room == "" then error("godra." .. what .. " needs a room, and this call is in none", level or 3) end
   return room_of(room)
 end
 
@@ -130,26 +131,43 @@ local function put(found, text, audience)
   found.count = found.count + 1
 end
 
+local function put_out(id, reason)
+  local found = room_of(room)
+  charge(#id + #reason)
+  if found.call ~= number then mark(found) end
+  found.last = found.last + 1
+  found.lines[found.last] = "@!" .. id .. "\t" .. reason
+end
+
 -- Whose membership begins with this call.
 local entering
 local user_id, who, user
-local godra = { now = now, room_ttl = tonumber(ARGV[6]) }
-if room ~= "" then godra.room = room end
+-- What the running call has as redis.
+local running
+local groups
 
-function godra.publish(kind, payload)
-  local text = (names[kind] or named(kind)) .. encode(payload)
-  local found = own or own_room("publish")
-  charge(#text)
-  put(found, text)
+-- Ids between tabs. Nobody has an id with a control character in it.
+local function list(ids)
+  local clean = {}
+  for index = 1, #ids do clean[index] = string.gsub(ids[index], "%c", "?") end
+  return table.concat(clean, "\t")
 end
 
-function godra.send(to, kind, payload)
-  local text = (names[kind] or named(kind)) .. encode(payload)
-  local found = own or own_room("send")
-  charge(#text)
-  -- Nobody has an id with a control character in it.
-  local audience = "@+" .. string.gsub(tostring(to), "%c", "?")
-  if entering and to == user_id then
+local function get_groups()
+  groups = groups or make_groups({
+    room = room,
+    caller = function() return user_id end,
+    commands = function() return running end,
+    own_room = own_room,
+    put_out = put_out,
+    list = list,
+  })
+  return groups
+end
+
+-- An event with an audience; what is for whoever comes in with this call gets its number when the batch has ended.
+local function put_for(found, text, audience)
+  if entering and audience == "@+" .. user_id then
     if found.call ~= number then mark(found) end
     local held = found.held or {}
     found.held = held
@@ -157,6 +175,24 @@ function godra.send(to, kind, payload)
   else
     put(found, text, audience)
   end
+end
+
+local godra = { now = now, room_ttl = tonumber(ARGV[6]) }
+if room ~= "" then godra.room = room end
+
+function godra.publish(kind, payload, options)
+  local audience = options ~= nil and get_groups().audience(options)
+  local text = (names[kind] or named(kind)) .. encode(payload)
+  local found = own or own_room("publish")
+  charge(#text)
+  if audience then put_for(found, text, audience) else put(found, text) end
+end
+
+function godra.send(to, kind, payload)
+  local text = (names[kind] or named(kind)) .. encode(payload)
+  local found = own or own_room("send")
+  charge(#text)
+  put_for(found, text, "@+" .. list({ tostring(to) }))
 end
 
 function godra.error(code, message, details)
@@ -170,7 +206,9 @@ function godra.error(code, message, details)
 end
 
 -- What scripts rarely ask for is made when they do.
+local GROUP_FUNCTIONS = { join = true, leave = true, cell = true, remove = true }
 setmetatable(godra, { __index = function(_, name)
+  if GROUP_FUNCTIONS[name] then return get_groups()[name] end
   if name ~= "user" then return nil end
   if not user then
     local role, called = string.match(who, "^(%S*) (.*)$")
@@ -315,6 +353,7 @@ for run = 1, #runs, 8 do
   local named_count, step = runs[run + 5], runs[run + 6]
   local body = script[1]
   local commands, is_atomic = commands_of(script), script[3]
+  running = is_atomic and atomic_commands or redis
   local width = argument_count + named_count + (step == 0 and 0 or 1)
   for nth = 1, runs[run + 7] do
     number = number + 1
@@ -395,10 +434,10 @@ local function finish(found)
   end
   -- What is behind the room's state for those who were let in has not been in it.
   found.epoch, found.seq = epoch, last - #held
-  if count == 0 then return "" end
+  if found.last == 1 then return "" end
   local lines = found.lines
   lines[1] = string.format("%s e %s %.0f %d", found == own and node or "-", epoch, last - count + 1, count)
-  local message = table.concat(lines, "\n")
+  local message = table.concat(lines, "\n", 1, found.last)
   call("PUBLISH", "game_updates:game:" .. found.id, message)
   return message
 end

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::script::{Script, ScriptSet, may_ask_for_user, may_publish};
+use crate::state::groups;
 use crate::wire::message::{MessageType, RESERVED_TYPE};
 
 /// The part that runs the calls.
 const PRELUDE: &str = include_str!("prelude.lua");
 /// What undoes a failing call, in front of it.
 const UNDO: &str = include_str!("undo.lua");
+/// The part that keeps groups of users.
+const GROUPS: &str = include_str!("groups.lua");
 /// Programs kept in mind; scripts that change while a game is developed would otherwise pile up.
 const MAX_PROGRAMS: usize = 1024;
 
@@ -86,6 +89,7 @@ impl Program {
         }
         text.push_str(&tables());
         text.push_str(UNDO);
+        text.push_str(GROUPS);
         text.push_str(PRELUDE);
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
         let ask_for_user = scripts.iter().map(|script| may_ask_for_user(&script.text)).collect();
@@ -138,9 +142,18 @@ fn tables() -> String {
     });
     let reads: Vec<&str> = reads.collect();
     format!(
-        "local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\nlocal READS = {:?}\n",
+        "local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\nlocal READS = {:?}\n\
+         local GROUPS = {{ name = {}, user = {}, reason = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n",
         types.join(", "),
-        format!(" {} publish spublish object memory info ", reads.join(" "))
+        format!(" {} publish spublish object memory info ", reads.join(" ")),
+        groups::MAX_NAME_BYTES,
+        groups::MAX_USER_BYTES,
+        groups::MAX_REASON_BYTES,
+        groups::MAX_GROUPS,
+        groups::MAX_NAMED,
+        groups::TTL_S,
+        groups::MAX_REACH,
+        godra_engine::lua::MAX_LIST_BYTES,
     )
 }
 
@@ -180,7 +193,7 @@ mod tests {
         let program = Programs::default().for_scripts([script("a", "return 1")].iter());
         let line = r#"local RESERVED, RESERVED_TYPE = { ["welcome"] = true, ["reply"] = true, "#;
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
-        assert!(scripts.contains("return 1") && behind.ends_with(&format!("{UNDO}{PRELUDE}")));
+        assert!(scripts.contains("return 1") && behind.ends_with(&format!("{UNDO}{GROUPS}{PRELUDE}")));
     }
 
     #[test]

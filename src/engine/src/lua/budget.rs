@@ -151,7 +151,7 @@ impl Budget {
     /// Charges native work; false when it is time for [`Budget::check`].
     #[inline]
     pub(crate) fn spend(&self, units: usize) -> bool {
-        let fuel = self.fuel.get() - i64::try_from(units).unwrap_or(i64::MAX / 2);
+        let fuel = self.fuel.get().saturating_sub(i64::try_from(units).unwrap_or(i64::MAX / 2));
         self.fuel.set(fuel);
         fuel > 0 && !self.strained.get()
     }

@@ -92,7 +92,7 @@ impl Answer {
     /// No value at all.
     pub const NOTHING: Self = Self { values: 0 };
 
-    const ONE: Self = Self { values: 1 };
+    pub(super) const ONE: Self = Self { values: 1 };
 }
 
 /// How many times a call may push a few values before it must ask for room: Lua promises 20 values to every function.
@@ -103,9 +103,13 @@ impl<'h> Call<'h> {
         Self { stack, pushed: Cell::new(0) }
     }
 
+    pub(super) fn stack(&self) -> Stack<'h> {
+        self.stack
+    }
+
     /// Makes room for up to four values. A function may make an answer and think better of it, so that it has asked before
     /// does not say that the room is still there.
-    fn make_room(&self) {
+    pub(super) fn make_room(&self) {
         let pushed = self.pushed.get();
         if pushed < PUSHES {
             return self.pushed.set(pushed + 1);

@@ -3,6 +3,7 @@
 //! Everything unsafe is in [`stack`] and [`budget`]; the libraries above them are plain Rust. No threads here, no
 //! queue, and no delivery: a call goes in, its result comes out. [`source`] looks at a script's text without running it.
 
+mod arguments;
 mod base;
 mod bit;
 mod budget;
@@ -27,6 +28,7 @@ mod structs;
 mod table;
 mod text;
 
+pub use arguments::{MAX_LIST_BYTES, Texts};
 pub use extension::{Answer, Call, Extension, Function, Library};
 pub use interpreter::{Interpreter, Invocation, Keys, Script, ScriptError};
 pub use stack::Raised;

@@ -12,7 +12,7 @@ use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
 /// Calls with more arguments than this allocate.
 const FEW_ARGUMENTS: usize = 16;
 /// Nanoseconds that a command takes at least, and for each of its arguments and values, about.
-const COMMAND_COST: usize = 100;
+pub(super) const COMMAND_COST: usize = 100;
 const VALUE_COST: usize = 30;
 /// What it takes to be able to undo a call may be so many times what Lua may use.
 const UNDO_SHARE: usize = 4;
@@ -130,7 +130,7 @@ fn read_arguments<'a>(stack: Stack<'a>, numbers: &'a [u8], arguments: &mut [&'a 
     }
 }
 
-fn execute(stack: Stack<'_>, arguments: &[&[u8]], reply: &mut ReplyBuffer) {
+pub(super) fn execute(stack: Stack<'_>, arguments: &[&[u8]], reply: &mut ReplyBuffer) {
     let host = stack.host();
     let name = arguments[0];
     if name.len() == 7 && name.eq_ignore_ascii_case(b"publish") && arguments.len() == 3 {

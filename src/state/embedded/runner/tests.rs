@@ -294,3 +294,18 @@ fn old_versions_of_scripts_are_forgotten() {
     world.runner.prepare(&set(&script("return 100")));
     assert_eq!(world.runner.compiled.len(), 1);
 }
+
+#[test]
+fn groups_are_in_the_store() {
+    let mut world = World::new();
+    world.ok("godra.join('red') godra.join({'red', 'blue'}, '7')");
+    world.ok("godra.publish('x', 1, {group = 'red'})");
+    let events = world.events();
+    assert_eq!(events[0].addressed.len(), 1);
+    assert!(events[0].addressed[0].1.includes("7"));
+    world.ok("godra.join({'red', 'scouts'}, '8') for i, o in ipairs({{group = 'red'}, {group = 'scouts', to = '9'}, {group = {'red', 'scouts', 'none'}, except = '8'}}) do godra.publish('x', 1, o) end");
+    world.events();
+    world.ok("godra.leave('red', '7') godra.leave({'red', 'none'}, '9')");
+    world.ok("godra.leave('red', '7') godra.publish('x', 1, {group = 'red'})");
+    assert!(!world.events()[0].addressed[0].1.includes("7"));
+}

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::super::{Answer, Call, Extension, Function, Library, Raised, ScriptError};
 use super::World;
+use crate::reply::Value;
 
 /// Notes what scripts do with it.
 #[derive(Default)]
@@ -39,6 +40,29 @@ impl Notebook {
         Ok(call.text(b"done"))
     }
 
+    fn choose(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        let [colours, sizes] = call.options(1, ["colour", "size"], 3)?;
+        let all: Vec<_> = colours.into_iter().chain(sizes).flatten().collect();
+        Ok(call.list(all.iter().map(|text| &**text)))
+    }
+
+    fn join(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        let texts = call.texts_of(1, 3)?;
+        Ok(call.text(&texts.concat()))
+    }
+
+    fn half(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        Ok(call.number(call.finite(1)? / 2.0))
+    }
+
+    fn increase(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        let reply = call.command(&[b"INCR", call.bytes(1)?])?;
+        match reply.values().next() {
+            Some(Value::Integer(value)) => Ok(call.number(value as f64)),
+            _ => Err(call.error(format_args!("not a number"))),
+        }
+    }
+
     fn break_down(&self, _: &Call<'_>) -> Result<Answer, Raised> {
         panic!("a mistake in an extension")
     }
@@ -52,6 +76,10 @@ impl Extension for Notebook {
             Function::new(c"fail", Self::fail),
             Function::new(c"think_twice", Self::think_twice),
             Function::new(c"break_down", Self::break_down),
+            Function::new(c"choose", Self::choose),
+            Function::new(c"join", Self::join),
+            Function::new(c"half", Self::half),
+            Function::new(c"increase", Self::increase),
         ];
         Some(Library { name: c"book", functions, kept_fields: vec![c"owner"] })
     }
@@ -125,6 +153,48 @@ fn coded_errors() {
     assert_eq!(world.ok(caught), r#"[null,"c","m",5]"#);
     assert!(world.fails("book.fail('c', {})").contains("bad argument #2 to 'fail'"));
     assert!(world.fails("book.fail('c', 'm', error)").contains("Cannot serialise function"));
+}
+
+#[test]
+fn lists_and_options() {
+    let (mut world, _) = world();
+    assert_eq!(
+        world.ok("return book.join('a') .. book.join(7) .. book.join({'b', 8, 'c'}) .. book.join({})"),
+        r#""a7b8c""#
+    );
+    let fails = |world: &mut World, text: &str, expected: &str| {
+        assert_eq!(world.fails(text), format!("test.lua:1: {expected}"), "{text}");
+    };
+    fails(&mut world, "book.join()", "bad argument #1: a string or a list of strings, got no value");
+    fails(&mut world, "book.join({1, {}})", "bad argument #1: a list of strings, got a table in it");
+    fails(&mut world, "book.join({1, 2, 3, 4})", "bad argument #1: at most 3 in a list, got 4");
+    let large = "local s = ('x'):rep(6e5) book.join({s, s})";
+    fails(&mut world, large, "bad argument #1: more than 1048576 bytes in a list");
+    assert_eq!(world.ok("return book.choose({size = {1, 2}, colour = 'red'})"), r#"["red","1","2"]"#);
+    assert_eq!(world.ok("return book.choose({})"), "[]");
+    fails(&mut world, "book.choose({shape = 1})", "no option \"shape\": there are colour, size");
+    fails(&mut world, "book.choose({'red'})", "no option \"\": there are colour, size");
+    fails(
+        &mut world,
+        "book.choose({size = true})",
+        "bad option size: a string or a list of strings, got boolean",
+    );
+    fails(&mut world, "book.choose('red')", "bad argument #1: a table of options, got string");
+    assert_eq!(world.ok("return tostring(book.half(5))"), r#""2.5""#);
+    fails(&mut world, "book.half(1/0)", "bad argument #1: a finite number, got inf");
+    assert!(world.fails("book.half('x')").contains("number expected"));
+}
+
+#[test]
+fn commands_of_an_extension_are_the_calls_own() {
+    let (mut world, _) = world();
+    assert_eq!(world.ok("return {book.increase('k'), book.increase('k')}"), "[1,2]");
+    world.ok("for i = 1, 1e4 do book.increase('n') end");
+    let endless = world.fails("while true do book.increase('n') end");
+    assert!(endless.contains("longer than") || endless.contains("more than"), "{endless}");
+    world.fails("book.increase('k') error('no')");
+    assert_eq!(world.ok("return redis.call('GET', 'k')"), r#""2""#, "undone with the call");
+    assert_eq!(world.fails("redis.call('HSET', 'h', 1, 1) book.increase('h')"), "test.lua:1: not a number");
 }
 
 #[test]

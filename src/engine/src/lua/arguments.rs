@@ -1,0 +1,154 @@
+//! What a call of an extension may be given beyond texts and JSON, and the commands that it may run.
+
+use std::cell::Ref;
+use std::ffi::c_int;
+
+use super::extension::{Answer, Call};
+use super::redis;
+use super::stack::{Kind, Raised};
+use crate::reply::ReplyBuffer;
+
+/// Texts in the order in which a script gave them.
+pub type Texts = Vec<Box<[u8]>>;
+
+/// Nanoseconds that an element of a list takes, about.
+const ELEMENT_COST: usize = 50;
+/// What the texts of a list may have together, in bytes.
+pub const MAX_LIST_BYTES: usize = 1 << 20;
+
+impl Call<'_> {
+    /// An argument that is a text, or a list of at most so many of them. A number's text is its digits.
+    ///
+    /// # Errors
+    /// It is something else, or too many.
+    pub fn texts_of(&self, argument: u8, most: usize) -> Result<Texts, Raised> {
+        self.read_texts(argument.into(), most, format_args!("bad argument #{argument}"))
+    }
+
+    /// The fields of an argument that is a table: of each name a text, or a list of at most so many of them; none where it is
+    /// left out.
+    ///
+    /// # Errors
+    /// The argument is no table, has a field of another name, or one that is something else.
+    pub fn options<const N: usize>(
+        &self,
+        argument: u8,
+        names: [&str; N],
+        most: usize,
+    ) -> Result<[Option<Texts>; N], Raised> {
+        let stack = self.stack();
+        let table = c_int::from(argument);
+        self.make_room();
+        if stack.kind(table) != Kind::Table {
+            let kind = stack.kind(table).name();
+            return Err(self.error(format_args!("bad argument #{argument}: a table of options, got {kind}")));
+        }
+        let mut found = [const { None }; N];
+        stack.push_nil();
+        while stack.next(table) {
+            // The key is left alone: a number that is made a text is no key any more.
+            let is_text = stack.kind(-2) == Kind::String;
+            let name = if is_text { stack.bytes(-2) } else { None }.unwrap_or_default();
+            let Some(index) = names.iter().position(|known| known.as_bytes() == name) else {
+                let name = String::from_utf8_lossy(name).into_owned();
+                return Err(self.error(format_args!("no option {name:?}: there are {}", names.join(", "))));
+            };
+            let value = stack.top();
+            found[index] = Some(self.read_texts(value, most, format_args!("bad option {}", names[index]))?);
+            stack.pop(1);
+        }
+        Ok(found)
+    }
+
+    fn read_texts(&self, index: c_int, most: usize, what: std::fmt::Arguments<'_>) -> Result<Texts, Raised> {
+        let stack = self.stack();
+        match stack.kind(index) {
+            Kind::String | Kind::Number => Ok(vec![stack.bytes(index).unwrap_or_default().into()]),
+            Kind::Table => {
+                let count = stack.length(index);
+                if count > most {
+                    return Err(self.error(format_args!("{what}: at most {most} in a list, got {count}")));
+                }
+                stack.spend(count * ELEMENT_COST)?;
+                let mut texts = Vec::with_capacity(count);
+                let mut bytes = 0;
+                for place in 1..=count {
+                    let text = self.read_element(index, place, what)?;
+                    bytes += text.len();
+                    if bytes > MAX_LIST_BYTES {
+                        return Err(
+                            self.error(format_args!("{what}: more than {MAX_LIST_BYTES} bytes in a list"))
+                        );
+                    }
+                    texts.push(text);
+                }
+                Ok(texts)
+            }
+            Kind::Nil | Kind::None => {
+                Err(self.error(format_args!("{what}: a string or a list of strings, got no value")))
+            }
+            other => {
+                let kind = other.name();
+                Err(self.error(format_args!("{what}: a string or a list of strings, got {kind}")))
+            }
+        }
+    }
+
+    fn read_element(
+        &self,
+        list: c_int,
+        place: usize,
+        what: std::fmt::Arguments<'_>,
+    ) -> Result<Box<[u8]>, Raised> {
+        let stack = self.stack();
+        stack.raw_get_index(list, place as i32);
+        let kind = stack.kind(-1);
+        let text = match kind {
+            Kind::String | Kind::Number => stack.bytes(-1).map(Into::into),
+            _ => None,
+        };
+        stack.pop(1);
+        text.ok_or_else(|| self.error(format_args!("{what}: a list of strings, got a {} in it", kind.name())))
+    }
+
+    /// An argument that is a number, and finite.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn finite(&self, argument: u8) -> Result<f64, Raised> {
+        self.make_room();
+        let number = self.stack().check_number(argument.into())?;
+        match number.is_finite() {
+            true => Ok(number),
+            false => Err(self.error(format_args!("bad argument #{argument}: a finite number, got {number}"))),
+        }
+    }
+
+    /// Gives a list of texts.
+    pub fn list<'a>(&self, texts: impl ExactSizeIterator<Item = &'a [u8]>) -> Answer {
+        self.make_room();
+        let stack = self.stack();
+        stack.push_table(texts.len(), 0);
+        for (place, text) in (1..).zip(texts) {
+            stack.push_bytes(text);
+            stack.raw_set_index(-2, place);
+        }
+        Answer::ONE
+    }
+
+    /// Runs a command as the script's own: it counts towards the budget, and is undone with the call. There is one reply: a
+    /// second command cannot be run while it is held.
+    ///
+    /// # Errors
+    /// A budget is spent; what the command itself says is in the reply.
+    pub fn command(&self, arguments: &[&[u8]]) -> Result<Ref<'_, ReplyBuffer>, Raised> {
+        let reply = &self.stack().host().reply;
+        let mut written = reply.borrow_mut();
+        written.clear();
+        redis::execute(self.stack(), arguments, &mut written);
+        drop(written);
+        self.make_room();
+        self.stack().spend(redis::COMMAND_COST)?;
+        Ok(reply.borrow())
+    }
+}
