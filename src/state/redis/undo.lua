@@ -102,19 +102,40 @@ local function every_other(first, ...)
   return found
 end
 
-local function set_fields(command, key, field, value, ...)
-  if not is_whole[key] and field then
-    if select("#", ...) == 0 then
-      keep_fields(key, { field })
-    else
-      keep_fields(key, every_other(1, field, value, ...))
-    end
+local function put_field(key, field, before)
+  if before then must("HSET", key, field, before) else must("HDEL", key, field) end
+end
+
+-- The field that the script has just read, if nothing was written since: most inputs read one and write it back.
+local seen_key, seen_field, seen_value
+
+local function get_field(command, key, field, ...)
+  local reply = run(command, key, field, ...)
+  if type(reply) ~= "table" then seen_key, seen_field, seen_value = key, field, reply end
+  return reply
+end
+
+local function keep_field(key, field)
+  local before = seen_value
+  if seen_key ~= key or seen_field ~= field then before = run("HGET", key, field) end
+  if type(before) ~= "table" then
+    count = count + 1
+    steps[count] = { put_field, key, field, before }
   end
+end
+
+local function set_fields(command, key, field, value, ...)
+  if is_whole[key] or not field then return run(command, key, field, value, ...) end
+  if select("#", ...) == 0 then
+    keep_field(key, field)
+    return run(command, key, field, value)
+  end
+  keep_fields(key, every_other(1, field, value, ...))
   return run(command, key, field, value, ...)
 end
 
 local function set_field(command, key, field, ...)
-  if not is_whole[key] and field then keep_fields(key, { field }) end
+  if not is_whole[key] and field then keep_field(key, field) end
   return run(command, key, field, ...)
 end
 
@@ -456,7 +477,7 @@ local function make_writers()
   }, every_argument
 end
 
-local FIRST_WRITERS = { hset = set_fields, hmset = set_fields, hsetnx = set_field, hincrby = set_field, hincrbyfloat = set_field }
+local WITH_FIELDS = { hget = get_field, hset = set_fields, hmset = set_fields, hsetnx = set_field, hincrby = set_field, hincrbyfloat = set_field }
 local writers, any_writer
 -- By the name as the script writes it: its function, or false for a command that only reads.
 local known = {}
@@ -464,12 +485,11 @@ local known = {}
 local function look_up(command)
   if type(command) ~= "string" then return false end
   local name, writer = lower(command), false
-  if not string.find(READS, " " .. name .. " ", 1, true) then
-    writer = FIRST_WRITERS[name]
-    if not writer then
-      if not writers then writers, any_writer = make_writers() end
-      writer = writers[name] or any_writer
-    end
+  if WITH_FIELDS[name] then
+    writer = WITH_FIELDS[name]
+  elseif not string.find(READS, " " .. name .. " ", 1, true) then
+    if not writers then writers, any_writer = make_writers() end
+    writer = writers[name] or any_writer
   end
   known[command] = writer
   return writer
@@ -479,7 +499,12 @@ atomic_commands = setmetatable({
   call = function(command, ...)
     local writer, reply = known[command or false], nil
     if writer == nil then writer = look_up(command) end
-    if writer then reply = writer(command, ...) else reply = run(command, ...) end
+    if writer then
+      reply = writer(command, ...)
+      if writer ~= get_field then seen_key = nil end
+    else
+      reply = run(command, ...)
+    end
     -- The line that the reply may name is not the script's.
     if type(reply) == "table" and reply.err then error({ err = reply.err }, 0) end
     return reply
@@ -487,22 +512,28 @@ atomic_commands = setmetatable({
   pcall = function(command, ...)
     local writer = known[command or false]
     if writer == nil then writer = look_up(command) end
-    if writer then return writer(command, ...) end
-    return run(command, ...)
+    if not writer then return run(command, ...) end
+    local reply = writer(command, ...)
+    if writer ~= get_field then seen_key = nil end
+    return reply
   end,
   setresp = function(version)
     if version ~= 2 then error("RESP3 replies are not available to game scripts", 2) end
   end,
 }, { __index = redis })
 
+-- What is left in steps is written over by the next call.
 local function forget()
-  if count > 0 then steps, count, is_whole = {}, 0, {} end
+  count, seen_key = 0, nil
+  if next(is_whole) then is_whole = {} end
 end
 
 -- After a call that has worked.
 function keep_changes()
-  for aside = 1, asides do must("UNLINK", "godra:undo:" .. aside) end
-  asides = 0
+  if asides > 0 then
+    for aside = 1, asides do must("UNLINK", "godra:undo:" .. aside) end
+    asides = 0
+  end
   forget()
 end
 
