@@ -37,8 +37,10 @@ impl Game {
         let known = members(call, &user_key)?;
         let size = names.first().and_then(|name| cell_size(name));
         let is_place = size.is_some() && names.iter().all(|name| cell_size(name) == size);
-        let is_left = |name: &&Box<[u8]>| is_place && cell_size(name) == size && !names.contains(name);
-        let left: Names = known.iter().filter(is_left).cloned().collect();
+        let is_left = |name: &[u8]| {
+            is_place && cell_size(name) == size && !names.iter().any(|wanted| **wanted == *name)
+        };
+        let left: Names = known.iter().filter(|name| is_left(name)).cloned().collect();
         let joined: Names = names.iter().filter(|name| !known.contains(name)).cloned().collect();
         if known.len() - left.len() + joined.len() > MAX_GROUPS {
             return Err(call.error(format_args!("a user may be in {MAX_GROUPS} groups of a room at most")));
@@ -79,7 +81,7 @@ impl Game {
             return Ok(call.text(name(x, y).as_bytes()));
         }
         let reach = call.finite(4)?;
-        if reach < 0.0 || reach > MAX_REACH || reach.fract() != 0.0 {
+        if !(0.0..=MAX_REACH).contains(&reach) || reach.fract() != 0.0 {
             return Err(
                 call.error(format_args!("bad argument #4 to 'cell': a whole number from 0 to {MAX_REACH}"))
             );
