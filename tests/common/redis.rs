@@ -1,10 +1,14 @@
-//! A redis-server for the time of a test.
+//! A store's server for the time of a test: Redis 7.0, or what `GODRA_TEST_STORE` names.
+
+#[path = "../../src/engine/tests/differential/product.rs"]
+mod product;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use product::Product;
 use tempfile::TempDir;
 
 use crate::common::PATIENCE;
@@ -35,39 +39,49 @@ impl Redis {
                 return redis;
             }
         }
-        panic!("no redis-server came up on five free ports");
+        panic!("no server came up on five free ports");
     }
 
     /// Starts it on the same port after a [`Redis::kill`]; empty, as it keeps nothing on disk unless its flags say so.
     pub fn start_again(&mut self) {
-        assert!(self.launch(), "redis-server does not come up again on port {}", self.port);
+        assert!(self.launch(), "the server does not come up again on port {}", self.port);
     }
 
     /// Whether it came up.
     fn launch(&mut self) -> bool {
         let port = self.port.to_string();
-        let process = Command::new("redis-server")
+        let process = Command::new(Product::chosen().program())
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--enable-debug-command", "local", "--dir"])
             .arg(self.folder.path())
             .args(&self.flags)
             .stdout(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("this test needs redis-server on the PATH: {error}"));
+            .unwrap_or_else(|error| {
+                panic!("this test needs {}, which does not start: {error}", Product::chosen().name())
+            });
         let id = process.id();
         self.process = Some(process);
         let deadline = Instant::now() + PATIENCE;
         loop {
             if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
                 let told = self.command(&["INFO", "server"]);
-                if told.contains(&format!("process_id:{id}\r\n")) || told.starts_with("-NOAUTH") {
+                if told.contains(&format!("process_id:{id}\r\n")) {
+                    let version = Product::chosen().version_line();
+                    assert!(
+                        told.contains(version),
+                        "this test needs {version}…, and the server says\n{told}"
+                    );
+                    return true;
+                }
+                if told.starts_with("-NOAUTH") {
                     return true;
                 }
             }
             if self.process.as_mut().and_then(|process| process.try_wait().ok().flatten()).is_some() {
                 return false;
             }
-            assert!(Instant::now() < deadline, "redis-server does not answer");
+            assert!(Instant::now() < deadline, "the server does not answer");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -1,6 +1,8 @@
 //! What the stock scripts promise: every result, error and event, and what they do with hostile arguments.
 
 mod embedded;
+#[path = "../../src/engine/tests/differential/product.rs"]
+mod product;
 mod random;
 mod redis;
 
@@ -8,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use godra::script::{Script, ScriptSet, catalog};
+use product::Product;
 use serde_json::{Value, json};
 
 /// The clock of a new store.
@@ -61,9 +64,8 @@ impl Game {
         let scripts = stock_scripts();
         let run = |store: Box<dyn Store>| test(&mut Game { store, scripts: scripts.clone() });
         run(Box::new(embedded::EmbeddedStore::new()));
-        match redis::RedisStore::start() {
-            Some(store) => run(Box::new(store)),
-            None => eprintln!("NOT TESTED on Redis: there is no redis-server here"),
+        for product in [Product::Valkey9, Product::Redis8, Product::Redis7] {
+            run(Box::new(redis::RedisStore::start(product)));
         }
     }
 

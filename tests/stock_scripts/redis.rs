@@ -1,4 +1,4 @@
-//! A redis-server of its own, and scripts run on it with a small `godra` in front of them.
+//! A store's server of its own, and scripts run on it with a small `godra` in front of them.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,6 +11,7 @@ use godra::script::Script;
 use godra::wire::ids::RoomId;
 use serde_json::{Value, json};
 
+use super::product::Product;
 use super::{Caller, Failure, Outcome, START_MS, Store};
 
 /// In front of a script's first line. Its last argument is what the server knows: who calls, where and when.
@@ -40,25 +41,26 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// None where no redis-server is installed.
-    pub fn start() -> Option<Self> {
+    pub fn start(product: Product) -> Self {
         let dir = tempfile::tempdir().expect("temp folder");
         let socket = dir.path().join("redis.sock");
-        let server = Command::new("redis-server")
+        let server = Command::new(product.program())
             .args(["--port", "0", "--unixsocket", "redis.sock", "--save", "", "--appendonly", "no"])
             .current_dir(dir.path())
             .stdout(Stdio::null())
             .spawn()
-            .ok()?;
+            .unwrap_or_else(|error| {
+                panic!("this test needs {}, which does not start: {error}", product.name())
+            });
         let end = Instant::now() + Duration::from_secs(20);
         let connection = loop {
             match UnixStream::connect(&socket) {
                 Ok(stream) => break BufReader::new(stream),
-                Err(error) => assert!(Instant::now() < end, "redis-server does not answer: {error}"),
+                Err(error) => assert!(Instant::now() < end, "{} does not answer: {error}", product.name()),
             }
             thread::sleep(Duration::from_millis(10));
         };
-        Some(Self { server, connection, now_ms: START_MS, _dir: dir })
+        Self { server, connection, now_ms: START_MS, _dir: dir }
     }
 
     fn send(&mut self, parts: &[&[u8]]) -> Value {
