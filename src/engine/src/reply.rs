@@ -67,7 +67,7 @@ impl ReplyBuffer {
         self.tokens.push(Token::Bulk { end: self.bytes.len() });
     }
 
-    /// Writes a float as a bulk string, with 17 significant digits as C's `%.17g` writes it.
+    /// Writes a float as a bulk string, with its shortest digits.
     pub fn float(&mut self, value: f64) {
         format_float(value, &mut self.bytes);
         self.tokens.push(Token::Bulk { end: self.bytes.len() });

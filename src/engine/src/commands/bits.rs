@@ -42,23 +42,37 @@ fn is_set(byte: u8, bit: usize) -> bool {
     byte & (0x80 >> bit) != 0
 }
 
-/// `BITCOUNT key [start end [BYTE | BIT]]`
+/// `BITCOUNT key [start [end [BYTE | BIT]]]`
 pub(super) fn bitcount(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let Some(value) = keyspace.read::<Vec<u8>>(arguments[1])? else {
-        reply.integer(0);
-        return Ok(());
-    };
-    let bits = match &arguments[2..] {
-        [] => 0..value.len() * 8,
-        [start, end, unit @ ..] if unit.len() <= 1 => {
-            let (start, end) = (integer(start)?, integer(end)?);
-            let is_backwards = start < 0 && end < 0 && start > end;
-            if is_backwards { 0..0 } else { bit_range(start, end, is_in_bits(unit)?, value.len()) }
-        }
-        _ => return Err(Failure::SYNTAX),
-    };
+    let span = BitSpan::parse(&arguments[2..])?;
+    let value = keyspace.read::<Vec<u8>>(arguments[1])?.map_or(&[][..], Vec::as_slice);
+    let is_backwards = span.start < 0 && span.end.is_some_and(|end| end < 0 && span.start > end);
+    let bits = if is_backwards { 0..0 } else { span.bits(value.len()) };
     reply.integer(count_bits(value, bits) as i64);
     Ok(())
+}
+
+/// What stands between `start` and `end`, both of which may be missing.
+struct BitSpan {
+    start: i64,
+    end: Option<i64>,
+    in_bits: bool,
+}
+
+impl BitSpan {
+    fn parse(arguments: &[&[u8]]) -> Result<Self, Failure> {
+        if arguments.len() > 3 {
+            return Err(Failure::SYNTAX);
+        }
+        let start = arguments.first().map_or(Ok(0), |start| integer(start))?;
+        let in_bits = is_in_bits(arguments.get(2..).unwrap_or_default())?;
+        let end = arguments.get(1).map(|end| integer(end)).transpose()?;
+        Ok(Self { start, end, in_bits })
+    }
+
+    fn bits(&self, len: usize) -> Range<usize> {
+        bit_range(self.start, self.end.unwrap_or(-1), self.in_bits, len)
+    }
 }
 
 /// Whether a range is given in bits rather than bytes.
@@ -105,20 +119,12 @@ pub(super) fn bitpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
         1 => true,
         _ => return Err(Failure::fixed("ERR The bit argument must be 1 or 0.")),
     };
+    let span = BitSpan::parse(&arguments[3..])?;
     let Some(value) = keyspace.read::<Vec<u8>>(arguments[1])? else {
         reply.integer(if wanted { -1 } else { 0 });
         return Ok(());
     };
-    let (range, is_open) = match &arguments[3..] {
-        [] => (0..value.len() * 8, true),
-        [start] => (bit_range(integer(start)?, -1, false, value.len()), true),
-        [start, end, unit @ ..] if unit.len() <= 1 => {
-            let start = integer(start)?;
-            let in_bits = is_in_bits(unit)?;
-            (bit_range(start, integer(end)?, in_bits, value.len()), false)
-        }
-        _ => return Err(Failure::SYNTAX),
-    };
+    let (range, is_open) = (span.bits(value.len()), span.end.is_none());
     let is_empty = range.is_empty();
     let found = find_bit(value, range, wanted).map(|bit| bit as i64);
     // Without a given end, zeros go on after the string.

@@ -2,7 +2,7 @@
 
 use super::super::keyspace::{Change, Hash, Keyspace, SmallBytes};
 use super::super::reply::ReplyBuffer;
-use super::arguments::integer;
+use super::arguments::{integer, is};
 use super::failure::{Failure, Outcome};
 use super::long_double::LongDouble;
 use super::number::{format_integer, parse_integer};
@@ -68,6 +68,30 @@ pub(super) fn hdel(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
         arguments[2..].iter().filter(|field| hash.remove(field)).count()
     })?;
     reply.integer(removed.unwrap_or(0) as i64);
+    Ok(())
+}
+
+/// `HGETDEL key FIELDS numfields field [field …]`
+pub(super) fn hgetdel(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    if !is(arguments[2], "fields") {
+        return Err(Failure::SYNTAX);
+    }
+    let fields = &arguments[4..];
+    if integer(arguments[3])? != fields.len() as i64 {
+        return Err(Failure::fixed(
+            "ERR numfields should be greater than 0 and match the provided number of fields",
+        ));
+    }
+    reply.array(fields.len());
+    let taken = keyspace.edit(arguments[1], |hash: &mut Change<'_, Hash>| {
+        for field in fields {
+            reply_field(Some(hash), field, reply);
+            hash.remove(field);
+        }
+    })?;
+    if taken.is_none() {
+        fields.iter().for_each(|_| reply.nil());
+    }
     Ok(())
 }
 

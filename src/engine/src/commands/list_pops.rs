@@ -56,7 +56,7 @@ pub(super) fn lmove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
 /// `BLMOVE source destination LEFT | RIGHT LEFT | RIGHT timeout`: never waits.
 pub(super) fn blmove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (from, to) = (End::parse(arguments[3])?, End::parse(arguments[4])?);
-    check_timeout(arguments[5])?;
+    check_timeout(arguments[5], keyspace.now_ms())?;
     move_element(keyspace, arguments[1], arguments[2], from, to, reply)
 }
 
@@ -67,7 +67,7 @@ pub(super) fn rpoplpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mu
 
 /// `BRPOPLPUSH source destination timeout`: never waits.
 pub(super) fn brpoplpush(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    check_timeout(arguments[3])?;
+    check_timeout(arguments[3], keyspace.now_ms())?;
     move_element(keyspace, arguments[1], arguments[2], End::Right, End::Left, reply)
 }
 
@@ -121,7 +121,7 @@ fn pop_from_first(
 ) -> Outcome {
     let end = End::parse(pop.from)?;
     let count = pop.count()?;
-    timeout.map_or(Ok(()), check_timeout)?;
+    timeout.map_or(Ok(()), |text| check_timeout(text, keyspace.now_ms()))?;
     match first_with::<List>(keyspace, pop.keys)? {
         Some(key) => {
             reply.array(2);
@@ -187,7 +187,7 @@ pub(super) fn brpop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
 
 fn pop_one_of(keyspace: &mut Keyspace, arguments: &[&[u8]], end: End, reply: &mut ReplyBuffer) -> Outcome {
     let timeout = arguments.len() - 1;
-    check_timeout(arguments[timeout])?;
+    check_timeout(arguments[timeout], keyspace.now_ms())?;
     match first_with::<List>(keyspace, &arguments[1..timeout])? {
         Some(key) => {
             reply.array(2);
@@ -201,10 +201,15 @@ fn pop_one_of(keyspace: &mut Keyspace, arguments: &[&[u8]], end: End, reply: &mu
     Ok(())
 }
 
-/// Checks a timeout, which is not waited for. One that is too long is called negative, as in Redis.
-pub(super) fn check_timeout(text: &[u8]) -> Outcome {
+/// Checks a timeout, which is not waited for: its end must be a time, too.
+pub(super) fn check_timeout(text: &[u8], now_ms: u64) -> Outcome {
     let invalid = Failure::fixed("ERR timeout is not a float or out of range");
-    let ms = LongDouble::parse(text).ok_or(invalid)?.truncated_product(1000);
-    let fits = ms.is_some_and(|ms| ms >= 0);
-    if fits { Ok(()) } else { Err(Failure::fixed("ERR timeout is negative")) }
+    let ms = LongDouble::parse(text).ok_or(invalid)?.saturating_product_rounded_up(1000);
+    if ms < 0 {
+        Err(Failure::fixed("ERR timeout is negative"))
+    } else if ms.checked_add_unsigned(now_ms).is_none() {
+        Err(Failure::fixed("ERR timeout is out of range"))
+    } else {
+        Ok(())
+    }
 }

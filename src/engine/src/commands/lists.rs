@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::keyspace::{Change, Keyspace, List, SmallBytes};
 use super::super::reply::ReplyBuffer;
-use super::arguments::{at_least, integer, is, span};
+use super::arguments::{at_least, integer, is, signed_count, span};
 use super::failure::{Failure, Outcome};
 
 /// One end of a list.
@@ -218,7 +218,7 @@ impl Search {
         let (pairs, rest) = arguments.as_chunks::<2>();
         for [option, value] in pairs {
             if is(option, "rank") {
-                search.rank = integer(value)?;
+                search.rank = signed_count(value)?;
                 if search.rank == 0 {
                     return Err(Failure::fixed(
                         "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use \
@@ -238,8 +238,7 @@ impl Search {
 
     fn find(&self, list: &List, element: &[u8]) -> Vec<usize> {
         let unlimited = |limit: usize| if limit == 0 { usize::MAX } else { limit };
-        // The least number has no opposite; Redis finds the last match with it.
-        let skipped = self.rank.checked_abs().map_or(0, |rank| rank as usize - 1);
+        let skipped = self.rank.unsigned_abs() as usize - 1;
         let compared = unlimited(self.max_len);
         let wanted = self.count.map_or(1, unlimited);
         let is_match = |(_, candidate): &(usize, &SmallBytes)| ***candidate == *element;

@@ -1,6 +1,6 @@
 //! The commands, one file a type, and the table that names them.
 //!
-//! A command is one function and one line in [`table`]. Texts of errors are Redis 7.0's, as a script sees them from
+//! A command is one function and one line in [`table`]. Texts of errors are Valkey 9.1's, as a script sees them from
 //! `redis.pcall`; what `redis.call` adds when it raises them (the script's name and line) is the Lua side's.
 
 mod arguments;
@@ -22,6 +22,7 @@ mod pick;
 mod scan;
 mod server;
 mod sets;
+mod shortest;
 mod sort;
 mod sorted_set_algebra;
 mod sorted_set_ranges;
@@ -60,8 +61,6 @@ pub mod flags {
     pub const DENY_OOM: u8 = 1 << 1;
     /// Its answer depends on chance or on the clock.
     pub const RANDOM: u8 = 1 << 2;
-    /// Refuses to be called from a script.
-    pub const NO_SCRIPT: u8 = 1 << 3;
 }
 
 /// Which of a command's arguments are keys.
@@ -78,10 +77,12 @@ pub enum Keys {
         /// 2 where values stand between keys.
         step: usize,
     },
-    /// As many as the argument at `count` says, following it; and the first argument, if that is the destination.
+    /// As many as the argument at `count` says, following it, every `step`-th; and the first argument, if that is the destination.
     Counted {
         /// Where the number of keys is.
         count: usize,
+        /// 2 where values stand between keys.
+        step: usize,
         /// Whether argument 1 is a key, too.
         destination: bool,
     },
@@ -93,16 +94,13 @@ impl Command {
     /// Checks what can be checked without looking at the arguments' meaning.
     ///
     /// # Errors
-    /// A wrong number of arguments, or a command that scripts may not call.
+    /// A wrong number of arguments.
     pub fn check(&self, arguments: &[&[u8]], context: &Context) -> Result<(), Failure> {
         let expected = usize::from(self.arity.unsigned_abs());
         let fits = if self.arity < 0 { arguments.len() >= expected } else { arguments.len() == expected };
         match (fits, context.from_script) {
-            (false, true) => {
-                Err(Failure::fixed("ERR Wrong number of args calling Redis command from script"))
-            }
+            (false, true) => Err(Failure::fixed("ERR Wrong number of args calling command from script")),
             (false, false) => Err(Failure::wrong_arity(self.name)),
-            (true, true) if self.flags & flags::NO_SCRIPT != 0 => Err(NOT_FROM_SCRIPT),
             (true, _) => Ok(()),
         }
     }
@@ -144,12 +142,12 @@ impl Command {
                 let end = end.min(arguments.len());
                 arguments.get(first..end).unwrap_or_default().iter().step_by(step).copied().collect()
             }
-            Keys::Counted { count, destination } => {
+            Keys::Counted { count, step, destination } => {
                 let number = arguments.get(count).and_then(|text| number::parse_integer(text)).unwrap_or(0);
                 let number = usize::try_from(number).unwrap_or(0);
                 let rest = arguments.get(count + 1..).unwrap_or_default();
                 let destination = arguments.get(1).filter(|_| destination);
-                destination.into_iter().chain(rest.iter().take(number)).copied().collect()
+                destination.into_iter().chain(rest.iter().step_by(step).take(number)).copied().collect()
             }
             Keys::Sort => sort::keys_of(arguments),
         }
@@ -164,10 +162,7 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
 /// Whether Redis has a command of that name which scripts cannot call here.
 pub fn is_refused(name: &[u8]) -> bool {
     let context = Context { now_ms: 0, from_script: true };
-    match find(name) {
-        Some(command) => command.flags & flags::NO_SCRIPT != 0,
-        None => foreign::refusal(name, &context).is_some(),
-    }
+    find(name).is_none() && foreign::refusal(name, &context).is_some()
 }
 
 /// The names of all commands.
@@ -181,21 +176,21 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// No arguments, an unknown command, or what [`Command::check`] refuses.
 pub(super) fn resolve(arguments: &[&[u8]], context: &Context) -> Result<&'static Command, Failure> {
     let Some(name) = arguments.first() else {
-        return Err(Failure::fixed("ERR Please specify at least one argument for this redis lib call"));
+        return Err(Failure::fixed("ERR Please specify at least one argument for this call"));
     };
     let command = find(name).ok_or_else(|| unknown(name, arguments, context))?;
     command.check(arguments, context)?;
     Ok(command)
 }
 
-const NOT_FROM_SCRIPT: Failure = Failure::fixed("ERR This Redis command is not allowed from script");
+const NOT_FROM_SCRIPT: Failure = Failure::fixed("ERR This Valkey command is not allowed from script");
 
 fn unknown(name: &[u8], arguments: &[&[u8]], context: &Context) -> Failure {
     if let Some(refusal) = foreign::refusal(name, context) {
         return refusal;
     }
     if context.from_script {
-        return Failure::fixed("ERR Unknown Redis command called from script");
+        return Failure::fixed("ERR Unknown command called from script");
     }
     let mut listed = String::new();
     let mut room = 128_usize;

@@ -3,7 +3,8 @@
 use super::super::keyspace::{Entry, Hash, IndexMap, Keyspace, Set, SortedSet};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
-use super::failure::{Failure, Outcome, as_c_string};
+use super::failure::{Failure, Outcome, as_c_string, quoted};
+use super::number::parse_integer;
 use super::pattern;
 
 /// Collections up to this size are given in one step, as Redis does with its compact encodings: scripts rely on it.
@@ -12,7 +13,7 @@ const ONE_STEP_LEN: usize = 128;
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 pub(crate) fn scan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let cursor = parse_cursor(arguments[1])?;
-    let options = Options::parse(&arguments[2..], true)?;
+    let options = Options::parse(&arguments[2..], Extra::Type)?;
     let (next, entries) = keyspace.scan(cursor, options.count);
     reply.array(2);
     reply.bulk_integer(next as i64);
@@ -28,48 +29,58 @@ pub(crate) fn scan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
     Ok(())
 }
 
-/// `HSCAN key cursor [MATCH pattern] [COUNT count]`
+/// `HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]`
 pub(super) fn hscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let cursor = parse_cursor(arguments[2])?;
-    let hash = keyspace.read::<Hash>(arguments[1])?;
-    scan_collection(hash, cursor, &arguments[3..], 2, reply, |reply, entry| {
+    let Some(hash) = keyspace.read::<Hash>(arguments[1])? else { return nothing_found(reply) };
+    let options = Options::parse(&arguments[3..], Extra::NoValues)?;
+    let width = if options.no_values { 1 } else { 2 };
+    scan_collection(hash, cursor, &options, width, reply, |reply, entry| {
         reply.bulk(&entry.key);
-        reply.bulk(&entry.value);
-    })
+        if !options.no_values {
+            reply.bulk(&entry.value);
+        }
+    });
+    Ok(())
 }
 
 /// `SSCAN key cursor [MATCH pattern] [COUNT count]`
 pub(super) fn sscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let cursor = parse_cursor(arguments[2])?;
-    let set = keyspace.read::<Set>(arguments[1])?;
-    scan_collection(set, cursor, &arguments[3..], 1, reply, |reply, entry| reply.bulk(&entry.key))
+    let Some(set) = keyspace.read::<Set>(arguments[1])? else { return nothing_found(reply) };
+    let options = Options::parse(&arguments[3..], Extra::None)?;
+    scan_collection(set, cursor, &options, 1, reply, |reply, entry| reply.bulk(&entry.key));
+    Ok(())
 }
 
 /// `ZSCAN key cursor [MATCH pattern] [COUNT count]`
 pub(super) fn zscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let cursor = parse_cursor(arguments[2])?;
-    let members = keyspace.read::<SortedSet>(arguments[1])?.map(SortedSet::members);
-    scan_collection(members, cursor, &arguments[3..], 2, reply, |reply, entry| {
+    let Some(set) = keyspace.read::<SortedSet>(arguments[1])? else { return nothing_found(reply) };
+    let options = Options::parse(&arguments[3..], Extra::None)?;
+    scan_collection(set.members(), cursor, &options, 2, reply, |reply, entry| {
         reply.bulk(&entry.key);
         reply.float(entry.value);
-    })
+    });
+    Ok(())
+}
+
+/// The answer for a key that is not there, whose options nobody reads.
+fn nothing_found(reply: &mut ReplyBuffer) -> Outcome {
+    reply.array(2);
+    reply.bulk(b"0");
+    reply.array(0);
+    Ok(())
 }
 
 fn scan_collection<V>(
-    collection: Option<&IndexMap<V>>,
+    collection: &IndexMap<V>,
     cursor: u64,
-    arguments: &[&[u8]],
+    options: &Options<'_>,
     values_per_entry: usize,
     reply: &mut ReplyBuffer,
     write: impl Fn(&mut ReplyBuffer, &Entry<V>),
-) -> Outcome {
-    let Some(collection) = collection else {
-        reply.array(2);
-        reply.bulk(b"0");
-        reply.array(0);
-        return Ok(());
-    };
-    let options = Options::parse(arguments, false)?;
+) {
     let count = if collection.len() <= ONE_STEP_LEN { ONE_STEP_LEN } else { options.count };
     let (next, entries) = collection.scan(cursor, count);
     reply.array(2);
@@ -81,20 +92,37 @@ fn scan_collection<V>(
         len += values_per_entry;
     }
     reply.end_array(opened, len);
-    Ok(())
+}
+
+/// The option that one of the commands has and the others have not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extra {
+    None,
+    Type,
+    NoValues,
 }
 
 struct Options<'a> {
     pattern: Option<&'a [u8]>,
     count: usize,
     type_name: Option<&'a [u8]>,
+    no_values: bool,
 }
 
+const TYPE_NAMES: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
+
 impl<'a> Options<'a> {
-    fn parse(arguments: &[&'a [u8]], allow_type: bool) -> Result<Self, Failure> {
-        let mut options = Self { pattern: None, count: 10, type_name: None };
-        let (pairs, rest) = arguments.as_chunks::<2>();
-        for [option, value] in pairs {
+    fn parse(arguments: &[&'a [u8]], extra: Extra) -> Result<Self, Failure> {
+        let mut options = Self { pattern: None, count: 10, type_name: None, no_values: false };
+        let mut rest = arguments;
+        while let Some((option, more)) = rest.split_first() {
+            rest = more;
+            if is(option, "novalues") && extra == Extra::NoValues {
+                options.no_values = true;
+                continue;
+            }
+            let (value, more) = rest.split_first().ok_or(Failure::SYNTAX)?;
+            rest = more;
             if is(option, "count") {
                 options.count = usize::try_from(integer(value)?).map_err(|_| Failure::SYNTAX)?;
                 if options.count == 0 {
@@ -102,13 +130,13 @@ impl<'a> Options<'a> {
                 }
             } else if is(option, "match") {
                 options.pattern = Some(value);
-            } else if is(option, "type") && allow_type {
-                options.type_name = Some(value);
+            } else if is(option, "type") && extra == Extra::Type {
+                options.type_name = Some(known_type(value)?);
             } else {
                 return Err(Failure::SYNTAX);
             }
         }
-        if rest.is_empty() { Ok(options) } else { Err(Failure::SYNTAX) }
+        Ok(options)
     }
 
     fn matches(&self, text: &[u8]) -> bool {
@@ -116,19 +144,28 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Reads a cursor as C's `strtoul` does: a sign is allowed, and nothing at all is 0.
+fn known_type(name: &[u8]) -> Result<&[u8], Failure> {
+    let is_known = TYPE_NAMES.iter().any(|known| is(name, known));
+    let unknown = || Failure::new(format!("ERR unknown type name '{}'", quoted(name, name.len())));
+    if is_known { Ok(name) } else { Err(unknown()) }
+}
+
+/// Reads a cursor: a number of its one spelling must not be negative, and any other text is read as C's `strtoull` does, with
+/// spaces and a sign in front.
 fn parse_cursor(text: &[u8]) -> Result<u64, Failure> {
     let invalid = || Failure::fixed("ERR invalid cursor");
+    if let Some(number) = parse_integer(text) {
+        return u64::try_from(number).map_err(|_| invalid());
+    }
     let text = as_c_string(text, text.len());
+    let spaces = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    let text = &text[spaces..];
     let (negative, digits) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         Some((b'+', rest)) => (false, rest),
         _ => (false, text),
     };
-    if digits.is_empty() {
-        return if text.is_empty() { Ok(0) } else { Err(invalid()) };
-    }
-    if !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(invalid());
     }
     let magnitude = digits
@@ -147,14 +184,16 @@ mod tests {
         let check =
             |text: &str, expected| assert_eq!(parse_cursor(text.as_bytes()).ok(), expected, "{text:?}");
         check("0", Some(0));
-        check("", Some(0));
+        check("", None);
         check("+7", Some(7));
-        check("-1", Some(u64::MAX));
+        check("-1", None);
+        check("-01", Some(u64::MAX));
         check("18446744073709551615", Some(u64::MAX));
         check("18446744073709551616", None);
         check("-", None);
         check("1\0x", Some(1));
         check("1x", None);
-        check(" 1", None);
+        check("1 ", None);
+        check(" 1", Some(1));
     }
 }

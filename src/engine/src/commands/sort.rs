@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use super::super::keyspace::{Hash, Keyspace, Kind, List, SmallBytes, Value};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
-use super::failure::{Failure, Outcome};
-use super::number::parse_loose_float;
+use super::failure::{Failure, Outcome, as_c_string};
+use super::number::parse_float;
 
 /// `SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA] [STORE destination]`
 pub(super) fn sort(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
@@ -167,9 +167,7 @@ impl<'a> Query<'a> {
                 Some(pattern) => look_up(keyspace, pattern, &element),
                 None => Some(element.clone()),
             };
-            let weight = weight.map_or(Some(0.0), |text| {
-                parse_loose_float(&text).filter(|number| !number.is_out_of_range).map(|number| number.value)
-            });
+            let weight = weight.map_or(Some(0.0), |text| parse_float(as_c_string(&text, text.len())));
             let invalid = Failure::fixed("ERR One or more scores can't be converted into double");
             weighted.push((weight.ok_or(invalid)?, element));
         }

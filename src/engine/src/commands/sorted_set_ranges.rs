@@ -76,7 +76,7 @@ impl ScoreBound {
             None => (text, false),
         };
         let number = parse_loose_float(number).ok_or(Failure::fixed("ERR min or max is not a float"))?;
-        Ok(Self { score: number.value, is_exclusive })
+        Ok(Self { score: number, is_exclusive })
     }
 
     /// As a lower bound.

@@ -155,22 +155,41 @@ fn reply_score(set: Option<&SortedSet>, member: &[u8], reply: &mut ReplyBuffer) 
     }
 }
 
-/// `ZRANK key member`
+/// `ZRANK key member [WITHSCORE]`
 pub(super) fn zrank(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let set = keyspace.read::<SortedSet>(arguments[1])?;
-    match set.and_then(|set| set.rank(arguments[2])) {
-        Some(rank) => reply.integer(rank as i64),
-        None => reply.nil(),
-    }
-    Ok(())
+    reply_rank(keyspace, arguments, "zrank", |rank, _| rank, reply)
 }
 
-/// `ZREVRANK key member`
+/// `ZREVRANK key member [WITHSCORE]`
 pub(super) fn zrevrank(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let set = keyspace.read::<SortedSet>(arguments[1])?;
-    match set.and_then(|set| set.rank(arguments[2]).map(|rank| set.len() - 1 - rank)) {
-        Some(rank) => reply.integer(rank as i64),
-        None => reply.nil(),
+    reply_rank(keyspace, arguments, "zrevrank", |rank, len| len - 1 - rank, reply)
+}
+
+fn reply_rank(
+    keyspace: &Keyspace,
+    arguments: &[&[u8]],
+    command: &str,
+    counted: impl Fn(usize, usize) -> usize,
+    reply: &mut ReplyBuffer,
+) -> Outcome {
+    let with_score = match &arguments[3..] {
+        [] => false,
+        [option] if is(option, "withscore") => true,
+        [_] => return Err(Failure::SYNTAX),
+        _ => return Err(Failure::wrong_arity(command)),
+    };
+    let member = arguments[2];
+    let found = keyspace.read::<SortedSet>(arguments[1])?.and_then(|set| Some((set, set.rank(member)?)));
+    let Some((set, rank)) = found else {
+        reply.nil();
+        return Ok(());
+    };
+    if with_score {
+        reply.array(2);
+    }
+    reply.integer(counted(rank, set.len()) as i64);
+    if with_score {
+        reply_score(Some(set), member, reply);
     }
     Ok(())
 }
@@ -253,7 +272,7 @@ fn pop_from_first(
 ) -> Outcome {
     let end = End::parse(pop.from)?;
     let count = pop.count()?;
-    timeout.map_or(Ok(()), check_timeout)?;
+    timeout.map_or(Ok(()), |text| check_timeout(text, keyspace.now_ms()))?;
     let Some(key) = first_with::<SortedSet>(keyspace, pop.keys)? else {
         reply.nil();
         return Ok(());
@@ -282,7 +301,7 @@ pub(super) fn bzpopmax(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut
 
 fn pop_one_of(keyspace: &mut Keyspace, arguments: &[&[u8]], end: End, reply: &mut ReplyBuffer) -> Outcome {
     let timeout = arguments.len() - 1;
-    check_timeout(arguments[timeout])?;
+    check_timeout(arguments[timeout], keyspace.now_ms())?;
     let Some(key) = first_with::<SortedSet>(keyspace, &arguments[1..timeout])? else {
         reply.nil();
         return Ok(());

@@ -16,7 +16,7 @@ pub(crate) fn get(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Repl
     reply_string(keyspace, arguments[1], reply)
 }
 
-/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
+/// `SET key value [NX | XX | IFEQ comparison] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
 pub(super) fn set(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (key, value) = (arguments[1], arguments[2]);
     let options = SetOptions::parse(&arguments[3..])?;
@@ -31,6 +31,9 @@ pub(super) fn set(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Repl
     let blocked = match options.condition {
         Some(Condition::Missing) => keyspace.exists(key),
         Some(Condition::Present) => !keyspace.exists(key),
+        Some(Condition::Equals(comparison)) => {
+            keyspace.read::<Vec<u8>>(key)?.is_none_or(|current| current != comparison)
+        }
         None => false,
     };
     match (blocked, options.get) {
@@ -48,15 +51,16 @@ pub(super) fn set(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Repl
 
 #[derive(Default)]
 struct SetOptions<'a> {
-    condition: Option<Condition>,
+    condition: Option<Condition<'a>>,
     get: bool,
     keep_ttl: bool,
     expiration: Option<Expiration<'a>>,
 }
 
-enum Condition {
+enum Condition<'a> {
     Missing,
     Present,
+    Equals(&'a [u8]),
 }
 
 impl<'a> SetOptions<'a> {
@@ -64,10 +68,12 @@ impl<'a> SetOptions<'a> {
         let mut options = Self::default();
         let mut rest = arguments.iter();
         while let Some(option) = rest.next() {
-            if is(option, "nx") && !matches!(options.condition, Some(Condition::Present)) {
+            if is(option, "nx") && matches!(options.condition, None | Some(Condition::Missing)) {
                 options.condition = Some(Condition::Missing);
-            } else if is(option, "xx") && !matches!(options.condition, Some(Condition::Missing)) {
+            } else if is(option, "xx") && matches!(options.condition, None | Some(Condition::Present)) {
                 options.condition = Some(Condition::Present);
+            } else if is(option, "ifeq") && options.condition.is_none() {
+                options.condition = Some(Condition::Equals(rest.next().ok_or(Failure::SYNTAX)?));
             } else if is(option, "get") {
                 options.get = true;
             } else if is(option, "keepttl") && options.expiration.is_none() {
@@ -129,6 +135,17 @@ pub(super) fn getdel(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
     Ok(())
 }
 
+/// `DELIFEQ key value`: whether the key held the value, and is gone.
+pub(super) fn delifeq(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let current = keyspace.read::<Vec<u8>>(arguments[1])?;
+    let is_equal = current.is_some_and(|current| current == arguments[2]);
+    if is_equal {
+        keyspace.remove(arguments[1]);
+    }
+    reply.integer(i64::from(is_equal));
+    Ok(())
+}
+
 /// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
 pub(super) fn getex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let key = arguments[1];
@@ -144,11 +161,11 @@ pub(super) fn getex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
             expiration = Some(Expiration::parse(option, rest.next(), expiration)?);
         }
     }
+    let expires_at_ms = expiration.map(|at| at.at_ms(keyspace.now_ms(), "getex")).transpose()?;
     let Some(value) = keyspace.read::<Vec<u8>>(key)? else {
         reply.nil();
         return Ok(());
     };
-    let expires_at_ms = expiration.map(|at| at.at_ms(keyspace.now_ms(), "getex")).transpose()?;
     reply.bulk(value);
     match expires_at_ms {
         Some(at_ms) if at_ms <= keyspace.now_ms() => {
@@ -193,6 +210,35 @@ pub(super) fn msetnx(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
         set_all(keyspace, pairs);
     }
     reply.integer(i64::from(are_free));
+    Ok(())
+}
+
+/// `MSETEX numkeys key value [key value …] [NX | XX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`: all or none.
+pub(super) fn msetex(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    let count = parse_integer(arguments[1]).and_then(|count| i32::try_from(count).ok());
+    let count = count
+        .filter(|count| *count > 0)
+        .ok_or(Failure::fixed("ERR invalid numkeys value or out of range"))?;
+    let end = 2 + count as usize * 2;
+    let (pairs, _) = arguments.get(2..end).ok_or(Failure::SYNTAX)?.as_chunks::<2>();
+    let options = SetOptions::parse(&arguments[end..])?;
+    if options.get || matches!(options.condition, Some(Condition::Equals(_))) {
+        return Err(Failure::SYNTAX);
+    }
+    let expiration = options.expiration;
+    let expires_at_ms = expiration.map(|at| at.at_ms(keyspace.now_ms(), "msetex")).transpose()?;
+    let is_blocked = match options.condition {
+        Some(Condition::Missing) => pairs.iter().any(|[key, _]| keyspace.exists(key)),
+        Some(Condition::Present) => !pairs.iter().all(|[key, _]| keyspace.exists(key)),
+        _ => false,
+    };
+    if !is_blocked {
+        for [key, value] in pairs {
+            let kept = if options.keep_ttl { keyspace.expiry(key).flatten() } else { None };
+            keyspace.insert_value(key, Value::String(value.to_vec()), expires_at_ms.or(kept));
+        }
+    }
+    reply.integer(i64::from(!is_blocked));
     Ok(())
 }
 

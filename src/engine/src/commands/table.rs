@@ -1,6 +1,6 @@
 //! The command table, and the look-up by name.
 
-use super::flags::{DENY_OOM, NO_SCRIPT, RANDOM as CHANCE, WRITE as CHANGE};
+use super::flags::{DENY_OOM, RANDOM as CHANCE, WRITE as CHANGE};
 use super::{
     Command, Keys, Run, bitfield, bits, expiry, hashes, keys, lcs, list_pops, lists, pick, scan, server,
     sets, sort, sorted_set_algebra, sorted_set_ranges, sorted_sets, strings,
@@ -10,10 +10,8 @@ const READ: u8 = 0;
 const RANDOM: u8 = CHANCE;
 const WRITE: u8 = CHANGE;
 const WRITE_RANDOM: u8 = CHANGE | CHANCE;
-const WRITE_NO_SCRIPT: u8 = CHANGE | NO_SCRIPT;
 /// Writes that can make the store larger.
 const GROW: u8 = CHANGE | DENY_OOM;
-const GROW_NO_SCRIPT: u8 = GROW | NO_SCRIPT;
 
 const NONE: Keys = Keys::None;
 const FIRST: Keys = Keys::Range { first: 1, last: 1, step: 1 };
@@ -22,13 +20,14 @@ const ALL: Keys = Keys::Range { first: 1, last: -1, step: 1 };
 const ALL_BUT_LAST: Keys = Keys::Range { first: 1, last: -2, step: 1 };
 const EVERY_OTHER: Keys = Keys::Range { first: 1, last: -1, step: 2 };
 const FROM_SECOND: Keys = Keys::Range { first: 2, last: -1, step: 1 };
-const COUNTED_AT_1: Keys = Keys::Counted { count: 1, destination: false };
-const COUNTED_AT_2: Keys = Keys::Counted { count: 2, destination: false };
-const STORE_AND_COUNTED: Keys = Keys::Counted { count: 2, destination: true };
+const COUNTED_AT_1: Keys = Keys::Counted { count: 1, step: 1, destination: false };
+const COUNTED_PAIRS_AT_1: Keys = Keys::Counted { count: 1, step: 2, destination: false };
+const COUNTED_AT_2: Keys = Keys::Counted { count: 2, step: 1, destination: false };
+const STORE_AND_COUNTED: Keys = Keys::Counted { count: 2, step: 1, destination: true };
 const SORT: Keys = Keys::Sort;
 
 /// Every command: its name, its arity (a negative one is a minimum), what it does, where its keys are, its function.
-static TABLE: [Command; 148] = [
+static TABLE: [Command; 151] = [
     // Keys.
     line("copy", -3, GROW, FIRST_TWO, keys::copy),
     line("del", -2, WRITE, ALL, keys::del),
@@ -56,6 +55,7 @@ static TABLE: [Command; 148] = [
     line("append", 3, GROW, FIRST, strings::append),
     line("decr", 2, GROW, FIRST, strings::decr),
     line("decrby", 3, GROW, FIRST, strings::decrby),
+    line("delifeq", 3, WRITE, FIRST, strings::delifeq),
     line("get", 2, READ, FIRST, strings::get),
     line("getdel", 2, WRITE, FIRST, strings::getdel),
     line("getex", -2, WRITE, FIRST, strings::getex),
@@ -67,6 +67,7 @@ static TABLE: [Command; 148] = [
     line("lcs", -3, READ, FIRST_TWO, lcs::lcs),
     line("mget", -2, READ, ALL, strings::mget),
     line("mset", -3, GROW, EVERY_OTHER, strings::mset),
+    line("msetex", -4, GROW, COUNTED_PAIRS_AT_1, strings::msetex),
     line("msetnx", -3, GROW, EVERY_OTHER, strings::msetnx),
     line("psetex", 4, GROW, FIRST, strings::psetex),
     line("set", -3, GROW, FIRST, strings::set),
@@ -88,6 +89,7 @@ static TABLE: [Command; 148] = [
     line("hexists", 3, READ, FIRST, hashes::hexists),
     line("hget", 3, READ, FIRST, hashes::hget),
     line("hgetall", 2, READ, FIRST, hashes::hgetall),
+    line("hgetdel", -5, WRITE, FIRST, hashes::hgetdel),
     line("hincrby", 4, GROW, FIRST, hashes::hincrby),
     line("hincrbyfloat", 4, GROW, FIRST, hashes::hincrbyfloat),
     line("hkeys", 2, READ, FIRST, hashes::hkeys),
@@ -120,8 +122,8 @@ static TABLE: [Command; 148] = [
     line("sunionstore", -3, GROW, ALL, sets::sunionstore),
     // Sorted sets.
     line("bzmpop", -5, WRITE, COUNTED_AT_2, sorted_sets::bzmpop),
-    line("bzpopmax", -3, WRITE_NO_SCRIPT, ALL_BUT_LAST, sorted_sets::bzpopmax),
-    line("bzpopmin", -3, WRITE_NO_SCRIPT, ALL_BUT_LAST, sorted_sets::bzpopmin),
+    line("bzpopmax", -3, WRITE, ALL_BUT_LAST, sorted_sets::bzpopmax),
+    line("bzpopmin", -3, WRITE, ALL_BUT_LAST, sorted_sets::bzpopmin),
     line("zadd", -4, GROW, FIRST, sorted_sets::zadd),
     line("zcard", 2, READ, FIRST, sorted_sets::zcard),
     line("zcount", 4, READ, FIRST, sorted_set_ranges::zcount),
@@ -141,7 +143,7 @@ static TABLE: [Command; 148] = [
     line("zrangebylex", -4, READ, FIRST, sorted_set_ranges::zrangebylex),
     line("zrangebyscore", -4, READ, FIRST, sorted_set_ranges::zrangebyscore),
     line("zrangestore", -5, GROW, FIRST_TWO, sorted_set_ranges::zrangestore),
-    line("zrank", 3, READ, FIRST, sorted_sets::zrank),
+    line("zrank", -3, READ, FIRST, sorted_sets::zrank),
     line("zrem", -3, WRITE, FIRST, sorted_sets::zrem),
     line("zremrangebylex", 4, WRITE, FIRST, sorted_set_ranges::zremrangebylex),
     line("zremrangebyrank", 4, WRITE, FIRST, sorted_set_ranges::zremrangebyrank),
@@ -149,17 +151,17 @@ static TABLE: [Command; 148] = [
     line("zrevrange", -4, READ, FIRST, sorted_set_ranges::zrevrange),
     line("zrevrangebylex", -4, READ, FIRST, sorted_set_ranges::zrevrangebylex),
     line("zrevrangebyscore", -4, READ, FIRST, sorted_set_ranges::zrevrangebyscore),
-    line("zrevrank", 3, READ, FIRST, sorted_sets::zrevrank),
+    line("zrevrank", -3, READ, FIRST, sorted_sets::zrevrank),
     line("zscan", -3, READ, FIRST, scan::zscan),
     line("zscore", 3, READ, FIRST, sorted_sets::zscore),
     line("zunion", -3, READ, COUNTED_AT_1, sorted_set_algebra::zunion),
     line("zunionstore", -4, GROW, STORE_AND_COUNTED, sorted_set_algebra::zunionstore),
     // Lists.
-    line("blmove", 6, GROW_NO_SCRIPT, FIRST_TWO, list_pops::blmove),
+    line("blmove", 6, GROW, FIRST_TWO, list_pops::blmove),
     line("blmpop", -5, WRITE, COUNTED_AT_2, list_pops::blmpop),
-    line("blpop", -3, WRITE_NO_SCRIPT, ALL_BUT_LAST, list_pops::blpop),
-    line("brpop", -3, WRITE_NO_SCRIPT, ALL_BUT_LAST, list_pops::brpop),
-    line("brpoplpush", 4, GROW_NO_SCRIPT, FIRST_TWO, list_pops::brpoplpush),
+    line("blpop", -3, WRITE, ALL_BUT_LAST, list_pops::blpop),
+    line("brpop", -3, WRITE, ALL_BUT_LAST, list_pops::brpop),
+    line("brpoplpush", 4, GROW, FIRST_TWO, list_pops::brpoplpush),
     line("lindex", 3, READ, FIRST, lists::lindex),
     line("linsert", 5, GROW, FIRST, lists::linsert),
     line("llen", 2, READ, FIRST, lists::llen),
@@ -293,6 +295,7 @@ mod tests {
         check("blpop a b 0", "a b");
         check("zunionstore d 2 a b weights 1 2", "d a b");
         check("zunion 2 a b", "a b");
+        check("msetex 2 a 1 b 2 nx", "a b");
         check("lmpop 99 a left", "a left");
         check("lmpop x a left", "");
         check("blmpop 0 1 a left", "a");

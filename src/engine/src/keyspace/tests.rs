@@ -342,13 +342,13 @@ fn texts_that_scripts_see() {
     let mut store = Store::new(1);
     store.run("set s x");
     for (call, expected) in [
-        ("nosuch a", "ERR Unknown Redis command called from script"),
-        ("get", "ERR Wrong number of args calling Redis command from script"),
-        ("get a b", "ERR Wrong number of args calling Redis command from script"),
-        ("blpop a 0", "ERR This Redis command is not allowed from script"),
-        ("SUBSCRIBE a", "ERR This Redis command is not allowed from script"),
-        ("config get x", "ERR This Redis command is not allowed from script"),
-        ("GEOADD a 1 1 x", "ERR The embedded store does not have this command of Redis"),
+        ("nosuch a", "ERR Unknown command called from script"),
+        ("get", "ERR Wrong number of args calling command from script"),
+        ("get a b", "ERR Wrong number of args calling command from script"),
+        ("auth a", "ERR This Valkey command is not allowed from script"),
+        ("SUBSCRIBE a", "ERR This Valkey command is not allowed from script"),
+        ("config get x", "ERR This Valkey command is not allowed from script"),
+        ("GEOADD a 1 1 x", "ERR The embedded store does not have this command of Valkey"),
         ("lpush s x", "WRONGTYPE Operation against a key holding the wrong kind of value"),
         ("mset a b c", "ERR wrong number of arguments for 'mset' command"),
         ("incr s", "ERR value is not an integer or out of range"),
@@ -359,7 +359,7 @@ fn texts_that_scripts_see() {
         store.check(call, expected);
     }
     store.keyspace.execute(&[], &Context { now_ms: 0, from_script: true }, &mut store.reply);
-    let text = b"ERR Please specify at least one argument for this redis lib call";
+    let text = b"ERR Please specify at least one argument for this call";
     assert!(store.reply.values().eq([Answer::Error(text)]));
 }
 

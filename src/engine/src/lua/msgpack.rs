@@ -16,7 +16,7 @@ pub(crate) fn push_library(stack: Stack<'_>) {
     for (name, text) in [
         (c"_NAME", "cmsgpack"),
         (c"_VERSION", "lua-cmsgpack 0.4.0"),
-        (c"_COPYRIGHT", "Copyright (C) 2012, Salvatore Sanfilippo"),
+        (c"_COPYRIGHT", "Copyright (C) 2012, Redis Ltd."),
         (c"_DESCRIPTION", "MessagePack C implementation for Lua"),
     ] {
         stack.push_bytes(text.as_bytes());

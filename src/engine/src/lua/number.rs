@@ -3,6 +3,8 @@
 use std::ffi::CStr;
 use std::io::Write;
 
+use crate::commands::{format_float, format_integer};
+
 /// Appends `%.14g` of a number: how Lua and cjson show numbers.
 pub fn write_general(value: f64, out: &mut Vec<u8>) {
     if !write_short_integer(value, 1e14, out)
@@ -23,30 +25,15 @@ pub fn write_with_precision(value: f64, digits: u8, out: &mut Vec<u8>) {
     write_printf(format, value, out);
 }
 
-/// Appends `%.17g` of a number: how Redis passes numbers to commands.
-pub fn write_exact(value: f64, out: &mut Vec<u8>) {
-    if !write_short_integer(value, 1e17, out) {
-        write_printf(c"%.17g", value, out);
+/// Appends a number as a command gets it from a script: with its shortest digits.
+pub fn write_argument(value: f64, out: &mut Vec<u8>) {
+    if value.is_nan() {
+        // Its sign shows, too.
+        write_printf(c"%g", value, out);
+    } else {
+        // A zero loses its sign.
+        format_float(value + 0.0, out);
     }
-}
-
-/// Appends a decimal integer.
-pub fn write_integer(value: i64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    let mut rest = value.unsigned_abs();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if value < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[start..]);
 }
 
 /// Reads as much of the front of `text` as C's `strtod` does: the number and how many bytes it took, 0 if none.
@@ -61,7 +48,7 @@ fn write_short_integer(value: f64, limit: f64, out: &mut Vec<u8>) -> bool {
     let is_short =
         value.abs() < limit && value.trunc() == value && (value != 0.0 || value.is_sign_positive());
     if is_short {
-        write_integer(value as i64, out);
+        format_integer(value as i64, out);
     }
     is_short
 }
@@ -81,7 +68,7 @@ fn write_short_decimal(value: f64, out: &mut Vec<u8>) -> bool {
     if value.is_sign_negative() {
         out.push(b'-');
     }
-    write_integer((thousandths / 1000) as i64, out);
+    format_integer((thousandths / 1000) as i64, out);
     let places = (thousandths % 1000) as u16;
     if places > 0 {
         let digits =
@@ -140,7 +127,7 @@ fn lay_out(digits: &[u8], exponent: i32, out: &mut Vec<u8>) {
         if exponent < 10 {
             out.push(b'0');
         }
-        write_integer(i64::from(exponent), out);
+        format_integer(i64::from(exponent), out);
     } else if exponent < 0 {
         out.extend_from_slice(b"0.");
         out.extend(std::iter::repeat_n(b'0', (-exponent - 1) as usize));
@@ -279,16 +266,17 @@ mod tests {
     }
 
     #[test]
-    fn exact_numbers() {
+    fn arguments_of_commands() {
         let check = |value: f64, expected: &str| {
             let mut out = Vec::new();
-            write_exact(value, &mut out);
+            write_argument(value, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         };
-        check(0.1, "0.10000000000000001");
+        check(0.1, "0.1");
         check(1e20, "1e+20");
+        check(f64::NAN.copysign(-1.0), "-nan");
         check(100.0, "100");
-        check(-0.0, "-0");
+        check(-0.0, "0");
         check(f64::INFINITY, "inf");
         check(-9_007_199_254_740_993.0, "-9007199254740992");
     }

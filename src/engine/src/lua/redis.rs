@@ -1,4 +1,4 @@
-//! `redis`: commands on the store, and the helpers that Redis 7.0 gives to scripts.
+//! `redis`: commands on the store, and the helpers that Valkey 9.1 gives to scripts, which call it `server` as well.
 
 use std::cell::RefMut;
 
@@ -6,7 +6,7 @@ use crate::commands;
 use crate::keyspace::Context;
 use crate::reply::{ReplyBuffer, Value};
 
-use super::number::write_exact;
+use super::number::write_argument;
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
 
 /// Calls with more arguments than this allocate.
@@ -44,14 +44,19 @@ pub(crate) fn push_library(stack: Stack<'_>) {
         (c"REPL_SLAVE", 2),
         (c"REPL_REPLICA", 2),
         (c"REPL_ALL", 3),
-        (c"REDIS_VERSION_NUM", 0x0007_000f),
+        (c"REDIS_VERSION_NUM", 0x0007_0204),
+        (c"VALKEY_VERSION_NUM", 0x0009_0102),
     ];
     for (name, value) in constants {
         stack.push_integer(value);
         stack.set_field(-2, name);
     }
-    stack.push_bytes(b"7.0.15");
-    stack.set_field(-2, c"REDIS_VERSION");
+    for (name, text) in
+        [(c"REDIS_VERSION", "7.2.4"), (c"VALKEY_VERSION", "9.1.2"), (c"SERVER_NAME", "valkey")]
+    {
+        stack.push_bytes(text.as_bytes());
+        stack.set_field(-2, name);
+    }
 }
 
 fn call(stack: Stack<'_>) -> Outcome {
@@ -75,13 +80,13 @@ fn run(stack: Stack<'_>) -> RefMut<'_, ReplyBuffer> {
     reply.clear();
     let count = stack.top() as usize;
     if count == 0 {
-        reply.error("ERR Please specify at least one argument for this redis lib call");
+        reply.error("ERR Please specify at least one argument for this call");
         return reply;
     }
     let mut numbers = host.scratch.borrow_mut();
     numbers.clear();
     if !write_numbers(stack, &mut numbers) {
-        reply.error("ERR Lua redis lib command arguments must be strings or integers");
+        reply.error("ERR Command arguments must be strings or integers");
         return reply;
     }
     let mut few: [&[u8]; FEW_ARGUMENTS] = [b""; FEW_ARGUMENTS];
@@ -106,7 +111,7 @@ fn write_numbers(stack: Stack<'_>, out: &mut Vec<u8>) -> bool {
             Kind::Number => {
                 let start = out.len();
                 out.push(0);
-                write_exact(stack.number(index).unwrap_or(0.0), out);
+                write_argument(stack.number(index).unwrap_or(0.0), out);
                 out[start] = (out.len() - start - 1) as u8;
             }
             _ => return false,
@@ -303,7 +308,7 @@ fn log(stack: Stack<'_>) -> Outcome {
         Err(stack.raise_top())
     };
     if stack.top() < 2 {
-        return refuse("ERR redis.log() requires two arguments or more.");
+        return refuse("ERR server.log() requires two arguments or more.");
     }
     if stack.kind(1) != Kind::Number {
         return refuse("ERR First argument must be a number (log level).");
@@ -313,7 +318,7 @@ fn log(stack: Stack<'_>) -> Outcome {
         Some(1) => log::Level::Debug,
         Some(2) => log::Level::Info,
         Some(3) => log::Level::Warn,
-        _ => return refuse("ERR Invalid debug level."),
+        _ => return refuse("ERR Invalid log level."),
     };
     let parts = (2..=stack.top()).filter_map(|index| stack.bytes(index));
     let message: Vec<_> = parts.map(|bytes| String::from_utf8_lossy(bytes)).collect();
@@ -324,7 +329,7 @@ fn log(stack: Stack<'_>) -> Outcome {
 
 fn setresp(stack: Stack<'_>) -> Outcome {
     if stack.top() != 1 {
-        error_table(stack, "ERR redis.setresp() requires one argument.");
+        error_table(stack, "ERR server.setresp() requires one argument.");
         return Err(stack.raise_top());
     }
     match stack.number(1) {
@@ -350,7 +355,7 @@ fn breakpoint(stack: Stack<'_>) -> Outcome {
 /// There are no users here to refuse anything to.
 fn acl_check_cmd(stack: Stack<'_>) -> Outcome {
     if stack.top() == 0 {
-        error_table(stack, "ERR Please specify at least one argument for this redis.acl_check_cmd() call");
+        error_table(stack, "ERR Please specify at least one argument for this call");
         return Err(stack.raise_top());
     }
     stack.push_boolean(true);

@@ -1,8 +1,9 @@
 //! A script's return value as JSON text, by way of what Redis would make of it as a reply.
 
+use crate::commands::format_integer;
 use crate::json_text::{mend_utf8, write_json_string};
 
-use super::number::{write_exact, write_integer};
+use super::number::write_argument;
 use super::stack::{Kind, Raised, Stack};
 
 /// What a script returned.
@@ -36,7 +37,7 @@ fn write_value(stack: Stack<'_>, out: &mut Vec<u8>) -> Result<(), Raised> {
     }
     match stack.kind(-1) {
         Kind::String => write_json_string(stack.bytes(-1).unwrap_or_default(), out),
-        Kind::Number => write_integer(stack.integer(-1).unwrap_or(0), out),
+        Kind::Number => format_integer(stack.integer(-1).unwrap_or(0), out),
         Kind::Boolean if stack.boolean(-1) => out.push(b'1'),
         Kind::Table => return write_table(stack, out),
         _ => out.extend_from_slice(b"null"),
@@ -55,7 +56,7 @@ fn write_table(stack: Stack<'_>, out: &mut Vec<u8>) -> Result<(), Raised> {
     }
     if push_field(stack, b"double", Kind::Number) {
         let mut text = Vec::new();
-        write_exact(stack.number(-1).unwrap_or(0.0), &mut text);
+        write_argument(stack.number(-1).unwrap_or(0.0), &mut text);
         write_json_string(&text, out);
         stack.pop(1);
         return Ok(());

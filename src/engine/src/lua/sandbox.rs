@@ -74,6 +74,8 @@ pub(super) fn build(stack: Stack<'_>) {
     msgpack::push_library(stack);
     stack.set_field(globals, c"cmsgpack");
     redis::push_library(stack);
+    stack.push_value(-1);
+    stack.set_field(globals, c"server");
     stack.set_field(globals, c"redis");
     extension::push_library(stack);
     let added = stack.host().library.as_ref().map(|library| library.name);
@@ -122,6 +124,7 @@ fn protect_all(stack: Stack<'_>, globals: i32, added: Option<&'static CStr>) {
         c"math",
         c"os",
         c"redis",
+        c"server",
         c"string",
         c"struct",
         c"table",

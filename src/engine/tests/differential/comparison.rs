@@ -62,9 +62,27 @@ pub fn would_block(name: &[u8]) -> bool {
     )
 }
 
-/// Redis saturates the least number of all to the greatest of a field: its check overflows.
-pub fn overflows_in_redis(arguments: &[Vec<u8>]) -> bool {
-    arguments[0].eq_ignore_ascii_case(b"bitfield") && arguments.iter().any(|a| a == b"-9223372036854775808")
+/// Where the stores compute with too few bits: they saturate the least number of all to the greatest of a field, and `LSET`
+/// takes an index without its upper half.
+pub fn is_faulty_in_stores(arguments: &[Vec<u8>]) -> bool {
+    let is = |name: &[u8]| arguments[0].eq_ignore_ascii_case(name);
+    let is_large = |argument: &Vec<u8>| {
+        let number = std::str::from_utf8(argument).ok().and_then(|text| text.parse::<i64>().ok());
+        number.is_some_and(|number| i32::try_from(number).is_err())
+    };
+    is(b"bitfield") && arguments.iter().any(|argument| argument == b"-9223372036854775808")
+        || is(b"lset") && arguments.get(2).is_some_and(is_large)
+}
+
+/// The key of a range by score or name whose `LIMIT` begins before it: nothing is there, but in large sets stores count from
+/// the other end.
+pub fn offset_below_zero(arguments: &[Vec<u8>]) -> Option<&[u8]> {
+    let name = arguments[0].to_ascii_lowercase();
+    let limit = arguments.iter().position(|argument| argument.eq_ignore_ascii_case(b"limit"))?;
+    let is_range = name.starts_with(b"zrange") || name.starts_with(b"zrevrange");
+    let at = if name == b"zrangestore" { 2 } else { 1 };
+    let is_negative = arguments.get(limit + 1).is_some_and(|offset| offset.starts_with(b"-"));
+    arguments.get(at).filter(|_| is_range && is_negative).map(Vec::as_slice)
 }
 
 /// Whether `SORT` has a pattern that names no key.

@@ -8,7 +8,7 @@ use super::grammar::{self, Node};
 use super::stores::{Call, Way};
 
 /// The calls. Slots: `{s}` `{h}` `{t}` `{z}` `{e}` `{l}` a key that mostly holds a string, hash, set, sorted set, sorted set of equal scores or list,
-/// `{k}` any key; `{ns}` … numkeys and as many keys, `{w}` as many weights; `{f}` a field, member or element, `{v}` a
+/// `{k}` any key; `{ns}` … numkeys and as many keys, `{pairs}` and `{nf}` a number and as many keys with values or fields, `{w}` as many weights; `{f}` a field, member or element, `{v}` a
 /// value, `{i}` an integer, `{p}` a position, `{x}` a float, `{ms}` and `{sec}` a fixed time, `{ttl}` a long time to live, `{g}` a glob,
 /// `{sb}` and `{nb}` bounds by score and by name.
 const TEMPLATES: &[&str] = &[
@@ -32,6 +32,7 @@ const TEMPLATES: &[&str] = &[
     "pexpiretime {k}",
     "ttl {k}",
     "pttl {k}",
+    "persist {k}",
     "persist {k}",
     "keys {g}",
     "randomkey",
@@ -69,6 +70,13 @@ const TEMPLATES: &[&str] = &[
     "set {s} {v}",
     "set {s} {v} (nx|xx|) (get|) (keepttl|ex {ttl}|px {ttl}|exat {sec}|pxat {ms}|)",
     "set {s} {v} (nx xx|keepttl ex {ttl}|ex {ttl} px {ttl}|ex|ex 0|px -1|exat 9223372036854775807|ex abc|persist)",
+    "set {s} {v} (ifeq {v}|get ifeq {v}|ifeq {v} get|ifeq {v} ex {ttl}) (|keepttl|nx|ifeq a|px 5)",
+    "set {s} (a|1) ifeq (a|1)",
+    "delifeq {s} {v}",
+    "set {s} a",
+    "delifeq {s} a",
+    "delifeq {s} a",
+    "msetex {pairs} (|nx|xx|nx xx|get) (|ex {ttl}|px {ttl}|exat {sec}|pxat {ms}|keepttl|ex 0|keepttl ex {ttl}|persist)",
     "setnx {s} {v}",
     "setrange {s} ({p}|0|7|{i}) {v}",
     "strlen {s}",
@@ -90,6 +98,7 @@ const TEMPLATES: &[&str] = &[
     "hexists {h} {f}",
     "hget {h} {f}",
     "hgetall {h}",
+    "hgetdel {h} (fields|fields|FOO) {nf}",
     "hincrby {h} {f} {i}",
     "hincrbyfloat {h} {f} {x}",
     "hkeys {h}",
@@ -97,7 +106,7 @@ const TEMPLATES: &[&str] = &[
     "hmget {h} {f}+",
     "hmset {h} ({f} {v})+",
     "hrandfield {h} (|{p}|{p} withvalues|-3 withvalues|{i})",
-    "hscan {h} 0 (|match {g}|count {i}|count 3 match {g}|type hash)",
+    "hscan {h} 0 (|match {g}|count {i}|count 3 match {g}|type hash) (|novalues)",
     "hset {h} ({f} {v})+",
     "hset {h} ({f} {v})+",
     "hsetnx {h} {f} {v}",
@@ -116,6 +125,7 @@ const TEMPLATES: &[&str] = &[
     "sismember {t} {f}",
     "smembers {t}",
     "smismember {t} {f}+",
+    "smove {t} {t} {f}",
     "smove {t} {t} {f}",
     "spop {t} (|{p}|{i})",
     "srandmember {t} (|{p}|{i})",
@@ -164,7 +174,8 @@ const TEMPLATES: &[&str] = &[
     "zrangebylex {e} {nb} {nb} (|limit {p} {p})",
     "zrangebyscore {z} {sb} {sb} (|withscores) (|limit {p} {p})",
     "zrangestore {e} {e} {nb} {nb} bylex (|rev) (|limit {p} {p}) (|withscores)",
-    "zrank {z} {f}",
+    "zrank {z} {f} (|withscore|withscore foo|withscores)",
+    "zrem {z} {f}+",
     "zrem {z} {f}+",
     "zremrangebylex {e} {nb} {nb}",
     "zremrangebyrank {z} {p} {p}",
@@ -172,7 +183,7 @@ const TEMPLATES: &[&str] = &[
     "zrevrange {z} {p} {p} (|withscores) (|rev)",
     "zrevrangebylex {e} {nb} {nb} (|limit {p} {p})",
     "zrevrangebyscore {z} {sb} {sb} (|withscores) (|limit {p} {p})",
-    "zrevrank {z} {f}",
+    "zrevrank {z} {f} (|withscore)",
     "zscan {z} 0 (|match {g}|count {i}|count 3 match {g})",
     "zscore {z} {f}",
     "zunion {nz} (|weights {w}) (|aggregate (sum|min|max|foo)) (|withscores)",
@@ -192,6 +203,7 @@ const TEMPLATES: &[&str] = &[
     "lpop {l} (|{i}|2|1 1)",
     "lpos {l} {f} (|rank {p}) (|count {p}) (|maxlen {p})",
     "lpos {l} {f} (rank|count|maxlen) {i}",
+    "lpos {l} {f} rank (-9223372036854775808|-9223372036854775807|9223372036854775807)",
     "lpush {l} {f}+",
     "rpush {l} {f}+",
     "rpush {l} {many}",
@@ -377,6 +389,7 @@ impl Generator {
             "k" => self.any_key(),
             "s" | "h" | "t" | "z" | "e" | "l" => self.key(slot),
             "ns" | "nt" | "nz" | "nl" => return self.counted_keys(&slot[1..], out),
+            "pairs" | "nf" => return self.counted(slot, out),
             "w" => return (0..self.operands).for_each(|_| out.push(self.float(20))),
             "many" => {
                 return (0..self.random.below(300))
@@ -457,6 +470,23 @@ impl Generator {
         };
         out.push(count);
         (0..self.operands).for_each(|_| out.push(self.key(kind)));
+    }
+
+    /// A number, and as many pairs of key and value, or fields.
+    fn counted(&mut self, slot: &str, out: &mut Vec<Vec<u8>>) {
+        let len = 1 + self.random.below(3);
+        let count = match self.random.below(12) {
+            0 => self.integer(),
+            _ => len.to_string().into_bytes(),
+        };
+        out.push(count);
+        for _ in 0..len {
+            if slot == "pairs" {
+                out.extend([self.key("s"), self.value()]);
+            } else {
+                out.push(self.member());
+            }
+        }
     }
 
     fn member(&mut self) -> Vec<u8> {

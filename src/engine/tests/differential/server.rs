@@ -1,34 +1,47 @@
-//! A Redis server for the time of a test, and a minimal client for it.
+//! A store's server for the time of a test, and a minimal client for it.
+
+#[path = "product.rs"]
+mod product;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use product::Product;
+
 /// A server on a free port, stopped when dropped.
-pub struct RedisServer {
+pub struct StoreServer {
+    product: Product,
     process: Child,
     port: u16,
     _folder: tempfile::TempDir,
 }
 
-impl RedisServer {
+impl StoreServer {
     /// Starts the server and waits until it answers.
-    pub fn start() -> Self {
+    pub fn start(product: Product) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port =
             TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-        let process = Command::new("redis-server")
+        let process = Command::new(product.program())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
             .arg(folder.path())
             .env("LC_ALL", "C")
             .stdout(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("this test needs redis-server 7.0 on the PATH: {error}"));
-        let mut server = Self { process, port, _folder: folder };
+            .unwrap_or_else(|error| {
+                panic!("this test needs {}, which does not start: {error}", product.name())
+            });
+        let mut server = Self { product, process, port, _folder: folder };
         server.wait_until_ready();
         server
+    }
+
+    /// Which it is.
+    pub fn product(&self) -> Product {
+        self.product
     }
 
     /// A new connection.
@@ -40,20 +53,20 @@ impl RedisServer {
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             if let Some(status) = self.process.try_wait().expect("the server's status") {
-                panic!("redis-server ended at once: {status}");
+                panic!("{} ended at once: {status}", self.product.name());
             }
-            assert!(Instant::now() < deadline, "redis-server does not answer");
+            assert!(Instant::now() < deadline, "{} does not answer", self.product.name());
             std::thread::sleep(Duration::from_millis(5));
         }
         let info = self.connect().call(&[b"INFO".to_vec(), b"server".to_vec()]);
         let Reply::Bulk(info) = info else { panic!("INFO answered {info:?}") };
         let info = String::from_utf8_lossy(&info).into_owned();
-        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("?");
-        assert!(version.starts_with("7.0."), "this test compares with Redis 7.0, found {version}");
+        let is_wanted = info.lines().any(|line| line.starts_with(self.product.version_line()));
+        assert!(is_wanted, "this test compares with {}, and the server says\n{info}", self.product.name());
     }
 }
 
-impl Drop for RedisServer {
+impl Drop for StoreServer {
     fn drop(&mut self) {
         // The test is over either way; a server that is already gone is fine.
         let _ = self.process.kill();

@@ -1,5 +1,6 @@
 //! Both stores side by side.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,8 +8,9 @@ use godra_engine::keyspace::{Context, Keyspace};
 use godra_engine::reply::{ReplyBuffer, Value};
 
 use super::comparison::{self, Comparison};
+use super::differences;
 use super::generator::{KEYS_PER_KIND, KINDS};
-use super::server::{Client, RedisServer, Reply};
+use super::server::{Client, Product, Reply, StoreServer};
 
 /// A command with its arguments, and who calls it.
 #[derive(Clone, Debug)]
@@ -41,20 +43,29 @@ pub fn shown(arguments: &[Vec<u8>]) -> String {
 pub struct Stores {
     ours: Keyspace,
     theirs: Client,
+    product: Product,
     buffer: ReplyBuffer,
+    /// The names of the differences that came up.
+    pub differences: BTreeSet<&'static str>,
 }
 
 impl Stores {
     /// Two empty stores.
-    pub fn new(server: &RedisServer, seed: u64) -> Self {
+    pub fn new(server: &StoreServer, seed: u64) -> Self {
         let mut theirs = server.connect();
         theirs.call(&[b"FLUSHALL".to_vec()]);
-        Self { ours: Keyspace::new(seed), theirs, buffer: ReplyBuffer::default() }
+        Self {
+            ours: Keyspace::new(seed),
+            theirs,
+            product: server.product(),
+            buffer: ReplyBuffer::default(),
+            differences: BTreeSet::new(),
+        }
     }
 
     /// Makes the call on both and compares the answers.
     pub fn check(&mut self, call: &Call) -> Result<(), String> {
-        if self.is_unspecified(call) {
+        if self.is_left_out(call) {
             return Ok(());
         }
         let name = call.arguments[0].to_ascii_lowercase();
@@ -74,10 +85,21 @@ impl Stores {
         result.map_err(|text| format!("{}: {text}", call.to_string().trim()))
     }
 
+    /// Whether one of the stores does not know the call, or it means nothing.
+    fn is_left_out(&mut self, call: &Call) -> bool {
+        let difference = differences::unknown_call(self.product, call);
+        self.differences.extend(difference);
+        difference.is_some() || self.is_unspecified(call)
+    }
+
     /// Ranges by name mean something only where all scores are equal, and a set has no order to cut a range from.
     fn is_unspecified(&mut self, call: &Call) -> bool {
-        if comparison::overflows_in_redis(&call.arguments) {
+        if comparison::is_faulty_in_stores(&call.arguments) {
             return true;
+        }
+        if let Some(key) = comparison::offset_below_zero(&call.arguments) {
+            let query = [b"object".to_vec(), b"encoding".to_vec(), key.to_vec()];
+            return self.theirs.call(&query) == Reply::Bulk(b"skiplist".to_vec());
         }
         if call.way == Way::Direct
             && let Some(key) = comparison::cut_unsorted(&call.arguments)
@@ -115,23 +137,38 @@ impl Stores {
     }
 
     fn check_as(&mut self, call: &Call, comparison: Comparison) -> Result<(), String> {
-        // Redis's side of the picks is asked first, while the members are still those that both have.
+        // The store's side of the picks is asked first, while the members are still those that both have.
         let members = comparison.pool_query(&call.arguments).map(|query| self.theirs.call(&query));
-        let (ours, mut theirs) = (self.ours(call), self.theirs(call));
-        if theirs == Reply::Error("ERR One or more scores can't be converted into double".to_owned()) {
+        let Some((ours, theirs)) = self.answers(call) else { return Ok(()) };
+        comparison::compare(&comparison, &ours, &theirs, members.as_ref(), &call.arguments)
+    }
+
+    /// Both answers, ours in the words of the other store; none if that does not refuse what ours does.
+    fn answers(&mut self, call: &Call) -> Option<(Reply, Reply)> {
+        let ours = self.ours(call);
+        if let Some(difference) = differences::refusal(self.product, call, &ours) {
+            self.differences.insert(difference);
+            return None;
+        }
+        let (ours, difference) = differences::reworded(self.product, call, ours);
+        self.differences.extend(difference);
+        let mut theirs = self.theirs(call);
+        if theirs == Reply::Error("ERR One or more scores can't be converted into double".to_owned())
+            && self.product != Product::Valkey9
+        {
             // Redis takes the range error of any number that it read before for one of SORT's own. Reading a timeout
             // makes it forget the error, and the first try has read the scores of the sorted set already.
             self.theirs.call(&["blpop", "nosuch", "abc"].map(|argument| argument.as_bytes().to_vec()));
             theirs = self.theirs(call);
         }
-        comparison::compare(&comparison, &ours, &theirs, members.as_ref(), &call.arguments)
+        Some((ours, theirs))
     }
 
     /// Random pops take different members: both put them back, and take those away that Redis chose.
     fn check_pop(&mut self, call: &Call) -> Result<(), String> {
         let key = call.arguments.get(1).cloned().unwrap_or_default();
         let pool = self.theirs.call(&[b"smembers".to_vec(), key.clone()]);
-        let (ours, theirs) = (self.ours(call), self.theirs(call));
+        let Some((ours, theirs)) = self.answers(call) else { return Ok(()) };
         comparison::compare(
             &Comparison::Pick { distinct: true },
             &ours,
@@ -155,7 +192,7 @@ impl Stores {
 
     /// Scans to the end in both, and compares what was found.
     fn check_scan(&mut self, call: &Call, cursor_at: usize) -> Result<(), String> {
-        let (ours, theirs) = (self.ours(call), self.theirs(call));
+        let Some((ours, theirs)) = self.answers(call) else { return Ok(()) };
         if matches!(ours, Reply::Error(_)) || matches!(theirs, Reply::Error(_)) {
             return comparison::compare(&Comparison::Exact, &ours, &theirs, None, &call.arguments);
         }
@@ -163,7 +200,8 @@ impl Stores {
             // Somewhere in the middle, each has its own order.
             return Ok(());
         }
-        let is_pairs = matches!(call.arguments[0].to_ascii_lowercase().as_slice(), b"hscan" | b"zscan");
+        let is_pairs = matches!(call.arguments[0].to_ascii_lowercase().as_slice(), b"hscan" | b"zscan")
+            && !call.arguments.iter().skip(3).any(|argument| argument.eq_ignore_ascii_case(b"novalues"));
         let width = if is_pairs { 2 } else { 1 };
         let with_scores = call.arguments[0].eq_ignore_ascii_case(b"zscan");
         let ours = scan_to_end(call, cursor_at, width, |call| self.ours(call))?;

@@ -59,6 +59,7 @@ fn shared_tables_are_read_only() {
         "cjson",
         "cmsgpack",
         "redis",
+        "server",
         "book",
     ] {
         for attack in [
@@ -108,7 +109,7 @@ fn globals_can_be_listed() {
     assert_eq!(
         world.ok(script),
         "\"ARGV KEYS _G _VERSION assert bit book cjson cmsgpack coroutine error getmetatable ipairs math next os \
-         pairs pcall rawequal rawget rawset redis select setmetatable string struct table tonumber tostring type \
+         pairs pcall rawequal rawget rawset redis select server setmetatable string struct table tonumber tostring type \
          unpack xpcall\""
     );
 }
