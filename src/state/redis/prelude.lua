@@ -22,6 +22,14 @@ local last_needs_another = string.find(ARGV[4], "l", 1, true)
 local call, encode = redis.call, cjson.encode
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Microseconds since then. For scripts TIME stands still since Redis 7.2 and in Valkey, which have os.clock in its place.
+local clock = rawget(_G, "os") and os.clock
+local started = clock and clock()
+local function since()
+  if clock then return math.floor((clock() - started) * 1000000) end
+  local ended = call("TIME")
+  return (ended[1] - time[1]) * 1000000 + (ended[2] - time[2])
+end
 math.randomseed(ARGV[5])
 
 -- What one call may publish, and after how many bytes and microseconds a batch ends that may give calls back.
@@ -398,8 +406,8 @@ for run = 1, #runs, 8 do
       if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then depart(token) end
       if look_every then
         if number - looked_after >= look_every or argument_count > 1 and #ARGV[at + 1] > LARGE then
-          local time_now, before = call("TIME"), passed
-          passed = (time_now[1] - time[1]) * 1000000 + (time_now[2] - time[2])
+          local before = passed
+          passed = since()
           spans = spans or {}
           spans[#spans + 1] = number - looked_after
           spans[#spans + 1] = passed - before
@@ -449,8 +457,7 @@ for index = 1, #order do
   if order[index] == own then message = written end
 end
 if is_plain then results = 0 end
-local ended = call("TIME")
-local took = (ended[1] - time[1]) * 1000000 + (ended[2] - time[2])
+local took = since()
 if spans and took >= 1000 then
   spans[#spans + 1] = number - looked_after
   spans[#spans + 1] = took - passed
