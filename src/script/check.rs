@@ -101,7 +101,7 @@ fn undeclared_keys(script: &Script) -> Vec<(usize, String)> {
 }
 
 /// What a script may name without having declared it `local`.
-const GLOBALS: [&str; 32] = [
+const GLOBALS: [&str; 33] = [
     "ARGV",
     "KEYS",
     "_G",
@@ -125,6 +125,7 @@ const GLOBALS: [&str; 32] = [
     "rawset",
     "redis",
     "select",
+    "server",
     "setmetatable",
     "string",
     "struct",

@@ -41,8 +41,10 @@ fn calls(tokens: &[Token<'_>], commands: Commands) -> Vec<Finding> {
     let built = built_names(tokens);
     let mut found = Vec::new();
     for at in 0..tokens.len() {
-        let is_call = tokens[at..].starts_with_words(&["redis", ".", "call"])
-            || tokens[at..].starts_with_words(&["redis", ".", "pcall"]);
+        let is_call = ["redis", "server"].into_iter().any(|library| {
+            tokens[at..].starts_with_words(&[library, ".", "call"])
+                || tokens[at..].starts_with_words(&[library, ".", "pcall"])
+        });
         if !is_call {
             continue;
         }

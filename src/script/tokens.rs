@@ -48,7 +48,8 @@ pub fn may_publish(source: &str) -> bool {
         TokenKind::Text(Some(text)) => text.eq_ignore_ascii_case("publish"),
         _ => false,
     };
-    let mut calls = (0..tokens.len()).filter(|at| tokens[*at].is_word("redis"));
+    let is_library = |token: &Token<'_>| token.is_word("redis") || token.is_word("server");
+    let mut calls = (0..tokens.len()).filter(|at| is_library(&tokens[*at]));
     let is_plain = |at: usize| {
         let is_call = tokens.get(at + 2).is_some_and(|token| token.is_word("call") || token.is_word("pcall"));
         let names_it = matches!(tokens.get(at + 4).map(|token| &token.kind), Some(TokenKind::Text(Some(_))))

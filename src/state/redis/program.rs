@@ -79,7 +79,7 @@ impl Program {
         let mut first_lines = Vec::with_capacity(scripts.len());
         for (number, script) in (1..).zip(&scripts) {
             text.push_str(&format!(
-                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...)\n{}\nend, {}, {} }}\n",
+                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) local server = redis\n{}\nend, {}, {} }}\n",
                 script.text,
                 may_publish(&script.text),
                 script.header.is_atomic
