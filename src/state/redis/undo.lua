@@ -327,7 +327,12 @@ local function make_writers()
 
   local function set_element(command, key, index, ...)
     local before = not is_whole[key] and ask("LINDEX", key, index)
-    if before then note(put_element, key, index, before) end
+    if before then
+      note(put_element, key, index, before)
+    elseif math.abs(tonumber(index) or 0) > 2147483647 then
+      -- Valkey and today's Redis set an element by the lower half of such an index, and do not read it.
+      keep_key(key)
+    end
     return run(command, key, index, ...)
   end
 
