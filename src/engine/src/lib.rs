@@ -6,7 +6,8 @@
 //!
 //! To read it: [`keyspace`] (values and expiry), [`commands`] (one file a type, and the table that names them), [`lua`] (the
 //! interpreter, its budgets, and Redis's libraries: everything unsafe is below it), [`reply`] (how one hands the other what it
-//! found). The differential suites in `tests/` compare both with a real redis-server.
+//! found). The differential suites in `tests/` compare both with Valkey 9.1, as which they answer, and with Redis 8.2 and 7.0 but for
+//! the differences that they name.
 //!
 //! # To add …
 //!

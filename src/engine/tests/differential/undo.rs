@@ -353,8 +353,8 @@ fn undo_in(product: Product, default_calls: u64) -> BTreeSet<&'static str> {
 
 /// A field that was just read is not read again before it is written: only if nothing came in between.
 #[test]
-fn a_field_read_before_is_put_back_in_redis() {
-    let server = RedisServer::start();
+fn a_field_read_before_is_put_back_in_valkey_9() {
+    let server = StoreServer::start(Product::Valkey9);
     let check = |calls: &[&str]| {
         let mut store = RealStore::new(&server);
         store.ask(&[b"HSET", b"h", b"f", b"1", b"g", b"2"]);
