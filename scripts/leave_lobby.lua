@@ -1,4 +1,4 @@
--- Ends the caller's membership of a lobby. Whoever is no member stays none.
+-- Ends the caller's membership of a lobby, and closes its socket there. Whoever is no member stays none.
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
@@ -21,6 +21,7 @@ redis.call("HDEL", KEYS[3], user.id)
 redis.call("HDEL", KEYS[4], user.id)
 redis.call("SREM", KEYS[5], user.id)
 godra.publish("player_left", { user_id = user.id, username = user.name })
+godra.remove(user.id, "left the lobby")
 
 local expires_at = 0
 if redis.call("SCARD", KEYS[5]) == 0 then

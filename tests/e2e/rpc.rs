@@ -34,6 +34,25 @@ fn a_lobby_is_made_joined_listed_and_left() {
     check_error(&ann.rpc("create_lobby", json!([4]), &[&key, &format!("{key}:players")]), 409, "conflict");
 }
 
+/// Who has left a lobby by an RPC, or was put out, goes on listening to nothing.
+#[test]
+fn regression_who_has_left_hears_no_more() {
+    let server = Server::start(&[]);
+    let guests = [server.guest(), server.guest(), server.guest()];
+    let room = guests[0].create_lobby(4);
+    let mut players = [guests[0].join(&room), guests[1].join(&room), guests[2].join(&room)];
+    let key = format!("game:{room}");
+    assert_eq!(guests[1].rpc("leave_lobby", json!([]), &[&key]).json()["result"], "OK");
+    assert_eq!(players[1].expect_close(), (4500, "left the lobby".to_owned()));
+    let reply = players[0].call("kick_player", json!({"user_id": guests[2].user_id}), 1);
+    assert_eq!(reply["result"], "OK", "{reply}");
+    assert_eq!(players[2].expect_close(), (4500, "put out by the lobby's owner".to_owned()));
+    let reply = guests[1].rpc("kick_player", json!([guests[0].user_id, room]), &[]);
+    check_error(&reply, 403, "forbidden");
+    // There is room for as many again.
+    let _back = [guests[1].join(&room), guests[2].join(&room)];
+}
+
 #[test]
 fn bad_tokens() {
     let server = Server::start(&[]);

@@ -207,6 +207,30 @@ fn join_and_leave_lobby() {
 }
 
 #[test]
+fn the_owner_puts_a_member_out() {
+    Game::each(|game| {
+        assert_eq!(game.fails("kick_player", "a", "1", &["2"], "not_found").message, "Lobby does not exist");
+        game.ok("create_lobby", "a", "1", &["2"]);
+        game.event("on_connect", "a", "1", &["a"]);
+        game.event("on_connect", "a", "2", &["a"]);
+        for name in ["{}", "{", "{\"user_id\":{}}", "{\"user_id\":7}", "1"] {
+            game.fails("kick_player", "a", "1", &[name], "bad_request");
+        }
+        game.fails("kick_player", "a", "2", &["1"], "forbidden");
+        game.fails("kick_player", "a", "1", &["3"], "not_found");
+        game.fails("kick_player", "a", "1", &[""], "not_found");
+        let out = json!({ "user_id": "2", "username": "name of 2", "kicked": true });
+        assert_eq!(
+            game.event("kick_player", "a", "1", &["{\"user_id\":\"2\"}"]),
+            json!({ "type": "player_left", "payload": out })
+        );
+        game.fails("kick_player", "a", "1", &["2"], "not_found");
+        assert_eq!(game.ok("on_disconnect", "a", "2", &["a"]), Value::Null, "it has been told already");
+        game.event("on_connect", "a", "3", &["a"]);
+    });
+}
+
+#[test]
 fn connecting_and_disconnecting() {
     Game::each(|game| {
         assert_eq!(game.fails("on_connect", "a", "1", &["a"], "not_found").message, "Lobby does not exist");

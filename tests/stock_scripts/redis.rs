@@ -18,7 +18,7 @@ use super::{Caller, Failure, Outcome, START_MS, Store};
 const PRELUDE: &str = "local known, events, json = cjson.decode(table.remove(ARGV)), {}, cjson \
     local function ready(text) events[#events + 1] = text return 0 end \
     local godra = { user = known.user, room = known.room, now = known.now, room_ttl = 3600, \
-    publish = function(type, payload) ready(json.encode({ type = type, payload = payload })) end, \
+    publish = function(type, payload) ready(json.encode({ type = type, payload = payload })) end, remove = function() end, \
     error = function(code, message, details) error({ code = code, message = message, details = details }, 0) end } \
     local plain = redis \
     local redis = setmetatable({ call = function(command, ...) \

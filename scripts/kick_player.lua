@@ -1,0 +1,39 @@
+-- Puts a member out of a lobby, and closes its socket there. Only the lobby's owner and managers may.
+--
+-- ROLE: guest
+-- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
+-- KEYS: lobbies, lobbies:info
+-- ROOM: 2
+-- ARGV from a socket: the caller's user_id, {"user_id": USER}
+-- ARGV from an RPC:   the caller's user_id, USER, room?
+-- Publishes player_left {user_id, username, kicked = true}. Returns OK.
+
+local user_id = ARGV[2]
+if user_id and string.sub(user_id, 1, 1) == "{" then
+  local ok, payload = pcall(cjson.decode, user_id)
+  user_id = ok and payload.user_id
+end
+if type(user_id) ~= "string" then
+  godra.error("bad_request", "Name a member: its user_id as text")
+end
+
+local lobby = redis.call("HMGET", KEYS[1], "owner", "capacity")
+if not lobby[1] then
+  godra.error("not_found", "Lobby does not exist")
+elseif lobby[1] ~= godra.user.id and godra.user.role ~= "manager" then
+  godra.error("forbidden", "Only the lobby's owner may put somebody out")
+elseif user_id == godra.user.id then
+  godra.error("bad_request", "Leave by leave_lobby")
+elseif redis.call("SREM", KEYS[2], user_id) == 0 then
+  godra.error("not_found", "Nobody of that user_id is in the lobby")
+end
+
+local name = redis.call("HGET", KEYS[3], user_id)
+redis.call("HDEL", KEYS[3], user_id)
+redis.call("HDEL", KEYS[4], user_id)
+redis.call("SREM", KEYS[5], user_id)
+redis.call("HSET", KEYS[8], godra.room, redis.call("SCARD", KEYS[2]) .. "," .. (lobby[2] or 0) .. ",0")
+godra.publish("player_left", { user_id = user_id, username = name or user_id, kicked = true })
+godra.remove(user_id, "put out by the lobby's owner")
+
+return "OK"
