@@ -44,7 +44,6 @@ impl Natural {
         }
     }
 
-    /// The product.
     pub(super) fn times(&self, other: &Self) -> Self {
         let mut words = vec![0_u32; self.0.len() + other.0.len()];
         for (i, a) in self.0.iter().enumerate() {
@@ -59,7 +58,6 @@ impl Natural {
         Self(words).trimmed()
     }
 
-    /// The sum.
     pub(super) fn plus(&self, other: &Self) -> Self {
         let mut words = Vec::with_capacity(self.0.len().max(other.0.len()) + 1);
         let mut carry = 0;

@@ -214,7 +214,6 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Command> {
     }
 }
 
-/// Every command.
 pub(crate) fn all() -> &'static [Command] {
     &TABLE
 }

@@ -5,7 +5,6 @@ use super::comparison::would_block;
 use super::server::{Product, Reply};
 use super::stores::{Call, Way};
 
-/// One difference.
 pub struct Difference {
     /// What is new, and since which version.
     pub name: &'static str,

@@ -44,7 +44,6 @@ impl StoreServer {
         self.product
     }
 
-    /// A new connection.
     pub fn connect(&self) -> Client {
         Client::new(TcpStream::connect(("127.0.0.1", self.port)).expect("the server accepts connections"))
     }

@@ -16,7 +16,6 @@ pub(crate) enum StringEdit {
 }
 
 impl Change<'_, Vec<u8>> {
-    /// Appends bytes.
     pub(crate) fn append(&mut self, more: &[u8]) {
         self.record(StringEdit::Extended(self.len()), 0);
         self.value.extend_from_slice(more);
