@@ -10,6 +10,7 @@ struct Table {
     window: Window,
     clients: Vec<Expectations>,
     now_ns: u64,
+    may_jump: bool,
 }
 
 const USERS: [&str; 2] = ["guest:a", "guest:b"];
@@ -23,6 +24,7 @@ impl Table {
             window: Window::default(),
             clients: USERS.iter().map(|_| Expectations::new(None)).collect(),
             now_ns: 0,
+            may_jump: false,
         }
     }
 
@@ -42,7 +44,8 @@ impl Table {
     fn receive(&mut self, member: usize, message: &str) {
         let name = Name { user_id: USERS[member], room_id: "room" };
         let (window, writer) = (&mut self.window, &self.writer);
-        let mut view = View { name, group: Group::Players, now_ns: self.now_ns, writer, window };
+        let may_jump = self.may_jump;
+        let mut view = View { name, group: Group::Players, now_ns: self.now_ns, may_jump, writer, window };
         self.room.receive(message.as_bytes(), member as u32, &mut self.clients[member], &mut view);
     }
 
@@ -110,6 +113,20 @@ fn faults_are_named() {
     check(&[r#"{"type":"snapshot","payload":{},"seq":40}"#.into(), tick(41)], &[]);
     check(&[r#"{"type":"snapshot","payload":{},"seq":8}"#.into()], &[(Violation::Double, 2)]);
     check(&[welcome("guest:a", "room", 10)], &[(Violation::WrongWelcome, 2)]);
+}
+
+#[test]
+fn numbers_may_jump_where_events_are_for_some() {
+    let mut table = Table::welcomed();
+    table.may_jump = true;
+    let tick = |seq: u64| format!(r#"{{"type":"tick","payload":{{}},"seq":{seq}}}"#);
+    table.receive(0, &tick(11));
+    table.both(&batch(&[tick(12), tick(14)]));
+    table.receive(1, &tick(17));
+    assert_eq!(table.violations(), []);
+    assert_eq!(table.events(), 6, "a frame that both got counts what is in it");
+    table.receive(0, &tick(14));
+    assert_eq!(table.violations(), [(Violation::Double, 1)]);
 }
 
 #[test]

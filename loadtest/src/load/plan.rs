@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub core: Option<usize>,
     /// Clients that come back say where they left off.
     pub resume: bool,
+    /// Some events are not for all: numbers rise, and may jump.
+    pub addressed_events: bool,
     /// Receive buffer of slow clients, in bytes.
     pub slow_receive_buffer_bytes: Option<usize>,
 }

@@ -164,6 +164,7 @@ fn empty_plan(options: &Options, target: SocketAddr, worker: usize) -> Plan {
             .pin_core
             .map(|core| core + if options.threads > 1 { worker % options.threads } else { 0 }),
         resume: options.resume,
+        addressed_events: options.addressed_events,
         slow_receive_buffer_bytes: options.slow_receive_buffer_bytes,
     }
 }

@@ -88,6 +88,9 @@ pub(crate) struct Common {
     /// Clients that come back say where they left off
     #[arg(long, help_heading = "Traffic")]
     pub resume: bool,
+    /// Some events of the scripts are for some members alone: what others see of the numbers may jump
+    #[arg(long, help_heading = "Traffic")]
+    pub addressed_events: bool,
     /// How long answers may take at the end before they count as lost
     #[arg(long, default_value = "5s", value_parser = duration, help_heading = "Traffic")]
     pub grace: Duration,

@@ -27,6 +27,8 @@ pub(crate) struct Options {
     pub jitter: f64,
     /// Clients that come back say where they left off.
     pub resume: bool,
+    /// Some events are not for all: numbers rise, and may jump.
+    pub addressed_events: bool,
     /// Receive buffer of slow clients.
     pub slow_receive_buffer_bytes: Option<usize>,
     /// The names in the URLs; none for a server that was started here.
@@ -62,6 +64,7 @@ impl Options {
             },
             jitter: common.jitter,
             resume: common.resume,
+            addressed_events: common.addressed_events,
             slow_receive_buffer_bytes: (slow_receive_buffer > 0).then_some(slow_receive_buffer),
             hosts,
         })

@@ -119,7 +119,14 @@ impl<R: FnMut(Window)> Worker<R> {
         let room = &mut self.rooms[client.room as usize];
         let name = Name { user_id: &room.members[client.member as usize], room_id: &room.id };
         let window = &mut self.window;
-        let mut view = View { name, group: client.group, now_ns, writer: &self.writer, window };
+        let mut view = View {
+            name,
+            group: client.group,
+            now_ns,
+            may_jump: self.plan.addressed_events,
+            writer: &self.writer,
+            window,
+        };
         let (check, expected, member) = (&mut room.check, &mut client.expected, client.member);
         let mut bytes_in = 0;
         let each = |incoming: Incoming<'_>| {
