@@ -23,9 +23,9 @@ pub(super) fn input(scripts: &ScriptSet, input: Input) -> Result<Call, Rejection
         Rejection::new(ErrorCode::NotFound, format!("there is no script for the action {:?}", input.action))
     })?;
     check_may_call(&input.caller, script)?;
-    let (caller, wants_result) = (input.caller.clone(), input.id.is_some());
+    let (caller, wants_result, n) = (input.caller.clone(), input.name.id.is_some(), input.name.n);
     let text = if *script.name == *FALLBACK { input.text.into() } else { input.into_payload() };
-    Ok(Call::input(script.clone(), caller, text, wants_result))
+    Ok(Call::input(script.clone(), caller, text, wants_result).numbered(n))
 }
 
 /// The call that an RPC makes, and the room that it is about, if any.
@@ -52,6 +52,7 @@ pub(super) fn rpc(
 pub(super) fn not_taken(why: Why) -> Rejection {
     match why {
         Why::Busy => busy(),
+        Why::OutOfOrder => Rejection::out_of_order(),
         Why::Unavailable => Rejection::new(
             ErrorCode::Unavailable,
             "the game's state is not available and this did not run; try again soon",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::connection::{Connection, Place, Stage};
+use super::connection::{Connection, Place, Stage, Sync};
 use super::connections::kind_of;
 use super::messages::ShardMessage;
 use super::shard::Shard;
@@ -18,6 +18,8 @@ use crate::session::{
 };
 use crate::state::{Batch, ConnectionKey, OnError};
 use crate::wire::ids::{Identity, Role, RoomId};
+use crate::wire::message::{self, InputName};
+use crate::wire::ws;
 
 impl Shard {
     /// Calls a connection's session, and does what it wants done.
@@ -89,11 +91,12 @@ impl Shard {
             }
             Action::Join { identity, room } => self.begin_join(index, identity, &room),
             Action::Input(input) => {
-                let id = input.id;
+                let name = input.name;
                 if let Err(refused) = self.input(index, input) {
-                    self.refuse_input(index, id, &refused);
+                    self.refuse_input(index, name, &refused);
                 }
             }
+            Action::Heartbeat { id, n } => self.answer_heartbeat(index, id, n),
             Action::Closed(code) => {
                 self.context.metrics.closes.at(CloseCode(code)).inc();
                 self.leave(index);
@@ -104,6 +107,7 @@ impl Shard {
                 let outcome = match dropped {
                     DroppedInput::Limited => InputOutcome::Limited,
                     DroppedInput::Malformed => InputOutcome::Malformed,
+                    DroppedInput::OutOfOrder => InputOutcome::Busy,
                 };
                 self.context.metrics.inputs.at(outcome).inc();
             }
@@ -167,7 +171,11 @@ impl Shard {
             // Its place was taken by the same user's newer connection in this very round.
             return Err(calls::no_member());
         };
-        let (id, room_index) = (input.id, seat.room as usize);
+        let (name, room_index) = (input.name, seat.room as usize);
+        if connection.carried.session.holds_back(name) {
+            self.context.metrics.inputs.at(InputOutcome::Busy).inc();
+            return Err(Rejection::out_of_order());
+        }
         let bytes = input.text.len();
         let call = calls::input(&self.context.scripts, input).inspect_err(|_| {
             self.context.metrics.inputs.at(InputOutcome::Error).inc();
@@ -178,7 +186,7 @@ impl Shard {
             self.context.metrics.inputs.at(InputOutcome::Busy).inc();
             return Err(calls::busy());
         };
-        let reply = Some(Reply { connection: key, id });
+        let reply = Some(Reply { connection: key, name });
         let received_at = self.context.clock.round_began;
         self.pass_on(room_index, room::QueuedInput { call, reply, received_at, charge: Some(charge) });
         Ok(())
@@ -194,11 +202,24 @@ impl Shard {
         }
     }
 
-    /// Tells a member that an input did not run.
-    pub(super) fn refuse_input(&mut self, index: usize, id: Option<u64>, refused: &Rejection) {
+    /// Tells a member that an input did not get to its room.
+    pub(super) fn refuse_input(&mut self, index: usize, name: InputName, refused: &Rejection) {
         self.call_session(index, |session, context, actions| {
-            session.input_refused(id, refused, context, actions);
+            session.input_refused(name, refused, context, actions);
         });
+    }
+
+    /// A member is told how far it has come: which inputs have run, and which events it has got.
+    fn answer_heartbeat(&mut self, index: usize, id: u64, n: u64) {
+        let Some(seat) = self.connections[index].seat() else { return };
+        let (known_seq, is_live) = (seat.known_seq, seat.sync == Sync::Live);
+        let room = self.rooms.get_mut(seat.room as usize);
+        let flushed_seq = room.map_or(0, |room| room.flushed_seq);
+        // Events that wait in the outbox may be dropped for a snapshot.
+        let has_all = is_live && !self.connections[index].carried.outbox.has_replaceable();
+        let seq = if has_all { flushed_seq.max(known_seq) } else { known_seq };
+        let frame = ws::text_frame(&message::heartbeat(id, n, seq));
+        self.connections.queue(index, frame, Kind::Kept, &self.context.clock);
     }
 
     /// Begins to close a member's connection from our side.

@@ -38,11 +38,18 @@ impl Shard {
                 self.with_room_of(&room, |room| room.wants_snapshot(identity, membership));
             }
             ShardMessage::Inputs(room, inputs) => self.take_inputs(&room, inputs),
-            ShardMessage::RefuseInput(key, id, why) => {
+            ShardMessage::RefuseInput(key, name, why) => {
                 // Nothing may come behind a close frame: who has left gets no answer.
                 let index = self.connections.find(key);
                 if let Some(index) = index.filter(|index| self.connections[*index].seat().is_some()) {
-                    self.refuse_input(index, id, &calls::not_taken(why));
+                    self.call_session(index, |session, context, actions| {
+                        session.room_refused_input(name, &calls::not_taken(why), context, actions);
+                    });
+                }
+            }
+            ShardMessage::InputsRan(key, n) => {
+                if let Some(index) = self.connections.find(key) {
+                    self.connections[index].carried.session.inputs_ran(n);
                 }
             }
             ShardMessage::Flush(room, flush) => {
@@ -52,7 +59,7 @@ impl Shard {
             }
             ShardMessage::Resynchronise(key) => {
                 if let Some(index) = self.connections.find(key) {
-                    self.connections.fall_behind(index);
+                    self.resynchronise(index);
                 }
             }
             ShardMessage::Snapshot(key, snapshot) => {
@@ -74,6 +81,15 @@ impl Shard {
             ShardMessage::Drain { spread_ms } => self.begin_draining(spread_ms),
             ShardMessage::Stop => self.io.is_stopped = true,
         }
+    }
+
+    /// A member misses events. What has gone out may be of another history than what comes.
+    fn resynchronise(&mut self, index: usize) {
+        let room_index = self.connections[index].seat().map(|seat| seat.room as usize);
+        if let Some(room) = room_index.and_then(|index| self.rooms.get_mut(index)) {
+            room.flushed_seq = 0;
+        }
+        self.connections.fall_behind(index);
     }
 
     fn take_delivery(&mut self, delivery: Delivery) {

@@ -17,6 +17,7 @@ use crate::session::account::AccountResult;
 use crate::session::disconnects::Disconnects;
 use crate::state::{ConnectionKey, Deliver, Delivery, ShardId};
 use crate::wire::ids::{Identity, RoomId};
+use crate::wire::message::InputName;
 
 /// A message to a shard. Messages of one sender arrive in the order in which they were posted.
 ///
@@ -38,11 +39,12 @@ pub(crate) enum ShardMessage {
     Left(Box<MemberOf>, ShardId),
     /// To the home shard: a member that is behind has read what was on its way, and wants its snapshot.
     WantsSnapshot(Box<MemberOf>),
-    /// To the home shard: inputs of members that were handed over. Lost: they did not run,
-    /// and nobody is told but the log.
+    /// To the home shard: inputs of members that were handed over. While that shard has stalled none are sent: they are refused.
     Inputs(RoomId, Vec<QueuedInput>),
-    /// From the home shard: an input with this `id` did not run. Lost: nobody is told but the log.
-    RefuseInput(ConnectionKey, Option<u64>, Why),
+    /// From the home shard: this input did not run. Lost: nobody is told but the log.
+    RefuseInput(ConnectionKey, InputName, Why),
+    /// From the home shard: all of this member's numbered inputs up to this one have run. Lost: the next one tells.
+    InputsRan(ConnectionKey, u64),
     /// From the home shard: events for the members here. Lost: the members here get a snapshot.
     Flush(RoomId, Arc<Flush>),
     /// Events for this member are missing: it gets a snapshot.

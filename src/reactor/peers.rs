@@ -44,6 +44,11 @@ impl Peers {
         self.peers.iter().any(|peer| !peer.backlog.is_empty())
     }
 
+    /// Whether a shard takes nothing, and as much waits for it as may.
+    pub(super) fn has_stalled(&self, shard: ShardId) -> bool {
+        self.peers.get(shard).is_some_and(|peer| peer.backlog.len() >= self.bound)
+    }
+
     /// Posts a message; if the shard's mailbox is full the message waits here. A message to nobody is dropped.
     pub(super) fn post(&mut self, shard: ShardId, message: ShardMessage) {
         if let Some(peer) = self.peers.get_mut(shard) {
@@ -74,10 +79,10 @@ impl Peer {
                     log::error!("an event loop has stalled; its members get snapshots in place of events");
                 }
             }
-            ShardMessage::Frame(..) | ShardMessage::Inputs(..) | ShardMessage::RefuseInput(..)
+            ShardMessage::Frame(..) | ShardMessage::RefuseInput(..) | ShardMessage::InputsRan(..)
                 if self.backlog.len() >= bound =>
             {
-                log::error!("an event loop has stalled; an input or an answer is lost");
+                log::error!("an event loop has stalled; an answer is lost");
             }
             message => self.backlog.push_back(message),
         }

@@ -35,6 +35,8 @@ pub(super) struct LocalRoom {
     /// Of a room at home elsewhere: inputs that go there at the end of the round.
     pub(super) passing: Vec<QueuedInput>,
     is_touched: bool,
+    /// The last event that has gone out to the members here; 0 if none has since they last got a snapshot each.
+    pub(super) flushed_seq: u64,
     /// The room itself, where it is at home.
     pub(super) home: Option<Box<Home>>,
 }
@@ -90,6 +92,7 @@ impl Rooms {
             members: Vec::new(),
             passing: Vec::new(),
             is_touched: false,
+            flushed_seq: 0,
             home: None,
         });
         self.by_id.insert(id.clone(), index);

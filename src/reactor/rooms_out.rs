@@ -11,9 +11,9 @@ use super::shard::Shard;
 use super::submissions::Purpose;
 use crate::metrics::{InputOutcome, RefusalReason};
 use crate::room::flush::Flush;
-use crate::room::{Admission, Room, RoomAction, Round, Submission, Why};
-use crate::session::Rejection;
+use crate::room::{Admission, QueuedInput, Room, RoomAction, Round, Submission, Why};
 use crate::session::outbox::Kind;
+use crate::session::{Admitted, Rejection};
 use crate::state::{Batch, ConnectionKey, NotTaken, ShardId};
 use crate::wire::ids::RoomId;
 
@@ -66,9 +66,12 @@ impl Shard {
                 self.context.metrics.refusals.at(RefusalReason::Busy).inc();
                 self.refuse_join(connection, &calls::not_taken(why));
             }
-            RoomAction::RefuseInput { connection, id, why } => {
+            RoomAction::RefuseInput { connection, name, why } => {
                 self.context.metrics.inputs.at(InputOutcome::Busy).inc();
-                self.post_or_read(connection, ShardMessage::RefuseInput(connection, id, why));
+                self.post_or_read(connection, ShardMessage::RefuseInput(connection, name, why));
+            }
+            RoomAction::InputsRan { connection, n } => {
+                self.post_or_read(connection, ShardMessage::InputsRan(connection, n));
             }
             RoomAction::Send { to, frame } => self.post_or_read(to, ShardMessage::Frame(to, frame)),
             RoomAction::Snapshot { to, seq, frame } => {
@@ -143,7 +146,7 @@ impl Shard {
 
     /// The room has let a connection in.
     fn admit(&mut self, room_index: usize, admission: Admission) {
-        let Admission { connection, membership, position, state } = admission;
+        let Admission { connection, membership, position, n, state } = admission;
         let Some(index) = self.connections.find(connection) else { return };
         let seat = Seat {
             room: room_index as u32,
@@ -154,8 +157,12 @@ impl Shard {
             allowance: Default::default(),
         };
         self.seat(room_index, index, seat);
+        if let Some(room) = self.rooms.get_mut(room_index) {
+            // Beyond it only if the store has lost its data since.
+            room.flushed_seq = room.flushed_seq.min(position.seq);
+        }
         self.call_session(index, |session, context, actions| {
-            session.joined(position, &state, context, actions);
+            session.joined(Admitted { position, n, state: &state }, context, actions);
         });
         // A large room's state is not kept for all who come in at once if it can go out.
         self.connections.flush_one(index, &self.context.clock, self.context.shared.services.settings());
@@ -267,7 +274,11 @@ impl Shard {
 
     /// Sends events to the members whose sockets are here.
     pub(super) fn fan_out(&mut self, room_index: usize, flush: &Flush) {
-        let Some(room) = self.rooms.get_mut(room_index).filter(|_| !flush.is_for_nobody()) else { return };
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        room.flushed_seq = flush.last_seq();
+        if flush.is_for_nobody() {
+            return;
+        }
         let mut frames = 0;
         for &index in &room.members {
             let connection = &self.connections[index as usize];
@@ -306,7 +317,20 @@ impl Shard {
         }
         let inputs = std::mem::take(&mut room.passing);
         let (id, home) = (room.id.clone(), home_shard(&room.id, self.peers.len()));
+        if self.peers.has_stalled(home) {
+            return self.refuse_passing(inputs);
+        }
         self.peers.post(home, ShardMessage::Inputs(id, inputs));
+    }
+
+    /// The room's home takes nothing now.
+    fn refuse_passing(&mut self, inputs: Vec<QueuedInput>) {
+        for reply in inputs.into_iter().filter_map(|input| input.reply) {
+            self.context.metrics.inputs.at(InputOutcome::Busy).inc();
+            if let Some(index) = self.connections.find(reply.connection) {
+                self.refuse_input(index, reply.name, &calls::busy());
+            }
+        }
     }
 
     /// Queues a frame for one member of this shard.

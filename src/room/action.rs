@@ -9,6 +9,7 @@ use super::MembershipId;
 use super::flush::Flush;
 use crate::state::{Call, CallError, ConnectionKey, OnError};
 use crate::wire::Position;
+use crate::wire::message::InputName;
 
 /// Names a batch of a room.
 pub(crate) type BatchNumber = u32;
@@ -31,10 +32,12 @@ pub(crate) enum RoomAction {
     /// An input did not run.
     RefuseInput {
         connection: ConnectionKey,
-        /// The client's `id`, if it wants an answer.
-        id: Option<u64>,
+        /// What the client knows it by.
+        name: InputName,
         why: Why,
     },
+    /// All of a member's numbered inputs up to `n` have run.
+    InputsRan { connection: ConnectionKey, n: u64 },
     /// A frame for one connection.
     Send { to: ConnectionKey, frame: Bytes },
     /// The room's state for a member that missed events.
@@ -97,6 +100,8 @@ pub(crate) struct Admission {
     pub membership: MembershipId,
     /// Where in the room's history `state` was taken.
     pub position: Position,
+    /// The last of the user's numbered inputs that ran; 0 if none did.
+    pub n: u64,
     /// The room's state as JSON text.
     pub state: Bytes,
 }
@@ -108,4 +113,6 @@ pub(crate) enum Why {
     Busy,
     /// The store is away.
     Unavailable,
+    /// It has a number, and one with a smaller number did not run.
+    OutOfOrder,
 }

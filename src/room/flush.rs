@@ -46,7 +46,6 @@ impl Flush {
     }
 
     /// The last event's `seq`.
-    #[cfg(test)]
     pub(crate) fn last_seq(&self) -> u64 {
         self.runs.last().map_or(0, RoomEvents::last_seq)
     }

@@ -2,15 +2,18 @@
 
 use super::action::{RoomAction, Submission, Why};
 use super::submitted::{Purpose, Sent};
-use super::waiting::{Fill, QueuedInput};
+use super::waiting::{Fill, QueuedInput, Reply};
 use super::{Room, Round};
 use crate::state::{Call, OnError};
 
 impl Room {
     pub(crate) fn input(&mut self, input: QueuedInput, round: Round<'_>, actions: &mut Vec<RoomAction>) {
+        if self.is_out_of_order(&input) {
+            return self.refuse(input, Why::OutOfOrder, actions);
+        }
         let is_full = self.waiting.bytes() >= round.bounds.waiting_bytes;
         if is_full && self.waiting.has_of(&input.call.caller.user_id) {
-            return refuse(input, Why::Busy, actions);
+            return self.refuse(input, Why::Busy, actions);
         }
         self.waiting.push(input);
     }
@@ -51,22 +54,54 @@ impl Room {
         let inputs = sent.into_iter().zip(calls).map(|(sent, call)| sent.with(call));
         self.waiting.put_back(inputs.collect());
         if why == Why::Unavailable {
-            self.waiting.take_players().into_iter().for_each(|input| refuse(input, why, actions));
+            self.waiting.take_players().into_iter().for_each(|input| self.refuse(input, why, actions));
         }
         // They wait for what is not taken either.
         Self::turn_away(std::mem::take(&mut self.joins), why, actions);
         self.flush(actions);
+    }
+
+    fn refuse(&mut self, input: QueuedInput, why: Why, actions: &mut Vec<RoomAction>) {
+        let Some(Reply { connection, name }) = input.reply else { return };
+        // What is behind one that did not run is no reason of its own.
+        if why != Why::OutOfOrder
+            && let Some(member) = self.members.of_connection(&input.call.caller.user_id, connection)
+        {
+            member.order.refused(name.n);
+        }
+        actions.push(RoomAction::RefuseInput { connection, name, why });
+    }
+
+    /// Whether an input comes behind one that did not run; or from a socket that another one of the same user has replaced, which
+    /// sends again what did not run.
+    fn is_out_of_order(&mut self, input: &QueuedInput) -> bool {
+        let Some(Reply { connection, name }) = input.reply.filter(|reply| reply.name.n.is_some()) else {
+            return false;
+        };
+        let user_id = &input.call.caller.user_id;
+        match self.members.of_connection(user_id, connection) {
+            Some(member) => member.order.holds_back(name.n),
+            None => self.has_member(user_id),
+        }
+    }
+
+    /// Refuses what waits behind inputs that did not run.
+    pub(super) fn refuse_held(&mut self, actions: &mut Vec<RoomAction>) {
+        let members = &mut self.members;
+        let held = self.waiting.take_if(|QueuedInput { call, reply, .. }| {
+            let member =
+                reply.and_then(|reply| members.of_connection(&call.caller.user_id, reply.connection));
+            member.is_some_and(|member| member.order.holds_back(call.n))
+        });
+        for input in held {
+            self.refuse(input, Why::OutOfOrder, actions);
+        }
     }
 }
 
 fn part(input: QueuedInput) -> (Call, Sent) {
     let QueuedInput { call, reply, received_at, charge } = input;
     let again = reply.is_none().then(|| Box::new(call.clone()));
-    (call, Sent { reply, received_at, charge, again })
-}
-
-fn refuse(input: QueuedInput, why: Why, actions: &mut Vec<RoomAction>) {
-    if let Some(reply) = input.reply {
-        actions.push(RoomAction::RefuseInput { connection: reply.connection, id: reply.id, why });
-    }
+    let caller = call.n.map(|_| call.caller.clone());
+    (call, Sent { reply, caller, received_at, charge, again })
 }

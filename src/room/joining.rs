@@ -95,6 +95,7 @@ impl Room {
             self.events(events, actions);
         }
         let mut entered = done.results;
+        let mut last_ran = done.last_ran.into_iter();
         let state = shared_state(entered.split_off(joins.len().min(entered.len())).into_iter().next());
         if state.is_ok() && entered.iter().any(|result| matches!(result, CallResult::Ok(_))) {
             self.stream.begin_at(done.position);
@@ -103,7 +104,8 @@ impl Room {
         for (index, (join, entered)) in joins.into_iter().zip(entered).enumerate() {
             // Those of the batch whose turn is still to come are joining, too.
             let is_joining = users[index + 1..].contains(&users[index]);
-            self.join_done(join, entered, &state, done.position, is_joining, (round, actions));
+            let place = (done.position, last_ran.next().unwrap_or_default());
+            self.join_done(join, entered, &state, place, is_joining, (round, actions));
         }
     }
 
@@ -112,7 +114,7 @@ impl Room {
         join: Join,
         entered: CallResult,
         state: &Result<Bytes, CallError>,
-        position: Position,
+        place: (Position, u64),
         is_joining: bool,
         (round, actions): (Round<'_>, &mut Vec<RoomAction>),
     ) {
@@ -122,7 +124,7 @@ impl Room {
             _ => state.as_ref(),
         };
         match outcome {
-            Ok(state) if !join.is_gone => self.admit(join, position, state.clone(), actions),
+            Ok(state) if !join.is_gone => self.admit(join, place, state.clone(), actions),
             outcome => {
                 if let (Err(error), false) = (outcome, join.is_gone) {
                     actions.push(RoomAction::Refuse { connection: join.connection, error: error.clone() });
@@ -134,10 +136,16 @@ impl Room {
         }
     }
 
-    fn admit(&mut self, join: Join, position: Position, state: Bytes, actions: &mut Vec<RoomAction>) {
+    fn admit(
+        &mut self,
+        join: Join,
+        (position, n): (Position, u64),
+        state: Bytes,
+        actions: &mut Vec<RoomAction>,
+    ) {
         let Join { connection, identity, membership, .. } = join;
-        let replaced = self.members.insert(identity, Member { membership, connection });
-        actions.push(RoomAction::Admit(Admission { connection, membership, position, state }));
+        let replaced = self.members.insert(identity, Member::new(membership, connection));
+        actions.push(RoomAction::Admit(Admission { connection, membership, position, n, state }));
         if let Some(Member { connection, .. }) = replaced {
             let reason = "the same user joined again";
             actions.push(RoomAction::Close { connection, code: close_code::REPLACED, reason });

@@ -11,6 +11,7 @@ use super::MembershipId;
 use super::action::RoomAction;
 use crate::state::ConnectionKey;
 use crate::wire::ids::Identity;
+use crate::wire::message::InputOrder;
 use crate::wire::ws::close_code;
 
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,15 @@ pub(super) struct Member {
     pub membership: MembershipId,
     /// Its socket; [`ConnectionKey::NOBODY`] while it is on its way to another event loop.
     pub connection: ConnectionKey,
+    /// The order of its numbered inputs.
+    pub order: InputOrder,
+}
+
+impl Member {
+    /// A member that has sent nothing yet.
+    pub(super) fn new(membership: MembershipId, connection: ConnectionKey) -> Self {
+        Self { membership, connection, order: InputOrder::default() }
+    }
 }
 
 /// Every member, by user.
@@ -75,6 +85,11 @@ impl Members {
         Some(member)
     }
 
+    /// The member of this user, if its socket is this one.
+    pub(super) fn of_connection(&mut self, user_id: &str, connection: ConnectionKey) -> Option<&mut Member> {
+        self.by_user.get_mut(user_id).filter(|member| member.connection == connection)
+    }
+
     /// Every connection whose place is known.
     pub(super) fn connections(&self) -> impl Iterator<Item = ConnectionKey> {
         let connections = self.by_user.values().map(|member| member.connection);
@@ -114,7 +129,7 @@ impl Members {
 
     /// A script has put a user out of the room.
     pub(super) fn put_out(&mut self, user_id: &str, reason: SmolStr, actions: &mut Vec<RoomAction>) {
-        let Some(Member { membership, connection }) = self.get(user_id) else { return };
+        let Some(Member { membership, connection, .. }) = self.get(user_id) else { return };
         if connection != ConnectionKey::NOBODY {
             return actions.push(RoomAction::Remove { connection, reason });
         }

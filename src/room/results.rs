@@ -1,11 +1,14 @@
 //! What a batch's end brings.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::action::{BatchNumber, RoomAction, Why};
 use super::submitted::{Purpose, Sent};
 use super::{Room, Round};
-use crate::state::{BatchDone, Call, CallResult};
+use crate::state::{BatchDone, Call, CallResult, ConnectionKey};
+use crate::wire::ids::Identity;
 use crate::wire::{message, ws};
 
 impl Room {
@@ -55,7 +58,9 @@ impl Room {
         }
         let mut counts = Counts::default();
         let mut given_back = Vec::new();
+        let mut numbered = Vec::new();
         for (sent, result) in sent.into_iter().zip(done.results) {
+            numbered.extend(Numbered::of(&sent, &result));
             match (result, sent.again) {
                 (CallResult::NotRun(call), _) => given_back.push(Sent { again: None, ..sent }.with(*call)),
                 (result, Some(call)) if is_unanswered(&result) => {
@@ -70,10 +75,28 @@ impl Room {
         if !given_back.is_empty() {
             self.wait_again(given_back, ran > 0, round, actions);
         }
+        self.numbered_done(&numbered, actions);
         self.flush(actions);
         let Counts { ok, failed, .. } = counts;
         let received_at = done.received_at;
         actions.push(RoomAction::Ran { ok, failed, given_back: waits_on, received_at });
+    }
+
+    /// Tells how far each member's numbered inputs have run, and holds those back that wait behind one that did not.
+    fn numbered_done(&mut self, numbered: &[Numbered], actions: &mut Vec<RoomAction>) {
+        for Numbered { caller, reply, has_run } in numbered {
+            let member = self.members.of_connection(&caller.user_id, reply.connection);
+            match member {
+                // It may have been sent again meanwhile.
+                Some(member) if *has_run => _ = member.order.holds_back(reply.name.n),
+                Some(member) => member.order.refused(reply.name.n),
+                None => {}
+            }
+        }
+        actions.extend(farthest(numbered));
+        if numbered.iter().any(|input| !input.has_run) {
+            self.refuse_held(actions);
+        }
     }
 
     /// The engine had no time for some calls. If it ran others, these were too many at once, and the rest follows at once; if
@@ -94,6 +117,37 @@ impl Room {
     }
 }
 
+/// How a numbered input ended.
+struct Numbered {
+    caller: Arc<Identity>,
+    reply: super::Reply,
+    /// Whether it has, now or before; else it may come again.
+    has_run: bool,
+}
+
+impl Numbered {
+    fn of(sent: &Sent, result: &CallResult) -> Option<Self> {
+        let (caller, reply) = (sent.caller.clone()?, sent.reply?);
+        let has_run = match result {
+            CallResult::Ok(_) => true,
+            CallResult::Err(error) => !error.code.asks_again(),
+            CallResult::Skipped | CallResult::NotRun(_) => return None,
+        };
+        Some(Self { caller, reply, has_run })
+    }
+}
+
+/// Of each connection the last input that ran.
+fn farthest(numbered: &[Numbered]) -> Vec<RoomAction> {
+    let ran = numbered.iter().filter(|input| input.has_run);
+    let mut ran: Vec<_> =
+        ran.filter_map(|input| Some((input.reply.connection, input.reply.name.n?.get()))).collect();
+    ran.sort_by_key(|(connection, n)| (connection.shard, connection.index, connection.generation, *n));
+    let last = |of_one: &[(ConnectionKey, u64)]| of_one.last().copied();
+    let last = ran.chunk_by(|one, other| one.0 == other.0).filter_map(last);
+    last.map(|(connection, n)| RoomAction::InputsRan { connection, n }).collect()
+}
+
 /// How the calls of a batch ended.
 #[derive(Default)]
 struct Counts {
@@ -110,10 +164,10 @@ impl Counts {
             CallResult::Ok(_) => self.ok += 1,
             _ => self.failed += 1,
         }
-        let text = match (result, reply.id) {
+        let text = match (result, reply.name.id) {
             (CallResult::Ok(result), Some(id)) => message::reply(id, result),
-            (CallResult::Err(error), id) => {
-                message::error(id, error.code.as_str(), &error.message, error.details.as_deref())
+            (CallResult::Err(error), _) => {
+                message::error(reply.name, error.code.as_str(), &error.message, error.details.as_deref())
             }
             _ => return,
         };

@@ -34,6 +34,8 @@ pub(super) enum Purpose {
 pub(super) struct Sent {
     /// Who gets the answer.
     pub reply: Option<Reply>,
+    /// Whose it is, if it has a number.
+    pub caller: Option<Arc<Identity>>,
     /// When it came in.
     pub received_at: Instant,
     /// Given back with the answer.

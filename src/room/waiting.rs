@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 use super::allowance::Charge;
 use crate::state::{Arguments, Call, ConnectionKey};
+use crate::wire::message::InputName;
 
 /// A call that waits.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub(crate) struct QueuedInput {
 pub(crate) struct Reply {
     /// The connection that sent it.
     pub connection: ConnectionKey,
-    /// The client's `id`, if it wants an answer.
-    pub id: Option<u64>,
+    /// What the client knows it by.
+    pub name: InputName,
 }
 
 /// How much one batch takes.
@@ -116,7 +117,8 @@ impl Waiting {
         self.take_if(|input| !input.is_own())
     }
 
-    fn take_if(&mut self, mut is_taken: impl FnMut(&QueuedInput) -> bool) -> Vec<QueuedInput> {
+    /// Takes out some.
+    pub(super) fn take_if(&mut self, mut is_taken: impl FnMut(&QueuedInput) -> bool) -> Vec<QueuedInput> {
         let (mut taken, mut left) = (Vec::new(), VecDeque::new());
         for input in std::mem::take(&mut self.inputs) {
             if is_taken(&input) { taken.push(input) } else { left.push_back(input) }

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use super::account::AccountRequest;
 use super::{Route, RpcRequest};
 use crate::wire::ids::{Identity, RoomId};
-use crate::wire::message::{ClientMessage, SharedText};
+use crate::wire::message::{ClientMessage, InputName, SharedText};
 
 /// One thing to do for a connection. The order counts. It cannot be printed: a call to the accounts has passwords in it.
 pub enum Action {
@@ -36,9 +36,16 @@ pub enum Action {
         /// The room that the request names.
         room: RoomId,
     },
-    /// Pass on a player's input. If it is refused, [`super::Session::input_refused`] is called before the next action is
+    /// Pass on a player's input, unless [`super::Session::holds_back`] says no. If it is refused, [`super::Session::input_refused`] is called before the next action is
     /// carried out: what follows may be the close frame.
     Input(Input),
+    /// Answer a heartbeat: [`crate::wire::message::heartbeat`] with where the connection is in the room's events.
+    Heartbeat {
+        /// Asks for the answer, and is given back with it.
+        id: u64,
+        /// The last of the player's numbered inputs that ran.
+        n: u64,
+    },
     /// The WebSocket is over, with this close code: the member leaves its room now, whatever is still to be sent.
     Closed(u16),
     /// End the connection once everything is sent.
@@ -72,6 +79,8 @@ pub enum DroppedInput {
     Malformed,
     /// It is over the connection's rate.
     Limited,
+    /// It has a number, and one with a smaller number was refused.
+    OutOfOrder,
 }
 
 /// A player's input. Its text is copied once; the payload and the whole message share that copy.
@@ -81,8 +90,8 @@ pub struct Input {
     pub caller: Arc<Identity>,
     /// Names the script that is to run.
     pub action: SmolStr,
-    /// Asks for a reply, and is given back with it.
-    pub id: Option<u64>,
+    /// What the client knows it by.
+    pub name: InputName,
     /// The message as it came, as UTF-8.
     pub text: Arc<[u8]>,
     /// Where the payload is in the text; nowhere if it was left out.
@@ -97,7 +106,7 @@ impl Input {
             (start as u32, (start + payload.get().len()) as u32)
         });
         let action = SmolStr::new(&message.action);
-        Self { caller, action, id: message.id, text: text.as_bytes().into(), payload }
+        Self { caller, action, name: message.name, text: text.as_bytes().into(), payload }
     }
 
     /// The payload's JSON text; `null` without one.

@@ -38,6 +38,7 @@ pub use self::time::{Moment, Now};
 pub use self::websocket::WebSocketSession;
 use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
+use crate::wire::message::InputName;
 use crate::wire::ws::close_code;
 
 /// A connection's protocol state.
@@ -59,6 +60,17 @@ pub struct Context<'a> {
     pub peer: IpAddr,
     /// What the session asks for that is known at once: tokens, pages, guests.
     pub services: &'a dyn Services,
+}
+
+/// What somebody is told who has been let into a room.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted<'a> {
+    /// Where in the room's history `state` was taken.
+    pub position: Position,
+    /// The last of the user's numbered inputs that ran; 0 if none did.
+    pub n: u64,
+    /// The room's state as JSON text.
+    pub state: &'a [u8],
 }
 
 impl Session {
@@ -144,25 +156,54 @@ impl Session {
         }
     }
 
-    /// [`Action::Join`] has succeeded: `state` is the room's, at that position, for the welcome.
-    pub fn joined(&mut self, position: Position, state: &[u8], context: &Context<'_>, actions: &mut Actions) {
+    /// [`Action::Join`] has succeeded: the welcome follows.
+    pub fn joined(&mut self, admitted: Admitted<'_>, context: &Context<'_>, actions: &mut Actions) {
         if let Self::Http(session) = self {
-            let member = session.joined(position, state, context, actions);
+            let member = session.joined(admitted, context, actions);
             *self = Self::WebSocket(Box::new(member));
         }
     }
 
-    /// [`Action::Input`] with this id was refused, and did nothing. A client that is told `busy` too often is closed: when
-    /// its next message comes, or at its deadline, which is due at once.
+    /// Whether an input that [`Action::Input`] wants passed on must be refused as out of order: those behind a numbered one that
+    /// was refused are, until it comes again.
+    pub fn holds_back(&mut self, name: InputName) -> bool {
+        match self {
+            Self::WebSocket(session) => session.holds_back(name),
+            Self::Http(_) => false,
+        }
+    }
+
+    /// [`Action::Input`] was refused before it got to the room, and did nothing. A client that is told `busy` too often is closed: when its next message comes, or at its deadline,
+    /// which is due at once.
     pub fn input_refused(
         &mut self,
-        id: Option<u64>,
+        name: InputName,
         refused: &Rejection,
         context: &Context<'_>,
         actions: &mut Actions,
     ) {
         if let Self::WebSocket(session) = self {
-            session.input_refused(id, refused, context, actions);
+            session.input_refused(name, refused, context, actions);
+        }
+    }
+
+    /// As [`Session::input_refused`], by the room, which sees to those behind it by itself.
+    pub fn room_refused_input(
+        &mut self,
+        name: InputName,
+        refused: &Rejection,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
+        if let Self::WebSocket(session) = self {
+            session.room_refused_input(name, refused, context, actions);
+        }
+    }
+
+    /// All of the member's numbered inputs up to `n` have run.
+    pub fn inputs_ran(&mut self, n: u64) {
+        if let Self::WebSocket(session) = self {
+            session.inputs_ran(n);
         }
     }
 

@@ -32,6 +32,8 @@ struct Queue {
     unsent: usize,
     /// Bytes of the entries that are [`Kind::State`], sent or not.
     state: usize,
+    /// How many entries are [`Kind::Replaceable`].
+    replaceable: usize,
 }
 
 impl Outbox {
@@ -48,6 +50,11 @@ impl Outbox {
     /// Bytes not sent yet that count towards the bounds: all but the room's state.
     pub fn counted_bytes(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.unsent.saturating_sub(queue.state))
+    }
+
+    /// Whether events are among what is not sent yet.
+    pub fn has_replaceable(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.replaceable > 0)
     }
 
     /// Queues bytes behind all that wait; `kind` says whether they count towards the bounds.
@@ -69,6 +76,7 @@ impl Outbox {
         if kind == Kind::State {
             queue.state += bytes.len();
         }
+        queue.replaceable += usize::from(kind == Kind::Replaceable);
         queue.entries.push_back((bytes, kind));
     }
 
@@ -100,6 +108,7 @@ impl Outbox {
             if *kind == Kind::State {
                 queue.state -= first.len();
             }
+            queue.replaceable -= usize::from(*kind == Kind::Replaceable);
             queue.entries.pop_front();
         }
         self.queue = None;
@@ -129,6 +138,7 @@ impl Outbox {
             queue.entries.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() - queue.sent_of_first;
         queue.state =
             queue.entries.iter().filter(|(_, kind)| *kind == Kind::State).map(|(bytes, _)| bytes.len()).sum();
+        queue.replaceable = queue.entries.iter().filter(|(_, kind)| *kind == Kind::Replaceable).count();
         let dropped = before - queue.unsent;
         if queue.entries.is_empty() {
             self.queue = None;

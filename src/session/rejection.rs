@@ -1,5 +1,6 @@
 //! An answer that says no.
 
+use crate::wire::message::OUT_OF_ORDER;
 use crate::wire::{Code, ErrorCode};
 
 /// Why something is not done, for the client.
@@ -27,6 +28,11 @@ impl Rejection {
     pub fn with_status(status: u16, code: ErrorCode, message: impl Into<Box<str>>) -> Self {
         debug_assert!(code.statuses().contains(&status), "{code:?} does not come with {status}");
         Self { status, code: code.into(), message: message.into(), details: None, retry_after_s: None }
+    }
+
+    /// Of a numbered input that came behind one that was refused.
+    pub fn out_of_order() -> Self {
+        Self::new(ErrorCode::OutOfOrder, OUT_OF_ORDER)
     }
 
     /// The same, with a time after which to try again.

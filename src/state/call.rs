@@ -1,12 +1,13 @@
 //! One script call: what goes in, and how it ends.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::script::Script;
 use crate::wire::ids::{Identity, RoomId};
-use crate::wire::message::SharedText;
+use crate::wire::message::{OUT_OF_ORDER, SharedText};
 use crate::wire::{Code, ErrorCode};
 
 /// One script call as a store runs it.
@@ -24,7 +25,13 @@ pub struct Call {
     pub wants_result: bool,
     /// What the call means for who holds the caller's membership of the room.
     pub membership: Membership,
+    /// Of an input that runs at most once: only if this is above the caller's last one that ran in the room. Else the result is
+    /// that of the call that ran by this number, or [`DUPLICATE`] if that is not known any more.
+    pub n: Option<NonZeroU64>,
 }
+
+/// The result of a numbered input that has run before.
+pub(super) const DUPLICATE: &str = r#"{"duplicate":true}"#;
 
 impl Call {
     /// A player's input from a socket: `payload` is its JSON text.
@@ -42,6 +49,7 @@ impl Call {
             arguments,
             wants_result,
             membership: Membership::Unchanged,
+            n: None,
         }
     }
 
@@ -59,6 +67,7 @@ impl Call {
             arguments: Arguments::List(arguments),
             wants_result: true,
             membership: Membership::Unchanged,
+            n: None,
         }
     }
 
@@ -71,7 +80,13 @@ impl Call {
             arguments: Arguments::List(vec![room.as_str().as_bytes().into()]),
             wants_result: false,
             membership,
+            n: None,
         }
+    }
+
+    /// The same, at most once; its first result is kept, and so it is always wanted.
+    pub fn numbered(self, n: Option<NonZeroU64>) -> Self {
+        Self { wants_result: self.wants_result || n.is_some(), n, ..self }
     }
 
     /// The same, with its result.
@@ -145,6 +160,11 @@ impl CallError {
     /// Of a call that did not run, or whose outcome nobody knows.
     pub fn refusal(code: ErrorCode, message: &str) -> Self {
         Self { code: code.into(), message: message.into(), details: None, is_fault: false }
+    }
+
+    /// Of a numbered input that came behind one that did not run.
+    pub(super) fn out_of_order() -> Self {
+        Self::refusal(ErrorCode::OutOfOrder, OUT_OF_ORDER)
     }
 
     /// Whether the store did not answer, or could not work.

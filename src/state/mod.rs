@@ -214,6 +214,8 @@ pub struct BatchDone {
     pub events: Option<RoomEvents>,
     /// The room's epoch and seq right after the batch (a snapshot in it was taken at exactly this seq).
     pub position: Position,
+    /// For each call that lets its caller in, in order: the last of the caller's numbered inputs that ran in the room.
+    pub last_ran: Vec<u64>,
     /// As it was sent.
     pub tag: Tag,
     /// As it was sent.

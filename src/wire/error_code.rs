@@ -44,6 +44,8 @@ error_codes! {
     NotFound "not_found" [404];
     /// It is there already.
     Conflict "conflict" [409];
+    /// A numbered input came while one before it has not run.
+    OutOfOrder "out_of_order" [409];
     /// Something is longer or more than a limit allows.
     TooLarge "too_large" [413, 414, 431];
     /// More often than a limit allows; to be tried again later.
@@ -63,6 +65,12 @@ impl ErrorCode {
     pub const fn status(self) -> u16 {
         self.statuses()[0]
     }
+
+    /// Whether it says that a numbered input did not run and does not count: it may be sent again, and those behind it wait for
+    /// that.
+    pub const fn asks_again(self) -> bool {
+        matches!(self, Self::Busy | Self::Unavailable | Self::RateLimited | Self::OutOfOrder)
+    }
 }
 
 /// A code as a client sees it.
@@ -81,6 +89,11 @@ impl Code {
             Self::Known(code) => code.name(),
             Self::Custom(name) => name,
         }
+    }
+
+    /// As [`ErrorCode::asks_again`].
+    pub fn asks_again(&self) -> bool {
+        matches!(self, Self::Known(code) if code.asks_again())
     }
 }
 

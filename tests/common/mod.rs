@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod atomic;
 pub mod http;
+pub mod numbered;
 pub mod output;
 pub mod player;
 pub mod postgres;

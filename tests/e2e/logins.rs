@@ -42,7 +42,7 @@ fn five_hundred_logins_at_once_are_all_answered() {
     // The event loops do not wait meanwhile.
     for id in 1..=5 {
         let asked = Instant::now();
-        assert_eq!(player.call("heartbeat", json!(null), id)["result"], "OK");
+        assert_eq!(player.call("heartbeat", json!(null), id)["result"]["n"], 0);
         assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     }
     let answers: Vec<Response> = waiting.iter_mut().map(Connection::read_response).collect();

@@ -20,6 +20,7 @@ mod limits;
 mod logins;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory;
+mod numbered;
 mod play;
 mod postgres;
 mod prompt;

@@ -13,6 +13,7 @@ mod calls;
 mod faults;
 mod guests;
 mod nodes;
+mod numbered;
 mod scene;
 mod sharing;
 mod stage;

@@ -65,7 +65,8 @@ pub fn hookless_node(addresses: &[String], flags: &[&str]) -> Server {
     node_in(folder, addresses, flags)
 }
 
-fn node_in(folder: Folder, addresses: &[String], flags: &[&str]) -> Server {
+/// As [`node`], in a folder that is already there.
+pub fn node_in(folder: Folder, addresses: &[String], flags: &[&str]) -> Server {
     for (name, text) in [("count", COUNT), ("spin", SPIN), ("spin_written", SPIN_WRITTEN)] {
         folder.write_script(name, text);
     }

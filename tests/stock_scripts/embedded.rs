@@ -60,6 +60,7 @@ impl Store for EmbeddedStore {
             arguments: Arguments::List(args.iter().map(|arg| arg.as_bytes().into()).collect()),
             wants_result: true,
             membership: Membership::Unchanged,
+            n: None,
         };
         let (result, events) = self.call(room.as_ref(), &call);
         let result = match result {
@@ -85,6 +86,7 @@ impl Store for EmbeddedStore {
             arguments: Arguments::List(parts.iter().map(|part| part.as_bytes().into()).collect()),
             wants_result: true,
             membership: Membership::Unchanged,
+            n: None,
         };
         match self.call(None, &call).0 {
             CallResult::Ok(text) => parse(&text),

@@ -3,6 +3,7 @@
 mod inputs;
 mod joins;
 mod members;
+mod numbered;
 mod properties;
 mod scene;
 mod snapshots;

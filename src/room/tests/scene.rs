@@ -1,6 +1,7 @@
 //! A room, and an engine that answers when it is told to.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use crate::state::{
 };
 use crate::wire::Position;
 use crate::wire::ids::{Identity, Role, RoomId};
+use crate::wire::message::InputName;
 
 pub(super) const INTERVAL_MS: u64 = 50;
 
@@ -19,7 +21,8 @@ pub(super) const INTERVAL_MS: u64 = 50;
 ///
 /// What it wants done is written down, one line each:
 /// - `submit N: CALL…`, where a call is `USER:PAYLOAD` for an input, and `HOOK(USER)` for a hook
-/// - `admit C at SEQ`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`, `remove C: REASON`
+/// - `admit C at SEQ[, n N]`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`, `remove C: REASON`
+/// - `out of order C n N` for an input, `ran up to N of C`
 /// - `send C TEXT`, `snapshot C SEQ`, `resynchronise C`, `flush FIRST..LAST` (and of each member that an event names what it
 ///   gets), `wake MS`, `ran OK FAILED`
 pub(super) struct Scene {
@@ -28,6 +31,8 @@ pub(super) struct Scene {
     pub scripts: ScriptSet,
     pub bounds: Bounds,
     pub seq: u64,
+    /// What the engine knows of those who come in.
+    pub last_ran: Vec<u64>,
     /// Batches that the engine has.
     pub submitted: HashMap<u32, Vec<Call>>,
     users: HashMap<String, Arc<Identity>>,
@@ -59,6 +64,7 @@ impl Scene {
                 waiting_bytes: 10_000,
             },
             seq: 0,
+            last_ran: Vec::new(),
             submitted: HashMap::new(),
             users: HashMap::new(),
         }
@@ -98,7 +104,18 @@ impl Scene {
     /// An input with an id, so that it is answered.
     pub(super) fn input(&mut self, connection: u32, user: &str, payload: &str) -> Vec<String> {
         let call = Call::input(script("play"), self.identity(user), payload.as_bytes().into(), true);
-        let reply = Some(Reply { connection: key(connection), id: Some(7) });
+        let reply = Some(Reply { connection: key(connection), name: InputName { id: Some(7), n: None } });
+        let input = QueuedInput { call, reply, received_at: Instant::now(), charge: None };
+        self.act(|room, round, actions| room.input(input, round, actions))
+    }
+
+    /// A numbered input.
+    pub(super) fn numbered(&mut self, connection: u32, user: &str, n: u64) -> Vec<String> {
+        let n = NonZeroU64::new(n);
+        let payload = format!("#{}", n.map_or(0, NonZeroU64::get));
+        let call =
+            Call::input(script("play"), self.identity(user), payload.as_bytes().into(), true).numbered(n);
+        let reply = Some(Reply { connection: key(connection), name: InputName { id: None, n } });
         let input = QueuedInput { call, reply, received_at: Instant::now(), charge: None };
         self.act(|room, round, actions| room.input(input, round, actions))
     }
@@ -172,6 +189,7 @@ impl Scene {
             results,
             events,
             position: Position { epoch: 1, seq: self.seq },
+            last_ran: std::mem::take(&mut self.last_ran),
             tag: Tag::NONE,
             received_at: Instant::now(),
             took,
@@ -240,15 +258,22 @@ impl Scene {
                 self.submitted.insert(number, calls);
                 format!("submit {number}: {}", shown.join(" "))
             }
-            RoomAction::Admit(Admission { connection, position, .. }) => {
-                format!("admit {} at {}", connection.index, position.seq)
+            RoomAction::Admit(Admission { connection, position, n, .. }) => {
+                let n = if n > 0 { format!(", n {n}") } else { String::new() };
+                format!("admit {} at {}{n}", connection.index, position.seq)
             }
             RoomAction::Refuse { connection, error } => format!("refuse {} {}", connection.index, error.code),
             RoomAction::TurnAway { connection, why } => format!("turn away {} {why:?}", connection.index),
             RoomAction::RefuseInput { connection, why: Why::Busy, .. } => {
                 format!("busy {}", connection.index)
             }
-            RoomAction::RefuseInput { connection, .. } => format!("unavailable {}", connection.index),
+            RoomAction::RefuseInput { connection, why: Why::Unavailable, .. } => {
+                format!("unavailable {}", connection.index)
+            }
+            RoomAction::RefuseInput { connection, name, why: Why::OutOfOrder } => {
+                format!("out of order {} n {}", connection.index, name.n.map_or(0, NonZeroU64::get))
+            }
+            RoomAction::InputsRan { connection, n } => format!("ran up to {n} of {}", connection.index),
             RoomAction::Send { to, frame } => {
                 format!("send {} {}", to.index, String::from_utf8_lossy(&frame[2..]))
             }

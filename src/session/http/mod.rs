@@ -11,9 +11,8 @@ use super::account::AccountResult;
 use super::answer::Answer;
 use super::routes::Route;
 use super::websocket::WebSocketSession;
-use super::{Action, Actions, Context, Now, Rejection, SHUTTING_DOWN, Settings, cors};
+use super::{Action, Actions, Admitted, Context, Now, Rejection, SHUTTING_DOWN, Settings, cors};
 use crate::wire::ErrorCode;
-use crate::wire::Position;
 use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::{self, Handshake};
@@ -199,8 +198,7 @@ impl HttpSession {
     /// As [`super::Session::joined`]: answers 101 and the welcome, and hands over to the WebSocket session.
     pub fn joined(
         &mut self,
-        position: Position,
-        state: &[u8],
+        admitted: Admitted<'_>,
         context: &Context<'_>,
         actions: &mut Actions,
     ) -> WebSocketSession {
@@ -208,7 +206,7 @@ impl HttpSession {
             unreachable!("a join is answered once, while the session waits for it");
         };
         switch_protocols(Route::WebSocket, &joining.handshake, actions);
-        WebSocketSession::welcomed(joining.identity, &joining.room, position, state, context, actions)
+        WebSocketSession::welcomed(joining.identity, &joining.room, admitted, context, actions)
     }
 
     fn handle(

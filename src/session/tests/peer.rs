@@ -15,6 +15,7 @@ use crate::session::{
 use crate::wire::Position;
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
+use crate::wire::message::InputName;
 use crate::wire::{Code, ErrorCode};
 
 /// What the virtual clock shows at first.
@@ -151,10 +152,12 @@ impl Peer {
             let refused = Rejection::new(ErrorCode::Forbidden, "Lobby is full");
             self.with_session(|session, context, actions| session.join_refused(&refused, context, actions));
         } else {
-            let (position, state) = (Position { epoch: 0xe, seq: 7 }, br#"{"n":1}"#);
-            self.with_session(|session, context, actions| {
-                session.joined(position, state, context, actions);
-            });
+            let admitted = crate::session::Admitted {
+                position: Position { epoch: 0xe, seq: 7 },
+                n: 4,
+                state: br#"{"n":1}"#,
+            };
+            self.with_session(|session, context, actions| session.joined(admitted, context, actions));
         }
         self.offer_waiting();
     }
@@ -178,6 +181,11 @@ impl Peer {
         self.services.readiness = Err(crate::session::SHUTTING_DOWN);
         self.with_session(Session::drain);
         self
+    }
+
+    /// The member's numbered inputs up to this one have run.
+    pub(super) fn inputs_ran(&mut self, n: u64) {
+        self.with_session(|session, _, _| session.inputs_ran(n));
     }
 
     /// The server closes the WebSocket.
@@ -240,7 +248,17 @@ impl Peer {
         let context = Context { now: self.now, date: DATE, peer: self.address, services: &self.services };
         let result = call(&mut self.session, &context, &mut actions);
         for action in actions.drain() {
-            if let Err(refusal) = self.recorder.carry_out(action) {
+            let name = if let crate::session::Action::Input(input) = &action {
+                input.name
+            } else {
+                InputName::default()
+            };
+            let refusal = if self.session.holds_back(name) {
+                Err(Refusal::Input(name, Rejection::out_of_order()))
+            } else {
+                self.recorder.carry_out(action)
+            };
+            if let Err(refusal) = refusal {
                 self.refuse(&refusal);
             }
         }
@@ -251,7 +269,7 @@ impl Peer {
         self.with_session(|session, context, actions| match refusal {
             Refusal::Rpc(refused) => session.rpc_answered(Err(refused), context, actions),
             Refusal::Account(refused) => session.account_answered(&Err(refused.clone()), context, actions),
-            Refusal::Input(id, refused) => session.input_refused(*id, refused, context, actions),
+            Refusal::Input(name, refused) => session.input_refused(*name, refused, context, actions),
         });
     }
 }

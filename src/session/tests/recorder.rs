@@ -9,7 +9,8 @@ use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::{Action, DroppedInput, Input, Rejection, Route, RpcRequest};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
-use crate::wire::ws::OpCode;
+use crate::wire::message::{self, InputName};
+use crate::wire::ws::{self, OpCode};
 
 /// Actions that are written down, one line each:
 /// - a response as `ROUTE STATUS BODY`, with ` (close)` if it is the connection's last and `[LENGTH]` for a body that
@@ -35,7 +36,7 @@ pub(super) struct Recorder {
 pub(super) enum Refusal {
     Rpc(Rejection),
     Account(Rejection),
-    Input(Option<u64>, Rejection),
+    Input(InputName, Rejection),
 }
 
 impl Recorder {
@@ -50,6 +51,7 @@ impl Recorder {
             Action::Account(request) => return self.account(&request).map_err(Refusal::Account),
             Action::Join { identity, room } => self.lines.push(format!("join {} {room}", identity.user_id)),
             Action::Input(input) => return self.input(input),
+            Action::Heartbeat { id, n } => self.send(&ws::text_frame(&message::heartbeat(id, n, 7))),
             Action::Closed(code) => self.closed(code),
             Action::Finish => self.finish(),
             Action::Answered { route, status } => {
@@ -57,6 +59,7 @@ impl Recorder {
             }
             Action::DroppedInput(DroppedInput::Malformed) => self.lines.push("dropped malformed".into()),
             Action::DroppedInput(DroppedInput::Limited) => self.lines.push("dropped limited".into()),
+            Action::DroppedInput(DroppedInput::OutOfOrder) => self.lines.push("dropped out of order".into()),
         }
         Ok(())
     }
@@ -109,17 +112,22 @@ impl Recorder {
         Ok(())
     }
 
-    /// The action `busy` is refused.
+    /// The actions `busy` and `missing` are refused.
     fn input(&mut self, input: Input) -> Result<(), Refusal> {
         assert!(!self.is_closed, "an input after the close");
         if input.action == "busy" {
-            return Err(Refusal::Input(input.id, Rejection::new(ErrorCode::Busy, "try again")));
+            return Err(Refusal::Input(input.name, Rejection::new(ErrorCode::Busy, "try again")));
         }
-        let id = input.id.map_or_else(String::new, |id| format!(" id {id}"));
+        if input.action == "missing" {
+            return Err(Refusal::Input(input.name, Rejection::new(ErrorCode::NotFound, "no such script")));
+        }
+        let InputName { id, n } = input.name;
+        let id = id.map_or_else(String::new, |id| format!(" id {id}"));
+        let n = n.map_or_else(String::new, |n| format!(" n {n}"));
         self.last_input = String::from_utf8(input.text.to_vec()).unwrap();
         let said = format!("input {} {}", input.caller.user_id, input.action);
         let payload = input.into_payload();
-        self.lines.push(format!("{said} {}{id}", std::str::from_utf8(&payload).unwrap()));
+        self.lines.push(format!("{said} {}{id}{n}", std::str::from_utf8(&payload).unwrap()));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::peer::Peer;
 use super::*;
 
 const JOINS: &str = "join guest:a r";
-const WELCOME: &str = r#"{"type":"welcome","payload":{"user_id":"guest:a","username":"Ann","role":"guest","game_id":"r","epoch":"e","seq":7,"recovered":false,"state":{"n":1},"sync_interval_ms":50}}"#;
+const WELCOME: &str = r#"{"type":"welcome","payload":{"user_id":"guest:a","username":"Ann","role":"guest","game_id":"r","epoch":"e","seq":7,"n":4,"recovered":false,"state":{"n":1},"sync_interval_ms":50}}"#;
 
 fn refused(request: &str, expected: &str) {
     let health = r#"health 200 {"status":"ok"}"#;

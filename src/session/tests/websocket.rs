@@ -69,16 +69,51 @@ fn malformed_messages() {
 }
 
 #[test]
-fn numbered_inputs_are_refused_by_name() {
-    let reason = r#"inputs numbered by \"n\" are not supported yet; send the input without it"#;
-    malformed(&text(r#"{"action":"set","n":1}"#), "", reason);
-    malformed(&text(r#"{"action":"heartbeat","n":1,"id":4}"#), r#""id":4,"#, reason);
+fn numbers_that_are_none() {
+    for n in ["0", "-1", "1.5", "9007199254740993", r#""1""#] {
+        let message = format!(r#"{{"action":"set","id":4,"n":{n}}}"#);
+        malformed(&text(&message), r#""id":4,"#, "n must be a whole number from 1 to 2^53 …");
+    }
+    malformed(&text(r#"{"action":"set","id":1.5}"#), "", "id must be a whole number from 0 to 2^64-1 …");
+}
+
+#[test]
+fn numbered_inputs_are_passed_on_in_any_spelling() {
+    check_member(text(r#"{"action":"set","n":7.0,"id":8e0}"#), &["input guest:a set null id 8 n 7"]);
+    // What has run is the store's to know.
+    check_member(text(r#"{"action":"set","n":1}"#), &["input guest:a set null n 1"]);
 }
 
 #[test]
 fn heartbeats_are_answered_only_when_asked() {
     check_member(text(r#"{"action":"heartbeat"}"#), &[]);
-    check_member(text(r#"{"action":"heartbeat","id":9}"#), &[r#"{"type":"reply","id":9,"result":"OK"}"#]);
+    let answer = r#"{"type":"reply","id":9,"result":{"n":4,"seq":7}}"#;
+    check_member(text(r#"{"action":"heartbeat","id":9}"#), &[answer]);
+    check_member(text(r#"{"action":"heartbeat","id":9.0,"n":5}"#), &[answer]);
+}
+
+#[test]
+fn a_heartbeat_tells_what_has_run() {
+    let mut peer = Peer::member();
+    peer.inputs_ran(9);
+    peer.inputs_ran(6);
+    peer.send(text(r#"{"action":"heartbeat","id":1}"#));
+    peer.did(&[r#"{"type":"reply","id":1,"result":{"n":9,"seq":7}}"#]);
+}
+
+#[test]
+fn inputs_behind_one_that_was_refused_wait_for_it() {
+    let send = |action: &str, n: u64| text(&format!(r#"{{"action":"{action}","n":{n}}}"#));
+    let error = |code: &str, n: u64| format!(r#"{{"type":"error","n":{n},"payload":{{"code":"{code}",…}}}}"#);
+    let mut peer = Peer::member();
+    peer.send([send("busy", 5), send("set", 6), text(r#"{"action":"set"}"#)].concat());
+    let (busy, held) = (error("busy", 5), error("out_of_order", 6));
+    peer.did(&[&busy, &held, "input guest:a set null"]);
+    peer.send(send("set", 7)).did(&[&error("out_of_order", 7)]);
+    peer.send([send("set", 5), send("set", 6)].concat());
+    peer.did(&["input guest:a set null n 5", "input guest:a set null n 6"]);
+    peer.send([send("missing", 7), send("set", 8)].concat());
+    peer.did(&[&error("not_found", 7), "input guest:a set null n 8"]);
 }
 
 #[test]
@@ -87,6 +122,23 @@ fn inputs_that_are_refused() {
     check_member(text(r#"{"action":"busy"}"#), &[busy]);
     let busy = r#"{"type":"error","id":5,"payload":{"code":"busy","message":"try again"}}"#;
     check_member(text(r#"{"action":"busy","id":5}"#), &[busy]);
+}
+
+#[test]
+fn inputs_behind_one_over_the_rate_wait_for_it() {
+    let send = |n: u64| text(&format!(r#"{{"action":"set","n":{n}}}"#));
+    let mut peer = Peer::member_with(|settings| settings.input_rate = 1);
+    let passed = |n: u64| format!("input guest:a set null n {n}");
+    let mut n = 1;
+    while peer.send(send(n)).lines() == [passed(n)] {
+        n += 1;
+    }
+    let held = r#"{"type":"error","n":3,"payload":{"code":"out_of_order",…}}"#;
+    peer.pass(1000).send(send(3)).did(&["dropped out of order", held]);
+    assert_eq!(n, 2);
+    for n in [2, 3] {
+        peer.pass(1000).send(send(n)).did(&[&passed(n)]);
+    }
 }
 
 #[test]
@@ -216,7 +268,7 @@ fn a_refusal_keeps_its_place() {
     let busy = r#"{"type":"error","id":5,"payload":{"code":"busy","message":"try again"}}"#;
     let input = text(r#"{"action":"busy","id":5}"#);
     let behind = [text(r#"{"action":"heartbeat","id":9}"#), close(1000, "")].concat();
-    let reply = r#"{"type":"reply","id":9,"result":"OK"}"#;
+    let reply = r#"{"type":"reply","id":9,"result":{"n":4,"seq":7}}"#;
     ends([input, behind].concat(), &[busy, reply, "close 1000", "closed 1000", "finish"]);
 }
 

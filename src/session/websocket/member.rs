@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::numbering::Numbering;
 use super::{Outcome, TOO_MANY_INPUTS, send_error};
 use crate::session::limits::{BusyLimit, RateLimit, Verdict};
 use crate::session::{Action, Actions, Context, DroppedInput, Input, Rejection};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
-use crate::wire::message::{self, ClientMessage};
-use crate::wire::ws::{self, close_code};
+use crate::wire::message::{ClientMessage, InputName};
+use crate::wire::ws::close_code;
 
 /// A member of a room, as far as its messages go.
 #[derive(Debug)]
@@ -22,22 +23,29 @@ pub(super) struct Member {
     errors: u16,
     /// Inputs refused because too many wait.
     pub(super) busy: BusyLimit,
+    /// Its numbered inputs.
+    pub(super) numbering: Numbering,
 }
 
 impl Member {
-    pub(super) fn new(identity: Arc<Identity>, context: &Context<'_>) -> Self {
+    /// A member whose last numbered input that ran was `n`.
+    pub(super) fn new(identity: Arc<Identity>, n: u64, context: &Context<'_>) -> Self {
         let (now, per_second) = (context.now, context.services.settings().input_rate);
         let rate = (per_second > 0).then(|| Box::new(RateLimit::new(per_second, now.monotonic_ms)));
         let valid_s = u64::from(identity.expires_at_s).saturating_sub(now.unix_s);
         let expires_s = now.monotonic_ms.div_ceil(1000).saturating_add(valid_s);
         let expires_s = u32::try_from(expires_s).unwrap_or(u32::MAX);
-        Self { identity, expires_s, rate, errors: 0, busy: BusyLimit::new(now.monotonic_ms) }
+        let busy = BusyLimit::new(now.monotonic_ms);
+        Self { identity, expires_s, rate, errors: 0, busy, numbering: Numbering::from(n) }
     }
 
     pub(super) fn message(&mut self, text: &str, context: &Context<'_>, actions: &mut Actions) -> Outcome {
         match self.admit(context) {
             Verdict::Pass => {}
-            Verdict::Refuse => return limited(text, actions),
+            Verdict::Refuse => {
+                self.limited(text, actions);
+                return Outcome::GoOn;
+            }
             Verdict::Close => {
                 actions.push(Action::DroppedInput(DroppedInput::Limited));
                 return TOO_MANY_INPUTS;
@@ -47,17 +55,51 @@ impl Member {
             Ok(message) => message,
             Err(error) => return self.malformed(error.id, &error.message, context, actions),
         };
-        if message.n.is_some() {
-            let reason = "inputs numbered by \"n\" are not supported yet; send the input without it";
-            return self.malformed(message.id, reason, context, actions);
-        }
         self.errors = self.errors.saturating_sub(1);
-        if message.action == "heartbeat" {
-            heartbeat(message.id, actions);
+        if is_heartbeat(&message) {
+            self.heartbeat(message.name.id, actions);
+        } else if self.numbering.incoming.holds_back(message.name.n) {
+            self.held_back(message.name, context, actions);
         } else {
             actions.push(Action::Input(Input::new(self.identity.clone(), &message, text)));
         }
         Outcome::GoOn
+    }
+
+    fn heartbeat(&self, id: Option<u64>, actions: &mut Actions) {
+        if let Some(id) = id {
+            actions.push(Action::Heartbeat { id, n: self.numbering.last_run() });
+        }
+    }
+
+    /// An input was refused, and did nothing.
+    pub(super) fn refused(
+        &mut self,
+        name: InputName,
+        refused: &Rejection,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
+        send_error(name, refused, actions);
+        if refused.code == ErrorCode::Busy || refused.code == ErrorCode::OutOfOrder {
+            self.busy.count(context.services.settings(), context.now.monotonic_ms);
+        }
+    }
+
+    fn held_back(&mut self, name: InputName, context: &Context<'_>, actions: &mut Actions) {
+        actions.push(Action::DroppedInput(DroppedInput::OutOfOrder));
+        self.refused(name, &Rejection::out_of_order(), context, actions);
+    }
+
+    fn limited(&mut self, text: &str, actions: &mut Actions) {
+        actions.push(Action::DroppedInput(DroppedInput::Limited));
+        let message = ClientMessage::parse(text).ok();
+        let name = message.as_ref().map(|message| message.name).unwrap_or_default();
+        let refused = Rejection::new(ErrorCode::RateLimited, "too many inputs; this one did not run");
+        send_error(name, &refused, actions);
+        if message.is_some_and(|message| !is_heartbeat(&message)) {
+            self.numbering.incoming.refused(name.n);
+        }
     }
 
     fn admit(&mut self, context: &Context<'_>) -> Verdict {
@@ -84,21 +126,13 @@ impl Member {
             };
         }
         self.errors += 1;
-        send_error(id, &Rejection::new(ErrorCode::BadRequest, reason), actions);
+        let name = InputName { id, n: None };
+        send_error(name, &Rejection::new(ErrorCode::BadRequest, reason), actions);
         Outcome::GoOn
     }
 }
 
-fn limited(text: &str, actions: &mut Actions) -> Outcome {
-    actions.push(Action::DroppedInput(DroppedInput::Limited));
-    let id = ClientMessage::parse(text).ok().and_then(|message| message.id);
-    let refused = Rejection::new(ErrorCode::RateLimited, "too many inputs; this one did not run");
-    send_error(id, &refused, actions);
-    Outcome::GoOn
-}
-
-fn heartbeat(id: Option<u64>, actions: &mut Actions) {
-    if let Some(id) = id {
-        actions.send(ws::text_frame(&message::reply(id, b"\"OK\"")));
-    }
+/// Answered by the server itself: it is no input, and a number in it means nothing.
+fn is_heartbeat(message: &ClientMessage<'_>) -> bool {
+    message.action == "heartbeat"
 }

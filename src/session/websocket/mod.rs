@@ -1,17 +1,16 @@
 //! The WebSocket part of a connection's life: messages, pings, and how it ends.
 
 mod member;
+mod numbering;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use self::member::Member;
-use super::{Action, Actions, Context, Moment, Now, Rejection, Sending, Settings};
-use crate::wire::ErrorCode;
-use crate::wire::Position;
+use super::{Action, Actions, Admitted, Context, Moment, Now, Rejection, Sending, Settings};
 use crate::wire::ids::{Identity, RoomId};
-use crate::wire::message::{self, Welcome};
+use crate::wire::message::{self, InputName, Welcome};
 use crate::wire::ws::{self, Event, FrameDecoder, MessageLimits, OpCode, close_code};
 
 /// A connection that speaks WebSocket.
@@ -52,23 +51,24 @@ impl WebSocketSession {
     pub fn welcomed(
         identity: Arc<Identity>,
         room: &RoomId,
-        position: Position,
-        state: &[u8],
+        admitted: Admitted<'_>,
         context: &Context<'_>,
         actions: &mut Actions,
     ) -> Self {
+        let Admitted { position, n, state } = admitted;
         let settings = context.services.settings();
         let welcome = message::welcome(&Welcome {
             identity: &identity,
             game_id: room,
             epoch: position.epoch,
             seq: position.seq,
+            n,
             recovered: false,
             state_json: Some(state),
             sync_interval_ms: settings.sync_interval_ms,
         });
         actions.push(Action::Send { bytes: ws::text_frame(&welcome), kind: Sending::State });
-        Self::open(Purpose::Member(Member::new(identity, context)), context.now)
+        Self::open(Purpose::Member(Member::new(identity, n, context)), context.now)
     }
 
     pub(super) fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {
@@ -136,20 +136,49 @@ impl WebSocketSession {
         if self.link == Link::Closed { input.len() } else { taken }
     }
 
-    /// As [`super::Session::input_refused`]. The close has to wait: what else the peer has sent may be answered already, by
-    /// frames that would come after it.
+    /// As [`super::Session::input_refused`].
     pub fn input_refused(
         &mut self,
-        id: Option<u64>,
+        name: InputName,
         refused: &Rejection,
         context: &Context<'_>,
         actions: &mut Actions,
     ) {
-        send_error(id, refused, actions);
         if let Purpose::Member(member) = &mut self.purpose
-            && refused.code == ErrorCode::Busy
+            && refused.code.asks_again()
         {
-            member.busy.count(context.services.settings(), context.now.monotonic_ms);
+            member.numbering.passed_on.refused(name.n);
+        }
+        self.room_refused_input(name, refused, context, actions);
+    }
+
+    /// As [`super::Session::room_refused_input`]. The close has to wait: what else the peer has sent may be answered already, by
+    /// frames that would come after it.
+    pub fn room_refused_input(
+        &mut self,
+        name: InputName,
+        refused: &Rejection,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
+        match &mut self.purpose {
+            Purpose::Member(member) => member.refused(name, refused, context, actions),
+            Purpose::Echo => {}
+        }
+    }
+
+    /// As [`super::Session::holds_back`].
+    pub fn holds_back(&mut self, name: InputName) -> bool {
+        match &mut self.purpose {
+            Purpose::Member(member) => member.numbering.passed_on.holds_back(name.n),
+            Purpose::Echo => false,
+        }
+    }
+
+    /// As [`super::Session::inputs_ran`].
+    pub fn inputs_ran(&mut self, n: u64) {
+        if let Purpose::Member(member) = &mut self.purpose {
+            member.numbering.ran(n);
         }
     }
 
@@ -312,7 +341,7 @@ fn send_close(code: u16, reason: &str, actions: &mut Actions) {
     actions.send(frame);
 }
 
-pub(super) fn send_error(id: Option<u64>, refused: &Rejection, actions: &mut Actions) {
-    let text = message::error(id, refused.code.as_str(), &refused.message, refused.details.as_deref());
+pub(super) fn send_error(name: InputName, refused: &Rejection, actions: &mut Actions) {
+    let text = message::error(name, refused.code.as_str(), &refused.message, refused.details.as_deref());
     actions.send(ws::text_frame(&text));
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use godra_engine::lua::{Answer, Call, Extension, Function, Library, Raised};
 
 use super::events::EventLog;
+use super::numbered::NumberedInputs;
 use crate::state::event_text::BadEvent;
 use crate::state::{Audience, Membership};
 use crate::wire::ids::{Identity, RoomId};
@@ -17,6 +18,8 @@ const ROOM_CHANNEL: &[u8] = b"game_updates:game:";
 pub(super) struct Game {
     /// Events of the running batch.
     pub event_log: RefCell<EventLog>,
+    /// Which numbered inputs have run.
+    pub numbered: RefCell<NumberedInputs>,
     /// What `godra.room_ttl` says, in seconds.
     room_ttl_s: Cell<u64>,
     caller: RefCell<Caller>,
@@ -36,6 +39,7 @@ impl Game {
     pub(super) fn new(seed: u64, room_ttl_s: u64) -> Self {
         Self {
             event_log: RefCell::new(EventLog::new(seed.rotate_left(32) ^ 0x6a09_e667_f3bc_c908)),
+            numbered: RefCell::default(),
             room_ttl_s: Cell::new(room_ttl_s),
             caller: RefCell::default(),
         }
@@ -183,5 +187,6 @@ impl Extension for Game {
 
     fn flushed(&self) {
         self.event_log.borrow_mut().reset();
+        self.numbered.borrow_mut().reset();
     }
 }

@@ -9,6 +9,7 @@ mod engine;
 mod events;
 mod groups;
 mod library;
+mod numbered;
 mod options;
 mod queue;
 pub mod runner;

@@ -13,6 +13,7 @@ use godra_engine::lua::{self, Interpreter, Keys, ScriptError};
 
 use super::events::EventLog;
 use super::library::Game;
+use super::numbered::NumberedInputs;
 use crate::metrics::{Metrics, ScriptMetrics};
 use crate::script::{KeyPattern, Script, ScriptSet};
 use crate::state::{Arguments, Call, CallError, CallKeys, CallResult};
@@ -90,6 +91,11 @@ impl ScriptRunner {
         self.game.event_log.borrow_mut()
     }
 
+    /// Which numbered inputs have run.
+    pub(super) fn numbered(&self) -> RefMut<'_, NumberedInputs> {
+        self.game.numbered.borrow_mut()
+    }
+
     /// A command of the server's own.
     pub fn execute(&self, arguments: &[&[u8]], now_ms: u64) {
         self.interpreter.execute(arguments, now_ms);
@@ -98,6 +104,7 @@ impl ScriptRunner {
     /// Starts over with a fresh Lua state, keeping the store: for when a panic has gone through the old one.
     pub fn rebuild(&mut self) {
         self.event_log().undo_call();
+        self.numbered().undo_call();
         self.compiled.clear();
         self.derived = None;
         self.interpreter.rebuild();
@@ -139,6 +146,7 @@ impl ScriptRunner {
         };
         if result.is_err() && script.header.is_atomic {
             self.event_log().undo_call();
+            self.numbered().undo_call();
         }
         let ended_at = Instant::now();
         count(&compiled.metrics, &result, ended_at.duration_since(invocation.now));

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use godra_engine::SplitMix;
 
 use super::checkpoint::{Checkpointer, Contents, Member, Restored};
+use super::numbered::LastRun;
 use super::options::EmbeddedOptions;
 use super::queue::{EngineCommand, Shared};
 use super::runner::{Invocation, ScriptRunner};
@@ -87,11 +88,14 @@ impl Worker {
 
     /// Takes over what a state file held; gives who was connected then.
     pub(super) fn go_on_with(&mut self, restored: Restored) -> Vec<Member> {
-        let Contents { keyspace, positions, members } = restored.contents;
+        let Contents { keyspace, positions, members, inputs } = restored.contents;
         self.runner.keyspace().replace(keyspace);
         let mut event_log = self.runner.event_log();
         positions.into_iter().for_each(|place| event_log.restore(place));
         drop(event_log);
+        let mut numbered = self.runner.numbered();
+        inputs.into_iter().for_each(|(room, user_id, last)| numbered.restore(&room, user_id, last));
+        drop(numbered);
         self.checkpointer = Some(restored.checkpointer);
         members
     }
@@ -223,11 +227,13 @@ impl Worker {
                 self.deliver.deliver(batch.origin, Delivery::Events(earlier));
             }
         }
+        let last_ran = self.last_ran(&batch);
         let done = BatchDone {
             room: batch.room,
             results,
             events,
             position: position.unwrap_or_default(),
+            last_ran,
             tag: batch.tag,
             received_at: batch.received_at,
             took,
@@ -240,6 +246,14 @@ impl Worker {
         let mut event_log = self.runner.event_log();
         let has_worked = results.iter().any(|result| matches!(result, CallResult::Ok(_)));
         if has_worked { Some(event_log.position(room)) } else { event_log.known_position(room) }
+    }
+
+    /// For each call that lets its caller in, the caller's last numbered input that ran.
+    fn last_ran(&self, batch: &Batch) -> Vec<u64> {
+        let Some(room) = &batch.room else { return Vec::new() };
+        let enters = |call: &&Call| matches!(call.membership, Membership::Enter(_));
+        let last = |call: &Call| self.runner.numbered().last(room, &call.caller.user_id);
+        batch.calls.iter().filter(enters).map(last).collect()
     }
 
     /// Sends the events that have gathered on their way, but for those that the end of the batch brings with it.
@@ -260,6 +274,7 @@ impl Worker {
 
     fn run_calls(&mut self, batch: &Batch, began: Instant) -> Progress {
         let mut progress = Progress::new(batch.calls.len(), began);
+        self.runner.numbered().begin_batch();
         let mut slice = if batch.gives_back() { Slice::of(SLICE) } else { Slice::whole() };
         for (number, call) in batch.calls.iter().enumerate() {
             let is_last = number + 1 == batch.calls.len();
@@ -285,11 +300,38 @@ impl Worker {
     fn run_next(&mut self, batch: &Batch, call: &Call, progress: &mut Progress) {
         let Progress { now, now_ms, .. } = *progress;
         let room = batch.room.as_ref();
+        if let Some(known) = self.known_answer(call, room) {
+            return progress.note(known, now);
+        }
         let seed = self.random.next_u64();
         let (result, ended_at) = self.run_call(Invocation { call, room, now_ms, now, seed });
+        self.note_numbered(call, room, now_ms, &result);
         self.shares.charge(call, ended_at.duration_since(now), ended_at);
         self.note_membership(call, room, now_ms, &result);
         progress.note(result, ended_at);
+    }
+
+    /// The answer of a numbered input that does not run.
+    fn known_answer(&self, call: &Call, room: Option<&RoomId>) -> Option<CallResult> {
+        let (Some(n), Some(room)) = (call.n, room) else { return None };
+        self.runner.numbered().answer(room, &call.caller.user_id, n)
+    }
+
+    /// A call has ended: it counts if it is a numbered input, in the same checkpoint as what it has written.
+    fn note_numbered(&mut self, call: &Call, room: Option<&RoomId>, now_ms: u64, result: &CallResult) {
+        let mut numbered = self.runner.numbered();
+        if numbered.take_reset()
+            && let Some(checkpointer) = &mut self.checkpointer
+        {
+            checkpointer.forget_inputs();
+        }
+        let (Some(n), Some(room)) = (call.n, room) else { return };
+        if numbered.note(room, &call.caller.user_id, n, result, now_ms)
+            && let Some(checkpointer) = &mut self.checkpointer
+        {
+            let last = LastRun { n: n.get(), used_at_ms: now_ms };
+            checkpointer.ran(room, &call.caller.user_id, Some(last));
+        }
     }
 
     /// What cannot wait for the end of a long batch.
@@ -412,7 +454,14 @@ impl Worker {
             None => true,
             Some((_, end)) => end.is_some_and(|end| end <= now_ms),
         };
-        self.runner.event_log().forget_unused(now_ms, |room| is_gone(&format!("game:{room}")));
+        let is_gone = |room: &RoomId| is_gone(&format!("game:{room}"));
+        self.runner.event_log().forget_unused(now_ms, is_gone);
+        let checkpointer = &mut self.checkpointer;
+        self.runner.numbered().forget_unused(now_ms, is_gone, |room, user_id| {
+            if let Some(checkpointer) = checkpointer {
+                checkpointer.ran(room, user_id, None);
+            }
+        });
     }
 }
 

@@ -8,6 +8,7 @@ use redis::Value;
 use smol_str::SmolStr;
 
 use super::program::Program;
+use crate::state::call::DUPLICATE;
 use crate::state::event_text::{write_ready, write_seq};
 use crate::state::{Audience, CallError, CallResult, Position, Removal, RoomEvents, Users};
 use crate::wire::Code;
@@ -18,6 +19,8 @@ use crate::wire::ids::RoomId;
 pub(super) struct Answer {
     /// The room's place after the batch.
     pub position: Position,
+    /// For each call that lets its caller in: the caller's last numbered input that ran.
+    pub last_ran: Vec<u64>,
     /// What the batch published in its own room.
     pub events: Option<RoomEvents>,
     /// One a call.
@@ -70,7 +73,9 @@ pub(super) fn read_answer(
     calls: usize,
     program: &Program,
 ) -> Option<Answer> {
-    let [epoch, seq, message, results, took] = <[Value; 5]>::try_from(list(value)?).ok()?;
+    let mut parts = list(value)?;
+    let last_ran = if parts.len() > 5 { numbers(parts.pop()?)? } else { Vec::new() };
+    let [epoch, seq, message, results, took] = <[Value; 5]>::try_from(parts).ok()?;
     let epoch = text(&epoch)?.parse().unwrap_or_default();
     let position = Position { epoch, seq: number(&seq)? };
     let message = bytes(message)?;
@@ -90,7 +95,7 @@ pub(super) fn read_answer(
     let took = Took::read(&took, calls)?;
     let results: Vec<CallResult> =
         results.into_iter().map(|result| read_result(result, program)).collect::<Option<_>>()?;
-    (results.len() == calls).then_some(Answer { position, events, results, not_run, took })
+    (results.len() == calls).then_some(Answer { position, last_ran, events, results, not_run, took })
 }
 
 fn read_result(value: Value, program: &Program) -> Option<CallResult> {
@@ -107,6 +112,7 @@ fn read_result(value: Value, program: &Program) -> Option<CallResult> {
             mend_utf8(&mut json, 0);
             Some(CallResult::Ok(json.into()))
         }
+        "D" => Some(CallResult::Ok(Bytes::from_static(DUPLICATE.as_bytes()))),
         "E" => {
             let [code, message, details, fault] = <[Value; 4]>::try_from(parts.collect::<Vec<_>>()).ok()?;
             let details = text(&details)?;
@@ -268,6 +274,10 @@ fn list(value: Value) -> Option<Vec<Value>> {
         Value::Array(values) => Some(values),
         _ => None,
     }
+}
+
+fn numbers(value: Value) -> Option<Vec<u64>> {
+    list(value)?.iter().map(number).collect()
 }
 
 fn bytes(value: Value) -> Option<Vec<u8>> {

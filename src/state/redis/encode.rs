@@ -56,6 +56,10 @@ fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::C
     if program.asks_for_user(program.place(&call.script)) {
         command.arg(format!("{} {}", call.caller.role, call.caller.username));
     }
+    if let Some(n) = call.n {
+        command.arg(n.get());
+        return;
+    }
     match &call.membership {
         Membership::Unchanged => {}
         Membership::Enter(number) | Membership::Leave(number) | Membership::Confirm(number) => {
@@ -85,6 +89,9 @@ fn argument_count(call: &Call) -> usize {
 /// How many numbers tell what the calls of a run have in common; one more tells how many they are.
 const COMMON_FIELDS: usize = 7;
 
+/// The step of an input that has a number.
+const NUMBERED: u32 = 4;
+
 /// Runs of calls that have all but their caller and arguments in common.
 struct Runs {
     list: Vec<([u32; COMMON_FIELDS], u32)>,
@@ -96,6 +103,7 @@ impl Runs {
         for call in &batch.calls {
             let (first, count) = keys.of(call);
             let step = match call.membership {
+                _ if call.n.is_some() => NUMBERED,
                 Membership::Unchanged => 0,
                 Membership::Enter(_) => 1,
                 Membership::Leave(_) | Membership::LeaveOf(_) => 2,

@@ -60,6 +60,8 @@ pub(super) struct Outcome {
     pub not_run: Vec<usize>,
     /// The room's place afterwards.
     pub position: Position,
+    /// For each call that lets its caller in: the caller's last numbered input that ran.
+    pub last_ran: Vec<u64>,
     pub events: Option<crate::state::RoomEvents>,
 }
 
@@ -67,7 +69,8 @@ impl Outcome {
     /// Of calls that the store has not worked on, as far as is known.
     pub(super) fn of(results: Vec<CallResult>) -> Self {
         let position = Position::default();
-        Self { took: Duration::ZERO, results, not_run: Vec::new(), position, events: None }
+        let (not_run, last_ran) = (Vec::new(), Vec::new());
+        Self { took: Duration::ZERO, results, not_run, position, last_ran, events: None }
     }
 }
 
@@ -100,7 +103,7 @@ impl Endpoint {
 
     /// Tells a batch's origin how it ended; `held` was not sent.
     pub(super) fn finish(&self, mut batch: Batch, held: Held, outcome: Outcome) {
-        let Outcome { took, mut results, not_run, position, events } = outcome;
+        let Outcome { took, mut results, not_run, position, last_ran, events } = outcome;
         let mut outlet = self.outlet();
         self.note_results(&mut outlet, &batch, &results);
         if !not_run.is_empty() {
@@ -124,6 +127,7 @@ impl Endpoint {
             results,
             events: own_events,
             position,
+            last_ran,
             tag: batch.tag,
             received_at: batch.received_at,
             took,

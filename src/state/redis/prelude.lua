@@ -1,17 +1,21 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
 -- nothing }, behind them what the program takes from the server's own tables: RESERVED (the types that are not an event's) and
--- RESERVED_TYPE (what to say), and what undoes a call: atomic_commands, keep_changes and undo_changes.
+-- RESERVED_TYPE (what to say), what undoes a call: atomic_commands, keep_changes and undo_changes; and what looks after numbered
+-- inputs: make_numbered.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, seed, room_ttl; the flags are "s" (stop on error),
 --   "l" (the last call is skipped if none before it has worked), "r" (refresh the record) and "g" with a number (calls may be
 --   given back for which there is no time, which is looked at every so many calls)
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
---   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm), number of calls
+--   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input),
+--   number of calls
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
+--   or its number
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
---   they are many, a list of spans: number of calls, microseconds}; an entry is 0 (done), 1 (skipped), 2 (given back),
---   {"V", value?} or {"E", code, message, details, fault}.
+--   they are many, a list of spans: number of calls, microseconds; if any enter, of each of these the last numbered input that
+--   ran}; an entry is 0 (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, fault} or {"D"} (a
+--   numbered input that has run before, and whose first answer is not known any more).
 -- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
 -- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is.
 -- A line for itself is "@!" with a user who is put out of the room, a tab and the reason.
@@ -41,6 +45,7 @@ local rooms, order = {}, {}
 local own
 -- The running call's place in the batch.
 local number = 0
+local runs = cmsgpack.unpack(ARGV[7])
 
 local function room_of(id)
   local found = rooms[id]
@@ -348,13 +353,30 @@ local function arrive(token)
   book("joined", token)
 end
 
+-- The users of a run of calls whose arguments begin there.
+local function users_of(run, at, width, users)
+  for nth = 0, runs[run + 7] - 1 do users[#users + 1] = ARGV[at + nth * width] end
+end
+
+-- The users of all numbered inputs from a run on: they are read at once.
+local function users_of_numbered(run, at)
+  local users = {}
+  for later = run, #runs, 8 do
+    local step = runs[later + 6]
+    local width = runs[later + 4] + runs[later + 5] + (step == 0 and 0 or 1)
+    if step == 4 then users_of(later, at, width, users) end
+    at = at + width * runs[later + 7]
+  end
+  return users
+end
+
+local numbered, entered
 local results, at = {}, 8
 local is_plain, has_failed, has_worked = true, false, false
 local look_every, is_over = tonumber(string.match(ARGV[4], "g(%d+)")), false
 -- How many microseconds have passed at the last look at the clock, and after which call that was. Asking for the time costs
 -- as much as a tenth of a call.
 local passed, looked_after, spans = 0, 0, nil
-local runs = cmsgpack.unpack(ARGV[7])
 for run = 1, #runs, 8 do
   local script, front, key_count = godra_scripts[runs[run]], runs[run + 1], runs[run + 2]
   local is_wanted, argument_count = runs[run + 3] == 1, runs[run + 4]
@@ -363,14 +385,25 @@ for run = 1, #runs, 8 do
   local commands, is_atomic = commands_of(script), script[3]
   running = is_atomic and atomic_commands or redis
   local width = argument_count + named_count + (step == 0 and 0 or 1)
+  if step == 4 and not numbered then
+    numbered = make_numbered(room, time[1])
+    numbered.read(users_of_numbered(run, at))
+  elseif step == 1 then
+    entered = entered or {}
+    users_of(run, at, width, entered)
+  end
   for nth = 1, runs[run + 7] do
     number = number + 1
     user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
     local token = step ~= 0 and ARGV[at + width - 1]
     local is_last = nth == runs[run + 7] and run + 8 > #runs
     local is_pointless = has_failed and stops or is_last and last_needs_another and not has_worked
+    local known = step == 4 and not is_over and numbered.answer(user_id, tonumber(token))
     if is_over then
       results[number] = 2
+      is_plain = false
+    elseif known then
+      results[number] = known
       is_plain = false
     elseif is_pointless or step == 2 and not is_held(token) or step == 3 and is_replaced(token) then
       results[number] = 1
@@ -402,6 +435,7 @@ for run = 1, #runs, 8 do
           results[number] = 0
         end
       end
+      if step == 4 then numbered.note(user_id, tonumber(token), results[number]) end
       -- A leave that the store was in no state for comes again.
       if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then depart(token) end
       if look_every then
@@ -450,6 +484,7 @@ local function finish(found)
   return message
 end
 
+if numbered then numbered.write() end
 if not own and room ~= "" and has_worked then room_of(room) end
 local message = ""
 for index = 1, #order do
@@ -457,13 +492,14 @@ for index = 1, #order do
   if order[index] == own then message = written end
 end
 if is_plain then results = 0 end
+local last_ran = entered and (numbered or make_numbered(room, time[1])).last(entered)
 local took = since()
 if spans and took >= 1000 then
   spans[#spans + 1] = number - looked_after
   spans[#spans + 1] = took - passed
   took = spans
 end
-if own then return { own.epoch, own.seq, message, results, took } end
+if own then return { own.epoch, own.seq, message, results, took, last_ran } end
 if room == "" then return { "", 0, "", results, took } end
 local known = call("HMGET", "godra:room:" .. room, "epoch", "seq")
-return { known[1] or "", tonumber(known[2] or 0), "", results, took }
+return { known[1] or "", tonumber(known[2] or 0), "", results, took, last_ran }

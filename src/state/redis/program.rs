@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::script::{Script, ScriptSet, may_ask_for_user, may_publish};
 use crate::state::groups;
-use crate::wire::message::{MessageType, RESERVED_TYPE};
+use crate::wire::ErrorCode;
+use crate::wire::message::{MessageType, OUT_OF_ORDER, RESERVED_TYPE};
 
 /// The part that runs the calls.
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -13,6 +14,8 @@ const PRELUDE: &str = include_str!("prelude.lua");
 const UNDO: &str = include_str!("undo.lua");
 /// The part that keeps groups of users.
 const GROUPS: &str = include_str!("groups.lua");
+/// Numbered inputs.
+const NUMBERED: &str = include_str!("numbered.lua");
 /// Programs kept in mind; scripts that change while a game is developed would otherwise pile up.
 const MAX_PROGRAMS: usize = 1024;
 
@@ -90,6 +93,7 @@ impl Program {
         text.push_str(&tables());
         text.push_str(UNDO);
         text.push_str(GROUPS);
+        text.push_str(NUMBERED);
         text.push_str(PRELUDE);
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
         let ask_for_user = scripts.iter().map(|script| may_ask_for_user(&script.text)).collect();
@@ -141,9 +145,12 @@ fn tables() -> String {
         godra_engine::commands::find(name.as_bytes()).is_some_and(|command| !command.is_write())
     });
     let reads: Vec<&str> = reads.collect();
+    let not_run = ErrorCode::ALL.iter().filter(|code| code.asks_again());
+    let not_run: Vec<String> = not_run.map(|code| format!("{} = true", code.name())).collect();
     format!(
         "local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\nlocal READS = {:?}\n\
-         local GROUPS = {{ name = {}, user = {}, reason = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n",
+         local GROUPS = {{ name = {}, user = {}, reason = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
+         local NOT_RUN, OUT_OF_ORDER = {{ {} }}, {OUT_OF_ORDER:?}\n",
         types.join(", "),
         format!(" {} publish spublish object memory info ", reads.join(" ")),
         groups::MAX_NAME_BYTES,
@@ -154,6 +161,7 @@ fn tables() -> String {
         groups::TTL_S,
         groups::MAX_REACH,
         godra_engine::lua::MAX_LIST_BYTES,
+        not_run.join(", ")
     )
 }
 
@@ -161,7 +169,6 @@ fn tables() -> String {
 mod tests {
     use super::*;
     use crate::script::Header;
-    use crate::wire::ErrorCode;
 
     fn script(name: &str, text: &str) -> Arc<Script> {
         let header = Header::parse(name, text).expect("a header");
@@ -193,13 +200,16 @@ mod tests {
         let program = Programs::default().for_scripts([script("a", "return 1")].iter());
         let line = r#"local RESERVED, RESERVED_TYPE = { ["welcome"] = true, ["reply"] = true, "#;
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
-        assert!(scripts.contains("return 1") && behind.ends_with(&format!("{UNDO}{GROUPS}{PRELUDE}")));
+        assert!(
+            scripts.contains("return 1") && behind.ends_with(&format!("{UNDO}{GROUPS}{NUMBERED}{PRELUDE}"))
+        );
     }
 
     #[test]
     fn the_preludes_error_codes_are_the_protocols() {
+        let text = [PRELUDE, NUMBERED].concat();
         let codes: Vec<&str> =
-            PRELUDE.split("{ \"E\", \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            text.split("{ \"E\", \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(codes.len() > 5, "{codes:?}");
         for code in codes {
             assert!(ErrorCode::from_name(code).is_some(), "{code:?} is not a code of the protocol");

@@ -139,8 +139,8 @@ impl Reader {
                 // The store's own time: the way there and back is nobody's work.
                 let took = answer.took.0.iter().map(|(_, took)| *took).sum();
                 self.endpoint.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
-                let Answer { results, not_run, position, .. } = answer;
-                let outcome = Outcome { took, results, not_run, position, events };
+                let Answer { results, not_run, position, last_ran, .. } = answer;
+                let outcome = Outcome { took, results, not_run, position, last_ran, events };
                 let snapshot_of =
                     sent.batch.room.clone().filter(|_| !self.has_pushes && is_snapshot(&sent.batch));
                 self.endpoint.finish(sent.batch, sent.held, outcome);

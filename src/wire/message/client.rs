@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::numbers::{self, InputName};
+
 /// Longest action, in bytes.
 pub const MAX_ACTION_BYTES: usize = 64;
 
@@ -20,10 +22,8 @@ pub struct ClientMessage<'a> {
     /// Any JSON, as it was written; none also for `null`. Well-formed, but of any depth, and its strings may hold
     /// escapes of lone surrogates.
     pub payload: Option<&'a RawValue>,
-    /// Given back with the answer; with it a success is answered too.
-    pub id: Option<u64>,
-    /// Counts the player's inputs, from 1: each runs at most once.
-    pub n: Option<u64>,
+    /// What the client knows it by.
+    pub name: InputName,
 }
 
 /// Why a message is refused.
@@ -97,19 +97,26 @@ impl<'de> Visitor<'de> for MessageVisitor {
             match field {
                 Field::Action => put(&mut action, "action", map.next_value::<Action<'de>>()?)?,
                 Field::Payload => put(&mut payload, "payload", map.next_value::<Option<&RawValue>>()?)?,
-                Field::Id => put(&mut id, "id", map.next_value::<Option<u64>>()?)?,
-                Field::N => put(&mut n, "n", map.next_value::<Option<u64>>()?)?,
+                Field::Id => put(&mut id, "id", number(&mut map, numbers::id)?)?,
+                Field::N => put(&mut n, "n", number(&mut map, numbers::n)?)?,
                 Field::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        if n == Some(Some(0)) {
-            return Err(A::Error::custom("n counts from 1"));
-        }
         let Action(action) = action.ok_or_else(|| A::Error::missing_field("action"))?;
-        Ok(ClientMessage { action, payload: payload.flatten(), id: id.flatten(), n: n.flatten() })
+        let name = InputName { id: id.flatten(), n: n.flatten() };
+        Ok(ClientMessage { action, payload: payload.flatten(), name })
     }
+}
+
+/// The next value as a number, or none for `null`.
+fn number<'de, T, A: MapAccess<'de>>(
+    map: &mut A,
+    read: impl Fn(&str) -> Result<T, &'static str>,
+) -> Result<Option<T>, A::Error> {
+    let json = map.next_value::<Option<&RawValue>>()?;
+    json.map(|json| read(json.get()).map_err(A::Error::custom)).transpose()
 }
 
 fn put<T, E: Error>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), E> {
@@ -174,7 +181,8 @@ fn recover_id(text: &str) -> Option<u64> {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             while let Some(field) = map.next_key()? {
                 if matches!(field, Field::Id) {
-                    let id: u64 = map.next_value()?;
+                    let json: &RawValue = map.next_value()?;
+                    let id = numbers::id(json.get()).map_err(A::Error::custom)?;
                     if self.0.replace(id).is_some_and(|earlier| earlier != id) {
                         *self.0 = None;
                         return Err(A::Error::duplicate_field("id"));
@@ -195,6 +203,8 @@ fn recover_id(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -202,7 +212,7 @@ mod tests {
         let message = ClientMessage::parse(text).unwrap();
         assert_eq!(message.action, action, "{text}");
         assert_eq!(message.payload.map(RawValue::get), payload, "{text}");
-        assert_eq!((message.id, message.n), (id, n), "{text}");
+        assert_eq!((message.name.id, message.name.n.map(NonZeroU64::get)), (id, n), "{text}");
     }
 
     #[track_caller]
@@ -233,6 +243,8 @@ mod tests {
         check(r#"{"action":"a","more":{"action":[]},"Id":"x","more":1}"#, "a", None, None, None);
         check(r#"{"\u0061ction":"s\u0065t","id":18446744073709551615}"#, "set", None, Some(u64::MAX), None);
         check(&format!(r#"{{"action":"{}"}}"#, "x".repeat(64)), &"x".repeat(64), None, None, None);
+        check(r#"{"action":"a","id":7.0,"n":8e0}"#, "a", None, Some(7), Some(8));
+        refused(r#"{"id":7.0}"#, Some(7), "missing field `action`");
     }
 
     #[test]
@@ -259,11 +271,17 @@ mod tests {
 
     #[test]
     fn fields_of_the_wrong_type() {
-        for id in ["-1", "1.5", "1e3", r#""1""#, "[]", "18446744073709551616"] {
-            refused(&format!(r#"{{"action":"a","id":{id}}}"#), None, "u64");
-            refused(&format!(r#"{{"action":"a","id":4,"n":{id}}}"#), Some(4), "u64");
+        for id in ["-1", "1.5", "1e30", r#""1""#, "[]", "18446744073709551616"] {
+            refused(
+                &format!(r#"{{"action":"a","id":{id}}}"#),
+                None,
+                "id must be a whole number from 0 to 2^64-1",
+            );
+            refused(&format!(r#"{{"action":"a","id":4,"n":{id}}}"#), Some(4), "n must be a whole number");
         }
-        refused(r#"{"action":"a","n":0,"id":5}"#, Some(5), "counts from 1");
+        for n in ["0", "-1", "9007199254740993"] {
+            refused(&format!(r#"{{"action":"a","n":{n},"id":5}}"#), Some(5), "from 1 to 2^53");
+        }
     }
 
     #[test]
@@ -333,7 +351,7 @@ mod tests {
             if let Ok(message) = ClientMessage::parse(&text) {
                 let value = value.expect("a message is JSON");
                 prop_assert_eq!(value["action"].as_str(), Some(&*message.action));
-                prop_assert_eq!(value["id"].as_u64(), message.id);
+                prop_assert_eq!(value["id"].as_u64(), message.name.id);
                 let payload: serde_json::Value = serde_json::from_str(message.payload_text()).unwrap();
                 prop_assert_eq!(value.get("payload").unwrap_or(&serde_json::Value::Null), &payload);
             }

@@ -2,12 +2,14 @@
 
 mod client;
 mod kind;
+mod numbers;
 mod server;
 mod shared_text;
 
 pub use client::{ClientMessage, MAX_ACTION_BYTES, MessageError, shorten};
 pub use kind::{MessageType, RESERVED_TYPE};
+pub use numbers::{InputName, InputOrder, MAX_N, OUT_OF_ORDER};
 pub use server::{
-    Welcome, batch_frame, batch_text, epoch_text, error, parse_epoch, reply, snapshot, welcome,
+    Welcome, batch_frame, batch_text, epoch_text, error, heartbeat, parse_epoch, reply, snapshot, welcome,
 };
 pub use shared_text::SharedText;

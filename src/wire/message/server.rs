@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::MessageType;
+use super::{InputName, MessageType};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::{TEXT, frame_header};
 
@@ -25,6 +25,8 @@ pub struct Welcome<'a> {
     pub epoch: u64,
     /// The last event that the player need not wait for.
     pub seq: u64,
+    /// The last of the player's numbered inputs that ran; 0 if none did.
+    pub n: u64,
     /// Whether the missed events follow; otherwise `state_json` says it all.
     pub recovered: bool,
     /// The room's state at `seq`; `null` without one.
@@ -51,6 +53,8 @@ pub fn welcome(welcome: &Welcome<'_>) -> Vec<u8> {
     put_json(&mut out, &epoch_text(welcome.epoch));
     out.extend_from_slice(br#","seq":"#);
     put_json(&mut out, &welcome.seq);
+    out.extend_from_slice(br#","n":"#);
+    put_json(&mut out, &welcome.n);
     out.extend_from_slice(br#","recovered":"#);
     put_json(&mut out, &welcome.recovered);
     out.extend_from_slice(br#","state":"#);
@@ -73,13 +77,23 @@ pub fn reply(id: u64, result_json: &[u8]) -> Vec<u8> {
     out
 }
 
-/// `{"type":"error","id"?:N,"payload":{"code","message","details"?}}`
-pub fn error(id: Option<u64>, code: &str, message: &str, details_json: Option<&str>) -> Vec<u8> {
+/// `{"type":"reply","id":N,"result":{"n":N,"seq":N}}`: the answer to a heartbeat. All inputs up to `n` have run, and all events
+/// up to `seq` have been sent.
+pub fn heartbeat(id: u64, n: u64, seq: u64) -> Vec<u8> {
+    reply(id, format!(r#"{{"n":{n},"seq":{seq}}}"#).as_bytes())
+}
+
+/// `{"type":"error","id"?:N,"n"?:N,"payload":{"code","message","details"?}}`
+pub fn error(name: InputName, code: &str, message: &str, details_json: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(128 + code.len() + message.len() + details_json.map_or(0, str::len));
     out.extend_from_slice(MessageType::ERROR.head);
-    if let Some(id) = id {
+    if let Some(id) = name.id {
         out.extend_from_slice(br#","id":"#);
         put_json(&mut out, &id);
+    }
+    if let Some(n) = name.n {
+        out.extend_from_slice(br#","n":"#);
+        put_json(&mut out, &n);
     }
     out.extend_from_slice(br#","payload":{"code":"#);
     put_json(&mut out, code);
@@ -162,6 +176,8 @@ fn put_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
     use crate::wire::ids::Role;
     use crate::wire::ws::text_frame;
@@ -180,13 +196,23 @@ mod tests {
             r#"{"type":"snapshot","payload":null,"seq":18446744073709551615}"#,
         );
         check(
-            &error(None, "busy", "later", None),
+            &error(InputName::default(), "busy", "later", None),
             r#"{"type":"error","payload":{"code":"busy","message":"later"}}"#,
         );
         check(
-            &error(Some(0), "a\"b", "c\n\u{1}é", Some("[1]")),
+            &error(InputName { id: Some(0), n: None }, "a\"b", "c\n\u{1}é", Some("[1]")),
             r#"{"type":"error","id":0,"payload":{"code":"a\"b","message":"c\n\u0001é","details":[1]}}"#,
         );
+    }
+
+    #[test]
+    fn answers_to_numbered_inputs() {
+        let name = InputName { id: Some(3), n: NonZeroU64::new(4) };
+        check(
+            &error(name, "busy", "later", None),
+            r#"{"type":"error","id":3,"n":4,"payload":{"code":"busy","message":"later"}}"#,
+        );
+        check(&heartbeat(7, 4, 9), r#"{"type":"reply","id":7,"result":{"n":4,"seq":9}}"#);
     }
 
     #[test]
@@ -204,6 +230,7 @@ mod tests {
             game_id: &room,
             epoch: u64::MAX,
             seq: 5,
+            n: 6,
             recovered: false,
             state_json: Some(br#"{"x":1}"#),
             sync_interval_ms: 50,
@@ -211,7 +238,7 @@ mod tests {
         let parse = |fields: &Welcome<'_>| serde_json::from_slice::<Value>(&welcome(fields)).unwrap();
         let mut expected = json!({"type": "welcome", "payload": {
             "user_id": "guest:1", "username": "Ann \"é\"", "role": "guest", "game_id": "r-1",
-            "epoch": "ffffffffffffffff", "seq": 5, "recovered": false, "state": {"x": 1}, "sync_interval_ms": 50,
+            "epoch": "ffffffffffffffff", "seq": 5, "n": 6, "recovered": false, "state": {"x": 1}, "sync_interval_ms": 50,
         }});
         assert_eq!(parse(&fields), expected);
         (fields.recovered, fields.state_json) = (true, None);
@@ -228,7 +255,12 @@ mod tests {
         capacity_is_kept(reply(u64::MAX, &large));
         capacity_is_kept(snapshot(u64::MAX, &large));
         capacity_is_kept(batch_text(&large, 2));
-        capacity_is_kept(error(Some(u64::MAX), "code", "message", Some(&"1".repeat(10_000))));
+        capacity_is_kept(error(
+            InputName { id: Some(u64::MAX), n: None },
+            "code",
+            "message",
+            Some(&"1".repeat(10_000)),
+        ));
     }
 
     #[test]

@@ -8,12 +8,38 @@ use smol_str::SmolStr;
 use super::format;
 use crate::script::Script;
 use crate::state::embedded::events::RoomPosition;
+use crate::state::embedded::numbered::LastRun;
 use crate::state::{Batch, Call, Membership};
 use crate::wire::ids::{Identity, RoomId};
 use godra_engine::keyspace::{Changes, Keyspace};
 
 /// Who came to which room and who left it, as it was at last: none for somebody who left.
 pub(super) type MemberChanges = HashMap<(RoomId, SmolStr), Option<Arc<Identity>>>;
+
+/// Whose numbered inputs have run in which room, and up to which: none for somebody who is forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct InputChanges {
+    /// Whether all that was there before is forgotten.
+    pub cleared: bool,
+    pub last: HashMap<(RoomId, SmolStr), Option<LastRun>>,
+}
+
+impl InputChanges {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.cleared && self.last.is_empty()
+    }
+
+    /// Takes earlier changes up again that could not be written.
+    pub(super) fn put_under(&mut self, earlier: Self) {
+        if self.cleared {
+            return;
+        }
+        self.cleared = earlier.cleared;
+        for (who, last) in earlier.last {
+            self.last.entry(who).or_insert(last);
+        }
+    }
+}
 
 /// Somebody who was connected to a room.
 #[derive(Clone, Debug)]
@@ -36,6 +62,7 @@ impl Member {
 pub(crate) struct Checkpoint {
     pub changes: Changes,
     pub members: MemberChanges,
+    pub inputs: InputChanges,
     /// The rooms' places; only in the last checkpoint of all.
     pub positions: Vec<RoomPosition>,
     /// The values of the changed keys, one after the other.
@@ -46,7 +73,12 @@ pub(crate) struct Checkpoint {
 
 impl Checkpoint {
     /// The store's changes, with their values as they are now. `buffer` is used for them.
-    pub(crate) fn take(keyspace: &mut Keyspace, members: MemberChanges, mut buffer: Vec<u8>) -> Self {
+    pub(crate) fn take(
+        keyspace: &mut Keyspace,
+        members: MemberChanges,
+        inputs: InputChanges,
+        mut buffer: Vec<u8>,
+    ) -> Self {
         buffer.clear();
         let changes = keyspace.take_changes();
         let mut ends = Vec::with_capacity(changes.keys.len());
@@ -56,7 +88,7 @@ impl Checkpoint {
             }
             ends.push(buffer.len());
         }
-        Self { changes, members, positions: Vec::new(), values: buffer, ends }
+        Self { changes, members, inputs, positions: Vec::new(), values: buffer, ends }
     }
 
     /// Each changed key with its value, or without one if it is gone.
@@ -81,7 +113,7 @@ impl Checkpoint {
     }
 
     /// Without the values, which will have changed again when it is tried once more: what has to be written.
-    pub(crate) fn into_changes(self) -> (Changes, MemberChanges) {
-        (self.changes, self.members)
+    pub(crate) fn into_changes(self) -> (Changes, MemberChanges, InputChanges) {
+        (self.changes, self.members, self.inputs)
     }
 }

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::changes::{Checkpoint, MemberChanges};
+use smol_str::SmolStr;
+
+use super::changes::{Checkpoint, InputChanges, MemberChanges};
 use super::writer::{Answer, WriterLink};
 use crate::state::embedded::events::RoomPosition;
+use crate::state::embedded::numbered::LastRun;
 use crate::wire::ids::{Identity, RoomId};
 use godra_engine::keyspace::Keyspace;
 
@@ -33,6 +36,8 @@ pub(crate) struct Checkpointer {
     cut_at: Instant,
     /// Comings and goings since the last checkpoint.
     members: MemberChanges,
+    /// Numbered inputs that have run since the last checkpoint.
+    inputs: InputChanges,
     /// For the next checkpoint's values.
     buffer: Vec<u8>,
 }
@@ -50,7 +55,14 @@ enum Stage {
 impl Checkpointer {
     /// Keeps what changes from now on.
     pub(crate) fn new(writer: WriterLink, now: Instant) -> Self {
-        Self { writer, stage: Stage::Resting, cut_at: now, members: MemberChanges::new(), buffer: Vec::new() }
+        Self {
+            writer,
+            stage: Stage::Resting,
+            cut_at: now,
+            members: MemberChanges::new(),
+            inputs: InputChanges::default(),
+            buffer: Vec::new(),
+        }
     }
 
     /// Somebody is in a room from now on.
@@ -61,6 +73,16 @@ impl Checkpointer {
     /// Somebody is in a room no more.
     pub(crate) fn left(&mut self, room: &RoomId, identity: &Identity) {
         self.members.insert((room.clone(), identity.user_id.clone()), None);
+    }
+
+    /// A user's numbered inputs in a room have run up to this one; none if they are forgotten.
+    pub(crate) fn ran(&mut self, room: &RoomId, user_id: &SmolStr, last: Option<LastRun>) {
+        self.inputs.last.insert((room.clone(), user_id.clone()), last);
+    }
+
+    /// All numbered inputs are forgotten.
+    pub(crate) fn forget_inputs(&mut self) {
+        self.inputs = InputChanges { cleared: true, ..InputChanges::default() };
     }
 
     /// Between two batches: sends a checkpoint on its way if one is due.
@@ -116,11 +138,12 @@ impl Checkpointer {
     }
 
     fn has_changes(&self, keyspace: &Keyspace) -> bool {
-        keyspace.has_changes() || !self.members.is_empty()
+        keyspace.has_changes() || !self.members.is_empty() || !self.inputs.is_empty()
     }
 
     fn checkpoint(&mut self, keyspace: &mut Keyspace) -> Checkpoint {
-        Checkpoint::take(keyspace, std::mem::take(&mut self.members), std::mem::take(&mut self.buffer))
+        let (members, inputs) = (std::mem::take(&mut self.members), std::mem::take(&mut self.inputs));
+        Checkpoint::take(keyspace, members, inputs, std::mem::take(&mut self.buffer))
     }
 
     fn send(&mut self, checkpoint: Checkpoint, now: Instant) {
@@ -143,12 +166,13 @@ impl Checkpointer {
         self.stage = Stage::Resting;
         match answer {
             Answer::Written(buffer) => self.buffer = buffer,
-            Answer::Failed(changes, members) => {
+            Answer::Failed(changes, members, inputs) => {
                 self.cut_at = now + RETRY_AFTER;
                 keyspace.return_changes(changes);
                 for (who, entered) in members {
                     self.members.entry(who).or_insert(entered);
                 }
+                self.inputs.put_under(inputs);
             }
         }
     }

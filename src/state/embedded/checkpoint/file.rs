@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use smol_str::SmolStr;
 
-use super::changes::{Checkpoint, Member};
+use super::changes::{Checkpoint, InputChanges, Member};
 use super::format;
 use super::refusal::{Problem, StateFileError};
 use super::schema;
 use crate::state::Position;
 use crate::state::embedded::events::RoomPosition;
+use crate::state::embedded::numbered::LastRun;
 use crate::wire::ids::{Identity, Role, RoomId};
 use godra_engine::keyspace::Keyspace;
 
@@ -36,6 +38,8 @@ pub(crate) struct Contents {
     pub positions: Vec<RoomPosition>,
     /// Who was connected when the last process ended.
     pub members: Vec<Member>,
+    /// Whose numbered inputs have run in which room, and up to which.
+    pub inputs: Vec<(RoomId, SmolStr, LastRun)>,
 }
 
 impl StateFile {
@@ -68,10 +72,12 @@ impl StateFile {
         // Locks the file for as long as it is open, and needs no shared memory beside it.
         connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
         schema::check(&connection)?;
+        schema::upgrade(&connection)?;
         let contents = Contents {
             keyspace: read_entries(&connection, seed)?,
             positions: read_rooms(&connection)?,
             members: read_members(&connection)?,
+            inputs: read_inputs(&connection)?,
         };
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
@@ -97,6 +103,7 @@ impl StateFile {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         write_entries(&transaction, checkpoint)?;
         write_members(&transaction, checkpoint)?;
+        write_inputs(&transaction, &checkpoint.inputs)?;
         write_rooms(&transaction, checkpoint)?;
         transaction.commit()
     }
@@ -139,6 +146,26 @@ fn write_members(transaction: &Transaction<'_>, checkpoint: &Checkpoint) -> rusq
                 identity.role.as_str()
             ])?,
             None => leave.execute([room.as_str(), user_id.as_str()])?,
+        };
+    }
+    Ok(())
+}
+
+fn write_inputs(transaction: &Transaction<'_>, inputs: &InputChanges) -> rusqlite::Result<()> {
+    if inputs.cleared {
+        transaction.execute("DELETE FROM inputs", ())?;
+    }
+    let mut put = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO inputs (room, user_id, n, used_at_ms) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    let mut remove = transaction.prepare_cached("DELETE FROM inputs WHERE room = ?1 AND user_id = ?2")?;
+    for ((room, user_id), last) in &inputs.last {
+        let (room, user_id) = (room.as_str(), user_id.as_str());
+        match last {
+            Some(LastRun { n, used_at_ms }) => {
+                put.execute(params![room, user_id, n.cast_signed(), used_at_ms.cast_signed()])?
+            }
+            None => remove.execute([room, user_id])?,
         };
     }
     Ok(())
@@ -206,6 +233,19 @@ fn read_members(connection: &Connection) -> Result<Vec<Member>, Problem> {
         members.push(Member { room: room_id(&text(0)?)?, identity: Arc::new(identity) });
     }
     Ok(members)
+}
+
+fn read_inputs(connection: &Connection) -> Result<Vec<(RoomId, SmolStr, LastRun)>, Problem> {
+    let mut select = connection.prepare("SELECT room, user_id, n, used_at_ms FROM inputs")?;
+    let mut rows = select.query(())?;
+    let mut inputs = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text = |index: usize| row.get::<_, String>(index);
+        let number = |index: usize| row.get(index).map(i64::cast_unsigned);
+        let last = LastRun { n: number(2)?, used_at_ms: number(3)? };
+        inputs.push((room_id(&text(0)?)?, text(1)?.into(), last));
+    }
+    Ok(inputs)
 }
 
 fn room_id(text: &str) -> Result<RoomId, Problem> {

@@ -13,16 +13,24 @@ use super::refusal::Problem;
 /// Marks a file as ours (`PRAGMA application_id`): the letters `Gdst`.
 const APPLICATION_ID: i64 = 0x4764_7374;
 /// What `PRAGMA user_version` holds.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+/// The first version; [`upgrade`] adds what it lacks.
+const FIRST_VERSION: i64 = 1;
 /// - `entries`: the store's keys, in the form of `format`
 /// - `rooms`: each room's place in its history; rows only after a stop in good order, as after any other the events of the
 ///   last moments may have been sent and not been counted
 /// - `members`: who is connected to which room, and so has to be taken out of it if the process ends without a word
+/// - `inputs`: the last numbered input of each user in each room that ran
 const TABLES: &str = "
     CREATE TABLE entries (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE rooms (room TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, used_at_ms INTEGER NOT NULL)
         STRICT, WITHOUT ROWID;
     CREATE TABLE members (room TEXT, user_id TEXT, username TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (room, user_id))
+        STRICT, WITHOUT ROWID;
+";
+
+const INPUTS: &str = "
+    CREATE TABLE inputs (room TEXT, user_id TEXT, n INTEGER NOT NULL, used_at_ms INTEGER NOT NULL, PRIMARY KEY (room, user_id))
         STRICT, WITHOUT ROWID;
 ";
 
@@ -53,7 +61,7 @@ fn create(path: &Path) -> Result<(), Problem> {
     // Nobody sees the draft before it is complete and synced, so SQLite's own syncs would only cost time.
     connection.execute_batch(&format!(
         "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
-         BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT;"
+         BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} {INPUTS} COMMIT;"
     ))?;
     connection.close().map_err(|(_, error)| Problem::from(error))?;
     Ok(File::open(path)?.sync_all()?)
@@ -91,9 +99,18 @@ pub(super) fn check(connection: &Connection) -> Result<(), Problem> {
     if verdict == "ok" { Ok(()) } else { Err(Problem::Damaged(verdict.replace('\n', " "))) }
 }
 
+/// Adds what a file of an older version lacks.
+pub(super) fn upgrade(connection: &Connection) -> Result<(), Problem> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == FIRST_VERSION {
+        connection.execute_batch(&format!("BEGIN; {INPUTS} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+    }
+    Ok(())
+}
+
 fn check_marks(application_id: i64, version: i64) -> Result<(), Problem> {
     match (application_id, version) {
-        (APPLICATION_ID, VERSION) => Ok(()),
+        (APPLICATION_ID, FIRST_VERSION..=VERSION) => Ok(()),
         (APPLICATION_ID, found) if found > VERSION => Err(Problem::Newer { found, known: VERSION }),
         (APPLICATION_ID, found) => Err(Problem::Damaged(format!("there is no schema {found}"))),
         _ => Err(Problem::Foreign),

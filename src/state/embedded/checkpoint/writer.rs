@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::changes::{Checkpoint, MemberChanges};
+use super::changes::{Checkpoint, InputChanges, MemberChanges};
 use super::file::StateFile;
 use crate::metrics::Metrics;
 use crate::threads;
@@ -22,7 +22,7 @@ pub(crate) enum Answer {
     /// It is in the file; here is memory to use again.
     Written(Vec<u8>),
     /// It is not, and all of this is still to be written.
-    Failed(Changes, MemberChanges),
+    Failed(Changes, MemberChanges, InputChanges),
 }
 
 /// The other side of the thread.
@@ -78,8 +78,8 @@ impl Writer {
             Err(error) => {
                 self.metrics.state_file_errors.inc();
                 self.report_failure(&error, checkpoint.len());
-                let (changes, members) = checkpoint.into_changes();
-                Answer::Failed(changes, members)
+                let (changes, members, inputs) = checkpoint.into_changes();
+                Answer::Failed(changes, members, inputs)
             }
         }
     }

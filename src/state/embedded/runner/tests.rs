@@ -100,6 +100,7 @@ fn call(text: &str, keys: CallKeys, arguments: &[&str]) -> Call {
         arguments: Arguments::List(arguments.iter().map(|text| text.as_bytes().into()).collect()),
         wants_result: true,
         membership: Membership::Unchanged,
+        n: None,
     }
 }
 

@@ -1,0 +1,115 @@
+//! Numbered inputs: what did not run is sent again before what comes behind it.
+
+use super::scene::{End, INTERVAL_MS, Scene};
+use crate::room::Why;
+
+fn error(connection: u32, n: u64, code: &str) -> String {
+    format!(r#"send {connection} {{"type":"error","n":{n},"payload":{{"code":"{code}","message":"no"}}}}"#)
+}
+
+/// A room with `ann` on connection 1, and inputs 5 and 6 of hers in batch 2.
+fn scene() -> Scene {
+    let mut scene = Scene::with(&["ann"]);
+    scene.numbered(1, "ann", 5);
+    scene.numbered(1, "ann", 6);
+    assert_eq!(scene.settle()[0], "submit 2: ann:#5 ann:#6");
+    scene
+}
+
+#[test]
+fn members_are_told_how_far_theirs_have_run() {
+    let mut scene = Scene::with(&["ann", "ben"]);
+    for (connection, user, n) in [(1, "ann", 5), (2, "ben", 1), (1, "ann", 6)] {
+        scene.numbered(connection, user, n);
+    }
+    scene.settle();
+    let lines = scene.end(2, &[End::Ok, End::Ok, End::Refused]);
+    assert_eq!(lines, [&error(1, 6, "nope"), "ran up to 6 of 1", "ran up to 1 of 2", "ran 2 1"]);
+}
+
+#[test]
+fn what_waits_behind_one_that_did_not_run_is_refused_until_it_comes_again() {
+    let mut scene = scene();
+    scene.numbered(1, "ann", 7);
+    scene.input(1, "ann", "x");
+    let lines = scene.end(2, &[End::Away]);
+    let away = [error(1, 5, "unavailable"), error(1, 6, "unavailable")];
+    assert_eq!(lines, [&away[0], &away[1], "out of order 1 n 7", "ran 0 2"]);
+    assert_eq!(scene.numbered(1, "ann", 8), ["out of order 1 n 8"]);
+    for n in [5, 6, 7] {
+        assert_eq!(scene.numbered(1, "ann", n), [""; 0]);
+    }
+    scene.advance(INTERVAL_MS);
+    assert_eq!(scene.settle()[0], "submit 3: ann:x ann:#5 ann:#6 ann:#7");
+}
+
+#[test]
+fn what_the_engine_gives_back_behind_one_that_did_not_run_is_refused() {
+    let mut scene = scene();
+    let lines = scene.end(2, &[End::Busy, End::NotRun]);
+    assert_eq!(lines[..2], [error(1, 5, "busy"), "out of order 1 n 6".to_owned()]);
+}
+
+#[test]
+fn one_that_was_sent_again_before_the_refusal_was_known_frees_those_behind_it() {
+    let mut scene = scene();
+    for n in [7, 5, 6, 7] {
+        scene.numbered(1, "ann", n);
+    }
+    let lines = scene.end(2, &[End::Away]);
+    assert_eq!(lines[2..], ["out of order 1 n 7", "ran 0 2"]);
+    assert_eq!(scene.numbered(1, "ann", 8), [""; 0]);
+    scene.advance(INTERVAL_MS);
+    assert_eq!(scene.settle()[0], "submit 3: ann:#5 ann:#6 ann:#7 ann:#8");
+    for n in [9, 9, 10] {
+        scene.numbered(1, "ann", n);
+    }
+    scene.end(3, &[End::Ok]);
+    scene.advance(INTERVAL_MS);
+    assert_eq!(scene.settle()[0], "submit 4: ann:#9 ann:#9 ann:#10");
+    scene.end(4, &[End::Away, End::Ok, End::Ok]);
+    assert_eq!(scene.numbered(1, "ann", 11), [""; 0], "9 has run after all");
+}
+
+#[test]
+fn a_full_room_holds_back_what_comes_behind() {
+    let mut scene = Scene::with(&["ann"]);
+    scene.bounds.waiting_bytes = 2;
+    scene.numbered(1, "ann", 5);
+    assert_eq!(scene.numbered(1, "ann", 6), ["busy 1"]);
+    scene.settle();
+    assert_eq!(scene.numbered(1, "ann", 7), ["out of order 1 n 7"]);
+    assert_eq!(scene.numbered(1, "ann", 6), [""; 0]);
+}
+
+#[test]
+fn while_the_store_is_away_all_are_refused_in_order() {
+    let mut scene = scene();
+    let lines = scene.not_taken(2, Why::Unavailable);
+    assert_eq!(lines, ["unavailable 1", "unavailable 1"]);
+    assert_eq!(scene.numbered(1, "ann", 7), ["out of order 1 n 7"]);
+}
+
+#[test]
+fn a_socket_that_was_replaced_adds_nothing() {
+    let mut scene = scene();
+    scene.join(2, "ann");
+    scene.end(2, &[End::Ok]);
+    let number = scene.settle_and_find("on_connect");
+    scene.end(number, &[End::Ok]);
+    assert_eq!(scene.numbered(1, "ann", 8), ["out of order 1 n 8"]);
+    assert_eq!(scene.numbered(2, "ann", 7), [""; 0]);
+    // Whoever has left, and whom nobody has replaced, has the last word.
+    scene.leave(2, "ann");
+    assert_eq!(scene.numbered(2, "ann", 8), [""; 0]);
+}
+
+#[test]
+fn whoever_comes_in_is_told_what_has_run() {
+    let mut scene = Scene::new();
+    scene.join(1, "ann");
+    scene.join(2, "ben");
+    let number = scene.settle_and_find("on_connect");
+    scene.last_ran = vec![0, 7];
+    assert_eq!(scene.end(number, &[End::Ok])[..2], ["admit 1 at 0", "admit 2 at 0, n 7"]);
+}

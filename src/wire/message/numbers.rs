@@ -1,0 +1,115 @@
+//! How a client names its inputs: by numbers, in any JSON spelling of a whole number (`7`, `7.0`, `7e0`).
+
+use std::num::NonZeroU64;
+
+/// Largest `n`: up to here every JSON library keeps whole numbers apart.
+pub const MAX_N: u64 = 1 << 53;
+
+/// The order of a connection's numbered inputs, in a place that may refuse some.
+///
+/// An input runs only if its number is above the last one that ran. So one that was refused could never run once a later one has:
+/// the later ones are refused, too, until it comes again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InputOrder {
+    /// The first that was refused, and has not come again.
+    refused: Option<NonZeroU64>,
+}
+
+impl InputOrder {
+    /// An input was refused, and may come again.
+    pub fn refused(&mut self, n: Option<NonZeroU64>) {
+        self.refused = self.refused.or(n);
+    }
+
+    /// Whether this one would have to wait for one that was refused.
+    pub fn is_behind(&self, n: Option<NonZeroU64>) -> bool {
+        n.zip(self.refused).is_some_and(|(n, refused)| n > refused)
+    }
+
+    /// An input comes; returns whether it has to wait for one that was refused.
+    pub fn holds_back(&mut self, n: Option<NonZeroU64>) -> bool {
+        let is_behind = self.is_behind(n);
+        if n.is_some() && !is_behind {
+            self.refused = None;
+        }
+        is_behind
+    }
+}
+
+/// What a client is told whose input came behind one that did not run.
+pub const OUT_OF_ORDER: &str =
+    "an input with a smaller n did not run; send that one again, and then this one";
+
+/// What a client knows an input by: an answer that says no carries both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputName {
+    /// With it a success is answered, too.
+    pub id: Option<u64>,
+    /// Counts the player's inputs: each runs at most once.
+    pub n: Option<NonZeroU64>,
+}
+
+/// The `id` that this JSON text spells.
+pub(super) fn id(json: &str) -> Result<u64, &'static str> {
+    whole(json).ok_or("id must be a whole number from 0 to 2^64-1")
+}
+
+/// The `n` that this JSON text spells.
+pub(super) fn n(json: &str) -> Result<NonZeroU64, &'static str> {
+    let n = whole(json).filter(|n| *n <= MAX_N).and_then(NonZeroU64::new);
+    n.ok_or("n must be a whole number from 1 to 2^53")
+}
+
+fn whole(json: &str) -> Option<u64> {
+    if let Ok(number) = json.parse() {
+        return Some(number);
+    }
+    // Above it, what a fraction or an exponent spells may have been rounded.
+    const EXACT: f64 = MAX_N as f64;
+    let number: f64 = json.parse().ok()?;
+    (number.fract() == 0.0 && (0.0..EXACT).contains(&number)).then_some(number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_behind_a_refused_one_wait_until_it_comes_again() {
+        let mut order = InputOrder::default();
+        let mut holds_back = |n: u64, is_refused: bool| {
+            let held = order.holds_back(NonZeroU64::new(n));
+            if is_refused {
+                order.refused(NonZeroU64::new(n));
+            }
+            held
+        };
+        assert_eq!([holds_back(5, false), holds_back(6, true)], [false, false]);
+        assert_eq!([holds_back(0, false), holds_back(7, true), holds_back(8, false)], [false, true, true]);
+        assert_eq!([holds_back(6, true), holds_back(7, false)], [false, true]);
+        assert_eq!([holds_back(5, false), holds_back(6, false), holds_back(7, false)], [false, false, false]);
+    }
+
+    #[test]
+    fn whole_numbers_in_any_spelling() {
+        for seven in ["7", "7.0", "7e0", "7E+0", "70e-1", "0.7e1", "7.000"] {
+            assert_eq!((id(seven), n(seven).map(NonZeroU64::get)), (Ok(7), Ok(7)), "{seven}");
+        }
+        assert_eq!((id("0"), id("-0"), id("0.0")), (Ok(0), Ok(0), Ok(0)));
+        assert_eq!(id("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(n("9007199254740992").map(NonZeroU64::get), Ok(MAX_N));
+        assert_eq!(n("9.007199254740991e15").map(NonZeroU64::get), Ok(MAX_N - 1));
+    }
+
+    #[test]
+    fn numbers_that_are_not() {
+        for bad in
+            ["-1", "1.5", "1e-1", r#""1""#, "[]", "{}", "true", "18446744073709551616", "1e16", "1e999"]
+        {
+            assert!(id(bad).is_err() && n(bad).is_err(), "{bad}");
+        }
+        for bad in ["0", "0.0", "-0", "9007199254740993", "9007199254740993.0", "18446744073709551615"] {
+            assert!(n(bad).is_err(), "{bad}");
+        }
+    }
+}
