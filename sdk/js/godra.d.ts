@@ -99,6 +99,8 @@ export interface Welcome<State = any> {
   epoch: string;
   /** The lobby's last event that `state` holds. */
   seq: number;
+  /** The last of the player's numbered inputs that ran; 0 if none did. */
+  n: number;
   recovered: boolean;
   state: State;
   /** Events leave the server at most this often, in milliseconds. */

@@ -7,7 +7,7 @@ use std::time::Duration;
 use godra::config::BuiltInLimits;
 use godra::session::{Methods, Route};
 use godra::wire::ErrorCode;
-use godra::wire::message::MessageType;
+use godra::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_N, MessageType};
 use godra::wire::ws::MAX_FRAGMENTS;
 use godra::wire::ws::close_code::{self, Then};
 
@@ -107,6 +107,11 @@ fn limits() {
                 kib(limits.rooms.max_waiting_bytes),
                 kib(limits.inputs.max_waiting_bytes_in_all)
             ),
+        ),
+        ("numbers of inputs", format!("1 to 2^{}", MAX_N.ilog2())),
+        (
+            "first answers to numbered inputs",
+            format!("{KEPT_ANSWERS} per user and room, {MAX_ANSWER_BYTES} bytes each, for 1 to 2 hours"),
         ),
         (
             "inputs refused as `busy`",

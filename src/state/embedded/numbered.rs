@@ -8,11 +8,8 @@ use smol_str::SmolStr;
 use crate::state::call::DUPLICATE;
 use crate::state::{CallError, CallResult};
 use crate::wire::ids::RoomId;
-use crate::wire::message::InputOrder;
+use crate::wire::message::{InputOrder, KEPT_ANSWERS, MAX_ANSWER_BYTES};
 
-/// How many answers of a user in a room are kept, and how long one may be; the Redis program has the same bounds.
-const ANSWERS: usize = 16;
-const MAX_ANSWER_BYTES: usize = 512;
 /// What all answers may take together: beyond it none are kept.
 const MAX_BYTES: usize = 16 << 20;
 /// Answers are kept for so long, and a room's numbers if the room is gone.
@@ -205,7 +202,7 @@ impl UserInputs {
 
     /// Drops the oldest answer if there are as many as may be; returns what it took.
     fn make_place(&mut self) -> usize {
-        let oldest = if self.answers.len() < ANSWERS { None } else { self.answers.pop_front() };
+        let oldest = if self.answers.len() < KEPT_ANSWERS { None } else { self.answers.pop_front() };
         oldest.map_or(0, |(_, answer)| answer.bytes())
     }
 

@@ -1,11 +1,12 @@
--- Inputs with a number, of which each runs at most once. What is needed of them is read with the first of a batch, and written
--- with the last.
--- godra:inputs:ROOM:DAY is a hash of user ids and "n count": the last input that ran, and how many have. godra:answers:ROOM:HOUR is
--- one of "id tab place" and "n answer": of the input count, at the place count % 16, its entry in the batch's results as msgpack.
+-- Inputs with a number, of which each runs at most once. What is known of them is read in front of the first of a batch, and written
+-- behind the last.
+-- godra:inputs:ROOM:DAY is a hash of user ids and "n count": the last input that ran, and how many have.
+-- godra:answers:ROOM:HOUR is one of "id tab place" and "n answer": of the input count, at the place count % ANSWERS, its entry in
+-- the batch's results as msgpack, if that has at most MAX_ANSWER_BYTES.
 -- There is one for this day (hour) and one for the day before, so that what is not used for so long ends by itself.
 -- NOT_RUN has the codes that say of an input that it did not run.
 local function make_numbered(room, seconds)
-  local DAY, HOUR, ANSWERS, MAX_ANSWER_BYTES = 86400, 3600, 16, 512
+  local DAY, HOUR = 86400, 3600
   local call = redis.call
   local users, numbered = {}, {}
 

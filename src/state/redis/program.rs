@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::script::{Script, ScriptSet, may_ask_for_user, may_publish};
 use crate::state::groups;
 use crate::wire::ErrorCode;
-use crate::wire::message::{MessageType, OUT_OF_ORDER, RESERVED_TYPE};
+use crate::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MessageType, OUT_OF_ORDER, RESERVED_TYPE};
 
 /// The part that runs the calls.
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -150,7 +150,8 @@ fn tables() -> String {
     format!(
         "local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\nlocal READS = {:?}\n\
          local GROUPS = {{ name = {}, user = {}, reason = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
-         local NOT_RUN, OUT_OF_ORDER = {{ {} }}, {OUT_OF_ORDER:?}\n",
+         local NOT_RUN, OUT_OF_ORDER = {{ {} }}, {OUT_OF_ORDER:?}\n\
+         local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\n",
         types.join(", "),
         format!(" {} publish spublish object memory info ", reads.join(" ")),
         groups::MAX_NAME_BYTES,

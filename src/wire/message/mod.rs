@@ -8,7 +8,7 @@ mod shared_text;
 
 pub use client::{ClientMessage, MAX_ACTION_BYTES, MessageError, shorten};
 pub use kind::{MessageType, RESERVED_TYPE};
-pub use numbers::{InputName, InputOrder, MAX_N, OUT_OF_ORDER};
+pub use numbers::{InputName, InputOrder, KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_N, OUT_OF_ORDER};
 pub use server::{
     Welcome, batch_frame, batch_text, epoch_text, error, heartbeat, parse_epoch, reply, snapshot, welcome,
 };

@@ -5,6 +5,11 @@ use std::num::NonZeroU64;
 /// Largest `n`: up to here every JSON library keeps whole numbers apart.
 pub const MAX_N: u64 = 1 << 53;
 
+/// How many first answers are kept of a user's numbered inputs in a room.
+pub const KEPT_ANSWERS: usize = 16;
+/// The longest answer that is kept.
+pub const MAX_ANSWER_BYTES: usize = 512;
+
 /// The order of a connection's numbered inputs, in a place that may refuse some.
 ///
 /// An input runs only if its number is above the last one that ran. So one that was refused could never run once a later one has:
