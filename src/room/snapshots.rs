@@ -115,7 +115,7 @@ impl Room {
         let mut frame = Bytes::new();
         if let Some(CallResult::Ok(state)) = &snapshot {
             self.stream.begin_at(done.position);
-            frame = ws::text_frame(&message::snapshot(done.position.seq, &state_of(state)));
+            frame = ws::text_frame(&message::snapshot(done.position, &state_of(state)));
         }
         let mut again = Vec::new();
         for ((identity, membership), confirmed) in members.into_iter().zip(confirmed) {

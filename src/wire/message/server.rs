@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{InputName, MessageType};
+use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::{TEXT, frame_header};
 
@@ -107,14 +108,16 @@ pub fn error(name: InputName, code: &str, message: &str, details_json: Option<&s
     out
 }
 
-/// `{"type":"snapshot","payload":STATE,"seq":N}`
-pub fn snapshot(seq: u64, state_json: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(72 + state_json.len());
+/// `{"type":"snapshot","payload":STATE,"epoch":E,"seq":N}`
+pub fn snapshot(position: Position, state_json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96 + state_json.len());
     out.extend_from_slice(MessageType::SNAPSHOT.head);
     out.extend_from_slice(br#","payload":"#);
     out.extend_from_slice(state_json);
+    out.extend_from_slice(br#","epoch":"#);
+    put_json(&mut out, &epoch_text(position.epoch));
     out.extend_from_slice(br#","seq":"#);
-    put_json(&mut out, &seq);
+    put_json(&mut out, &position.seq);
     out.push(b'}');
     out
 }
@@ -192,8 +195,8 @@ mod tests {
     fn replies_errors_and_snapshots() {
         check(&reply(7, br#"{"a":1}"#), r#"{"type":"reply","id":7,"result":{"a":1}}"#);
         check(
-            &snapshot(u64::MAX, b"null"),
-            r#"{"type":"snapshot","payload":null,"seq":18446744073709551615}"#,
+            &snapshot(Position { epoch: 0xab, seq: u64::MAX }, b"null"),
+            r#"{"type":"snapshot","payload":null,"epoch":"ab","seq":18446744073709551615}"#,
         );
         check(
             &error(InputName::default(), "busy", "later", None),
@@ -253,7 +256,7 @@ mod tests {
             |message: Vec<u8>| assert!(message.capacity() < message.len() + 400, "{}", message.len());
         let large = vec![b'1'; 10_000];
         capacity_is_kept(reply(u64::MAX, &large));
-        capacity_is_kept(snapshot(u64::MAX, &large));
+        capacity_is_kept(snapshot(Position { epoch: u64::MAX, seq: u64::MAX }, &large));
         capacity_is_kept(batch_text(&large, 2));
         capacity_is_kept(error(
             InputName { id: Some(u64::MAX), n: None },
