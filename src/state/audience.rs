@@ -23,6 +23,12 @@ impl Audience {
         Self::Users(Users(Arc::new([user_id.into()])))
     }
 
+    /// About how much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        let (Self::Users(users) | Self::AllBut(users)) = self;
+        users.iter().map(|user_id| size_of::<SmolStr>() + user_id.len()).sum()
+    }
+
     /// Whether the event is for this user.
     pub fn includes(&self, user_id: &str) -> bool {
         match self {

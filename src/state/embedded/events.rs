@@ -164,7 +164,7 @@ impl EventLog {
         audience: Option<Audience>,
     ) -> Result<(), BadEvent> {
         check_type(kind)?;
-        self.charge(kind.len() + payload.len())?;
+        self.charge(kind.len() + payload.len() + audience.as_ref().map_or(0, Audience::bytes))?;
         self.append(room, audience, |text, seq| {
             write_head(kind, payload, text);
             write_seq(seq, text);
@@ -185,7 +185,7 @@ impl EventLog {
         audience: Audience,
     ) -> Result<(), BadEvent> {
         check_type(kind)?;
-        self.charge(kind.len() + payload.len())?;
+        self.charge(kind.len() + payload.len() + audience.bytes())?;
         let mut head = Vec::with_capacity(kind.len() + payload.len() + 24);
         write_head(kind, payload, &mut head);
         self.held.push(Held { room: room.clone(), head, audience });
@@ -370,6 +370,7 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Users;
 
     fn room(id: &str) -> RoomId {
         RoomId::parse(id).unwrap()
@@ -492,6 +493,16 @@ mod tests {
         let events = event_log.take().next().unwrap();
         assert_eq!(text(&events), r#"{"type":"hello","payload":1,"seq":2}"#);
         assert_eq!(events.addressed, [(0, Audience::user("7"))]);
+    }
+
+    #[test]
+    fn whom_events_name_counts_towards_the_bound() {
+        let mut event_log = EventLog::new(1);
+        event_log.set_now(1);
+        let crowd: Users = (0..10_000).map(|number| SmolStr::new(format!("user-{number}"))).collect();
+        let audience = Some(Audience::Users(crowd));
+        let publish = |_: &i32| event_log.publish(&room("a"), b"x", b"1", audience.clone()).is_ok();
+        assert!((10..100).contains(&(0..1000).take_while(publish).count()));
     }
 
     #[test]

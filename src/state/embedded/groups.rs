@@ -17,9 +17,8 @@ impl Game {
     /// What the options of `godra.publish` say; none if the event is for everybody.
     pub(super) fn audience(&self, call: &Call<'_>, options: u8) -> Result<Option<Audience>, Raised> {
         let [to, except, group] = call.options(options, ["to", "except", "group"], MAX_NAMED)?;
-        let except: Vec<SmolStr> = users(except.unwrap_or_default()).collect();
+        let except: Users = users(except.unwrap_or_default()).collect();
         if to.is_none() && group.is_none() {
-            let except: Users = except.into_iter().collect();
             return Ok((!except.is_empty()).then_some(Audience::AllBut(except)));
         }
         let mut named: Vec<SmolStr> = users(to.unwrap_or_default()).collect();

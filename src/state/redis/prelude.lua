@@ -197,14 +197,14 @@ function godra.publish(kind, payload, options)
   local audience = options ~= nil and get_groups().audience(options)
   local text = (names[kind] or named(kind)) .. encode(payload)
   local found = own or own_room("publish")
-  charge(#text)
+  charge(#text + (audience and #audience or 0))
   if audience then put_for(found, text, audience) else put(found, text) end
 end
 
 function godra.send(to, kind, payload)
   local text = (names[kind] or named(kind)) .. encode(payload)
   local found = own or own_room("send")
-  charge(#text)
+  charge(#text + #tostring(to))
   put_for(found, text, "@+" .. list({ tostring(to) }))
 end
 
