@@ -27,7 +27,9 @@ use crate::config::{Config, DrainLimits};
 use crate::mailbox::{Mailbox, MailboxSender, mailbox};
 use crate::metrics::Metrics;
 pub use crate::reactor::ListenError;
-use crate::reactor::{self, Admission, Ended, Shard, ShardMessage, ShardParts, ShardPosts, Shared, WAKER};
+use crate::reactor::{
+    self, AdmissionControl, Ended, Shard, ShardMessage, ShardParts, ShardPosts, Shared, WAKER,
+};
 use crate::room;
 use crate::room::allowance::{Budget, Share};
 use crate::script::ScriptSet;
@@ -115,7 +117,7 @@ impl Server {
             services: services.clone(),
             engine: engine.clone(),
             accounts: accounts.clone(),
-            admission: Admission::new(
+            admission: AdmissionControl::new(
                 config.max_connections,
                 config.max_connections_per_ip.map_or(0, |bound| bound.get() as usize),
             ),

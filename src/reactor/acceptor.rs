@@ -5,7 +5,7 @@ use std::net::{IpAddr, Shutdown};
 
 use mio::net::{TcpListener, TcpStream};
 
-use super::admission::{Admission, TurnedAway};
+use super::admission::{AdmissionControl, TurnedAway};
 use crate::metrics::{RefusalReason, ShardMetrics};
 
 pub(super) struct Acceptor {
@@ -43,7 +43,7 @@ impl Acceptor {
         &mut self,
         most: usize,
         now_ms: u64,
-        admission: &Admission,
+        admission: &AdmissionControl,
         metrics: &ShardMetrics,
     ) -> Vec<(TcpStream, IpAddr)> {
         let mut accepted = Vec::new();
@@ -79,7 +79,7 @@ impl Acceptor {
 fn welcome(
     stream: TcpStream,
     peer: IpAddr,
-    admission: &Admission,
+    admission: &AdmissionControl,
     metrics: &ShardMetrics,
 ) -> Option<(TcpStream, IpAddr)> {
     metrics.connections_accepted.inc();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts the connections of all shards.
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub(crate) struct AdmissionControl {
     max_connections: usize,
     /// 0 is without limit, and then nothing is counted by address.
     max_per_address: usize,
@@ -24,7 +24,7 @@ pub(crate) enum TurnedAway {
     AddressFull,
 }
 
-impl Admission {
+impl AdmissionControl {
     /// Bounds; `max_per_address` 0 is without.
     pub(crate) fn new(max_connections: usize, max_per_address: usize) -> Self {
         Self {
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn bounds_hold_and_leaving_makes_room() {
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let admission = Admission::new(3, 2);
+        let admission = AdmissionControl::new(3, 2);
         assert_eq!(admission.enter(one), Ok(()));
         assert_eq!(admission.enter(one), Ok(()));
         assert_eq!(admission.enter(one), Err(TurnedAway::AddressFull));

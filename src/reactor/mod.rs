@@ -33,7 +33,7 @@ mod wheel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) use self::admission::Admission;
+pub(crate) use self::admission::AdmissionControl;
 pub use self::listener::ListenError;
 pub(crate) use self::listener::listen;
 pub(crate) use self::messages::{ShardMessage, ShardPosts};
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     pub services: Arc<dyn Services>,
     pub engine: Arc<dyn Engine>,
     pub accounts: Arc<dyn Accounts>,
-    pub admission: Admission,
+    pub admission: AdmissionControl,
     /// Inputs that wait, of all connections together.
     pub waiting: Arc<Budget>,
     pub limits: ShardLimits,

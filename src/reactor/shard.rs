@@ -35,7 +35,7 @@ use crate::state::{ConnectionKey, ShardId};
 
 /// One event loop and everything it owns.
 pub(crate) struct Shard {
-    pub(super) context: Context,
+    pub(super) context: ShardContext,
     pub(super) connections: Connections,
     pub(super) rooms: Rooms,
     pub(super) peers: Peers,
@@ -48,7 +48,7 @@ pub(crate) struct Shard {
 }
 
 /// Who the shard is, and what its parts look up.
-pub(super) struct Context {
+pub(super) struct ShardContext {
     pub(super) id: ShardId,
     pub(super) shared: Arc<Shared>,
     pub(super) scripts: Arc<ScriptSet>,
@@ -147,7 +147,7 @@ impl Shard {
                 ended,
                 buffer: vec![0; READ_BYTES],
             },
-            context: Context { id, shared, scripts, clock, metrics },
+            context: ShardContext { id, shared, scripts, clock, metrics },
         })
     }
 

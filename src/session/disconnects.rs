@@ -13,12 +13,12 @@ const MAX_REASON_BYTES: usize = 123;
 /// News about users and their logins that reach sockets already open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disconnects {
-    users: HashMap<SmolStr, Vec<Ended>>,
+    users: HashMap<SmolStr, Vec<EndedSessions>>,
     families: HashSet<SmolStr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Ended {
+struct EndedSessions {
     /// Only logins whose token was issued at or before this moment.
     issued_until_ms: u64,
     code: u16,
@@ -39,19 +39,19 @@ impl Disconnects {
     /// Tokens issued to a user at or before `issued_until_ms` are void, as the role has changed.
     pub fn change_role(&mut self, user_id: &str, issued_until_ms: u64) {
         let reason = "your role has changed: refresh your token".into();
-        self.add(user_id, Ended { issued_until_ms, code: close_code::TOKEN_EXPIRED, reason });
+        self.add(user_id, EndedSessions { issued_until_ms, code: close_code::TOKEN_EXPIRED, reason });
     }
 
     /// A user is kept out.
     pub fn ban(&mut self, user_id: &str, reason: &str) {
         let reason = reason_or(reason, "you are banned");
-        self.add(user_id, Ended { issued_until_ms: u64::MAX, code: close_code::BANNED, reason });
+        self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code: close_code::BANNED, reason });
     }
 
     /// A user's sockets close, nothing else.
     pub fn kick(&mut self, user_id: &str, reason: &str) {
         let reason = reason_or(reason, "you were sent out");
-        self.add(user_id, Ended { issued_until_ms: u64::MAX, code: close_code::KICKED, reason });
+        self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code: close_code::KICKED, reason });
     }
 
     /// The close code and reason for a socket of this identity, if it must close.
@@ -66,7 +66,7 @@ impl Disconnects {
         })
     }
 
-    fn add(&mut self, user_id: &str, ended: Ended) {
+    fn add(&mut self, user_id: &str, ended: EndedSessions) {
         self.users.entry(user_id.into()).or_default().push(ended);
     }
 }

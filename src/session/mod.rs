@@ -31,7 +31,7 @@ pub use self::action::{Action, Actions, DroppedInput, Input, Sending};
 pub use self::http::HttpSession;
 pub use self::proxy::Network;
 pub use self::rejection::Rejection;
-pub use self::routes::{Methods, Page, Route, Token};
+pub use self::routes::{Methods, Page, Route, TokenSource};
 pub use self::rpc::RpcRequest;
 pub use self::services::{GuestLogin, SHUTTING_DOWN, Services, Settings};
 pub use self::time::{Moment, Now};

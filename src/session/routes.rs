@@ -31,7 +31,7 @@ pub enum Methods {
 
 /// How a route learns who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
+pub enum TokenSource {
     /// Anybody may ask; a token is not looked at.
     None,
     /// `Authorization: Bearer TOKEN`.
@@ -61,8 +61,8 @@ macro_rules! routes {
             }
 
             /// Where it takes a token from.
-            pub fn token(self) -> Token {
-                match self { $(Self::$route => Token::$token),+ }
+            pub fn token(self) -> TokenSource {
+                match self { $(Self::$route => TokenSource::$token),+ }
             }
 
             fn named(path: &str) -> Option<Self> {

@@ -27,7 +27,7 @@ enum BreakerState {
 
 /// What a call came to, as far as the breaker is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum BreakerVerdict {
     /// The database answered, whatever it said.
     Answered,
     /// It could not be reached, or failed to work, which became clear after so long.
@@ -58,16 +58,16 @@ impl Breaker {
     }
 
     /// A call ends now. Only an answer of the database lets all calls through again.
-    pub(super) fn end(&self, pass: Pass, now: Instant, verdict: Verdict) {
+    pub(super) fn end(&self, pass: Pass, now: Instant, verdict: BreakerVerdict) {
         let mut state = self.state();
         match verdict {
-            Verdict::Answered => *state = BreakerState::Closed,
-            Verdict::Unavailable { waited } if waited >= SLOW || pass.is_trial => {
+            BreakerVerdict::Answered => *state = BreakerState::Closed,
+            BreakerVerdict::Unavailable { waited } if waited >= SLOW || pass.is_trial => {
                 *state = BreakerState::Open(now + PAUSE);
             }
             // The next call tries in its place.
-            Verdict::Unknown if pass.is_trial => *state = BreakerState::Open(now),
-            Verdict::Unavailable { .. } | Verdict::Unknown => {}
+            BreakerVerdict::Unknown if pass.is_trial => *state = BreakerState::Open(now),
+            BreakerVerdict::Unavailable { .. } | BreakerVerdict::Unknown => {}
         }
     }
 
@@ -85,8 +85,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn after(waited: Duration) -> Verdict {
-        Verdict::Unavailable { waited }
+    fn after(waited: Duration) -> BreakerVerdict {
+        BreakerVerdict::Unavailable { waited }
     }
 
     /// A breaker that a call has opened which waited from `start` on; it lets the next one try at the time returned.
@@ -112,7 +112,7 @@ mod tests {
         assert!(breaker.begin(again + s(5)).is_none());
         let last = again + s(5) + PAUSE;
         let trial = breaker.begin(last).unwrap();
-        breaker.end(trial, last, Verdict::Answered);
+        breaker.end(trial, last, BreakerVerdict::Answered);
         assert!(breaker.begin(last).is_some() && breaker.begin(last).is_some());
     }
 
@@ -125,7 +125,7 @@ mod tests {
         }
         // A slow answer is an answer.
         let pass = breaker.begin(start).unwrap();
-        breaker.end(pass, start + s(5), Verdict::Answered);
+        breaker.end(pass, start + s(5), BreakerVerdict::Answered);
         assert!(breaker.begin(start).is_some());
     }
 
@@ -134,7 +134,7 @@ mod tests {
         let start = Instant::now();
         let (breaker, again) = opened(start);
         let trial = breaker.begin(again).unwrap();
-        breaker.end(trial, again, Verdict::Unknown);
+        breaker.end(trial, again, BreakerVerdict::Unknown);
         let trial = breaker.begin(again).expect("the next call tries in its place");
         assert!(breaker.begin(again).is_none(), "one that never asked tells nothing");
         breaker.end(trial, again, after(s(0)));
@@ -147,7 +147,7 @@ mod tests {
         let (breaker, start) = (Breaker::default(), Instant::now());
         let (one, other) = (breaker.begin(start).unwrap(), breaker.begin(start).unwrap());
         breaker.end(one, start + s(5), after(s(5)));
-        breaker.end(other, start + s(5), Verdict::Unknown);
+        breaker.end(other, start + s(5), BreakerVerdict::Unknown);
         assert!(breaker.begin(start + s(5)).is_none());
     }
 }

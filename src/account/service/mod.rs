@@ -26,7 +26,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use self::breaker::Breaker;
 use self::defence::Defence;
 pub use self::notices::unix_ms;
-use self::worker::{AccountWorker, Shared};
+use self::worker::{AccountWorker, WorkerState};
 use super::password;
 use super::records::StoreFault;
 use super::revocations::Revocations;
@@ -107,7 +107,7 @@ impl AccountService {
         let reader =
             notices::Reader::start(store, revocations.clone(), tokens.ttl_s()).map_err(StartError::Store)?;
         spawn("notices", move || reader.run(&poked, disconnect))?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WorkerState {
             tokens,
             revocations,
             defence: Mutex::new(Defence::default()),

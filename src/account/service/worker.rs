@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use super::breaker::{Breaker, Pass, Verdict};
+use super::breaker::{Breaker, BreakerVerdict, Pass};
 use super::defence::Defence;
 use super::failure::{Failure, Outcome, refused, unavailable};
 use crate::account::records::{AccountStore, StoreFault, StoreResult};
@@ -18,7 +18,7 @@ use crate::session::account::{AccountAnswer, AccountCall, AccountRequest, Accoun
 use crate::wire::ErrorCode;
 
 /// What all workers share. Locks are held for a few look-ups.
-pub(super) struct Shared {
+pub(super) struct WorkerState {
     pub tokens: Arc<TokenAuthority>,
     pub revocations: Arc<Revocations>,
     pub defence: Mutex<Defence>,
@@ -36,7 +36,7 @@ pub(super) struct Shared {
 /// A worker's connection and what it shares with the others.
 pub(super) struct AccountWorker {
     store: Box<dyn AccountStore>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<WorkerState>,
     /// The current call's, from its first question on.
     attempt: Option<Attempt>,
     /// A guest's login that is over once the answer to its upgrade is on its way.
@@ -45,9 +45,9 @@ pub(super) struct AccountWorker {
 
 /// A call that the breaker has let through to the database. It hears of the end, also if that is a panic.
 struct Attempt {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerState>,
     pass: Pass,
-    verdict: Verdict,
+    verdict: BreakerVerdict,
 }
 
 impl Attempt {
@@ -55,10 +55,10 @@ impl Attempt {
     fn heard<T>(&mut self, asked_at: Instant, result: &StoreResult<T>) {
         match result {
             Err(StoreFault::Unavailable(_)) => {
-                self.verdict = Verdict::Unavailable { waited: asked_at.elapsed() };
+                self.verdict = BreakerVerdict::Unavailable { waited: asked_at.elapsed() };
             }
-            Ok(_) | Err(StoreFault::Broken(_)) if self.verdict == Verdict::Unknown => {
-                self.verdict = Verdict::Answered;
+            Ok(_) | Err(StoreFault::Broken(_)) if self.verdict == BreakerVerdict::Unknown => {
+                self.verdict = BreakerVerdict::Answered;
             }
             Ok(_) | Err(StoreFault::Broken(_)) => {}
         }
@@ -78,7 +78,7 @@ pub(super) struct Ending {
 }
 
 impl AccountWorker {
-    pub(super) fn new(store: Box<dyn AccountStore>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(store: Box<dyn AccountStore>, shared: Arc<WorkerState>) -> Self {
         Self { store, shared, attempt: None, ending: None }
     }
 
@@ -106,7 +106,8 @@ impl AccountWorker {
         if self.attempt.is_none() {
             let pass =
                 self.shared.breaker.begin(asked_at).ok_or_else(|| Failure::Rejection(unavailable()))?;
-            self.attempt = Some(Attempt { shared: self.shared.clone(), pass, verdict: Verdict::Unknown });
+            self.attempt =
+                Some(Attempt { shared: self.shared.clone(), pass, verdict: BreakerVerdict::Unknown });
         }
         let result = question(&mut *self.store);
         if let Some(attempt) = &mut self.attempt {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::proxy::client_address;
-use crate::session::routes::Token;
+use crate::session::routes::TokenSource;
 use crate::session::{Action, Context, Rejection, Route, RpcRequest, cors};
 use crate::wire::ErrorCode;
 use crate::wire::http::{Method, Request};
@@ -44,8 +44,8 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         return Ok(Next::Answer(answer));
     }
     let caller = match route.token() {
-        Token::Header => Some(Arc::new(authenticate(bearer(request), context)?)),
-        Token::None | Token::Upgrade => None,
+        TokenSource::Header => Some(Arc::new(authenticate(bearer(request), context)?)),
+        TokenSource::None | TokenSource::Upgrade => None,
     };
     let answer = match (route, caller) {
         (

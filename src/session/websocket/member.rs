@@ -13,7 +13,7 @@ use crate::wire::ws::close_code;
 
 /// A member of a room, as far as its messages go.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct MemberSession {
     pub(super) identity: Arc<Identity>,
     /// When the token ends, in seconds of the monotonic clock.
     pub(super) expires_s: u32,
@@ -27,7 +27,7 @@ pub(super) struct Member {
     pub(super) numbering: Numbering,
 }
 
-impl Member {
+impl MemberSession {
     /// A member whose last numbered input that ran was `n`.
     pub(super) fn new(identity: Arc<Identity>, n: u64, context: &Context<'_>) -> Self {
         let (now, per_second) = (context.now, context.services.settings().input_rate);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use self::member::Member;
+use self::member::MemberSession;
 use super::{Action, Actions, Admitted, Context, Moment, Now, Rejection, Sending, Settings};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{self, InputName, Welcome};
@@ -26,7 +26,7 @@ pub struct WebSocketSession {
 #[derive(Debug)]
 enum Purpose {
     /// A member of a room.
-    Member(Member),
+    Member(MemberSession),
     /// `/echo`: every message goes back as it came.
     Echo,
 }
@@ -68,7 +68,7 @@ impl WebSocketSession {
             sync_interval_ms: settings.sync_interval_ms,
         });
         actions.push(Action::Send { bytes: ws::text_frame(&welcome), kind: Sending::State });
-        Self::open(Purpose::Member(Member::new(identity, n, context)), context.now)
+        Self::open(Purpose::Member(MemberSession::new(identity, n, context)), context.now)
     }
 
     pub(super) fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {

@@ -11,7 +11,7 @@ use crossbeam_channel::{Sender, bounded};
 
 use super::checkpoint::{self, StateFileError};
 use super::options::EmbeddedOptions;
-use super::queue::{EngineCommand, Shared};
+use super::queue::{EngineCommand, QueueState};
 use super::worker::Worker;
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
@@ -25,7 +25,7 @@ const STACK_BYTES: usize = 64 << 20;
 /// The embedded store and its thread.
 pub struct EmbeddedEngine {
     sender: Sender<EngineCommand>,
-    shared: Arc<Shared>,
+    shared: Arc<QueueState>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -43,7 +43,7 @@ impl EmbeddedEngine {
         let restore = |path: &PathBuf| checkpoint::restore(path, options.seed, metrics.clone());
         let restored = options.state_file.as_ref().map(restore).transpose().map_err(StartError::StateFile)?;
         let (sender, receiver) = bounded(options.queue_capacity.max(1));
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(QueueState {
             is_stopping: AtomicBool::new(false),
             submitting: AtomicUsize::new(0),
             late: AtomicUsize::new(0),

@@ -11,12 +11,12 @@ use crate::state::Batch;
 pub(super) enum EngineCommand {
     /// Behind a pointer, as the queue has room for thousands.
     Batch(Box<Batch>),
-    /// Look at `Shared`.
+    /// Look at `QueueState`.
     Wake,
 }
 
 /// What the engine's thread and the others share.
-pub(super) struct Shared {
+pub(super) struct QueueState {
     pub(super) is_stopping: AtomicBool,
     /// Calls of `submit` that may still put a batch into the queue.
     pub(super) submitting: AtomicUsize,

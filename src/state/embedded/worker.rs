@@ -11,7 +11,7 @@ use godra_engine::SplitMix;
 use super::checkpoint::{Checkpointer, Contents, Member, Restored};
 use super::numbered::LastRun;
 use super::options::EmbeddedOptions;
-use super::queue::{EngineCommand, Shared};
+use super::queue::{EngineCommand, QueueState};
 use super::runner::{Invocation, ScriptRunner};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
@@ -43,7 +43,7 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct Worker {
     runner: ScriptRunner,
     receiver: Receiver<EngineCommand>,
-    shared: Arc<Shared>,
+    shared: Arc<QueueState>,
     deliver: Box<dyn Deliver>,
     scripts: Arc<ScriptSet>,
     random: SplitMix,
@@ -62,7 +62,7 @@ impl Worker {
     pub(super) fn new(
         options: &EmbeddedOptions,
         receiver: Receiver<EngineCommand>,
-        shared: Arc<Shared>,
+        shared: Arc<QueueState>,
         deliver: Box<dyn Deliver>,
         metrics: Arc<Metrics>,
     ) -> Self {

@@ -34,12 +34,12 @@ const MAX_SCRIPTS: usize = 1024;
 pub(super) struct Ledger {
     shares: Shares,
     /// By the script's name.
-    costs: HashMap<Box<str>, Cost>,
+    costs: HashMap<Box<str>, CallCost>,
 }
 
 /// What a script's calls have cost, with the latest counting most.
 #[derive(Debug, Default)]
-struct Cost {
+struct CallCost {
     nanos: f64,
     bytes: f64,
 }
@@ -140,7 +140,7 @@ impl Ledger {
             if self.costs.len() >= MAX_SCRIPTS {
                 self.costs.clear();
             }
-            self.costs.insert(name.clone(), Cost::default());
+            self.costs.insert(name.clone(), CallCost::default());
         }
         let cost = self.costs.get_mut(name).expect("inserted above");
         cost.nanos = cost.nanos * KEPT + spent.min(MOST).as_nanos() as f64;

@@ -93,7 +93,7 @@ fn lost() -> Fault {
 
 /// A connection's thread: until nobody asks any more, or nobody waits for the answer.
 fn serve(dsn: &PostgresDsn, requests: &Receiver<Request>, answers: &Sender<Answer>) {
-    let mut session = match Session::open(dsn) {
+    let mut session = match DatabaseSession::open(dsn) {
         Ok(session) => session,
         Err(fault) => {
             // Whoever asked may have left.
@@ -116,12 +116,12 @@ fn serve(dsn: &PostgresDsn, requests: &Receiver<Request>, answers: &Sender<Answe
 }
 
 /// A client and what the server has prepared for it.
-struct Session {
+struct DatabaseSession {
     client: Client,
     prepared: HashMap<&'static str, Statement>,
 }
 
-impl Session {
+impl DatabaseSession {
     fn open(dsn: &PostgresDsn) -> Result<Self, Fault> {
         let mut client = dsn.connect()?;
         client.batch_execute(SESSION)?;
