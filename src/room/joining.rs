@@ -144,7 +144,7 @@ impl Room {
         actions: &mut Vec<RoomAction>,
     ) {
         let Join { connection, identity, membership, .. } = join;
-        let replaced = self.members.insert(identity, Member::new(membership, connection));
+        let replaced = self.members.insert(identity, Member::new(membership, connection, n));
         actions.push(RoomAction::Admit(Admission { connection, membership, position, n, state }));
         if let Some(Member { connection, .. }) = replaced {
             let reason = "the same user joined again";

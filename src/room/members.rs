@@ -24,9 +24,9 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// A member that has sent nothing yet.
-    pub(super) fn new(membership: MembershipId, connection: ConnectionKey) -> Self {
-        Self { membership, connection, order: InputOrder::default() }
+    /// A member that has sent nothing yet; the last of its user's inputs that ran was `n`.
+    pub(super) fn new(membership: MembershipId, connection: ConnectionKey, n: u64) -> Self {
+        Self { membership, connection, order: InputOrder::after(n) }
     }
 }
 

@@ -86,11 +86,10 @@ impl Room {
     fn numbered_done(&mut self, numbered: &[Numbered], actions: &mut Vec<RoomAction>) {
         for Numbered { caller, reply, has_run } in numbered {
             let member = self.members.of_connection(&caller.user_id, reply.connection);
-            match member {
-                // It may have been sent again meanwhile.
-                Some(member) if *has_run => _ = member.order.holds_back(reply.name.n),
-                Some(member) => member.order.refused(reply.name.n),
-                None => {}
+            match (member, reply.name.n) {
+                (Some(member), Some(n)) if *has_run => member.order.ran(n.get()),
+                (Some(member), n) => member.order.refused(n),
+                (None, _) => {}
             }
         }
         actions.extend(farthest(numbered));

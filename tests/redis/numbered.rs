@@ -61,6 +61,33 @@ fn the_first_answer_is_known_at_another_node_and_after_ones_death() {
     assert_eq!(order(&user, &second, &room), [5]);
 }
 
+/// What is known of yesterday and of the last hour counts, and nothing older.
+#[test]
+fn a_day_later_the_number_is_known_and_not_another_day_later() {
+    let redis = Redis::start();
+    let node = node(&redis);
+    let user = User::new(&node);
+    let room = user.create_lobby(&node);
+    call(&mut user.join(&node, &room), 5, 1, json!({}));
+    let age = |kind: &str| {
+        let keys = redis.command(&["KEYS", &format!("godra:{kind}:{room}:*")]);
+        let key = keys.lines().find(|line| line.starts_with("godra:")).unwrap();
+        let (name, period) = key.rsplit_once(':').unwrap();
+        let older = format!("{name}:{}", period.parse::<u64>().unwrap() - 1);
+        redis.command(&["RENAME", key, &older]);
+    };
+    age("inputs");
+    age("answers");
+    let mut player = user.join(&node, &room);
+    assert_eq!(player.welcome["payload"]["n"], 5);
+    assert_eq!(call(&mut player, 5, 2, json!({})), json!([1, "n 5"]));
+    age("answers");
+    assert_eq!(call(&mut player, 5, 3, json!({})), json!({"duplicate": true}));
+    assert_eq!(call(&mut player, 6, 4, json!({})), json!([2, "n 6"]));
+    redis.command(&["FLUSHALL"]);
+    assert_eq!(call(&mut player, 6, 5, json!({})), json!([1, "n 6"]));
+}
+
 /// A store that may not take more memory runs nothing, and so counts nothing.
 #[test]
 fn what_the_store_has_no_memory_for_did_not_run() {

@@ -1,7 +1,9 @@
 //! Numbered inputs: what did not run is sent again before what comes behind it.
 
+use super::properties::Random;
 use super::scene::{End, INTERVAL_MS, Scene};
 use crate::room::Why;
+use crate::state::Call;
 
 fn error(connection: u32, n: u64, code: &str) -> String {
     format!(r#"send {connection} {{"type":"error","n":{n},"payload":{{"code":"{code}","message":"no"}}}}"#)
@@ -112,4 +114,95 @@ fn whoever_comes_in_is_told_what_has_run() {
     let number = scene.settle_and_find("on_connect");
     scene.last_ran = vec![0, 7];
     assert_eq!(scene.end(number, &[End::Ok])[..2], ["admit 1 at 0", "admit 2 at 0, n 7"]);
+}
+
+/// A store that fails in all the ways there are, and a client that sends again what it is told, or believes, has not run.
+struct Faulty {
+    random: Random,
+    last: u64,
+    ran: Vec<u64>,
+}
+
+impl Faulty {
+    fn run(&mut self, calls: &[Call]) -> Vec<End> {
+        // A lost batch has run up to some call, and says of none whether it has.
+        let lost_at = (self.random.below(10) == 0).then(|| self.random.below(4) as usize);
+        let mut refused = None;
+        let mut ends: Vec<End> = Vec::new();
+        for (place, call) in calls.iter().enumerate() {
+            let n = call.n.unwrap().get();
+            let is_given_back = matches!(ends.last(), Some(End::NotRun)) || self.random.below(20) == 0;
+            ends.push(match refused {
+                _ if lost_at.is_some_and(|at| place >= at) || is_given_back => End::NotRun,
+                _ if n <= self.last => End::Ok,
+                Some(first) if n > first => End::OutOfOrder,
+                _ if self.random.below(6) == 0 => {
+                    refused = Some(n);
+                    if self.random.below(2) == 0 { End::Away } else { End::Busy }
+                }
+                _ => {
+                    refused = None;
+                    self.last = n;
+                    self.ran.push(n);
+                    if self.random.below(9) == 0 { End::Refused } else { End::Ok }
+                }
+            });
+        }
+        if lost_at.is_some() { vec![End::Away; ends.len()] } else { ends }
+    }
+
+    fn end_batches(&mut self, scene: &mut Scene) -> Vec<String> {
+        let numbers: Vec<u32> = scene.submitted.keys().copied().collect();
+        let mut lines = Vec::new();
+        for number in numbers {
+            lines.extend(match self.random.below(8) {
+                0 => scene.not_taken(number, Why::Busy),
+                1 => scene.not_taken(number, Why::Unavailable),
+                2 => Vec::new(),
+                _ => {
+                    let ends = self.run(&scene.submitted[&number]);
+                    scene.end(number, &ends)
+                }
+            });
+        }
+        lines
+    }
+}
+
+#[test]
+fn whatever_fails_all_run_once_and_in_order() {
+    const INPUTS: u64 = 60;
+    for seed in 0..300 {
+        let mut scene = Scene::with(&["ann"]);
+        (scene.bounds.batch_calls, scene.bounds.waiting_bytes) = (4, 12);
+        let mut store = Faulty { random: Random(seed), last: 0, ran: Vec::new() };
+        let (mut next, mut done, mut steps) = (1, 0, 0);
+        while done < INPUTS {
+            steps += 1;
+            assert!(steps < 20_000, "seed {seed}: {done} have run");
+            let mut lines = Vec::new();
+            for _ in 0..store.random.below(4) {
+                if next <= INPUTS {
+                    lines.extend(scene.numbered(1, "ann", next));
+                    next += 1;
+                }
+            }
+            scene.advance(store.random.below(INTERVAL_MS));
+            lines.extend(scene.time());
+            lines.extend(store.end_batches(&mut scene));
+            let ran = lines
+                .iter()
+                .filter_map(|line| line.strip_prefix("ran up to ")?.split(' ').next()?.parse().ok());
+            done = ran.max().unwrap_or(0).max(done);
+            let is_refusal = |line: &String| {
+                ["busy", "unavailable", "out of order"]
+                    .iter()
+                    .any(|word| line.starts_with(word) || line.contains("\"error\""))
+            };
+            if lines.iter().any(is_refusal) || store.random.below(50) == 0 {
+                next = done + 1;
+            }
+        }
+        assert_eq!(store.ran, (1..=INPUTS).collect::<Vec<u64>>(), "seed {seed}");
+    }
 }

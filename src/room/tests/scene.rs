@@ -45,6 +45,7 @@ pub(super) enum End {
     Refused,
     Away,
     Busy,
+    OutOfOrder,
     Skipped,
     NotRun,
 }
@@ -316,6 +317,7 @@ impl End {
             Self::Refused => CallResult::Err(error("nope")),
             Self::Away => CallResult::Err(error("unavailable")),
             Self::Busy => CallResult::Err(error("busy")),
+            Self::OutOfOrder => CallResult::Err(error("out_of_order")),
             Self::Skipped => CallResult::Skipped,
             Self::NotRun => CallResult::NotRun(Box::new(call)),
         }

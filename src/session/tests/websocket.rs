@@ -129,14 +129,12 @@ fn inputs_behind_one_over_the_rate_wait_for_it() {
     let send = |n: u64| text(&format!(r#"{{"action":"set","n":{n}}}"#));
     let mut peer = Peer::member_with(|settings| settings.input_rate = 1);
     let passed = |n: u64| format!("input guest:a set null n {n}");
-    let mut n = 1;
-    while peer.send(send(n)).lines() == [passed(n)] {
-        n += 1;
-    }
-    let held = r#"{"type":"error","n":3,"payload":{"code":"out_of_order",…}}"#;
-    peer.pass(1000).send(send(3)).did(&["dropped out of order", held]);
-    assert_eq!(n, 2);
-    for n in [2, 3] {
+    peer.send([send(5), send(6)].concat());
+    let limited = r#"{"type":"error","n":6,"payload":{"code":"rate_limited",…}}"#;
+    peer.did(&[&passed(5), "dropped limited", limited]);
+    let held = r#"{"type":"error","n":7,"payload":{"code":"out_of_order",…}}"#;
+    peer.pass(1000).send(send(7)).did(&["dropped out of order", held]);
+    for n in [6, 7] {
         peer.pass(1000).send(send(n)).did(&[&passed(n)]);
     }
 }

@@ -36,7 +36,7 @@ impl MemberSession {
         let expires_s = now.monotonic_ms.div_ceil(1000).saturating_add(valid_s);
         let expires_s = u32::try_from(expires_s).unwrap_or(u32::MAX);
         let busy = BusyLimit::new(now.monotonic_ms);
-        Self { identity, expires_s, rate, errors: 0, busy, numbering: Numbering::from(n) }
+        Self { identity, expires_s, rate, errors: 0, busy, numbering: Numbering::after(n) }
     }
 
     pub(super) fn message(&mut self, text: &str, context: &Context<'_>, actions: &mut Actions) -> Outcome {
@@ -68,7 +68,7 @@ impl MemberSession {
 
     fn heartbeat(&self, id: Option<u64>, actions: &mut Actions) {
         if let Some(id) = id {
-            actions.push(Action::Heartbeat { id, n: self.numbering.last_run() });
+            actions.push(Action::Heartbeat { id, n: self.numbering.last_ran() });
         }
     }
 

@@ -2,11 +2,9 @@
 
 use crate::wire::message::InputOrder;
 
-/// What a connection knows of its numbered inputs.
+/// What a connection knows of its numbered inputs, at the two places where it may refuse some.
 #[derive(Debug)]
 pub(super) struct Numbering {
-    /// 0 if none ran.
-    last_run: u64,
     /// As messages come in.
     pub(super) incoming: InputOrder,
     /// As inputs are passed on, which is when all messages of a read have come in.
@@ -15,16 +13,17 @@ pub(super) struct Numbering {
 
 impl Numbering {
     /// The last that ran was this one; 0 for none.
-    pub(super) fn from(last_run: u64) -> Self {
-        Self { last_run, incoming: InputOrder::default(), passed_on: InputOrder::default() }
+    pub(super) fn after(last_ran: u64) -> Self {
+        Self { incoming: InputOrder::after(last_ran), passed_on: InputOrder::after(last_ran) }
     }
 
-    pub(super) fn last_run(&self) -> u64 {
-        self.last_run
+    pub(super) fn last_ran(&self) -> u64 {
+        self.incoming.last_ran()
     }
 
     /// All up to this one have run.
     pub(super) fn ran(&mut self, n: u64) {
-        self.last_run = self.last_run.max(n);
+        self.incoming.ran(n);
+        self.passed_on.ran(n);
     }
 }

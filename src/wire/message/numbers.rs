@@ -16,28 +16,43 @@ pub const MAX_ANSWER_BYTES: usize = 512;
 /// the later ones are refused, too, until it comes again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InputOrder {
-    /// The first that was refused, and has not come again.
+    /// All up to this one have run, as far as is known here.
+    last_ran: u64,
+    /// The first that was refused, and has neither come again nor run.
     refused: Option<NonZeroU64>,
 }
 
 impl InputOrder {
-    /// An input was refused, and may come again.
-    pub fn refused(&mut self, n: Option<NonZeroU64>) {
-        self.refused = self.refused.or(n);
+    /// Of a connection that begins when all up to this one have run.
+    pub fn after(last_ran: u64) -> Self {
+        Self { last_ran, refused: None }
     }
 
-    /// Whether this one would have to wait for one that was refused.
-    pub fn is_behind(&self, n: Option<NonZeroU64>) -> bool {
-        n.zip(self.refused).is_some_and(|(n, refused)| n > refused)
+    /// The last of which it is known that it ran; 0 if none did.
+    pub fn last_ran(&self) -> u64 {
+        self.last_ran
+    }
+
+    /// All up to this one have run. It may have been refused when it was sent a second time.
+    pub fn ran(&mut self, n: u64) {
+        self.last_ran = self.last_ran.max(n);
+        self.refused = self.refused.filter(|refused| refused.get() > n);
+    }
+
+    /// An input was refused, and may come again.
+    pub fn refused(&mut self, n: Option<NonZeroU64>) {
+        let n = n.filter(|n| n.get() > self.last_ran);
+        // One that was passed on may be refused only after one behind it was.
+        self.refused = self.refused.into_iter().chain(n).min();
     }
 
     /// An input comes; returns whether it has to wait for one that was refused.
     pub fn holds_back(&mut self, n: Option<NonZeroU64>) -> bool {
-        let is_behind = self.is_behind(n);
-        if n.is_some() && !is_behind {
+        let (Some(n), Some(refused)) = (n, self.refused) else { return false };
+        if n <= refused {
             self.refused = None;
         }
-        is_behind
+        n > refused
     }
 }
 
@@ -93,6 +108,29 @@ mod tests {
         assert_eq!([holds_back(0, false), holds_back(7, true), holds_back(8, false)], [false, true, true]);
         assert_eq!([holds_back(6, true), holds_back(7, false)], [false, true]);
         assert_eq!([holds_back(5, false), holds_back(6, false), holds_back(7, false)], [false, false, false]);
+    }
+
+    #[test]
+    fn the_first_refused_counts_however_late_it_is_known() {
+        let (n, mut order) = (NonZeroU64::new, InputOrder::default());
+        order.refused(n(6));
+        order.refused(n(5));
+        assert!(order.holds_back(n(6)));
+        assert!(!order.holds_back(n(5)) && !order.holds_back(n(6)));
+    }
+
+    #[test]
+    fn nothing_waits_for_one_that_has_run() {
+        let (n, mut order) = (NonZeroU64::new, InputOrder::after(4));
+        order.refused(n(4));
+        assert!(!order.holds_back(n(5)), "it was sent twice");
+        order.refused(n(5));
+        order.ran(5);
+        assert!(!order.holds_back(n(6)), "it ran when it was sent first");
+        order.refused(n(7));
+        order.ran(6);
+        assert!(order.holds_back(n(8)));
+        assert_eq!(order.last_ran(), 6);
     }
 
     #[test]

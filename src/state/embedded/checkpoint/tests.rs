@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smol_str::SmolStr;
 use tempfile::TempDir;
 
 use super::*;
 use crate::state::Position;
 use crate::state::embedded::events::RoomPosition;
+use crate::state::embedded::numbered::LastRun;
 use crate::wire::ids::{Identity, Role, RoomId};
 use godra_engine::keyspace::{Context, Keyspace};
 use godra_engine::reply::{ReplyBuffer, Value as Answer};
@@ -25,6 +27,7 @@ struct Store {
     keyspace: Keyspace,
     checkpointer: Checkpointer,
     members: Vec<Member>,
+    inputs: Vec<(RoomId, SmolStr, LastRun)>,
     now: Instant,
 }
 
@@ -39,8 +42,8 @@ impl World {
 
     fn open(&self) -> Store {
         let Restored { contents, checkpointer } = restore(&self.path(), 1, self.metrics.clone()).unwrap();
-        let Contents { keyspace, members, .. } = contents;
-        Store { keyspace, checkpointer, members, now: Instant::now() }
+        let Contents { keyspace, members, inputs, .. } = contents;
+        Store { keyspace, checkpointer, members, inputs, now: Instant::now() }
     }
 
     /// A store whose file has no room for more pages.
@@ -50,7 +53,8 @@ impl World {
         contents.keyspace.track_changes(true);
         let now = Instant::now();
         let checkpointer = Checkpointer::new(writer::start(file, self.metrics.clone()).unwrap(), now);
-        Store { keyspace: contents.keyspace, checkpointer, members: contents.members, now }
+        let Contents { keyspace, members, inputs, .. } = contents;
+        Store { keyspace, checkpointer, members, inputs, now }
     }
 
     fn writes(&self) -> u64 {
@@ -218,6 +222,70 @@ fn members_and_places_come_back() {
     drop(checkpointer);
     wait_until_free(&world);
     assert_eq!(restore(&world.path(), 1, world.metrics.clone()).unwrap().contents.positions, []);
+}
+
+#[test]
+fn numbered_inputs_are_written_with_the_keys() {
+    let world = World::new();
+    let mut store = world.open();
+    let last = |n: u64| LastRun { n, used_at_ms: 1_700_000_000_000 };
+    let ran = |store: &mut Store, id: &str, last: Option<LastRun>| {
+        store.checkpointer.ran(&room(id), &"7".into(), last);
+    };
+    ran(&mut store, "r", Some(last(5)));
+    ran(&mut store, "s", Some(last(1 << 53)));
+    ran(&mut store, "t", Some(last(1)));
+    store.tick_until(|| world.writes() == 1);
+    ran(&mut store, "r", Some(last(6)));
+    ran(&mut store, "t", None);
+    store.finish();
+    let mut store = world.open();
+    let expected = [(room("r"), "7".into(), last(6)), (room("s"), "7".into(), last(1 << 53))];
+    assert_eq!(store.inputs, expected);
+    store.checkpointer.forget_inputs();
+    ran(&mut store, "u", Some(last(2)));
+    store.finish();
+    assert_eq!(world.open().inputs, [(room("u"), "7".into(), last(2))]);
+}
+
+/// What could not be written is written later, with what has come meanwhile.
+#[test]
+fn numbered_inputs_that_do_not_fit_are_tried_again() {
+    let world = World::new();
+    let mut store = world.open();
+    let last = |n: u64| Some(LastRun { n, used_at_ms: 1 });
+    store.checkpointer.ran(&room("old"), &"7".into(), last(1));
+    store.finish();
+    let mut store = world.open_full(9);
+    store.run(&format!("SET large {}", "x".repeat(100_000)));
+    store.checkpointer.forget_inputs();
+    store.checkpointer.ran(&room("r"), &"7".into(), last(5));
+    store.checkpointer.ran(&room("s"), &"7".into(), last(5));
+    store.tick_until(|| world.metrics.state_file_errors.get() >= 1);
+    store.checkpointer.ran(&room("r"), &"7".into(), last(6));
+    store.run("DEL large");
+    store.tick_until(|| world.writes() == 2);
+    store.finish();
+    let mut numbers: Vec<_> = world.open().inputs.into_iter().map(|(room, _, last)| (room, last.n)).collect();
+    numbers.sort_by_key(|(_, n)| *n);
+    assert_eq!(numbers, [(room("s"), 5), (room("r"), 6)]);
+}
+
+/// A file of the first version has no numbers.
+#[test]
+fn an_older_file_is_taken_on() {
+    let world = World::new();
+    let mut store = world.open();
+    store.run("SET a 1");
+    store.finish();
+    let older = rusqlite::Connection::open(world.path()).unwrap();
+    older.execute_batch("DROP TABLE inputs; PRAGMA user_version = 1;").unwrap();
+    older.close().unwrap();
+    let mut store = world.open();
+    assert_eq!((store.run("GET a"), store.inputs.len()), ("1".to_owned(), 0));
+    store.checkpointer.ran(&room("r"), &"7".into(), Some(LastRun { n: 5, used_at_ms: 1 }));
+    store.finish();
+    assert_eq!(world.open().inputs.len(), 1);
 }
 
 /// The thread closes the file when it notices that its engine is gone.
