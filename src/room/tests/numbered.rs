@@ -155,7 +155,13 @@ impl Faulty {
         let numbers: Vec<u32> = scene.submitted.keys().copied().collect();
         let mut lines = Vec::new();
         for number in numbers {
+            let is_join = scene.submitted[&number].iter().any(|call| call.n.is_none());
             lines.extend(match self.random.below(8) {
+                0 if is_join => Vec::new(),
+                _ if is_join => {
+                    scene.last_ran = vec![self.last];
+                    scene.end(number, &[End::Ok])
+                }
                 0 => scene.not_taken(number, Why::Busy),
                 1 => scene.not_taken(number, Why::Unavailable),
                 2 => Vec::new(),
@@ -169,6 +175,37 @@ impl Faulty {
     }
 }
 
+/// What the client knows.
+struct Client {
+    connection: u32,
+    /// It has asked to come in by another connection, and sends nothing meanwhile.
+    is_joining: bool,
+    next: u64,
+    done: u64,
+}
+
+impl Client {
+    fn see(&mut self, lines: &[String]) {
+        for line in lines {
+            if let Some((_, n)) = line.strip_prefix("admit ").and_then(|line| line.split_once(", n ")) {
+                self.done = n.parse().unwrap();
+            }
+            if line.starts_with("admit ") {
+                (self.is_joining, self.next) = (false, self.done + 1);
+            }
+            let own = format!(" of {}", self.connection);
+            if let Some(n) = line.strip_prefix("ran up to ").and_then(|line| line.strip_suffix(&own)) {
+                self.done = n.parse::<u64>().unwrap().max(self.done);
+            }
+            let is_refusal =
+                ["busy", "unavailable", "out of order"].iter().any(|word| line.starts_with(word));
+            if is_refusal || line.contains("\"error\"") {
+                self.next = self.done + 1;
+            }
+        }
+    }
+}
+
 #[test]
 fn whatever_fails_all_run_once_and_in_order() {
     const INPUTS: u64 = 60;
@@ -176,31 +213,34 @@ fn whatever_fails_all_run_once_and_in_order() {
         let mut scene = Scene::with(&["ann"]);
         (scene.bounds.batch_calls, scene.bounds.waiting_bytes) = (4, 12);
         let mut store = Faulty { random: Random(seed), last: 0, ran: Vec::new() };
-        let (mut next, mut done, mut steps) = (1, 0, 0);
-        while done < INPUTS {
-            steps += 1;
-            assert!(steps < 20_000, "seed {seed}: {done} have run");
-            let mut lines = Vec::new();
+        let mut client = Client { connection: 1, is_joining: false, next: 1, done: 0 };
+        for step in 0.. {
+            assert!(step < 20_000, "seed {seed}: {} have run", client.done);
             for _ in 0..store.random.below(4) {
-                if next <= INPUTS {
-                    lines.extend(scene.numbered(1, "ann", next));
-                    next += 1;
+                if client.next <= INPUTS && !client.is_joining {
+                    let lines = scene.numbered(client.connection, "ann", client.next);
+                    client.next += 1;
+                    client.see(&lines);
                 }
             }
+            match store.random.below(60) {
+                0 => client.next = client.done + 1,
+                1 if !client.is_joining => {
+                    client.connection += 1;
+                    client.is_joining = true;
+                    scene.join(client.connection, "ann");
+                }
+                _ => {}
+            }
             scene.advance(store.random.below(INTERVAL_MS));
-            lines.extend(scene.time());
+            let mut lines = scene.settle();
             lines.extend(store.end_batches(&mut scene));
-            let ran = lines
-                .iter()
-                .filter_map(|line| line.strip_prefix("ran up to ")?.split(' ').next()?.parse().ok());
-            done = ran.max().unwrap_or(0).max(done);
-            let is_refusal = |line: &String| {
-                ["busy", "unavailable", "out of order"]
-                    .iter()
-                    .any(|word| line.starts_with(word) || line.contains("\"error\""))
-            };
-            if lines.iter().any(is_refusal) || store.random.below(50) == 0 {
-                next = done + 1;
+            client.see(&lines);
+            if client.is_joining && lines.iter().any(|line| line.starts_with("turn away")) {
+                scene.join(client.connection, "ann");
+            }
+            if client.done == INPUTS {
+                break;
             }
         }
         assert_eq!(store.ran, (1..=INPUTS).collect::<Vec<u64>>(), "seed {seed}");

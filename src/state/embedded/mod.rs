@@ -1,7 +1,8 @@
 //! The embedded store: an in-memory keyspace with Redis's meaning, and Lua on one thread.
 //!
 //! Keyspace, commands and Lua are the crate `godra_engine`, which knows no room, no player and no event. Here is what makes
-//! it the server's: the thread, the `godra` library of scripts, the numbering of rooms' events, the state file.
+//! it the server's: the thread, the `godra` library of scripts, the numbering of rooms' events, the inputs
+//! that run once, the state file.
 
 mod checkpoint;
 mod commands;
