@@ -219,4 +219,20 @@ mod tests {
         outbox.push_rest(Bytes::from_static(b"abc"), Kind::Replaceable, 2);
         assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("c", 1));
     }
+
+    #[test]
+    fn it_knows_whether_events_wait() {
+        let mut outbox = Outbox::default();
+        outbox.push(Bytes::from_static(b"answer"), Kind::Kept);
+        assert!(!outbox.has_replaceable());
+        outbox.push(Bytes::from_static(b"event"), Kind::Replaceable);
+        outbox.push(Bytes::from_static(b"answer"), Kind::Kept);
+        outbox.advance(10);
+        assert!(outbox.has_replaceable(), "it has not been sent whole");
+        outbox.advance(1);
+        assert!(!outbox.has_replaceable() && !outbox.is_empty());
+        outbox.push(Bytes::from_static(b"event"), Kind::Replaceable);
+        outbox.drop_replaceable();
+        assert!(!outbox.has_replaceable());
+    }
 }
