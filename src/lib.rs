@@ -66,6 +66,8 @@
 //!   be tested as bytes and calls in, actions out.
 //! - A room's events leave the state engine in the order the store ran them, and reach its home shard in that order.
 //! - A call that fails has changed nothing and published nothing, unless its script says `-- ATOMIC: off`.
+//! - An input with a number runs at most once: the engine checks it where it runs it. None runs before one that was sent in front
+//!   of it: every place that may refuse inputs keeps a [`wire::message::InputOrder`].
 //! - Every queue is bounded, and every bound has a named outcome.
 //!
 //! # To add …
