@@ -26,7 +26,7 @@ pub struct Call {
     /// What the call means for who holds the caller's membership of the room.
     pub membership: Membership,
     /// Of an input that runs at most once: only if this is above the caller's last one that ran in the room. Else the result is
-    /// that of the call that ran by this number, or [`DUPLICATE`] if that is not known any more.
+    /// that of the call that ran by this number, or `{"duplicate":true}` if that is not known any more.
     pub n: Option<NonZeroU64>,
 }
 
