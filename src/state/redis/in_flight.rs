@@ -29,8 +29,8 @@ pub(super) struct SentBatch {
     pub guess: Duration,
     /// What they run in.
     pub program: Arc<Program>,
-    /// Whether this is the second try, after `NOSCRIPT`.
-    pub is_retry: bool,
+    /// How often the store has said `NOSCRIPT` to it, though its program went ahead.
+    pub tries: u8,
 }
 
 /// Commands by which a node says that it lives, and looks after those that do not.

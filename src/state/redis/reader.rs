@@ -25,6 +25,9 @@ pub(super) const CHANNEL: &str = "game_updates:game:";
 
 /// In the error of a call whose script was stopped by `SCRIPT KILL`.
 const KILLED: &str = "Script killed by user";
+/// How often a batch goes to a store that says it does not know its program, which went ahead of it: scripts may be flushed
+/// again and again, but then it is the program that the store does not take.
+const MAX_TRIES: u8 = 5;
 
 /// What a reader found that the writer must act on.
 #[derive(Debug)]
@@ -168,7 +171,7 @@ impl Reader {
     ) -> Result<(), String> {
         let message = format!("{} {}", error.code(), error.details().unwrap_or_default());
         match error.code() {
-            "NOSCRIPT" if !sent.is_retry => {
+            "NOSCRIPT" if sent.tries < MAX_TRIES => {
                 let _ = self.findings.send(Finding::NoScript(Box::new(sent)));
                 Ok(())
             }

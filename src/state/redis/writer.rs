@@ -255,7 +255,7 @@ impl Writer {
         } else if batch.calls.is_empty() && !held.is_empty() {
             self.endpoint.finish(*batch, held, Outcome::of(Vec::new()));
         } else {
-            self.pack(connection, *batch, held, false);
+            self.pack(connection, *batch, held, 0);
         }
     }
 
@@ -278,7 +278,7 @@ impl Writer {
                 Some(Next::Run(batch)) => {
                     self.late.ran(guess(&batch), now);
                     drop(ledger);
-                    self.pack(connection, *batch, Held::new(), false);
+                    self.pack(connection, *batch, Held::new(), 0);
                 }
                 Some(Next::Refuse(batch)) => {
                     drop(ledger);
@@ -303,7 +303,7 @@ impl Writer {
         }
     }
 
-    fn pack(&mut self, connection: &mut StoreConnection, batch: Batch, held: Held, is_retry: bool) {
+    fn pack(&mut self, connection: &mut StoreConnection, batch: Batch, held: Held, tries: u8) {
         let program = self.programs.for_scripts(batch.calls.iter().map(|call| &call.script));
         if connection.loaded.insert(program.sha.clone()) {
             redis::cmd("SCRIPT").arg("LOAD").arg(&program.text).write_packed_command(&mut connection.pack);
@@ -319,7 +319,7 @@ impl Writer {
             room_ttl_s: self.endpoint.room_ttl_s,
         };
         write_batch(&batch, &program, head, &mut connection.pack);
-        let sent = SentBatch { batch, held, guess, program, is_retry };
+        let sent = SentBatch { batch, held, guess, program, tries };
         connection.in_flight.push(Sent::Batch(Box::new(sent)), Instant::now());
     }
 
@@ -332,7 +332,7 @@ impl Writer {
                         self.endpoint.address
                     );
                     connection.loaded.clear();
-                    self.pack(connection, sent.batch, sent.held, true);
+                    self.pack(connection, sent.batch, sent.held, sent.tries + 1);
                 }
                 Finding::Upkeep(Upkeep::Lease, answer) if upkeep::is_expelled(&answer) => {
                     log::error!("other nodes have taken this one for dead: all sockets must come back");
@@ -358,7 +358,7 @@ impl Writer {
         for orphan in orphans {
             let origin = self.endpoint.outlet().deliver.home(&orphan.room);
             let leave = orphan.leave(&self.on_disconnect, origin);
-            self.pack(connection, leave, Held::new(), false);
+            self.pack(connection, leave, Held::new(), 0);
             self.endpoint.metrics.redis_orphans.inc();
         }
         if may_be_more {
@@ -441,7 +441,7 @@ impl Writer {
             while !connection.in_flight.is_full()
                 && let Some(batch) = self.next_waiting()
             {
-                self.pack(connection, *batch, Held::new(), false);
+                self.pack(connection, *batch, Held::new(), 0);
             }
             self.act_on_findings(connection);
             let is_done = self.queue.is_empty() && self.late.is_empty() && connection.in_flight.len() == 0;
