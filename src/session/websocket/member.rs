@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::numbering::Numbering;
+use super::numbering::{At, Numbering};
 use super::{Outcome, TOO_MANY_INPUTS, send_error};
 use crate::session::limits::{BusyLimit, RateLimit, Verdict};
 use crate::session::{Action, Actions, Context, DroppedInput, Input, Rejection};
@@ -58,7 +58,7 @@ impl MemberSession {
         self.errors = self.errors.saturating_sub(1);
         if is_heartbeat(&message) {
             self.heartbeat(message.name.id, actions);
-        } else if self.numbering.incoming.holds_back(message.name.n) {
+        } else if self.numbering.holds_back(At::Incoming, message.name.n) {
             self.held_back(message.name, context, actions);
         } else {
             actions.push(Action::Input(Input::new(self.identity.clone(), &message, text)));
@@ -98,7 +98,7 @@ impl MemberSession {
         let refused = Rejection::new(ErrorCode::RateLimited, "too many inputs; this one did not run");
         send_error(name, &refused, actions);
         if message.is_some_and(|message| !is_heartbeat(&message)) {
-            self.numbering.incoming.refused(name.n);
+            self.numbering.refused(At::Incoming, name.n);
         }
     }
 

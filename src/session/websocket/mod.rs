@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::member::MemberSession;
+use self::numbering::At;
 use super::{Action, Actions, Admitted, Context, Moment, Now, Rejection, Sending, Settings};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{self, InputName, Welcome};
@@ -147,7 +148,7 @@ impl WebSocketSession {
         if let Purpose::Member(member) = &mut self.purpose
             && refused.code.asks_again()
         {
-            member.numbering.passed_on.refused(name.n);
+            member.numbering.refused(At::PassedOn, name.n);
         }
         self.room_refused_input(name, refused, context, actions);
     }
@@ -170,7 +171,7 @@ impl WebSocketSession {
     /// As [`super::Session::holds_back`].
     pub fn holds_back(&mut self, name: InputName) -> bool {
         match &mut self.purpose {
-            Purpose::Member(member) => member.numbering.passed_on.holds_back(name.n),
+            Purpose::Member(member) => member.numbering.holds_back(At::PassedOn, name.n),
             Purpose::Echo => false,
         }
     }
