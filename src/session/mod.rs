@@ -173,8 +173,8 @@ impl Session {
         }
     }
 
-    /// [`Action::Input`] was refused before it got to the room, and did nothing. A client that is told `busy` too often is closed: when its next message comes, or at its deadline,
-    /// which is due at once.
+    /// [`Action::Input`] was refused before it got to the room, and did nothing. A client that is told `busy` too often is
+    /// closed: when its next message comes, or at its deadline, which is due at once.
     pub fn input_refused(
         &mut self,
         name: InputName,

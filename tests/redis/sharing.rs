@@ -193,7 +193,7 @@ fn whole_batches_of_such_users_come_later() {
 fn what_a_call_may_publish_is_its_own() {
     let redis = Redis::start();
     let node = Node::start(&redis);
-    // Nobody has such an id, so that this counts, and nothing is sent.
+    // Nobody has such an id: this counts, and no member gets it.
     let text = "local s = ('x'):rep(1e6) for _ = 1, tonumber(ARGV[2]) do godra.send('no\\nbody', 'big', s) end return 1";
     let asking = |mut batch: Batch, count: &[u8]| {
         batch.calls[0].arguments = Arguments::Payload(count.into());
