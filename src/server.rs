@@ -287,6 +287,7 @@ fn start_engine(
             seed: random_seed(),
             state_file: config.state_file.clone(),
             room_ttl_s,
+            history: config.history,
         };
         let engine =
             EmbeddedEngine::start(options, scripts, deliver, metrics).map_err(ServerError::Engine)?;
@@ -298,6 +299,7 @@ fn start_engine(
         shards: config.threads,
         seed: random_seed(),
         room_ttl_s,
+        history: config.history,
     };
     let engine = RedisEngine::start(options, scripts, deliver, metrics)
         .map_err(|error| ServerError::System("start the state engine", error))?;

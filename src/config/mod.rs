@@ -33,6 +33,7 @@ use crate::account::secret::TokenKey;
 use crate::account::store::{Dsn, parse_sqlite_path};
 pub use crate::logging::LogFormat;
 use crate::session::{Network, cors};
+use crate::state::HistoryBounds;
 use crate::state::redis::Address;
 use crate::sys;
 
@@ -72,6 +73,8 @@ pub struct Config {
     pub state_file: Option<PathBuf>,
     /// How long a room lasts after its last member has left.
     pub room_ttl: Duration,
+    /// What rooms keep of their events, for players who come back.
+    pub history: HistoryBounds,
     /// How long a guest without a socket and without a call is remembered.
     pub guest_ttl: Duration,
     /// Open connections, over all shards.
@@ -152,6 +155,11 @@ impl Config {
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis,
             room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,
+            history: HistoryBounds {
+                events: values.parse("history-events", values::number(0..=100_000))?,
+                age_ms: 1000 * values.parse("history-seconds", values::number::<u64>(1..=3600))?,
+                ..HistoryBounds::default()
+            },
             guest_ttl: values.parse("guest-ttl", values::duration("1s", "365d"))?,
             max_connections: resolve_max_connections(values, threads, machine, &mut warnings)?,
             max_connections_per_ip: NonZeroU32::new(values.parse("max-connections-per-ip", rate())?),

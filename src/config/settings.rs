@@ -56,6 +56,18 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("room-ttl", "TIME", Some("1h"), "How long a room lasts after its last member has left"),
     setting(
+        "history-events",
+        "N",
+        Some("512"),
+        "How many of its latest events a room keeps for players who come back, 0 = none",
+    ),
+    setting(
+        "history-seconds",
+        "N",
+        Some("60"),
+        "How many seconds a room keeps events for players who come back",
+    ),
+    setting(
         "guest-ttl",
         "TIME",
         Some("24h"),

@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::*;
 use crate::metrics::Metrics;
 use crate::state::CallResult;
-use crate::state::embedded::runner::{DEFAULT_ROOM_TTL_S, Invocation, ScriptRunner};
+use crate::state::embedded::EmbeddedOptions;
+use crate::state::embedded::runner::{Invocation, ScriptRunner};
 
 const TTL: Duration = Duration::from_secs(100);
 
@@ -18,7 +19,8 @@ struct Store {
 impl Store {
     fn new() -> Self {
         let metrics = Arc::new(Metrics::new());
-        let runner = ScriptRunner::new(1, Duration::from_secs(10), 32 << 20, DEFAULT_ROOM_TTL_S, metrics);
+        let options = EmbeddedOptions { time_budget: Duration::from_secs(10), ..EmbeddedOptions::default() };
+        let runner = ScriptRunner::new(&options, metrics);
         Self { runner, now_ms: 1_800_000_000_000 }
     }
 

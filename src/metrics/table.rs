@@ -130,7 +130,7 @@ shard_metrics! {
     requests: Row<Request, Counter> = plain "http_requests" "Answered HTTP requests";
     closes: Row<CloseCode, Counter> = plain "websocket_closes" "WebSocket closes, by code";
     refusals: Row<RefusalReason, Counter> = plain "refusals" "Connections and requests that were turned away";
-    snapshots_replaced: Counter = plain "outbox_snapshots" "Times that a slow member's queued events were replaced by a snapshot";
+    snapshots_replaced: Counter = plain "outbox_snapshots" "Times that a slow member's queued events were dropped, to come again or give way to a snapshot";
     slow_consumers: Counter = plain "slow_consumers" "Connections closed because they read too slowly";
     input_to_patch: Histogram = seconds "input_to_patch" "From an input's arrival to its events being handed to the sockets";
 }

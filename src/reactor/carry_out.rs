@@ -14,10 +14,11 @@ use crate::room::{self, Reply};
 use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
 use crate::session::{
-    Action, Actions, Context, DroppedInput, Input, Rejection, Route, RpcRequest, Sending, Session,
+    Action, Actions, Context, DroppedInput, Input, JoinRequest, Rejection, Route, RpcRequest, Sending,
+    Session,
 };
 use crate::state::{Batch, ConnectionKey, OnError};
-use crate::wire::ids::{Identity, Role, RoomId};
+use crate::wire::ids::{Identity, Role};
 use crate::wire::message::{self, InputName};
 use crate::wire::ws;
 
@@ -68,7 +69,7 @@ impl Shard {
         let Some(index) = self.connections.find(key) else { return };
         match action {
             Action::Send { bytes, kind: Sending::AtOnce } => {
-                self.connections.send_shared(index, &bytes, &self.context.clock);
+                self.connections.send_shared(index, (&bytes, Kind::Ping), &self.context.clock);
             }
             Action::Send { bytes, kind } => {
                 let kind = if kind == Sending::State { Kind::State } else { Kind::Kept };
@@ -89,7 +90,7 @@ impl Shard {
                     });
                 }
             }
-            Action::Join { identity, room } => self.begin_join(index, identity, &room),
+            Action::Join(request) => self.begin_join(index, request),
             Action::Input(input) => {
                 let name = input.name;
                 if let Err(refused) = self.input(index, input) {
@@ -148,8 +149,8 @@ impl Shard {
     }
 
     /// Begins a join: here if the room is at home here, else where it is.
-    pub(super) fn begin_join(&mut self, index: usize, identity: Arc<Identity>, room: &RoomId) {
-        let home = home_shard(room, self.peers.len());
+    pub(super) fn begin_join(&mut self, index: usize, request: JoinRequest) {
+        let home = home_shard(&request.room, self.peers.len());
         if home != self.context.id {
             if let Some(handover) = self.take_out(index) {
                 self.peers.post(home, ShardMessage::Adopt(Box::new(handover)));
@@ -157,10 +158,11 @@ impl Shard {
             return;
         }
         let key = self.connections.key(index);
-        let room_index = self.open_at_home(room);
+        let room_index = self.open_at_home(&request.room);
         self.connections[index].place = Place::Joining(room_index as u32);
         let membership = self.rooms.new_membership();
-        self.with_room(room_index, |room, _, _| room.join(key, identity, membership));
+        let JoinRequest { identity, since, .. } = request;
+        self.with_room(room_index, |room, _, _| room.join(key, identity, membership, since));
     }
 
     /// Passes an input on to the room.
@@ -216,7 +218,7 @@ impl Shard {
         let room = self.rooms.get_mut(seat.room as usize);
         let flushed_seq = room.map_or(0, |room| room.flushed_seq);
         // Events that wait in the outbox may be dropped for a snapshot.
-        let has_all = is_live && !self.connections[index].carried.outbox.has_replaceable();
+        let has_all = is_live && !self.connections[index].carried.outbox.has_events();
         let seq = if has_all { flushed_seq.max(known_seq) } else { known_seq };
         let frame = ws::text_frame(&message::heartbeat(id, n, seq));
         self.connections.queue(index, frame, Kind::Kept, &self.context.clock);

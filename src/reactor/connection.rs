@@ -12,6 +12,7 @@ use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
 use crate::session::outbox::{Kind, Outbox};
 use crate::session::{Moment, Session, Settings};
+use crate::wire::Position;
 
 /// A slab entry. Idle, it holds no buffer.
 pub(super) struct Connection {
@@ -88,7 +89,8 @@ pub(super) struct Seat {
     pub(super) membership: MembershipId,
     /// Whether it gets the room's events.
     pub(super) sync: Sync,
-    /// The events up to this seq were in its snapshot.
+    /// The events up to this seq were in its snapshot, or have been sent before it fell behind; [`Seat::NOTHING`] if the room has
+    /// begun another history since.
     pub(super) known_seq: u64,
     /// Its inputs that have not been answered.
     pub(super) allowance: Allowance,
@@ -98,10 +100,20 @@ pub(super) struct Seat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sync {
     Live,
-    /// It does not, as a snapshot is to replace them once it has read what is on its way.
+    /// It does not, as it is to have them, or a snapshot, once it has read what is on its way.
     Behind,
-    /// It does not; the room has been asked for the snapshot.
+    /// It does not; the room has been asked for what it missed.
     Asked,
+}
+
+impl Seat {
+    /// A place in no history.
+    pub(super) const NOTHING: u64 = u64::MAX;
+
+    /// Where in the room's history the member is, which is that of `epoch`.
+    pub(super) fn position(&self, epoch: u64) -> Option<Position> {
+        (self.known_seq != Self::NOTHING).then_some(Position { epoch, seq: self.known_seq })
+    }
 }
 
 /// What a read came to.
@@ -211,10 +223,15 @@ impl Connection {
         WriteOutcome::Done
     }
 
-    /// Sends a frame that others share: straight to the socket if nothing waits, else by the outbox.
-    pub(super) fn send_shared(&mut self, frame: &Bytes, now_ms: u64, bytes_out: &mut u64) -> WriteOutcome {
+    /// Sends a frame that others share, or a ping: straight to the socket if nothing waits, else by the outbox.
+    pub(super) fn send_shared(
+        &mut self,
+        (frame, kind): (&Bytes, Kind),
+        now_ms: u64,
+        bytes_out: &mut u64,
+    ) -> WriteOutcome {
         if !self.carried.outbox.is_empty() {
-            self.carried.outbox.push(frame.clone(), Kind::Replaceable);
+            self.carried.outbox.push(frame.clone(), kind);
             // Not written at once: it goes out with what it waits behind.
             return WriteOutcome::Full;
         }
@@ -228,7 +245,7 @@ impl Connection {
             return WriteOutcome::Done;
         }
         self.carried.progress = Moment::at(now_ms);
-        self.carried.outbox.push_rest(frame.clone(), Kind::Replaceable, sent);
+        self.carried.outbox.push_rest(frame.clone(), kind, sent);
         WriteOutcome::Full
     }
 

@@ -12,10 +12,11 @@ use slab::Slab;
 
 use super::ShardLimits;
 use super::clock::Clock;
-use super::connection::{Carried, Connection, Place, Stage, Sync, WriteOutcome};
+use super::connection::{Carried, Connection, Place, Seat, Stage, Sync, WriteOutcome};
 use super::messages::Handover;
 use super::wheel::Wheel;
 use crate::metrics::{ConnectionKind, ShardMetrics};
+use crate::room::Behind;
 use crate::session::outbox::Kind;
 use crate::session::{Moment, Session, Settings};
 use crate::state::{ConnectionKey, ShardId};
@@ -228,8 +229,8 @@ impl Connections {
         self.mark_dirty(index);
     }
 
-    /// Sends a frame that may be dropped, now if it can be.
-    pub(super) fn send_shared(&mut self, index: usize, frame: &Bytes, clock: &Clock) {
+    /// Sends a frame of events, or a ping: now if it can be.
+    pub(super) fn send_shared(&mut self, index: usize, frame: (&Bytes, Kind), clock: &Clock) {
         let connection = &mut self.slab[index];
         if connection.carried.stage == Stage::Over {
             return;
@@ -248,15 +249,18 @@ impl Connections {
         }
     }
 
-    /// Holds a member's outbox to its bounds: over the soft one, queued events give way to one snapshot; over the hard
-    /// one the member is closed.
+    /// Holds a member's outbox to its bounds: over the soft one, queued events are dropped, and come again when what is before
+    /// them has been read, or a snapshot in their place; over the hard one the member is closed.
     fn bound_outbox(&mut self, index: usize) {
         let key = self.key(index);
         let Connection { carried, place, .. } = &mut self.slab[index];
         let Place::Member(seat) = place else { return };
-        if seat.sync == Sync::Live && carried.outbox.counted_bytes() > self.limits.outbox_soft_bytes {
+        if seat.sync == Sync::Live
+            && carried.outbox.counted_bytes() > self.limits.outbox_soft_bytes
+            && let Some(first_seq) = carried.outbox.drop_events()
+        {
             seat.sync = Sync::Behind;
-            carried.outbox.drop_replaceable();
+            seat.known_seq = seat.known_seq.max(first_seq - 1);
             self.metrics.snapshots_replaced.inc();
         }
         if carried.outbox.counted_bytes() > self.limits.outbox_hard_bytes {
@@ -264,22 +268,31 @@ impl Connections {
         }
     }
 
-    /// Events are missing for a member: it gets no more of them, but a snapshot.
-    pub(super) fn fall_behind(&mut self, index: usize) {
+    /// Events are missing for a member: it gets no more of them before it has been brought up to date. Those up to
+    /// `flushed_seq` have gone out.
+    pub(super) fn fall_behind(&mut self, index: usize, how: Behind, flushed_seq: u64) {
         let Connection { carried, place, .. } = &mut self.slab[index];
         let Place::Member(seat) = place else { return };
+        let first_dropped = carried.outbox.drop_events();
+        if how == Behind::InAnotherHistory {
+            seat.known_seq = Seat::NOTHING;
+        } else if seat.sync == Sync::Live {
+            let sent = first_dropped.map_or(flushed_seq, |first_seq| first_seq - 1);
+            seat.known_seq = seat.known_seq.max(sent);
+        }
         seat.sync = Sync::Behind;
-        carried.outbox.drop_replaceable();
         self.mark_dirty(index);
     }
 
-    /// A member's snapshot is there, with the events up to `seq` in it. One that was asked for before more went missing is
-    /// of no use.
-    pub(super) fn catch_up(&mut self, index: usize, seq: u64, frame: Bytes, clock: &Clock) {
+    /// What a member has missed is there, or a snapshot in its place: with it, it knows the events up to `seq`. If it was asked
+    /// for before more went missing, it is of no use.
+    pub(super) fn catch_up(&mut self, index: usize, seq: u64, frame: Option<Bytes>, clock: &Clock) {
         let Some(seat) = self.slab[index].seat_mut().filter(|seat| seat.sync == Sync::Asked) else { return };
         seat.sync = Sync::Live;
         seat.known_seq = seq;
-        self.queue(index, frame, Kind::State, clock);
+        if let Some(frame) = frame {
+            self.queue(index, frame, Kind::State, clock);
+        }
     }
 
     /// The connection has something to write, or to re-register.

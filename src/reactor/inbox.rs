@@ -11,7 +11,7 @@ use super::messages::{Handover, MemberOf, Seating, ShardMessage};
 use super::shard::Shard;
 use super::submissions::{GuestTask, Purpose};
 use super::upgrades::{Step, UpgradeNews, UpgradedRooms};
-use crate::room::{QueuedInput, Room};
+use crate::room::{Behind, QueuedInput, Room};
 use crate::session::Session;
 use crate::session::account::{
     AccountAnswer, AccountCall, AccountNews, AccountReply, AccountRequest, AccountResult,
@@ -33,9 +33,9 @@ impl Shard {
             }
             ShardMessage::Settled(member, key) => self.member_settled(&member, key),
             ShardMessage::Left(member, shard) => self.member_left(&member, shard),
-            ShardMessage::WantsSnapshot(member) => {
-                let MemberOf { room, membership, identity } = *member;
-                self.with_room_of(&room, |room| room.wants_snapshot(identity, membership));
+            ShardMessage::IsBehind(member) => {
+                let (MemberOf { room, membership, identity }, since) = *member;
+                self.with_room_of(&room, |room| room.is_behind(identity, membership, since));
             }
             ShardMessage::Inputs(room, inputs) => self.take_inputs(&room, inputs),
             ShardMessage::RefuseInput(key, name, why) => {
@@ -57,13 +57,13 @@ impl Shard {
                     self.fan_out(room_index, &flush);
                 }
             }
-            ShardMessage::Resynchronise(key) => {
+            ShardMessage::FallBehind(key, how) => {
                 if let Some(index) = self.connections.find(key) {
-                    self.resynchronise(index);
+                    self.fall_behind(index, how);
                 }
             }
-            ShardMessage::Snapshot(key, snapshot) => {
-                let (seq, frame) = *snapshot;
+            ShardMessage::CatchUp(key, missed) => {
+                let (seq, frame) = *missed;
                 if let Some(index) = self.connections.find(key) {
                     self.connections.catch_up(index, seq, frame, &self.context.clock);
                 }
@@ -83,13 +83,14 @@ impl Shard {
         }
     }
 
-    /// A member misses events. What has gone out may be of another history than what comes.
-    fn resynchronise(&mut self, index: usize) {
+    /// A member misses events.
+    fn fall_behind(&mut self, index: usize, how: Behind) {
         let room_index = self.connections[index].seat().map(|seat| seat.room as usize);
-        if let Some(room) = room_index.and_then(|index| self.rooms.get_mut(index)) {
+        let Some(room) = room_index.and_then(|index| self.rooms.get_mut(index)) else { return };
+        if how == Behind::InAnotherHistory {
             room.flushed_seq = 0;
         }
-        self.connections.fall_behind(index);
+        self.connections.fall_behind(index, how, room.flushed_seq);
     }
 
     fn take_delivery(&mut self, delivery: Delivery) {
@@ -112,7 +113,7 @@ impl Shard {
         }
     }
 
-    fn take_events(&mut self, events: RoomEvents) {
+    fn take_events(&mut self, events: Arc<RoomEvents>) {
         let Some(room_index) = self.rooms.find(&events.room) else { return };
         self.context.metrics.events.inc_by(events.count());
         self.with_room(room_index, |room, _, actions| room.events(events, actions));
@@ -121,7 +122,7 @@ impl Shard {
     fn batch_done(&mut self, mut done: BatchDone) {
         match self.submissions.take(done.tag) {
             Some(Purpose::Room(room_index, generation, number)) => {
-                self.context.metrics.events.inc_by(done.events.as_ref().map_or(0, RoomEvents::count));
+                self.context.metrics.events.inc_by(done.events.as_ref().map_or(0, |events| events.count()));
                 if self.rooms.is_of(room_index, generation) {
                     self.with_room(room_index, |room, round, actions| {
                         room.batch_done(number, done, round, actions);
@@ -174,16 +175,15 @@ impl Shard {
     fn adopt_to_join(&mut self, handover: Handover) {
         let Some(index) = self.take_in(handover) else { return };
         self.connections.mark_dirty(index);
-        let joining = self.connections[index].carried.session.joining();
-        if let Some((identity, room)) = joining.map(|(identity, room)| (identity.clone(), room.clone())) {
-            self.begin_join(index, identity, &room);
+        if let Some(request) = self.connections[index].carried.session.joining().cloned() {
+            self.begin_join(index, request);
         }
     }
 
     /// A member that another shard let in.
     fn adopt_member(&mut self, handover: Handover, seating: Seating) {
         let Some(identity) = handover.carried.session.identity().cloned() else { return };
-        let Seating { room, membership, seq } = seating;
+        let Seating { room, membership, position } = seating;
         let home = home_shard(&room, self.peers.len());
         let member = Box::new(MemberOf { room, membership, identity });
         let Some(index) = self.take_in(handover) else {
@@ -195,7 +195,7 @@ impl Shard {
             position: 0,
             membership,
             sync: Sync::Live,
-            known_seq: seq,
+            known_seq: position.seq,
             allowance: Default::default(),
         };
         self.seat(room_index, index, seat);

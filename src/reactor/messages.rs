@@ -11,11 +11,12 @@ use super::home_shard;
 use super::upgrades::UpgradeNews;
 use crate::mailbox::MailboxSender;
 use crate::room::flush::Flush;
-use crate::room::{MembershipId, QueuedInput, Why};
+use crate::room::{Behind, MembershipId, QueuedInput, Why};
 use crate::script::ScriptSet;
 use crate::session::account::AccountResult;
 use crate::session::disconnects::Disconnects;
 use crate::state::{ConnectionKey, Deliver, Delivery, ShardId};
+use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::InputName;
 
@@ -37,20 +38,20 @@ pub(crate) enum ShardMessage {
     Settled(Box<MemberOf>, ConnectionKey),
     /// To the home shard: a member is gone from that shard.
     Left(Box<MemberOf>, ShardId),
-    /// To the home shard: a member that is behind has read what was on its way, and wants its snapshot.
-    WantsSnapshot(Box<MemberOf>),
+    /// To the home shard: a member that is behind has read what was on its way, and wants what it has missed since then.
+    IsBehind(Box<(MemberOf, Option<Position>)>),
     /// To the home shard: inputs of members that were handed over. While that shard has stalled none are sent: they are refused.
     Inputs(RoomId, Vec<QueuedInput>),
     /// From the home shard: this input did not run. Lost: nobody is told but the log.
     RefuseInput(ConnectionKey, InputName, Why),
     /// From the home shard: all of this member's numbered inputs up to this one have run. Lost: the next one tells.
     InputsRan(ConnectionKey, u64),
-    /// From the home shard: events for the members here. Lost: the members here get a snapshot.
+    /// From the home shard: events for the members here. Lost: the members here are brought up to date.
     Flush(RoomId, Arc<Flush>),
-    /// Events for this member are missing: it gets a snapshot.
-    Resynchronise(ConnectionKey),
-    /// The snapshot of a member that is behind, with the events up to this seq in it.
-    Snapshot(ConnectionKey, Box<(u64, Bytes)>),
+    /// Events for this member are missing: it is to be brought up to date.
+    FallBehind(ConnectionKey, Behind),
+    /// For a member that is behind: with this frame, if there is one, it has the events up to this seq.
+    CatchUp(ConnectionKey, Box<(u64, Option<Bytes>)>),
     /// A frame for one connection. Lost: nobody is told but the log.
     Frame(ConnectionKey, Bytes),
     Close(ConnectionKey, u16, &'static str),
@@ -85,8 +86,8 @@ pub(crate) struct Handover {
 pub(crate) struct Seating {
     pub room: RoomId,
     pub membership: MembershipId,
-    /// The events up to this seq are known to it.
-    pub seq: u64,
+    /// The events up to here are known to it.
+    pub position: Position,
 }
 
 /// Somebody's membership of a room.

@@ -126,9 +126,10 @@ mod tests {
             text,
             ends,
             addressed: Vec::new(),
+            replacing: Vec::new(),
             removals: Vec::new(),
         };
-        let flush = Arc::new(Flush::new(vec![events], |_| true).unwrap());
+        let flush = Arc::new(Flush::new(vec![Arc::new(events)], |_| true).unwrap());
         let close = || ShardMessage::Close(ConnectionKey::NOBODY, 4502, "");
         for _ in 0..3 {
             peers.post(0, close());

@@ -37,6 +37,8 @@ pub(super) struct LocalRoom {
     is_touched: bool,
     /// The last event that has gone out to the members here; 0 if none has since they last got a snapshot each.
     pub(super) flushed_seq: u64,
+    /// Which history the members here have got events of.
+    pub(super) epoch: u64,
     /// The room itself, where it is at home.
     pub(super) home: Option<Box<Home>>,
 }
@@ -93,6 +95,7 @@ impl Rooms {
             passing: Vec::new(),
             is_touched: false,
             flushed_seq: 0,
+            epoch: 0,
             home: None,
         });
         self.by_id.insert(id.clone(), index);

@@ -11,10 +11,11 @@ use super::shard::Shard;
 use super::submissions::Purpose;
 use crate::metrics::{InputOutcome, RefusalReason};
 use crate::room::flush::Flush;
-use crate::room::{Admission, QueuedInput, Room, RoomAction, Round, Submission, Why};
+use crate::room::{Admission, Behind, QueuedInput, Room, RoomAction, Round, Submission, Why};
 use crate::session::outbox::Kind;
 use crate::session::{Admitted, Rejection};
 use crate::state::{Batch, ConnectionKey, NotTaken, ShardId};
+use crate::wire::Position;
 use crate::wire::ids::RoomId;
 
 impl Shard {
@@ -74,10 +75,10 @@ impl Shard {
                 self.post_or_read(connection, ShardMessage::InputsRan(connection, n));
             }
             RoomAction::Send { to, frame } => self.post_or_read(to, ShardMessage::Frame(to, frame)),
-            RoomAction::Snapshot { to, seq, frame } => {
-                self.post_or_read(to, ShardMessage::Snapshot(to, Box::new((seq, frame))));
+            RoomAction::CatchUp { to, seq, frame } => {
+                self.post_or_read(to, ShardMessage::CatchUp(to, Box::new((seq, frame))));
             }
-            RoomAction::Resynchronise(to) => self.post_or_read(to, ShardMessage::Resynchronise(to)),
+            RoomAction::FallBehind(to, how) => self.post_or_read(to, ShardMessage::FallBehind(to, how)),
             RoomAction::Close { connection, code, reason } => {
                 self.post_or_read(connection, ShardMessage::Close(connection, code, reason));
             }
@@ -106,11 +107,12 @@ impl Shard {
 
     fn submit(&mut self, room_index: usize, submission: Submission) {
         let Some(room) = self.rooms.get_mut(room_index) else { return };
-        let Submission { number, calls, on_error, may_give_back, received_at } = submission;
+        let Submission { number, calls, on_error, may_give_back, resumes, received_at } = submission;
         let purpose = Purpose::Room(room_index, room.generation, number);
         let batch = Batch {
             on_error,
             may_give_back,
+            resumes,
             received_at,
             ..Batch::new(Some(room.id.clone()), calls, self.context.id)
         };
@@ -146,7 +148,7 @@ impl Shard {
 
     /// The room has let a connection in.
     fn admit(&mut self, room_index: usize, admission: Admission) {
-        let Admission { connection, membership, position, n, state } = admission;
+        let Admission { connection, membership, position, n, state, recovered } = admission;
         let Some(index) = self.connections.find(connection) else { return };
         let seat = Seat {
             room: room_index as u32,
@@ -160,9 +162,10 @@ impl Shard {
         if let Some(room) = self.rooms.get_mut(room_index) {
             // Beyond it only if the store has lost its data since.
             room.flushed_seq = room.flushed_seq.min(position.seq);
+            room.epoch = position.epoch;
         }
         self.call_session(index, |session, context, actions| {
-            session.joined(Admitted { position, n, state: &state }, context, actions);
+            session.joined(Admitted { position, n, state: &state, recovered }, context, actions);
         });
         // A large room's state is not kept for all who come in at once if it can go out.
         self.connections.flush_one(index, &self.context.clock, self.context.shared.services.settings());
@@ -171,7 +174,7 @@ impl Shard {
         }
         self.check_member(index);
         if self.connections[index].seat().is_some() {
-            self.spread(room_index, index, position.seq);
+            self.spread(room_index, index, position);
         }
     }
 
@@ -185,14 +188,14 @@ impl Shard {
     }
 
     /// Gives a new member of a large room to the shard that has the fewest of its members.
-    fn spread(&mut self, room_index: usize, index: usize, seq: u64) {
+    fn spread(&mut self, room_index: usize, index: usize, position: Position) {
         let (shards, large) = (self.peers.len(), self.context.shared.limits.large_room_members);
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         let local = room.members.len();
         let Some(home) = &mut room.home else { return };
         let shard = home.choose_shard(self.context.id, shards, large, local);
         if shard != self.context.id {
-            self.hand_over(index, shard, seq);
+            self.hand_over(index, shard, position);
         } else if self.connections[index].carried.parked.is_some() {
             // What came behind the request is the member's first input.
             self.connections.again.push(self.connections.key(index));
@@ -200,13 +203,13 @@ impl Shard {
     }
 
     /// Gives a member of a room at home here to another shard, on which it is counted already.
-    fn hand_over(&mut self, index: usize, shard: ShardId, seq: u64) {
+    fn hand_over(&mut self, index: usize, shard: ShardId, position: Position) {
         let Some((room_index, member)) = self.unseat(index) else { return };
         let MemberOf { room, membership, identity } = member;
         self.with_room(room_index, |room, _, _| room.depart(&identity.user_id, membership));
         match self.take_out(index) {
             Some(handover) => {
-                let seating = Seating { room, membership, seq };
+                let seating = Seating { room, membership, position };
                 self.peers.post(shard, ShardMessage::AdoptMember(Box::new((handover, seating))));
             }
             None => self.member_left(&MemberOf { room, membership, identity }, shard),
@@ -247,7 +250,7 @@ impl Shard {
     }
 
     /// A member that is behind has read what was on its way.
-    pub(super) fn want_snapshot(&mut self, key: ConnectionKey) {
+    pub(super) fn tell_behind(&mut self, key: ConnectionKey) {
         let Some(index) = self.connections.find(key) else { return };
         let connection = &self.connections[index];
         let (Some(seat), Some(identity)) = (connection.seat(), connection.carried.session.identity()) else {
@@ -255,9 +258,10 @@ impl Shard {
         };
         let (membership, identity) = (seat.membership, identity.clone());
         let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
+        let since = seat.position(room.epoch);
         let member = MemberOf { room: room.id.clone(), membership, identity };
         let home = home_shard(&member.room, self.peers.len());
-        self.post_to(home, ShardMessage::WantsSnapshot(Box::new(member)));
+        self.post_to(home, ShardMessage::IsBehind(Box::new((member, since))));
     }
 
     /// Sends events to every member, wherever its socket is.
@@ -276,6 +280,7 @@ impl Shard {
     pub(super) fn fan_out(&mut self, room_index: usize, flush: &Flush) {
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         room.flushed_seq = flush.last_seq();
+        room.epoch = flush.epoch();
         if flush.is_for_nobody() {
             return;
         }
@@ -293,19 +298,25 @@ impl Shard {
                 flush.common()
             };
             let Some(frame) = frame else { continue };
+            if flush.is_replacing() && connection.carried.outbox.has_events() {
+                // What waits in front of it may be replaced by what is in it.
+                self.connections.fall_behind(index as usize, Behind::ByEvents, flush.first_seq - 1);
+                continue;
+            }
             frames += 1;
-            self.connections.send_shared(index as usize, frame, &self.context.clock);
+            let kind = Kind::Events(flush.first_seq);
+            self.connections.send_shared(index as usize, (frame, kind), &self.context.clock);
         }
         self.context.metrics.frames_out.inc_by(frames);
     }
 
-    /// A room's events were lost on the way to a shard: its members there get a snapshot.
-    pub(super) fn resynchronise_at(&mut self, shard: ShardId, room: &RoomId) {
+    /// A room's events were lost on the way to a shard: its members there are brought up to date.
+    pub(super) fn fall_behind_at(&mut self, shard: ShardId, room: &RoomId) {
         let Some(room_index) = self.rooms.find(room) else { return };
         let Some(home) = self.rooms.home(room_index) else { return };
         let members: Vec<ConnectionKey> = home.room.connections().collect();
         for key in members.into_iter().filter(|key| usize::from(key.shard) == shard) {
-            self.post_to(shard, ShardMessage::Resynchronise(key));
+            self.post_to(shard, ShardMessage::FallBehind(key, Behind::ByEvents));
         }
     }
 

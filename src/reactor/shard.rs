@@ -503,14 +503,14 @@ impl Shard {
     /// Asks the rooms of members that have caught up with what was on its way for their snapshots.
     fn request_snapshots(&mut self) {
         for key in std::mem::take(&mut self.connections.caught_up) {
-            self.want_snapshot(key);
+            self.tell_behind(key);
         }
     }
 
     fn post_backlogs(&mut self) {
         for (shard, room) in self.peers.post_backlogs() {
             log::warn!("a room's events were lost; its members get a snapshot room={room}");
-            self.resynchronise_at(shard, &room);
+            self.fall_behind_at(shard, &room);
         }
     }
 }

@@ -8,8 +8,8 @@ use smol_str::SmolStr;
 use super::MembershipId;
 use super::flush::Flush;
 use crate::state::{Call, CallError, ConnectionKey, OnError};
-use crate::wire::Position;
 use crate::wire::message::InputName;
+use crate::wire::{Position, Recovered};
 
 /// Names a batch of a room.
 pub(crate) type BatchNumber = u32;
@@ -40,16 +40,17 @@ pub(crate) enum RoomAction {
     InputsRan { connection: ConnectionKey, n: u64 },
     /// A frame for one connection.
     Send { to: ConnectionKey, frame: Bytes },
-    /// The room's state for a member that missed events.
-    Snapshot {
+    /// What a member has missed, or the room's state in its place.
+    CatchUp {
         to: ConnectionKey,
-        /// The events up to this seq are in it.
+        /// With it, the member has the events up to this seq.
         seq: u64,
-        frame: Bytes,
+        /// None if nothing of what it missed was for it.
+        frame: Option<Bytes>,
     },
-    /// Events are missing for this member: it gets no more of them before its snapshot, which it asks for when it has read
-    /// what is on its way.
-    Resynchronise(ConnectionKey),
+    /// Events are missing for this member: it gets no more of them before it has been brought up to date, which it asks for when it
+    /// has read what is on its way.
+    FallBehind(ConnectionKey, Behind),
     /// A member's connection ends.
     Close {
         connection: ConnectionKey,
@@ -90,6 +91,8 @@ pub(crate) struct Submission {
     pub on_error: OnError,
     /// Whether the engine may give calls back that it has no time for.
     pub may_give_back: bool,
+    /// Where those were in the room's history who want what they missed.
+    pub resumes: Vec<Position>,
     /// When the oldest input came in.
     pub received_at: Instant,
 }
@@ -104,6 +107,17 @@ pub(crate) struct Admission {
     pub n: u64,
     /// The room's state as JSON text.
     pub state: Bytes,
+    /// What is sent in the state's place to somebody who has been here before.
+    pub recovered: Option<Recovered>,
+}
+
+/// What a member has of the room's events when it falls behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// All up to some place.
+    ByEvents,
+    /// None: the store has lost its data, and the room begins anew.
+    InAnotherHistory,
 }
 
 /// Why something does not run.

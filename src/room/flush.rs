@@ -2,11 +2,12 @@
 //! event names.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use crate::state::{Audience, RoomEvents};
+use crate::state::{Audience, RoomEvents, superseded};
 use crate::wire::message;
 
 /// A room's gathered events, ready to go out.
@@ -19,7 +20,9 @@ pub(crate) struct Flush {
     /// The frames of members whom some event names: to get it, or not to get it.
     own: HashMap<SmolStr, Option<Bytes>>,
     /// Kept for members whose snapshot was taken in the middle of them.
-    runs: Vec<RoomEvents>,
+    runs: Vec<Arc<RoomEvents>>,
+    /// Events that nobody gets any more, as newer ones have taken their place: by their `seq`, which rises.
+    superseded: Vec<u64>,
 }
 
 /// In what a member's frame differs from the common one: events by their `seq`, in order.
@@ -31,23 +34,34 @@ struct Difference {
 
 impl Flush {
     /// Encodes the frames. `runs` follow each other without gaps. Nothing is returned when they hold no event.
-    pub(crate) fn new(mut runs: Vec<RoomEvents>, is_member: impl Fn(&str) -> bool) -> Option<Self> {
+    pub(crate) fn new(mut runs: Vec<Arc<RoomEvents>>, is_member: impl Fn(&str) -> bool) -> Option<Self> {
         runs.retain(|run| run.count() > 0);
         let (first_seq, last_seq) = (runs.first()?.first_seq, runs.last()?.last_seq());
         debug_assert!(runs.windows(2).all(|pair| pair[0].last_seq() + 1 == pair[1].first_seq));
-        if runs.iter().all(|run| run.addressed.is_empty()) {
+        let superseded = superseded(&runs);
+        if superseded.is_empty() && runs.iter().all(|run| run.addressed.is_empty()) {
             let texts: Vec<&[u8]> = runs.iter().map(|run| &run.text[..]).collect();
             let common = message::batch_frame(&texts, (last_seq - first_seq + 1) as usize);
-            return Some(Self { first_seq, common: Some(common), own: HashMap::new(), runs });
+            return Some(Self { first_seq, common: Some(common), own: HashMap::new(), runs, superseded });
         }
-        let common = common_events(&runs);
-        let own = own_frames(&runs, &common, is_member);
-        Some(Self { first_seq, common: encode(&runs, &common), own, runs })
+        let common = common_events(&runs, &superseded);
+        let own = own_frames(&runs, &superseded, &common, is_member);
+        Some(Self { first_seq, common: encode(&runs, &common), own, runs, superseded })
     }
 
     /// The last event's `seq`.
     pub(crate) fn last_seq(&self) -> u64 {
-        self.runs.last().map_or(0, RoomEvents::last_seq)
+        self.runs.last().map_or(0, |run| run.last_seq())
+    }
+
+    /// Which history the events are of.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.runs.last().map_or(0, |run| run.epoch)
+    }
+
+    /// Whether events take the place of earlier ones.
+    pub(crate) fn is_replacing(&self) -> bool {
+        self.runs.iter().any(|run| !run.replacing.is_empty())
     }
 
     /// Whether members have frames of their own.
@@ -75,42 +89,80 @@ impl Flush {
         if seq < self.first_seq {
             return self.frame_for(user_id).cloned();
         }
-        let is_new = |of: &u64| *of > seq && is_for(&self.runs, *of, user_id);
-        encode(&self.runs, &all_events(&self.runs).filter(is_new).collect::<Vec<_>>())
+        let is_new = |of: &u64| *of > seq;
+        encode(
+            &self.runs,
+            &events_for(&self.runs, &self.superseded, user_id).filter(is_new).collect::<Vec<_>>(),
+        )
     }
 }
 
-fn all_events(runs: &[RoomEvents]) -> impl Iterator<Item = u64> {
+/// A room's events that members have missed, each another part of them: frames that are alike are encoded once.
+pub(super) struct MissedFrames<'a> {
+    runs: &'a [Arc<RoomEvents>],
+    superseded: Vec<u64>,
+    encoded: HashMap<Vec<u64>, Option<Bytes>>,
+}
+
+impl<'a> MissedFrames<'a> {
+    /// The runs follow each other; what lies between them was superseded.
+    pub(super) fn new(runs: &'a [Arc<RoomEvents>]) -> Self {
+        Self { runs, superseded: superseded(runs), encoded: HashMap::new() }
+    }
+
+    /// The events behind `since` and up to `until` that are for a user; nothing if there are none.
+    pub(super) fn frame(&mut self, user_id: &str, since: u64, until: u64) -> Option<Bytes> {
+        let is_missed = |seq: &u64| (since + 1..=until).contains(seq);
+        let missed = events_for(self.runs, &self.superseded, user_id).filter(is_missed).collect();
+        let encode = |events: &Vec<u64>| encode(self.runs, events);
+        self.encoded.entry(missed).or_insert_with_key(encode).clone()
+    }
+}
+
+/// What a user gets of these events.
+fn events_for<'a>(
+    runs: &'a [Arc<RoomEvents>],
+    superseded: &'a [u64],
+    user_id: &'a str,
+) -> impl Iterator<Item = u64> + 'a {
+    let is_current = |seq: &u64| superseded.binary_search(seq).is_err();
+    all_events(runs).filter(is_current).filter(|seq| is_for(runs, *seq, user_id))
+}
+
+fn all_events(runs: &[Arc<RoomEvents>]) -> impl Iterator<Item = u64> {
     runs.iter().flat_map(|run| run.first_seq..=run.last_seq())
 }
 
-fn run_of(runs: &[RoomEvents], seq: u64) -> &RoomEvents {
+fn run_of(runs: &[Arc<RoomEvents>], seq: u64) -> &RoomEvents {
     &runs[runs.partition_point(|run| run.last_seq() < seq)]
 }
 
-fn is_for(runs: &[RoomEvents], seq: u64, user_id: &str) -> bool {
+fn is_for(runs: &[Arc<RoomEvents>], seq: u64, user_id: &str) -> bool {
     let run = run_of(runs, seq);
     let index = run.addressed.binary_search_by_key(&(seq - run.first_seq), |(index, _)| u64::from(*index));
     index.is_ok_and(|index| run.addressed[index].1.includes(user_id)) || index.is_err()
 }
 
 /// The events for whoever is named nowhere.
-fn common_events(runs: &[RoomEvents]) -> Vec<u64> {
-    let for_some = runs.iter().flat_map(RoomEvents::audiences);
+fn common_events(runs: &[Arc<RoomEvents>], superseded: &[u64]) -> Vec<u64> {
+    let for_some = runs.iter().flat_map(|run| run.audiences());
     let mut for_some = for_some
         .filter_map(|(seq, audience)| matches!(audience, Audience::Users(_)).then_some(seq))
         .peekable();
-    all_events(runs).filter(|seq| for_some.next_if_eq(seq).is_none()).collect()
+    let for_all = all_events(runs).filter(|seq| for_some.next_if_eq(seq).is_none());
+    for_all.filter(|seq| superseded.binary_search(seq).is_err()).collect()
 }
 
 /// Members who get the same events share a frame.
 fn own_frames(
-    runs: &[RoomEvents],
+    runs: &[Arc<RoomEvents>],
+    superseded: &[u64],
     common: &[u64],
     is_member: impl Fn(&str) -> bool,
 ) -> HashMap<SmolStr, Option<Bytes>> {
     let mut differences: HashMap<&SmolStr, Difference> = HashMap::new();
-    for (seq, audience) in runs.iter().flat_map(RoomEvents::audiences) {
+    let audiences = runs.iter().flat_map(|run| run.audiences());
+    for (seq, audience) in audiences.filter(|(seq, _)| superseded.binary_search(seq).is_err()) {
         let (Audience::Users(users) | Audience::AllBut(users)) = audience;
         for user in users.iter().filter(|user| is_member(user)) {
             let difference = differences.entry(user).or_default();
@@ -143,7 +195,7 @@ impl Difference {
     }
 }
 
-fn encode(runs: &[RoomEvents], events: &[u64]) -> Option<Bytes> {
+fn encode(runs: &[Arc<RoomEvents>], events: &[u64]) -> Option<Bytes> {
     let texts: Vec<&[u8]> = events.iter().map(|seq| run_of(runs, *seq).event(*seq)).collect();
     (!texts.is_empty()).then(|| message::batch_frame(&texts, texts.len()))
 }
@@ -165,7 +217,16 @@ mod tests {
         });
         let ends = ends.collect();
         let (room, text) = (RoomId::parse("r").unwrap(), events.join(",").into());
-        RoomEvents { room, epoch: 1, first_seq, text, ends, addressed: Vec::new(), removals: Vec::new() }
+        RoomEvents {
+            room,
+            epoch: 1,
+            first_seq,
+            text,
+            ends,
+            addressed: Vec::new(),
+            replacing: Vec::new(),
+            removals: Vec::new(),
+        }
     }
 
     fn addressed(seqs: std::ops::RangeInclusive<u64>, audiences: &[(u64, Audience)]) -> RoomEvents {
@@ -173,6 +234,17 @@ mod tests {
         let first_seq = run.first_seq;
         let addressed = audiences.iter().map(|(seq, audience)| ((seq - first_seq) as u32, audience.clone()));
         RoomEvents { addressed: addressed.collect(), ..run }
+    }
+
+    fn shared(runs: Vec<RoomEvents>) -> Vec<Arc<RoomEvents>> {
+        runs.into_iter().map(Arc::new).collect()
+    }
+
+    /// The same, where these events take the place of others of their key.
+    fn replacing(run: RoomEvents, keys: &[(u64, &str)]) -> RoomEvents {
+        let first_seq = run.first_seq;
+        let keys = keys.iter().map(|(seq, key)| ((seq - first_seq) as u32, SmolStr::new(key)));
+        RoomEvents { replacing: keys.collect(), ..run }
     }
 
     fn all_but(users: &[&str]) -> Audience {
@@ -189,7 +261,7 @@ mod tests {
 
     #[track_caller]
     fn check(runs: Vec<RoomEvents>, seqs: (u64, u64), expected: Option<Bytes>) {
-        let flush = Flush::new(runs, |_| true).unwrap();
+        let flush = Flush::new(shared(runs), |_| true).unwrap();
         assert_eq!((flush.first_seq, flush.last_seq()), seqs);
         assert_eq!(flush.common, expected);
     }
@@ -208,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_member_gets_what_its_snapshot_does_not_hold() {
-        let flush = Flush::new(vec![run(8..=9), run(10..=12)], |_| true).unwrap();
+        let flush = Flush::new(shared(vec![run(8..=9), run(10..=12)]), |_| true).unwrap();
         let check =
             |seq: u64, expected: Option<Bytes>| assert_eq!(flush.frame_after("ann", seq), expected, "{seq}");
         check(0, batch("{8},{9},{10},{11},{12}"));
@@ -223,7 +295,7 @@ mod tests {
 
     #[test]
     fn members_share_the_frame() {
-        let flush = Flush::new(vec![run(1..=2)], |_| true).unwrap();
+        let flush = Flush::new(shared(vec![run(1..=2)]), |_| true).unwrap();
         let shared = flush.frame_after("ann", 0).unwrap();
         assert_eq!(shared.as_ptr(), flush.common().unwrap().as_ptr(), "it is encoded once");
         assert!(!flush.is_addressed() && !flush.is_for_nobody());
@@ -235,7 +307,7 @@ mod tests {
             addressed(1..=4, &[(2, users(&["ann", "bob"])), (3, all_but(&["ann"]))]),
             addressed(5..=6, &[(5, users(&["bob"])), (6, all_but(&["bob", "gone"]))]),
         ];
-        let flush = Flush::new(runs, |user| user != "gone").unwrap();
+        let flush = Flush::new(shared(runs), |user| user != "gone").unwrap();
         let check = |user: &str, seq: u64, expected: Option<Bytes>| {
             assert_eq!(flush.frame_after(user, seq), expected, "{user} after {seq}");
         };
@@ -251,12 +323,39 @@ mod tests {
     }
 
     #[test]
+    fn of_events_that_take_each_others_place_the_last_goes_out() {
+        let first = replacing(run(1..=4), &[(1, "a"), (2, "b"), (4, "a")]);
+        let second = replacing(addressed(5..=7, &[(6, users(&["ann"]))]), &[(5, "b"), (6, "a"), (7, "c")]);
+        let flush = Flush::new(shared(vec![first, second]), |_| true).unwrap();
+        let check = |user: &str, seq: u64, expected: Option<Bytes>| {
+            assert_eq!(flush.frame_after(user, seq), expected, "{user} after {seq}");
+        };
+        check("bob", 0, batch("{3},{4},{5},{7}"));
+        check("ann", 0, batch("{3},{4},{5},{6},{7}"));
+        check("bob", 4, batch("{5},{7}"));
+        assert_eq!((flush.first_seq, flush.last_seq()), (1, 7));
+    }
+
+    #[test]
+    fn who_missed_the_same_shares_a_frame() {
+        let runs =
+            shared(vec![addressed(3..=5, &[(4, users(&["ann"]))]), replacing(run(8..=9), &[(9, "k")])]);
+        let mut frames = MissedFrames::new(&runs);
+        assert_eq!(frames.frame("bob", 2, 9), batch("{3},{5},{8},{9}"));
+        assert_eq!(frames.frame("ann", 3, 8), batch("{4},{5},{8}"));
+        assert_eq!(frames.frame("ann", 9, 9), None);
+        let [one, other] = ["bob", "cat"].map(|user| frames.frame(user, 4, 9).unwrap());
+        assert_eq!((one.as_ptr(), Some(one)), (other.as_ptr(), batch("{5},{8},{9}")));
+    }
+
+    #[test]
     fn what_is_for_one_team_is_encoded_once_and_costs_nobody_else_a_frame() {
-        let flush = Flush::new(vec![addressed(1..=1, &[(1, users(&["ann", "bob"]))])], |_| true).unwrap();
+        let flush =
+            Flush::new(shared(vec![addressed(1..=1, &[(1, users(&["ann", "bob"]))])]), |_| true).unwrap();
         let frame = |user: &str| flush.frame_for(user).map(|frame| frame.as_ptr());
         assert!(frame("ann").is_some() && frame("ann") == frame("bob"));
         assert_eq!(frame("cat"), None);
-        let flush = Flush::new(vec![addressed(1..=1, &[(1, users(&["gone"]))])], |_| false).unwrap();
+        let flush = Flush::new(shared(vec![addressed(1..=1, &[(1, users(&["gone"]))])]), |_| false).unwrap();
         assert!(flush.is_for_nobody() && !flush.is_addressed());
     }
 }

@@ -1,6 +1,8 @@
 //! How events come from the store, and go out to the members.
 
-use super::action::RoomAction;
+use std::sync::Arc;
+
+use super::action::{Behind, RoomAction};
 use super::flush::Flush;
 use super::stream::Gathered;
 use super::{MembershipId, Room};
@@ -9,15 +11,25 @@ use crate::wire::ws::close_code;
 
 impl Room {
     /// The store has run something that caused these events: they go out with the next flush.
-    pub(crate) fn events(&mut self, mut events: RoomEvents, actions: &mut Vec<RoomAction>) {
-        let removals = std::mem::take(&mut events.removals);
-        if self.stream.gather(events) == Gathered::Gap {
-            log::warn!("a room's events have a gap; its members get a snapshot room={}", self.id);
-            self.members.resynchronise(actions);
+    pub(crate) fn events(&mut self, events: Arc<RoomEvents>, actions: &mut Vec<RoomAction>) {
+        let removals = events.removals.clone();
+        match self.stream.gather(events) {
+            Gathered::Follows | Gathered::Known => {}
+            Gathered::Gap => {
+                log::warn!("a room's events have a gap; its members get what they missed room={}", self.id);
+                self.members.fall_behind(Behind::ByEvents, actions);
+            }
+            Gathered::NewHistory => self.begin_anew(actions),
         }
         if !removals.is_empty() {
             self.remove_members(removals, actions);
         }
+    }
+
+    /// The store has lost its data.
+    pub(super) fn begin_anew(&mut self, actions: &mut Vec<RoomAction>) {
+        log::warn!("a room begins a new history; its members get a snapshot room={}", self.id);
+        self.members.fall_behind(Behind::InAnotherHistory, actions);
     }
 
     /// Whoever is put out gets what was for it before.
@@ -28,10 +40,10 @@ impl Room {
         }
     }
 
-    /// Events may have been missed: every member gets a snapshot.
+    /// Events may have been missed: every member gets what it has not got.
     pub(crate) fn events_missed(&mut self, actions: &mut Vec<RoomAction>) {
         self.stream.forget();
-        self.members.resynchronise(actions);
+        self.members.fall_behind(Behind::ByEvents, actions);
     }
 
     /// The user has joined through another process, where its membership is now: this one is over, without a hook.

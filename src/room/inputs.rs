@@ -38,6 +38,7 @@ impl Room {
             calls,
             on_error,
             may_give_back: true,
+            resumes: Vec::new(),
             received_at,
         }));
         true

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::MembershipId;
 use crate::state::ConnectionKey;
+use crate::wire::Position;
 use crate::wire::ids::Identity;
 
 /// Somebody who wants to come in.
@@ -14,6 +15,8 @@ pub(crate) struct Join {
     pub identity: Arc<Identity>,
     /// The membership that it will be.
     pub membership: MembershipId,
+    /// Up to where the client knows the room's events, if it says that it was here before.
+    pub since: Option<Position>,
     /// Whether the connection has ended meanwhile.
     pub(super) is_gone: bool,
 }

@@ -9,27 +9,37 @@ use smol_str::SmolStr;
 use super::action::{Admission, RoomAction, Submission, Why};
 use super::join::Join;
 use super::members::Member;
+use super::missed::MissedEvents;
 use super::results::state_of;
 use super::submitted::Purpose;
 use super::{MembershipId, Room, Round, hook};
 use crate::script::Script;
 use crate::state::{BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, OnError};
-use crate::wire::Position;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
+use crate::wire::{Position, Recovered};
 
 /// Most who join with the same snapshot. Each has it in a frame of its own, of up to a megabyte in a large room.
 pub(super) const SNAPSHOT_READERS: usize = 64;
 
+/// Where somebody comes in.
+struct Place {
+    position: Position,
+    /// The last of the user's numbered inputs that ran.
+    n: u64,
+    recovered: Option<Recovered>,
+}
+
 impl Room {
-    /// Somebody wants to come in.
+    /// Somebody wants to come in; with `since`, it has been here before.
     pub(crate) fn join(
         &mut self,
         connection: ConnectionKey,
         identity: Arc<Identity>,
         membership: MembershipId,
+        since: Option<Position>,
     ) {
-        self.joins.push(Join { connection, identity, membership, is_gone: false });
+        self.joins.push(Join { connection, identity, membership, since, is_gone: false });
     }
 
     /// The connection of somebody who wanted to come in has ended.
@@ -73,6 +83,7 @@ impl Room {
             on_snapshot.zip(first).map(|(script, first)| call(script, &first, Membership::Unchanged));
         let on_error = if snapshot.is_some() { OnError::LastNeedsAnother } else { OnError::GoOn };
         let calls = joins.iter().map(enter).chain(snapshot).collect();
+        let resumes = joins.iter().filter_map(|join| join.since).collect();
         let number = self.submitted.note(Purpose::Joins(joins));
         let received_at = round.began;
         actions.push(RoomAction::Submit(Submission {
@@ -80,6 +91,7 @@ impl Room {
             calls,
             on_error,
             may_give_back: false,
+            resumes,
             received_at,
         }));
     }
@@ -98,13 +110,16 @@ impl Room {
         let mut last_ran = done.last_ran.into_iter();
         let state = shared_state(entered.split_off(joins.len().min(entered.len())).into_iter().next());
         if state.is_ok() && entered.iter().any(|result| matches!(result, CallResult::Ok(_))) {
-            self.stream.begin_at(done.position);
+            self.begin_at(done.position, actions);
         }
+        let mut missed = done.missed.as_ref().map(|missed| MissedEvents::new(missed, done.position));
         let users: Vec<SmolStr> = joins.iter().map(|join| join.identity.user_id.clone()).collect();
         for (index, (join, entered)) in joins.into_iter().zip(entered).enumerate() {
             // Those of the batch whose turn is still to come are joining, too.
             let is_joining = users[index + 1..].contains(&users[index]);
-            let place = (done.position, last_ran.next().unwrap_or_default());
+            let n = last_ran.next().unwrap_or_default();
+            let recovered = missed.as_mut().and_then(|missed| missed.of(&join.identity.user_id, join.since?));
+            let place = Place { position: done.position, n, recovered };
             self.join_done(join, entered, &state, place, is_joining, (round, actions));
         }
     }
@@ -113,8 +128,8 @@ impl Room {
         &mut self,
         join: Join,
         entered: CallResult,
-        state: &Result<Bytes, CallError>,
-        place: (Position, u64),
+        state: &Result<Option<Bytes>, CallError>,
+        place: Place,
         is_joining: bool,
         (round, actions): (Round<'_>, &mut Vec<RoomAction>),
     ) {
@@ -124,10 +139,15 @@ impl Room {
             _ => state.as_ref(),
         };
         match outcome {
-            Ok(state) if !join.is_gone => self.admit(join, place, state.clone(), actions),
+            Ok(state) if !join.is_gone && (state.is_some() || place.recovered.is_some()) => {
+                self.admit(join, place, state.clone().unwrap_or_default(), actions);
+            }
             outcome => {
-                if let (Err(error), false) = (outcome, join.is_gone) {
-                    actions.push(RoomAction::Refuse { connection: join.connection, error: error.clone() });
+                let connection = join.connection;
+                match outcome {
+                    _ if join.is_gone => {}
+                    Ok(_) => actions.push(RoomAction::TurnAway { connection, why: Why::Busy }),
+                    Err(error) => actions.push(RoomAction::Refuse { connection, error: error.clone() }),
                 }
                 if has_entered && !is_joining {
                     self.undo_join(&join, round);
@@ -139,16 +159,23 @@ impl Room {
     fn admit(
         &mut self,
         join: Join,
-        (position, n): (Position, u64),
+        Place { position, n, recovered }: Place,
         state: Bytes,
         actions: &mut Vec<RoomAction>,
     ) {
         let Join { connection, identity, membership, .. } = join;
         let replaced = self.members.insert(identity, Member::new(membership, connection, n));
-        actions.push(RoomAction::Admit(Admission { connection, membership, position, n, state }));
+        actions.push(RoomAction::Admit(Admission { connection, membership, position, n, state, recovered }));
         if let Some(Member { connection, .. }) = replaced {
             let reason = "the same user joined again";
             actions.push(RoomAction::Close { connection, code: close_code::REPLACED, reason });
+        }
+    }
+
+    /// Somebody gets the room's state at this position, or what led to it.
+    pub(super) fn begin_at(&mut self, position: Position, actions: &mut Vec<RoomAction>) {
+        if self.stream.begin_at(position) {
+            self.begin_anew(actions);
         }
     }
 
@@ -187,11 +214,12 @@ pub(super) fn snapshot_readers(on_snapshot: Option<&Arc<Script>>) -> usize {
     }
 }
 
-/// The room's state that a batch of joins gave; null without an `on_snapshot`, and where nobody has come in.
-fn shared_state(result: Option<CallResult>) -> Result<Bytes, CallError> {
+/// The room's state that a batch of joins gave; null without an `on_snapshot`, and none where nobody needs it.
+fn shared_state(result: Option<CallResult>) -> Result<Option<Bytes>, CallError> {
     match result {
         Some(CallResult::Err(error)) => Err(error),
-        Some(CallResult::Ok(result)) => Ok(state_of(&result)),
-        _ => Ok(Bytes::from_static(b"null")),
+        Some(CallResult::Ok(result)) => Ok(Some(state_of(&result))),
+        Some(CallResult::Skipped | CallResult::NotRun(_)) => Ok(None),
+        None => Ok(Some(Bytes::from_static(b"null"))),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::MembershipId;
-use super::action::RoomAction;
+use super::action::{Behind, RoomAction};
 use crate::state::ConnectionKey;
 use crate::wire::ids::Identity;
 use crate::wire::message::InputOrder;
@@ -41,8 +41,8 @@ pub(super) struct Members {
 #[derive(Debug)]
 struct Moving {
     membership: MembershipId,
-    /// Whether events are missing for it.
-    is_behind: bool,
+    /// If events are missing for it.
+    behind: Option<Behind>,
     /// Why it was put out of the room meanwhile, if it was.
     removal: Option<SmolStr>,
 }
@@ -101,7 +101,7 @@ impl Members {
         let member = self.by_user.get_mut(user_id).filter(|member| member.membership == membership);
         let Some(member) = member else { return };
         member.connection = ConnectionKey::NOBODY;
-        self.moving.push(Moving { membership, is_behind: false, removal: None });
+        self.moving.push(Moving { membership, behind: None, removal: None });
     }
 
     /// A member has arrived at another event loop.
@@ -122,8 +122,8 @@ impl Members {
         let Some(moving) = index.map(|index| self.moving.swap_remove(index)) else { return };
         if let Some(reason) = moving.removal {
             actions.push(RoomAction::Remove { connection, reason });
-        } else if moving.is_behind {
-            actions.push(RoomAction::Resynchronise(connection));
+        } else if let Some(how) = moving.behind {
+            actions.push(RoomAction::FallBehind(connection, how));
         }
     }
 
@@ -140,9 +140,10 @@ impl Members {
     }
 
     /// Events are missing for all.
-    pub(super) fn resynchronise(&mut self, actions: &mut Vec<RoomAction>) {
-        actions.extend(self.connections().map(RoomAction::Resynchronise));
-        self.moving.iter_mut().for_each(|moving| moving.is_behind = true);
+    pub(super) fn fall_behind(&mut self, how: Behind, actions: &mut Vec<RoomAction>) {
+        actions.extend(self.connections().map(|connection| RoomAction::FallBehind(connection, how)));
+        let worse = |before: Option<Behind>| before.filter(|_| how == Behind::ByEvents).or(Some(how));
+        self.moving.iter_mut().for_each(|moving| moving.behind = worse(moving.behind));
     }
 }
 

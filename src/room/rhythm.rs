@@ -25,6 +25,11 @@ impl Rhythm {
         Self { interval_ms, phase_ms: spread % interval_ms, beat: Beat::Quiet }
     }
 
+    /// Milliseconds between two ticks.
+    pub(crate) fn interval_ms(&self) -> u64 {
+        self.interval_ms
+    }
+
     /// Whether the room may submit or flush now.
     pub(crate) fn is_open(&self, now_ms: u64) -> bool {
         match self.beat {

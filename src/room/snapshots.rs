@@ -6,22 +6,35 @@ use bytes::Bytes;
 
 use super::action::{RoomAction, Submission};
 use super::joining::snapshot_readers;
-use super::results::{is_unanswered, state_of};
+use super::missed::MissedEvents;
+use super::results::state_of;
 use super::submitted::Purpose;
 use super::{MembershipId, Room, Round, hook};
 use crate::script::NO_HOOK;
-use crate::state::{BatchDone, Call, CallResult, Membership, OnError};
+use crate::state::{BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, OnError};
 use crate::wire::ErrorCode;
+use crate::wire::Position;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
 use crate::wire::{message, ws};
 
-/// Who wants a snapshot.
+/// Who is to be brought up to date.
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
-    wanted: Vec<(Arc<Identity>, MembershipId)>,
+    wanted: Vec<Laggard>,
     /// Not asked before this time, in milliseconds of the monotonic clock.
     not_before_ms: u64,
+    /// For when the room is to be woken for that.
+    woken_ms: u64,
+}
+
+/// A member that misses events.
+#[derive(Clone, Debug)]
+pub(super) struct Laggard {
+    identity: Arc<Identity>,
+    membership: MembershipId,
+    /// Up to where it has them; nothing if it has none of this history.
+    since: Option<Position>,
 }
 
 /// How long to wait before a store that could not give a snapshot is asked again.
@@ -34,35 +47,46 @@ impl Snapshots {
     }
 
     /// These have not got theirs.
-    pub(super) fn ask_again(
-        &mut self,
-        members: Vec<(Arc<Identity>, MembershipId)>,
-        now_ms: u64,
-        actions: &mut Vec<RoomAction>,
-    ) {
+    pub(super) fn ask_again(&mut self, members: Vec<Laggard>, now_ms: u64, actions: &mut Vec<RoomAction>) {
         if members.is_empty() {
             return;
         }
         self.wanted.extend(members);
         self.not_before_ms = now_ms + RETRY_MS;
-        actions.push(RoomAction::WakeAt(self.not_before_ms));
+        self.wake(actions);
+    }
+
+    fn wake(&mut self, actions: &mut Vec<RoomAction>) {
+        if self.woken_ms != self.not_before_ms {
+            self.woken_ms = self.not_before_ms;
+            actions.push(RoomAction::WakeAt(self.woken_ms));
+        }
     }
 }
 
 impl Room {
-    /// A member that misses events has read what it was sent: it wants the room's state in their place.
-    pub(crate) fn wants_snapshot(&mut self, identity: Arc<Identity>, membership: MembershipId) {
-        let is_wanted = self.snapshots.wanted.iter().any(|(_, wanted)| *wanted == membership);
+    /// A member that misses events has read what it was sent: it wants those behind `since`, or the room's state in their place.
+    pub(crate) fn is_behind(
+        &mut self,
+        identity: Arc<Identity>,
+        membership: MembershipId,
+        since: Option<Position>,
+    ) {
+        let is_wanted = self.snapshots.wanted.iter().any(|wanted| wanted.membership == membership);
         if !is_wanted && self.members.get_current(&identity.user_id, membership).is_some() {
-            self.snapshots.wanted.push((identity, membership));
+            self.snapshots.wanted.push(Laggard { identity, membership, since });
         }
     }
 
-    /// Asks the store for the snapshots that are wanted: one for many members, if it can be.
+    /// Asks the store for what is wanted: once an interval, and one snapshot for many members, if it can be.
     pub(super) fn request_snapshots(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
-        if self.snapshots.is_empty() || round.now_ms < self.snapshots.not_before_ms {
+        if self.snapshots.is_empty() {
             return;
         }
+        if round.now_ms < self.snapshots.not_before_ms {
+            return self.snapshots.wake(actions);
+        }
+        self.snapshots.not_before_ms = round.now_ms + self.rhythm.interval_ms();
         let mut wanted = std::mem::take(&mut self.snapshots.wanted);
         let most = snapshot_readers(round.scripts.get("on_snapshot"));
         while !wanted.is_empty() {
@@ -71,23 +95,19 @@ impl Room {
         }
     }
 
-    fn request_snapshot(
-        &mut self,
-        members: Vec<(Arc<Identity>, MembershipId)>,
-        round: Round<'_>,
-        actions: &mut Vec<RoomAction>,
-    ) {
+    fn request_snapshot(&mut self, members: Vec<Laggard>, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         let on_snapshot = hook(round.scripts, "on_snapshot");
         let call = |script, caller: &Arc<Identity>, membership| {
             Call::hook(script, caller.clone(), &self.id, membership).wanting_result()
         };
         // Word of a newer socket on another node may be among what was missed.
-        let confirm = |(identity, membership): &(Arc<Identity>, MembershipId)| {
-            call(NO_HOOK.clone(), identity, Membership::Confirm(*membership))
+        let confirm = |member: &Laggard| {
+            call(NO_HOOK.clone(), &member.identity, Membership::Confirm(member.membership))
         };
-        let first = members.first().map(|(identity, _)| identity.clone());
+        let first = members.first().map(|member| member.identity.clone());
         let snapshot = first.map(|first| call(on_snapshot, &first, Membership::Unchanged));
         let calls = members.iter().map(confirm).chain(snapshot).collect();
+        let resumes = members.iter().filter_map(|member| member.since).collect();
         let number = self.submitted.note(Purpose::Snapshots(members));
         let on_error = OnError::LastNeedsAnother;
         let received_at = round.began;
@@ -96,13 +116,14 @@ impl Room {
             calls,
             on_error,
             may_give_back: false,
+            resumes,
             received_at,
         }));
     }
 
     pub(super) fn snapshots_done(
         &mut self,
-        members: Vec<(Arc<Identity>, MembershipId)>,
+        members: Vec<Laggard>,
         mut done: BatchDone,
         round: Round<'_>,
         actions: &mut Vec<RoomAction>,
@@ -112,37 +133,77 @@ impl Room {
         }
         let mut confirmed = done.results;
         let snapshot = confirmed.split_off(members.len().min(confirmed.len())).into_iter().next();
-        let mut frame = Bytes::new();
-        if let Some(CallResult::Ok(state)) = &snapshot {
-            self.stream.begin_at(done.position);
-            frame = ws::text_frame(&message::snapshot(done.position, &state_of(state)));
+        if confirmed.iter().any(|result| matches!(result, CallResult::Ok(_))) {
+            self.begin_at(done.position, actions);
         }
+        let mut found = Found {
+            missed: done.missed.as_ref().map(|missed| MissedEvents::new(missed, done.position)),
+            frame: match &snapshot {
+                Some(CallResult::Ok(state)) => {
+                    ws::text_frame(&message::snapshot(done.position, &state_of(state)))
+                }
+                _ => Bytes::new(),
+            },
+            snapshot,
+            seq: done.position.seq,
+        };
         let mut again = Vec::new();
-        for ((identity, membership), confirmed) in members.into_iter().zip(confirmed) {
-            let Some(member) = self.members.get_current(&identity.user_id, membership) else { continue };
-            let connection = member.connection;
-            let close = |code, reason| RoomAction::Close { connection, code, reason };
-            match (&confirmed, &snapshot) {
-                (CallResult::Skipped, _) => {
-                    actions.push(close(close_code::REPLACED, "the same user joined again"));
-                }
-                (CallResult::Ok(_), Some(CallResult::Ok(_))) => actions.push(RoomAction::Snapshot {
-                    to: connection,
-                    seq: done.position.seq,
-                    frame: frame.clone(),
-                }),
-                (one, other) if is_for_later(one) || other.as_ref().is_some_and(is_for_later) => {
-                    again.push((identity, membership));
-                }
-                // The script failed, and was logged: the member cannot be brought up to date.
-                _ => actions.push(close(close_code::INTERNAL_ERROR, "the room's snapshot failed")),
+        for (member, confirmed) in members.into_iter().zip(confirmed) {
+            let current = self.members.get_current(&member.identity.user_id, member.membership);
+            let Some(connection) = current.map(|member| member.connection) else { continue };
+            match found.answer(&member, &confirmed, connection) {
+                Some(action) => actions.push(action),
+                None => again.push(member),
             }
         }
         self.snapshots.ask_again(again, round.now_ms, actions);
     }
 }
 
+/// What the store has told for members that are behind.
+struct Found<'a> {
+    missed: Option<MissedEvents<'a>>,
+    snapshot: Option<CallResult>,
+    /// With the snapshot, if there is one.
+    frame: Bytes,
+    seq: u64,
+}
+
+impl Found<'_> {
+    /// What becomes of a member; nothing if it is to be asked for again.
+    fn answer(
+        &mut self,
+        member: &Laggard,
+        confirmed: &CallResult,
+        connection: ConnectionKey,
+    ) -> Option<RoomAction> {
+        let close = |code, reason| Some(RoomAction::Close { connection, code, reason });
+        let catch_up = |frame| Some(RoomAction::CatchUp { to: connection, seq: self.seq, frame });
+        match confirmed {
+            CallResult::Skipped => return close(close_code::REPLACED, "the same user joined again"),
+            CallResult::Err(error) if is_for_later(error) => return None,
+            CallResult::Ok(_) => {}
+            _ => return close(close_code::INTERNAL_ERROR, SNAPSHOT_FAILED),
+        }
+        let missed = self.missed.as_mut().zip(member.since);
+        if let Some(recovered) = missed.and_then(|(missed, since)| missed.of(&member.identity.user_id, since))
+        {
+            return catch_up(recovered.missed);
+        }
+        match &self.snapshot {
+            Some(CallResult::Ok(_)) => catch_up(Some(self.frame.clone())),
+            Some(CallResult::Err(error)) if !is_for_later(error) => {
+                // The script failed, and was logged: the member cannot be brought up to date.
+                close(close_code::INTERNAL_ERROR, SNAPSHOT_FAILED)
+            }
+            _ => None,
+        }
+    }
+}
+
+const SNAPSHOT_FAILED: &str = "the room's snapshot failed";
+
 /// Whether the store did not answer, or the engine had no time for members who have used more than their share.
-fn is_for_later(result: &CallResult) -> bool {
-    is_unanswered(result) || matches!(result, CallResult::Err(error) if error.code == ErrorCode::Busy)
+fn is_for_later(error: &CallError) -> bool {
+    error.is_unavailable() || error.code == ErrorCode::Busy
 }

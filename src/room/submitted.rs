@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::MembershipId;
 use super::action::BatchNumber;
 use super::allowance::Charge;
 use super::join::Join;
+use super::snapshots::Laggard;
 use super::waiting::{QueuedInput, Reply};
 use crate::state::Call;
 use crate::wire::ids::Identity;
@@ -26,7 +26,7 @@ pub(super) enum Purpose {
     /// These join: `on_connect` for each, then `on_snapshot` for all, if there is one.
     Joins(Vec<Join>),
     /// These members missed events: for each a call that confirms its membership, then `on_snapshot`.
-    Snapshots(Vec<(Arc<Identity>, MembershipId)>),
+    Snapshots(Vec<Laggard>),
 }
 
 /// An input whose call is with the engine.

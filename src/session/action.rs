@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 
 use super::account::AccountRequest;
 use super::{Route, RpcRequest};
+use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{ClientMessage, InputName, SharedText};
 
@@ -30,12 +31,7 @@ pub enum Action {
     Account(Box<AccountRequest>),
     /// Let the connection into a room, and answer by [`super::Session::joined`] or [`super::Session::join_refused`]. The
     /// last action of its list.
-    Join {
-        /// Who the token says it is.
-        identity: Arc<Identity>,
-        /// The room that the request names.
-        room: RoomId,
-    },
+    Join(JoinRequest),
     /// Pass on a player's input, unless [`super::Session::holds_back`] says no. If it is refused, [`super::Session::input_refused`] is called before the next action is
     /// carried out: what follows may be the close frame.
     Input(Input),
@@ -59,6 +55,17 @@ pub enum Action {
     },
     /// Count an input that the session itself has refused.
     DroppedInput(DroppedInput),
+}
+
+/// Somebody wants to come into a room.
+#[derive(Clone, Debug)]
+pub struct JoinRequest {
+    /// Who the token says it is.
+    pub identity: Arc<Identity>,
+    /// The room that the request names.
+    pub room: RoomId,
+    /// Up to where it knows the room's events, if it was there before.
+    pub since: Option<Position>,
 }
 
 /// How bytes for the peer are queued.

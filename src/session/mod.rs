@@ -27,7 +27,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::account::AccountResult;
-pub use self::action::{Action, Actions, DroppedInput, Input, Sending};
+pub use self::action::{Action, Actions, DroppedInput, Input, JoinRequest, Sending};
 pub use self::http::HttpSession;
 pub use self::proxy::Network;
 pub use self::rejection::Rejection;
@@ -36,10 +36,10 @@ pub use self::rpc::RpcRequest;
 pub use self::services::{GuestLogin, SHUTTING_DOWN, Services, Settings};
 pub use self::time::{Moment, Now};
 pub use self::websocket::WebSocketSession;
-use crate::wire::Position;
-use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ids::Identity;
 use crate::wire::message::InputName;
 use crate::wire::ws::close_code;
+use crate::wire::{Position, Recovered};
 
 /// A connection's protocol state.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub struct Context<'a> {
 }
 
 /// What somebody is told who has been let into a room.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Admitted<'a> {
     /// Where in the room's history `state` was taken.
     pub position: Position,
@@ -71,6 +71,8 @@ pub struct Admitted<'a> {
     pub n: u64,
     /// The room's state as JSON text.
     pub state: &'a [u8],
+    /// For a client that comes back and knows the room: nothing else is sent than what it missed.
+    pub recovered: Option<Recovered>,
 }
 
 impl Session {
@@ -228,7 +230,7 @@ impl Session {
     }
 
     /// Who wants to join which room, while that is being decided.
-    pub fn joining(&self) -> Option<(&Arc<Identity>, &RoomId)> {
+    pub fn joining(&self) -> Option<&JoinRequest> {
         match self {
             Self::Http(session) => session.joining(),
             Self::WebSocket(_) => None,
@@ -238,7 +240,7 @@ impl Session {
     /// The member, or who wants to become one.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         match self {
-            Self::Http(session) => session.joining().map(|(identity, _)| identity),
+            Self::Http(session) => session.joining().map(|joining| &joining.identity),
             Self::WebSocket(session) => session.identity(),
         }
     }

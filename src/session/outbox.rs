@@ -14,13 +14,21 @@ pub struct Outbox {
 /// What may happen to an entry when the peer reads too slowly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A room's events: a snapshot replaces them.
-    Replaceable,
+    /// A room's events, from this `seq` on: a snapshot replaces them, or they come again.
+    Events(u64),
+    /// A ping: it goes with the events.
+    Ping,
     /// The room's whole state, in a welcome or a snapshot. However large, it is not held against its reader: there is
     /// one at a time.
     State,
     /// Anything else: it is sent or the connection ends.
     Kept,
+}
+
+impl Kind {
+    fn is_events(self) -> bool {
+        matches!(self, Self::Events(_))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -32,8 +40,8 @@ struct Queue {
     unsent: usize,
     /// Bytes of the entries that are [`Kind::State`], sent or not.
     state: usize,
-    /// How many entries are [`Kind::Replaceable`].
-    replaceable: usize,
+    /// How many entries are [`Kind::Events`].
+    events: usize,
 }
 
 impl Outbox {
@@ -53,8 +61,8 @@ impl Outbox {
     }
 
     /// Whether events are among what is not sent yet.
-    pub fn has_replaceable(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| queue.replaceable > 0)
+    pub fn has_events(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.events > 0)
     }
 
     /// Queues bytes behind all that wait; `kind` says whether they count towards the bounds.
@@ -76,7 +84,7 @@ impl Outbox {
         if kind == Kind::State {
             queue.state += bytes.len();
         }
-        queue.replaceable += usize::from(kind == Kind::Replaceable);
+        queue.events += usize::from(kind.is_events());
         queue.entries.push_back((bytes, kind));
     }
 
@@ -108,15 +116,22 @@ impl Outbox {
             if *kind == Kind::State {
                 queue.state -= first.len();
             }
-            queue.replaceable -= usize::from(*kind == Kind::Replaceable);
+            queue.events -= usize::from(kind.is_events());
             queue.entries.pop_front();
         }
         self.queue = None;
     }
 
-    /// Drops the replaceable entries that have not begun to be sent; returns how many bytes that were.
-    pub fn drop_replaceable(&mut self) -> usize {
-        self.retain(|kind| kind != Kind::Replaceable)
+    /// Drops the events that have not begun to be sent; returns the first one's `seq`, if there are any.
+    pub fn drop_events(&mut self) -> Option<u64> {
+        let mut first = None;
+        self.retain(|kind| {
+            if let Kind::Events(seq) = kind {
+                first.get_or_insert(seq);
+            }
+            !kind.is_events() && kind != Kind::Ping
+        });
+        first
     }
 
     /// Drops everything but an entry that has begun to be sent (a frame cut in the middle would break the framing).
@@ -124,10 +139,9 @@ impl Outbox {
         self.retain(|_| false);
     }
 
-    fn retain(&mut self, keep: impl Fn(Kind) -> bool) -> usize {
-        let Some(queue) = &mut self.queue else { return 0 };
+    fn retain(&mut self, mut keep: impl FnMut(Kind) -> bool) {
+        let Some(queue) = &mut self.queue else { return };
         let begun = queue.sent_of_first > 0;
-        let before = queue.unsent;
         let mut position = 0;
         queue.entries.retain(|(_, kind)| {
             let is_begun = begun && position == 0;
@@ -138,12 +152,10 @@ impl Outbox {
             queue.entries.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() - queue.sent_of_first;
         queue.state =
             queue.entries.iter().filter(|(_, kind)| *kind == Kind::State).map(|(bytes, _)| bytes.len()).sum();
-        queue.replaceable = queue.entries.iter().filter(|(_, kind)| *kind == Kind::Replaceable).count();
-        let dropped = before - queue.unsent;
+        queue.events = queue.entries.iter().filter(|(_, kind)| kind.is_events()).count();
         if queue.entries.is_empty() {
             self.queue = None;
         }
-        dropped
     }
 }
 
@@ -163,9 +175,9 @@ mod tests {
 
     fn filled() -> Outbox {
         let mut outbox = Outbox::default();
-        outbox.push(Bytes::from_static(b"abc"), Kind::Replaceable);
+        outbox.push(Bytes::from_static(b"abc"), Kind::Events(5));
         outbox.push(Bytes::from_static(b"de"), Kind::Kept);
-        outbox.push(Bytes::from_static(b"fgh"), Kind::Replaceable);
+        outbox.push(Bytes::from_static(b"fgh"), Kind::Events(8));
         outbox
     }
 
@@ -182,13 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn replaceable_entries_go_unless_they_have_begun() {
+    fn events_go_unless_they_have_begun() {
         let mut outbox = filled();
-        assert_eq!(outbox.drop_replaceable(), 6);
+        assert_eq!(outbox.drop_events(), Some(5));
         assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("de", 2));
+        assert_eq!(outbox.drop_events(), None);
         let mut outbox = filled();
         outbox.advance(1);
-        assert_eq!(outbox.drop_replaceable(), 3);
+        assert_eq!(outbox.drop_events(), Some(8));
         assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("bc|de", 4));
         outbox.drop_unbegun();
         assert_eq!(rest(&outbox), "bc");
@@ -202,7 +215,7 @@ mod tests {
         let mut outbox = filled();
         outbox.push(Bytes::from_static(b"a large state"), Kind::State);
         assert_eq!((outbox.counted_bytes(), outbox.unsent_bytes()), (8, 21));
-        assert_eq!(outbox.drop_replaceable(), 6);
+        assert_eq!(outbox.drop_events(), Some(5));
         assert_eq!((rest(&outbox).as_str(), outbox.counted_bytes()), ("de|a large state", 2));
         outbox.advance(2);
         assert_eq!(outbox.counted_bytes(), 0);
@@ -214,9 +227,9 @@ mod tests {
     #[test]
     fn a_rest_begins_in_the_middle() {
         let mut outbox = Outbox::default();
-        outbox.push_rest(Bytes::from_static(b"abc"), Kind::Replaceable, 3);
+        outbox.push_rest(Bytes::from_static(b"abc"), Kind::Events(1), 3);
         assert!(outbox.is_empty(), "nothing is left to send");
-        outbox.push_rest(Bytes::from_static(b"abc"), Kind::Replaceable, 2);
+        outbox.push_rest(Bytes::from_static(b"abc"), Kind::Events(1), 2);
         assert_eq!((rest(&outbox).as_str(), outbox.unsent_bytes()), ("c", 1));
     }
 
@@ -224,15 +237,15 @@ mod tests {
     fn it_knows_whether_events_wait() {
         let mut outbox = Outbox::default();
         outbox.push(Bytes::from_static(b"answer"), Kind::Kept);
-        assert!(!outbox.has_replaceable());
-        outbox.push(Bytes::from_static(b"event"), Kind::Replaceable);
+        assert!(!outbox.has_events());
+        outbox.push(Bytes::from_static(b"event"), Kind::Events(1));
         outbox.push(Bytes::from_static(b"answer"), Kind::Kept);
         outbox.advance(10);
-        assert!(outbox.has_replaceable(), "it has not been sent whole");
+        assert!(outbox.has_events(), "it has not been sent whole");
         outbox.advance(1);
-        assert!(!outbox.has_replaceable() && !outbox.is_empty());
-        outbox.push(Bytes::from_static(b"event"), Kind::Replaceable);
-        outbox.drop_replaceable();
-        assert!(!outbox.has_replaceable());
+        assert!(!outbox.has_events() && !outbox.is_empty());
+        outbox.push(Bytes::from_static(b"event"), Kind::Events(1));
+        outbox.drop_events();
+        assert!(!outbox.has_events());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 /// For whom an event is that is not for everybody in the room. Whoever it names and is not in the room gets nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
     /// These users alone.
     Users(Users),
@@ -14,7 +14,7 @@ pub enum Audience {
 }
 
 /// Some users' ids, each once. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Users(Arc<[SmolStr]>);
 
 impl Audience {

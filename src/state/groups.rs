@@ -7,6 +7,8 @@ pub(super) const MAX_NAME_BYTES: usize = 64;
 pub(super) const MAX_USER_BYTES: usize = 128;
 /// The longest reason that a close frame holds, in bytes (RFC 6455, sections 5.5 and 5.5.1).
 pub(super) const MAX_REASON_BYTES: usize = 123;
+/// The longest key by which an event replaces another, in bytes.
+pub(super) const MAX_KEY_BYTES: usize = 128;
 /// In how many groups of a room a user may be.
 pub(super) const MAX_GROUPS: usize = 256;
 /// How many users, or groups, an event or a call may name.

@@ -17,6 +17,7 @@ mod event_text;
 pub mod faults;
 mod groups;
 pub mod guest_book;
+mod history;
 mod late;
 pub mod redis;
 mod room_events;
@@ -28,7 +29,8 @@ use std::time::{Duration, Instant};
 pub use self::audience::{Audience, Users};
 pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, Membership};
 pub use self::event_text::BadEvent;
-pub use self::room_events::{Removal, RoomEvents};
+pub use self::history::{History, HistoryBounds, Missed};
+pub use self::room_events::{Removal, RoomEvents, superseded};
 use crate::script::ScriptSet;
 pub use crate::wire::Position;
 use crate::wire::ids::RoomId;
@@ -121,6 +123,9 @@ pub struct Batch {
     /// or all from one on of some callers who have had more than their share. Where the failure of a call means something
     /// for those after it, none is given back.
     pub may_give_back: bool,
+    /// Where callers were in the room's history who have been there before, and want what they missed. If the batch's last call
+    /// needs another and all that they have missed is there, that call is skipped: nobody needs the room's state.
+    pub resumes: Vec<Position>,
     /// When the oldest input of the batch came in, for the latency histogram.
     pub received_at: Instant,
     /// Who gets the [`BatchDone`].
@@ -137,6 +142,7 @@ impl Batch {
             calls,
             on_error: OnError::GoOn,
             may_give_back: false,
+            resumes: Vec::new(),
             received_at: Instant::now(),
             origin,
             tag: Tag::NONE,
@@ -186,7 +192,7 @@ pub enum Delivery {
     /// A batch ended; goes to its origin.
     Done(BatchDone),
     /// Events for a room; goes to its home shard.
-    Events(RoomEvents),
+    Events(Arc<RoomEvents>),
     /// Events of a room may have been missed; goes to its home shard, whose members get a snapshot.
     Missed(RoomId),
     /// A user has joined the room through another process; goes to the room's home shard.
@@ -211,9 +217,11 @@ pub struct BatchDone {
     /// One per call, in order.
     pub results: Vec<CallResult>,
     /// Events that the batch caused in its own room, if its origin is that room's home shard.
-    pub events: Option<RoomEvents>,
+    pub events: Option<Arc<RoomEvents>>,
     /// The room's epoch and seq right after the batch (a snapshot in it was taken at exactly this seq).
     pub position: Position,
+    /// The room's events up to `position`, from the earliest place on that was asked for in [`Batch::resumes`] and is still there.
+    pub missed: Option<Missed>,
     /// For each call that lets its caller in, in order: the last of the caller's numbered inputs that ran in the room.
     pub last_ran: Vec<u64>,
     /// As it was sent.

@@ -11,7 +11,7 @@ mod position;
 pub mod ws;
 
 pub use self::error_code::{Code, ErrorCode};
-pub use self::position::Position;
+pub use self::position::{Position, Recovered};
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -98,8 +98,7 @@ impl Game {
 fn measure_interpreter(game: &Game) {
     let options = EmbeddedOptions::default();
     let metrics = Arc::new(Metrics::new());
-    let (time, memory) = (options.time_budget, options.memory_budget);
-    let mut runner = ScriptRunner::new(1, time, memory, options.room_ttl_s, metrics);
+    let mut runner = ScriptRunner::new(&options, metrics);
     let mut now_ms = 1_700_000_000_000;
     let mut events = 0;
     let mut run = |batch: &Batch, now_ms: u64| {

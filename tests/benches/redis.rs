@@ -20,7 +20,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use godra::metrics::Metrics;
 use godra::script::{Script, catalog};
 use godra::state::redis::{Address, RedisEngine, RedisOptions};
-use godra::state::{Batch, Call, CallResult, Deliver, Delivery, Engine, ShardId};
+use godra::state::{Batch, Call, CallResult, Deliver, Delivery, Engine, HistoryBounds, ShardId};
 use godra::wire::ids::{Identity, Role, RoomId};
 
 use common::redis::Redis;
@@ -68,6 +68,7 @@ fn main() {
         shards: 1,
         seed: 1,
         room_ttl_s: 3600,
+        history: HistoryBounds::default(),
     };
     let deliver = Box::new(Done { sender });
     let engine = RedisEngine::start(options, scripts, deliver, Arc::new(Metrics::new()))

@@ -337,6 +337,11 @@ impl Guest<'_> {
 
     /// Connects to a room; the error is the server's answer instead of the upgrade.
     pub fn try_join(&self, room: &str) -> Result<Player, Response> {
-        Player::connect(self.server.address(), &format!("/ws?token={}&game_id={room}", self.token))
+        self.try_join_with(room, "")
+    }
+
+    /// As [`Guest::try_join`]; `query` is appended to the path's, with its `&`.
+    pub fn try_join_with(&self, room: &str, query: &str) -> Result<Player, Response> {
+        Player::connect(self.server.address(), &format!("/ws?token={}&game_id={room}{query}", self.token))
     }
 }

@@ -211,7 +211,7 @@ fn mistakes_are_told_at_their_line() {
         assert_eq!(answer["payload"]["message"], json!(format!("act.lua:8: {expected}")));
     };
     let player = &mut room.director;
-    check(player, say("x", json!({"too": "a"})), "no option \"too\": there are to, except, group");
+    check(player, say("x", json!({"too": "a"})), "no option \"too\": there are to, except, group, replace");
     check(player, say("x", json!({"to": true})), "bad option to: a string or a list of strings, got boolean");
     check(player, say("x", json!({"to": [1, {}]})), "bad option to: a list of strings, got a table in it");
     let many = vec!["a"; 10_001];

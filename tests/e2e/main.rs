@@ -25,6 +25,7 @@ mod play;
 mod postgres;
 mod prompt;
 mod reload;
+mod resume;
 mod rpc;
 mod state_file;
 mod state_file_refusals;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use godra::config::BuiltInLimits;
 use godra::session::{Methods, Route};
+use godra::state::HistoryBounds;
 use godra::wire::ErrorCode;
 use godra::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_N, MessageType};
 use godra::wire::ws::MAX_FRAGMENTS;
@@ -127,6 +128,10 @@ fn limits() {
             ),
         ),
         ("unread events", kib(limits.outbox.soft_bytes)),
+        ("events kept for who comes back", {
+            let HistoryBounds { events, age_ms, bytes } = HistoryBounds::default();
+            format!("{events} a room, {} s, {}", age_ms / 1000, kib(bytes))
+        }),
         (
             "unread bytes",
             format!(

@@ -119,7 +119,15 @@ impl Outcome {
         assert!(self.calls.ready.contains(&503), "it was said to be ready throughout");
     }
 
-    /// Both players got a snapshot in place of what they may have missed.
+    /// Both players got every event, what they had missed meanwhile among them: a gap has failed the test already.
+    pub fn expect_all_events(&self) {
+        assert!(
+            self.seen.iter().all(|seen| seen.snapshots == 0),
+            "a snapshot in place of events that are kept"
+        );
+    }
+
+    /// The store has lost the events: both players got a snapshot in their place.
     pub fn expect_snapshots(&self) {
         assert!(self.seen.iter().all(|seen| seen.snapshots > 0), "no snapshot");
     }

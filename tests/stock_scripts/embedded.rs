@@ -21,12 +21,9 @@ pub struct EmbeddedStore {
 
 impl EmbeddedStore {
     pub fn new() -> Self {
-        let options = EmbeddedOptions::default();
         // The default budget is for release builds, of which a debug build has a tenth of the speed.
-        let time_budget = Duration::from_secs(10);
-        let metrics = Arc::new(Metrics::new());
-        let memory_budget = options.memory_budget;
-        let runner = ScriptRunner::new(options.seed, time_budget, memory_budget, options.room_ttl_s, metrics);
+        let options = EmbeddedOptions { time_budget: Duration::from_secs(10), ..EmbeddedOptions::default() };
+        let runner = ScriptRunner::new(&options, Arc::new(Metrics::new()));
         Self { runner, now_ms: START_MS, calls: 0 }
     }
 

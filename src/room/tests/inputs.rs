@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use super::scene::{End, INTERVAL_MS, Scene};
@@ -33,7 +35,7 @@ fn events_keep_to_the_rhythm_while_a_batch_is_under_way() {
     (0..20).for_each(|n| drop(scene.input(1, "a", &n.to_string())));
     scene.settle();
     let events = scene.events(1);
-    scene.act(|room, _, actions| room.events(events, actions));
+    scene.act(|room, _, actions| room.events(Arc::new(events), actions));
     assert_eq!(scene.settle(), [""; 0]);
     scene.now_ms = 10_150;
     assert_eq!(scene.time(), ["flush 1..1", "wake 10200"]);
@@ -43,10 +45,10 @@ fn events_keep_to_the_rhythm_while_a_batch_is_under_way() {
 fn events_of_others_gather_and_leave_with_the_batch_if_there_is_one() {
     let mut scene = Scene::with(&["a"]);
     let events = scene.events(1);
-    scene.act(|room, _, actions| room.events(events, actions));
+    scene.act(|room, _, actions| room.events(Arc::new(events), actions));
     assert_eq!(scene.settle(), ["flush 1..1", "wake 10150"]);
     let events = scene.events(2);
-    scene.act(|room, _, actions| room.events(events, actions));
+    scene.act(|room, _, actions| room.events(Arc::new(events), actions));
     assert_eq!(scene.settle(), [""; 0]);
     scene.input(1, "a", "x");
     scene.now_ms = 10_150;
@@ -153,17 +155,17 @@ fn what_the_engine_gave_back_waits_for_the_tick_if_it_ran_nothing() {
 }
 
 #[test]
-fn a_gap_brings_snapshots_in_place_of_what_was_gathered() {
+fn after_a_gap_nobody_gets_what_was_gathered() {
     let mut scene = Scene::with(&["a", "b"]);
     let first = scene.events(1);
-    scene.act(|room, _, actions| room.events(first, actions));
+    scene.act(|room, _, actions| room.events(Arc::new(first), actions));
     scene.events(1);
     let third = scene.events(1);
-    let mut lines = scene.act(|room, _, actions| room.events(third, actions));
+    let mut lines = scene.act(|room, _, actions| room.events(Arc::new(third), actions));
     lines.sort();
-    assert_eq!(lines, ["resynchronise 1", "resynchronise 2"]);
+    assert_eq!(lines, ["fall behind 1", "fall behind 2"]);
     assert_eq!(scene.settle(), [""; 0]);
     let fourth = scene.events(1);
-    scene.act(|room, _, actions| room.events(fourth, actions));
+    scene.act(|room, _, actions| room.events(Arc::new(fourth), actions));
     assert_eq!(scene.settle()[0], "flush 4..4");
 }

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use super::scene::{End, INTERVAL_MS, Scene, key, script};
 use crate::room::Why;
-use crate::state::Audience;
+use crate::state::{Audience, Missed};
+use crate::wire::Position;
 use crate::wire::ws::text_frame;
 
 #[test]
@@ -181,4 +184,38 @@ fn events_up_to_the_snapshot_go_to_those_who_were_there() {
     let number = scene.settle_and_find("on_connect");
     assert_eq!(scene.end_with_events(number, &[End::Ok], 1), ["admit 2 at 1"]);
     assert_eq!(scene.settle()[0], "flush 1..1");
+}
+
+#[test]
+fn who_comes_back_gets_what_it_missed_and_nobody_else_pays_for_it() {
+    let mut scene = Scene::with(&["a"]);
+    scene.seq = 4;
+    let at = |epoch, seq| Position { epoch, seq };
+    for (connection, user, since) in
+        [(2, "b", at(1, 5)), (3, "c", at(1, 3)), (4, "d", at(2, 5)), (5, "e", at(1, 9))]
+    {
+        scene.rejoin(connection, user, since);
+    }
+    let number = scene.settle_and_find("on_connect");
+    let mut events = scene.events(3);
+    events.addressed = vec![(1, Audience::user("x")), (2, Audience::user("b"))];
+    scene.missed = Some(Missed { after: 4, runs: vec![Arc::new(events)] });
+    let lines = scene.end(number, &[End::Ok]);
+    let expected = ["admit 2 at 7, since 5: {7}", "admit 3 at 7", "admit 4 at 7", "admit 5 at 7"];
+    assert_eq!(
+        lines, expected,
+        "what is too old, of another history or not there yet gives way to the state"
+    );
+}
+
+/// Its first number would be above the seq that it is told.
+#[test]
+fn what_on_connect_sends_is_not_among_what_was_missed() {
+    let mut scene = Scene::new();
+    scene.rejoin(1, "a", Position { epoch: 1, seq: 0 });
+    scene.settle();
+    let events = scene.events(2);
+    scene.missed = Some(Missed { after: 0, runs: vec![Arc::new(events.clone())] });
+    assert_eq!(scene.end_at(1, &[End::Ok], events, 1), ["admit 1 at 1, since 0: {1}"]);
+    assert_eq!(scene.flush().frame_after("a", 1), Some(text_frame(b"{2}")));
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::scene::{INTERVAL_MS, Scene, key};
 use crate::state::Audience;
 
@@ -8,7 +10,7 @@ fn an_event_for_one_goes_to_that_one_alone() {
         let mut events = scene.events(1);
         events.addressed = vec![(0, Audience::user(user))];
         scene.advance(INTERVAL_MS * 2);
-        scene.act(|room, _, actions| room.events(events, actions));
+        scene.act(|room, _, actions| room.events(Arc::new(events), actions));
         scene.settle()[0].clone()
     };
     assert_eq!(send("b"), "flush 1..1 b:{1}");
@@ -22,7 +24,7 @@ fn regression_a_member_on_its_way_is_told_where_it_arrives_that_it_missed_events
     scene.room.depart("a", 1);
     assert_eq!(scene.act(|room, _, actions| room.events_missed(actions)), [""; 0]);
     let lines = scene.act(|room, _, actions| room.arrive("a", 1, key(9), actions));
-    assert_eq!(lines, ["resynchronise 9"]);
+    assert_eq!(lines, ["fall behind 9"]);
 }
 
 #[test]

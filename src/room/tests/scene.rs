@@ -5,11 +5,13 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::room::flush::Flush;
-use crate::room::{Admission, Bounds, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why};
+use crate::room::{Admission, Behind, Bounds, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why};
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
-    Arguments, BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, RoomEvents, Tag,
+    Arguments, BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, Missed, RoomEvents, Tag,
 };
 use crate::wire::Position;
 use crate::wire::ids::{Identity, Role, RoomId};
@@ -21,9 +23,9 @@ pub(super) const INTERVAL_MS: u64 = 50;
 ///
 /// What it wants done is written down, one line each:
 /// - `submit N: CALL…`, where a call is `USER:PAYLOAD` for an input, and `HOOK(USER)` for a hook
-/// - `admit C at SEQ[, n N]`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`, `remove C: REASON`
+/// - `admit C at SEQ[, n N][, since SEQ: FRAME]`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`, `remove C: REASON`
 /// - `out of order C n N` for an input, `ran up to N of C`
-/// - `send C TEXT`, `snapshot C SEQ`, `resynchronise C`, `flush FIRST..LAST` (and of each member that an event names what it
+/// - `send C TEXT`, `catch up C SEQ FRAME`, `fall behind C`, `begin anew C`, `flush FIRST..LAST` (and of each member that an event names what it
 ///   gets), `wake MS`, `ran OK FAILED`
 pub(super) struct Scene {
     pub room: Room,
@@ -31,6 +33,9 @@ pub(super) struct Scene {
     pub scripts: ScriptSet,
     pub bounds: Bounds,
     pub seq: u64,
+    pub epoch: u64,
+    /// What the engine has kept for those who come back.
+    pub missed: Option<Missed>,
     /// What the engine knows of those who come in.
     pub last_ran: Vec<u64>,
     /// Batches that the engine has.
@@ -65,6 +70,8 @@ impl Scene {
                 waiting_bytes: 10_000,
             },
             seq: 0,
+            epoch: 1,
+            missed: None,
             last_ran: Vec::new(),
             submitted: HashMap::new(),
             users: HashMap::new(),
@@ -89,7 +96,7 @@ impl Scene {
 
     pub(super) fn join(&mut self, connection: u32, user: &str) {
         let identity = self.identity(user);
-        self.room.join(key(connection), identity, connection);
+        self.room.join(key(connection), identity, connection, None);
     }
 
     pub(super) fn leave(&mut self, connection: u32, user: &str) {
@@ -121,9 +128,15 @@ impl Scene {
         self.act(|room, round, actions| room.input(input, round, actions))
     }
 
-    pub(super) fn wants_snapshot(&mut self, connection: u32, user: &str) {
+    /// Somebody who was here before, and knows the events up to this one.
+    pub(super) fn rejoin(&mut self, connection: u32, user: &str, since: Position) {
         let identity = self.identity(user);
-        self.room.wants_snapshot(identity, connection);
+        self.room.join(key(connection), identity, connection, Some(since));
+    }
+
+    pub(super) fn is_behind(&mut self, connection: u32, user: &str, since: Option<Position>) {
+        let identity = self.identity(user);
+        self.room.is_behind(identity, connection, since);
     }
 
     pub(super) fn settle(&mut self) -> Vec<String> {
@@ -188,8 +201,9 @@ impl Scene {
         let done = BatchDone {
             room: Some(room_id()),
             results,
-            events,
-            position: Position { epoch: 1, seq: self.seq },
+            events: events.map(Arc::new),
+            position: Position { epoch: self.epoch, seq: self.seq },
+            missed: self.missed.take(),
             last_ran: std::mem::take(&mut self.last_ran),
             tag: Tag::NONE,
             received_at: Instant::now(),
@@ -215,11 +229,12 @@ impl Scene {
         });
         RoomEvents {
             room: room_id(),
-            epoch: 1,
+            epoch: self.epoch,
             first_seq,
             ends: ends.collect(),
             text: texts.join(",").into(),
             addressed: Vec::new(),
+            replacing: Vec::new(),
             removals: Vec::new(),
         }
     }
@@ -259,9 +274,10 @@ impl Scene {
                 self.submitted.insert(number, calls);
                 format!("submit {number}: {}", shown.join(" "))
             }
-            RoomAction::Admit(Admission { connection, position, n, .. }) => {
+            RoomAction::Admit(Admission { connection, position, n, recovered, .. }) => {
                 let n = if n > 0 { format!(", n {n}") } else { String::new() };
-                format!("admit {} at {}{n}", connection.index, position.seq)
+                let since = recovered.map(|all| format!(", since {}: {}", all.since, shown(all.missed)));
+                format!("admit {} at {}{n}{}", connection.index, position.seq, since.unwrap_or_default())
             }
             RoomAction::Refuse { connection, error } => format!("refuse {} {}", connection.index, error.code),
             RoomAction::TurnAway { connection, why } => format!("turn away {} {why:?}", connection.index),
@@ -278,8 +294,9 @@ impl Scene {
             RoomAction::Send { to, frame } => {
                 format!("send {} {}", to.index, String::from_utf8_lossy(&frame[2..]))
             }
-            RoomAction::Snapshot { to, seq, .. } => format!("snapshot {} {seq}", to.index),
-            RoomAction::Resynchronise(to) => format!("resynchronise {}", to.index),
+            RoomAction::CatchUp { to, seq, frame } => format!("catch up {} {seq} {}", to.index, shown(frame)),
+            RoomAction::FallBehind(to, Behind::ByEvents) => format!("fall behind {}", to.index),
+            RoomAction::FallBehind(to, Behind::InAnotherHistory) => format!("begin anew {}", to.index),
             RoomAction::Close { connection, code, .. } => format!("close {} {code}", connection.index),
             RoomAction::Remove { connection, reason } => format!("remove {}: {reason}", connection.index),
             RoomAction::Flush(flush) => {
@@ -302,6 +319,10 @@ impl Scene {
         };
         users.into_iter().filter_map(frame).collect()
     }
+}
+
+fn shown(frame: Option<Bytes>) -> String {
+    frame.map_or_else(|| "nothing".to_owned(), |frame| String::from_utf8_lossy(&frame[2..]).into_owned())
 }
 
 impl End {

@@ -1,33 +1,44 @@
 use super::scene::{End, Scene};
 use crate::room::Why;
+use crate::state::Missed;
+use crate::wire::Position;
+
+const SNAPSHOT: &str = r#"{"type":"snapshot","payload":1,"epoch":"1","seq":"#;
+
+fn at(seq: u64) -> Option<Position> {
+    Some(Position { epoch: 1, seq })
+}
 
 #[test]
 fn members_that_missed_events_share_a_snapshot() {
     let mut scene = Scene::with(&["a", "b", "c"]);
-    scene.wants_snapshot(1, "a");
-    scene.wants_snapshot(2, "b");
-    scene.wants_snapshot(2, "b");
-    scene.wants_snapshot(9, "c");
+    scene.is_behind(1, "a", None);
+    scene.is_behind(2, "b", None);
+    scene.is_behind(2, "b", None);
+    scene.is_behind(9, "c", None);
     let expected = ["submit 2: godra:no_hook(a) godra:no_hook(b) on_snapshot(a)"];
     assert_eq!(scene.settle(), expected, "each once, and no membership of the past");
     scene.seq = 41;
-    assert_eq!(scene.end(2, &[End::Ok]), ["snapshot 1 41", "snapshot 2 41"]);
+    assert_eq!(
+        scene.end(2, &[End::Ok]),
+        [format!("catch up 1 41 {SNAPSHOT}41}}"), format!("catch up 2 41 {SNAPSHOT}41}}")]
+    );
 }
 
 #[test]
 fn who_has_been_replaced_on_another_node_is_closed() {
     let mut scene = Scene::with(&["a", "b"]);
-    scene.wants_snapshot(1, "a");
-    scene.wants_snapshot(2, "b");
+    scene.is_behind(1, "a", None);
+    scene.is_behind(2, "b", None);
     scene.settle();
     let lines = scene.end(2, &[End::Skipped, End::Ok, End::Ok]);
-    assert_eq!(lines, ["close 1 4502", "snapshot 2 0"]);
+    assert_eq!(lines, ["close 1 4502".to_owned(), format!("catch up 2 0 {SNAPSHOT}0}}")]);
 }
 
 #[test]
 fn a_snapshot_that_fails_ends_the_connection() {
     let mut scene = Scene::with(&["a"]);
-    scene.wants_snapshot(1, "a");
+    scene.is_behind(1, "a", None);
     scene.settle();
     assert_eq!(scene.end(2, &[End::Ok, End::Refused]), ["close 1 1011"]);
 }
@@ -35,7 +46,7 @@ fn a_snapshot_that_fails_ends_the_connection() {
 #[test]
 fn who_has_left_meanwhile_gets_nothing() {
     let mut scene = Scene::with(&["a"]);
-    scene.wants_snapshot(1, "a");
+    scene.is_behind(1, "a", None);
     scene.settle();
     scene.leave(1, "a");
     assert_eq!(scene.end(2, &[End::Ok]), [""; 0]);
@@ -45,7 +56,7 @@ fn who_has_left_meanwhile_gets_nothing() {
 #[test]
 fn regression_a_store_that_is_away_is_asked_again_in_a_while() {
     let mut scene = Scene::with(&["a"]);
-    scene.wants_snapshot(1, "a");
+    scene.is_behind(1, "a", None);
     scene.settle();
     assert_eq!(scene.not_taken(2, Why::Unavailable), ["wake 10600"]);
     assert_eq!(scene.settle(), [""; 0]);
@@ -57,4 +68,61 @@ fn regression_a_store_that_is_away_is_asked_again_in_a_while() {
     scene.now_ms = 11_100;
     scene.time();
     assert_eq!(scene.end(4, &[End::Busy]), ["wake 11600"], "the engine had no time for it");
+}
+
+#[test]
+fn who_is_behind_gets_what_it_missed_where_it_is_kept() {
+    let mut scene = Scene::with(&["a", "b", "c", "d"]);
+    scene.seq = 4;
+    let run = std::sync::Arc::new(scene.events(3));
+    scene.missed = Some(Missed { after: 4, runs: vec![run] });
+    for (connection, user, since) in [(1, "a", at(5)), (2, "b", at(7)), (3, "c", at(3)), (4, "d", None)] {
+        scene.is_behind(connection, user, since);
+    }
+    scene.settle();
+    let lines = scene.end(2, &[End::Ok]);
+    assert_eq!(lines[0], r#"catch up 1 7 {"type":"batch","events":[{6},{7}]}"#);
+    assert_eq!(lines[1], "catch up 2 7 nothing");
+    assert_eq!(&lines[2..], [format!("catch up 3 7 {SNAPSHOT}7}}"), format!("catch up 4 7 {SNAPSHOT}7}}")]);
+}
+
+#[test]
+fn if_nobody_needs_the_snapshot_it_may_be_skipped() {
+    let mut scene = Scene::with(&["a", "b"]);
+    scene.missed = Some(Missed { after: 0, runs: Vec::new() });
+    scene.is_behind(1, "a", at(0));
+    scene.is_behind(2, "b", Some(Position { epoch: 2, seq: 0 }));
+    scene.settle();
+    let lines = scene.end(2, &[End::Ok, End::Ok, End::Skipped]);
+    assert_eq!(
+        lines,
+        ["catch up 1 0 nothing", "wake 10600"],
+        "what is of another history is asked for again"
+    );
+}
+
+#[test]
+fn those_who_are_behind_are_served_once_an_interval() {
+    let mut scene = Scene::with(&["a", "b"]);
+    scene.is_behind(1, "a", at(0));
+    scene.settle();
+    scene.is_behind(2, "b", at(0));
+    assert_eq!(scene.settle(), ["wake 10150"]);
+    assert_eq!(scene.settle(), [""; 0]);
+    scene.now_ms = 10_150;
+    assert_eq!(scene.time()[0], "submit 3: godra:no_hook(b) on_snapshot(b)");
+}
+
+/// The place of a member in the old history means nothing in the new one.
+#[test]
+fn members_begin_anew_when_the_store_has_lost_its_data() {
+    let mut scene = Scene::with(&["a"]);
+    let events = scene.events(1);
+    scene.act(|room, _, actions| room.events(std::sync::Arc::new(events), actions));
+    scene.epoch = 2;
+    scene.is_behind(1, "a", at(0));
+    let number = scene.settle_and_find("on_snapshot");
+    let lines = scene.end(number, &[End::Ok]);
+    let snapshot = r#"{"type":"snapshot","payload":1,"epoch":"2","seq":1}"#;
+    assert_eq!(lines, ["begin anew 1".to_owned(), format!("catch up 1 1 {snapshot}")]);
 }

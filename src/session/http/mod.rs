@@ -2,8 +2,6 @@
 
 mod requests;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use self::requests::Next;
@@ -11,10 +9,9 @@ use super::account::AccountResult;
 use super::answer::Answer;
 use super::routes::Route;
 use super::websocket::WebSocketSession;
-use super::{Action, Actions, Admitted, Context, Now, Rejection, SHUTTING_DOWN, Settings, cors};
+use super::{Action, Actions, Admitted, Context, JoinRequest, Now, Rejection, SHUTTING_DOWN, Settings, cors};
 use crate::wire::ErrorCode;
 use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
-use crate::wire::ids::{Identity, RoomId};
 use crate::wire::ws::{self, Handshake};
 
 /// A connection that speaks HTTP.
@@ -54,8 +51,7 @@ struct Exchange {
 struct Joining {
     exchange: Exchange,
     handshake: Handshake,
-    identity: Arc<Identity>,
-    room: RoomId,
+    request: JoinRequest,
 }
 
 impl HttpSession {
@@ -116,9 +112,9 @@ impl HttpSession {
         matches!(self.state, HttpState::Calling(_))
     }
 
-    pub(super) fn joining(&self) -> Option<(&Arc<Identity>, &RoomId)> {
+    pub(super) fn joining(&self) -> Option<&JoinRequest> {
         match &self.state {
-            HttpState::Joining(joining) => Some((&joining.identity, &joining.room)),
+            HttpState::Joining(joining) => Some(&joining.request),
             _ => None,
         }
     }
@@ -206,7 +202,7 @@ impl HttpSession {
             unreachable!("a join is answered once, while the session waits for it");
         };
         switch_protocols(Route::WebSocket, &joining.handshake, actions);
-        WebSocketSession::welcomed(joining.identity, &joining.room, admitted, context, actions)
+        WebSocketSession::welcomed(joining.request, admitted, context, actions)
     }
 
     fn handle(
@@ -223,9 +219,9 @@ impl HttpSession {
                 self.state = HttpState::Calling(exchange);
                 actions.push(call);
             }
-            Ok(Next::Join { handshake, identity, room }) => {
-                actions.push(Action::Join { identity: identity.clone(), room: room.clone() });
-                self.state = HttpState::Joining(Box::new(Joining { exchange, handshake, identity, room }));
+            Ok(Next::Join { handshake, request }) => {
+                actions.push(Action::Join(request.clone()));
+                self.state = HttpState::Joining(Box::new(Joining { exchange, handshake, request }));
             }
             Ok(Next::Echo(handshake)) => {
                 switch_protocols(Route::Echo, &handshake, actions);

@@ -6,11 +6,12 @@ use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::proxy::client_address;
 use crate::session::routes::TokenSource;
-use crate::session::{Action, Context, Rejection, Route, RpcRequest, cors};
-use crate::wire::ErrorCode;
+use crate::session::{Action, Context, JoinRequest, Rejection, Route, RpcRequest, cors};
 use crate::wire::http::{Method, Request};
 use crate::wire::ids::{Identity, Role, RoomId};
+use crate::wire::message::parse_epoch;
 use crate::wire::ws::{self, Handshake};
+use crate::wire::{ErrorCode, Position};
 
 /// What a request leads to.
 pub(super) enum Next {
@@ -21,8 +22,7 @@ pub(super) enum Next {
     Join {
         /// What the 101 says.
         handshake: Handshake,
-        identity: Arc<Identity>,
-        room: RoomId,
+        request: JoinRequest,
     },
     /// It is an echo from now on.
     Echo(Handshake),
@@ -168,7 +168,27 @@ fn join(request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "the query lacks game_id=ROOM"))?;
     let room = RoomId::parse(&room)
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
-    Ok(Next::Join { handshake, identity, room })
+    let since = since(request)?;
+    Ok(Next::Join { handshake, request: JoinRequest { identity, room, since } })
+}
+
+/// Where the client says that it was in the room's history.
+fn since(request: &Request) -> Result<Option<Position>, Rejection> {
+    let refuse = |message| Err(Rejection::new(ErrorCode::BadRequest, message));
+    match (request.query_parameter("epoch"), request.query_parameter("since")) {
+        (None, None) => Ok(None),
+        (Some(epoch), Some(since)) => {
+            let Some(epoch) = parse_epoch(&epoch) else {
+                return refuse("epoch must be what the last welcome or snapshot said");
+            };
+            let is_plain = since.bytes().all(|byte| byte.is_ascii_digit());
+            let Some(seq) = since.parse().ok().filter(|_| is_plain) else {
+                return refuse("since must be the highest seq that you have seen: a whole number");
+            };
+            Ok(Some(Position { epoch, seq }))
+        }
+        _ => refuse("epoch and since belong together: send both, or neither"),
+    }
 }
 
 fn echo(request: &Request) -> Next {

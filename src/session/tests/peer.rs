@@ -12,11 +12,10 @@ use crate::session::{
     Actions, Context, GuestLogin, Network, Now, Page, Rejection, Services, Session, Settings,
     WebSocketSession,
 };
-use crate::wire::Position;
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
 use crate::wire::message::InputName;
-use crate::wire::{Code, ErrorCode};
+use crate::wire::{Code, ErrorCode, Position, Recovered, ws};
 
 /// What the virtual clock shows at first.
 const START: Now = Now { monotonic_ms: 5_000, unix_s: 1_700_000_000 };
@@ -147,8 +146,8 @@ impl Peer {
 
     /// Answers the join in flight: the room `closed` refuses, any other lets the peer in.
     pub(super) fn answer_join(&mut self) {
-        let (_, room) = self.session.joining().expect("a join is in flight");
-        if room.as_str() == "closed" {
+        let request = self.session.joining().expect("a join is in flight").clone();
+        if request.room.as_str() == "closed" {
             let refused = Rejection::new(ErrorCode::Forbidden, "Lobby is full");
             self.with_session(|session, context, actions| session.join_refused(&refused, context, actions));
         } else {
@@ -156,6 +155,10 @@ impl Peer {
                 position: Position { epoch: 0xe, seq: 7 },
                 n: 4,
                 state: br#"{"n":1}"#,
+                recovered: request.since.map(|since| Recovered {
+                    since: since.seq,
+                    missed: (since.seq < 7).then(|| ws::text_frame(br#"{"type":"x","payload":1,"seq":7}"#)),
+                }),
             };
             self.with_session(|session, context, actions| session.joined(admitted, context, actions));
         }

@@ -6,7 +6,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data};
 
 use crate::session::account::{AccountCall, AccountRequest};
-use crate::session::{Action, DroppedInput, Input, Rejection, Route, RpcRequest};
+use crate::session::{Action, DroppedInput, Input, JoinRequest, Rejection, Route, RpcRequest};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::message::{self, InputName};
@@ -49,7 +49,10 @@ impl Recorder {
             Action::Send { bytes, .. } => self.send(&bytes),
             Action::Rpc { caller, request } => return self.rpc(&caller, request).map_err(Refusal::Rpc),
             Action::Account(request) => return self.account(&request).map_err(Refusal::Account),
-            Action::Join { identity, room } => self.lines.push(format!("join {} {room}", identity.user_id)),
+            Action::Join(JoinRequest { identity, room, since }) => {
+                let since = since.map(|at| format!(" since {:x}:{}", at.epoch, at.seq)).unwrap_or_default();
+                self.lines.push(format!("join {} {room}{since}", identity.user_id));
+            }
             Action::Input(input) => return self.input(input),
             Action::Heartbeat { id, n } => self.send(&ws::text_frame(&message::heartbeat(id, n, 7))),
             Action::Closed(code) => self.closed(code),

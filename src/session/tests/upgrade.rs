@@ -15,7 +15,7 @@ fn refused(request: &str, expected: &str) {
 #[test]
 fn the_first_message_is_the_welcome() {
     check(upgrade("/ws?token=good&game_id=r"), &[JOINS, "ws 101", WELCOME]);
-    check(upgrade("/ws?game_id=game%3Ar&token=good&epoch=e&since=7"), &[JOINS, "ws 101", WELCOME]);
+    check(upgrade("/ws?game_id=game%3Ar&token=good"), &[JOINS, "ws 101", WELCOME]);
     let accepted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     assert_eq!(response(upgrade("/ws?token=good&game_id=r")), accepted);
@@ -104,6 +104,34 @@ fn bytes_behind_the_request_wait_and_are_the_first_messages() {
     peer.pass(1_000_000).did(&[JOINS]);
     peer.answer_join();
     peer.did(&inputs[1..]);
+}
+
+#[test]
+fn who_comes_back_is_told_what_it_missed_in_place_of_the_state() {
+    let welcome = |seq: u64| {
+        let recovered = format!(r#""seq":{seq},"n":4,"recovered":true,"state":null"#);
+        WELCOME.replace(r#""seq":7,"n":4,"recovered":false,"state":{"n":1}"#, &recovered)
+    };
+    let target = "/ws?token=good&game_id=r&epoch=e&since=";
+    let missed = r#"{"type":"x","payload":1,"seq":7}"#;
+    check(upgrade(&format!("{target}5")), &["join guest:a r since e:5", "ws 101", &welcome(5), missed]);
+    check(upgrade(&format!("{target}7")), &["join guest:a r since e:7", "ws 101", &welcome(7)]);
+}
+
+#[test]
+fn a_place_in_the_history_must_be_one() {
+    let refused = |query: &str, what: &str| {
+        let message = format!(r#"ws 400 {{"error":{{"code":"bad_request","message":"{what} …"}}}}"#);
+        check(upgrade(&format!("/ws?token=good&game_id=r&{query}")), &[&message]);
+    };
+    for since in ["", "-1", "1.5", "x", "18446744073709551616", "%2B1"] {
+        refused(&format!("epoch=e&since={since}"), "since must be");
+    }
+    for epoch in ["", "g", "%2B1", "11111111111111111"] {
+        refused(&format!("epoch={epoch}&since=1"), "epoch must be");
+    }
+    refused("since=1", "epoch and since");
+    refused("epoch=e", "epoch and since");
 }
 
 #[test]

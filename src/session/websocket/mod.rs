@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use self::member::MemberSession;
 use self::numbering::At;
-use super::{Action, Actions, Admitted, Context, Moment, Now, Rejection, Sending, Settings};
-use crate::wire::ids::{Identity, RoomId};
+use super::{Action, Actions, Admitted, Context, JoinRequest, Moment, Now, Rejection, Sending, Settings};
+use crate::wire::ids::Identity;
 use crate::wire::message::{self, InputName, Welcome};
 use crate::wire::ws::{self, Event, FrameDecoder, MessageLimits, OpCode, close_code};
 
@@ -48,27 +48,27 @@ enum Link {
 const PING_FRAME: &[u8] = &[0x89, 0];
 
 impl WebSocketSession {
-    /// A new member of a room; sends the welcome.
+    /// A new member of a room; sends the welcome, and what it missed.
     pub fn welcomed(
-        identity: Arc<Identity>,
-        room: &RoomId,
+        JoinRequest { identity, room, .. }: JoinRequest,
         admitted: Admitted<'_>,
         context: &Context<'_>,
         actions: &mut Actions,
     ) -> Self {
-        let Admitted { position, n, state } = admitted;
+        let Admitted { position, n, state, recovered } = admitted;
         let settings = context.services.settings();
         let welcome = message::welcome(&Welcome {
             identity: &identity,
-            game_id: room,
+            game_id: &room,
             epoch: position.epoch,
-            seq: position.seq,
+            seq: recovered.as_ref().map_or(position.seq, |recovered| recovered.since),
             n,
-            recovered: false,
-            state_json: Some(state),
+            recovered: recovered.is_some(),
+            state_json: recovered.is_none().then_some(state),
             sync_interval_ms: settings.sync_interval_ms,
         });
-        actions.push(Action::Send { bytes: ws::text_frame(&welcome), kind: Sending::State });
+        let frames = std::iter::once(ws::text_frame(&welcome)).chain(recovered.and_then(|all| all.missed));
+        frames.for_each(|bytes| actions.push(Action::Send { bytes, kind: Sending::State }));
         Self::open(Purpose::Member(MemberSession::new(identity, n, context)), context.now)
     }
 

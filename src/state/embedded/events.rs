@@ -1,13 +1,14 @@
 //! Numbers the events of rooms and gathers those of the running batch. No Lua here, no delivery.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use godra_engine::{SplitMix, mend_utf8};
 use smol_str::SmolStr;
 
 use crate::state::event_text::{BadEvent, Members, check_type, write_head, write_seq};
-use crate::state::{Audience, Position, Removal, RoomEvents};
+use crate::state::{Audience, History, HistoryBounds, Missed, Position, Removal, RoomEvents};
 use crate::wire::ids::RoomId;
 
 /// What one call's events may take together: beyond it nobody could be sent them.
@@ -32,6 +33,16 @@ pub struct EventLog {
     random: SplitMix,
     now_ms: u64,
     call: Running,
+    bounds: HistoryBounds,
+}
+
+/// For whom an event is, and what it replaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventOptions {
+    /// Nobody in particular if it is for everybody.
+    pub audience: Option<Audience>,
+    /// Takes the place of the last event with this key for the same users.
+    pub replace: Option<SmolStr>,
 }
 
 /// What it takes to undo the running call.
@@ -53,6 +64,7 @@ struct Counter {
     /// Without the events of the running batch, which are counted in their own place until they are taken.
     position: Position,
     used_at_ms: u64,
+    history: History,
 }
 
 /// A room's place in its history, for the one who keeps it over a restart.
@@ -74,6 +86,7 @@ struct Pending {
     text: Vec<u8>,
     ends: Vec<u32>,
     addressed: Vec<(u32, Audience)>,
+    replacing: Vec<(u32, SmolStr)>,
     removals: Vec<Removal>,
     before: Before,
 }
@@ -82,7 +95,7 @@ struct Pending {
 struct Held {
     room: RoomId,
     head: Vec<u8>,
-    audience: Audience,
+    options: EventOptions,
 }
 
 /// What a room had of events before the call that was the last to add some.
@@ -92,12 +105,13 @@ struct Before {
     text: usize,
     events: usize,
     addressed: usize,
+    replacing: usize,
     removals: usize,
 }
 
 impl EventLog {
     /// A log whose epochs come from the seed.
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, bounds: HistoryBounds) -> Self {
         Self {
             counters: HashMap::new(),
             pending: Vec::new(),
@@ -108,6 +122,7 @@ impl EventLog {
             random: SplitMix(seed),
             now_ms: 0,
             call: Running::default(),
+            bounds,
         }
     }
 
@@ -152,6 +167,14 @@ impl EventLog {
         self.counters.get(room).map(|counter| counter.position)
     }
 
+    /// All events of a room that somebody has missed, with all its events taken; nothing if the room has begun a new history or
+    /// some of them are not kept any more.
+    pub fn missed(&mut self, room: &RoomId, since: Position) -> Option<Missed> {
+        let counter = self.counters.get_mut(room).filter(|counter| counter.position.epoch == since.epoch)?;
+        counter.history.forget_old(self.now_ms, &self.bounds);
+        counter.history.since(since.seq, counter.position.seq)
+    }
+
     /// Appends an event, for everybody in the room if nothing else is said; `payload` is JSON text.
     ///
     /// # Errors
@@ -161,11 +184,11 @@ impl EventLog {
         room: &RoomId,
         kind: &[u8],
         payload: &[u8],
-        audience: Option<Audience>,
+        options: EventOptions,
     ) -> Result<(), BadEvent> {
         check_type(kind)?;
-        self.charge(kind.len() + payload.len() + audience.as_ref().map_or(0, Audience::bytes))?;
-        self.append(room, audience, |text, seq| {
+        self.charge(kind.len() + payload.len() + options.bytes())?;
+        self.append(room, options, |text, seq| {
             write_head(kind, payload, text);
             write_seq(seq, text);
         });
@@ -182,13 +205,13 @@ impl EventLog {
         room: &RoomId,
         kind: &[u8],
         payload: &[u8],
-        audience: Audience,
+        options: EventOptions,
     ) -> Result<(), BadEvent> {
         check_type(kind)?;
-        self.charge(kind.len() + payload.len() + audience.bytes())?;
+        self.charge(kind.len() + payload.len() + options.bytes())?;
         let mut head = Vec::with_capacity(kind.len() + payload.len() + 24);
         write_head(kind, payload, &mut head);
-        self.held.push(Held { room: room.clone(), head, audience });
+        self.held.push(Held { room: room.clone(), head, options });
         Ok(())
     }
 
@@ -205,8 +228,8 @@ impl EventLog {
     /// Appends what was held. Returns whether there was anything.
     pub fn release_held(&mut self) -> bool {
         let has_held = !self.held.is_empty();
-        for Held { room, head, audience } in std::mem::take(&mut self.held) {
-            self.append(&room, Some(audience), |text, seq| {
+        for Held { room, head, options } in std::mem::take(&mut self.held) {
+            self.append(&room, options, |text, seq| {
                 text.extend_from_slice(&head);
                 write_seq(seq, text);
             });
@@ -220,7 +243,7 @@ impl EventLog {
         let event = std::str::from_utf8(event).map_err(|_| BadEvent::NotAnObject)?;
         let members = Members::read(event)?;
         self.charge(event.len())?;
-        self.append(room, None, |text, seq| members.write(seq, text));
+        self.append(room, EventOptions::default(), |text, seq| members.write(seq, text));
         Ok(())
     }
 
@@ -232,27 +255,28 @@ impl EventLog {
     }
 
     /// The batch's events, in the order of the rooms' first events.
-    pub fn take(&mut self) -> impl Iterator<Item = RoomEvents> {
-        for pending in &self.pending[self.closed..] {
-            if let Some(counter) = self.counters.get_mut(&pending.room) {
-                counter.position.seq = pending.next_seq - 1;
-            }
-        }
-        self.closed = 0;
+    pub fn take(&mut self) -> impl Iterator<Item = Arc<RoomEvents>> {
+        let Self { counters, bounds, now_ms, .. } = self;
+        let closed = std::mem::take(&mut self.closed);
         self.pending_bytes = 0;
-        self.pending.drain(..).map(|pending| RoomEvents {
-            room: pending.room,
-            epoch: pending.epoch,
-            first_seq: pending.first_seq,
-            text: Bytes::from(pending.text),
-            ends: pending.ends,
-            addressed: pending.addressed,
-            removals: pending.removals,
+        self.pending.drain(..).enumerate().map(move |(index, pending)| {
+            let events = Arc::new(pending.into_events());
+            // What was before a reset belongs to no history any more.
+            if index >= closed
+                && let Some(counter) = counters.get_mut(&events.room)
+            {
+                counter.position.seq = events.last_seq();
+                if events.count() > 0 {
+                    counter.history.push(events.clone(), *now_ms, bounds);
+                }
+            }
+            events
         })
     }
 
-    /// Forgets counters unused for an hour whose room `is_gone`.
+    /// Forgets counters unused for an hour whose room `is_gone`, and events that are too old for who comes back.
     pub fn forget_unused(&mut self, now_ms: u64, mut is_gone: impl FnMut(&RoomId) -> bool) {
+        self.counters.values_mut().for_each(|counter| counter.history.forget_old(now_ms, &self.bounds));
         let is_old = |counter: &Counter| now_ms.saturating_sub(counter.used_at_ms) >= FORGET_AFTER_MS;
         self.counters.retain(|room, counter| !is_old(counter) || !is_gone(room));
     }
@@ -269,7 +293,8 @@ impl EventLog {
 
     /// Goes on where a room's history was.
     pub fn restore(&mut self, place: RoomPosition) {
-        let counter = Counter { position: place.position, used_at_ms: place.used_at_ms };
+        let history = History::default();
+        let counter = Counter { position: place.position, used_at_ms: place.used_at_ms, history };
         self.counters.insert(place.room, counter);
     }
 
@@ -283,7 +308,8 @@ impl EventLog {
         // Looked up twice, so that a room that is there costs no clone of its id.
         if !self.counters.contains_key(room) {
             let position = Position { epoch: self.random.next_u64(), seq: 0 };
-            self.counters.insert(room.clone(), Counter { position, used_at_ms: now_ms });
+            let history = History::default();
+            self.counters.insert(room.clone(), Counter { position, used_at_ms: now_ms, history });
             if self.call.before_reset.is_none() {
                 self.call.new_rooms.push(room.clone());
             }
@@ -307,6 +333,7 @@ impl EventLog {
                     text: Vec::with_capacity(1024),
                     ends: Vec::with_capacity(16),
                     addressed: Vec::new(),
+                    replacing: Vec::new(),
                     removals: Vec::new(),
                     before: Before::default(),
                 });
@@ -329,7 +356,7 @@ impl EventLog {
         Ok(())
     }
 
-    fn append(&mut self, room: &RoomId, audience: Option<Audience>, write: impl FnOnce(&mut Vec<u8>, u64)) {
+    fn append(&mut self, room: &RoomId, options: EventOptions, write: impl FnOnce(&mut Vec<u8>, u64)) {
         let pending = self.pending(room);
         if !pending.ends.is_empty() {
             pending.text.push(b',');
@@ -341,9 +368,9 @@ impl EventLog {
         // Whoever runs calls takes the events when it is full. Escapes make a byte six at most, and replacement characters
         // three, so this is far below 4 GiB.
         let end = u32::try_from(pending.text.len()).expect("a batch's events stay below 4 GiB");
-        if let Some(audience) = audience {
-            pending.addressed.push((pending.ends.len() as u32, audience));
-        }
+        let index = pending.ends.len() as u32;
+        pending.addressed.extend(options.audience.map(|audience| (index, audience)));
+        pending.replacing.extend(options.replace.map(|key| (index, key)));
         pending.ends.push(end);
         pending.next_seq += 1;
     }
@@ -353,8 +380,14 @@ impl Pending {
     /// Remembers what is here, if the call has added nothing yet.
     fn note(&mut self, call: u64) {
         if self.before.call != call {
-            let (text, events, addressed) = (self.text.len(), self.ends.len(), self.addressed.len());
-            self.before = Before { call, text, events, addressed, removals: self.removals.len() };
+            self.before = Before {
+                call,
+                text: self.text.len(),
+                events: self.ends.len(),
+                addressed: self.addressed.len(),
+                replacing: self.replacing.len(),
+                removals: self.removals.len(),
+            };
         }
     }
 
@@ -362,8 +395,28 @@ impl Pending {
         self.text.truncate(self.before.text);
         self.ends.truncate(self.before.events);
         self.addressed.truncate(self.before.addressed);
+        self.replacing.truncate(self.before.replacing);
         self.removals.truncate(self.before.removals);
         self.next_seq = self.first_seq + self.before.events as u64;
+    }
+
+    fn into_events(self) -> RoomEvents {
+        RoomEvents {
+            room: self.room,
+            epoch: self.epoch,
+            first_seq: self.first_seq,
+            text: Bytes::from(self.text),
+            ends: self.ends,
+            addressed: self.addressed,
+            replacing: self.replacing,
+            removals: self.removals,
+        }
+    }
+}
+
+impl EventOptions {
+    fn bytes(&self) -> usize {
+        self.audience.as_ref().map_or(0, Audience::bytes) + self.replace.as_ref().map_or(0, SmolStr::len)
     }
 }
 

@@ -4,19 +4,33 @@ use godra_engine::lua::{Answer, Call, Raised};
 use godra_engine::reply::Value;
 use smol_str::SmolStr;
 
+use super::events::EventOptions;
 use super::library::Game;
 use crate::state::groups::{
-    CELL, MAX_GROUPS, MAX_NAME_BYTES, MAX_NAMED, MAX_REACH, MAX_REASON_BYTES, MAX_USER_BYTES, TTL_S, cell_of,
-    cell_size, is_name,
+    CELL, MAX_GROUPS, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_NAMED, MAX_REACH, MAX_REASON_BYTES, MAX_USER_BYTES,
+    TTL_S, cell_of, cell_size, is_name,
 };
 use crate::state::{Audience, Users};
 
 type Names = Vec<Box<[u8]>>;
 
 impl Game {
-    /// What the options of `godra.publish` say; none if the event is for everybody.
-    pub(super) fn audience(&self, call: &Call<'_>, options: u8) -> Result<Option<Audience>, Raised> {
-        let [to, except, group] = call.options(options, ["to", "except", "group"], MAX_NAMED)?;
+    /// What the options of `godra.publish` say.
+    pub(super) fn options(&self, call: &Call<'_>, options: u8) -> Result<EventOptions, Raised> {
+        let [to, except, group, replace] =
+            call.options(options, ["to", "except", "group", "replace"], MAX_NAMED)?;
+        let replace = replace.map(|keys| replace_key(call, &keys)).transpose()?;
+        Ok(EventOptions { audience: self.audience(call, to, except, group)?, replace })
+    }
+
+    /// For whom an event is; none if it is for everybody.
+    fn audience(
+        &self,
+        call: &Call<'_>,
+        to: Option<Names>,
+        except: Option<Names>,
+        group: Option<Names>,
+    ) -> Result<Option<Audience>, Raised> {
         let except: Users = users(except.unwrap_or_default()).collect();
         if to.is_none() && group.is_none() {
             return Ok((!except.is_empty()).then_some(Audience::AllBut(except)));
@@ -163,6 +177,15 @@ impl Game {
         let room = self.room(call, function)?;
         let key = user_key(&room, user_id);
         Ok((room, key))
+    }
+}
+
+fn replace_key(call: &Call<'_>, keys: &[Box<[u8]>]) -> Result<SmolStr, Raised> {
+    match keys {
+        [key] if is_name(key, MAX_KEY_BYTES) => Ok(SmolStr::new(String::from_utf8_lossy(key))),
+        _ => Err(call.error(format_args!(
+            "bad option replace: one text of 1 to {MAX_KEY_BYTES} bytes without control characters"
+        ))),
     }
 }
 

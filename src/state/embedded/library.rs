@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use godra_engine::lua::{Answer, Call, Extension, Function, Library, Raised};
 
-use super::events::EventLog;
+use super::events::{EventLog, EventOptions};
 use super::numbered::NumberedInputs;
+use super::options::EmbeddedOptions;
 use crate::state::event_text::BadEvent;
 use crate::state::{Audience, Membership};
 use crate::wire::ids::{Identity, RoomId};
@@ -35,12 +36,13 @@ pub(super) struct Caller {
 }
 
 impl Game {
-    /// Nobody has called yet. The seed is for epochs.
-    pub(super) fn new(seed: u64, room_ttl_s: u64) -> Self {
+    /// Nobody has called yet.
+    pub(super) fn new(options: &EmbeddedOptions) -> Self {
+        let seed = options.seed.rotate_left(32) ^ 0x6a09_e667_f3bc_c908;
         Self {
-            event_log: RefCell::new(EventLog::new(seed.rotate_left(32) ^ 0x6a09_e667_f3bc_c908)),
+            event_log: RefCell::new(EventLog::new(seed, options.history)),
             numbered: RefCell::default(),
-            room_ttl_s: Cell::new(room_ttl_s),
+            room_ttl_s: Cell::new(options.room_ttl_s),
             caller: RefCell::default(),
         }
     }
@@ -59,13 +61,13 @@ impl Game {
     }
 
     fn publish_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
-        let audience = if call.is_nil(3) { None } else { self.audience(call, 3)? };
-        self.publish_for(call, "publish", (1, 2), audience)
+        let options = if call.is_nil(3) { EventOptions::default() } else { self.options(call, 3)? };
+        self.publish_for(call, "publish", (1, 2), options)
     }
 
     fn send_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
         let audience = Audience::user(&String::from_utf8_lossy(call.bytes(1)?));
-        self.publish_for(call, "send", (2, 3), Some(audience))
+        self.publish_for(call, "send", (2, 3), EventOptions { audience: Some(audience), replace: None })
     }
 
     /// `kind` and `payload` are arguments.
@@ -74,14 +76,14 @@ impl Game {
         call: &Call<'_>,
         function: &str,
         (kind, payload): (u8, u8),
-        audience: Option<Audience>,
+        options: EventOptions,
     ) -> Result<Answer, Raised> {
         let (kind, payload) = (call.bytes(kind)?, call.json(payload)?);
-        self.with_room(call, function, |event_log, room, caller| match audience {
-            Some(audience) if caller.is_entering && caller.is_all_of(&audience) => {
-                event_log.hold(room, kind, &payload, audience)
-            }
-            audience => event_log.publish(room, kind, &payload, audience),
+        self.with_room(call, function, |event_log, room, caller| {
+            let is_held =
+                caller.is_entering && options.audience.as_ref().is_some_and(|all| caller.is_all_of(all));
+            let publish = if is_held { EventLog::hold } else { EventLog::publish };
+            publish(event_log, room, kind, &payload, options)
         })
     }
 

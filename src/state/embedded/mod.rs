@@ -22,5 +22,5 @@ mod tests;
 pub use checkpoint::StateFileError;
 pub use commands::for_scripts;
 pub use engine::{EmbeddedEngine, StartError};
-pub use events::{EventLog, RoomPosition};
+pub use events::{EventLog, EventOptions, RoomPosition};
 pub use options::EmbeddedOptions;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::runner::DEFAULT_ROOM_TTL_S;
+use crate::state::HistoryBounds;
 
 /// How to start an [`super::EmbeddedEngine`].
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct EmbeddedOptions {
     pub state_file: Option<PathBuf>,
     /// What scripts are told about how long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
+    /// What rooms keep of their events, for who comes back.
+    pub history: HistoryBounds,
 }
 
 impl Default for EmbeddedOptions {
@@ -30,7 +32,8 @@ impl Default for EmbeddedOptions {
             memory_budget: 16 << 20,
             seed: 0,
             state_file: None,
-            room_ttl_s: DEFAULT_ROOM_TTL_S,
+            room_ttl_s: 3600,
+            history: HistoryBounds::default(),
         }
     }
 }

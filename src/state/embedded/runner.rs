@@ -14,14 +14,12 @@ use godra_engine::lua::{self, Interpreter, Keys, ScriptError};
 use super::events::EventLog;
 use super::library::Game;
 use super::numbered::NumberedInputs;
+use super::options::EmbeddedOptions;
 use crate::metrics::{Metrics, ScriptMetrics};
 use crate::script::{KeyPattern, Script, ScriptSet};
 use crate::state::{Arguments, Call, CallError, CallKeys, CallResult};
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
-
-/// `--room-ttl` where nobody says otherwise.
-pub const DEFAULT_ROOM_TTL_S: u64 = 3600;
 
 /// An interpreter with its store, the scripts compiled in it, and what they publish.
 pub struct ScriptRunner {
@@ -63,15 +61,10 @@ pub struct Invocation<'a> {
 }
 
 impl ScriptRunner {
-    /// A runner with an empty store. Calls may take so much time, and as many bytes of memory.
-    pub fn new(
-        seed: u64,
-        time_budget: Duration,
-        memory_budget: usize,
-        room_ttl_s: u64,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let game = Rc::new(Game::new(seed, room_ttl_s));
+    /// A runner with an empty store.
+    pub fn new(options: &EmbeddedOptions, metrics: Arc<Metrics>) -> Self {
+        let EmbeddedOptions { seed, time_budget, memory_budget, .. } = *options;
+        let game = Rc::new(Game::new(options));
         Self {
             interpreter: Interpreter::new(seed, time_budget, memory_budget, game.clone()),
             game,

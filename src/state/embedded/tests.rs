@@ -62,7 +62,7 @@ impl Game {
         }
     }
 
-    fn events(&self) -> (ShardId, RoomEvents) {
+    fn events(&self) -> (ShardId, Arc<RoomEvents>) {
         match self.next() {
             (shard, Delivery::Events(events)) => (shard, events),
             (_, other) => panic!("{other:?} instead of events"),

@@ -21,7 +21,8 @@ use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::{Shares, Slice, payer};
 use crate::state::{
-    Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Membership, Position, RoomEvents,
+    Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Membership, Missed, OnError, Position,
+    RoomEvents,
 };
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
@@ -67,9 +68,8 @@ impl Worker {
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
-        let (time, memory) = (options.time_budget, options.memory_budget);
         Self {
-            runner: ScriptRunner::new(options.seed, time, memory, options.room_ttl_s, metrics),
+            runner: ScriptRunner::new(options, metrics),
             receiver,
             shared,
             deliver,
@@ -221,6 +221,7 @@ impl Worker {
     fn end(&mut self, batch: Batch, results: Vec<CallResult>, took: Duration) {
         let mut events = self.deliver_events(&batch);
         let position = batch.room.as_ref().and_then(|room| self.position(room, &results));
+        let missed = self.missed(&batch);
         if self.runner.event_log().release_held() {
             let behind = self.deliver_events(&batch);
             if let Some(earlier) = std::mem::replace(&mut events, behind) {
@@ -233,6 +234,7 @@ impl Worker {
             results,
             events,
             position: position.unwrap_or_default(),
+            missed,
             last_ran,
             tag: batch.tag,
             received_at: batch.received_at,
@@ -248,6 +250,26 @@ impl Worker {
         if has_worked { Some(event_log.position(room)) } else { event_log.known_position(room) }
     }
 
+    /// What those have missed who missed the most of all that are asked for and are not too late.
+    fn missed(&self, batch: &Batch) -> Option<Missed> {
+        let room = batch.room.as_ref().filter(|_| !batch.resumes.is_empty())?;
+        let mut event_log = self.runner.event_log();
+        let missed = batch.resumes.iter().filter_map(|since| event_log.missed(room, *since));
+        missed.min_by_key(|missed| missed.after)
+    }
+
+    /// Whether all who have been there before get what they missed: nobody needs the room's state.
+    fn resume_all(&mut self, batch: &Batch) -> bool {
+        let Some(room) = batch.room.as_ref().filter(|_| batch.resumes.len() + 1 == batch.calls.len()) else {
+            return false;
+        };
+        if let Some(events) = self.deliver_events(batch) {
+            self.deliver.deliver(batch.origin, Delivery::Events(events));
+        }
+        let mut event_log = self.runner.event_log();
+        batch.resumes.iter().all(|since| event_log.missed(room, *since).is_some())
+    }
+
     /// For each call that lets its caller in, the caller's last numbered input that ran.
     fn last_ran(&self, batch: &Batch) -> Vec<u64> {
         let Some(room) = &batch.room else { return Vec::new() };
@@ -257,9 +279,9 @@ impl Worker {
     }
 
     /// Sends the events that have gathered on their way, but for those that the end of the batch brings with it.
-    fn deliver_events(&mut self, batch: &Batch) -> Option<RoomEvents> {
+    fn deliver_events(&mut self, batch: &Batch) -> Option<Arc<RoomEvents>> {
         let Self { runner, deliver, .. } = self;
-        let mut own_events: Option<RoomEvents> = None;
+        let mut own_events: Option<Arc<RoomEvents>> = None;
         for events in runner.event_log().take() {
             let home = deliver.home(&events.room);
             if home != batch.origin || batch.room.as_ref() != Some(&events.room) {
@@ -282,7 +304,9 @@ impl Worker {
             if self.stop_at.is_some_and(|at| now >= at) {
                 let error = CallError::refusal(ErrorCode::Unavailable, STOPPING);
                 progress.results.push(CallResult::Err(error));
-            } else if batch.on_error.skips(is_last, has_failed, has_worked) {
+            } else if batch.on_error.skips(is_last, has_failed, has_worked)
+                || is_last && batch.on_error == OnError::LastNeedsAnother && self.resume_all(batch)
+            {
                 progress.results.push(CallResult::Skipped);
             } else if !slice.takes(call, now.duration_since(began), &mut self.shares, now, || {
                 // When the engine stops, what is given back could not come again.

@@ -41,13 +41,22 @@ pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out:
         OnError::LastNeedsAnother => "l",
     };
     let gives_back = if batch.gives_back() { format!("g{}", head.step) } else { String::new() };
-    let flags = [on_error, if refreshes { "r" } else { "" }, &gives_back].concat();
+    let flags = [on_error, if refreshes { "r" } else { "" }, &gives_back, &places(batch)].concat();
     command.arg(batch.room.as_ref().map_or("", |room| room.as_str())).arg(head.node);
     command.arg(head.fresh_epoch).arg(flags).arg(head.seed).arg(head.room_ttl_s).arg(runs.packed());
     for call in &batch.calls {
         write_call(call, program, head.node, &mut command);
     }
     command.write_packed_command(out);
+}
+
+/// Where callers were who want what they missed.
+fn places(batch: &Batch) -> String {
+    if batch.resumes.is_empty() {
+        return String::new();
+    }
+    let places = batch.resumes.iter().map(|place| format!("{}:{}", place.epoch, place.seq));
+    format!("h{}", places.collect::<Vec<_>>().join(","))
 }
 
 fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::Cmd) {

@@ -12,7 +12,10 @@ use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
-use crate::state::{Batch, BatchDone, CallError, CallResult, Deliver, Delivery, Position, ShardId};
+use crate::state::{
+    Batch, BatchDone, CallError, CallResult, Deliver, Delivery, HistoryBounds, Missed, Position, RoomEvents,
+    ShardId,
+};
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
@@ -41,6 +44,7 @@ pub(super) struct Endpoint {
     pub shards: usize,
     /// How long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
+    pub history: HistoryBounds,
 }
 
 /// The way out of the engine.
@@ -62,7 +66,9 @@ pub(super) struct Outcome {
     pub position: Position,
     /// For each call that lets its caller in: the caller's last numbered input that ran.
     pub last_ran: Vec<u64>,
-    pub events: Option<crate::state::RoomEvents>,
+    pub events: Option<Arc<RoomEvents>>,
+    /// The room's events up to `position`, for who has missed some.
+    pub missed: Option<Missed>,
 }
 
 impl Outcome {
@@ -70,7 +76,7 @@ impl Outcome {
     pub(super) fn of(results: Vec<CallResult>) -> Self {
         let position = Position::default();
         let (not_run, last_ran) = (Vec::new(), Vec::new());
-        Self { took: Duration::ZERO, results, not_run, position, last_ran, events: None }
+        Self { took: Duration::ZERO, results, not_run, position, last_ran, events: None, missed: None }
     }
 }
 
@@ -103,7 +109,7 @@ impl Endpoint {
 
     /// Tells a batch's origin how it ended; `held` was not sent.
     pub(super) fn finish(&self, mut batch: Batch, held: Held, outcome: Outcome) {
-        let Outcome { took, mut results, not_run, position, last_ran, events } = outcome;
+        let Outcome { took, mut results, not_run, position, last_ran, events, missed } = outcome;
         let mut outlet = self.outlet();
         self.note_results(&mut outlet, &batch, &results);
         if !not_run.is_empty() {
@@ -127,6 +133,7 @@ impl Endpoint {
             results,
             events: own_events,
             position,
+            missed,
             last_ran,
             tag: batch.tag,
             received_at: batch.received_at,

@@ -1,5 +1,5 @@
 -- For whom scripts publish, and the groups of a room's users: made when a script first asks for them. In front of this come
--- the bounds GROUPS = { name, user, reason, groups, named, ttl, reach, bytes }.
+-- the bounds GROUPS = { name, user, reason, key, groups, named, ttl, reach, bytes }.
 -- The tools: room, caller() (its id), commands() (what the running call has as redis), own_room(function's name) and
 -- put_out(user, reason).
 local function make_groups(tools)
@@ -178,22 +178,30 @@ local function make_groups(tools)
     return names
   end
 
-  -- What is written in front of an event with these options; nil if it is for everybody.
-  function groups.audience(options)
+  local function replace_key(value)
+    local key = #value == 1 and value[1]
+    if not key or not is_name(key, GROUPS.key) then
+      fail(3, "bad option replace: one text of 1 to " .. GROUPS.key .. " bytes without control characters")
+    end
+    return key
+  end
+
+  -- What is written in front of an event with these options: its audience, nil if it is for everybody, and its key.
+  function groups.options(options)
     if type(options) ~= "table" then
       fail(2, "bad argument #3: a table of options, got " .. type(options))
     end
     local found = {}
     for name, value in pairs(options) do
-      if name ~= "to" and name ~= "except" and name ~= "group" then
-        fail(2, 'no option "' .. (type(name) == "string" and name or "") .. '": there are to, except, group')
+      if name ~= "to" and name ~= "except" and name ~= "group" and name ~= "replace" then
+        fail(2, 'no option "' .. (type(name) == "string" and name or "") .. '": there are to, except, group, replace')
       end
       found[name] = texts(2, value, GROUPS.named, "bad option " .. name)
     end
-    local except = found.except or {}
+    local except, key = found.except or {}, found.replace and replace_key(found.replace)
     if not found.to and not found.group then
-      if #except == 0 then return nil end
-      return "@-" .. tools.list(except)
+      if #except == 0 then return nil, key end
+      return "@-" .. tools.list(except), key
     end
     local named = set_of(found.to or {})
     for index = 1, found.group and #found.group or 0 do
@@ -206,7 +214,7 @@ local function make_groups(tools)
     local ids = {}
     for id in pairs(named) do ids[#ids + 1] = id end
     table.sort(ids)
-    return "@+" .. tools.list(ids)
+    return "@+" .. tools.list(ids), key
   end
 
   return groups

@@ -23,6 +23,7 @@ mod encode;
 mod endpoint;
 mod in_flight;
 mod ledger;
+mod notice;
 mod order;
 mod program;
 mod reader;
@@ -43,6 +44,7 @@ use super::faults::FaultLog;
 use super::{Batch, Deliver, Engine, NotTaken, SubmitError};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
+use crate::state::HistoryBounds;
 use crate::threads;
 use crate::wire::ids::RoomId;
 
@@ -59,6 +61,8 @@ pub struct RedisOptions {
     pub seed: u64,
     /// How long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
+    /// What rooms keep of their events, for who comes back.
+    pub history: HistoryBounds,
 }
 
 /// Stores at one or more addresses, and their threads.
@@ -102,6 +106,7 @@ impl RedisEngine {
                 late: AtomicUsize::new(0),
                 shards: options.shards,
                 room_ttl_s: options.room_ttl_s,
+                history: options.history,
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));
             let writer = Writer::new(endpoint.clone(), receiver, random.next_u64());

@@ -1,12 +1,14 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
 -- nothing }, behind them what the program takes from the server's own tables: RESERVED (the types that are not an event's) and
--- RESERVED_TYPE (what to say), what undoes a call: atomic_commands, keep_changes and undo_changes; and what looks after numbered
--- inputs: make_numbered.
+-- RESERVED_TYPE (what to say), what undoes a call: atomic_commands, keep_changes and undo_changes; what looks after numbered
+-- inputs: make_numbered; and after a room's latest events: make_history.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, seed, room_ttl; the flags are "s" (stop on error),
---   "l" (the last call is skipped if none before it has worked), "r" (refresh the record) and "g" with a number (calls may be
---   given back for which there is no time, which is looked at every so many calls)
+--   "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "g" with a number (calls may be
+--   given back for which there is no time, which is looked at every so many calls) and at the end "h" with places in the room's
+--   history, epoch:seq with commas between them: of callers who want what they missed. If all is there of all who enter or
+--   confirm, "l" skips the last call, too
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input),
 --   number of calls
@@ -14,10 +16,11 @@
 --   or its number
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
 --   they are many, a list of spans: number of calls, microseconds; if any enter, of each of these the last numbered input that
---   ran}; an entry is 0 (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, fault} or {"D"} (a
+--   ran; with "h" what was missed before this batch: after which number, and entries of the history}; an entry is 0 (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, fault} or {"D"} (a
 --   numbered input that has run before, and whose first answer is not known any more).
 -- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
--- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is.
+-- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is; and in
+-- front of one that takes another's place "@~" and their key.
 -- A line for itself is "@!" with a user who is put out of the room, a tab and the reason.
 -- (What cjson writes has no line ends.)
 -- What runs once a batch and once a call is written for speed; what is rare is made when it is needed.
@@ -120,9 +123,13 @@ local function own_room(what, level)
   return room_of(room)
 end
 
-local function put(found, text, audience)
+local function put(found, text, audience, key)
   if found.call ~= number then mark(found) end
   local last, lines = found.last, found.lines
+  if key then
+    last = last + 1
+    lines[last] = "@~" .. key
+  end
   if audience then
     local known = found.audiences
     if not known then
@@ -179,14 +186,14 @@ local function get_groups()
 end
 
 -- An event with an audience; what is for whoever comes in with this call gets its number when the batch has ended.
-local function put_for(found, text, audience)
+local function put_for(found, text, audience, key)
   if entering and audience == "@+" .. user_id then
     if found.call ~= number then mark(found) end
     local held = found.held or {}
     found.held = held
-    held[#held + 1] = { text, audience }
+    held[#held + 1] = { text, audience, key }
   else
-    put(found, text, audience)
+    put(found, text, audience, key)
   end
 end
 
@@ -194,11 +201,12 @@ local godra = { now = now, room_ttl = tonumber(ARGV[6]) }
 if room ~= "" then godra.room = room end
 
 function godra.publish(kind, payload, options)
-  local audience = options ~= nil and get_groups().audience(options)
+  local audience, key
+  if options ~= nil then audience, key = get_groups().options(options) end
   local text = (names[kind] or named(kind)) .. encode(payload)
   local found = own or own_room("publish")
-  charge(#text + (audience and #audience or 0))
-  if audience then put_for(found, text, audience) else put(found, text) end
+  charge(#text + (audience and #audience or 0) + (key and #key or 0))
+  if audience then put_for(found, text, audience, key) else put(found, text, nil, key) end
 end
 
 function godra.send(to, kind, payload)
@@ -371,6 +379,40 @@ local function users_of_numbered(run, at)
 end
 
 local numbered, entered
+local history, past
+local places = nil
+local wanted = string.match(ARGV[4], "h(.*)$")
+if wanted then
+  places = {}
+  for epoch, seq in string.gmatch(wanted, "(%d+):(%d+)") do places[#places + 1] = { epoch = epoch, seq = tonumber(seq) } end
+end
+
+-- What callers missed of the room's events before this batch.
+local function read_past()
+  local known = call("HMGET", "godra:room:" .. room, "epoch", "seq")
+  past = { {} }
+  if not known[1] then return end
+  history = history or make_history(now)
+  local seq = tonumber(known[2] or 0)
+  local after, entries = history.read(room, known[1], seq, places)
+  if after then past = { { after, unpack(entries) }, epoch = known[1], after = after, seq = seq } end
+end
+
+-- Whether all who enter or confirm in these runs get what they missed.
+local function resume_all()
+  local count = 0
+  for run = 1, #runs, 8 do
+    if runs[run + 6] == 1 or runs[run + 6] == 3 then count = count + runs[run + 7] end
+  end
+  if count ~= #places then return false end
+  read_past()
+  for index = 1, count do
+    local place = places[index]
+    if place.epoch ~= past.epoch or place.seq < past.after or place.seq > past.seq then return false end
+  end
+  return true
+end
+
 local results, at = {}, 8
 local is_plain, has_failed, has_worked = true, false, false
 local look_every, is_over = tonumber(string.match(ARGV[4], "g(%d+)")), false
@@ -397,7 +439,8 @@ for run = 1, #runs, 8 do
     user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
     local token = step ~= 0 and ARGV[at + width - 1]
     local is_last = nth == runs[run + 7] and run + 8 > #runs
-    local is_pointless = has_failed and stops or is_last and last_needs_another and not has_worked
+    local is_pointless = has_failed and stops
+      or is_last and last_needs_another and (not has_worked or places and resume_all())
     local known = step == 4 and not is_over and numbered.answer(user_id, tonumber(token))
     if is_over then
       results[number] = 2
@@ -454,11 +497,24 @@ for run = 1, #runs, 8 do
   end
 end
 
+-- Keeps a message's events for those who come back. What is too much is looked for now and then.
+local function remember(id, message, first, count)
+  local last = first + count - 1
+  local entry = string.format("%.0f %.0f %.0f %d\n", now, first, last, count)
+  call("RPUSH", history_key(id), entry .. message)
+  call("EXPIRE", history_key(id), HISTORY.age + 1)
+  local every = math.max(1, math.min(HISTORY.events, math.floor(HISTORY.bytes / 4 * count / #message)))
+  if math.floor(last / every) ~= math.floor((first - 1) / every) then
+    history = history or make_history(now)
+    history.trim(id)
+  end
+end
+
 -- Numbers a room's events, and publishes them. This node takes the events of the call's own room from the answer, and
 -- passes over their copy.
 local function finish(found)
   local held = found.held or {}
-  for index = 1, #held do put(found, held[index][1], held[index][2]) end
+  for index = 1, #held do put(found, held[index][1], held[index][2], held[index][3]) end
   local key, count = "godra:room:" .. found.id, found.count
   local epoch, last = call("HGET", key, "epoch"), 0
   if count > 0 then
@@ -481,10 +537,12 @@ local function finish(found)
   lines[1] = string.format("%s e %s %.0f %d", found == own and node or "-", epoch, last - count + 1, count)
   local message = table.concat(lines, "\n", 1, found.last)
   call("PUBLISH", "game_updates:game:" .. found.id, message)
+  if count > 0 and HISTORY.events > 0 then remember(found.id, message, last - count + 1, count) end
   return message
 end
 
 if numbered then numbered.write() end
+if places and not past then read_past() end
 if not own and room ~= "" and has_worked then room_of(room) end
 local message = ""
 for index = 1, #order do
@@ -492,14 +550,14 @@ for index = 1, #order do
   if order[index] == own then message = written end
 end
 if is_plain then results = 0 end
-local last_ran = entered and (numbered or make_numbered(room, time[1])).last(entered)
+local last_ran = entered and (numbered or make_numbered(room, time[1])).last(entered) or places and {} or nil
 local took = since()
 if spans and took >= 1000 then
   spans[#spans + 1] = number - looked_after
   spans[#spans + 1] = took - passed
   took = spans
 end
-if own then return { own.epoch, own.seq, message, results, took, last_ran } end
+if own then return { own.epoch, own.seq, message, results, took, last_ran, past and past[1] } end
 if room == "" then return { "", 0, "", results, took } end
 local known = call("HMGET", "godra:room:" .. room, "epoch", "seq")
-return { known[1] or "", tonumber(known[2] or 0), "", results, took, last_ran }
+return { known[1] or "", tonumber(known[2] or 0), "", results, took, last_ran, past and past[1] }

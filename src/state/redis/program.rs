@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::script::{Script, ScriptSet, may_ask_for_user, may_publish};
-use crate::state::groups;
+use crate::state::{HistoryBounds, groups};
 use crate::wire::ErrorCode;
 use crate::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MessageType, OUT_OF_ORDER, RESERVED_TYPE};
 
@@ -16,6 +16,8 @@ const UNDO: &str = include_str!("undo.lua");
 const GROUPS: &str = include_str!("groups.lua");
 /// Numbered inputs.
 const NUMBERED: &str = include_str!("numbered.lua");
+/// The latest events of rooms.
+const HISTORY: &str = include_str!("history.lua");
 /// Programs kept in mind; scripts that change while a game is developed would otherwise pile up.
 const MAX_PROGRAMS: usize = 1024;
 
@@ -38,9 +40,15 @@ pub(super) struct Program {
 pub(super) struct Programs {
     known: HashMap<Vec<usize>, Arc<Program>>,
     current: Vec<Arc<Script>>,
+    history: HistoryBounds,
 }
 
 impl Programs {
+    /// No programs yet; rooms keep so much of their events.
+    pub(super) fn new(history: HistoryBounds) -> Self {
+        Self { history, ..Self::default() }
+    }
+
     /// Takes a new set of scripts, and forgets what was made of others.
     pub(super) fn replace(&mut self, set: &ScriptSet) {
         self.known.clear();
@@ -66,7 +74,7 @@ impl Programs {
         if let Some(program) = self.known.get(&name) {
             return program.clone();
         }
-        let program = Arc::new(Program::new(wanted.into_iter().cloned().collect()));
+        let program = Arc::new(Program::new(wanted.into_iter().cloned().collect(), &self.history));
         if self.known.len() >= MAX_PROGRAMS {
             self.known.clear();
         }
@@ -76,7 +84,7 @@ impl Programs {
 }
 
 impl Program {
-    fn new(scripts: Vec<Arc<Script>>) -> Self {
+    fn new(scripts: Vec<Arc<Script>>, history: &HistoryBounds) -> Self {
         let mut text = String::from("local godra_scripts = {}\n");
         let mut line = 2;
         let mut first_lines = Vec::with_capacity(scripts.len());
@@ -90,10 +98,11 @@ impl Program {
             first_lines.push(line + 1);
             line += 3 + script.text.matches('\n').count();
         }
-        text.push_str(&tables());
+        text.push_str(&tables(history));
         text.push_str(UNDO);
         text.push_str(GROUPS);
         text.push_str(NUMBERED);
+        text.push_str(HISTORY);
         text.push_str(PRELUDE);
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
         let ask_for_user = scripts.iter().map(|script| may_ask_for_user(&script.text)).collect();
@@ -138,7 +147,7 @@ impl Program {
 }
 
 /// What the prelude takes from the server's tables. It stands behind the scripts, which must not see it.
-fn tables() -> String {
+fn tables(history: &HistoryBounds) -> String {
     let types: Vec<String> =
         MessageType::ALL.iter().map(|known| format!("[{:?}] = true", known.name)).collect();
     let reads = godra_engine::commands::names().filter(|name| {
@@ -149,20 +158,25 @@ fn tables() -> String {
     let not_run: Vec<String> = not_run.map(|code| format!("{} = true", code.name())).collect();
     format!(
         "local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\nlocal READS = {:?}\n\
-         local GROUPS = {{ name = {}, user = {}, reason = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
+         local GROUPS = {{ name = {}, user = {}, reason = {}, key = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
          local NOT_RUN, OUT_OF_ORDER = {{ {} }}, {OUT_OF_ORDER:?}\n\
-         local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\n",
+         local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\n\
+         local HISTORY = {{ events = {}, bytes = {}, age = {} }}\n",
         types.join(", "),
         format!(" {} publish spublish object memory info ", reads.join(" ")),
         groups::MAX_NAME_BYTES,
         groups::MAX_USER_BYTES,
         groups::MAX_REASON_BYTES,
+        groups::MAX_KEY_BYTES,
         groups::MAX_GROUPS,
         groups::MAX_NAMED,
         groups::TTL_S,
         groups::MAX_REACH,
         godra_engine::lua::MAX_LIST_BYTES,
-        not_run.join(", ")
+        not_run.join(", "),
+        history.events,
+        history.bytes,
+        history.age_ms.div_ceil(1000)
     )
 }
 
@@ -202,7 +216,8 @@ mod tests {
         let line = r#"local RESERVED, RESERVED_TYPE = { ["welcome"] = true, ["reply"] = true, "#;
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
         assert!(
-            scripts.contains("return 1") && behind.ends_with(&format!("{UNDO}{GROUPS}{NUMBERED}{PRELUDE}"))
+            scripts.contains("return 1")
+                && behind.ends_with(&format!("{UNDO}{GROUPS}{NUMBERED}{HISTORY}{PRELUDE}"))
         );
     }
 

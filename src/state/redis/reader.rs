@@ -10,9 +10,10 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use redis::{Parser, PushKind, Value};
 
-use super::decode::{Answer, Notice, Took, read_answer, read_notice};
+use super::decode::{Answer, Took, read_answer};
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
+use super::notice::{Notice, read_notice};
 use super::order::Order;
 use crate::state::guest_book::SCRIPT_PREFIX;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
@@ -142,8 +143,8 @@ impl Reader {
                 // The store's own time: the way there and back is nobody's work.
                 let took = answer.took.0.iter().map(|(_, took)| *took).sum();
                 self.endpoint.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
-                let Answer { results, not_run, position, last_ran, .. } = answer;
-                let outcome = Outcome { took, results, not_run, position, last_ran, events };
+                let Answer { results, not_run, position, last_ran, missed, .. } = answer;
+                let outcome = Outcome { took, results, not_run, position, last_ran, events, missed };
                 let snapshot_of =
                     sent.batch.room.clone().filter(|_| !self.has_pushes && is_snapshot(&sent.batch));
                 self.endpoint.finish(sent.batch, sent.held, outcome);
@@ -252,7 +253,7 @@ impl Reader {
                     self.order.note(&room, Position { epoch: events.epoch, seq: events.last_seq() });
                 }
                 if !self.has_pushes || node != self.endpoint.node {
-                    self.endpoint.deliver_home(&room, Delivery::Events(events));
+                    self.endpoint.deliver_home(&room, Delivery::Events(Arc::new(events)));
                 }
             }
             Some((_, Notice::Replaced { user_id, membership })) => {

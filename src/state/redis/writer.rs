@@ -69,9 +69,9 @@ impl Writer {
     /// A writer that is ready to run.
     pub(super) fn new(endpoint: Arc<Endpoint>, queue: Receiver<WriterCommand>, seed: u64) -> Self {
         Self {
+            programs: Programs::new(endpoint.history),
             endpoint,
             queue,
-            programs: Programs::default(),
             on_disconnect: NO_HOOK.clone(),
             random: SplitMix(seed),
             watched: HashMap::new(),

@@ -5,9 +5,10 @@ mod atomic;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{DEFAULT_ROOM_TTL_S, Invocation, ScriptRunner};
+use super::{Invocation, ScriptRunner};
 use crate::metrics::Metrics;
 use crate::script::{Header, KeyPattern, Placeholder, Script, ScriptSet};
+use crate::state::embedded::EmbeddedOptions;
 use crate::state::{Arguments, Audience, Call, CallError, CallKeys, CallResult, Membership, RoomEvents};
 use crate::wire::ids::{Identity, Role, RoomId};
 
@@ -26,8 +27,14 @@ impl World {
     }
 
     fn with_budgets(time: Duration, memory: usize) -> Self {
+        let options = EmbeddedOptions {
+            seed: 7,
+            time_budget: time,
+            memory_budget: memory,
+            ..EmbeddedOptions::default()
+        };
         Self {
-            runner: ScriptRunner::new(7, time, memory, DEFAULT_ROOM_TTL_S, Arc::new(Metrics::new())),
+            runner: ScriptRunner::new(&options, Arc::new(Metrics::new())),
             room: RoomId::parse("r1"),
             now_ms: 1_700_000_000_123,
             seed: 1,
@@ -68,7 +75,7 @@ impl World {
         }
     }
 
-    fn events(&mut self) -> Vec<RoomEvents> {
+    fn events(&mut self) -> Vec<Arc<RoomEvents>> {
         self.runner.event_log().take().collect()
     }
 
@@ -165,7 +172,8 @@ fn a_coded_error_can_be_caught() {
 fn calls_are_counted() {
     let metrics = Arc::new(Metrics::new());
     let mut world = World::new();
-    world.runner = ScriptRunner::new(7, Duration::from_millis(20), 16 << 20, 60, metrics.clone());
+    let options = EmbeddedOptions { time_budget: Duration::from_millis(20), ..EmbeddedOptions::default() };
+    world.runner = ScriptRunner::new(&options, metrics.clone());
     world.ok("return 1");
     for script in
         ["error('x')", "return {err = 'no'}", "godra.error('c', 'm')", "while true do end", "x = = 1"]
