@@ -43,6 +43,15 @@ pub struct Missed {
     pub runs: Vec<Arc<RoomEvents>>,
 }
 
+/// A room's history, for the one who keeps it over a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptEvents {
+    /// All events after this seq are in `runs`, or superseded by some that are.
+    pub after: u64,
+    /// In the order of their numbers, each with when it came, in milliseconds since the Unix epoch.
+    pub runs: Vec<(u64, Arc<RoomEvents>)>,
+}
+
 impl Default for HistoryBounds {
     fn default() -> Self {
         Self { events: 512, age_ms: 60_000, bytes: 256 << 10 }
@@ -94,21 +103,17 @@ impl History {
         Some(Missed { after: since, runs: self.runs.range(from..).map(|kept| kept.run.clone()).collect() })
     }
 
-    /// Everything that is kept, with the time at which it came, for the one who keeps it over a restart.
-    pub fn runs(&self) -> impl Iterator<Item = (u64, &RoomEvents)> {
-        self.runs.iter().map(|kept| (kept.at_ms, &*kept.run))
+    /// Everything that is here.
+    pub fn kept(&self) -> KeptEvents {
+        let runs = self.runs.iter().map(|kept| (kept.at_ms, kept.run.clone())).collect();
+        KeptEvents { after: self.after, runs }
     }
 
-    /// What [`History::runs`] gave, after a restart: all events after `after`.
-    pub fn restore(after: u64, runs: impl IntoIterator<Item = (u64, RoomEvents)>) -> Self {
-        let mut history = Self { after, ..Self::default() };
-        runs.into_iter().for_each(|(at_ms, run)| history.add(Kept { at_ms, run: Arc::new(run) }));
+    /// Goes on where a history was.
+    pub fn restore(kept: KeptEvents) -> Self {
+        let mut history = Self { after: kept.after, ..Self::default() };
+        kept.runs.into_iter().for_each(|(at_ms, run)| history.add(Kept { at_ms, run }));
         history
-    }
-
-    /// All events after this seq are here.
-    pub fn after(&self) -> u64 {
-        self.after
     }
 
     fn conflate(&mut self) {

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 pub use self::audience::{Audience, Users};
 pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, Membership};
 pub use self::event_text::BadEvent;
-pub use self::history::{History, HistoryBounds, Missed};
+pub use self::history::{History, HistoryBounds, KeptEvents, Missed};
 pub use self::room_events::{Removal, RoomEvents, superseded};
 use crate::script::ScriptSet;
 pub use crate::wire::Position;

@@ -11,7 +11,7 @@ use super::Audience;
 use crate::wire::ids::RoomId;
 
 /// A run of a room's events without gaps.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomEvents {
     /// The room that all of them are of.
     pub room: RoomId,

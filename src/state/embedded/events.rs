@@ -8,7 +8,7 @@ use godra_engine::{SplitMix, mend_utf8};
 use smol_str::SmolStr;
 
 use crate::state::event_text::{BadEvent, Members, check_type, write_head, write_seq};
-use crate::state::{Audience, History, HistoryBounds, Missed, Position, Removal, RoomEvents};
+use crate::state::{Audience, History, HistoryBounds, KeptEvents, Missed, Position, Removal, RoomEvents};
 use crate::wire::ids::RoomId;
 
 /// What one call's events may take together: beyond it nobody could be sent them.
@@ -76,6 +76,8 @@ pub struct RoomPosition {
     pub position: Position,
     /// When the room was last used, in milliseconds since the Unix epoch.
     pub used_at_ms: u64,
+    /// Its latest events.
+    pub history: KeptEvents,
 }
 
 struct Pending {
@@ -287,13 +289,14 @@ impl EventLog {
             room: room.clone(),
             position: counter.position,
             used_at_ms: counter.used_at_ms,
+            history: counter.history.kept(),
         };
         self.counters.iter().map(place).collect()
     }
 
     /// Goes on where a room's history was.
     pub fn restore(&mut self, place: RoomPosition) {
-        let history = History::default();
+        let history = History::restore(place.history);
         let counter = Counter { position: place.position, used_at_ms: place.used_at_ms, history };
         self.counters.insert(place.room, counter);
     }

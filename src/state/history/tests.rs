@@ -126,8 +126,7 @@ fn what_newer_events_have_replaced_takes_no_room() {
 #[test]
 fn it_goes_on_after_a_restart() {
     let before = history(&BOUNDS, &[run(3, &["a", "b"]), run(5, &["c"])]);
-    let runs: Vec<(u64, RoomEvents)> = before.runs().map(|(at_ms, run)| (at_ms, run.clone())).collect();
-    let mut after = History::restore(before.after(), runs);
+    let mut after = History::restore(before.kept());
     assert_eq!((after.events, after.bytes), (before.events, before.bytes));
     assert_eq!((since(&after, 2, 5).unwrap(), since(&after, 1, 5)), ("3a 4b 5c".to_owned(), None));
     after.push(run(6, &["d"]), 1, &BOUNDS);

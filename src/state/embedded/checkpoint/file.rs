@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 
 use super::changes::{Checkpoint, InputChanges, Member};
 use super::format;
+use super::history;
 use super::refusal::{Problem, StateFileError};
 use super::schema;
 use crate::state::Position;
@@ -174,11 +175,12 @@ fn write_inputs(transaction: &Transaction<'_>, inputs: &InputChanges) -> rusqlit
 fn write_rooms(transaction: &Transaction<'_>, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
     // There are some only if they could not be taken out before.
     transaction.execute("DELETE FROM rooms", ())?;
-    let mut put = transaction
-        .prepare_cached("INSERT INTO rooms (room, epoch, seq, used_at_ms) VALUES (?1, ?2, ?3, ?4)")?;
-    for RoomPosition { room, position, used_at_ms } in &checkpoint.positions {
+    let mut put = transaction.prepare_cached(
+        "INSERT INTO rooms (room, epoch, seq, used_at_ms, history) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for RoomPosition { room, position, used_at_ms, history } in &checkpoint.positions {
         let [epoch, seq, used_at_ms] = [position.epoch, position.seq, *used_at_ms].map(u64::cast_signed);
-        put.execute(params![room.as_str(), epoch, seq, used_at_ms])?;
+        put.execute(params![room.as_str(), epoch, seq, used_at_ms, history::encode(history)])?;
     }
     Ok(())
 }
@@ -201,16 +203,16 @@ fn read_entries(connection: &Connection, seed: u64) -> Result<Keyspace, Problem>
 }
 
 fn read_rooms(connection: &Connection) -> Result<Vec<RoomPosition>, Problem> {
-    let mut select = connection.prepare("SELECT room, epoch, seq, used_at_ms FROM rooms")?;
+    let mut select = connection.prepare("SELECT room, epoch, seq, used_at_ms, history FROM rooms")?;
     let mut rows = select.query(())?;
     let mut positions = Vec::new();
     while let Some(row) = rows.next()? {
         let number = |index: usize| row.get(index).map(i64::cast_unsigned);
-        positions.push(RoomPosition {
-            room: room_id(&row.get::<_, String>(0)?)?,
-            position: Position { epoch: number(1)?, seq: number(2)? },
-            used_at_ms: number(3)?,
-        });
+        let room = room_id(&row.get::<_, String>(0)?)?;
+        let position = Position { epoch: number(1)?, seq: number(2)? };
+        let history = history::decode(&row.get::<_, String>(4)?, &room, position.epoch)
+            .ok_or_else(|| Problem::Damaged(format!("the history of room {room} makes no sense")))?;
+        positions.push(RoomPosition { room, position, used_at_ms: number(3)?, history });
     }
     Ok(positions)
 }

@@ -13,6 +13,7 @@ mod changes;
 mod checkpointer;
 mod file;
 pub(super) mod format;
+mod history;
 mod refusal;
 mod schema;
 mod writer;

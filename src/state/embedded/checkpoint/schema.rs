@@ -13,11 +13,11 @@ use super::refusal::Problem;
 /// Marks a file as ours (`PRAGMA application_id`): the letters `Gdst`.
 const APPLICATION_ID: i64 = 0x4764_7374;
 /// What `PRAGMA user_version` holds.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// The first version; [`upgrade`] adds what it lacks.
 const FIRST_VERSION: i64 = 1;
 /// - `entries`: the store's keys, in the form of `format`
-/// - `rooms`: each room's place in its history; rows only after a stop in good order, as after any other the events of the
+/// - `rooms`: each room's place in its history, and its latest events as `history` has them; rows only after a stop in good order, as after any other the events of the
 ///   last moments may have been sent and not been counted
 /// - `members`: who is connected to which room, and so has to be taken out of it if the process ends without a word
 /// - `inputs`: the last numbered input of each user in each room that ran
@@ -33,6 +33,10 @@ const INPUTS: &str = "
     CREATE TABLE inputs (room TEXT, user_id TEXT, n INTEGER NOT NULL, used_at_ms INTEGER NOT NULL, PRIMARY KEY (room, user_id))
         STRICT, WITHOUT ROWID;
 ";
+
+const HISTORY: &str = r#"
+    ALTER TABLE rooms ADD COLUMN history TEXT NOT NULL DEFAULT '{"after":0,"runs":[]}';
+"#;
 
 /// SQLite's file header: <https://www.sqlite.org/fileformat2.html#the_database_header>.
 const HEADER_BYTES: usize = 100;
@@ -61,7 +65,7 @@ fn create(path: &Path) -> Result<(), Problem> {
     // Nobody sees the draft before it is complete and synced, so SQLite's own syncs would only cost time.
     connection.execute_batch(&format!(
         "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
-         BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} {INPUTS} COMMIT;"
+         BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} {INPUTS} {HISTORY} COMMIT;"
     ))?;
     connection.close().map_err(|(_, error)| Problem::from(error))?;
     Ok(File::open(path)?.sync_all()?)
@@ -102,9 +106,12 @@ pub(super) fn check(connection: &Connection) -> Result<(), Problem> {
 /// Adds what a file of an older version lacks.
 pub(super) fn upgrade(connection: &Connection) -> Result<(), Problem> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == FIRST_VERSION {
-        connection.execute_batch(&format!("BEGIN; {INPUTS} PRAGMA user_version = {VERSION}; COMMIT;"))?;
-    }
+    let missing = match version {
+        VERSION => return Ok(()),
+        FIRST_VERSION => [INPUTS, HISTORY].concat(),
+        _ => HISTORY.to_owned(),
+    };
+    connection.execute_batch(&format!("BEGIN; {missing} PRAGMA user_version = {VERSION}; COMMIT;"))?;
     Ok(())
 }
 

@@ -8,9 +8,9 @@ use smol_str::SmolStr;
 use tempfile::TempDir;
 
 use super::*;
-use crate::state::Position;
 use crate::state::embedded::events::RoomPosition;
 use crate::state::embedded::numbered::LastRun;
+use crate::state::{Audience, KeptEvents, Position, RoomEvents};
 use crate::wire::ids::{Identity, Role, RoomId};
 use godra_engine::keyspace::{Context, Keyspace};
 use godra_engine::reply::{ReplyBuffer, Value as Answer};
@@ -198,6 +198,21 @@ fn a_full_file_is_tried_again() {
     assert_eq!(members, ["s"]);
 }
 
+/// Two events of room `r` behind the ninth, each with something of its own.
+fn events() -> RoomEvents {
+    let audience = Audience::AllBut(["7", "guest:a"].into_iter().map(SmolStr::new).collect());
+    RoomEvents {
+        room: room("r"),
+        epoch: u64::MAX - 1,
+        first_seq: 10,
+        text: r#"{"type":"é","seq":10},{"seq":12}"#.into(),
+        ends: vec![22, 33],
+        addressed: vec![(0, audience), (1, Audience::user("7"))],
+        replacing: vec![(1, "k\"".into())],
+        removals: Vec::new(),
+    }
+}
+
 #[test]
 fn members_and_places_come_back() {
     let world = World::new();
@@ -210,6 +225,7 @@ fn members_and_places_come_back() {
         room: room("r"),
         position: Position { epoch: u64::MAX - 1, seq: 12 },
         used_at_ms: 1_700_000_000_000,
+        history: KeptEvents { after: 9, runs: vec![(1_700_000_000_000, Arc::new(events()))] },
     };
     checkpointer.finish(&mut keyspace, std::slice::from_ref(&place));
 
@@ -279,7 +295,9 @@ fn an_older_file_is_taken_on() {
     store.run("SET a 1");
     store.finish();
     let older = rusqlite::Connection::open(world.path()).unwrap();
-    older.execute_batch("DROP TABLE inputs; PRAGMA user_version = 1;").unwrap();
+    older
+        .execute_batch("DROP TABLE inputs; ALTER TABLE rooms DROP COLUMN history; PRAGMA user_version = 1;")
+        .unwrap();
     older.close().unwrap();
     let mut store = world.open();
     assert_eq!((store.run("GET a"), store.inputs.len()), ("1".to_owned(), 0));
