@@ -287,6 +287,7 @@ fn start_engine(
             seed: random_seed(),
             state_file: config.state_file.clone(),
             room_ttl_s,
+            rejoin_grace: config.rejoin_grace,
             history: config.history,
         };
         let engine =
@@ -299,6 +300,7 @@ fn start_engine(
         shards: config.threads,
         seed: random_seed(),
         room_ttl_s,
+        rejoin_grace: config.rejoin_grace,
         history: config.history,
     };
     let engine = RedisEngine::start(options, scripts, deliver, metrics)
@@ -357,6 +359,7 @@ fn shard_limits(config: &Config) -> reactor::ShardLimits {
         sync_interval_ms: config.sync_interval.as_millis() as u64,
         guest_ttl: config.guest_ttl,
         room: room::Bounds {
+            rejoin_grace_ms: config.rejoin_grace.as_millis() as u64,
             batch_calls: limits.queues.batch_calls,
             batch_bytes: limits.queues.batch_bytes,
             batch_time_us: limits.rooms.batch_time.as_micros() as u64,

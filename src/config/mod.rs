@@ -73,6 +73,8 @@ pub struct Config {
     pub state_file: Option<PathBuf>,
     /// How long a room lasts after its last member has left.
     pub room_ttl: Duration,
+    /// How long the seat of a player is kept whose connection was lost.
+    pub rejoin_grace: Duration,
     /// What rooms keep of their events, for players who come back.
     pub history: HistoryBounds,
     /// How long a guest without a socket and without a call is remembered.
@@ -155,6 +157,7 @@ impl Config {
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis,
             room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,
+            rejoin_grace: values.parse("rejoin-grace", values::duration("0s", "10m"))?,
             history: HistoryBounds {
                 events: values.parse("history-events", values::number(0..=100_000))?,
                 age_ms: 1000 * values.parse("history-seconds", values::number::<u64>(1..=3600))?,

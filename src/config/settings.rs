@@ -56,6 +56,12 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("room-ttl", "TIME", Some("1h"), "How long a room lasts after its last member has left"),
     setting(
+        "rejoin-grace",
+        "TIME",
+        Some("10s"),
+        "How long the seat of a player is kept whose connection was lost, 0s = not at all",
+    ),
+    setting(
         "history-events",
         "N",
         Some("512"),

@@ -98,9 +98,9 @@ impl Shard {
                 }
             }
             Action::Heartbeat { id, n } => self.answer_heartbeat(index, id, n),
-            Action::Closed(code) => {
+            Action::Closed { code, then } => {
                 self.context.metrics.closes.at(CloseCode(code)).inc();
-                self.leave(index);
+                self.leave(index, then);
             }
             Action::Finish => self.connections.finish(index),
             Action::Answered { route, status } => self.count_request(route, status),

@@ -19,7 +19,7 @@ use crate::session::account::{
 use crate::session::disconnects::Disconnects;
 use crate::state::{Arguments, BatchDone, Call, CallKeys, CallResult, ConnectionKey, Delivery, RoomEvents};
 use crate::wire::ids::RoomId;
-use crate::wire::ws::close_code;
+use crate::wire::ws::close_code::{self, Then};
 
 impl Shard {
     /// Hands a message to whom it concerns.
@@ -32,7 +32,7 @@ impl Shard {
                 self.adopt_member(handover, seating);
             }
             ShardMessage::Settled(member, key) => self.member_settled(&member, key),
-            ShardMessage::Left(member, shard) => self.member_left(&member, shard),
+            ShardMessage::Left(member, shard, then) => self.member_left(&member, shard, then),
             ShardMessage::IsBehind(member) => {
                 let (MemberOf { room, membership, identity }, since) = *member;
                 self.with_room_of(&room, |room| room.is_behind(identity, membership, since));
@@ -187,7 +187,7 @@ impl Shard {
         let home = home_shard(&room, self.peers.len());
         let member = Box::new(MemberOf { room, membership, identity });
         let Some(index) = self.take_in(handover) else {
-            return self.peers.post(home, ShardMessage::Left(member, self.context.id));
+            return self.peers.post(home, ShardMessage::Left(member, self.context.id, Then::ComeBack));
         };
         let room_index = self.rooms.find_or_create(&member.room);
         let seat = Seat {

@@ -19,6 +19,7 @@ use crate::state::{ConnectionKey, Deliver, Delivery, ShardId};
 use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::InputName;
+use crate::wire::ws::close_code::Then;
 
 /// A message to a shard. Messages of one sender arrive in the order in which they were posted.
 ///
@@ -37,7 +38,7 @@ pub(crate) enum ShardMessage {
     /// To the home shard: a member that was handed over has arrived, and is at this key.
     Settled(Box<MemberOf>, ConnectionKey),
     /// To the home shard: a member is gone from that shard.
-    Left(Box<MemberOf>, ShardId),
+    Left(Box<MemberOf>, ShardId, Then),
     /// To the home shard: a member that is behind has read what was on its way, and wants what it has missed since then.
     IsBehind(Box<(MemberOf, Option<Position>)>),
     /// To the home shard: inputs of members that were handed over. While that shard has stalled none are sent: they are refused.

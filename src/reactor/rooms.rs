@@ -119,6 +119,11 @@ impl Rooms {
         rooms.filter(move |room| room.home.as_deref().is_some_and(has_member)).map(|room| &room.id)
     }
 
+    /// The indexes of those at home here.
+    pub(super) fn at_home(&self) -> Vec<usize> {
+        self.slab.iter().filter(|(_, room)| room.home.is_some()).map(|(index, _)| index).collect()
+    }
+
     /// Puts a room on the list of those to settle at the end of the round.
     pub(super) fn touch(&mut self, index: usize) {
         let Some(room) = self.slab.get_mut(index) else { return };

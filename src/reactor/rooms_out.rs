@@ -17,6 +17,7 @@ use crate::session::{Admitted, Rejection};
 use crate::state::{Batch, ConnectionKey, NotTaken, ShardId};
 use crate::wire::Position;
 use crate::wire::ids::RoomId;
+use crate::wire::ws::close_code::Then;
 
 impl Shard {
     /// Calls a room that is at home here, and does what it wants done. It is settled at the end of the round.
@@ -212,7 +213,7 @@ impl Shard {
                 let seating = Seating { room, membership, position };
                 self.peers.post(shard, ShardMessage::AdoptMember(Box::new((handover, seating))));
             }
-            None => self.member_left(&MemberOf { room, membership, identity }, shard),
+            None => self.member_left(&MemberOf { room, membership, identity }, shard, Then::ComeBack),
         }
     }
 
@@ -231,22 +232,27 @@ impl Shard {
         Some((seat.room as usize, MemberOf { room, membership: seat.membership, identity }))
     }
 
-    /// A member's connection is over: its place in the room is free.
-    pub(super) fn leave(&mut self, index: usize) {
+    /// A member's connection is over: its place in the room is free, unless it comes back soon.
+    pub(super) fn leave(&mut self, index: usize, then: Then) {
         let Some((_, member)) = self.unseat(index) else { return };
         let home = home_shard(&member.room, self.peers.len());
-        self.post_to(home, ShardMessage::Left(Box::new(member), self.context.id));
+        self.post_to(home, ShardMessage::Left(Box::new(member), self.context.id, then));
     }
 
     /// At the home shard: a member is gone from that shard.
-    pub(super) fn member_left(&mut self, member: &MemberOf, shard: ShardId) {
+    pub(super) fn member_left(&mut self, member: &MemberOf, shard: ShardId, then: Then) {
         let Some(room_index) = self.rooms.find(&member.room) else { return };
         if let Some(home) = self.rooms.home(room_index) {
             home.member_gone(shard);
         }
-        self.with_room(room_index, |room, round, _| {
-            room.leave(member.identity.clone(), member.membership, round);
+        let (identity, is_draining) = (member.identity.clone(), self.draining.is_some());
+        self.with_room(room_index, |room, round, actions| match then {
+            Then::StayAway => room.leave(identity, member.membership, round),
+            Then::ComeBack => room.lose(identity, member.membership, round, actions),
         });
+        if is_draining {
+            self.with_room(room_index, |room, _, _| room.leave_seats_to_the_store());
+        }
     }
 
     /// A member that is behind has read what was on its way.

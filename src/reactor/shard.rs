@@ -32,6 +32,7 @@ use crate::room;
 use crate::script::ScriptSet;
 use crate::session::Actions;
 use crate::state::{ConnectionKey, ShardId};
+use crate::wire::ws::close_code::Then;
 
 /// One event loop and everything it owns.
 pub(crate) struct Shard {
@@ -450,6 +451,9 @@ impl Shard {
         let kinds = self.connections.iter();
         let kinds = kinds.map(|(key, connection)| (key, kind_of(&connection.carried.session)));
         self.draining = Some(Draining::begin(kinds, self.context.clock.now.monotonic_ms, spread_ms));
+        for room_index in self.rooms.at_home() {
+            self.with_room(room_index, |room, _, _| room.leave_seats_to_the_store());
+        }
     }
 
     /// Removes the connections that are over. Members leave their rooms.
@@ -472,7 +476,7 @@ impl Shard {
             }
             Place::Member(_) => {
                 self.context.metrics.closes.at(CloseCode(ABNORMAL)).inc();
-                self.leave(index);
+                self.leave(index, Then::ComeBack);
             }
         }
         let (handover, _) = self.connections.remove(index);

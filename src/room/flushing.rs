@@ -6,7 +6,7 @@ use super::action::{Behind, RoomAction};
 use super::flush::Flush;
 use super::stream::Gathered;
 use super::{MembershipId, Room};
-use crate::state::{Removal, RoomEvents};
+use crate::state::{ConnectionKey, Removal, RoomEvents};
 use crate::wire::ws::close_code;
 
 impl Room {
@@ -53,7 +53,8 @@ impl Room {
         membership: MembershipId,
         actions: &mut Vec<RoomAction>,
     ) {
-        if let Some(member) = self.members.remove(user_id, membership) {
+        let member = self.members.remove(user_id, membership);
+        if let Some(member) = member.filter(|member| member.connection != ConnectionKey::NOBODY) {
             let (code, reason) = (close_code::REPLACED, "the same user joined again");
             actions.push(RoomAction::Close { connection: member.connection, code, reason });
         }

@@ -75,16 +75,28 @@ impl Room {
         let call = |script: &Arc<Script>, caller: &Arc<Identity>, membership| {
             Call::hook(script.clone(), caller.clone(), &self.id, membership).wanting_result()
         };
-        let on_connect = hook(round.scripts, "on_connect");
-        let enter = |join: &Join| call(&on_connect, &join.identity, Membership::Enter(join.membership));
+        let (on_connect, on_resume) = (hook(round.scripts, "on_connect"), hook(round.scripts, "on_resume"));
+        let claims: Vec<Option<Claim>> = joins.iter().map(|join| self.claim(join)).collect();
+        let with_claims = || joins.iter().zip(&claims);
+        let rejoin = |(join, claim): (&Join, &Option<Claim>)| {
+            let is_kept = claim.as_ref()?.is_kept;
+            let membership = Membership::Rejoin { membership: join.membership, is_kept };
+            Some(call(&on_resume, &join.identity, membership))
+        };
+        let enter = |(join, claim): (&Join, &Option<Claim>)| {
+            let enter = if claim.is_some() { Membership::EnterUnlessRejoined } else { Membership::Enter };
+            call(&on_connect, &join.identity, enter(join.membership))
+        };
         let on_snapshot = round.scripts.get("on_snapshot");
         let first = joins.first().map(|join| join.identity.clone());
         let snapshot =
             on_snapshot.zip(first).map(|(script, first)| call(script, &first, Membership::Unchanged));
         let on_error = if snapshot.is_some() { OnError::LastNeedsAnother } else { OnError::GoOn };
-        let calls = joins.iter().map(enter).chain(snapshot).collect();
+        let calls =
+            with_claims().filter_map(rejoin).chain(with_claims().map(enter)).chain(snapshot).collect();
         let resumes = joins.iter().filter_map(|join| join.since).collect();
-        let number = self.submitted.note(Purpose::Joins(joins));
+        let claims = claims.iter().map(Option::is_some).collect();
+        let number = self.submitted.note(Purpose::Joins { joins, claims });
         let received_at = round.began;
         actions.push(RoomAction::Submit(Submission {
             number,
@@ -96,9 +108,18 @@ impl Room {
         }));
     }
 
+    /// Whether somebody may take back a seat that is kept: who has been here before, or is away.
+    fn claim(&self, join: &Join) -> Option<Claim> {
+        let user_id = &join.identity.user_id;
+        let is_away = self.members.is_away(user_id);
+        let is_kept = is_away || join.since.is_some() && self.has_member(user_id);
+        (is_away || join.since.is_some()).then_some(Claim { is_kept })
+    }
+
     pub(super) fn joins_done(
         &mut self,
         joins: Vec<Join>,
+        claims: &[bool],
         mut done: BatchDone,
         round: Round<'_>,
         actions: &mut Vec<RoomAction>,
@@ -106,7 +127,7 @@ impl Room {
         if let Some(events) = done.events.take() {
             self.events(events, actions);
         }
-        let mut entered = done.results;
+        let mut entered = entries(claims, done.results);
         let mut last_ran = done.last_ran.into_iter();
         let state = shared_state(entered.split_off(joins.len().min(entered.len())).into_iter().next());
         if state.is_ok() && entered.iter().any(|result| matches!(result, CallResult::Ok(_))) {
@@ -150,7 +171,7 @@ impl Room {
                     Err(error) => actions.push(RoomAction::Refuse { connection, error: error.clone() }),
                 }
                 if has_entered && !is_joining {
-                    self.undo_join(&join, round);
+                    self.undo_join(&join, (round, actions));
                 }
             }
         }
@@ -166,6 +187,7 @@ impl Room {
         let Join { connection, identity, membership, .. } = join;
         let replaced = self.members.insert(identity, Member::new(membership, connection, n));
         actions.push(RoomAction::Admit(Admission { connection, membership, position, n, state, recovered }));
+        let replaced = replaced.filter(|member| member.connection != ConnectionKey::NOBODY);
         if let Some(Member { connection, .. }) = replaced {
             let reason = "the same user joined again";
             actions.push(RoomAction::Close { connection, code: close_code::REPLACED, reason });
@@ -179,9 +201,14 @@ impl Room {
         }
     }
 
-    /// `on_connect` let somebody in who did not become a member after all.
-    fn undo_join(&mut self, join: &Join, round: Round<'_>) {
+    /// `on_connect` let somebody in who did not become a member after all. A seat that was kept is kept on, for this membership.
+    fn undo_join(&mut self, join: &Join, (round, actions): (Round<'_>, &mut Vec<RoomAction>)) {
         let user_id = &join.identity.user_id;
+        if self.members.is_away(user_id) {
+            let member = Member::new(join.membership, ConnectionKey::NOBODY, 0);
+            self.members.insert(join.identity.clone(), member);
+            return self.lose(join.identity.clone(), join.membership, round, actions);
+        }
         let is_here = self.has_member(user_id)
             || self.joins.iter().any(|other| other.identity.user_id == *user_id)
             || self.submitted.joins().any(|other| other.identity.user_id == *user_id);
@@ -204,6 +231,25 @@ impl Room {
         let joining = self.joins.iter().map(|join| join.identity.user_id.clone());
         joining.chain(self.waiting.own_users()).collect()
     }
+}
+
+/// Somebody's claim to a seat.
+struct Claim {
+    /// Whether the room knows that it is kept.
+    is_kept: bool,
+}
+
+/// How each came in, and behind that the rest of the results: those with a claim by taking back their seat, if it was kept.
+fn entries(claims: &[bool], mut results: Vec<CallResult>) -> Vec<CallResult> {
+    let count = claims.iter().filter(|has_claim| **has_claim).count();
+    let mut entered = results.split_off(count.min(results.len()));
+    let claimed = claims.iter().zip(&mut entered).filter(|(has_claim, _)| **has_claim);
+    for (rejoined, (_, entered)) in results.into_iter().zip(claimed) {
+        if !matches!(rejoined, CallResult::Skipped) {
+            *entered = rejoined;
+        }
+    }
+    entered
 }
 
 /// For how many members at once one call of `on_snapshot` does.

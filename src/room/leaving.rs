@@ -9,11 +9,44 @@ use crate::state::{Call, ConnectionKey, Membership};
 use crate::wire::ids::Identity;
 
 impl Room {
-    /// A member's connection is over: `on_disconnect` runs unless the same user has come back meanwhile.
+    /// A member goes: `on_disconnect` runs unless the same user has come back meanwhile.
     pub(crate) fn leave(&mut self, identity: Arc<Identity>, membership: MembershipId, round: Round<'_>) {
         if self.members.remove(&identity.user_id, membership).is_some() {
             self.run_on_disconnect(identity, membership, round);
         }
+    }
+
+    /// A member's connection is lost: its seat is kept for a while, and `on_drop` runs. Then it goes.
+    pub(crate) fn lose(
+        &mut self,
+        identity: Arc<Identity>,
+        membership: MembershipId,
+        round: Round<'_>,
+        actions: &mut Vec<RoomAction>,
+    ) {
+        if round.bounds.rejoin_grace_ms == 0 {
+            return self.leave(identity, membership, round);
+        }
+        let until_ms = round.now_ms + round.bounds.rejoin_grace_ms;
+        if self.members.be_away(identity.clone(), membership, until_ms) {
+            actions.push(RoomAction::WakeAt(until_ms));
+            if let Some(script) = round.scripts.get("on_drop") {
+                let call = Call::hook(script.clone(), identity, &self.id, Membership::Confirm(membership));
+                self.push_own(call, round);
+            }
+        }
+    }
+
+    /// Members whose seats have been kept for long enough go.
+    pub(super) fn end_absences(&mut self, round: Round<'_>) {
+        while let Some((identity, membership)) = self.members.take_overdue(round.now_ms) {
+            self.run_on_disconnect(identity, membership, round);
+        }
+    }
+
+    /// The process ends: the store, or another process, sees to the seats that are kept.
+    pub(crate) fn leave_seats_to_the_store(&mut self) {
+        self.members.forget_absent();
     }
 
     /// A member's connection goes over to another event loop.

@@ -1,7 +1,7 @@
 //! Who is in the room, wherever the socket is, and what members on their way to another event loop miss.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::wire::ws::close_code;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
     pub membership: MembershipId,
-    /// Its socket; [`ConnectionKey::NOBODY`] while it is on its way to another event loop.
+    /// Its socket; [`ConnectionKey::NOBODY`] while it is on its way to another event loop, or away.
     pub connection: ConnectionKey,
     /// The order of its numbered inputs.
     pub order: InputOrder,
@@ -35,6 +35,15 @@ impl Member {
 pub(super) struct Members {
     by_user: HashMap<UserKey, Member>,
     moving: Vec<Moving>,
+    /// Members without a connection whose seats are kept, in the order in which that ends.
+    away: VecDeque<Away>,
+}
+
+#[derive(Debug)]
+struct Away {
+    identity: Arc<Identity>,
+    membership: MembershipId,
+    until_ms: u64,
 }
 
 /// A member that is on its way: events go there behind it.
@@ -74,15 +83,64 @@ impl Members {
 
     /// Adds a member; gives the one that it replaces.
     pub(super) fn insert(&mut self, identity: Arc<Identity>, member: Member) -> Option<Member> {
-        self.by_user.insert(UserKey(identity), member)
+        let replaced = self.by_user.insert(UserKey(identity), member);
+        if let Some(replaced) = replaced {
+            self.moving.retain(|moving| moving.membership != replaced.membership);
+            self.end_absence(replaced.membership);
+        }
+        replaced
     }
 
     /// Takes out the member of this user, if it has this membership.
     pub(super) fn remove(&mut self, user_id: &str, membership: MembershipId) -> Option<Member> {
         let member = self.get_current(user_id, membership)?;
         self.moving.retain(|moving| moving.membership != membership);
+        self.end_absence(membership);
         self.by_user.remove(user_id);
         Some(member)
+    }
+
+    /// A member's connection is lost, and its seat kept. Returns whether it is a member.
+    pub(super) fn be_away(
+        &mut self,
+        identity: Arc<Identity>,
+        membership: MembershipId,
+        until_ms: u64,
+    ) -> bool {
+        let member = self.by_user.get_mut(&*identity.user_id);
+        let Some(member) = member.filter(|member| member.membership == membership) else { return false };
+        member.connection = ConnectionKey::NOBODY;
+        self.moving.retain(|moving| moving.membership != membership);
+        self.away.push_back(Away { identity, membership, until_ms });
+        true
+    }
+
+    /// Whether the user's seat is kept without a connection.
+    pub(super) fn is_away(&self, user_id: &str) -> bool {
+        let member = self.get(user_id).filter(|member| member.connection == ConnectionKey::NOBODY);
+        member.is_some_and(|member| !self.moving.iter().any(|moving| moving.membership == member.membership))
+    }
+
+    /// Takes out a member whose seat is kept no longer.
+    pub(super) fn take_overdue(&mut self, now_ms: u64) -> Option<(Arc<Identity>, MembershipId)> {
+        let is_overdue = self.away.front()?.until_ms <= now_ms;
+        let away = if is_overdue { self.away.pop_front()? } else { return None };
+        self.by_user.remove(&*away.identity.user_id);
+        if self.away.is_empty() {
+            self.away = VecDeque::new();
+        }
+        Some((away.identity, away.membership))
+    }
+
+    /// Takes out all whose seats are kept.
+    pub(super) fn forget_absent(&mut self) {
+        for away in std::mem::take(&mut self.away) {
+            self.by_user.remove(&*away.identity.user_id);
+        }
+    }
+
+    fn end_absence(&mut self, membership: MembershipId) {
+        self.away.retain(|away| away.membership != membership);
     }
 
     /// The member of this user, if its socket is this one.
@@ -133,9 +191,12 @@ impl Members {
         if connection != ConnectionKey::NOBODY {
             return actions.push(RoomAction::Remove { connection, reason });
         }
-        let moving = self.moving.iter_mut().find(|moving| moving.membership == membership);
-        if let Some(moving) = moving {
+        if let Some(moving) = self.moving.iter_mut().find(|moving| moving.membership == membership) {
             moving.removal = Some(reason);
+        } else if let Some(index) = self.away.iter().position(|away| away.membership == membership)
+            && let Some(away) = self.away.remove(index)
+        {
+            self.away.push_front(Away { until_ms: 0, ..away });
         }
     }
 

@@ -90,6 +90,8 @@ pub(crate) struct Bounds {
     pub batch_time_us: u64,
     /// Bytes of the inputs that wait; beyond it, `busy` to whoever has some waiting already.
     pub waiting_bytes: usize,
+    /// How long the seat of a member is kept whose connection was lost, in milliseconds.
+    pub rejoin_grace_ms: u64,
 }
 
 impl Room {
@@ -135,6 +137,7 @@ impl Room {
     /// The end of a round: submits and flushes what may go out now. Who joins comes first, as what the room is like for them
     /// is as of now; events that have gathered go out with those of the batch, if there is one.
     pub(crate) fn settle(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
+        self.end_absences(round);
         self.submit_joins(round, actions);
         self.request_snapshots(round, actions);
         let is_open = self.rhythm.is_open(round.now_ms);
@@ -147,6 +150,7 @@ impl Room {
 
     /// The time that an [`RoomAction::WakeAt`] has named has come.
     pub(crate) fn time(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
+        self.end_absences(round);
         let is_idle = self.waiting.is_empty() && !self.stream.has_gathered() && self.snapshots.is_empty();
         if !is_idle || !self.rhythm.rest(round.now_ms) {
             self.settle(round, actions);

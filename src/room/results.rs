@@ -22,7 +22,7 @@ impl Room {
     ) {
         match self.submitted.take(number) {
             Some(Purpose::Inputs(sent)) => self.inputs_done(sent, done, round, actions),
-            Some(Purpose::Joins(joins)) => self.joins_done(joins, done, round, actions),
+            Some(Purpose::Joins { joins, claims }) => self.joins_done(joins, &claims, done, round, actions),
             Some(Purpose::Snapshots(members)) => self.snapshots_done(members, done, round, actions),
             None => {}
         }
@@ -39,7 +39,7 @@ impl Room {
     ) {
         match self.submitted.take(number) {
             Some(Purpose::Inputs(sent)) => self.inputs_not_taken(sent, calls, why, actions),
-            Some(Purpose::Joins(joins)) => Self::turn_away(joins, why, actions),
+            Some(Purpose::Joins { joins, .. }) => Self::turn_away(joins, why, actions),
             Some(Purpose::Snapshots(members)) => self.snapshots.ask_again(members, round.now_ms, actions),
             None => {}
         }

@@ -23,8 +23,13 @@ pub(super) struct Submitted {
 pub(super) enum Purpose {
     /// Inputs, and calls of the server's own: what is left of each without its call.
     Inputs(Vec<Sent>),
-    /// These join: `on_connect` for each, then `on_snapshot` for all, if there is one.
-    Joins(Vec<Join>),
+    /// These join: `on_resume` for each that may have a seat, then `on_connect` for each, and `on_snapshot` for all, if there is
+    /// one.
+    Joins {
+        joins: Vec<Join>,
+        /// Which of them may have a seat.
+        claims: Vec<bool>,
+    },
     /// These members missed events: for each a call that confirms its membership, then `on_snapshot`.
     Snapshots(Vec<Laggard>),
 }
@@ -82,7 +87,7 @@ impl Submitted {
     /// Those who are being let in.
     pub(super) fn joins(&mut self) -> impl Iterator<Item = &mut Join> {
         self.batches.iter_mut().flat_map(|(_, purpose)| match purpose {
-            Purpose::Joins(joins) => joins.as_mut_slice(),
+            Purpose::Joins { joins, .. } => joins.as_mut_slice(),
             _ => &mut [],
         })
     }

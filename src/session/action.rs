@@ -10,6 +10,7 @@ use super::{Route, RpcRequest};
 use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{ClientMessage, InputName, SharedText};
+use crate::wire::ws::close_code::Then;
 
 /// One thing to do for a connection. The order counts. It cannot be printed: a call to the accounts has passwords in it.
 pub enum Action {
@@ -42,8 +43,13 @@ pub enum Action {
         /// The last of the player's numbered inputs that ran.
         n: u64,
     },
-    /// The WebSocket is over, with this close code: the member leaves its room now, whatever is still to be sent.
-    Closed(u16),
+    /// The WebSocket is over: the member leaves its room now, whatever is still to be sent.
+    Closed {
+        /// How it was closed.
+        code: u16,
+        /// Whether the client is expected to come back.
+        then: Then,
+    },
     /// End the connection once everything is sent.
     Finish,
     /// Count a request that is answered.

@@ -104,12 +104,28 @@ pub enum Membership {
     Unchanged,
     /// The caller's membership is this one from now on, if the call succeeds.
     Enter(u32),
+    /// The same, for somebody who has been here before: runs only if the caller's seat is still kept.
+    Rejoin {
+        /// From now on.
+        membership: u32,
+        /// Whether this process knows that the seat is kept; else its store may.
+        is_kept: bool,
+    },
+    /// As `Enter`, unless a `Rejoin` of the same membership in the same batch has run.
+    EnterUnlessRejoined(u32),
     /// Runs only if the caller's membership is still this one, and ends it; else [`CallResult::Skipped`].
     Leave(u32),
     /// Runs only if nobody else holds the caller's membership by now; else [`CallResult::Skipped`].
     Confirm(u32),
     /// As `Leave`, of another process that is gone: its membership as the store has it.
     LeaveOf(Box<str>),
+}
+
+impl Membership {
+    /// Whether the caller is let in.
+    pub(super) fn enters(&self) -> bool {
+        matches!(self, Self::Enter(_) | Self::Rejoin { .. } | Self::EnterUnlessRejoined(_))
+    }
 }
 
 /// Where a call's `KEYS` come from.

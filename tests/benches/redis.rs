@@ -68,6 +68,7 @@ fn main() {
         shards: 1,
         seed: 1,
         room_ttl_s: 3600,
+        rejoin_grace: std::time::Duration::ZERO,
         history: HistoryBounds::default(),
     };
     let deliver = Box::new(Done { sender });

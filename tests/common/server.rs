@@ -52,8 +52,11 @@ impl Server {
         // A script that loops is given up as soon as on the embedded store.
         let redis = wants_redis.then(|| Redis::start_with(&["--busy-reply-threshold", "100"]));
         let store = redis.as_ref().map(|redis| ["--redis-addr".to_owned(), redis.address()]);
+        // Tests of other things do not wait for somebody to come back.
+        let grace = if flags.contains(&"--rejoin-grace") { &[][..] } else { &["--rejoin-grace", "0s"] };
         let mut process = command(&folder)
             .args(store.iter().flatten())
+            .args(grace)
             .args(["--host", "127.0.0.1", "--port", "0"])
             .args(flags)
             .envs(environment.iter().copied())

@@ -43,6 +43,7 @@ impl Node {
             shards: 1,
             seed: redis.port().into(),
             room_ttl_s: 3600,
+            rejoin_grace: std::time::Duration::ZERO,
             history: godra::state::HistoryBounds::default(),
         };
         let (scripts, metrics) = (Arc::new(ScriptSet::default()), Arc::new(Metrics::new()));

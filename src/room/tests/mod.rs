@@ -1,5 +1,6 @@
 //! A room on a clock of its own: what it is told, and what it wants done, written as [`scene::Scene`] says.
 
+mod absences;
 mod inputs;
 mod joins;
 mod members;

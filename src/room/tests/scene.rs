@@ -18,6 +18,7 @@ use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::message::InputName;
 
 pub(super) const INTERVAL_MS: u64 = 50;
+pub(super) const GRACE_MS: u64 = 5000;
 
 /// A room under test. Connections are numbers; a user's membership has its connection's number.
 ///
@@ -57,7 +58,7 @@ pub(super) enum End {
 
 impl Scene {
     pub(super) fn new() -> Self {
-        let hooks = ["on_connect", "on_disconnect", "on_snapshot", "on_upgrade"];
+        let hooks = ["on_connect", "on_disconnect", "on_drop", "on_resume", "on_snapshot", "on_upgrade"];
         let scripts = hooks.iter().map(|name| ((*name).into(), script(name))).collect();
         Self {
             room: Room::new(room_id(), INTERVAL_MS, 0),
@@ -68,6 +69,7 @@ impl Scene {
                 batch_bytes: 1000,
                 batch_time_us: 20_000,
                 waiting_bytes: 10_000,
+                rejoin_grace_ms: GRACE_MS,
             },
             seq: 0,
             epoch: 1,
@@ -102,6 +104,12 @@ impl Scene {
     pub(super) fn leave(&mut self, connection: u32, user: &str) {
         let identity = self.identity(user);
         self.act(|room, round, _| room.leave(identity, connection, round));
+    }
+
+    /// Its connection is lost.
+    pub(super) fn lose(&mut self, connection: u32, user: &str) -> Vec<String> {
+        let identity = self.identity(user);
+        self.act(|room, round, actions| room.lose(identity, connection, round, actions))
     }
 
     pub(super) fn upgrade(&mut self, user: &str) {

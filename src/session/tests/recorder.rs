@@ -10,6 +10,7 @@ use crate::session::{Action, DroppedInput, Input, JoinRequest, Rejection, Route,
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::message::{self, InputName};
+use crate::wire::ws::close_code::{self, Then};
 use crate::wire::ws::{self, OpCode};
 
 /// Actions that are written down, one line each:
@@ -55,7 +56,7 @@ impl Recorder {
             }
             Action::Input(input) => return self.input(input),
             Action::Heartbeat { id, n } => self.send(&ws::text_frame(&message::heartbeat(id, n, 7))),
-            Action::Closed(code) => self.closed(code),
+            Action::Closed { code, then } => self.closed(code, then),
             Action::Finish => self.finish(),
             Action::Answered { route, status } => {
                 assert!(self.answered.replace((route, status)).is_none(), "the last answer was not sent");
@@ -134,10 +135,15 @@ impl Recorder {
         Ok(())
     }
 
-    fn closed(&mut self, code: u16) {
+    fn closed(&mut self, code: u16, then: Then) {
         assert!(!self.is_closed, "it closes once");
         self.is_closed = true;
-        self.lines.push(format!("closed {code}"));
+        let then = match then {
+            _ if then == close_code::then(code) => "",
+            Then::ComeBack => ", comes back",
+            Then::StayAway => ", stays away",
+        };
+        self.lines.push(format!("closed {code}{then}"));
     }
 
     fn finish(&mut self) {

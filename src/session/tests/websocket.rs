@@ -161,7 +161,8 @@ fn pings_are_answered() {
 #[test]
 fn a_close_is_answered_with_its_code() {
     ends(close(1000, "bye"), &["close 1000", "closed 1000", "finish"]);
-    ends(close(1001, ""), &["close 1001", "closed 1001", "finish"]);
+    ends(close(1001, ""), &["close 1001", "closed 1001, stays away", "finish"]);
+    ends(close(4400, ""), &["close 4400", "closed 4400", "finish"]);
     ends(close(3000, ""), &["close 3000", "closed 3000", "finish"]);
     ends(close(4999, "é"), &["close 4999", "closed 4999", "finish"]);
     ends(empty_close(), &["close", "closed 1005", "finish"]);

@@ -12,6 +12,7 @@ use self::numbering::At;
 use super::{Action, Actions, Admitted, Context, JoinRequest, Moment, Now, Rejection, Sending, Settings};
 use crate::wire::ids::Identity;
 use crate::wire::message::{self, InputName, Welcome};
+use crate::wire::ws::close_code::Then;
 use crate::wire::ws::{self, Event, FrameDecoder, MessageLimits, OpCode, close_code};
 
 /// A connection that speaks WebSocket.
@@ -236,7 +237,7 @@ impl WebSocketSession {
             return;
         }
         send_close(code, reason, actions);
-        actions.push(Action::Closed(code));
+        actions.push(Action::Closed { code, then: close_code::then(code) });
         self.enter(Link::Closing, now);
     }
 
@@ -245,7 +246,10 @@ impl WebSocketSession {
             Outcome::GoOn => {}
             Outcome::Close { code, reason } => self.close(code, reason, now, actions),
             Outcome::Answered { code } => {
-                actions.push(Action::Closed(code));
+                // Going away (1001) means to a client that it closes by itself, and not that it comes back.
+                let then =
+                    if code == close_code::SHUTTING_DOWN { Then::StayAway } else { close_code::then(code) };
+                actions.push(Action::Closed { code, then });
                 self.end(actions);
             }
             Outcome::End => self.end(actions),

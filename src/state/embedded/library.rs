@@ -8,8 +8,8 @@ use godra_engine::lua::{Answer, Call, Extension, Function, Library, Raised};
 use super::events::{EventLog, EventOptions};
 use super::numbered::NumberedInputs;
 use super::options::EmbeddedOptions;
+use crate::state::Audience;
 use crate::state::event_text::BadEvent;
-use crate::state::{Audience, Membership};
 use crate::wire::ids::{Identity, RoomId};
 
 /// Channel prefix of rooms' events.
@@ -50,7 +50,7 @@ impl Game {
     pub(super) fn enter(&self, call: &crate::state::Call, room: Option<&RoomId>, now_ms: u64) {
         let identity = &call.caller;
         let mut caller = self.caller.borrow_mut();
-        caller.is_entering = matches!(call.membership, Membership::Enter(_));
+        caller.is_entering = call.membership.enters();
         if caller.room.as_ref() != room {
             caller.room = room.cloned();
         }

@@ -4,6 +4,7 @@
 //! it the server's: the thread, the `godra` library of scripts, the numbering of rooms' events, the inputs
 //! that run once, the state file.
 
+mod absent;
 mod checkpoint;
 mod commands;
 mod engine;

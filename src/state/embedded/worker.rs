@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use godra_engine::SplitMix;
 
+use super::absent::Absent;
 use super::checkpoint::{Checkpointer, Contents, Member, Restored};
 use super::numbered::LastRun;
 use super::options::EmbeddedOptions;
@@ -52,6 +53,7 @@ pub(super) struct Worker {
     checkpointer: Option<Checkpointer>,
     shares: Shares,
     late: Late<Box<Batch>>,
+    absent: Absent,
     /// When nothing runs any more; none while the engine is not stopping.
     stop_at: Option<Instant>,
     tidied_at: Instant,
@@ -79,6 +81,7 @@ impl Worker {
             checkpointer: None,
             shares: Shares::default(),
             late: Late::default(),
+            absent: Absent::until(now + options.rejoin_grace),
             stop_at: None,
             tidied_at: now,
             expired_at: now,
@@ -102,7 +105,8 @@ impl Worker {
 
     pub(super) fn run(mut self, left: Vec<Member>) {
         self.look_for_scripts();
-        self.take_out(left);
+        self.absent.extend(left);
+        self.take_out_absent(Instant::now());
         while self.stop_at.is_none() {
             self.look_for_scripts();
             match self.receiver.recv_timeout(self.idle_wait()) {
@@ -136,14 +140,19 @@ impl Worker {
         }
     }
 
-    /// Ends the memberships of those who were connected when the last process ended without a word.
-    fn take_out(&mut self, left: Vec<Member>) {
+    /// Ends the memberships of those who were connected when the last process ended, and have not come back in time.
+    fn take_out_absent(&mut self, now: Instant) {
+        let overdue = self.absent.take_overdue(now);
+        if overdue.is_empty() {
+            return;
+        }
         let on_disconnect = self.scripts.get("on_disconnect").cloned();
-        for member in left {
+        for member in overdue {
             if let Some(script) = &on_disconnect {
                 self.run_calls(&member.leave(script), Instant::now());
-                // Nobody is there who could be told.
-                self.runner.event_log().take().for_each(drop);
+                for events in self.runner.event_log().take() {
+                    self.deliver.deliver(self.deliver.home(&events.room), Delivery::Events(events));
+                }
             } else if let Some(checkpointer) = &mut self.checkpointer {
                 checkpointer.left(&member.room, &member.identity);
             }
@@ -260,7 +269,9 @@ impl Worker {
 
     /// Whether all who have been there before get what they missed: nobody needs the room's state.
     fn resume_all(&mut self, batch: &Batch) -> bool {
-        let Some(room) = batch.room.as_ref().filter(|_| batch.resumes.len() + 1 == batch.calls.len()) else {
+        let is_told = |call: &&Call| is_let_in(call) || matches!(call.membership, Membership::Confirm(_));
+        let told = batch.calls.iter().filter(is_told).count();
+        let Some(room) = batch.room.as_ref().filter(|_| told > 0 && told == batch.resumes.len()) else {
             return false;
         };
         if let Some(events) = self.deliver_events(batch) {
@@ -273,9 +284,8 @@ impl Worker {
     /// For each call that lets its caller in, the caller's last numbered input that ran.
     fn last_ran(&self, batch: &Batch) -> Vec<u64> {
         let Some(room) = &batch.room else { return Vec::new() };
-        let enters = |call: &&Call| matches!(call.membership, Membership::Enter(_));
         let last = |call: &Call| self.runner.numbered().last(room, &call.caller.user_id);
-        batch.calls.iter().filter(enters).map(last).collect()
+        batch.calls.iter().filter(is_let_in).map(last).collect()
     }
 
     /// Sends the events that have gathered on their way, but for those that the end of the batch brings with it.
@@ -324,6 +334,9 @@ impl Worker {
     fn run_next(&mut self, batch: &Batch, call: &Call, progress: &mut Progress) {
         let Progress { now, now_ms, .. } = *progress;
         let room = batch.room.as_ref();
+        if self.is_void(call, room, progress) {
+            return progress.note(CallResult::Skipped, now);
+        }
         if let Some(known) = self.known_answer(call, room) {
             return progress.note(known, now);
         }
@@ -333,6 +346,21 @@ impl Worker {
         self.shares.charge(call, ended_at.duration_since(now), ended_at);
         self.note_membership(call, room, now_ms, &result);
         progress.note(result, ended_at);
+    }
+
+    /// Whether somebody claims a seat that is not kept, or has taken it already and need not be let in.
+    fn is_void(&self, call: &Call, room: Option<&RoomId>, progress: &mut Progress) -> bool {
+        match call.membership {
+            Membership::Rejoin { membership, is_kept } => {
+                let is_kept = is_kept || room.is_some_and(|room| self.absent.has(room, &call.caller.user_id));
+                if is_kept {
+                    progress.rejoined.push(membership);
+                }
+                !is_kept
+            }
+            Membership::EnterUnlessRejoined(membership) => progress.rejoined.contains(&membership),
+            _ => false,
+        }
     }
 
     /// The answer of a numbered input that does not run.
@@ -398,7 +426,7 @@ impl Worker {
         let id = call.caller.user_id.as_bytes();
         let now = now_ms.to_string();
         match call.membership {
-            Membership::Enter(_) if matches!(result, CallResult::Ok(_)) => {
+            _ if call.membership.enters() && matches!(result, CallResult::Ok(_)) => {
                 self.execute(&[b"ZADD", GUESTS.as_bytes(), b"XX", now.as_bytes(), id], now_ms);
             }
             Membership::Leave(_) | Membership::LeaveOf(_) => {
@@ -420,11 +448,14 @@ impl Worker {
 
     /// Who has to be taken out of a room if the process ends without a word. Without the hook for that it costs nothing.
     fn note_for_restart(&mut self, call: &Call, room: &RoomId, result: &CallResult) {
+        if call.membership.enters() && matches!(result, CallResult::Ok(_)) {
+            self.absent.has_come(room, &call.caller.user_id);
+        }
         let Some(checkpointer) = &mut self.checkpointer else { return };
         match call.membership {
             // Who confirms a membership is in already.
             Membership::Unchanged | Membership::Confirm(_) => {}
-            Membership::Enter(_) => {
+            Membership::Enter(_) | Membership::Rejoin { .. } | Membership::EnterUnlessRejoined(_) => {
                 if matches!(result, CallResult::Ok(_)) && self.scripts.get("on_disconnect").is_some() {
                     checkpointer.entered(room, &call.caller);
                 }
@@ -463,6 +494,9 @@ impl Worker {
             return;
         }
         self.expired_at = now;
+        if self.stop_at.is_none() {
+            self.take_out_absent(now);
+        }
         let now_ms = wall_clock_ms();
         self.runner.keyspace().borrow_mut().expire_step(now_ms, EXPIRE_KEYS);
         if now.duration_since(self.forgot_at) >= FORGET_INTERVAL {
@@ -496,6 +530,8 @@ struct Progress {
     given_back: Vec<usize>,
     has_failed: bool,
     has_worked: bool,
+    /// Memberships that were taken up again, or could not be.
+    rejoined: Vec<u32>,
     now: Instant,
     now_ms: u64,
 }
@@ -508,6 +544,7 @@ impl Progress {
             given_back: Vec::new(),
             has_failed: false,
             has_worked: false,
+            rejoined: Vec::new(),
             now,
             now_ms: wall_clock_ms(),
         }
@@ -524,6 +561,11 @@ impl Progress {
         self.given_back.push(number);
         self.results.push(CallResult::Skipped);
     }
+}
+
+/// Whether the call is the one that stands for its caller among those who come in.
+fn is_let_in(call: &&Call) -> bool {
+    matches!(call.membership, Membership::Enter(_) | Membership::EnterUnlessRejoined(_))
 }
 
 fn wall_clock_ms() -> u64 {

@@ -34,7 +34,7 @@ pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out:
     let runs = Runs::of(batch, program, &mut keys);
     let mut command = redis::cmd("EVALSHA");
     command.arg(&program.sha).arg(keys.list.len()).arg(&keys.list);
-    let refreshes = batch.calls.iter().any(|call| matches!(call.membership, Membership::Enter(_)));
+    let refreshes = batch.calls.iter().any(|call| call.membership.enters());
     let on_error = match batch.on_error {
         OnError::GoOn => "",
         OnError::Stop => "s",
@@ -71,7 +71,11 @@ fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::C
     }
     match &call.membership {
         Membership::Unchanged => {}
-        Membership::Enter(number) | Membership::Leave(number) | Membership::Confirm(number) => {
+        Membership::Enter(number)
+        | Membership::Rejoin { membership: number, .. }
+        | Membership::EnterUnlessRejoined(number)
+        | Membership::Leave(number)
+        | Membership::Confirm(number) => {
             command.arg(membership_text(node, *number, call));
         }
         Membership::LeaveOf(text) => {
@@ -117,6 +121,8 @@ impl Runs {
                 Membership::Enter(_) => 1,
                 Membership::Leave(_) | Membership::LeaveOf(_) => 2,
                 Membership::Confirm(_) => 3,
+                Membership::Rejoin { .. } => 5,
+                Membership::EnterUnlessRejoined(_) => 6,
             };
             let place = program.place(&call.script);
             let names_caller = u32::from(program.asks_for_user(place));

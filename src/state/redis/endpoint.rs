@@ -44,6 +44,7 @@ pub(super) struct Endpoint {
     pub shards: usize,
     /// How long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
+    pub rejoin_grace: Duration,
     pub history: HistoryBounds,
 }
 

@@ -34,6 +34,7 @@ mod writer;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
@@ -61,6 +62,8 @@ pub struct RedisOptions {
     pub seed: u64,
     /// How long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
+    /// How long members of a node that stops may come back to their seats.
+    pub rejoin_grace: Duration,
     /// What rooms keep of their events, for who comes back.
     pub history: HistoryBounds,
 }
@@ -106,6 +109,7 @@ impl RedisEngine {
                 late: AtomicUsize::new(0),
                 shards: options.shards,
                 room_ttl_s: options.room_ttl_s,
+                rejoin_grace: options.rejoin_grace,
                 history: options.history,
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));

@@ -10,8 +10,8 @@
 --   history, epoch:seq with commas between them: of callers who want what they missed. If all is there of all who enter or
 --   confirm, "l" skips the last call, too
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
---   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input),
---   number of calls
+--   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input,
+--   5 enter if the caller's membership is noted, 6 enter unless 5 has run for the same), number of calls
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
 --   or its number
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
@@ -379,6 +379,8 @@ local function users_of_numbered(run, at)
 end
 
 local numbered, entered
+-- Memberships that were taken up again in this batch, or could not be.
+local rejoined = {}
 local history, past
 local places = nil
 local wanted = string.match(ARGV[4], "h(.*)$")
@@ -402,7 +404,8 @@ end
 local function resume_all()
   local count = 0
   for run = 1, #runs, 8 do
-    if runs[run + 6] == 1 or runs[run + 6] == 3 then count = count + runs[run + 7] end
+    local step = runs[run + 6]
+    if step == 1 or step == 3 or step == 6 then count = count + runs[run + 7] end
   end
   if count ~= #places then return false end
   read_past()
@@ -430,7 +433,7 @@ for run = 1, #runs, 8 do
   if step == 4 and not numbered then
     numbered = make_numbered(room, time[1])
     numbered.read(users_of_numbered(run, at))
-  elseif step == 1 then
+  elseif step == 1 or step == 6 then
     entered = entered or {}
     users_of(run, at, width, entered)
   end
@@ -448,7 +451,8 @@ for run = 1, #runs, 8 do
     elseif known then
       results[number] = known
       is_plain = false
-    elseif is_pointless or step == 2 and not is_held(token) or step == 3 and is_replaced(token) then
+    elseif is_pointless or step == 2 and not is_held(token) or step == 3 and is_replaced(token)
+      or step == 5 and not is_noted() or step == 6 and rejoined[token] then
       results[number] = 1
       is_plain = false
     else
@@ -456,7 +460,8 @@ for run = 1, #runs, 8 do
       if argument_count == 1 then arguments[2] = nil end
       for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
       for index = 1, key_count do keys[index] = KEYS[front + index] end
-      bytes_before, entering = bytes, step == 1
+      bytes_before, entering = bytes, step == 1 or step > 4
+      if step == 5 then rejoined[token] = true end
       local ok, value = pcall(body, keys, arguments, commands, godra)
       local is_refusal = ok and type(value) == "table" and type(value.err) == "string"
       if not ok or is_refusal then
@@ -470,7 +475,7 @@ for run = 1, #runs, 8 do
         if is_atomic then keep_changes() end
         has_worked = true
         -- Who confirms a membership that is not noted (any more) is there all the same.
-        if step == 1 or step == 3 and not is_noted() then arrive(token) end
+        if entering or step == 3 and not is_noted() then arrive(token) end
         if is_wanted then
           is_plain = false
           results[number] = { "V", value }

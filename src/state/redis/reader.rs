@@ -292,7 +292,9 @@ fn room_of(channel: &[u8]) -> Option<RoomId> {
 
 /// Whether somebody is told what the room is like.
 fn is_snapshot(batch: &Batch) -> bool {
-    batch.calls.iter().any(|call| matches!(call.membership, Membership::Enter(_) | Membership::Confirm(_)))
+    let is_told =
+        |membership: &Membership| membership.enters() || matches!(membership, Membership::Confirm(_));
+    batch.calls.iter().any(|call| is_told(&call.membership))
 }
 
 fn is_message(parts: &[Value]) -> bool {

@@ -24,6 +24,15 @@ pub(super) const ORPHANS_AT_ONCE: usize = 100;
 
 const NODES: &str = "godra:nodes";
 const FIND_ORPHANS: &str = include_str!("orphans.lua");
+/// KEYS[1]: the set of nodes; ARGV[1]: the node; ARGV[2]: milliseconds.
+const GIVE_UP_LEASE: &str = "
+local name = 'godra:node:' .. ARGV[1]
+if redis.call('EXISTS', name .. ':members') == 1 then
+  return redis.call('SET', name .. ':lease', '1', 'PX', ARGV[2])
+end
+redis.call('DEL', name .. ':lease')
+return redis.call('SREM', KEYS[1], ARGV[1])
+";
 
 /// The commands by which a node renews its lease; the last one's answer is for [`is_expelled`].
 pub(super) fn renew_lease(node: &str) -> [Cmd; 3] {
@@ -41,13 +50,11 @@ pub(super) fn is_expelled(answer: &Value) -> bool {
     matches!(answer, Value::Int(1))
 }
 
-/// The commands by which a node says that it ends, and has left no members behind.
-pub(super) fn give_up_lease(node: &str) -> [Cmd; 2] {
-    let mut lease = redis::cmd("DEL");
-    lease.arg(format!("godra:node:{node}:lease"));
-    let mut register = redis::cmd("SREM");
-    register.arg(NODES).arg(node);
-    [lease, register]
+/// The command by which a node says that it ends. Members that it has left behind may come back for so long.
+pub(super) fn give_up_lease(node: &str, rejoin_grace: Duration) -> Cmd {
+    let mut command = redis::cmd("EVAL");
+    command.arg(GIVE_UP_LEASE).arg(1).arg(NODES).arg(node).arg(rejoin_grace.as_millis().max(1) as u64);
+    command
 }
 
 /// The command that lists what dead nodes left behind, for [`read_orphans`].

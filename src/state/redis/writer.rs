@@ -446,9 +446,8 @@ impl Writer {
             self.act_on_findings(connection);
             let is_done = self.queue.is_empty() && self.late.is_empty() && connection.in_flight.len() == 0;
             if is_done && !std::mem::replace(&mut has_given_up, true) {
-                for command in upkeep::give_up_lease(&self.endpoint.node) {
-                    connection.command(&command, Upkeep::Note);
-                }
+                let give_up = upkeep::give_up_lease(&self.endpoint.node, self.endpoint.rejoin_grace);
+                connection.command(&give_up, Upkeep::Note);
             }
             if connection.write().is_err() || (has_given_up && connection.in_flight.len() == 0) {
                 break;

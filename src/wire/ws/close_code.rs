@@ -79,6 +79,15 @@ pub fn name(code: u16) -> &'static str {
     ALL.iter().find(|known| known.code == code).map_or("other", |known| known.name)
 }
 
+/// What a client does after an end with this code.
+pub fn then(code: u16) -> Then {
+    match ALL.iter().find(|known| known.code == code) {
+        Some(known) => known.then,
+        None if (4000..=4499).contains(&code) => Then::ComeBack,
+        None => Then::StayAway,
+    }
+}
+
 /// Whether a peer may send the code: those of RFC 6455 section 7.4, those registered since then, and the ranges for
 /// libraries and applications.
 pub fn is_allowed(code: u16) -> bool {
@@ -94,11 +103,13 @@ mod tests {
         assert!(ALL.is_sorted_by(|one, other| one.code < other.code));
         for &CloseCode { code, name, then } in ALL {
             assert!(is_allowed(code) && !COUNTED_ONLY.contains(&code), "{name}");
+            assert_eq!(super::then(code), then, "{name}");
             match code {
                 4000..=4499 => assert_eq!(then, Then::ComeBack, "{name}"),
                 4500.. => assert_eq!(then, Then::StayAway, "{name}"),
                 _ => {}
             }
         }
+        assert_eq!([4400, 4999, 3000].map(then), [Then::ComeBack, Then::StayAway, Then::StayAway]);
     }
 }
