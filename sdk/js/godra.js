@@ -1,10 +1,9 @@
-// The Godra SDK: the HTTP calls, and the WebSocket of one lobby with its reconnects.
-// Knows the protocol (sdk/PROTOCOL.md) and nothing about any game. Runs in browsers and in Node, without dependencies.
+// The Godra SDK. Made from src/ by `npm run build`: change it there.
 
-/** Everything that fails here fails with this. `code` is for programs, `message` for people. */
-export class GodraError extends Error {
+// src/errors.js
+var GodraError = class extends Error {
   constructor(code, message, { status, details, retryAfter, closeCode, cause } = {}) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(message, cause === void 0 ? void 0 : { cause });
     this.name = "GodraError";
     this.code = code;
     this.status = status;
@@ -12,46 +11,89 @@ export class GodraError extends Error {
     this.retryAfter = retryAfter;
     this.closeCode = closeCode;
   }
+};
+function errorOfResponse({ status, headers, body }) {
+  const error = body?.error ?? {};
+  const retryAfter = Number.parseInt(headers.get("Retry-After"), 10);
+  return new GodraError(error.code ?? codeOfStatus(status), error.message ?? `HTTP status ${status}`, {
+    status,
+    details: error.details,
+    retryAfter: Number.isNaN(retryAfter) ? void 0 : retryAfter
+  });
+}
+function codeOfStatus(status) {
+  const codes = { 400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 413: "too_large", 429: "rate_limited" };
+  return codes[status] ?? (status >= 500 ? "unavailable" : "bad_response");
+}
+function errorOfPayload(payload) {
+  return new GodraError(payload?.code ?? "error", payload?.message ?? "The server reported an error", { details: payload?.details });
+}
+function cancelled() {
+  return new GodraError("cancelled", "Closed before the connection was made");
 }
 
-/** A server, and what one player does there. */
-export class GodraClient {
-  #http;
-
-  constructor(baseUrl = globalThis.location?.origin, options = {}) {
-    const base = parseBaseUrl(baseUrl);
-    this.#http = new Http(base, options);
-    /** Used where a call is given no token; every login sets it. */
-    this.token = options.token ?? null;
-    this.auth = new Auth(this, this.#http, options);
-    this.lobby = new Lobby(this);
-    this.realtime = new Realtime(this, this.#http, base, options);
-  }
-
-  /** Runs a script by RPC and resolves with its result. */
-  async rpc(script, args = [], keys = undefined, { token } = {}) {
-    const call = (good) => this.#http.post("api/rpc", { script, args, keys }, good);
-    const body = await this.auth.withToken(token, call);
-    if (!("result" in body)) throw new GodraError("bad_response", "The answer to an RPC has no result");
-    return body.result;
+// src/util.js
+function reportLater(error) {
+  if (typeof globalThis.reportError === "function") globalThis.reportError(error);
+  else queueMicrotask(() => {
+    throw error;
+  });
+}
+function withDefaults(defaults, given) {
+  const known = Object.keys(defaults).filter((key) => given?.[key] !== void 0);
+  return { ...defaults, ...Object.fromEntries(known.map((key) => [key, given[key]])) };
+}
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return void 0;
   }
 }
 
-/** So long before its end a token is refreshed, or a tenth of its time if that is less. */
-const REFRESH_EARLY_MS = 60_000;
+// src/lobby.js
+var LOBBIES_PER_PAGE = 20;
+var Lobby = class {
+  #client;
+  constructor(client) {
+    this.#client = client;
+  }
+  /** Makes a lobby; resolves with its id as the server says it (`game:` and the id). */
+  async createLobby(token, maxPlayers) {
+    return this.#rpc(token, "create_lobby", maxPlayers === void 0 ? [] : [maxPlayers]);
+  }
+  async joinLobby(token, lobbyId) {
+    return this.#rpc(token, "join_lobby", [], [lobbyKey(lobbyId)]);
+  }
+  async leaveLobby(token, lobbyId) {
+    return this.#rpc(token, "leave_lobby", [], [lobbyKey(lobbyId)]);
+  }
+  /** A page of the lobbies: `{lobbies: [{id, members, capacity, created_at}], cursor}`; the last one's cursor is null. */
+  async listLobbies(token, { limit = LOBBIES_PER_PAGE, cursor } = {}) {
+    const page = await this.#rpc(token, "list_lobbies", cursor == null ? [limit] : [limit, cursor]);
+    const parsed = typeof page === "string" ? parseJson(page) : page;
+    if (!Array.isArray(parsed?.lobbies)) throw new GodraError("bad_response", "The answer has no list of lobbies");
+    return parsed;
+  }
+  #rpc(token, script, args, keys) {
+    return this.#client.rpc(script, args, keys, { token });
+  }
+};
+function lobbyKey(lobbyId) {
+  const id = typeof lobbyId === "string" ? lobbyId.replace(/^game:/, "") : "";
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(id)) return `game:${id}`;
+  throw new GodraError("bad_request", "A lobby id is 1 to 64 letters, digits, underscores and hyphens");
+}
 
-/**
- * Logins, and the session that follows from one: an access token, and a refresh token that is good once. A session is
- * refreshed when a call needs its token and that is near its end, or was refused.
- */
-class Auth {
+// src/auth.js
+var REFRESH_EARLY_MS = 6e4;
+var Auth = class {
   #client;
   #http;
   #onSession;
   #session = null;
   #stale = false;
   #refreshing = null;
-
   constructor(client, http, { session, onSession }) {
     this.#client = client;
     this.#http = http;
@@ -61,26 +103,21 @@ class Auth {
       client.token = session.token;
     }
   }
-
   /** What is to be kept so that a later client can go on (the option `session`); null without a login. */
   get session() {
     return this.#session && { ...this.#session };
   }
-
   /** Logs in as a guest. */
   async guestLogin() {
     return this.#begin(await this.#http.post("guest-login", {}));
   }
-
   /** Makes an account; `login` comes after it. */
   async register(username, password) {
     return this.#http.post("register", { username, password });
   }
-
   async login(username, password) {
     return this.#begin(await this.#http.post("login", { username, password }));
   }
-
   /**
    * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
    * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.
@@ -91,18 +128,15 @@ class Auth {
     const call = (token) => this.#http.post("account/upgrade", { username, password, rooms }, token);
     return this.#begin(await this.withToken(null, call));
   }
-
   /** Changes the password; all other sessions of the account end. */
   async changePassword(oldPassword, newPassword) {
     const call = (token) => this.#http.post("account/password", { old: oldPassword, new: newPassword }, token);
     await this.withToken(null, call);
   }
-
   /** Whose session this is: `{user_id, username, role, expires_in}`. */
   async account() {
     return this.withToken(null, (token) => this.#http.get("account", token));
   }
-
   /** Ends the session on the server, and forgets it here whatever the server says. */
   async logout() {
     const token = await this.freshToken().catch(() => null);
@@ -110,7 +144,6 @@ class Auth {
     this.#client.token = null;
     if (token) await this.#http.post("logout", {}, token);
   }
-
   /** Gets a new pair of tokens now. Calls at the same time share one: a refresh token is good once. */
   async refresh() {
     if (!this.#session?.refresh_token) throw new GodraError("unauthorized", "No session to refresh: log in first");
@@ -119,7 +152,6 @@ class Auth {
     });
     return this.#refreshing;
   }
-
   /** A token that is good for a while: the session's, refreshed if need be, or else `client.token`. */
   async freshToken() {
     if (this.#refreshing) await this.#refreshing;
@@ -129,12 +161,10 @@ class Auth {
     }
     return this.#client.token;
   }
-
   /** The session's token was refused, or its socket closed for it: the next call refreshes it first. */
   distrust(token) {
     if (token === this.#session?.token) this.#stale = true;
   }
-
   /** Calls with the token that was given, or without one (or with the session's own) with a fresh one. */
   async withToken(given, call) {
     const token = given == null || given === this.#session?.token ? await this.freshToken() : given;
@@ -142,24 +172,19 @@ class Auth {
     try {
       return await call(token);
     } catch (error) {
-      // A script may have said so, after it ran: the call is not made again by itself.
       if (error.status === 401) this.distrust(token);
       throw error;
     }
   }
-
   #wantsRefresh({ expires_at, expires_in }) {
-    const earlyMs = Math.min(REFRESH_EARLY_MS, (expires_in * 1000) / 10);
+    const earlyMs = Math.min(REFRESH_EARLY_MS, expires_in * 1e3 / 10);
     return this.#stale || Date.now() >= expires_at - earlyMs;
   }
-
   async #refresh(session) {
     try {
       const login = await this.#present(session.refresh_token);
-      // A logout or another login meanwhile has the last word.
       return session === this.#session ? this.#begin(login) : login;
     } catch (error) {
-      // Refused for good: banned, logged out elsewhere, or too old.
       if ([401, 403].includes(error.status) && session === this.#session) {
         if (this.#client.token === session.token) this.#client.token = null;
         this.#set(null);
@@ -167,7 +192,6 @@ class Auth {
       throw error;
     }
   }
-
   /** The answer may be lost on its way: the server gives it a second time. */
   async #present(refresh_token) {
     const post = () => this.#http.post("refresh", { refresh_token });
@@ -176,14 +200,12 @@ class Auth {
       return post();
     });
   }
-
   #begin(login) {
     if (typeof login.token !== "string") throw new GodraError("bad_response", "The login's answer has no token");
     this.#client.token = login.token;
-    this.#set({ ...login, expires_at: Date.now() + login.expires_in * 1000 });
+    this.#set({ ...login, expires_at: Date.now() + login.expires_in * 1e3 });
     return login;
   }
-
   #set(session) {
     this.#session = session;
     this.#stale = false;
@@ -193,80 +215,166 @@ class Auth {
       reportLater(error);
     }
   }
-}
-
-class Lobby {
-  #client;
-
-  constructor(client) {
-    this.#client = client;
-  }
-
-  /** Makes a lobby; resolves with its id as the server says it (`game:` and the id). */
-  async createLobby(token, maxPlayers) {
-    return this.#rpc(token, "create_lobby", maxPlayers === undefined ? [] : [maxPlayers]);
-  }
-
-  async joinLobby(token, lobbyId) {
-    return this.#rpc(token, "join_lobby", [], [lobbyKey(lobbyId)]);
-  }
-
-  async leaveLobby(token, lobbyId) {
-    return this.#rpc(token, "leave_lobby", [], [lobbyKey(lobbyId)]);
-  }
-
-  /** A page of the lobbies: `{lobbies: [{id, members, capacity, created_at}], cursor}`; the last one's cursor is null. */
-  async listLobbies(token, { limit = LOBBIES_PER_PAGE, cursor } = {}) {
-    const page = await this.#rpc(token, "list_lobbies", cursor == null ? [limit] : [limit, cursor]);
-    // Lua cannot tell an empty list from an empty object, so scripts answer with JSON that they wrote themselves.
-    const parsed = typeof page === "string" ? parseJson(page) : page;
-    if (!Array.isArray(parsed?.lobbies)) throw new GodraError("bad_response", "The answer has no list of lobbies");
-    return parsed;
-  }
-
-  #rpc(token, script, args, keys) {
-    return this.#client.rpc(script, args, keys, { token });
-  }
-}
-
-const LOBBIES_PER_PAGE = 20;
-
-const DEFAULTS = {
-  requestTimeoutMs: 10_000,
-  connectTimeoutMs: 10_000,
-  heartbeatMs: 20_000,
-  maxBufferedBytes: 1 << 20,
 };
 
-const RECONNECT_DEFAULTS = {
+// src/http.js
+var REQUEST_TIMEOUT_MS = 1e4;
+var Http = class {
+  #base;
+  #fetch;
+  #timeoutMs;
+  constructor(base, options) {
+    this.#base = base;
+    this.#fetch = options.fetch ?? ((...args) => globalThis.fetch(...args));
+    this.#timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+  }
+  async post(path, body, token) {
+    const headers = { "Content-Type": "application/json" };
+    return this.#json(path, { method: "POST", headers, body: JSON.stringify(body) }, token);
+  }
+  async get(path, token) {
+    return this.#json(path, { method: "GET", headers: {} }, token);
+  }
+  /** The object that is answered; null with 204. */
+  async #json(path, init, token) {
+    if (token) init.headers.Authorization = `Bearer ${token}`;
+    const response = await this.#send(path, init);
+    if (!response.ok) throw errorOfResponse(response);
+    if (response.status === 204) return null;
+    if (typeof response.body !== "object" || response.body === null) {
+      throw new GodraError("bad_response", `The answer to ${path} is not a JSON object`, { status: response.status });
+    }
+    return response.body;
+  }
+  async isReady() {
+    return this.#send("ready", { method: "GET" }).then(
+      (response) => response.ok,
+      () => false
+    );
+  }
+  // The time limit covers the body, too.
+  async #send(path, init) {
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    try {
+      const response = await this.#fetch(new URL(path, this.#base).href, { ...init, signal, credentials: "omit" });
+      const text = await response.text();
+      return { ok: response.ok, status: response.status, headers: response.headers, body: parseJson(text) };
+    } catch (cause) {
+      if (signal.aborted) throw new GodraError("timeout", `No answer to ${path} within ${this.#timeoutMs} ms`, { cause });
+      throw new GodraError("unavailable", `The server at ${this.#base.origin} cannot be reached`, { cause });
+    }
+  }
+};
+
+// src/close-codes.js
+var GOING_AWAY = 1001;
+var TOKEN_EXPIRED = 4001;
+function comesBack(code) {
+  return [GOING_AWAY, 1005, 1006, 1011, 1012, 1013, 1014].includes(code) || code >= 4e3 && code <= 4499;
+}
+
+// src/link.js
+var Link = class {
+  receivedAt = 0;
+  #socket;
+  #handlers;
+  #welcomeTimer;
+  #opened = false;
+  #failure = "";
+  constructor(WebSocketClass, url, token, handlers) {
+    this.#handlers = handlers;
+    const socket = openSocket(WebSocketClass, url.href, ["godra", `bearer.${token}`]);
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.#opened = true;
+    };
+    socket.onmessage = ({ data }) => this.#message(data);
+    socket.onerror = (event) => {
+      this.#failure = event?.message ?? "";
+    };
+    socket.onclose = ({ code, reason }) => this.#ended({ code, reason: reason || this.#failure });
+    this.#welcomeTimer = setTimeout(() => {
+      this.end(1e3, `No welcome from the server within ${handlers.timeoutMs} ms`, { timedOut: true });
+    }, handlers.timeoutMs);
+  }
+  /** The welcome came: the time limit for it is over. */
+  welcomed() {
+    clearTimeout(this.#welcomeTimer);
+  }
+  send(text, maxBufferedBytes) {
+    if (this.#socket.readyState !== 1 || this.#socket.bufferedAmount > maxBufferedBytes) return false;
+    this.#socket.send(text);
+    return true;
+  }
+  /** Ends it from this side, at once: a peer that is gone cannot take part in a closing handshake. */
+  end(code, reason, more = {}) {
+    const handlers = this.#handlers;
+    if (!handlers) return;
+    this.#ended({ code, reason, ...more });
+    this.#socket.close(code === 1006 ? 4e3 : code, reason.slice(0, 100));
+  }
+  #message(data) {
+    this.receivedAt = performance.now();
+    let message;
+    try {
+      message = JSON.parse(typeof data === "string" ? data : new TextDecoder().decode(data));
+    } catch {
+      this.#handlers?.malformed("The server sent a message that is not JSON");
+      return;
+    }
+    if (typeof message === "object" && message !== null) this.#handlers?.message(message);
+    else this.#handlers?.malformed("The server sent a message that is not an object");
+  }
+  #ended(end) {
+    const handlers = this.#handlers;
+    if (!handlers) return;
+    this.#handlers = null;
+    clearTimeout(this.#welcomeTimer);
+    handlers.ended({ opened: this.#opened, timedOut: false, ...end });
+  }
+};
+function openSocket(WebSocketClass, address, protocols) {
+  try {
+    return new WebSocketClass(address, protocols);
+  } catch (cause) {
+    throw new GodraError("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it", { cause });
+  }
+}
+
+// src/realtime.js
+var DEFAULTS = {
+  requestTimeoutMs: 1e4,
+  connectTimeoutMs: 1e4,
+  heartbeatMs: 2e4,
+  maxBufferedBytes: 1 << 20
+};
+var RECONNECT_DEFAULTS = {
   firstDelayMs: 500,
-  maxDelayMs: 15_000,
+  maxDelayMs: 15e3,
   // A server that is up and says no will rarely change its mind: the lobby is gone, or full.
-  maxRefusals: 4,
+  maxRefusals: 4
 };
-
-/** These names are the SDK's own: a script's event of the same name goes to `state_update` alone. */
-const LIFECYCLE = new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
-
-/**
- * The WebSocket of one lobby at a time. A lost connection is made again, by itself, where its close code allows that.
- *
- * A `session` is what one `connect()` asked for; it lives through reconnects, and whatever belongs to a session that
- * is no longer `#session` is ignored. Its `phase`: `connecting` (a socket is on its way to the welcome), `open`,
- * `waiting` (for the next attempt).
- */
-class Realtime {
+var LIFECYCLE = /* @__PURE__ */ new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
+var STABLE_MS = 5e3;
+var REFUSALS = /* @__PURE__ */ new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict"]);
+var REFUSED = "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
+var HINTS = {
+  401: ": the token is not valid (any more)",
+  403: ": the lobby is full or does not exist, or its script said no",
+  503: ": it is full, or stopping"
+};
+var Realtime = class {
   #client;
   #http;
   #base;
   #options;
   #reconnect;
   #WebSocket;
-  #listeners = new Map();
+  #listeners = /* @__PURE__ */ new Map();
   #session = null;
   #nextId = 1;
   #latencyMs = null;
-
   constructor(client, http, base, options) {
     this.#client = client;
     this.#http = http;
@@ -275,22 +383,18 @@ class Realtime {
     this.#reconnect = options.reconnect === false ? null : withDefaults(RECONNECT_DEFAULTS, options.reconnect);
     this.#WebSocket = options.WebSocket;
   }
-
   /** Whether inputs can be sent now. */
   get connected() {
     return this.#session?.phase === "open";
   }
-
   /** The last welcome's payload while connected, else null. */
   get welcome() {
     return this.connected ? this.#session.welcome : null;
   }
-
   /** The last measured round trip in milliseconds, or null. */
   get latencyMs() {
     return this.#latencyMs;
   }
-
   /**
    * Joins a lobby; resolves with the welcome's payload. A connection that is already there is closed first.
    * `token` may be a function that gives a (fresh) token: it is called again before every reconnect. Null, or the
@@ -305,13 +409,13 @@ class Realtime {
       phase: "connecting",
       attempts: 0,
       refusals: 0,
-      pending: new Map(),
+      pending: /* @__PURE__ */ new Map(),
       link: null,
       abandon: null,
       timer: null,
       openedAt: 0,
       usedToken: null,
-      welcome: null,
+      welcome: null
     };
     this.#session = session;
     try {
@@ -321,30 +425,25 @@ class Realtime {
       throw error;
     }
   }
-
   // Without a refresh token there is nothing to refresh, and a token that has had its time is the end.
   #tokenOfSession() {
     const { auth, token } = this.#client;
     return auth.session?.refresh_token ? () => auth.freshToken() : token;
   }
-
   /** Calls `callback(payload, event)` for every event of that name; gives back a function that ends it. */
   on(name, callback) {
     if (typeof callback !== "function") throw new TypeError("on(event, callback): the callback is not a function");
     const callbacks = this.#listeners.get(name) ?? [];
-    // A new array each time, so that a delivery under way is not disturbed.
     this.#listeners.set(name, [...callbacks, callback]);
     return () => this.off(name, callback);
   }
-
   /** Ends what `on` began; without a callback, for all callbacks of that name. */
   off(name, callback) {
     const callbacks = this.#listeners.get(name) ?? [];
-    const index = callback === undefined ? -1 : callbacks.indexOf(callback);
-    if (callback === undefined) this.#listeners.delete(name);
+    const index = callback === void 0 ? -1 : callbacks.indexOf(callback);
+    if (callback === void 0) this.#listeners.delete(name);
     else if (index >= 0) this.#listeners.set(name, callbacks.filter((_, at) => at !== index));
   }
-
   /**
    * Sends an input and forgets it; only errors come back, as `error` events.
    * Gives false if it was not sent: not connected, or the network is far behind.
@@ -352,7 +451,6 @@ class Realtime {
   sendInput(action, payload = null) {
     return this.#send(this.#session, { action, payload });
   }
-
   /** Sends an input and resolves with what its script returned; rejects with the script's error. */
   request(action, payload = null, { timeoutMs = this.#options.requestTimeoutMs } = {}) {
     return new Promise((resolve, reject) => {
@@ -369,7 +467,6 @@ class Realtime {
       session.pending.set(id, { resolve, reject, timer });
     });
   }
-
   /** Measures a round trip to the server, in milliseconds. */
   async ping(options) {
     const startedAt = performance.now();
@@ -377,7 +474,6 @@ class Realtime {
     this.#latencyMs = performance.now() - startedAt;
     return this.#latencyMs;
   }
-
   /** Leaves: no reconnect follows. Does nothing when there is no connection. */
   close() {
     const session = this.#session;
@@ -385,26 +481,23 @@ class Realtime {
     this.#session = null;
     clearTimeout(session.timer);
     const wasConnecting = session.phase === "connecting" && session.attempts === 0;
-    session.link?.end(1000, "closed by the client");
+    session.link?.end(1e3, "closed by the client");
     session.abandon?.(cancelled());
     rejectAll(session, "The connection was closed");
     if (!wasConnecting) {
-      this.#emit("disconnected", { code: 1000, reason: "closed by the client", willReconnect: false });
+      this.#emit("disconnected", { code: 1e3, reason: "closed by the client", willReconnect: false });
     }
   }
-
   // One attempt: a socket, until its welcome or its failure.
   async #dial(session) {
     session.phase = "connecting";
     return new Promise((resolve, reject) => {
-      // close() ends an attempt at any point, also while the token is being fetched.
       session.abandon = reject;
       this.#openLink(session).then(resolve, reject);
     }).finally(() => {
       session.abandon = null;
     });
   }
-
   async #openLink(session) {
     const token = typeof session.token === "function" ? await session.token() : session.token;
     if (session !== this.#session) throw cancelled();
@@ -417,30 +510,27 @@ class Realtime {
         timeoutMs: this.#options.connectTimeoutMs,
         message: (message) => this.#receive(session, message, resolve),
         malformed: (reason) => this.#emit("error", new GodraError("bad_message", reason)),
-        ended: (end) => (session.phase === "open" ? this.#lost(session, end) : resolve(end)),
+        ended: (end) => session.phase === "open" ? this.#lost(session, end) : resolve(end)
       });
     });
     if (failure === null) return session.welcome;
     if (session !== this.#session) throw cancelled();
     throw await this.#explain(failure);
   }
-
   #webSocketClass() {
     const found = this.#WebSocket ?? globalThis.WebSocket;
     if (found) return found;
     throw new GodraError(
       "no_websocket",
-      "This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from \"ws\"`, or use Node 22 or later",
+      'This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from "ws"`, or use Node 22 or later'
     );
   }
-
   #socketUrl(room) {
     const url = new URL("ws", this.#base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     url.searchParams.set("game_id", room);
     return url;
   }
-
   // Browsers hide the answer to a refused WebSocket, so what can be known is asked for by other ways.
   async #explain({ code, reason, opened, timedOut }) {
     const closeCode = code;
@@ -449,8 +539,7 @@ class Realtime {
       const why = reason ? `: ${reason}` : "";
       return new GodraError("closed", `The server closed the connection before its welcome (${code}${why})`, { closeCode });
     }
-    // The package `ws` does tell: "Unexpected server response: 403".
-    const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || undefined;
+    const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || void 0;
     if (status) {
       const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
       return new GodraError(codeOfStatus(status), message, { status, closeCode });
@@ -459,7 +548,6 @@ class Realtime {
     if (ready) return new GodraError("refused", REFUSED, { closeCode });
     return new GodraError("unavailable", "The server cannot be reached, or is not ready", { closeCode });
   }
-
   #receive(session, message, welcomed) {
     if (session !== this.#session) return;
     if (message.type === "batch" && Array.isArray(message.events)) {
@@ -476,7 +564,6 @@ class Realtime {
       this.#emit("error", new GodraError("bad_message", `The server sent ${message.type} before its welcome`));
     }
   }
-
   #welcome(session, message, welcomed) {
     session.phase = "open";
     session.openedAt = performance.now();
@@ -488,12 +575,10 @@ class Realtime {
     this.#emit("connected", message.payload, message);
     if (session === this.#session) this.#deliver(message);
   }
-
   #deliver(event) {
     if (!LIFECYCLE.has(event.type)) this.#emit(event.type, event.payload, event);
     this.#emit("state_update", event, event);
   }
-
   #settle(session, message) {
     const waiting = session.pending.get(message.id);
     const error = message.type === "error" ? errorOfPayload(message.payload) : null;
@@ -506,12 +591,10 @@ class Realtime {
       this.#emit("error", error, message);
     }
   }
-
   #send(session, message) {
     if (session?.phase !== "open") return false;
     return session.link.send(JSON.stringify(message), this.#options.maxBufferedBytes);
   }
-
   // A network that vanishes tells nobody: without an answer in time the connection counts as lost.
   #beatHeart(session, link) {
     if (!this.#options.heartbeatMs) return;
@@ -519,14 +602,13 @@ class Realtime {
       const sentAt = performance.now();
       const answered = await this.ping().then(
         () => true,
-        (error) => error.code !== "timeout",
+        (error) => error.code !== "timeout"
       );
       if (session !== this.#session || session.link !== link || session.phase !== "open") return;
       if (answered || link.receivedAt > sentAt) this.#beatHeart(session, link);
       else link.end(1006, "no answer to a heartbeat");
     }, this.#options.heartbeatMs);
   }
-
   #lost(session, { code, reason }) {
     if (session !== this.#session) return;
     clearTimeout(session.timer);
@@ -540,28 +622,22 @@ class Realtime {
     this.#emit("disconnected", { code, reason, willReconnect });
     if (session === this.#session) this.#announceRetry(session);
   }
-
   #comesBack(session, code) {
     if (!this.#reconnect || !comesBack(code)) return false;
-    // The server says that this token has had its time: only a function can give another.
     return code !== TOKEN_EXPIRED || typeof session.token === "function";
   }
-
   #retryLater(session, code) {
     session.phase = "waiting";
     session.attempts += 1;
     const { firstDelayMs, maxDelayMs } = this.#reconnect;
-    // After a shutdown everybody comes back at once: those wait longer, over a wider span.
     const doublings = session.attempts - 1 + (code === GOING_AWAY ? 2 : 0);
     const ceilingMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(doublings, 30));
     session.delayMs = ceilingMs * (0.5 + Math.random() / 2);
     session.timer = setTimeout(() => this.#retry(session), session.delayMs);
   }
-
   #announceRetry(session) {
     this.#emit("reconnecting", { attempt: session.attempts, delayMs: session.delayMs });
   }
-
   async #retry(session) {
     try {
       await this.#dial(session);
@@ -569,13 +645,12 @@ class Realtime {
       if (session === this.#session) this.#retryFailed(session, error);
     }
   }
-
   #retryFailed(session, error) {
     const code = error.closeCode ?? 1006;
     const refused = REFUSALS.has(error.code);
     session.refusals = refused ? session.refusals + 1 : session.refusals;
     const hopeless = error.code === "unauthorized" && typeof session.token !== "function";
-    const giveUp = hopeless || session.refusals >= this.#reconnect.maxRefusals || (error.code === "closed" && !this.#comesBack(session, code));
+    const giveUp = hopeless || session.refusals >= this.#reconnect.maxRefusals || error.code === "closed" && !this.#comesBack(session, code);
     if (!giveUp) {
       this.#retryLater(session, code);
       this.#announceRetry(session);
@@ -585,7 +660,6 @@ class Realtime {
     this.#emit("error", error);
     this.#emit("disconnected", { code, reason: error.message, willReconnect: false });
   }
-
   #emit(name, payload, event) {
     for (const callback of this.#listeners.get(name) ?? []) {
       try {
@@ -595,151 +669,35 @@ class Realtime {
       }
     }
   }
-}
-
-/** One WebSocket, from its making to its end; `ended` is called once. */
-class Link {
-  receivedAt = 0;
-  #socket;
-  #handlers;
-  #welcomeTimer;
-  #opened = false;
-  #failure = "";
-
-  constructor(WebSocketClass, url, token, handlers) {
-    this.#handlers = handlers;
-    // As a subprotocol the token stays out of the logs that keep addresses.
-    const socket = openSocket(WebSocketClass, url.href, ["godra", `bearer.${token}`]);
-    this.#socket = socket;
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => {
-      this.#opened = true;
-    };
-    socket.onmessage = ({ data }) => this.#message(data);
-    socket.onerror = (event) => {
-      this.#failure = event?.message ?? "";
-    };
-    socket.onclose = ({ code, reason }) => this.#ended({ code, reason: reason || this.#failure });
-    this.#welcomeTimer = setTimeout(() => {
-      this.end(1000, `No welcome from the server within ${handlers.timeoutMs} ms`, { timedOut: true });
-    }, handlers.timeoutMs);
-  }
-
-  /** The welcome came: the time limit for it is over. */
-  welcomed() {
-    clearTimeout(this.#welcomeTimer);
-  }
-
-  send(text, maxBufferedBytes) {
-    if (this.#socket.readyState !== 1 || this.#socket.bufferedAmount > maxBufferedBytes) return false;
-    this.#socket.send(text);
-    return true;
-  }
-
-  /** Ends it from this side, at once: a peer that is gone cannot take part in a closing handshake. */
-  end(code, reason, more = {}) {
-    const handlers = this.#handlers;
-    if (!handlers) return;
-    this.#ended({ code, reason, ...more });
-    // 1006 may not be sent.
-    this.#socket.close(code === 1006 ? 4000 : code, reason.slice(0, 100));
-  }
-
-  #message(data) {
-    this.receivedAt = performance.now();
-    let message;
-    try {
-      message = JSON.parse(typeof data === "string" ? data : new TextDecoder().decode(data));
-    } catch {
-      this.#handlers?.malformed("The server sent a message that is not JSON");
-      return;
-    }
-    if (typeof message === "object" && message !== null) this.#handlers?.message(message);
-    else this.#handlers?.malformed("The server sent a message that is not an object");
-  }
-
-  #ended(end) {
-    const handlers = this.#handlers;
-    if (!handlers) return;
-    this.#handlers = null;
-    clearTimeout(this.#welcomeTimer);
-    handlers.ended({ opened: this.#opened, timedOut: false, ...end });
-  }
-}
-
-/** JSON over HTTP, with failures turned into GodraErrors. */
-class Http {
-  #base;
-  #fetch;
-  #timeoutMs;
-
-  constructor(base, options) {
-    this.#base = base;
-    this.#fetch = options.fetch ?? ((...args) => globalThis.fetch(...args));
-    this.#timeoutMs = options.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs;
-  }
-
-  async post(path, body, token) {
-    const headers = { "Content-Type": "application/json" };
-    return this.#json(path, { method: "POST", headers, body: JSON.stringify(body) }, token);
-  }
-
-  async get(path, token) {
-    return this.#json(path, { method: "GET", headers: {} }, token);
-  }
-
-  /** The object that is answered; null with 204. */
-  async #json(path, init, token) {
-    if (token) init.headers.Authorization = `Bearer ${token}`;
-    const response = await this.#send(path, init);
-    if (!response.ok) throw errorOfResponse(response);
-    if (response.status === 204) return null;
-    if (typeof response.body !== "object" || response.body === null) {
-      throw new GodraError("bad_response", `The answer to ${path} is not a JSON object`, { status: response.status });
-    }
-    return response.body;
-  }
-
-  async isReady() {
-    return this.#send("ready", { method: "GET" }).then(
-      (response) => response.ok,
-      () => false,
-    );
-  }
-
-  // The time limit covers the body, too.
-  async #send(path, init) {
-    const signal = AbortSignal.timeout(this.#timeoutMs);
-    try {
-      const response = await this.#fetch(new URL(path, this.#base).href, { ...init, signal, credentials: "omit" });
-      const text = await response.text();
-      return { ok: response.ok, status: response.status, headers: response.headers, body: parseJson(text) };
-    } catch (cause) {
-      if (signal.aborted) throw new GodraError("timeout", `No answer to ${path} within ${this.#timeoutMs} ms`, { cause });
-      throw new GodraError("unavailable", `The server at ${this.#base.origin} cannot be reached`, { cause });
-    }
-  }
-}
-
-const GOING_AWAY = 1001;
-const TOKEN_EXPIRED = 4001;
-/** A connection that held this long was a good one: the delays begin from the start again. */
-const STABLE_MS = 5_000;
-const REFUSALS = new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict"]);
-const REFUSED =
-  "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
-const HINTS = {
-  401: ": the token is not valid (any more)",
-  403: ": the lobby is full or does not exist, or its script said no",
-  503: ": it is full, or stopping",
 };
-
-/** Whether a client should come back after this close code (sdk/PROTOCOL.md). */
-function comesBack(code) {
-  // 1005 and 1012–1014 never come from the server itself, but from proxies in front of it.
-  return [GOING_AWAY, 1005, 1006, 1011, 1012, 1013, 1014].includes(code) || (code >= 4000 && code <= 4499);
+function rejectAll(session, message) {
+  const waiting = [...session.pending.values()];
+  session.pending.clear();
+  for (const { reject, timer } of waiting) {
+    clearTimeout(timer);
+    reject(new GodraError("disconnected", message));
+  }
 }
 
+// src/client.js
+var GodraClient = class {
+  #http;
+  constructor(baseUrl = globalThis.location?.origin, options = {}) {
+    const base = parseBaseUrl(baseUrl);
+    this.#http = new Http(base, options);
+    this.token = options.token ?? null;
+    this.auth = new Auth(this, this.#http, options);
+    this.lobby = new Lobby(this);
+    this.realtime = new Realtime(this, this.#http, base, options);
+  }
+  /** Runs a script by RPC and resolves with its result. */
+  async rpc(script, args = [], keys = void 0, { token } = {}) {
+    const call = (good) => this.#http.post("api/rpc", { script, args, keys }, good);
+    const body = await this.auth.withToken(token, call);
+    if (!("result" in body)) throw new GodraError("bad_response", "The answer to an RPC has no result");
+    return body.result;
+  }
+};
 function parseBaseUrl(baseUrl) {
   let url;
   try {
@@ -755,70 +713,7 @@ function parseBaseUrl(baseUrl) {
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url;
 }
-
-function openSocket(WebSocketClass, address, protocols) {
-  try {
-    return new WebSocketClass(address, protocols);
-  } catch (cause) {
-    throw new GodraError("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it", { cause });
-  }
-}
-
-/** `game:` and the id, for an id with or without that prefix. */
-function lobbyKey(lobbyId) {
-  const id = typeof lobbyId === "string" ? lobbyId.replace(/^game:/, "") : "";
-  if (/^[A-Za-z0-9_-]{1,64}$/.test(id)) return `game:${id}`;
-  throw new GodraError("bad_request", "A lobby id is 1 to 64 letters, digits, underscores and hyphens");
-}
-
-function errorOfResponse({ status, headers, body }) {
-  const error = body?.error ?? {};
-  const retryAfter = Number.parseInt(headers.get("Retry-After"), 10);
-  return new GodraError(error.code ?? codeOfStatus(status), error.message ?? `HTTP status ${status}`, {
-    status,
-    details: error.details,
-    retryAfter: Number.isNaN(retryAfter) ? undefined : retryAfter,
-  });
-}
-
-/** For answers that are not the server's own, but a proxy's. */
-function codeOfStatus(status) {
-  const codes = { 400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 413: "too_large", 429: "rate_limited" };
-  return codes[status] ?? (status >= 500 ? "unavailable" : "bad_response");
-}
-
-function errorOfPayload(payload) {
-  return new GodraError(payload?.code ?? "error", payload?.message ?? "The server reported an error", { details: payload?.details });
-}
-
-function cancelled() {
-  return new GodraError("cancelled", "Closed before the connection was made");
-}
-
-function rejectAll(session, message) {
-  const waiting = [...session.pending.values()];
-  session.pending.clear();
-  for (const { reject, timer } of waiting) {
-    clearTimeout(timer);
-    reject(new GodraError("disconnected", message));
-  }
-}
-
-/** A callback's mistake must not keep others from being called, nor go unseen. */
-function reportLater(error) {
-  if (typeof globalThis.reportError === "function") globalThis.reportError(error);
-  else queueMicrotask(() => { throw error; });
-}
-
-function withDefaults(defaults, given) {
-  const known = Object.keys(defaults).filter((key) => given?.[key] !== undefined);
-  return { ...defaults, ...Object.fromEntries(known.map((key) => [key, given[key]])) };
-}
-
-function parseJson(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
+export {
+  GodraClient,
+  GodraError
+};
