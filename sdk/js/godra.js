@@ -2,7 +2,7 @@
 
 // src/errors.js
 var GodraError = class extends Error {
-  constructor(code, message, { status, details, retryAfter, closeCode, cause } = {}) {
+  constructor(code, message, { status, details, retryAfter, closeCode, outcome, cause } = {}) {
     super(message, cause === void 0 ? void 0 : { cause });
     this.name = "GodraError";
     this.code = code;
@@ -10,23 +10,30 @@ var GodraError = class extends Error {
     this.details = details;
     this.retryAfter = retryAfter;
     this.closeCode = closeCode;
+    this.outcome = outcome;
   }
 };
 function errorOfResponse({ status, headers, body }) {
   const error = body?.error ?? {};
-  const retryAfter = Number.parseInt(headers.get("Retry-After"), 10);
   return new GodraError(error.code ?? codeOfStatus(status), error.message ?? `HTTP status ${status}`, {
     status,
     details: error.details,
-    retryAfter: Number.isNaN(retryAfter) ? void 0 : retryAfter
+    retryAfter: retryAfterOf(headers)
   });
+}
+function retryAfterOf(headers) {
+  const seconds = Number.parseInt(headers.get("Retry-After"), 10);
+  return Number.isNaN(seconds) ? void 0 : seconds;
 }
 function codeOfStatus(status) {
   const codes = { 400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 413: "too_large", 429: "rate_limited" };
   return codes[status] ?? (status >= 500 ? "unavailable" : "bad_response");
 }
+var NOT_RUN = /* @__PURE__ */ new Set(["bad_request", "forbidden", "not_found", "out_of_order", "rate_limited", "busy"]);
 function errorOfPayload(payload) {
-  return new GodraError(payload?.code ?? "error", payload?.message ?? "The server reported an error", { details: payload?.details });
+  const code = payload?.code ?? "error";
+  const outcome = NOT_RUN.has(code) ? "none" : code === "unavailable" ? "unknown" : "ran";
+  return new GodraError(code, payload?.message ?? "The server reported an error", { details: payload?.details, outcome });
 }
 function cancelled() {
   return new GodraError("cancelled", "Closed before the connection was made");
@@ -165,6 +172,10 @@ var Auth = class {
   distrust(token) {
     if (token === this.#session?.token) this.#stale = true;
   }
+  /** Whose token it is, as far as that can be told without asking. */
+  userOf(token) {
+    return token === this.#session?.token ? this.#session.user_id : claimedUser(token);
+  }
   /** Calls with the token that was given, or without one (or with the session's own) with a fresh one. */
   async withToken(given, call) {
     const token = given == null || given === this.#session?.token ? await this.freshToken() : given;
@@ -216,6 +227,13 @@ var Auth = class {
     }
   }
 };
+function claimedUser(token) {
+  try {
+    return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).user_id;
+  } catch {
+    return void 0;
+  }
+}
 
 // src/http.js
 var REQUEST_TIMEOUT_MS = 1e4;
@@ -246,10 +264,11 @@ var Http = class {
     }
     return response.body;
   }
-  async isReady() {
+  /** Whether the server takes players, and in how many seconds it may, where it says so. */
+  async readiness() {
     return this.#send("ready", { method: "GET" }).then(
-      (response) => response.ok,
-      () => false
+      ({ ok, headers }) => ({ isReady: ok, retryAfter: retryAfterOf(headers) }),
+      () => ({ isReady: false })
     );
   }
   // The time limit covers the body, too.
@@ -266,12 +285,59 @@ var Http = class {
   }
 };
 
+// src/backoff.js
+var LONGEST_MS = [
+  [6e4, 800],
+  [5 * 6e4, 5e3],
+  [Infinity, 2e4]
+];
+var MAX_RETRY_AFTER_MS = 5 * 6e4;
+function retryDelayMs({ attempt, goneMs, answers = 0, isGentle: isGentle2 = false, retryAfterS = 0 }, { firstDelayMs, maxDelayMs }, random = Math.random) {
+  const doublings = answers > 0 ? Math.min(answers, attempt - 1) : attempt - 1;
+  const longestMs = answers > 0 ? maxDelayMs : LONGEST_MS.find(([untilMs]) => goneMs < untilMs)[1];
+  const grownMs = Math.min(longestMs, firstDelayMs * 2 ** Math.min(doublings, 30));
+  const ceilingMs = Math.min(maxDelayMs, isGentle2 ? Math.max(5 * firstDelayMs, grownMs) : grownMs);
+  return Math.min(retryAfterS * 1e3, MAX_RETRY_AFTER_MS) + ceilingMs * (0.5 + random() / 2);
+}
+
 // src/close-codes.js
 var GOING_AWAY = 1001;
 var TOKEN_EXPIRED = 4001;
+var RATE_LIMITED = 4003;
 function comesBack(code) {
   return [GOING_AWAY, 1005, 1006, 1011, 1012, 1013, 1014].includes(code) || code >= 4e3 && code <= 4499;
 }
+function isGentle(code) {
+  return code === GOING_AWAY || code === RATE_LIMITED;
+}
+
+// src/emitter.js
+var Emitter = class {
+  #listeners = /* @__PURE__ */ new Map();
+  /** Gives back a function that ends it. */
+  on(name, callback) {
+    if (typeof callback !== "function") throw new TypeError("on(event, callback): the callback is not a function");
+    const callbacks = this.#listeners.get(name) ?? [];
+    this.#listeners.set(name, [...callbacks, callback]);
+    return () => this.off(name, callback);
+  }
+  /** Without a callback, for all callbacks of that name. */
+  off(name, callback) {
+    const callbacks = this.#listeners.get(name) ?? [];
+    const index = callback === void 0 ? -1 : callbacks.indexOf(callback);
+    if (callback === void 0) this.#listeners.delete(name);
+    else if (index >= 0) this.#listeners.set(name, callbacks.filter((_, at) => at !== index));
+  }
+  emit(name, payload, event) {
+    for (const callback of this.#listeners.get(name) ?? []) {
+      try {
+        callback(payload, event);
+      } catch (error) {
+        reportLater(error);
+      }
+    }
+  }
+};
 
 // src/link.js
 var Link = class {
@@ -342,21 +408,231 @@ function openSocket(WebSocketClass, address, protocols) {
   }
 }
 
-// src/realtime.js
-var DEFAULTS = {
-  requestTimeoutMs: 1e4,
-  connectTimeoutMs: 1e4,
-  heartbeatMs: 2e4,
-  maxBufferedBytes: 1 << 20
+// src/outbox.js
+var MAX_WAITING = 64;
+var MAX_UNDER_WAY = 16;
+var NOT_NOW = /* @__PURE__ */ new Set(["busy", "unavailable", "rate_limited", "out_of_order"]);
+var RETRY = { firstDelayMs: 100, maxDelayMs: 5e3 };
+var Outbox = class {
+  /** Oldest first. A request has an `n` and an `epoch` (of the store that may have run it) once it has been sent. */
+  #waiting = [];
+  #send;
+  #later;
+  #random;
+  #isOpen = false;
+  #isNumbered = true;
+  #nextN = 1;
+  #epoch;
+  #user;
+  #refusals = 0;
+  #cancelRetry = null;
+  /** `send(text)` says whether it was sent; `later(run, delayMs)` gives back a function that cancels it. */
+  constructor({ send, later = afterDelay, random = Math.random }) {
+    this.#send = send;
+    this.#later = later;
+    this.#random = random;
+  }
+  /** Takes a request, and settles with its answer, whichever connection that comes by. Without `timeoutMs` it waits for it. */
+  async add(id, action, payload, timeoutMs) {
+    if (!this.#isNumbered) throw unsupported(action);
+    if (this.#waiting.length >= MAX_WAITING) {
+      throw new GodraError("queue_full", `${MAX_WAITING} requests wait already: ${action} was not sent`, { outcome: "none" });
+    }
+    const text = JSON.stringify({ action, payload, id });
+    return new Promise((resolve, reject) => {
+      const request = { id, action, text, n: null, epoch: null, isUnderWay: false, resolve, reject, cancelTimeout: null };
+      if (timeoutMs !== void 0) request.cancelTimeout = this.#later(() => this.#timedOut(request, timeoutMs), timeoutMs);
+      this.#waiting.push(request);
+      this.#flush();
+    });
+  }
+  /** A connection is there: what waits goes out, the oldest first, with the numbers that it had. */
+  welcome({ n, epoch, user_id: user }) {
+    this.#isOpen = true;
+    this.#isNumbered = Number.isSafeInteger(n);
+    if (!this.#isNumbered) {
+      this.#failAll(() => true, unsupported);
+      return;
+    }
+    const isOther = this.#user !== void 0 && user !== this.#user;
+    if (isOther) this.fail("The connection is another player's now");
+    const isLost = (request) => request.epoch !== null && request.epoch !== epoch;
+    this.#failAll(isLost, disconnected("The server has lost the room's data"));
+    this.#nextN = isOther || epoch !== this.#epoch ? n + 1 : Math.max(this.#nextN, n + 1);
+    this.#epoch = epoch;
+    this.#user = user;
+    this.#flush();
+  }
+  /** The store lost its data while the connection holds. What is under way gets its answer, unless the connection goes, too. */
+  epochIs(epoch) {
+    this.#epoch = epoch;
+  }
+  lost() {
+    this.#isOpen = false;
+    this.#refusals = 0;
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    for (const request of this.#waiting) request.isUnderWay = false;
+  }
+  /** No connection will follow. */
+  fail(why) {
+    this.#failAll(() => true, disconnected(why));
+  }
+  /** Whether this was an answer to a numbered request. */
+  settle({ id, n, result }, error) {
+    const request = this.#waiting.find((one) => one.n !== null && (one.id === id || one.n === n));
+    if (!request) return n !== void 0;
+    if (error && NOT_NOW.has(error.code)) {
+      this.#putOff(request);
+      return true;
+    }
+    this.#remove(request);
+    this.#refusals = 0;
+    if (error) request.reject(error);
+    else request.resolve(result);
+    this.#flush();
+    return true;
+  }
+  #flush() {
+    if (!this.#isOpen || this.#cancelRetry) return;
+    let underWay = this.#waiting.filter(({ isUnderWay }) => isUnderWay).length;
+    for (const request of this.#waiting.filter(({ isUnderWay }) => !isUnderWay)) {
+      if (underWay >= MAX_UNDER_WAY) return;
+      if (!this.#sendOne(request)) {
+        this.#retryLater();
+        return;
+      }
+      underWay += 1;
+    }
+  }
+  #sendOne(request) {
+    const n = request.n ?? this.#nextN;
+    if (!this.#send(`${request.text.slice(0, -1)},"n":${n}}`)) return false;
+    request.n = n;
+    request.epoch ??= this.#epoch;
+    request.isUnderWay = true;
+    this.#nextN = Math.max(this.#nextN, n + 1);
+    return true;
+  }
+  // What was sent behind it must not run before it, and the server refuses it, too: all of that goes again, in order.
+  #putOff(refused) {
+    for (const request of this.#waiting) if (request.n !== null && request.n >= refused.n) request.isUnderWay = false;
+    this.#retryLater();
+  }
+  #retryLater() {
+    if (this.#cancelRetry) return;
+    this.#refusals += 1;
+    const delayMs = retryDelayMs({ attempt: this.#refusals + 1, answers: this.#refusals }, RETRY, this.#random);
+    this.#cancelRetry = this.#later(() => {
+      this.#cancelRetry = null;
+      this.#flush();
+    }, delayMs);
+  }
+  // One that was sent stays, unheard: it may have been refused, and then holds back all behind it until it comes again.
+  #timedOut(request, timeoutMs) {
+    if (request.n === null) this.#remove(request);
+    const why = `No reply to ${request.action} within ${timeoutMs} ms`;
+    request.reject(new GodraError("timeout", why, { outcome: outcomeOf(request) }));
+  }
+  #failAll(isMeant, errorOf) {
+    for (const request of this.#waiting.filter(isMeant)) {
+      this.#remove(request);
+      request.reject(errorOf(request.action, outcomeOf(request)));
+    }
+  }
+  #remove(request) {
+    request.cancelTimeout?.();
+    this.#waiting = this.#waiting.filter((one) => one !== request);
+  }
 };
-var RECONNECT_DEFAULTS = {
-  firstDelayMs: 500,
-  maxDelayMs: 15e3,
-  // A server that is up and says no will rarely change its mind: the lobby is gone, or full.
-  maxRefusals: 4
+function outcomeOf({ n }) {
+  return n === null ? "none" : "unknown";
+}
+function disconnected(why) {
+  return (action, outcome) => {
+    const more = outcome === "none" ? "was not sent" : "may have run, or not";
+    return new GodraError("disconnected", `${why}: ${action} ${more}`, { outcome });
+  };
+}
+function unsupported(action, outcome = "none") {
+  return new GodraError("unsupported", `This server takes no numbered inputs: ${action} was not sent`, { outcome });
+}
+function afterDelay(run, delayMs) {
+  const timer = setTimeout(run, delayMs);
+  return () => clearTimeout(timer);
+}
+
+// src/pending.js
+var Pending = class {
+  #waiting = /* @__PURE__ */ new Map();
+  /** Resolves or rejects with the answer to `id`. */
+  add(id, action, timeoutMs) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new GodraError("timeout", `No reply to ${action} within ${timeoutMs} ms`, { outcome: "unknown" }));
+      }, timeoutMs);
+      this.#waiting.set(id, { action, resolve, reject, timer });
+    });
+  }
+  /** Gives the action that was answered; undefined if nobody waits for this answer. */
+  settle({ id, result }, error) {
+    const request = this.#take(id);
+    if (error) request?.reject(error);
+    else request?.resolve(result);
+    return request?.action;
+  }
+  /** The connection is gone, and the answers with it. */
+  fail(why) {
+    for (const id of [...this.#waiting.keys()]) this.#take(id).reject(new GodraError("disconnected", why, { outcome: "unknown" }));
+  }
+  #take(id) {
+    const request = this.#waiting.get(id);
+    clearTimeout(request?.timer);
+    this.#waiting.delete(id);
+    return request;
+  }
 };
-var LIFECYCLE = /* @__PURE__ */ new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
-var STABLE_MS = 5e3;
+
+// src/position.js
+var Position = class {
+  #epoch;
+  #seq;
+  /** What a new connection goes on from; null if everything is to be sent anew. */
+  get resume() {
+    return this.#epoch === void 0 || this.#seq === void 0 ? null : { epoch: this.#epoch, since: this.#seq };
+  }
+  /** The welcome of a connection that goes on changes nothing: the missed events are yet to come. */
+  welcome({ recovered, epoch, seq }) {
+    if (!recovered || epoch !== this.#epoch) this.#set(epoch, seq);
+  }
+  /** Whether this state is to be taken; one that is behind what was seen of the same history is not. */
+  snapshot({ epoch = this.#epoch, seq }) {
+    if (epoch === this.#epoch && seq < this.#seq) return false;
+    this.#set(epoch, seq);
+    return true;
+  }
+  /** Whether this event is new. Gaps are for the server to judge: what is missing was for others. */
+  event({ seq }) {
+    if (typeof seq !== "number") return true;
+    if (seq <= this.#seq) return false;
+    this.#seq = seq;
+    return true;
+  }
+  /** The server says that all events up to this one have been sent. */
+  reached(seq) {
+    if (typeof seq === "number" && !(seq <= this.#seq)) this.#seq = seq;
+  }
+  forget() {
+    this.#set(void 0, void 0);
+  }
+  #set(epoch, seq) {
+    this.#epoch = epoch;
+    this.#seq = typeof seq === "number" ? seq : void 0;
+  }
+};
+
+// src/refusal.js
 var REFUSALS = /* @__PURE__ */ new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict"]);
 var REFUSED = "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
 var HINTS = {
@@ -364,6 +640,61 @@ var HINTS = {
   403: ": the lobby is full or does not exist, or its script said no",
   503: ": it is full, or stopping"
 };
+function isRefusal(error) {
+  return REFUSALS.has(error.code);
+}
+function isAnswer(error) {
+  return isRefusal(error) || error.status !== void 0 || error.retryAfter !== void 0;
+}
+async function explain({ code, reason, opened, timedOut }, http) {
+  const closeCode = code;
+  if (timedOut) return new GodraError("timeout", reason, { closeCode });
+  if (opened) {
+    const why = reason ? `: ${reason}` : "";
+    return new GodraError("closed", `The server closed the connection before its welcome (${code}${why})`, { closeCode });
+  }
+  const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || void 0;
+  if (status) {
+    const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
+    return new GodraError(codeOfStatus(status), message, { status, closeCode });
+  }
+  const { isReady, retryAfter } = await http.readiness();
+  if (isReady) return new GodraError("refused", REFUSED, { closeCode });
+  return new GodraError("unavailable", "The server cannot be reached, or is not ready", { closeCode, retryAfter });
+}
+
+// src/wake.js
+function onWake(callback, scope = globalThis) {
+  const page = scope.document;
+  const shown = () => page.visibilityState === "visible" && callback();
+  const sources = [
+    [scope, "online", callback],
+    // A page that comes out of the browser's back/forward cache has lost its sockets.
+    [scope, "pageshow", callback],
+    [page, "visibilitychange", shown]
+  ].filter(([target]) => typeof target?.addEventListener === "function");
+  for (const [target, name, listener] of sources) target.addEventListener(name, listener);
+  return () => {
+    for (const [target, name, listener] of sources) target.removeEventListener(name, listener);
+  };
+}
+
+// src/realtime.js
+var DEFAULTS = {
+  requestTimeoutMs: 1e4,
+  connectTimeoutMs: 1e4,
+  heartbeatMs: 2e4,
+  maxBufferedBytes: 1 << 20,
+  resume: true
+};
+var RECONNECT_DEFAULTS = {
+  firstDelayMs: 200,
+  maxDelayMs: 2e4,
+  maxRefusals: 5
+};
+var STABLE_MS = 5e3;
+var WAKE_LIMIT_MS = 3e3;
+var LIFECYCLE = /* @__PURE__ */ new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
 var Realtime = class {
   #client;
   #http;
@@ -371,7 +702,7 @@ var Realtime = class {
   #options;
   #reconnect;
   #WebSocket;
-  #listeners = /* @__PURE__ */ new Map();
+  #emitter = new Emitter();
   #session = null;
   #nextId = 1;
   #latencyMs = null;
@@ -403,27 +734,37 @@ var Realtime = class {
   async connect(token, lobbyId) {
     const room = lobbyKey(lobbyId).slice("game:".length);
     this.close();
+    const session = this.#newSession(token, room);
+    this.#session = session;
+    try {
+      return await this.#dial(session);
+    } catch (error) {
+      if (this.#session === session) this.#end(session, "The connection could not be made");
+      throw error;
+    }
+  }
+  #newSession(token, room) {
     const session = {
       token: token == null || token === this.#client.auth.session?.token ? this.#tokenOfSession() : token,
       room,
       phase: "connecting",
       attempts: 0,
       refusals: 0,
-      pending: /* @__PURE__ */ new Map(),
+      answers: 0,
+      position: new Position(),
+      pending: new Pending(),
+      outbox: new Outbox({ send: (text) => this.#sendText(session, text) }),
       link: null,
       abandon: null,
       timer: null,
+      probe: null,
       openedAt: 0,
+      lostAt: 0,
       usedToken: null,
-      welcome: null
+      welcome: null,
+      unwatch: onWake(() => this.#wake(session))
     };
-    this.#session = session;
-    try {
-      return await this.#dial(session);
-    } catch (error) {
-      if (this.#session === session) this.#session = null;
-      throw error;
-    }
+    return session;
   }
   // Without a refresh token there is nothing to refresh, and a token that has had its time is the end.
   #tokenOfSession() {
@@ -432,40 +773,31 @@ var Realtime = class {
   }
   /** Calls `callback(payload, event)` for every event of that name; gives back a function that ends it. */
   on(name, callback) {
-    if (typeof callback !== "function") throw new TypeError("on(event, callback): the callback is not a function");
-    const callbacks = this.#listeners.get(name) ?? [];
-    this.#listeners.set(name, [...callbacks, callback]);
-    return () => this.off(name, callback);
+    return this.#emitter.on(name, callback);
   }
   /** Ends what `on` began; without a callback, for all callbacks of that name. */
   off(name, callback) {
-    const callbacks = this.#listeners.get(name) ?? [];
-    const index = callback === void 0 ? -1 : callbacks.indexOf(callback);
-    if (callback === void 0) this.#listeners.delete(name);
-    else if (index >= 0) this.#listeners.set(name, callbacks.filter((_, at) => at !== index));
+    this.#emitter.off(name, callback);
   }
   /**
    * Sends an input and forgets it; only errors come back, as `error` events.
    * Gives false if it was not sent: not connected, or the network is far behind.
    */
   sendInput(action, payload = null) {
-    return this.#send(this.#session, { action, payload });
+    return this.#sendText(this.#session, JSON.stringify({ action, payload }));
   }
-  /** Sends an input and resolves with what its script returned; rejects with the script's error. */
-  request(action, payload = null, { timeoutMs = this.#options.requestTimeoutMs } = {}) {
-    return new Promise((resolve, reject) => {
-      const session = this.#session;
-      const id = this.#nextId++;
-      if (!this.#send(session, { action, payload, id })) {
-        reject(new GodraError("disconnected", `Not connected: ${action} was not sent`));
-        return;
-      }
-      const timer = setTimeout(() => {
-        session.pending.delete(id);
-        reject(new GodraError("timeout", `No reply to ${action} within ${timeoutMs} ms`));
-      }, timeoutMs);
-      session.pending.set(id, { resolve, reject, timer });
-    });
+  /**
+   * Sends an input and resolves with what its script returned; rejects with the script's error. With `once` it waits for a
+   * connection, and runs exactly once however often that is lost.
+   */
+  async request(action, payload = null, { timeoutMs, once = false } = {}) {
+    const session = this.#session;
+    const id = this.#nextId++;
+    if (once && session) return session.outbox.add(id, action, payload, timeoutMs);
+    if (!this.#sendText(session, JSON.stringify({ action, payload, id }))) {
+      throw new GodraError("disconnected", `Not connected: ${action} was not sent`, { outcome: "none" });
+    }
+    return session.pending.add(id, action, timeoutMs ?? this.#options.requestTimeoutMs);
   }
   /** Measures a round trip to the server, in milliseconds. */
   async ping(options) {
@@ -478,15 +810,21 @@ var Realtime = class {
   close() {
     const session = this.#session;
     if (!session) return;
-    this.#session = null;
-    clearTimeout(session.timer);
     const wasConnecting = session.phase === "connecting" && session.attempts === 0;
+    this.#end(session, "The connection was closed");
     session.link?.end(1e3, "closed by the client");
     session.abandon?.(cancelled());
-    rejectAll(session, "The connection was closed");
     if (!wasConnecting) {
-      this.#emit("disconnected", { code: 1e3, reason: "closed by the client", willReconnect: false });
+      this.#emitter.emit("disconnected", { code: 1e3, reason: "closed by the client", willReconnect: false });
     }
+  }
+  #end(session, why) {
+    this.#session = null;
+    clearTimeout(session.timer);
+    session.unwatch();
+    session.pending.fail(why);
+    session.outbox.lost();
+    session.outbox.fail(why);
   }
   // One attempt: a socket, until its welcome or its failure.
   async #dial(session) {
@@ -504,18 +842,24 @@ var Realtime = class {
     if (typeof token !== "string" || token === "") {
       throw new GodraError("unauthorized", "No token: call auth.guestLogin() or auth.login() first, or pass one");
     }
+    this.#forgetOther(session, token);
     session.usedToken = token;
     const failure = await new Promise((resolve) => {
-      session.link = new Link(this.#webSocketClass(), this.#socketUrl(session.room), token, {
+      session.link = new Link(this.#webSocketClass(), this.#socketUrl(session), token, {
         timeoutMs: this.#options.connectTimeoutMs,
         message: (message) => this.#receive(session, message, resolve),
-        malformed: (reason) => this.#emit("error", new GodraError("bad_message", reason)),
+        malformed: (reason) => this.#emitter.emit("error", new GodraError("bad_message", reason)),
         ended: (end) => session.phase === "open" ? this.#lost(session, end) : resolve(end)
       });
     });
     if (failure === null) return session.welcome;
     if (session !== this.#session) throw cancelled();
-    throw await this.#explain(failure);
+    throw await explain(failure, this.#http);
+  }
+  // What one player has seen is not what another may see.
+  #forgetOther({ position, welcome }, token) {
+    const user = this.#client.auth.userOf(token);
+    if (user !== void 0 && user !== welcome?.user_id) position.forget();
   }
   #webSocketClass() {
     const found = this.#WebSocket ?? globalThis.WebSocket;
@@ -525,118 +869,128 @@ var Realtime = class {
       'This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from "ws"`, or use Node 22 or later'
     );
   }
-  #socketUrl(room) {
+  #socketUrl({ room, position }) {
     const url = new URL("ws", this.#base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("game_id", room);
+    const resume = this.#options.resume ? position.resume : null;
+    for (const [name, value] of Object.entries({ game_id: room, ...resume })) url.searchParams.set(name, value);
     return url;
-  }
-  // Browsers hide the answer to a refused WebSocket, so what can be known is asked for by other ways.
-  async #explain({ code, reason, opened, timedOut }) {
-    const closeCode = code;
-    if (timedOut) return new GodraError("timeout", reason, { closeCode });
-    if (opened) {
-      const why = reason ? `: ${reason}` : "";
-      return new GodraError("closed", `The server closed the connection before its welcome (${code}${why})`, { closeCode });
-    }
-    const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || void 0;
-    if (status) {
-      const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
-      return new GodraError(codeOfStatus(status), message, { status, closeCode });
-    }
-    const ready = await this.#http.isReady();
-    if (ready) return new GodraError("refused", REFUSED, { closeCode });
-    return new GodraError("unavailable", "The server cannot be reached, or is not ready", { closeCode });
   }
   #receive(session, message, welcomed) {
     if (session !== this.#session) return;
     if (message.type === "batch" && Array.isArray(message.events)) {
       for (const event of message.events) this.#receive(session, event ?? {}, welcomed);
     } else if (typeof message.type !== "string") {
-      this.#emit("error", new GodraError("bad_message", "The server sent a message without a type"));
+      this.#emitter.emit("error", new GodraError("bad_message", "The server sent a message without a type"));
     } else if (message.type === "reply" || message.type === "error") {
       this.#settle(session, message);
     } else if (message.type === "welcome" && session.phase !== "open") {
       this.#welcome(session, message, welcomed);
     } else if (session.phase === "open") {
-      this.#deliver(message);
+      this.#event(session, message);
     } else {
-      this.#emit("error", new GodraError("bad_message", `The server sent ${message.type} before its welcome`));
+      this.#emitter.emit("error", new GodraError("bad_message", `The server sent ${message.type} before its welcome`));
     }
   }
   #welcome(session, message, welcomed) {
+    const payload = message.payload ?? {};
     session.phase = "open";
     session.openedAt = performance.now();
     session.refusals = 0;
-    session.welcome = message.payload;
+    session.answers = 0;
+    session.welcome = payload;
     session.link.welcomed();
+    session.position.welcome(payload);
     this.#beatHeart(session, session.link);
     welcomed(null);
-    this.#emit("connected", message.payload, message);
+    session.outbox.welcome(payload);
+    this.#emitter.emit("connected", payload, message);
     if (session === this.#session) this.#deliver(message);
   }
+  #event(session, event) {
+    const isSnapshot = event.type === "snapshot";
+    if (!(isSnapshot ? session.position.snapshot(event) : session.position.event(event))) return;
+    if (isSnapshot && event.epoch !== void 0) session.outbox.epochIs(event.epoch);
+    this.#deliver(event);
+  }
   #deliver(event) {
-    if (!LIFECYCLE.has(event.type)) this.#emit(event.type, event.payload, event);
-    this.#emit("state_update", event, event);
+    if (!LIFECYCLE.has(event.type)) this.#emitter.emit(event.type, event.payload, event);
+    this.#emitter.emit("state_update", event, event);
   }
   #settle(session, message) {
-    const waiting = session.pending.get(message.id);
     const error = message.type === "error" ? errorOfPayload(message.payload) : null;
-    if (waiting) {
-      session.pending.delete(message.id);
-      clearTimeout(waiting.timer);
-      if (error) waiting.reject(error);
-      else waiting.resolve(message.result);
-    } else if (error) {
-      this.#emit("error", error, message);
-    }
+    if (session.outbox.settle(message, error)) return;
+    const action = session.pending.settle(message, error);
+    if (action === "heartbeat") session.position.reached(message.result?.seq);
+    else if (error && action === void 0) this.#emitter.emit("error", error, message);
   }
-  #send(session, message) {
-    if (session?.phase !== "open") return false;
-    return session.link.send(JSON.stringify(message), this.#options.maxBufferedBytes);
+  #sendText(session, text) {
+    return session?.phase === "open" && session.link.send(text, this.#options.maxBufferedBytes);
   }
-  // A network that vanishes tells nobody: without an answer in time the connection counts as lost.
   #beatHeart(session, link) {
     if (!this.#options.heartbeatMs) return;
-    session.timer = setTimeout(async () => {
-      const sentAt = performance.now();
-      const answered = await this.ping().then(
-        () => true,
-        (error) => error.code !== "timeout"
-      );
-      if (session !== this.#session || session.link !== link || session.phase !== "open") return;
-      if (answered || link.receivedAt > sentAt) this.#beatHeart(session, link);
-      else link.end(1006, "no answer to a heartbeat");
-    }, this.#options.heartbeatMs);
+    session.timer = setTimeout(() => this.#probe(session, link), this.#options.heartbeatMs);
+  }
+  // A network that vanishes tells nobody: without an answer in time the connection counts as lost.
+  async #probe(session, link, timeoutMs) {
+    clearTimeout(session.timer);
+    const probe = {};
+    session.probe = probe;
+    const sentAt = performance.now();
+    const answered = await this.ping({ timeoutMs }).then(
+      () => true,
+      (error) => error.code !== "timeout"
+    );
+    if (session !== this.#session || session.link !== link || session.phase !== "open" || session.probe !== probe) return;
+    if (answered || link.receivedAt > sentAt) this.#beatHeart(session, link);
+    else link.end(1006, "no answer to a heartbeat");
+  }
+  // The network is back, or the page: what was known of the connection may be old.
+  #wake(session) {
+    if (session.phase === "open") {
+      this.#probe(session, session.link, WAKE_LIMIT_MS);
+    } else if (session.phase === "waiting") {
+      clearTimeout(session.timer);
+      session.attempts = 0;
+      session.lostAt = performance.now();
+      this.#retry(session);
+    }
   }
   #lost(session, { code, reason }) {
     if (session !== this.#session) return;
     clearTimeout(session.timer);
-    const stayed = performance.now() - session.openedAt;
+    const now = performance.now();
     if (code === TOKEN_EXPIRED) this.#client.auth.distrust(session.usedToken);
-    if (stayed > STABLE_MS) session.attempts = 0;
+    if (session.attempts === 0 || now - session.openedAt > STABLE_MS) {
+      session.attempts = 0;
+      session.lostAt = now;
+    }
     const willReconnect = this.#comesBack(session, code);
-    if (willReconnect) this.#retryLater(session, code);
-    else this.#session = null;
-    rejectAll(session, `The connection was lost (${code}${reason ? `: ${reason}` : ""})`);
-    this.#emit("disconnected", { code, reason, willReconnect });
+    const why = `The connection was lost (${code}${reason ? `: ${reason}` : ""})`;
+    if (willReconnect) {
+      session.pending.fail(why);
+      session.outbox.lost();
+      this.#retryLater(session, { isGentle: isGentle(code) });
+    } else {
+      this.#end(session, why);
+    }
+    this.#emitter.emit("disconnected", { code, reason, willReconnect });
     if (session === this.#session) this.#announceRetry(session);
   }
   #comesBack(session, code) {
     if (!this.#reconnect || !comesBack(code)) return false;
     return code !== TOKEN_EXPIRED || typeof session.token === "function";
   }
-  #retryLater(session, code) {
+  #retryLater(session, more) {
     session.phase = "waiting";
     session.attempts += 1;
-    const { firstDelayMs, maxDelayMs } = this.#reconnect;
-    const doublings = session.attempts - 1 + (code === GOING_AWAY ? 2 : 0);
-    const ceilingMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(doublings, 30));
-    session.delayMs = ceilingMs * (0.5 + Math.random() / 2);
+    const { attempts, answers, lostAt } = session;
+    const goneMs = performance.now() - lostAt;
+    session.delayMs = retryDelayMs({ attempt: attempts, answers, goneMs, ...more }, this.#reconnect);
     session.timer = setTimeout(() => this.#retry(session), session.delayMs);
   }
   #announceRetry(session) {
-    this.#emit("reconnecting", { attempt: session.attempts, delayMs: session.delayMs });
+    this.#emitter.emit("reconnecting", { attempt: session.attempts, delayMs: session.delayMs });
   }
   async #retry(session) {
     try {
@@ -647,37 +1001,20 @@ var Realtime = class {
   }
   #retryFailed(session, error) {
     const code = error.closeCode ?? 1006;
-    const refused = REFUSALS.has(error.code);
-    session.refusals = refused ? session.refusals + 1 : session.refusals;
+    session.refusals += isRefusal(error) ? 1 : 0;
+    session.answers = isAnswer(error) ? session.answers + 1 : 0;
     const hopeless = error.code === "unauthorized" && typeof session.token !== "function";
     const giveUp = hopeless || session.refusals >= this.#reconnect.maxRefusals || error.code === "closed" && !this.#comesBack(session, code);
     if (!giveUp) {
-      this.#retryLater(session, code);
+      this.#retryLater(session, { isGentle: isGentle(code), retryAfterS: error.retryAfter });
       this.#announceRetry(session);
       return;
     }
-    this.#session = null;
-    this.#emit("error", error);
-    this.#emit("disconnected", { code, reason: error.message, willReconnect: false });
-  }
-  #emit(name, payload, event) {
-    for (const callback of this.#listeners.get(name) ?? []) {
-      try {
-        callback(payload, event);
-      } catch (error) {
-        reportLater(error);
-      }
-    }
+    this.#end(session, error.message);
+    this.#emitter.emit("error", error);
+    this.#emitter.emit("disconnected", { code, reason: error.message, willReconnect: false });
   }
 };
-function rejectAll(session, message) {
-  const waiting = [...session.pending.values()];
-  session.pending.clear();
-  for (const { reject, timer } of waiting) {
-    clearTimeout(timer);
-    reject(new GodraError("disconnected", message));
-  }
-}
 
 // src/client.js
 var GodraClient = class {

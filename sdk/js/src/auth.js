@@ -102,6 +102,11 @@ export class Auth {
     if (token === this.#session?.token) this.#stale = true;
   }
 
+  /** Whose token it is, as far as that can be told without asking. */
+  userOf(token) {
+    return token === this.#session?.token ? this.#session.user_id : claimedUser(token);
+  }
+
   /** Calls with the token that was given, or without one (or with the session's own) with a fresh one. */
   async withToken(given, call) {
     const token = given == null || given === this.#session?.token ? await this.freshToken() : given;
@@ -159,5 +164,14 @@ export class Auth {
     } catch (error) {
       reportLater(error);
     }
+  }
+}
+
+/** A JWT says whose it is, to everyone. */
+function claimedUser(token) {
+  try {
+    return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).user_id;
+  } catch {
+    return undefined;
   }
 }

@@ -1,6 +1,6 @@
 // JSON over HTTP, with failures turned into GodraErrors.
 
-import { GodraError, errorOfResponse } from "./errors.js";
+import { GodraError, errorOfResponse, retryAfterOf } from "./errors.js";
 import { parseJson } from "./util.js";
 
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -37,10 +37,11 @@ export class Http {
     return response.body;
   }
 
-  async isReady() {
+  /** Whether the server takes players, and in how many seconds it may, where it says so. */
+  async readiness() {
     return this.#send("ready", { method: "GET" }).then(
-      (response) => response.ok,
-      () => false,
+      ({ ok, headers }) => ({ isReady: ok, retryAfter: retryAfterOf(headers) }),
+      () => ({ isReady: false }),
     );
   }
 

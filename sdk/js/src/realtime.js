@@ -1,38 +1,40 @@
 // The WebSocket of one lobby with its reconnects.
 
-import { GOING_AWAY, TOKEN_EXPIRED, comesBack } from "./close-codes.js";
-import { GodraError, cancelled, codeOfStatus, errorOfPayload } from "./errors.js";
+import { retryDelayMs } from "./backoff.js";
+import { TOKEN_EXPIRED, comesBack, isGentle } from "./close-codes.js";
+import { Emitter } from "./emitter.js";
+import { GodraError, cancelled, errorOfPayload } from "./errors.js";
 import { Link } from "./link.js";
 import { lobbyKey } from "./lobby.js";
-import { reportLater, withDefaults } from "./util.js";
+import { Outbox } from "./outbox.js";
+import { Pending } from "./pending.js";
+import { Position } from "./position.js";
+import { explain, isAnswer, isRefusal } from "./refusal.js";
+import { withDefaults } from "./util.js";
+import { onWake } from "./wake.js";
 
 const DEFAULTS = {
   requestTimeoutMs: 10_000,
   connectTimeoutMs: 10_000,
   heartbeatMs: 20_000,
   maxBufferedBytes: 1 << 20,
+  resume: true,
 };
 
 const RECONNECT_DEFAULTS = {
-  firstDelayMs: 500,
-  maxDelayMs: 15_000,
-  // A server that is up and says no will rarely change its mind: the lobby is gone, or full.
-  maxRefusals: 4,
+  firstDelayMs: 200,
+  maxDelayMs: 20_000,
+  maxRefusals: 5,
 };
-
-/** These names are the SDK's own: a script's event of the same name goes to `state_update` alone. */
-const LIFECYCLE = new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
 
 /** A connection that held this long was a good one: the delays begin from the start again. */
 const STABLE_MS = 5_000;
-const REFUSALS = new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict"]);
-const REFUSED =
-  "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
-const HINTS = {
-  401: ": the token is not valid (any more)",
-  403: ": the lobby is full or does not exist, or its script said no",
-  503: ": it is full, or stopping",
-};
+
+/** So soon a connection has to show that it lived through a sleep. */
+const WAKE_LIMIT_MS = 3_000;
+
+/** These names are the SDK's own: a script's event of the same name goes to `state_update` alone. */
+const LIFECYCLE = new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
 
 /**
  * The WebSocket of one lobby at a time. A lost connection is made again, by itself, where its close code allows that.
@@ -48,7 +50,7 @@ export class Realtime {
   #options;
   #reconnect;
   #WebSocket;
-  #listeners = new Map();
+  #emitter = new Emitter();
   #session = null;
   #nextId = 1;
   #latencyMs = null;
@@ -85,27 +87,38 @@ export class Realtime {
   async connect(token, lobbyId) {
     const room = lobbyKey(lobbyId).slice("game:".length);
     this.close();
+    const session = this.#newSession(token, room);
+    this.#session = session;
+    try {
+      return await this.#dial(session);
+    } catch (error) {
+      if (this.#session === session) this.#end(session, "The connection could not be made");
+      throw error;
+    }
+  }
+
+  #newSession(token, room) {
     const session = {
       token: token == null || token === this.#client.auth.session?.token ? this.#tokenOfSession() : token,
       room,
       phase: "connecting",
       attempts: 0,
       refusals: 0,
-      pending: new Map(),
+      answers: 0,
+      position: new Position(),
+      pending: new Pending(),
+      outbox: new Outbox({ send: (text) => this.#sendText(session, text) }),
       link: null,
       abandon: null,
       timer: null,
+      probe: null,
       openedAt: 0,
+      lostAt: 0,
       usedToken: null,
       welcome: null,
+      unwatch: onWake(() => this.#wake(session)),
     };
-    this.#session = session;
-    try {
-      return await this.#dial(session);
-    } catch (error) {
-      if (this.#session === session) this.#session = null;
-      throw error;
-    }
+    return session;
   }
 
   // Without a refresh token there is nothing to refresh, and a token that has had its time is the end.
@@ -116,19 +129,12 @@ export class Realtime {
 
   /** Calls `callback(payload, event)` for every event of that name; gives back a function that ends it. */
   on(name, callback) {
-    if (typeof callback !== "function") throw new TypeError("on(event, callback): the callback is not a function");
-    const callbacks = this.#listeners.get(name) ?? [];
-    // A new array each time, so that a delivery under way is not disturbed.
-    this.#listeners.set(name, [...callbacks, callback]);
-    return () => this.off(name, callback);
+    return this.#emitter.on(name, callback);
   }
 
   /** Ends what `on` began; without a callback, for all callbacks of that name. */
   off(name, callback) {
-    const callbacks = this.#listeners.get(name) ?? [];
-    const index = callback === undefined ? -1 : callbacks.indexOf(callback);
-    if (callback === undefined) this.#listeners.delete(name);
-    else if (index >= 0) this.#listeners.set(name, callbacks.filter((_, at) => at !== index));
+    this.#emitter.off(name, callback);
   }
 
   /**
@@ -136,24 +142,21 @@ export class Realtime {
    * Gives false if it was not sent: not connected, or the network is far behind.
    */
   sendInput(action, payload = null) {
-    return this.#send(this.#session, { action, payload });
+    return this.#sendText(this.#session, JSON.stringify({ action, payload }));
   }
 
-  /** Sends an input and resolves with what its script returned; rejects with the script's error. */
-  request(action, payload = null, { timeoutMs = this.#options.requestTimeoutMs } = {}) {
-    return new Promise((resolve, reject) => {
-      const session = this.#session;
-      const id = this.#nextId++;
-      if (!this.#send(session, { action, payload, id })) {
-        reject(new GodraError("disconnected", `Not connected: ${action} was not sent`));
-        return;
-      }
-      const timer = setTimeout(() => {
-        session.pending.delete(id);
-        reject(new GodraError("timeout", `No reply to ${action} within ${timeoutMs} ms`));
-      }, timeoutMs);
-      session.pending.set(id, { resolve, reject, timer });
-    });
+  /**
+   * Sends an input and resolves with what its script returned; rejects with the script's error. With `once` it waits for a
+   * connection, and runs exactly once however often that is lost.
+   */
+  async request(action, payload = null, { timeoutMs, once = false } = {}) {
+    const session = this.#session;
+    const id = this.#nextId++;
+    if (once && session) return session.outbox.add(id, action, payload, timeoutMs);
+    if (!this.#sendText(session, JSON.stringify({ action, payload, id }))) {
+      throw new GodraError("disconnected", `Not connected: ${action} was not sent`, { outcome: "none" });
+    }
+    return session.pending.add(id, action, timeoutMs ?? this.#options.requestTimeoutMs);
   }
 
   /** Measures a round trip to the server, in milliseconds. */
@@ -168,15 +171,22 @@ export class Realtime {
   close() {
     const session = this.#session;
     if (!session) return;
-    this.#session = null;
-    clearTimeout(session.timer);
     const wasConnecting = session.phase === "connecting" && session.attempts === 0;
+    this.#end(session, "The connection was closed");
     session.link?.end(1000, "closed by the client");
     session.abandon?.(cancelled());
-    rejectAll(session, "The connection was closed");
     if (!wasConnecting) {
-      this.#emit("disconnected", { code: 1000, reason: "closed by the client", willReconnect: false });
+      this.#emitter.emit("disconnected", { code: 1000, reason: "closed by the client", willReconnect: false });
     }
+  }
+
+  #end(session, why) {
+    this.#session = null;
+    clearTimeout(session.timer);
+    session.unwatch();
+    session.pending.fail(why);
+    session.outbox.lost();
+    session.outbox.fail(why);
   }
 
   // One attempt: a socket, until its welcome or its failure.
@@ -197,18 +207,25 @@ export class Realtime {
     if (typeof token !== "string" || token === "") {
       throw new GodraError("unauthorized", "No token: call auth.guestLogin() or auth.login() first, or pass one");
     }
+    this.#forgetOther(session, token);
     session.usedToken = token;
     const failure = await new Promise((resolve) => {
-      session.link = new Link(this.#webSocketClass(), this.#socketUrl(session.room), token, {
+      session.link = new Link(this.#webSocketClass(), this.#socketUrl(session), token, {
         timeoutMs: this.#options.connectTimeoutMs,
         message: (message) => this.#receive(session, message, resolve),
-        malformed: (reason) => this.#emit("error", new GodraError("bad_message", reason)),
+        malformed: (reason) => this.#emitter.emit("error", new GodraError("bad_message", reason)),
         ended: (end) => (session.phase === "open" ? this.#lost(session, end) : resolve(end)),
       });
     });
     if (failure === null) return session.welcome;
     if (session !== this.#session) throw cancelled();
-    throw await this.#explain(failure);
+    throw await explain(failure, this.#http);
+  }
+
+  // What one player has seen is not what another may see.
+  #forgetOther({ position, welcome }, token) {
+    const user = this.#client.auth.userOf(token);
+    if (user !== undefined && user !== welcome?.user_id) position.forget();
   }
 
   #webSocketClass() {
@@ -220,30 +237,12 @@ export class Realtime {
     );
   }
 
-  #socketUrl(room) {
+  #socketUrl({ room, position }) {
     const url = new URL("ws", this.#base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("game_id", room);
+    const resume = this.#options.resume ? position.resume : null;
+    for (const [name, value] of Object.entries({ game_id: room, ...resume })) url.searchParams.set(name, value);
     return url;
-  }
-
-  // Browsers hide the answer to a refused WebSocket, so what can be known is asked for by other ways.
-  async #explain({ code, reason, opened, timedOut }) {
-    const closeCode = code;
-    if (timedOut) return new GodraError("timeout", reason, { closeCode });
-    if (opened) {
-      const why = reason ? `: ${reason}` : "";
-      return new GodraError("closed", `The server closed the connection before its welcome (${code}${why})`, { closeCode });
-    }
-    // The package `ws` does tell: "Unexpected server response: 403".
-    const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || undefined;
-    if (status) {
-      const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
-      return new GodraError(codeOfStatus(status), message, { status, closeCode });
-    }
-    const ready = await this.#http.isReady();
-    if (ready) return new GodraError("refused", REFUSED, { closeCode });
-    return new GodraError("unavailable", "The server cannot be reached, or is not ready", { closeCode });
   }
 
   #receive(session, message, welcomed) {
@@ -251,79 +250,110 @@ export class Realtime {
     if (message.type === "batch" && Array.isArray(message.events)) {
       for (const event of message.events) this.#receive(session, event ?? {}, welcomed);
     } else if (typeof message.type !== "string") {
-      this.#emit("error", new GodraError("bad_message", "The server sent a message without a type"));
+      this.#emitter.emit("error", new GodraError("bad_message", "The server sent a message without a type"));
     } else if (message.type === "reply" || message.type === "error") {
       this.#settle(session, message);
     } else if (message.type === "welcome" && session.phase !== "open") {
       this.#welcome(session, message, welcomed);
     } else if (session.phase === "open") {
-      this.#deliver(message);
+      this.#event(session, message);
     } else {
-      this.#emit("error", new GodraError("bad_message", `The server sent ${message.type} before its welcome`));
+      this.#emitter.emit("error", new GodraError("bad_message", `The server sent ${message.type} before its welcome`));
     }
   }
 
   #welcome(session, message, welcomed) {
+    const payload = message.payload ?? {};
     session.phase = "open";
     session.openedAt = performance.now();
     session.refusals = 0;
-    session.welcome = message.payload;
+    session.answers = 0;
+    session.welcome = payload;
     session.link.welcomed();
+    session.position.welcome(payload);
     this.#beatHeart(session, session.link);
     welcomed(null);
-    this.#emit("connected", message.payload, message);
+    // Before the game hears of the connection, so that all that it sends then comes behind.
+    session.outbox.welcome(payload);
+    this.#emitter.emit("connected", payload, message);
     if (session === this.#session) this.#deliver(message);
   }
 
+  #event(session, event) {
+    const isSnapshot = event.type === "snapshot";
+    if (!(isSnapshot ? session.position.snapshot(event) : session.position.event(event))) return;
+    if (isSnapshot && event.epoch !== undefined) session.outbox.epochIs(event.epoch);
+    this.#deliver(event);
+  }
+
   #deliver(event) {
-    if (!LIFECYCLE.has(event.type)) this.#emit(event.type, event.payload, event);
-    this.#emit("state_update", event, event);
+    if (!LIFECYCLE.has(event.type)) this.#emitter.emit(event.type, event.payload, event);
+    this.#emitter.emit("state_update", event, event);
   }
 
   #settle(session, message) {
-    const waiting = session.pending.get(message.id);
     const error = message.type === "error" ? errorOfPayload(message.payload) : null;
-    if (waiting) {
-      session.pending.delete(message.id);
-      clearTimeout(waiting.timer);
-      if (error) waiting.reject(error);
-      else waiting.resolve(message.result);
-    } else if (error) {
-      this.#emit("error", error, message);
-    }
+    if (session.outbox.settle(message, error)) return;
+    const action = session.pending.settle(message, error);
+    if (action === "heartbeat") session.position.reached(message.result?.seq);
+    else if (error && action === undefined) this.#emitter.emit("error", error, message);
   }
 
-  #send(session, message) {
-    if (session?.phase !== "open") return false;
-    return session.link.send(JSON.stringify(message), this.#options.maxBufferedBytes);
+  #sendText(session, text) {
+    return session?.phase === "open" && session.link.send(text, this.#options.maxBufferedBytes);
+  }
+
+  #beatHeart(session, link) {
+    if (!this.#options.heartbeatMs) return;
+    session.timer = setTimeout(() => this.#probe(session, link), this.#options.heartbeatMs);
   }
 
   // A network that vanishes tells nobody: without an answer in time the connection counts as lost.
-  #beatHeart(session, link) {
-    if (!this.#options.heartbeatMs) return;
-    session.timer = setTimeout(async () => {
-      const sentAt = performance.now();
-      const answered = await this.ping().then(
-        () => true,
-        (error) => error.code !== "timeout",
-      );
-      if (session !== this.#session || session.link !== link || session.phase !== "open") return;
-      if (answered || link.receivedAt > sentAt) this.#beatHeart(session, link);
-      else link.end(1006, "no answer to a heartbeat");
-    }, this.#options.heartbeatMs);
+  async #probe(session, link, timeoutMs) {
+    clearTimeout(session.timer);
+    const probe = {};
+    session.probe = probe;
+    const sentAt = performance.now();
+    const answered = await this.ping({ timeoutMs }).then(
+      () => true,
+      (error) => error.code !== "timeout",
+    );
+    if (session !== this.#session || session.link !== link || session.phase !== "open" || session.probe !== probe) return;
+    if (answered || link.receivedAt > sentAt) this.#beatHeart(session, link);
+    else link.end(1006, "no answer to a heartbeat");
+  }
+
+  // The network is back, or the page: what was known of the connection may be old.
+  #wake(session) {
+    if (session.phase === "open") {
+      this.#probe(session, session.link, WAKE_LIMIT_MS);
+    } else if (session.phase === "waiting") {
+      clearTimeout(session.timer);
+      session.attempts = 0;
+      session.lostAt = performance.now();
+      this.#retry(session);
+    }
   }
 
   #lost(session, { code, reason }) {
     if (session !== this.#session) return;
     clearTimeout(session.timer);
-    const stayed = performance.now() - session.openedAt;
+    const now = performance.now();
     if (code === TOKEN_EXPIRED) this.#client.auth.distrust(session.usedToken);
-    if (stayed > STABLE_MS) session.attempts = 0;
+    if (session.attempts === 0 || now - session.openedAt > STABLE_MS) {
+      session.attempts = 0;
+      session.lostAt = now;
+    }
     const willReconnect = this.#comesBack(session, code);
-    if (willReconnect) this.#retryLater(session, code);
-    else this.#session = null;
-    rejectAll(session, `The connection was lost (${code}${reason ? `: ${reason}` : ""})`);
-    this.#emit("disconnected", { code, reason, willReconnect });
+    const why = `The connection was lost (${code}${reason ? `: ${reason}` : ""})`;
+    if (willReconnect) {
+      session.pending.fail(why);
+      session.outbox.lost();
+      this.#retryLater(session, { isGentle: isGentle(code) });
+    } else {
+      this.#end(session, why);
+    }
+    this.#emitter.emit("disconnected", { code, reason, willReconnect });
     if (session === this.#session) this.#announceRetry(session);
   }
 
@@ -333,19 +363,17 @@ export class Realtime {
     return code !== TOKEN_EXPIRED || typeof session.token === "function";
   }
 
-  #retryLater(session, code) {
+  #retryLater(session, more) {
     session.phase = "waiting";
     session.attempts += 1;
-    const { firstDelayMs, maxDelayMs } = this.#reconnect;
-    // After a shutdown everybody comes back at once: those wait longer, over a wider span.
-    const doublings = session.attempts - 1 + (code === GOING_AWAY ? 2 : 0);
-    const ceilingMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(doublings, 30));
-    session.delayMs = ceilingMs * (0.5 + Math.random() / 2);
+    const { attempts, answers, lostAt } = session;
+    const goneMs = performance.now() - lostAt;
+    session.delayMs = retryDelayMs({ attempt: attempts, answers, goneMs, ...more }, this.#reconnect);
     session.timer = setTimeout(() => this.#retry(session), session.delayMs);
   }
 
   #announceRetry(session) {
-    this.#emit("reconnecting", { attempt: session.attempts, delayMs: session.delayMs });
+    this.#emitter.emit("reconnecting", { attempt: session.attempts, delayMs: session.delayMs });
   }
 
   async #retry(session) {
@@ -358,36 +386,17 @@ export class Realtime {
 
   #retryFailed(session, error) {
     const code = error.closeCode ?? 1006;
-    const refused = REFUSALS.has(error.code);
-    session.refusals = refused ? session.refusals + 1 : session.refusals;
+    session.refusals += isRefusal(error) ? 1 : 0;
+    session.answers = isAnswer(error) ? session.answers + 1 : 0;
     const hopeless = error.code === "unauthorized" && typeof session.token !== "function";
     const giveUp = hopeless || session.refusals >= this.#reconnect.maxRefusals || (error.code === "closed" && !this.#comesBack(session, code));
     if (!giveUp) {
-      this.#retryLater(session, code);
+      this.#retryLater(session, { isGentle: isGentle(code), retryAfterS: error.retryAfter });
       this.#announceRetry(session);
       return;
     }
-    this.#session = null;
-    this.#emit("error", error);
-    this.#emit("disconnected", { code, reason: error.message, willReconnect: false });
-  }
-
-  #emit(name, payload, event) {
-    for (const callback of this.#listeners.get(name) ?? []) {
-      try {
-        callback(payload, event);
-      } catch (error) {
-        reportLater(error);
-      }
-    }
-  }
-}
-
-function rejectAll(session, message) {
-  const waiting = [...session.pending.values()];
-  session.pending.clear();
-  for (const { reject, timer } of waiting) {
-    clearTimeout(timer);
-    reject(new GodraError("disconnected", message));
+    this.#end(session, error.message);
+    this.#emitter.emit("error", error);
+    this.#emitter.emit("disconnected", { code, reason: error.message, willReconnect: false });
   }
 }
