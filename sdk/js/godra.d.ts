@@ -8,13 +8,14 @@ export type Role = "guest" | "player" | "manager";
  * Why something failed. From the server: `unauthorized`, `forbidden`, `bad_request`, `not_found`, `conflict`,
  * `too_large`, `rate_limited`, `script_error`, `script_timeout`, `busy`, `unavailable`, or a script's own code.
  * From the SDK: `unavailable` (no answer from the network), `timeout`, `bad_response`, `bad_message`, `disconnected`,
- * `cancelled`, `refused` (the WebSocket, for a reason that browsers hide), `closed` (before the welcome), `no_websocket`.
+ * `cancelled`, `refused` (the WebSocket, for a reason that browsers hide), `closed` (before the welcome), `no_websocket`,
+ * `queue_full` (64 requests with `once` wait already), `unsupported` (the server takes none).
  */
 export class GodraError extends Error {
   constructor(
     code: string,
     message: string,
-    more?: Partial<Pick<GodraError, "status" | "details" | "retryAfter" | "closeCode">> & { cause?: unknown },
+    more?: Partial<Pick<GodraError, "status" | "details" | "retryAfter" | "closeCode" | "outcome">> & { cause?: unknown },
   );
   readonly name: "GodraError";
   readonly code: string;
@@ -26,17 +27,22 @@ export class GodraError extends Error {
   readonly retryAfter?: number;
   /** The WebSocket's close code, where there was one. */
   readonly closeCode?: number;
+  /**
+   * Of an input: whether it ran. `none`: it did not, and will not by itself. `unknown`: its answer is lost. `ran`: it did, and
+   * failed, so it has changed nothing.
+   */
+  readonly outcome?: "none" | "unknown" | "ran";
 }
 
 /** What the SDK needs of a WebSocket class: the browser's, Node 22's, or that of the package `ws`. */
 export type WebSocketClass = new (address: string, protocols: string[]) => any;
 
 export interface ReconnectOptions {
-  /** Longest first delay in milliseconds (500); it doubles with every attempt, and is drawn from its upper half. */
+  /** Longest first delay in milliseconds (200); it doubles with every attempt, and is drawn from its upper half. */
   firstDelayMs?: number;
-  /** Longest delay in milliseconds (15000). */
+  /** Longest delay in milliseconds (20000). It is never above 800 in the first minute of an outage, and 5000 in the next four. */
   maxDelayMs?: number;
-  /** So many attempts in a row that the server itself refused end the reconnecting (4). */
+  /** So many attempts in a row that the server itself refused end the reconnecting (5). */
   maxRefusals?: number;
 }
 
@@ -61,6 +67,8 @@ export interface GodraOptions {
   maxBufferedBytes?: number;
   /** How lost connections are made again; false for never. */
   reconnect?: ReconnectOptions | false;
+  /** Whether a connection that is made again goes on from the last event seen (true), or gets the whole state each time. */
+  resume?: boolean;
 }
 
 export interface Login {
@@ -99,8 +107,9 @@ export interface Welcome<State = any> {
   epoch: string;
   /** The lobby's last event that `state` holds. */
   seq: number;
-  /** The last of the player's numbered inputs that ran; 0 if none did. */
-  n: number;
+  /** The last of the player's numbered inputs that ran; 0 if none did. Older servers take no numbered inputs, and tell none. */
+  n?: number;
+  /** Only after a reconnect: nothing was lost, `state` is null, keep yours. The events that were missed follow. */
   recovered: boolean;
   state: State;
   /** Events leave the server at most this often, in milliseconds. */
@@ -110,7 +119,7 @@ export interface Welcome<State = any> {
 export interface GameEvent<Payload = any> {
   type: string;
   payload: Payload;
-  /** Counts the lobby's events without gaps; events for one player alone have none. */
+  /** Numbers the lobby's events; it rises from one to the next. What a player does not see was for others. */
   seq?: number;
 }
 
@@ -129,7 +138,10 @@ export interface Reconnecting {
 
 /** Events of the SDK itself, and those that the server sends by itself. All others are named by the scripts. */
 export interface RealtimeEvents {
-  /** The welcome came: after `connect`, and after every reconnect. */
+  /**
+   * The welcome came, after `connect` and after every reconnect; no event of this connection came before it. With `recovered`
+   * the game keeps its state and the missed events follow, else `state` replaces it.
+   */
   connected: Welcome;
   disconnected: Disconnected;
   /** A further attempt will be made after `delayMs`. */
@@ -141,6 +153,16 @@ export interface RealtimeEvents {
   welcome: Welcome;
   /** The lobby's whole state, in place of events that this connection missed. */
   snapshot: any;
+}
+
+export interface RequestOptions {
+  /** Time limit in milliseconds: `requestTimeoutMs` without it, or with `once` none. */
+  timeoutMs?: number;
+  /**
+   * Runs exactly once, also if connections are lost before or after it has run. It waits while there is no connection, and
+   * resolves with `{duplicate: true}` if it ran and the server does not know its result any more.
+   */
+  once?: boolean;
 }
 
 export interface Auth {
@@ -216,7 +238,8 @@ export interface Realtime {
   off(event: string, callback?: (...args: any[]) => void): void;
   /** Gives false if the input was not sent: not connected, or the network is far behind. */
   sendInput(action: string, payload?: unknown): boolean;
-  request<Result = any>(action: string, payload?: unknown, options?: { timeoutMs?: number }): Promise<Result>;
+  /** Resolves with the script's result, or rejects with its error. */
+  request<Result = any>(action: string, payload?: unknown, options?: RequestOptions): Promise<Result>;
   /** Measures a round trip to the server, in milliseconds. */
   ping(options?: { timeoutMs?: number }): Promise<number>;
   close(): void;

@@ -10,6 +10,7 @@ async function play(): Promise<void> {
   const client = new GodraClient("http://localhost:8080", {
     requestTimeoutMs: 5_000,
     reconnect: { maxDelayMs: 1_000 },
+    resume: false,
     WebSocket: globalThis.WebSocket,
   });
   const login: Login = await client.auth.guestLogin();
@@ -31,12 +32,16 @@ async function play(): Promise<void> {
   const x: number | undefined = welcome.state.players[welcome.user_id]?.x;
   const sent: boolean = realtime.sendInput("move_player", { x, y: 2 });
   const reply = await realtime.request<{ ok: boolean }>("jump", { sent }, { timeoutMs: 100 });
+  const bought = await realtime.request<{ gold: number } | { duplicate: true }>("buy", "sword", { once: true });
+  const gold: number = "gold" in bought ? bought.gold : 0;
+  const stopConnected = realtime.on("connected", ({ recovered, n = gold }) => recovered && n > 0);
+  stopConnected();
   const latencyMs: number = await realtime.ping();
   const result: number = await client.rpc<number>("score", ["a", 1, true, { b: [latencyMs, reply.ok] }], ["game:abc"]);
   try {
     realtime.close();
   } catch (error) {
-    if (error instanceof GodraError) throw new GodraError("mine", `${error.code} ${result} ${ids}`, { cause: error });
+    if (error instanceof GodraError && error.outcome !== "unknown") throw new GodraError("mine", `${error.code} ${result} ${ids}`, { cause: error });
   }
 }
 
@@ -47,6 +52,8 @@ async function mistakes(client: GodraClient): Promise<void> {
   await client.rpc("x", [() => 1]);
   // @ts-expect-error: no such option
   new GodraClient("http://localhost", { retries: 3 });
+  // @ts-expect-error: once is yes or no
+  await client.realtime.request("buy", "sword", { once: 1 });
   // @ts-expect-error: a lifecycle event's payload is known
   client.realtime.on("disconnected", ({ why }) => why);
 }
