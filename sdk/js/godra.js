@@ -339,6 +339,45 @@ var Emitter = class {
   }
 };
 
+// src/heartbeat.js
+var Heartbeat = class {
+  #ping;
+  #heardAt;
+  #died;
+  #everyMs;
+  #timer = null;
+  /** The latest check; one that it overtook says nothing any more. */
+  #check = null;
+  /** `ping(options)` rejects with `timeout` without an answer; `heardAt()` is when anything was received; `died()` ends it. */
+  constructor({ ping, heardAt, died, everyMs }) {
+    this.#ping = ping;
+    this.#heardAt = heardAt;
+    this.#died = died;
+    this.#everyMs = everyMs;
+  }
+  start() {
+    if (this.#everyMs) this.#timer = setTimeout(() => this.check(), this.#everyMs);
+  }
+  stop() {
+    clearTimeout(this.#timer);
+    this.#check = null;
+  }
+  /** Asks now. */
+  async check(timeoutMs) {
+    this.stop();
+    const check = {};
+    this.#check = check;
+    const sentAt = performance.now();
+    const answered = await this.#ping({ timeoutMs }).then(
+      () => true,
+      (error) => error.code !== "timeout"
+    );
+    if (this.#check !== check) return;
+    if (answered || this.#heardAt() > sentAt) this.start();
+    else this.#died();
+  }
+};
+
 // src/link.js
 var Link = class {
   receivedAt = 0;
@@ -406,6 +445,20 @@ function openSocket(WebSocketClass, address, protocols) {
   } catch (cause) {
     throw new GodraError("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it", { cause });
   }
+}
+function webSocketClass(given) {
+  const found = given ?? globalThis.WebSocket;
+  if (found) return found;
+  throw new GodraError(
+    "no_websocket",
+    'This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from "ws"`, or use Node 22 or later'
+  );
+}
+function socketUrl(base, query) {
+  const url = new URL("ws", base);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  return url;
 }
 
 // src/outbox.js
@@ -757,7 +810,7 @@ var Realtime = class {
       link: null,
       abandon: null,
       timer: null,
-      probe: null,
+      heartbeat: null,
       openedAt: 0,
       lostAt: 0,
       usedToken: null,
@@ -821,6 +874,7 @@ var Realtime = class {
   #end(session, why) {
     this.#session = null;
     clearTimeout(session.timer);
+    session.heartbeat?.stop();
     session.unwatch();
     session.pending.fail(why);
     session.outbox.lost();
@@ -845,7 +899,7 @@ var Realtime = class {
     this.#forgetOther(session, token);
     session.usedToken = token;
     const failure = await new Promise((resolve) => {
-      session.link = new Link(this.#webSocketClass(), this.#socketUrl(session), token, {
+      session.link = new Link(webSocketClass(this.#WebSocket), this.#socketUrl(session), token, {
         timeoutMs: this.#options.connectTimeoutMs,
         message: (message) => this.#receive(session, message, resolve),
         malformed: (reason) => this.#emitter.emit("error", new GodraError("bad_message", reason)),
@@ -861,20 +915,8 @@ var Realtime = class {
     const user = this.#client.auth.userOf(token);
     if (user !== void 0 && user !== welcome?.user_id) position.forget();
   }
-  #webSocketClass() {
-    const found = this.#WebSocket ?? globalThis.WebSocket;
-    if (found) return found;
-    throw new GodraError(
-      "no_websocket",
-      'This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from "ws"`, or use Node 22 or later'
-    );
-  }
   #socketUrl({ room, position }) {
-    const url = new URL("ws", this.#base);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const resume = this.#options.resume ? position.resume : null;
-    for (const [name, value] of Object.entries({ game_id: room, ...resume })) url.searchParams.set(name, value);
-    return url;
+    return socketUrl(this.#base, { game_id: room, ...this.#options.resume ? position.resume : null });
   }
   #receive(session, message, welcomed) {
     if (session !== this.#session) return;
@@ -901,7 +943,8 @@ var Realtime = class {
     session.welcome = payload;
     session.link.welcomed();
     session.position.welcome(payload);
-    this.#beatHeart(session, session.link);
+    session.heartbeat = this.#heartbeat(session.link);
+    session.heartbeat.start();
     welcomed(null);
     session.outbox.welcome(payload);
     this.#emitter.emit("connected", payload, message);
@@ -927,28 +970,18 @@ var Realtime = class {
   #sendText(session, text) {
     return session?.phase === "open" && session.link.send(text, this.#options.maxBufferedBytes);
   }
-  #beatHeart(session, link) {
-    if (!this.#options.heartbeatMs) return;
-    session.timer = setTimeout(() => this.#probe(session, link), this.#options.heartbeatMs);
-  }
-  // A network that vanishes tells nobody: without an answer in time the connection counts as lost.
-  async #probe(session, link, timeoutMs) {
-    clearTimeout(session.timer);
-    const probe = {};
-    session.probe = probe;
-    const sentAt = performance.now();
-    const answered = await this.ping({ timeoutMs }).then(
-      () => true,
-      (error) => error.code !== "timeout"
-    );
-    if (session !== this.#session || session.link !== link || session.phase !== "open" || session.probe !== probe) return;
-    if (answered || link.receivedAt > sentAt) this.#beatHeart(session, link);
-    else link.end(1006, "no answer to a heartbeat");
+  #heartbeat(link) {
+    return new Heartbeat({
+      ping: (options) => this.ping(options),
+      heardAt: () => link.receivedAt,
+      died: () => link.end(1006, "no answer to a heartbeat"),
+      everyMs: this.#options.heartbeatMs
+    });
   }
   // The network is back, or the page: what was known of the connection may be old.
   #wake(session) {
     if (session.phase === "open") {
-      this.#probe(session, session.link, WAKE_LIMIT_MS);
+      session.heartbeat.check(WAKE_LIMIT_MS);
     } else if (session.phase === "waiting") {
       clearTimeout(session.timer);
       session.attempts = 0;
@@ -958,7 +991,7 @@ var Realtime = class {
   }
   #lost(session, { code, reason }) {
     if (session !== this.#session) return;
-    clearTimeout(session.timer);
+    session.heartbeat.stop();
     const now = performance.now();
     if (code === TOKEN_EXPIRED) this.#client.auth.distrust(session.usedToken);
     if (session.attempts === 0 || now - session.openedAt > STABLE_MS) {

@@ -79,3 +79,19 @@ function openSocket(WebSocketClass, address, protocols) {
     throw new GodraError("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it", { cause });
   }
 }
+
+export function webSocketClass(given) {
+  const found = given ?? globalThis.WebSocket;
+  if (found) return found;
+  throw new GodraError(
+    "no_websocket",
+    "This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from \"ws\"`, or use Node 22 or later",
+  );
+}
+
+export function socketUrl(base, query) {
+  const url = new URL("ws", base);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  return url;
+}

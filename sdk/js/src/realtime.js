@@ -4,7 +4,8 @@ import { retryDelayMs } from "./backoff.js";
 import { TOKEN_EXPIRED, comesBack, isGentle } from "./close-codes.js";
 import { Emitter } from "./emitter.js";
 import { GodraError, cancelled, errorOfPayload } from "./errors.js";
-import { Link } from "./link.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Link, socketUrl, webSocketClass } from "./link.js";
 import { lobbyKey } from "./lobby.js";
 import { Outbox } from "./outbox.js";
 import { Pending } from "./pending.js";
@@ -111,7 +112,7 @@ export class Realtime {
       link: null,
       abandon: null,
       timer: null,
-      probe: null,
+      heartbeat: null,
       openedAt: 0,
       lostAt: 0,
       usedToken: null,
@@ -183,6 +184,7 @@ export class Realtime {
   #end(session, why) {
     this.#session = null;
     clearTimeout(session.timer);
+    session.heartbeat?.stop();
     session.unwatch();
     session.pending.fail(why);
     session.outbox.lost();
@@ -210,7 +212,7 @@ export class Realtime {
     this.#forgetOther(session, token);
     session.usedToken = token;
     const failure = await new Promise((resolve) => {
-      session.link = new Link(this.#webSocketClass(), this.#socketUrl(session), token, {
+      session.link = new Link(webSocketClass(this.#WebSocket), this.#socketUrl(session), token, {
         timeoutMs: this.#options.connectTimeoutMs,
         message: (message) => this.#receive(session, message, resolve),
         malformed: (reason) => this.#emitter.emit("error", new GodraError("bad_message", reason)),
@@ -228,21 +230,8 @@ export class Realtime {
     if (user !== undefined && user !== welcome?.user_id) position.forget();
   }
 
-  #webSocketClass() {
-    const found = this.#WebSocket ?? globalThis.WebSocket;
-    if (found) return found;
-    throw new GodraError(
-      "no_websocket",
-      "This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from \"ws\"`, or use Node 22 or later",
-    );
-  }
-
   #socketUrl({ room, position }) {
-    const url = new URL("ws", this.#base);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const resume = this.#options.resume ? position.resume : null;
-    for (const [name, value] of Object.entries({ game_id: room, ...resume })) url.searchParams.set(name, value);
-    return url;
+    return socketUrl(this.#base, { game_id: room, ...(this.#options.resume ? position.resume : null) });
   }
 
   #receive(session, message, welcomed) {
@@ -271,7 +260,8 @@ export class Realtime {
     session.welcome = payload;
     session.link.welcomed();
     session.position.welcome(payload);
-    this.#beatHeart(session, session.link);
+    session.heartbeat = this.#heartbeat(session.link);
+    session.heartbeat.start();
     welcomed(null);
     // Before the game hears of the connection, so that all that it sends then comes behind.
     session.outbox.welcome(payload);
@@ -303,30 +293,19 @@ export class Realtime {
     return session?.phase === "open" && session.link.send(text, this.#options.maxBufferedBytes);
   }
 
-  #beatHeart(session, link) {
-    if (!this.#options.heartbeatMs) return;
-    session.timer = setTimeout(() => this.#probe(session, link), this.#options.heartbeatMs);
-  }
-
-  // A network that vanishes tells nobody: without an answer in time the connection counts as lost.
-  async #probe(session, link, timeoutMs) {
-    clearTimeout(session.timer);
-    const probe = {};
-    session.probe = probe;
-    const sentAt = performance.now();
-    const answered = await this.ping({ timeoutMs }).then(
-      () => true,
-      (error) => error.code !== "timeout",
-    );
-    if (session !== this.#session || session.link !== link || session.phase !== "open" || session.probe !== probe) return;
-    if (answered || link.receivedAt > sentAt) this.#beatHeart(session, link);
-    else link.end(1006, "no answer to a heartbeat");
+  #heartbeat(link) {
+    return new Heartbeat({
+      ping: (options) => this.ping(options),
+      heardAt: () => link.receivedAt,
+      died: () => link.end(1006, "no answer to a heartbeat"),
+      everyMs: this.#options.heartbeatMs,
+    });
   }
 
   // The network is back, or the page: what was known of the connection may be old.
   #wake(session) {
     if (session.phase === "open") {
-      this.#probe(session, session.link, WAKE_LIMIT_MS);
+      session.heartbeat.check(WAKE_LIMIT_MS);
     } else if (session.phase === "waiting") {
       clearTimeout(session.timer);
       session.attempts = 0;
@@ -337,7 +316,7 @@ export class Realtime {
 
   #lost(session, { code, reason }) {
     if (session !== this.#session) return;
-    clearTimeout(session.timer);
+    session.heartbeat.stop();
     const now = performance.now();
     if (code === TOKEN_EXPIRED) this.#client.auth.distrust(session.usedToken);
     if (session.attempts === 0 || now - session.openedAt > STABLE_MS) {

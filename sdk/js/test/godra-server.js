@@ -17,17 +17,20 @@ const SECRET = "only for tests: thirty-two bytes and more";
 export class GodraServer {
   #process;
   #folder;
+  #args;
   /** All that it printed, for the message of a test that fails. */
   output = "";
 
   static async start({ port = 0, args = [] } = {}) {
     const server = new GodraServer();
-    await server.#start(port, args);
+    server.#folder = await mkdtemp(join(tmpdir(), "godra-test-"));
+    server.#args = args;
+    await server.#start(port);
     return server;
   }
 
-  async #start(port, args) {
-    this.#folder = await mkdtemp(join(tmpdir(), "godra-test-"));
+  async #start(port) {
+    this.output = "";
     const flags = {
       "--host": "127.0.0.1",
       "--port": port,
@@ -35,7 +38,7 @@ export class GodraServer {
       "--db-dsn": join(this.#folder, "game.db"),
       "--jwt-secret": SECRET,
     };
-    this.#process = spawn(binary(), [...Object.entries(flags).flat().map(String), ...args], {
+    this.#process = spawn(binary(), [...Object.entries(flags).flat().map(String), ...this.#args], {
       cwd: this.#folder,
       env: { PATH: process.env.PATH, RUST_LOG: process.env.RUST_LOG ?? "info" },
       stdio: ["ignore", "pipe", "pipe"],
@@ -69,10 +72,20 @@ export class GodraServer {
     this.#process.kill("SIGTERM");
   }
 
-  /** Ends it at once, and removes its folder. */
-  async stop() {
+  /** Ends it at once, as a crash does. */
+  async kill() {
     this.#process.kill("SIGKILL");
     await this.exited;
+  }
+
+  /** Starts it again after its end: at the same address, with the data that it had. */
+  async restart() {
+    await this.#start(this.port);
+  }
+
+  /** Ends it at once, and removes its folder. */
+  async stop() {
+    await this.kill();
     await rm(this.#folder, { recursive: true, force: true });
   }
 }
