@@ -14,7 +14,8 @@ import { ending } from "./words.js";
 export function listen() {
   realtime.on("connected", (welcome) => {
     const again = stage.game?.code === welcome.game_id;
-    stage.game = new Game(welcome, again ? stage.game : null);
+    // Recovered: what this page knows is still true, and what it missed follows.
+    if (!again || !welcome.recovered) stage.game = new Game(welcome, again ? stage.game : null);
     showGame(stage.game, again);
   });
   onGame("snapshot", (game, state) => game.load(state));
