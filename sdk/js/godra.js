@@ -311,6 +311,80 @@ function isGentle(code) {
   return code === GOING_AWAY || code === RATE_LIMITED;
 }
 
+// src/refusal.js
+var REFUSALS = /* @__PURE__ */ new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict"]);
+var REFUSED = "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
+var HINTS = {
+  401: ": the token is not valid (any more)",
+  403: ": the lobby is full or does not exist, or its script said no",
+  503: ": it is full, or stopping"
+};
+function isRefusal(error) {
+  return REFUSALS.has(error.code);
+}
+function isAnswer(error) {
+  return isRefusal(error) || error.status !== void 0 || error.retryAfter !== void 0;
+}
+async function explain({ code, reason, opened, timedOut }, http) {
+  const closeCode = code;
+  if (timedOut) return new GodraError("timeout", reason, { closeCode });
+  if (opened) {
+    const why = reason ? `: ${reason}` : "";
+    return new GodraError("closed", `The server closed the connection before its welcome (${code}${why})`, { closeCode });
+  }
+  const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || void 0;
+  if (status) {
+    const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
+    return new GodraError(codeOfStatus(status), message, { status, closeCode });
+  }
+  const { isReady, retryAfter } = await http.readiness();
+  if (isReady) return new GodraError("refused", REFUSED, { closeCode });
+  return new GodraError("unavailable", "The server cannot be reached, or is not ready", { closeCode, retryAfter });
+}
+
+// src/attempts.js
+var STABLE_MS = 5e3;
+var Attempts = class {
+  /** 0 while the first connection is made or holds. */
+  count = 0;
+  /** Attempts that the server refused, and those that it answered in whatever way, since it last took the player. */
+  #refusals = 0;
+  #answers = 0;
+  #openedAt = 0;
+  #lostAt = 0;
+  #limits;
+  constructor(limits) {
+    this.#limits = limits;
+  }
+  opened(now) {
+    this.#openedAt = now;
+    this.#refusals = 0;
+    this.#answers = 0;
+  }
+  lost(now) {
+    if (this.count === 0 || now - this.#openedAt > STABLE_MS) this.restart(now);
+  }
+  /** Begins from the start, as if the connection had been lost now. */
+  restart(now) {
+    this.count = 0;
+    this.#lostAt = now;
+  }
+  failed(error) {
+    if (isRefusal(error)) this.#refusals += 1;
+    this.#answers = isAnswer(error) ? this.#answers + 1 : 0;
+  }
+  /** Whether the server has refused so often that it will not change its mind. */
+  get areRefused() {
+    return this.#refusals >= this.#limits.maxRefusals;
+  }
+  /** Counts one more, after a connection or an attempt that ended with this close code; gives what `reconnecting` tells. */
+  next(now, closeCode, retryAfterS) {
+    this.count += 1;
+    const about = { attempt: this.count, goneMs: now - this.#lostAt, answers: this.#answers, isGentle: isGentle(closeCode), retryAfterS };
+    return { attempt: this.count, delayMs: retryDelayMs(about, this.#limits) };
+  }
+};
+
 // src/emitter.js
 var Emitter = class {
   #listeners = /* @__PURE__ */ new Map();
@@ -685,37 +759,6 @@ var Position = class {
   }
 };
 
-// src/refusal.js
-var REFUSALS = /* @__PURE__ */ new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict"]);
-var REFUSED = "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
-var HINTS = {
-  401: ": the token is not valid (any more)",
-  403: ": the lobby is full or does not exist, or its script said no",
-  503: ": it is full, or stopping"
-};
-function isRefusal(error) {
-  return REFUSALS.has(error.code);
-}
-function isAnswer(error) {
-  return isRefusal(error) || error.status !== void 0 || error.retryAfter !== void 0;
-}
-async function explain({ code, reason, opened, timedOut }, http) {
-  const closeCode = code;
-  if (timedOut) return new GodraError("timeout", reason, { closeCode });
-  if (opened) {
-    const why = reason ? `: ${reason}` : "";
-    return new GodraError("closed", `The server closed the connection before its welcome (${code}${why})`, { closeCode });
-  }
-  const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || void 0;
-  if (status) {
-    const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
-    return new GodraError(codeOfStatus(status), message, { status, closeCode });
-  }
-  const { isReady, retryAfter } = await http.readiness();
-  if (isReady) return new GodraError("refused", REFUSED, { closeCode });
-  return new GodraError("unavailable", "The server cannot be reached, or is not ready", { closeCode, retryAfter });
-}
-
 // src/wake.js
 function onWake(callback, scope = globalThis) {
   const page = scope.document;
@@ -745,7 +788,6 @@ var RECONNECT_DEFAULTS = {
   maxDelayMs: 2e4,
   maxRefusals: 5
 };
-var STABLE_MS = 5e3;
 var WAKE_LIMIT_MS = 3e3;
 var LIFECYCLE = /* @__PURE__ */ new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
 var Realtime = class {
@@ -801,9 +843,7 @@ var Realtime = class {
       token: token == null || token === this.#client.auth.session?.token ? this.#tokenOfSession() : token,
       room,
       phase: "connecting",
-      attempts: 0,
-      refusals: 0,
-      answers: 0,
+      attempts: new Attempts(this.#reconnect),
       position: new Position(),
       pending: new Pending(),
       outbox: new Outbox({ send: (text) => this.#sendText(session, text) }),
@@ -811,8 +851,6 @@ var Realtime = class {
       abandon: null,
       timer: null,
       heartbeat: null,
-      openedAt: 0,
-      lostAt: 0,
       usedToken: null,
       welcome: null,
       unwatch: onWake(() => this.#wake(session))
@@ -863,7 +901,7 @@ var Realtime = class {
   close() {
     const session = this.#session;
     if (!session) return;
-    const wasConnecting = session.phase === "connecting" && session.attempts === 0;
+    const wasConnecting = session.phase === "connecting" && session.attempts.count === 0;
     this.#end(session, "The connection was closed");
     session.link?.end(1e3, "closed by the client");
     session.abandon?.(cancelled());
@@ -937,9 +975,7 @@ var Realtime = class {
   #welcome(session, message, welcomed) {
     const payload = message.payload ?? {};
     session.phase = "open";
-    session.openedAt = performance.now();
-    session.refusals = 0;
-    session.answers = 0;
+    session.attempts.opened(performance.now());
     session.welcome = payload;
     session.link.welcomed();
     session.position.welcome(payload);
@@ -984,46 +1020,33 @@ var Realtime = class {
       session.heartbeat.check(WAKE_LIMIT_MS);
     } else if (session.phase === "waiting") {
       clearTimeout(session.timer);
-      session.attempts = 0;
-      session.lostAt = performance.now();
+      session.attempts.restart(performance.now());
       this.#retry(session);
     }
   }
   #lost(session, { code, reason }) {
     if (session !== this.#session) return;
     session.heartbeat.stop();
-    const now = performance.now();
+    session.attempts.lost(performance.now());
     if (code === TOKEN_EXPIRED) this.#client.auth.distrust(session.usedToken);
-    if (session.attempts === 0 || now - session.openedAt > STABLE_MS) {
-      session.attempts = 0;
-      session.lostAt = now;
-    }
     const willReconnect = this.#comesBack(session, code);
     const why = `The connection was lost (${code}${reason ? `: ${reason}` : ""})`;
-    if (willReconnect) {
-      session.pending.fail(why);
-      session.outbox.lost();
-      this.#retryLater(session, { isGentle: isGentle(code) });
-    } else {
-      this.#end(session, why);
-    }
+    if (!willReconnect) this.#end(session, why);
+    session.pending.fail(why);
+    session.outbox.lost();
+    const reconnecting = willReconnect && this.#retryLater(session, code);
     this.#emitter.emit("disconnected", { code, reason, willReconnect });
-    if (session === this.#session) this.#announceRetry(session);
+    if (session === this.#session) this.#emitter.emit("reconnecting", reconnecting);
   }
   #comesBack(session, code) {
     if (!this.#reconnect || !comesBack(code)) return false;
     return code !== TOKEN_EXPIRED || typeof session.token === "function";
   }
-  #retryLater(session, more) {
+  #retryLater(session, code, retryAfterS) {
     session.phase = "waiting";
-    session.attempts += 1;
-    const { attempts, answers, lostAt } = session;
-    const goneMs = performance.now() - lostAt;
-    session.delayMs = retryDelayMs({ attempt: attempts, answers, goneMs, ...more }, this.#reconnect);
-    session.timer = setTimeout(() => this.#retry(session), session.delayMs);
-  }
-  #announceRetry(session) {
-    this.#emitter.emit("reconnecting", { attempt: session.attempts, delayMs: session.delayMs });
+    const reconnecting = session.attempts.next(performance.now(), code, retryAfterS);
+    session.timer = setTimeout(() => this.#retry(session), reconnecting.delayMs);
+    return reconnecting;
   }
   async #retry(session) {
     try {
@@ -1034,13 +1057,10 @@ var Realtime = class {
   }
   #retryFailed(session, error) {
     const code = error.closeCode ?? 1006;
-    session.refusals += isRefusal(error) ? 1 : 0;
-    session.answers = isAnswer(error) ? session.answers + 1 : 0;
+    session.attempts.failed(error);
     const hopeless = error.code === "unauthorized" && typeof session.token !== "function";
-    const giveUp = hopeless || session.refusals >= this.#reconnect.maxRefusals || error.code === "closed" && !this.#comesBack(session, code);
-    if (!giveUp) {
-      this.#retryLater(session, { isGentle: isGentle(code), retryAfterS: error.retryAfter });
-      this.#announceRetry(session);
+    if (!hopeless && !session.attempts.areRefused && (error.code !== "closed" || this.#comesBack(session, code))) {
+      this.#emitter.emit("reconnecting", this.#retryLater(session, code, error.retryAfter));
       return;
     }
     this.#end(session, error.message);

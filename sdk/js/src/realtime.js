@@ -1,7 +1,7 @@
 // The WebSocket of one lobby with its reconnects.
 
-import { retryDelayMs } from "./backoff.js";
-import { TOKEN_EXPIRED, comesBack, isGentle } from "./close-codes.js";
+import { Attempts } from "./attempts.js";
+import { TOKEN_EXPIRED, comesBack } from "./close-codes.js";
 import { Emitter } from "./emitter.js";
 import { GodraError, cancelled, errorOfPayload } from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
@@ -10,7 +10,7 @@ import { lobbyKey } from "./lobby.js";
 import { Outbox } from "./outbox.js";
 import { Pending } from "./pending.js";
 import { Position } from "./position.js";
-import { explain, isAnswer, isRefusal } from "./refusal.js";
+import { explain } from "./refusal.js";
 import { withDefaults } from "./util.js";
 import { onWake } from "./wake.js";
 
@@ -27,9 +27,6 @@ const RECONNECT_DEFAULTS = {
   maxDelayMs: 20_000,
   maxRefusals: 5,
 };
-
-/** A connection that held this long was a good one: the delays begin from the start again. */
-const STABLE_MS = 5_000;
 
 /** So soon a connection has to show that it lived through a sleep. */
 const WAKE_LIMIT_MS = 3_000;
@@ -103,9 +100,7 @@ export class Realtime {
       token: token == null || token === this.#client.auth.session?.token ? this.#tokenOfSession() : token,
       room,
       phase: "connecting",
-      attempts: 0,
-      refusals: 0,
-      answers: 0,
+      attempts: new Attempts(this.#reconnect),
       position: new Position(),
       pending: new Pending(),
       outbox: new Outbox({ send: (text) => this.#sendText(session, text) }),
@@ -113,8 +108,6 @@ export class Realtime {
       abandon: null,
       timer: null,
       heartbeat: null,
-      openedAt: 0,
-      lostAt: 0,
       usedToken: null,
       welcome: null,
       unwatch: onWake(() => this.#wake(session)),
@@ -172,7 +165,7 @@ export class Realtime {
   close() {
     const session = this.#session;
     if (!session) return;
-    const wasConnecting = session.phase === "connecting" && session.attempts === 0;
+    const wasConnecting = session.phase === "connecting" && session.attempts.count === 0;
     this.#end(session, "The connection was closed");
     session.link?.end(1000, "closed by the client");
     session.abandon?.(cancelled());
@@ -254,9 +247,7 @@ export class Realtime {
   #welcome(session, message, welcomed) {
     const payload = message.payload ?? {};
     session.phase = "open";
-    session.openedAt = performance.now();
-    session.refusals = 0;
-    session.answers = 0;
+    session.attempts.opened(performance.now());
     session.welcome = payload;
     session.link.welcomed();
     session.position.welcome(payload);
@@ -308,8 +299,7 @@ export class Realtime {
       session.heartbeat.check(WAKE_LIMIT_MS);
     } else if (session.phase === "waiting") {
       clearTimeout(session.timer);
-      session.attempts = 0;
-      session.lostAt = performance.now();
+      session.attempts.restart(performance.now());
       this.#retry(session);
     }
   }
@@ -317,23 +307,16 @@ export class Realtime {
   #lost(session, { code, reason }) {
     if (session !== this.#session) return;
     session.heartbeat.stop();
-    const now = performance.now();
+    session.attempts.lost(performance.now());
     if (code === TOKEN_EXPIRED) this.#client.auth.distrust(session.usedToken);
-    if (session.attempts === 0 || now - session.openedAt > STABLE_MS) {
-      session.attempts = 0;
-      session.lostAt = now;
-    }
     const willReconnect = this.#comesBack(session, code);
     const why = `The connection was lost (${code}${reason ? `: ${reason}` : ""})`;
-    if (willReconnect) {
-      session.pending.fail(why);
-      session.outbox.lost();
-      this.#retryLater(session, { isGentle: isGentle(code) });
-    } else {
-      this.#end(session, why);
-    }
+    if (!willReconnect) this.#end(session, why);
+    session.pending.fail(why);
+    session.outbox.lost();
+    const reconnecting = willReconnect && this.#retryLater(session, code);
     this.#emitter.emit("disconnected", { code, reason, willReconnect });
-    if (session === this.#session) this.#announceRetry(session);
+    if (session === this.#session) this.#emitter.emit("reconnecting", reconnecting);
   }
 
   #comesBack(session, code) {
@@ -342,17 +325,11 @@ export class Realtime {
     return code !== TOKEN_EXPIRED || typeof session.token === "function";
   }
 
-  #retryLater(session, more) {
+  #retryLater(session, code, retryAfterS) {
     session.phase = "waiting";
-    session.attempts += 1;
-    const { attempts, answers, lostAt } = session;
-    const goneMs = performance.now() - lostAt;
-    session.delayMs = retryDelayMs({ attempt: attempts, answers, goneMs, ...more }, this.#reconnect);
-    session.timer = setTimeout(() => this.#retry(session), session.delayMs);
-  }
-
-  #announceRetry(session) {
-    this.#emitter.emit("reconnecting", { attempt: session.attempts, delayMs: session.delayMs });
+    const reconnecting = session.attempts.next(performance.now(), code, retryAfterS);
+    session.timer = setTimeout(() => this.#retry(session), reconnecting.delayMs);
+    return reconnecting;
   }
 
   async #retry(session) {
@@ -365,13 +342,10 @@ export class Realtime {
 
   #retryFailed(session, error) {
     const code = error.closeCode ?? 1006;
-    session.refusals += isRefusal(error) ? 1 : 0;
-    session.answers = isAnswer(error) ? session.answers + 1 : 0;
+    session.attempts.failed(error);
     const hopeless = error.code === "unauthorized" && typeof session.token !== "function";
-    const giveUp = hopeless || session.refusals >= this.#reconnect.maxRefusals || (error.code === "closed" && !this.#comesBack(session, code));
-    if (!giveUp) {
-      this.#retryLater(session, { isGentle: isGentle(code), retryAfterS: error.retryAfter });
-      this.#announceRetry(session);
+    if (!hopeless && !session.attempts.areRefused && (error.code !== "closed" || this.#comesBack(session, code))) {
+      this.#emitter.emit("reconnecting", this.#retryLater(session, code, error.retryAfter));
       return;
     }
     this.#end(session, error.message);
