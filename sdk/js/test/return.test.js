@@ -90,9 +90,9 @@ test("resume: events that happen while a player is away reach them, nothing is m
   }
   isDone = true;
   await writing;
-  const end = next(reader.realtime, "state", ({ payload }) => payload.end);
+  const ends = [reader, writer].map(({ realtime }) => next(realtime, "state", ({ payload }) => payload.end));
   await set({ end: true });
-  await end;
+  await Promise.all(ends);
   const witness = await player(server.url, writer.id);
   assert.deepEqual(reader.state, witness.welcome.state.state);
   assertNothingTwice(reader);
