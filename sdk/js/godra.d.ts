@@ -28,8 +28,8 @@ export class GodraError extends Error {
   /** The WebSocket's close code, where there was one. */
   readonly closeCode?: number;
   /**
-   * Of an input: whether it ran. `none`: it did not, and will not by itself. `unknown`: its answer is lost. `ran`: it did, and
-   * failed, so it has changed nothing.
+   * Of an input: whether it ran. `none`: it did not and will not by itself, or the script refused it with a code of the server's.
+   * `unknown`: its answer is lost. `ran`: it did, and failed, so it has changed nothing.
    */
   readonly outcome?: "none" | "unknown" | "ran";
 }
