@@ -2,7 +2,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: lobbies, lobbies:info
+-- KEYS: lobbies, lobbies:info, game:{room}:away
 -- ROOM: 2
 -- ARGV from a socket: the caller's user_id, {"user_id": USER}
 -- ARGV from an RPC:   the caller's user_id, USER, room?
@@ -32,6 +32,7 @@ local name = redis.call("HGET", KEYS[3], user_id)
 redis.call("HDEL", KEYS[3], user_id)
 redis.call("HDEL", KEYS[4], user_id)
 redis.call("SREM", KEYS[5], user_id)
+redis.call("SREM", KEYS[9], user_id)
 redis.call("HSET", KEYS[8], godra.room, redis.call("SCARD", KEYS[2]) .. "," .. (lobby[2] or 0) .. ",0")
 godra.publish("player_left", { user_id = user_id, username = name or user_id, kicked = true })
 godra.remove(user_id, "put out by the lobby's owner")

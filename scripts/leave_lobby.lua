@@ -2,7 +2,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: lobbies, lobbies:info
+-- KEYS: lobbies, lobbies:info, game:{room}:away
 -- ROOM: 1
 -- ARGV: user_id, room?
 -- Publishes player_left {user_id, username}. Returns OK.
@@ -20,6 +20,7 @@ end
 redis.call("HDEL", KEYS[3], user.id)
 redis.call("HDEL", KEYS[4], user.id)
 redis.call("SREM", KEYS[5], user.id)
+redis.call("SREM", KEYS[9], user.id)
 godra.publish("player_left", { user_id = user.id, username = user.name })
 godra.remove(user.id, "left the lobby")
 

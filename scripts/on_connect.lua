@@ -1,7 +1,7 @@
 -- Hook: a socket wants into a room. An error keeps it out, and is what its user gets to read.
 --
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: lobbies, lobbies:info
+-- KEYS: lobbies, lobbies:info, game:{room}:away
 -- ARGV: user_id, game_id
 -- Publishes player_joined {user_id, username}.
 
@@ -24,6 +24,7 @@ if redis.call("SISMEMBER", KEYS[2], user.id) == 0 then
 end
 redis.call("HSET", KEYS[3], user.id, user.name)
 redis.call("SADD", KEYS[5], user.id)
+redis.call("SREM", KEYS[9], user.id)
 
 for i = 1, 6 do redis.call("PERSIST", KEYS[i]) end
 redis.call("HSET", KEYS[8], godra.room, members .. "," .. capacity .. ",0")

@@ -1,7 +1,7 @@
--- Hook: a member's socket is gone, and its seat is free again. The room stays for a while, so that people can come back.
+-- Hook: a member is gone, and its seat is free again: it has closed its socket, or lost it and not come back in time. The room stays for a while, so that people can come back.
 --
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: lobbies, lobbies:info
+-- KEYS: lobbies, lobbies:info, game:{room}:away
 -- ARGV: user_id, game_id
 -- Publishes player_left {user_id, username}, unless the user has left by leave_lobby before.
 
@@ -13,6 +13,7 @@ end
 
 local user = godra.user
 redis.call("SREM", KEYS[5], user.id)
+redis.call("SREM", KEYS[9], user.id)
 if redis.call("SREM", KEYS[2], user.id) == 1 then
   redis.call("HDEL", KEYS[3], user.id)
   redis.call("HDEL", KEYS[4], user.id)

@@ -1,9 +1,9 @@
 -- Hook: all there is to know of a room, for members who come in or have missed something.
 --
--- KEYS: game:{room}, game:{room}:names, game:{room}:positions, game:{room}:state
+-- KEYS: game:{room}, game:{room}:names, game:{room}:positions, game:{room}:state, game:{room}:away
 -- ARGV: user_id
 -- Returns JSON text: {owner, capacity, status, created_at, bounds, max_speed,
---   players: {<user_id>: {user_id, username, x?, y?}}, state: {<field>: <value>}}
+--   players: {<user_id>: {user_id, username, x?, y?, away?}}, state: {<field>: <value>}}
 
 local function hash(key)
   local flat, fields = redis.call("HGETALL", key), {}
@@ -21,9 +21,12 @@ local about = cjson.encode({
   max_speed = tonumber(room.max_speed),
 })
 
+local away = {}
+for _, user_id in ipairs(redis.call("SMEMBERS", KEYS[5])) do away[user_id] = true end
+
 local players, positions = {}, hash(KEYS[3])
 for user_id, username in pairs(hash(KEYS[2])) do
-  local player = { user_id = user_id, username = username }
+  local player = { user_id = user_id, username = username, away = away[user_id] }
   local position = positions[user_id]
   if position then player.x, player.y = struct.unpack("<dd", position) end
   players[#players + 1] = cjson.encode(user_id) .. ":" .. cjson.encode(player)

@@ -205,7 +205,7 @@ mod tests {
         let report =
             run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"), crate::state::embedded::for_scripts);
         assert!(report.is_ok() && report.warnings.is_empty(), "{report}");
-        assert_eq!(report.scripts.len(), 15);
+        assert_eq!(report.scripts.len(), 17);
     }
 
     #[test]

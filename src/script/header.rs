@@ -217,9 +217,11 @@ fn add_keys(keys: &mut Vec<KeyPattern>, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-const HOOKS: [(&str, &[&str]); 4] = [
+const HOOKS: [(&str, &[&str]); 6] = [
     ("on_connect", &["game:{room}", "game:{room}:players"]),
     ("on_disconnect", &["game:{room}", "game:{room}:players"]),
+    ("on_drop", &["game:{room}", "game:{room}:players"]),
+    ("on_resume", &["game:{room}", "game:{room}:players"]),
     ("on_snapshot", &["game:{room}"]),
     ("on_upgrade", &["game:{room}", "game:{room}:players"]),
 ];
@@ -518,7 +520,7 @@ mod tests {
             "on_conect",
             "",
             Err(
-                "there is no hook on_conect; the hooks are on_connect, on_disconnect, on_snapshot, on_upgrade",
+                "there is no hook on_conect; the hooks are on_connect, on_disconnect, on_drop, on_resume, on_snapshot, on_upgrade",
             ),
         );
         check("only", "", Ok(&[]));

@@ -128,6 +128,11 @@ impl Server {
         value.unwrap_or_else(|| panic!("no {name} in:\n{page}"))
     }
 
+    /// A guest that has logged in before, maybe at another server with the same accounts.
+    pub fn known(&self, token: &str, user_id: &str) -> Guest<'_> {
+        Guest { server: self, token: token.to_owned(), user_id: user_id.to_owned() }
+    }
+
     /// A new guest.
     pub fn guest(&self) -> Guest<'_> {
         let response = self.post("/guest-login", &json!({}));

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod absences;
 mod accounts;
 mod atomic;
 mod audiences;

@@ -23,6 +23,7 @@ fn folder() -> Folder {
     let folder = Folder::new();
     folder.write_script("on_connect", HOOK);
     folder.write_script("on_disconnect", HOOK);
+    folder.write_script("on_resume", HOOK);
     folder.write_script("on_snapshot", COUNT);
     folder.write_script("say", SAY);
     folder

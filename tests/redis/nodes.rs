@@ -299,3 +299,83 @@ fn rooms_are_spread_over_several_stores() {
     }
     assert_eq!(nodes[0].get("/health").status, 200);
 }
+
+/// Where a player is, for its way back.
+fn place(player: &Player) -> String {
+    let payload = &player.welcome["payload"];
+    format!("&epoch={}&since={}", payload["epoch"].as_str().unwrap(), payload["seq"])
+}
+
+/// The types of the next events about a player coming or going.
+fn about(player: &mut Player, user: &User) -> String {
+    let event = player.receive_until(|event| event["payload"]["user_id"] == user.id);
+    event["type"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn who_comes_back_by_another_node_has_its_seat_and_what_it_missed() {
+    let redis = Redis::start();
+    let [one, two] = [0; 2].map(|_| node(&[redis.address()], &["--rejoin-grace", "3s"]));
+    let (ann, ben) = (User::new(&one), User::new(&one));
+    let room = ann.create_lobby(&one);
+    let mut a = ann.join(&one, &room);
+    let b = ben.join(&two, &room);
+    assert_eq!(about(&mut a, &ben), "player_joined");
+    let place = place(&b);
+    drop(b);
+    assert_eq!(about(&mut a, &ben), "player_away");
+    a.call("note", json!({"number": 1}), 1);
+    let mut b = ben.come_back(&one, &room, &place);
+    assert_eq!(b.welcome["payload"]["recovered"], true);
+    assert_eq!(about(&mut b, &ben), "player_away", "it hears what it has missed");
+    assert_eq!(b.receive_type("state")["payload"]["payload"]["number"], 1);
+    assert_eq!(about(&mut a, &ben), "player_back");
+    // The node that lost it knows that it is no more that one's affair.
+    assert_eq!(a.receive_within(Duration::from_secs(4)).map(|event| event["type"].clone()), None);
+}
+
+#[test]
+fn seats_on_a_node_that_is_killed_can_be_taken_up_again() {
+    let redis = Redis::start();
+    let one = node(&[redis.address()], &["--rejoin-grace", "5m"]);
+    let mut doomed = node(&[redis.address()], &["--rejoin-grace", "5m"]);
+    let (ann, ben) = (User::new(&one), User::new(&one));
+    let room = ann.create_lobby(&one);
+    let mut a = ann.join(&one, &room);
+    let b = ben.join(&doomed, &room);
+    assert_eq!(about(&mut a, &ben), "player_joined");
+    let place = place(&b);
+    doomed.signal("KILL");
+    doomed.wait();
+    let b = ben.come_back(&one, &room, &place);
+    assert_eq!(b.welcome["payload"]["recovered"], true);
+    assert_eq!(a.receive_within(Duration::from_secs(1)).map(|event| event["type"].clone()), None);
+    drop(b);
+    assert_eq!(about(&mut a, &ben), "player_away");
+}
+
+#[test]
+fn seats_on_a_node_that_stops_are_kept_for_the_grace() {
+    let redis = Redis::start();
+    let one = node(&[redis.address()], &[]);
+    let mut stopping = node(&[redis.address()], &["--rejoin-grace", "6s"]);
+    let users = [0; 3].map(|_| User::new(&one));
+    let [ann, ben, cem] = &users;
+    let room = ann.create_lobby(&one);
+    let mut a = ann.join(&one, &room);
+    let seats = [ben, cem].map(|user| user.join(&stopping, &room));
+    for user in [ben, cem] {
+        assert_eq!(about(&mut a, user), "player_joined");
+    }
+    stopping.terminate();
+    assert!(stopping.wait().success());
+    let stopped_at = Instant::now();
+    let _b = ben.come_back(&one, &room, &place(&seats[0]));
+    assert_eq!(about(&mut a, ben), "player_away");
+    assert_eq!(about(&mut a, ben), "player_back");
+    let left = a.receive_type("player_left");
+    assert_eq!(left["payload"]["user_id"], cem.id);
+    let kept = stopped_at.elapsed();
+    assert!((Duration::from_secs(5)..NOTICED).contains(&kept), "{kept:?}");
+    wait_within(NOTICED, "one node", || redis.command(&["SCARD", "godra:nodes"]).trim() == ":1");
+}

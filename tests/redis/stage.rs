@@ -59,7 +59,7 @@ pub fn node_with(script: (&str, &str), addresses: &[String]) -> Server {
 /// As [`node`], for a game that has no hooks.
 pub fn hookless_node(addresses: &[String], flags: &[&str]) -> Server {
     let folder = Folder::new();
-    for hook in ["on_connect", "on_disconnect", "on_snapshot", "on_upgrade"] {
+    for hook in ["on_connect", "on_disconnect", "on_drop", "on_resume", "on_snapshot", "on_upgrade"] {
         std::fs::remove_file(folder.script(hook)).unwrap();
     }
     node_in(folder, addresses, flags)
@@ -91,7 +91,12 @@ impl User {
     }
 
     pub fn join(&self, server: &Server, room: &str) -> Player {
-        let path = format!("/ws?token={}&game_id={room}", self.token);
+        self.come_back(server, room, "")
+    }
+
+    /// As [`User::join`]; `place` is appended to the path's query, with its `&`.
+    pub fn come_back(&self, server: &Server, room: &str, place: &str) -> Player {
+        let path = format!("/ws?token={}&game_id={room}{place}", self.token);
         Player::connect(server.address(), &path)
             .unwrap_or_else(|response| panic!("the join was refused: {response:?}"))
     }

@@ -255,6 +255,42 @@ fn connecting_and_disconnecting() {
 }
 
 #[test]
+fn members_are_away_and_come_back() {
+    Game::each(|game| {
+        let event = |kind: &str, user: &str| json!({ "type": kind, "payload": { "user_id": user, "username": format!("name of {user}") } });
+        let is_away = |game: &mut Game, user: &str| game.snapshot("a")["players"][user]["away"] == true;
+        game.ok("create_lobby", "a", "1", &["2"]);
+        game.event("on_connect", "a", "1", &["a"]);
+        game.event("on_connect", "a", "2", &["a"]);
+        assert_eq!(game.event("on_drop", "a", "2", &["a"]), event("player_away", "2"));
+        assert!(is_away(game, "2") && !is_away(game, "1"));
+        assert_eq!(game.ok("on_drop", "a", "2", &["a"]), Value::Null, "once is enough");
+        assert_eq!(game.fails("on_connect", "a", "3", &["a"], "conflict").message, "Lobby is full");
+        assert_eq!(game.event("on_resume", "a", "2", &["a"]), event("player_back", "2"));
+        assert_eq!(game.ok("on_resume", "a", "2", &["a"]), Value::Null, "nobody has missed it");
+        assert!(!is_away(game, "2"));
+
+        // However it ends, nobody is away who is not in the room.
+        let ends: [(&str, &str, &[&str]); 4] = [
+            ("on_disconnect", "2", &["a"]),
+            ("leave_lobby", "2", &[]),
+            ("kick_player", "1", &["2"]),
+            ("on_connect", "2", &["a"]),
+        ];
+        for (script, user, args) in ends {
+            game.event("on_drop", "a", "2", &["a"]);
+            game.event(script, "a", user, args);
+            assert_eq!(game.store.command(&["EXISTS", "game:a:away"]), 0, "{script}");
+            game.event("on_connect", "a", "2", &["a"]);
+        }
+        game.event("leave_lobby", "a", "2", &[]);
+        assert_eq!(game.ok("on_drop", "a", "2", &["a"]), Value::Null, "it has left already");
+        game.fails("on_resume", "a", "2", &["a"], "conflict");
+        assert_eq!(game.ok("on_drop", "none", "2", &["none"]), Value::Null);
+    });
+}
+
+#[test]
 fn a_room_lasts_while_somebody_is_connected_and_an_hour_longer() {
     Game::each(|game| {
         let ends = |ttls: Vec<i64>| ttls.iter().all(|ttl| *ttl == -2 || (3500..=3600).contains(ttl));
@@ -732,10 +768,15 @@ fn list_players() {
         let text = game.ok("list_players", "a", "9", &[]);
         let list: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
         let expected = json!({ "players": [
-            { "user_id": "1", "username": "name of 1", "online": true },
-            { "user_id": "2", "username": "name of 2", "online": false },
+            { "user_id": "1", "username": "name of 1", "online": true, "away": false },
+            { "user_id": "2", "username": "name of 2", "online": false, "away": false },
         ] });
         assert_eq!(list, expected);
+        game.event("on_drop", "a", "1", &["a"]);
+        let text = game.ok("list_players", "a", "9", &[]);
+        let list: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+        let expected = json!({ "user_id": "1", "username": "name of 1", "online": false, "away": true });
+        assert_eq!(list["players"][0], expected);
     });
 }
 
