@@ -53,6 +53,8 @@ pub(super) struct StoreConnection {
     pub opened_at: Instant,
     /// When the node last showed a sign of life on it.
     pub kept_up_at: Option<Instant>,
+    /// When it was last asked whether it still has its data.
+    pub identified_at: Option<Instant>,
 }
 
 impl StoreConnection {

@@ -42,6 +42,8 @@ pub(super) enum Upkeep {
     Lease,
     /// Lists members that dead nodes have left behind.
     FindOrphans,
+    /// Tells by which name the store was given this data, or that there is none.
+    Identify,
 }
 
 /// The queue of what is under way on one connection.

@@ -50,6 +50,29 @@ pub(super) fn is_expelled(answer: &Value) -> bool {
     matches!(answer, Value::Int(1))
 }
 
+/// How often a node looks whether the store still has its data.
+pub(super) const IDENTIFY_INTERVAL: Duration = Duration::from_millis(400);
+
+/// The command that tells the name of what the store holds. If it holds nothing, it gets this one.
+pub(super) fn identify(name: &str) -> Cmd {
+    const IDENTIFY: &str = "
+local name = redis.call('GET', KEYS[1])
+if not name then redis.call('SET', KEYS[1], ARGV[1]) end
+return name
+";
+    let mut command = redis::cmd("EVAL");
+    command.arg(IDENTIFY).arg(1).arg("godra:store").arg(name);
+    command
+}
+
+/// Reads the answer to [`identify`]; nothing if the store had no name.
+pub(super) fn read_identity(answer: &Value) -> Option<Box<str>> {
+    match answer {
+        Value::BulkString(name) => Some(String::from_utf8_lossy(name).into()),
+        _ => None,
+    }
+}
+
 /// The command by which a node says that it ends. Members that it has left behind may come back for so long.
 pub(super) fn give_up_lease(node: &str, rejoin_grace: Duration) -> Cmd {
     let mut command = redis::cmd("EVAL");

@@ -63,6 +63,10 @@ pub(super) struct Writer {
     forgot_at: Instant,
     /// Whether a connection has been open before.
     was_up: bool,
+    /// Names what the store holds, once that is known.
+    identity: Option<Box<str>>,
+    /// How often this node has named it.
+    names_given: u64,
 }
 
 impl Writer {
@@ -78,6 +82,8 @@ impl Writer {
             late: Late::default(),
             forgot_at: Instant::now(),
             was_up: false,
+            identity: None,
+            names_given: 0,
         }
     }
 
@@ -177,6 +183,7 @@ impl Writer {
             pack,
             opened_at,
             kept_up_at: None,
+            identified_at: None,
         })
     }
 
@@ -339,9 +346,31 @@ impl Writer {
                     self.endpoint.deliver_everywhere(|| Delivery::Expelled);
                 }
                 Finding::Upkeep(Upkeep::FindOrphans, answer) => self.tidy_up(connection, answer),
+                Finding::Upkeep(Upkeep::Identify, answer) => self.identified(upkeep::read_identity(&answer)),
                 Finding::Upkeep(..) => {}
             }
         }
+    }
+
+    /// The store has told what it holds. If that is not what it held, rooms may be lost, and their members find out.
+    fn identified(&mut self, name: Option<Box<str>>) {
+        let has_lost = self.identity.is_some() && name != self.identity;
+        self.identity = name.or_else(|| {
+            let given = self.name().into();
+            self.names_given += 1;
+            Some(given)
+        });
+        if has_lost {
+            log::error!("the store has lost its data address={}", self.endpoint.address);
+            for room in self.watched.keys() {
+                self.endpoint.deliver_home(room, Delivery::Missed(room.clone()));
+            }
+        }
+    }
+
+    /// The name that the store gets if it has none.
+    fn name(&self) -> String {
+        format!("{}-{}", self.endpoint.node, self.names_given)
     }
 
     /// Takes members of dead nodes out of their rooms.
@@ -367,6 +396,10 @@ impl Writer {
     }
 
     fn keep_up(&mut self, connection: &mut StoreConnection) {
+        if connection.identified_at.is_none_or(|at| at.elapsed() >= upkeep::IDENTIFY_INTERVAL) {
+            connection.identified_at = Some(Instant::now());
+            connection.command(&upkeep::identify(&self.name()), Upkeep::Identify);
+        }
         if connection.kept_up_at.is_some_and(|at| at.elapsed() < upkeep::INTERVAL) {
             return;
         }
