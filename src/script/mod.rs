@@ -17,7 +17,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use header::Header;
 pub use keys::{KeyError, KeyPattern, Placeholder, RpcTarget};
-pub use tokens::{may_ask_for_user, may_publish, may_read_call};
+pub use tokens::{may_ask_for_user, may_call, may_read_call, may_use};
 
 use crate::wire::ids::Role;
 

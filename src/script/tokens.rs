@@ -40,12 +40,12 @@ pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
     std::iter::from_fn(|| scanner.next()).collect()
 }
 
-/// Whether a script may publish by `redis.call("PUBLISH", …)`: it spells the command, or calls commands whose names it
-/// does not spell where it calls them.
-pub fn may_publish(source: &str) -> bool {
+/// Whether a script may call one of these commands: it spells it, or calls commands whose names it does not spell where it
+/// calls them.
+pub fn may_call(source: &str, commands: &[&str]) -> bool {
     let tokens = tokens(source);
     let spells_it = |token: &Token<'_>| match token.kind {
-        TokenKind::Text(Some(text)) => text.eq_ignore_ascii_case("publish"),
+        TokenKind::Text(Some(text)) => commands.iter().any(|name| text.eq_ignore_ascii_case(name)),
         _ => false,
     };
     let is_library = |token: &Token<'_>| token.is_word("redis") || token.is_word("server");
@@ -89,6 +89,19 @@ pub fn may_ask_for_user(source: &str) -> bool {
                 .is_some_and(|token| matches!(token.kind, TokenKind::Word(_)) && !token.is_word("user"))
     };
     (0..tokens.len()).any(|at| tokens[at].is_word("godra") && !names_another(at))
+}
+
+/// Whether a script may use a global: itself, or one of these fields of it. Without fields, any use counts.
+pub fn may_use(source: &str, global: &str, fields: &[&str]) -> bool {
+    let tokens = tokens(source);
+    let is_field = |at: usize| at > 0 && (tokens[at - 1].is_sign(".") || tokens[at - 1].is_sign(":"));
+    let names_another = |at: usize| match &tokens[at + 1..] {
+        [dot, Token { kind: TokenKind::Word(field), .. }, ..] if dot.is_sign(".") => {
+            !fields.is_empty() && !fields.contains(field)
+        }
+        _ => false,
+    };
+    (0..tokens.len()).any(|at| tokens[at].is_word(global) && !is_field(at) && !names_another(at))
 }
 
 struct Scanner<'a> {
@@ -272,6 +285,7 @@ mod tests {
 
     #[test]
     fn scripts_that_may_publish() {
+        let may_publish = |source: &str| may_call(source, &["spop", "publish"]);
         let check = |source: &str, expected: bool| assert_eq!(may_publish(source), expected, "{source}");
         check("return 1", false);
         check("redis.call('GET', KEYS[1])\nredis.pcall('TIME')", false);
@@ -285,6 +299,23 @@ mod tests {
         check("redis['call']('GET', 'x')", true);
         check("redis.sha1hex('x') redis.log(redis.LOG_NOTICE, 'x')", false);
         check("redis.call", true);
+        check("redis.call('SPOP', 'x')", true);
+    }
+
+    #[test]
+    fn scripts_that_may_use_a_global() {
+        let check = |source: &str, expected: bool| {
+            assert_eq!(may_use(source, "math", &["random", "randomseed"]), expected, "{source}");
+        };
+        check("return math.floor(1)", false);
+        check("-- math.random\nreturn 'math' .. lib.math.x", false);
+        check("return math . random(6)", true);
+        check("local m = math return m.random()", true);
+        check("return math['ran' .. 'dom']()", true);
+        check("math", true);
+        assert!(may_use("return tostring(1)", "tostring", &[]));
+        assert!(may_use("return os.clock()", "os", &[]));
+        assert!(!may_use("return x.os", "os", &[]));
     }
 
     #[test]

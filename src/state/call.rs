@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use godra_engine::{CallRandom, SplitMix};
 
 use crate::script::Script;
 use crate::wire::ids::{Identity, RoomId};
@@ -187,6 +188,12 @@ impl CallError {
     pub fn is_unavailable(&self) -> bool {
         self.code == ErrorCode::Unavailable
     }
+}
+
+/// The seed of a batch's first call; each call's is one above that of the call before, and none has more than
+/// [`godra_engine::CallRandom::SEED_BITS`].
+pub(super) fn first_seed(random: &mut SplitMix) -> u64 {
+    random.next_u64() >> (u64::BITS - CallRandom::SEED_BITS + 1)
 }
 
 /// Why a call did not run that was queued when its engine stopped.

@@ -21,6 +21,7 @@
 
 #![warn(unreachable_pub, unnameable_types)]
 
+mod call_random;
 pub mod commands;
 mod json_text;
 pub mod keyspace;
@@ -28,5 +29,6 @@ pub mod lua;
 pub mod reply;
 mod split_mix;
 
+pub use call_random::CallRandom;
 pub use json_text::{mend_utf8, write_json_string};
 pub use split_mix::SplitMix;

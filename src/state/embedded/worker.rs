@@ -16,7 +16,7 @@ use super::queue::{EngineCommand, QueueState};
 use super::runner::{Invocation, ScriptRunner};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
-use crate::state::call::{STOPPING, give_back};
+use crate::state::call::{STOPPING, first_seed, give_back};
 use crate::state::faults::FaultLog;
 use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 use crate::state::late::{self, Late, Next};
@@ -305,7 +305,7 @@ impl Worker {
     }
 
     fn run_calls(&mut self, batch: &Batch, began: Instant) -> Progress {
-        let mut progress = Progress::new(batch.calls.len(), began);
+        let mut progress = Progress::new(batch.calls.len(), began, first_seed(&mut self.random));
         self.runner.numbered().begin_batch();
         let mut slice = if batch.gives_back() { Slice::of(SLICE) } else { Slice::whole() };
         for (number, call) in batch.calls.iter().enumerate() {
@@ -340,7 +340,7 @@ impl Worker {
         if let Some(known) = self.known_answer(call, room) {
             return progress.note(known, now);
         }
-        let seed = self.random.next_u64();
+        let seed = progress.first_seed + progress.results.len() as u64;
         let (result, ended_at) = self.run_call(Invocation { call, room, now_ms, now, seed });
         self.note_numbered(call, room, now_ms, &result);
         self.shares.charge(call, ended_at.duration_since(now), ended_at);
@@ -532,12 +532,13 @@ struct Progress {
     has_worked: bool,
     /// Memberships that were taken up again, or could not be.
     rejoined: Vec<u32>,
+    first_seed: u64,
     now: Instant,
     now_ms: u64,
 }
 
 impl Progress {
-    fn new(calls: usize, now: Instant) -> Self {
+    fn new(calls: usize, now: Instant, first_seed: u64) -> Self {
         let results = Vec::with_capacity(calls);
         Self {
             results,
@@ -545,6 +546,7 @@ impl Progress {
             has_failed: false,
             has_worked: false,
             rejoined: Vec::new(),
+            first_seed,
             now,
             now_ms: wall_clock_ms(),
         }

@@ -14,8 +14,8 @@ pub(super) struct Head<'a> {
     pub node: &'a str,
     /// The room's epoch, should it have none yet.
     pub fresh_epoch: u64,
-    /// For `math.random`.
-    pub seed: u32,
+    /// Of the first call; each call's is one above that of the call before.
+    pub seed: u64,
     /// After how many calls the store looks at its clock, if the batch may give calls back.
     pub step: u32,
     /// How long a room is kept after its last member left, in seconds.

@@ -1,14 +1,14 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
--- nothing }, behind them what the program takes from the server's own tables: RESERVED (the types that are not an event's) and
--- RESERVED_TYPE (what to say), what undoes a call: atomic_commands, keep_changes and undo_changes; what looks after numbered
--- inputs: make_numbered; and after a room's latest events: make_history.
+-- nothing }, behind them the running call's place (number), what the program takes from the server's own tables: RESERVED (the
+-- types that are not an event's) and RESERVED_TYPE (what to say), what undoes a call: atomic_commands, keep_changes and
+-- undo_changes; what looks after numbered inputs: make_numbered; and after a room's latest events: make_history.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
--- ARGV[1..6]: room or "", node, epoch if the room has none, flags, seed, room_ttl; the flags are "s" (stop on error),
---   "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "g" with a number (calls may be
---   given back for which there is no time, which is looked at every so many calls) and at the end "h" with places in the room's
---   history, epoch:seq with commas between them: of callers who want what they missed. If all is there of all who enter or
---   confirm, "l" skips the last call, too
+-- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
+--   flags are "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "g"
+--   with a number (calls may be given back for which there is no time, which is looked at every so many calls) and at the end
+--   "h" with places in the room's history, epoch:seq with commas between them: of callers who want what they missed. If all is
+--   there of all who enter or confirm, "l" skips the last call, too
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input,
 --   5 enter if the caller's membership is noted, 6 enter unless 5 has run for the same), number of calls
@@ -37,7 +37,6 @@ local function since()
   local ended = call("TIME")
   return (ended[1] - time[1]) * 1000000 + (ended[2] - time[2])
 end
-math.randomseed(ARGV[5])
 
 -- What one call may publish, and after how many bytes and microseconds a batch ends that may give calls back.
 local MAX_CALL_BYTES, FULL_BYTES, SLICE = 16777216, 4194304, 20000
@@ -46,8 +45,6 @@ local LARGE = 1024
 local bytes, bytes_before = 0, 0
 local rooms, order = {}, {}
 local own
--- The running call's place in the batch.
-local number = 0
 local runs = cmsgpack.unpack(ARGV[7])
 
 local function room_of(id)

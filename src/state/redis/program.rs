@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::script::{Script, ScriptSet, may_ask_for_user, may_publish};
+use crate::script::{Script, ScriptSet, may_ask_for_user, may_call, may_use};
 use crate::state::{HistoryBounds, groups};
 use crate::wire::ErrorCode;
 use crate::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MessageType, OUT_OF_ORDER, RESERVED_TYPE};
 
 /// The part that runs the calls.
 const PRELUDE: &str = include_str!("prelude.lua");
+/// The random numbers of a call; the first part behind the scripts.
+const RANDOM: &str = include_str!("random.lua");
+/// What scripts have in place of the store's own.
+const SANDBOX: &str = include_str!("sandbox.lua");
 /// What undoes a failing call, in front of it.
 const UNDO: &str = include_str!("undo.lua");
 /// The part that keeps groups of users.
@@ -18,6 +22,8 @@ const GROUPS: &str = include_str!("groups.lua");
 const NUMBERED: &str = include_str!("numbered.lua");
 /// The latest events of rooms.
 const HISTORY: &str = include_str!("history.lua");
+/// Globals that the store has otherwise than scripts know them, by those of their fields that differ, if not all of them do.
+const STAND_INS: [(&str, &[&str]); 1] = [("math", &["random", "randomseed"])];
 /// Programs kept in mind; scripts that change while a game is developed would otherwise pile up.
 const MAX_PROGRAMS: usize = 1024;
 
@@ -85,20 +91,23 @@ impl Programs {
 
 impl Program {
     fn new(scripts: Vec<Arc<Script>>, history: &HistoryBounds) -> Self {
-        let mut text = String::from("local godra_scripts = {}\n");
+        let mut text = String::from("local godra_scripts, godra_sandbox = {}\n");
         let mut line = 2;
         let mut first_lines = Vec::with_capacity(scripts.len());
         for (number, script) in (1..).zip(&scripts) {
             text.push_str(&format!(
-                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) local server = redis\n{}\nend, {}, {} }}\n",
+                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}\n{}\nend, {}, {} }}\n",
+                locals(&script.text),
                 script.text,
-                may_publish(&script.text),
+                may_call(&script.text, &["publish"]),
                 script.header.is_atomic
             ));
             first_lines.push(line + 1);
             line += 3 + script.text.matches('\n').count();
         }
         text.push_str(&tables(history));
+        text.push_str(RANDOM);
+        text.push_str(SANDBOX);
         text.push_str(UNDO);
         text.push_str(GROUPS);
         text.push_str(NUMBERED);
@@ -144,6 +153,14 @@ impl Program {
         let own = line - self.first_lines[index] + 1;
         (own <= 1 + script.text.matches('\n').count()).then_some((&*script.name, own))
     }
+}
+
+/// What a script finds under a store's names: in front of its first line.
+fn locals(source: &str) -> String {
+    let stand_ins = STAND_INS.iter().filter(|(name, fields)| may_use(source, name, fields));
+    let (names, values): (Vec<String>, Vec<String>) =
+        stand_ins.map(|(name, _)| (format!(", {name}"), format!(", godra_sandbox({name:?})"))).unzip();
+    format!("local server{} = redis{}", names.concat(), values.concat())
 }
 
 /// What the prelude takes from the server's tables. It stands behind the scripts, which must not see it.
@@ -217,7 +234,7 @@ mod tests {
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
         assert!(
             scripts.contains("return 1")
-                && behind.ends_with(&format!("{UNDO}{GROUPS}{NUMBERED}{HISTORY}{PRELUDE}"))
+                && behind.ends_with(&format!("{RANDOM}{SANDBOX}{UNDO}{GROUPS}{NUMBERED}{HISTORY}{PRELUDE}"))
         );
     }
 

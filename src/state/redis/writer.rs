@@ -20,6 +20,7 @@ use super::reader::{Finding, Reader};
 use super::transport::{Transport, Trouble};
 use super::upkeep;
 use crate::script::{NO_HOOK, Script};
+use crate::state::call::first_seed;
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::payer;
 use crate::state::{Batch, Delivery};
@@ -320,8 +321,7 @@ impl Writer {
         let head = Head {
             node: &self.endpoint.node,
             fresh_epoch: self.random.next_u64(),
-            // Lua's generator takes 31 bits.
-            seed: (self.random.next_u64() >> 33) as u32,
+            seed: first_seed(&mut self.random),
             step: Ledger::step(batch.calls.len(), guess),
             room_ttl_s: self.endpoint.room_ttl_s,
         };

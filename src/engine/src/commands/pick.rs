@@ -66,7 +66,7 @@ pub(super) fn spop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
 
 /// A generator of its own for one call, so that the keyspace can be read meanwhile.
 fn fork(keyspace: &mut Keyspace) -> SplitMix {
-    SplitMix(keyspace.random().next_u64())
+    SplitMix(keyspace.random().others.next_u64())
 }
 
 #[derive(Clone, Copy)]

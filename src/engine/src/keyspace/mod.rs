@@ -30,7 +30,7 @@ use self::slot::{Marks, Slot};
 use self::undo::{Cleared, Step, UndoLog};
 use super::commands::{self, Command, Failure};
 use super::reply::ReplyBuffer;
-use crate::SplitMix;
+use crate::CallRandom;
 
 /// What a command needs to know about its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,8 @@ pub struct Keyspace {
     /// Where [`Keyspace::expire_step`] goes on.
     expire_cursor: u64,
     seed: u64,
-    random: SplitMix,
+    /// The running call's.
+    random: CallRandom,
     /// The running call's.
     context: Context,
     changes: Option<Tracker>,
@@ -81,11 +82,16 @@ impl Keyspace {
             expiring: 0,
             expire_cursor: 0,
             seed,
-            random: SplitMix(!seed),
+            random: CallRandom::new(!seed),
             context: Context { now_ms: 0, from_script: false },
             changes: None,
             undo: UndoLog::default(),
         }
+    }
+
+    /// What follows is a call with that seed.
+    pub fn seed_call(&mut self, seed: u64) {
+        self.random = CallRandom::new(seed);
     }
 
     /// Runs the command that `arguments` begins with; `reply` is cleared first and then holds the answer.
@@ -253,7 +259,8 @@ impl Keyspace {
         self.context.from_script
     }
 
-    pub(super) fn random(&mut self) -> &mut SplitMix {
+    /// The running call's random numbers.
+    pub(crate) fn random(&mut self) -> &mut CallRandom {
         &mut self.random
     }
 
@@ -401,7 +408,7 @@ impl Keyspace {
     /// Any key, all alike likely.
     pub(super) fn random_key(&mut self) -> Option<SmallBytes> {
         while !self.keys.is_empty() {
-            let index = self.random.below(self.keys.len());
+            let index = self.random.others.below(self.keys.len());
             if !self.keys.at(index).value.is_due(self.context.now_ms) {
                 return Some(self.keys.at(index).key.clone());
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::super::reply::{ReplyBuffer, Value as Answer};
 use super::*;
+use crate::SplitMix;
 
 const NOW_MS: u64 = 1_000_000;
 

@@ -37,8 +37,6 @@ pub(super) struct Host {
     pub json: RefCell<JsonOptions>,
     /// The tables that scripts cannot change.
     pub protected: Protected,
-    /// State of `math.random`.
-    pub random: Cell<u64>,
     /// For `os.clock`.
     pub started_at: Instant,
 }
@@ -66,7 +64,6 @@ impl Host {
             scratch: RefCell::default(),
             json: RefCell::default(),
             protected: Protected::default(),
-            random: Cell::new(seed),
             started_at: Instant::now(),
         }
     }

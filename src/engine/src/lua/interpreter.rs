@@ -75,7 +75,7 @@ pub struct Invocation<'a> {
     pub now_ms: u64,
     /// When the call begins, for its time budget.
     pub now: Instant,
-    /// For `math.random`.
+    /// For `math.random` and what commands pick at random, of which each call has its own.
     pub seed: u64,
     /// Whether a failure undoes what the call has written.
     pub is_atomic: bool,
@@ -243,10 +243,11 @@ impl Interpreter {
     fn enter(&self, invocation: Invocation<'_>) {
         let host = &self.host;
         host.now_ms.set(invocation.now_ms);
-        host.random.set(invocation.seed);
         host.budget.begin(self.stack(), invocation.now, self.resting_bytes);
+        let mut keyspace = host.keyspace.borrow_mut();
+        keyspace.seed_call(invocation.seed);
         if invocation.is_atomic {
-            host.keyspace.borrow_mut().begin();
+            keyspace.begin();
         }
     }
 

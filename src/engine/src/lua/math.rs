@@ -1,7 +1,7 @@
-//! `math.random` with a state of its own for each call, and `os.clock`.
+//! `math.random` with numbers of its own for each call, and `os.clock`.
 
+use super::number::write_with_precision;
 use super::stack::{Entry, Outcome, Stack, native};
-use crate::SplitMix;
 
 /// What replaces Lua's own.
 pub(super) fn functions() -> [Entry; 2] {
@@ -14,9 +14,7 @@ pub(super) fn os_functions() -> [Entry; 1] {
 }
 
 fn random(stack: Stack<'_>) -> Outcome {
-    let mut generator = SplitMix(stack.host().random.get());
-    let unit = (generator.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-    stack.host().random.set(generator.0);
+    let unit = stack.host().keyspace.borrow_mut().random().unit();
     let (low, high) = match stack.top() {
         0 => {
             stack.push_number(unit);
@@ -36,7 +34,14 @@ fn random(stack: Stack<'_>) -> Outcome {
 
 fn randomseed(stack: Stack<'_>) -> Outcome {
     let seed = stack.check_number(1)?;
-    stack.host().random.set(seed.to_bits());
+    let mut text = Vec::new();
+    // The sign of what is no number differs from machine to machine.
+    if seed.is_nan() {
+        text.extend(b"nan")
+    } else {
+        write_with_precision(seed, 17, &mut text)
+    }
+    stack.host().keyspace.borrow_mut().random().reseed(&text);
     Ok(0)
 }
 
