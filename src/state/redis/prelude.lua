@@ -1,8 +1,9 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
--- nothing }, behind them the running call's place (number), what the program takes from the server's own tables: RESERVED (the
--- types that are not an event's) and RESERVED_TYPE (what to say), what undoes a call: atomic_commands, keep_changes and
--- undo_changes; what looks after numbered inputs: make_numbered; and after a room's latest events: make_history.
+-- nothing, whether it may pick without being atomic }, behind them the running call's place (number) and time, what the program
+-- takes from the server's own tables: RESERVED (the types that are not an event's) and RESERVED_TYPE (what to say), what undoes
+-- a call: atomic_commands, keep_changes and undo_changes; what picks: make_picking; what looks after numbered inputs:
+-- make_numbered; and after a room's latest events: make_history.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
 --   flags are "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "g"
@@ -27,7 +28,6 @@
 local room, node, stops = ARGV[1], ARGV[2], string.find(ARGV[4], "s", 1, true)
 local last_needs_another = string.find(ARGV[4], "l", 1, true)
 local call, encode = redis.call, cjson.encode
-local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Microseconds since then. For scripts TIME stands still since Redis 7.2 and in Valkey, which have os.clock in its place.
 local clock = rawget(_G, "os") and os.clock
@@ -270,10 +270,14 @@ local function make_publishing(commands)
   }, { __index = commands })
 end
 
-local publishing = {}
+local publishing, picking = {}, nil
 -- What a script has as redis.
 local function commands_of(script)
   local commands = script[3] and atomic_commands or redis
+  if script[4] then
+    picking = picking or make_picking()
+    commands = picking
+  end
   if not script[2] then return commands end
   local found = publishing[commands] or make_publishing(commands)
   publishing[commands] = found

@@ -7,6 +7,7 @@ use crate::script::{Script, ScriptSet, may_ask_for_user, may_call, may_use};
 use crate::state::{HistoryBounds, groups};
 use crate::wire::ErrorCode;
 use crate::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MessageType, OUT_OF_ORDER, RESERVED_TYPE};
+use godra_engine::commands::MAX_ORDERED;
 
 /// The part that runs the calls.
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -22,6 +23,10 @@ const GROUPS: &str = include_str!("groups.lua");
 const NUMBERED: &str = include_str!("numbered.lua");
 /// The latest events of rooms.
 const HISTORY: &str = include_str!("history.lua");
+/// What chance and the clock decide.
+const PICKS: &str = include_str!("picks.lua");
+/// The commands of it.
+const PICKING: [&str; 5] = ["srandmember", "hrandfield", "zrandmember", "spop", "time"];
 /// Globals that the store has otherwise than scripts know them, by those of their fields that differ, if not all of them do.
 const STAND_INS: [(&str, &[&str]); 1] = [("math", &["random", "randomseed"])];
 /// Programs kept in mind; scripts that change while a game is developed would otherwise pile up.
@@ -96,23 +101,20 @@ impl Program {
         let mut first_lines = Vec::with_capacity(scripts.len());
         for (number, script) in (1..).zip(&scripts) {
             text.push_str(&format!(
-                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}\n{}\nend, {}, {} }}\n",
+                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}\n{}\nend, {}, {}, {} }}\n",
                 locals(&script.text),
                 script.text,
                 may_call(&script.text, &["publish"]),
-                script.header.is_atomic
+                script.header.is_atomic,
+                !script.header.is_atomic && may_call(&script.text, &PICKING),
             ));
             first_lines.push(line + 1);
             line += 3 + script.text.matches('\n').count();
         }
         text.push_str(&tables(history));
-        text.push_str(RANDOM);
-        text.push_str(SANDBOX);
-        text.push_str(UNDO);
-        text.push_str(GROUPS);
-        text.push_str(NUMBERED);
-        text.push_str(HISTORY);
-        text.push_str(PRELUDE);
+        for part in [RANDOM, SANDBOX, PICKS, UNDO, GROUPS, NUMBERED, HISTORY, PRELUDE] {
+            text.push_str(part);
+        }
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
         let ask_for_user = scripts.iter().map(|script| may_ask_for_user(&script.text)).collect();
         Self { text, sha, scripts, ask_for_user, first_lines }
@@ -177,7 +179,7 @@ fn tables(history: &HistoryBounds) -> String {
         "local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\nlocal READS = {:?}\n\
          local GROUPS = {{ name = {}, user = {}, reason = {}, key = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
          local NOT_RUN, OUT_OF_ORDER = {{ {} }}, {OUT_OF_ORDER:?}\n\
-         local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\n\
+         local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\nlocal MAX_ORDERED = {MAX_ORDERED}\n\
          local HISTORY = {{ events = {}, bytes = {}, age = {} }}\n",
         types.join(", "),
         format!(" {} publish spublish object memory info ", reads.join(" ")),
@@ -234,7 +236,9 @@ mod tests {
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
         assert!(
             scripts.contains("return 1")
-                && behind.ends_with(&format!("{RANDOM}{SANDBOX}{UNDO}{GROUPS}{NUMBERED}{HISTORY}{PRELUDE}"))
+                && behind.ends_with(&format!(
+                    "{RANDOM}{SANDBOX}{PICKS}{UNDO}{GROUPS}{NUMBERED}{HISTORY}{PRELUDE}"
+                ))
         );
     }
 

@@ -1,8 +1,8 @@
 -- The random numbers of a call: the same from the same seed as those of the embedded store, of which `call_random.rs` tells.
 -- Every product stays below 2^53, so that doubles hold it. A call's seed is that of the batch and its place in it; its numbers
 -- begin when it asks for the first.
--- The running call's place in the batch.
-local number = 0
+-- The running call's place in the batch, and its time.
+local number, time = 0, redis.call("TIME")
 local function make_random(first_seed)
   local MODULUS_1, MODULUS_2 = 4294967087, 4294944443
   local floor = math.floor

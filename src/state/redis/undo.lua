@@ -3,7 +3,7 @@
 -- last to the first, so each finds the store as its command left it.
 -- A script that has written cannot be stopped by SCRIPT KILL, may use memory beyond maxmemory, and reaches replicas and the
 -- append-only file as one transaction: so nothing can come between a call's first write and the end of its undoing.
--- In front of this come READS (the names of commands that only read, with spaces around each).
+-- In front of this come get_picks and READS (the names of commands that only read, with spaces around each).
 local atomic_commands, keep_changes, undo_changes
 do
 local run, lower = redis.pcall, string.lower
@@ -188,9 +188,9 @@ local function make_writers()
   end
 
   local function pop_members(command, key, ...)
-    if is_whole[key] then return run(command, key, ...) end
+    if is_whole[key] then return get_picks().spop(command, key, ...) end
     if may_vanish("SCARD", key, tonumber((...)) or 1) then keep_key(key) end
-    local reply = run(command, key, ...)
+    local reply = get_picks().spop(command, key, ...)
     if is_whole[key] or not reply or type(reply) == "table" and reply.err then return reply end
     local members, before = type(reply) == "table" and reply or { reply }, {}
     for index = 1, #members do before[index] = 1 end
@@ -492,6 +492,8 @@ local function look_up(command)
   local name, writer = lower(command), false
   if WITH_FIELDS[name] then
     writer = WITH_FIELDS[name]
+  elseif PICKS[name] and name ~= "spop" then
+    writer = get_picks()[name]
   elseif not string.find(READS, " " .. name .. " ", 1, true) then
     if not writers then writers, any_writer = make_writers() end
     writer = writers[name] or any_writer

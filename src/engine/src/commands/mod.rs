@@ -32,6 +32,7 @@ mod table;
 
 pub use failure::{Failure, Outcome};
 pub use number::{format_float, format_integer};
+pub use pick::MAX_ORDERED;
 
 use super::keyspace::{Context, Keyspace};
 use super::reply::ReplyBuffer;

@@ -37,6 +37,11 @@ impl SortedSet {
         &self.scores
     }
 
+    /// The members' indexes in [`SortedSet::members`], from the least score up.
+    pub fn ranked_indexes(&self) -> impl Iterator<Item = usize> {
+        self.order.range(0, self.len()).map(|item| item.index as usize)
+    }
+
     /// The member's score.
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         self.scores.get(member).copied()

@@ -163,3 +163,60 @@ fn random_numbers_follow_the_seed_of_the_call() {
         "1"
     );
 }
+
+/// Picks of every kind, and a random number behind them.
+const PICKS: &str = "local c, s = redis.call, {}
+    for _, n in ipairs({1, 3, -4, 600, -600}) do
+        s[#s + 1] = table.concat(c('SRANDMEMBER', 's', n), ' ')
+        s[#s + 1] = table.concat(c('HRANDFIELD', 'h', n, 'WITHVALUES'), ' ')
+        s[#s + 1] = table.concat(c('ZRANDMEMBER', 'z', n, 'WITHSCORES'), ' ')
+    end
+    s[#s + 1] = c('SRANDMEMBER', 's') .. c('HRANDFIELD', 'h') .. c('ZRANDMEMBER', 'z') .. c('SPOP', 's') .. c('RANDOMKEY')
+    s[#s + 1] = table.concat(c('SPOP', 's', 5), ' ') .. math.random(1000000)
+    return table.concat(s, ',')";
+
+fn filled(world: &mut World, from: i32, to: i32, step: i32) {
+    world.ok(&format!(
+        "for i = {from}, {to}, {step} do redis.call('SADD', 's', i) redis.call('HSET', 'h', i, 'v' .. i)
+            redis.call('ZADD', 'z', i % 7, i) end"
+    ));
+}
+
+#[test]
+fn picks_follow_the_seed_of_the_call() {
+    for members in [40, 1000] {
+        let (mut one, mut other) = (World::new(), World::new());
+        filled(&mut one, 1, members, 1);
+        filled(&mut other, 1, members, 1);
+        let picked = one.ok(PICKS);
+        assert_eq!(other.ok(PICKS), picked, "of {members}");
+        filled(&mut one, 1, members, 1);
+        one.seed = 2;
+        assert_ne!(one.ok(PICKS), picked, "of {members}");
+    }
+}
+
+#[test]
+fn picks_of_few_members_hang_on_nothing_but_members_and_seed() {
+    let (mut up, mut down) = (World::new(), World::new());
+    filled(&mut up, 1, 40, 1);
+    filled(&mut down, 40, 1, -1);
+    let pick = "local c = redis.call return {c('SRANDMEMBER', 's', 9), c('HRANDFIELD', 'h', -9), c('ZRANDMEMBER', 'z', 9),
+        c('SPOP', 's', 9), c('SPOP', 's'), math.random(100000)}";
+    assert_eq!(up.ok(pick), down.ok(pick));
+}
+
+#[test]
+fn picks_are_different_ones_and_reach_every_member() {
+    let mut world = World::new();
+    world.ok("for i = 1, 512 do redis.call('SADD', 's', i) end");
+    let distinct = "local seen, n = {}, 0
+        for _, member in ipairs(redis.call('SRANDMEMBER', 's', 512)) do
+            if not seen[member] then n = n + 1 end
+            seen[member] = true
+        end
+        return n";
+    assert_eq!(world.ok(distinct), "512");
+    assert_eq!(world.ok("return #redis.call('SPOP', 's', 600)"), "512");
+    assert_eq!(world.ok("return redis.call('EXISTS', 's')"), "0");
+}
