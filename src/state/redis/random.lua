@@ -66,3 +66,12 @@ local function make_random(first_seed)
 
   return random
 end
+
+local get_random
+do
+  local random
+  function get_random()
+    random = random or make_random(tonumber(ARGV[5]))
+    return random
+  end
+end

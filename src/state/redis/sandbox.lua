@@ -1,13 +1,5 @@
 -- What scripts have in place of some of the store's own, so that they mean the same as on the embedded store. A script that
 -- may look at one of these has it as a local; it is made when the first of a batch asks for it.
-local get_random
-do
-  local random
-  function get_random()
-    random = random or make_random(tonumber(ARGV[5]))
-    return random
-  end
-end
 do
   local made = {}
 

@@ -5,6 +5,7 @@
 //! are printed with the seed. `GODRA_DIFFERENTIAL_CALLS` sets how many calls are made, `GODRA_DIFFERENTIAL_SEED` where
 //! they begin. `tests/redis/install` installs the servers.
 
+mod chance;
 mod comparison;
 mod differences;
 mod generator;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use godra_engine::commands;
+use godra_engine::commands::{self, MAX_ORDERED};
 use godra_engine::keyspace::{Context, Keyspace, Value};
 use godra_engine::reply::ReplyBuffer;
 use godra_engine::{SplitMix, commands::flags};
@@ -212,24 +212,33 @@ fn undoing_costs_no_more_than_what_was_changed() {
     assert_eq!(store.snapshot().len(), 4);
 }
 
-/// What undoes a call in Redis, and one call of it: `ARGV` is for each command the number of its arguments and these.
-fn program() -> String {
+/// What undoes a call in Redis, and one call of it: `ARGV` is the ending, and behind the seed, which is the fifth, for each
+/// command the number of its arguments and these. Gives its commands' replies where the ending is `show`.
+pub fn program() -> String {
     let reads: Vec<&str> = commands::names()
         .filter(|name| commands::find(name.as_bytes()).is_some_and(|command| !command.is_write()))
         .collect();
-    let undo = include_str!("../../../state/redis/undo.lua");
+    let parts = [
+        include_str!("../../../state/redis/random.lua"),
+        include_str!("../../../state/redis/picks.lua"),
+        include_str!("../../../state/redis/undo.lua"),
+    ];
     let run = r#"
-        local at, is_undone = 2, ARGV[1] == "undo"
+        number = 1
+        local at, is_undone, replies = 6, ARGV[1] == "undo", {}
         while at <= #ARGV do
             local last = at + ARGV[at]
             local ok, problem = pcall(atomic_commands.pcall, unpack(ARGV, at + 1, last))
             if not ok and not problem.err then return problem end
+            replies[#replies + 1] = problem
             at = last + 1
         end
         if is_undone then undo_changes() else keep_changes() end
-        return "OK"
+        return ARGV[1] == "show" and replies or "OK"
     "#;
-    format!("local READS = {:?}\n{undo}\n{run}", format!(" {} ", reads.join(" ")))
+    let constants =
+        format!("local READS, MAX_ORDERED = {:?}, {MAX_ORDERED}", format!(" {} ", reads.join(" ")));
+    format!("{constants}\n{}\n{run}", parts.concat())
 }
 
 /// A real Redis, with calls that run as in the server.
@@ -251,6 +260,7 @@ impl RealStore {
 
     fn call(&mut self, calls: &[Call], ending: &str) {
         let mut eval = vec![b"EVAL".to_vec(), self.program.clone(), b"0".to_vec(), ending.into()];
+        eval.extend(["", "", "", "1"].map(Into::into));
         for call in calls {
             eval.push(call.arguments.len().to_string().into());
             eval.extend_from_slice(&call.arguments);
