@@ -1,5 +1,6 @@
 //! One script call: what goes in, and how it ends.
 
+use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -158,6 +159,27 @@ pub enum CallResult {
     Skipped,
     /// The engine has no time for it now, see [`super::Batch::may_give_back`].
     NotRun(Box<Call>),
+}
+
+/// What decided a call besides its script, its caller, its arguments and what the store held: with it, it can be run again
+/// and does the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallRun {
+    /// For `math.random` and what commands pick at random.
+    pub seed: u64,
+    /// `godra.now`.
+    pub now_ms: u64,
+    /// The number of the room's last event before the batch ran; 0 outside all rooms.
+    pub after_seq: u64,
+    /// The call's place in the batch, from 0: with the number before, its place among all calls of the room.
+    pub place: u32,
+}
+
+impl fmt::Display for CallRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, now_ms, after_seq, place } = self;
+        write!(f, "seed={seed} now={now_ms} after_seq={after_seq} place={place}")
+    }
 }
 
 /// Why a call failed.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::state::{Call, CallError};
+use crate::state::{Call, CallError, CallRun};
 use crate::wire::ids::RoomId;
 
 /// The same error of the same script is logged once in this time, with how often it came.
@@ -24,13 +24,21 @@ struct Kind {
 
 impl FaultLog {
     /// Logs a call's fault, or counts it if the like was logged just before.
-    pub fn report(&mut self, call: &Call, room: Option<&RoomId>, error: &CallError, now: Instant) {
+    pub fn report(
+        &mut self,
+        call: &Call,
+        room: Option<&RoomId>,
+        run: Option<&CallRun>,
+        error: &CallError,
+        now: Instant,
+    ) {
         let Some(unlogged) = self.count(call, error, now) else { return };
         let script = &call.script;
         let room = room.map_or("-", RoomId::as_str);
+        let run = run.map_or(String::new(), |run| format!(" {run}"));
         let repeated = if unlogged > 0 { format!(" repeated={unlogged}") } else { String::new() };
         log::warn!(
-            "script failed script={} version={} room={room} user={} error={:?}{repeated}",
+            "script failed script={} version={} room={room} user={}{run} error={:?}{repeated}",
             script.name,
             script.version(),
             call.caller.user_id,

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::audience::{Audience, Users};
-pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, Membership};
+pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, CallRun, Membership};
 pub use self::event_text::BadEvent;
 pub use self::history::{History, HistoryBounds, KeptEvents, Missed};
 pub use self::room_events::{Removal, RoomEvents, superseded};
@@ -216,6 +216,8 @@ pub struct BatchDone {
     pub room: Option<RoomId>,
     /// One per call, in order.
     pub results: Vec<CallResult>,
+    /// For each of the results what decided it; none if the call has not run (now), or if nobody knows. Empty if none has.
+    pub runs: Vec<Option<CallRun>>,
     /// Events that the batch caused in its own room, if its origin is that room's home shard.
     pub events: Option<Arc<RoomEvents>>,
     /// The room's epoch and seq right after the batch (a snapshot in it was taken at exactly this seq).

@@ -14,6 +14,7 @@ mod faults;
 mod guests;
 mod nodes;
 mod numbered;
+mod same;
 mod scene;
 mod sharing;
 mod stage;

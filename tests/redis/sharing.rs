@@ -16,7 +16,7 @@ use crate::common::redis::Redis;
 use crate::common::wait_until;
 
 /// A node's engine.
-struct Node {
+pub struct Node {
     engine: RedisEngine,
     deliveries: Receiver<Delivery>,
 }
@@ -35,7 +35,7 @@ impl Deliver for Mailbox {
 }
 
 impl Node {
-    fn start(redis: &Redis) -> Self {
+    pub fn start(redis: &Redis) -> Self {
         let (sender, deliveries) = unbounded();
         let options = RedisOptions {
             addresses: Address::parse_list(&redis.address()).unwrap(),
@@ -52,11 +52,11 @@ impl Node {
         Self { engine, deliveries }
     }
 
-    fn submit(&self, batch: Batch) {
+    pub fn submit(&self, batch: Batch) {
         self.engine.submit(batch).unwrap();
     }
 
-    fn done(&self) -> BatchDone {
+    pub fn done(&self) -> BatchDone {
         loop {
             let delivery = self.deliveries.recv_timeout(Duration::from_secs(20)).expect("a batch's end");
             if let Delivery::Done(done) = delivery {
@@ -97,14 +97,14 @@ fn inputs(room: &str, users: &[&str], script: &Arc<Script>, bytes: usize) -> Bat
     Batch { may_give_back: true, ..whole(room, users, script, bytes) }
 }
 
-fn shown(done: &BatchDone) -> Vec<String> {
+pub fn shown(results: &[CallResult]) -> Vec<String> {
     let show = |result: &CallResult| match result {
         CallResult::Ok(json) => String::from_utf8(json.to_vec()).unwrap(),
         CallResult::Err(error) => format!("{}: {}", error.code, error.message),
         CallResult::Skipped => "skipped".into(),
         CallResult::NotRun(call) => format!("not run: {}", call.caller.user_id),
     };
-    done.results.iter().map(show).collect()
+    results.iter().map(show).collect()
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn a_burst_of_heavy_inputs_holds_no_node_up() {
     a.submit(inputs("a", &names, &heavy(), 100));
     b.submit(inputs("b", &["ben"], &light(), 1));
     let asked_at = Instant::now();
-    assert_eq!(shown(&b.done()), ["1"]);
+    assert_eq!(shown(&b.done().results), ["1"]);
     assert!(asked_at.elapsed() < Duration::from_millis(500), "{:?}", asked_at.elapsed());
-    let results = shown(&a.done());
+    let results = shown(&a.done().results);
     let ran = results.iter().take_while(|shown| *shown == "\"heavy\"").count();
     assert!((1..100).contains(&ran), "{ran} ran: {results:?}");
     let rest: Vec<String> = names[ran..].iter().map(|name| format!("not run: {name}")).collect();
@@ -134,7 +134,8 @@ fn a_large_batch_is_sent_in_parts() {
     let mut parts = 0;
     while !names.is_empty() {
         node.submit(inputs("a", &names, &light(), 60_000));
-        let ran = shown(&node.done()).iter().take_while(|shown| !shown.starts_with("not run")).count();
+        let ran =
+            shown(&node.done().results).iter().take_while(|shown| !shown.starts_with("not run")).count();
         assert!((1..=4).contains(&ran), "{ran} ran at once");
         names.drain(..ran);
         parts += 1;
@@ -147,7 +148,7 @@ fn a_large_batch_is_sent_in_parts() {
 fn use_up(node: &Node) {
     for _ in 0..3 {
         node.submit(whole("a", &["ann"; 10], &heavy(), 1));
-        assert_eq!(shown(&node.done()), ["\"heavy\""; 10]);
+        assert_eq!(shown(&node.done().results), ["\"heavy\""; 10]);
     }
 }
 
@@ -158,15 +159,15 @@ fn who_has_had_more_than_its_share_waits() {
     use_up(&node);
     node.submit(inputs("a", &["ben", "ann", "ben", "ann"], &light(), 1));
     node.submit(inputs("a", &["ann"], &light(), 1));
-    let mixed = shown(&node.done());
-    let alone = shown(&node.done());
+    let mixed = shown(&node.done().results);
+    let alone = shown(&node.done().results);
     // What nothing of is sent has an end at once.
     let (mixed, alone) = if mixed.len() == 4 { (mixed, alone) } else { (alone, mixed) };
     assert_eq!(mixed, ["1", "not run: ann", "2", "not run: ann"]);
     assert_eq!(alone, ["not run: ann"]);
     wait_until("ann to have a share again", || {
         node.submit(inputs("a", &["ann"], &light(), 1));
-        shown(&node.done()) == ["3"]
+        shown(&node.done().results) == ["3"]
     });
 }
 
@@ -177,7 +178,7 @@ fn whole_batches_of_such_users_come_later() {
     use_up(&node);
     (0..40).for_each(|_| node.submit(whole("a", &["ann"], &heavy(), 1)));
     node.submit(whole("b", &["ann", "ben"], &light(), 1));
-    let ends: Vec<Vec<String>> = (0..41).map(|_| shown(&node.done())).collect();
+    let ends: Vec<Vec<String>> = (0..41).map(|_| shown(&node.done().results)).collect();
     let busy = "busy: you have used more than your share of the server; try again";
     let place = |wanted: &str| ends.iter().position(|end| end[0] == wanted).unwrap();
     assert!(place("1") < place("\"heavy\""), "{ends:?}");
@@ -197,11 +198,11 @@ fn what_a_call_may_publish_is_its_own() {
     };
     let big = script("big", text);
     node.submit(asking(whole("a", &["ann", "ben"], &big, 1), b"100"));
-    let results = shown(&node.done());
+    let results = shown(&node.done().results);
     assert!(results[0].contains("too many events at once"), "{results:?}");
     assert_eq!(results[1], "1");
     node.submit(asking(inputs("a", &["eve", "ben"], &big, 1), b"6"));
-    assert_eq!(shown(&node.done()), ["1", "not run: ben"]);
+    assert_eq!(shown(&node.done().results), ["1", "not run: ben"]);
 }
 
 #[test]
@@ -210,7 +211,7 @@ fn nothing_is_given_back_where_a_failure_means_something_or_the_engine_stops() {
     let node = Node::start(&redis);
     let together = Batch { on_error: OnError::Stop, ..inputs("a", &["ben"; 10], &heavy(), 1) };
     node.submit(together);
-    assert_eq!(shown(&node.done()), ["\"heavy\""; 10]);
+    assert_eq!(shown(&node.done().results), ["\"heavy\""; 10]);
     let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     (0..20).for_each(|_| node.submit(inputs("a", &names, &heavy(), 1)));
@@ -218,7 +219,7 @@ fn nothing_is_given_back_where_a_failure_means_something_or_the_engine_stops() {
     node.engine.stop();
     assert!(asked_at.elapsed() < Duration::from_secs(4), "{:?}", asked_at.elapsed());
     let stopping = "unavailable: the server is stopping; this did not run";
-    let ends: Vec<_> = (0..20).map(|_| shown(&node.done())).collect();
+    let ends: Vec<_> = (0..20).map(|_| shown(&node.done().results)).collect();
     let last = &ends[19];
     assert!(last.iter().filter(|shown| *shown == stopping).count() > 100, "{last:?}");
 }

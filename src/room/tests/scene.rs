@@ -209,6 +209,7 @@ impl Scene {
         let done = BatchDone {
             room: Some(room_id()),
             results,
+            runs: Vec::new(),
             events: events.map(Arc::new),
             position: Position { epoch: self.epoch, seq: self.seq },
             missed: self.missed.take(),

@@ -12,8 +12,8 @@ use super::{EmbeddedEngine, EmbeddedOptions};
 use crate::metrics::Metrics;
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
-    Batch, BatchDone, Call, CallKeys, CallResult, Deliver, Delivery, Engine, OnError, Position, RoomEvents,
-    ShardId,
+    Batch, BatchDone, Call, CallKeys, CallResult, CallRun, Deliver, Delivery, Engine, OnError, Position,
+    RoomEvents, ShardId,
 };
 use crate::wire::ids::{Identity, Role, RoomId};
 
@@ -114,6 +114,25 @@ fn a_batch_runs_in_order_and_its_events_come_with_its_end() {
     assert_eq!(done.position, Position { epoch: events.epoch, seq: 3 });
     let last = &events.text[events.ends[1] as usize + 1..];
     assert_eq!(last, br#"{"type":"step","payload":3,"seq":3}"#);
+}
+
+#[test]
+fn what_decided_a_call_comes_with_its_result() {
+    let game = Game::start(EmbeddedOptions::default());
+    let tell = script("godra.publish('told') return string.format('%.0f', godra.now)");
+    let broken = script("return nil + 1");
+    let submit = |on_error, scripts: &[&Arc<Script>]| {
+        game.submit(Batch { on_error, ..batch(Some("1a"), 1, scripts) });
+        game.done().1
+    };
+    let first = submit(OnError::Stop, &[&tell, &broken, &tell]);
+    let runs: Vec<CallRun> = first.runs.iter().flatten().copied().collect();
+    assert_eq!((first.results.len(), first.runs.len(), runs.len()), (3, 3, 2), "the last was skipped");
+    assert_eq!(shown(&first.results)[0], format!("\"{}\"", runs[0].now_ms));
+    assert_eq!((runs[0].after_seq, runs[0].place), (0, 0));
+    assert_eq!(runs[1], CallRun { seed: runs[0].seed + 1, place: 1, ..runs[0] });
+    let second = submit(OnError::GoOn, &[&tell]);
+    assert_eq!(second.runs[0].map(|run| (run.after_seq, run.place)), Some((1, 0)));
 }
 
 #[test]

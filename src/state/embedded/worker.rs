@@ -22,8 +22,8 @@ use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::{Shares, Slice, payer};
 use crate::state::{
-    Batch, BatchDone, Call, CallError, CallResult, Deliver, Delivery, Membership, Missed, OnError, Position,
-    RoomEvents,
+    Batch, BatchDone, Call, CallError, CallResult, CallRun, Deliver, Delivery, Membership, Missed, OnError,
+    Position, RoomEvents,
 };
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
@@ -215,19 +215,19 @@ impl Worker {
     /// Ends a batch of which nothing runs.
     fn refuse(&mut self, batch: Batch, error: &CallError) {
         let results = batch.calls.iter().map(|_| CallResult::Err(error.clone())).collect();
-        self.end(batch, results, Duration::ZERO);
+        self.end(batch, results, Vec::new(), Duration::ZERO);
     }
 
     fn process(&mut self, mut batch: Batch, began: Instant) {
-        let Progress { mut results, given_back, now, .. } = self.run_calls(&batch, began);
+        let Progress { mut results, runs, given_back, now, .. } = self.run_calls(&batch, began);
         if !given_back.is_empty() {
             give_back(std::mem::take(&mut batch.calls), &given_back, &mut results);
         }
-        self.end(batch, results, now.duration_since(began));
+        self.end(batch, results, runs, now.duration_since(began));
     }
 
     /// Tells of a batch's end, and of its events.
-    fn end(&mut self, batch: Batch, results: Vec<CallResult>, took: Duration) {
+    fn end(&mut self, batch: Batch, results: Vec<CallResult>, runs: Vec<Option<CallRun>>, took: Duration) {
         let mut events = self.deliver_events(&batch);
         let position = batch.room.as_ref().and_then(|room| self.position(room, &results));
         let missed = self.missed(&batch);
@@ -241,6 +241,7 @@ impl Worker {
         let done = BatchDone {
             room: batch.room,
             results,
+            runs,
             events,
             position: position.unwrap_or_default(),
             missed,
@@ -305,7 +306,9 @@ impl Worker {
     }
 
     fn run_calls(&mut self, batch: &Batch, began: Instant) -> Progress {
-        let mut progress = Progress::new(batch.calls.len(), began, first_seed(&mut self.random));
+        let position = batch.room.as_ref().and_then(|room| self.runner.event_log().known_position(room));
+        let after_seq = position.map_or(0, |position| position.seq);
+        let mut progress = Progress::new(batch.calls.len(), began, first_seed(&mut self.random), after_seq);
         self.runner.numbered().begin_batch();
         let mut slice = if batch.gives_back() { Slice::of(SLICE) } else { Slice::whole() };
         for (number, call) in batch.calls.iter().enumerate() {
@@ -313,11 +316,11 @@ impl Worker {
             let Progress { now, has_failed, has_worked, .. } = progress;
             if self.stop_at.is_some_and(|at| now >= at) {
                 let error = CallError::refusal(ErrorCode::Unavailable, STOPPING);
-                progress.results.push(CallResult::Err(error));
+                progress.push(CallResult::Err(error), None);
             } else if batch.on_error.skips(is_last, has_failed, has_worked)
                 || is_last && batch.on_error == OnError::LastNeedsAnother && self.resume_all(batch)
             {
-                progress.results.push(CallResult::Skipped);
+                progress.push(CallResult::Skipped, None);
             } else if !slice.takes(call, now.duration_since(began), &mut self.shares, now, || {
                 // When the engine stops, what is given back could not come again.
                 !self.receiver.is_empty() && !self.shared.is_stopping.load(Ordering::SeqCst)
@@ -335,17 +338,17 @@ impl Worker {
         let Progress { now, now_ms, .. } = *progress;
         let room = batch.room.as_ref();
         if self.is_void(call, room, progress) {
-            return progress.note(CallResult::Skipped, now);
+            return progress.note(CallResult::Skipped, None, now);
         }
         if let Some(known) = self.known_answer(call, room) {
-            return progress.note(known, now);
+            return progress.note(known, None, now);
         }
-        let seed = progress.first_seed + progress.results.len() as u64;
-        let (result, ended_at) = self.run_call(Invocation { call, room, now_ms, now, seed });
+        let run = progress.next_run();
+        let (result, ended_at) = self.run_call(Invocation { call, room, now_ms, now, seed: run.seed }, &run);
         self.note_numbered(call, room, now_ms, &result);
         self.shares.charge(call, ended_at.duration_since(now), ended_at);
         self.note_membership(call, room, now_ms, &result);
-        progress.note(result, ended_at);
+        progress.note(result, Some(run), ended_at);
     }
 
     /// Whether somebody claims a seat that is not kept, or has taken it already and need not be let in.
@@ -400,14 +403,14 @@ impl Worker {
         }
     }
 
-    fn run_call(&mut self, invocation: Invocation<'_>) -> (CallResult, Instant) {
+    fn run_call(&mut self, invocation: Invocation<'_>, run: &CallRun) -> (CallResult, Instant) {
         let runner = &mut self.runner;
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(invocation)));
         let (result, ended_at) = result.unwrap_or_else(|_| (self.recover(invocation), Instant::now()));
         if let CallResult::Err(error) = &result
             && error.is_fault
         {
-            self.faults.report(invocation.call, invocation.room, error, invocation.now);
+            self.faults.report(invocation.call, invocation.room, Some(run), error, invocation.now);
         }
         (result, ended_at)
     }
@@ -526,6 +529,8 @@ impl Worker {
 /// How far a batch has got.
 struct Progress {
     results: Vec<CallResult>,
+    /// What decided each.
+    runs: Vec<Option<CallRun>>,
     /// Which calls are given back; they hold their places in `results`.
     given_back: Vec<usize>,
     has_failed: bool,
@@ -533,35 +538,50 @@ struct Progress {
     /// Memberships that were taken up again, or could not be.
     rejoined: Vec<u32>,
     first_seed: u64,
+    /// The room's last event before the batch.
+    after_seq: u64,
     now: Instant,
     now_ms: u64,
 }
 
 impl Progress {
-    fn new(calls: usize, now: Instant, first_seed: u64) -> Self {
-        let results = Vec::with_capacity(calls);
+    fn new(calls: usize, now: Instant, first_seed: u64, after_seq: u64) -> Self {
         Self {
-            results,
+            results: Vec::with_capacity(calls),
+            runs: Vec::with_capacity(calls),
             given_back: Vec::new(),
             has_failed: false,
             has_worked: false,
             rejoined: Vec::new(),
             first_seed,
+            after_seq,
             now,
             now_ms: wall_clock_ms(),
         }
     }
 
-    fn note(&mut self, result: CallResult, now: Instant) {
+    /// What decides the next call.
+    fn next_run(&self) -> CallRun {
+        let place = self.results.len() as u32;
+        let seed = self.first_seed + u64::from(place);
+        CallRun { seed, now_ms: self.now_ms, after_seq: self.after_seq, place }
+    }
+
+    fn note(&mut self, result: CallResult, run: Option<CallRun>, now: Instant) {
         self.has_failed |= matches!(result, CallResult::Err(_));
         self.has_worked |= matches!(result, CallResult::Ok(_));
-        self.results.push(result);
+        self.push(result, run);
         self.now = now;
     }
 
     fn give_back(&mut self, number: usize) {
         self.given_back.push(number);
-        self.results.push(CallResult::Skipped);
+        self.push(CallResult::Skipped, None);
+    }
+
+    fn push(&mut self, result: CallResult, run: Option<CallRun>) {
+        self.results.push(result);
+        self.runs.push(run);
     }
 }
 

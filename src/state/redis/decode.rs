@@ -7,10 +7,11 @@ use bytes::Bytes;
 use godra_engine::{mend_utf8, write_json_string};
 use redis::Value;
 
+use super::in_flight::SentBatch;
 use super::notice::{Notice, read_history, read_notice};
 use super::program::Program;
 use crate::state::call::DUPLICATE;
-use crate::state::{CallError, CallResult, Missed, Position, RoomEvents};
+use crate::state::{CallError, CallResult, CallRun, Missed, Position, RoomEvents};
 use crate::wire::Code;
 use crate::wire::ids::RoomId;
 
@@ -27,6 +28,8 @@ pub(super) struct Answer {
     pub missed: Option<Missed>,
     /// One a call.
     pub results: Vec<CallResult>,
+    /// For each what decided it; none if the call has not run.
+    pub runs: Vec<Option<CallRun>>,
     /// Which calls the store had no time for; they are skipped in `results`.
     pub not_run: Vec<usize>,
     /// How long the store has worked on it.
@@ -56,17 +59,28 @@ fn micros(value: &Value) -> Option<Duration> {
     }
 }
 
-/// Reads what the program of a batch of `calls` returned; none if it is nothing of ours.
-pub(super) fn read_answer(
-    value: Value,
-    room: Option<&RoomId>,
-    calls: usize,
-    program: &Program,
-) -> Option<Answer> {
+/// The batch that an answer is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub room: Option<&'a RoomId>,
+    /// How many.
+    pub calls: usize,
+    pub first_seed: u64,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(sent: &'a SentBatch) -> Self {
+        Self { room: sent.batch.room.as_ref(), calls: sent.batch.calls.len(), first_seed: sent.first_seed }
+    }
+}
+
+/// Reads what the program of a batch returned; none if it is nothing of ours.
+pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> Option<Answer> {
+    let Asked { room, calls, first_seed } = asked;
     let mut parts = list(value)?;
-    let history = if parts.len() > 6 { Some(list(parts.pop()?)?) } else { None };
-    let last_ran = if parts.len() > 5 { numbers(parts.pop()?)? } else { Vec::new() };
-    let [epoch, seq, message, results, took] = <[Value; 5]>::try_from(parts).ok()?;
+    let history = if parts.len() > 7 { Some(list(parts.pop()?)?) } else { None };
+    let last_ran = if parts.len() > 6 { numbers(parts.pop()?)? } else { Vec::new() };
+    let [epoch, seq, message, results, took, now_ms] = <[Value; 6]>::try_from(parts).ok()?;
     let epoch = text(&epoch)?.parse().unwrap_or_default();
     let position = Position { epoch, seq: number(&seq)? };
     let message = bytes(message)?;
@@ -88,9 +102,32 @@ pub(super) fn read_answer(
     let is_not_run = |(number, result): (usize, &Value)| (*result == Value::Int(2)).then_some(number);
     let not_run = results.iter().enumerate().filter_map(is_not_run).collect();
     let took = Took::read(&took, calls)?;
+    // The events of the batch are numbered in one go when it ends.
+    let after_seq = events.as_ref().map_or(position.seq, |events| events.first_seq.saturating_sub(1));
+    let first = CallRun { seed: first_seed, now_ms: number(&now_ms)?, after_seq, place: 0 };
+    let runs = (0..).zip(&results).map(|(place, result)| run(place, result, first)).collect();
     let results: Vec<CallResult> =
         results.into_iter().map(|result| read_result(result, program)).collect::<Option<_>>()?;
-    (results.len() == calls).then_some(Answer { position, last_ran, events, missed, results, not_run, took })
+    (results.len() == calls).then_some(Answer {
+        position,
+        last_ran,
+        events,
+        missed,
+        results,
+        runs,
+        not_run,
+        took,
+    })
+}
+
+/// What decided a call, if it has run: calls that did not, and known answers, are marked.
+fn run(place: u32, result: &Value, first: CallRun) -> Option<CallRun> {
+    let has_run = match result {
+        Value::Int(entry) => *entry == 0,
+        Value::Array(parts) => parts.first().and_then(text).is_some_and(|mark| mark != "K" && mark != "D"),
+        _ => false,
+    };
+    has_run.then_some(CallRun { seed: first.seed + u64::from(place), place, ..first })
 }
 
 /// What the room's history held before the batch, and what the batch has added but for what is not to be part of anybody's past.
@@ -126,6 +163,7 @@ fn read_result(value: Value, program: &Program) -> Option<CallResult> {
             mend_utf8(&mut json, 0);
             Some(CallResult::Ok(json.into()))
         }
+        "K" => read_result(parts.next()?, program),
         "D" => Some(CallResult::Ok(Bytes::from_static(DUPLICATE.as_bytes()))),
         "E" => {
             let [code, message, details, fault] = <[Value; 4]>::try_from(parts.collect::<Vec<_>>()).ok()?;
@@ -224,12 +262,16 @@ mod tests {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let answer = |took: Value| {
             let results = Value::Array(vec![Value::Int(0), Value::Int(1), Value::Int(2)]);
-            let parts = vec![text("7"), Value::Int(3), text(""), results, took];
-            read_answer(Value::Array(parts), Some(&room()), 3, &program)
+            let parts =
+                vec![text("7"), Value::Int(3), text(""), results, took, Value::Int(1_700_000_000_000)];
+            let asked = Asked { room: Some(&room()), calls: 3, first_seed: 40 };
+            read_answer(Value::Array(parts), asked, &program)
         };
         let spans = Value::Array([2, 1500, 1, -4].map(Value::Int).into());
         let found = answer(spans).expect("an answer");
         assert_eq!(found.not_run, [2]);
+        let run = CallRun { seed: 40, now_ms: 1_700_000_000_000, after_seq: 3, place: 0 };
+        assert_eq!(found.runs, [Some(run), None, None]);
         assert!(matches!(found.results[..], [CallResult::Ok(_), CallResult::Skipped, CallResult::Skipped]));
         let micros = Duration::from_micros;
         assert_eq!(found.took, Took(vec![(2, micros(1500)), (1, micros(0))]));

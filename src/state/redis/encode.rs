@@ -15,7 +15,7 @@ pub(super) struct Head<'a> {
     /// The room's epoch, should it have none yet.
     pub fresh_epoch: u64,
     /// Of the first call; each call's is one above that of the call before.
-    pub seed: u64,
+    pub first_seed: u64,
     /// After how many calls the store looks at its clock, if the batch may give calls back.
     pub step: u32,
     /// How long a room is kept after its last member left, in seconds.
@@ -43,7 +43,7 @@ pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out:
     let gives_back = if batch.gives_back() { format!("g{}", head.step) } else { String::new() };
     let flags = [on_error, if refreshes { "r" } else { "" }, &gives_back, &places(batch)].concat();
     command.arg(batch.room.as_ref().map_or("", |room| room.as_str())).arg(head.node);
-    command.arg(head.fresh_epoch).arg(flags).arg(head.seed).arg(head.room_ttl_s).arg(runs.packed());
+    command.arg(head.fresh_epoch).arg(flags).arg(head.first_seed).arg(head.room_ttl_s).arg(runs.packed());
     for call in &batch.calls {
         write_call(call, program, head.node, &mut command);
     }

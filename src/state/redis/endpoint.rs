@@ -13,8 +13,8 @@ use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
 use crate::state::{
-    Batch, BatchDone, CallError, CallResult, Deliver, Delivery, HistoryBounds, Missed, Position, RoomEvents,
-    ShardId,
+    Batch, BatchDone, CallError, CallResult, CallRun, Deliver, Delivery, HistoryBounds, Missed, Position,
+    RoomEvents, ShardId,
 };
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
@@ -61,6 +61,8 @@ pub(super) struct Outcome {
     pub took: Duration,
     /// One a call.
     pub results: Vec<CallResult>,
+    /// What decided each; empty if nobody knows.
+    pub runs: Vec<Option<CallRun>>,
     /// Which of them the store had no time for.
     pub not_run: Vec<usize>,
     /// The room's place afterwards.
@@ -76,8 +78,8 @@ impl Outcome {
     /// Of calls that the store has not worked on, as far as is known.
     pub(super) fn of(results: Vec<CallResult>) -> Self {
         let position = Position::default();
-        let (not_run, last_ran) = (Vec::new(), Vec::new());
-        Self { took: Duration::ZERO, results, not_run, position, last_ran, events: None, missed: None }
+        let (runs, not_run, last_ran) = (Vec::new(), Vec::new(), Vec::new());
+        Self { took: Duration::ZERO, results, runs, not_run, position, last_ran, events: None, missed: None }
     }
 }
 
@@ -110,13 +112,20 @@ impl Endpoint {
 
     /// Tells a batch's origin how it ended; `held` was not sent.
     pub(super) fn finish(&self, mut batch: Batch, held: Held, outcome: Outcome) {
-        let Outcome { took, mut results, not_run, position, last_ran, events, missed } = outcome;
+        let Outcome { took, mut results, runs, not_run, position, last_ran, events, missed } = outcome;
         let mut outlet = self.outlet();
-        self.note_results(&mut outlet, &batch, &results);
+        self.note_results(&mut outlet, &batch, &results, &runs);
         if !not_run.is_empty() {
             give_back(std::mem::take(&mut batch.calls), &not_run, &mut results);
         }
-        let mut results = with_held(results, held);
+        let places: Vec<usize> = held.iter().map(|(place, _)| *place).collect();
+        let runs = if runs.is_empty() {
+            runs
+        } else {
+            with_inserted(runs, places.into_iter().map(|place| (place, None)))
+        };
+        let not_sent = held.into_iter().map(|(place, call)| (place, CallResult::NotRun(Box::new(call))));
+        let mut results = with_inserted(results, not_sent);
         if self.is_stopping.load(Ordering::SeqCst) {
             refuse_given_back(&mut results);
         }
@@ -132,6 +141,7 @@ impl Endpoint {
         let done = BatchDone {
             room: batch.room,
             results,
+            runs,
             events: own_events,
             position,
             missed,
@@ -143,9 +153,15 @@ impl Endpoint {
         outlet.deliver.deliver(batch.origin, Delivery::Done(done));
     }
 
-    fn note_results(&self, outlet: &mut Outlet, batch: &Batch, results: &[CallResult]) {
+    fn note_results(
+        &self,
+        outlet: &mut Outlet,
+        batch: &Batch,
+        results: &[CallResult],
+        runs: &[Option<CallRun>],
+    ) {
         let mut by_script: HashMap<&str, (u64, u64, u64)> = HashMap::new();
-        for (call, result) in batch.calls.iter().zip(results) {
+        for (place, (call, result)) in batch.calls.iter().zip(results).enumerate() {
             let counts = by_script.entry(&call.script.name).or_default();
             counts.0 += u64::from(!matches!(result, CallResult::Skipped));
             if let CallResult::Err(error) = result
@@ -153,7 +169,8 @@ impl Endpoint {
             {
                 counts.1 += 1;
                 counts.2 += u64::from(error.code == ErrorCode::ScriptTimeout);
-                outlet.faults.report(call, batch.room.as_ref(), error, Instant::now());
+                let run = runs.get(place).and_then(Option::as_ref);
+                outlet.faults.report(call, batch.room.as_ref(), run, error, Instant::now());
             }
         }
         for (name, (runs, errors, timeouts)) in by_script {
@@ -206,44 +223,30 @@ fn refuse_given_back(results: &mut [CallResult]) {
     }
 }
 
-/// The results of all calls of a batch, of which some were not sent.
-fn with_held(results: Vec<CallResult>, held: Held) -> Vec<CallResult> {
-    if held.is_empty() {
-        return results;
+/// What there is for the calls that were sent, and in its place what there is for those that were not.
+fn with_inserted<T>(sent: Vec<T>, not_sent: impl ExactSizeIterator<Item = (usize, T)>) -> Vec<T> {
+    if not_sent.len() == 0 {
+        return sent;
     }
-    let mut all = Vec::with_capacity(results.len() + held.len());
-    let mut results = results.into_iter();
-    for (place, call) in held {
-        all.extend(results.by_ref().take(place - all.len()));
-        all.push(CallResult::NotRun(Box::new(call)));
+    let mut all = Vec::with_capacity(sent.len() + not_sent.len());
+    let mut sent = sent.into_iter();
+    for (place, other) in not_sent {
+        all.extend(sent.by_ref().take(place - all.len()));
+        all.push(other);
     }
-    all.extend(results);
+    all.extend(sent);
     all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::NO_HOOK;
-    use crate::state::Call;
-    use crate::wire::ids::{Identity, Role};
-    use crate::wire::message::SharedText;
 
     #[test]
     fn what_was_held_comes_in_its_place() {
-        let caller = Identity {
-            user_id: "".into(),
-            username: "".into(),
-            role: Role::Guest,
-            expires_at_s: 0,
-            login: Default::default(),
-        };
-        let call = Call::input(NO_HOOK.clone(), Arc::new(caller), SharedText::from_static("1"), false);
         let check = |sent: usize, places: &[usize], expected: &str| {
-            let results = (0..sent).map(|_| CallResult::Skipped).collect();
-            let held = places.iter().map(|place| (*place, call.clone())).collect();
-            let show = |result: &CallResult| if matches!(result, CallResult::NotRun(_)) { '-' } else { '+' };
-            assert_eq!(with_held(results, held).iter().map(show).collect::<String>(), expected);
+            let all = with_inserted(vec!['+'; sent], places.iter().map(|place| (*place, '-')));
+            assert_eq!(all.into_iter().collect::<String>(), expected);
         };
         check(3, &[], "+++");
         check(3, &[0, 2, 5], "-+-++-");

@@ -27,6 +27,8 @@ pub(super) struct SentBatch {
     pub held: Held,
     /// How long the store will work on it, as far as one can tell.
     pub guess: Duration,
+    /// The seed of its first call.
+    pub first_seed: u64,
     /// What they run in.
     pub program: Arc<Program>,
     /// How often the store has said `NOSCRIPT` to it, though its program went ahead.

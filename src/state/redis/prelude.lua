@@ -16,9 +16,10 @@
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
 --   or its number
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
---   they are many, a list of spans: number of calls, microseconds; if any enter, of each of these the last numbered input that
---   ran; with "h" what was missed before this batch: after which number, and entries of the history}; an entry is 0 (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, fault} or {"D"} (a
---   numbered input that has run before, and whose first answer is not known any more).
+--   they are many, a list of spans: number of calls, microseconds; godra.now; if any enter, of each of these the last numbered
+--   input that ran; with "h" what was missed before this batch: after which number, and entries of the history}; an entry is 0
+--   (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, fault}, {"D"} (a numbered input that has
+--   run before, and whose first answer is not known any more), or {"K", entry} (it has not run, and its answer was known).
 -- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
 -- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is; and in
 -- front of one that takes another's place "@~" and their key.
@@ -450,7 +451,7 @@ for run = 1, #runs, 8 do
       results[number] = 2
       is_plain = false
     elseif known then
-      results[number] = known
+      results[number] = { "K", known }
       is_plain = false
     elseif is_pointless or step == 2 and not is_held(token) or step == 3 and is_replaced(token)
       or step == 5 and not is_noted() or step == 6 and rejoined[token] then
@@ -563,7 +564,7 @@ if spans and took >= 1000 then
   spans[#spans + 1] = took - passed
   took = spans
 end
-if own then return { own.epoch, own.seq, message, results, took, last_ran, past and past[1] } end
-if room == "" then return { "", 0, "", results, took } end
+if own then return { own.epoch, own.seq, message, results, took, now, last_ran, past and past[1] } end
+if room == "" then return { "", 0, "", results, took, now } end
 local known = call("HMGET", "godra:room:" .. room, "epoch", "seq")
-return { known[1] or "", tonumber(known[2] or 0), "", results, took, last_ran, past and past[1] }
+return { known[1] or "", tonumber(known[2] or 0), "", results, took, now, last_ran, past and past[1] }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use redis::{Parser, PushKind, Value};
 
-use super::decode::{Answer, Took, read_answer};
+use super::decode::{Answer, Asked, Took, read_answer};
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
 use super::notice::{Notice, read_notice};
@@ -134,8 +134,7 @@ impl Reader {
         if let Value::ServerError(error) = &value {
             return self.batch_refused(sent, error, sent_at);
         }
-        let (room, calls) = (sent.batch.room.as_ref(), sent.batch.calls.len());
-        match read_answer(value, room, calls, &sent.program) {
+        match read_answer(value, Asked::of(&sent), &sent.program) {
             Some(answer) => {
                 let events = answer.events.filter(|_| self.has_pushes);
                 let trouble = answer.results.iter().find_map(state_trouble);
@@ -143,8 +142,8 @@ impl Reader {
                 // The store's own time: the way there and back is nobody's work.
                 let took = answer.took.0.iter().map(|(_, took)| *took).sum();
                 self.endpoint.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
-                let Answer { results, not_run, position, last_ran, missed, .. } = answer;
-                let outcome = Outcome { took, results, not_run, position, last_ran, events, missed };
+                let Answer { results, runs, not_run, position, last_ran, missed, .. } = answer;
+                let outcome = Outcome { took, results, runs, not_run, position, last_ran, events, missed };
                 let snapshot_of =
                     sent.batch.room.clone().filter(|_| !self.has_pushes && is_snapshot(&sent.batch));
                 self.endpoint.finish(sent.batch, sent.held, outcome);

@@ -321,12 +321,12 @@ impl Writer {
         let head = Head {
             node: &self.endpoint.node,
             fresh_epoch: self.random.next_u64(),
-            seed: first_seed(&mut self.random),
+            first_seed: first_seed(&mut self.random),
             step: Ledger::step(batch.calls.len(), guess),
             room_ttl_s: self.endpoint.room_ttl_s,
         };
         write_batch(&batch, &program, head, &mut connection.pack);
-        let sent = SentBatch { batch, held, guess, program, tries };
+        let sent = SentBatch { batch, held, guess, first_seed: head.first_seed, program, tries };
         connection.in_flight.push(Sent::Batch(Box::new(sent)), Instant::now());
     }
 

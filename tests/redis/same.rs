@@ -1,0 +1,171 @@
+//! Same text, same meaning: what a script does in Redis, it does in the embedded store, given the same seed and time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use godra::metrics::Metrics;
+use godra::script::{Header, Script};
+use godra::state::embedded::EmbeddedOptions;
+use godra::state::embedded::runner::{Invocation, ScriptRunner};
+use godra::state::{Batch, Call, CallResult, CallRun};
+use godra::wire::ids::{Identity, Role, RoomId};
+use godra_engine::keyspace::Value;
+
+use super::sharing::{Node, shown};
+use crate::common::redis::Redis;
+
+const FILL: &str = r#"
+for number = 1, 300 do
+  redis.call("SADD", KEYS[1], "card:" .. number)
+  redis.call("HSET", KEYS[2], "field:" .. number, number)
+  redis.call("ZADD", KEYS[3], number % 10, "member:" .. number)
+end
+return "filled"
+"#;
+
+/// Chance in all its ways, what it changes, and the time.
+const PLAY: &str = r#"
+local function joined(list) return table.concat(list, " ") end
+local told = {
+  math.random(), math.random(6), math.random(-5, 5),
+  redis.call("SRANDMEMBER", KEYS[1]), joined(redis.call("SRANDMEMBER", KEYS[1], 3)),
+  joined(redis.call("HRANDFIELD", KEYS[2], -3, "WITHVALUES")), joined(redis.call("ZRANDMEMBER", KEYS[3], 2, "WITHSCORES")),
+  redis.call("SPOP", KEYS[1]), joined(redis.call("SPOP", KEYS[1], 2)),
+  string.format("%.0f", godra.now), joined(redis.call("TIME")),
+}
+-- In which order pairs finds the names in a table is Lua's own business, and Valkey's Lua has another.
+godra.publish("played", told)
+redis.call("RPUSH", KEYS[4], cjson.encode(told))
+if ARGV[2] == '"fail"' then error("no luck: " .. math.random(1000)) end
+return cjson.encode(told)
+"#;
+
+const KEYS: &str = "-- KEYS: game:{room}:s, game:{room}:h, game:{room}:z, game:{room}:l\n";
+
+fn script(name: &str, header: &str, text: &str) -> Arc<Script> {
+    let text = format!("{header}{text}");
+    let header = Header::parse(name, &text).unwrap();
+    Arc::new(Script::new(name, format!("{name}.lua"), &text, header))
+}
+
+fn call(script: &Arc<Script>, user_id: &str, payload: &str) -> Call {
+    let caller = Identity {
+        user_id: user_id.into(),
+        username: user_id.into(),
+        role: Role::Player,
+        expires_at_s: 0,
+        login: Default::default(),
+    };
+    Call::input(script.clone(), Arc::new(caller), payload.as_bytes().into(), true)
+}
+
+/// The embedded store, in which calls run again.
+struct Replay {
+    runner: ScriptRunner,
+    room: RoomId,
+}
+
+impl Replay {
+    /// Whatever is not of the calls may differ.
+    fn new(seed: u64, room: &RoomId) -> Self {
+        let (time_budget, memory_budget) = (Duration::from_secs(10), 64 << 20);
+        let options = EmbeddedOptions { seed, time_budget, memory_budget, ..EmbeddedOptions::default() };
+        let runner = ScriptRunner::new(&options, Arc::new(Metrics::new()));
+        Self { runner, room: room.clone() }
+    }
+
+    fn run(&mut self, call: &Call, run: CallRun) -> CallResult {
+        let (now_ms, seed) = (run.now_ms, run.seed);
+        let invocation = Invocation { call, room: Some(&self.room), now_ms, now: Instant::now(), seed };
+        self.runner.run(invocation).0
+    }
+
+    fn events(&mut self) -> String {
+        let events: Vec<_> = self.runner.event_log().take().collect();
+        events.iter().map(|run| std::str::from_utf8(&run.text).unwrap()).collect::<Vec<_>>().join(",")
+    }
+
+    fn keyspace(&self) -> BTreeMap<String, String> {
+        let keyspace = self.runner.keyspace().borrow();
+        let shown = keyspace.iterate().map(|(key, value, end)| {
+            (String::from_utf8_lossy(key).into_owned(), format!("{} until {end:?}", entries(value)))
+        });
+        shown.collect()
+    }
+}
+
+/// What is in a value, in the order in which the store has it.
+fn entries(value: &Value) -> String {
+    match value {
+        Value::Hash(hash) => format!("{:?}", hash.entries()),
+        Value::Set(set) => format!("{:?}", set.entries()),
+        Value::SortedSet(set) => format!("{:?}", set.members().entries()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The room's calls: each script once for every way in which it may be run.
+fn calls(header: &str) -> Vec<Call> {
+    let header = format!("{header}{KEYS}");
+    let (fill, play) = (script("fill", &header, FILL), script("play", &header, PLAY));
+    let played = ["1", "2", "\"fail\"", "3"].map(|payload| call(&play, "ann", payload));
+    [call(&fill, "ann", "0")].into_iter().chain(played).collect()
+}
+
+#[test]
+fn a_call_runs_again_with_an_equal_outcome() {
+    let redis = Redis::start();
+    let node = Node::start(&redis);
+    for (name, header) in [("a", ""), ("b", "-- ATOMIC: off\n")] {
+        let (room, calls) = (RoomId::parse(name).unwrap(), calls(header));
+        node.submit(Batch::new(Some(room.clone()), calls.clone(), 0));
+        let done = node.done();
+        let runs: Vec<CallRun> = done.runs.iter().map(|run| run.expect("it has run")).collect();
+        let places: Vec<(u64, u32)> = runs.iter().map(|run| (run.after_seq, run.place)).collect();
+        assert_eq!(places, [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4)]);
+
+        let mut again = [Replay::new(1, &room), Replay::new(2, &room)];
+        for (place, call) in calls.iter().enumerate() {
+            for replay in &mut again {
+                let result = replay.run(call, runs[place]);
+                assert_eq!(shown(&[result])[0], shown(&done.results)[place], "call {place}, {}", runs[place]);
+            }
+        }
+        let told = done.events.map(|events| String::from_utf8(events.text.to_vec()).unwrap());
+        for replay in &mut again {
+            assert_eq!(Some(replay.events()), told);
+        }
+        assert_eq!(again[0].keyspace(), again[1].keyspace());
+        let list = |replay: &Replay| replay.keyspace()[&format!("game:{name}:l")].clone();
+        let theirs = redis.command(&["LLEN", &format!("game:{name}:l")]);
+        assert_eq!(theirs.trim(), if header.is_empty() { ":3" } else { ":4" }, "{}", list(&again[0]));
+    }
+}
+
+#[test]
+fn calls_know_their_place_in_the_room() {
+    let redis = Redis::start();
+    let node = Node::start(&redis);
+    let tell = script("tell", "", "godra.publish('told', math.random(1e9)) return math.random(1e9)");
+    let submit = |payloads: &[&str]| {
+        let calls = payloads.iter().map(|payload| call(&tell, "ann", payload)).collect();
+        node.submit(Batch::new(RoomId::parse("a"), calls, 0));
+        node.done()
+    };
+    let (first, second) = (submit(&["1", "2"]), submit(&["3"]));
+    let runs: Vec<CallRun> = first.runs.iter().chain(&second.runs).map(|run| run.unwrap()).collect();
+    let places: Vec<(u64, u32)> = runs.iter().map(|run| (run.after_seq, run.place)).collect();
+    assert_eq!(places, [(0, 0), (0, 1), (2, 0)]);
+    assert_eq!(runs[1].seed, runs[0].seed + 1);
+    assert_ne!(shown(&first.results)[0], shown(&first.results)[1], "each call has numbers of its own");
+
+    let again = call(&tell, "ann", "4").numbered(1.try_into().ok());
+    let numbered = |_| {
+        node.submit(Batch::new(RoomId::parse("a"), vec![again.clone()], 0));
+        node.done()
+    };
+    let [ran, repeated] = [1, 2].map(numbered);
+    assert!(ran.runs[0].is_some() && repeated.runs == [None], "{:?}", repeated.runs);
+    assert_eq!(shown(&ran.results), shown(&repeated.results));
+}
