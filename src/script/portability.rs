@@ -227,7 +227,10 @@ const OTHER_LUA: [(&[&str], &str); 16] = [
     (&["math", ".", "mod"], "Lua 5.4 has no math.mod: use math.fmod"),
     (&["math", ".", "log10"], "Lua 5.4 has no math.log10: use math.log(x) / math.log(10)"),
     (&["string", ".", "gfind"], "Lua 5.4 has no string.gfind: use string.gmatch"),
-    (&["os", ".", "clock"], "os.clock differs from run to run, and from node to node: use godra.now"),
+    (
+        &["os", ".", "clock"],
+        "os.clock is godra.now in seconds, and stands still while the script runs: use godra.now",
+    ),
     (&["os", ".", "time"], "Redis has no os.time: use godra.now"),
     (&["os", ".", "date"], "Redis has no os.date: use godra.now"),
 ];

@@ -88,7 +88,7 @@ pub fn may_ask_for_user(source: &str) -> bool {
                 .get(at + 2)
                 .is_some_and(|token| matches!(token.kind, TokenKind::Word(_)) && !token.is_word("user"))
     };
-    (0..tokens.len()).any(|at| tokens[at].is_word("godra") && !names_another(at))
+    (0..tokens.len()).any(|at| tokens[at].is_word("_G") || tokens[at].is_word("godra") && !names_another(at))
 }
 
 /// Whether a script may use a global: itself, or one of these fields of it. Without fields, any use counts.
@@ -327,6 +327,7 @@ mod tests {
         check("return godra . user", true);
         check("return godra['us' .. 'er']", true);
         check("local g = godra return g.user", true);
+        check("return _G['god' .. 'ra'].user", true);
         check("-- godra.user\nreturn 'godra.user'", false);
     }
 

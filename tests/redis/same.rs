@@ -169,3 +169,104 @@ fn calls_know_their_place_in_the_room() {
     assert!(ran.runs[0].is_some() && repeated.runs == [None], "{:?}", repeated.runs);
     assert_eq!(shown(&ran.results), shown(&repeated.results));
 }
+
+/// What each global and each library has, by name, as `name.field kind`.
+const LIST: &str = r#"
+local shown = {}
+for _, name in ipairs(cjson.decode(ARGV[2])) do
+  local library, field = string.match(name, "^([^.]+)%.?(.*)$")
+  local value = rawget(_G, library)
+  if field ~= "" and value ~= nil then value = value[field] end
+  shown[#shown + 1] = name .. " " .. type(value)
+end
+local function is_there(get)
+  local ok, value = pcall(get)
+  return ok and value ~= nil
+end
+shown[#shown + 1] = "load " .. tostring(is_there(function() return load end) or is_there(function() return loadstring end))
+shown[#shown + 1] = "gcinfo " .. tostring(is_there(function() return gcinfo end) or is_there(function() return collectgarbage end))
+shown[#shown + 1] = "print " .. tostring(is_there(function() return print end) or is_there(function() return getfenv end))
+return table.concat(shown, "\n")
+"#;
+
+/// All names that a store's own Lua has, with those of its libraries.
+const NAMES: &str = r#"
+local names = {}
+for name, value in pairs(_G) do
+  names[#names + 1] = name
+  if type(value) == "table" and name ~= "_G" and name ~= "KEYS" and name ~= "ARGV" then
+    for field in pairs(value) do names[#names + 1] = name .. "." .. field end
+  end
+end
+table.sort(names)
+return table.concat(names, " ")
+"#;
+
+/// A store tells which it is.
+const OF_ONE_STORE: [&str; 6] = [
+    "redis.SERVER_NAME",
+    "redis.VALKEY_VERSION",
+    "redis.VALKEY_VERSION_NUM",
+    "server.SERVER_NAME",
+    "server.VALKEY_VERSION",
+    "server.VALKEY_VERSION_NUM",
+];
+
+/// Runs a script in both stores, as one call; gives what it returned there.
+fn in_both(redis: &Redis, text: &str, payload: &str) -> [String; 2] {
+    let node = Node::start(redis);
+    let (script, room) = (script("both", "", text), RoomId::parse("a").unwrap());
+    let call = call(&script, "ann", payload);
+    node.submit(Batch::new(Some(room.clone()), vec![call.clone()], 0));
+    let done = node.done();
+    let ours = Replay::new(1, &room).run(&call, done.runs[0].expect("it has run"));
+    [shown(&[ours]), shown(&done.results)].map(|shown| shown[0].clone())
+}
+
+#[test]
+fn both_stores_have_the_same_names() {
+    let redis = Redis::start();
+    let theirs = redis.command(&["EVAL", NAMES, "0"]);
+    let [ours, _] = in_both(&redis, NAMES, "0");
+    let mut names: Vec<&str> =
+        theirs.split_ascii_whitespace().chain(ours.trim_matches('"').split(' ')).collect();
+    names.extend(["godra.now", "godra.user", "godra.room", "godra.room_ttl", "os.time", "string.dump"]);
+    names.retain(|name| !name.starts_with('$') && !OF_ONE_STORE.contains(name));
+    names.sort_unstable();
+    names.dedup();
+    assert!(names.len() > 120, "{names:?}");
+    let [ours, theirs] = in_both(&redis, LIST, &serde_json::to_string(&names).unwrap());
+    let lines = |text: &str| text.split("\\n").map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&ours), lines(&theirs));
+    for line in
+        ["load false", "gcinfo false", "print false", "os.clock function", "os.time nil", "string.dump nil"]
+    {
+        assert!(lines(&ours).iter().any(|found| found.trim_matches('"') == line), "{line}: {ours}");
+    }
+}
+
+#[test]
+fn both_stores_show_values_alike() {
+    let redis = Redis::start();
+    let cases = [
+        "return tostring({}) .. tostring(print_me) .. tostring(cjson.null)",
+        "return tostring(tostring) .. tostring(coroutine.create(function() end)) .. tostring(redis) .. tostring(math)",
+        "return tostring(nil) .. tostring(1.5) .. tostring(true) .. tostring('table: 0x1') .. tostring(-0.0)",
+        "return tostring(setmetatable({}, { __tostring = function() return 'mine' end }))",
+        "return tostring(setmetatable({}, { __tostring = function() return 'table: mine' end }))",
+        "return _G.tostring(_G) .. _G.math.random(1000000) .. type(_G.godra) .. _G.ARGV[1]",
+        "return ({ pcall(function() local text = tostring() return text end) })[2]:match('bad.*')",
+        "return string.format('%.17g', os.clock()) .. (os.clock() == godra.now / 1000 and ' now' or ' then')",
+        "local ok, why = pcall(function() math.x = 1 end) return why:match('Attempt.*')",
+        "local ok, why = pcall(function() os.clock = 1 end) return why:match('Attempt.*')",
+        "local ok, why = pcall(function() _G.x = 1 end) return why:match('Attempt.*')",
+        "local ok, why = pcall(function() return _G.nothing end) return why:match('Script.*')",
+        "return math.floor(-1.5) .. math.huge .. string.upper('x') .. type(string.dump)",
+    ];
+    for case in cases {
+        let case = case.replace("print_me", "function() end");
+        let [ours, theirs] = in_both(&redis, &case, "0");
+        assert_eq!(ours, theirs, "{case}");
+        assert!(!ours.contains("script_error") && !ours.contains("0x7"), "{case}: {ours}");
+    }
+}

@@ -28,7 +28,10 @@ const PICKS: &str = include_str!("picks.lua");
 /// The commands of it.
 const PICKING: [&str; 5] = ["srandmember", "hrandfield", "zrandmember", "spop", "time"];
 /// Globals that the store has otherwise than scripts know them, by those of their fields that differ, if not all of them do.
-const STAND_INS: [(&str, &[&str]); 1] = [("math", &["random", "randomseed"])];
+const STAND_INS: [(&str, &[&str]); 5] =
+    [("math", &["random", "randomseed"]), ("os", &[]), ("string", &["dump"]), ("tostring", &[]), ("_G", &[])];
+/// Globals that only the store has.
+const UNKNOWN: [&str; 4] = ["collectgarbage", "gcinfo", "load", "loadstring"];
 /// Programs kept in mind; scripts that change while a game is developed would otherwise pile up.
 const MAX_PROGRAMS: usize = 1024;
 
@@ -159,10 +162,15 @@ impl Program {
 
 /// What a script finds under a store's names: in front of its first line.
 fn locals(source: &str) -> String {
-    let stand_ins = STAND_INS.iter().filter(|(name, fields)| may_use(source, name, fields));
-    let (names, values): (Vec<String>, Vec<String>) =
-        stand_ins.map(|(name, _)| (format!(", {name}"), format!(", godra_sandbox({name:?})"))).unzip();
-    format!("local server{} = redis{}", names.concat(), values.concat())
+    let (mut names, mut values) = (vec!["server"], vec!["redis".to_owned()]);
+    for (name, _) in STAND_INS.iter().filter(|(name, fields)| may_use(source, name, fields)) {
+        let call = if *name == "_G" { ", KEYS, ARGV, redis, godra" } else { "" };
+        names.push(name);
+        values.push(format!("godra_sandbox({name:?}{call})"));
+    }
+    // Those without a value are nil.
+    names.extend(UNKNOWN.iter().filter(|name| may_use(source, name, &[])));
+    format!("local {} = {}", names.join(", "), values.join(", "))
 }
 
 /// What the prelude takes from the server's tables. It stands behind the scripts, which must not see it.

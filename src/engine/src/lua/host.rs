@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuffer;
@@ -37,8 +37,6 @@ pub(super) struct Host {
     pub json: RefCell<JsonOptions>,
     /// The tables that scripts cannot change.
     pub protected: Protected,
-    /// For `os.clock`.
-    pub started_at: Instant,
 }
 
 impl Host {
@@ -64,7 +62,6 @@ impl Host {
             scratch: RefCell::default(),
             json: RefCell::default(),
             protected: Protected::default(),
-            started_at: Instant::now(),
         }
     }
 }
