@@ -78,7 +78,7 @@ impl Shard {
             Action::Rpc { caller, request } => {
                 if let Err(refused) = self.rpc(key, &caller, &request) {
                     self.call_session(index, |session, context, actions| {
-                        session.rpc_answered(Err(&refused), context, actions);
+                        session.rpc_answered(Err(&refused), None, context, actions);
                     });
                 }
             }
@@ -122,6 +122,7 @@ impl Shard {
         request: &RpcRequest,
     ) -> Result<(), Rejection> {
         let (call, room) = calls::rpc(&self.context.scripts, caller, request)?;
+        let script = call.script.clone();
         let mut calls = vec![call];
         if caller.role == Role::Guest {
             self.guests.called(caller, &self.submissions);
@@ -133,7 +134,7 @@ impl Shard {
             received_at: self.context.clock.round_began,
             ..Batch::new(room, calls, self.context.id)
         };
-        self.submissions.submit(Purpose::Rpc(key), batch).map_err(|(reason, _)| {
+        self.submissions.submit(Purpose::Rpc(key, script), batch).map_err(|(reason, _)| {
             self.context.metrics.refusals.at(RefusalReason::Busy).inc();
             calls::not_taken(reason.into())
         })
@@ -173,7 +174,8 @@ impl Shard {
             // Its place was taken by the same user's newer connection in this very round.
             return Err(calls::no_member());
         };
-        let (name, room_index) = (input.name, seat.room as usize);
+        let (name, tells_script) = (input.name, input.tells_script);
+        let room_index = seat.room as usize;
         if connection.carried.session.holds_back(name) {
             self.context.metrics.inputs.at(InputOutcome::Busy).inc();
             return Err(Rejection::out_of_order());
@@ -188,7 +190,7 @@ impl Shard {
             self.context.metrics.inputs.at(InputOutcome::Busy).inc();
             return Err(calls::busy());
         };
-        let reply = Some(Reply { connection: key, name });
+        let reply = Some(Reply { connection: key, name, tells_script });
         let received_at = self.context.clock.round_began;
         self.pass_on(room_index, room::QueuedInput { call, reply, received_at, charge: Some(charge) });
         Ok(())

@@ -12,6 +12,7 @@ use super::shard::Shard;
 use super::submissions::{GuestTask, Purpose};
 use super::upgrades::{Step, UpgradeNews, UpgradedRooms};
 use crate::room::{Behind, QueuedInput, Room};
+use crate::script::Script;
 use crate::session::Session;
 use crate::session::account::{
     AccountAnswer, AccountCall, AccountNews, AccountReply, AccountRequest, AccountResult,
@@ -130,7 +131,7 @@ impl Shard {
                 }
                 return;
             }
-            Some(Purpose::Rpc(key)) => self.rpc_done(key, &done.results),
+            Some(Purpose::Rpc(key, script)) => self.rpc_done(key, &script, &done),
             Some(Purpose::Guests(task)) => self.guest_task_done(task, &done.results),
             None => {}
         }
@@ -139,11 +140,12 @@ impl Shard {
         }
     }
 
-    fn rpc_done(&mut self, key: ConnectionKey, results: &[CallResult]) {
+    fn rpc_done(&mut self, key: ConnectionKey, script: &Script, done: &BatchDone) {
         let Some(index) = self.connections.find(key) else { return };
-        let answer = calls::rpc_answer(results.first());
+        let answer = calls::rpc_answer(done.results.first());
+        let ran = done.run(0).map(|_| script.tag());
         self.call_session(index, |session, context, actions| {
-            session.rpc_answered(answer.as_ref().copied(), context, actions);
+            session.rpc_answered(answer.as_ref().copied(), ran.as_deref(), context, actions);
         });
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::room::BatchNumber;
+use crate::script::Script;
 use crate::state::{Batch, ConnectionKey, Engine, NotTaken, SubmitError, Tag};
 
 /// The way to the engine.
@@ -14,12 +15,12 @@ pub(super) struct Submissions {
 }
 
 /// What is to be done with a batch's results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Purpose {
     /// A room's batch: the room's index, its generation, and the number by which it knows the batch.
     Room(usize, u32, BatchNumber),
-    /// An RPC over HTTP.
-    Rpc(ConnectionKey),
+    /// An RPC over HTTP, of that script.
+    Rpc(ConnectionKey, Arc<Script>),
     /// The book of guests.
     Guests(GuestTask),
 }

@@ -63,7 +63,7 @@ impl Room {
     }
 
     fn refuse(&mut self, input: QueuedInput, why: Why, actions: &mut Vec<RoomAction>) {
-        let Some(Reply { connection, name }) = input.reply else { return };
+        let Some(Reply { connection, name, .. }) = input.reply else { return };
         // What is behind one that did not run is no reason of its own.
         if why != Why::OutOfOrder
             && let Some(member) = self.members.of_connection(&input.call.caller.user_id, connection)
@@ -76,7 +76,7 @@ impl Room {
     /// Whether an input comes behind one that did not run; or from a socket that another one of the same user has replaced, which
     /// sends again what did not run.
     fn is_out_of_order(&mut self, input: &QueuedInput) -> bool {
-        let Some(Reply { connection, name }) = input.reply.filter(|reply| reply.name.n.is_some()) else {
+        let Some(Reply { connection, name, .. }) = input.reply.filter(|reply| reply.name.n.is_some()) else {
             return false;
         };
         let user_id = &input.call.caller.user_id;
@@ -104,5 +104,6 @@ fn part(input: QueuedInput) -> (Call, Sent) {
     let QueuedInput { call, reply, received_at, charge } = input;
     let again = reply.is_none().then(|| Box::new(call.clone()));
     let caller = call.n.map(|_| call.caller.clone());
-    (call, Sent { reply, caller, received_at, charge, again })
+    let script = reply.filter(|reply| reply.tells_script).map(|_| call.script.clone());
+    (call, Sent { reply, caller, received_at, charge, script, again })
 }

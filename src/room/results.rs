@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::action::{BatchNumber, RoomAction, Why};
 use super::submitted::{Purpose, Sent};
 use super::{Room, Round};
+use crate::script::Script;
 use crate::state::{BatchDone, Call, CallResult, ConnectionKey};
 use crate::wire::ids::Identity;
 use crate::wire::{message, ws};
@@ -59,14 +60,19 @@ impl Room {
         let mut counts = Counts::default();
         let mut given_back = Vec::new();
         let mut numbered = Vec::new();
-        for (sent, result) in sent.into_iter().zip(done.results) {
+        let runs = std::mem::take(&mut done.runs);
+        let has_run = runs.iter().map(Option::is_some).chain(std::iter::repeat(false));
+        for ((sent, result), has_run) in sent.into_iter().zip(done.results).zip(has_run) {
             numbered.extend(Numbered::of(&sent, &result));
             match (result, sent.again) {
                 (CallResult::NotRun(call), _) => given_back.push(Sent { again: None, ..sent }.with(*call)),
                 (result, Some(call)) if is_unanswered(&result) => {
                     given_back.push(Sent { again: None, ..sent }.with(*call));
                 }
-                (result, _) => counts.answer(sent.reply, &result, actions),
+                (result, _) => {
+                    let script = sent.script.as_deref().filter(|_| has_run);
+                    counts.answer(sent.reply, script, &result, actions);
+                }
             }
         }
         let waits_on = given_back.len() as u64;
@@ -157,7 +163,13 @@ struct Counts {
 }
 
 impl Counts {
-    fn answer(&mut self, reply: Option<super::Reply>, result: &CallResult, actions: &mut Vec<RoomAction>) {
+    fn answer(
+        &mut self,
+        reply: Option<super::Reply>,
+        script: Option<&Script>,
+        result: &CallResult,
+        actions: &mut Vec<RoomAction>,
+    ) {
         let Some(reply) = reply else { return self.own += 1 };
         match result {
             CallResult::Ok(_) => self.ok += 1,
@@ -169,6 +181,10 @@ impl Counts {
                 message::error(reply.name, error.code.as_str(), &error.message, error.details.as_deref())
             }
             _ => return,
+        };
+        let text = match script.filter(|_| reply.name.id.is_some()) {
+            Some(script) => message::with_script(text, &script.tag()),
+            None => text,
         };
         actions.push(RoomAction::Send { to: reply.connection, frame: ws::text_frame(&text) });
     }

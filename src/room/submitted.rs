@@ -8,6 +8,7 @@ use super::allowance::Charge;
 use super::join::Join;
 use super::snapshots::Laggard;
 use super::waiting::{QueuedInput, Reply};
+use crate::script::Script;
 use crate::state::Call;
 use crate::wire::ids::Identity;
 
@@ -45,6 +46,8 @@ pub(super) struct Sent {
     pub received_at: Instant,
     /// Given back with the answer.
     pub charge: Option<Charge>,
+    /// What it runs, if the answer tells it.
+    pub script: Option<Arc<Script>>,
     /// A call of the server's own, to be made again if the store does not answer.
     pub again: Option<Box<Call>>,
 }

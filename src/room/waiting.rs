@@ -29,6 +29,8 @@ pub(crate) struct Reply {
     pub connection: ConnectionKey,
     /// What the client knows it by.
     pub name: InputName,
+    /// With an `id`, whether the answer tells which version of which script ran.
+    pub tells_script: bool,
 }
 
 /// How much one batch takes.

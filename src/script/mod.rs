@@ -70,6 +70,11 @@ impl Script {
         &self.sha[..8]
     }
 
+    /// `NAME@VERSION`, for those who want to know what answered them.
+    pub fn tag(&self) -> String {
+        format!("{}@{}", self.name, self.version())
+    }
+
     /// Whether players may never call it: hooks (`on_…`) and tick scripts.
     pub fn is_internal(&self) -> bool {
         self.name.starts_with("on_") || self.header.tick_ms.is_some()

@@ -105,6 +105,8 @@ pub struct Input {
     pub action: SmolStr,
     /// What the client knows it by.
     pub name: InputName,
+    /// Whether the answer tells which version of which script ran.
+    pub tells_script: bool,
     /// The message as it came, as UTF-8.
     pub text: Arc<[u8]>,
     /// Where the payload is in the text; nowhere if it was left out.
@@ -119,7 +121,14 @@ impl Input {
             (start as u32, (start + payload.get().len()) as u32)
         });
         let action = SmolStr::new(&message.action);
-        Self { caller, action, name: message.name, text: text.as_bytes().into(), payload }
+        Self {
+            caller,
+            action,
+            name: message.name,
+            tells_script: false,
+            text: text.as_bytes().into(),
+            payload,
+        }
     }
 
     /// The payload's JSON text; `null` without one.

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::Rejection;
 use crate::wire::{ErrorCode, http};
 
+/// Which version of which script ran.
+pub(super) const SCRIPT_HEADER: &str = "Godra-Script";
+
 /// A response's variable parts.
 pub(super) struct Answer<'a> {
     pub status: u16,

@@ -42,7 +42,10 @@ pub fn headers<'a>(
     // Without it, a cache would give the answer to one origin to another.
     let vary = (!allows_any(allowed)).then_some(("Vary", "Origin"));
     let granted = allow_origin.map(|origin| {
-        [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", "Retry-After")]
+        [
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Expose-Headers", "Retry-After, Godra-Script"),
+        ]
     });
     granted.into_iter().flatten().chain(vary)
 }

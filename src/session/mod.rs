@@ -132,15 +132,16 @@ impl Session {
         }
     }
 
-    /// [`Action::Rpc`] has ended, or was refused; `result` is JSON text.
+    /// [`Action::Rpc`] has ended, or was refused; `result` is JSON text, and `script` what ran, as `NAME@VERSION`.
     pub fn rpc_answered(
         &mut self,
         result: Result<&[u8], &Rejection>,
+        script: Option<&str>,
         context: &Context<'_>,
         actions: &mut Actions,
     ) {
         if let Self::Http(session) = self {
-            session.rpc_answered(result, context, actions);
+            session.rpc_answered(result, script, context, actions);
         }
     }
 

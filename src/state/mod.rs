@@ -234,6 +234,13 @@ pub struct BatchDone {
     pub took: Duration,
 }
 
+impl BatchDone {
+    /// What decided the call at that place; none if it has not run.
+    pub fn run(&self, place: usize) -> Option<&CallRun> {
+        self.runs.get(place)?.as_ref()
+    }
+}
+
 /// Takes deliveries to their shards; engines call it from their thread.
 pub trait Deliver: Send {
     /// Puts a delivery into a shard's mailbox. May block while that mailbox is full (shards never wait for engines,

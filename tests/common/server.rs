@@ -343,6 +343,12 @@ impl Guest<'_> {
         Knock::send(self.server.address(), &format!("/ws?token={}&game_id={room}", self.token))
     }
 
+    /// Connects to a room, with more in the query, which begins with `&`.
+    pub fn join_with(&self, room: &str, query: &str) -> Player {
+        let path = format!("/ws?token={}&game_id={room}{query}", self.token);
+        Player::connect(self.server.address(), &path).unwrap()
+    }
+
     /// Connects to a room; the error is the server's answer instead of the upgrade.
     pub fn try_join(&self, room: &str) -> Result<Player, Response> {
         self.try_join_with(room, "")

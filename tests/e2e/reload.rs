@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::common::PATIENCE;
+use crate::common::http::Response;
+use crate::common::player::Player;
 use crate::common::server::{Folder, Guest, Server};
 use crate::common::wait_until;
 
@@ -110,6 +112,44 @@ fn a_hundred_saves_a_second_are_normal() {
     }
     wait_for_version(&guest, 100);
     wait_for_problems(&server, 0.0);
+}
+
+/// The text as it is written below, with its short SHA-1.
+fn tag(text: &str) -> String {
+    format!("version@{}", &sha1_smol::Sha1::from(text).digest().to_string()[..8])
+}
+
+#[test]
+fn answers_tell_which_version_ran() {
+    let text = "-- ROLE: guest\nif ARGV[2] == '\"no\"' then godra.error('no', 'not so') end return 1\n";
+    let server = server_with_version(1);
+    let guest = server.guest();
+    let (first, second) = (tag(&version(1)), tag(text));
+    let header = |response: &Response| response.header("godra-script").map(str::to_owned);
+    assert_eq!(header(&guest.rpc("version", json!([]), &[])), Some(first.clone()));
+    assert_eq!(header(&guest.rpc("missing", json!([]), &[])), None);
+    let room = guest.create_lobby(4);
+    let mut player = guest.join_with(&room, "&versions=1");
+    let call = |player: &mut Player, payload: &str, id: u64| {
+        let answer = player.call("version", json!(payload), id);
+        (answer["type"].as_str().unwrap().to_owned(), answer["script"].as_str().map(str::to_owned))
+    };
+    assert_eq!(call(&mut player, "yes", 1), ("reply".into(), Some(first)));
+
+    server.folder().replace_script("version", text);
+    wait_until("the new version", || header(&guest.rpc("version", json!([]), &[])) == Some(second.clone()));
+    assert_eq!(header(&guest.rpc("version", json!(["no", "\"no\""]), &[])), Some(second.clone()));
+    assert_eq!(call(&mut player, "yes", 2), ("reply".into(), Some(second.clone())));
+    assert_eq!(call(&mut player, "no", 3), ("error".into(), Some(second)));
+    player.send_text(r#"{"action":"heartbeat","id":4}"#);
+    let heartbeat = player.receive_until(|message| message["id"] == 4);
+    assert!(heartbeat.get("script").is_none(), "no script has run: {heartbeat}");
+    player.send("version", json!("no"));
+    assert!(player.receive_type("error").get("script").is_none(), "an answer without id tells none");
+
+    let other = server.guest();
+    let mut unasked = other.join(&room);
+    assert_eq!(call(&mut unasked, "yes", 5), ("reply".into(), None));
 }
 
 /// Players in a room notice nothing of a reload but the new behaviour.

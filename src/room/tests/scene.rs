@@ -120,7 +120,11 @@ impl Scene {
     /// An input with an id, so that it is answered.
     pub(super) fn input(&mut self, connection: u32, user: &str, payload: &str) -> Vec<String> {
         let call = Call::input(script("play"), self.identity(user), payload.as_bytes().into(), true);
-        let reply = Some(Reply { connection: key(connection), name: InputName { id: Some(7), n: None } });
+        let reply = Some(Reply {
+            connection: key(connection),
+            name: InputName { id: Some(7), n: None },
+            tells_script: false,
+        });
         let input = QueuedInput { call, reply, received_at: Instant::now(), charge: None };
         self.act(|room, round, actions| room.input(input, round, actions))
     }
@@ -131,7 +135,8 @@ impl Scene {
         let payload = format!("#{}", n.map_or(0, NonZeroU64::get));
         let call =
             Call::input(script("play"), self.identity(user), payload.as_bytes().into(), true).numbered(n);
-        let reply = Some(Reply { connection: key(connection), name: InputName { id: None, n } });
+        let reply =
+            Some(Reply { connection: key(connection), name: InputName { id: None, n }, tells_script: false });
         let input = QueuedInput { call, reply, received_at: Instant::now(), charge: None };
         self.act(|room, round, actions| room.input(input, round, actions))
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use self::requests::Next;
 use super::account::AccountResult;
-use super::answer::Answer;
+use super::answer::{Answer, SCRIPT_HEADER};
 use super::routes::Route;
 use super::websocket::WebSocketSession;
 use super::{Action, Actions, Admitted, Context, JoinRequest, Now, Rejection, SHUTTING_DOWN, Settings, cors};
@@ -52,6 +52,8 @@ struct Joining {
     exchange: Exchange,
     handshake: Handshake,
     request: JoinRequest,
+    /// Whether answers tell which version of which script ran.
+    tells_script: bool,
 }
 
 impl HttpSession {
@@ -151,13 +153,15 @@ impl HttpSession {
     pub(super) fn rpc_answered(
         &mut self,
         result: Result<&[u8], &Rejection>,
+        script: Option<&str>,
         context: &Context<'_>,
         actions: &mut Actions,
     ) {
-        let answer = match result {
+        let mut answer = match result {
             Ok(result) => Answer::json(200, [b"{\"result\":".as_slice(), result, b"}"].concat()),
             Err(refused) => Answer::rejected(refused),
         };
+        answer.headers.extend(script.map(|script| (SCRIPT_HEADER, script)));
         self.call_answered(answer, context, actions);
     }
 
@@ -202,7 +206,8 @@ impl HttpSession {
             unreachable!("a join is answered once, while the session waits for it");
         };
         switch_protocols(Route::WebSocket, &joining.handshake, actions);
-        WebSocketSession::welcomed(joining.request, admitted, context, actions)
+        let Joining { request, tells_script, .. } = *joining;
+        WebSocketSession::welcomed(request, tells_script, admitted, context, actions)
     }
 
     fn handle(
@@ -219,9 +224,10 @@ impl HttpSession {
                 self.state = HttpState::Calling(exchange);
                 actions.push(call);
             }
-            Ok(Next::Join { handshake, request }) => {
+            Ok(Next::Join { handshake, request, tells_script }) => {
                 actions.push(Action::Join(request.clone()));
-                self.state = HttpState::Joining(Box::new(Joining { exchange, handshake, request }));
+                let joining = Joining { exchange, handshake, request, tells_script };
+                self.state = HttpState::Joining(Box::new(joining));
             }
             Ok(Next::Echo(handshake)) => {
                 switch_protocols(Route::Echo, &handshake, actions);

@@ -23,6 +23,8 @@ pub(super) enum Next {
         /// What the 101 says.
         handshake: Handshake,
         request: JoinRequest,
+        /// Whether answers tell which version of which script ran.
+        tells_script: bool,
     },
     /// It is an echo from now on.
     Echo(Handshake),
@@ -169,7 +171,8 @@ fn join(request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
     let room = RoomId::parse(&room)
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
     let since = since(request)?;
-    Ok(Next::Join { handshake, request: JoinRequest { identity, room, since } })
+    let tells_script = request.query_parameter("versions").as_deref() == Some("1");
+    Ok(Next::Join { handshake, request: JoinRequest { identity, room, since }, tells_script })
 }
 
 /// Where the client says that it was in the room's history.

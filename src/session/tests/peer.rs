@@ -121,7 +121,8 @@ impl Peer {
             ..Rejection::new(ErrorCode::BadRequest, "slow \"down\"")
         };
         let result = if script == "fail" { Err(&refused) } else { Ok(&*result) };
-        self.with_session(|session, context, actions| session.rpc_answered(result, context, actions));
+        let ran = (script == "told").then_some("told@0123abcd");
+        self.with_session(|session, context, actions| session.rpc_answered(result, ran, context, actions));
         self.offer_waiting();
     }
 
@@ -141,7 +142,9 @@ impl Peer {
 
     /// The call in flight is refused.
     pub(super) fn refuse_call(&mut self, refused: Rejection) {
-        self.with_session(|session, context, actions| session.rpc_answered(Err(&refused), context, actions));
+        self.with_session(|session, context, actions| {
+            session.rpc_answered(Err(&refused), None, context, actions)
+        });
     }
 
     /// Answers the join in flight: the room `closed` refuses, any other lets the peer in.
@@ -270,7 +273,7 @@ impl Peer {
 
     fn refuse(&mut self, refusal: &Refusal) {
         self.with_session(|session, context, actions| match refusal {
-            Refusal::Rpc(refused) => session.rpc_answered(Err(refused), context, actions),
+            Refusal::Rpc(refused) => session.rpc_answered(Err(refused), None, context, actions),
             Refusal::Account(refused) => session.account_answered(&Err(refused.clone()), context, actions),
             Refusal::Input(name, refused) => session.input_refused(*name, refused, context, actions),
         });

@@ -24,6 +24,16 @@ fn a_call_is_passed_on_and_its_result_comes_back() {
 }
 
 #[test]
+fn an_answer_tells_which_version_of_the_script_ran() {
+    let script = |name: &str| {
+        let response = response(call(&format!(r#"{{"script":"{name}"}}"#)));
+        header(&response, "godra-script").map(str::to_owned)
+    };
+    assert_eq!(script("told").as_deref(), Some("told@0123abcd"));
+    assert_eq!(script("s"), None, "nothing has run");
+}
+
+#[test]
 fn a_token_is_needed() {
     let unauthorized = |response: &str, message: &str| {
         assert!(response.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{response}");

@@ -25,18 +25,20 @@ pub(super) struct MemberSession {
     pub(super) busy: BusyLimit,
     /// Its numbered inputs.
     pub(super) numbering: Numbering,
+    /// Whether answers tell which version of which script ran.
+    tells_script: bool,
 }
 
 impl MemberSession {
     /// A member whose last numbered input that ran was `n`.
-    pub(super) fn new(identity: Arc<Identity>, n: u64, context: &Context<'_>) -> Self {
+    pub(super) fn new(identity: Arc<Identity>, n: u64, tells_script: bool, context: &Context<'_>) -> Self {
         let (now, per_second) = (context.now, context.services.settings().input_rate);
         let rate = (per_second > 0).then(|| Box::new(RateLimit::new(per_second, now.monotonic_ms)));
         let valid_s = u64::from(identity.expires_at_s).saturating_sub(now.unix_s);
         let expires_s = now.monotonic_ms.div_ceil(1000).saturating_add(valid_s);
         let expires_s = u32::try_from(expires_s).unwrap_or(u32::MAX);
         let busy = BusyLimit::new(now.monotonic_ms);
-        Self { identity, expires_s, rate, errors: 0, busy, numbering: Numbering::after(n) }
+        Self { identity, expires_s, rate, errors: 0, busy, numbering: Numbering::after(n), tells_script }
     }
 
     pub(super) fn message(&mut self, text: &str, context: &Context<'_>, actions: &mut Actions) -> Outcome {
@@ -61,7 +63,9 @@ impl MemberSession {
         } else if self.numbering.holds_back(At::Incoming, message.name.n) {
             self.held_back(message.name, context, actions);
         } else {
-            actions.push(Action::Input(Input::new(self.identity.clone(), &message, text)));
+            let mut input = Input::new(self.identity.clone(), &message, text);
+            input.tells_script = self.tells_script;
+            actions.push(Action::Input(input));
         }
         Outcome::GoOn
     }

@@ -52,6 +52,7 @@ impl WebSocketSession {
     /// A new member of a room; sends the welcome, and what it missed.
     pub fn welcomed(
         JoinRequest { identity, room, .. }: JoinRequest,
+        tells_script: bool,
         admitted: Admitted<'_>,
         context: &Context<'_>,
         actions: &mut Actions,
@@ -70,7 +71,7 @@ impl WebSocketSession {
         });
         let frames = std::iter::once(ws::text_frame(&welcome)).chain(recovered.and_then(|all| all.missed));
         frames.for_each(|bytes| actions.push(Action::Send { bytes, kind: Sending::State }));
-        Self::open(Purpose::Member(MemberSession::new(identity, n, context)), context.now)
+        Self::open(Purpose::Member(MemberSession::new(identity, n, tells_script, context)), context.now)
     }
 
     pub(super) fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {

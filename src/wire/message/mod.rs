@@ -11,5 +11,6 @@ pub use kind::{MessageType, RESERVED_TYPE};
 pub use numbers::{InputName, InputOrder, KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_N, OUT_OF_ORDER};
 pub use server::{
     Welcome, batch_frame, batch_text, epoch_text, error, heartbeat, parse_epoch, reply, snapshot, welcome,
+    with_script,
 };
 pub use shared_text::SharedText;

@@ -108,6 +108,16 @@ pub fn error(name: InputName, code: &str, message: &str, details_json: Option<&s
     out
 }
 
+/// The same reply or error with `"script":"NAME@VERSION"` behind all else.
+pub fn with_script(mut message: Vec<u8>, tag: &str) -> Vec<u8> {
+    debug_assert_eq!(message.last(), Some(&b'}'));
+    message.pop();
+    message.extend_from_slice(br#","script":"#);
+    put_json(&mut message, tag);
+    message.push(b'}');
+    message
+}
+
 /// `{"type":"snapshot","payload":STATE,"epoch":E,"seq":N}`
 pub fn snapshot(position: Position, state_json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(96 + state_json.len());
@@ -205,6 +215,17 @@ mod tests {
         check(
             &error(InputName { id: Some(0), n: None }, "a\"b", "c\n\u{1}é", Some("[1]")),
             r#"{"type":"error","id":0,"payload":{"code":"a\"b","message":"c\n\u0001é","details":[1]}}"#,
+        );
+    }
+
+    #[test]
+    fn answers_that_tell_the_script() {
+        let tagged = |text: Vec<u8>| with_script(text, "move@0123abcd");
+        check(&tagged(reply(7, b"1")), r#"{"type":"reply","id":7,"result":1,"script":"move@0123abcd"}"#);
+        let name = InputName { id: Some(1), n: None };
+        check(
+            &tagged(error(name, "busy", "later", None)),
+            r#"{"type":"error","id":1,"payload":{"code":"busy","message":"later"},"script":"move@0123abcd"}"#,
         );
     }
 
