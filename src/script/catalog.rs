@@ -26,6 +26,8 @@ pub struct LoadReport {
     pub changes: Vec<Change>,
     /// Files that cannot serve as they are, by path.
     pub problems: Vec<Problem>,
+    /// Files whose new text does not count yet: they may be half written.
+    pub held: Vec<PathBuf>,
 }
 
 /// A file (or the folder) that cannot be used as it is.
@@ -61,6 +63,15 @@ pub enum Change {
 /// cannot serve (unreadable, malformed header, does not compile) keeps the version of `previous`, if that had one; a
 /// folder that cannot be read keeps all of `previous`.
 pub fn load(dir: &Path, previous: Option<&Arc<ScriptSet>>) -> LoadReport {
+    load_settled(dir, previous, |_, _| true)
+}
+
+/// As [`load`]; a changed text of which `is_settled` is not certain that it is all of the file does not count yet.
+pub(super) fn load_settled(
+    dir: &Path,
+    previous: Option<&Arc<ScriptSet>>,
+    mut is_settled: impl FnMut(&Path, &[u8]) -> bool,
+) -> LoadReport {
     let nothing = Arc::new(ScriptSet::default());
     let known = previous.unwrap_or(&nothing);
     let files = match script_files(dir) {
@@ -68,19 +79,27 @@ pub fn load(dir: &Path, previous: Option<&Arc<ScriptSet>>) -> LoadReport {
         Err(error) => {
             let message = format!("cannot read the scripts folder: {error}");
             let problem = Problem { path: dir.to_owned(), line: None, message };
-            return LoadReport { set: known.clone(), changes: Vec::new(), problems: vec![problem] };
+            return LoadReport {
+                set: known.clone(),
+                changes: Vec::new(),
+                problems: vec![problem],
+                held: Vec::new(),
+            };
         }
     };
     let mut compiler = Compiler::default();
     let mut scripts = HashMap::with_capacity(files.len());
-    let mut problems = Vec::new();
+    let (mut problems, mut held) = (Vec::new(), Vec::new());
     for path in files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let before = known.get(stem);
-        let serving = match read_script(&path, stem, before, &mut compiler) {
+        let serving = match read_script(&path, stem, before, &mut is_settled, &mut compiler) {
             Ok(script) => Some(script),
-            Err(problem) => {
-                problems.push(problem);
+            Err(refused) => {
+                match refused {
+                    Refused::Problem(problem) => problems.push(problem),
+                    Refused::Unsettled => held.push(path),
+                }
                 before.cloned()
             }
         };
@@ -94,7 +113,7 @@ pub fn load(dir: &Path, previous: Option<&Arc<ScriptSet>>) -> LoadReport {
         true => known.clone(),
         false => Arc::new(ScriptSet { scripts, generation: known.generation + 1 }),
     };
-    LoadReport { set, changes, problems }
+    LoadReport { set, changes, problems, held }
 }
 
 impl LoadReport {
@@ -185,20 +204,31 @@ pub(super) fn is_script_path(path: &Path) -> bool {
     name.ends_with(".lua") && !name.starts_with(['.', '#'])
 }
 
+/// Why a file does not serve.
+enum Refused {
+    Problem(Problem),
+    /// It may be half written.
+    Unsettled,
+}
+
 /// Reads, checks and compiles one file; gives the version `before` when its text is unchanged.
 fn read_script(
     path: &Path,
     name: &str,
     before: Option<&Arc<Script>>,
+    is_settled: &mut impl FnMut(&Path, &[u8]) -> bool,
     compiler: &mut Compiler,
-) -> Result<Arc<Script>, Problem> {
-    let problem = |line, message| Problem { path: path.to_owned(), line, message };
+) -> Result<Arc<Script>, Refused> {
+    let problem = |line, message| Refused::Problem(Problem { path: path.to_owned(), line, message });
     check_name(name).map_err(|message| problem(None, message))?;
     let bytes = read_limited(path).map_err(|message| problem(None, message))?;
-    let text = check_text(bytes).map_err(|(line, message)| problem(line, message))?;
-    if let Some(before) = before.filter(|before| *before.text == *text) {
+    if let Some(before) = before.filter(|before| *before.text.as_bytes() == *bytes) {
         return Ok(before.clone());
     }
+    if !is_settled(path, &bytes) {
+        return Err(Refused::Unsettled);
+    }
+    let text = check_text(bytes).map_err(|(line, message)| problem(line, message))?;
     let header = Header::parse(name, &text).map_err(|error| problem(Some(error.line), error.message))?;
     compiler.check(&text).map_err(|error| problem(error.line, error.message))?;
     Ok(Arc::new(Script::new(name, path, &text, header)))

@@ -1,8 +1,12 @@
 //! Hot reload: a thread that watches the scripts folder and hands over a whole new set once a burst of saves is over.
 //!
+//! Half of a script may be a script, too. So a file counts when it has been left alone for a while, and one whose last line has
+//! no end, as only half a file should have, when it has been for a longer while.
+//!
 //! The system's file events make it quick; a look at the folder every second makes it certain, also where such events
 //! do not come (network and container mounts) or cease (the folder was removed and made again).
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use notify::event::{AccessKind, AccessMode};
@@ -29,6 +33,8 @@ const LONGEST_BURST: Duration = Duration::from_millis(500);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a vanished file is waited for, a quiet time each, before it counts as deleted.
 const DELETION_LOOKS: usize = 5;
+/// How long a file is left alone that is whole, but for the end of its last line.
+const LONG_QUIET: Duration = Duration::from_millis(500);
 
 /// The watching thread; ends when dropped.
 pub struct Watcher {
@@ -57,6 +63,7 @@ impl Watcher {
             changes,
             stopped,
             seen: None,
+            stillness: Stillness::default(),
             set: initial.set,
             problems: initial.problems,
             on_change,
@@ -99,6 +106,8 @@ struct Watch<F> {
     stopped: Receiver<Infallible>,
     /// What the folder looked like just before it was read last.
     seen: Option<Fingerprint>,
+    /// Of files that may be half written.
+    stillness: Stillness,
     set: Arc<ScriptSet>,
     problems: Vec<Problem>,
     on_change: F,
@@ -108,8 +117,10 @@ impl<F: Fn(Arc<ScriptSet>, &[Problem])> Watch<F> {
     fn run(mut self) -> Result<Infallible, Stop> {
         loop {
             self.events.attach(&self.dir);
-            self.reload()?;
-            self.wait_for_change()?;
+            let has_held = self.reload()?;
+            if !has_held {
+                self.wait_for_change()?;
+            }
             self.wait_for_quiet()?;
         }
     }
@@ -141,16 +152,21 @@ impl<F: Fn(Arc<ScriptSet>, &[Problem])> Watch<F> {
         }
     }
 
-    fn reload(&mut self) -> Result<(), Stop> {
-        let report = self.load()?;
+    /// Returns whether there are files that do not count yet.
+    fn reload(&mut self) -> Result<bool, Stop> {
+        let mut report = self.load()?;
+        let is_held = |problem: &&Problem| report.held.contains(&problem.path);
+        let lasting: Vec<Problem> = self.problems.iter().filter(is_held).cloned().collect();
+        report.problems.extend(lasting);
+        report.problems.sort_by(|one, other| one.path.cmp(&other.path));
         report.log(&self.problems);
-        if Arc::ptr_eq(&report.set, &self.set) && report.problems == self.problems {
-            return Ok(());
+        self.stillness.keep_only(&report.held);
+        if !Arc::ptr_eq(&report.set, &self.set) || report.problems != self.problems {
+            self.set = report.set;
+            self.problems = report.problems;
+            (self.on_change)(self.set.clone(), &self.problems);
         }
-        self.set = report.set;
-        self.problems = report.problems;
-        (self.on_change)(self.set.clone(), &self.problems);
-        Ok(())
+        Ok(!report.held.is_empty())
     }
 
     /// Loads the folder. Some editors save by deleting a file and writing it anew, so a missing file is looked for again.
@@ -158,7 +174,9 @@ impl<F: Fn(Arc<ScriptSet>, &[Problem])> Watch<F> {
         let mut missing: Vec<Box<str>> = Vec::new();
         for look in 1.. {
             self.seen = Fingerprint::take(&self.dir);
-            let report = catalog::load(&self.dir, Some(&self.set));
+            let stillness = &mut self.stillness;
+            let is_settled = |path: &Path, text: &[u8]| stillness.of(path) >= quiet_for(text);
+            let report = catalog::load_settled(&self.dir, Some(&self.set), is_settled);
             let removed = removed(&report);
             if look == DELETION_LOOKS || removed.iter().all(|name| missing.contains(name)) {
                 return Ok(report);
@@ -175,6 +193,11 @@ impl<F: Fn(Arc<ScriptSet>, &[Problem])> Watch<F> {
             default(duration) => Ok(()),
         }
     }
+}
+
+/// How long a file with that text must have been left alone.
+fn quiet_for(text: &[u8]) -> Duration {
+    if text.ends_with(b"\n") { QUIET } else { LONG_QUIET }
 }
 
 fn removed(report: &LoadReport) -> Vec<Box<str>> {
@@ -251,7 +274,7 @@ struct Fingerprint {
     files: Vec<FileFingerprint>,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct FileFingerprint {
     name: OsString,
     /// Inode, size, and the times of the last change of content and of anything; none when it cannot be looked at.
@@ -274,6 +297,38 @@ impl FileFingerprint {
             (found.ino(), found.size(), times)
         });
         Self { name: path.file_name().unwrap_or_default().to_owned(), looks }
+    }
+
+    /// How long ago anything of it changed, by the system's clock.
+    fn age(&self) -> Duration {
+        let Some((_, _, [_, _, seconds, nanos])) = self.looks else { return Duration::ZERO };
+        let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        let changed_at = UNIX_EPOCH + whole + Duration::from_nanos(u64::try_from(nanos).unwrap_or_default());
+        SystemTime::now().duration_since(changed_at).unwrap_or_default()
+    }
+}
+
+/// For how long files have been left alone.
+#[derive(Default)]
+struct Stillness {
+    /// What a file looks like, and when it was first found so.
+    known: HashMap<PathBuf, (FileFingerprint, Instant)>,
+}
+
+impl Stillness {
+    /// By the times that stand on it, and by what was seen of it: the clock of a mounted folder may be another.
+    fn of(&mut self, path: &Path) -> Duration {
+        let (now, looks) = (Instant::now(), FileFingerprint::take(path));
+        let by_its_times = looks.age();
+        let known = self.known.entry(path.to_owned()).or_insert_with(|| (looks.clone(), now));
+        if known.0 != looks {
+            *known = (looks, now);
+        }
+        by_its_times.max(now.duration_since(known.1))
+    }
+
+    fn keep_only(&mut self, paths: &[PathBuf]) {
+        self.known.retain(|path, _| paths.contains(path));
     }
 }
 
@@ -373,6 +428,72 @@ mod tests {
         file.write_all(b" 2\nreturn sum").expect("write");
         let (set, problems) = fixture.next();
         assert_eq!((text(&set, "a"), problems.len()), (Some("local sum = 1 + 2\nreturn sum"), 0));
+    }
+
+    /// How long nothing came before the next change.
+    fn waited_for_next(fixture: &Fixture) -> (Duration, Arc<ScriptSet>) {
+        let began = Instant::now();
+        let (set, _) = fixture.next();
+        (began.elapsed(), set)
+    }
+
+    #[test]
+    fn half_of_a_script_that_is_a_script_does_not_serve() {
+        let fixture = Fixture::new(&[("a.lua", "return 1\n")]);
+        let mut file = fs::File::create(fixture.path("a.lua")).expect("create");
+        file.write_all(b"local n = 2\nif n then return").expect("write");
+        for part in [&b" n"[..], b" end", b"\nreturn 3"] {
+            std::thread::sleep(QUIET * 4);
+            assert!(fixture.changes.try_recv().is_err(), "a part of it serves");
+            file.write_all(part).expect("write");
+        }
+        // By now it is one.
+        std::thread::sleep(QUIET * 4);
+        assert!(fixture.changes.try_recv().is_err(), "it may go on");
+        file.write_all(b"0\n").expect("write");
+        let (set, problems) = fixture.next();
+        assert_eq!(text(&set, "a"), Some("local n = 2\nif n then return n end\nreturn 30\n"));
+        assert!(problems.is_empty());
+    }
+
+    #[test]
+    fn a_last_line_without_an_end_takes_longer() {
+        let fixture = Fixture::new(&[("a.lua", "return 1\n")]);
+        fixture.write("a.lua", "return 2");
+        let (waited, set) = waited_for_next(&fixture);
+        assert_eq!(text(&set, "a"), Some("return 2"));
+        assert!(waited >= LONG_QUIET - QUIET, "{waited:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_written_all_the_time_holds_no_other_up() {
+        let fixture = Fixture::new(&[("a.lua", "return 1\n"), ("b.lua", "return 1\n")]);
+        let mut file = fs::File::create(fixture.path("a.lua")).expect("create");
+        fixture.write("b.lua", "return 2\n");
+        let end = Instant::now() + PATIENCE;
+        let set = loop {
+            file.write_all(b"-- a line\n").expect("write");
+            assert!(Instant::now() < end, "nothing comes");
+            if let Ok((set, _)) = fixture.changes.recv_timeout(QUIET / 5) {
+                break set;
+            }
+        };
+        assert_eq!((text(&set, "a"), text(&set, "b")), (Some("return 1\n"), Some("return 2\n")));
+        file.write_all(b"return 3\n").expect("write");
+        fixture.wait_for(|set, _| text(set, "a").is_some_and(|text| text.ends_with("return 3\n")));
+    }
+
+    #[test]
+    fn a_problem_lasts_while_its_file_is_being_mended() {
+        let fixture = Fixture::new(&[("a.lua", "return 1\n"), ("b.lua", "return 1\n")]);
+        fixture.write("a.lua", "return (\n");
+        assert_eq!(fixture.next().1.len(), 1);
+        fixture.write("a.lua", "return 2");
+        fixture.write("b.lua", "return 2\n");
+        let (set, problems) = fixture.next();
+        assert_eq!((text(&set, "b"), problems.len()), (Some("return 2\n"), 1));
+        let (set, problems) = fixture.next();
+        assert_eq!((text(&set, "a"), problems.len()), (Some("return 2"), 0));
     }
 
     #[test]

@@ -85,6 +85,26 @@ fn a_half_written_script_does_not_serve() {
 }
 
 #[test]
+fn half_of_a_script_that_compiles_does_not_serve() {
+    let server = server_with_version(1);
+    let guest = server.guest();
+    let mut file =
+        OpenOptions::new().write(true).truncate(true).open(server.folder().script("version")).unwrap();
+    for part in [&b"-- ROLE: guest\nif true then"[..], b" return 2", b" end\nreturn 2"] {
+        file.write_all(part).unwrap();
+        file.flush().unwrap();
+        let end = Instant::now() + Duration::from_millis(200);
+        while Instant::now() < end {
+            assert_eq!(guest.rpc("version", json!([]), &[]).json()["result"], 1);
+        }
+    }
+    file.write_all(b"0\n").unwrap();
+    drop(file);
+    wait_for_version(&guest, 2);
+    wait_for_problems(&server, 0.0);
+}
+
+#[test]
 fn scripts_come_and_go() {
     let server = server_with_version(1);
     let guest = server.guest();
