@@ -13,13 +13,21 @@ pub const MAX_ANSWER_BYTES: usize = 512;
 /// The order of a connection's numbered inputs, in a place that may refuse some.
 ///
 /// An input runs only if its number is above the last one that ran. So one that was refused could never run once a later one has:
-/// the later ones are refused, too, until it comes again.
+/// the later ones are refused, too, until it comes again. They come again in order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InputOrder {
     /// All up to this one have run, as far as is known here.
     last_ran: u64,
-    /// The first that was refused, and has neither come again nor run.
-    refused: Option<NonZeroU64>,
+    refused: Option<Refused>,
+}
+
+/// Inputs that were refused, and have neither come again nor run.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    first: u64,
+    last: u64,
+    /// Whether it is known that the first was refused: else the first that was is one up to the last.
+    is_first_known: bool,
 }
 
 impl InputOrder {
@@ -36,23 +44,36 @@ impl InputOrder {
     /// All up to this one have run. It may have been refused when it was sent a second time.
     pub fn ran(&mut self, n: u64) {
         self.last_ran = self.last_ran.max(n);
-        self.refused = self.refused.filter(|refused| refused.get() > n);
+        self.refused = self.refused.filter(|refused| refused.last > n);
+        if let Some(refused) = self.refused.as_mut().filter(|refused| refused.first <= n) {
+            (refused.first, refused.is_first_known) = (n + 1, false);
+        }
     }
 
     /// An input was refused, and may come again.
     pub fn refused(&mut self, n: Option<NonZeroU64>) {
-        let n = n.filter(|n| n.get() > self.last_ran);
+        let Some(n) = n.map(NonZeroU64::get).filter(|n| *n > self.last_ran) else { return };
+        let refused = self.refused.get_or_insert(Refused { first: n, last: n, is_first_known: true });
         // One that was passed on may be refused only after one behind it was.
-        self.refused = self.refused.into_iter().chain(n).min();
+        if n <= refused.first {
+            (refused.first, refused.is_first_known) = (n, true);
+        }
+        refused.last = refused.last.max(n);
     }
 
     /// An input comes; returns whether it has to wait for one that was refused.
     pub fn holds_back(&mut self, n: Option<NonZeroU64>) -> bool {
-        let (Some(n), Some(refused)) = (n, self.refused) else { return false };
-        if n <= refused {
-            self.refused = None;
+        let (Some(n), Some(refused)) = (n.map(NonZeroU64::get), &mut self.refused) else { return false };
+        let comes_again = n == refused.first || !refused.is_first_known && n <= refused.last;
+        if n < refused.first {
+            return false;
         }
-        n > refused
+        if comes_again {
+            self.refused = None;
+        } else {
+            refused.last = refused.last.max(n);
+        }
+        !comes_again
     }
 }
 
@@ -117,6 +138,21 @@ mod tests {
         order.refused(n(5));
         assert!(order.holds_back(n(6)));
         assert!(!order.holds_back(n(5)) && !order.holds_back(n(6)));
+    }
+
+    /// A client sends again what it had no answer to; when the first of that had run, one that was refused behind it was
+    /// forgotten, and could never run once a later one had.
+    #[test]
+    fn regression_one_that_is_refused_when_it_comes_again_hides_no_other() {
+        let (n, mut order) = (NonZeroU64::new, InputOrder::default());
+        assert!(!order.holds_back(n(1)) && !order.holds_back(n(2)) && !order.holds_back(n(4)));
+        order.refused(n(4));
+        assert!(!order.holds_back(n(1)), "it is on its way");
+        order.refused(n(1));
+        order.ran(2);
+        assert!(order.holds_back(n(5)), "the one before it has not come again");
+        assert!(!order.holds_back(n(2)) && order.holds_back(n(6)));
+        assert!(!order.holds_back(n(4)) && !order.holds_back(n(5)) && !order.holds_back(n(6)));
     }
 
     #[test]
