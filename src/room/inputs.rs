@@ -87,12 +87,17 @@ impl Room {
     }
 
     /// Refuses what waits behind inputs that did not run.
-    pub(super) fn refuse_held(&mut self, actions: &mut Vec<RoomAction>) {
+    pub(super) fn refuse_held(&mut self, did_not_run: &[Reply], actions: &mut Vec<RoomAction>) {
         let members = &mut self.members;
         let held = self.waiting.take_if(|QueuedInput { call, reply, .. }| {
-            let member =
-                reply.and_then(|reply| members.of_connection(&call.caller.user_id, reply.connection));
-            member.is_some_and(|member| member.order.holds_back(call.n))
+            let Some(reply) = reply else { return false };
+            match members.of_connection(&call.caller.user_id, reply.connection) {
+                Some(member) => member.order.holds_back(call.n),
+                // The connection is over, and what it had sent waits all the same.
+                None => did_not_run
+                    .iter()
+                    .any(|one| one.connection == reply.connection && call.n > one.name.n),
+            }
         });
         for input in held {
             self.refuse(input, Why::OutOfOrder, actions);

@@ -99,8 +99,10 @@ impl Room {
             }
         }
         actions.extend(farthest(numbered));
-        if numbered.iter().any(|input| !input.has_run) {
-            self.refuse_held(actions);
+        let did_not_run: Vec<_> =
+            numbered.iter().filter(|input| !input.has_run).map(|input| input.reply).collect();
+        if !did_not_run.is_empty() {
+            self.refuse_held(&did_not_run, actions);
         }
     }
 

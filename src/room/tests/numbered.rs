@@ -45,6 +45,18 @@ fn what_waits_behind_one_that_did_not_run_is_refused_until_it_comes_again() {
     assert_eq!(scene.settle()[0], "submit 3: ann:x ann:#5 ann:#6 ann:#7");
 }
 
+/// They ran, and the one in front of them could never run again.
+#[test]
+fn regression_what_a_member_had_sent_that_is_gone_does_not_run_before_what_did_not() {
+    let mut scene = scene();
+    scene.numbered(1, "ann", 7);
+    scene.leave(1, "ann");
+    let lines = scene.end(2, &[End::Away]);
+    assert_eq!(lines[2..], ["out of order 1 n 7", "ran 0 2"]);
+    scene.advance(INTERVAL_MS);
+    assert_eq!(scene.settle()[0], "submit 3: on_disconnect(ann)");
+}
+
 #[test]
 fn what_the_engine_gives_back_behind_one_that_did_not_run_is_refused() {
     let mut scene = scene();
