@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Sender, bounded};
 
@@ -43,18 +44,13 @@ impl EmbeddedEngine {
         let restore = |path: &PathBuf| checkpoint::restore(path, options.seed, metrics.clone());
         let restored = options.state_file.as_ref().map(restore).transpose().map_err(StartError::StateFile)?;
         let (sender, receiver) = bounded(options.queue_capacity.max(1));
-        let shared = Arc::new(QueueState {
-            is_stopping: AtomicBool::new(false),
-            submitting: AtomicUsize::new(0),
-            late: AtomicUsize::new(0),
-            new_scripts: Mutex::new(Some(scripts)),
-            has_new_scripts: AtomicBool::new(true),
-        });
+        let shared = Arc::new(QueueState::new(scripts));
         let for_thread = shared.clone();
         let thread = threads::lasting("state")
             .stack_size(STACK_BYTES)
             .spawn(move || {
-                let mut worker = Worker::new(&options, receiver, for_thread, deliver, metrics);
+                let mut worker =
+                    Worker::new(&options, receiver, for_thread, deliver, metrics, Box::new(wall_clock_ms));
                 let left = restored.map(|restored| worker.go_on_with(restored)).unwrap_or_default();
                 worker.run(left);
             })
@@ -141,3 +137,8 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+fn wall_clock_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}

@@ -17,11 +17,16 @@ mod queue;
 pub mod runner;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 pub use checkpoint::StateFileError;
 pub use commands::for_scripts;
 pub use engine::{EmbeddedEngine, StartError};
 pub use events::{EventLog, EventOptions, RoomPosition};
 pub use options::EmbeddedOptions;
+
+/// The store's time, in milliseconds since the Unix epoch.
+type StoreClock = Box<dyn Fn() -> u64>;
+
+#[cfg(test)]
+pub(crate) mod stepped;
+#[cfg(test)]
+mod tests;

@@ -26,3 +26,16 @@ pub(super) struct QueueState {
     pub(super) new_scripts: Mutex<Option<Arc<ScriptSet>>>,
     pub(super) has_new_scripts: AtomicBool,
 }
+
+impl QueueState {
+    /// Of an engine that is to begin with these scripts.
+    pub(super) fn new(scripts: Arc<ScriptSet>) -> Self {
+        Self {
+            is_stopping: AtomicBool::new(false),
+            submitting: AtomicUsize::new(0),
+            late: AtomicUsize::new(0),
+            new_scripts: Mutex::new(Some(scripts)),
+            has_new_scripts: AtomicBool::new(true),
+        }
+    }
+}

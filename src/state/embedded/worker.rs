@@ -3,11 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use godra_engine::SplitMix;
 
+use super::StoreClock;
 use super::absent::Absent;
 use super::checkpoint::{Checkpointer, Contents, Member, Restored};
 use super::numbered::LastRun;
@@ -43,7 +44,7 @@ const EXPIRE_KEYS: usize = 200;
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(super) struct Worker {
-    runner: ScriptRunner,
+    pub(super) runner: ScriptRunner,
     receiver: Receiver<EngineCommand>,
     shared: Arc<QueueState>,
     deliver: Box<dyn Deliver>,
@@ -54,6 +55,7 @@ pub(super) struct Worker {
     shares: Shares,
     late: Late<Box<Batch>>,
     absent: Absent,
+    clock: StoreClock,
     /// When nothing runs any more; none while the engine is not stopping.
     stop_at: Option<Instant>,
     tidied_at: Instant,
@@ -68,6 +70,7 @@ impl Worker {
         shared: Arc<QueueState>,
         deliver: Box<dyn Deliver>,
         metrics: Arc<Metrics>,
+        clock: StoreClock,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -82,6 +85,7 @@ impl Worker {
             shares: Shares::default(),
             late: Late::default(),
             absent: Absent::until(now + options.rejoin_grace),
+            clock,
             stop_at: None,
             tidied_at: now,
             expired_at: now,
@@ -103,10 +107,15 @@ impl Worker {
         members
     }
 
-    pub(super) fn run(mut self, left: Vec<Member>) {
+    /// Begins with those who were connected when the last process ended.
+    pub(super) fn begin(&mut self, left: Vec<Member>) {
         self.look_for_scripts();
         self.absent.extend(left);
         self.take_out_absent(Instant::now());
+    }
+
+    pub(super) fn run(mut self, left: Vec<Member>) {
+        self.begin(left);
         while self.stop_at.is_none() {
             self.look_for_scripts();
             match self.receiver.recv_timeout(self.idle_wait()) {
@@ -122,7 +131,7 @@ impl Worker {
     }
 
     /// Runs what is in the queue, with all that is just being put there.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         while self.shared.submitting.load(Ordering::SeqCst) > 0 {
             std::thread::yield_now();
         }
@@ -175,7 +184,7 @@ impl Worker {
 
     /// Runs a batch, unless others wait and all its callers have had more than their share. A room's batch runs all the
     /// same: it gives back what must wait.
-    fn receive(&mut self, batch: Box<Batch>) {
+    pub(super) fn receive(&mut self, batch: Box<Batch>) {
         let now = Instant::now();
         let must_wait =
             !batch.gives_back() && self.shares.are_over(&batch.calls, now) && !self.receiver.is_empty();
@@ -308,7 +317,7 @@ impl Worker {
     fn run_calls(&mut self, batch: &Batch, began: Instant) -> Progress {
         let position = batch.room.as_ref().and_then(|room| self.runner.event_log().known_position(room));
         let after_seq = position.map_or(0, |position| position.seq);
-        let mut progress = Progress::new(batch.calls.len(), began, first_seed(&mut self.random), after_seq);
+        let mut progress = Progress::new(batch.calls.len(), (began, (self.clock)()), first_seed(&mut self.random), after_seq);
         self.runner.numbered().begin_batch();
         let mut slice = if batch.gives_back() { Slice::of(SLICE) } else { Slice::whole() };
         for (number, call) in batch.calls.iter().enumerate() {
@@ -399,7 +408,7 @@ impl Worker {
         }
         if progress.now.duration_since(self.tidied_at) >= TIDY_INTERVAL {
             self.tidy(progress.now);
-            (progress.now, progress.now_ms) = (Instant::now(), wall_clock_ms());
+            (progress.now, progress.now_ms) = (Instant::now(), (self.clock)());
         }
     }
 
@@ -500,7 +509,7 @@ impl Worker {
         if self.stop_at.is_none() {
             self.take_out_absent(now);
         }
-        let now_ms = wall_clock_ms();
+        let now_ms = (self.clock)();
         self.runner.keyspace().borrow_mut().expire_step(now_ms, EXPIRE_KEYS);
         if now.duration_since(self.forgot_at) >= FORGET_INTERVAL {
             self.forgot_at = now;
@@ -545,7 +554,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(calls: usize, now: Instant, first_seed: u64, after_seq: u64) -> Self {
+    fn new(calls: usize, (now, now_ms): (Instant, u64), first_seed: u64, after_seq: u64) -> Self {
         Self {
             results: Vec::with_capacity(calls),
             runs: Vec::with_capacity(calls),
@@ -556,7 +565,7 @@ impl Progress {
             first_seed,
             after_seq,
             now,
-            now_ms: wall_clock_ms(),
+            now_ms,
         }
     }
 
@@ -588,9 +597,4 @@ impl Progress {
 /// Whether the call is the one that stands for its caller among those who come in.
 fn is_let_in(call: &&Call) -> bool {
     matches!(call.membership, Membership::Enter(_) | Membership::EnterUnlessRejoined(_))
-}
-
-fn wall_clock_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
