@@ -101,3 +101,7 @@ pub(crate) fn room_hash(room: &crate::wire::ids::RoomId) -> u64 {
     // FNV's low bits are weak for short keys; fold the high half in.
     hash ^ (hash >> 32)
 }
+
+#[cfg(test)]
+#[path = "../../tests/simulation/mod.rs"]
+mod simulation;

@@ -94,9 +94,9 @@ impl Room {
             match members.of_connection(&call.caller.user_id, reply.connection) {
                 Some(member) => member.order.holds_back(call.n),
                 // The connection is over, and what it had sent waits all the same.
-                None => did_not_run
-                    .iter()
-                    .any(|one| one.connection == reply.connection && call.n > one.name.n),
+                None => {
+                    did_not_run.iter().any(|one| one.connection == reply.connection && call.n > one.name.n)
+                }
             }
         });
         for input in held {

@@ -317,7 +317,12 @@ impl Worker {
     fn run_calls(&mut self, batch: &Batch, began: Instant) -> Progress {
         let position = batch.room.as_ref().and_then(|room| self.runner.event_log().known_position(room));
         let after_seq = position.map_or(0, |position| position.seq);
-        let mut progress = Progress::new(batch.calls.len(), (began, (self.clock)()), first_seed(&mut self.random), after_seq);
+        let mut progress = Progress::new(
+            batch.calls.len(),
+            (began, (self.clock)()),
+            first_seed(&mut self.random),
+            after_seq,
+        );
         self.runner.numbered().begin_batch();
         let mut slice = if batch.gives_back() { Slice::of(SLICE) } else { Slice::whole() };
         for (number, call) in batch.calls.iter().enumerate() {
