@@ -114,6 +114,11 @@ impl Seat {
     pub(super) fn position(&self, epoch: u64) -> Option<Position> {
         (self.known_seq != Self::NOTHING).then_some(Position { epoch, seq: self.known_seq })
     }
+
+    /// The last event that the member knows; 0 for none.
+    pub(super) fn last_known_seq(&self) -> u64 {
+        self.position(0).map_or(0, |position| position.seq)
+    }
 }
 
 /// What a read came to.
@@ -265,5 +270,24 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A heartbeat told the largest number there is.
+    #[test]
+    fn regression_a_member_in_no_history_knows_no_event() {
+        let seat = |known_seq| Seat {
+            room: 0,
+            position: 0,
+            membership: 1,
+            sync: Sync::Behind,
+            known_seq,
+            allowance: Allowance::default(),
+        };
+        assert_eq!((seat(7).last_known_seq(), seat(Seat::NOTHING).last_known_seq()), (7, 0));
     }
 }
