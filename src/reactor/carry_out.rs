@@ -216,7 +216,7 @@ impl Shard {
     /// A member is told how far it has come: which inputs have run, and which events it has got.
     fn answer_heartbeat(&mut self, index: usize, id: u64, n: u64) {
         let Some(seat) = self.connections[index].seat() else { return };
-        let (known_seq, is_live) = (seat.last_known_seq(), seat.sync == Sync::Live);
+        let (known_seq, is_live) = (seat.known_seq, seat.sync == Sync::Live);
         let room = self.rooms.get_mut(seat.room as usize);
         let flushed_seq = room.map_or(0, |room| room.flushed_seq);
         // Events that wait in the outbox may be dropped for a snapshot.

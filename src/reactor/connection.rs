@@ -12,7 +12,6 @@ use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
 use crate::session::outbox::{Kind, Outbox};
 use crate::session::{Moment, Session, Settings};
-use crate::wire::Position;
 
 /// A slab entry. Idle, it holds no buffer.
 pub(super) struct Connection {
@@ -89,8 +88,7 @@ pub(super) struct Seat {
     pub(super) membership: MembershipId,
     /// Whether it gets the room's events.
     pub(super) sync: Sync,
-    /// The events up to this seq were in its snapshot, or have been sent before it fell behind; [`Seat::NOTHING`] if the room has
-    /// begun another history since.
+    /// The events up to this seq were in its snapshot, or have been sent before it fell behind.
     pub(super) known_seq: u64,
     /// Its inputs that have not been answered.
     pub(super) allowance: Allowance,
@@ -104,21 +102,6 @@ pub(super) enum Sync {
     Behind,
     /// It does not; the room has been asked for what it missed.
     Asked,
-}
-
-impl Seat {
-    /// A place in no history.
-    pub(super) const NOTHING: u64 = u64::MAX;
-
-    /// Where in the room's history the member is, which is that of `epoch`.
-    pub(super) fn position(&self, epoch: u64) -> Option<Position> {
-        (self.known_seq != Self::NOTHING).then_some(Position { epoch, seq: self.known_seq })
-    }
-
-    /// The last event that the member knows; 0 for none.
-    pub(super) fn last_known_seq(&self) -> u64 {
-        self.position(0).map_or(0, |position| position.seq)
-    }
 }
 
 /// What a read came to.
@@ -270,24 +253,5 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             result => return result,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A heartbeat told the largest number there is.
-    #[test]
-    fn regression_a_member_in_no_history_knows_no_event() {
-        let seat = |known_seq| Seat {
-            room: 0,
-            position: 0,
-            membership: 1,
-            sync: Sync::Behind,
-            known_seq,
-            allowance: Allowance::default(),
-        };
-        assert_eq!((seat(7).last_known_seq(), seat(Seat::NOTHING).last_known_seq()), (7, 0));
     }
 }

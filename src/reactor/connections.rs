@@ -12,11 +12,10 @@ use slab::Slab;
 
 use super::ShardLimits;
 use super::clock::Clock;
-use super::connection::{Carried, Connection, Place, Seat, Stage, Sync, WriteOutcome};
+use super::connection::{Carried, Connection, Place, Stage, Sync, WriteOutcome};
 use super::messages::Handover;
 use super::wheel::Wheel;
 use crate::metrics::{ConnectionKind, ShardMetrics};
-use crate::room::Behind;
 use crate::session::outbox::Kind;
 use crate::session::{Moment, Session, Settings};
 use crate::state::{ConnectionKey, ShardId};
@@ -270,13 +269,11 @@ impl Connections {
 
     /// Events are missing for a member: it gets no more of them before it has been brought up to date. Those up to
     /// `flushed_seq` have gone out.
-    pub(super) fn fall_behind(&mut self, index: usize, how: Behind, flushed_seq: u64) {
+    pub(super) fn fall_behind(&mut self, index: usize, flushed_seq: u64) {
         let Connection { carried, place, .. } = &mut self.slab[index];
         let Place::Member(seat) = place else { return };
         let first_dropped = carried.outbox.drop_events();
-        if how == Behind::InAnotherHistory {
-            seat.known_seq = Seat::NOTHING;
-        } else if seat.sync == Sync::Live {
+        if seat.sync == Sync::Live {
             let sent = first_dropped.map_or(flushed_seq, |first_seq| first_seq - 1);
             seat.known_seq = seat.known_seq.max(sent);
         }

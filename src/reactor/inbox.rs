@@ -11,7 +11,7 @@ use super::messages::{Handover, MemberOf, Seating, ShardMessage};
 use super::shard::Shard;
 use super::submissions::{GuestTask, Purpose};
 use super::upgrades::{Step, UpgradeNews, UpgradedRooms};
-use crate::room::{Behind, QueuedInput, Room};
+use crate::room::{QueuedInput, Room};
 use crate::script::Script;
 use crate::session::Session;
 use crate::session::account::{
@@ -58,9 +58,9 @@ impl Shard {
                     self.fan_out(room_index, &flush);
                 }
             }
-            ShardMessage::FallBehind(key, how) => {
+            ShardMessage::FallBehind(key) => {
                 if let Some(index) = self.connections.find(key) {
-                    self.fall_behind(index, how);
+                    self.fall_behind(index);
                 }
             }
             ShardMessage::CatchUp(key, missed) => {
@@ -85,13 +85,10 @@ impl Shard {
     }
 
     /// A member misses events.
-    fn fall_behind(&mut self, index: usize, how: Behind) {
+    fn fall_behind(&mut self, index: usize) {
         let room_index = self.connections[index].seat().map(|seat| seat.room as usize);
         let Some(room) = room_index.and_then(|index| self.rooms.get_mut(index)) else { return };
-        if how == Behind::InAnotherHistory {
-            room.flushed_seq = 0;
-        }
-        self.connections.fall_behind(index, how, room.flushed_seq);
+        self.connections.fall_behind(index, room.flushed_seq);
     }
 
     fn take_delivery(&mut self, delivery: Delivery) {

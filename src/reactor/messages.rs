@@ -11,7 +11,7 @@ use super::home_shard;
 use super::upgrades::UpgradeNews;
 use crate::mailbox::MailboxSender;
 use crate::room::flush::Flush;
-use crate::room::{Behind, MembershipId, QueuedInput, Why};
+use crate::room::{MembershipId, QueuedInput, Why};
 use crate::script::ScriptSet;
 use crate::session::account::AccountResult;
 use crate::session::disconnects::Disconnects;
@@ -40,7 +40,7 @@ pub(crate) enum ShardMessage {
     /// To the home shard: a member is gone from that shard.
     Left(Box<MemberOf>, ShardId, Then),
     /// To the home shard: a member that is behind has read what was on its way, and wants what it has missed since then.
-    IsBehind(Box<(MemberOf, Option<Position>)>),
+    IsBehind(Box<(MemberOf, Position)>),
     /// To the home shard: inputs of members that were handed over. While that shard has stalled none are sent: they are refused.
     Inputs(RoomId, Vec<QueuedInput>),
     /// From the home shard: this input did not run. Lost: nobody is told but the log.
@@ -50,7 +50,7 @@ pub(crate) enum ShardMessage {
     /// From the home shard: events for the members here. Lost: the members here are brought up to date.
     Flush(RoomId, Arc<Flush>),
     /// Events for this member are missing: it is to be brought up to date.
-    FallBehind(ConnectionKey, Behind),
+    FallBehind(ConnectionKey),
     /// For a member that is behind: with this frame, if there is one, it has the events up to this seq.
     CatchUp(ConnectionKey, Box<(u64, Option<Bytes>)>),
     /// A frame for one connection. Lost: nobody is told but the log.

@@ -11,7 +11,7 @@ use super::shard::Shard;
 use super::submissions::Purpose;
 use crate::metrics::{InputOutcome, RefusalReason};
 use crate::room::flush::Flush;
-use crate::room::{Admission, Behind, QueuedInput, Room, RoomAction, Round, Submission, Why};
+use crate::room::{Admission, QueuedInput, Room, RoomAction, Round, Submission, Why};
 use crate::session::outbox::Kind;
 use crate::session::{Admitted, Rejection};
 use crate::state::{Batch, ConnectionKey, NotTaken, ShardId};
@@ -79,7 +79,7 @@ impl Shard {
             RoomAction::CatchUp { to, seq, frame } => {
                 self.post_or_read(to, ShardMessage::CatchUp(to, Box::new((seq, frame))));
             }
-            RoomAction::FallBehind(to, how) => self.post_or_read(to, ShardMessage::FallBehind(to, how)),
+            RoomAction::FallBehind(to) => self.post_or_read(to, ShardMessage::FallBehind(to)),
             RoomAction::Close { connection, code, reason } => {
                 self.post_or_read(connection, ShardMessage::Close(connection, code, reason));
             }
@@ -264,7 +264,7 @@ impl Shard {
         };
         let (membership, identity) = (seat.membership, identity.clone());
         let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
-        let since = seat.position(room.epoch);
+        let since = Position { epoch: room.epoch, seq: seat.known_seq };
         let member = MemberOf { room: room.id.clone(), membership, identity };
         let home = home_shard(&member.room, self.peers.len());
         self.post_to(home, ShardMessage::IsBehind(Box::new((member, since))));
@@ -306,7 +306,7 @@ impl Shard {
             let Some(frame) = frame else { continue };
             if flush.is_replacing() && connection.carried.outbox.has_events() {
                 // What waits in front of it may be replaced by what is in it.
-                self.connections.fall_behind(index as usize, Behind::ByEvents, flush.first_seq - 1);
+                self.connections.fall_behind(index as usize, flush.first_seq - 1);
                 continue;
             }
             frames += 1;
@@ -322,7 +322,7 @@ impl Shard {
         let Some(home) = self.rooms.home(room_index) else { return };
         let members: Vec<ConnectionKey> = home.room.connections().collect();
         for key in members.into_iter().filter(|key| usize::from(key.shard) == shard) {
-            self.post_to(shard, ShardMessage::FallBehind(key, Behind::ByEvents));
+            self.post_to(shard, ShardMessage::FallBehind(key));
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) enum RoomAction {
     },
     /// Events are missing for this member: it gets no more of them before it has been brought up to date, which it asks for when it
     /// has read what is on its way.
-    FallBehind(ConnectionKey, Behind),
+    FallBehind(ConnectionKey),
     /// A member's connection ends.
     Close {
         connection: ConnectionKey,
@@ -109,15 +109,6 @@ pub(crate) struct Admission {
     pub state: Bytes,
     /// What is sent in the state's place to somebody who has been here before.
     pub recovered: Option<Recovered>,
-}
-
-/// What a member has of the room's events when it falls behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Behind {
-    /// All up to some place.
-    ByEvents,
-    /// None: the store has lost its data, and the room begins anew.
-    InAnotherHistory,
 }
 
 /// Why something does not run.

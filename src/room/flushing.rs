@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::action::{Behind, RoomAction};
+use super::action::RoomAction;
 use super::flush::Flush;
 use super::stream::Gathered;
 use super::{MembershipId, Room};
@@ -17,19 +17,19 @@ impl Room {
             Gathered::Follows | Gathered::Known => {}
             Gathered::Gap => {
                 log::warn!("a room's events have a gap; its members get what they missed room={}", self.id);
-                self.members.fall_behind(Behind::ByEvents, actions);
+                self.members.fall_behind(actions);
             }
-            Gathered::NewHistory => self.begin_anew(actions),
+            Gathered::NewHistory => self.is_lost(actions),
         }
         if !removals.is_empty() {
             self.remove_members(removals, actions);
         }
     }
 
-    /// The store has lost its data.
-    pub(super) fn begin_anew(&mut self, actions: &mut Vec<RoomAction>) {
-        log::warn!("a room begins a new history; its members get a snapshot room={}", self.id);
-        self.members.fall_behind(Behind::InAnotherHistory, actions);
+    /// The store has lost the room: it is no more for those who were in it. What comes is another room's.
+    pub(super) fn is_lost(&mut self, actions: &mut Vec<RoomAction>) {
+        log::warn!("the store has lost a room; its sockets close room={}", self.id);
+        self.members.lose_room(actions);
     }
 
     /// Whoever is put out gets what was for it before.
@@ -43,7 +43,7 @@ impl Room {
     /// Events may have been missed: every member gets what it has not got.
     pub(crate) fn events_missed(&mut self, actions: &mut Vec<RoomAction>) {
         self.stream.forget();
-        self.members.fall_behind(Behind::ByEvents, actions);
+        self.members.fall_behind(actions);
     }
 
     /// The user has joined through another process, where its membership is now: this one is over, without a hook.

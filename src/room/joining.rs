@@ -197,7 +197,7 @@ impl Room {
     /// Somebody gets the room's state at this position, or what led to it.
     pub(super) fn begin_at(&mut self, position: Position, actions: &mut Vec<RoomAction>) {
         if self.stream.begin_at(position) {
-            self.begin_anew(actions);
+            self.is_lost(actions);
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::MembershipId;
-use super::action::{Behind, RoomAction};
+use super::action::RoomAction;
 use crate::state::ConnectionKey;
 use crate::wire::ids::Identity;
 use crate::wire::message::InputOrder;
@@ -50,10 +50,19 @@ struct Away {
 #[derive(Debug)]
 struct Moving {
     membership: MembershipId,
-    /// If events are missing for it.
-    behind: Option<Behind>,
-    /// Why it was put out of the room meanwhile, if it was.
-    removal: Option<SmolStr>,
+    news: News,
+}
+
+/// What a member is to hear when it has arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum News {
+    Nothing,
+    /// Events are missing for it.
+    IsBehind,
+    /// It was put out of the room, for this reason.
+    IsPutOut(SmolStr),
+    /// The room is no more.
+    RoomIsLost,
 }
 
 /// An identity, looked up by its user id.
@@ -159,7 +168,7 @@ impl Members {
         let member = self.by_user.get_mut(user_id).filter(|member| member.membership == membership);
         let Some(member) = member else { return };
         member.connection = ConnectionKey::NOBODY;
-        self.moving.push(Moving { membership, behind: None, removal: None });
+        self.moving.push(Moving { membership, news: News::Nothing });
     }
 
     /// A member has arrived at another event loop.
@@ -178,10 +187,11 @@ impl Members {
         member.connection = connection;
         let index = self.moving.iter().position(|moving| moving.membership == membership);
         let Some(moving) = index.map(|index| self.moving.swap_remove(index)) else { return };
-        if let Some(reason) = moving.removal {
-            actions.push(RoomAction::Remove { connection, reason });
-        } else if let Some(how) = moving.behind {
-            actions.push(RoomAction::FallBehind(connection, how));
+        match moving.news {
+            News::Nothing => {}
+            News::IsBehind => actions.push(RoomAction::FallBehind(connection)),
+            News::IsPutOut(reason) => actions.push(RoomAction::Remove { connection, reason }),
+            News::RoomIsLost => actions.push(room_closed(connection)),
         }
     }
 
@@ -192,7 +202,7 @@ impl Members {
             return actions.push(RoomAction::Remove { connection, reason });
         }
         if let Some(moving) = self.moving.iter_mut().find(|moving| moving.membership == membership) {
-            moving.removal = Some(reason);
+            moving.news = News::IsPutOut(reason);
         } else if let Some(index) = self.away.iter().position(|away| away.membership == membership)
             && let Some(away) = self.away.remove(index)
         {
@@ -201,11 +211,22 @@ impl Members {
     }
 
     /// Events are missing for all.
-    pub(super) fn fall_behind(&mut self, how: Behind, actions: &mut Vec<RoomAction>) {
-        actions.extend(self.connections().map(|connection| RoomAction::FallBehind(connection, how)));
-        let worse = |before: Option<Behind>| before.filter(|_| how == Behind::ByEvents).or(Some(how));
-        self.moving.iter_mut().for_each(|moving| moving.behind = worse(moving.behind));
+    pub(super) fn fall_behind(&mut self, actions: &mut Vec<RoomAction>) {
+        actions.extend(self.connections().map(RoomAction::FallBehind));
+        let unaware = self.moving.iter_mut().filter(|moving| moving.news == News::Nothing);
+        unaware.for_each(|moving| moving.news = News::IsBehind);
     }
+
+    /// The room is no more for all who are in it.
+    pub(super) fn lose_room(&mut self, actions: &mut Vec<RoomAction>) {
+        actions.extend(self.connections().map(room_closed));
+        self.moving.iter_mut().for_each(|moving| moving.news = News::RoomIsLost);
+        self.away.iter_mut().for_each(|away| away.until_ms = 0);
+    }
+}
+
+fn room_closed(connection: ConnectionKey) -> RoomAction {
+    RoomAction::Close { connection, code: close_code::ROOM_CLOSED, reason: "the room is no more" }
 }
 
 impl PartialEq for UserKey {

@@ -33,8 +33,8 @@ pub(super) struct Snapshots {
 pub(super) struct Laggard {
     identity: Arc<Identity>,
     membership: MembershipId,
-    /// Up to where it has them; nothing if it has none of this history.
-    since: Option<Position>,
+    /// Up to where it has them.
+    since: Position,
 }
 
 /// How long to wait before a store that could not give a snapshot is asked again.
@@ -66,12 +66,7 @@ impl Snapshots {
 
 impl Room {
     /// A member that misses events has read what it was sent: it wants those behind `since`, or the room's state in their place.
-    pub(crate) fn is_behind(
-        &mut self,
-        identity: Arc<Identity>,
-        membership: MembershipId,
-        since: Option<Position>,
-    ) {
+    pub(crate) fn is_behind(&mut self, identity: Arc<Identity>, membership: MembershipId, since: Position) {
         let is_wanted = self.snapshots.wanted.iter().any(|wanted| wanted.membership == membership);
         if !is_wanted && self.members.get_current(&identity.user_id, membership).is_some() {
             self.snapshots.wanted.push(Laggard { identity, membership, since });
@@ -107,7 +102,7 @@ impl Room {
         let first = members.first().map(|member| member.identity.clone());
         let snapshot = first.map(|first| call(on_snapshot, &first, Membership::Unchanged));
         let calls = members.iter().map(confirm).chain(snapshot).collect();
-        let resumes = members.iter().filter_map(|member| member.since).collect();
+        let resumes = members.iter().map(|member| member.since).collect();
         let number = self.submitted.note(Purpose::Snapshots(members));
         let on_error = OnError::LastNeedsAnother;
         let received_at = round.began;
@@ -185,9 +180,8 @@ impl Found<'_> {
             CallResult::Ok(_) => {}
             _ => return close(close_code::INTERNAL_ERROR, SNAPSHOT_FAILED),
         }
-        let missed = self.missed.as_mut().zip(member.since);
-        if let Some(recovered) = missed.and_then(|(missed, since)| missed.of(&member.identity.user_id, since))
-        {
+        let missed = self.missed.as_mut();
+        if let Some(recovered) = missed.and_then(|missed| missed.of(&member.identity.user_id, member.since)) {
             return catch_up(recovered.missed);
         }
         match &self.snapshot {

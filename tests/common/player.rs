@@ -93,6 +93,11 @@ impl Player {
         }
     }
 
+    /// All that it has received.
+    pub fn seen(&self) -> &[Value] {
+        &self.seen
+    }
+
     /// Sends `{"action", "payload"}`.
     pub fn send(&mut self, action: &str, payload: Value) {
         self.send_text(&json!({"action": action, "payload": payload}).to_string());
@@ -184,6 +189,10 @@ impl Player {
             match self.socket.read() {
                 Ok(Message::Close(Some(frame))) => return (frame.code.into(), frame.reason.to_string()),
                 Ok(Message::Close(None)) => return (1005, String::new()),
+                Ok(Message::Text(text)) => {
+                    self.unpack(&text);
+                    self.seen.extend(self.waiting.drain(..));
+                }
                 Ok(_) => {}
                 Err(tungstenite::Error::Io(error)) if is_interrupted(&error) => {}
                 Err(error) => panic!("no close frame but {error}; before: {}", self.history()),

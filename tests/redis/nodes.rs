@@ -207,7 +207,7 @@ fn a_game_without_hooks_has_members_all_the_same() {
 }
 
 #[test]
-fn members_of_a_store_that_was_emptied_are_known_again() {
+fn members_of_rooms_that_the_store_has_lost_are_closed_on_every_node() {
     let redis = Redis::start();
     let nodes = [0; 2].map(|_| hookless_node(&[redis.address()], &[]));
     let users = [0, 1, 1].map(|place: usize| (&nodes[place], User::new(&nodes[place])));
@@ -215,14 +215,34 @@ fn members_of_a_store_that_was_emptied_are_known_again() {
     let mut players = users.each_ref().map(|(node, user)| user.join(node, room));
     wait_until("all members", || members(&redis, room).0 == 3);
     redis.command(&["FLUSHALL"]);
-    players[0].call("count", json!("after"), 1);
+    let lost_at = Instant::now();
     for player in &mut players {
-        player.receive_type("snapshot");
+        assert_eq!(player.expect_close().0, 4503);
     }
-    wait_until("all members again", || members(&redis, room).0 == 3);
-    // A newer socket on another node finds the older one, as ever.
-    let _newer = users[1].1.join(&nodes[0], room);
-    assert_eq!(players[1].expect_close().0, 4502);
+    assert!(lost_at.elapsed() < Duration::from_secs(2), "{:?}", lost_at.elapsed());
+    wait_until("no members", || members(&redis, room) == (0, 0));
+    // The next room of that id is like any other.
+    let mut again = users[0].1.join(&nodes[1], room);
+    assert_eq!(again.call("count", json!("after"), 1)["type"], "reply");
+}
+
+/// Somebody else makes a room of the same id before anybody has noticed that the old one is lost.
+#[test]
+fn who_was_in_a_lost_room_does_not_hear_the_next_one_of_its_id() {
+    let redis = Redis::start();
+    let nodes = [0; 2].map(|_| node(&[redis.address()], &[]));
+    let (ann, ben) = (User::new(&nodes[0]), User::new(&nodes[1]));
+    let room = ann.create_lobby(&nodes[0]);
+    let mut ghost = ann.join(&nodes[0], &room);
+    redis.command(&["FLUSHALL"]);
+    let key = format!("game:{room}");
+    assert_eq!(ben.rpc(&nodes[1], "create_lobby", json!([4]), &[&key]).status, 200);
+    let mut owner = ben.join(&nodes[1], &room);
+    owner.call("note", json!("for members only"), 1);
+    assert_eq!(ghost.expect_close().0, 4503);
+    let heard = ghost.seen().iter().any(|message| message.to_string().contains("for members only"));
+    assert!(!heard, "{:?}", ghost.seen());
+    owner.call("note", json!("again"), 2);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::room::flush::Flush;
-use crate::room::{Admission, Behind, Bounds, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why};
+use crate::room::{Admission, Bounds, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why};
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
     Arguments, BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, Missed, RoomEvents, Tag,
@@ -26,7 +26,7 @@ pub(super) const GRACE_MS: u64 = 5000;
 /// - `submit N: CALL…`, where a call is `USER:PAYLOAD` for an input, and `HOOK(USER)` for a hook
 /// - `admit C at SEQ[, n N][, since SEQ: FRAME]`, `refuse C CODE`, `turn away C WHY`, `busy C`/`unavailable C` for an input, `close C CODE`, `remove C: REASON`
 /// - `out of order C n N` for an input, `ran up to N of C`
-/// - `send C TEXT`, `catch up C SEQ FRAME`, `fall behind C`, `begin anew C`, `flush FIRST..LAST` (and of each member that an event names what it
+/// - `send C TEXT`, `catch up C SEQ FRAME`, `fall behind C`, `flush FIRST..LAST` (and of each member that an event names what it
 ///   gets), `wake MS`, `ran OK FAILED`
 pub(super) struct Scene {
     pub room: Room,
@@ -147,7 +147,7 @@ impl Scene {
         self.room.join(key(connection), identity, connection, Some(since));
     }
 
-    pub(super) fn is_behind(&mut self, connection: u32, user: &str, since: Option<Position>) {
+    pub(super) fn is_behind(&mut self, connection: u32, user: &str, since: Position) {
         let identity = self.identity(user);
         self.room.is_behind(identity, connection, since);
     }
@@ -309,8 +309,7 @@ impl Scene {
                 format!("send {} {}", to.index, String::from_utf8_lossy(&frame[2..]))
             }
             RoomAction::CatchUp { to, seq, frame } => format!("catch up {} {seq} {}", to.index, shown(frame)),
-            RoomAction::FallBehind(to, Behind::ByEvents) => format!("fall behind {}", to.index),
-            RoomAction::FallBehind(to, Behind::InAnotherHistory) => format!("begin anew {}", to.index),
+            RoomAction::FallBehind(to) => format!("fall behind {}", to.index),
             RoomAction::Close { connection, code, .. } => format!("close {} {code}", connection.index),
             RoomAction::Remove { connection, reason } => format!("remove {}: {reason}", connection.index),
             RoomAction::Flush(flush) => {

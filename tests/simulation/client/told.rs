@@ -202,7 +202,8 @@ impl Client {
         let place = Place { epoch, seq: message.seq.expect("a snapshot has a seq") };
         let history = self.history(place, model, Sentence::Order)?;
         let state = message.payload.expect("a snapshot has a state").get();
-        hold(Sentence::Order, before.epoch != place.epoch || place.seq >= before.seq, || {
+        // Of a room that the store has lost, the socket closes.
+        hold(Sentence::Order, before.epoch == place.epoch && place.seq >= before.seq, || {
             format!("a snapshot at {place:?} comes at {before:?}")
         })?;
         hold(Sentence::Order, history.was(place.seq, state), || {

@@ -5,12 +5,11 @@ use bytes::Bytes;
 use super::super::faults::Fault;
 use super::super::network::{LinkId, Written};
 use super::{Around, Node};
+use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
-use crate::room::{Behind, MembershipId};
 use crate::session::Session;
 use crate::session::outbox::{Kind, Outbox};
 use crate::state::ConnectionKey;
-use crate::wire::Position;
 use crate::wire::ws::close_code;
 
 pub(super) struct Connection {
@@ -44,20 +43,6 @@ pub(super) enum Sync {
     Live,
     Behind,
     Asked,
-}
-
-impl Seat {
-    /// A place in no history.
-    const NOTHING: u64 = u64::MAX;
-
-    /// Where in the room's history the member is, which is that of `epoch`.
-    pub(super) fn position(&self, epoch: u64) -> Option<Position> {
-        (self.known_seq != Self::NOTHING).then_some(Position { epoch, seq: self.known_seq })
-    }
-
-    pub(super) fn last_known_seq(&self) -> u64 {
-        self.position(0).map_or(0, |position| position.seq)
-    }
 }
 
 impl Connection {
@@ -158,13 +143,11 @@ impl Node {
         }
     }
 
-    pub(super) fn fall_behind(&mut self, number: u32, how: Behind, flushed_seq: u64) {
+    pub(super) fn fall_behind(&mut self, number: u32, flushed_seq: u64) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         let Place::Member(seat) = &mut connection.place else { return };
         let first_dropped = connection.outbox.drop_events();
-        if how == Behind::InAnotherHistory {
-            seat.known_seq = Seat::NOTHING;
-        } else if seat.sync == Sync::Live {
+        if seat.sync == Sync::Live {
             let sent = first_dropped.map_or(flushed_seq, |first_seq| first_seq - 1);
             seat.known_seq = seat.known_seq.max(sent);
         }

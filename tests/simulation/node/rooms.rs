@@ -8,10 +8,11 @@ use super::connections::{Place, Seat, Sync};
 use super::{Around, Node};
 use crate::reactor::{calls, room_hash};
 use crate::room::flush::Flush;
-use crate::room::{Admission, Behind, Room, RoomAction, Round, Submission, Why};
+use crate::room::{Admission, Room, RoomAction, Round, Submission, Why};
 use crate::session::outbox::Kind;
 use crate::session::{Admitted, Rejection};
 use crate::state::{Batch, ConnectionKey, Tag};
+use crate::wire::Position;
 use crate::wire::ids::RoomId;
 use crate::wire::ws::close_code::{self, Then};
 
@@ -75,7 +76,7 @@ impl Node {
         call(&mut room.room, round, &mut actions);
         // A room goes through its members in no certain order here.
         actions.sort_by_key(|action| match action {
-            RoomAction::FallBehind(key, _) => key.index,
+            RoomAction::FallBehind(key) => key.index,
             _ => 0,
         });
         for action in actions {
@@ -115,7 +116,7 @@ impl Node {
                     self.catch_up(number, seq, frame, around);
                 }
             }
-            RoomAction::FallBehind(to, how) => self.falls_behind(name, to, how),
+            RoomAction::FallBehind(to) => self.falls_behind(name, to),
             RoomAction::Close { connection, code, reason } => {
                 if let Some(number) = self.find(connection) {
                     self.close(number, code, reason, around);
@@ -192,15 +193,11 @@ impl Node {
         self.flush(number, around);
     }
 
-    /// A member misses events. What has gone out may be of another history than what comes.
-    fn falls_behind(&mut self, name: &str, to: ConnectionKey, how: Behind) {
-        let Some(room) = self.rooms.get_mut(name) else { return };
-        if how == Behind::InAnotherHistory {
-            room.flushed_seq = 0;
-        }
-        let flushed_seq = room.flushed_seq;
+    /// A member misses events.
+    fn falls_behind(&mut self, name: &str, to: ConnectionKey) {
+        let Some(flushed_seq) = self.rooms.get(name).map(|room| room.flushed_seq) else { return };
         if let Some(number) = self.find(to) {
-            self.fall_behind(number, how, flushed_seq);
+            self.fall_behind(number, flushed_seq);
         }
     }
 
@@ -303,9 +300,10 @@ impl Node {
             return;
         };
         let (name, membership) = (seat.room.clone(), seat.membership);
-        let since = self.rooms.get(&name).and_then(|room| seat.position(room.epoch));
+        let known_seq = seat.known_seq;
         self.touched.insert(name.clone());
         if let Some(room) = self.rooms.get_mut(&name) {
+            let since = Position { epoch: room.epoch, seq: known_seq };
             room.room.is_behind(identity, membership, since);
         }
     }

@@ -138,7 +138,7 @@ impl Node {
         let Some(seat) = connection.seat() else { return };
         let flushed_seq = self.rooms.get(&seat.room).map_or(0, |room| room.flushed_seq);
         let has_all = seat.sync == Sync::Live && !connection.has_events_unsent();
-        let known_seq = seat.last_known_seq();
+        let known_seq = seat.known_seq;
         let seq = if has_all { flushed_seq.max(known_seq) } else { known_seq };
         let seq = seq + u64::from(around.faults.strikes(Fault::HeartbeatAhead));
         let frame = ws::text_frame(&message::heartbeat(id, n, seq));
