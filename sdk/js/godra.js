@@ -733,11 +733,9 @@ var Position = class {
   welcome({ recovered, epoch, seq }) {
     if (!recovered || epoch !== this.#epoch) this.#set(epoch, seq);
   }
-  /** Whether this state is to be taken; one that is behind what was seen of the same history is not. */
+  /** The room at exactly this place. It may be behind what was seen: a store that was restored has gone back. */
   snapshot({ epoch = this.#epoch, seq }) {
-    if (epoch === this.#epoch && seq < this.#seq) return false;
     this.#set(epoch, seq);
-    return true;
   }
   /** Whether this event is new. Gaps are for the server to judge: what is missing was for others. */
   event({ seq }) {
@@ -988,7 +986,8 @@ var Realtime = class {
   }
   #event(session, event) {
     const isSnapshot = event.type === "snapshot";
-    if (!(isSnapshot ? session.position.snapshot(event) : session.position.event(event))) return;
+    if (isSnapshot) session.position.snapshot(event);
+    else if (!session.position.event(event)) return;
     if (isSnapshot && event.epoch !== void 0) session.outbox.epochIs(event.epoch);
     this.#deliver(event);
   }

@@ -14,11 +14,9 @@ export class Position {
     if (!recovered || epoch !== this.#epoch) this.#set(epoch, seq);
   }
 
-  /** Whether this state is to be taken; one that is behind what was seen of the same history is not. */
+  /** The room at exactly this place. It may be behind what was seen: a store that was restored has gone back. */
   snapshot({ epoch = this.#epoch, seq }) {
-    if (epoch === this.#epoch && seq < this.#seq) return false;
     this.#set(epoch, seq);
-    return true;
   }
 
   /** Whether this event is new. Gaps are for the server to judge: what is missing was for others. */

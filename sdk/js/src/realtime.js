@@ -262,7 +262,8 @@ export class Realtime {
 
   #event(session, event) {
     const isSnapshot = event.type === "snapshot";
-    if (!(isSnapshot ? session.position.snapshot(event) : session.position.event(event))) return;
+    if (isSnapshot) session.position.snapshot(event);
+    else if (!session.position.event(event)) return;
     if (isSnapshot && event.epoch !== undefined) session.outbox.epochIs(event.epoch);
     this.#deliver(event);
   }
