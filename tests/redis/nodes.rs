@@ -7,6 +7,7 @@ use godra::wire::message::{MessageType, RESERVED_TYPE};
 use serde_json::{Value, json};
 
 use crate::common::player::Player;
+use crate::common::proxy::{Mode, Proxy};
 use crate::common::redis::Redis;
 use crate::common::{wait_until, wait_within};
 use crate::scene::subscribers;
@@ -318,6 +319,26 @@ fn rooms_are_spread_over_several_stores() {
         assert_eq!((count(room).status, count(room).error_code().as_str()), (503, "unavailable"));
     }
     assert_eq!(nodes[0].get("/health").status, 200);
+}
+
+/// Word of a removal is not lost with the connection that it would have come on.
+#[test]
+fn who_was_put_out_while_the_store_was_away_is_closed() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port(), Mode::Pass);
+    let nodes = [node(&[redis.address()], &[]), node(&[proxy.address()], &[])];
+    let users = nodes.each_ref().map(User::new);
+    let room = users[0].create_lobby(&nodes[0]);
+    let mut owner = users[0].join(&nodes[0], &room);
+    let mut player = users[1].join(&nodes[1], &room);
+    proxy.set(Mode::Answer("-LOADING Redis is loading the dataset in memory\r\n"));
+    wait_until("the store to be away", || nodes[1].get("/ready").status == 503);
+    let out = owner.call("kick_player", json!({"user_id": users[1].id}), 1);
+    assert_eq!(out["result"], "OK", "{out}");
+    owner.call("note", json!("for members only"), 2);
+    proxy.set(Mode::Pass);
+    assert_eq!(player.expect_close().0, 4502);
+    assert!(!player.seen().iter().any(|message| message.to_string().contains("for members only")));
 }
 
 /// Where a player is, for its way back.

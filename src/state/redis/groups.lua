@@ -139,6 +139,12 @@ local function make_groups(tools)
     end
     if room == "" then tools.own_room("remove", 3) end
     leave_all(id, call("SMEMBERS", user_key(id)))
+    -- A node that misses word of it finds out when it confirms the membership.
+    local held = call("HGET", "godra:members:" .. room, id)
+    if held then
+      call("HSET", "godra:removed:" .. room, id, held)
+      call("EXPIRE", "godra:removed:" .. room, 86400)
+    end
     tools.put_out(id, text)
   end
 

@@ -326,10 +326,10 @@ local function is_noted()
   return call("HEXISTS", "godra:members:" .. room, user_id) == 1
 end
 
--- Whether somebody else holds it by now.
+-- Whether somebody else holds it by now, or it was ended by a script.
 local function is_replaced(token)
   local held = call("HGET", "godra:members:" .. room, user_id)
-  return held and held ~= token
+  return held and held ~= token or call("HGET", "godra:removed:" .. room, user_id) == token
 end
 
 -- The book of guests: how this one was last in the room.
