@@ -1,7 +1,7 @@
 -- Commands whose answer hangs on chance or on the clock, so that a call's seed and time decide it as on the embedded store:
 -- of a set, a hash or a sorted set of few members, those are picked that the call's random numbers name; of larger ones, and
 -- where the arguments are wrong, the store picks. In front of this come get_random and MAX_ORDERED (how many are few).
-local PICKS = { srandmember = true, hrandfield = true, zrandmember = true, spop = true, time = true }
+local PICKS = " srandmember hrandfield zrandmember spop time "
 local function make_picks()
   local run = redis.pcall
   local random = get_random()
@@ -117,32 +117,23 @@ local function make_picks()
     return { time[1], string.format("%d", math.floor(time[2] / 1000) * 1000) }
   end
 
-  return picks
-end
-
-local get_picks
-do
-  local picks
-  function get_picks()
-    picks = picks or make_picks()
-    return picks
-  end
-end
-
--- In place of redis for scripts that are not atomic and may call one of these.
-local function make_picking()
-  local picks, lower = get_picks(), string.lower
+  -- In place of redis for scripts that are not atomic and may call one of these.
   local function command_pcall(command, ...)
-    local pick = type(command) == "string" and picks[lower(command)]
+    local pick = type(command) == "string" and picks[string.lower(command)]
     if pick then return pick(command, ...) end
-    return redis.pcall(command, ...)
+    return run(command, ...)
   end
-  return setmetatable({
-    pcall = command_pcall,
-    call = function(command, ...)
-      local reply = command_pcall(command, ...)
-      if type(reply) == "table" and reply.err then error(reply, 0) end
-      return reply
-    end,
-  }, { __index = redis })
+  local function command_call(command, ...)
+    local reply = command_pcall(command, ...)
+    if type(reply) == "table" and reply.err then error(reply, 0) end
+    return reply
+  end
+  return picks, setmetatable({ call = command_call, pcall = command_pcall }, { __index = redis })
+end
+
+local made_picks, made_picking
+-- The commands by their names in lower case, and a redis with them.
+local function get_picks()
+  if not made_picks then made_picks, made_picking = make_picks() end
+  return made_picks, made_picking
 end

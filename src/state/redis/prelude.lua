@@ -2,7 +2,7 @@
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
 -- nothing, whether it may pick without being atomic }, behind them the running call's place (number) and time, what the program
 -- takes from the server's own tables: RESERVED (the types that are not an event's) and RESERVED_TYPE (what to say), what undoes
--- a call: atomic_commands, keep_changes and undo_changes; what picks: make_picking; what looks after numbered inputs:
+-- a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what looks after numbered inputs:
 -- make_numbered; and after a room's latest events: make_history.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
@@ -271,14 +271,11 @@ local function make_publishing(commands)
   }, { __index = commands })
 end
 
-local publishing, picking = {}, nil
+local publishing = {}
 -- What a script has as redis.
 local function commands_of(script)
   local commands = script[3] and atomic_commands or redis
-  if script[4] then
-    picking = picking or make_picking()
-    commands = picking
-  end
+  if script[4] then commands = select(2, get_picks()) end
   if not script[2] then return commands end
   local found = publishing[commands] or make_publishing(commands)
   publishing[commands] = found

@@ -115,7 +115,9 @@ impl Program {
             line += 3 + script.text.matches('\n').count();
         }
         text.push_str(&tables(history));
-        for part in [RANDOM, SANDBOX, PICKS, UNDO, GROUPS, NUMBERED, HISTORY, PRELUDE] {
+        // What makes it would be made for every batch.
+        let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
+        for part in [RANDOM, sandbox, PICKS, UNDO, GROUPS, NUMBERED, HISTORY, PRELUDE] {
             text.push_str(part);
         }
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
@@ -160,11 +162,20 @@ impl Program {
     }
 }
 
+/// The globals that a script may look at, and for which there is another.
+fn stand_ins(source: &str) -> impl Iterator<Item = &'static str> {
+    STAND_INS.iter().filter(move |(name, fields)| may_use(source, name, fields)).map(|(name, _)| *name)
+}
+
+fn needs_sandbox(source: &str) -> bool {
+    stand_ins(source).next().is_some()
+}
+
 /// What a script finds under a store's names: in front of its first line.
 fn locals(source: &str) -> String {
     let (mut names, mut values) = (vec!["server"], vec!["redis".to_owned()]);
-    for (name, _) in STAND_INS.iter().filter(|(name, fields)| may_use(source, name, fields)) {
-        let call = if *name == "_G" { ", KEYS, ARGV, redis, godra" } else { "" };
+    for name in stand_ins(source) {
+        let call = if name == "_G" { ", KEYS, ARGV, redis, godra" } else { "" };
         names.push(name);
         values.push(format!("godra_sandbox({name:?}{call})"));
     }
@@ -244,10 +255,18 @@ mod tests {
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
         assert!(
             scripts.contains("return 1")
-                && behind.ends_with(&format!(
-                    "{RANDOM}{SANDBOX}{PICKS}{UNDO}{GROUPS}{NUMBERED}{HISTORY}{PRELUDE}"
-                ))
+                && behind.ends_with(&format!("{RANDOM}{PICKS}{UNDO}{GROUPS}{NUMBERED}{HISTORY}{PRELUDE}"))
         );
+    }
+
+    #[test]
+    fn stand_ins_are_there_for_those_who_look() {
+        let program_of =
+            |text: &str| Programs::default().for_scripts([script("a", text)].iter()).text.clone();
+        assert!(!program_of("return math.floor(ARGV[2])").contains(SANDBOX));
+        let text = program_of("return tostring(math.random(6)) .. gcinfo()");
+        let locals = r#"local server, math, tostring, gcinfo = redis, godra_sandbox("math"), godra_sandbox("tostring")"#;
+        assert!(text.contains(locals) && text.contains(SANDBOX), "{text:.500}");
     }
 
     #[test]

@@ -67,11 +67,8 @@ local function make_random(first_seed)
   return random
 end
 
-local get_random
-do
-  local random
-  function get_random()
-    random = random or make_random(tonumber(ARGV[5]))
-    return random
-  end
+local made_random
+local function get_random()
+  made_random = made_random or make_random(tonumber(ARGV[5]))
+  return made_random
 end

@@ -1,5 +1,6 @@
 -- What scripts have in place of some of the store's own, so that they mean the same as on the embedded store. A script that
--- may look at one of these has it as a local; it is made when the first of a batch asks for it.
+-- may look at one of these has it as a local; it is made when the first of a batch asks for it. Where no script of a program
+-- does, this is not part of it.
 do
   local plain_tostring, made, make = tostring, {}, {}
 

@@ -3,7 +3,7 @@
 -- last to the first, so each finds the store as its command left it.
 -- A script that has written cannot be stopped by SCRIPT KILL, may use memory beyond maxmemory, and reaches replicas and the
 -- append-only file as one transaction: so nothing can come between a call's first write and the end of its undoing.
--- In front of this come get_picks and READS (the names of commands that only read, with spaces around each).
+-- In front of this come PICKS, get_picks and READS (the names of commands that only read, with spaces around each).
 local atomic_commands, keep_changes, undo_changes
 do
 local run, lower = redis.pcall, string.lower
@@ -492,7 +492,7 @@ local function look_up(command)
   local name, writer = lower(command), false
   if WITH_FIELDS[name] then
     writer = WITH_FIELDS[name]
-  elseif PICKS[name] and name ~= "spop" then
+  elseif name ~= "spop" and string.find(PICKS, " " .. name .. " ", 1, true) then
     writer = get_picks()[name]
   elseif not string.find(READS, " " .. name .. " ", 1, true) then
     if not writers then writers, any_writer = make_writers() end
