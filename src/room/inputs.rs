@@ -66,9 +66,10 @@ impl Room {
         let Some(Reply { connection, name, .. }) = input.reply else { return };
         // What is behind one that did not run is no reason of its own.
         if why != Why::OutOfOrder
-            && let Some(member) = self.members.of_connection(&input.call.caller.user_id, connection)
+            && name.n.is_some()
+            && let Some(order) = self.members.order_of(&input.call.caller.user_id, connection)
         {
-            member.order.refused(name.n);
+            order.refused(name.n);
         }
         actions.push(RoomAction::RefuseInput { connection, name, why });
     }
@@ -80,8 +81,8 @@ impl Room {
             return false;
         };
         let user_id = &input.call.caller.user_id;
-        match self.members.of_connection(user_id, connection) {
-            Some(member) => member.order.holds_back(name.n),
+        match self.members.order_of(user_id, connection) {
+            Some(order) => order.holds_back(name.n),
             None => self.has_member(user_id),
         }
     }
@@ -91,8 +92,11 @@ impl Room {
         let members = &mut self.members;
         let held = self.waiting.take_if(|QueuedInput { call, reply, .. }| {
             let Some(reply) = reply else { return false };
-            match members.of_connection(&call.caller.user_id, reply.connection) {
-                Some(member) => member.order.holds_back(call.n),
+            if call.n.is_none() {
+                return false;
+            }
+            match members.order_of(&call.caller.user_id, reply.connection) {
+                Some(order) => order.holds_back(call.n),
                 // The connection is over, and what it had sent waits all the same.
                 None => {
                     did_not_run.iter().any(|one| one.connection == reply.connection && call.n > one.name.n)

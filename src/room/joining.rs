@@ -185,7 +185,8 @@ impl Room {
         actions: &mut Vec<RoomAction>,
     ) {
         let Join { connection, identity, membership, .. } = join;
-        let replaced = self.members.insert(identity, Member::new(membership, connection, n));
+        let replaced = self.members.insert(identity, Member { membership, connection });
+        self.members.begin_after(membership, n);
         actions.push(RoomAction::Admit(Admission { connection, membership, position, n, state, recovered }));
         let replaced = replaced.filter(|member| member.connection != ConnectionKey::NOBODY);
         if let Some(Member { connection, .. }) = replaced {
@@ -205,7 +206,7 @@ impl Room {
     fn undo_join(&mut self, join: &Join, (round, actions): (Round<'_>, &mut Vec<RoomAction>)) {
         let user_id = &join.identity.user_id;
         if self.members.is_away(user_id) {
-            let member = Member::new(join.membership, ConnectionKey::NOBODY, 0);
+            let member = Member { membership: join.membership, connection: ConnectionKey::NOBODY };
             self.members.insert(join.identity.clone(), member);
             return self.lose(join.identity.clone(), join.membership, round, actions);
         }

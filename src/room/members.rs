@@ -19,21 +19,14 @@ pub(super) struct Member {
     pub membership: MembershipId,
     /// Its socket; [`ConnectionKey::NOBODY`] while it is on its way to another event loop, or away.
     pub connection: ConnectionKey,
-    /// The order of its numbered inputs.
-    pub order: InputOrder,
-}
-
-impl Member {
-    /// A member that has sent nothing yet; the last of its user's inputs that ran was `n`.
-    pub(super) fn new(membership: MembershipId, connection: ConnectionKey, n: u64) -> Self {
-        Self { membership, connection, order: InputOrder::after(n) }
-    }
 }
 
 /// Every member, by user.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     by_user: HashMap<UserKey, Member>,
+    /// In which order members' numbered inputs are, by membership: of those who have sent some.
+    orders: HashMap<MembershipId, InputOrder>,
     moving: Vec<Moving>,
     /// Members without a connection whose seats are kept, in the order in which that ends.
     away: VecDeque<Away>,
@@ -96,6 +89,7 @@ impl Members {
         if let Some(replaced) = replaced {
             self.moving.retain(|moving| moving.membership != replaced.membership);
             self.end_absence(replaced.membership);
+            self.orders.remove(&replaced.membership);
         }
         replaced
     }
@@ -105,6 +99,7 @@ impl Members {
         let member = self.get_current(user_id, membership)?;
         self.moving.retain(|moving| moving.membership != membership);
         self.end_absence(membership);
+        self.orders.remove(&membership);
         self.by_user.remove(user_id);
         Some(member)
     }
@@ -134,6 +129,7 @@ impl Members {
     pub(super) fn take_overdue(&mut self, now_ms: u64) -> Option<(Arc<Identity>, MembershipId)> {
         let is_overdue = self.away.front()?.until_ms <= now_ms;
         let away = if is_overdue { self.away.pop_front()? } else { return None };
+        self.orders.remove(&away.membership);
         self.by_user.remove(&*away.identity.user_id);
         if self.away.is_empty() {
             self.away = VecDeque::new();
@@ -144,6 +140,7 @@ impl Members {
     /// Takes out all whose seats are kept.
     pub(super) fn forget_absent(&mut self) {
         for away in std::mem::take(&mut self.away) {
+            self.orders.remove(&away.membership);
             self.by_user.remove(&*away.identity.user_id);
         }
     }
@@ -152,9 +149,17 @@ impl Members {
         self.away.retain(|away| away.membership != membership);
     }
 
-    /// The member of this user, if its socket is this one.
-    pub(super) fn of_connection(&mut self, user_id: &str, connection: ConnectionKey) -> Option<&mut Member> {
-        self.by_user.get_mut(user_id).filter(|member| member.connection == connection)
+    /// The last of a new member's numbered inputs that ran.
+    pub(super) fn begin_after(&mut self, membership: MembershipId, n: u64) {
+        if n > 0 {
+            self.orders.insert(membership, InputOrder::after(n));
+        }
+    }
+
+    /// The order of a user's numbered inputs, if its socket is this one.
+    pub(super) fn order_of(&mut self, user_id: &str, connection: ConnectionKey) -> Option<&mut InputOrder> {
+        let member = self.by_user.get(user_id).filter(|member| member.connection == connection)?;
+        Some(self.orders.entry(member.membership).or_default())
     }
 
     /// Every connection whose place is known.

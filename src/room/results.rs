@@ -91,10 +91,10 @@ impl Room {
     /// Tells how far each member's numbered inputs have run, and holds those back that wait behind one that did not.
     fn numbered_done(&mut self, numbered: &[Numbered], actions: &mut Vec<RoomAction>) {
         for Numbered { caller, reply, has_run } in numbered {
-            let member = self.members.of_connection(&caller.user_id, reply.connection);
-            match (member, reply.name.n) {
-                (Some(member), Some(n)) if *has_run => member.order.ran(n.get()),
-                (Some(member), n) => member.order.refused(n),
+            let order = self.members.order_of(&caller.user_id, reply.connection);
+            match (order, reply.name.n) {
+                (Some(order), Some(n)) if *has_run => order.ran(n.get()),
+                (Some(order), n) => order.refused(n),
                 (None, _) => {}
             }
         }

@@ -333,8 +333,8 @@ impl EventLog {
                     epoch: position.epoch,
                     first_seq: position.seq + 1,
                     next_seq: position.seq + 1,
-                    text: Vec::with_capacity(1024),
-                    ends: Vec::with_capacity(16),
+                    text: Vec::with_capacity(256),
+                    ends: Vec::new(),
                     addressed: Vec::new(),
                     replacing: Vec::new(),
                     removals: Vec::new(),
@@ -403,7 +403,10 @@ impl Pending {
         self.next_seq = self.first_seq + self.before.events as u64;
     }
 
-    fn into_events(self) -> RoomEvents {
+    /// They may be kept for a while: what they take is what they need.
+    fn into_events(mut self) -> RoomEvents {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
         RoomEvents {
             room: self.room,
             epoch: self.epoch,
