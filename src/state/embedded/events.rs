@@ -25,6 +25,8 @@ pub struct EventLog {
     pending: Vec<Pending>,
     /// How many of `pending` (from the front) are closed: their room's counter was reset since.
     closed: usize,
+    /// Bytes of text and number of events of the run that was last taken: the next one is likely to be like it.
+    last_sizes: (usize, usize),
     /// Bytes in `pending`, and what the running call has of them.
     pending_bytes: usize,
     call_bytes: usize,
@@ -118,6 +120,7 @@ impl EventLog {
             counters: HashMap::new(),
             pending: Vec::new(),
             closed: 0,
+            last_sizes: (0, 0),
             pending_bytes: 0,
             call_bytes: 0,
             held: Vec::new(),
@@ -258,10 +261,11 @@ impl EventLog {
 
     /// The batch's events, in the order of the rooms' first events.
     pub fn take(&mut self) -> impl Iterator<Item = Arc<RoomEvents>> {
-        let Self { counters, bounds, now_ms, .. } = self;
+        let Self { counters, bounds, now_ms, last_sizes, .. } = self;
         let closed = std::mem::take(&mut self.closed);
         self.pending_bytes = 0;
         self.pending.drain(..).enumerate().map(move |(index, pending)| {
+            *last_sizes = (pending.text.len(), pending.ends.len());
             let events = Arc::new(pending.into_events());
             // What was before a reset belongs to no history any more.
             if index >= closed
@@ -333,8 +337,8 @@ impl EventLog {
                     epoch: position.epoch,
                     first_seq: position.seq + 1,
                     next_seq: position.seq + 1,
-                    text: Vec::with_capacity(256),
-                    ends: Vec::new(),
+                    text: Vec::with_capacity(self.last_sizes.0),
+                    ends: Vec::with_capacity(self.last_sizes.1),
                     addressed: Vec::new(),
                     replacing: Vec::new(),
                     removals: Vec::new(),
@@ -405,8 +409,12 @@ impl Pending {
 
     /// They may be kept for a while: what they take is what they need.
     fn into_events(mut self) -> RoomEvents {
-        self.text.shrink_to_fit();
-        self.ends.shrink_to_fit();
+        if self.text.capacity() > self.text.len() + self.text.len() / 8 {
+            self.text.shrink_to_fit();
+        }
+        if self.ends.capacity() > self.ends.len() + self.ends.len() / 8 {
+            self.ends.shrink_to_fit();
+        }
         RoomEvents {
             room: self.room,
             epoch: self.epoch,
