@@ -129,7 +129,7 @@ mod tests {
             replacing: Vec::new(),
             removals: Vec::new(),
         };
-        let flush = Arc::new(Flush::new(vec![Arc::new(events)], |_| true).unwrap());
+        let flush = Arc::new(Flush::new(vec![Arc::new(events)], |_| Some(ConnectionKey::NOBODY)).unwrap());
         let close = || ShardMessage::Close(ConnectionKey::NOBODY, 4502, "");
         for _ in 0..3 {
             peers.post(0, close());

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::calls;
+use super::clock::Clock;
 use super::connection::{Place, Seat, Sync};
+use super::connections::Connections;
 use super::home_shard;
 use super::messages::{MemberOf, Seating, ShardMessage};
 use super::rooms::Home;
@@ -290,28 +292,17 @@ impl Shard {
         if flush.is_for_nobody() {
             return;
         }
+        let (connections, clock) = (&mut self.connections, &self.context.clock);
         let mut frames = 0;
-        for &index in &room.members {
-            let connection = &self.connections[index as usize];
-            let Some(seat) = connection.seat().filter(|seat| seat.sync == Sync::Live) else { continue };
-            let rest;
-            let frame = if seat.known_seq >= flush.first_seq {
-                rest = flush.frame_after(connection.user_id(), seat.known_seq);
-                rest.as_ref()
-            } else if flush.is_addressed() {
-                flush.frame_for(connection.user_id())
-            } else {
-                flush.common()
-            };
-            let Some(frame) = frame else { continue };
-            if flush.is_replacing() && connection.carried.outbox.has_events() {
-                // What waits in front of it may be replaced by what is in it.
-                self.connections.fall_behind(index as usize, flush.first_seq - 1);
-                continue;
+        if let Some(targets) = flush.targets() {
+            for target in targets {
+                let index = connections.find(*target);
+                frames += index.map_or(0, |index| send_events(index, flush, connections, clock));
             }
-            frames += 1;
-            let kind = Kind::Events(flush.first_seq);
-            self.connections.send_shared(index as usize, (frame, kind), &self.context.clock);
+        } else {
+            for &index in &room.members {
+                frames += send_events(index as usize, flush, connections, clock);
+            }
         }
         self.context.metrics.frames_out.inc_by(frames);
     }
@@ -367,4 +358,27 @@ impl From<NotTaken> for Why {
             NotTaken::Unavailable => Self::Unavailable,
         }
     }
+}
+
+/// Sends a member what is for it; returns how many frames that are.
+fn send_events(index: usize, flush: &Flush, connections: &mut Connections, clock: &Clock) -> u64 {
+    let connection = &connections[index];
+    let Some(seat) = connection.seat().filter(|seat| seat.sync == Sync::Live) else { return 0 };
+    let rest;
+    let frame = if seat.known_seq >= flush.first_seq {
+        rest = flush.frame_after(connection.user_id(), seat.known_seq);
+        rest.as_ref()
+    } else if flush.is_addressed() {
+        flush.frame_for(connection.user_id())
+    } else {
+        flush.common()
+    };
+    let Some(frame) = frame else { return 0 };
+    if flush.is_replacing() && connection.carried.outbox.has_events() {
+        // What waits in front of it may be replaced by what is in it.
+        connections.fall_behind(index, flush.first_seq - 1);
+        return 0;
+    }
+    connections.send_shared(index, (frame, Kind::Events(flush.first_seq)), clock);
+    1
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use crate::state::{Audience, RoomEvents, superseded};
+use crate::state::{Audience, ConnectionKey, RoomEvents, superseded};
 use crate::wire::message;
 
 /// A room's gathered events, ready to go out.
@@ -19,6 +19,8 @@ pub(crate) struct Flush {
     common: Option<Bytes>,
     /// The frames of members whom some event names: to get it, or not to get it.
     own: HashMap<SmolStr, Option<Bytes>>,
+    /// Where the members are that get anything, if these are all whom events name.
+    targets: Option<Vec<ConnectionKey>>,
     /// Kept for members whose snapshot was taken in the middle of them.
     runs: Vec<Arc<RoomEvents>>,
     /// Events that nobody gets any more, as newer ones have taken their place: by their `seq`, which rises.
@@ -33,20 +35,27 @@ struct Difference {
 }
 
 impl Flush {
-    /// Encodes the frames. `runs` follow each other without gaps. Nothing is returned when they hold no event.
-    pub(crate) fn new(mut runs: Vec<Arc<RoomEvents>>, is_member: impl Fn(&str) -> bool) -> Option<Self> {
+    /// Encodes the frames. `runs` follow each other without gaps; `place_of` tells a member's connection. Nothing is returned when
+    /// they hold no event.
+    pub(crate) fn new(
+        mut runs: Vec<Arc<RoomEvents>>,
+        place_of: impl Fn(&str) -> Option<ConnectionKey>,
+    ) -> Option<Self> {
         runs.retain(|run| run.count() > 0);
         let (first_seq, last_seq) = (runs.first()?.first_seq, runs.last()?.last_seq());
         debug_assert!(runs.windows(2).all(|pair| pair[0].last_seq() + 1 == pair[1].first_seq));
         let superseded = superseded(&runs);
         if superseded.is_empty() && runs.iter().all(|run| run.addressed.is_empty()) {
             let texts: Vec<&[u8]> = runs.iter().map(|run| &run.text[..]).collect();
-            let common = message::batch_frame(&texts, (last_seq - first_seq + 1) as usize);
-            return Some(Self { first_seq, common: Some(common), own: HashMap::new(), runs, superseded });
+            let common = Some(message::batch_frame(&texts, (last_seq - first_seq + 1) as usize));
+            let own = HashMap::new();
+            return Some(Self { first_seq, common, own, targets: None, runs, superseded });
         }
         let common = common_events(&runs, &superseded);
-        let own = own_frames(&runs, &superseded, &common, is_member);
-        Some(Self { first_seq, common: encode(&runs, &common), own, runs, superseded })
+        let own = own_frames(&runs, &superseded, &common, |user_id| place_of(user_id).is_some());
+        let common = encode(&runs, &common);
+        let targets = if common.is_none() { targets(&own, place_of) } else { None };
+        Some(Self { first_seq, common, own, targets, runs, superseded })
     }
 
     /// The last event's `seq`.
@@ -72,6 +81,11 @@ impl Flush {
     /// Whether no member gets anything.
     pub(crate) fn is_for_nobody(&self) -> bool {
         self.common.is_none() && self.own.values().all(Option::is_none)
+    }
+
+    /// The connections of all who get anything, if it is known that there are no others.
+    pub(crate) fn targets(&self) -> Option<&[ConnectionKey]> {
+        self.targets.as_deref()
     }
 
     /// The frame that members share whom no event names.
@@ -184,6 +198,16 @@ fn own_frames(
     differences.into_iter().map(frame).collect()
 }
 
+/// Where those are who get a frame; nothing if the place of one is not known, who is on its way to another event loop.
+fn targets(
+    own: &HashMap<SmolStr, Option<Bytes>>,
+    place_of: impl Fn(&str) -> Option<ConnectionKey>,
+) -> Option<Vec<ConnectionKey>> {
+    let named = own.iter().filter(|(_, frame)| frame.is_some());
+    let places = named.filter_map(|(user_id, _)| place_of(user_id));
+    places.map(|place| (place != ConnectionKey::NOBODY).then_some(place)).collect()
+}
+
 impl Difference {
     fn applied_to(self, common: &[u64]) -> Vec<u64> {
         let mut less = self.less.into_iter().peekable();
@@ -240,6 +264,10 @@ mod tests {
         runs.into_iter().map(Arc::new).collect()
     }
 
+    fn on_the_way(_: &str) -> Option<ConnectionKey> {
+        Some(ConnectionKey::NOBODY)
+    }
+
     /// The same, where these events take the place of others of their key.
     fn replacing(run: RoomEvents, keys: &[(u64, &str)]) -> RoomEvents {
         let first_seq = run.first_seq;
@@ -261,7 +289,7 @@ mod tests {
 
     #[track_caller]
     fn check(runs: Vec<RoomEvents>, seqs: (u64, u64), expected: Option<Bytes>) {
-        let flush = Flush::new(shared(runs), |_| true).unwrap();
+        let flush = Flush::new(shared(runs), on_the_way).unwrap();
         assert_eq!((flush.first_seq, flush.last_seq()), seqs);
         assert_eq!(flush.common, expected);
     }
@@ -275,12 +303,12 @@ mod tests {
 
     #[test]
     fn without_events_there_is_no_frame() {
-        assert!(Flush::new(Vec::new(), |_| true).is_none());
+        assert!(Flush::new(Vec::new(), on_the_way).is_none());
     }
 
     #[test]
     fn a_member_gets_what_its_snapshot_does_not_hold() {
-        let flush = Flush::new(shared(vec![run(8..=9), run(10..=12)]), |_| true).unwrap();
+        let flush = Flush::new(shared(vec![run(8..=9), run(10..=12)]), on_the_way).unwrap();
         let check =
             |seq: u64, expected: Option<Bytes>| assert_eq!(flush.frame_after("ann", seq), expected, "{seq}");
         check(0, batch("{8},{9},{10},{11},{12}"));
@@ -295,7 +323,7 @@ mod tests {
 
     #[test]
     fn members_share_the_frame() {
-        let flush = Flush::new(shared(vec![run(1..=2)]), |_| true).unwrap();
+        let flush = Flush::new(shared(vec![run(1..=2)]), on_the_way).unwrap();
         let shared = flush.frame_after("ann", 0).unwrap();
         assert_eq!(shared.as_ptr(), flush.common().unwrap().as_ptr(), "it is encoded once");
         assert!(!flush.is_addressed() && !flush.is_for_nobody());
@@ -307,7 +335,7 @@ mod tests {
             addressed(1..=4, &[(2, users(&["ann", "bob"])), (3, all_but(&["ann"]))]),
             addressed(5..=6, &[(5, users(&["bob"])), (6, all_but(&["bob", "gone"]))]),
         ];
-        let flush = Flush::new(shared(runs), |user| user != "gone").unwrap();
+        let flush = Flush::new(shared(runs), |user| on_the_way(user).filter(|_| user != "gone")).unwrap();
         let check = |user: &str, seq: u64, expected: Option<Bytes>| {
             assert_eq!(flush.frame_after(user, seq), expected, "{user} after {seq}");
         };
@@ -322,11 +350,34 @@ mod tests {
         check("cat", 4, Some(text_frame(b"{6}")));
     }
 
+    /// An event for a few costs only those few.
+    #[test]
+    fn those_whom_all_events_name_are_known_by_their_places() {
+        let key = |index| ConnectionKey { shard: 0, index, generation: 0 };
+        let place_of = |user: &str| match user {
+            "ann" => Some(key(1)),
+            "bob" => Some(key(2)),
+            "eve" => Some(ConnectionKey::NOBODY),
+            _ => None,
+        };
+        let to = |named: &[&str]| {
+            let runs = shared(vec![addressed(1..=2, &[(1, users(named)), (2, users(&["bob"]))])]);
+            let flush = Flush::new(runs, place_of).unwrap();
+            let mut targets = flush.targets().map(<[ConnectionKey]>::to_vec);
+            targets.iter_mut().for_each(|targets| targets.sort_by_key(|key| key.index));
+            targets
+        };
+        assert_eq!(to(&["ann", "gone"]), Some(vec![key(1), key(2)]));
+        assert_eq!(to(&["eve"]), None, "its place is not known");
+        let for_all = Flush::new(shared(vec![addressed(1..=2, &[(1, users(&["ann"]))])]), place_of).unwrap();
+        assert_eq!(for_all.targets(), None);
+    }
+
     #[test]
     fn of_events_that_take_each_others_place_the_last_goes_out() {
         let first = replacing(run(1..=4), &[(1, "a"), (2, "b"), (4, "a")]);
         let second = replacing(addressed(5..=7, &[(6, users(&["ann"]))]), &[(5, "b"), (6, "a"), (7, "c")]);
-        let flush = Flush::new(shared(vec![first, second]), |_| true).unwrap();
+        let flush = Flush::new(shared(vec![first, second]), on_the_way).unwrap();
         let check = |user: &str, seq: u64, expected: Option<Bytes>| {
             assert_eq!(flush.frame_after(user, seq), expected, "{user} after {seq}");
         };
@@ -351,11 +402,11 @@ mod tests {
     #[test]
     fn what_is_for_one_team_is_encoded_once_and_costs_nobody_else_a_frame() {
         let flush =
-            Flush::new(shared(vec![addressed(1..=1, &[(1, users(&["ann", "bob"]))])]), |_| true).unwrap();
+            Flush::new(shared(vec![addressed(1..=1, &[(1, users(&["ann", "bob"]))])]), on_the_way).unwrap();
         let frame = |user: &str| flush.frame_for(user).map(|frame| frame.as_ptr());
         assert!(frame("ann").is_some() && frame("ann") == frame("bob"));
         assert_eq!(frame("cat"), None);
-        let flush = Flush::new(shared(vec![addressed(1..=1, &[(1, users(&["gone"]))])]), |_| false).unwrap();
+        let flush = Flush::new(shared(vec![addressed(1..=1, &[(1, users(&["gone"]))])]), |_| None).unwrap();
         assert!(flush.is_for_nobody() && !flush.is_addressed());
     }
 }

@@ -62,7 +62,7 @@ impl Room {
 
     /// Sends what has gathered. Returns whether there was anything.
     pub(super) fn flush(&mut self, actions: &mut Vec<RoomAction>) -> bool {
-        let flush = Flush::new(self.stream.take(), |user_id| self.members.get(user_id).is_some());
+        let flush = Flush::new(self.stream.take(), |user_id| self.members.place_of(user_id));
         let has_flushed = flush.is_some();
         actions.extend(flush.map(RoomAction::Flush));
         has_flushed

@@ -119,6 +119,13 @@ impl Members {
         true
     }
 
+    /// The connection of a member that is not away; [`ConnectionKey::NOBODY`] of one that is on its way to another event loop.
+    pub(super) fn place_of(&self, user_id: &str) -> Option<ConnectionKey> {
+        let member = self.get(user_id)?;
+        let is_here = member.connection != ConnectionKey::NOBODY || !self.is_away(user_id);
+        is_here.then_some(member.connection)
+    }
+
     /// Whether the user's seat is kept without a connection.
     pub(super) fn is_away(&self, user_id: &str) -> bool {
         let member = self.get(user_id).filter(|member| member.connection == ConnectionKey::NOBODY);
