@@ -12,9 +12,11 @@ use crate::measure::group::Group;
 use crate::measure::window::{Violation, Window};
 use crate::messages::scan::{Event, scan};
 use crate::messages::traffic::{Answer, Writer};
-pub(crate) use expectations::Expectations;
-use expectations::{Stage, Step};
+use expectations::{EpochIndex, Stage, Step};
+pub(crate) use expectations::{Expectations, Position};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Who receives, for descriptions and for the welcome.
 #[derive(Clone, Copy)]
@@ -36,9 +38,9 @@ pub(crate) struct View<'a> {
     pub group: Group,
     /// When it was received.
     pub now_ns: u64,
-    /// Knows which event answers which input.
     /// Whether some events are for others alone, so that numbers need only rise.
     pub may_jump: bool,
+    /// Knows which event answers which input.
     pub writer: &'a Writer,
     pub window: &'a mut Window,
 }
@@ -74,19 +76,55 @@ pub(crate) struct RoomCheck {
     recent: VecDeque<JudgedFrame>,
     /// Memory of a frame that is forgotten, for the next one.
     spare: Option<JudgedFrame>,
-    epoch: Option<Box<str>>,
+    /// All that members were told of, in the order in which they were.
+    epochs: Vec<Box<str>>,
+    /// How far the first of the members has come.
+    highest: Option<Position>,
+    /// What each event said, where it is compared: several members read a room through several servers.
+    contents: Option<HashMap<(EpochIndex, u64), u64>>,
 }
 
 impl RoomCheck {
     /// A room with these members, in the order of their indexes.
     pub(crate) fn new<'a>(members: impl Iterator<Item = &'a str>) -> Self {
         let members = members.zip(0..).map(|(user_id, index)| (user_id.into(), index)).collect();
-        Self { members, recent: VecDeque::new(), spare: None, epoch: None }
+        Self {
+            members,
+            recent: VecDeque::new(),
+            spare: None,
+            epochs: Vec::new(),
+            highest: None,
+            contents: None,
+        }
     }
 
-    /// The epoch that the last welcome named.
-    pub(crate) fn epoch(&self) -> Option<&str> {
-        self.epoch.as_deref()
+    /// Holds what each member gets against what the others got under the same `seq`, however long ago.
+    pub(crate) fn comparing(mut self) -> Self {
+        self.contents = Some(HashMap::new());
+        self
+    }
+
+    /// The text of an epoch that a member was told.
+    pub(crate) fn epoch(&self, index: EpochIndex) -> &str {
+        &self.epochs[index as usize]
+    }
+
+    /// The place of an epoch in the list, where it is put if it is new.
+    fn index(&mut self, epoch: &str) -> EpochIndex {
+        let known = self.epochs.iter().position(|known| **known == *epoch);
+        let index = known.unwrap_or_else(|| {
+            self.epochs.push(epoch.into());
+            self.epochs.len() - 1
+        });
+        index as EpochIndex
+    }
+
+    /// A member has come this far.
+    fn reached(&mut self, position: Option<Position>) {
+        let rank = |position: Position| (position.epoch, position.seq);
+        if position.map(rank) > self.highest.map(rank) {
+            self.highest = position;
+        }
     }
 
     /// Judges one text message for one member.
@@ -109,6 +147,7 @@ impl RoomCheck {
             events += 1;
             shared &= self.receive_event(&event, member, expected, view, &mut judged);
         });
+        self.reached(expected.position());
         view.window.group_mut(view.group).events += events;
         match scanned {
             Ok(()) if shared => self.remember(judged, message, view),
@@ -139,7 +178,7 @@ impl RoomCheck {
         let known =
             self.recent.iter_mut().rev().find(|frame| follows(frame.first_seq) && frame.bytes == message);
         let Some(frame) = known else { return false };
-        expected.next_seq = frame.last_seq + 1;
+        expected.advance(frame.last_seq, view);
         view.window.group_mut(view.group).events += frame.events;
         let first = frame.answers.partition_point(|(other, _)| *other < member);
         for (_, answer) in frame.answers[first..].iter().take_while(|(other, _)| *other == member) {
@@ -161,8 +200,8 @@ impl RoomCheck {
     ) -> bool {
         match &*event.kind {
             "welcome" => {
-                self.epoch = event.payload.epoch.as_deref().map(Into::into);
-                expected.welcome(event, view);
+                let epoch = event.payload.epoch.as_deref().map(|epoch| self.index(epoch));
+                expected.welcome(event, epoch, self.highest, view);
                 return false;
             }
             "error" => {
@@ -181,14 +220,15 @@ impl RoomCheck {
             expected.next_seq = event.seq.unwrap_or(1);
         }
         if event.kind == "snapshot" {
-            expected.snapshot(event, view);
+            let epoch = event.epoch.as_deref().map(|epoch| self.index(epoch));
+            expected.snapshot(event, epoch, view);
             return false;
         }
         self.receive_room_event(event, member, expected, view, judged)
     }
 
     fn receive_room_event(
-        &self,
+        &mut self,
         event: &Event<'_>,
         member: u32,
         expected: &mut Expectations,
@@ -200,6 +240,7 @@ impl RoomCheck {
             return false;
         };
         let step = expected.follow(seq, view);
+        self.compare(event, seq, expected, view);
         let Some(user_id) = &event.payload.user_id else {
             judged.add(seq, None);
             return step == Step::Next;
@@ -214,6 +255,24 @@ impl RoomCheck {
             expected.answered(answer, view);
         }
         step == Step::Next
+    }
+
+    /// One `seq` is one event, whoever gets it, and by whatever way.
+    fn compare(&mut self, event: &Event<'_>, seq: u64, expected: &Expectations, view: &mut View<'_>) {
+        let Some((contents, position)) = self.contents.as_mut().zip(expected.position()) else { return };
+        let mut hasher = DefaultHasher::new();
+        (&event.kind, event.content).hash(&mut hasher);
+        let content = hasher.finish();
+        match contents.entry((position.epoch, seq)) {
+            Entry::Vacant(entry) => drop(entry.insert(content)),
+            Entry::Occupied(entry) if *entry.get() == content => {}
+            Entry::Occupied(_) => view.violation(Violation::Differs, || {
+                format!(
+                    "{} {} at seq {seq}, where another member got something else",
+                    event.kind, event.content
+                )
+            }),
+        }
     }
 
     fn remember(&mut self, mut frame: JudgedFrame, message: &[u8], view: &mut View<'_>) {

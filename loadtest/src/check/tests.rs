@@ -22,7 +22,7 @@ impl Table {
             room: RoomCheck::new(USERS.into_iter()),
             writer: Writer::new(&traffic),
             window: Window::default(),
-            clients: USERS.iter().map(|_| Expectations::new(None)).collect(),
+            clients: USERS.iter().map(|_| arriving(None)).collect(),
             now_ns: 0,
             may_jump: false,
         }
@@ -63,10 +63,20 @@ impl Table {
     }
 }
 
+fn arriving(since: Option<Position>) -> Expectations {
+    let mut expected = Expectations::new();
+    expected.arrive(since, 0);
+    expected
+}
+
 fn welcome(user_id: &str, room: &str, seq: u64) -> String {
     format!(
         r#"{{"type":"welcome","payload":{{"user_id":"{user_id}","game_id":"{room}","epoch":"e","seq":{seq},"recovered":false,"sync_interval_ms":50}}}}"#
     )
+}
+
+fn snapshot(epoch: &str, seq: u64) -> String {
+    format!(r#"{{"type":"snapshot","payload":{{}},"epoch":"{epoch}","seq":{seq}}}"#)
 }
 
 fn state(user_id: &str, n: u32, seq: u64) -> String {
@@ -110,8 +120,10 @@ fn faults_are_named() {
     check(&[r#"{"type":"chat","payload":{}}"#.into()], &[(Violation::NoSeq, 2)]);
     check(&["[]".into()], &[(Violation::Malformed, 2)]);
     check(&[r#"{"type":"reply","id":3,"result":1}"#.into()], &[(Violation::StrayAnswer, 2)]);
-    check(&[r#"{"type":"snapshot","payload":{},"seq":40}"#.into(), tick(41)], &[]);
-    check(&[r#"{"type":"snapshot","payload":{},"seq":8}"#.into()], &[(Violation::Double, 2)]);
+    check(&[snapshot("e", 40), tick(41)], &[]);
+    check(&[snapshot("e", 8)], &[(Violation::Double, 2)]);
+    check(&[snapshot("other", 8), tick(9)], &[]);
+    check(&[snapshot("e", 12).replace("epoch", "no")], &[(Violation::NoSeq, 2)]);
     check(&[welcome("guest:a", "room", 10)], &[(Violation::WrongWelcome, 2)]);
 }
 
@@ -141,18 +153,106 @@ fn a_welcome_comes_first_and_is_for_the_receiver() {
     check(&welcome("guest:a", "other", 0), &[(Violation::WrongWelcome, 1)]);
     check(&welcome("guest:a", "room", 0).replace(r#""seq":0,"#, ""), &[(Violation::WrongWelcome, 1)]);
     check(&welcome("guest:a", "room", 0).replace("epoch", "other"), &[(Violation::WrongWelcome, 1)]);
-    check(&welcome("guest:a", "room", 0).replace("false", "true"), &[(Violation::WrongWelcome, 1)]);
+    check(&welcome("guest:a", "room", 0).replace("false", "true"), &[(Violation::WrongReturn, 1)]);
     check(&state("guest:b", 1, 5), &[(Violation::NoWelcome, 1)]);
+}
+
+/// A table at which the first member has seen everything up to 20, and comes back; the second is up to 25.
+fn returning() -> Table {
+    let mut table = Table::welcomed();
+    let tick = |seq: u64| format!(r#"{{"type":"tick","payload":{{}},"seq":{seq}}}"#);
+    (11..=20).for_each(|seq| table.both(&tick(seq)));
+    (21..=25).for_each(|seq| table.receive(1, &tick(seq)));
+    table.clients[0].sent(7, Deed::Act, 0);
+    table.clients[0].leave();
+    let position = table.clients[0].position();
+    assert_eq!(position, Some(Position { epoch: 0, seq: 20 }));
+    table.clients[0].arrive(position, 1_000_000);
+    table.now_ns = 3_000_000;
+    table.clear();
+    table
+}
+
+fn recovered(seq: u64) -> String {
+    welcome("guest:a", "room", seq).replace("false", "true")
 }
 
 #[test]
 fn who_comes_back_goes_on_where_it_was() {
-    let mut table = Table::new();
-    table.clients[0] = Expectations::new(Some(7));
-    table.receive(0, &welcome("guest:a", "room", 9).replace("false", "true"));
-    table.receive(0, &state("guest:b", 1, 8));
-    table.receive(0, &state("guest:b", 2, 9));
+    let mut table = returning();
+    table.receive(0, &recovered(20));
+    let ticks: Vec<String> =
+        (21..=24).map(|seq| format!(r#"{{"type":"tick","payload":{{}},"seq":{seq}}}"#)).collect();
+    table.receive(0, &batch(&ticks));
+    assert_eq!((table.clients[0].missing_seq(), table.clients[0].is_waiting()), (Some(25), true));
+    table.receive(0, &state("guest:a", 7, 25));
+    table.receive(0, &state("guest:b", 2, 26));
+    assert_eq!((table.violations(), table.clients[0].is_waiting()), (vec![], false));
+    let counts = table.window.group(Group::Players);
+    assert_eq!((counts.recovered, counts.whole, counts.caught_up.summary().unwrap().count), (1, 0, 1));
+    table.receive(0, &state("guest:a", 7, 27));
+    assert_eq!(table.violations(), [(Violation::StrayAnswer, 1)], "it ran once");
+}
+
+#[test]
+fn who_gets_the_whole_state_goes_on_there() {
+    for epoch in ["e", "other"] {
+        let mut table = returning();
+        let seq = if epoch == "e" { 25 } else { 3 };
+        table.receive(0, &welcome("guest:a", "room", seq).replace(r#""e""#, &format!("{epoch:?}")));
+        table.receive(0, &state("guest:b", 1, seq + 1));
+        assert_eq!((table.violations(), table.clients[0].missing_seq()), (vec![], None), "{epoch}");
+        assert_eq!(table.window.group(Group::Players).whole, 1);
+    }
+}
+
+#[test]
+fn faults_of_a_return_are_named() {
+    let check = |messages: &[String], expected: &[(Violation, u64)]| {
+        let mut table = returning();
+        messages.iter().for_each(|message| table.receive(0, message));
+        assert_eq!(table.violations(), expected, "{messages:?}");
+    };
+    let tick = |seq: u64| format!(r#"{{"type":"tick","payload":{{}},"seq":{seq}}}"#);
+    check(&[recovered(20), tick(21), tick(22)], &[]);
+    check(&[recovered(20), tick(22)], &[(Violation::Gap, 1)]);
+    check(&[recovered(20), batch(&[tick(21), tick(23)])], &[(Violation::Gap, 1)]);
+    check(&[recovered(20), tick(21), tick(21)], &[(Violation::Double, 1)]);
+    check(&[recovered(20), tick(20)], &[(Violation::Double, 1)]);
+    check(&[recovered(22)], &[(Violation::WrongReturn, 1)]);
+    check(&[recovered(19)], &[(Violation::WrongReturn, 1)]);
+    check(&[recovered(20).replace(r#""e""#, r#""other""#)], &[(Violation::WrongReturn, 1)]);
+    check(&[recovered(20).replace(r#""seq""#, r#""state":{},"seq""#)], &[(Violation::WrongReturn, 1)]);
+    check(&[recovered(20).replace(r#""seq""#, r#""state":null,"seq""#)], &[]);
+    check(&[welcome("guest:a", "room", 19)], &[(Violation::WrongReturn, 1)]);
+}
+
+#[test]
+fn a_return_that_was_not_asked_for_is_none() {
+    let mut table = returning();
+    table.clients[0].arrive(None, 0);
+    table.receive(0, &recovered(20));
+    assert_eq!(table.violations(), [(Violation::WrongReturn, 1)]);
+}
+
+#[test]
+fn members_get_the_same_events_by_whatever_way() {
+    let mut table = returning();
+    table.room = RoomCheck::new(USERS.into_iter()).comparing();
+    table.receive(0, &recovered(20));
+    table.receive(0, &state("guest:b", 1, 21));
+    for _ in 0..REMEMBERED_FRAMES {
+        let next = table.clients[0].next_seq;
+        table.receive(0, &state("guest:b", 2, next));
+    }
+    table.clients[1] = arriving(None);
+    table.receive(1, &welcome("guest:b", "room", 20));
+    table.clients[1].sent(1, Deed::Act, 0);
+    table.receive(1, &batch(&[state("guest:b", 1, 21)]));
+    table.clients[1].sent(3, Deed::Act, 0);
     assert_eq!(table.violations(), []);
+    table.receive(1, &state("guest:b", 3, 22));
+    assert_eq!(table.violations(), [(Violation::Differs, 1)]);
 }
 
 #[test]
@@ -183,5 +283,5 @@ fn an_input_is_lost_unless_an_event_an_error_or_a_snapshot_accounts_for_it() {
     check(&[state("guest:a", 1, 11), error(), state("guest:a", 3, 12)], 0);
     check(&[state("guest:a", 1, 11), state("guest:a", 3, 12), error()], 0);
     check(&[error(), error(), error()], 0);
-    check(&[r#"{"type":"snapshot","payload":{},"seq":30}"#.into()], 0);
+    check(&[snapshot("e", 30)], 0);
 }

@@ -8,9 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 /// One worker thread's share of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
-    /// Where the server listens.
-    pub target: SocketAddr,
-    pub host: String,
+    /// Where its clients play; the first is where they begin.
+    pub servers: Vec<Target>,
+    pub returns: Returns,
     /// Rooms with clients of this worker.
     pub rooms: Vec<RoomPlan>,
     /// What the inputs look like.
@@ -25,10 +25,30 @@ pub(crate) struct Plan {
     pub core: Option<usize>,
     /// Clients that come back say where they left off.
     pub resume: bool,
+    /// The server is restarted meanwhile, so that connections end.
+    pub restarts: bool,
     /// Some events are not for all: numbers rise, and may jump.
     pub addressed_events: bool,
     /// Receive buffer of slow clients, in bytes.
     pub slow_receive_buffer_bytes: Option<usize>,
+}
+
+/// A server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Target {
+    pub address: SocketAddr,
+    pub host: String,
+}
+
+/// By which of its servers a client comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Returns {
+    #[default]
+    Same,
+    /// The one after that where it was.
+    Next,
+    /// Any of them, at random.
+    Any,
 }
 
 impl Plan {

@@ -1,7 +1,7 @@
 //! Before the run: players log in as guests, rooms are made, and both are dealt out to the workers.
 
 use crate::client::http::{Answer, Call, Http};
-use crate::load::plan::{ClientPlan, Plan, RoomPlan};
+use crate::load::plan::{ClientPlan, Plan, Returns, RoomPlan, Target};
 use crate::measure::group::Group;
 use crate::options::Options;
 use crate::random::Random;
@@ -21,6 +21,12 @@ impl Layout {
     /// This many rooms with this many players of a group in each.
     pub(crate) fn rooms(rooms: usize, players: usize, group: Group) -> Vec<Self> {
         vec![Self { seats: vec![group; players] }; rooms]
+    }
+
+    /// The same with so many players more of another group in each.
+    pub(crate) fn and(mut self, players: usize, group: Group) -> Self {
+        self.seats.extend(vec![group; players]);
+        self
     }
 
     /// Rooms of a size for a number of players; the last may be smaller.
@@ -54,18 +60,26 @@ pub(crate) fn prepare(
     layouts: &[Layout],
 ) -> io::Result<Vec<Plan>> {
     let workers = options.processes * options.threads;
-    if workers < targets.len() {
+    if workers < targets.len() && options.returns == Returns::Same {
         let servers = targets.len();
         return Err(io::Error::other(format!(
             "a worker plays on one server: {servers} servers need --processes {servers} or --threads {servers}"
         )));
     }
     let players = count_players(layouts);
+    // Who comes back elsewhere must be known there, so all are made by one server and begin there.
+    if options.returns != Returns::Same {
+        let mut plans: Vec<Plan> = (0..workers).map(|worker| empty_plan(options, targets, worker)).collect();
+        assign_sources(options, players, &mut plans);
+        prepare_on(options, targets[0], &layouts.iter().collect::<Vec<_>>(), &mut plans)?;
+        return Ok(plans);
+    }
     let mut plans: Vec<(usize, Plan)> = Vec::new();
     for (n, target) in targets.iter().enumerate() {
         let layouts: Vec<&Layout> = layouts.iter().skip(n).step_by(targets.len()).collect();
         let workers: Vec<usize> = (n..workers).step_by(targets.len()).collect();
-        let mut own: Vec<Plan> = workers.iter().map(|worker| empty_plan(options, *target, *worker)).collect();
+        let mut own: Vec<Plan> =
+            workers.iter().map(|worker| empty_plan(options, &[*target], *worker)).collect();
         assign_sources(options, players, &mut own);
         prepare_on(options, *target, &layouts, &mut own)?;
         plans.extend(workers.into_iter().zip(own));
@@ -151,10 +165,11 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(what: &str, answer: &'a Answer) -> i
         .map_err(|error| io::Error::other(format!("{what}: {error} in the answer {}", answer.body.trim())))
 }
 
-fn empty_plan(options: &Options, target: SocketAddr, worker: usize) -> Plan {
+fn empty_plan(options: &Options, targets: &[SocketAddr], worker: usize) -> Plan {
+    let server = |target: &SocketAddr| Target { address: *target, host: options.host(*target) };
     Plan {
-        target,
-        host: options.host(target),
+        servers: targets.iter().map(server).collect(),
+        returns: options.returns,
         rooms: Vec::new(),
         traffic: options.traffic.clone(),
         jitter: options.jitter,
@@ -164,6 +179,7 @@ fn empty_plan(options: &Options, target: SocketAddr, worker: usize) -> Plan {
             .pin_core
             .map(|core| core + if options.threads > 1 { worker % options.threads } else { 0 }),
         resume: options.resume,
+        restarts: options.restarts,
         addressed_events: options.addressed_events,
         slow_receive_buffer_bytes: options.slow_receive_buffer_bytes,
     }
@@ -173,7 +189,7 @@ fn empty_plan(options: &Options, target: SocketAddr, worker: usize) -> Plan {
 fn assign_sources(options: &Options, players: usize, plans: &mut [Plan]) {
     let needed = players.div_ceil(CONNECTIONS_PER_SOURCE);
     let count = options.source_addresses.unwrap_or(needed);
-    if count <= 1 || !plans[0].target.ip().is_loopback() {
+    if count <= 1 || !plans[0].servers[0].address.ip().is_loopback() {
         return;
     }
     let address = |n: usize| Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) + n as u32);
@@ -204,8 +220,9 @@ mod tests {
 
     fn dealt(sizes: &[usize], workers: usize) -> Vec<Vec<usize>> {
         let options = Options::for_test();
-        let target = "127.0.0.1:1".parse().unwrap();
-        let mut plans: Vec<Plan> = (0..workers).map(|worker| empty_plan(&options, target, worker)).collect();
+        let targets = ["127.0.0.1:1".parse().unwrap()];
+        let mut plans: Vec<Plan> =
+            (0..workers).map(|worker| empty_plan(&options, &targets, worker)).collect();
         let players: usize = sizes.iter().sum();
         for (n, size) in sizes.iter().enumerate() {
             let layout = Layout { seats: vec![Group::Players; *size] };

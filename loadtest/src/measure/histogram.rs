@@ -22,7 +22,7 @@ impl Durations {
     }
 
     /// How many were counted.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
 

@@ -20,11 +20,15 @@ pub(crate) enum Violation {
     NoWelcome,
     /// A second welcome, or one for somebody else, or one that lacks something.
     WrongWelcome,
+    /// A client came back, and the welcome is not for where it was.
+    WrongReturn,
     /// A `seq` was left out.
     Gap,
     /// A `seq` came again, or after a later one.
     Double,
-    /// A room's event without a `seq`.
+    /// Two members of a room got different events under one `seq`.
+    Differs,
+    /// A room's event without a `seq`, or a snapshot without one or without an epoch.
     NoSeq,
     /// An event of somebody who is not in this room.
     Foreign,
@@ -50,8 +54,10 @@ impl fmt::Display for Violation {
             Self::Malformed => "malformed message",
             Self::NoWelcome => "no welcome first",
             Self::WrongWelcome => "wrong welcome",
+            Self::WrongReturn => "wrong return",
             Self::Gap => "gap in seq",
             Self::Double => "double or late seq",
+            Self::Differs => "two events with one seq",
             Self::NoSeq => "event without seq",
             Self::Foreign => "event of another room",
             Self::StrayAnswer => "answer to no input",
@@ -101,6 +107,8 @@ impl Violations {
 pub(crate) struct GroupWindow {
     /// Clients that have had their welcome and are still connected.
     pub connected: u64,
+    /// Those of them who came back and do not have everything yet that others of their room have.
+    pub catching_up: u64,
     /// Inputs sent, and lines of chat.
     pub inputs: u64,
     /// Own inputs that came back as events.
@@ -115,8 +123,12 @@ pub(crate) struct GroupWindow {
     pub bytes_in: u64,
     /// Bytes written to sockets.
     pub bytes_out: u64,
-    /// Welcomes after which the room goes on where the client left off.
+    /// Clients that came back and got what they had missed.
     pub recovered: u64,
+    /// Clients that came back, asked for what they had missed, and got the room's whole state.
+    pub whole: u64,
+    /// Upgrades of clients that wanted to come back and were refused.
+    pub refused_returns: u64,
     /// Error events, by code.
     pub errors: BTreeMap<String, u64>,
     /// Upgrades and connections that failed, by reason.
@@ -127,11 +139,14 @@ pub(crate) struct GroupWindow {
     pub latency: Durations,
     /// From the intended time of a connection to its welcome.
     pub join: Durations,
+    /// From the same time to the last event that others of the room had when the welcome came.
+    pub caught_up: Durations,
 }
 
 impl GroupWindow {
     fn merge(&mut self, other: &Self) {
         self.connected += other.connected;
+        self.catching_up += other.catching_up;
         self.inputs += other.inputs;
         self.answers += other.answers;
         self.events += other.events;
@@ -140,11 +155,14 @@ impl GroupWindow {
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.recovered += other.recovered;
+        self.whole += other.whole;
+        self.refused_returns += other.refused_returns;
         add_counts(&mut self.errors, &other.errors);
         add_counts(&mut self.failures, &other.failures);
         add_counts(&mut self.closes, &other.closes);
         self.latency.merge(&other.latency);
         self.join.merge(&other.join);
+        self.caught_up.merge(&other.caught_up);
     }
 }
 
@@ -199,7 +217,7 @@ impl Window {
     /// Adds a window of a later time: counters add up, gauges are replaced.
     pub(crate) fn follow(&mut self, later: &Self) {
         for group in &mut self.groups {
-            group.connected = 0;
+            (group.connected, group.catching_up) = (0, 0);
         }
         self.merge(later);
     }

@@ -12,6 +12,10 @@ pub(crate) struct Event<'a> {
     pub seq: Option<u64>,
     /// `id`, of a reply or an error.
     pub id: Option<u64>,
+    /// `epoch`, of a snapshot.
+    pub epoch: Option<Cow<'a, str>>,
+    /// The payload as it stands in the message.
+    pub content: &'a str,
     pub payload: Payload<'a>,
 }
 
@@ -29,6 +33,8 @@ pub(crate) struct Payload<'a> {
     /// `seq`, of a welcome.
     pub seq: Option<u64>,
     pub recovered: bool,
+    /// Whether there is a `state`, and one that is not null.
+    pub has_state: bool,
     pub sync_interval_ms: Option<f64>,
     /// `x`, also of a payload inside the payload.
     pub x: Option<f64>,
@@ -66,9 +72,12 @@ fn read_event<'a>(scanner: &mut Scanner<'a>) -> Result<(Event<'a>, Option<Range<
             }
             "seq" => event.seq = Some(scanner.count()?),
             "id" => event.id = Some(scanner.count()?),
+            "epoch" => event.epoch = Some(scanner.string()?),
             "payload" => {
                 event.payload.present = true;
+                let start = scanner.at;
                 read_payload(scanner, &mut event.payload, 0)?;
+                event.content = &scanner.text[start..scanner.at];
             }
             "events" => {
                 let start = scanner.at;
@@ -123,6 +132,10 @@ fn read_payload<'a>(
                 scanner.literal("true")?;
                 payload.recovered = true;
             }
+            ("state", first) if outer => {
+                payload.has_state = first != b'n';
+                scanner.skip(depth)?;
+            }
             ("x", b'-' | b'0'..=b'9') => payload.x = Some(scanner.number()?),
             ("y", b'-' | b'0'..=b'9') => payload.y = Some(scanner.number()?),
             ("n", b'-' | b'0'..=b'9') => payload.n = Some(scanner.number()?),
@@ -139,7 +152,8 @@ mod tests {
 
     fn events(message: &str) -> Result<Vec<Event<'_>>, Malformed> {
         let mut events = Vec::new();
-        scan(message.as_bytes(), |event| events.push(event)).map(|()| events)
+        // The payload's text is the payload again.
+        scan(message.as_bytes(), |event| events.push(Event { content: "", ..event })).map(|()| events)
     }
 
     fn moved(user: &str, x: f64, y: f64, seq: u64) -> Event<'_> {
@@ -150,7 +164,7 @@ mod tests {
             y: Some(y),
             ..Payload::default()
         };
-        Event { kind: "player_moved".into(), seq: Some(seq), id: None, payload }
+        Event { kind: "player_moved".into(), seq: Some(seq), payload, ..Event::default() }
     }
 
     #[test]

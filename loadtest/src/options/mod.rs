@@ -4,6 +4,7 @@ mod common;
 mod scenarios;
 mod values;
 
+use crate::load::plan::Returns;
 use crate::messages::traffic::Traffic;
 pub(crate) use common::Common;
 pub(crate) use scenarios::*;
@@ -27,6 +28,10 @@ pub(crate) struct Options {
     pub jitter: f64,
     /// Clients that come back say where they left off.
     pub resume: bool,
+    /// By which server they come back.
+    pub returns: Returns,
+    /// The server is restarted meanwhile.
+    pub restarts: bool,
     /// Some events are not for all: numbers rise, and may jump.
     pub addressed_events: bool,
     /// Receive buffer of slow clients.
@@ -50,6 +55,11 @@ impl Options {
             Scenario::Slow(slow) => (slow.slow_receive_buffer, "set", 2_000),
             _ => (0, "move_player", 0),
         };
+        let (returns, restarts) = match scenario {
+            Scenario::StormReconnect(args) if args.elsewhere => (Returns::Next, false),
+            Scenario::StormReconnect(args) => (Returns::Same, args.restart),
+            _ => (Returns::Same, false),
+        };
         Ok(Self {
             threads: common.threads,
             processes: common.processes,
@@ -64,6 +74,8 @@ impl Options {
             },
             jitter: common.jitter,
             resume: common.resume,
+            returns,
+            restarts,
             addressed_events: common.addressed_events,
             slow_receive_buffer_bytes: (slow_receive_buffer > 0).then_some(slow_receive_buffer),
             hosts,

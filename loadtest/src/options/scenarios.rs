@@ -49,7 +49,7 @@ pub(crate) enum Scenario {
     /// Very many connect at once while some play
     StormConnect(Storm),
     /// Very many are cut off and all come back at once while some play
-    StormReconnect(Storm),
+    StormReconnect(Reconnect),
     /// Very many log in with passwords while some play
     StormLogin(StormLogin),
     /// A share of the players never reads
@@ -87,7 +87,8 @@ impl Scenario {
             Self::Rooms(args) => &args.common,
             Self::BigRoom(args) => &args.common,
             Self::Saturate(args) => &args.common,
-            Self::StormConnect(args) | Self::StormReconnect(args) => &args.common,
+            Self::StormConnect(args) => &args.common,
+            Self::StormReconnect(args) => &args.storm.common,
             Self::StormLogin(args) => &args.common,
             Self::Slow(args) => &args.common,
             Self::Mixed(args) => &args.common,
@@ -201,6 +202,25 @@ pub(crate) struct Storm {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Reconnect {
+    /// Members of each of these rooms who stay and play on, so that those who are cut off miss something
+    #[arg(long, default_value_t = 0)]
+    pub stay: usize,
+    /// How long those who are cut off are away
+    #[arg(long, default_value = "0s", value_parser = duration)]
+    pub away: Duration,
+    /// All come back by another server than the one where they were: the next of --url and --also-url
+    #[arg(long, requires = "also_url", conflicts_with = "restart")]
+    pub elsewhere: bool,
+    /// The started server is stopped and started again, with its state in a file, and all come back when it listens
+    #[arg(long, requires = "spawn")]
+    pub restart: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub storm: Storm,
 }
 
 #[derive(Args, Debug)]

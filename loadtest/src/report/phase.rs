@@ -62,8 +62,17 @@ pub(crate) struct Traffic {
     pub latency: Option<Percentiles>,
     /// From the intended time of a connection to its welcome.
     pub join: Option<Percentiles>,
-    /// Clients that went on where they left off.
+    /// From the same time to the last event that others of the room had by then.
+    #[serde(default)]
+    pub caught_up: Option<Percentiles>,
+    /// Clients that came back and got what they had missed.
     pub recovered: u64,
+    /// Clients that came back and got the whole state instead.
+    #[serde(default)]
+    pub whole: u64,
+    /// Upgrades of clients that wanted to come back and were refused.
+    #[serde(default)]
+    pub refused_returns: u64,
     /// Error events by code.
     pub errors: BTreeMap<String, u64>,
     /// Connections that did not come about, by reason.
@@ -150,7 +159,10 @@ impl Traffic {
             events_per_frame: divided(counts.events as f64, counts.frames as f64),
             latency: counts.latency.summary(),
             join: counts.join.summary(),
+            caught_up: counts.caught_up.summary(),
             recovered: counts.recovered,
+            whole: counts.whole,
+            refused_returns: counts.refused_returns,
             errors: counts.errors.clone(),
             failures: counts.failures.clone(),
             closes: counts.closes.clone(),

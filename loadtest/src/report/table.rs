@@ -57,9 +57,13 @@ fn render_phase(text: &mut String, phase: &Phase) {
             |what: &str| if phase.groups.len() > 1 { format!("{what} ({name})") } else { what.to_owned() };
         percentiles(text, &of("latency"), group.latency.as_ref());
         percentiles(text, &of("join"), group.join.as_ref());
+        percentiles(text, &of("caught up"), group.caught_up.as_ref());
     }
     percentiles(text, "first to last member", phase.spread.as_ref());
     percentiles(text, "tester's own lateness", phase.lateness.as_ref());
+    let returns =
+        [("recovered", all.recovered), ("with the whole state", all.whole), ("refused", all.refused_returns)];
+    counts(text, "returns", &returns.into_iter().filter(|(_, count)| *count > 0).map(owned).collect());
     counts(text, "snapshots", &single(all.snapshots));
     counts(text, "errors", &all.errors);
     counts(text, "failed connections", &all.failures);
@@ -129,6 +133,10 @@ fn counts(text: &mut String, name: &str, counts: &BTreeMap<String, u64>) {
         let parts: Vec<String> = counts.iter().map(|(name, count)| format!("{count} × {name}")).collect();
         row(text, name, &parts.join(", "));
     }
+}
+
+fn owned((name, count): (&str, u64)) -> (String, u64) {
+    (name.to_owned(), count)
 }
 
 fn single(count: u64) -> BTreeMap<String, u64> {

@@ -1,6 +1,7 @@
 //! A run as a scenario sees it: tell the clients what to do, wait, measure. Keeps the timeline and the phases for the report.
 
 mod progress;
+pub(crate) mod server;
 
 use crate::load::plan::Command;
 use crate::load::pool::WorkerPool;
@@ -10,6 +11,7 @@ use crate::measure::window::{GroupWindow, Violation, Violations, Window};
 use crate::options::Common;
 use crate::report::{Finding, Phase, Point};
 use progress::Progress;
+use server::Server;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +37,8 @@ pub(crate) struct Run<'a> {
     /// What the server says its rhythm is.
     pub sync_interval_ms: Option<f64>,
     pool: WorkerPool,
+    /// The server, if it was started for this run.
+    server: Option<Server>,
     processes: Vec<Process>,
     progress: Progress,
     interrupted: Arc<AtomicBool>,
@@ -56,6 +60,7 @@ impl<'a> Run<'a> {
     pub(crate) fn new(
         common: &'a Common,
         pool: WorkerPool,
+        server: Option<Server>,
         processes: Vec<Process>,
         interrupted: Arc<AtomicBool>,
     ) -> io::Result<Self> {
@@ -69,6 +74,7 @@ impl<'a> Run<'a> {
             violations: Violations::default(),
             sync_interval_ms: None,
             pool,
+            server,
             processes,
             progress: Progress::new(),
             interrupted,
@@ -81,6 +87,31 @@ impl<'a> Run<'a> {
             measured: Window::default(),
             totals: Window::default(),
         })
+    }
+
+    /// Stops the server that was started for this run, and starts it again; its clients lose their connections.
+    pub(crate) fn restart_server(&mut self) -> io::Result<()> {
+        let Some(server) = &mut self.server else {
+            return Err(io::Error::other("the server was not started for this run"));
+        };
+        let start = Instant::now();
+        server.restart()?;
+        let process = Process::observe("server", server.pid())?;
+        self.point_readings[0] = process.read()?;
+        self.processes[0] = process;
+        self.find("stop and start of the server", start.elapsed().as_secs_f64(), "s");
+        // What the workers heard meanwhile.
+        self.step(Duration::ZERO).map(drop)
+    }
+
+    /// The started server's last lines.
+    pub(crate) fn server_log(&self) -> Option<String> {
+        self.server.as_ref().map(Server::log_end)
+    }
+
+    /// The started server, to be stopped.
+    pub(crate) fn take_server(&mut self) -> Option<Server> {
+        self.server.take()
     }
 
     /// Tells all clients something.

@@ -1,7 +1,5 @@
 //! One use of the tool from start to end: server, set-up, scenario, floor, report.
 
-mod server;
-
 use crate::load::plan::Plan;
 use crate::load::pool::WorkerPool;
 use crate::load::setup::{self, Layout};
@@ -11,9 +9,9 @@ use crate::measure::process_stats::Process;
 use crate::options::{self, Common, Options, Scenario};
 use crate::report::{self, Machine, Report, Setup, ratios, warnings};
 use crate::run::Run;
+use crate::run::server::{Launch, Server};
 use crate::scenario;
 use crate::sys;
-use server::{Launch, Server};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -74,7 +72,7 @@ fn test(
     interrupted: Arc<AtomicBool>,
 ) -> io::Result<Report> {
     let common = scenario.common();
-    let server = start_server(common)?;
+    let server = start_server(scenario)?;
     let urls = server.is_none().then_some(&common.url).into_iter().chain(&common.also_url);
     let hosts: Vec<_> =
         urls.map(|url| options::resolve(url)).collect::<Result<_, _>>().map_err(io::Error::other)?;
@@ -96,15 +94,12 @@ fn test(
     let names: Vec<String> = targets.iter().map(SocketAddr::to_string).collect();
     let mut report = empty_report(scenario, names.join(", "), count_clients(&plans), layouts.len());
     report.setup.prepared_in_s = prepared_in_s;
-    let mut run = Run::new(
-        common,
-        WorkerPool::start(plans, common.processes)?,
-        processes(common, server.as_ref())?,
-        interrupted,
-    )?;
+    let observed = processes(common, server.as_ref())?;
+    let mut run =
+        Run::new(common, WorkerPool::start(plans, common.processes)?, server, observed, interrupted)?;
     let outcome = scenario::direct(scenario, &options, target, &mut run);
     let finished = if outcome.is_ok() { run.finish() } else { Ok(()) };
-    let server_log = server.as_ref().map(Server::log_end);
+    let (server_log, server) = (run.server_log(), run.take_server());
     report.aborted = outcome.and(finished).err().map(|error| error.to_string());
     fill(&mut report, run);
     let metrics_after = setup::http(&options, target).ok().and_then(|mut http| metrics::scrape(&mut http));
@@ -126,11 +121,12 @@ fn test(
     Ok(report)
 }
 
-fn start_server(common: &Common) -> io::Result<Option<Server>> {
-    let Some(program) = &common.spawn else { return Ok(None) };
-    let log = common.server_log.as_deref();
-    let launch = Launch { program, flags: &common.server_flags, core: common.server_core, log };
-    Server::start(&launch).map(Some)
+fn start_server(scenario: &Scenario) -> io::Result<Option<Server>> {
+    let common = scenario.common();
+    let Some(program) = common.spawn.clone() else { return Ok(None) };
+    let keeps_state = matches!(scenario, Scenario::StormReconnect(args) if args.restart);
+    let (flags, log) = (common.server_flags.clone(), common.server_log.clone());
+    Server::start(Launch { program, flags, core: common.server_core, log, keeps_state }).map(Some)
 }
 
 fn stop(server: Option<Server>) -> Option<String> {

@@ -61,6 +61,24 @@ pub(crate) enum Fault {
     Snapshots,
     /// Answers come late: not a fault, but slow.
     Late,
+    /// Who comes back gets the whole state, which is no fault in itself.
+    Forgetful,
+    /// Who comes back is refused twice, which is no fault in itself.
+    RefuseReturns,
+    /// Who comes back does not get the first event that it missed.
+    GapOnReturn,
+    /// Who comes back gets the last event that it missed twice.
+    DoubleOnReturn,
+    /// Who comes back gets nothing of what it missed, and nothing happens after that.
+    NothingOnReturn,
+    /// Who comes back is told that it was where the room is.
+    WrongSince,
+    /// Who comes back gets what it missed, as events of another epoch.
+    WrongEpoch,
+    /// Who comes back gets what it missed, and the state besides.
+    StateOnReturn,
+    /// Who comes back gets the state of a time before it left.
+    OldState,
     /// There are accounts, which is no fault in itself.
     Accounts,
     /// The same, and all are refused with 503 and 429 before they are registered, which is no fault in itself.
@@ -112,6 +130,9 @@ struct Room {
     inputs: u64,
     flushes: u64,
     queue: Vec<String>,
+    /// All events, from the first on.
+    history: Vec<String>,
+    refused_returns: u64,
     members: Vec<Member>,
 }
 
@@ -262,6 +283,11 @@ impl State {
             query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or("").to_owned()
         };
         let (user_id, room_id) = (format!("guest:{}", parameter("token=")), parameter("game_id="));
+        let since = parameter("since=").parse::<u64>().ok();
+        assert_eq!(since.is_some(), parameter("epoch=") == "e", "{path}");
+        if since.is_some() && self.fault == Fault::RefuseReturns && self.refuses(&room_id) {
+            return stream.write_all(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n");
+        }
         let accept = match self.fault {
             Fault::WrongAccept => "wrong".to_owned(),
             _ => derive_accept_key(key.as_bytes()),
@@ -270,7 +296,7 @@ impl State {
             stream,
             "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
         )?;
-        self.join(&user_id, &room_id, stream.try_clone()?);
+        self.join(&user_id, &room_id, since, stream.try_clone()?);
         let mut socket = WebSocket::from_raw_socket(stream, Role::Server, None);
         while let Ok(message) = socket.read() {
             if let Message::Text(text) = message {
@@ -283,7 +309,15 @@ impl State {
         Ok(())
     }
 
-    fn join(&self, user_id: &str, room_id: &str, stream: TcpStream) {
+    /// Whether a return is one of the first two to its room.
+    fn refuses(&self, room_id: &str) -> bool {
+        let mut rooms = self.rooms.lock().unwrap();
+        let room = rooms.get_mut(room_id).unwrap();
+        room.refused_returns += 1;
+        room.refused_returns <= 2
+    }
+
+    fn join(&self, user_id: &str, room_id: &str, since: Option<u64>, stream: TcpStream) {
         let mut rooms = self.rooms.lock().unwrap();
         let room = rooms.get_mut(room_id).unwrap();
         room.flush(self.fault);
@@ -296,13 +330,20 @@ impl State {
         };
         let named = if self.fault == Fault::WrongWelcome { "elsewhere" } else { room_id };
         let seq = room.seq.saturating_sub(u64::from(self.fault == Fault::LowWelcome));
-        if self.fault != Fault::NoWelcome {
+        let since = since.filter(|_| self.fault != Fault::Forgetful && self.fault != Fault::OldState);
+        if let Some(since) = since {
+            member.send(&resumed(self.fault, user_id, room_id, since, room.seq));
+            member.send_missed(self.fault, &room.history[since as usize..]);
+        } else if self.fault != Fault::NoWelcome {
+            let seq = if self.fault == Fault::OldState { seq.min(4) } else { seq };
             member.send(&format!(
                 r#"{{"type":"welcome","payload":{{"user_id":"{user_id}","game_id":"{named}","epoch":"e","seq":{seq},"recovered":false,"state":{{}},"sync_interval_ms":10}}}}"#
             ));
         }
         room.members.push(member);
-        room.publish("player_joined", &format!(r#"{{"user_id":"{user_id}","username":"x"}}"#));
+        if since.is_none() || self.fault != Fault::NothingOnReturn {
+            room.publish("player_joined", &format!(r#"{{"user_id":"{user_id}","username":"x"}}"#));
+        }
     }
 
     fn leave(&self, user_id: &str, room_id: &str) {
@@ -372,6 +413,16 @@ impl State {
     }
 }
 
+/// The welcome of somebody who was there at `since`.
+fn resumed(fault: Fault, user_id: &str, room_id: &str, since: u64, now: u64) -> String {
+    let seq = if fault == Fault::WrongSince { now } else { since };
+    let epoch = if fault == Fault::WrongEpoch { "f" } else { "e" };
+    let state = if fault == Fault::StateOnReturn { "{}" } else { "null" };
+    format!(
+        r#"{{"type":"welcome","payload":{{"user_id":"{user_id}","game_id":"{room_id}","epoch":"{epoch}","seq":{seq},"recovered":true,"state":{state},"sync_interval_ms":10}}}}"#
+    )
+}
+
 /// What a player gets who has logged in or registered.
 fn login(n: u64) -> String {
     format!(
@@ -382,7 +433,9 @@ fn login(n: u64) -> String {
 impl Room {
     fn publish(&mut self, kind: &str, payload: &str) {
         self.seq += 1;
-        self.queue.push(format!(r#"{{"type":"{kind}","payload":{payload},"seq":{}}}"#, self.seq));
+        let event = format!(r#"{{"type":"{kind}","payload":{payload},"seq":{}}}"#, self.seq);
+        self.history.push(event.clone());
+        self.queue.push(event);
     }
 
     /// Sends what has gathered; the first member is the one that a fault meets.
@@ -396,7 +449,8 @@ impl Room {
         let first_seq = self.seq - events.len() as u64 + 1;
         for (index, member) in self.members.iter_mut().enumerate() {
             if fault == Fault::Snapshots && self.flushes.is_multiple_of(4) {
-                member.send(&format!(r#"{{"type":"snapshot","payload":{{}},"seq":{}}}"#, self.seq));
+                member
+                    .send(&format!(r#"{{"type":"snapshot","payload":{{}},"epoch":"e","seq":{}}}"#, self.seq));
                 continue;
             }
             match FAULTY_SEQ.checked_sub(first_seq).map(|at| at as usize) {
@@ -413,6 +467,18 @@ impl Member {
             [] => {}
             [event] => self.send(event),
             events => self.send(&format!(r#"{{"type":"batch","events":[{}]}}"#, events.join(","))),
+        }
+    }
+
+    fn send_missed(&mut self, fault: Fault, missed: &[String]) {
+        match fault {
+            Fault::GapOnReturn => self.send_events(&missed[1..]),
+            Fault::DoubleOnReturn => {
+                self.send_events(missed);
+                self.send(&missed[missed.len() - 1]);
+            }
+            Fault::NothingOnReturn => {}
+            _ => self.send_events(missed),
         }
     }
 

@@ -7,4 +7,5 @@ mod fake;
 mod faults;
 mod harness;
 mod logins;
+mod returns;
 mod scenarios;

@@ -15,6 +15,8 @@ pub(super) struct Client {
     /// The group that it is steered with.
     pub group: Group,
     pub token: String,
+    /// Which of the worker's servers it plays on.
+    pub server: usize,
     /// None while it is away.
     pub connection: Option<Connection>,
     /// What it must receive next.
@@ -27,8 +29,6 @@ pub(super) struct Client {
     pub tries: u32,
     /// Number of the next input.
     pub next_n: u32,
-    /// Where it left the room.
-    pub since: Option<u64>,
     /// Said goodbye and waits for the server to close; then it stays away this long.
     pub leaving_for_ns: Option<u64>,
     pub paused: bool,
@@ -98,13 +98,13 @@ impl Client {
             member: plan.member,
             group: plan.group,
             token: plan.token,
+            server: 0,
             connection: None,
-            expected: Expectations::new(None),
+            expected: Expectations::new(),
             due_ns: 0,
             life: 0,
             tries: 0,
             next_n: 0,
-            since: None,
             leaving_for_ns: None,
             paused: false,
         }

@@ -1,10 +1,10 @@
 //! Coming and going: connections are made, refused, tried again, given up, cut.
 
 use super::Worker;
-use crate::check::Expectations;
 use crate::client::codec::Opcode;
 use crate::client::connection::{Connection, Dial, Ended};
 use crate::client::handshake::{self, Refused, Request};
+use crate::load::plan::Returns;
 use crate::load::schedule::{Due, Task};
 use crate::measure::group::Group;
 use crate::measure::window::{Violation, Window};
@@ -17,6 +17,8 @@ const CONNECTS_PER_ROUND: usize = 16;
 /// A refused connection is tried again after this times the number of tries so far, at most `MAX_TRIES` times.
 const RETRY_MS: u64 = 200;
 const MAX_TRIES: u32 = 10;
+/// With this code a server closes that stops.
+const GOING_AWAY: u16 = 1001;
 /// How long a server may take to answer a close frame.
 const GOODBYE_NS: u64 = 5_000_000_000;
 
@@ -51,23 +53,25 @@ impl<R: FnMut(Window)> Worker<R> {
     }
 
     fn connect(&mut self, index: u32) -> io::Result<()> {
+        self.choose_server(index as usize);
         let client = &mut self.clients[index as usize];
+        let server = &self.plan.servers[client.server];
         let room = &self.rooms[client.room as usize];
         let key = handshake::key(self.random.bits());
-        let since = client.since.filter(|_| self.plan.resume);
         let mut request = Vec::new();
-        let since = room.check.epoch().zip(since);
-        Request { host: &self.plan.host, token: &client.token, game_id: &room.id, since, key: &key }
+        let position = client.expected.position().filter(|_| self.plan.resume);
+        let since = position.map(|position| (room.check.epoch(position.epoch), position.seq));
+        Request { host: &server.host, token: &client.token, game_id: &room.id, since, key: &key }
             .write(&mut request);
         let sources = &self.plan.sources;
         let source = (!sources.is_empty()).then(|| sources[self.next_source % sources.len()]);
         self.next_source += 1;
         let slow = client.group == Group::Slow;
         let receive_buffer_bytes = self.plan.slow_receive_buffer_bytes.filter(|_| slow);
-        let dial = Dial { target: self.plan.target, source, receive_buffer_bytes };
+        let dial = Dial { target: server.address, source, receive_buffer_bytes };
         client.life = client.life.wrapping_add(1);
         client.tries += 1;
-        client.expected = Expectations::new(since.map(|(_, since)| since));
+        client.expected.arrive(position, client.due_ns);
         client.leaving_for_ns = None;
         client.paused = !self.groups[client.group.index()].reading;
         self.groups[client.group.index()].in_flight += 1;
@@ -85,6 +89,22 @@ impl<R: FnMut(Window)> Worker<R> {
             Err(error) => self.ended(index as usize, Ended::Gone(error)),
         }
         Ok(())
+    }
+
+    /// Who was in the room before may go on by another server.
+    fn choose_server(&mut self, index: usize) {
+        let count = self.plan.servers.len();
+        let client = &mut self.clients[index];
+        if client.expected.position().is_none() {
+            return;
+        }
+        match self.plan.returns {
+            Returns::Same => {}
+            // Once; what is tried again is tried at the same one.
+            Returns::Next if client.tries == 0 => client.server = (client.server + 1) % count,
+            Returns::Next => {}
+            Returns::Any => client.server = self.random.below(count),
+        }
     }
 
     /// The welcome has come: the client plays from now on.
@@ -114,8 +134,7 @@ impl<R: FnMut(Window)> Worker<R> {
             true => group.connected -= 1,
             false => group.in_flight -= 1,
         }
-        client.since = client.expected.last_seq().or(client.since);
-        client.expected = Expectations::new(None);
+        client.expected.leave();
         client.life = client.life.wrapping_add(1);
         client.connection = None;
     }
@@ -124,6 +143,7 @@ impl<R: FnMut(Window)> Worker<R> {
     pub(super) fn ended(&mut self, index: usize, ended: Ended) {
         let client = &self.clients[index];
         let (playing, leaving, group) = (client.expected.is_playing(), client.leaving_for_ns, client.group);
+        let returning = client.expected.is_returning();
         if let Some(connection) = self.clients[index].connection.take()
             && !matches!(ended, Ended::Closed(_))
         {
@@ -148,13 +168,20 @@ impl<R: FnMut(Window)> Worker<R> {
             }
         };
         if !playing {
-            *self.window.group_mut(group).failures.entry(reason).or_default() += 1;
+            let counts = self.window.group_mut(group);
+            *counts.failures.entry(reason).or_default() += 1;
+            counts.refused_returns += u64::from(returning && matches!(ended, Ended::Refused(_)));
             return self.retry(index);
         }
-        if group != Group::Slow && !matches!(ended, Ended::BadFrame(_)) {
+        if group != Group::Slow && !matches!(ended, Ended::BadFrame(_)) && !self.is_expected(&ended) {
             self.violation(index, Violation::Disconnected, &reason);
         }
         *self.window.group_mut(group).closes.entry(reason).or_default() += 1;
+    }
+
+    /// Whether a connection may end so.
+    fn is_expected(&self, ended: &Ended) -> bool {
+        self.plan.restarts && matches!(ended, Ended::Gone(_) | Ended::Closed(Some(GOING_AWAY)))
     }
 
     pub(super) fn retry(&mut self, index: usize) {

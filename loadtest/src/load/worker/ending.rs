@@ -32,12 +32,20 @@ impl<R: FnMut(Window)> Worker<R> {
         for index in 0..self.clients.len() {
             let client = &mut self.clients[index];
             let Some(mut connection) = client.connection.take() else { continue };
-            let lost = client.expected.lost();
+            let (lost, missing_seq) = (client.expected.lost(), client.expected.missing_seq());
+            let paused = client.paused;
             // A client that does not read cannot tell what came back.
-            if lost > 0 && client.leaving_for_ns.is_none() && !client.paused {
+            if lost > 0 && client.leaving_for_ns.is_none() && !paused {
                 for _ in 0..lost {
                     self.violation(index, Violation::LostInput, "nothing came back");
                 }
+            }
+            if let Some(seq) = missing_seq.filter(|_| !paused) {
+                self.violation(
+                    index,
+                    Violation::Gap,
+                    &format!("came back, and never got what is up to seq {seq}"),
+                );
             }
             if connection.is_open() {
                 let mut goodbye = Vec::new();

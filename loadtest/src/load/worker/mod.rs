@@ -94,6 +94,7 @@ impl<R: FnMut(Window)> Worker<R> {
         for (room, planned) in (0..).zip(std::mem::take(&mut plan.rooms)) {
             clients.extend(planned.clients.into_iter().map(|client| Client::new(room, client)));
             let check = RoomCheck::new(planned.members.iter().map(String::as_str));
+            let check = if plan.servers.len() > 1 { check.comparing() } else { check };
             rooms.push(Room { id: planned.id, members: planned.members, check });
         }
         let groups = Group::ALL.map(|group| ClientGroup::new(group, &clients));
@@ -215,6 +216,9 @@ impl<R: FnMut(Window)> Worker<R> {
     fn send_window(&mut self, last: bool) {
         for (counted, group) in self.window.groups.iter_mut().zip(&self.groups) {
             counted.connected = group.connected;
+            let clients = group.clients.iter().map(|client| &self.clients[*client as usize]);
+            counted.catching_up =
+                clients.filter(|client| client.expected.missing_seq().is_some()).count() as u64;
         }
         let cpu_ns = sys::thread_cpu_ns();
         self.window.tester_cpu_ns = cpu_ns - self.reported_cpu_ns;

@@ -9,17 +9,20 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How to start it.
-pub(super) struct Launch<'a> {
-    pub program: &'a Path,
-    pub flags: &'a [String],
+pub(crate) struct Launch {
+    pub program: PathBuf,
+    pub flags: Vec<String>,
     /// The core that it runs on.
     pub core: Option<usize>,
     /// Where its output goes; none for a file in its own folder.
-    pub log: Option<&'a Path>,
+    pub log: Option<PathBuf>,
+    /// Its game state is in a file, and not in memory only.
+    pub keeps_state: bool,
 }
 
 /// A server that runs for this test.
-pub(super) struct Server {
+pub(crate) struct Server {
+    launch: Launch,
     child: Child,
     folder: PathBuf,
     log: PathBuf,
@@ -31,25 +34,35 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(35);
 
 impl Server {
     /// Starts it and waits until it takes connections.
-    pub(crate) fn start(launch: &Launch<'_>) -> io::Result<Self> {
+    pub(crate) fn start(launch: Launch) -> io::Result<Self> {
         let address = free_address()?;
         let folder = std::env::temp_dir().join(format!("loadtest-{}-{}", std::process::id(), address.port()));
         fs::create_dir_all(&folder)?;
-        let log = launch.log.map_or_else(|| folder.join("server.log"), Path::to_owned);
-        let child = Self::spawn(launch, address, &folder, &log).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", launch.program.display()))
-        })?;
-        let mut server = Self { child, folder, log, address };
+        let log = launch.log.clone().unwrap_or_else(|| folder.join("server.log"));
+        let child = spawn(&launch, address, &folder, File::create(&log)?)?;
+        let mut server = Self { launch, child, folder, log, address };
         server.wait_until_up()?;
         Ok(server)
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    /// Stops it in good order, and starts it again in the same folder and on the same port.
+    pub(super) fn restart(&mut self) -> io::Result<()> {
+        self.end()?;
+        let log = File::options().append(true).open(&self.log)?;
+        self.child = spawn(&self.launch, self.address, &self.folder, log)?;
+        self.wait_until_up()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Asks it to stop and waits; kills it if it takes too long, which is an error.
-    pub(super) fn stop(mut self) -> io::Result<ExitStatus> {
+    pub(crate) fn stop(mut self) -> io::Result<ExitStatus> {
+        self.end()
+    }
+
+    fn end(&mut self) -> io::Result<ExitStatus> {
         sys::terminate(self.child.id())?;
         let start = Instant::now();
         while start.elapsed() < STOP_TIMEOUT {
@@ -62,28 +75,6 @@ impl Server {
             "the server did not stop within {} s of SIGTERM",
             STOP_TIMEOUT.as_secs()
         )))
-    }
-
-    /// Port and files go by environment, which flags outrank; without a flag the game state is kept in memory only.
-    fn spawn(launch: &Launch<'_>, address: SocketAddr, folder: &Path, log: &Path) -> io::Result<Child> {
-        let output = File::create(log)?;
-        let mut command = Command::new(launch.program);
-        command
-            .args(launch.flags)
-            .env("PORT", address.port().to_string())
-            .env("HOST", "127.0.0.1")
-            .env("DB_DSN", folder.join("game.db"))
-            .env("STATE_FILE", "off")
-            .stdin(std::process::Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
-        let Some(core) = launch.core else { return command.spawn() };
-        // A process begins where its parent is, so that no thread of it ever runs elsewhere.
-        let before = Affinity::current()?;
-        Affinity::one(core)?.apply()?;
-        let child = command.spawn();
-        before.apply()?;
-        child
     }
 
     fn wait_until_up(&mut self) -> io::Result<()> {
@@ -104,7 +95,7 @@ impl Server {
     }
 
     /// The last lines that it printed.
-    pub(super) fn log_end(&self) -> String {
+    pub(crate) fn log_end(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
@@ -121,6 +112,30 @@ impl Drop for Server {
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Port and files go by environment, which flags outrank.
+fn spawn(launch: &Launch, address: SocketAddr, folder: &Path, output: File) -> io::Result<Child> {
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", launch.program.display()));
+    let state_file = if launch.keeps_state { folder.join("state.db") } else { "off".into() };
+    let mut command = Command::new(&launch.program);
+    command
+        .args(&launch.flags)
+        .env("PORT", address.port().to_string())
+        .env("HOST", "127.0.0.1")
+        .env("DB_DSN", folder.join("game.db"))
+        .env("STATE_FILE", state_file)
+        .stdin(std::process::Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output);
+    let Some(core) = launch.core else { return command.spawn().map_err(named) };
+    // A process begins where its parent is, so that no thread of it ever runs elsewhere.
+    let before = Affinity::current()?;
+    Affinity::one(core)?.apply()?;
+    let child = command.spawn();
+    before.apply()?;
+    child.map_err(named)
 }
 
 fn free_address() -> io::Result<SocketAddr> {
