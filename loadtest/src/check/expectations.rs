@@ -1,6 +1,8 @@
 //! What one member of a room must receive next, and which of its inputs are still unanswered.
 
 use super::View;
+use super::heartbeat::{self, Heartbeat};
+use super::numbered::Numbered;
 use crate::measure::window::Violation;
 use crate::messages::scan::Event;
 use crate::messages::traffic::{Answer, Deed};
@@ -68,6 +70,9 @@ pub(crate) struct Expectations {
     /// Inputs that need not be answered by an event: refused by an error, or inside a snapshot.
     excused: u64,
     catch_up: Option<CatchUp>,
+    /// Its inputs, if they are numbered.
+    pub numbered: Option<Box<Numbered>>,
+    pub heartbeat: Heartbeat,
 }
 
 impl Expectations {
@@ -82,6 +87,8 @@ impl Expectations {
             overtaken: 0,
             excused: 0,
             catch_up: None,
+            numbered: None,
+            heartbeat: Heartbeat::default(),
         }
     }
 
@@ -96,6 +103,10 @@ impl Expectations {
         self.uncertain.extend(self.pending.drain(..));
         self.uncertain.drain(..self.uncertain.len().saturating_sub(MAX_UNCERTAIN));
         (self.overtaken, self.excused, self.catch_up) = (0, 0, None);
+        self.heartbeat.forget();
+        if let Some(numbered) = &mut self.numbered {
+            numbered.leave();
+        }
     }
 
     /// Whether the welcome has come.
@@ -120,7 +131,8 @@ impl Expectations {
 
     /// Whether an answer is still missing, or an event that others have.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.lost() > 0 || self.catch_up.is_some()
+        let numbered = self.numbered.as_ref().is_some_and(|numbered| numbered.is_waiting());
+        numbered || self.lost() > 0 || self.catch_up.is_some()
     }
 
     /// Inputs for which nothing accounts.
@@ -133,7 +145,11 @@ impl Expectations {
         self.catch_up.map(|goal| goal.seq)
     }
 
+    /// An own event has come.
     pub(super) fn answered(&mut self, answer: Answer, view: &mut View<'_>) {
+        if let (Some(numbered), Some(epoch), Some(n)) = (&mut self.numbered, self.epoch, answer.n) {
+            return numbered.heard(n, epoch, view);
+        }
         let matching = |input: &Input| view.writer.answers(answer, input.deed, input.n);
         let Some(at) = self.pending.iter().position(matching) else {
             if let Some(at) = self.uncertain.iter().position(matching) {
@@ -225,6 +241,9 @@ impl Expectations {
             self.catch_up = Some(CatchUp { seq: goal, due_ns });
         }
         self.advance(start.seq, view);
+        if let Some(numbered) = &mut self.numbered {
+            numbered.welcome(payload.n, epoch, view);
+        }
         let group = view.window.group_mut(view.group);
         group.recovered += u64::from(payload.recovered);
         group.whole += u64::from(since.is_some() && !payload.recovered);
@@ -250,9 +269,42 @@ impl Expectations {
         view.window.group_mut(view.group).snapshots += 1;
     }
 
+    /// False for a reply that nobody asked for.
+    pub(super) fn replied(&mut self, event: &Event<'_>, view: &mut View<'_>) -> bool {
+        let (Some(id), Some(epoch), Some(numbered)) = (event.id, self.epoch, &mut self.numbered) else {
+            return false;
+        };
+        if id < heartbeat::FIRST_ID {
+            numbered.replied(id, event.payload.duplicate, epoch, view);
+            return true;
+        }
+        self.heartbeat.forget();
+        let (Some(seq), Some(n)) = (event.payload.seq, event.payload.n) else {
+            view.violation(Violation::WrongAnswer, || "a heartbeat without seq or n".into());
+            return true;
+        };
+        numbered.count(n as u32, epoch);
+        if seq >= self.next_seq {
+            let next = self.next_seq;
+            if !view.may_jump {
+                view.violation(Violation::Gap, || {
+                    format!("the heartbeat says seq {seq}, and {next} was next")
+                });
+            }
+            self.advance(seq, view);
+        }
+        true
+    }
+
     pub(super) fn refused(&mut self, event: &Event<'_>, view: &mut View<'_>) {
         self.excused += 1;
         let code = event.payload.code.as_deref().unwrap_or("without a code").to_owned();
+        if let (Some(numbered), Some(epoch), Some(id)) = (&mut self.numbered, self.epoch, event.id) {
+            match id < heartbeat::FIRST_ID {
+                true => numbered.refused(id, &code, epoch, view),
+                false => self.heartbeat.forget(),
+            }
+        }
         *view.window.group_mut(view.group).errors.entry(code).or_default() += 1;
     }
 }

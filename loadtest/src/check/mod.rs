@@ -5,6 +5,8 @@
 //! so that for the other members one comparison of memory does the same work.
 
 mod expectations;
+mod heartbeat;
+mod numbered;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +16,7 @@ use crate::messages::scan::{Event, scan};
 use crate::messages::traffic::{Answer, Writer};
 use expectations::{EpochIndex, Stage, Step};
 pub(crate) use expectations::{Expectations, Position};
+pub(crate) use numbered::Numbered;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -119,6 +122,11 @@ impl RoomCheck {
         index as EpochIndex
     }
 
+    /// The epoch of whoever has come farthest.
+    pub(crate) fn latest_epoch(&self) -> Option<EpochIndex> {
+        self.highest.map(|highest| highest.epoch)
+    }
+
     /// A member has come this far.
     fn reached(&mut self, position: Option<Position>) {
         let rank = |position: Position| (position.epoch, position.seq);
@@ -208,6 +216,7 @@ impl RoomCheck {
                 expected.refused(event, view);
                 return false;
             }
+            "reply" if expected.replied(event, view) => return false,
             "reply" => {
                 view.violation(Violation::StrayAnswer, || format!("reply {:?}", event.id));
                 return false;

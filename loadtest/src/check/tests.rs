@@ -17,7 +17,13 @@ const USERS: [&str; 2] = ["guest:a", "guest:b"];
 
 impl Table {
     fn new() -> Self {
-        let traffic = Traffic { action: "set".into(), payload: None, padding_bytes: 0, origin: (0.0, 0.0) };
+        let traffic = Traffic {
+            action: "set".into(),
+            payload: None,
+            padding_bytes: 0,
+            fail_every: 0,
+            origin: (0.0, 0.0),
+        };
         Self {
             room: RoomCheck::new(USERS.into_iter()),
             writer: Writer::new(&traffic),
@@ -284,4 +290,97 @@ fn an_input_is_lost_unless_an_event_an_error_or_a_snapshot_accounts_for_it() {
     check(&[state("guest:a", 1, 11), state("guest:a", 3, 12), error()], 0);
     check(&[error(), error(), error()], 0);
     check(&[snapshot("e", 30)], 0);
+}
+
+/// A member whose numbered inputs 1 to 4 are sent, of which each third is to fail.
+fn numbered() -> Table {
+    let mut table = Table::new();
+    let mut inputs = Numbered::new(3);
+    (1..=4).for_each(|n| assert_eq!(inputs.add(0), Some(n)));
+    table.clients[0].numbered = Some(Box::new(inputs));
+    table.receive(0, &welcome_n(0));
+    let numbered = table.clients[0].numbered.as_mut().unwrap();
+    assert_eq!(numbered.resend(), [1, 2, 3, 4]);
+    (1..=4).for_each(|n| numbered.sent(n, Some(0)));
+    table.clear();
+    table
+}
+
+fn welcome_n(n: u32) -> String {
+    welcome("guest:a", "room", 10).replace(r#""seq":10"#, &format!(r#""seq":10,"n":{n}"#))
+}
+
+fn reply(id: u64, result: &str) -> String {
+    format!(r#"{{"type":"reply","id":{id},"result":{result}}}"#)
+}
+
+fn error(n: u32, code: &str) -> String {
+    format!(r#"{{"type":"error","id":{n},"n":{n},"payload":{{"code":"{code}","message":"…"}}}}"#)
+}
+
+#[test]
+fn numbered_inputs_are_answered_once_each_and_as_they_ended() {
+    let check = |messages: &[String], expected: &[(Violation, u64)], waiting: usize| {
+        let mut table = numbered();
+        messages.iter().for_each(|message| table.receive(0, message));
+        assert_eq!(table.violations(), expected, "{messages:?}");
+        assert_eq!(table.clients[0].numbered.as_ref().unwrap().waiting(), waiting, "{messages:?}");
+    };
+    let ok = |n: u64| reply(n, r#""OK""#);
+    let duplicate = |n: u64| reply(n, r#"{"duplicate":true}"#);
+    check(&[ok(1), ok(2), error(3, "script_error"), ok(4)], &[], 0);
+    check(&[ok(1), ok(1)], &[(Violation::StrayAnswer, 1)], 3);
+    check(&[ok(5)], &[(Violation::StrayAnswer, 1)], 4);
+    check(&[ok(3)], &[(Violation::WrongAnswer, 1)], 3);
+    check(&[duplicate(3), duplicate(2)], &[], 2);
+    check(&[error(2, "script_error")], &[(Violation::WrongAnswer, 1)], 3);
+    check(&[error(2, "busy"), error(3, "out_of_order")], &[], 4);
+    check(&[error(2, "busy"), error(2, "busy")], &[(Violation::StrayAnswer, 1)], 4);
+    check(&[state("guest:a", 1, 11), state("guest:a", 2, 12)], &[], 4);
+    check(&[state("guest:a", 1, 11), state("guest:a", 1, 12)], &[(Violation::RanTwice, 1)], 4);
+    check(&[state("guest:a", 3, 11)], &[(Violation::HalfDone, 1)], 4);
+    check(&[state("guest:a", 9, 11)], &[(Violation::StrayAnswer, 1)], 4);
+    let heartbeat = |result: &str| reply(heartbeat::FIRST_ID, result);
+    check(&[heartbeat(r#"{"n":3,"seq":10}"#)], &[], 1);
+    check(&[heartbeat(r#"{"n":0,"seq":11}"#)], &[(Violation::Gap, 1)], 4);
+    check(&[heartbeat(r#"{"seq":10}"#)], &[(Violation::WrongAnswer, 1)], 4);
+}
+
+#[test]
+fn what_has_no_answer_is_sent_again_after_a_refusal_and_a_return() {
+    let mut table = numbered();
+    table.receive(0, &reply(1, r#""OK""#));
+    table.receive(0, &error(2, "unavailable"));
+    let resent = |table: &mut Table| {
+        let numbered = table.clients[0].numbered.as_mut().unwrap();
+        assert!(!numbered.may_send());
+        numbered.resend()
+    };
+    assert_eq!(resent(&mut table), [2, 3, 4]);
+    table.clients[0].leave();
+    let position = table.clients[0].position();
+    table.clients[0].arrive(position, 0);
+    table.receive(0, &welcome_n(3).replace("false", "true"));
+    assert_eq!((resent(&mut table), table.violations()), (vec![4], vec![]));
+    table.clients[0].leave();
+    table.clients[0].arrive(position, 0);
+    table.receive(0, &welcome_n(2));
+    assert_eq!(table.violations(), [(Violation::Forgotten, 1)]);
+}
+
+#[test]
+fn a_ledger_says_what_must_have_become_of_each_input() {
+    let mut table = numbered();
+    let numbered = table.clients[0].numbered.as_mut().unwrap();
+    assert_eq!(numbered.add(0), Some(5));
+    let ledger = |table: &Table, epoch| {
+        let numbered = table.clients[0].numbered.as_ref().unwrap();
+        numbered.ledger("room", "guest:a", Some(epoch)).dues().collect::<Vec<_>>()
+    };
+    use crate::measure::ledger::Due::{AtMostOnce, Never, Once};
+    assert_eq!(ledger(&table, 0), [Once, Once, Never, Once, AtMostOnce]);
+    table.receive(0, &snapshot("other", 2));
+    assert_eq!(ledger(&table, 1), [AtMostOnce, AtMostOnce, Never, AtMostOnce, AtMostOnce]);
+    table.receive(0, &state("guest:a", 2, 3));
+    assert_eq!(ledger(&table, 1), [AtMostOnce, Once, Never, AtMostOnce, AtMostOnce]);
 }

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub resume: bool,
     /// The server is restarted meanwhile, so that connections end.
     pub restarts: bool,
+    /// Clients come back whatever happens, with numbered inputs.
+    pub persistence: Option<Persistence>,
     /// Some events are not for all: numbers rise, and may jump.
     pub addressed_events: bool,
     /// Receive buffer of slow clients, in bytes.
@@ -38,6 +40,14 @@ pub(crate) struct Plan {
 pub(crate) struct Target {
     pub address: SocketAddr,
     pub host: String,
+}
+
+/// How clients go on that never give up: their inputs are numbered, and sent again after each return.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Persistence {
+    pub heartbeat_ms: u64,
+    /// A connection whose heartbeat, or whose welcome, is not there after this is given up.
+    pub silence_ms: u64,
 }
 
 /// By which of its servers a client comes back.

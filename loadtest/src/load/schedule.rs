@@ -14,6 +14,12 @@ pub(super) enum Task {
     Retry,
     /// The server should have answered a goodbye by now.
     Overdue,
+    /// The welcome should have come by now.
+    Unwelcome,
+    /// Ask whether the server is still there.
+    Heartbeat,
+    /// Send inputs again that did not run.
+    Resend,
 }
 
 /// One entry of the timetable.

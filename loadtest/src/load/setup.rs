@@ -180,6 +180,7 @@ fn empty_plan(options: &Options, targets: &[SocketAddr], worker: usize) -> Plan 
             .map(|core| core + if options.threads > 1 { worker % options.threads } else { 0 }),
         resume: options.resume,
         restarts: options.restarts,
+        persistence: options.persistence,
         addressed_events: options.addressed_events,
         slow_receive_buffer_bytes: options.slow_receive_buffer_bytes,
     }

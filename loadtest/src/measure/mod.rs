@@ -4,6 +4,7 @@
 pub(crate) mod floor;
 pub(crate) mod group;
 pub(crate) mod histogram;
+pub(crate) mod ledger;
 pub(crate) mod metrics;
 pub(crate) mod process_stats;
 pub(crate) mod window;

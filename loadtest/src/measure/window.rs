@@ -2,6 +2,7 @@
 
 use crate::measure::group::Group;
 use crate::measure::histogram::Durations;
+use crate::measure::ledger::Ledger;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +37,18 @@ pub(crate) enum Violation {
     StrayAnswer,
     /// An input was neither answered by an event nor refused by an error.
     LostInput,
+    /// The answer to a numbered input does not fit it.
+    WrongAnswer,
+    /// A numbered input ran more than once.
+    RanTwice,
+    /// Numbered inputs of one client ran in another order than it sent them.
+    OutOfOrder,
+    /// A call that failed has changed or published something.
+    HalfDone,
+    /// A numbered input that ran does not count any more.
+    Forgotten,
+    /// Slow clients slowed the others.
+    SlowedDown,
     /// The server ended a connection that it should have kept.
     Disconnected,
     /// A slow client was not closed with 4002.
@@ -62,6 +75,12 @@ impl fmt::Display for Violation {
             Self::Foreign => "event of another room",
             Self::StrayAnswer => "answer to no input",
             Self::LostInput => "own input lost",
+            Self::WrongAnswer => "wrong answer",
+            Self::RanTwice => "input ran twice",
+            Self::OutOfOrder => "inputs ran out of order",
+            Self::HalfDone => "a failed call left something",
+            Self::Forgotten => "an input that ran is forgotten",
+            Self::SlowedDown => "slow clients slowed others",
             Self::Disconnected => "disconnected",
             Self::NotClosed => "slow client not closed",
             Self::LateLogin => "login not answered in time",
@@ -109,6 +128,10 @@ pub(crate) struct GroupWindow {
     pub connected: u64,
     /// Those of them who came back and do not have everything yet that others of their room have.
     pub catching_up: u64,
+    /// Numbered inputs that have no answer yet.
+    pub unanswered: u64,
+    /// Numbered inputs that were sent once more.
+    pub resent: u64,
     /// Inputs sent, and lines of chat.
     pub inputs: u64,
     /// Own inputs that came back as events.
@@ -146,6 +169,8 @@ pub(crate) struct GroupWindow {
 impl GroupWindow {
     fn merge(&mut self, other: &Self) {
         self.connected += other.connected;
+        self.unanswered += other.unanswered;
+        self.resent += other.resent;
         self.catching_up += other.catching_up;
         self.inputs += other.inputs;
         self.answers += other.answers;
@@ -179,6 +204,8 @@ pub(crate) struct Window {
     pub violations: Violations,
     /// What the server says its rhythm is.
     pub sync_interval_ms: Option<f64>,
+    /// What must have become of numbered inputs; in the last window only.
+    pub ledgers: Vec<Ledger>,
     /// CPU time of the worker's thread.
     pub tester_cpu_ns: u64,
     /// The worker has finished; this is its last window.
@@ -210,6 +237,7 @@ impl Window {
         self.spread.merge(&other.spread);
         self.violations.merge(&other.violations);
         self.sync_interval_ms = other.sync_interval_ms.or(self.sync_interval_ms);
+        self.ledgers.extend(other.ledgers.iter().cloned());
         self.tester_cpu_ns += other.tester_cpu_ns;
         self.last |= other.last;
     }
@@ -217,7 +245,7 @@ impl Window {
     /// Adds a window of a later time: counters add up, gauges are replaced.
     pub(crate) fn follow(&mut self, later: &Self) {
         for group in &mut self.groups {
-            (group.connected, group.catching_up) = (0, 0);
+            (group.connected, group.catching_up, group.unanswered) = (0, 0, 0);
         }
         self.merge(later);
     }

@@ -19,7 +19,7 @@ pub(crate) struct Event<'a> {
     pub payload: Payload<'a>,
 }
 
-/// What is picked out of an event's payload.
+/// What is picked out of an event's payload, or a reply's result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Payload<'a> {
     /// Whether the event has one at all.
@@ -42,6 +42,8 @@ pub(crate) struct Payload<'a> {
     pub y: Option<f64>,
     /// `n`, likewise.
     pub n: Option<f64>,
+    /// `duplicate`, of a numbered input's result.
+    pub duplicate: bool,
 }
 
 /// Calls `visit` for each event of a message, one or a batch, in order.
@@ -72,6 +74,7 @@ fn read_event<'a>(scanner: &mut Scanner<'a>) -> Result<(Event<'a>, Option<Range<
             }
             "seq" => event.seq = Some(scanner.count()?),
             "id" => event.id = Some(scanner.count()?),
+            "result" => read_payload(scanner, &mut event.payload, 0)?,
             "epoch" => event.epoch = Some(scanner.string()?),
             "payload" => {
                 event.payload.present = true;
@@ -131,6 +134,10 @@ fn read_payload<'a>(
             ("recovered", b't') if outer => {
                 scanner.literal("true")?;
                 payload.recovered = true;
+            }
+            ("duplicate", b't') if outer => {
+                scanner.literal("true")?;
+                payload.duplicate = true;
             }
             ("state", first) if outer => {
                 payload.has_state = first != b'n';

@@ -16,10 +16,12 @@ pub(crate) enum Deed {
 pub(crate) struct Traffic {
     /// The name in `action`.
     pub action: String,
-    /// The JSON of `payload`, with the placeholders `{x}`, `{y}`, `{n}` and `{pad}`; none for the action's own form.
+    /// The JSON of `payload`, with the placeholders `{x}`, `{y}`, `{n}`, `{fail}` and `{pad}`; none for the action's own form.
     pub payload: Option<String>,
     /// Bytes of padding in each payload.
     pub padding_bytes: usize,
+    /// `{fail}` is true for each input whose number this divides; 0 for none.
+    pub fail_every: u32,
     /// Corner of the small square that players walk around.
     pub origin: (f64, f64),
 }
@@ -51,6 +53,7 @@ pub(crate) struct Writer {
     laps: Vec<(String, String)>,
     answers_have_x: bool,
     acts_are_chat: bool,
+    fail_every: u32,
 }
 
 enum Piece {
@@ -58,6 +61,7 @@ enum Piece {
     X,
     Y,
     N,
+    Fail,
 }
 
 impl Writer {
@@ -72,6 +76,7 @@ impl Writer {
             origin: traffic.origin,
             answers_have_x: act.contains("{x}"),
             acts_are_chat: traffic.action == "send_chat",
+            fail_every: traffic.fail_every,
             act: pieces(&act),
             chat: pieces(chat),
             laps: laps.collect(),
@@ -91,8 +96,20 @@ impl Writer {
                 Piece::X => out.extend_from_slice(lap.0.as_bytes()),
                 Piece::Y => out.extend_from_slice(lap.1.as_bytes()),
                 Piece::N => out.extend_from_slice(n.to_string().as_bytes()),
+                Piece::Fail => {
+                    let fails = self.fail_every > 0 && n.is_multiple_of(self.fail_every);
+                    out.extend_from_slice(if fails { b"true" } else { b"false" });
+                }
             }
         }
+    }
+
+    /// Appends the text of an input with this number, which its answer will name.
+    pub(crate) fn write_numbered(&self, n: u32, out: &mut Vec<u8>) {
+        self.write(Deed::Act, n, out);
+        // The object's last bracket.
+        out.pop();
+        out.extend_from_slice(format!(r#","n":{n},"id":{n}}}"#).as_bytes());
     }
 
     /// Whether an event with this content may answer input number `n`.
@@ -113,7 +130,8 @@ impl Writer {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Answer {
     chat: bool,
-    n: Option<f64>,
+    /// The input's number.
+    pub n: Option<f64>,
     place: Option<(f64, f64)>,
 }
 
@@ -138,6 +156,7 @@ fn own_form(traffic: &Traffic) -> String {
     let padding = if traffic.padding_bytes == 0 { "" } else { r#","pad":"{pad}""# };
     match traffic.action.as_str() {
         "move_player" => format!(r#"{{"x":{{x}},"y":{{y}}{padding}}}"#),
+        "endure" => format!(r#"{{"n":{{n}},"fail":{{fail}}{padding}}}"#),
         "send_chat" => r#"{"message":"loadtest {n} {pad}"}"#.to_owned(),
         _ => format!(r#"{{"n":{{n}}{padding}}}"#),
     }
@@ -146,14 +165,15 @@ fn own_form(traffic: &Traffic) -> String {
 fn pieces(template: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = template;
-    while let Some((at, piece)) = [("{x}", Piece::X), ("{y}", Piece::Y), ("{n}", Piece::N)]
-        .into_iter()
-        .filter_map(|(name, piece)| rest.find(name).map(|at| (at, piece)))
-        .min_by_key(|(at, _)| *at)
+    while let Some((at, name, piece)) =
+        [("{x}", Piece::X), ("{y}", Piece::Y), ("{n}", Piece::N), ("{fail}", Piece::Fail)]
+            .into_iter()
+            .filter_map(|(name, piece)| rest.find(name).map(|at| (at, name, piece)))
+            .min_by_key(|(at, _, _)| *at)
     {
         pieces.push(Piece::Text(rest[..at].to_owned()));
         pieces.push(piece);
-        rest = &rest[at + "{x}".len()..];
+        rest = &rest[at + name.len()..];
     }
     pieces.push(Piece::Text(rest.to_owned()));
     pieces
@@ -169,6 +189,7 @@ mod tests {
             action: action.into(),
             payload: payload.map(Into::into),
             padding_bytes,
+            fail_every: 2,
             origin: (10.0, 10.0),
         }
     }
@@ -221,6 +242,18 @@ mod tests {
             1,
             r#"{"action":"shoot","payload":{"at":[10.015625,10],"n":1,"junk":"xx"}}"#,
         );
+    }
+
+    #[test]
+    fn numbered_inputs() {
+        let writer = Writer::new(&traffic("endure", None, 0));
+        let check = |n, expected: &str| {
+            let mut out = Vec::new();
+            writer.write_numbered(n, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        };
+        check(3, r#"{"action":"endure","payload":{"n":3,"fail":false},"n":3,"id":3}"#);
+        check(4, r#"{"action":"endure","payload":{"n":4,"fail":true},"n":4,"id":4}"#);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(crate) struct Common {
     /// The action of the inputs: the script that they run (default: move_player, for slow: set)
     #[arg(long, visible_alias = "script", help_heading = "Traffic")]
     pub action: Option<String>,
-    /// Their payload as JSON, with {x} {y} {n} {pad} for a place, a number and the padding
+    /// Their payload as JSON, with {x} {y} {n} {fail} {pad} for a place, a number, whether it fails, and the padding
     #[arg(long, value_name = "JSON", help_heading = "Traffic")]
     pub payload: Option<String>,
     /// Bytes of padding in each payload (default: 0, for slow: 2000)

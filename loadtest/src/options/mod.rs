@@ -4,7 +4,7 @@ mod common;
 mod scenarios;
 mod values;
 
-use crate::load::plan::Returns;
+use crate::load::plan::{Persistence, Returns};
 use crate::messages::traffic::Traffic;
 pub(crate) use common::Common;
 pub(crate) use scenarios::*;
@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub returns: Returns,
     /// The server is restarted meanwhile.
     pub restarts: bool,
+    /// How clients go on that never give up.
+    pub persistence: Option<Persistence>,
     /// Some events are not for all: numbers rise, and may jump.
     pub addressed_events: bool,
     /// Receive buffer of slow clients.
@@ -45,7 +47,8 @@ impl Options {
     pub(crate) fn new(scenario: &Scenario, hosts: Vec<(SocketAddr, String)>) -> Result<Self, String> {
         let common = scenario.common();
         if let Some(payload) = &common.payload {
-            let sample = payload.replace("{x}", "1").replace("{y}", "1").replace("{n}", "1");
+            let sample =
+                payload.replace("{x}", "1").replace("{y}", "1").replace("{n}", "1").replace("{fail}", "true");
             serde_json::from_str::<serde_json::Value>(&sample).map_err(|error| {
                 format!("--payload: not JSON once {{x}}, {{y}} and {{n}} are numbers: {error}")
             })?;
@@ -53,12 +56,18 @@ impl Options {
         // Who does not read is noticed once much is unread, and moves are too small for that.
         let (slow_receive_buffer, action, padding_bytes) = match scenario {
             Scenario::Slow(slow) => (slow.slow_receive_buffer, "set", 2_000),
+            Scenario::Endure(args) => (args.slow_receive_buffer, "endure", 0),
             _ => (0, "move_player", 0),
         };
         let (returns, restarts) = match scenario {
             Scenario::StormReconnect(args) if args.elsewhere => (Returns::Next, false),
             Scenario::StormReconnect(args) => (Returns::Same, args.restart),
+            Scenario::Endure(_) => (Returns::Any, false),
             _ => (Returns::Same, false),
+        };
+        let endure = match scenario {
+            Scenario::Endure(args) => Some(args),
+            _ => None,
         };
         Ok(Self {
             threads: common.threads,
@@ -70,12 +79,17 @@ impl Options {
                 action: common.action.clone().unwrap_or_else(|| action.into()),
                 payload: common.payload.clone(),
                 padding_bytes: common.payload_bytes.unwrap_or(padding_bytes),
+                fail_every: endure.map_or(0, |args| args.fail_every),
                 origin: common.origin,
             },
             jitter: common.jitter,
-            resume: common.resume,
+            resume: common.resume || endure.is_some(),
             returns,
             restarts,
+            persistence: endure.map(|args| Persistence {
+                heartbeat_ms: args.heartbeat.as_millis() as u64,
+                silence_ms: args.silence.as_millis() as u64,
+            }),
             addressed_events: common.addressed_events,
             slow_receive_buffer_bytes: (slow_receive_buffer > 0).then_some(slow_receive_buffer),
             hosts,

@@ -54,6 +54,8 @@ pub(crate) enum Scenario {
     StormLogin(StormLogin),
     /// A share of the players never reads
     Slow(Slow),
+    /// Clients that come back whatever happens to servers and store, with inputs that run exactly once
+    Endure(Endure),
     /// As in life: moves at 20 Hz, chat, people who come and go
     Mixed(Mixed),
     /// Cost for each event against the number of connections
@@ -74,6 +76,7 @@ impl Scenario {
             Self::StormReconnect(_) => "storm-reconnect",
             Self::StormLogin(_) => "storm-login",
             Self::Slow(_) => "slow",
+            Self::Endure(_) => "endure",
             Self::Mixed(_) => "mixed",
             Self::Sweep(_) => "sweep",
             Self::Floor(_) => "floor",
@@ -91,6 +94,7 @@ impl Scenario {
             Self::StormReconnect(args) => &args.storm.common,
             Self::StormLogin(args) => &args.common,
             Self::Slow(args) => &args.common,
+            Self::Endure(args) => &args.common,
             Self::Mixed(args) => &args.common,
             Self::Sweep(args) => &args.common,
             Self::Floor(args) => &args.common,
@@ -268,6 +272,58 @@ pub(crate) struct Slow {
     /// Longest time that they have to be closed after they read again
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub patience: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Endure {
+    /// Rooms
+    #[arg(long, default_value_t = 8, value_parser = at_least_one)]
+    pub rooms: usize,
+    /// Players in each room
+    #[arg(long, default_value_t = 6, value_parser = at_least_one)]
+    pub players: usize,
+    /// Inputs a second of each player
+    #[arg(long, default_value_t = 5.0, value_parser = positive)]
+    pub rate: f64,
+    /// Each input whose number this divides fails in the middle of its script (0: none)
+    #[arg(long, default_value_t = 7)]
+    pub fail_every: u32,
+    /// The script that tells which inputs have run, for the reckoning at the end
+    #[arg(long, default_value = "endure_ran")]
+    pub audit_script: String,
+    /// Share of the players that now and then does not read
+    #[arg(long, default_value_t = 0.2, value_parser = share)]
+    pub slow: f64,
+    /// Receive buffer of those, in bytes (0: the system's choice)
+    #[arg(long, default_value_t = 4_096)]
+    pub slow_receive_buffer: usize,
+    /// How long they do not read, and then how long they do
+    #[arg(long, default_value = "3s", value_parser = duration)]
+    pub stall: Duration,
+    /// Nothing is done to the clients for this long at first, but that some do not read
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    pub calm: Duration,
+    /// The 99th percentile of those who read must stay within this in the calm
+    #[arg(long, default_value_t = 1_000.0, value_parser = positive)]
+    pub calm_p99_ms: f64,
+    /// Share of the players that every second loses its connection, or closes it
+    #[arg(long, default_value_t = 0.05, value_parser = not_negative)]
+    pub churn: f64,
+    /// How long each of them stays away
+    #[arg(long, default_value = "300ms", value_parser = duration)]
+    pub away: Duration,
+    /// Time between two heartbeats of a client
+    #[arg(long, default_value = "1s", value_parser = duration)]
+    pub heartbeat: Duration,
+    /// A connection on which a heartbeat or the welcome is not answered for this long is given up
+    #[arg(long, default_value = "3s", value_parser = duration)]
+    pub silence: Duration,
+    /// Longest time until all are back and all inputs are answered, once the trouble is over
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub settle: Duration,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,

@@ -1,5 +1,6 @@
 //! The scenarios. Each says which rooms it needs and then directs the run; what it measured stands in the run afterwards.
 
+mod endure;
 mod hold;
 mod rooms;
 mod saturate;
@@ -24,7 +25,8 @@ pub(crate) fn layouts(scenario: &Scenario) -> Vec<Layout> {
         Scenario::StormConnect(args) => storm::layouts(args, 0),
         Scenario::StormReconnect(args) => storm::layouts(&args.storm, args.stay),
         Scenario::StormLogin(args) => storm::playing_layouts(&args.playing),
-        Scenario::Slow(args) => slow::layouts(args),
+        Scenario::Slow(args) => slow::layouts(args.rooms, args.players, args.share),
+        Scenario::Endure(args) => slow::layouts(args.rooms, args.players, args.slow),
         Scenario::Mixed(args) => Layout::rooms(args.rooms, args.players, Group::Players),
         Scenario::Sweep(args) => {
             let most = args.counts.iter().max().copied().unwrap_or(0);
@@ -44,6 +46,7 @@ pub(crate) fn direct(
         Scenario::Hold(args) => hold::direct(args, run),
         Scenario::Rooms(args) => rooms::direct(run, args.rate),
         Scenario::BigRoom(args) => rooms::direct(run, args.total_rate / args.players as f64),
+        Scenario::Endure(args) => endure::direct(args, run),
         Scenario::Mixed(args) => rooms::direct_mixed(args, run),
         Scenario::Saturate(args) => saturate::direct(args, run),
         Scenario::StormConnect(args) => storm::direct_connect(args, run),
@@ -53,6 +56,26 @@ pub(crate) fn direct(
         Scenario::Sweep(args) => sweep::direct(args, run),
         Scenario::Floor(_) => Ok(()),
     }
+}
+
+/// What is left to be judged when everybody is gone.
+pub(crate) fn conclude(
+    scenario: &Scenario,
+    options: &Options,
+    targets: &[SocketAddr],
+    rooms: &[Room],
+    run: &mut Run<'_>,
+) -> io::Result<()> {
+    match scenario {
+        Scenario::Endure(args) => endure::conclude(args, options, targets, rooms, run),
+        _ => Ok(()),
+    }
+}
+
+/// A room, and a member's token.
+pub(crate) struct Room {
+    pub id: String,
+    pub token: String,
 }
 
 /// How many connections go into one room, for the floor's bursts.

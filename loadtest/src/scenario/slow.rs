@@ -17,12 +17,12 @@ const SLOW_CONSUMER: &str = "4002";
 const MAX_UNREAD: Duration = Duration::from_secs(300);
 
 /// Rooms in which the slow ones are spread evenly.
-pub(super) fn layouts(args: &Slow) -> Vec<Layout> {
-    let seats = args.rooms * args.players;
-    let slow = |seat: usize| (seat as f64 * args.share).floor() < ((seat + 1) as f64 * args.share).floor();
+pub(super) fn layouts(rooms: usize, players: usize, share: f64) -> Vec<Layout> {
+    let seats = rooms * players;
+    let slow = |seat: usize| (seat as f64 * share).floor() < ((seat + 1) as f64 * share).floor();
     let group = |seat: usize| if slow(seat) { Group::Slow } else { Group::Players };
     let groups: Vec<Group> = (0..seats).map(group).collect();
-    groups.chunks(args.players).map(|seats| Layout { seats: seats.to_vec() }).collect()
+    groups.chunks(players).map(|seats| Layout { seats: seats.to_vec() }).collect()
 }
 
 /// Measures with everybody reading, then with some who do not; in the end these read again and find themselves closed.

@@ -10,7 +10,7 @@ use crate::options::{self, Common, Options, Scenario};
 use crate::report::{self, Machine, Report, Setup, ratios, warnings};
 use crate::run::Run;
 use crate::run::server::{Launch, Server};
-use crate::scenario;
+use crate::scenario::{self, Room};
 use crate::sys;
 use std::fs;
 use std::io;
@@ -94,13 +94,15 @@ fn test(
     let names: Vec<String> = targets.iter().map(SocketAddr::to_string).collect();
     let mut report = empty_report(scenario, names.join(", "), count_clients(&plans), layouts.len());
     report.setup.prepared_in_s = prepared_in_s;
+    let rooms = rooms_of(&plans);
     let observed = processes(common, server.as_ref())?;
     let mut run =
         Run::new(common, WorkerPool::start(plans, common.processes)?, server, observed, interrupted)?;
-    let outcome = scenario::direct(scenario, &options, target, &mut run);
-    let finished = if outcome.is_ok() { run.finish() } else { Ok(()) };
+    let outcome = scenario::direct(scenario, &options, target, &mut run)
+        .and_then(|()| run.finish())
+        .and_then(|()| scenario::conclude(scenario, &options, &targets, &rooms, &mut run));
     let (server_log, server) = (run.server_log(), run.take_server());
-    report.aborted = outcome.and(finished).err().map(|error| error.to_string());
+    report.aborted = outcome.err().map(|error| error.to_string());
     fill(&mut report, run);
     let metrics_after = setup::http(&options, target).ok().and_then(|mut http| metrics::scrape(&mut http));
     report.server_metrics =
@@ -146,6 +148,16 @@ fn processes(common: &Common, server: Option<&Server>) -> io::Result<Vec<Process
         Process::observe(&format!("{} ({pid})", name.trim()), *pid)
     });
     server.into_iter().chain(others).collect()
+}
+
+fn rooms_of(plans: &[Plan]) -> Vec<Room> {
+    let rooms = plans.iter().flat_map(|plan| &plan.rooms);
+    let mut rooms: Vec<Room> = rooms
+        .filter_map(|room| Some(Room { id: room.id.clone(), token: room.clients.first()?.token.clone() }))
+        .collect();
+    rooms.sort_by(|a, b| a.id.cmp(&b.id));
+    rooms.dedup_by(|a, b| a.id == b.id);
+    rooms
 }
 
 fn count_clients(plans: &[Plan]) -> usize {

@@ -1,12 +1,14 @@
 //! A small server of the protocol, a thread for each connection and one for the rhythm, that can be told to do one thing wrong.
 
 use socket2::SockRef;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use serde_json::{Value, json};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::frame::{Frame, coding::CloseCode};
@@ -65,6 +67,8 @@ pub(crate) enum Fault {
     Forgetful,
     /// Who comes back is refused twice, which is no fault in itself.
     RefuseReturns,
+    /// Who comes back is refused, always.
+    RefuseAllReturns,
     /// Who comes back does not get the first event that it missed.
     GapOnReturn,
     /// Who comes back gets the last event that it missed twice.
@@ -79,6 +83,22 @@ pub(crate) enum Fault {
     StateOnReturn,
     /// Who comes back gets the state of a time before it left.
     OldState,
+    /// Each fourth numbered input is refused at first, and those behind it; no fault in itself.
+    PutOff,
+    /// Each fourth numbered input runs, is answered as one that did not, and runs again when it is sent again.
+    RunAgain,
+    /// One numbered input is noted twice.
+    NoteTwice,
+    /// One numbered input is answered, and did not run.
+    AnswerOnly,
+    /// A numbered input that fails leaves what it wrote before.
+    LeaveTraces,
+    /// A numbered input that fails leaves what it published before.
+    PublishTraces,
+    /// The welcome of somebody who comes back tells a number that is too low.
+    ForgetNumbers,
+    /// The answer to a heartbeat tells of an event that was not sent.
+    HeartbeatAhead,
     /// There are accounts, which is no fault in itself.
     Accounts,
     /// The same, and all are refused with 503 and 429 before they are registered, which is no fault in itself.
@@ -133,6 +153,12 @@ struct Room {
     /// All events, from the first on.
     history: Vec<String>,
     refused_returns: u64,
+    /// Numbered inputs that ran: `USER N`.
+    ran: Vec<String>,
+    /// Of each user the last number that ran.
+    last_n: HashMap<String, u64>,
+    /// Numbered inputs that were refused once.
+    put_off: HashSet<String>,
     members: Vec<Member>,
 }
 
@@ -237,6 +263,9 @@ impl State {
             }
             "/api/rpc" => {
                 let call: serde_json::Value = serde_json::from_slice(body).unwrap();
+                if call["script"] == "endure_ran" {
+                    return (200, self.ran(&call));
+                }
                 assert_eq!(call["script"], "create_lobby");
                 let mut rooms = self.rooms.lock().unwrap();
                 let id = format!("room{}", rooms.len());
@@ -285,7 +314,11 @@ impl State {
         let (user_id, room_id) = (format!("guest:{}", parameter("token=")), parameter("game_id="));
         let since = parameter("since=").parse::<u64>().ok();
         assert_eq!(since.is_some(), parameter("epoch=") == "e", "{path}");
-        if since.is_some() && self.fault == Fault::RefuseReturns && self.refuses(&room_id) {
+        let refused = match self.fault {
+            Fault::RefuseReturns => self.refuses(&room_id),
+            fault => fault == Fault::RefuseAllReturns,
+        };
+        if since.is_some() && refused {
             return stream.write_all(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n");
         }
         let accept = match self.fault {
@@ -307,6 +340,14 @@ impl State {
         // What is left to say, above all the answer to a close frame.
         while socket.flush().is_ok() {}
         Ok(())
+    }
+
+    fn ran(&self, call: &Value) -> String {
+        let rooms = self.rooms.lock().unwrap();
+        let ran = &rooms[call["keys"][0].as_str().unwrap().strip_prefix("game:").unwrap()].ran;
+        let (first, last) = (call["args"][0].as_u64().unwrap(), call["args"][1].as_u64().unwrap());
+        let page = ran.iter().skip(first as usize).take((last - first + 1) as usize);
+        json!({ "result": page.collect::<Vec<_>>() }).to_string()
     }
 
     /// Whether a return is one of the first two to its room.
@@ -331,13 +372,15 @@ impl State {
         let named = if self.fault == Fault::WrongWelcome { "elsewhere" } else { room_id };
         let seq = room.seq.saturating_sub(u64::from(self.fault == Fault::LowWelcome));
         let since = since.filter(|_| self.fault != Fault::Forgetful && self.fault != Fault::OldState);
+        let n = room.last_n.get(user_id).copied().unwrap_or(0);
+        let n = if self.fault == Fault::ForgetNumbers { n.saturating_sub(2) } else { n };
         if let Some(since) = since {
-            member.send(&resumed(self.fault, user_id, room_id, since, room.seq));
+            member.send(&resumed(self.fault, user_id, room_id, (since, n), room.seq));
             member.send_missed(self.fault, &room.history[since as usize..]);
         } else if self.fault != Fault::NoWelcome {
             let seq = if self.fault == Fault::OldState { seq.min(4) } else { seq };
             member.send(&format!(
-                r#"{{"type":"welcome","payload":{{"user_id":"{user_id}","game_id":"{named}","epoch":"e","seq":{seq},"recovered":false,"state":{{}},"sync_interval_ms":10}}}}"#
+                r#"{{"type":"welcome","payload":{{"user_id":"{user_id}","game_id":"{named}","epoch":"e","seq":{seq},"n":{n},"recovered":false,"state":{{}},"sync_interval_ms":10}}}}"#
             ));
         }
         room.members.push(member);
@@ -372,6 +415,11 @@ impl State {
                 .iter_mut()
                 .filter(|member| member.user_id == user_id)
                 .for_each(|member| member.send(error));
+        }
+        match input["action"].as_str().unwrap() {
+            "heartbeat" => return room.heartbeat(self.fault, user_id, &input),
+            "endure" => return room.endure(self.fault, user_id, &input),
+            _ => {}
         }
         let payload = &input["payload"];
         let times = if faulty && self.fault == Fault::RepeatInput { 2 } else { 1 };
@@ -413,13 +461,17 @@ impl State {
     }
 }
 
+fn failed(n: u64, code: &str) -> Value {
+    json!({"type": "error", "id": n, "n": n, "payload": {"code": code, "message": "no"}})
+}
+
 /// The welcome of somebody who was there at `since`.
-fn resumed(fault: Fault, user_id: &str, room_id: &str, since: u64, now: u64) -> String {
+fn resumed(fault: Fault, user_id: &str, room_id: &str, (since, n): (u64, u64), now: u64) -> String {
     let seq = if fault == Fault::WrongSince { now } else { since };
     let epoch = if fault == Fault::WrongEpoch { "f" } else { "e" };
     let state = if fault == Fault::StateOnReturn { "{}" } else { "null" };
     format!(
-        r#"{{"type":"welcome","payload":{{"user_id":"{user_id}","game_id":"{room_id}","epoch":"{epoch}","seq":{seq},"recovered":true,"state":{state},"sync_interval_ms":10}}}}"#
+        r#"{{"type":"welcome","payload":{{"user_id":"{user_id}","game_id":"{room_id}","epoch":"{epoch}","seq":{seq},"n":{n},"recovered":true,"state":{state},"sync_interval_ms":10}}}}"#
     )
 }
 
@@ -436,6 +488,61 @@ impl Room {
         let event = format!(r#"{{"type":"{kind}","payload":{payload},"seq":{}}}"#, self.seq);
         self.history.push(event.clone());
         self.queue.push(event);
+    }
+
+    fn answer(&mut self, user_id: &str, answer: &Value) {
+        let member = self.members.iter_mut().find(|member| member.user_id == user_id);
+        member.unwrap().send(&answer.to_string());
+    }
+
+    fn heartbeat(&mut self, fault: Fault, user_id: &str, input: &Value) {
+        self.flush(fault);
+        let n = self.last_n.get(user_id).copied().unwrap_or(0);
+        let seq = self.seq + u64::from(fault == Fault::HeartbeatAhead);
+        self.answer(user_id, &json!({"type": "reply", "id": input["id"], "result": {"n": n, "seq": seq}}));
+    }
+
+    /// A numbered input; the tenth of a room is the one that a fault meets.
+    fn endure(&mut self, fault: Fault, user_id: &str, input: &Value) {
+        let n = input["n"].as_u64().unwrap();
+        let token = format!("{user_id} {n}");
+        let last_n = self.last_n.get(user_id).copied().unwrap_or(0);
+        let refuses = |room: &mut Self| n.is_multiple_of(4) && room.put_off.insert(token.clone());
+        let code = match fault {
+            Fault::PutOff if n > last_n + 1 => Some("out_of_order"),
+            Fault::PutOff if n > last_n && refuses(self) => Some("busy"),
+            _ => None,
+        };
+        if let Some(code) = code {
+            return self.answer(user_id, &failed(n, code));
+        }
+        if n <= last_n && fault != Fault::RunAgain {
+            let result = json!({"duplicate": true});
+            return self.answer(user_id, &json!({"type": "reply", "id": n, "result": result}));
+        }
+        self.last_n.insert(user_id.into(), n.max(last_n));
+        let (fails, faulty) = (input["payload"]["fail"] == true, self.ran.len() == 10);
+        if faulty && fault == Fault::AnswerOnly {
+            // So that the next one is met no more.
+            self.ran.push("guest:0 0".into());
+        } else {
+            let times = match fault {
+                Fault::NoteTwice if faulty => 2,
+                Fault::LeaveTraces => 1,
+                _ => usize::from(!fails),
+            };
+            self.ran.extend(vec![token.clone(); times]);
+            if !fails || fault == Fault::PublishTraces {
+                self.publish("endured", &json!({"user_id": user_id, "n": n}).to_string());
+            }
+        }
+        if fault == Fault::RunAgain && refuses(self) {
+            return self.answer(user_id, &failed(n, "unavailable"));
+        }
+        match fails {
+            true => self.answer(user_id, &failed(n, "script_error")),
+            false => self.answer(user_id, &json!({"type": "reply", "id": n, "result": "OK"})),
+        }
     }
 
     /// Sends what has gathered; the first member is the one that a fault meets.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, and the place says enough")]
 #![warn(unreachable_pub, unnameable_types)]
 
+mod endure;
 mod fake;
 mod faults;
 mod harness;

@@ -32,6 +32,8 @@ pub(super) struct Client {
     /// Said goodbye and waits for the server to close; then it stays away this long.
     pub leaving_for_ns: Option<u64>,
     pub paused: bool,
+    /// Refused inputs are to be sent again soon.
+    pub resends: bool,
 }
 
 /// A room of which this worker plays some members.
@@ -107,6 +109,7 @@ impl Client {
             next_n: 0,
             leaving_for_ns: None,
             paused: false,
+            resends: false,
         }
     }
 

@@ -73,6 +73,7 @@ impl<R: FnMut(Window)> Worker<R> {
         client.tries += 1;
         client.expected.arrive(position, client.due_ns);
         client.leaving_for_ns = None;
+        client.resends = false;
         client.paused = !self.groups[client.group.index()].reading;
         self.groups[client.group.index()].in_flight += 1;
         match Connection::open(&dial, request, key, self.random.bits()) {
@@ -80,6 +81,7 @@ impl<R: FnMut(Window)> Worker<R> {
                 let interest = Interest::READABLE | Interest::WRITABLE;
                 self.poll.registry().register(&mut connection.stream, Token(index as usize), interest)?;
                 client.connection = Some(connection);
+                self.expect_welcome(index as usize);
             }
             Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
                 return Err(io::Error::other(
@@ -115,6 +117,7 @@ impl<R: FnMut(Window)> Worker<R> {
         group.connected += 1;
         let waited_ns = now_ns.saturating_sub(client.due_ns);
         self.window.group_mut(client.group).join.record_ns(waited_ns);
+        self.persist(index);
         self.begin(index as u32);
     }
 
@@ -177,15 +180,23 @@ impl<R: FnMut(Window)> Worker<R> {
             self.violation(index, Violation::Disconnected, &reason);
         }
         *self.window.group_mut(group).closes.entry(reason).or_default() += 1;
+        if self.plan.persistence.is_some() && self.finishing.is_none() {
+            self.come_back(index, 0);
+        }
     }
 
     /// Whether a connection may end so.
     fn is_expected(&self, ended: &Ended) -> bool {
-        self.plan.restarts && matches!(ended, Ended::Gone(_) | Ended::Closed(Some(GOING_AWAY)))
+        let restarts =
+            self.plan.restarts && matches!(ended, Ended::Gone(_) | Ended::Closed(Some(GOING_AWAY)));
+        restarts || self.plan.persistence.is_some() && Self::is_trouble(ended)
     }
 
     pub(super) fn retry(&mut self, index: usize) {
         let client = &self.clients[index];
+        if self.plan.persistence.is_some() && self.finishing.is_none() {
+            return self.come_back(index, client.tries);
+        }
         if client.tries < MAX_TRIES && self.finishing.is_none() {
             let wait_ms = RETRY_MS * u64::from(client.tries);
             let wait_ns = (wait_ms as f64 * 1e6 * (0.5 + self.random.unit())) as u64;
@@ -240,7 +251,9 @@ impl<R: FnMut(Window)> Worker<R> {
         let index = due.client as usize;
         match due.task {
             Task::Overdue => {
-                self.violation(index, Violation::Disconnected, "a close frame was not answered in time");
+                if self.plan.persistence.is_none() {
+                    self.violation(index, Violation::Disconnected, "a close frame was not answered in time");
+                }
                 let away_ns = self.clients[index].leaving_for_ns.unwrap_or_default();
                 self.part(index);
                 return self.plan_once(index, Task::Return, away_ns);
@@ -249,6 +262,9 @@ impl<R: FnMut(Window)> Worker<R> {
                 self.clients[index].due_ns = due.at_ns;
                 self.clients[index].tries = 0;
             }
+            Task::Unwelcome => return self.unwelcome(index),
+            Task::Heartbeat => return self.beat(index),
+            Task::Resend => return self.resend(index),
             Task::Retry | Task::Act | Task::Chat => {}
         }
         if self.clients[index].is_away()

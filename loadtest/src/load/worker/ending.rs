@@ -30,6 +30,7 @@ impl<R: FnMut(Window)> Worker<R> {
 
     fn judge_and_close(&mut self) {
         for index in 0..self.clients.len() {
+            self.take_ledger(index);
             let client = &mut self.clients[index];
             let Some(mut connection) = client.connection.take() else { continue };
             let (lost, missing_seq) = (client.expected.lost(), client.expected.missing_seq());
@@ -56,6 +57,20 @@ impl<R: FnMut(Window)> Worker<R> {
         }
         for room in &mut self.rooms {
             room.check.flush(&mut self.window);
+        }
+    }
+
+    /// What must have become of a client's numbered inputs; each must have an answer by now.
+    fn take_ledger(&mut self, index: usize) {
+        let client = &self.clients[index];
+        let Some(numbered) = &client.expected.numbered else { return };
+        let room = &self.rooms[client.room as usize];
+        let user_id = &room.members[client.member as usize];
+        self.window.ledgers.push(numbered.ledger(&room.id, user_id, room.check.latest_epoch()));
+        // Who does not read cannot tell what came back.
+        let owed = if client.connection.is_some() && !client.paused { numbered.owed() } else { 0 };
+        for _ in 0..numbered.waiting().max(owed as usize) {
+            self.violation(index, Violation::LostInput, "no answer, however often it was sent");
         }
     }
 }

@@ -5,9 +5,10 @@
 mod clients;
 mod coming;
 mod ending;
+mod persisting;
 mod playing;
 
-use crate::check::RoomCheck;
+use crate::check::{Numbered, RoomCheck};
 use crate::load::plan::{Command, Plan};
 use crate::load::schedule::{Pace, Schedule};
 use crate::measure::group::Group;
@@ -96,6 +97,11 @@ impl<R: FnMut(Window)> Worker<R> {
             let check = RoomCheck::new(planned.members.iter().map(String::as_str));
             let check = if plan.servers.len() > 1 { check.comparing() } else { check };
             rooms.push(Room { id: planned.id, members: planned.members, check });
+        }
+        if plan.persistence.is_some() {
+            for client in &mut clients {
+                client.expected.numbered = Some(Box::new(Numbered::new(plan.traffic.fail_every)));
+            }
         }
         let groups = Group::ALL.map(|group| ClientGroup::new(group, &clients));
         Self {
@@ -206,6 +212,7 @@ impl<R: FnMut(Window)> Worker<R> {
         self.groups[group.index()].reading = on;
         for client in self.groups[group.index()].clients.clone() {
             self.clients[client as usize].paused = !on;
+            self.clients[client as usize].expected.heartbeat.forget();
             if on {
                 // The poll told of these bytes once and will not tell again.
                 self.read(client as usize);
@@ -216,9 +223,11 @@ impl<R: FnMut(Window)> Worker<R> {
     fn send_window(&mut self, last: bool) {
         for (counted, group) in self.window.groups.iter_mut().zip(&self.groups) {
             counted.connected = group.connected;
-            let clients = group.clients.iter().map(|client| &self.clients[*client as usize]);
+            let expected = || group.clients.iter().map(|client| &self.clients[*client as usize].expected);
+            let numbered = expected().filter_map(|expected| expected.numbered.as_ref());
             counted.catching_up =
-                clients.filter(|client| client.expected.missing_seq().is_some()).count() as u64;
+                expected().filter(|expected| expected.missing_seq().is_some()).count() as u64;
+            counted.unanswered = numbered.map(|numbered| numbered.waiting() as u64).sum();
         }
         let cpu_ns = sys::thread_cpu_ns();
         self.window.tester_cpu_ns = cpu_ns - self.reported_cpu_ns;

@@ -85,6 +85,9 @@ impl<R: FnMut(Window)> Worker<R> {
 
     fn write_input(&mut self, due: &Due, out: &mut Vec<u8>) {
         let client = &mut self.clients[due.client as usize];
+        if client.expected.numbered.is_some() {
+            return self.write_numbered(due.client as usize, due.at_ns, out);
+        }
         let deed = if due.task == Task::Chat { Deed::Chat } else { Deed::Act };
         self.text.clear();
         self.writer.write(deed, client.next_n, &mut self.text);
@@ -140,6 +143,7 @@ impl<R: FnMut(Window)> Worker<R> {
         if playing && !was_playing {
             self.joined(index, now_ns);
         }
+        self.look_for_refusals(index);
         if let Err(ended) = result {
             self.ended(index, ended);
         }
