@@ -158,6 +158,10 @@ impl Shard {
             }
             return;
         }
+        // Its event may come only in the next round, when the join is on its way.
+        if self.connections[index].is_given_up() {
+            return self.connections.end(index);
+        }
         let key = self.connections.key(index);
         let room_index = self.open_at_home(&request.room);
         self.connections[index].place = Place::Joining(room_index as u32);

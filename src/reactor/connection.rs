@@ -192,6 +192,14 @@ impl Connection {
         }
     }
 
+    /// Whether the peer has closed or reset the connection, and nothing came before that which has not been read.
+    pub(super) fn is_given_up(&self) -> bool {
+        match retry(|| self.stream.peek(&mut [0])) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
+        }
+    }
+
     /// Writes what the outbox holds; adds to `bytes_out`.
     pub(super) fn flush(&mut self, now_ms: u64, bytes_out: &mut u64) -> WriteOutcome {
         while !self.carried.outbox.is_empty() {

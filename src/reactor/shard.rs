@@ -244,7 +244,11 @@ impl Shard {
                 token => {
                     let key = self.connections.key_of(token);
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
-                        self.read(key, event.is_read_closed() || event.is_error());
+                        let is_over = event.is_read_closed() || event.is_error();
+                        self.read(key, is_over);
+                        if is_over {
+                            self.end_given_up_join(key);
+                        }
                     }
                     if event.is_writable()
                         && let Some(index) = self.connections.find(key)
@@ -255,6 +259,15 @@ impl Shard {
             }
         }
         self.accept();
+    }
+
+    /// Who has gone before it was let in may be in by another node since, and that socket must not be replaced.
+    fn end_given_up_join(&mut self, key: ConnectionKey) {
+        if let Some(index) = self.connections.find(key)
+            && matches!(self.connections[index].place, Place::Joining(_))
+        {
+            self.connections.end(index);
+        }
     }
 
     fn accept(&mut self) {

@@ -1,6 +1,8 @@
 //! Several nodes share one store, or several stores.
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use godra::wire::message::{MessageType, RESERVED_TYPE};
@@ -106,6 +108,35 @@ fn a_user_who_joins_through_another_node_replaces_the_older_socket() {
     older.close();
     watcher.receive_type("gone");
     assert_eq!(times_left(&redis, &room, &ann), "1");
+}
+
+/// A node that was frozen finds upgrades of clients that have given up, and are in by another node since.
+#[test]
+fn an_upgrade_that_was_given_up_replaces_nobody() {
+    let redis = Redis::start();
+    let nodes = [0; 2].map(|_| counting_node(&[redis.address()], &[]));
+    let user = User::new(&nodes[0]);
+    let room = user.create_lobby(&nodes[0]);
+    for is_reset in [true, false] {
+        nodes[0].signal("STOP");
+        let mut given_up = TcpStream::connect(nodes[0].address()).unwrap();
+        let path = format!("/ws?token={}&game_id={room}", user.token);
+        let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+        write!(given_up, "GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n\r\n").unwrap();
+        if is_reset {
+            socket2::SockRef::from(&given_up).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        drop(given_up);
+        let mut player = user.join(&nodes[1], &room);
+        nodes[0].signal("CONT");
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < deadline {
+            let answer = player.call("count", json!("still"), 1);
+            assert_eq!(answer["result"], "\"still\"", "reset: {is_reset}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 #[test]
