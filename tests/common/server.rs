@@ -54,10 +54,12 @@ impl Server {
         let store = redis.as_ref().map(|redis| ["--redis-addr".to_owned(), redis.address()]);
         // Tests of other things do not wait for somebody to come back.
         let grace = if flags.contains(&"--rejoin-grace") { &[][..] } else { &["--rejoin-grace", "0s"] };
+        let port = if flags.contains(&"--port") { &[][..] } else { &["--port", "0"] };
         let mut process = command(&folder)
             .args(store.iter().flatten())
             .args(grace)
-            .args(["--host", "127.0.0.1", "--port", "0"])
+            .args(["--host", "127.0.0.1"])
+            .args(port)
             .args(flags)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
