@@ -13,7 +13,7 @@ use crate::common::wait_until;
 const SECRET: &str = "the-same-key-for-both-nodes-of-a-test";
 
 /// For a game whose rooms are there without being made: in place of the stock hooks.
-const HOOKS: [(&str, &str); 3] = [
+const HOOKS: [(&str, &str); 5] = [
     (
         "on_connect",
         "-- KEYS: game:{room}, game:{room}:players\ngodra.publish('player_joined', { user_id = ARGV[1] })",
@@ -22,6 +22,8 @@ const HOOKS: [(&str, &str); 3] = [
         "on_disconnect",
         "-- KEYS: game:{room}, game:{room}:players\ngodra.publish('player_left', { user_id = ARGV[1] })",
     ),
+    ("on_drop", "-- KEYS: game:{room}, game:{room}:players\nreturn 'OK'"),
+    ("on_resume", "-- KEYS: game:{room}, game:{room}:players\nreturn 'OK'"),
     ("on_snapshot", "-- KEYS: game:{room}, game:{room}:ran\nreturn tostring(redis.call('LLEN', KEYS[2]))"),
 ];
 

@@ -104,12 +104,6 @@ impl Outcome {
         let found = findings.iter().find(|finding| finding["name"] == name);
         found.unwrap_or_else(|| panic!("no {name}: {self}"))["value"].as_f64().unwrap()
     }
-
-    /// Snapshots in place of events.
-    pub fn snapshots(&self) -> u64 {
-        let phases = self.report["phases"].as_array().unwrap();
-        phases.iter().map(|phase| phase["all"]["snapshots"].as_u64().unwrap()).sum()
-    }
 }
 
 impl fmt::Display for Outcome {

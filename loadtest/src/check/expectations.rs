@@ -70,6 +70,8 @@ pub(crate) struct Expectations {
     /// Inputs that need not be answered by an event: refused by an error, or inside a snapshot.
     excused: u64,
     catch_up: Option<CatchUp>,
+    /// The epoch of the room that was said to be no more.
+    ended: Option<EpochIndex>,
     /// Its inputs, if they are numbered.
     pub numbered: Option<Box<Numbered>>,
     pub heartbeat: Heartbeat,
@@ -87,6 +89,7 @@ impl Expectations {
             overtaken: 0,
             excused: 0,
             catch_up: None,
+            ended: None,
             numbered: None,
             heartbeat: Heartbeat::default(),
         }
@@ -107,6 +110,11 @@ impl Expectations {
         if let Some(numbered) = &mut self.numbered {
             numbered.leave();
         }
+    }
+
+    /// The server has said that the room is no more.
+    pub(crate) fn room_ended(&mut self) {
+        self.ended = self.epoch;
     }
 
     /// Whether the welcome has come.
@@ -230,6 +238,11 @@ impl Expectations {
         let told = Position { epoch, seq };
         if let Some(wrong) = wrong_return(payload.recovered, payload.has_state, told, since, before) {
             view.violation(Violation::WrongReturn, || wrong);
+        }
+        if self.ended.take() == Some(epoch) {
+            view.violation(Violation::Disconnected, || {
+                "the room was said to be no more, and is there".into()
+            });
         }
         let start = since.filter(|_| payload.recovered).unwrap_or(told);
         self.epoch = Some(epoch);

@@ -234,6 +234,18 @@ fn faults_of_a_return_are_named() {
 }
 
 #[test]
+fn a_room_that_was_said_to_be_no_more_is_another_one() {
+    let check = |epoch: &str, expected: &[(Violation, u64)]| {
+        let mut table = returning();
+        table.clients[0].room_ended();
+        table.receive(0, &welcome("guest:a", "room", 25).replace(r#""e""#, &format!("{epoch:?}")));
+        assert_eq!(table.violations(), expected, "{epoch}");
+    };
+    check("other", &[]);
+    check("e", &[(Violation::Disconnected, 1)]);
+}
+
+#[test]
 fn a_return_that_was_not_asked_for_is_none() {
     let mut table = returning();
     table.clients[0].arrive(None, 0);

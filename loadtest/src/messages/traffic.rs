@@ -141,7 +141,7 @@ impl Answer {
         let payload = &event.payload;
         let place = payload.x.zip(payload.y);
         match &*event.kind {
-            "player_joined" | "player_left" => None,
+            "player_joined" | "player_left" | "player_away" | "player_back" => None,
             "chat" => {
                 let text = payload.message.as_deref().unwrap_or("");
                 let number = text.split(' ').nth(1).and_then(|number| number.parse().ok());

@@ -17,6 +17,8 @@ const CONNECTS_PER_ROUND: usize = 16;
 /// A refused connection is tried again after this times the number of tries so far, at most `MAX_TRIES` times.
 const RETRY_MS: u64 = 200;
 const MAX_TRIES: u32 = 10;
+/// With this code a server closes when it has lost the room's data.
+pub(super) const ROOM_CLOSED: u16 = 4503;
 /// With this code a server closes that stops.
 const GOING_AWAY: u16 = 1001;
 /// How long a server may take to answer a close frame.
@@ -144,7 +146,10 @@ impl<R: FnMut(Window)> Worker<R> {
 
     /// The server or the network ended a connection.
     pub(super) fn ended(&mut self, index: usize, ended: Ended) {
-        let client = &self.clients[index];
+        let client = &mut self.clients[index];
+        if matches!(ended, Ended::Closed(Some(ROOM_CLOSED))) {
+            client.expected.room_ended();
+        }
         let (playing, leaving, group) = (client.expected.is_playing(), client.leaving_for_ns, client.group);
         let returning = client.expected.is_returning();
         if let Some(connection) = self.clients[index].connection.take()

@@ -1,6 +1,7 @@
 //! Clients that never give up: they notice a dead connection, come back, and send again what has no answer.
 
 use super::Worker;
+use super::coming::ROOM_CLOSED;
 use crate::client::codec::Opcode;
 use crate::client::connection::Ended;
 use crate::load::schedule::Task;
@@ -12,8 +13,9 @@ const FIRST_WAIT_MS: u64 = 200;
 const LONGEST_WAIT_MS: u64 = 800;
 /// A refused input is sent again after about this.
 const RESEND_NS: f64 = 200e6;
-/// Codes with which a server closes in trouble, or by what trouble does: it stops, it failed, a pong was late.
-const TROUBLE: [u16; 3] = [1001, 1011, 4004];
+/// Codes with which a server closes in trouble, or by what trouble does: it stops, it failed, a pong was late, the store has
+/// lost the room.
+const TROUBLE: [u16; 4] = [1001, 1011, 4004, ROOM_CLOSED];
 
 impl<R: FnMut(Window)> Worker<R> {
     /// The welcome has come: what has no answer goes out before anything new.
