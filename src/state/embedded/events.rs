@@ -25,8 +25,8 @@ pub struct EventLog {
     pending: Vec<Pending>,
     /// How many of `pending` (from the front) are closed: their room's counter was reset since.
     closed: usize,
-    /// Bytes of text and number of events of the run that was last taken: the next one is likely to be like it.
-    last_sizes: (usize, usize),
+    /// Room for the next run, in bytes of text and in events: as much as the last ones took.
+    room_for: (usize, usize),
     /// Bytes in `pending`, and what the running call has of them.
     pending_bytes: usize,
     call_bytes: usize,
@@ -120,7 +120,7 @@ impl EventLog {
             counters: HashMap::new(),
             pending: Vec::new(),
             closed: 0,
-            last_sizes: (0, 0),
+            room_for: (0, 0),
             pending_bytes: 0,
             call_bytes: 0,
             held: Vec::new(),
@@ -261,11 +261,12 @@ impl EventLog {
 
     /// The batch's events, in the order of the rooms' first events.
     pub fn take(&mut self) -> impl Iterator<Item = Arc<RoomEvents>> {
-        let Self { counters, bounds, now_ms, last_sizes, .. } = self;
+        let Self { counters, bounds, now_ms, room_for, .. } = self;
         let closed = std::mem::take(&mut self.closed);
         self.pending_bytes = 0;
         self.pending.drain(..).enumerate().map(move |(index, pending)| {
-            *last_sizes = (pending.text.len(), pending.ends.len());
+            *room_for =
+                (room_after(room_for.0, pending.text.len()), room_after(room_for.1, pending.ends.len()));
             let events = Arc::new(pending.into_events());
             // What was before a reset belongs to no history any more.
             if index >= closed
@@ -337,8 +338,8 @@ impl EventLog {
                     epoch: position.epoch,
                     first_seq: position.seq + 1,
                     next_seq: position.seq + 1,
-                    text: Vec::with_capacity(self.last_sizes.0),
-                    ends: Vec::with_capacity(self.last_sizes.1),
+                    text: Vec::with_capacity(self.room_for.0),
+                    ends: Vec::with_capacity(self.room_for.1),
                     addressed: Vec::new(),
                     replacing: Vec::new(),
                     removals: Vec::new(),
@@ -409,10 +410,10 @@ impl Pending {
 
     /// They may be kept for a while: what they take is what they need.
     fn into_events(mut self) -> RoomEvents {
-        if self.text.capacity() > self.text.len() + self.text.len() / 8 {
+        if self.text.capacity() > self.text.len() * 3 / 2 {
             self.text.shrink_to_fit();
         }
-        if self.ends.capacity() > self.ends.len() + self.ends.len() / 8 {
+        if self.ends.capacity() > self.ends.len() * 3 / 2 {
             self.ends.shrink_to_fit();
         }
         RoomEvents {
@@ -426,6 +427,11 @@ impl Pending {
             removals: self.removals,
         }
     }
+}
+
+/// Room for the next run after one of this length: a little more than the longest of the last ones.
+fn room_after(room: usize, len: usize) -> usize {
+    (len + len / 8).max(room - room / 8)
 }
 
 impl EventOptions {
