@@ -312,13 +312,26 @@ function isGentle(code) {
 }
 
 // src/refusal.js
-var REFUSALS = /* @__PURE__ */ new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict"]);
+var REFUSALS = /* @__PURE__ */ new Set([
+  "refused",
+  "unauthorized",
+  "token_expired",
+  "session_ended",
+  "forbidden",
+  "bad_request",
+  "not_found",
+  "conflict"
+]);
 var REFUSED = "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
 var HINTS = {
   401: ": the token is not valid (any more)",
   403: ": the lobby is full or does not exist, or its script said no",
   503: ": it is full, or stopping"
 };
+var OF_TOKEN = /* @__PURE__ */ new Set(["unauthorized", "token_expired", "session_ended"]);
+function isOfToken(error) {
+  return OF_TOKEN.has(error.code);
+}
 function isRefusal(error) {
   return REFUSALS.has(error.code);
 }
@@ -1057,7 +1070,7 @@ var Realtime = class {
   #retryFailed(session, error) {
     const code = error.closeCode ?? 1006;
     session.attempts.failed(error);
-    const hopeless = error.code === "unauthorized" && typeof session.token !== "function";
+    const hopeless = isOfToken(error) && typeof session.token !== "function";
     if (!hopeless && !session.attempts.areRefused && (error.code !== "closed" || this.#comesBack(session, code))) {
       this.#emitter.emit("reconnecting", this.#retryLater(session, code, error.retryAfter));
       return;

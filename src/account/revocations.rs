@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 use super::records::{Ban, Notice, NoticeKind};
 use crate::session::Rejection;
-use crate::session::disconnects::{Disconnects, fit_reason};
+use crate::session::disconnects::{Disconnects, OUTDATED, SESSION_ENDED, fit_reason};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
@@ -35,8 +35,10 @@ struct Known {
 /// Why somebody is kept out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revoked {
-    /// The login has ended, or its token was issued before the role changed.
-    Ended(&'static str),
+    /// The login has ended.
+    Ended,
+    /// The token was issued before the account changed, such as its role; the login goes on.
+    Outdated,
     /// By a manager, until the ban ends or is lifted.
     Banned(Ban),
 }
@@ -102,13 +104,11 @@ impl Revocations {
             return Err(Revoked::Banned(ban.clone()));
         }
         if known.families.contains_key(&identity.login.family) {
-            return Err(Revoked::Ended("the session has ended; log in again"));
+            return Err(Revoked::Ended);
         }
         let void_until_ms = known.void_until_ms.get(&identity.user_id);
         if void_until_ms.is_some_and(|until_ms| identity.login.issued_at_ms <= *until_ms) {
-            return Err(Revoked::Ended(
-                "the token is void since your account has changed; refresh it or log in again",
-            ));
+            return Err(Revoked::Outdated);
         }
         Ok(())
     }
@@ -135,7 +135,11 @@ impl Revoked {
     /// As an answer to a request.
     pub fn refused(&self) -> Rejection {
         match self {
-            Self::Ended(reason) => Rejection::new(ErrorCode::Unauthorized, *reason),
+            Self::Ended => Rejection::new(ErrorCode::SessionEnded, "the session has ended; log in again"),
+            Self::Outdated => Rejection::new(
+                ErrorCode::TokenExpired,
+                "the token is void since your account has changed; refresh it or log in again",
+            ),
             Self::Banned(ban) => refused_ban(ban),
         }
     }
@@ -143,7 +147,8 @@ impl Revoked {
     /// As the end of a socket: code and reason.
     pub fn close(&self) -> (u16, Box<str>) {
         match self {
-            Self::Ended(reason) => (close_code::TOKEN_EXPIRED, (*reason).into()),
+            Self::Ended => (close_code::TOKEN_EXPIRED, SESSION_ENDED.into()),
+            Self::Outdated => (close_code::TOKEN_EXPIRED, OUTDATED.into()),
             Self::Banned(ban) if ban.reason.is_empty() => (close_code::BANNED, "you are banned".into()),
             Self::Banned(ban) => (close_code::BANNED, fit_reason(&ban.reason).into()),
         }
@@ -241,7 +246,10 @@ mod tests {
         assert_eq!(&*banned.refused().message, "you are banned until 20 (seconds since 1970): cheating");
         assert_eq!(banned.refused().status, 403);
         assert_eq!(banned.close(), (4501, "cheating".into()));
-        assert_eq!(Revoked::Ended("x").refused().status, 401);
+        assert_eq!(Revoked::Ended.refused().code.as_str(), "session_ended");
+        assert_eq!(Revoked::Outdated.refused().code.as_str(), "token_expired");
+        assert_eq!([Revoked::Ended, Revoked::Outdated].map(|revoked| revoked.refused().status), [401, 401]);
+        assert_eq!(Revoked::Ended.close(), (4001, "session_ended: log in again".into()));
         let disconnects = Revocations::new(60).apply(&[notice("1", 1, NoticeKind::Kicked("out".into()))]);
         assert_eq!(disconnects.verdict(&identity("1", "f", 9)), Some((4500, "out")));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::room::Why;
 use crate::script::{KeyError, Script, ScriptSet};
 use crate::session::{Input, Rejection, RpcRequest};
-use crate::state::{Call, CallError, CallResult};
+use crate::state::{Call, CallError, CallResult, ErrorSource};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::{Code, ErrorCode};
 
@@ -83,7 +83,7 @@ pub(super) fn rpc_answer(result: Option<&CallResult>) -> Result<&[u8], Rejection
 pub(super) fn refused_join(error: &CallError) -> Rejection {
     let status = match &error.code {
         Code::Known(code @ (ErrorCode::Busy | ErrorCode::Unavailable)) => code.status(),
-        _ if error.is_fault => 500,
+        _ if error.is_fault() => 500,
         _ => 403,
     };
     rejected(error, status)
@@ -91,21 +91,30 @@ pub(super) fn refused_join(error: &CallError) -> Rejection {
 
 fn refused_call(error: &CallError) -> Rejection {
     let status = match &error.code {
-        Code::Known(ErrorCode::ScriptError | ErrorCode::ScriptTimeout) | Code::Custom(_) => {
-            if error.is_fault { 500 } else { 400 }
-        }
+        _ if error.is_fault() => 500,
+        // A token that is good has been shown: no script can say otherwise, and make clients log in again.
+        Code::Known(
+            ErrorCode::ScriptError
+            | ErrorCode::ScriptTimeout
+            | ErrorCode::Unauthorized
+            | ErrorCode::TokenExpired
+            | ErrorCode::SessionEnded,
+        )
+        | Code::Custom(_) => 400,
         Code::Known(code) => code.status(),
     };
     rejected(error, status)
 }
 
 fn rejected(error: &CallError, status: u16) -> Rejection {
+    // A script's `busy` is the game's: when to try again, the script says, or nobody.
+    let is_temporary = error.source == ErrorSource::Server && matches!(status, 429 | 503);
     Rejection {
         status,
         code: error.code.clone(),
         message: error.message.clone(),
         details: error.details.clone(),
-        retry_after_s: None,
+        retry_after_s: is_temporary.then(|| "1".into()),
     }
 }
 
@@ -133,4 +142,43 @@ fn fresh_room() -> RoomId {
     getrandom::fill(&mut random).expect("the kernel's random numbers are always there");
     let id: String = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
     RoomId::parse(&id).expect("the alphabet is one of room ids")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(source: ErrorSource, code: &str) -> CallError {
+        CallError { code: code.into(), message: "no".into(), details: None, source }
+    }
+
+    #[test]
+    fn no_script_says_that_a_token_is_not_good() {
+        for code in ["unauthorized", "token_expired", "session_ended", "too_fast", "script_error"] {
+            let refused = refused_call(&error(ErrorSource::Script, code));
+            assert_eq!((refused.status, refused.code.as_str()), (400, code));
+            let refused = refused_join(&error(ErrorSource::Script, code));
+            assert_eq!((refused.status, refused.code.as_str()), (403, code));
+        }
+        assert_eq!(refused_call(&error(ErrorSource::Script, "forbidden")).status, 403);
+        assert_eq!(refused_call(&error(ErrorSource::Fault, "script_error")).status, 500);
+        assert_eq!(refused_join(&error(ErrorSource::Fault, "script_timeout")).status, 500);
+    }
+
+    #[test]
+    fn when_to_try_again_is_said_by_the_server_alone() {
+        let check = |source, code: &str, status: u16, seconds: Option<&str>| {
+            let refused = refused_call(&error(source, code));
+            assert_eq!((refused.status, refused.retry_after_s.as_deref()), (status, seconds), "{code}");
+        };
+        check(ErrorSource::Script, "busy", 503, None);
+        check(ErrorSource::Script, "unavailable", 503, None);
+        check(ErrorSource::Script, "rate_limited", 429, None);
+        check(ErrorSource::Server, "busy", 503, Some("1"));
+        check(ErrorSource::Server, "unavailable", 503, Some("1"));
+        check(ErrorSource::Server, "out_of_order", 409, None);
+        let refused =
+            [ErrorSource::Script, ErrorSource::Server].map(|source| refused_join(&error(source, "busy")));
+        assert_eq!(refused.map(|refused| refused.retry_after_s.is_some()), [false, true]);
+    }
 }

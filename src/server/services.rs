@@ -9,7 +9,7 @@ use crate::account::guest::new_guest;
 use crate::account::refresh::RefreshToken;
 use crate::account::revocations::Revocations;
 use crate::account::service::unix_ms;
-use crate::account::token::{TokenAuthority, new_family};
+use crate::account::token::{TokenAuthority, TokenError, new_family};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::session::limits::LoginLimit;
@@ -64,7 +64,9 @@ impl Services for ServerServices {
     fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Rejection> {
         let identity = self.tokens.verify(token, unix_s).map_err(|error| {
             log::debug!("a token was refused reason={error:?}");
-            Rejection::new(ErrorCode::Unauthorized, error.to_string())
+            let is_over = error == TokenError::Expired;
+            let code = if is_over { ErrorCode::TokenExpired } else { ErrorCode::Unauthorized };
+            Rejection::new(code, error.to_string())
         })?;
         self.revocations.check(&identity, unix_s).map_err(|revoked| revoked.refused())?;
         Ok(identity)

@@ -54,13 +54,10 @@ impl<'a> Answer<'a> {
             body.extend_from_slice(b"}}");
         }
         let mut answer = Self::json(rejection.status, body);
-        match rejection.status {
-            401 => answer.headers.push(("WWW-Authenticate", "Bearer")),
-            429 | 503 => {
-                answer.headers.push(("Retry-After", rejection.retry_after_s.as_deref().unwrap_or("1")));
-            }
-            _ => {}
+        if rejection.status == 401 {
+            answer.headers.push(("WWW-Authenticate", "Bearer"));
         }
+        answer.headers.extend(rejection.retry_after_s.as_deref().map(|seconds| ("Retry-After", seconds)));
         answer
     }
 

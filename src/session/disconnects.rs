@@ -10,6 +10,13 @@ use crate::wire::ws::close_code;
 /// Longest reason of a close frame, in bytes (RFC 6455 section 5.5: 125 with the code).
 const MAX_REASON_BYTES: usize = 123;
 
+/// Why a socket is closed with 4001: the error code that calls get, and words for people.
+pub const SESSION_ENDED: &str = "session_ended: log in again";
+/// As [`SESSION_ENDED`], where a refresh gives a token that is good.
+pub const OUTDATED: &str = "token_expired: your role or account has changed, refresh your token";
+/// As [`OUTDATED`], when the token's time is over.
+pub const TOKEN_EXPIRED: &str = "token_expired: refresh your token";
+
 /// News about users and their logins that reach sockets already open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disconnects {
@@ -38,8 +45,8 @@ impl Disconnects {
 
     /// Tokens issued to a user at or before `issued_until_ms` are void, as the role has changed.
     pub fn change_role(&mut self, user_id: &str, issued_until_ms: u64) {
-        let reason = "your role has changed: refresh your token".into();
-        self.add(user_id, EndedSessions { issued_until_ms, code: close_code::TOKEN_EXPIRED, reason });
+        let code = close_code::TOKEN_EXPIRED;
+        self.add(user_id, EndedSessions { issued_until_ms, code, reason: OUTDATED.into() });
     }
 
     /// A user is kept out.
@@ -62,7 +69,7 @@ impl Disconnects {
         let of_user = of_user.max_by_key(|ended| ended.code).map(|ended| (ended.code, &*ended.reason));
         of_user.or_else(|| {
             let has_ended = self.families.contains(&identity.login.family);
-            has_ended.then_some((close_code::TOKEN_EXPIRED, "the session has ended"))
+            has_ended.then_some((close_code::TOKEN_EXPIRED, SESSION_ENDED))
         })
     }
 
@@ -111,10 +118,10 @@ mod tests {
         let check = |user_id: &str, family: &str, issued_at_ms: u64, expected: Option<(u16, &str)>| {
             assert_eq!(disconnects.verdict(&identity(user_id, family, issued_at_ms)), expected, "{user_id}");
         };
-        check("9", "f", 5000, Some((4001, "the session has ended")));
+        check("9", "f", 5000, Some((4001, SESSION_ENDED)));
         check("9", "g", 5000, None);
         check("9", "", 0, None);
-        check("1", "g", 1000, Some((4001, "your role has changed: refresh your token")));
+        check("1", "g", 1000, Some((4001, OUTDATED)));
         check("1", "g", 1001, None);
         check("2", "g", 5000, Some((4500, "you were sent out")));
         check("3", "f", 5000, Some((4501, "cheating")));

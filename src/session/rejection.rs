@@ -14,7 +14,7 @@ pub struct Rejection {
     pub message: Box<str>,
     /// JSON text that a script gave with its error.
     pub details: Option<Box<str>>,
-    /// Seconds after which another try may do better, for `Retry-After`; with 429 and 503 there is always one.
+    /// Seconds after which another try may do better, for `Retry-After`; with 429 and 503 of the server's own there is always one.
     pub retry_after_s: Option<Box<str>>,
 }
 
@@ -27,7 +27,8 @@ impl Rejection {
     /// The same, with another of the code's statuses.
     pub fn with_status(status: u16, code: ErrorCode, message: impl Into<Box<str>>) -> Self {
         debug_assert!(code.statuses().contains(&status), "{code:?} does not come with {status}");
-        Self { status, code: code.into(), message: message.into(), details: None, retry_after_s: None }
+        let retry_after_s = matches!(status, 429 | 503).then(|| "1".into());
+        Self { status, code: code.into(), message: message.into(), details: None, retry_after_s }
     }
 
     /// Of a numbered input that came behind one that was refused.

@@ -191,19 +191,36 @@ pub struct CallError {
     pub message: Box<str>,
     /// JSON text of the third argument of `godra.error`, if any.
     pub details: Option<Box<str>>,
-    /// Whether the script broke (and was logged), rather than refused the call on purpose.
-    pub is_fault: bool,
+    /// Who says so.
+    pub source: ErrorSource,
+}
+
+/// Who says that a call failed. The same code means another thing from a script: it is the game's, and nothing that a client
+/// does by itself follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorSource {
+    /// The server or its store: the call did not run, or nobody knows.
+    Server,
+    /// The script refused the call on purpose.
+    Script,
+    /// The script broke, which is logged.
+    Fault,
 }
 
 impl CallError {
     /// Of a call that did not run, or whose outcome nobody knows.
     pub fn refusal(code: ErrorCode, message: &str) -> Self {
-        Self { code: code.into(), message: message.into(), details: None, is_fault: false }
+        Self { code: code.into(), message: message.into(), details: None, source: ErrorSource::Server }
     }
 
     /// Of a numbered input that came behind one that did not run.
     pub(super) fn out_of_order() -> Self {
         Self::refusal(ErrorCode::OutOfOrder, OUT_OF_ORDER)
+    }
+
+    /// Whether the script broke, rather than refused the call.
+    pub fn is_fault(&self) -> bool {
+        self.source == ErrorSource::Fault
     }
 
     /// Whether the store did not answer, or could not work.

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::audience::{Audience, Users};
-pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, CallRun, Membership};
+pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, CallRun, ErrorSource, Membership};
 pub use self::event_text::BadEvent;
 pub use self::history::{History, HistoryBounds, KeptEvents, Missed};
 pub use self::room_events::{Removal, RoomEvents, superseded};

@@ -36,8 +36,12 @@ macro_rules! error_codes {
 error_codes! {
     /// The request is malformed, in the wrong way, or came too slowly.
     BadRequest "bad_request" [400, 405, 408, 417, 426, 505];
-    /// No token, or one that is not good.
-    Unauthorized "unauthorized" [401];
+    /// No token, or one that is not good; with 400 a script says so.
+    Unauthorized "unauthorized" [401, 400];
+    /// The token's time is over, or the account has changed since: a refresh gives another one.
+    TokenExpired "token_expired" [401, 400];
+    /// The login is over: to be logged in again.
+    SessionEnded "session_ended" [401, 400];
     /// The role, or the keys, do not allow it.
     Forbidden "forbidden" [403];
     /// No such path or script.

@@ -47,8 +47,8 @@ fn a_player_registers_logs_in_refreshes_and_logs_out() {
     let out = again.post("/logout", &json!({}));
     assert_eq!((out.status, out.body.len()), (204, 0), "{out:?}");
     again.wait_until_refused();
-    check_error(&ann.who_am_i(), 401, "unauthorized", "session has ended");
-    check_error(&again.refresh(), 401, "unauthorized", "refresh token");
+    check_error(&ann.who_am_i(), 401, "session_ended", "session has ended");
+    check_error(&again.refresh(), 401, "session_ended", "refresh token");
 }
 
 #[test]
@@ -95,9 +95,9 @@ fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
         let second = User::from_login(&server, &again.json());
         let third = User::from_login(&server, &second.refresh().json());
         assert_eq!(third.user_id, first.user_id);
-        check_error(&first.refresh(), 401, "unauthorized", "used before");
+        check_error(&first.refresh(), 401, "session_ended", "used before");
         third.wait_until_refused();
-        check_error(&third.refresh(), 401, "unauthorized", "refresh token");
+        check_error(&third.refresh(), 401, "session_ended", "refresh token");
     }
     server.output().wait_for_line(&["an old refresh token was used again", "user=1"]);
 }
@@ -116,9 +116,9 @@ fn another_password_ends_the_other_sessions() {
     let refused = guest.post("/account/password", &json!({"old": PASSWORD, "new": "another one"}));
     check_error(&refused, 403, "forbidden", "guest");
     assert_eq!(change(PASSWORD, "another one").status, 204);
-    assert_eq!(socket.expect_close().0, 4001);
+    assert_eq!(socket.expect_close(), (4001, "session_ended: log in again".to_owned()));
     there.wait_until_refused();
-    check_error(&there.refresh(), 401, "unauthorized", "refresh token");
+    check_error(&there.refresh(), 401, "session_ended", "refresh token");
     assert_eq!(here.who_am_i().status, 200);
     assert_eq!(here.refresh().status, 200);
     check_error(&server.post("/login", &credentials("ann", PASSWORD)), 401, "unauthorized", "wrong");
@@ -152,7 +152,7 @@ fn a_guest_becomes_a_player() {
     assert!(state["players"].get(&guest.user_id).is_none(), "{state}");
     assert_eq!(state["players"][&ann.user_id]["username"], "ann");
     guest.wait_until_refused();
-    check_error(&guest.refresh(), 401, "unauthorized", "refresh token");
+    check_error(&guest.refresh(), 401, "session_ended", "refresh token");
     check_error(&upgrade(&ann, "ann2"), 403, "forbidden", "only a guest");
 }
 
@@ -224,7 +224,7 @@ fn a_ban_reaches_sockets_tokens_and_logins_on_all_nodes() {
     assert_eq!(manager.rpc("unban", json!([ben.user_id])).status, 200);
     let again = User::login(&two, "ben", PASSWORD);
     again.wait_until_let_in();
-    check_error(&ben.refresh(), 401, "unauthorized", "refresh token");
+    check_error(&ben.refresh(), 401, "session_ended", "refresh token");
 }
 
 #[test]
@@ -284,8 +284,9 @@ fn a_new_role_counts_at_once() {
     let mut socket = ann.join(&room);
     user_command(server.folder(), &database, &["role", "ann", "manager"], "");
     let (code, reason) = socket.expect_close();
-    assert!(code == 4001 && reason.contains("role"), "{code} {reason}");
+    assert!(code == 4001 && reason.starts_with("token_expired: your role"), "{code} {reason}");
     ann.wait_until_refused();
+    check_error(&ann.who_am_i(), 401, "token_expired", "refresh it");
     let again = User::from_login(&server, &ann.refresh().json());
     assert_eq!(again.who_am_i().json()["role"], "manager");
     let listed = user_command(server.folder(), &database, &["list"], "");
@@ -304,6 +305,6 @@ fn bans_and_endings_outlive_a_restart() {
         user_command(&folder, &database, &["ban", &guest.user_id, "--for", "7d"], "");
     }
     let server = Server::start(&["--db-dsn", &database]);
-    check_error(&ann.on(&server).who_am_i(), 401, "unauthorized", "session has ended");
+    check_error(&ann.on(&server).who_am_i(), 401, "session_ended", "session has ended");
     check_error(&guest.on(&server).who_am_i(), 403, "forbidden", "banned until");
 }

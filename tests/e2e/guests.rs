@@ -144,7 +144,7 @@ fn the_database_forgets_a_guest_with_the_store() {
     let again = User::from_login(&server, &first.json());
     wait_for_expired(&server, 1.0);
     let refused = again.refresh();
-    assert_eq!((refused.status, refused.error_code().as_str()), (401, "unauthorized"));
+    assert_eq!((refused.status, refused.error_code().as_str()), (401, "session_ended"));
     assert_eq!(kept(&server), json!([[], []]));
 }
 

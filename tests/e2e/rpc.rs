@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use godra::account::token::TokenAuthority;
+use godra::wire::ids::Role;
 use serde_json::{Value, json};
 
 use crate::common::PATIENCE;
@@ -77,6 +79,39 @@ fn bad_tokens() {
     check(Some(&format!("Bearer eyJhbGciOiJub25lIn0.{payload}.")));
     let other = Server::start(&[]).guest().token;
     check(Some(&format!("Bearer {other}")));
+}
+
+#[test]
+fn a_token_whose_time_is_over_says_so() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let server = Server::start(&["--jwt-secret", secret]);
+    let tokens = TokenAuthority::new(vec![secret.into()], 60);
+    let expired = tokens.issue("guest:a", "Ann", Role::Guest, "", 1_700_000_000_000);
+    let guest = server.known(&expired, "guest:a");
+    check_error(&guest.rpc("heartbeat", json!([]), &[]), 401, "token_expired");
+    assert_eq!(guest.try_join("r").err().unwrap().error_code(), "token_expired");
+}
+
+#[test]
+fn what_a_script_says_is_not_taken_for_the_servers_word() {
+    let folder = Folder::new();
+    folder.write_script("say", "-- ROLE: guest\ngodra.error(ARGV[2], 'no')");
+    let server = Server::start_in(folder, &[]);
+    let guest = server.guest();
+    let check = |code: &str, status: u16| {
+        let response = guest.rpc("say", json!([code]), &[]);
+        check_error(&response, status, code);
+        let headers = ["www-authenticate", "retry-after"].map(|name| response.header(name));
+        assert_eq!(headers, [None, None], "{response:?}");
+        assert!(response.header("godra-script").is_some(), "{response:?}");
+    };
+    check("unauthorized", 400);
+    check("token_expired", 400);
+    check("session_ended", 400);
+    check("busy", 503);
+    check("unavailable", 503);
+    check("rate_limited", 429);
+    check("conflict", 409);
 }
 
 #[test]

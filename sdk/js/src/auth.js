@@ -114,7 +114,8 @@ export class Auth {
     try {
       return await call(token);
     } catch (error) {
-      // A script may have said so, after it ran: the call is not made again by itself.
+      // Servers before the codes token_expired and session_ended pass on what a script says, after it ran: the call is not
+      // made again by itself.
       if (error.status === 401) this.distrust(token);
       throw error;
     }

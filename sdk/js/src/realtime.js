@@ -10,7 +10,7 @@ import { lobbyKey } from "./lobby.js";
 import { Outbox } from "./outbox.js";
 import { Pending } from "./pending.js";
 import { Position } from "./position.js";
-import { explain } from "./refusal.js";
+import { explain, isOfToken } from "./refusal.js";
 import { withDefaults } from "./util.js";
 import { onWake } from "./wake.js";
 
@@ -344,7 +344,7 @@ export class Realtime {
   #retryFailed(session, error) {
     const code = error.closeCode ?? 1006;
     session.attempts.failed(error);
-    const hopeless = error.code === "unauthorized" && typeof session.token !== "function";
+    const hopeless = isOfToken(error) && typeof session.token !== "function";
     if (!hopeless && !session.attempts.areRefused && (error.code !== "closed" || this.#comesBack(session, code))) {
       this.#emitter.emit("reconnecting", this.#retryLater(session, code, error.retryAfter));
       return;

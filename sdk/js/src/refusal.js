@@ -3,7 +3,16 @@
 import { GodraError, codeOfStatus } from "./errors.js";
 
 /** A server that is up and says no with these will rarely change its mind: the lobby is gone, or full. */
-const REFUSALS = new Set(["refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict"]);
+const REFUSALS = new Set([
+  "refused",
+  "unauthorized",
+  "token_expired",
+  "session_ended",
+  "forbidden",
+  "bad_request",
+  "not_found",
+  "conflict",
+]);
 const REFUSED =
   "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
 const HINTS = {
@@ -11,6 +20,13 @@ const HINTS = {
   403: ": the lobby is full or does not exist, or its script said no",
   503: ": it is full, or stopping",
 };
+
+const OF_TOKEN = new Set(["unauthorized", "token_expired", "session_ended"]);
+
+/** Whether another token is needed. */
+export function isOfToken(error) {
+  return OF_TOKEN.has(error.code);
+}
 
 export function isRefusal(error) {
   return REFUSALS.has(error.code);

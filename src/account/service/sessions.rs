@@ -48,10 +48,11 @@ impl AccountWorker {
     }
 
     pub(super) fn refresh(&mut self, text: &str) -> Outcome<AccountAnswer> {
-        let ended =
-            || refused(ErrorCode::Unauthorized, "the refresh token is not valid (any more); log in again");
+        let no_token = "the refresh token is not valid (any more); log in again";
+        let ended = || refused(ErrorCode::SessionEnded, no_token);
         let now_ms = unix_ms();
-        let token = RefreshToken::open(text, &self.shared.tokens, now_ms / 1000).ok_or_else(ended)?;
+        let token = RefreshToken::open(text, &self.shared.tokens, now_ms / 1000)
+            .ok_or_else(|| refused(ErrorCode::Unauthorized, no_token))?;
         if let Some(ban) = self.shared.revocations.ban(&token.user_id, now_ms / 1000) {
             return Err(Failure::Rejection(refused_ban(&ban)));
         }
@@ -83,7 +84,7 @@ impl AccountWorker {
                 );
                 self.poke();
                 Err(refused(
-                    ErrorCode::Unauthorized,
+                    ErrorCode::SessionEnded,
                     "the refresh token was used before; the session has ended",
                 ))
             }

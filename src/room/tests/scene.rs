@@ -11,7 +11,8 @@ use crate::room::flush::Flush;
 use crate::room::{Admission, Bounds, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why};
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
-    Arguments, BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, Missed, RoomEvents, Tag,
+    Arguments, BatchDone, Call, CallError, CallResult, ConnectionKey, ErrorSource, Membership, Missed,
+    RoomEvents, Tag,
 };
 use crate::wire::Position;
 use crate::wire::ids::{Identity, Role, RoomId};
@@ -344,7 +345,7 @@ impl End {
             code: code.into(),
             message: "no".into(),
             details: None,
-            is_fault: false,
+            source: ErrorSource::Script,
         };
         match self {
             Self::Ok => CallResult::Ok(bytes::Bytes::from_static(b"1")),

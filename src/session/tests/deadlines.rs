@@ -79,7 +79,7 @@ fn a_token_ends() {
     for _ in 0..3 {
         peer.pass(19_999).send(pong(""));
     }
-    peer.did(&[]).pass(3).did(&["close 4001 token expired", "closed 4001"]);
+    peer.did(&[]).pass(3).did(&["close 4001 token_expired: refresh your token", "closed 4001"]);
     peer.send(close(4001, "")).did(&["finish"]);
 }
 
@@ -88,7 +88,10 @@ fn a_token_ends_while_a_ping_waits() {
     let mut peer = Peer::new();
     peer.send(upgrade("/ws?token=short&game_id=r")).answer_join();
     peer.pass(30_000).send(pong("")).lines();
-    peer.pass(29_999).did(&["ping"]).pass(1).did(&["close 4001 token expired", "closed 4001"]);
+    peer.pass(29_999)
+        .did(&["ping"])
+        .pass(1)
+        .did(&["close 4001 token_expired: refresh your token", "closed 4001"]);
 }
 
 #[test]

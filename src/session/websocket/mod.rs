@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use self::member::MemberSession;
 use self::numbering::At;
+use super::disconnects::TOKEN_EXPIRED;
 use super::{Action, Actions, Admitted, Context, JoinRequest, Moment, Now, Rejection, Sending, Settings};
 use crate::wire::ids::Identity;
 use crate::wire::message::{self, InputName, Welcome};
@@ -204,7 +205,7 @@ impl WebSocketSession {
                 self.apply(TOO_MANY_INPUTS, context.now, actions);
             }
             _ if now_ms >= self.expires_ms() => {
-                self.close(close_code::TOKEN_EXPIRED, "token expired", context.now, actions);
+                self.close(close_code::TOKEN_EXPIRED, TOKEN_EXPIRED, context.now, actions);
             }
             Link::AwaitingPong => {
                 self.close(close_code::NO_PONG, "no answer to a ping", context.now, actions);

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use smol_str::SmolStr;
 
 use crate::state::call::DUPLICATE;
-use crate::state::{CallError, CallResult};
+use crate::state::{CallError, CallResult, ErrorSource};
 use crate::wire::ids::RoomId;
 use crate::wire::message::{InputOrder, KEPT_ANSWERS, MAX_ANSWER_BYTES};
 
@@ -195,7 +195,9 @@ impl UserInputs {
         match self.answers.iter().find(|(of, _)| *of == n) {
             Some((_, Answer::Ok(json))) => CallResult::Ok(bytes::Bytes::copy_from_slice(json)),
             // It was logged when it came up.
-            Some((_, Answer::Err(error))) => CallResult::Err(CallError { is_fault: false, ..error.clone() }),
+            Some((_, Answer::Err(error))) => {
+                CallResult::Err(CallError { source: ErrorSource::Script, ..error.clone() })
+            }
             None => CallResult::Ok(bytes::Bytes::from_static(DUPLICATE.as_bytes())),
         }
     }

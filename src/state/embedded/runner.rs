@@ -17,7 +17,7 @@ use super::numbered::NumberedInputs;
 use super::options::EmbeddedOptions;
 use crate::metrics::{Metrics, ScriptMetrics};
 use crate::script::{KeyPattern, Script, ScriptSet};
-use crate::state::{Arguments, Call, CallError, CallKeys, CallResult};
+use crate::state::{Arguments, Call, CallError, CallKeys, CallResult, ErrorSource};
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
@@ -217,13 +217,13 @@ fn count(metrics: &ScriptMetrics, result: &Result<Bytes, ScriptError>, took: Dur
 impl From<ScriptError> for CallError {
     fn from(error: ScriptError) -> Self {
         let plain =
-            |code: ErrorCode, message, is_fault| Self { code: code.into(), message, details: None, is_fault };
+            |code: ErrorCode, message, source| Self { code: code.into(), message, details: None, source };
         match error {
-            ScriptError::Fault(message) => plain(ErrorCode::ScriptError, message, true),
-            ScriptError::Timeout(message) => plain(ErrorCode::ScriptTimeout, message, true),
-            ScriptError::Refusal(message) => plain(ErrorCode::ScriptError, message, false),
+            ScriptError::Fault(message) => plain(ErrorCode::ScriptError, message, ErrorSource::Fault),
+            ScriptError::Timeout(message) => plain(ErrorCode::ScriptTimeout, message, ErrorSource::Fault),
+            ScriptError::Refusal(message) => plain(ErrorCode::ScriptError, message, ErrorSource::Script),
             ScriptError::Coded { code, message, details } => {
-                Self { code: code.into(), message, details, is_fault: false }
+                Self { code: code.into(), message, details, source: ErrorSource::Script }
             }
         }
     }

@@ -23,8 +23,8 @@ use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::{Shares, Slice, payer};
 use crate::state::{
-    Batch, BatchDone, Call, CallError, CallResult, CallRun, Deliver, Delivery, Membership, Missed, OnError,
-    Position, RoomEvents,
+    Batch, BatchDone, Call, CallError, CallResult, CallRun, Deliver, Delivery, ErrorSource, Membership,
+    Missed, OnError, Position, RoomEvents,
 };
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
@@ -422,7 +422,7 @@ impl Worker {
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(invocation)));
         let (result, ended_at) = result.unwrap_or_else(|_| (self.recover(invocation), Instant::now()));
         if let CallResult::Err(error) = &result
-            && error.is_fault
+            && error.is_fault()
         {
             self.faults.report(invocation.call, invocation.room, Some(run), error, invocation.now);
         }
@@ -495,7 +495,7 @@ impl Worker {
         self.runner.rebuild();
         self.runner.prepare(&self.scripts);
         let error = CallError::refusal(ErrorCode::ScriptError, "internal error");
-        CallResult::Err(CallError { is_fault: true, ..error })
+        CallResult::Err(CallError { source: ErrorSource::Fault, ..error })
     }
 
     /// What must be done now and then, busy or not.

@@ -11,7 +11,7 @@ use super::in_flight::SentBatch;
 use super::notice::{Notice, read_history, read_notice};
 use super::program::Program;
 use crate::state::call::DUPLICATE;
-use crate::state::{CallError, CallResult, CallRun, Missed, Position, RoomEvents};
+use crate::state::{CallError, CallResult, CallRun, ErrorSource, Missed, Position, RoomEvents};
 use crate::wire::Code;
 use crate::wire::ids::RoomId;
 
@@ -166,13 +166,17 @@ fn read_result(value: Value, program: &Program) -> Option<CallResult> {
         "K" => read_result(parts.next()?, program),
         "D" => Some(CallResult::Ok(Bytes::from_static(DUPLICATE.as_bytes()))),
         "E" => {
-            let [code, message, details, fault] = <[Value; 4]>::try_from(parts.collect::<Vec<_>>()).ok()?;
+            let [code, message, details, source] = <[Value; 4]>::try_from(parts.collect::<Vec<_>>()).ok()?;
             let details = text(&details)?;
             Some(CallResult::Err(CallError {
                 code: Code::from(text(&code)?),
                 message: program.mend_lines(&text(&message)?).into(),
                 details: (!details.is_empty()).then(|| details.into()),
-                is_fault: number(&fault)? == 1,
+                source: match number(&source)? {
+                    0 => ErrorSource::Script,
+                    1 => ErrorSource::Fault,
+                    _ => ErrorSource::Server,
+                },
             }))
         }
         _ => None,

@@ -13,8 +13,8 @@ use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
 use crate::state::{
-    Batch, BatchDone, CallError, CallResult, CallRun, Deliver, Delivery, HistoryBounds, Missed, Position,
-    RoomEvents, ShardId,
+    Batch, BatchDone, CallError, CallResult, CallRun, Deliver, Delivery, ErrorSource, HistoryBounds, Missed,
+    Position, RoomEvents, ShardId,
 };
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
@@ -165,7 +165,7 @@ impl Endpoint {
             let counts = by_script.entry(&call.script.name).or_default();
             counts.0 += u64::from(!matches!(result, CallResult::Skipped));
             if let CallResult::Err(error) = result
-                && error.is_fault
+                && error.is_fault()
             {
                 counts.1 += 1;
                 counts.2 += u64::from(error.code == ErrorCode::ScriptTimeout);
@@ -184,7 +184,8 @@ impl Endpoint {
     /// Ends a batch whose answer says nothing of its calls, all with the same error.
     pub(super) fn fail(&self, batch: Batch, held: Held, code: ErrorCode, message: &str) {
         let is_fault = matches!(code, ErrorCode::ScriptError | ErrorCode::ScriptTimeout);
-        let error = CallError { is_fault, ..CallError::refusal(code, message) };
+        let source = if is_fault { ErrorSource::Fault } else { ErrorSource::Server };
+        let error = CallError { source, ..CallError::refusal(code, message) };
         let results = batch.calls.iter().map(|_| CallResult::Err(error.clone())).collect();
         self.finish(batch, held, Outcome::of(results));
     }

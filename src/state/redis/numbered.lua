@@ -68,7 +68,7 @@ local function make_numbered(room, seconds)
   function numbered.answer(user_id, n)
     local user = users[user_id]
     if n <= user.n then return first_answer(user_id, user, n) end
-    if user.refused and n > user.refused then return { "E", "out_of_order", OUT_OF_ORDER, "", 0 } end
+    if user.refused and n > user.refused then return { "E", "out_of_order", OUT_OF_ORDER, "", 2 } end
     user.refused = nil
   end
 

@@ -18,8 +18,8 @@
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
 --   they are many, a list of spans: number of calls, microseconds; godra.now; if any enter, of each of these the last numbered
 --   input that ran; with "h" what was missed before this batch: after which number, and entries of the history}; an entry is 0
---   (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, fault}, {"D"} (a numbered input that has
---   run before, and whose first answer is not known any more), or {"K", entry} (it has not run, and its answer was known).
+--   (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, source: 0 the script's, 1
+--   its fault, 2 the server's}, {"D"} (a numbered input that has run before, and whose first answer is not known any more), or {"K", entry} (it has not run, and its answer was known).
 -- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
 -- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is; and in
 -- front of one that takes another's place "@~" and their key.
@@ -294,13 +294,13 @@ local function failure(problem)
       return { "E", problem.code, problem.message, problem.details or "", 0 }
     end
     if type(problem.err) == "string" then
-      if is_away(problem.err) then return { "E", "unavailable", problem.err, "", 0 } end
+      if is_away(problem.err) then return { "E", "unavailable", problem.err, "", 2 } end
       local place = problem.line and "user_script:" .. problem.line .. ": " or ""
       return { "E", "script_error", place .. problem.err, "", 1 }
     end
     return { "E", "script_error", "(error object is a table value)", "", 1 }
   elseif type(problem) == "string" and is_away(problem) then
-    return { "E", "unavailable", problem, "", 0 }
+    return { "E", "unavailable", problem, "", 2 }
   elseif type(problem) == "string" or type(problem) == "number" then
     return { "E", "script_error", tostring(problem), "", 1 }
   end

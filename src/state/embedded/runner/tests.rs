@@ -146,7 +146,7 @@ fn errors() {
     let mut check = |script: &str, code: &str, message: &str, details: Option<&str>, is_fault: bool| {
         let error = world.run(script).unwrap_err();
         assert_eq!((error.code.as_str(), &*error.message), (code, message), "{script}");
-        assert_eq!((error.details.as_deref(), error.is_fault), (details, is_fault), "{script}");
+        assert_eq!((error.details.as_deref(), error.is_fault()), (details, is_fault), "{script}");
     };
     check("return {err = 'Lobby is full'}", "script_error", "Lobby is full", None, false);
     check("return redis.error_reply('Full')", "script_error", "ERR Full", None, false);
@@ -158,7 +158,7 @@ fn errors() {
     let mut world = World::with_budgets(Duration::from_millis(20), 16 << 20);
     let error = world.run("while true do end").unwrap_err();
     let expected = ("script_timeout", "test.lua:1: script ran longer than 20 ms", true);
-    assert_eq!((error.code.as_str(), &*error.message, error.is_fault), expected);
+    assert_eq!((error.code.as_str(), &*error.message, error.is_fault()), expected);
 }
 
 #[test]
