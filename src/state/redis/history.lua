@@ -86,9 +86,24 @@ local function make_history(now)
     call("EXPIRE", into, HISTORY.age + 1)
   end
 
-  -- Holds a room's history to its bounds.
-  function history.trim(room)
+  -- Without anything that was superseded: entries are dropped from the front until the rest is within the bounds. What they take
+  -- is the store's own estimate.
+  local function cut(into, last)
+    local from, length, size = 0, call("LLEN", into), call("MEMORY", "USAGE", into, "SAMPLES", 1)
+    if size > HISTORY.bytes then from = length - math.floor(length * HISTORY.bytes / size) end
+    while from < length do
+      local at, first = head(call("LINDEX", into, from))
+      if first > last - HISTORY.events and not is_old(at) then break end
+      from = from + 1
+    end
+    if from > 0 then call("LTRIM", into, from, -1) end
+  end
+
+  -- Holds a room's history to its bounds, after events up to this one. Looking at all of it takes time, which is spent where
+  -- events take each other's place.
+  function history.trim(room, last, has_keys)
     local into = history_key(room)
+    if not has_keys and not string.find(call("LINDEX", into, 0), "\n@#", 1, true) then return cut(into, last) end
     local entries = call("LRANGE", into, 0, -1)
     local bytes, count, from, has_marks = 0, 0, #entries + 1, false
     while from > 1 do

@@ -127,6 +127,7 @@ local function put(found, text, audience, key)
   if key then
     last = last + 1
     lines[last] = "@~" .. key
+    found.has_keys = true
   end
   if audience then
     local known = found.audiences
@@ -502,7 +503,7 @@ for run = 1, #runs, 8 do
 end
 
 -- Keeps a message's events for those who come back. What is too much is looked for now and then.
-local function remember(id, message, first, count)
+local function remember(id, message, first, count, has_keys)
   local last = first + count - 1
   local entry = string.format("%.0f %.0f %.0f %d\n", now, first, last, count)
   call("RPUSH", history_key(id), entry .. message)
@@ -510,7 +511,7 @@ local function remember(id, message, first, count)
   local every = math.max(1, math.min(HISTORY.events, math.floor(HISTORY.bytes / 4 * count / #message)))
   if math.floor(last / every) ~= math.floor((first - 1) / every) then
     history = history or make_history(now)
-    history.trim(id)
+    history.trim(id, last, has_keys)
   end
 end
 
@@ -541,7 +542,7 @@ local function finish(found)
   lines[1] = string.format("%s e %s %.0f %d", found == own and node or "-", epoch, last - count + 1, count)
   local message = table.concat(lines, "\n", 1, found.last)
   call("PUBLISH", "game_updates:game:" .. found.id, message)
-  if count > 0 and HISTORY.events > 0 then remember(found.id, message, last - count + 1, count) end
+  if count > 0 and HISTORY.events > 0 then remember(found.id, message, last - count + 1, count, found.has_keys) end
   return message
 end
 
