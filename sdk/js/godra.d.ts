@@ -114,6 +114,8 @@ export interface Welcome<State = any> {
   state: State;
   /** Events leave the server at most this often, in milliseconds. */
   sync_interval_ms: number;
+  /** The server's clock when it sent this, in ms since the Unix epoch. */
+  now: number;
 }
 
 export interface GameEvent<Payload = any> {

@@ -97,7 +97,7 @@ impl Shard {
                     self.refuse_input(index, name, &refused);
                 }
             }
-            Action::Heartbeat { id, n } => self.answer_heartbeat(index, id, n),
+            Action::Heartbeat { id, n, now_ms } => self.answer_heartbeat(index, id, n, now_ms),
             Action::Closed { code, then } => {
                 self.context.metrics.closes.at(CloseCode(code)).inc();
                 self.leave(index, then);
@@ -218,7 +218,7 @@ impl Shard {
     }
 
     /// A member is told how far it has come: which inputs have run, and which events it has got.
-    fn answer_heartbeat(&mut self, index: usize, id: u64, n: u64) {
+    fn answer_heartbeat(&mut self, index: usize, id: u64, n: u64, now_ms: u64) {
         let Some(seat) = self.connections[index].seat() else { return };
         let (known_seq, is_live) = (seat.known_seq, seat.sync == Sync::Live);
         let room = self.rooms.get_mut(seat.room as usize);
@@ -226,7 +226,7 @@ impl Shard {
         // Events that wait in the outbox may be dropped for a snapshot.
         let has_all = is_live && !self.connections[index].carried.outbox.has_events();
         let seq = if has_all { flushed_seq.max(known_seq) } else { known_seq };
-        let frame = ws::text_frame(&message::heartbeat(id, n, seq));
+        let frame = ws::text_frame(&message::heartbeat(id, n, seq, now_ms));
         self.connections.queue(index, frame, Kind::Kept, &self.context.clock);
     }
 

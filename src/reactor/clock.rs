@@ -19,14 +19,14 @@ impl Clock {
     /// A clock whose milliseconds count from `started`.
     pub(super) fn new(started: Instant) -> Self {
         let now = read(started);
-        Self { started, now, round_began: Instant::now(), date: http_date(now.unix_s) }
+        Self { started, now, round_began: Instant::now(), date: http_date(now.unix_s()) }
     }
 
     pub(super) fn begin_round(&mut self) {
         self.round_began = Instant::now();
         let now = read(self.started);
-        if now.unix_s != self.now.unix_s {
-            self.date = http_date(now.unix_s);
+        if now.unix_s() != self.now.unix_s() {
+            self.date = http_date(now.unix_s());
         }
         self.now = now;
     }
@@ -39,5 +39,5 @@ impl Clock {
 
 fn read(started: Instant) -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Now { monotonic_ms: started.elapsed().as_millis() as u64, unix_s: unix.as_secs() }
+    Now { monotonic_ms: started.elapsed().as_millis() as u64, unix_ms: unix.as_millis() as u64 }
 }

@@ -42,6 +42,8 @@ pub enum Action {
         id: u64,
         /// The last of the player's numbered inputs that ran.
         n: u64,
+        /// The server's clock when it was asked, in milliseconds since the Unix epoch.
+        now_ms: u64,
     },
     /// The WebSocket is over: the member leaves its room now, whatever is still to be sent.
     Closed {

@@ -5,8 +5,15 @@
 pub struct Now {
     /// Milliseconds since some fixed point of the process.
     pub monotonic_ms: u64,
-    /// Seconds since the Unix epoch.
-    pub unix_s: u64,
+    /// Milliseconds since the Unix epoch.
+    pub unix_ms: u64,
+}
+
+impl Now {
+    /// Whole seconds since the Unix epoch.
+    pub const fn unix_s(self) -> u64 {
+        self.unix_ms / 1000
+    }
 }
 
 /// A moment of the monotonic clock in 4 bytes, as every connection keeps some: rounded up to [`Moment::STEP_MS`], for 13

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use godra::account::service::unix_ms;
 use serde_json::{Value, json};
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -102,8 +103,15 @@ fn an_id_gets_exactly_one_answer() {
     let check = |player: &mut Player, action: &str, payload: Value, id: u64, expected: Value| {
         assert_eq!(player.call(action, payload, id), expected);
     };
-    let result = json!({"n": 0, "seq": player.welcome["payload"]["seq"]});
-    check(&mut player, "heartbeat", json!(null), 0, json!({"type": "reply", "id": 0, "result": result}));
+    let began_ms = unix_ms();
+    let mut beat = player.call("heartbeat", json!(null), 0);
+    for now in [&beat["result"]["now"], &player.welcome["payload"]["now"]] {
+        // The server reads its clock once a round.
+        assert!((began_ms - 60_000..=unix_ms()).contains(&now.as_u64().unwrap()), "{now}");
+    }
+    let now = beat["result"]["now"].take();
+    let result = json!({"n": 0, "seq": player.welcome["payload"]["seq"], "now": null});
+    assert_eq!(beat, json!({"type": "reply", "id": 0, "result": result}), "at {now}");
     check(&mut player, "set", json!({"a": 1}), 7, json!({"type": "reply", "id": 7, "result": "OK"}));
     let largest = u64::MAX;
     check(

@@ -99,7 +99,7 @@ fn guest_login(request: &Request, context: &Context<'_>) -> Result<Answer<'stati
         return Err(Rejection::new(ErrorCode::BadRequest, "the body must be empty or a JSON object"));
     }
     admit_login(request, context)?;
-    let login = context.services.guest_login(context.now.unix_s);
+    let login = context.services.guest_login(context.now.unix_s());
     let body = serde_json::json!({
         "token": login.token,
         "refresh_token": login.refresh_token,
@@ -116,7 +116,7 @@ fn who_am_i(identity: &Identity, context: &Context<'_>) -> Answer<'static> {
         "user_id": &*identity.user_id,
         "username": &*identity.username,
         "role": identity.role.as_str(),
-        "expires_in": u64::from(identity.expires_at_s).saturating_sub(context.now.unix_s),
+        "expires_in": u64::from(identity.expires_at_s).saturating_sub(context.now.unix_s()),
     });
     Answer::private(200, body.to_string().into_bytes())
 }
@@ -205,7 +205,7 @@ fn authenticate(token: Option<&str>, context: &Context<'_>) -> Result<Identity, 
     let token = token.ok_or_else(|| {
         Rejection::new(ErrorCode::Unauthorized, "a token is needed: Authorization: Bearer TOKEN")
     })?;
-    context.services.verify_token(token, context.now.unix_s)
+    context.services.verify_token(token, context.now.unix_s())
 }
 
 /// Counts a login from the client's address.

@@ -154,7 +154,7 @@ fn a_floods_close_is_the_last_frame() {
     let mut peer = tolerates_five();
     let heartbeat = text(r#"{"action":"heartbeat","id":9}"#);
     peer.send([busy(8), heartbeat.clone()].concat()).pass(0);
-    let reply = r#"{"type":"reply","id":9,"result":{"n":4,"seq":7}}"#;
+    let reply = r#"{"type":"reply","id":9,"result":{"n":4,"seq":7,"now":1700000000000}}"#;
     peer.did(&[&[BUSY; 8][..], &[reply, "close 4003 too many inputs", "closed 4003"]].concat());
     let mut peer = tolerates_five();
     peer.send([busy(8), close(1000, "")].concat()).pass(1_000_000);

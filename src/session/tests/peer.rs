@@ -18,7 +18,7 @@ use crate::wire::message::InputName;
 use crate::wire::{Code, ErrorCode, Position, Recovered, ws};
 
 /// What the virtual clock shows at first.
-const START: Now = Now { monotonic_ms: 5_000, unix_s: 1_700_000_000 };
+const START: Now = Now { monotonic_ms: 5_000, unix_ms: 1_700_000_000_000 };
 const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
 const PAGES: &[Page] = &[Page { path: "/", content_type: "text/html", body: b"<p>hello" }];
 pub(super) const LOGINS_PER_MINUTE: u32 = 3;
@@ -244,8 +244,8 @@ impl Peer {
     }
 
     fn set_clock(&mut self, monotonic_ms: u64) {
-        let passed_s = (monotonic_ms - START.monotonic_ms) / 1000;
-        self.now = Now { monotonic_ms, unix_s: START.unix_s + passed_s };
+        let passed_ms = monotonic_ms - START.monotonic_ms;
+        self.now = Now { monotonic_ms, unix_ms: START.unix_ms + passed_ms };
     }
 
     /// Calls the session, and writes down what it wants done.

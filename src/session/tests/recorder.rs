@@ -55,7 +55,9 @@ impl Recorder {
                 self.lines.push(format!("join {} {room}{since}", identity.user_id));
             }
             Action::Input(input) => return self.input(input),
-            Action::Heartbeat { id, n } => self.send(&ws::text_frame(&message::heartbeat(id, n, 7))),
+            Action::Heartbeat { id, n, now_ms } => {
+                self.send(&ws::text_frame(&message::heartbeat(id, n, 7, now_ms)))
+            }
             Action::Closed { code, then } => self.closed(code, then),
             Action::Finish => self.finish(),
             Action::Answered { route, status } => {

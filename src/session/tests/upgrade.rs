@@ -5,7 +5,7 @@ use super::peer::Peer;
 use super::*;
 
 const JOINS: &str = "join guest:a r";
-const WELCOME: &str = r#"{"type":"welcome","payload":{"user_id":"guest:a","username":"Ann","role":"guest","game_id":"r","epoch":"e","seq":7,"n":4,"recovered":false,"state":{"n":1},"sync_interval_ms":50}}"#;
+const WELCOME: &str = r#"{"type":"welcome","payload":{"user_id":"guest:a","username":"Ann","role":"guest","game_id":"r","epoch":"e","seq":7,"n":4,"recovered":false,"state":{"n":1},"sync_interval_ms":50,"now":1700000000000}}"#;
 
 fn refused(request: &str, expected: &str) {
     let health = r#"health 200 {"status":"ok"}"#;
@@ -103,7 +103,8 @@ fn bytes_behind_the_request_wait_and_are_the_first_messages() {
     assert_eq!((peer.waiting(), peer.session.wants_input()), (frames.len(), false));
     peer.pass(1_000_000).did(&[JOINS]);
     peer.answer_join();
-    peer.did(&inputs[1..]);
+    let later = WELCOME.replace("1700000000000", "1700001000000");
+    peer.did(&["ws 101", &later, "input guest:a a null", "input guest:a b null"]);
 }
 
 #[test]

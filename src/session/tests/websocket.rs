@@ -87,9 +87,16 @@ fn numbered_inputs_are_passed_on_in_any_spelling() {
 #[test]
 fn heartbeats_are_answered_only_when_asked() {
     check_member(text(r#"{"action":"heartbeat"}"#), &[]);
-    let answer = r#"{"type":"reply","id":9,"result":{"n":4,"seq":7}}"#;
+    let answer = r#"{"type":"reply","id":9,"result":{"n":4,"seq":7,"now":1700000000000}}"#;
     check_member(text(r#"{"action":"heartbeat","id":9}"#), &[answer]);
     check_member(text(r#"{"action":"heartbeat","id":9.0,"n":5}"#), &[answer]);
+}
+
+#[test]
+fn a_heartbeat_tells_the_time() {
+    let mut peer = Peer::member();
+    peer.pass(1_234).send(text(r#"{"action":"heartbeat","id":1}"#));
+    peer.did(&[r#"{"type":"reply","id":1,"result":{"n":4,"seq":7,"now":1700000001234}}"#]);
 }
 
 #[test]
@@ -98,7 +105,7 @@ fn a_heartbeat_tells_what_has_run() {
     peer.inputs_ran(9);
     peer.inputs_ran(6);
     peer.send(text(r#"{"action":"heartbeat","id":1}"#));
-    peer.did(&[r#"{"type":"reply","id":1,"result":{"n":9,"seq":7}}"#]);
+    peer.did(&[r#"{"type":"reply","id":1,"result":{"n":9,"seq":7,"now":1700000000000}}"#]);
 }
 
 #[test]
@@ -267,7 +274,7 @@ fn a_refusal_keeps_its_place() {
     let busy = r#"{"type":"error","id":5,"payload":{"code":"busy","message":"try again"}}"#;
     let input = text(r#"{"action":"busy","id":5}"#);
     let behind = [text(r#"{"action":"heartbeat","id":9}"#), close(1000, "")].concat();
-    let reply = r#"{"type":"reply","id":9,"result":{"n":4,"seq":7}}"#;
+    let reply = r#"{"type":"reply","id":9,"result":{"n":4,"seq":7,"now":1700000000000}}"#;
     ends([input, behind].concat(), &[busy, reply, "close 1000", "closed 1000", "finish"]);
 }
 

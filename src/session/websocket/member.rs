@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::numbering::{At, Numbering};
 use super::{Outcome, TOO_MANY_INPUTS, send_error};
 use crate::session::limits::{BusyLimit, RateLimit, Verdict};
-use crate::session::{Action, Actions, Context, DroppedInput, Input, Rejection};
+use crate::session::{Action, Actions, Context, DroppedInput, Input, Now, Rejection};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::message::{ClientMessage, InputName};
@@ -34,7 +34,7 @@ impl MemberSession {
     pub(super) fn new(identity: Arc<Identity>, n: u64, tells_script: bool, context: &Context<'_>) -> Self {
         let (now, per_second) = (context.now, context.services.settings().input_rate);
         let rate = (per_second > 0).then(|| Box::new(RateLimit::new(per_second, now.monotonic_ms)));
-        let valid_s = u64::from(identity.expires_at_s).saturating_sub(now.unix_s);
+        let valid_s = u64::from(identity.expires_at_s).saturating_sub(now.unix_s());
         let expires_s = now.monotonic_ms.div_ceil(1000).saturating_add(valid_s);
         let expires_s = u32::try_from(expires_s).unwrap_or(u32::MAX);
         let busy = BusyLimit::new(now.monotonic_ms);
@@ -59,7 +59,7 @@ impl MemberSession {
         };
         self.errors = self.errors.saturating_sub(1);
         if is_heartbeat(&message) {
-            self.heartbeat(message.name.id, actions);
+            self.heartbeat(message.name.id, context.now, actions);
         } else if self.numbering.holds_back(At::Incoming, message.name.n) {
             self.held_back(message.name, context, actions);
         } else {
@@ -70,9 +70,9 @@ impl MemberSession {
         Outcome::GoOn
     }
 
-    fn heartbeat(&self, id: Option<u64>, actions: &mut Actions) {
+    fn heartbeat(&self, id: Option<u64>, now: Now, actions: &mut Actions) {
         if let Some(id) = id {
-            actions.push(Action::Heartbeat { id, n: self.numbering.last_ran() });
+            actions.push(Action::Heartbeat { id, n: self.numbering.last_ran(), now_ms: now.unix_ms });
         }
     }
 

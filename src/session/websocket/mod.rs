@@ -69,6 +69,7 @@ impl WebSocketSession {
             recovered: recovered.is_some(),
             state_json: recovered.is_none().then_some(state),
             sync_interval_ms: settings.sync_interval_ms,
+            now_ms: context.now.unix_ms,
         });
         let frames = std::iter::once(ws::text_frame(&welcome)).chain(recovered.and_then(|all| all.missed));
         frames.for_each(|bytes| actions.push(Action::Send { bytes, kind: Sending::State }));
@@ -77,7 +78,7 @@ impl WebSocketSession {
 
     pub(super) fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {
         let Some(identity) = self.identity() else { return };
-        if let Err((code, reason)) = context.services.standing(identity, context.now.unix_s) {
+        if let Err((code, reason)) = context.services.standing(identity, context.now.unix_s()) {
             self.close(code, &reason, context.now, actions);
         }
     }

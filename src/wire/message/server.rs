@@ -34,6 +34,8 @@ pub struct Welcome<'a> {
     pub state_json: Option<&'a [u8]>,
     /// The room's interval, within which events gather to go out together.
     pub sync_interval_ms: u64,
+    /// The server's clock, in milliseconds since the Unix epoch.
+    pub now_ms: u64,
 }
 
 /// `{"type":"welcome","payload":{…}}`
@@ -62,6 +64,8 @@ pub fn welcome(welcome: &Welcome<'_>) -> Vec<u8> {
     out.extend_from_slice(state);
     out.extend_from_slice(br#","sync_interval_ms":"#);
     put_json(&mut out, &welcome.sync_interval_ms);
+    out.extend_from_slice(br#","now":"#);
+    put_json(&mut out, &welcome.now_ms);
     out.extend_from_slice(b"}}");
     out
 }
@@ -78,10 +82,10 @@ pub fn reply(id: u64, result_json: &[u8]) -> Vec<u8> {
     out
 }
 
-/// `{"type":"reply","id":N,"result":{"n":N,"seq":N}}`: the answer to a heartbeat. All inputs up to `n` have run, and all events
-/// up to `seq` have been sent.
-pub fn heartbeat(id: u64, n: u64, seq: u64) -> Vec<u8> {
-    reply(id, format!(r#"{{"n":{n},"seq":{seq}}}"#).as_bytes())
+/// `{"type":"reply","id":N,"result":{"n":N,"seq":N,"now":MS}}`: the answer to a heartbeat. All inputs up to `n` have run, and all
+/// events up to `seq` have been sent. `now_ms` is the server's clock, in milliseconds since the Unix epoch.
+pub fn heartbeat(id: u64, n: u64, seq: u64, now_ms: u64) -> Vec<u8> {
+    reply(id, format!(r#"{{"n":{n},"seq":{seq},"now":{now_ms}}}"#).as_bytes())
 }
 
 /// `{"type":"error","id"?:N,"n"?:N,"payload":{"code","message","details"?}}`
@@ -236,7 +240,8 @@ mod tests {
             &error(name, "busy", "later", None),
             r#"{"type":"error","id":3,"n":4,"payload":{"code":"busy","message":"later"}}"#,
         );
-        check(&heartbeat(7, 4, 9), r#"{"type":"reply","id":7,"result":{"n":4,"seq":9}}"#);
+        let answer = r#"{"type":"reply","id":7,"result":{"n":4,"seq":9,"now":1700000000123}}"#;
+        check(&heartbeat(7, 4, 9, 1_700_000_000_123), answer);
     }
 
     #[test]
@@ -258,11 +263,13 @@ mod tests {
             recovered: false,
             state_json: Some(br#"{"x":1}"#),
             sync_interval_ms: 50,
+            now_ms: 1_700_000_000_123,
         };
         let parse = |fields: &Welcome<'_>| serde_json::from_slice::<Value>(&welcome(fields)).unwrap();
         let mut expected = json!({"type": "welcome", "payload": {
             "user_id": "guest:1", "username": "Ann \"é\"", "role": "guest", "game_id": "r-1",
             "epoch": "ffffffffffffffff", "seq": 5, "n": 6, "recovered": false, "state": {"x": 1}, "sync_interval_ms": 50,
+            "now": 1_700_000_000_123_u64,
         }});
         assert_eq!(parse(&fields), expected);
         (fields.recovered, fields.state_json) = (true, None);

@@ -199,6 +199,6 @@ impl Node {
 
 impl Around<'_> {
     pub(super) fn now(&self) -> Now {
-        Now { monotonic_ms: self.now_ms, unix_s: (EPOCH_MS + self.now_ms) / 1000 }
+        Now { monotonic_ms: self.now_ms, unix_ms: EPOCH_MS + self.now_ms }
     }
 }

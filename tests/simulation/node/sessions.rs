@@ -107,7 +107,7 @@ impl Node {
                     });
                 }
             }
-            Action::Heartbeat { id, n } => self.answer_heartbeat(number, id, n, around),
+            Action::Heartbeat { id, n, now_ms } => self.answer_heartbeat(number, (id, n, now_ms), around),
             Action::Closed { then, .. } => self.leave(number, then, around),
             Action::Finish => self.finish(number),
             Action::Rpc { .. } | Action::Account(_) | Action::Answered { .. } | Action::DroppedInput(_) => {}
@@ -133,7 +133,7 @@ impl Node {
         Ok(())
     }
 
-    fn answer_heartbeat(&mut self, number: u32, id: u64, n: u64, around: &mut Around<'_>) {
+    fn answer_heartbeat(&mut self, number: u32, (id, n, now_ms): (u64, u64, u64), around: &mut Around<'_>) {
         let Some(connection) = self.connections.get(&number) else { return };
         let Some(seat) = connection.seat() else { return };
         let flushed_seq = self.rooms.get(&seat.room).map_or(0, |room| room.flushed_seq);
@@ -141,7 +141,7 @@ impl Node {
         let known_seq = seat.known_seq;
         let seq = if has_all { flushed_seq.max(known_seq) } else { known_seq };
         let seq = seq + u64::from(around.faults.strikes(Fault::HeartbeatAhead));
-        let frame = ws::text_frame(&message::heartbeat(id, n, seq));
+        let frame = ws::text_frame(&message::heartbeat(id, n, seq, now_ms));
         self.queue(number, frame, Kind::Kept, around);
     }
 
