@@ -9,7 +9,7 @@ use super::world;
 /// How many seeds an ordinary run of the tests tries.
 const SEEDS: u64 = 2_000;
 /// In how many seeds a planted fault must be found.
-const SEEDS_FOR_A_FAULT: u64 = 300;
+const SEEDS_FOR_A_FAULT: u64 = 2_000;
 /// Lines of a run that are shown when it fails.
 const SHOWN_LINES: usize = 400;
 
