@@ -98,6 +98,7 @@ impl Shard {
                 }
             }
             Action::Heartbeat { id, n, now_ms } => self.answer_heartbeat(index, id, n, now_ms),
+            Action::Resync => self.resync(index),
             Action::Closed { code, then } => {
                 self.context.metrics.closes.at(CloseCode(code)).inc();
                 self.leave(index, then);

@@ -98,10 +98,19 @@ pub(super) struct Seat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sync {
     Live,
-    /// It does not, as it is to have them, or a snapshot, once it has read what is on its way.
-    Behind,
-    /// It does not; the room has been asked for what it missed.
-    Asked,
+    /// It does not, as it is to have what it wants first, once it has read what is on its way.
+    Behind(Wants),
+    /// It does not; the room has been asked for what it wants.
+    Asked(Wants),
+}
+
+/// What brings a member up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// What it missed, or a snapshot in its place.
+    Missed,
+    /// A snapshot.
+    State,
 }
 
 /// What a read came to.

@@ -12,10 +12,11 @@ use slab::Slab;
 
 use super::ShardLimits;
 use super::clock::Clock;
-use super::connection::{Carried, Connection, Place, Stage, Sync, WriteOutcome};
+use super::connection::{Carried, Connection, Place, Stage, Sync, Wants, WriteOutcome};
 use super::messages::Handover;
 use super::wheel::Wheel;
 use crate::metrics::{ConnectionKind, ShardMetrics};
+use crate::room::CaughtUp;
 use crate::session::outbox::Kind;
 use crate::session::{Moment, Session, Settings};
 use crate::state::{ConnectionKey, ShardId};
@@ -258,7 +259,7 @@ impl Connections {
             && carried.outbox.counted_bytes() > self.limits.outbox_soft_bytes
             && let Some(first_seq) = carried.outbox.drop_events()
         {
-            seat.sync = Sync::Behind;
+            seat.sync = Sync::Behind(Wants::Missed);
             seat.known_seq = seat.known_seq.max(first_seq - 1);
             self.metrics.snapshots_replaced.inc();
         }
@@ -277,14 +278,35 @@ impl Connections {
             let sent = first_dropped.map_or(flushed_seq, |first_seq| first_seq - 1);
             seat.known_seq = seat.known_seq.max(sent);
         }
-        seat.sync = Sync::Behind;
+        seat.sync = match seat.sync {
+            Sync::Behind(wants) | Sync::Asked(wants) => Sync::Behind(wants),
+            Sync::Live => Sync::Behind(Wants::Missed),
+        };
         self.mark_dirty(index);
     }
 
+    /// A member wants the room's state, whatever it has. Events up to `flushed_seq` have gone out.
+    pub(super) fn resync(&mut self, index: usize, flushed_seq: u64) {
+        self.fall_behind(index, flushed_seq);
+        if let Some(seat) = self.slab[index].seat_mut() {
+            seat.sync = Sync::Behind(Wants::State);
+        }
+    }
+
     /// What a member has missed is there, or a snapshot in its place: with it, it knows the events up to `seq`. If it was asked
-    /// for before more went missing, it is of no use.
-    pub(super) fn catch_up(&mut self, index: usize, seq: u64, frame: Option<Bytes>, clock: &Clock) {
-        let Some(seat) = self.slab[index].seat_mut().filter(|seat| seat.sync == Sync::Asked) else { return };
+    /// for before more went missing, or a snapshot was wanted, it is of no use.
+    pub(super) fn catch_up(
+        &mut self,
+        index: usize,
+        CaughtUp { seq, frame, is_state }: CaughtUp,
+        clock: &Clock,
+    ) {
+        let Some(seat) = self.slab[index].seat_mut() else { return };
+        let Sync::Asked(wants) = seat.sync else { return };
+        if wants == Wants::State && !is_state {
+            seat.sync = Sync::Behind(wants);
+            return self.mark_dirty(index);
+        }
         seat.sync = Sync::Live;
         seat.known_seq = seq;
         if let Some(frame) = frame {
@@ -342,9 +364,9 @@ impl Connections {
             _ => {
                 let is_unread = connection.is_unread;
                 if let Some(seat) = connection.seat_mut()
-                    && seat.sync == Sync::Behind
+                    && let Sync::Behind(wants) = seat.sync
                 {
-                    seat.sync = Sync::Asked;
+                    seat.sync = Sync::Asked(wants);
                     self.caught_up.push(key);
                 } else if is_unread {
                     self.again.push(key);

@@ -64,9 +64,8 @@ impl Shard {
                 }
             }
             ShardMessage::CatchUp(key, missed) => {
-                let (seq, frame) = *missed;
                 if let Some(index) = self.connections.find(key) {
-                    self.connections.catch_up(index, seq, frame, &self.context.clock);
+                    self.connections.catch_up(index, *missed, &self.context.clock);
                 }
             }
             ShardMessage::Frame(key, frame) => self.send_to_member(key, frame),
@@ -89,6 +88,13 @@ impl Shard {
         let room_index = self.connections[index].seat().map(|seat| seat.room as usize);
         let Some(room) = room_index.and_then(|index| self.rooms.get_mut(index)) else { return };
         self.connections.fall_behind(index, room.flushed_seq);
+    }
+
+    /// A member asks for the room's state.
+    pub(super) fn resync(&mut self, index: usize) {
+        let room_index = self.connections[index].seat().map(|seat| seat.room as usize);
+        let Some(room) = room_index.and_then(|index| self.rooms.get_mut(index)) else { return };
+        self.connections.resync(index, room.flushed_seq);
     }
 
     fn take_delivery(&mut self, delivery: Delivery) {

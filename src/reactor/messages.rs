@@ -11,7 +11,7 @@ use super::home_shard;
 use super::upgrades::UpgradeNews;
 use crate::mailbox::MailboxSender;
 use crate::room::flush::Flush;
-use crate::room::{MembershipId, QueuedInput, Why};
+use crate::room::{CaughtUp, MembershipId, QueuedInput, Why};
 use crate::script::ScriptSet;
 use crate::session::account::AccountResult;
 use crate::session::disconnects::Disconnects;
@@ -52,7 +52,7 @@ pub(crate) enum ShardMessage {
     /// Events for this member are missing: it is to be brought up to date.
     FallBehind(ConnectionKey),
     /// For a member that is behind: with this frame, if there is one, it has the events up to this seq.
-    CatchUp(ConnectionKey, Box<(u64, Option<Bytes>)>),
+    CatchUp(ConnectionKey, Box<CaughtUp>),
     /// A frame for one connection. Lost: nobody is told but the log.
     Frame(ConnectionKey, Bytes),
     Close(ConnectionKey, u16, &'static str),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::calls;
 use super::clock::Clock;
-use super::connection::{Place, Seat, Sync};
+use super::connection::{Place, Seat, Sync, Wants};
 use super::connections::Connections;
 use super::home_shard;
 use super::messages::{MemberOf, Seating, ShardMessage};
@@ -78,8 +78,8 @@ impl Shard {
                 self.post_or_read(connection, ShardMessage::InputsRan(connection, n));
             }
             RoomAction::Send { to, frame } => self.post_or_read(to, ShardMessage::Frame(to, frame)),
-            RoomAction::CatchUp { to, seq, frame } => {
-                self.post_or_read(to, ShardMessage::CatchUp(to, Box::new((seq, frame))));
+            RoomAction::CatchUp { to, caught_up } => {
+                self.post_or_read(to, ShardMessage::CatchUp(to, Box::new(caught_up)));
             }
             RoomAction::FallBehind(to) => self.post_or_read(to, ShardMessage::FallBehind(to)),
             RoomAction::Close { connection, code, reason } => {
@@ -266,7 +266,11 @@ impl Shard {
         };
         let (membership, identity) = (seat.membership, identity.clone());
         let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
-        let since = Position { epoch: room.epoch, seq: seat.known_seq };
+        let since = match seat.sync {
+            // A place in no history of the room's.
+            Sync::Asked(Wants::State) => Position { epoch: !room.epoch, seq: 0 },
+            _ => Position { epoch: room.epoch, seq: seat.known_seq },
+        };
         let member = MemberOf { room: room.id.clone(), membership, identity };
         let home = home_shard(&member.room, self.peers.len());
         self.post_to(home, ShardMessage::IsBehind(Box::new((member, since))));

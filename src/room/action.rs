@@ -41,13 +41,7 @@ pub(crate) enum RoomAction {
     /// A frame for one connection.
     Send { to: ConnectionKey, frame: Bytes },
     /// What a member has missed, or the room's state in its place.
-    CatchUp {
-        to: ConnectionKey,
-        /// With it, the member has the events up to this seq.
-        seq: u64,
-        /// None if nothing of what it missed was for it.
-        frame: Option<Bytes>,
-    },
+    CatchUp { to: ConnectionKey, caught_up: CaughtUp },
     /// Events are missing for this member: it gets no more of them before it has been brought up to date, which it asks for when it
     /// has read what is on its way.
     FallBehind(ConnectionKey),
@@ -120,4 +114,15 @@ pub(crate) enum Why {
     Unavailable,
     /// It has a number, and one with a smaller number did not run.
     OutOfOrder,
+}
+
+/// What brings a member that missed events up to date.
+#[derive(Clone, Debug)]
+pub(crate) struct CaughtUp {
+    /// With it, the member has the events up to this seq.
+    pub seq: u64,
+    /// None if nothing of what it missed was for it.
+    pub frame: Option<Bytes>,
+    /// Whether it is the room's state, rather than what it missed.
+    pub is_state: bool,
 }

@@ -35,7 +35,7 @@ mod waiting;
 use std::time::Instant;
 
 pub(crate) use self::action::BatchNumber;
-pub(crate) use self::action::{Admission, RoomAction, Submission, Why};
+pub(crate) use self::action::{Admission, CaughtUp, RoomAction, Submission, Why};
 use self::cost::Cost;
 pub(crate) use self::join::Join;
 use self::members::Members;

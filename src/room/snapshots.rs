@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::action::{RoomAction, Submission};
+use super::action::{CaughtUp, RoomAction, Submission};
 use super::joining::snapshot_readers;
 use super::missed::MissedEvents;
 use super::results::state_of;
@@ -67,8 +67,10 @@ impl Snapshots {
 impl Room {
     /// A member that misses events has read what it was sent: it wants those behind `since`, or the room's state in their place.
     pub(crate) fn is_behind(&mut self, identity: Arc<Identity>, membership: MembershipId, since: Position) {
-        let is_wanted = self.snapshots.wanted.iter().any(|wanted| wanted.membership == membership);
-        if !is_wanted && self.members.get_current(&identity.user_id, membership).is_some() {
+        let is_its = |wanted: &&mut Laggard| wanted.membership == membership;
+        if let Some(wanted) = self.snapshots.wanted.iter_mut().find(is_its) {
+            wanted.since = since;
+        } else if self.members.get_current(&identity.user_id, membership).is_some() {
             self.snapshots.wanted.push(Laggard { identity, membership, since });
         }
     }
@@ -173,7 +175,10 @@ impl Found<'_> {
         connection: ConnectionKey,
     ) -> Option<RoomAction> {
         let close = |code, reason| Some(RoomAction::Close { connection, code, reason });
-        let catch_up = |frame| Some(RoomAction::CatchUp { to: connection, seq: self.seq, frame });
+        let catch_up = |frame, is_state| {
+            let caught_up = CaughtUp { seq: self.seq, frame, is_state };
+            Some(RoomAction::CatchUp { to: connection, caught_up })
+        };
         match confirmed {
             CallResult::Skipped => return close(close_code::REPLACED, "the same user joined again"),
             CallResult::Err(error) if is_for_later(error) => return None,
@@ -182,10 +187,10 @@ impl Found<'_> {
         }
         let missed = self.missed.as_mut();
         if let Some(recovered) = missed.and_then(|missed| missed.of(&member.identity.user_id, member.since)) {
-            return catch_up(recovered.missed);
+            return catch_up(recovered.missed, false);
         }
         match &self.snapshot {
-            Some(CallResult::Ok(_)) => catch_up(Some(self.frame.clone())),
+            Some(CallResult::Ok(_)) => catch_up(Some(self.frame.clone()), true),
             Some(CallResult::Err(error)) if !is_for_later(error) => {
                 // The script failed, and was logged: the member cannot be brought up to date.
                 close(close_code::INTERNAL_ERROR, SNAPSHOT_FAILED)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use godra_engine::lua::source::Compiler;
 
 use super::{Header, Script, ScriptSet};
+use crate::wire::message::RESYNC;
 
 /// Largest script file, in bytes.
 pub const MAX_SCRIPT_BYTES: usize = 256 * 1024;
@@ -235,6 +236,10 @@ fn read_script(
 }
 
 fn check_name(name: &str) -> Result<(), String> {
+    if name == RESYNC {
+        let reason = "the server itself answers the action resync; give the script another name";
+        return Err(reason.to_owned());
+    }
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if (1..=MAX_NAME_LEN).contains(&name.len()) && name.bytes().all(allowed) {
         return Ok(());
@@ -346,6 +351,7 @@ mod tests {
 
     #[test]
     fn files_that_do_not() {
+        check("resync.lua", b"return 1", Some((None, "answers the action resync")));
         check("a.lua", b"", Some((None, "empty")));
         check("a.lua", b" \r\n", Some((None, "empty")));
         check("a.lua", b"local a\nlocal = 2", Some((Some(2), "'<name>' expected near '='")));

@@ -45,6 +45,8 @@ pub enum Action {
         /// The server's clock when it was asked, in milliseconds since the Unix epoch.
         now_ms: u64,
     },
+    /// Take what the member knows for lost: it gets the room's state as a snapshot, and the events behind it.
+    Resync,
     /// The WebSocket is over: the member leaves its room now, whatever is still to be sent.
     Closed {
         /// How it was closed.

@@ -218,3 +218,30 @@ fn of_events_of_one_call_that_take_each_others_place_the_last_goes_out() {
     say(&mut b, json!([["x", 1, key], ["x", 2], ["x", 3, key], ["x", 4, {"replace": "l"}]]));
     assert_eq!(read_all(&mut a).0, [2, 3, 4]);
 }
+
+/// A client that has lost its place need not reconnect.
+#[test]
+fn a_client_may_ask_for_a_snapshot() {
+    let server = Server::start(&["--threads", "2"]);
+    let (ann_guest, ben_guest) = (server.guest(), server.guest());
+    let room = ann_guest.create_lobby(4);
+    let (mut ann, mut ben) = (ann_guest.join(&room), ben_guest.join(&room));
+    for (id, round) in (1..).zip(1..=3) {
+        ann.call("set", json!({"round": round}), id);
+    }
+    assert_eq!(ben.call("resync", json!(null), 9), json!({"type": "reply", "id": 9, "result": null}));
+    let snapshot = ben.receive_type("snapshot");
+    let welcome = &ben.welcome["payload"];
+    assert_eq!(snapshot["payload"]["state"]["round"], 3, "{snapshot}");
+    assert_eq!(snapshot["epoch"], welcome["epoch"]);
+    let seq = snapshot["seq"].as_u64().unwrap();
+    assert_eq!(seq, welcome["seq"].as_u64().unwrap() + 3, "{snapshot}");
+    assert_eq!(ben.call("resync", json!(null), 10)["payload"]["code"], "rate_limited");
+    ann.call("set", json!({"round": 4}), 5);
+    let next = ben.receive_type("state");
+    assert_eq!(
+        (next["seq"].as_u64(), &next["payload"]["payload"]["round"]),
+        (Some(seq + 1), &json!(4)),
+        "{next}"
+    );
+}

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::room::flush::Flush;
-use crate::room::{Admission, Bounds, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why};
+use crate::room::{
+    Admission, Bounds, CaughtUp, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why,
+};
 use crate::script::{Header, Script, ScriptSet};
 use crate::state::{
     Arguments, BatchDone, Call, CallError, CallResult, ConnectionKey, ErrorSource, Membership, Missed,
@@ -309,7 +311,12 @@ impl Scene {
             RoomAction::Send { to, frame } => {
                 format!("send {} {}", to.index, String::from_utf8_lossy(&frame[2..]))
             }
-            RoomAction::CatchUp { to, seq, frame } => format!("catch up {} {seq} {}", to.index, shown(frame)),
+            RoomAction::CatchUp { to, caught_up: CaughtUp { seq, frame, is_state } } => {
+                let is_snapshot =
+                    frame.as_ref().is_some_and(|frame| frame[2..].starts_with(br#"{"type":"snapshot""#));
+                assert_eq!(is_state, is_snapshot);
+                format!("catch up {} {seq} {}", to.index, shown(frame))
+            }
             RoomAction::FallBehind(to) => format!("fall behind {}", to.index),
             RoomAction::Close { connection, code, .. } => format!("close {} {code}", connection.index),
             RoomAction::Remove { connection, reason } => format!("remove {}: {reason}", connection.index),

@@ -91,6 +91,16 @@ fn who_is_behind_gets_what_it_missed_where_it_is_kept() {
 }
 
 #[test]
+fn who_wants_the_state_though_it_has_asked_for_what_it_missed_gets_it() {
+    let mut scene = Scene::with(&["a"]);
+    scene.missed = Some(Missed { after: 0, runs: Vec::new() });
+    scene.is_behind(1, "a", at(0));
+    scene.is_behind(1, "a", ELSEWHERE);
+    scene.settle();
+    assert_eq!(scene.end(2, &[End::Ok]), [format!("catch up 1 0 {SNAPSHOT}0}}")]);
+}
+
+#[test]
 fn if_nobody_needs_the_snapshot_it_may_be_skipped() {
     let mut scene = Scene::with(&["a", "b"]);
     scene.missed = Some(Missed { after: 0, runs: Vec::new() });

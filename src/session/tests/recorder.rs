@@ -59,6 +59,7 @@ impl Recorder {
                 self.send(&ws::text_frame(&message::heartbeat(id, n, 7, now_ms)))
             }
             Action::Closed { code, then } => self.closed(code, then),
+            Action::Resync => self.lines.push("resync".into()),
             Action::Finish => self.finish(),
             Action::Answered { route, status } => {
                 assert!(self.answered.replace((route, status)).is_none(), "the last answer was not sent");

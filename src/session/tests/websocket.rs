@@ -100,6 +100,19 @@ fn a_heartbeat_tells_the_time() {
 }
 
 #[test]
+fn a_client_may_ask_for_the_rooms_state_once_a_second() {
+    let ask = text(r#"{"action":"resync","id":1,"n":9}"#);
+    let mut peer = Peer::member();
+    peer.send(&ask).did(&[r#"{"type":"reply","id":1,"result":null}"#, "resync"]);
+    let limited = r#"{"type":"error","id":1,"payload":{"code":"rate_limited",…}}"#;
+    peer.pass(900).send(&ask).did(&["dropped limited", limited]);
+    peer.pass(100).send(text(r#"{"action":"resync"}"#)).did(&["resync"]);
+    // Its number means nothing, and holds nothing back.
+    peer.send(&ask).did(&["dropped limited", limited]);
+    peer.send(text(r#"{"action":"set","n":10}"#)).did(&["input guest:a set null n 10"]);
+}
+
+#[test]
 fn a_heartbeat_tells_what_has_run() {
     let mut peer = Peer::member();
     peer.inputs_ran(9);

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use super::numbering::{At, Numbering};
 use super::{Outcome, TOO_MANY_INPUTS, send_error};
 use crate::session::limits::{BusyLimit, RateLimit, Verdict};
-use crate::session::{Action, Actions, Context, DroppedInput, Input, Now, Rejection};
+use crate::session::{Action, Actions, Context, DroppedInput, Input, Moment, Now, Rejection};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
-use crate::wire::message::{ClientMessage, InputName};
+use crate::wire::message::{self, ClientMessage, HEARTBEAT, InputName, RESYNC};
+use crate::wire::ws;
 use crate::wire::ws::close_code;
+
+/// How often a connection may ask for a snapshot.
+const RESYNC_EVERY_MS: u64 = 1000;
 
 /// A member of a room, as far as its messages go.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct MemberSession {
     errors: u16,
     /// Inputs refused because too many wait.
     pub(super) busy: BusyLimit,
+    /// Not before this time does it get another snapshot because it asks for one.
+    resync_from: Moment,
     /// Its numbered inputs.
     pub(super) numbering: Numbering,
     /// Whether answers tell which version of which script ran.
@@ -38,7 +44,16 @@ impl MemberSession {
         let expires_s = now.monotonic_ms.div_ceil(1000).saturating_add(valid_s);
         let expires_s = u32::try_from(expires_s).unwrap_or(u32::MAX);
         let busy = BusyLimit::new(now.monotonic_ms);
-        Self { identity, expires_s, rate, errors: 0, busy, numbering: Numbering::after(n), tells_script }
+        Self {
+            identity,
+            expires_s,
+            rate,
+            errors: 0,
+            busy,
+            resync_from: Moment::at(now.monotonic_ms),
+            numbering: Numbering::after(n),
+            tells_script,
+        }
     }
 
     pub(super) fn message(&mut self, text: &str, context: &Context<'_>, actions: &mut Actions) -> Outcome {
@@ -58,8 +73,10 @@ impl MemberSession {
             Err(error) => return self.malformed(error.id, &error.message, context, actions),
         };
         self.errors = self.errors.saturating_sub(1);
-        if is_heartbeat(&message) {
+        if message.action == HEARTBEAT {
             self.heartbeat(message.name.id, context.now, actions);
+        } else if message.action == RESYNC {
+            self.resync(message.name.id, context.now, actions);
         } else if self.numbering.holds_back(At::Incoming, message.name.n) {
             self.held_back(message.name, context, actions);
         } else {
@@ -74,6 +91,21 @@ impl MemberSession {
         if let Some(id) = id {
             actions.push(Action::Heartbeat { id, n: self.numbering.last_ran(), now_ms: now.unix_ms });
         }
+    }
+
+    /// Each costs a run of the room's `on_snapshot`.
+    fn resync(&mut self, id: Option<u64>, now: Now, actions: &mut Actions) {
+        let name = InputName { id, n: None };
+        if now.monotonic_ms < self.resync_from.ms() {
+            actions.push(Action::DroppedInput(DroppedInput::Limited));
+            let message = "a connection gets at most one snapshot a second by resync";
+            return send_error(name, &Rejection::new(ErrorCode::RateLimited, message), actions);
+        }
+        self.resync_from = Moment::at(now.monotonic_ms + RESYNC_EVERY_MS);
+        if let Some(id) = id {
+            actions.send(ws::text_frame(&message::reply(id, b"null")));
+        }
+        actions.push(Action::Resync);
     }
 
     /// An input was refused, and did nothing.
@@ -101,7 +133,7 @@ impl MemberSession {
         let name = message.as_ref().map(|message| message.name).unwrap_or_default();
         let refused = Rejection::new(ErrorCode::RateLimited, "too many inputs; this one did not run");
         send_error(name, &refused, actions);
-        if message.is_some_and(|message| !is_heartbeat(&message)) {
+        if message.is_some_and(|message| !is_for_the_server(&message)) {
             self.numbering.refused(At::Incoming, name.n);
         }
     }
@@ -136,7 +168,7 @@ impl MemberSession {
     }
 }
 
-/// Answered by the server itself: it is no input, and a number in it means nothing.
-fn is_heartbeat(message: &ClientMessage<'_>) -> bool {
-    message.action == "heartbeat"
+/// Whether the server itself answers it: it is no input, and a number in it means nothing.
+fn is_for_the_server(message: &ClientMessage<'_>) -> bool {
+    message.action == HEARTBEAT || message.action == RESYNC
 }

@@ -10,6 +10,10 @@ use super::numbers::{self, InputName};
 
 /// Longest action, in bytes.
 pub const MAX_ACTION_BYTES: usize = 64;
+/// The action by which a client asks how far it has come; see [`super::heartbeat`].
+pub const HEARTBEAT: &str = "heartbeat";
+/// The action by which a client asks for a snapshot of its room.
+pub const RESYNC: &str = "resync";
 
 /// Longest error text, so that a bad message is not answered by a longer one.
 const MAX_ERROR_CHARS: usize = 200;

@@ -6,7 +6,7 @@ mod numbers;
 mod server;
 mod shared_text;
 
-pub use client::{ClientMessage, MAX_ACTION_BYTES, MessageError, shorten};
+pub use client::{ClientMessage, HEARTBEAT, MAX_ACTION_BYTES, MessageError, RESYNC, shorten};
 pub use kind::{MessageType, RESERVED_TYPE};
 pub use numbers::{InputName, InputOrder, KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_N, OUT_OF_ORDER};
 pub use server::{

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::super::faults::Fault;
 use super::super::network::{LinkId, Written};
 use super::{Around, Node};
-use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
+use crate::room::{CaughtUp, MembershipId};
 use crate::session::Session;
 use crate::session::outbox::{Kind, Outbox};
 use crate::state::ConnectionKey;
@@ -41,8 +41,14 @@ pub(super) struct Seat {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sync {
     Live,
-    Behind,
-    Asked,
+    Behind(Wants),
+    Asked(Wants),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    Missed,
+    State,
 }
 
 impl Connection {
@@ -135,7 +141,7 @@ impl Node {
             && let Some(first_seq) = connection.outbox.drop_events()
             && !around.faults.strikes(Fault::QueueDropsEvents)
         {
-            seat.sync = Sync::Behind;
+            seat.sync = Sync::Behind(Wants::Missed);
             seat.known_seq = seat.known_seq.max(first_seq - 1);
         }
         if connection.outbox.counted_bytes() > around.set_up.outbox_hard_bytes {
@@ -151,13 +157,29 @@ impl Node {
             let sent = first_dropped.map_or(flushed_seq, |first_seq| first_seq - 1);
             seat.known_seq = seat.known_seq.max(sent);
         }
-        seat.sync = Sync::Behind;
+        seat.sync = match seat.sync {
+            Sync::Behind(wants) | Sync::Asked(wants) => Sync::Behind(wants),
+            Sync::Live => Sync::Behind(Wants::Missed),
+        };
         self.dirty.insert(number);
     }
 
-    pub(super) fn catch_up(&mut self, number: u32, seq: u64, frame: Option<Bytes>, around: &mut Around<'_>) {
-        let Some(connection) = self.connections.get_mut(&number) else { return };
-        let Some(seat) = connection.seat_mut().filter(|seat| seat.sync == Sync::Asked) else { return };
+    pub(super) fn resync(&mut self, number: u32, flushed_seq: u64) {
+        self.fall_behind(number, flushed_seq);
+        if let Some(seat) = self.connections.get_mut(&number).and_then(Connection::seat_mut) {
+            seat.sync = Sync::Behind(Wants::State);
+        }
+    }
+
+    pub(super) fn catch_up(&mut self, number: u32, caught_up: CaughtUp, around: &mut Around<'_>) {
+        let CaughtUp { seq, frame, is_state } = caught_up;
+        let Some(seat) = self.connections.get_mut(&number).and_then(Connection::seat_mut) else { return };
+        let Sync::Asked(wants) = seat.sync else { return };
+        if wants == Wants::State && !is_state {
+            seat.sync = Sync::Behind(wants);
+            self.dirty.insert(number);
+            return;
+        }
         (seat.sync, seat.known_seq) = (Sync::Live, seq);
         if let Some(frame) = frame {
             self.queue(number, frame, Kind::State, around);
@@ -189,8 +211,10 @@ impl Node {
             around.network.end_by_node(connection.link);
             return self.over.push(number);
         }
-        if let Some(seat) = connection.seat_mut().filter(|seat| seat.sync == Sync::Behind) {
-            seat.sync = Sync::Asked;
+        if let Some(seat) = connection.seat_mut()
+            && let Sync::Behind(wants) = seat.sync
+        {
+            seat.sync = Sync::Asked(wants);
             self.caught_up.push(number);
         }
         self.release_waiting(number, around);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use super::super::faults::Fault;
-use super::connections::{Place, Seat, Sync};
+use super::connections::{Place, Seat, Sync, Wants};
 use super::{Around, Node};
 use crate::reactor::{calls, room_hash};
 use crate::room::flush::Flush;
@@ -111,9 +111,9 @@ impl Node {
                     self.queue(number, frame, Kind::Kept, around);
                 }
             }
-            RoomAction::CatchUp { to, seq, frame } => {
+            RoomAction::CatchUp { to, caught_up } => {
                 if let Some(number) = self.find(to) {
-                    self.catch_up(number, seq, frame, around);
+                    self.catch_up(number, caught_up, around);
                 }
             }
             RoomAction::FallBehind(to) => self.falls_behind(name, to),
@@ -300,10 +300,13 @@ impl Node {
             return;
         };
         let (name, membership) = (seat.room.clone(), seat.membership);
-        let known_seq = seat.known_seq;
+        let (known_seq, sync) = (seat.known_seq, seat.sync);
         self.touched.insert(name.clone());
         if let Some(room) = self.rooms.get_mut(&name) {
-            let since = Position { epoch: room.epoch, seq: known_seq };
+            let since = match sync {
+                Sync::Asked(Wants::State) => Position { epoch: !room.epoch, seq: 0 },
+                _ => Position { epoch: room.epoch, seq: known_seq },
+            };
             room.room.is_behind(identity, membership, since);
         }
     }

@@ -108,6 +108,7 @@ impl Node {
                 }
             }
             Action::Heartbeat { id, n, now_ms } => self.answer_heartbeat(number, (id, n, now_ms), around),
+            Action::Resync => self.resynced(number),
             Action::Closed { then, .. } => self.leave(number, then, around),
             Action::Finish => self.finish(number),
             Action::Rpc { .. } | Action::Account(_) | Action::Answered { .. } | Action::DroppedInput(_) => {}
@@ -131,6 +132,13 @@ impl Node {
         let input = QueuedInput { call, reply, received_at: around.set_up.began, charge: Some(charge) };
         self.with_room(&room, around, |room, round, actions| room.input(input, round, actions));
         Ok(())
+    }
+
+    fn resynced(&mut self, number: u32) {
+        let seat = self.connections.get(&number).and_then(|connection| connection.seat());
+        let room = seat.and_then(|seat| self.rooms.get(&seat.room));
+        let Some(flushed_seq) = room.map(|room| room.flushed_seq) else { return };
+        self.resync(number, flushed_seq);
     }
 
     fn answer_heartbeat(&mut self, number: u32, (id, n, now_ms): (u64, u64, u64), around: &mut Around<'_>) {
