@@ -60,7 +60,7 @@ pub enum Action {
     Answered {
         /// The route that served it.
         route: Route,
-        /// The HTTP status of the answer.
+        /// The HTTP status of the answer; of a refusal that came as a close frame, the one that it stands for.
         status: u16,
     },
     /// Count an input that the session itself has refused.

@@ -88,8 +88,8 @@ impl Session {
             Self::WebSocket(session) => session.receive(input, context, actions),
             Self::Http(session) => {
                 let (taken, upgraded) = session.receive(input, context, actions);
-                if let Some(echo) = upgraded {
-                    *self = Self::WebSocket(Box::new(echo));
+                if let Some(upgraded) = upgraded {
+                    *self = Self::WebSocket(Box::new(upgraded));
                     return taken + self.receive(&mut input[taken..], context, actions);
                 }
                 taken
@@ -154,8 +154,10 @@ impl Session {
 
     /// The room of [`Action::Join`] was not entered: the request is answered with the reason.
     pub fn join_refused(&mut self, refused: &Rejection, context: &Context<'_>, actions: &mut Actions) {
-        if let Self::Http(session) = self {
-            session.join_refused(refused, context, actions);
+        if let Self::Http(session) = self
+            && let Some(refused) = session.join_refused(refused, context, actions)
+        {
+            *self = Self::WebSocket(Box::new(refused));
         }
     }
 

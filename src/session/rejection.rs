@@ -36,6 +36,13 @@ impl Rejection {
         Self::new(ErrorCode::OutOfOrder, OUT_OF_ORDER)
     }
 
+    /// Whether the same request may succeed later, or with a fresh token.
+    pub fn is_for_now(&self) -> bool {
+        self.status == 429
+            || self.status >= 500
+            || (self.status == 401 && self.code == ErrorCode::TokenExpired)
+    }
+
     /// The same, with a time after which to try again.
     pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after_s: Some(seconds.to_string().into()), ..self }

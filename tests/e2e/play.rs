@@ -176,6 +176,31 @@ fn players_cannot_call_hooks() {
     );
 }
 
+/// Browsers keep from pages what HTTP says to an upgrade.
+#[test]
+fn a_refusal_can_be_read_by_a_browser() {
+    let server = Server::start(&["--threads", "2"]);
+    let guest = server.guest();
+    let full = server.guest().create_lobby(1);
+    let refused = |query: &str| {
+        let path = format!("/ws?refuse=close&{query}");
+        let mut peer = Player::connect_without_welcome(server.address(), &path, &[]).unwrap();
+        let why = peer.receive();
+        (why["type"].clone(), why["payload"].clone(), peer.expect_close())
+    };
+    let (kind, payload, close) = refused(&format!("game_id={full}&token={}", guest.token));
+    assert_eq!(
+        (kind, &payload["status"], &payload["code"]),
+        (json!("error"), &json!(403), &json!("conflict"))
+    );
+    assert_eq!(payload["message"], "Lobby is full");
+    assert_eq!(close, (4505, "conflict".to_owned()));
+    let (_, payload, close) = refused(&format!("game_id={full}"));
+    assert_eq!((&payload["status"], close), (&json!(401), (4505, "unauthorized".to_owned())));
+    assert_eq!(server.metric(r#"godra_refusals_total{reason="hook"}"#), 1.0);
+    assert_eq!(server.metric(r#"godra_connections{kind="websocket"}"#), 0.0);
+}
+
 #[test]
 fn joins_that_are_refused() {
     let server = Server::start(&[]);

@@ -4,7 +4,7 @@ mod requests;
 
 use bytes::Bytes;
 
-use self::requests::Next;
+use self::requests::{Next, Wishes};
 use super::account::AccountResult;
 use super::answer::{Answer, SCRIPT_HEADER};
 use super::routes::Route;
@@ -52,8 +52,7 @@ struct Joining {
     exchange: Exchange,
     handshake: Handshake,
     request: JoinRequest,
-    /// Whether answers tell which version of which script ran.
-    tells_script: bool,
+    wishes: Wishes,
 }
 
 impl HttpSession {
@@ -187,12 +186,34 @@ impl HttpSession {
         self.note_phase(context.now);
     }
 
-    pub(super) fn join_refused(&mut self, refused: &Rejection, context: &Context<'_>, actions: &mut Actions) {
+    /// The second value is as in [`HttpSession::receive`].
+    pub(super) fn join_refused(
+        &mut self,
+        refused: &Rejection,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) -> Option<WebSocketSession> {
         let HttpState::Joining(joining) = std::mem::replace(&mut self.state, HttpState::Receiving) else {
             unreachable!("a join is answered once, while the session waits for it");
         };
+        if joining.wishes.refuses_by_close {
+            return Some(self.refuse_by_close(&joining.handshake, refused, context, actions));
+        }
         self.respond(joining.exchange, Answer::rejected(refused), context, actions);
         self.note_phase(context.now);
+        None
+    }
+
+    fn refuse_by_close(
+        &mut self,
+        handshake: &Handshake,
+        refused: &Rejection,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) -> WebSocketSession {
+        self.state = HttpState::Finished;
+        switch_protocols(Route::WebSocket, refused.status, handshake, actions);
+        WebSocketSession::refused(refused, context.now, actions)
     }
 
     /// As [`super::Session::joined`]: answers 101 and the welcome, and hands over to the WebSocket session.
@@ -205,9 +226,9 @@ impl HttpSession {
         let HttpState::Joining(joining) = std::mem::replace(&mut self.state, HttpState::Finished) else {
             unreachable!("a join is answered once, while the session waits for it");
         };
-        switch_protocols(Route::WebSocket, &joining.handshake, actions);
-        let Joining { request, tells_script, .. } = *joining;
-        WebSocketSession::welcomed(request, tells_script, admitted, context, actions)
+        switch_protocols(Route::WebSocket, 101, &joining.handshake, actions);
+        let Joining { request, wishes, .. } = *joining;
+        WebSocketSession::welcomed(request, wishes.tells_script, admitted, context, actions)
     }
 
     fn handle(
@@ -224,13 +245,16 @@ impl HttpSession {
                 self.state = HttpState::Calling(exchange);
                 actions.push(call);
             }
-            Ok(Next::Join { handshake, request, tells_script }) => {
+            Ok(Next::Refuse(handshake, refused)) => {
+                return Some(self.refuse_by_close(&handshake, &refused, context, actions));
+            }
+            Ok(Next::Join { handshake, request, wishes }) => {
                 actions.push(Action::Join(request.clone()));
-                let joining = Joining { exchange, handshake, request, tells_script };
+                let joining = Joining { exchange, handshake, request, wishes };
                 self.state = HttpState::Joining(Box::new(joining));
             }
             Ok(Next::Echo(handshake)) => {
-                switch_protocols(Route::Echo, &handshake, actions);
+                switch_protocols(Route::Echo, 101, &handshake, actions);
                 self.state = HttpState::Finished;
                 return Some(WebSocketSession::echo(context.now));
             }
@@ -311,8 +335,8 @@ impl Exchange {
     }
 }
 
-fn switch_protocols(route: Route, handshake: &Handshake, actions: &mut Actions) {
-    actions.push(Action::Answered { route, status: 101 });
+fn switch_protocols(route: Route, counted: u16, handshake: &Handshake, actions: &mut Actions) {
+    actions.push(Action::Answered { route, status: counted });
     let mut head = Vec::with_capacity(256);
     ws::encode_101(&mut head, handshake);
     actions.send(head);

@@ -23,11 +23,21 @@ pub(super) enum Next {
         /// What the 101 says.
         handshake: Handshake,
         request: JoinRequest,
-        /// Whether answers tell which version of which script ran.
-        tells_script: bool,
+        wishes: Wishes,
     },
+    /// It is refused, and told so by a WebSocket.
+    Refuse(Handshake, Rejection),
     /// It is an echo from now on.
     Echo(Handshake),
+}
+
+/// What a client says of how it wants to be answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wishes {
+    /// Whether answers tell which version of which script ran.
+    pub tells_script: bool,
+    /// Whether a refusal comes as a message and a close frame: browsers keep from their pages what HTTP says.
+    pub refuses_by_close: bool,
 }
 
 /// Handles a request.
@@ -161,6 +171,20 @@ fn join(request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
         Ok(handshake) => handshake,
         Err(rejection) => return Ok(Next::Answer(Answer::malformed(&rejection))),
     };
+    let says = |name: &str, value: &str| request.query_parameter(name).as_deref() == Some(value);
+    let wishes = Wishes { tells_script: says("versions", "1"), refuses_by_close: says("refuse", "close") };
+    match join_request(request, &handshake, context) {
+        Ok(request) => Ok(Next::Join { handshake, request, wishes }),
+        Err(refused) if wishes.refuses_by_close => Ok(Next::Refuse(handshake, refused)),
+        Err(refused) => Err(refused),
+    }
+}
+
+fn join_request(
+    request: &Request,
+    handshake: &Handshake,
+    context: &Context<'_>,
+) -> Result<JoinRequest, Rejection> {
     let in_query = request.query_parameter("token");
     let token = in_query.as_deref().or(bearer(request)).or(handshake.bearer.as_deref());
     let identity = Arc::new(authenticate(token, context)?);
@@ -170,9 +194,7 @@ fn join(request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "the query lacks game_id=ROOM"))?;
     let room = RoomId::parse(&room)
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
-    let since = since(request)?;
-    let tells_script = request.query_parameter("versions").as_deref() == Some("1");
-    Ok(Next::Join { handshake, request: JoinRequest { identity, room, since }, tells_script })
+    Ok(JoinRequest { identity, room, since: since(request)? })
 }
 
 /// Where the client says that it was in the room's history.

@@ -298,6 +298,7 @@ impl Services for TestServices {
         let valid_s = match token {
             "good" | "manager" => 3600,
             "short" => 60,
+            "expired" => return Err(Rejection::new(ErrorCode::TokenExpired, "the token has expired")),
             "banned" => return Err(Rejection::new(ErrorCode::Forbidden, "you are banned")),
             _ => return Err(Rejection::new(ErrorCode::Unauthorized, "the token is malformed")),
         };

@@ -1,6 +1,6 @@
 //! `GET /ws` and `GET /echo`, until the WebSocket is open.
 
-use super::frames::{binary, text};
+use super::frames::{binary, close, text};
 use super::peer::Peer;
 use super::*;
 
@@ -72,6 +72,42 @@ fn a_room_that_refuses() {
     check(request + &get("/health"), &["join guest:a closed", full, r#"health 200 {"status":"ok"}"#]);
     let last = upgrade_with("/ws?token=good&game_id=closed", &["Connection: close"]);
     check(last, &["join guest:a closed", "ws 403 … (close)", "finish"]);
+}
+
+#[test]
+fn a_refusal_comes_as_a_close_frame_for_who_asks_for_that() {
+    let check = |query: &str, expected: &[&str]| {
+        // What comes behind is no request: it is not a frame either, or one that nobody looks at.
+        let behind = [text(r#"{"action":"set"}"#), close(1000, "")].concat();
+        let request = upgrade(&format!("/ws?refuse=close&{query}"));
+        check([request.as_bytes(), &behind].concat(), &[expected, &["finish"]].concat());
+    };
+    let no_token = r#"{"type":"error","payload":{"code":"unauthorized","message":"…","status":401}}"#;
+    check("game_id=r", &["ws 101 for 401", no_token, "close 4505 unauthorized", "closed 4505"]);
+    let bad = r#"{"type":"error","payload":{"code":"bad_request","message":"…","status":400}}"#;
+    check("token=good&game_id=a%20b", &["ws 101 for 400", bad, "close 4505 bad_request", "closed 4505"]);
+    let full = r#"{"type":"error","payload":{"code":"forbidden","message":"Lobby is full","status":403}}"#;
+    let lines = ["join guest:a closed", "ws 101 for 403", full, "close 4505 forbidden", "closed 4505"];
+    check("token=good&game_id=closed", &lines);
+    let expired = r#"{"type":"error","payload":{"code":"token_expired","message":"…","status":401}}"#;
+    let lines = ["ws 101 for 401", expired, "close 4005 token_expired", "closed 4005"];
+    check("token=expired&game_id=r", &lines);
+    check_plain("/ws?refuse=closed&token=good&game_id=", r#"ws 400 {"error":{"code":"bad_request",…}}"#);
+}
+
+fn check_plain(target: &str, expected: &str) {
+    check(upgrade(target), &[expected]);
+}
+
+#[test]
+fn a_refusal_for_now_says_when_to_come_again() {
+    let mut peer = Peer::new();
+    peer.services.readiness = Err("the state engine is not available");
+    peer.send(upgrade("/ws?refuse=close&token=good&game_id=r"));
+    let away =
+        r#"{"type":"error","payload":{"code":"unavailable","message":"…","status":503,"retry_after":1}}"#;
+    peer.did(&["ws 101 for 503", away, "close 4005 unavailable", "closed 4005"]);
+    peer.send(text(r#"{"action":"heartbeat","id":1}"#)).send(get("/health")).did(&["finish"]);
 }
 
 #[test]

@@ -32,6 +32,8 @@ enum Purpose {
     Member(MemberSession),
     /// `/echo`: every message goes back as it came.
     Echo,
+    /// Somebody who was not let in, and is told so.
+    Refusal,
 }
 
 /// Where the connection is on its way from open to closed.
@@ -88,6 +90,18 @@ impl WebSocketSession {
         Self::open(Purpose::Echo, now)
     }
 
+    /// Nobody is let in: says why, and closes. What the peer sends is dropped until it closes, too.
+    pub fn refused(refused: &Rejection, now: Now, actions: &mut Actions) -> Self {
+        let code = refused.code.as_str();
+        let (details, retry_after_s) = (refused.details.as_deref(), refused.retry_after_s.as_deref());
+        let text = message::refusal(code, &refused.message, details, refused.status, retry_after_s);
+        actions.send(ws::text_frame(&text));
+        let mut session = Self::open(Purpose::Refusal, now);
+        let close = if refused.is_for_now() { close_code::REFUSED_FOR_NOW } else { close_code::REFUSED };
+        session.close(close, code, now, actions);
+        session
+    }
+
     fn open(purpose: Purpose, now: Now) -> Self {
         Self {
             decoder: FrameDecoder::default(),
@@ -101,7 +115,7 @@ impl WebSocketSession {
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         match &self.purpose {
             Purpose::Member(member) => Some(&member.identity),
-            Purpose::Echo => None,
+            Purpose::Echo | Purpose::Refusal => None,
         }
     }
 
@@ -122,7 +136,7 @@ impl WebSocketSession {
         }
         let settings = context.services.settings();
         let limits = match self.purpose {
-            Purpose::Member(_) => MessageLimits::of_bytes(settings.max_message_bytes),
+            Purpose::Member(_) | Purpose::Refusal => MessageLimits::of_bytes(settings.max_message_bytes),
             Purpose::Echo => MessageLimits::in_any_fragments(settings.max_echo_bytes),
         };
         let mut taken = 0;
@@ -168,7 +182,7 @@ impl WebSocketSession {
     ) {
         match &mut self.purpose {
             Purpose::Member(member) => member.refused(name, refused, context, actions),
-            Purpose::Echo => {}
+            Purpose::Echo | Purpose::Refusal => {}
         }
     }
 
@@ -176,7 +190,7 @@ impl WebSocketSession {
     pub fn holds_back(&mut self, name: InputName) -> bool {
         match &mut self.purpose {
             Purpose::Member(member) => member.numbering.holds_back(At::PassedOn, name.n),
-            Purpose::Echo => false,
+            Purpose::Echo | Purpose::Refusal => false,
         }
     }
 
@@ -231,7 +245,7 @@ impl WebSocketSession {
     fn expires_ms(&self) -> u64 {
         match &self.purpose {
             Purpose::Member(member) => u64::from(member.expires_s) * 1000,
-            Purpose::Echo => u64::MAX,
+            Purpose::Echo | Purpose::Refusal => u64::MAX,
         }
     }
 
@@ -312,9 +326,11 @@ fn while_open(
         Event::Text(text) => match purpose {
             Purpose::Member(member) => member.message(text, context, actions),
             Purpose::Echo => echo(ws::TEXT, text.as_bytes(), actions),
+            Purpose::Refusal => Outcome::GoOn,
         },
         Event::Binary(bytes) => match purpose {
             Purpose::Echo => echo(ws::BINARY, bytes, actions),
+            Purpose::Refusal => Outcome::GoOn,
             Purpose::Member(member) => match std::str::from_utf8(bytes) {
                 Ok(text) => member.message(text, context, actions),
                 Err(_) => member.malformed(

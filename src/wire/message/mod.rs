@@ -10,7 +10,7 @@ pub use client::{ClientMessage, HEARTBEAT, MAX_ACTION_BYTES, MessageError, RESYN
 pub use kind::{MessageType, RESERVED_TYPE};
 pub use numbers::{InputName, InputOrder, KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_N, OUT_OF_ORDER};
 pub use server::{
-    Welcome, batch_frame, batch_text, epoch_text, error, heartbeat, parse_epoch, reply, snapshot, welcome,
-    with_script,
+    Welcome, batch_frame, batch_text, epoch_text, error, heartbeat, parse_epoch, refusal, reply, snapshot,
+    welcome, with_script,
 };
 pub use shared_text::SharedText;

@@ -112,6 +112,27 @@ pub fn error(name: InputName, code: &str, message: &str, details_json: Option<&s
     out
 }
 
+/// Why a client is not let in: [`error`] with `"status":N` and `"retry_after":N` in its payload, as HTTP would say it.
+pub fn refusal(
+    code: &str,
+    message: &str,
+    details_json: Option<&str>,
+    status: u16,
+    retry_after_s: Option<&str>,
+) -> Vec<u8> {
+    let mut out = error(InputName::default(), code, message, details_json);
+    debug_assert!(out.ends_with(b"}}"));
+    out.truncate(out.len() - 2);
+    out.extend_from_slice(br#","status":"#);
+    put_json(&mut out, &status);
+    if let Some(seconds) = retry_after_s {
+        out.extend_from_slice(br#","retry_after":"#);
+        out.extend_from_slice(seconds.as_bytes());
+    }
+    out.extend_from_slice(b"}}");
+    out
+}
+
 /// The same reply or error with `"script":"NAME@VERSION"` behind all else.
 pub fn with_script(mut message: Vec<u8>, tag: &str) -> Vec<u8> {
     debug_assert_eq!(message.last(), Some(&b'}'));
@@ -219,6 +240,18 @@ mod tests {
         check(
             &error(InputName { id: Some(0), n: None }, "a\"b", "c\n\u{1}é", Some("[1]")),
             r#"{"type":"error","id":0,"payload":{"code":"a\"b","message":"c\n\u0001é","details":[1]}}"#,
+        );
+    }
+
+    #[test]
+    fn refusals() {
+        check(
+            &refusal("busy", "later", Some("[1]"), 503, Some("7")),
+            r#"{"type":"error","payload":{"code":"busy","message":"later","details":[1],"status":503,"retry_after":7}}"#,
+        );
+        check(
+            &refusal("forbidden", "no", None, 403, None),
+            r#"{"type":"error","payload":{"code":"forbidden","message":"no","status":403}}"#,
         );
     }
 

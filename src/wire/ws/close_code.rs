@@ -55,6 +55,8 @@ close_codes! {
     RATE_LIMITED = 4003 "rate_limited" ComeBack;
     /// The peer did not answer a ping.
     NO_PONG = 4004 "no_pong" ComeBack;
+    /// Not let in now, as the server is full, for instance; another try may do better.
+    REFUSED_FOR_NOW = 4005 "refused_for_now" ComeBack;
     /// Sent out of the room.
     KICKED = 4500 "kicked" StayAway;
     /// The account is banned.
@@ -65,6 +67,8 @@ close_codes! {
     ROOM_CLOSED = 4503 "room_closed" StayAway;
     /// One malformed message after another.
     TOO_MANY_ERRORS = 4504 "too_many_errors" StayAway;
+    /// Not let in.
+    REFUSED = 4505 "refused" StayAway;
 }
 
 /// How a close frame without a code is counted (RFC 6455 section 7.4.1); never sent.
