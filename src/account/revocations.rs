@@ -10,8 +10,9 @@ use smol_str::SmolStr;
 
 use super::records::{Ban, Notice, NoticeKind};
 use crate::session::Rejection;
-use crate::session::disconnects::{Disconnects, OUTDATED, SESSION_ENDED, fit_reason};
+use crate::session::disconnects::{Disconnects, OUTDATED, SESSION_ENDED, ban_text};
 use crate::wire::ErrorCode;
+use crate::wire::http::http_date;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
 
@@ -72,7 +73,7 @@ impl Revocations {
                 NoticeKind::Banned(ban) => {
                     known.make_void(user.clone(), *at_ms);
                     known.bans.insert(user, ban.clone());
-                    disconnects.ban(user_id, &ban.reason);
+                    disconnects.ban(user_id, ban.until_s, &ban.reason);
                 }
                 NoticeKind::Unbanned => {
                     known.bans.remove(&user);
@@ -149,18 +150,23 @@ impl Revoked {
         match self {
             Self::Ended => (close_code::TOKEN_EXPIRED, SESSION_ENDED.into()),
             Self::Outdated => (close_code::TOKEN_EXPIRED, OUTDATED.into()),
-            Self::Banned(ban) if ban.reason.is_empty() => (close_code::BANNED, "you are banned".into()),
-            Self::Banned(ban) => (close_code::BANNED, fit_reason(&ban.reason).into()),
+            Self::Banned(ban) => (close_code::BANNED, ban_text(ban.until_s, &ban.reason)),
         }
     }
 }
 
 /// What somebody who is banned is told.
 pub fn refused_ban(ban: &Ban) -> Rejection {
-    let until =
-        ban.until_s.map_or_else(String::new, |until_s| format!(" until {until_s} (seconds since 1970)"));
+    let until = ban.until_s.map_or_else(String::new, |until_s| format!(" until {}", http_date(until_s)));
     let reason = if ban.reason.is_empty() { String::new() } else { format!(": {}", ban.reason) };
-    Rejection::new(ErrorCode::Forbidden, format!("you are banned{until}{reason}"))
+    let details = serde_json::json!({
+        "until": ban.until_s.map(|until_s| until_s.saturating_mul(1000)),
+        "reason": ban.reason,
+    });
+    Rejection {
+        details: Some(details.to_string().into()),
+        ..Rejection::new(ErrorCode::Forbidden, format!("you are banned{until}{reason}"))
+    }
 }
 
 /// Whether a ban has not ended.
@@ -243,9 +249,14 @@ mod tests {
     #[test]
     fn what_is_told() {
         let banned = Revoked::Banned(ban(Some(20)));
-        assert_eq!(&*banned.refused().message, "you are banned until 20 (seconds since 1970): cheating");
+        let until = "Thu, 01 Jan 1970 00:00:20 GMT";
+        assert_eq!(*banned.refused().message, *format!("you are banned until {until}: cheating"));
+        assert_eq!(banned.refused().details.as_deref(), Some(r#"{"reason":"cheating","until":20000}"#));
+        let for_ever = Revoked::Banned(Ban { until_s: None, reason: String::new() });
+        assert_eq!(&*for_ever.refused().message, "you are banned");
+        assert_eq!(for_ever.refused().details.as_deref(), Some(r#"{"reason":"","until":null}"#));
         assert_eq!(banned.refused().status, 403);
-        assert_eq!(banned.close(), (4501, "cheating".into()));
+        assert_eq!(banned.close(), (4501, "banned until 20000: cheating".into()));
         assert_eq!(Revoked::Ended.refused().code.as_str(), "session_ended");
         assert_eq!(Revoked::Outdated.refused().code.as_str(), "token_expired");
         assert_eq!([Revoked::Ended, Revoked::Outdated].map(|revoked| revoked.refused().status), [401, 401]);

@@ -49,9 +49,9 @@ impl Disconnects {
         self.add(user_id, EndedSessions { issued_until_ms, code, reason: OUTDATED.into() });
     }
 
-    /// A user is kept out.
-    pub fn ban(&mut self, user_id: &str, reason: &str) {
-        let reason = reason_or(reason, "you are banned");
+    /// A user is kept out, until a time in seconds since the Unix epoch, or for ever.
+    pub fn ban(&mut self, user_id: &str, until_s: Option<u64>, reason: &str) {
+        let reason = ban_text(until_s, reason);
         self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code: close_code::BANNED, reason });
     }
 
@@ -76,6 +76,14 @@ impl Disconnects {
     fn add(&mut self, user_id: &str, ended: EndedSessions) {
         self.users.entry(user_id.into()).or_default().push(ended);
     }
+}
+
+/// Why a socket is closed with 4501: `banned`, `banned until MS`, and the reason behind `: `.
+pub fn ban_text(until_s: Option<u64>, reason: &str) -> Box<str> {
+    let until =
+        until_s.map_or_else(String::new, |until_s| format!(" until {}", until_s.saturating_mul(1000)));
+    let separator = if reason.is_empty() { "" } else { ": " };
+    fit_reason(&format!("banned{until}{separator}{reason}")).into()
 }
 
 fn reason_or(reason: &str, otherwise: &str) -> Box<str> {
@@ -113,7 +121,7 @@ mod tests {
         disconnects.change_role("1", 1000);
         disconnects.kick("2", "");
         disconnects.kick("3", "out");
-        disconnects.ban("3", "cheating");
+        disconnects.ban("3", Some(20), "cheating");
         assert!(!disconnects.is_empty());
         let check = |user_id: &str, family: &str, issued_at_ms: u64, expected: Option<(u16, &str)>| {
             assert_eq!(disconnects.verdict(&identity(user_id, family, issued_at_ms)), expected, "{user_id}");
@@ -124,7 +132,15 @@ mod tests {
         check("1", "g", 1000, Some((4001, OUTDATED)));
         check("1", "g", 1001, None);
         check("2", "g", 5000, Some((4500, "you were sent out")));
-        check("3", "f", 5000, Some((4501, "cheating")));
+        check("3", "f", 5000, Some((4501, "banned until 20000: cheating")));
+    }
+
+    #[test]
+    fn a_ban_tells_its_end() {
+        assert_eq!(&*ban_text(None, ""), "banned");
+        assert_eq!(&*ban_text(None, "cheating"), "banned: cheating");
+        assert_eq!(&*ban_text(Some(1_795_913_806), ""), "banned until 1795913806000");
+        assert_eq!(ban_text(Some(u64::MAX), &"ä".repeat(100)).len(), MAX_REASON_BYTES);
     }
 
     #[test]

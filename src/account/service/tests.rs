@@ -156,7 +156,7 @@ fn what_another_process_writes_arrives_within_two_seconds() {
     let ban = crate::account::records::Ban { until_s: None, reason: "cheating".into() };
     accounts.stores.connect().unwrap().ban(&identity.user_id, &ban, unix_ms()).unwrap();
     let disconnects = accounts.disconnected.recv_timeout(Duration::from_secs(2)).unwrap();
-    assert_eq!(disconnects.verdict(&identity), Some((4501, "cheating")));
+    assert_eq!(disconnects.verdict(&identity), Some((4501, "banned: cheating")));
     assert_eq!(accounts.revocations.check(&identity, 1), Err(Revoked::Banned(ban)));
     assert_eq!(accounts.login("ann", PASSWORD).unwrap_err().status, 403);
     assert_eq!(
