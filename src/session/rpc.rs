@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::wire::message::{MAX_ACTION_BYTES, shorten};
+use crate::wire::message::{MAX_ACTION_BYTES, MAX_DEPTH, is_too_deep, shorten};
 
 /// A script call over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +40,13 @@ impl RpcRequest {
             return Err(expected.to_owned());
         }
         let refused = |error: serde_json::Error| format!("{}; {expected}", shorten(error.to_string()));
-        let body: Body<'_> = serde_json::from_slice(body).map_err(refused)?;
+        let text = body;
+        let body: Body<'_> = serde_json::from_slice(text).map_err(refused)?;
         if body.script.len() > MAX_ACTION_BYTES {
             return Err(format!("a script's name has at most {MAX_ACTION_BYTES} bytes"));
+        }
+        if is_too_deep(text, MAX_DEPTH) {
+            return Err(format!("the body has more than {MAX_DEPTH} levels of arrays and objects"));
         }
         let args = body.args.unwrap_or_default();
         let key_count = body.keys.as_ref().map_or(0, Vec::len);
@@ -78,6 +82,8 @@ mod tests {
             assert_eq!(request.keys, expected, "{body}");
         };
         check(r#"{"script":"s"}"#, &[], None);
+        let nested = format!("{}{}", "[".repeat(30), "]".repeat(30));
+        check(&format!(r#"{{"script":"s","args":[{nested}]}}"#), &[&nested], None);
         check("\r\n\t {\"script\":\"s\"} ", &[], None);
         check(r#"{"script":"s","args":null,"keys":null,"more":1}"#, &[], None);
         check(r#"{"script":"s","args":[],"keys":[]}"#, &[], None);
@@ -103,6 +109,7 @@ mod tests {
         check(r#"{"script":"s"} x"#);
         check(r#"{"script":"s","args":["\ud800"]}"#);
         check(&format!(r#"{{"script":"s","args":[{}1]}}"#, "1,".repeat(1024)));
+        check(&format!(r#"{{"script":"s","args":[{}{}]}}"#, "[".repeat(31), "]".repeat(31)));
         assert!(RpcRequest::parse(b"{\"script\":\"\xff\"}").is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use godra_engine::write_json_string;
 use serde_json::value::RawValue;
 
-use crate::wire::message::{MessageType, RESERVED_TYPE};
+use crate::wire::message::{MAX_DEPTH, MessageType, RESERVED_TYPE, TOO_DEEP, is_too_deep};
 
 /// Why an event was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum BadEvent {
     NoType,
     /// Its `type` is one of the server's own messages, which clients would take it for.
     ReservedType,
+    /// Its payload is nested deeper than [`MAX_DEPTH`].
+    TooDeep,
     /// The call has published too much already.
     TooMuch,
 }
@@ -28,6 +30,19 @@ pub(super) fn check_type(kind: &[u8]) -> Result<(), BadEvent> {
     if MessageType::is_reserved(kind) { Err(BadEvent::ReservedType) } else { Ok(()) }
 }
 
+/// Whether scripts may give an event this payload.
+///
+/// # Errors
+/// [`BadEvent::TooDeep`].
+pub(super) fn check_payload(json: &[u8]) -> Result<(), BadEvent> {
+    if is_too_deep(json, MAX_DEPTH) { Err(BadEvent::TooDeep) } else { Ok(()) }
+}
+
+/// The same of a ready event, which has one level more.
+pub(super) fn check_ready(json: &[u8]) -> Result<(), BadEvent> {
+    if is_too_deep(json, MAX_DEPTH + 1) { Err(BadEvent::TooDeep) } else { Ok(()) }
+}
+
 impl BadEvent {
     /// For the script's author.
     pub fn message(self) -> &'static str {
@@ -35,6 +50,7 @@ impl BadEvent {
             Self::NotAnObject => "an event must be a JSON object",
             Self::NoType => "an event needs a string as its type",
             Self::ReservedType => RESERVED_TYPE,
+            Self::TooDeep => TOO_DEEP,
             Self::TooMuch => "too many events at once",
         }
     }
@@ -68,7 +84,7 @@ impl<'a> Members<'a> {
     /// Reads an event's text.
     ///
     /// # Errors
-    /// All of [`BadEvent`] but [`BadEvent::TooMuch`].
+    /// [`BadEvent::NotAnObject`], [`BadEvent::NoType`], [`BadEvent::ReservedType`].
     pub(super) fn read(event: &'a str) -> Result<Self, BadEvent> {
         let members: Self = serde_json::from_str(event).map_err(|_| BadEvent::NotAnObject)?;
         if !members.has_type {
@@ -100,7 +116,7 @@ impl<'a> Members<'a> {
 /// Appends a ready event with the `seq` that it gets, as a script has published it by `PUBLISH`.
 ///
 /// # Errors
-/// All of [`BadEvent`] but [`BadEvent::TooMuch`].
+/// As [`Members::read`].
 pub(super) fn write_ready(event: &str, seq: u64, out: &mut Vec<u8>) -> Result<(), BadEvent> {
     Members::read(event).map(|members| members.write(seq, out))
 }

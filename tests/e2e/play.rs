@@ -10,7 +10,7 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::frame::{Frame, FrameHeader};
 
 use crate::common::player::Player;
-use crate::common::server::Server;
+use crate::common::server::{Folder, Server};
 
 #[test]
 fn two_players_see_each_other() {
@@ -174,6 +174,49 @@ fn players_cannot_call_hooks() {
     assert!(
         player.receive_within(Duration::from_millis(200)).is_none_or(|event| event["type"] != "player_left")
     );
+}
+
+/// Readers of JSON stop at some depth: what one player nests deeper would keep the others out.
+#[test]
+fn json_that_is_nested_too_deep_is_refused() {
+    const DEEP: &str = "-- ROLE: guest\n-- KEYS: game:{room}\n
+        local value = cjson.encode(ARGV[1])
+        for _ = 1, cjson.decode(ARGV[2]) do value = '[' .. value .. ']' end
+        godra.publish('deep', cjson.decode(value))
+        return 'OK'";
+    const READY: &str = "-- ROLE: guest\n-- KEYS: game:{room}\n
+        local levels = cjson.decode(ARGV[2])
+        local value = string.rep('[', levels) .. '\"]]]]\"' .. string.rep(']', levels)
+        redis.call('PUBLISH', 'game_updates:' .. KEYS[1], '{\"type\":\"deep\",\"payload\":' .. value .. '}')
+        return 'OK'";
+    let folder = Folder::new();
+    folder.write_script("deep", DEEP);
+    folder.write_script("ready", READY);
+    let server = Server::start_in(folder, &[]);
+    let guest = server.guest();
+    let room = guest.create_lobby(4);
+    let mut player = guest.join(&room);
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let mut set = |levels: usize| {
+        player
+            .send_text(&format!(r#"{{"action":"set","id":{levels},"payload":{{"k":{}}}}}"#, nested(levels)));
+        player.receive_until(|message| message["id"] == levels)
+    };
+    // With the message and its payload these are 32.
+    assert_eq!(set(30)["result"], "OK");
+    let refused = set(31);
+    assert_eq!(refused["payload"]["code"], "bad_request", "{refused}");
+    assert!(refused["payload"]["message"].as_str().unwrap().contains("32 levels"), "{refused}");
+    for (action, id) in [("deep", 100), ("ready", 200)] {
+        assert_eq!(player.call(action, json!(32), id)["result"], "OK", "{action}");
+        player.receive_type("deep");
+        let refused = player.call(action, json!(33), id + 1);
+        assert_eq!(refused["payload"]["code"], "script_error", "{refused}");
+        assert!(refused["payload"]["message"].as_str().unwrap().contains("at most 32 levels"), "{refused}");
+    }
+    let body = format!(r#"{{"script":"send_chat","args":[{},"{room}"]}}"#, nested(31));
+    let refused = guest.rpc_body(body.as_bytes());
+    assert_eq!((refused.status, refused.error_code().as_str()), (400, "bad_request"));
 }
 
 /// Browsers keep from pages what HTTP says to an upgrade.

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use godra_engine::{SplitMix, mend_utf8};
 use smol_str::SmolStr;
 
-use crate::state::event_text::{BadEvent, Members, check_type, write_head, write_seq};
+use crate::state::event_text::{
+    BadEvent, Members, check_payload, check_ready, check_type, write_head, write_seq,
+};
 use crate::state::{Audience, History, HistoryBounds, KeptEvents, Missed, Position, Removal, RoomEvents};
 use crate::wire::ids::RoomId;
 
@@ -183,7 +185,7 @@ impl EventLog {
     /// Appends an event, for everybody in the room if nothing else is said; `payload` is JSON text.
     ///
     /// # Errors
-    /// [`BadEvent::ReservedType`], [`BadEvent::TooMuch`].
+    /// [`BadEvent::ReservedType`], [`BadEvent::TooDeep`], [`BadEvent::TooMuch`].
     pub fn publish(
         &mut self,
         room: &RoomId,
@@ -192,6 +194,7 @@ impl EventLog {
         options: EventOptions,
     ) -> Result<(), BadEvent> {
         check_type(kind)?;
+        check_payload(payload)?;
         self.charge(kind.len() + payload.len() + options.bytes())?;
         self.append(room, options, |text, seq| {
             write_head(kind, payload, text);
@@ -213,6 +216,7 @@ impl EventLog {
         options: EventOptions,
     ) -> Result<(), BadEvent> {
         check_type(kind)?;
+        check_payload(payload)?;
         self.charge(kind.len() + payload.len() + options.bytes())?;
         let mut head = Vec::with_capacity(kind.len() + payload.len() + 24);
         write_head(kind, payload, &mut head);
@@ -247,6 +251,7 @@ impl EventLog {
     pub fn publish_ready(&mut self, room: &RoomId, event: &[u8]) -> Result<(), BadEvent> {
         let event = std::str::from_utf8(event).map_err(|_| BadEvent::NotAnObject)?;
         let members = Members::read(event)?;
+        check_ready(event.as_bytes())?;
         self.charge(event.len())?;
         self.append(room, EventOptions::default(), |text, seq| members.write(seq, text));
         Ok(())

@@ -1,9 +1,9 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
 -- nothing, whether it may pick without being atomic }, behind them the running call's place (number) and time, what the program
--- takes from the server's own tables: RESERVED (the types that are not an event's) and RESERVED_TYPE (what to say), what undoes
--- a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what looks after numbered inputs:
--- make_numbered; and after a room's latest events: make_history.
+-- takes from the server's own tables: RESERVED (the types that are not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
+-- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
+-- looks after numbered inputs: make_numbered; and after a room's latest events: make_history.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
 --   flags are "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "g"
@@ -116,6 +116,20 @@ local function named(kind)
   return text
 end
 
+-- A text that is no longer has not more than MAX_DEPTH levels.
+local SHALLOW_BYTES = 2 * MAX_DEPTH
+local function is_too_deep(text, most)
+  local _, opens = string.gsub(text, "[%[{]", "", most + 1)
+  if opens <= most then return false end
+  text = string.gsub(string.gsub(text, "\\.", ""), '"[^"]*"', "")
+  local depth = 0
+  for bracket in string.gmatch(text, "[%[%]{}]") do
+    if bracket == "[" or bracket == "{" then depth = depth + 1 else depth = depth - 1 end
+    if depth > most then return true end
+  end
+  return false
+end
+
 local function own_room(what, level)
   if room == "" then error("godra." .. what .. " needs a room, and this call is in none", level or 3) end
   return room_of(room)
@@ -202,14 +216,18 @@ if room ~= "" then godra.room = room end
 function godra.publish(kind, payload, options)
   local audience, key
   if options ~= nil then audience, key = get_groups().options(options) end
-  local text = (names[kind] or named(kind)) .. encode(payload)
+  local head, text = names[kind] or named(kind), encode(payload)
+  if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
+  text = head .. text
   local found = own or own_room("publish")
   charge(#text + (audience and #audience or 0) + (key and #key or 0))
   if audience then put_for(found, text, audience, key) else put(found, text, nil, key) end
 end
 
 function godra.send(to, kind, payload)
-  local text = (names[kind] or named(kind)) .. encode(payload)
+  local head, text = names[kind] or named(kind), encode(payload)
+  if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
+  text = head .. text
   local found = own or own_room("send")
   charge(#text + #tostring(to))
   put_for(found, text, "@+" .. list({ tostring(to) }))
@@ -249,6 +267,8 @@ local function make_publishing(commands)
       return { err = "ERR an event needs a string as its type" }
     elseif RESERVED[event.type] then
       return { err = "ERR " .. RESERVED_TYPE }
+    elseif #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH + 1) then
+      return { err = "ERR " .. TOO_DEEP }
     end
     local found = room_of(id)
     charge(#text)

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::script::{Script, ScriptSet, may_ask_for_user, may_call, may_use};
 use crate::state::{HistoryBounds, groups};
 use crate::wire::ErrorCode;
-use crate::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MessageType, OUT_OF_ORDER, RESERVED_TYPE};
+use crate::wire::message::{
+    KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_DEPTH, MessageType, OUT_OF_ORDER, RESERVED_TYPE, TOO_DEEP,
+};
 use godra_engine::commands::MAX_ORDERED;
 
 /// The part that runs the calls.
@@ -196,6 +198,7 @@ fn tables(history: &HistoryBounds) -> String {
     let not_run: Vec<String> = not_run.map(|code| format!("{} = true", code.name())).collect();
     format!(
         "local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\nlocal READS = {:?}\n\
+         local MAX_DEPTH, TOO_DEEP = {MAX_DEPTH}, {TOO_DEEP:?}\n\
          local GROUPS = {{ name = {}, user = {}, reason = {}, key = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
          local NOT_RUN, OUT_OF_ORDER = {{ {} }}, {OUT_OF_ORDER:?}\n\
          local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\nlocal MAX_ORDERED = {MAX_ORDERED}\n\

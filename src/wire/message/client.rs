@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor
 use serde_json::value::RawValue;
 
 use super::numbers::{self, InputName};
+use super::{MAX_DEPTH, is_too_deep};
 
 /// Longest action, in bytes.
 pub const MAX_ACTION_BYTES: usize = 64;
@@ -23,7 +24,7 @@ const MAX_ERROR_CHARS: usize = 200;
 pub struct ClientMessage<'a> {
     /// 1–64 of `A-Za-z0-9_-`.
     pub action: Cow<'a, str>,
-    /// Any JSON, as it was written; none also for `null`. Well-formed, but of any depth, and its strings may hold
+    /// Any JSON, as it was written; none also for `null`. Well-formed, and its strings may hold
     /// escapes of lone surrogates.
     pub payload: Option<&'a RawValue>,
     /// What the client knows it by.
@@ -43,11 +44,16 @@ impl<'a> ClientMessage<'a> {
     /// Parses a text message. Unknown fields are ignored.
     ///
     /// # Errors
-    /// For anything but a JSON object with an action that is a name, and for a known field that comes twice or has the
-    /// wrong type.
+    /// For anything but a JSON object with an action that is a name, for a known field that comes twice or has the wrong type,
+    /// and for more than [`MAX_DEPTH`] levels.
     pub fn parse(text: &'a str) -> Result<Self, MessageError> {
-        serde_json::from_str(text)
-            .map_err(|error| MessageError { id: recover_id(text), message: shorten(error.to_string()) })
+        let message: Self = serde_json::from_str(text)
+            .map_err(|error| MessageError { id: recover_id(text), message: shorten(error.to_string()) })?;
+        if is_too_deep(text.as_bytes(), MAX_DEPTH) {
+            let reason = format!("the message has more than {MAX_DEPTH} levels of arrays and objects");
+            return Err(MessageError { id: message.name.id, message: reason });
+        }
+        Ok(message)
     }
 
     /// Parses a binary message, which is the same text.
@@ -324,9 +330,13 @@ mod tests {
     #[test]
     fn depth_is_no_danger() {
         let (open, close) = ("[".repeat(60_000), "]".repeat(60_000));
-        let text = format!(r#"{{"action":"a","payload":{open}{close}}}"#);
-        assert_eq!(ClientMessage::parse(&text).unwrap().payload_text().len(), 120_000);
-        assert!(ClientMessage::parse(&format!(r#"{{"action":"a","more":{open}{close}}}"#)).is_ok());
+        let too_deep = "more than 32 levels";
+        refused(&format!(r#"{{"action":"a","payload":{open}{close},"id":4}}"#), Some(4), too_deep);
+        refused(&format!(r#"{{"action":"a","more":{open}{close}}}"#), None, too_deep);
+        let nested =
+            |levels| format!(r#"{{"action":"a","payload":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+        refused(&nested(32), None, too_deep);
+        assert_eq!(ClientMessage::parse(&nested(31)).unwrap().payload_text().len(), 62);
         refused(&format!(r#"{{"id":1,"payload":{open}"#), Some(1), "EOF");
         refused(&format!(r#"{{"id":1,"action":{open}"#), Some(1), "action");
         refused(&open, None, "");

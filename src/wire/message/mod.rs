@@ -1,12 +1,14 @@
 //! The JSON messages of the protocol: what clients send, and what they are sent.
 
 mod client;
+mod depth;
 mod kind;
 mod numbers;
 mod server;
 mod shared_text;
 
 pub use client::{ClientMessage, HEARTBEAT, MAX_ACTION_BYTES, MessageError, RESYNC, shorten};
+pub use depth::{MAX_DEPTH, TOO_DEEP, is_too_deep};
 pub use kind::{MessageType, RESERVED_TYPE};
 pub use numbers::{InputName, InputOrder, KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_N, OUT_OF_ORDER};
 pub use server::{
