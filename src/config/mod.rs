@@ -39,8 +39,8 @@ use crate::sys;
 
 /// Connections that the server takes if neither `--max-connections` nor the limit of open files says otherwise.
 const DEFAULT_MAX_CONNECTIONS: usize = 20_000;
-/// Open files that are not connections: the database, logs, the script watcher, and spare ones.
-const FILES_BESIDE_CONNECTIONS: usize = 64;
+/// Open files that are not connections: the database, logs, the script watcher, and what a full server answers by.
+const FILES_BESIDE_CONNECTIONS: usize = 80;
 /// Open files of a shard: its poll, its waker, its listener.
 const FILES_OF_A_SHARD: usize = 4;
 

@@ -5,13 +5,18 @@ use std::net::{IpAddr, Shutdown};
 
 use mio::net::{TcpListener, TcpStream};
 
-use super::admission::{AdmissionControl, TurnedAway};
+use super::admission::{AdmissionControl, Entry, TurnedAway};
 use crate::metrics::{RefusalReason, ShardMetrics};
+use crate::session::{SERVER_FULL, cors};
+use crate::wire::ErrorCode;
+use crate::wire::http::error_body;
 
 pub(super) struct Acceptor {
     listener: Option<TcpListener>,
     /// Set when connections wait to be accepted that no event will tell of.
     again_ms: Option<u64>,
+    /// What somebody gets for whom there is no place.
+    full: Vec<u8>,
 }
 
 /// How long accepting rests when the process is out of files or memory.
@@ -19,8 +24,8 @@ const PAUSE_MS: u64 = 100;
 
 impl Acceptor {
     /// Accepts from this listener.
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener: Some(listener), again_ms: None }
+    pub(super) fn new(listener: TcpListener, allow_origins: &[Box<str>]) -> Self {
+        Self { listener: Some(listener), again_ms: None, full: full(allow_origins) }
     }
 
     /// The listener has connections.
@@ -45,7 +50,7 @@ impl Acceptor {
         now_ms: u64,
         admission: &AdmissionControl,
         metrics: &ShardMetrics,
-    ) -> Vec<(TcpStream, IpAddr)> {
+    ) -> Vec<(TcpStream, IpAddr, Entry)> {
         let mut accepted = Vec::new();
         if self.again_ms.is_none_or(|again_ms| again_ms > now_ms) {
             return accepted;
@@ -57,7 +62,7 @@ impl Acceptor {
             };
             match listener.accept() {
                 Ok((stream, peer)) => {
-                    accepted.extend(welcome(stream, peer.ip(), admission, metrics));
+                    accepted.extend(self.welcome(stream, peer.ip(), admission, metrics));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.again_ms = None;
@@ -74,30 +79,34 @@ impl Acceptor {
         }
         accepted
     }
-}
 
-fn welcome(
-    stream: TcpStream,
-    peer: IpAddr,
-    admission: &AdmissionControl,
-    metrics: &ShardMetrics,
-) -> Option<(TcpStream, IpAddr)> {
-    metrics.connections_accepted.inc();
-    if let Err(turned_away) = admission.enter(peer) {
-        let refusal = match turned_away {
-            TurnedAway::ServerFull => RefusalReason::ServerFull,
-            TurnedAway::AddressFull => RefusalReason::AddressFull,
+    fn welcome(
+        &self,
+        stream: TcpStream,
+        peer: IpAddr,
+        admission: &AdmissionControl,
+        metrics: &ShardMetrics,
+    ) -> Option<(TcpStream, IpAddr, Entry)> {
+        metrics.connections_accepted.inc();
+        let entry = match admission.enter(peer) {
+            Ok(entry) => entry,
+            Err(turned_away) => {
+                let refusal = match turned_away {
+                    TurnedAway::ServerFull => RefusalReason::ServerFull,
+                    TurnedAway::AddressFull => RefusalReason::AddressFull,
+                };
+                metrics.refusals.at(refusal).inc();
+                turn_away(stream, &self.full);
+                return None;
+            }
         };
-        metrics.refusals.at(refusal).inc();
-        turn_away(stream);
-        return None;
+        // Frames are small and wait for nobody: Nagle's delay would add to every patch.
+        if stream.set_nodelay(true).is_err() {
+            admission.leave(peer, entry);
+            return None;
+        }
+        Some((stream, peer, entry))
     }
-    // Frames are small and wait for nobody: Nagle's delay would add to every patch.
-    if stream.set_nodelay(true).is_err() {
-        admission.leave(peer);
-        return None;
-    }
-    Some((stream, peer))
 }
 
 /// Whether an error of `accept` concerns one connection only (accept(2)).
@@ -112,13 +121,37 @@ fn is_the_peers(error: &io::Error) -> bool {
 }
 
 /// Tells a peer that there is no place for it. Best effort: it has not been counted, and is not waited for.
-fn turn_away(mut stream: TcpStream) {
-    const FULL: &[u8] =
-        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 74\r\n\
-        Retry-After: 5\r\nConnection: close\r\n\r\n\
-        {\"error\":{\"code\":\"unavailable\",\"message\":\"the server is full; try later\"}}";
-    let _ = stream.write(FULL);
+fn turn_away(mut stream: TcpStream, full: &[u8]) {
+    let _ = stream.write(full);
     let _ = stream.shutdown(Shutdown::Write);
     let mut request = [0; 4096];
     let _ = stream.read(&mut request);
+}
+
+/// The answer of a full server to a request that it has not read: whose page asks is not known.
+fn full(allow_origins: &[Box<str>]) -> Vec<u8> {
+    let body = error_body(ErrorCode::Unavailable.name(), SERVER_FULL.message);
+    let head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n";
+    let mut answer =
+        format!("{head}Content-Length: {}\r\nRetry-After: {}\r\n", body.len(), SERVER_FULL.retry_after_s);
+    for (name, value) in cors::headers(allow_origins, cors::allow_origin(allow_origins, None)) {
+        answer.extend([name, ": ", value, "\r\n"]);
+    }
+    [answer.as_bytes(), b"\r\n", &body].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_may_read_that_the_server_is_full() {
+        let answer = String::from_utf8(full(&["*".into()])).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("\r\nAccess-Control-Allow-Origin: *\r\n"), "{head}");
+        assert!(head.contains("\r\nRetry-After: 5\r\n"), "{head}");
+        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
+        let answer = String::from_utf8(full(&["https://game.example".into()])).unwrap();
+        assert!(answer.contains("\r\nVary: Origin\r\n") && !answer.contains("Allow-Origin"), "{answer}");
+    }
 }

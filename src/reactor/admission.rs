@@ -12,13 +12,27 @@ pub(crate) struct AdmissionControl {
     /// 0 is without limit, and then nothing is counted by address.
     max_per_address: usize,
     connections: AtomicUsize,
+    spare: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Connections beyond the bound that are taken for one answer: so a full server can say that it is full, and is not taken for
+/// dead by whoever looks after its health.
+pub(crate) const SPARE_CONNECTIONS: usize = 16;
+
+/// What a connection was let in for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// All that it may ask for.
+    Full,
+    /// One answer.
+    Spare,
 }
 
 /// Why a connection is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnedAway {
-    /// The server is full.
+    /// The server is full, and many are being told so.
     ServerFull,
     /// The address has its share.
     AddressFull,
@@ -31,6 +45,7 @@ impl AdmissionControl {
             max_connections,
             max_per_address,
             connections: AtomicUsize::new(0),
+            spare: AtomicUsize::new(0),
             by_address: Mutex::new(HashMap::new()),
         }
     }
@@ -39,10 +54,10 @@ impl AdmissionControl {
     ///
     /// # Errors
     /// A bound is reached; nothing was counted.
-    pub(crate) fn enter(&self, peer: IpAddr) -> Result<(), TurnedAway> {
-        if self.connections.fetch_add(1, Ordering::Relaxed) >= self.max_connections {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-            return Err(TurnedAway::ServerFull);
+    pub(crate) fn enter(&self, peer: IpAddr) -> Result<Entry, TurnedAway> {
+        if !take_one(&self.connections, self.max_connections) {
+            let is_told = take_one(&self.spare, SPARE_CONNECTIONS);
+            return if is_told { Ok(Entry::Spare) } else { Err(TurnedAway::ServerFull) };
         }
         if self.max_per_address > 0 {
             let mut by_address = self.addresses();
@@ -54,11 +69,15 @@ impl AdmissionControl {
             }
             *count += 1;
         }
-        Ok(())
+        Ok(Entry::Full)
     }
 
     /// Counts a connection out.
-    pub(crate) fn leave(&self, peer: IpAddr) {
+    pub(crate) fn leave(&self, peer: IpAddr, entry: Entry) {
+        if entry == Entry::Spare {
+            self.spare.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
         self.connections.fetch_sub(1, Ordering::Relaxed);
         if self.max_per_address > 0 {
             let mut by_address = self.addresses();
@@ -81,6 +100,15 @@ impl AdmissionControl {
     }
 }
 
+/// Counts one in, up to a bound. Whether there was room.
+fn take_one(count: &AtomicUsize, most: usize) -> bool {
+    let has_room = count.fetch_add(1, Ordering::Relaxed) < most;
+    if !has_room {
+        count.fetch_sub(1, Ordering::Relaxed);
+    }
+    has_room
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,14 +117,19 @@ mod tests {
     fn bounds_hold_and_leaving_makes_room() {
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let admission = AdmissionControl::new(3, 2);
-        assert_eq!(admission.enter(one), Ok(()));
-        assert_eq!(admission.enter(one), Ok(()));
+        assert_eq!(admission.enter(one), Ok(Entry::Full));
+        assert_eq!(admission.enter(one), Ok(Entry::Full));
         assert_eq!(admission.enter(one), Err(TurnedAway::AddressFull));
-        assert_eq!(admission.enter(other), Ok(()));
+        assert_eq!(admission.enter(other), Ok(Entry::Full));
+        for _ in 0..SPARE_CONNECTIONS {
+            assert_eq!(admission.enter(other), Ok(Entry::Spare));
+        }
         assert_eq!(admission.enter(other), Err(TurnedAway::ServerFull));
-        admission.leave(one);
+        admission.leave(other, Entry::Spare);
+        assert_eq!(admission.enter(other), Ok(Entry::Spare));
+        admission.leave(one, Entry::Full);
         assert_eq!(admission.connections(), 2);
-        assert_eq!(admission.enter(other), Ok(()));
+        assert_eq!(admission.enter(other), Ok(Entry::Full));
         assert_eq!(admission.connections(), 3);
     }
 }

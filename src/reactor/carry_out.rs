@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::admission::Entry;
 use super::connection::{Connection, Place, Stage, Sync};
 use super::connections::kind_of;
 use super::messages::ShardMessage;
@@ -104,7 +105,10 @@ impl Shard {
                 self.leave(index, then);
             }
             Action::Finish => self.connections.finish(index),
-            Action::Answered { route, status } => self.count_request(route, status),
+            Action::Answered { route, status } => {
+                let entry = self.connections[index].carried.entry;
+                self.count_request(route, status, entry);
+            }
             Action::DroppedInput(dropped) => {
                 let outcome = match dropped {
                     DroppedInput::Limited => InputOutcome::Limited,
@@ -250,8 +254,9 @@ impl Shard {
         self.close(key, crate::wire::ws::close_code::SLOW_CONSUMER, "the connection reads too slowly");
     }
 
-    fn count_request(&mut self, route: Route, status: u16) {
+    fn count_request(&mut self, route: Route, status: u16, entry: Entry) {
         let refusal = match (route, status) {
+            (_, 503) if entry == Entry::Spare => Some(RefusalReason::ServerFull),
             (_, 401) => Some(RefusalReason::Unauthorized),
             (Route::GuestLogin | Route::Register | Route::Login, 429) => Some(RefusalReason::LoginRate),
             (Route::WebSocket, 403) => Some(RefusalReason::Hook),

@@ -8,6 +8,7 @@ use mio::Interest;
 use mio::net::TcpStream;
 
 use super::ShardLimits;
+use super::admission::Entry;
 use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
 use crate::session::outbox::{Kind, Outbox};
@@ -45,6 +46,8 @@ pub(super) struct Carried {
     pub(super) parked: Option<Box<Vec<u8>>>,
     /// Where the connection comes from.
     pub(super) peer: IpAddr,
+    /// What it was let in for.
+    pub(super) entry: Entry,
     /// How far it is on its way to its end.
     pub(super) stage: Stage,
     /// When the outbox last began to wait, or moved.

@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use slab::Slab;
 
 use super::ShardLimits;
+use super::admission::Entry;
 use super::clock::Clock;
 use super::connection::{Carried, Connection, Place, Stage, Sync, Wants, WriteOutcome};
 use super::messages::Handover;
@@ -448,12 +449,17 @@ impl IndexMut<usize> for Connections {
 
 impl Carried {
     /// Of a fresh connection.
-    pub(super) fn new(peer: std::net::IpAddr, clock: &Clock) -> Self {
+    pub(super) fn new(peer: std::net::IpAddr, entry: Entry, clock: &Clock) -> Self {
+        let session = match entry {
+            Entry::Full => Session::new(clock.now),
+            Entry::Spare => Session::of_full_server(clock.now),
+        };
         Self {
-            session: Session::new(clock.now),
+            session,
             outbox: Default::default(),
             parked: None,
             peer,
+            entry,
             stage: Stage::Open,
             progress: Moment::at(clock.now.monotonic_ms),
         }

@@ -138,7 +138,7 @@ impl Shard {
             submissions: Submissions::new(shared.engine.clone()),
             upgrades: Upgrades::new(id),
             draining: None,
-            acceptor: Acceptor::new(listener),
+            acceptor: Acceptor::new(listener, &shared.services.settings().allow_origins),
             io: Io {
                 is_stopped: false,
                 scratch: Scratch::default(),
@@ -272,20 +272,20 @@ impl Shard {
 
     fn accept(&mut self) {
         let (most, now_ms) = (self.context.shared.limits.accept_budget, self.context.clock.now.monotonic_ms);
-        for (stream, peer) in
+        for (stream, peer, entry) in
             self.acceptor.accept(most, now_ms, &self.context.shared.admission, &self.context.metrics)
         {
-            let carried = Carried::new(peer, &self.context.clock);
+            let carried = Carried::new(peer, entry, &self.context.clock);
             self.take_in(Handover { stream, carried });
         }
     }
 
     /// Takes a connection in.
     pub(super) fn take_in(&mut self, handover: Handover) -> Option<usize> {
-        let peer = handover.carried.peer;
+        let (peer, entry) = (handover.carried.peer, handover.carried.entry);
         let index = self.connections.insert(handover, self.context.shared.services.settings());
         if index.is_none() {
-            self.context.shared.admission.leave(peer);
+            self.context.shared.admission.leave(peer, entry);
         }
         index
     }
@@ -295,7 +295,7 @@ impl Shard {
         let (handover, is_free) = self.connections.remove(index);
         if !is_free {
             log::error!("cannot hand a connection over; it is closed");
-            self.context.shared.admission.leave(handover.carried.peer);
+            self.context.shared.admission.leave(handover.carried.peer, handover.carried.entry);
             return None;
         }
         Some(handover)
@@ -493,7 +493,7 @@ impl Shard {
             }
         }
         let (handover, _) = self.connections.remove(index);
-        self.context.shared.admission.leave(handover.carried.peer);
+        self.context.shared.admission.leave(handover.carried.peer, handover.carried.entry);
     }
 
     fn settle_rooms(&mut self) {

@@ -33,7 +33,7 @@ pub use self::proxy::Network;
 pub use self::rejection::Rejection;
 pub use self::routes::{Methods, Page, Route, TokenSource};
 pub use self::rpc::RpcRequest;
-pub use self::services::{GuestLogin, SHUTTING_DOWN, Services, Settings};
+pub use self::services::{GuestLogin, SERVER_FULL, SHUTTING_DOWN, ServerFull, Services, Settings};
 pub use self::time::{Moment, Now};
 pub use self::websocket::WebSocketSession;
 use crate::wire::ids::Identity;
@@ -79,6 +79,11 @@ impl Session {
     /// A connection just accepted, which speaks HTTP.
     pub fn new(now: Now) -> Self {
         Self::Http(Box::new(HttpSession::new(now)))
+    }
+
+    /// A connection for which there is no place: it gets one answer, soon.
+    pub fn of_full_server(now: Now) -> Self {
+        Self::Http(Box::new(HttpSession::of_full_server(now)))
     }
 
     /// Handles bytes from the peer; they are unmasked in place. Returns how many were taken: the rest is to be given

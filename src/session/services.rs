@@ -57,6 +57,18 @@ pub struct GuestLogin {
     pub username: String,
 }
 
+/// What a full server says.
+pub const SERVER_FULL: ServerFull = ServerFull { message: "the server is full; try later", retry_after_s: 5 };
+
+/// See [`SERVER_FULL`].
+#[derive(Clone, Copy, Debug)]
+pub struct ServerFull {
+    /// For people.
+    pub message: &'static str,
+    /// When to try again.
+    pub retry_after_s: u32,
+}
+
 /// What [`Services::readiness`] says once the server has begun to stop.
 pub const SHUTTING_DOWN: &str = "the server is shutting down";
 

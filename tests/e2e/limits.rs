@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::common::player::Player;
 use crate::common::server::Server;
 use crate::common::wait_until;
 
@@ -13,12 +14,28 @@ fn a_full_server_answers_503() {
         assert_eq!(connection.request("GET", "/health", &[], b"").status, 200);
     }
     let mut refused = server.connect();
-    let response = refused.request("GET", "/health", &[], b"");
+    let response = refused.request("POST", "/guest-login", &[("Origin", "https://game.example")], b"");
     assert_eq!((response.status, response.error_code().as_str()), (503, "unavailable"));
+    assert_eq!(response.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(response.header("retry-after"), Some("5"));
     refused.expect_end();
+    // It lives all the same.
+    for _ in 0..3 {
+        assert_eq!(server.get("/health").status, 200);
+    }
+    assert_eq!(server.get("/ready").status, 503);
+    assert_eq!(server.metric(r#"godra_refusals_total{reason="server_full"}"#), 2.0);
+    let path = "/ws?refuse=close&game_id=r";
+    let mut refused = Player::connect_without_welcome(server.address(), path, &[]).unwrap();
+    assert_eq!(refused.receive()["payload"]["retry_after"], 5);
+    assert_eq!(refused.expect_close(), (4005, "unavailable".to_owned()));
+    // Whoever takes up what is kept for that, and says nothing, does not for long.
+    let silent: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    wait_until("an answer", || server.get("/health").status == 200);
+    drop(silent);
     drop(kept.pop());
     // The place is free when the server has noticed the end of the connection.
-    let is_free = || server.connect().request("GET", "/health", &[], b"").status == 200;
+    let is_free = || server.get("/ready").status == 200;
     assert!((0..1000).any(|_| is_free()), "the place of a closed connection stays taken");
 }
 

@@ -14,11 +14,16 @@ use crate::wire::ErrorCode;
 use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
 use crate::wire::ws::{self, Handshake};
 
+/// How long a connection without a place may take for each part of its request.
+const SURPLUS_TIMEOUT_MS: u64 = 2000;
+
 /// A connection that speaks HTTP.
 #[derive(Debug)]
 pub struct HttpSession {
     decoder: RequestDecoder,
     state: HttpState,
+    /// Whether the server has no place for it: one answer is all that it gets.
+    is_surplus: bool,
     /// What the decoder was in the middle of when last seen, and since when.
     phase: Phase,
     phase_since_ms: u64,
@@ -61,9 +66,15 @@ impl HttpSession {
         Self {
             decoder: RequestDecoder::default(),
             state: HttpState::Receiving,
+            is_surplus: false,
             phase: Phase::Idle,
             phase_since_ms: now.monotonic_ms,
         }
+    }
+
+    /// As [`super::Session::of_full_server`].
+    pub fn of_full_server(now: Now) -> Self {
+        Self { is_surplus: true, ..Self::new(now) }
     }
 
     /// As [`super::Session::receive`]; the second value is what the connection has become, if it left HTTP.
@@ -127,7 +138,8 @@ impl HttpSession {
             (HttpState::Receiving, Phase::Body) => settings.body_timeout_ms,
             (HttpState::Calling(_) | HttpState::Joining(_) | HttpState::Finished, _) => return None,
         };
-        Some(self.phase_since_ms + allowed_ms)
+        let most_ms = if self.is_surplus { SURPLUS_TIMEOUT_MS } else { u64::MAX };
+        Some(self.phase_since_ms + allowed_ms.min(most_ms))
     }
 
     pub(super) fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
@@ -237,8 +249,14 @@ impl HttpSession {
         context: &Context<'_>,
         actions: &mut Actions,
     ) -> Option<WebSocketSession> {
-        let exchange = Exchange::of(request, context.services.settings());
-        match requests::handle(exchange.route, request, context) {
+        let mut exchange = Exchange::of(request, context.services.settings());
+        let next = if self.is_surplus {
+            exchange.keep_alive = false;
+            requests::handle_at_full_server(exchange.route, request, context)
+        } else {
+            requests::handle(exchange.route, request, context)
+        };
+        match next {
             Ok(Next::Answer(answer)) => self.respond(exchange, answer, context, actions),
             Err(refused) => self.respond(exchange, Answer::rejected(&refused), context, actions),
             Ok(Next::Call(call)) => {

@@ -6,7 +6,7 @@ use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::proxy::client_address;
 use crate::session::routes::TokenSource;
-use crate::session::{Action, Context, JoinRequest, Rejection, Route, RpcRequest, cors};
+use crate::session::{Action, Context, JoinRequest, Rejection, Route, RpcRequest, SERVER_FULL, cors};
 use crate::wire::http::{Method, Request};
 use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::message::parse_epoch;
@@ -38,6 +38,13 @@ pub(super) struct Wishes {
     pub tells_script: bool,
     /// Whether a refusal comes as a message and a close frame: browsers keep from their pages what HTTP says.
     pub refuses_by_close: bool,
+}
+
+impl Wishes {
+    fn of(request: &Request) -> Self {
+        let says = |name: &str, value: &str| request.query_parameter(name).as_deref() == Some(value);
+        Self { tells_script: says("versions", "1"), refuses_by_close: says("refuse", "close") }
+    }
 }
 
 /// Handles a request.
@@ -82,6 +89,30 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         (Route::Unknown, _) => Answer::error(ErrorCode::NotFound, "there is nothing at this path"),
     };
     Ok(Next::Answer(answer))
+}
+
+/// Handles a request for which there is no place: the server says that it lives, and how it is.
+///
+/// # Errors
+/// It is refused.
+pub(super) fn handle_at_full_server(
+    route: Route,
+    request: &Request,
+    context: &Context<'_>,
+) -> Result<Next, Rejection> {
+    // A page's browser asks before a request, and does not tell it what is said to that.
+    if matches!(route, Route::Health | Route::Metrics) || request.method == Method::Options {
+        return handle(route, request, context);
+    }
+    let refused =
+        Rejection::new(ErrorCode::Unavailable, SERVER_FULL.message).retry_after(SERVER_FULL.retry_after_s);
+    if route == Route::WebSocket
+        && Wishes::of(request).refuses_by_close
+        && let Ok(handshake) = ws::accept(request)
+    {
+        return Ok(Next::Refuse(handshake, refused));
+    }
+    Err(refused)
 }
 
 fn metrics(context: &Context<'_>) -> Answer<'static> {
@@ -171,8 +202,7 @@ fn join(request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
         Ok(handshake) => handshake,
         Err(rejection) => return Ok(Next::Answer(Answer::malformed(&rejection))),
     };
-    let says = |name: &str, value: &str| request.query_parameter(name).as_deref() == Some(value);
-    let wishes = Wishes { tells_script: says("versions", "1"), refuses_by_close: says("refuse", "close") };
+    let wishes = Wishes::of(request);
     match join_request(request, &handshake, context) {
         Ok(request) => Ok(Next::Join { handshake, request, wishes }),
         Err(refused) if wishes.refuses_by_close => Ok(Next::Refuse(handshake, refused)),

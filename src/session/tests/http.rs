@@ -197,3 +197,34 @@ fn regression_answers_to_one_read_are_bounded() {
     assert!(peer.session.wants_input());
     peer.send(&requests[3 * request.len()..]).did(&["page 200 <p>hello"; 5]);
 }
+
+#[test]
+fn a_full_server_gives_one_answer() {
+    let check = |request: String, expected: &[&str]| {
+        let mut peer = Peer::of_full_server();
+        peer.send(request + &get("/health")).did(expected);
+    };
+    let full = r#"{"error":{"code":"unavailable","message":"the server is full; try later"}}"#;
+    check(get("/health"), &[r#"health 200 {"status":"ok"} (close)"#, "finish"]);
+    check(get("/metrics"), &["metrics 200 up 1\n (close)", "finish"]);
+    check(get("/ready"), &[&format!("ready 503 {full} (close)"), "finish"]);
+    check(call(r#"{"script":"s"}"#), &[&format!("rpc 503 {full} (close)"), "finish"]);
+    check(upgrade("/ws?token=good&game_id=r"), &[&format!("ws 503 {full} (close)"), "finish"]);
+    check(request("OPTIONS /guest-login", &[]), &["guest_login 204 (close)", "finish"]);
+    let mut peer = Peer::of_full_server();
+    peer.send(post("/guest-login", &["Origin: https://game.example"], ""));
+    assert_eq!(header(peer.last_response(), "retry-after"), Some("5"));
+    assert_eq!(header(peer.last_response(), "access-control-allow-origin"), Some("*"));
+    let mut peer = Peer::of_full_server();
+    peer.send(upgrade("/ws?refuse=close&game_id=r"));
+    let refusal = r#"{"type":"error","payload":{"code":"unavailable","message":"the server is full; try later","status":503,"retry_after":5}}"#;
+    peer.did(&["ws 101 for 503", refusal, "close 4005 unavailable", "closed 4005"]);
+}
+
+#[test]
+fn a_full_server_waits_for_nobody_for_long() {
+    let mut peer = Peer::of_full_server();
+    peer.pass(1_999).did(&[]).pass(1).did(&["finish"]);
+    let mut peer = Peer::of_full_server();
+    peer.send("GET /health HTT").pass(2_000).did(&["unknown 408 {…} (close)", "finish"]);
+}

@@ -55,6 +55,11 @@ impl Peer {
         }
     }
 
+    /// A connection for which the server has no place.
+    pub(super) fn of_full_server() -> Self {
+        Self { session: Session::of_full_server(START), ..Self::new() }
+    }
+
     /// A member of the room `r`; what was said so far is forgotten.
     pub(super) fn member_with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut peer = Self::with(change);
