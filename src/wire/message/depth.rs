@@ -66,7 +66,7 @@ mod tests {
         check(&format!("[\"{}\"]", "[".repeat(100)), false);
         check(&nested(31, &format!(r#""\\\"{}""#, "[".repeat(100))), false);
         // Brackets in strings do not hide a level.
-        check(&format!("{}{}", r#"["]]]]\"]",[1],"#.repeat(33), format!("1{}", "]".repeat(33))), true);
+        check(&(r#"["]]]]\"]",[1],"#.repeat(33) + "1" + &"]".repeat(33)), true);
     }
 
     #[test]
