@@ -8,7 +8,7 @@ use godra::config::BuiltInLimits;
 use godra::session::{Methods, Route};
 use godra::state::HistoryBounds;
 use godra::wire::ErrorCode;
-use godra::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_N, MessageType};
+use godra::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_DEPTH, MAX_N, MessageType};
 use godra::wire::ws::MAX_FRAGMENTS;
 use godra::wire::ws::close_code::{self, Then};
 
@@ -96,6 +96,10 @@ fn limits() {
         (
             "message from the client",
             format!("{} KiB (`--max-message-bytes`)", flag("max-message-bytes", "") >> 10),
+        ),
+        (
+            "levels of arrays and objects",
+            format!("{MAX_DEPTH} in a message, in the body of an RPC, and in an event's payload"),
         ),
         ("fragments of one message", thousands(MAX_FRAGMENTS.into())),
         ("inputs per second", no_flag("input-rate")),
