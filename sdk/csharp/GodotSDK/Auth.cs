@@ -1,0 +1,144 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+using System.Threading.Tasks;
+
+namespace GodotSDK
+{
+    /// <summary>Logins. A session is refreshed by itself as long as the game uses it.</summary>
+    public sealed class GodotAuth
+    {
+        private readonly Api api;
+        private readonly Tokens tokens;
+        private readonly Func<IReadOnlyList<string>> joinedRooms;
+
+        internal GodotAuth(Api api, Tokens tokens, Func<IReadOnlyList<string>> joinedRooms)
+        {
+            this.api = api;
+            this.tokens = tokens;
+            this.joinedRooms = joinedRooms;
+        }
+
+        /// <summary>Goes on with the session that is there or was kept, or logs in as a guest.</summary>
+        /// <param name="cancel">Ends it.</param>
+        public async Task<Session> EnsureAsync(CancellationToken cancel = default)
+        {
+            if (tokens.Session == null && await tokens.LoadAsync(cancel).ConfigureAwait(false) is Session kept)
+            {
+                await tokens.BeginAsync(kept, isKept: true).ConfigureAwait(false);
+            }
+            try
+            {
+                if (tokens.Session != null) await tokens.FreshAsync(cancel).ConfigureAwait(false);
+            }
+            catch (GodraException e) when (e.Code == "session_ended")
+            {
+                // Then there is none, and a guest plays on.
+            }
+            return tokens.Session ?? await GuestAsync(cancel).ConfigureAwait(false);
+        }
+
+        /// <summary>Logs in as a new guest.</summary>
+        /// <param name="cancel">Ends it.</param>
+        public Task<Session> GuestAsync(CancellationToken cancel = default) => LoginAsync("guest-login", Payload.Of(), cancel);
+
+        /// <summary>Logs in with an account. Rooms of another user's session end.</summary>
+        /// <param name="username">The account's name.</param>
+        /// <param name="password">Its password.</param>
+        /// <param name="cancel">Ends it.</param>
+        public Task<Session> LoginAsync(string username, string password, CancellationToken cancel = default) =>
+            LoginAsync("login", Payload.Of(("username", username), ("password", password)), cancel);
+
+        /// <summary>Makes an account; <see cref="LoginAsync(string, string, CancellationToken)"/> comes after it.</summary>
+        /// <param name="username">Its name: 3 to 32 letters and digits.</param>
+        /// <param name="password">Its password: 8 to 128 characters.</param>
+        /// <param name="cancel">Ends it.</param>
+        public async Task<Account> RegisterAsync(string username, string password, CancellationToken cancel = default)
+        {
+            var body = Payload.Of(("username", username), ("password", password));
+            return new Account(await api.PostAsync("register", body, null, cancel).ConfigureAwait(false));
+        }
+
+        /// <summary>
+        /// Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
+        /// to the new user id; rooms come back by themselves.
+        /// </summary>
+        /// <param name="username">The account's name.</param>
+        /// <param name="password">Its password.</param>
+        /// <param name="lobbies">Lobbies besides those that the server knows; by default the rooms of this client.</param>
+        /// <param name="cancel">Ends it.</param>
+        public Task<Session> UpgradeAsync(string username, string password, IEnumerable<string>? lobbies = null, CancellationToken cancel = default)
+        {
+            var rooms = (lobbies ?? joinedRooms()).Select(LobbyIds.IdOf).ToList();
+            var body = Payload.Of(("username", username), ("password", password), ("rooms", rooms));
+            return ChangeAsync(cancel, token => api.PostAsync("account/upgrade", body, token, cancel));
+        }
+
+        /// <summary>Changes the password; all other sessions of the account end.</summary>
+        /// <param name="oldPassword">The password until now.</param>
+        /// <param name="newPassword">The one from now on.</param>
+        /// <param name="cancel">Ends it.</param>
+        public Task ChangePasswordAsync(string oldPassword, string newPassword, CancellationToken cancel = default)
+        {
+            var body = Payload.Of(("old", oldPassword), ("new", newPassword));
+            return tokens.WithTokenAsync(token => api.PostAsync("account/password", body, token, cancel), cancel);
+        }
+
+        /// <summary>Whose session this is.</summary>
+        /// <param name="cancel">Ends it.</param>
+        public async Task<Account> AccountAsync(CancellationToken cancel = default) =>
+            new Account(await tokens.WithTokenAsync(token => api.GetAsync("account", token, cancel), cancel).ConfigureAwait(false));
+
+        /// <summary>Ends the session on the server, and here whatever the server says. All rooms end.</summary>
+        /// <param name="cancel">Ends the call to the server.</param>
+        public async Task LogoutAsync(CancellationToken cancel = default)
+        {
+            var token = await GoodTokenAsync(cancel).ConfigureAwait(false);
+            await tokens.EndAsync(null).ConfigureAwait(false);
+            if (token == null) return;
+            try
+            {
+                await api.PostAsync("logout", Payload.Of(), token, cancel).ConfigureAwait(false);
+            }
+            catch (GodraException e) when (e.Status == 401)
+            {
+                // It was over already.
+            }
+        }
+
+        /// <summary>Gets a new pair of tokens now; done by itself when a call needs them.</summary>
+        /// <param name="cancel">Ends the waiting.</param>
+        public Task RefreshAsync(CancellationToken cancel = default) => tokens.RefreshAsync(cancel);
+
+        private async Task<string?> GoodTokenAsync(CancellationToken cancel)
+        {
+            try
+            {
+                return tokens.Session == null ? null : await tokens.FreshAsync(cancel).ConfigureAwait(false);
+            }
+            catch (GodraException)
+            {
+                return null;
+            }
+        }
+
+        private Task<Session> LoginAsync(string path, Payload body, CancellationToken cancel) => tokens.ChangeAsync(async () =>
+        {
+            var login = tokens.SessionOf(await api.PostAsync(path, body, null, cancel).ConfigureAwait(false));
+            // Another user's rooms end with that user's session.
+            if (tokens.Session is Session before && before.UserId != login.UserId) await tokens.EndAsync(null).ConfigureAwait(false);
+            return await tokens.BeginAsync(login).ConfigureAwait(false);
+        });
+
+        private async Task<Session> ChangeAsync(CancellationToken cancel, Func<string, Task<Newtonsoft.Json.Linq.JObject>> call)
+        {
+            var token = await tokens.FreshAsync(cancel).ConfigureAwait(false);
+            return await tokens.ChangeAsync(async () =>
+            {
+                var login = await call(token).ConfigureAwait(false);
+                return await tokens.BeginAsync(tokens.SessionOf(login)).ConfigureAwait(false);
+            }).ConfigureAwait(false);
+        }
+    }
+}

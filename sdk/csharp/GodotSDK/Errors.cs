@@ -1,0 +1,66 @@
+using System.Collections.Generic;
+using Newtonsoft.Json.Linq;
+
+namespace GodotSDK
+{
+    /// <summary>How each source of failures becomes a <see cref="GodraException"/>.</summary>
+    internal static class Errors
+    {
+        /// <summary>The server says with these that an input did not run. With `unavailable` nobody knows.</summary>
+        private static readonly HashSet<string> NotRun = new HashSet<string>
+        {
+            "bad_request", "forbidden", "not_found", "out_of_order", "rate_limited", "busy",
+        };
+
+        public static GodraException OfAnswer(HttpAnswer answer)
+        {
+            var error = Json.TryParse(answer.Body, out var body, out _) ? (body as JObject)?["error"] as JObject : null;
+            var code = Json.Text(error?["code"]);
+            return new GodraException(code ?? CodeOfStatus(answer.Status), Json.Text(error?["message"]) ?? $"HTTP status {answer.Status}")
+            {
+                Status = answer.Status,
+                Details = error?["details"],
+                RetryAfter = answer.RetryAfter,
+                IsServersOwn = code != null,
+            };
+        }
+
+        /// <summary>For answers that are not the server's own, but a proxy's.</summary>
+        public static string CodeOfStatus(int status) => status switch
+        {
+            400 => "bad_request",
+            401 => "unauthorized",
+            403 => "forbidden",
+            404 => "not_found",
+            409 => "conflict",
+            413 => "too_large",
+            429 => "rate_limited",
+            _ => status >= 500 ? "unavailable" : "bad_response",
+        };
+
+        /// <summary>The answer to an input.</summary>
+        public static GodraException OfPayload(JToken? payload)
+        {
+            var error = payload as JObject;
+            var code = Json.Text(error?["code"]) ?? "error";
+            var outcome = NotRun.Contains(code) ? Outcome.None : code == "unavailable" ? Outcome.Unknown : Outcome.Ran;
+            return new GodraException(code, Json.Text(error?["message"]) ?? "The server reported an error")
+            {
+                Details = error?["details"],
+                Outcome = outcome,
+            };
+        }
+
+        public static GodraException Cancelled() =>
+            new GodraException("cancelled", "Closed before the connection was made") { Outcome = Outcome.None };
+
+        public static GodraException SessionEnded(string why, GodraException? cause = null) =>
+            new GodraException("session_ended", why, cause) { Status = cause?.Status };
+
+        public static GodraException NoToken() =>
+            new GodraException("unauthorized", "Not logged in: call Auth.EnsureAsync, Auth.GuestAsync or Auth.LoginAsync first");
+
+        public static GodraException Input(string code, string message, Outcome outcome) =>
+            new GodraException(code, message) { Outcome = outcome };
+    }
+}
