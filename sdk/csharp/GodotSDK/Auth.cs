@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
+using Newtonsoft.Json.Linq;
 
 namespace GodotSDK
 {
@@ -131,14 +132,15 @@ namespace GodotSDK
             return await tokens.BeginAsync(login).ConfigureAwait(false);
         });
 
-        private async Task<Session> ChangeAsync(CancellationToken cancel, Func<string, Task<Newtonsoft.Json.Linq.JObject>> call)
+        private async Task<Session> ChangeAsync(CancellationToken cancel, Func<string, Task<JObject>> call)
         {
             var token = await tokens.FreshAsync(cancel).ConfigureAwait(false);
-            return await tokens.ChangeAsync(async () =>
+            Func<Task<Session>> change = async () =>
             {
                 var login = await call(token).ConfigureAwait(false);
                 return await tokens.BeginAsync(tokens.SessionOf(login)).ConfigureAwait(false);
-            }).ConfigureAwait(false);
+            };
+            return await tokens.ChangeAsync(change).ConfigureAwait(false);
         }
     }
 }

@@ -24,10 +24,10 @@ namespace GodotSDK
         private static JToken Joined(JToken state, RoomEvent e)
         {
             if (!(Players(state) is JObject players) || !(UserId(e) is string id)) return state;
-            var player = players[id] as JObject ?? new JObject { ["user_id"] = id };
+            var player = ObjectAt(players, id);
+            player["user_id"] = id;
             player["username"] = e.Payload["username"];
             player.Remove("away");
-            players[id] = player;
             return state;
         }
 
@@ -65,8 +65,7 @@ namespace GodotSDK
         {
             var isSet = Json.Text((e.Payload as JObject)?["action"]) == "set";
             if (!isSet || !(state is JObject room) || !(e.Payload["payload"] is JObject changes)) return state;
-            var fields = room["state"] as JObject ?? new JObject();
-            room["state"] = fields;
+            var fields = ObjectAt(room, "state");
             foreach (var change in changes.Properties())
             {
                 if (change.Value.Type == JTokenType.Null) fields.Remove(change.Name);
@@ -75,11 +74,13 @@ namespace GodotSDK
             return room;
         }
 
-        private static JObject? Players(JToken state)
+        // Lua cannot tell an empty list from an empty object: without players it may be either.
+        private static JObject? Players(JToken state) => state is JObject room ? ObjectAt(room, "players") : null;
+
+        private static JObject ObjectAt(JObject parent, string name)
         {
-            if (!(state is JObject room)) return null;
-            if (Json.IsAbsent(room["players"])) room["players"] = new JObject();
-            return room["players"] as JObject;
+            if (!(parent[name] is JObject)) parent[name] = new JObject();
+            return (JObject)parent[name]!;
         }
 
         private static JObject? PlayerOf(JToken state, RoomEvent e) => UserId(e) is string id ? Players(state)?[id] as JObject : null;

@@ -9,7 +9,7 @@ namespace GodotSDK
     /// <summary>
     /// A lobby that the player is in. It lives through reconnects, until <see cref="Disconnected"/> says that none will follow.
     /// </summary>
-    public sealed class Room : IRoomListener
+    public sealed partial class Room
     {
         private readonly GodotClient client;
         private readonly Connector connector;
@@ -146,7 +146,8 @@ namespace GodotSDK
             {
                 // First, as the server ends the connection of who has left.
                 Close();
-                await client.RpcAsync("leave_lobby", null, new[] { LobbyIds.KeyOf(Id) }, cancel).ConfigureAwait(false);
+                var keys = new[] { LobbyIds.KeyOf(Id) };
+                await client.RpcAsync("leave_lobby", null, keys, cancel).ConfigureAwait(false);
             }
             catch (GodraException e) when (e.Code == "not_found")
             {
@@ -170,88 +171,5 @@ namespace GodotSDK
         internal void Start() => connector.Start();
 
         internal void EndSession(GodraException cause) => connector.Close(cause);
-
-        void IRoomListener.OnConnected(Welcome welcome) => dispatcher.Post(() =>
-        {
-            if (isClosed) return;
-            replica.Welcome(welcome);
-            Raise(Connected, welcome);
-            if (!welcome.Recovered) Raise(StateChanged, State);
-        });
-
-        void IRoomListener.OnEvents(IReadOnlyList<RoomEvent> events) => dispatcher.Post(() =>
-        {
-            var isChanged = false;
-            foreach (var e in events)
-            {
-                if (isClosed) return;
-                isChanged |= Apply(e);
-                Raise(Event, e);
-                foreach (var handler in handlers.Of(e.Type)) Guard(() => handler(e));
-                if (e.Type == "snapshot") Raise(Snapshot, e.Payload);
-            }
-            if (isChanged && !isClosed) Raise(StateChanged, State);
-        });
-
-        void IRoomListener.OnReconnecting(ReconnectingArgs args) => dispatcher.Post(() =>
-        {
-            log.Info($"room {Id}: attempt {args.Attempt} in {args.Delay.TotalMilliseconds:0} ms");
-            if (!isClosed) Raise(Reconnecting, args);
-        });
-
-        void IRoomListener.OnDisconnected(DisconnectedArgs args)
-        {
-            if (!args.WillReconnect) client.Forget(this);
-            dispatcher.Post(() =>
-            {
-                log.Info($"room {Id}: disconnected ({args.Code} {args.Reason})");
-                if (!isClosed || !args.WillReconnect) Raise(Disconnected, args);
-            });
-        }
-
-        void IRoomListener.OnError(GodraException error) => dispatcher.Post(() => Report(error));
-
-        private bool Apply(RoomEvent e)
-        {
-            var isChanged = false;
-            Guard(() => isChanged = replica.Apply(e));
-            return isChanged;
-        }
-
-        private void Raise<T>(Action<T>? listeners, T args)
-        {
-            if (listeners == null) return;
-            foreach (var listener in listeners.GetInvocationList()) Guard(() => ((Action<T>)listener)(args));
-        }
-
-        /// <summary>A handler's mistake must not keep others from being called, nor go unseen.</summary>
-        private void Guard(Action call)
-        {
-            try
-            {
-                call();
-            }
-            catch (Exception e)
-            {
-                log.Error($"room {Id}: a handler failed: {e}");
-                Report(new GodraException("handler_failed", $"A handler of the game failed: {e.Message}", e), isLogged: true);
-            }
-        }
-
-        private void Report(GodraException error, bool isLogged = false)
-        {
-            if (Error == null && !isLogged) log.Warning($"room {Id}: {error.Code}: {error.Message}");
-            foreach (var listener in Error?.GetInvocationList() ?? Array.Empty<Delegate>())
-            {
-                try
-                {
-                    ((Action<GodraException>)listener)(error);
-                }
-                catch (Exception e)
-                {
-                    log.Error($"room {Id}: a handler of errors failed: {e}");
-                }
-            }
-        }
     }
 }

@@ -1,0 +1,205 @@
+using System;
+using System.Threading.Tasks;
+
+namespace GodotSDK
+{
+    /// <summary>What happens to the connection, from one attempt to the next.</summary>
+    internal sealed partial class Connector : IDialer
+    {
+        void IDialer.Received(Dial dial, string text)
+        {
+            if (dial == current) conversation.Inbox.Read(text);
+        }
+
+        void IDialer.Malformed(Dial dial, string why)
+        {
+            if (dial == current) conversation.Inbox.Malformed(why);
+        }
+
+        void IDialer.Ended(Dial dial, LinkEnd end)
+        {
+            if (dial != current) return;
+            current = null;
+            if (phase == Phase.Open) Lost(end.Code, end.Reason);
+            else _ = ExplainAsync(dial, end);
+        }
+
+        void IDialer.TimedOut(Dial dial)
+        {
+            if (dial != current || phase != Phase.Dialing) return;
+            var why = $"No welcome from the server within {options.ConnectTimeout.TotalMilliseconds} ms";
+            Drop(CloseCodes.Normal, why);
+            Failed(new GodraException("timeout", why) { CloseCode = CloseCodes.Normal });
+        }
+
+        private bool SendText(string text) => phase == Phase.Open && current!.Send(text);
+
+        private void DialNow()
+        {
+            timer?.Dispose();
+            phase = Phase.Dialing;
+            _ = DialAsync();
+        }
+
+        private async Task DialAsync()
+        {
+            try
+            {
+                var token = await tokens.FreshAsync(life.Token).ConfigureAwait(false);
+                lock (gate) if (phase == Phase.Dialing) Open(token);
+            }
+            catch (Exception e)
+            {
+                var error = e as GodraException ?? new GodraException("unavailable", $"There is no token: {e.Message}", e);
+                lock (gate) if (phase == Phase.Dialing) Failed(error);
+            }
+        }
+
+        private void Open(string token)
+        {
+            // What one player has seen is not what another may see.
+            if (tokens.UserOf(token) is string user && user != welcome?.UserId) conversation.Position.Forget();
+            var address = addressOf(options.Resume ? conversation.Position.Resume : null);
+            var request = new LinkRequest(address, token, options.MaxBufferedBytes, options.MaxMessageBytes);
+            conversation.Inbox.Restart();
+            usedToken = token;
+            current = new Dial(request, this, gate, clock, spaceAsync);
+            current.Start(options.Link ?? Link.Open, options.ConnectTimeout);
+        }
+
+        private void Welcomed(Welcome? read, GodraException? error)
+        {
+            current!.StopTimer();
+            if (read == null)
+            {
+                Drop(CloseCodes.Normal, error!.Message);
+                Failed(error);
+                return;
+            }
+            phase = Phase.Open;
+            hasAskedForToken = false;
+            welcome = read;
+            attempts.Opened(clock.NowMs);
+            conversation.Welcome(read);
+            room.OnConnected(read);
+            joined.TrySetResult(read);
+        }
+
+        private void Died()
+        {
+            const string reason = "no answer to a heartbeat";
+            // 1006 may not be sent.
+            Drop(4000, reason);
+            Lost(CloseCodes.Broken, reason);
+        }
+
+        private async Task ExplainAsync(Dial dial, LinkEnd end)
+        {
+            GodraException error;
+            try
+            {
+                error = await Refusal.ExplainAsync(end, dial.IsOpened, api, dial.Request, life.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            lock (gate) if (phase == Phase.Dialing) Failed(error);
+        }
+
+        private void Lost(int code, string reason)
+        {
+            lost = (code, reason);
+            attempts.Lost(clock.NowMs);
+            conversation.Lost($"The connection was lost ({code}{(reason == "" ? "" : $": {reason}")})");
+            if (code == CloseCodes.TokenExpired) tokens.Distrust(usedToken);
+            if (!ComesBack(code))
+            {
+                End(code, reason, CauseOf(code, reason));
+                return;
+            }
+            var next = RetryLater(code, null);
+            room.OnDisconnected(new DisconnectedArgs(code, reason, true, null));
+            room.OnReconnecting(next);
+            if (code == CloseCodes.TokenExpired) _ = RenewAsync();
+        }
+
+        // So that the end of a session is known before the first attempt, which waits for a while.
+        private async Task RenewAsync()
+        {
+            try
+            {
+                await tokens.FreshAsync(life.Token).ConfigureAwait(false);
+            }
+            catch (Exception)
+            {
+                // The attempt asks again, and deals with what comes.
+            }
+        }
+
+        private bool ComesBack(int code)
+        {
+            if (options.Reconnect == null || !CloseCodes.ComesBack(code)) return false;
+            // The server says that this token has had its time.
+            return code != CloseCodes.TokenExpired || tokens.CanRefresh;
+        }
+
+        private ReconnectingArgs RetryLater(int code, TimeSpan? retryAfter)
+        {
+            phase = Phase.Waiting;
+            var next = attempts.Next(clock.NowMs, code, retryAfter);
+            timer = clock.After(next.Delay.TotalMilliseconds, () =>
+            {
+                lock (gate) if (phase == Phase.Waiting) DialNow();
+            });
+            return next;
+        }
+
+        private void Failed(GodraException error)
+        {
+            var isTokenRefused = error.Status == 401 || error.CloseCode == CloseCodes.TokenExpired;
+            if (isTokenRefused) tokens.Distrust(usedToken);
+            if (isTokenRefused && tokens.CanRefresh && !hasAskedForToken)
+            {
+                hasAskedForToken = true;
+                DialNow();
+                return;
+            }
+            if (isTokenRefused) error = Errors.SessionEnded($"The server takes no token of this session: {error.Message}", error);
+            attempts.Failed(error);
+            if (welcome == null || IsOver(error)) End(lost.Code, lost.Reason, error);
+            else room.OnReconnecting(RetryLater(error.CloseCode ?? CloseCodes.Broken, error.RetryAfter));
+        }
+
+        private bool IsOver(GodraException error)
+        {
+            if (error.Code == "closed") return !ComesBack(error.CloseCode!.Value);
+            return error.Kind == GodraErrorKind.Session || Refusal.IsFinal(error) || attempts.AreRefused;
+        }
+
+        private void Drop(int code, string reason)
+        {
+            if (current == null) return;
+            closing = current.CloseAsync(code, reason);
+            current = null;
+        }
+
+        private void End(int code, string reason, GodraException? cause)
+        {
+            if (phase == Phase.Left) return;
+            phase = Phase.Left;
+            timer?.Dispose();
+            Drop(CloseCodes.Normal, "closed by the client");
+            conversation.End(cause?.Message ?? "The room was closed");
+            life.Cancel();
+            if (welcome != null) room.OnDisconnected(new DisconnectedArgs(code, reason, false, cause));
+            joined.TrySetException(cause ?? Errors.Cancelled());
+        }
+
+        private static GodraException CauseOf(int code, string reason)
+        {
+            var cause = Refusal.Closed(new LinkEnd(code, reason));
+            return code == CloseCodes.TokenExpired ? new GodraException("session_ended", cause.Message) { CloseCode = code } : cause;
+        }
+    }
+}
