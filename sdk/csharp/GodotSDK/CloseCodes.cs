@@ -1,3 +1,4 @@
+#nullable enable
 namespace GodotSDK
 {
     /// <summary>Which close codes a client comes back from (sdk/PROTOCOL.md).</summary>

@@ -1,3 +1,4 @@
+#nullable enable
 namespace GodotSDK
 {
     /// <summary>Ids of lobbies, which are taken with and without <c>game:</c>.</summary>

@@ -1,3 +1,4 @@
+#nullable enable
 using System;
 using System.Collections;
 using System.Collections.Generic;
@@ -142,6 +143,7 @@ namespace GodotSDK
         }
 
         private static ArgumentException Unknown(object value) => new ArgumentException(
-            $"A payload cannot hold a {value.GetType()}: give texts, numbers, truth values, dictionaries with texts as keys, lists and JTokens, or use Payload.Reflect");
+            $"A payload cannot hold a {value.GetType()}: give texts, numbers, truth values, dictionaries with texts as keys, lists and JTokens, "
+            + "or use Payload.Reflect");
     }
 }

@@ -1,3 +1,4 @@
+#nullable enable
 namespace GodotSDK
 {
     /// <summary>

@@ -1,3 +1,4 @@
+#nullable enable
 using System;
 using System.Collections.Generic;
 
@@ -41,6 +42,7 @@ namespace GodotSDK
             {
                 log.Info($"room {Id}: disconnected ({args.Code} {args.Reason})");
                 if (!isClosed || !args.WillReconnect) Raise(Disconnected, args);
+                if (!args.WillReconnect) over.TrySetResult(true);
             });
         }
 

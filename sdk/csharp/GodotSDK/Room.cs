@@ -1,3 +1,4 @@
+#nullable enable
 using System;
 using System.Collections.Generic;
 using System.Threading;
@@ -17,6 +18,7 @@ namespace GodotSDK
         private readonly Log log;
         private readonly Replica replica = new Replica();
         private readonly Handlers handlers = new Handlers();
+        private readonly TaskCompletionSource<bool> over = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         private volatile bool isClosed;
 
         internal Room(GodotClient client, string id, Func<IRoomListener, Connector> connect, Dispatcher dispatcher, Log log)
@@ -85,6 +87,22 @@ namespace GodotSDK
         /// <param name="handler">What to call.</param>
         /// <typeparam name="T">What the payload is made to.</typeparam>
         public IDisposable On<T>(string type, Func<JToken, T> read, Action<T> handler) => On(type, e => handler(read(e.Payload)));
+
+        /// <summary>The next event of that type. Fails with <c>disconnected</c> when the room ends before it.</summary>
+        /// <param name="type">What the script names it.</param>
+        /// <param name="cancel">Ends the waiting.</param>
+        public async Task<RoomEvent> NextAsync(string type, CancellationToken cancel = default)
+        {
+            var next = new TaskCompletionSource<RoomEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
+            using (On(type, e => next.TrySetResult(e)))
+            using (cancel.Register(() => next.TrySetCanceled(cancel)))
+            {
+                var why = Errors.Input("disconnected", $"The room ended before {type}", Outcome.None);
+                await Task.WhenAny(next.Task, over.Task).ConfigureAwait(false);
+                next.TrySetException(why);
+                return await next.Task.ConfigureAwait(false);
+            }
+        }
 
         /// <summary>Lets events of this type change <see cref="State"/>. Set it before joining, so that none is missed.</summary>
         /// <param name="type">What the script names it.</param>

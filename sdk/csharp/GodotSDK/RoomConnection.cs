@@ -1,3 +1,4 @@
+#nullable enable
 namespace GodotSDK
 {
     /// <summary>The life of a <see cref="Room"/>: joining, then joined and rejoining in turn, then left for good.</summary>

@@ -359,6 +359,18 @@ public static class RoomTests
         Check.Equal(7, seen, "ended:");
     }
 
+    public static async Task TestTheNextEventCanBeAwaited()
+    {
+        var stage = await new Stage().JoinedAsync();
+        var (next, never) = (stage.Room.NextAsync("b"), stage.Room.NextAsync("c"));
+        stage.Link.Receive("""{"type":"batch","events":[{"type":"a"},{"type":"b","payload":1},{"type":"b","payload":2}]}""");
+        stage.Poll();
+        Check.Equal(1, (int)(await next).Payload);
+        stage.Link.End(4500);
+        stage.Poll();
+        await Check.FailsAsync(never, "disconnected");
+    }
+
     public static async Task TestAWakeUpTriesAtOnce()
     {
         var stage = await new Stage(o => o.Heartbeat = TimeSpan.FromSeconds(20)).JoinedAsync();
