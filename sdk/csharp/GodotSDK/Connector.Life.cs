@@ -22,7 +22,7 @@ namespace GodotSDK
             if (dial != current) return;
             current = null;
             if (phase == Phase.Open) Lost(end.Code, end.Reason);
-            else _ = ExplainAsync(dial, end);
+            else _ = options.Background(() => ExplainAsync(dial, end));
         }
 
         void IDialer.TimedOut(Dial dial)
@@ -39,7 +39,7 @@ namespace GodotSDK
         {
             timer?.Dispose();
             phase = Phase.Dialing;
-            _ = DialAsync();
+            _ = options.Background(DialAsync);
         }
 
         private async Task DialAsync()
@@ -122,7 +122,7 @@ namespace GodotSDK
             var next = RetryLater(code, null);
             room.OnDisconnected(new DisconnectedArgs(code, reason, true, null));
             room.OnReconnecting(next);
-            if (code == CloseCodes.TokenExpired) _ = RenewAsync();
+            if (code == CloseCodes.TokenExpired) _ = options.Background(RenewAsync);
         }
 
         // So that the end of a session is known before the first attempt, which waits for a while.
@@ -195,6 +195,8 @@ namespace GodotSDK
             life.Cancel();
             if (welcome != null) room.OnDisconnected(new DisconnectedArgs(code, reason, false, cause));
             joined.TrySetException(cause ?? Errors.Cancelled());
+            // Whoever waited may have given up; then nobody looks.
+            _ = joined.Task.Exception;
         }
 
         private static GodraException CauseOf(int code, string reason)

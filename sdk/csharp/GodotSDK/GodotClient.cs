@@ -150,10 +150,12 @@ namespace GodotSDK
 
         private Room RoomOf(string id)
         {
+            // Not within the lock, as a room that ends holds its own and wants this one.
+            if (Rooms().Find(one => one.Id == id) is Room over && over.Connection == RoomConnection.Left) Forget(over);
             lock (rooms)
             {
                 if (isDisposed) throw new ObjectDisposedException(nameof(GodotClient));
-                if (!rooms.TryGetValue(id, out var room) || room.Connection == RoomConnection.Left) rooms[id] = room = NewRoom(id);
+                if (!rooms.TryGetValue(id, out var room)) rooms[id] = room = NewRoom(id);
                 room.Waiters += 1;
                 return room;
             }

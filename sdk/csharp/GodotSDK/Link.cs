@@ -141,7 +141,7 @@ namespace GodotSDK
                     lock (gate) told = listener;
                     if (read.IsEnd) return new LinkEnd((int)(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure), socket.CloseStatusDescription ?? "");
                     if (read.Text == null) told?.Malformed(read.Why);
-                    else if (told != null) await told.ReceivedAsync(read.Text).ConfigureAwait(false);
+                    else if (told != null) await Waiting.For(told.ReceivedAsync(read.Text), life.Token).ConfigureAwait(false);
                 }
             }
             catch (Exception e)

@@ -91,6 +91,9 @@ namespace GodotSDK
 
         internal IClock Clock { get; set; } = SystemClock.Instance;
 
+        /// <summary>Where what may call the game's own code begins, out of the SDK's locks.</summary>
+        internal Func<Func<Task>, Task> Background { get; set; } = Task.Run;
+
         internal Func<double> Random { get; set; } = Chance.Next;
     }
 

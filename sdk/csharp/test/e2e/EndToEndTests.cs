@@ -209,6 +209,28 @@ public static class EndToEndTests
     private static List<long> CountsOf(Player player) => player.Of("state")
         .Select(e => (e.Payload["payload"] as JObject)?["count"]).Where(count => count != null).Select(count => (long)count!).ToList();
 
+    public static async Task TestAGameThatDoesNotPollForAWhileIsRightInTheEnd()
+    {
+        using var server = await GodraServer.StartAsync();
+        await using var writer = await Player.EnterAsync(server.Url);
+        var options = new GodotClientOptions { Reducers = LobbyReducers.All, Dispatch = Dispatch.Manual, MaxWaitingMessages = 4 };
+        await using var client = new GodotClient(server.Url, options);
+        await client.Auth.EnsureAsync();
+        var snapshots = 0;
+        var room = await client.JoinAsync(writer.Room.Id, r => r.Snapshot += _ => snapshots += 1);
+        var text = new string('x', 4_000);
+        for (var i = 0; i < 4_000; i += 100)
+        {
+            await Task.WhenAll(Enumerable.Range(i, 100).Select(n => writer.Room.RequestAsync("set", Set($"field{n % 100}", $"{n} {text}"))));
+        }
+        await writer.Room.RequestAsync("set", Set("end", true));
+        await Check.SoonAsync(() => client.Poll() >= 0 && (room.State["state"] as JObject)?["end"] != null, "all arrived");
+        await Check.SoonAsync(() => writer.Field("end") != null, "with the writer, too");
+        Check.JsonEqual(writer.Room.State["state"]!.ToString(), room.State["state"]);
+        Check.That(snapshots > 0, "a snapshot came in place of what piled up");
+        Check.Equal(RoomConnection.Joined, room.Connection);
+    }
+
     public static async Task TestATokenThatEndsIsReplacedAndTheGameGoesOn()
     {
         using var server = await GodraServer.StartAsync("--token-ttl", "2s");

@@ -61,6 +61,7 @@ internal sealed class Stage
         {
             Dispatch = Dispatch.Manual,
             Clock = Clock,
+            Background = run => run(),
             Random = () => Chance,
             Http = Http,
             Link = (request, listener) =>

@@ -298,6 +298,38 @@ public static class LinkTests
         Check.Equal(50, scene.Seen.Count(seen => seen.StartsWith("disconnected")));
     }
 
+    public static async Task TestAGameThatNeverPollsCanCloseAllTheSame()
+    {
+        using var scene = new Scene(o =>
+        {
+            o.Dispatch = Dispatch.Manual;
+            o.MaxWaitingMessages = 2;
+        });
+        var joining = scene.Client.JoinAsync("a");
+        var peer = await scene.Server.NextPeerAsync();
+        await peer.WelcomeAsync();
+        await joining;
+        for (var i = 0; i < 10; i++) await peer.SendAsync("""{"type":"a"}""");
+        await Task.Delay(50);
+        await scene.Client.DisposeAsync();
+        Check.Equal(1000, await peer.Closed.WaitAsync(TimeSpan.FromSeconds(5)));
+    }
+
+    public static async Task TestATokenProviderMayUseTheRoom()
+    {
+        Room? room = null;
+        using var scene = await Scene.JoinedAsync(o => o.TokenProvider = async _ =>
+        {
+            // On another thread, which must not wait for a lock that this call holds.
+            await Task.Run(() => room?.Send("x"));
+            return "t";
+        });
+        room = scene.Room;
+        scene.Peer.Cut();
+        await (await scene.Server.NextPeerAsync()).WelcomeAsync();
+        await Check.SoonAsync(() => room.Connection == RoomConnection.Joined, "back");
+    }
+
     private static async Task<string> NextAsync(Scene scene)
     {
         await Check.SoonAsync(() => !scene.Seen.IsEmpty, "something");
