@@ -41,6 +41,8 @@ internal static class ArenaBot
 
     private static async Task PlayAsync(string url, string lobby, int number, CancellationToken stop)
     {
+        // One after the other, so that each sees the next one come.
+        await Task.Delay(200 * number, stop);
         await using var client = new GodotClient(url, new GodotClientOptions { Reducers = LobbyReducers.All });
         await client.Auth.EnsureAsync(stop);
         var room = await client.JoinAsync(lobby, r => Watch(r, number), stop);

@@ -39,7 +39,7 @@ public static class ProgramTests
     public static async Task TestTheArenaBots()
     {
         using var server = await GodraServer.StartAsync();
-        var said = await RunAsync("ArenaBot.dll", server.Url, "--bots", "3", "--seconds", "1.5");
+        var said = await RunAsync("ArenaBot.dll", server.Url, "--bots", "3", "--seconds", "2.5");
         Check.Equal(3, said.Split('\n').Count(line => line.Contains(" leaves at ")), said);
         Check.That(said.Contains(": hello Guest"), said);
     }

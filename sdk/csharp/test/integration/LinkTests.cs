@@ -311,7 +311,9 @@ public static class LinkTests
         await joining;
         for (var i = 0; i < 10; i++) await peer.SendAsync("""{"type":"a"}""");
         await Task.Delay(50);
+        var watch = Stopwatch.StartNew();
         await scene.Client.DisposeAsync();
+        Check.Between(0, 1_800, watch.ElapsedMilliseconds, "closed after");
         Check.Equal(1000, await peer.Closed.WaitAsync(TimeSpan.FromSeconds(5)));
     }
 

@@ -155,6 +155,34 @@ public static class RoomTests
         Check.Equal(RoomConnection.Rejoining, stage.Room.Connection);
     }
 
+    public static async Task TestDelaysBeginAnewOnlyAfterAConnectionThatHeld()
+    {
+        var stage = await new Stage().JoinedAsync();
+        foreach (var (heldMs, waits) in new[] { (0, "1 200"), (1_000, "2 400"), (4_000, "3 800"), (6_000, "1 200"), (6_000, "1 200") })
+        {
+            stage.Clock.Advance(heldMs);
+            stage.Link.End(1006);
+            Check.Equal($"reconnecting {waits}", stage.Poll()[^1]);
+            stage.Clock.Advance(800);
+            stage.Link.Welcome();
+        }
+    }
+
+    public static async Task TestRefusalsCountOnlyInARow()
+    {
+        var stage = await new Stage().JoinedAsync();
+        stage.Http.On("GET /ws", 404, "<html>no such page</html>");
+        for (var i = 0; i < 10; i++)
+        {
+            stage.Link.End(1006);
+            stage.Clock.Advance(20_000);
+            stage.Link.Refuse(404);
+            stage.Clock.Advance(20_000);
+            stage.Link.Welcome();
+        }
+        Check.Equal(RoomConnection.Joined, stage.Room.Connection);
+    }
+
     public static async Task TestAKnownRefusalOnTheWayBackIsTheEndAndItsCause()
     {
         var stage = await new Stage().JoinedAsync();
