@@ -7,6 +7,9 @@ namespace GodotSDK
         public const int Normal = 1000;
         public const int GoingAway = 1001;
         public const int Broken = 1006;
+
+        /// <summary>Sent by this side: the place in the room is to be kept.</summary>
+        public const int WillComeBack = 4000;
         public const int TokenExpired = 4001;
         private const int RateLimited = 4003;
         private const int NoStatus = 1005;

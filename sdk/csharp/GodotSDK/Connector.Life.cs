@@ -29,7 +29,7 @@ namespace GodotSDK
         {
             if (dial != current || phase != Phase.Dialing) return;
             var why = $"No welcome from the server within {options.ConnectTimeout.TotalMilliseconds} ms";
-            Drop(CloseCodes.Normal, why);
+            DropAttempt(why);
             Failed(new GodraException("timeout", why) { CloseCode = CloseCodes.Normal });
         }
 
@@ -73,7 +73,7 @@ namespace GodotSDK
             current!.StopTimer();
             if (read == null)
             {
-                Drop(CloseCodes.Normal, error!.Message);
+                DropAttempt(error!.Message);
                 Failed(error);
                 return;
             }
@@ -90,7 +90,7 @@ namespace GodotSDK
         {
             const string reason = "no answer to a heartbeat";
             // 1006 may not be sent.
-            Drop(4000, reason);
+            Drop(CloseCodes.WillComeBack, reason);
             Lost(CloseCodes.Broken, reason);
         }
 
@@ -177,6 +177,9 @@ namespace GodotSDK
             if (error.Code == "closed") return !ComesBack(error.CloseCode!.Value);
             return error.Kind == GodraErrorKind.Session || Refusal.IsFinal(error) || attempts.AreRefused;
         }
+
+        // The code tells the room whether the player's place is to be kept.
+        private void DropAttempt(string reason) => Drop(welcome == null ? CloseCodes.Normal : CloseCodes.WillComeBack, reason);
 
         private void Drop(int code, string reason)
         {

@@ -1,4 +1,5 @@
 #nullable enable
+using System;
 using System.Collections.Generic;
 using Newtonsoft.Json.Linq;
 
@@ -51,6 +52,22 @@ namespace GodotSDK
                 Outcome = outcome,
             };
         }
+
+        /// <summary>What comes in the place of a welcome: a refusal with all that HTTP would have said.</summary>
+        public static GodraException OfRefusal(JToken? payload)
+        {
+            var error = payload as JObject;
+            var retryAfterS = Json.Whole(error?["retry_after"]);
+            return new GodraException(Json.Text(error?["code"]) ?? "refused", Json.Text(error?["message"]) ?? "The server refused the WebSocket")
+            {
+                Status = (int?)Json.Whole(error?["status"]),
+                Details = error?["details"],
+                RetryAfter = retryAfterS == null ? (TimeSpan?)null : TimeSpan.FromSeconds(Math.Min(retryAfterS.Value, MaxRetryAfterS)),
+                IsServersOwn = true,
+            };
+        }
+
+        private const long MaxRetryAfterS = 24 * 3600;
 
         public static GodraException Cancelled() =>
             new GodraException("cancelled", "Closed before the connection was made") { Outcome = Outcome.None };

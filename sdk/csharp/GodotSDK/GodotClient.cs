@@ -184,7 +184,7 @@ namespace GodotSDK
         {
             var address = new UriBuilder(new Uri(baseAddress, "ws")) { Scheme = baseAddress.Scheme == "https" ? "wss" : "ws" };
             var since = resume == null ? "" : $"&epoch={Uri.EscapeDataString(resume.Value.Epoch)}&since={resume.Value.Since}";
-            address.Query = $"game_id={id}{since}";
+            address.Query = $"game_id={id}{since}&refuse=close";
             return address.Uri;
         }
 

@@ -100,6 +100,7 @@ namespace GodotSDK
             ["closed"] = GodraErrorKind.Network,
             ["session_ended"] = GodraErrorKind.Session,
             ["unauthorized"] = GodraErrorKind.Session,
+            ["token_expired"] = GodraErrorKind.Session,
             ["bad_response"] = GodraErrorKind.Protocol,
             ["bad_message"] = GodraErrorKind.Protocol,
             ["unsupported"] = GodraErrorKind.Protocol,

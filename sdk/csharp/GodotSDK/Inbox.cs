@@ -62,6 +62,7 @@ namespace GodotSDK
             if (!(token is JObject message)) Malformed("The server sent a message that is not an object");
             else if (!(Json.Text(message["type"]) is string type)) Malformed("The server sent a message without a type");
             else if (type == "batch") Batch(message, isInBatch);
+            else if (type == "error" && !isOpen) welcomed(null, Errors.OfRefusal(message["payload"]));
             else if (type == "reply" || type == "error") Settle(message, type == "error");
             else if (type == "welcome") Welcome(message);
             else if (isOpen) Event(message, type);

@@ -12,7 +12,7 @@ namespace GodotSDK
         /// <summary>A server that is up and says no with these will rarely change its mind: the lobby is gone, or full.</summary>
         private static readonly HashSet<string> Refusals = new HashSet<string>
         {
-            "refused", "unauthorized", "forbidden", "bad_request", "not_found", "conflict",
+            "refused", "unauthorized", "token_expired", "session_ended", "forbidden", "bad_request", "not_found", "conflict",
         };
 
         public static bool IsRefusal(GodraException error) => Refusals.Contains(error.Code);
@@ -26,7 +26,10 @@ namespace GodotSDK
         /// </summary>
         public static bool IsFinal(GodraException error) => error.IsServersOwn && HasReason(error.Status);
 
-        /// <summary>An end before the welcome as an error. WebSockets hide what a refusal says, so it is asked for by HTTP.</summary>
+        /// <summary>
+        /// An end before the welcome as an error. A server of today accepts the WebSocket and says there why it lets nobody in; of an
+        /// older one, or of a proxy, WebSockets hide what a refusal says, and it is asked for by HTTP.
+        /// </summary>
         public static async Task<GodraException> ExplainAsync(LinkEnd end, bool wasOpened, Api api, LinkRequest request, CancellationToken cancel)
         {
             if (end.IsBadToken) return new GodraException("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it");

@@ -77,7 +77,7 @@ public static class LinkTests
     {
         using var scene = await Scene.JoinedAsync();
         Check.Equal("godra, bearer.the-token", scene.Peer.Request.Headers["sec-websocket-protocol"]);
-        Check.Equal("/ws?game_id=a", $"{scene.Peer.Request.Path}?{scene.Peer.Request.Query}");
+        Check.Equal("/ws?game_id=a&refuse=close", $"{scene.Peer.Request.Path}?{scene.Peer.Request.Query}");
     }
 
     public static async Task TestResume()
@@ -87,7 +87,7 @@ public static class LinkTests
         await scene.SeesAsync("a ");
         scene.Peer.Cut();
         var second = await scene.Server.NextPeerAsync();
-        Check.Equal("game_id=a&epoch=e1&since=42", second.Request.Query);
+        Check.Equal("game_id=a&epoch=e1&since=42&refuse=close", second.Request.Query);
         await second.WelcomeAsync("\"seq\":42,\"recovered\":true");
         await second.SendAsync("""{"type":"batch","events":[{"type":"b","seq":42},{"type":"c","seq":44}]}""");
         Check.That((await NextAsync(scene)).StartsWith("disconnected 1006"), "lost");
@@ -276,7 +276,7 @@ public static class LinkTests
         using var client = new GodotClient($"ws://127.0.0.1:{server.Port}/games/one?x=1", new GodotClientOptions { TokenProvider = _ => Task.FromResult<string?>("t") });
         var joining = client.JoinAsync("game:a-1");
         var peer = await server.NextPeerAsync();
-        Check.Equal("/games/one/ws?game_id=a-1", $"{peer.Request.Path}?{peer.Request.Query}");
+        Check.Equal("/games/one/ws?game_id=a-1&refuse=close", $"{peer.Request.Path}?{peer.Request.Query}");
         await peer.WelcomeAsync();
         await joining;
         await Check.FailsAsync(client.RpcAsync("x"), "not_found");

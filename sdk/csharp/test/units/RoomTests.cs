@@ -22,11 +22,11 @@ public static class RoomTests
     public static async Task TestOnlyAFullConnectionSpeaksOfResuming()
     {
         var stage = await new Stage().JoinedAsync("\"seq\":41");
-        Check.Equal("?game_id=a", stage.Link.Request.Address.Query);
+        Check.Equal("?game_id=a&refuse=close", stage.Link.Request.Address.Query);
         stage.Link.Receive("""{"type":"a","seq":43}""");
         stage.Link.End(1006);
         stage.Clock.Advance(200);
-        Check.Equal("?game_id=a&epoch=e1&since=43", stage.Link.Request.Address.Query);
+        Check.Equal("?game_id=a&epoch=e1&since=43&refuse=close", stage.Link.Request.Address.Query);
     }
 
     public static async Task TestARecoveredConnectionKeepsStateAndDropsWhatWasSeen()
@@ -61,7 +61,7 @@ public static class RoomTests
         Check.List(stage.Poll(), """snapshot {"a":1}""");
         stage.Link.End(1006);
         stage.Clock.Advance(200);
-        Check.Equal("?game_id=a&epoch=e1&since=50", stage.Link.Request.Address.Query);
+        Check.Equal("?game_id=a&epoch=e1&since=50&refuse=close", stage.Link.Request.Address.Query);
     }
 
     public static async Task TestAHeartbeatTellsThePositionAndTheLatency()
@@ -74,7 +74,7 @@ public static class RoomTests
         Check.Equal(30, stage.Room.Latency!.Value.TotalMilliseconds);
         stage.Link.End(1006);
         stage.Clock.Advance(200);
-        Check.Equal("?game_id=a&epoch=e1&since=77", stage.Link.Request.Address.Query);
+        Check.Equal("?game_id=a&epoch=e1&since=77&refuse=close", stage.Link.Request.Address.Query);
     }
 
     public static async Task TestADeadConnectionIsFound()
@@ -197,6 +197,33 @@ public static class RoomTests
         Check.JsonEqual("""{"max":4}""", last.Cause.Details);
     }
 
+    public static async Task TestARefusalInPlaceOfTheWelcome()
+    {
+        var stage = new Stage();
+        var joining = stage.Join();
+        stage.Link.Open();
+        stage.Link.Receive("""{"type":"error","payload":{"code":"conflict","message":"Lobby is full","status":403,"details":{"max":4}}}""");
+        stage.Link.End(4505, "conflict");
+        var error = await Check.FailsAsync(joining, "conflict");
+        Check.Equal((403, "Lobby is full"), (error.Status, error.Message));
+        Check.JsonEqual("""{"max":4}""", error.Details);
+        Check.List(stage.Poll());
+    }
+
+    public static async Task TestARefusalInPlaceOfTheWelcomeOnTheWayBack()
+    {
+        var stage = await new Stage().JoinedAsync();
+        stage.Link.End(1006);
+        stage.Clock.Advance(200);
+        stage.Link.Receive("""{"type":"error","payload":{"code":"busy","message":"later","status":503,"retry_after":7}}""");
+        Check.List(stage.Poll(), "disconnected 1006 comes back", "reconnecting 1 200", "reconnecting 2 7400");
+        Check.Equal(4000, stage.Link.Closed!.Value.Code, "the place is to be kept:");
+        stage.Clock.Advance(7_400);
+        stage.Link.Receive("""{"type":"error","payload":{"code":"not_found","message":"gone","status":403}}""");
+        Check.List(stage.Poll(), "disconnected 1006 over not_found");
+        Check.Equal(0, stage.Http.Asked.Count, "nothing more is asked:");
+    }
+
     public static async Task TestAProxysRefusalIsTriedAgainSomeTimes()
     {
         var stage = await new Stage().JoinedAsync();
@@ -303,7 +330,7 @@ public static class RoomTests
         var again = stage.Client.JoinAsync("a");
         stage.Link.Welcome();
         Check.That(stage.Room != await again, "a new room after the end");
-        Check.Equal("?game_id=a", stage.Link.Request.Address.Query, "which knows nothing of the old one:");
+        Check.Equal("?game_id=a&refuse=close", stage.Link.Request.Address.Query, "which knows nothing of the old one:");
     }
 
     public static async Task TestTheThreeVerbs()
@@ -469,7 +496,7 @@ public static class RoomTests
         stage.Link.Malformed("too long");
         stage.Link.End(1006);
         stage.Clock.Advance(200);
-        Check.Equal("?game_id=a", stage.Link.Request.Address.Query);
+        Check.Equal("?game_id=a&refuse=close", stage.Link.Request.Address.Query);
     }
 
     public static async Task TestTheTokenIsNeverInTheAddressOrTheLog()

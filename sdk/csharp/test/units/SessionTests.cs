@@ -215,7 +215,7 @@ public static class SessionTests
         await upgrading;
         await Check.SoonAsync(() => stage.Links.Count == 2, "another connection");
         Check.Equal("t7", stage.Link.Request.Token);
-        Check.Equal("?game_id=a", stage.Link.Request.Address.Query, "another player has seen nothing yet:");
+        Check.Equal("?game_id=a&refuse=close", stage.Link.Request.Address.Query, "another player has seen nothing yet:");
         Check.Equal(0, stage.Http.Calls("POST /refresh"));
         Check.That(!stage.Poll().Any(seen => seen.StartsWith("session ended")), "the session goes on");
         Check.That(stage.Http.Asked.First(ask => ask.Address.AbsolutePath == "/account/upgrade").Body!.Contains("\"rooms\":[\"a\"]"), "names its rooms");
