@@ -80,6 +80,7 @@ enum Asked {
 pub(super) enum Wish {
     Input { payload: String, input: String },
     Heartbeat,
+    Resync,
     Garbage,
     Leave,
 }
@@ -195,6 +196,7 @@ impl Client {
                 let text = format!(r#"{{"action":"heartbeat","id":{}}}"#, self.last_id);
                 network.send(link, &masked(1, text.as_bytes()));
             }
+            Wish::Resync => network.send(link, &masked(1, br#"{"action":"resync"}"#)),
             Wish::Garbage => network.send(link, &masked(1, b"{\"action\":7")),
             Wish::Leave => {
                 network.send(link, &masked(8, &1000_u16.to_be_bytes()));

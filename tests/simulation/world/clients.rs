@@ -50,7 +50,8 @@ impl World {
         let wish = match self.random.below(40) {
             0 => Wish::Leave,
             1 => Wish::Garbage,
-            2..=9 => Wish::Heartbeat,
+            2 => Wish::Resync,
+            3..=9 => Wish::Heartbeat,
             _ if self.clients[number].waits_for_much() => Wish::Heartbeat,
             _ => self.wish_for_an_input(number),
         };
