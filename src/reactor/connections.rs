@@ -295,11 +295,12 @@ impl Connections {
     }
 
     /// What a member has missed is there, or a snapshot in its place: with it, it knows the events up to `seq`. If it was asked
-    /// for before more went missing, or a snapshot was wanted, it is of no use.
+    /// for before more went missing, or a snapshot was wanted, it is of no use. Events up to `flushed_seq` have gone out.
     pub(super) fn catch_up(
         &mut self,
         index: usize,
         CaughtUp { seq, frame, is_state }: CaughtUp,
+        flushed_seq: u64,
         clock: &Clock,
     ) {
         let Some(seat) = self.slab[index].seat_mut() else { return };
@@ -308,10 +309,14 @@ impl Connections {
             seat.sync = Sync::Behind(wants);
             return self.mark_dirty(index);
         }
-        seat.sync = Sync::Live;
+        // Where events come another way than answers, some may have overtaken this one, and gone out without the member.
+        let is_overtaken = seq < flushed_seq;
+        seat.sync = if is_overtaken { Sync::Behind(Wants::Missed) } else { Sync::Live };
         seat.known_seq = seq;
         if let Some(frame) = frame {
             self.queue(index, frame, Kind::State, clock);
+        } else if is_overtaken {
+            self.mark_dirty(index);
         }
     }
 

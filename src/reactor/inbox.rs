@@ -65,7 +65,10 @@ impl Shard {
             }
             ShardMessage::CatchUp(key, missed) => {
                 if let Some(index) = self.connections.find(key) {
-                    self.connections.catch_up(index, *missed, &self.context.clock);
+                    let seat = self.connections[index].seat();
+                    let room = seat.and_then(|seat| self.rooms.get_mut(seat.room as usize));
+                    let flushed_seq = room.map_or(0, |room| room.flushed_seq);
+                    self.connections.catch_up(index, *missed, flushed_seq, &self.context.clock);
                 }
             }
             ShardMessage::Frame(key, frame) => self.send_to_member(key, frame),
@@ -195,11 +198,12 @@ impl Shard {
             return self.peers.post(home, ShardMessage::Left(member, self.context.id, Then::ComeBack));
         };
         let room_index = self.rooms.find_or_create(&member.room);
+        let sync = self.rooms.get_mut(room_index).map_or(Sync::Live, |room| room.sync_at(position));
         let seat = Seat {
             room: room_index as u32,
             position: 0,
             membership,
-            sync: Sync::Live,
+            sync,
             known_seq: position.seq,
             allowance: Default::default(),
         };

@@ -5,10 +5,11 @@ use std::collections::{BinaryHeap, HashMap};
 
 use slab::Slab;
 
-use super::connection::{Place, Seat};
+use super::connection::{Place, Seat, Sync, Wants};
 use super::connections::Connections;
 use crate::room::{MembershipId, QueuedInput, Room};
 use crate::state::ShardId;
+use crate::wire::Position;
 use crate::wire::ids::RoomId;
 
 /// Rooms by index and by id.
@@ -203,6 +204,15 @@ impl Rooms {
 }
 
 impl LocalRoom {
+    /// Whether the events up to here are all that have gone out. Where events come another way than answers, some may have overtaken
+    /// the answer that somebody goes on from: it has missed those.
+    pub(super) fn sync_at(&mut self, position: Position) -> Sync {
+        if self.epoch != position.epoch {
+            (self.epoch, self.flushed_seq) = (position.epoch, 0);
+        }
+        if position.seq < self.flushed_seq { Sync::Behind(Wants::Missed) } else { Sync::Live }
+    }
+
     fn is_over(&self) -> bool {
         let home_is_over = self.home.as_ref().is_none_or(|home| home.room.is_over());
         self.members.is_empty() && self.passing.is_empty() && home_is_over

@@ -153,20 +153,16 @@ impl Shard {
     fn admit(&mut self, room_index: usize, admission: Admission) {
         let Admission { connection, membership, position, n, state, recovered } = admission;
         let Some(index) = self.connections.find(connection) else { return };
+        let Some(sync) = self.rooms.get_mut(room_index).map(|room| room.sync_at(position)) else { return };
         let seat = Seat {
             room: room_index as u32,
             position: 0,
             membership,
-            sync: Sync::Live,
+            sync,
             known_seq: position.seq,
             allowance: Default::default(),
         };
         self.seat(room_index, index, seat);
-        if let Some(room) = self.rooms.get_mut(room_index) {
-            // Beyond it only if the store has lost its data since.
-            room.flushed_seq = room.flushed_seq.min(position.seq);
-            room.epoch = position.epoch;
-        }
         self.call_session(index, |session, context, actions| {
             session.joined(Admitted { position, n, state: &state, recovered }, context, actions);
         });
