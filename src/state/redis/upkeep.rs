@@ -24,7 +24,7 @@ pub(super) const ORPHANS_AT_ONCE: usize = 100;
 
 const NODES: &str = "godra:nodes";
 const FIND_ORPHANS: &str = include_str!("orphans.lua");
-/// KEYS[1]: the set of nodes; ARGV[1]: the node; ARGV[2]: milliseconds.
+/// `KEYS[1]`: the set of nodes; `ARGV[1]`: the node; `ARGV[2]`: milliseconds.
 const GIVE_UP_LEASE: &str = "
 local name = 'godra:node:' .. ARGV[1]
 if redis.call('EXISTS', name .. ':members') == 1 then
