@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::admission::Entry;
-use super::connection::{Connection, Place, Stage, Sync};
+use super::connection::{Connection, Place, Stage};
 use super::connections::kind_of;
 use super::messages::ShardMessage;
 use super::shard::Shard;
@@ -225,12 +225,8 @@ impl Shard {
     /// A member is told how far it has come: which inputs have run, and which events it has got.
     fn answer_heartbeat(&mut self, index: usize, id: u64, n: u64, now_ms: u64) {
         let Some(seat) = self.connections[index].seat() else { return };
-        let (known_seq, is_live) = (seat.known_seq, seat.sync == Sync::Live);
-        let room = self.rooms.get_mut(seat.room as usize);
-        let flushed_seq = room.map_or(0, |room| room.flushed_seq);
-        // Events that wait in the outbox may be dropped for a snapshot.
-        let has_all = is_live && !self.connections[index].carried.outbox.has_events();
-        let seq = if has_all { flushed_seq.max(known_seq) } else { known_seq };
+        let flushed_seq = self.rooms.get_mut(seat.room as usize).map_or(0, |room| room.flushed_seq);
+        let seq = seat.standing.certain_seq(flushed_seq, self.connections[index].carried.outbox.has_events());
         let frame = ws::text_frame(&message::heartbeat(id, n, seq, now_ms));
         self.connections.queue(index, frame, Kind::Kept, &self.context.clock);
     }

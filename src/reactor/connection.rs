@@ -9,6 +9,7 @@ use mio::net::TcpStream;
 
 use super::ShardLimits;
 use super::admission::Entry;
+use super::standing::Standing;
 use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
 use crate::session::outbox::{Kind, Outbox};
@@ -89,31 +90,10 @@ pub(super) struct Seat {
     /// The index in the room's list of local members.
     pub(super) position: u32,
     pub(super) membership: MembershipId,
-    /// Whether it gets the room's events.
-    pub(super) sync: Sync,
-    /// The events up to this seq were in its snapshot, or have been sent before it fell behind.
-    pub(super) known_seq: u64,
+    /// How it stands to the room's events.
+    pub(super) standing: Standing,
     /// Its inputs that have not been answered.
     pub(super) allowance: Allowance,
-}
-
-/// Whether a member gets the room's events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sync {
-    Live,
-    /// It does not, as it is to have what it wants first, once it has read what is on its way.
-    Behind(Wants),
-    /// It does not; the room has been asked for what it wants.
-    Asked(Wants),
-}
-
-/// What brings a member up to date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// What it missed, or a snapshot in its place.
-    Missed,
-    /// A snapshot.
-    State,
 }
 
 /// What a read came to.

@@ -13,7 +13,7 @@ use slab::Slab;
 use super::ShardLimits;
 use super::admission::Entry;
 use super::clock::Clock;
-use super::connection::{Carried, Connection, Place, Stage, Sync, Wants, WriteOutcome};
+use super::connection::{Carried, Connection, Place, Stage, WriteOutcome};
 use super::messages::Handover;
 use super::wheel::Wheel;
 use crate::metrics::{ConnectionKind, ShardMetrics};
@@ -256,12 +256,11 @@ impl Connections {
         let key = self.key(index);
         let Connection { carried, place, .. } = &mut self.slab[index];
         let Place::Member(seat) = place else { return };
-        if seat.sync == Sync::Live
+        if seat.standing.is_live()
             && carried.outbox.counted_bytes() > self.limits.outbox_soft_bytes
             && let Some(first_seq) = carried.outbox.drop_events()
         {
-            seat.sync = Sync::Behind(Wants::Missed);
-            seat.known_seq = seat.known_seq.max(first_seq - 1);
+            seat.standing.lose_from(first_seq);
             self.metrics.snapshots_replaced.inc();
         }
         if carried.outbox.counted_bytes() > self.limits.outbox_hard_bytes {
@@ -274,28 +273,19 @@ impl Connections {
     pub(super) fn fall_behind(&mut self, index: usize, flushed_seq: u64) {
         let Connection { carried, place, .. } = &mut self.slab[index];
         let Place::Member(seat) = place else { return };
-        let first_dropped = carried.outbox.drop_events();
-        if seat.sync == Sync::Live {
-            let sent = first_dropped.map_or(flushed_seq, |first_seq| first_seq - 1);
-            seat.known_seq = seat.known_seq.max(sent);
-        }
-        seat.sync = match seat.sync {
-            Sync::Behind(wants) | Sync::Asked(wants) => Sync::Behind(wants),
-            Sync::Live => Sync::Behind(Wants::Missed),
-        };
+        seat.standing.fall_behind(carried.outbox.drop_events(), flushed_seq);
         self.mark_dirty(index);
     }
 
     /// A member wants the room's state, whatever it has. Events up to `flushed_seq` have gone out.
     pub(super) fn resync(&mut self, index: usize, flushed_seq: u64) {
-        self.fall_behind(index, flushed_seq);
-        if let Some(seat) = self.slab[index].seat_mut() {
-            seat.sync = Sync::Behind(Wants::State);
-        }
+        let Connection { carried, place, .. } = &mut self.slab[index];
+        let Place::Member(seat) = place else { return };
+        seat.standing.want_state(carried.outbox.drop_events(), flushed_seq);
+        self.mark_dirty(index);
     }
 
-    /// What a member has missed is there, or a snapshot in its place: with it, it knows the events up to `seq`. If it was asked
-    /// for before more went missing, or a snapshot was wanted, it is of no use. Events up to `flushed_seq` have gone out.
+    /// What a member has missed is there, or a snapshot in its place. Events up to `flushed_seq` have gone out.
     pub(super) fn catch_up(
         &mut self,
         index: usize,
@@ -304,19 +294,11 @@ impl Connections {
         clock: &Clock,
     ) {
         let Some(seat) = self.slab[index].seat_mut() else { return };
-        let Sync::Asked(wants) = seat.sync else { return };
-        if wants == Wants::State && !is_state {
-            seat.sync = Sync::Behind(wants);
-            return self.mark_dirty(index);
-        }
-        // Where events come another way than answers, some may have overtaken this one, and gone out without the member.
-        let is_overtaken = seq < flushed_seq;
-        seat.sync = if is_overtaken { Sync::Behind(Wants::Missed) } else { Sync::Live };
-        seat.known_seq = seq;
-        if let Some(frame) = frame {
+        let is_of_use = seat.standing.catch_up(seq, is_state, flushed_seq);
+        // It may have to ask again.
+        self.mark_dirty(index);
+        if let Some(frame) = frame.filter(|_| is_of_use) {
             self.queue(index, frame, Kind::State, clock);
-        } else if is_overtaken {
-            self.mark_dirty(index);
         }
     }
 
@@ -370,9 +352,8 @@ impl Connections {
             _ => {
                 let is_unread = connection.is_unread;
                 if let Some(seat) = connection.seat_mut()
-                    && let Sync::Behind(wants) = seat.sync
+                    && seat.standing.has_read_all()
                 {
-                    seat.sync = Sync::Asked(wants);
                     self.caught_up.push(key);
                 } else if is_unread {
                     self.again.push(key);

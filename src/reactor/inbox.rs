@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::calls;
-use super::connection::{Seat, Sync};
+use super::connection::Seat;
 use super::guests::{ForgetInDatabase, Tools};
 use super::home_shard;
 use super::messages::{Handover, MemberOf, Seating, ShardMessage};
@@ -198,13 +198,13 @@ impl Shard {
             return self.peers.post(home, ShardMessage::Left(member, self.context.id, Then::ComeBack));
         };
         let room_index = self.rooms.find_or_create(&member.room);
-        let sync = self.rooms.get_mut(room_index).map_or(Sync::Live, |room| room.sync_at(position));
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let standing = room.standing_at(position);
         let seat = Seat {
             room: room_index as u32,
             position: 0,
             membership,
-            sync,
-            known_seq: position.seq,
+            standing,
             allowance: Default::default(),
         };
         self.seat(room_index, index, seat);

@@ -25,6 +25,7 @@ mod peers;
 mod rooms;
 mod rooms_out;
 mod shard;
+mod standing;
 
 mod submissions;
 mod upgrades;

@@ -5,8 +5,9 @@ use std::collections::{BinaryHeap, HashMap};
 
 use slab::Slab;
 
-use super::connection::{Place, Seat, Sync, Wants};
+use super::connection::{Place, Seat};
 use super::connections::Connections;
+use super::standing::Standing;
 use crate::room::{MembershipId, QueuedInput, Room};
 use crate::state::ShardId;
 use crate::wire::Position;
@@ -204,13 +205,12 @@ impl Rooms {
 }
 
 impl LocalRoom {
-    /// Whether the events up to here are all that have gone out. Where events come another way than answers, some may have overtaken
-    /// the answer that somebody goes on from: it has missed those.
-    pub(super) fn sync_at(&mut self, position: Position) -> Sync {
+    /// How somebody stands who has the events up to here.
+    pub(super) fn standing_at(&mut self, position: Position) -> Standing {
         if self.epoch != position.epoch {
             (self.epoch, self.flushed_seq) = (position.epoch, 0);
         }
-        if position.seq < self.flushed_seq { Sync::Behind(Wants::Missed) } else { Sync::Live }
+        Standing::at(position.seq, self.flushed_seq)
     }
 
     fn is_over(&self) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::calls;
 use super::clock::Clock;
-use super::connection::{Place, Seat, Sync, Wants};
+use super::connection::{Place, Seat};
 use super::connections::Connections;
 use super::home_shard;
 use super::messages::{MemberOf, Seating, ShardMessage};
@@ -153,13 +153,13 @@ impl Shard {
     fn admit(&mut self, room_index: usize, admission: Admission) {
         let Admission { connection, membership, position, n, state, recovered } = admission;
         let Some(index) = self.connections.find(connection) else { return };
-        let Some(sync) = self.rooms.get_mut(room_index).map(|room| room.sync_at(position)) else { return };
+        let Some(room) = self.rooms.get_mut(room_index) else { return };
+        let standing = room.standing_at(position);
         let seat = Seat {
             room: room_index as u32,
             position: 0,
             membership,
-            sync,
-            known_seq: position.seq,
+            standing,
             allowance: Default::default(),
         };
         self.seat(room_index, index, seat);
@@ -262,11 +262,7 @@ impl Shard {
         };
         let (membership, identity) = (seat.membership, identity.clone());
         let Some(room) = self.rooms.get_mut(seat.room as usize) else { return };
-        let since = match seat.sync {
-            // A place in no history of the room's.
-            Sync::Asked(Wants::State) => Position { epoch: !room.epoch, seq: 0 },
-            _ => Position { epoch: room.epoch, seq: seat.known_seq },
-        };
+        let since = seat.standing.since(room.epoch);
         let member = MemberOf { room: room.id.clone(), membership, identity };
         let home = home_shard(&member.room, self.peers.len());
         self.post_to(home, ShardMessage::IsBehind(Box::new((member, since))));
@@ -363,10 +359,10 @@ impl From<NotTaken> for Why {
 /// Sends a member what is for it; returns how many frames that are.
 fn send_events(index: usize, flush: &Flush, connections: &mut Connections, clock: &Clock) -> u64 {
     let connection = &connections[index];
-    let Some(seat) = connection.seat().filter(|seat| seat.sync == Sync::Live) else { return 0 };
+    let Some(seat) = connection.seat().filter(|seat| seat.standing.is_live()) else { return 0 };
     let rest;
-    let frame = if seat.known_seq >= flush.first_seq {
-        rest = flush.frame_after(connection.user_id(), seat.known_seq);
+    let frame = if seat.standing.known_seq() >= flush.first_seq {
+        rest = flush.frame_after(connection.user_id(), seat.standing.known_seq());
         rest.as_ref()
     } else if flush.is_addressed() {
         flush.frame_for(connection.user_id())

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::super::faults::Fault;
 use super::super::network::{LinkId, Written};
 use super::{Around, Node};
+use crate::reactor::standing::Standing;
 use crate::room::allowance::Allowance;
 use crate::room::{CaughtUp, MembershipId};
 use crate::session::Session;
@@ -33,22 +34,8 @@ pub(super) enum Place {
 pub(super) struct Seat {
     pub(super) room: String,
     pub(super) membership: MembershipId,
-    pub(super) sync: Sync,
-    pub(super) known_seq: u64,
+    pub(super) standing: Standing,
     pub(super) allowance: Allowance,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sync {
-    Live,
-    Behind(Wants),
-    Asked(Wants),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wants {
-    Missed,
-    State,
 }
 
 impl Connection {
@@ -136,13 +123,12 @@ impl Node {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         let counted = connection.outbox.counted_bytes();
         let Place::Member(seat) = &mut connection.place else { return };
-        if seat.sync == Sync::Live
+        if seat.standing.is_live()
             && counted > around.set_up.outbox_soft_bytes
             && let Some(first_seq) = connection.outbox.drop_events()
             && !around.faults.strikes(Fault::QueueDropsEvents)
         {
-            seat.sync = Sync::Behind(Wants::Missed);
-            seat.known_seq = seat.known_seq.max(first_seq - 1);
+            seat.standing.lose_from(first_seq);
         }
         if connection.outbox.counted_bytes() > around.set_up.outbox_hard_bytes {
             self.slow.push(number);
@@ -152,36 +138,24 @@ impl Node {
     pub(super) fn fall_behind(&mut self, number: u32, flushed_seq: u64) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         let Place::Member(seat) = &mut connection.place else { return };
-        let first_dropped = connection.outbox.drop_events();
-        if seat.sync == Sync::Live {
-            let sent = first_dropped.map_or(flushed_seq, |first_seq| first_seq - 1);
-            seat.known_seq = seat.known_seq.max(sent);
-        }
-        seat.sync = match seat.sync {
-            Sync::Behind(wants) | Sync::Asked(wants) => Sync::Behind(wants),
-            Sync::Live => Sync::Behind(Wants::Missed),
-        };
+        seat.standing.fall_behind(connection.outbox.drop_events(), flushed_seq);
         self.dirty.insert(number);
     }
 
     pub(super) fn resync(&mut self, number: u32, flushed_seq: u64) {
-        self.fall_behind(number, flushed_seq);
-        if let Some(seat) = self.connections.get_mut(&number).and_then(Connection::seat_mut) {
-            seat.sync = Sync::Behind(Wants::State);
-        }
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Place::Member(seat) = &mut connection.place else { return };
+        seat.standing.want_state(connection.outbox.drop_events(), flushed_seq);
+        self.dirty.insert(number);
     }
 
     pub(super) fn catch_up(&mut self, number: u32, caught_up: CaughtUp, around: &mut Around<'_>) {
         let CaughtUp { seq, frame, is_state } = caught_up;
         let Some(seat) = self.connections.get_mut(&number).and_then(Connection::seat_mut) else { return };
-        let Sync::Asked(wants) = seat.sync else { return };
-        if wants == Wants::State && !is_state {
-            seat.sync = Sync::Behind(wants);
-            self.dirty.insert(number);
-            return;
-        }
-        (seat.sync, seat.known_seq) = (Sync::Live, seq);
-        if let Some(frame) = frame {
+        let flushed_seq = self.rooms.get(&seat.room).map_or(0, |room| room.flushed_seq);
+        let is_of_use = seat.standing.catch_up(seq, is_state, flushed_seq);
+        self.dirty.insert(number);
+        if let Some(frame) = frame.filter(|_| is_of_use) {
             self.queue(number, frame, Kind::State, around);
         }
     }
@@ -212,9 +186,8 @@ impl Node {
             return self.over.push(number);
         }
         if let Some(seat) = connection.seat_mut()
-            && let Sync::Behind(wants) = seat.sync
+            && seat.standing.has_read_all()
         {
-            seat.sync = Sync::Asked(wants);
             self.caught_up.push(number);
         }
         self.release_waiting(number, around);

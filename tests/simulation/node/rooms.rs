@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use super::super::faults::Fault;
-use super::connections::{Place, Seat, Sync, Wants};
+use super::connections::{Place, Seat};
 use super::{Around, Node};
+use crate::reactor::standing::Standing;
 use crate::reactor::{calls, room_hash};
 use crate::room::flush::Flush;
 use crate::room::{Admission, Room, RoomAction, Round, Submission, Why};
 use crate::session::outbox::Kind;
 use crate::session::{Admitted, Rejection};
 use crate::state::{Batch, ConnectionKey, Tag};
-use crate::wire::Position;
 use crate::wire::ids::RoomId;
 use crate::wire::ws::close_code::{self, Then};
 
@@ -174,17 +174,16 @@ impl Node {
         let Some(number) = self.find(connection) else { return };
         if let (Some(connection), Some(room)) = (self.connections.get_mut(&number), self.rooms.get_mut(name))
         {
+            if room.epoch != position.epoch {
+                (room.epoch, room.flushed_seq) = (position.epoch, 0);
+            }
             connection.place = Place::Member(Seat {
                 room: name.to_owned(),
                 membership,
-                sync: Sync::Live,
-                known_seq: position.seq,
+                standing: Standing::at(position.seq, room.flushed_seq),
                 allowance: Default::default(),
             });
             room.members.push(number);
-            // Beyond it only if the store has lost its data since.
-            room.flushed_seq = room.flushed_seq.min(position.seq);
-            room.epoch = position.epoch;
             room.waiting.retain(|waiting| waiting.epoch() == position.epoch);
         }
         self.call_session(number, around, |session, context, actions| {
@@ -225,9 +224,9 @@ impl Node {
         let members = room.members.clone();
         for number in members {
             let Some(connection) = self.connections.get(&number) else { continue };
-            let Some(seat) = connection.seat().filter(|seat| seat.sync == Sync::Live) else { continue };
-            let frame = if seat.known_seq >= flush.first_seq {
-                flush.frame_after(connection.user(), seat.known_seq)
+            let Some(seat) = connection.seat().filter(|seat| seat.standing.is_live()) else { continue };
+            let frame = if seat.standing.known_seq() >= flush.first_seq {
+                flush.frame_after(connection.user(), seat.standing.known_seq())
             } else {
                 flush.frame_for(connection.user()).cloned()
             };
@@ -300,14 +299,10 @@ impl Node {
             return;
         };
         let (name, membership) = (seat.room.clone(), seat.membership);
-        let (known_seq, sync) = (seat.known_seq, seat.sync);
+        let standing = seat.standing;
         self.touched.insert(name.clone());
         if let Some(room) = self.rooms.get_mut(&name) {
-            let since = match sync {
-                Sync::Asked(Wants::State) => Position { epoch: !room.epoch, seq: 0 },
-                _ => Position { epoch: room.epoch, seq: known_seq },
-            };
-            room.room.is_behind(identity, membership, since);
+            room.room.is_behind(identity, membership, standing.since(room.epoch));
         }
     }
 }

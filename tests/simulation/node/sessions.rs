@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::faults::Fault;
 use super::super::network::LinkId;
-use super::connections::{Connection, Place, Sync};
+use super::connections::{Connection, Place};
 use super::{Around, Node};
 use crate::reactor::calls;
 use crate::room::{QueuedInput, Reply};
@@ -145,9 +145,7 @@ impl Node {
         let Some(connection) = self.connections.get(&number) else { return };
         let Some(seat) = connection.seat() else { return };
         let flushed_seq = self.rooms.get(&seat.room).map_or(0, |room| room.flushed_seq);
-        let has_all = seat.sync == Sync::Live && !connection.has_events_unsent();
-        let known_seq = seat.known_seq;
-        let seq = if has_all { flushed_seq.max(known_seq) } else { known_seq };
+        let seq = seat.standing.certain_seq(flushed_seq, connection.has_events_unsent());
         let seq = seq + u64::from(around.faults.strikes(Fault::HeartbeatAhead));
         let frame = ws::text_frame(&message::heartbeat(id, n, seq, now_ms));
         self.queue(number, frame, Kind::Kept, around);
