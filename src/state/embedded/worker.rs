@@ -1,5 +1,7 @@
 //! The engine's thread: takes batches from the queue, runs them, and does what must be done now and then.
 
+mod seats;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +21,6 @@ use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, first_seed, give_back};
 use crate::state::faults::FaultLog;
-use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::{Shares, Slice, payer};
 use crate::state::{
@@ -146,25 +147,6 @@ impl Worker {
         if let Some(checkpointer) = self.checkpointer.take() {
             checkpointer
                 .finish(&mut self.runner.keyspace().borrow_mut(), &self.runner.event_log().positions());
-        }
-    }
-
-    /// Ends the memberships of those who were connected when the last process ended, and have not come back in time.
-    fn take_out_absent(&mut self, now: Instant) {
-        let overdue = self.absent.take_overdue(now);
-        if overdue.is_empty() {
-            return;
-        }
-        let on_disconnect = self.scripts.get("on_disconnect").cloned();
-        for member in overdue {
-            if let Some(script) = &on_disconnect {
-                self.run_calls(&member.leave(script), Instant::now());
-                for events in self.runner.event_log().take() {
-                    self.deliver.deliver(self.deliver.home(&events.room), Delivery::Events(events));
-                }
-            } else if let Some(checkpointer) = &mut self.checkpointer {
-                checkpointer.left(&member.room, &member.identity);
-            }
         }
     }
 
@@ -365,21 +347,6 @@ impl Worker {
         progress.note(result, Some(run), ended_at);
     }
 
-    /// Whether somebody claims a seat that is not kept, or has taken it already and need not be let in.
-    fn is_void(&self, call: &Call, room: Option<&RoomId>, progress: &mut Progress) -> bool {
-        match call.membership {
-            Membership::Rejoin { membership, is_kept } => {
-                let is_kept = is_kept || room.is_some_and(|room| self.absent.has(room, &call.caller.user_id));
-                if is_kept {
-                    progress.rejoined.push(membership);
-                }
-                !is_kept
-            }
-            Membership::EnterUnlessRejoined(membership) => progress.rejoined.contains(&membership),
-            _ => false,
-        }
-    }
-
     /// The answer of a numbered input that does not run.
     fn known_answer(&self, call: &Call, room: Option<&RoomId>) -> Option<CallResult> {
         let (Some(n), Some(room)) = (call.n, room) else { return None };
@@ -427,58 +394,6 @@ impl Worker {
             self.faults.report(invocation.call, invocation.room, Some(run), error, invocation.now);
         }
         (result, ended_at)
-    }
-
-    fn note_membership(&mut self, call: &Call, room: Option<&RoomId>, now_ms: u64, result: &CallResult) {
-        let Some(room) = room else { return };
-        if call.membership != Membership::Unchanged && is_guest(&call.caller.user_id) {
-            self.book_guest(call, room, now_ms, result);
-        }
-        self.note_for_restart(call, room, result);
-    }
-
-    /// The book of guests: this one has come or left. One that is in a room needs no entry, as its membership ends with its
-    /// socket; but if it has one, that is renewed.
-    fn book_guest(&mut self, call: &Call, room: &RoomId, now_ms: u64, result: &CallResult) {
-        let id = call.caller.user_id.as_bytes();
-        let now = now_ms.to_string();
-        match call.membership {
-            _ if call.membership.enters() && matches!(result, CallResult::Ok(_)) => {
-                self.execute(&[b"ZADD", GUESTS.as_bytes(), b"XX", now.as_bytes(), id], now_ms);
-            }
-            Membership::Leave(_) | Membership::LeaveOf(_) => {
-                let (key, name) = (rooms_key(&call.caller.user_id), call.caller.username.as_bytes());
-                self.execute(
-                    &[b"HSET", key.as_bytes(), b"", name, room.as_str().as_bytes(), b"left"],
-                    now_ms,
-                );
-                self.execute(&[b"ZADD", GUESTS.as_bytes(), now.as_bytes(), id], now_ms);
-            }
-            _ => {}
-        }
-    }
-
-    /// A command of the server's own. A script may have put something else at the key: then there is no book.
-    fn execute(&mut self, arguments: &[&[u8]], now_ms: u64) {
-        self.runner.execute(arguments, now_ms);
-    }
-
-    /// Who has to be taken out of a room if the process ends without a word. Without the hook for that it costs nothing.
-    fn note_for_restart(&mut self, call: &Call, room: &RoomId, result: &CallResult) {
-        if call.membership.enters() && matches!(result, CallResult::Ok(_)) {
-            self.absent.has_come(room, &call.caller.user_id);
-        }
-        let Some(checkpointer) = &mut self.checkpointer else { return };
-        match call.membership {
-            // Who confirms a membership is in already.
-            Membership::Unchanged | Membership::Confirm(_) => {}
-            Membership::Enter(_) | Membership::Rejoin { .. } | Membership::EnterUnlessRejoined(_) => {
-                if matches!(result, CallResult::Ok(_)) && self.scripts.get("on_disconnect").is_some() {
-                    checkpointer.entered(room, &call.caller);
-                }
-            }
-            Membership::Leave(_) | Membership::LeaveOf(_) => checkpointer.left(room, &call.caller),
-        }
     }
 
     fn idle_wait(&self) -> Duration {
