@@ -1,0 +1,166 @@
+// Steps of the scripted server.
+
+import { match } from "./match.js";
+import { PATIENCE_MS } from "./stage.js";
+import { ownerOf } from "./values.js";
+
+export const serverSteps = {
+  /** {"http": {"POST /refresh": ANSWER | [ANSWER, …] | "hold"}}: answers from now on, the last of a list for all that follow. */
+  async http(stage, { http }) {
+    for (const [route, given] of Object.entries(http)) {
+      const answers = Array.isArray(given) ? [...given] : [given];
+      const next = () => (answers.length > 1 ? answers.shift() : answers[0]);
+      stage.server.routes.set(route, given === "hold" ? "hold" : next);
+    }
+  },
+
+  /** {"answer": "POST /refresh", "with": ANSWER, "expect": {…}}: the next call of a route on hold. */
+  async answer(stage, step) {
+    const held = await stage.server.held(step.answer).take(step.within ?? PATIENCE_MS, `call of ${step.answer}`);
+    if (step.expect) match(held.call, step.expect, "the call");
+    held.answer(step.with ?? {});
+    stage.mark = performance.now();
+  },
+
+  /** {"calls": {"POST /refresh": 1}}: so often they have been called. */
+  async calls(stage, { calls }) {
+    for (const [route, count] of Object.entries(calls)) match(stage.server.countOf(route), count, `the number of calls of ${route}`);
+  },
+
+  /** {"called": "POST /refresh", "with": {…}}: the latest call of it was like this. */
+  async called(stage, { called, with: want }) {
+    const calls = stage.server.calls.filter(({ method, path }) => `${method} ${path}` === called);
+    if (calls.length === 0) throw new Error(`${called} has not been called`);
+    match(calls.at(-1), want, "the call");
+  },
+
+  /** {"accept": {"token": …, "query": …}, "with": {"protocol": null}, "as": PEER, "after": [ms, ms]} */
+  async accept(stage, step) {
+    const attempt = await nextAttempt(stage, step);
+    match(attempt, step.accept, "the upgrade");
+    const peer = attempt.accept(step.with);
+    peer.room = attempt.query.game_id;
+    peer.owner = ownerOf(attempt.token);
+    peer.answersHeartbeats = step.heartbeats ?? false;
+    stage.peers.set(null, peer);
+    if (step.as) stage.peers.set(step.as, peer);
+  },
+
+  /** {"refuse": {"status", "code", "message", "details", "retry_after", "by": "http" | "close"}, "after": …, "accept": …} */
+  async refuse(stage, step) {
+    const attempt = await nextAttempt(stage, step);
+    if (step.upgrade) match(attempt, step.upgrade, "the upgrade");
+    attempt.refuse(step.refuse);
+    stage.mark = performance.now();
+  },
+
+  /** {"hang_up": true}: cuts the next attempt without an answer. */
+  async hang_up(stage, step) {
+    (await nextAttempt(stage, step)).cut();
+    stage.mark = performance.now();
+  },
+
+  /** {"ignore": true}: takes the next attempt, and never answers it. */
+  async ignore(stage, step) {
+    await nextAttempt(stage, step);
+  },
+
+  /** {"welcome": {…}}: with what every welcome has, where it is not said otherwise. */
+  async welcome(stage, step) {
+    const peer = stage.peer(step.peer);
+    const rest = { epoch: "e1", seq: 0, n: 0, recovered: false, state: {}, sync_interval_ms: 50, now: Date.now() };
+    const payload = { ...peer.owner, game_id: peer.room, ...rest, ...step.welcome };
+    peer.send({ type: "welcome", payload });
+  },
+
+  async send(stage, step) {
+    stage.peer(step.peer).send(step.send);
+  },
+
+  async send_text(stage, step) {
+    stage.peer(step.peer).sendText(step.send_text);
+  },
+
+  /** {"send_frame": {"opcode": 2, "text" | "hex": …}} */
+  async send_frame(stage, { send_frame: { opcode, text, hex }, peer }) {
+    stage.peer(peer).sendFrame(opcode, text === undefined ? Buffer.from(hex, "hex") : Buffer.from(text));
+  },
+
+  /** {"send_fragments": TEXT, "count": n}: one message in so many frames. */
+  async send_fragments(stage, step) {
+    stage.peer(step.peer).sendFragments(step.send_fragments, step.count);
+  },
+
+  /** {"send_events": {"type", "count", "seq"}}: so many, one by one, with the payloads 0, 1, 2 … */
+  async send_events(stage, { send_events: { type, count, seq }, peer }) {
+    for (let index = 0; index < count; index += 1) stage.peer(peer).send({ type, payload: index, seq: seq + index });
+  },
+
+  /** {"expect": {…}, "as": NAME}: the client's next message; the latest one is what `reply` and `fail` answer. */
+  async expect(stage, step) {
+    const { text, json, broken } = await stage.peer(step.peer).messages.take(step.within ?? PATIENCE_MS, "message of the client");
+    if (broken) throw new Error(`the client sent ${broken}: ${text}`);
+    match(json, step.expect, "the message");
+    stage.names.set("last", json);
+    if (step.as) stage.names.set(step.as, json);
+  },
+
+  /** {"reply": RESULT, "to": NAME} */
+  async reply(stage, step) {
+    stage.peer(step.peer).send({ type: "reply", id: asked(stage, step).id, result: step.reply });
+  },
+
+  /** {"fail": {"code", "message", "details"}, "to": NAME} */
+  async fail(stage, step) {
+    const { id, n } = asked(stage, step);
+    const head = { type: "error", ...(id === undefined ? {} : { id }), ...(n === undefined ? {} : { n }) };
+    stage.peer(step.peer).send({ ...head, payload: step.fail });
+  },
+
+  async close(stage, step) {
+    stage.mark = performance.now();
+    stage.peer(step.peer).close(...step.close);
+  },
+
+  async cut(stage, step) {
+    stage.mark = performance.now();
+    stage.peer(step.peer).cut();
+  },
+
+  /** {"freeze": true}: the connection goes dead, without a sign of it. */
+  async freeze(stage, step) {
+    stage.mark = performance.now();
+    stage.peer(step.peer).freeze();
+  },
+
+  /** {"ends": {"code": 1000} | null}: the client ends the connection, with such a close frame or with none. */
+  async ends(stage, step) {
+    const within = step.within ?? PATIENCE_MS;
+    const late = new Promise((resolve) => setTimeout(resolve, within, "late").unref());
+    const end = await Promise.race([stage.peer(step.peer).ended, late]);
+    if (end === "late") throw new Error(`the client has not ended the connection within ${within} ms`);
+    match(end, step.ends, "the end");
+  },
+
+  async stop(stage) {
+    stage.mark = performance.now();
+    await stage.server.stop();
+  },
+
+  async start(stage) {
+    stage.mark = performance.now();
+    await stage.server.listen();
+  },
+};
+
+async function nextAttempt(stage, step) {
+  const attempt = await stage.server.attempts.take(step.within ?? PATIENCE_MS, "attempt to connect");
+  const afterMs = attempt.at - stage.mark;
+  if (step.after) match(afterMs, { $between: step.after }, "the wait before the attempt, in milliseconds,");
+  return attempt;
+}
+
+function asked(stage, { to = "last" }) {
+  if (!stage.names.has(to)) throw new Error("no message of the client has been expected that this could answer");
+  return stage.names.get(to);
+}

@@ -1,0 +1,76 @@
+// Plays scenarios with one SDK's driver, several side by side.
+
+import { Driver } from "./driver.js";
+import { play } from "./player.js";
+import { reasonToSkip } from "./scenarios.js";
+import { DriverDied } from "./stage.js";
+
+const SIDE_BY_SIDE = 6;
+
+/** Gives `{hello, results: [{scenario, outcome: "passed" | "failed" | "skipped", why, ms}]}`; `tell(result)` for each. */
+export async function playAll(scenarios, command, { tell = () => {}, sideBySide = SIDE_BY_SIDE } = {}) {
+  const suite = new Suite(command, tell);
+  await suite.play(scenarios, sideBySide);
+  return { hello: suite.hello, results: suite.results };
+}
+
+class Suite {
+  #command;
+  #tell;
+  #driver = null;
+  #starting = null;
+  hello = null;
+  results = [];
+
+  constructor(command, tell) {
+    this.#command = command;
+    this.#tell = tell;
+  }
+
+  async play(scenarios, sideBySide) {
+    this.#driver = await Driver.start(this.#command);
+    this.hello = this.#driver.hello;
+    const able = scenarios.filter((scenario) => !this.#skips(scenario));
+    const together = able.filter((scenario) => !scenario.alone);
+    // Those that a dying driver took along are played again by themselves: only one of them killed it.
+    const again = [];
+    const lane = async () => {
+      for (let next = together.shift(); next; next = together.shift()) await this.#play(next, again);
+    };
+    await Promise.all(Array.from({ length: sideBySide }, lane));
+    for (const scenario of [...again, ...able.filter(({ alone }) => alone)]) await this.#play(scenario, null);
+    await (await this.#living()).exit();
+  }
+
+  #skips(scenario) {
+    const why = reasonToSkip(scenario, this.hello);
+    if (why) this.#add({ scenario, outcome: "skipped", why, ms: 0 });
+    return why !== null;
+  }
+
+  async #play(scenario, again) {
+    const driver = await this.#living();
+    const began = performance.now();
+    const result = (outcome, why) => this.#add({ scenario, outcome, why, ms: Math.round(performance.now() - began) });
+    try {
+      await play(scenario, driver);
+      result("passed");
+    } catch (error) {
+      if (error instanceof DriverDied && again) again.push(scenario);
+      else result("failed", error instanceof DriverDied ? `${error.message}\n${driver.output}` : error.message);
+    }
+  }
+
+  /** One driver for all lanes; another one after its end. */
+  async #living() {
+    if (!this.#driver) return this.#starting;
+    if (!this.#driver.end) return this.#driver;
+    this.#driver = null;
+    this.#starting = Driver.start(this.#command).then((driver) => (this.#driver = driver));
+    return this.#starting;
+  }
+  #add(result) {
+    this.results.push(result);
+    this.#tell(result);
+  }
+}
