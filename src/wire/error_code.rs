@@ -1,7 +1,7 @@
 //! What the server tells a client that it does not serve: the table of error codes.
 //!
-//! To add one, add a line to the table, and one to the table of errors in `sdk/PROTOCOL.md`: a test compares them. A status that
-//! is new needs its line in `http/status.rs`.
+//! To add one, add a line to the table, and one to `error_codes` in `sdk/protocol.json`, and run `sdk/protocol/generate`: a test
+//! compares them. A status that is new needs its line in `http/status.rs`.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! Why a WebSocket ends: the table of the codes that the server sends.
 //!
-//! To add one, add a line to the table, and one to the table of closings in `sdk/PROTOCOL.md`: a test compares them. Metrics
-//! take their labels from here. The number says what clients do that do not know it yet: they come back after 4000–4499 and
-//! stay away after 4500–4999.
+//! To add one, add a line to the table, and one to `close_codes` in `sdk/protocol.json`, and run `sdk/protocol/generate`: a test
+//! compares them. Metrics take their labels from here. The number says what clients do that do not know it yet: they come back
+//! after 4000–4499 and stay away after 4500–4999.
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

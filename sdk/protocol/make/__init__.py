@@ -1,0 +1,1 @@
+"""Makes texts from sdk/protocol.json. Standard library alone."""
