@@ -190,13 +190,11 @@ namespace GodotSDK
 
         private void OnSession(Session? session, GodraException? cause)
         {
-            if (session == null)
-            {
-                var why = cause ?? Errors.SessionEnded("The session was ended by the game");
-                foreach (var room in Rooms()) room.EndSession(why);
-            }
             dispatcher.Post(() => SessionChanged?.Invoke(session));
             if (cause != null) dispatcher.Post(() => SessionEnded?.Invoke(cause));
+            if (session != null) return;
+            var why = cause ?? Errors.SessionEnded("The session was ended by the game");
+            foreach (var room in Rooms()) room.EndSession(why);
         }
 
         private static Uri ParseBase(string baseUrl)

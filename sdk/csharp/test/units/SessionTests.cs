@@ -142,8 +142,8 @@ public static class SessionTests
         var stage = await InARoomAsync(http => http.On("POST /refresh", 401, Refused));
         stage.Poll();
         stage.Link.End(4001, "expired");
-        var seen = await SeenAsync(stage, "session ended session_ended");
-        Check.List(seen, "disconnected 4001 comes back", "reconnecting 1 200", "disconnected 4001 over session_ended", "session ended session_ended");
+        var seen = await SeenAsync(stage, "disconnected 4001 over session_ended");
+        Check.List(seen, "disconnected 4001 comes back", "reconnecting 1 200", "session ended session_ended", "disconnected 4001 over session_ended");
         stage.Clock.Advance(1e6);
         Check.Equal(1, stage.Links.Count, "no further connection:");
         Check.List(stage.Poll());
