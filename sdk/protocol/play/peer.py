@@ -85,6 +85,7 @@ class Socket:
     room: str
     query: dict = field(default_factory=dict)
     protocols: tuple = ("godra", "bearer.{token}")
+    headers: tuple = ()
 
     def __post_init__(self):
         self.frames = []
@@ -113,7 +114,8 @@ class Socket:
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
         ]
         if self.protocols:
-            lines.append(f"Sec-WebSocket-Protocol: {', '.join(self.protocols).format(token=self.token)}")
+            lines.append(f"Sec-WebSocket-Protocol: {', '.join(self.protocols)}".format(token=self.token))
+        lines += [line.format(token=self.token) for line in self.headers]
         return "\r\n".join(lines) + "\r\n\r\n"
 
     def _refusal(self):

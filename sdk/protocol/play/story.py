@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from .peer import TEXT, Close, Socket, call
 
 # The token's time: long enough to play in, short enough to wait for its end.
-FLAGS = ("--token-ttl", "2s")
+FLAGS = ("--token-ttl", "3s")
 
 
 @dataclass
