@@ -9,12 +9,8 @@ namespace GodotSDK
     /// </summary>
     internal sealed class Attempts
     {
-        /// <summary>A connection that held this long was a good one: the delays begin from the start again.</summary>
-        private const double StableMs = 5_000;
-
         private readonly ReconnectOptions limits;
         private readonly Func<double> random;
-        private int refusals;
         private int answers;
         private double openedAt;
         private double lostAt;
@@ -28,19 +24,18 @@ namespace GodotSDK
         /// <summary>0 while the first connection is made or holds.</summary>
         public int Count { get; private set; }
 
-        /// <summary>Whether the server has refused so often, for no reason that can be known, that it will not change its mind.</summary>
-        public bool AreRefused => refusals >= limits.MaxRefusals;
-
         public void Opened(double now)
         {
             openedAt = now;
-            refusals = 0;
             answers = 0;
         }
 
-        public void Lost(double now)
+        /// <summary>Whether an outage begins: a connection that held for a while was a good one, and the delays begin from the start again.</summary>
+        public bool Lost(double now)
         {
-            if (Count == 0 || now - openedAt > StableMs) Restart(now);
+            if (Count > 0 && now - openedAt < limits.StableAfter.TotalMilliseconds) return false;
+            Restart(now);
+            return true;
         }
 
         /// <summary>Begins from the start, as if the connection had been lost now.</summary>
@@ -52,7 +47,6 @@ namespace GodotSDK
 
         public void Failed(GodraException error)
         {
-            if (Refusal.IsRefusal(error)) refusals += 1;
             answers = Refusal.IsAnswer(error) ? answers + 1 : 0;
         }
 

@@ -84,7 +84,7 @@ namespace GodotSDK
         public Task ChangePasswordAsync(string oldPassword, string newPassword, CancellationToken cancel = default)
         {
             var body = Payload.Of(("old", oldPassword), ("new", newPassword));
-            return tokens.WithTokenAsync(token => api.PostAsync("account/password", body, token, cancel), cancel);
+            return ChangingAsync(cancel, token => api.PostAsync("account/password", body, token, cancel));
         }
 
         /// <summary>Whose session this is.</summary>
@@ -96,12 +96,35 @@ namespace GodotSDK
         /// <param name="cancel">Ends the call to the server.</param>
         public async Task LogoutAsync(CancellationToken cancel = default)
         {
-            var token = await GoodTokenAsync(cancel).ConfigureAwait(false);
-            await tokens.EndAsync(null).ConfigureAwait(false);
-            if (token == null) return;
+            if (!(tokens.Session is Session ended))
+            {
+                await tokens.EndAsync().ConfigureAwait(false);
+                return;
+            }
+            Func<Task<bool>> logout = async () =>
+            {
+                await tokens.EndAsync().ConfigureAwait(false);
+                await EndOnServerAsync(ended, cancel).ConfigureAwait(false);
+                return true;
+            };
+            await tokens.ChangeAsync(logout).ConfigureAwait(false);
+        }
+
+        /// <summary>Gets a new pair of tokens now; done by itself when a call needs them.</summary>
+        /// <param name="cancel">Ends the waiting.</param>
+        public Task RefreshAsync(CancellationToken cancel = default) => tokens.RefreshAsync(cancel);
+
+        private async Task EndOnServerAsync(Session ended, CancellationToken cancel)
+        {
             try
             {
-                await api.PostAsync("logout", Payload.Of(), token, cancel).ConfigureAwait(false);
+                await api.PostAsync("logout", Payload.Of(), ended.Token, cancel).ConfigureAwait(false);
+            }
+            catch (GodraException e) when (e.Status == 401 && e.Code == "token_expired" && ended.RefreshToken != null)
+            {
+                // The refresh token is good for much longer, and must not stay so.
+                var fresh = await api.PostAsync("refresh", Payload.Of(("refresh_token", ended.RefreshToken)), null, cancel).ConfigureAwait(false);
+                await api.PostAsync("logout", Payload.Of(), Json.Text(fresh["token"]), cancel).ConfigureAwait(false);
             }
             catch (GodraException e) when (e.Status == 401)
             {
@@ -109,39 +132,24 @@ namespace GodotSDK
             }
         }
 
-        /// <summary>Gets a new pair of tokens now; done by itself when a call needs them.</summary>
-        /// <param name="cancel">Ends the waiting.</param>
-        public Task RefreshAsync(CancellationToken cancel = default) => tokens.RefreshAsync(cancel);
-
-        private async Task<string?> GoodTokenAsync(CancellationToken cancel)
-        {
-            try
-            {
-                return tokens.Session == null ? null : await tokens.FreshAsync(cancel).ConfigureAwait(false);
-            }
-            catch (GodraException)
-            {
-                return null;
-            }
-        }
-
         private Task<Session> LoginAsync(string path, Payload body, CancellationToken cancel) => tokens.ChangeAsync(async () =>
         {
             var login = tokens.SessionOf(await api.PostAsync(path, body, null, cancel).ConfigureAwait(false));
             // Another user's rooms end with that user's session.
-            if (tokens.Session is Session before && before.UserId != login.UserId) await tokens.EndAsync(null).ConfigureAwait(false);
+            if (tokens.Session is Session before && before.UserId != login.UserId) await tokens.EndAsync().ConfigureAwait(false);
             return await tokens.BeginAsync(login).ConfigureAwait(false);
         });
 
-        private async Task<Session> ChangeAsync(CancellationToken cancel, Func<string, Task<JObject>> call)
+        private Task<Session> ChangeAsync(CancellationToken cancel, Func<string, Task<JObject>> call) => ChangingAsync(cancel, async token =>
+        {
+            var login = await call(token).ConfigureAwait(false);
+            return await tokens.BeginAsync(tokens.SessionOf(login)).ConfigureAwait(false);
+        });
+
+        private async Task<T> ChangingAsync<T>(CancellationToken cancel, Func<string, Task<T>> call)
         {
             var token = await tokens.FreshAsync(cancel).ConfigureAwait(false);
-            Func<Task<Session>> change = async () =>
-            {
-                var login = await call(token).ConfigureAwait(false);
-                return await tokens.BeginAsync(tokens.SessionOf(login)).ConfigureAwait(false);
-            };
-            return await tokens.ChangeAsync(change).ConfigureAwait(false);
+            return await tokens.ChangeAsync(() => call(token)).ConfigureAwait(false);
         }
     }
 }

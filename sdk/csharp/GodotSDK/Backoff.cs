@@ -31,12 +31,15 @@ namespace GodotSDK
         /// <summary>Of what the server asks for. <see cref="Room.CheckNow"/> is not kept waiting by it.</summary>
         private const double MaxRetryAfterMs = 5 * 60_000;
 
+        /// <summary>After a close that asks for it, the first delay is at least half of this.</summary>
+        private const double GentleMs = 1_000;
+
         public static double DelayMs(BackoffInput about, double firstDelayMs, double maxDelayMs, Func<double> random)
         {
             var doublings = about.Answers > 0 ? Math.Min(about.Answers, about.Attempt - 1) : about.Attempt - 1;
             var longestMs = about.Answers > 0 ? maxDelayMs : LongestMs(about.GoneMs);
             var grownMs = Math.Min(longestMs, firstDelayMs * Math.Pow(2, Math.Min(doublings, 30)));
-            var ceilingMs = Math.Min(maxDelayMs, about.IsGentle ? Math.Max(5 * firstDelayMs, grownMs) : grownMs);
+            var ceilingMs = Math.Min(maxDelayMs, about.IsGentle ? Math.Max(GentleMs, grownMs) : grownMs);
             var askedMs = Math.Min(about.RetryAfter?.TotalMilliseconds ?? 0, MaxRetryAfterMs);
             return Math.Max(askedMs, 0) + ceilingMs * (0.5 + random() / 2);
         }

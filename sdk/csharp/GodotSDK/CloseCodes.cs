@@ -11,6 +11,7 @@ namespace GodotSDK
         /// <summary>Sent by this side: the place in the room is to be kept.</summary>
         public const int WillComeBack = 4000;
         public const int TokenExpired = 4001;
+        public const int Banned = 4501;
         private const int RateLimited = 4003;
         private const int NoStatus = 1005;
 

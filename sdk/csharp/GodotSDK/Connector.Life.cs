@@ -1,5 +1,6 @@
 #nullable enable
 using System;
+using System.Text;
 using System.Threading.Tasks;
 
 namespace GodotSDK
@@ -9,18 +10,22 @@ namespace GodotSDK
     {
         void IDialer.Received(Dial dial, string text)
         {
-            if (dial == current) conversation.Inbox.Read(text);
+            if (dial != current) return;
+            conversation.Stats.FramesReceived += 1;
+            conversation.Stats.BytesReceived += Encoding.UTF8.GetByteCount(text);
+            conversation.Inbox.Read(text);
         }
 
         void IDialer.Malformed(Dial dial, string why)
         {
-            if (dial == current) conversation.Inbox.Malformed(why);
+            if (dial == current) conversation.Inbox.Unreadable(why);
         }
 
         void IDialer.Ended(Dial dial, LinkEnd end)
         {
             if (dial != current) return;
             current = null;
+            if (end.IsUnreadable) conversation.Inbox.Unreadable(end.Reason);
             if (phase == Phase.Open) Lost(end.Code, end.Reason);
             else _ = options.Background(() => ExplainAsync(dial, end));
         }
@@ -33,7 +38,14 @@ namespace GodotSDK
             Failed(new GodraException("timeout", why) { CloseCode = CloseCodes.Normal });
         }
 
-        private bool SendText(string text) => phase == Phase.Open && current!.Send(text);
+        private bool SendText(string text)
+        {
+            // Nobody is there any more between the end of a link and what follows from it.
+            if (phase != Phase.Open || current == null || !current.Send(text)) return false;
+            conversation.Stats.FramesSent += 1;
+            conversation.Stats.BytesSent += Encoding.UTF8.GetByteCount(text);
+            return true;
+        }
 
         private void DialNow()
         {
@@ -110,15 +122,17 @@ namespace GodotSDK
 
         private void Lost(int code, string reason)
         {
-            lost = (code, reason);
-            attempts.Lost(clock.NowMs);
+            if (attempts.Lost(clock.NowMs)) lost = (code, reason);
             conversation.Lost($"The connection was lost ({code}{(reason == "" ? "" : $": {reason}")})");
-            if (code == CloseCodes.TokenExpired) tokens.Distrust(usedToken);
-            if (!ComesBack(code))
-            {
-                End(code, reason, CauseOf(code, reason));
-                return;
-            }
+            if (code == CloseCodes.TokenExpired) tokens.Refused(usedToken, isOver: IsSessionOver(reason));
+            if (isLeaving) End(CloseCodes.Normal, ClosedByClient, null);
+            else if (ComesBack(code, reason)) ComeBack(code, reason);
+            else if (code == CloseCodes.TokenExpired) EndOfSession(Refusal.Closed(new LinkEnd(code, reason)));
+            else End(code, reason, Refusal.Closed(new LinkEnd(code, reason)));
+        }
+
+        private void ComeBack(int code, string reason)
+        {
             var next = RetryLater(code, null);
             room.OnDisconnected(new DisconnectedArgs(code, reason, true, null));
             room.OnReconnecting(next);
@@ -138,44 +152,67 @@ namespace GodotSDK
             }
         }
 
-        private bool ComesBack(int code)
+        private bool ComesBack(int code, string reason)
         {
             if (options.Reconnect == null || !CloseCodes.ComesBack(code)) return false;
-            // The server says that this token has had its time.
-            return code != CloseCodes.TokenExpired || tokens.CanRefresh;
+            // The server says that this token has had its time. What an upgrade of the game's own ends, it replaces.
+            if (code != CloseCodes.TokenExpired || tokens.IsChanging || tokens.IsReplaced(usedToken)) return true;
+            return tokens.CanRefresh && !IsSessionOver(reason);
+        }
+
+        private static bool IsSessionOver(string reason) => reason.StartsWith("session_ended", StringComparison.Ordinal);
+
+        /// <summary>
+        /// No token of this session is taken any more. That is for all rooms, and first of all for the game: this room hears of it from there.
+        /// </summary>
+        private void EndOfSession(GodraException why)
+        {
+            timer?.Dispose();
+            phase = Phase.Waiting;
+            var cause = Errors.SessionEnded($"The server takes no token of this session: {why.Message}", why);
+            _ = options.Background(async () =>
+            {
+                await tokens.EndAsync(usedToken, cause).ConfigureAwait(false);
+                lock (gate) End(lost.Code, lost.Reason, cause);
+            });
         }
 
         private ReconnectingArgs RetryLater(int code, TimeSpan? retryAfter)
         {
             phase = Phase.Waiting;
             var next = attempts.Next(clock.NowMs, code, retryAfter);
-            timer = clock.After(next.Delay.TotalMilliseconds, () =>
+            timer?.Dispose();
+            if (!isOffline)
             {
-                lock (gate) if (phase == Phase.Waiting) DialNow();
-            });
+                timer = clock.After(next.Delay.TotalMilliseconds, () =>
+                {
+                    lock (gate) if (phase == Phase.Waiting && !isOffline) DialNow();
+                });
+            }
             return next;
         }
 
         private void Failed(GodraException error)
         {
             var isTokenRefused = error.Status == 401 || error.CloseCode == CloseCodes.TokenExpired;
-            if (isTokenRefused) tokens.Distrust(usedToken);
+            if (isTokenRefused) tokens.Refused(usedToken, isOver: error.Code == "session_ended");
             if (isTokenRefused && tokens.CanRefresh && !hasAskedForToken)
             {
                 hasAskedForToken = true;
                 DialNow();
                 return;
             }
-            if (isTokenRefused) error = Errors.SessionEnded($"The server takes no token of this session: {error.Message}", error);
             attempts.Failed(error);
-            if (welcome == null || IsOver(error)) End(lost.Code, lost.Reason, error);
+            if (isLeaving) End(CloseCodes.Normal, ClosedByClient, null);
+            else if (isTokenRefused) EndOfSession(error);
+            else if (welcome == null || IsOver(error)) End(lost.Code, lost.Reason, error);
             else room.OnReconnecting(RetryLater(error.CloseCode ?? CloseCodes.Broken, error.RetryAfter));
         }
 
         private bool IsOver(GodraException error)
         {
-            if (error.Code == "closed") return !ComesBack(error.CloseCode!.Value);
-            return error.Kind == GodraErrorKind.Session || Refusal.IsFinal(error) || attempts.AreRefused;
+            if (error.Code == "disconnected") return !ComesBack(error.CloseCode!.Value, "");
+            return error.Kind == GodraErrorKind.Session || Refusal.IsFinal(error);
         }
 
         // The code tells the room whether the player's place is to be kept.
@@ -193,19 +230,13 @@ namespace GodotSDK
             if (phase == Phase.Left) return;
             phase = Phase.Left;
             timer?.Dispose();
-            Drop(CloseCodes.Normal, "closed by the client");
+            Drop(CloseCodes.Normal, ClosedByClient);
             conversation.End(cause?.Message ?? "The room was closed");
             life.Cancel();
             if (welcome != null) room.OnDisconnected(new DisconnectedArgs(code, reason, false, cause));
             joined.TrySetException(cause ?? Errors.Cancelled());
             // Whoever waited may have given up; then nobody looks.
             _ = joined.Task.Exception;
-        }
-
-        private static GodraException CauseOf(int code, string reason)
-        {
-            var cause = Refusal.Closed(new LinkEnd(code, reason));
-            return code == CloseCodes.TokenExpired ? new GodraException("session_ended", cause.Message) { CloseCode = code } : cause;
         }
     }
 }

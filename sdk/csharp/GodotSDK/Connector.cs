@@ -22,6 +22,8 @@ namespace GodotSDK
             Left,
         }
 
+        private const string ClosedByClient = "closed by the client";
+
         private readonly object gate = new object();
         private readonly GodotClientOptions options;
         private readonly IClock clock;
@@ -45,6 +47,8 @@ namespace GodotSDK
         private (int Code, string Reason) lost = (CloseCodes.Normal, "");
         private bool hasStarted;
         private bool hasAskedForToken;
+        private bool isOffline;
+        private bool isLeaving;
 
         public Connector(
             GodotClientOptions options,
@@ -97,6 +101,16 @@ namespace GodotSDK
             get { lock (gate) return conversation.Latency; }
         }
 
+        public DateTimeOffset? ServerTime
+        {
+            get { lock (gate) return conversation.ServerTime; }
+        }
+
+        public RoomStats Stats
+        {
+            get { lock (gate) return conversation.Stats.Copy(); }
+        }
+
         /// <summary>Begins; only the first call counts.</summary>
         public void Start()
         {
@@ -110,7 +124,12 @@ namespace GodotSDK
 
         public bool Send(string text)
         {
-            lock (gate) return SendText(text);
+            lock (gate)
+            {
+                var isSent = SendText(text);
+                if (!isSent) conversation.Stats.Dropped += 1;
+                return isSent;
+            }
         }
 
         public void SendLatest(string key, string text)
@@ -129,10 +148,37 @@ namespace GodotSDK
             }
         }
 
+        /// <summary>Measures the round trip.</summary>
+        public void Ping(Action<TimeSpan, GodraException?> answered)
+        {
+            lock (gate)
+            {
+                var sentAt = clock.NowMs;
+                conversation.Ping(options.RequestTimeout, (result, error) => answered(TimeSpan.FromMilliseconds(clock.NowMs - sentAt), error));
+            }
+        }
+
         /// <summary>Nobody waits for this request any more.</summary>
         public void Forget(long id)
         {
             lock (gate) conversation.Forget(id);
+        }
+
+        /// <summary>The device says whether it has a network: without one there are no attempts.</summary>
+        public void SetOnline(bool isOnlineNow)
+        {
+            lock (gate)
+            {
+                isOffline = !isOnlineNow;
+                if (isOffline) timer?.Dispose();
+            }
+            if (isOnlineNow) CheckNow();
+        }
+
+        /// <summary>The game gives up the player's place: the end of the connection is what it wants.</summary>
+        public void Leaving()
+        {
+            lock (gate) isLeaving = true;
         }
 
         /// <summary>The network is back, or the game: what was known of the connection may be old.</summary>
@@ -140,6 +186,7 @@ namespace GodotSDK
         {
             lock (gate)
             {
+                isOffline = false;
                 if (phase == Phase.Open) conversation.CheckNow();
                 if (phase != Phase.Waiting) return;
                 attempts.Restart(clock.NowMs);
@@ -153,7 +200,7 @@ namespace GodotSDK
             lock (gate)
             {
                 if (cause != null && phase != Phase.Open) End(lost.Code, lost.Reason, cause);
-                else End(CloseCodes.Normal, "closed by the client", cause);
+                else End(CloseCodes.Normal, ClosedByClient, cause);
             }
         }
     }

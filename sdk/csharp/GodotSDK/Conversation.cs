@@ -19,6 +19,10 @@ namespace GodotSDK
         private readonly Outbox outbox;
         private readonly Latest latest;
         private readonly Heartbeat heartbeat;
+        private readonly Resync resync;
+        private readonly ServerClock serverClock = new ServerClock();
+        private readonly IClock clock;
+        private bool hasWelcome;
         private long nextId = 1;
 
         public Conversation(
@@ -31,23 +35,32 @@ namespace GodotSDK
             Action<Welcome?, GodraException?> welcomed)
         {
             this.send = send;
+            clock = options.Clock;
             requestTimeout = options.RequestTimeout;
             pending = new Pending(options.Clock, gate);
             outbox = new Outbox(send, options.Clock, options.Random, gate);
-            latest = new Latest(send, options.Clock, gate);
+            latest = new Latest(send, options.Clock, gate, () => Stats.Dropped += 1);
             heartbeat = new Heartbeat(options.Clock, gate, options.Heartbeat, Ping, heardAt, died);
-            Inbox = new Inbox(Position, pending, outbox, room, welcomed);
+            resync = new Resync(options.Clock, gate, AskForState);
+            Inbox = new Inbox(Position, pending, outbox, resync, Stats, room, welcomed);
         }
 
         public Position Position { get; } = new Position();
+
+        public RoomStats Stats { get; } = new RoomStats();
 
         public Inbox Inbox { get; }
 
         public TimeSpan? Latency => heartbeat.Latency;
 
+        public DateTimeOffset? ServerTime => serverClock.At(clock.NowMs);
+
         public void Welcome(Welcome welcome)
         {
+            if (hasWelcome) Stats.Reconnects += 1;
+            hasWelcome = true;
             Position.Welcome(welcome.Recovered, welcome.Epoch, welcome.Seq);
+            serverClock.Begin(clock.NowMs, welcome.NowMs);
             heartbeat.Start(requestTimeout);
             // Before the game hears of the connection, so that all that it sends then comes behind.
             outbox.Welcome(welcome);
@@ -60,7 +73,8 @@ namespace GodotSDK
         public long Request(string action, Payload payload, RequestOptions? how, Answered answered)
         {
             var id = nextId++;
-            if (how?.Once == true) outbox.Add(id, action, payload, how.Timeout, answered);
+            if (Inputs.IsTooLarge(Inputs.Text(action, payload, id))) answered(null, Inputs.TooLarge(action));
+            else if (how?.Once == true) outbox.Add(id, action, payload, how.Timeout, answered);
             else if (pending.IsFull) answered(null, QueueFull(action));
             else if (!send(Inputs.Text(action, payload, id))) answered(null, NotSent(action));
             else pending.Add(id, action, how?.Timeout ?? requestTimeout, answered);
@@ -79,6 +93,8 @@ namespace GodotSDK
         public void Lost(string why)
         {
             heartbeat.Stop();
+            resync.Stop();
+            serverClock.Forget();
             pending.Fail(() => Errors.Input("disconnected", why, Outcome.Unknown));
             outbox.Lost();
             latest.Lost();
@@ -97,19 +113,33 @@ namespace GodotSDK
         private static GodraException QueueFull(string action) =>
             Errors.Input("queue_full", $"{Pending.MaxWaiting} requests wait already: {action} was not sent", Outcome.None);
 
-        private void Ping(TimeSpan limit, Answered answered)
+        /// <summary>Asks for a sign of life, and learns from the answer how far the server is, and where.</summary>
+        public void Ping(TimeSpan limit, Answered answered)
         {
-            var id = nextId++;
-            if (!send(Inputs.Text("heartbeat", default, id)))
+            var sentAt = clock.NowMs;
+            Ask("heartbeat", limit, (result, error) =>
             {
-                answered(null, NotSent("heartbeat"));
-                return;
-            }
-            pending.Add(id, "heartbeat", limit, (result, error) =>
-            {
-                Position.Reached(Json.Whole((result as JObject)?["seq"]));
+                if (error == null)
+                {
+                    heartbeat.Measured(clock.NowMs - sentAt);
+                    serverClock.Measured(sentAt, clock.NowMs, Json.Whole((result as JObject)?["now"]));
+                    Position.Reached(Json.Whole((result as JObject)?["seq"]));
+                }
                 answered(result, error);
             });
+        }
+
+        private void AskForState(Answered answered)
+        {
+            Stats.Resyncs += 1;
+            Ask("resync", requestTimeout, answered);
+        }
+
+        private void Ask(string action, TimeSpan limit, Answered answered)
+        {
+            var id = nextId++;
+            if (send(Inputs.Text(action, default, id))) pending.Add(id, action, limit, answered);
+            else answered(null, NotSent(action));
         }
     }
 }

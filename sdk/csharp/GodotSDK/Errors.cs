@@ -11,7 +11,8 @@ namespace GodotSDK
         /// <summary>The server says with these that an input did not run. With `unavailable` nobody knows.</summary>
         private static readonly HashSet<string> NotRun = new HashSet<string>
         {
-            "bad_request", "forbidden", "not_found", "out_of_order", "rate_limited", "busy",
+            "bad_request", "unauthorized", "token_expired", "session_ended", "forbidden", "not_found", "out_of_order", "too_large",
+            "rate_limited", "busy",
         };
 
         public static GodraException OfAnswer(HttpAnswer answer)
@@ -44,29 +45,48 @@ namespace GodotSDK
         public static GodraException OfPayload(JToken? payload)
         {
             var error = payload as JObject;
-            var code = Json.Text(error?["code"]) ?? "error";
-            var outcome = NotRun.Contains(code) ? Outcome.None : code == "unavailable" ? Outcome.Unknown : Outcome.Ran;
-            return new GodraException(code, Json.Text(error?["message"]) ?? "The server reported an error")
+            if (!(Json.Text(error?["code"]) is string code))
             {
-                Details = error?["details"],
-                Outcome = outcome,
+                return Input("bad_message", "The server sent an error without a code", Outcome.Unknown);
+            }
+            return new GodraException(code, Json.Text(error!["message"]) ?? "The server reported an error")
+            {
+                Details = error["details"],
+                Outcome = OutcomeOf(code),
+                IsServersOwn = true,
             };
         }
 
-        /// <summary>What comes in the place of a welcome: a refusal with all that HTTP would have said.</summary>
-        public static GodraException OfRefusal(JToken? payload)
+        /// <summary>What became of a call by HTTP that failed so.</summary>
+        public static Outcome OutcomeOfCall(GodraException error)
         {
-            var error = payload as JObject;
-            var retryAfterS = Json.Whole(error?["retry_after"]);
-            return new GodraException(Json.Text(error?["code"]) ?? "refused", Json.Text(error?["message"]) ?? "The server refused the WebSocket")
+            if (error.IsUnsent) return Outcome.None;
+            if (error.HasRun && error.Code != "unavailable") return Outcome.Ran;
+            if (error.IsServersOwn) return OutcomeOf(error.Code);
+            return error.Status >= 400 && error.Status < 500 ? Outcome.None : Outcome.Unknown;
+        }
+
+        private static Outcome OutcomeOf(string code)
+        {
+            if (NotRun.Contains(code)) return Outcome.None;
+            return code == "unavailable" ? Outcome.Unknown : Outcome.Ran;
+        }
+
+        /// <summary>What comes in the place of a welcome: a refusal with all that HTTP would have said.</summary>
+        public static GodraException OfRefusal(JObject error)
+        {
+            var retryAfterS = Json.Whole(error["retry_after"]);
+            var status = Json.Whole(error["status"]);
+            return new GodraException(Json.Text(error["code"]) ?? "refused", Json.Text(error["message"]) ?? "The server refused the WebSocket")
             {
-                Status = (int?)Json.Whole(error?["status"]),
-                Details = error?["details"],
+                Status = status <= MaxStatus ? (int?)status : null,
+                Details = error["details"],
                 RetryAfter = retryAfterS == null ? (TimeSpan?)null : TimeSpan.FromSeconds(Math.Min(retryAfterS.Value, MaxRetryAfterS)),
                 IsServersOwn = true,
             };
         }
 
+        private const long MaxStatus = 599;
         private const long MaxRetryAfterS = 24 * 3600;
 
         public static GodraException Cancelled() =>
@@ -77,6 +97,9 @@ namespace GodotSDK
 
         public static GodraException NoToken() =>
             new GodraException("unauthorized", "Not logged in: call Auth.EnsureAsync, Auth.GuestAsync or Auth.LoginAsync first");
+
+        /// <summary>The game asked for what cannot be sent.</summary>
+        public static GodraException Usage(string message) => Input("bad_request", message, Outcome.None);
 
         public static GodraException Input(string code, string message, Outcome outcome) =>
             new GodraException(code, message) { Outcome = outcome };

@@ -42,6 +42,7 @@ namespace GodotSDK
             N = Json.Whole(fields["n"]);
             Recovered = fields["recovered"]?.Type == JTokenType.Boolean && (bool)fields["recovered"]!;
             State = fields["state"] ?? JValue.CreateNull();
+            NowMs = Json.Whole(fields["now"]);
             SyncInterval = TimeSpan.FromMilliseconds(Math.Min(Json.Whole(fields["sync_interval_ms"]) ?? DefaultIntervalMs, MaxIntervalMs));
         }
 
@@ -74,6 +75,9 @@ namespace GodotSDK
 
         /// <summary>Events leave the server at most this often.</summary>
         public TimeSpan SyncInterval { get; }
+
+        /// <summary>The server's clock when it said this, in milliseconds since 1970.</summary>
+        internal long? NowMs { get; }
 
         /// <summary>All fields, also those that this SDK does not know.</summary>
         public JObject Raw { get; }

@@ -11,8 +11,10 @@ namespace GodotSDK
     /// Keeps the session in a file. In Godot give it <c>ProjectSettings.GlobalizePath("user://session.json")</c>, in Unity a path in
     /// <c>Application.persistentDataPath</c>.
     /// </summary>
-    public sealed class FileSessionStore : ISessionStore
+    public sealed class FileSessionStore : ISessionStore, ISessionLock
     {
+        private const int LockPauseMs = 20;
+
         private readonly string path;
 
         /// <summary>Keeps it in this file; its folder is made if need be.</summary>
@@ -64,6 +66,24 @@ namespace GodotSDK
                 // Then there is nothing to forget.
             }
             return Task.CompletedTask;
+        }
+
+        /// <inheritdoc/>
+        public async Task<IDisposable> LockAsync(CancellationToken cancel = default)
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            while (true)
+            {
+                try
+                {
+                    // Whose process ends lets go of it; an empty file that stays behind is in nobody's way.
+                    return new FileStream($"{path}.lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                }
+                catch (IOException e) when (!(e is DirectoryNotFoundException || e is PathTooLongException))
+                {
+                    await Task.Delay(LockPauseMs, cancel).ConfigureAwait(false);
+                }
+            }
         }
 
         private static async Task WriteAsync(string file, string text, CancellationToken cancel)

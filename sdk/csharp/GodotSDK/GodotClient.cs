@@ -110,8 +110,16 @@ namespace GodotSDK
             var body = keys == null
                 ? Payload.Of(("script", script), ("args", list))
                 : Payload.Of(("script", script), ("args", list), ("keys", keys));
-            var answer = await tokens.WithTokenAsync(token => api.PostAsync("api/rpc", body, token, cancel), cancel).ConfigureAwait(false);
-            return answer["result"] ?? throw new GodraException("bad_response", "The answer to an RPC has no result");
+            try
+            {
+                var answer = await tokens.WithTokenAsync(token => api.PostAsync("api/rpc", body, token, cancel), cancel).ConfigureAwait(false);
+                return answer["result"] ?? throw new GodraException("bad_response", "The answer to an RPC has no result");
+            }
+            catch (GodraException e)
+            {
+                e.Outcome ??= Errors.OutcomeOfCall(e);
+                throw;
+            }
         }
 
         /// <summary>With <see cref="Dispatch.Manual"/>: runs the handlers of what came, on this thread. Gives how much that was.</summary>
@@ -121,6 +129,16 @@ namespace GodotSDK
         public void CheckNow()
         {
             foreach (var room in Rooms()) room.CheckNow();
+        }
+
+        /// <summary>
+        /// Tells all rooms whether the device has a network: without one they make no attempts to come back, and with it again they try
+        /// at once. For platforms that know it, such as Unity's <c>Application.internetReachability</c>.
+        /// </summary>
+        /// <param name="isOnline">Whether there is a network.</param>
+        public void SetOnline(bool isOnline)
+        {
+            foreach (var room in Rooms()) room.SetOnline(isOnline);
         }
 
         /// <summary>Closes all rooms. The session stays good, and can be gone on with if it was kept.</summary>

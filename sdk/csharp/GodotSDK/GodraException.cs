@@ -60,7 +60,14 @@ namespace GodotSDK
         public string Code { get; }
 
         /// <summary>Where the failure comes from.</summary>
-        public GodraErrorKind Kind => Kinds.TryGetValue(Code, out var kind) ? kind : GodraErrorKind.Script;
+        public GodraErrorKind Kind
+        {
+            get
+            {
+                if (ServersKinds.TryGetValue(Code, out var kind) && (IsServersOwn || !Kinds.ContainsKey(Code))) return kind;
+                return Kinds.TryGetValue(Code, out kind) ? kind : GodraErrorKind.Script;
+            }
+        }
 
         /// <summary>The HTTP status, where there was an answer.</summary>
         public int? Status { get; internal set; }
@@ -83,37 +90,48 @@ namespace GodotSDK
         /// <summary>Whether a script ran, so that the call must not be made again by itself.</summary>
         internal bool HasRun { get; set; }
 
-        /// <summary>Whether the server itself gave this error, rather than a proxy in front of it.</summary>
+        /// <summary>Whether the server itself gave this error, rather than this SDK or a proxy in front of the server.</summary>
         internal bool IsServersOwn { get; set; }
+
+        /// <summary>Whether the call never reached the server.</summary>
+        internal bool IsUnsent { get; set; }
 
         private static readonly HashSet<string> Retryable = new HashSet<string>
         {
             "timeout", "unavailable", "disconnected", "busy", "rate_limited", "out_of_order",
         };
 
+        /// <summary>Codes of the SDK's own; a code that is in no table is a script's.</summary>
         private static readonly Dictionary<string, GodraErrorKind> Kinds = new Dictionary<string, GodraErrorKind>
         {
             ["timeout"] = GodraErrorKind.Network,
             ["unavailable"] = GodraErrorKind.Network,
             ["disconnected"] = GodraErrorKind.Network,
             ["refused"] = GodraErrorKind.Network,
-            ["closed"] = GodraErrorKind.Network,
             ["session_ended"] = GodraErrorKind.Session,
-            ["unauthorized"] = GodraErrorKind.Session,
-            ["token_expired"] = GodraErrorKind.Session,
             ["bad_response"] = GodraErrorKind.Protocol,
             ["bad_message"] = GodraErrorKind.Protocol,
             ["unsupported"] = GodraErrorKind.Protocol,
             ["queue_full"] = GodraErrorKind.Usage,
             ["cancelled"] = GodraErrorKind.Usage,
             ["bad_request"] = GodraErrorKind.Usage,
+            ["too_large"] = GodraErrorKind.Usage,
+            ["handler_failed"] = GodraErrorKind.Usage,
+        };
+
+        /// <summary>Codes of the server's; two of them mean something else when the SDK gives them.</summary>
+        private static readonly Dictionary<string, GodraErrorKind> ServersKinds = new Dictionary<string, GodraErrorKind>
+        {
+            ["unauthorized"] = GodraErrorKind.Session,
+            ["token_expired"] = GodraErrorKind.Session,
             ["forbidden"] = GodraErrorKind.Server,
             ["not_found"] = GodraErrorKind.Server,
             ["conflict"] = GodraErrorKind.Server,
+            ["out_of_order"] = GodraErrorKind.Server,
             ["too_large"] = GodraErrorKind.Server,
             ["rate_limited"] = GodraErrorKind.Server,
-            ["out_of_order"] = GodraErrorKind.Server,
             ["busy"] = GodraErrorKind.Server,
+            ["unavailable"] = GodraErrorKind.Server,
         };
     }
 }

@@ -35,21 +35,5 @@ namespace GodotSDK
                 byType[type] = left.ToArray();
             }
         }
-
-        private sealed class Ending : IDisposable
-        {
-            private Action? end;
-
-            public Ending(Action end)
-            {
-                this.end = end;
-            }
-
-            public void Dispose()
-            {
-                end?.Invoke();
-                end = null;
-            }
-        }
     }
 }

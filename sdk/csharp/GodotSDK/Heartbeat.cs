@@ -63,14 +63,14 @@ namespace GodotSDK
             var sentAt = clock.NowMs;
             ask(limit, (result, error) =>
             {
-                if (error == null) Measured(clock.NowMs - sentAt);
                 if (latest != check) return;
                 if (error?.Code != "timeout" || heardAt() > sentAt) Start(timeout);
                 else died();
             });
         }
 
-        private void Measured(double roundTripMs)
+        /// <summary>A sign of life was answered after so long.</summary>
+        public void Measured(double roundTripMs)
         {
             roundTrips.Enqueue(roundTripMs);
             if (roundTrips.Count > Samples) roundTrips.Dequeue();

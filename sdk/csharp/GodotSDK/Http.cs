@@ -2,6 +2,7 @@
 using System;
 using System.IO;
 using System.Net.Http;
+using System.Net.Sockets;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
@@ -36,7 +37,10 @@ namespace GodotSDK
             }
             catch (Exception e) when (e is HttpRequestException || e is IOException || e is InvalidOperationException)
             {
-                throw new GodraException("unavailable", $"The server at {ask.Address.GetLeftPart(UriPartial.Authority)} cannot be reached: {e.Message}", e);
+                throw new GodraException("unavailable", $"The server at {ask.Address.GetLeftPart(UriPartial.Authority)} cannot be reached: {e.Message}", e)
+                {
+                    IsUnsent = e.InnerException is SocketException socket && socket.SocketErrorCode == SocketError.ConnectionRefused,
+                };
             }
         }
 

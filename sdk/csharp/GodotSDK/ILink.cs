@@ -100,6 +100,10 @@ namespace GodotSDK
         /// <summary>Whether the token cannot be sent, because of its characters.</summary>
         public bool IsBadToken { get; set; }
 
-        internal bool IsTimeout { get; set; }
+        /// <summary>Whether it ended because a message could not be read, so that the room's state is in doubt.</summary>
+        public bool IsUnreadable { get; set; }
+
+        /// <summary>Whether somebody took the connection who speaks another protocol.</summary>
+        public bool IsNoAnswer { get; set; }
     }
 }

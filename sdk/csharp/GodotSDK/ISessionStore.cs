@@ -1,4 +1,5 @@
 #nullable enable
+using System;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -21,9 +22,21 @@ namespace GodotSDK
         Task ClearAsync(CancellationToken cancel = default);
     }
 
-    /// <summary>Keeps the session as long as the process lives.</summary>
-    public sealed class MemorySessionStore : ISessionStore
+    /// <summary>
+    /// For a store that several clients share: who holds its lock is the only one that refreshes the session. A store without it works as
+    /// well, as the server gives all that refresh at about the same time the same tokens.
+    /// </summary>
+    public interface ISessionLock
     {
+        /// <summary>Waits for the lock; disposing what it gives lets the next one in.</summary>
+        /// <param name="cancel">Ends the waiting.</param>
+        Task<IDisposable> LockAsync(CancellationToken cancel = default);
+    }
+
+    /// <summary>Keeps the session as long as the process lives. Clients may share one.</summary>
+    public sealed class MemorySessionStore : ISessionStore, ISessionLock
+    {
+        private readonly SemaphoreSlim free = new SemaphoreSlim(1);
         private volatile Session? kept;
 
         /// <inheritdoc/>
@@ -41,6 +54,13 @@ namespace GodotSDK
         {
             kept = null;
             return Task.CompletedTask;
+        }
+
+        /// <inheritdoc/>
+        public async Task<IDisposable> LockAsync(CancellationToken cancel = default)
+        {
+            await free.WaitAsync(cancel).ConfigureAwait(false);
+            return new Ending(() => free.Release());
         }
     }
 }

@@ -10,50 +10,26 @@ namespace GodotSDK
     /// <summary>The only place where JSON text is read and written. No reflection: values are LINQ-to-JSON tokens.</summary>
     internal static class Json
     {
-        private const int MaxDepth = 512;
+        /// <summary>So many levels of arrays and objects can be written: more than any server takes, and an end for what holds itself.</summary>
+        private const int MaxWrittenDepth = 64;
 
         /// <summary>Whole numbers above this may have been rounded by somebody on their way.</summary>
         public const long MaxWhole = 1L << 53;
 
-        private static readonly JsonLoadSettings LoadSettings = new JsonLoadSettings
-        {
-            DuplicatePropertyNameHandling = DuplicatePropertyNameHandling.Replace,
-            LineInfoHandling = LineInfoHandling.Ignore,
-        };
-
         public static bool TryParse(string text, out JToken? token, out string why)
         {
-            token = null;
-            why = "has half of a surrogate pair";
-            if (HasLoneSurrogate(text)) return false;
             try
             {
-                token = Parse(text);
+                token = JsonParser.Parse(text);
+                why = "";
                 return true;
             }
-            catch (Exception e) when (e is JsonException || e is FormatException || e is OverflowException || e is ArgumentException)
+            catch (FormatException e)
             {
+                token = null;
                 why = $"is not JSON ({e.Message})";
                 return false;
             }
-        }
-
-        private static JToken Parse(string text)
-        {
-            using var reader = new JsonTextReader(new StringReader(text))
-            {
-                // A chat message that looks like a date stays the text that it is.
-                DateParseHandling = DateParseHandling.None,
-                FloatParseHandling = FloatParseHandling.Double,
-                Culture = CultureInfo.InvariantCulture,
-                MaxDepth = MaxDepth,
-            };
-            var token = JToken.ReadFrom(reader, LoadSettings);
-            while (reader.Read())
-            {
-                if (reader.TokenType != JsonToken.Comment) throw new JsonReaderException("more follows after its end");
-            }
-            return token;
         }
 
         public static string Write(Action<JsonWriter> write)
@@ -79,38 +55,36 @@ namespace GodotSDK
             return null;
         }
 
-        // The reader would put U+FFFD in its place, and the game would see a text that nobody wrote.
-        private static bool HasLoneSurrogate(string text)
+        /// <summary>Whether it is a whole number from 0 on, also one that is too large for us, or not there.</summary>
+        public static bool IsWholeOrAbsent(JToken? token)
         {
-            for (var at = text.IndexOf('\\'); at >= 0 && at + 1 < text.Length; at = at < text.Length ? text.IndexOf('\\', at) : -1)
-            {
-                var unit = EscapedUnit(text, at);
-                if (IsLow(unit)) return true;
-                if (IsHigh(unit) && !IsLow(EscapedUnit(text, at + 6))) return true;
-                at += IsHigh(unit) ? 12 : 2;
-            }
-            return false;
+            var value = (token as JValue)?.Value;
+            var isLarge = value is ulong || (value is long whole && whole > MaxWhole) || (value is double real && real > MaxWhole);
+            return IsAbsent(token) || isLarge || Whole(token) != null;
         }
 
-        private static int EscapedUnit(string text, int at)
-        {
-            if (at + 6 > text.Length || text[at] != '\\' || text[at + 1] != 'u') return -1;
-            var isHex = int.TryParse(text.Substring(at + 2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var unit);
-            return isHex ? unit : -1;
-        }
-
-        private static bool IsHigh(int unit) => unit >= 0xD800 && unit <= 0xDBFF;
-
-        private static bool IsLow(int unit) => unit >= 0xDC00 && unit <= 0xDFFF;
-
-        /// <summary>Refuses the numbers that JSON does not have, where the caller still can see them.</summary>
+        /// <summary>Refuses what JSON does not have, or has no end, where the caller still can see it.</summary>
         private sealed class StrictWriter : JsonTextWriter
         {
+            private int depth;
+
             public StrictWriter(TextWriter text)
                 : base(text)
             {
                 Culture = CultureInfo.InvariantCulture;
                 CloseOutput = false;
+            }
+
+            public override void WriteStartObject()
+            {
+                Enter();
+                base.WriteStartObject();
+            }
+
+            public override void WriteStartArray()
+            {
+                Enter();
+                base.WriteStartArray();
             }
 
             public override void WriteValue(double value)
@@ -125,9 +99,21 @@ namespace GodotSDK
                 base.WriteValue(value);
             }
 
+            protected override void WriteEnd(JsonToken token)
+            {
+                depth -= 1;
+                base.WriteEnd(token);
+            }
+
+            private void Enter()
+            {
+                depth += 1;
+                if (depth > MaxWrittenDepth) throw Errors.Usage($"A payload has more than {MaxWrittenDepth} levels: does it hold itself?");
+            }
+
             private static void Check(bool isFinite)
             {
-                if (!isFinite) throw new ArgumentException("NaN and infinity have no place in JSON: check the payload's numbers");
+                if (!isFinite) throw Errors.Usage("NaN and infinity have no place in JSON: check the payload's numbers");
             }
         }
     }

@@ -18,14 +18,17 @@ namespace GodotSDK
         private readonly Func<string, bool> send;
         private readonly IClock clock;
         private readonly object gate;
+        private readonly Action dropped;
         private double intervalMs = 50;
         private bool isOpen;
 
-        public Latest(Func<string, bool> send, IClock clock, object gate)
+        /// <summary>`dropped` is called for each that had become too old.</summary>
+        public Latest(Func<string, bool> send, IClock clock, object gate, Action dropped)
         {
             this.send = send;
             this.clock = clock;
             this.gate = gate;
+            this.dropped = dropped;
         }
 
         public void Put(string key, string text)
@@ -42,8 +45,13 @@ namespace GodotSDK
             intervalMs = interval.TotalMilliseconds;
             foreach (var (key, slot) in slots.Select(pair => (pair.Key, pair.Value)).ToList())
             {
-                if (slot.Text != null && clock.NowMs - slot.At < MaxAgeMs) Send(key, slot);
-                else slots.Remove(key);
+                if (slot.Text != null && clock.NowMs - slot.At < MaxAgeMs)
+                {
+                    Send(key, slot);
+                    continue;
+                }
+                if (slot.Text != null) dropped();
+                slots.Remove(key);
             }
         }
 

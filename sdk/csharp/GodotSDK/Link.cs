@@ -13,6 +13,9 @@ namespace GodotSDK
     {
         private const int CloseLimitMs = 1_000;
         private const int MaxReasonLength = 100;
+        private const int SwitchingProtocols = 101;
+        private const string Protocol = "godra";
+        private const string OtherProtocol = "The server took the WebSocket, but does not speak godra: is there another server at this address?";
 
         private readonly object gate = new object();
         private readonly ClientWebSocket socket = new ClientWebSocket();
@@ -90,6 +93,7 @@ namespace GodotSDK
             {
                 Configure();
                 await socket.ConnectAsync(request.Address, life.Token).ConfigureAwait(false);
+                if (socket.SubProtocol != Protocol) return new LinkEnd(CloseCodes.Broken, OtherProtocol) { IsNoAnswer = true, TellsStatus = true };
             }
             catch (Exception e)
             {
@@ -111,7 +115,7 @@ namespace GodotSDK
 
         private void Configure()
         {
-            socket.Options.AddSubProtocol("godra");
+            socket.Options.AddSubProtocol(Protocol);
             socket.Options.AddSubProtocol($"bearer.{request.Token}");
 #if NET7_0_OR_GREATER
             socket.Options.CollectHttpResponseDetails = true;
@@ -143,6 +147,10 @@ namespace GodotSDK
                     if (read.Text == null) told?.Malformed(read.Why);
                     else if (told != null) await Waiting.For(told.ReceivedAsync(read.Text), life.Token).ConfigureAwait(false);
                 }
+            }
+            catch (WebSocketException e) when (e.WebSocketErrorCode == WebSocketError.Faulted && !life.IsCancellationRequested)
+            {
+                return new LinkEnd(CloseCodes.Broken, $"The server broke the WebSocket's rules: {e.Message}") { IsUnreadable = true };
             }
             catch (Exception e)
             {
@@ -192,6 +200,7 @@ namespace GodotSDK
             end.TellsStatus = true;
             var status = (int)socket.HttpStatusCode;
             end.Status = status >= 300 ? status : (int?)null;
+            end.IsNoAnswer = status == SwitchingProtocols;
             end.RetryAfter = RetryAfterOf(socket);
             socket.HttpResponseHeaders = null;
 #endif

@@ -30,8 +30,8 @@ namespace GodotSDK
         /// </summary>
         public TimeSpan MaxDelay { get; set; } = TimeSpan.FromSeconds(20);
 
-        /// <summary>So many refusals in a row whose reason cannot be known end the reconnecting.</summary>
-        public int MaxRefusals { get; set; } = 5;
+        /// <summary>A connection that held this long was a good one: after it the delays begin from the start again.</summary>
+        public TimeSpan StableAfter { get; set; } = TimeSpan.FromSeconds(5);
     }
 
     /// <summary>Options of a <see cref="GodotClient"/>. Defaults fit most games.</summary>
@@ -67,7 +67,7 @@ namespace GodotSDK
         public int MaxBufferedBytes { get; set; } = 1 << 20;
 
         /// <summary>A message of the server that is longer than this is not read, and reported as <c>bad_message</c>.</summary>
-        public int MaxMessageBytes { get; set; } = 8 << 20;
+        public int MaxMessageBytes { get; set; } = 16 << 20;
 
         /// <summary>
         /// So many messages may wait for handlers before the SDK stops reading; the server then sends a snapshot in place of what

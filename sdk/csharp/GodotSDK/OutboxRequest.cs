@@ -1,6 +1,7 @@
 #nullable enable
 using System;
 using System.Globalization;
+using System.Text;
 using Newtonsoft.Json.Linq;
 
 namespace GodotSDK
@@ -48,6 +49,25 @@ namespace GodotSDK
     /// <summary>The text of inputs.</summary>
     internal static class Inputs
     {
+        /// <summary>What the server takes.</summary>
+        private const int MaxBytes = 64 << 10;
+
+        /// <summary>For an `id` and an `n`, which come to it.</summary>
+        private const int NumbersBytes = 64;
+
+        public static bool IsTooLarge(string text) =>
+            text.Length * 3 + NumbersBytes > MaxBytes && Encoding.UTF8.GetByteCount(text) + NumbersBytes > MaxBytes;
+
+        public static GodraException TooLarge(string action) =>
+            Errors.Input("too_large", $"{action} is longer than {MaxBytes} bytes with its payload: it was not sent", Outcome.None);
+
+        /// <summary>The text of an input that nobody answers; fails if it is too large.</summary>
+        public static string Checked(string action, Payload payload)
+        {
+            var text = Text(action, payload);
+            return IsTooLarge(text) ? throw TooLarge(action) : text;
+        }
+
         public static string Text(string action, Payload payload) =>
             $"{{\"action\":{Json.Quote(action)},\"payload\":{payload.Text}}}";
 

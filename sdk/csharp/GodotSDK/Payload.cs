@@ -10,7 +10,8 @@ namespace GodotSDK
 {
     /// <summary>
     /// JSON to send: made from a token, a dictionary, a number or a text, or written by hand. It is JSON text from the start, so
-    /// that what it was made of may change afterwards, and so that nothing here needs reflection.
+    /// that what it was made of may change afterwards, and so that nothing here needs reflection. What cannot be JSON fails with
+    /// <c>bad_request</c> where it is made.
     /// </summary>
     public readonly struct Payload
     {
@@ -59,7 +60,17 @@ namespace GodotSDK
 #if NET7_0_OR_GREATER
         [System.Diagnostics.CodeAnalysis.RequiresDynamicCode("Use Payload.Of or a JObject.")]
 #endif
-        public static Payload Reflect(object value) => JToken.FromObject(value);
+        public static Payload Reflect(object value)
+        {
+            try
+            {
+                return JToken.FromObject(value);
+            }
+            catch (JsonException e)
+            {
+                throw Errors.Usage($"A payload cannot be made of a {value.GetType()}: {e.Message}");
+            }
+        }
 
         /// <summary>From a token.</summary>
         /// <param name="token">The token.</param>
@@ -142,7 +153,7 @@ namespace GodotSDK
             writer.WriteEndArray();
         }
 
-        private static ArgumentException Unknown(object value) => new ArgumentException(
+        private static GodraException Unknown(object value) => Errors.Usage(
             $"A payload cannot hold a {value.GetType()}: give texts, numbers, truth values, dictionaries with texts as keys, lists and JTokens, "
             + "or use Payload.Reflect");
     }

@@ -20,7 +20,7 @@ namespace GodotSDK
         }
 
         /// <summary>The room at exactly this place. It may be behind what was seen: a store that was restored has gone back.</summary>
-        public void Snapshot(string? newEpoch, long? newSeq) => Set(newEpoch ?? epoch, newSeq);
+        public void Snapshot(string newEpoch, long newSeq) => Set(newEpoch, newSeq);
 
         /// <summary>Whether this event is new. Gaps are for the server to judge: what is missing was for others.</summary>
         public bool Event(long? eventSeq)

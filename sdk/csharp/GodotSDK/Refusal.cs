@@ -1,30 +1,21 @@
 #nullable enable
 using System;
-using System.Collections.Generic;
+using System.Globalization;
 using System.Threading;
 using System.Threading.Tasks;
+using Newtonsoft.Json.Linq;
 
 namespace GodotSDK
 {
     /// <summary>Why a WebSocket did not come to its welcome, and whether trying again helps.</summary>
     internal static class Refusal
     {
-        /// <summary>A server that is up and says no with these will rarely change its mind: the lobby is gone, or full.</summary>
-        private static readonly HashSet<string> Refusals = new HashSet<string>
-        {
-            "refused", "unauthorized", "token_expired", "session_ended", "forbidden", "bad_request", "not_found", "conflict",
-        };
-
-        public static bool IsRefusal(GodraException error) => Refusals.Contains(error.Code);
-
-        /// <summary>Whether the server is there, as it said something.</summary>
+        /// <summary>Whether the server, or something in front of it, is there, as it said something.</summary>
         public static bool IsAnswer(GodraException error) =>
-            IsRefusal(error) || error.Status != null || error.RetryAfter != null || error.Code == "bad_message";
+            error.Status != null || error.RetryAfter != null || error.Code == "refused" || error.Kind == GodraErrorKind.Protocol;
 
-        /// <summary>
-        /// Whether the game's own server says no. A proxy in front of it may say so for a while, when the server is being replaced.
-        /// </summary>
-        public static bool IsFinal(GodraException error) => error.IsServersOwn && HasReason(error.Status);
+        /// <summary>Whether it will hardly change its mind: the lobby is gone, or full.</summary>
+        public static bool IsFinal(GodraException error) => HasReason(error.Status);
 
         /// <summary>
         /// An end before the welcome as an error. A server of today accepts the WebSocket and says there why it lets nobody in; of an
@@ -33,7 +24,8 @@ namespace GodotSDK
         public static async Task<GodraException> ExplainAsync(LinkEnd end, bool wasOpened, Api api, LinkRequest request, CancellationToken cancel)
         {
             if (end.IsBadToken) return new GodraException("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it");
-            if (wasOpened) return Closed(end);
+            if (wasOpened || end.IsUnreadable) return Closed(end);
+            if (end.IsNoAnswer) return new GodraException("bad_response", end.Reason) { CloseCode = end.Code };
             if (end.Status is int status && !HasReason(status)) return OfStatus(status, end.RetryAfter);
             if (end.Status == null && end.TellsStatus) return Unreachable(end);
             try
@@ -49,7 +41,23 @@ namespace GodotSDK
         public static GodraException Closed(LinkEnd end)
         {
             var why = end.Reason == "" ? "" : $": {end.Reason}";
-            return new GodraException("closed", $"The server closed the connection ({end.Code}{why})") { CloseCode = end.Code };
+            return new GodraException("disconnected", $"The server closed the connection ({end.Code}{why})")
+            {
+                CloseCode = end.Code,
+                Details = end.Code == CloseCodes.Banned ? BanOf(end.Reason) : null,
+            };
+        }
+
+        /// <summary>`banned`, or `banned until MS`, then the manager's words behind `: `: as the details that a ban has by HTTP.</summary>
+        private static JToken? BanOf(string reason)
+        {
+            var parts = reason.Split(new[] { ": " }, 2, StringSplitOptions.None);
+            const string until = "banned until ";
+            var isTimed = parts[0].StartsWith(until, StringComparison.Ordinal);
+            if (!isTimed && parts[0] != "banned") return null;
+            var ms = 0L;
+            if (isTimed && !long.TryParse(parts[0].Substring(until.Length), NumberStyles.None, CultureInfo.InvariantCulture, out ms)) return null;
+            return new JObject { ["until"] = isTimed ? new JValue(ms) : JValue.CreateNull(), ["reason"] = parts.Length > 1 ? parts[1] : "" };
         }
 
         /// <summary>With these a script may have said why.</summary>

@@ -69,6 +69,18 @@ namespace GodotSDK
         /// <summary>The round trip to the server: the median of the last five heartbeats.</summary>
         public TimeSpan? Latency => connector.Latency;
 
+        /// <summary>
+        /// The server's clock, to within half of a round trip; null without a connection. It moves to another value when the connection
+        /// is made again, as that may be to another server.
+        /// </summary>
+        public DateTimeOffset? ServerTime => connector.ServerTime;
+
+        /// <summary>Events leave the server at most this often; null before the first welcome. A good delay for interpolation.</summary>
+        public TimeSpan? SyncInterval => Welcome?.SyncInterval;
+
+        /// <summary>What went over the connections until now.</summary>
+        public RoomStats Stats => connector.Stats;
+
         internal Task<Welcome> Joined => connector.Joined;
 
         internal Task Closing => connector.Closing;
@@ -112,7 +124,7 @@ namespace GodotSDK
         /// <summary>Sends an input now or never; false if there is no connection, or the network is far behind.</summary>
         /// <param name="action">The script to run.</param>
         /// <param name="payload">What it gets.</param>
-        public bool Send(string action, Payload payload = default) => connector.Send(Inputs.Text(action, payload));
+        public bool Send(string action, Payload payload = default) => connector.Send(Inputs.Checked(action, payload));
 
         /// <summary>
         /// Sends an input of which only the newest counts: at most one for each interval of the room and key. While there is no
@@ -122,7 +134,7 @@ namespace GodotSDK
         /// <param name="payload">What it gets.</param>
         /// <param name="key">What it is about, such as a unit's id; by default the action.</param>
         public void SendLatest(string action, Payload payload = default, string? key = null) =>
-            connector.SendLatest(key ?? action, Inputs.Text(action, payload));
+            connector.SendLatest(key ?? action, Inputs.Checked(action, payload));
 
         /// <summary>
         /// Sends an input and gives what its script returned. It fails with the connection, unless <see cref="RequestOptions.Once"/>
@@ -156,20 +168,41 @@ namespace GodotSDK
             }
         }
 
+        /// <summary>Measures the round trip to the server now, and takes it into <see cref="Latency"/> and <see cref="ServerTime"/>.</summary>
+        /// <param name="cancel">Ends the waiting.</param>
+        public async Task<TimeSpan> PingAsync(CancellationToken cancel = default)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var answer = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
+            connector.Ping((roundTrip, error) =>
+            {
+                if (error != null) answer.TrySetException(error);
+                else answer.TrySetResult(roundTrip);
+            });
+            using (cancel.Register(() => answer.TrySetCanceled(cancel)))
+            {
+                return await answer.Task.ConfigureAwait(false);
+            }
+        }
+
         /// <summary>Gives up the player's place in the lobby, and closes the room.</summary>
         /// <param name="cancel">Ends the call to the server; the room closes all the same.</param>
         public async Task LeaveAsync(CancellationToken cancel = default)
         {
+            // The server ends the connection of who has left: that is no kick, and no loss.
+            connector.Leaving();
             try
             {
-                // First, as the server ends the connection of who has left.
-                Close();
                 var keys = new[] { LobbyIds.KeyOf(Id) };
                 await client.RpcAsync("leave_lobby", null, keys, cancel).ConfigureAwait(false);
             }
             catch (GodraException e) when (e.Code == "not_found")
             {
                 // The lobby is no more: so nobody has a place in it.
+            }
+            finally
+            {
+                Close();
             }
         }
 
@@ -185,6 +218,8 @@ namespace GodotSDK
         /// pause of the whole app.
         /// </summary>
         public void CheckNow() => connector.CheckNow();
+
+        internal void SetOnline(bool isOnline) => connector.SetOnline(isOnline);
 
         internal void Start() => connector.Start();
 

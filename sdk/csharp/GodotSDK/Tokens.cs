@@ -17,24 +17,24 @@ namespace GodotSDK
 
         private readonly object gate = new object();
         private readonly Api api;
-        private readonly ISessionStore store;
+        private readonly Keeper keeper;
         private readonly Func<CancellationToken, Task<string?>>? provider;
         private readonly IClock clock;
-        private readonly Log log;
         private readonly CancellationToken life;
         private Session? session;
         private double freshUntil;
         private bool isStale;
+        private bool isOver;
+        private int changes;
         private Task? refreshing;
         private Task changing = Task.CompletedTask;
 
         public Tokens(Api api, ISessionStore store, GodotClientOptions options, Log log, CancellationToken life)
         {
             this.api = api;
-            this.store = store;
+            keeper = new Keeper(store, log, life);
             provider = options.TokenProvider;
             clock = options.Clock;
-            this.log = log;
             this.life = life;
         }
 
@@ -48,6 +48,15 @@ namespace GodotSDK
 
         /// <summary>Whether another token can be had when this one is refused.</summary>
         public bool CanRefresh => provider != null || Session?.RefreshToken != null;
+
+        /// <summary>Whether a login, a logout or an upgrade is under way.</summary>
+        public bool IsChanging
+        {
+            get { lock (gate) return changes > 0; }
+        }
+
+        /// <summary>Whether there is another one than this by now.</summary>
+        public bool IsReplaced(string? token) => Session is Session now && now.Token != token;
 
         /// <summary>Whose token it is, as far as that can be told without asking: a JWT says it to everyone.</summary>
         public string? UserOf(string token)
@@ -64,14 +73,20 @@ namespace GodotSDK
             Task change;
             lock (gate) change = changing;
             await Waiting.For(change, cancel).ConfigureAwait(false);
+            await EndWhatIsOverAsync().ConfigureAwait(false);
             if (WantsRefresh()) await RefreshAsync(cancel).ConfigureAwait(false);
             return Session?.Token ?? throw Errors.NoToken();
         }
 
-        /// <summary>The token was refused, or its socket closed for it: the next call refreshes it first.</summary>
-        public void Distrust(string? token)
+        /// <summary>The token was refused, or its socket closed for it: the next call refreshes it first, unless no refresh helps any more.</summary>
+        public void Refused(string? token, bool isOver)
         {
-            lock (gate) isStale |= session != null && session.Token == token;
+            lock (gate)
+            {
+                if (session == null || session.Token != token) return;
+                isStale = true;
+                this.isOver |= isOver;
+            }
         }
 
         /// <summary>Makes a call with a fresh token; once more with a fresher one if the server itself refuses that.</summary>
@@ -84,7 +99,7 @@ namespace GodotSDK
             }
             catch (GodraException e) when (e.Status == 401 && !e.HasRun && CanRefresh)
             {
-                Distrust(token);
+                Refused(token, isOver: e.Code == "session_ended");
             }
             return await call(await FreshAsync(cancel).ConfigureAwait(false)).ConfigureAwait(false);
         }
@@ -93,13 +108,18 @@ namespace GodotSDK
         public async Task<T> ChangeAsync<T>(Func<Task<T>> change)
         {
             var done = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-            lock (gate) changing = Task.WhenAll(changing, done.Task);
+            lock (gate)
+            {
+                changing = Task.WhenAll(changing, done.Task);
+                changes += 1;
+            }
             try
             {
                 return await change().ConfigureAwait(false);
             }
             finally
             {
+                lock (gate) changes -= 1;
                 done.SetResult(true);
             }
         }
@@ -119,31 +139,42 @@ namespace GodotSDK
         /// <summary>Goes on with a session that was kept; keeps it if it is a new one.</summary>
         public async Task<Session> BeginAsync(Session begun, bool isKept = false)
         {
-            if (!isKept) await KeepAsync(() => store.SaveAsync(begun, life)).ConfigureAwait(false);
+            if (!isKept) await keeper.SaveAsync(begun).ConfigureAwait(false);
             Set(begun, null);
             return begun;
         }
 
         public Session SessionOf(JObject login) => Session.OfLogin(login, clock.WallMs);
 
-        public async Task EndAsync(GodraException? cause)
+        /// <summary>Ends the session by the game's wish.</summary>
+        public async Task EndAsync()
         {
-            Set(null, cause);
-            await KeepAsync(() => store.ClearAsync(life)).ConfigureAwait(false);
+            Set(null, null);
+            await keeper.ClearAsync().ConfigureAwait(false);
         }
 
-        public async Task<Session?> LoadAsync(CancellationToken cancel)
+        /// <summary>Ends the session, if it still is the one with that token.</summary>
+        public async Task EndAsync(string? token, GodraException cause)
         {
-            try
-            {
-                return await store.LoadAsync(cancel).ConfigureAwait(false);
-            }
-            catch (Exception e) when (!(e is OperationCanceledException))
-            {
-                log.Warning($"the session could not be read: {e.Message}");
-                return null;
-            }
+            var ended = Session;
+            if (ended == null || ended.Token != token) return;
+            Set(null, cause);
+            // Whoever shares the store may have logged in anew meanwhile.
+            var kept = await LoadAsync(life).ConfigureAwait(false);
+            if (kept == null || kept.Token == token || kept.RefreshToken == ended.RefreshToken) await keeper.ClearAsync().ConfigureAwait(false);
         }
+
+        private async Task EndWhatIsOverAsync()
+        {
+            Session? ended;
+            lock (gate) ended = isOver ? session : null;
+            if (ended == null) return;
+            var cause = Errors.SessionEnded("The server says that the session is over");
+            await EndAsync(ended.Token, cause).ConfigureAwait(false);
+            throw cause;
+        }
+
+        public Task<Session?> LoadAsync(CancellationToken cancel) => keeper.LoadAsync(cancel);
 
         private bool WantsRefresh()
         {
@@ -152,7 +183,8 @@ namespace GodotSDK
 
         private async Task RefreshAsync(Session old)
         {
-            // Another process that shares the store may have been faster.
+            // Another client that shares the store, in this process or another one, may have been faster.
+            using var _ = await keeper.LockAsync().ConfigureAwait(false);
             var kept = await LoadAsync(life).ConfigureAwait(false);
             if (kept != null && kept.UserId == old.UserId && kept.RefreshToken != old.RefreshToken && kept.ExpiresAtMs > clock.WallMs)
             {
@@ -164,11 +196,11 @@ namespace GodotSDK
                 var login = await PresentAsync(old.RefreshToken!).ConfigureAwait(false);
                 if (Session == old) await BeginAsync(SessionOf(login)).ConfigureAwait(false);
             }
-            catch (GodraException e) when (e.Status == 401 || e.Status == 403)
+            catch (GodraException e) when (e.Status == 400 || e.Status == 401 || e.Status == 403)
             {
                 // Refused for good: banned, logged out elsewhere, or too old.
                 var cause = Errors.SessionEnded($"The session is over: {e.Message}", e);
-                if (Session == old) await EndAsync(cause).ConfigureAwait(false);
+                await EndAsync(old.Token, cause).ConfigureAwait(false);
                 throw cause;
             }
         }
@@ -195,6 +227,7 @@ namespace GodotSDK
                 before = session;
                 session = next;
                 isStale = false;
+                isOver = false;
                 if (next != null) freshUntil = clock.NowMs + FreshMs(next);
             }
             if (before != next) Changed(next, cause);
@@ -203,38 +236,9 @@ namespace GodotSDK
         // By the time that is left rather than by the date, which a device may have wrong. Only a session of an earlier run has no other.
         private double FreshMs(Session next)
         {
-            var leftMs = Math.Min(next.ExpiresAtMs - clock.WallMs, next.ExpiresInS * 1000.0);
-            return leftMs - Math.Min(RefreshEarlyMs, next.ExpiresInS * 100.0);
-        }
-
-        private async Task KeepAsync(Func<Task> keep)
-        {
-            try
-            {
-                await keep().ConfigureAwait(false);
-            }
-            catch (Exception e) when (!(e is OperationCanceledException))
-            {
-                log.Warning($"the session could not be kept: {e.Message}");
-            }
-        }
-    }
-
-    /// <summary>Waiting for something that others wait for, too.</summary>
-    internal static class Waiting
-    {
-        public static async Task For(Task task, CancellationToken cancel)
-        {
-            if (!task.IsCompleted && cancel.CanBeCanceled)
-            {
-                var cancelled = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-                using (cancel.Register(() => cancelled.TrySetResult(true)))
-                {
-                    await Task.WhenAny(task, cancelled.Task).ConfigureAwait(false);
-                }
-                if (!task.IsCompleted) cancel.ThrowIfCancellationRequested();
-            }
-            await task.ConfigureAwait(false);
+            var leftMs = (double)(next.ExpiresAtMs - clock.WallMs);
+            if (next.ExpiresInS > 0) leftMs = Math.Min(leftMs, next.ExpiresInS * 1000.0);
+            return leftMs - Math.Min(RefreshEarlyMs, (next.ExpiresInS > 0 ? next.ExpiresInS * 1000.0 : leftMs) / 10);
         }
     }
 }

@@ -155,8 +155,11 @@ public static class LinkTests
         await scene.SeesAsync("error bad_message");
         // In a text frame the platform itself ends the connection; it comes back.
         await scene.Peer.SendFrameAsync(Peer.Text, [0x22, 0xFF, 0x22]);
+        await scene.SeesAsync("error bad_message");
         Check.That((await NextAsync(scene)).StartsWith("disconnected 1006"), "lost");
-        await (await scene.Server.NextPeerAsync()).WelcomeAsync();
+        var second = await scene.Server.NextPeerAsync();
+        Check.Equal("game_id=a&refuse=close", second.Request.Query, "the state is asked for anew:");
+        await second.WelcomeAsync();
         await scene.SeesAsync("connected");
     }
 

@@ -49,16 +49,4 @@ public static class BackoffTests
         attempts.Lost(12_100);
         Check.Equal(1, attempts.Next(12_100, 1006, null).Attempt);
     }
-
-    public static void TestRefusalsAreCountedInARow()
-    {
-        var attempts = new Attempts(new ReconnectOptions { MaxRefusals = 2 }, () => 1);
-        attempts.Failed(new GodraException("refused", ""));
-        attempts.Failed(new GodraException("unavailable", ""));
-        Check.That(!attempts.AreRefused, "one refusal only");
-        attempts.Failed(new GodraException("forbidden", ""));
-        Check.That(attempts.AreRefused, "two refusals");
-        attempts.Opened(0);
-        Check.That(!attempts.AreRefused, "taken meanwhile");
-    }
 }

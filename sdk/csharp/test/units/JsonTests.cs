@@ -20,6 +20,27 @@ public static class JsonTests
         foreach (var text in new[] { "", "{", "nonsense", "{} {}", "{\"a\":}", "[1,2", "\"\\uD83D\"", "1e", "tru" }) Refuses(text);
     }
 
+    /// <summary>What more generous readers take, and other SDKs do not.</summary>
+    public static void TestWhatOnlyLooksLikeJsonIsRefused()
+    {
+        foreach (var text in new[]
+        {
+            "{'a':1}", "{a:1}", "[1,]", "{\"a\":1,}", "[,1]", "{,}", "NaN", "-Infinity", "undefined", "01", "+1", "-", ".5", "1.", "0x10", "1e+", "-01", "1_0",
+            "/* a */1", "1//", "\"\t\"", "\"\\x41\"", "\"\\u00g0\"", "\"\\u12", "\"", "\"\\", "\"a\\\"", "nul", "truex", "[1 2]", "{\"a\" 1}", "{1:2}",
+            "\u00a01", "\ufeff{}", "[", "]", "}", "{\"a\"", "\"\n\"", "1 2", "\0", "{}\0",
+        }) Refuses(text);
+    }
+
+    public static void TestWhatIsJsonIsTaken()
+    {
+        Check.JsonEqual("[1]", Parse(" \t\r\n[ 1 ]\n "));
+        Check.JsonEqual("{\"a\":[],\"b\":{},\"\":\"\"}", Parse("{ \"a\" : [ ] , \"b\":{ },\"\":\"\" }"));
+        Check.Equal("\"\\/\b\f\n\r\tAä", (string?)Parse("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00E4\""));
+        Check.List(new[] { "0", "-0", "-7", "1.5e3", "1E-2", "9223372036854775807", "18446744073709551615" }.Select(text => Parse(text).ToString(Newtonsoft.Json.Formatting.None)),
+            "0", "0", "-7", "1500.0", "0.01", "9223372036854775807", "18446744073709551615");
+        Check.Equal("\u007f\u0080\ufffe", (string?)Parse("\"\u007f\u0080\ufffe\""));
+    }
+
     public static void TestDepth()
     {
         Parse(Nested(60));
@@ -104,11 +125,41 @@ public static class JsonTests
             {
                 Payload.From(value);
             }
-            catch (ArgumentException)
+            catch (GodraException e) when (e.Code == "bad_request" && e.Outcome == Outcome.None)
             {
                 continue;
             }
             throw new CheckFailed($"took {value}");
         }
+    }
+
+    public static void TestWhatHoldsItselfIsRefused()
+    {
+        var members = new Dictionary<string, object?>();
+        members["itself"] = members;
+        var items = new List<object>();
+        items.Add(items);
+        var node = new Node();
+        node.Next = node;
+        JToken deep = 1;
+        for (var level = 0; level < 10_000; level++) deep = new JArray(deep);
+        foreach (var make in new Func<Payload>[] { () => members, () => Payload.From(items), () => deep, () => Payload.Reflect(node) })
+        {
+            try
+            {
+                make();
+            }
+            catch (GodraException e) when (e.Code == "bad_request")
+            {
+                continue;
+            }
+            throw new CheckFailed("took what has no end");
+        }
+        Payload.From(JToken.Parse(Nested(60)));
+    }
+
+    public sealed class Node
+    {
+        public Node? Next { get; set; }
     }
 }

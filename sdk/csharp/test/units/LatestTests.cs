@@ -10,7 +10,7 @@ public static class LatestTests
     private static (Latest Latest, VirtualClock Clock, List<string> Sent) Open()
     {
         var (clock, sent) = (new VirtualClock(), new List<string>());
-        var latest = new Latest(text => Add(sent, text), clock, new object());
+        var latest = new Latest(text => Add(sent, text), clock, new object(), () => { });
         latest.Welcome(Interval);
         return (latest, clock, sent);
     }

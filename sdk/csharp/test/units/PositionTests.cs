@@ -36,10 +36,12 @@ public static class PositionTests
         var position = At("e1", 41);
         position.Snapshot("e1", 7);
         Check.Equal(("e1", 7L), position.Resume, "back:");
-        position.Snapshot(null, 9);
-        Check.Equal(("e1", 9L), position.Resume, "without an epoch:");
-        position.Snapshot("e1", null);
-        Check.Equal(null, position.Resume, "without a number:");
+        position.Snapshot("e2", 9);
+        Check.Equal(("e2", 9L), position.Resume, "another epoch:");
+        position.Doubt();
+        Check.Equal(null, position.Resume, "in doubt:");
+        position.Snapshot("e2", 9);
+        Check.Equal(("e2", 9L), position.Resume, "no doubt any more:");
     }
 
     public static void TestAHeartbeatRaisesItOnly()
