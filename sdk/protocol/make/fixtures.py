@@ -5,6 +5,8 @@ Of each example in a schema, invalid ones are made by leaving out what is requir
 
 import copy
 
+from . import incoming
+
 # A value that is none of the schema's type.
 WRONG = {"string": 7, "integer": "7", "boolean": "true", "object": ["an array"], "array": {"an": "object"}}
 
@@ -15,6 +17,7 @@ def all_of(protocol):
     with_examples = {name: schema for name, schema in definitions.items() if "examples" in schema}
     files = {f"{name.replace('_', '-')}.json": _of_schema(name, definitions) for name in with_examples}
     files["close-codes.json"] = _close_codes(protocol)
+    files["incoming.json"] = incoming.texts()
     files["delays.json"] = _delays(protocol["client_defaults"])
     return files
 
