@@ -38,9 +38,9 @@ export const clientSteps = {
     if (result) throw new Error(`it has ended: ${JSON.stringify(result)}`);
   },
 
-  /** {"sees": {…}, "client": …}: the next thing that a game sees of the client. */
+  /** {"sees": {…}, "passing": [{…}]}: the next thing that a game sees of the client, but for what may come as well. */
   async sees(stage, step) {
-    const report = await stage.seenBy(step.client).take(step.within ?? PATIENCE_MS, `report like ${JSON.stringify(step.sees)}`);
+    const report = await nextReport(stage, step);
     match(report, step.sees, "what was seen");
     if (step.text && !report.text.includes(step.text)) throw new Error(`the report has no ${step.text}: ${report.text}`);
     if (step.as) stage.names.set(step.as, report);
@@ -70,16 +70,6 @@ export const clientSteps = {
     }
   },
 
-  /** {"skims": {…}}: passes over all that is seen until something matches. */
-  async skims(stage, step) {
-    const deadline = performance.now() + (step.within ?? PATIENCE_MS);
-    for (;;) {
-      const left = Math.max(1, deadline - performance.now());
-      const report = await stage.seenBy(step.client).take(left, `report like ${JSON.stringify(step.skims)}`);
-      if (matches(report, step.skims)) return;
-    }
-  },
-
   /** {"spread": NAME, "between": [a, b], "range": n}: what was collected lies within, and is spread over at least `range`. */
   async spread(stage, { spread, between: [low, high], range }) {
     const values = stage.collected.get(spread) ?? [];
@@ -89,6 +79,15 @@ export const clientSteps = {
     if (found < range) throw new Error(`the ${values.length} values lie within ${found}, wanted at least ${range}: ${values}`);
   },
 };
+
+async function nextReport(stage, { sees, client, passing = [], within = PATIENCE_MS }) {
+  const deadline = performance.now() + within;
+  for (;;) {
+    const left = Math.max(1, deadline - performance.now());
+    const report = await stage.seenBy(client).take(left, `report like ${JSON.stringify(sees)}`);
+    if (matches(report, sees) || !passing.some((one) => matches(report, one))) return report;
+  }
+}
 
 async function until(stage, step, command) {
   const deadline = performance.now() + (step.within ?? PATIENCE_MS);

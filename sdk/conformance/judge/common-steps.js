@@ -1,16 +1,18 @@
 // Steps that concern both sides, and those that stand for several.
 
+import { matches } from "./match.js";
 import { PATIENCE_MS } from "./stage.js";
 
 /** `play(step)` plays another step. */
 export const commonSteps = {
-  /** {"quiet": ms}: for so long nothing is seen, called, connected or sent. */
+  /** {"quiet": ms, "passing": [{…}]}: for so long nothing is seen (but for what may be), called, connected or sent. */
   async quiet(stage, step) {
     const { server } = stage;
     const calls = server.calls.length;
     await new Promise((resolve) => setTimeout(resolve, step.quiet));
     for (const { client, seen } of stage.clients) {
-      if (seen.waiting.length > 0) throw new Error(`not quiet: ${client} sees ${JSON.stringify(seen.waiting[0])}`);
+      const [odd] = seen.waiting.filter((report) => !step.passing?.some((one) => matches(report, one)));
+      if (odd) throw new Error(`not quiet: ${client} sees ${JSON.stringify(odd)}`);
     }
     if (server.attempts.waiting.length > 0) throw new Error("not quiet: an attempt to connect");
     const call = server.calls[calls];
@@ -37,21 +39,21 @@ export const commonSteps = {
   },
 
   /** {"back": {…}, "upgrade": {…}, "after": …}: an attempt to come back is accepted and welcomed, and seen to be. */
-  async back(stage, { back: welcome, upgrade = {}, as, client, after, heartbeats, within = PATIENCE_MS }, play) {
+  async back(stage, { back: welcome, upgrade = {}, as, client, after, heartbeats, passing, within = PATIENCE_MS }, play) {
     await play({ accept: upgrade, as, after, heartbeats, within });
     await play({ welcome });
-    await play({ sees: { event: "connected" }, client });
+    await play({ sees: { event: "connected" }, client, passing });
   },
 
   /** {"lost": {"code": …}, "attempt": n}: seen to be lost, and to be on the way back. */
-  async lost(stage, { lost, attempt = 1, client }, play) {
-    await play({ sees: { event: "disconnected", will_reconnect: true, ...lost }, client });
+  async lost(stage, { lost, attempt = 1, client, passing }, play) {
+    await play({ sees: { event: "disconnected", will_reconnect: true, ...lost }, client, passing });
     await play({ sees: { event: "reconnecting", attempt }, client });
   },
 
-  /** {"left": {"code": …}}: seen to be over. */
-  async left(stage, { left, client }, play) {
-    await play({ sees: { event: "disconnected", will_reconnect: false, ...left }, client });
+  /** {"left": {"code": …}, "passing": [{…}]}: seen to be over. */
+  async left(stage, { left, client, passing }, play) {
+    await play({ sees: { event: "disconnected", will_reconnect: false, ...left }, client, passing });
   },
 
   /** {"repeat": n, "steps": […]}: `$i` in the steps is 0, 1, 2 … */

@@ -91,8 +91,6 @@ export class Driver {
   async kill() {
     if (!this.end) this.#child.kill("SIGKILL");
     await this.#ended;
-    this.#control.closeAllConnections();
-    this.#control.close();
   }
 
   async #serve(request, response) {
@@ -133,6 +131,8 @@ export class Driver {
   #died(how) {
     this.end = how;
     for (const results of this.#results.values()) results.put({ died: how });
+    this.#control.close();
+    this.#control.closeAllConnections();
   }
 }
 

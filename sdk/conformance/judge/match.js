@@ -10,6 +10,7 @@
 //   {"$not": …}       anything that does not match this
 //   {"$exactly": …}   this, without other members
 //   {"$size": n}      a list or an object of so many members
+//   {"$counts": n}    the list 0, 1, 2 … of so many numbers
 
 import { isDeepStrictEqual } from "node:util";
 
@@ -50,6 +51,7 @@ const CONDITIONS = {
   $one_of: (got, list, at) => list.some((one) => matches(got, one)) || fail(at, got, `one of ${text(list)}`),
   $not: (got, not, at) => !matches(got, not) || fail(at, got, `anything but ${text(not)}`),
   $exactly: (got, want, at) => isDeepStrictEqual(got, want) || fail(at, got, `exactly ${text(want)}`),
+  $counts: (got, count, at) => isDeepStrictEqual(got, [...Array(count).keys()]) || fail(at, got, `the numbers from 0 to ${count - 1}`),
   $size: (got, size, at) => (got !== null && typeof got === "object" && Object.keys(got).length === size) || fail(at, got, `${size} members`),
 };
 

@@ -22,6 +22,15 @@ export const serverSteps = {
     stage.mark = performance.now();
   },
 
+  /** {"arrives": "POST /refresh"}: a call of it is there, whether or not it has been answered. */
+  async arrives(stage, { arrives, within = PATIENCE_MS }) {
+    const deadline = performance.now() + within;
+    while (stage.server.countOf(arrives) === 0) {
+      if (performance.now() > deadline) throw new Error(`no call of ${arrives} within ${within} ms`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  },
+
   /** {"calls": {"POST /refresh": 1}}: so often they have been called. */
   async calls(stage, { calls }) {
     for (const [route, count] of Object.entries(calls)) match(stage.server.countOf(route), count, `the number of calls of ${route}`);
@@ -117,6 +126,27 @@ export const serverSteps = {
     stage.peer(step.peer).send({ ...head, payload: step.fail });
   },
 
+  /** {"echo": n, "order": "reversed", "from_n": 1}: so many inputs of the client's are answered with their payloads. */
+  async echo(stage, { echo, order, from_n, peer, within = PATIENCE_MS }) {
+    const asked = [];
+    const answer = ({ id, payload }) => stage.peer(peer).send({ type: "reply", id, result: payload });
+    for (let index = 0; index < echo; index += 1) {
+      const { json } = await stage.peer(peer).messages.take(within, `message ${index} of ${echo}`);
+      if (from_n !== undefined) match(json.n, from_n + index, `the n of message ${index}`);
+      if (order === "reversed") asked.unshift(json);
+      else answer(json);
+    }
+    asked.forEach(answer);
+  },
+
+  /** {"gathers": ms, "count": n, "last": {…}}: what the client sends in that time. */
+  async gathers(stage, { gathers, count, last, peer }) {
+    await new Promise((resolve) => setTimeout(resolve, gathers));
+    const all = stage.peer(peer).messages.drain().map(({ json }) => json);
+    match(all.length, count, "the number of messages");
+    if (last) match(all.at(-1), last, "the last message");
+  },
+
   async close(stage, step) {
     stage.mark = performance.now();
     stage.peer(step.peer).close(...step.close);
@@ -133,13 +163,13 @@ export const serverSteps = {
     stage.peer(step.peer).freeze();
   },
 
-  /** {"ends": {"code": 1000} | null}: the client ends the connection, with such a close frame or with none. */
+  /** {"ends": {"code": 1000} | true}: the client ends the connection, with such a close frame, or in whatever way. */
   async ends(stage, step) {
     const within = step.within ?? PATIENCE_MS;
     const late = new Promise((resolve) => setTimeout(resolve, within, "late").unref());
     const end = await Promise.race([stage.peer(step.peer).ended, late]);
     if (end === "late") throw new Error(`the client has not ended the connection within ${within} ms`);
-    match(end, step.ends, "the end");
+    if (step.ends !== true) match(end, step.ends, "the end");
   },
 
   async stop(stage) {

@@ -3,7 +3,8 @@
 //   {"$login": {"n": 2, "user_id": "42", …}}   one of another user
 //   "$token2", "$refresh2" the tokens alone
 //   "$url", "$ws_url"      the address of the scenario's server
-//   "$now"                 this machine's clock, in milliseconds
+//   {"$now": ms}           this machine's clock, in milliseconds, and so many more
+//   "$http_date"           ten seconds from now, as HTTP writes it
 //   "$NAME.path"           a part of what a step with `"as": "NAME"` took
 //   {"$text": ["{", {"repeat": "[", "times": 9}]}   a text of such parts
 
@@ -17,6 +18,7 @@ export function fill(value, { names, url }) {
     if (Array.isArray(given)) return given.map(one);
     if (typeof given !== "object" || given === null) return given;
     if (given.$login) return login(one(given.$login));
+    if (given.$now !== undefined) return Date.now() + given.$now;
     if (given.$text) return given.$text.map(textOf).join("");
     return Object.fromEntries(Object.entries(given).map(([key, entry]) => [key, one(entry)]));
   };
@@ -51,7 +53,7 @@ function fillText(text, names, url) {
     const whole = login({ n: Number(numbered[2] || 1) });
     return numbered[1] === "login" ? whole : numbered[1] === "token" ? whole.token : whole.refresh_token;
   }
-  if (text === "$now") return Date.now();
+  if (text === "$http_date") return new Date(Date.now() + 10_000).toUTCString();
   if (text.startsWith("$url")) return url + text.slice("$url".length);
   if (text.startsWith("$ws_url")) return url.replace("http:", "ws:") + text.slice("$ws_url".length);
   const reference = REFERENCE.exec(text);
