@@ -33,7 +33,7 @@ export function matches(got, want) {
 }
 
 function conditionOf(want) {
-  if (typeof want === "string") return want in CONDITIONS ? want : null;
+  if (typeof want === "string") return Object.hasOwn(CONDITIONS, want) ? want : null;
   if (!isObject(want)) return null;
   const keys = Object.keys(want);
   if (keys.length !== 1 || !keys[0].startsWith("$")) return null;
