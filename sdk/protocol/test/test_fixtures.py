@@ -31,6 +31,19 @@ class Fixtures(unittest.TestCase):
             for value in PROTOCOL["$defs"][name]["examples"]:
                 self.assertEqual(errors("from_server", value), [], value)
 
+    def test_texts_are_what_they_say(self):
+        for case in json.loads((FIXTURES / "incoming.json").read_text())["texts"]:
+            try:
+                value = json.loads(case["text"])
+            except ValueError:
+                self.assertEqual(case["is"], "bad_message", case)
+                continue
+            if case["is"] == "event":
+                self.assertEqual(errors("event", value), [], case)
+                self.assertEqual(value["payload"], case.get("payload", value["payload"]))
+            elif case["is"] == "bad_message":
+                self.assertNotEqual(errors("from_server", value), [], case)
+
     def test_what_the_schemas_do_not_know_is_noticed(self):
         for value in ({"type": "reply", "id": 1, "result": {"any": 1}}, PROTOCOL["$defs"]["refusal"]["examples"][2]):
             self.assertEqual(undocumented("from_server", value), [])
