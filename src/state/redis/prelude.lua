@@ -526,10 +526,10 @@ end
 
 -- Keeps a message's events for those who come back. What is too much is looked for now and then.
 local function remember(id, message, first, count, has_keys)
-  local last = first + count - 1
-  local entry = string.format("%.0f %.0f %.0f %d\n", now, first, last, count)
-  call("RPUSH", history_key(id), entry .. message)
-  call("EXPIRE", history_key(id), HISTORY.age + 1)
+  local last, into = first + count - 1, history_key(id)
+  local head = string.format("%.0f %.0f %.0f %d%s", now, first, last, count, has_keys and " k" or "")
+  call("RPUSH", into, head, message)
+  call("EXPIRE", into, HISTORY.age + 1)
   local every = math.max(1, math.min(HISTORY.events, math.floor(HISTORY.bytes / 4 * count / #message)))
   if math.floor(last / every) ~= math.floor((first - 1) / every) then
     history = history or make_history(now)
