@@ -6,105 +6,14 @@
 -- In front of this come PICKS, get_picks and READS (the names of commands that only read, with spaces around each).
 local atomic_commands, keep_changes, undo_changes
 do
-local run, lower = redis.pcall, string.lower
--- Dragonfly runs Lua 5.4.
-local unpack = table.unpack or unpack
--- Lists of a function and its arguments.
-local steps, count = {}, 0
+local run, lower, type = redis.pcall, string.lower, type
+-- Lists of how to put back what: functions (false: a field) and their arguments. What is left in them is written over by the
+-- next call.
+local undoes, keys, whats, befores, count = {}, {}, {}, {}, 0
 -- Keys that a step puts back whole, so that the call needs no more steps for them.
 local is_whole = {}
 -- How many keys the call has moved aside.
 local asides = 0
-
-local function note(...)
-  count = count + 1
-  steps[count] = { ... }
-end
-
--- For the server's own questions and steps: fails as a whole if the store does not answer.
-local function must(...)
-  local reply = run(...)
-  if type(reply) == "table" and reply.err then error(reply, 0) end
-  return reply
-end
-
--- nil if the key holds another type: then the command will fail, too.
-local function ask(...)
-  local reply = run(...)
-  if type(reply) == "table" and reply.err then return nil end
-  return reply
-end
-
--- When the key ends, in ms; -1 for never, -2 for no such key.
-local function end_of(key)
-  local at = ask("PEXPIRETIME", key)
-  if at then return at end
-  -- Stores before Redis 7.0.
-  local left = must("PTTL", key)
-  if left < 0 then return left end
-  local time = must("TIME")
-  return time[1] * 1000 + math.floor(time[2] / 1000) + left
-end
-
--- As digits. An end beyond the year 287,000 is not kept to the millisecond: Lua's numbers are not fine enough for it.
-local function digits(at)
-  return string.format("%.0f", math.min(math.max(at, 0), 9223372036854774784))
-end
-
-local function put_end(key, at)
-  if at >= 0 then must("PEXPIREAT", key, digits(at)) else must("PERSIST", key) end
-end
-
-local function put_nothing(key) must("UNLINK", key) end
-local function put_aside(key, aside) must("RENAME", aside, key) end
-local function put_dump(key, dump, at) must("RESTORE", key, digits(at), dump, "REPLACE", "ABSTTL") end
-
-local function put_text(key, text, at)
-  must("SET", key, text)
-  if at >= 0 then must("PEXPIREAT", key, digits(at)) end
-end
-
--- Whatever the key holds.
-local function keep_key(key)
-  if is_whole[key] then return end
-  local dump = must("DUMP", key)
-  is_whole[key] = true
-  if dump then note(put_dump, key, dump, end_of(key)) else note(put_nothing, key) end
-end
-
--- As keep_key, in less time if the key holds a string.
-local function keep_text(key)
-  if is_whole[key] then return end
-  local text = ask("GET", key)
-  if text == nil then return keep_key(key) end
-  is_whole[key] = true
-  if text then note(put_text, key, text, end_of(key)) else note(put_nothing, key) end
-end
-
--- Each field as it was: those that were there first, so that the key does not vanish in between.
-local function put_fields(key, fields, before)
-  for index = 1, #fields do
-    if before[index] then must("HSET", key, fields[index], before[index]) end
-  end
-  for index = 1, #fields do
-    if not before[index] then must("HDEL", key, fields[index]) end
-  end
-end
-
-local function keep_fields(key, fields)
-  local before = ask("HMGET", key, unpack(fields))
-  if before then note(put_fields, key, fields, before) end
-end
-
-local function every_other(first, ...)
-  local arguments, found = { ... }, {}
-  for index = first, #arguments, 2 do found[#found + 1] = arguments[index] end
-  return found
-end
-
-local function put_field(key, field, before)
-  if before then must("HSET", key, field, before) else must("HDEL", key, field) end
-end
 
 -- The field that the script has just read, if nothing was written since: most inputs read one and write it back.
 local seen_key, seen_field, seen_value
@@ -120,17 +29,16 @@ local function keep_field(key, field)
   if seen_key ~= key or seen_field ~= field then before = run("HGET", key, field) end
   if type(before) ~= "table" then
     count = count + 1
-    steps[count] = { put_field, key, field, before }
+    undoes[count], keys[count], whats[count], befores[count] = false, key, field, before
   end
 end
 
+local get_writers
+
 local function set_fields(command, key, field, value, ...)
   if is_whole[key] or not field then return run(command, key, field, value, ...) end
-  if select("#", ...) == 0 then
-    keep_field(key, field)
-    return run(command, key, field, value)
-  end
-  keep_fields(key, every_other(1, field, value, ...))
+  if (...) ~= nil then return get_writers().hset(command, key, field, value, ...) end
+  keep_field(key, field)
   return run(command, key, field, value, ...)
 end
 
@@ -139,8 +47,101 @@ local function set_field(command, key, field, ...)
   return run(command, key, field, ...)
 end
 
--- What scripts rarely write with is made when they do.
+-- What scripts rarely write with is made when they do: making a function takes as long as a few of a script's lines.
 local function make_writers()
+  -- Dragonfly runs Lua 5.4.
+  local unpack = table.unpack or unpack
+
+  local function note(...)
+    count = count + 1
+    undoes[count], keys[count], whats[count], befores[count] = ...
+  end
+
+  -- For the server's own questions and steps: fails as a whole if the store does not answer.
+  local function must(...)
+    local reply = run(...)
+    if type(reply) == "table" and reply.err then error(reply, 0) end
+    return reply
+  end
+
+  -- nil if the key holds another type: then the command will fail, too.
+  local function ask(...)
+    local reply = run(...)
+    if type(reply) == "table" and reply.err then return nil end
+    return reply
+  end
+
+  -- When the key ends, in ms; -1 for never, -2 for no such key.
+  local function end_of(key)
+    local at = ask("PEXPIRETIME", key)
+    if at then return at end
+    -- Stores before Redis 7.0.
+    local left = must("PTTL", key)
+    if left < 0 then return left end
+    local time = must("TIME")
+    return time[1] * 1000 + math.floor(time[2] / 1000) + left
+  end
+
+  -- As digits. An end beyond the year 287,000 is not kept to the millisecond: Lua's numbers are not fine enough for it.
+  local function digits(at)
+    return string.format("%.0f", math.min(math.max(at, 0), 9223372036854774784))
+  end
+
+  local function put_end(key, at)
+    if at >= 0 then must("PEXPIREAT", key, digits(at)) else must("PERSIST", key) end
+  end
+
+  local function put_nothing(key) must("UNLINK", key) end
+  local function put_aside(key, aside) must("RENAME", aside, key) end
+  local function put_dump(key, dump, at) must("RESTORE", key, digits(at), dump, "REPLACE", "ABSTTL") end
+
+  local function put_text(key, text, at)
+    must("SET", key, text)
+    if at >= 0 then must("PEXPIREAT", key, digits(at)) end
+  end
+
+  -- Whatever the key holds.
+  local function keep_key(key)
+    if is_whole[key] then return end
+    local dump = must("DUMP", key)
+    is_whole[key] = true
+    if dump then note(put_dump, key, dump, end_of(key)) else note(put_nothing, key) end
+  end
+
+  -- As keep_key, in less time if the key holds a string.
+  local function keep_text(key)
+    if is_whole[key] then return end
+    local text = ask("GET", key)
+    if text == nil then return keep_key(key) end
+    is_whole[key] = true
+    if text then note(put_text, key, text, end_of(key)) else note(put_nothing, key) end
+  end
+
+  -- Each field as it was: those that were there first, so that the key does not vanish in between.
+  local function put_fields(key, fields, before)
+    for index = 1, #fields do
+      if before[index] then must("HSET", key, fields[index], before[index]) end
+    end
+    for index = 1, #fields do
+      if not before[index] then must("HDEL", key, fields[index]) end
+    end
+  end
+
+  local function keep_fields(key, fields)
+    local before = ask("HMGET", key, unpack(fields))
+    if before then note(put_fields, key, fields, before) end
+  end
+
+  local function every_other(first, ...)
+    local arguments, found = { ... }, {}
+    for index = first, #arguments, 2 do found[#found + 1] = arguments[index] end
+    return found
+  end
+
+  local function put_field(key, field, before)
+    if before then must("HSET", key, field, before) else must("HDEL", key, field) end
+  end
+
   -- A key that loses its last element loses its end: then all of it is kept.
   local function may_vanish(size_command, key, removed)
     local size = ask(size_command, key)
@@ -464,14 +465,19 @@ local function make_writers()
     return { err = "ERR " .. string.upper(command) .. " cannot be undone in Redis: a script that calls it needs -- ATOMIC: off" }
   end
 
-  return {
+  local function set_many(command, key, ...)
+    if not is_whole[key] then keep_fields(key, every_other(1, ...)) end
+    return run(command, key, ...)
+  end
+
+  local writers = {
     del = remove_keys, unlink = remove_keys, rename = rename, renamenx = rename, copy = whole(2), sort = sort,
     expire = set_end, pexpire = set_end, expireat = set_end, pexpireat = set_end, persist = drop_end,
     flushall = refuse, flushdb = refuse,
     append = text, decr = text, decrby = text, getdel = text, getex = text, getset = text, incr = text, incrby = text,
     incrbyfloat = text, psetex = text, set = text, setex = text, setnx = text, setrange = text, setbit = text,
     bitfield = text, mset = texts, msetnx = texts, bitop = whole(2),
-    hdel = del_fields,
+    hset = set_many, hmset = set_many, hdel = del_fields,
     sadd = add_members, srem = remove_members, smove = move_member, spop = pop_members,
     sdiffstore = whole(1), sinterstore = whole(1), sunionstore = whole(1),
     zadd = add_scores, zincrby = add_to_score, zrem = remove_scores, zpopmin = pop_scores, zpopmax = pop_scores,
@@ -479,24 +485,32 @@ local function make_writers()
     zdiffstore = whole(1), zinterstore = whole(1), zunionstore = whole(1), zrangestore = whole(1),
     lpush = push(LEFT), lpushx = push(LEFT), rpush = push(RIGHT), rpushx = push(RIGHT), lpop = pop(LEFT), rpop = pop(RIGHT),
     lmove = move_element, rpoplpush = turn_element, lset = set_element, ltrim = trim, linsert = whole(1), lrem = whole(1),
-  }, every_argument
+  }
+  return writers, every_argument, must, put_field
 end
 
-local WITH_FIELDS = { hget = get_field, hset = set_fields, hmset = set_fields, hsetnx = set_field, hincrby = set_field, hincrbyfloat = set_field }
-local writers, any_writer
+local writers, any_writer, must, put_field
+function get_writers()
+  if not writers then writers, any_writer, must, put_field = make_writers() end
+  return writers
+end
+
 -- By the name as the script writes it: its function, or false for a command that only reads.
 local known = {}
 
 local function look_up(command)
   if type(command) ~= "string" then return false end
   local name, writer = lower(command), false
-  if WITH_FIELDS[name] then
-    writer = WITH_FIELDS[name]
+  if name == "hget" then
+    writer = get_field
+  elseif name == "hset" or name == "hmset" then
+    writer = set_fields
+  elseif name == "hsetnx" or name == "hincrby" or name == "hincrbyfloat" then
+    writer = set_field
   elseif name ~= "spop" and string.find(PICKS, " " .. name .. " ", 1, true) then
     writer = get_picks()[name]
   elseif not string.find(READS, " " .. name .. " ", 1, true) then
-    if not writers then writers, any_writer = make_writers() end
-    writer = writers[name] or any_writer
+    writer = get_writers()[name] or any_writer
   end
   known[command] = writer
   return writer
@@ -504,7 +518,7 @@ end
 
 atomic_commands = setmetatable({
   call = function(command, ...)
-    local writer, reply = known[command or false], nil
+    local writer, reply = known[command], nil
     if writer == nil then writer = look_up(command) end
     if writer then
       reply = writer(command, ...)
@@ -517,7 +531,7 @@ atomic_commands = setmetatable({
     return reply
   end,
   pcall = function(command, ...)
-    local writer = known[command or false]
+    local writer = known[command]
     if writer == nil then writer = look_up(command) end
     if not writer then return run(command, ...) end
     local reply = writer(command, ...)
@@ -529,28 +543,22 @@ atomic_commands = setmetatable({
   end,
 }, { __index = redis })
 
--- What is left in steps is written over by the next call.
-local function forget()
-  count, seen_key = 0, nil
-  if next(is_whole) then is_whole = {} end
-end
-
 -- After a call that has worked.
 function keep_changes()
   if asides > 0 then
     for aside = 1, asides do must("UNLINK", "godra:undo:" .. aside) end
     asides = 0
   end
-  forget()
+  count, seen_key = 0, nil
+  if next(is_whole) then is_whole = {} end
 end
-
-local REFUSALS = { OOM = true, READONLY = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
 
 -- After a call that has failed.
 function undo_changes()
+  local REFUSALS = { OOM = true, READONLY = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
+  if count > 0 then get_writers() end
   for index = count, 1, -1 do
-    local step = steps[index]
-    local ok, problem = pcall(step[1], step[2], step[3], step[4])
+    local ok, problem = pcall(undoes[index] or put_field, keys[index], whats[index], befores[index])
     local text = not ok and (type(problem) == "table" and problem.err or tostring(problem))
     -- A store that takes no writes has taken none of this call.
     if text and not REFUSALS[string.match(text, "^%-?(%u+) ") or ""] then
@@ -558,6 +566,6 @@ function undo_changes()
     end
   end
   asides = 0
-  forget()
+  keep_changes()
 end
 end
