@@ -28,7 +28,7 @@
 -- What runs once a batch and once a call is written for speed; what is rare is made when it is needed.
 local room, node, stops = ARGV[1], ARGV[2], string.find(ARGV[4], "s", 1, true)
 local last_needs_another = string.find(ARGV[4], "l", 1, true)
-local call, encode = redis.call, cjson.encode
+local call, encode, type, tonumber, pcall = redis.call, cjson.encode, type, tonumber, pcall
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Microseconds since then. For scripts TIME stands still since Redis 7.2 and in Valkey, which have os.clock in its place.
 local clock = rawget(_G, "os") and os.clock
@@ -51,7 +51,7 @@ local runs = cmsgpack.unpack(ARGV[7])
 local function room_of(id)
   local found = rooms[id]
   if not found then
-    -- The first line is written at the end.
+    -- In pieces, each line with its end in front of it. The first is written at the end.
     found = { id = id, count = 0, last = 1, lines = { "" }, began = number }
     rooms[id] = found
     order[#order + 1] = found
@@ -111,7 +111,7 @@ local function named(kind)
     error("bad argument #1 (string expected, got " .. type(kind) .. ")", 3)
   end
   if RESERVED[kind] then error(RESERVED_TYPE, 3) end
-  local text = '{"type":' .. encode(tostring(kind)) .. ',"payload":'
+  local text = '\n{"type":' .. encode(tostring(kind)) .. ',"payload":'
   names[kind] = text
   return text
 end
@@ -137,12 +137,13 @@ local function own_room(what, level)
   return room_of(room)
 end
 
-local function put(found, text, audience, key)
+-- An event is two pieces: the head of all of its type, and its payload.
+local function put(found, head, text, audience, key)
   if found.call ~= number then mark(found) end
   local last, lines = found.last, found.lines
   if key then
     last = last + 1
-    lines[last] = "@~" .. key
+    lines[last] = "\n@~" .. key
     found.has_keys = true
   end
   if audience then
@@ -153,16 +154,15 @@ local function put(found, text, audience, key)
     end
     last = last + 1
     if known[audience] then
-      lines[last] = "@=" .. known[audience]
+      lines[last] = "\n@=" .. known[audience]
     else
       known.count = known.count + 1
       known[audience] = known.count
-      lines[last] = audience
+      lines[last] = "\n" .. audience
     end
   end
-  last = last + 1
-  lines[last] = text
-  found.last = last
+  lines[last + 1], lines[last + 2] = head, text
+  found.last = last + 2
   found.count = found.count + 1
 end
 
@@ -171,7 +171,7 @@ local function put_out(id, reason)
   charge(#id + #reason)
   if found.call ~= number then mark(found) end
   found.last = found.last + 1
-  found.lines[found.last] = "@!" .. id .. "\t" .. reason
+  found.lines[found.last] = "\n@!" .. id .. "\t" .. reason
 end
 
 -- Whose membership begins with this call.
@@ -201,14 +201,14 @@ local function get_groups()
 end
 
 -- An event with an audience; what is for whoever comes in with this call gets its number when the batch has ended.
-local function put_for(found, text, audience, key)
+local function put_for(found, head, text, audience, key)
   if entering and audience == "@+" .. user_id then
     if found.call ~= number then mark(found) end
     local held = found.held or {}
     found.held = held
-    held[#held + 1] = { text, audience, key }
+    held[#held + 1] = { head, text, audience, key }
   else
-    put(found, text, audience, key)
+    put(found, head, text, audience, key)
   end
 end
 
@@ -219,20 +219,19 @@ function godra.publish(kind, payload, options)
   local audience, key
   if options ~= nil then audience, key = get_groups().options(options) end
   local head, text = names[kind] or named(kind), encode(payload)
-  if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
-  text = head .. text
-  local found = own or own_room("publish")
-  charge(#text + (audience and #audience or 0) + (key and #key or 0))
-  if audience then put_for(found, text, audience, key) else put(found, text, nil, key) end
+  local size, found = #text, own
+  if size > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
+  if not found then found = own_room("publish") end
+  charge(#head + size + (audience and #audience or 0) + (key and #key or 0))
+  if audience then put_for(found, head, text, audience, key) else put(found, head, text, nil, key) end
 end
 
 function godra.send(to, kind, payload)
   local head, text = names[kind] or named(kind), encode(payload)
   if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
-  text = head .. text
   local found = own or own_room("send")
-  charge(#text + #tostring(to))
-  put_for(found, text, "@+" .. list({ tostring(to) }))
+  charge(#head + #text + #tostring(to))
+  put_for(found, head, text, "@+" .. list({ tostring(to) }))
 end
 
 function godra.error(code, message, details)
@@ -274,7 +273,7 @@ local function make_publishing(commands)
     end
     local found = room_of(id)
     charge(#text)
-    put(found, "!" .. string.gsub(text, "\n", " "), nil)
+    put(found, "\n!", (string.gsub(text, "\n", " ")), nil)
     return 1
   end
   local function is_publish(command, ...)
@@ -478,10 +477,13 @@ for run = 1, #runs, 8 do
       results[number] = 1
       is_plain = false
     else
-      local keys, arguments = {}, { user_id, ARGV[at + 1] }
+      -- Tables of about the size that they need, as growing takes time.
+      local keys = { KEYS[front + 1], KEYS[front + 2], KEYS[front + 3] }
+      for index = key_count + 1, 3 do keys[index] = nil end
+      for index = 4, key_count do keys[index] = KEYS[front + index] end
+      local arguments = { user_id, ARGV[at + 1] }
       if argument_count == 1 then arguments[2] = nil end
       for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
-      for index = 1, key_count do keys[index] = KEYS[front + index] end
       bytes_before, entering = bytes, step == 1 or step > 4
       if step == 5 then rejoined[token] = true end
       local ok, value = pcall(body, keys, arguments, commands, godra)
@@ -541,7 +543,7 @@ end
 -- passes over their copy.
 local function finish(found)
   local held = found.held or {}
-  for index = 1, #held do put(found, held[index][1], held[index][2], held[index][3]) end
+  for index = 1, #held do put(found, unpack(held[index], 1, 4)) end
   local key, count = "godra:room:" .. found.id, found.count
   local epoch, last = call("HGET", key, "epoch"), 0
   if count > 0 then
@@ -562,7 +564,7 @@ local function finish(found)
   if found.last == 1 then return "" end
   local lines = found.lines
   lines[1] = string.format("%s e %s %.0f %d", found == own and node or "-", epoch, last - count + 1, count)
-  local message = table.concat(lines, "\n", 1, found.last)
+  local message = table.concat(lines, "", 1, found.last)
   call("PUBLISH", "game_updates:game:" .. found.id, message)
   if count > 0 and HISTORY.events > 0 then remember(found.id, message, last - count + 1, count, found.has_keys) end
   return message
