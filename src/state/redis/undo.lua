@@ -18,12 +18,6 @@ local asides = 0
 -- The field that the script has just read, if nothing was written since: most inputs read one and write it back.
 local seen_key, seen_field, seen_value
 
-local function get_field(command, key, field, ...)
-  local reply = run(command, key, field, ...)
-  if type(reply) ~= "table" then seen_key, seen_field, seen_value = key, field, reply end
-  return reply
-end
-
 local function keep_field(key, field)
   local before = seen_value
   if seen_key ~= key or seen_field ~= field then before = run("HGET", key, field) end
@@ -35,11 +29,11 @@ end
 
 local get_writers
 
-local function set_fields(command, key, field, value, ...)
-  if is_whole[key] or not field then return run(command, key, field, value, ...) end
-  if (...) ~= nil then return get_writers().hset(command, key, field, value, ...) end
-  keep_field(key, field)
-  return run(command, key, field, value, ...)
+local function set_fields(command, ...)
+  local key, field, _, more = ...
+  if more ~= nil then return get_writers().hset(command, ...) end
+  if field and not is_whole[key] then keep_field(key, field) end
+  return run(command, ...)
 end
 
 local function set_field(command, key, field, ...)
@@ -495,14 +489,15 @@ function get_writers()
   return writers
 end
 
--- By the name as the script writes it: its function, or false for a command that only reads.
+-- By the name as the script writes it: its function; "get" for HGET, whose reply is remembered; or false for other commands
+-- that only read.
 local known = {}
 
 local function look_up(command)
   if type(command) ~= "string" then return false end
   local name, writer = lower(command), false
   if name == "hget" then
-    writer = get_field
+    writer = "get"
   elseif name == "hset" or name == "hmset" then
     writer = set_fields
   elseif name == "hsetnx" or name == "hincrby" or name == "hincrbyfloat" then
@@ -516,26 +511,34 @@ local function look_up(command)
   return writer
 end
 
+-- Most calls are of HGET and HSET, and what each goes through here is most of what undoing costs.
 atomic_commands = setmetatable({
   call = function(command, ...)
     local writer, reply = known[command], nil
     if writer == nil then writer = look_up(command) end
-    if writer then
-      reply = writer(command, ...)
-      if writer ~= get_field then seen_key = nil end
-    else
+    if not writer then
       reply = run(command, ...)
+    elseif writer == "get" then
+      reply = run(command, ...)
+      seen_key, seen_field = ...
+      seen_value = reply
+    else
+      reply = writer(command, ...)
+      seen_key = nil
     end
     -- The line that the reply may name is not the script's.
-    if type(reply) == "table" and reply.err then error({ err = reply.err }, 0) end
+    if type(reply) == "table" and reply.err then
+      seen_key = nil
+      error({ err = reply.err }, 0)
+    end
     return reply
   end,
   pcall = function(command, ...)
     local writer = known[command]
     if writer == nil then writer = look_up(command) end
-    if not writer then return run(command, ...) end
+    if not writer or writer == "get" then return run(command, ...) end
     local reply = writer(command, ...)
-    if writer ~= get_field then seen_key = nil end
+    seen_key = nil
     return reply
   end,
   setresp = function(version)
