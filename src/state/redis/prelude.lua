@@ -3,7 +3,7 @@
 -- nothing, whether it may pick without being atomic }, behind them the running call's place (number) and time, what the program
 -- takes from the server's own tables: RESERVED (the types that are not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
--- looks after numbered inputs: make_numbered; and after a room's latest events: make_history.
+-- looks after memberships: make_membership; numbered inputs: make_numbered; and a room's latest events: make_history.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
 --   flags are "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "g"
@@ -67,21 +67,19 @@ local function mark(found)
   found.audiences_before = found.audiences and found.audiences.count or 0
 end
 
-local function cut(list, length)
-  for index = #list, length + 1, -1 do list[index] = nil end
-end
-
--- Forgets audiences whose line has been taken back.
-local function forget_audiences(audiences, before)
-  if audiences.count == before then return end
-  for audience, at in pairs(audiences) do
-    if audience ~= "count" and at > before then audiences[audience] = nil end
-  end
-  audiences.count = before
-end
-
 -- Takes back what the running call has published.
 local function undo_events()
+  local function cut(list, length)
+    for index = #list, length + 1, -1 do list[index] = nil end
+  end
+  -- Forgets audiences whose line has been taken back.
+  local function forget_audiences(audiences, before)
+    if audiences.count == before then return end
+    for audience, at in pairs(audiences) do
+      if audience ~= "count" and at > before then audiences[audience] = nil end
+    end
+    audiences.count = before
+  end
   bytes = bytes_before
   for index = #order, 1, -1 do
     local found = order[index]
@@ -166,14 +164,6 @@ local function put(found, head, text, audience, key)
   found.count = found.count + 1
 end
 
-local function put_out(id, reason)
-  local found = room_of(room)
-  charge(#id + #reason)
-  if found.call ~= number then mark(found) end
-  found.last = found.last + 1
-  found.lines[found.last] = "\n@!" .. id .. "\t" .. reason
-end
-
 -- Whose membership begins with this call.
 local entering
 local user_id, who, user
@@ -189,7 +179,15 @@ local function list(ids)
 end
 
 local function get_groups()
-  groups = groups or make_groups({
+  if groups then return groups end
+  local function put_out(id, reason)
+    local found = room_of(room)
+    charge(#id + #reason)
+    if found.call ~= number then mark(found) end
+    found.last = found.last + 1
+    found.lines[found.last] = "\n@!" .. id .. "\t" .. reason
+  end
+  groups = make_groups({
     room = room,
     caller = function() return user_id end,
     commands = function() return running end,
@@ -245,9 +243,8 @@ function godra.error(code, message, details)
 end
 
 -- What scripts rarely ask for is made when they do.
-local GROUP_FUNCTIONS = { join = true, leave = true, cell = true, remove = true }
 setmetatable(godra, { __index = function(_, name)
-  if GROUP_FUNCTIONS[name] then return get_groups()[name] end
+  if name == "join" or name == "leave" or name == "cell" or name == "remove" then return get_groups()[name] end
   if name ~= "user" then return nil end
   if not user then
     local role, called = string.match(who, "^(%S*) (.*)$")
@@ -293,24 +290,24 @@ local function make_publishing(commands)
   }, { __index = commands })
 end
 
-local publishing = {}
+local publishing
 -- What a script has as redis.
 local function commands_of(script)
   local commands = script[3] and atomic_commands or redis
   if script[4] then commands = select(2, get_picks()) end
   if not script[2] then return commands end
+  publishing = publishing or {}
   local found = publishing[commands] or make_publishing(commands)
   publishing[commands] = found
   return found
 end
 
-local function is_away(text)
-  -- Errors that are the store's state and not the script's fault.
-  local AWAY = { READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
-  return AWAY[string.match(text, "^%-?(%u+) ")]
-end
-
 local function failure(problem)
+  local function is_away(text)
+    -- Errors that are the store's state and not the script's fault.
+    local AWAY = { READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
+    return AWAY[string.match(text, "^%-?(%u+) ")]
+  end
   if type(problem) == "table" then
     if type(problem.code) == "string" and type(problem.message) == "string" then
       return { "E", problem.code, problem.message, problem.details or "", 0 }
@@ -329,79 +326,18 @@ local function failure(problem)
   return { "E", "script_error", "(error object is a " .. type(problem) .. " value)", "", 1 }
 end
 
--- Membership of a room: who holds it, by which connection of which node.
-local function strike(uid, token)
-  call("SREM", "godra:node:" .. string.match(token, "^[^ ]*") .. ":members", room .. " " .. uid .. " " .. token)
-end
-
--- Before a leave: whether this membership is still the one that counts.
-local function is_held(token)
-  if call("HGET", "godra:members:" .. room, user_id) == token then return true end
-  strike(user_id, token)
-  return false
-end
-
-local function is_noted()
-  return call("HEXISTS", "godra:members:" .. room, user_id) == 1
-end
-
--- Whether somebody else holds it by now, or it was ended by a script.
-local function is_replaced(token)
-  local held = call("HGET", "godra:members:" .. room, user_id)
-  return held and held ~= token or call("HGET", "godra:removed:" .. room, user_id) == token
-end
-
--- The book of guests: how this one was last in the room.
-local function book(how, token)
-  if string.sub(user_id, 1, 6) ~= "guest:" then return end
-  local called = string.match(token, "^%S+ %S+ %S+ (.*)$") or user_id
-  call("HSET", "godra:guest:" .. user_id, "", called, room, how)
-  call("ZADD", "active_sessions:guests", now, user_id)
-end
-
--- After a leave.
-local function depart(token)
-  call("HDEL", "godra:members:" .. room, user_id)
-  strike(user_id, token)
-  book("left", token)
-end
-
--- After an arrival: notes it, and tells the node of an older socket of the same user.
-local function arrive(token)
-  local key = "godra:members:" .. room
-  local held = call("HGET", key, user_id)
-  call("HSET", key, user_id, token)
-  if held then
-    local holder = string.match(held, "^[^ ]*")
-    strike(user_id, held)
-    if holder ~= node then
-      call("PUBLISH", "game_updates:game:" .. room, node .. " r " .. user_id .. " " .. held)
-    end
-  end
-  call("SADD", "godra:node:" .. node .. ":members", room .. " " .. user_id .. " " .. token)
-  book("joined", token)
-end
-
--- The users of a run of calls whose arguments begin there.
-local function users_of(run, at, width, users)
-  for nth = 0, runs[run + 7] - 1 do users[#users + 1] = ARGV[at + nth * width] end
-end
-
--- The users of all numbered inputs from a run on: they are read at once.
-local function users_of_numbered(run, at)
-  local users = {}
-  for later = run, #runs, 8 do
-    local step = runs[later + 6]
-    local width = runs[later + 4] + runs[later + 5] + (step == 0 and 0 or 1)
-    if step == 4 then users_of(later, at, width, users) end
-    at = at + width * runs[later + 7]
+-- The users of the calls with that step, in the runs from one to another; the first's arguments begin there.
+local function users_of(first, last, at, step, users)
+  for run = first, last, 8 do
+    local width = runs[run + 4] + runs[run + 5] + (runs[run + 6] == 0 and 0 or 1)
+    for nth = 0, runs[run + 6] == step and runs[run + 7] - 1 or -1 do users[#users + 1] = ARGV[at + nth * width] end
+    at = at + width * runs[run + 7]
   end
   return users
 end
 
-local numbered, entered
--- Memberships that were taken up again in this batch, or could not be.
-local rejoined = {}
+-- Made when they are needed; rejoined are memberships that were taken up again in this batch, or could not be.
+local membership, numbered, entered, rejoined
 local history, past
 local places = nil
 local wanted = string.match(ARGV[4], "h(.*)$")
@@ -410,26 +346,22 @@ if wanted then
   for epoch, seq in string.gmatch(wanted, "(%d+):(%d+)") do places[#places + 1] = { epoch = epoch, seq = tonumber(seq) } end
 end
 
--- What callers missed of the room's events before this batch.
-local function read_past()
+-- Reads what callers missed of the room's events before this batch, and tells whether all who enter or confirm in these runs get it.
+local function resume_all()
   local known = call("HMGET", "godra:room:" .. room, "epoch", "seq")
   past = { {} }
-  if not known[1] then return end
-  history = history or make_history(now)
-  local seq = tonumber(known[2] or 0)
-  local after, entries = history.read(room, known[1], seq, places)
-  if after then past = { { after, unpack(entries) }, epoch = known[1], after = after, seq = seq } end
-end
-
--- Whether all who enter or confirm in these runs get what they missed.
-local function resume_all()
+  if known[1] then
+    history = history or make_history(now)
+    local seq = tonumber(known[2] or 0)
+    local after, entries = history.read(room, known[1], seq, places)
+    if after then past = { { after, unpack(entries) }, epoch = known[1], after = after, seq = seq } end
+  end
   local count = 0
   for run = 1, #runs, 8 do
     local step = runs[run + 6]
     if step == 1 or step == 3 or step == 6 then count = count + runs[run + 7] end
   end
   if count ~= #places then return false end
-  read_past()
   for index = 1, count do
     local place = places[index]
     if place.epoch ~= past.epoch or place.seq < past.after or place.seq > past.seq then return false end
@@ -453,11 +385,11 @@ for run = 1, #runs, 8 do
   local width = argument_count + named_count + (step == 0 and 0 or 1)
   if step == 4 and not numbered then
     numbered = make_numbered(room, time[1])
-    numbered.read(users_of_numbered(run, at))
+    numbered.read(users_of(run, #runs, at, 4, {}))
   elseif step == 1 or step == 6 then
-    entered = entered or {}
-    users_of(run, at, width, entered)
+    entered = users_of(run, run, at, step, entered or {})
   end
+  if step ~= 0 and step ~= 4 then membership = membership or make_membership(room, node, now) end
   for nth = 1, runs[run + 7] do
     number = number + 1
     user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
@@ -472,8 +404,9 @@ for run = 1, #runs, 8 do
     elseif known then
       results[number] = { "K", known }
       is_plain = false
-    elseif is_pointless or step == 2 and not is_held(token) or step == 3 and is_replaced(token)
-      or step == 5 and not is_noted() or step == 6 and rejoined[token] then
+    elseif is_pointless or step == 2 and not membership.is_held(user_id, token)
+      or step == 3 and membership.is_replaced(user_id, token) or step == 5 and not membership.is_noted(user_id)
+      or step == 6 and rejoined and rejoined[token] then
       results[number] = 1
       is_plain = false
     else
@@ -485,7 +418,10 @@ for run = 1, #runs, 8 do
       if argument_count == 1 then arguments[2] = nil end
       for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
       bytes_before, entering = bytes, step == 1 or step > 4
-      if step == 5 then rejoined[token] = true end
+      if step == 5 then
+        rejoined = rejoined or {}
+        rejoined[token] = true
+      end
       local ok, value = pcall(body, keys, arguments, commands, godra)
       local is_refusal = ok and type(value) == "table" and type(value.err) == "string"
       if not ok or is_refusal then
@@ -499,7 +435,7 @@ for run = 1, #runs, 8 do
         if is_atomic then keep_changes() end
         has_worked = true
         -- Who confirms a membership that is not noted (any more) is there all the same.
-        if entering or step == 3 and not is_noted() then arrive(token) end
+        if entering or step == 3 and not membership.is_noted(user_id) then membership.arrive(user_id, token) end
         if is_wanted then
           is_plain = false
           results[number] = { "V", value }
@@ -509,7 +445,9 @@ for run = 1, #runs, 8 do
       end
       if step == 4 then numbered.note(user_id, tonumber(token), results[number]) end
       -- A leave that the store was in no state for comes again.
-      if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then depart(token) end
+      if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then
+        membership.depart(user_id, token)
+      end
       if look_every then
         if number - looked_after >= look_every or argument_count > 1 and #ARGV[at + 1] > LARGE then
           local before = passed
@@ -571,7 +509,7 @@ local function finish(found)
 end
 
 if numbered then numbered.write() end
-if places and not past then read_past() end
+if places and not past then resume_all() end
 if not own and room ~= "" and has_worked then room_of(room) end
 local message = ""
 for index = 1, #order do

@@ -21,6 +21,8 @@ const SANDBOX: &str = include_str!("sandbox.lua");
 const UNDO: &str = include_str!("undo.lua");
 /// The part that keeps groups of users.
 const GROUPS: &str = include_str!("groups.lua");
+/// Who holds a membership.
+const MEMBERSHIP: &str = include_str!("membership.lua");
 /// Numbered inputs.
 const NUMBERED: &str = include_str!("numbered.lua");
 /// The latest events of rooms.
@@ -119,7 +121,7 @@ impl Program {
         text.push_str(&tables(history));
         // What makes it would be made for every batch.
         let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
-        for part in [RANDOM, sandbox, PICKS, UNDO, GROUPS, NUMBERED, HISTORY, PRELUDE] {
+        for part in [RANDOM, sandbox, PICKS, UNDO, GROUPS, MEMBERSHIP, NUMBERED, HISTORY, PRELUDE] {
             text.push_str(part);
         }
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
@@ -258,7 +260,7 @@ mod tests {
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
         assert!(
             scripts.contains("return 1")
-                && behind.ends_with(&format!("{RANDOM}{PICKS}{UNDO}{GROUPS}{NUMBERED}{HISTORY}{PRELUDE}"))
+                && behind.ends_with(&format!("{RANDOM}{PICKS}{UNDO}{GROUPS}{MEMBERSHIP}{NUMBERED}{HISTORY}{PRELUDE}"))
         );
     }
 
