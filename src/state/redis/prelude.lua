@@ -48,11 +48,15 @@ local rooms, order = {}, {}
 local own
 local runs = cmsgpack.unpack(ARGV[7])
 
+local unpack = table.unpack or unpack
+
 local function room_of(id)
   local found = rooms[id]
   if not found then
-    -- In pieces, each line with its end in front of it. The first is written at the end.
-    found = { id = id, count = 0, last = 1, lines = { "" }, began = number }
+    -- In pieces, each line with its end in front of it. The first is written at the end. Growing takes time: so there is room for
+    -- about as many as there will be, filled with what is at hand.
+    local lines = id == room and { unpack(ARGV, 1, math.min(#ARGV, 256)) } or {}
+    found = { id = id, count = 0, last = 1, lines = lines, began = number }
     rooms[id] = found
     order[#order + 1] = found
     if id == room then own = found end
@@ -217,10 +221,9 @@ function godra.publish(kind, payload, options)
   local audience, key
   if options ~= nil then audience, key = get_groups().options(options) end
   local head, text = names[kind] or named(kind), encode(payload)
-  local size, found = #text, own
-  if size > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
-  if not found then found = own_room("publish") end
-  charge(#head + size + (audience and #audience or 0) + (key and #key or 0))
+  if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
+  local found = own or own_room("publish")
+  charge(#head + #text + (audience and #audience or 0) + (key and #key or 0))
   if audience then put_for(found, head, text, audience, key) else put(found, head, text, nil, key) end
 end
 
@@ -390,13 +393,13 @@ for run = 1, #runs, 8 do
     entered = users_of(run, run, at, step, entered or {})
   end
   if step ~= 0 and step ~= 4 then membership = membership or make_membership(room, node, now) end
-  for nth = 1, runs[run + 7] do
+  local calls, is_last_run = runs[run + 7], run + 8 > #runs
+  for nth = 1, calls do
     number = number + 1
     user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
     local token = step ~= 0 and ARGV[at + width - 1]
-    local is_last = nth == runs[run + 7] and run + 8 > #runs
     local is_pointless = has_failed and stops
-      or is_last and last_needs_another and (not has_worked or places and resume_all())
+      or last_needs_another and is_last_run and nth == calls and (not has_worked or places and resume_all())
     local known = step == 4 and not is_over and numbered.answer(user_id, tonumber(token))
     if is_over then
       results[number] = 2
@@ -412,11 +415,15 @@ for run = 1, #runs, 8 do
     else
       -- Tables of about the size that they need, as growing takes time.
       local keys = { KEYS[front + 1], KEYS[front + 2], KEYS[front + 3] }
-      for index = key_count + 1, 3 do keys[index] = nil end
-      for index = 4, key_count do keys[index] = KEYS[front + index] end
+      if key_count ~= 3 then
+        for index = key_count + 1, 3 do keys[index] = nil end
+        for index = 4, key_count do keys[index] = KEYS[front + index] end
+      end
       local arguments = { user_id, ARGV[at + 1] }
-      if argument_count == 1 then arguments[2] = nil end
-      for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
+      if argument_count ~= 2 then
+        if argument_count == 1 then arguments[2] = nil end
+        for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
+      end
       bytes_before, entering = bytes, step == 1 or step > 4
       if step == 5 then
         rejoined = rejoined or {}
@@ -439,11 +446,9 @@ for run = 1, #runs, 8 do
         if is_wanted then
           is_plain = false
           results[number] = { "V", value }
-        else
-          results[number] = 0
         end
       end
-      if step == 4 then numbered.note(user_id, tonumber(token), results[number]) end
+      if step == 4 then numbered.note(user_id, tonumber(token), results[number] or 0) end
       -- A leave that the store was in no state for comes again.
       if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then
         membership.depart(user_id, token)
@@ -516,7 +521,12 @@ for index = 1, #order do
   local written = finish(order[index])
   if order[index] == own then message = written end
 end
-if is_plain then results = 0 end
+if is_plain then
+  results = 0
+else
+  -- Who has run, and whose result nobody wants.
+  for index = 1, number do results[index] = results[index] or 0 end
+end
 local last_ran = entered and (numbered or make_numbered(room, time[1])).last(entered) or places and {} or nil
 local took = since()
 if spans and took >= 1000 then
