@@ -8,7 +8,7 @@ use godra_engine::{mend_utf8, write_json_string};
 use redis::Value;
 
 use super::in_flight::SentBatch;
-use super::notice::{Notice, read_history, read_notice};
+use super::notice::{Notice, read_notice, read_runs};
 use super::program::Program;
 use crate::state::call::DUPLICATE;
 use crate::state::{CallError, CallResult, CallRun, ErrorSource, Missed, Position, RoomEvents};
@@ -141,9 +141,9 @@ fn read_missed(
     let Some(after) = parts.next() else { return Some(None) };
     let after = number(&after)?;
     let mut runs = Vec::new();
-    for entry in parts {
-        let entry = bytes(entry)?;
-        runs.extend(read_history(&entry, room)?.into_iter().map(Arc::new));
+    for message in parts {
+        let message = bytes(message)?;
+        runs.extend(read_runs(&message, room)?.into_iter().map(Arc::new));
     }
     runs.extend(events.filter(|events| events.count() > 0 && events.first_seq <= position.seq).cloned());
     Some(Some(Missed { after, runs }))

@@ -1,9 +1,9 @@
 -- For whom scripts publish, and the groups of a room's users: made when a script first asks for them. In front of this come
--- the bounds GROUPS = { name, user, reason, key, groups, named, ttl, reach, bytes }.
+-- get_group_bounds(), which gives { name, user, reason, key, groups, named, ttl, reach, bytes }.
 -- The tools: room, caller() (its id), commands() (what the running call has as redis), own_room(function's name) and
 -- put_out(user, reason).
 local function make_groups(tools)
-  local groups = {}
+  local groups, GROUPS = {}, get_group_bounds()
   local room = tools.room
 
   -- An error at the script's line, from a function that the script has called at this depth.

@@ -3,7 +3,7 @@
 -- messages: a head and the message. A head has when it came (milliseconds), its first and last number, how many events it holds, and
 -- "k" if some of these can be taken the place of. Where newer events have done so, those that are left are together in one message
 -- (its head has "c"), each behind a line "@#" with its number and when it came.
--- HISTORY has the bounds: events, bytes, and age in seconds.
+-- The bounds are HISTORY_EVENTS, HISTORY_BYTES, and HISTORY_AGE in seconds.
 local function history_key(room) return "godra:history:" .. room end
 
 local function make_history(now)
@@ -15,7 +15,7 @@ local function make_history(now)
     return tonumber(at), tonumber(first), tonumber(last), tonumber(count), mark
   end
 
-  local function is_old(at) return now - at > HISTORY.age * 1000 end
+  local function is_old(at) return now - at > HISTORY_AGE * 1000 end
 
   -- The events of a message: each with its number, time, key and audience.
   local function parse(head, message)
@@ -57,7 +57,7 @@ local function make_history(now)
       lines[#lines + 1] = event.key
       lines[#lines + 1] = event.text
       local text = table.concat(lines, "\n")
-      if is_old(event.at) or #kept >= HISTORY.events or bytes + #text > HISTORY.bytes then
+      if is_old(event.at) or #kept >= HISTORY_EVENTS or bytes + #text > HISTORY_BYTES then
         first = event.seq + 1
         return false
       end
@@ -85,19 +85,19 @@ local function make_history(now)
     for index = #kept, 1, -1 do lines[#lines + 1] = kept[index] end
     local head = string.format("%.0f %.0f %.0f %d c", newest, first, last, #kept)
     call("RPUSH", into, head, table.concat(lines, "\n"))
-    call("EXPIRE", into, HISTORY.age + 1)
+    call("EXPIRE", into, HISTORY_AGE + 1)
   end
 
   -- Without anything that was superseded: messages are dropped from the front until the rest is within the bounds. What they take
   -- is the store's own estimate. Numbers and times rise, so the first that stays is found by halving.
   local function cut(into, last)
     local from, length, size = 0, call("LLEN", into) / 2, call("MEMORY", "USAGE", into, "SAMPLES", 1)
-    if size > HISTORY.bytes then from = length - math.floor(length * HISTORY.bytes / size) end
+    if size > HISTORY_BYTES then from = length - math.floor(length * HISTORY_BYTES / size) end
     local to = length
     while from < to do
       local middle = math.floor((from + to) / 2)
       local at, first = read_head(call("LINDEX", into, 2 * middle))
-      if first > last - HISTORY.events and not is_old(at) then to = middle else from = middle + 1 end
+      if first > last - HISTORY_EVENTS and not is_old(at) then to = middle else from = middle + 1 end
     end
     if from > 0 then call("LTRIM", into, 2 * from, -1) end
   end
@@ -115,7 +115,7 @@ local function make_history(now)
     while from > 1 do
       local at, _, _, events = read_head(elements[from - 2])
       bytes, count = bytes + #elements[from - 1], count + events
-      if is_old(at) or count > HISTORY.events or bytes > HISTORY.bytes then break end
+      if is_old(at) or count > HISTORY_EVENTS or bytes > HISTORY_BYTES then break end
       from = from - 2
     end
     if from == 1 then return end

@@ -32,12 +32,6 @@ pub(super) fn read_notice<'a>(message: &'a [u8], room: &RoomId) -> Option<(&'a s
     runs.is_empty().then_some((node, Notice::Events(events)))
 }
 
-/// Reads an entry of a room's history: when it came, and a message of one or many runs of events.
-pub(super) fn read_history(entry: &[u8], room: &RoomId) -> Option<Vec<RoomEvents>> {
-    let line = entry.iter().position(|byte| *byte == b'\n')?;
-    read_runs(&entry[line + 1..], room)
-}
-
 fn read_head(message: &[u8]) -> Option<(&str, &str, &str)> {
     let line = message.split(|byte| *byte == b'\n').next()?;
     let (node, rest) = std::str::from_utf8(line).ok()?.split_once(' ')?;
@@ -45,8 +39,8 @@ fn read_head(message: &[u8]) -> Option<(&str, &str, &str)> {
     Some((node, kind, rest))
 }
 
-/// The runs of events of a message; one without events if it has none.
-fn read_runs(message: &[u8], room: &RoomId) -> Option<Vec<RoomEvents>> {
+/// The runs of events of a message; one without events if it has none. Those of a room's history may have many.
+pub(super) fn read_runs(message: &[u8], room: &RoomId) -> Option<Vec<RoomEvents>> {
     let (_, kind, rest) = read_head(message)?;
     let [epoch, first_seq, count] = <[&str; 3]>::try_from(rest.split(' ').collect::<Vec<_>>()).ok()?;
     let (epoch, first_seq, count) =
@@ -257,18 +251,19 @@ mod tests {
 
     #[test]
     fn a_history_skips_what_was_superseded() {
-        let entry = b"1700000000000\n- e 7 3 4\n@#3 1\n{\"a\":1\n@#4 1\n@~k\n{\"b\":1\n@#9 1\n@+ann\n{\"c\":1\n@#12 1\n{\"d\":1";
-        let runs = read_history(entry, &room()).expect("a history");
+        let message =
+            b"- e 7 3 4\n@#3 1\n{\"a\":1\n@#4 1\n@~k\n{\"b\":1\n@#9 1\n@+ann\n{\"c\":1\n@#12 1\n{\"d\":1";
+        let runs = read_runs(message, &room()).expect("a history");
         let places: Vec<_> = runs.iter().map(|run| (run.first_seq, run.last_seq())).collect();
         assert_eq!(places, [(3, 4), (9, 9), (12, 12)]);
         assert_eq!(runs[0].replacing, [(1, "k".into())]);
         assert_eq!(runs[1].addressed, [(0, Audience::user("ann"))]);
         assert_eq!(runs[2].event(12), br#"{"d":1,"seq":12}"#);
-        let later = b"17\n- e 7 3 1\n@#8 1\n{\"a\":1";
-        assert_eq!(read_history(later, &room()).expect("a history")[0].first_seq, 8);
-        let backwards = b"17\n- e 7 3 2\n@#8 1\n{\"a\":1\n@#8 1\n{\"a\":1";
-        assert!(read_history(backwards, &room()).is_none());
-        assert!(read_notice(&entry[14..], &room()).is_none(), "what is published has no gaps");
+        let later = b"- e 7 3 1\n@#8 1\n{\"a\":1";
+        assert_eq!(read_runs(later, &room()).expect("a history")[0].first_seq, 8);
+        let backwards = b"- e 7 3 2\n@#8 1\n{\"a\":1\n@#8 1\n{\"a\":1";
+        assert!(read_runs(backwards, &room()).is_none());
+        assert!(read_notice(message, &room()).is_none(), "what is published has no gaps");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 -- godra:answers:ROOM:HOUR is one of "id tab place" and "n answer": of the input count, at the place count % ANSWERS, its entry in
 -- the batch's results as msgpack, if that has at most MAX_ANSWER_BYTES.
 -- There is one for this day (hour) and one for the day before, so that what is not used for so long ends by itself.
--- NOT_RUN has the codes that say of an input that it did not run.
+-- has_not_run(code) tells of an error's code whether it says that the input did not run.
 local function make_numbered(room, seconds)
   local DAY, HOUR = 86400, 3600
   local call = redis.call
@@ -75,7 +75,7 @@ local function make_numbered(room, seconds)
   -- An input has run, unless its result says that it has not.
   function numbered.note(user_id, n, result)
     local user = users[user_id]
-    if result[1] == "E" and NOT_RUN[result[2]] then
+    if result[1] == "E" and has_not_run(result[2]) then
       user.refused = n
       return
     end

@@ -1,7 +1,7 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
 -- nothing, whether it may pick without being atomic }, behind them the running call's place (number) and time, what the program
--- takes from the server's own tables: RESERVED (the types that are not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
+-- takes from the server's own tables: is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
 -- looks after memberships: make_membership; numbered inputs: make_numbered; and a room's latest events: make_history.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
@@ -26,8 +26,7 @@
 -- A line for itself is "@!" with a user who is put out of the room, a tab and the reason.
 -- (What cjson writes has no line ends.)
 -- What runs once a batch and once a call is written for speed; what is rare is made when it is needed.
-local room, node, stops = ARGV[1], ARGV[2], string.find(ARGV[4], "s", 1, true)
-local last_needs_another = string.find(ARGV[4], "l", 1, true)
+local room, node, flags = ARGV[1], ARGV[2], ARGV[4]
 local call, encode, type, tonumber, pcall = redis.call, cjson.encode, type, tonumber, pcall
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Microseconds since then. For scripts TIME stands still since Redis 7.2 and in Valkey, which have os.clock in its place.
@@ -112,7 +111,7 @@ local function named(kind)
   if type(kind) ~= "string" and type(kind) ~= "number" then
     error("bad argument #1 (string expected, got " .. type(kind) .. ")", 3)
   end
-  if RESERVED[kind] then error(RESERVED_TYPE, 3) end
+  if is_reserved(kind) then error(RESERVED_TYPE, 3) end
   local text = '\n{"type":' .. encode(tostring(kind)) .. ',"payload":'
   names[kind] = text
   return text
@@ -223,8 +222,13 @@ function godra.publish(kind, payload, options)
   local head, text = names[kind] or named(kind), encode(payload)
   if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
   local found = own or own_room("publish")
-  charge(#head + #text + (audience and #audience or 0) + (key and #key or 0))
-  if audience then put_for(found, head, text, audience, key) else put(found, head, text, nil, key) end
+  if options ~= nil then
+    charge(#head + #text + (audience and #audience or 0) + (key and #key or 0))
+    if audience then put_for(found, head, text, audience, key) else put(found, head, text, nil, key) end
+  else
+    charge(#head + #text)
+    put(found, head, text)
+  end
 end
 
 function godra.send(to, kind, payload)
@@ -266,7 +270,7 @@ local function make_publishing(commands)
       return { err = "ERR an event must be a JSON object" }
     elseif type(event.type) ~= "string" then
       return { err = "ERR an event needs a string as its type" }
-    elseif RESERVED[event.type] then
+    elseif is_reserved(event.type) then
       return { err = "ERR " .. RESERVED_TYPE }
     elseif #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH + 1) then
       return { err = "ERR " .. TOO_DEEP }
@@ -342,11 +346,13 @@ end
 -- Made when they are needed; rejoined are memberships that were taken up again in this batch, or could not be.
 local membership, numbered, entered, rejoined
 local history, past
-local places = nil
-local wanted = string.match(ARGV[4], "h(.*)$")
-if wanted then
-  places = {}
-  for epoch, seq in string.gmatch(wanted, "(%d+):(%d+)") do places[#places + 1] = { epoch = epoch, seq = tonumber(seq) } end
+local stops, last_needs_another, refreshes, look_every, places
+if flags ~= "" then
+  stops, last_needs_another = string.find(flags, "s", 1, true), string.find(flags, "l", 1, true)
+  refreshes, look_every = string.find(flags, "r", 1, true), tonumber(string.match(flags, "g(%d+)"))
+  local wanted = string.match(flags, "h(.*)$")
+  places = wanted and {}
+  for epoch, seq in string.gmatch(wanted or "", "(%d+):(%d+)") do places[#places + 1] = { epoch = epoch, seq = tonumber(seq) } end
 end
 
 -- Reads what callers missed of the room's events before this batch, and tells whether all who enter or confirm in these runs get it.
@@ -373,8 +379,7 @@ local function resume_all()
 end
 
 local results, at = {}, 8
-local is_plain, has_failed, has_worked = true, false, false
-local look_every, is_over = tonumber(string.match(ARGV[4], "g(%d+)")), false
+local is_plain, is_over, has_failed, has_worked = true, false, false, false
 -- How many microseconds have passed at the last look at the clock, and after which call that was. Asking for the time costs
 -- as much as a tenth of a call.
 local passed, looked_after, spans = 0, 0, nil
@@ -474,8 +479,8 @@ local function remember(id, message, first, count, has_keys)
   local last, into = first + count - 1, history_key(id)
   local head = string.format("%.0f %.0f %.0f %d%s", now, first, last, count, has_keys and " k" or "")
   call("RPUSH", into, head, message)
-  call("EXPIRE", into, HISTORY.age + 1)
-  local every = math.max(1, math.min(HISTORY.events, math.floor(HISTORY.bytes / 4 * count / #message)))
+  call("EXPIRE", into, HISTORY_AGE + 1)
+  local every = math.max(1, math.min(HISTORY_EVENTS, math.floor(HISTORY_BYTES / 4 * count / #message)))
   if math.floor(last / every) ~= math.floor((first - 1) / every) then
     history = history or make_history(now)
     history.trim(id, last, has_keys)
@@ -499,7 +504,7 @@ local function finish(found)
     epoch = ARGV[3]
     call("HSET", key, "epoch", epoch)
   end
-  if is_fresh or string.find(ARGV[4], "r", 1, true) or math.floor((last - count) / 1000) ~= math.floor(last / 1000) then
+  if is_fresh or refreshes or math.floor((last - count) / 1000) ~= math.floor(last / 1000) then
     call("EXPIRE", key, 604800)
   end
   -- What is behind the room's state for those who were let in has not been in it.
@@ -509,7 +514,7 @@ local function finish(found)
   lines[1] = string.format("%s e %s %.0f %d", found == own and node or "-", epoch, last - count + 1, count)
   local message = table.concat(lines, "", 1, found.last)
   call("PUBLISH", "game_updates:game:" .. found.id, message)
-  if count > 0 and HISTORY.events > 0 then remember(found.id, message, last - count + 1, count, found.has_keys) end
+  if count > 0 and HISTORY_EVENTS > 0 then remember(found.id, message, last - count + 1, count, found.has_keys) end
   return message
 end
 

@@ -190,22 +190,21 @@ fn locals(source: &str) -> String {
 
 /// What the prelude takes from the server's tables. It stands behind the scripts, which must not see it.
 fn tables(history: &HistoryBounds) -> String {
-    let types: Vec<String> =
-        MessageType::ALL.iter().map(|known| format!("[{:?}] = true", known.name)).collect();
     let reads = godra_engine::commands::names().filter(|name| {
         godra_engine::commands::find(name.as_bytes()).is_some_and(|command| !command.is_write())
     });
     let reads: Vec<&str> = reads.collect();
-    let not_run = ErrorCode::ALL.iter().filter(|code| code.asks_again());
-    let not_run: Vec<String> = not_run.map(|code| format!("{} = true", code.name())).collect();
+    // Functions take less of every batch than tables that are not needed.
     format!(
-        "local RESERVED, RESERVED_TYPE = {{ {} }}, {RESERVED_TYPE:?}\nlocal READS = {:?}\n\
+        "local function is_reserved(kind) return {} end\nlocal RESERVED_TYPE, READS = {RESERVED_TYPE:?}, {:?}\n\
          local MAX_DEPTH, TOO_DEEP = {MAX_DEPTH}, {TOO_DEEP:?}\n\
-         local GROUPS = {{ name = {}, user = {}, reason = {}, key = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
-         local NOT_RUN, OUT_OF_ORDER = {{ {} }}, {OUT_OF_ORDER:?}\n\
+         local function get_group_bounds()\n  \
+         return {{ name = {}, user = {}, reason = {}, key = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
+         end\n\
+         local function has_not_run(code) return {} end\nlocal OUT_OF_ORDER = {OUT_OF_ORDER:?}\n\
          local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\nlocal MAX_ORDERED = {MAX_ORDERED}\n\
-         local HISTORY = {{ events = {}, bytes = {}, age = {} }}\n",
-        types.join(", "),
+         local HISTORY_EVENTS, HISTORY_BYTES, HISTORY_AGE = {}, {}, {}\n",
+        is_one_of("kind", MessageType::ALL.iter().map(|known| known.name)),
         format!(" {} publish spublish object memory info ", reads.join(" ")),
         groups::MAX_NAME_BYTES,
         groups::MAX_USER_BYTES,
@@ -216,11 +215,16 @@ fn tables(history: &HistoryBounds) -> String {
         groups::TTL_S,
         groups::MAX_REACH,
         godra_engine::lua::MAX_LIST_BYTES,
-        not_run.join(", "),
+        is_one_of("code", ErrorCode::ALL.iter().filter(|code| code.asks_again()).map(|code| code.name())),
         history.events,
         history.bytes,
         history.age_ms.div_ceil(1000)
     )
+}
+
+/// A condition in Lua: the variable is one of these texts.
+fn is_one_of<'a>(variable: &str, texts: impl Iterator<Item = &'a str>) -> String {
+    texts.map(|text| format!("{variable} == {text:?}")).collect::<Vec<_>>().join(" or ")
 }
 
 #[cfg(test)]
@@ -256,11 +260,13 @@ mod tests {
     #[test]
     fn the_tables_stand_behind_the_scripts() {
         let program = Programs::default().for_scripts([script("a", "return 1")].iter());
-        let line = r#"local RESERVED, RESERVED_TYPE = { ["welcome"] = true, ["reply"] = true, "#;
+        let line = r#"local function is_reserved(kind) return kind == "welcome" or kind == "reply" or "#;
         let (scripts, behind) = program.text.split_once(line).expect("the table is there");
         assert!(
             scripts.contains("return 1")
-                && behind.ends_with(&format!("{RANDOM}{PICKS}{UNDO}{GROUPS}{MEMBERSHIP}{NUMBERED}{HISTORY}{PRELUDE}"))
+                && behind.ends_with(&format!(
+                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{MEMBERSHIP}{NUMBERED}{HISTORY}{PRELUDE}"
+                ))
         );
     }
 
