@@ -17,8 +17,8 @@ impl Now {
 }
 
 /// A moment of the monotonic clock in 4 bytes, as every connection keeps some: rounded up to [`Moment::STEP_MS`], for 13
-/// years.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// years. The default is the clock's beginning, which is past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment(u32);
 
 impl Moment {

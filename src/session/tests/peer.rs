@@ -62,7 +62,12 @@ impl Peer {
 
     /// A member of the room `r`; what was said so far is forgotten.
     pub(super) fn member_with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut peer = Self::with(change);
+        Self::with(change).joined()
+    }
+
+    /// The same connection as a member of the room `r`; what was said so far is forgotten.
+    pub(super) fn joined(self) -> Self {
+        let mut peer = self;
         peer.send(super::upgrade("/ws?token=good&game_id=r"));
         peer.answer_join();
         assert!(peer.lines()[1].starts_with("ws 101"), "the upgrade succeeds");

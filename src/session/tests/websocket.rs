@@ -113,6 +113,14 @@ fn a_client_may_ask_for_the_rooms_state_once_a_second() {
 }
 
 #[test]
+fn a_client_may_ask_for_the_rooms_state_as_soon_as_it_is_in() {
+    let mut peer = Peer::new();
+    peer.pass(37);
+    let mut member = peer.joined();
+    member.send(text(r#"{"action":"resync"}"#)).did(&["resync"]);
+}
+
+#[test]
 fn a_heartbeat_tells_what_has_run() {
     let mut peer = Peer::member();
     peer.inputs_ran(9);

@@ -50,7 +50,7 @@ impl MemberSession {
             rate,
             errors: 0,
             busy,
-            resync_from: Moment::at(now.monotonic_ms),
+            resync_from: Moment::default(),
             numbering: Numbering::after(n),
             tells_script,
         }
