@@ -26,6 +26,8 @@ export class Peer {
     });
     socket.on("data", (bytes) => this.#read(bytes));
     socket.on("close", () => this.#resolveEnd(this.#closeFrame));
+    // Node leaves the other half of an upgraded connection open.
+    socket.on("end", () => this.#isFrozen || socket.end());
     // A client that ends the connection without a word is one of the things to be tested.
     socket.on("error", () => {});
   }

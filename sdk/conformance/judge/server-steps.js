@@ -63,7 +63,7 @@ export const serverSteps = {
     stage.mark = performance.now();
   },
 
-  /** {"hang_up": true}: cuts the next attempt without an answer. */
+  /** {"hang_up": true}: the next attempt is cut off in the middle of its answer. */
   async hang_up(stage, step) {
     (await nextAttempt(stage, step)).cut();
     stage.mark = performance.now();

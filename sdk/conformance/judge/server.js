@@ -111,8 +111,9 @@ class Attempt {
     else this.socket.end(refusalAnswer(refusal));
   }
 
+  /** In the middle of its answer: some clients try again by themselves when there was none at all. */
   cut() {
-    this.socket.destroy();
+    this.socket.end("HTTP/1.1 101 Swi");
   }
 }
 

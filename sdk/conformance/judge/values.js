@@ -6,7 +6,7 @@
 //   {"$now": ms}           this machine's clock, in milliseconds, and so many more
 //   "$http_date"           ten seconds from now, as HTTP writes it
 //   "$NAME.path"           a part of what a step with `"as": "NAME"` took
-//   {"$text": ["{", {"repeat": "[", "times": 9}]}   a text of such parts
+//   {"$text": ["Bearer ", "$token2", {"repeat": "[", "times": 9}]}   a text of such parts
 
 const GUEST = { user_id: "guest:1", username: "Guest", role: "guest", expires_in: 3600 };
 const REFERENCE = /^\$([A-Za-z_]\w*)((?:\.\w+)+)$/;
@@ -19,7 +19,7 @@ export function fill(value, { names, url }) {
     if (typeof given !== "object" || given === null) return given;
     if (given.$login) return login(one(given.$login));
     if (given.$now !== undefined) return Date.now() + given.$now;
-    if (given.$text) return given.$text.map(textOf).join("");
+    if (given.$text) return given.$text.map((part) => textOf(one(part))).join("");
     return Object.fromEntries(Object.entries(given).map(([key, entry]) => [key, one(entry)]));
   };
   return one(value);
