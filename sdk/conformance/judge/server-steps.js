@@ -63,6 +63,16 @@ export const serverSteps = {
     stage.mark = performance.now();
   },
 
+  /** {"refuse_all": {…} | null}: from now on every attempt is refused so; some clients ask a second time, by HTTP, for the reason. */
+  async refuse_all(stage, { refuse_all }) {
+    stage.server.refusal = refuse_all;
+  },
+
+  /** {"refused": n}: so many attempts have been refused by `refuse_all`. */
+  async refused(stage, step) {
+    match(stage.server.refused, step.refused, "the number of refused attempts");
+  },
+
   /** {"hang_up": true}: the next attempt is cut off in the middle of its answer. */
   async hang_up(stage, step) {
     (await nextAttempt(stage, step)).cut();

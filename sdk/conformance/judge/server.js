@@ -19,6 +19,9 @@ export class ScriptedServer {
   calls = [];
   /** `"POST /refresh"` → a function from a call to an answer, or `"hold"`. */
   routes = new Map();
+  /** While there is one, every upgrade is refused so, and counted. */
+  refusal = null;
+  refused = 0;
   port = 0;
 
   static async start() {
@@ -35,7 +38,7 @@ export class ScriptedServer {
       socket.on("error", () => {});
       socket.on("close", () => this.#sockets.delete(socket));
     });
-    this.#http.on("upgrade", (request, socket) => this.attempts.put(new Attempt(request, socket)));
+    this.#http.on("upgrade", (request, socket) => this.#upgrade(new Attempt(request, socket)));
     this.#http.listen(this.port, "127.0.0.1");
     await once(this.#http, "listening");
     this.port = this.#http.address().port;
@@ -60,6 +63,12 @@ export class ScriptedServer {
   held(route) {
     if (!this.#held.has(route)) this.#held.set(route, new Queue());
     return this.#held.get(route);
+  }
+
+  #upgrade(attempt) {
+    if (!this.refusal) return this.attempts.put(attempt);
+    this.refused += 1;
+    attempt.refuse(this.refusal);
   }
 
   async #call(request, response) {
