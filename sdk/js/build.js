@@ -1,10 +1,26 @@
-// Bundles src/ into godra.js, the one file that servers serve and packages hold. `npm run build` writes it.
+// Bundles src/: `npm run build`. Servers serve godra.js, which is small; the package holds dist/, which is readable.
 
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const BANNER = "// The Godra SDK. Made from src/ by `npm run build`: change it there.";
+const READABLE = { minify: false };
+/** Errors and rooms are the main module's own, also where another one makes them. */
+const SHARED = {
+  name: "shared",
+  setup: ({ onResolve }) => onResolve({ filter: /^\.\/index\.js$/ }, () => ({ path: "./godra.js", external: true })),
+};
+
+/** What is built: file → its text. */
+export async function bundles() {
+  return {
+    "godra.js": await bundle(),
+    "dist/godra.js": await bundle(READABLE),
+    "dist/lobby.js": await bundle({ ...READABLE, entryPoints: ["src/lobby.js"] }),
+    "dist/testing.js": await bundle({ ...READABLE, entryPoints: ["src/testing.js"], plugins: [SHARED] }),
+  };
+}
 
 /** The bundle's text. */
 export async function bundle(options = {}) {
@@ -14,6 +30,7 @@ export async function bundle(options = {}) {
     bundle: true,
     format: "esm",
     target: "es2022",
+    minify: true,
     // Texts for people stay as they are.
     charset: "utf8",
     banner: { js: BANNER },
@@ -23,4 +40,7 @@ export async function bundle(options = {}) {
   return outputFiles[0].text;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await writeFile(new URL("godra.js", import.meta.url), await bundle());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await mkdir(new URL("dist", import.meta.url), { recursive: true });
+  for (const [name, text] of Object.entries(await bundles())) await writeFile(new URL(name, import.meta.url), text);
+}

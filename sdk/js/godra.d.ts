@@ -4,31 +4,39 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 /** Who may do what: guest < player < manager. */
 export type Role = "guest" | "player" | "manager";
 
+/** Whom to blame for an error. `protocol`: client and server do not understand each other; `usage`: the game's own mistake. */
+export type ErrorKind = "server" | "script" | "network" | "session" | "protocol" | "usage";
+
 /**
- * Why something failed. From the server: `unauthorized`, `forbidden`, `bad_request`, `not_found`, `conflict`,
- * `too_large`, `rate_limited`, `script_error`, `script_timeout`, `busy`, `unavailable`, or a script's own code.
- * From the SDK: `unavailable` (no answer from the network), `timeout`, `bad_response`, `bad_message`, `disconnected`,
- * `cancelled`, `refused` (the WebSocket, for a reason that browsers hide), `closed` (before the welcome), `no_websocket`,
- * `queue_full` (64 requests with `once` wait already), `unsupported` (the server takes none).
+ * Why something failed. From the server: `unauthorized`, `token_expired`, `session_ended`, `forbidden`, `bad_request`, `not_found`,
+ * `conflict`, `out_of_order`, `too_large`, `rate_limited`, `script_error`, `script_timeout`, `busy`, `unavailable`, or a script's own
+ * code. From the SDK: `timeout`, `unavailable` (no answer from the network), `disconnected`, `cancelled`, `refused` (the WebSocket,
+ * for a reason that nobody can tell), `session_ended` (show the login screen), `bad_response`, `bad_message`, `queue_full` (64 requests
+ * with `once` wait already, or 1024 others), `unsupported` (the server is too old), `bad_request` and `too_large` (what cannot be
+ * sent), `no_websocket`; and from `realtime` alone `closed` (before the welcome).
  */
 export class GodraError extends Error {
   constructor(
     code: string,
     message: string,
-    more?: Partial<Pick<GodraError, "status" | "details" | "retryAfter" | "closeCode" | "outcome">> & { cause?: unknown },
+    more?: Partial<Pick<GodraError, "kind" | "status" | "details" | "retryAfter" | "closeCode" | "outcome">> & { cause?: unknown },
   );
   readonly name: "GodraError";
   readonly code: string;
+  readonly kind: ErrorKind;
+  /** Whether the same call may go better later. Look at `outcome` first: it may have run. */
+  readonly retryable: boolean;
   /** The HTTP status, where there was an answer. */
   readonly status?: number;
-  /** What the script added to its error. */
+  /** What the script added to its error; of a ban `{until, reason}`. */
   readonly details?: any;
   /** Seconds to wait, when the server said so. */
   readonly retryAfter?: number;
-  /** The WebSocket's close code, where there was one. */
+  /** The WebSocket's close code, where there was one, and its reason. */
   readonly closeCode?: number;
+  readonly closeReason?: string;
   /**
-   * Of an input: whether it ran. `none`: it did not and will not by itself, or the script refused it with a code of the server's.
+   * Of an input or an RPC: whether it ran. `none`: it did not and will not by itself, or it was refused with a code of the server's.
    * `unknown`: its answer is lost. `ran`: it did, and failed, so it has changed nothing.
    */
   readonly outcome?: "none" | "unknown" | "ran";
@@ -42,15 +50,37 @@ export interface ReconnectOptions {
   firstDelayMs?: number;
   /** Longest delay in milliseconds (20000). It is never above 800 in the first minute of an outage, and 5000 in the next four. */
   maxDelayMs?: number;
-  /** So many attempts in a row that the server itself refused end the reconnecting (5). */
+  /** A connection that held for longer ends the outage: delays and counts begin anew. In milliseconds (5000). */
+  stableMs?: number;
+  /** So many attempts in a row that were refused for good (400, 403, 404) end the reconnecting (1). */
   maxRefusals?: number;
 }
 
+/**
+ * Where a session is kept between visits. All may be promises. `lock` runs one at a time of those that share the store: with it,
+ * clients (such as tabs) that share a session refresh it once.
+ */
+export interface SessionStore {
+  load(): Session | null | undefined | Promise<Session | null | undefined>;
+  save(session: Session): void | Promise<void>;
+  clear(): void | Promise<void>;
+  lock?<T>(run: () => Promise<T>): Promise<T>;
+}
+
+/** Forgets with the program. */
+export function memoryStore(): SessionStore;
+/** The page's `localStorage`. Tabs share the session. */
+export function localStorageStore(key?: string): SessionStore;
+
+export type LogLevel = "info" | "warn";
+
 export interface GodraOptions {
+  /** Where the session is kept: `auth.ensure()` and `auth.restore()` go on with it. */
+  store?: SessionStore;
   /** What `auth.session` said earlier: goes on with that login. For one client at a time, as its refresh token is good once. */
   session?: Session;
   /** Called with the session whenever it changes, and with null when it has ended: keep it in a safe place. */
-  onSession?: (session: Session | null) => void;
+  onSession?: (session: Session | null, cause?: GodraError) => void;
   /** Used where a call is given no token. */
   token?: string;
   /** The WebSocket class, for runtimes without a global one (Node 20: `import WebSocket from "ws"`). */
@@ -67,6 +97,12 @@ export interface GodraOptions {
   maxBufferedBytes?: number;
   /** How lost connections are made again; false for never. */
   reconnect?: ReconnectOptions | false;
+  /** A message of more bytes is not sent, but fails with `too_large` (65536, as at the server). */
+  maxMessageBytes?: number;
+  /** Is told what a handler of the game throws, or rejects with. Without it: as an uncaught error, which ends Node's process. */
+  onHandlerError?: (error: unknown, event: string) => void;
+  /** Is told what the SDK notices. Never a token. Without it, warnings go to the console. */
+  logger?: (level: LogLevel, message: string, fields: Record<string, unknown>) => void;
   /** Whether a connection that is made again goes on from the last event seen (true), or gets the whole state each time. */
   resume?: boolean;
 }
@@ -114,8 +150,8 @@ export interface Welcome<State = any> {
   state: State;
   /** Events leave the server at most this often, in milliseconds. */
   sync_interval_ms: number;
-  /** The server's clock when it sent this, in ms since the Unix epoch. */
-  now: number;
+  /** The server's clock when it sent this, in ms since the Unix epoch. Older servers tell none. */
+  now?: number;
 }
 
 export interface GameEvent<Payload = any> {
@@ -133,7 +169,7 @@ export interface Disconnected {
 }
 
 export interface Reconnecting {
-  /** From 1, since the last good connection. */
+  /** From 1, since the last good connection, or since network or page came back. */
   attempt: number;
   delayMs: number;
 }
@@ -157,6 +193,146 @@ export interface RealtimeEvents {
   snapshot: any;
 }
 
+/**
+ * What a game's scripts take and publish, for types alone: `new GodraClient<MyGame>(url)`. An action is its payload's type, or a
+ * function from the payload to the result.
+ */
+export interface Game {
+  /** What `on_snapshot` gives, and reducers keep. */
+  state?: any;
+  /** Event → payload. */
+  events?: Record<string, any>;
+  /** Action → payload, or `(payload) => result`. */
+  actions?: Record<string, any>;
+}
+
+type StateOf<G extends Game> = G extends { state: infer S } ? S : any;
+type EventsOf<G extends Game> = G extends { events: infer E } ? E : Record<string, any>;
+type ActionsOf<G extends Game> = G extends { actions: infer A } ? A : Record<string, any>;
+type PayloadOf<A> = A extends (payload: infer P) => any ? P : A;
+type ResultOf<A> = A extends (payload: any) => infer R ? R : any;
+type NameOf<M> = keyof M & string;
+/** Whether it may be left out. */
+type PayloadArgument<P> = undefined extends P ? [payload?: P] : null extends P ? [payload?: P] : [payload: P];
+
+export type Connection = "joining" | "joined" | "rejoining" | "left";
+export type Unsubscribe = () => void;
+
+export interface ListenOptions {
+  /** Ends it. */
+  signal?: AbortSignal;
+  /** Ends it after the first call. */
+  once?: boolean;
+}
+
+export interface RoomDisconnected extends Disconnected {
+  /** Why; null where the game itself closed the room. With `willReconnect` false it may be a refusal, or `session_ended`. */
+  cause: GodraError | null;
+}
+
+/** What a room tells by itself. A script's event of the same name is reached by `onEvent`. */
+export interface RoomEvents<State = any> {
+  /** Joined, or joined again; before any event of that connection. `recovered` tells whether the state was kept. */
+  connected: Welcome<State>;
+  /** A further attempt will be made after `delayMs`. */
+  reconnecting: Reconnecting;
+  /** Once for each connection that was lost, and exactly once with `willReconnect` false: the end. */
+  disconnected: RoomDisconnected;
+  /** The state was replaced. */
+  snapshot: State;
+  /** Something failed that nobody awaits. Without a listener it is logged, once for each code. */
+  error: GodraError;
+}
+
+export type Reducers<G extends Game = any> = {
+  [K in NameOf<EventsOf<G>>]?: (state: StateOf<G>, payload: EventsOf<G>[K], event: GameEvent<EventsOf<G>[K]>) => StateOf<G> | void;
+};
+
+export interface RoomStats {
+  reconnects: number;
+  events: number;
+  framesReceived: number;
+  framesSent: number;
+  /** As text has characters: bytes, where it is ASCII. */
+  bytesReceived: number;
+  bytesSent: number;
+  /** Inputs that were not sent, as there was no connection or the network was far behind. */
+  droppedInputs: number;
+  /** Events that were known already. */
+  droppedEvents: number;
+  badMessages: number;
+}
+
+export interface NextOptions<Payload = any> {
+  /** Rejects with `timeout` after it. Without it there is no limit. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  /** Only an event for which this is true. */
+  where?: (event: GameEvent<Payload>) => boolean;
+}
+
+/** One lobby, over all its connections. Made by `client.join` and `client.createRoom`. */
+export class Room<G extends Game = any> {
+  private constructor();
+  /** The lobby's id, without `game:`. */
+  readonly id: string;
+  readonly connection: Connection;
+  /** Who this client is there; undefined before the first welcome. */
+  readonly me: { userId: string; username: string; role: Role };
+  /** The last one's payload; null before the first. */
+  readonly welcome: Welcome<StateOf<G>> | null;
+  /** The welcome's or snapshot's state, with all later events applied for which there are reducers. */
+  readonly state: StateOf<G>;
+  /** Median of the last five heartbeats' round trips in milliseconds; null before the first. */
+  readonly latencyMs: number | null;
+  /** Events leave the server at most this often, in milliseconds. */
+  readonly syncInterval: number | null;
+  /** The server's clock, in milliseconds since 1970; null while that is not known. */
+  serverTime(): number | null;
+
+  /** Calls `callback(payload, event)` for every event of that name; gives back a function that ends it. */
+  on<K extends keyof RoomEvents>(event: K, callback: (payload: RoomEvents<StateOf<G>>[K], event?: GameEvent) => unknown, options?: ListenOptions): Unsubscribe;
+  on<K extends NameOf<EventsOf<G>>>(event: K, callback: (payload: EventsOf<G>[K], event: GameEvent<EventsOf<G>[K]>) => unknown, options?: ListenOptions): Unsubscribe;
+  /** Ends what `on` began; without a callback, for all callbacks of that name. */
+  off(event: string, callback?: (...args: any[]) => unknown): void;
+  /** For events of scripts alone, whatever their name; without a name, for all of them. */
+  onEvent(callback: (payload: any, event: GameEvent) => unknown, options?: ListenOptions): Unsubscribe;
+  onEvent<K extends NameOf<EventsOf<G>>>(event: K, callback: (payload: EventsOf<G>[K], event: GameEvent<EventsOf<G>[K]>) => unknown, options?: ListenOptions): Unsubscribe;
+  /** Calls back when the state may have changed: at most once for each message from the server. */
+  onChange(callback: (state: StateOf<G>) => unknown, options?: ListenOptions): Unsubscribe;
+  /** Resolves with the next event of that name; rejects with `disconnected` when the room is left first. */
+  next<K extends NameOf<EventsOf<G>>>(event: K, options?: NextOptions<EventsOf<G>[K]>): Promise<GameEvent<EventsOf<G>[K]>>;
+  next<K extends keyof RoomEvents>(event: K, options?: NextOptions): Promise<GameEvent<RoomEvents<StateOf<G>>[K]>>;
+  /** All events of scripts from now on; ends when the room is left. Throws `queue_full` when 4096 wait to be taken. */
+  events(): AsyncIterableIterator<GameEvent>;
+  /** From now on, events change the state by these. */
+  reduce(reducers: Reducers<G>): this;
+
+  /** Now or never, at most once. Gives false if it was not sent: not connected, or the network is far behind. */
+  send<K extends NameOf<ActionsOf<G>>>(action: K, ...payload: PayloadArgument<PayloadOf<ActionsOf<G>[K]>>): boolean;
+  /** Newest wins: at most one an interval and key (the action, without one) is sent. */
+  sendLatest<K extends NameOf<ActionsOf<G>>>(action: K, payload: PayloadOf<ActionsOf<G>[K]>, key?: string): void;
+  /** Resolves with the script's result, or rejects with the one reason. */
+  request<K extends NameOf<ActionsOf<G>>>(action: K, payload?: PayloadOf<ActionsOf<G>[K]>, options?: RequestOptions): Promise<ResultOf<ActionsOf<G>[K]>>;
+  /** Measures a round trip to the server, in milliseconds. */
+  ping(options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<number>;
+
+  /** Ends the membership, and closes. */
+  leave(): Promise<void>;
+  /** Ends the connection for good. The server may keep the membership: joining again goes on with it. */
+  close(): void;
+  /** Network or app came back: finds out at once whether the connection lives, or tries again. For platforms that do not tell. */
+  checkNow(): void;
+  stats(): RoomStats;
+}
+
+export interface JoinOptions<G extends Game = any> {
+  /** Takes the join back: it rejects with `cancelled`. */
+  signal?: AbortSignal;
+  /** Called with the room before its connection is made: the place to set handlers and reducers, so that none misses an event. */
+  prepare?: (room: Room<G>) => void;
+}
+
 export interface RequestOptions {
   /** Time limit in milliseconds: `requestTimeoutMs` without it, or with `once` none. */
   timeoutMs?: number;
@@ -165,9 +341,15 @@ export interface RequestOptions {
    * resolves with `{duplicate: true}` if it ran and the server does not know its result any more.
    */
   once?: boolean;
+  /** Takes it back: it rejects with `cancelled`, and its answer is of no interest any more. */
+  signal?: AbortSignal;
 }
 
 export interface Auth {
+  /** Goes on with the session that is kept, if it is still good; else logs in as a guest. */
+  ensure(): Promise<Session>;
+  /** Takes the session out of the store, if there is none yet; resolves with the session, or null. */
+  restore(): Promise<Session | null>;
   /** Asks for a guest's token, and makes it the client's own. */
   guestLogin(): Promise<Login>;
   /** Makes an account, without logging in. Rejects with `conflict` if the name is taken, `bad_request` with the rule it breaks. */
@@ -183,7 +365,7 @@ export interface Auth {
   changePassword(oldPassword: string, newPassword: string): Promise<void>;
   /** Whose session this is. */
   account(): Promise<Account>;
-  /** Ends the session here and on the server. */
+  /** Forgets the session, ends its rooms, and ends it on the server. */
   logout(): Promise<void>;
   /** Gets new tokens now; done by itself when a call needs them. */
   refresh(): Promise<Login>;
@@ -247,19 +429,34 @@ export interface Realtime {
   close(): void;
 }
 
-export class GodraClient {
+export class GodraClient<G extends Game = any> {
   /** In a browser the page's own server is the default. */
   constructor(baseUrl?: string | URL, options?: GodraOptions);
-  /** Used where a call is given no token; every login sets it. */
-  token: string | null;
   readonly auth: Auth;
+  /** The login; null without one. */
+  readonly session: Session | null;
+  /** Calls back whenever the session changes: with null when it has ended, and with why if the game did not end it itself. */
+  onSession(callback: (session: Session | null, cause?: GodraError) => unknown): Unsubscribe;
+  /** Joins a lobby; resolves with its room when it is joined. A room that this client is in already is given as it is. */
+  join(lobbyId: string, options?: JoinOptions<G>): Promise<Room<G>>;
+  /** Makes a lobby and joins it. `capacity` and `settings` are those of the script `create_lobby`. */
+  createRoom(options?: { capacity?: number; settings?: Record<string, Json> } & JoinOptions<G>): Promise<Room<G>>;
+  /** The newest lobbies first, up to 100 (20) a page; `cursor` is that of the page before. */
+  listRooms(page?: { limit?: number; cursor?: string | null; signal?: AbortSignal }): Promise<LobbyPage>;
+  /** All lobbies, the newest first; pages are asked for as they are needed. */
+  rooms(options?: { limit?: number; signal?: AbortSignal }): AsyncIterableIterator<LobbyInfo>;
+  /** Runs a script by RPC and resolves with its result. */
+  rpc<Result = any>(script: string, args?: Json[], options?: { keys?: string[]; signal?: AbortSignal; timeoutMs?: number } | null): Promise<Result>;
+  /** The same, as it was before there were options. */
+  rpc<Result = any>(script: string, args?: Json[], keys?: string[], options?: { token?: string | null }): Promise<Result>;
+  /** Network or app came back, for platforms that do not tell: all rooms check their connections. */
+  checkNow(): void;
+  /** Ends all connections and calls. The session is kept. */
+  close(): Promise<void>;
+
+  /** The calls of this SDK before it had rooms: they go on as they were. */
   readonly lobby: Lobby;
   readonly realtime: Realtime;
-  /** Runs a script by RPC and resolves with its result. */
-  rpc<Result = any>(
-    script: string,
-    args?: Json[],
-    keys?: string[],
-    options?: { token?: string | null },
-  ): Promise<Result>;
+  /** Used where a call is given no token; every login sets it. */
+  token: string | null;
 }

@@ -3,10 +3,10 @@
 
 import { retryDelayMs } from "./backoff.js";
 import { isGentle } from "./close-codes.js";
-import { isAnswer, isRefusal } from "./refusal.js";
+import { isAnswer, isFinal, isRefusal } from "./refusal.js";
 
 /** A connection that held this long was a good one: the delays begin from the start again. */
-const STABLE_MS = 5_000;
+export const STABLE_MS = 5_000;
 
 export class Attempts {
   /** 0 while the first connection is made or holds. */
@@ -17,9 +17,11 @@ export class Attempts {
   #openedAt = 0;
   #lostAt = 0;
   #limits;
+  #random;
 
-  constructor(limits) {
+  constructor(limits, random) {
     this.#limits = limits;
+    this.#random = random;
   }
 
   opened(now) {
@@ -29,7 +31,7 @@ export class Attempts {
   }
 
   lost(now) {
-    if (this.count === 0 || now - this.#openedAt > STABLE_MS) this.restart(now);
+    if (this.count === 0 || now - this.#openedAt > (this.#limits.stableMs ?? STABLE_MS)) this.restart(now);
   }
 
   /** Begins from the start, as if the connection had been lost now. */
@@ -39,7 +41,7 @@ export class Attempts {
   }
 
   failed(error) {
-    if (isRefusal(error)) this.#refusals += 1;
+    if (isRefusal(error) || isFinal(error)) this.#refusals += 1;
     this.#answers = isAnswer(error) ? this.#answers + 1 : 0;
   }
 
@@ -52,6 +54,6 @@ export class Attempts {
   next(now, closeCode, retryAfterS) {
     this.count += 1;
     const about = { attempt: this.count, goneMs: now - this.#lostAt, answers: this.#answers, isGentle: isGentle(closeCode), retryAfterS };
-    return { attempt: this.count, delayMs: retryDelayMs(about, this.#limits) };
+    return { attempt: this.count, delayMs: retryDelayMs(about, this.#limits, this.#random) };
   }
 }

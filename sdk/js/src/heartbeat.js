@@ -1,16 +1,18 @@
 // Finds connections that are dead although nobody closed them: a network that vanishes tells nobody.
 
 export class Heartbeat {
+  #env;
   #ping;
   #heardAt;
   #died;
   #everyMs;
-  #timer = null;
+  #cancel = () => {};
   /** The latest check; one that it overtook says nothing any more. */
   #check = null;
 
   /** `ping(options)` rejects with `timeout` without an answer; `heardAt()` is when anything was received; `died()` ends it. */
-  constructor({ ping, heardAt, died, everyMs }) {
+  constructor(env, { ping, heardAt, died, everyMs }) {
+    this.#env = env;
     this.#ping = ping;
     this.#heardAt = heardAt;
     this.#died = died;
@@ -18,11 +20,11 @@ export class Heartbeat {
   }
 
   start() {
-    if (this.#everyMs) this.#timer = setTimeout(() => this.check(), this.#everyMs);
+    if (this.#everyMs) this.#cancel = this.#env.later(() => this.check(), this.#everyMs);
   }
 
   stop() {
-    clearTimeout(this.#timer);
+    this.#cancel();
     this.#check = null;
   }
 
@@ -31,7 +33,7 @@ export class Heartbeat {
     this.stop();
     const check = {};
     this.#check = check;
-    const sentAt = performance.now();
+    const sentAt = this.#env.now();
     const answered = await this.#ping({ timeoutMs }).then(
       () => true,
       (error) => error.code !== "timeout",

@@ -1,4 +1,6 @@
-// The Godra SDK. Knows the protocol (sdk/PROTOCOL.md) and nothing about any game. Runs in browsers and in Node, without dependencies.
+// The Godra SDK. Knows the protocol (sdk/PROTOCOL.md) and nothing about any game. Without dependencies; for browsers, Node and others.
 
 export { GodraClient } from "./client.js";
 export { GodraError } from "./errors.js";
+export { Room } from "./room.js";
+export { localStorageStore, memoryStore } from "./session-store.js";

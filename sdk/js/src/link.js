@@ -2,37 +2,33 @@
 
 import { GodraError } from "./errors.js";
 
-/** `ended` is called once. */
+/** So long a closing handshake may take, where the runtime lets us cut it: its timers keep programs from ending. */
+const CLOSE_LIMIT_MS = 1_000;
+
 export class Link {
-  receivedAt = 0;
   #socket;
   #handlers;
-  #welcomeTimer;
   #opened = false;
   #failure = "";
 
-  constructor(WebSocketClass, url, token, handlers) {
+  /** `handlers`: `received(data)`, and `ended({code, reason, opened})` once, if this side did not end it. */
+  constructor(WebSocketClass, address, token, handlers) {
     this.#handlers = handlers;
     // As a subprotocol the token stays out of the logs that keep addresses.
-    const socket = openSocket(WebSocketClass, url.href, ["godra", `bearer.${token}`]);
+    const socket = openSocket(WebSocketClass, address, ["godra", `bearer.${token}`]);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.#opened = true;
+      if (socket.protocol === "godra") return;
+      this.#ended({ code: 1006, reason: "the server did not choose the subprotocol godra" });
+      this.#close(4000, "");
     };
-    socket.onmessage = ({ data }) => this.#message(data);
+    socket.onmessage = ({ data }) => this.#handlers?.received(data);
     socket.onerror = (event) => {
       this.#failure = event?.message ?? "";
     };
     socket.onclose = ({ code, reason }) => this.#ended({ code, reason: reason || this.#failure });
-    this.#welcomeTimer = setTimeout(() => {
-      this.end(1000, `No welcome from the server within ${handlers.timeoutMs} ms`, { timedOut: true });
-    }, handlers.timeoutMs);
-  }
-
-  /** The welcome came: the time limit for it is over. */
-  welcomed() {
-    clearTimeout(this.#welcomeTimer);
   }
 
   send(text, maxBufferedBytes) {
@@ -42,33 +38,25 @@ export class Link {
   }
 
   /** Ends it from this side, at once: a peer that is gone cannot take part in a closing handshake. */
-  end(code, reason, more = {}) {
-    const handlers = this.#handlers;
-    if (!handlers) return;
-    this.#ended({ code, reason, ...more });
-    // 1006 may not be sent.
-    this.#socket.close(code === 1006 ? 4000 : code, reason.slice(0, 100));
+  end(code, reason) {
+    if (!this.#handlers) return;
+    this.#handlers = null;
+    this.#close(code, reason);
   }
 
-  #message(data) {
-    this.receivedAt = performance.now();
-    let message;
-    try {
-      message = JSON.parse(typeof data === "string" ? data : new TextDecoder().decode(data));
-    } catch {
-      this.#handlers?.malformed("The server sent a message that is not JSON");
-      return;
+  #close(code, reason) {
+    const socket = this.#socket;
+    if (socket.terminate) {
+      const timer = setTimeout(() => socket.terminate(), CLOSE_LIMIT_MS);
+      socket.onclose = () => clearTimeout(timer);
     }
-    if (typeof message === "object" && message !== null) this.#handlers?.message(message);
-    else this.#handlers?.malformed("The server sent a message that is not an object");
+    socket.close(code, reason);
   }
 
   #ended(end) {
     const handlers = this.#handlers;
-    if (!handlers) return;
     this.#handlers = null;
-    clearTimeout(this.#welcomeTimer);
-    handlers.ended({ opened: this.#opened, timedOut: false, ...end });
+    handlers?.ended({ opened: this.#opened, ...end });
   }
 }
 
@@ -76,7 +64,10 @@ function openSocket(WebSocketClass, address, protocols) {
   try {
     return new WebSocketClass(address, protocols);
   } catch (cause) {
-    throw new GodraError("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it", { cause });
+    const [code, why] = cause?.name === "SecurityError"
+      ? ["refused", "The browser lets a page that came by https open wss addresses alone, and no port of another service"]
+      : ["unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it"];
+    throw new GodraError(code, why, { cause });
   }
 }
 
@@ -87,11 +78,4 @@ export function webSocketClass(given) {
     "no_websocket",
     "This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from \"ws\"`, or use Node 22 or later",
   );
-}
-
-export function socketUrl(base, query) {
-  const url = new URL("ws", base);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-  return url;
 }

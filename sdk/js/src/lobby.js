@@ -1,47 +1,61 @@
-// Calls of the stock scripts about lobbies.
+// The state of a lobby of the stock scripts (scripts/): what their events change in what `on_snapshot` gave. Opt in with
+// `room.reduce(lobbyReducers)`. Names of players and fields are data, whatever they are: also `__proto__`.
 
-import { GodraError } from "./errors.js";
-import { parseJson } from "./util.js";
+/** Who left last, by state: an upgrade tells the old player's leave first. */
+const lastLeft = new WeakMap();
 
-const LOBBIES_PER_PAGE = 20;
+export const lobbyReducers = {
+  player_joined: (state, { user_id: id, username }) => {
+    const { away: _, ...before } = playerOf(state, id) ?? {};
+    putPlayer(state, id, { ...before, user_id: id, username });
+  },
 
-export class Lobby {
-  #client;
+  player_left: (state, { user_id: id }) => {
+    lastLeft.set(state, playerOf(state, id));
+    delete state.players[id];
+  },
 
-  constructor(client) {
-    this.#client = client;
-  }
+  player_away: (state, { user_id: id }) => change(state, id, { away: true }),
 
-  /** Makes a lobby; resolves with its id as the server says it (`game:` and the id). */
-  async createLobby(token, maxPlayers) {
-    return this.#rpc(token, "create_lobby", maxPlayers === undefined ? [] : [maxPlayers]);
-  }
+  player_back: (state, { user_id: id }) => {
+    const { away: _, ...player } = playerOf(state, id) ?? {};
+    if (player.user_id !== undefined) putPlayer(state, id, player);
+  },
 
-  async joinLobby(token, lobbyId) {
-    return this.#rpc(token, "join_lobby", [], [lobbyKey(lobbyId)]);
-  }
+  player_moved: (state, { user_id: id, x, y }) => change(state, id, { x, y }),
 
-  async leaveLobby(token, lobbyId) {
-    return this.#rpc(token, "leave_lobby", [], [lobbyKey(lobbyId)]);
-  }
+  player_upgraded: (state, { old_id: oldId, user_id: id, username }) => {
+    const left = lastLeft.get(state);
+    const before = playerOf(state, oldId) ?? (left?.user_id === oldId ? left : {});
+    delete state.players[oldId];
+    putPlayer(state, id, { ...before, user_id: id, username });
+    if (state.owner === oldId) state.owner = id;
+  },
 
-  /** A page of the lobbies: `{lobbies: [{id, members, capacity, created_at}], cursor}`; the last one's cursor is null. */
-  async listLobbies(token, { limit = LOBBIES_PER_PAGE, cursor } = {}) {
-    const page = await this.#rpc(token, "list_lobbies", cursor == null ? [limit] : [limit, cursor]);
-    // Lua cannot tell an empty list from an empty object, so scripts answer with JSON that they wrote themselves.
-    const parsed = typeof page === "string" ? parseJson(page) : page;
-    if (!Array.isArray(parsed?.lobbies)) throw new GodraError("bad_response", "The answer has no list of lobbies");
-    return parsed;
-  }
+  state: (state, { action, payload }) => {
+    if (action !== "set") return;
+    for (const [field, value] of Object.entries(payload)) {
+      if (value === null) delete state.state[field];
+      else put(state.state, field, value);
+    }
+  },
+};
 
-  #rpc(token, script, args, keys) {
-    return this.#client.rpc(script, args, keys, { token });
-  }
+function playerOf({ players }, id) {
+  return Object.hasOwn(players, id) ? players[id] : undefined;
 }
 
-/** `game:` and the id, for an id with or without that prefix. */
-export function lobbyKey(lobbyId) {
-  const id = typeof lobbyId === "string" ? lobbyId.replace(/^game:/, "") : "";
-  if (/^[A-Za-z0-9_-]{1,64}$/.test(id)) return `game:${id}`;
-  throw new GodraError("bad_request", "A lobby id is 1 to 64 letters, digits, underscores and hyphens");
+function putPlayer(state, id, player) {
+  put(state.players, id, player);
+}
+
+function change(state, id, more) {
+  const player = playerOf(state, id);
+  if (player) Object.assign(player, more);
+}
+
+/** As a plain assignment would, but for `__proto__`. */
+function put(object, name, value) {
+  if (name === "__proto__") Object.defineProperty(object, name, { value, configurable: true, enumerable: true, writable: true });
+  else object[name] = value;
 }

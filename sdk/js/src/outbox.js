@@ -2,7 +2,8 @@
 // Follows what sdk/PROTOCOL.md says of numbered inputs. No socket and no clock of its own: see the constructor.
 
 import { retryDelayMs } from "./backoff.js";
-import { GodraError } from "./errors.js";
+import { GodraError, cancelled } from "./errors.js";
+import { PLATFORM, onAbort } from "./util.js";
 
 /** So many may wait for their answers. */
 export const MAX_WAITING = 64;
@@ -18,6 +19,7 @@ export class Outbox {
   #send;
   #later;
   #random;
+  #textOf;
   #isOpen = false;
   #isNumbered = true;
   #nextN = 1;
@@ -27,24 +29,27 @@ export class Outbox {
   #cancelRetry = null;
 
   /** `send(text)` says whether it was sent; `later(run, delayMs)` gives back a function that cancels it. */
-  constructor({ send, later = afterDelay, random = Math.random }) {
+  constructor({ send, later = PLATFORM.later, random = Math.random, textOf = JSON.stringify }) {
     this.#send = send;
     this.#later = later;
     this.#random = random;
+    this.#textOf = textOf;
   }
 
   /** Takes a request, and settles with its answer, whichever connection that comes by. Without `timeoutMs` it waits for it. */
-  async add(id, action, payload, timeoutMs) {
+  async add(id, action, payload, timeoutMs, signal) {
     if (!this.#isNumbered) throw unsupported(action);
     if (this.#waiting.length >= MAX_WAITING) {
       throw new GodraError("queue_full", `${MAX_WAITING} requests wait already: ${action} was not sent`, { outcome: "none" });
     }
     // Text, as the game may change the payload before it is sent again.
-    const text = JSON.stringify({ action, payload, id });
+    const text = this.#textOf({ action, payload, id });
     return new Promise((resolve, reject) => {
       const request = { id, action, text, n: null, epoch: null, isUnderWay: false, resolve, reject, cancelTimeout: null };
-      if (timeoutMs !== undefined) request.cancelTimeout = this.#later(() => this.#timedOut(request, timeoutMs), timeoutMs);
       this.#waiting.push(request);
+      const late = () => this.#giveUp(request, new GodraError("timeout", `No reply to ${action} within ${timeoutMs} ms`));
+      if (timeoutMs !== undefined) request.cancelTimeout = this.#later(late, timeoutMs);
+      request.unwatch = onAbort(signal, () => this.#giveUp(request, cancelled(`${action} was cancelled`)));
       this.#flush();
     });
   }
@@ -142,10 +147,9 @@ export class Outbox {
   }
 
   // One that was sent stays, unheard: it may have been refused, and then holds back all behind it until it comes again.
-  #timedOut(request, timeoutMs) {
+  #giveUp(request, error) {
     if (request.n === null) this.#remove(request);
-    const why = `No reply to ${request.action} within ${timeoutMs} ms`;
-    request.reject(new GodraError("timeout", why, { outcome: outcomeOf(request) }));
+    request.reject(Object.assign(error, { outcome: outcomeOf(request) }));
   }
 
   #failAll(isMeant, errorOf) {
@@ -157,6 +161,7 @@ export class Outbox {
 
   #remove(request) {
     request.cancelTimeout?.();
+    request.unwatch?.();
     this.#waiting = this.#waiting.filter((one) => one !== request);
   }
 }
@@ -174,9 +179,4 @@ function disconnected(why) {
 
 function unsupported(action, outcome = "none") {
   return new GodraError("unsupported", `This server takes no numbered inputs: ${action} was not sent`, { outcome });
-}
-
-function afterDelay(run, delayMs) {
-  const timer = setTimeout(run, delayMs);
-  return () => clearTimeout(timer);
 }

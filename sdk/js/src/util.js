@@ -18,3 +18,20 @@ export function parseJson(text) {
     return undefined;
   }
 }
+
+/** The platform's clock, which never jumps, and its timers. Tests have others. */
+export const PLATFORM = {
+  now: () => performance.now(),
+  later(run, delayMs) {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  },
+  random: Math.random,
+};
+
+/** Calls back when the signal aborts, or at once if it has; gives back a function that ends it. */
+export function onAbort(signal, callback) {
+  if (signal?.aborted) callback();
+  else signal?.addEventListener("abort", callback);
+  return () => signal?.removeEventListener("abort", callback);
+}

@@ -1,0 +1,2109 @@
+// The Godra SDK. Made from src/ by `npm run build`: change it there.
+
+// src/errors.js
+var KINDS = {
+  network: ["timeout", "unavailable", "disconnected", "refused", "closed"],
+  session: ["unauthorized", "token_expired", "session_ended"],
+  protocol: ["bad_response", "bad_message", "unsupported"],
+  usage: ["bad_request", "too_large", "queue_full", "cancelled", "no_websocket"],
+  server: ["forbidden", "not_found", "conflict", "out_of_order", "rate_limited", "busy"]
+};
+var PASSING = [...KINDS.network, "out_of_order", "rate_limited", "busy", "queue_full"];
+var GodraError = class extends Error {
+  constructor(code, message, { kind, status, details, retryAfter, closeCode, outcome, cause } = {}) {
+    super(message, cause === void 0 ? void 0 : { cause });
+    this.name = "GodraError";
+    this.code = code;
+    this.kind = kind ?? kindOf(code);
+    this.status = status;
+    this.details = details;
+    this.retryAfter = retryAfter;
+    this.closeCode = closeCode;
+    this.outcome = outcome;
+  }
+  /** Whether the same call may go better later. */
+  get retryable() {
+    return PASSING.includes(this.code);
+  }
+};
+function kindOf(code) {
+  return Object.keys(KINDS).find((kind) => KINDS[kind].includes(code)) ?? "script";
+}
+function kindOfServers(code) {
+  const kind = kindOf(code);
+  return kind === "network" ? "server" : kind;
+}
+function errorOfResponse({ status, headers, body }) {
+  const error = body?.error ?? {};
+  const code = isText(error.code) ? error.code : codeOfStatus(status);
+  return new GodraError(code, isText(error.message) ? error.message : `HTTP status ${status}`, {
+    kind: kindOfServers(code),
+    status,
+    details: error.details,
+    retryAfter: retryAfterOf(headers),
+    outcome: outcomeOf(code, headers.get("Godra-Script") !== null)
+  });
+}
+function retryAfterOf(headers) {
+  const text = headers.get("Retry-After") ?? "";
+  const seconds = /^\d+$/.test(text) ? Number(text) : Math.ceil((Date.parse(text) - Date.now()) / 1e3);
+  return Number.isNaN(seconds) ? void 0 : Math.max(0, seconds);
+}
+function codeOfStatus(status) {
+  const codes = { 400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 413: "too_large", 429: "rate_limited" };
+  return codes[status] ?? (status >= 500 ? "unavailable" : "bad_response");
+}
+var NOT_RUN = [...KINDS.session, ...KINDS.server.filter((code) => code !== "conflict"), "bad_request"];
+function errorOfPayload({ code = "error", message = "The server reported an error", details } = {}) {
+  return new GodraError(code, message, { kind: kindOfServers(code), details, outcome: outcomeOf(code) });
+}
+function outcomeOf(code, hasRun = !NOT_RUN.includes(code)) {
+  return code === "unavailable" ? "unknown" : hasRun ? "ran" : "none";
+}
+function errorOfRefusal({ code, message, details, status, retry_after: retryAfter }, closeCode) {
+  return new GodraError(code, message, { kind: kindOfServers(code), details, status, retryAfter, closeCode });
+}
+function errorOfClose({ code: closeCode, reason }, what = "The connection was lost") {
+  const [, until, words] = /^banned(?: until (\d+))?(?:: (.*))?$/s.exec(closeCode === 4501 ? reason : "") ?? [];
+  const details = closeCode === 4501 ? { until: until ? Number(until) : null, reason: words ?? "" } : void 0;
+  const error = new GodraError("disconnected", `${what} (${closeCode}${reason ? `: ${reason}` : ""})`, { closeCode, details });
+  return Object.assign(error, { closeReason: reason });
+}
+function cancelled(message = "Closed before the connection was made") {
+  return new GodraError("cancelled", message);
+}
+function isText(value) {
+  return typeof value === "string";
+}
+
+// src/address.js
+function parseBaseUrl(given = globalThis.location?.origin) {
+  const [, scheme, rest] = /^(https?|wss?):\/\/([^/?#\s]+[^?#\s]*)/i.exec(String(given)) ?? [];
+  if (!scheme) {
+    const hint = given === "null" ? ": a page or worker without an address of its own has to name the server's" : "";
+    throw new TypeError(`new GodraClient(baseUrl): not an http(s) address: ${given}${hint}`);
+  }
+  const isSecure = /^(https|wss)$/i.test(scheme) ? "s" : "";
+  const path = rest.endsWith("/") ? rest : `${rest}/`;
+  return { http: `http${isSecure}://${path}`, ws: `ws${isSecure}://${path}` };
+}
+function queryOf(parameters) {
+  return Object.entries(parameters).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
+}
+function roomId(lobbyId) {
+  const id = typeof lobbyId === "string" ? lobbyId.replace(/^game:/, "") : "";
+  if (/^[\w-]{1,64}$/.test(id)) return id;
+  throw new GodraError("bad_request", "A lobby id is 1 to 64 letters, digits, underscores and hyphens");
+}
+
+// src/util.js
+function reportLater(error) {
+  if (typeof globalThis.reportError === "function") globalThis.reportError(error);
+  else queueMicrotask(() => {
+    throw error;
+  });
+}
+function withDefaults(defaults, given) {
+  const known = Object.keys(defaults).filter((key) => given?.[key] !== void 0);
+  return { ...defaults, ...Object.fromEntries(known.map((key) => [key, given[key]])) };
+}
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return void 0;
+  }
+}
+var PLATFORM = {
+  now: () => performance.now(),
+  later(run, delayMs) {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  },
+  random: Math.random
+};
+function onAbort(signal, callback) {
+  if (signal?.aborted) callback();
+  else signal?.addEventListener("abort", callback);
+  return () => signal?.removeEventListener("abort", callback);
+}
+
+// src/auth.js
+var REFRESH_EARLY_MS = 6e4;
+var REFUSED = [400, 401, 403];
+var Auth = class {
+  #client;
+  #http;
+  #store;
+  /** `changed(session, cause)`, `ended(cause)`: the second one for all that is of the session before. */
+  #tell;
+  #session = null;
+  /** By the clock that never jumps. */
+  #staleAt = 0;
+  #refreshing = null;
+  /** A login, logout, upgrade or change of password of our own: nothing is refreshed before it is answered. */
+  #ownCall = null;
+  /** A session that was kept is looked at before a game relies on it. */
+  #isKept = false;
+  constructor(client, http, { session, store }, tell) {
+    this.#client = client;
+    this.#http = http;
+    this.#store = store;
+    this.#tell = tell;
+    if (session) this.#take({ ...session });
+  }
+  /** What is to be kept so that a later client can go on (the option `session`); null without a login. */
+  get session() {
+    return this.#session && { ...this.#session };
+  }
+  /** Goes on with the session that is kept, if it is still good; else logs in as a guest. */
+  async ensure() {
+    await this.restore();
+    if (this.#session && this.#isKept) await this.account().catch((error) => this.#keepFor(error));
+    this.#isKept = false;
+    if (!this.#session) await this.guestLogin();
+    return this.session;
+  }
+  /** Takes the session out of the store, if there is none yet; gives the session, or null. */
+  async restore() {
+    const kept = this.#session ? null : await this.#load();
+    if (kept && !this.#session) this.#set(kept);
+    if (kept) this.#isKept = true;
+    return this.session;
+  }
+  /** Logs in as a guest. */
+  async guestLogin() {
+    return this.#own(async () => this.#begin(await this.#http.post("guest-login", {})));
+  }
+  /** Makes an account; `login` comes after it. */
+  async register(username, password) {
+    return this.#http.post("register", { username, password });
+  }
+  async login(username, password) {
+    return this.#own(async () => this.#begin(await this.#http.post("login", { username, password })));
+  }
+  /**
+   * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
+   * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.
+   */
+  async upgrade(username, password, { lobbies } = {}) {
+    const rooms = (lobbies ?? this.#client.roomIds()).map(roomId);
+    const call = (token) => this.#http.post("account/upgrade", { username, password, rooms }, token);
+    return this.#own(async () => this.#begin(await this.#withFresh(call), true));
+  }
+  /** Changes the password; all other sessions of the account end. */
+  async changePassword(oldPassword, newPassword) {
+    const call = (token) => this.#http.post("account/password", { old: oldPassword, new: newPassword }, token);
+    await this.#own(() => this.#withFresh(call));
+  }
+  /** Whose session this is: `{user_id, username, role, expires_in}`. */
+  async account() {
+    return this.withToken(null, (token) => this.#http.get("account", token));
+  }
+  /** Forgets the session, ends its rooms, and ends it on the server. */
+  async logout() {
+    const session = this.#session;
+    const token = this.#client.token;
+    this.#client.token = null;
+    this.#set(null);
+    await this.#save(null);
+    this.#tell.ended(new GodraError("session_ended", "Logged out"));
+    if (token) await this.#own(() => this.#logout(token, session));
+  }
+  async #logout(token, session) {
+    try {
+      await this.#http.post("logout", {}, token);
+    } catch (error) {
+      if (error.code === "token_expired" && session?.refresh_token) await this.#http.post("logout", {}, (await this.#present(session.refresh_token)).token);
+      else if (error.status !== 401) throw error;
+    }
+  }
+  /** Gets a new pair of tokens now. Calls at the same time share one: a refresh token is good once. */
+  async refresh() {
+    await this.#ownCall;
+    return this.#renew();
+  }
+  /** A token that is good for a while: the session's, refreshed if need be, or else `client.token`. */
+  async freshToken() {
+    await this.#ownCall;
+    return this.#fresh();
+  }
+  /** The session's token was refused, or its socket closed for it: the next call refreshes it first. */
+  distrust(token) {
+    if (token === this.#session?.token) this.#staleAt = 0;
+  }
+  /** Whose token it is, as far as that can be told without asking. */
+  userOf(token) {
+    return token === this.#session?.token ? this.#session.user_id : claimedUser(token);
+  }
+  /** Calls with the token that was given, or without one (or with the session's own) with a fresh one. */
+  async withToken(given, call) {
+    if (given && given !== this.#session?.token) return call(given);
+    await this.#ownCall;
+    return this.#withFresh(call);
+  }
+  /** Whether another token can be had in the place of one that the server wants no more. */
+  renew(token, why) {
+    if (this.#ownCall || token !== this.#client.token) return this.#ownCall !== null || this.#client.token !== null;
+    const isOver = why.code === "session_ended" || /^session_ended/.test(why.closeReason ?? "");
+    this.distrust(token);
+    return !isOver && Boolean(this.#session?.refresh_token);
+  }
+  /** No other token can be had: ends the session, with all its rooms. Gives the error that says so. */
+  over(error) {
+    const cause = error.code === "session_ended" ? error : new GodraError("session_ended", `The session is over: ${error.message}`, { status: error.status, closeCode: error.closeCode, cause: error });
+    if (this.#session) {
+      if (this.#client.token === this.#session.token) this.#client.token = null;
+      this.#forget(this.#session);
+      this.#set(null, cause);
+      this.#tell.ended(cause);
+    }
+    return cause;
+  }
+  async #withFresh(call) {
+    const token = await this.#fresh();
+    if (!token) throw new GodraError("unauthorized", "No token: call auth.ensure(), auth.guestLogin() or auth.login() first, or pass one");
+    try {
+      return await call(token);
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      if (error.code === "session_ended" && token === this.#session?.token) this.over(error);
+      this.distrust(token);
+      if (error.code !== "token_expired" || !this.#session?.refresh_token) throw error;
+      return call(await this.#fresh());
+    }
+  }
+  async #fresh() {
+    if (this.#refreshing) await this.#refreshing;
+    const session = this.#session;
+    if (session?.refresh_token && session.token === this.#client.token && this.#isStale(session)) await this.#renew();
+    return this.#client.token;
+  }
+  #isStale({ expires_at }) {
+    return PLATFORM.now() >= this.#staleAt || Date.now() >= expires_at;
+  }
+  async #renew() {
+    if (!this.#session?.refresh_token) throw loggedOut();
+    const refresh = () => this.#refresh(this.#session);
+    this.#refreshing ??= Promise.resolve(this.#store?.lock ? this.#store.lock(refresh) : refresh()).finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+  async #refresh(before) {
+    const kept = await this.#load();
+    const isNewer = kept && kept.user_id === before?.user_id && kept.refresh_token !== before.refresh_token;
+    if (isNewer && before === this.#session && !this.#isStale(this.#set(kept))) return kept;
+    const session = this.#session;
+    if (!session) throw loggedOut();
+    try {
+      const login = await this.#present(session.refresh_token);
+      return session === this.#session ? await this.#begin(login) : login;
+    } catch (error) {
+      if (REFUSED.includes(error.status) && session === this.#session) this.over(error);
+      throw error;
+    }
+  }
+  /** The answer may be lost on its way: the server gives it a second time. */
+  async #present(refresh_token) {
+    const post = () => this.#http.post("refresh", { refresh_token });
+    return post().catch((error) => {
+      if (!["timeout", "unavailable"].includes(error.code) || error.status) throw error;
+      return post();
+    });
+  }
+  async #own(call) {
+    const before = this.#ownCall;
+    const run = (async () => {
+      await before;
+      return call();
+    })();
+    const settled = run.then(() => {
+    }, () => {
+    }).then(() => {
+      if (this.#ownCall === settled) this.#ownCall = null;
+    });
+    this.#ownCall = settled;
+    return run;
+  }
+  async #begin(login, isSamePlayer = false) {
+    const isLogin = isText(login.token) && isText(login.user_id) && typeof login.expires_in === "number";
+    if (!isLogin) throw new GodraError("bad_response", "The login's answer has no token, user_id or expires_in");
+    const before = this.#session;
+    const session = { ...login, expires_at: Date.now() + login.expires_in * 1e3 };
+    await this.#save(session);
+    if (before && !isSamePlayer && before.user_id !== login.user_id) {
+      this.#set(null);
+      this.#tell.ended(new GodraError("session_ended", "Another player has logged in"));
+    }
+    this.#set(session);
+    return login;
+  }
+  #take(session) {
+    const leftMs = session.expires_at - Date.now();
+    const earlyMs = Math.min(REFRESH_EARLY_MS, (session.expires_in * 1e3 || leftMs) / 10);
+    this.#session = session;
+    this.#staleAt = PLATFORM.now() + leftMs - earlyMs;
+    this.#client.token = session.token;
+  }
+  #set(session, cause) {
+    if (session) this.#take(session);
+    else this.#session = null;
+    this.#tell.changed(this.session, cause);
+    return session;
+  }
+  #keepFor(error) {
+    if (error.status === 401) this.over(error);
+    else if (error.status === void 0 && this.#session) throw error;
+  }
+  async #load() {
+    const kept = await this.#tried(() => this.#store?.load());
+    return isText(kept?.token) && isText(kept.user_id) && typeof kept.expires_at === "number" ? { ...kept } : null;
+  }
+  async #save(session) {
+    await this.#tried(() => session ? this.#store?.save({ ...session }) : this.#store?.clear());
+  }
+  // Another tab may have logged in anew.
+  async #forget(session) {
+    const kept = await this.#load();
+    if (kept?.refresh_token === session.refresh_token) await this.#save(null);
+  }
+  // A full or forbidden store costs the next start its login, and this one nothing.
+  async #tried(run) {
+    try {
+      return await run();
+    } catch (error) {
+      this.#tell.failed(error);
+      return null;
+    }
+  }
+};
+function loggedOut() {
+  return new GodraError("unauthorized", "No session to refresh: log in first");
+}
+function claimedUser(token) {
+  try {
+    return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).user_id;
+  } catch {
+    return void 0;
+  }
+}
+
+// src/emitter.js
+var Emitter = class {
+  #listeners = /* @__PURE__ */ new Map();
+  #failed;
+  /** `failed(error, name)` is told what a callback throws, or rejects with. */
+  constructor(failed = reportLater) {
+    this.#failed = failed;
+  }
+  /** Gives back a function that ends it. */
+  on(name, callback, { signal, once } = {}) {
+    if (typeof callback !== "function") throw new TypeError("on(event, callback): the callback is not a function");
+    if (signal?.aborted) return () => {
+    };
+    const listener = { callback, once };
+    this.#listeners.set(name, [...this.#of(name), listener]);
+    const end = () => {
+      unwatch();
+      this.#keep(name, (one) => one !== listener);
+    };
+    const unwatch = onAbort(signal, end);
+    return listener.end = end;
+  }
+  /** Without a callback, for all callbacks of that name. */
+  off(name, callback) {
+    const gone = callback && this.#of(name).find((one) => one.callback === callback);
+    this.#keep(name, (one) => callback && one !== gone);
+  }
+  has(name) {
+    return this.#listeners.has(name);
+  }
+  emit(name, payload, event) {
+    for (const listener of this.#of(name)) {
+      if (listener.once) listener.end();
+      try {
+        listener.callback(payload, event)?.catch?.((error) => this.#failed(error, name));
+      } catch (error) {
+        this.#failed(error, name);
+      }
+    }
+  }
+  #of(name) {
+    return this.#listeners.get(name) ?? [];
+  }
+  #keep(name, isKept) {
+    const left = this.#of(name).filter(isKept);
+    if (left.length > 0) this.#listeners.set(name, left);
+    else this.#listeners.delete(name);
+  }
+};
+
+// src/clock.js
+var ROUND_TRIPS = 5;
+var SAMPLES = 10;
+var Clock = class {
+  #roundTrips = [];
+  #samples = [];
+  #offset = null;
+  /** Median of the last round trips in milliseconds; null before the first. */
+  get latencyMs() {
+    const sorted = this.#roundTrips.slice(-ROUND_TRIPS).sort((a, b) => a - b);
+    return sorted[sorted.length >> 1] ?? null;
+  }
+  /** Milliseconds since 1970 at the server; null if they are not known. */
+  at(now) {
+    return this.#offset === null ? null : now + this.#offset;
+  }
+  /** A new connection, perhaps to another server. */
+  begin(serverNow, now) {
+    this.#samples = [];
+    this.#offset = serverNow === void 0 ? null : serverNow - now;
+  }
+  forget() {
+    this.begin();
+  }
+  answered(sentAt, now, serverNow) {
+    const roundTripMs = now - sentAt;
+    this.#roundTrips = [...this.#roundTrips, roundTripMs].slice(-SAMPLES);
+    if (typeof serverNow !== "number") return;
+    this.#samples = [...this.#samples, { roundTripMs, offset: serverNow - (sentAt + now) / 2 }].slice(-SAMPLES);
+    this.#offset = this.#samples.reduce((best, one) => one.roundTripMs < best.roundTripMs ? one : best).offset;
+  }
+};
+
+// src/latest.js
+var MAX_AGE_MS = 1e3;
+var Latest = class {
+  #env;
+  #send;
+  #intervalMs = null;
+  /** key → { text, at, sentAt, cancel } */
+  #keys = /* @__PURE__ */ new Map();
+  /** `send(text)` says whether it was sent. */
+  constructor(env, send) {
+    this.#env = env;
+    this.#send = send;
+  }
+  put(key, text) {
+    const slot = this.#keys.get(key) ?? { sentAt: -Infinity, cancel: null };
+    this.#keys.set(key, slot);
+    Object.assign(slot, { text, at: this.#env.now() });
+    if (!slot.cancel) this.#flush(slot);
+  }
+  opened(intervalMs) {
+    this.#intervalMs = intervalMs;
+    for (const slot of this.#keys.values()) {
+      if (this.#env.now() - slot.at < MAX_AGE_MS) this.#flush(slot);
+      else slot.text = null;
+    }
+  }
+  lost() {
+    this.#intervalMs = null;
+    for (const slot of this.#keys.values()) {
+      slot.cancel?.();
+      slot.cancel = null;
+    }
+  }
+  #flush(slot) {
+    if (this.#intervalMs === null || slot.text === null) return;
+    const now = this.#env.now();
+    let waitMs = slot.sentAt + this.#intervalMs - now;
+    if (waitMs <= 0) {
+      slot.sentAt = now;
+      if (this.#send(slot.text)) slot.text = null;
+      waitMs = this.#intervalMs;
+      if (slot.text === null) return;
+    }
+    slot.cancel = this.#env.later(() => {
+      slot.cancel = null;
+      this.#flush(slot);
+    }, waitMs);
+  }
+};
+
+// src/message.js
+var MAX_FRAME = 16 << 20;
+var isWhole = (value) => Number.isSafeInteger(value) && value >= 0;
+var maybe = (is) => (value) => value === void 0 || is(value);
+var isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+var isNumber = (value) => typeof value === "number";
+var has = (shape) => (value) => isObject(value) && Object.keys(shape).every((key) => shape[key](value[key]));
+var SHAPES = new Map(Object.entries({
+  welcome: has({
+    payload: has({
+      user_id: isText,
+      username: maybe(isText),
+      role: maybe(isText),
+      game_id: maybe(isText),
+      epoch: maybe(isText),
+      seq: maybe(isWhole),
+      n: maybe(isWhole),
+      recovered: maybe((value) => typeof value === "boolean"),
+      sync_interval_ms: maybe(isNumber),
+      now: maybe(isNumber)
+    })
+  }),
+  reply: has({ id: isWhole }),
+  error: has({ id: maybe(isWhole), n: maybe(isWhole), payload: maybe(has({ code: maybe(isText), message: maybe(isText) })) }),
+  snapshot: has({ seq: isWhole, epoch: maybe(isText) }),
+  batch: () => false
+}));
+var isEvent = (message) => message.seq === void 0 || isWhole(message.seq);
+function* messagesOf(data) {
+  const size = data.length ?? data.byteLength;
+  if (size > MAX_FRAME) {
+    yield bad(`The server sent a message of ${size} bytes`);
+    return;
+  }
+  let message;
+  try {
+    message = JSON.parse(isText(data) ? data : new TextDecoder("utf-8", { fatal: true }).decode(data));
+  } catch {
+    yield bad("The server sent a message that is not JSON");
+    return;
+  }
+  if (message?.type !== "batch" || !Array.isArray(message.events)) yield checked(message);
+  else for (const event of message.events) yield event?.type === "welcome" ? bad("The server sent a welcome in a batch", event) : checked(event);
+}
+function checked(message) {
+  if (!isObject(message)) return bad("The server sent a message that is not an object", message);
+  if (!isText(message.type)) return bad("The server sent a message without a type", message);
+  return (SHAPES.get(message.type) ?? isEvent)(message) ? message : bad(`The server sent a ${message.type} of a wrong shape`, message);
+}
+function bad(why, details) {
+  return new GodraError("bad_message", why, { details });
+}
+function textOf(input, maxBytes) {
+  let text;
+  try {
+    text = JSON.stringify(input.payload) !== void 0 && JSON.stringify(input);
+  } catch {
+  }
+  const { action } = input;
+  if (!text) throw new GodraError("bad_request", `The payload of ${action} cannot be written as JSON`, { outcome: "none" });
+  if (text.length * 3 > maxBytes && new TextEncoder().encode(text).length > maxBytes) {
+    throw new GodraError("too_large", `${action} has more than ${maxBytes} bytes`, { outcome: "none" });
+  }
+  return text;
+}
+
+// src/backoff.js
+var LONGEST_MS = [
+  [6e4, 800],
+  [5 * 6e4, 5e3],
+  [Infinity, 2e4]
+];
+var MAX_RETRY_AFTER_MS = 5 * 6e4;
+function retryDelayMs({ attempt, goneMs, answers = 0, isGentle: isGentle2 = false, retryAfterS = 0 }, { firstDelayMs, maxDelayMs }, random = Math.random) {
+  const doublings = answers > 0 ? Math.min(answers, attempt - 1) : attempt - 1;
+  const longestMs = answers > 0 ? maxDelayMs : LONGEST_MS.find(([untilMs]) => goneMs < untilMs)[1];
+  const grownMs = Math.min(longestMs, firstDelayMs * 2 ** Math.min(doublings, 30));
+  const ceilingMs = Math.min(maxDelayMs, isGentle2 ? Math.max(5 * firstDelayMs, grownMs) : grownMs);
+  return Math.min(retryAfterS * 1e3, MAX_RETRY_AFTER_MS) + ceilingMs * (0.5 + random() / 2);
+}
+
+// src/outbox.js
+var MAX_WAITING = 64;
+var MAX_UNDER_WAY = 16;
+var NOT_NOW = /* @__PURE__ */ new Set(["busy", "unavailable", "rate_limited", "out_of_order"]);
+var RETRY = { firstDelayMs: 100, maxDelayMs: 5e3 };
+var Outbox = class {
+  /** Oldest first. A request has an `n` and an `epoch` (of the store that may have run it) once it has been sent. */
+  #waiting = [];
+  #send;
+  #later;
+  #random;
+  #textOf;
+  #isOpen = false;
+  #isNumbered = true;
+  #nextN = 1;
+  #epoch;
+  #user;
+  #refusals = 0;
+  #cancelRetry = null;
+  /** `send(text)` says whether it was sent; `later(run, delayMs)` gives back a function that cancels it. */
+  constructor({ send, later = PLATFORM.later, random = Math.random, textOf: textOf2 = JSON.stringify }) {
+    this.#send = send;
+    this.#later = later;
+    this.#random = random;
+    this.#textOf = textOf2;
+  }
+  /** Takes a request, and settles with its answer, whichever connection that comes by. Without `timeoutMs` it waits for it. */
+  async add(id, action, payload, timeoutMs, signal) {
+    if (!this.#isNumbered) throw unsupported(action);
+    if (this.#waiting.length >= MAX_WAITING) {
+      throw new GodraError("queue_full", `${MAX_WAITING} requests wait already: ${action} was not sent`, { outcome: "none" });
+    }
+    const text = this.#textOf({ action, payload, id });
+    return new Promise((resolve, reject) => {
+      const request = { id, action, text, n: null, epoch: null, isUnderWay: false, resolve, reject, cancelTimeout: null };
+      this.#waiting.push(request);
+      const late = () => this.#giveUp(request, new GodraError("timeout", `No reply to ${action} within ${timeoutMs} ms`));
+      if (timeoutMs !== void 0) request.cancelTimeout = this.#later(late, timeoutMs);
+      request.unwatch = onAbort(signal, () => this.#giveUp(request, cancelled(`${action} was cancelled`)));
+      this.#flush();
+    });
+  }
+  /** A connection is there: what waits goes out, the oldest first, with the numbers that it had. */
+  welcome({ n, epoch, user_id: user }) {
+    this.#isOpen = true;
+    this.#isNumbered = Number.isSafeInteger(n);
+    if (!this.#isNumbered) {
+      this.#failAll(() => true, unsupported);
+      return;
+    }
+    const isOther = this.#user !== void 0 && user !== this.#user;
+    if (isOther) this.fail("The connection is another player's now");
+    const isLost = (request) => request.epoch !== null && request.epoch !== epoch;
+    this.#failAll(isLost, disconnected("The server has lost the room's data"));
+    this.#nextN = isOther || epoch !== this.#epoch ? n + 1 : Math.max(this.#nextN, n + 1);
+    this.#epoch = epoch;
+    this.#user = user;
+    this.#flush();
+  }
+  /** The store lost its data while the connection holds. What is under way gets its answer, unless the connection goes, too. */
+  epochIs(epoch) {
+    this.#epoch = epoch;
+  }
+  lost() {
+    this.#isOpen = false;
+    this.#refusals = 0;
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    for (const request of this.#waiting) request.isUnderWay = false;
+  }
+  /** No connection will follow. */
+  fail(why) {
+    this.#failAll(() => true, disconnected(why));
+  }
+  /** Whether this was an answer to a numbered request. */
+  settle({ id, n, result }, error) {
+    const request = this.#waiting.find((one) => one.n !== null && (one.id === id || one.n === n));
+    if (!request) return n !== void 0;
+    if (error && NOT_NOW.has(error.code)) {
+      this.#putOff(request);
+      return true;
+    }
+    this.#remove(request);
+    this.#refusals = 0;
+    if (error) request.reject(error);
+    else request.resolve(result);
+    this.#flush();
+    return true;
+  }
+  #flush() {
+    if (!this.#isOpen || this.#cancelRetry) return;
+    let underWay = this.#waiting.filter(({ isUnderWay }) => isUnderWay).length;
+    for (const request of this.#waiting.filter(({ isUnderWay }) => !isUnderWay)) {
+      if (underWay >= MAX_UNDER_WAY) return;
+      if (!this.#sendOne(request)) {
+        this.#retryLater();
+        return;
+      }
+      underWay += 1;
+    }
+  }
+  #sendOne(request) {
+    const n = request.n ?? this.#nextN;
+    if (!this.#send(`${request.text.slice(0, -1)},"n":${n}}`)) return false;
+    request.n = n;
+    request.epoch ??= this.#epoch;
+    request.isUnderWay = true;
+    this.#nextN = Math.max(this.#nextN, n + 1);
+    return true;
+  }
+  // What was sent behind it must not run before it, and the server refuses it, too: all of that goes again, in order.
+  #putOff(refused) {
+    for (const request of this.#waiting) if (request.n !== null && request.n >= refused.n) request.isUnderWay = false;
+    this.#retryLater();
+  }
+  #retryLater() {
+    if (this.#cancelRetry) return;
+    this.#refusals += 1;
+    const delayMs = retryDelayMs({ attempt: this.#refusals + 1, answers: this.#refusals }, RETRY, this.#random);
+    this.#cancelRetry = this.#later(() => {
+      this.#cancelRetry = null;
+      this.#flush();
+    }, delayMs);
+  }
+  // One that was sent stays, unheard: it may have been refused, and then holds back all behind it until it comes again.
+  #giveUp(request, error) {
+    if (request.n === null) this.#remove(request);
+    request.reject(Object.assign(error, { outcome: outcomeOf2(request) }));
+  }
+  #failAll(isMeant, errorOf) {
+    for (const request of this.#waiting.filter(isMeant)) {
+      this.#remove(request);
+      request.reject(errorOf(request.action, outcomeOf2(request)));
+    }
+  }
+  #remove(request) {
+    request.cancelTimeout?.();
+    request.unwatch?.();
+    this.#waiting = this.#waiting.filter((one) => one !== request);
+  }
+};
+function outcomeOf2({ n }) {
+  return n === null ? "none" : "unknown";
+}
+function disconnected(why) {
+  return (action, outcome) => {
+    const more = outcome === "none" ? "was not sent" : "may have run, or not";
+    return new GodraError("disconnected", `${why}: ${action} ${more}`, { outcome });
+  };
+}
+function unsupported(action, outcome = "none") {
+  return new GodraError("unsupported", `This server takes no numbered inputs: ${action} was not sent`, { outcome });
+}
+
+// src/pending.js
+var MAX_WAITING2 = 1024;
+var Pending = class {
+  #waiting = /* @__PURE__ */ new Map();
+  #later;
+  constructor(later = PLATFORM.later) {
+    this.#later = later;
+  }
+  get isFull() {
+    return this.#waiting.size >= MAX_WAITING2;
+  }
+  /** Resolves or rejects with the answer to `id`. */
+  add(id, action, timeoutMs, signal) {
+    return new Promise((resolve, reject) => {
+      const give = (error) => () => this.#take(id)?.reject(Object.assign(error, { outcome: "unknown" }));
+      const late = new GodraError("timeout", `No reply to ${action} within ${timeoutMs} ms`);
+      const request = { action, resolve, reject, stopClock: this.#later(give(late), timeoutMs) };
+      this.#waiting.set(id, request);
+      request.unwatch = onAbort(signal, give(cancelled(`${action} was cancelled`)));
+    });
+  }
+  /** Gives the action that was answered; undefined if nobody waits for this answer. */
+  settle({ id, result = null }, error) {
+    const request = this.#take(id);
+    if (error) request?.reject(error);
+    else request?.resolve(result);
+    return request?.action;
+  }
+  /** The connection is gone, and the answers with it. */
+  fail(why) {
+    for (const id of [...this.#waiting.keys()]) this.#take(id).reject(new GodraError("disconnected", why, { outcome: "unknown" }));
+  }
+  #take(id) {
+    const request = this.#waiting.get(id);
+    request?.stopClock();
+    request?.unwatch?.();
+    this.#waiting.delete(id);
+    return request;
+  }
+};
+
+// src/inputs.js
+var Inputs = class {
+  clock = new Clock();
+  #env;
+  #settings;
+  #transmit;
+  #reached;
+  #pending;
+  #outbox;
+  #latest;
+  #nextId = 1;
+  /** `transmit(text)` says whether it was sent; `reached(seq)` is told what a heartbeat says of the position. */
+  constructor(env, settings, { transmit, reached }) {
+    this.#env = env;
+    this.#settings = settings;
+    this.#transmit = transmit;
+    this.#reached = reached;
+    this.#pending = new Pending(env.later);
+    this.#latest = new Latest(env, transmit);
+    this.#outbox = new Outbox({ send: transmit, later: env.later, random: env.random, textOf: (input) => this.#textOf(input) });
+  }
+  send(action, payload = null) {
+    return this.#transmit(this.#textOf({ action, payload }));
+  }
+  sendLatest(action, payload = null, key = action) {
+    this.#latest.put(key, this.#textOf({ action, payload }));
+  }
+  async request(action, payload = null, { timeoutMs, once = false, signal } = {}) {
+    const id = this.#nextId++;
+    if (signal?.aborted) throw new GodraError("cancelled", `${action} was cancelled`, { outcome: "none" });
+    if (once) return this.#outbox.add(id, action, payload, timeoutMs, signal);
+    const text = this.#textOf({ action, payload, id });
+    if (this.#pending.isFull) throw new GodraError("queue_full", `Too many requests wait: ${action} was not sent`, { outcome: "none" });
+    if (!this.#transmit(text)) throw notConnected(action);
+    return this.#pending.add(id, action, timeoutMs ?? this.#settings.requestTimeoutMs, signal);
+  }
+  /** Measures a round trip to the server, in milliseconds. */
+  async ping(options) {
+    const sentAt = this.#env.now();
+    const answer = await this.request("heartbeat", null, options);
+    const now = this.#env.now();
+    this.clock.answered(sentAt, now, answer?.now);
+    return now - sentAt;
+  }
+  opened(welcome) {
+    this.clock.begin(welcome.now, this.#env.now());
+    this.#outbox.welcome(welcome);
+  }
+  /** The game has heard of the connection. */
+  resume(intervalMs) {
+    this.#latest.opened(intervalMs);
+  }
+  epochIs(epoch) {
+    this.#outbox.epochIs(epoch);
+  }
+  lost(why) {
+    this.clock.forget();
+    this.#pending.fail(why);
+    this.#outbox.lost();
+    this.#latest.lost();
+  }
+  /** No connection will follow. */
+  ended(why) {
+    this.lost(why);
+    this.#outbox.fail(why);
+  }
+  /** An answer; gives back the error that nobody waited for, if it is one. */
+  settle(message) {
+    const error = message.type === "error" ? errorOfPayload(message.payload) : null;
+    if (this.#outbox.settle(message, error)) return null;
+    const action = this.#pending.settle(message, error);
+    if (action === "heartbeat" && !error) this.#reached(message.result?.seq);
+    return action === void 0 ? error : null;
+  }
+  #textOf(input) {
+    return textOf(input, this.#settings.maxMessageBytes);
+  }
+};
+function notConnected(action) {
+  return new GodraError("disconnected", `Not connected: ${action} was not sent`, { outcome: "none" });
+}
+
+// src/lobbies.js
+function pageOf(result) {
+  const { lobbies, cursor = null } = (isText(result) ? parseJson(result) : result) ?? {};
+  const isPage = Array.isArray(lobbies) && lobbies.every(isLobby) && (cursor === null || isText(cursor));
+  if (!isPage) throw new GodraError("bad_response", "The answer has no list of lobbies");
+  return { lobbies, cursor };
+}
+function isLobby(lobby) {
+  return isText(lobby?.id) && [lobby.members, lobby.capacity, lobby.created_at].every(Number.isFinite);
+}
+
+// src/compat.js
+var LOBBIES_PER_PAGE = 20;
+var Lobby = class {
+  #client;
+  constructor(client) {
+    this.#client = client;
+  }
+  /** Makes a lobby; resolves with its id as the server says it (`game:` and the id). */
+  async createLobby(token, maxPlayers) {
+    return this.#rpc(token, "create_lobby", maxPlayers === void 0 ? [] : [maxPlayers]);
+  }
+  async joinLobby(token, lobbyId) {
+    return this.#rpc(token, "join_lobby", [], [`game:${roomId(lobbyId)}`]);
+  }
+  async leaveLobby(token, lobbyId) {
+    return this.#rpc(token, "leave_lobby", [], [`game:${roomId(lobbyId)}`]);
+  }
+  /** A page of the lobbies: `{lobbies: [{id, members, capacity, created_at}], cursor}`; the last one's cursor is null. */
+  async listLobbies(token, { limit = LOBBIES_PER_PAGE, cursor } = {}) {
+    return pageOf(await this.#rpc(token, "list_lobbies", cursor == null ? [limit] : [limit, cursor]));
+  }
+  #rpc(token, script, args, keys) {
+    return this.#client.rpc(script, args, keys, { token });
+  }
+};
+var LIFECYCLE = /* @__PURE__ */ new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
+var Realtime = class {
+  #client;
+  #newRoom;
+  #emitter;
+  #room = null;
+  #latencyMs = null;
+  constructor(client, newRoom) {
+    this.#client = client;
+    this.#newRoom = newRoom;
+    this.#emitter = new Emitter();
+  }
+  /** Whether inputs can be sent now. */
+  get connected() {
+    return this.#room?.connection === "joined";
+  }
+  /** The last welcome's payload while connected, else null. */
+  get welcome() {
+    return this.connected ? this.#room.welcome : null;
+  }
+  /** The last measured round trip in milliseconds, or null. */
+  get latencyMs() {
+    return this.#latencyMs = this.#room?.latencyMs ?? this.#latencyMs;
+  }
+  /**
+   * Joins a lobby; resolves with the welcome's payload. A connection that is already there is closed first.
+   * `token` may be a function that gives a (fresh) token: it is called again before every reconnect. Null, or the
+   * session's own token, stands for the session's, refreshed when need be.
+   */
+  async connect(token, lobbyId) {
+    const id = roomId(lobbyId);
+    this.close();
+    const room = this.#newRoom(id, this.#tokens(token));
+    this.#room = room;
+    this.#forward(room);
+    await room.join().catch((error) => {
+      const isClose = error.code === "disconnected" && error.closeCode !== void 0;
+      throw isClose ? new GodraError("closed", error.message, error) : error;
+    });
+    return room.welcome;
+  }
+  /** Calls `callback(payload, event)` for every event of that name; gives back a function that ends it. */
+  on(name, callback) {
+    return this.#emitter.on(name, callback);
+  }
+  /** Ends what `on` began; without a callback, for all callbacks of that name. */
+  off(name, callback) {
+    this.#emitter.off(name, callback);
+  }
+  /**
+   * Sends an input and forgets it; only errors come back, as `error` events.
+   * Gives false if it was not sent: not connected, or the network is far behind.
+   */
+  sendInput(action, payload) {
+    return this.#room?.send(action, payload) ?? false;
+  }
+  /**
+   * Sends an input and resolves with what its script returned; rejects with the script's error. With `once` it waits for a
+   * connection, and runs exactly once however often that is lost.
+   */
+  async request(action, payload, options) {
+    if (!this.#room) throw notConnected(action);
+    return this.#room.request(action, payload, options);
+  }
+  /** Measures a round trip to the server, in milliseconds. */
+  async ping(options) {
+    if (!this.#room) throw notConnected("heartbeat");
+    return this.#room.ping(options);
+  }
+  /** Leaves: no reconnect follows. Does nothing when there is no connection. */
+  close() {
+    this.#room?.close();
+  }
+  // Without a refresh token there is nothing to refresh, and a token that has had its time is the end.
+  #tokens(given) {
+    const { auth } = this.#client;
+    if (given == null || given === auth.session?.token) {
+      if (auth.session?.refresh_token) return void 0;
+      given = this.#client.token;
+    }
+    return {
+      get: typeof given === "function" ? given : () => given,
+      prepare() {
+      },
+      renew: () => typeof given === "function",
+      over() {
+      },
+      userOf: (token) => auth.userOf(token)
+    };
+  }
+  #forward(room) {
+    const { latencyMs: _ } = this;
+    let unseen = 0;
+    const tell = (name, payload, event2) => room === this.#room && this.#emitter.emit(name, payload, event2);
+    const event = (payload, message) => {
+      if (!LIFECYCLE.has(message.type)) tell(message.type, payload, message);
+      tell("state_update", message, message);
+    };
+    room.on("connected", (welcome, message) => {
+      tell("connected", welcome, message);
+      if (room.connection === "joined") event(welcome, message);
+    });
+    room.on("snapshot", event);
+    room.onEvent(event);
+    room.on("disconnected", ({ code, reason, willReconnect, cause }) => {
+      unseen = 0;
+      if (cause && !willReconnect && cause.closeReason === void 0) tell("error", cause);
+      tell("disconnected", { code, reason, willReconnect });
+    });
+    room.on("reconnecting", ({ attempt, delayMs }) => {
+      if (delayMs === 0) unseen = attempt;
+      else tell("reconnecting", { attempt: attempt - unseen, delayMs });
+    });
+    room.on("error", (error, message) => {
+      if (error.details?.type === "batch") event(error.details.payload, error.details);
+      else tell("error", error, message);
+    });
+  }
+};
+
+// src/http.js
+var REQUEST_TIMEOUT_MS = 1e4;
+var Http = class {
+  #base;
+  #fetch;
+  #timeoutMs;
+  #underWay = /* @__PURE__ */ new Set();
+  /** `base` ends with a slash. */
+  constructor(base, options) {
+    this.#base = base;
+    this.#fetch = options.fetch ?? ((...args) => globalThis.fetch(...args));
+    this.#timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+  }
+  /** `limits`: `{signal, timeoutMs}` */
+  async post(path, body, token, limits) {
+    const headers = { "Content-Type": "application/json" };
+    return this.#json(path, { method: "POST", headers, body: JSON.stringify(body) }, token, limits);
+  }
+  async get(path, token) {
+    return this.#json(path, { method: "GET", headers: {} }, token);
+  }
+  /** Whether the server takes players, and in how many seconds it may, where it says so. */
+  async readiness() {
+    return this.#send("ready", { method: "GET" }).then(
+      ({ ok, headers }) => ({ isReady: ok, retryAfter: retryAfterOf(headers) }),
+      () => ({ isReady: false })
+    );
+  }
+  /** Cancels all calls that are under way. */
+  close() {
+    for (const cancel of this.#underWay) cancel();
+  }
+  /** The object that is answered; null with 204. */
+  async #json(path, init, token, limits) {
+    if (token) init.headers.Authorization = `Bearer ${token}`;
+    const response = await this.#send(path, init, limits);
+    if (!response.ok) throw errorOfResponse(response);
+    if (response.status === 204) return null;
+    if (typeof response.body !== "object" || response.body === null) {
+      throw new GodraError("bad_response", `The answer to ${path} is not a JSON object`, { status: response.status, outcome: "unknown" });
+    }
+    return response.body;
+  }
+  // The time limit covers the body, too.
+  async #send(path, init, { signal, timeoutMs = this.#timeoutMs } = {}) {
+    const abort = new AbortController();
+    let why = null;
+    const stop = (error) => {
+      why ??= error;
+      abort.abort();
+    };
+    const cancel = () => stop(cancelled(`The call of ${path} was cancelled`));
+    const timer = setTimeout(() => stop(new GodraError("timeout", `No answer to ${path} within ${timeoutMs} ms`)), timeoutMs);
+    const unwatch = onAbort(signal, cancel);
+    this.#underWay.add(cancel);
+    try {
+      const more = { signal: abort.signal, credentials: "omit", redirect: "manual" };
+      const response = await this.#fetch(this.#base + path, { ...init, ...more });
+      const text = await response.text();
+      return { ok: response.ok, status: response.status, headers: response.headers, body: parseJson(text) };
+    } catch (cause) {
+      throw Object.assign(why ?? new GodraError("unavailable", `The server at ${this.#base} cannot be reached`, { cause }), { outcome: "unknown" });
+    } finally {
+      clearTimeout(timer);
+      unwatch();
+      this.#underWay.delete(cancel);
+    }
+  }
+};
+
+// src/link.js
+var CLOSE_LIMIT_MS = 1e3;
+var Link = class {
+  #socket;
+  #handlers;
+  #opened = false;
+  #failure = "";
+  /** `handlers`: `received(data)`, and `ended({code, reason, opened})` once, if this side did not end it. */
+  constructor(WebSocketClass, address, token, handlers) {
+    this.#handlers = handlers;
+    const socket = openSocket(WebSocketClass, address, ["godra", `bearer.${token}`]);
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.#opened = true;
+      if (socket.protocol === "godra") return;
+      this.#ended({ code: 1006, reason: "the server did not choose the subprotocol godra" });
+      this.#close(4e3, "");
+    };
+    socket.onmessage = ({ data }) => this.#handlers?.received(data);
+    socket.onerror = (event) => {
+      this.#failure = event?.message ?? "";
+    };
+    socket.onclose = ({ code, reason }) => this.#ended({ code, reason: reason || this.#failure });
+  }
+  send(text, maxBufferedBytes) {
+    if (this.#socket.readyState !== 1 || this.#socket.bufferedAmount > maxBufferedBytes) return false;
+    this.#socket.send(text);
+    return true;
+  }
+  /** Ends it from this side, at once: a peer that is gone cannot take part in a closing handshake. */
+  end(code, reason) {
+    if (!this.#handlers) return;
+    this.#handlers = null;
+    this.#close(code, reason);
+  }
+  #close(code, reason) {
+    const socket = this.#socket;
+    if (socket.terminate) {
+      const timer = setTimeout(() => socket.terminate(), CLOSE_LIMIT_MS);
+      socket.onclose = () => clearTimeout(timer);
+    }
+    socket.close(code, reason);
+  }
+  #ended(end) {
+    const handlers = this.#handlers;
+    this.#handlers = null;
+    handlers?.ended({ opened: this.#opened, ...end });
+  }
+};
+function openSocket(WebSocketClass, address, protocols) {
+  try {
+    return new WebSocketClass(address, protocols);
+  } catch (cause) {
+    const [code, why] = cause?.name === "SecurityError" ? ["refused", "The browser lets a page that came by https open wss addresses alone, and no port of another service"] : ["unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it"];
+    throw new GodraError(code, why, { cause });
+  }
+}
+function webSocketClass(given) {
+  const found = given ?? globalThis.WebSocket;
+  if (found) return found;
+  throw new GodraError(
+    "no_websocket",
+    'This runtime has no WebSocket. Pass one: new GodraClient(url, { WebSocket }), with `import WebSocket from "ws"`, or use Node 22 or later'
+  );
+}
+
+// src/close-codes.js
+var GOING_AWAY = 1001;
+var TOKEN_EXPIRED = 4001;
+var RATE_LIMITED = 4003;
+function comesBack(code) {
+  return [GOING_AWAY, 1005, 1006, 1011, 1012, 1013, 1014].includes(code) || code >= 4e3 && code <= 4499;
+}
+function isGentle(code) {
+  return code === GOING_AWAY || code === RATE_LIMITED;
+}
+
+// src/refusal.js
+var REFUSALS = /* @__PURE__ */ new Set([
+  "refused",
+  "unauthorized",
+  "token_expired",
+  "session_ended",
+  "forbidden",
+  "bad_request",
+  "not_found",
+  "conflict"
+]);
+var FINAL = [400, 403, 404];
+var CLOSED_FOR_NOW = 4005;
+var CLOSED_FOR_GOOD = 4505;
+var REFUSED2 = "The server is up, but refused the WebSocket. Browsers do not say why: the token may have expired, or the lobby is full or does not exist. lobby.joinLobby() tells the reason";
+var HINTS = {
+  401: ": the token is not valid (any more)",
+  403: ": the lobby is full or does not exist, or its script said no",
+  503: ": it is full, or stopping"
+};
+function isOfToken({ status, code }) {
+  return status === 401 || ["unauthorized", "token_expired", "session_ended"].includes(code);
+}
+function isRefusal(error) {
+  return REFUSALS.has(error.code);
+}
+function isFinal({ status, closeCode, code }) {
+  return FINAL.includes(status) || closeCode === CLOSED_FOR_GOOD || code === "no_websocket";
+}
+function isAnswer(error) {
+  return isRefusal(error) || error.status !== void 0 || error.retryAfter !== void 0;
+}
+async function explain(end, refusal, http) {
+  const { code: closeCode, reason, opened } = end;
+  if (refusal) return errorOfRefusal(refusal, closeCode);
+  if (closeCode === CLOSED_FOR_NOW || closeCode === CLOSED_FOR_GOOD) {
+    return errorOfRefusal({ code: reason || "refused", message: `The server refused the WebSocket (${closeCode}: ${reason})` }, closeCode);
+  }
+  if (opened) return errorOfClose(end, "The server closed the connection before its welcome");
+  const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || void 0;
+  if (status) {
+    const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
+    return new GodraError(codeOfStatus(status), message, { status, closeCode });
+  }
+  const { isReady, retryAfter } = await http.readiness();
+  if (isReady) return new GodraError("refused", REFUSED2, { closeCode });
+  return new GodraError("unavailable", "The server cannot be reached, or is not ready", { closeCode, retryAfter });
+}
+
+// src/attempts.js
+var STABLE_MS = 5e3;
+var Attempts = class {
+  /** 0 while the first connection is made or holds. */
+  count = 0;
+  /** Attempts that the server refused, and those that it answered in whatever way, since it last took the player. */
+  #refusals = 0;
+  #answers = 0;
+  #openedAt = 0;
+  #lostAt = 0;
+  #limits;
+  #random;
+  constructor(limits, random) {
+    this.#limits = limits;
+    this.#random = random;
+  }
+  opened(now) {
+    this.#openedAt = now;
+    this.#refusals = 0;
+    this.#answers = 0;
+  }
+  lost(now) {
+    if (this.count === 0 || now - this.#openedAt > (this.#limits.stableMs ?? STABLE_MS)) this.restart(now);
+  }
+  /** Begins from the start, as if the connection had been lost now. */
+  restart(now) {
+    this.count = 0;
+    this.#lostAt = now;
+  }
+  failed(error) {
+    if (isRefusal(error) || isFinal(error)) this.#refusals += 1;
+    this.#answers = isAnswer(error) ? this.#answers + 1 : 0;
+  }
+  /** Whether the server has refused so often that it will not change its mind. */
+  get areRefused() {
+    return this.#refusals >= this.#limits.maxRefusals;
+  }
+  /** Counts one more, after a connection or an attempt that ended with this close code; gives what `reconnecting` tells. */
+  next(now, closeCode, retryAfterS) {
+    this.count += 1;
+    const about = { attempt: this.count, goneMs: now - this.#lostAt, answers: this.#answers, isGentle: isGentle(closeCode), retryAfterS };
+    return { attempt: this.count, delayMs: retryDelayMs(about, this.#limits, this.#random) };
+  }
+};
+
+// src/heartbeat.js
+var Heartbeat = class {
+  #env;
+  #ping;
+  #heardAt;
+  #died;
+  #everyMs;
+  #cancel = () => {
+  };
+  /** The latest check; one that it overtook says nothing any more. */
+  #check = null;
+  /** `ping(options)` rejects with `timeout` without an answer; `heardAt()` is when anything was received; `died()` ends it. */
+  constructor(env, { ping, heardAt, died, everyMs }) {
+    this.#env = env;
+    this.#ping = ping;
+    this.#heardAt = heardAt;
+    this.#died = died;
+    this.#everyMs = everyMs;
+  }
+  start() {
+    if (this.#everyMs) this.#cancel = this.#env.later(() => this.check(), this.#everyMs);
+  }
+  stop() {
+    this.#cancel();
+    this.#check = null;
+  }
+  /** Asks now. */
+  async check(timeoutMs) {
+    this.stop();
+    const check = {};
+    this.#check = check;
+    const sentAt = this.#env.now();
+    const answered = await this.#ping({ timeoutMs }).then(
+      () => true,
+      (error) => error.code !== "timeout"
+    );
+    if (this.#check !== check) return;
+    if (answered || this.#heardAt() > sentAt) this.start();
+    else this.#died();
+  }
+};
+
+// src/listeners.js
+var LIFECYCLE2 = /* @__PURE__ */ new Set(["connected", "disconnected", "reconnecting", "snapshot", "error", "change"]);
+var ANY = /* @__PURE__ */ Symbol("any");
+var ENDED = /* @__PURE__ */ Symbol("ended");
+var MAX_BEHIND = 4096;
+var Listeners = class {
+  #life;
+  #events;
+  #later;
+  constructor(failed, later) {
+    this.#life = new Emitter(failed);
+    this.#events = new Emitter(failed);
+    this.#later = later;
+  }
+  on(name, callback, options) {
+    return this.#of(name).on(name, callback, options);
+  }
+  off(name, callback) {
+    this.#of(name).off(name, callback);
+  }
+  onEvent(name, callback, options) {
+    return typeof name === "function" ? this.#events.on(ANY, name, callback) : this.#events.on(name, callback, options);
+  }
+  async next(name, { timeoutMs, signal, where = () => true } = {}) {
+    const stops = [];
+    try {
+      return await new Promise((resolve, reject) => {
+        const left = () => reject(new GodraError("disconnected", `The room was left before ${String(name)} came`));
+        const late = () => reject(new GodraError("timeout", `No ${name} within ${timeoutMs} ms`));
+        const seen = (payload, event = { type: name, payload }) => where(event) && resolve(event);
+        stops.push(this.on(name, seen), this.#life.on(ENDED, left), onAbort(signal, () => reject(cancelled(`${name} is not awaited any more`))));
+        if (timeoutMs !== void 0) stops.push(this.#later(late, timeoutMs));
+      });
+    } finally {
+      for (const stop of stops) stop();
+    }
+  }
+  async *events() {
+    const queue = [];
+    let wake = () => {
+    };
+    let end = null;
+    const finish = (how) => {
+      end = how;
+      for (const stop of stops) stop();
+      wake();
+    };
+    const take = (_payload, event) => {
+      wake(queue.push(event));
+      if (queue.length > MAX_BEHIND) finish(new GodraError("queue_full", `More than ${MAX_BEHIND} events wait to be taken`));
+    };
+    const stops = [this.onEvent(take), this.#life.on(ENDED, () => finish("left"))];
+    try {
+      for (; ; ) {
+        if (queue.length > 0) yield queue.shift();
+        else if (end instanceof GodraError) throw end;
+        else if (end) return;
+        else await new Promise((resolve) => wake = resolve);
+      }
+    } finally {
+      finish("returned");
+    }
+  }
+  /** Something of the SDK's own; says whether anybody listened. */
+  tell(name, payload, event) {
+    this.#life.emit(name, payload, event);
+    return this.#life.has(name);
+  }
+  event(event) {
+    this.#events.emit(event.type, event.payload, event);
+    this.#events.emit(ANY, event.payload, event);
+  }
+  ended() {
+    this.#life.emit(ENDED);
+  }
+  #of(name) {
+    return LIFECYCLE2.has(name) ? this.#life : this.#events;
+  }
+};
+
+// src/position.js
+var Position = class {
+  #epoch;
+  #seq;
+  /** What a new connection goes on from; null if everything is to be sent anew. */
+  get resume() {
+    return this.#epoch === void 0 || this.#seq === void 0 ? null : { epoch: this.#epoch, since: this.#seq };
+  }
+  /** The welcome of a connection that goes on changes nothing: the missed events are yet to come. */
+  welcome({ recovered, epoch, seq }) {
+    if (!recovered || epoch !== this.#epoch) this.#set(epoch, seq);
+  }
+  /** The room at exactly this place. It may be behind what was seen: a store that was restored has gone back. */
+  snapshot({ epoch = this.#epoch, seq }) {
+    this.#set(epoch, seq);
+  }
+  /** Whether this event is new. Gaps are for the server to judge: what is missing was for others. */
+  event({ seq }) {
+    if (typeof seq !== "number") return true;
+    if (seq <= this.#seq) return false;
+    this.#seq = seq;
+    return true;
+  }
+  /** The server says that all events up to this one have been sent. */
+  reached(seq) {
+    if (typeof seq === "number" && !(seq <= this.#seq)) this.#seq = seq;
+  }
+  forget() {
+    this.#set(void 0, void 0);
+  }
+  #set(epoch, seq) {
+    this.#epoch = epoch;
+    this.#seq = typeof seq === "number" ? seq : void 0;
+  }
+};
+
+// src/replica.js
+var Replica = class {
+  state = null;
+  /** Counts the changes of the state. */
+  version = 0;
+  #position = new Position();
+  #reducers = /* @__PURE__ */ new Map();
+  #isInDoubt = false;
+  #failed;
+  /** `failed(error, type)` is told what a reducer throws. */
+  constructor(failed) {
+    this.#failed = failed;
+  }
+  /** What a new connection goes on from; null if everything is to be sent anew. */
+  get resume() {
+    return this.#isInDoubt ? null : this.#position.resume;
+  }
+  /** `{type: (state, payload, event) => newState | undefined}` */
+  reduce(reducers) {
+    for (const [type, reducer] of Object.entries(reducers)) this.#reducers.set(type, reducer);
+  }
+  welcome(payload) {
+    if (!payload.recovered || !this.#position.resume) this.#replace(payload.state);
+    this.#position.welcome(payload);
+  }
+  snapshot(event) {
+    this.#position.snapshot(event);
+    this.#replace(event.payload);
+  }
+  /** Applies an event; false if it was there already. */
+  event(event) {
+    if (!this.#position.event(event)) return false;
+    const reducer = this.#reducers.get(event.type);
+    if (reducer) this.#apply(reducer, event);
+    return true;
+  }
+  /** The server says that all events up to this one have been sent. */
+  reached(seq) {
+    this.#position.reached(seq);
+  }
+  /** Something was lost that may have been an event. */
+  doubt() {
+    this.#isInDoubt = true;
+  }
+  /** What one player has seen is not what another may see. */
+  forget() {
+    this.#position.forget();
+  }
+  #replace(state = null) {
+    this.state = state;
+    this.version += 1;
+    this.#isInDoubt = false;
+  }
+  #apply(reducer, event) {
+    try {
+      const state = reducer(this.state, event.payload, event);
+      if (state !== void 0) this.state = state;
+      this.version += 1;
+    } catch (error) {
+      this.#failed(error, event.type);
+    }
+  }
+};
+
+// src/room.js
+var WAKE_LIMIT_MS = 3e3;
+var RESYNC_EVERY_MS = 1e3;
+var COMES_BACK = 4e3;
+var CLOSED = "closed by the client";
+var Room = class {
+  /** The lobby's id, without `game:`. */
+  id;
+  #env;
+  #settings;
+  #tokens;
+  #left;
+  #connection = "joining";
+  /** Resolve and reject the promise of `join`. */
+  #joining;
+  /** The connection, or the attempt at one: `{token, link, refusal}`. What another one reports is of no interest. */
+  #attempt = null;
+  #attempts;
+  #replica;
+  #inputs;
+  #listeners;
+  #heartbeat;
+  #welcome = null;
+  #receivedAt = 0;
+  /** Whether the token was renewed since the last welcome. */
+  #isRenewed = false;
+  #isLeaving = false;
+  /** How the outage began. */
+  #firstEnd = null;
+  /** What `reconnecting` told of the attempt that is waited for. */
+  #waiting = null;
+  #resyncAt = -Infinity;
+  /** By purpose: what ends a timer. */
+  #timers = /* @__PURE__ */ new Map();
+  #unwatch;
+  #warned = /* @__PURE__ */ new Set();
+  #stats = { reconnects: 0, events: 0, framesReceived: 0, framesSent: 0, bytesReceived: 0, bytesSent: 0, droppedInputs: 0, droppedEvents: 0, badMessages: 0 };
+  /**
+   * `tokens`: `get()` gives one; `renew(token, why)` says whether another can be had in the place of that; `over(why)` is told when
+   * not, and gives the error that says so; `userOf(token)`. `left()` is called when the room's life is over.
+   */
+  constructor(id, { settings, tokens, env, left }) {
+    this.id = id;
+    this.#settings = settings;
+    this.#tokens = tokens;
+    this.#env = env;
+    this.#left = left;
+    this.#attempts = new Attempts(settings.reconnect, env.random);
+    this.#listeners = new Listeners(settings.onHandlerError, env.later);
+    this.#replica = new Replica(settings.onHandlerError);
+    this.#inputs = new Inputs(env, settings, { transmit: (text) => this.#transmit(text), reached: (seq) => this.#replica.reached(seq) });
+    this.#heartbeat = new Heartbeat(env, {
+      ping: (options) => this.ping(options),
+      heardAt: () => this.#receivedAt,
+      died: () => this.#giveUp("no answer to a heartbeat"),
+      everyMs: settings.heartbeatMs
+    });
+    this.#unwatch = env.onWake(() => this.checkNow());
+  }
+  get connection() {
+    return this.#connection;
+  }
+  get state() {
+    return this.#replica.state;
+  }
+  /** The last one's payload; null before the first. */
+  get welcome() {
+    return this.#welcome;
+  }
+  get me() {
+    const { user_id: userId, username, role } = this.#welcome ?? {};
+    return { userId, username, role };
+  }
+  get syncInterval() {
+    return this.#welcome?.sync_interval_ms ?? null;
+  }
+  get latencyMs() {
+    return this.#inputs.clock.latencyMs;
+  }
+  /** The server's clock, in milliseconds since 1970; null while there is no connection. */
+  serverTime() {
+    return this.#inputs.clock.at(this.#env.now());
+  }
+  stats() {
+    return { ...this.#stats };
+  }
+  on(name, callback, options) {
+    return this.#listeners.on(name, callback, options);
+  }
+  off(name, callback) {
+    this.#listeners.off(name, callback);
+  }
+  onEvent(name, callback, options) {
+    return this.#listeners.onEvent(name, callback, options);
+  }
+  onChange(callback, options) {
+    return this.#listeners.on("change", callback, options);
+  }
+  next(name, options) {
+    return this.#connection === "left" ? Promise.reject(notConnected(name)) : this.#listeners.next(name, options);
+  }
+  events() {
+    return this.#listeners.events();
+  }
+  reduce(reducers) {
+    this.#replica.reduce(reducers);
+    return this;
+  }
+  send(action, payload) {
+    return this.#inputs.send(action, payload);
+  }
+  sendLatest(action, payload, key) {
+    if (this.#connection !== "left") this.#inputs.sendLatest(action, payload, key);
+  }
+  async request(action, payload, options) {
+    if (this.#connection === "left") throw notConnected(action);
+    return this.#inputs.request(action, payload, options);
+  }
+  ping(options) {
+    return this.#inputs.ping(options);
+  }
+  /** Ends the membership, and the connection. */
+  async leave() {
+    this.#isLeaving = true;
+    try {
+      await this.#env.leaveLobby(this.id);
+    } finally {
+      this.close();
+    }
+  }
+  /** Ends the connection: no reconnect follows. */
+  close() {
+    this.end(null);
+  }
+  /** The network is back, or the page, or the app: what was known of the connection may be old. */
+  checkNow() {
+    if (this.#connection === "joined") {
+      this.#heartbeat.check(WAKE_LIMIT_MS);
+    } else if (this.#waiting && !this.#env.isOffline()) {
+      const now = this.#env.now();
+      this.#attempts.restart(now);
+      const waiting = this.#waiting = { ...this.#attempts.next(now), delayMs: 0 };
+      this.#listeners.tell("reconnecting", waiting);
+      if (this.#waiting === waiting) this.#retry();
+    }
+  }
+  /** Joins; resolves when the welcome is there. */
+  join() {
+    return new Promise((resolve, reject) => {
+      this.#joining = { resolve, reject };
+      this.#dial();
+    });
+  }
+  /** Ends its life; `cause` is why, and what all that waits fails with. Null where the game itself wants it. */
+  end(cause, { code, reason } = this.#endByDefault(cause)) {
+    if (this.#connection === "left") return;
+    const isJoining = this.#connection === "joining";
+    const link = this.#attempt?.link;
+    const why = cause?.message ?? "The room was closed";
+    this.#connection = "left";
+    this.#disconnect();
+    this.#unwatch();
+    this.#inputs.ended(why);
+    link?.end(1e3, CLOSED);
+    this.#left();
+    this.#log("info", "left the room", { code, reason });
+    if (isJoining) this.#joining.reject(cause ?? cancelled());
+    else this.#listeners.tell("disconnected", { code, reason, willReconnect: false, cause });
+    this.#listeners.ended();
+  }
+  #endByDefault(cause) {
+    return this.#connection === "rejoining" && cause && this.#firstEnd || { code: 1e3, reason: cause?.message ?? CLOSED };
+  }
+  // One attempt: from the token to the welcome.
+  async #dial() {
+    const attempt = { token: null, link: null, refusal: null };
+    this.#attempt = attempt;
+    this.#after("welcome", this.#settings.connectTimeoutMs, () => this.#timedOut());
+    let token;
+    try {
+      token = await this.#tokens.get();
+      if (typeof token !== "string" || token === "") {
+        throw new GodraError("unauthorized", "No token: call auth.ensure(), auth.guestLogin() or auth.login() first, or pass one");
+      }
+    } catch (error) {
+      if (attempt === this.#attempt) this.#failed(error, false);
+      return;
+    }
+    if (attempt !== this.#attempt) return;
+    attempt.token = token;
+    try {
+      this.#open(attempt);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+  #open(attempt) {
+    const user = this.#tokens.userOf(attempt.token);
+    if (user !== void 0 && user !== this.#welcome?.user_id) this.#replica.forget();
+    const readable = this.#settings.isCompat && this.#connection === "joining" ? null : { refuse: "close" };
+    const query = { game_id: this.id, ...readable, ...this.#settings.resume ? this.#replica.resume : null };
+    attempt.link = this.#env.open(attempt.token, query, {
+      received: (data) => this.#received(attempt, data),
+      ended: (end) => attempt === this.#attempt && this.#ended(attempt, end)
+    });
+  }
+  async #ended(attempt, end) {
+    if (this.#connection === "joined") {
+      this.#lost(end);
+      return;
+    }
+    this.#clear("welcome");
+    const error = await explain(end, attempt.refusal, this.#env);
+    if (attempt === this.#attempt) this.#failed(error);
+  }
+  #received(attempt, data) {
+    if (attempt !== this.#attempt) return;
+    this.#receivedAt = this.#env.now();
+    this.#stats.framesReceived += 1;
+    this.#stats.bytesReceived += data.length ?? data.byteLength;
+    const { version } = this.#replica;
+    for (const message of messagesOf(data)) {
+      this.#message(attempt, message);
+      if (attempt !== this.#attempt) return;
+    }
+    if (this.#replica.version !== version) this.#listeners.tell("change", this.state);
+  }
+  #message(attempt, message) {
+    const isJoined = this.#connection === "joined";
+    const { type } = message;
+    if (message instanceof GodraError) {
+      this.#bad(message);
+      if (isJoined) this.#resync();
+    } else if (type === "welcome" && !isJoined) {
+      this.#welcomed(message);
+    } else if (!isJoined && type === "error" && Number.isInteger(message.payload?.status)) {
+      attempt.refusal = message.payload;
+    } else if (!isJoined || type === "welcome") {
+      this.#bad(bad(`The server sent a ${type} ${isJoined ? "a second time" : "before its welcome"}`, message));
+    } else if (type === "reply" || type === "error") {
+      this.#settle(message);
+    } else {
+      this.#event(message);
+    }
+  }
+  #welcomed(message) {
+    const payload = { username: "", role: "guest", game_id: this.id, recovered: false, state: null, sync_interval_ms: 50, ...message.payload };
+    const joining = this.#connection === "joining" ? this.#joining : null;
+    this.#clear("welcome");
+    this.#connection = "joined";
+    this.#isRenewed = false;
+    this.#welcome = payload;
+    this.#attempts.opened(this.#env.now());
+    this.#replica.welcome(payload);
+    this.#heartbeat.start();
+    this.#stats.reconnects += joining ? 0 : 1;
+    this.#log("info", "joined the room", { recovered: payload.recovered, seq: payload.seq });
+    joining?.resolve(this);
+    const attempt = this.#attempt;
+    this.#inputs.opened(payload);
+    this.#listeners.tell("connected", payload, message);
+    if (attempt === this.#attempt) this.#inputs.resume(payload.sync_interval_ms);
+  }
+  #event(event) {
+    if (event.type === "snapshot") {
+      this.#replica.snapshot(event);
+      if (event.epoch !== void 0) this.#inputs.epochIs(event.epoch);
+      this.#listeners.tell("snapshot", event.payload, event);
+    } else if (this.#replica.event(event)) {
+      this.#stats.events += 1;
+      this.#listeners.event(event);
+    } else {
+      this.#stats.droppedEvents += 1;
+    }
+  }
+  #settle(message) {
+    const error = this.#inputs.settle(message);
+    if (error && (message.id === void 0 || this.#settings.isCompat)) this.#report(error, message);
+  }
+  #bad(error) {
+    this.#stats.badMessages += 1;
+    this.#report(error);
+  }
+  /** Asks for the whole state, as something was lost that may have been an event. */
+  #resync() {
+    this.#replica.doubt();
+    if (this.#timers.has("resync")) return;
+    const ask = () => {
+      this.#clear("resync");
+      this.#resyncAt = this.#env.now();
+      this.#inputs.request("resync").catch(() => {
+      });
+    };
+    const waitMs = this.#resyncAt + RESYNC_EVERY_MS - this.#env.now();
+    if (waitMs <= 0) ask();
+    else this.#after("resync", waitMs, ask);
+  }
+  #transmit(text) {
+    const isSent = this.#connection === "joined" && this.#attempt.link.send(text, this.#settings.maxBufferedBytes);
+    if (isSent) {
+      this.#stats.framesSent += 1;
+      this.#stats.bytesSent += text.length;
+    } else {
+      this.#stats.droppedInputs += 1;
+    }
+    return isSent;
+  }
+  #giveUp(reason) {
+    this.#attempt.link.end(COMES_BACK, reason);
+    this.#lost({ code: 1006, reason });
+  }
+  #timedOut() {
+    const message = `No welcome from the server within ${this.#settings.connectTimeoutMs} ms`;
+    const isFirst = this.#connection === "joining";
+    this.#attempt.link?.end(isFirst ? 1e3 : COMES_BACK, message);
+    this.#failed(new GodraError("timeout", message));
+  }
+  #lost(end) {
+    const { code, reason } = end;
+    const { token } = this.#attempt;
+    const cause = errorOfClose(end);
+    this.#attempts.lost(this.#env.now());
+    if (this.#attempts.count === 0 || !comesBack(code)) this.#firstEnd = end;
+    this.#connection = "rejoining";
+    this.#disconnect();
+    this.#inputs.lost(cause.message);
+    if (this.#isLeaving) {
+      this.close();
+    } else if (!this.#settings.reconnect || !comesBack(code)) {
+      this.end(cause, end);
+    } else if (code === TOKEN_EXPIRED && !this.#tokens.renew(token, cause)) {
+      this.#over(cause, end);
+    } else {
+      if (code === TOKEN_EXPIRED) this.#tokens.prepare();
+      this.#log("info", "lost the connection", { code, reason });
+      const waiting = this.#retryLater(code);
+      this.#listeners.tell("disconnected", { code, reason, willReconnect: true, cause });
+      if (this.#waiting === waiting) this.#listeners.tell("reconnecting", waiting);
+    }
+  }
+  // An attempt came to nothing. The fault may be in getting a token for it.
+  #failed(error, isOfServer = true) {
+    const { token } = this.#attempt;
+    const isClosed = error.code === "disconnected" && !comesBack(error.closeCode);
+    this.#disconnect();
+    if (isOfServer && isOfToken(error)) {
+      this.#refusedToken(token, error);
+    } else if (this.#connection === "joining") {
+      this.end(error);
+    } else {
+      this.#attempts.failed(error);
+      if (isClosed) this.#firstEnd = { code: error.closeCode, reason: error.closeReason };
+      if (isClosed || isOfServer && isFinal(error) && this.#attempts.areRefused) this.end(error);
+      else this.#listeners.tell("reconnecting", this.#retryLater(error.closeCode, error.retryAfter));
+    }
+  }
+  #refusedToken(token, error) {
+    if (this.#isRenewed || !this.#tokens.renew(token, error)) {
+      this.#over(error);
+    } else {
+      this.#isRenewed = true;
+      this.#dial();
+    }
+  }
+  // No other token can be had. With the session all its rooms end.
+  #over(error, end) {
+    if (end) this.#firstEnd = end;
+    this.end(this.#tokens.over(error) ?? error);
+  }
+  #retryLater(closeCode, retryAfterS) {
+    this.#waiting = this.#attempts.next(this.#env.now(), closeCode, retryAfterS);
+    this.#after("retry", this.#waiting.delayMs, () => this.#env.isOffline() || this.#retry());
+    return this.#waiting;
+  }
+  #retry() {
+    this.#waiting = null;
+    this.#clear("retry");
+    this.#dial();
+  }
+  #disconnect() {
+    this.#attempt = null;
+    this.#waiting = null;
+    for (const purpose of [...this.#timers.keys()]) this.#clear(purpose);
+    this.#heartbeat.stop();
+  }
+  #after(purpose, delayMs, run) {
+    this.#timers.set(purpose, this.#env.later(run, delayMs));
+  }
+  #clear(purpose) {
+    this.#timers.get(purpose)?.();
+    this.#timers.delete(purpose);
+  }
+  /** An error that nobody awaits. Where nobody listens it is logged, once for each code. */
+  #report(error, message) {
+    if (this.#listeners.tell("error", error, message) || this.#warned.has(error.code)) return;
+    this.#warned.add(error.code);
+    this.#log("warn", `${error.code}: ${error.message}`, {});
+  }
+  #log(level, message, fields) {
+    this.#settings.logger(level, message, { room: this.id, ...fields });
+  }
+};
+
+// src/settings.js
+var DEFAULTS = {
+  requestTimeoutMs: 1e4,
+  connectTimeoutMs: 1e4,
+  heartbeatMs: 2e4,
+  maxBufferedBytes: 1 << 20,
+  maxMessageBytes: 1 << 16,
+  resume: true,
+  onHandlerError: reportLater,
+  logger: warn
+};
+var RECONNECT_DEFAULTS = {
+  firstDelayMs: 200,
+  maxDelayMs: 2e4,
+  stableMs: 5e3,
+  maxRefusals: 1
+};
+function settingsOf(options) {
+  const reconnect = options.reconnect === false ? null : withDefaults(RECONNECT_DEFAULTS, options.reconnect);
+  return { ...withDefaults(DEFAULTS, options), reconnect };
+}
+function warn(level, message, fields) {
+  if (level === "warn") console.warn(`Godra: ${message}`, fields);
+}
+
+// src/wake.js
+function isOffline(scope = globalThis) {
+  return scope.navigator?.onLine === false;
+}
+function onWake(callback, scope = globalThis) {
+  const page = scope.document;
+  const shown = () => page.visibilityState === "visible" && callback();
+  const sources = [
+    [scope, "online", callback],
+    // A page that comes out of the browser's back/forward cache has lost its sockets.
+    [scope, "pageshow", callback],
+    [page, "visibilitychange", shown]
+  ].filter(([target]) => typeof target?.addEventListener === "function");
+  for (const [target, name, listener] of sources) target.addEventListener(name, listener);
+  return () => {
+    for (const [target, name, listener] of sources) target.removeEventListener(name, listener);
+  };
+}
+
+// src/client.js
+var GodraClient = class {
+  #http;
+  #settings;
+  #env;
+  #sessions;
+  /** All rooms that live; those of `join` by their id. */
+  #all = /* @__PURE__ */ new Set();
+  #rooms = /* @__PURE__ */ new Map();
+  constructor(baseUrl, options = {}) {
+    const base = parseBaseUrl(baseUrl);
+    const settings = this.#settings = settingsOf(options);
+    this.#http = new Http(base.http, options);
+    this.#env = {
+      ...PLATFORM,
+      onWake,
+      isOffline,
+      readiness: () => this.#http.readiness(),
+      open: (token, query, handlers) => new Link(webSocketClass(options.WebSocket), `${base.ws}ws?${queryOf(query)}`, token, handlers)
+    };
+    this.#sessions = new Emitter(settings.onHandlerError);
+    if (options.onSession) this.onSession(options.onSession);
+    this.token = options.token ?? null;
+    this.auth = new Auth(this, this.#http, options, {
+      changed: (session, cause) => this.#sessions.emit("session", session, cause),
+      ended: (cause) => this.#endSession(cause),
+      failed: (error) => settings.logger("warn", `The session's store failed: ${error.message}`, {})
+    });
+    this.lobby = new Lobby(this);
+    this.realtime = new Realtime(this, (id, tokens) => this.#newRoom(id, tokens, { isCompat: true, maxMessageBytes: Infinity }));
+  }
+  get session() {
+    return this.auth.session;
+  }
+  /** Calls `callback(session, cause)` whenever the session changes; with null when it has ended, and why if not by the game. */
+  onSession(callback) {
+    return this.#sessions.on("session", callback);
+  }
+  /** Joins a lobby, and gives its room when it is there. One that this client is in already is given as it is. */
+  async join(lobbyId, { signal, prepare } = {}) {
+    const id = roomId(lobbyId);
+    if (signal?.aborted) throw cancelled();
+    const entry = this.#rooms.get(id) ?? this.#begin(id);
+    entry.waiting += 1;
+    prepare?.(entry.room);
+    return new Promise((resolve, reject) => {
+      const unwatch = onAbort(signal, () => {
+        reject(cancelled("The join was cancelled"));
+        entry.waiting -= 1;
+        if (entry.waiting === 0 && entry.room.connection === "joining") entry.room.close();
+      });
+      entry.joined.then(resolve, reject).finally(unwatch);
+    });
+  }
+  /** Makes a lobby and joins it. */
+  async createRoom({ capacity, settings, signal, prepare } = {}) {
+    const args = settings === void 0 ? [capacity] : [capacity ?? 4, settings];
+    const id = await this.rpc("create_lobby", args.filter((one) => one !== void 0), { signal });
+    if (typeof id !== "string") throw new GodraError("bad_response", "The answer to create_lobby has no id");
+    return this.join(id, { signal, prepare });
+  }
+  /** A page of the lobbies, the newest first: `{lobbies, cursor}`; the last one's cursor is null. */
+  async listRooms({ limit = 20, cursor, signal } = {}) {
+    return pageOf(await this.rpc("list_lobbies", cursor == null ? [limit] : [limit, cursor], { signal }));
+  }
+  /** All lobbies, page by page as they are taken. */
+  async *rooms(options) {
+    let cursor;
+    do {
+      const page = await this.listRooms({ ...options, cursor });
+      yield* page.lobbies;
+      if (page.cursor === cursor) return;
+      cursor = page.cursor;
+    } while (cursor !== null);
+  }
+  /** Runs a script by RPC and resolves with its result. `options`: `{keys, signal, timeoutMs}`, or the keys alone. */
+  async rpc(script, args = [], options = {}, { token } = {}) {
+    const { keys, signal, timeoutMs } = Array.isArray(options) ? { keys: options } : options ?? {};
+    const call = (good) => this.#http.post("api/rpc", { script, args, keys }, good, { signal, timeoutMs });
+    const body = await this.auth.withToken(token, call);
+    if (!("result" in body)) throw new GodraError("bad_response", "The answer to an RPC has no result");
+    return body.result;
+  }
+  /** The network is back, or the app: for platforms that do not tell by themselves, such as React Native. */
+  checkNow() {
+    for (const room of this.#all) room.checkNow();
+  }
+  /** Ends all connections and calls. The session is kept. */
+  async close() {
+    for (const room of [...this.#all]) room.close();
+    this.#http.close();
+  }
+  /** The ids of the rooms that this client is in with its session. */
+  roomIds() {
+    return [...this.#all].filter(({ connection }) => connection !== "joining").map(({ id }) => id);
+  }
+  #begin(id) {
+    const room = this.#newRoom(id, this.#tokens(), {});
+    const entry = { room, waiting: 0, joined: room.join() };
+    entry.joined.catch(() => {
+    });
+    this.#rooms.set(id, entry);
+    return entry;
+  }
+  #newRoom(id, tokens = this.#tokens(), more) {
+    const room = new Room(id, {
+      settings: { ...this.#settings, ...more },
+      tokens,
+      env: { ...this.#env, leaveLobby: () => this.lobby.leaveLobby(null, id) },
+      left: () => {
+        this.#all.delete(room);
+        if (this.#rooms.get(id)?.room === room) this.#rooms.delete(id);
+      }
+    });
+    room.isOfSession = tokens.isOfSession;
+    this.#all.add(room);
+    return room;
+  }
+  #tokens() {
+    return {
+      isOfSession: true,
+      get: () => this.auth.freshToken(),
+      prepare: () => this.auth.freshToken().catch(() => {
+      }),
+      renew: (token, why) => this.auth.renew(token, why),
+      over: (why) => this.auth.over(why),
+      userOf: (token) => this.auth.userOf(token)
+    };
+  }
+  #endSession(cause) {
+    for (const room of [...this.#all]) if (room.isOfSession) room.end(cause);
+  }
+};
+
+// src/session-store.js
+function memoryStore() {
+  let kept = null;
+  let last = Promise.resolve();
+  return {
+    load: () => kept,
+    save: (session) => void (kept = session),
+    clear: () => void (kept = null),
+    lock: (run) => last = last.then(run, run)
+  };
+}
+function localStorageStore(key = "godra.session") {
+  return {
+    load: () => parseJson(localStorage.getItem(key)),
+    save: (session) => localStorage.setItem(key, JSON.stringify(session)),
+    clear: () => localStorage.removeItem(key),
+    lock: (run) => globalThis.navigator?.locks ? navigator.locks.request(key, run) : run()
+  };
+}
+export {
+  GodraClient,
+  GodraError,
+  Room,
+  localStorageStore,
+  memoryStore
+};

@@ -1,0 +1,26 @@
+// Addresses of the server. By hand, as React Native's URL has no setters.
+
+import { GodraError } from "./errors.js";
+
+/** `http(base)` and `ws(base)` end with a slash. */
+export function parseBaseUrl(given = globalThis.location?.origin) {
+  const [, scheme, rest] = /^(https?|wss?):\/\/([^/?#\s]+[^?#\s]*)/i.exec(String(given)) ?? [];
+  if (!scheme) {
+    const hint = given === "null" ? ": a page or worker without an address of its own has to name the server's" : "";
+    throw new TypeError(`new GodraClient(baseUrl): not an http(s) address: ${given}${hint}`);
+  }
+  const isSecure = /^(https|wss)$/i.test(scheme) ? "s" : "";
+  const path = rest.endsWith("/") ? rest : `${rest}/`;
+  return { http: `http${isSecure}://${path}`, ws: `ws${isSecure}://${path}` };
+}
+
+export function queryOf(parameters) {
+  return Object.entries(parameters).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
+}
+
+/** A lobby's id without `game:`, for one with or without that prefix. */
+export function roomId(lobbyId) {
+  const id = typeof lobbyId === "string" ? lobbyId.replace(/^game:/, "") : "";
+  if (/^[\w-]{1,64}$/.test(id)) return id;
+  throw new GodraError("bad_request", "A lobby id is 1 to 64 letters, digits, underscores and hyphens");
+}

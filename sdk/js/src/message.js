@@ -1,0 +1,79 @@
+// Text to messages, and back. Nothing that comes out of here has another shape than sdk/PROTOCOL.md says.
+
+import { GodraError, isText } from "./errors.js";
+
+/** More than the server ever sends. */
+const MAX_FRAME = 16 << 20;
+
+const isWhole = (value) => Number.isSafeInteger(value) && value >= 0;
+const maybe = (is) => (value) => value === undefined || is(value);
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const isNumber = (value) => typeof value === "number";
+const has = (shape) => (value) => isObject(value) && Object.keys(shape).every((key) => shape[key](value[key]));
+
+const SHAPES = new Map(Object.entries({
+  welcome: has({
+    payload: has({
+      user_id: isText,
+      username: maybe(isText),
+      role: maybe(isText),
+      game_id: maybe(isText),
+      epoch: maybe(isText),
+      seq: maybe(isWhole),
+      n: maybe(isWhole),
+      recovered: maybe((value) => typeof value === "boolean"),
+      sync_interval_ms: maybe(isNumber),
+      now: maybe(isNumber),
+    }),
+  }),
+  reply: has({ id: isWhole }),
+  error: has({ id: maybe(isWhole), n: maybe(isWhole), payload: maybe(has({ code: maybe(isText), message: maybe(isText) })) }),
+  snapshot: has({ seq: isWhole, epoch: maybe(isText) }),
+  batch: () => false,
+}));
+const isEvent = (message) => message.seq === undefined || isWhole(message.seq);
+
+/** Each message of a frame, in order; a GodraError in the place of what makes no sense. */
+export function* messagesOf(data) {
+  const size = data.length ?? data.byteLength;
+  if (size > MAX_FRAME) {
+    yield bad(`The server sent a message of ${size} bytes`);
+    return;
+  }
+  let message;
+  try {
+    message = JSON.parse(isText(data) ? data : new TextDecoder("utf-8", { fatal: true }).decode(data));
+  } catch {
+    yield bad("The server sent a message that is not JSON");
+    return;
+  }
+  if (message?.type !== "batch" || !Array.isArray(message.events)) yield checked(message);
+  else for (const event of message.events) yield event?.type === "welcome" ? bad("The server sent a welcome in a batch", event) : checked(event);
+}
+
+function checked(message) {
+  if (!isObject(message)) return bad("The server sent a message that is not an object", message);
+  if (!isText(message.type)) return bad("The server sent a message without a type", message);
+  return (SHAPES.get(message.type) ?? isEvent)(message) ? message : bad(`The server sent a ${message.type} of a wrong shape`, message);
+}
+
+export function bad(why, details) {
+  return new GodraError("bad_message", why, { details });
+}
+
+/** An input as it goes out; throws if it cannot. */
+export function textOf(input, maxBytes) {
+  let text;
+  try {
+    // A function has no JSON, and would be left out without a word.
+    text = JSON.stringify(input.payload) !== undefined && JSON.stringify(input);
+  } catch {
+    // Told below: a loop, or a bigint.
+  }
+  const { action } = input;
+  if (!text) throw new GodraError("bad_request", `The payload of ${action} cannot be written as JSON`, { outcome: "none" });
+  if (text.length * 3 > maxBytes && new TextEncoder().encode(text).length > maxBytes) {
+    throw new GodraError("too_large", `${action} has more than ${maxBytes} bytes`, { outcome: "none" });
+  }
+  return text;
+}

@@ -1,0 +1,196 @@
+// For tests of games: a room whose server is the test, and whose time goes only when the test says so.
+
+import { GodraError, Room } from "./index.js";
+import { settingsOf } from "./settings.js";
+
+/** Time that stands still until it is moved. */
+export class VirtualClock {
+  #now = 0;
+  #timers = new Set();
+
+  now() {
+    return this.#now;
+  }
+
+  later(run, delayMs) {
+    const timer = { run, at: this.#now + delayMs };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Moves on, and runs what falls due, in order. Resolves when what that began has come to rest. */
+  async advance(ms) {
+    const until = this.#now + ms;
+    for (;;) {
+      const [next] = [...this.#timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
+      if (!next) break;
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.at);
+      next.run();
+      await rest();
+    }
+    this.#now = until;
+    await rest();
+  }
+}
+
+/** The server's side of one room. */
+export class FakeServer {
+  /** All that the game sent, as `{action, payload, id?, n?}`. */
+  sent = [];
+  /** All connections that the room asked for, as their query: `{game_id, epoch?, since?}`. */
+  connections = [];
+  #handlers = null;
+  #seq = 0;
+  #epoch = "1";
+  #isAway = false;
+  #closed = null;
+  #answers = new Map();
+
+  /** How the room closed its last connection: `{code, reason}`, or null. */
+  get closed() {
+    return this.#closed;
+  }
+
+  /** Whether a connection waits for a welcome, or has it. */
+  get isConnected() {
+    return this.#handlers !== null;
+  }
+
+  open(query, handlers) {
+    this.connections.push(query);
+    this.#closed = null;
+    const mine = { ...handlers };
+    if (this.#isAway) queueMicrotask(() => mine.ended({ code: 1006, reason: "", opened: false }));
+    else this.#handlers = mine;
+    return {
+      send: (text) => this.#handlers === mine && this.#received(JSON.parse(text)),
+      end: (code, reason) => {
+        if (this.#handlers === mine) this.#handlers = null;
+        this.#closed = { code, reason };
+      },
+    };
+  }
+
+  /** Lets the room in. What is left out is made up. */
+  welcome(payload = {}) {
+    const { seq = this.#seq, epoch = this.#epoch } = payload;
+    this.#seq = seq;
+    this.#epoch = epoch;
+    const who = { user_id: "guest:1", username: "Guest", role: "guest" };
+    this.message({ type: "welcome", payload: { ...who, recovered: false, state: {}, n: 0, sync_interval_ms: 50, ...payload, seq, epoch } });
+  }
+
+  /** An event of the room, with the next number. */
+  event(type, payload = null, more = {}) {
+    this.#seq = more.seq ?? this.#seq + 1;
+    this.message({ type, payload, seq: this.#seq, ...more });
+  }
+
+  snapshot(state, more = {}) {
+    this.message({ type: "snapshot", payload: state, epoch: this.#epoch, seq: this.#seq, ...more });
+  }
+
+  /** From now on, answers that action with what `answer(payload)` gives, or with the GodraError that it throws. */
+  answer(action, answer) {
+    this.#answers.set(action, answer);
+  }
+
+  /** Answers one of `sent`. */
+  reply({ id }, result = null) {
+    this.message({ type: "reply", id, result });
+  }
+
+  /** Fails one of `sent`, or none of them. */
+  fail(input, code, message = code, details = undefined) {
+    this.message({ type: "error", id: input?.id, n: input?.n, payload: { code, message, details } });
+  }
+
+  /** Refuses the connection that waits for its welcome. */
+  refuse(status, code, message = code, details = undefined) {
+    this.message({ type: "error", payload: { code, message, details, status } });
+    this.close(status === 429 || status >= 500 ? 4005 : 4505, code);
+  }
+
+  /** Ends the connection: 1006 is the network's end. */
+  close(code = 1006, reason = "") {
+    const handlers = this.#handlers;
+    this.#handlers = null;
+    handlers?.ended({ code, reason, opened: true });
+  }
+
+  /** From now on nobody is there, until `comeBack`. */
+  goAway() {
+    this.#isAway = true;
+    this.close();
+  }
+
+  comeBack() {
+    this.#isAway = false;
+  }
+
+  /** Any message, right or wrong: an object, or text as it is. */
+  message(message) {
+    if (!this.#handlers) throw new Error("The room has no connection now: see server.isConnected");
+    this.#handlers.received(typeof message === "string" ? message : JSON.stringify(message));
+  }
+
+  #received(input) {
+    this.sent.push(input);
+    const answer = input.action === "heartbeat" ? () => ({ seq: this.#seq, n: 0 }) : this.#answers.get(input.action);
+    if (answer) queueMicrotask(() => this.#handlers && this.#answer(input, answer));
+    return true;
+  }
+
+  #answer(input, answer) {
+    try {
+      const result = answer(input.payload);
+      if (input.id !== undefined) this.reply(input, result);
+    } catch (error) {
+      if (!(error instanceof GodraError)) throw error;
+      this.fail(input, error.code, error.message, error.details);
+    }
+  }
+}
+
+/** A room, the server that it talks to, and the time that it lives in. */
+export const FakeRoom = {
+  /** A room that has its welcome; `prepare(room)` comes before that. */
+  async join({ welcome, prepare, ...options } = {}) {
+    const fake = FakeRoom.connect({ prepare, ...options });
+    await rest();
+    fake.server.welcome(welcome);
+    await fake.joined;
+    return fake;
+  },
+
+  /** A room that waits for its welcome; `joined` is the promise of `join`. */
+  connect({ id = "test", token = "fake", prepare, random = () => 0.5, ...options } = {}) {
+    const clock = new VirtualClock();
+    const server = new FakeServer();
+    const room = new Room(id, {
+      settings: settingsOf({ heartbeatMs: 0, ...options }),
+      tokens: { get: () => token, prepare() {}, renew: () => false, over() {}, userOf: () => undefined },
+      env: {
+        now: () => clock.now(),
+        later: (run, delayMs) => clock.later(run, delayMs),
+        random,
+        onWake: () => () => {},
+        isOffline: () => false,
+        readiness: async () => ({ isReady: false }),
+        open: (_token, query, handlers) => server.open(query, handlers),
+        leaveLobby: async () => {},
+      },
+      left() {},
+    });
+    prepare?.(room);
+    const joined = room.join();
+    joined.catch(() => {});
+    return { room, server, clock, joined };
+  },
+};
+
+/** Lets promises run that wait for nothing else. */
+async function rest() {
+  for (let turn = 0; turn < 20; turn += 1) await null;
+}
