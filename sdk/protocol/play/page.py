@@ -2,7 +2,8 @@
 
 import textwrap
 
-from .peer import CLOSE, Answer
+from .http import Answer
+from .peer import CLOSE
 from .story import Upgrade
 
 INTRO = """\

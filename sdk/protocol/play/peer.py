@@ -1,4 +1,4 @@
-"""A client that keeps every byte: HTTP calls and WebSockets, each with what was sent and what came."""
+"""A WebSocket that keeps every byte: what was sent and what came."""
 
 import base64
 import json
@@ -9,23 +9,9 @@ import time
 import urllib.parse
 from dataclasses import dataclass, field
 
-LIMIT_S = 10
+from .http import LIMIT_S, answer_of, compact
+
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-
-
-@dataclass
-class Answer:
-    """The answer to a call, and the bytes of both."""
-
-    request: bytes
-    response: bytes
-    status: int
-    headers: dict
-    body: bytes
-
-    @property
-    def json(self):
-        return json.loads(self.body)
 
 
 @dataclass(frozen=True)
@@ -44,33 +30,6 @@ class Frame:
     opcode: int
     wire: bytes
     content: bytes
-
-
-def call(server, method, path, body=None, token=None, headers=()):
-    """Makes one call on a connection of its own. `body` is JSON, or bytes as they are."""
-    content = body if isinstance(body, bytes) else b"" if body is None else _compact(body)
-    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Connection: close"]
-    if token is not None:
-        lines.append(f"Authorization: Bearer {token}")
-    if content:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
-    elif method == "POST":
-        lines.append("Content-Length: 0")
-    lines += [f"{name}: {value}" for name, value in headers]
-    request = "\r\n".join(lines).encode() + b"\r\n\r\n" + content
-    with socket.create_connection(("127.0.0.1", server.port), LIMIT_S) as connection:
-        connection.sendall(request)
-        response = b""
-        while part := connection.recv(65536):
-            response += part
-    return _answer(request, response)
-
-
-def _answer(request, response):
-    head, _, body = response.partition(b"\r\n\r\n")
-    status_line, *lines = head.decode().split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Answer(request, response, int(status_line.split(" ")[1]), headers, body)
 
 
 @dataclass
@@ -119,20 +78,20 @@ class Socket:
         return "\r\n".join(lines) + "\r\n\r\n"
 
     def _refusal(self):
-        length = int(_answer(b"", self.response).headers.get("content-length", 0))
+        length = int(answer_of(b"", self.response).headers.get("content-length", 0))
         while len(self._buffer) < length:
             self._read(time.monotonic() + LIMIT_S)
-        return _answer(self.request, self.response + self._buffer)
+        return answer_of(self.request, self.response + self._buffer)
 
     def send(self, message):
         """Sends a message: text as it is, bytes in a binary frame, anything else as JSON."""
         if isinstance(message, bytes):
             return self.send_frame(BINARY, message)
-        return self.send_frame(TEXT, message.encode() if isinstance(message, str) else _compact(message))
+        return self.send_frame(TEXT, message.encode() if isinstance(message, str) else compact(message))
 
     def send_all(self, messages):
         """Sends several in one go."""
-        self._connection.sendall(b"".join(self._frame_of(TEXT, _compact(message)) for message in messages))
+        self._connection.sendall(b"".join(self._frame_of(TEXT, compact(message)) for message in messages))
 
     def send_frame(self, opcode, content):
         self._connection.sendall(self._frame_of(opcode, content))
@@ -227,7 +186,3 @@ def _header(opcode, length):
     if length < 1 << 16:
         return bytes([0x80 | opcode, 0x80 | 126]) + struct.pack(">H", length)
     return bytes([0x80 | opcode, 0x80 | 127]) + struct.pack(">Q", length)
-
-
-def _compact(value):
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from .peer import TEXT, Close, Socket, call
+from .http import call
+from .peer import TEXT, Close, Socket
 
 # The token's time: long enough to play in, short enough to wait for its end.
 FLAGS = ("--token-ttl", "3s")

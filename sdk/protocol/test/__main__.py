@@ -3,9 +3,29 @@
 import sys
 import unittest
 
-from . import test_bodies, test_fixtures, test_inputs, test_messages, test_promises, test_sessions, test_transcript
+from . import (
+    test_bodies,
+    test_completeness,
+    test_connections,
+    test_fixtures,
+    test_inputs,
+    test_messages,
+    test_rooms,
+    test_sessions,
+    test_transcript,
+)
 
-MODULES = (test_fixtures, test_transcript, test_messages, test_inputs, test_bodies, test_promises, test_sessions)
+MODULES = (
+    test_completeness,
+    test_fixtures,
+    test_transcript,
+    test_messages,
+    test_inputs,
+    test_bodies,
+    test_connections,
+    test_rooms,
+    test_sessions,
+)
 
 
 def main():

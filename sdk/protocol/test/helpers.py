@@ -2,9 +2,12 @@
 
 import json
 import time
+import unittest
 from socket import create_connection
 
-from play.peer import TEXT, Close, Socket, call
+from play.http import call
+from play.peer import TEXT, Close, Socket
+from play.server import GodraServer
 
 # The payload, or the first argument, says what is done.
 SCRIPTS = (
@@ -20,6 +23,15 @@ SCRIPTS = (
     ("counts", "-- ROLE: guest\n-- KEYS: game:{room}, game:{room}:count\nreturn redis.call('INCR', KEYS[2])\n"),
     ("boss", "-- ROLE: manager\n-- KEYS: game:{room}\nreturn 'OK'\n"),
 )
+
+
+class WithServer(unittest.TestCase):
+    """Tests that share a server; each has rooms of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = GodraServer(scripts=SCRIPTS)
+        cls.addClassCleanup(cls.server.__exit__)
 
 
 def guest(server):
@@ -39,12 +51,24 @@ def lobby(server, token, room, capacity=8):
         raise AssertionError(f"no lobby: {answer.body}")
 
 
-def player(server, room, **more):
+def player(server, room, capacity=8, **more):
     """A guest in a new lobby, with its socket and its welcome."""
     login = guest(server)
-    lobby(server, login["token"], room)
+    lobby(server, login["token"], room, capacity)
     socket = Socket(server, login["token"], room, **more)
     return login, socket, socket.receive()["payload"]
+
+
+def refused(server, token, room):
+    """A WebSocket by which the server says why it lets nobody in. A full one does so only if it has time to read the request."""
+    sockets = []
+
+    def is_open():
+        sockets.append(Socket(server, token, room, {"refuse": "close"}))
+        return sockets[-1].status == 101
+
+    eventually(is_open)
+    return sockets[-1]
 
 
 def is_close(message):

@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from play.peer import call
+from play.http import call
 from play.server import GodraServer
 
 from .helpers import guest

@@ -4,10 +4,11 @@ import json
 import unittest
 
 from play import story
-from play.peer import TEXT, Answer, Socket, call
+from play.http import Answer, call
+from play.peer import TEXT
 from play.server import GodraServer
 
-from .helpers import SCRIPTS, fill, guest, is_close, lobby, of_type, player, rpc
+from .helpers import SCRIPTS, fill, guest, is_close, lobby, of_type, player, refused, rpc
 from .schemas import undocumented
 
 BODIES = {
@@ -87,7 +88,7 @@ class Messages(unittest.TestCase):
         self.assertEqual(payloads[3]["retry_after"], 5)
 
     def refusal(self, server, token, room):
-        socket = Socket(server, token, room, {"refuse": "close"})
+        socket = refused(server, token, room)
         message = socket.receive()
         self.fits("refusal", message)
         self.assertTrue(is_close(socket.receive()))

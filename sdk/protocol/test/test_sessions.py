@@ -2,24 +2,17 @@
 
 import re
 import time
-import unittest
 
-from play.peer import Close, Socket, call
+from play.http import call
+from play.peer import Close, Socket
 from play.server import GodraServer
 
-from . import test_promises
-from .helpers import SCRIPTS, eventually, fill, guest, is_close, player, rpc
-from .schemas import SDK
+from .helpers import WithServer, eventually, fill, guest, is_close, player, refused, rpc
 
 REASON = re.compile(r"(token_expired|session_ended): .+")
 
 
-class Sessions(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = GodraServer(scripts=SCRIPTS)
-        cls.addClassCleanup(cls.server.__exit__)
-
+class Sessions(WithServer):
     def ends_with(self, socket, word):
         end = socket.until(is_close)
         self.assertEqual(end.code, 4001)
@@ -103,22 +96,12 @@ class Sessions(unittest.TestCase):
             full = rpc(server, login["token"], "list_lobbies")
             self.assertEqual((full.status, full.headers["retry-after"]), (503, "5"))
             self.assertEqual(call(server, "GET", "/health").status, 200)
-            refused = Socket(server, login["token"], "a", {"refuse": "close"})
-            self.assertEqual(refused.receive()["payload"]["retry_after"], 5)
-            self.assertEqual(refused.receive(), Close(4005, "unavailable"))
+            turned_away = refused(server, login["token"], "a")
+            self.assertEqual(turned_away.receive()["payload"]["retry_after"], 5)
+            self.assertEqual(turned_away.receive(), Close(4005, "unavailable"))
             for connection in idle:
                 connection.close()
             server.terminate()
             self.assertEqual(socket.until(is_close).code, 1001)
             with self.assertRaises(OSError):
                 call(server, "GET", "/ready")
-
-
-class Completeness(unittest.TestCase):
-    def test_each_promise_is_tested(self):
-        page = (SDK / "PROTOCOL.md").read_text()
-        promised = set(re.findall(r"(?m)^- \*\*(S-[A-Z]+-\d+)\*\*", page))
-        cases = (test_promises.Promises, Sessions)
-        tests = [test for case in cases for name, test in vars(case).items() if name.startswith("test_")]
-        tested = {promise for test in tests for promise in re.findall(r"S-[A-Z]+-\d+", test.__doc__)}
-        self.assertEqual(promised, tested)
