@@ -11,7 +11,7 @@ export class Channel {
   }
 
   tell(report) {
-    this.#waiting.push(report);
+    this.#waiting.push(textOf(report));
     this.#sending ??= this.#send().finally(() => (this.#sending = null));
   }
 
@@ -30,15 +30,24 @@ export class Channel {
 
   async #send() {
     while (this.#waiting.length > 0) {
-      const reports = this.#waiting.splice(0);
-      await fetch(this.#url, { method: "POST", body: JSON.stringify(reports) });
+      const texts = this.#waiting.splice(0);
+      await fetch(this.#url, { method: "POST", body: `[${texts.join(",")}]` });
     }
   }
 }
 
+/** What is read without recursion may be nested too deep to be written. */
+function textOf(report) {
+  try {
+    return JSON.stringify(report);
+  } catch (error) {
+    return JSON.stringify({ ...report, payload: `unreportable: ${error.message}` });
+  }
+}
+
 export function errorReport(error) {
-  const { code, kind, message, status, details, retryAfter, closeCode, outcome, retryable } = error;
-  // Whatever is not the SDK's own error is a fault: an SDK fails with its own type alone.
+  // An SDK fails with its own type alone: anything else is a fault.
   if (error.name !== "GodraError") return { code: `not a GodraError: ${error.name}`, message: `${error.stack}` };
+  const { code, kind, message, status, details, retryAfter, closeCode, outcome, retryable } = error;
   return { code, kind, message, status, details, retry_after: retryAfter, close_code: closeCode, outcome, retryable };
 }
