@@ -1174,14 +1174,21 @@ function webSocketClass(given) {
 }
 
 // src/close-codes.js
-var GOING_AWAY = 1001;
+var SHUTTING_DOWN = 1001;
+var NO_STATUS = 1005;
+var BROKEN = 1006;
+var INTERNAL_ERROR = 1011;
+var SERVICE_RESTART = 1012;
+var TRY_AGAIN_LATER = 1013;
+var BAD_GATEWAY = 1014;
 var TOKEN_EXPIRED = 4001;
 var RATE_LIMITED = 4003;
+var COME_BACK = /* @__PURE__ */ new Set([SHUTTING_DOWN, NO_STATUS, BROKEN, INTERNAL_ERROR, SERVICE_RESTART, TRY_AGAIN_LATER, BAD_GATEWAY]);
 function comesBack(code) {
-  return [GOING_AWAY, 1005, 1006, 1011, 1012, 1013, 1014].includes(code) || code >= 4e3 && code <= 4499;
+  return COME_BACK.has(code) || code >= 4e3 && code <= 4499;
 }
 function isGentle(code) {
-  return code === GOING_AWAY || code === RATE_LIMITED;
+  return code === SHUTTING_DOWN || code === RATE_LIMITED;
 }
 
 // src/refusal.js

@@ -8,6 +8,7 @@ def sources(protocol):
     table = Table(protocol)
     return {
         "csharp/GodotSDK/CloseCodes.cs": _csharp(table),
+        "js/src/close-codes.js": _javascript(table),
     }
 
 
@@ -29,6 +30,10 @@ class Table:
 
     def _is_in_range(self, code):
         return self.first <= code <= self.last
+
+
+def upper(line):
+    return line["name"].upper()
 
 
 def pascal(line):
@@ -64,6 +69,30 @@ namespace GodotSDK
         /// <summary>Whether haste would do harm: many come back at once, or this one was in too much of a hurry.</summary>
         public static bool IsGentle(int code) => code is {gentle};
     }}
+}}
+"""
+
+
+def _javascript(table):
+    constants = "\n".join(f"/** {sentence(line)} */\nexport const {upper(line)} = {line['code']};" for line in table.codes)
+    back = ", ".join(upper(line) for line in table.back)
+    gentle = " || ".join(f"code === {upper(line)}" for line in table.gentle)
+    return f"""\
+// Which close codes a client comes back from (sdk/PROTOCOL.md).
+// {MADE}
+
+{constants}
+
+const COME_BACK = new Set([{back}]);
+
+/** Whether a client should come back after this close code. */
+export function comesBack(code) {{
+  return COME_BACK.has(code) || (code >= {table.first} && code <= {table.last});
+}}
+
+/** Whether haste would do harm: many come back at once, or this one was in too much of a hurry. */
+export function isGentle(code) {{
+  return {gentle};
 }}
 """
 
