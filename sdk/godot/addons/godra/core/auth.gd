@@ -1,0 +1,105 @@
+extends RefCounted
+## Logins, and the session that follows from one.
+
+const Address := preload("address.gd")
+const Api := preload("api.gd")
+const Clock := preload("clock.gd")
+const Errors := preload("errors.gd")
+const Tokens := preload("tokens.gd")
+
+var _api: Api
+var _tokens: Tokens
+var _clock: Clock
+
+
+func _init(api: Api, tokens: Tokens, clock: Clock) -> void:
+	_api = api
+	_tokens = tokens
+	_clock = clock
+
+
+func ensure() -> GodraResult:
+	if _tokens.session == null:
+		var kept := _tokens.load_kept()
+		if kept != null:
+			_tokens.begin(kept, true)
+	if _tokens.session != null:
+		var fresh := await _tokens.fresh()
+		# A session that is over makes place for a guest; a server that is away does not.
+		if not fresh.ok and fresh.error.code != "session_ended":
+			return fresh
+	if _tokens.session != null:
+		return GodraResult.success(_tokens.session)
+	return await login("guest-login", {})
+
+
+## Logs in by this path. Rooms of another user's session end.
+func login(path: String, body: Dictionary) -> GodraResult:
+	_tokens.begin_change()
+	var result := _session_of(await _api.post(path, body), path)
+	if result.ok:
+		var next: GodraSession = result.value
+		if _tokens.session != null and _tokens.session.user_id != next.user_id:
+			_tokens.end(Errors.session_ended("Somebody else has logged in"))
+		_tokens.begin(next)
+	_tokens.end_change()
+	return result
+
+
+func register(username: String, password: String) -> GodraResult:
+	return await _api.post("register", {"username": username, "password": password})
+
+
+func upgrade(username: String, password: String, lobbies: Array) -> GodraResult:
+	var ids: Array[String] = []
+	for lobby: String in lobbies:
+		ids.append(Address.id_of(lobby))
+	var token := await _tokens.fresh()
+	if not token.ok:
+		return token
+	var body := {"username": username, "password": password, "rooms": ids}
+	_tokens.begin_change()
+	var path := "account/upgrade"
+	var result := _session_of(await _api.post(path, body, token.value), path)
+	if result.ok:
+		_tokens.begin(result.value)
+	_tokens.end_change()
+	return result
+
+
+func change_password(old_password: String, new_password: String) -> GodraResult:
+	var body := {"old": old_password, "new": new_password}
+	return await _tokens.with_token(
+		func(token: String) -> GodraResult: return await _api.post("account/password", body, token)
+	)
+
+
+func account() -> GodraResult:
+	return await _tokens.with_token(
+		func(token: String) -> GodraResult: return await _api.read("account", token)
+	)
+
+
+func logout() -> GodraResult:
+	var token := _tokens.session.token if _tokens.session != null else ""
+	if token != "":
+		var fresh := await _tokens.fresh()
+		token = fresh.value if fresh.ok else ""
+	_tokens.end(Errors.session_ended("The game has logged out"))
+	if token == "":
+		return GodraResult.success()
+	var result := await _api.post("logout", {}, token)
+	# It was over already.
+	if not result.ok and result.error.status == 401:
+		return GodraResult.success()
+	return GodraResult.success() if result.ok else result
+
+
+func _session_of(answer: GodraResult, path: String) -> GodraResult:
+	if not answer.ok:
+		return answer
+	var next := GodraSession.from_login(answer.value, _clock.wall())
+	if next != null:
+		return GodraResult.success(next)
+	var why := "The answer to %s has no token" % path
+	return GodraResult.failure(GodraError.new("bad_response", why))
