@@ -47,11 +47,11 @@ export class Engine {
    * Opens a page that runs the pack. Pages share nothing, as two players' browsers share nothing, but those in one `context`.
    * `query` goes into the page's address; `onLine` gets what is printed.
    */
-  async run({ pack, args = [], query = "", isVisible = false, width = 64, height = 64, context, onLine = () => {} }) {
+  async run({ pack, args = [], query = "", isVisible = false, width = 320, height = 240, context, onLine = () => {} }) {
     const id = `p${this.#packs.size}`;
     this.#packs.set(id, pack);
     const run = { lines: [], complaints: [] };
-    run.context = context ?? (await this.#browser.newContext({ viewport: { width, height } }));
+    run.context = context ?? (await this.#browser.newContext({ viewport: { width: width + 80, height: height + 80 } }));
     run.page = await run.context.newPage();
     run.exited = new Promise((resolve) => {
       run.page.exposeFunction("exited", resolve);
@@ -81,8 +81,6 @@ export class Engine {
     const body = name === "" ? PAGE : await readFile(path).catch(() => null);
     response.statusCode = body === null ? 404 : 200;
     response.setHeader("Content-Type", TYPES[(name || "index.html").split(".").pop()] ?? "application/octet-stream");
-    response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
-    response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
     response.end(body ?? "");
   }
 }

@@ -89,6 +89,12 @@ func ensure_session() -> GodraResult:
 	return await _auth.ensure()
 
 
+## Goes on with the session that was kept, if there is one: gives whether. The server is not asked
+## before the next call.
+func load_session() -> bool:
+	return _auth.load_kept()
+
+
 ## Logs in as a new guest.
 func guest() -> GodraResult:
 	return await _auth.login("guest-login", {})

@@ -16,8 +16,10 @@ var reconnect := true
 var max_refusals := 5
 ## Pause between the heartbeats that find dead connections; 0 for none.
 var heartbeat := 20.0
-## Time limit of calls and requests.
+## Time limit of requests in rooms.
 var request_timeout := 10.0
+## Time limit of calls by HTTP.
+var http_timeout := 10.0
 ## Time limit from the start of a connection to its welcome.
 var connect_timeout := 10.0
 ## Messages to the server that are longer are refused with [code]too_large[/code].

@@ -46,7 +46,7 @@ func _call(
 	if token != "":
 		headers.append("Authorization: Bearer " + token)
 	var answer := await _http.send(
-		method, address.of(path), headers, body, _options.request_timeout, cancel
+		method, address.of(path), headers, body, _options.http_timeout, cancel
 	)
 	if answer.status == 204:
 		return GodraResult.success({})

@@ -18,12 +18,15 @@ func _init(api: Api, tokens: Tokens, clock: Clock) -> void:
 	_clock = clock
 
 
+func load_kept() -> bool:
+	var kept := _tokens.load_kept()
+	if _tokens.session == null and kept != null:
+		_tokens.begin(kept, true)
+	return _tokens.session != null
+
+
 func ensure() -> GodraResult:
-	if _tokens.session == null:
-		var kept := _tokens.load_kept()
-		if kept != null:
-			_tokens.begin(kept, true)
-	if _tokens.session != null:
+	if load_kept():
 		var fresh := await _tokens.fresh()
 		# A session that is over makes place for a guest; a server that is away does not.
 		if not fresh.ok and fresh.error.code != "session_ended":
