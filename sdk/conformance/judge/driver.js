@@ -131,6 +131,8 @@ export class Driver {
   #died(how) {
     this.end = how;
     for (const results of this.#results.values()) results.put({ died: how });
+    // Ends a question for a command that still waits.
+    this.#commands.put(null);
     this.#control.close();
     this.#control.closeAllConnections();
   }

@@ -3,11 +3,12 @@
 import { clientSteps } from "./client-steps.js";
 import { commonSteps } from "./common-steps.js";
 import { goesOnStep } from "./goes-on.js";
+import { httpSteps } from "./http-steps.js";
 import { serverSteps } from "./server-steps.js";
 import { DriverDied, Stage } from "./stage.js";
 import { fill, login } from "./values.js";
 
-export const STEPS = { ...clientSteps, ...serverSteps, ...commonSteps, ...goesOnStep };
+export const STEPS = { ...clientSteps, ...httpSteps, ...serverSteps, ...commonSteps, ...goesOnStep };
 
 /** What servers say to everyone, unless the scenario says otherwise. */
 const ROUTES = {

@@ -4,9 +4,9 @@ import { readFileSync, readdirSync } from "node:fs";
 import { stepOf } from "./player.js";
 
 const FOLDER = new URL("../scenarios/", import.meta.url);
-const FIELDS = ["name", "about", "covers", "rules", "needs", "without", "options", "manual", "alone", "steps"];
+const FIELDS = ["name", "about", "rules", "needs", "without", "options", "manual", "alone", "steps"];
 
-/** In the order of the files' names: `{group, name, about, covers, rules, needs, …}`. */
+/** In the order of the files' names: `{group, name, about, rules, needs, …}`. */
 export function loadScenarios(folder = FOLDER) {
   const files = readdirSync(folder).filter((file) => file.endsWith(".json")).sort();
   const all = files.flatMap((file) => {
