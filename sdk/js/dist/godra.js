@@ -45,7 +45,9 @@ function errorOfResponse({ status, headers, body }) {
   });
 }
 function retryAfterOf(headers) {
-  const text = headers.get("Retry-After") ?? "";
+  return secondsOf(headers.get("Retry-After"));
+}
+function secondsOf(text) {
   const seconds = /^\d+$/.test(text) ? Number(text) : Math.ceil((Date.parse(text) - Date.now()) / 1e3);
   return Number.isNaN(seconds) ? void 0 : Math.max(0, seconds);
 }
@@ -54,13 +56,14 @@ function codeOfStatus(status) {
   return codes[status] ?? (status >= 500 ? "unavailable" : "bad_response");
 }
 var NOT_RUN = [...KINDS.session, ...KINDS.server.filter((code) => code !== "conflict"), "bad_request"];
-function errorOfPayload({ code = "error", message = "The server reported an error", details } = {}) {
+function errorOfPayload({ code, message, details }) {
   return new GodraError(code, message, { kind: kindOfServers(code), details, outcome: outcomeOf(code) });
 }
 function outcomeOf(code, hasRun = !NOT_RUN.includes(code)) {
   return code === "unavailable" ? "unknown" : hasRun ? "ran" : "none";
 }
-function errorOfRefusal({ code, message, details, status, retry_after: retryAfter }, closeCode) {
+function errorOfRefusal({ code, message, details, status, retry_after: seconds }, closeCode) {
+  const retryAfter = seconds >= 0 && Number.isFinite(seconds) ? seconds : void 0;
   return new GodraError(code, message, { kind: kindOfServers(code), details, status, retryAfter, closeCode });
 }
 function errorOfClose({ code: closeCode, reason }, what = "The connection was lost") {
@@ -145,19 +148,28 @@ var Auth = class {
   #ownCall = null;
   /** A session that was kept is looked at before a game relies on it. */
   #isKept = false;
+  #ensuring = null;
   constructor(client, http, { session, store }, tell) {
     this.#client = client;
     this.#http = http;
     this.#store = store;
     this.#tell = tell;
-    if (session) this.#take({ ...session });
+    if (!session) return;
+    this.#take({ ...session });
+    this.#isKept = true;
   }
   /** What is to be kept so that a later client can go on (the option `session`); null without a login. */
   get session() {
     return this.#session && { ...this.#session };
   }
-  /** Goes on with the session that is kept, if it is still good; else logs in as a guest. */
+  /** Goes on with the session that is kept, if it is still good; else logs in as a guest. Calls at the same time share one. */
   async ensure() {
+    this.#ensuring ??= this.#ensure().finally(() => {
+      this.#ensuring = null;
+    });
+    return this.#ensuring;
+  }
+  async #ensure() {
     await this.restore();
     if (this.#session && this.#isKept) await this.account().catch((error) => this.#keepFor(error));
     this.#isKept = false;
@@ -328,7 +340,7 @@ var Auth = class {
   }
   async #begin(login, isSamePlayer = false) {
     const isLogin = isText(login.token) && isText(login.user_id) && typeof login.expires_in === "number";
-    if (!isLogin) throw new GodraError("bad_response", "The login's answer has no token, user_id or expires_in");
+    if (!isLogin || !isText(login.refresh_token ?? "")) throw new GodraError("bad_response", "The login's answer is none");
     const before = this.#session;
     const session = { ...login, expires_at: Date.now() + login.expires_in * 1e3 };
     await this.#save(session);
@@ -393,6 +405,7 @@ function claimedUser(token) {
 var Emitter = class {
   #listeners = /* @__PURE__ */ new Map();
   #failed;
+  #isOver = false;
   /** `failed(error, name)` is told what a callback throws, or rejects with. */
   constructor(failed = reportLater) {
     this.#failed = failed;
@@ -421,6 +434,7 @@ var Emitter = class {
   }
   emit(name, payload, event) {
     for (const listener of this.#of(name)) {
+      if (this.#isOver) return;
       if (listener.once) listener.end();
       try {
         listener.callback(payload, event)?.catch?.((error) => this.#failed(error, name));
@@ -428,6 +442,10 @@ var Emitter = class {
         this.#failed(error, name);
       }
     }
+  }
+  /** Nobody hears anything any more, not even of what is being told now. */
+  end() {
+    this.#isOver = true;
   }
   #of(name) {
     return this.#listeners.get(name) ?? [];
@@ -524,6 +542,7 @@ var Latest = class {
 
 // src/message.js
 var MAX_FRAME = 16 << 20;
+var MAX_DEPTH = 256;
 var isWhole = (value) => Number.isSafeInteger(value) && value >= 0;
 var maybe = (is) => (value) => value === void 0 || is(value);
 var isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -545,7 +564,7 @@ var SHAPES = new Map(Object.entries({
     })
   }),
   reply: has({ id: isWhole }),
-  error: has({ id: maybe(isWhole), n: maybe(isWhole), payload: maybe(has({ code: maybe(isText), message: maybe(isText) })) }),
+  error: has({ id: maybe(isWhole), n: maybe(isWhole), payload: has({ code: isText, message: isText }) }),
   snapshot: has({ seq: isWhole, epoch: maybe(isText) }),
   batch: () => false
 }));
@@ -558,13 +577,31 @@ function* messagesOf(data) {
   }
   let message;
   try {
-    message = JSON.parse(isText(data) ? data : new TextDecoder("utf-8", { fatal: true }).decode(data));
+    const text = isText(data) ? data : new TextDecoder("utf-8", { fatal: true }).decode(data);
+    if (text.length < MAX_DEPTH || !isDeep(text)) message = JSON.parse(text);
   } catch {
-    yield bad("The server sent a message that is not JSON");
+  }
+  if (message === void 0) {
+    yield bad("The server sent a message that is not JSON, or too deep");
     return;
   }
   if (message?.type !== "batch" || !Array.isArray(message.events)) yield checked(message);
   else for (const event of message.events) yield event?.type === "welcome" ? bad("The server sent a welcome in a batch", event) : checked(event);
+}
+function isDeep(text) {
+  let depth = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charCodeAt(at);
+    if (char === 34) {
+      for (at += 1; at < text.length && text.charCodeAt(at) !== 34; at += 1) if (text.charCodeAt(at) === 92) at += 1;
+    } else if (char === 123 || char === 91) {
+      depth += 1;
+      if (depth > MAX_DEPTH) return true;
+    } else if (char === 125 || char === 93) {
+      depth -= 1;
+    }
+  }
+  return false;
 }
 function checked(message) {
   if (!isObject(message)) return bad("The server sent a message that is not an object", message);
@@ -869,8 +906,12 @@ var Inputs = class {
     const error = message.type === "error" ? errorOfPayload(message.payload) : null;
     if (this.#outbox.settle(message, error)) return null;
     const action = this.#pending.settle(message, error);
-    if (action === "heartbeat" && !error) this.#reached(message.result?.seq);
+    if (action === "heartbeat" && !error && isWhole(message.result?.seq)) this.#reached(message.result.seq);
     return action === void 0 ? error : null;
+  }
+  /** The answer to one of them makes no sense. */
+  fail(id, error) {
+    this.#outbox.settle({ id }, error) || this.#pending.settle({ id }, error);
   }
   #textOf(input) {
     return textOf(input, this.#settings.maxMessageBytes);
@@ -1030,7 +1071,9 @@ var Realtime = class {
       else tell("reconnecting", { attempt: attempt - unseen, delayMs });
     });
     room.on("error", (error, message) => {
-      if (error.details?.type === "batch") event(error.details.payload, error.details);
+      const wrong = error.details ?? {};
+      if (wrong.type === "batch") event(wrong.payload, wrong);
+      else if (wrong.type === "error") tell("error", new GodraError("error", "The server reported an error"), wrong);
       else tell("error", error, message);
     });
   }
@@ -1113,6 +1156,7 @@ var Link = class {
   #handlers;
   #opened = false;
   #failure = "";
+  #retryAfter;
   /** `handlers`: `received(data)`, and `ended({code, reason, opened})` once, if this side did not end it. */
   constructor(WebSocketClass, address, token, handlers) {
     this.#handlers = handlers;
@@ -1125,6 +1169,10 @@ var Link = class {
       this.#ended({ code: 1006, reason: "the server did not choose the subprotocol godra" });
       this.#close(4e3, "");
     };
+    socket.on?.("unexpected-response", (request, { statusCode, headers }) => {
+      this.#retryAfter = secondsOf(headers["retry-after"]);
+      request.destroy(new Error(`Unexpected server response: ${statusCode}`));
+    });
     socket.onmessage = ({ data }) => this.#handlers?.received(data);
     socket.onerror = (event) => {
       this.#failure = event?.message ?? "";
@@ -1153,7 +1201,7 @@ var Link = class {
   #ended(end) {
     const handlers = this.#handlers;
     this.#handlers = null;
-    handlers?.ended({ opened: this.#opened, ...end });
+    handlers?.ended({ opened: this.#opened, retryAfter: this.#retryAfter, ...end });
   }
 };
 function openSocket(WebSocketClass, address, protocols) {
@@ -1233,7 +1281,7 @@ async function explain(end, refusal, http) {
   const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || void 0;
   if (status) {
     const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
-    return new GodraError(codeOfStatus(status), message, { status, closeCode });
+    return new GodraError(codeOfStatus(status), message, { status, closeCode, retryAfter: end.retryAfter });
   }
   const { isReady, retryAfter } = await http.readiness();
   if (isReady) return new GodraError("refused", REFUSED2, { closeCode });
@@ -1399,8 +1447,11 @@ var Listeners = class {
     this.#events.emit(event.type, event.payload, event);
     this.#events.emit(ANY, event.payload, event);
   }
+  /** Nothing comes after this. */
   ended() {
     this.#life.emit(ENDED);
+    this.#life.end();
+    this.#events.end();
   }
   #of(name) {
     return LIFECYCLE2.has(name) ? this.#life : this.#events;
@@ -1534,6 +1585,8 @@ var Room = class {
   /** Whether the token was renewed since the last welcome. */
   #isRenewed = false;
   #isLeaving = false;
+  /** The network came back, or the page, during an attempt: if that fails, the next one comes at once. */
+  #isWoken = false;
   /** How the outage began. */
   #firstEnd = null;
   /** What `reconnecting` told of the attempt that is waited for. */
@@ -1651,6 +1704,8 @@ var Room = class {
       const waiting = this.#waiting = { ...this.#attempts.next(now), delayMs: 0 };
       this.#listeners.tell("reconnecting", waiting);
       if (this.#waiting === waiting) this.#retry();
+    } else {
+      this.#isWoken = true;
     }
   }
   /** Joins; resolves when the welcome is there. */
@@ -1788,6 +1843,8 @@ var Room = class {
   }
   #bad(error) {
     this.#stats.badMessages += 1;
+    const { type, id } = error.details ?? {};
+    if (type === "reply" || type === "error") this.#inputs.fail(id, error);
     this.#report(error);
   }
   /** Asks for the whole state, as something was lost that may have been an event. */
@@ -1860,8 +1917,13 @@ var Room = class {
       this.#attempts.failed(error);
       if (isClosed) this.#firstEnd = { code: error.closeCode, reason: error.closeReason };
       if (isClosed || isOfServer && isFinal(error) && this.#attempts.areRefused) this.end(error);
-      else this.#listeners.tell("reconnecting", this.#retryLater(error.closeCode, error.retryAfter));
+      else this.#againAfter(error);
     }
+  }
+  #againAfter(error) {
+    const waiting = this.#retryLater(error.closeCode, error.retryAfter);
+    if (this.#isWoken) this.checkNow();
+    else this.#listeners.tell("reconnecting", waiting);
   }
   #refusedToken(token, error) {
     if (this.#isRenewed || !this.#tokens.renew(token, error)) {
@@ -1883,6 +1945,7 @@ var Room = class {
   }
   #retry() {
     this.#waiting = null;
+    this.#isWoken = false;
     this.#clear("retry");
     this.#dial();
   }
@@ -1969,8 +2032,8 @@ var GodraClient = class {
     this.#http = new Http(base.http, options);
     this.#env = {
       ...PLATFORM,
-      onWake,
-      isOffline,
+      onWake: (callback) => onWake(callback, options.scope),
+      isOffline: () => isOffline(options.scope),
       readiness: () => this.#http.readiness(),
       open: (token, query, handlers) => new Link(webSocketClass(options.WebSocket), `${base.ws}ws?${queryOf(query)}`, token, handlers)
     };

@@ -27,13 +27,16 @@ export class Auth {
   #ownCall = null;
   /** A session that was kept is looked at before a game relies on it. */
   #isKept = false;
+  #ensuring = null;
 
   constructor(client, http, { session, store }, tell) {
     this.#client = client;
     this.#http = http;
     this.#store = store;
     this.#tell = tell;
-    if (session) this.#take({ ...session });
+    if (!session) return;
+    this.#take({ ...session });
+    this.#isKept = true;
   }
 
   /** What is to be kept so that a later client can go on (the option `session`); null without a login. */
@@ -41,8 +44,15 @@ export class Auth {
     return this.#session && { ...this.#session };
   }
 
-  /** Goes on with the session that is kept, if it is still good; else logs in as a guest. */
+  /** Goes on with the session that is kept, if it is still good; else logs in as a guest. Calls at the same time share one. */
   async ensure() {
+    this.#ensuring ??= this.#ensure().finally(() => {
+      this.#ensuring = null;
+    });
+    return this.#ensuring;
+  }
+
+  async #ensure() {
     await this.restore();
     if (this.#session && this.#isKept) await this.account().catch((error) => this.#keepFor(error));
     this.#isKept = false;
@@ -240,7 +250,8 @@ export class Auth {
 
   async #begin(login, isSamePlayer = false) {
     const isLogin = isText(login.token) && isText(login.user_id) && typeof login.expires_in === "number";
-    if (!isLogin) throw new GodraError("bad_response", "The login's answer has no token, user_id or expires_in");
+    // Servers may give none.
+    if (!isLogin || !isText(login.refresh_token ?? "")) throw new GodraError("bad_response", "The login's answer is none");
     const before = this.#session;
     const session = { ...login, expires_at: Date.now() + login.expires_in * 1000 };
     await this.#save(session);

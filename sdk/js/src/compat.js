@@ -170,7 +170,9 @@ export class Realtime {
     });
     room.on("error", (error, message) => {
       // What has a type, and is nothing else, passed for an event.
-      if (error.details?.type === "batch") event(error.details.payload, error.details);
+      const wrong = error.details ?? {};
+      if (wrong.type === "batch") event(wrong.payload, wrong);
+      else if (wrong.type === "error") tell("error", new GodraError("error", "The server reported an error"), wrong);
       else tell("error", error, message);
     });
   }

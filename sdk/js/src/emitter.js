@@ -5,6 +5,7 @@ import { onAbort, reportLater } from "./util.js";
 export class Emitter {
   #listeners = new Map();
   #failed;
+  #isOver = false;
 
   /** `failed(error, name)` is told what a callback throws, or rejects with. */
   constructor(failed = reportLater) {
@@ -38,6 +39,7 @@ export class Emitter {
 
   emit(name, payload, event) {
     for (const listener of this.#of(name)) {
+      if (this.#isOver) return;
       if (listener.once) listener.end();
       try {
         listener.callback(payload, event)?.catch?.((error) => this.#failed(error, name));
@@ -45,6 +47,11 @@ export class Emitter {
         this.#failed(error, name);
       }
     }
+  }
+
+  /** Nobody hears anything any more, not even of what is being told now. */
+  end() {
+    this.#isOver = true;
   }
 
   #of(name) {

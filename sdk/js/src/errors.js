@@ -54,7 +54,10 @@ export function errorOfResponse({ status, headers, body }) {
 
 /** The seconds that the server asks to wait; undefined if it does not. */
 export function retryAfterOf(headers) {
-  const text = headers.get("Retry-After") ?? "";
+  return secondsOf(headers.get("Retry-After"));
+}
+
+export function secondsOf(text) {
   const seconds = /^\d+$/.test(text) ? Number(text) : Math.ceil((Date.parse(text) - Date.now()) / 1000);
   return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
 }
@@ -69,7 +72,7 @@ export function codeOfStatus(status) {
 const NOT_RUN = [...KINDS.session, ...KINDS.server.filter((code) => code !== "conflict"), "bad_request"];
 
 /** The answer to an input. */
-export function errorOfPayload({ code = "error", message = "The server reported an error", details } = {}) {
+export function errorOfPayload({ code, message, details }) {
   return new GodraError(code, message, { kind: kindOfServers(code), details, outcome: outcomeOf(code) });
 }
 
@@ -78,7 +81,8 @@ function outcomeOf(code, hasRun = !NOT_RUN.includes(code)) {
 }
 
 /** What a WebSocket says that is not let in. */
-export function errorOfRefusal({ code, message, details, status, retry_after: retryAfter }, closeCode) {
+export function errorOfRefusal({ code, message, details, status, retry_after: seconds }, closeCode) {
+  const retryAfter = seconds >= 0 && Number.isFinite(seconds) ? seconds : undefined;
   return new GodraError(code, message, { kind: kindOfServers(code), details, status, retryAfter, closeCode });
 }
 

@@ -3,7 +3,7 @@
 import { Clock } from "./clock.js";
 import { GodraError, errorOfPayload } from "./errors.js";
 import { Latest } from "./latest.js";
-import { textOf } from "./message.js";
+import { isWhole, textOf } from "./message.js";
 import { Outbox } from "./outbox.js";
 import { Pending } from "./pending.js";
 
@@ -89,8 +89,13 @@ export class Inputs {
     const error = message.type === "error" ? errorOfPayload(message.payload) : null;
     if (this.#outbox.settle(message, error)) return null;
     const action = this.#pending.settle(message, error);
-    if (action === "heartbeat" && !error) this.#reached(message.result?.seq);
+    if (action === "heartbeat" && !error && isWhole(message.result?.seq)) this.#reached(message.result.seq);
     return action === undefined ? error : null;
+  }
+
+  /** The answer to one of them makes no sense. */
+  fail(id, error) {
+    this.#outbox.settle({ id }, error) || this.#pending.settle({ id }, error);
   }
 
   #textOf(input) {

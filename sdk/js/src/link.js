@@ -1,6 +1,6 @@
 // One WebSocket, from its making to its end.
 
-import { GodraError } from "./errors.js";
+import { GodraError, secondsOf } from "./errors.js";
 
 /** So long a closing handshake may take, where the runtime lets us cut it: its timers keep programs from ending. */
 const CLOSE_LIMIT_MS = 1_000;
@@ -10,6 +10,7 @@ export class Link {
   #handlers;
   #opened = false;
   #failure = "";
+  #retryAfter;
 
   /** `handlers`: `received(data)`, and `ended({code, reason, opened})` once, if this side did not end it. */
   constructor(WebSocketClass, address, token, handlers) {
@@ -24,6 +25,11 @@ export class Link {
       this.#ended({ code: 1006, reason: "the server did not choose the subprotocol godra" });
       this.#close(4000, "");
     };
+    // The package `ws` can tell what a refusal says besides.
+    socket.on?.("unexpected-response", (request, { statusCode, headers }) => {
+      this.#retryAfter = secondsOf(headers["retry-after"]);
+      request.destroy(new Error(`Unexpected server response: ${statusCode}`));
+    });
     socket.onmessage = ({ data }) => this.#handlers?.received(data);
     socket.onerror = (event) => {
       this.#failure = event?.message ?? "";
@@ -56,7 +62,7 @@ export class Link {
   #ended(end) {
     const handlers = this.#handlers;
     this.#handlers = null;
-    handlers?.ended({ opened: this.#opened, ...end });
+    handlers?.ended({ opened: this.#opened, retryAfter: this.#retryAfter, ...end });
   }
 }
 

@@ -86,8 +86,11 @@ export class Listeners {
     this.#events.emit(ANY, event.payload, event);
   }
 
+  /** Nothing comes after this. */
   ended() {
     this.#life.emit(ENDED);
+    this.#life.end();
+    this.#events.end();
   }
 
   #of(name) {

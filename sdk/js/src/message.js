@@ -2,10 +2,11 @@
 
 import { GodraError, isText } from "./errors.js";
 
-/** More than the server ever sends. */
+/** More than the server ever sends: bytes, and levels of arrays and objects. */
 const MAX_FRAME = 16 << 20;
+const MAX_DEPTH = 256;
 
-const isWhole = (value) => Number.isSafeInteger(value) && value >= 0;
+export const isWhole = (value) => Number.isSafeInteger(value) && value >= 0;
 const maybe = (is) => (value) => value === undefined || is(value);
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const isNumber = (value) => typeof value === "number";
@@ -27,7 +28,7 @@ const SHAPES = new Map(Object.entries({
     }),
   }),
   reply: has({ id: isWhole }),
-  error: has({ id: maybe(isWhole), n: maybe(isWhole), payload: maybe(has({ code: maybe(isText), message: maybe(isText) })) }),
+  error: has({ id: maybe(isWhole), n: maybe(isWhole), payload: has({ code: isText, message: isText }) }),
   snapshot: has({ seq: isWhole, epoch: maybe(isText) }),
   batch: () => false,
 }));
@@ -42,13 +43,34 @@ export function* messagesOf(data) {
   }
   let message;
   try {
-    message = JSON.parse(isText(data) ? data : new TextDecoder("utf-8", { fatal: true }).decode(data));
+    const text = isText(data) ? data : new TextDecoder("utf-8", { fatal: true }).decode(data);
+    if (text.length < MAX_DEPTH || !isDeep(text)) message = JSON.parse(text);
   } catch {
-    yield bad("The server sent a message that is not JSON");
+    // Told below.
+  }
+  if (message === undefined) {
+    yield bad("The server sent a message that is not JSON, or too deep");
     return;
   }
   if (message?.type !== "batch" || !Array.isArray(message.events)) yield checked(message);
   else for (const event of message.events) yield event?.type === "welcome" ? bad("The server sent a welcome in a batch", event) : checked(event);
+}
+
+/** Readers that go down by recursion would break on it, the game's own among them. */
+function isDeep(text) {
+  let depth = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charCodeAt(at);
+    if (char === 0x22) {
+      for (at += 1; at < text.length && text.charCodeAt(at) !== 0x22; at += 1) if (text.charCodeAt(at) === 0x5c) at += 1;
+    } else if (char === 0x7b || char === 0x5b) {
+      depth += 1;
+      if (depth > MAX_DEPTH) return true;
+    } else if (char === 0x7d || char === 0x5d) {
+      depth -= 1;
+    }
+  }
+  return false;
 }
 
 function checked(message) {

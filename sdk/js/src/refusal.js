@@ -56,7 +56,7 @@ export async function explain(end, refusal, http) {
   const status = Number(/response: (\d{3})/.exec(reason)?.[1]) || undefined;
   if (status) {
     const message = `The server refused the WebSocket with HTTP status ${status}${HINTS[status] ?? ""}`;
-    return new GodraError(codeOfStatus(status), message, { status, closeCode });
+    return new GodraError(codeOfStatus(status), message, { status, closeCode, retryAfter: end.retryAfter });
   }
   const { isReady, retryAfter } = await http.readiness();
   if (isReady) return new GodraError("refused", REFUSED, { closeCode });

@@ -42,6 +42,8 @@ export class Room {
   /** Whether the token was renewed since the last welcome. */
   #isRenewed = false;
   #isLeaving = false;
+  /** The network came back, or the page, during an attempt: if that fails, the next one comes at once. */
+  #isWoken = false;
   /** How the outage began. */
   #firstEnd = null;
   /** What `reconnecting` told of the attempt that is waited for. */
@@ -182,6 +184,8 @@ export class Room {
       const waiting = (this.#waiting = { ...this.#attempts.next(now), delayMs: 0 });
       this.#listeners.tell("reconnecting", waiting);
       if (this.#waiting === waiting) this.#retry();
+    } else {
+      this.#isWoken = true;
     }
   }
 
@@ -333,6 +337,8 @@ export class Room {
 
   #bad(error) {
     this.#stats.badMessages += 1;
+    const { type, id } = error.details ?? {};
+    if (type === "reply" || type === "error") this.#inputs.fail(id, error);
     this.#report(error);
   }
 
@@ -411,8 +417,14 @@ export class Room {
       this.#attempts.failed(error);
       if (isClosed) this.#firstEnd = { code: error.closeCode, reason: error.closeReason };
       if (isClosed || (isOfServer && isFinal(error) && this.#attempts.areRefused)) this.end(error);
-      else this.#listeners.tell("reconnecting", this.#retryLater(error.closeCode, error.retryAfter));
+      else this.#againAfter(error);
     }
+  }
+
+  #againAfter(error) {
+    const waiting = this.#retryLater(error.closeCode, error.retryAfter);
+    if (this.#isWoken) this.checkNow();
+    else this.#listeners.tell("reconnecting", waiting);
   }
 
   #refusedToken(token, error) {
@@ -438,6 +450,7 @@ export class Room {
 
   #retry() {
     this.#waiting = null;
+    this.#isWoken = false;
     this.#clear("retry");
     this.#dial();
   }
