@@ -1999,8 +1999,8 @@ function warn(level, message, fields) {
 }
 
 // src/wake.js
-function isOffline(scope = globalThis) {
-  return scope.navigator?.onLine === false;
+function isOffline() {
+  return globalThis.navigator?.onLine === false;
 }
 function onWake(callback, scope = globalThis) {
   const page = scope.document;
@@ -2032,8 +2032,8 @@ var GodraClient = class {
     this.#http = new Http(base.http, options);
     this.#env = {
       ...PLATFORM,
-      onWake: (callback) => onWake(callback, options.scope),
-      isOffline: () => isOffline(options.scope),
+      onWake,
+      isOffline,
       readiness: () => this.#http.readiness(),
       open: (token, query, handlers) => new Link(webSocketClass(options.WebSocket), `${base.ws}ws?${queryOf(query)}`, token, handlers)
     };

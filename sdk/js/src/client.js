@@ -28,8 +28,8 @@ export class GodraClient {
     this.#http = new Http(base.http, options);
     this.#env = {
       ...PLATFORM,
-      onWake: (callback) => onWake(callback, options.scope),
-      isOffline: () => isOffline(options.scope),
+      onWake,
+      isOffline,
       readiness: () => this.#http.readiness(),
       open: (token, query, handlers) => new Link(webSocketClass(options.WebSocket), `${base.ws}ws?${queryOf(query)}`, token, handlers),
     };

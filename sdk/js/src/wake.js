@@ -1,8 +1,8 @@
 // What the platform says of the network and the page. Node says nothing.
 
 /** Whether the platform says that there is no network. */
-export function isOffline(scope = globalThis) {
-  return scope.navigator?.onLine === false;
+export function isOffline() {
+  return globalThis.navigator?.onLine === false;
 }
 
 /** Calls back when network or page return; gives back a function that ends it. */
