@@ -1,5 +1,6 @@
 """The SDKs' close codes: which codes a client comes back from, in each language."""
 
+TAB = "\t"
 MADE = "Made by sdk/protocol/generate from sdk/protocol.json: change that, and run it."
 
 
@@ -9,6 +10,7 @@ def sources(protocol):
     return {
         "csharp/GodotSDK/CloseCodes.cs": _csharp(table),
         "js/src/close-codes.js": _javascript(table),
+        "godot/addons/godra/core/close_codes.gd": _gdscript(table),
     }
 
 
@@ -38,6 +40,10 @@ def upper(line):
 
 def pascal(line):
     return "".join(word.capitalize() for word in line["name"].split("_"))
+
+
+def dart(line):
+    return f"closed{pascal(line)}"
 
 
 def plain(text):
@@ -94,6 +100,55 @@ export function comesBack(code) {{
 export function isGentle(code) {{
   return {gentle};
 }}
+"""
+
+
+def _gdscript(table):
+    constants = "\n".join(f"## {sentence(line)}\nconst {upper(line)} := {line['code']}" for line in table.codes)
+    back = "\n".join(f"{TAB}{upper(line)}," for line in table.back)
+    gentle = " or ".join(f"code == {upper(line)}" for line in table.gentle)
+    return f"""\
+extends RefCounted
+## Which close codes a client comes back from (sdk/PROTOCOL.md).
+## {MADE}
+
+{constants}
+
+const _COME_BACK: Array[int] = [
+{back}
+]
+
+
+## Whether a client should come back after this close code.
+static func comes_back(code: int) -> bool:
+{TAB}return code in _COME_BACK or (code >= {table.first} and code <= {table.last})
+
+
+## Whether haste would do harm: many come back at once, or this one was in too much of a hurry.
+static func is_gentle(code: int) -> bool:
+{TAB}return {gentle}
+"""
+
+
+def _dart(table):
+    constants = "\n\n".join(f"/// {sentence(line)}\nconst {dart(line)} = {line['code']};" for line in table.codes)
+    back = " || ".join(dart(line) for line in table.back)
+    gentle = " || ".join(f"code == {dart(line)}" for line in table.gentle)
+    return f"""\
+// {MADE}
+
+{constants}
+
+/// Whether a client comes back after this code, known or not.
+bool comesBackAfter(int code) => switch (code) {{
+      {back} =>
+        true,
+      >= {table.first} && <= {table.last} => true,
+      _ => false,
+    }};
+
+/// Whether haste would do harm: many come back at once, or this one was in too much of a hurry.
+bool isGentle(int code) => {gentle};
 """
 
 

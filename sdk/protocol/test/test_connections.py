@@ -6,7 +6,7 @@ import time
 from play.http import call
 from play.peer import Close, Socket
 
-from .helpers import WithServer, guest, is_close, of_type, player, resync
+from .helpers import WithServer, guest, is_close, of_type, player
 
 
 class Connections(WithServer):
@@ -86,7 +86,7 @@ class Connections(WithServer):
         result = socket.ask("heartbeat")["result"]
         self.assertTrue(before - 1 <= result["now"] <= time.time() * 1000 + 1)
         self.assertEqual(result["seq"], welcome["seq"])
-        self.assertIsNone(resync(socket)["result"])
+        self.assertIsNone(socket.ask("resync", None, 2)["result"])
         self.assertEqual(socket.until(of_type("snapshot"))["payload"], welcome["state"])
 
     def test_closes_and_limits(self):
