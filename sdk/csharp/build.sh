@@ -4,6 +4,8 @@
 readonly csharp_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 readonly csharp=$csharp_root/sdk/csharp
 readonly csharp_out=$csharp_root/target/csharp
+# All but what touches an engine.
+readonly sdk_sources=("$csharp"/GodotSDK/*.cs "$csharp"/GodotSDK/Testing/*.cs)
 readonly modern=NETCOREAPP,NET5_0_OR_GREATER,NET6_0_OR_GREATER,NET7_0_OR_GREATER,NET8_0_OR_GREATER
 
 "$csharp/install"
@@ -26,8 +28,8 @@ compile() {
 
 # The SDK as for .NET 8, in target/csharp/core, with the JSON library beside it; only if a source is newer.
 build_sdk() {
-  is_older "$csharp_out/core/GodotSDK.dll" "$csharp"/GodotSDK/*.cs || return 0
-  compile core/GodotSDK.dll -target:library -langversion:9 -define:$modern -doc:"$csharp_out/core/GodotSDK.xml" "$csharp"/GodotSDK/*.cs
+  is_older "$csharp_out/core/GodotSDK.dll" "${sdk_sources[@]}" || return 0
+  compile core/GodotSDK.dll -target:library -langversion:9 -define:$modern -doc:"$csharp_out/core/GodotSDK.xml" "${sdk_sources[@]}"
   cp "$newtonsoft" "$csharp_out/core"
 }
 

@@ -77,7 +77,7 @@ namespace GodotSDK
             conversation.Inbox.Restart();
             usedToken = token;
             current = new Dial(request, this, gate, clock, spaceAsync);
-            current.Start(options.Link ?? Link.Open, options.ConnectTimeout);
+            current.Start(link, options.ConnectTimeout);
         }
 
         private void Welcomed(Welcome? read, GodraException? error)

@@ -34,6 +34,7 @@ namespace GodotSDK
         private readonly Func<Task> spaceAsync;
         private readonly CancellationTokenSource life = new CancellationTokenSource();
         private readonly TaskCompletionSource<Welcome> joined = new TaskCompletionSource<Welcome>(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly LinkFactory link;
         private readonly Attempts attempts;
         private readonly Conversation conversation;
         private Phase phase = Phase.Dialing;
@@ -65,6 +66,8 @@ namespace GodotSDK
             this.room = room;
             this.addressOf = addressOf;
             this.spaceAsync = spaceAsync;
+            link = options.Link ?? Link.Open;
+            if (options.Simulate != null) link = SimulatedLink.Over(link, options.Simulate, clock, options.Random);
             attempts = new Attempts(options.Reconnect ?? new ReconnectOptions(), options.Random);
             conversation = new Conversation(options, gate, room, SendText, () => current?.HeardAt ?? 0, Died, Welcomed);
         }

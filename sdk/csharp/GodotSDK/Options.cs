@@ -83,6 +83,9 @@ namespace GodotSDK
         /// <summary>Takes what is worth a line in the log; never a token. By default errors that nobody handles go to the console.</summary>
         public Action<LogLevel, string>? Log { get; set; }
 
+        /// <summary>For trying a game on a worse network than one's own; never in what players get.</summary>
+        public SimulateOptions? Simulate { get; set; }
+
         /// <summary>In place of <c>HttpClient</c>.</summary>
         public IHttp? Http { get; set; }
 

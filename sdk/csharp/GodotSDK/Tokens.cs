@@ -119,7 +119,11 @@ namespace GodotSDK
             }
             finally
             {
-                lock (gate) changes -= 1;
+                lock (gate)
+                {
+                    changes -= 1;
+                    if (changes == 0) changing = Task.CompletedTask;
+                }
                 done.SetResult(true);
             }
         }

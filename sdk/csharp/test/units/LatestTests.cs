@@ -1,4 +1,5 @@
 using System;
+using GodotSDK.Testing;
 using System.Collections.Generic;
 
 namespace GodotSDK.Tests;
