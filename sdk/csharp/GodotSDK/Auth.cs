@@ -14,6 +14,7 @@ namespace GodotSDK
         private readonly Api api;
         private readonly Tokens tokens;
         private readonly Func<IReadOnlyList<string>> joinedRooms;
+        private Task<Session>? ensuring;
 
         internal GodotAuth(Api api, Tokens tokens, Func<IReadOnlyList<string>> joinedRooms)
         {
@@ -26,19 +27,32 @@ namespace GodotSDK
         /// <param name="cancel">Ends it.</param>
         public async Task<Session> EnsureAsync(CancellationToken cancel = default)
         {
+            TaskCompletionSource<Session>? mine = null;
+            Task<Session> shared;
+            lock (tokens)
+            {
+                // Two guests would be one too many.
+                if (ensuring == null || ensuring.IsCompleted)
+                {
+                    mine = new TaskCompletionSource<Session>(TaskCreationOptions.RunContinuationsAsynchronously);
+                    ensuring = mine.Task;
+                }
+                shared = ensuring;
+            }
+            if (mine != null) _ = EnsureAsync(mine);
+            await Waiting.For(shared, cancel).ConfigureAwait(false);
+            return await shared.ConfigureAwait(false);
+        }
+
+        /// <summary>Goes on with the session that was kept, without asking the server for one; null if there is none.</summary>
+        /// <param name="cancel">Ends it.</param>
+        public async Task<Session?> ResumeAsync(CancellationToken cancel = default)
+        {
             if (tokens.Session == null && await tokens.LoadAsync(cancel).ConfigureAwait(false) is Session kept)
             {
                 await tokens.BeginAsync(kept, isKept: true).ConfigureAwait(false);
             }
-            try
-            {
-                if (tokens.Session != null) await tokens.FreshAsync(cancel).ConfigureAwait(false);
-            }
-            catch (GodraException e) when (e.Code == "session_ended")
-            {
-                // Then there is none, and a guest plays on.
-            }
-            return tokens.Session ?? await GuestAsync(cancel).ConfigureAwait(false);
+            return tokens.Session;
         }
 
         /// <summary>Logs in as a new guest.</summary>
@@ -113,6 +127,34 @@ namespace GodotSDK
         /// <summary>Gets a new pair of tokens now; done by itself when a call needs them.</summary>
         /// <param name="cancel">Ends the waiting.</param>
         public Task RefreshAsync(CancellationToken cancel = default) => tokens.RefreshAsync(cancel);
+
+        // For all who wait for it: none of them ends it by giving up.
+        private async Task EnsureAsync(TaskCompletionSource<Session> done)
+        {
+            try
+            {
+                done.SetResult(await EnsuredAsync().ConfigureAwait(false));
+            }
+            catch (Exception e)
+            {
+                done.SetException(e);
+                // All who waited may have given up.
+                _ = done.Task.Exception;
+            }
+        }
+
+        private async Task<Session> EnsuredAsync()
+        {
+            try
+            {
+                if (await ResumeAsync().ConfigureAwait(false) != null) await tokens.FreshAsync(default).ConfigureAwait(false);
+            }
+            catch (GodraException e) when (e.Code == "session_ended")
+            {
+                // Then there is none, and a guest plays on.
+            }
+            return tokens.Session ?? await GuestAsync().ConfigureAwait(false);
+        }
 
         private async Task EndOnServerAsync(Session ended, CancellationToken cancel)
         {

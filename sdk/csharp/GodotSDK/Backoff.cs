@@ -37,7 +37,8 @@ namespace GodotSDK
         public static double DelayMs(BackoffInput about, double firstDelayMs, double maxDelayMs, Func<double> random)
         {
             var doublings = about.Answers > 0 ? Math.Min(about.Answers, about.Attempt - 1) : about.Attempt - 1;
-            var longestMs = about.Answers > 0 ? maxDelayMs : LongestMs(about.GoneMs);
+            // A game that begins with long delays means them.
+            var longestMs = about.Answers > 0 ? maxDelayMs : Math.Max(firstDelayMs, LongestMs(about.GoneMs));
             var grownMs = Math.Min(longestMs, firstDelayMs * Math.Pow(2, Math.Min(doublings, 30)));
             var ceilingMs = Math.Min(maxDelayMs, about.IsGentle ? Math.Max(GentleMs, grownMs) : grownMs);
             var askedMs = Math.Min(about.RetryAfter?.TotalMilliseconds ?? 0, MaxRetryAfterMs);

@@ -92,8 +92,13 @@ namespace GodotSDK
                 why = $"The server's welcome has {name} that is not a whole number";
                 if (!Json.IsAbsent(fields[name]) && Json.Whole(fields[name]) == null) return null;
             }
-            why = "The server's welcome has an epoch that is not a text";
-            return !Json.IsAbsent(fields["epoch"]) && Json.Text(fields["epoch"]) == null ? null : new Welcome(fields);
+            foreach (var name in new[] { "user_id", "username", "role", "game_id", "epoch" })
+            {
+                why = $"The server's welcome has {name} that is not a text";
+                if (!Json.IsAbsent(fields[name]) && Json.Text(fields[name]) == null) return null;
+            }
+            why = "The server's welcome has recovered that is neither true nor false";
+            return !Json.IsAbsent(fields["recovered"]) && fields["recovered"]!.Type != JTokenType.Boolean ? null : new Welcome(fields);
         }
     }
 

@@ -27,13 +27,7 @@ namespace GodotSDK
             {
                 using var request = RequestOf(ask);
                 using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel).ConfigureAwait(false);
-                var status = (int)response.StatusCode;
-                var body = status == SwitchingProtocols ? "" : await ReadAsync(response.Content, cancel).ConfigureAwait(false);
-                return new HttpAnswer(status, body)
-                {
-                    RetryAfter = RetryAfterOf(response),
-                    HasRun = response.Headers.Contains("Godra-Script"),
-                };
+                return await AnswerOf(response, cancel).ConfigureAwait(false);
             }
             catch (Exception e) when (e is HttpRequestException || e is IOException || e is InvalidOperationException)
             {
@@ -45,6 +39,13 @@ namespace GodotSDK
         }
 
         public void Dispose() => client.Dispose();
+
+        internal static async Task<HttpAnswer> AnswerOf(HttpResponseMessage response, CancellationToken cancel)
+        {
+            var status = (int)response.StatusCode;
+            var body = status == SwitchingProtocols ? "" : await ReadAsync(response.Content, cancel).ConfigureAwait(false);
+            return new HttpAnswer(status, body) { RetryAfter = RetryAfterOf(response), HasRun = response.Headers.Contains("Godra-Script") };
+        }
 
         private static HttpRequestMessage RequestOf(HttpAsk ask)
         {

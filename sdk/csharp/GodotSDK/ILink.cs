@@ -97,6 +97,9 @@ namespace GodotSDK
         /// <summary>Whether the platform would have told a <see cref="Status"/> if the server had answered.</summary>
         public bool TellsStatus { get; set; }
 
+        /// <summary>What a refusal says, where the platform tells; then nobody needs to ask again by HTTP.</summary>
+        public HttpAnswer? Answer { get; set; }
+
         /// <summary>Whether the token cannot be sent, because of its characters.</summary>
         public bool IsBadToken { get; set; }
 

@@ -118,8 +118,13 @@ namespace GodotSDK
                 return;
             }
             var welcome = GodotSDK.Welcome.Read(message["payload"], out var why);
-            isOpen = welcome != null;
-            welcomed(welcome, welcome == null ? new GodraException("bad_message", why) : null);
+            if (welcome == null)
+            {
+                Malformed(why);
+                return;
+            }
+            isOpen = true;
+            welcomed(welcome, null);
         }
 
         private void Event(JObject message, string type)

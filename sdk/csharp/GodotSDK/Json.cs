@@ -55,11 +55,11 @@ namespace GodotSDK
             return null;
         }
 
-        /// <summary>Whether it is a whole number from 0 on, also one that is too large for us, or not there.</summary>
+        /// <summary>Whether it is a whole number from 0 on, also one of 64 bits, or not there.</summary>
         public static bool IsWholeOrAbsent(JToken? token)
         {
             var value = (token as JValue)?.Value;
-            var isLarge = value is ulong || (value is long whole && whole > MaxWhole) || (value is double real && real > MaxWhole);
+            var isLarge = value is ulong || (value is long whole && whole > MaxWhole) || (value is double real && real > MaxWhole && real <= ulong.MaxValue);
             return IsAbsent(token) || isLarge || Whole(token) != null;
         }
 

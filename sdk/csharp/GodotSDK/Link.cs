@@ -1,6 +1,7 @@
 #nullable enable
 using System;
 using System.Collections.Generic;
+using System.Net.Http;
 using System.Net.WebSockets;
 using System.Text;
 using System.Threading;
@@ -13,7 +14,6 @@ namespace GodotSDK
     {
         private const int CloseLimitMs = 1_000;
         private const int MaxReasonLength = 100;
-        private const int SwitchingProtocols = 101;
         private const string Protocol = "godra";
         private const string OtherProtocol = "The server took the WebSocket, but does not speak godra: is there another server at this address?";
 
@@ -24,6 +24,9 @@ namespace GodotSDK
         private readonly SemaphoreSlim more = new SemaphoreSlim(0);
         private readonly TaskCompletionSource<bool> closed = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly LinkRequest request;
+#if NET7_0_OR_GREATER
+        private readonly Handshake handshake = new Handshake();
+#endif
         private ILinkListener? listener;
         private int unsentBytes;
         private bool isOpen;
@@ -83,6 +86,9 @@ namespace GodotSDK
             life.Cancel();
             more.Release();
             socket.Dispose();
+#if NET7_0_OR_GREATER
+            handshake.Dispose();
+#endif
             closed.TrySetResult(true);
             told?.Ended(end);
         }
@@ -92,8 +98,8 @@ namespace GodotSDK
             try
             {
                 Configure();
-                await socket.ConnectAsync(request.Address, life.Token).ConfigureAwait(false);
-                if (socket.SubProtocol != Protocol) return new LinkEnd(CloseCodes.Broken, OtherProtocol) { IsNoAnswer = true, TellsStatus = true };
+                await ConnectAsync().ConfigureAwait(false);
+                if (socket.SubProtocol != Protocol) return await RejectAsync().ConfigureAwait(false);
             }
             catch (Exception e)
             {
@@ -106,7 +112,7 @@ namespace GodotSDK
             lock (gate)
             {
                 isOpen = false;
-                farewell ??= (end.Code == CloseCodes.Broken ? CloseCodes.Normal : end.Code, "");
+                farewell ??= (end.Code == CloseCodes.Broken || end.Code == CloseCodes.NoStatus ? CloseCodes.Normal : end.Code, "");
             }
             more.Release();
             await sending.ConfigureAwait(false);
@@ -117,10 +123,18 @@ namespace GodotSDK
         {
             socket.Options.AddSubProtocol(Protocol);
             socket.Options.AddSubProtocol($"bearer.{request.Token}");
-#if NET7_0_OR_GREATER
-            socket.Options.CollectHttpResponseDetails = true;
-#endif
         }
+
+#if NET7_0_OR_GREATER
+        private Task ConnectAsync() => socket.ConnectAsync(request.Address, new HttpMessageInvoker(handshake), life.Token);
+
+        private int CloseCode() => handshake.HasEmptyClose ? CloseCodes.NoStatus : (int)(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure);
+#else
+        private Task ConnectAsync() => socket.ConnectAsync(request.Address, life.Token);
+
+        // Of an empty close frame, too, it says 1000.
+        private int CloseCode() => (int)(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure);
+#endif
 
         private void Opened()
         {
@@ -143,7 +157,7 @@ namespace GodotSDK
                     var read = await reader.ReadAsync(life.Token).ConfigureAwait(false);
                     ILinkListener? told;
                     lock (gate) told = listener;
-                    if (read.IsEnd) return new LinkEnd((int)(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure), socket.CloseStatusDescription ?? "");
+                    if (read.IsEnd) return new LinkEnd(CloseCode(), socket.CloseStatusDescription ?? "");
                     if (read.Text == null) told?.Malformed(read.Why);
                     else if (told != null) await Waiting.For(told.ReceivedAsync(read.Text), life.Token).ConfigureAwait(false);
                 }
@@ -192,33 +206,23 @@ namespace GodotSDK
             return true;
         }
 
+        private async Task<LinkEnd> RejectAsync()
+        {
+            life.CancelAfter(CloseLimitMs);
+            await socket.CloseOutputAsync(WebSocketCloseStatus.ProtocolError, "no subprotocol godra", life.Token).ConfigureAwait(false);
+            return new LinkEnd(CloseCodes.Broken, OtherProtocol) { IsNoAnswer = true, TellsStatus = true };
+        }
+
         private LinkEnd RefusalOf(Exception e)
         {
             // Also when connecting was cut short by CloseAsync: then nobody listens any more.
             var end = new LinkEnd(CloseCodes.Broken, e.Message) { IsBadToken = e is ArgumentException };
 #if NET7_0_OR_GREATER
             end.TellsStatus = true;
-            var status = (int)socket.HttpStatusCode;
-            end.Status = status >= 300 ? status : (int?)null;
-            end.IsNoAnswer = status == SwitchingProtocols;
-            end.RetryAfter = RetryAfterOf(socket);
-            socket.HttpResponseHeaders = null;
+            end.Answer = handshake.Refusal;
+            end.IsNoAnswer = handshake.IsTaken;
 #endif
             return end;
         }
-
-#if NET7_0_OR_GREATER
-        private static TimeSpan? RetryAfterOf(ClientWebSocket socket)
-        {
-            if (socket.HttpResponseHeaders == null || !socket.HttpResponseHeaders.TryGetValue("Retry-After", out var values)) return null;
-            foreach (var value in values)
-            {
-                if (!System.Net.Http.Headers.RetryConditionHeaderValue.TryParse(value, out var header)) continue;
-                var wait = header.Delta ?? header.Date - DateTimeOffset.UtcNow;
-                return wait < TimeSpan.Zero ? TimeSpan.Zero : wait;
-            }
-            return null;
-        }
-#endif
     }
 }

@@ -26,6 +26,7 @@ namespace GodotSDK
             if (end.IsBadToken) return new GodraException("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it");
             if (wasOpened || end.IsUnreadable) return Closed(end);
             if (end.IsNoAnswer) return new GodraException("bad_response", end.Reason) { CloseCode = end.Code };
+            if (end.Answer != null) return Errors.OfAnswer(end.Answer);
             if (end.Status is int status && !HasReason(status)) return OfStatus(status, end.RetryAfter);
             if (end.Status == null && end.TellsStatus) return Unreachable(end);
             try

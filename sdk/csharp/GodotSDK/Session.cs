@@ -63,11 +63,18 @@ namespace GodotSDK
 
         internal static Session OfLogin(JObject login, long nowMs)
         {
-            var token = Json.Text(login["token"]);
-            if (string.IsNullOrEmpty(token)) throw new GodraException("bad_response", "The login's answer has no token");
+            var token = TextOf(login, "token");
+            TextOf(login, "user_id");
+            if (!Json.IsAbsent(login["refresh_token"])) TextOf(login, "refresh_token");
+            if (!Json.IsAbsent(login["expires_in"]) && Json.Whole(login["expires_in"]) == null) throw Wrong("expires_in");
             var expiresInS = Math.Min(Json.Whole(login["expires_in"]) ?? 0, MaxExpiresInS);
-            return new Session(login, token!, expiresInS, nowMs + expiresInS * 1000);
+            return new Session(login, token, expiresInS, nowMs + expiresInS * 1000);
         }
+
+        private static string TextOf(JObject login, string name) =>
+            Json.Text(login[name]) is string text && text != "" ? text : throw Wrong(name);
+
+        private static GodraException Wrong(string name) => new GodraException("bad_response", $"The login's answer has no {name} that makes sense");
 
         private const long MaxExpiresInS = 10L * 365 * 24 * 3600;
 

@@ -56,11 +56,12 @@ async Task<JToken?> DoAsync(JObject command, CancellationToken cancel)
     {
         case "new":
             var of = command["id"]!;
-            players[name] = new Player((string)command["url"]!, OptionsOf((JObject)command["options"]!), report =>
+            var made = players[name] = new Player((string)command["url"]!, OptionsOf((JObject)command["options"]!), report =>
             {
                 report["of"] = of;
                 channel.Tell(report);
             });
+            if (command["options"]!["session"] != null) await made.ResumeAsync();
             return null;
         case "cancel":
             if (running.TryGetValue((string)command["target"]!, out var target)) target.Cancel();
@@ -83,6 +84,7 @@ GodotClientOptions OptionsOf(JObject given)
     var options = new GodotClientOptions { Reconnect = (bool?)given["reconnect"] == false ? null : reconnect, Log = (_, _) => { } };
     Set("first_delay_ms", value => reconnect.FirstDelay = value);
     Set("max_delay_ms", value => reconnect.MaxDelay = value);
+    Set("stable_ms", value => reconnect.StableAfter = value);
     Set("heartbeat_ms", value => options.Heartbeat = value);
     Set("request_timeout_ms", value => options.RequestTimeout = value);
     Set("connect_timeout_ms", value => options.ConnectTimeout = value);

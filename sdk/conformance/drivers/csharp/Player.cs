@@ -1,6 +1,5 @@
 using System;
 using System.Collections.Generic;
-using System.IO;
 using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
@@ -27,6 +26,9 @@ internal sealed class Player : IAsyncDisposable
             if (session == null) tell(Report.Fields(("event", "session_ended"), ("code", "session_ended")));
         };
     }
+
+    /// <summary>Goes on with the session that an earlier run of the game has left, if there is one.</summary>
+    public Task ResumeAsync() => client.Auth.ResumeAsync();
 
     public ValueTask DisposeAsync() => client.DisposeAsync();
 
@@ -97,6 +99,8 @@ internal sealed class Player : IAsyncDisposable
             case "state": return room.State.DeepClone();
             case "connection": return Report.Word(room.Connection);
             case "latency": return room.Latency?.TotalMilliseconds;
+            case "server_time": return room.ServerTime?.ToUnixTimeMilliseconds();
+            case "stats": return Report.Of(room.Stats);
             case "leave":
                 await room.LeaveAsync(cancel);
                 return null;
@@ -111,7 +115,8 @@ internal sealed class Player : IAsyncDisposable
 
     private void Wake(string signal)
     {
-        if (signal is "online" or "shown") client.CheckNow();
+        if (signal is "online" or "offline") client.SetOnline(signal == "online");
+        if (signal == "shown") client.CheckNow();
     }
 
     private static Payload[] Args(JToken? args) => args?.Select(arg => (Payload)arg).ToArray() ?? [];

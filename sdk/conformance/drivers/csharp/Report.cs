@@ -13,6 +13,12 @@ internal static class Report
     public static JObject Of(LobbyPage page) => Fields(
         ("lobbies", new JArray(page.Lobbies.Select(lobby => lobby.Raw))), ("cursor", page.Cursor));
 
+    public static JObject Of(RoomStats stats) => Fields(
+        ("bytes_received", stats.BytesReceived), ("bytes_sent", stats.BytesSent),
+        ("frames_received", stats.FramesReceived), ("frames_sent", stats.FramesSent),
+        ("events", stats.Events), ("reconnects", stats.Reconnects), ("dropped", stats.Dropped),
+        ("bad_messages", stats.BadMessages), ("resyncs", stats.Resyncs));
+
     public static JObject Of(Exception error) => error switch
     {
         GodraException e => Fields(

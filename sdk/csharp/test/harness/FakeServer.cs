@@ -48,6 +48,9 @@ internal sealed class FakeServer : IDisposable
     /// <summary>An answer that refuses an upgrade; null accepts it.</summary>
     public Func<Request, Response?> OnUpgrade { get; set; } = _ => null;
 
+    /// <summary>The subprotocol that is chosen; null for none.</summary>
+    public string? Protocol { get; set; } = "godra";
+
     public void Route(string call, Response response) => Routes[call] = _ => Task.FromResult(response);
 
     public int Calls(string call) => Requests.Count(request => $"{request.Method} {request.Path}" == call);
@@ -122,7 +125,8 @@ internal sealed class FakeServer : IDisposable
     private async Task UpgradeAsync(TcpClient client, Stream stream, Request request)
     {
         var accept = Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(request.Headers["sec-websocket-key"] + Magic)));
-        var head = $"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: godra\r\n\r\n";
+        var head = $"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n";
+        head += Protocol == null ? "\r\n" : $"Sec-WebSocket-Protocol: {Protocol}\r\n\r\n";
         await stream.WriteAsync(Encoding.ASCII.GetBytes(head));
         var peer = new Peer(client, stream, request);
         _ = peer.ReadAllAsync();
