@@ -36,7 +36,7 @@ class Frame:
 class Socket:
     """A WebSocket to a room.
 
-    `query` is added to the address. `status` is 101 if the server took the upgrade; `last` is the last message that came.
+    `query` is added to the address; `receive_buffer` says how many bytes the system takes unread. `status` is 101 if the server took the upgrade; `last` is the last message that came.
     """
 
     server: object
@@ -45,13 +45,14 @@ class Socket:
     query: dict = field(default_factory=dict)
     protocols: tuple = ("godra", "bearer.{token}")
     headers: tuple = ()
+    receive_buffer: int = 0
 
     def __post_init__(self):
         self.frames = []
         self.last = None
         self._buffer = b""
         self._is_closing = False
-        self._connection = socket.create_connection(("127.0.0.1", self.server.port), LIMIT_S)
+        self._connection = self._connect()
         self.request = self._upgrade().encode()
         self._connection.sendall(self.request)
         while b"\r\n\r\n" not in self._buffer:
@@ -61,6 +62,15 @@ class Socket:
         self.status = int(head.split(b" ")[1])
         if self.status != 101:
             self.answer = self._refusal()
+
+    def _connect(self):
+        connection = socket.socket()
+        # Only before the connection is made has it an effect on what the peer may send.
+        if self.receive_buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        connection.settimeout(LIMIT_S)
+        connection.connect(("127.0.0.1", self.server.port))
+        return connection
 
     def _upgrade(self):
         query = urllib.parse.urlencode({"game_id": self.room, **self.query})

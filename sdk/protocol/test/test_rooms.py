@@ -28,6 +28,25 @@ class Rooms(WithServer):
         before = [part["seq"] for part in seen[:at] if "seq" in part]
         self.assertLessEqual(max(before, default=0), seen[at]["seq"])
 
+    def test_a_slow_reader_gets_a_snapshot(self):
+        """S-ORDER-1"""
+        login, socket, _ = player(self.server, "slow", receive_buffer=8192)
+        for _ in range(200):
+            self.assertEqual(rpc(self.server, login["token"], "floods", room="slow").status, 200)
+        last = 0
+        while last < 2000:
+            message = socket.receive()
+            for part in message.get("events", [message]):
+                self.assertGreater(part["seq"], last, part["type"])
+                last = part["seq"]
+        snapshots = [part for part in parts(socket) if part["type"] == "snapshot"]
+        floods = [part for part in parts(socket) if part["type"] == "flood"]
+        self.assertTrue(snapshots)
+        self.assertLess(len(floods), 2000)
+        # What came before the snapshot came without a gap, as it was all for this one.
+        before = [part["seq"] for part in floods if part["seq"] < snapshots[0]["seq"]]
+        self.assertEqual(before, list(range(before[0], before[0] + len(before))))
+
     def test_a_call_that_fails_publishes_nothing(self):
         """S-ORDER-3"""
         _, socket, welcome = player(self.server, "order-3")
