@@ -29,21 +29,21 @@ export class Driver {
   /** How the process ended, in words; null while it runs. */
   end = null;
 
-  /** Starts the program `command`, and waits for its hello. */
-  static async start(command) {
+  /** Starts the program `command`, with that in its environment, too, and waits for its hello. */
+  static async start(command, env = {}) {
     const driver = new Driver();
-    await driver.#start(command);
+    await driver.#start(command, env);
     return driver;
   }
 
-  async #start(command) {
+  async #start(command, env) {
     this.#control = createServer((request, response) => this.#serve(request, response));
     this.#control.listen(0, "127.0.0.1");
     await once(this.#control, "listening");
     const greeted = new Promise((resolve) => (this.#greeted = resolve));
     this.#child = spawn(command, [], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, CONTROL: `http://127.0.0.1:${this.#control.address().port}/` },
+      env: { ...process.env, ...env, CONTROL: `http://127.0.0.1:${this.#control.address().port}/` },
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream.on("data", (text) => this.#says(text));
     this.#ended = new Promise((resolve) => {

@@ -8,27 +8,27 @@ import { DriverDied } from "./stage.js";
 const SIDE_BY_SIDE = 6;
 
 /** Gives `{hello, results: [{scenario, outcome: "passed" | "failed" | "skipped", why, ms}]}`; `tell(result)` for each. */
-export async function playAll(scenarios, command, { tell = () => {}, sideBySide = SIDE_BY_SIDE } = {}) {
-  const suite = new Suite(command, tell);
+export async function playAll(scenarios, command, { tell = () => {}, sideBySide = SIDE_BY_SIDE, env } = {}) {
+  const suite = new Suite(() => Driver.start(command, env), tell);
   await suite.play(scenarios, sideBySide);
   return { hello: suite.hello, results: suite.results };
 }
 
 class Suite {
-  #command;
+  #start;
   #tell;
   #driver = null;
   #starting = null;
   hello = null;
   results = [];
 
-  constructor(command, tell) {
-    this.#command = command;
+  constructor(start, tell) {
+    this.#start = start;
     this.#tell = tell;
   }
 
   async play(scenarios, sideBySide) {
-    this.#driver = await Driver.start(this.#command);
+    this.#driver = await this.#start();
     this.hello = this.#driver.hello;
     const able = scenarios.filter((scenario) => !this.#skips(scenario));
     const together = able.filter((scenario) => !scenario.alone);
@@ -66,7 +66,7 @@ class Suite {
     if (!this.#driver) return this.#starting;
     if (!this.#driver.end) return this.#driver;
     this.#driver = null;
-    this.#starting = Driver.start(this.#command).then((driver) => (this.#driver = driver));
+    this.#starting = this.#start().then((driver) => (this.#driver = driver));
     return this.#starting;
   }
   #add(result) {
