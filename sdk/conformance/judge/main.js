@@ -3,11 +3,12 @@
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { writeMatrix } from "./matrix.js";
 import { loadScenarios } from "./scenarios.js";
 import { playAll } from "./suite.js";
 
 const DRIVERS = new URL("../drivers/", import.meta.url);
-const USAGE = "usage: run SDK… [--only TEXT]… [--list] [--serial]";
+const USAGE = "usage: run SDK… [--only TEXT]… [--list] [--serial] [--write-matrix FILE]";
 
 const { values, positionals } = read();
 const scenarios = chosen(loadScenarios(), values.only);
@@ -16,13 +17,18 @@ else await main();
 
 async function main() {
   if (positionals.length === 0) stop(`${USAGE}\nThere are drivers of ${names().join(", ")}.`);
+  if (values["write-matrix"] && values.only) stop("a matrix tells of all scenarios: --write-matrix goes without --only");
   let passed = 0;
   let failed = 0;
+  const runs = [];
   for (const sdk of positionals) {
-    const results = await playWith(sdk);
+    const run = await playWith(sdk);
+    runs.push(run);
+    const { results } = run;
     passed += results.filter(({ outcome }) => outcome === "passed").length;
     failed += results.filter(({ outcome }) => outcome === "failed").length;
   }
+  if (values["write-matrix"]) writeMatrix(values["write-matrix"], runs);
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 }
@@ -35,7 +41,7 @@ async function playWith(sdk) {
   const count = (outcome) => results.filter((result) => result.outcome === outcome).length;
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(`${hello.sdk} ${hello.version} on ${hello.platform}: ${count("passed")} passed, ${count("failed")} failed, ${count("skipped")} skipped in ${seconds} s`);
-  return results;
+  return { hello, results };
 }
 
 function tellResult({ scenario, outcome, why, ms }) {
@@ -61,7 +67,7 @@ function names() {
 
 function read() {
   try {
-    const options = { only: { type: "string", multiple: true }, list: { type: "boolean" }, serial: { type: "boolean" } };
+    const options = { only: { type: "string", multiple: true }, list: { type: "boolean" }, serial: { type: "boolean" }, "write-matrix": { type: "string" } };
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
     return stop(`${error.message}\n${USAGE}`);

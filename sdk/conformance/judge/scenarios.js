@@ -6,12 +6,12 @@ import { stepOf } from "./player.js";
 const FOLDER = new URL("../scenarios/", import.meta.url);
 const FIELDS = ["name", "about", "rules", "needs", "without", "options", "manual", "alone", "steps"];
 
-/** In the order of the files' names: `{group, name, about, rules, needs, …}`. */
+/** In the order of the files' names: `{group, order, name, about, rules, needs, …}`. */
 export function loadScenarios(folder = FOLDER) {
   const files = readdirSync(folder).filter((file) => file.endsWith(".json")).sort();
-  const all = files.flatMap((file) => {
+  const all = files.flatMap((file, order) => {
     const group = file.replace(/^\d+-|\.json$/g, "");
-    return JSON.parse(readFileSync(new URL(file, folder))).map((scenario) => checked({ needs: [], without: [], ...scenario, group }, file));
+    return JSON.parse(readFileSync(new URL(file, folder))).map((scenario) => checked({ needs: [], without: [], ...scenario, group, order }, file));
   });
   const names = all.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -22,7 +22,7 @@ export function loadScenarios(folder = FOLDER) {
 function checked(scenario, file) {
   const { name, steps } = scenario;
   const where = `${file}, ${name ?? "a scenario without a name"}`;
-  const odd = Object.keys(scenario).find((field) => field !== "group" && !FIELDS.includes(field));
+  const odd = Object.keys(scenario).find((field) => !["group", "order", ...FIELDS].includes(field));
   if (odd) throw new Error(`${where}: a scenario has no field "${odd}", but ${FIELDS.join(", ")}`);
   if (!/^[a-z0-9_]+\.[a-z0-9_]+$/.test(name)) throw new Error(`${where}: a name is GROUP.WHAT, in small letters`);
   if (!Array.isArray(steps) || steps.length === 0) throw new Error(`${where}: there are no steps`);
