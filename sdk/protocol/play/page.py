@@ -2,8 +2,8 @@
 
 import textwrap
 
+from .frames import CLOSE
 from .http import Answer
-from .peer import CLOSE
 from .story import Upgrade
 
 INTRO = """\

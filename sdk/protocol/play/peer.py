@@ -9,28 +9,8 @@ import time
 import urllib.parse
 from dataclasses import dataclass, field
 
+from .frames import BINARY, CLOSE, PING, PONG, TEXT, Close, Frame, of_client
 from .http import LIMIT_S, answer_of, compact
-
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-
-
-@dataclass(frozen=True)
-class Close:
-    """The end of a WebSocket; the code is 1006 for one without a close frame."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame, as it was on the wire."""
-
-    is_ours: bool
-    opcode: int
-    wire: bytes
-    content: bytes
-
 
 @dataclass
 class Socket:
@@ -107,11 +87,9 @@ class Socket:
         self._connection.sendall(self._frame_of(opcode, content))
 
     def _frame_of(self, opcode, content):
-        mask = os.urandom(4)
-        masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(content))
-        wire = _header(opcode, len(content)) + mask + masked
-        self.frames.append(Frame(True, opcode, wire, content))
-        return wire
+        frame = of_client(opcode, content)
+        self.frames.append(frame)
+        return frame.wire
 
     def close(self, code=1000, reason=""):
         """Closes from this side, and gives back the server's half."""
@@ -187,12 +165,3 @@ class Socket:
         if not part:
             raise EOFError("the connection was cut")
         self._buffer += part
-
-
-def _header(opcode, length):
-    """Of a client's frame: whole, and masked."""
-    if length < 126:
-        return bytes([0x80 | opcode, 0x80 | length])
-    if length < 1 << 16:
-        return bytes([0x80 | opcode, 0x80 | 126]) + struct.pack(">H", length)
-    return bytes([0x80 | opcode, 0x80 | 127]) + struct.pack(">Q", length)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from .frames import TEXT, Close
 from .http import call
-from .peer import TEXT, Close, Socket
+from .peer import Socket
 
 # The token's time: long enough to play in, short enough to wait for its end.
 FLAGS = ("--token-ttl", "3s")

@@ -5,8 +5,9 @@ import time
 import unittest
 from socket import create_connection
 
+from play.frames import TEXT, Close
 from play.http import call
-from play.peer import TEXT, Close, Socket
+from play.peer import Socket
 from play.server import GodraServer
 
 # The payload, or the first argument, says what is done.

@@ -3,8 +3,9 @@
 import json
 import time
 
+from play.frames import Close
 from play.http import call
-from play.peer import Close, Socket
+from play.peer import Socket
 
 from .helpers import WithServer, guest, is_close, of_type, player
 

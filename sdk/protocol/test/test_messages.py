@@ -4,8 +4,8 @@ import json
 import unittest
 
 from play import story
+from play.frames import TEXT
 from play.http import Answer, call
-from play.peer import TEXT
 from play.server import GodraServer
 
 from .helpers import SCRIPTS, fill, guest, is_close, lobby, of_type, player, refused, rpc

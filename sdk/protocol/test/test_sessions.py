@@ -3,8 +3,9 @@
 import re
 import time
 
+from play.frames import Close
 from play.http import call
-from play.peer import Close, Socket
+from play.peer import Socket
 from play.server import GodraServer
 
 from .helpers import WithServer, eventually, fill, guest, is_close, player, refused, rpc
