@@ -1,3 +1,4 @@
+# gdlint: disable=max-returns
 extends Node
 ## One client of the add-on, and what it sees.
 

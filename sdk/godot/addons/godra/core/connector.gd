@@ -1,6 +1,9 @@
 extends RefCounted
 ## The connection of one room: made, lost and made again, until it ends for good.
 
+## A socket is on its way to the welcome; it holds; the next attempt is waited for; it is over.
+enum Phase { DIALING, OPEN, WAITING, LEFT }
+
 const Address := preload("address.gd")
 const Api := preload("api.gd")
 const Attempts := preload("attempts.gd")
@@ -10,9 +13,6 @@ const Conversation := preload("conversation.gd")
 const Errors := preload("errors.gd")
 const Refusal := preload("refusal.gd")
 const Tokens := preload("tokens.gd")
-
-## A socket is on its way to the welcome; it holds; the next attempt is waited for; it is over.
-enum Phase { DIALING, OPEN, WAITING, LEFT }
 
 ## func(welcome: Dictionary)
 var on_connected: Callable
