@@ -4,8 +4,11 @@ extends Node
 const Channel := preload("channel.gd")
 const Player := preload("player.gd")
 
-const CAN: Array[String] = ["wake", "cancel", "binary", "reducers", "stats", "file_store"]
+const CAN: Array[String] = [
+	"wake", "offline", "cancel", "binary", "reducers", "stats", "file_store"
+]
 const WHY := {
+	"headers": "browsers hide why an upgrade was refused",
 	"status": "browsers hide why an upgrade was refused",
 	"tabs": "each page of a game has a user:// of its own while it runs",
 	"throw": "GDScript has no exceptions",

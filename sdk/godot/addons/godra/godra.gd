@@ -168,7 +168,8 @@ func list_rooms(limit := 20, cursor := "", cancel: GodraCancel = null) -> GodraR
 	var listed := await rpc_call("list_lobbies", args, [], cancel)
 	if listed.ok and listed.value is String:
 		listed = GodraResult.success(JSON.parse_string(listed.value))
-	if listed.ok and not listed.value is Dictionary:
+	var is_page: bool = listed.value is Dictionary and listed.value.get("lobbies") is Array
+	if listed.ok and not is_page:
 		var why := "The answer of list_lobbies is not a page"
 		return GodraResult.failure(GodraError.new("bad_response", why))
 	return listed

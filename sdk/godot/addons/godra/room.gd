@@ -62,10 +62,10 @@ var connection: Connection:
 var sync_interval: float:
 	get:
 		return welcome.get("sync_interval_ms", 50) / 1000.0
-## The number of the newest event that is known; -1 if there is none.
+## The number of the newest event that was told; -1 if there is none.
 var seq: int:
 	get:
-		return _connector.conversation.position.seq
+		return _delivery.seq
 
 var _connector: _Connector
 var _delivery: _Delivery

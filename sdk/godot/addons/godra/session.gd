@@ -51,12 +51,15 @@ static func from_dictionary(kept: Variant) -> GodraSession:
 	return session
 
 
-## The session of a login's answer, which came at [param now]; null if it has no token.
+## The session of a login's answer, which came at [param now]; null if that is no login.
 static func from_login(login: Dictionary, now: float) -> GodraSession:
 	var session := from_dictionary(login)
-	if session != null:
-		session.expires_in = clampf(session.expires_in, 0, _MAX_EXPIRES_IN)
-		session.expires_at = now + session.expires_in
+	if session == null or session.user_id == "" or session.refresh_token == "":
+		return null
+	if not login.get("expires_in") is float:
+		return null
+	session.expires_in = clampf(session.expires_in, 0, _MAX_EXPIRES_IN)
+	session.expires_at = now + session.expires_in
 	return session
 
 

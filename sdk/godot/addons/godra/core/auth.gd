@@ -5,11 +5,13 @@ const Address := preload("address.gd")
 const Api := preload("api.gd")
 const Clock := preload("clock.gd")
 const Errors := preload("errors.gd")
+const Promise := preload("promise.gd")
 const Tokens := preload("tokens.gd")
 
 var _api: Api
 var _tokens: Tokens
 var _clock: Clock
+var _ensuring: Promise = null
 
 
 func _init(api: Api, tokens: Tokens, clock: Clock) -> void:
@@ -25,7 +27,23 @@ func load_kept() -> bool:
 	return _tokens.session != null
 
 
+## Those at the same time are one.
 func ensure() -> GodraResult:
+	var ensuring := _ensuring
+	if ensuring == null:
+		ensuring = Promise.new()
+		_ensuring = ensuring
+		_ensure(ensuring)
+	return await ensuring.wait()
+
+
+func _ensure(promise: Promise) -> void:
+	var result := await _kept_or_guest()
+	_ensuring = null
+	promise.settle(result)
+
+
+func _kept_or_guest() -> GodraResult:
 	if load_kept():
 		var fresh := await _tokens.fresh()
 		# A session that is over makes place for a guest; a server that is away does not.
@@ -104,5 +122,5 @@ func _session_of(answer: GodraResult, path: String) -> GodraResult:
 	var next := GodraSession.from_login(answer.value, _clock.wall())
 	if next != null:
 		return GodraResult.success(next)
-	var why := "The answer to %s has no token" % path
+	var why := "The answer to %s is no login" % path
 	return GodraResult.failure(GodraError.new("bad_response", why))

@@ -7,6 +7,7 @@ enum Phase { DIALING, OPEN, WAITING, LEFT }
 const Address := preload("address.gd")
 const Api := preload("api.gd")
 const Attempts := preload("attempts.gd")
+const Ban := preload("ban.gd")
 const Clock := preload("clock.gd")
 const CloseCodes := preload("close_codes.gd")
 const Conversation := preload("conversation.gd")
@@ -20,6 +21,8 @@ var on_connected: Callable
 var on_reconnecting: Callable
 ## func(code: int, reason: String, will_reconnect: bool, cause: GodraError)
 var on_disconnected: Callable
+## func(): it is over, for whatever reason.
+var on_over: Callable
 ## func(result: GodraResult): the first welcome, or why there was none.
 var on_joined: Callable
 ## func(link): the link is closing, and to be polled until it is.
@@ -297,6 +300,7 @@ func _end(code: int, reason: String, cause: GodraError) -> void:
 	_dial += 1
 	_stop_alarm()
 	_drop(CloseCodes.NORMAL, "closed by the client")
+	on_over.call()
 	conversation.end(cause.message if cause != null else "The room was closed")
 	if not welcome.is_empty():
 		on_disconnected.call(code, reason, false, cause)
@@ -307,6 +311,8 @@ func _cause_of(code: int, reason: String) -> GodraError:
 	var cause := Refusal.closed(code, reason)
 	if code == CloseCodes.TOKEN_EXPIRED:
 		return Errors.session_ended(cause.message, cause)
+	if code == CloseCodes.BANNED:
+		cause.details = Ban.read(reason)
 	return cause
 
 

@@ -11,6 +11,8 @@ var replica := Replica.new()
 var joined := Promise.new()
 ## Who this player is.
 var me: Dictionary = {}
+## The number of the newest event that the game has seen.
+var seq := -1
 ## The game has closed the room: only its end comes.
 var is_closed := false
 ## func(room: GodraRoom): it is over.
@@ -33,6 +35,7 @@ func attach(room: GodraRoom, connector: Connector) -> void:
 	connector.on_connected = _post_connected
 	connector.on_reconnecting = _post_reconnecting
 	connector.on_disconnected = _post_disconnected
+	connector.on_over = _over
 	connector.on_joined = answer.bind(joined)
 	var inbox := connector.conversation.inbox
 	inbox.on_event = _post_event
@@ -84,8 +87,6 @@ func _post_reconnecting(attempt: int, delay: float) -> void:
 
 
 func _post_disconnected(code: int, reason: String, will: bool, cause: GodraError) -> void:
-	if not will:
-		on_over.call(_room.get_ref())
 	_dispatch.post(_disconnected.bind(code, reason, will, cause, _room.get_ref()))
 
 
@@ -93,12 +94,16 @@ func _post_event(type: String, payload: Variant, seq: int) -> void:
 	_dispatch.post(_event.bind(type, payload, seq, _room.get_ref()))
 
 
-func _post_snapshot(state: Variant) -> void:
-	_dispatch.post(_snapshot.bind(state, _room.get_ref()))
+func _post_snapshot(state: Variant, seq: int) -> void:
+	_dispatch.post(_snapshot.bind(state, seq, _room.get_ref()))
 
 
 func _post_error(error: GodraError) -> void:
 	_dispatch.post(_report.bind(error, _room.get_ref()))
+
+
+func _over() -> void:
+	on_over.call(_room.get_ref())
 
 
 func _settle(result: GodraResult, promise: Promise, _kept: GodraRoom) -> void:
@@ -113,6 +118,7 @@ func _connected(welcome: Dictionary, room: GodraRoom) -> void:
 		me[field] = welcome[field]
 	if not welcome["recovered"]:
 		replica.state = welcome["state"]
+		seq = welcome["seq"]
 		_has_changed = true
 	_log.info("room %s: connected" % room.id, {"seq": welcome["seq"]})
 	room.connected.emit(welcome)
@@ -135,9 +141,10 @@ func _disconnected(
 	room.disconnected.emit(code, reason, will, cause)
 
 
-func _event(type: String, payload: Variant, seq: int, room: GodraRoom) -> void:
+func _event(type: String, payload: Variant, event_seq: int, room: GodraRoom) -> void:
 	if is_closed:
 		return
+	seq = maxi(seq, event_seq)
 	_has_changed = replica.event(type, payload) or _has_changed
 	for handler: Callable in _handlers.get(type, []).duplicate():
 		if is_closed:
@@ -146,15 +153,16 @@ func _event(type: String, payload: Variant, seq: int, room: GodraRoom) -> void:
 		if not handler.is_valid():
 			_handlers[type].erase(handler)
 			continue
-		handler.call(payload, seq)
+		handler.call(payload, event_seq)
 	if not is_closed:
-		room.event.emit(type, payload, seq)
+		room.event.emit(type, payload, event_seq)
 
 
-func _snapshot(state: Variant, room: GodraRoom) -> void:
+func _snapshot(state: Variant, new_seq: int, room: GodraRoom) -> void:
 	if is_closed:
 		return
 	replica.state = state
+	seq = new_seq
 	_has_changed = true
 	room.snapshot.emit(state)
 

@@ -42,8 +42,9 @@ static func code_of_status(status: int) -> String:
 
 ## The answer to an input.
 static func of_input(payload: Variant) -> GodraError:
-	var given: Dictionary = payload if payload is Dictionary else {}
-	var error := _given(given, "error", "The server reported an error")
+	if not payload is Dictionary or not payload.get("code") is String:
+		return input("bad_message", "The server sent an error of a wrong shape", "unknown")
+	var error := _given(payload, "", "The server reported an error")
 	if error.code == "unavailable":
 		error.outcome = "unknown"
 	else:

@@ -14,7 +14,7 @@ var on_welcome: Callable
 var on_refusal: Callable
 ## func(type: String, payload: Variant, seq: int)
 var on_event: Callable
-## func(state: Variant)
+## func(state: Variant, seq: int)
 var on_snapshot: Callable
 ## func(error: GodraError): of an input that nobody waits for, or a message that makes no sense.
 var on_error: Callable
@@ -100,7 +100,8 @@ func _welcome(message: Dictionary) -> void:
 		return
 	var welcome: Variant = Welcome.read(message.get("payload"))
 	if welcome == null:
-		on_refusal.call(GodraError.new("bad_message", "The server's welcome is not an object"))
+		# A good one may follow; if none does, the time limit ends the attempt.
+		_malformed("The server sent a welcome of a wrong shape")
 		return
 	_is_open = true
 	on_welcome.call(welcome)
@@ -112,14 +113,21 @@ func _event(message: Dictionary, type: String) -> void:
 		lost("The server sent %s with a seq that is not a whole number" % type)
 		return
 	if type == "snapshot":
-		var epoch := Json.text(message.get("epoch"))
-		_position.snapshot(epoch, seq)
-		if epoch != "":
-			_outbox.epoch_is(epoch)
-		on_snapshot.call(message.get("payload"))
+		_snapshot(message, seq)
 	elif _position.event(seq):
 		events += 1
 		on_event.call(type, message.get("payload"), seq)
+
+
+func _snapshot(message: Dictionary, seq: int) -> void:
+	var epoch: Variant = message.get("epoch", "")
+	if seq < 0 or not epoch is String:
+		lost("The server sent a snapshot without a seq, or with an epoch that is not a text")
+		return
+	_position.snapshot(epoch, seq)
+	if epoch != "":
+		_outbox.epoch_is(epoch)
+	on_snapshot.call(message.get("payload"), seq)
 
 
 func _settle(message: Dictionary, is_error: bool) -> void:
@@ -127,6 +135,9 @@ func _settle(message: Dictionary, is_error: bool) -> void:
 	var n := Json.whole(message.get("n"))
 	if (id < 0 and message.get("id") != null) or (n < 0 and message.get("n") != null):
 		_malformed("The server sent an answer with an id or n that is not a whole number")
+		return
+	if id < 0 and n < 0 and not is_error:
+		_malformed("The server sent a reply without an id")
 		return
 	var result := GodraResult.success(message.get("result"))
 	if is_error:

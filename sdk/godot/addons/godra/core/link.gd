@@ -124,6 +124,8 @@ func _read() -> void:
 
 func _closed() -> void:
 	var code := _peer.get_close_code()
+	# It may have been opened and closed between two polls: only a peer that was there gives a code.
+	_was_opened = _was_opened or (code > 0 and code != CloseCodes.BROKEN)
 	# The engine says -1 where no close frame came.
 	_end(code if code > 0 else CloseCodes.BROKEN, _peer.get_close_reason())
 

@@ -82,10 +82,12 @@ func refresh() -> GodraResult:
 	if not can_refresh:
 		var why := "No session to refresh: log in first"
 		return GodraResult.failure(GodraError.new("unauthorized", why))
-	if _refreshing == null:
-		_refreshing = Promise.new()
-		_refresh(session, _refreshing)
-	return await _refreshing.wait()
+	var refreshing := _refreshing
+	if refreshing == null:
+		refreshing = Promise.new()
+		_refreshing = refreshing
+		_refresh(session, refreshing)
+	return await refreshing.wait()
 
 
 ## A login, a logout or an upgrade begins; tokens are given out again when all have ended.
@@ -138,7 +140,7 @@ func _present(old: GodraSession) -> GodraResult:
 		return _refused(old, answer.error)
 	var next := GodraSession.from_login(answer.value, _clock.wall())
 	if next == null:
-		var why := "The answer to refresh has no token"
+		var why := "The answer to refresh is no login"
 		return GodraResult.failure(GodraError.new("bad_response", why))
 	# A logout or another login meanwhile has the last word.
 	if session == old:
@@ -147,7 +149,7 @@ func _present(old: GodraSession) -> GodraResult:
 
 
 func _refused(old: GodraSession, error: GodraError) -> GodraResult:
-	if not error.status in [401, 403]:
+	if not error.status in [400, 401, 403]:
 		return GodraResult.failure(error)
 	# For good: banned, logged out elsewhere, or too old.
 	var ended := Errors.session_ended("The session is over: %s" % error.message, error)
@@ -169,8 +171,10 @@ func _set(next: GodraSession, why: GodraError) -> void:
 	if next != null:
 		# By the time that is left rather than by the date, which a device may have wrong. Only a
 		# session of an earlier run has no other.
-		var left := minf(next.expires_at - _clock.wall(), next.expires_in)
-		var early := minf(REFRESH_EARLY, next.expires_in / 10)
+		var left := next.expires_at - _clock.wall()
+		var whole := next.expires_in if next.expires_in > 0 else left
+		left = minf(left, whole)
+		var early := minf(REFRESH_EARLY, whole / 10)
 		_fresh_until_ms = _clock.now_ms() + (left - early) * 1000
 	if before != next and changed.is_valid():
 		changed.call(next, why)
