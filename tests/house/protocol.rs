@@ -68,6 +68,7 @@ fn limits() {
             ),
         ),
         ("request body", format!("{}, {}", kib(http.max_body_bytes), seconds(http.body_timeout))),
+        ("new connection until its first request is there", seconds(http.head_timeout)),
         ("kept-alive connection without a request", seconds(http.keep_alive_timeout)),
         (
             "message from the client",
@@ -78,6 +79,10 @@ fn limits() {
             format!("{MAX_DEPTH} in a message, in the body of an RPC, and in an event's payload"),
         ),
         ("fragments of one message", thousands(MAX_FRAGMENTS.into())),
+        (
+            "a message, from its first byte to its last",
+            format!("{}, also if pings come between", seconds(http.body_timeout)),
+        ),
         ("inputs per second", no_flag("input-rate")),
         ("inputs that wait for their answers", format!("{} per connection", limits.inputs.max_waiting)),
         (

@@ -37,7 +37,7 @@ namespace GodotSDK
         public const int WillComeBack = 4000;
         /// <summary>The token is void: after token_expired refresh it, after session_ended log in.</summary>
         public const int TokenExpired = 4001;
-        /// <summary>The client reads too slowly.</summary>
+        /// <summary>The client reads too slowly, or a message of its came too slowly.</summary>
         public const int SlowConsumer = 4002;
         /// <summary>Far too many inputs.</summary>
         public const int RateLimited = 4003;

@@ -33,7 +33,7 @@ export const BAD_GATEWAY = 1014;
 export const WILL_COME_BACK = 4000;
 /** The token is void: after token_expired refresh it, after session_ended log in. */
 export const TOKEN_EXPIRED = 4001;
-/** The client reads too slowly. */
+/** The client reads too slowly, or a message of its came too slowly. */
 export const SLOW_CONSUMER = 4002;
 /** Far too many inputs. */
 export const RATE_LIMITED = 4003;

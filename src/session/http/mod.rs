@@ -24,6 +24,8 @@ pub struct HttpSession {
     state: HttpState,
     /// Whether the server has no place for it: one answer is all that it gets.
     is_surplus: bool,
+    /// Whether nothing has been asked yet.
+    is_new: bool,
     /// What the decoder was in the middle of when last seen, and since when.
     phase: Phase,
     phase_since_ms: u64,
@@ -67,6 +69,7 @@ impl HttpSession {
             decoder: RequestDecoder::default(),
             state: HttpState::Receiving,
             is_surplus: false,
+            is_new: true,
             phase: Phase::Idle,
             phase_since_ms: now.monotonic_ms,
         }
@@ -101,6 +104,7 @@ impl HttpSession {
                 Decoded::Request(request) => {
                     // The next one's time begins anew, though it may come in the same piece.
                     self.phase = Phase::Idle;
+                    self.is_new = false;
                     requests += 1;
                     if let Some(echo) = self.handle(&request, context, actions) {
                         return (taken, Some(echo));
@@ -133,6 +137,7 @@ impl HttpSession {
 
     pub(super) fn deadline_ms(&self, settings: &Settings) -> Option<u64> {
         let allowed_ms = match (&self.state, self.phase) {
+            (HttpState::Receiving, Phase::Idle) if self.is_new => settings.head_timeout_ms,
             (HttpState::Receiving, Phase::Idle) => settings.keep_alive_timeout_ms,
             (HttpState::Receiving, Phase::Head) => settings.head_timeout_ms,
             (HttpState::Receiving, Phase::Body) => settings.body_timeout_ms,
@@ -333,7 +338,10 @@ impl HttpSession {
 
     fn note_phase(&mut self, now: Now) {
         let phase = self.decoder.phase();
-        if phase != self.phase || phase == Phase::Idle {
+        if self.is_new && phase != Phase::Body {
+            // The time for the first head began with the connection.
+            self.phase = phase;
+        } else if phase != self.phase || phase == Phase::Idle {
             self.phase = phase;
             self.phase_since_ms = now.monotonic_ms;
         }
@@ -343,9 +351,13 @@ impl HttpSession {
 impl Exchange {
     fn of(request: &Request, settings: &Settings) -> Self {
         let origin = request.header("origin");
+        let route = Route::of_path(&request.path, settings.debug_echo, settings.pages);
+        // What comes behind an upgrade is meant for a WebSocket: if there is none, it is not read as another request.
+        let is_upgrade =
+            matches!(route, Route::WebSocket | Route::Echo) && request.has_token("upgrade", "websocket");
         Self {
-            route: Route::of_path(&request.path, settings.debug_echo, settings.pages),
-            keep_alive: request.keep_alive,
+            route,
+            keep_alive: request.keep_alive && !is_upgrade,
             is_http_1_0: request.version_minor == 0,
             head_only: request.method == Method::Head,
             allow_origin: cors::allow_origin(&settings.allow_origins, origin).map(Into::into),

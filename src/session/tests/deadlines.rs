@@ -10,9 +10,18 @@ const TIMED_OUT: &str = r#"unknown 408 {"error":{"code":"bad_request",…}} (clo
 #[test]
 fn a_head_has_ten_seconds_from_its_first_byte() {
     let mut peer = Peer::new();
+    peer.send(get("/health")).did(&["health 200 …"]);
     peer.pass(60_000).send("G").pass(5_000).send("ET / HTTP/1.1\r\n").pass(4_999).did(&[]);
     peer.pass(1).did(&[TIMED_OUT, "finish"]);
     peer.send("Host: a\r\n\r\n").pass(1_000_000).did(&[]);
+}
+
+#[test]
+fn the_first_head_has_ten_seconds_from_the_connections_start() {
+    let mut peer = Peer::new();
+    peer.pass(9_000).send("G").pass(999).did(&[]).pass(1).did(&[TIMED_OUT, "finish"]);
+    let mut peer = Peer::new();
+    peer.pass(9_999).send(get("/health")).did(&["health 200 …"]);
 }
 
 #[test]
@@ -28,20 +37,54 @@ fn a_body_has_thirty_seconds_from_the_end_of_its_head() {
 
 #[test]
 fn a_connection_without_a_request_ends() {
-    Peer::new().pass(74_999).did(&[]).pass(1).did(&["finish"]);
+    Peer::new().pass(9_999).did(&[]).pass(1).did(&["finish"]);
     let mut peer = Peer::new();
-    peer.pass(74_999).send(get("/health")).did(&["health 200 …"]);
+    peer.send(get("/health")).did(&["health 200 …"]);
     peer.pass(74_999).did(&[]).pass(1).did(&["finish"]);
     peer.send(get("/health")).pass(1_000_000).did(&[]);
 }
 
 #[test]
-fn a_refused_join_starts_the_wait_anew() {
+fn a_join_may_take_long() {
     let mut peer = Peer::new();
     peer.send(upgrade("/ws?token=good&game_id=closed")).pass(1_000_000).did(&["join guest:a closed"]);
     peer.answer_join();
-    peer.did(&["ws 403 …"]);
-    peer.pass(74_999).did(&[]).pass(1).did(&["finish"]);
+    peer.did(&["ws 403 … (close)", "finish"]);
+}
+
+#[test]
+fn a_message_has_thirty_seconds_from_its_first_byte() {
+    let (late, closed) = ("close 4002 a message did not arrive in time", "closed 4002");
+    let whole = text(r#"{"action":"heartbeat"}"#);
+    let parts: [&[&[u8]]; 3] = [
+        &[&whole[..1]],
+        &[&whole[..9]],
+        // Two messages of which one is whole, and a fragment with pings behind it.
+        &[&whole[..], &[&whole[..], &whole[..7]].concat()],
+    ];
+    for sent in parts {
+        let mut peer = Peer::member();
+        peer.pass(1_000);
+        for part in sent {
+            peer.send(part);
+        }
+        peer.pass(29_000).lines();
+        peer.pass(1_000).did(&[late, closed]);
+    }
+    let mut peer = Peer::member();
+    let [mut first, rest] = ["{", "}"].map(text);
+    first[0] &= 0x7f;
+    peer.send(&first);
+    for _ in 0..2 {
+        peer.pass(14_900).send(ping("a")).did(&["pong a"]);
+    }
+    peer.pass(199).did(&[]).pass(1).did(&[late, closed]);
+    // Many that come whole are another matter.
+    let mut peer = Peer::member();
+    for _ in 0..9 {
+        peer.send(&rest[..3]).pass(20_000).send(&rest[3..]).lines();
+    }
+    peer.pass(20_000).did(&[]);
 }
 
 #[test]
@@ -67,7 +110,10 @@ fn any_byte_is_a_sign_of_life() {
         let mut peer = Peer::member();
         peer.pass(34_900).did(&["ping"]).send(&sign).pass(24_999).did(&[]);
         peer.pass(1).did(&["ping"]);
-        peer.pass(10_000).did(&["close 4004 …", "closed 4004"]);
+        // One byte begins a message, which has its own time.
+        let ended = if sign.len() == 1 { "400" } else { "4004" };
+        let lines = peer.pass(10_000).lines();
+        assert!(lines[0].starts_with(&format!("close {ended}")), "{lines:?}");
     }
 }
 

@@ -7,9 +7,9 @@ use super::*;
 const JOINS: &str = "join guest:a r";
 const WELCOME: &str = r#"{"type":"welcome","payload":{"user_id":"guest:a","username":"Ann","role":"guest","game_id":"r","epoch":"e","seq":7,"n":4,"recovered":false,"state":{"n":1},"sync_interval_ms":50,"now":1700000000000}}"#;
 
+/// It is refused, and what stands behind it is not read: it was meant for a WebSocket.
 fn refused(request: &str, expected: &str) {
-    let health = r#"health 200 {"status":"ok"}"#;
-    check(request.to_owned() + &get("/health"), &[expected, health]);
+    check(request.to_owned() + &get("/health"), &[&format!("{expected} (close)"), "finish"]);
 }
 
 #[test]
@@ -69,9 +69,9 @@ fn a_room_is_needed() {
 fn a_room_that_refuses() {
     let full = r#"ws 403 {"error":{"code":"forbidden","message":"Lobby is full"}}"#;
     let request = upgrade("/ws?token=good&game_id=closed");
-    check(request + &get("/health"), &["join guest:a closed", full, r#"health 200 {"status":"ok"}"#]);
-    let last = upgrade_with("/ws?token=good&game_id=closed", &["Connection: close"]);
-    check(last, &["join guest:a closed", "ws 403 … (close)", "finish"]);
+    let expected = ["join guest:a closed", &format!("{full} (close)"), "finish"];
+    check(request.clone() + &get("/health"), &expected);
+    check([request.as_bytes(), &text(r#"{"action":"a"}"#)].concat(), &expected);
 }
 
 #[test]
@@ -92,11 +92,11 @@ fn a_refusal_comes_as_a_close_frame_for_who_asks_for_that() {
     let expired = r#"{"type":"error","payload":{"code":"token_expired","message":"…","status":401}}"#;
     let lines = ["ws 101 for 401", expired, "close 4005 token_expired", "closed 4005"];
     check("token=expired&game_id=r", &lines);
-    check_plain("/ws?refuse=closed&token=good&game_id=", r#"ws 400 {"error":{"code":"bad_request",…}}"#);
+    refused_as("/ws?refuse=closed&token=good&game_id=", r#"ws 400 {"error":{"code":"bad_request",…}}"#);
 }
 
-fn check_plain(target: &str, expected: &str) {
-    check(upgrade(target), &[expected]);
+fn refused_as(target: &str, expected: &str) {
+    check(upgrade(target), &[&format!("{expected} (close)"), "finish"]);
 }
 
 #[test]
@@ -112,7 +112,8 @@ fn a_refusal_for_now_says_when_to_come_again() {
 
 #[test]
 fn requests_that_are_no_upgrade() {
-    refused(&get("/ws?token=good&game_id=r"), "ws 426 {…}");
+    let health = r#"health 200 {"status":"ok"}"#;
+    check(get("/ws?token=good&game_id=r") + &get("/health"), &["ws 426 {…}", health]);
     let response = response(get("/ws"));
     assert_eq!(header(&response, "upgrade"), Some("websocket"));
     assert_eq!(header(&response, "sec-websocket-version"), Some("13"));
@@ -124,7 +125,10 @@ fn nobody_joins_a_server_that_is_not_ready() {
     let mut peer = Peer::new();
     peer.services.readiness = Err("the state engine is not available");
     peer.send(upgrade("/ws?token=good&game_id=r"));
-    peer.did(&[r#"ws 503 {"error":{"code":"unavailable","message":"the state engine is not available"}}"#]);
+    peer.did(&[
+        r#"ws 503 {"error":{"code":"unavailable","message":"the state engine is not available"}} (close)"#,
+        "finish",
+    ]);
     assert_eq!(header(peer.last_response(), "retry-after"), Some("1"));
 }
 
@@ -159,7 +163,7 @@ fn who_comes_back_is_told_what_it_missed_in_place_of_the_state() {
 fn a_place_in_the_history_must_be_one() {
     let refused = |query: &str, what: &str| {
         let message = format!(r#"ws 400 {{"error":{{"code":"bad_request","message":"{what} …"}}}}"#);
-        check(upgrade(&format!("/ws?token=good&game_id=r&{query}")), &[&message]);
+        refused_as(&format!("/ws?token=good&game_id=r&{query}"), &message);
     };
     for since in ["", "-1", "1.5", "x", "18446744073709551616", "%2B1"] {
         refused(&format!("epoch=e&since={since}"), "since must be");

@@ -24,6 +24,8 @@ pub struct WebSocketSession {
     link: Link,
     /// Since when it has been so; for an open link, when the peer last sent anything.
     since: Moment,
+    /// When the message that has not come whole began.
+    message_since: Moment,
 }
 
 #[derive(Debug)]
@@ -108,6 +110,7 @@ impl WebSocketSession {
             purpose,
             link: Link::Open,
             since: Moment::at(now.monotonic_ms),
+            message_since: Moment::default(),
         }
     }
 
@@ -139,11 +142,13 @@ impl WebSocketSession {
             Purpose::Member(_) | Purpose::Refusal => MessageLimits::of_bytes(settings.max_message_bytes),
             Purpose::Echo => MessageLimits::in_any_fragments(settings.max_echo_bytes),
         };
+        let mut begins_anew = self.decoder.is_idle();
         let mut taken = 0;
         while taken < input.len() && self.link != Link::Closed {
             let (used, event) = self.decoder.decode(&mut input[taken..], limits);
             taken += used;
             let Some(event) = event else { break };
+            begins_anew |= matches!(event, Event::Text(_) | Event::Binary(_));
             let outcome = match self.link {
                 Link::Closing => while_closing(&event),
                 _ => while_open(&mut self.purpose, event, context, actions),
@@ -152,6 +157,9 @@ impl WebSocketSession {
         }
         // A message that ended with the input leaves its buffer behind: an idle connection holds none.
         self.decoder.release();
+        if begins_anew {
+            self.message_since = Moment::at(context.now.monotonic_ms);
+        }
         if self.link == Link::Closed { input.len() } else { taken }
     }
 
@@ -204,8 +212,8 @@ impl WebSocketSession {
     pub(super) fn deadline_ms(&self, settings: &Settings) -> u64 {
         match self.link {
             Link::Open | Link::AwaitingPong if self.is_flooding(settings) => 0,
-            Link::Open => self.expires_ms().min(self.since.ms() + settings.ping_after_ms),
-            Link::AwaitingPong => self.expires_ms().min(self.since.ms() + settings.pong_timeout_ms),
+            Link::Open => self.ends_ms(settings).min(self.since.ms() + settings.ping_after_ms),
+            Link::AwaitingPong => self.ends_ms(settings).min(self.since.ms() + settings.pong_timeout_ms),
             Link::Closing => self.since.ms() + settings.close_timeout_ms,
             Link::Closed => u64::MAX,
         }
@@ -221,6 +229,10 @@ impl WebSocketSession {
             }
             _ if now_ms >= self.expires_ms() => {
                 self.close(close_code::TOKEN_EXPIRED, TOKEN_EXPIRED, context.now, actions);
+            }
+            _ if now_ms >= self.message_ends_ms(context.services.settings()) => {
+                let reason = "a message did not arrive in time";
+                self.close(close_code::SLOW_CONSUMER, reason, context.now, actions);
             }
             Link::AwaitingPong => {
                 self.close(close_code::NO_PONG, "no answer to a ping", context.now, actions);
@@ -247,6 +259,16 @@ impl WebSocketSession {
             Purpose::Member(member) => u64::from(member.expires_s) * 1000,
             Purpose::Echo | Purpose::Refusal => u64::MAX,
         }
+    }
+
+    /// A message that comes in pieces must be whole by then, also if pings come between them.
+    fn message_ends_ms(&self, settings: &Settings) -> u64 {
+        if self.decoder.is_idle() { u64::MAX } else { self.message_since.ms() + settings.body_timeout_ms }
+    }
+
+    /// When the connection ends, whether or not the peer is alive.
+    fn ends_ms(&self, settings: &Settings) -> u64 {
+        self.expires_ms().min(self.message_ends_ms(settings))
     }
 
     pub(super) fn close(&mut self, code: u16, reason: &str, now: Now, actions: &mut Actions) {
