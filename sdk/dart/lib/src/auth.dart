@@ -1,0 +1,99 @@
+import 'api.dart';
+import 'cancel.dart';
+import 'exception.dart';
+import 'lobby.dart';
+import 'session.dart';
+import 'tokens.dart';
+
+/// Logins. A session is refreshed by itself as long as the game uses it.
+final class Auth {
+  /// Made by the client.
+  Auth(this._api, this._tokens, this._joinedRooms);
+
+  final Api _api;
+  final Tokens _tokens;
+  final List<String> Function() _joinedRooms;
+
+  /// Goes on with the session that is there or was kept, or logs in as a guest.
+  Future<Session> ensure({CancelToken? cancel}) async {
+    if (_tokens.session == null) {
+      final kept = await _tokens.kept();
+      if (kept != null && _tokens.session == null) await _tokens.begin(kept, isKept: true);
+    }
+    try {
+      if (_tokens.session != null) await _tokens.fresh(cancel);
+    } on SessionException {
+      // Then there is none, and a guest plays on.
+    }
+    return _tokens.session ?? await guest(cancel: cancel);
+  }
+
+  /// Logs in as a new guest.
+  Future<Session> guest({CancelToken? cancel}) => _login('guest-login', const {}, cancel);
+
+  /// Logs in with an account. Rooms of another user's session end.
+  Future<Session> login(String username, String password, {CancelToken? cancel}) =>
+      _login('login', {'username': username, 'password': password}, cancel);
+
+  /// Makes an account; [login] comes after it. A name has 3 to 32 letters and digits, a password 8 to 128 characters.
+  Future<Account> register(String username, String password, {CancelToken? cancel}) async =>
+      Account(await _api.post('register', {'username': username, 'password': password}, cancel: cancel));
+
+  /// Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in rooms goes over to the
+  /// new user id: in those of this client, in those that the server knows of, and in [lobbies]. Rooms come back by themselves.
+  Future<Session> upgrade(String username, String password, {List<String>? lobbies, CancelToken? cancel}) => _change(cancel, (token) async {
+        final rooms = [for (final lobby in lobbies ?? _joinedRooms()) lobbyId(lobby)];
+        final body = {'username': username, 'password': password, 'rooms': rooms};
+        final login = await _api.post('account/upgrade', body, token: token, cancel: cancel);
+        return _tokens.begin(_tokens.sessionOf(login));
+      });
+
+  /// Changes the password; all other sessions of the account end.
+  Future<void> changePassword(String old, String fresh, {CancelToken? cancel}) =>
+      _change(cancel, (token) => _api.post('account/password', {'old': old, 'new': fresh}, token: token, cancel: cancel));
+
+  /// Whose session this is, as the server says.
+  Future<Account> account({CancelToken? cancel}) =>
+      _tokens.use((token) async => Account(await _api.get('account', token: token, cancel: cancel)), cancel);
+
+  /// Gets a new pair of tokens now; done by itself when a call needs them.
+  Future<Session> refresh({CancelToken? cancel}) async {
+    await _tokens.refresh(cancel);
+    return _tokens.session ?? (throw notLoggedIn());
+  }
+
+  /// Ends the session here at once, with all rooms, and then on the server. If that cannot be reached, this fails, but the session
+  /// is forgotten all the same.
+  Future<void> logout({CancelToken? cancel}) {
+    final ended = _tokens.session;
+    return _tokens.change(() async {
+      await _tokens.forget();
+      if (ended != null) await _endOnServer(ended, cancel);
+    });
+  }
+
+  Future<void> _endOnServer(Session ended, CancelToken? cancel) async {
+    try {
+      await _api.post('logout', const {}, token: ended.token, cancel: cancel);
+    } on GodraException catch (e) {
+      if (e.status != 401) rethrow;
+      // It was over already; but after `token_expired` the refresh token is good for much longer, and must not stay so.
+      if (e.code != 'token_expired' || ended.refreshToken == null) return;
+      final fresh = await _api.post('refresh', {'refresh_token': ended.refreshToken}, cancel: cancel);
+      await _api.post('logout', const {}, token: fresh.text('token'), cancel: cancel);
+    }
+  }
+
+  Future<Session> _login(String path, Map<String, Object?> body, CancelToken? cancel) => _tokens.change(() async {
+        final session = _tokens.sessionOf(await _api.post(path, body, cancel: cancel));
+        final before = _tokens.session;
+        // Another user's rooms end with that user's session.
+        if (before != null && before.userId != session.userId) await _tokens.forget();
+        return _tokens.begin(session);
+      });
+
+  Future<T> _change<T>(CancelToken? cancel, Future<T> Function(String token) call) async {
+    final token = await _tokens.fresh(cancel);
+    return _tokens.change(() => call(token));
+  }
+}

@@ -1,0 +1,53 @@
+import 'exception.dart';
+import 'json.dart';
+
+/// A lobby in a list.
+final class LobbyInfo {
+  /// Made by this package.
+  const LobbyInfo(this.raw);
+
+  /// All that the script tells.
+  final JsonMap raw;
+
+  /// For `client.join`.
+  String get id => raw.text('id') ?? '';
+
+  /// How many players are in it.
+  int get members => raw.integer('members') ?? 0;
+
+  /// How many may be.
+  int get capacity => raw.integer('capacity') ?? 0;
+}
+
+/// A part of the list of lobbies.
+final class LobbyPage {
+  const LobbyPage._(this.lobbies, this.cursor);
+
+  /// From the result of the stock script.
+  static LobbyPage read(Object? result) {
+    // Lua cannot tell an empty list from an empty object, so the script answers with JSON that it wrote itself.
+    final page = JsonMap.of(result is String ? readJson(result) : result);
+    final lobbies = page.list('lobbies');
+    if (lobbies == null) throw const FormatException('has no list of lobbies');
+    return LobbyPage._([for (final one in lobbies.whereType<Map<String, Object?>>()) LobbyInfo(JsonMap(one))], page.text('cursor'));
+  }
+
+  /// The newest first.
+  final List<LobbyInfo> lobbies;
+
+  /// For the next page; null on the last one.
+  final String? cursor;
+}
+
+final _id = RegExp(r'^[A-Za-z0-9_-]{1,64}$');
+
+/// The id of a lobby, with or without `game:` before it.
+String lobbyId(String given) {
+  final id = given.startsWith('game:') ? given.substring(5) : given;
+  if (_id.hasMatch(id)) return id;
+  throw UsageException(
+    'bad_request',
+    'Not a lobby: "$given". An id is 1 to 64 letters, digits, underscores and hyphens',
+    const ErrorFacts(outcome: Outcome.none),
+  );
+}
