@@ -13,7 +13,7 @@ const USAGE = "usage: run SDK… [--only TEXT]… [--list] [--serial] [--write-m
 const { values, positionals } = read();
 const scenarios = chosen(loadScenarios(), values.only);
 if (values.list) for (const { name, about } of scenarios) console.log(`${name}  ${about}`);
-else await main();
+else await main().catch((error) => stop(error.message));
 
 async function main() {
   if (positionals.length === 0) stop(`${USAGE}\nThere are drivers of ${names().join(", ")}.`);
