@@ -103,6 +103,8 @@ export interface GodraOptions {
   onHandlerError?: (error: unknown, event: string) => void;
   /** Is told what the SDK notices. Never a token. Without it, warnings go to the console. */
   logger?: (level: LogLevel, message: string, fields: Record<string, unknown>) => void;
+  /** A bad network, for trying out a game: the round trip that is added, how much of it varies, about how often it breaks. */
+  simulate?: { latencyMs?: number; jitterMs?: number; dropEveryS?: number };
   /** Whether a connection that is made again goes on from the last event seen (true), or gets the whole state each time. */
   resume?: boolean;
 }

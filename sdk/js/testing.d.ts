@@ -30,8 +30,11 @@ export class FakeServer {
   /** An event of the room, with the next number. */
   event(type: string, payload?: any, more?: Partial<GameEvent>): void;
   snapshot(state: any, more?: { seq?: number; epoch?: string }): void;
-  /** From now on, answers that action with what `answer(payload)` gives, or with the GodraError that it throws. */
-  answer(action: string, answer: (payload: any) => any): void;
+  /**
+   * From now on, answers that action with what `answer(payload)` gives, or with the GodraError that it throws. Heartbeats are
+   * answered by themselves; with null in place of a function, an action is not.
+   */
+  answer(action: string, answer: ((payload: any) => any) | null): void;
   /** Answers one of `sent`. */
   reply(input: SentInput, result?: any): void;
   /** Fails one of `sent`, or (null) none of them. */

@@ -22,6 +22,7 @@ macro_rules! page {
 pub(super) const PAGES: &[Page] = &[
     Page { path: "/", content_type: HTML, body: include_bytes!("../../sdk/js/demo/index.html") },
     page!("/godra.js", SCRIPT),
+    page!("/dist/lobby.js", SCRIPT),
     page!("/demo/demo.css", STYLE),
     page!("/demo/camera.js", SCRIPT),
     page!("/demo/chat.js", SCRIPT),

@@ -1,7 +1,7 @@
 // The chat: its lines, and the form that sends one.
 
 import { $, element } from "./dom.js";
-import { realtime } from "./session.js";
+import { stage } from "./stage.js";
 import { friendly } from "./words.js";
 
 const CHAT_LINES = 200;
@@ -31,7 +31,7 @@ function addLine(line) {
 
 async function sendChat(text) {
   try {
-    await realtime.request("send_chat", { message: text });
+    await stage.room.request("send_chat", { message: text });
     return true;
   } catch (error) {
     addNote(`Not sent: ${friendly(error)}`);

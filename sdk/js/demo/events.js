@@ -1,42 +1,41 @@
-// What the server says, and what the page makes of it.
+// What the server says, and what the page makes of it. The room keeps the lobby's state; the game is the picture of that.
 
+import { lobbyReducers } from "../dist/lobby.js";
 import { addChatLine, addNote, clearChat } from "./chat.js";
 import { $ } from "./dom.js";
 import { Game } from "./game.js";
 import { clearBanner, measureLatency, showBanner, showPlayers } from "./hud.js";
 import { hueOf } from "./maths.js";
-import { realtime } from "./session.js";
 import { pointOf } from "./shapes.js";
 import { stage } from "./stage.js";
 import { showStart } from "./start.js";
 import { ending } from "./words.js";
 
-export function listen() {
-  realtime.on("connected", (welcome) => {
-    const again = stage.game?.code === welcome.game_id;
+/** For a room that is about to be joined. */
+export function listen(room) {
+  room.reduce(lobbyReducers);
+  room.on("connected", ({ recovered }) => {
+    const again = stage.room === room;
     // Recovered: what this page knows is still true, and what it missed follows.
-    if (!again || !welcome.recovered) stage.game = new Game(welcome, again ? stage.game : null);
+    if (!again || !recovered) stage.game = new Game(room, again ? stage.game : null);
+    stage.room = room;
     showGame(stage.game, again);
   });
-  onGame("snapshot", (game, state) => game.load(state));
-  onGame("player_joined", (game, player) => game.joined(player));
-  onGame("player_left", (game, player) => game.left(player));
-  realtime.on("player_moved", (player) => stage.game?.moved(player));
-  realtime.on("chat", (chat) => stage.game && showChat(stage.game, chat));
-  realtime.on("disconnected", ({ code, willReconnect }) => {
-    if (stage.game && !willReconnect) showStart(ending(code));
+  whileShown(room, "snapshot", (game) => game.load(room.state));
+  whileShown(room, "player_moved", (game, player) => game.moved(player));
+  whileShown(room, "chat", showChat);
+  whileShown(room, "reconnecting", showReconnecting);
+  whileShown(room, "error", showError);
+  room.onChange(() => {
+    if (stage.room === room && stage.game.sync(room.state)) showPlayers(stage.game);
   });
-  realtime.on("reconnecting", showReconnecting);
-  realtime.on("error", showError);
+  room.on("disconnected", (end) => {
+    if (stage.room === room && !end.willReconnect) showStart(ending(end));
+  });
 }
 
-/** An event that may change who is here. */
-function onGame(event, change) {
-  realtime.on(event, (payload) => {
-    if (!stage.game) return;
-    change(stage.game, payload);
-    showPlayers(stage.game);
-  });
+function whileShown(room, name, callback) {
+  room.on(name, (payload) => stage.room === room && callback(stage.game, payload));
 }
 
 function showGame(game, again) {
@@ -63,15 +62,14 @@ function showChat(game, chat) {
   addChatLine({ name, hue: hueOf(chat.user_id), text: chat.message });
 }
 
-function showReconnecting({ attempt, delayMs }) {
-  if (!stage.game) return;
+function showReconnecting(_game, { attempt, delayMs }) {
   const seconds = Math.max(1, Math.round(delayMs / 1000));
   showBanner(attempt === 1 ? "Connection lost. Coming back…" : `Still trying to come back (attempt ${attempt}, in ${seconds} s)…`);
 }
 
-function showError(error) {
+function showError(game, error) {
   const position = pointOf(error.details);
-  if (position && stage.game) stage.game.corrected(position);
+  if (position) game.corrected(position);
   else if (error.code === "rate_limited" || error.code === "busy") showBanner("The server is busy: slowing down.", 2_000);
   else console.warn(`${error.code}: ${error.message}`);
 }

@@ -5,21 +5,20 @@ import { distance, round } from "./maths.js";
 import { Player } from "./player.js";
 import { arenaOf, nameOf, pointOf } from "./shapes.js";
 
-const MOVE_INTERVAL_MS = 50;
 /** A move that the server has not confirmed is said again after this long. */
 const REPEAT_MS = 200;
 const BUBBLE_MS = 5_000;
 
 export class Game {
-  constructor(welcome, before) {
-    this.code = welcome.game_id;
-    this.selfId = welcome.user_id;
-    this.delayMs = Math.max(2 * welcome.sync_interval_ms, 60);
+  constructor(room, before) {
+    this.code = room.id;
+    this.selfId = room.me.userId;
+    this.delayMs = Math.max(2 * room.syncInterval, 60);
     this.players = new Map();
     this.lastSentAt = 0;
     this.lastSent = null;
-    this.load(welcome.state);
-    if (!this.players.has(this.selfId)) this.joined(welcome);
+    this.players.set(this.selfId, new Player({ user_id: this.selfId, username: room.me.username }));
+    this.load(room.state);
     // The server knows no position before the first move. Whoever comes back stands where they stood.
     if (!this.self.isPlaced) this.self.place(before?.self ?? this.somewhere());
     this.camera = before?.camera ?? null;
@@ -29,24 +28,25 @@ export class Game {
     return this.players.get(this.selfId);
   }
 
-  /** Takes over a whole state; whoever is not in it is gone. */
+  /** Takes over a whole state. */
   load(state) {
     this.arena = arenaOf(state);
-    const listed = new Map(this.arena.players.map((player) => [player.user_id, player]));
-    for (const id of this.players.keys()) if (!listed.has(id) && id !== this.selfId) this.players.delete(id);
-    for (const player of listed.values()) this.joined(player);
+    this.sync(state);
+    for (const player of this.arena.players) this.moved(player);
   }
 
-  joined(player) {
-    const known = this.players.get(player.user_id);
-    if (known) known.name = nameOf(player);
-    else this.players.set(player.user_id, new Player(player));
-    const point = pointOf(player);
-    if (point) this.moved({ ...player, ...point });
-  }
-
-  left({ user_id: id }) {
-    if (id !== this.selfId) this.players.delete(id);
+  /** Shows who is in the state, and nobody else; says whether that has changed. */
+  sync(state) {
+    const { players } = arenaOf(state);
+    const listed = new Set(players.map(({ user_id: id }) => id));
+    const gone = [...this.players.keys()].filter((id) => !listed.has(id) && id !== this.selfId);
+    const come = players.filter(({ user_id: id }) => !this.players.has(id));
+    for (const id of gone) this.players.delete(id);
+    for (const player of come) {
+      this.players.set(player.user_id, new Player(player));
+      this.moved(player);
+    }
+    return gone.length + come.length > 0;
   }
 
   moved({ user_id: id, x, y }) {
@@ -84,15 +84,14 @@ export class Game {
     }
   }
 
-  /** Hands the own player's place to `send` when it is time to; `send` says whether it went out. */
-  sendMove(now, send) {
+  /** Tells the room where the own player is, if it may not know. */
+  sendMove(now, room) {
     const { self } = this;
-    if (now - this.lastSentAt < MOVE_INTERVAL_MS) return;
     const point = { x: round(self.x), y: round(self.y) };
     const confirmed = self.confirmed && distance(self.confirmed, point) < 0.2;
     const isNew = !this.lastSent || distance(this.lastSent, point) > 0.05;
     if (confirmed || (!isNew && now - this.lastSentAt < REPEAT_MS)) return;
-    if (!send(point)) return;
+    room.sendLatest("move_player", point);
     this.lastSent = point;
     this.lastSentAt = now;
   }

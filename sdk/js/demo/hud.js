@@ -2,7 +2,7 @@
 
 import { $, element } from "./dom.js";
 import { round } from "./maths.js";
-import { realtime } from "./session.js";
+import { stage } from "./stage.js";
 
 let bannerTimer = 0;
 
@@ -26,8 +26,8 @@ function rosterItem(player, isSelf) {
 }
 
 export async function measureLatency() {
-  if (!realtime.connected) return;
-  const latencyMs = await realtime.ping().catch(() => null);
+  if (stage.room?.connection !== "joined") return;
+  const latencyMs = await stage.room.ping().catch(() => null);
   if (latencyMs === null) return;
   $("latency-text").textContent = `${latencyMs < 10 ? latencyMs.toFixed(1) : Math.round(latencyMs)} ms`;
   $("latency").dataset.quality = latencyMs < 80 ? "good" : latencyMs < 200 ? "fair" : "bad";

@@ -5,10 +5,8 @@
 //   below       the loop: keys (controls.js) move the own player, the move goes out, the picture (view.js) is drawn
 
 import { controls } from "./controls.js";
-import { listen } from "./events.js";
 import { measureLatency, showPlayers } from "./hud.js";
 import { clamp } from "./maths.js";
-import { realtime } from "./session.js";
 import { stage } from "./stage.js";
 import { joinLobby, refreshLobbies } from "./start.js";
 import { view } from "./view.js";
@@ -30,10 +28,9 @@ function frame(now) {
 
 function play(game, now, elapsedMs) {
   game.step(controls.heading(view.toScreen(game.self)), now, elapsedMs);
-  if (realtime.connected) game.sendMove(now, (point) => realtime.sendInput("move_player", point));
+  game.sendMove(now, stage.room);
 }
 
-listen();
 requestAnimationFrame(frame);
 setInterval(() => stage.game && showPlayers(stage.game), ROSTER_INTERVAL_MS);
 setInterval(measureLatency, PING_INTERVAL_MS);

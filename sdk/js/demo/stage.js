@@ -1,4 +1,4 @@
 // What the page is showing: the one thing that all its parts look at.
 
-/** `game` is the lobby on the screen, or null on the start screen. */
-export const stage = { game: null };
+/** `room` is the lobby that this page is in, and `game` what it shows of it; both are null on the start screen. */
+export const stage = { room: null, game: null };

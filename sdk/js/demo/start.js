@@ -2,8 +2,9 @@
 
 import { controls } from "./controls.js";
 import { $, element } from "./dom.js";
+import { listen } from "./events.js";
 import { clearBanner } from "./hud.js";
-import { client, freshToken, isLoggedIn, realtime, withToken } from "./session.js";
+import { client, ensureLogin } from "./session.js";
 import { codeOf } from "./shapes.js";
 import { stage } from "./stage.js";
 import { friendly } from "./words.js";
@@ -13,6 +14,7 @@ const CAPACITY = 16;
 let isBusy = false;
 
 export function showStart(notice) {
+  stage.room = null;
   stage.game = null;
   controls.release();
   clearBanner();
@@ -31,42 +33,55 @@ export async function joinLobby(code) {
     showStart("This does not look like a lobby code.");
     return;
   }
-  await enter(async () => {
-    // A browser cannot see why a WebSocket was refused; this call tells.
-    await withToken((token) => client.lobby.joinLobby(token, id));
-    return id;
-  });
+  await enter(() => client.join(id, { prepare: listen }));
 }
 
 async function createLobby() {
-  await enter(() => withToken((token) => client.lobby.createLobby(token, CAPACITY)));
+  await enter(() => client.createRoom({ capacity: CAPACITY, prepare: listen }));
 }
 
-/** Goes into the lobby whose id `prepare` gives; on failure back to the start screen, with the reason. */
-async function enter(prepare) {
+/** Goes into a lobby, out of the one before; on failure back to the start screen, with the reason. */
+async function enter(join) {
   setBusy(true);
   $("notice").textContent = "";
+  const before = stage.room;
   try {
-    await realtime.connect(freshToken, await prepare());
+    await asGuest(join);
+    if (stage.room !== before) before?.close();
   } catch (error) {
-    if (error.code !== "cancelled") showStart(friendly(error));
+    before?.close();
+    showStart(friendly(error));
   } finally {
     setBusy(false);
   }
 }
 
+/** A server that forgot this guest (it has a new secret, say) gets another one, once. */
+async function asGuest(join) {
+  await ensureLogin();
+  try {
+    await join();
+  } catch (error) {
+    if (error.code !== "session_ended") throw error;
+    await ensureLogin();
+    await join();
+  }
+}
+
 function leave() {
-  realtime.close();
+  const { room } = stage;
   showStart("");
+  room.leave().catch((error) => console.warn(error.message));
 }
 
 export async function refreshLobbies() {
   if (stage.game || document.hidden) return;
   try {
-    showLobbies((await withToken((token) => client.lobby.listLobbies(token))).lobbies);
+    await ensureLogin();
+    showLobbies((await client.listRooms()).lobbies);
   } catch (error) {
     showLobbies([]);
-    if (!isLoggedIn()) $("who").textContent = friendly(error);
+    if (!client.session) $("who").textContent = friendly(error);
   }
 }
 

@@ -2,8 +2,6 @@
 
 const ENDINGS = {
   1000: "",
-  1006: "This lobby is not there any more: the server has restarted, or closed it.",
-  4001: "Your guest pass has run out. Join again to go on.",
   4500: "You were removed from this lobby.",
   4501: "You may not play on this server.",
   4502: "You joined this lobby again elsewhere.",
@@ -11,9 +9,11 @@ const ENDINGS = {
   4504: "Too many of this page's moves were refused. Join again to go on.",
 };
 
-/** Why the server ended the connection for good. */
-export function ending(closeCode) {
-  return ENDINGS[closeCode] ?? "The connection to this lobby ended. Join again to go on.";
+/** Why the connection is over for good. */
+export function ending({ code, cause }) {
+  if (cause?.code === "not_found") return "This lobby is not there any more: the server has restarted, or closed it.";
+  if (cause?.code === "session_ended") return "Your guest pass has run out. Join again to go on.";
+  return ENDINGS[code] ?? "The connection to this lobby ended. Join again to go on.";
 }
 
 /** Why a call failed. */

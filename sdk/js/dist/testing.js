@@ -77,7 +77,7 @@ var FakeServer = class {
   #epoch = "1";
   #isAway = false;
   #closed = null;
-  #answers = /* @__PURE__ */ new Map();
+  #answers = /* @__PURE__ */ new Map([["heartbeat", () => ({ seq: this.#seq, n: 0 })]]);
   /** How the room closed its last connection: `{code, reason}`, or null. */
   get closed() {
     return this.#closed;
@@ -116,7 +116,10 @@ var FakeServer = class {
   snapshot(state, more = {}) {
     this.message({ type: "snapshot", payload: state, epoch: this.#epoch, seq: this.#seq, ...more });
   }
-  /** From now on, answers that action with what `answer(payload)` gives, or with the GodraError that it throws. */
+  /**
+   * From now on, answers that action with what `answer(payload)` gives, or with the GodraError that it throws. Heartbeats are
+   * answered by themselves; with null in place of a function, an action is not.
+   */
   answer(action, answer) {
     this.#answers.set(action, answer);
   }
@@ -154,7 +157,7 @@ var FakeServer = class {
   }
   #received(input) {
     this.sent.push(input);
-    const answer = input.action === "heartbeat" ? () => ({ seq: this.#seq, n: 0 }) : this.#answers.get(input.action);
+    const answer = this.#answers.get(input.action);
     if (answer) queueMicrotask(() => this.#handlers && this.#answer(input, answer));
     return true;
   }

@@ -130,6 +130,16 @@ class Peer {
     this.#socket.write(Buffer.concat([Buffer.from(head), bytes]));
   }
 
+  /** Text of any length. */
+  sendLong(text) {
+    const bytes = Buffer.from(text);
+    const head = Buffer.alloc(10);
+    head[0] = 0x80 | TEXT;
+    head[1] = 127;
+    head.writeBigUInt64BE(BigInt(bytes.length), 2);
+    this.#socket.write(Buffer.concat([head, bytes]));
+  }
+
   sendRaw(bytes) {
     this.#socket.write(bytes);
   }

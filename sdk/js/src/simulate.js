@@ -1,0 +1,36 @@
+// A bad network, for trying out a game: delays, and connections that break. For development alone.
+
+/** Gives links that are made by `open`, over a network of that kind. */
+export function simulated(open, { latencyMs = 0, jitterMs = 0, dropEveryS = 0 }, { now, later, random }) {
+  const way = () => {
+    let lastAt = 0;
+    // Whatever is late, nothing overtakes.
+    return (run) => later(run, (lastAt = Math.max(lastAt, now() + (latencyMs + random() * jitterMs) / 2)) - now());
+  };
+  return (token, query, handlers) => {
+    const [out, back] = [way(), way()];
+    let isOver = false;
+    const end = () => {
+      isOver = true;
+      stop();
+    };
+    const deliver = (name) => (what) => back(() => {
+      if (isOver) return;
+      if (name === "ended") end();
+      handlers[name](what);
+    });
+    const link = open(token, query, { received: deliver("received"), ended: deliver("ended") });
+    const drop = () => {
+      link.end(4000, "simulated");
+      handlers.ended({ code: 1006, reason: "simulated", opened: true }, end());
+    };
+    const stop = dropEveryS > 0 ? later(drop, dropEveryS * 1000 * (0.5 + random())) : () => {};
+    return {
+      send: (text, limit) => out(() => isOver || link.send(text, limit)) && true,
+      end(code, reason) {
+        end();
+        link.end(code, reason);
+      },
+    };
+  };
+}
