@@ -245,6 +245,29 @@ fn both_stores_have_the_same_names() {
     }
 }
 
+/// One that the connection's parser would not take ended the connection, and every call of the node with it.
+#[test]
+fn a_result_that_cannot_be_sent_is_its_callers_error() {
+    let redis = Redis::start();
+    let nested = |levels: usize| {
+        format!("local value = 1 for _ = 1, {levels} do value = {{ value }} end return value")
+    };
+    for (script, expected) in [
+        (nested(48), "[[[[["),
+        (nested(49), "a result has at most 48 levels of arrays"),
+        (nested(900), "a result has at most 48 levels of arrays"),
+        ("local value = {} value[1] = value return value".into(), "a result has at most 48 levels of arrays"),
+        ("return ('x'):rep(16777217)".into(), "a result has at most 16777216 bytes"),
+        ("return { 1, { ('x'):rep(16777217) } }".into(), "a result has at most 16777216 bytes"),
+        ("return { err = 'no' }".into(), "no"),
+        ("return { 1, { ok = 'fine' }, { err = 'bad' }, { map = { 'a' } } }".into(), r#""bad""#),
+    ] {
+        for answer in in_both(&redis, &script, "0") {
+            assert!(answer.contains(expected), "{script}: {answer:.200}");
+        }
+    }
+}
+
 #[test]
 fn both_stores_show_values_alike() {
     let redis = Redis::start();

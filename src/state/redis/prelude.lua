@@ -1,7 +1,7 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
 -- nothing, whether it may pick without being atomic }, behind them the running call's place (number) and time, what the program
--- takes from the server's own tables: is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
+-- takes from the server's own tables: check_result, is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
 -- looks after memberships: make_membership; numbered inputs: make_numbered; and a room's latest events: make_history.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
@@ -435,6 +435,10 @@ for run = 1, #runs, 8 do
         rejoined[token] = true
       end
       local ok, value = pcall(body, keys, arguments, commands, godra)
+      if ok and is_wanted and value ~= "OK" then
+        local problem = check_result(value)
+        if problem then ok, value = false, problem end
+      end
       local is_refusal = ok and type(value) == "table" and type(value.err) == "string"
       if not ok or is_refusal then
         has_failed, is_plain = true, false

@@ -10,6 +10,7 @@ use crate::wire::message::{
     KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_DEPTH, MessageType, OUT_OF_ORDER, RESERVED_TYPE, TOO_DEEP,
 };
 use godra_engine::commands::MAX_ORDERED;
+use godra_engine::lua::{MAX_RESULT_BYTES, MAX_RESULT_DEPTH};
 
 /// The part that runs the calls.
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -21,6 +22,8 @@ const SANDBOX: &str = include_str!("sandbox.lua");
 const UNDO: &str = include_str!("undo.lua");
 /// The part that keeps groups of users.
 const GROUPS: &str = include_str!("groups.lua");
+/// What results may be.
+const RESULT: &str = include_str!("result.lua");
 /// Who holds a membership.
 const MEMBERSHIP: &str = include_str!("membership.lua");
 /// Numbered inputs.
@@ -121,7 +124,7 @@ impl Program {
         text.push_str(&tables(history));
         // What makes it would be made for every batch.
         let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
-        for part in [RANDOM, sandbox, PICKS, UNDO, GROUPS, MEMBERSHIP, NUMBERED, HISTORY, PRELUDE] {
+        for part in [RANDOM, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, HISTORY, PRELUDE] {
             text.push_str(part);
         }
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
@@ -198,6 +201,7 @@ fn tables(history: &HistoryBounds) -> String {
     format!(
         "local function is_reserved(kind) return {} end\nlocal RESERVED_TYPE, READS = {RESERVED_TYPE:?}, {:?}\n\
          local MAX_DEPTH, TOO_DEEP = {MAX_DEPTH}, {TOO_DEEP:?}\n\
+         local MAX_RESULT_DEPTH, MAX_RESULT_BYTES = {MAX_RESULT_DEPTH}, {MAX_RESULT_BYTES}\n\
          local function get_group_bounds()\n  \
          return {{ name = {}, user = {}, reason = {}, key = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
          end\n\
@@ -265,7 +269,7 @@ mod tests {
         assert!(
             scripts.contains("return 1")
                 && behind.ends_with(&format!(
-                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{MEMBERSHIP}{NUMBERED}{HISTORY}{PRELUDE}"
+                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{NUMBERED}{HISTORY}{PRELUDE}"
                 ))
         );
     }

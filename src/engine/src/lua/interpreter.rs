@@ -17,7 +17,7 @@ use super::budget::Exceeded;
 use super::chunk;
 use super::extension::{self, Extension};
 use super::host::Host;
-use super::result::{Returned, write_result};
+use super::result::{Returned, read_refusal, write_result};
 use super::sandbox;
 use super::stack::{Kind, Outcome, Stack, Status, native};
 
@@ -286,14 +286,16 @@ impl Interpreter {
 
     fn read_result(&self, invocation: Invocation<'_>) -> Result<Bytes, ScriptError> {
         let stack = self.stack();
-        if !invocation.wants_result && stack.kind(-1) != Kind::Table {
-            return Ok(Bytes::from_static(b"null"));
+        if !invocation.wants_result {
+            return match read_refusal(stack) {
+                Some(message) => Err(ScriptError::Refusal(message.into())),
+                None => Ok(Bytes::from_static(b"null")),
+            };
         }
         let mut text = self.text.borrow_mut();
         text.clear();
         match write_result(stack, &mut text) {
-            Ok(Returned::Value) if invocation.wants_result => Ok(Bytes::copy_from_slice(&text)),
-            Ok(Returned::Value) => Ok(Bytes::from_static(b"null")),
+            Ok(Returned::Value) => Ok(Bytes::copy_from_slice(&text)),
             Ok(Returned::Error(message)) => Err(ScriptError::Refusal(message.into())),
             Err(_) => Err(self.read_error(invocation)),
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use super::super::{Keys, ScriptError};
 use super::World;
 
@@ -89,6 +91,24 @@ fn results_as_redis_would_answer() {
     check("return '\\255'", "\"\u{fffd}\"");
     check("return 0/0", "-9223372036854775808");
     check("return tostring", "null");
+}
+
+#[test]
+fn results_have_a_depth_and_a_size() {
+    let mut world = World::with_budgets(Duration::from_secs(5), 64 << 20);
+    let nested = |levels: usize| {
+        format!("local value = 1 for _ = 1, {levels} do value = {{ value }} end return value")
+    };
+    assert_eq!(world.ok(&nested(48)), format!("{}1{}", "[".repeat(48), "]".repeat(48)));
+    let mut fails = |script: &str, expected: &str| {
+        let Err(ScriptError::Fault(message)) = world.run(script) else { panic!("{script}") };
+        assert!(message.ends_with(expected), "{script}: {message}");
+    };
+    fails(&nested(49), "a result has at most 48 levels of arrays");
+    fails("local value = {} value[1] = value return value", "a result has at most 48 levels of arrays");
+    let large = |count: usize| format!("return {{ ('x'):rep(8388600), ('x'):rep({count}) }}");
+    fails(&large(8_388_620), "a result has at most 16777216 bytes");
+    assert_eq!(world.ok(&large(8_388_600)).len(), 2 * 8_388_602 + 3);
 }
 
 #[test]
