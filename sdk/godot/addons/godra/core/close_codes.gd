@@ -34,7 +34,7 @@ const BAD_GATEWAY := 1014
 const WILL_COME_BACK := 4000
 ## The token is void: after token_expired refresh it, after session_ended log in.
 const TOKEN_EXPIRED := 4001
-## The client reads too slowly.
+## The client reads too slowly, or a message of its came too slowly.
 const SLOW_CONSUMER := 4002
 ## Far too many inputs.
 const RATE_LIMITED := 4003
