@@ -74,6 +74,9 @@ export function localStorageStore(key?: string): SessionStore;
 
 export type LogLevel = "info" | "warn";
 
+/** What `badNetwork` of `godra/testing` makes. */
+export type Simulation = (open: (...args: any[]) => any, platform: any) => (...args: any[]) => any;
+
 export interface GodraOptions {
   /** Where the session is kept: `auth.ensure()` and `auth.restore()` go on with it. */
   store?: SessionStore;
@@ -103,8 +106,8 @@ export interface GodraOptions {
   onHandlerError?: (error: unknown, event: string) => void;
   /** Is told what the SDK notices. Never a token. Without it, warnings go to the console. */
   logger?: (level: LogLevel, message: string, fields: Record<string, unknown>) => void;
-  /** A bad network, for trying out a game: the round trip that is added, how much of it varies, about how often it breaks. */
-  simulate?: { latencyMs?: number; jitterMs?: number; dropEveryS?: number };
+  /** A bad network, for trying out a game: `badNetwork({ latencyMs: 100 })` of `godra/testing`. */
+  simulate?: Simulation;
   /** Whether a connection that is made again goes on from the last event seen (true), or gets the whole state each time. */
   resume?: boolean;
 }

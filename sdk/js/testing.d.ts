@@ -1,4 +1,4 @@
-import type { Game, GameEvent, GodraOptions, Room, Welcome } from "godra";
+import type { Game, GameEvent, GodraOptions, Room, Simulation, Welcome } from "godra";
 
 /** An input that the game sent. */
 export interface SentInput {
@@ -7,6 +7,12 @@ export interface SentInput {
   id?: number;
   n?: number;
 }
+
+/**
+ * A bad network, for the option `simulate` of a client: the round trip that is added in milliseconds, how much of it varies, and
+ * after about how many seconds connections break.
+ */
+export function badNetwork(kind?: { latencyMs?: number; jitterMs?: number; dropEveryS?: number }): Simulation;
 
 /** Time that stands still until it is moved. */
 export class VirtualClock {

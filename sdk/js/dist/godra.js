@@ -1998,41 +1998,6 @@ function warn(level, message, fields) {
   if (level === "warn") console.warn(`Godra: ${message}`, fields);
 }
 
-// src/simulate.js
-function simulated(open, { latencyMs = 0, jitterMs = 0, dropEveryS = 0 }, { now, later, random }) {
-  const way = () => {
-    let lastAt = 0;
-    return (run) => later(run, (lastAt = Math.max(lastAt, now() + (latencyMs + random() * jitterMs) / 2)) - now());
-  };
-  return (token, query, handlers) => {
-    const [out, back] = [way(), way()];
-    let isOver = false;
-    const end = () => {
-      isOver = true;
-      stop();
-    };
-    const deliver = (name) => (what) => back(() => {
-      if (isOver) return;
-      if (name === "ended") end();
-      handlers[name](what);
-    });
-    const link = open(token, query, { received: deliver("received"), ended: deliver("ended") });
-    const drop = () => {
-      link.end(4e3, "simulated");
-      handlers.ended({ code: 1006, reason: "simulated", opened: true }, end());
-    };
-    const stop = dropEveryS > 0 ? later(drop, dropEveryS * 1e3 * (0.5 + random())) : () => {
-    };
-    return {
-      send: (text, limit) => out(() => isOver || link.send(text, limit)) && true,
-      end(code, reason) {
-        end();
-        link.end(code, reason);
-      }
-    };
-  };
-}
-
 // src/wake.js
 function isOffline() {
   return globalThis.navigator?.onLine === false;
@@ -2072,7 +2037,7 @@ var GodraClient = class {
       readiness: () => this.#http.readiness(),
       open: (token, query, handlers) => new Link(webSocketClass(options.WebSocket), `${base.ws}ws?${queryOf(query)}`, token, handlers)
     };
-    if (options.simulate) this.#env.open = simulated(this.#env.open, options.simulate, PLATFORM);
+    if (options.simulate) this.#env.open = options.simulate(this.#env.open, PLATFORM);
     this.#sessions = new Emitter(settings.onHandlerError);
     if (options.onSession) this.onSession(options.onSession);
     this.token = options.token ?? null;

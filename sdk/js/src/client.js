@@ -10,7 +10,6 @@ import { Link, webSocketClass } from "./link.js";
 import { pageOf } from "./lobbies.js";
 import { Room } from "./room.js";
 import { settingsOf } from "./settings.js";
-import { simulated } from "./simulate.js";
 import { PLATFORM, onAbort } from "./util.js";
 import { isOffline, onWake } from "./wake.js";
 
@@ -34,7 +33,7 @@ export class GodraClient {
       readiness: () => this.#http.readiness(),
       open: (token, query, handlers) => new Link(webSocketClass(options.WebSocket), `${base.ws}ws?${queryOf(query)}`, token, handlers),
     };
-    if (options.simulate) this.#env.open = simulated(this.#env.open, options.simulate, PLATFORM);
+    if (options.simulate) this.#env.open = options.simulate(this.#env.open, PLATFORM);
     this.#sessions = new Emitter(settings.onHandlerError);
     if (options.onSession) this.onSession(options.onSession);
     /** Used where a call is given no token; every login sets it. */

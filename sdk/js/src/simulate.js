@@ -1,7 +1,11 @@
-// A bad network, for trying out a game: delays, and connections that break. For development alone.
+// A bad network, for trying out a game: delays, and connections that break. No part of what players load.
 
-/** Gives links that are made by `open`, over a network of that kind. */
-export function simulated(open, { latencyMs = 0, jitterMs = 0, dropEveryS = 0 }, { now, later, random }) {
+/** For the option `simulate`: the round trip that is added, how much of it varies, about how often it breaks. */
+export function badNetwork(kind = {}) {
+  return (open, platform) => overNetwork(open, kind, platform);
+}
+
+function overNetwork(open, { latencyMs = 0, jitterMs = 0, dropEveryS = 0 }, { now, later, random }) {
   const way = () => {
     let lastAt = 0;
     // Whatever is late, nothing overtakes.

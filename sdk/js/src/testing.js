@@ -1,7 +1,9 @@
-// For tests of games: a room whose server is the test, and whose time goes only when the test says so.
+// For those who make games: a room whose server is the test, and whose time goes only when the test says so; and a bad network.
 
 import { GodraError, Room } from "./index.js";
 import { settingsOf } from "./settings.js";
+
+export { badNetwork } from "./simulate.js";
 
 /** Time that stands still until it is moved. */
 export class VirtualClock {

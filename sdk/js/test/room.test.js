@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test as testWithoutLimit } from "node:test";
 
 import { GodraError } from "../godra.js";
+import { badNetwork } from "../dist/testing.js";
 import { LoginServer, refusal, until } from "./login-server.js";
 
 const test = (name, run) => testWithoutLimit(name, { timeout: 30_000 }, run);
@@ -321,7 +322,7 @@ test("what handlers throw and reject with goes to onHandlerError, and disturbs n
 });
 
 test("a simulated network delays, breaks, and keeps the order", async () => {
-  const client = server.client({ simulate: { latencyMs: 40, jitterMs: 40, dropEveryS: 0.4 } });
+  const client = server.client({ simulate: badNetwork({ latencyMs: 40, jitterMs: 40, dropEveryS: 0.4 }) });
   const { room, peer, log } = await server.join({ client });
   peer.onMessage = ({ id }) => peer.send({ type: "reply", id, result: null });
   assert.ok((await room.ping()) >= 39);
