@@ -1,6 +1,8 @@
 """The SDKs' close codes: which codes a client comes back from, in each language."""
 
 TAB = "\t"
+# In Dart the names read as sentences.
+DART_WORDS = {"normal": "Normally", "will_come_back": "ToComeBack"}
 MADE = "Made by sdk/protocol/generate from sdk/protocol.json: change that, and run it."
 
 
@@ -11,6 +13,7 @@ def sources(protocol):
         "csharp/GodotSDK/CloseCodes.cs": _csharp(table),
         "js/src/close-codes.js": _javascript(table),
         "godot/addons/godra/core/close_codes.gd": _gdscript(table),
+        "dart/lib/src/close_codes.dart": _dart(table),
     }
 
 
@@ -43,7 +46,7 @@ def pascal(line):
 
 
 def dart(line):
-    return f"closed{pascal(line)}"
+    return f"closed{DART_WORDS.get(line['name'], pascal(line))}"
 
 
 def plain(text):
@@ -132,7 +135,7 @@ static func is_gentle(code: int) -> bool:
 
 def _dart(table):
     constants = "\n\n".join(f"/// {sentence(line)}\nconst {dart(line)} = {line['code']};" for line in table.codes)
-    back = " || ".join(dart(line) for line in table.back)
+    back = " ||\n      ".join(dart(line) for line in table.back)
     gentle = " || ".join(f"code == {dart(line)}" for line in table.gentle)
     return f"""\
 // {MADE}
