@@ -38,7 +38,8 @@ final class Channel {
     _waiting = [];
     final request = await _http.postUrl(_url);
     request.headers.contentType = ContentType.json;
-    request.write(jsonEncode(reports));
+    // JSON has no infinity.
+    request.write(jsonEncode(reports, toEncodable: (value) => '$value'));
     final response = await request.close();
     await response.drain<void>();
     if (response.statusCode != 204) throw StateError('The judge answered with ${response.statusCode}');

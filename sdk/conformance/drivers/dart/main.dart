@@ -22,7 +22,7 @@ Future<void> main() async {
       'version': Platform.environment['GODRA_SDK_VERSION'],
       'platform': 'Dart VM ${Platform.version.split(' ').first}',
       'can': [
-        'status', 'wake', 'cancel', 'throw', 'ints', 'binary', 'surrogates', 'reducers', 'stats', 'file_store', 'tabs', //
+        'status', 'headers', 'wake', 'offline', 'cancel', 'throw', 'ints', 'binary', 'surrogates', 'reducers', 'stats', 'file_store', 'tabs', //
       ],
     },
   });

@@ -14,18 +14,27 @@ final class Auth {
   final Tokens _tokens;
   final List<String> Function() _joinedRooms;
 
+  /// Calls at the same time are one: two guests are one too many.
+  Future<Session>? _ensuring;
+
   /// Goes on with the session that is there or was kept, or logs in as a guest.
   Future<Session> ensure({CancelToken? cancel}) async {
+    cancel.check();
+    final running = _ensuring ??= _ensure().whenComplete(() => _ensuring = null);
+    return cancel.waitFor(running);
+  }
+
+  Future<Session> _ensure() async {
     if (_tokens.session == null) {
       final kept = await _tokens.kept();
       if (kept != null && _tokens.session == null) await _tokens.begin(kept, isKept: true);
     }
     try {
-      if (_tokens.session != null) await _tokens.fresh(cancel);
+      if (_tokens.session != null) await _tokens.fresh();
     } on SessionException {
       // Then there is none, and a guest plays on.
     }
-    return _tokens.session ?? await guest(cancel: cancel);
+    return _tokens.session ?? await guest();
   }
 
   /// Logs in as a new guest.

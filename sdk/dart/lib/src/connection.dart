@@ -1,9 +1,8 @@
 import 'dart:async';
 import 'dart:math';
 
-import 'backoff.dart';
-import 'clock.dart';
 import 'close_codes.dart';
+import 'connection_listener.dart';
 import 'conversation.dart';
 import 'dial.dart';
 import 'errors.dart';
@@ -12,70 +11,49 @@ import 'exception.dart';
 import 'inbox.dart';
 import 'link.dart';
 import 'options.dart';
+import 'rejoin.dart';
 import 'tokens.dart';
 
-/// Hears what a room's connection brings.
-abstract interface class ConnectionListener {
-  /// For the first time or again.
-  void onConnected(Welcome welcome);
-
-  /// Of one message, in order.
-  void onEvents(List<GameEvent> events);
-
-  /// Something failed that nobody awaits.
-  void onError(GodraException error);
-
-  /// Before each attempt to come back.
-  void onReconnecting(Reconnecting next);
-
-  /// Once for each connection that is lost; without coming back exactly once, as the last of all.
-  void onDisconnected(Disconnected end);
-}
-
-/// Where it stands; an attempt or a timer that belongs to another phase counts no more.
+/// Where a connection stands. What an attempt or a timer of an earlier phase still brings counts no more.
 enum _Phase { idle, dialing, open, waiting, left }
 
 const _closedByClient = 'closed by the client';
 
+/// What a connection needs of its client.
+abstract interface class Dialer {
+  /// The address of the room, to go on from [resume].
+  Uri addressOf(({String epoch, int since})? resume);
+
+  /// Opens a socket.
+  Link open(LinkRequest request, LinkListener listener);
+
+  /// Why a socket did not open whose platform does not tell.
+  Future<GodraException> explain();
+}
+
 /// The connection of one room: made, lost and made again, until it ends for good.
 final class Connection implements DialListener, InboxListener {
   /// Nothing happens before [start].
-  Connection(this._options, Random random, this._tokens, this._room, this._addressOf, this._open)
-      : _backoff = Backoff(_options.reconnect ?? const ReconnectOptions(), random) {
+  Connection(this._options, Random random, this._tokens, this._room, this._dialer) : _rejoin = Rejoin(_options, random, _tokens) {
     _joined.future.ignore();
-    conversation = Conversation(
-      _options,
-      random,
-      _sendNow,
-      heardAt: () => _dial?.heardAt ?? 0,
-      died: _died,
-      listener: this,
-    );
+    conversation = Conversation(_options, random, _sendNow, heardAt: () => _dial?.heardAt ?? 0, died: _died, listener: this);
   }
 
   final GodraOptions _options;
   final Tokens _tokens;
   final ConnectionListener _room;
-  final Uri Function(({String epoch, int since})? resume) _addressOf;
-  final LinkOpener _open;
-  final Backoff _backoff;
+  final Dialer _dialer;
+  final Rejoin _rejoin;
   final _joined = Completer<Welcome>();
 
   /// What is said in it.
   late final Conversation conversation;
   _Phase _phase = _Phase.idle;
 
-  /// The attempt that counts.
+  /// Counts attempts: what is asked for one of them is for no other.
+  int _attempt = 0;
   Dial? _dial;
-  Timer? _timer;
-  int _tokenAsks = 0;
-  String? _usedToken;
-  bool _hasRefreshed = false;
-  bool _isOffline = false;
   bool _isLeaving = false;
-
-  /// How the outage began.
-  ({int code, String reason}) _lost = (code: closedNormally, reason: '');
 
   /// The newest one.
   Welcome? get welcome => _welcome;
@@ -91,6 +69,8 @@ final class Connection implements DialListener, InboxListener {
   /// Whether it is over.
   bool get isOver => _phase == _Phase.left;
 
+  bool get _isFirst => _welcome == null;
+
   /// Begins; only the first call counts.
   void start() {
     if (_phase == _Phase.idle) _dialNow();
@@ -104,17 +84,14 @@ final class Connection implements DialListener, InboxListener {
   }
 
   /// The device says whether it has a network.
-  void setOnline({required bool isOnline}) {
-    _isOffline = !isOnline;
-    isOnline ? checkNow() : _timer?.cancel();
-  }
+  void setOnline({required bool isOnline}) => isOnline ? checkNow() : _rejoin.offline();
 
-  /// The network is back, or the game: what was known of the connection may be old.
+  /// The network is back, or the app: what was known of the connection may be old.
   void checkNow() {
-    _isOffline = false;
+    _rejoin.online();
     if (_phase == _Phase.open) conversation.checkNow();
     if (_phase != _Phase.waiting) return;
-    _backoff.restart(_options.clock.nowMs);
+    _rejoin.restart();
     _dialNow();
   }
 
@@ -124,7 +101,7 @@ final class Connection implements DialListener, InboxListener {
   /// Ends it by the game's wish, or, with a [cause], with the session.
   void close([GodraException? cause]) {
     final isOutage = cause != null && _phase != _Phase.open;
-    isOutage ? _end(_lost.code, _lost.reason, cause) : _end(closedNormally, _closedByClient, cause);
+    isOutage ? _endOutage(cause) : _end(closedNormally, _closedByClient, cause);
   }
 
   @override
@@ -148,91 +125,83 @@ final class Connection implements DialListener, InboxListener {
   void onWelcome(Welcome welcome) {
     _dial!.welcomed();
     _phase = _Phase.open;
-    _hasRefreshed = false;
     _welcome = welcome;
-    _backoff.opened(_options.clock.nowMs);
+    _rejoin.opened();
     conversation.welcome(welcome);
     _room.onConnected(welcome);
     if (!_joined.isCompleted) _joined.complete(welcome);
   }
 
   @override
-  void onRefusal(GodraException error) {
-    _drop(_isFirst ? closedNormally : closedToComeBack, error.code);
-    _failed(error);
-  }
+  void onRefusal(GodraException error) => _giveUp(error);
 
   @override
-  void onTimeout() {
-    final why = 'No welcome from the server within ${_options.connectTimeout.inMilliseconds} ms';
-    _drop(_isFirst ? closedNormally : closedToComeBack, 'no welcome in time');
-    _failed(NetworkException('timeout', why));
-  }
+  void onTimeout() =>
+      _giveUp(NetworkException('timeout', 'No welcome from the server within ${_options.connectTimeout.inMilliseconds} ms'));
 
   @override
   void onEnd(LinkEnd end) {
     _dial = null;
-    if (_phase == _Phase.open) return _lose(end.code, end.reason);
-    _failed(errorOfEnd(end, _options.clock.wallMs));
+    if (_phase == _Phase.open) return _lost(end.code, end.reason);
+    if (end.kind != LinkEndKind.hidden) return _failed(errorOfEnd(end, _options.clock.wallMs));
+    final attempt = _attempt;
+    _dialer.explain().then((error) {
+      if (_counts(attempt)) _failed(error);
+    }).ignore();
   }
 
-  bool get _isFirst => _welcome == null;
+  bool _counts(int attempt) => _phase == _Phase.dialing && attempt == _attempt;
 
   bool _sendNow(String text) {
     if (_phase != _Phase.open || !(_dial?.send(text) ?? false)) return false;
-    conversation.stats
-      ..framesSent += 1
-      ..bytesSent += text.length;
+    conversation.stats.sent(text);
     return true;
   }
 
   void _dialNow() {
-    _timer?.cancel();
+    _rejoin.stop();
     _phase = _Phase.dialing;
-    final ask = ++_tokenAsks;
-    bool counts() => _phase == _Phase.dialing && ask == _tokenAsks;
+    final attempt = ++_attempt;
     _tokens.fresh().then((token) {
-      if (counts()) _openWith(token);
+      if (_counts(attempt)) _dialWith(token);
     }, onError: (Object e) {
-      if (counts()) _failed(e is GodraException ? e : NetworkException('unavailable', 'There is no token: $e'));
+      if (_counts(attempt)) _failed(e is GodraException ? e : NetworkException('unavailable', 'There is no token: $e'));
     });
   }
 
-  void _openWith(String token) {
-    final session = _tokens.session;
-    final user = session?.token == token ? session!.userId : userOf(token);
+  void _dialWith(String token) {
+    final user = _tokens.userOf(token);
     // What one player has seen is not what another may see.
     if (user != null && user != _welcome?.me.userId) conversation.position.forget();
     conversation.inbox.restart();
-    _usedToken = token;
+    _rejoin.usedToken = token;
     final request = LinkRequest(
-      _addressOf(conversation.position.resume),
+      _dialer.addressOf(conversation.position.resume),
       token,
       maxMessageBytes: _options.maxMessageBytes,
       maxBufferedBytes: _options.maxBufferedBytes,
     );
-    _dial = Dial(this, _options.clock)..start(_open, request, _options.connectTimeout);
+    _dial = Dial(this, _options.clock)..start(_dialer.open, request, _options.connectTimeout);
   }
 
   void _died() {
     const reason = 'no answer to a heartbeat';
     // 1006 may not be sent.
     _drop(closedToComeBack, reason);
-    _lose(closedBroken, reason);
+    _lost(closedBroken, reason);
   }
 
-  void _lose(int code, String reason) {
-    if (_backoff.lost(_options.clock.nowMs)) _lost = (code: code, reason: reason);
+  void _lost(int code, String reason) {
+    _rejoin.lost(code, reason);
     conversation.lost('The connection was lost ($code${reason.isEmpty ? '' : ': $reason'})');
-    final isTokenVoid = code == closedTokenExpired;
-    if (isTokenVoid) _tokens.refused(_usedToken, isOver: _isSessionOver(reason));
     if (_isLeaving) return _end(closedNormally, _closedByClient, null);
-    if (_comesBack(code, reason)) return _comeBack(code, reason);
-    isTokenVoid ? _endSession(errorOfClose(code, reason)) : _end(code, reason, errorOfClose(code, reason));
+    if (_rejoin.followsClose(code, reason)) return _comeBack(code, reason);
+    final error = errorOfClose(code, reason);
+    code == closedTokenExpired ? _endSession(error) : _end(code, reason, error);
   }
 
   void _comeBack(int code, String reason) {
-    final next = _retryLater(code, null);
+    final next = _wait(code, null);
     _room
       ..onDisconnected(Disconnected(code, reason, willReconnect: true))
       ..onReconnecting(next);
@@ -240,55 +209,36 @@ final class Connection implements DialListener, InboxListener {
     if (code == closedTokenExpired) _tokens.fresh().ignore();
   }
 
-  bool _comesBack(int code, String reason) {
-    if (_options.reconnect == null || !comesBackAfter(code)) return false;
-    // What an upgrade of the game's own ends, it replaces.
-    if (code != closedTokenExpired || _tokens.isChanging || _tokens.isReplaced(_usedToken)) return true;
-    return _tokens.canRefresh && !_isSessionOver(reason);
+  Reconnecting _wait(int code, Duration? retryAfter) {
+    _phase = _Phase.waiting;
+    return _rejoin.wait(code, retryAfter, _dialNow);
   }
 
-  static bool _isSessionOver(String reason) => reason.startsWith('session_ended');
-
-  Reconnecting _retryLater(int code, Duration? retryAfter) {
-    _phase = _Phase.waiting;
-    _timer?.cancel();
-    final delay = ms(_backoff.next(_options.clock.nowMs, code, retryAfter));
-    if (!_isOffline) _timer = _options.clock.after(delay, _dialNow);
-    return Reconnecting(_backoff.attempts, delay);
+  void _giveUp(GodraException error) {
+    // The code tells the room whether the player's place is to be kept.
+    _drop(_isFirst ? closedNormally : closedToComeBack, error.code);
+    _failed(error);
   }
 
   /// An attempt failed.
   void _failed(GodraException error) {
-    final isTokenRefused = error.status == 401 || error.closeCode == closedTokenExpired;
-    if (isTokenRefused) _tokens.refused(_usedToken, isOver: error.code == 'session_ended');
-    if (isTokenRefused && _tokens.canRefresh && !_hasRefreshed) {
-      _hasRefreshed = true;
-      return _dialNow();
-    }
-    _backoff.failed(error);
     if (_isLeaving) return _end(closedNormally, _closedByClient, null);
-    if (isTokenRefused) return _endSession(error);
-    if (_isFirst || _isOver(error)) return _end(_lost.code, _lost.reason, error);
-    _room.onReconnecting(_retryLater(error.closeCode ?? closedBroken, error.retryAfter));
-  }
-
-  bool _isOver(GodraException error) {
-    final code = error.closeCode;
-    if (code != null) return !_comesBack(code, '');
-    return error.kind == ErrorKind.session || isFinal(error);
+    if (_rejoin.wantsFresherToken(error)) return _dialNow();
+    if (Rejoin.isTokenRefused(error)) return _endSession(error);
+    if (_isFirst || !_rejoin.followsFailure(error)) return _endOutage(error);
+    _room.onReconnecting(_wait(error.closeCode ?? closedBroken, error.retryAfter));
   }
 
   /// No token of this session is taken any more. That is for all rooms, and first of all for the game.
   void _endSession(GodraException why) {
-    _timer?.cancel();
+    _rejoin.stop();
     _phase = _Phase.waiting;
-    final cause = SessionException(
-      'session_ended',
-      'The server takes no token of this session: ${why.message}',
-      ErrorFacts(status: why.status, cause: why),
-    );
-    _tokens.end(_usedToken, cause).whenComplete(() => _end(_lost.code, _lost.reason, cause)).ignore();
+    final text = 'The server takes no token of this session: ${why.message}';
+    final cause = SessionException('session_ended', text, ErrorFacts(status: why.status, cause: why));
+    _tokens.end(_rejoin.usedToken, cause).whenComplete(() => _endOutage(cause)).ignore();
   }
+
+  void _endOutage(GodraException cause) => _end(_rejoin.first.code, _rejoin.first.reason, cause);
 
   void _drop(int code, String reason) {
     final dial = _dial;
@@ -300,12 +250,13 @@ final class Connection implements DialListener, InboxListener {
   void _end(int code, String reason, GodraException? cause) {
     if (_phase == _Phase.left) return;
     _phase = _Phase.left;
-    _timer?.cancel();
+    _rejoin.stop();
     _drop(closedNormally, _closedByClient);
     conversation.end(cause?.message ?? 'The room was closed');
     if (!_isFirst) _room.onDisconnected(Disconnected(code, reason, willReconnect: false, cause: cause));
-    if (!_joined.isCompleted) {
-      _joined.completeError(cause ?? const UsageException('cancelled', 'The room was closed before it was joined'));
-    }
+    if (!_joined.isCompleted) _joined.completeError(cause ?? cancelledJoin);
   }
+
+  /// The game closed the room that it waited for.
+  static const cancelledJoin = UsageException('cancelled', 'The room was closed before it was joined');
 }

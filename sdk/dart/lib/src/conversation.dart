@@ -14,6 +14,7 @@ import 'pending.dart';
 import 'position.dart';
 import 'resync.dart';
 import 'server_clock.dart';
+import 'stats.dart';
 
 /// So soon a connection has to show that it lived through a sleep.
 const _wakeLimit = Duration(seconds: 3);

@@ -1,7 +1,7 @@
+import 'close_codes.dart';
 import 'exception.dart';
 import 'http.dart';
 import 'json.dart';
-import 'close_codes.dart';
 import 'link.dart';
 
 /// What became of an input.
@@ -56,7 +56,7 @@ GodraException errorOfEnd(LinkEnd end, int wallMs) => switch (end.kind) {
       LinkEndKind.closed => errorOfClose(end.code, end.reason),
       LinkEndKind.refused => errorOfAnswer(end.answer!, wallMs),
       LinkEndKind.unreachable => NetworkException('unavailable', 'The server cannot be reached: ${end.reason}'),
-      LinkEndKind.hidden => const NetworkException('refused', 'The WebSocket did not open, and this platform does not tell why'),
+      LinkEndKind.hidden => const NetworkException('refused', 'The WebSocket did not open'),
       LinkEndKind.notGodra => ProtocolException('bad_response', end.reason),
     };
 

@@ -1,3 +1,4 @@
+import 'clock.dart';
 import 'exception.dart';
 import 'json.dart';
 
@@ -73,15 +74,19 @@ final class Welcome {
 
   /// From a message's payload. Throws a [FormatException] for what is none.
   static Welcome read(Object? payload) {
-    if (payload is! Map<String, Object?>) throw const FormatException('a welcome that is not an object');
+    if (payload is! Map<String, Object?>) throw const FormatException('it is not an object');
     final raw = JsonMap(payload);
-    final epoch = payload['epoch'];
-    if (epoch is! String?) throw const FormatException('a welcome with an epoch that is not a text');
-    final seq = wholeOf(payload['seq']);
-    if (seq == null && payload['seq'] != null) throw const FormatException('a welcome with a seq that is not a whole number');
+    void check(String name, String what, bool isRight) {
+      if (!isRight) throw FormatException('its $name is not $what');
+    }
+
+    check('user_id', 'a text', raw.text('user_id') != null);
+    check('epoch', 'a text', raw['epoch'] is String?);
+    check('recovered', 'a truth value', raw['recovered'] is bool?);
+    check('seq', 'a whole number', raw['seq'] == null || wholeOf(raw['seq']) != null);
+    check('n', 'a whole number', raw['n'] == null || wholeOf(raw['n']) != null);
     final interval = (raw.number('sync_interval_ms') ?? 50).clamp(0, 60000).toDouble();
-    final micros = interval.isNaN ? 50000 : (interval * 1000).round();
-    return Welcome._(raw, epoch, seq, Duration(microseconds: micros));
+    return Welcome._(raw, raw.text('epoch'), wholeOf(raw['seq']), ms(interval));
   }
 }
 
@@ -133,46 +138,4 @@ final class Disconnected extends RoomConnection {
 
   /// Why it is the end, if not by the game's wish.
   final GodraException? cause;
-}
-
-/// Counts of a room, over all its connections.
-final class RoomStats {
-  /// Bytes of messages from the server.
-  int bytesReceived = 0;
-
-  /// Bytes of messages to it.
-  int bytesSent = 0;
-
-  /// Messages from the server.
-  int framesReceived = 0;
-
-  /// Messages to it.
-  int framesSent = 0;
-
-  /// Events of the room.
-  int events = 0;
-
-  /// Connections after the first.
-  int reconnects = 0;
-
-  /// Inputs that were not sent, as there was no connection or the network was too slow.
-  int dropped = 0;
-
-  /// Messages that could not be read.
-  int badMessages = 0;
-
-  /// How often the whole state was asked for, after a message that could not be read.
-  int resyncs = 0;
-
-  /// All of them as they are now.
-  RoomStats copy() => RoomStats()
-    ..bytesReceived = bytesReceived
-    ..bytesSent = bytesSent
-    ..framesReceived = framesReceived
-    ..framesSent = framesSent
-    ..events = events
-    ..reconnects = reconnects
-    ..dropped = dropped
-    ..badMessages = badMessages
-    ..resyncs = resyncs;
 }

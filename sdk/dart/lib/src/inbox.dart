@@ -7,13 +7,14 @@ import 'outbox.dart';
 import 'pending.dart';
 import 'position.dart';
 import 'resync.dart';
+import 'stats.dart';
 
 /// For whom messages are that are no answers.
 abstract interface class InboxListener {
   /// The connection's first word.
   void onWelcome(Welcome welcome);
 
-  /// In its place: why nobody is let in, or a welcome that cannot be read.
+  /// In its place: why nobody is let in.
   void onRefusal(GodraException error);
 
   /// New events of one message, in order.
@@ -112,13 +113,14 @@ final class Inbox {
 
   void _welcome(Object? payload, bool isInBatch) {
     if (_isOpen || isInBatch) return _malformed(_isOpen ? 'is a second welcome' : 'has a welcome in a batch');
+    final Welcome welcome;
     try {
-      final welcome = Welcome.read(payload);
-      _isOpen = true;
-      _listener.onWelcome(welcome);
+      welcome = Welcome.read(payload);
     } on FormatException catch (e) {
-      _listener.onRefusal(ProtocolException('bad_message', 'The server sent ${e.message}'));
+      return _malformed('is no welcome: ${e.message}');
     }
+    _isOpen = true;
+    _listener.onWelcome(welcome);
   }
 
   void _refusal(Object? payload) {

@@ -2,6 +2,7 @@ import 'dart:async';
 
 import 'cancel.dart';
 import 'connection.dart';
+import 'connection_listener.dart';
 import 'conversation.dart';
 import 'delivery.dart';
 import 'errors.dart';
@@ -13,6 +14,7 @@ import 'log.dart';
 import 'options.dart';
 import 'replica.dart';
 import 'stage.dart';
+import 'stats.dart';
 
 /// What a room asks of its client.
 abstract interface class RoomOwner {

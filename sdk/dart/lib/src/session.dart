@@ -33,11 +33,11 @@ final class Session {
   /// From the server's answer to a login.
   static Session ofLogin(JsonMap login, int wallMs) {
     final session = fromJson(login);
-    final seconds = (login.number('expires_in') ?? double.nan).clamp(0, _maxSeconds).toDouble();
-    if (session == null || seconds.isNaN) {
-      throw const ProtocolException('bad_response', 'The answer to a login lacks token, user_id or expires_in');
+    final seconds = login.number('expires_in');
+    if (session == null || session.refreshToken == null || seconds == null) {
+      throw const ProtocolException('bad_response', 'The answer to a login lacks token, refresh_token, user_id or expires_in');
     }
-    final ms = (seconds * 1000).round();
+    final ms = (seconds.clamp(0, _maxSeconds) * 1000).round();
     return Session(
       token: session.token,
       refreshToken: session.refreshToken,

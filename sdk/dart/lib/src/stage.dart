@@ -1,6 +1,6 @@
 import 'dart:async';
 
-import 'connection.dart';
+import 'connection_listener.dart';
 import 'delivery.dart';
 import 'events.dart';
 import 'exception.dart';
@@ -34,8 +34,9 @@ final class Stage implements ConnectionListener {
   bool _isSilent = false;
   bool _isOver = false;
 
-  /// Null once the game had the time to listen.
-  List<void Function()>? _held = [];
+  /// What waits until the game had the time to listen, after the first welcome.
+  List<void Function()>? _held;
+  bool _wasConnected = false;
 
   /// See `Room.on`.
   Stream<GameEvent> on(String type) {
@@ -56,10 +57,11 @@ final class Stage implements ConnectionListener {
       if (!welcome.recovered) _tellState();
     }
 
-    final held = _held;
-    if (held == null) return _delivery.post(tell);
+    _post(tell);
+    if (_wasConnected) return;
+    _wasConnected = true;
     // What comes next waits until those who wait for the join have registered their listeners: a turn of the event loop.
-    _delivery.post(tell);
+    _held = [];
     Timer.run(_release);
   }
 

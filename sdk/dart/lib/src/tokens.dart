@@ -1,9 +1,9 @@
 import 'dart:async';
-import 'dart:convert';
 import 'dart:math';
 
 import 'api.dart';
 import 'cancel.dart';
+import 'claims.dart';
 import 'clock.dart';
 import 'exception.dart';
 import 'json.dart';
@@ -42,6 +42,9 @@ final class Tokens {
 
   /// Whether there is another one than this by now.
   bool isReplaced(String? token) => _session != null && _session!.token != token;
+
+  /// Whose token this is, if that can be told.
+  String? userOf(String token) => _session?.token == token ? _session!.userId : userOfJwt(token);
 
   /// A token that is good for a while.
   Future<String> fresh([CancelToken? cancel]) async {
@@ -169,17 +172,6 @@ final class Tokens {
     final left = (next.expiresAtMs - _clock.wallMs).toDouble();
     final good = whole == null ? left : min(left, whole);
     return good - min(_earlyMs, (whole ?? left) / 10);
-  }
-}
-
-/// Whose token it is, as far as that can be told without asking: a JWT says it to everyone.
-String? userOf(String token) {
-  final parts = token.split('.');
-  if (parts.length != 3) return null;
-  try {
-    return JsonMap.of(readJson(utf8.decode(base64Url.decode(base64Url.normalize(parts[1]))))).text('sub');
-  } on FormatException {
-    return null;
   }
 }
 
