@@ -19,4 +19,4 @@ export 'src/platform/platform.dart' show FileSessionStore;
 export 'src/room.dart' show Room;
 export 'src/session.dart';
 export 'src/session_store.dart' show CallbackSessionStore, MemorySessionStore, SessionStore, SharedSessionStore;
-export 'src/stats.dart';
+export 'src/stats.dart' show RoomStats;

@@ -12,6 +12,7 @@ import 'inbox.dart';
 import 'link.dart';
 import 'options.dart';
 import 'rejoin.dart';
+import 'stats.dart';
 import 'tokens.dart';
 
 /// Where a connection stands. What an attempt or a timer of an earlier phase still brings counts no more.

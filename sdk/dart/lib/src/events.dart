@@ -99,6 +99,9 @@ sealed class RoomConnection {
 final class Joining extends RoomConnection {
   /// There is one.
   const Joining() : super._();
+
+  @override
+  String toString() => 'Joining()';
 }
 
 /// In the room, for the first time or again. Comes before the connection's first event.
@@ -108,6 +111,9 @@ final class Joined extends RoomConnection {
 
   /// What the server said.
   final Welcome welcome;
+
+  @override
+  String toString() => 'Joined(recovered: ${welcome.recovered})';
 }
 
 /// Comes before each attempt to come back.
@@ -120,6 +126,9 @@ final class Reconnecting extends RoomConnection {
 
   /// The time until it.
   final Duration delay;
+
+  @override
+  String toString() => 'Reconnecting($attempt, $delay)';
 }
 
 /// A connection is lost.
@@ -138,4 +147,7 @@ final class Disconnected extends RoomConnection {
 
   /// Why it is the end, if not by the game's wish.
   final GodraException? cause;
+
+  @override
+  String toString() => 'Disconnected($code, "$reason", willReconnect: $willReconnect, cause: $cause)';
 }

@@ -30,7 +30,7 @@ final class Room {
   /// Made by the client.
   Room(this.id, this._owner, GodraOptions options, Delivery delivery, Log log, Connection Function(ConnectionListener) connect)
       : _replica = Replica(options.reducers) {
-    _stage = Stage(id, _replica, delivery, log, onOver: () => _owner.forget(this));
+    _stage = Stage(id, _replica, delivery, log, options.clock, onOver: () => _owner.forget(this));
     _connection = connect(_stage);
   }
 

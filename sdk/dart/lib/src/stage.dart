@@ -1,5 +1,6 @@
 import 'dart:async';
 
+import 'clock.dart';
 import 'connection_listener.dart';
 import 'delivery.dart';
 import 'events.dart';
@@ -11,12 +12,13 @@ import 'replica.dart';
 /// What the game hears of a room, and in which order.
 final class Stage implements ConnectionListener {
   /// [_onOver] is called before the game hears of the end.
-  Stage(this._id, this._replica, this._delivery, this._log, {required void Function() onOver}) : _onOver = onOver;
+  Stage(this._id, this._replica, this._delivery, this._log, this._clock, {required void Function() onOver}) : _onOver = onOver;
 
   final String _id;
   final Replica _replica;
   final Delivery _delivery;
   final Log _log;
+  final Clock _clock;
   final void Function() _onOver;
 
   /// See `Room.connection`.
@@ -62,7 +64,7 @@ final class Stage implements ConnectionListener {
     _wasConnected = true;
     // What comes next waits until those who wait for the join have registered their listeners: a turn of the event loop.
     _held = [];
-    Timer.run(_release);
+    _clock.after(Duration.zero, _release);
   }
 
   @override

@@ -27,12 +27,6 @@ final class RoomStats {
   /// How often the whole state was asked for, after a message that could not be read.
   int resyncs = 0;
 
-  /// A message went out. For this package alone.
-  void sent(String text) {
-    framesSent++;
-    bytesSent += _utf8Length(text);
-  }
-
   /// All of them as they are now.
   RoomStats copy() => RoomStats()
     ..bytesReceived = bytesReceived
@@ -44,6 +38,15 @@ final class RoomStats {
     ..dropped = dropped
     ..badMessages = badMessages
     ..resyncs = resyncs;
+}
+
+/// What only this package does with them.
+extension Counting on RoomStats {
+  /// A message went out.
+  void sent(String text) {
+    framesSent++;
+    bytesSent += _utf8Length(text);
+  }
 }
 
 int _utf8Length(String text) {
