@@ -8,6 +8,7 @@ import { Queue } from "./queue.js";
 const POLL_MS = 20_000;
 const HELLO_MS = 60_000;
 const EXIT_MS = 10_000;
+const KILL_MS = 3_000;
 const CORS = {
   "Access-Control-Allow-Origin": "*",
   "Access-Control-Allow-Headers": "*",
@@ -88,7 +89,10 @@ export class Driver {
     return how;
   }
 
+  /** A driver that has programs of its own may end those first. */
   async kill() {
+    if (!this.end) this.#child.kill("SIGTERM");
+    await Promise.race([this.#ended, after(KILL_MS)]);
     if (!this.end) this.#child.kill("SIGKILL");
     await this.#ended;
   }

@@ -6,6 +6,8 @@ import { reasonToSkip } from "./scenarios.js";
 import { DriverDied } from "./stage.js";
 
 const SIDE_BY_SIDE = 6;
+/** So many drivers that end in a row, with no scenario passed between, are no matter of scenarios. */
+const MOST_DEATHS = 5;
 
 /** Gives `{hello, results: [{scenario, outcome: "passed" | "failed" | "skipped", why, ms}]}`; `tell(result)` for each. */
 export async function playAll(scenarios, command, { tell = () => {}, sideBySide = SIDE_BY_SIDE, env } = {}) {
@@ -19,6 +21,7 @@ class Suite {
   #tell;
   #driver = null;
   #starting = null;
+  #deaths = 0;
   hello = null;
   results = [];
 
@@ -49,11 +52,13 @@ class Suite {
   }
 
   async #play(scenario, again) {
+    if (this.#deaths >= MOST_DEATHS) return this.#add({ scenario, outcome: "failed", why: "the driver does not live for long enough", ms: 0 });
     const driver = await this.#living();
     const began = performance.now();
     const result = (outcome, why) => this.#add({ scenario, outcome, why, ms: Math.round(performance.now() - began) });
     try {
       await play(scenario, driver);
+      this.#deaths = 0;
       result("passed");
     } catch (error) {
       if (error instanceof DriverDied && again) again.push(scenario);
@@ -66,9 +71,11 @@ class Suite {
     if (!this.#driver) return this.#starting;
     if (!this.#driver.end) return this.#driver;
     this.#driver = null;
+    this.#deaths += 1;
     this.#starting = this.#start().then((driver) => (this.#driver = driver));
     return this.#starting;
   }
+
   #add(result) {
     this.results.push(result);
     this.#tell(result);
