@@ -211,6 +211,13 @@ export interface Game {
   actions?: Record<string, any>;
 }
 
+/** Where a game does not say: everything goes. */
+export interface AnyGame {
+  state: any;
+  events: Record<string, any>;
+  actions: Record<string, any>;
+}
+
 type StateOf<G extends Game> = G extends { state: infer S } ? S : any;
 type EventsOf<G extends Game> = G extends { events: infer E } ? E : Record<string, any>;
 type ActionsOf<G extends Game> = G extends { actions: infer A } ? A : Record<string, any>;
@@ -249,7 +256,7 @@ export interface RoomEvents<State = any> {
   error: GodraError;
 }
 
-export type Reducers<G extends Game = any> = {
+export type Reducers<G extends Game = AnyGame> = {
   [K in NameOf<EventsOf<G>>]?: (state: StateOf<G>, payload: EventsOf<G>[K], event: GameEvent<EventsOf<G>[K]>) => StateOf<G> | void;
 };
 
@@ -277,7 +284,7 @@ export interface NextOptions<Payload = any> {
 }
 
 /** One lobby, over all its connections. Made by `client.join` and `client.createRoom`. */
-export class Room<G extends Game = any> {
+export class Room<G extends Game = AnyGame> {
   private constructor();
   /** The lobby's id, without `game:`. */
   readonly id: string;
@@ -331,7 +338,7 @@ export class Room<G extends Game = any> {
   stats(): RoomStats;
 }
 
-export interface JoinOptions<G extends Game = any> {
+export interface JoinOptions<G extends Game = AnyGame> {
   /** Takes the join back: it rejects with `cancelled`. */
   signal?: AbortSignal;
   /** Called with the room before its connection is made: the place to set handlers and reducers, so that none misses an event. */
@@ -434,7 +441,7 @@ export interface Realtime {
   close(): void;
 }
 
-export class GodraClient<G extends Game = any> {
+export class GodraClient<G extends Game = AnyGame> {
   /** In a browser the page's own server is the default. */
   constructor(baseUrl?: string | URL, options?: GodraOptions);
   readonly auth: Auth;

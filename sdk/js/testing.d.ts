@@ -1,4 +1,4 @@
-import type { Game, GameEvent, GodraOptions, Room, Simulation, Welcome } from "godra";
+import type { AnyGame, Game, GameEvent, GodraOptions, Room, Simulation, Welcome } from "godra";
 
 /** An input that the game sent. */
 export interface SentInput {
@@ -56,7 +56,7 @@ export class FakeServer {
   message(message: object | string): void;
 }
 
-export interface FakeOptions<G extends Game = any> extends GodraOptions {
+export interface FakeOptions<G extends Game = AnyGame> extends GodraOptions {
   /** The lobby's id (test). */
   id?: string;
   /** 0 to 1, where the SDK draws lots (always 0.5). */
@@ -65,7 +65,7 @@ export interface FakeOptions<G extends Game = any> extends GodraOptions {
   prepare?: (room: Room<G>) => void;
 }
 
-export interface Fake<G extends Game = any> {
+export interface Fake<G extends Game = AnyGame> {
   room: Room<G>;
   server: FakeServer;
   clock: VirtualClock;
@@ -76,7 +76,7 @@ export interface Fake<G extends Game = any> {
 /** A real room whose server is the test, and whose time goes only when the test says so. */
 export const FakeRoom: {
   /** One that has its welcome. */
-  join<G extends Game = any>(options?: FakeOptions<G> & { welcome?: Partial<Welcome> }): Promise<Fake<G>>;
+  join<G extends Game = AnyGame>(options?: FakeOptions<G> & { welcome?: Partial<Welcome> }): Promise<Fake<G>>;
   /** One that waits for it. */
-  connect<G extends Game = any>(options?: FakeOptions<G>): Fake<G>;
+  connect<G extends Game = AnyGame>(options?: FakeOptions<G>): Fake<G>;
 };

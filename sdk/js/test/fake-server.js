@@ -162,6 +162,12 @@ class Peer {
     this.#socket.destroy();
   }
 
+  /** Goes on being there, but reads nothing any more: as a computer does whose network is gone. */
+  freeze() {
+    this.#socket.removeAllListeners("data");
+    this.#socket.pause();
+  }
+
   #read(bytes) {
     this.#unread = Buffer.concat([this.#unread, bytes]);
     for (let frame = this.#nextFrame(); frame; frame = this.#nextFrame()) this.#frame(frame);
