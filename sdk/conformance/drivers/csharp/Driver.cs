@@ -20,7 +20,7 @@ channel.Tell(new JObject
         ["sdk"] = "csharp",
         ["version"] = Environment.GetEnvironmentVariable("GODRA_SDK_VERSION"),
         ["platform"] = $".NET {Environment.Version}",
-        ["can"] = new JArray("status", "wake", "cancel", "throw", "ints", "binary", "reducers", "stats", "file_store", "tabs"),
+        ["can"] = new JArray("status", "headers", "wake", "offline", "cancel", "throw", "ints", "binary", "reducers", "stats", "file_store", "tabs"),
         ["why"] = new JObject { ["surrogates"] = "texts of .NET could hold half of a pair, but UTF-8 cannot: such a message is reported" },
     },
 });

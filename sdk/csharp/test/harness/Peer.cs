@@ -57,6 +57,9 @@ internal sealed class Peer(TcpClient client, Stream stream, Request request)
         client.Close();
     }
 
+    /// <summary>Sends what the caller has made frames of.</summary>
+    public Task SendBytesAsync(byte[] frames) => stream.WriteAsync(frames, 0, frames.Length);
+
     public async Task SendFrameAsync(byte opcode, byte[] bytes, bool isLast = true)
     {
         var head = new byte[bytes.Length < 126 ? 2 : bytes.Length < 65536 ? 4 : 10];
