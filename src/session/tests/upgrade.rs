@@ -30,7 +30,6 @@ fn the_token_may_come_in_other_places() {
     };
     joins("/ws?game_id=r", &["Authorization: Bearer good"], None);
     joins("/ws?game_id=r", &["Sec-WebSocket-Protocol: godra, bearer.good"], Some("godra"));
-    joins("/ws?game_id=r", &["Sec-WebSocket-Protocol: bearer.good"], None);
     joins(
         "/ws?game_id=r",
         &["Authorization: Basic x", "Sec-WebSocket-Protocol: godra, bearer.good"],
@@ -48,7 +47,9 @@ fn a_token_is_needed() {
     refused(&upgrade("/ws?token=bad&game_id=r"), bad);
     refused(&upgrade("/ws?token=bad"), bad);
     refused(&upgrade("/ws?token=&game_id=r"), bad);
-    refused(&upgrade_with("/ws?game_id=r", &["Sec-WebSocket-Protocol: bearer.bad"]), bad);
+    refused(&upgrade_with("/ws?game_id=r", &["Sec-WebSocket-Protocol: godra, bearer.bad"]), bad);
+    let alone = upgrade_with("/ws?game_id=r", &["Sec-WebSocket-Protocol: bearer.good"]);
+    refused(&alone, r#"ws 400 {"error":{"code":"bad_request","message":"offer the subprotocol godra, …"}}"#);
     let response = response(upgrade("/ws?game_id=r"));
     assert_eq!(header(&response, "www-authenticate"), Some("Bearer"));
 }

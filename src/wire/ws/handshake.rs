@@ -33,10 +33,16 @@ pub fn accept(request: &Request) -> Result<Handshake, RequestError> {
     let key = key.ok_or_else(|| RequestError::bad_request("Sec-WebSocket-Key is not 16 bytes in base64"))?;
     let offers = || request.header_list("sec-websocket-protocol");
     let is_offered = offers().any(|offer| offer == SUBPROTOCOL.as_bytes());
+    let bearer = bearer(offers())?;
+    // Browsers, and most libraries, give up a WebSocket that was opened with none of the subprotocols that they offered. By then a
+    // player that was in the room already would have lost the socket that works.
+    if !is_offered && offers().next().is_some() {
+        return Err(RequestError::bad_request("offer the subprotocol godra, too: it is the one spoken here"));
+    }
     Ok(Handshake {
         accept_key: derive_accept_key(key),
         protocol: is_offered.then(|| SUBPROTOCOL.to_owned()),
-        bearer: bearer(offers())?,
+        bearer,
     })
 }
 
@@ -166,7 +172,11 @@ mod tests {
         offer("godra, bearer.a.b-c_d", Some("godra"), Some("a.b-c_d"));
         offer("bearer.a.b.c,godra", Some("godra"), Some("a.b.c"));
         offer("bearer.a\r\nSec-WebSocket-Protocol: godra", Some("godra"), Some("a"));
-        offer("chat, Godra, bearer", None, None);
+        offer("chat, godra", Some("godra"), None);
+        for none_spoken in ["bearer.a.b.c", "chat, Godra, bearer", "godra.2, bearer.a"] {
+            let offer = format!("Sec-WebSocket-Protocol: {none_spoken}");
+            refused(&[UPGRADE, CONNECTION, VERSION, KEY, &offer], 400, "offer the subprotocol godra");
+        }
     }
 
     #[test]
