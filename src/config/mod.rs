@@ -305,16 +305,30 @@ fn path(text: &str) -> Result<PathBuf, String> {
 /// Refuses what the logger would pass over with a warning.
 fn parse_log_filter(filter: &str) -> Result<String, ConfigError> {
     let (directives, _) = filter.split_once('/').unwrap_or((filter, ""));
-    for directive in directives.split(',') {
-        let level = directive.split_once('=').map(|(_, level)| level.trim());
-        if level.is_some_and(|level| level.parse::<LevelFilter>().is_err()) {
+    for directive in directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        let (target, level) = match directive.split_once('=') {
+            Some((target, level)) => (target, Some(level.trim())),
+            None => (directive, None),
+        };
+        let is_level = |text: &str| text.parse::<LevelFilter>().is_ok();
+        // A word that is no level would be taken for the only module of which anything is logged.
+        let is_good = match level {
+            Some(level) => is_level(level) && is_module(target.trim()),
+            None => is_level(target) || target == "godra" || target.starts_with("godra::"),
+        };
+        if !is_good {
             let levels = "off, error, warn, info, debug, trace";
             return Err(ConfigError(format!(
-                "RUST_LOG={filter:?}: a level in {directive:?} is not one of {levels}"
+                "RUST_LOG={filter:?}: {directive:?} is neither a level ({levels}) nor MODULE=LEVEL"
             )));
         }
     }
     Ok(filter.to_owned())
+}
+
+fn is_module(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-'))
 }
 
 #[cfg(test)]

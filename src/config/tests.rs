@@ -341,5 +341,11 @@ fn log_filters() {
     check("info", true);
     check("godra=debug,warn", true);
     check("godra::reactor=trace/pattern=x", true);
-    check("godra=loud", false);
+    check("godra::room", true);
+    check(" info , mio = warn,", true);
+    for slip in
+        ["godra=loud", "warning", "verbose", "info;debug", "info debug", "=info", "godra room=info", "godra="]
+    {
+        check(slip, false);
+    }
 }

@@ -46,7 +46,7 @@ fn a_wrong_value_is_one_line_and_exit_code_2() {
     refused(
         &[],
         &[("RUST_LOG", "godra=loud")],
-        r#"RUST_LOG="godra=loud": a level in "godra=loud" is not one of off, error, warn, info, debug, trace"#,
+        r#"RUST_LOG="godra=loud": "godra=loud" is neither a level (off, error, warn, info, debug, trace) nor MODULE=LEVEL"#,
     );
 }
 
