@@ -140,8 +140,14 @@ fn every_sample_follows_its_own_metadata() {
 }
 
 fn script_set(generation: u64, name: &str, sha: &str) -> ScriptSet {
-    let header =
-        Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None, is_atomic: true };
+    let header = Header {
+        role: Role::Player,
+        names_role: true,
+        keys: Vec::new(),
+        room_argument: None,
+        tick_ms: None,
+        is_atomic: true,
+    };
     let script = Script { sha: sha.into(), ..Script::new(name, "", "", header) };
     ScriptSet { scripts: [(name.into(), Arc::new(script))].into(), generation }
 }

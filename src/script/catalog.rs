@@ -232,7 +232,22 @@ fn read_script(
     let text = check_text(bytes).map_err(|(line, message)| problem(line, message))?;
     let header = Header::parse(name, &text).map_err(|error| problem(Some(error.line), error.message))?;
     compiler.check(&text).map_err(|error| problem(error.line, error.message))?;
+    if let Some(before) = before {
+        check_role(&before.header, &header).map_err(|message| problem(None, message))?;
+    }
     Ok(Arc::new(Script::new(name, path, &text, header)))
+}
+
+/// A line that an edit has lost opens no manager's script to all players.
+fn check_role(before: &Header, now: &Header) -> Result<(), String> {
+    if now.names_role || now.role >= before.role {
+        return Ok(());
+    }
+    Err(format!(
+        "the line `-- ROLE: {}` is gone, and without one every {role} may call it: if that is meant, write `-- ROLE: {role}`",
+        before.role,
+        role = now.role
+    ))
 }
 
 fn check_name(name: &str) -> Result<(), String> {

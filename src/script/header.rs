@@ -14,6 +14,8 @@ use crate::wire::ids::Role;
 pub struct Header {
     /// `-- ROLE:`; player without the line.
     pub role: Role,
+    /// Whether there is a `-- ROLE:` line.
+    pub names_role: bool,
     /// `-- KEYS:`, in order; several such lines add up.
     pub keys: Vec<KeyPattern>,
     /// `-- ROOM: n`: for an RPC without keys, `args[n]` (counted from 1) names the room.
@@ -133,6 +135,7 @@ impl Declarations {
             None => self.keys.map(|(_, keys)| keys).unwrap_or_default(),
         };
         Ok(Header {
+            names_role: self.role.is_some(),
             role: self.role.map_or(Role::Player, |(_, role)| role),
             keys,
             room_argument: self.room_argument.map(|(_, argument)| argument),

@@ -57,6 +57,7 @@ impl Script {
     pub fn built_in(name: &str, text: &str) -> Arc<Self> {
         let header = Header {
             role: Role::Manager,
+            names_role: true,
             keys: Vec::new(),
             room_argument: None,
             tick_ms: None,

@@ -419,6 +419,23 @@ mod tests {
     }
 
     #[test]
+    fn a_role_is_lowered_only_by_a_line_that_says_so() {
+        let fixture =
+            Fixture::new(&[("a.lua", "-- ROLE: manager\nreturn 1"), ("b.lua", "-- ROLE: guest\nreturn 1")]);
+        fixture.write("a.lua", "-- now faster\nreturn 2");
+        let (set, problems) = fixture.next();
+        assert_eq!((text(&set, "a"), problems.len()), (Some("-- ROLE: manager\nreturn 1"), 1));
+        assert!(problems[0].message.contains("`-- ROLE: manager` is gone"), "{problems:?}");
+        fixture.write("a.lua", "-- ROLE: player\nreturn 2");
+        let (set, problems) = fixture.next();
+        assert_eq!((text(&set, "a"), problems.len()), (Some("-- ROLE: player\nreturn 2"), 0));
+        // What shuts out more than before does no harm.
+        fixture.write("b.lua", "return 2");
+        let (set, problems) = fixture.next();
+        assert_eq!((text(&set, "b"), problems.len()), (Some("return 2"), 0));
+    }
+
+    #[test]
     fn a_half_written_file_is_picked_up_when_it_is_complete() {
         let fixture = Fixture::new(&[("a.lua", "return 1")]);
         let mut file = fs::File::create(fixture.path("a.lua")).expect("create");

@@ -155,7 +155,13 @@ fn call(script: &Arc<Script>, caller: &Arc<Identity>, argument: usize) -> Batch 
 
 /// A script of the bench's own.
 pub fn script(name: &str, text: &str) -> Arc<Script> {
-    let header =
-        Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None, is_atomic: true };
+    let header = Header {
+        role: Role::Player,
+        names_role: true,
+        keys: Vec::new(),
+        room_argument: None,
+        tick_ms: None,
+        is_atomic: true,
+    };
     Arc::new(Script::new(name, format!("{name}.lua"), text, header))
 }

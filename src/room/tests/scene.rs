@@ -385,7 +385,13 @@ pub(super) fn key(number: u32) -> ConnectionKey {
 }
 
 pub(super) fn script(name: &str) -> Arc<Script> {
-    let header =
-        Header { role: Role::Guest, keys: Vec::new(), room_argument: None, tick_ms: None, is_atomic: true };
+    let header = Header {
+        role: Role::Guest,
+        names_role: true,
+        keys: Vec::new(),
+        room_argument: None,
+        tick_ms: None,
+        is_atomic: true,
+    };
     Arc::new(Script::new(name, format!("{name}.lua"), "return 1", header))
 }

@@ -71,8 +71,14 @@ impl Game {
 }
 
 fn script(text: &str) -> Arc<Script> {
-    let header =
-        Header { role: Role::Player, keys: Vec::new(), room_argument: None, tick_ms: None, is_atomic: true };
+    let header = Header {
+        role: Role::Player,
+        names_role: true,
+        keys: Vec::new(),
+        room_argument: None,
+        tick_ms: None,
+        is_atomic: true,
+    };
     Arc::new(Script::new("test", "scripts/test.lua", text, header))
 }
 
