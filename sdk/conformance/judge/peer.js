@@ -13,6 +13,7 @@ export class Peer {
   #closeFrame = null;
   /** Messages of the client: `{text, json}`. */
   messages = new Queue();
+  pongs = new Queue();
   /** Whether heartbeats are answered at once, and not put to the messages. */
   answersHeartbeats = false;
   heartbeats = 0;
@@ -53,11 +54,12 @@ export class Peer {
   }
 
   /** One text in so many frames, cut without regard to characters. */
-  sendFragments(text, count) {
+  sendFragments(text, count, withPings = false) {
     const bytes = Buffer.from(text);
     const size = Math.ceil(bytes.length / count);
     for (let part = 0; part < count; part += 1) {
       const opcode = part === 0 ? TEXT : CONTINUATION;
+      if (withPings) this.sendFrame(PING, Buffer.from(`${part}`));
       this.sendFrame(opcode, bytes.subarray(part * size, (part + 1) * size), { fin: part === count - 1 });
     }
   }
@@ -87,6 +89,7 @@ export class Peer {
     if (!isMasked) this.messages.put({ broken: "a frame without a mask" });
     if (opcode === CLOSE) this.#closed(payload);
     else if (opcode === PING) this.sendFrame(PONG, payload);
+    else if (opcode === PONG) this.pongs.put(payload);
     else if (opcode === TEXT || opcode === BINARY || opcode === CONTINUATION) this.#data(payload, fin);
   }
 

@@ -1,5 +1,6 @@
 // Steps of the scripted server's WebSockets.
 
+import { TEXT, frame } from "./frames.js";
 import { match } from "./match.js";
 import { PATIENCE_MS } from "./stage.js";
 import { ownerOf } from "./values.js";
@@ -67,9 +68,28 @@ export const serverSteps = {
     stage.peer(peer).sendFrame(opcode, text === undefined ? Buffer.from(hex, "hex") : Buffer.from(text));
   },
 
-  /** {"send_fragments": TEXT, "count": n}: one message in so many frames. */
+  /** {"send_fragments": TEXT, "count": n, "pings": true}: one message in so many frames, with pings between them. */
   async send_fragments(stage, step) {
-    stage.peer(step.peer).sendFragments(step.send_fragments, step.count);
+    stage.peer(step.peer).sendFragments(step.send_fragments, step.count, step.pings);
+  },
+
+  /** {"send_slowly": TEXT}: one frame, byte by byte. */
+  async send_slowly(stage, step) {
+    for (const byte of frame(TEXT, Buffer.from(step.send_slowly))) {
+      stage.peer(step.peer).sendRaw(Buffer.from([byte]));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  },
+
+  /** {"send_raw": HEX}: these bytes, whatever they are. */
+  async send_raw(stage, step) {
+    stage.peer(step.peer).sendRaw(Buffer.from(step.send_raw, "hex"));
+  },
+
+  /** {"pongs": n}: so many pongs come from the client. */
+  async pongs(stage, step) {
+    const { peer, within = PATIENCE_MS } = step;
+    for (let index = 0; index < step.pongs; index += 1) await stage.peer(peer).pongs.take(within, `pong ${index + 1} of ${step.pongs}`);
   },
 
   /** {"send_events": {"type", "count", "seq"}}: so many, one by one, with the payloads 0, 1, 2 … */
