@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::{Rejection, Route};
 use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, RoomId};
-use crate::wire::message::shorten;
+use crate::wire::message::{shorten, whole};
 
 /// A name and a password, as they were typed.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -249,7 +249,7 @@ fn kick(arguments: &[String]) -> Result<AccountCall, String> {
         [user_id, reason] => (user_id, reason.as_str()),
         _ => return Err("expected the args [user_id, reason?]".to_owned()),
     };
-    Ok(AccountCall::Kick { user_id: user_id.clone(), reason: checked_reason(reason)? })
+    Ok(AccountCall::Kick { user_id: user_id_of(user_id), reason: checked_reason(reason)? })
 }
 
 fn ban(arguments: &[String]) -> Result<AccountCall, String> {
@@ -260,10 +260,10 @@ fn ban(arguments: &[String]) -> Result<AccountCall, String> {
         _ => return Err("expected the args [user_id, seconds?, reason?]".to_owned()),
     };
     let seconds =
-        seconds.parse().map_err(|_| "seconds must be a whole number; 0 or none is for ever".to_owned())?;
+        whole(seconds).ok_or_else(|| "seconds must be a whole number; 0 or none is for ever".to_owned())?;
     let reason = checked_reason(reason)?;
     Ok(AccountCall::Ban {
-        user_id: user_id.clone(),
+        user_id: user_id_of(user_id),
         seconds: Some(seconds).filter(|&seconds| seconds > 0),
         reason,
     })
@@ -271,9 +271,15 @@ fn ban(arguments: &[String]) -> Result<AccountCall, String> {
 
 fn unban(arguments: &[String]) -> Result<AccountCall, String> {
     match arguments {
-        [user_id] => Ok(AccountCall::Unban { user_id: user_id.clone() }),
+        [user_id] => Ok(AccountCall::Unban { user_id: user_id_of(user_id) }),
         _ => Err("expected the args [user_id]".to_owned()),
     }
+}
+
+/// An id as it is written, though it came as a number with a point.
+fn user_id_of(argument: &str) -> String {
+    let number = whole(argument).filter(|_| argument.contains(['.', 'e', 'E']));
+    number.map_or_else(|| argument.to_owned(), |id| id.to_string())
 }
 
 /// Reasons are shown in close frames, which have room for 123 bytes (RFC 6455 section 5.5).
@@ -350,7 +356,10 @@ mod tests {
             AccountCall::Ban { user_id: user_id(), seconds: None, reason: String::new() },
         );
         let banned = AccountCall::Ban { user_id: user_id(), seconds: Some(60), reason: reason() };
-        is(call("ban", &["7", "60", "be kind"]), banned);
+        is(call("ban", &["7", "60", "be kind"]), banned.clone());
+        // Some languages have no other numbers.
+        is(call("ban", &["7", "60.0", "be kind"]), banned.clone());
+        is(call("ban", &["7.0", "6e1", "be kind"]), banned);
         is(call("unban", &["7"]), AccountCall::Unban { user_id: user_id() });
         assert!(call("move_player", &[]).is_none());
         for (script, arguments) in [
@@ -358,6 +367,7 @@ mod tests {
             ("kick", &["7", "a\nb"]),
             ("ban", &["7", "-1"]),
             ("ban", &["7", "soon"]),
+            ("ban", &["7", "1.5"]),
             ("ban", &["7", "1", "x", "y"]),
             ("unban", &["7", "8"]),
         ] {

@@ -101,7 +101,8 @@ pub(super) fn n(json: &str) -> Result<NonZeroU64, &'static str> {
     n.ok_or("n must be a whole number from 1 to 2^53")
 }
 
-fn whole(json: &str) -> Option<u64> {
+/// A whole number in any of its spellings.
+pub fn whole(json: &str) -> Option<u64> {
     if let Ok(number) = json.parse() {
         return Some(number);
     }
