@@ -131,242 +131,123 @@ function onAbort(signal, callback) {
   return () => signal?.removeEventListener("abort", callback);
 }
 
-// src/auth.js
+// src/session.js
 var REFRESH_EARLY_MS = 6e4;
 var REFUSED = [400, 401, 403];
-var Auth = class {
+var SessionKeeper = class {
+  /** A login and `expires_at`; null without one. */
+  current = null;
   #client;
   #http;
   #store;
-  /** `changed(session, cause)`, `ended(cause)`: the second one for all that is of the session before. */
   #tell;
-  #session = null;
   /** By the clock that never jumps. */
   #staleAt = 0;
   #refreshing = null;
-  /** A login, logout, upgrade or change of password of our own: nothing is refreshed before it is answered. */
-  #ownCall = null;
-  /** A session that was kept is looked at before a game relies on it. */
-  #isKept = false;
-  #ensuring = null;
-  constructor(client, http, { session, store }, tell) {
+  /** `tell`: `changed(session, cause)`; `ended(cause)` for all that is of the session before; `failed(error)` of the store. */
+  constructor(client, http, store, tell) {
     this.#client = client;
     this.#http = http;
     this.#store = store;
     this.#tell = tell;
-    if (!session) return;
-    this.#take({ ...session });
-    this.#isKept = true;
   }
-  /** What is to be kept so that a later client can go on (the option `session`); null without a login. */
-  get session() {
-    return this.#session && { ...this.#session };
+  /** Goes on with a session that was kept. */
+  take(session) {
+    const leftMs = session.expires_at - Date.now();
+    const earlyMs = Math.min(REFRESH_EARLY_MS, (session.expires_in * 1e3 || leftMs) / 10);
+    this.current = session;
+    this.#staleAt = PLATFORM.now() + leftMs - earlyMs;
+    this.#client.token = session.token;
   }
-  /** Goes on with the session that is kept, if it is still good; else logs in as a guest. Calls at the same time share one. */
-  async ensure() {
-    this.#ensuring ??= this.#ensure().finally(() => {
-      this.#ensuring = null;
-    });
-    return this.#ensuring;
-  }
-  async #ensure() {
-    await this.restore();
-    if (this.#session && this.#isKept) await this.account().catch((error) => this.#keepFor(error));
-    this.#isKept = false;
-    if (!this.#session) await this.guestLogin();
-    return this.session;
-  }
-  /** Takes the session out of the store, if there is none yet; gives the session, or null. */
+  /** Goes on with the one in the store, if there is none yet; says whether it did. */
   async restore() {
-    const kept = this.#session ? null : await this.#load();
-    if (kept && !this.#session) this.#set(kept);
-    if (kept) this.#isKept = true;
-    return this.session;
+    const kept = this.current ? null : await this.#load();
+    if (!kept || this.current) return false;
+    this.#set(kept);
+    return true;
   }
-  /** Logs in as a guest. */
-  async guestLogin() {
-    return this.#own(async () => this.#begin(await this.#http.post("guest-login", {})));
+  /** Goes on with what a login answered. With an upgrade the player stays the same under another id. */
+  async begin(login, isSamePlayer = false) {
+    const isLogin = isText(login.token) && isText(login.user_id) && typeof login.expires_in === "number" && isText(login.refresh_token ?? "");
+    if (!isLogin) throw new GodraError("bad_response", "The login's answer is none");
+    const before = this.current;
+    const session = { ...login, expires_at: Date.now() + login.expires_in * 1e3 };
+    await this.#save(session);
+    if (before && !isSamePlayer && before.user_id !== login.user_id) this.#end(new GodraError("session_ended", "Another player has logged in"));
+    this.#set(session);
+    return login;
   }
-  /** Makes an account; `login` comes after it. */
-  async register(username, password) {
-    return this.#http.post("register", { username, password });
-  }
-  async login(username, password) {
-    return this.#own(async () => this.#begin(await this.#http.post("login", { username, password })));
-  }
-  /**
-   * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
-   * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.
-   */
-  async upgrade(username, password, { lobbies } = {}) {
-    const rooms = (lobbies ?? this.#client.roomIds()).map(roomId);
-    const call = (token) => this.#http.post("account/upgrade", { username, password, rooms }, token);
-    return this.#own(async () => this.#begin(await this.#withFresh(call), true));
-  }
-  /** Changes the password; all other sessions of the account end. */
-  async changePassword(oldPassword, newPassword) {
-    const call = (token) => this.#http.post("account/password", { old: oldPassword, new: newPassword }, token);
-    await this.#own(() => this.#withFresh(call));
-  }
-  /** Whose session this is: `{user_id, username, role, expires_in}`. */
-  async account() {
-    return this.withToken(null, (token) => this.#http.get("account", token));
-  }
-  /** Forgets the session, ends its rooms, and ends it on the server. */
-  async logout() {
-    const session = this.#session;
-    const token = this.#client.token;
+  /** The game wants no session any more. */
+  async forget() {
     this.#client.token = null;
-    this.#set(null);
+    this.#end(new GodraError("session_ended", "Logged out"));
     await this.#save(null);
-    this.#tell.ended(new GodraError("session_ended", "Logged out"));
-    if (token) await this.#own(() => this.#logout(token, session));
-  }
-  async #logout(token, session) {
-    try {
-      await this.#http.post("logout", {}, token);
-    } catch (error) {
-      if (error.code === "token_expired" && session?.refresh_token) await this.#http.post("logout", {}, (await this.#present(session.refresh_token)).token);
-      else if (error.status !== 401) throw error;
-    }
-  }
-  /** Gets a new pair of tokens now. Calls at the same time share one: a refresh token is good once. */
-  async refresh() {
-    await this.#ownCall;
-    return this.#renew();
-  }
-  /** A token that is good for a while: the session's, refreshed if need be, or else `client.token`. */
-  async freshToken() {
-    await this.#ownCall;
-    return this.#fresh();
-  }
-  /** The session's token was refused, or its socket closed for it: the next call refreshes it first. */
-  distrust(token) {
-    if (token === this.#session?.token) this.#staleAt = 0;
-  }
-  /** Whose token it is, as far as that can be told without asking. */
-  userOf(token) {
-    return token === this.#session?.token ? this.#session.user_id : claimedUser(token);
-  }
-  /** Calls with the token that was given, or without one (or with the session's own) with a fresh one. */
-  async withToken(given, call) {
-    if (given && given !== this.#session?.token) return call(given);
-    await this.#ownCall;
-    return this.#withFresh(call);
-  }
-  /** Whether another token can be had in the place of one that the server wants no more. */
-  renew(token, why) {
-    if (this.#ownCall || token !== this.#client.token) return this.#ownCall !== null || this.#client.token !== null;
-    const isOver = why.code === "session_ended" || /^session_ended/.test(why.closeReason ?? "");
-    this.distrust(token);
-    return !isOver && Boolean(this.#session?.refresh_token);
   }
   /** No other token can be had: ends the session, with all its rooms. Gives the error that says so. */
   over(error) {
-    const cause = error.code === "session_ended" ? error : new GodraError("session_ended", `The session is over: ${error.message}`, { status: error.status, closeCode: error.closeCode, cause: error });
-    if (this.#session) {
-      if (this.#client.token === this.#session.token) this.#client.token = null;
-      this.#forget(this.#session);
-      this.#set(null, cause);
-      this.#tell.ended(cause);
+    const { status, closeCode } = error;
+    const cause = error.code === "session_ended" ? error : new GodraError("session_ended", `The session is over: ${error.message}`, { status, closeCode, cause: error });
+    const session = this.current;
+    if (session) {
+      if (this.#client.token === session.token) this.#client.token = null;
+      this.#clear(session);
+      this.#end(cause, cause);
     }
     return cause;
   }
-  async #withFresh(call) {
-    const token = await this.#fresh();
-    if (!token) throw new GodraError("unauthorized", "No token: call auth.ensure(), auth.guestLogin() or auth.login() first, or pass one");
-    try {
-      return await call(token);
-    } catch (error) {
-      if (error.status !== 401) throw error;
-      if (error.code === "session_ended" && token === this.#session?.token) this.over(error);
-      this.distrust(token);
-      if (error.code !== "token_expired" || !this.#session?.refresh_token) throw error;
-      return call(await this.#fresh());
-    }
+  /** The token was refused: it is refreshed before it is used again. */
+  distrust(token) {
+    if (token === this.current?.token) this.#staleAt = 0;
   }
-  async #fresh() {
+  /** A token that is good for a while: the session's, refreshed if need be, or else `client.token`. */
+  async fresh() {
     if (this.#refreshing) await this.#refreshing;
-    const session = this.#session;
-    if (session?.refresh_token && session.token === this.#client.token && this.#isStale(session)) await this.#renew();
+    const session = this.current;
+    if (session?.refresh_token && session.token === this.#client.token && this.#isStale(session)) await this.renew();
     return this.#client.token;
   }
-  #isStale({ expires_at }) {
-    return PLATFORM.now() >= this.#staleAt || Date.now() >= expires_at;
-  }
-  async #renew() {
-    if (!this.#session?.refresh_token) throw loggedOut();
-    const refresh = () => this.#refresh(this.#session);
+  /** Gets a new pair of tokens. Calls at the same time share one: a refresh token is good once. */
+  async renew() {
+    const refresh = () => this.#refresh(this.current);
     this.#refreshing ??= Promise.resolve(this.#store?.lock ? this.#store.lock(refresh) : refresh()).finally(() => {
       this.#refreshing = null;
     });
     return this.#refreshing;
   }
-  async #refresh(before) {
-    const kept = await this.#load();
-    const isNewer = kept && kept.user_id === before?.user_id && kept.refresh_token !== before.refresh_token;
-    if (isNewer && before === this.#session && !this.#isStale(this.#set(kept))) return kept;
-    const session = this.#session;
-    if (!session) throw loggedOut();
-    try {
-      const login = await this.#present(session.refresh_token);
-      return session === this.#session ? await this.#begin(login) : login;
-    } catch (error) {
-      if (REFUSED.includes(error.status) && session === this.#session) this.over(error);
-      throw error;
-    }
-  }
-  /** The answer may be lost on its way: the server gives it a second time. */
-  async #present(refresh_token) {
+  /** Shows a refresh token. The answer may be lost on its way: the server gives it a second time. */
+  async present(refresh_token) {
     const post = () => this.#http.post("refresh", { refresh_token });
     return post().catch((error) => {
       if (!["timeout", "unavailable"].includes(error.code) || error.status) throw error;
       return post();
     });
   }
-  async #own(call) {
-    const before = this.#ownCall;
-    const run = (async () => {
-      await before;
-      return call();
-    })();
-    const settled = run.then(() => {
-    }, () => {
-    }).then(() => {
-      if (this.#ownCall === settled) this.#ownCall = null;
-    });
-    this.#ownCall = settled;
-    return run;
-  }
-  async #begin(login, isSamePlayer = false) {
-    const isLogin = isText(login.token) && isText(login.user_id) && typeof login.expires_in === "number";
-    if (!isLogin || !isText(login.refresh_token ?? "")) throw new GodraError("bad_response", "The login's answer is none");
-    const before = this.#session;
-    const session = { ...login, expires_at: Date.now() + login.expires_in * 1e3 };
-    await this.#save(session);
-    if (before && !isSamePlayer && before.user_id !== login.user_id) {
-      this.#set(null);
-      this.#tell.ended(new GodraError("session_ended", "Another player has logged in"));
+  async #refresh(before) {
+    const kept = await this.#load();
+    const isNewer = kept && kept.user_id === before?.user_id && kept.refresh_token !== before.refresh_token;
+    if (isNewer && before === this.current && !this.#isStale(this.#set(kept))) return kept;
+    const session = this.current;
+    if (!session?.refresh_token) throw new GodraError("unauthorized", "No session to refresh: log in first");
+    try {
+      const login = await this.present(session.refresh_token);
+      return session === this.current ? await this.begin(login) : login;
+    } catch (error) {
+      if (REFUSED.includes(error.status) && session === this.current) this.over(error);
+      throw error;
     }
-    this.#set(session);
-    return login;
   }
-  #take(session) {
-    const leftMs = session.expires_at - Date.now();
-    const earlyMs = Math.min(REFRESH_EARLY_MS, (session.expires_in * 1e3 || leftMs) / 10);
-    this.#session = session;
-    this.#staleAt = PLATFORM.now() + leftMs - earlyMs;
-    this.#client.token = session.token;
+  #isStale({ expires_at }) {
+    return PLATFORM.now() >= this.#staleAt || Date.now() >= expires_at;
   }
-  #set(session, cause) {
-    if (session) this.#take(session);
-    else this.#session = null;
-    this.#tell.changed(this.session, cause);
+  #set(session) {
+    this.take(session);
+    this.#tell.changed({ ...session });
     return session;
   }
-  #keepFor(error) {
-    if (error.status === 401) this.over(error);
-    else if (error.status === void 0 && this.#session) throw error;
+  #end(why, cause) {
+    this.current = null;
+    this.#tell.changed(null, cause);
+    this.#tell.ended(why);
   }
   async #load() {
     const kept = await this.#tried(() => this.#store?.load());
@@ -376,7 +257,7 @@ var Auth = class {
     await this.#tried(() => session ? this.#store?.save({ ...session }) : this.#store?.clear());
   }
   // Another tab may have logged in anew.
-  async #forget(session) {
+  async #clear(session) {
     const kept = await this.#load();
     if (kept?.refresh_token === session.refresh_token) await this.#save(null);
   }
@@ -390,9 +271,158 @@ var Auth = class {
     }
   }
 };
-function loggedOut() {
-  return new GodraError("unauthorized", "No session to refresh: log in first");
-}
+
+// src/auth.js
+var Auth = class {
+  #client;
+  #http;
+  #keeper;
+  /** A login, logout, upgrade or change of password of our own: nothing is refreshed before it is answered. */
+  #ownCall = null;
+  /** A session that was kept is looked at before a game relies on it. */
+  #isKept = false;
+  #ensuring = null;
+  /** `tell` is SessionKeeper's. */
+  constructor(client, http, { session, store }, tell) {
+    this.#client = client;
+    this.#http = http;
+    this.#keeper = new SessionKeeper(client, http, store, tell);
+    if (!session) return;
+    this.#keeper.take({ ...session });
+    this.#isKept = true;
+  }
+  /** What is to be kept so that a later client can go on (the option `session`); null without a login. */
+  get session() {
+    const { current } = this.#keeper;
+    return current && { ...current };
+  }
+  /** Goes on with the session that is kept, if it is still good; else logs in as a guest. Calls at the same time share one. */
+  async ensure() {
+    this.#ensuring ??= this.#ensure().finally(() => {
+      this.#ensuring = null;
+    });
+    return this.#ensuring;
+  }
+  async #ensure() {
+    await this.restore();
+    if (this.#keeper.current && this.#isKept) await this.account().catch((error) => this.#keepFor(error));
+    this.#isKept = false;
+    if (!this.#keeper.current) await this.guestLogin();
+    return this.session;
+  }
+  #keepFor(error) {
+    if (error.status === 401) this.#keeper.over(error);
+    else if (error.status === void 0 && this.#keeper.current) throw error;
+  }
+  /** Takes the session out of the store, if there is none yet; gives the session, or null. */
+  async restore() {
+    if (await this.#keeper.restore()) this.#isKept = true;
+    return this.session;
+  }
+  /** Logs in as a guest. */
+  async guestLogin() {
+    return this.#own(async () => this.#keeper.begin(await this.#http.post("guest-login", {})));
+  }
+  /** Makes an account; `login` comes after it. */
+  async register(username, password) {
+    return this.#http.post("register", { username, password });
+  }
+  async login(username, password) {
+    return this.#own(async () => this.#keeper.begin(await this.#http.post("login", { username, password })));
+  }
+  /**
+   * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
+   * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.
+   */
+  async upgrade(username, password, { lobbies } = {}) {
+    const rooms = (lobbies ?? this.#client.roomIds()).map(roomId);
+    const call = (token) => this.#http.post("account/upgrade", { username, password, rooms }, token);
+    return this.#own(async () => this.#keeper.begin(await this.#call(call), true));
+  }
+  /** Changes the password; all other sessions of the account end. */
+  async changePassword(oldPassword, newPassword) {
+    const call = (token) => this.#http.post("account/password", { old: oldPassword, new: newPassword }, token);
+    await this.#own(() => this.#call(call));
+  }
+  /** Whose session this is: `{user_id, username, role, expires_in}`. */
+  async account() {
+    return this.withToken(null, (token) => this.#http.get("account", token));
+  }
+  /** Forgets the session, ends its rooms, and ends it on the server. */
+  async logout() {
+    const { token } = this.#client;
+    const session = this.#keeper.current;
+    await this.#keeper.forget();
+    if (token) await this.#own(() => this.#logout(token, session));
+  }
+  async #logout(token, session) {
+    const post = (good) => this.#http.post("logout", {}, good);
+    await post(token).catch(async (error) => {
+      if (error.code === "token_expired" && session?.refresh_token) await post((await this.#keeper.present(session.refresh_token)).token);
+      else if (error.status !== 401) throw error;
+    });
+  }
+  /** Gets a new pair of tokens now. */
+  async refresh() {
+    await this.#ownCall;
+    return this.#keeper.renew();
+  }
+  /** A token that is good for a while: the session's, refreshed if need be, or else `client.token`. */
+  async freshToken() {
+    await this.#ownCall;
+    return this.#keeper.fresh();
+  }
+  /** The session's token was refused, or its socket closed for it: the next call refreshes it first. */
+  distrust(token) {
+    this.#keeper.distrust(token);
+  }
+  /** Whose token it is, as far as that can be told without asking. */
+  userOf(token) {
+    const { current } = this.#keeper;
+    return token === current?.token ? current.user_id : claimedUser(token);
+  }
+  /** Calls with the token that was given, or without one (or with the session's own) with a fresh one. */
+  async withToken(given, call) {
+    if (given && given !== this.#keeper.current?.token) return call(given);
+    await this.#ownCall;
+    return this.#call(call);
+  }
+  /** Whether another token can be had in the place of one that the server wants no more. */
+  renew(token, why) {
+    if (this.#ownCall || token !== this.#client.token) return this.#ownCall !== null || this.#client.token !== null;
+    const isOver = why.code === "session_ended" || /^session_ended/.test(why.closeReason);
+    this.distrust(token);
+    return !isOver && Boolean(this.#keeper.current?.refresh_token);
+  }
+  /** No other token can be had: ends the session, with all its rooms. Gives the error that says so. */
+  over(error) {
+    return this.#keeper.over(error);
+  }
+  async #call(call) {
+    const token = await this.#keeper.fresh();
+    if (!token) throw new GodraError("unauthorized", "No token: call auth.ensure(), auth.guestLogin() or auth.login() first, or pass one");
+    try {
+      return await call(token);
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      const isOwn = token === this.#keeper.current?.token;
+      if (error.code === "session_ended" && isOwn) this.over(error);
+      this.distrust(token);
+      if (error.code !== "token_expired" || !this.#keeper.current?.refresh_token) throw error;
+      return call(await this.#keeper.fresh());
+    }
+  }
+  // One after the other.
+  async #own(call) {
+    const run = Promise.resolve(this.#ownCall).then(call);
+    const settled = run.catch(() => {
+    }).then(() => {
+      if (this.#ownCall === settled) this.#ownCall = null;
+    });
+    this.#ownCall = settled;
+    return run;
+  }
+};
 function claimedUser(token) {
   try {
     return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).user_id;
@@ -896,9 +926,8 @@ var Inputs = class {
     this.#outbox.lost();
     this.#latest.lost();
   }
-  /** No connection will follow. */
+  /** No connection will follow the one that was lost. */
   ended(why) {
-    this.lost(why);
     this.#outbox.fail(why);
   }
   /** An answer; gives back the error that nobody waited for, if it is one. */
@@ -960,13 +989,13 @@ var Lobby = class {
 var LIFECYCLE = /* @__PURE__ */ new Set(["connected", "disconnected", "reconnecting", "state_update", "error"]);
 var Realtime = class {
   #client;
-  #newRoom;
+  #open;
   #emitter;
   #room = null;
   #latencyMs = null;
-  constructor(client, newRoom) {
+  constructor(client, open) {
     this.#client = client;
-    this.#newRoom = newRoom;
+    this.#open = open;
     this.#emitter = new Emitter();
   }
   /** Whether inputs can be sent now. */
@@ -989,10 +1018,10 @@ var Realtime = class {
   async connect(token, lobbyId) {
     const id = roomId(lobbyId);
     this.close();
-    const room = this.#newRoom(id, this.#tokens(token));
+    const { room, connection } = this.#open(id, this.#tokens(token));
     this.#room = room;
     this.#forward(room);
-    await room.join().catch((error) => {
+    await connection.join().catch((error) => {
       const isClose = error.code === "disconnected" && error.closeCode !== void 0;
       throw isClose ? new GodraError("closed", error.message, error) : error;
     });
@@ -1229,6 +1258,7 @@ var INTERNAL_ERROR = 1011;
 var SERVICE_RESTART = 1012;
 var TRY_AGAIN_LATER = 1013;
 var BAD_GATEWAY = 1014;
+var WILL_COME_BACK = 4e3;
 var TOKEN_EXPIRED = 4001;
 var RATE_LIMITED = 4003;
 var COME_BACK = /* @__PURE__ */ new Set([SHUTTING_DOWN, NO_STATUS, BROKEN, INTERNAL_ERROR, SERVICE_RESTART, TRY_AGAIN_LATER, BAD_GATEWAY]);
@@ -1372,6 +1402,260 @@ var Heartbeat = class {
     if (this.#check !== check) return;
     if (answered || this.#heardAt() > sentAt) this.start();
     else this.#died();
+  }
+};
+
+// src/connection.js
+var WAKE_LIMIT_MS = 3e3;
+var CLOSED = "closed by the client";
+var Connection = class {
+  /** `joining`, `joined`, `rejoining` or `left`: for ever. */
+  state = "joining";
+  /** The connection, or the attempt at one: `{token, link, refusal}`. What another one reports is of no interest. */
+  attempt = null;
+  #env;
+  #settings;
+  #tokens;
+  #left;
+  #room;
+  /** Resolve and reject the promise of `join`. */
+  #joining;
+  #attempts;
+  #heartbeat;
+  #receivedAt = 0;
+  /** Whether the token was renewed since the last welcome. */
+  #isRenewed = false;
+  /** The game is leaving: whatever ends the connection now is its own doing. */
+  #isLeaving = false;
+  /** Network or page came back during an attempt: if that fails, the next one comes at once. */
+  #isWoken = false;
+  /** How the outage began. */
+  #firstEnd = null;
+  /** What `reconnecting` told of the attempt that is waited for. */
+  #waiting = null;
+  /** By purpose: what ends a timer. */
+  #timers = /* @__PURE__ */ new Map();
+  #unwatch;
+  /**
+   * `tokens`: `get()` gives one; `prepare()` sees to it that the next one comes soon; `renew(token, why)` says whether another can be
+   * had in the place of that; `over(why)` is told when not, and gives the error that says so; `userOf(token)`. `left()` is called when
+   * this life is over.
+   */
+  constructor({ settings, tokens, env, left }) {
+    this.#settings = settings;
+    this.#tokens = tokens;
+    this.#env = env;
+    this.#left = left;
+    this.#attempts = new Attempts(settings.reconnect, env.random);
+    this.#unwatch = env.onWake(() => this.checkNow());
+  }
+  /** `room`: `query(user)`, `received(data)`, `ping(options)`, `lost(why)`, `over(why)`, `tell(name, payload)`, `ended()`, `log(…)`. */
+  serve(room) {
+    this.#room = room;
+    this.#heartbeat = new Heartbeat(this.#env, {
+      ping: room.ping,
+      heardAt: () => this.#receivedAt,
+      died: () => this.#giveUp("no answer to a heartbeat"),
+      everyMs: this.#settings.heartbeatMs
+    });
+  }
+  get isJoined() {
+    return this.state === "joined";
+  }
+  /** Joins; resolves when the welcome is there. */
+  join() {
+    return new Promise((resolve, reject) => {
+      this.#joining = { resolve, reject };
+      this.#dial();
+    });
+  }
+  send(text) {
+    return this.isJoined && this.attempt.link.send(text, this.#settings.maxBufferedBytes);
+  }
+  /** The welcome is there; says whether it is the first one. */
+  welcomed() {
+    const isFirst = this.state === "joining";
+    this.#clear("welcome");
+    this.state = "joined";
+    this.#isRenewed = false;
+    this.#attempts.opened(this.#env.now());
+    this.#heartbeat.start();
+    if (isFirst) this.#joining.resolve();
+    return isFirst;
+  }
+  /** Network, page or app came back: what was known of the connection may be old. */
+  checkNow() {
+    if (this.isJoined) {
+      this.#heartbeat.check(WAKE_LIMIT_MS);
+    } else if (!this.#waiting) {
+      this.#isWoken = true;
+    } else if (!this.#env.isOffline()) {
+      const now = this.#env.now();
+      this.#attempts.restart(now);
+      const waiting = this.#waiting = { ...this.#attempts.next(now), delayMs: 0 };
+      this.#room.tell("reconnecting", waiting);
+      if (this.#waiting === waiting) this.#retry();
+    }
+  }
+  /** Ends it by what `run` does on the server, and closes. */
+  async leave(run) {
+    this.#isLeaving = true;
+    try {
+      await run();
+    } finally {
+      this.end(null);
+    }
+  }
+  /** Ends its life; `cause` is why, and what all that waits fails with. Null where the game itself wants it. */
+  end(cause, { code, reason } = this.#endByDefault(cause)) {
+    if (this.state === "left") return;
+    const isJoining = this.state === "joining";
+    const link = this.attempt?.link;
+    this.state = "left";
+    this.#disconnect();
+    this.#unwatch();
+    this.#room.over(cause?.message ?? "The room was closed");
+    link?.end(1e3, CLOSED);
+    this.#left();
+    this.#room.log("info", "left the room", { code, reason });
+    if (isJoining) this.#joining.reject(cause ?? cancelled());
+    else this.#room.tell("disconnected", { code, reason, willReconnect: false, cause });
+    this.#room.ended();
+  }
+  #endByDefault(cause) {
+    return this.state === "rejoining" && cause && this.#firstEnd || { code: 1e3, reason: cause?.message ?? CLOSED };
+  }
+  // One attempt: from the token to the welcome.
+  async #dial() {
+    const attempt = this.attempt = { token: null, link: null, refusal: null };
+    this.#after("welcome", this.#settings.connectTimeoutMs, () => this.#timedOut());
+    try {
+      attempt.token = await this.#tokens.get();
+    } catch (error) {
+      if (attempt === this.attempt) this.#failed(error, false);
+      return;
+    }
+    if (attempt !== this.attempt) return;
+    try {
+      this.#open(attempt);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+  #open(attempt) {
+    const { token } = attempt;
+    if (typeof token !== "string" || token === "") {
+      throw new GodraError("unauthorized", "No token: call auth.ensure(), auth.guestLogin() or auth.login() first, or pass one");
+    }
+    const isReadable = !(this.#settings.isCompat && this.state === "joining");
+    const query = { ...this.#room.query(this.#tokens.userOf(token)), ...isReadable && { refuse: "close" } };
+    attempt.link = this.#env.open(token, query, {
+      received: (data) => attempt === this.attempt && this.#received(data),
+      ended: (end) => attempt === this.attempt && this.#ended(attempt, end)
+    });
+  }
+  #received(data) {
+    this.#receivedAt = this.#env.now();
+    this.#room.received(data);
+  }
+  async #ended(attempt, end) {
+    if (this.isJoined) {
+      this.#lost(end);
+      return;
+    }
+    this.#clear("welcome");
+    const error = await explain(end, attempt.refusal, this.#env);
+    if (attempt === this.attempt) this.#failed(error);
+  }
+  #timedOut() {
+    const message = `No welcome from the server within ${this.#settings.connectTimeoutMs} ms`;
+    this.attempt.link?.end(this.state === "joining" ? 1e3 : WILL_COME_BACK, message);
+    this.#failed(new GodraError("timeout", message));
+  }
+  #giveUp(reason) {
+    this.attempt.link.end(WILL_COME_BACK, reason);
+    this.#lost({ code: 1006, reason });
+  }
+  #lost(end) {
+    const { code, reason } = end;
+    const { token } = this.attempt;
+    const cause = errorOfClose(end);
+    this.#attempts.lost(this.#env.now());
+    if (this.#attempts.count === 0 || !comesBack(code)) this.#firstEnd = end;
+    this.state = "rejoining";
+    this.#disconnect();
+    this.#room.lost(cause.message);
+    if (this.#isLeaving) {
+      this.end(null);
+    } else if (!this.#settings.reconnect || !comesBack(code)) {
+      this.end(cause, end);
+    } else if (code === TOKEN_EXPIRED && !this.#tokens.renew(token, cause)) {
+      this.#firstEnd = end;
+      this.#over(cause);
+    } else {
+      if (code === TOKEN_EXPIRED) this.#tokens.prepare();
+      this.#room.log("info", "lost the connection", { code, reason });
+      const waiting = this.#retryLater(code);
+      this.#room.tell("disconnected", { code, reason, willReconnect: true, cause });
+      if (this.#waiting === waiting) this.#room.tell("reconnecting", waiting);
+    }
+  }
+  // An attempt came to nothing. The fault may be in getting a token for it.
+  #failed(error, isOfServer = true) {
+    const { token } = this.attempt;
+    const isClosed = error.code === "disconnected" && !comesBack(error.closeCode);
+    this.#disconnect();
+    if (isOfServer && isOfToken(error)) {
+      this.#refusedToken(token, error);
+    } else if (this.state === "joining") {
+      this.end(error);
+    } else {
+      this.#attempts.failed(error);
+      if (isClosed) this.#firstEnd = { code: error.closeCode, reason: error.closeReason };
+      if (isClosed || isOfServer && isFinal(error) && this.#attempts.areRefused) this.end(error);
+      else this.#againAfter(error);
+    }
+  }
+  #refusedToken(token, error) {
+    if (this.#isRenewed || !this.#tokens.renew(token, error)) {
+      this.#over(error);
+    } else {
+      this.#isRenewed = true;
+      this.#dial();
+    }
+  }
+  // No other token can be had. With the session all its rooms end.
+  #over(error) {
+    this.end(this.#tokens.over(error) ?? error);
+  }
+  #againAfter({ closeCode, retryAfter }) {
+    const waiting = this.#retryLater(closeCode, retryAfter);
+    if (this.#isWoken) this.checkNow();
+    else this.#room.tell("reconnecting", waiting);
+  }
+  #retryLater(closeCode, retryAfterS) {
+    this.#waiting = this.#attempts.next(this.#env.now(), closeCode, retryAfterS);
+    this.#after("retry", this.#waiting.delayMs, () => this.#env.isOffline() || this.#retry());
+    return this.#waiting;
+  }
+  #retry() {
+    this.#waiting = null;
+    this.#isWoken = false;
+    this.#clear("retry");
+    this.#dial();
+  }
+  #disconnect() {
+    this.attempt = null;
+    this.#waiting = null;
+    for (const purpose of [...this.#timers.keys()]) this.#clear(purpose);
+    this.#heartbeat.stop();
+  }
+  #after(purpose, delayMs, run) {
+    this.#timers.set(purpose, this.#env.later(run, delayMs));
+  }
+  #clear(purpose) {
+    this.#timers.get(purpose)?.();
+    this.#timers.delete(purpose);
   }
 };
 
@@ -1559,68 +1843,53 @@ var Replica = class {
 };
 
 // src/room.js
-var WAKE_LIMIT_MS = 3e3;
 var RESYNC_EVERY_MS = 1e3;
-var COMES_BACK = 4e3;
-var CLOSED = "closed by the client";
-var Room = class {
-  /** The lobby's id, without `game:`. */
-  id;
+var Room = class _Room {
+  #id;
   #env;
   #settings;
-  #tokens;
-  #left;
-  #connection = "joining";
-  /** Resolve and reject the promise of `join`. */
-  #joining;
-  /** The connection, or the attempt at one: `{token, link, refusal}`. What another one reports is of no interest. */
-  #attempt = null;
-  #attempts;
+  #connection;
   #replica;
   #inputs;
   #listeners;
-  #heartbeat;
   #welcome = null;
-  #receivedAt = 0;
-  /** Whether the token was renewed since the last welcome. */
-  #isRenewed = false;
-  #isLeaving = false;
-  /** The network came back, or the page, during an attempt: if that fails, the next one comes at once. */
-  #isWoken = false;
-  /** How the outage began. */
-  #firstEnd = null;
-  /** What `reconnecting` told of the attempt that is waited for. */
-  #waiting = null;
   #resyncAt = -Infinity;
-  /** By purpose: what ends a timer. */
-  #timers = /* @__PURE__ */ new Map();
-  #unwatch;
+  #cancelResync = null;
   #warned = /* @__PURE__ */ new Set();
   #stats = { reconnects: 0, events: 0, framesReceived: 0, framesSent: 0, bytesReceived: 0, bytesSent: 0, droppedInputs: 0, droppedEvents: 0, badMessages: 0 };
-  /**
-   * `tokens`: `get()` gives one; `renew(token, why)` says whether another can be had in the place of that; `over(why)` is told when
-   * not, and gives the error that says so; `userOf(token)`. `left()` is called when the room's life is over.
-   */
-  constructor(id, { settings, tokens, env, left }) {
-    this.id = id;
+  /** The room, and the connection, by which its client joins and ends it. */
+  static open(id, { settings, tokens, env, left }) {
+    const connection = new Connection({ settings, tokens, env, left });
+    return { connection, room: new _Room(id, connection, { settings, env }) };
+  }
+  constructor(id, connection, { settings, env }) {
+    this.#id = id;
+    this.#connection = connection;
     this.#settings = settings;
-    this.#tokens = tokens;
     this.#env = env;
-    this.#left = left;
-    this.#attempts = new Attempts(settings.reconnect, env.random);
     this.#listeners = new Listeners(settings.onHandlerError, env.later);
     this.#replica = new Replica(settings.onHandlerError);
     this.#inputs = new Inputs(env, settings, { transmit: (text) => this.#transmit(text), reached: (seq) => this.#replica.reached(seq) });
-    this.#heartbeat = new Heartbeat(env, {
+    connection.serve({
+      query: (user) => this.#query(user),
+      received: (data) => this.#received(data),
       ping: (options) => this.ping(options),
-      heardAt: () => this.#receivedAt,
-      died: () => this.#giveUp("no answer to a heartbeat"),
-      everyMs: settings.heartbeatMs
+      lost: (why) => this.#lost(why),
+      over: (why) => {
+        this.#lost(why);
+        this.#inputs.ended(why);
+      },
+      tell: (name, payload) => this.#listeners.tell(name, payload),
+      ended: () => this.#listeners.ended(),
+      log: (...entry) => this.#log(...entry)
     });
-    this.#unwatch = env.onWake(() => this.checkNow());
+  }
+  /** The lobby's id, without `game:`. */
+  get id() {
+    return this.#id;
   }
   get connection() {
-    return this.#connection;
+    return this.#connection.state;
   }
   get state() {
     return this.#replica.state;
@@ -1658,8 +1927,9 @@ var Room = class {
   onChange(callback, options) {
     return this.#listeners.on("change", callback, options);
   }
-  next(name, options) {
-    return this.#connection === "left" ? Promise.reject(notConnected(name)) : this.#listeners.next(name, options);
+  async next(name, options) {
+    if (this.connection === "left") throw notConnected(name);
+    return this.#listeners.next(name, options);
   }
   events() {
     return this.#listeners.events();
@@ -1672,132 +1942,50 @@ var Room = class {
     return this.#inputs.send(action, payload);
   }
   sendLatest(action, payload, key) {
-    if (this.#connection !== "left") this.#inputs.sendLatest(action, payload, key);
+    if (this.connection !== "left") this.#inputs.sendLatest(action, payload, key);
   }
   async request(action, payload, options) {
-    if (this.#connection === "left") throw notConnected(action);
+    if (this.connection === "left") throw notConnected(action);
     return this.#inputs.request(action, payload, options);
   }
-  ping(options) {
+  async ping(options) {
     return this.#inputs.ping(options);
   }
   /** Ends the membership, and the connection. */
-  async leave() {
-    this.#isLeaving = true;
-    try {
-      await this.#env.leaveLobby(this.id);
-    } finally {
-      this.close();
-    }
+  leave() {
+    return this.#connection.leave(this.#env.leaveLobby);
   }
   /** Ends the connection: no reconnect follows. */
   close() {
-    this.end(null);
+    this.#connection.end(null);
   }
-  /** The network is back, or the page, or the app: what was known of the connection may be old. */
   checkNow() {
-    if (this.#connection === "joined") {
-      this.#heartbeat.check(WAKE_LIMIT_MS);
-    } else if (this.#waiting && !this.#env.isOffline()) {
-      const now = this.#env.now();
-      this.#attempts.restart(now);
-      const waiting = this.#waiting = { ...this.#attempts.next(now), delayMs: 0 };
-      this.#listeners.tell("reconnecting", waiting);
-      if (this.#waiting === waiting) this.#retry();
-    } else {
-      this.#isWoken = true;
-    }
+    this.#connection.checkNow();
   }
-  /** Joins; resolves when the welcome is there. */
-  join() {
-    return new Promise((resolve, reject) => {
-      this.#joining = { resolve, reject };
-      this.#dial();
-    });
-  }
-  /** Ends its life; `cause` is why, and what all that waits fails with. Null where the game itself wants it. */
-  end(cause, { code, reason } = this.#endByDefault(cause)) {
-    if (this.#connection === "left") return;
-    const isJoining = this.#connection === "joining";
-    const link = this.#attempt?.link;
-    const why = cause?.message ?? "The room was closed";
-    this.#connection = "left";
-    this.#disconnect();
-    this.#unwatch();
-    this.#inputs.ended(why);
-    link?.end(1e3, CLOSED);
-    this.#left();
-    this.#log("info", "left the room", { code, reason });
-    if (isJoining) this.#joining.reject(cause ?? cancelled());
-    else this.#listeners.tell("disconnected", { code, reason, willReconnect: false, cause });
-    this.#listeners.ended();
-  }
-  #endByDefault(cause) {
-    return this.#connection === "rejoining" && cause && this.#firstEnd || { code: 1e3, reason: cause?.message ?? CLOSED };
-  }
-  // One attempt: from the token to the welcome.
-  async #dial() {
-    const attempt = { token: null, link: null, refusal: null };
-    this.#attempt = attempt;
-    this.#after("welcome", this.#settings.connectTimeoutMs, () => this.#timedOut());
-    let token;
-    try {
-      token = await this.#tokens.get();
-      if (typeof token !== "string" || token === "") {
-        throw new GodraError("unauthorized", "No token: call auth.ensure(), auth.guestLogin() or auth.login() first, or pass one");
-      }
-    } catch (error) {
-      if (attempt === this.#attempt) this.#failed(error, false);
-      return;
-    }
-    if (attempt !== this.#attempt) return;
-    attempt.token = token;
-    try {
-      this.#open(attempt);
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-  #open(attempt) {
-    const user = this.#tokens.userOf(attempt.token);
+  #query(user) {
     if (user !== void 0 && user !== this.#welcome?.user_id) this.#replica.forget();
-    const readable = this.#settings.isCompat && this.#connection === "joining" ? null : { refuse: "close" };
-    const query = { game_id: this.id, ...readable, ...this.#settings.resume ? this.#replica.resume : null };
-    attempt.link = this.#env.open(attempt.token, query, {
-      received: (data) => this.#received(attempt, data),
-      ended: (end) => attempt === this.#attempt && this.#ended(attempt, end)
-    });
+    return { game_id: this.#id, ...this.#settings.resume ? this.#replica.resume : null };
   }
-  async #ended(attempt, end) {
-    if (this.#connection === "joined") {
-      this.#lost(end);
-      return;
-    }
-    this.#clear("welcome");
-    const error = await explain(end, attempt.refusal, this.#env);
-    if (attempt === this.#attempt) this.#failed(error);
-  }
-  #received(attempt, data) {
-    if (attempt !== this.#attempt) return;
-    this.#receivedAt = this.#env.now();
+  #received(data) {
+    const { attempt } = this.#connection;
+    const { version } = this.#replica;
     this.#stats.framesReceived += 1;
     this.#stats.bytesReceived += data.length ?? data.byteLength;
-    const { version } = this.#replica;
     for (const message of messagesOf(data)) {
-      this.#message(attempt, message);
-      if (attempt !== this.#attempt) return;
+      this.#message(message);
+      if (attempt !== this.#connection.attempt) return;
     }
     if (this.#replica.version !== version) this.#listeners.tell("change", this.state);
   }
-  #message(attempt, message) {
-    const isJoined = this.#connection === "joined";
+  #message(message) {
+    const { isJoined, attempt } = this.#connection;
     const { type } = message;
     if (message instanceof GodraError) {
       this.#bad(message);
       if (isJoined) this.#resync();
     } else if (type === "welcome" && !isJoined) {
       this.#welcomed(message);
-    } else if (!isJoined && type === "error" && Number.isInteger(message.payload?.status)) {
+    } else if (!isJoined && type === "error" && Number.isInteger(message.payload.status)) {
       attempt.refusal = message.payload;
     } else if (!isJoined || type === "welcome") {
       this.#bad(bad(`The server sent a ${type} ${isJoined ? "a second time" : "before its welcome"}`, message));
@@ -1808,22 +1996,15 @@ var Room = class {
     }
   }
   #welcomed(message) {
-    const payload = { username: "", role: "guest", game_id: this.id, recovered: false, state: null, sync_interval_ms: 50, ...message.payload };
-    const joining = this.#connection === "joining" ? this.#joining : null;
-    this.#clear("welcome");
-    this.#connection = "joined";
-    this.#isRenewed = false;
+    const payload = { username: "", role: "guest", game_id: this.#id, recovered: false, state: null, sync_interval_ms: 50, ...message.payload };
+    const { attempt } = this.#connection;
     this.#welcome = payload;
-    this.#attempts.opened(this.#env.now());
     this.#replica.welcome(payload);
-    this.#heartbeat.start();
-    this.#stats.reconnects += joining ? 0 : 1;
+    if (!this.#connection.welcomed()) this.#stats.reconnects += 1;
     this.#log("info", "joined the room", { recovered: payload.recovered, seq: payload.seq });
-    joining?.resolve(this);
-    const attempt = this.#attempt;
     this.#inputs.opened(payload);
     this.#listeners.tell("connected", payload, message);
-    if (attempt === this.#attempt) this.#inputs.resume(payload.sync_interval_ms);
+    if (attempt === this.#connection.attempt) this.#inputs.resume(payload.sync_interval_ms);
   }
   #event(event) {
     if (event.type === "snapshot") {
@@ -1850,19 +2031,23 @@ var Room = class {
   /** Asks for the whole state, as something was lost that may have been an event. */
   #resync() {
     this.#replica.doubt();
-    if (this.#timers.has("resync")) return;
-    const ask = () => {
-      this.#clear("resync");
-      this.#resyncAt = this.#env.now();
-      this.#inputs.request("resync").catch(() => {
-      });
-    };
     const waitMs = this.#resyncAt + RESYNC_EVERY_MS - this.#env.now();
-    if (waitMs <= 0) ask();
-    else this.#after("resync", waitMs, ask);
+    if (waitMs <= 0) this.#askForState();
+    else this.#cancelResync ??= this.#env.later(() => this.#askForState(), waitMs);
+  }
+  #askForState() {
+    this.#cancelResync = null;
+    this.#resyncAt = this.#env.now();
+    this.#inputs.request("resync").catch(() => {
+    });
+  }
+  #lost(why) {
+    this.#cancelResync?.();
+    this.#cancelResync = null;
+    this.#inputs.lost(why);
   }
   #transmit(text) {
-    const isSent = this.#connection === "joined" && this.#attempt.link.send(text, this.#settings.maxBufferedBytes);
+    const isSent = this.#connection.send(text);
     if (isSent) {
       this.#stats.framesSent += 1;
       this.#stats.bytesSent += text.length;
@@ -1871,97 +2056,6 @@ var Room = class {
     }
     return isSent;
   }
-  #giveUp(reason) {
-    this.#attempt.link.end(COMES_BACK, reason);
-    this.#lost({ code: 1006, reason });
-  }
-  #timedOut() {
-    const message = `No welcome from the server within ${this.#settings.connectTimeoutMs} ms`;
-    const isFirst = this.#connection === "joining";
-    this.#attempt.link?.end(isFirst ? 1e3 : COMES_BACK, message);
-    this.#failed(new GodraError("timeout", message));
-  }
-  #lost(end) {
-    const { code, reason } = end;
-    const { token } = this.#attempt;
-    const cause = errorOfClose(end);
-    this.#attempts.lost(this.#env.now());
-    if (this.#attempts.count === 0 || !comesBack(code)) this.#firstEnd = end;
-    this.#connection = "rejoining";
-    this.#disconnect();
-    this.#inputs.lost(cause.message);
-    if (this.#isLeaving) {
-      this.close();
-    } else if (!this.#settings.reconnect || !comesBack(code)) {
-      this.end(cause, end);
-    } else if (code === TOKEN_EXPIRED && !this.#tokens.renew(token, cause)) {
-      this.#over(cause, end);
-    } else {
-      if (code === TOKEN_EXPIRED) this.#tokens.prepare();
-      this.#log("info", "lost the connection", { code, reason });
-      const waiting = this.#retryLater(code);
-      this.#listeners.tell("disconnected", { code, reason, willReconnect: true, cause });
-      if (this.#waiting === waiting) this.#listeners.tell("reconnecting", waiting);
-    }
-  }
-  // An attempt came to nothing. The fault may be in getting a token for it.
-  #failed(error, isOfServer = true) {
-    const { token } = this.#attempt;
-    const isClosed = error.code === "disconnected" && !comesBack(error.closeCode);
-    this.#disconnect();
-    if (isOfServer && isOfToken(error)) {
-      this.#refusedToken(token, error);
-    } else if (this.#connection === "joining") {
-      this.end(error);
-    } else {
-      this.#attempts.failed(error);
-      if (isClosed) this.#firstEnd = { code: error.closeCode, reason: error.closeReason };
-      if (isClosed || isOfServer && isFinal(error) && this.#attempts.areRefused) this.end(error);
-      else this.#againAfter(error);
-    }
-  }
-  #againAfter(error) {
-    const waiting = this.#retryLater(error.closeCode, error.retryAfter);
-    if (this.#isWoken) this.checkNow();
-    else this.#listeners.tell("reconnecting", waiting);
-  }
-  #refusedToken(token, error) {
-    if (this.#isRenewed || !this.#tokens.renew(token, error)) {
-      this.#over(error);
-    } else {
-      this.#isRenewed = true;
-      this.#dial();
-    }
-  }
-  // No other token can be had. With the session all its rooms end.
-  #over(error, end) {
-    if (end) this.#firstEnd = end;
-    this.end(this.#tokens.over(error) ?? error);
-  }
-  #retryLater(closeCode, retryAfterS) {
-    this.#waiting = this.#attempts.next(this.#env.now(), closeCode, retryAfterS);
-    this.#after("retry", this.#waiting.delayMs, () => this.#env.isOffline() || this.#retry());
-    return this.#waiting;
-  }
-  #retry() {
-    this.#waiting = null;
-    this.#isWoken = false;
-    this.#clear("retry");
-    this.#dial();
-  }
-  #disconnect() {
-    this.#attempt = null;
-    this.#waiting = null;
-    for (const purpose of [...this.#timers.keys()]) this.#clear(purpose);
-    this.#heartbeat.stop();
-  }
-  #after(purpose, delayMs, run) {
-    this.#timers.set(purpose, this.#env.later(run, delayMs));
-  }
-  #clear(purpose) {
-    this.#timers.get(purpose)?.();
-    this.#timers.delete(purpose);
-  }
   /** An error that nobody awaits. Where nobody listens it is logged, once for each code. */
   #report(error, message) {
     if (this.#listeners.tell("error", error, message) || this.#warned.has(error.code)) return;
@@ -1969,7 +2063,7 @@ var Room = class {
     this.#log("warn", `${error.code}: ${error.message}`, {});
   }
   #log(level, message, fields) {
-    this.#settings.logger(level, message, { room: this.id, ...fields });
+    this.#settings.logger(level, message, { room: this.#id, ...fields });
   }
 };
 
@@ -2023,7 +2117,7 @@ var GodraClient = class {
   #settings;
   #env;
   #sessions;
-  /** All rooms that live; those of `join` by their id. */
+  /** All rooms that live, as `{room, connection, isOfSession}`; and those of `join` by their id, with `joined` and `waiting`. */
   #all = /* @__PURE__ */ new Set();
   #rooms = /* @__PURE__ */ new Map();
   constructor(baseUrl, options = {}) {
@@ -2047,7 +2141,7 @@ var GodraClient = class {
       failed: (error) => settings.logger("warn", `The session's store failed: ${error.message}`, {})
     });
     this.lobby = new Lobby(this);
-    this.realtime = new Realtime(this, (id, tokens) => this.#newRoom(id, tokens, { isCompat: true, maxMessageBytes: Infinity }));
+    this.realtime = new Realtime(this, (id, tokens) => this.#open(id, tokens, { isCompat: true, maxMessageBytes: Infinity }));
   }
   get session() {
     return this.auth.session;
@@ -2060,7 +2154,7 @@ var GodraClient = class {
   async join(lobbyId, { signal, prepare } = {}) {
     const id = roomId(lobbyId);
     if (signal?.aborted) throw cancelled();
-    const entry = this.#rooms.get(id) ?? this.#begin(id);
+    const entry = this.#rooms.get(id) ?? this.#join(id);
     entry.waiting += 1;
     prepare?.(entry.room);
     return new Promise((resolve, reject) => {
@@ -2103,38 +2197,36 @@ var GodraClient = class {
   }
   /** The network is back, or the app: for platforms that do not tell by themselves, such as React Native. */
   checkNow() {
-    for (const room of this.#all) room.checkNow();
+    for (const { room } of this.#all) room.checkNow();
   }
   /** Ends all connections and calls. The session is kept. */
   async close() {
-    for (const room of [...this.#all]) room.close();
+    for (const { room } of [...this.#all]) room.close();
     this.#http.close();
   }
   /** The ids of the rooms that this client is in with its session. */
   roomIds() {
-    return [...this.#all].filter(({ connection }) => connection !== "joining").map(({ id }) => id);
+    return [...this.#all].filter(({ connection }) => connection.state !== "joining").map(({ room }) => room.id);
   }
-  #begin(id) {
-    const room = this.#newRoom(id, this.#tokens(), {});
-    const entry = { room, waiting: 0, joined: room.join() };
-    entry.joined.catch(() => {
+  #join(id) {
+    const entry = this.#open(id);
+    const joined = entry.connection.join().then(() => entry.room);
+    joined.catch(() => {
     });
+    Object.assign(entry, { waiting: 0, joined });
     this.#rooms.set(id, entry);
     return entry;
   }
-  #newRoom(id, tokens = this.#tokens(), more) {
-    const room = new Room(id, {
-      settings: { ...this.#settings, ...more },
-      tokens,
-      env: { ...this.#env, leaveLobby: () => this.lobby.leaveLobby(null, id) },
-      left: () => {
-        this.#all.delete(room);
-        if (this.#rooms.get(id)?.room === room) this.#rooms.delete(id);
-      }
-    });
-    room.isOfSession = tokens.isOfSession;
-    this.#all.add(room);
-    return room;
+  #open(id, tokens = this.#tokens(), more = {}) {
+    const left = () => {
+      this.#all.delete(entry);
+      if (this.#rooms.get(id) === entry) this.#rooms.delete(id);
+    };
+    const settings = { ...this.#settings, ...more };
+    const env = { ...this.#env, leaveLobby: () => this.lobby.leaveLobby(null, id) };
+    const entry = { ...Room.open(id, { settings, tokens, env, left }), isOfSession: tokens.isOfSession };
+    this.#all.add(entry);
+    return entry;
   }
   #tokens() {
     return {
@@ -2148,7 +2240,7 @@ var GodraClient = class {
     };
   }
   #endSession(cause) {
-    for (const room of [...this.#all]) if (room.isOfSession) room.end(cause);
+    for (const { connection, isOfSession } of [...this.#all]) if (isOfSession) connection.end(cause);
   }
 };
 

@@ -222,28 +222,26 @@ var FakeRoom = {
   connect({ id = "test", token = "fake", prepare, random = () => 0.5, ...options } = {}) {
     const clock = new VirtualClock();
     const server = new FakeServer();
-    const room = new Room(id, {
-      settings: settingsOf({ heartbeatMs: 0, ...options }),
-      tokens: { get: () => token, prepare() {
-      }, renew: () => false, over() {
-      }, userOf: () => void 0 },
-      env: {
-        now: () => clock.now(),
-        later: (run, delayMs) => clock.later(run, delayMs),
-        random,
-        onWake: () => () => {
-        },
-        isOffline: () => false,
-        readiness: async () => ({ isReady: false }),
-        open: (_token, query, handlers) => server.open(query, handlers),
-        leaveLobby: async () => {
-        }
+    const env = {
+      now: () => clock.now(),
+      later: (run, delayMs) => clock.later(run, delayMs),
+      random,
+      onWake: () => () => {
       },
-      left() {
+      isOffline: () => false,
+      readiness: async () => ({ isReady: false }),
+      open: (_token, query, handlers) => server.open(query, handlers),
+      leaveLobby: async () => {
       }
-    });
+    };
+    const tokens = { get: () => token, prepare() {
+    }, renew: () => false, over() {
+    }, userOf: () => void 0 };
+    const settings = settingsOf({ heartbeatMs: 0, ...options });
+    const { room, connection } = Room.open(id, { settings, tokens, env, left() {
+    } });
     prepare?.(room);
-    const joined = room.join();
+    const joined = connection.join().then(() => room);
     joined.catch(() => {
     });
     return { room, server, clock, joined };

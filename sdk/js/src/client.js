@@ -18,7 +18,7 @@ export class GodraClient {
   #settings;
   #env;
   #sessions;
-  /** All rooms that live; those of `join` by their id. */
+  /** All rooms that live, as `{room, connection, isOfSession}`; and those of `join` by their id, with `joined` and `waiting`. */
   #all = new Set();
   #rooms = new Map();
 
@@ -44,7 +44,7 @@ export class GodraClient {
       failed: (error) => settings.logger("warn", `The session's store failed: ${error.message}`, {}),
     });
     this.lobby = new Lobby(this);
-    this.realtime = new Realtime(this, (id, tokens) => this.#newRoom(id, tokens, { isCompat: true, maxMessageBytes: Infinity }));
+    this.realtime = new Realtime(this, (id, tokens) => this.#open(id, tokens, { isCompat: true, maxMessageBytes: Infinity }));
   }
 
   get session() {
@@ -60,7 +60,7 @@ export class GodraClient {
   async join(lobbyId, { signal, prepare } = {}) {
     const id = roomId(lobbyId);
     if (signal?.aborted) throw cancelled();
-    const entry = this.#rooms.get(id) ?? this.#begin(id);
+    const entry = this.#rooms.get(id) ?? this.#join(id);
     entry.waiting += 1;
     prepare?.(entry.room);
     return new Promise((resolve, reject) => {
@@ -108,42 +108,40 @@ export class GodraClient {
 
   /** The network is back, or the app: for platforms that do not tell by themselves, such as React Native. */
   checkNow() {
-    for (const room of this.#all) room.checkNow();
+    for (const { room } of this.#all) room.checkNow();
   }
 
   /** Ends all connections and calls. The session is kept. */
   async close() {
-    for (const room of [...this.#all]) room.close();
+    for (const { room } of [...this.#all]) room.close();
     this.#http.close();
   }
 
   /** The ids of the rooms that this client is in with its session. */
   roomIds() {
-    return [...this.#all].filter(({ connection }) => connection !== "joining").map(({ id }) => id);
+    return [...this.#all].filter(({ connection }) => connection.state !== "joining").map(({ room }) => room.id);
   }
 
-  #begin(id) {
-    const room = this.#newRoom(id, this.#tokens(), {});
-    const entry = { room, waiting: 0, joined: room.join() };
+  #join(id) {
+    const entry = this.#open(id);
+    const joined = entry.connection.join().then(() => entry.room);
     // A session that ends may end it before anybody waits.
-    entry.joined.catch(() => {});
+    joined.catch(() => {});
+    Object.assign(entry, { waiting: 0, joined });
     this.#rooms.set(id, entry);
     return entry;
   }
 
-  #newRoom(id, tokens = this.#tokens(), more) {
-    const room = new Room(id, {
-      settings: { ...this.#settings, ...more },
-      tokens,
-      env: { ...this.#env, leaveLobby: () => this.lobby.leaveLobby(null, id) },
-      left: () => {
-        this.#all.delete(room);
-        if (this.#rooms.get(id)?.room === room) this.#rooms.delete(id);
-      },
-    });
-    room.isOfSession = tokens.isOfSession;
-    this.#all.add(room);
-    return room;
+  #open(id, tokens = this.#tokens(), more = {}) {
+    const left = () => {
+      this.#all.delete(entry);
+      if (this.#rooms.get(id) === entry) this.#rooms.delete(id);
+    };
+    const settings = { ...this.#settings, ...more };
+    const env = { ...this.#env, leaveLobby: () => this.lobby.leaveLobby(null, id) };
+    const entry = { ...Room.open(id, { settings, tokens, env, left }), isOfSession: tokens.isOfSession };
+    this.#all.add(entry);
+    return entry;
   }
 
   #tokens() {
@@ -158,6 +156,6 @@ export class GodraClient {
   }
 
   #endSession(cause) {
-    for (const room of [...this.#all]) if (room.isOfSession) room.end(cause);
+    for (const { connection, isOfSession } of [...this.#all]) if (isOfSession) connection.end(cause);
   }
 }

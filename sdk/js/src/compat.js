@@ -45,14 +45,14 @@ const LIFECYCLE = new Set(["connected", "disconnected", "reconnecting", "state_u
 /** One room at a time. */
 export class Realtime {
   #client;
-  #newRoom;
+  #open;
   #emitter;
   #room = null;
   #latencyMs = null;
 
-  constructor(client, newRoom) {
+  constructor(client, open) {
     this.#client = client;
-    this.#newRoom = newRoom;
+    this.#open = open;
     this.#emitter = new Emitter();
   }
 
@@ -79,10 +79,10 @@ export class Realtime {
   async connect(token, lobbyId) {
     const id = roomId(lobbyId);
     this.close();
-    const room = this.#newRoom(id, this.#tokens(token));
+    const { room, connection } = this.#open(id, this.#tokens(token));
     this.#room = room;
     this.#forward(room);
-    await room.join().catch((error) => {
+    await connection.join().catch((error) => {
       const isClose = error.code === "disconnected" && error.closeCode !== undefined;
       throw isClose ? new GodraError("closed", error.message, error) : error;
     });

@@ -78,9 +78,8 @@ export class Inputs {
     this.#latest.lost();
   }
 
-  /** No connection will follow. */
+  /** No connection will follow the one that was lost. */
   ended(why) {
-    this.lost(why);
     this.#outbox.fail(why);
   }
 

@@ -173,23 +173,21 @@ export const FakeRoom = {
   connect({ id = "test", token = "fake", prepare, random = () => 0.5, ...options } = {}) {
     const clock = new VirtualClock();
     const server = new FakeServer();
-    const room = new Room(id, {
-      settings: settingsOf({ heartbeatMs: 0, ...options }),
-      tokens: { get: () => token, prepare() {}, renew: () => false, over() {}, userOf: () => undefined },
-      env: {
-        now: () => clock.now(),
-        later: (run, delayMs) => clock.later(run, delayMs),
-        random,
-        onWake: () => () => {},
-        isOffline: () => false,
-        readiness: async () => ({ isReady: false }),
-        open: (_token, query, handlers) => server.open(query, handlers),
-        leaveLobby: async () => {},
-      },
-      left() {},
-    });
+    const env = {
+      now: () => clock.now(),
+      later: (run, delayMs) => clock.later(run, delayMs),
+      random,
+      onWake: () => () => {},
+      isOffline: () => false,
+      readiness: async () => ({ isReady: false }),
+      open: (_token, query, handlers) => server.open(query, handlers),
+      leaveLobby: async () => {},
+    };
+    const tokens = { get: () => token, prepare() {}, renew: () => false, over() {}, userOf: () => undefined };
+    const settings = settingsOf({ heartbeatMs: 0, ...options });
+    const { room, connection } = Room.open(id, { settings, tokens, env, left() {} });
     prepare?.(room);
-    const joined = room.join();
+    const joined = connection.join().then(() => room);
     joined.catch(() => {});
     return { room, server, clock, joined };
   },
