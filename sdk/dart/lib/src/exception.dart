@@ -216,7 +216,7 @@ const _kindsOfServer = {
   'not_found': ErrorKind.server,
   'conflict': ErrorKind.server,
   'out_of_order': ErrorKind.server,
-  'too_large': ErrorKind.server,
+  'too_large': ErrorKind.usage,
   'rate_limited': ErrorKind.server,
   'busy': ErrorKind.server,
   'unavailable': ErrorKind.server,

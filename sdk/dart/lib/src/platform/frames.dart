@@ -98,6 +98,7 @@ final class FrameReader {
   }
 
   String? _wrong(bool hasExtension, bool isMasked) {
+    if (_missing < 0) return 'a frame of a wrong length';
     if (hasExtension) return 'a frame of an extension that nobody agreed to';
     if (isMasked) return 'a masked frame';
     if (_opcode >= _close) {

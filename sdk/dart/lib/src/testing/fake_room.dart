@@ -29,15 +29,21 @@ typedef FakeScript = Object? Function(List<Object?> args);
 /// ```
 final class FakeRoom {
   /// [id] is the lobby's. [scripts] answer RPCs; `leave_lobby` needs none.
-  FakeRoom({this.id = 'lobby', Map<String, Reducer> reducers = const {}, this.scripts = const {}, ReconnectOptions? reconnect}) {
+  FakeRoom({
+    this.id = 'lobby',
+    this.scripts = const {},
+    Map<String, Reducer> reducers = const {},
+    Duration heartbeat = Duration.zero,
+    ReconnectOptions? reconnect = const ReconnectOptions(),
+  }) {
     client = GodraClient(
       'http://fake',
       options: GodraOptions(
         clock: clock,
         random: Random(1),
-        heartbeat: Duration.zero,
+        heartbeat: heartbeat,
         reducers: reducers,
-        reconnect: reconnect ?? const ReconnectOptions(),
+        reconnect: reconnect,
         store: MemorySessionStore(Session(
           token: 'fake',
           refreshToken: 'fake',
@@ -84,12 +90,12 @@ final class FakeRoom {
   /// The newest connection.
   FakeLink get link => links.last;
 
-  /// Joins the room; the welcome has this [state].
-  Future<Room> join({Object? state, void Function(Room room)? prepare}) async {
+  /// Joins the room; the welcome has this [state], and [more] replaces fields of it.
+  Future<Room> join({Object? state, Map<String, Object?> more = const {}, void Function(Room room)? prepare}) async {
     await client.auth.ensure();
     final joining = client.join(id, prepare: prepare);
     await VirtualClock.settle();
-    welcome(state: state);
+    welcome(state: state, more: more);
     room = await joining;
     await clock.advance(Duration.zero);
     return room;
