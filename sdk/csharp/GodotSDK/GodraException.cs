@@ -119,7 +119,7 @@ namespace GodotSDK
             ["handler_failed"] = GodraErrorKind.Usage,
         };
 
-        /// <summary>Codes of the server's; two of them mean something else when the SDK gives them.</summary>
+        /// <summary>Codes of the server's; one of them means something else when the SDK gives it.</summary>
         private static readonly Dictionary<string, GodraErrorKind> ServersKinds = new Dictionary<string, GodraErrorKind>
         {
             ["unauthorized"] = GodraErrorKind.Session,
@@ -128,7 +128,6 @@ namespace GodotSDK
             ["not_found"] = GodraErrorKind.Server,
             ["conflict"] = GodraErrorKind.Server,
             ["out_of_order"] = GodraErrorKind.Server,
-            ["too_large"] = GodraErrorKind.Server,
             ["rate_limited"] = GodraErrorKind.Server,
             ["busy"] = GodraErrorKind.Server,
             ["unavailable"] = GodraErrorKind.Server,

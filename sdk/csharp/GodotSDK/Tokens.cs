@@ -10,7 +10,7 @@ namespace GodotSDK
     /// The session: an access token, and a refresh token that is good once. It is refreshed when a call needs its token and that is
     /// near its end, or was refused. Refreshes at the same time are one.
     /// </summary>
-    internal sealed class Tokens
+    internal sealed partial class Tokens
     {
         /// <summary>So long before its end a token is refreshed, or a tenth of its time if that is less.</summary>
         private const double RefreshEarlyMs = 60_000;
@@ -78,21 +78,10 @@ namespace GodotSDK
             return Session?.Token ?? throw Errors.NoToken();
         }
 
-        /// <summary>The token was refused, or its socket closed for it: the next call refreshes it first, unless no refresh helps any more.</summary>
-        public void Refused(string? token, bool isOver)
-        {
-            lock (gate)
-            {
-                if (session == null || session.Token != token) return;
-                isStale = true;
-                this.isOver |= isOver;
-            }
-        }
-
         /// <summary>Makes a call with a fresh token; once more with a fresher one if the server itself refuses that.</summary>
         public async Task<T> WithTokenAsync<T>(Func<string, Task<T>> call, CancellationToken cancel)
         {
-            var token = await FreshAsync(cancel).ConfigureAwait(false);
+            var token = await FreshForCallAsync(cancel).ConfigureAwait(false);
             try
             {
                 return await call(token).ConfigureAwait(false);
@@ -101,7 +90,21 @@ namespace GodotSDK
             {
                 Refused(token, isOver: e.Code == "session_ended");
             }
-            return await call(await FreshAsync(cancel).ConfigureAwait(false)).ConfigureAwait(false);
+            return await call(await FreshForCallAsync(cancel).ConfigureAwait(false)).ConfigureAwait(false);
+        }
+
+        private async Task<string> FreshForCallAsync(CancellationToken cancel)
+        {
+            try
+            {
+                return await FreshAsync(cancel).ConfigureAwait(false);
+            }
+            catch (GodraException e)
+            {
+                // The call itself was not made, or was refused for its token.
+                e.IsUnsent = true;
+                throw;
+            }
         }
 
         /// <summary>Runs a login, a logout or an upgrade; tokens are given out again when it is done.</summary>
@@ -149,34 +152,6 @@ namespace GodotSDK
         }
 
         public Session SessionOf(JObject login) => Session.OfLogin(login, clock.WallMs);
-
-        /// <summary>Ends the session by the game's wish.</summary>
-        public async Task EndAsync()
-        {
-            Set(null, null);
-            await keeper.ClearAsync().ConfigureAwait(false);
-        }
-
-        /// <summary>Ends the session, if it still is the one with that token.</summary>
-        public async Task EndAsync(string? token, GodraException cause)
-        {
-            var ended = Session;
-            if (ended == null || ended.Token != token) return;
-            Set(null, cause);
-            // Whoever shares the store may have logged in anew meanwhile.
-            var kept = await LoadAsync(life).ConfigureAwait(false);
-            if (kept == null || kept.Token == token || kept.RefreshToken == ended.RefreshToken) await keeper.ClearAsync().ConfigureAwait(false);
-        }
-
-        private async Task EndWhatIsOverAsync()
-        {
-            Session? ended;
-            lock (gate) ended = isOver ? session : null;
-            if (ended == null) return;
-            var cause = Errors.SessionEnded("The server says that the session is over");
-            await EndAsync(ended.Token, cause).ConfigureAwait(false);
-            throw cause;
-        }
 
         public Task<Session?> LoadAsync(CancellationToken cancel) => keeper.LoadAsync(cancel);
 
