@@ -19,6 +19,13 @@ var _isScheduled = false;
 /// What the running test wants to be done after it.
 var _tearDowns = <_Body>[];
 
+/// What kind of tests a file has.
+final class Tags {
+  const Tags(this.tags);
+
+  final List<String> tags;
+}
+
 /// How long a test may take.
 final class Timeout {
   const Timeout(this.duration);
