@@ -113,3 +113,20 @@ test("a page that goes offline makes no attempts, and comes back at once", async
   await context.setOffline(false);
   await page.waitForFunction(() => seen.includes("connected"));
 });
+
+test("a worker plays, too", async () => {
+  const page = await newPage("/examples/chat/chat.css");
+  const state = await page.evaluate((url) => new Promise((resolve, reject) => {
+    const code = `
+      import { GodraClient } from "${location.origin}/godra.js";
+      const client = new GodraClient("${url}");
+      await client.auth.ensure();
+      const room = await client.createRoom();
+      postMessage([room.connection, await room.request("send_chat", { message: "from a worker" })]);
+      room.close();`;
+    const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => reject(new Error(message));
+  }), server.url);
+  assert.deepEqual(state, ["joined", "OK"]);
+});

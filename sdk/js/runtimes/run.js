@@ -1,5 +1,5 @@
-// Runs hello.js in Node, Bun and Deno against the real server (GODRA_BIN, or what target/ holds). The last line says how many
-// passed. Bun and Deno are those of package-lock.json here, and go to target/tools/js-runtimes.
+// Runs hello.js in this Node, Node 22, Bun and Deno against the real server (GODRA_BIN, or what target/ holds). The last line says how many
+// passed. The last three are those of package-lock.json here, and go to target/tools/js-runtimes.
 
 import { execFile } from "node:child_process";
 import { copyFile, mkdir } from "node:fs/promises";
@@ -24,6 +24,7 @@ function commandsOf(url) {
   const bin = `${TOOLS}node_modules/.bin/`;
   return [
     [process.execPath, [script, url]],
+    [`${bin}node`, [script, url]],
     [`${bin}bun`, ["run", script, url]],
     [`${bin}deno`, ["run", "--no-config", "--allow-net", script, url]],
   ];
