@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
 use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
@@ -217,7 +218,7 @@ impl Values {
                 let text = text.into_string().map_err(|_| {
                     ConfigError(format!("the environment variable {variable} is not valid UTF-8"))
                 })?;
-                Some(Value { text, source: Source::Environment })
+                Some(Value { text: without_line_end(&text).to_owned(), source: Source::Environment })
             } else if let Some(text) = dot_env.get(&variable) {
                 Some(Value { text: text.to_owned(), source: Source::DotEnv })
             } else {
@@ -275,8 +276,21 @@ fn refuse(setting: &Setting, value: &Value, reason: &str) -> ConfigError {
     })
 }
 
+/// Passwords hide in addresses in more ways than can be told apart: shown is what has no place for one.
 fn may_hold_secret(name: &str, text: &str) -> bool {
-    name == "jwt-secret" || (name == "db-dsn" && (text.contains("://") || text.contains("password")))
+    let is_of = |more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
+    match name {
+        "jwt-secret" => true,
+        // A path, or names and ports of hosts.
+        "db-dsn" => !is_of("._-/\\") && text != ":memory:",
+        "redis-addr" => !is_of("._-:,[]"),
+        _ => false,
+    }
+}
+
+/// Secrets that are mounted as files often end with a line, and some editors begin them with a mark.
+fn without_line_end(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n'])
 }
 
 /// A value in an error message: on one line, not endless, and no secrets.
@@ -307,25 +321,20 @@ pub(super) struct DotEnv(HashMap<String, String>);
 impl DotEnv {
     /// Reads the file; without one there are no variables.
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
-        match dotenvy::from_path_iter(path) {
-            Ok(lines) => Self::from_lines(lines),
-            Err(error) if error.not_found() => Ok(Self::default()),
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(ConfigError(format!(".env: cannot be read: {error}"))),
         }
     }
 
     /// The variables in a text.
-    #[cfg(test)]
     pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
-        Self::from_lines(dotenvy::from_read_iter(text.as_bytes()))
-    }
-
-    fn from_lines(
-        lines: impl Iterator<Item = dotenvy::Result<(String, String)>>,
-    ) -> Result<Self, ConfigError> {
+        let text = text.trim_start_matches('\u{feff}');
+        refuse_replaced_secrets(text)?;
         let mut variables = HashMap::new();
-        for line in lines {
-            let (name, value) = line.map_err(|error| ConfigError(describe_dot_env_error(&error)))?;
+        for line in dotenvy::from_read_iter(text.as_bytes()) {
+            let (name, value) = line.map_err(|error| ConfigError(describe_dot_env_error(&error, text)))?;
             if !value.is_empty() {
                 variables.entry(name).or_insert(value);
             }
@@ -338,13 +347,30 @@ impl DotEnv {
     }
 }
 
-/// Names the line without its value, which may be a secret.
-fn describe_dot_env_error(error: &dotenvy::Error) -> String {
+/// A `$` begins the name of another variable, unless it is in single quotes: a password that has one would be another.
+fn refuse_replaced_secrets(text: &str) -> Result<(), ConfigError> {
+    for line in text.lines() {
+        let Some((name, value)) = line.split_once('=') else { continue };
+        let name = name.trim().trim_start_matches("export ").trim();
+        let may_be_secret =
+            ["jwt-secret", "db-dsn", "redis-addr"].iter().any(|known| find(known).variable() == name);
+        let value = value.trim_start();
+        if may_be_secret && !value.starts_with('\'') && value.replace("\\$", "").contains('$') {
+            return Err(ConfigError(format!(
+                ".env: the $ in {name} would be replaced by a variable's value; put the whole value in single quotes"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Names the line by its number, as all of it may be a secret.
+fn describe_dot_env_error(error: &dotenvy::Error, text: &str) -> String {
     match error {
-        dotenvy::Error::LineParse(line, _) => {
-            let name: String =
-                line.trim().chars().take_while(|&c| c != '=' && !c.is_whitespace()).take(40).collect();
-            format!(".env: the line that starts with {name:?} is not NAME=value")
+        dotenvy::Error::LineParse(part, _) => {
+            let number = text.lines().position(|line| line.contains(part.trim_end())).map(|index| index + 1);
+            let line = number.map_or("a line".to_owned(), |number| format!("line {number}"));
+            format!(".env: {line} is not NAME=value; a value with spaces needs quotes")
         }
         other => format!(".env: cannot be read: {other}"),
     }

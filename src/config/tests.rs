@@ -168,7 +168,7 @@ fn values_that_are_refused() {
     refused("--db-dsn :memory:", "--db-dsn :memory:: expected the path of an SQLite file");
     refused(
         "--redis-addr rediss://localhost:6379",
-        "--redis-addr rediss://localhost:6379: TLS (rediss://) is not supported; use redis:// and a private network or a tunnel",
+        "--redis-addr (23 bytes): TLS (rediss://) is not supported; use redis:// and a private network or a tunnel",
     );
     refused(
         "--state-file state.db --redis-addr localhost",
@@ -249,7 +249,49 @@ fn a_refused_variable_is_named() {
         "",
         "JWT_SECRET=(3 bytes) in the environment (--jwt-secret): expected at least 32 bytes, or database",
     );
-    check(&[], "JWT_SECRET secret", r#".env: the line that starts with "JWT_SECRET" is not NAME=value"#);
+    let no_line = ".env: line 2 is not NAME=value; a value with spaces needs quotes";
+    check(&[], "PORT=1\nJWT_SECRET secret", no_line);
+    check(&[], "PORT=1\nJWT_SECRET=hunter2 battery staple", no_line);
+    let replaced = ".env: the $ in JWT_SECRET would be replaced by a variable's value; put the whole value in single quotes";
+    check(&[], "JWT_SECRET=hun$ter2-0123456789abcdef0123456789abcdef", replaced);
+    check(&[], "export JWT_SECRET=\"hun${ter}2-0123456789abcdef0123456789\"", replaced);
+}
+
+#[test]
+fn a_refusal_never_shows_a_password() {
+    let postgres = |dsn: &'static str| vec![("DB_TYPE", "postgres"), ("DB_DSN", dsn)];
+    for environment in [
+        vec![("REDIS_ADDR", "rediss://default:hunter2@redis.example:6380")],
+        vec![("REDIS_ADDR", "redis://:hunter2,x@127.0.0.1:6379")],
+        vec![("REDIS_ADDR", "redis://:hunter2/x@127.0.0.1:6379")],
+        vec![("REDIS_ADDR", "redis://:hunter2@127.0.0.1:63790x")],
+        vec![("REDIS_ADDR", "default:hunter2@127.0.0.1:6379")],
+        postgres("Server=db;User Id=a;Pwd=hunter2"),
+        postgres("host=db user=a pass=hunter2"),
+        postgres("host=db user=a password=my hunter2=x"),
+        postgres("host=db user=a password='hunter2"),
+        postgres("postgres://a:hunter2@db:x/game"),
+        vec![("JWT_SECRET", "hunter2")],
+    ] {
+        let refusal = resolve_all("", &environment, "", MACHINE).unwrap_err();
+        assert!(!refusal.contains("hunter2"), "{environment:?}: {refusal}");
+        assert!(refusal.contains(environment[environment.len() - 1].0), "{refusal}");
+    }
+    // What has no place for one is shown.
+    let refusal = resolve_all("", &[("REDIS_ADDR", "redis.example:x")], "", MACHINE).unwrap_err();
+    assert!(refusal.starts_with("REDIS_ADDR=redis.example:x in the environment"), "{refusal}");
+}
+
+#[test]
+fn a_secret_from_a_file_may_end_with_a_line() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let mounted = format!("\u{feff}{secret}\r\n");
+    let config = resolve_all("", &[("JWT_SECRET", &mounted)], "", MACHINE).unwrap();
+    let [TokenKey::Given(given)] = config.token_keys.as_slice() else { panic!("one key") };
+    assert_eq!(given.expose(), secret.as_bytes());
+    let quoted = resolve_all("", &[], "JWT_SECRET='hun$ter2-0123456789abcdef0123456789'", MACHINE).unwrap();
+    let [TokenKey::Given(given)] = quoted.token_keys.as_slice() else { panic!("one key") };
+    assert_eq!(given.expose(), b"hun$ter2-0123456789abcdef0123456789");
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl PostgresDsn {
             return Err(EXPECTED.to_owned());
         }
         let (rest, tls) = TlsOptions::take_out_of(text)?;
-        let mut config: Config = rest.parse().map_err(|error| refusal(&error))?;
+        let mut config: Config = rest.parse().map_err(|error| refusal(&error, text))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(format!("it names no host; {EXPECTED}"));
         }
@@ -110,9 +110,13 @@ impl fmt::Debug for PostgresDsn {
     }
 }
 
-fn refusal(error: &postgres::Error) -> String {
+fn refusal(error: &postgres::Error, text: &str) -> String {
     use std::error::Error;
     let detail = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    // Its name may be the rest of a password with a space in it.
+    if detail.starts_with("unknown option") && !text.contains("://") {
+        return format!("an option is not known, or a value with spaces is not in single quotes; {EXPECTED}");
+    }
     format!("{detail}; {EXPECTED}")
 }
 
