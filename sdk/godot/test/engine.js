@@ -20,14 +20,14 @@ const PAGE = `<!doctype html><html><head><style>html, body { margin: 0; backgrou
 const { args, width, height } = JSON.parse(decodeURIComponent(location.hash.slice(1)));
 const canvas = document.getElementById("canvas");
 canvas.width = width; canvas.height = height;
-addEventListener("error", (event) => printed("PAGE ERROR " + event.message));
-addEventListener("unhandledrejection", (event) => printed("PAGE ERROR " + event.reason));
+addEventListener("error", (event) => printed("PAGE ERROR " + (event.error?.stack ?? event.message)));
+addEventListener("unhandledrejection", (event) => printed("PAGE ERROR " + (event.reason?.stack ?? event.reason)));
 const engine = new Engine({
   executable: "index", mainPack: "game.pck", canvas, canvasResizePolicy: 0, args, serviceWorker: "",
   onPrint: (...texts) => printed(texts.join(" ")), onPrintError: (...texts) => printed(texts.join(" ")),
   onExit: (code) => exited(code),
 });
-engine.startGame().catch((error) => { printed("PAGE ERROR " + error); exited(99); });
+engine.startGame().catch((error) => { printed("PAGE ERROR " + (error?.stack ?? error)); exited(99); });
 </script></body></html>`;
 
 export class Engine {

@@ -3,6 +3,7 @@ extends Node
 
 const Channel := preload("channel.gd")
 const Player := preload("player.gd")
+const Report := preload("report.gd")
 
 const CAN: Array[String] = [
 	"wake", "offline", "cancel", "binary", "reducers", "stats", "file_store"
@@ -90,7 +91,7 @@ func _report(command: Dictionary, result: GodraResult) -> void:
 	if result.ok:
 		_channel.tell({"id": command["id"], "value": result.value})
 	else:
-		_channel.tell({"id": command["id"], "error": Player.error_report(result.error)})
+		_channel.tell({"id": command["id"], "error": Report.of(result.error)})
 
 
 func _version() -> String:

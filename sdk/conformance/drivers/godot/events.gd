@@ -2,6 +2,7 @@ extends RefCounted
 ## Reports what a game would see, and does in its handlers what the judge asked for.
 
 const Channel := preload("channel.gd")
+const Report := preload("report.gd")
 
 var _channel: Channel
 var _of: String
@@ -77,7 +78,7 @@ func _failed(error: GodraError, room: String) -> void:
 
 
 func _error(error: GodraError) -> Variant:
-	return null if error == null else preload("player.gd").error_report(error)
+	return null if error == null else Report.of(error)
 
 
 func _act(event: String) -> void:

@@ -2,19 +2,21 @@ extends RefCounted
 ## HTTP by the browser's own fetch: unlike the engine's, it can be told not to follow redirects, and
 ## does not wait for frames, which a hidden page has none of.
 
-const Http := preload("http.gd")
+const Answer := preload("answer.gd")
+
+## The page may call back until a call is done, also one that nobody waits for any more: also when the
+## client is gone meanwhile.
+static var _under_way := {}
 
 var _window: JavaScriptObject
-## The page may call back until a call is done, also one that nobody waits for any more.
-var _under_way := {}
 
 
 ## One call, and the callbacks that the page holds meanwhile.
 class Fetch:
 	extends RefCounted
-	signal done(answer: Http.Answer)
+	signal done(answer: Answer)
 	var controller: JavaScriptObject
-	var answer := Http.Answer.new()
+	var answer := Answer.new()
 	var got: JavaScriptObject
 	var read: JavaScriptObject
 	var failed: JavaScriptObject
@@ -32,7 +34,7 @@ class Fetch:
 			answer.status = 0
 			answer.failure = "bad_response"
 			answer.why = "the server redirects, which is not followed with a token"
-		for name: String in Http.HEADERS:
+		for name: String in Answer.HEADERS:
 			var value: Variant = response.headers.get(name)
 			if value is String:
 				answer.headers[name] = value
@@ -73,11 +75,11 @@ func start(
 	how.signal = fetch.controller.signal
 	if method != HTTPClient.METHOD_GET:
 		how.body = body
-	_under_way[fetch] = true
-	fetch.done.connect(_forget.bind(fetch), CONNECT_DEFERRED)
+	_under_way[fetch.get_instance_id()] = fetch
+	fetch.done.connect(_forget.bind(fetch.get_instance_id()), CONNECT_DEFERRED)
 	_window.fetch(url, how).then(fetch.got, fetch.failed)
 	return fetch
 
 
-func _forget(_answer: Http.Answer, fetch: Fetch) -> void:
-	_under_way.erase(fetch)
+static func _forget(_answer: Answer, id: int) -> void:
+	_under_way.erase(id)

@@ -1,7 +1,7 @@
 extends RefCounted
 ## How each source of failures becomes a GodraError.
 
-const Http := preload("http.gd")
+const Answer := preload("answer.gd")
 const Json := preload("json.gd")
 const RetryAfter := preload("retry_after.gd")
 
@@ -21,7 +21,7 @@ const _OF_STATUS := {
 
 
 ## An answer by HTTP that is no success.
-static func of_answer(answer: Http.Answer, path: String, now: float) -> GodraError:
+static func of_answer(answer: Answer, path: String, now: float) -> GodraError:
 	if answer.failure != "":
 		return GodraError.new(answer.failure, "%s: %s" % [path, answer.why])
 	var body: Variant = Json.parse(answer.body).value

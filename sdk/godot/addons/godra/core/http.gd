@@ -1,28 +1,17 @@
 extends RefCounted
 ## HTTP: in browsers by their own fetch, elsewhere by the engine's HTTPRequest nodes.
 
+const Answer := preload("answer.gd")
 const BrowserHttp := preload("browser_http.gd")
 const Clock := preload("clock.gd")
 
 ## Of an answer.
 const MAX_BYTES := 16 * 1024 * 1024
-## The headers that are looked at.
-const HEADERS: Array[String] = ["godra-script", "retry-after"]
 
 var _parent: Node
 var _clock: Clock
 var _browser := BrowserHttp.new()
 var _calls: Array[Call] = []
-
-
-## What was answered. A `status` of 0 means that nothing was: then `failure` says why.
-class Answer:
-	extends RefCounted
-	var status := 0
-	var failure := ""
-	var why := ""
-	var headers := {}
-	var body := ""
 
 
 class Call:
@@ -139,6 +128,6 @@ func _answer(status: int, headers: PackedStringArray, body: PackedByteArray) -> 
 	for header in headers:
 		var colon := header.find(":")
 		var name := header.left(colon).to_lower()
-		if name in HEADERS:
+		if name in Answer.HEADERS:
 			answer.headers[name] = header.substr(colon + 1).strip_edges()
 	return answer
