@@ -232,7 +232,8 @@ mod tests {
         check("", EXPECTED);
         check("user=ada password=secret", "it names no host");
         check("host=db password=secret", "it names no user");
-        check("host=db user=ada colour=red", "colour");
+        check("host=db user=ada colour=red", "an option is not known");
+        check("postgres://ada@db/game?colour=red", "colour");
         check("host=db user=ada port=high", "port");
         check("host=db user=ada sslmode=maybe", "allowed are disable, prefer, require and verify-full");
         check("host=db user=ada sslmode=verify-full", "go together");
