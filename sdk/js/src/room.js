@@ -200,7 +200,7 @@ export class Room {
     if (!this.#connection.welcomed()) this.#stats.reconnects += 1;
     this.#log("info", "joined the room", { recovered: payload.recovered, seq: payload.seq });
     this.#inputs.opened(payload);
-    this.#listeners.tell("connected", payload, message);
+    this.#listeners.tell("connected", payload, { ...message, payload });
     if (attempt === this.#connection.attempt) this.#inputs.resume(payload.sync_interval_ms);
   }
 

@@ -71,8 +71,10 @@ test("a welcome of a wrong shape is none: a right one after it counts, and witho
 test("a welcome with little in it is filled up to the shape that the types say", async () => {
   const { room, server, clock, joined: promise } = FakeRoom.connect({ id: "abc" });
   await clock.advance(0);
+  const connected = room.next("connected");
   server.message({ type: "welcome", payload: { user_id: "1" } });
   await promise;
+  assert.equal((await connected).payload, room.welcome);
   assert.deepEqual(room.welcome, { user_id: "1", username: "", role: "guest", game_id: "abc", recovered: false, state: null, sync_interval_ms: 50 });
 });
 

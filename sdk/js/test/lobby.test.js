@@ -83,6 +83,41 @@ test("a lobby's whole life: players come, move, write, are away, come back, upgr
   await check("two left");
 });
 
+test("over a network that breaks again and again the state stays true, and exactly-once requests run once", async () => {
+  const writer = await (await guest()).createRoom({ capacity: 10, settings: { max_speed: 0 } });
+  const reader = await (await guest(network.url)).join(writer.id, { prepare });
+  let count = 0;
+  let isDone = false;
+  const writing = (async () => {
+    for (; !isDone; count += 1) {
+      await writer.request("set", { count, [`field${count % 5}`]: count % 3 === 0 ? null : count });
+      await writer.request("move_player", { x: count % 1000, y: 1 });
+    }
+  })();
+  const said = [];
+  writer.on("chat", ({ message }) => said.push(message));
+  const saying = [];
+  for (let round = 0; round < 5; round += 1) {
+    network.loseAnswers();
+    for (const part of ["a", "b"]) saying.push(reader.request("send_chat", { message: `${round}${part}` }, { once: true }));
+    const [lost, back] = [reader.next("disconnected"), reader.next("connected", { timeoutMs: 10_000 })];
+    network.cut();
+    await lost;
+    saying.push(reader.request("send_chat", { message: `${round}c` }, { once: true }));
+    network.mend();
+    await back;
+  }
+  await Promise.all(saying);
+  isDone = true;
+  await writing;
+  const end = reader.next("state", { where: ({ payload }) => payload.payload.end });
+  await writer.request("set", { end: true });
+  await end;
+  assert.deepEqual(reader.state, await truth(writer));
+  assert.deepEqual(said, [0, 1, 2, 3, 4].flatMap((round) => ["a", "b", "c"].map((part) => `${round}${part}`)));
+  assert.ok(count > 5 && reader.stats().reconnects === 5, `${count} rounds`);
+});
+
 test("a seat that is kept: away, and back", async () => {
   const id = "guest:1";
   const { room, server: fake } = await FakeRoom.join({ prepare, welcome: { state: { players: { [id]: { user_id: id, username: "Ann", x: 1, y: 2 } }, state: {} } } });
