@@ -45,5 +45,5 @@ export function reasonToSkip({ needs, without }, hello) {
   const missing = needs.find((capability) => !hello.can.includes(capability));
   if (missing) return hello.why?.[missing] ?? `cannot: ${missing}`;
   const spare = without.find((capability) => hello.can.includes(capability));
-  return spare ? `only for SDKs that cannot: ${spare}` : null;
+  return spare ? (hello.why?.[spare] ?? `only for SDKs that cannot: ${spare}`) : null;
 }

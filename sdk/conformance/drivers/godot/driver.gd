@@ -6,9 +6,11 @@ const Player := preload("player.gd")
 const Report := preload("report.gd")
 
 const CAN: Array[String] = [
-	"wake", "offline", "cancel", "binary", "reducers", "stats", "file_store"
+	"wake", "offline", "cancel", "binary", "reducers", "stats", "file_store", "browser", "no_nul"
 ]
 const WHY := {
+	"browser": "a browser makes a cut call again, and opens one WebSocket at a time to a server",
+	"no_nul": "the engine's texts hold no U+0000",
 	"headers": "browsers hide why an upgrade was refused",
 	"status": "browsers hide why an upgrade was refused",
 	"tabs": "each page of a game has a user:// of its own while it runs",
