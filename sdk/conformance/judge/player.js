@@ -6,9 +6,10 @@ import { goesOnStep } from "./goes-on.js";
 import { httpSteps } from "./http-steps.js";
 import { serverSteps } from "./server-steps.js";
 import { DriverDied, Stage } from "./stage.js";
+import { upgradeSteps } from "./upgrade-steps.js";
 import { fill, login } from "./values.js";
 
-export const STEPS = { ...clientSteps, ...httpSteps, ...serverSteps, ...commonSteps, ...goesOnStep };
+export const STEPS = { ...clientSteps, ...httpSteps, ...serverSteps, ...upgradeSteps, ...commonSteps, ...goesOnStep };
 
 /** What servers say to everyone, unless the scenario says otherwise. */
 const ROUTES = {

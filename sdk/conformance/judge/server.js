@@ -130,9 +130,9 @@ const CORS = { "Access-Control-Allow-Origin": "*", "Access-Control-Expose-Header
 const PREFLIGHT = { "Access-Control-Allow-Headers": "Authorization, Content-Type", "Access-Control-Allow-Methods": "GET, POST" };
 const NOT_FOUND = { status: 404, body: { error: { code: "not_found", message: "No such path" } } };
 
-/** `cut` ends the connection without an answer; `trickle_ms` sends the body that late. */
+/** `cut` ends the connection within the answer; `trickle_ms` sends the body that late. */
 function answer(response, { status = 200, headers = {}, body = {}, delay_ms = 0, trickle_ms = 0, cut = false }) {
-  if (cut) return response.destroy();
+  if (cut) return response.socket.end("HTTP/1.1 20");
   const isText = typeof body === "string";
   setTimeout(() => {
     response.writeHead(status, { "Content-Type": isText ? "text/html" : "application/json", ...CORS, ...headers });
