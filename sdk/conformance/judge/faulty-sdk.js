@@ -7,39 +7,31 @@ import { fileURLToPath } from "node:url";
 
 const SDK = new URL("../../js/", import.meta.url);
 
-/** Bundles the SDK's source, with `edits` (`{file, find, replace}`) applied to it, into that folder. */
+/** Bundles the SDK's source, with `edits` (`{find, replace}`) applied to it, into that folder. */
 export async function buildWith(edits, folder) {
   const source = fileURLToPath(new URL("src/", SDK));
-  await checkFiles(edits, source);
+  const texts = edits.reduce(edited, await read(source));
   const { build } = createRequire(new URL("package.json", SDK))("esbuild");
-  const failed = ({ errors: [first] }) => {
-    throw new Error(first.text);
-  };
   await build({
     entryPoints: { godra: join(source, "index.js"), lobby: join(source, "lobby.js") },
     outdir: folder,
     bundle: true,
     format: "esm",
-    logLevel: "silent",
-    plugins: [{ name: "faults", setup: (building) => plant(building, edits) }],
-  }).catch(failed);
-}
-
-async function checkFiles(edits, source) {
-  const files = await readdir(source);
-  const lost = edits.find(({ file }) => !files.includes(file));
-  if (lost) throw new Error(`the fault does not apply: there is no ${lost.file} any more`);
-}
-
-function plant(building, edits) {
-  building.onLoad({ filter: /\.js$/ }, async ({ path }) => {
-    const text = await readFile(path, "utf8");
-    return { contents: edits.filter(({ file }) => file === basename(path)).reduce(edited, text) };
+    logLevel: "error",
+    plugins: [{ name: "faults", setup: (building) => building.onLoad({ filter: /\.js$/ }, ({ path }) => ({ contents: texts.get(basename(path)) })) }],
   });
 }
 
-function edited(text, { file, find, replace }) {
-  const parts = text.split(find);
-  if (parts.length !== 2) throw new Error(`the fault does not apply: ${file} has ${JSON.stringify(find)} ${parts.length - 1} times, not once`);
-  return parts.join(replace);
+/** File → text. */
+async function read(folder) {
+  const names = (await readdir(folder)).filter((name) => name.endsWith(".js"));
+  return new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name), "utf8")])));
+}
+
+/** What is to be found must be there once, in whatever file, so that a fault cannot vanish as the SDK changes. */
+export function edited(texts, { find, replace }) {
+  const places = [...texts].flatMap(([name, text]) => Array(text.split(find).length - 1).fill(name));
+  if (places.length !== 1) throw new Error(`the fault does not apply: the source has ${JSON.stringify(find)} ${places.length} times, not once`);
+  const [name] = places;
+  return new Map(texts).set(name, texts.get(name).replace(find, () => replace));
 }

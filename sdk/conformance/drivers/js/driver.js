@@ -21,7 +21,7 @@ const hello = {
   sdk: "js",
   version: require("./package.json").version,
   platform: `Node ${process.versions.node} with ws`,
-  can: ["status", "wake", "offline", "tabs", "cancel", "throw", "binary", "surrogates", "reducers", "stats"],
-  why: { headers: "a WebSocket of JavaScript does not tell the headers of a refusal", ints: "numbers of JavaScript are doubles" },
+  can: ["status", "headers", "wake", "offline", "tabs", "cancel", "throw", "binary", "surrogates", "reducers", "stats"],
+  why: { ints: "numbers of JavaScript are doubles" },
 };
 await drive({ control: process.env.CONTROL, hello, sdk, options: { WebSocket }, wake: signal });
