@@ -2,7 +2,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{new}, game:{new}:players, game:{new}:names, game:{new}:positions, game:{new}:online, game:{new}:state
--- KEYS: lobbies, lobbies:info
+-- KEYS: game:{new}:seats, lobbies, lobbies:info, lobbies:ends
 -- ARGV: user_id, capacity?, settings?
 --   capacity   how many members it takes, 1 to 1000; 4 if left out
 --   settings   a JSON object: width and height of the arena, max_speed in units a second (0: any speed)
@@ -42,14 +42,24 @@ if redis.call("EXISTS", KEYS[1]) == 1 then
 end
 
 local user = godra.user
-redis.call("DEL", KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
+redis.call("DEL", KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7])
 redis.call("HSET", KEYS[1], "owner", user.id, "capacity", capacity, "status", "open", "created_at", godra.now,
   "width", settings.width, "height", settings.height, "max_speed", settings.max_speed)
 redis.call("SADD", KEYS[2], user.id)
 redis.call("HSET", KEYS[3], user.id, user.name)
+redis.call("HSET", KEYS[7], user.id, godra.now)
 
-for i = 1, 6 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
-redis.call("ZADD", KEYS[7], godra.now, godra.room)
-redis.call("HSET", KEYS[8], godra.room, "1," .. capacity .. "," .. godra.now + IDLE_S * 1000)
+for i = 1, 7 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
+redis.call("ZADD", KEYS[8], godra.now, godra.room)
+redis.call("HSET", KEYS[9], godra.room, "1," .. capacity .. "," .. godra.now + IDLE_S * 1000)
+redis.call("ZADD", KEYS[10], godra.now + IDLE_S * 1000, godra.room)
+
+-- Some of the lobbies that have come to their end leave the index, so that it does not grow for ever.
+local ended = redis.call("ZRANGEBYSCORE", KEYS[10], "-inf", godra.now, "LIMIT", 0, 16)
+for i = 1, #ended do
+  redis.call("ZREM", KEYS[8], ended[i])
+  redis.call("HDEL", KEYS[9], ended[i])
+  redis.call("ZREM", KEYS[10], ended[i])
+end
 
 return KEYS[1]

@@ -2,11 +2,13 @@
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: lobbies, lobbies:info, game:{room}:away
+-- KEYS: game:{room}:seats, lobbies, lobbies:info, lobbies:ends, game:{room}:away
 -- ROOM: 2
 -- ARGV from a socket: the caller's user_id, {"user_id": USER}
 -- ARGV from an RPC:   the caller's user_id, USER, room?
 -- Publishes player_left {user_id, username, kicked = true}. Returns OK.
+
+local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
 
 local user_id = ARGV[2]
 if user_id and string.sub(user_id, 1, 1) == "{" then
@@ -32,8 +34,20 @@ local name = redis.call("HGET", KEYS[3], user_id)
 redis.call("HDEL", KEYS[3], user_id)
 redis.call("HDEL", KEYS[4], user_id)
 redis.call("SREM", KEYS[5], user_id)
-redis.call("SREM", KEYS[9], user_id)
-redis.call("HSET", KEYS[8], godra.room, redis.call("SCARD", KEYS[2]) .. "," .. (lobby[2] or 0) .. ",0")
+redis.call("HDEL", KEYS[7], user_id)
+redis.call("SREM", KEYS[11], user_id)
+-- When the lobby ends is as it was, unless nobody else is connected.
+local expires_at = 0
+if redis.call("SCARD", KEYS[5]) == 0 then
+  for i = 1, 7 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
+  expires_at = godra.now + IDLE_S * 1000
+end
+redis.call("HSET", KEYS[9], godra.room, redis.call("SCARD", KEYS[2]) .. "," .. (lobby[2] or 0) .. "," .. expires_at)
+if expires_at > 0 then
+  redis.call("ZADD", KEYS[10], expires_at, godra.room)
+else
+  redis.call("ZREM", KEYS[10], godra.room)
+end
 godra.publish("player_left", { user_id = user_id, username = name or user_id, kicked = true })
 godra.remove(user_id, "put out by the lobby's owner")
 

@@ -2,7 +2,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: lobbies, lobbies:info, game:{room}:away
+-- KEYS: game:{room}:seats, lobbies, lobbies:info, lobbies:ends, game:{room}:away
 -- ROOM: 1
 -- ARGV: user_id, room?
 -- Publishes player_left {user_id, username}. Returns OK.
@@ -20,16 +20,22 @@ end
 redis.call("HDEL", KEYS[3], user.id)
 redis.call("HDEL", KEYS[4], user.id)
 redis.call("SREM", KEYS[5], user.id)
-redis.call("SREM", KEYS[9], user.id)
+redis.call("HDEL", KEYS[7], user.id)
+redis.call("SREM", KEYS[11], user.id)
 godra.publish("player_left", { user_id = user.id, username = user.name })
 godra.remove(user.id, "left the lobby")
 
 local expires_at = 0
 if redis.call("SCARD", KEYS[5]) == 0 then
-  for i = 1, 6 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
+  for i = 1, 7 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
   expires_at = godra.now + IDLE_S * 1000
 end
 local members, capacity = redis.call("SCARD", KEYS[2]), redis.call("HGET", KEYS[1], "capacity")
-redis.call("HSET", KEYS[8], godra.room, members .. "," .. (capacity or 0) .. "," .. expires_at)
+redis.call("HSET", KEYS[9], godra.room, members .. "," .. (capacity or 0) .. "," .. expires_at)
+if expires_at > 0 then
+  redis.call("ZADD", KEYS[10], expires_at, godra.room)
+else
+  redis.call("ZREM", KEYS[10], godra.room)
+end
 
 return "OK"

@@ -1,7 +1,7 @@
 -- Lists the lobbies, the newest first, a page at a time.
 --
 -- ROLE: guest
--- KEYS: lobbies, lobbies:info
+-- KEYS: lobbies, lobbies:info, lobbies:ends
 -- ARGV: user_id, limit?, cursor?
 --   limit    1 to 100 lobbies; 20 if left out
 --   cursor   what the page before ended with
@@ -12,6 +12,15 @@ local LIMIT, MAX_LIMIT = 20, 100
 local limit = ARGV[2] and tonumber(ARGV[2]) or not ARGV[2] and LIMIT
 if not limit or not (limit >= 1 and limit <= MAX_LIMIT) or limit % 1 ~= 0 then
   godra.error("bad_request", "limit must be a whole number from 1 to " .. MAX_LIMIT)
+end
+
+-- Lobbies that have come to their end leave the index, so that pages hold those that are there.
+local MOST_ENDED = 200
+local ended = redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", godra.now, "LIMIT", 0, MOST_ENDED)
+for i = 1, #ended do
+  redis.call("ZREM", KEYS[1], ended[i])
+  redis.call("HDEL", KEYS[2], ended[i])
+  redis.call("ZREM", KEYS[3], ended[i])
 end
 
 -- A cursor is created_at:id of the last lobby seen; should that be gone by now, its time still tells where to go on.
@@ -35,6 +44,7 @@ for i = 1, #page, 2 do
   if expires_at ~= 0 and expires_at <= godra.now then
     redis.call("ZREM", KEYS[1], id)
     redis.call("HDEL", KEYS[2], id)
+    redis.call("ZREM", KEYS[3], id)
   else
     lobbies[#lobbies + 1] = cjson.encode({
       id = "game:" .. id,

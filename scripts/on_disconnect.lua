@@ -1,7 +1,7 @@
 -- Hook: a member is gone, and its seat is free again: it has closed its socket, or lost it and not come back in time. The room stays for a while, so that people can come back.
 --
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: lobbies, lobbies:info, game:{room}:away
+-- KEYS: game:{room}:seats, lobbies, lobbies:info, lobbies:ends, game:{room}:away
 -- ARGV: user_id, game_id
 -- Publishes player_left {user_id, username}, unless the user has left by leave_lobby before.
 
@@ -13,7 +13,8 @@ end
 
 local user = godra.user
 redis.call("SREM", KEYS[5], user.id)
-redis.call("SREM", KEYS[9], user.id)
+redis.call("HDEL", KEYS[7], user.id)
+redis.call("SREM", KEYS[11], user.id)
 if redis.call("SREM", KEYS[2], user.id) == 1 then
   redis.call("HDEL", KEYS[3], user.id)
   redis.call("HDEL", KEYS[4], user.id)
@@ -22,8 +23,13 @@ end
 
 local expires_at = 0
 if redis.call("SCARD", KEYS[5]) == 0 then
-  for i = 1, 6 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
+  for i = 1, 7 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
   expires_at = godra.now + IDLE_S * 1000
 end
 local members, capacity = redis.call("SCARD", KEYS[2]), redis.call("HGET", KEYS[1], "capacity")
-redis.call("HSET", KEYS[8], godra.room, members .. "," .. (capacity or 0) .. "," .. expires_at)
+redis.call("HSET", KEYS[9], godra.room, members .. "," .. (capacity or 0) .. "," .. expires_at)
+if expires_at > 0 then
+  redis.call("ZADD", KEYS[10], expires_at, godra.room)
+else
+  redis.call("ZREM", KEYS[10], godra.room)
+end

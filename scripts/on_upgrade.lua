@@ -3,7 +3,7 @@
 -- It runs for each room that the guest has called in, been in with a socket or named. It may not be there any more, or never
 -- have been: then nothing happens.
 --
--- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions
+-- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:seats
 -- ARGV: old_id, new_id, username
 -- Publishes player_left {user_id, username} for the old id and player_upgraded {old_id, user_id, username}.
 
@@ -15,6 +15,11 @@ end
 redis.call("SADD", KEYS[2], new)
 redis.call("HDEL", KEYS[3], old)
 redis.call("HSET", KEYS[3], new, username)
+local taken_at = redis.call("HGET", KEYS[5], old)
+if taken_at then
+  redis.call("HDEL", KEYS[5], old)
+  redis.call("HSET", KEYS[5], new, taken_at)
+end
 local position = redis.call("HGET", KEYS[4], old)
 if position then
   redis.call("HDEL", KEYS[4], old)

@@ -113,7 +113,7 @@ impl Game {
 
     /// Seconds until each of a room's keys ends: -1 never, -2 there is no such key.
     fn ttls(&mut self, room: &str) -> Vec<i64> {
-        let suffixes = ["", ":players", ":names", ":positions", ":online", ":state"];
+        let suffixes = ["", ":players", ":names", ":positions", ":online", ":state", ":seats"];
         let keys = suffixes.map(|suffix| format!("game:{room}{suffix}"));
         keys.iter().map(|key| self.store.command(&["TTL", key]).as_i64().expect("integer")).collect()
     }
@@ -173,7 +173,7 @@ fn create_lobby_refuses_wrong_arguments() {
         for settings in settings {
             game.fails("create_lobby", "a", "1", &["4", settings], "bad_request");
         }
-        assert_eq!(game.ttls("a"), [-2; 6]);
+        assert_eq!(game.ttls("a"), [-2; 7]);
     });
 }
 
@@ -235,7 +235,7 @@ fn connecting_and_disconnecting() {
     Game::each(|game| {
         assert_eq!(game.fails("on_connect", "a", "1", &["a"], "not_found").message, "Lobby does not exist");
         assert_eq!(game.ok("on_disconnect", "a", "1", &["a"]), Value::Null);
-        assert_eq!(game.ttls("a"), [-2; 6]);
+        assert_eq!(game.ttls("a"), [-2; 7]);
 
         game.ok("create_lobby", "a", "1", &["2"]);
         let event = |kind: &str, user: &str| json!({ "type": kind, "payload": { "user_id": user, "username": format!("name of {user}") } });
@@ -358,7 +358,7 @@ fn listing_lobbies() {
 
         // Only r2 has somebody connected.
         game.store.advance(3_600_000);
-        assert_eq!(game.lobbies(&["1"])["lobbies"], json!([]));
+        assert_eq!(game.lobbies(&["1"])["lobbies"][0]["id"], "game:r2", "what is gone takes no place");
         let left = game.lobbies(&[]);
         assert_eq!(
             (left["lobbies"].as_array().map(Vec::len), &left["lobbies"][0]["id"]),
@@ -366,6 +366,61 @@ fn listing_lobbies() {
         );
         assert_eq!(game.store.command(&["ZCARD", "lobbies"]), 1);
         assert_eq!(game.store.command(&["HLEN", "lobbies:info"]), 1);
+        assert_eq!(game.store.command(&["ZCARD", "lobbies:ends"]), 0);
+    });
+}
+
+#[test]
+fn lobbies_that_are_gone_leave_the_index() {
+    Game::each(|game| {
+        for round in 0..4 {
+            for n in 0..20 {
+                game.ok("create_lobby", &format!("r{round}-{n}"), "1", &[]);
+            }
+            game.store.advance(3_600_000);
+        }
+        // Each that is made takes up to 16 with it.
+        game.ok("create_lobby", "a", "1", &[]);
+        assert_eq!(game.store.command(&["ZCARD", "lobbies"]), 5);
+        game.ok("create_lobby", "b", "1", &[]);
+        for index in [["ZCARD", "lobbies"], ["HLEN", "lobbies:info"], ["ZCARD", "lobbies:ends"]] {
+            assert_eq!(game.store.command(&index), 2, "{index:?}");
+        }
+        // One that somebody has come back to has no end.
+        game.store.advance(3_599_999);
+        game.event("on_connect", "a", "1", &["a"]);
+        game.store.advance(1);
+        assert_eq!(game.lobbies(&[])["lobbies"].as_array().map(Vec::len), Some(1));
+    });
+}
+
+#[test]
+fn a_seat_that_nobody_comes_for_is_free_again() {
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &["2"]);
+        game.event("on_connect", "a", "1", &["a"]);
+        let full = |game: &mut Game, user: &str| {
+            assert_eq!(game.fails("join_lobby", "a", user, &[], "conflict").message, "Lobby is full");
+            assert_eq!(game.fails("on_connect", "a", user, &["a"], "conflict").message, "Lobby is full");
+        };
+        game.ok("join_lobby", "a", "2", &[]);
+        game.store.advance(20_000);
+        game.ok("join_lobby", "a", "2", &[]); // asks again: its time begins anew
+        game.store.advance(29_999);
+        full(game, "3");
+        game.store.advance(1);
+        let left = json!({ "type": "player_left", "payload": { "user_id": "2", "username": "name of 2" } });
+        assert_eq!(game.event("join_lobby", "a", "3", &[]), left);
+        full(game, "2");
+        game.store.advance(30_000);
+        let outcome = game.call("on_connect", "a", "4", &["a"]);
+        assert_eq!(outcome.events.len(), 2, "{outcome:?}");
+        assert_eq!(outcome.events[0]["payload"]["user_id"], "3");
+        // Who has come once keeps the seat, and lists tell of two.
+        game.store.advance(3_600_000);
+        full(game, "5");
+        assert_eq!(game.lobbies(&[])["lobbies"][0]["members"], 2);
+        assert_eq!(game.store.command(&["HLEN", "game:a:seats"]), 0);
     });
 }
 
@@ -755,7 +810,7 @@ fn what_a_guest_has_goes_over_to_its_account() {
         game.ok("on_upgrade", "a", "guest:y", &["8", "ben"]);
         check(game);
         game.ok("on_upgrade", "missing", "guest:x", &["8", "ben"]);
-        assert_eq!(game.ttls("missing"), [-2; 6]);
+        assert_eq!(game.ttls("missing"), [-2; 7]);
     });
 }
 
