@@ -175,7 +175,7 @@ void main() {
     final ping = fake.room.ping();
     await fake.advance(ms(100));
     fake.reply({'seq': 0, 'n': 0, 'now': fake.clock.wallMs + 5000 - 50});
-    await ping;
+    expect(await ping, ms(100));
     expect(fake.room.serverTime!.millisecondsSinceEpoch - fake.clock.wallMs, 5000);
     expect(fake.room.latency, ms(100));
     fake.cut();

@@ -1,7 +1,6 @@
 @Tags(['server'])
 library;
 
-import 'dart:async';
 import 'dart:io';
 
 import 'package:godra/godra.dart';

@@ -18,6 +18,9 @@ final class Api {
   final Clock _clock;
   final Duration _timeout;
 
+  /// Ends a call that is under way.
+  final _running = <void Function(GodraException error)>{};
+
   /// The answer's object; an empty one for 204.
   Future<JsonMap> post(String path, Map<String, Object?> body, {String? token, CancelToken? cancel, Duration? timeout}) async {
     final String text;
@@ -55,6 +58,7 @@ final class Api {
       aborted.complete();
     }
 
+    _running.add(fail);
     final timer = _clock.after(
       limit,
       () => fail(NetworkException('timeout', 'No answer to $path within ${limit.inMilliseconds} ms', _unknown)),
@@ -67,9 +71,17 @@ final class Api {
       fail(_failure(path, e));
     });
     return done.future.whenComplete(() {
+      _running.remove(fail);
       timer.cancel();
       forget();
     });
+  }
+
+  /// Ends all calls that are under way: they would keep the program from ending.
+  void close() {
+    for (final fail in _running.toList()) {
+      fail(cancelled(Outcome.unknown));
+    }
   }
 
   static const _unknown = ErrorFacts(outcome: Outcome.unknown);

@@ -130,10 +130,12 @@ final class GodraClient {
   /// back, and with it again they try at once.
   void setOnline(bool isOnline) => _rooms.values.toList().forEach((room) => room.setOnline(isOnline: isOnline));
 
-  /// Closes all rooms, and waits for their sockets: 2 s at most. The session stays good, and can be gone on with if it was kept.
+  /// Closes all rooms, and waits for their sockets: 2 s at most. Calls that are under way fail with `cancelled`. The session stays good, and can be gone on with if it was kept.
   Future<void> close() async {
     _isClosed = true;
-    await Future.wait([for (final room in _rooms.values.toList()) room.close()]);
+    final closing = Future.wait([for (final room in _rooms.values.toList()) room.close()]);
+    _api.close();
+    await closing;
     _delivery.post(() {
       _sessions.close();
       _sessionEnds.close();

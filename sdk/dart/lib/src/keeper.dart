@@ -1,5 +1,3 @@
-import 'dart:async';
-
 import 'log.dart';
 import 'session.dart';
 import 'session_store.dart';

@@ -9,8 +9,8 @@ final class LobbyInfo {
   /// All that the script tells.
   final JsonMap raw;
 
-  /// For `client.join`.
-  String get id => raw.text('id') ?? '';
+  /// For `client.join`; as that of a room, without `game:`.
+  String get id => (raw.text('id') ?? '').replaceFirst('game:', '');
 
   /// How many players are in it.
   int get members => raw.integer('members') ?? 0;

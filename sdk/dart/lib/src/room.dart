@@ -1,6 +1,7 @@
 import 'dart:async';
 
 import 'cancel.dart';
+import 'clock.dart';
 import 'connection.dart';
 import 'connection_listener.dart';
 import 'conversation.dart';
@@ -28,9 +29,9 @@ abstract interface class RoomOwner {
 /// One lobby, and one WebSocket. Lives through reconnects, until it is left, closed, or ended by the server.
 final class Room {
   /// Made by the client.
-  Room(this.id, this._owner, GodraOptions options, Delivery delivery, Log log, Connection Function(ConnectionListener) connect)
-      : _replica = Replica(options.reducers) {
-    _stage = Stage(id, _replica, delivery, log, options.clock, onOver: () => _owner.forget(this));
+  Room(this.id, this._owner, this._options, Delivery delivery, Log log, Connection Function(ConnectionListener) connect)
+      : _replica = Replica(_options.reducers) {
+    _stage = Stage(id, _replica, delivery, log, _options.clock, onOver: () => _owner.forget(this));
     _connection = connect(_stage);
   }
 
@@ -38,6 +39,7 @@ final class Room {
   final String id;
 
   final RoomOwner _owner;
+  final GodraOptions _options;
   final Replica _replica;
   late final Stage _stage;
   late final Connection _connection;
@@ -127,9 +129,9 @@ final class Room {
   /// The round trip to the server now.
   Future<Duration> ping() {
     final done = Completer<Duration>();
-    final watch = Stopwatch()..start();
-    _conversation.ping(const Duration(seconds: 10), (_, error) {
-      error == null ? done.complete(watch.elapsed) : done.completeError(error);
+    final (clock, sentAt) = (_options.clock, _options.clock.nowMs);
+    _conversation.ping(_options.requestTimeout, (_, error) {
+      error == null ? done.complete(ms(clock.nowMs - sentAt)) : done.completeError(error);
     });
     return done.future;
   }

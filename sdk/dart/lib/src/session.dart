@@ -19,7 +19,7 @@ final class Session {
     final fields = JsonMap.of(json);
     final token = fields.text('token');
     final userId = fields.text('user_id');
-    if (token == null || token.isEmpty || userId == null) return null;
+    if (token == null || !_token.hasMatch(token) || userId == null) return null;
     return Session(
       token: token,
       refreshToken: fields.text('refresh_token'),
@@ -48,6 +48,9 @@ final class Session {
       expiresIn: Duration(milliseconds: ms),
     );
   }
+
+  /// What goes in a header, and as a subprotocol.
+  static final _token = RegExp(r'^[A-Za-z0-9._~+-]{1,8192}$');
 
   static const _maxSeconds = 100 * 365 * 24 * 3600;
 

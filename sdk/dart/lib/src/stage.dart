@@ -1,5 +1,3 @@
-import 'dart:async';
-
 import 'clock.dart';
 import 'connection_listener.dart';
 import 'delivery.dart';

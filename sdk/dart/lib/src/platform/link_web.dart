@@ -27,9 +27,9 @@ final class _LinkWeb implements Link {
         ..onopen = ((JSAny _) => _opened()).toJS
         ..onmessage = ((_Message message) => _received(message.data)).toJS
         ..onclose = ((_Close close) => _closed(close.code, close.reason)).toJS;
-    } on Object catch (e) {
-      // For example a page by https that asks a server by http. After the caller has its link.
-      scheduleMicrotask(() => _end(LinkEnd.unreachable('$e')));
+    } on Object {
+      // Its words would show the token. After the caller has its link.
+      scheduleMicrotask(() => _end(const LinkEnd.unreachable('the browser does not open it: does a page by https ask a server by http?')));
     }
   }
 
