@@ -522,25 +522,32 @@ var Clock = class {
 
 // src/latest.js
 var MAX_AGE_MS = 1e3;
+var [SHORTEST_MS, LONGEST_MS] = [4, 1e4];
+var MAX_KEYS = 1024;
 var Latest = class {
   #env;
   #send;
   #intervalMs = null;
   /** key → { text, at, sentAt, cancel } */
   #keys = /* @__PURE__ */ new Map();
+  /** How many keys it remembers. */
+  get size() {
+    return this.#keys.size;
+  }
   /** `send(text)` says whether it was sent. */
   constructor(env, send) {
     this.#env = env;
     this.#send = send;
   }
   put(key, text) {
+    if (this.#keys.size >= MAX_KEYS) this.#sweep();
     const slot = this.#keys.get(key) ?? { sentAt: -Infinity, cancel: null };
     this.#keys.set(key, slot);
     Object.assign(slot, { text, at: this.#env.now() });
     if (!slot.cancel) this.#flush(slot);
   }
   opened(intervalMs) {
-    this.#intervalMs = intervalMs;
+    this.#intervalMs = Math.min(Math.max(intervalMs, SHORTEST_MS), LONGEST_MS);
     for (const slot of this.#keys.values()) {
       if (this.#env.now() - slot.at < MAX_AGE_MS) this.#flush(slot);
       else slot.text = null;
@@ -551,6 +558,12 @@ var Latest = class {
     for (const slot of this.#keys.values()) {
       slot.cancel?.();
       slot.cancel = null;
+    }
+  }
+  #sweep() {
+    const now = this.#env.now();
+    for (const [key, { text, at, cancel }] of this.#keys) {
+      if (text === null || !cancel && now - at > MAX_AGE_MS) this.#keys.delete(key);
     }
   }
   #flush(slot) {
@@ -656,7 +669,7 @@ function textOf(input, maxBytes) {
 }
 
 // src/backoff.js
-var LONGEST_MS = [
+var LONGEST_MS2 = [
   [6e4, 800],
   [5 * 6e4, 5e3],
   [Infinity, 2e4]
@@ -664,7 +677,7 @@ var LONGEST_MS = [
 var MAX_RETRY_AFTER_MS = 5 * 6e4;
 function retryDelayMs({ attempt, goneMs, answers = 0, isGentle: isGentle2 = false, retryAfterS = 0 }, { firstDelayMs, maxDelayMs }, random = Math.random) {
   const doublings = answers > 0 ? Math.min(answers, attempt - 1) : attempt - 1;
-  const longestMs = answers > 0 ? maxDelayMs : LONGEST_MS.find(([untilMs]) => goneMs < untilMs)[1];
+  const longestMs = answers > 0 ? maxDelayMs : LONGEST_MS2.find(([untilMs]) => goneMs < untilMs)[1];
   const grownMs = Math.min(longestMs, firstDelayMs * 2 ** Math.min(doublings, 30));
   const ceilingMs = Math.min(maxDelayMs, isGentle2 ? Math.max(5 * firstDelayMs, grownMs) : grownMs);
   return Math.min(retryAfterS * 1e3, MAX_RETRY_AFTER_MS) + ceilingMs * (0.5 + random() / 2);

@@ -2,6 +2,10 @@
 
 /** Older than this, what was kept over an outage says nothing any more. */
 const MAX_AGE_MS = 1_000;
+/** Whatever the server says of its interval. */
+const [SHORTEST_MS, LONGEST_MS] = [4, 10_000];
+/** With more keys than this, those that have nothing to say are forgotten. */
+const MAX_KEYS = 1_024;
 
 export class Latest {
   #env;
@@ -10,6 +14,11 @@ export class Latest {
   /** key → { text, at, sentAt, cancel } */
   #keys = new Map();
 
+  /** How many keys it remembers. */
+  get size() {
+    return this.#keys.size;
+  }
+
   /** `send(text)` says whether it was sent. */
   constructor(env, send) {
     this.#env = env;
@@ -17,6 +26,7 @@ export class Latest {
   }
 
   put(key, text) {
+    if (this.#keys.size >= MAX_KEYS) this.#sweep();
     const slot = this.#keys.get(key) ?? { sentAt: -Infinity, cancel: null };
     this.#keys.set(key, slot);
     Object.assign(slot, { text, at: this.#env.now() });
@@ -24,7 +34,7 @@ export class Latest {
   }
 
   opened(intervalMs) {
-    this.#intervalMs = intervalMs;
+    this.#intervalMs = Math.min(Math.max(intervalMs, SHORTEST_MS), LONGEST_MS);
     for (const slot of this.#keys.values()) {
       if (this.#env.now() - slot.at < MAX_AGE_MS) this.#flush(slot);
       else slot.text = null;
@@ -36,6 +46,13 @@ export class Latest {
     for (const slot of this.#keys.values()) {
       slot.cancel?.();
       slot.cancel = null;
+    }
+  }
+
+  #sweep() {
+    const now = this.#env.now();
+    for (const [key, { text, at, cancel }] of this.#keys) {
+      if (text === null || (!cancel && now - at > MAX_AGE_MS)) this.#keys.delete(key);
     }
   }
 
