@@ -1331,6 +1331,84 @@ async function explain(end, refusal, http) {
   return new GodraError("unavailable", "The server cannot be reached, or is not ready", { closeCode, retryAfter });
 }
 
+// src/attempt.js
+var Attempt = class {
+  token = null;
+  /** What the server said of why it lets nobody in. */
+  refusal = null;
+  #env;
+  #isFirst;
+  #handlers;
+  #link = null;
+  #isWelcome = false;
+  #stopClock;
+  /** `handlers`: `received(data)`; `failed(error, isOfServer)` without a welcome, `lost(end)` with one. */
+  constructor(env, timeoutMs, isFirst, handlers) {
+    this.#env = env;
+    this.#isFirst = isFirst;
+    this.#handlers = handlers;
+    this.#stopClock = env.later(() => this.#timedOut(timeoutMs), timeoutMs);
+  }
+  /** `getToken()` may take its time; `queryFor(token)` gives the parameters of the address. */
+  async start(getToken, queryFor) {
+    try {
+      this.token = await getToken();
+    } catch (error) {
+      this.#end("failed", error, false);
+      return;
+    }
+    if (!this.#handlers) return;
+    try {
+      this.#open(queryFor);
+    } catch (error) {
+      this.#end("failed", error, true);
+    }
+  }
+  send(text, maxBufferedBytes) {
+    return this.#link.send(text, maxBufferedBytes);
+  }
+  welcomed() {
+    this.#stopClock();
+    this.#isWelcome = true;
+  }
+  /** From now on nothing is told. */
+  abandon() {
+    this.#stopClock();
+    this.#handlers = null;
+  }
+  close(code, reason) {
+    this.#link?.end(code, reason);
+  }
+  #open(queryFor) {
+    const { token } = this;
+    if (typeof token !== "string" || token === "") {
+      throw new GodraError("unauthorized", "No token: call auth.ensure(), auth.guestLogin() or auth.login() first, or pass one");
+    }
+    this.#link = this.#env.open(token, queryFor(token), {
+      received: (data) => this.#handlers?.received(data),
+      ended: (end) => this.#ended(end)
+    });
+  }
+  async #ended(end) {
+    if (this.#isWelcome) {
+      this.#end("lost", end);
+      return;
+    }
+    this.#stopClock();
+    this.#end("failed", await explain(end, this.refusal, this.#env), true);
+  }
+  #timedOut(timeoutMs) {
+    const message = `No welcome from the server within ${timeoutMs} ms`;
+    this.close(this.#isFirst ? 1e3 : WILL_COME_BACK, message);
+    this.#end("failed", new GodraError("timeout", message), true);
+  }
+  #end(how, ...what) {
+    const handlers = this.#handlers;
+    this.abandon();
+    handlers?.[how](...what);
+  }
+};
+
 // src/attempts.js
 var STABLE_MS = 5e3;
 var Attempts = class {
@@ -1424,7 +1502,7 @@ var CLOSED = "closed by the client";
 var Connection = class {
   /** `joining`, `joined`, `rejoining` or `left`: for ever. */
   state = "joining";
-  /** The connection, or the attempt at one: `{token, link, refusal}`. What another one reports is of no interest. */
+  /** The connection, or the attempt at one; null while there is none. */
   attempt = null;
   #env;
   #settings;
@@ -1446,8 +1524,8 @@ var Connection = class {
   #firstEnd = null;
   /** What `reconnecting` told of the attempt that is waited for. */
   #waiting = null;
-  /** By purpose: what ends a timer. */
-  #timers = /* @__PURE__ */ new Map();
+  #cancelRetry = () => {
+  };
   #unwatch;
   /**
    * `tokens`: `get()` gives one; `prepare()` sees to it that the next one comes soon; `renew(token, why)` says whether another can be
@@ -1483,12 +1561,12 @@ var Connection = class {
     });
   }
   send(text) {
-    return this.isJoined && this.attempt.link.send(text, this.#settings.maxBufferedBytes);
+    return this.isJoined && this.attempt.send(text, this.#settings.maxBufferedBytes);
   }
   /** The welcome is there; says whether it is the first one. */
   welcomed() {
     const isFirst = this.state === "joining";
-    this.#clear("welcome");
+    this.attempt.welcomed();
     this.state = "joined";
     this.#isRenewed = false;
     this.#attempts.opened(this.#env.now());
@@ -1523,12 +1601,12 @@ var Connection = class {
   end(cause, { code, reason } = this.#endByDefault(cause)) {
     if (this.state === "left") return;
     const isJoining = this.state === "joining";
-    const link = this.attempt?.link;
+    const { attempt } = this;
     this.state = "left";
     this.#disconnect();
     this.#unwatch();
     this.#room.over(cause?.message ?? "The room was closed");
-    link?.end(1e3, CLOSED);
+    attempt?.close(1e3, CLOSED);
     this.#left();
     this.#room.log("info", "left the room", { code, reason });
     if (isJoining) this.#joining.reject(cause ?? cancelled());
@@ -1538,55 +1616,23 @@ var Connection = class {
   #endByDefault(cause) {
     return this.state === "rejoining" && cause && this.#firstEnd || { code: 1e3, reason: cause?.message ?? CLOSED };
   }
-  // One attempt: from the token to the welcome.
-  async #dial() {
-    const attempt = this.attempt = { token: null, link: null, refusal: null };
-    this.#after("welcome", this.#settings.connectTimeoutMs, () => this.#timedOut());
-    try {
-      attempt.token = await this.#tokens.get();
-    } catch (error) {
-      if (attempt === this.attempt) this.#failed(error, false);
-      return;
-    }
-    if (attempt !== this.attempt) return;
-    try {
-      this.#open(attempt);
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-  #open(attempt) {
-    const { token } = attempt;
-    if (typeof token !== "string" || token === "") {
-      throw new GodraError("unauthorized", "No token: call auth.ensure(), auth.guestLogin() or auth.login() first, or pass one");
-    }
-    const isReadable = !(this.#settings.isCompat && this.state === "joining");
-    const query = { ...this.#room.query(this.#tokens.userOf(token)), ...isReadable && { refuse: "close" } };
-    attempt.link = this.#env.open(token, query, {
-      received: (data) => attempt === this.attempt && this.#received(data),
-      ended: (end) => attempt === this.attempt && this.#ended(attempt, end)
+  #dial() {
+    const isFirst = this.state === "joining";
+    const { connectTimeoutMs, isCompat } = this.#settings;
+    this.attempt = new Attempt(this.#env, connectTimeoutMs, isFirst, {
+      received: (data) => this.#received(data),
+      failed: (error, isOfServer) => this.#failed(error, isOfServer),
+      lost: (end) => this.#lost(end)
     });
+    const refusal = isFirst && isCompat ? null : { refuse: "close" };
+    this.attempt.start(this.#tokens.get, (token) => ({ ...this.#room.query(this.#tokens.userOf(token)), ...refusal }));
   }
   #received(data) {
     this.#receivedAt = this.#env.now();
     this.#room.received(data);
   }
-  async #ended(attempt, end) {
-    if (this.isJoined) {
-      this.#lost(end);
-      return;
-    }
-    this.#clear("welcome");
-    const error = await explain(end, attempt.refusal, this.#env);
-    if (attempt === this.attempt) this.#failed(error);
-  }
-  #timedOut() {
-    const message = `No welcome from the server within ${this.#settings.connectTimeoutMs} ms`;
-    this.attempt.link?.end(this.state === "joining" ? 1e3 : WILL_COME_BACK, message);
-    this.#failed(new GodraError("timeout", message));
-  }
   #giveUp(reason) {
-    this.attempt.link.end(WILL_COME_BACK, reason);
+    this.attempt.close(WILL_COME_BACK, reason);
     this.#lost({ code: 1006, reason });
   }
   #lost(end) {
@@ -1614,7 +1660,7 @@ var Connection = class {
     }
   }
   // An attempt came to nothing. The fault may be in getting a token for it.
-  #failed(error, isOfServer = true) {
+  #failed(error, isOfServer) {
     const { token } = this.attempt;
     const isClosed = error.code === "disconnected" && !comesBack(error.closeCode);
     this.#disconnect();
@@ -1648,27 +1694,21 @@ var Connection = class {
   }
   #retryLater(closeCode, retryAfterS) {
     this.#waiting = this.#attempts.next(this.#env.now(), closeCode, retryAfterS);
-    this.#after("retry", this.#waiting.delayMs, () => this.#env.isOffline() || this.#retry());
+    this.#cancelRetry = this.#env.later(() => this.#env.isOffline() || this.#retry(), this.#waiting.delayMs);
     return this.#waiting;
   }
   #retry() {
     this.#waiting = null;
     this.#isWoken = false;
-    this.#clear("retry");
+    this.#cancelRetry();
     this.#dial();
   }
   #disconnect() {
+    this.attempt?.abandon();
     this.attempt = null;
     this.#waiting = null;
-    for (const purpose of [...this.#timers.keys()]) this.#clear(purpose);
+    this.#cancelRetry();
     this.#heartbeat.stop();
-  }
-  #after(purpose, delayMs, run) {
-    this.#timers.set(purpose, this.#env.later(run, delayMs));
-  }
-  #clear(purpose) {
-    this.#timers.get(purpose)?.();
-    this.#timers.delete(purpose);
   }
 };
 

@@ -46,8 +46,13 @@ function badNetwork(kind = {}) {
 }
 function overNetwork(open, { latencyMs = 0, jitterMs = 0, dropEveryS = 0 }, { now, later, random }) {
   const way = () => {
+    const underWay = [];
     let lastAt = 0;
-    return (run) => later(run, (lastAt = Math.max(lastAt, now() + (latencyMs + random() * jitterMs) / 2)) - now());
+    return (run) => {
+      underWay.push(run);
+      lastAt = Math.max(lastAt, now() + (latencyMs + random() * jitterMs) / 2);
+      later(() => underWay.shift()(), lastAt - now());
+    };
   };
   return (token, query, handlers) => {
     const [out, back] = [way(), way()];
@@ -69,7 +74,10 @@ function overNetwork(open, { latencyMs = 0, jitterMs = 0, dropEveryS = 0 }, { no
     const stop = dropEveryS > 0 ? later(drop, dropEveryS * 1e3 * (0.5 + random())) : () => {
     };
     return {
-      send: (text, limit) => out(() => isOver || link.send(text, limit)) && true,
+      send(text, limit) {
+        out(() => isOver || link.send(text, limit));
+        return true;
+      },
       end(code, reason) {
         end();
         link.end(code, reason);

@@ -1,11 +1,12 @@
 // The life of a room's connection: what state that is in, and what follows from what happens to it. The life of a client's room in
 // sdk/PROTOCOL.md is this file's plan. Knows nothing of what is said over it; no socket, clock and chance of its own: `env` has them.
 
+import { Attempt } from "./attempt.js";
 import { Attempts } from "./attempts.js";
 import { TOKEN_EXPIRED, WILL_COME_BACK, comesBack } from "./close-codes.js";
-import { GodraError, cancelled, errorOfClose } from "./errors.js";
+import { cancelled, errorOfClose } from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
-import { explain, isFinal, isOfToken } from "./refusal.js";
+import { isFinal, isOfToken } from "./refusal.js";
 
 /** So soon a connection has to show that it lived through a sleep. */
 const WAKE_LIMIT_MS = 3_000;
@@ -14,7 +15,7 @@ const CLOSED = "closed by the client";
 export class Connection {
   /** `joining`, `joined`, `rejoining` or `left`: for ever. */
   state = "joining";
-  /** The connection, or the attempt at one: `{token, link, refusal}`. What another one reports is of no interest. */
+  /** The connection, or the attempt at one; null while there is none. */
   attempt = null;
   #env;
   #settings;
@@ -36,8 +37,7 @@ export class Connection {
   #firstEnd = null;
   /** What `reconnecting` told of the attempt that is waited for. */
   #waiting = null;
-  /** By purpose: what ends a timer. */
-  #timers = new Map();
+  #cancelRetry = () => {};
   #unwatch;
 
   /**
@@ -78,13 +78,13 @@ export class Connection {
   }
 
   send(text) {
-    return this.isJoined && this.attempt.link.send(text, this.#settings.maxBufferedBytes);
+    return this.isJoined && this.attempt.send(text, this.#settings.maxBufferedBytes);
   }
 
   /** The welcome is there; says whether it is the first one. */
   welcomed() {
     const isFirst = this.state === "joining";
-    this.#clear("welcome");
+    this.attempt.welcomed();
     this.state = "joined";
     this.#isRenewed = false;
     this.#attempts.opened(this.#env.now());
@@ -122,12 +122,12 @@ export class Connection {
   end(cause, { code, reason } = this.#endByDefault(cause)) {
     if (this.state === "left") return;
     const isJoining = this.state === "joining";
-    const link = this.attempt?.link;
+    const { attempt } = this;
     this.state = "left";
     this.#disconnect();
     this.#unwatch();
     this.#room.over(cause?.message ?? "The room was closed");
-    link?.end(1000, CLOSED);
+    attempt?.close(1000, CLOSED);
     this.#left();
     this.#room.log("info", "left the room", { code, reason });
     if (isJoining) this.#joining.reject(cause ?? cancelled());
@@ -139,35 +139,16 @@ export class Connection {
     return (this.state === "rejoining" && cause && this.#firstEnd) || { code: 1000, reason: cause?.message ?? CLOSED };
   }
 
-  // One attempt: from the token to the welcome.
-  async #dial() {
-    const attempt = (this.attempt = { token: null, link: null, refusal: null });
-    this.#after("welcome", this.#settings.connectTimeoutMs, () => this.#timedOut());
-    try {
-      attempt.token = await this.#tokens.get();
-    } catch (error) {
-      if (attempt === this.attempt) this.#failed(error, false);
-      return;
-    }
-    if (attempt !== this.attempt) return;
-    try {
-      this.#open(attempt);
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-
-  #open(attempt) {
-    const { token } = attempt;
-    if (typeof token !== "string" || token === "") {
-      throw new GodraError("unauthorized", "No token: call auth.ensure(), auth.guestLogin() or auth.login() first, or pass one");
-    }
-    const isReadable = !(this.#settings.isCompat && this.state === "joining");
-    const query = { ...this.#room.query(this.#tokens.userOf(token)), ...(isReadable && { refuse: "close" }) };
-    attempt.link = this.#env.open(token, query, {
-      received: (data) => attempt === this.attempt && this.#received(data),
-      ended: (end) => attempt === this.attempt && this.#ended(attempt, end),
+  #dial() {
+    const isFirst = this.state === "joining";
+    const { connectTimeoutMs, isCompat } = this.#settings;
+    this.attempt = new Attempt(this.#env, connectTimeoutMs, isFirst, {
+      received: (data) => this.#received(data),
+      failed: (error, isOfServer) => this.#failed(error, isOfServer),
+      lost: (end) => this.#lost(end),
     });
+    const refusal = isFirst && isCompat ? null : { refuse: "close" };
+    this.attempt.start(this.#tokens.get, (token) => ({ ...this.#room.query(this.#tokens.userOf(token)), ...refusal }));
   }
 
   #received(data) {
@@ -175,24 +156,8 @@ export class Connection {
     this.#room.received(data);
   }
 
-  async #ended(attempt, end) {
-    if (this.isJoined) {
-      this.#lost(end);
-      return;
-    }
-    this.#clear("welcome");
-    const error = await explain(end, attempt.refusal, this.#env);
-    if (attempt === this.attempt) this.#failed(error);
-  }
-
-  #timedOut() {
-    const message = `No welcome from the server within ${this.#settings.connectTimeoutMs} ms`;
-    this.attempt.link?.end(this.state === "joining" ? 1000 : WILL_COME_BACK, message);
-    this.#failed(new GodraError("timeout", message));
-  }
-
   #giveUp(reason) {
-    this.attempt.link.end(WILL_COME_BACK, reason);
+    this.attempt.close(WILL_COME_BACK, reason);
     this.#lost({ code: 1006, reason });
   }
 
@@ -223,7 +188,7 @@ export class Connection {
   }
 
   // An attempt came to nothing. The fault may be in getting a token for it.
-  #failed(error, isOfServer = true) {
+  #failed(error, isOfServer) {
     const { token } = this.attempt;
     const isClosed = error.code === "disconnected" && !comesBack(error.closeCode);
     this.#disconnect();
@@ -261,30 +226,22 @@ export class Connection {
 
   #retryLater(closeCode, retryAfterS) {
     this.#waiting = this.#attempts.next(this.#env.now(), closeCode, retryAfterS);
-    this.#after("retry", this.#waiting.delayMs, () => this.#env.isOffline() || this.#retry());
+    this.#cancelRetry = this.#env.later(() => this.#env.isOffline() || this.#retry(), this.#waiting.delayMs);
     return this.#waiting;
   }
 
   #retry() {
     this.#waiting = null;
     this.#isWoken = false;
-    this.#clear("retry");
+    this.#cancelRetry();
     this.#dial();
   }
 
   #disconnect() {
+    this.attempt?.abandon();
     this.attempt = null;
     this.#waiting = null;
-    for (const purpose of [...this.#timers.keys()]) this.#clear(purpose);
+    this.#cancelRetry();
     this.#heartbeat.stop();
-  }
-
-  #after(purpose, delayMs, run) {
-    this.#timers.set(purpose, this.#env.later(run, delayMs));
-  }
-
-  #clear(purpose) {
-    this.#timers.get(purpose)?.();
-    this.#timers.delete(purpose);
   }
 }

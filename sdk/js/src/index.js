@@ -5,8 +5,8 @@
 //     http.js        JSON over HTTP
 //     compat.js      the calls before there were rooms
 //   room.js        one lobby: what the game sees, and what messages do to that. Start reading here
-//     connection.js  the life of its connection → attempts.js, backoff.js (delays), refusal.js (reasons), heartbeat.js, wake.js
-//     link.js        one WebSocket
+//     connection.js  the life of its connection → attempts.js, backoff.js (delays), heartbeat.js, wake.js
+//     attempt.js     one connection, from the token on → link.js (one WebSocket), refusal.js (why there was no welcome)
 //     message.js     text ↔ messages of the right shape
 //     replica.js     the state → position.js (which events are in it)
 //     inputs.js      what goes out → pending.js, outbox.js (exactly once), latest.js (newest wins), clock.js (round trips)

@@ -7,9 +7,14 @@ export function badNetwork(kind = {}) {
 
 function overNetwork(open, { latencyMs = 0, jitterMs = 0, dropEveryS = 0 }, { now, later, random }) {
   const way = () => {
+    const underWay = [];
     let lastAt = 0;
-    // Whatever is late, nothing overtakes.
-    return (run) => later(run, (lastAt = Math.max(lastAt, now() + (latencyMs + random() * jitterMs) / 2)) - now());
+    return (run) => {
+      underWay.push(run);
+      lastAt = Math.max(lastAt, now() + (latencyMs + random() * jitterMs) / 2);
+      // Whatever is late, nothing overtakes: also not where timers for the same moment are not in order.
+      later(() => underWay.shift()(), lastAt - now());
+    };
   };
   return (token, query, handlers) => {
     const [out, back] = [way(), way()];
@@ -30,7 +35,10 @@ function overNetwork(open, { latencyMs = 0, jitterMs = 0, dropEveryS = 0 }, { no
     };
     const stop = dropEveryS > 0 ? later(drop, dropEveryS * 1000 * (0.5 + random())) : () => {};
     return {
-      send: (text, limit) => out(() => isOver || link.send(text, limit)) && true,
+      send(text, limit) {
+        out(() => isOver || link.send(text, limit));
+        return true;
+      },
       end(code, reason) {
         end();
         link.end(code, reason);
