@@ -2,7 +2,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{new}, game:{new}:players, game:{new}:names, game:{new}:positions, game:{new}:online, game:{new}:state
--- KEYS: game:{new}:seats, lobbies, lobbies:info, lobbies:ends
+-- KEYS: game:{new}:reserved, lobbies, lobbies:info, lobbies:ends
 -- ARGV: user_id, capacity?, settings?
 --   capacity   how many members it takes, 1 to 1000; 4 if left out
 --   settings   a JSON object: width and height of the arena, max_speed in units a second (0: any speed)

@@ -5,7 +5,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: game:{room}:seats, lobbies, lobbies:info, lobbies:ends
+-- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends
 -- ROOM: 1
 -- ARGV: user_id, room?
 -- Publishes player_left {user_id, username} for who gives a seat back. Returns OK.

@@ -2,7 +2,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: game:{room}:seats, lobbies, lobbies:info, lobbies:ends, game:{room}:away
+-- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away
 -- ROOM: 2
 -- ARGV from a socket: the caller's user_id, {"user_id": USER}
 -- ARGV from an RPC:   the caller's user_id, USER, room?

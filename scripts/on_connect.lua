@@ -1,7 +1,7 @@
 -- Hook: a socket wants into a room. An error keeps it out, and is what its user gets to read.
 --
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: game:{room}:seats, lobbies, lobbies:info, lobbies:ends, game:{room}:away
+-- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away
 -- ARGV: user_id, game_id
 -- Publishes player_joined {user_id, username}, and player_left {user_id, username} for who has taken a seat and not come for it.
 

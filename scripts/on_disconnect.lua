@@ -1,7 +1,7 @@
 -- Hook: a member is gone, and its seat is free again: it has closed its socket, or lost it and not come back in time. The room stays for a while, so that people can come back.
 --
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: game:{room}:seats, lobbies, lobbies:info, lobbies:ends, game:{room}:away
+-- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away
 -- ARGV: user_id, game_id
 -- Publishes player_left {user_id, username}, unless the user has left by leave_lobby before.
 

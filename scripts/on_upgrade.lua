@@ -3,7 +3,7 @@
 -- It runs for each room that the guest has called in, been in with a socket or named. It may not be there any more, or never
 -- have been: then nothing happens.
 --
--- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:seats
+-- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:reserved
 -- ARGV: old_id, new_id, username
 -- Publishes player_left {user_id, username} for the old id and player_upgraded {old_id, user_id, username}.
 

@@ -113,7 +113,7 @@ impl Game {
 
     /// Seconds until each of a room's keys ends: -1 never, -2 there is no such key.
     fn ttls(&mut self, room: &str) -> Vec<i64> {
-        let suffixes = ["", ":players", ":names", ":positions", ":online", ":state", ":seats"];
+        let suffixes = ["", ":players", ":names", ":positions", ":online", ":state", ":reserved"];
         let keys = suffixes.map(|suffix| format!("game:{room}{suffix}"));
         keys.iter().map(|key| self.store.command(&["TTL", key]).as_i64().expect("integer")).collect()
     }
@@ -420,7 +420,7 @@ fn a_seat_that_nobody_comes_for_is_free_again() {
         game.store.advance(3_600_000);
         full(game, "5");
         assert_eq!(game.lobbies(&[])["lobbies"][0]["members"], 2);
-        assert_eq!(game.store.command(&["HLEN", "game:a:seats"]), 0);
+        assert_eq!(game.store.command(&["HLEN", "game:a:reserved"]), 0);
     });
 }
 
