@@ -111,7 +111,7 @@ namespace GodotSDK
             GodraException error;
             try
             {
-                error = await Refusal.ExplainAsync(end, dial.IsOpened, api, dial.Request, life.Token).ConfigureAwait(false);
+                error = await Refusal.ExplainAsync(end, dial.IsOpened, api, life.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {

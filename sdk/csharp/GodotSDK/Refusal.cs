@@ -15,28 +15,20 @@ namespace GodotSDK
             error.Status != null || error.RetryAfter != null || error.Code == "refused" || error.Kind == GodraErrorKind.Protocol;
 
         /// <summary>Whether it will hardly change its mind: the lobby is gone, or full.</summary>
-        public static bool IsFinal(GodraException error) => HasReason(error.Status);
+        public static bool IsFinal(GodraException error) => error.Status == 400 || error.Status == 403 || error.Status == 404;
 
         /// <summary>
-        /// An end before the welcome as an error. A server of today accepts the WebSocket and says there why it lets nobody in; of an
-        /// older one, or of a proxy, WebSockets hide what a refusal says, and it is asked for by HTTP.
+        /// An end before the welcome as an error. The server accepts the WebSocket and says there why it lets somebody not in; of a
+        /// server that is full, or of a proxy, .NET Standard hides what a refusal says.
         /// </summary>
-        public static async Task<GodraException> ExplainAsync(LinkEnd end, bool wasOpened, Api api, LinkRequest request, CancellationToken cancel)
+        public static async Task<GodraException> ExplainAsync(LinkEnd end, bool wasOpened, Api api, CancellationToken cancel)
         {
             if (end.IsBadToken) return new GodraException("unauthorized", "The token is not one that the server gave: a WebSocket cannot carry it");
             if (wasOpened || end.IsUnreadable) return Closed(end);
             if (end.IsNoAnswer) return new GodraException("bad_response", end.Reason) { CloseCode = end.Code };
             if (end.Answer != null) return Errors.OfAnswer(end.Answer);
-            if (end.Status is int status && !HasReason(status)) return OfStatus(status, end.RetryAfter);
-            if (end.Status == null && end.TellsStatus) return Unreachable(end);
-            try
-            {
-                return await AskAsync(end, api, request, cancel).ConfigureAwait(false);
-            }
-            catch (GodraException e)
-            {
-                return end.Status is int known ? OfStatus(known, end.RetryAfter) : e;
-            }
+            if (end.Status is int status) return OfStatus(status, end.RetryAfter);
+            return end.TellsStatus ? Unreachable(end) : await AskAsync(end, api, cancel).ConfigureAwait(false);
         }
 
         public static GodraException Closed(LinkEnd end)
@@ -61,9 +53,6 @@ namespace GodotSDK
             return new JObject { ["until"] = isTimed ? new JValue(ms) : JValue.CreateNull(), ["reason"] = parts.Length > 1 ? parts[1] : "" };
         }
 
-        /// <summary>With these a script may have said why.</summary>
-        private static bool HasReason(int? status) => status == 400 || status == 403 || status == 404;
-
         private static GodraException OfStatus(int status, TimeSpan? retryAfter) =>
             new GodraException(Errors.CodeOfStatus(status), $"The server refused the WebSocket with HTTP status {status}")
             {
@@ -74,32 +63,21 @@ namespace GodotSDK
         private static GodraException Unreachable(LinkEnd end) =>
             new GodraException("unavailable", $"The server cannot be reached: {end.Reason}") { CloseCode = end.Code };
 
-        // Some platforms tell nothing at all: then a server that is away must not be asked for more than that.
-        private static async Task<GodraException> AskAsync(LinkEnd end, Api api, LinkRequest request, CancellationToken cancel)
+        /// <summary>Where nothing at all is told: is nobody there, or nobody let in? And when is it worth while to ask again?</summary>
+        private static async Task<GodraException> AskAsync(LinkEnd end, Api api, CancellationToken cancel)
         {
-            if (end.Status == null)
+            HttpAnswer ready;
+            try
             {
-                var ready = await api.SendAsync("ready", new HttpAsk("GET", api.AddressOf("ready")), cancel).ConfigureAwait(false);
-                if (ready.Status != 200)
-                {
-                    return new GodraException("unavailable", "The server is not ready") { Status = ready.Status, RetryAfter = ready.RetryAfter };
-                }
+                ready = await api.SendAsync("ready", new HttpAsk("GET", api.AddressOf("ready")), cancel).ConfigureAwait(false);
             }
-            var answer = await api.SendAsync("ws", SameByHttp(api, request), cancel).ConfigureAwait(false);
-            if (answer.Status >= 400) return Errors.OfAnswer(answer);
-            // It would be accepted now: whatever it was is over.
-            return new GodraException("refused", "The server is up, but refused the WebSocket") { Status = end.Status, CloseCode = end.Code };
-        }
-
-        private static HttpAsk SameByHttp(Api api, LinkRequest request)
-        {
-            var ask = new HttpAsk("GET", api.AddressOf($"ws{request.Address.Query}"));
-            ask.Headers["Connection"] = "Upgrade";
-            ask.Headers["Upgrade"] = "websocket";
-            ask.Headers["Sec-WebSocket-Version"] = "13";
-            ask.Headers["Sec-WebSocket-Key"] = Convert.ToBase64String(Guid.NewGuid().ToByteArray());
-            ask.Headers["Sec-WebSocket-Protocol"] = $"godra, bearer.{request.Token}";
-            return ask;
+            catch (GodraException e)
+            {
+                return e;
+            }
+            if (ready.Status == 200) return new GodraException("refused", "The server is up, but refused the WebSocket") { CloseCode = end.Code };
+            // The status of this answer is not that of the refusal.
+            return new GodraException("unavailable", $"The server is not ready (HTTP status {ready.Status})") { RetryAfter = ready.RetryAfter };
         }
     }
 }

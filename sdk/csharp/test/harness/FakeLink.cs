@@ -40,8 +40,11 @@ internal sealed class FakeLink(LinkRequest request, ILinkListener listener) : IL
 
     public void End(int code, string reason = "") => listener.Ended(new LinkEnd(code, reason) { TellsStatus = true });
 
-    public void Refuse(int status, TimeSpan? retryAfter = null) =>
-        listener.Ended(new LinkEnd(1006, "") { Status = status, RetryAfter = retryAfter, TellsStatus = true });
+    public void Refuse(int status, TimeSpan? retryAfter = null, string body = "<html>no</html>") =>
+        listener.Ended(new LinkEnd(1006, "") { Answer = new HttpAnswer(status, body) { RetryAfter = retryAfter }, TellsStatus = true });
+
+    /// <summary>As on platforms that tell nothing about a refusal.</summary>
+    public void RefuseBlindly() => listener.Ended(new LinkEnd(1006, ""));
 
     public void Welcome(string more = "") => Receive($$$"""
         {"type":"welcome","payload":{"user_id":"guest:1","username":"Guest","role":"guest","game_id":"a","epoch":"e1","seq":0,"n":0,

@@ -171,12 +171,11 @@ public static class RoomTests
     public static async Task TestAKnownRefusalOnTheWayBackIsTheEndAndItsCause()
     {
         var stage = await new Stage().JoinedAsync();
-        stage.Http.On("GET /ws", 403, """{"error":{"code":"conflict","message":"Lobby is full","details":{"max":4}}}""");
         DisconnectedArgs? last = null;
         stage.Room.Disconnected += args => last = args;
         stage.Link.End(1006);
         stage.Clock.Advance(200);
-        stage.Link.Refuse(403);
+        stage.Link.Refuse(403, null, """{"error":{"code":"conflict","message":"Lobby is full","details":{"max":4}}}""");
         Check.List(stage.Poll(), "disconnected 1006 comes back", "reconnecting 1 200", "disconnected 1006 over conflict");
         Check.Equal(403, last!.Cause!.Status);
         Check.JsonEqual("""{"max":4}""", last.Cause.Details);
@@ -219,10 +218,31 @@ public static class RoomTests
             stage.Link.Refuse(i % 2 == 0 ? 418 : 302);
         }
         Check.Equal(RoomConnection.Rejoining, stage.Room.Connection);
-        stage.Http.On("GET /ws", 404, "<html>no such page</html>");
         stage.Clock.Advance(20_000);
         stage.Link.Refuse(404);
         Check.Equal("disconnected 1006 over not_found", stage.Poll()[^1]);
+    }
+
+    public static async Task TestAPlatformThatTellsNothingOfARefusalAsksWhetherTheServerIsReady()
+    {
+        var stage = await new Stage().JoinedAsync();
+        stage.Link.End(1006);
+        stage.Clock.Advance(200);
+        stage.Http.On("GET /ready", _ => Task.FromResult(new HttpAnswer(503, "") { RetryAfter = TimeSpan.FromSeconds(5) }));
+        stage.Link.RefuseBlindly();
+        Check.Equal("reconnecting 2 5400", stage.Poll()[^1]);
+        foreach (var status in new[] { 404, 200 })
+        {
+            stage.Http.On("GET /ready", status, "<html>");
+            stage.Clock.Advance(10_000);
+            stage.Link.RefuseBlindly();
+            Check.Equal(RoomConnection.Rejoining, stage.Room.Connection, "nobody knows, so it goes on:");
+        }
+        var first = new Stage();
+        first.Http.On("GET /ready", 200, "");
+        var joining = first.Join();
+        first.Link.RefuseBlindly();
+        await Check.FailsAsync(joining, "refused");
     }
 
     public static async Task TestABusyServerIsAskedWhenItSaysSoAndForEver()
