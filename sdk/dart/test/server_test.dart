@@ -122,7 +122,7 @@ void main() {
     await begin();
     final package = Platform.packageConfig ?? 'test/packages.json';
     final ended = await Process.run(Platform.resolvedExecutable, ['--packages=$package', 'test/programs/ends.dart', server.url])
-        .timeout(const Duration(seconds: 20));
+        .timeout(const Duration(seconds: 100));
     expect([ended.stdout, ended.exitCode], ['closed\n', 0], reason: '${ended.stderr}');
   });
 

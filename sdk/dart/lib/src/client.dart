@@ -6,9 +6,9 @@ import 'auth.dart';
 import 'cancel.dart';
 import 'connection.dart';
 import 'delivery.dart';
+import 'dialer.dart';
 import 'exception.dart';
 import 'keeper.dart';
-import 'link.dart';
 import 'lobby.dart';
 import 'log.dart';
 import 'options.dart';
@@ -152,7 +152,7 @@ final class GodraClient {
         _options,
         _delivery,
         _log,
-        (listener) => Connection(_options, _random, _tokens, listener, _Dialer(_api, id, _options.link ?? openLink)),
+        (listener) => Connection(_options, _random, _tokens, listener, RoomDialer(_api, id, _options.link ?? openLink)),
       );
 
   void _forget(Room room) {
@@ -193,30 +193,6 @@ final class _Owner implements RoomOwner {
     } on GodraException catch (e) {
       // The lobby is no more: so nobody has a place in it.
       if (e.code != 'not_found') rethrow;
-    }
-  }
-}
-
-final class _Dialer implements Dialer {
-  _Dialer(this._api, this._id, this._open);
-
-  final Api _api;
-  final String _id;
-  final LinkOpener _open;
-
-  @override
-  Uri addressOf(({String epoch, int since})? resume) => _api.socketOf(_id, resume);
-
-  @override
-  Link open(LinkRequest request, LinkListener listener) => _open(request, listener);
-
-  @override
-  Future<GodraException> explain() async {
-    try {
-      await _api.get('ready');
-      return const NetworkException('refused', 'The server is up, but the WebSocket did not open, and this platform does not tell why');
-    } on GodraException catch (e) {
-      return e;
     }
   }
 }

@@ -63,7 +63,7 @@ final class GodraServer {
     unawaited(_process.exitCode.then((code) {
       if (!listening.isCompleted) listening.completeError(StateError('the server ended with $code; it printed:\n$_output'));
     }));
-    port = await listening.future.timeout(const Duration(seconds: 20));
+    port = await listening.future.timeout(const Duration(seconds: 100));
   }
 
   static String _binary() {

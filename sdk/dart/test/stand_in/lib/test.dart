@@ -50,7 +50,7 @@ void tearDown(_Body body) => _after.add(body);
 
 void addTearDown(_Body body) => _tearDowns.add(body);
 
-void test(String name, _Body body, {Timeout timeout = const Timeout(Duration(seconds: 30))}) {
+void test(String name, _Body body, {Timeout timeout = const Timeout(Duration(minutes: 2))}) {
   _tests.add((name: '$_prefix$name', body: body, before: _before, after: _after, limit: timeout.duration));
   if (_isScheduled) return;
   _isScheduled = true;
