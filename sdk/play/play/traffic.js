@@ -1,0 +1,83 @@
+// What players do while there is trouble: move, talk, and leave marks.
+
+/** An input that was asked for may wait for the end of several troubles. */
+const REQUEST_MS = 60_000;
+const MOST_WAITING = 24;
+const SIZE = 1_000;
+
+export class Traffic {
+  #players;
+  #turnMs;
+  #isOn = true;
+  #turns;
+  #waiting = new Map();
+  #begun = 0;
+  #moves = 0;
+  /** Every mark that was asked for, as `markFaults` takes it. */
+  marks = [];
+
+  constructor(players, { turnMs }) {
+    this.#players = players;
+    this.#turnMs = turnMs;
+    this.#turns = Promise.all(players.map((player) => this.#play(player)));
+  }
+
+  /** A numbered mark by each, and its answers. */
+  async eachMarksOnce(about) {
+    await Promise.all(this.#players.map((player) => this.#mark(player, "once", { about })));
+  }
+
+  /** Resolves when there were so many moves. */
+  async moved(count) {
+    while (this.#isOn && this.#moves < count) await this.#turnIsOver();
+  }
+
+  /** Nobody does anything new; resolves when all that was asked is answered. */
+  async end() {
+    this.#isOn = false;
+    await this.#turns;
+  }
+
+  async #play(player) {
+    const open = [];
+    for (let turn = 0; this.#isOn; turn += 1) {
+      open.push(this.#turn(player, turn));
+      await this.#turnIsOver();
+    }
+    await Promise.all(open);
+  }
+
+  #turnIsOver() {
+    return new Promise((resolve) => setTimeout(resolve, this.#turnMs));
+  }
+
+  /** By far most turns are moves; marks are made in all ways. */
+  async #turn(player, turn) {
+    const done = [this.#move(player, turn % 4 === 3 ? "send" : "send_latest")];
+    if (turn % 3 === 0) done.push(this.#mark(player, "once", { fails: turn % 15 === 6 }));
+    if (turn % 5 === 1) done.push(this.#mark(player, "request", { fails: turn % 20 === 11 }));
+    if (turn % 7 === 2) done.push(this.#mark(player, "send"));
+    if (turn % 9 === 4) done.push(player.do("send", { action: "send_chat", payload: { message: `${player.name} says ${turn} äöü 🙂` } }, REQUEST_MS));
+    await Promise.all(done);
+  }
+
+  async #move(player, way) {
+    this.#moves += 1;
+    await player.do(way, { action: "move_player", payload: { x: Math.random() * SIZE, y: Math.random() * SIZE } }, REQUEST_MS);
+  }
+
+  async #mark(player, way, { fails = false, about = "" } = {}) {
+    const waiting = this.#waiting.get(player) ?? 0;
+    if (way === "once" && waiting >= MOST_WAITING) return;
+    this.#begun += 1;
+    const one = { mark: `${player.name}:${way}:${this.#begun}${about && `:${about}`}`, player: player.name, way, fails, begun: performance.now() };
+    this.marks.push(one);
+    this.#waiting.set(player, waiting + 1);
+    const command = way === "send" ? "send" : "request";
+    const fields = { action: "mark", payload: { mark: one.mark, fail: fails }, once: way === "once", timeout_ms: REQUEST_MS };
+    // The SDK's own limit comes first.
+    one.result = await player.try(command, fields, REQUEST_MS + 5_000);
+    one.ended = performance.now();
+    this.#waiting.set(player, this.#waiting.get(player) - 1);
+  }
+}
