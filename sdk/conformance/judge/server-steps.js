@@ -1,7 +1,7 @@
 // Steps of the scripted server on connections that it has accepted.
 
 import { TEXT, frame } from "./frames.js";
-import { match } from "./match.js";
+import { match, matches } from "./match.js";
 import { PATIENCE_MS } from "./stage.js";
 
 export const serverSteps = {
@@ -89,10 +89,13 @@ export const serverSteps = {
     asked.forEach(answer);
   },
 
-  /** {"gathers": ms, "count": n, "last": {…}}: what the client sends in that time. */
-  async gathers(stage, { gathers, count, last, peer }) {
+  /** {"gathers": ms, "count": n, "last": {…}}: what the client sends up to such a message, and in that time after it. */
+  async gathers(stage, { gathers, count, last, peer, within = PATIENCE_MS }) {
+    const { messages } = stage.peer(peer);
+    const all = [];
+    while (last && !matches(all.at(-1), last)) all.push((await messages.take(within, `message like ${JSON.stringify(last)}`)).json);
     await new Promise((resolve) => setTimeout(resolve, gathers));
-    const all = stage.peer(peer).messages.drain().map(({ json }) => json);
+    all.push(...messages.drain().map(({ json }) => json));
     match(all.length, count, "the number of messages");
     if (last) match(all.at(-1), last, "the last message");
   },
