@@ -3,6 +3,7 @@
 /// Begin with [FakeRoom].
 library;
 
+export 'src/testing/bad_network.dart';
 export 'src/testing/fake_link.dart' show FakeInput;
 export 'src/testing/fake_room.dart';
 export 'src/testing/virtual_clock.dart';

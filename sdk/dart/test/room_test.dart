@@ -121,6 +121,17 @@ void main() {
       expect(fake.sent, hasLength(2));
     });
 
+    test('that cannot be read ask for nothing more once the state is there', () async {
+      await fake.join();
+      fake.link.receive('{');
+      fake.link.receive('{');
+      fake.snapshot(null);
+      await fake.advance(const Duration(minutes: 2));
+      expect(fake.sent.map((one) => one.action), ['resync']);
+      fake.link.receive('{');
+      expect(fake.sent, hasLength(2));
+    });
+
     test('that could not be read make the next connection ask for everything', () async {
       await fake.join();
       fake
