@@ -120,6 +120,7 @@ impl Server {
             admission: AdmissionControl::new(
                 config.max_connections,
                 config.max_connections_per_ip.map_or(0, |bound| bound.get() as usize),
+                config.trusted_proxies.clone(),
             ),
             waiting: Budget::new(config.limits.inputs.max_waiting_bytes_in_all),
             limits: shard_limits(config),

@@ -5,12 +5,16 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::session::Network;
+
 /// Counts the connections of all shards.
 #[derive(Debug)]
 pub(crate) struct AdmissionControl {
     max_connections: usize,
     /// 0 is without limit, and then nothing is counted by address.
     max_per_address: usize,
+    /// Whose connections are many players'.
+    trusted_proxies: Vec<Network>,
     connections: AtomicUsize,
     spare: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
@@ -23,8 +27,10 @@ pub(crate) const SPARE_CONNECTIONS: usize = 16;
 /// What a connection was let in for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// All that it may ask for.
+    /// All that it may ask for. It is counted among those of its address.
     Full,
+    /// All that it may ask for. It comes from a trusted proxy: whose it is shows when a player joins by it.
+    Proxied,
     /// One answer.
     Spare,
 }
@@ -40,10 +46,11 @@ pub(crate) enum TurnedAway {
 
 impl AdmissionControl {
     /// Bounds; `max_per_address` 0 is without.
-    pub(crate) fn new(max_connections: usize, max_per_address: usize) -> Self {
+    pub(crate) fn new(max_connections: usize, max_per_address: usize, trusted_proxies: Vec<Network>) -> Self {
         Self {
             max_connections,
             max_per_address,
+            trusted_proxies,
             connections: AtomicUsize::new(0),
             spare: AtomicUsize::new(0),
             by_address: Mutex::new(HashMap::new()),
@@ -59,17 +66,32 @@ impl AdmissionControl {
             let is_told = take_one(&self.spare, SPARE_CONNECTIONS);
             return if is_told { Ok(Entry::Spare) } else { Err(TurnedAway::ServerFull) };
         }
-        if self.max_per_address > 0 {
-            let mut by_address = self.addresses();
-            let count = by_address.entry(peer).or_insert(0);
-            if *count >= self.max_per_address {
-                drop(by_address);
-                self.connections.fetch_sub(1, Ordering::Relaxed);
-                return Err(TurnedAway::AddressFull);
-            }
-            *count += 1;
+        if self.is_proxy(peer) {
+            return Ok(Entry::Proxied);
+        }
+        if !self.count_address(peer) {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(TurnedAway::AddressFull);
         }
         Ok(Entry::Full)
+    }
+
+    /// Counts a connection that came in as [`Entry::Proxied`] among those of its player's address: then it leaves as one of that
+    /// address that came in as [`Entry::Full`]. Whether the address has room.
+    pub(crate) fn count_address(&self, client: IpAddr) -> bool {
+        if self.max_per_address == 0 {
+            return true;
+        }
+        let mut by_address = self.addresses();
+        let count = by_address.entry(client).or_insert(0);
+        let has_room = *count < self.max_per_address;
+        *count += usize::from(has_room);
+        has_room
+    }
+
+    /// Whether an address is that of many players.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
     }
 
     /// Counts a connection out.
@@ -79,7 +101,7 @@ impl AdmissionControl {
             return;
         }
         self.connections.fetch_sub(1, Ordering::Relaxed);
-        if self.max_per_address > 0 {
+        if self.max_per_address > 0 && entry == Entry::Full {
             let mut by_address = self.addresses();
             if let Some(count) = by_address.get_mut(&peer) {
                 *count -= 1;
@@ -116,7 +138,7 @@ mod tests {
     #[test]
     fn bounds_hold_and_leaving_makes_room() {
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let admission = AdmissionControl::new(3, 2);
+        let admission = AdmissionControl::new(3, 2, Vec::new());
         assert_eq!(admission.enter(one), Ok(Entry::Full));
         assert_eq!(admission.enter(one), Ok(Entry::Full));
         assert_eq!(admission.enter(one), Err(TurnedAway::AddressFull));

@@ -1,5 +1,6 @@
 //! What sessions want done, done.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::admission::Entry;
@@ -15,10 +16,11 @@ use crate::room::{self, Reply};
 use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
 use crate::session::{
-    Action, Actions, Context, DroppedInput, Input, JoinRequest, Rejection, Route, RpcRequest, Sending,
-    Session,
+    Action, Actions, Context, DroppedInput, Input, JoinRequest, Rejection, Route, RpcRequest, SERVER_FULL,
+    Sending, Session,
 };
 use crate::state::{Batch, ConnectionKey, OnError};
+use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, Role};
 use crate::wire::message::{self, InputName};
 use crate::wire::ws;
@@ -156,6 +158,15 @@ impl Shard {
 
     /// Begins a join: here if the room is at home here, else where it is.
     pub(super) fn begin_join(&mut self, index: usize, request: JoinRequest) {
+        if !self.count_client(index, request.client) {
+            self.context.metrics.refusals.at(RefusalReason::AddressFull).inc();
+            let refused =
+                Rejection::new(ErrorCode::Unavailable, "your address has as many connections as it may")
+                    .retry_after(SERVER_FULL.retry_after_s);
+            return self.call_session(index, |session, context, actions| {
+                session.join_refused(&refused, context, actions);
+            });
+        }
         let home = home_shard(&request.room, self.peers.len());
         if home != self.context.id {
             if let Some(handover) = self.take_out(index) {
@@ -173,6 +184,21 @@ impl Shard {
         let membership = self.rooms.new_membership();
         let JoinRequest { identity, since, .. } = request;
         self.with_room(room_index, |room, _, _| room.join(key, identity, membership, since));
+    }
+
+    /// Counts a connection that comes by a proxy among those of its player's address. Whether there is room.
+    fn count_client(&mut self, index: usize, client: IpAddr) -> bool {
+        let admission = &self.context.shared.admission;
+        let carried = &mut self.connections[index].carried;
+        // Where proxies do not say for whom they speak, their connections are not anybody's.
+        if carried.entry != Entry::Proxied || admission.is_proxy(client) {
+            return true;
+        }
+        if !admission.count_address(client) {
+            return false;
+        }
+        (carried.peer, carried.entry) = (client, Entry::Full);
+        true
     }
 
     /// Passes an input on to the room.

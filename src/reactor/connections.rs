@@ -437,7 +437,7 @@ impl Carried {
     /// Of a fresh connection.
     pub(super) fn new(peer: std::net::IpAddr, entry: Entry, clock: &Clock) -> Self {
         let session = match entry {
-            Entry::Full => Session::new(clock.now),
+            Entry::Full | Entry::Proxied => Session::new(clock.now),
             Entry::Spare => Session::of_full_server(clock.now),
         };
         Self {

@@ -1,5 +1,6 @@
 //! What a session wants done: owned, so that whoever carries it out may call the session again meanwhile.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -76,6 +77,8 @@ pub struct JoinRequest {
     pub room: RoomId,
     /// Up to where it knows the room's events, if it was there before.
     pub since: Option<Position>,
+    /// Where the player is, behind whatever trusted proxies.
+    pub client: IpAddr,
 }
 
 /// How bytes for the peer are queued.

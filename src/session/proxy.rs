@@ -72,10 +72,12 @@ pub(super) fn client_address(peer: IpAddr, request: &Request, trusted: &[Network
     client.to_canonical()
 }
 
-/// An address, which some proxies write with its port.
+/// An address, which some proxies write with its port, or an IPv6 one in brackets.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?;
-    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+    let in_brackets = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = in_brackets.unwrap_or(text).parse().ok();
+    address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 #[cfg(test)]
@@ -129,6 +131,8 @@ mod tests {
         check("10.0.0.1", &["198.51.100.7"], "198.51.100.7");
         check("::ffff:10.0.0.1", &["198.51.100.7"], "198.51.100.7");
         check("::1", &["2001:db8::5"], "2001:db8::5");
+        check("::1", &["[2001:db8::5]"], "2001:db8::5");
+        check("::1", &["[2001:db8::5]:4711"], "2001:db8::5");
         check("10.0.0.1", &["1.1.1.1, 198.51.100.7"], "198.51.100.7");
         check("10.0.0.1", &["1.1.1.1", "198.51.100.7, 10.0.0.2"], "198.51.100.7");
         check("10.0.0.1", &["198.51.100.7:4711"], "198.51.100.7");

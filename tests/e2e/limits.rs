@@ -50,6 +50,31 @@ fn connections_are_counted_by_address() {
     assert!([429, 503].contains(&response.status), "{response:?}");
 }
 
+/// All that come through a proxy are not one player.
+#[test]
+fn players_behind_a_proxy_are_counted_by_their_own_addresses() {
+    let server = Server::start(&["--max-connections-per-ip", "2", "--trusted-proxy", "127.0.0.1"]);
+    let guests: Vec<_> = (0..6).map(|_| server.guest()).collect();
+    let room = guests[0].create_lobby(8);
+    let join = |guest: usize, address: &str| {
+        let path = format!("/ws?token={}&game_id={room}", guests[guest].token);
+        Player::connect_without_welcome(server.address(), &path, &[("x-forwarded-for", address)])
+    };
+    let mut kept: Vec<Player> = ["203.0.113.1", "203.0.113.1", "203.0.113.2", "203.0.113.3"]
+        .into_iter()
+        .enumerate()
+        .map(|(guest, address)| join(guest, address).expect("it is let in"))
+        .collect();
+    let Err(refused) = join(4, "203.0.113.1") else { panic!("a third of one address is let in") };
+    assert_eq!((refused.status, refused.error_code().as_str()), (503, "unavailable"));
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    assert_eq!(server.metric(r#"godra_refusals_total{reason="address_full"}"#), 1.0);
+    // What proxies do not say whose it is counts for nobody.
+    kept.push(join(5, "unknown").expect("it is let in"));
+    drop(kept.swap_remove(0));
+    wait_until("the place to be free", || join(4, "203.0.113.1").is_ok());
+}
+
 #[test]
 fn logins_are_counted_by_address() {
     let server = Server::start(&["--login-rate", "2"]);

@@ -224,7 +224,8 @@ fn join_request(
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "the query lacks game_id=ROOM"))?;
     let room = RoomId::parse(&room)
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
-    Ok(JoinRequest { identity, room, since: since(request)? })
+    let client = client_address(context.peer, request, &context.services.settings().trusted_proxies);
+    Ok(JoinRequest { identity, room, since: since(request)?, client })
 }
 
 /// Where the client says that it was in the room's history.

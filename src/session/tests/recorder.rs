@@ -50,7 +50,7 @@ impl Recorder {
             Action::Send { bytes, .. } => self.send(&bytes),
             Action::Rpc { caller, request } => return self.rpc(&caller, request).map_err(Refusal::Rpc),
             Action::Account(request) => return self.account(&request).map_err(Refusal::Account),
-            Action::Join(JoinRequest { identity, room, since }) => {
+            Action::Join(JoinRequest { identity, room, since, .. }) => {
                 let since = since.map(|at| format!(" since {:x}:{}", at.epoch, at.seq)).unwrap_or_default();
                 self.lines.push(format!("join {} {room}{since}", identity.user_id));
             }

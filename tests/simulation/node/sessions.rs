@@ -87,7 +87,7 @@ impl Node {
                 let kind = if kind == Sending::State { Kind::State } else { Kind::Kept };
                 self.queue(number, bytes, kind, around);
             }
-            Action::Join(JoinRequest { identity, room, since }) => {
+            Action::Join(JoinRequest { identity, room, since, .. }) => {
                 let since = around.faults.since(since);
                 self.last_membership += 1;
                 let (key, membership) = (self.key(number), self.last_membership);
