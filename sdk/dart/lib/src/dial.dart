@@ -3,6 +3,9 @@ import 'dart:async';
 import 'clock.dart';
 import 'link.dart';
 
+/// Characters, of which each may take three bytes.
+const _maxReason = 41;
+
 /// Hears of the attempt that counts.
 abstract interface class DialListener {
   /// A message came.
@@ -50,7 +53,8 @@ final class Dial implements LinkListener {
   Future<void> leave(int code, String reason) {
     _isLeft = true;
     _timer?.cancel();
-    return _link?.close(code, reason) ?? Future.value();
+    // A close frame holds 123 bytes, and a browser throws for more.
+    return _link?.close(code, reason.length > _maxReason ? '' : reason) ?? Future.value();
   }
 
   @override
