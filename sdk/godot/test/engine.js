@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 
 import { launch } from "../../../tests/browser/chromium.js";
 
+/** The folder sdk/godot, with a slash at its end. */
+export const SDK = fileURLToPath(new URL("../", import.meta.url));
 const BUILD = fileURLToPath(new URL("../../../target/tools/godot/engine/", import.meta.url));
 const TYPES = { js: "text/javascript", wasm: "application/wasm", html: "text/html" };
 

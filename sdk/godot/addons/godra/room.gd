@@ -151,6 +151,7 @@ func request(
 	var promise := _Promise.new()
 	var answered := _delivery.answer.bind(promise)
 	var number := _connector.conversation.request(action, written.text, once, timeout, answered)
+	_delivery.run()
 	var give_up := _give_up.bind(number, action, promise)
 	if cancel != null:
 		cancel.cancelled.connect(give_up)

@@ -68,5 +68,14 @@ func run_due() -> void:
 			timer.action.call()
 
 
+## When the next timer is due; INF without one. By now_ms, if there was no pause.
+func next_due_ms() -> float:
+	var next := INF
+	for alarm in _timers:
+		if alarm.action.is_valid():
+			next = minf(next, alarm.due_ms)
+	return next
+
+
 func _running_ms() -> float:
 	return now_ms() - _paused_ms

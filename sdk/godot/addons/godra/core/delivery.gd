@@ -72,9 +72,7 @@ func run() -> void:
 
 ## What came with one message has been told.
 func message_is_over() -> void:
-	if _has_changed and not is_closed:
-		_has_changed = false
-		_dispatch.post(_changed.bind(_room.get_ref()))
+	_dispatch.post(_changed.bind(_room.get_ref()))
 
 
 # The room is bound to what is posted, so that it lives until then.
@@ -168,7 +166,8 @@ func _snapshot(state: Variant, new_seq: int, room: GodraRoom) -> void:
 
 
 func _changed(room: GodraRoom) -> void:
-	if not is_closed:
+	if _has_changed and not is_closed:
+		_has_changed = false
 		room.changed.emit(replica.state)
 
 
