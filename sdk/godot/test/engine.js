@@ -49,7 +49,7 @@ export class Engine {
    * Opens a page that runs the pack. Pages share nothing, as two players' browsers share nothing, but those in one `context`.
    * `query` goes into the page's address; `onLine` gets what is printed.
    */
-  async run({ pack, args = [], query = "", isVisible = false, width = 320, height = 240, context, onLine = () => {} }) {
+  async run({ pack, args = [], query = "", width = 320, height = 240, context, onLine = () => {} }) {
     const id = `p${this.#packs.size}`;
     this.#packs.set(id, pack);
     const run = { lines: [], complaints: [] };
@@ -65,8 +65,8 @@ export class Engine {
       if (COMPLAINTS.test(line)) run.complaints.push(line);
       onLine(line);
     });
-    const hidden = isVisible ? [] : ["--headless"];
-    const hash = encodeURIComponent(JSON.stringify({ args: [...hidden, "--", ...args], width, height }));
+    // Not --headless: its first frame reads memory that this build has not set, and may crash by that.
+    const hash = encodeURIComponent(JSON.stringify({ args: ["--", ...args], width, height }));
     await run.page.goto(`http://127.0.0.1:${this.#server.address().port}/${id}/?${query}#${hash}`);
     return run;
   }

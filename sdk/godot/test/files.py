@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-LONGEST = 230
+LONGEST = 290
 
 
 def main(sdk):

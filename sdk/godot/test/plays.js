@@ -82,7 +82,7 @@ async function quickstart(server) {
 async function demo(server) {
   const project = await projectOf("demo", "res://test/harness/demo.tscn");
   const of = pack("demo", [`demo=${SDK}demo`, `test=${SDK}test`, `project.godot=${project}`]);
-  const window = { pack: of, isVisible: true, width: 640, height: 480, args: [`--godra-server=${server.url}`] };
+  const window = { pack: of, width: 640, height: 480, args: [`--godra-server=${server.url}`] };
   const first = await engine.run(window);
   await until(() => state(first), () => `the first is in: ${first.lines.join("\n")}`);
   const second = await engine.run(window);

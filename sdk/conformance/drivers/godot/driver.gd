@@ -26,6 +26,7 @@ var _is_over := false
 
 
 func _ready() -> void:
+	RenderingServer.render_loop_enabled = false
 	_channel.start(_take)
 	var hello := {
 		"sdk": "godot",

@@ -12,8 +12,6 @@ var max_delay := 20.0
 var stable := 5.0
 ## Whether lost connections are made again at all.
 var reconnect := true
-## So many refusals in a row whose reason cannot be known end the coming back.
-var max_refusals := 5
 ## Pause between the heartbeats that find dead connections; 0 for none.
 var heartbeat := 20.0
 ## Time limit of requests in rooms.

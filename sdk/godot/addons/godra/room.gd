@@ -205,10 +205,7 @@ func check_now() -> void:
 
 ## What was sent and received over all of the room's connections.
 func stats() -> Dictionary:
-	var figures := _connector.past.duplicate()
-	if _connector.link != null:
-		for figure: String in figures:
-			figures[figure] += _connector.link.get(figure)
+	var figures := _connector.socket.stats()
 	figures["events"] = _connector.conversation.inbox.events
 	figures["reconnects"] = _connector.reconnects
 	figures["dropped"] = _connector.conversation.dropped

@@ -10,6 +10,7 @@ var _names: PackedStringArray
 
 
 func _ready() -> void:
+	RenderingServer.render_loop_enabled = false
 	await get_tree().process_frame
 	_names = OS.get_cmdline_user_args()
 	if _names.is_empty():

@@ -8,14 +8,8 @@ const Refusal := preload("refusal.gd")
 
 ## 0 while the first connection is made or holds.
 var count := 0
-## Whether the server has refused so often, for no reason that can be known, that it will not change
-## its mind.
-var are_refused: bool:
-	get:
-		return _refusals >= _options.max_refusals
 
 var _options: GodraOptions
-var _refusals := 0
 var _answers := 0
 var _opened_ms := 0.0
 var _lost_ms := 0.0
@@ -27,7 +21,6 @@ func _init(options: GodraOptions) -> void:
 
 func opened(now: float) -> void:
 	_opened_ms = now
-	_refusals = 0
 	_answers = 0
 
 
@@ -43,8 +36,6 @@ func restart(now: float) -> void:
 
 
 func failed(error: GodraError) -> void:
-	if error.code == "refused":
-		_refusals += 1
 	_answers = _answers + 1 if Refusal.is_answer(error) else 0
 
 

@@ -13,6 +13,7 @@ const CloseCodes := preload("close_codes.gd")
 const Conversation := preload("conversation.gd")
 const Errors := preload("errors.gd")
 const Refusal := preload("refusal.gd")
+const Socket := preload("socket.gd")
 const Tokens := preload("tokens.gd")
 
 ## func(welcome: Dictionary)
@@ -25,8 +26,6 @@ var on_disconnected: Callable
 var on_over: Callable
 ## func(result: GodraResult): the first welcome, or why there was none.
 var on_joined: Callable
-## func(link): the link is closing, and to be polled until it is.
-var on_closing: Callable
 
 var phase := Phase.DIALING
 var conversation: Conversation
@@ -36,23 +35,17 @@ var welcome: Dictionary = {}
 var is_leaving := false
 ## How often a connection was made again.
 var reconnects := 0
-## bytes_in, bytes_out, frames_in, frames_out of the links before this one.
-var past := {"bytes_in": 0, "bytes_out": 0, "frames_in": 0, "frames_out": 0}
-## The one that counts; null between two.
-var link: RefCounted = null
+var socket: Socket
 
 var _id: String
 var _options: GodraOptions
 var _clock: Clock
 var _api: Api
 var _tokens: Tokens
-var _make_link: Callable
 var _attempts: Attempts
 ## Counts the attempts: what comes from an older one is ignored.
 var _dial := 0
-var _heard_ms := 0.0
 var _alarm: Clock.Alarm = null
-var _used_token := ""
 var _lost_code := CloseCodes.NORMAL
 var _lost_reason := ""
 var _has_asked_for_token := false
@@ -69,21 +62,19 @@ func _init(id: String, options: GodraOptions, clock: Clock, api: Api, tokens: To
 	conversation = Conversation.new(options, clock, send_text, _heard_at, _died)
 	conversation.inbox.on_welcome = _welcomed
 	conversation.inbox.on_refusal = _refused
+	socket = Socket.new(clock)
+	socket.on_text = conversation.inbox.read
+	socket.on_lost = conversation.inbox.lost
+	socket.on_ended = _ended
+	socket.on_late = _timed_out
 
 
-## `make_link` is func() -> a link.
-func start(make_link: Callable) -> void:
-	_make_link = make_link
+func start() -> void:
 	_dial_now()
 
 
 func send_text(text: String) -> bool:
-	return phase == Phase.OPEN and link.send(text)
-
-
-## Reads what came. Gives whether there is more.
-func poll(most: int, deadline: int) -> bool:
-	return link != null and link.poll(most, deadline)
+	return phase == Phase.OPEN and socket.send(text)
 
 
 ## The game or its network is back: what was known of the connection may be old.
@@ -133,31 +124,16 @@ func _open(token: String) -> void:
 		position.forget()
 	var epoch := position.epoch if position.can_resume else ""
 	conversation.inbox.restart()
-	_used_token = token
-	link = _make_link.call()
-	link.on_text = _received
-	link.on_lost = _lost_message
-	link.on_ended = _ended
-	_alarm = _clock.after(_options.connect_timeout * 1000, _timed_out)
-	link.open(_api.address.of_socket(_id, epoch, position.seq), token)
-
-
-func _received(text: String) -> void:
-	_heard_ms = _clock.now_ms()
-	conversation.inbox.read(text)
-
-
-func _lost_message(why: String) -> void:
-	_heard_ms = _clock.now_ms()
-	conversation.inbox.lost(why)
+	var url := _api.address.of_socket(_id, epoch, position.seq)
+	socket.open(url, token, _options.connect_timeout)
 
 
 func _heard_at() -> float:
-	return _heard_ms
+	return socket.heard_ms
 
 
 func _welcomed(new_welcome: Dictionary) -> void:
-	_stop_alarm()
+	socket.is_welcome()
 	phase = Phase.OPEN
 	_has_asked_for_token = false
 	reconnects += int(not welcome.is_empty())
@@ -182,16 +158,14 @@ func _timed_out() -> void:
 
 
 func _ended(code: int, reason: String, was_opened: bool) -> void:
-	_drop_link()
 	if phase == Phase.OPEN:
 		_lost(code, reason)
 		return
-	_stop_alarm()
 	if was_opened:
 		_failed(Refusal.closed(code, reason))
 		return
 	var dial := _dial
-	var error := await Refusal.explain(_api, _used_token)
+	var error := await Refusal.explain(_api, socket.token)
 	if dial != _dial or phase != Phase.DIALING:
 		return
 	error.close_code = code
@@ -201,7 +175,7 @@ func _ended(code: int, reason: String, was_opened: bool) -> void:
 func _died() -> void:
 	const WHY := "no answer to a heartbeat"
 	# 1006 may not be sent.
-	_drop(CloseCodes.WILL_COME_BACK, WHY)
+	socket.drop(CloseCodes.WILL_COME_BACK, WHY)
 	_lost(CloseCodes.BROKEN, WHY)
 
 
@@ -215,7 +189,7 @@ func _lost(code: int, reason: String) -> void:
 	var why := "" if reason == "" else ": " + reason
 	conversation.lost("The connection was lost (%d%s)" % [code, why])
 	if code == CloseCodes.TOKEN_EXPIRED:
-		_tokens.distrust(_used_token)
+		_tokens.distrust(socket.token)
 	if not _comes_back(code):
 		_end(code, reason, _cause_of(code, reason))
 		return
@@ -245,7 +219,7 @@ func _retry_later(code: int, retry_after: float) -> void:
 func _failed(error: GodraError) -> void:
 	var is_of_token := Refusal.is_of_token(error)
 	if is_of_token:
-		_tokens.distrust(_used_token)
+		_tokens.distrust(socket.token)
 		if _tokens.can_refresh and not _has_asked_for_token:
 			_has_asked_for_token = true
 			_dial_now()
@@ -253,7 +227,7 @@ func _failed(error: GodraError) -> void:
 		var why := "The server takes no token of this session: %s" % error.message
 		error = Errors.session_ended(why, error)
 		# Tells the game, and ends this room among the others.
-		if _tokens.session != null and _tokens.session.token == _used_token:
+		if _tokens.session != null and _tokens.session.token == socket.token:
 			_tokens.end(error)
 	if phase == Phase.LEFT:
 		return
@@ -266,7 +240,7 @@ func _failed(error: GodraError) -> void:
 
 
 func _is_over(error: GodraError) -> bool:
-	if not _options.reconnect or _attempts.are_refused:
+	if not _options.reconnect:
 		return true
 	if error.code == "disconnected" and error.close_code != 0:
 		return not _comes_back(error.close_code)
@@ -275,22 +249,7 @@ func _is_over(error: GodraError) -> bool:
 
 # The code tells the room whether the player's place is to be kept.
 func _drop_attempt(reason: String) -> void:
-	_stop_alarm()
-	_drop(CloseCodes.NORMAL if welcome.is_empty() else CloseCodes.WILL_COME_BACK, reason)
-
-
-func _drop(code: int, reason: String) -> void:
-	if link == null:
-		return
-	link.close(code, reason.left(40))
-	on_closing.call(link)
-	_drop_link()
-
-
-func _drop_link() -> void:
-	for figure: String in past:
-		past[figure] += link.get(figure)
-	link = null
+	socket.drop(CloseCodes.NORMAL if welcome.is_empty() else CloseCodes.WILL_COME_BACK, reason)
 
 
 func _end(code: int, reason: String, cause: GodraError) -> void:
@@ -299,7 +258,7 @@ func _end(code: int, reason: String, cause: GodraError) -> void:
 	phase = Phase.LEFT
 	_dial += 1
 	_stop_alarm()
-	_drop(CloseCodes.NORMAL, "closed by the client")
+	socket.drop(CloseCodes.NORMAL, "closed by the client")
 	on_over.call()
 	conversation.end(cause.message if cause != null else "The room was closed")
 	if not welcome.is_empty():

@@ -7,6 +7,8 @@ const Log := preload("log.gd")
 const Promise := preload("promise.gd")
 const Replica := preload("replica.gd")
 
+const WARN_EVERY_MS := 10_000
+
 var replica := Replica.new()
 var joined := Promise.new()
 ## Who this player is.
@@ -23,6 +25,8 @@ var _log: Log
 var _room: WeakRef
 var _handlers := {}
 var _has_changed := false
+## When an error that nobody listens to was last logged, by its code.
+var _warned := {}
 
 
 func _init(dispatch: Dispatch, logs: Log) -> void:
@@ -175,6 +179,15 @@ func _report(error: GodraError, room: GodraRoom) -> void:
 	if is_closed:
 		return
 	if room.failed.get_connections().is_empty():
-		_log.warning("room %s: %s" % [room.id, error])
+		_warn(error, room)
 	else:
 		room.failed.emit(error)
+
+
+# A game that sends too much gets as many errors: the log tells of each kind now and then.
+func _warn(error: GodraError, room: GodraRoom) -> void:
+	var now := Time.get_ticks_msec()
+	if now - _warned.get(error.code, -WARN_EVERY_MS) < WARN_EVERY_MS:
+		return
+	_warned[error.code] = now
+	_log.warning("room %s: %s (connect to `failed` to hear of all)" % [room.id, error])

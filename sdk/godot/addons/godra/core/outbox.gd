@@ -6,6 +6,7 @@ const Backoff := preload("backoff.gd")
 const Clock := preload("clock.gd")
 const Errors := preload("errors.gd")
 const Inputs := preload("inputs.gd")
+const Item := preload("outbox_item.gd")
 const Pending := preload("pending.gd")
 
 ## So many may wait for their answers.
@@ -30,32 +31,6 @@ var _epoch := ""
 var _user := ""
 var _refusals := 0
 var _retry: Clock.Alarm = null
-
-
-class Item:
-	extends RefCounted
-	var id: int
-	## Its number, once it has been sent.
-	var n := 0
-	var action: String
-	var text: String
-	## func(result: GodraResult)
-	var answered: Callable
-	var alarm: Clock.Alarm = null
-	## Of the store that may have run it.
-	var epoch := ""
-	var is_under_way := false
-	var outcome: String:
-		get:
-			return "none" if n == 0 else "unknown"
-
-	func answer(result: GodraResult) -> void:
-		var then := answered
-		answered = Callable()
-		if alarm != null:
-			alarm.cancel()
-		if then.is_valid():
-			then.call(result)
 
 
 ## `send` is func(text: String) -> bool: whether it was sent.

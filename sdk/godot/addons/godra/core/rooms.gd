@@ -65,7 +65,7 @@ func join(lobby_id: String, prepare: Callable, cancel: GodraCancel) -> GodraResu
 	if prepare.is_valid():
 		prepare.call(entry.room)
 	if is_new:
-		entry.connector.start(_make_link)
+		entry.connector.start()
 	var give_up := _give_up.bind(entry)
 	if cancel != null:
 		cancel.cancelled.connect(give_up)
@@ -86,7 +86,7 @@ func poll() -> void:
 		if entry == null:
 			continue
 		var left := _options.frame_messages
-		while left > 0 and entry.connector.poll(1, deadline):
+		while left > 0 and entry.connector.socket.poll(1, deadline):
 			left -= 1
 			entry.delivery.message_is_over()
 			_dispatch.run()
@@ -118,7 +118,8 @@ func close(cause: GodraError = null) -> void:
 func _make(id: String) -> Entry:
 	var entry := Entry.new()
 	entry.connector = Connector.new(id, _options, _clock, _api, _tokens)
-	entry.connector.on_closing = _is_closing
+	entry.connector.socket.make_link = _make_link
+	entry.connector.socket.on_closing = _is_closing
 	entry.delivery = Delivery.new(_dispatch, _log)
 	entry.delivery.on_over = _over
 	entry.room = GodraRoom.new(id, entry.connector, entry.delivery, _options, rpc_call)

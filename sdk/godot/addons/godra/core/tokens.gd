@@ -70,6 +70,11 @@ func with_token(action: Callable) -> GodraResult:
 	if not token.ok:
 		return token
 	var result: GodraResult = await action.call(token.value)
+	if not result.ok and result.error.status == 401 and result.error.code == "session_ended":
+		# No refresh helps: the refresh token is void, too.
+		if session != null and session.token == token.value:
+			end(result.error)
+		return result
 	if result.ok or result.error.status != 401 or result.error.has_run or not can_refresh:
 		return result
 	distrust(token.value)

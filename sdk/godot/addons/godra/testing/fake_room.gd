@@ -46,11 +46,12 @@ func _init(lobby_id := "fake") -> void:
 	_tokens = _Tokens.new(api, options, _clock, logs)
 	_tokens.begin(_session())
 	_connector = _Connector.new(lobby_id, options, _clock, api, _tokens)
-	_connector.on_closing = func(_link: _FakeLink) -> void: pass
+	_connector.socket.make_link = _make_link
+	_connector.socket.on_closing = func(_link: _FakeLink) -> void: pass
 	_delivery = _Delivery.new(_dispatch, logs)
 	_delivery.on_over = func(_over: GodraRoom) -> void: pass
 	room = GodraRoom.new(lobby_id, _connector, _delivery, options, _no_rpc)
-	_connector.start(_make_link)
+	_connector.start()
 
 
 ## The server lets the game in, with the room's state. More fields of the welcome may be given.
@@ -144,7 +145,7 @@ func url() -> String:
 
 
 func _link() -> _FakeLink:
-	return _connector.link
+	return null if _links.is_empty() else _links.back()
 
 
 func _make_link() -> _FakeLink:
