@@ -47,7 +47,9 @@ void main() {
     }
 
     await Future.wait([enter('a', store), enter('b', FileSessionStore('${folder.path}/deep/session.json'))]);
-    expect(order, ['a in', 'a out', 'b in', 'b out']);
+    // Whoever was first.
+    expect([for (final word in order) word.split(' ').last], ['in', 'out', 'in', 'out']);
+    expect(order[0].split(' ').first, order[1].split(' ').first);
   });
 
   test('a store of callbacks keeps one text', () async {
