@@ -22,9 +22,10 @@ export class Tally {
     return isWell;
   }
 
-  /** What is no check by itself, and may fail all the same. */
-  async guard(what, run) {
-    await run().catch((error) => this.check(what, () => [error.stack]));
+  /** `run(check)`, whose checks are told under that name. What fails between them fails, too. */
+  async group(name, run) {
+    const check = (what, one) => this.check(`${name}: ${what}`, one);
+    await run(check).catch((error) => this.check(name, () => [error.stack]));
   }
 }
 

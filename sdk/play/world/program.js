@@ -6,6 +6,11 @@ import { once } from "node:events";
 const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 35_000;
 
+/** None of them outlives the play, however that ends. */
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
 export class Program {
   #child;
   #exited;
@@ -15,6 +20,8 @@ export class Program {
   static async start(command, args, { cwd, env, ready }) {
     const program = new Program();
     program.#child = spawn(command, args.map(String), { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    running.add(program.#child);
+    program.#child.on("close", () => running.delete(program.#child));
     program.#exited = Promise.race([
       once(program.#child, "exit").then(([code, signal]) => signal ?? code),
       once(program.#child, "error").then(([error]) => error.message),

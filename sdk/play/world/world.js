@@ -1,5 +1,6 @@
 // The servers of one play, in a folder that goes when they do.
 
+import { rmSync } from "node:fs";
 import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,10 @@ import { Redis } from "./redis.js";
 
 const STOCK = fileURLToPath(new URL("../../../scripts", import.meta.url));
 const OWN = fileURLToPath(new URL("../scripts", import.meta.url));
+
+/** Folders that go also when a play is ended from outside. */
+const open = new Set();
+process.on("exit", () => open.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
 export class World {
   #folder;
@@ -34,6 +39,7 @@ export class World {
   static async #open(start) {
     const world = new World();
     world.#folder = await mkdtemp(join(tmpdir(), "godra-play-"));
+    open.add(world.#folder);
     try {
       await cp(STOCK, join(world.#folder, "scripts"), { recursive: true });
       await cp(OWN, join(world.#folder, "scripts"), { recursive: true });
@@ -48,6 +54,7 @@ export class World {
   async close() {
     await Promise.all([...this.nodes, this.redis].map((program) => program?.kill()));
     await rm(this.#folder, { recursive: true, force: true });
+    open.delete(this.#folder);
   }
 
   async #node(name, flags) {
