@@ -66,7 +66,7 @@ export class Lobby {
       const states = await Promise.all(this.players.map((player) => player.do("state")));
       return this.players.flatMap(({ name }, index) => {
         const own = canonical(states[index]);
-        return own === truth ? [] : [`${name} has ${own}, the server ${truth}`];
+        return own === truth ? [] : [`${name} has ${difference(own, truth)}`];
       });
     } finally {
       witness.close();
@@ -82,4 +82,12 @@ export class Lobby {
     const sees = ({ reports }) => reports.some((report) => report.event === "message" && isIt(report));
     await Promise.all(this.players.map((player) => player.until(sees, what, SETTLE_MS)));
   }
+}
+
+/** Where two texts part. */
+function difference(own, truth) {
+  let at = 0;
+  while (own[at] === truth[at]) at += 1;
+  const around = (text) => text.slice(Math.max(0, at - 80), at + 80);
+  return `…${around(own)}… where the server has …${around(truth)}…`;
 }

@@ -2,6 +2,7 @@
 
 /** An input that was asked for may wait for the end of several troubles. */
 const REQUEST_MS = 60_000;
+const ANSWER_MS = 10_000;
 const MOST_WAITING = 24;
 const SIZE = 1_000;
 
@@ -10,7 +11,8 @@ export class Traffic {
   #turnMs;
   #isOn = true;
   #turns;
-  #waiting = new Map();
+  /** The answers that are still to come, by mark. */
+  #open = new Map();
   #begun = 0;
   #moves = 0;
   /** Every mark that was asked for, as `markFaults` takes it. */
@@ -22,9 +24,11 @@ export class Traffic {
     this.#turns = Promise.all(players.map((player) => this.#play(player)));
   }
 
-  /** A numbered mark by each, and its answers. */
+  /** A numbered mark by each, and its answers; and those to everything that was asked before. */
   async eachMarksOnce(about) {
+    const before = [...this.#open.values()];
     await Promise.all(this.#players.map((player) => this.#mark(player, "once", { about })));
+    await within(ANSWER_MS, Promise.all(before), () => `${[...this.#open.keys()].join(", ")} wait for answers since before: ${about}`);
   }
 
   /** Resolves when there were so many moves. */
@@ -67,17 +71,28 @@ export class Traffic {
   }
 
   async #mark(player, way, { fails = false, about = "" } = {}) {
-    const waiting = this.#waiting.get(player) ?? 0;
+    const waiting = [...this.#open.keys()].filter((mark) => mark.startsWith(`${player.name}:`)).length;
     if (way === "once" && waiting >= MOST_WAITING) return;
     this.#begun += 1;
     const one = { mark: `${player.name}:${way}:${this.#begun}${about && `:${about}`}`, player: player.name, way, fails, begun: performance.now() };
     this.marks.push(one);
-    this.#waiting.set(player, waiting + 1);
+    const answered = this.#ask(player, one).finally(() => this.#open.delete(one.mark));
+    this.#open.set(one.mark, answered);
+    await answered;
+  }
+
+  async #ask(player, one) {
+    const { mark, way, fails } = one;
     const command = way === "send" ? "send" : "request";
-    const fields = { action: "mark", payload: { mark: one.mark, fail: fails }, once: way === "once", timeout_ms: REQUEST_MS };
+    const fields = { action: "mark", payload: { mark, fail: fails }, once: way === "once", timeout_ms: REQUEST_MS };
     // The SDK's own limit comes first.
     one.result = await player.try(command, fields, REQUEST_MS + 5_000);
     one.ended = performance.now();
-    this.#waiting.set(player, this.#waiting.get(player) - 1);
   }
+}
+
+function within(ms, promise, whyNot) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(whyNot())), ms)));
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
