@@ -66,7 +66,7 @@ export class Engine {
       onLine(line);
     });
     // Not --headless: its first frame reads memory that this build has not set, and may crash by that.
-    const hash = encodeURIComponent(JSON.stringify({ args: ["--", ...args], width, height }));
+    const hash = encodeURIComponent(JSON.stringify({ args: ["--audio-driver", "Dummy", "--", ...args], width, height }));
     await run.page.goto(`http://127.0.0.1:${this.#server.address().port}/${id}/?${query}#${hash}`);
     return run;
   }

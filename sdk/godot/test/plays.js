@@ -5,19 +5,20 @@ import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ScriptedServer } from "../../conformance/judge/server.js";
 import { GodraServer } from "../../js/test/godra-server.js";
 import { Engine, SDK } from "./engine.js";
 
 const names = process.argv.slice(2);
 const PATIENCE_MS = 60_000;
-const TESTS = { quickstart, demo };
+const TESTS = { drops, quickstart, demo };
 
 const folder = await mkdtemp(join(tmpdir(), "godra-godot-"));
 const engine = await Engine.start();
 let passed = 0;
 let failed = 0;
 
-await plays();
+if (names.length === 0 || names.some((name) => name.startsWith("play_"))) await plays();
 for (const [name, test] of Object.entries(TESTS)) {
   if (names.length > 0 && !names.some((one) => name.includes(one))) continue;
   const server = await GodraServer.start();
@@ -57,6 +58,26 @@ async function plays() {
     failed += 1;
     console.log(`FAILED  the engine did not end, or complained: ${run.complaints.join("\n")}`);
   }
+}
+
+/** More than the engine keeps: the room hears that something is lost, and asks for the state. */
+async function drops(real) {
+  const server = await ScriptedServer.start();
+  const project = await projectOf("drops", "res://test/plays/drops.tscn");
+  const of = pack("drops", [`test=${SDK}test`, `project.godot=${project}`]);
+  const run = await engine.run({ pack: of, args: [real.url, server.url] });
+  const attempt = await server.attempts.take(PATIENCE_MS, "connection");
+  const peer = await attempt.accept();
+  peer.send({ type: "welcome", payload: { user_id: "u", epoch: "e", seq: 0, n: 0, recovered: false, state: {} } });
+  await sees(run, /^connected/);
+  peer.send({ type: "long", payload: "x".repeat(100_000), seq: 1 });
+  for (let seq = 2; seq < 10; seq += 1) peer.send({ type: "short", payload: null, seq });
+  await sees(run, /^failed bad_message/);
+  await sees(run, /^short 9/);
+  const input = await peer.messages.take(PATIENCE_MS, "message");
+  if (input.json.action !== "resync") throw new Error(`it sent ${JSON.stringify(input)}`);
+  await server.stop();
+  await close(run);
 }
 
 /** The first block of the README, in two windows that share nothing: each sees the other. */

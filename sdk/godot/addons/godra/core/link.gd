@@ -3,6 +3,7 @@ extends RefCounted
 ## [method poll] alone.
 
 const CloseCodes := preload("close_codes.gd")
+const Drops := preload("drops.gd")
 
 const PROTOCOL := "godra"
 ## So long the other side may take to answer a close.
@@ -25,15 +26,20 @@ var _options: GodraOptions
 var _peer := WebSocketPeer.new()
 var _was_opened := false
 var _is_over := false
+var _drops := 0
 
 
 func _init(options: GodraOptions) -> void:
 	_options = options
+	Drops.watch()
+	_drops = Drops.count
 
 
 func open(url: String, token: String) -> void:
 	_peer.supported_protocols = PackedStringArray([PROTOCOL, "bearer." + token])
-	_peer.inbound_buffer_size = _options.inbound_buffer_bytes
+	# The engine keeps the next power of two, but reads packets into as much as it was told. What fits
+	# into the one and not into the other would spoil all that comes behind it.
+	_peer.inbound_buffer_size = nearest_po2(_options.inbound_buffer_bytes) - 1
 	_peer.outbound_buffer_size = _options.outbound_buffer_bytes
 	_peer.max_queued_packets = _options.max_queued_messages
 	var began := _peer.connect_to_url(url, _options.tls)
@@ -102,10 +108,15 @@ func _opened() -> void:
 		_end(1002, "the server did not choose the subprotocol %s" % PROTOCOL)
 
 
-# The engine drops what does not fit, without a word that a game could hear.
+# The engine drops what does not fit.
 func _check_room() -> void:
-	if _peer.get_available_packet_count() >= _options.max_queued_messages:
-		on_lost.call("More messages came than the engine keeps")
+	if Drops.are_known:
+		if Drops.count == _drops:
+			return
+		_drops = Drops.count
+	elif _peer.get_available_packet_count() < _options.max_queued_messages:
+		return
+	on_lost.call("More came than the engine keeps, and it dropped what had no room")
 
 
 func _read() -> void:
