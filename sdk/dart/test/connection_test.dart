@@ -105,6 +105,19 @@ void main() {
     expect(fake.link.request.url.queryParameters['since'], '7');
   });
 
+  test('anything that comes is a sign of life', () async {
+    final fake = FakeRoom(heartbeat: const Duration(seconds: 20));
+    await fake.join();
+    await fake.advance(const Duration(seconds: 25));
+    fake.event('t');
+    await fake.advance(const Duration(seconds: 5));
+    expect(fake.links, hasLength(1));
+    await fake.advance(const Duration(seconds: 29));
+    expect(fake.room.connectionState, isA<Joined>());
+    await fake.advance(const Duration(seconds: 1));
+    expect(fake.room.connectionState, isA<Reconnecting>());
+  });
+
   test('after waking up a silence of three seconds is an end', () async {
     final seen = await watch(await fake.join());
     fake.room.checkNow();
