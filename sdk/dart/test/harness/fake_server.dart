@@ -14,13 +14,14 @@ final class FakeServer {
 
   /// Answers by path; a path without one gets the usual.
   final answers = <String, FutureOr<HttpAnswer> Function(HttpAsk ask)>{};
+  final logs = <String>[];
   final links = <FakeLink>[];
   int _logins = 0;
   String _user = 'guest:1';
 
   GodraClient client({SessionStore? store}) => GodraClient(
         'http://fake/games/godra',
-        options: GodraOptions(clock: clock, store: store, http: http, link: open, heartbeat: Duration.zero, log: (_, __) {}),
+        options: GodraOptions(clock: clock, store: store, http: http, link: open, heartbeat: Duration.zero, log: (_, message) => logs.add(message)),
       );
 
   List<String> get takenCalls {
