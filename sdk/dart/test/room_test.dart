@@ -66,6 +66,8 @@ void main() {
       await fake.advance(const Duration(seconds: 10));
       await failed;
       expect(fake.link.closed?.code, 1000);
+      await fake.join();
+      expect(fake.links, hasLength(2));
     });
 
     test('where the platform hides why, asks whether there is a server', () async {

@@ -81,8 +81,10 @@ void main() {
 
     test('does not come after a script\'s own refusal', () async {
       await client.auth.ensure();
-      server.answers['api/rpc'] = (_) => const HttpAnswer(400, '{"error":{"code":"unauthorized"}}', hasRun: true);
-      await expectLater(client.rpc('x'), fails('unauthorized', outcome: Outcome.ran));
+      for (final status in [400, 401]) {
+        server.answers['api/rpc'] = (_) => HttpAnswer(status, '{"error":{"code":"unauthorized"}}', hasRun: true);
+        await expectLater(client.rpc('x'), fails('unauthorized', outcome: Outcome.ran));
+      }
       expect(server.calls, isNot(contains('POST refresh')));
     });
 
@@ -109,6 +111,23 @@ void main() {
       await keeping.auth.ensure();
       await keeping.rpc('x');
       expect(order, ['{"token":"t1"', 'rpc t1', '{"token":"t2"', 'rpc t2']);
+    });
+
+    test('is one for all, also where the store is broken', () async {
+      final broken = server.client(store: CallbackSessionStore(load: () => throw StateError('x'), save: (_) => throw StateError('y')));
+      await broken.auth.ensure();
+      await Future.wait([broken.auth.refresh(), broken.auth.refresh(), broken.auth.refresh()]);
+      expect(server.calls.where((call) => call == 'POST refresh'), hasLength(1));
+    });
+
+    test('gives no token out that is not kept yet', () async {
+      final kept = Completer<void>();
+      final keeping = server.client(store: CallbackSessionStore(load: () async => null, save: (_) => kept.future));
+      final login = keeping.auth.guest();
+      await VirtualClock.settle();
+      expect(keeping.session, isNull);
+      kept.complete();
+      expect((await login).token, 't1');
     });
 
     test('of two clients with one store is one', () async {
@@ -168,8 +187,10 @@ void main() {
     test('of a session that is over ends it without asking', () async {
       await client.auth.ensure();
       final room = await server.join(client);
+      final seen = await watch(room);
       server.links.last.end(const LinkEnd(4001, 'session_ended: logged out'));
       await VirtualClock.settle();
+      expect(seen.words, hasLength(2));
       final end = room.connectionState as Disconnected;
       expect([end.code, end.willReconnect, end.cause!.code], [4001, false, 'session_ended']);
       expect(client.session, isNull);
@@ -192,6 +213,7 @@ void main() {
       await upgrade;
       await server.clock.advance(second);
       expect(server.links.last.request.token, 't2');
+      expect(server.links.last.request.url.query, 'game_id=a&refuse=close', reason: 'what the guest has seen is not the player\'s');
       server.welcome();
       expect(room.me.userId, '42');
       expect(ended, isEmpty);
