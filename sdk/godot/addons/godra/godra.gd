@@ -62,7 +62,7 @@ func _init() -> void:
 	_rooms.rpc_call = rpc_call
 
 
-func _ready() -> void:
+func _enter_tree() -> void:
 	_wake.on_network = _rooms.set_online
 	_wake.on_shown = check_now
 	_wake.on_hidden_tick = poll
@@ -77,10 +77,14 @@ func _notification(what: int) -> void:
 	match what:
 		NOTIFICATION_APPLICATION_RESUMED, NOTIFICATION_APPLICATION_FOCUS_IN:
 			check_now()
+		NOTIFICATION_PREDELETE:
+			# Of a client that was never in the tree.
+			close()
 
 
 func _exit_tree() -> void:
 	close()
+	_wake.stop()
 
 
 ## Goes on with the session that is there or was kept, or logs in as a guest. The value is the
@@ -220,7 +224,6 @@ func close() -> void:
 	_rooms.close()
 	_api.close()
 	_dispatch.run()
-	_wake.stop()
 
 
 func _on_session(next: GodraSession, why: GodraError) -> void:

@@ -47,5 +47,8 @@ var log_level := "warning"
 var reducers := {}
 ## For servers with certificates of their own; null for what the system trusts. Not on the web.
 var tls: TLSOptions = null
+## To try a game on a bad network, such as [code]{latency = 0.2, jitter = 0.05, drop_every = 30}[/code]:
+## seconds of a round trip, how much more a way may take, and between lost connections on average.
+var simulate := {}
 ## [code]func() -> float[/code] from 0 to 1: chance, for tests.
 var random: Callable = randf

@@ -181,6 +181,10 @@ func server_time() -> float:
 func leave() -> GodraResult:
 	if connection == Connection.LEFT:
 		return GodraResult.success()
+	# An exported engine does not survive a call of what is freed.
+	if not _rpc.is_valid():
+		close()
+		return GodraResult.failure(_Errors.cancelled("leave"))
 	_connector.is_leaving = true
 	var result: GodraResult = await _rpc.call("leave_lobby", [], ["game:" + id])
 	close()

@@ -105,7 +105,8 @@ func _post_error(error: GodraError) -> void:
 
 
 func _over() -> void:
-	on_over.call(_room.get_ref())
+	if on_over.is_valid():
+		on_over.call(_room.get_ref())
 
 
 func _settle(result: GodraResult, promise: Promise, _kept: GodraRoom) -> void:

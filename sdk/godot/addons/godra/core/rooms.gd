@@ -10,6 +10,7 @@ const Dispatch := preload("dispatch.gd")
 const Errors := preload("errors.gd")
 const Link := preload("link.gd")
 const Log := preload("log.gd")
+const SlowLink := preload("slow_link.gd")
 const Tokens := preload("tokens.gd")
 
 const _BAD_ID := "A lobby id is 1 to 64 letters, digits, underscores and hyphens"
@@ -127,8 +128,11 @@ func _make(id: String) -> Entry:
 	return entry
 
 
-func _make_link() -> Link:
-	return Link.new(_options)
+func _make_link() -> RefCounted:
+	var link := Link.new(_options)
+	if _options.simulate.is_empty():
+		return link
+	return SlowLink.new(link, _clock, _options.simulate, _options.random)
 
 
 # Who gives up leaves the room to those who still wait for it.
@@ -143,11 +147,11 @@ func _over(room: GodraRoom) -> void:
 		_rooms.erase(room.id)
 
 
-func _is_closing(link: Link) -> void:
+func _is_closing(link: RefCounted) -> void:
 	_closing[link] = _clock.now_ms() + Link.CLOSE_LIMIT_MS
 
 
 func _poll_closing() -> void:
-	for link: Link in _closing.keys():
+	for link: RefCounted in _closing.keys():
 		if link.is_closed() or _clock.now_ms() > _closing[link]:
 			_closing.erase(link)
