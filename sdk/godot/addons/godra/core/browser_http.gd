@@ -70,7 +70,6 @@ func start(
 	how.method = "GET" if method == HTTPClient.METHOD_GET else "POST"
 	how.headers = fields
 	how.redirect = "manual"
-	how.cache = "no-store"
 	how.credentials = "omit"
 	how.signal = fetch.controller.signal
 	if method != HTTPClient.METHOD_GET:

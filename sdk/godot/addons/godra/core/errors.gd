@@ -23,7 +23,10 @@ const _OF_STATUS := {
 ## An answer by HTTP that is no success.
 static func of_answer(answer: Answer, path: String, now: float) -> GodraError:
 	if answer.failure != "":
-		return GodraError.new(answer.failure, "%s: %s" % [path, answer.why])
+		var lost := GodraError.new(answer.failure, "%s: %s" % [path, answer.why])
+		# A script may have run; all other calls do no harm if they are made again.
+		lost.outcome = "unknown" if path == "api/rpc" else ""
+		return lost
 	var body: Variant = Json.parse(answer.body).value
 	var given: Dictionary = {}
 	if body is Dictionary and body.get("error") is Dictionary:
