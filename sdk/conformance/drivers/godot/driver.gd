@@ -9,7 +9,7 @@ const CAN: Array[String] = [
 	"wake", "offline", "cancel", "binary", "reducers", "stats", "file_store", "browser", "no_nul"
 ]
 const WHY := {
-	"browser": "a browser makes a cut call again, and opens one WebSocket at a time to a server",
+	"browser": "a browser opens one WebSocket at a time to a server",
 	"no_nul": "the engine's texts hold no U+0000",
 	"headers": "browsers hide why an upgrade was refused",
 	"status": "browsers hide why an upgrade was refused",
