@@ -22,7 +22,7 @@ SCRIPTS = (
      "if args.fails then godra.error('refused', 'after all') end\n"
      "return args.count\n"),
     ("counts", "-- ROLE: guest\n-- KEYS: game:{room}, game:{room}:count\nreturn redis.call('INCR', KEYS[2])\n"),
-    ("floods", "-- ROLE: guest\n-- KEYS: game:{room}\nlocal much = string.rep('x', 8000)\n"
+    ("floods", "-- ROLE: guest\n-- KEYS: game:{room}\nlocal much = string.rep('x', 2000)\n"
      "for number = 1, 10 do godra.publish('flood', much) end\nreturn 'OK'\n"),
     ("boss", "-- ROLE: manager\n-- KEYS: game:{room}\nreturn 'OK'\n"),
 )
