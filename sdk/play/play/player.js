@@ -48,11 +48,12 @@ export class Player {
 
   /** `{value}` or `{error}`. */
   async try(name, fields = {}, ms = COMMAND_MS) {
+    if (this.#driver.end) throw this.#died(this.#driver.end);
     const id = `${this.#client}#${this.#commands}`;
     this.#commands += 1;
     const results = this.#driver.run({ id, client: this.#client, do: name, ...fields });
     const result = await results.take(ms, `result of ${this.name}'s ${name} ${text(fields)}`);
-    if (result.died) throw new Error(`the driver of ${this.name} ${result.died}\n${this.#driver.output}`);
+    if (result.died) throw this.#died(result.died);
     this.#results.push({ name, results });
     return result;
   }
@@ -88,6 +89,10 @@ export class Player {
     if (report.event === "disconnected") this.isJoined = false;
     this.reports.push({ ...report, at: performance.now() });
     this.#heard.emit("report");
+  }
+
+  #died(how) {
+    return new Error(`the driver of ${this.name} ${how}\n${this.#driver.output}`);
   }
 
   #latest() {

@@ -2,7 +2,7 @@
 
 /** An input that was asked for may wait for the end of several troubles. */
 const REQUEST_MS = 60_000;
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 20_000;
 const MOST_WAITING = 24;
 const SIZE = 1_000;
 
@@ -21,7 +21,7 @@ export class Traffic {
   constructor(players, { turnMs }) {
     this.#players = players;
     this.#turnMs = turnMs;
-    this.#turns = Promise.all(players.map((player) => this.#play(player)));
+    this.#turns = heardLater(Promise.all(players.map((player) => this.#play(player))));
   }
 
   /** A numbered mark by each, and its answers; and those to everything that was asked before. */
@@ -33,7 +33,7 @@ export class Traffic {
 
   /** Resolves when there were so many moves. */
   async moved(count) {
-    while (this.#isOn && this.#moves < count) await this.#turnIsOver();
+    while (this.#moves < count) await Promise.race([this.#turns, this.#turnIsOver()]);
   }
 
   /** Nobody does anything new; resolves when all that was asked is answered. */
@@ -42,27 +42,32 @@ export class Traffic {
     await this.#turns;
   }
 
+  /** What is only sent is waited for, so that nobody falls behind; what is to be answered is not. */
   async #play(player) {
-    const open = [];
+    const asked = [];
     for (let turn = 0; this.#isOn; turn += 1) {
-      open.push(this.#turn(player, turn));
-      await this.#turnIsOver();
+      asked.push(heardLater(this.#ask(player, turn)));
+      await Promise.all([this.#send(player, turn), this.#turnIsOver()]);
     }
-    await Promise.all(open);
+    await Promise.all(asked);
   }
 
   #turnIsOver() {
     return new Promise((resolve) => setTimeout(resolve, this.#turnMs));
   }
 
-  /** By far most turns are moves; marks are made in all ways. */
-  async #turn(player, turn) {
-    const done = [this.#move(player, turn % 4 === 3 ? "send" : "send_latest")];
-    if (turn % 3 === 0) done.push(this.#mark(player, "once", { fails: turn % 15 === 6 }));
-    if (turn % 5 === 1) done.push(this.#mark(player, "request", { fails: turn % 20 === 11 }));
-    if (turn % 7 === 2) done.push(this.#mark(player, "send"));
-    if (turn % 9 === 4) done.push(player.do("send", { action: "send_chat", payload: { message: `${player.name} says ${turn} äöü 🙂` } }, REQUEST_MS));
-    await Promise.all(done);
+  /** By far most inputs are moves; marks are made in all ways. */
+  async #send(player, turn) {
+    await this.#move(player, turn % 4 === 3 ? "send" : "send_latest");
+    if (turn % 7 === 2) await this.#mark(player, "send");
+    if (turn % 9 === 4) await player.do("send", { action: "send_chat", payload: { message: `${player.name} says ${turn} äöü 🙂` } }, REQUEST_MS);
+  }
+
+  async #ask(player, turn) {
+    const asked = [];
+    if (turn % 3 === 0) asked.push(this.#mark(player, "once", { fails: turn % 15 === 6 }));
+    if (turn % 5 === 1) asked.push(this.#mark(player, "request", { fails: turn % 20 === 11 }));
+    await Promise.all(asked);
   }
 
   async #move(player, way) {
@@ -76,12 +81,12 @@ export class Traffic {
     this.#begun += 1;
     const one = { mark: `${player.name}:${way}:${this.#begun}${about && `:${about}`}`, player: player.name, way, fails, begun: performance.now() };
     this.marks.push(one);
-    const answered = this.#ask(player, one).finally(() => this.#open.delete(one.mark));
+    const answered = this.#answer(player, one).finally(() => this.#open.delete(one.mark));
     this.#open.set(one.mark, answered);
     await answered;
   }
 
-  async #ask(player, one) {
+  async #answer(player, one) {
     const { mark, way, fails } = one;
     const command = way === "send" ? "send" : "request";
     const fields = { action: "mark", payload: { mark, fail: fails }, once: way === "once", timeout_ms: REQUEST_MS };
@@ -89,6 +94,12 @@ export class Traffic {
     one.result = await player.try(command, fields, REQUEST_MS + 5_000);
     one.ended = performance.now();
   }
+}
+
+/** What fails is told when somebody asks, and ends nothing before. */
+function heardLater(promise) {
+  promise.catch(() => {});
+  return promise;
 }
 
 function within(ms, promise, whyNot) {

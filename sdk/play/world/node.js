@@ -36,9 +36,10 @@ export class Node {
   /** Again, at the same address. */
   async start() {
     const env = { PATH: process.env.PATH, RUST_LOG: "info" };
-    const ready = /listening on \S*:\d+/;
+    const ready = /(\S+Z) .*listening on \S*:\d+/;
     this.#program = await Program.start(binary(), Object.entries(this.#flags).flat(), { cwd: this.#cwd, env, ready });
-    this.listeningSince = this.#program.at;
+    // As the log says it: a busy machine reads that late.
+    this.listeningSince = Date.parse(this.#program.found[1]) - performance.timeOrigin;
   }
 
   async stop() {

@@ -15,8 +15,9 @@ export class Program {
   #child;
   #exited;
   #output = "";
+  found = null;
 
-  /** Resolves as soon as it prints what `ready` finds; with what was found in `found`, and when in `at`. */
+  /** Resolves as soon as it prints what `ready` finds, and keeps that in `found`. */
   static async start(command, args, { cwd, env, ready }) {
     const program = new Program();
     program.#child = spawn(command, args.map(String), { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -50,7 +51,6 @@ export class Program {
       const read = (text) => {
         this.#output = (this.#output + text).slice(-20_000);
         this.found ??= ready.exec(this.#output);
-        this.at ??= this.found && performance.now();
         if (this.found) resolve("ready");
       };
       for (const stream of [this.#child.stdout, this.#child.stderr]) stream.setEncoding("utf8").on("data", read);
