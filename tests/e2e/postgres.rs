@@ -167,22 +167,25 @@ fn a_database_without_a_free_connection_is_asked_again() {
     let postgres = Postgres::start_with(&["max_connections=8", "superuser_reserved_connections=0"]);
     let server = start_on(&postgres);
     suffer(&server, || {
-        // The server loses its connections, and others are faster to take the places.
+        // The server loses its connections again and again, and others take the places.
+        const TAKE_A_PLACE: &str = "SELECT pg_sleep(3)";
+        const DROP: &str = "DO $$ BEGIN FOR round IN 1..60 LOOP PERFORM pg_stat_clear_snapshot(); \
+             PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+             AND query NOT LIKE '%pg_sleep%' AND backend_type = 'client backend'; \
+             PERFORM pg_sleep(0.05); END LOOP; END $$";
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let _over = Until(&is_over);
-            for _ in 0..12 {
-                scope.spawn(|| {
+            for sql in [DROP].into_iter().chain([TAKE_A_PLACE; 12]) {
+                let (is_over, postgres) = (&is_over, &postgres);
+                scope.spawn(move || {
                     while !is_over.load(Ordering::SeqCst) {
-                        postgres.try_sql("postgres", "SELECT pg_sleep(0.3)");
+                        postgres.try_sql("postgres", sql);
                     }
                 });
             }
-            let drop_connections = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-                 WHERE pid <> pg_backend_pid() AND query NOT LIKE '%pg_sleep%' AND backend_type = 'client backend'";
             let deadline = Instant::now() + PATIENCE;
             while login(&server).status != 503 {
-                postgres.try_sql("postgres", drop_connections);
                 assert!(Instant::now() < deadline, "places are always left");
             }
         });

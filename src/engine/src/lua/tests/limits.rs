@@ -285,7 +285,9 @@ fn deep_data_on_this_stack() {
     assert_eq!(world.ok(&format!("{deep} return #cmsgpack.pack(t)")), "17");
     assert!(world.fails("return cmsgpack.unpack(('\\145'):rep(1e5))").contains("stack overflow"));
     assert!(world.fails(&format!("{deep} return t")).contains("a result has at most 48 levels of arrays"));
-    assert!(world.fails("local t = {} t[1] = t return t").contains("a result has at most 48 levels of arrays"));
+    assert!(
+        world.fails("local t = {} t[1] = t return t").contains("a result has at most 48 levels of arrays")
+    );
     assert!(world.fails("local t = {} t[1] = t return cjson.encode(t)").contains("excessive nesting"));
 }
 
