@@ -93,13 +93,9 @@ impl std::error::Error for NameError {}
 /// Letters and digits are Unicode's alphabetic and numeric characters. Marks are those of identifiers (Unicode Standard Annex 31):
 /// a virama or a tone mark is as much part of a word as a letter.
 fn is_allowed(character: char) -> bool {
-    let is_of_words = character.is_alphanumeric() || is_mark(character) && is_xid_continue(character);
+    let is_of_words =
+        character.is_alphanumeric() || is_combining_mark(character) && is_xid_continue(character);
     is_of_words && !is_invisible(character) || matches!(character, '_' | '-' | '.')
-}
-
-/// Vowel signs that are letters to Unicode, too, stand on others all the same.
-fn is_mark(character: char) -> bool {
-    is_combining_mark(character)
 }
 
 /// Letters and marks that show nothing, so that two names with and without them would look alike (the default ignorable ones).
@@ -123,7 +119,8 @@ fn has_marks_on_letters(name: &str) -> bool {
     name.chars().all(|character| {
         marks = match character {
             '_' | '-' | '.' => MAX_MARKS,
-            _ if is_mark(character) => marks + 1,
+            // Vowel signs that are letters to Unicode, too, stand on others all the same.
+            _ if is_combining_mark(character) => marks + 1,
             _ => 0,
         };
         marks <= MAX_MARKS

@@ -368,7 +368,9 @@ fn refuse_replaced_secrets(text: &str) -> Result<(), ConfigError> {
 fn describe_dot_env_error(error: &dotenvy::Error, text: &str) -> String {
     match error {
         dotenvy::Error::LineParse(part, _) => {
-            let number = text.lines().position(|line| line.contains(part.trim_end())).map(|index| index + 1);
+            let part = part.trim_end();
+            let is_it = |line: &str| !part.is_empty() && line.contains(part);
+            let number = text.lines().position(is_it).map(|index| index + 1);
             let line = number.map_or("a line".to_owned(), |number| format!("line {number}"));
             format!(".env: {line} is not NAME=value; a value with spaces needs quotes")
         }
