@@ -97,14 +97,6 @@ impl Postgres {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Runs a statement that may fail, as all may when the server takes no more connections.
-    pub fn try_sql(&self, database: &str, statement: &str) {
-        let port = self.port.to_string();
-        let arguments =
-            ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-d", database, "-XAtqc", statement];
-        self.command("psql").args(arguments).output().unwrap();
-    }
-
     /// Sends a signal, by its name without `SIG`, to the server and all its processes.
     pub fn signal(&self, name: &str) {
         let id = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
