@@ -13,7 +13,7 @@
 //! Everything that any client receives is checked: see [`check`].
 //!
 //! Modules know only those below them:
-//! `main → session → scenario → run → {load, report} → check → {client, messages, measure}`; [`options`], [`random`] and [`sys`] are for all.
+//! `main → session → scenario → {run → {load, report} → check, attack} → {client, messages, measure}`; [`options`], [`random`] and [`sys`] are for all.
 //!
 //! To add a scenario: give it a variant and its flags in `options/scenarios.rs`; say in `scenario/mod.rs` which rooms it needs
 //! (`layouts`) and who directs it (`direct`); write `scenario/NAME.rs`, which tells the clients what to do and lets time pass by way of
@@ -22,6 +22,7 @@
 
 #![warn(unreachable_pub, unnameable_types)]
 
+mod attack;
 mod check;
 mod client;
 mod load;

@@ -104,6 +104,12 @@ pub(crate) fn terminate(pid: u32) -> io::Result<()> {
     check(unsafe { libc::kill(pid, libc::SIGTERM) })
 }
 
+/// The calling thread runs only when no other wants to.
+pub(crate) fn give_way() -> io::Result<()> {
+    // SAFETY: no memory is involved. On Linux 0 is the calling thread alone.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) })
+}
+
 /// Clock ticks a second, the unit of the CPU times in `/proc/PID/stat`.
 pub(crate) fn ticks_per_second() -> u64 {
     // SAFETY: no memory is involved.

@@ -104,6 +104,11 @@ impl Connection {
         matches!(self.phase, Phase::Open)
     }
 
+    /// Whether bytes wait for the socket.
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.outbound.is_empty()
+    }
+
     /// The socket may take bytes: sends what waits. Returns how many it took.
     pub(crate) fn writable(&mut self) -> io::Result<usize> {
         if let Phase::Connecting { request, key } = &mut self.phase {

@@ -1,7 +1,8 @@
 //! A small blocking HTTP/1.1 client: keep-alive, pipelined calls, bodies by length or in chunks.
 
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Call<'a> {
@@ -38,7 +39,22 @@ const MAX_HEADERS: usize = 64;
 impl Http {
     /// Connects; an answer that is not there in full `timeout` after it is waited for is an error (`TimedOut`).
     pub(crate) fn connect(target: SocketAddr, host: &str, timeout: Duration) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&target, timeout)?;
+        Self::connect_from(None, target, host, timeout)
+    }
+
+    /// The same from an address of this machine.
+    pub(crate) fn connect_from(
+        source: Option<Ipv4Addr>,
+        target: SocketAddr,
+        host: &str,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
+        if let Some(source) = source {
+            socket.bind(&SocketAddr::from((source, 0)).into())?;
+        }
+        socket.connect_timeout(&target.into(), timeout)?;
+        let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
         Ok(Self { stream, host: host.into(), inbound: Vec::new(), timeout })
     }
@@ -110,7 +126,7 @@ impl Http {
 }
 
 /// The answer at the front of `bytes` and its length, once it is all there.
-fn read_answer(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
+pub(crate) fn read_answer(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
     let bad =
         |reason: &str| io::Error::new(io::ErrorKind::InvalidData, format!("not an HTTP answer: {reason}"));
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];

@@ -1,5 +1,6 @@
 //! Before the run: players log in as guests, rooms are made, and both are dealt out to the workers.
 
+use crate::attack::Seat;
 use crate::client::http::{Answer, Call, Http};
 use crate::load::plan::{ClientPlan, Plan, Returns, RoomPlan, Target};
 use crate::measure::group::Group;
@@ -8,6 +9,7 @@ use crate::random::Random;
 use serde::Deserialize;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A room by the groups of its members.
@@ -40,6 +42,11 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections of one source address. Linux has 28,232 ports for them by default and tries one half of these first; once
 /// it is used up, including those that are still closing, each search goes through all of it, and takes a millisecond.
 const CONNECTIONS_PER_SOURCE: usize = 10_000;
+
+/// Logins from one address, well within what a server allows in a minute.
+const LOGINS_PER_SOURCE: usize = 40;
+/// The first of the loopback addresses for logins that are spread.
+const LOGIN_SOURCES: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
 
 /// Opens a connection for calls.
 pub(crate) fn http(options: &Options, target: SocketAddr) -> io::Result<Http> {
@@ -95,12 +102,11 @@ fn prepare_on(
     layouts: &[&Layout],
     plans: &mut [Plan],
 ) -> io::Result<()> {
-    let mut http = http(options, target)?;
     let players = count_players(layouts.iter().copied());
-    let mut guests = guests(&mut http, players)?.into_iter();
+    let mut guests = guests(options, target, players)?.into_iter();
     let rooms: Vec<(&Layout, Vec<Guest>)> =
         layouts.iter().map(|layout| (*layout, guests.by_ref().take(layout.seats.len()).collect())).collect();
-    let ids = lobbies(&mut http, &rooms)?;
+    let ids = lobbies(&mut http(options, target)?, &rooms)?;
     let fair_share = players.div_ceil(plans.len());
     for (id, (layout, guests)) in ids.into_iter().zip(rooms) {
         deal(id, layout, guests, fair_share, plans);
@@ -119,10 +125,44 @@ struct Guest {
     user_id: String,
 }
 
-fn guests(http: &mut Http, count: usize) -> io::Result<Vec<Guest>> {
+fn guests(options: &Options, target: SocketAddr, count: usize) -> io::Result<Vec<Guest>> {
     let call = || Call { method: "POST", path: "/guest-login", token: None, body: "{}".into() };
-    let answers = http.call_all(&(0..count).map(|_| call()).collect::<Vec<_>>())?;
-    answers.iter().map(|answer| parse("/guest-login", answer)).collect()
+    let calls: Vec<Call<'_>> = (0..count).map(|_| call()).collect();
+    let per_address = if options.spreads_logins { LOGINS_PER_SOURCE } else { calls.len().max(1) };
+    let mut guests = Vec::new();
+    for calls in calls.chunks(per_address) {
+        let answers = login_http(options, target)?.call_all(calls)?;
+        for answer in &answers {
+            guests.push(parse("/guest-login", answer)?);
+        }
+    }
+    Ok(guests)
+}
+
+/// A connection from an address that was not used before, where logins are to be spread.
+fn login_http(options: &Options, target: SocketAddr) -> io::Result<Http> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    if !options.spreads_logins || !target.ip().is_loopback() {
+        return http(options, target);
+    }
+    let source = u32::from(LOGIN_SOURCES) + NEXT.fetch_add(1, Ordering::Relaxed);
+    Http::connect_from(Some(Ipv4Addr::from(source)), target, &options.host(target), HTTP_TIMEOUT)
+}
+
+/// Attackers: guests, and a lobby to which they belong.
+pub(crate) fn seats(options: &Options, target: SocketAddr, count: usize) -> io::Result<Vec<Seat>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let layout = Layout { seats: vec![Group::Players; count] };
+    let guests = guests(options, target, count)?;
+    let room = [(&layout, guests)];
+    let ids = lobbies(&mut http(options, target)?, &room)?;
+    let game_id = ids.into_iter().next().unwrap_or_default();
+    let [(_, guests)] = room;
+    let seat =
+        |guest: Guest| Seat { host: options.host(target), token: guest.token, game_id: game_id.clone() };
+    Ok(guests.into_iter().map(seat).collect())
 }
 
 #[derive(Deserialize)]

@@ -47,12 +47,16 @@ pub(crate) enum Violation {
     HalfDone,
     /// A numbered input that ran does not count any more.
     Forgotten,
-    /// Slow clients slowed the others.
+    /// Those who did nothing wrong were slowed by others.
     SlowedDown,
     /// The server ended a connection that it should have kept.
     Disconnected,
     /// A slow client was not closed with 4002.
     NotClosed,
+    /// An attack was not met as it should be.
+    NotMet,
+    /// The server's memory grew too much, or stayed so.
+    MemoryGrew,
     /// A password login was not answered in time.
     LateLogin,
     /// A password login was answered neither by a token nor by 503.
@@ -80,9 +84,11 @@ impl fmt::Display for Violation {
             Self::OutOfOrder => "inputs ran out of order",
             Self::HalfDone => "a failed call left something",
             Self::Forgotten => "an input that ran is forgotten",
-            Self::SlowedDown => "slow clients slowed others",
+            Self::SlowedDown => "others were slowed",
             Self::Disconnected => "disconnected",
             Self::NotClosed => "slow client not closed",
+            Self::NotMet => "attack not met",
+            Self::MemoryGrew => "memory grew too much",
             Self::LateLogin => "login not answered in time",
             Self::BadLogin => "login failed",
         })

@@ -36,6 +36,8 @@ pub(crate) struct Options {
     pub persistence: Option<Persistence>,
     /// Some events are not for all: numbers rise, and may jump.
     pub addressed_events: bool,
+    /// Logins before the run come from many addresses.
+    pub spreads_logins: bool,
     /// Receive buffer of slow clients.
     pub slow_receive_buffer_bytes: Option<usize>,
     /// The names in the URLs; none for a server that was started here.
@@ -69,11 +71,15 @@ impl Options {
             Scenario::Endure(args) => Some(args),
             _ => None,
         };
+        let hostile = match scenario {
+            Scenario::Hostile(args) => Some(args),
+            _ => None,
+        };
         Ok(Self {
             threads: common.threads,
             processes: common.processes,
             pin_core: common.pin_core,
-            source_addresses: common.source_addresses,
+            source_addresses: common.source_addresses.or(hostile.map(source_addresses)),
             seed: common.seed,
             traffic: Traffic {
                 action: common.action.clone().unwrap_or_else(|| action.into()),
@@ -91,6 +97,7 @@ impl Options {
                 silence_ms: args.silence.as_millis() as u64,
             }),
             addressed_events: common.addressed_events,
+            spreads_logins: hostile.is_some(),
             slow_receive_buffer_bytes: (slow_receive_buffer > 0).then_some(slow_receive_buffer),
             hosts,
         })
@@ -106,6 +113,12 @@ impl Options {
     pub(crate) fn for_test() -> Self {
         Self::new(&scenario_for_test(&["rooms"]), Vec::new()).unwrap()
     }
+}
+
+/// So many that a server which limits the connections of an address lets all players in.
+fn source_addresses(args: &Hostile) -> usize {
+    const CONNECTIONS_PER_ADDRESS: usize = 200;
+    (args.rooms * args.players).div_ceil(CONNECTIONS_PER_ADDRESS)
 }
 
 /// The address that a URL stands for, and its authority.

@@ -56,6 +56,8 @@ pub(crate) enum Scenario {
     Slow(Slow),
     /// Clients that come back whatever happens to servers and store, with inputs that run exactly once
     Endure(Endure),
+    /// Very many attacks at once from one address, beside those who play
+    Hostile(Hostile),
     /// As in life: moves at 20 Hz, chat, people who come and go
     Mixed(Mixed),
     /// Cost for each event against the number of connections
@@ -77,6 +79,7 @@ impl Scenario {
             Self::StormLogin(_) => "storm-login",
             Self::Slow(_) => "slow",
             Self::Endure(_) => "endure",
+            Self::Hostile(_) => "hostile",
             Self::Mixed(_) => "mixed",
             Self::Sweep(_) => "sweep",
             Self::Floor(_) => "floor",
@@ -95,6 +98,7 @@ impl Scenario {
             Self::StormLogin(args) => &args.common,
             Self::Slow(args) => &args.common,
             Self::Endure(args) => &args.common,
+            Self::Hostile(args) => &args.common,
             Self::Mixed(args) => &args.common,
             Self::Sweep(args) => &args.common,
             Self::Floor(args) => &args.common,
@@ -324,6 +328,43 @@ pub(crate) struct Endure {
     /// Longest time until all are back and all inputs are answered, once the trouble is over
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub settle: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Hostile {
+    /// Rooms
+    #[arg(long, default_value_t = 20, value_parser = at_least_one)]
+    pub rooms: usize,
+    /// Players in each room
+    #[arg(long, default_value_t = 50, value_parser = at_least_one)]
+    pub players: usize,
+    /// Inputs a second of each player
+    #[arg(long, default_value_t = 10.0, value_parser = positive)]
+    pub rate: f64,
+    /// Connections that attack, from one address
+    #[arg(long, default_value_t = 250, value_parser = at_least_one)]
+    pub attackers: usize,
+    /// Connections beyond those, for the attack that wants more than an address may have
+    #[arg(long, default_value_t = 64)]
+    pub crowd: usize,
+    /// Only these attacks (default: all)
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub attacks: Vec<String>,
+    /// The players' 99th percentile may be this many times what it is in quiet
+    #[arg(long, default_value_t = 1.3, value_parser = positive)]
+    pub worst_ratio: f64,
+    /// By how many MiB the server's memory may grow meanwhile
+    #[arg(long, default_value_t = 300.0, value_parser = positive)]
+    pub memory_growth: f64,
+    /// By how many MiB it may have grown when they have been gone for a while
+    #[arg(long, default_value_t = 32.0, value_parser = positive)]
+    pub memory_left: f64,
+    /// Longest time until then
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub recovery: Duration,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,

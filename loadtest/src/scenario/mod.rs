@@ -2,6 +2,7 @@
 
 mod endure;
 mod hold;
+mod hostile;
 mod rooms;
 mod saturate;
 mod slow;
@@ -27,6 +28,7 @@ pub(crate) fn layouts(scenario: &Scenario) -> Vec<Layout> {
         Scenario::StormLogin(args) => storm::playing_layouts(&args.playing),
         Scenario::Slow(args) => slow::layouts(args.rooms, args.players, args.share),
         Scenario::Endure(args) => slow::layouts(args.rooms, args.players, args.slow),
+        Scenario::Hostile(args) => Layout::rooms(args.rooms, args.players, Group::Players),
         Scenario::Mixed(args) => Layout::rooms(args.rooms, args.players, Group::Players),
         Scenario::Sweep(args) => {
             let most = args.counts.iter().max().copied().unwrap_or(0);
@@ -47,6 +49,7 @@ pub(crate) fn direct(
         Scenario::Rooms(args) => rooms::direct(run, args.rate),
         Scenario::BigRoom(args) => rooms::direct(run, args.total_rate / args.players as f64),
         Scenario::Endure(args) => endure::direct(args, run),
+        Scenario::Hostile(args) => hostile::direct(args, options, target, run),
         Scenario::Mixed(args) => rooms::direct_mixed(args, run),
         Scenario::Saturate(args) => saturate::direct(args, run),
         Scenario::StormConnect(args) => storm::direct_connect(args, run),
