@@ -52,7 +52,7 @@ pub(super) enum Pace {
     Leave,
 }
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(3);
 const HEAD: Duration = Duration::from_secs(15);
 const LONG: Duration = Duration::from_secs(45);
 /// What a flood gives the socket at once.

@@ -174,6 +174,37 @@ fn storms_bring_everybody_in() {
     }
 }
 
+const HOSTILE: &str =
+    "hostile --rooms 2 --players 3 --rate 20 --attackers 8 --crowd 4 --duration 1s --worst-ratio 1000";
+
+#[test]
+fn attacks_that_need_no_answer_pass() {
+    let outcome = run_against(Fault::None, &format!("{HOSTILE} --attacks comings,knocks"));
+    passed(&outcome);
+    assert!(finding(&outcome, "over that in quiet") > 0.0, "{}", outcome.text);
+    assert!(outcome.text.contains("knocks (connections that are closed at once): "), "{}", outcome.text);
+}
+
+#[test]
+fn a_server_that_stops_no_attack_is_found_out() {
+    let outcome =
+        run_against(Fault::None, &format!("{} --attacks inputs,guests", HOSTILE.replace("1s", "3500ms")));
+    assert_eq!(outcome.code, Some(1), "{}", outcome.text);
+    assert_eq!(outcome.json["violations"]["counts"]["not_met"], 2, "{}", outcome.text);
+    assert!(outcome.text.contains("guests: it should get 429"), "{}", outcome.text);
+}
+
+#[test]
+fn an_attack_that_is_none_is_refused_with_those_that_are() {
+    let outcome = run_against(Fault::None, &format!("{HOSTILE} --attacks floods"));
+    assert!(
+        outcome.text.contains("--attacks floods: there is none of that name, but inputs"),
+        "{}",
+        outcome.text
+    );
+    assert_ne!(outcome.code, Some(0), "{}", outcome.text);
+}
+
 #[test]
 fn slow_clients_are_expected_to_be_closed() {
     // A reader that the machine keeps waiting for a moment must not look like one that does not read.
