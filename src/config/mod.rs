@@ -32,7 +32,8 @@ use settings::{DotEnv, Source, Values};
 use crate::account::secret::TokenKey;
 use crate::account::store::{Dsn, parse_sqlite_path};
 pub use crate::logging::LogFormat;
-use crate::session::{Network, cors};
+use crate::session::Network;
+use crate::session::cors::AllowedOrigins;
 use crate::state::HistoryBounds;
 use crate::state::redis::Address;
 use crate::sys;
@@ -89,8 +90,8 @@ pub struct Config {
     pub input_rate: Option<NonZeroU32>,
     /// Logins per address and minute.
     pub login_rate: Option<NonZeroU32>,
-    /// Whose web pages may call, as origins; `*` for everybody's.
-    pub allow_origins: Vec<Box<str>>,
+    /// Whose web pages may call.
+    pub allow_origins: AllowedOrigins,
     /// Form of log lines.
     pub log_format: LogFormat,
     /// What is logged, in the syntax of `RUST_LOG`.
@@ -169,7 +170,7 @@ impl Config {
             max_message_bytes: values.parse("max-message-bytes", values::size("125", "16m"))?,
             input_rate: NonZeroU32::new(values.parse("input-rate", rate())?),
             login_rate: NonZeroU32::new(values.parse("login-rate", rate())?),
-            allow_origins: values.parse("allow-origin", cors::parse_origins)?,
+            allow_origins: values.parse("allow-origin", AllowedOrigins::parse)?,
             log_format: values.parse("log-format", LogFormat::parse)?,
             log_filter: "info".to_owned(),
             debug_echo: resolve_debug_echo(values, &mut warnings)?,

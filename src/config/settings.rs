@@ -108,7 +108,12 @@ const SETTINGS: &[Setting] = &[
         None,
         "Proxies whose X-Forwarded-For is believed: a comma list such as 10.0.0.0/8,::1",
     ),
-    setting("allow-origin", "ORIGINS", Some("*"), "Web pages that may call: * or a comma list of origins"),
+    setting(
+        "allow-origin",
+        "ORIGINS",
+        Some("*"),
+        "Web pages that may call and connect: * or a comma list of origins, such as https://*.game.example",
+    ),
     setting("log-format", "FORMAT", Some("text"), "text or json; RUST_LOG chooses what is logged"),
     setting("debug-echo", "on|off", Some("off"), "Serve /echo, a WebSocket echo for conformance tests"),
     setting("script-time-budget", "TIME", Some("50ms"), "Most processor time for a script call, 1ms to 10s"),

@@ -52,7 +52,7 @@ fn defaults() {
     assert_eq!(config.max_connections_per_ip, None);
     assert_eq!(config.max_message_bytes, 65_536);
     assert_eq!((config.input_rate, config.login_rate), (None, None));
-    assert_eq!(config.allow_origins, [Box::from("*")]);
+    assert_eq!(config.allow_origins, AllowedOrigins::Any);
     assert_eq!(config.log_format, LogFormat::Text);
     assert!(!config.debug_echo);
     assert_eq!(config.script_time_budget, Duration::from_millis(50));
@@ -194,10 +194,23 @@ fn values_that_are_refused() {
         "--script-memory-budget 1k",
         "--script-memory-budget 1k: expected a size from 1m to 4g (bytes, or with k, m or g)",
     );
-    let origins = "expected * or origins such as https://game.example:8443, with commas between them";
+    let origins = "expected *, or origins such as https://game.example:8443, https://*.game.example or null, with commas between them";
     refused("--allow-origin game.example", &format!("--allow-origin game.example: {origins}"));
     refused("--allow-origin https://a/path", &format!("--allow-origin https://a/path: {origins}"));
-    refused("--allow-origin *,https://a", &format!("--allow-origin *,https://a: {origins}"));
+    for slip in [
+        "*,https://a",
+        "https://",
+        "https://*",
+        "https://*.",
+        "https://*a.example",
+        "https://a.*.example",
+        "https://a@b",
+        "9s://a",
+        "https://a,",
+        "Null",
+    ] {
+        refused(&format!("--allow-origin {slip}"), &format!("--allow-origin {slip}: {origins}"));
+    }
 }
 
 #[test]
@@ -367,13 +380,39 @@ fn secrets_are_not_shown() {
 #[test]
 fn origins() {
     let check = |setting: &str, origin: &str, expected: Option<&str>| {
-        let allowed = cors::parse_origins(setting).unwrap();
-        assert_eq!(cors::allow_origin(&allowed, Some(origin)), expected);
+        let allowed = AllowedOrigins::parse(setting).unwrap();
+        assert_eq!(allowed.grant(Some(origin)), expected, "{setting} {origin}");
     };
+    let granted = |setting: &str, origin: &str| check(setting, origin, Some(origin));
+    let not = |setting: &str, origin: &str| check(setting, origin, None);
     check("*", "https://a.example", Some("*"));
-    check("https://a.example, http://localhost:3000", "http://localhost:3000", Some("http://localhost:3000"));
-    check("https://a.example", "https://b.example", None);
-    check("https://a.example", "https://a.example.evil", None);
+    granted("https://a.example, http://localhost:3000", "http://localhost:3000");
+    granted("HTTPS://A.Example:443", "https://a.example");
+    granted("http://a:80,https://b:80", "https://b:80");
+    granted("capacitor://localhost", "capacitor://localhost");
+    not("https://a.example", "https://b.example");
+    not("https://a.example", "https://a.example.evil");
+    granted("https://*.a.example", "https://b.a.example");
+    granted("https://*.a.example", "https://c.b.a.example");
+    granted("https://*.a.example:8443", "https://b.a.example:8443");
+    for stranger in [
+        "https://a.example",
+        "https://.a.example",
+        "https://b..a.example",
+        "https://evil-a.example",
+        "https://b.a.example.evil",
+        "https://b.a.example:8443",
+        "http://b.a.example",
+        "https://evil.example/.a.example",
+        "https://evil.example@b.a.example",
+        "https://evil.example:1.a.example",
+    ] {
+        not("https://*.a.example", stranger);
+    }
+    granted("https://a.example,null", "null");
+    granted("null", "file://");
+    not("https://a.example", "null");
+    not("null", "https://null");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use mio::net::{TcpListener, TcpStream};
 
 use super::admission::{AdmissionControl, Entry, TurnedAway};
 use crate::metrics::{RefusalReason, ShardMetrics};
-use crate::session::{SERVER_FULL, cors};
+use crate::session::SERVER_FULL;
+use crate::session::cors::AllowedOrigins;
 use crate::wire::ErrorCode;
 use crate::wire::http::error_body;
 
@@ -24,8 +25,8 @@ const PAUSE_MS: u64 = 100;
 
 impl Acceptor {
     /// Accepts from this listener.
-    pub(super) fn new(listener: TcpListener, allow_origins: &[Box<str>]) -> Self {
-        Self { listener: Some(listener), again_ms: None, full: full(allow_origins) }
+    pub(super) fn new(listener: TcpListener) -> Self {
+        Self { listener: Some(listener), again_ms: None, full: full() }
     }
 
     /// The listener has connections.
@@ -128,13 +129,14 @@ fn turn_away(mut stream: TcpStream, full: &[u8]) {
     let _ = stream.read(&mut request);
 }
 
-/// The answer of a full server to a request that it has not read: whose page asks is not known.
-fn full(allow_origins: &[Box<str>]) -> Vec<u8> {
+/// The answer of a full server to a request that it has not read. Whose page asks is not known: every one may read it, as it is the
+/// same for all.
+fn full() -> Vec<u8> {
     let body = error_body(ErrorCode::Unavailable.name(), SERVER_FULL.message);
     let head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n";
     let mut answer =
         format!("{head}Content-Length: {}\r\nRetry-After: {}\r\n", body.len(), SERVER_FULL.retry_after_s);
-    for (name, value) in cors::headers(allow_origins, cors::allow_origin(allow_origins, None)) {
+    for (name, value) in AllowedOrigins::Any.headers(Some("*")) {
         answer.extend([name, ": ", value, "\r\n"]);
     }
     [answer.as_bytes(), b"\r\n", &body].concat()
@@ -146,12 +148,10 @@ mod tests {
 
     #[test]
     fn a_page_may_read_that_the_server_is_full() {
-        let answer = String::from_utf8(full(&["*".into()])).unwrap();
+        let answer = String::from_utf8(full()).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.contains("\r\nAccess-Control-Allow-Origin: *\r\n"), "{head}");
         assert!(head.contains("\r\nRetry-After: 5\r\n"), "{head}");
         assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{head}");
-        let answer = String::from_utf8(full(&["https://game.example".into()])).unwrap();
-        assert!(answer.contains("\r\nVary: Origin\r\n") && !answer.contains("Allow-Origin"), "{answer}");
     }
 }

@@ -138,7 +138,7 @@ impl Shard {
             submissions: Submissions::new(shared.engine.clone()),
             upgrades: Upgrades::new(id),
             draining: None,
-            acceptor: Acceptor::new(listener, &shared.services.settings().allow_origins),
+            acceptor: Acceptor::new(listener),
             io: Io {
                 is_stopped: false,
                 scratch: Scratch::default(),

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::cors::AllowedOrigins;
 use super::{Network, Now, Page, Rejection};
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::Identity;
@@ -103,8 +104,8 @@ pub struct Settings {
     pub max_busy: u16,
     /// Over what time they are counted.
     pub busy_window_ms: u64,
-    /// `Access-Control-Allow-Origin`: `*`, or the origins that are allowed.
-    pub allow_origins: Vec<Box<str>>,
+    /// Whose web pages may call.
+    pub allow_origins: AllowedOrigins,
     /// Whether `/echo` is served.
     pub debug_echo: bool,
     /// What a client may expect between two frames of a room.

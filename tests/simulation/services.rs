@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::session::cors::AllowedOrigins;
 use crate::session::{GuestLogin, Now, Rejection, Services, Settings};
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
@@ -69,7 +70,7 @@ fn settings(sync_interval_ms: u64) -> Settings {
         max_errors: 3,
         max_busy: 2048,
         busy_window_ms: 10_000,
-        allow_origins: vec!["*".into()],
+        allow_origins: AllowedOrigins::Any,
         debug_echo: false,
         sync_interval_ms,
         trusted_proxies: Vec::new(),

@@ -99,7 +99,8 @@ impl HttpSession {
                 Decoded::NeedMore => break,
                 Decoded::Continue => actions.send(Bytes::from_static(http::CONTINUE)),
                 Decoded::Malformed(rejection) => {
-                    self.end_with(Answer::malformed(&rejection), context, actions)
+                    let origin = rejection.origin.as_deref();
+                    self.end_with(Answer::malformed(&rejection), origin, context, actions);
                 }
                 Decoded::Request(request) => {
                     // The next one's time begins anew, though it may come in the same piece.
@@ -154,7 +155,8 @@ impl HttpSession {
             (HttpState::Receiving, Phase::Idle) => return self.finish(actions),
             _ => return,
         };
-        self.end_with(Answer::with_status(408, ErrorCode::BadRequest, message), context, actions);
+        let answer = Answer::with_status(408, ErrorCode::BadRequest, message);
+        self.end_with(answer, self.decoder.origin().as_deref(), context, actions);
     }
 
     pub(super) fn drain(&mut self, actions: &mut Actions) {
@@ -263,6 +265,11 @@ impl HttpSession {
         };
         match next {
             Ok(Next::Answer(answer)) => self.respond(exchange, answer, context, actions),
+            Ok(Next::Preflight) => {
+                let allow_headers = cors::allow_headers(request);
+                let answer = preflight(exchange.route, &allow_headers);
+                self.respond(exchange, answer, context, actions);
+            }
             Err(refused) => self.respond(exchange, Answer::rejected(&refused), context, actions),
             Ok(Next::Call(call)) => {
                 self.state = HttpState::Calling(exchange);
@@ -285,15 +292,21 @@ impl HttpSession {
         None
     }
 
-    /// The last answer, to a request that could not be read.
-    fn end_with(&mut self, answer: Answer<'_>, context: &Context<'_>, actions: &mut Actions) {
+    /// The last answer, to a request that could not be read, of a page of `origin`.
+    fn end_with(
+        &mut self,
+        answer: Answer<'_>,
+        origin: Option<&str>,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
         let settings = context.services.settings();
         let exchange = Exchange {
             route: Route::Unknown,
             keep_alive: false,
             is_http_1_0: false,
             head_only: false,
-            allow_origin: cors::allow_origin(&settings.allow_origins, None).map(Into::into),
+            allow_origin: settings.allow_origins.grant(origin).map(Into::into),
         };
         self.respond(exchange, answer, context, actions);
     }
@@ -312,7 +325,7 @@ impl HttpSession {
             headers.push(("Connection", "keep-alive"));
         }
         let allow_origins = &context.services.settings().allow_origins;
-        headers.extend(cors::headers(allow_origins, exchange.allow_origin.as_deref()));
+        headers.extend(allow_origins.headers(exchange.allow_origin.as_deref()));
         let response = Response {
             status: answer.status,
             headers: &headers,
@@ -360,9 +373,20 @@ impl Exchange {
             keep_alive: request.keep_alive && !is_upgrade,
             is_http_1_0: request.version_minor == 0,
             head_only: request.method == Method::Head,
-            allow_origin: cors::allow_origin(&settings.allow_origins, origin).map(Into::into),
+            allow_origin: settings.allow_origins.grant(origin).map(Into::into),
         }
     }
+}
+
+/// The answer to `OPTIONS`, which a browser asks in the name of a page before it lets it call.
+fn preflight(route: Route, allow_headers: &str) -> Answer<'_> {
+    let headers = vec![
+        ("Access-Control-Allow-Methods", cors::ALLOW_METHODS),
+        ("Access-Control-Allow-Headers", allow_headers),
+        ("Access-Control-Max-Age", cors::MAX_AGE_S),
+        ("Allow", route.allow()),
+    ];
+    Answer { headers, ..Answer::empty(204) }
 }
 
 fn switch_protocols(route: Route, counted: u16, handshake: &Handshake, actions: &mut Actions) {

@@ -16,6 +16,8 @@ use crate::wire::{ErrorCode, Position};
 /// What a request leads to.
 pub(super) enum Next {
     Answer(Answer<'static>),
+    /// A browser asks what a page may ask for.
+    Preflight,
     /// The peer waits for the answer to this call.
     Call(Action),
     /// The peer waits for a room to let it in.
@@ -53,8 +55,7 @@ impl Wishes {
 /// It is refused.
 pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
     if request.method == Method::Options {
-        let headers = cors::PREFLIGHT_HEADERS.into_iter().chain([("Allow", route.allow())]).collect();
-        return Ok(Next::Answer(Answer { headers, ..Answer::empty(204) }));
+        return Ok(Next::Preflight);
     }
     if !route.takes(request) {
         let mut answer =
@@ -203,10 +204,28 @@ fn join(request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
         Err(rejection) => return Ok(Next::Answer(Answer::malformed(&rejection))),
     };
     let wishes = Wishes::of(request);
-    match join_request(request, &handshake, context) {
+    let joins = check_origin(request, context).and_then(|()| join_request(request, &handshake, context));
+    match joins {
         Ok(request) => Ok(Next::Join { handshake, request, wishes }),
         Err(refused) if wishes.refuses_by_close => Ok(Next::Refuse(handshake, refused)),
         Err(refused) => Err(refused),
+    }
+}
+
+/// A browser tells whose page opens a WebSocket, and leaves it to the server whether that may. Programs have no origin, and a page
+/// of this server is no stranger.
+fn check_origin(request: &Request, context: &Context<'_>) -> Result<(), Rejection> {
+    // What cannot be read as an origin is none that is allowed.
+    let origins =
+        || request.header_values("origin").map(|origin| std::str::from_utf8(origin).unwrap_or_default());
+    let allowed = &context.services.settings().allow_origins;
+    match origins().find(|origin| !allowed.allow(origin) && !cors::is_same_origin(origin, request)) {
+        None => Ok(()),
+        Some(origin) => {
+            let message =
+                format!("pages of {origin:?} may not connect here; --allow-origin lists those that may");
+            Err(Rejection::new(ErrorCode::Forbidden, message))
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use super::recorder::{Recorder, Refusal};
 use crate::session::account::AccountResult;
+use crate::session::cors::AllowedOrigins;
 use crate::session::limits::LoginLimit;
 use crate::session::{
     Actions, Context, GuestLogin, Network, Now, Page, Rejection, Services, Session, Settings,
@@ -362,7 +363,7 @@ fn settings() -> Settings {
         max_errors: 3,
         max_busy: 2048,
         busy_window_ms: 10_000,
-        allow_origins: vec!["*".into()],
+        allow_origins: AllowedOrigins::Any,
         debug_echo: false,
         sync_interval_ms: 50,
         trusted_proxies: vec![Network::parse("10.0.0.0/8").unwrap()],

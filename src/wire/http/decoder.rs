@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::chunked::ChunkedDecoder;
-use super::head::{BlockScanner, Framing, Head, parse_head};
+use super::head::{BlockScanner, Framing, Head, find_origin, parse_head};
 use super::{Request, RequestError, RequestLimits};
 use crate::wire::buffer::append_bounded;
 
@@ -94,6 +94,15 @@ impl RequestDecoder {
         }
     }
 
+    /// The page that an unfinished request comes from, as far as it has come.
+    pub fn origin(&self) -> Option<Box<str>> {
+        match &self.state {
+            ParseState::Idle { .. } | ParseState::Refused => None,
+            ParseState::Head(head) => find_origin(&head.bytes),
+            ParseState::Body(body) => body.request.header("origin").map(Into::into),
+        }
+    }
+
     /// Memory held for an unfinished request's bytes.
     pub fn held_bytes(&self) -> usize {
         match &self.state {
@@ -157,7 +166,9 @@ impl RequestDecoder {
         limits: &RequestLimits,
     ) -> Result<(usize, Decoded), RequestError> {
         let mut scanner = BlockScanner::head();
-        let Some(len) = scanner.scan(&input[start..], limits)? else {
+        let head = &input[start..];
+        let scanned = scanner.scan(head, limits).map_err(|error| error.of_head(head))?;
+        let Some(len) = scanned else {
             self.state = ParseState::Head(Box::new(PartialHead { scanner, bytes: input[start..].to_vec() }));
             return Ok((input.len(), Decoded::NeedMore));
         };
@@ -171,7 +182,8 @@ impl RequestDecoder {
         input: &[u8],
         limits: &RequestLimits,
     ) -> Result<(usize, Decoded), RequestError> {
-        let end = head.scanner.scan(input, limits)?;
+        let end = head.scanner.scan(input, limits);
+        let end = end.map_err(|error| error.of_head(&[&head.bytes, input].concat()))?;
         append_bounded(&mut head.bytes, &input[..end.unwrap_or(input.len())], limits.head_bytes);
         let Some(end) = end else {
             self.state = ParseState::Head(head);
@@ -189,7 +201,10 @@ impl RequestDecoder {
     ) -> Result<(usize, Decoded), RequestError> {
         let framing = match head.framing {
             Framing::Length(0) => return Ok((start, Decoded::Request(head.request))),
-            Framing::Length(len) => BodyFraming::Length(checked_length(len, limits)?),
+            Framing::Length(len) => match checked_length(len, limits) {
+                Ok(len) => BodyFraming::Length(len),
+                Err(error) => return Err(error.of_request(&head.request)),
+            },
             Framing::Chunked => BodyFraming::Chunked(ChunkedDecoder::new()),
         };
         let body = Box::new(PartialBody { request: head.request, framing });
@@ -210,7 +225,10 @@ impl RequestDecoder {
         let bytes = &mut body.request.body;
         let len = match &mut body.framing {
             BodyFraming::Length(len) => append_until(bytes, &input[start..], *len),
-            BodyFraming::Chunked(decoder) => decoder.decode(&input[start..], bytes, limits)?,
+            BodyFraming::Chunked(decoder) => match decoder.decode(&input[start..], bytes, limits) {
+                Ok(len) => len,
+                Err(error) => return Err(error.of_request(&body.request)),
+            },
         };
         let Some(len) = len else {
             self.state = ParseState::Body(body);

@@ -105,8 +105,23 @@ pub(super) struct Head {
     pub expects_continue: bool,
 }
 
+/// The `Origin` in a head that is not read, as it is broken or has not come whole: its page shall be able to read the answer.
+pub(super) fn find_origin(head: &[u8]) -> Option<Box<str>> {
+    const NAME: &[u8] = b"origin:";
+    head.split(|&byte| byte == b'\n').find_map(|line| {
+        let (name, value) = line.split_at_checked(NAME.len())?;
+        let value = std::str::from_utf8(value.trim_ascii()).ok()?;
+        let is_origin = name.eq_ignore_ascii_case(NAME) && value.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_origin && !value.is_empty()).then(|| value.into())
+    })
+}
+
 /// Reads a whole head, as [`BlockScanner`] has found it.
 pub(super) fn parse_head(bytes: &[u8], limits: &RequestLimits) -> Result<Head, RequestError> {
+    read_head(bytes, limits).map_err(|error| error.of_head(bytes))
+}
+
+fn read_head(bytes: &[u8], limits: &RequestLimits) -> Result<Head, RequestError> {
     let mut headers = vec![EMPTY_HEADER; limits.headers];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(bytes) {

@@ -12,7 +12,7 @@ mod status;
 mod target;
 
 pub use decoder::{Decoded, Phase, RequestDecoder};
-pub use request::{Method, Request};
+pub use request::{Method, Request, is_token};
 pub use response::{CONTINUE, Response, encode_response, error_body, http_date};
 pub use status::STATUSES;
 
@@ -46,17 +46,29 @@ pub struct RequestError {
     pub message: String,
     /// Headers that the status requires beside the usual ones.
     pub headers: &'static [(&'static str, &'static str)],
+    /// The page that asks, if as much could be read.
+    pub origin: Option<Box<str>>,
 }
 
 impl RequestError {
     /// A rejection without headers of its own, with one of the code's statuses.
     pub fn with_status(status: u16, code: ErrorCode, message: impl Into<String>) -> Self {
         debug_assert!(code.statuses().contains(&status), "{code:?} does not come with {status}");
-        Self { status, code, message: message.into(), headers: &[] }
+        Self { status, code, message: message.into(), headers: &[], origin: None }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::with_status(400, ErrorCode::BadRequest, message)
+    }
+
+    /// The same, of a request whose head is broken or has not come whole.
+    fn of_head(self, head: &[u8]) -> Self {
+        Self { origin: head::find_origin(head), ..self }
+    }
+
+    /// The same, of a request whose head is good.
+    fn of_request(self, request: &Request) -> Self {
+        Self { origin: request.header("origin").map(Into::into), ..self }
     }
 
     fn too_large(status: u16, message: impl Into<String>) -> Self {

@@ -4,6 +4,12 @@ use std::borrow::Cow;
 
 use super::target;
 
+/// Whether a text is a token, as names of headers are (RFC 9110 section 5.6.2).
+pub fn is_token(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
 /// The method of a request line: those served here, or another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Method {
