@@ -35,7 +35,7 @@ pub use crate::logging::LogFormat;
 use crate::session::Network;
 use crate::session::cors::AllowedOrigins;
 use crate::state::HistoryBounds;
-use crate::state::redis::Address;
+use crate::state::redis::{Address, Prefix};
 use crate::sys;
 
 /// Connections that the server takes if neither `--max-connections` nor the limit of open files says otherwise.
@@ -70,6 +70,8 @@ pub struct Config {
     pub database: Dsn,
     /// Where game state lives; in this process if there is no address.
     pub redis: Vec<Address>,
+    /// What the names of the server's own keys and channels begin with there.
+    pub redis_prefix: Prefix,
     /// Where the embedded store is kept; nowhere if there is none.
     pub state_file: Option<PathBuf>,
     /// How long a room lasts after its last member has left.
@@ -157,6 +159,7 @@ impl Config {
             database: database::resolve(values, &mut warnings)?,
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis,
+            redis_prefix: values.parse("redis-prefix", Prefix::parse)?,
             room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,
             rejoin_grace: values.parse("rejoin-grace", values::duration("0s", "10m"))?,
             history: HistoryBounds {

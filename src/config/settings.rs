@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command};
 
 use super::ConfigError;
+use crate::state::redis::Prefix;
 
 /// One setting. Its environment variable is its name in upper case with `_` for `-`.
 #[derive(Debug)]
@@ -54,6 +55,12 @@ const SETTINGS: &[Setting] = &[
         "ADDRESS",
         None,
         "Keep game state in Redis, Valkey or Dragonfly at HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE, or several with commas",
+    ),
+    setting(
+        "redis-prefix",
+        "TEXT",
+        Some(Prefix::DEFAULT),
+        "What the names of the server's own keys and channels begin with in Redis, before a colon",
     ),
     setting("room-ttl", "TIME", Some("1h"), "How long a room lasts after its last member has left"),
     setting(

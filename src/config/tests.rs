@@ -171,6 +171,10 @@ fn values_that_are_refused() {
         "--redis-addr (23 bytes): TLS (rediss://) is not supported; use redis:// and a private network or a tunnel",
     );
     refused(
+        "--redis-prefix a:b",
+        "--redis-prefix a:b: expected 1 to 32 letters, digits, _, - or .; a : follows it in names",
+    );
+    refused(
         "--state-file state.db --redis-addr localhost",
         "--state-file state.db: with --redis-addr there is no embedded store to be kept; allowed is off",
     );

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use godra::metrics::Metrics;
 use godra::script::{Script, catalog};
-use godra::state::redis::{Address, RedisEngine, RedisOptions};
+use godra::state::redis::{Address, Prefix, RedisEngine, RedisOptions};
 use godra::state::{Batch, Call, CallResult, Deliver, Delivery, Engine, HistoryBounds, ShardId};
 use godra::wire::ids::{Identity, Role, RoomId};
 
@@ -64,6 +64,7 @@ fn main() {
     let (sender, done) = unbounded();
     let options = RedisOptions {
         addresses: Address::parse_list(&redis.address()).expect("an address"),
+        prefix: Prefix::default(),
         queue_capacity: 10_000,
         shards: 1,
         seed: 1,

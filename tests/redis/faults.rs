@@ -297,7 +297,7 @@ fn output_buffer_limit_hit() {
     redis.command(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 200kb 0 0"]);
     // Many small messages at once: of a large one Valkey counts only what the socket does not take, and the node is quick.
     let flood = "for _ = 1, 400 do redis.call('PUBLISH', ARGV[1], ARGV[2]) end";
-    let (channel, message) = (format!("game_updates:game:{room}"), "x".repeat(10_000));
+    let (channel, message) = (format!("godra:0:events:{room}"), "x".repeat(10_000));
     scene.suffer(&mut redis, |redis| drop(redis.command(&["EVAL", flood, "0", &channel, &message])), |_| {});
     scene.node.output().wait_for_line(&["the connection to the store is lost"]);
     let outcome = scene.end();

@@ -12,6 +12,7 @@ mod atomic;
 mod calls;
 mod faults;
 mod guests;
+mod neighbours;
 mod nodes;
 mod numbered;
 mod same;

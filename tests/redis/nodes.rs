@@ -153,7 +153,7 @@ fn subscriptions_follow_the_rooms_with_members() {
     wait_within(NOTICED, "two subscriptions", || subscribers(&redis, &room) == 2);
     assert_eq!(subscribers(&redis, &other), 0);
     let channels = redis.command(&["PUBSUB", "CHANNELS"]);
-    assert_eq!(channels.matches("game_updates").count(), 1, "{channels}");
+    assert_eq!(channels.matches(":events:").count(), 1, "{channels}");
     two.close();
     let closed_at = Instant::now();
     wait_within(Duration::from_secs(45), "one subscription", || subscribers(&redis, &room) == 1);

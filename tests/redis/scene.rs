@@ -130,6 +130,6 @@ impl Outcome {
 
 /// How many subscribe a room's events.
 pub fn subscribers(redis: &Redis, room: &str) -> u64 {
-    let answer = redis.command(&["PUBSUB", "NUMSUB", &format!("game_updates:game:{room}")]);
+    let answer = redis.command(&["PUBSUB", "NUMSUB", &format!("godra:0:events:{room}")]);
     answer.trim_end().rsplit(':').next().unwrap().parse().unwrap_or_default()
 }

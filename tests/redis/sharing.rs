@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use godra::metrics::Metrics;
 use godra::script::{Script, ScriptSet};
-use godra::state::redis::{Address, RedisEngine, RedisOptions};
+use godra::state::redis::{Address, Prefix, RedisEngine, RedisOptions};
 use godra::state::{
     Arguments, Batch, BatchDone, Call, CallResult, Deliver, Delivery, Engine, OnError, ShardId,
 };
@@ -39,6 +39,7 @@ impl Node {
         let (sender, deliveries) = unbounded();
         let options = RedisOptions {
             addresses: Address::parse_list(&redis.address()).unwrap(),
+            prefix: Prefix::default(),
             queue_capacity: 10_000,
             shards: 1,
             seed: redis.port().into(),

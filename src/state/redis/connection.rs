@@ -12,9 +12,8 @@ use redis::Cmd;
 
 use super::address::Address;
 use super::in_flight::{InFlight, Sent, Upkeep};
-use super::reader::{CHANNEL, Finding};
+use super::reader::Finding;
 use super::transport::Transport;
-use crate::wire::ids::RoomId;
 
 /// How long an answer may take; beyond that the connection ends, so that a late one cannot be taken for another's.
 const CALL_DEADLINE: Duration = Duration::from_millis(900);
@@ -65,9 +64,9 @@ impl StoreConnection {
     }
 
     /// `SUBSCRIBE` or `UNSUBSCRIBE`. They are answered by pushes, so that nothing is under way for them.
-    pub(super) fn subscription(&mut self, command: &str, room: &RoomId) -> Result<(), String> {
+    pub(super) fn subscription(&mut self, command: &str, channel: &str) -> Result<(), String> {
         let mut subscription = redis::cmd(command);
-        subscription.arg(format!("{CHANNEL}{room}"));
+        subscription.arg(channel);
         match &mut self.pushes {
             None => {
                 subscription.write_packed_command(&mut self.pack);

@@ -12,6 +12,8 @@ use crate::state::{Arguments, Batch, Call, CallKeys, Membership, OnError};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head<'a> {
     pub node: &'a str,
+    /// What the server's own keys begin with.
+    pub own_keys: &'a str,
     /// The room's epoch, should it have none yet.
     pub fresh_epoch: u64,
     /// Of the first call; each call's is one above that of the call before.
@@ -30,7 +32,7 @@ pub(super) fn membership_text(node: &str, number: u32, call: &Call) -> String {
 /// Appends `EVALSHA program keys… arguments…` in RESP (<https://redis.io/docs/latest/commands/evalsha/>); the prelude says
 /// what each argument is.
 pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out: &mut Vec<u8>) {
-    let mut keys = Keys::new(batch);
+    let mut keys = Keys::new(batch, head.own_keys);
     let runs = Runs::of(batch, program, &mut keys);
     let mut command = redis::cmd("EVALSHA");
     command.arg(&program.sha).arg(keys.list.len()).arg(&keys.list);
@@ -159,10 +161,10 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    fn new(batch: &'a Batch) -> Self {
+    fn new(batch: &'a Batch, own_keys: &str) -> Self {
         let record = match &batch.room {
-            Some(room) => format!("godra:room:{room}"),
-            None => "godra:none".to_owned(),
+            Some(room) => format!("{own_keys}room:{room}"),
+            None => format!("{own_keys}none"),
         };
         Self { batch, list: vec![record.into_bytes()], derived: Vec::new() }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::address::Address;
 use super::in_flight::SentBatch;
 use super::ledger::{Held, Ledger};
+use super::names::Names;
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
@@ -22,6 +23,7 @@ use crate::wire::ids::RoomId;
 /// One address, as all threads see it.
 pub(super) struct Endpoint {
     pub address: Address,
+    pub names: Names,
     /// This process's name among those that share the store: 16 hexadecimal digits.
     pub node: String,
     /// Whether the store can be worked with.

@@ -65,8 +65,8 @@ local function make_groups(tools)
     return id
   end
 
-  local function group_key(name) return "godra:group:" .. room .. ":" .. name end
-  local function user_key(id) return "godra:groups:" .. room .. ":" .. id end
+  local function group_key(name) return OWN_KEYS .. "group:" .. room .. ":" .. name end
+  local function user_key(id) return OWN_KEYS .. "groups:" .. room .. ":" .. id end
 
   local function leave_all(id, names)
     for index = 1, #names do
@@ -140,10 +140,10 @@ local function make_groups(tools)
     if room == "" then tools.own_room("remove", 3) end
     leave_all(id, call("SMEMBERS", user_key(id)))
     -- A node that misses word of it finds out when it confirms the membership.
-    local held = call("HGET", "godra:members:" .. room, id)
+    local held = call("HGET", OWN_KEYS .. "members:" .. room, id)
     if held then
-      call("HSET", "godra:removed:" .. room, id, held)
-      call("EXPIRE", "godra:removed:" .. room, 86400)
+      call("HSET", OWN_KEYS .. "removed:" .. room, id, held)
+      call("EXPIRE", OWN_KEYS .. "removed:" .. room, 86400)
     end
     tools.put_out(id, text)
   end

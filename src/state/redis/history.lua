@@ -1,10 +1,10 @@
 -- The latest events of a room, for who comes back and for who has fallen behind.
--- godra:history:ROOM is a list with two elements for each message that has events, so that bounds are held without reading
+-- history:ROOM (behind OWN_KEYS) is a list with two elements for each message that has events, so that bounds are held without reading
 -- messages: a head and the message. A head has when it came (milliseconds), its first and last number, how many events it holds, and
 -- "k" if some of these can be taken the place of. Where newer events have done so, those that are left are together in one message
 -- (its head has "c"), each behind a line "@#" with its number and when it came.
 -- The bounds are HISTORY_EVENTS, HISTORY_BYTES, and HISTORY_AGE in seconds.
-local function history_key(room) return "godra:history:" .. room end
+local function history_key(room) return OWN_KEYS .. "history:" .. room end
 
 local function make_history(now)
   local history = {}

@@ -1,13 +1,13 @@
 -- Membership of a room: who holds it, by which connection of which node. Made for batches in which somebody comes or goes.
--- godra:members:ROOM has each member's connection (its token: node, place, number and name), godra:node:NODE:members the same for
+-- members:ROOM (behind OWN_KEYS) has each member's connection (its token: node, place, number and name), node:NODE:members the same for
 -- when the node dies.
 local function make_membership(room, node, now)
   local membership = {}
   local call = redis.call
-  local members = "godra:members:" .. room
+  local members = OWN_KEYS .. "members:" .. room
 
   local function strike(user, token)
-    call("SREM", "godra:node:" .. string.match(token, "^[^ ]*") .. ":members", room .. " " .. user .. " " .. token)
+    call("SREM", OWN_KEYS .. "node:" .. string.match(token, "^[^ ]*") .. ":members", room .. " " .. user .. " " .. token)
   end
 
   -- Before a leave: whether this membership is still the one that counts.
@@ -24,7 +24,7 @@ local function make_membership(room, node, now)
   -- Whether somebody else holds it by now, or it was ended by a script.
   function membership.is_replaced(user, token)
     local held = call("HGET", members, user)
-    return held and held ~= token or call("HGET", "godra:removed:" .. room, user) == token
+    return held and held ~= token or call("HGET", OWN_KEYS .. "removed:" .. room, user) == token
   end
 
   -- The book of guests: how this one was last in the room.
@@ -50,10 +50,10 @@ local function make_membership(room, node, now)
       local holder = string.match(held, "^[^ ]*")
       strike(user, held)
       if holder ~= node then
-        call("PUBLISH", "game_updates:game:" .. room, node .. " r " .. user .. " " .. held)
+        call("PUBLISH", CHANNELS .. room, node .. " r " .. user .. " " .. held)
       end
     end
-    call("SADD", "godra:node:" .. node .. ":members", room .. " " .. user .. " " .. token)
+    call("SADD", OWN_KEYS .. "node:" .. node .. ":members", room .. " " .. user .. " " .. token)
     book(user, "joined", token)
   end
 

@@ -23,6 +23,7 @@ mod encode;
 mod endpoint;
 mod in_flight;
 mod ledger;
+mod names;
 mod notice;
 mod order;
 mod program;
@@ -40,6 +41,8 @@ use crossbeam_channel::{Sender, bounded};
 
 pub use self::address::{Address, Login};
 use self::endpoint::{Endpoint, Outlet};
+use self::names::Names;
+pub use self::names::Prefix;
 use self::writer::{Writer, WriterCommand};
 use super::faults::FaultLog;
 use super::{Batch, Deliver, Engine, NotTaken, SubmitError};
@@ -54,6 +57,8 @@ use crate::wire::ids::RoomId;
 pub struct RedisOptions {
     /// Where the stores are; rooms are spread over them.
     pub addresses: Vec<Address>,
+    /// What their names begin with there.
+    pub prefix: Prefix,
     /// Batches that may wait for each; more are refused.
     pub queue_capacity: usize,
     /// How many shards there are.
@@ -96,6 +101,7 @@ impl RedisEngine {
         let mut endpoints = Vec::with_capacity(options.addresses.len());
         for address in options.addresses {
             let endpoint = Arc::new(Endpoint {
+                names: Names::new(&options.prefix, &address),
                 address,
                 node: node.clone(),
                 is_up: AtomicBool::new(false),

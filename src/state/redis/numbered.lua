@@ -1,7 +1,7 @@
 -- Inputs with a number, of which each runs at most once. What is known of them is read in front of the first of a batch, and written
 -- behind the last.
--- godra:inputs:ROOM:DAY is a hash of user ids and "n count": the last input that ran, and how many have.
--- godra:answers:ROOM:HOUR is one of "id tab place" and "n answer": of the input count, at the place count % ANSWERS, its entry in
+-- inputs:ROOM:DAY (behind OWN_KEYS) is a hash of user ids and "n count": the last input that ran, and how many have.
+-- answers:ROOM:HOUR is one of "id tab place" and "n answer": of the input count, at the place count % ANSWERS, its entry in
 -- the batch's results as msgpack, if that has at most MAX_ANSWER_BYTES.
 -- There is one for this day (hour) and one for the day before, so that what is not used for so long ends by itself.
 -- has_not_run(code) tells of an error's code whether it says that the input did not run.
@@ -11,7 +11,7 @@ local function make_numbered(room, seconds)
   local users, numbered = {}, {}
 
   local function key(kind, length, ago)
-    return string.format("godra:%s:%s:%d", kind, room, math.floor(seconds / length) - ago)
+    return string.format("%s%s:%s:%d", OWN_KEYS, kind, room, math.floor(seconds / length) - ago)
   end
 
   local function read_from(ago, ids)

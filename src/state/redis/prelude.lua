@@ -1,7 +1,8 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
 -- nothing, whether it may pick without being atomic }, behind them the running call's place (number) and time, what the program
--- takes from the server's own tables: check_result, is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
+-- takes from the server's own tables: OWN_KEYS and CHANNELS (what the names of the server's keys and of rooms' channels begin with),
+-- check_result, is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
 -- looks after memberships: make_membership; numbered inputs: make_numbered; and a room's latest events: make_history.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
@@ -357,7 +358,7 @@ end
 
 -- Reads what callers missed of the room's events before this batch, and tells whether all who enter or confirm in these runs get it.
 local function resume_all()
-  local known = call("HMGET", "godra:room:" .. room, "epoch", "seq")
+  local known = call("HMGET", OWN_KEYS .. "room:" .. room, "epoch", "seq")
   past = { {} }
   if known[1] then
     history = history or make_history(now)
@@ -496,7 +497,7 @@ end
 local function finish(found)
   local held = found.held or {}
   for index = 1, #held do put(found, unpack(held[index], 1, 4)) end
-  local key, count = "godra:room:" .. found.id, found.count
+  local key, count = OWN_KEYS .. "room:" .. found.id, found.count
   local epoch, last = call("HGET", key, "epoch"), 0
   if count > 0 then
     last = call("HINCRBY", key, "seq", count)
@@ -517,7 +518,7 @@ local function finish(found)
   local lines = found.lines
   lines[1] = string.format("%s e %s %.0f %d", found == own and node or "-", epoch, last - count + 1, count)
   local message = table.concat(lines, "", 1, found.last)
-  call("PUBLISH", "game_updates:game:" .. found.id, message)
+  call("PUBLISH", CHANNELS .. found.id, message)
   if count > 0 and HISTORY_EVENTS > 0 then remember(found.id, message, last - count + 1, count, found.has_keys) end
   return message
 end
@@ -545,5 +546,5 @@ if spans and took >= 1000 then
 end
 if own then return { own.epoch, own.seq, message, results, took, now, last_ran, past and past[1] } end
 if room == "" then return { "", 0, "", results, took, now } end
-local known = call("HMGET", "godra:room:" .. room, "epoch", "seq")
+local known = call("HMGET", OWN_KEYS .. "room:" .. room, "epoch", "seq")
 return { known[1] or "", tonumber(known[2] or 0), "", results, took, now, last_ran, past and past[1] }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::names::Names;
 use crate::script::{Script, ScriptSet, may_ask_for_user, may_call, may_use};
 use crate::state::{HistoryBounds, groups};
 use crate::wire::ErrorCode;
@@ -57,17 +58,18 @@ pub(super) struct Program {
 }
 
 /// Programs by the scripts that they hold.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Programs {
     known: HashMap<Vec<usize>, Arc<Program>>,
     current: Vec<Arc<Script>>,
     history: HistoryBounds,
+    names: Names,
 }
 
 impl Programs {
-    /// No programs yet; rooms keep so much of their events.
-    pub(super) fn new(history: HistoryBounds) -> Self {
-        Self { history, ..Self::default() }
+    /// No programs yet; rooms keep so much of their events, and what is in the store has these names.
+    pub(super) fn new(history: HistoryBounds, names: Names) -> Self {
+        Self { known: HashMap::new(), current: Vec::new(), history, names }
     }
 
     /// Takes a new set of scripts, and forgets what was made of others.
@@ -95,7 +97,8 @@ impl Programs {
         if let Some(program) = self.known.get(&name) {
             return program.clone();
         }
-        let program = Arc::new(Program::new(wanted.into_iter().cloned().collect(), &self.history));
+        let program =
+            Arc::new(Program::new(wanted.into_iter().cloned().collect(), &self.history, &self.names));
         if self.known.len() >= MAX_PROGRAMS {
             self.known.clear();
         }
@@ -105,7 +108,7 @@ impl Programs {
 }
 
 impl Program {
-    fn new(scripts: Vec<Arc<Script>>, history: &HistoryBounds) -> Self {
+    fn new(scripts: Vec<Arc<Script>>, history: &HistoryBounds, names: &Names) -> Self {
         let mut text = String::from("local godra_scripts, godra_sandbox = {}\n");
         let mut line = 2;
         let mut first_lines = Vec::with_capacity(scripts.len());
@@ -121,7 +124,7 @@ impl Program {
             first_lines.push(line + 1);
             line += 3 + script.text.matches('\n').count();
         }
-        text.push_str(&tables(history));
+        text.push_str(&tables(history, names));
         // What makes it would be made for every batch.
         let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
         for part in [RANDOM, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, HISTORY, PRELUDE] {
@@ -192,14 +195,15 @@ fn locals(source: &str) -> String {
 }
 
 /// What the prelude takes from the server's tables. It stands behind the scripts, which must not see it.
-fn tables(history: &HistoryBounds) -> String {
+fn tables(history: &HistoryBounds, names: &Names) -> String {
     let reads = godra_engine::commands::names().filter(|name| {
         godra_engine::commands::find(name.as_bytes()).is_some_and(|command| !command.is_write())
     });
     let reads: Vec<&str> = reads.collect();
     // Functions take less of every batch than tables that are not needed.
     format!(
-        "local function is_reserved(kind) return {} end\nlocal RESERVED_TYPE, READS = {RESERVED_TYPE:?}, {:?}\n\
+        "local OWN_KEYS, CHANNELS = {:?}, {:?}\n\
+         local function is_reserved(kind) return {} end\nlocal RESERVED_TYPE, READS = {RESERVED_TYPE:?}, {:?}\n\
          local MAX_DEPTH, TOO_DEEP = {MAX_DEPTH}, {TOO_DEEP:?}\n\
          local MAX_RESULT_DEPTH, MAX_RESULT_BYTES = {MAX_RESULT_DEPTH}, {MAX_RESULT_BYTES}\n\
          local function get_group_bounds()\n  \
@@ -208,6 +212,8 @@ fn tables(history: &HistoryBounds) -> String {
          local function has_not_run(code) return {} end\nlocal OUT_OF_ORDER = {OUT_OF_ORDER:?}\n\
          local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\nlocal MAX_ORDERED = {MAX_ORDERED}\n\
          local HISTORY_EVENTS, HISTORY_BYTES, HISTORY_AGE = {}, {}, {}\n",
+        names.keys,
+        names.channels,
         is_one_of("kind", MessageType::ALL.iter().map(|known| known.name)),
         format!(" {} publish spublish object memory info ", reads.join(" ")),
         groups::MAX_NAME_BYTES,
@@ -235,6 +241,14 @@ fn is_one_of<'a>(variable: &str, texts: impl Iterator<Item = &'a str>) -> String
 mod tests {
     use super::*;
     use crate::script::Header;
+    use crate::state::redis::{Address, Prefix};
+
+    impl Default for Programs {
+        fn default() -> Self {
+            let address = &Address::parse_list("localhost").expect("an address")[0];
+            Self::new(HistoryBounds::default(), Names::new(&Prefix::default(), address))
+        }
+    }
 
     fn script(name: &str, text: &str) -> Arc<Script> {
         let header = Header::parse(name, text).expect("a header");

@@ -19,10 +19,6 @@ use crate::state::guest_book::SCRIPT_PREFIX;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
 use crate::threads;
 use crate::wire::ErrorCode;
-use crate::wire::ids::RoomId;
-
-/// The channel of a room's events, before its id.
-pub(super) const CHANNEL: &str = "game_updates:game:";
 
 /// In the error of a call whose script was stopped by `SCRIPT KILL`.
 const KILLED: &str = "Script killed by user";
@@ -123,7 +119,7 @@ impl Reader {
         if let Value::Array(parts) = value
             && let [Value::BulkString(kind), Value::BulkString(channel), _] = &parts[..]
             && kind == b"unsubscribe"
-            && let Some(room) = room_of(channel)
+            && let Some(room) = self.endpoint.names.room_of(channel)
         {
             self.order.forget(&room);
         }
@@ -245,7 +241,7 @@ impl Reader {
     }
 
     fn published(&self, channel: &[u8], message: &[u8]) {
-        let Some(room) = room_of(channel) else { return };
+        let Some(room) = self.endpoint.names.room_of(channel) else { return };
         match read_notice(message, &room) {
             Some((node, Notice::Events(events))) => {
                 if !self.has_pushes {
@@ -282,11 +278,6 @@ fn state_trouble(result: &CallResult) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn room_of(channel: &[u8]) -> Option<RoomId> {
-    let id = channel.strip_prefix(CHANNEL.as_bytes())?;
-    RoomId::parse(std::str::from_utf8(id).ok()?)
 }
 
 /// Whether somebody is told what the room is like.

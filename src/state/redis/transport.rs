@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::{Cmd, Parser, Value};
 
 use super::address::Address;
-use super::upkeep;
+use super::upkeep::{self, NodeKeys};
 
 /// For each step of opening a connection, and for a write that the store does not take.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ impl Transport {
     ///
     /// # Errors
     /// With the reason, when any of that fails or takes longer than a second.
-    pub(super) fn open(address: &Address, node: &str) -> Result<Self, Trouble> {
+    pub(super) fn open(address: &Address, node: &NodeKeys<'_>) -> Result<Self, Trouble> {
         let mut transport = Self::greet(address, PATIENCE)?;
         transport.check_state()?;
         let [lease, ..] = upkeep::renew_lease(node);

@@ -395,7 +395,7 @@ local function make_writers()
   -- Out of the way in no time, however large the key is.
   local function move_aside(key)
     asides = asides + 1
-    local aside = "godra:undo:" .. asides
+    local aside = OWN_KEYS .. "undo:" .. asides
     local reply = run("RENAME", key, aside)
     if reply.err then
       asides = asides - 1
@@ -549,7 +549,7 @@ atomic_commands = setmetatable({
 -- After a call that has worked.
 function keep_changes()
   if asides > 0 then
-    for aside = 1, asides do must("UNLINK", "godra:undo:" .. aside) end
+    for aside = 1, asides do must("UNLINK", OWN_KEYS .. "undo:" .. aside) end
     asides = 0
   end
   count, seen_key = 0, nil

@@ -1,8 +1,8 @@
 //! How nodes that share a store know of each other: each holds a lease, and what a node without one leaves behind, the others
 //! tidy up. No sockets here.
 //!
-//! In the store: the set `godra:nodes`, and for each node `godra:node:<id>:lease`, the set `godra:node:<id>:members` (room, user
-//! and membership of those whose sockets it has), and `godra:node:<id>:expelled` once others have taken it for dead.
+//! In the store, behind the deployment's prefix: the set `nodes`, and for each node `node:<id>:lease`, the set `node:<id>:members`
+//! (room, user and membership of those whose sockets it has), and `node:<id>:expelled` once others have taken it for dead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,26 +22,44 @@ pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How many members of a dead node are listed at once.
 pub(super) const ORPHANS_AT_ONCE: usize = 100;
 
-const NODES: &str = "godra:nodes";
 const FIND_ORPHANS: &str = include_str!("orphans.lua");
-/// `KEYS[1]`: the set of nodes; `ARGV[1]`: the node; `ARGV[2]`: milliseconds.
+/// `KEYS[1]`: the set of nodes; `ARGV[1]`: the node; `ARGV[2]`: what its keys begin with; `ARGV[3]`: milliseconds.
 const GIVE_UP_LEASE: &str = "
-local name = 'godra:node:' .. ARGV[1]
+local name = ARGV[2]
 if redis.call('EXISTS', name .. ':members') == 1 then
-  return redis.call('SET', name .. ':lease', '1', 'PX', ARGV[2])
+  return redis.call('SET', name .. ':lease', '1', 'PX', ARGV[3])
 end
 redis.call('DEL', name .. ':lease')
 return redis.call('SREM', KEYS[1], ARGV[1])
 ";
 
+/// A node, and what the server's own keys begin with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NodeKeys<'a> {
+    pub own_keys: &'a str,
+    pub node: &'a str,
+}
+
+impl NodeKeys<'_> {
+    /// What the keys of this node begin with.
+    fn name(&self) -> String {
+        format!("{}node:{}", self.own_keys, self.node)
+    }
+}
+
+/// The set of nodes.
+fn nodes(own_keys: &str) -> String {
+    format!("{own_keys}nodes")
+}
+
 /// The commands by which a node renews its lease; the last one's answer is for [`is_expelled`].
-pub(super) fn renew_lease(node: &str) -> [Cmd; 3] {
+pub(super) fn renew_lease(node: &NodeKeys<'_>) -> [Cmd; 3] {
     let mut lease = redis::cmd("SET");
-    lease.arg(format!("godra:node:{node}:lease")).arg("1").arg("PX").arg(LEASE.as_millis() as u64);
+    lease.arg(format!("{}:lease", node.name())).arg("1").arg("PX").arg(LEASE.as_millis() as u64);
     let mut register = redis::cmd("SADD");
-    register.arg(NODES).arg(node);
+    register.arg(nodes(node.own_keys)).arg(node.node);
     let mut expelled = redis::cmd("DEL");
-    expelled.arg(format!("godra:node:{node}:expelled"));
+    expelled.arg(format!("{}:expelled", node.name()));
     [lease, register, expelled]
 }
 
@@ -54,14 +72,14 @@ pub(super) fn is_expelled(answer: &Value) -> bool {
 pub(super) const IDENTIFY_INTERVAL: Duration = Duration::from_millis(400);
 
 /// The command that tells the name of what the store holds. If it holds nothing, it gets this one.
-pub(super) fn identify(name: &str) -> Cmd {
+pub(super) fn identify(own_keys: &str, name: &str) -> Cmd {
     const IDENTIFY: &str = "
 local name = redis.call('GET', KEYS[1])
 if not name then redis.call('SET', KEYS[1], ARGV[1]) end
 return name
 ";
     let mut command = redis::cmd("EVAL");
-    command.arg(IDENTIFY).arg(1).arg("godra:store").arg(name);
+    command.arg(IDENTIFY).arg(1).arg(format!("{own_keys}store")).arg(name);
     command
 }
 
@@ -74,16 +92,22 @@ pub(super) fn read_identity(answer: &Value) -> Option<Box<str>> {
 }
 
 /// The command by which a node says that it ends. Members that it has left behind may come back for so long.
-pub(super) fn give_up_lease(node: &str, rejoin_grace: Duration) -> Cmd {
+pub(super) fn give_up_lease(node: &NodeKeys<'_>, rejoin_grace: Duration) -> Cmd {
     let mut command = redis::cmd("EVAL");
-    command.arg(GIVE_UP_LEASE).arg(1).arg(NODES).arg(node).arg(rejoin_grace.as_millis().max(1) as u64);
+    command.arg(GIVE_UP_LEASE).arg(1).arg(nodes(node.own_keys)).arg(node.node).arg(node.name());
+    command.arg(rejoin_grace.as_millis().max(1) as u64);
     command
 }
 
 /// The command that lists what dead nodes left behind, for [`read_orphans`].
-pub(super) fn find_orphans() -> Cmd {
+pub(super) fn find_orphans(own_keys: &str) -> Cmd {
     let mut command = redis::cmd("EVAL");
-    command.arg(FIND_ORPHANS).arg(1).arg(NODES).arg(ORPHANS_AT_ONCE);
+    command
+        .arg(FIND_ORPHANS)
+        .arg(1)
+        .arg(nodes(own_keys))
+        .arg(ORPHANS_AT_ONCE)
+        .arg(format!("{own_keys}node:"));
     command
 }
 

@@ -18,7 +18,7 @@ use super::order::Order;
 use super::program::Programs;
 use super::reader::{Finding, Reader};
 use super::transport::{Transport, Trouble};
-use super::upkeep;
+use super::upkeep::{self, NodeKeys};
 use crate::script::{NO_HOOK, Script};
 use crate::state::call::first_seed;
 use crate::state::late::{self, Late, Next};
@@ -74,7 +74,7 @@ impl Writer {
     /// A writer that is ready to run.
     pub(super) fn new(endpoint: Arc<Endpoint>, queue: Receiver<WriterCommand>, seed: u64) -> Self {
         Self {
-            programs: Programs::new(endpoint.history),
+            programs: Programs::new(endpoint.history, endpoint.names.clone()),
             endpoint,
             queue,
             on_disconnect: NO_HOOK.clone(),
@@ -144,7 +144,7 @@ impl Writer {
     }
 
     fn open(&mut self) -> Result<StoreConnection, Trouble> {
-        let transport = Transport::open(&self.endpoint.address, &self.endpoint.node)?;
+        let transport = Transport::open(&self.endpoint.address, &self.node())?;
         let pushes = if transport.has_pushes {
             None
         } else {
@@ -320,6 +320,7 @@ impl Writer {
         let guess = self.endpoint.ledger().guess_all(&batch.calls);
         let head = Head {
             node: &self.endpoint.node,
+            own_keys: &self.endpoint.names.keys,
             fresh_epoch: self.random.next_u64(),
             first_seed: first_seed(&mut self.random),
             step: Ledger::step(batch.calls.len(), guess),
@@ -368,6 +369,11 @@ impl Writer {
         }
     }
 
+    /// As the store knows this node.
+    fn node(&self) -> NodeKeys<'_> {
+        NodeKeys { own_keys: &self.endpoint.names.keys, node: &self.endpoint.node }
+    }
+
     /// The name that the store gets if it has none.
     fn name(&self) -> String {
         format!("{}-{}", self.endpoint.node, self.names_given)
@@ -391,25 +397,25 @@ impl Writer {
             self.endpoint.metrics.redis_orphans.inc();
         }
         if may_be_more {
-            connection.command(&upkeep::find_orphans(), Upkeep::FindOrphans);
+            connection.command(&upkeep::find_orphans(&self.endpoint.names.keys), Upkeep::FindOrphans);
         }
     }
 
     fn keep_up(&mut self, connection: &mut StoreConnection) {
         if connection.identified_at.is_none_or(|at| at.elapsed() >= upkeep::IDENTIFY_INTERVAL) {
             connection.identified_at = Some(Instant::now());
-            connection.command(&upkeep::identify(&self.name()), Upkeep::Identify);
+            connection.command(&upkeep::identify(&self.endpoint.names.keys, &self.name()), Upkeep::Identify);
         }
         if connection.kept_up_at.is_some_and(|at| at.elapsed() < upkeep::INTERVAL) {
             return;
         }
         connection.kept_up_at = Some(Instant::now());
-        let [lease, register, expelled] = upkeep::renew_lease(&self.endpoint.node);
+        let [lease, register, expelled] = upkeep::renew_lease(&self.node());
         connection.command(&lease, Upkeep::Note);
         connection.command(&register, Upkeep::Note);
         connection.command(&expelled, Upkeep::Lease);
         if connection.opened_at.elapsed() >= upkeep::GRACE {
-            connection.command(&upkeep::find_orphans(), Upkeep::FindOrphans);
+            connection.command(&upkeep::find_orphans(&self.endpoint.names.keys), Upkeep::FindOrphans);
         }
         connection.ping_pushes();
         self.unwatch_idle(connection);
@@ -425,7 +431,7 @@ impl Writer {
             if !is_wanted {
                 self.watched.entry(room).and_modify(|idle_since| *idle_since = Some(now));
             } else if self.watched.insert(room.clone(), None).is_none() {
-                connection.subscription("SUBSCRIBE", &room)?;
+                connection.subscription("SUBSCRIBE", &self.endpoint.names.channel(&room))?;
             }
         }
         Ok(())
@@ -439,7 +445,7 @@ impl Writer {
         for room in over {
             self.watched.remove(&room);
             // If it fails, so does the next write.
-            let _ = connection.subscription("UNSUBSCRIBE", &room);
+            let _ = connection.subscription("UNSUBSCRIBE", &self.endpoint.names.channel(&room));
         }
     }
 
@@ -450,7 +456,7 @@ impl Writer {
             self.watched.insert(room, idle_since);
         }
         for room in self.watched.keys() {
-            connection.subscription("SUBSCRIBE", room)?;
+            connection.subscription("SUBSCRIBE", &self.endpoint.names.channel(room))?;
         }
         connection.write()?;
         connection.wait_until_subscribed();
@@ -479,7 +485,7 @@ impl Writer {
             self.act_on_findings(connection);
             let is_done = self.queue.is_empty() && self.late.is_empty() && connection.in_flight.len() == 0;
             if is_done && !std::mem::replace(&mut has_given_up, true) {
-                let give_up = upkeep::give_up_lease(&self.endpoint.node, self.endpoint.rejoin_grace);
+                let give_up = upkeep::give_up_lease(&self.node(), self.endpoint.rejoin_grace);
                 connection.command(&give_up, Upkeep::Note);
             }
             if connection.write().is_err() || (has_given_up && connection.in_flight.len() == 0) {

@@ -236,8 +236,10 @@ pub fn program() -> String {
         if is_undone then undo_changes() else keep_changes() end
         return ARGV[1] == "show" and replies or "OK"
     "#;
-    let constants =
-        format!("local READS, MAX_ORDERED = {:?}, {MAX_ORDERED}", format!(" {} ", reads.join(" ")));
+    let constants = format!(
+        "local OWN_KEYS, READS, MAX_ORDERED = 'godra:', {:?}, {MAX_ORDERED}",
+        format!(" {} ", reads.join(" "))
+    );
     format!("{constants}\n{}\n{run}", parts.concat())
 }
 
