@@ -153,6 +153,23 @@ impl Server {
         assert!(prlimit.unwrap().success());
     }
 
+    /// Bounds how many files it may have open; none lifts the bound as far as it goes.
+    pub fn limit_open_files(&self, count: Option<usize>) {
+        let pid = self.process.id().to_string();
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let hard = line.split_whitespace().nth(4).unwrap().to_owned();
+        let limit = count.map_or(hard, |count| count.to_string());
+        let prlimit = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={limit}:")]).status();
+        assert!(prlimit.unwrap().success());
+    }
+
+    /// What it holds.
+    pub fn usage(&self) -> Usage {
+        let count = |what: &str| fs::read_dir(format!("/proc/{}/{what}", self.process.id())).unwrap().count();
+        Usage { resident_bytes: self.resident_bytes(), descriptors: count("fd"), threads: count("task") }
+    }
+
     /// Asks it to stop in good order.
     pub fn terminate(&self) {
         self.signal("TERM");
@@ -185,6 +202,14 @@ impl Server {
     pub fn is_running(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
     }
+}
+
+/// What a server holds of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    pub resident_bytes: usize,
+    pub descriptors: usize,
+    pub threads: usize,
 }
 
 impl Drop for Server {

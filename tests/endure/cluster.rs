@@ -1,13 +1,13 @@
 //! Two nodes on one store, and what can happen to them.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::common::redis::Redis;
-use crate::common::server::{Folder, Server};
-use crate::common::wait_until;
+use crate::common::server::{Folder, Server, Usage};
+use crate::common::{wait_until, wait_within};
 
 /// Both nodes sign with the same key, so that a player of one is a player of the other.
 const SECRET: &str = "the-same-key-for-both-nodes-of-a-test";
@@ -93,10 +93,63 @@ impl Cluster {
 
     /// A node does nothing for a while.
     pub fn freeze_node(&self, index: usize, time: Duration) {
-        let node = self.nodes[index].as_ref().expect("it runs");
+        let node = self.node(index);
         node.signal("STOP");
         std::thread::sleep(time);
         node.signal("CONT");
+    }
+
+    /// A script of a node is broken for a while; the last good version serves on.
+    pub fn break_script(&self, index: usize, time: Duration) {
+        let folder = self.node(index).folder();
+        let text = fs::read_to_string(folder.script("endure")).unwrap();
+        folder.replace_script("endure", "this is no Lua");
+        std::thread::sleep(time);
+        folder.replace_script("endure", &text);
+    }
+
+    /// A node has no file descriptor left for a while, and more want to come in.
+    pub fn exhaust_descriptors(&self, index: usize, time: Duration) {
+        let node = self.node(index);
+        let spare = 4;
+        node.limit_open_files(Some(node.usage().descriptors + spare));
+        let knocking: Vec<_> = (0..4 * spare).map(|_| TcpStream::connect(node.address()).unwrap()).collect();
+        std::thread::sleep(time);
+        drop(knocking);
+        node.limit_open_files(None);
+    }
+
+    /// What a node holds when nobody plays: once that has not changed for some seconds.
+    pub fn usage_at_rest(&self, index: usize) -> Usage {
+        let mut last = self.node(index).usage();
+        wait_within(Duration::from_secs(60), "a node to come to rest", || {
+            std::thread::sleep(Duration::from_secs(3));
+            let now = self.node(index).usage();
+            let is_at_rest = (now.descriptors, now.threads) == (last.descriptors, last.threads)
+                && now.resident_bytes.abs_diff(last.resident_bytes) < 1 << 20;
+            last = now;
+            is_at_rest
+        });
+        last
+    }
+
+    /// A minute later a node holds no more than before, but for a tenth.
+    pub fn expect_usage(&self, index: usize, before: Usage) {
+        let most = |before: usize| before + before / 10;
+        let is_back = |now: Usage| {
+            now.resident_bytes <= most(before.resident_bytes)
+                && now.descriptors <= most(before.descriptors)
+                && now.threads <= most(before.threads)
+        };
+        wait_within(
+            Duration::from_secs(60),
+            &format!("node {index} to hold no more than {before:?}"),
+            || is_back(self.node(index).usage()),
+        );
+    }
+
+    fn node(&self, index: usize) -> &Server {
+        self.nodes[index].as_ref().expect("it runs")
     }
 
     /// Kills a node without a word, and after a while starts another one in its place.

@@ -16,11 +16,13 @@
 mod common;
 
 mod cluster;
+mod faults;
 mod tester;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster::Cluster;
+use faults::Fault;
 use tester::Tester;
 
 /// Longer than a node's lease on its rooms.
@@ -61,6 +63,32 @@ fn nodes_and_a_store_that_keeps_its_data_are_killed_and_frozen() {
     assert!(outcome.finding("inputs that failed and left nothing") > 300.0, "{outcome}");
     assert!(outcome.finding("inputs sent once more") > 100.0, "{outcome}");
     assert!(outcome.finding("returns that got what they had missed") > 100.0, "{outcome}");
+}
+
+/// One thing after the other goes wrong, and nothing of it stays behind. `GODRA_TEST_MINUTES` makes it longer, and the faults rarer.
+#[test]
+fn faults_leave_nothing_behind() {
+    let minutes = std::env::var("GODRA_TEST_MINUTES").map(|text| text.parse::<u64>().expect("whole minutes"));
+    let (seconds, pause_s) = minutes.map_or((50, 5), |minutes| (minutes * 60, 20));
+    let mut cluster = Cluster::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let play = |seconds| format!("endure --rooms 8 --players 6 --rate 5 --duration {seconds}s");
+    // What a server has done once it keeps ready for the next time.
+    Tester::start(&cluster, &play(10)).finish().expect_passed();
+    let before = [0, 1].map(|index| cluster.usage_at_rest(index));
+    let tester = Tester::start(&cluster, &play(seconds));
+    tester.wait_for_trouble();
+    let end = Instant::now() + Duration::from_secs(seconds);
+    for fault in Fault::in_turn(tester.seed()) {
+        if Instant::now() + fault.longest() > end {
+            break;
+        }
+        fault.happen(&mut cluster);
+        pause(pause_s * 1000);
+    }
+    tester.finish_within(Duration::from_secs(seconds + 180)).expect_passed();
+    for (index, before) in before.into_iter().enumerate() {
+        cluster.expect_usage(index, before);
+    }
 }
 
 /// The data is lost, and nobody takes the room that follows for the one that was.

@@ -61,9 +61,19 @@ impl Tester {
         wait_within(Duration::from_secs(60), "the calm to be over", || self.output.text().contains(TROUBLE));
     }
 
+    /// What everything random in it follows from.
+    pub fn seed(&self) -> u64 {
+        self.seed.parse().expect("a seed is a whole number")
+    }
+
     /// Waits for its end.
-    pub fn finish(mut self) -> Outcome {
-        let deadline = Instant::now() + AT_MOST;
+    pub fn finish(self) -> Outcome {
+        self.finish_within(AT_MOST)
+    }
+
+    /// As [`Tester::finish`], for one that plays long.
+    pub fn finish_within(mut self, longest: Duration) -> Outcome {
+        let deadline = Instant::now() + longest;
         let status = loop {
             if let Some(status) = self.process.try_wait().unwrap() {
                 break status;
