@@ -153,7 +153,7 @@ impl Server {
             scripts.scripts.len(),
             began.elapsed().as_millis()
         );
-        if config.listen.ip().is_unspecified() || config.listen.ip().is_loopback() {
+        if config.demo && (config.listen.ip().is_unspecified() || config.listen.ip().is_loopback()) {
             log::info!("open http://localhost:{}/ to play the demo", address.port());
         }
         let engine = Arc::new(EngineEnd::new(engine));

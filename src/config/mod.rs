@@ -98,6 +98,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What is logged, in the syntax of `RUST_LOG`.
     pub log_filter: String,
+    /// Whether the demo's page is served.
+    pub demo: bool,
     /// Whether `/echo` is served.
     pub debug_echo: bool,
     /// Most processor time that a script call may take.
@@ -176,6 +178,7 @@ impl Config {
             allow_origins: values.parse("allow-origin", AllowedOrigins::parse)?,
             log_format: values.parse("log-format", LogFormat::parse)?,
             log_filter: "info".to_owned(),
+            demo: values.parse("demo", values::switch)?,
             debug_echo: resolve_debug_echo(values, &mut warnings)?,
             script_time_budget: values.parse("script-time-budget", values::duration("1ms", "10s"))?,
             script_memory_budget: values.parse("script-memory-budget", values::size("1m", "4g"))?,

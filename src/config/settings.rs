@@ -121,6 +121,7 @@ const SETTINGS: &[Setting] = &[
         Some("*"),
         "Web pages that may call and connect: * or a comma list of origins, such as https://*.game.example",
     ),
+    setting("demo", "on|off", Some("on"), "Serve the demo's page at /; the SDK at /godra.js is always there"),
     setting("log-format", "FORMAT", Some("text"), "text or json; RUST_LOG chooses what is logged"),
     setting("debug-echo", "on|off", Some("off"), "Serve /echo, a WebSocket echo for conformance tests"),
     setting("script-time-budget", "TIME", Some("50ms"), "Most processor time for a script call, 1ms to 10s"),
@@ -151,7 +152,7 @@ impl Setting {
             // So that our own message answers `--port -1`.
             .allow_negative_numbers(true);
         if self.is_switch() {
-            return argument.num_args(0..=1).require_equals(true).default_missing_value("on");
+            return argument.num_args(0..=1).default_missing_value("on");
         }
         argument
     }

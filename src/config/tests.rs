@@ -54,7 +54,7 @@ fn defaults() {
     assert_eq!((config.input_rate, config.login_rate), (None, None));
     assert_eq!(config.allow_origins, AllowedOrigins::Any);
     assert_eq!(config.log_format, LogFormat::Text);
-    assert!(!config.debug_echo);
+    assert!(config.demo && !config.debug_echo);
     assert_eq!(config.script_time_budget, Duration::from_millis(50));
     assert_eq!(config.script_memory_budget, 32 << 20);
     assert_eq!(config.warnings, Vec::<String>::new());
@@ -97,6 +97,7 @@ fn values_that_are_allowed() {
         |flags: &str, expected: bool| assert_eq!(resolve(flags).unwrap().debug_echo, expected, "{flags}");
     echo("--debug-echo", true);
     echo("--debug-echo=off", false);
+    echo("--debug-echo off --port 1", false);
     echo("--debug-echo --port 1", true);
 
     assert_eq!(resolve("--threads 256").unwrap().threads, 256);

@@ -18,11 +18,18 @@ macro_rules! page {
     };
 }
 
-/// What `GET /` and its links answer.
-pub(super) const PAGES: &[Page] = &[
-    Page { path: "/", content_type: HTML, body: include_bytes!("../../sdk/js/demo/index.html") },
+/// The pages of a server, with the demo or without: a game's own page may load the SDK from here either way.
+pub(super) fn pages(demo: bool) -> &'static [Page] {
+    if demo { PAGES } else { &PAGES[..SDK_FILES] }
+}
+
+/// How many of the pages are the SDK's.
+const SDK_FILES: usize = 2;
+
+const PAGES: &[Page] = &[
     page!("/godra.js", SCRIPT),
     page!("/dist/lobby.js", SCRIPT),
+    Page { path: "/", content_type: HTML, body: include_bytes!("../../sdk/js/demo/index.html") },
     page!("/demo/demo.css", STYLE),
     page!("/demo/camera.js", SCRIPT),
     page!("/demo/chat.js", SCRIPT),
@@ -44,3 +51,15 @@ pub(super) const PAGES: &[Page] = &[
     page!("/demo/view.js", SCRIPT),
     page!("/demo/words.js", SCRIPT),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_demo_the_sdk_is_served_alone() {
+        let paths: Vec<&str> = pages(false).iter().map(|page| page.path).collect();
+        assert_eq!(paths, ["/godra.js", "/dist/lobby.js"]);
+        assert!(pages(true).iter().any(|page| page.path == "/"));
+    }
+}

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::pages::PAGES;
+use super::pages::pages;
 use crate::account::guest::new_guest;
 use crate::account::refresh::RefreshToken;
 use crate::account::revocations::Revocations;
@@ -136,6 +136,6 @@ fn session_settings(config: &Config) -> Settings {
         debug_echo: config.debug_echo,
         sync_interval_ms: milliseconds(config.sync_interval),
         trusted_proxies: config.trusted_proxies.clone(),
-        pages: PAGES,
+        pages: pages(config.demo),
     }
 }

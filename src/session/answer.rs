@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::Rejection;
 use crate::wire::{ErrorCode, http};
 
+/// A browser must not take a body for something else than its `Content-Type` says, a page with scripts for instance.
+pub(crate) const ANY_TYPE_IS_SAID: (&str, &str) = ("X-Content-Type-Options", "nosniff");
+
 /// Which version of which script ran.
 pub(super) const SCRIPT_HEADER: &str = "Godra-Script";
 
@@ -23,13 +26,6 @@ impl<'a> Answer<'a> {
 
     pub(super) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Cow::Borrowed(b"") }
-    }
-
-    /// A JSON body that nobody else may see.
-    pub(super) fn private(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
-        let mut answer = Self::json(status, body);
-        answer.headers.push(("Cache-Control", "no-store"));
-        answer
     }
 
     /// `{"error":{"code","message"}}`, with the code's usual status.

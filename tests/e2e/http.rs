@@ -285,6 +285,42 @@ fn the_demo_page_is_served() {
     assert_eq!(page.status, 200);
     assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page:?}");
     assert!(page.text().contains("<script"), "{}", page.text());
+    assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{page:?}");
+}
+
+#[test]
+fn without_the_demo_the_sdk_is_still_served() {
+    let server = Server::start(&["--demo", "off"]);
+    assert_eq!((server.get("/").status, server.get("/demo/main.js").status), (404, 404));
+    assert_eq!(server.get("/godra.js").status, 200);
+    assert!(!server.output().text().contains("to play the demo"));
+}
+
+/// CORS does not hold for WebSockets: the server itself looks at whose page opens one.
+#[test]
+fn a_strangers_page_opens_no_websocket() {
+    let server = Server::start(&["--allow-origin", "https://*.game.example"]);
+    let guest = server.guest();
+    let path = format!("/ws?game_id=r&token={}", guest.token);
+    let knock = |origin: &str| {
+        let headers = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("Origin", origin),
+        ];
+        let answer = server.request("GET", &path, &headers, b"");
+        (answer.status, answer.error_code(), answer.json()["error"]["message"].as_str().unwrap().to_owned())
+    };
+    let (status, code, message) = knock("https://evil.example");
+    assert_eq!((status, code.as_str()), (403, "forbidden"));
+    assert!(message.contains("--allow-origin"), "{message}");
+    // The one that may is told by the room's own script that there is none.
+    for origin in ["https://play.game.example", "http://test"] {
+        let (status, _, message) = knock(origin);
+        assert!(status == 403 && message.contains("does not exist"), "{origin}: {status} {message}");
+    }
 }
 
 #[test]

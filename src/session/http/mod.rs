@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use self::requests::{Next, Wishes};
 use super::account::AccountResult;
-use super::answer::{Answer, SCRIPT_HEADER};
+use super::answer::{ANY_TYPE_IS_SAID, Answer, SCRIPT_HEADER};
 use super::routes::Route;
 use super::websocket::WebSocketSession;
 use super::{Action, Actions, Admitted, Context, JoinRequest, Now, Rejection, SHUTTING_DOWN, Settings, cors};
@@ -191,7 +191,7 @@ impl HttpSession {
     ) {
         let answer = match result {
             Ok(answer) if answer.body.is_empty() => Answer::empty(answer.status),
-            Ok(answer) => Answer::private(answer.status, answer.body.as_slice()),
+            Ok(answer) => Answer::json(answer.status, answer.body.as_slice()),
             Err(refused) => Answer::rejected(refused),
         };
         self.call_answered(answer, context, actions);
@@ -324,6 +324,11 @@ impl HttpSession {
         if keep_alive && exchange.is_http_1_0 {
             headers.push(("Connection", "keep-alive"));
         }
+        // Errors, too: some statuses may be kept by a cache that is told nothing.
+        if !headers.iter().any(|(name, _)| *name == "Cache-Control") {
+            headers.push(("Cache-Control", "no-store"));
+        }
+        headers.push(ANY_TYPE_IS_SAID);
         let allow_origins = &context.services.settings().allow_origins;
         headers.extend(allow_origins.headers(exchange.allow_origin.as_deref()));
         let response = Response {

@@ -13,6 +13,21 @@ use crate::wire::message::parse_epoch;
 use crate::wire::ws::{self, Handshake};
 use crate::wire::{ErrorCode, Position};
 
+/// What the browser keeps from a page and its files: scripts, styles and connections of other servers, an address of its own to
+/// send forms to, a place in somebody else's frame or window, and what a game has no use for. Browsers look at some of these with the
+/// page alone, and pass over them otherwise.
+const PAGE_HEADERS: [(&str, &str); 6] = [
+    ("Cache-Control", "no-cache"),
+    (
+        "Content-Security-Policy",
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+];
+
 /// What a request leads to.
 pub(super) enum Next {
     Answer(Answer<'static>),
@@ -132,7 +147,7 @@ fn page(request: &Request, context: &Context<'_>) -> Answer<'static> {
     let mut pages = context.services.settings().pages.iter();
     let page = pages.find(|page| *page.path == *request.path);
     let page = page.expect("the route says that the page is there");
-    let headers = vec![("Content-Type", page.content_type), ("Cache-Control", "no-cache")];
+    let headers = [("Content-Type", page.content_type)].into_iter().chain(PAGE_HEADERS).collect();
     Answer { status: 200, headers, body: page.body.into() }
 }
 
@@ -150,7 +165,7 @@ fn guest_login(request: &Request, context: &Context<'_>) -> Result<Answer<'stati
         "username": login.username,
         "role": "guest",
     });
-    Ok(Answer::private(200, body.to_string().into_bytes()))
+    Ok(Answer::json(200, body.to_string().into_bytes()))
 }
 
 fn who_am_i(identity: &Identity, context: &Context<'_>) -> Answer<'static> {
@@ -160,7 +175,7 @@ fn who_am_i(identity: &Identity, context: &Context<'_>) -> Answer<'static> {
         "role": identity.role.as_str(),
         "expires_in": u64::from(identity.expires_at_s).saturating_sub(context.now.unix_s()),
     });
-    Answer::private(200, body.to_string().into_bytes())
+    Answer::json(200, body.to_string().into_bytes())
 }
 
 /// A call to the accounts: what can be said at once is; the rest is answered later.

@@ -40,8 +40,36 @@ fn content_types() {
 }
 
 #[test]
-fn pages_are_asked_for_again() {
-    assert_eq!(header(&response(get("/")), "cache-control"), Some("no-cache"));
+fn pages_are_asked_for_again_and_nothing_else_is_kept() {
+    let check = |request: String, expected: &str| {
+        let response = response(&request);
+        assert_eq!(header(&response, "cache-control"), Some(expected), "{request}");
+        assert_eq!(header(&response, "x-content-type-options"), Some("nosniff"), "{request}");
+    };
+    check(get("/"), "no-cache");
+    check(request("HEAD /", &[]), "no-cache");
+    check(request("PUT /", &[]), "no-store");
+    for path in ["/health", "/ready", "/metrics", "/nowhere", "/ws"] {
+        check(get(path), "no-store");
+    }
+    check(post("/guest-login", &[], ""), "no-store");
+    check(call(r#"{"script":"a"}"#), "no-store");
+    check("GET / HTTP/1.1\r\nno header\r\n\r\n".into(), "no-store");
+}
+
+#[test]
+fn a_page_lets_no_other_site_in() {
+    let response = response(get("/"));
+    let policy = header(&response, "content-security-policy").unwrap();
+    for directive in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "object-src 'none'"]
+    {
+        assert!(policy.contains(directive), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(header(&response, "x-frame-options"), Some("DENY"));
+    assert_eq!(header(&response, "referrer-policy"), Some("no-referrer"));
+    assert_eq!(header(&response, "cross-origin-opener-policy"), Some("same-origin"));
+    assert!(header(&response, "permissions-policy").is_some());
 }
 
 #[test]
