@@ -4,11 +4,11 @@
 -- KEYS: game:{new}, game:{new}:players, game:{new}:names, game:{new}:positions, game:{new}:online, game:{new}:state
 -- KEYS: game:{new}:reserved, lobbies, lobbies:info, lobbies:ends
 -- ARGV: user_id, capacity?, settings?
---   capacity   how many members it takes, 1 to 1000; 4 if left out
+--   capacity   how many members it takes, 1 to 5000; 4 if left out
 --   settings   a JSON object: width and height of the arena, max_speed in units a second (0: any speed)
 -- Returns the lobby's key, game:<id>.
 
-local CAPACITY, MAX_CAPACITY = 4, 10000
+local CAPACITY, MAX_CAPACITY = 4, 5000
 local MAX_SIZE, MAX_SPEED = 1e6, 1e6
 local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
 

@@ -2,13 +2,26 @@
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away
+-- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away, game:{room}:places
 -- ROOM: 2
 -- ARGV from a socket: the caller's user_id, {"user_id": USER}
 -- ARGV from an RPC:   the caller's user_id, USER, room?
 -- Publishes player_left {user_id, username, kicked = true}. Returns OK.
 
 local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
+local PLACE_MS, MAX_PLACES = 300000, 256 -- how long the places are kept of those who have gone, and of how many
+
+-- Where somebody was that goes: who comes back begins there, or leaving would be a way to be anywhere at once.
+local function keep_place(id)
+  local position = redis.call("HGET", KEYS[4], id)
+  if not position then return end
+  redis.call("HDEL", KEYS[4], id)
+  if redis.call("HLEN", KEYS[12]) >= MAX_PLACES then
+    redis.call("HDEL", KEYS[12], redis.call("HRANDFIELD", KEYS[12]))
+  end
+  redis.call("HSET", KEYS[12], id, position .. struct.pack("<d", godra.now))
+  redis.call("PEXPIRE", KEYS[12], PLACE_MS)
+end
 
 local user_id = ARGV[2]
 if user_id and string.sub(user_id, 1, 1) == "{" then
@@ -32,7 +45,7 @@ end
 
 local name = redis.call("HGET", KEYS[3], user_id)
 redis.call("HDEL", KEYS[3], user_id)
-redis.call("HDEL", KEYS[4], user_id)
+keep_place(user_id)
 redis.call("SREM", KEYS[5], user_id)
 redis.call("HDEL", KEYS[7], user_id)
 redis.call("SREM", KEYS[11], user_id)

@@ -1,23 +1,39 @@
 -- Hook: a member is gone, and its seat is free again: it has closed its socket, or lost it and not come back in time. The room stays for a while, so that people can come back.
 --
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away
--- ARGV: user_id, game_id
+-- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away, game:{room}:places
+-- ARGV: user_id, game_id, "absent" of a user who had no socket here
 -- Publishes player_left {user_id, username}, unless the user has left by leave_lobby before.
 
 local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
+local PLACE_MS, MAX_PLACES = 300000, 256 -- how long the places are kept of those who have gone, and of how many
+
+-- Where somebody was that goes: who comes back begins there, or leaving would be a way to be anywhere at once.
+local function keep_place(id)
+  local position = redis.call("HGET", KEYS[4], id)
+  if not position then return end
+  redis.call("HDEL", KEYS[4], id)
+  if redis.call("HLEN", KEYS[12]) >= MAX_PLACES then
+    redis.call("HDEL", KEYS[12], redis.call("HRANDFIELD", KEYS[12]))
+  end
+  redis.call("HSET", KEYS[12], id, position .. struct.pack("<d", godra.now))
+  redis.call("PEXPIRE", KEYS[12], PLACE_MS)
+end
 
 if redis.call("EXISTS", KEYS[1]) == 0 then
   return
 end
 
 local user = godra.user
-redis.call("SREM", KEYS[5], user.id)
+local was_online = redis.call("SREM", KEYS[5], user.id) == 1
+if not was_online and ARGV[3] ~= "absent" and redis.call("HEXISTS", KEYS[7], user.id) == 1 then
+  return -- it has left before, and has taken a seat anew since
+end
 redis.call("HDEL", KEYS[7], user.id)
 redis.call("SREM", KEYS[11], user.id)
 if redis.call("SREM", KEYS[2], user.id) == 1 then
   redis.call("HDEL", KEYS[3], user.id)
-  redis.call("HDEL", KEYS[4], user.id)
+  keep_place(user.id)
   godra.publish("player_left", { user_id = user.id, username = user.name })
 end
 

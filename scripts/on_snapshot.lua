@@ -24,12 +24,19 @@ local about = cjson.encode({
 local away = {}
 for _, user_id in ipairs(redis.call("SMEMBERS", KEYS[5])) do away[user_id] = true end
 
+-- The largest lobby has 5000 members, and this must end well within the time that a call has.
 local players, positions = {}, hash(KEYS[3])
-for user_id, username in pairs(hash(KEYS[2])) do
-  local player = { user_id = user_id, username = username, away = away[user_id] }
-  local position = positions[user_id]
-  if position then player.x, player.y = struct.unpack("<dd", position) end
-  players[#players + 1] = cjson.encode(user_id) .. ":" .. cjson.encode(player)
+local names = redis.call("HGETALL", KEYS[2])
+for i = 1, #names, 2 do
+  local user_id = names[i]
+  local id, position = cjson.encode(user_id), positions[user_id]
+  local place = ""
+  if position then
+    local x, y = struct.unpack("<dd", position)
+    place = string.format(',"x":%.14g,"y":%.14g', x, y)
+  end
+  players[#players + 1] = id .. ':{"user_id":' .. id .. ',"username":' .. cjson.encode(names[i + 1]) .. place
+    .. (away[user_id] and ',"away":true}' or "}")
 end
 
 -- Values are JSON text already. Writing them out as they are keeps what cjson would change: [] and long numbers.

@@ -45,6 +45,23 @@ impl EmbeddedStore {
         }
         (result, events)
     }
+
+    fn eval_text(&mut self, text: &str, keys: &[&str], args: &[&str]) -> Value {
+        let header = Header::parse("command", text).expect("header");
+        let call = Call {
+            script: Arc::new(Script::new("command", "command.lua", text, header)),
+            caller: identity(&Caller { id: "test".into(), name: "test".into(), role: "manager" }),
+            keys: CallKeys::Resolved(keys.iter().map(|key| (*key).into()).collect()),
+            arguments: Arguments::List(args.iter().map(|arg| arg.as_bytes().into()).collect()),
+            wants_result: true,
+            membership: Membership::Unchanged,
+            n: None,
+        };
+        match self.call(None, &call).0 {
+            CallResult::Ok(text) => parse(&text),
+            other => panic!("{text} {args:?}: {other:?}"),
+        }
+    }
 }
 
 impl Store for EmbeddedStore {
@@ -73,22 +90,12 @@ impl Store for EmbeddedStore {
     }
 
     fn command(&mut self, parts: &[&str]) -> Value {
-        let text = "return redis.call(unpack(ARGV, 2))";
-        let header = Header::parse("command", text).expect("header");
-        let script = Script::new("command", "command.lua", text, header);
-        let call = Call {
-            script: Arc::new(script),
-            caller: identity(&Caller { id: "test".into(), name: "test".into(), role: "manager" }),
-            keys: CallKeys::Resolved(Vec::new()),
-            arguments: Arguments::List(parts.iter().map(|part| part.as_bytes().into()).collect()),
-            wants_result: true,
-            membership: Membership::Unchanged,
-            n: None,
-        };
-        match self.call(None, &call).0 {
-            CallResult::Ok(text) => parse(&text),
-            other => panic!("{parts:?}: {other:?}"),
-        }
+        self.eval_text("return redis.call(unpack(ARGV, 2))", &[], parts)
+    }
+
+    fn eval(&mut self, text: &str, keys: &[&str], args: &[&str]) {
+        // `ARGV[1]` is the caller, which a text behind the scripts' back has none of.
+        self.eval_text(&format!("table.remove(ARGV, 1) {text}"), keys, args);
     }
 
     fn advance(&mut self, ms: u64) {

@@ -132,6 +132,16 @@ impl Store for RedisStore {
         self.send(&parts)
     }
 
+    fn eval(&mut self, text: &str, keys: &[&str], args: &[&str]) {
+        let count = keys.len().to_string();
+        let parts: Vec<&str> = ["EVAL", text, &count]
+            .into_iter()
+            .chain(keys.iter().copied())
+            .chain(args.iter().copied())
+            .collect();
+        self.command(&parts);
+    }
+
     fn advance(&mut self, ms: u64) {
         self.now_ms += ms;
     }
