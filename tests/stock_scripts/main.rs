@@ -1,5 +1,6 @@
 //! What the stock scripts promise: every result, error and event, and what they do with hostile arguments.
 
+mod chat;
 mod embedded;
 mod places;
 #[path = "../../src/engine/tests/differential/product.rs"]
