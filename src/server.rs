@@ -119,7 +119,7 @@ impl Server {
             accounts: accounts.clone(),
             admission: AdmissionControl::new(
                 config.max_connections,
-                config.max_connections_per_ip.map_or(0, |bound| bound.get() as usize),
+                config.max_connections_per_ip,
                 config.trusted_proxies.clone(),
             ),
             waiting: Budget::new(config.limits.inputs.max_waiting_bytes_in_all),

@@ -101,6 +101,8 @@ pub struct QueueLimits {
     pub backlog: usize,
     /// Bytes read from one connection before the next has its turn.
     pub read_budget_bytes: usize,
+    /// Frames of a WebSocket handled before the next connection has its turn.
+    pub read_budget_frames: usize,
     /// Connections accepted before the open ones have their turn.
     pub accept_budget: usize,
 }
@@ -172,6 +174,7 @@ impl Default for BuiltInLimits {
                 mailbox: 4 * KIB,
                 backlog: 64 * KIB,
                 read_budget_bytes: 256 * KIB,
+                read_budget_frames: 256,
                 accept_budget: 64,
             },
             rooms: RoomLimits {

@@ -14,7 +14,6 @@ mod values;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,6 +33,7 @@ use crate::account::store::{Dsn, parse_sqlite_path};
 pub use crate::logging::LogFormat;
 use crate::session::Network;
 use crate::session::cors::AllowedOrigins;
+use crate::session::limits::Limit;
 use crate::state::HistoryBounds;
 use crate::state::redis::{Address, Prefix};
 use crate::sys;
@@ -85,13 +85,15 @@ pub struct Config {
     /// Open connections, over all shards.
     pub max_connections: usize,
     /// Open connections from one address.
-    pub max_connections_per_ip: Option<NonZeroU32>,
+    pub max_connections_per_ip: Limit,
     /// Longest message that a WebSocket may receive; above it close 1009.
     pub max_message_bytes: usize,
     /// Inputs per connection and second.
-    pub input_rate: Option<NonZeroU32>,
+    pub input_rate: Limit,
+    /// Calls and joins per user and second.
+    pub rpc_rate: Limit,
     /// Logins per address and minute.
-    pub login_rate: Option<NonZeroU32>,
+    pub login_rate: Limit,
     /// Whose web pages may call.
     pub allow_origins: AllowedOrigins,
     /// Form of log lines.
@@ -139,7 +141,7 @@ impl Config {
             .unwrap_or_else(|| machine.cores.clamp(1, 256));
         let port = values.parse("port", values::number(0..=u16::MAX))?;
         let redis = values.parse_optional("redis-addr", Address::parse_list)?.unwrap_or_default();
-        let rate = || values::number(0..=1_000_000);
+        let limit = |name| resolve_limit(values, name);
         let mut warnings = Vec::new();
         if redis.len() > 1 {
             let advice = "--redis-addr has several addresses: a call without a room sees the keys of one of them alone, \
@@ -171,10 +173,11 @@ impl Config {
             },
             guest_ttl: values.parse("guest-ttl", values::duration("1s", "365d"))?,
             max_connections: resolve_max_connections(values, threads, machine, &mut warnings)?,
-            max_connections_per_ip: NonZeroU32::new(values.parse("max-connections-per-ip", rate())?),
+            max_connections_per_ip: limit("max-connections-per-ip")?,
             max_message_bytes: values.parse("max-message-bytes", values::size("125", "16m"))?,
-            input_rate: NonZeroU32::new(values.parse("input-rate", rate())?),
-            login_rate: NonZeroU32::new(values.parse("login-rate", rate())?),
+            input_rate: limit("input-rate")?,
+            rpc_rate: limit("rpc-rate")?,
+            login_rate: limit("login-rate")?,
             allow_origins: values.parse("allow-origin", AllowedOrigins::parse)?,
             log_format: values.parse("log-format", LogFormat::parse)?,
             log_filter: "info".to_owned(),
@@ -270,6 +273,12 @@ fn resolve_state_file(values: &Values, is_in_redis: bool) -> Result<Option<PathB
         }
         _ => parse_sqlite_path(text).map(Some).map_err(|reason| format!("{reason}, or off")),
     })
+}
+
+/// A default holds for strangers alone; what somebody has set, for everybody.
+fn resolve_limit(values: &Values, name: &str) -> Result<Limit, ConfigError> {
+    let most = values.parse(name, values::number(0..=1_000_000))?;
+    Ok(Limit { most, holds_for_local: !values.is_default(name) })
 }
 
 fn resolve_debug_echo(values: &Values, warnings: &mut Vec<String>) -> Result<bool, ConfigError> {

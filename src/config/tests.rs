@@ -49,9 +49,11 @@ fn defaults() {
     assert_eq!(config.token_ttl, Duration::from_secs(24 * 3600));
     assert_eq!(config.database.to_string(), "sqlite game.db");
     assert_eq!(config.max_connections, 20_000);
-    assert_eq!(config.max_connections_per_ip, None);
+    let by_default = |most| Limit { most, holds_for_local: false };
+    assert_eq!(config.max_connections_per_ip, by_default(256));
     assert_eq!(config.max_message_bytes, 65_536);
-    assert_eq!((config.input_rate, config.login_rate), (None, None));
+    let rates = [config.input_rate, config.rpc_rate, config.login_rate];
+    assert_eq!(rates, [60, 30, 60].map(by_default));
     assert_eq!(config.allow_origins, AllowedOrigins::Any);
     assert_eq!(config.log_format, LogFormat::Text);
     assert!(config.demo && !config.debug_echo);
@@ -101,7 +103,11 @@ fn values_that_are_allowed() {
     echo("--debug-echo --port 1", true);
 
     assert_eq!(resolve("--threads 256").unwrap().threads, 256);
-    assert_eq!(resolve("--input-rate 30").unwrap().input_rate, NonZeroU32::new(30));
+    assert_eq!(resolve("--input-rate 30").unwrap().input_rate, Limit::set(30));
+    // Also one that is the default says that it is wanted.
+    assert_eq!(resolve("--rpc-rate 30").unwrap().rpc_rate, Limit::set(30));
+    assert_eq!(resolve("--login-rate 0").unwrap().login_rate, Limit::set(0));
+    refused("--rpc-rate fast", "--rpc-rate fast: expected a whole number from 0 to 1000000");
     assert_eq!(resolve("--log-format json").unwrap().log_format, LogFormat::Json);
     assert_eq!(resolve("--db-type sqlite --state-file off").map(|_| ()), Ok(()));
     let state_file = |flags: &str, expected: Option<&str>| {

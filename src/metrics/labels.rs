@@ -69,6 +69,10 @@ label! {
         AddressFull = "address_full",
         /// `--login-rate`.
         LoginRate = "login_rate",
+        /// `--rpc-rate`.
+        RpcRate = "rpc_rate",
+        /// `--input-rate`.
+        InputRate = "input_rate",
         /// The token did not verify.
         Unauthorized = "unauthorized",
         /// The `on_connect` hook refused.

@@ -44,6 +44,11 @@ impl Metrics {
         self.shards.shard(index)
     }
 
+    /// Handles for who is turned away by what all shards share.
+    pub fn refusals(&self) -> Row<RefusalReason, Counter> {
+        self.shards.refusals()
+    }
+
     /// The handles of one script of the catalogue.
     pub fn script(&self, name: &str) -> ScriptMetrics {
         let labels = ScriptLabels { script: name.to_owned() };

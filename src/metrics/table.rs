@@ -67,6 +67,11 @@ macro_rules! shard_metrics {
                 }
             }
 
+            /// Counts as one more shard would.
+            pub(super) fn refusals(&self) -> Row<RefusalReason, Counter> {
+                self.refusals.part()
+            }
+
             /// The handles of one shard.
             pub(super) fn shard(&self, index: usize) -> ShardMetrics {
                 let labels = ShardLabels { shard: index };

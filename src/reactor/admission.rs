@@ -6,18 +6,19 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::session::Network;
+use crate::session::limits::{Limit, network};
 
 /// Counts the connections of all shards.
 #[derive(Debug)]
 pub(crate) struct AdmissionControl {
     max_connections: usize,
-    /// 0 is without limit, and then nothing is counted by address.
-    max_per_address: usize,
+    max_per_address: Limit,
     /// Whose connections are many players'.
     trusted_proxies: Vec<Network>,
     connections: AtomicUsize,
     spare: AtomicUsize,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    /// As many as there are connections at most.
+    by_address: Mutex<HashMap<IpAddr, u32>>,
 }
 
 /// Connections beyond the bound that are taken for one answer: so a full server can say that it is full, and is not taken for
@@ -45,8 +46,8 @@ pub(crate) enum TurnedAway {
 }
 
 impl AdmissionControl {
-    /// Bounds; `max_per_address` 0 is without.
-    pub(crate) fn new(max_connections: usize, max_per_address: usize, trusted_proxies: Vec<Network>) -> Self {
+    /// Bounds, and whose connections are counted by whom they speak for.
+    pub(crate) fn new(max_connections: usize, max_per_address: Limit, trusted_proxies: Vec<Network>) -> Self {
         Self {
             max_connections,
             max_per_address,
@@ -69,7 +70,7 @@ impl AdmissionControl {
         if self.is_proxy(peer) {
             return Ok(Entry::Proxied);
         }
-        if !self.count_address(peer) {
+        if self.max_per_address.holds_for(peer.to_canonical().is_loopback()) && !self.count_address(peer) {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return Err(TurnedAway::AddressFull);
         }
@@ -79,13 +80,13 @@ impl AdmissionControl {
     /// Counts a connection that came in as [`Entry::Proxied`] among those of its player's address: then it leaves as one of that
     /// address that came in as [`Entry::Full`]. Whether the address has room.
     pub(crate) fn count_address(&self, client: IpAddr) -> bool {
-        if self.max_per_address == 0 {
+        if self.max_per_address.most == 0 {
             return true;
         }
         let mut by_address = self.addresses();
-        let count = by_address.entry(client).or_insert(0);
-        let has_room = *count < self.max_per_address;
-        *count += usize::from(has_room);
+        let count = by_address.entry(network(client)).or_insert(0);
+        let has_room = *count < self.max_per_address.most;
+        *count += u32::from(has_room);
         has_room
     }
 
@@ -101,12 +102,13 @@ impl AdmissionControl {
             return;
         }
         self.connections.fetch_sub(1, Ordering::Relaxed);
-        if self.max_per_address > 0 && entry == Entry::Full {
+        if self.max_per_address.most > 0 && entry == Entry::Full {
+            // One of this machine may not have been counted: then there is no count of its address.
             let mut by_address = self.addresses();
-            if let Some(count) = by_address.get_mut(&peer) {
+            if let Some(count) = by_address.get_mut(&network(peer)) {
                 *count -= 1;
                 if *count == 0 {
-                    by_address.remove(&peer);
+                    by_address.remove(&network(peer));
                 }
             }
         }
@@ -116,7 +118,7 @@ impl AdmissionControl {
         self.connections.load(Ordering::Relaxed)
     }
 
-    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, u32>> {
         // A panic while it was held left a count off by one at worst; the map itself is whole.
         self.by_address.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn bounds_hold_and_leaving_makes_room() {
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let admission = AdmissionControl::new(3, 2, Vec::new());
+        let admission = AdmissionControl::new(3, Limit::set(2), Vec::new());
         assert_eq!(admission.enter(one), Ok(Entry::Full));
         assert_eq!(admission.enter(one), Ok(Entry::Full));
         assert_eq!(admission.enter(one), Err(TurnedAway::AddressFull));
@@ -153,5 +155,27 @@ mod tests {
         assert_eq!(admission.connections(), 2);
         assert_eq!(admission.enter(other), Ok(Entry::Full));
         assert_eq!(admission.connections(), 3);
+    }
+
+    #[test]
+    fn an_address_is_counted_unless_it_is_this_machine() {
+        let check = |limit: Limit, peers: [&str; 3], third: Result<Entry, TurnedAway>| {
+            let admission = AdmissionControl::new(9, limit, Vec::new());
+            let enter = |peer: &str| admission.enter(peer.parse().unwrap());
+            assert_eq!((enter(peers[0]), enter(peers[1])), (Ok(Entry::Full), Ok(Entry::Full)));
+            assert_eq!(enter(peers[2]), third, "{limit:?} {peers:?}");
+            for peer in &peers[..admission.connections()] {
+                admission.leave(peer.parse().unwrap(), Entry::Full);
+            }
+            assert!(admission.addresses().is_empty());
+        };
+        let by_default = Limit { most: 2, holds_for_local: false };
+        check(by_default, ["127.0.0.1"; 3], Ok(Entry::Full));
+        check(by_default, ["::1", "127.0.0.2", "::ffff:127.0.0.1"], Ok(Entry::Full));
+        check(Limit::set(2), ["127.0.0.1"; 3], Err(TurnedAway::AddressFull));
+        check(by_default, ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"], Err(TurnedAway::AddressFull));
+        check(by_default, ["2001:db8::1", "2001:db8::2", "2001:db8::3"], Err(TurnedAway::AddressFull));
+        check(by_default, ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::3"], Ok(Entry::Full));
+        check(Limit::NONE, ["192.0.2.1"; 3], Ok(Entry::Full));
     }
 }

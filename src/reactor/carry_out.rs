@@ -1,6 +1,5 @@
 //! What sessions want done, done.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::admission::Entry;
@@ -16,8 +15,8 @@ use crate::room::{self, Reply};
 use crate::session::account::{AccountReply, AccountRequest};
 use crate::session::outbox::Kind;
 use crate::session::{
-    Action, Actions, Context, DroppedInput, Input, JoinRequest, Rejection, Route, RpcRequest, SERVER_FULL,
-    Sending, Session,
+    Action, Actions, Client, Context, DroppedInput, Input, JoinRequest, Origin, Rejection, Route, RpcRequest,
+    SERVER_FULL, Sending, Session,
 };
 use crate::state::{Batch, ConnectionKey, OnError};
 use crate::wire::ErrorCode;
@@ -113,7 +112,10 @@ impl Shard {
             }
             Action::DroppedInput(dropped) => {
                 let outcome = match dropped {
-                    DroppedInput::Limited => InputOutcome::Limited,
+                    DroppedInput::Limited => {
+                        self.context.metrics.refusals.at(RefusalReason::InputRate).inc();
+                        InputOutcome::Limited
+                    }
                     DroppedInput::Malformed => InputOutcome::Malformed,
                     DroppedInput::OutOfOrder => InputOutcome::Busy,
                 };
@@ -187,17 +189,17 @@ impl Shard {
     }
 
     /// Counts a connection that comes by a proxy among those of its player's address. Whether there is room.
-    fn count_client(&mut self, index: usize, client: IpAddr) -> bool {
+    fn count_client(&mut self, index: usize, client: Client) -> bool {
         let admission = &self.context.shared.admission;
         let carried = &mut self.connections[index].carried;
         // Where proxies do not say for whom they speak, their connections are not anybody's.
-        if carried.entry != Entry::Proxied || admission.is_proxy(client) {
+        if carried.entry != Entry::Proxied || client.origin == Origin::Unsaid {
             return true;
         }
-        if !admission.count_address(client) {
+        if !admission.count_address(client.address) {
             return false;
         }
-        (carried.peer, carried.entry) = (client, Entry::Full);
+        (carried.peer, carried.entry) = (client.address, Entry::Full);
         true
     }
 
@@ -280,7 +282,6 @@ impl Shard {
         let refusal = match (route, status) {
             (_, 503) if entry == Entry::Spare => Some(RefusalReason::ServerFull),
             (_, 401) => Some(RefusalReason::Unauthorized),
-            (Route::GuestLogin | Route::Register | Route::Login, 429) => Some(RefusalReason::LoginRate),
             (Route::WebSocket, 403) => Some(RefusalReason::Hook),
             _ => None,
         };

@@ -30,6 +30,8 @@ pub(super) struct Connection {
     pub(super) is_dirty: bool,
     /// Whether the socket may hold bytes that no event will tell of.
     pub(super) is_unread: bool,
+    /// Whether it is in the list of those to be read from once more.
+    pub(super) is_again: bool,
     /// What it is to a room.
     pub(super) place: Place,
 }

@@ -32,7 +32,8 @@ pub(super) struct Connections {
     wheel: Wheel,
     generations: u32,
     dirty: Vec<usize>,
-    pub(super) again: Vec<ConnectionKey>,
+    /// Whom to read from although no event says so, each once.
+    again: Vec<ConnectionKey>,
     /// Members whose outbox went over its hard bound.
     pub(super) slow: Vec<ConnectionKey>,
     /// Members that are behind, and have read what was on its way.
@@ -139,6 +140,7 @@ impl Connections {
             wants_writable: false,
             is_dirty: false,
             is_unread: false,
+            is_again: false,
             place: Place::Outside,
         });
         self.schedule(index, settings);
@@ -151,6 +153,32 @@ impl Connections {
         self.metrics.connections.at(kind_of(&carried.session)).dec();
         let deregistered = self.registry.deregister(&mut stream);
         (Handover { stream, carried }, deregistered.is_ok())
+    }
+
+    /// The connection is to be read from, in this round if those are not over yet that are read again.
+    pub(super) fn read_again(&mut self, index: usize) {
+        let key = self.key(index);
+        let connection = &mut self.slab[index];
+        connection.is_unread = false;
+        if !std::mem::replace(&mut connection.is_again, true) {
+            self.again.push(key);
+        }
+    }
+
+    /// Whether there are connections to be read from.
+    pub(super) fn has_again(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    /// Whom to read from now.
+    pub(super) fn take_again(&mut self) -> Vec<ConnectionKey> {
+        let keys = std::mem::take(&mut self.again);
+        for key in &keys {
+            if let Some(index) = self.find(*key) {
+                self.slab[index].is_again = false;
+            }
+        }
+        keys
     }
 
     /// Those that are over, to be removed. A connection that is gone already is among them at most as its key.
@@ -347,7 +375,7 @@ impl Connections {
                     return self.end(index);
                 }
                 connection.carried.stage = Stage::Lingering;
-                self.again.push(key);
+                self.read_again(index);
             }
             _ => {
                 let is_unread = connection.is_unread;
@@ -356,7 +384,7 @@ impl Connections {
                 {
                     self.caught_up.push(key);
                 } else if is_unread {
-                    self.again.push(key);
+                    self.read_again(index);
                 }
             }
         }

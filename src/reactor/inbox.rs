@@ -211,7 +211,7 @@ impl Shard {
         let key = self.connections.key(index);
         self.peers.post(home, ShardMessage::Settled(member, key));
         self.connections.mark_dirty(index);
-        self.connections.again.push(key);
+        self.connections.read_again(index);
         self.check_member(index);
     }
 

@@ -197,7 +197,7 @@ impl Shard {
             self.hand_over(index, shard, position);
         } else if self.connections[index].carried.parked.is_some() {
             // What came behind the request is the member's first input.
-            self.connections.again.push(self.connections.key(index));
+            self.connections.read_again(index);
         }
     }
 

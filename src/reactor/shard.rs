@@ -30,7 +30,7 @@ use crate::mailbox::{Mailbox, MailboxSender};
 use crate::metrics::{CloseCode, ShardMetrics};
 use crate::room;
 use crate::script::ScriptSet;
-use crate::session::Actions;
+use crate::session::{Actions, Session};
 use crate::state::{ConnectionKey, ShardId};
 use crate::wire::ws::close_code::Then;
 
@@ -191,7 +191,7 @@ impl Shard {
 
     /// Sleeps between two rounds of a busy time, unless bytes wait that were read only in part.
     fn rest(&self) {
-        if self.connections.again.is_empty()
+        if !self.connections.has_again()
             && let Some(rest) = self.io.pace.rest(self.context.clock.round_began, Instant::now())
         {
             std::thread::sleep(rest);
@@ -201,7 +201,7 @@ impl Shard {
     /// How long the poll may wait.
     fn patience(&self) -> Duration {
         let has_work =
-            !self.connections.again.is_empty() || self.connections.has_over() || self.rooms.has_touched();
+            self.connections.has_again() || self.connections.has_over() || self.rooms.has_touched();
         if has_work || !self.io.mailbox.is_empty() {
             return Duration::ZERO;
         }
@@ -302,7 +302,7 @@ impl Shard {
     }
 
     fn handle_again(&mut self) {
-        for key in std::mem::take(&mut self.connections.again) {
+        for key in self.connections.take_again() {
             self.read(key, true);
         }
     }
@@ -310,6 +310,10 @@ impl Shard {
     /// Reads what a socket holds, within its budget. `to_the_end` when no further event will tell of what is left.
     fn read(&mut self, key: ConnectionKey, to_the_end: bool) {
         let Some(index) = self.connections.find(key) else { return };
+        if self.connections[index].is_again {
+            // Its turn comes in this very round, after those that had none yet.
+            return;
+        }
         let is_unread = std::mem::take(&mut self.connections[index].is_unread);
         let mut buffer = std::mem::take(&mut self.io.buffer);
         let mut budget = self.context.shared.limits.read_budget_bytes;
@@ -328,7 +332,6 @@ impl Shard {
             return false;
         }
         let outbox_limit = self.context.shared.limits.outbox_hard_bytes;
-        let key = self.connections.key(index);
         let connection = &mut self.connections[index];
         match connection.carried.stage {
             Stage::Over => return false,
@@ -339,16 +342,15 @@ impl Shard {
             _ => {}
         }
         if *budget == 0 {
-            self.connections.again.push(key);
+            self.connections.read_again(index);
             return false;
         }
         match connection.read(buffer) {
             ReadOutcome::Bytes { count, drained } => {
                 *budget = budget.saturating_sub(count);
                 self.connections.bytes_in += count as u64;
-                self.receive(index, &mut buffer[..count]);
                 // A member may have moved on to another shard, which reads on.
-                !drained || to_the_end
+                self.receive(index, &mut buffer[..count]) && (!drained || to_the_end)
             }
             ReadOutcome::Empty => false,
             ReadOutcome::End => {
@@ -364,7 +366,6 @@ impl Shard {
 
     /// Handles bytes that had to wait. Returns false while they have to wait longer, or the connection is gone.
     fn receive_parked(&mut self, index: usize) -> bool {
-        let key = self.connections.key(index);
         let connection = &mut self.connections[index];
         if connection.carried.parked.is_none() {
             return true;
@@ -373,17 +374,16 @@ impl Shard {
             connection.is_unread = true;
             return false;
         }
-        if let Some(mut parked) = connection.carried.parked.take() {
-            self.receive(index, &mut parked);
-        }
-        let index = self.connections.find(key);
-        index.is_some_and(|index| self.connections[index].carried.parked.is_none())
+        let parked = connection.carried.parked.take();
+        parked.is_none_or(|mut parked| self.receive(index, &mut parked))
     }
 
-    fn receive(&mut self, index: usize, input: &mut [u8]) {
+    /// Has a session handle bytes. Returns false if it left some, or the connection is gone.
+    fn receive(&mut self, index: usize, input: &mut [u8]) -> bool {
         if self.connections[index].carried.stage != Stage::Open {
-            return;
+            return true;
         }
+        let key = self.connections.key(index);
         let mut taken = 0;
         // The rest is parked before anything is carried out, as the connection may be handed over with it.
         self.call_session_then(
@@ -399,6 +399,13 @@ impl Shard {
                 }
             },
         );
+        let Some(index) = self.connections.find(key) else { return false };
+        let is_done = self.connections[index].carried.parked.is_none();
+        if !is_done && matches!(self.connections[index].carried.session, Session::WebSocket(_)) {
+            // It has had its turn, and what it left may wait for nothing: an HTTP session's waits for answers to be sent.
+            self.connections.read_again(index);
+        }
+        is_done
     }
 
     fn run_timers(&mut self) {

@@ -1,8 +1,7 @@
 //! What sessions may ask for at once, answered by the parts of this process.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pages::pages;
 use crate::account::guest::new_guest;
@@ -11,9 +10,9 @@ use crate::account::revocations::Revocations;
 use crate::account::service::unix_ms;
 use crate::account::token::{TokenAuthority, TokenError, new_family};
 use crate::config::Config;
-use crate::metrics::Metrics;
-use crate::session::limits::LoginLimit;
-use crate::session::{GuestLogin, Now, Rejection, SHUTTING_DOWN, Services, Settings};
+use crate::metrics::{Counter, Metrics, RefusalReason, Row};
+use crate::session::limits::{Buckets, network};
+use crate::session::{Client, Counted, GuestLogin, Now, Rejection, SHUTTING_DOWN, Services, Settings};
 use crate::state::Engine;
 use crate::wire::ErrorCode;
 use crate::wire::http;
@@ -29,8 +28,11 @@ pub(super) struct ServerServices {
     refresh_ttl_s: u64,
     metrics: Arc<Metrics>,
     engine: Arc<dyn Engine>,
-    /// None without `--login-rate`. Held for a few instructions at a time, and only at logins.
-    logins: Option<Mutex<LoginLimit>>,
+    refusals: Row<RefusalReason, Counter>,
+    /// By address.
+    logins: Buckets,
+    /// By user; refreshes by address.
+    calls: Buckets,
 }
 
 impl ServerServices {
@@ -42,16 +44,17 @@ impl ServerServices {
         metrics: Arc<Metrics>,
         engine: Arc<dyn Engine>,
     ) -> Self {
-        let login_limit = |rate: std::num::NonZeroU32| Mutex::new(LoginLimit::new(rate.get()));
         Self {
             draining: AtomicBool::new(false),
             settings: session_settings(config),
             tokens,
             revocations,
             refresh_ttl_s: config.refresh_ttl.as_secs(),
+            refusals: metrics.refusals(),
             metrics,
             engine,
-            logins: config.login_rate.map(login_limit),
+            logins: Buckets::per_minute(config.login_rate),
+            calls: Buckets::per_second(config.rpc_rate),
         }
     }
 }
@@ -91,10 +94,18 @@ impl Services for ServerServices {
         GuestLogin { token, refresh_token, expires_in_s: self.tokens.ttl_s(), user_id, username }
     }
 
-    fn admit_login(&self, peer: IpAddr, now: Now) -> Result<(), u32> {
-        let Some(logins) = &self.logins else { return Ok(()) };
-        // A panic while it was held left a count off by one at worst.
-        logins.lock().unwrap_or_else(PoisonError::into_inner).admit(peer, now.monotonic_ms)
+    fn admit(&self, counted: Counted<'_>, client: Client, now: Now) -> Result<(), u32> {
+        let (is_local, now_ms) = (client.is_local(), now.monotonic_ms);
+        let (admitted, reason) = match counted {
+            Counted::Login => {
+                (self.logins.admit(network(client.address), is_local, now_ms), RefusalReason::LoginRate)
+            }
+            Counted::Refresh => {
+                (self.calls.admit(network(client.address), is_local, now_ms), RefusalReason::RpcRate)
+            }
+            Counted::Call(user) => (self.calls.admit(user, is_local, now_ms), RefusalReason::RpcRate),
+        };
+        admitted.inspect_err(|_| _ = self.refusals.at(reason).inc())
     }
 
     fn readiness(&self) -> Result<(), &'static str> {
@@ -123,12 +134,13 @@ fn session_settings(config: &Config) -> Settings {
         body_timeout_ms: milliseconds(http.body_timeout),
         keep_alive_timeout_ms: milliseconds(http.keep_alive_timeout),
         max_pipelined: http.max_pipelined,
+        max_frames: config.limits.queues.read_budget_frames,
         ping_after_ms: milliseconds(websocket.ping_after),
         pong_timeout_ms: milliseconds(websocket.pong_wait),
         close_timeout_ms: milliseconds(websocket.close_wait),
         max_message_bytes: config.max_message_bytes,
         max_echo_bytes: websocket.max_echo_message_bytes,
-        input_rate: config.input_rate.map_or(0, std::num::NonZeroU32::get),
+        input_rate: config.input_rate,
         max_errors: websocket.max_errors,
         max_busy: websocket.max_busy,
         busy_window_ms: milliseconds(websocket.busy_window),

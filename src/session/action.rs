@@ -1,13 +1,12 @@
 //! What a session wants done: owned, so that whoever carries it out may call the session again meanwhile.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use smol_str::SmolStr;
 
 use super::account::AccountRequest;
-use super::{Route, RpcRequest};
+use super::{Client, Route, RpcRequest};
 use crate::wire::Position;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{ClientMessage, InputName, SharedText};
@@ -78,7 +77,7 @@ pub struct JoinRequest {
     /// Up to where it knows the room's events, if it was there before.
     pub since: Option<Position>,
     /// Where the player is, behind whatever trusted proxies.
-    pub client: IpAddr,
+    pub client: Client,
 }
 
 /// How bytes for the peer are queued.

@@ -1,9 +1,8 @@
 //! What a session asks and is told at once.
 
-use std::net::IpAddr;
-
 use super::cors::AllowedOrigins;
-use super::{Network, Now, Page, Rejection};
+use super::limits::Limit;
+use super::{Client, Network, Now, Page, Rejection};
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::Identity;
 
@@ -27,11 +26,11 @@ pub trait Services: Send + Sync {
     /// Makes a guest and its tokens.
     fn guest_login(&self, unix_s: u64) -> GuestLogin;
 
-    /// Counts a login attempt from an address.
+    /// Counts something that a client may do only so often.
     ///
     /// # Errors
-    /// The seconds after which the address may try again.
-    fn admit_login(&self, peer: IpAddr, now: Now) -> Result<(), u32>;
+    /// The seconds after which it may try again.
+    fn admit(&self, counted: Counted<'_>, client: Client, now: Now) -> Result<(), u32>;
 
     /// Whether the server takes work.
     ///
@@ -41,6 +40,17 @@ pub trait Services: Send + Sync {
 
     /// The metrics page: content type and text.
     fn metrics(&self) -> (&'static str, String);
+}
+
+/// What a client may do only so often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted<'a> {
+    /// A login or what makes a user, by address.
+    Login,
+    /// A refresh of tokens, by address.
+    Refresh,
+    /// A call or a join of the user of this id, by user.
+    Call(&'a str),
 }
 
 /// What a guest login gives.
@@ -86,6 +96,8 @@ pub struct Settings {
     pub keep_alive_timeout_ms: u64,
     /// Requests that are taken from one piece of input; the rest is left until it is given again.
     pub max_pipelined: usize,
+    /// Frames that are taken from one piece of a WebSocket's input; the rest is left until it is given again.
+    pub max_frames: usize,
     /// Silence after which a WebSocket is pinged.
     pub ping_after_ms: u64,
     /// How long the answer to a ping may take.
@@ -96,8 +108,8 @@ pub struct Settings {
     pub max_message_bytes: usize,
     /// Largest message on `/echo`, in bytes.
     pub max_echo_bytes: usize,
-    /// Inputs per connection and second; 0 is without limit.
-    pub input_rate: u32,
+    /// Inputs per connection and second, pings among them.
+    pub input_rate: Limit,
     /// Malformed messages in excess of good ones after which a connection is closed.
     pub max_errors: u16,
     /// Inputs refused with `busy` within `busy_window_ms` above which a connection is closed.

@@ -25,6 +25,7 @@ mod numbered;
 mod play;
 mod postgres;
 mod prompt;
+mod rates;
 mod reload;
 mod resume;
 mod rpc;

@@ -83,7 +83,16 @@ fn limits() {
             "a message, from its first byte to its last",
             format!("{}, also if pings come between", seconds(http.body_timeout)),
         ),
-        ("inputs per second", no_flag("input-rate")),
+        ("inputs per second", rate("input-rate")),
+        ("calls and joins of a user per second", rate("rpc-rate")),
+        (
+            "logins and new users per minute",
+            format!("{} from an address (`--login-rate`)", flag("login-rate", "")),
+        ),
+        (
+            "connections",
+            format!("{} from an address (`--max-connections-per-ip`)", flag("max-connections-per-ip", "")),
+        ),
         ("inputs that wait for their answers", format!("{} per connection", limits.inputs.max_waiting)),
         (
             "bytes of inputs that wait",
@@ -149,11 +158,11 @@ pub fn flag(name: &str, unit: &str) -> u64 {
     number.unwrap_or_else(|| panic!("--{name} is not in {unit:?} by default: {help}"))
 }
 
-/// A limit that there is only with a flag.
+/// A rate, and the twice as much that may come at once.
 #[track_caller]
-fn no_flag(name: &str) -> String {
-    assert_eq!(flag(name, ""), 0, "0 is without limit");
-    format!("none (`--{name}`)")
+fn rate(name: &str) -> String {
+    let rate = flag(name, "");
+    format!("{rate}, {} at once (`--{name}`)", 2 * rate)
 }
 
 #[track_caller]

@@ -1,9 +1,8 @@
 //! What sessions ask for: a token is its user's id, and nobody is kept out.
 
-use std::net::IpAddr;
-
 use crate::session::cors::AllowedOrigins;
-use crate::session::{GuestLogin, Now, Rejection, Services, Settings};
+use crate::session::limits::Limit;
+use crate::session::{Client, Counted, GuestLogin, Now, Rejection, Services, Settings};
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
 
@@ -40,7 +39,7 @@ impl Services for OpenDoor {
         unreachable!("nobody logs in here")
     }
 
-    fn admit_login(&self, _peer: IpAddr, _now: Now) -> Result<(), u32> {
+    fn admit(&self, _counted: Counted<'_>, _client: Client, _now: Now) -> Result<(), u32> {
         Ok(())
     }
 
@@ -66,7 +65,8 @@ fn settings(sync_interval_ms: u64) -> Settings {
         max_message_bytes: 4000,
         max_echo_bytes: 2000,
         max_pipelined: 16,
-        input_rate: 0,
+        max_frames: 256,
+        input_rate: Limit::NONE,
         max_errors: 3,
         max_busy: 2048,
         busy_window_ms: 10_000,

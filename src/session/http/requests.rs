@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
-use crate::session::proxy::client_address;
 use crate::session::routes::TokenSource;
-use crate::session::{Action, Context, JoinRequest, Rejection, Route, RpcRequest, SERVER_FULL, cors};
+use crate::session::{
+    Action, Client, Context, Counted, JoinRequest, Rejection, Route, RpcRequest, SERVER_FULL, cors,
+};
 use crate::wire::http::{Method, Request};
 use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::message::parse_epoch;
@@ -79,7 +80,11 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         return Ok(Next::Answer(answer));
     }
     let caller = match route.token() {
-        TokenSource::Header => Some(Arc::new(authenticate(bearer(request), context)?)),
+        TokenSource::Header => {
+            let caller = authenticate(bearer(request), context)?;
+            admit_call(&caller, client(request, context), context)?;
+            Some(Arc::new(caller))
+        }
         TokenSource::None | TokenSource::Upgrade => None,
     };
     let answer = match (route, caller) {
@@ -155,7 +160,7 @@ fn guest_login(request: &Request, context: &Context<'_>) -> Result<Answer<'stati
     if !is_empty_or_object(&request.body) {
         return Err(Rejection::new(ErrorCode::BadRequest, "the body must be empty or a JSON object"));
     }
-    admit_login(request, context)?;
+    admit(Counted::Login, client(request, context), context)?;
     let login = context.services.guest_login(context.now.unix_s());
     let body = serde_json::json!({
         "token": login.token,
@@ -187,9 +192,13 @@ fn account(
 ) -> Result<Next, Rejection> {
     let call = AccountCall::parse(route, &request.body)
         .map_err(|message| Rejection::new(ErrorCode::BadRequest, message))?;
-    if matches!(route, Route::Register | Route::Login) {
-        admit_login(request, context)?;
-    }
+    let counted = match route {
+        Route::Register | Route::Login => Some(Counted::Login),
+        Route::Refresh => Some(Counted::Refresh),
+        // Those with a token are counted already.
+        _ => None,
+    };
+    counted.map_or(Ok(()), |counted| admit(counted, client(request, context), context))?;
     Ok(submit(request, call, caller, context))
 }
 
@@ -199,7 +208,7 @@ fn submit(
     caller: Option<Arc<Identity>>,
     context: &Context<'_>,
 ) -> Next {
-    let address = client_address(context.peer, request, &context.services.settings().trusted_proxies);
+    let address = client(request, context).address;
     Next::Call(Action::Account(Box::new(AccountRequest { call, caller, address })))
 }
 
@@ -252,13 +261,14 @@ fn join_request(
     let in_query = request.query_parameter("token");
     let token = in_query.as_deref().or(bearer(request)).or(handshake.bearer.as_deref());
     let identity = Arc::new(authenticate(token, context)?);
+    let client = client(request, context);
+    admit_call(&identity, client, context)?;
     context.services.readiness().map_err(|reason| Rejection::new(ErrorCode::Unavailable, reason))?;
     let room = request
         .query_parameter("game_id")
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "the query lacks game_id=ROOM"))?;
     let room = RoomId::parse(&room)
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
-    let client = client_address(context.peer, request, &context.services.settings().trusted_proxies);
     Ok(JoinRequest { identity, room, since: since(request)?, client })
 }
 
@@ -295,13 +305,27 @@ fn authenticate(token: Option<&str>, context: &Context<'_>) -> Result<Identity, 
     context.services.verify_token(token, context.now.unix_s())
 }
 
-/// Counts a login from the client's address.
-fn admit_login(request: &Request, context: &Context<'_>) -> Result<(), Rejection> {
-    let client = client_address(context.peer, request, &context.services.settings().trusted_proxies);
-    let refused = |seconds| {
-        Rejection::new(ErrorCode::RateLimited, "too many logins from this address").retry_after(seconds)
+/// Who asks, behind whatever trusted proxies.
+fn client(request: &Request, context: &Context<'_>) -> Client {
+    Client::of(context.peer, request, &context.services.settings().trusted_proxies)
+}
+
+/// Counts what a user does. A manager may do as much as it likes: nobody becomes one without being made one.
+fn admit_call(caller: &Identity, client: Client, context: &Context<'_>) -> Result<(), Rejection> {
+    if caller.role >= Role::Manager {
+        return Ok(());
+    }
+    admit(Counted::Call(&caller.user_id), client, context)
+}
+
+fn admit(counted: Counted<'_>, client: Client, context: &Context<'_>) -> Result<(), Rejection> {
+    let message = match counted {
+        Counted::Login => "too many logins from this address",
+        Counted::Refresh => "too many refreshes from this address",
+        Counted::Call(_) => "too many calls; this one did not run",
     };
-    context.services.admit_login(client, context.now).map_err(refused)
+    let refused = |seconds| Rejection::new(ErrorCode::RateLimited, message).retry_after(seconds);
+    context.services.admit(counted, client, context.now).map_err(refused)
 }
 
 /// The calls that the server itself does are a manager's.

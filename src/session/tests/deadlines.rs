@@ -154,18 +154,59 @@ fn the_answer_to_a_close_has_five_seconds() {
 
 #[test]
 fn inputs_above_the_rate_are_refused_and_then_end_it() {
-    let mut peer = Peer::member_with(|settings| settings.input_rate = 2);
+    let mut peer = Peer::member_with(|settings| settings.input_rate = Limit::set(2));
     let input = |id: u32| text(&format!(r#"{{"action":"a","id":{id}}}"#));
-    peer.send(input(1)).send(input(2)).did(&["input guest:a a null id 1", "input guest:a a null id 2"]);
-    let refused = r#"{"type":"error","id":3,"payload":{"code":"rate_limited","message":"too many inputs; this one did not run"}}"#;
-    peer.send(input(3)).did(&["dropped limited", refused]);
-    peer.pass(500).send(input(4)).did(&["input guest:a a null id 4"]);
+    for id in 1..5 {
+        peer.send(input(id)).did(&[&format!("input guest:a a null id {id}")]);
+    }
+    let refused = r#"{"type":"error","id":5,"payload":{"code":"rate_limited","message":"too many inputs; this one did not run","details":{"retry_after":1}}}"#;
+    peer.send(input(5)).did(&["dropped limited", refused]);
+    peer.pass(500).send(input(6)).did(&["input guest:a a null id 6"]);
     for _ in 0..10 {
         peer.send(text("x"))
             .did(&["dropped limited", r#"{"type":"error","payload":{"code":"rate_limited",…}}"#]);
     }
-    peer.send(input(5)).did(&["dropped limited", "close 4003 too many inputs", "closed 4003"]);
-    peer.send(input(6)).did(&[]).pass(5_000).did(&["finish"]);
+    peer.send(input(7)).did(&["dropped limited", "close 4003 too many inputs", "closed 4003"]);
+    peer.send(input(8)).did(&[]).pass(5_000).did(&["finish"]);
+}
+
+/// They cost the server as much as inputs.
+#[test]
+fn pings_and_pieces_of_messages_count_as_inputs() {
+    let slow = || Peer::member_with(|settings| settings.input_rate = Limit::set(2));
+    let dropped = ["dropped limited"; 10];
+    let closed = ["dropped limited", "close 4003 too many inputs", "closed 4003"];
+    slow().send(ping("").repeat(15)).did(&[&["pong"; 4][..], &dropped, &closed].concat());
+    slow().send(pong("").repeat(15)).did(&[&dropped[..], &closed].concat());
+    let pieces = [fragment(true, "{"), fragment(false, "").repeat(13)].concat();
+    slow().send(&pieces).did(&dropped).send(fragment(false, "")).did(&closed);
+    let mut peer = slow();
+    peer.send([pong("").repeat(3), ping("")].concat()).did(&["pong"]);
+    peer.send(text(r#"{"action":"a"}"#)).did(&["dropped limited", r#"{"type":"error",…}"#]);
+    peer.pass(500).send(ping("again")).did(&["pong again"]);
+}
+
+#[test]
+fn who_is_on_this_machine_meets_no_default() {
+    let limit = Limit { most: 1, holds_for_local: false };
+    let join = |address: [u8; 4]| {
+        let mut peer = Peer::with(|settings| settings.input_rate = limit);
+        peer.address = address.into();
+        peer.joined()
+    };
+    join([127, 0, 0, 1]).send(ping("").repeat(100)).did(&["pong"; 100]);
+    join([192, 0, 2, 1]).send(ping("").repeat(3)).did(&["pong", "pong", "dropped limited"]);
+}
+
+/// So that nobody else waits for all that it sends in one go.
+#[test]
+fn frames_are_handled_some_at_a_time() {
+    let mut peer = Peer::member_with(|settings| settings.max_frames = 10);
+    assert_eq!(peer.receive_once(ping("").repeat(25)), 60);
+    peer.did(&["pong"; 10]);
+    assert_eq!(peer.receive_once([fragment(true, ""), fragment(false, "").repeat(20)].concat()), 60);
+    assert_eq!(peer.receive_once(fragment(false, "").repeat(11)), 60);
+    peer.did(&[]);
 }
 
 const BUSY: &str = r#"{"type":"error","payload":{"code":"busy","message":"try again"}}"#;
@@ -225,8 +266,9 @@ fn the_count_of_refusals_cannot_overflow() {
 }
 
 #[test]
-fn pings_and_echoes_have_no_rate() {
-    let mut peer = Peer::member_with(|settings| settings.input_rate = 1);
+fn echoes_have_no_rate() {
+    let mut peer = Peer::echo();
+    peer.services.settings.input_rate = Limit::set(1);
     peer.send(ping("").repeat(100)).did(&["pong"; 100]);
 }
 

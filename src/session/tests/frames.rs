@@ -48,6 +48,11 @@ pub(super) fn empty_close() -> Vec<u8> {
     frame(CLOSE, true, b"")
 }
 
+/// A part of a text message of which more is to come, the first or a further one.
+pub(super) fn fragment(is_first: bool, part: &str) -> Vec<u8> {
+    frame(if is_first { TEXT } else { CONTINUE }, false, part.as_bytes())
+}
+
 /// A text message in fragments.
 pub(super) fn fragments(parts: &[&str]) -> Vec<Vec<u8>> {
     let last = parts.len() - 1;

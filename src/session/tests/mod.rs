@@ -16,6 +16,7 @@ mod upgrade;
 mod websocket;
 
 use self::peer::Peer;
+use crate::session::limits::Limit;
 use crate::session::{Session, Settings};
 use crate::wire::testing::cuttings;
 

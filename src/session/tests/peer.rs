@@ -3,15 +3,14 @@
 //! Scripts and rooms that the tests call answer by their names, see [`Peer::answer_call`] and [`Peer::answer_join`].
 
 use std::net::IpAddr;
-use std::sync::Mutex;
 
 use super::recorder::{Recorder, Refusal};
 use crate::session::account::AccountResult;
 use crate::session::cors::AllowedOrigins;
-use crate::session::limits::LoginLimit;
+use crate::session::limits::{Buckets, Limit, network};
 use crate::session::{
-    Actions, Context, GuestLogin, Network, Now, Page, Rejection, Services, Session, Settings,
-    WebSocketSession,
+    Actions, Client, Context, Counted, GuestLogin, Network, Now, Page, Rejection, Services, Session,
+    Settings, WebSocketSession,
 };
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
@@ -45,9 +44,10 @@ impl Peer {
     pub(super) fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings();
         change(&mut settings);
-        let logins = Mutex::new(LoginLimit::new(LOGINS_PER_MINUTE));
+        let logins = Buckets::per_minute(Limit { most: LOGINS_PER_MINUTE, holds_for_local: false });
+        let calls = Buckets::per_second(Limit::NONE);
         Self {
-            services: TestServices { settings, readiness: Ok(()), standing: Ok(()), logins },
+            services: TestServices { settings, readiness: Ok(()), standing: Ok(()), logins, calls },
             address: [192, 0, 2, 1].into(),
             session: Session::new(START),
             recorder: Recorder::default(),
@@ -296,7 +296,8 @@ pub(super) struct TestServices {
     pub settings: Settings,
     pub readiness: Result<(), &'static str>,
     pub standing: Result<(), (u16, Box<str>)>,
-    logins: Mutex<LoginLimit>,
+    logins: Buckets,
+    pub calls: Buckets,
 }
 
 impl Services for TestServices {
@@ -333,8 +334,13 @@ impl Services for TestServices {
         GuestLogin { token, refresh_token: "again".into(), expires_in_s: 86_400, user_id, username }
     }
 
-    fn admit_login(&self, peer: IpAddr, now: Now) -> Result<(), u32> {
-        self.logins.lock().unwrap().admit(peer, now.monotonic_ms)
+    fn admit(&self, counted: Counted<'_>, client: Client, now: Now) -> Result<(), u32> {
+        let (is_local, now_ms) = (client.is_local(), now.monotonic_ms);
+        match counted {
+            Counted::Login => self.logins.admit(network(client.address), is_local, now_ms),
+            Counted::Refresh => self.calls.admit(network(client.address), is_local, now_ms),
+            Counted::Call(user) => self.calls.admit(user, is_local, now_ms),
+        }
     }
 
     fn readiness(&self) -> Result<(), &'static str> {
@@ -359,7 +365,8 @@ fn settings() -> Settings {
         max_message_bytes: 1000,
         max_echo_bytes: 2000,
         max_pipelined: 16,
-        input_rate: 0,
+        max_frames: 256,
+        input_rate: Limit::NONE,
         max_errors: 3,
         max_busy: 2048,
         busy_window_ms: 10_000,

@@ -128,7 +128,7 @@ fn without_limits(settings: &mut Settings) {
 proptest! {
     #[test]
     fn whatever_happens_is_survived(happenings in proptest::collection::vec(any_happening(), 0..12)) {
-        let mut peer = Peer::with(|settings| settings.input_rate = 5);
+        let mut peer = Peer::with(|settings| settings.input_rate = Limit::set(5));
         let mut came = 0;
         for happening in happenings {
             match happening {

@@ -2,6 +2,7 @@
 
 use super::peer::Peer;
 use super::*;
+use crate::session::limits::Buckets;
 
 /// The answer to a call with this `Authorization`.
 fn authorized(authorization: &str) -> String {
@@ -31,6 +32,37 @@ fn an_answer_tells_which_version_of_the_script_ran() {
     };
     assert_eq!(script("told").as_deref(), Some("told@0123abcd"));
     assert_eq!(script("s"), None, "nothing has run");
+}
+
+#[test]
+fn calls_and_joins_of_a_user_are_limited() {
+    let limited = |settings: Limit| {
+        let mut peer = Peer::new();
+        peer.services.calls = Buckets::per_second(settings);
+        peer
+    };
+    let refused =
+        r#"rpc 429 {"error":{"code":"rate_limited","message":"too many calls; this one did not run"}}"#;
+    let mut peer = limited(Limit::set(1));
+    for _ in 0..2 {
+        peer.talk(&call(r#"{"script":"s"}"#).into_bytes());
+        peer.did(&["rpc guest:a s []", r#"rpc 200 {"result":[]}"#]);
+    }
+    peer.send(call(r#"{"script":"s"}"#)).did(&[refused]);
+    assert_eq!(header(peer.last_response(), "retry-after"), Some("1"));
+    peer.send(get("/account").replace("\r\n\r\n", "\r\nAuthorization: Bearer good\r\n\r\n"));
+    peer.did(&[r#"account 429 {"error":{"code":"rate_limited",…}}"#]);
+    peer.send(call(r#"{"script":"s"}"#).replace("good", "manager")).did(&["rpc guest:a s []"]);
+    peer.answer_call();
+    peer.did(&[r#"rpc 200 {"result":[]}"#]);
+    peer.send(upgrade("/ws?token=good&game_id=r"))
+        .did(&[r#"ws 429 {"error":{"code":"rate_limited",…}} (close)"#, "finish"]);
+    let mut peer = limited(Limit { most: 1, holds_for_local: false });
+    peer.address = [127, 0, 0, 1].into();
+    for _ in 0..10 {
+        peer.talk(&call(r#"{"script":"s"}"#).into_bytes());
+    }
+    assert_eq!(peer.lines().len(), 20);
 }
 
 #[test]

@@ -155,14 +155,14 @@ fn inputs_that_are_refused() {
 #[test]
 fn inputs_behind_one_over_the_rate_wait_for_it() {
     let send = |n: u64| text(&format!(r#"{{"action":"set","n":{n}}}"#));
-    let mut peer = Peer::member_with(|settings| settings.input_rate = 1);
+    let mut peer = Peer::member_with(|settings| settings.input_rate = Limit::set(1));
     let passed = |n: u64| format!("input guest:a set null n {n}");
-    peer.send([send(5), send(6)].concat());
-    let limited = r#"{"type":"error","n":6,"payload":{"code":"rate_limited",…}}"#;
-    peer.did(&[&passed(5), "dropped limited", limited]);
-    let held = r#"{"type":"error","n":7,"payload":{"code":"out_of_order",…}}"#;
-    peer.pass(1000).send(send(7)).did(&["dropped out of order", held]);
-    for n in [6, 7] {
+    peer.send([send(5), send(6), send(7)].concat());
+    let limited = r#"{"type":"error","n":7,"payload":{"code":"rate_limited",…}}"#;
+    peer.did(&[&passed(5), &passed(6), "dropped limited", limited]);
+    let held = r#"{"type":"error","n":8,"payload":{"code":"out_of_order",…}}"#;
+    peer.pass(1000).send(send(8)).did(&["dropped out of order", held]);
+    for n in [7, 8] {
         peer.pass(1000).send(send(n)).did(&[&passed(n)]);
     }
 }

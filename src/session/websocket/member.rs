@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::numbering::{At, Numbering};
 use super::{Outcome, TOO_MANY_INPUTS, send_error};
-use crate::session::limits::{BusyLimit, RateLimit, Verdict};
+use crate::session::limits::{BusyLimit, InputRate, Verdict};
 use crate::session::{Action, Actions, Context, DroppedInput, Input, Moment, Now, Rejection};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
@@ -15,14 +15,16 @@ use crate::wire::ws::close_code;
 /// How often a connection may ask for a snapshot.
 const RESYNC_EVERY_MS: u64 = 1000;
 
+/// When an input over the rate may come again: no rate is less than one a second.
+const TRY_AGAIN: &str = r#"{"retry_after":1}"#;
+
 /// A member of a room, as far as its messages go.
 #[derive(Debug)]
 pub(super) struct MemberSession {
     pub(super) identity: Arc<Identity>,
     /// When the token ends, in seconds of the monotonic clock.
     pub(super) expires_s: u32,
-    /// None without `--input-rate`.
-    rate: Option<Box<RateLimit>>,
+    rate: InputRate,
     /// Malformed messages in excess of good ones.
     errors: u16,
     /// Inputs refused because too many wait.
@@ -36,10 +38,16 @@ pub(super) struct MemberSession {
 }
 
 impl MemberSession {
-    /// A member whose last numbered input that ran was `n`.
-    pub(super) fn new(identity: Arc<Identity>, n: u64, tells_script: bool, context: &Context<'_>) -> Self {
-        let (now, per_second) = (context.now, context.services.settings().input_rate);
-        let rate = (per_second > 0).then(|| Box::new(RateLimit::new(per_second, now.monotonic_ms)));
+    /// A member whose last numbered input that ran was `n`, and who may be on this machine.
+    pub(super) fn new(
+        identity: Arc<Identity>,
+        n: u64,
+        tells_script: bool,
+        is_local: bool,
+        context: &Context<'_>,
+    ) -> Self {
+        let now = context.now;
+        let rate = InputRate::new(context.services.settings().input_rate.holds_for(is_local));
         let valid_s = u64::from(identity.expires_at_s).saturating_sub(now.unix_s());
         let expires_s = now.monotonic_ms.div_ceil(1000).saturating_add(valid_s);
         let expires_s = u32::try_from(expires_s).unwrap_or(u32::MAX);
@@ -131,7 +139,10 @@ impl MemberSession {
         actions.push(Action::DroppedInput(DroppedInput::Limited));
         let message = ClientMessage::parse(text).ok();
         let name = message.as_ref().map(|message| message.name).unwrap_or_default();
-        let refused = Rejection::new(ErrorCode::RateLimited, "too many inputs; this one did not run");
+        let refused = Rejection {
+            details: Some(TRY_AGAIN.into()),
+            ..Rejection::new(ErrorCode::RateLimited, "too many inputs; this one did not run")
+        };
         send_error(name, &refused, actions);
         if message.is_some_and(|message| !is_for_the_server(&message)) {
             self.numbering.refused(At::Incoming, name.n);
@@ -143,8 +154,17 @@ impl MemberSession {
         if self.busy.is_over(settings) {
             return Verdict::Close;
         }
-        let rate = self.rate.as_mut();
-        rate.map_or(Verdict::Pass, |rate| rate.admit(settings.input_rate, context.now.monotonic_ms))
+        self.rate.admit(settings.input_rate.most, context.now.monotonic_ms)
+    }
+
+    /// Counts a frame that is no message: it costs the server as much as a small input. Says whether to answer it, or to close.
+    pub(super) fn admit_frame(&mut self, context: &Context<'_>, actions: &mut Actions) -> Verdict {
+        let per_second = context.services.settings().input_rate.most;
+        let verdict = self.rate.admit(per_second, context.now.monotonic_ms);
+        if verdict != Verdict::Pass {
+            actions.push(Action::DroppedInput(DroppedInput::Limited));
+        }
+        verdict
     }
 
     pub(super) fn malformed(

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use self::member::MemberSession;
 use self::numbering::At;
 use super::disconnects::TOKEN_EXPIRED;
+use super::limits::Verdict;
 use super::{Action, Actions, Admitted, Context, JoinRequest, Moment, Now, Rejection, Sending, Settings};
 use crate::wire::ids::Identity;
 use crate::wire::message::{self, InputName, Welcome};
@@ -38,6 +39,16 @@ enum Purpose {
     Refusal,
 }
 
+impl Purpose {
+    /// As [`MemberSession::admit_frame`].
+    fn admit_frame(&mut self, context: &Context<'_>, actions: &mut Actions) -> Verdict {
+        match self {
+            Self::Member(member) => member.admit_frame(context, actions),
+            Self::Echo | Self::Refusal => Verdict::Pass,
+        }
+    }
+}
+
 /// Where the connection is on its way from open to closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
@@ -56,7 +67,7 @@ const PING_FRAME: &[u8] = &[0x89, 0];
 impl WebSocketSession {
     /// A new member of a room; sends the welcome, and what it missed.
     pub fn welcomed(
-        JoinRequest { identity, room, .. }: JoinRequest,
+        JoinRequest { identity, room, client, .. }: JoinRequest,
         tells_script: bool,
         admitted: Admitted<'_>,
         context: &Context<'_>,
@@ -77,7 +88,8 @@ impl WebSocketSession {
         });
         let frames = std::iter::once(ws::text_frame(&welcome)).chain(recovered.and_then(|all| all.missed));
         frames.for_each(|bytes| actions.push(Action::Send { bytes, kind: Sending::State }));
-        Self::open(Purpose::Member(MemberSession::new(identity, n, tells_script, context)), context.now)
+        let member = MemberSession::new(identity, n, tells_script, client.is_local(), context);
+        Self::open(Purpose::Member(member), context.now)
     }
 
     pub(super) fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {
@@ -143,11 +155,12 @@ impl WebSocketSession {
             Purpose::Echo => MessageLimits::in_any_fragments(settings.max_echo_bytes),
         };
         let mut begins_anew = self.decoder.is_idle();
-        let mut taken = 0;
-        while taken < input.len() && self.link != Link::Closed {
+        let (mut taken, mut frames) = (0, 0);
+        while taken < input.len() && frames < settings.max_frames && self.link != Link::Closed {
             let (used, event) = self.decoder.decode(&mut input[taken..], limits);
             taken += used;
             let Some(event) = event else { break };
+            frames += 1;
             begins_anew |= matches!(event, Event::Text(_) | Event::Binary(_));
             let outcome = match self.link {
                 Link::Closing => while_closing(&event),
@@ -326,13 +339,20 @@ fn while_open(
     actions: &mut Actions,
 ) -> Outcome {
     match event {
-        Event::Ping(payload) => {
-            let mut pong = Vec::with_capacity(2 + payload.len());
-            ws::encode_frame(&mut pong, ws::PONG, payload);
-            actions.send(pong);
-            Outcome::GoOn
-        }
-        Event::Pong(_) => Outcome::GoOn,
+        Event::Ping(payload) => match purpose.admit_frame(context, actions) {
+            Verdict::Pass => {
+                let mut pong = Vec::with_capacity(2 + payload.len());
+                ws::encode_frame(&mut pong, ws::PONG, payload);
+                actions.send(pong);
+                Outcome::GoOn
+            }
+            Verdict::Refuse => Outcome::GoOn,
+            Verdict::Close => TOO_MANY_INPUTS,
+        },
+        Event::Pong(_) | Event::Fragment => match purpose.admit_frame(context, actions) {
+            Verdict::Pass | Verdict::Refuse => Outcome::GoOn,
+            Verdict::Close => TOO_MANY_INPUTS,
+        },
         Event::Close(reason) => {
             // RFC 6455, section 5.5.1: the answer carries the peer's code, and none when the peer gave none.
             match reason {
@@ -390,4 +410,15 @@ fn send_close(code: u16, reason: &str, actions: &mut Actions) {
 pub(super) fn send_error(name: InputName, refused: &Rejection, actions: &mut Actions) {
     let text = message::error(name, refused.code.as_str(), &refused.message, refused.details.as_deref());
     actions.send(ws::text_frame(&text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every player has one.
+    #[test]
+    fn a_session_is_small() {
+        assert!(size_of::<WebSocketSession>() <= 72, "{}", size_of::<WebSocketSession>());
+    }
 }

@@ -102,7 +102,7 @@ enum Lent {
 enum Step {
     /// The input is used up.
     NeedMore,
-    /// A fragment, which is no event by itself.
+    /// A whole fragment, but not the last.
     Fragment,
     /// A whole frame lies in this range of the input, unmasked.
     InInput(OpCode, Range<usize>),
@@ -131,12 +131,9 @@ impl FrameDecoder {
     ) -> (usize, Option<Event<'a>>) {
         self.release();
         let mut at = 0;
-        let found = loop {
-            match self.step(input, &mut at, limits) {
-                Ok(Step::NeedMore) => return (input.len(), None),
-                Ok(Step::Fragment) => {}
-                found => break found,
-            }
+        let found = match self.step(input, &mut at, limits) {
+            Ok(Step::NeedMore) => return (input.len(), None),
+            found => found,
         };
         let event = self.event(found, input);
         (at, Some(event))
@@ -265,6 +262,7 @@ impl FrameDecoder {
     fn event<'a>(&'a mut self, found: Result<Step, Violation>, input: &'a [u8]) -> Event<'a> {
         let found = match found {
             Ok(Step::InInput(opcode, range)) => frame_event(opcode, &input[range]),
+            Ok(Step::Fragment) => Ok(Event::Fragment),
             Ok(step) => return self.stashed_event(&step),
             Err(violation) => Err(violation),
         };

@@ -13,6 +13,8 @@ pub enum Event<'a> {
     Text(&'a str),
     /// A whole binary message.
     Binary(&'a [u8]),
+    /// A part of a message of which more is to come.
+    Fragment,
     /// To be answered by a pong with the same payload.
     Ping(&'a [u8]),
     /// Answers a ping, or nothing.

@@ -27,15 +27,17 @@ enum Seen {
     Violation(u16, &'static str),
 }
 
-fn seen(event: Event<'_>) -> Seen {
-    match event {
+/// Nothing of a fragment: what it is part of comes later.
+fn seen(event: Event<'_>) -> Option<Seen> {
+    Some(match event {
+        Event::Fragment => return None,
         Event::Text(text) => Seen::Text(text.into()),
         Event::Binary(bytes) => Seen::Binary(bytes.into()),
         Event::Ping(payload) => Seen::Ping(payload.into()),
         Event::Pong(payload) => Seen::Pong(payload.into()),
         Event::Close(close) => Seen::Close(close.map(|(code, reason)| (code, reason.into()))),
         Event::Violation { code, reason } => Seen::Violation(code, reason),
-    }
+    })
 }
 
 /// Feeds a piece and gives what came of it. Afterwards no more is held than is unfinished.
@@ -50,7 +52,7 @@ fn feed(decoder: &mut FrameDecoder, piece: &[u8]) -> Vec<Seen> {
             assert!(decoder.held_bytes() <= MAX_MESSAGE_BYTES + MAX_CONTROL_PAYLOAD);
             return events;
         };
-        events.push(seen(event));
+        events.extend(seen(event));
         rest = &mut std::mem::take(&mut rest)[consumed..];
     }
 }

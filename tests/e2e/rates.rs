@@ -1,0 +1,127 @@
+//! How often a client may ask, by default and by flags. All here are on the server's own machine; a proxy that is trusted makes
+//! strangers of them.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::common::http::Response;
+use crate::common::player::Player;
+use crate::common::server::{Guest, Server};
+use crate::common::wait_until;
+
+const BEHIND_A_PROXY: &[&str] = &["--trusted-proxy", "127.0.0.1"];
+const STRANGER: (&str, &str) = ("x-forwarded-for", "203.0.113.9");
+
+fn guest_login(server: &Server, headers: &[(&str, &str)]) -> Response {
+    server.request("POST", "/guest-login", headers, b"{}")
+}
+
+fn join_from(guest: &Guest<'_>, server: &Server, room: &str, address: &str) -> Player {
+    let path = format!("/ws?token={}&game_id={room}", guest.token);
+    Player::connect_without_welcome(server.address(), &path, &[("x-forwarded-for", address)]).unwrap()
+}
+
+#[track_caller]
+fn is_limited(refused: &Response) {
+    assert_eq!((refused.status, refused.error_code().as_str()), (429, "rate_limited"), "{refused:?}");
+    let seconds: u32 = refused.header("retry-after").expect("it says when").parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn who_is_on_this_machine_meets_no_default() {
+    let server = Server::start(&[]);
+    assert!((0..100).all(|_| guest_login(&server, &[]).status == 200));
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    assert!((0..200).all(|_| guest.rpc("heartbeat", json!([]), &[]).status == 200));
+    (0..300).for_each(|number| player.send("note", json!({"number": number})));
+    assert_eq!(player.call("heartbeat", json!(null), 1)["type"], "reply");
+    assert_eq!(server.metric(r#"godra_inputs_total{outcome="limited"}"#), 0.0);
+}
+
+#[test]
+fn strangers_log_in_sixty_times_a_minute() {
+    let server = Server::start(BEHIND_A_PROXY);
+    let refused = (0..80).map(|_| guest_login(&server, &[STRANGER])).find(|answer| answer.status != 200);
+    is_limited(&refused.expect("there is a limit"));
+    assert_eq!(guest_login(&server, &[("x-forwarded-for", "203.0.113.10")]).status, 200);
+    // What a client writes before its proxy does frees it from nothing.
+    for forged in ["127.0.0.1, 203.0.113.9", "x, 203.0.113.9"] {
+        is_limited(&guest_login(&server, &[("x-forwarded-for", forged)]));
+    }
+    assert!(server.metric(r#"godra_refusals_total{reason="login_rate"}"#) >= 3.0);
+}
+
+#[test]
+fn strangers_have_a_rate_of_inputs_by_default() {
+    let server = Server::start(BEHIND_A_PROXY);
+    let guest = server.guest();
+    let mut player = join_from(&guest, &server, &guest.create_lobby(4), "203.0.113.9");
+    (0..200).for_each(|number| player.send("note", json!({"number": number})));
+    let refused = player.receive_type("error");
+    assert_eq!(refused["payload"]["code"], "rate_limited");
+    assert_eq!(refused["payload"]["details"], json!({"retry_after": 1}));
+    wait_until("refusals", || server.metric(r#"godra_refusals_total{reason="input_rate"}"#) >= 1.0);
+}
+
+#[test]
+fn calls_are_counted_by_user() {
+    let server = Server::start(&["--rpc-rate", "2", "--threads", "2"]);
+    let (guest, other) = (server.guest(), server.guest());
+    let refused = (0..50).map(|_| guest.rpc("heartbeat", json!([]), &[])).find(|answer| answer.status != 200);
+    is_limited(&refused.expect("there is a limit"));
+    assert_eq!(other.rpc("heartbeat", json!([]), &[]).status, 200);
+    assert!(server.metric(r#"godra_refusals_total{reason="rpc_rate"}"#) >= 1.0);
+    wait_until("a call to be let through again", || guest.rpc("heartbeat", json!([]), &[]).status == 200);
+}
+
+#[test]
+fn a_flood_of_pings_ends_the_connection() {
+    let server = Server::start(&["--input-rate", "5"]);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    player.socket().get_mut().write_all(&PING.repeat(100)).unwrap();
+    assert_eq!(player.expect_close().0, 4003);
+}
+
+/// A masked ping without a payload.
+const PING: [u8; 6] = [0x89, 0x80, 1, 2, 3, 4];
+
+/// On this machine there is no rate: fair shares are all that keeps the others playing.
+#[test]
+fn nobody_waits_for_somebody_elses_pings() {
+    let server = Server::start(&["--threads", "1"]);
+    let guests = [server.guest(), server.guest()];
+    let mut flooder = guests[0].join(&guests[0].create_lobby(4));
+    let mut player = guests[1].join(&guests[1].create_lobby(4));
+    let flood = PING.repeat(10_000);
+    let (mut sender, mut reader) =
+        (flooder.socket().get_ref().try_clone().unwrap(), flooder.socket().get_ref().try_clone().unwrap());
+    let flooding = std::thread::spawn(move || while sender.write_all(&flood).is_ok() {});
+    let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    let mut waits: Vec<Duration> = (1..=40)
+        .map(|id| {
+            let began = Instant::now();
+            player.call("heartbeat", json!(null), id);
+            began.elapsed()
+        })
+        .collect();
+    waits.sort();
+    assert!(waits[20] < Duration::from_millis(100), "{waits:?}");
+    flooder.socket().get_ref().shutdown(std::net::Shutdown::Both).unwrap();
+    flooding.join().unwrap();
+    _ = reading.join().unwrap();
+}
+
+#[test]
+fn a_proxy_that_is_not_trusted_is_warned_of_once() {
+    let server = Server::start(&[]);
+    for _ in 0..3 {
+        assert_eq!(guest_login(&server, &[STRANGER]).status, 200);
+    }
+    server.output().wait_for_line(&["WARN", "--trusted-proxy"]);
+    assert_eq!(server.output().text().matches("--trusted-proxy").count(), 1);
+}
