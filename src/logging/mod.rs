@@ -16,7 +16,7 @@ use std::panic::PanicHookInfo;
 use std::time::SystemTime;
 
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
-use log::{Level, Record};
+use log::{Level, Log, Metadata, Record};
 use serde_json::{Number, Value as Json};
 
 use redact::without_tokens;
@@ -57,8 +57,32 @@ pub(crate) fn start(format: LogFormat, filter: &str) {
             LogFormat::Json => writeln!(out, "{}", line.json()),
         }
     });
-    if builder.try_init().is_ok() {
+    let logger = builder.build();
+    let most = logger.filter();
+    if log::set_boxed_logger(Box::new(Discreet(logger))).is_ok() {
+        log::set_max_level(most);
         std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// A logger that takes of other crates what concerns people. What they say to find their own faults has in it what they were given:
+/// the driver of PostgreSQL, for one, prints each statement with its parameters, and thus password hashes and the signing key.
+struct Discreet<L>(L);
+
+impl<L: Log> Log for Discreet<L> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let is_own = metadata.target().split("::").next().is_some_and(|name| name.starts_with("godra"));
+        (is_own || metadata.level() <= Level::Info) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
     }
 }
 

@@ -68,3 +68,25 @@ fn tokens_never_appear() {
     check_text("x", &[("header", TOKEN.into())], "x header=[token]");
     with_line(TOKEN, &[("t", TOKEN.into())], |line| assert!(!line.json().contains("eyJ"), "{}", line.json()));
 }
+
+#[test]
+fn other_crates_say_only_what_concerns_people() {
+    struct All;
+    impl Log for All {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, _: &Record<'_>) {}
+        fn flush(&self) {}
+    }
+    let check = |target: &str, level: Level, expected: bool| {
+        let metadata = Metadata::builder().target(target).level(level).build();
+        assert_eq!(Discreet(All).enabled(&metadata), expected, "{target} {level}");
+    };
+    check("godra::room", Level::Trace, true);
+    check("godra_engine::lua", Level::Debug, true);
+    check("tokio_postgres::query", Level::Debug, false);
+    check("mio::poll", Level::Trace, false);
+    check("tokio_postgres::connection", Level::Info, true);
+    check("redis", Level::Error, true);
+}

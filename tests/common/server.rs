@@ -46,7 +46,8 @@ impl Server {
         Self::start_with(Folder::new(), flags, &[("GODRA_TEST_FAULT", fault)])
     }
 
-    fn start_with(folder: Folder, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// As [`Server::start_in`], with extra variables in its environment.
+    pub fn start_with(folder: Folder, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let chooses_store = flags.contains(&"--redis-addr") || flags.contains(&"--state-file");
         let wants_redis = std::env::var_os("GODRA_TEST_REDIS").is_some() && !chooses_store;
         // A script that loops is given up as soon as on the embedded store.

@@ -29,5 +29,6 @@ mod rates;
 mod reload;
 mod resume;
 mod rpc;
+mod secrets;
 mod state_file;
 mod state_file_refusals;
