@@ -10,7 +10,7 @@ mod redact;
 mod timestamp;
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
 use std::time::SystemTime;
@@ -120,7 +120,8 @@ impl Line {
 
     fn text(&self) -> String {
         let Self { timestamp, level, target, message, .. } = self;
-        let mut line = format!("{timestamp} {level:<5} {target} {}", OnOneLine(message));
+        let message = escape(message, |c| c.escape_default().to_string());
+        let mut line = format!("{timestamp} {level:<5} {target} {message}");
         for (key, value) in &self.pairs {
             let value = match value {
                 Json::String(text) => quote_if_needed(text),
@@ -147,33 +148,36 @@ impl Line {
             write!(line, "{comma}{}:{value}", Json::from(key)).expect("writing to a String does not fail");
         }
         line.push('}');
-        line
+        // JSON itself asks for that of the first 32 characters alone. What stands here is within a text in any case.
+        escape(&line, |c| format!("\\u{:04x}", u32::from(c))).into_owned()
     }
 }
 
-/// A text without line breaks or other control characters.
-struct OnOneLine<'a>(&'a str);
+/// Whether a character would not show as itself: line breaks, what terminals take for a command, and what turns the order of
+/// the text behind it.
+fn is_deceptive(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
 
-impl fmt::Display for OnOneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in self.0.split_inclusive(char::is_control) {
-            let mut characters = part.chars();
-            match characters.next_back() {
-                Some(last) if last.is_control() => {
-                    write!(f, "{}{}", characters.as_str(), last.escape_default())?
-                }
-                _ => f.write_str(part)?,
-            }
-        }
-        Ok(())
+/// A text with its deceptive characters written in another way.
+fn escape(text: &str, written: impl Fn(char) -> String) -> Cow<'_, str> {
+    if !text.contains(is_deceptive) {
+        return Cow::Borrowed(text);
     }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_deceptive(c) { escaped += &written(c) } else { escaped.push(c) }
+    }
+    Cow::Owned(escaped)
 }
 
 /// Quotes a value that would not end where it seems to.
 fn quote_if_needed(text: &str) -> Cow<'_, str> {
-    let is_ambiguous = |c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '=';
+    let is_ambiguous = |c: char| c.is_whitespace() || is_deceptive(c) || c == '"' || c == '=';
     if text.is_empty() || text.contains(is_ambiguous) {
-        return Cow::Owned(format!("{text:?}"));
+        // Rust's form escapes most of them, but not all that turn the order.
+        let quoted = format!("{text:?}");
+        return Cow::Owned(escape(&quoted, |c| c.escape_default().to_string()).into_owned());
     }
     Cow::Borrowed(text)
 }

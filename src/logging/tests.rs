@@ -43,6 +43,16 @@ fn a_message_cannot_start_a_line_of_its_own() {
     check_text("bad\n2026 INFO forged", &[], r"bad\n2026 INFO forged");
     check_text("\u{1b}[31mred\r\n\t", &[], r"\u{1b}[31mred\r\n\t");
     check_text("trailing\n", &[], r"trailing\n");
+    check_text("\u{9b}31m\u{7f}\u{2028}\u{202e}end", &[], r"\u{9b}31m\u{7f}\u{2028}\u{202e}end");
+    for c in ['\0', '\n', '\u{1b}', '\u{7f}', '\u{85}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2066}'] {
+        let text = format!("a{c}b");
+        with_line(&text, &[("name", text.as_str().into())], |line| {
+            let (plain, json) = (line.text(), line.json());
+            assert!(!plain.contains(c) && !json.contains(c), "{plain} {json}");
+            let parsed: Json = serde_json::from_str(&json).unwrap();
+            assert_eq!((&parsed["message"], &parsed["name"]), (&Json::from(&*text), &Json::from(&*text)));
+        });
+    }
 }
 
 #[test]
