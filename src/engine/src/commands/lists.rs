@@ -1,7 +1,5 @@
 //! Commands on lists, save those that pop.
 
-use std::collections::VecDeque;
-
 use super::super::keyspace::{Change, Keyspace, List, SmallBytes};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, integer, is, signed_count, span};
@@ -82,7 +80,7 @@ fn push(
 
 /// `LLEN key`
 pub(super) fn llen(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    reply.integer(keyspace.read::<List>(arguments[1])?.map_or(0, VecDeque::len) as i64);
+    reply.integer(keyspace.read::<List>(arguments[1])?.map_or(0, |list| list.len()) as i64);
     Ok(())
 }
 

@@ -9,6 +9,8 @@
 
 mod change;
 mod index_map;
+mod list;
+mod memory;
 mod rank_tree;
 mod slot;
 mod small_bytes;
@@ -22,9 +24,11 @@ mod tests;
 pub(super) use change::Change;
 use change::Edited;
 pub use index_map::{Entry, IndexMap};
+pub use list::List;
+pub use memory::HeapSize;
 pub use small_bytes::SmallBytes;
 pub use sorted_set::SortedSet;
-pub use value::{Hash, Kind, List, Set, Value};
+pub use value::{Hash, Kind, Set, Value};
 
 use self::slot::{Marks, Slot};
 use self::undo::{Cleared, Step, UndoLog};
@@ -45,6 +49,8 @@ pub struct Context {
 #[derive(Debug)]
 pub struct Keyspace {
     keys: IndexMap<Slot>,
+    /// What all values have allocated.
+    value_bytes: usize,
     /// How many keys have a time to end at.
     expiring: usize,
     /// Where [`Keyspace::expire_step`] goes on.
@@ -79,6 +85,7 @@ impl Keyspace {
     pub fn new(seed: u64) -> Self {
         Self {
             keys: IndexMap::new(seed),
+            value_bytes: 0,
             expiring: 0,
             expire_cursor: 0,
             seed,
@@ -138,6 +145,18 @@ impl Keyspace {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// Bytes that keys and values take, with their tables. What it takes to undo the running call is not in it, nor what is
+    /// noted of changes.
+    pub fn used_bytes(&self) -> usize {
+        self.keys.allocated_bytes() + self.value_bytes
+    }
+
+    /// The same as [`Keyspace::used_bytes`], counted anew from all that is there: for tests.
+    pub fn recount(&self) -> usize {
+        let values: usize = self.keys.entries().iter().map(|entry| entry.value.value.recount()).sum();
+        self.keys.recount() + values
     }
 
     /// Looks at up to `budget` keys, and removes those past their time; gives how many it removed. For idle time:
@@ -218,6 +237,7 @@ impl Keyspace {
 
     fn create(&mut self, key: &[u8], value: Value, expires_at_ms: Option<u64>) -> usize {
         self.expiring += usize::from(expires_at_ms.is_some());
+        self.value_bytes += value.allocated_bytes();
         self.undo.record(Step::Created, 0);
         let marks = Marks::of_call(self.undo.call());
         self.keys.push_new(key.into(), Slot { value, expires_at_ms, marks })
@@ -226,7 +246,9 @@ impl Keyspace {
     fn replace_at(&mut self, index: usize, value: Value, expires_at_ms: Option<u64>) {
         let is_ours = self.is_ours(index);
         let slot = self.keys.value_at_mut(index);
+        self.value_bytes += value.allocated_bytes();
         let before = std::mem::replace(&mut slot.value, value);
+        self.value_bytes -= before.allocated_bytes();
         let ended_at_ms = slot.expires_at_ms;
         slot.marks.set_call(self.undo.call());
         if !is_ours {
@@ -301,7 +323,7 @@ impl Keyspace {
     fn change<K: Edited>(&mut self, index: usize) -> Option<Change<'_, K>> {
         let needs_steps = self.undo.is_recording() && !self.is_ours(index);
         let value = K::of_mut(&mut self.keys.value_at_mut(index).value)?;
-        Some(Change::new(value, index, needs_steps.then_some(&mut self.undo)))
+        Some(Change::new(value, index, needs_steps.then_some(&mut self.undo), &mut self.value_bytes))
     }
 
     /// Changes a key's value in place, and removes the key if the value is gone then; none for a missing key.
@@ -312,7 +334,9 @@ impl Keyspace {
     ) -> Result<Option<T>, Failure> {
         let Some(mut value) = self.write::<K>(key)? else { return Ok(None) };
         let result = edit(&mut value);
-        if value.is_gone() {
+        let is_gone = value.is_gone();
+        drop(value);
+        if is_gone {
             self.remove(key);
         }
         Ok(Some(result))
@@ -350,6 +374,7 @@ impl Keyspace {
         let is_ours = self.is_ours(index);
         let mut before = std::mem::replace(self.keys.value_at_mut(index), slot);
         self.expiring -= usize::from(before.expires_at_ms.is_some());
+        self.value_bytes -= before.value.allocated_bytes();
         if is_ours {
             before.value = Value::String(Vec::new());
         }
@@ -400,6 +425,7 @@ impl Keyspace {
         let before = Cleared {
             keys: std::mem::replace(&mut self.keys, IndexMap::new(self.seed)),
             expiring: std::mem::take(&mut self.expiring),
+            value_bytes: std::mem::take(&mut self.value_bytes),
             changes: std::mem::replace(&mut self.changes, changes),
         };
         self.undo.record(Step::Cleared(Box::new(before)), 0);
@@ -469,6 +495,7 @@ impl Keyspace {
     fn take_entry(&mut self, index: usize) -> Entry<Slot> {
         let entry = self.keys.swap_remove(index);
         self.expiring -= usize::from(entry.value.expires_at_ms.is_some());
+        self.value_bytes -= entry.value.value.allocated_bytes();
         entry
     }
 

@@ -3,6 +3,8 @@
 //! It inserts, removes and reads by position, and finds a position by a predicate, all in logarithmic time. It knows
 //! nothing of how items are ordered: the sorted set on top keeps it in order and asks with its own comparison.
 
+use super::memory::block;
+
 /// One member of a sorted set: its score, and where its name is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Item {
@@ -13,10 +15,12 @@ pub(super) struct Item {
 }
 
 /// Items in the order in which they were put.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct RankTree {
     root: Node,
     len: usize,
+    /// What all nodes have allocated.
+    bytes: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -40,7 +44,16 @@ const BRANCH_LEN: usize = 32;
 
 impl Default for RankTree {
     fn default() -> Self {
-        Self { root: Node::Leaf(Vec::new()), len: 0 }
+        Self { root: Node::Leaf(Vec::new()), len: 0, bytes: 0 }
+    }
+}
+
+impl Clone for RankTree {
+    /// Counts anew: a copy's nodes have no room to spare.
+    fn clone(&self) -> Self {
+        let root = self.root.clone();
+        let bytes = root.allocated_bytes();
+        Self { root, len: self.len, bytes }
     }
 }
 
@@ -48,9 +61,10 @@ impl RankTree {
     /// Puts an item before the one that is at `rank` now, or at the end.
     pub(super) fn insert_at(&mut self, rank: usize, item: Item) {
         debug_assert!(rank <= self.len);
-        if let Some(right) = self.root.insert_at(rank, item) {
+        if let Some(right) = self.root.insert_at(rank, item, &mut self.bytes) {
             let left = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
             self.root = Node::Branch(vec![Child::new(left), Child::new(right)]);
+            self.bytes += self.root.own_bytes();
         }
         self.len += 1;
     }
@@ -58,13 +72,14 @@ impl RankTree {
     /// Takes the item at `rank` out.
     pub(super) fn remove_at(&mut self, rank: usize) -> Item {
         debug_assert!(rank < self.len);
-        let removed = self.root.remove_at(rank);
+        let removed = self.root.remove_at(rank, &mut self.bytes);
         self.len -= 1;
         while let Node::Branch(children) = &mut self.root {
             if children.len() > 1 {
                 break;
             }
-            self.root = children.pop().map_or_else(|| Node::Leaf(Vec::new()), |only| only.node);
+            let only = children.pop().map_or_else(|| Node::Leaf(Vec::new()), |only| only.node);
+            self.bytes -= std::mem::replace(&mut self.root, only).own_bytes();
         }
         removed
     }
@@ -100,6 +115,11 @@ impl RankTree {
 
     /// Bytes allocated.
     pub(super) fn allocated_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The same as [`RankTree::allocated_bytes`], counted anew.
+    pub(super) fn recount(&self) -> usize {
         self.root.allocated_bytes()
     }
 
@@ -172,13 +192,10 @@ impl DoubleEndedIterator for Range<'_> {
 impl ExactSizeIterator for Range<'_> {}
 
 impl Node {
-    /// Gives back the right half if the node had to be split.
-    fn insert_at(&mut self, rank: usize, item: Item) -> Option<Node> {
+    /// Gives back the right half if the node had to be split. `bytes` is what all nodes have allocated.
+    fn insert_at(&mut self, rank: usize, item: Item, bytes: &mut usize) -> Option<Node> {
         match self {
-            Node::Leaf(items) => {
-                items.insert(rank, item);
-                split_off(items, LEAF_LEN, rank).map(Node::Leaf)
-            }
+            Node::Leaf(items) => put_in(items, LEAF_LEN, rank, item, bytes).map(Node::Leaf),
             Node::Branch(children) => {
                 let (mut chosen, mut offset) = child_of(children, rank);
                 // Between two children, the end of the left one is as good as the start of the right one, and at the
@@ -187,26 +204,25 @@ impl Node {
                     chosen -= 1;
                     offset = children[chosen].len;
                 }
-                let right = children[chosen].node.insert_at(offset, item);
+                let right = children[chosen].node.insert_at(offset, item, bytes);
                 children[chosen].refresh();
                 let right = right?;
-                children.insert(chosen + 1, Child::new(right));
-                split_off(children, BRANCH_LEN, chosen + 1).map(Node::Branch)
+                put_in(children, BRANCH_LEN, chosen + 1, Child::new(right), bytes).map(Node::Branch)
             }
         }
     }
 
-    fn remove_at(&mut self, rank: usize) -> Item {
+    fn remove_at(&mut self, rank: usize, bytes: &mut usize) -> Item {
         match self {
             Node::Leaf(items) => items.remove(rank),
             Node::Branch(children) => {
                 let (chosen, offset) = child_of(children, rank);
-                let removed = children[chosen].node.remove_at(offset);
+                let removed = children[chosen].node.remove_at(offset, bytes);
                 if children[chosen].len == 1 {
-                    children.remove(chosen);
+                    *bytes -= children.remove(chosen).node.own_bytes();
                 } else {
                     children[chosen].refresh();
-                    merge_around(children, chosen);
+                    merge_around(children, chosen, bytes);
                 }
                 removed
             }
@@ -238,14 +254,21 @@ impl Node {
         }
     }
 
-    fn allocated_bytes(&self) -> usize {
+    /// Bytes allocated for this node.
+    fn own_bytes(&self) -> usize {
         match self {
-            Node::Leaf(items) => items.capacity() * size_of::<Item>(),
-            Node::Branch(children) => {
-                let below: usize = children.iter().map(|child| child.node.allocated_bytes()).sum();
-                children.capacity() * size_of::<Child>() + below
-            }
+            Node::Leaf(items) => vec_bytes(items),
+            Node::Branch(children) => vec_bytes(children),
         }
+    }
+
+    /// The same with all nodes below.
+    fn allocated_bytes(&self) -> usize {
+        let below = match self {
+            Node::Leaf(_) => 0,
+            Node::Branch(children) => children.iter().map(|child| child.node.allocated_bytes()).sum(),
+        };
+        self.own_bytes() + below
     }
 }
 
@@ -276,6 +299,25 @@ fn child_of(children: &[Child], mut rank: usize) -> (usize, usize) {
     (children.len(), rank)
 }
 
+fn vec_bytes<T>(elements: &Vec<T>) -> usize {
+    block(elements.capacity() * size_of::<T>())
+}
+
+/// Puts an element into a node, and gives back the right half if the node had to be split.
+fn put_in<T>(
+    elements: &mut Vec<T>,
+    limit: usize,
+    at: usize,
+    element: T,
+    bytes: &mut usize,
+) -> Option<Vec<T>> {
+    let before = vec_bytes(elements);
+    elements.insert(at, element);
+    let right = split_off(elements, limit, at);
+    *bytes = *bytes + vec_bytes(elements) + right.as_ref().map_or(0, vec_bytes) - before;
+    right
+}
+
 /// Splits an overfull node: in the middle, but after an append only the new element goes over, so that a set filled
 /// in ascending order has full nodes.
 fn split_off<T>(elements: &mut Vec<T>, limit: usize, inserted: usize) -> Option<Vec<T>> {
@@ -290,7 +332,7 @@ fn split_off<T>(elements: &mut Vec<T>, limit: usize, inserted: usize) -> Option<
 }
 
 /// Joins a node that became sparse with a neighbour if the two fit into one with room to spare.
-fn merge_around(children: &mut Vec<Child>, chosen: usize) {
+fn merge_around(children: &mut Vec<Child>, chosen: usize, bytes: &mut usize) {
     if !children[chosen].node.is_sparse() || children.len() < 2 {
         return;
     }
@@ -303,11 +345,13 @@ fn merge_around(children: &mut Vec<Child>, chosen: usize) {
         return;
     }
     let right = children.remove(left + 1);
+    let before = children[left].node.own_bytes() + right.node.own_bytes();
     match (&mut children[left].node, right.node) {
         (Node::Leaf(items), Node::Leaf(more)) => items.extend(more),
         (Node::Branch(nodes), Node::Branch(more)) => nodes.extend(more),
         _ => unreachable!("siblings are of the same depth"),
     }
+    *bytes = *bytes + children[left].node.own_bytes() - before;
     children[left].refresh();
 }
 
@@ -368,6 +412,9 @@ mod tests {
             );
             if step % 64 == 0 {
                 check_node(&tree.root, true);
+                assert_eq!(tree.allocated_bytes(), tree.recount(), "seed {seed} step {step}");
+                let copy = tree.clone();
+                assert_eq!(copy.allocated_bytes(), copy.recount(), "seed {seed} step {step}");
                 let start = random.below(model.len() + 1);
                 let end = start + random.below(model.len() - start + 1);
                 assert!(

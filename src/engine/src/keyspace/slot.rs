@@ -1,5 +1,6 @@
 //! What the keyspace has of a key.
 
+use super::memory::HeapSize;
 use super::value::Value;
 
 #[derive(Debug)]
@@ -16,6 +17,9 @@ pub(crate) struct Marks {
     /// second table look-up for every write.
     bits: u64,
 }
+
+/// The keyspace counts what values take by itself, as they change within their slots.
+impl HeapSize for Slot {}
 
 impl Slot {
     /// A key still lives in the millisecond at which it ends, as in Redis.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
+use super::memory::{HeapSize, block};
+
 /// An immutable byte string in 24 bytes; up to [`SmallBytes::INLINE_LEN`] bytes cost nothing more.
 ///
 /// Player ids, field names and numbers are mostly this short, so a member of a set is one entry of a flat array.
@@ -39,12 +41,18 @@ impl SmallBytes {
         }
     }
 
-    /// Bytes allocated beyond the value itself.
+    /// Bytes of content that are not in the value itself.
     pub fn heap_len(&self) -> usize {
         match &self.0 {
             Repr::Inline { .. } => 0,
             Repr::Heap(bytes) => bytes.len(),
         }
+    }
+}
+
+impl HeapSize for SmallBytes {
+    fn heap_bytes(&self) -> usize {
+        block(self.heap_len())
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) enum Step {
 pub(crate) struct Cleared {
     pub keys: IndexMap<Slot>,
     pub expiring: usize,
+    pub value_bytes: usize,
     pub changes: Option<Tracker>,
 }
 
@@ -139,6 +140,7 @@ impl Keyspace {
             }
             Step::Removed { key, entry } => {
                 self.expiring += usize::from(entry.value.expires_at_ms.is_some());
+                self.value_bytes += entry.value.value.allocated_bytes();
                 self.keys.undo_swap_remove(key as usize, *entry);
             }
             Step::Renamed { from, to, name } => {
@@ -146,14 +148,17 @@ impl Keyspace {
                 self.undo_rename(from as usize, to as usize, name, replaced);
             }
             Step::Replaced { key, value, expires_at_ms } => {
-                self.keys.value_at_mut(key as usize).value = value;
+                self.value_bytes += value.allocated_bytes();
+                let ours = std::mem::replace(&mut self.keys.value_at_mut(key as usize).value, value);
+                self.value_bytes -= ours.allocated_bytes();
                 self.change_expiry(key as usize, expires_at_ms);
             }
             Step::Expiry { key, expires_at_ms } => self.change_expiry(key as usize, expires_at_ms),
             Step::Noted { key, is_new } => self.undo_note(key as usize, is_new),
             Step::Cleared(before) => {
-                let Cleared { keys, expiring, changes } = *before;
+                let Cleared { keys, expiring, value_bytes, changes } = *before;
                 (self.keys, self.expiring, self.changes) = (keys, expiring, changes);
+                self.value_bytes = value_bytes;
             }
             Step::Hash(key, edit) => self.undo_edit::<Hash>(key, edit),
             Step::Set(key, edit) => self.undo_edit::<Set>(key, edit),
@@ -165,13 +170,17 @@ impl Keyspace {
 
     fn undo_edit<K: Edited>(&mut self, key: u32, edit: K::Edit) {
         let value = K::of_mut(&mut self.keys.value_at_mut(key as usize).value);
-        value.expect("steps are undone in order, so the value is of the kind that it was").undo(edit);
+        let value = value.expect("steps are undone in order, so the value is of the kind that it was");
+        let before = value.allocated_bytes();
+        value.undo(edit);
+        self.value_bytes = self.value_bytes + value.allocated_bytes() - before;
     }
 
     fn undo_rename(&mut self, from: usize, to: usize, name: SmallBytes, replaced: Option<Slot>) {
         let mut slot = match replaced {
             Some(replaced) => {
                 self.expiring += usize::from(replaced.expires_at_ms.is_some());
+                self.value_bytes += replaced.value.allocated_bytes();
                 std::mem::replace(self.keys.value_at_mut(to), replaced)
             }
             None => self.keys.swap_remove(to).value,

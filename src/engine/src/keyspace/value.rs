@@ -1,8 +1,8 @@
 //! The five kinds of value, and how a command asks for one of them.
 
-use std::collections::VecDeque;
-
 use super::index_map::IndexMap;
+use super::list::List;
+use super::memory::block;
 use super::small_bytes::SmallBytes;
 use super::sorted_set::SortedSet;
 
@@ -11,9 +11,6 @@ pub type Hash = IndexMap<SmallBytes>;
 
 /// Members without order.
 pub type Set = IndexMap<()>;
-
-/// Elements from head to tail.
-pub type List = VecDeque<SmallBytes>;
 
 /// What a key holds. Collections are never empty: their key goes with their last element.
 #[derive(Clone, Debug)]
@@ -41,6 +38,30 @@ impl Value {
             Self::List(_) => "list",
         }
     }
+
+    /// Bytes allocated for it.
+    pub fn allocated_bytes(&self) -> usize {
+        match self {
+            Self::String(value) => Kind::allocated_bytes(value),
+            Self::Hash(value) => Kind::allocated_bytes(&**value),
+            Self::Set(value) => Kind::allocated_bytes(&**value),
+            Self::SortedSet(value) => Kind::allocated_bytes(&**value),
+            Self::List(value) => Kind::allocated_bytes(&**value),
+        }
+    }
+}
+
+impl Value {
+    /// The same as [`Value::allocated_bytes`], counted anew.
+    pub(super) fn recount(&self) -> usize {
+        match self {
+            Self::String(value) => block(value.capacity()),
+            Self::Hash(value) => block(size_of::<Hash>()) + value.recount(),
+            Self::Set(value) => block(size_of::<Set>()) + value.recount(),
+            Self::SortedSet(value) => block(size_of::<SortedSet>()) + value.recount(),
+            Self::List(value) => block(size_of::<List>()) + value.recount(),
+        }
+    }
 }
 
 /// One kind of [`Value`], for typed access.
@@ -55,6 +76,8 @@ pub trait Kind: Sized {
     fn into_value(self) -> Value;
     /// Whether a key must not hold it any more. An empty string is a value, an empty collection is not.
     fn is_gone(&self) -> bool;
+    /// Bytes allocated for it as a key's value.
+    fn allocated_bytes(&self) -> usize;
 }
 
 macro_rules! boxed_kind {
@@ -79,6 +102,10 @@ macro_rules! boxed_kind {
             fn is_gone(&self) -> bool {
                 self.is_empty()
             }
+
+            fn allocated_bytes(&self) -> usize {
+                block(size_of::<Self>()) + <$kind>::allocated_bytes(self)
+            }
         }
     };
 }
@@ -86,7 +113,7 @@ macro_rules! boxed_kind {
 boxed_kind!(Hash, Hash, Hash::new);
 boxed_kind!(Set, Set, Set::new);
 boxed_kind!(SortedSet, SortedSet, SortedSet::new);
-boxed_kind!(List, List, |_| List::new());
+boxed_kind!(List, List, |_| List::default());
 
 impl Kind for Vec<u8> {
     fn of(value: &Value) -> Option<&Self> {
@@ -107,5 +134,9 @@ impl Kind for Vec<u8> {
 
     fn is_gone(&self) -> bool {
         false
+    }
+
+    fn allocated_bytes(&self) -> usize {
+        block(self.capacity())
     }
 }

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::keyspace::list::List;
 use crate::keyspace::small_bytes::SmallBytes;
-use crate::keyspace::value::List;
 
 use super::Change;
 
@@ -47,7 +47,7 @@ impl Change<'_, List> {
         if self.log.is_some() {
             self.record(ListEdit::PoppedFront(popped.clone()), popped.heap_len());
         }
-        shrink(self.value);
+        self.value.shrink();
         Some(popped)
     }
 
@@ -57,13 +57,13 @@ impl Change<'_, List> {
         if self.log.is_some() {
             self.record(ListEdit::PoppedBack(popped.clone()), popped.heap_len());
         }
-        shrink(self.value);
+        self.value.shrink();
         Some(popped)
     }
 
     /// Puts an element in the place of another.
     pub(crate) fn replace(&mut self, index: usize, element: SmallBytes) {
-        let before = std::mem::replace(&mut self.value[index], element);
+        let before = self.value.replace(index, element);
         let kept_bytes = before.heap_len();
         self.record(ListEdit::Replaced(index, before), kept_bytes);
     }
@@ -79,15 +79,15 @@ impl Change<'_, List> {
         let (mut index, mut removed) = (0, Vec::new());
         let len = self.value.len();
         let keeps = self.log.is_some();
-        self.value.retain_mut(|element| {
+        self.value.remove_where(|element| {
             let goes = is_removed(element);
             if goes && keeps {
                 removed.push((index, std::mem::take(element)));
             }
             index += 1;
-            !goes
+            goes
         });
-        shrink(self.value);
+        self.value.shrink();
         if !removed.is_empty() {
             let kept_bytes =
                 removed.iter().map(|(_, element)| size_of::<(usize, SmallBytes)>() + element.heap_len());
@@ -99,9 +99,8 @@ impl Change<'_, List> {
 
     /// Cuts off what is not in the range.
     pub(crate) fn trim(&mut self, kept: Range<usize>) {
-        let back: Vec<_> = self.value.drain(kept.end..).collect();
-        let front: Vec<_> = self.value.drain(..kept.start).collect();
-        shrink(self.value);
+        let [front, back] = self.value.cut(kept.start, kept.end);
+        self.value.shrink();
         if self.log.is_some() && front.len() + back.len() > 0 {
             let cut = front.iter().chain(&back);
             let kept_bytes = cut.map(|element| size_of::<SmallBytes>() + element.heap_len()).sum();
@@ -117,7 +116,7 @@ pub(super) fn undo(list: &mut List, edit: ListEdit) {
         ListEdit::PushedBack => drop(list.pop_back()),
         ListEdit::PoppedFront(element) => list.push_front(element),
         ListEdit::PoppedBack(element) => list.push_back(element),
-        ListEdit::Replaced(index, element) => list[index] = element,
+        ListEdit::Replaced(index, element) => drop(list.replace(index, element)),
         ListEdit::Inserted(index) => drop(list.remove(index)),
         ListEdit::Removed(removed) => put_back(list, removed),
         ListEdit::Trimmed(cut) => {
@@ -126,21 +125,14 @@ pub(super) fn undo(list: &mut List, edit: ListEdit) {
             list.extend(back);
         }
     }
-    shrink(list);
+    list.shrink();
 }
 
 fn put_back(list: &mut List, removed: Box<[(usize, SmallBytes)]>) {
-    let mut kept = std::mem::take(list).into_iter();
+    let mut kept = list.take().into_iter();
     for (index, element) in removed {
         list.extend(kept.by_ref().take(index - list.len()));
         list.push_back(element);
     }
     list.extend(kept);
-}
-
-/// Gives memory back when most of it is unused.
-fn shrink(list: &mut List) {
-    if list.capacity() > 32 && list.len() < list.capacity() / 4 {
-        list.shrink_to(list.len() * 2);
-    }
 }

@@ -1,6 +1,7 @@
 //! Changes of hashes and sets.
 
 use crate::keyspace::index_map::{Entry, IndexMap};
+use crate::keyspace::memory::HeapSize;
 use crate::keyspace::small_bytes::SmallBytes;
 
 use super::{Change, Edited};
@@ -16,25 +17,7 @@ pub(crate) enum MapEdit<V> {
     Removed(u32, Box<Entry<V>>),
 }
 
-/// What a map holds besides its keys.
-pub(crate) trait MapValue {
-    /// Bytes allocated beyond the value itself.
-    fn heap_len(&self) -> usize;
-}
-
-impl MapValue for () {
-    fn heap_len(&self) -> usize {
-        0
-    }
-}
-
-impl MapValue for SmallBytes {
-    fn heap_len(&self) -> usize {
-        SmallBytes::heap_len(self)
-    }
-}
-
-impl<V: MapValue> Change<'_, IndexMap<V>>
+impl<V: HeapSize> Change<'_, IndexMap<V>>
 where
     IndexMap<V>: Edited<Edit = MapEdit<V>>,
 {
@@ -44,8 +27,8 @@ where
             self.push_new(key.into(), value);
             return true;
         };
-        let before = std::mem::replace(self.value.value_at_mut(index), value);
-        let kept_bytes = before.heap_len();
+        let before = self.value.replace_at(index, value);
+        let kept_bytes = before.heap_bytes();
         self.record(MapEdit::Replaced(index as u32, before), kept_bytes);
         false
     }
@@ -65,17 +48,17 @@ where
     pub(crate) fn remove_at(&mut self, index: usize) {
         let removed = self.value.swap_remove(index);
         if self.log.is_some() {
-            let kept_bytes = size_of::<Entry<V>>() + removed.key.heap_len() + removed.value.heap_len();
+            let kept_bytes = size_of::<Entry<V>>() + removed.key.heap_len() + removed.value.heap_bytes();
             self.record(MapEdit::Removed(index as u32, Box::new(removed)), kept_bytes);
         }
     }
 }
 
 /// Undoes a map's last change.
-pub(super) fn undo<V>(map: &mut IndexMap<V>, edit: MapEdit<V>) {
+pub(super) fn undo<V: HeapSize>(map: &mut IndexMap<V>, edit: MapEdit<V>) {
     match edit {
         MapEdit::Added => drop(map.swap_remove(map.len() - 1)),
-        MapEdit::Replaced(index, before) => *map.value_at_mut(index as usize) = before,
+        MapEdit::Replaced(index, before) => drop(map.replace_at(index as usize, before)),
         MapEdit::Removed(index, entry) => map.undo_swap_remove(index as usize, *entry),
     }
 }

@@ -11,10 +11,11 @@ mod string;
 
 use std::ops::Deref;
 
+use super::list::List;
 use super::small_bytes::SmallBytes;
 use super::sorted_set::SortedSet;
 use super::undo::{Step, UndoLog};
-use super::value::{Hash, Kind, List, Set};
+use super::value::{Hash, Kind, Set};
 
 pub(super) use list::ListEdit;
 pub(super) use map::MapEdit;
@@ -23,15 +24,19 @@ pub(super) use string::StringEdit;
 
 /// A value of the keyspace, to be changed.
 #[derive(Debug)]
-pub(crate) struct Change<'a, K> {
+pub(crate) struct Change<'a, K: Kind> {
     value: &'a mut K,
     /// The place of its key.
     key: u32,
     /// None if the call has made the value itself, and if nobody wants to undo anything.
     log: Option<&'a mut UndoLog>,
+    /// What the value took before.
+    bytes_before: usize,
+    /// What all values take, to be brought up to date when the change is over.
+    value_bytes: &'a mut usize,
 }
 
-impl<K> Deref for Change<'_, K> {
+impl<K: Kind> Deref for Change<'_, K> {
     type Target = K;
 
     fn deref(&self) -> &K {
@@ -40,8 +45,14 @@ impl<K> Deref for Change<'_, K> {
 }
 
 impl<'a, K: Edited> Change<'a, K> {
-    pub(super) fn new(value: &'a mut K, key: usize, log: Option<&'a mut UndoLog>) -> Self {
-        Self { value, key: key as u32, log }
+    pub(super) fn new(
+        value: &'a mut K,
+        key: usize,
+        log: Option<&'a mut UndoLog>,
+        value_bytes: &'a mut usize,
+    ) -> Self {
+        let bytes_before = value.allocated_bytes();
+        Self { value, key: key as u32, log, bytes_before, value_bytes }
     }
 
     /// Notes how to undo the change that is about to be made, or was just made; it keeps so many allocated bytes.
@@ -49,6 +60,12 @@ impl<'a, K: Edited> Change<'a, K> {
         if let Some(log) = &mut self.log {
             log.record(K::step(self.key, edit), kept_bytes);
         }
+    }
+}
+
+impl<K: Kind> Drop for Change<'_, K> {
+    fn drop(&mut self) {
+        *self.value_bytes = *self.value_bytes + self.value.allocated_bytes() - self.bytes_before;
     }
 }
 

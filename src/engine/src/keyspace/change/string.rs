@@ -18,6 +18,7 @@ pub(crate) enum StringEdit {
 impl Change<'_, Vec<u8>> {
     pub(crate) fn append(&mut self, more: &[u8]) {
         self.record(StringEdit::Extended(self.len()), 0);
+        make_place(self.value, more.len());
         self.value.extend_from_slice(more);
     }
 
@@ -30,6 +31,7 @@ impl Change<'_, Vec<u8>> {
             self.record(StringEdit::Overwritten(offset, before, kept), kept_bytes);
         }
         if before < end {
+            make_place(self.value, end - before);
             self.value.resize(end, 0);
         }
         &mut self.value[offset..end]
@@ -54,5 +56,18 @@ pub(super) fn undo(string: &mut Vec<u8>, edit: StringEdit) {
             string.truncate(len);
         }
         StringEdit::Replaced(before) => *string = before,
+    }
+    if string.capacity() > SMALL && string.len() < string.capacity() / 2 {
+        string.shrink_to_fit();
+    }
+}
+
+/// From so many bytes on a string grows by an eighth at a time, not by doubling.
+const SMALL: usize = 1024;
+
+fn make_place(string: &mut Vec<u8>, more: usize) {
+    if string.capacity() - string.len() < more {
+        let spare = if string.len() < SMALL { string.len() } else { string.len() / 8 };
+        string.reserve_exact(more + spare);
     }
 }

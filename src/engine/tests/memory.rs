@@ -1,0 +1,210 @@
+//! What the store says that its data take, against what the allocator has really given.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use godra_engine::keyspace::{Context, Keyspace};
+use godra_engine::reply::ReplyBuffer;
+
+/// The system's allocator, which counts what each thread has.
+struct Counting;
+
+thread_local! {
+    static HELD_BYTES: Cell<isize> = const { Cell::new(0) };
+}
+
+/// Adds what the block takes, with the header in front of it.
+fn count(block: *mut u8, sign: isize) {
+    const HEADER: usize = 8;
+    if !block.is_null() {
+        // SAFETY: the block came from the system's allocator and is not freed yet.
+        let bytes = unsafe { libc::malloc_usable_size(block.cast()) } + HEADER;
+        let _ = HELD_BYTES.try_with(|held| held.set(held.get() + sign * bytes as isize));
+    }
+}
+
+// SAFETY: all calls go to the system's allocator as they are.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let block = unsafe { System.alloc(layout) };
+        count(block, 1);
+        block
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(block, -1);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(block, -1);
+        // SAFETY: as the caller promises.
+        let grown = unsafe { System.realloc(block, layout, new_size) };
+        count(if grown.is_null() { block } else { grown }, 1);
+        grown
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+struct Store {
+    keyspace: Keyspace,
+    reply: ReplyBuffer,
+    held_before: isize,
+}
+
+impl Store {
+    fn new() -> Self {
+        let mut reply = ReplyBuffer::default();
+        reply.error(&" ".repeat(256));
+        let keyspace = Keyspace::new(7);
+        Self { keyspace, reply, held_before: HELD_BYTES.get() }
+    }
+
+    fn run(&mut self, arguments: &[&str]) {
+        let arguments: Vec<&[u8]> = arguments.iter().map(|text| text.as_bytes()).collect();
+        self.keyspace.execute(&arguments, &Context { now_ms: 1, from_script: true }, &mut self.reply);
+        assert!(!self.reply.is_error(), "{arguments:?}: {:?}", self.reply);
+    }
+
+    #[track_caller]
+    fn check(&self, place: &str, has_shrunk: bool) {
+        let held = (HELD_BYTES.get() - self.held_before) as f64;
+        let used = self.keyspace.used_bytes() as f64;
+        // A block that was once large shrinks by whole pages.
+        let pages = 3.0 * 4096.0 * f64::from(u8::from(has_shrunk));
+        assert!((used - held).abs() <= held * 0.15 + pages, "{place}: counted {used}, held {held}");
+    }
+}
+
+const SIZES: [u32; 12] = [1, 2, 8, 9, 33, 65, 129, 500, 1_000, 10_000, 100_000, 1_000_000];
+
+/// Puts elements in one after another, and takes most of them out again.
+fn check(name: &str, put: impl Fn(&mut Store, u32), take: impl Fn(&mut Store, u32)) {
+    check_up_to(1_000_000, name, put, take);
+}
+
+fn check_up_to(most: u32, name: &str, put: impl Fn(&mut Store, u32), take: impl Fn(&mut Store, u32)) {
+    for elements in SIZES.into_iter().filter(|elements| *elements <= most) {
+        let mut store = Store::new();
+        (0..elements).for_each(|number| put(&mut store, number));
+        store.check(&format!("{name}: {elements} elements"), false);
+        (1..elements).for_each(|number| take(&mut store, number));
+        store.check(&format!("{name}: 1 of {elements} elements"), true);
+        take(&mut store, 0);
+        store.run(&["flushall"]);
+        assert_eq!(store.keyspace.used_bytes(), 0, "{name}: {elements} elements");
+    }
+}
+
+/// Short and long ones by turns, of which only the latter need an allocation.
+fn text(number: u32) -> String {
+    if number.is_multiple_of(2) {
+        format!("m{number}")
+    } else {
+        format!("a member with a longer name, {number}")
+    }
+}
+
+#[test]
+fn strings() {
+    let long = "x".repeat(300);
+    check(
+        "strings",
+        |store, number| {
+            let value = if number.is_multiple_of(3) { &long[..] } else { "a value" };
+            store.run(&["set", &text(number), value]);
+        },
+        |store, number| store.run(&["del", &text(number)]),
+    );
+}
+
+#[test]
+fn strings_with_an_end() {
+    check(
+        "strings with an end",
+        |store, number| store.run(&["set", &text(number), "v", "px", "100000"]),
+        |store, number| store.run(&["unlink", &text(number)]),
+    );
+}
+
+#[test]
+fn one_string() {
+    for bytes in [1, 20, 23, 1_000, 100_000, 10_000_000] {
+        let mut store = Store::new();
+        store.run(&["set", "s", &"x".repeat(bytes)]);
+        store.check(&format!("{bytes} bytes"), false);
+        store.run(&["append", "s", "y"]);
+        store.check(&format!("{bytes} bytes, and one more"), false);
+    }
+}
+
+#[test]
+fn lists() {
+    check(
+        "lists",
+        |store, number| {
+            store.run(&[if number.is_multiple_of(3) { "lpush" } else { "rpush" }, "l", &text(number)])
+        },
+        |store, _| store.run(&["lpop", "l"]),
+    );
+}
+
+#[test]
+fn hashes() {
+    check(
+        "hashes",
+        |store, number| store.run(&["hset", "h", &text(number), &text(number / 2)]),
+        |store, number| store.run(&["hdel", "h", &text(number)]),
+    );
+}
+
+#[test]
+fn sets() {
+    check(
+        "sets",
+        |store, number| store.run(&["sadd", "s", &text(number)]),
+        |store, number| store.run(&["srem", "s", &text(number)]),
+    );
+}
+
+#[test]
+fn sorted_sets() {
+    check(
+        "sorted sets",
+        |store, number| {
+            // In no order.
+            let score = (number.wrapping_mul(0x9e37_79b1) >> 7).to_string();
+            store.run(&["zadd", "z", &score, &text(number)]);
+        },
+        |store, number| store.run(&["zrem", "z", &text(number)]),
+    );
+}
+
+#[test]
+fn many_small_rooms() {
+    check_up_to(
+        100_000,
+        "rooms",
+        |store, number| {
+            store.run(&[
+                "hset",
+                &format!("game:{number}"),
+                "owner",
+                "guest:0123456789abcdef",
+                "capacity",
+                "4",
+            ]);
+            store.run(&["sadd", &format!("game:{number}:players"), "guest:0123456789abcdef"]);
+            store.run(&["zadd", &format!("game:{number}:scores"), "1", "guest:0123456789abcdef"]);
+            store.run(&["rpush", &format!("game:{number}:log"), "guest:0123456789abcdef"]);
+        },
+        |store, number| {
+            let keys = ["", ":players", ":scores", ":log"].map(|what| format!("game:{number}{what}"));
+            keys.iter().for_each(|key| store.run(&["del", key]));
+        },
+    );
+}
