@@ -1,14 +1,23 @@
 //! A command's reply as a flat, reusable buffer: no allocation per value, and nothing in it needs dropping.
 
-use super::commands::{format_float, format_integer};
+use super::commands::{Failure, format_float, format_integer};
 
 /// One command's reply, written by the command and read by the Lua side.
 ///
 /// Values are appended depth first: an array's header says how many values follow as its elements.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyBuffer {
     tokens: Vec<Token>,
     bytes: Vec<u8>,
+    /// What it may take: beyond that nothing is written any more.
+    max_bytes: usize,
+    is_too_large: bool,
+}
+
+impl Default for ReplyBuffer {
+    fn default() -> Self {
+        Self::of_at_most(usize::MAX)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,44 +48,87 @@ pub enum Value<'a> {
 }
 
 impl ReplyBuffer {
+    /// An empty one for answers that take so much at most.
+    pub fn of_at_most(max_bytes: usize) -> Self {
+        Self { tokens: Vec::new(), bytes: Vec::new(), max_bytes, is_too_large: false }
+    }
+
+    /// What an answer may take.
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// Whether the answer was larger than it may be: then what is here is not it.
+    pub fn is_too_large(&self) -> bool {
+        self.is_too_large
+    }
+
     /// Empties it, keeping its memory.
     pub fn clear(&mut self) {
         self.tokens.clear();
         self.bytes.clear();
+        self.is_too_large = false;
+    }
+
+    /// Whether so many bytes more may be written.
+    fn takes(&mut self, more: usize) -> bool {
+        let bytes = (self.tokens.len() + 1) * size_of::<Token>() + self.bytes.len();
+        self.is_too_large |= bytes.saturating_add(more) > self.max_bytes;
+        !self.is_too_large
+    }
+
+    fn push(&mut self, token: Token) {
+        if self.takes(0) {
+            self.tokens.push(token);
+        }
     }
 
     /// Writes a nil.
     pub fn nil(&mut self) {
-        self.tokens.push(Token::Nil);
+        self.push(Token::Nil);
     }
 
     /// Writes an integer.
     pub fn integer(&mut self, value: i64) {
-        self.tokens.push(Token::Integer(value));
+        self.push(Token::Integer(value));
     }
 
     /// Writes a bulk string.
     pub fn bulk(&mut self, value: &[u8]) {
-        self.bytes.extend_from_slice(value);
-        self.tokens.push(Token::Bulk { end: self.bytes.len() });
+        if self.takes(value.len()) {
+            self.bytes.extend_from_slice(value);
+            self.tokens.push(Token::Bulk { end: self.bytes.len() });
+        }
     }
 
     /// Writes an integer as a bulk string.
     pub fn bulk_integer(&mut self, value: i64) {
+        if self.is_too_large {
+            return;
+        }
         format_integer(value, &mut self.bytes);
-        self.tokens.push(Token::Bulk { end: self.bytes.len() });
+        self.push(Token::Bulk { end: self.bytes.len() });
     }
 
     /// Writes a float as a bulk string, with its shortest digits.
     pub fn float(&mut self, value: f64) {
+        if self.is_too_large {
+            return;
+        }
         format_float(value, &mut self.bytes);
-        self.tokens.push(Token::Bulk { end: self.bytes.len() });
+        self.push(Token::Bulk { end: self.bytes.len() });
     }
 
     /// Writes a status.
     pub fn status(&mut self, value: &str) {
         self.bytes.extend_from_slice(value.as_bytes());
-        self.tokens.push(Token::Status { end: self.bytes.len() });
+        self.push(Token::Status { end: self.bytes.len() });
+    }
+
+    /// Writes why a command failed.
+    pub fn fail(&mut self, failure: &Failure) {
+        self.error(failure.text());
+        self.is_too_large = *failure == Failure::TOO_LARGE;
     }
 
     /// Writes an error; replaces whatever was written before, as a command either answers or fails.
@@ -88,23 +140,30 @@ impl ReplyBuffer {
 
     /// Opens an array of exactly `len` elements, which follow.
     pub fn array(&mut self, len: usize) {
-        self.tokens.push(Token::Array { len });
+        self.push(Token::Array { len });
     }
 
     /// Opens an array whose length is not known yet; close it with [`ReplyBuffer::end_array`].
     pub fn begin_array(&mut self) -> usize {
-        self.tokens.push(Token::Array { len: 0 });
-        self.tokens.len() - 1
+        self.push(Token::Array { len: 0 });
+        self.tokens.len().saturating_sub(1)
     }
 
     /// Sets the length of an array opened by [`ReplyBuffer::begin_array`].
     pub fn end_array(&mut self, opened: usize, len: usize) {
-        self.tokens[opened] = Token::Array { len };
+        if !self.is_too_large {
+            self.tokens[opened] = Token::Array { len };
+        }
     }
 
     /// Whether the reply is an error.
     pub fn is_error(&self) -> bool {
         matches!(self.tokens.first(), Some(Token::Error { .. }))
+    }
+
+    /// Whether the reply is this error.
+    pub fn is_failure(&self, failure: &Failure) -> bool {
+        self.is_error() && self.bytes == failure.text().as_bytes()
     }
 
     /// The values in the order in which they were written.

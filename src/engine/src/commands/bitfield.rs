@@ -15,6 +15,8 @@ pub(super) fn bitfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut
     let Some(len) = steps.iter().filter(|step| step.action != Action::Get).map(Step::end_byte).max() else {
         return read_all(keyspace, key, &steps, reply);
     };
+    let before = keyspace.read::<Vec<u8>>(key)?.map_or(0, Vec::len);
+    keyspace.need(len.saturating_sub(before))?;
     let mut value = keyspace.write_or_create::<Vec<u8>>(key)?;
     // Room for all fields, also for those that stay as they are.
     value.bytes_mut(len, 0);

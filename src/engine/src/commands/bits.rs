@@ -16,6 +16,8 @@ pub(super) fn setbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
     let offset = parse_offset(arguments[2])?;
     let bit = parse_integer(arguments[3]).filter(|bit| matches!(bit, 0 | 1));
     let bit = bit.ok_or(Failure::fixed("ERR bit is not an integer or out of range"))?;
+    let len = keyspace.read::<Vec<u8>>(arguments[1])?.map_or(0, Vec::len);
+    keyspace.need((offset / 8 + 1).saturating_sub(len))?;
     let mut value = keyspace.write_or_create::<Vec<u8>>(arguments[1])?;
     let byte = &mut value.bytes_mut(offset / 8, 1)[0];
     let mask = 0x80 >> (offset % 8);
@@ -170,6 +172,7 @@ pub(super) fn bitop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
     let sources = keys.iter().map(|key| Ok(keyspace.read::<Vec<u8>>(key)?.map_or(&[][..], Vec::as_slice)));
     let sources = sources.collect::<Result<Vec<&[u8]>, Failure>>()?;
     let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
+    keyspace.need(len)?;
     let mut result = sources.first().map_or(Vec::new(), |source| source.to_vec());
     result.resize(len, 0);
     for source in &sources[1..] {

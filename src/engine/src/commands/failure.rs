@@ -13,6 +13,10 @@ impl Failure {
     /// A key holds a value of another kind than the command works on.
     pub const WRONG_TYPE: Self =
         Self::fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
+    /// The store holds as much as it may.
+    pub const FULL: Self = Self::fixed("OOM command not allowed when used memory > 'maxmemory'.");
+    /// The answer is larger than whoever asks may have.
+    pub const TOO_LARGE: Self = Self::fixed("ERR the answer is too large");
     pub(super) const SYNTAX: Self = Self::fixed("ERR syntax error");
     pub(super) const NOT_AN_INTEGER: Self = Self::fixed("ERR value is not an integer or out of range");
     pub(super) const NOT_A_FLOAT: Self = Self::fixed("ERR value is not a valid float");

@@ -1,6 +1,6 @@
 //! Commands on keys of whatever kind.
 
-use super::super::keyspace::Keyspace;
+use super::super::keyspace::{Keyspace, Value};
 use super::super::reply::ReplyBuffer;
 use super::arguments::is;
 use super::failure::{Failure, Outcome};
@@ -89,12 +89,14 @@ pub(super) fn copy(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
     if source == destination {
         return Err(Failure::fixed("ERR source and destination objects are the same"));
     }
-    let value = keyspace.value(source).cloned();
     let is_free = replace || !keyspace.exists(destination);
-    let copied = value.filter(|_| is_free);
+    let copied = keyspace.value(source).filter(|_| is_free);
     reply.integer(i64::from(copied.is_some()));
-    if let Some(value) = copied {
-        keyspace.insert_value(destination, value, keyspace.expiry(source).flatten());
+    if let Some(bytes) = copied.map(Value::allocated_bytes) {
+        keyspace.need(bytes)?;
+        if let Some(value) = keyspace.value(source).cloned() {
+            keyspace.insert_value(destination, value, keyspace.expiry(source).flatten());
+        }
     }
     Ok(())
 }

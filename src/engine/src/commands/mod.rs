@@ -12,6 +12,7 @@ mod foreign;
 mod hashes;
 mod keys;
 mod lcs;
+mod limit;
 mod list_pops;
 mod lists;
 mod long_double;
@@ -109,6 +110,11 @@ impl Command {
     /// Whether the command may change the keyspace.
     pub fn is_write(&self) -> bool {
         self.flags & flags::WRITE != 0
+    }
+
+    /// Whether the command may make the keyspace larger.
+    pub fn may_grow(&self) -> bool {
+        self.flags & flags::DENY_OOM != 0
     }
 
     /// Which of so many arguments are keys, as far as that does not depend on what they say.

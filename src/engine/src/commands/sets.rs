@@ -4,6 +4,7 @@ use super::super::keyspace::{Change, Keyspace, Set};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, is};
 use super::failure::{Failure, Outcome};
+use super::limit::Limit;
 
 /// `SADD key member [member …]`
 pub(super) fn sadd(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
@@ -61,8 +62,10 @@ pub(super) fn smove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
         return Ok(());
     };
     let is_member = set.contains(member);
-    keyspace.read::<Set>(destination)?;
+    let is_there = keyspace.read::<Set>(destination)?.is_some_and(|set| set.contains(member));
     if is_member && source != destination {
+        // In Redis it is not refused; but here a set for each member of one takes many times what that took.
+        keyspace.need(if is_there { 0 } else { destination.len() + member.len() })?;
         keyspace.edit(source, |set: &mut Change<'_, Set>| set.remove(member))?;
         keyspace.write_or_create::<Set>(destination)?.insert(member, ());
     }
@@ -72,41 +75,49 @@ pub(super) fn smove(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
 
 /// `SINTER key [key …]`
 pub(super) fn sinter(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    answer(&intersection(keyspace, &arguments[1..], usize::MAX)?, reply)
+    answer(&intersection(keyspace, &arguments[1..], &Limit::of_answer(reply))?, reply)
 }
 
 /// `SUNION key [key …]`
 pub(super) fn sunion(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    answer(&union(keyspace, &arguments[1..])?, reply)
+    answer(&union(keyspace, &arguments[1..], &Limit::of_answer(reply))?, reply)
 }
 
 /// `SDIFF key [key …]`
 pub(super) fn sdiff(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    answer(&difference(keyspace, &arguments[1..])?, reply)
+    answer(&difference(keyspace, &arguments[1..], &Limit::of_answer(reply))?, reply)
 }
 
 /// `SINTERSTORE destination key [key …]`
 pub(super) fn sinterstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let result = intersection(keyspace, &arguments[2..], usize::MAX)?;
+    let result = intersection(keyspace, &arguments[2..], &Limit::of_store(keyspace))?;
     store(keyspace, arguments[1], result, reply)
 }
 
 /// `SUNIONSTORE destination key [key …]`
 pub(super) fn sunionstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let result = union(keyspace, &arguments[2..])?;
+    let result = union(keyspace, &arguments[2..], &Limit::of_store(keyspace))?;
     store(keyspace, arguments[1], result, reply)
 }
 
 /// `SDIFFSTORE destination key [key …]`
 pub(super) fn sdiffstore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    let result = difference(keyspace, &arguments[2..])?;
+    let result = difference(keyspace, &arguments[2..], &Limit::of_store(keyspace))?;
     store(keyspace, arguments[1], result, reply)
 }
 
 /// `SINTERCARD numkeys key [key …] [LIMIT limit]`
 pub(super) fn sintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (keys, limit) = intercard_arguments(arguments)?;
-    reply.integer(intersection(keyspace, keys, limit)?.len() as i64);
+    let sets = read_all(keyspace, keys)?;
+    let Some(mut sets) = sets.into_iter().collect::<Option<Vec<&Set>>>() else {
+        reply.integer(0);
+        return Ok(());
+    };
+    sets.sort_by_key(|set| set.len());
+    let common =
+        sets[0].entries().iter().filter(|entry| sets[1..].iter().all(|set| set.contains(&entry.key)));
+    reply.integer(common.take(limit).count() as i64);
     Ok(())
 }
 
@@ -136,39 +147,39 @@ fn read_all<'a>(keyspace: &'a Keyspace, keys: &[&[u8]]) -> Result<Vec<Option<&'a
     keys.iter().map(|key| keyspace.read::<Set>(key)).collect()
 }
 
-fn intersection(keyspace: &Keyspace, keys: &[&[u8]], limit: usize) -> Result<Set, Failure> {
+fn intersection(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Set, Failure> {
     let sets = read_all(keyspace, keys)?;
     let mut result = keyspace.empty::<Set>();
     let Some(mut sets) = sets.into_iter().collect::<Option<Vec<&Set>>>() else { return Ok(result) };
     sets.sort_by_key(|set| set.len());
     let Some((smallest, others)) = sets.split_first() else { return Ok(result) };
     for entry in smallest.entries() {
-        if result.len() == limit {
-            break;
-        }
         if others.iter().all(|other| other.contains(&entry.key)) {
             result.push_new(entry.key.clone(), ());
+            limit.check(result.allocated_bytes())?;
         }
     }
     Ok(result)
 }
 
-fn union(keyspace: &Keyspace, keys: &[&[u8]]) -> Result<Set, Failure> {
+fn union(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Set, Failure> {
     let sets = read_all(keyspace, keys)?;
     let mut result = keyspace.empty::<Set>();
     for entry in sets.into_iter().flatten().flat_map(Set::entries) {
         result.insert(&entry.key, ());
+        limit.check(result.allocated_bytes())?;
     }
     Ok(result)
 }
 
-fn difference(keyspace: &Keyspace, keys: &[&[u8]]) -> Result<Set, Failure> {
+fn difference(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Set, Failure> {
     let sets = read_all(keyspace, keys)?;
     let mut result = keyspace.empty::<Set>();
     let Some((Some(first), others)) = sets.split_first() else { return Ok(result) };
     for entry in first.entries() {
         if !others.iter().flatten().any(|other| other.contains(&entry.key)) {
             result.push_new(entry.key.clone(), ());
+            limit.check(result.allocated_bytes())?;
         }
     }
     Ok(result)

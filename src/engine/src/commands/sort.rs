@@ -6,16 +6,19 @@ use super::super::keyspace::{Hash, Keyspace, Kind, List, SmallBytes, Value};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
 use super::failure::{Failure, Outcome, as_c_string};
+use super::limit::Limit;
 use super::number::parse_float;
 
 /// `SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA] [STORE destination]`
 pub(super) fn sort(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let query = Query::parse(&arguments[2..], true)?;
-    let results = query.run(keyspace, arguments[1])?;
+    let limit = if query.store.is_some() { Limit::of_store(keyspace) } else { Limit::of_answer(reply) };
+    let results = query.run(keyspace, arguments[1], &limit)?;
     match query.store {
         None => answer(&results, reply),
         Some(destination) => {
             let list: List = results.into_iter().map(Option::unwrap_or_default).collect();
+            limit.check(list.allocated_bytes())?;
             reply.integer(list.len() as i64);
             keyspace.replace(destination, list);
         }
@@ -26,7 +29,7 @@ pub(super) fn sort(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
 /// `SORT_RO key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA]`
 pub(super) fn sort_ro(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let query = Query::parse(&arguments[2..], false)?;
-    answer(&query.run(keyspace, arguments[1])?, reply);
+    answer(&query.run(keyspace, arguments[1], &Limit::of_answer(reply))?, reply);
     Ok(())
 }
 
@@ -97,7 +100,12 @@ impl<'a> Query<'a> {
         Ok(query)
     }
 
-    fn run(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Vec<Option<SmallBytes>>, Failure> {
+    fn run(
+        &self,
+        keyspace: &Keyspace,
+        key: &[u8],
+        limit: &Limit,
+    ) -> Result<Vec<Option<SmallBytes>>, Failure> {
         let (mut elements, order) = self.elements(keyspace, key)?;
         match order {
             Order::AsIs => (),
@@ -109,11 +117,16 @@ impl<'a> Query<'a> {
         if self.gets.is_empty() {
             return Ok(chosen.map(Some).collect());
         }
-        let looked_up = |element: SmallBytes| {
-            let results = self.gets.iter().map(|pattern| look_up(keyspace, pattern, &element));
-            results.collect::<Vec<_>>()
-        };
-        Ok(chosen.flat_map(looked_up).collect())
+        let (mut results, mut bytes) = (Vec::new(), 0);
+        for element in chosen {
+            for pattern in &self.gets {
+                let found = look_up(keyspace, pattern, &element);
+                bytes += size_of::<SmallBytes>() + found.as_ref().map_or(0, SmallBytes::heap_len);
+                limit.check(bytes)?;
+                results.push(found);
+            }
+        }
+        Ok(results)
     }
 
     /// The elements in the order that they have by themselves, and how they are to be sorted.

@@ -4,6 +4,7 @@ use super::super::keyspace::{IndexMap, Keyspace, Set, SortedSet, Value};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, integer, is};
 use super::failure::{Failure, Outcome};
+use super::limit::Limit;
 use super::number::parse_float;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,7 @@ fn answer(
     reply: &mut ReplyBuffer,
 ) -> Outcome {
     let query = Query::parse(keyspace, &arguments[1..], operation, true, command)?;
-    let result = query.run(keyspace);
+    let result = query.run(keyspace, &Limit::of_answer(reply))?;
     reply.array(result.len() * (1 + usize::from(query.with_scores)));
     for (member, score) in result.range(0, result.len()) {
         reply.bulk(member);
@@ -117,7 +118,7 @@ fn store(
     reply: &mut ReplyBuffer,
 ) -> Outcome {
     let query = Query::parse(keyspace, &arguments[2..], operation, false, command)?;
-    let result = query.run(keyspace);
+    let result = query.run(keyspace, &Limit::of_store(keyspace))?;
     reply.integer(result.len() as i64);
     keyspace.replace(arguments[1], result);
     Ok(())
@@ -247,20 +248,21 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
-    fn run(&self, keyspace: &Keyspace) -> SortedSet {
+    fn run(&self, keyspace: &Keyspace, limit: &Limit) -> Result<SortedSet, Failure> {
         let mut result = keyspace.empty::<SortedSet>();
         let scores = match self.operation {
-            Operation::Union => self.union(keyspace),
-            Operation::Intersection | Operation::Cardinality => self.intersection(keyspace),
-            Operation::Difference => self.difference(keyspace),
+            Operation::Union => self.union(keyspace, limit)?,
+            Operation::Intersection | Operation::Cardinality => self.intersection(keyspace, limit)?,
+            Operation::Difference => self.difference(keyspace, limit)?,
         };
         for entry in scores.entries() {
             result.insert(&entry.key, entry.value);
+            limit.check(result.allocated_bytes())?;
         }
-        result
+        Ok(result)
     }
 
-    fn union(&self, keyspace: &Keyspace) -> IndexMap<f64> {
+    fn union(&self, keyspace: &Keyspace, limit: &Limit) -> Result<IndexMap<f64>, Failure> {
         let mut scores = keyspace.empty_map();
         for operand in self.by_size() {
             for (member, score) in operand.source.members() {
@@ -269,17 +271,18 @@ impl<'a> Query<'a> {
                     Some(total) => *total = self.aggregate.combine(*total, score),
                     None => {
                         scores.push_new(member.into(), score);
+                        limit.check(scores.allocated_bytes())?;
                     }
                 }
             }
         }
-        scores
+        Ok(scores)
     }
 
-    fn intersection(&self, keyspace: &Keyspace) -> IndexMap<f64> {
+    fn intersection(&self, keyspace: &Keyspace, limit: &Limit) -> Result<IndexMap<f64>, Failure> {
         let mut scores = keyspace.empty_map();
         let operands = self.by_size();
-        let Some((smallest, others)) = operands.split_first() else { return scores };
+        let Some((smallest, others)) = operands.split_first() else { return Ok(scores) };
         for (member, score) in smallest.source.members() {
             let total = others.iter().try_fold(smallest.weighted(score), |total, other| {
                 // Unlike the first one, a product that is no number makes the sum none, too, which then is 0.
@@ -288,20 +291,22 @@ impl<'a> Query<'a> {
             });
             if let Some(total) = total {
                 scores.push_new(member.into(), total);
+                limit.check(scores.allocated_bytes())?;
             }
         }
-        scores
+        Ok(scores)
     }
 
-    fn difference(&self, keyspace: &Keyspace) -> IndexMap<f64> {
+    fn difference(&self, keyspace: &Keyspace, limit: &Limit) -> Result<IndexMap<f64>, Failure> {
         let mut scores = keyspace.empty_map();
-        let Some((first, others)) = self.operands.split_first() else { return scores };
+        let Some((first, others)) = self.operands.split_first() else { return Ok(scores) };
         for (member, score) in first.source.members() {
             if others.iter().all(|other| other.source.score(member).is_none()) {
                 scores.push_new(member.into(), score);
+                limit.check(scores.allocated_bytes())?;
             }
         }
-        scores
+        Ok(scores)
     }
 
     /// The operands in the order in which sums are made: it shows in the last digits.

@@ -6,6 +6,7 @@ use super::super::keyspace::{Change, Keyspace, SortedSet};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is, span};
 use super::failure::{Failure, Outcome};
+use super::limit::Limit;
 use super::number::parse_loose_float;
 
 /// What a range is measured in.
@@ -292,11 +293,17 @@ fn answer(
 pub(super) fn zrangestore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let query = Query::parse(&arguments[3..], None, None, true)?;
     let mut result = keyspace.empty::<SortedSet>();
+    let limit = Limit::of_store(keyspace);
+    let mut outcome = Ok(());
     if let Some(set) = keyspace.read::<SortedSet>(arguments[2])? {
         query.for_each(set, |(member, score)| {
-            result.insert(member, score);
+            if outcome.is_ok() {
+                result.insert(member, score);
+                outcome = limit.check(result.allocated_bytes());
+            }
         });
     }
+    outcome?;
     reply.integer(result.len() as i64);
     keyspace.replace(arguments[1], result);
     Ok(())

@@ -291,6 +291,7 @@ pub(super) fn setrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut
         return Ok(());
     }
     check_len(offset, patch.len())?;
+    keyspace.need((offset + patch.len()).saturating_sub(len))?;
     let mut value = keyspace.write_or_create::<Vec<u8>>(key)?;
     value.bytes_mut(offset, patch.len()).copy_from_slice(patch);
     reply.integer(value.len() as i64);

@@ -25,11 +25,12 @@ pub(super) use change::Change;
 use change::Edited;
 pub use index_map::{Entry, IndexMap};
 pub use list::List;
-pub use memory::HeapSize;
+pub use memory::{Filler, HeapSize};
 pub use small_bytes::SmallBytes;
 pub use sorted_set::SortedSet;
 pub use value::{Hash, Kind, Set, Value};
 
+use self::memory::Bound;
 use self::slot::{Marks, Slot};
 use self::undo::{Cleared, Step, UndoLog};
 use super::commands::{self, Command, Failure};
@@ -62,6 +63,7 @@ pub struct Keyspace {
     context: Context,
     changes: Option<Tracker>,
     undo: UndoLog,
+    bound: Bound,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,7 @@ impl Keyspace {
             context: Context { now_ms: 0, from_script: false },
             changes: None,
             undo: UndoLog::default(),
+            bound: Bound::default(),
         }
     }
 
@@ -132,8 +135,14 @@ impl Keyspace {
     ) {
         reply.clear();
         self.context = *context;
-        if let Err(failure) = (command.run)(self, arguments, reply) {
-            reply.error(failure.text());
+        let outcome = if command.may_grow() && !self.has_room_for(arguments) {
+            Err(Failure::FULL)
+        } else {
+            (command.run)(self, arguments, reply)
+        };
+        if let Err(failure) = outcome {
+            self.bound.has_refused |= failure == Failure::FULL;
+            reply.fail(&failure);
         }
     }
 

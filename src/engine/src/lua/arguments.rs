@@ -6,6 +6,7 @@ use std::ffi::c_int;
 use super::extension::{Answer, Call};
 use super::redis;
 use super::stack::{Kind, Raised};
+use crate::commands::Failure;
 use crate::reply::ReplyBuffer;
 
 /// Texts in the order in which a script gave them.
@@ -140,13 +141,17 @@ impl Call<'_> {
     /// second command cannot be run while it is held.
     ///
     /// # Errors
-    /// A budget is spent; what the command itself says is in the reply.
+    /// A budget is spent, or the store is full; what else the command itself says is in the reply.
     pub fn command(&self, arguments: &[&[u8]]) -> Result<Ref<'_, ReplyBuffer>, Raised> {
         let reply = &self.stack().host().reply;
         let mut written = reply.borrow_mut();
         written.clear();
         redis::execute(self.stack(), arguments, &mut written);
+        let is_refused = written.is_failure(&Failure::FULL);
         drop(written);
+        if is_refused {
+            return Err(self.error(format_args!("{}", Failure::FULL.text())));
+        }
         self.make_room();
         self.stack().spend(redis::COMMAND_COST)?;
         Ok(reply.borrow())

@@ -54,7 +54,7 @@ impl Host {
             budget: Budget::new(time_budget, memory_budget),
             pool: Pool::default(),
             keyspace: RefCell::new(Keyspace::new(seed)),
-            reply: RefCell::default(),
+            reply: RefCell::new(ReplyBuffer::of_at_most(memory_budget)),
             library,
             extension,
             kept_fields: Cell::new(0),

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mlua::ffi;
 
-use crate::keyspace::{Context, Keyspace};
+use crate::commands::Failure;
+use crate::keyspace::{Context, Filler, Keyspace};
 use crate::reply::ReplyBuffer;
 
 use super::budget::Exceeded;
@@ -79,6 +80,8 @@ pub struct Invocation<'a> {
     pub seed: u64,
     /// Whether a failure undoes what the call has written.
     pub is_atomic: bool,
+    /// How far it may fill the store.
+    pub filler: Filler,
 }
 
 /// A call's `KEYS`.
@@ -97,6 +100,8 @@ pub enum ScriptError {
     Fault(Box<str>),
     /// It ran longer than it may: likewise.
     Timeout(Box<str>),
+    /// The store is full, and has refused it a command.
+    Full(Box<str>),
     /// It returned an error reply.
     Refusal(Box<str>),
     /// It raised what [`super::Call::coded_error`] makes.
@@ -116,6 +121,7 @@ impl ScriptError {
         match self {
             Self::Fault(message)
             | Self::Timeout(message)
+            | Self::Full(message)
             | Self::Refusal(message)
             | Self::Coded { message, .. } => message,
         }
@@ -174,10 +180,11 @@ impl Interpreter {
         &self.host.keyspace
     }
 
-    /// Runs a command that no script asked for, and gives its reply.
+    /// Runs a command that no script asked for, however full the store is, and gives its reply.
     pub fn execute(&self, arguments: &[&[u8]], now_ms: u64) -> Ref<'_, ReplyBuffer> {
         let context = Context { now_ms, from_script: false };
         let mut keyspace = self.host.keyspace.borrow_mut();
+        keyspace.begin_filling(Filler::Unbound);
         keyspace.execute(arguments, &context, &mut self.host.reply.borrow_mut());
         self.host.reply.borrow()
     }
@@ -223,10 +230,23 @@ impl Interpreter {
             _ => self.read_result(invocation),
         };
         self.leave();
+        let result = result.map_err(|error| self.blame_full_store(error));
         if invocation.is_atomic {
             self.settle(result.is_ok());
         }
         result
+    }
+
+    /// What became of a command that the store had no room for, unless the script made something else of it.
+    fn blame_full_store(&self, error: ScriptError) -> ScriptError {
+        match error {
+            ScriptError::Fault(message) | ScriptError::Refusal(message)
+                if self.host.keyspace.borrow().has_refused() && message.contains(Failure::FULL.text()) =>
+            {
+                ScriptError::Full(message)
+            }
+            other => other,
+        }
     }
 
     /// Keeps or undoes what the call has written.
@@ -246,6 +266,7 @@ impl Interpreter {
         host.budget.begin(self.stack(), invocation.now, self.resting_bytes);
         let mut keyspace = host.keyspace.borrow_mut();
         keyspace.seed_call(invocation.seed);
+        keyspace.begin_filling(invocation.filler);
         if invocation.is_atomic {
             keyspace.begin();
         }
@@ -330,7 +351,8 @@ impl Interpreter {
         self.host.json.borrow_mut().reset();
         if self.used_bytes() > self.resting_bytes + COLLECT_AFTER_GROWTH {
             self.host.scratch.take();
-            self.host.reply.take();
+            let max_bytes = self.host.reply.borrow().max_bytes();
+            self.host.reply.replace(ReplyBuffer::of_at_most(max_bytes));
             self.text.take();
             for global in [KEYS, ARGV] {
                 stack.push_value(global);

@@ -149,9 +149,13 @@ pub(super) fn execute(stack: Stack<'_>, arguments: &[&[u8]], reply: &mut ReplyBu
     keyspace.call(command, arguments, &context, reply);
     let undo_bytes = keyspace.undo_bytes();
     drop(keyspace);
+    if reply.is_too_large() {
+        // It would not fit beside what Lua holds.
+        host.budget.check_room(usize::MAX);
+    }
     let is_full =
         undo_bytes / UNDO_SHARE > COMMAND_COST && host.budget.check_room(undo_bytes / UNDO_SHARE).is_some();
-    if is_full || !is_quick(command.name) {
+    if is_full || reply.is_too_large() || !is_quick(command.name) {
         // Its work may depend on how much the store holds, so the clock is read right after it.
         host.budget.spend(usize::MAX);
     }

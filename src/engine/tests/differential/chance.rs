@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use godra_engine::SplitMix;
 use godra_engine::commands::MAX_ORDERED;
-use godra_engine::keyspace::{Context, Keyspace};
+use godra_engine::keyspace::{Context, Filler, Keyspace};
 use godra_engine::lua::{Interpreter, Invocation, Keys};
 use godra_engine::reply::{ReplyBuffer, Value};
 
@@ -172,6 +172,7 @@ fn draws_of(interpreter: &Interpreter, seed: u64) -> String {
         now: Instant::now(),
         seed,
         is_atomic: true,
+        filler: Filler::Game,
     });
     let json = result.unwrap_or_else(|error| panic!("{error:?}"));
     serde_json::from_slice(&json).expect("a text")

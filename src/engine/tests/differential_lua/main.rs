@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use generator::Generator;
+use godra_engine::keyspace::Filler;
 use godra_engine::lua::{Interpreter, Invocation, Keys, ScriptError};
 use server::{Client, Product, Reply, StoreServer};
 
@@ -125,6 +126,7 @@ impl Pair {
             now: Instant::now(),
             seed: 1,
             is_atomic: true,
+            filler: Filler::Game,
         });
         self.interpreter.forget(script);
         result.map(|json| String::from_utf8_lossy(&json).into_owned())

@@ -2,6 +2,7 @@
 
 mod api;
 mod extension;
+mod full;
 mod limits;
 mod sandbox;
 mod undo;
@@ -10,6 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::{Extension, Interpreter, Invocation, Keys, Script, ScriptError};
+use crate::keyspace::Filler;
 
 /// As large as that of the server's thread.
 const STACK_BYTES: usize = 64 << 20;
@@ -70,6 +72,7 @@ impl World {
             now: Instant::now(),
             seed: self.seed,
             is_atomic: self.is_atomic,
+            filler: Filler::Game,
         });
         result.map(|json| String::from_utf8(json.to_vec()).unwrap())
     }
