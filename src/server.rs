@@ -285,6 +285,7 @@ fn start_engine(
             queue_capacity: config.limits.queues.engine_batches,
             time_budget: config.script_time_budget,
             memory_budget: config.script_memory_budget,
+            store_bytes: config.store_memory,
             seed: random_seed(),
             state_file: config.state_file.clone(),
             room_ttl_s,

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use libc::{ECHO, RLIMIT_NOFILE, STDIN_FILENO, TCSAFLUSH, rlimit, termios};
 
@@ -91,6 +92,42 @@ pub(crate) fn resident_bytes() -> Option<u64> {
     Some(pages * u64::try_from(page_bytes).ok()?)
 }
 
+/// The memory that this process may have: the machine's, or less if its cgroup (or one above it) allows less; none where it cannot
+/// be known.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    let machine = machine_bytes(&fs::read_to_string("/proc/meminfo").ok()?)?;
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let limits = cgroup_limit_files(&groups).into_iter().filter_map(|file| fs::read_to_string(file).ok());
+    // Without a limit it is "max", or in version 1 a number larger than any machine.
+    Some(limits.filter_map(|limit| limit.trim().parse().ok()).fold(machine, u64::min))
+}
+
+fn machine_bytes(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// Where the limits of a process's groups may stand, by its `/proc/self/cgroup` (cgroups(7)). Within a container the path is often
+/// that of the host, and the limit stands at the root.
+fn cgroup_limit_files(groups: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for line in groups.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let (root, name) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            _ if controllers.split(',').any(|controller| controller == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        let ancestors = Path::new(path.trim_start_matches('/')).ancestors();
+        files.extend(ancestors.map(|group| Path::new(root).join(group).join(name)));
+    }
+    files
+}
+
 /// Whether [`trim_heap`] does anything here.
 pub(crate) const CAN_TRIM_HEAP: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
 
@@ -112,6 +149,28 @@ mod tests {
         let raised = raise_open_files_limit().unwrap();
         let limit = open_files_limit().unwrap();
         assert_eq!((raised, limit.rlim_cur), (limit.rlim_max, limit.rlim_max));
+    }
+
+    #[test]
+    fn a_cgroup_and_those_above_it_have_limits() {
+        let files = |groups: &str| -> Vec<String> {
+            cgroup_limit_files(groups).iter().map(|file| file.display().to_string()).collect()
+        };
+        assert_eq!(
+            files("0::/a.slice/b.service\n"),
+            [
+                "/sys/fs/cgroup/a.slice/b.service/memory.max",
+                "/sys/fs/cgroup/a.slice/memory.max",
+                "/sys/fs/cgroup/memory.max"
+            ]
+        );
+        assert_eq!(
+            files("9:cpu,cpuacct:/x\n4:memory:/x\n"),
+            ["/sys/fs/cgroup/memory/x/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        );
+        assert_eq!(files("nonsense\n0::"), ["/sys/fs/cgroup/memory.max"]);
+        assert_eq!(machine_bytes("MemFree: 1 kB\nMemTotal:       16314840 kB\n"), Some(16_314_840 * 1024));
+        assert!(memory_bytes().is_some_and(|bytes| bytes > 64 << 20));
     }
 
     #[test]

@@ -40,6 +40,8 @@ use crate::sys;
 
 /// Connections that the server takes if neither `--max-connections` nor the limit of open files says otherwise.
 const DEFAULT_MAX_CONNECTIONS: usize = 20_000;
+/// What the embedded store may take where the machine does not say how much memory it has.
+const DEFAULT_STORE_BYTES: u64 = 1 << 30;
 /// Open files that are not connections: the database, logs, the script watcher, and what a full server answers by.
 const FILES_BESIDE_CONNECTIONS: usize = 80;
 /// Open files of a shard: its poll, its waker, its listener.
@@ -74,6 +76,8 @@ pub struct Config {
     pub redis_prefix: Prefix,
     /// Where the embedded store is kept; nowhere if there is none.
     pub state_file: Option<PathBuf>,
+    /// What the embedded store may take, in bytes.
+    pub store_memory: usize,
     /// How long a room lasts after its last member has left.
     pub room_ttl: Duration,
     /// How long the seat of a player is kept whose connection was lost.
@@ -126,6 +130,7 @@ impl Config {
         let machine = Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             max_open_files: sys::raise_open_files_limit(),
+            memory_bytes: sys::memory_bytes(),
         };
         let mut config = Self::resolve(&values, machine)?;
         if let Some(filter) = from_environment.as_deref().or_else(|| dot_env.get("RUST_LOG")) {
@@ -162,6 +167,7 @@ impl Config {
             trusted_proxies: values.parse_optional("trusted-proxy", Network::parse_list)?.unwrap_or_default(),
             database: database::resolve(values, &mut warnings)?,
             state_file: resolve_state_file(values, !redis.is_empty())?,
+            store_memory: resolve_store_memory(values, !redis.is_empty(), machine)?,
             redis,
             redis_prefix: values.parse("redis-prefix", Prefix::parse)?,
             room_ttl: values.parse("room-ttl", values::duration("1s", "365d"))?,
@@ -236,6 +242,7 @@ pub fn ban_time(text: &str) -> Result<Duration, ConfigError> {
 struct Machine {
     cores: usize,
     max_open_files: Option<u64>,
+    memory_bytes: Option<u64>,
 }
 
 /// A value that is not allowed: one line that names the flag, the value and what is allowed.
@@ -279,6 +286,17 @@ fn resolve_state_file(values: &Values, is_in_redis: bool) -> Result<Option<PathB
 fn resolve_limit(values: &Values, name: &str) -> Result<Limit, ConfigError> {
     let most = values.parse(name, values::number(0..=1_000_000))?;
     Ok(Limit { most, holds_for_local: !values.is_default(name) })
+}
+
+/// Half of the memory is the store's: the rest is for sockets, scripts, and what the store takes while it changes.
+fn resolve_store_memory(values: &Values, is_in_redis: bool, machine: Machine) -> Result<usize, ConfigError> {
+    let parse = |text: &str| match is_in_redis {
+        false => values::size("1m", "1024g")(text),
+        true => Err("with --redis-addr there is no embedded store; Redis has its own maxmemory".to_owned()),
+    };
+    let half = machine.memory_bytes.map_or(DEFAULT_STORE_BYTES, |bytes| bytes / 2);
+    let default = usize::try_from(half).unwrap_or(usize::MAX);
+    Ok(values.parse_optional("store-memory", parse)?.unwrap_or(default))
 }
 
 fn resolve_debug_echo(values: &Values, warnings: &mut Vec<String>) -> Result<bool, ConfigError> {

@@ -94,6 +94,12 @@ const SETTINGS: &[Setting] = &[
         "SQLite file that keeps the embedded store over a restart, or off",
     ),
     setting(
+        "store-memory",
+        "SIZE",
+        None,
+        "Most memory for the embedded store, 1m to 1024g [default: half of the machine's or the cgroup's]",
+    ),
+    setting(
         "max-connections",
         "N",
         None,

@@ -5,7 +5,7 @@ use clap::Command;
 use super::*;
 use crate::account::secret::Secret;
 
-const MACHINE: Machine = Machine { cores: 4, max_open_files: Some(100_000) };
+const MACHINE: Machine = Machine { cores: 4, max_open_files: Some(100_000), memory_bytes: Some(8 << 30) };
 
 /// Resolves a command line such as `--port 1`.
 fn resolve(flags: &str) -> Result<Config, String> {
@@ -59,6 +59,7 @@ fn defaults() {
     assert!(config.demo && !config.debug_echo);
     assert_eq!(config.script_time_budget, Duration::from_millis(50));
     assert_eq!(config.script_memory_budget, 32 << 20);
+    assert_eq!(config.store_memory, 4 << 30);
     assert_eq!(config.warnings, Vec::<String>::new());
 }
 
@@ -118,6 +119,7 @@ fn values_that_are_allowed() {
     state_file("--state-file data/rooms.db", Some("data/rooms.db"));
     state_file("--redis-addr localhost", None);
     state_file("--redis-addr localhost --state-file off", None);
+    assert_eq!(resolve("--store-memory 256m").unwrap().store_memory, 256 << 20);
     let database = |flags: &str| resolve(flags).unwrap().database.to_string();
     assert_eq!(database("--db-dsn data/my.db"), "sqlite data/my.db");
     assert_eq!(
@@ -200,6 +202,14 @@ fn values_that_are_refused() {
     refused(
         "--script-time-budget 11s",
         "--script-time-budget 11s: expected a time from 1ms to 10s with its unit (ms, s, m, h, d)",
+    );
+    refused(
+        "--store-memory 1k",
+        "--store-memory 1k: expected a size from 1m to 1024g (bytes, or with k, m or g)",
+    );
+    refused(
+        "--redis-addr localhost --store-memory 1g",
+        "--store-memory 1g: with --redis-addr there is no embedded store; Redis has its own maxmemory",
     );
     refused(
         "--script-memory-budget 1k",
@@ -328,7 +338,7 @@ fn errors_are_one_line_whatever_the_value() {
 #[test]
 fn connections_are_bounded_by_open_files() {
     let check = |flags: &str, max_open_files: u64, expected: Result<usize, &str>| {
-        let machine = Machine { cores: 4, max_open_files: Some(max_open_files) };
+        let machine = Machine { cores: 4, max_open_files: Some(max_open_files), memory_bytes: None };
         let resolved = resolve_all(flags, &[], "", machine).map(|config| config.max_connections);
         assert_eq!(resolved, expected.map_err(str::to_owned));
     };
@@ -361,7 +371,7 @@ fn warnings() {
     let from_environment =
         resolve_all("", &[("JWT_SECRET", "0123456789abcdef0123456789abcdef")], "", MACHINE);
     assert_eq!(from_environment.unwrap().warnings, Vec::<String>::new());
-    let low = resolve_all("", &[], "", Machine { cores: 1, max_open_files: Some(1024) }).unwrap();
+    let low = resolve_all("", &[], "", Machine { cores: 1, max_open_files: Some(1024), ..MACHINE }).unwrap();
     assert_eq!(
         low.warnings,
         ["--max-connections is 940, not 20000: the limit of open files is 1024, see `ulimit -Hn`"]

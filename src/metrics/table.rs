@@ -96,6 +96,9 @@ process_metrics! {
         pub(super) script_errors: Family<ScriptLabels, Counter> = plain "script_errors" "Script calls that failed";
         pub(super) script_timeouts: Family<ScriptLabels, Counter> = plain "script_timeouts" "Script calls that ran over their time budget";
         pub(super) script_duration: Family<ScriptLabels, Histogram> = seconds "script_duration" "How long script calls took";
+        pub store_bytes: Gauge = plain "store_bytes" "What the embedded store takes in memory, in bytes; 0 with Redis, which tells itself";
+        pub store_max_bytes: Gauge = plain "store_max_bytes" "What the embedded store may take, in bytes: see --store-memory";
+        pub store_full: Counter = plain "store_full" "Calls that were refused because their store, embedded or Redis, was full";
         pub redis_reconnects: Counter = plain "redis_reconnects" "Connections to stores that were lost";
         pub redis_lost_calls: Counter = plain "redis_lost_calls" "Calls whose answer was lost with a connection to a store";
         pub redis_foreign_messages: Counter = plain "redis_foreign_messages" "Messages on rooms' channels that are not the server's";

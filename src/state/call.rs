@@ -218,6 +218,16 @@ impl CallError {
         Self::refusal(ErrorCode::OutOfOrder, OUT_OF_ORDER)
     }
 
+    /// Of a call that needed more memory than its store has: it changed nothing, unless its script is not atomic.
+    pub(super) fn store_full() -> Self {
+        Self::refusal(ErrorCode::Unavailable, STORE_FULL)
+    }
+
+    /// Whether it is [`CallError::store_full`].
+    pub(super) fn is_store_full(&self) -> bool {
+        self.source == ErrorSource::Server && &*self.message == STORE_FULL
+    }
+
     /// Whether the script broke, rather than refused the call.
     pub fn is_fault(&self) -> bool {
         self.source == ErrorSource::Fault
@@ -228,6 +238,9 @@ impl CallError {
         self.code == ErrorCode::Unavailable
     }
 }
+
+/// What a player is told whose call needed more memory than there is.
+const STORE_FULL: &str = "the store is full; this changed nothing, and can be tried again when there is room";
 
 /// The seed of a batch's first call; each call's is one above that of the call before, and none has more than
 /// [`godra_engine::CallRandom::SEED_BITS`].

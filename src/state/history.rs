@@ -103,6 +103,11 @@ impl History {
         Some(Missed { after: since, runs: self.runs.range(from..).map(|kept| kept.run.clone()).collect() })
     }
 
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Everything that is here.
     pub fn kept(&self) -> KeptEvents {
         let runs = self.runs.iter().map(|kept| (kept.at_ms, kept.run.clone())).collect();

@@ -15,6 +15,7 @@ mod call;
 pub mod embedded;
 mod event_text;
 pub mod faults;
+mod full;
 mod groups;
 pub mod guest_book;
 mod history;

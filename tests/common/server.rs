@@ -48,7 +48,8 @@ impl Server {
 
     /// As [`Server::start_in`], with extra variables in its environment.
     pub fn start_with(folder: Folder, flags: &[&str], environment: &[(&str, &str)]) -> Self {
-        let chooses_store = flags.contains(&"--redis-addr") || flags.contains(&"--state-file");
+        let chooses_store =
+            ["--redis-addr", "--state-file", "--store-memory"].iter().any(|flag| flags.contains(flag));
         let wants_redis = std::env::var_os("GODRA_TEST_REDIS").is_some() && !chooses_store;
         // A script that loops is given up as soon as on the embedded store.
         let redis = wants_redis.then(|| Redis::start_with(&["--busy-reply-threshold", "100"]));

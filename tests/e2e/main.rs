@@ -14,6 +14,7 @@ mod crowd;
 mod deaths;
 mod flags;
 mod floods;
+mod full;
 mod guests;
 mod http;
 mod lifecycle;

@@ -38,6 +38,9 @@ pub struct EventLog {
     now_ms: u64,
     call: Running,
     bounds: HistoryBounds,
+    /// What all histories take, about, and what they may take.
+    history_bytes: usize,
+    max_history_bytes: usize,
 }
 
 /// For whom an event is, and what it replaces.
@@ -130,7 +133,16 @@ impl EventLog {
             now_ms: 0,
             call: Running::default(),
             bounds,
+            history_bytes: 0,
+            max_history_bytes: usize::MAX,
         }
+    }
+
+    /// All histories together take so much: beyond it, rooms with new events keep none of theirs, so that players who come back to
+    /// them get the rooms' whole states.
+    pub fn with_histories_of(mut self, max_bytes: usize) -> Self {
+        self.max_history_bytes = max_bytes;
+        self
     }
 
     /// Starts a call: from now on events happen at this time.
@@ -156,6 +168,7 @@ impl EventLog {
         }
         if let Some(counters) = self.call.before_reset.take() {
             (self.counters, self.closed) = (counters, self.call.closed);
+            self.count_histories();
         }
     }
 
@@ -178,7 +191,9 @@ impl EventLog {
     /// some of them are not kept any more.
     pub fn missed(&mut self, room: &RoomId, since: Position) -> Option<Missed> {
         let counter = self.counters.get_mut(room).filter(|counter| counter.position.epoch == since.epoch)?;
+        self.history_bytes -= counter.history.bytes();
         counter.history.forget_old(self.now_ms, &self.bounds);
+        self.history_bytes += counter.history.bytes();
         counter.history.since(since.seq, counter.position.seq)
     }
 
@@ -261,12 +276,13 @@ impl EventLog {
     pub fn reset(&mut self) {
         let counters = std::mem::take(&mut self.counters);
         self.call.before_reset.get_or_insert(counters);
+        self.history_bytes = 0;
         self.closed = self.pending.len();
     }
 
     /// The batch's events, in the order of the rooms' first events.
     pub fn take(&mut self) -> impl Iterator<Item = Arc<RoomEvents>> {
-        let Self { counters, bounds, now_ms, room_for, .. } = self;
+        let Self { counters, bounds, now_ms, room_for, history_bytes, max_history_bytes, .. } = self;
         let closed = std::mem::take(&mut self.closed);
         self.pending_bytes = 0;
         self.pending.drain(..).enumerate().map(move |(index, pending)| {
@@ -279,7 +295,11 @@ impl EventLog {
             {
                 counter.position.seq = events.last_seq();
                 if events.count() > 0 {
-                    counter.history.push(events.clone(), *now_ms, bounds);
+                    let is_full = history_bytes > max_history_bytes;
+                    let bounds = if is_full { HistoryBounds { bytes: 0, ..*bounds } } else { *bounds };
+                    *history_bytes -= counter.history.bytes();
+                    counter.history.push(events.clone(), *now_ms, &bounds);
+                    *history_bytes += counter.history.bytes();
                 }
             }
             events
@@ -291,6 +311,11 @@ impl EventLog {
         self.counters.values_mut().for_each(|counter| counter.history.forget_old(now_ms, &self.bounds));
         let is_old = |counter: &Counter| now_ms.saturating_sub(counter.used_at_ms) >= FORGET_AFTER_MS;
         self.counters.retain(|room, counter| !is_old(counter) || !is_gone(room));
+        self.count_histories();
+    }
+
+    fn count_histories(&mut self) {
+        self.history_bytes = self.counters.values().map(|counter| counter.history.bytes()).sum();
     }
 
     /// Every room's place, with all its events taken.
@@ -307,8 +332,15 @@ impl EventLog {
     /// Goes on where a room's history was.
     pub fn restore(&mut self, place: RoomPosition) {
         let history = History::restore(place.history);
+        self.history_bytes += history.bytes();
         let counter = Counter { position: place.position, used_at_ms: place.used_at_ms, history };
         self.counters.insert(place.room, counter);
+    }
+
+    /// What counters and histories take, about.
+    pub fn memory_bytes(&self) -> usize {
+        const COUNTER_BYTES: usize = size_of::<(RoomId, Counter)>() + 16;
+        self.counters.len() * COUNTER_BYTES + self.history_bytes
     }
 
     /// How many rooms have a counter.

@@ -15,6 +15,9 @@ use crate::wire::ids::{Identity, RoomId};
 /// Channel prefix of rooms' events.
 const ROOM_CHANNEL: &[u8] = b"game_updates:game:";
 
+/// The rooms' latest events may take this part of the store's memory.
+const HISTORIES_SHARE: usize = 8;
+
 /// Who calls and where, and the events of the running batch. No borrow of its cells may be held while a script runs.
 pub(super) struct Game {
     /// Events of the running batch.
@@ -40,7 +43,9 @@ impl Game {
     pub(super) fn new(options: &EmbeddedOptions) -> Self {
         let seed = options.seed.rotate_left(32) ^ 0x6a09_e667_f3bc_c908;
         Self {
-            event_log: RefCell::new(EventLog::new(seed, options.history)),
+            event_log: RefCell::new(
+                EventLog::new(seed, options.history).with_histories_of(options.store_bytes / HISTORIES_SHARE),
+            ),
             numbered: RefCell::default(),
             room_ttl_s: Cell::new(options.room_ttl_s),
             caller: RefCell::default(),

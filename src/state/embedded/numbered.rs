@@ -23,6 +23,8 @@ pub(super) struct NumberedInputs {
     rooms: HashMap<RoomId, RoomInputs>,
     /// What the answers take.
     bytes: usize,
+    /// Of how many users in rooms a number is known.
+    users: usize,
     /// The order of the inputs in the running batch, of users of whom one did not run.
     orders: HashMap<SmolStr, InputOrder>,
     /// What was there before the running call made the store forget its data.
@@ -108,6 +110,13 @@ impl NumberedInputs {
         true
     }
 
+    /// What all of it takes, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        const USER_BYTES: usize = size_of::<(SmolStr, UserInputs)>() * 2;
+        const ROOM_BYTES: usize = size_of::<(RoomId, RoomInputs)>() * 2;
+        self.users * USER_BYTES + self.rooms.len() * ROOM_BYTES + self.bytes
+    }
+
     /// Goes on where a user was.
     pub(super) fn restore(&mut self, room: &RoomId, user_id: SmolStr, last: LastRun) {
         let LastRun { n, used_at_ms } = last;
@@ -118,16 +127,18 @@ impl NumberedInputs {
         }
         let room = self.rooms.get_mut(room).expect("inserted above");
         room.used_at_ms = room.used_at_ms.max(used_at_ms);
+        let users_before = room.users.len();
         let fresh = || UserInputs { n, used_at_ms, answers: VecDeque::new() };
         let user = room.users.entry(user_id).or_insert_with(fresh);
         (user.n, user.used_at_ms) = (n, used_at_ms);
+        self.users += room.users.len() - users_before;
     }
 
     /// Forgets everything, as the store has forgotten its data.
     pub(super) fn reset(&mut self) {
         let rooms = std::mem::take(&mut self.rooms);
         self.before_reset.get_or_insert(rooms);
-        self.bytes = 0;
+        (self.bytes, self.users) = (0, 0);
     }
 
     /// The running call has failed and changed nothing.
@@ -135,6 +146,7 @@ impl NumberedInputs {
         if let Some(rooms) = self.before_reset.take() {
             self.bytes = rooms.values().flat_map(|room| room.users.values()).map(UserInputs::bytes).sum();
             self.rooms = rooms;
+            self.users = self.rooms.values().map(|room| room.users.len()).sum();
         }
     }
 
@@ -151,7 +163,7 @@ impl NumberedInputs {
         mut is_gone: impl FnMut(&RoomId) -> bool,
         mut forget: impl FnMut(&RoomId, &SmolStr),
     ) {
-        let mut freed = 0;
+        let (mut freed, mut users) = (0, 0);
         self.rooms.retain(|id, room| {
             let is_over = is_old(room.used_at_ms, HOUR_MS, now_ms) && is_gone(id);
             if is_over || is_old(room.swept_at_ms, HOUR_MS, now_ms) {
@@ -164,9 +176,11 @@ impl NumberedInputs {
                     is_forgotten
                 });
             }
+            users += room.users.len();
             !room.users.is_empty()
         });
         self.bytes -= freed;
+        self.users = users;
     }
 
     fn user(&self, room: &RoomId, user_id: &str) -> Option<&UserInputs> {

@@ -14,6 +14,8 @@ pub struct EmbeddedOptions {
     pub time_budget: Duration,
     /// By how many bytes one call may grow Lua's heap.
     pub memory_budget: usize,
+    /// What keys and values may take, in bytes, with what is kept of rooms beside them.
+    pub store_bytes: usize,
     /// Keys the store's hash tables, and seeds `math.random` and the epochs: should be secret.
     pub seed: u64,
     /// Where the store is kept; nowhere if there is none.
@@ -32,6 +34,7 @@ impl Default for EmbeddedOptions {
             queue_capacity: 8192,
             time_budget: Duration::from_millis(50),
             memory_budget: 16 << 20,
+            store_bytes: 1 << 30,
             seed: 0,
             state_file: None,
             room_ttl_s: 3600,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use godra_engine::keyspace::Keyspace;
+use godra_engine::keyspace::{Filler, Keyspace};
 use godra_engine::lua::{self, Interpreter, Keys, ScriptError};
 
 use super::events::EventLog;
@@ -17,6 +17,7 @@ use super::numbered::NumberedInputs;
 use super::options::EmbeddedOptions;
 use crate::metrics::{Metrics, ScriptMetrics};
 use crate::script::{KeyPattern, Script, ScriptSet};
+use crate::state::guest_book;
 use crate::state::{Arguments, Call, CallError, CallKeys, CallResult, ErrorSource};
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
@@ -65,18 +66,21 @@ impl ScriptRunner {
     pub fn new(options: &EmbeddedOptions, metrics: Arc<Metrics>) -> Self {
         let EmbeddedOptions { seed, time_budget, memory_budget, .. } = *options;
         let game = Rc::new(Game::new(options));
-        Self {
-            interpreter: Interpreter::new(seed, time_budget, memory_budget, game.clone()),
-            game,
-            compiled: HashMap::default(),
-            metrics,
-            derived: None,
-        }
+        let interpreter = Interpreter::new(seed, time_budget, memory_budget, game.clone());
+        interpreter.keyspace().borrow_mut().set_max_bytes(options.store_bytes);
+        Self { interpreter, game, compiled: HashMap::default(), metrics, derived: None }
     }
 
     /// What the scripts' commands work on. Borrowed while a call runs.
     pub fn keyspace(&self) -> &RefCell<Keyspace> {
         self.interpreter.keyspace()
+    }
+
+    /// Goes on with what another store held.
+    pub(super) fn replace_keyspace(&self, mut keyspace: Keyspace) {
+        let mut own = self.interpreter.keyspace().borrow_mut();
+        keyspace.set_max_bytes(own.max_bytes());
+        *own = keyspace;
     }
 
     /// Every room's counter, and the events of the running batch.
@@ -165,6 +169,7 @@ impl ScriptRunner {
                 now: invocation.now,
                 seed: invocation.seed,
                 is_atomic: call.script.header.is_atomic,
+                filler: filler_of(&call.script),
             })
         };
         let user_id = call.caller.user_id.as_bytes();
@@ -204,6 +209,16 @@ impl ScriptRunner {
     }
 }
 
+/// Guests are looked after, and members leave and come back, also while the store is full.
+fn filler_of(script: &Script) -> Filler {
+    match &*script.name {
+        "on_disconnect" | "on_drop" => Filler::Keeper,
+        name if name.starts_with(guest_book::SCRIPT_PREFIX) => Filler::Keeper,
+        name if name.starts_with("on_") => Filler::Entry,
+        _ => Filler::Game,
+    }
+}
+
 fn count(metrics: &ScriptMetrics, result: &Result<Bytes, ScriptError>, took: Duration) {
     metrics.runs.inc();
     metrics.duration.observe(took);
@@ -221,6 +236,7 @@ impl From<ScriptError> for CallError {
         match error {
             ScriptError::Fault(message) => plain(ErrorCode::ScriptError, message, ErrorSource::Fault),
             ScriptError::Timeout(message) => plain(ErrorCode::ScriptTimeout, message, ErrorSource::Fault),
+            ScriptError::Full(_) => Self::store_full(),
             ScriptError::Refusal(message) => plain(ErrorCode::ScriptError, message, ErrorSource::Script),
             ScriptError::Coded { code, message, details } => {
                 Self { code: code.into(), message, details, source: ErrorSource::Script }

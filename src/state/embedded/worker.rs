@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, first_seed, give_back};
 use crate::state::faults::FaultLog;
+use crate::state::full::FullLog;
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::{Shares, Slice, payer};
 use crate::state::{
@@ -52,6 +53,9 @@ pub(super) struct Worker {
     scripts: Arc<ScriptSet>,
     random: SplitMix,
     faults: FaultLog,
+    full: FullLog,
+    metrics: Arc<Metrics>,
+    store_bytes: usize,
     checkpointer: Option<Checkpointer>,
     shares: Shares,
     late: Late<Box<Batch>>,
@@ -74,14 +78,18 @@ impl Worker {
         clock: StoreClock,
     ) -> Self {
         let now = Instant::now();
+        metrics.store_max_bytes.set(i64::try_from(options.store_bytes).unwrap_or(i64::MAX));
         Self {
-            runner: ScriptRunner::new(options, metrics),
+            runner: ScriptRunner::new(options, metrics.clone()),
             receiver,
             shared,
             deliver,
             scripts: Arc::default(),
             random: SplitMix(options.seed ^ 0x5851_f42d_4c95_7f2d),
             faults: FaultLog::default(),
+            full: FullLog::default(),
+            metrics,
+            store_bytes: options.store_bytes,
             checkpointer: None,
             shares: Shares::default(),
             late: Late::default(),
@@ -97,7 +105,7 @@ impl Worker {
     /// Takes over what a state file held; gives who was connected then.
     pub(super) fn go_on_with(&mut self, restored: Restored) -> Vec<Member> {
         let Contents { keyspace, positions, members, inputs } = restored.contents;
-        self.runner.keyspace().replace(keyspace);
+        self.runner.replace_keyspace(keyspace);
         let mut event_log = self.runner.event_log();
         positions.into_iter().for_each(|place| event_log.restore(place));
         drop(event_log);
@@ -105,6 +113,13 @@ impl Worker {
         inputs.into_iter().for_each(|(room, user_id, last)| numbered.restore(&room, user_id, last));
         drop(numbered);
         self.checkpointer = Some(restored.checkpointer);
+        let used_bytes = self.count_memory();
+        if used_bytes > self.store_bytes {
+            log::warn!(
+                "the state file holds more than the store may: what needs memory is refused until enough is deleted {}",
+                self.fullness(used_bytes)
+            );
+        }
         members
     }
 
@@ -388,12 +403,43 @@ impl Worker {
         let runner = &mut self.runner;
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(invocation)));
         let (result, ended_at) = result.unwrap_or_else(|_| (self.recover(invocation), Instant::now()));
-        if let CallResult::Err(error) = &result
-            && error.is_fault()
-        {
-            self.faults.report(invocation.call, invocation.room, Some(run), error, invocation.now);
+        if let CallResult::Err(error) = &result {
+            if error.is_fault() {
+                self.faults.report(invocation.call, invocation.room, Some(run), error, invocation.now);
+            } else if error.is_store_full() {
+                self.note_full(invocation.call, invocation.now);
+            }
         }
         (result, ended_at)
+    }
+
+    fn note_full(&mut self, call: &Call, now: Instant) {
+        self.metrics.store_full.inc();
+        let used = self.fullness(self.count_memory());
+        self.full.refused(Some(call), &used, now);
+    }
+
+    fn fullness(&self, used_bytes: usize) -> String {
+        format!("used_bytes={used_bytes} max_bytes={}", self.store_bytes)
+    }
+
+    /// Counts what the store takes, for the bound and for whoever watches.
+    fn count_memory(&self) -> usize {
+        let beside_bytes = self.runner.event_log().memory_bytes() + self.runner.numbered().memory_bytes();
+        let mut keyspace = self.runner.keyspace().borrow_mut();
+        keyspace.set_other_bytes(beside_bytes);
+        let used_bytes = keyspace.used_bytes() + beside_bytes;
+        self.metrics.store_bytes.set(i64::try_from(used_bytes).unwrap_or(i64::MAX));
+        used_bytes
+    }
+
+    /// What can be told of the store's memory now and then.
+    fn watch_memory(&mut self, now: Instant) {
+        let used_bytes = self.count_memory();
+        if used_bytes < self.store_bytes {
+            let max_bytes = self.store_bytes;
+            self.full.has_room(|| format!("used_bytes={used_bytes} max_bytes={max_bytes}"), now);
+        }
     }
 
     fn idle_wait(&self) -> Duration {
@@ -426,6 +472,7 @@ impl Worker {
             return;
         }
         self.expired_at = now;
+        self.watch_memory(now);
         if self.stop_at.is_none() {
             self.take_out_absent(now);
         }

@@ -117,6 +117,11 @@ impl Command {
         self.flags & flags::DENY_OOM != 0
     }
 
+    /// Whether the command changes the keyspace and cannot make it larger.
+    pub fn only_changes(&self) -> bool {
+        self.flags & (flags::WRITE | flags::DENY_OOM) == flags::WRITE
+    }
+
     /// Which of so many arguments are keys, as far as that does not depend on what they say.
     pub fn fixed_keys(&self, arguments: usize) -> Vec<usize> {
         match self.keys {

@@ -19,8 +19,12 @@ pub(super) fn block(bytes: usize) -> usize {
 pub(super) struct Bound {
     /// In general.
     pub max_bytes: usize,
+    /// Where the part begins that is beyond it: at the bound, or at what was there when it was set.
+    pub reserve_from: usize,
     /// For the running call.
     pub limit_bytes: usize,
+    /// Whose call it is.
+    pub filler: Filler,
     /// What is counted besides keys and values.
     pub other_bytes: usize,
     /// Whether the running call was refused something.
@@ -29,17 +33,33 @@ pub(super) struct Bound {
 
 impl Default for Bound {
     fn default() -> Self {
-        Self { max_bytes: usize::MAX, limit_bytes: usize::MAX, other_bytes: 0, has_refused: false }
+        Self {
+            max_bytes: usize::MAX,
+            reserve_from: usize::MAX,
+            limit_bytes: usize::MAX,
+            filler: Filler::Game,
+            other_bytes: 0,
+            has_refused: false,
+        }
+    }
+}
+
+impl Bound {
+    /// With a part of the bound beyond it, which nothing that is kept beside the store takes away.
+    fn with_part(&self, part: usize) -> usize {
+        self.reserve_from.saturating_add(self.max_bytes / part).saturating_add(self.other_bytes)
     }
 }
 
 /// Whose call runs, which decides how far it may fill the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Filler {
-    /// A game's: up to the bound.
+    /// A game's: up to the bound, and a thirty-second beyond it once the call has deleted something.
     #[default]
     Game,
-    /// One by which the store is looked after: it has a sixteenth beyond the bound.
+    /// One by which somebody comes in: a thirty-second beyond it.
+    Entry,
+    /// One by which the store is looked after: a sixteenth beyond it.
     Keeper,
     /// What cannot be refused.
     Unbound,
@@ -51,22 +71,38 @@ impl Keyspace {
     pub fn set_max_bytes(&mut self, max_bytes: usize) {
         self.bound.max_bytes = max_bytes;
         self.bound.limit_bytes = max_bytes;
+        self.bound.reserve_from = max_bytes.max(self.used_bytes());
     }
 
-    /// What the embedding program keeps beside the store, and what is to count as well.
+    /// What [`Keyspace::set_max_bytes`] said.
+    pub fn max_bytes(&self) -> usize {
+        self.bound.max_bytes
+    }
+
+    /// What the embedding program keeps beside the store, and what is to count as well: to be told now and then.
     pub fn set_other_bytes(&mut self, other_bytes: usize) {
         self.bound.other_bytes = other_bytes;
+        self.bound.reserve_from = self.bound.reserve_from.min(self.used_bytes()).max(self.bound.max_bytes);
     }
 
     /// What follows is a call of this kind.
     pub fn begin_filling(&mut self, filler: Filler) {
-        let max_bytes = self.bound.max_bytes;
         self.bound.has_refused = false;
+        self.bound.filler = filler;
         self.bound.limit_bytes = match filler {
-            Filler::Game => max_bytes,
-            Filler::Keeper => max_bytes.saturating_add(max_bytes / 16),
+            Filler::Game => self.bound.max_bytes,
+            Filler::Entry => self.bound.with_part(32),
+            Filler::Keeper => self.bound.with_part(16),
             Filler::Unbound => usize::MAX,
         };
+    }
+
+    /// The running call has made a change that needs no memory, so that what it has to write with that is not refused either:
+    /// leaving a list of players goes with noting how many there are. In Redis such a call may go on as it likes.
+    pub(super) fn go_on_filling(&mut self) {
+        if self.bound.filler == Filler::Game {
+            self.bound.limit_bytes = self.bound.with_part(32);
+        }
     }
 
     /// Whether the running call was refused a command because the store is full.

@@ -140,6 +140,9 @@ impl Keyspace {
         } else {
             (command.run)(self, arguments, reply)
         };
+        if command.only_changes() {
+            self.go_on_filling();
+        }
         if let Err(failure) = outcome {
             self.bound.has_refused |= failure == Failure::FULL;
             reply.fail(&failure);

@@ -42,7 +42,8 @@ fn check_refused(world: &mut World, script: &str) {
 #[test]
 fn what_needs_memory_fails_as_a_whole() {
     let mut world = full();
-    let large = "string.rep('y', 3000)";
+    // More than what a call may take that has deleted something.
+    let large = "string.rep('y', 60000)";
     for script in [
         &format!("redis.call('SET', 'new', {large})"),
         &format!("redis.call('DEL', 'hash') redis.call('APPEND', 'key1', {large})"),
@@ -75,6 +76,8 @@ fn reading_and_deleting_go_on() {
     ] {
         world.ok(script);
     }
+    // What is to be written with a deletion is.
+    world.ok("redis.call('SREM', 'set', 'b') redis.call('HSET', 'hash', 'members', 0)");
     // A script that makes room first may use it.
     world.ok("redis.call('DEL', 'key4', 'key5', 'key6') redis.call('SET', 'new', string.rep('y', 2000))");
     // And one may know what to do without.
