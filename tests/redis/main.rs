@@ -15,6 +15,7 @@ mod guests;
 mod neighbours;
 mod nodes;
 mod numbered;
+mod rights;
 mod same;
 mod scene;
 mod sharing;

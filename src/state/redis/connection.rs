@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -40,8 +39,8 @@ pub(super) struct StoreConnection {
     pub suspected: Option<Instant>,
     /// What the readers found that the writer has to act on.
     pub findings: Receiver<Finding>,
-    /// Whether a reader has seen its end.
-    pub is_over: Arc<AtomicBool>,
+    /// Why it has ended, once a reader has seen that.
+    pub end: Arc<OnceLock<String>>,
     /// One for each socket.
     pub readers: Vec<JoinHandle<()>>,
     /// Programs that the store has been given on this connection.
@@ -50,6 +49,8 @@ pub(super) struct StoreConnection {
     pub pack: Vec<u8>,
     /// When it was opened.
     pub opened_at: Instant,
+    /// When it was last asked what the user lacks.
+    pub asked_rights_at: Option<Instant>,
     /// When the node last showed a sign of life on it.
     pub kept_up_at: Option<Instant>,
     /// When it was last asked whether it still has its data.
@@ -63,17 +64,18 @@ impl StoreConnection {
         self.in_flight.push(Sent::Upkeep(upkeep), Instant::now());
     }
 
-    /// `SUBSCRIBE` or `UNSUBSCRIBE`. They are answered by pushes, so that nothing is under way for them.
+    /// `SUBSCRIBE` or `UNSUBSCRIBE`.
     pub(super) fn subscription(&mut self, command: &str, channel: &str) -> Result<(), String> {
         let mut subscription = redis::cmd(command);
         subscription.arg(channel);
         match &mut self.pushes {
             None => {
                 subscription.write_packed_command(&mut self.pack);
+                self.in_flight.push(Sent::Subscription, Instant::now());
                 Ok(())
             }
             Some(pushes) => {
-                self.pushes_in_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
+                self.pushes_in_flight.push(Sent::Subscription, Instant::now());
                 pushes.stream.write_all(&subscription.get_packed_command()).map_err(|error| error.to_string())
             }
         }
@@ -131,7 +133,10 @@ impl StoreConnection {
                 Ok(0) => return Err("it takes nothing more".to_owned()),
                 Ok(written) => rest = &rest[written..],
                 Err(error) if is_patience_over(&error) => {
-                    if self.is_overdue() || self.is_over.load(Ordering::Acquire) {
+                    if let Some(why) = self.end.get() {
+                        return Err(why.clone());
+                    }
+                    if self.is_overdue() {
                         return Err(TOO_LONG.to_owned());
                     }
                 }

@@ -15,6 +15,8 @@ pub(super) enum Sent {
     Batch(Box<SentBatch>),
     /// `SCRIPT LOAD` of the program of that SHA-1.
     Load(Arc<Program>),
+    /// `SUBSCRIBE` or `UNSUBSCRIBE`: answered by a push if all is well, and by an error if not.
+    Subscription,
     /// A command of the node's own upkeep.
     Upkeep(Upkeep),
 }
@@ -44,6 +46,8 @@ pub(super) enum Upkeep {
     Lease,
     /// Lists members that dead nodes have left behind.
     FindOrphans,
+    /// Tells which rights the user lacks.
+    Rights,
     /// Tells by which name the store was given this data, or that there is none.
     Identify,
 }
@@ -86,6 +90,13 @@ impl InFlight {
         let mut under_way = self.lock();
         under_way.guess += sent.guess();
         under_way.queue.push_back((sent, now));
+    }
+
+    /// A subscription has been answered by a push. Whether it was that one's turn.
+    pub(super) fn pop_subscription(&self) -> bool {
+        let is_next = matches!(self.lock().queue.front(), Some((Sent::Subscription, _)));
+        // Answers come to one reader.
+        is_next && self.pop().is_some()
     }
 
     /// What the answer that has come is for, and when it was sent.

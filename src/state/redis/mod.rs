@@ -28,6 +28,7 @@ mod notice;
 mod order;
 mod program;
 mod reader;
+mod rights;
 mod transport;
 mod upkeep;
 mod writer;

@@ -79,6 +79,11 @@ impl Programs {
         self.current.sort_by(|one, other| one.name.cmp(&other.name));
     }
 
+    /// The scripts of the set.
+    pub(super) fn current(&self) -> &[Arc<Script>] {
+        &self.current
+    }
+
     /// A program that can run all of these scripts. One or two get a program of their own, so that no call carries what it
     /// does not run; more share the program of all scripts, so that there are not as many programs as mixtures.
     pub(super) fn for_scripts<'a>(&mut self, scripts: impl Iterator<Item = &'a Arc<Script>>) -> Arc<Program> {

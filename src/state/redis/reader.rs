@@ -2,8 +2,7 @@
 
 use std::io::BufReader;
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -22,6 +21,9 @@ use crate::wire::ErrorCode;
 
 /// In the error of a call whose script was stopped by `SCRIPT KILL`.
 const KILLED: &str = "Script killed by user";
+/// In the error of a batch whose own part, behind the scripts, was denied a command, a key or a channel: by Redis 7.0, and by Valkey
+/// and later ones, which do not all say `NOPERM`.
+const DENIED_IN_SCRIPT: [&str; 2] = ["The user executing the script can't ", "ACL failure in script: "];
 /// How often a batch goes to a store that says it does not know its program, which went ahead of it: scripts may be flushed
 /// again and again, but then it is the program that the store does not take.
 const MAX_TRIES: u8 = 5;
@@ -31,6 +33,8 @@ const MAX_TRIES: u8 = 5;
 pub(super) enum Finding {
     /// The store does not have the program of this batch: it has not run.
     NoScript(Box<SentBatch>),
+    /// The user may not do what a batch needs: it has not run, or has changed nothing.
+    NoRight,
     /// The answer to a command of the node's upkeep.
     Upkeep(Upkeep, Value),
 }
@@ -47,8 +51,8 @@ pub(super) struct Reader {
     pub has_pushes: bool,
     /// Shared by the readers of two connections.
     pub order: Arc<Order>,
-    /// Set when the connection has ended.
-    pub is_over: Arc<AtomicBool>,
+    /// Set when the connection has ended, to why.
+    pub end: Arc<OnceLock<String>>,
 }
 
 impl Reader {
@@ -60,7 +64,8 @@ impl Reader {
         threads::passing("redis-read").spawn(move || {
             let why = self.run(stream);
             log::debug!("the connection to a store has ended address={} reason={why}", self.endpoint.address);
-            self.is_over.store(true, Ordering::Release);
+            // The other reader of two may have seen it first.
+            let _ = self.end.set(why);
         })
     }
 
@@ -69,14 +74,28 @@ impl Reader {
         let mut parser = Parser::new();
         loop {
             match parser.parse_value(&mut input) {
-                Ok(Value::Push { kind, data }) => self.pushed(&kind, data),
                 Ok(value) => {
-                    if let Err(why) = self.answered(value) {
+                    if let Err(why) = self.read(value) {
                         return why;
                     }
                 }
+                Err(error) if error.is_connection_dropped() => return "it was closed".to_owned(),
                 Err(error) => return error.to_string(),
             }
+        }
+    }
+
+    fn read(&self, value: Value) -> Result<(), String> {
+        match value {
+            Value::Push { kind: PushKind::Subscribe | PushKind::Unsubscribe, .. } => {
+                let is_next = self.in_flight.pop_subscription();
+                if is_next { Ok(()) } else { Err("word of a subscription out of turn".to_owned()) }
+            }
+            Value::Push { kind, data } => {
+                self.pushed(&kind, data);
+                Ok(())
+            }
+            value => self.answered(value),
         }
     }
 
@@ -100,13 +119,22 @@ impl Reader {
                     log::error!("the store does not take a program error=\"{} {details}\"", error.code());
                 }
             }
+            Sent::Subscription => {
+                if let Value::ServerError(error) = &value {
+                    return Err(format!(
+                        "it refuses a subscription: {} {}",
+                        error.code(),
+                        error.details().unwrap_or_default()
+                    ));
+                }
+                self.note_unsubscribed(&value);
+            }
             Sent::Upkeep(upkeep) => {
                 if let Value::ServerError(error) = &value {
                     let (code, details) = (error.code(), error.details().unwrap_or_default());
                     log::warn!("the store refuses a command of the server's own error=\"{code} {details}\"");
                     return Err(format!("{code} {details}"));
                 }
-                self.note_unsubscribed(&value);
                 if upkeep != Upkeep::Note {
                     let _ = self.findings.send(Finding::Upkeep(upkeep, value));
                 }
@@ -176,8 +204,16 @@ impl Reader {
                 self.endpoint.fail(sent.batch, sent.held, ErrorCode::ScriptError, message);
                 Ok(())
             }
-            "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "NOPERM" | "OOM" | "MISCONF"
-            | "NOREPLICAS" => {
+            // A script may name a key of its own that the user has no right to.
+            _ if error.code() == "NOPERM"
+                || DENIED_IN_SCRIPT.iter().any(|denied| message.contains(denied)) =>
+            {
+                let message = format!("the store refuses to run this: {message}");
+                self.endpoint.fail(sent.batch, sent.held, ErrorCode::Unavailable, &message);
+                let _ = self.findings.send(Finding::NoRight);
+                Ok(())
+            }
+            "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "OOM" | "MISCONF" | "NOREPLICAS" => {
                 self.endpoint.fail(
                     sent.batch,
                     sent.held,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::{Cmd, Parser, Value};
 
 use super::address::Address;
+use super::rights::{Rights, read_lacking};
 use super::upkeep::{self, NodeKeys};
 
 /// For each step of opening a connection, and for a write that the store does not take.
@@ -22,6 +23,9 @@ pub(super) struct Transport {
     pub has_pushes: bool,
 }
 
+/// The beginning of what is told of a refused command.
+const DENIED: &str = "it answers NOPERM ";
+
 /// Why a store cannot be worked with now, for the log.
 #[derive(Debug)]
 pub(super) struct Trouble(pub String);
@@ -32,20 +36,45 @@ impl From<io::Error> for Trouble {
     }
 }
 
+impl Trouble {
+    /// Says how a user gets the rights that it lacks.
+    fn with_advice(self, rights: &Rights) -> Self {
+        match self.0.strip_prefix(DENIED) {
+            Some(details) => Self(rights.explain_refusal(details)),
+            None => self,
+        }
+    }
+}
+
 impl Transport {
-    /// Connects, logs in, chooses the database, and makes sure that scripts can run and write: the node's lease is what is
-    /// written.
+    /// Connects, logs in, chooses the database, and makes sure that scripts can run and write, and that the user has the rights
+    /// for all that will be done: the node's lease is what is written. Gives also which rights some scripts lack.
     ///
     /// # Errors
     /// With the reason, when any of that fails or takes longer than a second.
-    pub(super) fn open(address: &Address, node: &NodeKeys<'_>) -> Result<Self, Trouble> {
-        let mut transport = Self::greet(address, PATIENCE)?;
-        transport.check_state()?;
-        let [lease, ..] = upkeep::renew_lease(node);
-        transport.demand(&lease)?;
+    pub(super) fn open(
+        address: &Address,
+        node: &NodeKeys<'_>,
+        rights: &Rights,
+    ) -> Result<(Self, Vec<String>), Trouble> {
+        let (transport, lacking) =
+            Self::open_checked(address, node, rights).map_err(|trouble| trouble.with_advice(rights))?;
         transport.stream.set_read_timeout(None)?;
         transport.stream.set_write_timeout(Some(WRITE_PATIENCE))?;
-        Ok(transport)
+        Ok((transport, lacking))
+    }
+
+    fn open_checked(
+        address: &Address,
+        node: &NodeKeys<'_>,
+        rights: &Rights,
+    ) -> Result<(Self, Vec<String>), Trouble> {
+        let mut transport = Self::greet(address, PATIENCE)?;
+        transport.check_busy()?;
+        let lacking = transport.check_rights(rights)?;
+        let [lease, ..] = upkeep::renew_lease(node);
+        transport.demand(&lease)?;
+        Ok((transport, lacking))
     }
 
     /// A further connection to a store that has been checked, for subscriptions alone.
@@ -81,7 +110,7 @@ impl Transport {
                 transport.greet_old(address)?;
             }
             Value::ServerError(error) => return Err(refused(&error)),
-            _ => {}
+            greeting => check_greeting(&greeting)?,
         }
         if address.database > 0 {
             transport.demand(redis::cmd("SELECT").arg(address.database))?;
@@ -91,12 +120,18 @@ impl Transport {
 
     /// Before Redis 6 there is no HELLO.
     fn greet_old(&mut self, address: &Address) -> Result<(), Trouble> {
-        let Some(login) = &address.login else { return Ok(()) };
-        let mut auth = redis::cmd("AUTH");
-        if login.user != "default" {
-            auth.arg(&login.user);
+        if let Some(login) = &address.login {
+            let mut auth = redis::cmd("AUTH");
+            if login.user != "default" {
+                auth.arg(&login.user);
+            }
+            self.demand(auth.arg(&login.password))?;
         }
-        self.demand(auth.arg(&login.password)).map(drop)
+        // Where ROLE is not known or not allowed, the first write will tell.
+        match self.ask(&redis::cmd("ROLE"))? {
+            Value::Array(role) => check_role(role.first()),
+            _ => Ok(()),
+        }
     }
 
     fn check_busy(&mut self) -> Result<(), Trouble> {
@@ -117,15 +152,14 @@ impl Transport {
         }
     }
 
-    fn check_state(&mut self) -> Result<(), Trouble> {
-        self.check_busy()?;
-        // Where ROLE is not known or not allowed, the first write will tell.
-        match self.ask(&redis::cmd("ROLE"))? {
-            Value::Array(role) if is_text(role.first(), "slave") => {
-                Err(Trouble("it is a replica, which refuses writes: name the primary".to_owned()))
-            }
-            _ => Ok(()),
-        }
+    fn check_rights(&mut self, rights: &Rights) -> Result<Vec<String>, Trouble> {
+        let answer = self.demand(&rights.question)?;
+        let Some(lacking) = read_lacking(&answer) else {
+            self.demand(redis::cmd("SUBSCRIBE").arg(&rights.channel))?;
+            self.demand(redis::cmd("UNSUBSCRIBE").arg(&rights.channel))?;
+            return Ok(Vec::new());
+        };
+        if rights.is_barred(&lacking) { Err(Trouble(rights.explain(&lacking))) } else { Ok(lacking) }
     }
 
     fn demand(&mut self, command: &Cmd) -> Result<Value, Trouble> {
@@ -170,12 +204,49 @@ fn connect(address: &Address, patience: Duration) -> Result<TcpStream, Trouble> 
     Err(last)
 }
 
+/// What the answer to HELLO tells of the server: a map.
+fn check_greeting(greeting: &Value) -> Result<(), Trouble> {
+    let Value::Map(pairs) = greeting else { return Ok(()) };
+    let named =
+        |wanted: &str| pairs.iter().find(|(name, _)| is_text(Some(name), wanted)).map(|(_, value)| value);
+    if is_text(named("mode"), "cluster") {
+        return Err(Trouble(
+            "it is a node of a Redis Cluster, which keeps the keys of a room on several nodes: name one or more servers that have \
+             cluster-enabled no, with commas between them"
+                .to_owned(),
+        ));
+    }
+    if is_text(named("mode"), "sentinel") {
+        return Err(Trouble(
+            "it is a Sentinel, which keeps no data: name the primary, or a host name or proxy that follows it".to_owned(),
+        ));
+    }
+    check_role(named("role"))
+}
+
+fn check_role(role: Option<&Value>) -> Result<(), Trouble> {
+    if is_text(role, "slave") || is_text(role, "replica") {
+        return Err(Trouble(
+            "it is a replica, which refuses writes: name the primary, or a host name or proxy that follows it".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 fn is_unknown_hello(code: &str) -> bool {
     matches!(code, "ERR" | "NOPROTO" | "ResponseError")
 }
 
 fn refused(error: &redis::ServerError) -> Trouble {
-    Trouble(format!("it answers {} {}", error.code(), error.details().unwrap_or_default()))
+    let details = error.details().unwrap_or_default();
+    match error.code() {
+        "NOPERM" => Trouble(format!("{DENIED}{details}")),
+        "MOVED" | "ASK" | "CLUSTERDOWN" | "CROSSSLOT" => Trouble(format!(
+            "it answers {} {details}, as a node of a Redis Cluster does, which is not supported",
+            error.code()
+        )),
+        code => Trouble(format!("it answers {code} {details}")),
+    }
 }
 
 fn is_text(value: Option<&Value>, text: &str) -> bool {

@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::Shutdown;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
@@ -17,6 +17,7 @@ use super::ledger::{Held, Ledger};
 use super::order::Order;
 use super::program::Programs;
 use super::reader::{Finding, Reader};
+use super::rights::{Rights, read_lacking};
 use super::transport::{Transport, Trouble};
 use super::upkeep::{self, NodeKeys};
 use crate::script::{NO_HOOK, Script};
@@ -62,6 +63,8 @@ pub(super) struct Writer {
     /// Batches of users who have had more than their share.
     late: Late<Box<Batch>>,
     forgot_at: Instant,
+    /// Rights that some scripts lack, which the log has been told of.
+    lacking: Vec<String>,
     /// Whether a connection has been open before.
     was_up: bool,
     /// Names what the store holds, once that is known.
@@ -82,6 +85,7 @@ impl Writer {
             watched: HashMap::new(),
             late: Late::default(),
             forgot_at: Instant::now(),
+            lacking: Vec::new(),
             was_up: false,
             identity: None,
             names_given: 0,
@@ -144,14 +148,21 @@ impl Writer {
     }
 
     fn open(&mut self) -> Result<StoreConnection, Trouble> {
-        let transport = Transport::open(&self.endpoint.address, &self.node())?;
+        self.take_scripts();
+        let rights = self.rights();
+        let (transport, lacking) = Transport::open(&self.endpoint.address, &self.node(), &rights)?;
+        // While people play, a script that has been added stops nobody.
+        if !lacking.is_empty() && !self.was_up {
+            return Err(Trouble(rights.explain(&lacking)));
+        }
+        self.note_lacking(&rights, lacking);
         let pushes = if transport.has_pushes {
             None
         } else {
             Some(Transport::open_for_pushes(&self.endpoint.address)?)
         };
         let (findings_sender, findings) = unbounded();
-        let is_over = Arc::new(AtomicBool::new(false));
+        let end = Arc::new(OnceLock::new());
         let order = Arc::new(Order::default());
         let (in_flight, pushes_in_flight) = (Arc::new(InFlight::default()), Arc::new(InFlight::default()));
         let start = |from: &Transport, in_flight: &Arc<InFlight>| {
@@ -161,7 +172,7 @@ impl Writer {
                 findings: findings_sender.clone(),
                 has_pushes: transport.has_pushes,
                 order: order.clone(),
-                is_over: is_over.clone(),
+                end: end.clone(),
             };
             reader.start(from.stream.try_clone()?)
         };
@@ -178,12 +189,13 @@ impl Writer {
             pushes_in_flight,
             suspected: None,
             findings,
-            is_over,
+            end,
             readers,
             loaded,
             pack,
             opened_at,
             kept_up_at: None,
+            asked_rights_at: None,
             identified_at: None,
         })
     }
@@ -194,8 +206,8 @@ impl Writer {
             return why;
         }
         loop {
-            if connection.is_over.load(Ordering::Acquire) {
-                return "it was closed".to_owned();
+            if let Some(why) = connection.end.get() {
+                return why.clone();
             }
             if connection.is_overdue() {
                 return TOO_LONG.to_owned();
@@ -224,7 +236,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return Err("the engine is gone".to_owned()),
             }
         }
-        self.act_on_findings(connection);
+        self.act_on_findings(connection)?;
         self.keep_up(connection);
         connection.write()
     }
@@ -331,7 +343,7 @@ impl Writer {
         connection.in_flight.push(Sent::Batch(Box::new(sent)), Instant::now());
     }
 
-    fn act_on_findings(&mut self, connection: &mut StoreConnection) {
+    fn act_on_findings(&mut self, connection: &mut StoreConnection) -> Result<(), String> {
         while let Ok(finding) = connection.findings.try_recv() {
             match finding {
                 Finding::NoScript(sent) => {
@@ -348,9 +360,37 @@ impl Writer {
                 }
                 Finding::Upkeep(Upkeep::FindOrphans, answer) => self.tidy_up(connection, answer),
                 Finding::Upkeep(Upkeep::Identify, answer) => self.identified(upkeep::read_identity(&answer)),
+                Finding::NoRight => {
+                    if connection.asked_rights_at.is_none_or(|at| at.elapsed() >= upkeep::INTERVAL) {
+                        connection.asked_rights_at = Some(Instant::now());
+                        connection.command(&self.rights().question, Upkeep::Rights);
+                    }
+                }
+                Finding::Upkeep(Upkeep::Rights, answer) => {
+                    let (rights, lacking) = (self.rights(), read_lacking(&answer).unwrap_or_default());
+                    if rights.is_barred(&lacking) {
+                        return Err(rights.explain(&lacking));
+                    }
+                    self.note_lacking(&rights, lacking);
+                }
                 Finding::Upkeep(..) => {}
             }
         }
+        Ok(())
+    }
+
+    /// What the user must be allowed to do.
+    fn rights(&self) -> Rights {
+        Rights::new(&self.endpoint.address, &self.endpoint.names, self.programs.current())
+    }
+
+    /// Some scripts cannot run: told once.
+    fn note_lacking(&mut self, rights: &Rights, lacking: Vec<String>) {
+        if !lacking.is_empty() && lacking != self.lacking {
+            let (address, reason) = (&self.endpoint.address, rights.explain(&lacking));
+            log::error!("some scripts cannot run in the store address={address} reason={reason:?}");
+        }
+        self.lacking = lacking;
     }
 
     /// The store has told what it holds. If that is not what it held, rooms may be lost, and their members find out.
@@ -476,13 +516,14 @@ impl Writer {
         }
         let end = Instant::now() + FAREWELL;
         let mut has_given_up = false;
-        while Instant::now() < end && !connection.is_over.load(Ordering::Acquire) {
+        while Instant::now() < end && connection.end.get().is_none() {
             while !connection.in_flight.is_full()
                 && let Some(batch) = self.next_waiting()
             {
                 self.pack(connection, *batch, Held::new(), 0);
             }
-            self.act_on_findings(connection);
+            // The end is near anyway.
+            let _ = self.act_on_findings(connection);
             let is_done = self.queue.is_empty() && self.late.is_empty() && connection.in_flight.len() == 0;
             if is_done && !std::mem::replace(&mut has_given_up, true) {
                 let give_up = upkeep::give_up_lease(&self.node(), self.endpoint.rejoin_grace);

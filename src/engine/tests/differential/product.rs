@@ -13,12 +13,13 @@ pub enum Product {
 }
 
 impl Product {
-    /// The one that `GODRA_TEST_STORE` names: `redis` (7.0), which is taken without it, or `valkey` (9.1).
+    /// The one that `GODRA_TEST_STORE` names: `redis` (7.0), which is taken without it, `redis8` (8.2) or `valkey` (9.1).
     pub fn chosen() -> Self {
         match std::env::var("GODRA_TEST_STORE").as_deref() {
             Ok("valkey") => Self::Valkey9,
+            Ok("redis8") => Self::Redis8,
             Ok("redis") | Err(_) => Self::Redis7,
-            Ok(other) => panic!("GODRA_TEST_STORE is redis or valkey, not {other:?}"),
+            Ok(other) => panic!("GODRA_TEST_STORE is redis, redis8 or valkey, not {other:?}"),
         }
     }
 
