@@ -85,6 +85,10 @@
 pub mod account;
 pub mod cli;
 pub mod config;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[path = "../tests/fuzz/mod.rs"]
+pub mod fuzz;
 mod guests;
 mod logging;
 mod mailbox;

@@ -365,5 +365,9 @@ fn is_module(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-'))
 }
 
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/targets/settings.rs"]
+pub(crate) mod fuzz;
+
 #[cfg(test)]
 mod tests;

@@ -74,7 +74,7 @@ type Lint = fn(&Script) -> Vec<(usize, String)>;
 
 const LINTS: [Lint; 2] = [undeclared_keys, unknown_globals];
 
-fn lint(script: &Script, commands: Commands) -> Vec<Problem> {
+pub(super) fn lint(script: &Script, commands: Commands) -> Vec<Problem> {
     let mut found: Vec<(usize, String)> = LINTS.iter().flat_map(|lint| lint(script)).collect();
     found.extend(portability::findings(&script.text, commands));
     found.sort();

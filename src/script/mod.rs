@@ -108,3 +108,7 @@ impl ScriptSet {
         self.get(name).filter(|script| !script.is_internal())
     }
 }
+
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/targets/script.rs"]
+pub(crate) mod fuzz;

@@ -254,5 +254,9 @@ impl Session {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/targets/addresses.rs"]
+pub(crate) mod fuzz;
+
 #[cfg(test)]
 mod tests;

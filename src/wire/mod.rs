@@ -13,5 +13,5 @@ pub mod ws;
 pub use self::error_code::{Code, ErrorCode};
 pub use self::position::{Position, Recovered};
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod testing;

@@ -18,6 +18,8 @@ pub mod runner;
 mod worker;
 
 pub use checkpoint::StateFileError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use checkpoint::fuzz;
 pub use commands::for_scripts;
 pub use engine::{EmbeddedEngine, StartError};
 pub use events::{EventLog, EventOptions, RoomPosition};

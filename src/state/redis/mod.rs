@@ -244,6 +244,10 @@ impl Engine for RedisEngine {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+#[path = "../../../tests/fuzz/targets/redis_answers.rs"]
+pub(crate) mod fuzz;
+
 #[cfg(test)]
 mod tests {
     use super::*;

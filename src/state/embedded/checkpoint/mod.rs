@@ -61,5 +61,9 @@ pub(super) fn restore(path: &Path, seed: u64, metrics: Arc<Metrics>) -> Result<R
     Ok(Restored { contents, checkpointer: Checkpointer::new(writer, began) })
 }
 
+#[cfg(any(test, fuzzing))]
+#[path = "../../../../tests/fuzz/targets/state_file.rs"]
+pub(crate) mod fuzz;
+
 #[cfg(test)]
 mod tests;
