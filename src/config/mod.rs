@@ -37,6 +37,7 @@ use crate::session::limits::Limit;
 use crate::state::HistoryBounds;
 use crate::state::redis::{Address, Prefix};
 use crate::sys;
+use crate::wire::ws::deflate::CompressionLevel;
 
 /// Connections that the server takes if neither `--max-connections` nor the limit of open files says otherwise.
 const DEFAULT_MAX_CONNECTIONS: usize = 20_000;
@@ -92,6 +93,8 @@ pub struct Config {
     pub max_connections_per_ip: Limit,
     /// Longest message that a WebSocket may receive; above it close 1009.
     pub max_message_bytes: usize,
+    /// How hard frames are compressed for clients who offer that; none if no offer is taken.
+    pub compress: Option<CompressionLevel>,
     /// Inputs per connection and second.
     pub input_rate: Limit,
     /// Calls and joins per user and second.
@@ -181,6 +184,7 @@ impl Config {
             max_connections: resolve_max_connections(values, threads, machine, &mut warnings)?,
             max_connections_per_ip: limit("max-connections-per-ip")?,
             max_message_bytes: values.parse("max-message-bytes", values::size("125", "16m"))?,
+            compress: values.parse("compress", parse_compression)?,
             input_rate: limit("input-rate")?,
             rpc_rate: limit("rpc-rate")?,
             login_rate: limit("login-rate")?,
@@ -297,6 +301,14 @@ fn resolve_store_memory(values: &Values, is_in_redis: bool, machine: Machine) ->
     let half = machine.memory_bytes.map_or(DEFAULT_STORE_BYTES, |bytes| bytes / 2);
     let default = usize::try_from(half).unwrap_or(usize::MAX);
     Ok(values.parse_optional("store-memory", parse)?.unwrap_or(default))
+}
+
+fn parse_compression(text: &str) -> Result<Option<CompressionLevel>, String> {
+    if text == "off" || text == "0" {
+        return Ok(None);
+    }
+    let level = values::number(1..=9)(text).ok().and_then(CompressionLevel::new);
+    level.map(Some).ok_or_else(|| "expected off, or a level from 1 (fastest) to 9 (smallest)".to_owned())
 }
 
 fn resolve_debug_echo(values: &Values, warnings: &mut Vec<String>) -> Result<bool, ConfigError> {

@@ -113,6 +113,12 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("max-message-bytes", "SIZE", Some("65536"), "Longest WebSocket message, 125 to 16m"),
     setting(
+        "compress",
+        "LEVEL",
+        Some("2"),
+        "How hard WebSocket frames are compressed for clients who offer that, 1 (fastest) to 9, or off",
+    ),
+    setting(
         "input-rate",
         "N",
         Some("60"),

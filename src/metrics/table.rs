@@ -135,6 +135,9 @@ shard_metrics! {
     frames_out: Counter = plain "frames_out" "WebSocket frames queued for sending";
     bytes_out: Counter = plain "bytes_out" "Bytes written to sockets";
     bytes_in: Counter = plain "bytes_in" "Bytes read from sockets";
+    compressed_frames: Counter = plain "compressed_frames" "WebSocket frames that were compressed, each counted once however many members get it";
+    compression_bytes_before: Counter = plain "compression_bytes_before" "Bytes of compressed frames before they were";
+    compression_bytes_after: Counter = plain "compression_bytes_after" "Bytes of compressed frames once they were";
     requests: Row<Request, Counter> = plain "http_requests" "Answered HTTP requests";
     closes: Row<CloseCode, Counter> = plain "websocket_closes" "WebSocket closes, by code";
     refusals: Row<RefusalReason, Counter> = plain "refusals" "Connections and requests that were turned away";

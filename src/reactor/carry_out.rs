@@ -48,6 +48,7 @@ impl Shard {
             date: &self.context.clock.date,
             peer: connection.carried.peer,
             services: &*self.context.shared.services,
+            inflater: &self.io.inflater,
         };
         let kind_before = kind_of(&connection.carried.session);
         // What is carried out may call a session again, which then has a list of its own.
@@ -56,6 +57,7 @@ impl Shard {
         then(connection, given);
         let kind_after = kind_of(&connection.carried.session);
         if kind_before != kind_after {
+            connection.carried.deflate = connection.carried.session.deflate_window();
             self.context.metrics.connections.at(kind_before).dec();
             self.context.metrics.connections.at(kind_after).inc();
         }
@@ -72,6 +74,9 @@ impl Shard {
         match action {
             Action::Send { bytes, kind: Sending::AtOnce } => {
                 self.connections.send_shared(index, (&bytes, Kind::Ping), &self.context.clock);
+            }
+            Action::Send { bytes, kind: Sending::Missed } => {
+                self.connections.queue_as_is(index, bytes, Kind::State, &self.context.clock);
             }
             Action::Send { bytes, kind } => {
                 let kind = if kind == Sending::State { Kind::State } else { Kind::Kept };

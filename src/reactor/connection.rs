@@ -14,6 +14,7 @@ use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
 use crate::session::outbox::{Kind, Outbox};
 use crate::session::{Moment, Session, Settings};
+use crate::wire::ws::deflate::DeflateWindow;
 
 /// A slab entry. Idle, it holds no buffer.
 pub(super) struct Connection {
@@ -51,6 +52,8 @@ pub(super) struct Carried {
     pub(super) peer: IpAddr,
     /// What it was let in for.
     pub(super) entry: Entry,
+    /// How the peer takes compressed frames, if it does.
+    pub(super) deflate: Option<DeflateWindow>,
     /// How far it is on its way to its end.
     pub(super) stage: Stage,
     /// When the outbox last began to wait, or moved.

@@ -21,6 +21,7 @@ use crate::room::CaughtUp;
 use crate::session::outbox::Kind;
 use crate::session::{Moment, Session, Settings};
 use crate::state::{ConnectionKey, ShardId};
+use crate::wire::ws::deflate::{Deflater, SharedFrame};
 
 /// The connections, by their indexes.
 pub(super) struct Connections {
@@ -41,6 +42,7 @@ pub(super) struct Connections {
     over: Vec<ConnectionKey>,
     pub(super) bytes_in: u64,
     bytes_out: u64,
+    pub(super) deflater: Deflater,
 }
 
 /// What a connection that is looked at wants done.
@@ -62,6 +64,7 @@ impl Connections {
         registry: Registry,
         metrics: Rc<ShardMetrics>,
         limits: ShardLimits,
+        deflater: Deflater,
         now_ms: u64,
     ) -> Self {
         Self {
@@ -79,6 +82,7 @@ impl Connections {
             over: Vec::new(),
             bytes_in: 0,
             bytes_out: 0,
+            deflater,
         }
     }
 
@@ -244,8 +248,17 @@ impl Connections {
         }
     }
 
-    /// Queues bytes for a connection; they go out at the end of the round.
+    /// Queues bytes for one connection, compressed if that is worth it; they go out at the end of the round.
     pub(super) fn queue(&mut self, index: usize, bytes: Bytes, kind: Kind, clock: &Clock) {
+        let bytes = match self.slab[index].carried.deflate {
+            Some(window) => self.deflater.frame(bytes, window),
+            None => bytes,
+        };
+        self.queue_as_is(index, bytes, kind, clock);
+    }
+
+    /// As [`Connections::queue`], of bytes that are sent as they are.
+    pub(super) fn queue_as_is(&mut self, index: usize, bytes: Bytes, kind: Kind, clock: &Clock) {
         let carried = &mut self.slab[index].carried;
         if matches!(carried.stage, Stage::Lingering | Stage::Over) {
             return;
@@ -256,6 +269,13 @@ impl Connections {
         carried.outbox.push(bytes, kind);
         self.bound_outbox(index);
         self.mark_dirty(index);
+    }
+
+    /// Sends a frame of events in the form that this peer gets: now if it can be.
+    pub(super) fn send_events(&mut self, index: usize, frame: &SharedFrame, first_seq: u64, clock: &Clock) {
+        let window = self.slab[index].carried.deflate;
+        let bytes = frame.for_window(window, &mut self.deflater);
+        self.send_shared(index, (bytes, Kind::Events(first_seq)), clock);
     }
 
     /// Sends a frame of events, or a ping: now if it can be.
@@ -326,7 +346,9 @@ impl Connections {
         // It may have to ask again.
         self.mark_dirty(index);
         if let Some(frame) = frame.filter(|_| is_of_use) {
-            self.queue(index, frame, Kind::State, clock);
+            let window = self.slab[index].carried.deflate;
+            let bytes = frame.for_window(window, &mut self.deflater).clone();
+            self.queue_as_is(index, bytes, Kind::State, clock);
         }
     }
 
@@ -439,6 +461,12 @@ impl Connections {
     pub(super) fn end_round(&mut self) {
         self.metrics.bytes_in.inc_by(std::mem::take(&mut self.bytes_in));
         self.metrics.bytes_out.inc_by(std::mem::take(&mut self.bytes_out));
+        let deflated = self.deflater.take_done();
+        if deflated.frames > 0 {
+            self.metrics.compressed_frames.inc_by(deflated.frames);
+            self.metrics.compression_bytes_before.inc_by(deflated.bytes_before);
+            self.metrics.compression_bytes_after.inc_by(deflated.bytes_after);
+        }
     }
 
     /// For those whose memory the round has grown.
@@ -474,6 +502,7 @@ impl Carried {
             parked: None,
             peer,
             entry,
+            deflate: None,
             stage: Stage::Open,
             progress: Moment::at(clock.now.monotonic_ms),
         }

@@ -48,6 +48,8 @@ pub(super) struct LocalRoom {
 /// A room at home here.
 pub(super) struct Home {
     pub(super) room: Room,
+    /// Whether any of its members so far takes compressed frames.
+    pub(super) compresses: bool,
     /// Members by shard; empty until the first one is handed over.
     pub(super) spread: Vec<u32>,
 }
@@ -259,6 +261,11 @@ impl Home {
         }
     }
 
+    /// Whether members have been handed over to other shards.
+    pub(super) fn is_spread(&self) -> bool {
+        !self.spread.is_empty()
+    }
+
     /// The other shards that have members.
     pub(super) fn shards_but(&self, here: ShardId) -> impl Iterator<Item = ShardId> {
         let with_members = self.spread.iter().enumerate().filter(|(_, count)| **count > 0);
@@ -273,7 +280,7 @@ mod tests {
     #[test]
     fn members_are_counted_where_they_are() {
         let room = Room::new(RoomId::parse("r").unwrap(), 50, 0);
-        let mut home = Home { room, spread: Vec::new() };
+        let mut home = Home { room, compresses: false, spread: Vec::new() };
         home.member_came(1);
         assert_eq!(home.choose_shard(1, 3, 0, 1), 1, "an empty room is not large");
         assert_eq!(home.shards_but(1).count(), 0);

@@ -20,6 +20,7 @@ use crate::state::{Batch, ConnectionKey, NotTaken, ShardId};
 use crate::wire::Position;
 use crate::wire::ids::RoomId;
 use crate::wire::ws::close_code::Then;
+use crate::wire::ws::deflate::SharedFrame;
 
 impl Shard {
     /// Calls a room that is at home here, and does what it wants done. It is settled at the end of the round.
@@ -135,7 +136,7 @@ impl Shard {
         {
             let spread = super::room_hash(id);
             let machine = Room::new(id.clone(), interval_ms, spread);
-            room.home = Some(Box::new(Home { room: machine, spread: Vec::new() }));
+            room.home = Some(Box::new(Home { room: machine, compresses: false, spread: Vec::new() }));
             self.context.shared.engine.watch(id, true);
         }
         room_index
@@ -168,7 +169,9 @@ impl Shard {
         });
         // A large room's state is not kept for all who come in at once if it can go out.
         self.connections.flush_one(index, &self.context.clock, self.context.shared.services.settings());
+        let compresses = self.connections[index].carried.deflate.is_some();
         if let Some(home) = self.rooms.home(room_index) {
+            home.compresses |= compresses;
             home.member_came(self.context.id);
         }
         self.check_member(index);
@@ -273,6 +276,13 @@ impl Shard {
         let flush = Arc::new(flush);
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         if let Some(home) = &room.home {
+            if home.compresses
+                && home.is_spread()
+                && let Some(frame) = flush.common()
+            {
+                // Else each of the shards would do it for itself.
+                frame.deflated(&mut self.connections.deflater);
+            }
             for shard in home.shards_but(self.context.id) {
                 self.peers.post(shard, ShardMessage::Flush(room.id.clone(), flush.clone()));
             }
@@ -362,7 +372,8 @@ fn send_events(index: usize, flush: &Flush, connections: &mut Connections, clock
     let Some(seat) = connection.seat().filter(|seat| seat.standing.is_live()) else { return 0 };
     let rest;
     let frame = if seat.standing.known_seq() >= flush.first_seq {
-        rest = flush.frame_after(connection.user_id(), seat.standing.known_seq());
+        rest =
+            flush.frame_after(connection.user_id(), seat.standing.known_seq()).map(SharedFrame::always_plain);
         rest.as_ref()
     } else if flush.is_addressed() {
         flush.frame_for(connection.user_id())
@@ -375,6 +386,6 @@ fn send_events(index: usize, flush: &Flush, connections: &mut Connections, clock
         connections.fall_behind(index, flush.first_seq - 1);
         return 0;
     }
-    connections.send_shared(index, (frame, Kind::Events(flush.first_seq)), clock);
+    connections.send_events(index, frame, flush.first_seq, clock);
     1
 }

@@ -4,6 +4,7 @@
 //! places: here the loop and its steps; in `carry_out` what sessions want done, in `rooms_out` what rooms want done, and in
 //! `inbox` what comes from other threads.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::script::ScriptSet;
 use crate::session::{Actions, Session};
 use crate::state::{ConnectionKey, ShardId};
 use crate::wire::ws::close_code::Then;
+use crate::wire::ws::deflate::{Deflater, Inflater};
 
 /// One event loop and everything it owns.
 pub(crate) struct Shard {
@@ -67,6 +69,8 @@ pub(super) struct Io {
     ended: Sender<Ended>,
     /// What sockets are read into.
     buffer: Vec<u8>,
+    /// For messages that come compressed.
+    pub(super) inflater: RefCell<Inflater>,
 }
 
 /// Lists that are filled and emptied again and again, kept for their memory.
@@ -129,9 +133,10 @@ impl Shard {
         let now_ms = clock.now.monotonic_ms;
         let metrics = Rc::new(metrics);
         let limits = &shared.limits;
+        let deflater = Deflater::new(shared.services.settings().compress);
         let interval = Duration::from_millis(limits.sync_interval_ms);
         Ok(Self {
-            connections: Connections::new(id, registry, metrics.clone(), limits.clone(), now_ms),
+            connections: Connections::new(id, registry, metrics.clone(), limits.clone(), deflater, now_ms),
             rooms: Rooms::default(),
             peers: Peers::new(peers, limits.backlog_messages),
             guests: Guests::new(id, limits.guest_ttl, shared.engine.stores(), metrics.clone(), now_ms),
@@ -147,6 +152,7 @@ impl Shard {
                 mailbox,
                 ended,
                 buffer: vec![0; READ_BYTES],
+                inflater: RefCell::default(),
             },
             context: ShardContext { id, shared, scripts, clock, metrics },
         })

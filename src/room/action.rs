@@ -1,5 +1,6 @@
 //! What a room wants done. Whoever owns the room carries it out, in order, and decides nothing.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use super::MembershipId;
 use super::flush::Flush;
 use crate::state::{Call, CallError, ConnectionKey, OnError};
 use crate::wire::message::InputName;
+use crate::wire::ws::deflate::SharedFrame;
 use crate::wire::{Position, Recovered};
 
 /// Names a batch of a room.
@@ -122,7 +124,7 @@ pub(crate) struct CaughtUp {
     /// With it, the member has the events up to this seq.
     pub seq: u64,
     /// None if nothing of what it missed was for it.
-    pub frame: Option<Bytes>,
+    pub frame: Option<Arc<SharedFrame>>,
     /// Whether it is the room's state, rather than what it missed.
     pub is_state: bool,
 }

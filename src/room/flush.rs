@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 
 use crate::state::{Audience, ConnectionKey, RoomEvents, superseded};
 use crate::wire::message;
+use crate::wire::ws::deflate::SharedFrame;
 
 /// A room's gathered events, ready to go out.
 #[derive(Debug)]
@@ -16,9 +17,9 @@ pub(crate) struct Flush {
     /// The first event's `seq`.
     pub first_seq: u64,
     /// The whole WebSocket frame for members whom no event names; none if all events are for others.
-    common: Option<Bytes>,
+    common: Option<SharedFrame>,
     /// The frames of members whom some event names: to get it, or not to get it.
-    own: HashMap<SmolStr, Option<Bytes>>,
+    own: HashMap<SmolStr, Option<Arc<SharedFrame>>>,
     /// Where the members are that get anything, if these are all whom events name.
     targets: Option<Vec<ConnectionKey>>,
     /// Kept for members whose snapshot was taken in the middle of them.
@@ -32,6 +33,9 @@ pub(crate) struct Flush {
 struct Difference {
     more: Vec<u64>,
     less: Vec<u64>,
+    /// Whether an event is for this member alone. Compressed beside what others write, its content could be told from the
+    /// frame's length by whoever sees that (RFC 7692, section 8, as CRIME does with TLS).
+    is_private: bool,
 }
 
 impl Flush {
@@ -47,13 +51,14 @@ impl Flush {
         let superseded = superseded(&runs);
         if superseded.is_empty() && runs.iter().all(|run| run.addressed.is_empty()) {
             let texts: Vec<&[u8]> = runs.iter().map(|run| &run.text[..]).collect();
-            let common = Some(message::batch_frame(&texts, (last_seq - first_seq + 1) as usize));
+            let frame = message::batch_frame(&texts, (last_seq - first_seq + 1) as usize);
+            let common = Some(SharedFrame::new(frame));
             let own = HashMap::new();
             return Some(Self { first_seq, common, own, targets: None, runs, superseded });
         }
         let common = common_events(&runs, &superseded);
         let own = own_frames(&runs, &superseded, &common, |user_id| place_of(user_id).is_some());
-        let common = encode(&runs, &common);
+        let common = encode(&runs, &common).map(SharedFrame::new);
         let targets = if common.is_none() { targets(&own, place_of) } else { None };
         Some(Self { first_seq, common, own, targets, runs, superseded })
     }
@@ -89,19 +94,22 @@ impl Flush {
     }
 
     /// The frame that members share whom no event names.
-    pub(crate) fn common(&self) -> Option<&Bytes> {
+    pub(crate) fn common(&self) -> Option<&SharedFrame> {
         self.common.as_ref()
     }
 
     /// The frame for a member.
-    pub(crate) fn frame_for(&self, user_id: &str) -> Option<&Bytes> {
-        self.own.get(user_id).unwrap_or(&self.common).as_ref()
+    pub(crate) fn frame_for(&self, user_id: &str) -> Option<&SharedFrame> {
+        match self.own.get(user_id) {
+            Some(own) => own.as_deref(),
+            None => self.common.as_ref(),
+        }
     }
 
     /// The frame for a member that knows everything up to `seq`; nothing if there is nothing new for it.
     pub(crate) fn frame_after(&self, user_id: &str, seq: u64) -> Option<Bytes> {
         if seq < self.first_seq {
-            return self.frame_for(user_id).cloned();
+            return self.frame_for(user_id).map(|frame| frame.plain().clone());
         }
         let is_new = |of: &u64| *of > seq;
         encode(
@@ -173,25 +181,30 @@ fn own_frames(
     superseded: &[u64],
     common: &[u64],
     is_member: impl Fn(&str) -> bool,
-) -> HashMap<SmolStr, Option<Bytes>> {
+) -> HashMap<SmolStr, Option<Arc<SharedFrame>>> {
     let mut differences: HashMap<&SmolStr, Difference> = HashMap::new();
     let audiences = runs.iter().flat_map(|run| run.audiences());
     for (seq, audience) in audiences.filter(|(seq, _)| superseded.binary_search(seq).is_err()) {
         let (Audience::Users(users) | Audience::AllBut(users)) = audience;
         for user in users.iter().filter(|user| is_member(user)) {
             let difference = differences.entry(user).or_default();
+            difference.is_private |= matches!(audience, Audience::Users(users) if users.len() == 1);
             match audience {
                 Audience::Users(_) => difference.more.push(seq),
                 Audience::AllBut(_) => difference.less.push(seq),
             }
         }
     }
-    let mut frames: HashMap<Vec<u64>, Option<Bytes>> = HashMap::new();
+    let mut frames: HashMap<Vec<u64>, Option<Arc<SharedFrame>>> = HashMap::new();
     let frame = |(user, difference): (&SmolStr, Difference)| {
+        let shared = if difference.is_private { SharedFrame::always_plain } else { SharedFrame::new };
         let events = difference.applied_to(common);
         let frame = match frames.get(&events) {
             Some(frame) => frame.clone(),
-            None => frames.entry(events).or_insert_with_key(|events| encode(runs, events)).clone(),
+            None => {
+                let encode = |events: &Vec<u64>| encode(runs, events).map(shared).map(Arc::new);
+                frames.entry(events).or_insert_with_key(encode).clone()
+            }
         };
         (user.clone(), frame)
     };
@@ -200,7 +213,7 @@ fn own_frames(
 
 /// Where those are who get a frame; nothing if the place of one is not known, who is on its way to another event loop.
 fn targets(
-    own: &HashMap<SmolStr, Option<Bytes>>,
+    own: &HashMap<SmolStr, Option<Arc<SharedFrame>>>,
     place_of: impl Fn(&str) -> Option<ConnectionKey>,
 ) -> Option<Vec<ConnectionKey>> {
     let named = own.iter().filter(|(_, frame)| frame.is_some());
@@ -291,7 +304,7 @@ mod tests {
     fn check(runs: Vec<RoomEvents>, seqs: (u64, u64), expected: Option<Bytes>) {
         let flush = Flush::new(shared(runs), on_the_way).unwrap();
         assert_eq!((flush.first_seq, flush.last_seq()), seqs);
-        assert_eq!(flush.common, expected);
+        assert_eq!(flush.common.map(|frame| frame.plain().clone()), expected);
     }
 
     #[test]
@@ -325,7 +338,7 @@ mod tests {
     fn members_share_the_frame() {
         let flush = Flush::new(shared(vec![run(1..=2)]), on_the_way).unwrap();
         let shared = flush.frame_after("ann", 0).unwrap();
-        assert_eq!(shared.as_ptr(), flush.common().unwrap().as_ptr(), "it is encoded once");
+        assert_eq!(shared.as_ptr(), flush.common().unwrap().plain().as_ptr(), "it is encoded once");
         assert!(!flush.is_addressed() && !flush.is_for_nobody());
     }
 
@@ -343,7 +356,7 @@ mod tests {
         check("ann", 0, batch("{1},{2},{4},{6}"));
         check("bob", 0, batch("{1},{2},{3},{4},{5}"));
         check("cat", 0, batch("{1},{3},{4},{6}"));
-        assert_eq!(flush.common(), flush.frame_for("cat"));
+        assert!(std::ptr::eq(flush.common().unwrap(), flush.frame_for("cat").unwrap()));
         check("ann", 2, batch("{4},{6}"));
         check("bob", 4, Some(text_frame(b"{5}")));
         check("bob", 5, None);
@@ -403,7 +416,7 @@ mod tests {
     fn what_is_for_one_team_is_encoded_once_and_costs_nobody_else_a_frame() {
         let flush =
             Flush::new(shared(vec![addressed(1..=1, &[(1, users(&["ann", "bob"]))])]), on_the_way).unwrap();
-        let frame = |user: &str| flush.frame_for(user).map(|frame| frame.as_ptr());
+        let frame = |user: &str| flush.frame_for(user).map(|frame| frame.plain().as_ptr());
         assert!(frame("ann").is_some() && frame("ann") == frame("bob"));
         assert_eq!(frame("cat"), None);
         let flush = Flush::new(shared(vec![addressed(1..=1, &[(1, users(&["gone"]))])]), |_| None).unwrap();

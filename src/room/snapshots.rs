@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::action::{CaughtUp, RoomAction, Submission};
 use super::joining::snapshot_readers;
 use super::missed::MissedEvents;
@@ -16,6 +14,7 @@ use crate::wire::ErrorCode;
 use crate::wire::Position;
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
+use crate::wire::ws::deflate::SharedFrame;
 use crate::wire::{message, ws};
 
 /// Who is to be brought up to date.
@@ -137,9 +136,10 @@ impl Room {
             missed: done.missed.as_ref().map(|missed| MissedEvents::new(missed, done.position)),
             frame: match &snapshot {
                 Some(CallResult::Ok(state)) => {
-                    ws::text_frame(&message::snapshot(done.position, &state_of(state)))
+                    let snapshot = message::snapshot(done.position, &state_of(state));
+                    Some(Arc::new(SharedFrame::new(ws::text_frame(&snapshot))))
                 }
-                _ => Bytes::new(),
+                _ => None,
             },
             snapshot,
             seq: done.position.seq,
@@ -162,7 +162,7 @@ struct Found<'a> {
     missed: Option<MissedEvents<'a>>,
     snapshot: Option<CallResult>,
     /// With the snapshot, if there is one.
-    frame: Bytes,
+    frame: Option<Arc<SharedFrame>>,
     seq: u64,
 }
 
@@ -187,10 +187,13 @@ impl Found<'_> {
         }
         let missed = self.missed.as_mut();
         if let Some(recovered) = missed.and_then(|missed| missed.of(&member.identity.user_id, member.since)) {
-            return catch_up(recovered.missed, false);
+            return catch_up(
+                recovered.missed.map(|missed| Arc::new(SharedFrame::always_plain(missed))),
+                false,
+            );
         }
         match &self.snapshot {
-            Some(CallResult::Ok(_)) => catch_up(Some(self.frame.clone()), true),
+            Some(CallResult::Ok(_)) => catch_up(self.frame.clone(), true),
             Some(CallResult::Err(error)) if !is_for_later(error) => {
                 // The script failed, and was logged: the member cannot be brought up to date.
                 close(close_code::INTERNAL_ERROR, SNAPSHOT_FAILED)

@@ -140,6 +140,8 @@ fn session_settings(config: &Config) -> Settings {
         close_timeout_ms: milliseconds(websocket.close_wait),
         max_message_bytes: config.max_message_bytes,
         max_echo_bytes: websocket.max_echo_message_bytes,
+        compress: config.compress,
+        max_inflated_bytes: config.limits.queues.read_budget_bytes,
         input_rate: config.input_rate,
         max_errors: websocket.max_errors,
         max_busy: websocket.max_busy,

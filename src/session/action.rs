@@ -87,6 +87,8 @@ pub enum Sending {
     Kept,
     /// The room's whole state: however large, it is not held against a slow reader.
     State,
+    /// As [`Sending::State`], and never compressed: what is for this member alone may be beside what others write.
+    Missed,
     /// They come alone and may be dropped: they go out now, without a queue.
     AtOnce,
 }

@@ -23,6 +23,7 @@ mod services;
 mod time;
 mod websocket;
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub use self::websocket::WebSocketSession;
 use crate::wire::ids::Identity;
 use crate::wire::message::InputName;
 use crate::wire::ws::close_code;
+use crate::wire::ws::deflate::{DeflateWindow, Inflater};
 use crate::wire::{Position, Recovered};
 
 /// A connection's protocol state.
@@ -60,6 +62,8 @@ pub struct Context<'a> {
     pub peer: IpAddr,
     /// What the session asks for that is known at once: tokens, pages, guests.
     pub services: &'a dyn Services,
+    /// The thread's, for messages that come compressed.
+    pub inflater: &'a RefCell<Inflater>,
 }
 
 /// What somebody is told who has been let into a room.
@@ -87,7 +91,7 @@ impl Session {
     }
 
     /// Handles bytes from the peer; they are unmasked in place. Returns how many were taken: the rest is to be given
-    /// again when [`Session::wants_input`].
+    /// again when [`Session::wants_input`], and not before other connections have had their turn.
     pub fn receive(&mut self, input: &mut [u8], context: &Context<'_>, actions: &mut Actions) -> usize {
         match self {
             Self::WebSocket(session) => session.receive(input, context, actions),
@@ -229,6 +233,14 @@ impl Session {
     pub fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {
         if let Self::WebSocket(session) = self {
             session.check_standing(context, actions);
+        }
+    }
+
+    /// How the peer takes compressed frames, if it does.
+    pub fn deflate_window(&self) -> Option<DeflateWindow> {
+        match self {
+            Self::WebSocket(session) => session.deflate_window(),
+            Self::Http(_) => None,
         }
     }
 

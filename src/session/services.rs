@@ -5,6 +5,7 @@ use super::limits::Limit;
 use super::{Client, Network, Now, Page, Rejection};
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::Identity;
+use crate::wire::ws::deflate::CompressionLevel;
 
 /// Services that answer at once and hold no connection's state.
 pub trait Services: Send + Sync {
@@ -108,6 +109,10 @@ pub struct Settings {
     pub max_message_bytes: usize,
     /// Largest message on `/echo`, in bytes.
     pub max_echo_bytes: usize,
+    /// How hard frames are compressed for clients who offer that; none if no offer is taken.
+    pub compress: Option<CompressionLevel>,
+    /// Bytes that compressed messages may become in one call of [`super::Session::receive`], but for the last message.
+    pub max_inflated_bytes: usize,
     /// Inputs per connection and second, pings among them.
     pub input_rate: Limit,
     /// Malformed messages in excess of good ones after which a connection is closed.

@@ -44,6 +44,11 @@ impl Users {
         self.0.binary_search_by(|known| known.as_str().cmp(user_id)).is_ok()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

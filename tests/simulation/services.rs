@@ -5,6 +5,7 @@ use crate::session::limits::Limit;
 use crate::session::{Client, Counted, GuestLogin, Now, Rejection, Services, Settings};
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
+use crate::wire::ws::deflate::CompressionLevel;
 
 pub(super) struct OpenDoor {
     settings: Settings,
@@ -64,6 +65,8 @@ fn settings(sync_interval_ms: u64) -> Settings {
         close_timeout_ms: 2_000,
         max_message_bytes: 4000,
         max_echo_bytes: 2000,
+        compress: CompressionLevel::new(1),
+        max_inflated_bytes: 4000,
         max_pipelined: 16,
         max_frames: 256,
         input_rate: Limit::NONE,

@@ -19,6 +19,7 @@ use crate::state::{
 use crate::wire::Position;
 use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::message::InputName;
+use crate::wire::ws::deflate::SharedFrame;
 
 pub(super) const INTERVAL_MS: u64 = 50;
 pub(super) const GRACE_MS: u64 = 5000;
@@ -293,7 +294,8 @@ impl Scene {
             }
             RoomAction::Admit(Admission { connection, position, n, recovered, .. }) => {
                 let n = if n > 0 { format!(", n {n}") } else { String::new() };
-                let since = recovered.map(|all| format!(", since {}: {}", all.since, shown(all.missed)));
+                let since =
+                    recovered.map(|all| format!(", since {}: {}", all.since, shown(all.missed.as_ref())));
                 format!("admit {} at {}{n}{}", connection.index, position.seq, since.unwrap_or_default())
             }
             RoomAction::Refuse { connection, error } => format!("refuse {} {}", connection.index, error.code),
@@ -312,10 +314,11 @@ impl Scene {
                 format!("send {} {}", to.index, String::from_utf8_lossy(&frame[2..]))
             }
             RoomAction::CatchUp { to, caught_up: CaughtUp { seq, frame, is_state } } => {
-                let is_snapshot =
-                    frame.as_ref().is_some_and(|frame| frame[2..].starts_with(br#"{"type":"snapshot""#));
+                let is_snapshot = frame
+                    .as_ref()
+                    .is_some_and(|frame| frame.plain()[2..].starts_with(br#"{"type":"snapshot""#));
                 assert_eq!(is_state, is_snapshot);
-                format!("catch up {} {seq} {}", to.index, shown(frame))
+                format!("catch up {} {seq} {}", to.index, shown(frame.as_deref().map(SharedFrame::plain)))
             }
             RoomAction::FallBehind(to) => format!("fall behind {}", to.index),
             RoomAction::Close { connection, code, .. } => format!("close {} {code}", connection.index),
@@ -336,13 +339,13 @@ impl Scene {
         users.sort();
         let frame = |user: &String| {
             let frame = flush.frame_for(user)?;
-            Some(format!(" {user}:{}", String::from_utf8_lossy(&frame[2..])))
+            Some(format!(" {user}:{}", String::from_utf8_lossy(&frame.plain()[2..])))
         };
         users.into_iter().filter_map(frame).collect()
     }
 }
 
-fn shown(frame: Option<Bytes>) -> String {
+fn shown(frame: Option<&Bytes>) -> String {
     frame.map_or_else(|| "nothing".to_owned(), |frame| String::from_utf8_lossy(&frame[2..]).into_owned())
 }
 

@@ -12,6 +12,7 @@ use super::websocket::WebSocketSession;
 use super::{Action, Actions, Admitted, Context, JoinRequest, Now, Rejection, SHUTTING_DOWN, Settings, cors};
 use crate::wire::ErrorCode;
 use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
+use crate::wire::ws::deflate::DeflateWindow;
 use crate::wire::ws::{self, Handshake};
 
 /// How long a connection without a place may take for each part of its request.
@@ -232,7 +233,7 @@ impl HttpSession {
     ) -> WebSocketSession {
         self.state = HttpState::Finished;
         switch_protocols(Route::WebSocket, refused.status, handshake, actions);
-        WebSocketSession::refused(refused, context.now, actions)
+        WebSocketSession::refused(refused, window_of(handshake), context.now, actions)
     }
 
     /// As [`super::Session::joined`]: answers 101 and the welcome, and hands over to the WebSocket session.
@@ -246,8 +247,9 @@ impl HttpSession {
             unreachable!("a join is answered once, while the session waits for it");
         };
         switch_protocols(Route::WebSocket, 101, &joining.handshake, actions);
+        let window = window_of(&joining.handshake);
         let Joining { request, wishes, .. } = *joining;
-        WebSocketSession::welcomed(request, wishes.tells_script, admitted, context, actions)
+        WebSocketSession::welcomed(request, wishes.tells_script, window, admitted, context, actions)
     }
 
     fn handle(
@@ -286,7 +288,7 @@ impl HttpSession {
             Ok(Next::Echo(handshake)) => {
                 switch_protocols(Route::Echo, 101, &handshake, actions);
                 self.state = HttpState::Finished;
-                return Some(WebSocketSession::echo(context.now));
+                return Some(WebSocketSession::echo(window_of(&handshake), context.now));
             }
         }
         None
@@ -392,6 +394,10 @@ fn preflight(route: Route, allow_headers: &str) -> Answer<'_> {
         ("Allow", route.allow()),
     ];
     Answer { headers, ..Answer::empty(204) }
+}
+
+fn window_of(handshake: &Handshake) -> Option<DeflateWindow> {
+    handshake.deflate.map(|agreement| agreement.window)
 }
 
 fn switch_protocols(route: Route, counted: u16, handshake: &Handshake, actions: &mut Actions) {

@@ -8,7 +8,7 @@ use crate::session::routes::TokenSource;
 use crate::session::{
     Action, Client, Context, Counted, JoinRequest, Rejection, Route, RpcRequest, SERVER_FULL, cors,
 };
-use crate::wire::http::{Method, Request};
+use crate::wire::http::{Method, Request, RequestError};
 use crate::wire::ids::{Identity, Role, RoomId};
 use crate::wire::message::parse_epoch;
 use crate::wire::ws::{self, Handshake};
@@ -101,7 +101,7 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         (Route::Account, Some(caller)) => who_am_i(&caller, context),
         (Route::Rpc | Route::Account, None) => unreachable!("the table says that they need a token"),
         (Route::WebSocket, _) => return join(request, context),
-        (Route::Echo, _) => return Ok(echo(request)),
+        (Route::Echo, _) => return Ok(echo(request, context)),
         (Route::GuestLogin, _) => guest_login(request, context)?,
         (Route::Health, _) => Answer::json(200, &br#"{"status":"ok"}"#[..]),
         (Route::Ready, _) => ready(context),
@@ -129,7 +129,7 @@ pub(super) fn handle_at_full_server(
         Rejection::new(ErrorCode::Unavailable, SERVER_FULL.message).retry_after(SERVER_FULL.retry_after_s);
     if route == Route::WebSocket
         && Wishes::of(request).refuses_by_close
-        && let Ok(handshake) = ws::accept(request)
+        && let Ok(handshake) = accept(request, context)
     {
         return Ok(Next::Refuse(handshake, refused));
     }
@@ -222,8 +222,12 @@ fn rpc(request: &Request, caller: Arc<Identity>, context: &Context<'_>) -> Resul
     Ok(Next::Call(Action::Rpc { caller, request: call }))
 }
 
+fn accept(request: &Request, context: &Context<'_>) -> Result<Handshake, RequestError> {
+    ws::accept(request, context.services.settings().compress.is_some())
+}
+
 fn join(request: &Request, context: &Context<'_>) -> Result<Next, Rejection> {
-    let handshake = match ws::accept(request) {
+    let handshake = match accept(request, context) {
         Ok(handshake) => handshake,
         Err(rejection) => return Ok(Next::Answer(Answer::malformed(&rejection))),
     };
@@ -291,8 +295,8 @@ fn since(request: &Request) -> Result<Option<Position>, Rejection> {
     }
 }
 
-fn echo(request: &Request) -> Next {
-    match ws::accept(request) {
+fn echo(request: &Request, context: &Context<'_>) -> Next {
+    match accept(request, context) {
         Ok(handshake) => Next::Echo(handshake),
         Err(rejection) => Next::Answer(Answer::malformed(&rejection)),
     }

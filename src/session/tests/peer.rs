@@ -2,6 +2,7 @@
 //!
 //! Scripts and rooms that the tests call answer by their names, see [`Peer::answer_call`] and [`Peer::answer_join`].
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 
 use super::recorder::{Recorder, Refusal};
@@ -15,6 +16,7 @@ use crate::session::{
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
 use crate::wire::message::InputName;
+use crate::wire::ws::deflate::{CompressionLevel, Inflater};
 use crate::wire::{Code, ErrorCode, Position, Recovered, ws};
 
 /// What the virtual clock shows at first.
@@ -28,6 +30,7 @@ pub(super) struct Peer {
     pub services: TestServices,
     pub address: IpAddr,
     pub session: Session,
+    pub inflater: RefCell<Inflater>,
     recorder: Recorder,
     now: Now,
     /// Bytes that the session has not taken yet.
@@ -50,6 +53,7 @@ impl Peer {
             services: TestServices { settings, readiness: Ok(()), standing: Ok(()), logins, calls },
             address: [192, 0, 2, 1].into(),
             session: Session::new(START),
+            inflater: RefCell::default(),
             recorder: Recorder::default(),
             now: START,
             waiting: Vec::new(),
@@ -262,7 +266,13 @@ impl Peer {
     /// Calls the session, and writes down what it wants done.
     fn with_session<R>(&mut self, call: impl FnOnce(&mut Session, &Context<'_>, &mut Actions) -> R) -> R {
         let mut actions = Actions::default();
-        let context = Context { now: self.now, date: DATE, peer: self.address, services: &self.services };
+        let context = Context {
+            now: self.now,
+            date: DATE,
+            peer: self.address,
+            services: &self.services,
+            inflater: &self.inflater,
+        };
         let result = call(&mut self.session, &context, &mut actions);
         for action in actions.drain() {
             let name = if let crate::session::Action::Input(input) = &action {
@@ -364,6 +374,8 @@ fn settings() -> Settings {
         close_timeout_ms: 5_000,
         max_message_bytes: 1000,
         max_echo_bytes: 2000,
+        compress: CompressionLevel::new(1),
+        max_inflated_bytes: 4000,
         max_pipelined: 16,
         max_frames: 256,
         input_rate: Limit::NONE,

@@ -15,6 +15,7 @@ use super::{Action, Actions, Admitted, Context, JoinRequest, Moment, Now, Reject
 use crate::wire::ids::Identity;
 use crate::wire::message::{self, InputName, Welcome};
 use crate::wire::ws::close_code::Then;
+use crate::wire::ws::deflate::DeflateWindow;
 use crate::wire::ws::{self, Event, FrameDecoder, MessageLimits, OpCode, close_code};
 
 /// A connection that speaks WebSocket.
@@ -23,6 +24,8 @@ pub struct WebSocketSession {
     decoder: FrameDecoder,
     purpose: Purpose,
     link: Link,
+    /// If compression was agreed on.
+    deflate: Option<DeflateWindow>,
     /// Since when it has been so; for an open link, when the peer last sent anything.
     since: Moment,
     /// When the message that has not come whole began.
@@ -69,6 +72,7 @@ impl WebSocketSession {
     pub fn welcomed(
         JoinRequest { identity, room, client, .. }: JoinRequest,
         tells_script: bool,
+        deflate: Option<DeflateWindow>,
         admitted: Admitted<'_>,
         context: &Context<'_>,
         actions: &mut Actions,
@@ -86,10 +90,12 @@ impl WebSocketSession {
             sync_interval_ms: settings.sync_interval_ms,
             now_ms: context.now.unix_ms,
         });
-        let frames = std::iter::once(ws::text_frame(&welcome)).chain(recovered.and_then(|all| all.missed));
-        frames.for_each(|bytes| actions.push(Action::Send { bytes, kind: Sending::State }));
+        actions.push(Action::Send { bytes: ws::text_frame(&welcome), kind: Sending::State });
+        if let Some(bytes) = recovered.and_then(|all| all.missed) {
+            actions.push(Action::Send { bytes, kind: Sending::Missed });
+        }
         let member = MemberSession::new(identity, n, tells_script, client.is_local(), context);
-        Self::open(Purpose::Member(member), context.now)
+        Self::open(Purpose::Member(member), deflate, context.now)
     }
 
     pub(super) fn check_standing(&mut self, context: &Context<'_>, actions: &mut Actions) {
@@ -100,27 +106,33 @@ impl WebSocketSession {
     }
 
     /// An echo of every message.
-    pub fn echo(now: Now) -> Self {
-        Self::open(Purpose::Echo, now)
+    pub fn echo(deflate: Option<DeflateWindow>, now: Now) -> Self {
+        Self::open(Purpose::Echo, deflate, now)
     }
 
     /// Nobody is let in: says why, and closes. What the peer sends is dropped until it closes, too.
-    pub fn refused(refused: &Rejection, now: Now, actions: &mut Actions) -> Self {
+    pub fn refused(
+        refused: &Rejection,
+        deflate: Option<DeflateWindow>,
+        now: Now,
+        actions: &mut Actions,
+    ) -> Self {
         let code = refused.code.as_str();
         let (details, retry_after_s) = (refused.details.as_deref(), refused.retry_after_s.as_deref());
         let text = message::refusal(code, &refused.message, details, refused.status, retry_after_s);
         actions.send(ws::text_frame(&text));
-        let mut session = Self::open(Purpose::Refusal, now);
+        let mut session = Self::open(Purpose::Refusal, deflate, now);
         let close = if refused.is_for_now() { close_code::REFUSED_FOR_NOW } else { close_code::REFUSED };
         session.close(close, code, now, actions);
         session
     }
 
-    fn open(purpose: Purpose, now: Now) -> Self {
+    fn open(purpose: Purpose, deflate: Option<DeflateWindow>, now: Now) -> Self {
         Self {
             decoder: FrameDecoder::default(),
             purpose,
             link: Link::Open,
+            deflate,
             since: Moment::at(now.monotonic_ms),
             message_since: Moment::default(),
         }
@@ -132,6 +144,10 @@ impl WebSocketSession {
             Purpose::Member(member) => Some(&member.identity),
             Purpose::Echo | Purpose::Refusal => None,
         }
+    }
+
+    pub(super) fn deflate_window(&self) -> Option<DeflateWindow> {
+        self.deflate
     }
 
     /// Whether messages flow: it is neither closing nor closed.
@@ -155,9 +171,16 @@ impl WebSocketSession {
             Purpose::Echo => MessageLimits::in_any_fragments(settings.max_echo_bytes),
         };
         let mut begins_anew = self.decoder.is_idle();
+        let mut inflater = context.inflater.borrow_mut();
+        inflater.begin_turn();
         let (mut taken, mut frames) = (0, 0);
-        while taken < input.len() && frames < settings.max_frames && self.link != Link::Closed {
-            let (used, event) = self.decoder.decode(&mut input[taken..], limits);
+        while taken < input.len()
+            && frames < settings.max_frames
+            && inflater.cost() < settings.max_inflated_bytes
+            && self.link != Link::Closed
+        {
+            let inflater = self.deflate.is_some().then_some(&mut *inflater);
+            let (used, event) = self.decoder.decode(&mut input[taken..], limits, inflater);
             taken += used;
             let Some(event) = event else { break };
             frames += 1;
@@ -170,6 +193,7 @@ impl WebSocketSession {
         }
         // A message that ended with the input leaves its buffer behind: an idle connection holds none.
         self.decoder.release();
+        inflater.trim();
         if begins_anew {
             self.message_since = Moment::at(context.now.monotonic_ms);
         }

@@ -8,6 +8,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::close_code::{MESSAGE_TOO_BIG, PROTOCOL_ERROR};
+use super::deflate::{Inflater, compressed_limit};
 use super::event::{Event, NOT_UTF8, Violation, frame_event, violation_event};
 use super::frame::MAX_CONTROL_PAYLOAD;
 use super::mask::apply_mask;
@@ -34,6 +35,11 @@ impl MessageLimits {
     /// So many bytes in however many fragments: for a peer that is trusted, as tests of conformance send many.
     pub const fn in_any_fragments(bytes: usize) -> Self {
         Self { bytes, fragments: u32::MAX }
+    }
+
+    /// How long a message's payload may be as it comes.
+    fn payload_bytes(self, is_compressed: bool) -> usize {
+        if is_compressed { compressed_limit(self.bytes) } else { self.bytes }
     }
 }
 
@@ -74,6 +80,8 @@ struct PartialHeader {
 struct Frame {
     opcode: OpCode,
     is_final: bool,
+    /// Whether it begins a compressed message.
+    is_compressed: bool,
     mask: [u8; 4],
     len: usize,
     /// How much of the payload has come.
@@ -83,6 +91,8 @@ struct Frame {
 #[derive(Debug)]
 struct Message {
     is_text: bool,
+    /// Whether the payload is to be decompressed when it is whole, and checked only then.
+    is_compressed: bool,
     /// How many have come whole.
     fragments: u32,
     payload: Vec<u8>,
@@ -105,7 +115,7 @@ enum Step {
     /// A whole fragment, but not the last.
     Fragment,
     /// A whole frame lies in this range of the input, unmasked.
-    InInput(OpCode, Range<usize>),
+    InInput(Frame, Range<usize>),
     /// A whole control frame lies in [`Partial::control`].
     InControl(OpCode),
     /// A whole message lies in [`Partial::message`].
@@ -123,19 +133,22 @@ impl FrameDecoder {
     ///
     /// Call again with the rest until there is no event: then the whole input is consumed, and the memory of the last
     /// message is given back. A message of more bytes or fragments than `limits` allow is refused as
-    /// soon as a header announces it.
+    /// soon as a header announces it, and a compressed one as soon as it has become too long.
+    ///
+    /// There is an `inflater` if the peer may compress its messages. It holds what such a message becomes.
     pub fn decode<'a>(
         &'a mut self,
         input: &'a mut [u8],
         limits: MessageLimits,
+        inflater: Option<&'a mut Inflater>,
     ) -> (usize, Option<Event<'a>>) {
         self.release();
         let mut at = 0;
-        let found = match self.step(input, &mut at, limits) {
+        let found = match self.step(input, &mut at, limits, inflater.is_some()) {
             Ok(Step::NeedMore) => return (input.len(), None),
             found => found,
         };
-        let event = self.event(found, input);
+        let event = self.event(found, input, inflater.map(|inflater| (inflater, limits.bytes)));
         (at, Some(event))
     }
 
@@ -163,7 +176,13 @@ impl FrameDecoder {
         self.give_back();
     }
 
-    fn step(&mut self, input: &mut [u8], at: &mut usize, limits: MessageLimits) -> Result<Step, Violation> {
+    fn step(
+        &mut self,
+        input: &mut [u8],
+        at: &mut usize,
+        limits: MessageLimits,
+        inflates: bool,
+    ) -> Result<Step, Violation> {
         if self.partial.as_ref().is_some_and(|partial| partial.closed) {
             return Ok(Step::NeedMore);
         }
@@ -171,7 +190,7 @@ impl FrameDecoder {
         let frame = match opened_before {
             Some(frame) => frame,
             None => match self.read_header(&input[*at..], at)? {
-                Some((header, len)) => self.check_header(&header, len, limits)?,
+                Some((header, len)) => self.check_header(&header, len, limits, inflates)?,
                 None => return Ok(Step::NeedMore),
             },
         };
@@ -181,7 +200,7 @@ impl FrameDecoder {
         apply_mask(&mut input[start..end], frame.mask, frame.received);
         if opened_before.is_none() && end - start == frame.len && is_whole_event(&frame) {
             self.give_back();
-            return Ok(Step::InInput(frame.opcode, start..end));
+            return Ok(Step::InInput(frame, start..end));
         }
         self.partial().absorb(frame, &input[start..end], limits)
     }
@@ -210,10 +229,12 @@ impl FrameDecoder {
         header: &FrameHeader,
         len: u64,
         limits: MessageLimits,
+        inflates: bool,
     ) -> Result<Frame, Violation> {
         let protocol_error = |reason| Err((PROTOCOL_ERROR, reason));
         let open_message = self.partial.as_ref().and_then(|partial| partial.message.as_ref());
-        if header.rsv1 || header.rsv2 || header.rsv3 {
+        let may_be_compressed = inflates && matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
+        if (header.rsv1 && !may_be_compressed) || header.rsv2 || header.rsv3 {
             return protocol_error("reserved bits are set");
         }
         let Some(mask) = header.mask else { return protocol_error("the frame is not masked") };
@@ -239,11 +260,14 @@ impl FrameDecoder {
             OpCode::Data(_) => 0,
         };
         let is_data = matches!(header.opcode, OpCode::Data(_));
-        if is_data && len > limits.bytes.saturating_sub(held) as u64 {
+        let is_compressed = header.rsv1 || open_message.is_some_and(|message| message.is_compressed);
+        if is_data && len > limits.payload_bytes(is_compressed).saturating_sub(held) as u64 {
             return Err((MESSAGE_TOO_BIG, "the message is too long"));
         }
         // Fits: it is within a limit that is a usize.
-        Ok(Frame { opcode: header.opcode, is_final: header.is_final, mask, len: len as usize, received: 0 })
+        let len = len as usize;
+        let (opcode, is_final) = (header.opcode, header.is_final);
+        Ok(Frame { opcode, is_final, is_compressed: header.rsv1, mask, len, received: 0 })
     }
 
     /// Gives the stash back if nothing is left in it.
@@ -259,11 +283,21 @@ impl FrameDecoder {
         self.partial.get_or_insert_default()
     }
 
-    fn event<'a>(&'a mut self, found: Result<Step, Violation>, input: &'a [u8]) -> Event<'a> {
+    /// An inflater comes with the most that a message may become.
+    fn event<'a>(
+        &'a mut self,
+        found: Result<Step, Violation>,
+        input: &'a [u8],
+        inflater: Option<(&'a mut Inflater, usize)>,
+    ) -> Event<'a> {
         let found = match found {
-            Ok(Step::InInput(opcode, range)) => frame_event(opcode, &input[range]),
+            Ok(Step::InInput(frame, range)) if frame.is_compressed => {
+                inflate(&input[range], inflater).and_then(|payload| frame_event(frame.opcode, payload))
+            }
+            Ok(Step::InInput(frame, range)) => frame_event(frame.opcode, &input[range]),
             Ok(Step::Fragment) => Ok(Event::Fragment),
-            Ok(step) => return self.stashed_event(&step),
+            Ok(Step::InControl(opcode)) => return self.control_event(opcode),
+            Ok(_) => return self.message_event(inflater),
             Err(violation) => Err(violation),
         };
         if matches!(found, Err(_) | Ok(Event::Close(_))) {
@@ -272,19 +306,26 @@ impl FrameDecoder {
         found.unwrap_or_else(violation_event)
     }
 
-    fn stashed_event(&mut self, step: &Step) -> Event<'_> {
+    fn control_event(&mut self, opcode: OpCode) -> Event<'_> {
         let partial = self.partial();
-        match *step {
-            Step::InControl(opcode) => {
-                let is_close = opcode == OpCode::Control(Control::Close);
-                partial.lent = Some(if is_close { Lent::Close } else { Lent::Control });
-                frame_event(opcode, &partial.control).unwrap_or_else(violation_event)
-            }
-            _ => {
-                partial.lent = Some(Lent::Message);
-                partial.message.as_ref().map(Message::event).expect("the step came from this message")
-            }
+        let is_close = opcode == OpCode::Control(Control::Close);
+        partial.lent = Some(if is_close { Lent::Close } else { Lent::Control });
+        frame_event(opcode, &partial.control).unwrap_or_else(violation_event)
+    }
+
+    fn message_event<'a>(&'a mut self, inflater: Option<(&'a mut Inflater, usize)>) -> Event<'a> {
+        let partial = self.partial();
+        partial.lent = Some(Lent::Message);
+        let message = partial.message.as_ref().expect("the step came from this message");
+        if !message.is_compressed {
+            return message.event();
         }
+        let opcode = OpCode::Data(if message.is_text { Data::Text } else { Data::Binary });
+        let event = inflate(&message.payload, inflater).and_then(|payload| frame_event(opcode, payload));
+        if event.is_err() {
+            partial.lent = Some(Lent::Close);
+        }
+        event.unwrap_or_else(violation_event)
     }
 }
 
@@ -300,9 +341,10 @@ impl Partial {
         if is_control {
             append_bounded(&mut self.control, bytes, frame.len);
         } else {
-            let message = self.message.get_or_insert_with(|| Message::new(frame.opcode));
+            let message = self.message.get_or_insert_with(|| Message::new(&frame));
             let final_len = message.payload.len() + missing;
-            let may_grow_to = if frame.is_final { final_len } else { final_len.max(limits.bytes) };
+            let most = limits.payload_bytes(message.is_compressed);
+            let may_grow_to = if frame.is_final { final_len } else { final_len.max(most) };
             message.append(bytes, may_grow_to)?;
         }
         if bytes.len() < missing {
@@ -340,20 +382,34 @@ impl PartialHeader {
 }
 
 impl Message {
-    fn new(opcode: OpCode) -> Self {
-        Self { is_text: opcode == OpCode::Data(Data::Text), fragments: 0, payload: Vec::new(), checked: 0 }
+    fn new(first: &Frame) -> Self {
+        Self {
+            is_text: first.opcode == OpCode::Data(Data::Text),
+            is_compressed: first.is_compressed,
+            fragments: 0,
+            payload: Vec::new(),
+            checked: 0,
+        }
+    }
+
+    fn is_checked_as_it_comes(&self) -> bool {
+        self.is_text && !self.is_compressed
     }
 
     fn append(&mut self, bytes: &[u8], may_grow_to: usize) -> Result<(), Violation> {
         append_bounded(&mut self.payload, bytes, may_grow_to);
-        if self.is_text {
+        if self.is_checked_as_it_comes() {
             self.checked += valid_prefix(&self.payload[self.checked..])?;
         }
         Ok(())
     }
 
     fn check_end(&self) -> Result<(), Violation> {
-        if self.is_text && self.checked < self.payload.len() { Err(NOT_UTF8) } else { Ok(()) }
+        if self.is_checked_as_it_comes() && self.checked < self.payload.len() {
+            Err(NOT_UTF8)
+        } else {
+            Ok(())
+        }
     }
 
     fn event(&self) -> Event<'_> {
@@ -363,6 +419,11 @@ impl Message {
             Event::Binary(&self.payload)
         }
     }
+}
+
+fn inflate<'a>(payload: &[u8], inflater: Option<(&'a mut Inflater, usize)>) -> Result<&'a [u8], Violation> {
+    let (inflater, limit) = inflater.ok_or((PROTOCOL_ERROR, "compression was not agreed on"))?;
+    inflater.inflate(payload, limit)
 }
 
 /// The header at the start of `bytes` with the payload's length and its own, or none if it is not whole.

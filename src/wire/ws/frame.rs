@@ -1,5 +1,6 @@
 //! Frames from the server: final, unmasked, never fragmented.
 
+use std::io::Cursor;
 use std::ops::Deref;
 
 use bytes::Bytes;
@@ -39,7 +40,25 @@ impl Deref for FrameHead {
 
 /// The header of a frame with a payload of `payload_len` bytes.
 pub fn frame_header(opcode: OpCode, payload_len: usize) -> FrameHead {
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    format_header(&FrameHeader { opcode, ..FrameHeader::default() }, payload_len)
+}
+
+/// As [`frame_header`], of a message whose payload is compressed (RFC 7692, section 6).
+pub(super) fn compressed_header(opcode: OpCode, payload_len: usize) -> FrameHead {
+    format_header(&FrameHeader { opcode, rsv1: true, ..FrameHeader::default() }, payload_len)
+}
+
+/// The opcode and the payload of a frame that is a whole uncompressed message of the server's; nothing of other bytes.
+pub(super) fn whole_message(frame: &[u8]) -> Option<(OpCode, &[u8])> {
+    let mut cursor = Cursor::new(frame);
+    let (header, payload_len) = FrameHeader::parse(&mut cursor).ok()??;
+    let is_plain = header.is_final && !header.rsv1 && header.mask.is_none();
+    let payload = frame.get(cursor.position() as usize..)?;
+    let is_message = is_plain && (header.opcode == TEXT || header.opcode == BINARY);
+    (is_message && payload.len() as u64 == payload_len).then_some((header.opcode, payload))
+}
+
+fn format_header(header: &FrameHeader, payload_len: usize) -> FrameHead {
     let mut bytes = [0; MAX_HEADER];
     header.format(payload_len as u64, &mut bytes.as_mut_slice()).expect("no header is longer");
     FrameHead { bytes, len: header.len(payload_len as u64) as u8 }

@@ -2,6 +2,7 @@
 
 use tungstenite::handshake::derive_accept_key;
 
+use super::deflate::Agreement;
 use crate::wire::ErrorCode;
 use crate::wire::http::{Method, Request, RequestError};
 
@@ -20,14 +21,16 @@ pub struct Handshake {
     pub protocol: Option<String>,
     /// The token that the client offers as the subprotocol `bearer.<token>`. It is never sent back.
     pub bearer: Option<String>,
+    /// On how messages may be compressed.
+    pub deflate: Option<Agreement>,
 }
 
-/// Checks an upgrade request.
+/// Checks an upgrade request. If the server `compresses`, it agrees to that with who offers it.
 ///
 /// # Errors
 /// 405 for another method than GET, 426 for a request that is no upgrade or of another WebSocket version, 400 for
 /// whatever else breaks RFC 6455.
-pub fn accept(request: &Request) -> Result<Handshake, RequestError> {
+pub fn accept(request: &Request, compresses: bool) -> Result<Handshake, RequestError> {
     check_upgrade(request)?;
     let key = single(request, "sec-websocket-key").filter(|key| is_sixteen_bytes(key));
     let key = key.ok_or_else(|| RequestError::bad_request("Sec-WebSocket-Key is not 16 bytes in base64"))?;
@@ -43,6 +46,9 @@ pub fn accept(request: &Request) -> Result<Handshake, RequestError> {
         accept_key: derive_accept_key(key),
         protocol: is_offered.then(|| SUBPROTOCOL.to_owned()),
         bearer,
+        deflate: compresses
+            .then(|| Agreement::find(request.header_list("sec-websocket-extensions")))
+            .flatten(),
     })
 }
 
@@ -54,6 +60,10 @@ pub fn encode_101(out: &mut Vec<u8>, handshake: &Handshake) {
     if let Some(protocol) = &handshake.protocol {
         out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         out.extend_from_slice(protocol.as_bytes());
+    }
+    if let Some(deflate) = handshake.deflate {
+        out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+        deflate.put_answer(out);
     }
     out.extend_from_slice(b"\r\n\r\n");
 }
@@ -123,7 +133,7 @@ mod tests {
     fn answer(request_line: &str, headers: &[&str]) -> Result<Handshake, RequestError> {
         let head = format!("{request_line}\r\nHost: a\r\n{}\r\n\r\nx", headers.join("\r\n"));
         match RequestDecoder::new().decode(head.as_bytes(), &RequestLimits::default()).1 {
-            Decoded::Request(request) => accept(&request),
+            Decoded::Request(request) => accept(&request, true),
             other => panic!("{head}: {other:?}"),
         }
     }
@@ -157,6 +167,7 @@ mod tests {
             None,
             None,
         );
+        check(&[UPGRADE, CONNECTION, VERSION, KEY, "Sec-WebSocket-Extensions: ;=,\"é,x;;"], None, None);
     }
 
     #[test]
@@ -234,6 +245,7 @@ mod tests {
                 accept_key: "key=".into(),
                 protocol: protocol.map(str::to_owned),
                 bearer: Some("secret".into()),
+                deflate: None,
             };
             let mut out = Vec::new();
             encode_101(&mut out, &handshake);

@@ -1,9 +1,10 @@
 //! WebSocket (RFC 6455), the server's side: the opening handshake, frames in and frames out.
 //!
-//! No extensions are spoken, so every reserved bit is an error.
+//! The one extension is [`deflate`]; a reserved bit that it does not ask for is an error.
 
 pub mod close_code;
 mod decoder;
+pub mod deflate;
 mod event;
 mod frame;
 mod handshake;

@@ -46,7 +46,7 @@ fn feed(decoder: &mut FrameDecoder, piece: &[u8]) -> Vec<Seen> {
     let mut rest = &mut piece[..];
     let mut events = Vec::new();
     loop {
-        let (consumed, event) = decoder.decode(rest, MessageLimits::of_bytes(MAX_MESSAGE_BYTES));
+        let (consumed, event) = decoder.decode(rest, MessageLimits::of_bytes(MAX_MESSAGE_BYTES), None);
         let Some(event) = event else {
             assert_eq!(consumed, rest.len(), "input was left although more is needed");
             assert!(decoder.held_bytes() <= MAX_MESSAGE_BYTES + MAX_CONTROL_PAYLOAD);
@@ -136,8 +136,8 @@ fn long_lengths() {
         let mut input = frame(BINARY, true, &vec![9; len]);
         let mut decoder = FrameDecoder::new();
         let (first, second) = input.split_at_mut(7);
-        assert_eq!(decoder.decode(first, MessageLimits::of_bytes(len)), (7, None));
-        let (consumed, event) = decoder.decode(second, MessageLimits::of_bytes(len));
+        assert_eq!(decoder.decode(first, MessageLimits::of_bytes(len), None), (7, None));
+        let (consumed, event) = decoder.decode(second, MessageLimits::of_bytes(len), None);
         assert_eq!(event, Some(Event::Binary(&vec![9; len][..])));
         assert_eq!(consumed, input.len() - 7);
     }
@@ -319,7 +319,8 @@ fn whole_frames_are_not_copied() {
     let mut decoder = FrameDecoder::new();
     let mut input = text("hello");
     let range = input.as_ptr_range();
-    let (_, Some(Event::Text(text))) = decoder.decode(&mut input, MessageLimits::of_bytes(MAX_MESSAGE_BYTES))
+    let (_, Some(Event::Text(text))) =
+        decoder.decode(&mut input, MessageLimits::of_bytes(MAX_MESSAGE_BYTES), None)
     else {
         panic!("no text")
     };
@@ -346,9 +347,9 @@ fn the_memory_of_the_last_event_can_be_given_back_without_more_input() {
     let mut decoder = FrameDecoder::new();
     let mut input = text("hello");
     let (first, second) = input.split_at_mut(8);
-    assert_eq!(decoder.decode(first, MessageLimits::of_bytes(MAX_MESSAGE_BYTES)).1, None);
+    assert_eq!(decoder.decode(first, MessageLimits::of_bytes(MAX_MESSAGE_BYTES), None).1, None);
     assert_eq!(
-        decoder.decode(second, MessageLimits::of_bytes(MAX_MESSAGE_BYTES)).1,
+        decoder.decode(second, MessageLimits::of_bytes(MAX_MESSAGE_BYTES), None).1,
         Some(Event::Text("hello"))
     );
     assert!(decoder.held_bytes() > 0);
@@ -361,7 +362,7 @@ fn an_announced_length_takes_no_memory() {
     let mut decoder = FrameDecoder::new();
     let mut begun = header(&[0x82, 0xff, 0, 0, 0, 0, 1, 0, 0, 0]);
     begun.extend([0; 100]);
-    assert_eq!(decoder.decode(&mut begun, MessageLimits::of_bytes(1 << 30)).1, None);
+    assert_eq!(decoder.decode(&mut begun, MessageLimits::of_bytes(1 << 30), None).1, None);
     assert!(decoder.held_bytes() <= 200, "{}", decoder.held_bytes());
 }
 
@@ -431,7 +432,7 @@ fn tungstenite_connects_and_is_understood() {
             (_, other) => assert_eq!(other, Decoded::NeedMore),
         }
     };
-    let handshake = accept(&request).unwrap();
+    let handshake = accept(&request, true).unwrap();
     assert_eq!(handshake.bearer.as_deref(), Some("a.b-c_d"));
     let mut out = Vec::new();
     encode_101(&mut out, &handshake);

@@ -156,7 +156,7 @@ impl Node {
         let is_of_use = seat.standing.catch_up(seq, is_state, flushed_seq);
         self.dirty.insert(number);
         if let Some(frame) = frame.filter(|_| is_of_use) {
-            self.queue(number, frame, Kind::State, around);
+            self.queue(number, frame.plain().clone(), Kind::State, around);
         }
     }
 

@@ -46,7 +46,9 @@ impl Node {
         let members = self.rooms.get(name).map(|room| room.members.clone()).unwrap_or_default();
         for number in members {
             let user = self.connections.get(&number).map(|connection| connection.user().to_owned());
-            if let Some(frame) = user.and_then(|user| flush.frame_for(&user).cloned()) {
+            if let Some(frame) =
+                user.and_then(|user| flush.frame_for(&user).map(|frame| frame.plain().clone()))
+            {
                 self.queue(number, frame, Kind::Kept, around);
             }
         }

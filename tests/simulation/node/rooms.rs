@@ -228,7 +228,7 @@ impl Node {
             let frame = if seat.standing.known_seq() >= flush.first_seq {
                 flush.frame_after(connection.user(), seat.standing.known_seq())
             } else {
-                flush.frame_for(connection.user()).cloned()
+                flush.frame_for(connection.user()).map(|frame| frame.plain().clone())
             };
             let Some(frame) = frame else { continue };
             if around.faults.strikes(Fault::EventForgotten) {

@@ -1,5 +1,6 @@
 //! What sessions want done, done.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::faults::Fault;
@@ -65,7 +66,9 @@ impl Node {
         call: impl FnOnce(&mut Session, &Context<'_>, &mut Actions),
     ) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
+        let inflater = RefCell::default();
         let context = Context {
+            inflater: &inflater,
             now: around.now(),
             date: DATE,
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -84,7 +87,8 @@ impl Node {
                 self.send_shared(number, (&bytes, Kind::Ping), around);
             }
             Action::Send { bytes, kind } => {
-                let kind = if kind == Sending::State { Kind::State } else { Kind::Kept };
+                let is_state = matches!(kind, Sending::State | Sending::Missed);
+                let kind = if is_state { Kind::State } else { Kind::Kept };
                 self.queue(number, bytes, kind, around);
             }
             Action::Join(JoinRequest { identity, room, since, .. }) => {
