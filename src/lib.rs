@@ -42,7 +42,7 @@
 //! cli      → config, state, account, script, wire, sys, logging
 //! room     → state, script, wire
 //! guests   → state, script, wire
-//! config   → state, account, session, sys, logging
+//! config   → state, account, session, wire, sys, logging
 //! state    → metrics, script, wire, threads
 //! account  → metrics, session, wire, threads, sys
 //! metrics  → session, script, wire

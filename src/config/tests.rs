@@ -4,6 +4,7 @@ use clap::Command;
 
 use super::*;
 use crate::account::secret::Secret;
+use crate::wire::ws::deflate::CompressionLevel;
 
 const MACHINE: Machine = Machine { cores: 4, max_open_files: Some(100_000), memory_bytes: Some(8 << 30) };
 
@@ -54,6 +55,7 @@ fn defaults() {
     assert_eq!(config.max_message_bytes, 65_536);
     let rates = [config.input_rate, config.rpc_rate, config.login_rate];
     assert_eq!(rates, [60, 30, 60].map(by_default));
+    assert_eq!(config.compress, CompressionLevel::new(2));
     assert_eq!(config.allow_origins, AllowedOrigins::Any);
     assert_eq!(config.log_format, LogFormat::Text);
     assert!(config.demo && !config.debug_echo);
@@ -109,6 +111,9 @@ fn values_that_are_allowed() {
     assert_eq!(resolve("--rpc-rate 30").unwrap().rpc_rate, Limit::set(30));
     assert_eq!(resolve("--login-rate 0").unwrap().login_rate, Limit::set(0));
     refused("--rpc-rate fast", "--rpc-rate fast: expected a whole number from 0 to 1000000");
+    assert_eq!(resolve("--compress off").unwrap().compress, None);
+    assert_eq!(resolve("--compress 0").unwrap().compress, None);
+    assert_eq!(resolve("--compress 9").unwrap().compress, CompressionLevel::new(9));
     assert_eq!(resolve("--log-format json").unwrap().log_format, LogFormat::Json);
     assert_eq!(resolve("--db-type sqlite --state-file off").map(|_| ()), Ok(()));
     let state_file = |flags: &str, expected: Option<&str>| {
@@ -196,6 +201,10 @@ fn values_that_are_refused() {
         "--max-message-bytes 17m",
         "--max-message-bytes 17m: expected a size from 125 to 16m (bytes, or with k, m or g)",
     );
+    let levels = "expected off, or a level from 1 (fastest) to 9 (smallest)";
+    for level in ["10", "-1", "on", "gzip"] {
+        refused(&format!("--compress {level}"), &format!("--compress {level}: {levels}"));
+    }
     refused("--input-rate many", "--input-rate many: expected a whole number from 0 to 1000000");
     refused("--log-format xml", "--log-format xml: expected text or json");
     refused("--debug-echo=maybe", "--debug-echo maybe: expected on or off");

@@ -9,6 +9,7 @@ mod absences;
 mod accounts;
 mod atomic;
 mod audiences;
+mod compression;
 mod crowd;
 #[cfg(debug_assertions)]
 mod deaths;

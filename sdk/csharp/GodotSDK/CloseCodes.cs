@@ -17,7 +17,7 @@ namespace GodotSDK
         public const int NoStatus = 1005;
         /// <summary>Stands for an end without a close frame.</summary>
         public const int Broken = 1006;
-        /// <summary>Text was not UTF-8.</summary>
+        /// <summary>Text was not UTF-8, or what was compressed cannot be decompressed.</summary>
         public const int InvalidPayload = 1007;
         /// <summary>Something on the way forbids it.</summary>
         public const int PolicyViolation = 1008;

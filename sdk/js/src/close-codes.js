@@ -13,7 +13,7 @@ export const UNSUPPORTED_DATA = 1003;
 export const NO_STATUS = 1005;
 /** Stands for an end without a close frame. */
 export const BROKEN = 1006;
-/** Text was not UTF-8. */
+/** Text was not UTF-8, or what was compressed cannot be decompressed. */
 export const INVALID_PAYLOAD = 1007;
 /** Something on the way forbids it. */
 export const POLICY_VIOLATION = 1008;

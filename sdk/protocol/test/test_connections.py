@@ -44,6 +44,25 @@ class Connections(WithServer):
         self.assertEqual(first.until(is_close).code, 4502)
         self.assertEqual(second.receive()["type"], "welcome")
 
+    def test_compression_is_agreed_to_without_context(self):
+        """S-CONNECT-4"""
+        login, _, _ = player(self.server, "connect-4")
+        without_context = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+        offers = {
+            "permessage-deflate; client_max_window_bits": without_context,
+            "permessage-deflate; server_max_window_bits=10": without_context + "; server_max_window_bits=10",
+            "x-other, permessage-deflate; server_max_window_bits=99, permessage-deflate": without_context,
+            "permessage-deflate; unknown": None,
+            "x-other": None,
+            "; = ,": None,
+        }
+        for offer, answer in offers.items():
+            header = f"Sec-WebSocket-Extensions: {offer}"
+            socket = Socket(self.server, login["token"], "connect-4", headers=(header,))
+            self.assertEqual(socket.receive()["type"], "welcome", offer)
+            lines = [line for line in socket.response.split(b"\r\n") if line.lower().startswith(b"sec-websocket-extensions")]
+            self.assertEqual(lines, [] if answer is None else [f"Sec-WebSocket-Extensions: {answer}".encode()], offer)
+
     def test_one_welcome_and_one_answer(self):
         """S-MESSAGE-1, S-MESSAGE-2"""
         _, socket, welcome = player(self.server, "message-1")

@@ -18,7 +18,7 @@ const closedNoStatus = 1005;
 /// Stands for an end without a close frame.
 const closedBroken = 1006;
 
-/// Text was not UTF-8.
+/// Text was not UTF-8, or what was compressed cannot be decompressed.
 const closedInvalidPayload = 1007;
 
 /// Something on the way forbids it.

@@ -14,7 +14,7 @@ const UNSUPPORTED_DATA := 1003
 const NO_STATUS := 1005
 ## Stands for an end without a close frame.
 const BROKEN := 1006
-## Text was not UTF-8.
+## Text was not UTF-8, or what was compressed cannot be decompressed.
 const INVALID_PAYLOAD := 1007
 ## Something on the way forbids it.
 const POLICY_VIOLATION := 1008
