@@ -7,4 +7,6 @@ for index = 3, #ARGV do
   pairs_of[#pairs_of + 1] = godra.now
   pairs_of[#pairs_of + 1] = ARGV[index]
 end
+-- So that it is not refused while Redis is full: whoever plays must not be taken for gone.
+redis.call("ZREM", KEYS[1], "")
 redis.call("ZADD", KEYS[1], ARGV[2], unpack(pairs_of))

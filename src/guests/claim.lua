@@ -3,6 +3,8 @@
 -- ARGV[4]: how many guests at most; ARGV[5]: how many rooms of each at most
 -- Returns a flat list: how many guests are known, then of each its id, name, score, whether these are all rooms (1 or 0),
 --   how many rooms follow, and the rooms in which it may still have a seat.
+-- Guests are looked after also while Redis is full: there a script may write that has deleted something.
+redis.call("ZREM", KEYS[1], "")
 local too_old = godra.now - ARGV[2]
 local score = string.format("%.0f", too_old + ARGV[3])
 local most = tonumber(ARGV[5])

@@ -11,6 +11,7 @@ mod accounts;
 mod atomic;
 mod calls;
 mod faults;
+mod full;
 mod guests;
 mod neighbours;
 mod nodes;

@@ -12,8 +12,8 @@ use super::notice::{Notice, read_notice, read_runs};
 use super::program::Program;
 use crate::state::call::DUPLICATE;
 use crate::state::{CallError, CallResult, CallRun, ErrorSource, Missed, Position, RoomEvents};
-use crate::wire::Code;
 use crate::wire::ids::RoomId;
+use crate::wire::{Code, ErrorCode};
 
 /// What a batch came to.
 #[derive(Debug)]
@@ -167,6 +167,11 @@ fn read_result(value: Value, program: &Program) -> Option<CallResult> {
         "D" => Some(CallResult::Ok(Bytes::from_static(DUPLICATE.as_bytes()))),
         "E" => {
             let [code, message, details, source] = <[Value; 4]>::try_from(parts.collect::<Vec<_>>()).ok()?;
+            if code == Value::BulkString(ErrorCode::Unavailable.name().into())
+                && text(&message)?.starts_with("OOM ")
+            {
+                return Some(CallResult::Err(CallError::store_full()));
+            }
             let details = text(&details)?;
             Some(CallResult::Err(CallError {
                 code: Code::from(text(&code)?),

@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
+use crate::state::full::FullLog;
 use crate::state::{
     Batch, BatchDone, CallError, CallResult, CallRun, Deliver, Delivery, ErrorSource, HistoryBounds, Missed,
     Position, RoomEvents, ShardId,
@@ -55,6 +56,8 @@ pub(super) struct Outlet {
     pub deliver: Box<dyn Deliver>,
     /// What the log has been told of broken scripts.
     pub faults: FaultLog,
+    /// And of stores that are full, by their addresses.
+    pub full: HashMap<String, FullLog>,
 }
 
 /// A batch's outcome, told to its origin without the calls that it had.
@@ -173,6 +176,13 @@ impl Endpoint {
                 counts.2 += u64::from(error.code == ErrorCode::ScriptTimeout);
                 let run = runs.get(place).and_then(Option::as_ref);
                 outlet.faults.report(call, batch.room.as_ref(), run, error, Instant::now());
+            } else if let CallResult::Err(error) = result
+                && error.is_store_full()
+            {
+                self.metrics.store_full.inc();
+                let address = self.address.to_string();
+                let store = format!("address={address}");
+                outlet.full.entry(address).or_default().refused(Some(call), &store, Instant::now());
             }
         }
         for (name, (runs, errors, timeouts)) in by_script {
@@ -206,6 +216,20 @@ impl Endpoint {
             false => "the store is not available; this did not run",
         };
         self.fail(batch, held, ErrorCode::Unavailable, message);
+    }
+
+    /// Ends a batch of which the store has run nothing, as it is full.
+    pub(super) fn fail_full(&self, batch: Batch, held: Held) {
+        let results = batch.calls.iter().map(|_| CallResult::Err(CallError::store_full())).collect();
+        self.finish(batch, held, Outcome::of(results));
+    }
+
+    /// The store takes what needs memory.
+    pub(super) fn has_room(&self) {
+        let address = self.address.to_string();
+        if let Some(full) = self.outlet().full.get_mut(&address) {
+            full.has_room(|| format!("address={address}"), Instant::now());
+        }
     }
 
     /// Whether the store can be worked with, as `/ready` tells.

@@ -1,7 +1,7 @@
 -- Membership of a room: who holds it, by which connection of which node. Made for batches in which somebody comes or goes.
 -- members:ROOM (behind OWN_KEYS) has each member's connection (its token: node, place, number and name), node:NODE:members the same for
 -- when the node dies.
-local function make_membership(room, node, now)
+local function make_membership(room, node, now, keep)
   local membership = {}
   local call = redis.call
   local members = OWN_KEYS .. "members:" .. room
@@ -45,7 +45,7 @@ local function make_membership(room, node, now)
   -- After an arrival: notes it, and tells the node of an older socket of the same user.
   function membership.arrive(user, token)
     local held = call("HGET", members, user)
-    call("HSET", members, user, token)
+    keep("HSET", members, user, token)
     if held then
       local holder = string.match(held, "^[^ ]*")
       strike(user, held)

@@ -33,6 +33,7 @@ mod transport;
 mod upkeep;
 mod writer;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -96,7 +97,8 @@ impl RedisEngine {
         deliver: Box<dyn Deliver>,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
-        let outlet = Arc::new(Mutex::new(Outlet { deliver, faults: FaultLog::default() }));
+        let outlet =
+            Arc::new(Mutex::new(Outlet { deliver, faults: FaultLog::default(), full: HashMap::new() }));
         let mut random = godra_engine::SplitMix(options.seed);
         let node = format!("{:016x}", random.next_u64());
         let mut endpoints = Vec::with_capacity(options.addresses.len());

@@ -5,7 +5,7 @@
 -- the batch's results as msgpack, if that has at most MAX_ANSWER_BYTES.
 -- There is one for this day (hour) and one for the day before, so that what is not used for so long ends by itself.
 -- has_not_run(code) tells of an error's code whether it says that the input did not run.
-local function make_numbered(room, seconds)
+local function make_numbered(room, seconds, keep)
   local DAY, HOUR = 86400, 3600
   local call = redis.call
   local users, numbered = {}, {}
@@ -87,12 +87,13 @@ local function make_numbered(room, seconds)
   local function put(kind, length, fields)
     local into, added = key(kind, length, 0), 0
     for from = 1, #fields, 1000 do
-      added = added + call("HSET", into, unpack(fields, from, math.min(from + 999, #fields)))
+      added = added + keep("HSET", into, unpack(fields, from, math.min(from + 999, #fields)))
     end
     if added > 0 then call("EXPIRE", into, 2 * length) end
   end
 
-  -- The first write of a batch that has written nothing else: if the store is in no state for it, nothing has run.
+  -- The first write of a batch that has written nothing else: if the store is in no state for it, nothing has run. It is not refused
+  -- because the store is full.
   function numbered.write()
     local inputs, answers = {}, {}
     for user_id, user in pairs(users) do

@@ -10,6 +10,8 @@ for _, node in ipairs(redis.call("SMEMBERS", KEYS[1])) do
     if #members == 0 then
       redis.call("SREM", KEYS[1], node)
     else
+      -- What has deleted something may write, however full the store is.
+      redis.call("DEL", name .. ":expelled")
       redis.call("SET", name .. ":expelled", "1", "EX", 86400)
       found[#found + 1] = node
       found[#found + 1] = members

@@ -310,6 +310,19 @@ local function commands_of(script)
   return found
 end
 
+-- For what the server keeps itself: rooms' numbers and what players have done must not be lost because the store is full. A script
+-- that has deleted something may write all the same.
+local is_full = false
+local function keep(...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= "table" or not reply.err then return reply end
+  if not string.find(reply.err, "^%-?OOM ") then error(reply, 0) end
+  is_full = true
+  call("DEL", OWN_KEYS .. "nothing")
+  return call(...)
+end
+
+local OOM = "OOM command not allowed when used memory > 'maxmemory'."
 local function failure(problem)
   local function is_away(text)
     -- Errors that are the store's state and not the script's fault.
@@ -328,6 +341,8 @@ local function failure(problem)
     return { "E", "script_error", "(error object is a table value)", "", 1 }
   elseif type(problem) == "string" and is_away(problem) then
     return { "E", "unavailable", problem, "", 2 }
+  elseif type(problem) == "string" and string.find(problem, OOM, 1, true) then
+    return { "E", "unavailable", OOM, "", 2 }
   elseif type(problem) == "string" or type(problem) == "number" then
     return { "E", "script_error", tostring(problem), "", 1 }
   end
@@ -393,12 +408,12 @@ for run = 1, #runs, 8 do
   running = is_atomic and atomic_commands or redis
   local width = argument_count + named_count + (step == 0 and 0 or 1)
   if step == 4 and not numbered then
-    numbered = make_numbered(room, time[1])
+    numbered = make_numbered(room, time[1], keep)
     numbered.read(users_of(run, #runs, at, 4, {}))
   elseif step == 1 or step == 6 then
     entered = users_of(run, run, at, step, entered or {})
   end
-  if step ~= 0 and step ~= 4 then membership = membership or make_membership(room, node, now) end
+  if step ~= 0 and step ~= 4 then membership = membership or make_membership(room, node, now, keep) end
   local calls, is_last_run = runs[run + 7], run + 8 > #runs
   for nth = 1, calls do
     number = number + 1
@@ -443,7 +458,8 @@ for run = 1, #runs, 8 do
       local is_refusal = ok and type(value) == "table" and type(value.err) == "string"
       if not ok or is_refusal then
         has_failed, is_plain = true, false
-        results[number] = is_refusal and { "E", "script_error", value.err, "", 0 } or failure(value)
+        local is_own = is_refusal and string.sub(value.err, 1, 4) ~= "OOM "
+        results[number] = is_own and { "E", "script_error", value.err, "", 0 } or failure(value)
         if is_atomic then
           undo_changes()
           undo_events()
@@ -483,6 +499,8 @@ end
 local function remember(id, message, first, count, has_keys)
   local last, into = first + count - 1, history_key(id)
   local head = string.format("%.0f %.0f %.0f %d%s", now, first, last, count, has_keys and " k" or "")
+  -- A full store keeps no events: who has missed some gets the room's state.
+  if is_full then return call("DEL", into) end
   call("RPUSH", into, head, message)
   call("EXPIRE", into, HISTORY_AGE + 1)
   local every = math.max(1, math.min(HISTORY_EVENTS, math.floor(HISTORY_BYTES / 4 * count / #message)))
@@ -500,14 +518,14 @@ local function finish(found)
   local key, count = OWN_KEYS .. "room:" .. found.id, found.count
   local epoch, last = call("HGET", key, "epoch"), 0
   if count > 0 then
-    last = call("HINCRBY", key, "seq", count)
+    last = keep("HINCRBY", key, "seq", count)
   elseif epoch then
     last = tonumber(call("HGET", key, "seq") or 0)
   end
   local is_fresh = not epoch
   if is_fresh then
     epoch = ARGV[3]
-    call("HSET", key, "epoch", epoch)
+    keep("HSET", key, "epoch", epoch)
   end
   if is_fresh or refreshes or math.floor((last - count) / 1000) ~= math.floor(last / 1000) then
     call("EXPIRE", key, 604800)
@@ -537,7 +555,7 @@ else
   -- Who has run, and whose result nobody wants.
   for index = 1, number do results[index] = results[index] or 0 end
 end
-local last_ran = entered and (numbered or make_numbered(room, time[1])).last(entered) or places and {} or nil
+local last_ran = entered and (numbered or make_numbered(room, time[1], keep)).last(entered) or places and {} or nil
 local took = since()
 if spans and took >= 1000 then
   spans[#spans + 1] = number - looked_after

@@ -213,7 +213,11 @@ impl Reader {
                 let _ = self.findings.send(Finding::NoRight);
                 Ok(())
             }
-            "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "OOM" | "MISCONF" | "NOREPLICAS" => {
+            "OOM" => {
+                self.endpoint.fail_full(sent.batch, sent.held);
+                Ok(())
+            }
+            "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "MISCONF" | "NOREPLICAS" => {
                 self.endpoint.fail(
                     sent.batch,
                     sent.held,
@@ -306,7 +310,7 @@ impl Reader {
 
 /// A script could not write: the store is not to be worked with until it takes a node's lease again.
 fn state_trouble(result: &CallResult) -> Option<String> {
-    const TROUBLES: [&str; 5] = ["READONLY ", "OOM ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN "];
+    const TROUBLES: [&str; 4] = ["READONLY ", "MISCONF ", "NOREPLICAS ", "MASTERDOWN "];
     match result {
         CallResult::Err(error) if error.code == ErrorCode::Unavailable => {
             let is_it = TROUBLES.iter().any(|trouble| error.message.starts_with(trouble));

@@ -55,6 +55,7 @@ const COMMANDS: &[&str] = &[
     "script kill",
     "script load x",
     "set $ 1",
+    "setrange $ 0 x",
     "smembers $",
     "smismember $ 1",
     "srandmember $",

@@ -72,8 +72,7 @@ impl Transport {
         let mut transport = Self::greet(address, PATIENCE)?;
         transport.check_busy()?;
         let lacking = transport.check_rights(rights)?;
-        let [lease, ..] = upkeep::renew_lease(node);
-        transport.demand(&lease)?;
+        transport.demand(&upkeep::renew_lease(node))?;
         Ok((transport, lacking))
     }
 

@@ -27,6 +27,7 @@ const FIND_ORPHANS: &str = include_str!("orphans.lua");
 const GIVE_UP_LEASE: &str = "
 local name = ARGV[2]
 if redis.call('EXISTS', name .. ':members') == 1 then
+  redis.call('DEL', name .. ':lease')
   return redis.call('SET', name .. ':lease', '1', 'PX', ARGV[3])
 end
 redis.call('DEL', name .. ':lease')
@@ -52,15 +53,20 @@ fn nodes(own_keys: &str) -> String {
     format!("{own_keys}nodes")
 }
 
-/// The commands by which a node renews its lease; the last one's answer is for [`is_expelled`].
-pub(super) fn renew_lease(node: &NodeKeys<'_>) -> [Cmd; 3] {
-    let mut lease = redis::cmd("SET");
-    lease.arg(format!("{}:lease", node.name())).arg("1").arg("PX").arg(LEASE.as_millis() as u64);
-    let mut register = redis::cmd("SADD");
-    register.arg(nodes(node.own_keys)).arg(node.node);
-    let mut expelled = redis::cmd("DEL");
-    expelled.arg(format!("{}:expelled", node.name()));
-    [lease, register, expelled]
+/// The command by which a node renews its lease; its answer is for [`is_expelled`].
+pub(super) fn renew_lease(node: &NodeKeys<'_>) -> Cmd {
+    // A script that has deleted something may write, however full the store is: players must not lose their node with it.
+    const RENEW_LEASE: &str = "
+local name = ARGV[2]
+local expelled = redis.call('DEL', name .. ':expelled')
+redis.call('SET', name .. ':lease', '1', 'PX', ARGV[3])
+redis.call('SADD', KEYS[1], ARGV[1])
+return expelled
+";
+    let mut command = redis::cmd("EVAL");
+    command.arg(RENEW_LEASE).arg(1).arg(nodes(node.own_keys)).arg(node.node).arg(node.name());
+    command.arg(LEASE.as_millis() as u64);
+    command
 }
 
 /// Whether others have taken this node for dead since it last asked.
@@ -71,24 +77,31 @@ pub(super) fn is_expelled(answer: &Value) -> bool {
 /// How often a node looks whether the store still has its data.
 pub(super) const IDENTIFY_INTERVAL: Duration = Duration::from_millis(400);
 
-/// The command that tells the name of what the store holds. If it holds nothing, it gets this one.
+/// The command that tells the name of what the store holds, and whether it is full. If it holds nothing, it gets this name.
 pub(super) fn identify(own_keys: &str, name: &str) -> Cmd {
     const IDENTIFY: &str = "
 local name = redis.call('GET', KEYS[1])
-if not name then redis.call('SET', KEYS[1], ARGV[1]) end
-return name
+-- It changes nothing, and is refused as what needs memory is.
+local reply = redis.pcall('SETRANGE', KEYS[1], 0, '')
+if not name then
+  redis.call('DEL', KEYS[1])
+  redis.call('SET', KEYS[1], ARGV[1])
+end
+return { name, type(reply) == 'table' and string.find(reply.err or '', 'OOM', 1, true) and 1 or 0 }
 ";
     let mut command = redis::cmd("EVAL");
     command.arg(IDENTIFY).arg(1).arg(format!("{own_keys}store")).arg(name);
     command
 }
 
-/// Reads the answer to [`identify`]; nothing if the store had no name.
-pub(super) fn read_identity(answer: &Value) -> Option<Box<str>> {
-    match answer {
-        Value::BulkString(name) => Some(String::from_utf8_lossy(name).into()),
+/// Reads the answer to [`identify`]: the name, nothing if the store had none; and whether it is full.
+pub(super) fn read_identity(answer: &Value) -> (Option<Box<str>>, bool) {
+    let Value::Array(parts) = answer else { return (None, false) };
+    let name = match parts.first() {
+        Some(Value::BulkString(name)) => Some(String::from_utf8_lossy(name).into()),
         _ => None,
-    }
+    };
+    (name, matches!(parts.get(1), Some(Value::Int(1))))
 }
 
 /// The command by which a node says that it ends. Members that it has left behind may come back for so long.

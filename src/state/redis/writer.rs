@@ -359,7 +359,13 @@ impl Writer {
                     self.endpoint.deliver_everywhere(|| Delivery::Expelled);
                 }
                 Finding::Upkeep(Upkeep::FindOrphans, answer) => self.tidy_up(connection, answer),
-                Finding::Upkeep(Upkeep::Identify, answer) => self.identified(upkeep::read_identity(&answer)),
+                Finding::Upkeep(Upkeep::Identify, answer) => {
+                    let (name, is_full) = upkeep::read_identity(&answer);
+                    self.identified(name);
+                    if !is_full {
+                        self.endpoint.has_room();
+                    }
+                }
                 Finding::NoRight => {
                     if connection.asked_rights_at.is_none_or(|at| at.elapsed() >= upkeep::INTERVAL) {
                         connection.asked_rights_at = Some(Instant::now());
@@ -450,10 +456,7 @@ impl Writer {
             return;
         }
         connection.kept_up_at = Some(Instant::now());
-        let [lease, register, expelled] = upkeep::renew_lease(&self.node());
-        connection.command(&lease, Upkeep::Note);
-        connection.command(&register, Upkeep::Note);
-        connection.command(&expelled, Upkeep::Lease);
+        connection.command(&upkeep::renew_lease(&self.node()), Upkeep::Lease);
         if connection.opened_at.elapsed() >= upkeep::GRACE {
             connection.command(&upkeep::find_orphans(&self.endpoint.names.keys), Upkeep::FindOrphans);
         }
