@@ -28,7 +28,7 @@ use crate::mailbox::{Mailbox, MailboxSender, mailbox};
 use crate::metrics::Metrics;
 pub use crate::reactor::ListenError;
 use crate::reactor::{
-    self, AdmissionControl, Ended, Shard, ShardMessage, ShardParts, ShardPosts, Shared, WAKER,
+    self, AdmissionControl, BufferBudget, Ended, Shard, ShardMessage, ShardParts, ShardPosts, Shared, WAKER,
 };
 use crate::room;
 use crate::room::allowance::{Budget, Share};
@@ -123,6 +123,7 @@ impl Server {
                 config.trusted_proxies.clone(),
             ),
             waiting: Budget::new(config.limits.inputs.max_waiting_bytes_in_all),
+            buffers: BufferBudget::new(config.buffer_memory, config.threads),
             limits: shard_limits(config),
             started: began,
         });

@@ -101,6 +101,8 @@ pub struct Config {
     pub rpc_rate: Limit,
     /// Logins per address and minute.
     pub login_rate: Limit,
+    /// Most bytes that connections may hold together of what has come in part or waits.
+    pub buffer_memory: usize,
     /// Whose web pages may call.
     pub allow_origins: AllowedOrigins,
     /// Form of log lines.
@@ -188,6 +190,7 @@ impl Config {
             input_rate: limit("input-rate")?,
             rpc_rate: limit("rpc-rate")?,
             login_rate: limit("login-rate")?,
+            buffer_memory: values.parse("buffer-memory", values::size("16m", "1024g"))?,
             allow_origins: values.parse("allow-origin", AllowedOrigins::parse)?,
             log_format: values.parse("log-format", LogFormat::parse)?,
             log_filter: "info".to_owned(),

@@ -132,6 +132,12 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("login-rate", "N", Some("60"), "Logins per address and minute; 0 is no limit"),
     setting(
+        "buffer-memory",
+        "SIZE",
+        Some("256m"),
+        "Most memory for what has come in part, waits to run or waits to be sent, 16m to 1024g",
+    ),
+    setting(
         "login-workers",
         "N",
         None,

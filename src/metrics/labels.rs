@@ -73,6 +73,8 @@ label! {
         RpcRate = "rpc_rate",
         /// `--input-rate`.
         InputRate = "input_rate",
+        /// `--buffer-memory`.
+        BufferMemory = "buffer_memory",
         /// The token did not verify.
         Unauthorized = "unauthorized",
         /// The `on_connect` hook refused.

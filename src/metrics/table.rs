@@ -134,6 +134,7 @@ shard_metrics! {
     events: Counter = plain "events" "Room events, each counted once however many members get it";
     frames_out: Counter = plain "frames_out" "WebSocket frames queued for sending";
     bytes_out: Counter = plain "bytes_out" "Bytes written to sockets";
+    buffered_bytes: Gauge = plain "buffered_bytes" "Bytes of unfinished requests and messages and of what waits to be sent, as last counted";
     bytes_in: Counter = plain "bytes_in" "Bytes read from sockets";
     compressed_frames: Counter = plain "compressed_frames" "WebSocket frames that were compressed, each counted once however many members get it";
     compression_bytes_before: Counter = plain "compression_bytes_before" "Bytes of compressed frames before they were";

@@ -24,6 +24,9 @@ use crate::wire::ids::{Identity, Role};
 use crate::wire::message::{self, InputName};
 use crate::wire::ws;
 
+/// What a connection may still hold that has made room: its last words, and the end of a frame before them.
+const KEPT_BYTES: usize = 16 * 1024;
+
 impl Shard {
     /// Calls a connection's session, and does what it wants done.
     pub(super) fn call_session(
@@ -281,6 +284,26 @@ impl Shard {
         self.connections.drop_unsent(index);
         self.context.metrics.slow_consumers.inc();
         self.close(key, crate::wire::ws::close_code::SLOW_CONSUMER, "the connection reads too slowly");
+    }
+
+    /// Ends a connection that holds much of what the process has for all.
+    pub(super) fn make_room(&mut self, key: ConnectionKey) {
+        let Some(index) = self.connections.find(key) else { return };
+        self.context.metrics.refusals.at(RefusalReason::BufferMemory).inc();
+        let connection = &self.connections[index];
+        let is_http = matches!(connection.carried.session, Session::Http(_));
+        // There is nothing to be said behind a part of an answer, or to somebody who has been told already.
+        if connection.carried.stage != Stage::Open || is_http && !connection.carried.outbox.is_empty() {
+            return self.connections.end(index);
+        }
+        self.connections.drop_unsent(index);
+        self.call_session(index, |session, context, actions| session.make_room(context, actions));
+        // What cannot be dropped is the frame that has begun.
+        if let Some(index) = self.connections.find(key)
+            && self.connections[index].held_bytes() > KEPT_BYTES
+        {
+            self.connections.end(index);
+        }
     }
 
     fn count_request(&mut self, route: Route, status: u16, entry: Entry) {

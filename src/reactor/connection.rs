@@ -31,6 +31,8 @@ pub(super) struct Connection {
     pub(super) is_dirty: bool,
     /// Whether the socket may hold bytes that no event will tell of.
     pub(super) is_unread: bool,
+    /// Whether it is in the list of those that may hold bytes, see [`super::buffers`].
+    pub(super) may_hold: bool,
     /// Whether it is in the list of those to be read from once more.
     pub(super) is_again: bool,
     /// What it is to a room.
@@ -154,6 +156,12 @@ impl Connection {
     pub(super) fn wants_input(&self, outbox_limit_bytes: usize) -> bool {
         self.carried.session.wants_input()
             && (self.seat().is_some() || self.carried.outbox.unsent_bytes() < outbox_limit_bytes)
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let Carried { session, outbox, parked, .. } = &self.carried;
+        session.held_bytes() + outbox.held_bytes() + parked.as_ref().map_or(0, |parked| parked.capacity())
     }
 
     /// Its user's id; empty before a token was checked.

@@ -12,6 +12,7 @@ use slab::Slab;
 
 use super::ShardLimits;
 use super::admission::Entry;
+use super::buffers::{BufferBudget, Buffers};
 use super::clock::Clock;
 use super::connection::{Carried, Connection, Place, Stage, WriteOutcome};
 use super::messages::Handover;
@@ -40,6 +41,7 @@ pub(super) struct Connections {
     /// Members that are behind, and have read what was on its way.
     pub(super) caught_up: Vec<ConnectionKey>,
     over: Vec<ConnectionKey>,
+    buffers: Buffers,
     pub(super) bytes_in: u64,
     bytes_out: u64,
     pub(super) deflater: Deflater,
@@ -80,6 +82,7 @@ impl Connections {
             slow: Vec::new(),
             caught_up: Vec::new(),
             over: Vec::new(),
+            buffers: Buffers::default(),
             bytes_in: 0,
             bytes_out: 0,
             deflater,
@@ -144,9 +147,13 @@ impl Connections {
             wants_writable: false,
             is_dirty: false,
             is_unread: false,
+            may_hold: false,
             is_again: false,
             place: Place::Outside,
         });
+        if self.slab[index].held_bytes() > 0 {
+            self.may_hold(index);
+        }
         self.schedule(index, settings);
         Some(index)
     }
@@ -157,6 +164,55 @@ impl Connections {
         self.metrics.connections.at(kind_of(&carried.session)).dec();
         let deregistered = self.registry.deregister(&mut stream);
         (Handover { stream, carried }, deregistered.is_ok())
+    }
+
+    /// The connection may hold bytes after what it has just received, or could not send.
+    pub(super) fn may_hold(&mut self, index: usize) {
+        let key = self.key(index);
+        if !std::mem::replace(&mut self.slab[index].may_hold, true) {
+            self.buffers.note(key);
+        }
+    }
+
+    /// Adds up what the connections hold, if it is time. Returns those that must go to keep to the budget: the ones that hold most.
+    pub(super) fn excess_holders(
+        &mut self,
+        budget: &BufferBudget,
+        used_by_others: usize,
+    ) -> Vec<ConnectionKey> {
+        if !self.buffers.is_due(budget, used_by_others) {
+            return Vec::new();
+        }
+        let mut holders = self.count_holders();
+        let held_bytes = holders.iter().map(|(bytes, _)| bytes).sum();
+        self.metrics.buffered_bytes.set(held_bytes as i64);
+        let mut excess = self.buffers.counted(held_bytes, budget, used_by_others);
+        if excess == 0 {
+            return Vec::new();
+        }
+        holders.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let is_needed = |(bytes, _): &(usize, ConnectionKey)| {
+            let is_needed = excess > 0;
+            excess = excess.saturating_sub(*bytes);
+            is_needed
+        };
+        holders.into_iter().take_while(is_needed).map(|(_, key)| key).collect()
+    }
+
+    /// Who holds how much.
+    fn count_holders(&mut self) -> Vec<(usize, ConnectionKey)> {
+        let mut holders = Vec::new();
+        for key in self.buffers.take_holders() {
+            let Some(index) = self.find(key) else { continue };
+            let connection = &mut self.slab[index];
+            let held_bytes = connection.held_bytes();
+            connection.may_hold = held_bytes > 0;
+            if held_bytes > 0 {
+                self.buffers.note(key);
+                holders.push((held_bytes, key));
+            }
+        }
+        holders
     }
 
     /// The connection is to be read from, in this round if those are not over yet that are read again.
@@ -266,6 +322,7 @@ impl Connections {
         if carried.outbox.is_empty() {
             carried.progress = Moment::at(clock.now.monotonic_ms);
         }
+        self.buffers.moved(bytes.len());
         carried.outbox.push(bytes, kind);
         self.bound_outbox(index);
         self.mark_dirty(index);
@@ -289,6 +346,8 @@ impl Connections {
             WriteOutcome::Broken => self.end(index),
             WriteOutcome::Full => {
                 let is_watched = connection.wants_writable;
+                self.buffers.moved(frame.0.len());
+                self.may_hold(index);
                 self.bound_outbox(index);
                 // A socket that is watched tells when it has room: to try before that is a wasted call.
                 if !is_watched {
@@ -378,7 +437,7 @@ impl Connections {
         match connection.flush(clock.now.monotonic_ms, &mut self.bytes_out) {
             WriteOutcome::Broken => return self.end(index),
             WriteOutcome::Done => self.outbox_empty(index, clock),
-            WriteOutcome::Full => {}
+            WriteOutcome::Full => self.may_hold(index),
         }
         self.update_interest(index);
         self.schedule(index, settings);
@@ -459,6 +518,7 @@ impl Connections {
 
     /// Tells the metrics what the round has moved.
     pub(super) fn end_round(&mut self) {
+        self.buffers.moved(self.bytes_in as usize);
         self.metrics.bytes_in.inc_by(std::mem::take(&mut self.bytes_in));
         self.metrics.bytes_out.inc_by(std::mem::take(&mut self.bytes_out));
         let deflated = self.deflater.take_done();

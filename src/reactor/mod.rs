@@ -10,6 +10,7 @@
 
 mod acceptor;
 mod admission;
+mod buffers;
 mod calls;
 mod carry_out;
 mod clock;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::admission::AdmissionControl;
+pub(crate) use self::buffers::BufferBudget;
 pub use self::listener::ListenError;
 pub(crate) use self::listener::listen;
 pub(crate) use self::messages::{ShardMessage, ShardPosts};
@@ -52,6 +54,8 @@ pub(crate) struct Shared {
     pub admission: AdmissionControl,
     /// Inputs that wait, of all connections together.
     pub waiting: Arc<Budget>,
+    /// What connections hold of bytes that have not gone on, inputs that wait included.
+    pub buffers: BufferBudget,
     pub limits: ShardLimits,
     /// The zero of the monotonic milliseconds.
     pub started: Instant,

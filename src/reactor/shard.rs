@@ -187,6 +187,7 @@ impl Shard {
             self.settle_rooms();
             self.close_slow();
             self.connections.flush_dirty(&self.context.clock, self.context.shared.services.settings());
+            self.bound_buffers();
             self.request_snapshots();
             self.remove_over();
             self.post_backlogs();
@@ -406,7 +407,11 @@ impl Shard {
             },
         );
         let Some(index) = self.connections.find(key) else { return false };
-        let is_done = self.connections[index].carried.parked.is_none();
+        let carried = &self.connections[index].carried;
+        let is_done = carried.parked.is_none();
+        if !is_done || carried.session.is_unfinished() {
+            self.connections.may_hold(index);
+        }
         if !is_done && matches!(self.connections[index].carried.session, Session::WebSocket(_)) {
             // It has had its turn, and what it left may wait for nothing: an HTTP session's waits for answers to be sent.
             self.connections.read_again(index);
@@ -527,6 +532,15 @@ impl Shard {
     fn close_slow(&mut self) {
         for key in std::mem::take(&mut self.connections.slow) {
             self.close_slow_consumer(key);
+        }
+    }
+
+    /// Ends connections so that what all hold stays within the process's budget.
+    fn bound_buffers(&mut self) {
+        let shared = &self.context.shared;
+        let excess = self.connections.excess_holders(&shared.buffers, shared.waiting.used_bytes());
+        for key in excess {
+            self.make_room(key);
         }
     }
 

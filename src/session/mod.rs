@@ -32,7 +32,7 @@ pub use self::action::{Action, Actions, DroppedInput, Input, JoinRequest, Sendin
 pub use self::http::HttpSession;
 pub use self::proxy::{Client, Network, Origin};
 pub use self::rejection::Rejection;
-pub use self::routes::{Methods, Page, Route, TokenSource};
+pub use self::routes::{Methods, Page, Route, STRANGERS_BODY, TokenSource};
 pub use self::rpc::RpcRequest;
 pub use self::services::{Counted, GuestLogin, SERVER_FULL, SHUTTING_DOWN, ServerFull, Services, Settings};
 pub use self::time::{Moment, Now};
@@ -111,6 +111,31 @@ impl Session {
         match self {
             Self::Http(session) => session.wants_input(),
             Self::WebSocket(_) => true,
+        }
+    }
+
+    /// Whether a request or a message has come in part.
+    pub fn is_unfinished(&self) -> bool {
+        match self {
+            Self::Http(session) => session.is_unfinished(),
+            Self::WebSocket(session) => session.is_unfinished(),
+        }
+    }
+
+    /// Bytes held of a request or a message that has come in part.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::Http(session) => session.held_bytes(),
+            Self::WebSocket(session) => session.held_bytes(),
+        }
+    }
+
+    /// The server has too little memory for all that clients have sent in part or do not read, and this one holds much of it:
+    /// what came in part is dropped, and the connection ends.
+    pub fn make_room(&mut self, context: &Context<'_>, actions: &mut Actions) {
+        match self {
+            Self::Http(session) => session.make_room(context, actions),
+            Self::WebSocket(session) => session.make_room(actions),
         }
     }
 

@@ -55,6 +55,13 @@ impl Outbox {
         self.queue.as_ref().map_or(0, |queue| queue.unsent)
     }
 
+    /// Memory that is held for what is not sent, as if nobody shared it.
+    pub fn held_bytes(&self) -> usize {
+        /// What an entry takes besides its bytes, which may be few.
+        const ENTRY_BYTES: usize = 64;
+        self.queue.as_ref().map_or(0, |queue| queue.unsent + ENTRY_BYTES * queue.entries.len())
+    }
+
     /// Bytes not sent yet that count towards the bounds: all but the room's state.
     pub fn counted_bytes(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.unsent.saturating_sub(queue.state))

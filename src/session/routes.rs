@@ -5,6 +5,9 @@
 
 use crate::wire::http::{Method, Request};
 
+/// Bytes of a body that are kept for a client whose token has not been looked at: names, passwords and tokens take less.
+pub const STRANGERS_BODY: usize = 16 * 1024;
+
 /// A page that the server carries in itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
@@ -126,6 +129,11 @@ impl Route {
             Methods::Upgrade => "GET, OPTIONS",
             Methods::Any => "OPTIONS",
         }
+    }
+
+    /// The longest body that the route takes, of `most` bytes that any may have: only a call's arguments may be many.
+    pub fn longest_body(self, most: usize) -> usize {
+        if self == Self::Rpc { most } else { most.min(STRANGERS_BODY) }
     }
 
     /// Whether the route answers this request's method (`OPTIONS` is answered before).

@@ -9,6 +9,7 @@ mod absences;
 mod accounts;
 mod atomic;
 mod audiences;
+mod buffers;
 mod compression;
 mod crowd;
 #[cfg(debug_assertions)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use godra::config::BuiltInLimits;
-use godra::session::{Methods, Route};
+use godra::session::{Methods, Route, STRANGERS_BODY};
 use godra::state::HistoryBounds;
 use godra::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_DEPTH, MAX_N, MessageType};
 use godra::wire::ws::MAX_FRAGMENTS;
@@ -67,7 +67,15 @@ fn limits() {
                 seconds(http.head_timeout)
             ),
         ),
-        ("request body", format!("{}, {}", kib(http.max_body_bytes), seconds(http.body_timeout))),
+        (
+            "request body",
+            format!(
+                "{} for a call, else {}, {}",
+                kib(http.max_body_bytes),
+                kib(STRANGERS_BODY),
+                seconds(http.body_timeout)
+            ),
+        ),
         ("new connection until its first request is there", seconds(http.head_timeout)),
         ("kept-alive connection without a request", seconds(http.keep_alive_timeout)),
         (
@@ -133,6 +141,10 @@ fn limits() {
                 kib(limits.outbox.hard_bytes),
                 seconds(limits.outbox.stall_timeout)
             ),
+        ),
+        (
+            "bytes of all connections that have come in part, wait or are unread",
+            format!("{} MiB (`--buffer-memory`)", flag("buffer-memory", "m")),
         ),
         ("the client's half of a close", seconds(websocket.close_wait)),
         (

@@ -97,8 +97,15 @@ impl HttpSession {
             let (used, decoded) = self.decoder.decode(&input[taken..], &settings.http);
             taken += used;
             match decoded {
-                Decoded::NeedMore => break,
-                Decoded::Continue => actions.send(Bytes::from_static(http::CONTINUE)),
+                Decoded::NeedMore => {
+                    self.check_begun(context, actions);
+                    break;
+                }
+                Decoded::Continue => {
+                    if self.check_begun(context, actions) {
+                        actions.send(Bytes::from_static(http::CONTINUE));
+                    }
+                }
                 Decoded::Malformed(rejection) => {
                     let origin = rejection.origin.as_deref();
                     self.end_with(Answer::malformed(&rejection), origin, context, actions);
@@ -121,9 +128,39 @@ impl HttpSession {
         (taken, None)
     }
 
+    /// Refuses a request whose body is not worth waiting for. Returns whether it goes on.
+    fn check_begun(&mut self, context: &Context<'_>, actions: &mut Actions) -> bool {
+        let Some((request, body_bytes)) = self.decoder.begun_body() else { return true };
+        let exchange = Exchange { keep_alive: false, ..Exchange::of(request, context.services.settings()) };
+        let Err(refused) = requests::check_begun(exchange.route, request, body_bytes, context) else {
+            return true;
+        };
+        self.decoder = RequestDecoder::default();
+        self.respond(exchange, Answer::rejected(&refused), context, actions);
+        false
+    }
+
     /// Whether a further request can be handled.
     pub fn wants_input(&self) -> bool {
         matches!(self.state, HttpState::Receiving | HttpState::Finished)
+    }
+
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.decoder.phase() != Phase::Idle
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
+    pub(super) fn make_room(&mut self, context: &Context<'_>, actions: &mut Actions) {
+        if !matches!(self.state, HttpState::Receiving) {
+            return self.finish(actions);
+        }
+        let origin = std::mem::take(&mut self.decoder).origin();
+        let refused =
+            Rejection::new(ErrorCode::Unavailable, "the server has too many unfinished requests; try again");
+        self.end_with(Answer::rejected(&refused), origin.as_deref(), context, actions);
     }
 
     pub(super) fn is_calling(&self) -> bool {

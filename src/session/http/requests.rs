@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
-use crate::session::routes::TokenSource;
+use crate::session::routes::{STRANGERS_BODY, TokenSource};
 use crate::session::{
     Action, Client, Context, Counted, JoinRequest, Rejection, Route, RpcRequest, SERVER_FULL, cors,
 };
@@ -79,6 +79,7 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         answer.headers.push(("Allow", route.allow()));
         return Ok(Next::Answer(answer));
     }
+    check_body(route, request.body.len(), context)?;
     let caller = match route.token() {
         TokenSource::Header => {
             let caller = authenticate(bearer(request), context)?;
@@ -110,6 +111,32 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         (Route::Unknown, _) => Answer::error(ErrorCode::NotFound, "there is nothing at this path"),
     };
     Ok(Next::Answer(answer))
+}
+
+/// Looks at a request whose body has not come whole, and is known to become so long: little is kept for a stranger, and nothing
+/// of a body that nobody would look at.
+///
+/// # Errors
+/// It is refused.
+pub(super) fn check_begun(
+    route: Route,
+    request: &Request,
+    body_bytes: usize,
+    context: &Context<'_>,
+) -> Result<(), Rejection> {
+    check_body(route, body_bytes, context)?;
+    if body_bytes > STRANGERS_BODY && route.token() == TokenSource::Header && route.takes(request) {
+        authenticate(bearer(request), context)?;
+    }
+    Ok(())
+}
+
+fn check_body(route: Route, body_bytes: usize, context: &Context<'_>) -> Result<(), Rejection> {
+    let longest = route.longest_body(context.services.settings().http.body_bytes);
+    if body_bytes <= longest {
+        return Ok(());
+    }
+    Err(Rejection::new(ErrorCode::TooLarge, format!("a body here has at most {longest} bytes")))
 }
 
 /// Handles a request for which there is no place: the server says that it lives, and how it is.

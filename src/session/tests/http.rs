@@ -144,6 +144,48 @@ fn a_body_that_waits_for_a_continue() {
     peer.send("{}").did(&["guest_login 200 …"]);
 }
 
+/// Whoever sends much of a body has shown a token by then, and the route has a use for it.
+#[test]
+fn a_long_body_is_waited_for_only_if_it_will_be_looked_at() {
+    let begin = |route: &str, header: &str, length: usize, expected: &[&str]| {
+        let mut peer = Peer::with(|settings| settings.http.body_bytes = 256 << 10);
+        let head = format!("POST {route} HTTP/1.1\r\nHost: a\r\n{header}Content-Length: {length}\r\n\r\n");
+        peer.send(head + "x").did(expected);
+    };
+    begin("/login", "", 16 << 10, &[]);
+    begin("/login", "", 16_385, &["login 413 … (close)", "finish"]);
+    begin("/nowhere", "", 16_385, &["unknown 413 … (close)", "finish"]);
+    begin("/api/rpc", "", 16 << 10, &[]);
+    begin("/api/rpc", "", 16_385, &["rpc 401 … (close)", "finish"]);
+    begin("/api/rpc", "Expect: 100-continue\r\n", 16_385, &["rpc 401 … (close)", "finish"]);
+    begin("/api/rpc", "Authorization: Bearer bad\r\n", 16_385, &["rpc 401 … (close)", "finish"]);
+    begin("/api/rpc", "Authorization: Bearer good\r\n", 256 << 10, &[]);
+    let mut peer = Peer::with(|settings| settings.http.body_bytes = 256 << 10);
+    peer.send("POST /login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").did(&[]);
+    let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+    peer.send(chunk.repeat(4)).did(&[]);
+    peer.send(chunk).did(&["login 413 … (close)", "finish"]);
+    let mut peer = Peer::with(|settings| settings.http.body_bytes = 256 << 10);
+    peer.send(post("/login", &[], &" ".repeat(20_000))).did(&["login 413 …"]);
+}
+
+#[test]
+fn an_unfinished_request_makes_room() {
+    let (path, head) = (
+        ["head", "body"],
+        ["POST /login HTTP/1.1\r\n", "POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx"],
+    );
+    for (part, sent) in path.into_iter().zip(head) {
+        let mut peer = Peer::new();
+        peer.send(sent);
+        assert!(peer.session.is_unfinished() && peer.session.held_bytes() > 0, "{part}");
+        let refused = r#"unknown 503 {"error":{"code":"unavailable","message":"the server has too many unfinished requests; try again"}} (close)"#;
+        peer.make_room().did(&[refused, "finish"]);
+        assert_eq!(header(peer.last_response(), "retry-after"), Some("1"));
+        peer.send("12345678").did(&[]);
+    }
+}
+
 #[test]
 fn what_cannot_be_a_request_ends_the_connection() {
     let refused = |input: &str, status: u16| {

@@ -149,6 +149,13 @@ impl Peer {
         self
     }
 
+    /// The server wants memory back; then nothing is held.
+    pub(super) fn make_room(&mut self) -> &mut Self {
+        self.with_session(Session::make_room);
+        assert_eq!(self.session.held_bytes(), 0);
+        self
+    }
+
     /// News about the member may have come.
     pub(super) fn check_standing(&mut self) -> &mut Self {
         self.with_session(Session::check_standing);

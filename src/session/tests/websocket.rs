@@ -179,6 +179,20 @@ fn too_many_malformed_messages_end_it() {
 }
 
 #[test]
+fn an_unfinished_message_makes_room() {
+    let mut peer = Peer::member();
+    peer.send(fragment(true, &"x".repeat(500)));
+    assert!(peer.session.is_unfinished() && peer.session.held_bytes() >= 500);
+    let close = "close 4002 the server has no memory left for what waits";
+    peer.make_room().did(&[close, "closed 4002", "finish"]);
+    peer.send(fragment(false, "x")).did(&[]);
+    assert_eq!(peer.session.held_bytes(), 0);
+    let mut peer = Peer::member();
+    peer.close(4500, "kicked");
+    peer.send(fragment(true, "x")).did(&["close 4500 kicked", "closed 4500"]).make_room().did(&["finish"]);
+}
+
+#[test]
 fn pings_are_answered() {
     check_member(ping("hello"), &["pong hello"]);
     check_member(ping(""), &["pong"]);

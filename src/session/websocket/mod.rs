@@ -200,6 +200,25 @@ impl WebSocketSession {
         if self.link == Link::Closed { input.len() } else { taken }
     }
 
+    pub(super) fn is_unfinished(&self) -> bool {
+        !self.decoder.is_idle()
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
+    pub(super) fn make_room(&mut self, actions: &mut Actions) {
+        self.decoder = FrameDecoder::default();
+        if self.is_open() {
+            let code = close_code::SLOW_CONSUMER;
+            send_close(code, "the server has no memory left for what waits", actions);
+            actions.push(Action::Closed { code, then: close_code::then(code) });
+        }
+        // The peer's half is not waited for: it may be the rest of what took up the memory.
+        self.end(actions);
+    }
+
     /// As [`super::Session::input_refused`].
     pub fn input_refused(
         &mut self,

@@ -94,6 +94,17 @@ impl RequestDecoder {
         }
     }
 
+    /// The request whose head is whole and whose body is not, and how long its body is known to become: what has come, or what
+    /// the head announces.
+    pub fn begun_body(&self) -> Option<(&Request, usize)> {
+        let ParseState::Body(body) = &self.state else { return None };
+        let announced = match body.framing {
+            BodyFraming::Length(len) => len,
+            BodyFraming::Chunked(_) => 0,
+        };
+        Some((&body.request, announced.max(body.request.body.len())))
+    }
+
     /// The page that an unfinished request comes from, as far as it has come.
     pub fn origin(&self) -> Option<Box<str>> {
         match &self.state {
@@ -103,7 +114,7 @@ impl RequestDecoder {
         }
     }
 
-    /// Memory held for an unfinished request's bytes.
+    /// Memory held for an unfinished request.
     pub fn held_bytes(&self) -> usize {
         match &self.state {
             ParseState::Idle { .. } | ParseState::Refused => 0,
@@ -113,7 +124,7 @@ impl RequestDecoder {
                     BodyFraming::Length(_) => 0,
                     BodyFraming::Chunked(decoder) => decoder.held_bytes(),
                 };
-                body.request.body.capacity() + trailers
+                body.request.held_bytes() + trailers
             }
         }
     }

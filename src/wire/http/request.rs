@@ -77,6 +77,15 @@ impl Request {
         std::str::from_utf8(value).ok().filter(|text| text.is_ascii())
     }
 
+    /// Memory that its texts and its body take.
+    pub fn held_bytes(&self) -> usize {
+        /// What a header takes besides its name and value, and the allocator for each of these.
+        const HEADER_BYTES: usize = 64;
+        let headers = self.headers.iter().map(|(name, value)| HEADER_BYTES + name.len() + value.len());
+        let texts = self.target.len() + self.path.len() + self.query.len();
+        texts + headers.sum::<usize>() + self.body.capacity()
+    }
+
     /// All values of a header, by its lower-case name.
     pub fn header_values<'r>(&'r self, name: &str) -> impl Iterator<Item = &'r [u8]> {
         self.headers.iter().filter(move |(key, _)| &**key == name).map(|(_, value)| &**value)

@@ -1,0 +1,130 @@
+//! One budget for what connections hold: requests and messages that come in part, and what nobody reads.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::common::http::Connection;
+use crate::common::player::Player;
+use crate::common::server::{Folder, Server};
+use crate::common::wait_until;
+
+const MIB: usize = 1 << 20;
+const BUDGET: &[&str] = &["--buffer-memory", "32m", "--threads", "2"];
+/// What a process may take besides its buffers: it has freed memory that the allocator keeps.
+const SLACK: usize = 32 * MIB;
+
+/// A request of which most of the body has come.
+fn begin_call(server: &Server, token: &str) -> Connection {
+    let mut connection = server.connect();
+    let head = format!(
+        "POST /api/rpc HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\nContent-Length: 262144\r\n\r\n"
+    );
+    connection.send(head + &"x".repeat(250_000));
+    connection
+}
+
+/// How long a player waits for answers while something goes on, the longest wait last.
+fn waits(player: &mut Player, first_id: u64) -> Vec<Duration> {
+    let mut waits: Vec<Duration> = (first_id..first_id + 20)
+        .map(|id| {
+            let began = Instant::now();
+            player.call("heartbeat", json!(null), id);
+            began.elapsed()
+        })
+        .collect();
+    waits.sort();
+    waits
+}
+
+fn made_room(server: &Server) -> f64 {
+    server.metric(r#"godra_refusals_total{reason="buffer_memory"}"#)
+}
+
+#[test]
+fn half_sent_bodies_do_not_fill_the_memory() {
+    let server = Server::start(BUDGET);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    let before = server.resident_bytes();
+    let mut begun = Vec::new();
+    for round in 0..10 {
+        begun.extend((0..60).map(|_| begin_call(&server, &guest.token)));
+        let waits = waits(&mut player, 1 + 20 * round);
+        assert!(waits[10] < Duration::from_millis(200), "{waits:?}");
+    }
+    // 150 MB were sent.
+    wait_until("room to be made", || made_room(&server) >= 400.0);
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 32 * MIB + SLACK, "{} MiB", grown / MIB);
+    assert!(server.metric("godra_buffered_bytes") <= (32 * MIB) as f64 * 1.25);
+    // One that was told to go, and one that was let be.
+    let mut answers = begun.into_iter().map(|mut connection| {
+        connection.send("x".repeat(262_144 - 250_000));
+        connection.read_response()
+    });
+    let refused = answers.find(|answer| answer.status == 503).expect("some had to go");
+    assert_eq!(refused.error_code(), "unavailable");
+    assert!(answers.any(|answer| answer.status == 400), "some could stay");
+}
+
+#[test]
+fn nothing_is_kept_for_strangers() {
+    let server = Server::start(BUDGET);
+    let mut connection = server.connect();
+    let head = "POST /api/rpc HTTP/1.1\r\nHost: test\r\nContent-Length: 262144\r\n\r\n";
+    connection.send(head.to_owned() + "x");
+    assert_eq!(connection.read_response().status, 401);
+    let mut connection = server.connect();
+    connection.send(head.replace("/api/rpc", "/login") + "x");
+    assert_eq!(connection.read_response().status, 413);
+}
+
+#[test]
+fn half_sent_messages_make_room_for_others() {
+    let server = Server::start(&[BUDGET, &["--max-message-bytes", "4m"]].concat());
+    let guests: Vec<_> = (0..12).map(|_| server.guest()).collect();
+    let room = guests[0].create_lobby(16);
+    let mut players: Vec<Player> = guests.iter().map(|guest| guest.join(&room)).collect();
+    let mut player = players.pop().expect("there are players");
+    // The header of a masked text frame of 4 MiB, and most of its payload.
+    let mut begun = vec![0x81, 0xff];
+    begun.extend((4 * MIB as u64).to_be_bytes());
+    begun.extend([0; 4]);
+    begun.resize(4 * MIB - 1000, b' ');
+    let mut sockets: Vec<_> =
+        players.iter_mut().map(|player| player.socket().get_ref().try_clone().unwrap()).collect();
+    for socket in &mut sockets {
+        // One that has been closed meanwhile takes no more.
+        _ = socket.write_all(&begun);
+    }
+    wait_until("room to be made", || made_room(&server) >= 3.0);
+    assert!(made_room(&server) <= 6.0, "{} of 11 players with 44 MiB had to go", made_room(&server));
+    assert!(server.metric(r#"godra_websocket_closes_total{code="4002"}"#) >= 3.0);
+    assert_eq!(player.call("heartbeat", json!(null), 1)["type"], "reply");
+}
+
+#[test]
+fn what_is_not_read_makes_room_for_others() {
+    let folder = Folder::new();
+    folder.write_script("large", "-- ROLE: guest\nreturn string.rep('x', 900 * 1000)\n");
+    let server = Server::start_in(folder, BUDGET);
+    let body = json!({"script": "large"}).to_string();
+    let before = server.resident_bytes();
+    // The kernel takes some answers; then each holds most of one. A user of its own each, as a user has only so much of the engine.
+    let call = |_| {
+        let (mut connection, length) = (server.connect(), body.len());
+        let head = format!(
+            "POST /api/rpc HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {}\r\nContent-Length: {length}\r\n\r\n",
+            server.guest().token,
+        );
+        connection.send((head + &body).repeat(12));
+        connection
+    };
+    let _unread: Vec<Connection> = (0..80).map(call).collect();
+    wait_until("room to be made", || made_room(&server) >= 3.0);
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 32 * MIB + 2 * SLACK, "{} MiB", grown / MIB);
+    assert_eq!(server.get("/health").status, 200);
+}
