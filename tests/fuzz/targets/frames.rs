@@ -20,7 +20,7 @@ fn events(pieces: &[&[u8]]) -> Vec<String> {
         let mut piece = piece.to_vec();
         let mut rest = &mut piece[..];
         loop {
-            let (taken, event) = decoder.decode(rest, LIMITS);
+            let (taken, event) = decoder.decode(rest, LIMITS, None);
             let Some(event) = event else {
                 assert_eq!(taken, rest.len(), "input is left although more is needed");
                 break;
