@@ -58,7 +58,9 @@ fn half_sent_bodies_do_not_fill_the_memory() {
     wait_until("room to be made", || made_room(&server) >= 400.0);
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 32 * MIB + SLACK, "{} MiB", grown / MIB);
-    assert!(server.metric("godra_buffered_bytes") <= (32 * MIB) as f64 * 1.25);
+    wait_until("the count to be within the budget", || {
+        server.metric("godra_buffered_bytes") <= (32 * MIB) as f64
+    });
     // One that was told to go, and one that was let be.
     let mut answers = begun.into_iter().map(|mut connection| {
         connection.send("x".repeat(262_144 - 250_000));
