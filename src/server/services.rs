@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::pages::pages;
 use crate::account::guest::new_guest;
@@ -13,7 +14,7 @@ use crate::config::Config;
 use crate::metrics::{Counter, Metrics, RefusalReason, Row};
 use crate::session::limits::{Buckets, network};
 use crate::session::{Client, Counted, GuestLogin, Now, Rejection, SHUTTING_DOWN, Services, Settings};
-use crate::state::Engine;
+use crate::state::{Engine, NoSurvey};
 use crate::wire::ErrorCode;
 use crate::wire::http;
 use crate::wire::ids::{Identity, Role};
@@ -113,6 +114,20 @@ impl Services for ServerServices {
             return Err(SHUTTING_DOWN);
         }
         if self.engine.is_ready() { Ok(()) } else { Err("the state engine is not available") }
+    }
+
+    fn largest_rooms(&self, most: usize) -> Result<String, Rejection> {
+        match self.engine.survey() {
+            Ok(survey) => Ok(survey.to_json(most, Instant::now())),
+            Err(NoSurvey::NotYet) => {
+                let message = "the rooms are being counted; ask again in a moment";
+                Err(Rejection::new(ErrorCode::Busy, message).retry_after(1))
+            }
+            Err(NoSurvey::NotHere) => {
+                let message = "the rooms are in Redis, which tells what its keys take: redis-cli --memkeys";
+                Err(Rejection::new(ErrorCode::NotFound, message))
+            }
+        }
     }
 
     fn metrics(&self) -> (&'static str, String) {

@@ -34,7 +34,9 @@ pub use self::proxy::{Client, Network, Origin};
 pub use self::rejection::Rejection;
 pub use self::routes::{Methods, Page, Route, STRANGERS_BODY, TokenSource};
 pub use self::rpc::RpcRequest;
-pub use self::services::{Counted, GuestLogin, SERVER_FULL, SHUTTING_DOWN, ServerFull, Services, Settings};
+pub use self::services::{
+    Counted, GuestLogin, MAX_ROOMS_TOLD, SERVER_FULL, SHUTTING_DOWN, ServerFull, Services, Settings,
+};
 pub use self::time::{Moment, Now};
 pub use self::websocket::WebSocketSession;
 use crate::wire::ids::Identity;

@@ -94,6 +94,8 @@ routes! {
     Upgrade "/account/upgrade" Post Header;
     /// Runs a script.
     Rpc "/api/rpc" Post Header;
+    /// Which rooms take most of the store, for managers.
+    LargestRooms "/rooms/largest" Read Header;
     /// Joins a room.
     WebSocket "/ws" Upgrade Upgrade;
     /// Sends back what comes, with `--debug-echo`.

@@ -39,6 +39,12 @@ pub trait Services: Send + Sync {
     /// Says why not.
     fn readiness(&self) -> Result<(), &'static str>;
 
+    /// The rooms that take most of the store, as JSON, so many at most.
+    ///
+    /// # Errors
+    /// It is not known (yet).
+    fn largest_rooms(&self, most: usize) -> Result<String, Rejection>;
+
     /// The metrics page: content type and text.
     fn metrics(&self) -> (&'static str, String);
 }
@@ -53,6 +59,9 @@ pub enum Counted<'a> {
     /// A call or a join of the user of this id, by user.
     Call(&'a str),
 }
+
+/// Most rooms that [`Services::largest_rooms`] is asked for.
+pub const MAX_ROOMS_TOLD: usize = 100;
 
 /// What a guest login gives.
 #[derive(Clone, Debug)]

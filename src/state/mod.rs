@@ -23,6 +23,7 @@ mod late;
 pub mod redis;
 mod room_events;
 mod shares;
+mod survey;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, CallRun, 
 pub use self::event_text::BadEvent;
 pub use self::history::{History, HistoryBounds, KeptEvents, Missed};
 pub use self::room_events::{Removal, RoomEvents, superseded};
+pub use self::survey::{NoSurvey, Survey};
 use crate::script::ScriptSet;
 pub use crate::wire::Position;
 use crate::wire::ids::RoomId;
@@ -50,6 +52,14 @@ pub trait Engine: Send + Sync {
     /// How many stores there are: rooms are spread over them.
     fn stores(&self) -> usize {
         1
+    }
+
+    /// Which rooms take how much: as it was lately, and a new survey is begun if it is old.
+    ///
+    /// # Errors
+    /// There is none (yet).
+    fn survey(&self) -> Result<Arc<Survey>, NoSurvey> {
+        Err(NoSurvey::NotHere)
     }
 
     /// As [`Engine::submit`], for a batch without a room that is meant for the store of this index, from 0.

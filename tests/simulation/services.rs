@@ -48,6 +48,10 @@ impl Services for OpenDoor {
         Ok(())
     }
 
+    fn largest_rooms(&self, _: usize) -> Result<String, Rejection> {
+        Ok(String::new())
+    }
+
     fn metrics(&self) -> (&'static str, String) {
         ("text/plain", String::new())
     }

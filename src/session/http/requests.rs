@@ -6,7 +6,8 @@ use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::routes::{STRANGERS_BODY, TokenSource};
 use crate::session::{
-    Action, Client, Context, Counted, JoinRequest, Rejection, Route, RpcRequest, SERVER_FULL, cors,
+    Action, Client, Context, Counted, JoinRequest, MAX_ROOMS_TOLD, Rejection, Route, RpcRequest, SERVER_FULL,
+    cors,
 };
 use crate::wire::http::{Method, Request, RequestError};
 use crate::wire::ids::{Identity, Role, RoomId};
@@ -100,7 +101,10 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         ) => return account(route, request, caller, context),
         (Route::Rpc, Some(caller)) => return rpc(request, caller, context),
         (Route::Account, Some(caller)) => who_am_i(&caller, context),
-        (Route::Rpc | Route::Account, None) => unreachable!("the table says that they need a token"),
+        (Route::LargestRooms, Some(caller)) => largest_rooms(&caller, request, context)?,
+        (Route::Rpc | Route::Account | Route::LargestRooms, None) => {
+            unreachable!("the table says that they need a token")
+        }
         (Route::WebSocket, _) => return join(request, context),
         (Route::Echo, _) => return Ok(echo(request, context)),
         (Route::GuestLogin, _) => guest_login(request, context)?,
@@ -208,6 +212,29 @@ fn who_am_i(identity: &Identity, context: &Context<'_>) -> Answer<'static> {
         "expires_in": u64::from(identity.expires_at_s).saturating_sub(context.now.unix_s()),
     });
     Answer::json(200, body.to_string().into_bytes())
+}
+
+/// Whose rooms are how large is the managers' to know.
+fn largest_rooms(
+    caller: &Identity,
+    request: &Request,
+    context: &Context<'_>,
+) -> Result<Answer<'static>, Rejection> {
+    const DEFAULT: usize = 20;
+    if caller.role < Role::Manager {
+        let message = format!("this needs the role manager; yours is {}", caller.role.as_str());
+        return Err(Rejection::new(ErrorCode::Forbidden, message));
+    }
+    let most = match request.query_parameter("limit") {
+        None => DEFAULT,
+        Some(text) => {
+            text.parse().ok().filter(|most| (1..=MAX_ROOMS_TOLD).contains(most)).ok_or_else(|| {
+                let message = format!("limit must be a whole number from 1 to {MAX_ROOMS_TOLD}");
+                Rejection::new(ErrorCode::BadRequest, message)
+            })?
+        }
+    };
+    Ok(Answer::json(200, context.services.largest_rooms(most)?.into_bytes()))
 }
 
 /// A call to the accounts: what can be said at once is; the rest is answered later.

@@ -364,6 +364,10 @@ impl Services for TestServices {
         self.readiness
     }
 
+    fn largest_rooms(&self, most: usize) -> Result<String, Rejection> {
+        Ok(format!("[{most}]"))
+    }
+
     fn metrics(&self) -> (&'static str, String) {
         ("text/plain; version=0.0.4", "up 1\n".into())
     }

@@ -16,7 +16,7 @@ use super::queue::{EngineCommand, QueueState};
 use super::worker::Worker;
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
-use crate::state::{Batch, Deliver, Engine, NotTaken, SubmitError};
+use crate::state::{Batch, Deliver, Engine, NoSurvey, NotTaken, SubmitError, Survey};
 use crate::threads;
 
 /// Lua nests native calls up to 200 deep; even with the largest frames of its libraries this is far beyond that. The
@@ -99,6 +99,12 @@ impl Engine for EmbeddedEngine {
             self.shared.has_new_scripts.store(true, Ordering::Release);
         }
         self.wake();
+    }
+
+    fn survey(&self) -> Result<Arc<Survey>, NoSurvey> {
+        let survey = self.shared.surveys.ask();
+        self.wake();
+        survey
     }
 
     fn queue_depth(&self) -> usize {

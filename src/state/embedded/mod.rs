@@ -5,6 +5,7 @@
 //! that run once, the state file.
 
 mod absent;
+mod census;
 mod checkpoint;
 mod commands;
 mod engine;

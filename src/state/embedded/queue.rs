@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
+use super::census::SurveyDesk;
 use crate::script::ScriptSet;
 use crate::state::Batch;
 
@@ -25,6 +26,7 @@ pub(super) struct QueueState {
     /// The set to compile at the next opportunity.
     pub(super) new_scripts: Mutex<Option<Arc<ScriptSet>>>,
     pub(super) has_new_scripts: AtomicBool,
+    pub(super) surveys: Arc<SurveyDesk>,
 }
 
 impl QueueState {
@@ -36,6 +38,7 @@ impl QueueState {
             late: AtomicUsize::new(0),
             new_scripts: Mutex::new(Some(scripts)),
             has_new_scripts: AtomicBool::new(true),
+            surveys: Arc::default(),
         }
     }
 }

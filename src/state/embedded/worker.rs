@@ -12,6 +12,7 @@ use godra_engine::SplitMix;
 
 use super::StoreClock;
 use super::absent::Absent;
+use super::census::{self, Census};
 use super::checkpoint::{Checkpointer, Contents, Member, Restored};
 use super::numbered::LastRun;
 use super::options::EmbeddedOptions;
@@ -54,6 +55,7 @@ pub(super) struct Worker {
     random: SplitMix,
     faults: FaultLog,
     full: FullLog,
+    census: Census,
     metrics: Arc<Metrics>,
     store_bytes: usize,
     checkpointer: Option<Checkpointer>,
@@ -88,6 +90,7 @@ impl Worker {
             random: SplitMix(options.seed ^ 0x5851_f42d_4c95_7f2d),
             faults: FaultLog::default(),
             full: FullLog::default(),
+            census: Census::default(),
             metrics,
             store_bytes: options.store_bytes,
             checkpointer: None,
@@ -446,8 +449,10 @@ impl Worker {
         if !self.late.is_empty() {
             return Duration::ZERO;
         }
-        let Some(checkpointer) = &self.checkpointer else { return IDLE_WAIT };
-        checkpointer.wait(Instant::now(), &self.runner.keyspace().borrow(), IDLE_WAIT)
+        let is_counting = self.census.is_under_way(&self.shared.surveys);
+        let longest = if is_counting { census::REST } else { IDLE_WAIT };
+        let Some(checkpointer) = &self.checkpointer else { return longest };
+        checkpointer.wait(Instant::now(), &self.runner.keyspace().borrow(), longest)
     }
 
     /// After a panic, which is a mistake of ours.
@@ -468,6 +473,7 @@ impl Worker {
         if let Some(checkpointer) = &mut self.checkpointer {
             checkpointer.tick(now, &mut self.runner.keyspace().borrow_mut());
         }
+        self.census.step(&self.runner.keyspace().borrow(), &self.shared.surveys, now);
         if now.duration_since(self.expired_at) < EXPIRE_INTERVAL {
             return;
         }

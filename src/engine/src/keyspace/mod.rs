@@ -225,6 +225,15 @@ impl Keyspace {
         }
     }
 
+    /// One step through all keys, as [`IndexMap::scan`]: each with its value, and what both take in bytes.
+    pub fn sizes(&self, cursor: u64, count: usize) -> (u64, impl Iterator<Item = (&[u8], &Value, usize)>) {
+        let (next, entries) = self.keys.scan(cursor, count);
+        let sized = |entry: &'_ Entry<Slot>| {
+            size_of::<Entry<Slot>>() + entry.key.heap_bytes() + entry.value.value.allocated_bytes()
+        };
+        (next, entries.iter().map(move |entry| (&*entry.key, &entry.value.value, sized(entry))))
+    }
+
     /// Every key with its value and, if it has one, the time at which it ends (milliseconds since the Unix epoch).
     pub fn iterate(&self) -> impl Iterator<Item = (&[u8], &Value, Option<u64>)> {
         self.keys.entries().iter().map(|entry| (&*entry.key, &entry.value.value, entry.value.expires_at_ms))
