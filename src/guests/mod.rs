@@ -133,10 +133,9 @@ pub(crate) fn take(
 ) -> Batch {
     let mut calls =
         vec![call(&SCRIPTS.take, &expired.identity, Keys::OfGuest, &[room.as_str(), &expired.score])];
-    calls.extend(
-        on_disconnect
-            .map(|script| Call::hook(script.clone(), expired.identity.clone(), room, Membership::Unchanged)),
-    );
+    calls.extend(on_disconnect.map(|script| {
+        Call::hook(script.clone(), expired.identity.clone(), room, Membership::Unchanged).of_absent()
+    }));
     batch(Some(room), calls, origin)
 }
 

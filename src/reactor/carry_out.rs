@@ -151,7 +151,7 @@ impl Shard {
             received_at: self.context.clock.round_began,
             ..Batch::new(room, calls, self.context.id)
         };
-        self.submissions.submit(Purpose::Rpc(key, script), batch).map_err(|(reason, _)| {
+        self.submissions.submit(Purpose::Rpc(key, script, caller.clone()), batch).map_err(|(reason, _)| {
             self.context.metrics.refusals.at(RefusalReason::Busy).inc();
             calls::not_taken(reason.into())
         })

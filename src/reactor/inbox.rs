@@ -80,6 +80,11 @@ impl Shard {
                 self.with_tools(|guests, tools| guests.forgotten_in_database(store, is_done, tools));
             }
             ShardMessage::Disconnect(disconnects) => self.disconnect(&disconnects),
+            ShardMessage::CallerGone(gone) => {
+                let (identity, room) = *gone;
+                let room_index = self.open_at_home(&room);
+                self.with_room(room_index, |room, round, _| room.caller_gone(identity, round));
+            }
             ShardMessage::Scripts(scripts) => self.context.scripts = scripts,
             ShardMessage::Drain { spread_ms } => self.begin_draining(spread_ms),
             ShardMessage::Stop => self.io.is_stopped = true,
@@ -137,7 +142,12 @@ impl Shard {
                 }
                 return;
             }
-            Some(Purpose::Rpc(key, script)) => self.rpc_done(key, &script, &done),
+            Some(Purpose::Rpc(key, script, caller)) => {
+                if let (Some(room), Some(CallResult::Ok(_))) = (&done.room, done.results.first()) {
+                    self.callers.note(caller, room, self.context.clock.now.monotonic_ms);
+                }
+                self.rpc_done(key, &script, &done);
+            }
             Some(Purpose::Guests(task)) => self.guest_task_done(task, &done.results),
             None => {}
         }
@@ -339,7 +349,7 @@ impl Shard {
         }
     }
 
-    /// Closes the sockets of whom the news concern.
+    /// Closes the sockets of whom the news concern, and gives back what those who are gone have without a socket.
     fn disconnect(&mut self, disconnects: &Arc<Disconnects>) {
         let verdict_of = |session: &Session| disconnects.verdict(session.identity()?);
         let concerned = self.connections.iter().filter_map(|(key, connection)| {
@@ -349,6 +359,11 @@ impl Shard {
         let concerned: Vec<_> = concerned.collect();
         for (key, code, reason) in concerned {
             self.close(key, code, reason);
+        }
+        let now_ms = self.context.clock.now.monotonic_ms;
+        for (identity, room) in self.callers.take(now_ms, |identity| disconnects.is_gone(identity)) {
+            let home = home_shard(&room, self.peers.len());
+            self.post_to(home, ShardMessage::CallerGone(Box::new((identity, room))));
         }
     }
 }

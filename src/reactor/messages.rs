@@ -66,6 +66,8 @@ pub(crate) enum ShardMessage {
     GuestForgotten(usize, bool),
     /// Close the sockets of whom this concerns.
     Disconnect(Arc<Disconnects>),
+    /// At the room's home shard: a user is gone who has called in it, maybe without a socket there.
+    CallerGone(Box<(Arc<Identity>, RoomId)>),
     Scripts(Arc<ScriptSet>),
     /// Stop accepting, and close every connection, spread over so many milliseconds.
     Drain {

@@ -11,6 +11,7 @@
 mod acceptor;
 mod admission;
 mod buffers;
+mod callers;
 mod calls;
 mod carry_out;
 mod clock;

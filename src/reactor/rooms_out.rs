@@ -105,7 +105,7 @@ impl Shard {
         self.post_to(usize::from(connection.shard), message);
     }
 
-    fn post_to(&mut self, shard: ShardId, message: ShardMessage) {
+    pub(super) fn post_to(&mut self, shard: ShardId, message: ShardMessage) {
         if shard == self.context.id { self.read_message(message) } else { self.peers.post(shard, message) }
     }
 

@@ -16,6 +16,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::Shared;
 use super::acceptor::Acceptor;
+use super::callers::Callers;
 use super::clock::Clock;
 use super::connection::{Carried, Place, ReadOutcome, Stage};
 use super::connections::{Connections, Due, kind_of};
@@ -44,6 +45,7 @@ pub(crate) struct Shard {
     pub(super) peers: Peers,
     pub(super) submissions: Submissions,
     pub(super) guests: Guests,
+    pub(super) callers: Callers,
     pub(super) upgrades: Upgrades,
     pub(super) draining: Option<Draining>,
     pub(super) acceptor: Acceptor,
@@ -140,6 +142,7 @@ impl Shard {
             rooms: Rooms::default(),
             peers: Peers::new(peers, limits.backlog_messages),
             guests: Guests::new(id, limits.guest_ttl, shared.engine.stores(), metrics.clone(), now_ms),
+            callers: Callers::default(),
             submissions: Submissions::new(shared.engine.clone()),
             upgrades: Upgrades::new(id),
             draining: None,

@@ -7,6 +7,7 @@ use slab::Slab;
 use crate::room::BatchNumber;
 use crate::script::Script;
 use crate::state::{Batch, ConnectionKey, Engine, NotTaken, SubmitError, Tag};
+use crate::wire::ids::Identity;
 
 /// The way to the engine.
 pub(super) struct Submissions {
@@ -19,8 +20,8 @@ pub(super) struct Submissions {
 pub(super) enum Purpose {
     /// A room's batch: the room's index, its generation, and the number by which it knows the batch.
     Room(usize, u32, BatchNumber),
-    /// An RPC over HTTP, of that script.
-    Rpc(ConnectionKey, Arc<Script>),
+    /// An RPC over HTTP, of that script, by that user.
+    Rpc(ConnectionKey, Arc<Script>, Arc<Identity>),
     /// The book of guests.
     Guests(GuestTask),
 }

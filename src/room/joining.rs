@@ -210,10 +210,7 @@ impl Room {
             self.members.insert(join.identity.clone(), member);
             return self.lose(join.identity.clone(), join.membership, round, actions);
         }
-        let is_here = self.has_member(user_id)
-            || self.joins.iter().any(|other| other.identity.user_id == *user_id)
-            || self.submitted.joins().any(|other| other.identity.user_id == *user_id);
-        if !is_here {
+        if !self.is_here(user_id) {
             self.run_on_disconnect(join.identity.clone(), join.membership, round);
         }
     }

@@ -37,6 +37,24 @@ impl Room {
         }
     }
 
+    /// A user is gone who has called in the room without a socket: `on_disconnect` runs, unless it has come meanwhile.
+    pub(crate) fn caller_gone(&mut self, identity: Arc<Identity>, round: Round<'_>) {
+        if self.is_here(&identity.user_id) {
+            return;
+        }
+        if let Some(script) = round.scripts.get("on_disconnect") {
+            let call = Call::hook(script.clone(), identity, &self.id, Membership::Absent).of_absent();
+            self.run_own(call, round);
+        }
+    }
+
+    /// Whether the user is a member, or on its way in.
+    pub(super) fn is_here(&mut self, user_id: &str) -> bool {
+        self.has_member(user_id)
+            || self.joins.iter().any(|join| join.identity.user_id == user_id)
+            || self.submitted.joins().any(|join| join.identity.user_id == user_id)
+    }
+
     /// Members whose seats have been kept for long enough go.
     pub(super) fn end_absences(&mut self, round: Round<'_>) {
         while let Some((identity, membership)) = self.members.take_overdue(round.now_ms) {

@@ -73,6 +73,14 @@ impl Disconnects {
         })
     }
 
+    /// Whether somebody is gone: not if a new token is all that it needs.
+    pub fn is_gone(&self, identity: &Identity) -> bool {
+        let of_user = self.users.get(&identity.user_id).into_iter().flatten();
+        let mut of_user = of_user.filter(|ended| identity.login.issued_at_ms <= ended.issued_until_ms);
+        of_user.any(|ended| ended.code != close_code::TOKEN_EXPIRED)
+            || self.families.contains(&identity.login.family)
+    }
+
     fn add(&mut self, user_id: &str, ended: EndedSessions) {
         self.users.entry(user_id.into()).or_default().push(ended);
     }
@@ -124,7 +132,10 @@ mod tests {
         disconnects.ban("3", Some(20), "cheating");
         assert!(!disconnects.is_empty());
         let check = |user_id: &str, family: &str, issued_at_ms: u64, expected: Option<(u16, &str)>| {
-            assert_eq!(disconnects.verdict(&identity(user_id, family, issued_at_ms)), expected, "{user_id}");
+            let identity = identity(user_id, family, issued_at_ms);
+            assert_eq!(disconnects.verdict(&identity), expected, "{user_id}");
+            let is_gone = expected.is_some_and(|(_, reason)| reason != OUTDATED);
+            assert_eq!(disconnects.is_gone(&identity), is_gone, "{user_id}");
         };
         check("9", "f", 5000, Some((4001, SESSION_ENDED)));
         check("9", "g", 5000, None);

@@ -86,6 +86,14 @@ impl Call {
         }
     }
 
+    /// The same hook, for a user who has no socket in the room: `ARGV[3]` says so.
+    pub fn of_absent(mut self) -> Self {
+        if let Arguments::List(list) = &mut self.arguments {
+            list.push(b"absent"[..].into());
+        }
+        self
+    }
+
     /// The same, at most once; its first result is kept, and so it is always wanted.
     pub fn numbered(self, n: Option<NonZeroU64>) -> Self {
         Self { wants_result: self.wants_result || n.is_some(), n, ..self }
@@ -119,6 +127,8 @@ pub enum Membership {
     Leave(u32),
     /// Runs only if nobody else holds the caller's membership by now; else [`CallResult::Skipped`].
     Confirm(u32),
+    /// Runs only if nobody holds the caller's membership; else [`CallResult::Skipped`].
+    Absent,
     /// As `Leave`, of another process that is gone: its membership as the store has it.
     LeaveOf(Box<str>),
 }

@@ -32,6 +32,7 @@ mod rates;
 mod reload;
 mod resume;
 mod rpc;
+mod seats;
 mod secrets;
 mod state_file;
 mod state_file_refusals;

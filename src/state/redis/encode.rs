@@ -80,6 +80,10 @@ fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::C
         | Membership::Confirm(number) => {
             command.arg(membership_text(node, *number, call));
         }
+        // No member has this number.
+        Membership::Absent => {
+            command.arg(membership_text(node, 0, call));
+        }
         Membership::LeaveOf(text) => {
             command.arg(text.as_bytes());
         }
@@ -125,6 +129,7 @@ impl Runs {
                 Membership::Confirm(_) => 3,
                 Membership::Rejoin { .. } => 5,
                 Membership::EnterUnlessRejoined(_) => 6,
+                Membership::Absent => 7,
             };
             let place = program.place(&call.script);
             let names_caller = u32::from(program.asks_for_user(place));

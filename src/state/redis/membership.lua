@@ -42,6 +42,11 @@ local function make_membership(room, node, now, keep)
     book(user, "left", token)
   end
 
+  -- After the leave of a user who had no socket here.
+  function membership.note_absent(user, token)
+    book(user, "left", token)
+  end
+
   -- After an arrival: notes it, and tells the node of an older socket of the same user.
   function membership.arrive(user, token)
     local held = call("HGET", members, user)

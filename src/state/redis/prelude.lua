@@ -430,7 +430,7 @@ for run = 1, #runs, 8 do
       is_plain = false
     elseif is_pointless or step == 2 and not membership.is_held(user_id, token)
       or step == 3 and membership.is_replaced(user_id, token) or step == 5 and not membership.is_noted(user_id)
-      or step == 6 and rejoined and rejoined[token] then
+      or step == 6 and rejoined and rejoined[token] or step == 7 and membership.is_noted(user_id) then
       results[number] = 1
       is_plain = false
     else
@@ -445,7 +445,7 @@ for run = 1, #runs, 8 do
         if argument_count == 1 then arguments[2] = nil end
         for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
       end
-      bytes_before, entering = bytes, step == 1 or step > 4
+      bytes_before, entering = bytes, step == 1 or step == 5 or step == 6
       if step == 5 then
         rejoined = rejoined or {}
         rejoined[token] = true
@@ -478,6 +478,8 @@ for run = 1, #runs, 8 do
       -- A leave that the store was in no state for comes again.
       if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then
         membership.depart(user_id, token)
+      elseif step == 7 then
+        membership.note_absent(user_id, token)
       end
       if look_every then
         if number - looked_after >= look_every or argument_count > 1 and #ARGV[at + 1] > LARGE then

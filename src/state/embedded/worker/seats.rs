@@ -38,6 +38,7 @@ impl Worker {
                 !is_kept
             }
             Membership::EnterUnlessRejoined(membership) => progress.rejoined.contains(&membership),
+            Membership::Absent => room.is_some_and(|room| self.absent.has(room, &call.caller.user_id)),
             _ => false,
         }
     }
@@ -65,7 +66,7 @@ impl Worker {
             _ if call.membership.enters() && matches!(result, CallResult::Ok(_)) => {
                 self.execute(&[b"ZADD", GUESTS.as_bytes(), b"XX", now.as_bytes(), id], now_ms);
             }
-            Membership::Leave(_) | Membership::LeaveOf(_) => {
+            Membership::Leave(_) | Membership::LeaveOf(_) | Membership::Absent => {
                 let (key, name) = (rooms_key(&call.caller.user_id), call.caller.username.as_bytes());
                 self.execute(
                     &[b"HSET", key.as_bytes(), b"", name, room.as_str().as_bytes(), b"left"],
@@ -89,8 +90,8 @@ impl Worker {
         }
         let Some(checkpointer) = &mut self.checkpointer else { return };
         match call.membership {
-            // Who confirms a membership is in already.
-            Membership::Unchanged | Membership::Confirm(_) => {}
+            // Who confirms a membership is in already, and who is absent was never noted.
+            Membership::Unchanged | Membership::Confirm(_) | Membership::Absent => {}
             Membership::Enter(_) | Membership::Rejoin { .. } | Membership::EnterUnlessRejoined(_) => {
                 if matches!(result, CallResult::Ok(_)) && self.scripts.get("on_disconnect").is_some() {
                     checkpointer.entered(room, &call.caller);
