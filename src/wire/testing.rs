@@ -1,11 +1,14 @@
 //! Ways to cut an input into pieces, for tests that a decoder's findings do not depend on how bytes arrive.
 
 /// Longest input that is tried cut at every byte; longer ones are cut at a sample of places.
+#[cfg(test)]
 const MAX_EXHAUSTIVE: usize = 1500;
 /// No power of two, so that the sample meets all alignments.
+#[cfg(test)]
 const SAMPLE_STEP: usize = 997;
 
 /// The input whole, byte by byte, and in two pieces cut at each byte.
+#[cfg(test)]
 pub(crate) fn cuttings(input: &[u8]) -> Vec<Vec<&[u8]>> {
     let step = if input.len() <= MAX_EXHAUSTIVE { 1 } else { SAMPLE_STEP };
     let mut cuttings = vec![vec![input], input.chunks(1).collect()];

@@ -178,8 +178,8 @@ impl RequestDecoder {
     ) -> Result<(usize, Decoded), RequestError> {
         let mut scanner = BlockScanner::head();
         let head = &input[start..];
-        let scanned = scanner.scan(head, limits).map_err(|error| error.of_head(head))?;
-        let Some(len) = scanned else {
+        let scanned = scanner.scan(head, limits);
+        let Some(len) = scanned.map_err(|error| error.of_head(&head[..scanner.bytes()]))? else {
             self.state = ParseState::Head(Box::new(PartialHead { scanner, bytes: input[start..].to_vec() }));
             return Ok((input.len(), Decoded::NeedMore));
         };
@@ -194,7 +194,8 @@ impl RequestDecoder {
         limits: &RequestLimits,
     ) -> Result<(usize, Decoded), RequestError> {
         let end = head.scanner.scan(input, limits);
-        let end = end.map_err(|error| error.of_head(&[&head.bytes, input].concat()))?;
+        let read = head.scanner.bytes();
+        let end = end.map_err(|error| error.of_head(&[&head.bytes, input].concat()[..read]))?;
         append_bounded(&mut head.bytes, &input[..end.unwrap_or(input.len())], limits.head_bytes);
         let Some(end) = end else {
             self.state = ParseState::Head(head);

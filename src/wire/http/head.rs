@@ -29,6 +29,11 @@ impl BlockScanner {
         Self { is_head: false, ..Self::head() }
     }
 
+    /// How many bytes it has looked at, with the one that it has refused.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Where the block ends in `input` (after its empty line), or none if it goes on.
     pub(super) fn scan(
         &mut self,
@@ -105,11 +110,12 @@ pub(super) struct Head {
     pub expects_continue: bool,
 }
 
-/// The `Origin` in a head that is not read, as it is broken or has not come whole: its page shall be able to read the answer.
+/// The `Origin` in a head that is not read, as it is broken or has not come whole: its page shall be able to read the answer. Only a
+/// line that has its end counts: what has come of another may be the name of somebody else.
 pub(super) fn find_origin(head: &[u8]) -> Option<Box<str>> {
     const NAME: &[u8] = b"origin:";
-    head.split(|&byte| byte == b'\n').find_map(|line| {
-        let (name, value) = line.split_at_checked(NAME.len())?;
+    head.split_inclusive(|&byte| byte == b'\n').find_map(|line| {
+        let (name, value) = line.strip_suffix(b"\n")?.split_at_checked(NAME.len())?;
         let value = std::str::from_utf8(value.trim_ascii()).ok()?;
         let is_origin = name.eq_ignore_ascii_case(NAME) && value.bytes().all(|byte| byte.is_ascii_graphic());
         (is_origin && !value.is_empty()).then(|| value.into())
