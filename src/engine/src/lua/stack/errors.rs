@@ -11,12 +11,15 @@ impl<'h> Stack<'h> {
     /// Pushes a message with the place of the running Lua function in front.
     pub(crate) fn error(self, message: fmt::Arguments<'_>) -> Raised {
         let place = self.place(1).map_or(String::new(), |place| format!("{place}: "));
-        self.push_bytes(format!("{place}{message}").as_bytes());
-        Raised(())
+        self.error_bytes(format!("{place}{message}").as_bytes())
     }
 
     /// Pushes a message as it is.
     pub(crate) fn error_bytes(self, message: &[u8]) -> Raised {
+        // Whoever fails may have filled the stack to its last place, and does not need what is on top any more.
+        if !self.reserve(1) {
+            self.pop(1);
+        }
         self.push_bytes(message);
         Raised(())
     }
