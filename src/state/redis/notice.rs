@@ -176,7 +176,7 @@ impl Run {
         if index > 0 {
             self.text.push(b',');
         }
-        let (seq, start) = (self.first_seq + u64::from(index), self.text.len());
+        let (seq, start) = (self.first_seq.checked_add(u64::from(index))?, self.text.len());
         match event.strip_prefix(b"!") {
             // The store checked it less strictly than we: what we cannot read keeps its place in the sequence.
             Some(ready) => {

@@ -71,7 +71,10 @@ impl RunText {
         };
         let rise = self.ends.windows(2).all(|pair| pair[0] < pair[1]);
         let fit = self.ends.last().is_some_and(|end| *end as usize == self.text.len());
-        (rise && fit).then(|| RoomEvents {
+        let count = self.ends.len();
+        let counts_on = self.first_seq.checked_add(count as u64).is_some();
+        let are_placed = are_places(&self.audiences, count) && are_places(&self.keys, count);
+        (rise && fit && counts_on && are_placed).then(|| RoomEvents {
             room: room.clone(),
             epoch,
             first_seq: self.first_seq,
@@ -82,4 +85,10 @@ impl RunText {
             removals: Vec::new(),
         })
     }
+}
+
+/// Whether what is said of events is in their order, and of those that are there.
+fn are_places<T>(entries: &[(u32, T)], count: usize) -> bool {
+    entries.windows(2).all(|pair| pair[0].0 < pair[1].0)
+        && entries.last().is_none_or(|(index, _)| (*index as usize) < count)
 }

@@ -55,7 +55,7 @@ impl fmt::Display for StateFileError {
             Problem::Locked => {
                 f.write_str("is in use by another process; each server needs a file of its own")
             }
-            Problem::Sqlite(error) => write!(f, "cannot be used: {error}"),
+            Problem::Sqlite(error) => write!(f, "cannot be used: {}", in_one_line(error)),
         }
     }
 }
@@ -79,9 +79,14 @@ impl From<io::Error> for Problem {
 impl From<rusqlite::Error> for Problem {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged(error.to_string()),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged(in_one_line(&error)),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             _ => Self::Sqlite(error),
         }
     }
+}
+
+/// SQLite quotes what it does not understand, with the ends of its lines.
+fn in_one_line(error: &rusqlite::Error) -> String {
+    error.to_string().replace('\n', " ")
 }
