@@ -125,6 +125,7 @@ process_metrics! {
 shard_metrics! {
     connections: Row<ConnectionKind, Gauge> = plain "connections" "Open connections";
     connections_accepted: Counter = plain "connections_accepted" "Connections that were accepted";
+    accept_errors: Counter = plain "accept_errors" "Times that no connection could be accepted, as files or memory had run out";
     rooms: Gauge = plain "rooms" "Rooms with members";
     members: Gauge = plain "members" "Members of rooms";
     guests: Gauge = plain "guests" "Guests of whom something is kept that will have to be cleaned up";

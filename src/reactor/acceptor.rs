@@ -16,17 +16,29 @@ pub(super) struct Acceptor {
     listener: Option<TcpListener>,
     /// Set when connections wait to be accepted that no event will tell of.
     again_ms: Option<u64>,
+    /// Since when connections wait that cannot be accepted, if that was logged.
+    failing_since_ms: Option<u64>,
+    /// When that was logged last.
+    reported_ms: Option<u64>,
     /// What somebody gets for whom there is no place.
     full: Vec<u8>,
 }
 
 /// How long accepting rests when the process is out of files or memory.
 const PAUSE_MS: u64 = 100;
+/// How often a failure that lasts is logged.
+const REPORT_EVERY_MS: u64 = 60_000;
 
 impl Acceptor {
     /// Accepts from this listener.
     pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener: Some(listener), again_ms: None, full: full() }
+        Self {
+            listener: Some(listener),
+            again_ms: None,
+            failing_since_ms: None,
+            reported_ms: None,
+            full: full(),
+        }
     }
 
     /// The listener has connections.
@@ -66,19 +78,47 @@ impl Acceptor {
                     accepted.extend(self.welcome(stream, peer.ip(), admission, metrics));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.report_recovery(now_ms);
                     self.again_ms = None;
                     break;
                 }
                 Err(error) if is_the_peers(&error) => {}
                 Err(error) => {
                     // Out of files or memory: connections wait in the kernel's queue meanwhile.
-                    log::error!("cannot accept connections; trying again error={error:?}");
+                    metrics.accept_errors.inc();
+                    self.report_failure(&error, now_ms);
                     self.again_ms = Some(now_ms + PAUSE_MS);
                     break;
                 }
             }
         }
         accepted
+    }
+
+    fn report_failure(&mut self, error: &io::Error, now_ms: u64) {
+        // With every connection that ends, one that waits may come in, and the next not.
+        if self.reported_ms.is_some_and(|reported_ms| now_ms - reported_ms < REPORT_EVERY_MS) {
+            return;
+        }
+        self.reported_ms = Some(now_ms);
+        self.failing_since_ms.get_or_insert(now_ms);
+        let advice = match error.raw_os_error() {
+            Some(libc::EMFILE) => {
+                "; the process has as many files open as it may: raise `ulimit -n`, or lower --max-connections"
+            }
+            Some(libc::ENFILE) => "; the whole machine has as many files open as it may: see fs.file-max",
+            _ => "",
+        };
+        log::error!(
+            "new connections cannot be accepted, and wait; those that are open go on error={error}{advice}"
+        );
+    }
+
+    /// None waits any more.
+    fn report_recovery(&mut self, now_ms: u64) {
+        if let Some(since_ms) = self.failing_since_ms.take() {
+            log::info!("new connections are accepted again failed_for_ms={}", now_ms - since_ms);
+        }
     }
 
     fn welcome(

@@ -29,6 +29,9 @@ pub struct LoadReport {
     pub problems: Vec<Problem>,
     /// Files whose new text does not count yet: they may be half written.
     pub held: Vec<PathBuf>,
+    /// Whether one of the problems is that something could not be read. It may be readable the next moment, though nothing of it
+    /// changes: the process may have had as many files open as it may.
+    pub is_unread: bool,
 }
 
 /// A file (or the folder) that cannot be used as it is.
@@ -85,12 +88,13 @@ pub(super) fn load_settled(
                 changes: Vec::new(),
                 problems: vec![problem],
                 held: Vec::new(),
+                is_unread: true,
             };
         }
     };
     let mut compiler = Compiler::default();
     let mut scripts = HashMap::with_capacity(files.len());
-    let (mut problems, mut held) = (Vec::new(), Vec::new());
+    let (mut problems, mut held, mut is_unread) = (Vec::new(), Vec::new(), false);
     for path in files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let before = known.get(stem);
@@ -99,6 +103,10 @@ pub(super) fn load_settled(
             Err(refused) => {
                 match refused {
                     Refused::Problem(problem) => problems.push(problem),
+                    Refused::Unread(problem) => {
+                        is_unread = true;
+                        problems.push(problem);
+                    }
                     Refused::Unsettled => held.push(path),
                 }
                 before.cloned()
@@ -114,7 +122,7 @@ pub(super) fn load_settled(
         true => known.clone(),
         false => Arc::new(ScriptSet { scripts, generation: known.generation + 1 }),
     };
-    LoadReport { set, changes, problems, held }
+    LoadReport { set, changes, problems, held, is_unread }
 }
 
 impl LoadReport {
@@ -208,6 +216,8 @@ pub(super) fn is_script_path(path: &Path) -> bool {
 /// Why a file does not serve.
 enum Refused {
     Problem(Problem),
+    /// It cannot be read now.
+    Unread(Problem),
     /// It may be half written.
     Unsettled,
 }
@@ -220,9 +230,10 @@ fn read_script(
     is_settled: &mut impl FnMut(&Path, &[u8]) -> bool,
     compiler: &mut Compiler,
 ) -> Result<Arc<Script>, Refused> {
-    let problem = |line, message| Refused::Problem(Problem { path: path.to_owned(), line, message });
+    let problem_of = |line, message| Problem { path: path.to_owned(), line, message };
+    let problem = |line, message| Refused::Problem(problem_of(line, message));
     check_name(name).map_err(|message| problem(None, message))?;
-    let bytes = read_limited(path).map_err(|message| problem(None, message))?;
+    let bytes = read_limited(path).map_err(|message| Refused::Unread(problem_of(None, message)))?;
     if let Some(before) = before.filter(|before| *before.text.as_bytes() == *bytes) {
         return Ok(before.clone());
     }

@@ -161,6 +161,10 @@ impl<F: Fn(Arc<ScriptSet>, &[Problem])> Watch<F> {
         report.problems.sort_by(|one, other| one.path.cmp(&other.path));
         report.log(&self.problems);
         self.stillness.keep_only(&report.held);
+        if report.is_unread {
+            // Looked at again soon, although nothing of it may change.
+            self.seen = None;
+        }
         if !Arc::ptr_eq(&report.set, &self.set) || report.problems != self.problems {
             self.set = report.set;
             self.problems = report.problems;

@@ -166,6 +166,11 @@ impl Server {
         assert!(prlimit.unwrap().success());
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What it holds.
     pub fn usage(&self) -> Usage {
         let count = |what: &str| fs::read_dir(format!("/proc/{}/{what}", self.process.id())).unwrap().count();
@@ -258,7 +263,7 @@ pub struct Ended {
 }
 
 /// Nothing of the test's own environment gets through but what a program needs.
-fn command(folder: &Folder) -> Command {
+pub fn command(folder: &Folder) -> Command {
     let mut command = Command::new(BINARY);
     command.current_dir(folder.path()).env_clear();
     command.envs(

@@ -14,6 +14,8 @@ mod compression;
 mod crowd;
 #[cfg(debug_assertions)]
 mod deaths;
+#[cfg(target_os = "linux")]
+mod exhaustion;
 mod flags;
 mod floods;
 mod full;

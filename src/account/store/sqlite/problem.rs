@@ -49,8 +49,8 @@ impl fmt::Display for SqliteError {
                 "was written by a newer version of godra (schema {found}, this one knows up to {known}); use that version"
             ),
             Problem::Locked => f.write_str("is locked by another process"),
-            Problem::Disk(error) => write!(f, "cannot be read or written: {error}"),
-            Problem::Sqlite(error) => write!(f, "cannot be used: {error}"),
+            Problem::Disk(error) => write!(f, "cannot be read or written: {}", in_one_line(error)),
+            Problem::Sqlite(error) => write!(f, "cannot be used: {}", in_one_line(error)),
         }
     }
 }
@@ -69,7 +69,7 @@ impl From<SqliteError> for StoreFault {
 impl From<rusqlite::Error> for Problem {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged(error.to_string()),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged(in_one_line(&error)),
             Some(
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed,
             ) => Self::Locked,
@@ -84,4 +84,9 @@ impl From<rusqlite::Error> for Problem {
             _ => Self::Sqlite(error),
         }
     }
+}
+
+/// SQLite quotes what it does not understand, with the ends of its lines.
+fn in_one_line(error: &rusqlite::Error) -> String {
+    error.to_string().replace('\n', " ")
 }
