@@ -57,7 +57,7 @@ impl Force {
 fn attack(orders: Orders, is_over: &AtomicBool) -> io::Result<Vec<Tally>> {
     sys::give_way()?;
     let Orders { target, source, attacks, seed } = orders;
-    let dial = Dial { target, source, receive_buffer_bytes: Some(RECEIVE_BUFFER_BYTES) };
+    let dial = Dial { target, source, receive_buffer_bytes: Some(RECEIVE_BUFFER_BYTES), compress: false };
     let mut tallies = vec![Tally::default(); attacks.len()];
     let now = Instant::now();
     let mut lines: Vec<(usize, Line)> = Vec::new();

@@ -207,7 +207,7 @@ fn open_member(seat: &Seat, dial: &Dial, seed: u64) -> io::Result<Connection> {
     let key = handshake::key(seed);
     let mut request = Vec::new();
     let Seat { host, token, game_id } = seat;
-    Request { host, token, game_id, since: None, key: &key }.write(&mut request);
+    Request { host, token, game_id, since: None, key: &key, compress: false }.write(&mut request);
     Connection::open(dial, request, key, seed)
 }
 

@@ -51,6 +51,8 @@ impl Opcode {
 pub(super) struct Frame<'a> {
     /// The last frame of its message.
     pub fin: bool,
+    /// Begins a message that is compressed (RFC 7692).
+    pub compressed: bool,
     pub opcode: Opcode,
     /// Its content; a server's frames are not masked.
     pub payload: &'a [u8],
@@ -68,7 +70,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, BadFram
     let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
     let opcode = Opcode::from_bits(first & 0x0f).ok_or(BadFrame("an opcode that does not exist"))?;
     let fin = first & 0x80 != 0;
-    if first & 0x70 != 0 {
+    let compressed = first & 0x40 != 0;
+    if first & 0x30 != 0 || (compressed && !matches!(opcode, Opcode::Text | Opcode::Binary)) {
         return Err(BadFrame("a reserved bit without an extension"));
     }
     if second & 0x80 != 0 {
@@ -79,7 +82,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, BadFram
     }
     let Some((length, head)) = payload_length(second, rest)? else { return Ok(None) };
     let end = head + length;
-    Ok(bytes.get(head..end).map(|payload| (Frame { fin, opcode, payload }, end)))
+    Ok(bytes.get(head..end).map(|payload| (Frame { fin, compressed, opcode, payload }, end)))
 }
 
 /// The payload's length and the header's.
@@ -184,7 +187,7 @@ mod tests {
         for length in [0, 1, 125, 126, 127, 0xffff, 0x1_0000, 70_000] {
             let payload = vec![b'x'; length];
             let bytes = server_frame(0x81, &payload);
-            let expected = Frame { fin: true, opcode: Opcode::Text, payload: &payload };
+            let expected = Frame { fin: true, compressed: false, opcode: Opcode::Text, payload: &payload };
             assert_eq!(decode(&bytes), Ok(Some((expected, bytes.len()))), "{length}");
             for cut in (0..bytes.len()).filter(|cut| *cut < 16 || *cut + 2 > bytes.len()) {
                 assert_eq!(decode(&bytes[..cut]), Ok(None), "{length} cut at {cut}");
@@ -197,16 +200,17 @@ mod tests {
         let mut bytes = server_frame(0x01, b"ab");
         bytes.extend(server_frame(0x89, b"p"));
         let (frame, length) = decode(&bytes).unwrap().unwrap();
-        assert_eq!(frame, Frame { fin: false, opcode: Opcode::Text, payload: b"ab" });
+        assert_eq!(frame, Frame { fin: false, compressed: false, opcode: Opcode::Text, payload: b"ab" });
         let (frame, _) = decode(&bytes[length..]).unwrap().unwrap();
-        assert_eq!(frame, Frame { fin: true, opcode: Opcode::Ping, payload: b"p" });
+        assert_eq!(frame, Frame { fin: true, compressed: false, opcode: Opcode::Ping, payload: b"p" });
     }
 
     #[test]
     fn what_a_server_must_not_send_is_refused() {
         let check = |bytes: &[u8], reason: &'static str| assert_eq!(decode(bytes), Err(BadFrame(reason)));
         check(&[0x83, 0], "an opcode that does not exist");
-        check(&[0xc1, 0], "a reserved bit without an extension");
+        check(&[0xa1, 0], "a reserved bit without an extension");
+        check(&[0xc9, 0], "a reserved bit without an extension");
         check(&[0x81, 0x80, 0, 0, 0, 0], "a masked frame from a server");
         check(&[0x09, 0], "a control frame in fragments or above 125 bytes");
         check(&[0x89, 126, 0, 126], "a control frame in fragments or above 125 bytes");

@@ -3,6 +3,7 @@
 
 use crate::client::codec::{self, BadFrame, Opcode};
 use crate::client::handshake::{self, Refused};
+use crate::client::inflate;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Read, Write};
@@ -20,6 +21,8 @@ pub(crate) struct Connection {
     outbound: Vec<u8>,
     /// The beginning of a message in fragments.
     fragments: Option<Vec<u8>>,
+    /// Whether messages may be compressed: while the upgrade is under way, whether that is on offer.
+    compress: bool,
     mask: u32,
 }
 
@@ -70,6 +73,8 @@ pub(crate) struct Dial {
     pub source: Option<Ipv4Addr>,
     /// Size of the receive buffer, if not the system's choice.
     pub receive_buffer_bytes: Option<usize>,
+    /// Whether the request offers compression.
+    pub compress: bool,
 }
 
 impl Connection {
@@ -95,6 +100,7 @@ impl Connection {
             inbound: Vec::new(),
             outbound: Vec::new(),
             fragments: None,
+            compress: dial.compress,
             mask: random as u32,
         })
     }
@@ -207,9 +213,9 @@ impl Connection {
     fn parse(&mut self, bytes: &[u8], each: &mut impl FnMut(Incoming<'_>)) -> Result<usize, Ended> {
         let mut used = 0;
         if let Phase::Connecting { key, .. } | Phase::Upgrading { key } = &self.phase {
-            match handshake::read_answer(bytes, key).map_err(Ended::Refused)? {
+            match handshake::read_answer(bytes, key, self.compress).map_err(Ended::Refused)? {
                 None => return Ok(0),
-                Some(length) => used = length,
+                Some(answer) => (used, self.compress) = answer,
             }
             self.phase = Phase::Open;
             each(Incoming::Upgraded);
@@ -230,6 +236,16 @@ impl Connection {
         match frame.opcode {
             Opcode::Text | Opcode::Binary if self.fragments.is_some() => {
                 return refuse("a message inside a message");
+            }
+            Opcode::Text | Opcode::Binary if frame.compressed && !self.compress => {
+                return refuse("a compressed message, which was not agreed on");
+            }
+            Opcode::Text | Opcode::Binary if frame.compressed && !frame.fin => {
+                return refuse("a compressed message in fragments");
+            }
+            Opcode::Text | Opcode::Binary if frame.compressed => {
+                let tell = |message: &[u8]| each(Incoming::Message(message));
+                inflate::inflated(frame.payload, tell).map_err(Ended::BadFrame)?;
             }
             Opcode::Text | Opcode::Binary if frame.fin => each(Incoming::Message(frame.payload)),
             Opcode::Text | Opcode::Binary => self.fragments = Some(frame.payload.to_vec()),
@@ -273,7 +289,12 @@ mod tests {
 
     fn pair() -> (Connection, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let dial = Dial { target: listener.local_addr().unwrap(), source: None, receive_buffer_bytes: None };
+        let dial = Dial {
+            target: listener.local_addr().unwrap(),
+            source: None,
+            receive_buffer_bytes: None,
+            compress: false,
+        };
         let connection = Connection::open(&dial, b"request".to_vec(), KEY.into(), 1).unwrap();
         (connection, listener.accept().unwrap().0)
     }

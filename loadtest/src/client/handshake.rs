@@ -1,5 +1,6 @@
 //! The client's side of the WebSocket upgrade: the request's bytes, and the check of the answer.
 
+use super::inflate::{ANSWER, OFFER};
 use tungstenite::handshake::derive_accept_key;
 
 /// Why an upgrade did not happen.
@@ -19,18 +20,22 @@ pub(crate) struct Request<'a> {
     /// Where to go on from: the epoch and the last `seq` seen.
     pub since: Option<(&'a str, u64)>,
     pub key: &'a str,
+    /// Whether compression is offered.
+    pub compress: bool,
 }
 
 impl Request<'_> {
     /// Appends the request to `out`.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let Self { host, token, game_id, key, .. } = self;
+        let offer =
+            if self.compress { format!("Sec-WebSocket-Extensions: {OFFER}\r\n") } else { String::new() };
         let resume =
             self.since.map(|(epoch, since)| format!("&epoch={epoch}&since={since}")).unwrap_or_default();
         out.extend_from_slice(
             format!(
                 "GET /ws?token={token}&game_id={game_id}{resume} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n\
-                 Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+                 Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n"
             )
             .as_bytes(),
         );
@@ -47,7 +52,8 @@ pub(crate) fn key(bits: u64) -> String {
 }
 
 /// Reads the answer at the front of `bytes`: its length once the upgrade is there, `None` while it is not.
-pub(super) fn read_answer(bytes: &[u8], key: &str) -> Result<Option<usize>, Refused> {
+/// Whether compression was agreed on comes with it, which may be if it was `offered`.
+pub(super) fn read_answer(bytes: &[u8], key: &str, offered: bool) -> Result<Option<(usize, bool)>, Refused> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
     let length = match response.parse(bytes) {
@@ -56,12 +62,15 @@ pub(super) fn read_answer(bytes: &[u8], key: &str) -> Result<Option<usize>, Refu
         Err(_) => return Err(Refused::Invalid("an answer that is not HTTP")),
     };
     match response.code {
-        Some(101) => check_headers(response.headers, key).map(|()| Some(length)),
+        Some(101) => {
+            check_headers(response.headers, key, offered).map(|compresses| Some((length, compresses)))
+        }
         status => Err(Refused::Status(status.unwrap_or(0))),
     }
 }
 
-fn check_headers(headers: &[httparse::Header<'_>], key: &str) -> Result<(), Refused> {
+/// Whether compression was agreed on.
+fn check_headers(headers: &[httparse::Header<'_>], key: &str, offered: bool) -> Result<bool, Refused> {
     let value =
         |name: &str| headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|h| h.value);
     let lists = |name: &str, wanted: &str| {
@@ -74,10 +83,11 @@ fn check_headers(headers: &[httparse::Header<'_>], key: &str) -> Result<(), Refu
     if value("sec-websocket-accept") != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err(Refused::Invalid("a wrong Sec-WebSocket-Accept"));
     }
-    if value("sec-websocket-extensions").is_some() {
-        return Err(Refused::Invalid("an extension that was not asked for"));
+    match value("sec-websocket-extensions") {
+        None => Ok(false),
+        Some(answer) if offered && answer == ANSWER.as_bytes() => Ok(true),
+        Some(_) => Err(Refused::Invalid("an extension that was not asked for")),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -91,9 +101,16 @@ mod tests {
     #[test]
     fn answers() {
         let check =
-            |bytes: &str, expected| assert_eq!(read_answer(bytes.as_bytes(), KEY), expected, "{bytes}");
-        check(GOOD, Ok(Some(GOOD.len())));
-        check(&format!("{GOOD}rest"), Ok(Some(GOOD.len())));
+            |bytes: &str, expected| assert_eq!(read_answer(bytes.as_bytes(), KEY, true), expected, "{bytes}");
+        check(GOOD, Ok(Some((GOOD.len(), false))));
+        check(&format!("{GOOD}rest"), Ok(Some((GOOD.len(), false))));
+        let with =
+            |answer| GOOD.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Extensions: {answer}\r\n\r\n"));
+        let unasked = Err(Refused::Invalid("an extension that was not asked for"));
+        let compressing = with(ANSWER);
+        check(&compressing, Ok(Some((compressing.len(), true))));
+        assert_eq!(read_answer(compressing.as_bytes(), KEY, false), unasked);
+        check(&with("permessage-deflate"), unasked);
         check(&GOOD[..GOOD.len() - 1], Ok(None));
         check(&GOOD.replace("s3p", "S3p"), Err(Refused::Invalid("a wrong Sec-WebSocket-Accept")));
         check(
@@ -114,7 +131,8 @@ mod tests {
     #[test]
     fn the_request_names_where_to_go_on() {
         let mut out = Vec::new();
-        Request { host: "h:1", token: "t", game_id: "g", since: Some(("e", 9)), key: KEY }.write(&mut out);
+        Request { host: "h:1", token: "t", game_id: "g", since: Some(("e", 9)), key: KEY, compress: false }
+            .write(&mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(
             text.starts_with("GET /ws?token=t&game_id=g&epoch=e&since=9 HTTP/1.1\r\nHost: h:1\r\n"),

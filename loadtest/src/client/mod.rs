@@ -5,3 +5,4 @@ pub(crate) mod codec;
 pub(crate) mod connection;
 pub(crate) mod handshake;
 pub(crate) mod http;
+mod inflate;

@@ -31,6 +31,7 @@ pub(crate) struct Plan {
     pub persistence: Option<Persistence>,
     /// Some events are not for all: numbers rise, and may jump.
     pub addressed_events: bool,
+    pub compress: bool,
     /// Receive buffer of slow clients, in bytes.
     pub slow_receive_buffer_bytes: Option<usize>,
 }

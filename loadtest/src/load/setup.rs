@@ -222,6 +222,7 @@ fn empty_plan(options: &Options, targets: &[SocketAddr], worker: usize) -> Plan 
         restarts: options.restarts,
         persistence: options.persistence,
         addressed_events: options.addressed_events,
+        compress: options.compress,
         slow_receive_buffer_bytes: options.slow_receive_buffer_bytes,
     }
 }

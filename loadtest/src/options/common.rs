@@ -91,6 +91,9 @@ pub(crate) struct Common {
     /// Some events of the scripts are for some members alone: what others see of the numbers may jump
     #[arg(long, help_heading = "Traffic")]
     pub addressed_events: bool,
+    /// Offer compression of frames, as browsers do (permessage-deflate)
+    #[arg(long, help_heading = "Traffic")]
+    pub compress: bool,
     /// How long answers may take at the end before they count as lost
     #[arg(long, default_value = "5s", value_parser = duration, help_heading = "Traffic")]
     pub grace: Duration,

@@ -36,6 +36,7 @@ pub(crate) struct Options {
     pub persistence: Option<Persistence>,
     /// Some events are not for all: numbers rise, and may jump.
     pub addressed_events: bool,
+    pub compress: bool,
     /// Logins before the run come from many addresses.
     pub spreads_logins: bool,
     /// Receive buffer of slow clients.
@@ -97,6 +98,7 @@ impl Options {
                 silence_ms: args.silence.as_millis() as u64,
             }),
             addressed_events: common.addressed_events,
+            compress: common.compress,
             spreads_logins: hostile.is_some(),
             slow_receive_buffer_bytes: (slow_receive_buffer > 0).then_some(slow_receive_buffer),
             hosts,

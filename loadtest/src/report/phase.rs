@@ -56,6 +56,9 @@ pub(crate) struct Traffic {
     pub bytes_out: u64,
     /// Mean length of a message with its header.
     pub bytes_per_frame: Option<f64>,
+    /// Mean number of bytes received for an event, of all that came.
+    #[serde(default)]
+    pub bytes_per_event: Option<f64>,
     /// Mean number of events in a message.
     pub events_per_frame: Option<f64>,
     /// From an input's intended time to its own event.
@@ -156,6 +159,7 @@ impl Traffic {
             mb_in_per_s: per_s(counts.bytes_in) / 1e6,
             bytes_out: counts.bytes_out,
             bytes_per_frame: divided(counts.bytes_in as f64, counts.frames as f64),
+            bytes_per_event: divided(counts.bytes_in as f64, counts.events as f64),
             events_per_frame: divided(counts.events as f64, counts.frames as f64),
             latency: counts.latency.summary(),
             join: counts.join.summary(),

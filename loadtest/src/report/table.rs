@@ -47,6 +47,10 @@ fn render_phase(text: &mut String, phase: &Phase) {
     let per_frame = all.events_per_frame.map_or(String::new(), |events| format!(", {events:.1} a frame"));
     row(text, "events", &format!("{} ({}/s){per_frame}", all.events, count(all.events_per_s)));
     let bytes = all.bytes_per_frame.map_or(String::new(), |bytes| format!(", {bytes:.0} bytes each"));
+    let bytes = match all.bytes_per_event {
+        Some(per_event) => format!("{bytes} ({per_event:.1} an event)"),
+        None => bytes,
+    };
     row(
         text,
         "frames",

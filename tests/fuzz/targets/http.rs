@@ -46,7 +46,7 @@ fn check_request(request: &Request) {
     for name in ["token", "game_id", "since", "a b"] {
         _ = request.query_parameter(name);
     }
-    if let Ok(handshake) = ws::accept(request, false) {
+    if let Ok(handshake) = ws::accept(request, true) {
         assert_eq!(handshake.accept_key.len(), 28);
     }
     let mut again = outcomes_of_written(request);

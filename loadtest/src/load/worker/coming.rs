@@ -63,14 +63,15 @@ impl<R: FnMut(Window)> Worker<R> {
         let mut request = Vec::new();
         let position = client.expected.position().filter(|_| self.plan.resume);
         let since = position.map(|position| (room.check.epoch(position.epoch), position.seq));
-        Request { host: &server.host, token: &client.token, game_id: &room.id, since, key: &key }
+        let compress = self.plan.compress;
+        Request { host: &server.host, token: &client.token, game_id: &room.id, since, key: &key, compress }
             .write(&mut request);
         let sources = &self.plan.sources;
         let source = (!sources.is_empty()).then(|| sources[self.next_source % sources.len()]);
         self.next_source += 1;
         let slow = client.group == Group::Slow;
         let receive_buffer_bytes = self.plan.slow_receive_buffer_bytes.filter(|_| slow);
-        let dial = Dial { target: server.address, source, receive_buffer_bytes };
+        let dial = Dial { target: server.address, source, receive_buffer_bytes, compress };
         client.life = client.life.wrapping_add(1);
         client.tries += 1;
         client.expected.arrive(position, client.due_ns);
