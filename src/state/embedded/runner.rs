@@ -80,6 +80,7 @@ impl ScriptRunner {
     pub(super) fn replace_keyspace(&self, mut keyspace: Keyspace) {
         let mut own = self.interpreter.keyspace().borrow_mut();
         keyspace.set_max_bytes(own.max_bytes());
+        keyspace.set_max_work(own.max_work());
         *own = keyspace;
     }
 

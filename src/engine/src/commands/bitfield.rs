@@ -6,7 +6,7 @@ use super::arguments::{integer, is};
 use super::bits::BAD_OFFSET;
 use super::failure::{Failure, Outcome};
 use super::number::parse_integer;
-use super::strings::MAX_LEN;
+use super::strings::{MAX_LEN, ZERO_NS};
 
 /// `BITFIELD key [GET type offset | [OVERFLOW WRAP | SAT | FAIL] SET type offset value | INCRBY type offset value] …`
 pub(super) fn bitfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
@@ -17,6 +17,7 @@ pub(super) fn bitfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut
     };
     let before = keyspace.read::<Vec<u8>>(key)?.map_or(0, Vec::len);
     keyspace.need(len.saturating_sub(before))?;
+    keyspace.allow_work(len.saturating_sub(before), ZERO_NS)?;
     let mut value = keyspace.write_or_create::<Vec<u8>>(key)?;
     // Room for all fields, also for those that stay as they are.
     value.bytes_mut(len, 0);

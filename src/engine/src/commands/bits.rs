@@ -7,7 +7,10 @@ use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
 use super::failure::{Failure, Outcome};
 use super::number::parse_integer;
-use super::strings::MAX_LEN;
+use super::strings::{MAX_LEN, ZERO_NS};
+
+/// Nanoseconds for each byte that is looked at.
+const LOOK_NS: f64 = 0.25;
 
 pub(super) const BAD_OFFSET: Failure = Failure::fixed("ERR bit offset is not an integer or out of range");
 
@@ -18,6 +21,7 @@ pub(super) fn setbit(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
     let bit = bit.ok_or(Failure::fixed("ERR bit is not an integer or out of range"))?;
     let len = keyspace.read::<Vec<u8>>(arguments[1])?.map_or(0, Vec::len);
     keyspace.need((offset / 8 + 1).saturating_sub(len))?;
+    keyspace.allow_work((offset / 8 + 1).saturating_sub(len), ZERO_NS)?;
     let mut value = keyspace.write_or_create::<Vec<u8>>(arguments[1])?;
     let byte = &mut value.bytes_mut(offset / 8, 1)[0];
     let mask = 0x80 >> (offset % 8);
@@ -50,6 +54,7 @@ pub(super) fn bitcount(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut
     let value = keyspace.read::<Vec<u8>>(arguments[1])?.map_or(&[][..], Vec::as_slice);
     let is_backwards = span.start < 0 && span.end.is_some_and(|end| end < 0 && span.start > end);
     let bits = if is_backwards { 0..0 } else { span.bits(value.len()) };
+    keyspace.allow_work(bits.len() / 8, LOOK_NS)?;
     reply.integer(count_bits(value, bits) as i64);
     Ok(())
 }
@@ -127,6 +132,7 @@ pub(super) fn bitpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
         return Ok(());
     };
     let (range, is_open) = (span.bits(value.len()), span.end.is_none());
+    keyspace.allow_work(range.len() / 8, LOOK_NS)?;
     let is_empty = range.is_empty();
     let found = find_bit(value, range, wanted).map(|bit| bit as i64);
     // Without a given end, zeros go on after the string.
@@ -173,6 +179,7 @@ pub(super) fn bitop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
     let sources = sources.collect::<Result<Vec<&[u8]>, Failure>>()?;
     let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
     keyspace.need(len)?;
+    keyspace.allow_work(len * sources.len(), LOOK_NS)?;
     let mut result = sources.first().map_or(Vec::new(), |source| source.to_vec());
     result.resize(len, 0);
     for source in &sources[1..] {

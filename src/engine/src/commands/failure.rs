@@ -17,6 +17,8 @@ impl Failure {
     pub const FULL: Self = Self::fixed("OOM command not allowed when used memory > 'maxmemory'.");
     /// The answer is larger than whoever asks may have.
     pub const TOO_LARGE: Self = Self::fixed("ERR the answer is too large");
+    /// The command would take longer than its script may.
+    pub const TOO_SLOW: Self = Self::fixed("ERR the command would take too long on what the key holds");
     pub(super) const SYNTAX: Self = Self::fixed("ERR syntax error");
     pub(super) const NOT_AN_INTEGER: Self = Self::fixed("ERR value is not an integer or out of range");
     pub(super) const NOT_A_FLOAT: Self = Self::fixed("ERR value is not a valid float");

@@ -29,6 +29,8 @@ pub(super) fn type_of(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut 
 
 /// `KEYS pattern`
 pub(super) fn keys(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
+    const MATCH_NS: f64 = 5.0;
+    keyspace.allow_work(keyspace.len(), MATCH_NS)?;
     let opened = reply.begin_array();
     let mut len = 0;
     for (key, _) in keyspace.live_entries().filter(|(key, _)| pattern::matches(arguments[1], key)) {
@@ -93,7 +95,9 @@ pub(super) fn copy(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
     let copied = keyspace.value(source).filter(|_| is_free);
     reply.integer(i64::from(copied.is_some()));
     if let Some(bytes) = copied.map(Value::allocated_bytes) {
+        const COPY_NS: f64 = 0.25;
         keyspace.need(bytes)?;
+        keyspace.allow_work(bytes, COPY_NS)?;
         if let Some(value) = keyspace.value(source).cloned() {
             keyspace.insert_value(destination, value, keyspace.expiry(source).flatten());
         }

@@ -16,6 +16,7 @@ pub(super) fn lcs(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Repl
         return Err(Failure::fixed("ERR The specified keys must contain string values"));
     };
     let options = Options::parse(&arguments[3..])?;
+    keyspace.allow_work(a.len().saturating_mul(b.len()), 1.0)?;
     let table = Table::new(a, b)?;
     match options.answer {
         Answer::Text => reply.bulk(&table.text()),

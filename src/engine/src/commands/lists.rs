@@ -149,6 +149,7 @@ pub(super) fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut 
     } else {
         return Err(Failure::SYNTAX);
     };
+    allow_walk(keyspace, arguments[1])?;
     let len = keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
         let Some(index) = list.iter().position(|candidate| **candidate == *pivot) else { return -1 };
         list.insert(index + offset, SmallBytes::new(element));
@@ -158,10 +159,18 @@ pub(super) fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut 
     Ok(())
 }
 
+/// Before all elements are looked at.
+fn allow_walk(keyspace: &Keyspace, key: &[u8]) -> Outcome {
+    const COMPARISON_NS: f64 = 2.0;
+    let len = keyspace.read::<List>(key)?.map_or(0, |list| list.len());
+    keyspace.allow_work(len, COMPARISON_NS)
+}
+
 /// `LREM key count element`: a negative count removes from the tail, 0 removes all.
 pub(super) fn lrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let count = integer(arguments[2])?;
     let element = arguments[3];
+    allow_walk(keyspace, arguments[1])?;
     let removed = keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
         let matching = list.iter().filter(|candidate| ***candidate == *element).count();
         let limit = if count == 0 { u64::MAX } else { count.unsigned_abs() };
@@ -188,6 +197,9 @@ pub(super) fn lrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
 pub(super) fn lpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let element = arguments[2];
     let options = Search::parse(&arguments[3..])?;
+    if options.max_len == 0 {
+        allow_walk(keyspace, arguments[1])?;
+    }
     let found = match keyspace.read::<List>(arguments[1])? {
         Some(list) => options.find(list, element),
         None => Vec::new(),

@@ -115,6 +115,7 @@ pub(super) fn sintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &m
         return Ok(());
     };
     sets.sort_by_key(|set| set.len());
+    keyspace.allow_work(sets[0].len(), LOOK_UP_NS)?;
     let common =
         sets[0].entries().iter().filter(|entry| sets[1..].iter().all(|set| set.contains(&entry.key)));
     reply.integer(common.take(limit).count() as i64);
@@ -142,6 +143,9 @@ fn intercard_arguments<'a, 'b>(arguments: &'a [&'b [u8]]) -> Result<(&'a [&'b [u
     Ok((keys, if limit == 0 { usize::MAX } else { limit }))
 }
 
+/// Nanoseconds for each member that is looked up in another set, or put into one.
+pub(super) const LOOK_UP_NS: f64 = 20.0;
+
 /// Every key's set, none for missing keys; all keys' types are checked.
 fn read_all<'a>(keyspace: &'a Keyspace, keys: &[&[u8]]) -> Result<Vec<Option<&'a Set>>, Failure> {
     keys.iter().map(|key| keyspace.read::<Set>(key)).collect()
@@ -152,6 +156,7 @@ fn intersection(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Se
     let mut result = keyspace.empty::<Set>();
     let Some(mut sets) = sets.into_iter().collect::<Option<Vec<&Set>>>() else { return Ok(result) };
     sets.sort_by_key(|set| set.len());
+    keyspace.allow_work(sets[0].len(), LOOK_UP_NS)?;
     let Some((smallest, others)) = sets.split_first() else { return Ok(result) };
     for entry in smallest.entries() {
         if others.iter().all(|other| other.contains(&entry.key)) {
@@ -165,6 +170,7 @@ fn intersection(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Se
 fn union(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Set, Failure> {
     let sets = read_all(keyspace, keys)?;
     let mut result = keyspace.empty::<Set>();
+    keyspace.allow_work(sets.iter().flatten().map(|set| set.len()).sum(), LOOK_UP_NS)?;
     for entry in sets.into_iter().flatten().flat_map(Set::entries) {
         result.insert(&entry.key, ());
         limit.check(result.allocated_bytes())?;
@@ -176,6 +182,7 @@ fn difference(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Set,
     let sets = read_all(keyspace, keys)?;
     let mut result = keyspace.empty::<Set>();
     let Some((Some(first), others)) = sets.split_first() else { return Ok(result) };
+    keyspace.allow_work(first.len(), LOOK_UP_NS)?;
     for entry in first.entries() {
         if !others.iter().flatten().any(|other| other.contains(&entry.key)) {
             result.push_new(entry.key.clone(), ());

@@ -106,6 +106,14 @@ impl<'a> Query<'a> {
         key: &[u8],
         limit: &Limit,
     ) -> Result<Vec<Option<SmallBytes>>, Failure> {
+        const SORT_NS: f64 = 50.0;
+        let len = match keyspace.value(key) {
+            Some(Value::List(list)) => list.len(),
+            Some(Value::Set(set)) => set.len(),
+            Some(Value::SortedSet(set)) => set.len(),
+            _ => 0,
+        };
+        keyspace.allow_work(len, SORT_NS)?;
         let (mut elements, order) = self.elements(keyspace, key)?;
         match order {
             Order::AsIs => (),

@@ -6,6 +6,7 @@ use super::arguments::{at_least, integer, is};
 use super::failure::{Failure, Outcome};
 use super::limit::Limit;
 use super::number::parse_float;
+use super::sets::LOOK_UP_NS;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operation {
@@ -208,7 +209,19 @@ impl<'a> Query<'a> {
         let mut query =
             Self { operation, operands, aggregate: Aggregate::Sum, with_scores: false, limit: usize::MAX };
         query.parse_options(options, allow_scores)?;
+        keyspace.allow_work(query.steps(), LOOK_UP_NS)?;
         Ok(query)
+    }
+
+    /// How many members are looked at.
+    fn steps(&self) -> usize {
+        let mut sizes = self.operands.iter().map(|operand| operand.source.len());
+        let steps = match self.operation {
+            Operation::Union => Some(sizes.sum()),
+            Operation::Intersection | Operation::Cardinality => sizes.min(),
+            Operation::Difference => sizes.next(),
+        };
+        steps.unwrap_or(0)
     }
 
     fn parse_options(&mut self, options: &[&[u8]], allow_scores: bool) -> Outcome {

@@ -17,6 +17,7 @@ mod small_bytes;
 mod sorted_set;
 mod undo;
 mod value;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,8 @@ pub struct Keyspace {
     changes: Option<Tracker>,
     undo: UndoLog,
     bound: Bound,
+    /// See [`Keyspace::set_max_work`].
+    max_work_ns: u64,
 }
 
 #[derive(Debug)]
@@ -96,6 +99,7 @@ impl Keyspace {
             changes: None,
             undo: UndoLog::default(),
             bound: Bound::default(),
+            max_work_ns: u64::MAX,
         }
     }
 

@@ -189,6 +189,11 @@ impl Budget {
         }
     }
 
+    /// The call has begun what would take more time than it has.
+    pub(crate) fn exceed_time(&self) {
+        self.exceeded.set(self.exceeded.get().or(Some(Exceeded::Time)));
+    }
+
     /// Whether a native buffer of that size fits beside what Lua holds.
     pub(crate) fn check_room(&self, bytes: usize) -> Option<Exceeded> {
         let grown = self.grown().saturating_add(bytes);

@@ -13,6 +13,9 @@ use super::json::JsonOptions;
 use super::pool::Pool;
 use super::protect::Protected;
 
+/// What a single command may take, as it is guessed before it begins, is so many times what a call may.
+const WORK_FACTOR: u32 = 2;
+
 /// The native functions' world. No borrow of its cells may be held across a call into Lua.
 pub(super) struct Host {
     /// The running call's time and memory.
@@ -50,10 +53,12 @@ impl Host {
         let library = extension.library();
         let kept_fields = library.as_ref().map_or(0, |library| library.kept_fields.len());
         assert!(kept_fields <= 64, "one bit for each");
+        let mut keyspace = Keyspace::new(seed);
+        keyspace.set_max_work(time_budget * WORK_FACTOR);
         Self {
             budget: Budget::new(time_budget, memory_budget),
             pool: Pool::default(),
-            keyspace: RefCell::new(Keyspace::new(seed)),
+            keyspace: RefCell::new(keyspace),
             reply: RefCell::new(ReplyBuffer::of_at_most(memory_budget)),
             library,
             extension,

@@ -2,7 +2,7 @@
 
 use std::cell::RefMut;
 
-use crate::commands;
+use crate::commands::{self, Failure};
 use crate::keyspace::Context;
 use crate::reply::{ReplyBuffer, Value};
 
@@ -152,6 +152,9 @@ pub(super) fn execute(stack: Stack<'_>, arguments: &[&[u8]], reply: &mut ReplyBu
     if reply.is_too_large() {
         // It would not fit beside what Lua holds.
         host.budget.check_room(usize::MAX);
+    }
+    if reply.is_failure(&Failure::TOO_SLOW) {
+        host.budget.exceed_time();
     }
     let is_full =
         undo_bytes / UNDO_SHARE > COMMAND_COST && host.budget.check_room(undo_bytes / UNDO_SHARE).is_some();

@@ -226,3 +226,51 @@ fn an_answer_is_as_large_as_a_script_may_take() {
         assert!(patient.fails(ask).contains("KiB of memory"), "{ask}");
     }
 }
+
+/// The clock is read between commands: one that would walk through very much does not begin.
+#[test]
+fn a_command_that_would_take_too_long_does_not_begin() {
+    let mut world = World::new();
+    world.ok("local many = {} for i = 1, 5000 do many[i] = i end
+        redis.call('RPUSH', 'list', unpack(many)) redis.call('SADD', 'set', unpack(many))
+        redis.call('SET', 'text', string.rep('x', 50000)) redis.call('SADD', 'one', 1)
+        for i = 1, 2000 do redis.call('SET', 'key' .. i, '') end");
+    world.interpreter.keyspace().borrow_mut().set_max_work(Duration::from_micros(5));
+    for command in [
+        "'LREM', 'list', 0, 'x'",
+        "'LPOS', 'list', 'x'",
+        "'LINSERT', 'list', 'BEFORE', 'x', 'y'",
+        "'SORT', 'list'",
+        "'SORT_RO', 'set'",
+        "'BITCOUNT', 'text'",
+        "'BITPOS', 'text', 0",
+        "'BITOP', 'NOT', 'new', 'text'",
+        "'SETRANGE', 'new', 50000, 'x'",
+        "'SETBIT', 'new', 400000, 1",
+        "'BITFIELD', 'new', 'SET', 'u8', 400000, 1",
+        "'LCS', 'text', 'text'",
+        "'COPY', 'text', 'new'",
+        "'KEYS', '*'",
+        "'SUNION', 'set', 'one'",
+        "'SINTERSTORE', 'new', 'set', 'set'",
+        "'SDIFF', 'set', 'one'",
+        "'SINTERCARD', 1, 'set'",
+        "'ZUNIONSTORE', 'new', 1, 'set'",
+        "'ZINTERCARD', 1, 'set'",
+        "'ZDIFF', 1, 'set'",
+    ] {
+        let error = world.run(&format!("redis.call({command})")).expect_err(command);
+        assert!(matches!(error, ScriptError::Timeout(_)), "{command}: {error:?}");
+        let error = world.run(&format!("pcall(redis.call, {command}) return 1")).expect_err(command);
+        assert!(matches!(error, ScriptError::Timeout(_)), "{command}: {error:?}");
+    }
+    // What looks at little of a large value does not wait for the rest.
+    for command in [
+        "'SINTER', 'set', 'one'",
+        "'LRANGE', 'list', 0, 9",
+        "'LPOS', 'list', 7, 'MAXLEN', 10",
+        "'SDIFF', 'one', 'set'",
+    ] {
+        world.ok(&format!("redis.call({command})"));
+    }
+}
