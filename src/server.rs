@@ -60,6 +60,8 @@ pub enum ServerError {
     SecondSignal,
     /// It did not stop within this time.
     TimeIsUp(Duration),
+    /// It stopped in order, but for what it could not write.
+    LacksChanges,
 }
 
 const REPORTS_LAST: &str = "the reports of deaths outlive all threads";
@@ -177,7 +179,8 @@ impl Server {
         let stopped = stopped.map_err(|error| ServerError::System("start a thread", error))?;
         crossbeam_channel::select! {
             recv(stopped) -> done => match done {
-                Ok(()) => Ok(()),
+                Ok(()) if engine.has_kept_all() => Ok(()),
+                Ok(()) => Err(ServerError::LacksChanges),
                 Err(_) => Err(died(deaths.recv().expect(REPORTS_LAST), &engine)),
             },
             recv(deaths) -> death => Err(died(death.expect(REPORTS_LAST), &engine)),
@@ -390,6 +393,9 @@ impl fmt::Display for ServerError {
             Self::Engine(error) => write!(f, "{error}"),
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),
             Self::ThreadDied(death) => write!(f, "{death}; the server ends, as it cannot do without"),
+            Self::LacksChanges => {
+                f.write_str("stopped, but the last changes are lost: the state file could not be written")
+            }
             Self::SecondSignal => f.write_str("stopped at once by a second signal"),
             Self::TimeIsUp(limit) => {
                 write!(f, "stopped although not all is done: the time is up limit_s={}", limit.as_secs())

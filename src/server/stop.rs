@@ -37,6 +37,11 @@ impl EngineEnd {
         self.once.call_once(|| self.engine.stop());
     }
 
+    /// As [`Engine::has_kept_all`].
+    pub(super) fn has_kept_all(&self) -> bool {
+        self.engine.has_kept_all()
+    }
+
     /// Stops the engine as far as it takes no longer than a moment, so that what it was told last is kept.
     pub(super) fn stop_quickly(self: &Arc<Self>) {
         let engine = self.clone();

@@ -85,6 +85,11 @@ pub trait Engine: Send + Sync {
 
     /// Takes no new batches, finishes those in the queue, and ends. May be called more than once.
     fn stop(&self);
+
+    /// Once it has stopped: whether what it has run is kept as far as it promises that.
+    fn has_kept_all(&self) -> bool {
+        true
+    }
 }
 
 /// A batch that an engine did not take.

@@ -163,6 +163,20 @@ fn a_full_disk_is_written_once_it_has_room() {
     check_state_file("pwrite64", "error=ENOSPC");
 }
 
+/// What could not be written until the end is lost, and the exit code says so.
+#[test]
+fn a_stop_that_cannot_write_has_failed() {
+    let files = Folder::empty();
+    let mut server = start_with_file(&files);
+    let injection = Injection::start(&server, "pwrite64", "error=ENOSPC", None);
+    assert_eq!(server.guest().rpc("remember", json!(["lost"]), &[]).status, 200);
+    server.terminate();
+    assert_eq!(server.wait_at_most(RETRIED).code(), Some(1));
+    drop(injection);
+    server.output().wait_for_line(&["ERROR", "the last changes are lost"]);
+    start_with_file(&files);
+}
+
 /// Who registers is told to come again, and nobody who plays notices.
 #[test]
 fn accounts_are_unavailable_while_the_disk_is_full() {

@@ -111,6 +111,10 @@ impl Engine for EmbeddedEngine {
         self.sender.len() + self.shared.late.load(Ordering::Relaxed)
     }
 
+    fn has_kept_all(&self) -> bool {
+        !self.shared.lacks_changes.load(Ordering::SeqCst)
+    }
+
     /// What is queued is finished as far as it takes no more than five seconds; the rest is refused.
     fn stop(&self) {
         self.shared.is_stopping.store(true, Ordering::SeqCst);

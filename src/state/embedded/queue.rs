@@ -19,6 +19,8 @@ pub(super) enum EngineCommand {
 /// What the engine's thread and the others share.
 pub(super) struct QueueState {
     pub(super) is_stopping: AtomicBool,
+    /// It has stopped, and the state file lacks what ran last.
+    pub(super) lacks_changes: AtomicBool,
     /// Calls of `submit` that may still put a batch into the queue.
     pub(super) submitting: AtomicUsize,
     /// Batches that wait because their callers have had more than their share.
@@ -34,6 +36,7 @@ impl QueueState {
     pub(super) fn new(scripts: Arc<ScriptSet>) -> Self {
         Self {
             is_stopping: AtomicBool::new(false),
+            lacks_changes: AtomicBool::new(false),
             submitting: AtomicUsize::new(0),
             late: AtomicUsize::new(0),
             new_scripts: Mutex::new(Some(scripts)),

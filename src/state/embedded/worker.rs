@@ -163,8 +163,9 @@ impl Worker {
             self.process(*batch, Instant::now());
         }
         if let Some(checkpointer) = self.checkpointer.take() {
-            checkpointer
-                .finish(&mut self.runner.keyspace().borrow_mut(), &self.runner.event_log().positions());
+            let positions = self.runner.event_log().positions();
+            let is_written = checkpointer.finish(&mut self.runner.keyspace().borrow_mut(), &positions);
+            self.shared.lacks_changes.store(!is_written, Ordering::SeqCst);
         }
     }
 

@@ -110,15 +110,16 @@ impl Checkpointer {
         due.max(shortest).min(longest)
     }
 
-    /// Writes all that is left, with the rooms' places, and closes the file.
-    pub(crate) fn finish(mut self, keyspace: &mut Keyspace, positions: &[RoomPosition]) {
+    /// Writes all that is left, with the rooms' places, and closes the file. Returns whether all is written.
+    pub(crate) fn finish(mut self, keyspace: &mut Keyspace, positions: &[RoomPosition]) -> bool {
         let deadline = Instant::now() + LAST_CUT_PATIENCE;
         if self.stage == Stage::Writing {
             self.await_answer(deadline, keyspace);
         }
         loop {
             if self.stage != Stage::Resting {
-                return log::error!("the state file lacks the last changes: writing it does not end");
+                log::error!("the state file lacks the last changes: writing it does not end");
+                return false;
             }
             let mut checkpoint = self.checkpoint(keyspace);
             checkpoint.positions = positions.to_vec();
@@ -127,7 +128,8 @@ impl Checkpointer {
                 break;
             }
             if Instant::now() >= deadline {
-                return log::error!("the state file lacks the last changes: it cannot be written");
+                log::error!("the state file lacks the last changes: it cannot be written");
+                return false;
             }
             thread::sleep(LATE_WAIT);
         }
@@ -135,6 +137,7 @@ impl Checkpointer {
         if self.writer.thread.join().is_err() {
             log::error!("the state file's thread has panicked");
         }
+        true
     }
 
     fn has_changes(&self, keyspace: &Keyspace) -> bool {
