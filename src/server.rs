@@ -303,6 +303,7 @@ fn start_engine(
     let options = RedisOptions {
         addresses: config.redis.clone(),
         prefix: config.redis_prefix.clone(),
+        tls: config.redis_tls.clone(),
         queue_capacity: config.limits.queues.engine_batches,
         shards: config.threads,
         seed: random_seed(),

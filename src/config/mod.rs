@@ -35,7 +35,7 @@ use crate::session::Network;
 use crate::session::cors::AllowedOrigins;
 use crate::session::limits::Limit;
 use crate::state::HistoryBounds;
-use crate::state::redis::{Address, Prefix};
+use crate::state::redis::{Address, Prefix, Security, TlsFiles};
 use crate::sys;
 use crate::wire::ws::deflate::CompressionLevel;
 
@@ -75,6 +75,8 @@ pub struct Config {
     pub redis: Vec<Address>,
     /// What the names of the server's own keys and channels begin with there.
     pub redis_prefix: Prefix,
+    /// For stores with TLS.
+    pub redis_tls: TlsFiles,
     /// Where the embedded store is kept; nowhere if there is none.
     pub state_file: Option<PathBuf>,
     /// What the embedded store may take, in bytes.
@@ -172,6 +174,7 @@ impl Config {
             trusted_proxies: values.parse_optional("trusted-proxy", Network::parse_list)?.unwrap_or_default(),
             database: database::resolve(values, &mut warnings)?,
             state_file: resolve_state_file(values, !redis.is_empty())?,
+            redis_tls: resolve_redis_tls(values, &redis, &mut warnings)?,
             store_memory: resolve_store_memory(values, !redis.is_empty(), machine)?,
             redis,
             redis_prefix: values.parse("redis-prefix", Prefix::parse)?,
@@ -277,6 +280,42 @@ fn resolve_token_keys(values: &Values, warnings: &mut Vec<String>) -> Result<Vec
 }
 
 /// The embedded store's file; Redis keeps what it holds itself.
+fn resolve_redis_tls(
+    values: &Values,
+    addresses: &[Address],
+    warnings: &mut Vec<String>,
+) -> Result<TlsFiles, ConfigError> {
+    let is = |security| move |address: &Address| address.security == security;
+    let is_encrypted = addresses.iter().any(|address| address.security != Security::Plain);
+    if addresses.iter().any(is(Security::Unchecked)) {
+        warnings.push(
+            "--redis-addr with #insecure takes any certificate: whoever is in between can read all"
+                .to_owned(),
+        );
+    }
+    let readable = |files: TlsFiles| match is_encrypted {
+        true => files.load(false).map(|_| files),
+        false => Err("expected an address with rediss:// in --redis-addr".to_owned()),
+    };
+    let authorities =
+        |text: &str| readable(TlsFiles { authorities: Some(path(text)?), ..TlsFiles::default() });
+    let mut files = values.parse_optional("redis-ca", authorities)?.unwrap_or_default();
+    let certificate = values.parse_optional("redis-cert", path)?;
+    let key = |text: &str| {
+        let certificate = certificate.clone().ok_or("expected --redis-cert with it")?;
+        readable(TlsFiles { identity: Some((certificate, path(text)?)), ..files.clone() })
+    };
+    match values.parse_optional("redis-key", key)? {
+        Some(with_key) => files = with_key,
+        None if certificate.is_some() => {
+            values
+                .parse_optional("redis-cert", |_| Err::<(), _>("expected --redis-key with it".to_owned()))?;
+        }
+        None => {}
+    }
+    Ok(files)
+}
+
 fn resolve_state_file(values: &Values, is_in_redis: bool) -> Result<Option<PathBuf>, ConfigError> {
     let is_default = values.source("state-file") == Source::Default;
     values.parse("state-file", |text| match text {

@@ -54,7 +54,7 @@ const SETTINGS: &[Setting] = &[
         "redis-addr",
         "ADDRESS",
         None,
-        "Keep game state in Redis, Valkey or Dragonfly at HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE, or several with commas",
+        "Keep game state in Redis, Valkey or Dragonfly at HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss://… (TLS) or unix:/PATH, or several with commas",
     ),
     setting(
         "redis-prefix",
@@ -62,6 +62,19 @@ const SETTINGS: &[Setting] = &[
         Some(Prefix::DEFAULT),
         "What the names of the server's own keys and channels begin with in Redis, before a colon",
     ),
+    setting(
+        "redis-ca",
+        "FILE",
+        None,
+        "Certificates of the authorities that are believed for rediss:// [default: the system's]",
+    ),
+    setting(
+        "redis-cert",
+        "FILE",
+        None,
+        "Certificate that the server shows to Redis over TLS, with --redis-key",
+    ),
+    setting("redis-key", "FILE", None, "Private key of --redis-cert"),
     setting("room-ttl", "TIME", Some("1h"), "How long a room lasts after its last member has left"),
     setting(
         "rejoin-grace",
@@ -330,7 +343,7 @@ fn may_hold_secret(name: &str, text: &str) -> bool {
         "jwt-secret" => true,
         // A path, or names and ports of hosts.
         "db-dsn" => !is_of("._-/\\") && text != ":memory:",
-        "redis-addr" => !is_of("._-:,[]"),
+        "redis-addr" => !is_of("._-:,[]/") || text.contains("//"),
         _ => false,
     }
 }

@@ -181,9 +181,18 @@ fn values_that_are_refused() {
         "--db-dsn (30 bytes): unknown option `colour`; expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
     );
     refused("--db-dsn :memory:", "--db-dsn :memory:: expected the path of an SQLite file");
+    refused("--redis-ca ca.pem", "--redis-ca ca.pem: expected an address with rediss:// in --redis-addr");
     refused(
-        "--redis-addr rediss://localhost:6379",
-        "--redis-addr (23 bytes): TLS (rediss://) is not supported; use redis:// and a private network or a tunnel",
+        "--redis-addr rediss://localhost --redis-ca /nowhere.pem",
+        "--redis-ca /nowhere.pem: /nowhere.pem: I/O error: No such file or directory (os error 2)",
+    );
+    refused(
+        "--redis-addr rediss://localhost --redis-cert a.pem",
+        "--redis-cert a.pem: expected --redis-key with it",
+    );
+    refused(
+        "--redis-addr rediss://localhost --redis-key a.pem",
+        "--redis-key a.pem: expected --redis-cert with it",
     );
     refused(
         "--redis-prefix a:b",
@@ -305,7 +314,7 @@ fn a_refused_variable_is_named() {
 fn a_refusal_never_shows_a_password() {
     let postgres = |dsn: &'static str| vec![("DB_TYPE", "postgres"), ("DB_DSN", dsn)];
     for environment in [
-        vec![("REDIS_ADDR", "rediss://default:hunter2@redis.example:6380")],
+        vec![("REDIS_ADDR", "rediss://default:hunter2@redis.example:6380x")],
         vec![("REDIS_ADDR", "redis://:hunter2,x@127.0.0.1:6379")],
         vec![("REDIS_ADDR", "redis://:hunter2/x@127.0.0.1:6379")],
         vec![("REDIS_ADDR", "redis://:hunter2@127.0.0.1:63790x")],

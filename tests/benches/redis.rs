@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use godra::metrics::Metrics;
 use godra::script::{Script, catalog};
-use godra::state::redis::{Address, Prefix, RedisEngine, RedisOptions};
+use godra::state::redis::{Address, Prefix, RedisEngine, RedisOptions, TlsFiles};
 use godra::state::{Batch, Call, CallResult, Deliver, Delivery, Engine, HistoryBounds, ShardId};
 use godra::wire::ids::{Identity, Role, RoomId};
 
@@ -65,6 +65,7 @@ fn main() {
     let options = RedisOptions {
         addresses: Address::parse_list(&redis.address()).expect("an address"),
         prefix: Prefix::default(),
+        tls: TlsFiles::default(),
         queue_capacity: 10_000,
         shards: 1,
         seed: 1,

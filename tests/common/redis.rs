@@ -17,6 +17,7 @@ use crate::common::PATIENCE;
 pub struct Redis {
     process: Option<Child>,
     port: u16,
+    tls_port: u16,
     flags: Vec<String>,
     folder: TempDir,
 }
@@ -30,8 +31,13 @@ impl Redis {
     /// As [`Redis::start`], with more settings.
     pub fn start_with(flags: &[&str]) -> Self {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut redis =
-            Self { process: None, port: 0, flags, folder: TempDir::with_prefix("godra-redis-").unwrap() };
+        let mut redis = Self {
+            process: None,
+            port: 0,
+            tls_port: 0,
+            flags,
+            folder: TempDir::with_prefix("godra-redis-").unwrap(),
+        };
         // Another test may take a port that was free a moment ago.
         for _ in 0..5 {
             redis.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -40,6 +46,19 @@ impl Redis {
             }
         }
         panic!("no server came up on five free ports");
+    }
+
+    /// As [`Redis::start_with`], where it speaks TLS at [`Redis::tls_port`], too.
+    pub fn start_encrypted(flags: &[&str]) -> Self {
+        let tls_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut redis = Self::start_with(&[&["--tls-port", &tls_port.to_string()], flags].concat());
+        redis.tls_port = tls_port;
+        redis
+    }
+
+    /// Where it speaks TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
     }
 
     /// Starts it on the same port after a [`Redis::kill`]; empty, as it keeps nothing on disk unless its flags say so.

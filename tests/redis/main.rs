@@ -21,4 +21,5 @@ mod same;
 mod scene;
 mod sharing;
 mod stage;
+mod transports;
 mod watch;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use godra::metrics::Metrics;
 use godra::script::{Script, ScriptSet};
-use godra::state::redis::{Address, Prefix, RedisEngine, RedisOptions};
+use godra::state::redis::{Address, Prefix, RedisEngine, RedisOptions, TlsFiles};
 use godra::state::{
     Arguments, Batch, BatchDone, Call, CallResult, Deliver, Delivery, Engine, OnError, ShardId,
 };
@@ -40,6 +40,7 @@ impl Node {
         let options = RedisOptions {
             addresses: Address::parse_list(&redis.address()).unwrap(),
             prefix: Prefix::default(),
+            tls: TlsFiles::default(),
             queue_capacity: 10_000,
             shards: 1,
             seed: redis.port().into(),

@@ -1,18 +1,44 @@
 //! Where a store is, as `--redis-addr` says it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// The address of one Redis, Valkey or Dragonfly. `Display` leaves the password out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
-    /// A name or an IP address; an IPv6 one without brackets.
-    pub host: String,
-    /// The TCP port: 6379 unless the address says otherwise.
-    pub port: u16,
+    /// Where it listens.
+    pub place: Place,
+    /// Whether the connection is encrypted.
+    pub security: Security,
     /// Who to log in as, if anybody.
     pub login: Option<Login>,
     /// The database's number, for `SELECT`; 0 unless the address says otherwise.
     pub database: u32,
+}
+
+/// Where a store listens.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Over TCP.
+    Tcp {
+        /// A name or an IP address; an IPv6 one without brackets.
+        host: String,
+        /// The port: 6379 unless the address says otherwise.
+        port: u16,
+    },
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+/// Whether a connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// It is not.
+    Plain,
+    /// `rediss://`: TLS, with a certificate for the host's name.
+    Tls,
+    /// The same with `#insecure`: TLS, with any certificate.
+    Unchecked,
 }
 
 /// A user of the store.
@@ -43,40 +69,67 @@ impl Address {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        if text.starts_with("rediss://") {
-            return Err(
-                "TLS (rediss://) is not supported; use redis:// and a private network or a tunnel".to_owned()
-            );
+        if let Some(rest) = text.strip_prefix("redis+unix://").or_else(|| text.strip_prefix("unix://")) {
+            return Self::parse_socket(rest);
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Self::parse_socket(path);
+        }
+        if let Some(rest) = text.strip_prefix("rediss://") {
+            return match rest.split_once('#') {
+                Some((rest, "insecure")) => Self::parse_url(rest, Security::Unchecked),
+                Some(_) => Err("expected no # but #insecure".to_owned()),
+                None => Self::parse_url(rest, Security::Tls),
+            };
         }
         match text.strip_prefix("redis://") {
-            Some(rest) => Self::parse_url(rest),
+            Some(rest) => Self::parse_url(rest, Security::Plain),
             None if text.contains("://") => Err(expected()),
             None => {
                 let (host, port) = split_port(text)?;
-                Ok(Self { host, port, login: None, database: 0 })
+                let place = Place::Tcp { host, port };
+                Ok(Self { place, security: Security::Plain, login: None, database: 0 })
             }
         }
     }
 
-    fn parse_url(rest: &str) -> Result<Self, String> {
-        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let database = match database {
-            "" => 0,
-            number => {
-                number.parse().map_err(|_| "expected a number of a database behind the last /".to_owned())?
-            }
+    /// `[USER:PASSWORD@]/PATH[?db=NUMBER]`.
+    fn parse_socket(rest: &str) -> Result<Self, String> {
+        let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let database = match options.strip_prefix("db=") {
+            Some(number) => parse_database(number)?,
+            None if options.is_empty() => 0,
+            None => return Err("expected no option of a socket but ?db=NUMBER".to_owned()),
         };
+        let start = rest.find('/').ok_or("expected the path of a socket from / on: unix:/run/redis.sock")?;
+        let (login, path) = rest.split_at(start);
+        let login = match login.strip_suffix('@') {
+            Some(login) => Some(parse_login(login)?),
+            None if login.is_empty() => None,
+            None => return Err("expected the path of a socket from / on: unix:/run/redis.sock".to_owned()),
+        };
+        Ok(Self { place: Place::Unix(path.into()), security: Security::Plain, login, database })
+    }
+
+    fn parse_url(rest: &str, security: Security) -> Result<Self, String> {
+        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        let database = if database.is_empty() { 0 } else { parse_database(database)? };
         let (login, place) = match authority.rsplit_once('@') {
             Some((login, place)) => (Some(parse_login(login)?), place),
             None => (None, authority),
         };
         let (host, port) = split_port(place)?;
-        Ok(Self { host, port, login, database })
+        Ok(Self { place: Place::Tcp { host, port }, security, login, database })
     }
 }
 
+fn parse_database(number: &str) -> Result<u32, String> {
+    number.parse().map_err(|_| "expected a number as the database".to_owned())
+}
+
 fn expected() -> String {
-    "expected HOST:PORT or redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], with commas between several"
+    "expected HOST:PORT, redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], rediss://… for TLS, or unix:/PATH[?db=DATABASE], with commas \
+     between several"
         .to_owned()
 }
 
@@ -124,12 +177,16 @@ fn decode_percent(text: &str) -> Result<String, String> {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)?;
-        } else {
-            write!(f, "{}:{}", self.host, self.port)?;
+        match &self.place {
+            Place::Unix(path) => write!(f, "unix:{}", path.display())?,
+            Place::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}")?,
+            Place::Tcp { host, port } => write!(f, "{host}:{port}")?,
         }
-        if self.database > 0 { write!(f, "/{}", self.database) } else { Ok(()) }
+        match (&self.place, self.database) {
+            (_, 0) => Ok(()),
+            (Place::Unix(_), number) => write!(f, "?db={number}"),
+            (_, number) => write!(f, "/{number}"),
+        }
     }
 }
 
@@ -157,6 +214,14 @@ mod tests {
         check("redis://db:6380/3", "db:6380/3");
         check("redis://:secret@db", "db:6379");
         check("redis://ada:p%40ss:w@db:1/0", "db:1");
+        check("rediss://ada:secret@db:6380/2", "db:6380/2");
+        check("rediss://db/#insecure", "db:6379");
+        check(
+            "unix:/run/redis.sock,unix:/run/other.sock?db=3",
+            "unix:/run/redis.sock,unix:/run/other.sock?db=3",
+        );
+        check("redis+unix://ada:secret@/run/redis.sock?db=1", "unix:/run/redis.sock?db=1");
+        check("unix:///run/redis.sock", "unix:/run/redis.sock");
     }
 
     #[test]
@@ -180,7 +245,10 @@ mod tests {
         check("a:99999", "HOST:PORT");
         check("a b:1", "HOST:PORT");
         check("http://a", "HOST:PORT");
-        check("rediss://a", "TLS");
+        check("rediss://a#secret", "#insecure");
+        check("unix:redis.sock", "path");
+        check("unix:/a?secret=1", "?db=");
+        check("redis+unix://u:secret%4@/a", "%XX");
         check("redis://a/x", "database");
         check("redis://u:secret%4@a", "%XX");
         check("a:1,b,a:1", "twice");

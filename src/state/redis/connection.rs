@@ -1,7 +1,7 @@
 //! One open connection to a store, as its writer has it.
 
 use std::collections::HashSet;
-use std::io::{self, ErrorKind, Write};
+use std::io::Write;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use redis::Cmd;
 
-use super::address::Address;
 use super::in_flight::{InFlight, Sent, Upkeep};
 use super::reader::Finding;
-use super::transport::Transport;
+use super::stream::is_patience_over;
+use super::transport::{At, Transport};
 
 /// How long an answer may take; beyond that the connection ends, so that a late one cannot be taken for another's.
 const CALL_DEADLINE: Duration = Duration::from_millis(900);
@@ -76,7 +76,8 @@ impl StoreConnection {
             }
             Some(pushes) => {
                 self.pushes_in_flight.push(Sent::Subscription, Instant::now());
-                pushes.stream.write_all(&subscription.get_packed_command()).map_err(|error| error.to_string())
+                let sent = pushes.stream.write_all(&subscription.get_packed_command());
+                sent.and_then(|()| pushes.stream.flush()).map_err(|error| error.to_string())
             }
         }
     }
@@ -86,7 +87,8 @@ impl StoreConnection {
         if let Some(pushes) = &mut self.pushes {
             self.pushes_in_flight.push(Sent::Upkeep(Upkeep::Note), Instant::now());
             // A broken connection is found by its reader.
-            let _ = pushes.stream.write_all(&redis::cmd("PING").get_packed_command());
+            let sent = pushes.stream.write_all(&redis::cmd("PING").get_packed_command());
+            let _ = sent.and_then(|()| pushes.stream.flush());
         }
     }
 
@@ -106,11 +108,11 @@ impl StoreConnection {
     }
 
     /// Asks for the end of a script that may keep the store from answering.
-    pub(super) fn suspect_script(&mut self, address: &Address) {
+    pub(super) fn suspect_script(&mut self, at: &At<'_>) {
         let oldest = self.in_flight.oldest().filter(|sent_at| sent_at.elapsed() > SUSPICION);
         if oldest.is_some() && oldest != self.suspected {
             self.suspected = oldest;
-            Transport::stop_script(address);
+            Transport::stop_script(at);
         }
     }
 
@@ -128,8 +130,11 @@ impl StoreConnection {
     /// A store that is stuck may take a part: the deadline of what it owes holds here, too.
     fn write_pack(&mut self) -> Result<(), String> {
         let mut rest = &self.pack[..];
-        while !rest.is_empty() {
-            match self.transport.stream.write(rest) {
+        loop {
+            let stream = &mut self.transport.stream;
+            let outcome = if rest.is_empty() { stream.flush().map(|()| 0) } else { stream.write(rest) };
+            match outcome {
+                Ok(0) if rest.is_empty() => return Ok(()),
                 Ok(0) => return Err("it takes nothing more".to_owned()),
                 Ok(written) => rest = &rest[written..],
                 Err(error) if is_patience_over(&error) => {
@@ -143,10 +148,5 @@ impl StoreConnection {
                 Err(error) => return Err(format!("it does not take what is written: {error}")),
             }
         }
-        Ok(())
     }
-}
-
-fn is_patience_over(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

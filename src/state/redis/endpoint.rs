@@ -9,6 +9,8 @@ use super::address::Address;
 use super::in_flight::SentBatch;
 use super::ledger::{Held, Ledger};
 use super::names::Names;
+use super::tls::TlsFiles;
+use super::transport::At;
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
@@ -24,6 +26,7 @@ use crate::wire::ids::RoomId;
 /// One address, as all threads see it.
 pub(super) struct Endpoint {
     pub address: Address,
+    pub tls: TlsFiles,
     pub names: Names,
     /// This process's name among those that share the store: 16 hexadecimal digits.
     pub node: String,
@@ -89,6 +92,11 @@ impl Outcome {
 }
 
 impl Endpoint {
+    /// Where it is.
+    pub(super) fn at(&self) -> At<'_> {
+        At { address: &self.address, tls: &self.tls }
+    }
+
     /// Takes deliveries out. The lock orders them: what a thread delivers is together.
     pub(super) fn outlet(&self) -> MutexGuard<'_, Outlet> {
         self.outlet.lock().unwrap_or_else(PoisonError::into_inner)

@@ -29,6 +29,8 @@ mod order;
 mod program;
 mod reader;
 mod rights;
+mod stream;
+mod tls;
 mod transport;
 mod upkeep;
 mod writer;
@@ -41,10 +43,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
-pub use self::address::{Address, Login};
+pub use self::address::{Address, Login, Place, Security};
 use self::endpoint::{Endpoint, Outlet};
 use self::names::Names;
 pub use self::names::Prefix;
+pub use self::tls::TlsFiles;
 use self::writer::{Writer, WriterCommand};
 use super::faults::FaultLog;
 use super::{Batch, Deliver, Engine, NotTaken, SubmitError};
@@ -61,6 +64,8 @@ pub struct RedisOptions {
     pub addresses: Vec<Address>,
     /// What their names begin with there.
     pub prefix: Prefix,
+    /// For those with TLS.
+    pub tls: TlsFiles,
     /// Batches that may wait for each; more are refused.
     pub queue_capacity: usize,
     /// How many shards there are.
@@ -104,6 +109,7 @@ impl RedisEngine {
         let mut endpoints = Vec::with_capacity(options.addresses.len());
         for address in options.addresses {
             let endpoint = Arc::new(Endpoint {
+                tls: options.tls.clone(),
                 names: Names::new(&options.prefix, &address),
                 address,
                 node: node.clone(),

@@ -1,7 +1,6 @@
 //! The thread that reads one connection: answers in the order of what was sent, and pushes between them.
 
-use std::io::BufReader;
-use std::net::TcpStream;
+use std::io::{BufReader, Read};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -60,7 +59,7 @@ impl Reader {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(super) fn start(self, stream: TcpStream) -> std::io::Result<JoinHandle<()>> {
+    pub(super) fn start(self, stream: Box<dyn Read + Send>) -> std::io::Result<JoinHandle<()>> {
         threads::passing("redis-read").spawn(move || {
             let why = self.run(stream);
             log::debug!("the connection to a store has ended address={} reason={why}", self.endpoint.address);
@@ -69,7 +68,7 @@ impl Reader {
         })
     }
 
-    fn run(&self, stream: TcpStream) -> String {
+    fn run(&self, stream: Box<dyn Read + Send>) -> String {
         let mut input = BufReader::with_capacity(64 * 1024, stream);
         let mut parser = Parser::new();
         loop {

@@ -1,13 +1,18 @@
 //! One connection to a store: opened, greeted, and checked for whether it can be worked with.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use redis::{Cmd, Parser, Value};
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
 
-use super::address::Address;
+use super::address::{Address, Place, Security};
 use super::rights::{Rights, read_lacking};
+use super::stream::{Stream, TlsStream};
+use super::tls::{self, TlsFiles};
 use super::upkeep::{self, NodeKeys};
 
 /// For each step of opening a connection, and for a write that the store does not take.
@@ -17,8 +22,15 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(150);
 /// How long a write may block before the writer looks at what else there is.
 const WRITE_PATIENCE: Duration = Duration::from_millis(100);
 
+/// Where a store is, and what it takes to get there.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub address: &'a Address,
+    pub tls: &'a TlsFiles,
+}
+
 pub(super) struct Transport {
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// Whether pushes come on it, between the answers (RESP3); else they need a connection of their own.
     pub has_pushes: bool,
 }
@@ -53,23 +65,22 @@ impl Transport {
     /// # Errors
     /// With the reason, when any of that fails or takes longer than a second.
     pub(super) fn open(
-        address: &Address,
+        at: &At<'_>,
         node: &NodeKeys<'_>,
         rights: &Rights,
     ) -> Result<(Self, Vec<String>), Trouble> {
         let (transport, lacking) =
-            Self::open_checked(address, node, rights).map_err(|trouble| trouble.with_advice(rights))?;
-        transport.stream.set_read_timeout(None)?;
-        transport.stream.set_write_timeout(Some(WRITE_PATIENCE))?;
+            Self::open_checked(at, node, rights).map_err(|trouble| trouble.with_advice(rights))?;
+        transport.stream.set_timeouts(None, Some(WRITE_PATIENCE))?;
         Ok((transport, lacking))
     }
 
     fn open_checked(
-        address: &Address,
+        at: &At<'_>,
         node: &NodeKeys<'_>,
         rights: &Rights,
     ) -> Result<(Self, Vec<String>), Trouble> {
-        let mut transport = Self::greet(address, PATIENCE)?;
+        let mut transport = Self::greet(at, PATIENCE)?;
         transport.check_busy()?;
         let lacking = transport.check_rights(rights)?;
         transport.demand(&upkeep::renew_lease(node))?;
@@ -80,24 +91,25 @@ impl Transport {
     ///
     /// # Errors
     /// As [`Transport::open`].
-    pub(super) fn open_for_pushes(address: &Address) -> Result<Self, Trouble> {
-        let transport = Self::greet(address, PATIENCE)?;
-        transport.stream.set_read_timeout(None)?;
+    pub(super) fn open_for_pushes(at: &At<'_>) -> Result<Self, Trouble> {
+        let transport = Self::greet(at, PATIENCE)?;
+        transport.stream.set_timeouts(None, Some(PATIENCE))?;
         Ok(transport)
     }
 
     /// Stops the script that keeps a store from answering, if there is one and the store says so. The answer to its call then
     /// tells of that.
-    pub(super) fn stop_script(address: &Address) {
+    pub(super) fn stop_script(at: &At<'_>) {
         // A store that says nothing now is not busy with a script, or not for long enough to say it.
-        let Ok(mut transport) = Self::greet(address, SHORT_PATIENCE) else { return };
+        let Ok(mut transport) = Self::greet(at, SHORT_PATIENCE) else { return };
         if let Err(Trouble(trouble)) = transport.check_busy() {
-            log::warn!("the store does not answer address={address} reason={trouble:?}");
+            log::warn!("the store does not answer address={} reason={trouble:?}", at.address);
         }
     }
 
-    fn greet(address: &Address, patience: Duration) -> Result<Self, Trouble> {
-        let mut transport = Self { stream: connect(address, patience)?, has_pushes: true };
+    fn greet(at: &At<'_>, patience: Duration) -> Result<Self, Trouble> {
+        let address = at.address;
+        let mut transport = Self { stream: connect(at, patience)?, has_pushes: true };
         let mut hello = redis::cmd("HELLO");
         hello.arg(3);
         if let Some(login) = &address.login {
@@ -171,30 +183,45 @@ impl Transport {
     /// Sends a command and waits for its answer.
     fn ask(&mut self, command: &Cmd) -> Result<Value, Trouble> {
         self.stream.write_all(&command.get_packed_command())?;
+        self.stream.flush()?;
         // The parser reads ahead, but nothing comes before it is asked for.
-        let answer = Parser::new().parse_value(OneAnswer(&mut self.stream));
+        let answer = Parser::new().parse_value(self.stream.reader()?);
         answer.map_err(|error| Trouble(format!("no answer to a command: {error}")))
     }
 }
 
-/// Reads a socket for a parser that is used for one answer.
-struct OneAnswer<'a>(&'a mut TcpStream);
-
-impl Read for OneAnswer<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+fn connect(at: &At<'_>, patience: Duration) -> Result<Stream, Trouble> {
+    let stream = match &at.address.place {
+        Place::Unix(path) => {
+            let stream = UnixStream::connect(path);
+            Stream::Unix(stream.map_err(|error| Trouble(format!("{}: {error}", path.display())))?)
+        }
+        Place::Tcp { host, port } => Stream::Tcp(connect_tcp(host, *port, patience)?),
+    };
+    stream.set_timeouts(Some(patience), Some(patience))?;
+    match (stream, &at.address.place, at.address.security) {
+        (Stream::Tcp(socket), Place::Tcp { host, .. }, Security::Tls | Security::Unchecked) => {
+            let is_unchecked = at.address.security == Security::Unchecked;
+            let config = at.tls.load(is_unchecked).map_err(Trouble)?;
+            let name = ServerName::try_from(host.clone());
+            let name = name.map_err(|_| Trouble(format!("TLS: {host} is no name that a certificate has")))?;
+            let session =
+                ClientConnection::new(config, name).map_err(|error| Trouble(format!("TLS: {error}")))?;
+            let stream =
+                TlsStream::connect(socket, session).map_err(|error| Trouble(tls::explain(&error)))?;
+            Ok(Stream::Tls(stream))
+        }
+        (stream, ..) => Ok(stream),
     }
 }
 
-fn connect(address: &Address, patience: Duration) -> Result<TcpStream, Trouble> {
-    let places = (address.host.as_str(), address.port).to_socket_addrs()?;
+/// The name is looked up for each connection, as it may lead elsewhere after a failover.
+fn connect_tcp(host: &str, port: u16, patience: Duration) -> Result<TcpStream, Trouble> {
     let mut last = Trouble("its name has no address".to_owned());
-    for place in places {
+    for place in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&place, patience) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(patience))?;
                 return Ok(stream);
             }
             Err(error) => last = error.into(),

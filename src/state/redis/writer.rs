@@ -2,7 +2,6 @@
 //! away, and keeps what rooms are subscribed.
 
 use std::collections::{HashMap, HashSet};
-use std::net::Shutdown;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -150,17 +149,14 @@ impl Writer {
     fn open(&mut self) -> Result<StoreConnection, Trouble> {
         self.take_scripts();
         let rights = self.rights();
-        let (transport, lacking) = Transport::open(&self.endpoint.address, &self.node(), &rights)?;
+        let (transport, lacking) = Transport::open(&self.endpoint.at(), &self.node(), &rights)?;
         // While people play, a script that has been added stops nobody.
         if !lacking.is_empty() && !self.was_up {
             return Err(Trouble(rights.explain(&lacking)));
         }
         self.note_lacking(&rights, lacking);
-        let pushes = if transport.has_pushes {
-            None
-        } else {
-            Some(Transport::open_for_pushes(&self.endpoint.address)?)
-        };
+        let pushes =
+            if transport.has_pushes { None } else { Some(Transport::open_for_pushes(&self.endpoint.at())?) };
         let (findings_sender, findings) = unbounded();
         let end = Arc::new(OnceLock::new());
         let order = Arc::new(Order::default());
@@ -174,7 +170,7 @@ impl Writer {
                 order: order.clone(),
                 end: end.clone(),
             };
-            reader.start(from.stream.try_clone()?)
+            reader.start(from.stream.reader()?)
         };
         let mut readers = vec![start(&transport, &in_flight)?];
         if let Some(pushes) = &pushes {
@@ -212,7 +208,7 @@ impl Writer {
             if connection.is_overdue() {
                 return TOO_LONG.to_owned();
             }
-            connection.suspect_script(&self.endpoint.address);
+            connection.suspect_script(&self.endpoint.at());
             if self.is_stopping() {
                 return self.farewell(connection);
             }
@@ -552,8 +548,7 @@ impl Writer {
     /// Ends a connection: nothing more is delivered from it, and then what it owes is failed.
     fn close(&mut self, connection: StoreConnection) {
         for transport in std::iter::once(&connection.transport).chain(&connection.pushes) {
-            // It may be closed already.
-            let _ = transport.stream.shutdown(Shutdown::Both);
+            transport.stream.shut_down();
         }
         for reader in connection.readers {
             if reader.join().is_err() {
