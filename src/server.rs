@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, tick, unbounded};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use self::memory::{HeapWatch, LOOK_EVERY};
@@ -72,8 +72,8 @@ const REPORTS_LAST: &str = "the reports of deaths outlive all threads";
 /// It could not start, or did not end in order.
 pub fn run(config: Config) -> Result<(), ServerError> {
     let began = Instant::now();
-    let signals =
-        Signals::new([SIGTERM, SIGINT]).map_err(|error| ServerError::System("watch for signals", error))?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
+        .map_err(|error| ServerError::System("watch for signals", error))?;
     // A file that would exceed `ulimit -f` shall be an error where it is written, as a full disk is, and not the end.
     signal_hook::flag::register(SIGXFSZ, Arc::default())
         .map_err(|error| ServerError::System("watch for signals", error))?;
@@ -163,9 +163,14 @@ impl Server {
         Ok(Self { services, shards, posts, ended, engine, accounts, watcher, shared })
     }
 
+    /// What SIGHUP has read anew; each only asks a thread of its own for that.
+    fn reloads(&self) -> Vec<Reload> {
+        vec![Box::new(self.watcher.rereader())]
+    }
+
     /// Waits for a reason to stop, and stops. Never waits for another thread without an end in sight.
     fn run(self, signals: Signals, limits: &DrainLimits) -> Result<(), ServerError> {
-        let signalled = watch_signals(signals)?;
+        let signalled = watch_signals(signals, self.reloads())?;
         let deaths = threads::deaths();
         let engine = self.engine.clone();
         if let Err(death) = wait_for_signal(&signalled, &deaths) {
@@ -214,10 +219,19 @@ fn wait_for_signal(signalled: &Receiver<i32>, deaths: &Receiver<Death>) -> Resul
     }
 }
 
-fn watch_signals(mut signals: Signals) -> Result<Receiver<i32>, ServerError> {
+/// Asks for something to be read anew.
+type Reload = Box<dyn Fn() + Send>;
+
+/// Gives the signals to stop. SIGHUP, which a terminal that closes sends as well, ends nothing.
+fn watch_signals(mut signals: Signals, reloads: Vec<Reload>) -> Result<Receiver<i32>, ServerError> {
     let (sender, signalled) = unbounded();
     let run = move || {
         for signal in signals.forever() {
+            if signal == SIGHUP {
+                log::info!("reloading signal={signal}");
+                reloads.iter().for_each(|reload| reload());
+                continue;
+            }
             // The main thread may be past waiting.
             let _ = sender.send(signal);
         }

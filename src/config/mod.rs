@@ -8,6 +8,7 @@
 //! `src/OPERATING.md`, which a test compares with `--help`.
 
 mod database;
+mod environment;
 mod limits;
 mod settings;
 mod values;
@@ -26,6 +27,7 @@ pub use limits::{
 };
 pub use settings::{normalize_dashes, with_database_flags, with_flags};
 
+use environment::Environment;
 use settings::{DotEnv, Source, Values};
 
 use crate::account::secret::TokenKey;
@@ -132,8 +134,11 @@ impl Config {
     /// On the first value that is not allowed.
     pub fn load(flags: &ArgMatches) -> Result<Self, ConfigError> {
         let dot_env = DotEnv::read(Path::new(".env"))?;
-        let values = Values::collect(flags, |name| std::env::var_os(name), &dot_env)?;
-        let from_environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+        let environment = Environment::of_process();
+        let values = Values::collect(flags, |name| environment.get(name), &dot_env)?;
+        let from_environment = ["GODRA_RUST_LOG", "RUST_LOG"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|filter| !filter.is_empty()));
         let machine = Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             max_open_files: sys::raise_open_files_limit(),
@@ -143,6 +148,7 @@ impl Config {
         if let Some(filter) = from_environment.as_deref().or_else(|| dot_env.get("RUST_LOG")) {
             config.log_filter = parse_log_filter(filter)?;
         }
+        config.warnings.extend(environment.warnings());
         config.check_scripts_dir()?;
         Ok(config)
     }
@@ -201,7 +207,7 @@ impl Config {
             debug_echo: resolve_debug_echo(values, &mut warnings)?,
             script_time_budget: values.parse("script-time-budget", values::duration("1ms", "10s"))?,
             script_memory_budget: values.parse("script-memory-budget", values::size("1m", "4g"))?,
-            limits: BuiltInLimits::default(),
+            limits: resolve_limits(values)?,
             warnings,
         })
     }
@@ -224,7 +230,8 @@ impl Config {
 pub fn scripts_dir_without_flags() -> Result<PathBuf, ConfigError> {
     let dot_env = DotEnv::read(Path::new(".env"))?;
     let no_flags = with_flags(clap::Command::new("godra")).get_matches_from(["godra"]);
-    Values::collect(&no_flags, |name| std::env::var_os(name), &dot_env)?.parse("scripts-dir", path)
+    let environment = Environment::of_process();
+    Values::collect(&no_flags, |name| environment.get(name), &dot_env)?.parse("scripts-dir", path)
 }
 
 /// Where the accounts are, as these flags, the environment, `.env` and the defaults have it.
@@ -235,7 +242,8 @@ pub fn database(flags: &ArgMatches) -> Result<Dsn, ConfigError> {
     let dot_env = DotEnv::read(Path::new(".env"))?;
     // What is unwise about it, the server says in its log.
     let mut warnings = Vec::new();
-    database::resolve(&Values::collect(flags, |name| std::env::var_os(name), &dot_env)?, &mut warnings)
+    let environment = Environment::of_process();
+    database::resolve(&Values::collect(flags, |name| environment.get(name), &dot_env)?, &mut warnings)
 }
 
 /// How long a ban is to last.
@@ -351,6 +359,12 @@ fn parse_compression(text: &str) -> Result<Option<CompressionLevel>, String> {
     }
     let level = values::number(1..=9)(text).ok().and_then(CompressionLevel::new);
     level.map(Some).ok_or_else(|| "expected off, or a level from 1 (fastest) to 9 (smallest)".to_owned())
+}
+
+fn resolve_limits(values: &Values) -> Result<BuiltInLimits, ConfigError> {
+    let mut limits = BuiltInLimits::default();
+    limits.http.keep_alive_timeout = values.parse("keep-alive", values::duration("1s", "1h"))?;
+    Ok(limits)
 }
 
 fn resolve_debug_echo(values: &Values, warnings: &mut Vec<String>) -> Result<bool, ConfigError> {

@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command};
 
 use super::ConfigError;
+use super::environment::PREFIX;
 use crate::state::redis::Prefix;
 
 /// One setting. Its environment variable is its name in upper case with `_` for `-`.
@@ -26,7 +27,7 @@ pub(super) struct Setting {
 /// All of them, in the order of the help text.
 const SETTINGS: &[Setting] = &[
     setting("port", "PORT", Some("8080"), "Port to listen on; 0 takes any free one"),
-    setting("host", "ADDRESS", Some("0.0.0.0"), "Address to listen on, IPv4 or IPv6"),
+    setting("host", "ADDRESS", Some("0.0.0.0"), "Address to listen on, IPv4 or IPv6, or a name of one"),
     setting("threads", "N", None, "Event loops, 1 to 256 [default: one per core]"),
     setting("scripts-dir", "DIR", Some("scripts"), "Directory of the game scripts"),
     setting("sync-interval", "MS", Some("50"), "A room's interval in milliseconds, 5 to 1000"),
@@ -163,6 +164,12 @@ const SETTINGS: &[Setting] = &[
         "Proxies whose X-Forwarded-For is believed: a comma list such as 10.0.0.0/8,::1",
     ),
     setting(
+        "keep-alive",
+        "TIME",
+        Some("75s"),
+        "How long an HTTP connection without a request is kept open, 1s to 1h; longer than a balancer in front keeps it",
+    ),
+    setting(
         "allow-origin",
         "ORIGINS",
         Some("*"),
@@ -246,6 +253,14 @@ fn is_single_dash_long(argument: &str) -> bool {
 struct Value {
     text: String,
     source: Source,
+    /// The variable's name, if it comes from one.
+    variable: String,
+}
+
+impl Value {
+    fn new(text: &str, source: Source, variable: String) -> Self {
+        Self { text: text.to_owned(), source, variable }
+    }
 }
 
 /// Where a value comes from.
@@ -262,7 +277,7 @@ pub(super) enum Source {
 pub(super) struct Values(HashMap<&'static str, Value>);
 
 impl Values {
-    /// Looks each setting up: flag, then environment, then `.env`, then its default. An empty variable counts as
+    /// Looks each setting up: flag, then environment, then `.env`, then its default; a variable with the prefix before one without. An empty variable counts as
     /// absent.
     pub(super) fn collect(
         flags: &ArgMatches,
@@ -271,18 +286,25 @@ impl Values {
     ) -> Result<Self, ConfigError> {
         let mut values = HashMap::new();
         for setting in SETTINGS {
-            let variable = setting.variable();
+            let bare = setting.variable();
+            let variables = [format!("{PREFIX}{bare}"), bare];
+            let found = |variable: &String| {
+                let text = environment(variable).filter(|text| !text.is_empty())?;
+                Some((variable.clone(), text))
+            };
             let value = if let Some(text) = flag(flags, setting.name) {
-                Some(Value { text: text.clone(), source: Source::Flag })
-            } else if let Some(text) = environment(&variable).filter(|text| !text.is_empty()) {
+                Some(Value::new(text, Source::Flag, String::new()))
+            } else if let Some((variable, text)) = variables.iter().find_map(found) {
                 let text = text.into_string().map_err(|_| {
                     ConfigError(format!("the environment variable {variable} is not valid UTF-8"))
                 })?;
-                Some(Value { text: without_line_end(&text).to_owned(), source: Source::Environment })
-            } else if let Some(text) = dot_env.get(&variable) {
-                Some(Value { text: text.to_owned(), source: Source::DotEnv })
+                Some(Value::new(without_line_end(&text), Source::Environment, variable))
+            } else if let Some((variable, text)) =
+                variables.into_iter().find_map(|name| dot_env.get(&name).map(|text| (name, text)))
+            {
+                Some(Value::new(text, Source::DotEnv, variable))
             } else {
-                setting.default.map(|text| Value { text: text.to_owned(), source: Source::Default })
+                setting.default.map(|text| Value::new(text, Source::Default, String::new()))
             };
             values.extend(value.map(|value| (setting.name, value)));
         }
@@ -321,6 +343,16 @@ impl Values {
     }
 }
 
+/// Whether a setting's variable has this name, without a prefix.
+pub(super) fn is_variable(name: &str) -> bool {
+    variables().any(|variable| variable == name)
+}
+
+/// The settings' variables, without a prefix.
+pub(super) fn variables() -> impl Iterator<Item = String> {
+    SETTINGS.iter().map(Setting::variable)
+}
+
 fn find(name: &str) -> &'static Setting {
     SETTINGS.iter().find(|setting| setting.name == name).expect("the name stands in SETTINGS")
 }
@@ -328,7 +360,7 @@ fn find(name: &str) -> &'static Setting {
 fn refuse(setting: &Setting, value: &Value, reason: &str) -> ConfigError {
     let Setting { name, .. } = setting;
     let shown = Shown { value: &value.text, is_secret: may_hold_secret(name, &value.text) };
-    let variable = setting.variable();
+    let variable = &value.variable;
     ConfigError(match value.source {
         Source::Flag | Source::Default => format!("--{name} {shown}: {reason}"),
         Source::Environment => format!("{variable}={shown} in the environment (--{name}): {reason}"),
@@ -412,8 +444,9 @@ fn refuse_replaced_secrets(text: &str) -> Result<(), ConfigError> {
     for line in text.lines() {
         let Some((name, value)) = line.split_once('=') else { continue };
         let name = name.trim().trim_start_matches("export ").trim();
+        let bare = name.strip_prefix(PREFIX).unwrap_or(name);
         let may_be_secret =
-            ["jwt-secret", "db-dsn", "redis-addr"].iter().any(|known| find(known).variable() == name);
+            ["jwt-secret", "db-dsn", "redis-addr"].iter().any(|known| find(known).variable() == bare);
         let value = value.trim_start();
         if may_be_secret && !value.starts_with('\'') && value.replace("\\$", "").contains('$') {
             return Err(ConfigError(format!(

@@ -142,8 +142,8 @@ fn values_that_are_refused() {
     refused("--port=", r#"--port "": expected a whole number from 0 to 65535"#);
     refused("--port 80a", "--port 80a: expected a whole number from 0 to 65535");
     refused(
-        "--host example.org",
-        "--host example.org: expected an IPv4 or IPv6 address, such as 127.0.0.1 or ::",
+        "--host nowhere.invalid",
+        "--host nowhere.invalid: expected an IPv4 or IPv6 address, such as 127.0.0.1 or ::, or a name that leads to one",
     );
     refused("--threads 0", "--threads 0: expected a whole number from 1 to 256");
     refused("--threads 257", "--threads 257: expected a whole number from 1 to 256");
@@ -415,6 +415,35 @@ fn secrets_are_not_shown() {
     };
     assert_eq!(secret.expose(), b"0123456789abcdef0123456789abcdef");
     assert!(!format!("{config:?}").contains("abcdef"));
+}
+
+#[test]
+fn a_variable_with_the_prefix_wins_over_one_without() {
+    let port = |environment: &[(&str, &str)], dot_env: &str| {
+        resolve_all("", environment, dot_env, MACHINE).map(|config| config.listen.port())
+    };
+    assert_eq!(port(&[("PORT", "1"), ("GODRA_PORT", "2")], ""), Ok(2));
+    assert_eq!(port(&[("PORT", "1")], "GODRA_PORT=2"), Ok(1));
+    assert_eq!(port(&[], "PORT=1\nGODRA_PORT=2"), Ok(2));
+    assert_eq!(port(&[("GODRA_PORT", "")], "PORT=3"), Ok(3));
+    let refused = port(&[("GODRA_PORT", "x")], "").unwrap_err();
+    assert!(refused.starts_with("GODRA_PORT=x in the environment (--port): expected"), "{refused}");
+    let secret = port(&[], "GODRA_JWT_SECRET=a$b").unwrap_err();
+    assert!(secret.contains("the $ in GODRA_JWT_SECRET"), "{secret}");
+}
+
+#[test]
+fn keep_alive() {
+    let check = |flags: &str, expected_s: u64| {
+        let config = resolve(flags).unwrap();
+        assert_eq!(config.limits.http.keep_alive_timeout, Duration::from_secs(expected_s));
+    };
+    check("", 75);
+    check("--keep-alive 620s", 620);
+    refused(
+        "--keep-alive 2h",
+        "--keep-alive 2h: expected a time from 1s to 1h with its unit (ms, s, m, h, d)",
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Parsers of single values. Their errors say what is allowed.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -102,13 +102,21 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// An address to listen on.
+/// An address to listen on, or a name that leads to one: to the first of IPv4, if it has one.
 pub(super) fn host(text: &str) -> Result<IpAddr, String> {
     let in_brackets = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match in_brackets.unwrap_or(text) {
         "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
-        address => address
-            .parse()
-            .map_err(|_| "expected an IPv4 or IPv6 address, such as 127.0.0.1 or ::".to_owned()),
+        address => address.parse().or_else(|_| resolve(address)),
     }
+}
+
+fn resolve(name: &str) -> Result<IpAddr, String> {
+    let found =
+        (name, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect::<Vec<_>>());
+    let found = found.unwrap_or_default();
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first()).copied();
+    first.ok_or_else(|| {
+        "expected an IPv4 or IPv6 address, such as 127.0.0.1 or ::, or a name that leads to one".to_owned()
+    })
 }

@@ -39,6 +39,7 @@ const LONG_QUIET: Duration = Duration::from_millis(500);
 /// The watching thread; ends when dropped.
 pub struct Watcher {
     stop: Option<Sender<Infallible>>,
+    changed: Sender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -59,7 +60,7 @@ impl Watcher {
         let (changed, changes) = bounded(1);
         let watch = Watch {
             dir: dir.to_owned(),
-            events: FolderEvents { changed, attached: None },
+            events: FolderEvents { changed: changed.clone(), attached: None },
             changes,
             stopped,
             seen: None,
@@ -72,7 +73,14 @@ impl Watcher {
             // Ends by its stop channel; what the outcome type carries is only the way out of nested waits.
             let _ = watch.run();
         })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self { stop: Some(stop), changed, thread: Some(thread) })
+    }
+
+    /// What has the folder read anew, whether or not anything in it seems to have changed.
+    pub fn rereader(&self) -> impl Fn() + Send + 'static {
+        let changed = self.changed.clone();
+        // A full channel already says so.
+        move || _ = changed.try_send(())
     }
 
     /// Ends the thread and waits for it.

@@ -27,6 +27,17 @@ fn json_log_lines_are_json() {
 }
 
 #[test]
+fn a_hangup_ends_nothing_and_has_the_scripts_read() {
+    let mut server = Server::start(&[]);
+    server.signal("HUP");
+    server.output().wait_for_line(&["reloading signal=1"]);
+    assert_eq!(server.get("/health").status, 200);
+    server.terminate();
+    server.signal("HUP");
+    assert!(server.wait().success(), "it is no second signal to stop");
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let server = Server::start(&[]);
     let port = server.address().port().to_string();

@@ -183,7 +183,8 @@ fn names_other_version(head: &[u8]) -> bool {
 /// RFC 9112 section 3.2: exactly one valid `Host` in HTTP/1.1, at most one in HTTP/1.0.
 fn check_host(request: &Request) -> Result<(), RequestError> {
     let mut hosts = request.header_values("host");
-    let valid = |host: &[u8]| std::str::from_utf8(host).is_ok_and(is_valid_host);
+    // An empty one is of a target without a host, and valid.
+    let valid = |host: &[u8]| host.is_empty() || std::str::from_utf8(host).is_ok_and(is_valid_host);
     match (hosts.next(), hosts.next()) {
         (None, _) if request.version_minor == 0 => Ok(()),
         (None, _) => Err(RequestError::bad_request("the Host header is missing")),
