@@ -20,7 +20,7 @@ use super::wheel::Wheel;
 use crate::metrics::{ConnectionKind, ShardMetrics};
 use crate::room::CaughtUp;
 use crate::session::outbox::Kind;
-use crate::session::{Moment, Session, Settings};
+use crate::session::{Moment, Now, Session, Settings};
 use crate::state::{ConnectionKey, ShardId};
 use crate::wire::ws::deflate::{Deflater, SharedFrame};
 
@@ -277,7 +277,8 @@ impl Connections {
     }
 
     /// A connection's slot of the wheel has come: says what is due. Another one may have its index by now.
-    pub(super) fn look_at(&mut self, index: usize, slot: u32, now_ms: u64, settings: &Settings) -> Due {
+    pub(super) fn look_at(&mut self, index: usize, slot: u32, now: Now, settings: &Settings) -> Due {
+        let now_ms = now.monotonic_ms;
         let is_it = self.slab.get(index).is_some_and(|connection| connection.wheel_slot == slot);
         if !is_it {
             return Due::Nothing;
@@ -300,6 +301,14 @@ impl Connections {
             }
             Stage::Lingering => Due::End,
             _ if is_stalled => Due::End,
+            // Who reads slowly has as long as the outbox gives it, not as long as a pong takes.
+            Stage::Open
+                if !connection.carried.outbox.is_empty()
+                    && connection.carried.session.ping_was_held_up(now, settings) =>
+            {
+                self.schedule(index, settings);
+                Due::Nothing
+            }
             _ => Due::Session,
         }
     }

@@ -435,8 +435,8 @@ impl Shard {
     }
 
     fn look_at(&mut self, index: usize, slot: u32) {
-        let now_ms = self.context.clock.now.monotonic_ms;
-        match self.connections.look_at(index, slot, now_ms, self.context.shared.services.settings()) {
+        let now = self.context.clock.now;
+        match self.connections.look_at(index, slot, now, self.context.shared.services.settings()) {
             Due::Nothing => {}
             Due::Session => {
                 self.call_session(index, |session, context, actions| {

@@ -157,6 +157,15 @@ impl Session {
         }
     }
 
+    /// The deadline has passed while bytes wait that the peer has not read. A ping that is among them, or has just been read, cannot
+    /// have been answered: returns whether there is one, for whose answer there is time anew.
+    pub fn ping_was_held_up(&mut self, now: Now, settings: &Settings) -> bool {
+        match self {
+            Self::Http(_) => false,
+            Self::WebSocket(session) => session.ping_was_held_up(now, settings),
+        }
+    }
+
     /// The server stops: a WebSocket closes with 1001, an idle HTTP connection ends, a call in flight ends after its
     /// answer.
     pub fn drain(&mut self, context: &Context<'_>, actions: &mut Actions) {

@@ -209,6 +209,25 @@ fn frames_are_handled_some_at_a_time() {
     peer.did(&[]);
 }
 
+/// A client that takes no byte has the time that the outbox gives it, and one that reads slowly all the time that it needs.
+#[test]
+fn regression_a_ping_that_is_not_read_yet_needs_no_answer() {
+    let mut peer = Peer::member();
+    assert!(!peer.ping_was_held_up(), "there is none");
+    peer.pass(25_000).did(&["ping"]);
+    for _ in 0..3 {
+        peer.pass(9_900).did(&[]);
+        assert!(peer.ping_was_held_up());
+    }
+    peer.pass(9_900).did(&[]).pass(200).did(&["close 4004 no answer to a ping", "closed 4004"]);
+    assert!(!peer.ping_was_held_up());
+    // Time does not stand still for all else.
+    let mut peer = Peer::member();
+    peer.send(fragment(true, "x")).pass(25_000).did(&["ping"]).pass(4_900).did(&[]);
+    assert!(peer.ping_was_held_up());
+    peer.pass(200).did(&["close 4002 a message did not arrive in time", "closed 4002"]);
+}
+
 const BUSY: &str = r#"{"type":"error","payload":{"code":"busy","message":"try again"}}"#;
 
 fn busy(times: usize) -> Vec<u8> {

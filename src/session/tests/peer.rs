@@ -149,6 +149,11 @@ impl Peer {
         self
     }
 
+    /// The deadline has passed while the peer had not read all. Returns whether a ping's answer has time anew.
+    pub(super) fn ping_was_held_up(&mut self) -> bool {
+        self.session.ping_was_held_up(self.now, &self.services.settings)
+    }
+
     /// The server wants memory back; then nothing is held.
     pub(super) fn make_room(&mut self) -> &mut Self {
         self.with_session(Session::make_room);

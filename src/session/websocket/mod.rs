@@ -301,6 +301,15 @@ impl WebSocketSession {
         }
     }
 
+    pub(super) fn ping_was_held_up(&mut self, now: Now, settings: &Settings) -> bool {
+        let is_over = self.is_flooding(settings) || now.monotonic_ms >= self.ends_ms(settings);
+        if is_over || self.link != Link::AwaitingPong {
+            return false;
+        }
+        self.enter(Link::AwaitingPong, now);
+        true
+    }
+
     fn enter(&mut self, link: Link, now: Now) {
         self.link = link;
         self.since = Moment::at(now.monotonic_ms);
