@@ -2,7 +2,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{new}, game:{new}:players, game:{new}:names, game:{new}:positions, game:{new}:online, game:{new}:state
--- KEYS: game:{new}:reserved, lobbies, lobbies:info, lobbies:ends
+-- KEYS: game:{new}:reserved, lobbies, lobbies:info, lobbies:ends, lobbies:owners, lobbies:owned
 -- ARGV: user_id, capacity?, settings?
 --   capacity   how many members it takes, 1 to 5000; 4 if left out
 --   settings   a JSON object: width and height of the arena, max_speed in units a second (0: any speed)
@@ -41,7 +41,35 @@ if redis.call("EXISTS", KEYS[1]) == 1 then
   godra.error("conflict", "Lobby already exists")
 end
 
-local user = godra.user
+-- Takes a lobby out of the index, and frees its owner's place for another.
+local function forget(id)
+  redis.call("ZREM", KEYS[8], id)
+  redis.call("HDEL", KEYS[9], id)
+  redis.call("ZREM", KEYS[10], id)
+  local owner = redis.call("HGET", KEYS[11], id)
+  if not owner then return end
+  redis.call("HDEL", KEYS[11], id)
+  if redis.call("HINCRBY", KEYS[12], owner, -1) <= 0 then redis.call("HDEL", KEYS[12], owner) end
+end
+
+-- Some of the lobbies that have come to their end go, so that the index does not grow for ever.
+local function forget_ended(most)
+  local ended = redis.call("ZRANGEBYSCORE", KEYS[10], "-inf", godra.now, "LIMIT", 0, most)
+  for i = 1, #ended do forget(ended[i]) end
+end
+
+local user, most = godra.user, godra.lobbies_per_owner
+local function is_at_limit()
+  return most > 0 and user.role ~= "manager" and tonumber(redis.call("HGET", KEYS[12], user.id) or 0) >= most
+end
+
+forget_ended(16)
+if is_at_limit() then forget_ended(100) end
+if is_at_limit() then
+  godra.error("conflict", "you own " .. most .. " lobbies already; leave one that is empty but for you, or wait until one ends")
+end
+
+forget(godra.room) -- one of this id may have ended unnoticed
 redis.call("DEL", KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7])
 redis.call("HSET", KEYS[1], "owner", user.id, "capacity", capacity, "status", "open", "created_at", godra.now,
   "width", settings.width, "height", settings.height, "max_speed", settings.max_speed)
@@ -53,13 +81,7 @@ for i = 1, 7 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
 redis.call("ZADD", KEYS[8], godra.now, godra.room)
 redis.call("HSET", KEYS[9], godra.room, "1," .. capacity .. "," .. godra.now + IDLE_S * 1000)
 redis.call("ZADD", KEYS[10], godra.now + IDLE_S * 1000, godra.room)
-
--- Some of the lobbies that have come to their end leave the index, so that it does not grow for ever.
-local ended = redis.call("ZRANGEBYSCORE", KEYS[10], "-inf", godra.now, "LIMIT", 0, 16)
-for i = 1, #ended do
-  redis.call("ZREM", KEYS[8], ended[i])
-  redis.call("HDEL", KEYS[9], ended[i])
-  redis.call("ZREM", KEYS[10], ended[i])
-end
+redis.call("HSET", KEYS[11], godra.room, user.id)
+redis.call("HINCRBY", KEYS[12], user.id, 1)
 
 return KEYS[1]

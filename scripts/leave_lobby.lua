@@ -8,6 +8,7 @@
 -- Publishes player_left {user_id, username}. Returns OK.
 
 local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
+local LEFT_S = math.min(IDLE_S, 60) -- and how long one that all have left
 local PLACE_MS, MAX_PLACES = 300000, 256 -- how long the places are kept of those who have gone, and of how many
 
 -- Where somebody was that goes: who comes back begins there, or leaving would be a way to be anywhere at once.
@@ -40,8 +41,9 @@ godra.remove(user.id, "left the lobby")
 
 local expires_at = 0
 if redis.call("SCARD", KEYS[5]) == 0 then
-  for i = 1, 7 do redis.call("EXPIRE", KEYS[i], IDLE_S) end
-  expires_at = godra.now + IDLE_S * 1000
+  local lasts_s = redis.call("SCARD", KEYS[2]) == 0 and LEFT_S or IDLE_S
+  for i = 1, 7 do redis.call("EXPIRE", KEYS[i], lasts_s) end
+  expires_at = godra.now + lasts_s * 1000
 end
 local members, capacity = redis.call("SCARD", KEYS[2]), redis.call("HGET", KEYS[1], "capacity")
 redis.call("HSET", KEYS[9], godra.room, members .. "," .. (capacity or 0) .. "," .. expires_at)

@@ -1,7 +1,7 @@
 -- Lists the lobbies, the newest first, a page at a time.
 --
 -- ROLE: guest
--- KEYS: lobbies, lobbies:info, lobbies:ends
+-- KEYS: lobbies, lobbies:info, lobbies:ends, lobbies:owners, lobbies:owned
 -- ARGV: user_id, limit?, cursor?
 --   limit    1 to 100 lobbies; 20 if left out
 --   cursor   what the page before ended with
@@ -14,14 +14,21 @@ if not limit or not (limit >= 1 and limit <= MAX_LIMIT) or limit % 1 ~= 0 then
   godra.error("bad_request", "limit must be a whole number from 1 to " .. MAX_LIMIT)
 end
 
+-- Takes a lobby out of the index, and frees its owner's place for another.
+local function forget(id)
+  redis.call("ZREM", KEYS[1], id)
+  redis.call("HDEL", KEYS[2], id)
+  redis.call("ZREM", KEYS[3], id)
+  local owner = redis.call("HGET", KEYS[4], id)
+  if not owner then return end
+  redis.call("HDEL", KEYS[4], id)
+  if redis.call("HINCRBY", KEYS[5], owner, -1) <= 0 then redis.call("HDEL", KEYS[5], owner) end
+end
+
 -- Lobbies that have come to their end leave the index, so that pages hold those that are there.
 local MOST_ENDED = 200
 local ended = redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", godra.now, "LIMIT", 0, MOST_ENDED)
-for i = 1, #ended do
-  redis.call("ZREM", KEYS[1], ended[i])
-  redis.call("HDEL", KEYS[2], ended[i])
-  redis.call("ZREM", KEYS[3], ended[i])
-end
+for i = 1, #ended do forget(ended[i]) end
 
 -- A cursor is created_at:id of the last lobby seen; should that be gone by now, its time still tells where to go on.
 local start = 0
@@ -42,9 +49,7 @@ for i = 1, #page, 2 do
   local members, capacity, expires_at = string.match(info, "^(%d+),(%d+),(%d+)$")
   expires_at = tonumber(expires_at or 1)
   if expires_at ~= 0 and expires_at <= godra.now then
-    redis.call("ZREM", KEYS[1], id)
-    redis.call("HDEL", KEYS[2], id)
-    redis.call("ZREM", KEYS[3], id)
+    forget(id)
   else
     lobbies[#lobbies + 1] = cjson.encode({
       id = "game:" .. id,

@@ -307,6 +307,7 @@ fn start_engine(
             seed: random_seed(),
             state_file: config.state_file.clone(),
             room_ttl_s,
+            lobbies_per_owner: config.lobbies_per_owner,
             rejoin_grace: config.rejoin_grace,
             history: config.history,
         };
@@ -322,6 +323,7 @@ fn start_engine(
         shards: config.threads,
         seed: random_seed(),
         room_ttl_s,
+        lobbies_per_owner: config.lobbies_per_owner,
         rejoin_grace: config.rejoin_grace,
         history: config.history,
     };

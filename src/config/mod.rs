@@ -107,6 +107,8 @@ pub struct Config {
     pub login_rate: Limit,
     /// Most bytes that connections may hold together of what has come in part or waits.
     pub buffer_memory: usize,
+    /// Lobbies that one user may own; 0 is no limit.
+    pub lobbies_per_owner: u32,
     /// Whose web pages may call.
     pub allow_origins: AllowedOrigins,
     /// Form of log lines.
@@ -200,6 +202,7 @@ impl Config {
             rpc_rate: limit("rpc-rate")?,
             login_rate: limit("login-rate")?,
             buffer_memory: values.parse("buffer-memory", values::size("16m", "1024g"))?,
+            lobbies_per_owner: values.parse("lobbies-per-owner", values::number(0..=1_000_000))?,
             allow_origins: values.parse("allow-origin", AllowedOrigins::parse)?,
             log_format: values.parse("log-format", LogFormat::parse)?,
             log_filter: "info".to_owned(),

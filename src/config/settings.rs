@@ -146,6 +146,12 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("login-rate", "N", Some("60"), "Logins per address and minute; 0 is no limit"),
     setting(
+        "lobbies-per-owner",
+        "N",
+        Some("16"),
+        "Lobbies that one user may own at a time (godra.lobbies_per_owner in scripts); 0 is no limit",
+    ),
+    setting(
         "buffer-memory",
         "SIZE",
         Some("256m"),

@@ -57,7 +57,7 @@ fn defaults() {
     assert_eq!(rates, [60, 30, 60].map(by_default));
     assert_eq!(config.compress, CompressionLevel::new(2));
     assert_eq!(config.allow_origins, AllowedOrigins::Any);
-    assert_eq!(config.buffer_memory, 256 << 20);
+    assert_eq!((config.buffer_memory, config.lobbies_per_owner), (256 << 20, 16));
     assert_eq!(config.log_format, LogFormat::Text);
     assert!(config.demo && !config.debug_echo);
     assert_eq!(config.script_time_budget, Duration::from_millis(50));

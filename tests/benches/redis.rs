@@ -70,6 +70,7 @@ fn main() {
         shards: 1,
         seed: 1,
         room_ttl_s: 3600,
+        lobbies_per_owner: 16,
         rejoin_grace: std::time::Duration::ZERO,
         history: HistoryBounds::default(),
     };

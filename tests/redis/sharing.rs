@@ -45,6 +45,7 @@ impl Node {
             shards: 1,
             seed: redis.port().into(),
             room_ttl_s: 3600,
+            lobbies_per_owner: 16,
             rejoin_grace: std::time::Duration::ZERO,
             history: godra::state::HistoryBounds::default(),
         };

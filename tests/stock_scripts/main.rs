@@ -319,7 +319,10 @@ fn a_room_lasts_while_somebody_is_connected_and_an_hour_longer() {
         game.event("on_connect", "a", "3", &["a"]);
         assert!(lasts(game.ttls("a")));
         game.event("leave_lobby", "a", "3", &[]);
-        assert!(ends(game.ttls("a")));
+        let ends_soon = |ttls: Vec<i64>| ttls.iter().all(|ttl| *ttl == -2 || (50..=60).contains(ttl));
+        assert!(ends_soon(game.ttls("a")), "all have left it: {:?}", game.ttls("a"));
+        game.ok("join_lobby", "a", "4", &[]);
+        assert!(ends(game.ttls("a")), "{:?}", game.ttls("a"));
     });
 }
 
@@ -380,7 +383,7 @@ fn lobbies_that_are_gone_leave_the_index() {
     Game::each(|game| {
         for round in 0..4 {
             for n in 0..20 {
-                game.ok("create_lobby", &format!("r{round}-{n}"), "1", &[]);
+                game.ok("create_lobby", &format!("r{round}-{n}"), ["1", "2"][n % 2], &[]);
             }
             game.store.advance(3_600_000);
         }
@@ -396,6 +399,38 @@ fn lobbies_that_are_gone_leave_the_index() {
         game.event("on_connect", "a", "1", &["a"]);
         game.store.advance(1);
         assert_eq!(game.lobbies(&[])["lobbies"].as_array().map(Vec::len), Some(1));
+    });
+}
+
+#[test]
+fn a_user_owns_so_many_lobbies_at_a_time() {
+    Game::each(|game| {
+        let room = |n: usize| format!("r{n}");
+        for n in 0..16 {
+            game.ok("create_lobby", &room(n), "1", &[]);
+        }
+        let refused = game.fails("create_lobby", "more", "1", &[], "conflict");
+        assert!(refused.message.starts_with("you own 16 lobbies already"), "{}", refused.message);
+        game.ok("create_lobby", "of-another", "2", &[]);
+        // One that all have left ends within a minute, and its place is free then.
+        game.event("leave_lobby", "r3", "1", &[]);
+        game.fails("create_lobby", "more", "1", &[], "conflict");
+        game.store.advance(60_000);
+        game.ok("create_lobby", "more", "1", &[]);
+        game.fails("create_lobby", "again", "1", &[], "conflict");
+        // One with others in it is still its owner's, and lasts.
+        game.ok("join_lobby", "r4", "2", &[]);
+        game.event("leave_lobby", "r4", "1", &[]);
+        game.store.advance(60_000);
+        game.fails("create_lobby", "again", "1", &[], "conflict");
+        // When all have ended, nothing is kept of their owners.
+        game.store.advance(3_600_000);
+        game.ok("create_lobby", "last", "1", &[]);
+        game.lobbies(&[]);
+        for index in ["lobbies:owners", "lobbies:owned"] {
+            assert_eq!(game.store.command(&["HLEN", index]), 1, "{index}");
+        }
+        assert_eq!(game.store.command(&["HGET", "lobbies:owned", "1"]), "1");
     });
 }
 

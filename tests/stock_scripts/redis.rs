@@ -17,7 +17,7 @@ use super::{Caller, Failure, Outcome, START_MS, Store};
 /// In front of a script's first line. Its last argument is what the server knows: who calls, where and when.
 const PRELUDE: &str = "local known, events, json = cjson.decode(table.remove(ARGV)), {}, cjson \
     local function ready(text) events[#events + 1] = text return 0 end \
-    local godra = { user = known.user, room = known.room, now = known.now, room_ttl = 3600, \
+    local godra = { user = known.user, room = known.room, now = known.now, room_ttl = 3600, lobbies_per_owner = 16, \
     publish = function(type, payload) ready(json.encode({ type = type, payload = payload })) end, remove = function() end, \
     error = function(code, message, details) error({ code = code, message = message, details = details }, 0) end } \
     local plain = redis \

@@ -26,6 +26,8 @@ pub(super) struct Game {
     pub numbered: RefCell<NumberedInputs>,
     /// What `godra.room_ttl` says, in seconds.
     room_ttl_s: Cell<u64>,
+    /// What `godra.lobbies_per_owner` says.
+    lobbies_per_owner: Cell<u32>,
     caller: RefCell<Caller>,
 }
 
@@ -48,6 +50,7 @@ impl Game {
             ),
             numbered: RefCell::default(),
             room_ttl_s: Cell::new(options.room_ttl_s),
+            lobbies_per_owner: Cell::new(options.lobbies_per_owner),
             caller: RefCell::default(),
         }
     }
@@ -165,6 +168,7 @@ impl Extension for Game {
             }
             b"room" if let Some(room) = &caller.room => call.text(room.as_str().as_bytes()),
             b"room_ttl" => call.number(self.room_ttl_s.get() as f64),
+            b"lobbies_per_owner" => call.number(f64::from(self.lobbies_per_owner.get())),
             b"now" => call.number(call.now_ms() as f64),
             _ => call.nil(),
         }

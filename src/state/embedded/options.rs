@@ -22,6 +22,8 @@ pub struct EmbeddedOptions {
     pub state_file: Option<PathBuf>,
     /// What scripts are told about how long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
+    /// What scripts are told about how many lobbies one user may own; 0 is no limit.
+    pub lobbies_per_owner: u32,
     /// How long members that were connected when the last process ended may come back to their seats.
     pub rejoin_grace: Duration,
     /// What rooms keep of their events, for who comes back.
@@ -38,6 +40,7 @@ impl Default for EmbeddedOptions {
             seed: 0,
             state_file: None,
             room_ttl_s: 3600,
+            lobbies_per_owner: 16,
             rejoin_grace: Duration::ZERO,
             history: HistoryBounds::default(),
         }

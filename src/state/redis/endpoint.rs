@@ -50,6 +50,8 @@ pub(super) struct Endpoint {
     pub shards: usize,
     /// How long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
+    /// What scripts are told about how many lobbies one user may own; 0 is no limit.
+    pub lobbies_per_owner: u32,
     pub rejoin_grace: Duration,
     pub history: HistoryBounds,
 }

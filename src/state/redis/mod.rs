@@ -74,6 +74,8 @@ pub struct RedisOptions {
     pub seed: u64,
     /// How long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
+    /// What scripts are told about how many lobbies one user may own; 0 is no limit.
+    pub lobbies_per_owner: u32,
     /// How long members of a node that stops may come back to their seats.
     pub rejoin_grace: Duration,
     /// What rooms keep of their events, for who comes back.
@@ -124,6 +126,7 @@ impl RedisEngine {
                 late: AtomicUsize::new(0),
                 shards: options.shards,
                 room_ttl_s: options.room_ttl_s,
+                lobbies_per_owner: options.lobbies_per_owner,
                 rejoin_grace: options.rejoin_grace,
                 history: options.history,
             });

@@ -63,13 +63,15 @@ pub(super) struct Programs {
     known: HashMap<Vec<usize>, Arc<Program>>,
     current: Vec<Arc<Script>>,
     history: HistoryBounds,
+    lobbies_per_owner: u32,
     names: Names,
 }
 
 impl Programs {
-    /// No programs yet; rooms keep so much of their events, and what is in the store has these names.
-    pub(super) fn new(history: HistoryBounds, names: Names) -> Self {
-        Self { known: HashMap::new(), current: Vec::new(), history, names }
+    /// No programs yet; rooms keep so much of their events, a user may own so many lobbies, and what is in the store has these
+    /// names.
+    pub(super) fn new(history: HistoryBounds, lobbies_per_owner: u32, names: Names) -> Self {
+        Self { known: HashMap::new(), current: Vec::new(), history, lobbies_per_owner, names }
     }
 
     /// Takes a new set of scripts, and forgets what was made of others.
@@ -102,8 +104,12 @@ impl Programs {
         if let Some(program) = self.known.get(&name) {
             return program.clone();
         }
-        let program =
-            Arc::new(Program::new(wanted.into_iter().cloned().collect(), &self.history, &self.names));
+        let program = Arc::new(Program::new(
+            wanted.into_iter().cloned().collect(),
+            &self.history,
+            self.lobbies_per_owner,
+            &self.names,
+        ));
         if self.known.len() >= MAX_PROGRAMS {
             self.known.clear();
         }
@@ -113,7 +119,12 @@ impl Programs {
 }
 
 impl Program {
-    fn new(scripts: Vec<Arc<Script>>, history: &HistoryBounds, names: &Names) -> Self {
+    fn new(
+        scripts: Vec<Arc<Script>>,
+        history: &HistoryBounds,
+        lobbies_per_owner: u32,
+        names: &Names,
+    ) -> Self {
         let mut text = String::from("local godra_scripts, godra_sandbox = {}\n");
         let mut line = 2;
         let mut first_lines = Vec::with_capacity(scripts.len());
@@ -129,7 +140,7 @@ impl Program {
             first_lines.push(line + 1);
             line += 3 + script.text.matches('\n').count();
         }
-        text.push_str(&tables(history, names));
+        text.push_str(&tables(history, lobbies_per_owner, names));
         // What makes it would be made for every batch.
         let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
         for part in [RANDOM, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, HISTORY, PRELUDE] {
@@ -200,7 +211,7 @@ fn locals(source: &str) -> String {
 }
 
 /// What the prelude takes from the server's tables. It stands behind the scripts, which must not see it.
-fn tables(history: &HistoryBounds, names: &Names) -> String {
+fn tables(history: &HistoryBounds, lobbies_per_owner: u32, names: &Names) -> String {
     let reads = godra_engine::commands::names().filter(|name| {
         godra_engine::commands::find(name.as_bytes()).is_some_and(|command| !command.is_write())
     });
@@ -216,6 +227,7 @@ fn tables(history: &HistoryBounds, names: &Names) -> String {
          end\n\
          local function has_not_run(code) return {} end\nlocal OUT_OF_ORDER = {OUT_OF_ORDER:?}\n\
          local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\nlocal MAX_ORDERED = {MAX_ORDERED}\n\
+         local LOBBIES_PER_OWNER = {lobbies_per_owner}\n\
          local HISTORY_EVENTS, HISTORY_BYTES, HISTORY_AGE = {}, {}, {}\n",
         names.keys,
         names.channels,
@@ -251,7 +263,7 @@ mod tests {
     impl Default for Programs {
         fn default() -> Self {
             let address = &Address::parse_list("localhost").expect("an address")[0];
-            Self::new(HistoryBounds::default(), Names::new(&Prefix::default(), address))
+            Self::new(HistoryBounds::default(), 16, Names::new(&Prefix::default(), address))
         }
     }
 

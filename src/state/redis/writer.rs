@@ -76,7 +76,7 @@ impl Writer {
     /// A writer that is ready to run.
     pub(super) fn new(endpoint: Arc<Endpoint>, queue: Receiver<WriterCommand>, seed: u64) -> Self {
         Self {
-            programs: Programs::new(endpoint.history, endpoint.names.clone()),
+            programs: Programs::new(endpoint.history, endpoint.lobbies_per_owner, endpoint.names.clone()),
             endpoint,
             queue,
             on_disconnect: NO_HOOK.clone(),
