@@ -111,7 +111,7 @@ impl Server {
         loaded.log(&[]);
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
         let engine = start_engine(config, &loaded.set, &posts, &metrics)?;
-        let revocations = Arc::new(Revocations::new(tokens.ttl_s()));
+        let revocations = Arc::new(Revocations::new(tokens.longest_s()));
         let accounts = Arc::new(start_accounts(config, &stores, &tokens, &revocations, &posts, &metrics)?);
         let services =
             Arc::new(ServerServices::new(config, tokens, revocations, metrics.clone(), engine.clone()));

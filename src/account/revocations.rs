@@ -77,6 +77,9 @@ impl Revocations {
                 }
                 NoticeKind::Unbanned => {
                     known.bans.remove(&user);
+                    // Whoever has logged in since is not meant by a ban that is read late.
+                    let void_until_ms = known.void_until_ms.get(&user).copied().unwrap_or_default();
+                    disconnects.lift_bans(user_id, void_until_ms);
                 }
                 NoticeKind::Kicked(reason) => disconnects.kick(user_id, reason),
             }
@@ -177,6 +180,7 @@ pub fn is_in_force(ban: &Ban, now_s: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::token::TokenAuthority;
     use crate::wire::ids::{Login, Role};
 
     fn identity(user_id: &str, family: &str, issued_at_ms: u64) -> Identity {
@@ -244,6 +248,36 @@ mod tests {
         assert!(revocations.apply(&[notice("guest:x", 8000, NoticeKind::Unbanned)]).is_empty());
         assert!(is_let_in(&revocations, &identity("guest:x", "f", 9000), 10));
         assert!(!is_let_in(&revocations, &identity("2", "f", 9000), 10));
+    }
+
+    /// The notices of both came in one page, and the ban threw out whoever had come in since.
+    #[test]
+    fn regression_a_lifted_ban_closes_no_newer_socket() {
+        let revocations = Revocations::new(60);
+        let banned = notice("1", 5000, NoticeKind::Banned(ban(None)));
+        let disconnects = revocations.apply(&[banned.clone(), notice("1", 6000, NoticeKind::Unbanned)]);
+        assert_eq!(disconnects.verdict(&identity("1", "f", 5000)).map(|(code, _)| code), Some(4501));
+        assert_eq!(disconnects.verdict(&identity("1", "g", 6001)), None);
+        assert!(is_let_in(&revocations, &identity("1", "g", 6001), 10));
+        let again = notice("1", 7000, NoticeKind::Banned(ban(None)));
+        let disconnects = revocations.apply(&[banned, notice("1", 6000, NoticeKind::Unbanned), again]);
+        assert_eq!(disconnects.verdict(&identity("1", "g", 6001)).map(|(code, _)| code), Some(4501));
+    }
+
+    /// The revocation was forgotten while its token was still taken.
+    #[test]
+    fn regression_a_token_that_was_logged_out_is_not_good_again_at_its_end() {
+        let tokens = TokenAuthority::new(vec![vec![1; 32]], 60);
+        let revocations = Revocations::new(tokens.longest_s());
+        let family = crate::account::token::new_family();
+        let token = tokens.issue("1", "a", Role::Player, &family, 5999);
+        revocations.apply(&[notice("1", 6000, NoticeKind::FamilyEnded(family))]);
+        for now_s in 6..200 {
+            revocations.forget_old(now_s * 1000);
+            let is_good =
+                tokens.verify(&token, now_s).is_ok_and(|identity| is_let_in(&revocations, &identity, now_s));
+            assert!(!is_good, "after {now_s} s");
+        }
     }
 
     #[test]

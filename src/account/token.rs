@@ -50,6 +50,12 @@ impl TokenAuthority {
         self.ttl_s
     }
 
+    /// For how long after its issue a token may be taken anywhere, in seconds: the clock of who takes it, and of who tells that it
+    /// is void, may each be off by the leeway.
+    pub fn longest_s(&self) -> u64 {
+        self.ttl_s.saturating_add(2 * LEEWAY_S)
+    }
+
     /// A new token of a login's family, valid from `now_ms` (milliseconds since the Unix epoch). Its `jti` says both, so
     /// that later news can tell which tokens they make void.
     pub fn issue(&self, user_id: &str, username: &str, role: Role, family: &str, now_ms: u64) -> String {
@@ -74,7 +80,7 @@ impl TokenAuthority {
         }
         // Nothing insecure is left: algorithm and signature are checked, and the claims are checked next.
         let claims: Claims = insecure_decode_claims(token).map_err(|_| TokenError::Claims)?;
-        claims.check(now_s)
+        claims.check(now_s, self.ttl_s)
     }
 }
 
@@ -113,8 +119,10 @@ pub enum TokenError {
     Claims,
     /// Its `exp` is in the past.
     Expired,
-    /// Its `nbf` is in the future.
+    /// Its `nbf` or `iat` is in the future.
     NotYetValid,
+    /// It would be valid for longer than `--token-ttl` allows.
+    TooLong,
 }
 
 impl fmt::Display for TokenError {
@@ -126,6 +134,9 @@ impl fmt::Display for TokenError {
             Self::Claims => "the token's claims are not accepted",
             Self::Expired => "the token has expired",
             Self::NotYetValid => "the token is not valid yet",
+            Self::TooLong => {
+                "the token would be valid for longer than this server allows (--token-ttl); get a new one"
+            }
         })
     }
 }
@@ -196,12 +207,18 @@ struct Claims {
 }
 
 impl Claims {
-    fn check(self, now_s: u64) -> Result<Identity, TokenError> {
+    fn check(self, now_s: u64, ttl_s: u64) -> Result<Identity, TokenError> {
         if self.exp.0.saturating_add(LEEWAY_S) <= now_s {
             return Err(TokenError::Expired);
         }
-        if self.nbf.is_some_and(|nbf| nbf.0 > now_s.saturating_add(LEEWAY_S)) {
+        let begins = [self.nbf, self.iat].into_iter().flatten();
+        if begins.into_iter().any(|time| time.0 > now_s.saturating_add(LEEWAY_S)) {
             return Err(TokenError::NotYetValid);
+        }
+        // Revocations are kept for as long as tokens last.
+        let issued_s = self.iat.map_or(now_s, |iat| iat.0.min(now_s));
+        if self.exp.0 > issued_s.saturating_add(ttl_s).saturating_add(LEEWAY_S) {
+            return Err(TokenError::TooLong);
         }
         let role = Role::parse(&self.role).ok_or(TokenError::Claims)?;
         if self.aud || !is_user_id(&self.user_id) || !is_username(&self.username) {

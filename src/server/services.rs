@@ -68,7 +68,8 @@ impl Services for ServerServices {
     fn verify_token(&self, token: &str, unix_s: u64) -> Result<Identity, Rejection> {
         let identity = self.tokens.verify(token, unix_s).map_err(|error| {
             log::debug!("a token was refused reason={error:?}");
-            let is_over = error == TokenError::Expired;
+            // A new token helps in both cases: the second is also what becomes of tokens when --token-ttl is lowered.
+            let is_over = matches!(error, TokenError::Expired | TokenError::TooLong);
             let code = if is_over { ErrorCode::TokenExpired } else { ErrorCode::Unauthorized };
             Rejection::new(code, error.to_string())
         })?;

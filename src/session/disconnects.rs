@@ -55,6 +55,14 @@ impl Disconnects {
         self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code: close_code::BANNED, reason });
     }
 
+    /// A user's bans are lifted: sockets close only of logins whose token was issued at or before `issued_until_ms`.
+    pub fn lift_bans(&mut self, user_id: &str, issued_until_ms: u64) {
+        let of_user = self.users.get_mut(user_id).into_iter().flatten();
+        for ban in of_user.filter(|ended| ended.code == close_code::BANNED) {
+            ban.issued_until_ms = ban.issued_until_ms.min(issued_until_ms);
+        }
+    }
+
     /// A user's sockets close, nothing else.
     pub fn kick(&mut self, user_id: &str, reason: &str) {
         let reason = reason_or(reason, "you were sent out");

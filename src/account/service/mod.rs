@@ -104,8 +104,8 @@ impl AccountService {
     ) -> Result<Self, StartError> {
         let (poke, poked) = bounded(1);
         let store = stores.connect().map_err(StartError::Store)?;
-        let reader =
-            notices::Reader::start(store, revocations.clone(), tokens.ttl_s()).map_err(StartError::Store)?;
+        let reader = notices::Reader::start(store, revocations.clone(), tokens.longest_s())
+            .map_err(StartError::Store)?;
         spawn("notices", move || reader.run(&poked, disconnect))?;
         let shared = Arc::new(WorkerState {
             tokens,

@@ -15,14 +15,13 @@ const POLL_EVERY: Duration = Duration::from_millis(500);
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Notices read at once.
 const PAGE: usize = 1000;
-/// Tokens are taken for so long after their end, as clocks differ. In seconds.
-const LEEWAY_S: u64 = 60;
 
 /// The reader of one process.
 pub(super) struct Reader {
     store: Box<dyn AccountStore>,
     revocations: Arc<Revocations>,
-    token_ttl_s: u64,
+    /// For how long an issued token may be taken, in seconds.
+    token_s: u64,
     /// The last notice that was read.
     last: u64,
     purged_at: Option<Instant>,
@@ -34,10 +33,9 @@ impl Reader {
     pub(super) fn start(
         store: Box<dyn AccountStore>,
         revocations: Arc<Revocations>,
-        token_ttl_s: u64,
+        token_s: u64,
     ) -> StoreResult<Self> {
-        let mut reader =
-            Self { store, revocations, token_ttl_s, last: 0, purged_at: None, is_failing: false };
+        let mut reader = Self { store, revocations, token_s, last: 0, purged_at: None, is_failing: false };
         reader.read(&|_| {})?;
         // After the notices: one that tells of a ban which has been lifted since must not have the last word.
         let bans = reader.store.bans(unix_ms() / 1000)?;
@@ -85,7 +83,7 @@ impl Reader {
         }
         let now_ms = unix_ms();
         self.revocations.forget_old(now_ms);
-        let keep_ms = (self.token_ttl_s + LEEWAY_S).saturating_mul(1000);
+        let keep_ms = self.token_s.saturating_mul(1000);
         self.store.purge(now_ms.saturating_sub(keep_ms), now_ms / 1000)?;
         self.purged_at = Some(Instant::now());
         Ok(())

@@ -7,7 +7,7 @@ const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const FAMILY: &str = "abcdefghijklmnopqr-_AB";
 const GOOD_HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 const GOOD_CLAIMS: &str =
-    r#"{"user_id":"7","username":"ann","role":"player","iat":1,"exp":1800000100,"jti":"x"}"#;
+    r#"{"user_id":"7","username":"ann","role":"player","iat":1799999000,"exp":1800000100,"jti":"x"}"#;
 
 fn authority() -> TokenAuthority {
     TokenAuthority::new(vec![SECRET.to_vec()], 3600)
@@ -64,7 +64,8 @@ fn an_issued_token_verifies_until_it_expires() {
         assert_eq!(authority.verify(&token, now_s).as_ref(), expected.as_ref().copied());
     };
     check(NOW_S, Ok(&identity));
-    check(NOW_S - 1_000_000, Ok(&identity));
+    check(NOW_S - LEEWAY_S, Ok(&identity));
+    check(NOW_S - LEEWAY_S - 1, Err(TokenError::NotYetValid));
     check(NOW_S + 3600 + LEEWAY_S - 1, Ok(&identity));
     check(NOW_S + 3600 + LEEWAY_S, Err(TokenError::Expired));
     check(u64::MAX, Err(TokenError::Expired));
@@ -141,7 +142,7 @@ fn claims() {
     let refused = Err(TokenError::Claims);
     check_claims(GOOD_CLAIMS, Ok(()));
     check_claims(&with(r#""sub":"somebody","deep":{"a":[1]}"#), Ok(()));
-    check_claims(&replaced(r#""iat":1,"#, ""), Ok(()));
+    check_claims(&replaced(r#""iat":1799999000,"#, ""), Ok(()));
     check_claims(&replaced(r#","jti":"x""#, ""), Ok(()));
 
     check_claims(&replaced("1800000100", "1799999971"), Ok(()));
@@ -163,9 +164,23 @@ fn claims() {
     check_claims(&with(r#""nbf":1800000030"#), Ok(()));
     check_claims(&with(r#""nbf":1800000031"#), Err(TokenError::NotYetValid));
     check_claims(&with(r#""nbf":"1""#), refused);
+    // No longer than an hour, from its issue or from now.
+    let lasts = |iat: u64, exp: u64| {
+        replaced(r#""iat":1799999000,"exp":1800000100"#, &format!(r#""iat":{iat},"exp":{exp}"#))
+    };
+    check_claims(&lasts(NOW_S, NOW_S + 3630), Ok(()));
+    check_claims(&lasts(NOW_S, NOW_S + 3631), Err(TokenError::TooLong));
+    check_claims(&lasts(NOW_S - 3600, NOW_S + 30), Ok(()));
+    check_claims(&lasts(NOW_S - 3600, NOW_S + 31), Err(TokenError::TooLong));
+    check_claims(&lasts(NOW_S + 30, NOW_S + 3631), Err(TokenError::TooLong));
+    check_claims(&lasts(NOW_S + 31, NOW_S + 100), Err(TokenError::NotYetValid));
+    let without_issue =
+        |exp: u64| replaced(r#""iat":1799999000,"exp":1800000100"#, &format!(r#""exp":{exp}"#));
+    check_claims(&without_issue(NOW_S + 3630), Ok(()));
+    check_claims(&without_issue(NOW_S + 3631), Err(TokenError::TooLong));
     check_claims(&with(r#""aud":"elsewhere""#), refused);
     check_claims(&with(r#""aud":[]"#), refused);
-    check_claims(&replaced(r#""iat":1"#, r#""iat":"1""#), refused);
+    check_claims(&replaced(r#""iat":1799999000"#, r#""iat":"1""#), refused);
     check_claims(&replaced(r#""jti":"x""#, r#""jti":1"#), refused);
 
     check_claims(&replaced("player", "admin"), refused);
@@ -189,11 +204,11 @@ fn logins() {
         assert_eq!((&*login.family, login.issued_at_ms), (family, issued_at_ms), "{jti}");
     };
     check(&format!(r#""jti":"{FAMILY}.1799999999123""#), FAMILY, 1_799_999_999_123);
-    check(r#""jti":"x""#, "", 1000);
-    check(r#""jti":"x.1799999999123""#, "", 1000);
-    check(&format!(r#""jti":"{FAMILY}""#), "", 1000);
-    check(&format!(r#""jti":"{FAMILY}.""#), "", 1000);
-    check(&format!(r#""jti":"{FAMILY}.-1""#), "", 1000);
+    check(r#""jti":"x""#, "", 1_799_999_000_000);
+    check(r#""jti":"x.1799999999123""#, "", 1_799_999_000_000);
+    check(&format!(r#""jti":"{FAMILY}""#), "", 1_799_999_000_000);
+    check(&format!(r#""jti":"{FAMILY}.""#), "", 1_799_999_000_000);
+    check(&format!(r#""jti":"{FAMILY}.-1""#), "", 1_799_999_000_000);
 }
 
 #[test]
