@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::common::accounts::User;
 use crate::common::http::Connection;
+use crate::common::output::Output;
 use crate::common::server::{Folder, Server, command};
 use crate::common::{wait_until, wait_within};
 
@@ -231,6 +232,7 @@ fn accepting_may_fail_in_any_way() {
 /// The process ends, and says why: it neither hangs nor goes on without some of its threads.
 #[test]
 fn without_memory_the_process_ends() {
+    let words = ["memory allocation", "Resource temporarily unavailable", "Cannot allocate memory"];
     for megabytes in [40, 120, 200, 300] {
         let folder = Folder::new();
         let mut godra = command(&folder);
@@ -244,25 +246,18 @@ fn without_memory_the_process_ends() {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut process = limited.spawn().unwrap();
-        let began = Instant::now();
+        let printed = Output::default();
+        printed.follow(process.stdout.take().unwrap());
+        printed.follow(process.stderr.take().unwrap());
         wait_within(RETRIED, "the process to end or to serve", || {
-            process.try_wait().unwrap().is_some() || began.elapsed() > Duration::from_secs(3)
+            process.try_wait().unwrap().is_some() || printed.text().contains("listening on")
         });
-        let has_ended = process.try_wait().unwrap().is_some();
-        _ = process.kill();
-        let output = process.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        if !has_ended {
-            assert!(text.contains("listening on"), "it neither serves nor ends: {text}");
+        let Some(status) = process.try_wait().unwrap() else {
+            process.kill().unwrap();
+            process.wait().unwrap();
             continue;
-        }
-        assert!(!output.status.success(), "{text}");
-        let last = text.lines().last().unwrap_or_default();
-        assert!(
-            ["memory allocation", "Resource temporarily unavailable", "Cannot allocate memory"]
-                .iter()
-                .any(|word| last.contains(word)),
-            "{megabytes} MB: {text}"
-        );
+        };
+        wait_until("its last line", || words.iter().any(|word| printed.text().contains(word)));
+        assert!(!status.success(), "{megabytes} MB: {}", printed.text());
     }
 }
