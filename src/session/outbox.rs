@@ -36,6 +36,8 @@ struct Queue {
     entries: VecDeque<(Bytes, Kind)>,
     /// How much of the first entry has been sent.
     sent_of_first: usize,
+    /// So much behind that cannot be taken back, see [`Outbox::commit`].
+    committed: usize,
     /// Bytes of all entries less `sent_of_first`.
     unsent: usize,
     /// Bytes of the entries that are [`Kind::State`], sent or not.
@@ -107,11 +109,25 @@ impl Outbox {
         filled
     }
 
+    /// The next `count` bytes that were not committed yet are on their way: encrypted for the peer, they come in this order and
+    /// whole, and [`Outbox::advance`] follows when they are sent.
+    pub fn commit(&mut self, count: usize) {
+        let Some(queue) = &mut self.queue else { return };
+        queue.committed += count;
+        debug_assert!(queue.committed <= queue.unsent);
+    }
+
+    /// Bytes that are committed and not sent yet.
+    pub fn committed_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.committed)
+    }
+
     /// Notes that `count` bytes were sent; gives memory back when nothing is left.
     pub fn advance(&mut self, mut count: usize) {
         let Some(queue) = &mut self.queue else { return };
         debug_assert!(count <= queue.unsent);
         queue.unsent -= count;
+        queue.committed = queue.committed.saturating_sub(count);
         while let Some((first, kind)) = queue.entries.front() {
             let left = first.len() - queue.sent_of_first;
             if count < left {
@@ -141,18 +157,19 @@ impl Outbox {
         first
     }
 
-    /// Drops everything but an entry that has begun to be sent (a frame cut in the middle would break the framing).
+    /// Drops everything but what has begun to be sent (a frame cut in the middle would break the framing).
     pub fn drop_unbegun(&mut self) {
         self.retain(|_| false);
     }
 
     fn retain(&mut self, mut keep: impl FnMut(Kind) -> bool) {
         let Some(queue) = &mut self.queue else { return };
-        let begun = queue.sent_of_first > 0;
-        let mut position = 0;
-        queue.entries.retain(|(_, kind)| {
-            let is_begun = begun && position == 0;
-            position += 1;
+        // Entries that begin within so many bytes have begun.
+        let begun = queue.sent_of_first + queue.committed;
+        let mut start = 0;
+        queue.entries.retain(|(bytes, kind)| {
+            let is_begun = start < begun;
+            start += bytes.len();
             is_begun || keep(*kind)
         });
         queue.unsent =
@@ -215,6 +232,24 @@ mod tests {
         let mut outbox = filled();
         outbox.drop_unbegun();
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn what_is_committed_is_not_taken_back() {
+        let mut outbox = filled();
+        outbox.commit(4);
+        assert_eq!(outbox.drop_events(), Some(8), "the first entry and part of the second are on their way");
+        assert_eq!(
+            (rest(&outbox).as_str(), outbox.unsent_bytes(), outbox.committed_bytes()),
+            ("abc|de", 5, 4)
+        );
+        outbox.advance(4);
+        assert_eq!((rest(&outbox).as_str(), outbox.committed_bytes()), ("e", 0));
+        let mut outbox = filled();
+        outbox.advance(1);
+        outbox.commit(2);
+        outbox.drop_unbegun();
+        assert_eq!(rest(&outbox), "bc", "the second entry has not begun");
     }
 
     #[test]
