@@ -37,17 +37,18 @@
 //! # Who imports from whom
 //!
 //! ```text
-//! server   → reactor, room, config, state, account, metrics, session, script, wire, threads, sys, mailbox
-//! reactor  → room, guests, state, metrics, session, script, wire, mailbox
+//! server   → reactor, room, config, state, account, metrics, session, script, tls, wire, threads, sys, mailbox
+//! reactor  → room, guests, state, metrics, session, script, tls, wire, mailbox
 //! cli      → config, state, account, script, wire, sys, logging
 //! room     → state, script, wire
 //! guests   → state, script, wire
-//! config   → state, account, session, wire, sys, logging
+//! config   → state, account, session, tls, wire, sys, logging
 //! state    → metrics, script, wire, threads
 //! account  → metrics, session, wire, threads, sys
 //! metrics  → session, script, wire
 //! session  → wire
 //! script   → wire, threads
+//! tls      → wire, threads
 //! wire     → -
 //! threads  → -
 //! sys      → -
@@ -101,4 +102,5 @@ pub mod session;
 pub mod state;
 mod sys;
 mod threads;
+pub mod tls;
 pub mod wire;

@@ -20,7 +20,7 @@ use self::services::ServerServices;
 use self::stop::EngineEnd;
 use crate::account::revocations::Revocations;
 use crate::account::secret::TokenKey;
-use crate::account::service::{self, AccountService, ServiceOptions};
+use crate::account::service::{self, AccountService, ServiceOptions, unix_ms};
 use crate::account::store::{StoreError, Stores};
 use crate::account::token::TokenAuthority;
 use crate::config::{Config, DrainLimits};
@@ -42,6 +42,7 @@ use crate::state::redis::{Address, RedisEngine, RedisOptions};
 use crate::sys;
 use crate::threads;
 pub use crate::threads::Death;
+use crate::tls::{Reloader, TlsError, TlsServer};
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub enum ServerError {
     Store(StoreError),
     /// The port cannot be used.
     Listen(ListenError),
+    /// The certificate cannot be used.
+    Tls(TlsError),
     /// The state engine cannot start.
     Engine(StartError),
     /// The kernel refused something: what, and why.
@@ -90,6 +93,8 @@ struct Server {
     engine: Arc<EngineEnd>,
     accounts: Arc<AccountService>,
     watcher: Watcher,
+    /// None without TLS.
+    certificate: Option<Reloader>,
     shared: Arc<Shared>,
 }
 
@@ -102,6 +107,7 @@ struct LoopParts {
 impl Server {
     fn start(config: &Config, began: Instant) -> Result<Self, ServerError> {
         let metrics = Arc::new(Metrics::new());
+        let tls = load_certificate(config, &metrics)?;
         let stores = Stores::open(&config.database).map_err(ServerError::Store)?;
         let tokens = Arc::new(token_authority(config, &stores)?);
         let (address, listeners) = reactor::listen(config.listen.ip(), config.listen.port(), config.threads)
@@ -124,6 +130,7 @@ impl Server {
                 config.max_connections_per_ip,
                 config.trusted_proxies.clone(),
             ),
+            tls: tls.clone(),
             waiting: Budget::new(config.limits.inputs.max_waiting_bytes_in_all),
             buffers: BufferBudget::new(config.buffer_memory, config.threads),
             limits: shard_limits(config),
@@ -132,6 +139,7 @@ impl Server {
         let (ended_sender, ended) = unbounded();
         let scripts = loaded.set.clone();
         let watcher = watch(config, loaded, posts.clone(), engine.clone(), metrics.clone())?;
+        let certificate = watch_certificate(tls, &metrics)?;
         let mut shards = Vec::with_capacity(config.threads);
         for (id, (loop_part, listener)) in loop_parts.into_iter().zip(listeners).enumerate() {
             let (shared, posts, scripts) = (shared.clone(), posts.clone(), scripts.clone());
@@ -149,7 +157,8 @@ impl Server {
             shards.push(shard.map_err(|error| ServerError::System("start a thread", error))?);
         }
         log::info!(
-            "listening on {address} shards={} store={} accounts={} scripts={} start_ms={}",
+            "listening on {address} tls={} shards={} store={} accounts={} scripts={} start_ms={}",
+            if config.tls.is_some() { "on" } else { "off" },
             config.threads,
             describe_store(config),
             config.database,
@@ -157,10 +166,11 @@ impl Server {
             began.elapsed().as_millis()
         );
         if config.demo && (config.listen.ip().is_unspecified() || config.listen.ip().is_loopback()) {
-            log::info!("open http://localhost:{}/ to play the demo", address.port());
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            log::info!("open {scheme}://localhost:{}/ to play the demo", address.port());
         }
         let engine = Arc::new(EngineEnd::new(engine));
-        Ok(Self { services, shards, posts, ended, engine, accounts, watcher, shared })
+        Ok(Self { services, shards, posts, ended, engine, accounts, watcher, certificate, shared })
     }
 
     /// What SIGHUP has read anew; each only asks a thread of its own for that.
@@ -244,6 +254,29 @@ fn watch_signals(mut signals: Signals, reloads: Vec<Reload>) -> Result<Receiver<
 fn died(death: Death, engine: &Arc<EngineEnd>) -> ServerError {
     engine.stop_quickly();
     ServerError::ThreadDied(death)
+}
+
+fn load_certificate(config: &Config, metrics: &Metrics) -> Result<Option<Arc<TlsServer>>, ServerError> {
+    let Some(files) = config.tls.clone() else { return Ok(None) };
+    let tls = TlsServer::load(files).map_err(ServerError::Tls)?;
+    show_certificate(&tls, metrics);
+    Ok(Some(Arc::new(tls)))
+}
+
+fn watch_certificate(
+    tls: Option<Arc<TlsServer>>,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Reloader>, ServerError> {
+    let metrics = metrics.clone();
+    let start = |tls| Reloader::start(tls, move |tls| show_certificate(tls, &metrics));
+    tls.map(start).transpose().map_err(|error| ServerError::System("watch the certificate", error))
+}
+
+fn show_certificate(tls: &TlsServer, metrics: &Metrics) {
+    metrics.certificate_ends.set(i64::try_from(tls.ends_s()).unwrap_or(i64::MAX));
+    for warning in tls.warnings(unix_ms() / 1000) {
+        log::warn!("{warning}");
+    }
 }
 
 fn token_authority(config: &Config, stores: &Stores) -> Result<TokenAuthority, ServerError> {
@@ -407,6 +440,7 @@ impl fmt::Display for ServerError {
         match self {
             Self::Store(error) => write!(f, "{error}"),
             Self::Listen(error) => write!(f, "{error}"),
+            Self::Tls(error) => write!(f, "{error}"),
             Self::Engine(error) => write!(f, "{error}"),
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),
             Self::ThreadDied(death) => write!(f, "{death}; the server ends, as it cannot do without"),

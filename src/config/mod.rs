@@ -39,6 +39,7 @@ use crate::session::limits::Limit;
 use crate::state::HistoryBounds;
 use crate::state::redis::{Address, Prefix, Security, TlsFiles};
 use crate::sys;
+use crate::tls::CertificateFiles;
 use crate::wire::ws::deflate::CompressionLevel;
 
 /// Connections that the server takes if neither `--max-connections` nor the limit of open files says otherwise.
@@ -55,6 +56,8 @@ const FILES_OF_A_SHARD: usize = 4;
 pub struct Config {
     /// Where to listen; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// What the port speaks TLS with, if it does.
+    pub tls: Option<CertificateFiles>,
     /// Event loops, 1 to 256.
     pub threads: usize,
     /// Directory of the game scripts.
@@ -170,6 +173,7 @@ impl Config {
         }
         Ok(Self {
             listen: SocketAddr::new(values.parse("host", values::host)?, port),
+            tls: resolve_tls(values)?,
             threads,
             scripts_dir: values.parse("scripts-dir", path)?,
             sync_interval: values.parse("sync-interval", values::milliseconds(5..=1000))?,
@@ -288,6 +292,20 @@ fn resolve_token_keys(values: &Values, warnings: &mut Vec<String>) -> Result<Vec
         warnings.push("the JWT secret is easy to guess; make one with `openssl rand -hex 32`".to_owned());
     }
     Ok(keys)
+}
+
+fn resolve_tls(values: &Values) -> Result<Option<CertificateFiles>, ConfigError> {
+    let certificate = values.parse_optional("tls-cert", path)?;
+    let key = values.parse_optional("tls-key", path)?;
+    let alone = |flag: &str, other: &str, what: &str| {
+        Err(ConfigError(format!("--{flag} without --{other}: TLS needs both; name {what}, too")))
+    };
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(CertificateFiles { certificate, key })),
+        (Some(_), None) => alone("tls-cert", "tls-key", "the file with the certificate's private key"),
+        (None, Some(_)) => alone("tls-key", "tls-cert", "the file with the key's certificate"),
+    }
 }
 
 /// The embedded store's file; Redis keeps what it holds itself.

@@ -28,6 +28,13 @@ pub(super) struct Setting {
 const SETTINGS: &[Setting] = &[
     setting("port", "PORT", Some("8080"), "Port to listen on; 0 takes any free one"),
     setting("host", "ADDRESS", Some("0.0.0.0"), "Address to listen on, IPv4 or IPv6, or a name of one"),
+    setting(
+        "tls-cert",
+        "FILE",
+        None,
+        "Speak HTTPS and WSS with this certificate: PEM, with those that lead to its authority; read again when it changes",
+    ),
+    setting("tls-key", "FILE", None, "The certificate's private key: PEM, without a password"),
     setting("threads", "N", None, "Event loops, 1 to 256 [default: one per core]"),
     setting("scripts-dir", "DIR", Some("scripts"), "Directory of the game scripts"),
     setting("sync-interval", "MS", Some("50"), "A room's interval in milliseconds, 5 to 1000"),

@@ -45,6 +45,18 @@ label! {
 }
 
 label! {
+    /// How a TLS handshake ended.
+    HandshakeOutcome as "outcome" {
+        /// A new session: it cost a signature.
+        Full = "full",
+        /// A session that the client had before.
+        Resumed = "resumed",
+        /// The client does not speak TLS, or none that is spoken here, or refuses the certificate.
+        Failed = "failed",
+    }
+}
+
+label! {
     /// How a player's input ended.
     InputOutcome as "outcome" {
         /// Its script returned without an error.

@@ -14,7 +14,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-pub use labels::{AccountOutcome, CloseCode, ConnectionKind, InputOutcome, RefusalReason, Request};
+pub use labels::{
+    AccountOutcome, CloseCode, ConnectionKind, HandshakeOutcome, InputOutcome, RefusalReason, Request,
+};
 pub use parts::{Histogram, Labels, Row, SecondsCounter};
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;

@@ -9,7 +9,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-use super::labels::{AccountOutcome, CloseCode, ConnectionKind, InputOutcome, RefusalReason, Request};
+use super::labels::{
+    AccountOutcome, CloseCode, ConnectionKind, HandshakeOutcome, InputOutcome, RefusalReason, Request,
+};
 use super::parts::{Histogram, Row, SecondsCounter, Summed};
 use super::{AddressLabels, ScriptInfoLabels, ScriptLabels, ShardLabels};
 
@@ -89,6 +91,7 @@ process_metrics! {
     /// All metrics of the process. Shared by reference between its threads.
     pub Metrics {
         pub engine_queue_depth: Gauge = plain "engine_queue_depth" "Batches waiting for the state engine";
+        pub certificate_ends: Gauge = plain "tls_certificate_not_after_timestamp_seconds" "When the TLS certificate ends, in seconds since 1970; 0 without TLS";
         pub script_problems: Gauge = plain "script_problems" "Script files whose newest text is not served because it does not compile";
         pub(super) script_generation: Gauge = plain "script_generation" "Times that the set of scripts was loaded";
         pub(super) script_info: Family<ScriptInfoLabels, Gauge> = plain "script_info" "The served version of each script";
@@ -126,6 +129,7 @@ shard_metrics! {
     connections: Row<ConnectionKind, Gauge> = plain "connections" "Open connections";
     connections_accepted: Counter = plain "connections_accepted" "Connections that were accepted";
     accept_errors: Counter = plain "accept_errors" "Times that no connection could be accepted, as files or memory had run out";
+    tls_handshakes: Row<HandshakeOutcome, Counter> = plain "tls_handshakes" "TLS handshakes, by how they ended";
     rooms: Gauge = plain "rooms" "Rooms with members";
     members: Gauge = plain "members" "Members of rooms";
     guests: Gauge = plain "guests" "Guests of whom something is kept that will have to be cleaned up";

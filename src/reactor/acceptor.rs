@@ -20,7 +20,7 @@ pub(super) struct Acceptor {
     failing_since_ms: Option<u64>,
     /// When that was logged last.
     reported_ms: Option<u64>,
-    /// What somebody gets for whom there is no place.
+    /// What somebody gets for whom there is no place; nothing where it would have to be encrypted.
     full: Vec<u8>,
 }
 
@@ -31,13 +31,13 @@ const REPORT_EVERY_MS: u64 = 60_000;
 
 impl Acceptor {
     /// Accepts from this listener.
-    pub(super) fn new(listener: TcpListener) -> Self {
+    pub(super) fn new(listener: TcpListener, speaks_tls: bool) -> Self {
         Self {
             listener: Some(listener),
             again_ms: None,
             failing_since_ms: None,
             reported_ms: None,
-            full: full(),
+            full: if speaks_tls { Vec::new() } else { full() },
         }
     }
 
@@ -163,6 +163,9 @@ fn is_the_peers(error: &io::Error) -> bool {
 
 /// Tells a peer that there is no place for it. Best effort: it has not been counted, and is not waited for.
 fn turn_away(mut stream: TcpStream, full: &[u8]) {
+    if full.is_empty() {
+        return;
+    }
     let _ = stream.write(full);
     let _ = stream.shutdown(Shutdown::Write);
     let mut request = [0; 4096];

@@ -14,6 +14,7 @@ use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
 use crate::session::outbox::{Kind, Outbox};
 use crate::session::{Moment, Session, Settings};
+use crate::tls::{Channel, Failure};
 use crate::wire::ws::deflate::DeflateWindow;
 
 /// A slab entry. Idle, it holds no buffer.
@@ -35,6 +36,8 @@ pub(super) struct Connection {
     pub(super) may_hold: bool,
     /// Whether it is in the list of those to be read from once more.
     pub(super) is_again: bool,
+    /// Whether it is in the list of handshakes to go on with.
+    pub(super) waits_for_handshake: bool,
     /// What it is to a room.
     pub(super) place: Place,
 }
@@ -42,6 +45,8 @@ pub(super) struct Connection {
 /// The part of a connection that moves between shards.
 pub(super) struct Carried {
     pub(super) session: Session,
+    /// What is between the socket and the session, if the port speaks TLS.
+    pub(super) tls: Option<Box<Channel>>,
     /// What is still to be sent.
     pub(super) outbox: Outbox,
     /// Bytes that came in and cannot be handled yet, in the order in which they came.
@@ -105,9 +110,10 @@ pub(super) struct Seat {
 
 /// What a read came to.
 pub(super) enum ReadOutcome {
-    /// So many bytes; `drained` when the socket holds no more for now.
+    /// So many bytes for the session, out of so many from the socket.
     Bytes {
         count: usize,
+        received: usize,
         /// Whether the socket is empty.
         drained: bool,
     },
@@ -117,6 +123,8 @@ pub(super) enum ReadOutcome {
     End,
     /// The connection is broken.
     Broken,
+    /// The peer does not speak TLS, or has broken it. It is to be told so, and nothing else.
+    Refused(Failure),
 }
 
 /// What a write came to.
@@ -131,7 +139,7 @@ pub(super) enum WriteOutcome {
 }
 
 /// Entries sent by one system call.
-const SLICES: usize = 32;
+pub(super) const SLICES: usize = 32;
 
 impl Connection {
     /// When the connection is to be looked at, in monotonic milliseconds.
@@ -146,7 +154,7 @@ impl Connection {
 
     /// When the peer has left its outbox unread for too long.
     pub(super) fn stall_ms(&self, limits: &ShardLimits) -> u64 {
-        if self.carried.outbox.is_empty() {
+        if self.carried.is_sent() {
             return u64::MAX;
         }
         self.carried.progress.ms() + limits.stall_timeout_ms
@@ -160,8 +168,11 @@ impl Connection {
 
     /// Bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
-        let Carried { session, outbox, parked, .. } = &self.carried;
-        session.held_bytes() + outbox.held_bytes() + parked.as_ref().map_or(0, |parked| parked.capacity())
+        let Carried { session, tls, outbox, parked, .. } = &self.carried;
+        session.held_bytes()
+            + tls.as_ref().map_or(0, |tls| tls.buffered_bytes())
+            + outbox.held_bytes()
+            + parked.as_ref().map_or(0, |parked| parked.capacity())
     }
 
     /// Its user's id; empty before a token was checked.
@@ -184,21 +195,19 @@ impl Connection {
         }
     }
 
+    /// Reads to the front of `buffer`, once. What comes after all that is to be sent is thrown away, whatever it is.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
-        loop {
-            return match self.stream.read(buffer) {
-                Ok(0) => ReadOutcome::End,
-                // Fewer bytes than asked for: the socket is empty, and an edge will tell of more (epoll(7)).
-                Ok(count) => ReadOutcome::Bytes { count, drained: count < buffer.len() },
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => ReadOutcome::Empty,
-                Err(_) => ReadOutcome::Broken,
-            };
+        if self.carried.tls.is_some() && matches!(self.carried.stage, Stage::Open | Stage::PeerClosed) {
+            return self.read_secure(buffer);
         }
+        read(&mut self.stream, buffer)
     }
 
     /// Whether the peer has closed or reset the connection, and nothing came before that which has not been read.
-    pub(super) fn is_given_up(&self) -> bool {
+    pub(super) fn is_given_up(&mut self) -> bool {
+        if self.carried.tls.is_some() {
+            return self.is_given_up_secure();
+        }
         match retry(|| self.stream.peek(&mut [0])) {
             Ok(count) => count == 0,
             Err(error) => error.kind() != ErrorKind::WouldBlock,
@@ -207,6 +216,9 @@ impl Connection {
 
     /// Writes what the outbox holds; adds to `bytes_out`.
     pub(super) fn flush(&mut self, now_ms: u64, bytes_out: &mut u64) -> WriteOutcome {
+        if self.carried.tls.is_some() {
+            return self.flush_secure(now_ms, bytes_out);
+        }
         while !self.carried.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.carried.outbox.slices(&mut slices);
@@ -231,10 +243,13 @@ impl Connection {
         now_ms: u64,
         bytes_out: &mut u64,
     ) -> WriteOutcome {
-        if !self.carried.outbox.is_empty() {
+        if !self.carried.is_sent() {
             self.carried.outbox.push(frame.clone(), kind);
             // Not written at once: it goes out with what it waits behind.
             return WriteOutcome::Full;
+        }
+        if self.carried.tls.is_some() {
+            return self.send_secure((frame, kind), now_ms, bytes_out);
         }
         let sent = match retry(|| (&self.stream).write(frame)) {
             Ok(sent) => sent,
@@ -252,15 +267,21 @@ impl Connection {
 
     /// What the poll should tell of: bytes always, room to write while bytes wait.
     pub(super) fn interest(&self) -> Interest {
-        if self.carried.outbox.is_empty() {
-            Interest::READABLE
-        } else {
-            Interest::READABLE | Interest::WRITABLE
-        }
+        if self.carried.is_sent() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE }
     }
 }
 
-fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> ReadOutcome {
+    match retry(|| stream.read(buffer)) {
+        Ok(0) => ReadOutcome::End,
+        // Fewer bytes than asked for: the socket is empty, and an edge will tell of more (epoll(7)).
+        Ok(count) => ReadOutcome::Bytes { count, received: count, drained: count < buffer.len() },
+        Err(error) if error.kind() == ErrorKind::WouldBlock => ReadOutcome::Empty,
+        Err(_) => ReadOutcome::Broken,
+    }
+}
+
+pub(super) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

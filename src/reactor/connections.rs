@@ -3,6 +3,7 @@
 //! Nothing here removes a connection. One that breaks is marked as [`Stage::Over`] and put on a list; the shard removes those
 //! between two steps, when nobody is in the middle of anything.
 
+use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
 use std::rc::Rc;
 
@@ -22,6 +23,7 @@ use crate::room::CaughtUp;
 use crate::session::outbox::Kind;
 use crate::session::{Moment, Now, Session, Settings};
 use crate::state::{ConnectionKey, ShardId};
+use crate::tls::Channel;
 use crate::wire::ws::deflate::{Deflater, SharedFrame};
 
 /// The connections, by their indexes.
@@ -149,6 +151,7 @@ impl Connections {
             is_unread: false,
             may_hold: false,
             is_again: false,
+            waits_for_handshake: false,
             place: Place::Outside,
         });
         if self.slab[index].held_bytes() > 0 {
@@ -506,17 +509,31 @@ impl Connections {
         self.mark_dirty(index);
     }
 
+    /// The peer has broken TLS, or never spoken it: it is told so. A member is gone at once.
+    pub(super) fn refuse(&mut self, index: usize) {
+        if matches!(self.slab[index].place, Place::Outside) {
+            return self.finish(index);
+        }
+        let now_ms = self.slab[index].carried.progress.ms();
+        // Whether the peer hears it changes nothing.
+        let _ = self.slab[index].flush(now_ms, &mut self.bytes_out);
+        self.end(index);
+    }
+
     /// The peer will send no more. An HTTP client may shut its half after the request and still read the answer; a WebSocket
     /// that ends without a close frame is over.
     pub(super) fn peer_closed(&mut self, index: usize) {
         let carried = &mut self.slab[index].carried;
-        let has_unsent = !carried.outbox.is_empty();
+        let has_unsent = !carried.is_sent();
         let is_http = matches!(carried.session, Session::Http(_));
         carried.stage = match carried.stage {
             Stage::Open if carried.session.is_calling() => Stage::PeerClosed,
             Stage::Open if is_http && has_unsent => Stage::Finishing { peer_closed: true },
             Stage::Finishing { .. } if has_unsent => Stage::Finishing { peer_closed: true },
-            _ => return self.end(index),
+            _ => {
+                self.slab[index].say_end();
+                return self.end(index);
+            }
         };
     }
 
@@ -560,13 +577,14 @@ impl IndexMut<usize> for Connections {
 
 impl Carried {
     /// Of a fresh connection.
-    pub(super) fn new(peer: std::net::IpAddr, entry: Entry, clock: &Clock) -> Self {
+    pub(super) fn new(peer: IpAddr, entry: Entry, tls: Option<Box<Channel>>, clock: &Clock) -> Self {
         let session = match entry {
             Entry::Full | Entry::Proxied => Session::new(clock.now),
             Entry::Spare => Session::of_full_server(clock.now),
         };
         Self {
             session,
+            tls,
             outbox: Default::default(),
             parked: None,
             peer,

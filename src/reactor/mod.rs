@@ -19,6 +19,7 @@ mod connection;
 mod connections;
 mod draining;
 mod guests;
+mod handshakes;
 mod inbox;
 mod listener;
 mod messages;
@@ -26,6 +27,7 @@ mod pace;
 mod peers;
 mod rooms;
 mod rooms_out;
+mod secure;
 mod shard;
 mod standing;
 
@@ -46,6 +48,7 @@ use crate::room::allowance::{Budget, Share};
 use crate::session::Services;
 use crate::session::account::Accounts;
 use crate::state::Engine;
+use crate::tls::TlsServer;
 
 /// What all shards share. Nothing in it is waited for.
 pub(crate) struct Shared {
@@ -53,6 +56,8 @@ pub(crate) struct Shared {
     pub engine: Arc<dyn Engine>,
     pub accounts: Arc<dyn Accounts>,
     pub admission: AdmissionControl,
+    /// What the port speaks TLS with, if it does.
+    pub tls: Option<Arc<TlsServer>>,
     /// Inputs that wait, of all connections together.
     pub waiting: Arc<Budget>,
     /// What connections hold of bytes that have not gone on, inputs that wait included.

@@ -22,6 +22,7 @@ use super::connection::{Carried, Place, ReadOutcome, Stage};
 use super::connections::{Connections, Due, kind_of};
 use super::draining::Draining;
 use super::guests::{Guests, Tools};
+use super::handshakes::{self, Handshakes};
 use super::messages::{Handover, ShardMessage};
 use super::pace::Pace;
 use super::peers::Peers;
@@ -47,6 +48,7 @@ pub(crate) struct Shard {
     pub(super) guests: Guests,
     pub(super) callers: Callers,
     pub(super) upgrades: Upgrades,
+    pub(super) handshakes: Handshakes,
     pub(super) draining: Option<Draining>,
     pub(super) acceptor: Acceptor,
     pub(super) io: Io,
@@ -145,8 +147,9 @@ impl Shard {
             callers: Callers::default(),
             submissions: Submissions::new(shared.engine.clone()),
             upgrades: Upgrades::new(id),
+            handshakes: Handshakes::default(),
             draining: None,
-            acceptor: Acceptor::new(listener),
+            acceptor: Acceptor::new(listener, shared.tls.is_some()),
             io: Io {
                 is_stopped: false,
                 scratch: Scratch::default(),
@@ -182,6 +185,7 @@ impl Shard {
             self.read_messages();
             self.handle_events(&events);
             self.handle_again();
+            self.shake_hands();
             self.run_timers();
             self.tend_guests();
             self.go_on_upgrading();
@@ -199,9 +203,10 @@ impl Shard {
         Ok(())
     }
 
-    /// Sleeps between two rounds of a busy time, unless bytes wait that were read only in part.
+    /// Sleeps between two rounds of a busy time, unless bytes wait that were read only in part or not at all.
     fn rest(&self) {
         if !self.connections.has_again()
+            && self.handshakes.is_empty()
             && let Some(rest) = self.io.pace.rest(self.context.clock.round_began, Instant::now())
         {
             std::thread::sleep(rest);
@@ -212,7 +217,7 @@ impl Shard {
     fn patience(&self) -> Duration {
         let has_work =
             self.connections.has_again() || self.connections.has_over() || self.rooms.has_touched();
-        if has_work || !self.io.mailbox.is_empty() {
+        if has_work || !self.handshakes.is_empty() || !self.io.mailbox.is_empty() {
             return Duration::ZERO;
         }
         let now_ms = self.context.clock.read_ms();
@@ -285,7 +290,15 @@ impl Shard {
         for (stream, peer, entry) in
             self.acceptor.accept(most, now_ms, &self.context.shared.admission, &self.context.metrics)
         {
-            let carried = Carried::new(peer, entry, &self.context.clock);
+            let tls = match self.context.shared.tls.as_ref().map(|tls| tls.accept()).transpose() {
+                Ok(tls) => tls,
+                Err(error) => {
+                    log::error!("cannot begin TLS with a connection; it is closed error={error}");
+                    self.context.shared.admission.leave(peer, entry);
+                    continue;
+                }
+            };
+            let carried = Carried::new(peer, entry, tls, &self.context.clock);
             self.take_in(Handover { stream, carried });
         }
     }
@@ -317,13 +330,29 @@ impl Shard {
         }
     }
 
-    /// Reads what a socket holds, within its budget. `to_the_end` when no further event will tell of what is left.
+    /// Goes on with handshakes, for as long as a round has time for them.
+    fn shake_hands(&mut self) {
+        while let Some(key) = self.handshakes.next(&mut self.connections) {
+            self.read_now(key, true);
+        }
+    }
+
+    /// Reads what a socket holds, within its budget; during a handshake when its turn comes. `to_the_end` when no further event
+    /// will tell of what is left.
     fn read(&mut self, key: ConnectionKey, to_the_end: bool) {
         let Some(index) = self.connections.find(key) else { return };
         if self.connections[index].is_again {
             // Its turn comes in this very round, after those that had none yet.
             return;
         }
+        if self.connections[index].is_handshaking() {
+            return self.handshakes.push(key, &mut self.connections[index]);
+        }
+        self.read_now(key, to_the_end);
+    }
+
+    fn read_now(&mut self, key: ConnectionKey, to_the_end: bool) {
+        let Some(index) = self.connections.find(key) else { return };
         let is_unread = std::mem::take(&mut self.connections[index].is_unread);
         let mut buffer = std::mem::take(&mut self.io.buffer);
         let mut budget = self.context.shared.limits.read_budget_bytes;
@@ -355,10 +384,19 @@ impl Shard {
             self.connections.read_again(index);
             return false;
         }
-        match connection.read(buffer) {
-            ReadOutcome::Bytes { count, drained } => {
-                *budget = budget.saturating_sub(count);
-                self.connections.bytes_in += count as u64;
+        let was_handshaking = connection.is_handshaking();
+        let outcome = connection.read(buffer);
+        if was_handshaking {
+            handshakes::count(connection, &self.context.metrics);
+            self.connections.mark_dirty(index);
+        }
+        if self.connections[index].holds_ciphertext() {
+            self.connections.may_hold(index);
+        }
+        match outcome {
+            ReadOutcome::Bytes { count, received, drained } => {
+                *budget = budget.saturating_sub(received);
+                self.connections.bytes_in += received as u64;
                 // A member may have moved on to another shard, which reads on.
                 self.receive(index, &mut buffer[..count]) && (!drained || to_the_end)
             }
@@ -369,6 +407,14 @@ impl Shard {
             }
             ReadOutcome::Broken => {
                 self.connections.end(index);
+                false
+            }
+            ReadOutcome::Refused(failure) => {
+                log::debug!(
+                    "a connection is refused peer={} reason={failure}",
+                    self.connections[index].carried.peer
+                );
+                self.connections.refuse(index);
                 false
             }
         }
@@ -390,7 +436,7 @@ impl Shard {
 
     /// Has a session handle bytes. Returns false if it left some, or the connection is gone.
     fn receive(&mut self, index: usize, input: &mut [u8]) -> bool {
-        if self.connections[index].carried.stage != Stage::Open {
+        if self.connections[index].carried.stage != Stage::Open || input.is_empty() {
             return true;
         }
         let key = self.connections.key(index);

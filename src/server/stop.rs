@@ -62,6 +62,9 @@ impl Server {
     fn stop(self, limits: &DrainLimits) {
         self.services.draining.store(true, Ordering::SeqCst);
         self.watcher.stop();
+        if let Some(certificate) = self.certificate {
+            certificate.stop();
+        }
         drain(&self.posts, &self.ended, self.shared.admission.connections(), limits);
         tell(&self.posts, || ShardMessage::Stop);
         for shard in self.shards {

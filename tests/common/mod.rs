@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod redis;
 pub mod server;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -38,3 +38,4 @@ mod seats;
 mod secrets;
 mod state_file;
 mod state_file_refusals;
+mod tls;
