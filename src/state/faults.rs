@@ -10,6 +10,8 @@ use crate::wire::ids::RoomId;
 const QUIET: Duration = Duration::from_secs(10);
 /// Kinds of errors kept in mind; beyond that the oldest are forgotten.
 const MAX_KINDS: usize = 256;
+/// How much of an error's text is logged and kept in mind, in bytes: a script can make it of any length.
+const MAX_TEXT: usize = 1024;
 
 /// Remembers what was logged lately.
 #[derive(Default)]
@@ -42,13 +44,13 @@ impl FaultLog {
             script.name,
             script.version(),
             call.caller.user_id,
-            error.message,
+            shortened(&error.message),
         );
     }
 
     /// How many of the like went unlogged since the last time, if it is time to log this one.
     fn count(&mut self, call: &Call, error: &CallError, now: Instant) -> Option<u64> {
-        let name = (call.script.sha.clone(), error.message.clone());
+        let name = (call.script.sha.clone(), shortened(&error.message).into());
         if let Some(kind) = self.kinds.get_mut(&name) {
             if now.duration_since(kind.logged_at) < QUIET {
                 kind.unlogged += 1;
@@ -66,5 +68,25 @@ impl FaultLog {
         }
         self.kinds.insert(name, Kind { logged_at: now, unlogged: 0 });
         Some(0)
+    }
+}
+
+fn shortened(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(shortened("short"), "short");
+        let long = format!("x{}", "ä".repeat(MAX_TEXT));
+        assert_eq!(shortened(&long).len(), MAX_TEXT - 1);
     }
 }
