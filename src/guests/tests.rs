@@ -39,7 +39,8 @@ impl Store {
                 continue;
             }
             let room = batch.room.as_ref();
-            let invocation = Invocation { call, room, now_ms: self.now_ms, now: Instant::now(), seed: 1 };
+            let invocation =
+                Invocation { call, room, now_ms: self.now_ms, now: Instant::now(), seed: 1, passed_ms: 0 };
             results.push(self.runner.run(invocation).0);
         }
         results

@@ -136,6 +136,8 @@ shard_metrics! {
     guests_expired: Counter = plain "guests_expired" "Guests that this process has cleaned up after, as they had no socket and made no call";
     inputs: Row<InputOutcome, Counter> = plain "inputs" "Inputs of players, by how they ended";
     calls_given_back: Counter = plain "calls_given_back" "Calls of rooms that the store had no time for at once, and that wait on";
+    ticks: Counter = plain "ticks" "Runs of scripts that have an interval, in rooms with members";
+    ticks_left_out: Counter = plain "ticks_left_out" "Runs of such scripts that were left out because the one before came late";
     events: Counter = plain "events" "Room events, each counted once however many members get it";
     frames_out: Counter = plain "frames_out" "WebSocket frames queued for sending";
     bytes_out: Counter = plain "bytes_out" "Bytes written to sockets";

@@ -12,7 +12,7 @@ use super::shard::Shard;
 use super::submissions::{GuestTask, Purpose};
 use super::upgrades::{Step, UpgradeNews, UpgradedRooms};
 use crate::room::{QueuedInput, Room};
-use crate::script::Script;
+use crate::script::{Script, ScriptSet};
 use crate::session::Session;
 use crate::session::account::{
     AccountAnswer, AccountCall, AccountNews, AccountReply, AccountRequest, AccountResult,
@@ -85,9 +85,18 @@ impl Shard {
                 let room_index = self.open_at_home(&room);
                 self.with_room(room_index, |room, round, _| room.caller_gone(identity, round));
             }
-            ShardMessage::Scripts(scripts) => self.context.scripts = scripts,
+            ShardMessage::Scripts(scripts) => self.take_scripts(scripts),
             ShardMessage::Drain { spread_ms } => self.begin_draining(spread_ms),
             ShardMessage::Stop => self.io.is_stopped = true,
+        }
+    }
+
+    /// Rooms go on by other scripts: those that have an interval begin, or have another one.
+    fn take_scripts(&mut self, scripts: Arc<ScriptSet>) {
+        let have_ticks = [&self.context.scripts, &scripts].iter().any(|set| !set.ticking().is_empty());
+        self.context.scripts = scripts;
+        if have_ticks {
+            self.rooms.at_home().into_iter().for_each(|room_index| self.rooms.touch(room_index));
         }
     }
 

@@ -91,6 +91,10 @@ impl Shard {
             }
             RoomAction::Flush(flush) => self.flush(room_index, flush),
             RoomAction::WakeAt(due_ms) => self.rooms.wake_at(room_index, due_ms),
+            RoomAction::Ticked { left_out } => {
+                self.context.metrics.ticks.inc();
+                self.context.metrics.ticks_left_out.inc_by(left_out);
+            }
             RoomAction::Ran { ok, failed, given_back, received_at } => {
                 self.context.metrics.calls_given_back.inc_by(given_back);
                 self.context.metrics.inputs.at(InputOutcome::Ok).inc_by(ok);

@@ -65,6 +65,8 @@ pub(crate) enum RoomAction {
     Flush(Flush),
     /// Call [`super::Room::time`] at that time, in milliseconds of the monotonic clock.
     WakeAt(u64),
+    /// For the metrics: a script that has an interval ran, and came so late that so many runs were left out.
+    Ticked { left_out: u64 },
     /// For the metrics: inputs came back from the engine.
     Ran {
         ok: u64,

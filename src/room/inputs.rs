@@ -1,9 +1,12 @@
 //! How an input waits for its turn, and goes to the engine.
 
+use std::sync::Arc;
+
 use super::action::{RoomAction, Submission, Why};
 use super::submitted::{Purpose, Sent};
 use super::waiting::{Fill, QueuedInput, Reply};
 use super::{Room, Round};
+use crate::script::Script;
 use crate::state::{Call, OnError};
 
 impl Room {
@@ -18,9 +21,13 @@ impl Room {
         self.waiting.push(input);
     }
 
-    /// Gives the engine a batch of what waits. Returns whether there was one to give.
+    /// Gives the engine a batch of what waits, behind the ticks that are due. Returns whether there was one to give.
     pub(super) fn submit_inputs(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) -> bool {
-        if self.waiting.is_empty() || self.submitted.has_inputs() {
+        if self.submitted.has_inputs() {
+            return false;
+        }
+        let ticks = self.ticks.take_due(round.now_ms);
+        if self.waiting.is_empty() && ticks.is_empty() {
             return false;
         }
         let bounds = round.bounds;
@@ -30,7 +37,8 @@ impl Room {
         // What the batch had no place for follows as soon as it is back.
         self.is_urgent = !self.waiting.is_empty();
         let received_at = inputs.iter().map(|input| input.received_at).min().unwrap_or(round.began);
-        let (calls, sent) = inputs.into_iter().map(part).unzip();
+        let tick = |script: Arc<Script>| (Call::tick(script.clone()), Sent::tick(script, round.began));
+        let (calls, sent) = ticks.into_iter().map(tick).chain(inputs.into_iter().map(part)).unzip();
         let number = self.submitted.note(Purpose::Inputs(sent));
         let on_error = OnError::GoOn;
         actions.push(RoomAction::Submit(Submission {
@@ -50,10 +58,17 @@ impl Room {
         sent: Vec<Sent>,
         calls: Vec<Call>,
         why: Why,
+        round: Round<'_>,
         actions: &mut Vec<RoomAction>,
     ) {
-        let inputs = sent.into_iter().zip(calls).map(|(sent, call)| sent.with(call));
-        self.waiting.put_back(inputs.collect());
+        let mut inputs = Vec::with_capacity(calls.len());
+        for (sent, call) in sent.into_iter().zip(calls) {
+            match &sent.tick {
+                Some(script) => self.tick_done(&script.clone(), None, round, actions),
+                None => inputs.push(sent.with(call)),
+            }
+        }
+        self.waiting.put_back(inputs);
         if why == Why::Unavailable {
             self.waiting.take_players().into_iter().for_each(|input| self.refuse(input, why, actions));
         }
@@ -114,5 +129,5 @@ fn part(input: QueuedInput) -> (Call, Sent) {
     let again = reply.is_none().then(|| Box::new(call.clone()));
     let caller = call.n.map(|_| call.caller.clone());
     let script = reply.filter(|reply| reply.tells_script).map(|_| call.script.clone());
-    (call, Sent { reply, caller, received_at, charge, script, again })
+    (call, Sent { reply, caller, received_at, charge, script, again, tick: None })
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`joining`](self): how somebody comes in (`joining.rs`), and how a member goes (`leaving.rs`)
 //! - how an input waits for its turn (`inputs.rs`, [`waiting`]), and what a batch's end brings (`results.rs`)
+//! - when scripts run that have an interval (`ticks.rs`)
 //! - how events are gathered and go out ([`stream`], `flushing.rs`, [`flush`]), and how members that missed some are brought
 //!   up to date (`snapshots.rs`)
 //!
@@ -30,6 +31,7 @@ pub(crate) mod rhythm;
 mod snapshots;
 mod stream;
 mod submitted;
+mod ticks;
 mod waiting;
 
 use std::time::Instant;
@@ -43,6 +45,7 @@ use self::rhythm::Rhythm;
 use self::snapshots::Snapshots;
 use self::stream::Stream;
 use self::submitted::Submitted;
+use self::ticks::Ticks;
 use self::waiting::Waiting;
 pub(crate) use self::waiting::{QueuedInput, Reply};
 use crate::script::{NO_HOOK, Script, ScriptSet};
@@ -63,6 +66,7 @@ pub(crate) struct Room {
     stream: Stream,
     snapshots: Snapshots,
     cost: Cost,
+    ticks: Ticks,
     /// Whether what waits goes to the engine as soon as it can, whatever the rhythm says.
     is_urgent: bool,
 }
@@ -107,6 +111,7 @@ impl Room {
             stream: Stream::default(),
             snapshots: Snapshots::default(),
             cost: Cost::default(),
+            ticks: Ticks::default(),
             is_urgent: false,
         }
     }
@@ -138,12 +143,17 @@ impl Room {
     /// is as of now; events that have gathered go out with those of the batch, if there is one.
     pub(crate) fn settle(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         self.end_absences(round);
+        self.follow_ticks(round);
         self.submit_joins(round, actions);
         self.request_snapshots(round, actions);
-        let is_open = self.rhythm.is_open(round.now_ms);
-        let has_submitted = (is_open || self.is_urgent) && self.submit_inputs(round, actions);
+        let has_ticks = self.ticks.are_due(round.now_ms);
+        let is_open = self.rhythm.is_open(round.now_ms) && (has_ticks || !self.ticks.are_near(round.now_ms));
+        let has_submitted = (is_open || self.is_urgent || has_ticks) && self.submit_inputs(round, actions);
         let has_flushed = is_open && !has_submitted && self.flush(actions);
-        if has_submitted || has_flushed {
+        if has_submitted && has_ticks {
+            // What waits has gone with them.
+            actions.push(RoomAction::WakeAt(self.rhythm.goes_out(round.now_ms)));
+        } else if has_submitted || has_flushed {
             self.arm(round, actions);
         }
     }
@@ -151,7 +161,10 @@ impl Room {
     /// The time that an [`RoomAction::WakeAt`] has named has come.
     pub(crate) fn time(&mut self, round: Round<'_>, actions: &mut Vec<RoomAction>) {
         self.end_absences(round);
-        let is_idle = self.waiting.is_empty() && !self.stream.has_gathered() && self.snapshots.is_empty();
+        let is_idle = self.waiting.is_empty()
+            && !self.stream.has_gathered()
+            && self.snapshots.is_empty()
+            && !self.ticks.are_due(round.now_ms);
         if !is_idle || !self.rhythm.rest(round.now_ms) {
             self.settle(round, actions);
         }

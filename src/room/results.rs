@@ -39,7 +39,7 @@ impl Room {
         actions: &mut Vec<RoomAction>,
     ) {
         match self.submitted.take(number) {
-            Some(Purpose::Inputs(sent)) => self.inputs_not_taken(sent, calls, why, actions),
+            Some(Purpose::Inputs(sent)) => self.inputs_not_taken(sent, calls, why, round, actions),
             Some(Purpose::Joins { joins, .. }) => Self::turn_away(joins, why, actions),
             Some(Purpose::Snapshots(members)) => self.snapshots.ask_again(members, round.now_ms, actions),
             None => {}
@@ -61,8 +61,16 @@ impl Room {
         let mut given_back = Vec::new();
         let mut numbered = Vec::new();
         let runs = std::mem::take(&mut done.runs);
+        let ticks = std::mem::take(&mut done.ticks);
         let has_run = runs.iter().map(Option::is_some).chain(std::iter::repeat(false));
-        for ((sent, result), has_run) in sent.into_iter().zip(done.results).zip(has_run) {
+        for (place, ((sent, result), has_run)) in sent.into_iter().zip(done.results).zip(has_run).enumerate()
+        {
+            if let Some(script) = &sent.tick {
+                let tick = ticks.iter().find(|(of, _)| *of == place).map(|(_, tick)| *tick);
+                counts.own += u64::from(has_run);
+                self.tick_done(script, tick, round, actions);
+                continue;
+            }
             numbered.extend(Numbered::of(&sent, &result));
             match (result, sent.again) {
                 (CallResult::NotRun(call), _) => given_back.push(Sent { again: None, ..sent }.with(*call)),

@@ -44,9 +44,19 @@ impl Rhythm {
         if !self.is_open(now_ms) {
             return None;
         }
+        Some(self.goes_out(now_ms))
+    }
+
+    /// As [`Rhythm::went_out`], also if the gate was closed. Returns when it opens.
+    pub(crate) fn goes_out(&mut self, now_ms: u64) -> u64 {
         let next_ms = self.next_tick_ms(now_ms);
         self.beat = Beat::Ticking { next_ms };
-        Some(next_ms)
+        next_ms
+    }
+
+    /// From the next time on, ticks fall on this moment, or whole intervals from it.
+    pub(crate) fn align(&mut self, at_ms: u64) {
+        self.phase_ms = at_ms % self.interval_ms;
     }
 
     /// A tick's time has come and nothing waits: the room is quiet. Returns false if the tick is not due (a timer

@@ -50,9 +50,24 @@ pub(super) struct Sent {
     pub script: Option<Arc<Script>>,
     /// A call of the server's own, to be made again if the store does not answer.
     pub again: Option<Box<Call>>,
+    /// Of a tick: its script.
+    pub tick: Option<Arc<Script>>,
 }
 
 impl Sent {
+    /// A tick of a script, for nobody in particular.
+    pub(super) fn tick(script: Arc<Script>, received_at: Instant) -> Self {
+        Self {
+            reply: None,
+            caller: None,
+            received_at,
+            charge: None,
+            script: None,
+            again: None,
+            tick: Some(script),
+        }
+    }
+
     /// The input with its call, to wait once more.
     pub(super) fn with(self, call: Call) -> QueuedInput {
         QueuedInput { call, reply: self.reply, received_at: self.received_at, charge: self.charge }

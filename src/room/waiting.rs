@@ -57,6 +57,7 @@ impl QueuedInput {
         match &self.call.arguments {
             Arguments::Payload(payload) => payload.len(),
             Arguments::List(list) => list.iter().map(|argument| argument.len()).sum(),
+            Arguments::Tick => 0,
         }
     }
 

@@ -383,7 +383,7 @@ mod tests {
         check("a.lua", b"local a\nlocal = 2", Some((Some(2), "'<name>' expected near '='")));
         check("a.lua", b"\n\nif true then", Some((Some(3), "'end' expected")));
         check("a.lua", b"-- ROLE: guest\n-- KEY: a", Some((Some(2), "do you mean KEYS")));
-        check("a.lua", b"-- TICK: 50\nreturn 1", Some((Some(1), "TICK is not supported yet")));
+        check("a.lua", b"-- TICK: 5\nreturn 1", Some((Some(1), "10 to 60000")));
         check("on_start.lua", b"return 1", Some((Some(1), "there is no hook on_start")));
         check("a.lua", b"\x1bLua\x51\0\x01\x04", Some((None, "bytecode")));
         check("a.lua", b"\xef\xbb\xbfreturn 1", Some((Some(1), "byte order mark")));

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::iter;
+use std::num::NonZeroU32;
 
 use super::keys::{KeyPattern, Placeholder};
 use crate::wire::ids::Role;
@@ -21,7 +22,7 @@ pub struct Header {
     /// `-- ROOM: n`: for an RPC without keys, `args[n]` (counted from 1) names the room.
     pub room_argument: Option<usize>,
     /// `-- TICK: ms`: run for every live room at this interval.
-    pub tick_ms: Option<u32>,
+    pub tick_ms: Option<NonZeroU32>,
     /// Whether a failing call undoes what it has written; yes without `-- ATOMIC: off`.
     pub is_atomic: bool,
 }
@@ -101,7 +102,7 @@ struct Declarations {
     role: Option<(usize, Role)>,
     keys: Option<(usize, Vec<KeyPattern>)>,
     room_argument: Option<(usize, usize)>,
-    tick_ms: Option<(usize, u32)>,
+    tick_ms: Option<(usize, NonZeroU32)>,
     is_atomic: Option<(usize, bool)>,
 }
 
@@ -124,9 +125,7 @@ impl Declarations {
     }
 
     fn into_header(self, name: &str) -> Result<Header, HeaderError> {
-        if let Some((line, _)) = self.tick_ms {
-            return Err(at(line)("TICK is not supported yet: scripts cannot run at an interval".into()));
-        }
+        self.refuse_beside_tick()?;
         let keys = match hook_keys(name) {
             Some(fixed) => {
                 self.refuse_in_hook(name)?;
@@ -139,15 +138,37 @@ impl Declarations {
             role: self.role.map_or(Role::Player, |(_, role)| role),
             keys,
             room_argument: self.room_argument.map(|(_, argument)| argument),
-            tick_ms: None,
+            tick_ms: self.tick_ms.map(|(_, tick_ms)| tick_ms),
             is_atomic: self.is_atomic.is_none_or(|(_, is_atomic)| is_atomic),
         })
+    }
+
+    /// Nobody calls a tick script, and it runs in a room that is there.
+    fn refuse_beside_tick(&self) -> Result<(), HeaderError> {
+        if self.tick_ms.is_none() {
+            return Ok(());
+        }
+        let role = self.role.as_ref().map(|(line, _)| (*line, Keyword::Role));
+        let room = self.room_argument.as_ref().map(|(line, _)| (*line, Keyword::Room));
+        if let Some((line, keyword)) = role.or(room) {
+            return Err(at(line)(format!(
+                "a script with TICK is called by the server alone: {} says nothing",
+                keyword.name()
+            )));
+        }
+        match &self.keys {
+            Some((line, keys)) if keys.iter().any(|key| key.placeholder == Some(Placeholder::New)) => Err(
+                at(*line)("a script with TICK runs in a room that is there: write {room} for {new}".into()),
+            ),
+            _ => Ok(()),
+        }
     }
 
     fn refuse_in_hook(&self, name: &str) -> Result<(), HeaderError> {
         let role = self.role.as_ref().map(|(line, _)| (*line, Keyword::Role));
         let room = self.room_argument.as_ref().map(|(line, _)| (*line, Keyword::Room));
-        match role.or(room) {
+        let tick = self.tick_ms.as_ref().map(|(line, _)| (*line, Keyword::Tick));
+        match role.or(room).or(tick) {
             Some((line, keyword)) => Err(at(line)(format!(
                 "{name} is a hook, which only the server calls: {} says nothing",
                 keyword.name()
@@ -182,10 +203,10 @@ fn parse_room(value: &str) -> Result<usize, String> {
     }
 }
 
-fn parse_tick(value: &str) -> Result<u32, String> {
-    const ALLOWED_MS: std::ops::RangeInclusive<u32> = 10..=3_600_000;
-    match value.parse() {
-        Ok(ms) if ALLOWED_MS.contains(&ms) => Ok(ms),
+fn parse_tick(value: &str) -> Result<NonZeroU32, String> {
+    const ALLOWED_MS: std::ops::RangeInclusive<u32> = 10..=60_000;
+    match value.parse::<NonZeroU32>() {
+        Ok(ms) if ALLOWED_MS.contains(&ms.get()) => Ok(ms),
         _ => Err(format!("TICK is an interval in ms, {} to {}", ALLOWED_MS.start(), ALLOWED_MS.end())),
     }
 }
@@ -470,9 +491,13 @@ mod tests {
         check("-- ROOM: two", 1, "1 to 32");
         check("-- ROOM: -1", 1, "1 to 32");
         check("-- ROOM: 33", 1, "1 to 32");
-        check("-- TICK: 50", 1, "TICK is not supported yet");
-        check("-- TICK: 5", 1, "10 to 3600000");
-        check("-- TICK: often", 1, "10 to 3600000");
+        for bad in ["5", "0", "-50", "60001", "often", "50 ms", "1e2", ""] {
+            check(&format!("-- TICK: {bad}"), 1, "10 to 60000");
+        }
+        check("-- TICK: 50\n-- TICK: 50", 2, "twice, first in line 1");
+        check("-- TICK: 50\n-- ROLE: guest", 2, "ROLE says nothing");
+        check("-- ROOM: 1\n-- TICK: 50", 1, "ROOM says nothing");
+        check("-- TICK: 50\n-- KEYS: game:{new}", 2, "write {room} for {new}");
         check("-- ATOMIC: no", 1, "ATOMIC is on or off");
         check("-- ATOMC: off", 1, "do you mean ATOMIC");
         let many: Vec<String> = (0..33).map(|n| format!("key{n}")).collect();

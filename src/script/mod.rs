@@ -103,6 +103,14 @@ impl ScriptSet {
         self.scripts.get(name)
     }
 
+    /// Those that run at an interval, in the order of their names.
+    pub fn ticking(&self) -> Vec<&Arc<Script>> {
+        let mut ticking: Vec<_> =
+            self.scripts.values().filter(|script| script.header.tick_ms.is_some()).collect();
+        ticking.sort_by(|one, other| one.name.cmp(&other.name));
+        ticking
+    }
+
     /// The script of that name, if players may call it at all (their role is not looked at).
     pub fn get_callable(&self, name: &str) -> Option<&Arc<Script>> {
         self.get(name).filter(|script| !script.is_internal())

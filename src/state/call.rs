@@ -1,12 +1,13 @@
 //! One script call: what goes in, and how it ends.
 
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use godra_engine::{CallRandom, SplitMix};
 
+use super::ticks::CLOCK;
 use crate::script::Script;
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::message::{OUT_OF_ORDER, SharedText};
@@ -94,6 +95,24 @@ impl Call {
         self
     }
 
+    /// A tick of a script that has an interval: it runs if it is due by the store's clock.
+    pub fn tick(script: Arc<Script>) -> Self {
+        Self {
+            script,
+            caller: CLOCK.clone(),
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::Tick,
+            wants_result: false,
+            membership: Membership::Unchanged,
+            n: None,
+        }
+    }
+
+    /// The interval of a tick.
+    pub(super) fn tick_interval(&self) -> Option<NonZeroU32> {
+        if matches!(self.arguments, Arguments::Tick) { self.script.header.tick_ms } else { None }
+    }
+
     /// The same, at most once; its first result is kept, and so it is always wanted.
     pub fn numbered(self, n: Option<NonZeroU64>) -> Self {
         Self { wants_result: self.wants_result || n.is_some(), n, ..self }
@@ -156,6 +175,8 @@ pub enum Arguments {
     Payload(SharedText),
     /// From an RPC: any bytes, one element for each argument.
     List(Vec<Box<[u8]>>),
+    /// None: of a tick, whose `ARGV[1]` is how long it is since the last one, in milliseconds.
+    Tick,
 }
 
 /// How one call ended.

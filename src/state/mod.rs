@@ -24,6 +24,7 @@ pub mod redis;
 mod room_events;
 mod shares;
 mod survey;
+pub mod ticks;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ pub use self::event_text::BadEvent;
 pub use self::history::{History, HistoryBounds, KeptEvents, Missed};
 pub use self::room_events::{Removal, RoomEvents, superseded};
 pub use self::survey::{NoSurvey, Survey};
+use self::ticks::Tick;
 use crate::script::ScriptSet;
 pub use crate::wire::Position;
 use crate::wire::ids::RoomId;
@@ -242,6 +244,8 @@ pub struct BatchDone {
     pub missed: Option<Missed>,
     /// For each call that lets its caller in, in order: the last of the caller's numbered inputs that ran in the room.
     pub last_ran: Vec<u64>,
+    /// What came of each tick that the store has looked at, by the call's place.
+    pub ticks: Vec<(usize, Tick)>,
     /// As it was sent.
     pub tag: Tag,
     /// As it was sent.

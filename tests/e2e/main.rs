@@ -38,4 +38,5 @@ mod seats;
 mod secrets;
 mod state_file;
 mod state_file_refusals;
+mod ticks;
 mod tls;

@@ -21,5 +21,6 @@ mod same;
 mod scene;
 mod sharing;
 mod stage;
+mod ticks;
 mod transports;
 mod watch;

@@ -77,7 +77,8 @@ impl Replay {
 
     fn run(&mut self, call: &Call, run: CallRun) -> CallResult {
         let (now_ms, seed) = (run.now_ms, run.seed);
-        let invocation = Invocation { call, room: Some(&self.room), now_ms, now: Instant::now(), seed };
+        let invocation =
+            Invocation { call, room: Some(&self.room), now_ms, now: Instant::now(), seed, passed_ms: 0 };
         self.runner.run(invocation).0
     }
 

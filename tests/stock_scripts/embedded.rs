@@ -29,8 +29,14 @@ impl EmbeddedStore {
 
     fn call(&mut self, room: Option<&RoomId>, call: &Call) -> (CallResult, Vec<Value>) {
         self.calls += 1;
-        let invocation =
-            Invocation { call, room, now_ms: self.now_ms, now: Instant::now(), seed: self.calls };
+        let invocation = Invocation {
+            call,
+            room,
+            now_ms: self.now_ms,
+            now: Instant::now(),
+            seed: self.calls,
+            passed_ms: 0,
+        };
         let (result, _) = self.runner.run(invocation);
         let mut events = Vec::new();
         for run in self.runner.event_log().take() {

@@ -8,3 +8,4 @@ mod numbered;
 mod properties;
 mod scene;
 mod snapshots;
+mod ticks;

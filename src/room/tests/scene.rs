@@ -1,7 +1,7 @@
 //! A room, and an engine that answers when it is told to.
 
 use std::collections::HashMap;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::room::{
     Admission, Bounds, CaughtUp, QueuedInput, Reply, Room, RoomAction, Round, Submission, Why,
 };
 use crate::script::{Header, Script, ScriptSet};
+use crate::state::ticks::Tick;
 use crate::state::{
     Arguments, BatchDone, Call, CallError, CallResult, ConnectionKey, ErrorSource, Membership, Missed,
     RoomEvents, Tag,
@@ -43,6 +44,9 @@ pub(super) struct Scene {
     pub missed: Option<Missed>,
     /// What the engine knows of those who come in.
     pub last_ran: Vec<u64>,
+    ticks: Vec<(usize, Tick)>,
+    /// What the room has last asked for.
+    pub next_wake_ms: u64,
     /// Batches that the engine has.
     pub submitted: HashMap<u32, Vec<Call>>,
     users: HashMap<String, Arc<Identity>>,
@@ -79,6 +83,8 @@ impl Scene {
             epoch: 1,
             missed: None,
             last_ran: Vec::new(),
+            ticks: Vec::new(),
+            next_wake_ms: 0,
             submitted: HashMap::new(),
             users: HashMap::new(),
         }
@@ -94,6 +100,22 @@ impl Scene {
         scene.end(number, &[End::Ok]);
         scene.advance(INTERVAL_MS * 2);
         scene
+    }
+
+    /// The game has a script of that name that runs at an interval, and had no other before.
+    pub(super) fn tick_every(&mut self, name: &str, ms: u32) {
+        self.scripts.scripts.retain(|_, script| script.header.tick_ms.is_none());
+        let script = script(name);
+        let header = Header { tick_ms: NonZeroU32::new(ms), ..script.header.clone() };
+        let script = Script::new(name, format!("{name}.lua"), "return 1", header);
+        self.scripts.scripts.insert(name.into(), Arc::new(script));
+        self.scripts.generation += 1;
+    }
+
+    /// The engine's end of a batch that begins with a tick: how long since the last one if it was due, and until the next.
+    pub(super) fn end_tick(&mut self, number: u32, passed_ms: Option<u64>, wait_ms: u64) -> Vec<String> {
+        self.ticks.push((0, Tick { passed_ms, left_out: 0, wait_ms }));
+        self.end(number, &[End::Ok])
     }
 
     pub(super) fn advance(&mut self, ms: u64) {
@@ -223,6 +245,7 @@ impl Scene {
             position: Position { epoch: self.epoch, seq: self.seq },
             missed: self.missed.take(),
             last_ran: std::mem::take(&mut self.last_ran),
+            ticks: std::mem::take(&mut self.ticks),
             tag: Tag::NONE,
             received_at: Instant::now(),
             took,
@@ -327,7 +350,11 @@ impl Scene {
                 let own = if flush.is_addressed() { self.show_own(&flush) } else { String::new() };
                 format!("flush {}..{}{own}", flush.first_seq, flush.last_seq())
             }
-            RoomAction::WakeAt(ms) => format!("wake {ms}"),
+            RoomAction::WakeAt(ms) => {
+                self.next_wake_ms = ms;
+                format!("wake {ms}")
+            }
+            RoomAction::Ticked { left_out } => format!("ticked {left_out}"),
             RoomAction::Ran { ok, failed, .. } => format!("ran {ok} {failed}"),
         }
     }
@@ -374,7 +401,7 @@ fn show_call(call: &Call) -> String {
         Arguments::Payload(payload) => {
             format!("{}:{}", call.caller.user_id, String::from_utf8_lossy(payload))
         }
-        Arguments::List(_) => format!("{}({})", call.script.name, call.caller.user_id),
+        Arguments::List(_) | Arguments::Tick => format!("{}({})", call.script.name, call.caller.user_id),
     }
 }
 

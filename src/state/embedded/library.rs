@@ -159,6 +159,9 @@ impl Extension for Game {
         match name {
             b"user" => {
                 let Some(user) = &caller.identity else { return call.texts(&[]) };
+                if user.user_id.is_empty() {
+                    return call.nil();
+                }
                 let fields = [
                     (c"id", user.user_id.as_bytes()),
                     (c"name", user.username.as_bytes()),

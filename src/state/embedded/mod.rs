@@ -16,6 +16,7 @@ mod numbered;
 mod options;
 mod queue;
 pub mod runner;
+mod ticks;
 mod worker;
 
 pub use checkpoint::StateFileError;

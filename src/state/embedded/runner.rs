@@ -59,6 +59,8 @@ pub struct Invocation<'a> {
     pub now: Instant,
     /// For `math.random`.
     pub seed: u64,
+    /// Of a tick: how long it is since the last one, in milliseconds.
+    pub passed_ms: u64,
 }
 
 impl ScriptRunner {
@@ -176,6 +178,7 @@ impl ScriptRunner {
         let user_id = call.caller.user_id.as_bytes();
         match &call.arguments {
             Arguments::Payload(payload) => run(&[user_id, payload]),
+            Arguments::Tick => run(&[invocation.passed_ms.to_string().as_bytes()]),
             Arguments::List(list) => {
                 let rest = list.iter().map(|argument| &**argument);
                 run(&std::iter::once(user_id).chain(rest).collect::<Vec<_>>())

@@ -18,6 +18,7 @@ use super::numbered::LastRun;
 use super::options::EmbeddedOptions;
 use super::queue::{EngineCommand, QueueState};
 use super::runner::{Invocation, ScriptRunner};
+use super::ticks::Ticks;
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, first_seed, give_back};
@@ -25,6 +26,7 @@ use crate::state::faults::FaultLog;
 use crate::state::full::FullLog;
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::{Shares, Slice, payer};
+use crate::state::ticks::Tick;
 use crate::state::{
     Batch, BatchDone, Call, CallError, CallResult, CallRun, Deliver, Delivery, ErrorSource, Membership,
     Missed, OnError, Position, RoomEvents,
@@ -62,6 +64,7 @@ pub(super) struct Worker {
     shares: Shares,
     late: Late<Box<Batch>>,
     absent: Absent,
+    ticks: Ticks,
     clock: StoreClock,
     /// When nothing runs any more; none while the engine is not stopping.
     stop_at: Option<Instant>,
@@ -97,6 +100,7 @@ impl Worker {
             shares: Shares::default(),
             late: Late::default(),
             absent: Absent::until(now + options.rejoin_grace),
+            ticks: Ticks::default(),
             clock,
             stop_at: None,
             tidied_at: now,
@@ -225,19 +229,25 @@ impl Worker {
     /// Ends a batch of which nothing runs.
     fn refuse(&mut self, batch: Batch, error: &CallError) {
         let results = batch.calls.iter().map(|_| CallResult::Err(error.clone())).collect();
-        self.end(batch, results, Vec::new(), Duration::ZERO);
+        self.end(batch, results, Default::default(), Duration::ZERO);
     }
 
     fn process(&mut self, mut batch: Batch, began: Instant) {
-        let Progress { mut results, runs, given_back, now, .. } = self.run_calls(&batch, began);
+        let Progress { mut results, runs, given_back, ticks, now, .. } = self.run_calls(&batch, began);
         if !given_back.is_empty() {
             give_back(std::mem::take(&mut batch.calls), &given_back, &mut results);
         }
-        self.end(batch, results, runs, now.duration_since(began));
+        self.end(batch, results, (runs, ticks), now.duration_since(began));
     }
 
     /// Tells of a batch's end, and of its events.
-    fn end(&mut self, batch: Batch, results: Vec<CallResult>, runs: Vec<Option<CallRun>>, took: Duration) {
+    fn end(
+        &mut self,
+        batch: Batch,
+        results: Vec<CallResult>,
+        (runs, ticks): (Vec<Option<CallRun>>, Vec<(usize, Tick)>),
+        took: Duration,
+    ) {
         let mut events = self.deliver_events(&batch);
         let position = batch.room.as_ref().and_then(|room| self.position(room, &results));
         let missed = self.missed(&batch);
@@ -256,6 +266,7 @@ impl Worker {
             position: position.unwrap_or_default(),
             missed,
             last_ran,
+            ticks,
             tag: batch.tag,
             received_at: batch.received_at,
             took,
@@ -358,8 +369,18 @@ impl Worker {
         if let Some(known) = self.known_answer(call, room) {
             return progress.note(known, None, now);
         }
+        let mut passed_ms = 0;
+        if let (Some(interval_ms), Some(room)) = (call.tick_interval(), room) {
+            let tick = self.ticks.tick(room, &call.script.name, interval_ms, now_ms);
+            progress.ticks.push((progress.results.len(), tick));
+            match tick.passed_ms {
+                Some(passed) => passed_ms = passed,
+                None => return progress.note(CallResult::Skipped, None, now),
+            }
+        }
         let run = progress.next_run();
-        let (result, ended_at) = self.run_call(Invocation { call, room, now_ms, now, seed: run.seed }, &run);
+        let invocation = Invocation { call, room, now_ms, now, seed: run.seed, passed_ms };
+        let (result, ended_at) = self.run_call(invocation, &run);
         self.note_numbered(call, room, now_ms, &result);
         self.shares.charge(call, ended_at.duration_since(now), ended_at);
         self.note_membership(call, room, now_ms, &result);
@@ -493,6 +514,7 @@ impl Worker {
 
     fn forget_unused(&mut self, now: Instant, now_ms: u64) {
         self.shares.forget_idle(now);
+        self.ticks.forget_unused(now_ms);
         let keyspace = self.runner.keyspace().borrow();
         let is_gone = |key: &str| match keyspace.get(key.as_bytes()) {
             None => true,
@@ -520,6 +542,8 @@ struct Progress {
     has_worked: bool,
     /// Memberships that were taken up again, or could not be.
     rejoined: Vec<u32>,
+    /// What came of each tick.
+    ticks: Vec<(usize, Tick)>,
     first_seed: u64,
     /// The room's last event before the batch.
     after_seq: u64,
@@ -536,6 +560,7 @@ impl Progress {
             has_failed: false,
             has_worked: false,
             rejoined: Vec::new(),
+            ticks: Vec::new(),
             first_seed,
             after_seq,
             now,

@@ -11,6 +11,7 @@ use super::in_flight::SentBatch;
 use super::notice::{Notice, read_notice, read_runs};
 use super::program::Program;
 use crate::state::call::DUPLICATE;
+use crate::state::ticks::Tick;
 use crate::state::{CallError, CallResult, CallRun, ErrorSource, Missed, Position, RoomEvents};
 use crate::wire::ids::RoomId;
 use crate::wire::{Code, ErrorCode};
@@ -30,6 +31,8 @@ pub(super) struct Answer {
     pub results: Vec<CallResult>,
     /// For each what decided it; none if the call has not run.
     pub runs: Vec<Option<CallRun>>,
+    /// What came of each tick, by the call's place.
+    pub ticks: Vec<(usize, Tick)>,
     /// Which calls the store had no time for; they are skipped in `results`.
     pub not_run: Vec<usize>,
     /// How long the store has worked on it.
@@ -95,16 +98,18 @@ pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> 
         (Some(history), Some(room)) => read_missed(history, room, position, events.as_ref())?,
         _ => None,
     };
-    let results = match results {
+    let mut results = match results {
         Value::Int(0) => vec![Value::Int(0); calls],
         results => list(results)?,
     };
+    let now_ms = number(&now_ms)?;
+    let ticks = take_ticks(&mut results)?;
     let is_not_run = |(number, result): (usize, &Value)| (*result == Value::Int(2)).then_some(number);
     let not_run = results.iter().enumerate().filter_map(is_not_run).collect();
     let took = Took::read(&took, calls)?;
     // The events of the batch are numbered in one go when it ends.
     let after_seq = events.as_ref().map_or(position.seq, |events| events.first_seq.saturating_sub(1));
-    let first = CallRun { seed: first_seed, now_ms: number(&now_ms)?, after_seq, place: 0 };
+    let first = CallRun { seed: first_seed, now_ms, after_seq, place: 0 };
     let runs = (0..).zip(&results).map(|(place, result)| run(place, result, first)).collect();
     let results: Vec<CallResult> =
         results.into_iter().map(|result| read_result(result, program)).collect::<Option<_>>()?;
@@ -115,9 +120,26 @@ pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> 
         missed,
         results,
         runs,
+        ticks,
         not_run,
         took,
     })
+}
+
+/// Puts in the place of each tick's entry the one of its script.
+fn take_ticks(results: &mut [Value]) -> Option<Vec<(usize, Tick)>> {
+    let mut ticks = Vec::new();
+    for (place, result) in results.iter_mut().enumerate() {
+        let Value::Array(parts) = result else { continue };
+        if parts.first().and_then(text).is_none_or(|mark| mark != "T") {
+            continue;
+        }
+        let [_, passed_ms, left_out, wait_ms, entry] = <[Value; 5]>::try_from(std::mem::take(parts)).ok()?;
+        let passed_ms = number(&passed_ms);
+        ticks.push((place, Tick { passed_ms, left_out: number(&left_out)?, wait_ms: number(&wait_ms)? }));
+        *result = entry;
+    }
+    Some(ticks)
 }
 
 /// What decided a call, if it has run: calls that did not, and known answers, are marked.

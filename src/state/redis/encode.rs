@@ -71,6 +71,10 @@ fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::C
         command.arg(n.get());
         return;
     }
+    if let Some(interval_ms) = call.tick_interval() {
+        command.arg(format!("{interval_ms} {}", call.script.name));
+        return;
+    }
     match &call.membership {
         Membership::Unchanged => {}
         Membership::Enter(number)
@@ -95,6 +99,7 @@ fn arguments(call: &Call) -> Vec<&[u8]> {
     match &call.arguments {
         Arguments::Payload(payload) => vec![payload],
         Arguments::List(list) => list.iter().map(|argument| &**argument).collect(),
+        Arguments::Tick => Vec::new(),
     }
 }
 
@@ -102,6 +107,7 @@ fn argument_count(call: &Call) -> usize {
     match &call.arguments {
         Arguments::Payload(_) => 1,
         Arguments::List(list) => list.len(),
+        Arguments::Tick => 0,
     }
 }
 
@@ -110,6 +116,8 @@ const COMMON_FIELDS: usize = 7;
 
 /// The step of an input that has a number.
 const NUMBERED: u32 = 4;
+/// The step of a tick.
+const TICK: u32 = 7;
 
 /// Runs of calls that have all but their caller and arguments in common.
 struct Runs {
@@ -123,6 +131,7 @@ impl Runs {
             let (first, count) = keys.of(call);
             let step = match call.membership {
                 _ if call.n.is_some() => NUMBERED,
+                _ if call.tick_interval().is_some() => TICK,
                 Membership::Unchanged => 0,
                 Membership::Enter(_) => 1,
                 Membership::Leave(_) | Membership::LeaveOf(_) => 2,

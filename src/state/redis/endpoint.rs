@@ -16,6 +16,7 @@ use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
 use crate::state::full::FullLog;
+use crate::state::ticks::Tick;
 use crate::state::{
     Batch, BatchDone, CallError, CallResult, CallRun, Deliver, Delivery, ErrorSource, HistoryBounds, Missed,
     Position, RoomEvents, ShardId,
@@ -80,6 +81,8 @@ pub(super) struct Outcome {
     /// For each call that lets its caller in: the caller's last numbered input that ran.
     pub last_ran: Vec<u64>,
     pub events: Option<Arc<RoomEvents>>,
+    /// What came of each tick, by the call's place.
+    pub ticks: Vec<(usize, Tick)>,
     /// The room's events up to `position`, for who has missed some.
     pub missed: Option<Missed>,
 }
@@ -89,7 +92,17 @@ impl Outcome {
     pub(super) fn of(results: Vec<CallResult>) -> Self {
         let position = Position::default();
         let (runs, not_run, last_ran) = (Vec::new(), Vec::new(), Vec::new());
-        Self { took: Duration::ZERO, results, runs, not_run, position, last_ran, events: None, missed: None }
+        Self {
+            took: Duration::ZERO,
+            results,
+            runs,
+            not_run,
+            position,
+            last_ran,
+            events: None,
+            ticks: Vec::new(),
+            missed: None,
+        }
     }
 }
 
@@ -127,13 +140,14 @@ impl Endpoint {
 
     /// Tells a batch's origin how it ended; `held` was not sent.
     pub(super) fn finish(&self, mut batch: Batch, held: Held, outcome: Outcome) {
-        let Outcome { took, mut results, runs, not_run, position, last_ran, events, missed } = outcome;
+        let Outcome { took, mut results, runs, not_run, position, last_ran, events, ticks, missed } = outcome;
         let mut outlet = self.outlet();
         self.note_results(&mut outlet, &batch, &results, &runs);
         if !not_run.is_empty() {
             give_back(std::mem::take(&mut batch.calls), &not_run, &mut results);
         }
         let places: Vec<usize> = held.iter().map(|(place, _)| *place).collect();
+        let ticks = ticks.into_iter().map(|(place, tick)| (place_among(place, &places), tick)).collect();
         let runs = if runs.is_empty() {
             runs
         } else {
@@ -161,6 +175,7 @@ impl Endpoint {
             position,
             missed,
             last_ran,
+            ticks,
             tag: batch.tag,
             received_at: batch.received_at,
             took,
@@ -275,6 +290,11 @@ fn with_inserted<T>(sent: Vec<T>, not_sent: impl ExactSizeIterator<Item = (usize
     all
 }
 
+/// Which place a call has among all that had this one among those that were sent.
+fn place_among(sent: usize, not_sent: &[usize]) -> usize {
+    not_sent.iter().fold(sent, |place, other| place + usize::from(*other <= place))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +303,9 @@ mod tests {
     fn what_was_held_comes_in_its_place() {
         let check = |sent: usize, places: &[usize], expected: &str| {
             let all = with_inserted(vec!['+'; sent], places.iter().map(|place| (*place, '-')));
+            for (sent, (place, _)) in expected.match_indices('+').enumerate() {
+                assert_eq!(place_among(sent, places), place, "{expected}");
+            }
             assert_eq!(all.into_iter().collect::<String>(), expected);
         };
         check(3, &[], "+++");

@@ -166,6 +166,7 @@ fn weight(call: &Call) -> usize {
     let bytes = match &call.arguments {
         Arguments::Payload(payload) => payload.len(),
         Arguments::List(list) => list.iter().map(|argument| argument.len()).sum(),
+        Arguments::Tick => 0,
     };
     CALL_BYTES + bytes
 }

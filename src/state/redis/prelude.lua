@@ -13,14 +13,15 @@
 --   there of all who enter or confirm, "l" skips the last call, too
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input,
---   5 enter if the caller's membership is noted, 6 enter unless 5 has run for the same), number of calls
+--   5 enter if the caller's membership is noted, 6 enter unless 5 has run for the same, 7 a tick), number of calls
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
---   or its number
+--   or its number, or of a tick its interval and the script's name
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
 --   they are many, a list of spans: number of calls, microseconds; godra.now; if any enter, of each of these the last numbered
 --   input that ran; with "h" what was missed before this batch: after which number, and entries of the history}; an entry is 0
 --   (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, source: 0 the script's, 1
---   its fault, 2 the server's}, {"D"} (a numbered input that has run before, and whose first answer is not known any more), or {"K", entry} (it has not run, and its answer was known).
+--   its fault, 2 the server's}, {"D"} (a numbered input that has run before, and whose first answer is not known any more), or {"K", entry} (it has not run, and its answer was known), or of a tick {"T", how long since the
+--   last (-1: it was not due), how many were left out, how long until the next, entry}.
 -- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
 -- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is; and in
 -- front of one that takes another's place "@~" and their key.
@@ -253,7 +254,7 @@ end
 -- What scripts rarely ask for is made when they do.
 setmetatable(godra, { __index = function(_, name)
   if name == "join" or name == "leave" or name == "cell" or name == "remove" then return get_groups()[name] end
-  if name ~= "user" then return nil end
+  if name ~= "user" or user_id == "" then return nil end
   if not user then
     local role, called = string.match(who, "^(%S*) (.*)$")
     user = { id = user_id, name = called, role = role }
@@ -360,7 +361,7 @@ local function users_of(first, last, at, step, users)
 end
 
 -- Made when they are needed; rejoined are memberships that were taken up again in this batch, or could not be.
-local membership, numbered, entered, rejoined
+local membership, numbered, entered, rejoined, tick
 local history, past
 local stops, last_needs_another, refreshes, look_every, places
 if flags ~= "" then
@@ -413,12 +414,17 @@ for run = 1, #runs, 8 do
   elseif step == 1 or step == 6 then
     entered = users_of(run, run, at, step, entered or {})
   end
-  if step ~= 0 and step ~= 4 then membership = membership or make_membership(room, node, now, keep) end
+  if step == 7 then
+    tick = tick or make_ticks(KEYS[1], now, keep)
+  elseif step ~= 0 and step ~= 4 then membership = membership or make_membership(room, node, now, keep)
+  end
   local calls, is_last_run = runs[run + 7], run + 8 > #runs
   for nth = 1, calls do
     number = number + 1
     user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
     local token = step ~= 0 and ARGV[at + width - 1]
+    local passed_since, left_out, wait
+    if step == 7 and not is_over then passed_since, left_out, wait = tick(token) end
     local is_pointless = has_failed and stops
       or last_needs_another and is_last_run and nth == calls and (not has_worked or places and resume_all())
     local known = step == 4 and not is_over and numbered.answer(user_id, tonumber(token))
@@ -428,7 +434,7 @@ for run = 1, #runs, 8 do
     elseif known then
       results[number] = { "K", known }
       is_plain = false
-    elseif is_pointless or step == 2 and not membership.is_held(user_id, token)
+    elseif is_pointless or step == 7 and not passed_since or step == 2 and not membership.is_held(user_id, token)
       or step == 3 and membership.is_replaced(user_id, token) or step == 5 and not membership.is_noted(user_id)
       or step == 6 and rejoined and rejoined[token] or step == 7 and membership.is_noted(user_id) then
       results[number] = 1
@@ -440,7 +446,7 @@ for run = 1, #runs, 8 do
         for index = key_count + 1, 3 do keys[index] = nil end
         for index = 4, key_count do keys[index] = KEYS[front + index] end
       end
-      local arguments = { user_id, ARGV[at + 1] }
+      local arguments = { passed_since and string.format("%.0f", passed_since) or user_id, ARGV[at + 1] }
       if argument_count ~= 2 then
         if argument_count == 1 then arguments[2] = nil end
         for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
@@ -492,6 +498,10 @@ for run = 1, #runs, 8 do
         end
         is_over = passed > SLICE or bytes >= FULL_BYTES
       end
+    end
+    if wait then
+      is_plain = false
+      results[number] = { "T", passed_since or -1, left_out, wait, results[number] or 0 }
     end
     at = at + width
   end

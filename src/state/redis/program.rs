@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::names::Names;
 use crate::script::{Script, ScriptSet, may_ask_for_user, may_call, may_use};
+use crate::state::ticks::LONGEST_PAUSE_MS;
 use crate::state::{HistoryBounds, groups};
 use crate::wire::ErrorCode;
 use crate::wire::message::{
@@ -27,6 +28,8 @@ const GROUPS: &str = include_str!("groups.lua");
 const RESULT: &str = include_str!("result.lua");
 /// Who holds a membership.
 const MEMBERSHIP: &str = include_str!("membership.lua");
+/// When ticks are due.
+const TICKS: &str = include_str!("ticks.lua");
 /// Numbered inputs.
 const NUMBERED: &str = include_str!("numbered.lua");
 /// The latest events of rooms.
@@ -143,7 +146,9 @@ impl Program {
         text.push_str(&tables(history, lobbies_per_owner, names));
         // What makes it would be made for every batch.
         let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
-        for part in [RANDOM, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, HISTORY, PRELUDE] {
+        for part in
+            [RANDOM, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, TICKS, HISTORY, PRELUDE]
+        {
             text.push_str(part);
         }
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
@@ -228,6 +233,7 @@ fn tables(history: &HistoryBounds, lobbies_per_owner: u32, names: &Names) -> Str
          local function has_not_run(code) return {} end\nlocal OUT_OF_ORDER = {OUT_OF_ORDER:?}\n\
          local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\nlocal MAX_ORDERED = {MAX_ORDERED}\n\
          local LOBBIES_PER_OWNER = {lobbies_per_owner}\n\
+         local LONGEST_PAUSE = {LONGEST_PAUSE_MS}\n\
          local HISTORY_EVENTS, HISTORY_BYTES, HISTORY_AGE = {}, {}, {}\n",
         names.keys,
         names.channels,
@@ -300,7 +306,7 @@ mod tests {
         assert!(
             scripts.contains("return 1")
                 && behind.ends_with(&format!(
-                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{NUMBERED}{HISTORY}{PRELUDE}"
+                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{NUMBERED}{TICKS}{HISTORY}{PRELUDE}"
                 ))
         );
     }

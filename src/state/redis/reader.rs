@@ -165,8 +165,9 @@ impl Reader {
                 // The store's own time: the way there and back is nobody's work.
                 let took = answer.took.0.iter().map(|(_, took)| *took).sum();
                 self.endpoint.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
-                let Answer { results, runs, not_run, position, last_ran, missed, .. } = answer;
-                let outcome = Outcome { took, results, runs, not_run, position, last_ran, events, missed };
+                let Answer { results, runs, not_run, position, last_ran, ticks, missed, .. } = answer;
+                let outcome =
+                    Outcome { took, results, runs, not_run, position, last_ran, events, ticks, missed };
                 let snapshot_of =
                     sent.batch.room.clone().filter(|_| !self.has_pushes && is_snapshot(&sent.batch));
                 self.endpoint.finish(sent.batch, sent.held, outcome);

@@ -92,6 +92,7 @@ impl Node {
             position: Position::default(),
             missed: None,
             runs: Vec::new(),
+            ticks: Vec::new(),
             last_ran: Vec::new(),
             tag: Tag(tag),
             received_at: around.set_up.began,

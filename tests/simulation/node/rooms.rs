@@ -129,7 +129,7 @@ impl Node {
             }
             RoomAction::Flush(flush) => self.fan_out(name, flush, around),
             RoomAction::WakeAt(due_ms) => self.timers.push(Reverse((due_ms, name.to_owned()))),
-            RoomAction::Ran { .. } => {}
+            RoomAction::Ran { .. } | RoomAction::Ticked { .. } => {}
         }
     }
 

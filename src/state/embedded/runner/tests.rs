@@ -49,6 +49,7 @@ impl World {
             now_ms: self.now_ms,
             now: Instant::now(),
             seed: self.seed,
+            passed_ms: 0,
         });
         result
     }
