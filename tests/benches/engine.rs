@@ -105,7 +105,8 @@ fn measure_interpreter(game: &Game) {
         let mut now = Instant::now();
         for call in &batch.calls {
             let result;
-            let invocation = Invocation { call, room: batch.room.as_ref(), now_ms, now, seed: 1, passed_ms: 0 };
+            let invocation =
+                Invocation { call, room: batch.room.as_ref(), now_ms, now, seed: 1, passed_ms: 0 };
             (result, now) = runner.run(invocation);
             assert!(matches!(result, CallResult::Ok(_)), "{result:?}");
         }
