@@ -31,7 +31,7 @@ fn a_wrong_value_is_one_line_and_exit_code_2() {
     refused(
         &[],
         &[("REDIS_ADDR", "localhost:70000")],
-        "REDIS_ADDR=localhost:70000 in the environment (--redis-addr): expected HOST:PORT or redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], with commas between several",
+        "REDIS_ADDR=localhost:70000 in the environment (--redis-addr): expected HOST:PORT, redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], rediss://… for TLS, or unix:/PATH[?db=DATABASE], with commas between several",
     );
     refused(
         &["--prot", "1"],

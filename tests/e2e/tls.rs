@@ -258,7 +258,7 @@ fn who_does_not_speak_tls_is_told_so_or_closed() {
     let (certificate, _) = make_certificate(other.path());
     assert!(!is_served(&secure, &client(&certificate, &[&TLS13])));
     wait_until("the count", || secure.metric("godra_tls_handshakes_total{outcome=\"failed\"}") >= 4.0);
-    assert_eq!(secure.metric("godra_connections{kind=\"http\"}"), 1.0, "nobody lingers but who asks");
+    wait_until("nobody to linger but who asks", || secure.metric("godra_connections{kind=\"http\"}") == 1.0);
 }
 
 #[test]
