@@ -151,7 +151,7 @@ pub(crate) const KINDS: &[Kind] = &[
         what: "lobbies without end",
         entry: Entry::Bytes(nothing),
         pace: Pace::Flood(rooms),
-        must: &["429"],
+        must: &["409"],
         ..MEMBER
     },
     Kind {
