@@ -336,13 +336,15 @@ fn a_slow_member_with_compression_catches_up() {
         let message = slow.receive();
         texts += usize::from(slow.was_compressed);
         let number = message["seq"].as_u64().unwrap();
-        assert!(number > seq, "{number} after {seq}");
+        let is_snapshot = message["type"] == "snapshot";
+        // What did not fit comes again, or the state in its place.
+        assert!(number > seq && (number == seq + 1 || is_snapshot || seq == 0), "{number} after {seq}");
         seq = number;
-        snapshots += usize::from(message["type"] == "snapshot");
+        snapshots += usize::from(is_snapshot);
         if message["payload"] == "the end" || (message["type"] == "snapshot" && seq > rounds as u64) {
             break;
         }
     }
     assert!(texts > 10, "{texts} compressed");
-    assert_eq!(snapshots, 1, "in place of what did not fit");
+    assert!(snapshots <= 1, "{snapshots} snapshots");
 }

@@ -117,7 +117,7 @@ const COMMON_FIELDS: usize = 7;
 /// The step of an input that has a number.
 const NUMBERED: u32 = 4;
 /// The step of a tick.
-const TICK: u32 = 7;
+const TICK: u32 = 8;
 
 /// Runs of calls that have all but their caller and arguments in common.
 struct Runs {

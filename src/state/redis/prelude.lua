@@ -13,15 +13,17 @@
 --   there of all who enter or confirm, "l" skips the last call, too
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input,
---   5 enter if the caller's membership is noted, 6 enter unless 5 has run for the same, 7 a tick), number of calls
+--   5 enter if the caller's membership is noted, 6 enter unless 5 has run for the same, 7 gone if no membership of the caller is
+--   noted, 8 a tick), number of calls
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
 --   or its number, or of a tick its interval and the script's name
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
 --   they are many, a list of spans: number of calls, microseconds; godra.now; if any enter, of each of these the last numbered
 --   input that ran; with "h" what was missed before this batch: after which number, and entries of the history}; an entry is 0
 --   (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, source: 0 the script's, 1
---   its fault, 2 the server's}, {"D"} (a numbered input that has run before, and whose first answer is not known any more), or {"K", entry} (it has not run, and its answer was known), or of a tick {"T", how long since the
---   last (-1: it was not due), how many were left out, how long until the next, entry}.
+--   its fault, 2 the server's}, {"D"} (a numbered input that has run before, and whose first answer is not known any more),
+--   {"K", entry} (it has not run, and its answer was known), or of a tick {"T", how long since the last (-1: it was not due),
+--   how many were left out, how long until the next, entry}.
 -- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
 -- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is; and in
 -- front of one that takes another's place "@~" and their key.
@@ -414,7 +416,7 @@ for run = 1, #runs, 8 do
   elseif step == 1 or step == 6 then
     entered = users_of(run, run, at, step, entered or {})
   end
-  if step == 7 then
+  if step == 8 then
     tick = tick or make_ticks(KEYS[1], now, keep)
   elseif step ~= 0 and step ~= 4 then membership = membership or make_membership(room, node, now, keep)
   end
@@ -424,7 +426,7 @@ for run = 1, #runs, 8 do
     user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
     local token = step ~= 0 and ARGV[at + width - 1]
     local passed_since, left_out, wait
-    if step == 7 and not is_over then passed_since, left_out, wait = tick(token) end
+    if step == 8 and not is_over then passed_since, left_out, wait = tick(token) end
     local is_pointless = has_failed and stops
       or last_needs_another and is_last_run and nth == calls and (not has_worked or places and resume_all())
     local known = step == 4 and not is_over and numbered.answer(user_id, tonumber(token))
@@ -434,7 +436,7 @@ for run = 1, #runs, 8 do
     elseif known then
       results[number] = { "K", known }
       is_plain = false
-    elseif is_pointless or step == 7 and not passed_since or step == 2 and not membership.is_held(user_id, token)
+    elseif is_pointless or step == 8 and not passed_since or step == 2 and not membership.is_held(user_id, token)
       or step == 3 and membership.is_replaced(user_id, token) or step == 5 and not membership.is_noted(user_id)
       or step == 6 and rejoined and rejoined[token] or step == 7 and membership.is_noted(user_id) then
       results[number] = 1
