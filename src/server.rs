@@ -175,7 +175,11 @@ impl Server {
 
     /// What SIGHUP has read anew; each only asks a thread of its own for that.
     fn reloads(&self) -> Vec<Reload> {
-        vec![Box::new(self.watcher.rereader())]
+        let mut reloads: Vec<Reload> = vec![Box::new(self.watcher.rereader())];
+        if let Some(certificate) = &self.certificate {
+            reloads.push(Box::new(certificate.rereader()));
+        }
+        reloads
     }
 
     /// Waits for a reason to stop, and stops. Never waits for another thread without an end in sight.

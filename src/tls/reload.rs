@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The thread that looks; ends when stopped.
 pub(crate) struct Reloader {
-    look_now: Sender<()>,
+    look_now: Arc<Sender<()>>,
     thread: JoinHandle<()>,
 }
 
@@ -37,14 +37,18 @@ impl Reloader {
         let (look_now, asked) = bounded(1);
         let run = move || watch(&server, &asked, on_change);
         let thread = threads::lasting("tls-watch").spawn(run)?;
-        Ok(Self { look_now, thread })
+        Ok(Self { look_now: Arc::new(look_now), thread })
     }
 
-    /// Has the files looked at now, and taken as they are.
-    #[allow(dead_code, reason = "for whoever tells the server to read its files again")]
-    pub(crate) fn look_now(&self) {
-        // Full means that it is about to look.
-        let _ = self.look_now.try_send(());
+    /// What has the files looked at now, and taken as they are. It keeps nothing from ending.
+    pub(crate) fn rereader(&self) -> impl Fn() + Send + 'static {
+        let look_now = Arc::downgrade(&self.look_now);
+        move || {
+            if let Some(look_now) = look_now.upgrade() {
+                // Full means that it is about to look.
+                let _ = look_now.try_send(());
+            }
+        }
     }
 
     /// Ends the thread and waits for it.

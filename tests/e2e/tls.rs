@@ -178,6 +178,8 @@ fn a_new_certificate_is_for_new_connections_and_a_broken_one_for_nobody() {
     let guest = secure.guest();
     let mut player = secure.join(&guest, &secure.create_lobby(&guest));
     let old = fs::read(folder.join("cert.pem")).unwrap();
+    secure.server.signal("HUP");
+    secure.server.output().wait_for_line(&["the certificate is the same as before"]);
 
     // As certbot does it: other files, to which the names lead at once.
     let renewed = folder.join("renewed");
