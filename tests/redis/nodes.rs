@@ -451,3 +451,23 @@ fn seats_on_a_node_that_stops_are_kept_for_the_grace() {
     assert!((Duration::from_secs(5)..NOTICED).contains(&kept), "{kept:?}");
     wait_within(NOTICED, "one node", || redis.command(&["SCARD", "godra:nodes"]).trim() == ":1");
 }
+
+/// Long messages have short heads between them, and nobody may get all of a flood at once who has read nothing of it.
+#[test]
+fn a_history_of_long_messages_keeps_to_its_bound() {
+    const BLAST: &str = "-- ROLE: guest\n-- KEYS: game:{room}\nlocal text = string.rep('x', 50000)\n\
+        for _ = 1, 4 do godra.publish('blast', text) end\nreturn 'OK'";
+    let redis = Redis::start();
+    let node = node_with(("blast", BLAST), &[redis.address()]);
+    let user = User::new(&node);
+    let room = user.create_lobby(&node);
+    let mut player = user.join(&node, &room);
+    for id in 0..20 {
+        assert_eq!(player.call("blast", json!(null), id)["result"], "OK");
+    }
+    let key = format!("godra:history:{room}");
+    let taken = redis.command(&["MEMORY", "USAGE", &key, "SAMPLES", "0"]);
+    // Nothing, or a number: the last message may be longer than all may be.
+    let taken: usize = taken.trim().trim_start_matches(':').parse().unwrap_or(0);
+    assert!(taken < 600_000, "{taken} bytes");
+}

@@ -1,7 +1,7 @@
 -- The latest events of a room, for who comes back and for who has fallen behind.
--- history:ROOM (behind OWN_KEYS) is a list with two elements for each message that has events, so that bounds are held without reading
--- messages: a head and the message. A head has when it came (milliseconds), its first and last number, how many events it holds, and
--- "k" if some of these can be taken the place of. Where newer events have done so, those that are left are together in one message
+-- history:ROOM (behind OWN_KEYS) is a list with two elements for each message that has events, so that bounds are held without
+-- reading messages: a head and the message. A head has when it came (milliseconds), its first and last number, how many events it
+-- holds, and "k" if some of these can be taken the place of. Where newer events have done so, those that are left are together in one message
 -- (its head has "c"), each behind a line "@#" with its number and when it came.
 -- The bounds are HISTORY_EVENTS, HISTORY_BYTES, and HISTORY_AGE in seconds.
 local function history_key(room) return OWN_KEYS .. "history:" .. room end
@@ -88,10 +88,11 @@ local function make_history(now)
     call("EXPIRE", into, HISTORY_AGE + 1)
   end
 
-  -- Without anything that was superseded: messages are dropped from the front until the rest is within the bounds. What they take
-  -- is the store's own estimate. Numbers and times rise, so the first that stays is found by halving.
+  -- Without anything that was superseded: messages are dropped from the front until the rest is within the bounds. The store
+  -- itself says what they take, of all of them: long messages take much more than the heads between them. Numbers and times rise, so
+  -- the first that stays is found by halving.
   local function cut(into, last)
-    local from, length, size = 0, call("LLEN", into) / 2, call("MEMORY", "USAGE", into, "SAMPLES", 1)
+    local from, length, size = 0, call("LLEN", into) / 2, call("MEMORY", "USAGE", into, "SAMPLES", 0)
     if size > HISTORY_BYTES then from = length - math.floor(length * HISTORY_BYTES / size) end
     local to = length
     while from < to do
