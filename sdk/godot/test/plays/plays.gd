@@ -37,7 +37,7 @@ func play_two_players_meet() -> void:
 	at_bob.on(
 		"chat", func(payload: Dictionary, _seq: int) -> void: heard.append(payload["message"])
 	)
-	var said := 'nul:\u0001 \t \\ " é 😀 \u2028'
+	var said := 'tab: \t \\ " é \u2028 😀'
 	_ok(await at_ann.request("send_chat", {"message": said}))
 	_case.check(at_ann.send("move_player", {"x": 1.0 / 3, "y": 2}), "sent")
 	var id: String = at_ann.me["user_id"]
@@ -151,9 +151,11 @@ func play_many_events() -> void:
 	room.use_lobby_reducers()
 	room.on("player_moved", func(_payload: Dictionary, seq: int) -> void: seqs.append(seq))
 	for x in 1000:
-		_case.check(room.send("move_player", {"x": x, "y": 0}), "sent")
 		if x % 100 == 99:
-			_ok(await room.ping())
+			# Then the others have run, too: a server that is busy refuses what is too much.
+			_ok(await room.request("move_player", {"x": x, "y": 0}, false, 30))
+		else:
+			_case.check(room.send("move_player", {"x": x, "y": 0}), "sent")
 	_ok(await room.request("send_chat", {"message": "done"}, false, 30))
 	# A position takes the place of one that was not sent yet.
 	await _case.until(
