@@ -1,5 +1,5 @@
 //! Hostile clients, beside those who play: a table of attacks ([`kinds`]), one event loop that carries them out ([`force`]), each over
-//! some connections ([`line`]), and what each was answered ([`outcome`]).
+//! some connections ([`mod@line`]), and what each was answered ([`outcome`]).
 
 pub(crate) mod force;
 mod kinds;
