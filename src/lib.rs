@@ -43,8 +43,8 @@
 //! room     → state, script, wire
 //! guests   → state, script, wire
 //! config   → state, account, session, tls, wire, sys, logging
-//! state    → metrics, script, wire, threads
-//! account  → metrics, session, wire, threads, sys
+//! state    → metrics, script, tls, wire, threads
+//! account  → metrics, session, tls, wire, threads, sys
 //! metrics  → session, script, wire
 //! session  → wire
 //! script   → wire, threads
