@@ -73,6 +73,16 @@ label! {
 }
 
 label! {
+    /// How a message between rooms ended.
+    MessageOutcome as "outcome" {
+        /// Its script returned without an error.
+        Run = "run",
+        /// Its script failed, or is not there any more.
+        Failed = "failed",
+    }
+}
+
+label! {
     /// Why somebody was turned away.
     RefusalReason as "reason" {
         /// `--max-connections`.

@@ -10,7 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::labels::{
-    AccountOutcome, CloseCode, ConnectionKind, HandshakeOutcome, InputOutcome, RefusalReason, Request,
+    AccountOutcome, CloseCode, ConnectionKind, HandshakeOutcome, InputOutcome, MessageOutcome, RefusalReason,
+    Request,
 };
 use super::parts::{Histogram, Row, SecondsCounter, Summed};
 use super::{AddressLabels, ScriptInfoLabels, ScriptLabels, ShardLabels};
@@ -99,6 +100,8 @@ process_metrics! {
         pub(super) script_errors: Family<ScriptLabels, Counter> = plain "script_errors" "Script calls that failed";
         pub(super) script_timeouts: Family<ScriptLabels, Counter> = plain "script_timeouts" "Script calls that ran over their time budget";
         pub(super) script_duration: Family<ScriptLabels, Histogram> = seconds "script_duration" "How long script calls took";
+        pub messages: Row<MessageOutcome, Counter> = summed "messages" "Messages of scripts to rooms that have run, by how they ended";
+        pub messages_pending: Gauge = plain "messages_pending" "Messages of scripts that have not run yet, as last counted";
         pub store_bytes: Gauge = plain "store_bytes" "What the embedded store takes in memory, in bytes; 0 with Redis, which tells itself";
         pub store_max_bytes: Gauge = plain "store_max_bytes" "What the embedded store may take, in bytes: see --store-memory";
         pub store_full: Counter = plain "store_full" "Calls that were refused because their store, embedded or Redis, was full";

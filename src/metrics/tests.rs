@@ -143,6 +143,7 @@ fn script_set(generation: u64, name: &str, sha: &str) -> ScriptSet {
     let header = Header {
         role: Role::Player,
         names_role: true,
+        is_for_server: false,
         keys: Vec::new(),
         room_argument: None,
         tick_ms: None,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use smol_str::SmolStr;
 
 use super::allowance::Charge;
-use crate::state::{Arguments, Call, ConnectionKey};
+use crate::state::{Call, ConnectionKey};
 use crate::wire::message::InputName;
 
 /// A call that waits.
@@ -54,11 +54,7 @@ impl QueuedInput {
     }
 
     fn bytes(&self) -> usize {
-        match &self.call.arguments {
-            Arguments::Payload(payload) => payload.len(),
-            Arguments::List(list) => list.iter().map(|argument| argument.len()).sum(),
-            Arguments::Tick => 0,
-        }
+        self.call.arguments.bytes()
     }
 
     fn user(&self) -> &SmolStr {

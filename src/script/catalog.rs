@@ -249,14 +249,15 @@ fn read_script(
     Ok(Arc::new(Script::new(name, path, &text, header)))
 }
 
-/// A line that an edit has lost opens no manager's script to all players.
+/// A line that an edit has lost opens no script of managers or of the server to all players.
 fn check_role(before: &Header, now: &Header) -> Result<(), String> {
-    if now.names_role || now.role >= before.role {
+    let is_closed = now.names_role || now.tick_ms.is_some();
+    if is_closed || now.role >= before.role && !before.is_for_server {
         return Ok(());
     }
+    let lost = if before.is_for_server { "server" } else { before.role.as_str() };
     Err(format!(
-        "the line `-- ROLE: {}` is gone, and without one every {role} may call it: if that is meant, write `-- ROLE: {role}`",
-        before.role,
+        "the line `-- ROLE: {lost}` is gone, and without one every {role} may call it: if that is meant, write `-- ROLE: {role}`",
         role = now.role
     ))
 }
@@ -482,6 +483,28 @@ mod tests {
         let third = load(dir.path(), Some(&second.set));
         assert!(third.problems.is_empty());
         assert_eq!(&*third.set.get("b").expect("b").text, "return 20");
+    }
+
+    /// What is said when a script with the first header gets the second.
+    #[test]
+    fn no_lost_line_opens_a_script() {
+        let check = |before: &str, now: &str, expected: Option<&str>| {
+            let [before, now] = [before, now].map(|text| Header::parse("a", text).unwrap());
+            let found = check_role(&before, &now).err().unwrap_or_default();
+            assert_eq!(found.is_empty(), expected.is_none(), "{found}");
+            assert!(found.contains(expected.unwrap_or_default()), "{found}");
+        };
+        check("-- ROLE: manager", "", Some("`-- ROLE: manager` is gone"));
+        check(
+            "-- ROLE: server",
+            "",
+            Some("`-- ROLE: server` is gone, and without one every player may call it"),
+        );
+        check("-- ROLE: server", "-- ROLE: guest", None);
+        check("-- ROLE: server", "-- TICK: 50", None);
+        check("-- ROLE: manager", "-- ROLE: server", None);
+        check("-- ROLE: guest", "", None);
+        check("", "-- ROLE: server", None);
     }
 
     #[test]

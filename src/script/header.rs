@@ -17,6 +17,8 @@ pub struct Header {
     pub role: Role,
     /// Whether there is a `-- ROLE:` line.
     pub names_role: bool,
+    /// `-- ROLE: server`: only messages run it, and no role is enough to call it.
+    pub is_for_server: bool,
     /// `-- KEYS:`, in order; several such lines add up.
     pub keys: Vec<KeyPattern>,
     /// `-- ROOM: n`: for an RPC without keys, `args[n]` (counted from 1) names the room.
@@ -96,10 +98,19 @@ impl Keyword {
     }
 }
 
+/// What a `-- ROLE:` line says.
+#[derive(Clone, Copy)]
+enum Callers {
+    /// Players of this role or a higher one.
+    From(Role),
+    /// None of them.
+    Server,
+}
+
 /// Declarations as they were found, each with its line.
 #[derive(Default)]
 struct Declarations {
-    role: Option<(usize, Role)>,
+    role: Option<(usize, Callers)>,
     keys: Option<(usize, Vec<KeyPattern>)>,
     room_argument: Option<(usize, usize)>,
     tick_ms: Option<(usize, NonZeroU32)>,
@@ -126,6 +137,7 @@ impl Declarations {
 
     fn into_header(self, name: &str) -> Result<Header, HeaderError> {
         self.refuse_beside_tick()?;
+        self.refuse_beside_server()?;
         let keys = match hook_keys(name) {
             Some(fixed) => {
                 self.refuse_in_hook(name)?;
@@ -135,7 +147,12 @@ impl Declarations {
         };
         Ok(Header {
             names_role: self.role.is_some(),
-            role: self.role.map_or(Role::Player, |(_, role)| role),
+            is_for_server: matches!(self.role, Some((_, Callers::Server))),
+            role: match self.role {
+                None => Role::Player,
+                Some((_, Callers::From(role))) => role,
+                Some((_, Callers::Server)) => Role::Manager,
+            },
             keys,
             room_argument: self.room_argument.map(|(_, argument)| argument),
             tick_ms: self.tick_ms.map(|(_, tick_ms)| tick_ms),
@@ -156,12 +173,36 @@ impl Declarations {
                 keyword.name()
             )));
         }
-        match &self.keys {
-            Some((line, keys)) if keys.iter().any(|key| key.placeholder == Some(Placeholder::New)) => Err(
-                at(*line)("a script with TICK runs in a room that is there: write {room} for {new}".into()),
-            ),
-            _ => Ok(()),
+        match self.line_of_new_keys() {
+            Some(line) => Err(at(line)(
+                "a script with TICK runs in a room that is there: write {room} for {new}".into(),
+            )),
+            None => Ok(()),
         }
+    }
+
+    /// Messages name the room, so that there is no argument to take it from, and none to make up.
+    fn refuse_beside_server(&self) -> Result<(), HeaderError> {
+        if !matches!(self.role, Some((_, Callers::Server))) {
+            return Ok(());
+        }
+        if let Some((line, _)) = self.room_argument {
+            return Err(at(line)(
+                "a script with ROLE: server runs in the room that it is told to: ROOM says nothing".into(),
+            ));
+        }
+        match self.line_of_new_keys() {
+            Some(line) => Err(at(line)(
+                "a script with ROLE: server runs in the room that it is told to: write {room} for {new}"
+                    .into(),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn line_of_new_keys(&self) -> Option<usize> {
+        let (line, keys) = self.keys.as_ref()?;
+        keys.iter().any(|key| key.placeholder == Some(Placeholder::New)).then_some(*line)
     }
 
     fn refuse_in_hook(&self, name: &str) -> Result<(), HeaderError> {
@@ -189,8 +230,12 @@ fn put<T>(slot: &mut Option<(usize, T)>, line: usize, value: T) -> Option<usize>
     }
 }
 
-fn parse_role(value: &str) -> Result<Role, String> {
-    Role::parse(value).ok_or_else(|| "ROLE is guest, player or manager".to_owned())
+fn parse_role(value: &str) -> Result<Callers, String> {
+    if value == "server" {
+        return Ok(Callers::Server);
+    }
+    let role = Role::parse(value).map(Callers::From);
+    role.ok_or_else(|| "ROLE is guest, player, manager or server".to_owned())
 }
 
 fn parse_room(value: &str) -> Result<usize, String> {
@@ -455,6 +500,10 @@ mod tests {
         check("-- ROLE: guest, player", None);
         check("-- ROLE: admin", None);
         check("-- ROLE:", None);
+        check("-- ROLE: Server", None);
+        let is_for_server = |text: &str| parse(text).unwrap().is_for_server;
+        assert!(is_for_server("-- ROLE: server   godra.tell runs it\n-- KEYS: game:{room}, lobbies"));
+        assert!(!is_for_server("-- ROLE: manager") && !is_for_server("") && !is_for_server("-- TICK: 50"));
     }
 
     #[test]
@@ -498,6 +547,10 @@ mod tests {
         check("-- TICK: 50\n-- ROLE: guest", 2, "ROLE says nothing");
         check("-- ROOM: 1\n-- TICK: 50", 1, "ROOM says nothing");
         check("-- TICK: 50\n-- KEYS: game:{new}", 2, "write {room} for {new}");
+        check("-- ROLE: servers", 1, "manager or server");
+        check("-- TICK: 50\n-- ROLE: server", 2, "ROLE says nothing");
+        check("-- ROLE: server\n-- ROOM: 1", 2, "ROOM says nothing");
+        check("-- KEYS: game:{new}\n-- ROLE: server", 1, "write {room} for {new}");
         check("-- ATOMIC: no", 1, "ATOMIC is on or off");
         check("-- ATOMC: off", 1, "do you mean ATOMIC");
         let many: Vec<String> = (0..33).map(|n| format!("key{n}")).collect();
@@ -543,6 +596,7 @@ mod tests {
         check("on_connect", "-- KEYS: game:{room}", Err("must begin with game:{room}, game:{room}:players"));
         check("on_snapshot", "-- KEYS: game:{new}", Err("must begin with game:{room}"));
         check("on_connect", "-- ROLE: guest", Err("ROLE says nothing"));
+        check("on_connect", "-- ROLE: server", Err("ROLE says nothing"));
         check("on_connect", "-- ROOM: 1", Err("ROOM says nothing"));
         check(
             "on_conect",

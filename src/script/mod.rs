@@ -58,6 +58,7 @@ impl Script {
         let header = Header {
             role: Role::Manager,
             names_role: true,
+            is_for_server: false,
             keys: Vec::new(),
             room_argument: None,
             tick_ms: None,
@@ -76,9 +77,9 @@ impl Script {
         format!("{}@{}", self.name, self.version())
     }
 
-    /// Whether players may never call it: hooks (`on_…`) and tick scripts.
+    /// Whether players may never call it: hooks (`on_…`), tick scripts, and those that messages run.
     pub fn is_internal(&self) -> bool {
-        self.name.starts_with("on_") || self.header.tick_ms.is_some()
+        self.name.starts_with("on_") || self.header.tick_ms.is_some() || self.header.is_for_server
     }
 }
 
@@ -109,6 +110,11 @@ impl ScriptSet {
             self.scripts.values().filter(|script| script.header.tick_ms.is_some()).collect();
         ticking.sort_by(|one, other| one.name.cmp(&other.name));
         ticking
+    }
+
+    /// The script of that name, if messages may run it.
+    pub fn get_for_messages(&self, name: &str) -> Option<&Arc<Script>> {
+        self.get(name).filter(|script| script.header.is_for_server)
     }
 
     /// The script of that name, if players may call it at all (their role is not looked at).

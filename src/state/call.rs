@@ -108,6 +108,24 @@ impl Call {
         }
     }
 
+    /// A message that is due: it runs if the store still has it, which takes it from the store.
+    pub fn message(script: Arc<Script>, message: Message) -> Self {
+        Self {
+            script,
+            caller: CLOCK.clone(),
+            keys: CallKeys::FromRoom,
+            arguments: Arguments::Message(message),
+            wants_result: false,
+            membership: Membership::Unchanged,
+            n: None,
+        }
+    }
+
+    /// The message that it is.
+    pub(super) fn message_id(&self) -> Option<u64> {
+        if let Arguments::Message(message) = &self.arguments { Some(message.id) } else { None }
+    }
+
     /// The interval of a tick.
     pub(super) fn tick_interval(&self) -> Option<NonZeroU32> {
         if matches!(self.arguments, Arguments::Tick) { self.script.header.tick_ms } else { None }
@@ -177,6 +195,29 @@ pub enum Arguments {
     List(Vec<Box<[u8]>>),
     /// None: of a tick, whose `ARGV[1]` is how long it is since the last one, in milliseconds.
     Tick,
+    /// Of a message: its payload.
+    Message(Message),
+}
+
+/// A message that a script has sent to a room.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Counts the store's messages in the order in which they were sent.
+    pub id: u64,
+    /// JSON text; empty if the store puts it in when the call runs.
+    pub payload: Box<[u8]>,
+}
+
+impl Arguments {
+    /// What they take, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Payload(payload) => payload.len(),
+            Self::List(list) => list.iter().map(|argument| argument.len()).sum(),
+            Self::Tick => 0,
+            Self::Message(message) => message.payload.len(),
+        }
+    }
 }
 
 /// How one call ended.

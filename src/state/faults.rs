@@ -9,7 +9,7 @@ use crate::wire::ids::RoomId;
 /// The same error of the same script is logged once in this time, with how often it came.
 const QUIET: Duration = Duration::from_secs(10);
 /// The same of scripts that run by themselves.
-const QUIET_TICKS: Duration = Duration::from_secs(60);
+const QUIET_BY_ITSELF: Duration = Duration::from_secs(60);
 /// Kinds of errors kept in mind; beyond that the oldest are forgotten.
 const MAX_KINDS: usize = 256;
 /// How much of an error's text is logged and kept in mind, in bytes: a script can make it of any length.
@@ -53,7 +53,8 @@ impl FaultLog {
     /// How many of the like went unlogged since the last time, if it is time to log this one.
     fn count(&mut self, call: &Call, error: &CallError, now: Instant) -> Option<u64> {
         let name = (call.script.sha.clone(), shortened(&error.message).into());
-        let quiet = if call.tick_interval().is_some() { QUIET_TICKS } else { QUIET };
+        let runs_by_itself = call.tick_interval().is_some() || call.message_id().is_some();
+        let quiet = if runs_by_itself { QUIET_BY_ITSELF } else { QUIET };
         if let Some(kind) = self.kinds.get_mut(&name) {
             if now.duration_since(kind.logged_at) < quiet {
                 kind.unlogged += 1;
@@ -63,7 +64,7 @@ impl FaultLog {
             return Some(std::mem::take(&mut kind.unlogged));
         }
         if self.kinds.len() >= MAX_KINDS {
-            self.kinds.retain(|_, kind| now.duration_since(kind.logged_at) < QUIET_TICKS);
+            self.kinds.retain(|_, kind| now.duration_since(kind.logged_at) < QUIET_BY_ITSELF);
         }
         if self.kinds.len() >= MAX_KINDS {
             // Messages that all differ, such as those with a player's name in them, come at this many a while.

@@ -20,6 +20,7 @@ mod groups;
 pub mod guest_book;
 mod history;
 mod late;
+pub mod mail;
 pub mod redis;
 mod room_events;
 mod shares;
@@ -30,7 +31,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::audience::{Audience, Users};
-pub use self::call::{Arguments, Call, CallError, CallKeys, CallResult, CallRun, ErrorSource, Membership};
+pub use self::call::{
+    Arguments, Call, CallError, CallKeys, CallResult, CallRun, ErrorSource, Membership, Message,
+};
 pub use self::event_text::BadEvent;
 pub use self::history::{History, HistoryBounds, KeptEvents, Missed};
 pub use self::room_events::{Removal, RoomEvents, superseded};

@@ -158,6 +158,7 @@ pub fn script(name: &str, text: &str) -> Arc<Script> {
     let header = Header {
         role: Role::Player,
         names_role: true,
+        is_for_server: false,
         keys: Vec::new(),
         room_argument: None,
         tick_ms: None,

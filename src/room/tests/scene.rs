@@ -401,7 +401,9 @@ fn show_call(call: &Call) -> String {
         Arguments::Payload(payload) => {
             format!("{}:{}", call.caller.user_id, String::from_utf8_lossy(payload))
         }
-        Arguments::List(_) | Arguments::Tick => format!("{}({})", call.script.name, call.caller.user_id),
+        Arguments::List(_) | Arguments::Tick | Arguments::Message(_) => {
+            format!("{}({})", call.script.name, call.caller.user_id)
+        }
     }
 }
 
@@ -418,6 +420,7 @@ pub(super) fn script(name: &str) -> Arc<Script> {
     let header = Header {
         role: Role::Guest,
         names_role: true,
+        is_for_server: false,
         keys: Vec::new(),
         room_argument: None,
         tick_ms: None,

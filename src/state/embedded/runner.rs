@@ -178,6 +178,7 @@ impl ScriptRunner {
         let user_id = call.caller.user_id.as_bytes();
         match &call.arguments {
             Arguments::Payload(payload) => run(&[user_id, payload]),
+            Arguments::Message(message) => run(&[user_id, &message.payload]),
             Arguments::Tick => run(&[invocation.passed_ms.to_string().as_bytes()]),
             Arguments::List(list) => {
                 let rest = list.iter().map(|argument| &**argument);

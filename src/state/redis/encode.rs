@@ -100,12 +100,13 @@ fn arguments(call: &Call) -> Vec<&[u8]> {
         Arguments::Payload(payload) => vec![payload],
         Arguments::List(list) => list.iter().map(|argument| &**argument).collect(),
         Arguments::Tick => Vec::new(),
+        Arguments::Message(message) => vec![&message.payload],
     }
 }
 
 fn argument_count(call: &Call) -> usize {
     match &call.arguments {
-        Arguments::Payload(_) => 1,
+        Arguments::Payload(_) | Arguments::Message(_) => 1,
         Arguments::List(list) => list.len(),
         Arguments::Tick => 0,
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::decode::Took;
 use crate::state::shares::{Shares, Slice};
-use crate::state::{Arguments, Batch, Call};
+use crate::state::{Batch, Call};
 
 /// How long a room's batch may keep the store; the prelude has the same bound.
 const SLICE: Duration = Duration::from_millis(20);
@@ -163,12 +163,7 @@ fn weight_of(calls: &[Call]) -> usize {
 }
 
 fn weight(call: &Call) -> usize {
-    let bytes = match &call.arguments {
-        Arguments::Payload(payload) => payload.len(),
-        Arguments::List(list) => list.iter().map(|argument| argument.len()).sum(),
-        Arguments::Tick => 0,
-    };
-    CALL_BYTES + bytes
+    CALL_BYTES + call.arguments.bytes()
 }
 
 #[cfg(test)]

@@ -245,7 +245,7 @@ impl Applying<'_> {
         let n = call.n.map_or(0, |n| n.get());
         let input = match &call.arguments {
             Arguments::Payload(payload) => Some(input_id(payload)),
-            Arguments::List(_) | Arguments::Tick => None,
+            Arguments::List(_) | Arguments::Tick | Arguments::Message(_) => None,
         };
         let outcome = match self.known_answer(user, n) {
             _ if self.is_void(call) => Outcome::Skipped,

@@ -84,7 +84,7 @@ fn show_batch(name: NodeName, batch: &Batch) -> String {
     let calls = batch.calls.iter().map(|call| {
         let payload = match &call.arguments {
             Arguments::Payload(payload) => String::from_utf8_lossy(payload).into_owned(),
-            Arguments::List(_) | Arguments::Tick => String::new(),
+            Arguments::List(_) | Arguments::Tick | Arguments::Message(_) => String::new(),
         };
         let n = call.n.map(|n| format!(" n={n}")).unwrap_or_default();
         format!("{}({}{n}) {payload}", call.script.name, call.caller.user_id)
