@@ -129,7 +129,8 @@ impl Server {
                 config.max_connections,
                 config.max_connections_per_ip,
                 config.trusted_proxies.clone(),
-            ),
+            )
+            .with_proxy_protocol(config.proxy_protocol),
             tls: tls.clone(),
             waiting: Budget::new(config.limits.inputs.max_waiting_bytes_in_all),
             buffers: BufferBudget::new(config.buffer_memory, config.threads),

@@ -74,6 +74,8 @@ pub struct Config {
     pub login_workers: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether their connections begin with a header that says whose they are.
+    pub proxy_protocol: bool,
     /// Where accounts are kept.
     pub database: Dsn,
     /// Where game state lives; in this process if there is no address.
@@ -184,6 +186,7 @@ impl Config {
                 .parse_optional("login-workers", values::number(1..=64))?
                 .unwrap_or_else(|| (machine.cores / 2).clamp(1, 64)),
             trusted_proxies: values.parse_optional("trusted-proxy", Network::parse_list)?.unwrap_or_default(),
+            proxy_protocol: resolve_proxy_protocol(values)?,
             database: database::resolve(values, &mut warnings)?,
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis_tls: resolve_redis_tls(values, &redis, &mut warnings)?,
@@ -354,6 +357,17 @@ fn resolve_state_file(values: &Values, is_in_redis: bool) -> Result<Option<PathB
             Err("with --redis-addr there is no embedded store to be kept; allowed is off".to_owned())
         }
         _ => parse_sqlite_path(text).map(Some).map_err(|reason| format!("{reason}, or off")),
+    })
+}
+
+/// Whoever may connect could say to be anybody, if it were believed of everybody.
+fn resolve_proxy_protocol(values: &Values) -> Result<bool, ConfigError> {
+    let names_proxies = values.parse_optional("trusted-proxy", |text| Ok(!text.is_empty()))?.unwrap_or(false);
+    values.parse("proxy-protocol", |text| match values::switch(text)? {
+        true if !names_proxies => {
+            Err("expected --trusted-proxy with it, which says whose headers are believed".to_owned())
+        }
+        is_on => Ok(is_on),
     })
 }
 

@@ -177,6 +177,12 @@ const SETTINGS: &[Setting] = &[
         "Proxies whose X-Forwarded-For is believed: a comma list such as 10.0.0.0/8,::1",
     ),
     setting(
+        "proxy-protocol",
+        "on|off",
+        Some("off"),
+        "Connections from --trusted-proxy begin with a header of HAProxy's PROXY protocol (v1 or v2) that says whose they are",
+    ),
+    setting(
         "keep-alive",
         "TIME",
         Some("75s"),

@@ -67,6 +67,17 @@ fn defaults() {
 }
 
 #[test]
+fn headers_of_proxies_are_believed_of_named_ones_alone() {
+    let config = resolve("--proxy-protocol --trusted-proxy 10.0.0.0/8").unwrap();
+    assert!(config.proxy_protocol && config.trusted_proxies.len() == 1);
+    assert!(!resolve("--trusted-proxy 10.0.0.0/8").unwrap().proxy_protocol);
+    assert!(!resolve("--proxy-protocol off").unwrap().proxy_protocol);
+    let expected = "expected --trusted-proxy with it, which says whose headers are believed";
+    refused("--proxy-protocol", &format!("--proxy-protocol on: {expected}"));
+    refused("--proxy-protocol maybe", "--proxy-protocol maybe: expected on or off");
+}
+
+#[test]
 fn values_that_are_allowed() {
     let listen = |flags: &str, expected: &str| {
         assert_eq!(resolve(flags).unwrap().listen.to_string(), expected, "{flags}");

@@ -89,6 +89,8 @@ label! {
         ServerFull = "server_full",
         /// `--max-connections-per-ip`.
         AddressFull = "address_full",
+        /// `--proxy-protocol`.
+        ProxyHeader = "proxy_header",
         /// `--login-rate`.
         LoginRate = "login_rate",
         /// `--rpc-rate`.

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown};
 
+use bytes::Bytes;
 use mio::net::{TcpListener, TcpStream};
 
 use super::admission::{AdmissionControl, Entry, TurnedAway};
@@ -21,7 +22,7 @@ pub(super) struct Acceptor {
     /// When that was logged last.
     reported_ms: Option<u64>,
     /// What somebody gets for whom there is no place; nothing where it would have to be encrypted.
-    full: Vec<u8>,
+    full: Bytes,
 }
 
 /// How long accepting rests when the process is out of files or memory.
@@ -37,7 +38,7 @@ impl Acceptor {
             again_ms: None,
             failing_since_ms: None,
             reported_ms: None,
-            full: if speaks_tls { Vec::new() } else { full() },
+            full: if speaks_tls { Bytes::new() } else { full().into() },
         }
     }
 
@@ -49,6 +50,11 @@ impl Acceptor {
     /// When connections wait that no event will tell of.
     pub(super) fn due_ms(&self) -> Option<u64> {
         self.again_ms
+    }
+
+    /// What somebody gets for whom there is no place; empty where it would have to be encrypted.
+    pub(super) fn full(&self) -> Bytes {
+        self.full.clone()
     }
 
     /// Closes the listener: the kernel refuses what comes after.

@@ -15,6 +15,8 @@ pub(crate) struct AdmissionControl {
     max_per_address: Limit,
     /// Whose connections are many players'.
     trusted_proxies: Vec<Network>,
+    /// Whether these say by a header whose each connection is.
+    proxy_protocol: bool,
     connections: AtomicUsize,
     spare: AtomicUsize,
     /// As many as there are connections at most.
@@ -52,10 +54,41 @@ impl AdmissionControl {
             max_connections,
             max_per_address,
             trusted_proxies,
+            proxy_protocol: false,
             connections: AtomicUsize::new(0),
             spare: AtomicUsize::new(0),
             by_address: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// With it, trusted proxies must say by a header whose each connection is.
+    pub(crate) fn with_proxy_protocol(self, proxy_protocol: bool) -> Self {
+        Self { proxy_protocol, ..self }
+    }
+
+    /// Whether a connection of this peer must begin with a header.
+    pub(crate) fn demands_header(&self, peer: IpAddr) -> bool {
+        self.proxy_protocol && self.is_proxy(peer)
+    }
+
+    /// A proxy's header says whose its connection is: as what it counts from now on, in place of the proxy's. One that names nobody,
+    /// another proxy or the proxy's own machine is still the proxy's, as without a header: no header frees a client from its limits.
+    ///
+    /// # Errors
+    /// The address has its share.
+    pub(crate) fn announce(
+        &self,
+        proxy: IpAddr,
+        entry: Entry,
+        client: Option<IpAddr>,
+    ) -> Result<(IpAddr, Entry), TurnedAway> {
+        let Some(client) = client.filter(|client| self.is_proxy(*client) || is_a_clients(*client)) else {
+            return Ok((proxy, entry));
+        };
+        if entry != Entry::Proxied || self.is_proxy(client) {
+            return Ok((client, entry));
+        }
+        if self.count_address(client) { Ok((client, Entry::Full)) } else { Err(TurnedAway::AddressFull) }
     }
 
     /// Counts a connection in.
@@ -124,6 +157,11 @@ impl AdmissionControl {
     }
 }
 
+/// Whether a client of a proxy can have an address; the proxy's own machine tells nothing of who is behind it.
+fn is_a_clients(address: IpAddr) -> bool {
+    !address.to_canonical().is_loopback() && !address.is_unspecified()
+}
+
 /// Counts one in, up to a bound. Whether there was room.
 fn take_one(count: &AtomicUsize, most: usize) -> bool {
     let has_room = count.fetch_add(1, Ordering::Relaxed) < most;
@@ -155,6 +193,36 @@ mod tests {
         assert_eq!(admission.connections(), 2);
         assert_eq!(admission.enter(other), Ok(Entry::Full));
         assert_eq!(admission.connections(), 3);
+    }
+
+    #[test]
+    fn whom_a_header_names_is_counted() {
+        let trusted = ["10.0.0.0/8", "192.0.2.1"].map(|text| Network::parse(text).unwrap());
+        let by_default = Limit { most: 1, holds_for_local: false };
+        let admission = AdmissionControl::new(9, by_default, trusted.into()).with_proxy_protocol(true);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let proxy = address("10.0.0.1");
+        assert!(admission.demands_header(proxy) && !admission.demands_header(address("198.51.100.7")));
+        assert!(!AdmissionControl::new(9, by_default, Vec::new()).demands_header(proxy));
+
+        let client = address("198.51.100.7");
+        let announce = |named| admission.announce(proxy, admission.enter(proxy).unwrap(), named);
+        assert_eq!(announce(Some(client)), Ok((client, Entry::Full)));
+        assert_eq!(announce(Some(client)), Err(TurnedAway::AddressFull));
+        admission.leave(client, Entry::Full);
+        assert_eq!(announce(Some(client)), Ok((client, Entry::Full)), "another had left");
+        for named in [None, Some("127.0.0.1"), Some("::1"), Some("0.0.0.0"), Some("::ffff:127.0.0.1")] {
+            let named = named.map(address);
+            assert_eq!(announce(named), Ok((proxy, Entry::Proxied)), "{named:?}");
+        }
+        let other_proxy = address("192.0.2.1");
+        assert_eq!(
+            admission.announce(proxy, Entry::Proxied, Some(other_proxy)),
+            Ok((other_proxy, Entry::Proxied))
+        );
+        assert_eq!(admission.announce(proxy, Entry::Spare, Some(client)), Ok((client, Entry::Spare)));
+        admission.leave(client, Entry::Full);
+        assert!(admission.addresses().is_empty());
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(super) struct Connection {
     pub(super) is_again: bool,
     /// Whether it is in the list of handshakes to go on with.
     pub(super) waits_for_handshake: bool,
+    /// Whether its proxy has not said yet whose it is.
+    pub(super) awaits_proxy_header: bool,
     /// What it is to a room.
     pub(super) place: Place,
 }

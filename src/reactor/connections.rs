@@ -152,6 +152,7 @@ impl Connections {
             may_hold: false,
             is_again: false,
             waits_for_handshake: false,
+            awaits_proxy_header: false,
             place: Place::Outside,
         });
         if self.slab[index].held_bytes() > 0 {
@@ -312,6 +313,8 @@ impl Connections {
                 self.schedule(index, settings);
                 Due::Nothing
             }
+            // There is nobody yet who could be told why.
+            _ if connection.awaits_proxy_header => Due::End,
             _ => Due::Session,
         }
     }

@@ -25,6 +25,7 @@ mod listener;
 mod messages;
 mod pace;
 mod peers;
+mod proxied;
 mod rooms;
 mod rooms_out;
 mod secure;

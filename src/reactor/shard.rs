@@ -26,13 +26,15 @@ use super::handshakes::{self, Handshakes};
 use super::messages::{Handover, ShardMessage};
 use super::pace::Pace;
 use super::peers::Peers;
+use super::proxied::{self, Announced};
 use super::rooms::Rooms;
 use super::submissions::Submissions;
 use super::upgrades::Upgrades;
 use crate::mailbox::{Mailbox, MailboxSender};
-use crate::metrics::{CloseCode, ShardMetrics};
+use crate::metrics::{CloseCode, RefusalReason, ShardMetrics};
 use crate::room;
 use crate::script::ScriptSet;
+use crate::session::outbox::Kind;
 use crate::session::{Actions, Session};
 use crate::state::{ConnectionKey, ShardId};
 use crate::wire::ws::close_code::Then;
@@ -299,7 +301,10 @@ impl Shard {
                 }
             };
             let carried = Carried::new(peer, entry, tls, &self.context.clock);
-            self.take_in(Handover { stream, carried });
+            if let Some(index) = self.take_in(Handover { stream, carried }) {
+                self.connections[index].awaits_proxy_header =
+                    self.context.shared.admission.demands_header(peer);
+            }
         }
     }
 
@@ -345,10 +350,52 @@ impl Shard {
             // Its turn comes in this very round, after those that had none yet.
             return;
         }
+        if self.connections[index].awaits_proxy_header && !self.read_proxy_header(index) {
+            return;
+        }
         if self.connections[index].is_handshaking() {
             return self.handshakes.push(key, &mut self.connections[index]);
         }
         self.read_now(key, to_the_end);
+    }
+
+    /// Reads the header by which a proxy says whose connection it is. Returns whether to read what follows.
+    fn read_proxy_header(&mut self, index: usize) -> bool {
+        let announced = self.connections[index].take_proxy_header(&mut self.io.buffer);
+        let Carried { peer, entry, .. } = self.connections[index].carried;
+        let (client, received) = match announced {
+            Announced::NotYet => return false,
+            Announced::Client { client, received } => (client, received),
+            Announced::Gone => {
+                self.connections.end(index);
+                return false;
+            }
+            Announced::Invalid(reason) => {
+                proxied::warn_of_missing_header(peer, reason);
+                self.context.metrics.refusals.at(RefusalReason::ProxyHeader).inc();
+                self.connections.end(index);
+                return false;
+            }
+        };
+        self.connections.bytes_in += received as u64;
+        self.connections[index].awaits_proxy_header = false;
+        match self.context.shared.admission.announce(peer, entry, client) {
+            Ok(as_whom) => {
+                let carried = &mut self.connections[index].carried;
+                (carried.peer, carried.entry) = as_whom;
+            }
+            Err(_) => {
+                self.context.metrics.refusals.at(RefusalReason::AddressFull).inc();
+                let full = self.acceptor.full();
+                if full.is_empty() {
+                    self.connections.end(index);
+                } else {
+                    self.connections.queue_as_is(index, full, Kind::Kept, &self.context.clock);
+                    self.connections.finish(index);
+                }
+            }
+        }
+        true
     }
 
     fn read_now(&mut self, key: ConnectionKey, to_the_end: bool) {

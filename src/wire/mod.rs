@@ -8,6 +8,7 @@ pub mod http;
 pub mod ids;
 pub mod message;
 mod position;
+pub mod proxy_header;
 pub mod ws;
 
 pub use self::error_code::{Code, ErrorCode};

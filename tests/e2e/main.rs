@@ -30,6 +30,7 @@ mod numbered;
 mod play;
 mod postgres;
 mod prompt;
+mod proxy_protocol;
 mod rates;
 mod reload;
 mod resume;

@@ -20,6 +20,8 @@ mod http;
 mod lua;
 #[path = "targets/messages.rs"]
 mod messages;
+#[path = "targets/proxy_header.rs"]
+mod proxy_header;
 #[path = "targets/token.rs"]
 mod token;
 
@@ -38,7 +40,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     target("addresses", crate::session::fuzz::check),
     target("commands", commands::check),
     target("frames", frames::check),
@@ -49,6 +51,7 @@ pub const TARGETS: [Target; 15] = [
     target("lua_source", lua::check_source),
     target("lua_struct", lua::check_struct),
     target("messages", messages::check),
+    target("proxy_header", proxy_header::check),
     target("redis", crate::state::redis::fuzz::check),
     target("script", crate::script::fuzz::check),
     target("settings", crate::config::fuzz::check),

@@ -88,6 +88,7 @@ seeded!(
     lua_source,
     lua_struct,
     messages,
+    proxy_header,
     redis,
     script,
     settings,
