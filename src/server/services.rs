@@ -124,10 +124,7 @@ impl Services for ServerServices {
                 let message = "the rooms are being counted; ask again in a moment";
                 Err(Rejection::new(ErrorCode::Busy, message).retry_after(1))
             }
-            Err(NoSurvey::NotHere) => {
-                let message = "the rooms are in Redis, which tells what its keys take: redis-cli --memkeys";
-                Err(Rejection::new(ErrorCode::NotFound, message))
-            }
+            Err(NoSurvey::Refused(why)) => Err(Rejection::new(ErrorCode::Unavailable, why).retry_after(10)),
         }
     }
 

@@ -63,9 +63,7 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// There is none (yet).
-    fn survey(&self) -> Result<Arc<Survey>, NoSurvey> {
-        Err(NoSurvey::NotHere)
-    }
+    fn survey(&self) -> Result<Arc<Survey>, NoSurvey>;
 
     /// As [`Engine::submit`], for a batch without a room that is meant for the store of this index, from 0.
     ///

@@ -21,6 +21,7 @@ mod same;
 mod scene;
 mod sharing;
 mod stage;
+mod survey;
 mod ticks;
 mod transports;
 mod watch;

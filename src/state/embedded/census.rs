@@ -1,44 +1,18 @@
 //! Counts what each room takes, in slices that hold nobody up.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use godra_engine::keyspace::{Keyspace, Value};
 use smol_str::SmolStr;
 
-use crate::state::survey::{Counting, NoSurvey, Part, Survey};
-use crate::threads;
+use crate::state::survey::{Counting, Part, SurveyDesk};
 
 /// How long a slice takes, about, and how many keys are counted between two looks at the clock.
 const SLICE: Duration = Duration::from_millis(1);
 const KEYS_AT_ONCE: usize = 256;
 /// From one slice to the next.
 pub(super) const REST: Duration = Duration::from_millis(10);
-/// A survey is good for so long: who asks again sooner gets the same.
-const FRESH: Duration = Duration::from_secs(10);
-
-/// Where surveys are asked for, and lie when they are done.
-#[derive(Debug, Default)]
-pub(super) struct SurveyDesk {
-    is_wanted: AtomicBool,
-    last: Mutex<Option<Arc<Survey>>>,
-}
-
-impl SurveyDesk {
-    /// The last survey, if there is one; a new one is begun if it is old.
-    pub(super) fn ask(&self) -> Result<Arc<Survey>, NoSurvey> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if last.as_ref().is_none_or(|survey| survey.taken_at.elapsed() >= FRESH) {
-            self.is_wanted.store(true, Ordering::Release);
-        }
-        last.ok_or(NoSurvey::NotYet)
-    }
-
-    fn put(&self, survey: Survey) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(survey));
-    }
-}
 
 /// The counting, on the engine's thread.
 #[derive(Debug, Default)]
@@ -50,7 +24,7 @@ pub(super) struct Census {
 impl Census {
     /// Whether there is something to count.
     pub(super) fn is_under_way(&self, desk: &SurveyDesk) -> bool {
-        self.under_way.is_some() || desk.is_wanted.load(Ordering::Acquire)
+        self.under_way.is_some() || desk.is_wanted(0)
     }
 
     /// Counts a slice, if it is time.
@@ -59,7 +33,6 @@ impl Census {
             return;
         }
         let (mut cursor, mut counting) = self.under_way.take().unwrap_or_default();
-        desk.is_wanted.store(false, Ordering::Release);
         let is_done = loop {
             let (next, keys) = keyspace.sizes(cursor, KEYS_AT_ONCE);
             keys.for_each(|(key, value, bytes)| count(&mut counting, key, value, bytes as u64));
@@ -68,17 +41,9 @@ impl Census {
                 break cursor == 0;
             }
         };
-        let ended_at = Instant::now();
-        self.counted_at = Some(ended_at);
+        self.counted_at = Some(Instant::now());
         if is_done {
-            let desk = desk.clone();
-            // To put many thousands of rooms in order takes a while, and needs no store.
-            let sorting = threads::passing("survey").spawn(move || desk.put(counting.finish(ended_at)));
-            if let Err(error) = sorting {
-                log::warn!(
-                    "the rooms' sizes are not told, as no thread can be started for that error={error}"
-                );
-            }
+            desk.put(0, counting);
         } else {
             self.under_way = Some((cursor, counting));
         }
@@ -106,6 +71,7 @@ mod tests {
     use godra_engine::reply::ReplyBuffer;
 
     use super::*;
+    use crate::state::NoSurvey;
 
     fn run(keyspace: &mut Keyspace, call: &str) {
         let arguments: Vec<&[u8]> = call.split(' ').map(str::as_bytes).collect();
@@ -121,7 +87,7 @@ mod tests {
         }
         run(&mut keyspace, &format!("set game:77:state {}", "x".repeat(10_000)));
         run(&mut keyspace, "set lobbies x");
-        let (mut census, desk) = (Census::default(), Arc::new(SurveyDesk::default()));
+        let (mut census, desk) = (Census::default(), Arc::new(SurveyDesk::new(1)));
         assert_eq!(desk.ask().unwrap_err(), NoSurvey::NotYet);
         let (mut now, mut slices) = (Instant::now(), 0);
         while census.is_under_way(&desk) {

@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
-use super::census::SurveyDesk;
 use crate::script::ScriptSet;
 use crate::state::Batch;
+use crate::state::survey::SurveyDesk;
 
 /// What comes in the queue.
 pub(super) enum EngineCommand {
@@ -41,7 +41,7 @@ impl QueueState {
             late: AtomicUsize::new(0),
             new_scripts: Mutex::new(Some(scripts)),
             has_new_scripts: AtomicBool::new(true),
-            surveys: Arc::default(),
+            surveys: Arc::new(SurveyDesk::new(1)),
         }
     }
 }

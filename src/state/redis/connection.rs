@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use redis::Cmd;
 
+use super::census::Census;
 use super::in_flight::{InFlight, Sent, Upkeep};
 use super::reader::Finding;
 use super::stream::is_patience_over;
@@ -55,6 +56,8 @@ pub(super) struct StoreConnection {
     pub kept_up_at: Option<Instant>,
     /// When it was last asked whether it still has its data.
     pub identified_at: Option<Instant>,
+    /// The survey that is being taken.
+    pub census: Option<Census>,
 }
 
 impl StoreConnection {

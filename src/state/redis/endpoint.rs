@@ -16,6 +16,7 @@ use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
 use crate::state::full::FullLog;
+use crate::state::survey::SurveyDesk;
 use crate::state::ticks::Tick;
 use crate::state::{
     Batch, BatchDone, CallError, CallResult, CallRun, Deliver, Delivery, ErrorSource, HistoryBounds, Missed,
@@ -55,6 +56,10 @@ pub(super) struct Endpoint {
     pub lobbies_per_owner: u32,
     pub rejoin_grace: Duration,
     pub history: HistoryBounds,
+    /// Which of the stores it is, from 0.
+    pub index: usize,
+    /// Of all stores.
+    pub surveys: Arc<SurveyDesk>,
 }
 
 /// The way out of the engine.

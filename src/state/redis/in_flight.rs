@@ -50,6 +50,8 @@ pub(super) enum Upkeep {
     Rights,
     /// Tells by which name the store was given this data, or that there is none.
     Identify,
+    /// Tells what some of the store's keys take.
+    Census,
 }
 
 /// The queue of what is under way on one connection.

@@ -17,6 +17,7 @@
 //! nothing is run twice. After that every room is subscribed again, and its members get a snapshot.
 
 mod address;
+mod census;
 mod connection;
 mod decode;
 mod encode;
@@ -50,7 +51,8 @@ pub use self::names::Prefix;
 pub use self::tls::TlsFiles;
 use self::writer::{Writer, WriterCommand};
 use super::faults::FaultLog;
-use super::{Batch, Deliver, Engine, NotTaken, SubmitError};
+use super::survey::SurveyDesk;
+use super::{Batch, Deliver, Engine, NoSurvey, NotTaken, SubmitError, Survey};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::HistoryBounds;
@@ -85,6 +87,7 @@ pub struct RedisOptions {
 /// Stores at one or more addresses, and their threads.
 pub struct RedisEngine {
     endpoints: Vec<EndpointHandle>,
+    surveys: Arc<SurveyDesk>,
 }
 
 struct EndpointHandle {
@@ -109,7 +112,8 @@ impl RedisEngine {
         let mut random = godra_engine::SplitMix(options.seed);
         let node = format!("{:016x}", random.next_u64());
         let mut endpoints = Vec::with_capacity(options.addresses.len());
-        for address in options.addresses {
+        let surveys = Arc::new(SurveyDesk::new(options.addresses.len()));
+        for (index, address) in options.addresses.into_iter().enumerate() {
             let endpoint = Arc::new(Endpoint {
                 tls: options.tls.clone(),
                 names: Names::new(&options.prefix, &address),
@@ -129,13 +133,15 @@ impl RedisEngine {
                 lobbies_per_owner: options.lobbies_per_owner,
                 rejoin_grace: options.rejoin_grace,
                 history: options.history,
+                index,
+                surveys: surveys.clone(),
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));
             let writer = Writer::new(endpoint.clone(), receiver, random.next_u64());
             let thread = threads::lasting("redis-write").spawn(move || writer.run())?;
             endpoints.push(EndpointHandle { endpoint, queue, writer: Mutex::new(Some(thread)) });
         }
-        Ok(Self { endpoints })
+        Ok(Self { endpoints, surveys })
     }
 
     /// Where a room lives: the address with the highest hash of both (rendezvous hashing), so that another address takes
@@ -208,6 +214,17 @@ impl Engine for RedisEngine {
 
     fn stores(&self) -> usize {
         self.endpoints.len()
+    }
+
+    fn survey(&self) -> Result<Arc<Survey>, NoSurvey> {
+        let survey = self.surveys.ask();
+        let away = self.endpoints.iter().map(|handle| &handle.endpoint).find(|endpoint| !endpoint.is_ready());
+        match (survey, away) {
+            (Err(NoSurvey::NotYet), Some(away)) => {
+                Err(NoSurvey::Refused(format!("the store at {} is not available", away.address).into()))
+            }
+            (survey, _) => survey,
+        }
     }
 
     fn submit_to(&self, store: usize, batch: Batch) -> Result<(), SubmitError> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
+use super::census::{self, Census, Step};
 use super::connection::{MAX_PACKED_BYTES, StoreConnection, TOO_LONG};
 use super::encode::{Head, write_batch};
 use super::endpoint::{Endpoint, Outcome};
@@ -193,6 +194,7 @@ impl Writer {
             kept_up_at: None,
             asked_rights_at: None,
             identified_at: None,
+            census: None,
         })
     }
 
@@ -225,7 +227,13 @@ impl Writer {
             connection.in_flight.wait_for_room(LOOK_INTERVAL);
         } else {
             self.serve_late(connection);
-            let patience = if self.late.is_empty() { LOOK_INTERVAL } else { LATE_INTERVAL };
+            let patience = if !self.late.is_empty() {
+                LATE_INTERVAL
+            } else if connection.census.is_some() {
+                census::REST
+            } else {
+                LOOK_INTERVAL
+            };
             match self.queue.recv_timeout(patience) {
                 Ok(message) => self.take(connection, message)?,
                 Err(RecvTimeoutError::Timeout) => self.prepare(connection)?,
@@ -234,6 +242,7 @@ impl Writer {
         }
         self.act_on_findings(connection)?;
         self.keep_up(connection);
+        self.count_rooms(connection);
         connection.write()
     }
 
@@ -355,6 +364,7 @@ impl Writer {
                     self.endpoint.deliver_everywhere(|| Delivery::Expelled);
                 }
                 Finding::Upkeep(Upkeep::FindOrphans, answer) => self.tidy_up(connection, answer),
+                Finding::Upkeep(Upkeep::Census, answer) => self.counted(connection, answer),
                 Finding::Upkeep(Upkeep::Identify, answer) => {
                     let (name, is_full) = upkeep::read_identity(&answer);
                     self.identified(name);
@@ -461,6 +471,35 @@ impl Writer {
         if self.forgot_at.elapsed() >= FORGET_INTERVAL {
             self.forgot_at = Instant::now();
             self.endpoint.ledger().forget_idle(self.forgot_at);
+        }
+    }
+
+    /// Takes the survey that managers wait for a step further.
+    fn count_rooms(&self, connection: &mut StoreConnection) {
+        let Endpoint { surveys, index, names, .. } = &*self.endpoint;
+        if !surveys.is_wanted(*index) {
+            // The answer to a step that is under way must find what asked for it.
+            connection.census.take_if(|census| !census.is_asked());
+            return;
+        }
+        let census = connection.census.get_or_insert_with(Census::new);
+        if let Some(command) = census.next(&names.keys, Instant::now()) {
+            connection.command(&command, Upkeep::Census);
+        }
+    }
+
+    fn counted(&self, connection: &mut StoreConnection, answer: redis::Value) {
+        let Some(census) = connection.census.take() else { return };
+        let Endpoint { surveys, index, address, .. } = &*self.endpoint;
+        match census.read(answer, Instant::now()) {
+            Step::More(census) => connection.census = Some(census),
+            Step::Done(counting) => surveys.put(*index, counting),
+            Step::Refused(why) => {
+                log::warn!("the rooms cannot be counted address={address} reason={why:?}");
+                surveys.refuse(format!(
+                    "the store at {address} does not tell what its keys take: {why} (the server's user needs +scan and +memory|usage)"
+                ));
+            }
         }
     }
 

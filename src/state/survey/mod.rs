@@ -3,10 +3,14 @@
 //! It is counted key by key, a few at a time, while players play. So it is no moment's picture: what is moved meanwhile may count
 //! twice or not at all.
 
+mod desk;
+
 use std::collections::HashMap;
 use std::time::Instant;
 
 use smol_str::SmolStr;
+
+pub(super) use self::desk::SurveyDesk;
 
 /// What the keys of rooms begin with; the room's id follows, and then nothing or a colon and more.
 const ROOM_PREFIX: &[u8] = b"game:";
@@ -43,12 +47,12 @@ pub(super) struct RoomShare {
 }
 
 /// Why there is no survey.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoSurvey {
     /// It is being taken.
     NotYet,
-    /// The store has none.
-    NotHere,
+    /// A store cannot tell, for this reason.
+    Refused(Box<str>),
 }
 
 /// A survey that is being taken.
@@ -90,6 +94,19 @@ impl Counting {
     /// Counts a key of no room.
     pub(super) fn other(&mut self, bytes: u64) {
         self.other_bytes += bytes;
+    }
+
+    /// Both together: of two stores.
+    fn merged(mut self, other: Self) -> Self {
+        self.other_bytes += other.other_bytes;
+        for (room, share) in other.rooms {
+            let sum = self.rooms.entry(room).or_default();
+            sum.owner = share.owner.or(sum.owner.take());
+            sum.bytes += share.bytes;
+            sum.keys += share.keys;
+            sum.members += share.members;
+        }
+        self
     }
 
     fn give_up_small_rooms(&mut self) {
