@@ -2,6 +2,7 @@
 
 mod chat;
 mod embedded;
+mod lobbies;
 mod places;
 #[path = "../../src/engine/tests/differential/product.rs"]
 mod product;
