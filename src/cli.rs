@@ -3,6 +3,7 @@
 //! Exit codes: 0 when it was done, 1 when it failed (for the server also when it did not end in order), 2 when what was asked
 //! makes no sense.
 
+mod healthcheck;
 mod password_prompt;
 mod users;
 
@@ -38,6 +39,16 @@ pub fn main<E: Display>(serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode
         Ok(Task::Check(directory)) => match directory.map_or_else(config::scripts_dir_without_flags, Ok) {
             Ok(directory) => check_scripts(&directory),
             Err(error) => usage_error(&error),
+        },
+        Ok(Task::Healthcheck(arguments)) => match healthcheck::run(&arguments) {
+            Ok(text) => {
+                println!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(problem) => {
+                eprintln!("godra: {problem}");
+                ExitCode::from(EXIT_FAILURE)
+            }
         },
         Ok(Task::User(arguments)) => match users::run(&arguments) {
             Ok(text) => {
@@ -98,6 +109,8 @@ enum Task {
     Serve(Box<ArgMatches>),
     /// Check the scripts of this directory, or of the one in the settings.
     Check(Option<PathBuf>),
+    /// Ask a server whether it lives.
+    Healthcheck(Box<ArgMatches>),
     /// Manage accounts.
     User(Box<ArgMatches>),
     /// Print help or the version.
@@ -116,6 +129,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> 
     };
     match matches.subcommand() {
         Some(("check", arguments)) => Ok(Task::Check(arguments.get_one("DIR").cloned())),
+        Some(("healthcheck", arguments)) => Ok(Task::Healthcheck(Box::new(arguments.clone()))),
         Some(("user", arguments)) => Ok(Task::User(Box::new(arguments.clone()))),
         Some((_, flags)) => Ok(Task::Serve(Box::new(flags.clone()))),
         None => Ok(Task::Serve(Box::new(matches))),
@@ -130,7 +144,7 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about("A self-hosted multiplayer game backend: WebSocket rooms, game logic in Lua, state in the process")
         .after_help(AFTER_HELP)
-        .override_usage("godra [OPTIONS]\n       godra serve [OPTIONS]\n       godra check [DIR]\n       godra user COMMAND")
+        .override_usage("godra [OPTIONS]\n       godra serve [OPTIONS]\n       godra check [DIR]\n       godra healthcheck [--url URL]\n       godra user COMMAND")
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
         .subcommand(
@@ -139,6 +153,7 @@ fn command() -> Command {
                 .after_help(AFTER_HELP),
         )
         .subcommand(Command::new("check").about("Compile and check game scripts").arg(directory))
+        .subcommand(healthcheck::command())
         .subcommand(users::command());
     config::with_flags(root)
 }

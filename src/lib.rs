@@ -39,7 +39,7 @@
 //! ```text
 //! server   → reactor, room, config, state, account, metrics, session, script, tls, wire, threads, sys, mailbox
 //! reactor  → room, guests, state, metrics, session, script, tls, wire, mailbox
-//! cli      → config, state, account, script, wire, sys, logging
+//! cli      → config, state, account, script, tls, wire, sys, logging
 //! room     → state, script, wire
 //! guests   → state, script, wire
 //! config   → state, account, session, tls, wire, sys, logging

@@ -10,6 +10,7 @@
 mod database;
 mod environment;
 mod limits;
+mod listening;
 mod settings;
 mod values;
 
@@ -25,6 +26,7 @@ pub use limits::{
     AccountLimits, BuiltInLimits, DrainLimits, HttpLimits, InputLimits, OutboxLimits, QueueLimits,
     RoomLimits, WebSocketLimits,
 };
+pub use listening::Listening;
 pub use settings::{normalize_dashes, with_database_flags, with_flags};
 
 use environment::Environment;

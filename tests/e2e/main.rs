@@ -20,6 +20,7 @@ mod flags;
 mod floods;
 mod full;
 mod guests;
+mod healthcheck;
 mod http;
 mod lifecycle;
 mod limits;
