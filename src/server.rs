@@ -7,11 +7,13 @@ mod stop;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, tick, unbounded};
+use mio::net::TcpListener;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
@@ -110,8 +112,8 @@ impl Server {
         let tls = load_certificate(config, &metrics)?;
         let stores = Stores::open(&config.database).map_err(ServerError::Store)?;
         let tokens = Arc::new(token_authority(config, &stores)?);
-        let (address, listeners) = reactor::listen(config.listen.ip(), config.listen.port(), config.threads)
-            .map_err(ServerError::Listen)?;
+        let (address, listeners) = listen(config, (config.listen.port(), "port"))?;
+        let (redirect_address, redirects) = listen_for_redirects(config)?;
         let (posts, loop_parts) = loop_parts(config)?;
         let loaded = catalog::load(&config.scripts_dir, None);
         loaded.log(&[]);
@@ -119,8 +121,14 @@ impl Server {
         let engine = start_engine(config, &loaded.set, &posts, &metrics)?;
         let revocations = Arc::new(Revocations::new(tokens.longest_s()));
         let accounts = Arc::new(start_accounts(config, &stores, &tokens, &revocations, &posts, &metrics)?);
-        let services =
-            Arc::new(ServerServices::new(config, tokens, revocations, metrics.clone(), engine.clone()));
+        let services = Arc::new(ServerServices::new(
+            config,
+            address.port(),
+            tokens,
+            revocations,
+            metrics.clone(),
+            engine.clone(),
+        ));
         let shared = Arc::new(Shared {
             services: services.clone(),
             engine: engine.clone(),
@@ -142,14 +150,25 @@ impl Server {
         let watcher = watch(config, loaded, posts.clone(), engine.clone(), metrics.clone())?;
         let certificate = watch_certificate(tls, &metrics)?;
         let mut shards = Vec::with_capacity(config.threads);
-        for (id, (loop_part, listener)) in loop_parts.into_iter().zip(listeners).enumerate() {
+        let listeners = listeners.into_iter().zip(redirects);
+        for (id, (loop_part, (listener, redirect))) in loop_parts.into_iter().zip(listeners).enumerate() {
             let (shared, posts, scripts) = (shared.clone(), posts.clone(), scripts.clone());
             let (shard_metrics, ended) = (metrics.shard(id), ended_sender.clone());
             let run = move || {
                 let LoopParts { poll, mailbox } = loop_part;
                 let (peers, metrics) = (posts, shard_metrics);
-                let parts =
-                    ShardParts { id, shared, poll, listener, mailbox, peers, scripts, metrics, ended };
+                let parts = ShardParts {
+                    id,
+                    shared,
+                    poll,
+                    listener,
+                    redirect,
+                    mailbox,
+                    peers,
+                    scripts,
+                    metrics,
+                    ended,
+                };
                 Shard::new(parts)
                     .and_then(Shard::run)
                     .unwrap_or_else(|error| panic!("the event loop cannot go on: {error}"));
@@ -166,6 +185,9 @@ impl Server {
             scripts.scripts.len(),
             began.elapsed().as_millis()
         );
+        if let Some(address) = redirect_address {
+            log::info!("redirecting to HTTPS on {address}");
+        }
         if config.demo && (config.listen.ip().is_unspecified() || config.listen.ip().is_loopback()) {
             let scheme = if config.tls.is_some() { "https" } else { "http" };
             log::info!("open {scheme}://localhost:{}/ to play the demo", address.port());
@@ -259,6 +281,21 @@ fn watch_signals(mut signals: Signals, reloads: Vec<Reload>) -> Result<Receiver<
 fn died(death: Death, engine: &Arc<EngineEnd>) -> ServerError {
     engine.stop_quickly();
     ServerError::ThreadDied(death)
+}
+
+fn listen(config: &Config, port: (u16, &'static str)) -> Result<(SocketAddr, Vec<TcpListener>), ServerError> {
+    reactor::listen(config.listen.ip(), port, config.threads).map_err(ServerError::Listen)
+}
+
+/// The listeners of `--https-redirect`, or as many times none.
+fn listen_for_redirects(
+    config: &Config,
+) -> Result<(Option<SocketAddr>, Vec<Option<TcpListener>>), ServerError> {
+    let Some(redirect) = &config.https_redirect else {
+        return Ok((None, (0..config.threads).map(|_| None).collect()));
+    };
+    let (address, listeners) = listen(config, (redirect.port, "https-redirect"))?;
+    Ok((Some(address), listeners.into_iter().map(Some).collect()))
 }
 
 fn load_certificate(config: &Config, metrics: &Metrics) -> Result<Option<Arc<TlsServer>>, ServerError> {

@@ -9,6 +9,7 @@
 
 mod database;
 mod environment;
+mod https_redirect;
 mod limits;
 mod listening;
 mod settings;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use log::LevelFilter;
 
+pub use https_redirect::HttpsRedirect;
 pub use limits::{
     AccountLimits, BuiltInLimits, DrainLimits, HttpLimits, InputLimits, OutboxLimits, QueueLimits,
     RoomLimits, WebSocketLimits,
@@ -50,8 +52,8 @@ const DEFAULT_MAX_CONNECTIONS: usize = 20_000;
 const DEFAULT_STORE_BYTES: u64 = 1 << 30;
 /// Open files that are not connections: the database, logs, the script watcher, and what a full server answers by.
 const FILES_BESIDE_CONNECTIONS: usize = 80;
-/// Open files of a shard: its poll, its waker, its listener.
-const FILES_OF_A_SHARD: usize = 4;
+/// Open files of a shard: its poll, its waker, its listeners.
+const FILES_OF_A_SHARD: usize = 5;
 
 /// Everything that can be set, checked.
 #[derive(Clone, Debug)]
@@ -60,6 +62,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What the port speaks TLS with, if it does.
     pub tls: Option<CertificateFiles>,
+    /// The port without TLS that sends to it, if there is one.
+    pub https_redirect: Option<HttpsRedirect>,
     /// Event loops, 1 to 256.
     pub threads: usize,
     /// Directory of the game scripts.
@@ -178,6 +182,7 @@ impl Config {
         Ok(Self {
             listen: SocketAddr::new(values.parse("host", values::host)?, port),
             tls: resolve_tls(values)?,
+            https_redirect: https_redirect::resolve(values, port)?,
             threads,
             scripts_dir: values.parse("scripts-dir", path)?,
             sync_interval: values.parse("sync-interval", values::milliseconds(5..=1000))?,

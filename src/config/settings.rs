@@ -35,6 +35,18 @@ const SETTINGS: &[Setting] = &[
         "Speak HTTPS and WSS with this certificate: PEM, with those that lead to its authority; read again when it changes",
     ),
     setting("tls-key", "FILE", None, "The certificate's private key: PEM, without a password"),
+    setting(
+        "https-redirect",
+        "PORT[:PORT]",
+        None,
+        "Send HTTP on this port to HTTPS, which needs --tls-cert; after a colon the port to send to, if clients reach --port by another",
+    ),
+    setting(
+        "hsts",
+        "TIME",
+        Some("365d"),
+        "With --https-redirect, how long browsers are told to come by HTTPS alone, 0s = they forget it",
+    ),
     setting("threads", "N", None, "Event loops, 1 to 256 [default: one per core]"),
     setting("scripts-dir", "DIR", Some("scripts"), "Directory of the game scripts"),
     setting("sync-interval", "MS", Some("50"), "A room's interval in milliseconds, 5 to 1000"),

@@ -146,6 +146,20 @@ fn values_that_are_allowed() {
 }
 
 #[test]
+fn a_port_redirects_to_https() {
+    let redirect = |flags: &str| {
+        let flags = format!("--tls-cert c.pem --tls-key k.pem {flags}");
+        let redirect = resolve(&flags).unwrap().https_redirect?.of_port(8080);
+        Some((redirect.to_port, redirect.hsts.to_string()))
+    };
+    let seconds = |seconds: u64| format!("max-age={seconds}");
+    assert_eq!(redirect(""), None);
+    assert_eq!(redirect("--https-redirect 80"), Some((8080, seconds(365 * 86_400))));
+    assert_eq!(redirect("--https-redirect 80:443 --hsts 0s"), Some((443, seconds(0))));
+    assert_eq!(redirect("--port 0 --https-redirect 0 --hsts 1h"), Some((8080, seconds(3600))));
+}
+
+#[test]
 fn values_that_are_refused() {
     refused("--port 65536", "--port 65536: expected a whole number from 0 to 65535");
     refused("--port -1", "--port -1: expected a whole number from 0 to 65535");
@@ -205,6 +219,24 @@ fn values_that_are_refused() {
         "--redis-addr rediss://localhost --redis-key a.pem",
         "--redis-key a.pem: expected --redis-cert with it",
     );
+    refused(
+        "--https-redirect 80",
+        "--https-redirect 80: expected --tls-cert with it: without TLS there is no HTTPS to send to",
+    );
+    let with_tls = |flags: &str| format!("--tls-cert c.pem --tls-key k.pem {flags}");
+    refused(
+        &with_tls("--port 443 --https-redirect 443"),
+        "--https-redirect 443: expected another port than --port 443, which speaks HTTPS",
+    );
+    refused(
+        &with_tls("--https-redirect 80:0"),
+        "--https-redirect 80:0: expected a whole number from 1 to 65535",
+    );
+    refused(
+        &with_tls("--https-redirect http"),
+        "--https-redirect http: expected a whole number from 0 to 65535",
+    );
+    refused(&with_tls("--hsts 30d"), "--hsts 30d: expected --https-redirect with it");
     refused(
         "--redis-prefix a:b",
         "--redis-prefix a:b: expected 1 to 32 letters, digits, _, - or .; a : follows it in names",
@@ -373,15 +405,15 @@ fn connections_are_bounded_by_open_files() {
         assert_eq!(resolved, expected.map_err(str::to_owned));
     };
     check("", 1_000_000, Ok(20_000));
-    check("", 1024, Ok(928));
-    check("--threads 1", 1024, Ok(940));
+    check("", 1024, Ok(924));
+    check("--threads 1", 1024, Ok(939));
     check("--max-connections 50000", 1_000_000, Ok(50_000));
-    check("--max-connections 928", 1024, Ok(928));
+    check("--max-connections 924", 1024, Ok(924));
     check(
-        "--max-connections 929",
+        "--max-connections 925",
         1024,
         Err(
-            "--max-connections 929: expected a whole number from 1 to 928; the limit of open files is 1024, see `ulimit -Hn`",
+            "--max-connections 925: expected a whole number from 1 to 924; the limit of open files is 1024, see `ulimit -Hn`",
         ),
     );
     check("", 10, Ok(1));
@@ -404,7 +436,7 @@ fn warnings() {
     let low = resolve_all("", &[], "", Machine { cores: 1, max_open_files: Some(1024), ..MACHINE }).unwrap();
     assert_eq!(
         low.warnings,
-        ["--max-connections is 940, not 20000: the limit of open files is 1024, see `ulimit -Hn`"]
+        ["--max-connections is 939, not 20000: the limit of open files is 1024, see `ulimit -Hn`"]
     );
 }
 

@@ -8,12 +8,14 @@ use mio::net::{TcpListener, TcpStream};
 
 use super::admission::{AdmissionControl, Entry, TurnedAway};
 use crate::metrics::{RefusalReason, ShardMetrics};
-use crate::session::SERVER_FULL;
 use crate::session::cors::AllowedOrigins;
+use crate::session::{Port, SERVER_FULL};
 use crate::wire::ErrorCode;
 use crate::wire::http::error_body;
 
 pub(super) struct Acceptor {
+    /// What its connections may ask for.
+    pub(super) port: Port,
     listener: Option<TcpListener>,
     /// Set when connections wait to be accepted that no event will tell of.
     again_ms: Option<u64>,
@@ -32,8 +34,9 @@ const REPORT_EVERY_MS: u64 = 60_000;
 
 impl Acceptor {
     /// Accepts from this listener.
-    pub(super) fn new(listener: TcpListener, speaks_tls: bool) -> Self {
+    pub(super) fn new(port: Port, listener: TcpListener, speaks_tls: bool) -> Self {
         Self {
+            port,
             listener: Some(listener),
             again_ms: None,
             failing_since_ms: None,

@@ -21,7 +21,7 @@ use super::wheel::Wheel;
 use crate::metrics::{ConnectionKind, ShardMetrics};
 use crate::room::CaughtUp;
 use crate::session::outbox::Kind;
-use crate::session::{Moment, Now, Session, Settings};
+use crate::session::{Moment, Now, Port, Session, Settings};
 use crate::state::{ConnectionKey, ShardId};
 use crate::tls::Channel;
 use crate::wire::ws::deflate::{Deflater, SharedFrame};
@@ -580,11 +580,17 @@ impl IndexMut<usize> for Connections {
 
 impl Carried {
     /// Of a fresh connection.
-    pub(super) fn new(peer: IpAddr, entry: Entry, tls: Option<Box<Channel>>, clock: &Clock) -> Self {
+    pub(super) fn new(
+        peer: IpAddr,
+        entry: Entry,
+        (port, tls): (Port, Option<Box<Channel>>),
+        clock: &Clock,
+    ) -> Self {
         let session = match entry {
             Entry::Full | Entry::Proxied => Session::new(clock.now),
             Entry::Spare => Session::of_full_server(clock.now),
         };
+        let session = if port == Port::Main { session } else { session.by(port) };
         Self {
             session,
             tls,

@@ -35,7 +35,7 @@ use crate::metrics::{CloseCode, RefusalReason, ShardMetrics};
 use crate::room;
 use crate::script::ScriptSet;
 use crate::session::outbox::Kind;
-use crate::session::{Actions, Session};
+use crate::session::{Actions, Port, Session};
 use crate::state::{ConnectionKey, ShardId};
 use crate::wire::ws::close_code::Then;
 use crate::wire::ws::deflate::{Deflater, Inflater};
@@ -52,7 +52,7 @@ pub(crate) struct Shard {
     pub(super) upgrades: Upgrades,
     pub(super) handshakes: Handshakes,
     pub(super) draining: Option<Draining>,
-    pub(super) acceptor: Acceptor,
+    pub(super) acceptors: Vec<Acceptor>,
     pub(super) io: Io,
 }
 
@@ -96,6 +96,8 @@ pub(crate) struct ShardParts {
     pub poll: Poll,
     /// Its listener.
     pub listener: TcpListener,
+    /// The one without TLS that sends to the other.
+    pub redirect: Option<TcpListener>,
     /// Its mailbox.
     pub mailbox: Mailbox<ShardMessage>,
     /// All shards' mailboxes, in order.
@@ -115,9 +117,10 @@ pub(crate) enum Ended {
     Drained(ShardId),
 }
 
-const LISTENER: Token = Token(usize::MAX);
 /// The token of a shard's waker.
 pub(crate) const WAKER: Token = Token(usize::MAX - 1);
+/// The tokens of its listeners, in the order of its acceptors.
+const LISTENERS: [Token; 2] = [Token(usize::MAX), Token(usize::MAX - 2)];
 const EVENTS: usize = 1024;
 /// A poll is not longer than this, so that a lost wake-up heals.
 const LONGEST_WAIT_MS: u64 = 1000;
@@ -132,8 +135,16 @@ impl Shard {
     /// # Errors
     /// The listener cannot be registered, or the poll not be shared.
     pub(crate) fn new(parts: ShardParts) -> io::Result<Self> {
-        let ShardParts { id, shared, poll, mut listener, mailbox, peers, scripts, metrics, ended } = parts;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let ShardParts { id, shared, poll, listener, redirect, mailbox, peers, scripts, metrics, ended } =
+            parts;
+        let speaks_tls = shared.tls.is_some();
+        let listeners = [(Port::Main, listener, speaks_tls)].into_iter();
+        let listeners = listeners.chain(redirect.map(|listener| (Port::Redirect, listener, false)));
+        let acceptors = listeners.zip(LISTENERS).map(|((port, mut listener, speaks_tls), token)| {
+            poll.registry().register(&mut listener, token, Interest::READABLE)?;
+            Ok(Acceptor::new(port, listener, speaks_tls))
+        });
+        let acceptors = acceptors.collect::<io::Result<_>>()?;
         let registry = poll.registry().try_clone()?;
         let clock = Clock::new(shared.started);
         let now_ms = clock.now.monotonic_ms;
@@ -151,7 +162,7 @@ impl Shard {
             upgrades: Upgrades::new(id),
             handshakes: Handshakes::default(),
             draining: None,
-            acceptor: Acceptor::new(listener, shared.tls.is_some()),
+            acceptors,
             io: Io {
                 is_stopped: false,
                 scratch: Scratch::default(),
@@ -226,7 +237,7 @@ impl Shard {
         let due_ms = [
             self.connections.next_due_ms(),
             self.rooms.next_due_ms(),
-            self.acceptor.due_ms(),
+            self.acceptors.iter().filter_map(Acceptor::due_ms).min(),
             self.peers.has_backlog().then_some(now_ms + 1),
             self.draining.as_ref().and_then(|draining| draining.due_ms(now_ms)),
             Some(self.guests.due_ms()),
@@ -256,8 +267,11 @@ impl Shard {
         self.io.pace.count(self.context.clock.round_began, events.iter().count());
         for event in events {
             match event.token() {
-                LISTENER => self.acceptor.note_readable(self.context.clock.now.monotonic_ms),
                 WAKER => {}
+                token if LISTENERS.contains(&token) => {
+                    let acceptor = usize::from(token == LISTENERS[1]);
+                    self.acceptors[acceptor].note_readable(self.context.clock.now.monotonic_ms);
+                }
                 token => {
                     let key = self.connections.key_of(token);
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -288,19 +302,27 @@ impl Shard {
     }
 
     fn accept(&mut self) {
+        for index in 0..self.acceptors.len() {
+            self.accept_by(index);
+        }
+    }
+
+    fn accept_by(&mut self, index: usize) {
         let (most, now_ms) = (self.context.shared.limits.accept_budget, self.context.clock.now.monotonic_ms);
-        for (stream, peer, entry) in
-            self.acceptor.accept(most, now_ms, &self.context.shared.admission, &self.context.metrics)
-        {
-            let tls = match self.context.shared.tls.as_ref().map(|tls| tls.accept()).transpose() {
+        let (acceptor, admission) = (&mut self.acceptors[index], &self.context.shared.admission);
+        let port = acceptor.port;
+        for (stream, peer, entry) in acceptor.accept(most, now_ms, admission, &self.context.metrics) {
+            let shared = &self.context.shared;
+            let tls = shared.tls.as_ref().filter(|_| port == Port::Main);
+            let tls = match tls.map(|tls| tls.accept()).transpose() {
                 Ok(tls) => tls,
                 Err(error) => {
                     log::error!("cannot begin TLS with a connection; it is closed error={error}");
-                    self.context.shared.admission.leave(peer, entry);
+                    shared.admission.leave(peer, entry);
                     continue;
                 }
             };
-            let carried = Carried::new(peer, entry, tls, &self.context.clock);
+            let carried = Carried::new(peer, entry, (port, tls), &self.context.clock);
             if let Some(index) = self.take_in(Handover { stream, carried }) {
                 self.connections[index].awaits_proxy_header =
                     self.context.shared.admission.demands_header(peer);
@@ -386,7 +408,8 @@ impl Shard {
             }
             Err(_) => {
                 self.context.metrics.refusals.at(RefusalReason::AddressFull).inc();
-                let full = self.acceptor.full();
+                let is_plain = self.connections[index].carried.tls.is_none();
+                let full = self.acceptors[usize::from(is_plain && self.acceptors.len() > 1)].full();
                 if full.is_empty() {
                     self.connections.end(index);
                 } else {
@@ -574,7 +597,7 @@ impl Shard {
 
     /// Begins to close every connection.
     pub(super) fn begin_draining(&mut self, spread_ms: u64) {
-        self.acceptor.close();
+        self.acceptors.iter_mut().for_each(Acceptor::close);
         let kinds = self.connections.iter();
         let kinds = kinds.map(|(key, connection)| (key, kind_of(&connection.carried.session)));
         self.draining = Some(Draining::begin(kinds, self.context.clock.now.monotonic_ms, spread_ms));

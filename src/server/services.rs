@@ -37,9 +37,10 @@ pub(super) struct ServerServices {
 }
 
 impl ServerServices {
-    /// Services that answer from these parts.
+    /// Services that answer from these parts, on this port.
     pub(super) fn new(
         config: &Config,
+        port: u16,
         tokens: Arc<TokenAuthority>,
         revocations: Arc<Revocations>,
         metrics: Arc<Metrics>,
@@ -47,7 +48,7 @@ impl ServerServices {
     ) -> Self {
         Self {
             draining: AtomicBool::new(false),
-            settings: session_settings(config),
+            settings: session_settings(config, port),
             tokens,
             revocations,
             refresh_ttl_s: config.refresh_ttl.as_secs(),
@@ -134,7 +135,7 @@ impl Services for ServerServices {
     }
 }
 
-fn session_settings(config: &Config) -> Settings {
+fn session_settings(config: &Config, port: u16) -> Settings {
     let (http, websocket) = (&config.limits.http, &config.limits.websocket);
     let milliseconds = |duration: std::time::Duration| duration.as_millis() as u64;
     Settings {
@@ -164,5 +165,6 @@ fn session_settings(config: &Config) -> Settings {
         sync_interval_ms: milliseconds(config.sync_interval),
         trusted_proxies: config.trusted_proxies.clone(),
         pages: pages(config.demo),
+        https_redirect: config.https_redirect.as_ref().map(|redirect| redirect.of_port(port)),
     }
 }

@@ -35,7 +35,8 @@ pub use self::rejection::Rejection;
 pub use self::routes::{Methods, Page, Route, STRANGERS_BODY, TokenSource};
 pub use self::rpc::RpcRequest;
 pub use self::services::{
-    Counted, GuestLogin, MAX_ROOMS_TOLD, SERVER_FULL, SHUTTING_DOWN, ServerFull, Services, Settings,
+    Counted, GuestLogin, HttpsRedirect, MAX_ROOMS_TOLD, SERVER_FULL, SHUTTING_DOWN, ServerFull, Services,
+    Settings,
 };
 pub use self::time::{Moment, Now};
 pub use self::websocket::WebSocketSession;
@@ -52,6 +53,15 @@ pub enum Session {
     Http(Box<HttpSession>),
     /// A member of a room, or an echo.
     WebSocket(Box<WebSocketSession>),
+}
+
+/// Which of the server's ports a connection came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// The one that all is asked at.
+    Main,
+    /// The one without TLS that sends everybody to the other ([`HttpsRedirect`]).
+    Redirect,
 }
 
 /// What a session knows of the world while it handles something.
@@ -90,6 +100,14 @@ impl Session {
     /// A connection for which there is no place: it gets one answer, soon.
     pub fn of_full_server(now: Now) -> Self {
         Self::Http(Box::new(HttpSession::of_full_server(now)))
+    }
+
+    /// The same of a connection that came by another port, while it speaks HTTP.
+    pub fn by(self, port: Port) -> Self {
+        match self {
+            Self::Http(session) => Self::Http(Box::new(session.by(port))),
+            other => other,
+        }
     }
 
     /// Handles bytes from the peer; they are unmasked in place. Returns how many were taken: the rest is to be given

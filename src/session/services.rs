@@ -140,4 +140,15 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// Static pages, by path.
     pub pages: &'static [Page],
+    /// Set where a port without TLS sends its clients to the one that has it.
+    pub https_redirect: Option<HttpsRedirect>,
+}
+
+/// Where clients without TLS are sent, and what those with it are told.
+#[derive(Clone, Debug)]
+pub struct HttpsRedirect {
+    /// The port that speaks TLS, as clients reach it.
+    pub to_port: u16,
+    /// The `Strict-Transport-Security` of every answer there (RFC 6797, section 6.1).
+    pub hsts: Box<str>,
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -397,6 +397,86 @@ fn an_end_is_an_end_with_or_without_a_word() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.contains(r#""result":"game:"#), "{answer}");
+}
+
+/// The port that sends to HTTPS.
+fn redirecting_port(server: &Server) -> SocketAddr {
+    let port = server.output().wait_for("port that redirects", |text| {
+        let (_, rest) = text.split_once("redirecting to HTTPS on 127.0.0.1:")?;
+        rest[..rest.find(|c: char| !c.is_ascii_digit())?].parse::<u16>().ok()
+    });
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+#[test]
+fn a_port_without_tls_sends_to_the_one_that_has_it() {
+    let flags = ["--https-redirect", "0", "--hsts", "30d", "--threads", "2"];
+    let secure = Secure::start_in(Folder::new(), &flags);
+    let port = secure.server.address().port();
+    let plain = redirecting_port(&secure.server);
+    // Each event loop has a listener of its own.
+    for _ in 0..8 {
+        let request = format!("POST /guest-login?a=b HTTP/1.1\r\nHost: localhost:{}\r\n", plain.port());
+        let mut connection = Connection::open(plain);
+        connection.send(request + "Content-Length: 2\r\n\r\n{}");
+        let answer = connection.read_response();
+        assert_eq!(answer.status, 308, "{answer:?}");
+        let to = format!("https://localhost:{port}/guest-login?a=b");
+        assert_eq!(answer.header("location"), Some(to.as_str()));
+        connection.expect_end();
+    }
+    let mut connection = Connection::open(plain);
+    connection.send("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(connection.read_response().status, 400);
+    let refused = tungstenite::client(
+        format!("ws://localhost:{}/ws?token=x&game_id=r", plain.port()),
+        TcpStream::connect(plain).unwrap(),
+    );
+    assert!(refused.is_err_and(|error| error.to_string().contains("308")));
+
+    let mut stream = secure.connect();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\r\nStrict-Transport-Security: max-age=2592000\r\n"), "{answer}");
+    assert!(secure.metric("godra_http_requests_total{route=\"/guest-login\",status=\"308\"}") == 8.0);
+}
+
+#[test]
+fn who_is_redirected_counts_as_any_other_and_waits_for_nobody() {
+    let flags = ["--https-redirect", "0", "--max-connections-per-ip", "2", "--threads", "1"];
+    let secure = Secure::start_in(Folder::new(), &flags);
+    let plain = redirecting_port(&secure.server);
+    let mut silent = Connection::open(plain);
+    let mut half = Connection::open(plain);
+    half.send("GET / HTTP/1.1\r\n");
+    wait_until("a third is turned away", || {
+        let mut third = Connection::open(plain);
+        third.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        third.read_to_end().starts_with(b"HTTP/1.1 503 ")
+    });
+    let began = Instant::now();
+    silent.expect_end();
+    assert!(half.read_to_end().starts_with(b"HTTP/1.1 408 "));
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(8) && took < Duration::from_secs(14), "{took:?}");
+}
+
+#[test]
+fn a_stop_ends_the_port_that_redirects() {
+    let mut secure = Secure::start_in(Folder::new(), &["--https-redirect", "0", "--threads", "1"]);
+    let plain = redirecting_port(&secure.server);
+    let (mut silent, mut half) = (Connection::open(plain), Connection::open(plain));
+    half.send("GET / HTTP/1.1\r\nHo");
+    // One that has come later is answered, so those are in.
+    assert_eq!(Connection::open(plain).request("GET", "/", &[], b"").status, 308);
+    secure.server.terminate();
+    silent.expect_end();
+    half.send("st: a\r\n\r\n");
+    assert_eq!(half.read_response().status, 308);
+    half.expect_end();
+    assert!(secure.server.wait().success());
+    assert!(TcpStream::connect(plain).is_err(), "the listeners are closed");
 }
 
 /// A stop closes those in the middle of a handshake, too.

@@ -82,5 +82,6 @@ fn settings(sync_interval_ms: u64) -> Settings {
         sync_interval_ms,
         trusted_proxies: Vec::new(),
         pages: &[],
+        https_redirect: None,
     }
 }

@@ -1,15 +1,19 @@
 //! The HTTP part of a connection's life: requests are answered one at a time, in order.
 
+mod redirect;
 mod requests;
 
 use bytes::Bytes;
 
+use self::redirect::Destination;
 use self::requests::{Next, Wishes};
 use super::account::AccountResult;
 use super::answer::{ANY_TYPE_IS_SAID, Answer, SCRIPT_HEADER};
 use super::routes::Route;
 use super::websocket::WebSocketSession;
-use super::{Action, Actions, Admitted, Context, JoinRequest, Now, Rejection, SHUTTING_DOWN, Settings, cors};
+use super::{
+    Action, Actions, Admitted, Context, JoinRequest, Now, Port, Rejection, SHUTTING_DOWN, Settings, cors,
+};
 use crate::wire::ErrorCode;
 use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
 use crate::wire::ws::deflate::DeflateWindow;
@@ -23,6 +27,8 @@ const SURPLUS_TIMEOUT_MS: u64 = 2000;
 pub struct HttpSession {
     decoder: RequestDecoder,
     state: HttpState,
+    /// Which port it came by.
+    port: Port,
     /// Whether the server has no place for it: one answer is all that it gets.
     is_surplus: bool,
     /// Whether nothing has been asked yet.
@@ -69,6 +75,7 @@ impl HttpSession {
         Self {
             decoder: RequestDecoder::default(),
             state: HttpState::Receiving,
+            port: Port::Main,
             is_surplus: false,
             is_new: true,
             phase: Phase::Idle,
@@ -79,6 +86,11 @@ impl HttpSession {
     /// As [`super::Session::of_full_server`].
     pub fn of_full_server(now: Now) -> Self {
         Self { is_surplus: true, ..Self::new(now) }
+    }
+
+    /// The same session of a connection that came by another port.
+    pub fn by(self, port: Port) -> Self {
+        Self { port, ..self }
     }
 
     /// As [`super::Session::receive`]; the second value is what the connection has become, if it left HTTP.
@@ -132,6 +144,12 @@ impl HttpSession {
     fn check_begun(&mut self, context: &Context<'_>, actions: &mut Actions) -> bool {
         let Some((request, body_bytes)) = self.decoder.begun_body() else { return true };
         let exchange = Exchange { keep_alive: false, ..Exchange::of(request, context.services.settings()) };
+        if self.port == Port::Redirect {
+            let destination = destination(request, context);
+            self.decoder = RequestDecoder::default();
+            self.redirect(exchange, destination, context, actions);
+            return false;
+        }
         let Err(refused) = requests::check_begun(exchange.route, request, body_bytes, context) else {
             return true;
         };
@@ -296,6 +314,9 @@ impl HttpSession {
         actions: &mut Actions,
     ) -> Option<WebSocketSession> {
         let mut exchange = Exchange::of(request, context.services.settings());
+        if self.port == Port::Redirect {
+            return self.handle_unencrypted(request, exchange, context, actions);
+        }
         let next = if self.is_surplus {
             exchange.keep_alive = false;
             requests::handle_at_full_server(exchange.route, request, context)
@@ -329,6 +350,42 @@ impl HttpSession {
             }
         }
         None
+    }
+
+    /// Sends a client on to HTTPS; what it becomes is as in [`HttpSession::receive`].
+    fn handle_unencrypted(
+        &mut self,
+        request: &Request,
+        exchange: Exchange,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) -> Option<WebSocketSession> {
+        let destination = destination(request, context);
+        if let (Ok(destination), Some(handshake)) = (&destination, requests::wants_close(request, context)) {
+            let refused = Rejection::new(ErrorCode::BadRequest, destination.advice());
+            return Some(self.refuse_by_close(&handshake, &refused, context, actions));
+        }
+        self.redirect(exchange, destination, context, actions);
+        None
+    }
+
+    /// The only answer of its connection: the client goes on elsewhere.
+    fn redirect(
+        &mut self,
+        exchange: Exchange,
+        destination: Result<Destination, Rejection>,
+        context: &Context<'_>,
+        actions: &mut Actions,
+    ) {
+        let exchange = Exchange { keep_alive: false, ..exchange };
+        match destination {
+            Ok(destination) => {
+                let location = destination.https();
+                let answer = redirect::answer(&location, &destination.advice());
+                self.respond(exchange, answer, context, actions);
+            }
+            Err(refused) => self.respond(exchange, Answer::rejected(&refused), context, actions),
+        }
     }
 
     /// The last answer, to a request that could not be read, of a page of `origin`.
@@ -368,6 +425,11 @@ impl HttpSession {
             headers.push(("Cache-Control", "no-store"));
         }
         headers.push(ANY_TYPE_IS_SAID);
+        if let Some(redirect) =
+            context.services.settings().https_redirect.as_ref().filter(|_| self.port == Port::Main)
+        {
+            headers.push(("Strict-Transport-Security", &redirect.hsts));
+        }
         let allow_origins = &context.services.settings().allow_origins;
         headers.extend(allow_origins.headers(exchange.allow_origin.as_deref()));
         let response = Response {
@@ -420,6 +482,11 @@ impl Exchange {
             allow_origin: settings.allow_origins.grant(origin).map(Into::into),
         }
     }
+}
+
+fn destination(request: &Request, context: &Context<'_>) -> Result<Destination, Rejection> {
+    let redirect = context.services.settings().https_redirect.as_ref();
+    Destination::of(request, redirect.expect("the port that redirects is open when there is one").to_port)
 }
 
 /// The answer to `OPTIONS`, which a browser asks in the name of a page before it lets it call.

@@ -158,13 +158,15 @@ pub(super) fn handle_at_full_server(
     }
     let refused =
         Rejection::new(ErrorCode::Unavailable, SERVER_FULL.message).retry_after(SERVER_FULL.retry_after_s);
-    if route == Route::WebSocket
-        && Wishes::of(request).refuses_by_close
-        && let Ok(handshake) = accept(request, context)
-    {
-        return Ok(Next::Refuse(handshake, refused));
+    match wants_close(request, context) {
+        Some(handshake) if route == Route::WebSocket => Ok(Next::Refuse(handshake, refused)),
+        _ => Err(refused),
     }
-    Err(refused)
+}
+
+/// What a client's upgrade is answered with, if it wants to be told of a refusal by a WebSocket.
+pub(super) fn wants_close(request: &Request, context: &Context<'_>) -> Option<Handshake> {
+    if Wishes::of(request).refuses_by_close { accept(request, context).ok() } else { None }
 }
 
 fn metrics(context: &Context<'_>) -> Answer<'static> {

@@ -11,6 +11,14 @@ fn a_connection_without_a_request_ends_at_once() {
 }
 
 #[test]
+fn the_port_that_redirects_ends_likewise() {
+    Peer::to_redirect(443).drain().did(&["finish"]);
+    let mut peer = Peer::to_redirect(443);
+    peer.send("GET / HTTP/1.1\r\nHo").drain().did(&[]);
+    peer.send("st: a\r\n\r\n").did(&["page 308 … (close)", "finish"]);
+}
+
+#[test]
 fn a_call_in_flight_ends_after_its_answer() {
     let mut peer = Peer::new();
     peer.send(call(r#"{"script":"slow"}"#)).send(get("/health")).drain();

@@ -11,6 +11,7 @@ mod login;
 mod peer;
 mod properties;
 mod recorder;
+mod redirect;
 mod rpc;
 mod upgrade;
 mod websocket;

@@ -10,8 +10,8 @@ use crate::session::account::AccountResult;
 use crate::session::cors::AllowedOrigins;
 use crate::session::limits::{Buckets, Limit, network};
 use crate::session::{
-    Actions, Client, Context, Counted, GuestLogin, Network, Now, Page, Rejection, Services, Session,
-    Settings, WebSocketSession,
+    Actions, Client, Context, Counted, GuestLogin, HttpsRedirect, Network, Now, Page, Port, Rejection,
+    Services, Session, Settings, WebSocketSession,
 };
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
@@ -63,6 +63,12 @@ impl Peer {
     /// A connection for which the server has no place.
     pub(super) fn of_full_server() -> Self {
         Self { session: Session::of_full_server(START), ..Self::new() }
+    }
+
+    /// A connection to the port that sends to HTTPS on this one.
+    pub(super) fn to_redirect(to_port: u16) -> Self {
+        let peer = Self::with(|settings| settings.https_redirect = Some(https_redirect(to_port)));
+        Self { session: Session::new(START).by(Port::Redirect), ..peer }
     }
 
     /// A member of the room `r`; what was said so far is forgotten.
@@ -378,6 +384,10 @@ impl Services for TestServices {
     }
 }
 
+pub(super) fn https_redirect(to_port: u16) -> HttpsRedirect {
+    HttpsRedirect { to_port, hsts: "max-age=60".into() }
+}
+
 /// The times that the server has by default; small bounds, so that tests reach them.
 fn settings() -> Settings {
     Settings {
@@ -403,5 +413,6 @@ fn settings() -> Settings {
         sync_interval_ms: 50,
         trusted_proxies: vec![Network::parse("10.0.0.0/8").unwrap()],
         pages: PAGES,
+        https_redirect: None,
     }
 }
