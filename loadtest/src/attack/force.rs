@@ -4,6 +4,7 @@ use super::line::Line;
 use super::outcome::Tally;
 use super::{Kind, Seat};
 use crate::client::connection::Dial;
+use crate::client::tls::Tls;
 use crate::sys;
 use mio::{Events, Poll, Token};
 use std::io;
@@ -18,6 +19,8 @@ pub(crate) struct Orders {
     pub target: SocketAddr,
     /// The address from which all of it comes, if not the system's choice.
     pub source: Option<Ipv4Addr>,
+    /// How the target is spoken with, if it is by TLS.
+    pub tls: Option<Tls>,
     /// Each attack with its attackers; one that is carried out by more connections gives them to each in turn.
     pub attacks: Vec<(&'static Kind, Vec<Seat>)>,
     pub seed: u64,
@@ -56,8 +59,9 @@ impl Force {
 
 fn attack(orders: Orders, is_over: &AtomicBool) -> io::Result<Vec<Tally>> {
     sys::give_way()?;
-    let Orders { target, source, attacks, seed } = orders;
-    let dial = Dial { target, source, receive_buffer_bytes: Some(RECEIVE_BUFFER_BYTES), compress: false };
+    let Orders { target, source, tls, attacks, seed } = orders;
+    let receive_buffer_bytes = Some(RECEIVE_BUFFER_BYTES);
+    let dial = Dial { target, source, receive_buffer_bytes, compress: false, tls };
     let mut tallies = vec![Tally::default(); attacks.len()];
     let now = Instant::now();
     let mut lines: Vec<(usize, Line)> = Vec::new();

@@ -7,6 +7,7 @@ use crate::client::codec::Opcode;
 use crate::client::connection::{Connection, Dial, Ended, Incoming};
 use crate::client::handshake::{self, Refused, Request};
 use crate::client::http;
+use crate::client::stream::Stream;
 use crate::messages::scan;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -38,7 +39,7 @@ enum Link {
 
 /// A connection on which bytes are sent as they are.
 struct Plain {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     inbound: Vec<u8>,
     outbound: Vec<u8>,
 }
@@ -143,7 +144,7 @@ impl Line {
         match &self.link {
             Link::Away => true,
             Link::Member(connection) => !connection.is_open() || connection.has_unsent(),
-            Link::Plain(plain) => !plain.outbound.is_empty(),
+            Link::Plain(plain) => !plain.outbound.is_empty() || plain.stream.has_unsent(),
         }
     }
 
@@ -166,6 +167,7 @@ impl Line {
             Link::Away => 0,
             Link::Member(connection) => connection.writable()?,
             Link::Plain(plain) => {
+                plain.stream.flush()?;
                 let waiting = std::mem::take(&mut plain.outbound);
                 plain.send(&waiting)?
             }

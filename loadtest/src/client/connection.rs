@@ -4,6 +4,8 @@
 use crate::client::codec::{self, BadFrame, Opcode};
 use crate::client::handshake::{self, Refused};
 use crate::client::inflate;
+use crate::client::stream::Stream;
+use crate::client::tls::Tls;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,7 +15,7 @@ use std::os::fd::AsRawFd;
 /// A connection from its first packet on.
 pub(crate) struct Connection {
     /// The socket, for registration with a poll.
-    pub stream: TcpStream,
+    pub stream: Stream<TcpStream>,
     phase: Phase,
     /// The part of a frame or of an HTTP answer that has arrived so far.
     inbound: Vec<u8>,
@@ -75,6 +77,8 @@ pub(crate) struct Dial {
     pub receive_buffer_bytes: Option<usize>,
     /// Whether the request offers compression.
     pub compress: bool,
+    /// How it is encrypted, if it is.
+    pub tls: Option<Tls>,
 }
 
 impl Connection {
@@ -95,7 +99,7 @@ impl Connection {
             _ => {}
         }
         Ok(Self {
-            stream: TcpStream::from_std(socket.into()),
+            stream: Stream::new(TcpStream::from_std(socket.into()), dial.tls.as_ref())?,
             phase: Phase::Connecting { request, key },
             inbound: Vec::new(),
             outbound: Vec::new(),
@@ -112,16 +116,16 @@ impl Connection {
 
     /// Whether bytes wait for the socket.
     pub(crate) fn has_unsent(&self) -> bool {
-        !self.outbound.is_empty()
+        !self.outbound.is_empty() || self.stream.has_unsent()
     }
 
     /// The socket may take bytes: sends what waits. Returns how many it took.
     pub(crate) fn writable(&mut self) -> io::Result<usize> {
         if let Phase::Connecting { request, key } = &mut self.phase {
-            if let Some(error) = self.stream.take_error()? {
+            if let Some(error) = self.stream.socket.take_error()? {
                 return Err(error);
             }
-            match self.stream.peer_addr() {
+            match self.stream.socket.peer_addr() {
                 Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(0),
                 other => other?,
             };
@@ -129,6 +133,7 @@ impl Connection {
             self.phase = Phase::Upgrading { key };
             return self.send(&request);
         }
+        self.stream.flush()?;
         if self.outbound.is_empty() {
             return Ok(0);
         }
@@ -166,10 +171,11 @@ impl Connection {
     /// Closes so that the peer sees a reset, and nothing of the connection stays behind in the kernel.
     pub(crate) fn cut(self) {
         // A socket that is already gone cannot linger, and that is as good.
-        let _ = SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+        let _ = SockRef::from(&self.stream.socket).set_linger(Some(std::time::Duration::ZERO));
     }
 
-    /// Reads until the socket is empty and tells `each` what came. `buffer` is only lent. Returns how many bytes came.
+    /// Reads until the socket is empty and tells `each` what came. `buffer` is only lent. Adds to `count` how many bytes came on the
+    /// wire.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
@@ -177,17 +183,18 @@ impl Connection {
         count: &mut u64,
     ) -> Result<(), Ended> {
         loop {
-            let length = match self.stream.read(buffer) {
+            let read = self.stream.read(buffer);
+            *count += self.stream.take_received();
+            let length = match read {
                 Ok(0) => return Err(Ended::Gone(ErrorKind::UnexpectedEof.into())),
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.into()),
             };
-            *count += length as u64;
             self.take(&buffer[..length], &mut each)?;
             // A socket with less than was asked for is empty; if more comes, the poll says so.
-            if length < buffer.len() {
+            if length < buffer.len() && self.stream.short_read_is_last() {
                 return Ok(());
             }
         }
@@ -294,6 +301,7 @@ mod tests {
             source: None,
             receive_buffer_bytes: None,
             compress: false,
+            tls: None,
         };
         let connection = Connection::open(&dial, b"request".to_vec(), KEY.into(), 1).unwrap();
         (connection, listener.accept().unwrap().0)

@@ -1,5 +1,7 @@
 //! A small blocking HTTP/1.1 client: keep-alive, pipelined calls, bodies by length or in chunks.
 
+use super::stream::Stream;
+use super::tls::Tls;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -26,7 +28,7 @@ pub(crate) struct Answer {
 
 /// A connection for calls.
 pub(crate) struct Http {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     host: String,
     inbound: Vec<u8>,
     timeout: Duration,
@@ -38,8 +40,13 @@ const MAX_HEADERS: usize = 64;
 
 impl Http {
     /// Connects; an answer that is not there in full `timeout` after it is waited for is an error (`TimedOut`).
-    pub(crate) fn connect(target: SocketAddr, host: &str, timeout: Duration) -> io::Result<Self> {
-        Self::connect_from(None, target, host, timeout)
+    pub(crate) fn connect(
+        target: SocketAddr,
+        host: &str,
+        tls: Option<&Tls>,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        Self::connect_from(None, target, host, tls, timeout)
     }
 
     /// The same from an address of this machine.
@@ -47,6 +54,7 @@ impl Http {
         source: Option<Ipv4Addr>,
         target: SocketAddr,
         host: &str,
+        tls: Option<&Tls>,
         timeout: Duration,
     ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
@@ -56,6 +64,7 @@ impl Http {
         socket.connect_timeout(&target.into(), timeout)?;
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
+        let stream = Stream::new(stream, tls)?;
         Ok(Self { stream, host: host.into(), inbound: Vec::new(), timeout })
     }
 
@@ -109,16 +118,14 @@ impl Http {
 
     /// One read. What is left of the time is set anew for each, or a server that sends byte by byte could take for ever.
     fn read_until(&mut self, deadline: Instant, buffer: &mut [u8]) -> io::Result<usize> {
-        let late = || {
-            let waited_s = self.timeout.as_secs_f64();
-            io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {waited_s} s"))
-        };
+        let waited_s = self.timeout.as_secs_f64();
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {waited_s} s"));
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(late());
         }
-        self.stream.set_read_timeout(Some(left))?;
-        (&self.stream).read(buffer).map_err(|error| match error.kind() {
+        self.stream.socket.set_read_timeout(Some(left))?;
+        self.stream.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => late(),
             _ => error,
         })
@@ -228,7 +235,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
-        let mut http = Http::connect(target, "x", Duration::from_millis(200)).unwrap();
+        let mut http = Http::connect(target, "x", None, Duration::from_millis(200)).unwrap();
         let call = Call { method: "GET", path: "/", token: None, body: String::new() };
         let error = http.call(&call).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");

@@ -6,3 +6,5 @@ pub(crate) mod connection;
 pub(crate) mod handshake;
 pub(crate) mod http;
 mod inflate;
+pub(crate) mod stream;
+pub(crate) mod tls;

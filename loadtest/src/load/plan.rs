@@ -1,5 +1,6 @@
 //! What a worker is told: its clients before the start, commands during the run. All of it travels as JSON to child processes.
 
+use crate::client::tls::Trust;
 use crate::measure::group::Group;
 use crate::messages::traffic::Traffic;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,8 @@ pub(crate) struct Plan {
 pub(crate) struct Target {
     pub address: SocketAddr,
     pub host: String,
+    /// Whose certificates are believed, if it is spoken with by TLS.
+    pub trust: Option<Trust>,
 }
 
 /// How clients go on that never give up: their inputs are numbered, and sent again after each return.

@@ -55,7 +55,7 @@ pub(crate) fn http(options: &Options, target: SocketAddr) -> io::Result<Http> {
 
 /// Opens a connection for calls whose answers may take this long.
 pub(crate) fn http_within(options: &Options, target: SocketAddr, timeout: Duration) -> io::Result<Http> {
-    Http::connect(target, &options.host(target), timeout).map_err(|error| {
+    Http::connect(target, &options.host(target), options.tls(target), timeout).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot reach the server at {target}: {error}"))
     })
 }
@@ -146,7 +146,8 @@ fn login_http(options: &Options, target: SocketAddr) -> io::Result<Http> {
         return http(options, target);
     }
     let source = u32::from(LOGIN_SOURCES) + NEXT.fetch_add(1, Ordering::Relaxed);
-    Http::connect_from(Some(Ipv4Addr::from(source)), target, &options.host(target), HTTP_TIMEOUT)
+    let (source, host) = (Some(Ipv4Addr::from(source)), options.host(target));
+    Http::connect_from(source, target, &host, options.tls(target), HTTP_TIMEOUT)
 }
 
 /// Attackers: guests, and a lobby to which they belong.
@@ -206,7 +207,11 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(what: &str, answer: &'a Answer) -> i
 }
 
 fn empty_plan(options: &Options, targets: &[SocketAddr], worker: usize) -> Plan {
-    let server = |target: &SocketAddr| Target { address: *target, host: options.host(*target) };
+    let server = |target: &SocketAddr| Target {
+        address: *target,
+        host: options.host(*target),
+        trust: options.tls(*target).map(|_| options.trust.clone()),
+    };
     Plan {
         servers: targets.iter().map(server).collect(),
         returns: options.returns,

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Flags that every scenario takes.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Common {
-    /// The server under test
+    /// The server under test: http://, https://, ws:// or wss://
     #[arg(long, default_value = "http://127.0.0.1:8080", help_heading = "Server")]
     pub url: String,
     /// Servers to test together with that one: rooms are dealt out to all of them, each worker plays on one
@@ -17,6 +17,15 @@ pub(crate) struct Common {
     /// Start this server (its flags after --) on a free port, observe it, and stop it at the end
     #[arg(long, value_name = "PROGRAM", help_heading = "Server", conflicts_with = "server_pid")]
     pub spawn: Option<PathBuf>,
+    /// Speak TLS with the started server, by a certificate made for it (with --ca or --insecure: by that of its own flags)
+    #[arg(long, requires = "spawn", help_heading = "Server")]
+    pub tls: bool,
+    /// Believe these certificates, or those of their authorities, as PEM (default: the system's authorities)
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure", help_heading = "Server")]
+    pub ca: Option<PathBuf>,
+    /// Believe any certificate
+    #[arg(long, help_heading = "Server")]
+    pub insecure: bool,
     /// Where the output of the started server goes
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub server_log: Option<PathBuf>,

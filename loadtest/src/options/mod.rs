@@ -4,11 +4,13 @@ mod common;
 mod scenarios;
 mod values;
 
+use crate::client::tls::{Tls, Trust};
 use crate::load::plan::{Persistence, Returns};
 use crate::messages::traffic::Traffic;
 pub(crate) use common::Common;
 pub(crate) use scenarios::*;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 
 /// What the workers and the set-up need to know.
 #[derive(Clone, Debug)]
@@ -41,14 +43,39 @@ pub(crate) struct Options {
     pub spreads_logins: bool,
     /// Receive buffer of slow clients.
     pub slow_receive_buffer_bytes: Option<usize>,
-    /// The names in the URLs; none for a server that was started here.
-    hosts: Vec<(SocketAddr, String)>,
+    /// Whose certificates are believed.
+    pub trust: Trust,
+    /// The servers that have a name in a URL, or are spoken with by TLS.
+    hosts: Vec<Host>,
+    /// How these are spoken with.
+    tls: Vec<Option<Tls>>,
+}
+
+/// A server as a URL names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    pub address: SocketAddr,
+    /// `HOST[:PORT]`
+    pub authority: String,
+    /// Whether it speaks TLS.
+    pub is_secure: bool,
 }
 
 impl Options {
-    /// From the command line; `hosts` are the authorities of the URLs that are tested.
-    pub(crate) fn new(scenario: &Scenario, hosts: Vec<(SocketAddr, String)>) -> Result<Self, String> {
+    /// From the command line; `hosts` are the servers that are tested, and `certificate` that of the one which was started here.
+    pub(crate) fn new(
+        scenario: &Scenario,
+        hosts: Vec<Host>,
+        certificate: Option<PathBuf>,
+    ) -> Result<Self, String> {
         let common = scenario.common();
+        let trust = trust(common, &hosts, certificate)?;
+        let tls = |host: &Host| host.is_secure.then(|| Tls::new(&trust, &host.authority)).transpose();
+        let tls = hosts
+            .iter()
+            .map(tls)
+            .collect::<Result<_, _>>()
+            .map_err(|error: std::io::Error| error.to_string())?;
         if let Some(payload) = &common.payload {
             let sample =
                 payload.replace("{x}", "1").replace("{y}", "1").replace("{n}", "1").replace("{fail}", "true");
@@ -101,19 +128,27 @@ impl Options {
             compress: common.compress,
             spreads_logins: hostile.is_some(),
             slow_receive_buffer_bytes: (slow_receive_buffer > 0).then_some(slow_receive_buffer),
+            trust,
             hosts,
+            tls,
         })
     }
 
     /// The `Host` header for a target.
     pub(crate) fn host(&self, target: SocketAddr) -> String {
-        let named = self.hosts.iter().find(|(address, _)| *address == target);
-        named.map_or_else(|| target.to_string(), |(_, host)| host.clone())
+        let named = self.hosts.iter().find(|host| host.address == target);
+        named.map_or_else(|| target.to_string(), |host| host.authority.clone())
+    }
+
+    /// How a target is spoken with, if it is by TLS.
+    pub(crate) fn tls(&self, target: SocketAddr) -> Option<&Tls> {
+        let index = self.hosts.iter().position(|host| host.address == target)?;
+        self.tls[index].as_ref()
     }
 
     #[cfg(test)]
     pub(crate) fn for_test() -> Self {
-        Self::new(&scenario_for_test(&["rooms"]), Vec::new()).unwrap()
+        Self::new(&scenario_for_test(&["rooms"]), Vec::new(), None).unwrap()
     }
 }
 
@@ -123,19 +158,32 @@ fn source_addresses(args: &Hostile) -> usize {
     (args.rooms * args.players).div_ceil(CONNECTIONS_PER_ADDRESS)
 }
 
-/// The address that a URL stands for, and its authority.
-pub(crate) fn resolve(url: &str) -> Result<(SocketAddr, String), String> {
-    let bad = |reason: &str| format!("--url {url}: {reason}; expected is http://HOST[:PORT]");
-    let rest = url.strip_prefix("http://").ok_or_else(|| bad("not http"))?;
+fn trust(common: &Common, hosts: &[Host], certificate: Option<PathBuf>) -> Result<Trust, String> {
+    if (common.insecure || common.ca.is_some()) && !hosts.iter().any(|host| host.is_secure) {
+        return Err("--ca and --insecure are for TLS: expected is https://, or --tls with --spawn".into());
+    }
+    Ok(match common.ca.clone().or(certificate) {
+        _ if common.insecure => Trust::All,
+        Some(file) => Trust::File(file),
+        None => Trust::System,
+    })
+}
+
+/// The server that a URL stands for.
+pub(crate) fn resolve(url: &str) -> Result<Host, String> {
+    let bad = |reason: &str| format!("--url {url}: {reason}; expected is http://HOST[:PORT] or https://…");
+    let schemes = [("http://", 80), ("ws://", 80), ("https://", 443), ("wss://", 443)];
+    let known = schemes.iter().find_map(|(scheme, port)| Some((url.strip_prefix(scheme)?, *port)));
+    let (rest, port) = known.ok_or_else(|| bad("neither http nor https"))?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
         return Err(bad("more or less than a host"));
     }
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let with_port = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+    let with_port = if has_port { authority.to_owned() } else { format!("{authority}:{port}") };
     let mut addresses = with_port.to_socket_addrs().map_err(|error| bad(&error.to_string()))?;
     let address = addresses.next().ok_or_else(|| bad("no such host"))?;
-    Ok((address, authority.to_owned()))
+    Ok(Host { address, authority: authority.to_owned(), is_secure: port == 443 })
 }
 
 #[cfg(test)]
@@ -177,15 +225,22 @@ mod tests {
 
     #[test]
     fn urls() {
-        let check = |url, expected: Option<(&str, &str)>| {
-            let expected = expected.map(|(host, address)| (address.parse().unwrap(), host.to_owned()));
+        let check = |url: &str, expected: Option<(&str, &str)>| {
+            let expected = expected.map(|(host, address)| Host {
+                address: address.parse().unwrap(),
+                authority: host.to_owned(),
+                is_secure: url.starts_with("https") || url.starts_with("wss"),
+            });
             assert_eq!(resolve(url).ok(), expected, "{url}");
         };
         check("http://127.0.0.1:8080", Some(("127.0.0.1:8080", "127.0.0.1:8080")));
         check("http://127.0.0.1:8080/", Some(("127.0.0.1:8080", "127.0.0.1:8080")));
         check("http://127.0.0.1", Some(("127.0.0.1", "127.0.0.1:80")));
         check("http://[::1]:9", Some(("[::1]:9", "[::1]:9")));
-        check("https://127.0.0.1", None);
+        check("https://127.0.0.1", Some(("127.0.0.1", "127.0.0.1:443")));
+        check("wss://127.0.0.1:8443/", Some(("127.0.0.1:8443", "127.0.0.1:8443")));
+        check("ws://127.0.0.1", Some(("127.0.0.1", "127.0.0.1:80")));
+        check("ftp://127.0.0.1", None);
         check("http://127.0.0.1/ws", None);
         check("http://", None);
     }
@@ -206,10 +261,26 @@ mod tests {
     }
 
     #[test]
+    fn whom_to_believe_is_said_for_tls_alone() {
+        let options = |flags: &[&str], url: &str| {
+            let scenario = scenario_for_test(&[&["rooms"], flags].concat());
+            Options::new(&scenario, vec![resolve(url).unwrap()], None)
+        };
+        let (plain, secure) = ("http://127.0.0.1:1", "https://127.0.0.1:1");
+        assert!(options(&["--insecure"], plain).unwrap_err().contains("https://"));
+        assert!(options(&["--ca", "ca.pem"], plain).unwrap_err().contains("https://"));
+        let believed = options(&["--insecure"], secure).unwrap();
+        assert_eq!(believed.trust, Trust::All);
+        assert!(believed.tls("127.0.0.1:1".parse().unwrap()).is_some());
+        assert!(options(&[], plain).unwrap().tls("127.0.0.1:1".parse().unwrap()).is_none());
+        assert!(options(&["--ca", "/nowhere.pem"], secure).unwrap_err().contains("/nowhere.pem"));
+    }
+
+    #[test]
     fn a_payload_must_be_json() {
         let options = |payload| {
             let scenario = scenario_for_test(&["rooms", "--payload", payload]);
-            Options::new(&scenario, Vec::new()).map(drop)
+            Options::new(&scenario, Vec::new(), None).map(drop)
         };
         assert_eq!(options(r#"{"x":{x},"n":{n},"pad":"{pad}"}"#), Ok(()));
         assert!(options("{x").is_err());

@@ -52,6 +52,8 @@ pub(crate) enum Scenario {
     StormReconnect(Reconnect),
     /// Very many log in with passwords while some play
     StormLogin(StormLogin),
+    /// As many TLS handshakes as the server makes, full and resumed, while some play
+    Handshakes(Handshakes),
     /// A share of the players never reads
     Slow(Slow),
     /// Clients that come back whatever happens to servers and store, with inputs that run exactly once
@@ -77,6 +79,7 @@ impl Scenario {
             Self::StormConnect(_) => "storm-connect",
             Self::StormReconnect(_) => "storm-reconnect",
             Self::StormLogin(_) => "storm-login",
+            Self::Handshakes(_) => "handshakes",
             Self::Slow(_) => "slow",
             Self::Endure(_) => "endure",
             Self::Hostile(_) => "hostile",
@@ -96,6 +99,7 @@ impl Scenario {
             Self::StormConnect(args) => &args.common,
             Self::StormReconnect(args) => &args.storm.common,
             Self::StormLogin(args) => &args.common,
+            Self::Handshakes(args) => &args.common,
             Self::Slow(args) => &args.common,
             Self::Endure(args) => &args.common,
             Self::Hostile(args) => &args.common,
@@ -242,6 +246,19 @@ pub(crate) struct StormLogin {
     /// Longest time until a login is answered, by a token or by 503
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub login_timeout: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub playing: Playing,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Handshakes {
+    /// Handshakes at the same time
+    #[arg(long, default_value_t = 8, value_parser = at_least_one)]
+    pub at_once: usize,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub playing: Playing,

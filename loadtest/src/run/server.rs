@@ -1,6 +1,8 @@
 //! The server under test, when the load tester starts it: on a free port, in a folder of its own, stopped at the end.
 
+use crate::options::Host;
 use crate::sys::{self, Affinity};
+use rcgen::{CertificateParams, KeyPair};
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -18,6 +20,8 @@ pub(crate) struct Launch {
     pub log: Option<PathBuf>,
     /// Its game state is in a file, and not in memory only.
     pub keeps_state: bool,
+    /// It gets a certificate, to speak TLS.
+    pub makes_certificate: bool,
 }
 
 /// A server that runs for this test.
@@ -27,6 +31,8 @@ pub(crate) struct Server {
     folder: PathBuf,
     log: PathBuf,
     pub address: SocketAddr,
+    /// The certificate that was made for it.
+    pub certificate: Option<PathBuf>,
 }
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,8 +45,9 @@ impl Server {
         let folder = std::env::temp_dir().join(format!("loadtest-{}-{}", std::process::id(), address.port()));
         fs::create_dir_all(&folder)?;
         let log = launch.log.clone().unwrap_or_else(|| folder.join("server.log"));
+        let certificate = launch.makes_certificate.then(|| make_certificate(&folder)).transpose()?;
         let child = spawn(&launch, address, &folder, File::create(&log)?)?;
-        let mut server = Self { launch, child, folder, log, address };
+        let mut server = Self { launch, child, folder, log, address, certificate };
         server.wait_until_up()?;
         Ok(server)
     }
@@ -51,6 +58,11 @@ impl Server {
         let log = File::options().append(true).open(&self.log)?;
         self.child = spawn(&self.launch, self.address, &self.folder, log)?;
         self.wait_until_up()
+    }
+
+    /// Itself as a URL would name it.
+    pub(crate) fn host(&self, is_secure: bool) -> Host {
+        Host { address: self.address, authority: self.address.to_string(), is_secure }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -126,6 +138,8 @@ fn spawn(launch: &Launch, address: SocketAddr, folder: &Path, output: File) -> i
         .env("HOST", "127.0.0.1")
         .env("DB_DSN", folder.join("game.db"))
         .env("STATE_FILE", state_file)
+        .envs(launch.makes_certificate.then(|| ("TLS_CERT", folder.join(CERTIFICATE))))
+        .envs(launch.makes_certificate.then(|| ("TLS_KEY", folder.join(KEY))))
         .stdin(std::process::Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);
@@ -136,6 +150,23 @@ fn spawn(launch: &Launch, address: SocketAddr, folder: &Path, output: File) -> i
     let child = command.spawn();
     before.apply()?;
     child.map_err(named)
+}
+
+const CERTIFICATE: &str = "cert.pem";
+const KEY: &str = "key.pem";
+
+/// Makes a certificate for a server on this machine, with a P-256 key; where it is.
+fn make_certificate(folder: &Path) -> io::Result<PathBuf> {
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = KeyPair::generate().and_then(|key| {
+        let certificate = CertificateParams::new(names)?.self_signed(&key)?;
+        Ok((certificate.pem(), key.serialize_pem()))
+    });
+    let (certificate, key) = made.map_err(io::Error::other)?;
+    fs::write(folder.join(KEY), key)?;
+    let path = folder.join(CERTIFICATE);
+    fs::write(&path, certificate)?;
+    Ok(path)
 }
 
 fn free_address() -> io::Result<SocketAddr> {

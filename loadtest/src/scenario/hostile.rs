@@ -106,7 +106,8 @@ fn orders(args: &Hostile, options: &Options, target: SocketAddr) -> io::Result<O
         attacks.push((kind, setup::seats(options, target, count(kind, place))?));
     }
     let source = target.ip().is_loopback().then_some(SOURCE);
-    Ok(Orders { target, source, attacks, seed: options.seed })
+    let tls = options.tls(target).cloned();
+    Ok(Orders { target, source, tls, attacks, seed: options.seed })
 }
 
 fn chosen(names: &[String]) -> io::Result<Vec<&'static Kind>> {

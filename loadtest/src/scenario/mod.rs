@@ -1,6 +1,7 @@
 //! The scenarios. Each says which rooms it needs and then directs the run; what it measured stands in the run afterwards.
 
 mod endure;
+mod handshakes;
 mod hold;
 mod hostile;
 mod rooms;
@@ -26,6 +27,7 @@ pub(crate) fn layouts(scenario: &Scenario) -> Vec<Layout> {
         Scenario::StormConnect(args) => storm::layouts(args, 0),
         Scenario::StormReconnect(args) => storm::layouts(&args.storm, args.stay),
         Scenario::StormLogin(args) => storm::playing_layouts(&args.playing),
+        Scenario::Handshakes(args) => storm::playing_layouts(&args.playing),
         Scenario::Slow(args) => slow::layouts(args.rooms, args.players, args.share),
         Scenario::Endure(args) => slow::layouts(args.rooms, args.players, args.slow),
         Scenario::Hostile(args) => Layout::rooms(args.rooms, args.players, Group::Players),
@@ -55,6 +57,7 @@ pub(crate) fn direct(
         Scenario::StormConnect(args) => storm::direct_connect(args, run),
         Scenario::StormReconnect(args) => storm::direct_reconnect(args, run),
         Scenario::StormLogin(args) => storm::login::direct(args, options, target, run),
+        Scenario::Handshakes(args) => handshakes::direct(args, options, target, run),
         Scenario::Slow(args) => slow::direct(args, run),
         Scenario::Sweep(args) => sweep::direct(args, run),
         Scenario::Floor(_) => Ok(()),

@@ -6,7 +6,7 @@ use crate::load::setup::{self, Layout};
 use crate::measure::floor::{self, Shape};
 use crate::measure::metrics;
 use crate::measure::process_stats::Process;
-use crate::options::{self, Common, Options, Scenario};
+use crate::options::{self, Common, Host, Options, Scenario};
 use crate::report::{self, Machine, Report, Setup, ratios, warnings};
 use crate::run::Run;
 use crate::run::server::{Launch, Server};
@@ -74,12 +74,13 @@ fn test(
     let common = scenario.common();
     let server = start_server(scenario)?;
     let urls = server.is_none().then_some(&common.url).into_iter().chain(&common.also_url);
-    let hosts: Vec<_> =
-        urls.map(|url| options::resolve(url)).collect::<Result<_, _>>().map_err(io::Error::other)?;
-    let targets: Vec<SocketAddr> =
-        server.iter().map(|server| server.address).chain(hosts.iter().map(|(address, _)| *address)).collect();
+    let urls =
+        urls.map(|url| options::resolve(url)).collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
+    let hosts: Vec<Host> = server.iter().map(|server| server.host(common.tls)).chain(urls).collect();
+    let targets: Vec<SocketAddr> = hosts.iter().map(|host| host.address).collect();
     let target = targets[0];
-    let options = Options::new(scenario, hosts).map_err(io::Error::other)?;
+    let certificate = server.as_ref().and_then(|server| server.certificate.clone());
+    let options = Options::new(scenario, hosts, certificate).map_err(io::Error::other)?;
     // From here on everything of the tester runs there; the server has started already and stays where it is.
     if let Some(core) = common.pin_core {
         sys::Affinity::one(core)?.apply()?;
@@ -128,7 +129,9 @@ fn start_server(scenario: &Scenario) -> io::Result<Option<Server>> {
     let Some(program) = common.spawn.clone() else { return Ok(None) };
     let keeps_state = matches!(scenario, Scenario::StormReconnect(args) if args.restart);
     let (flags, log) = (common.server_flags.clone(), common.server_log.clone());
-    Server::start(Launch { program, flags, core: common.server_core, log, keeps_state }).map(Some)
+    let makes_certificate = common.tls && common.ca.is_none() && !common.insecure;
+    let launch = Launch { program, flags, core: common.server_core, log, keeps_state, makes_certificate };
+    Server::start(launch).map(Some)
 }
 
 fn stop(server: Option<Server>) -> Option<String> {

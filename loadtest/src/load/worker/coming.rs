@@ -71,7 +71,8 @@ impl<R: FnMut(Window)> Worker<R> {
         self.next_source += 1;
         let slow = client.group == Group::Slow;
         let receive_buffer_bytes = self.plan.slow_receive_buffer_bytes.filter(|_| slow);
-        let dial = Dial { target: server.address, source, receive_buffer_bytes, compress };
+        let tls = self.tls[client.server].clone();
+        let dial = Dial { target: server.address, source, receive_buffer_bytes, compress, tls };
         client.life = client.life.wrapping_add(1);
         client.tries += 1;
         client.expected.arrive(position, client.due_ns);

@@ -9,7 +9,8 @@ mod persisting;
 mod playing;
 
 use crate::check::{Numbered, RoomCheck};
-use crate::load::plan::{Command, Plan};
+use crate::client::tls::Tls;
+use crate::load::plan::{Command, Plan, Target};
 use crate::load::schedule::{Pace, Schedule};
 use crate::measure::group::Group;
 use crate::measure::window::Window;
@@ -66,11 +67,15 @@ fn run(plan: Plan, poll: Poll, commands: Receiver<Command>, report: impl FnMut(W
     }
     let timer = sys::Timer::new()?;
     poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
-    Worker::new(plan, poll, timer, report).run(&commands)
+    let tls = |server: &Target| server.trust.as_ref().map(|trust| Tls::new(trust, &server.host)).transpose();
+    let tls = plan.servers.iter().map(tls).collect::<io::Result<_>>()?;
+    Worker::new(plan, tls, poll, timer, report).run(&commands)
 }
 
 struct Worker<R> {
     plan: Plan,
+    /// How each server is spoken with, in the plan's order.
+    tls: Vec<Option<Tls>>,
     poll: Poll,
     timer: sys::Timer,
     report: R,
@@ -89,7 +94,7 @@ struct Worker<R> {
 }
 
 impl<R: FnMut(Window)> Worker<R> {
-    fn new(mut plan: Plan, poll: Poll, timer: sys::Timer, report: R) -> Self {
+    fn new(mut plan: Plan, tls: Vec<Option<Tls>>, poll: Poll, timer: sys::Timer, report: R) -> Self {
         let mut clients = Vec::new();
         let mut rooms = Vec::new();
         for (room, planned) in (0..).zip(std::mem::take(&mut plan.rooms)) {
@@ -115,6 +120,7 @@ impl<R: FnMut(Window)> Worker<R> {
             reported_cpu_ns: sys::thread_cpu_ns(),
             finishing: None,
             plan,
+            tls,
             poll,
             timer,
             report,
