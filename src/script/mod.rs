@@ -17,7 +17,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use header::Header;
 pub use keys::{KeyError, KeyPattern, Placeholder, RpcTarget};
-pub use tokens::{may_ask_for_user, may_call, may_read_call, may_use};
+pub use tokens::{may_call, may_read_call, may_use};
 
 use crate::wire::ids::Role;
 
@@ -75,6 +75,16 @@ impl Script {
     /// `NAME@VERSION`, for those who want to know what answered them.
     pub fn tag(&self) -> String {
         format!("{}@{}", self.name, self.version())
+    }
+
+    /// Whether it may look at that field of `godra`.
+    pub fn may_read(&self, field: &str) -> bool {
+        tokens::may_read(&self.text, field)
+    }
+
+    /// Whether it may work on what `godra` has of the room: then it needs keys of the room that it does not declare.
+    pub fn reads_room(&self) -> bool {
+        ["members", "is_member", "state"].iter().any(|field| self.may_read(field))
     }
 
     /// Whether players may never call it: hooks (`on_…`), tick scripts, and those that messages run.

@@ -76,17 +76,17 @@ pub fn may_read_call(source: &str) -> bool {
         TokenKind::Sign(sign) => sign == "...",
         TokenKind::Text(_) | TokenKind::Number(_) => false,
     };
-    tokens(source).iter().any(leads_there) || may_ask_for_user(source)
+    tokens(source).iter().any(leads_there) || may_read(source, "user") || may_read(source, "is_member")
 }
 
-/// Whether a script may look at `godra.user`: every other use of `godra` that names its field is known not to.
-pub fn may_ask_for_user(source: &str) -> bool {
+/// Whether a script may look at that field of `godra`: every use of `godra` that names another is known not to.
+pub(super) fn may_read(source: &str, field: &str) -> bool {
     let tokens = tokens(source);
     let names_another = |at: usize| {
         tokens.get(at + 1).is_some_and(|token| token.is_sign("."))
             && tokens
                 .get(at + 2)
-                .is_some_and(|token| matches!(token.kind, TokenKind::Word(_)) && !token.is_word("user"))
+                .is_some_and(|token| matches!(token.kind, TokenKind::Word(_)) && !token.is_word(field))
     };
     (0..tokens.len()).any(|at| tokens[at].is_word("_G") || tokens[at].is_word("godra") && !names_another(at))
 }
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn scripts_that_may_ask_for_the_user() {
-        let check = |source: &str, expected: bool| assert_eq!(may_ask_for_user(source), expected, "{source}");
+        let check = |source: &str, expected: bool| assert_eq!(may_read(source, "user"), expected, "{source}");
         check("local user = ARGV[1] return user", false);
         check("godra.publish('user', { user = godra.now }) return godra.room", false);
         check("return godra.user.name", true);
@@ -338,6 +338,8 @@ mod tests {
         check("-- ARGV: user_id\nreturn 'ARGV' .. godra.room", false);
         check("return ARGV[1]", true);
         check("return godra.user.id", true);
+        check("return godra.is_member()", true);
+        check("return godra.members()", false);
         check("return _G['AR' .. 'GV']", true);
         check("return getfenv().ARGV", true);
         check("return loadstring('return ARGV[1]')()", true);

@@ -131,6 +131,15 @@ impl Call {
         if matches!(self.arguments, Arguments::Tick) { self.script.header.tick_ms } else { None }
     }
 
+    /// What the script's `godra.payload` is made of; none for hooks and ticks, where it is nil.
+    pub(super) fn input_of_script(&self) -> Option<Input> {
+        match self.arguments {
+            Arguments::Payload(_) | Arguments::Message(_) => Some(Input::Json),
+            Arguments::List(_) if !self.script.is_internal() => Some(Input::List),
+            Arguments::List(_) | Arguments::Tick => None,
+        }
+    }
+
     /// The same, at most once; its first result is kept, and so it is always wanted.
     pub fn numbered(self, n: Option<NonZeroU64>) -> Self {
         Self { wants_result: self.wants_result || n.is_some(), n, ..self }
@@ -217,6 +226,22 @@ impl Arguments {
             Self::Tick => 0,
             Self::Message(message) => message.payload.len(),
         }
+    }
+}
+
+/// What `godra.payload` is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// `ARGV[2]`, a JSON text: of a socket's input, or a message.
+    Json,
+    /// The first of `ARGV[2..]` if it is the JSON text of an object or a list, and else all of them.
+    List,
+}
+
+impl Input {
+    /// Whether a text may be the JSON of an object or a list.
+    pub(super) fn may_be_compound(text: &[u8]) -> bool {
+        matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
     }
 }
 

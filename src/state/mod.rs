@@ -7,8 +7,9 @@
 //! Two engines mean the same: `embedded` and `redis`. Nobody has one to himself: `shares` counts whose calls take how much of it,
 //! and `late` is where those wait who had too much. Begin with [`Engine`], then `embedded::worker` or `redis::writer`.
 //!
-//! To add a function of `godra` for scripts: `embedded/library.rs` and `redis/prelude.lua`, a row in `scripts/README.md`, and a
-//! case in `tests/stock_scripts`, which runs on both.
+//! To add a function of `godra` for scripts: `library.lua` if commands are all that it needs, which both engines run, or else
+//! `embedded/library.rs` and `redis/prelude.lua`; a row in `scripts/README.md`, and a case in `tests/redis/easier.rs`, which runs
+//! on both.
 
 mod audience;
 mod call;

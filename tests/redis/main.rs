@@ -10,6 +10,7 @@ mod common;
 mod accounts;
 mod atomic;
 mod calls;
+mod easier;
 mod faults;
 mod full;
 mod guests;

@@ -1,6 +1,6 @@
 //! `godra`: what scripts have beyond Redis, and where their events go.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::sync::Arc;
 
 use godra_engine::lua::{Answer, Call, Extension, Function, Library, Raised};
@@ -8,8 +8,8 @@ use godra_engine::lua::{Answer, Call, Extension, Function, Library, Raised};
 use super::events::{EventLog, EventOptions};
 use super::numbered::NumberedInputs;
 use super::options::EmbeddedOptions;
-use crate::state::Audience;
 use crate::state::event_text::BadEvent;
+use crate::state::{Arguments, Audience};
 use crate::wire::ids::{Identity, RoomId};
 
 /// Channel prefix of rooms' events.
@@ -29,6 +29,8 @@ pub(super) struct Game {
     /// What `godra.lobbies_per_owner` says.
     lobbies_per_owner: Cell<u32>,
     caller: RefCell<Caller>,
+    /// What `godra.payload` is made of, if the running script may ask for it.
+    input: RefCell<Option<Arguments>>,
 }
 
 /// The running call's circumstances.
@@ -52,7 +54,13 @@ impl Game {
             room_ttl_s: Cell::new(options.room_ttl_s),
             lobbies_per_owner: Cell::new(options.lobbies_per_owner),
             caller: RefCell::default(),
+            input: RefCell::default(),
         }
+    }
+
+    /// As `enter`, for a script that may ask for `godra.payload`.
+    pub(super) fn enter_with_input(&self, call: &crate::state::Call) {
+        self.input.replace(call.input_of_script().map(|_| call.arguments.clone()));
     }
 
     pub(super) fn enter(&self, call: &crate::state::Call, room: Option<&RoomId>, now_ms: u64) {
@@ -116,6 +124,14 @@ impl Game {
 }
 
 impl Game {
+    pub(super) fn input(&self) -> Ref<'_, Option<Arguments>> {
+        self.input.borrow()
+    }
+
+    pub(super) fn room_id(&self) -> Option<RoomId> {
+        self.caller.borrow().room.clone()
+    }
+
     /// The room of the call.
     pub(super) fn room(&self, call: &Call<'_>, function: &str) -> Result<String, Raised> {
         let caller = self.caller.borrow();
@@ -151,16 +167,22 @@ impl Extension for Game {
             Function::new(c"remove", Self::remove),
             Function::new(c"error", Self::error),
         ];
-        Some(Library { name: c"godra", functions, kept_fields: vec![c"user"] })
+        Some(Library {
+            name: c"godra",
+            functions,
+            kept_fields: vec![c"user", c"payload"],
+            text: Some(Self::text()),
+        })
     }
 
-    fn field(&self, name: &[u8], call: &Call<'_>) -> Answer {
+    fn field(&self, name: &[u8], call: &Call<'_>) -> Result<Answer, Raised> {
         let caller = self.caller.borrow();
-        match name {
+        Ok(match name {
+            b"payload" => return self.payload(call),
             b"user" => {
-                let Some(user) = &caller.identity else { return call.texts(&[]) };
+                let Some(user) = &caller.identity else { return Ok(call.texts(&[])) };
                 if user.user_id.is_empty() {
-                    return call.nil();
+                    return Ok(call.nil());
                 }
                 let fields = [
                     (c"id", user.user_id.as_bytes()),
@@ -174,7 +196,7 @@ impl Extension for Game {
             b"lobbies_per_owner" => call.number(f64::from(self.lobbies_per_owner.get())),
             b"now" => call.number(call.now_ms() as f64),
             _ => call.nil(),
-        }
+        })
     }
 
     /// A ready event on a room's channel gets its `seq`; nobody listens to other channels.

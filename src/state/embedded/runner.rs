@@ -37,6 +37,8 @@ struct Compiled {
     /// Or why there is none.
     program: Result<lua::Script, Box<str>>,
     metrics: ScriptMetrics,
+    /// Whether it may ask for `godra.payload`.
+    reads_payload: bool,
 }
 
 /// The keys of a script in a room: calls of a batch mostly share them.
@@ -140,7 +142,7 @@ impl ScriptRunner {
         let derived = self.derive_keys(invocation);
         let compiled = &self.compiled[&address(script)];
         let result = match (&compiled.program, derived) {
-            (Ok(program), Ok(())) => self.run_program(program, invocation),
+            (Ok(program), Ok(())) => self.run_program(program, compiled.reads_payload, invocation),
             (Err(message), _) => Err(ScriptError::Fault(message.clone())),
             (_, Err(message)) => Err(ScriptError::Fault(message.into())),
         };
@@ -153,9 +155,17 @@ impl ScriptRunner {
         (result.map_or_else(|error| CallResult::Err(error.into()), CallResult::Ok), ended_at)
     }
 
-    fn run_program(&self, program: &lua::Script, invocation: Invocation<'_>) -> Result<Bytes, ScriptError> {
+    fn run_program(
+        &self,
+        program: &lua::Script,
+        reads_payload: bool,
+        invocation: Invocation<'_>,
+    ) -> Result<Bytes, ScriptError> {
         let call = invocation.call;
         self.game.enter(call, invocation.room, invocation.now_ms);
+        if reads_payload {
+            self.game.enter_with_input(call);
+        }
         let keys = match (&call.keys, &self.derived) {
             (CallKeys::Resolved(keys), _) => Keys::Own(keys),
             (CallKeys::FromRoom, derived) => {
@@ -192,6 +202,7 @@ impl ScriptRunner {
             script: script.clone(),
             program: self.interpreter.compile(&script.name, &script.text),
             metrics: self.metrics.script(&script.name),
+            reads_payload: script.may_read("payload"),
         })
     }
 

@@ -6,6 +6,7 @@ use rmp::encode::{write_array_len, write_uint};
 
 use super::program::Program;
 use crate::script::Script;
+use crate::state::call::Input;
 use crate::state::{Arguments, Batch, Call, CallKeys, Membership, OnError};
 
 /// What the programs are told besides the calls.
@@ -64,8 +65,14 @@ fn places(batch: &Batch) -> String {
 fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::Cmd) {
     command.arg(call.caller.user_id.as_bytes());
     command.arg(arguments(call));
-    if program.asks_for_user(program.place(&call.script)) {
-        command.arg(format!("{} {}", call.caller.role, call.caller.username));
+    let place = program.place(&call.script);
+    if program.asks_for_caller(place) {
+        let kind = match call.input_of_script() {
+            Some(Input::Json) if program.asks_for_payload(place) => "{",
+            Some(Input::List) if program.asks_for_payload(place) => "[",
+            _ => "",
+        };
+        command.arg(format!("{kind}{} {}", call.caller.role, call.caller.username));
     }
     if let Some(n) = call.n {
         command.arg(n.get());
@@ -142,7 +149,7 @@ impl Runs {
                 Membership::Absent => 7,
             };
             let place = program.place(&call.script);
-            let names_caller = u32::from(program.asks_for_user(place));
+            let names_caller = u32::from(program.asks_for_caller(place));
             let place = place as u32;
             let arguments = 1 + argument_count(call) as u32;
             let wants_result = u32::from(call.wants_result);

@@ -15,7 +15,8 @@
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input,
 --   5 enter if the caller's membership is noted, 6 enter unless 5 has run for the same, 7 gone if no membership of the caller is
 --   noted, 8 a tick), number of calls
--- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask, and with a step its membership
+-- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask (with "{" or "[" in front if it may ask
+--   for its payload, see payload.lua), and with a step its membership
 --   or its number, or of a tick its interval and the script's name
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
 --   they are many, a list of spans: number of calls, microseconds; godra.now; if any enter, of each of these the last numbered
@@ -174,6 +175,9 @@ end
 -- Whose membership begins with this call.
 local entering
 local user_id, who, user
+-- Where the running call's arguments begin in ARGV, how many they are with its caller, and what they are decoded, of which call.
+local call_at, call_arguments, payload, payload_of
+local room_library
 -- What the running call has as redis.
 local running
 local groups
@@ -256,13 +260,35 @@ end
 -- What scripts rarely ask for is made when they do.
 setmetatable(godra, { __index = function(_, name)
   if name == "join" or name == "leave" or name == "cell" or name == "remove" then return get_groups()[name] end
+  if name == "payload" then
+    if payload_of ~= number then
+      payload_of, payload = number, read_payload(string.sub(who, 1, 1), call_at + 1, call_arguments - 1)
+    end
+    return payload
+  end
+  if name == "state" or name == "members" or name == "is_member" then
+    room_library = room_library or make_room_library({
+      room = function() if room ~= "" then return room end end,
+      caller = function() if user_id ~= "" then return user_id end end,
+      run = function(...) return running.pcall(...) end,
+      encode = encode,
+      decode = cjson.decode,
+      is_too_deep = function(text) return #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) end,
+      max_depth = MAX_DEPTH,
+      protect = function(own)
+        local function refuse() error("Attempt to modify a readonly table", 2) end
+        return setmetatable({}, { __index = own, __newindex = refuse, __metatable = false })
+      end,
+    })
+    return room_library[name]
+  end
   if name ~= "user" or user_id == "" then return nil end
   if not user then
-    local role, called = string.match(who, "^(%S*) (.*)$")
+    local role, called = string.match(who, "^[%[{]?(%S*) (.*)$")
     user = { id = user_id, name = called, role = role }
   end
   return user
-end })
+end, __newindex = function() error("Attempt to modify a readonly table", 2) end, __metatable = false })
 
 -- In place of redis for scripts that may publish by command. A ready event has a mark in front.
 local function make_publishing(commands)
@@ -424,6 +450,7 @@ for run = 1, #runs, 8 do
   for nth = 1, calls do
     number = number + 1
     user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
+    call_at, call_arguments = at, argument_count
     local token = step ~= 0 and ARGV[at + width - 1]
     local passed_since, left_out, wait
     if step == 8 and not is_over then passed_since, left_out, wait = tick(token) end

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::names::Names;
-use crate::script::{Script, ScriptSet, may_ask_for_user, may_call, may_use};
+use crate::script::{Script, ScriptSet, may_call, may_use};
 use crate::state::ticks::LONGEST_PAUSE_MS;
 use crate::state::{HistoryBounds, groups};
 use crate::wire::ErrorCode;
@@ -36,6 +36,10 @@ const NUMBERED: &str = include_str!("numbered.lua");
 const HISTORY: &str = include_str!("history.lua");
 /// What chance and the clock decide.
 const PICKS: &str = include_str!("picks.lua");
+/// What scripts have of their room.
+const ROOM_LIBRARY: &str = include_str!("../library.lua");
+/// A call's input, decoded.
+const PAYLOAD: &str = include_str!("payload.lua");
 /// The commands of it.
 const PICKING: [&str; 5] = ["srandmember", "hrandfield", "zrandmember", "spop", "time"];
 /// Globals that the store has otherwise than scripts know them, by those of their fields that differ, if not all of them do.
@@ -54,10 +58,19 @@ pub(super) struct Program {
     pub sha: String,
     /// The scripts in it, in order; calls name them by their place.
     scripts: Vec<Arc<Script>>,
-    /// Which of them may look at `godra.user`.
-    ask_for_user: Vec<bool>,
+    /// What each of them may look at of its call.
+    looks: Vec<Looks>,
     /// The line in `text` at which each script begins, counted from 1.
     first_lines: Vec<usize>,
+}
+
+/// What a script may look at of its call, beyond its keys and arguments.
+#[derive(Clone, Copy, Debug)]
+struct Looks {
+    /// `godra.user`.
+    at_user: bool,
+    /// `godra.payload`.
+    at_payload: bool,
 }
 
 /// Programs by the scripts that they hold.
@@ -146,14 +159,32 @@ impl Program {
         text.push_str(&tables(history, lobbies_per_owner, names));
         // What makes it would be made for every batch.
         let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
-        for part in
-            [RANDOM, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, TICKS, HISTORY, PRELUDE]
-        {
+        let room_library = if scripts.iter().any(|script| script.reads_room()) { ROOM_LIBRARY } else { "" };
+        let payload = if scripts.iter().any(|script| script.may_read("payload")) { PAYLOAD } else { "" };
+        for part in [
+            RANDOM,
+            sandbox,
+            PICKS,
+            UNDO,
+            GROUPS,
+            RESULT,
+            MEMBERSHIP,
+            NUMBERED,
+            TICKS,
+            HISTORY,
+            room_library,
+            payload,
+            PRELUDE,
+        ] {
             text.push_str(part);
         }
         let sha = sha1_smol::Sha1::from(text.as_bytes()).digest().to_string();
-        let ask_for_user = scripts.iter().map(|script| may_ask_for_user(&script.text)).collect();
-        Self { text, sha, scripts, ask_for_user, first_lines }
+        let looks = |script: &Arc<Script>| Looks {
+            at_user: script.may_read("user"),
+            at_payload: script.may_read("payload"),
+        };
+        let looks = scripts.iter().map(looks).collect();
+        Self { text, sha, scripts, looks, first_lines }
     }
 
     /// The place of a script in the program, counted from 1.
@@ -161,9 +192,18 @@ impl Program {
         1 + self.scripts.iter().position(|known| Arc::ptr_eq(known, script)).unwrap_or_default()
     }
 
-    /// Whether the script at that place may look at `godra.user`.
-    pub(super) fn asks_for_user(&self, place: usize) -> bool {
-        self.ask_for_user.get(place.wrapping_sub(1)).copied().unwrap_or(true)
+    /// Whether the script at that place may look at `godra.user` or at `godra.payload`.
+    pub(super) fn asks_for_caller(&self, place: usize) -> bool {
+        self.looks_of(place).is_none_or(|looks| looks.at_user || looks.at_payload)
+    }
+
+    /// Whether the script at that place may look at `godra.payload`.
+    pub(super) fn asks_for_payload(&self, place: usize) -> bool {
+        self.looks_of(place).is_none_or(|looks| looks.at_payload)
+    }
+
+    fn looks_of(&self, place: usize) -> Option<&Looks> {
+        self.looks.get(place.wrapping_sub(1))
     }
 
     /// Puts the script's own file and line in place of the program's in an error message.

@@ -72,6 +72,11 @@ const COMMANDS: &[&str] = &[
     "zscore $ m",
 ];
 
+/// The same, where a script asks `godra` for its room's members or state.
+const ROOM_COMMANDS: &[&str] = &["pexpire $ 1", "sismember $ 1"];
+/// A key of those, with the rule that allows it and its like.
+const ROOM_KEY: (&str, &str) = ("game:r", "~game:*");
+
 /// More rules than these are not told one by one.
 const MAX_TOLD: usize = 12;
 /// The commands that a game needs, and few that it does not.
@@ -97,10 +102,15 @@ impl Rights {
         let mut keys = own_keys(names);
         let own_rules = keys.iter().map(|(_, rule)| rule.clone()).chain([channel_rule.clone()]);
         let commands = COMMANDS.iter().map(|command| ((*command).to_owned(), command_rule(command)));
-        let commands: Vec<(String, String)> = commands.collect();
+        let mut commands: Vec<(String, String)> = commands.collect();
         let own = own_rules.chain(commands.iter().map(|(_, rule)| rule.clone()));
         let own = own.chain(["+publish".to_owned(), "+subscribe".to_owned()]).collect();
         keys.extend(scripts.iter().flat_map(|script| &script.header.keys).map(key_of));
+        if scripts.iter().any(|script| script.reads_room()) {
+            keys.push((ROOM_KEY.0.to_owned(), ROOM_KEY.1.to_owned()));
+            commands
+                .extend(ROOM_COMMANDS.iter().map(|command| ((*command).to_owned(), command_rule(command))));
+        }
         let mut question = redis::cmd("EVAL");
         question.arg(QUESTION).arg(0).arg(keys.len());
         for (what, rule) in keys.iter().chain([&(channel.clone(), channel_rule.clone())]).chain(&commands) {

@@ -5,13 +5,14 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefMut};
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::fmt;
 
 use mlua::ffi;
 
 use super::json::{self, Options};
-use super::stack::{Kind, Outcome, Raised, Stack, native};
+use super::protect::protect;
+use super::stack::{Kind, LIBRARY_CHUNK, Outcome, Raised, Stack, Status, native};
 
 /// What scripts have beyond Redis. The interpreter calls it on its own thread, from within scripts.
 pub trait Extension: Any {
@@ -21,9 +22,12 @@ pub trait Extension: Any {
     }
 
     /// A field of the library that is none of its functions, when a script reads it.
-    fn field(&self, name: &[u8], call: &Call<'_>) -> Answer {
+    ///
+    /// # Errors
+    /// A budget is spent.
+    fn field(&self, name: &[u8], call: &Call<'_>) -> Result<Answer, Raised> {
         let _ = name;
-        call.nil()
+        Ok(call.nil())
     }
 
     /// `PUBLISH`: how many have received the message, or why it is refused.
@@ -50,6 +54,18 @@ pub struct Library {
     pub functions: Vec<Function>,
     /// Fields ([`Extension::field`]) whose value, once read, stays the same until the call ends: for tables.
     pub kept_fields: Vec<&'static CStr>,
+    /// What of it is written in Lua.
+    pub text: Option<LibraryText>,
+}
+
+/// Lua that adds functions to a library.
+pub struct LibraryText {
+    /// Runs once, with the library's table and that of the helpers as its arguments.
+    pub text: &'static str,
+    /// Native functions that scripts do not see.
+    pub helpers: Vec<Function>,
+    /// Fields that the text adds and that are tables: scripts can read them and not change them.
+    pub tables: Vec<&'static CStr>,
 }
 
 /// A native function of a library.
@@ -177,6 +193,32 @@ impl Call<'_> {
         Answer::ONE
     }
 
+    /// Gives true or false.
+    pub fn boolean(&self, value: bool) -> Answer {
+        self.make_room();
+        self.stack.push_boolean(value);
+        Answer::ONE
+    }
+
+    /// Gives what a JSON text stands for, as `cjson.decode` does before anyone changed its options; none if it is no JSON.
+    ///
+    /// # Errors
+    /// A budget is spent.
+    pub fn decoded(&self, json: &[u8]) -> Result<Option<Answer>, Raised> {
+        self.make_room();
+        let top = self.stack.top();
+        match json::decode_plainly(self.stack, json) {
+            Ok(_) => Ok(Some(Answer::ONE)),
+            Err(raised) => {
+                if self.stack.host().budget.exceeded().is_some() {
+                    return Err(raised);
+                }
+                self.stack.set_top(top);
+                Ok(None)
+            }
+        }
+    }
+
     /// Gives a number.
     pub fn number(&self, value: f64) -> Answer {
         self.make_room();
@@ -250,6 +292,30 @@ pub(crate) fn push_library(stack: Stack<'_>) {
     stack.set_metatable(-2);
 }
 
+/// Has the library's text add to the table on top, which stays there.
+pub(crate) fn run_text(stack: Stack<'_>, globals: c_int) {
+    let Some(text) = stack.host().library.as_ref().and_then(|library| library.text.as_ref()) else { return };
+    let library = stack.top();
+    let name = CString::new([b"=", LIBRARY_CHUNK.to_bytes()].concat()).expect("no nul in it");
+    let status = stack.load(text.text.as_bytes(), &name);
+    assert_eq!(status, Status::Done, "{}", String::from_utf8_lossy(stack.bytes(-1).unwrap_or_default()));
+    stack.push_value(globals);
+    stack.set_environment(-2);
+    stack.push_value(library);
+    stack.push_table(0, text.helpers.len());
+    for helper in &text.helpers {
+        stack.push_native(helper.run, 0);
+        stack.set_field(-2, helper.name);
+    }
+    let status = stack.protected_call(2, 0, 0);
+    assert_eq!(status, Status::Done, "{}", String::from_utf8_lossy(stack.bytes(-1).unwrap_or_default()));
+    for table in &text.tables {
+        stack.raw_get_field(library, table.to_bytes());
+        protect(stack);
+        stack.set_field(library, table);
+    }
+}
+
 /// The `__index` of the library's metatable: for fields that are not in its table.
 fn look_up(stack: Stack<'_>) -> Outcome {
     let host = stack.host();
@@ -257,7 +323,7 @@ fn look_up(stack: Stack<'_>) -> Outcome {
         stack.push_nil();
         return Ok(1);
     };
-    let answer = host.extension.field(name, &Call::new(stack));
+    let answer = host.extension.field(name, &Call::new(stack))?;
     if let Some(field) = kept_fields(stack).iter().position(|kept| kept.to_bytes() == name) {
         stack.push_value(2);
         stack.push_value(-2);

@@ -29,7 +29,7 @@ mod table;
 mod text;
 
 pub use arguments::{MAX_LIST_BYTES, Texts};
-pub use extension::{Answer, Call, Extension, Function, Library};
+pub use extension::{Answer, Call, Extension, Function, Library, LibraryText};
 pub use interpreter::{Interpreter, Invocation, Keys, Script, ScriptError};
 pub use result::{MAX_RESULT_BYTES, MAX_RESULT_DEPTH};
 pub use stack::Raised;

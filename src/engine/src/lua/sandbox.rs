@@ -78,6 +78,7 @@ pub(super) fn build(stack: Stack<'_>) {
     stack.set_field(globals, c"server");
     stack.set_field(globals, c"redis");
     extension::push_library(stack);
+    extension::run_text(stack, globals);
     let added = stack.host().library.as_ref().map(|library| library.name);
     if let Some(name) = added {
         stack.push_value(-1);

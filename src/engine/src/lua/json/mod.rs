@@ -149,6 +149,11 @@ fn decode_one(stack: Stack<'_>) -> Outcome {
     decode::decode(stack, options(stack), text)
 }
 
+/// Pushes the value that a text stands for, read with the options that nobody has changed.
+pub(crate) fn decode_plainly(stack: Stack<'_>, text: &[u8]) -> Outcome {
+    decode::decode(stack, Options::default(), text)
+}
+
 fn new(stack: Stack<'_>) -> Outcome {
     let instance = {
         let mut all = stack.host().json.borrow_mut();

@@ -7,6 +7,9 @@ use mlua::ffi;
 
 use super::{Kind, Raised, Stack};
 
+/// What places in a library's own Lua begin with.
+pub(crate) const LIBRARY_CHUNK: &CStr = c"godra";
+
 impl<'h> Stack<'h> {
     /// Pushes a message with the place of the running Lua function in front.
     pub(crate) fn error(self, message: fmt::Arguments<'_>) -> Raised {
@@ -46,9 +49,10 @@ impl<'h> Stack<'h> {
         }
     }
 
-    /// The place of the innermost Lua function.
+    /// The place of the innermost Lua function of a script.
     pub(crate) fn nearest_place(self) -> Option<String> {
-        (0..8).find_map(|level| self.place(level))
+        let is_library = |place: &String| place.split(':').next() == LIBRARY_CHUNK.to_str().ok();
+        (0..8).filter_map(|level| self.place(level)).find(|place| !is_library(place))
     }
 
     /// `bad argument #n to 'name' (message)`.

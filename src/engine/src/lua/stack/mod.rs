@@ -24,6 +24,7 @@ use mlua::ffi;
 use super::budget;
 use super::host::Host;
 pub(crate) use calls::Life;
+pub(crate) use errors::LIBRARY_CHUNK;
 
 /// An error value is on top of the stack; whoever gets this passes it on.
 #[derive(Debug)]

@@ -81,15 +81,15 @@ impl Extension for Notebook {
             Function::new(c"half", Self::half),
             Function::new(c"increase", Self::increase),
         ];
-        Some(Library { name: c"book", functions, kept_fields: vec![c"owner"] })
+        Some(Library { name: c"book", functions, kept_fields: vec![c"owner"], text: None })
     }
 
-    fn field(&self, name: &[u8], call: &Call<'_>) -> Answer {
-        match name {
+    fn field(&self, name: &[u8], call: &Call<'_>) -> Result<Answer, Raised> {
+        Ok(match name {
             b"now" => call.number(call.now_ms() as f64),
             b"owner" => call.texts(&[(c"name", b"Ann"), (c"id", b"42")]),
             _ => call.nil(),
-        }
+        })
     }
 
     fn publish(&self, channel: &[u8], message: &[u8]) -> Result<i64, String> {

@@ -101,6 +101,7 @@ impl Extension for Broken {
             name: c"broken",
             functions: vec![Function::new(c"panic", panics)],
             kept_fields: vec![],
+            text: None,
         })
     }
 }
