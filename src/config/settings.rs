@@ -155,7 +155,7 @@ const SETTINGS: &[Setting] = &[
         "input-rate",
         "N",
         Some("60"),
-        "Inputs and pings per connection and second, and twice as many at once; 0 is no limit",
+        "Inputs and pings per connection and second, one for each 4 KiB, and twice as many at once; 0 is no limit",
     ),
     setting(
         "rpc-rate",

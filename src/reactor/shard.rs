@@ -531,7 +531,8 @@ impl Shard {
         if !is_done || carried.session.is_unfinished() {
             self.connections.may_hold(index);
         }
-        if !is_done && matches!(self.connections[index].carried.session, Session::WebSocket(_)) {
+        let session = &self.connections[index].carried.session;
+        if !is_done && matches!(session, Session::WebSocket(_)) && session.wants_input() {
             // It has had its turn, and what it left may wait for nothing: an HTTP session's waits for answers to be sent.
             self.connections.read_again(index);
         }
@@ -555,12 +556,24 @@ impl Shard {
         match self.connections.look_at(index, slot, now, self.context.shared.services.settings()) {
             Due::Nothing => {}
             Due::Session => {
+                let key = self.connections.key(index);
                 self.call_session(index, |session, context, actions| {
                     session.deadline_passed(context, actions);
                 });
+                self.end_rest(key);
             }
             Due::Slow => self.close_slow_consumer(self.connections.key(index)),
             Due::End => self.connections.end(index),
+        }
+    }
+
+    /// What has waited because its sender sent too much is read, if its time has come.
+    fn end_rest(&mut self, key: ConnectionKey) {
+        if let Some(index) = self.connections.find(key)
+            && self.connections[index].is_unread
+            && self.connections[index].carried.session.wants_input()
+        {
+            self.connections.read_again(index);
         }
     }
 

@@ -126,11 +126,12 @@ impl Session {
         }
     }
 
-    /// Whether bytes from the peer can be handled now.
+    /// Whether bytes from the peer can be handled now. A peer that was refused too much gives no more for a moment: what it sends
+    /// is to wait where it is until the [deadline](Session::deadline_ms), so that to refuse costs no more than its limit allows.
     pub fn wants_input(&self) -> bool {
         match self {
             Self::Http(session) => session.wants_input(),
-            Self::WebSocket(_) => true,
+            Self::WebSocket(session) => session.wants_input(),
         }
     }
 

@@ -91,7 +91,7 @@ fn inputs_are_counted_by_connection() {
     let server = Server::start(&["--input-rate", "10"]);
     let guest = server.guest();
     let mut player = guest.join(&guest.create_lobby(4));
-    for number in 0..30 {
+    for number in 0..60 {
         player.send("note", json!({"number": number}));
     }
     assert_eq!(player.receive_type("error")["payload"]["code"], "rate_limited");

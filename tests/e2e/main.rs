@@ -28,6 +28,7 @@ mod logins;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory;
 mod numbered;
+mod pacing;
 mod play;
 mod postgres;
 mod prompt;

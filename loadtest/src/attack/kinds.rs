@@ -53,6 +53,8 @@ pub(super) enum Pace {
 }
 
 const SOON: Duration = Duration::from_secs(3);
+/// A flood is slowed at first, and closed when it goes on for some seconds.
+const FLOOD: Duration = Duration::from_secs(8);
 const HEAD: Duration = Duration::from_secs(15);
 const LONG: Duration = Duration::from_secs(45);
 /// What a flood gives the socket at once.
@@ -97,6 +99,7 @@ pub(crate) const KINDS: &[Kind] = &[
         what: "pings without end",
         pace: Pace::Flood(pings),
         must: &["close 4003"],
+        within: FLOOD,
         ..MEMBER
     },
     Kind {
@@ -104,6 +107,7 @@ pub(crate) const KINDS: &[Kind] = &[
         what: "messages in frames of one byte",
         pace: Pace::Flood(one_byte_frames),
         must: &["close 4003", "close 4504", "close 1009", "rate_limited"],
+        within: FLOOD,
         ..MEMBER
     },
     Kind {

@@ -22,6 +22,9 @@ use crate::wire::ws::{self, Handshake};
 /// How long a connection without a place may take for each part of its request.
 const SURPLUS_TIMEOUT_MS: u64 = 2000;
 
+/// How long a connection is not read after an answer that said to try again after some seconds.
+const REST_MS: u64 = 1000;
+
 /// A connection that speaks HTTP.
 #[derive(Debug)]
 pub struct HttpSession {
@@ -36,6 +39,8 @@ pub struct HttpSession {
     /// What the decoder was in the middle of when last seen, and since when.
     phase: Phase,
     phase_since_ms: u64,
+    /// Whether the last request was one too many. No further one is looked at for [`REST_MS`].
+    rests: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +85,7 @@ impl HttpSession {
             is_new: true,
             phase: Phase::Idle,
             phase_since_ms: now.monotonic_ms,
+            rests: false,
         }
     }
 
@@ -105,6 +111,7 @@ impl HttpSession {
         while taken < input.len()
             && requests < settings.max_pipelined
             && matches!(self.state, HttpState::Receiving)
+            && !self.rests
         {
             let (used, decoded) = self.decoder.decode(&input[taken..], &settings.http);
             taken += used;
@@ -160,7 +167,11 @@ impl HttpSession {
 
     /// Whether a further request can be handled.
     pub fn wants_input(&self) -> bool {
-        matches!(self.state, HttpState::Receiving | HttpState::Finished)
+        match self.state {
+            HttpState::Receiving => !self.rests,
+            HttpState::Finished => true,
+            HttpState::Calling(_) | HttpState::Joining(_) => false,
+        }
     }
 
     pub(super) fn is_unfinished(&self) -> bool {
@@ -193,6 +204,9 @@ impl HttpSession {
     }
 
     pub(super) fn deadline_ms(&self, settings: &Settings) -> Option<u64> {
+        if matches!(self.state, HttpState::Receiving) && self.rests {
+            return Some(self.phase_since_ms + REST_MS);
+        }
         let allowed_ms = match (&self.state, self.phase) {
             (HttpState::Receiving, Phase::Idle) if self.is_new => settings.head_timeout_ms,
             (HttpState::Receiving, Phase::Idle) => settings.keep_alive_timeout_ms,
@@ -205,6 +219,9 @@ impl HttpSession {
     }
 
     pub(super) fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
+        if std::mem::take(&mut self.rests) {
+            return;
+        }
         let message = match (&self.state, self.phase) {
             (HttpState::Receiving, Phase::Head) => "the request head did not arrive in time",
             (HttpState::Receiving, Phase::Body) => "the request body did not arrive in time",
@@ -330,7 +347,12 @@ impl HttpSession {
                 let answer = preflight(exchange.route, &allow_headers);
                 self.respond(exchange, answer, context, actions);
             }
-            Err(refused) => self.respond(exchange, Answer::rejected(&refused), context, actions),
+            Err(refused) => {
+                self.respond(exchange, Answer::rejected(&refused), context, actions);
+                if refused.code == ErrorCode::RateLimited {
+                    self.rest(context);
+                }
+            }
             Ok(Next::Call(call)) => {
                 self.state = HttpState::Calling(exchange);
                 actions.push(call);
@@ -386,6 +408,13 @@ impl HttpSession {
             }
             Err(refused) => self.respond(exchange, Answer::rejected(&refused), context, actions),
         }
+    }
+
+    /// The peer has asked too often: what it asks next waits for as long as it was told to wait at least. A proxy's connection is
+    /// not one client's, and others do not wait for that one.
+    fn rest(&mut self, context: &Context<'_>) {
+        let trusted = &context.services.settings().trusted_proxies;
+        self.rests = !trusted.iter().any(|network| network.contains(context.peer));
     }
 
     /// The last answer, to a request that could not be read, of a page of `origin`.

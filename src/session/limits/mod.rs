@@ -69,8 +69,16 @@ impl Pace {
     /// # Errors
     /// The nanoseconds until there is one to take; nothing was taken.
     fn take(self, full_again_ns: &mut u64, now_ms: u64) -> Result<(), u64> {
+        self.take_many(1, full_again_ns, now_ms)
+    }
+
+    /// Takes so many at once; no more than a full bucket holds.
+    ///
+    /// # Errors
+    /// The nanoseconds until there are as many; nothing was taken.
+    fn take_many(self, count: u64, full_again_ns: &mut u64, now_ms: u64) -> Result<(), u64> {
         let now_ns = now_ms * MS_NS;
-        let next_ns = (*full_again_ns).max(now_ns) + self.cost_ns;
+        let next_ns = (*full_again_ns).max(now_ns) + self.cost_ns * count;
         let missing_ns = next_ns.saturating_sub(now_ns + self.burst_ns);
         if missing_ns > 0 {
             return Err(missing_ns);

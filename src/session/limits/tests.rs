@@ -1,17 +1,19 @@
 use super::*;
 
+const REFUSE: Verdict = Verdict::Refuse { retry_after_s: 1 };
+
 fn second(limit: &mut InputRate, per_second: u32, now_ms: u64, times: usize) -> Vec<Verdict> {
-    (0..times).map(|_| limit.admit(per_second, now_ms)).collect()
+    (0..times).map(|_| limit.admit(per_second, 100, now_ms)).collect()
 }
 
 #[test]
 fn twice_a_seconds_worth_passes_then_the_rate() {
     let mut limit = InputRate::new(true);
     assert_eq!(second(&mut limit, 10, 0, 20), [Verdict::Pass; 20]);
-    assert_eq!(limit.admit(10, 0), Verdict::Refuse);
-    assert_eq!(limit.admit(10, 99), Verdict::Refuse);
-    assert_eq!(second(&mut limit, 10, 100, 2), [Verdict::Pass, Verdict::Refuse]);
-    assert_eq!(second(&mut limit, 10, 100_000, 21)[19..], [Verdict::Pass, Verdict::Refuse]);
+    assert_eq!(limit.admit(10, 0, 0), REFUSE);
+    assert_eq!(limit.admit(10, 100, 99), REFUSE);
+    assert_eq!(second(&mut limit, 10, 100, 2), [Verdict::Pass, REFUSE]);
+    assert_eq!(second(&mut limit, 10, 100_000, 21)[19..], [Verdict::Pass, REFUSE]);
 }
 
 #[test]
@@ -19,12 +21,64 @@ fn patience_ends() {
     let mut limit = InputRate::new(true);
     let verdicts = second(&mut limit, 2, 0, 15);
     assert_eq!(verdicts[..4], [Verdict::Pass; 4]);
-    assert_eq!(verdicts[4..14], [Verdict::Refuse; 10]);
+    assert_eq!(verdicts[4..14], [REFUSE; 10]);
     assert_eq!(verdicts[14], Verdict::Close);
     let mut limit = InputRate::new(true);
     let verdicts = second(&mut limit, 1_000_000, 0, 2_000_000 + 70_000);
-    assert_eq!(verdicts[2_000_000], Verdict::Refuse);
+    assert_eq!(verdicts[2_000_000], REFUSE);
     assert_eq!(verdicts.last(), Some(&Verdict::Close), "the count has an end, and stays there");
+}
+
+#[test]
+fn a_long_input_counts_as_one_for_each_piece_that_it_begins() {
+    let passes = |bytes: usize| {
+        let mut limit = InputRate::new(true);
+        (0..1000).take_while(|_| limit.admit(60, bytes, 0) == Verdict::Pass).count()
+    };
+    assert_eq!([0, 1, 4096, 4097, 8192, 60 << 10].map(passes), [120, 120, 120, 60, 60, 8]);
+    assert_eq!(passes(120 * 4096), 1);
+    assert_eq!(passes(1 << 30), 1, "what is more than a full bucket takes all of one");
+    let mut limit = InputRate::new(true);
+    assert_eq!(
+        [0, 1, 2000].map(|now_ms| limit.admit(1, 1 << 20, now_ms)),
+        [Verdict::Pass, Verdict::Refuse { retry_after_s: 2 }, Verdict::Pass,]
+    );
+}
+
+#[test]
+fn who_is_refused_much_rests_until_the_bucket_holds_something() {
+    let mut limit = InputRate::new(true);
+    let refused = |limit: &mut InputRate, now_ms| {
+        (0..).take_while(|_| !limit.rests() && limit.admit(60, 1, now_ms) == REFUSE).count()
+    };
+    second(&mut limit, 60, 5000, 120);
+    assert_eq!(limit.rests_until_ms(60), None);
+    assert_eq!(refused(&mut limit, 5000), 15);
+    assert_eq!(limit.rests_until_ms(60), Some(5017));
+    limit.end_rest();
+    assert_eq!((limit.rests_until_ms(60), limit.admit(60, 1, 5017)), (None, Verdict::Pass));
+    assert_eq!(refused(&mut limit, 5017), 15);
+    limit.end_rest();
+    // One long input is refused alone.
+    assert_eq!(limit.admit(60, 60 << 10, 5018), REFUSE);
+    assert!(limit.rests());
+    let mut slowest = InputRate::new(true);
+    second(&mut slowest, 1, 5000, 6);
+    assert_eq!(slowest.rests_until_ms(1), Some(6000));
+    let mut unlimited = InputRate::new(false);
+    assert_eq!(second(&mut unlimited, 60, 0, 1000), [Verdict::Pass; 1000]);
+    assert!(!unlimited.rests());
+}
+
+/// Who sends at most twice the rate is never closed; a flood is, though a part of it passes.
+#[test]
+fn patience_counts_what_is_refused_beyond_what_passes() {
+    let closed_after_s = |per_s: u64| {
+        let mut limit = InputRate::new(true);
+        let verdict = |n| limit.admit(60, 1, n * 1000 / per_s);
+        (0..1000 * per_s).map(verdict).position(|verdict| verdict == Verdict::Close).map(|n| n as u64 / per_s)
+    };
+    assert_eq!([70, 119, 300, 3000].map(closed_after_s), [None, None, Some(2), Some(0)]);
 }
 
 #[test]
@@ -37,8 +91,8 @@ fn every_connection_has_it() {
 fn regression_a_clock_that_is_behind_is_no_time_passed() {
     let mut limit = InputRate::new(true);
     assert_eq!(second(&mut limit, 1, 1000, 2), [Verdict::Pass; 2]);
-    assert_eq!(limit.admit(1, 998), Verdict::Refuse);
-    assert_eq!(limit.admit(1, 2000), Verdict::Pass);
+    assert_eq!(limit.admit(1, 100, 998), Verdict::Refuse { retry_after_s: 2 });
+    assert_eq!(limit.admit(1, 100, 2000), Verdict::Pass);
 }
 
 #[test]

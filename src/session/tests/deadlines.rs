@@ -162,11 +162,14 @@ fn inputs_above_the_rate_are_refused_and_then_end_it() {
     let refused = r#"{"type":"error","id":5,"payload":{"code":"rate_limited","message":"too many inputs; this one did not run","details":{"retry_after":1}}}"#;
     peer.send(input(5)).did(&["dropped limited", refused]);
     peer.pass(500).send(input(6)).did(&["input guest:a a null id 6"]);
-    for _ in 0..10 {
-        peer.send(text("x"))
-            .did(&["dropped limited", r#"{"type":"error","payload":{"code":"rate_limited",…}}"#]);
+    let refused = ["dropped limited", r#"{"type":"error","payload":{"code":"rate_limited",…}}"#];
+    let passed = ["input guest:a a null"];
+    peer.send(text(r#"{"action":"a"}"#).repeat(100)).did(&refused.repeat(3));
+    for _ in 0..2 {
+        peer.pass(500).did(&[&passed[..], &refused.repeat(4)].concat());
     }
-    peer.send(input(7)).did(&["dropped limited", "close 4003 too many inputs", "closed 4003"]);
+    let closed = ["dropped limited", "close 4003 too many inputs", "closed 4003"];
+    peer.pass(500).did(&[&passed[..], &refused.repeat(2), &closed].concat());
     peer.send(input(8)).did(&[]).pass(5_000).did(&["finish"]);
 }
 
@@ -174,12 +177,18 @@ fn inputs_above_the_rate_are_refused_and_then_end_it() {
 #[test]
 fn pings_and_pieces_of_messages_count_as_inputs() {
     let slow = || Peer::member_with(|settings| settings.input_rate = Limit::set(2));
-    let dropped = ["dropped limited"; 10];
-    let closed = ["dropped limited", "close 4003 too many inputs", "closed 4003"];
-    slow().send(ping("").repeat(15)).did(&[&["pong"; 4][..], &dropped, &closed].concat());
-    slow().send(pong("").repeat(15)).did(&[&dropped[..], &closed].concat());
-    let pieces = [fragment(true, "{"), fragment(false, "").repeat(13)].concat();
-    slow().send(&pieces).did(&dropped).send(fragment(false, "")).did(&closed);
+    let dropped = ["dropped limited"; 4];
+    let closed = ["dropped limited", "dropped limited", "close 4003 too many inputs", "closed 4003"];
+    let mut peer = slow();
+    peer.send(ping("").repeat(99)).did(&[&["pong"; 4][..], &dropped].concat());
+    for _ in 0..2 {
+        peer.pass(500).did(&[&["pong"][..], &dropped].concat());
+    }
+    peer.pass(500).did(&[&["pong"][..], &closed].concat());
+    let pieces = [fragment(true, "{"), fragment(false, "").repeat(99)].concat();
+    for flood in [pong("").repeat(99), pieces] {
+        slow().send(&flood).did(&dropped).pass(1500).did(&[&dropped[..], &dropped, &closed].concat());
+    }
     let mut peer = slow();
     peer.send([pong("").repeat(3), ping("")].concat()).did(&["pong"]);
     peer.send(text(r#"{"action":"a"}"#)).did(&["dropped limited", r#"{"type":"error",…}"#]);

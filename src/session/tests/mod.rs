@@ -8,6 +8,7 @@ mod drain;
 mod frames;
 mod http;
 mod login;
+mod pacing;
 mod peer;
 mod properties;
 mod recorder;

@@ -212,6 +212,7 @@ impl Peer {
             };
             self.set_clock(deadline_ms.max(self.now.monotonic_ms));
             self.with_session(Session::deadline_passed);
+            self.offer_waiting();
         }
         panic!("a deadline that has passed comes again and again");
     }
@@ -276,7 +277,8 @@ impl Peer {
         }
     }
 
-    fn set_clock(&mut self, monotonic_ms: u64) {
+    /// Lets the clock show this time, whatever is due.
+    pub(super) fn set_clock(&mut self, monotonic_ms: u64) {
         let passed_ms = monotonic_ms - START.monotonic_ms;
         self.now = Now { monotonic_ms, unix_ms: START.unix_ms + passed_ms };
     }

@@ -50,10 +50,15 @@ fn calls_and_joins_of_a_user_are_limited() {
     }
     peer.send(call(r#"{"script":"s"}"#)).did(&[refused]);
     assert_eq!(header(peer.last_response(), "retry-after"), Some("1"));
+    peer.send(call(r#"{"script":"s"}"#)).did(&[]);
+    peer.pass(1000).did(&["rpc guest:a s []"]).answer_call();
+    peer.did(&[r#"rpc 200 {"result":[]}"#]);
     peer.send(get("/account").replace("\r\n\r\n", "\r\nAuthorization: Bearer good\r\n\r\n"));
     peer.did(&[r#"account 429 {"error":{"code":"rate_limited",…}}"#]);
-    peer.send(call(r#"{"script":"s"}"#).replace("good", "manager")).did(&["rpc guest:a s []"]);
+    peer.send(call(r#"{"script":"s"}"#).replace("good", "manager")).pass(1000).did(&["rpc guest:a s []"]);
     peer.answer_call();
+    peer.did(&[r#"rpc 200 {"result":[]}"#]);
+    peer.send(call(r#"{"script":"s"}"#)).did(&["rpc guest:a s []"]).answer_call();
     peer.did(&[r#"rpc 200 {"result":[]}"#]);
     peer.send(upgrade("/ws?token=good&game_id=r"))
         .did(&[r#"ws 429 {"error":{"code":"rate_limited",…}} (close)"#, "finish"]);

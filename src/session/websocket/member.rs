@@ -15,16 +15,14 @@ use crate::wire::ws::close_code;
 /// How often a connection may ask for a snapshot.
 const RESYNC_EVERY_MS: u64 = 1000;
 
-/// When an input over the rate may come again: no rate is less than one a second.
-const TRY_AGAIN: &str = r#"{"retry_after":1}"#;
-
 /// A member of a room, as far as its messages go.
 #[derive(Debug)]
 pub(super) struct MemberSession {
     pub(super) identity: Arc<Identity>,
     /// When the token ends, in seconds of the monotonic clock.
     pub(super) expires_s: u32,
-    rate: InputRate,
+    /// What it may still send.
+    pub(super) rate: InputRate,
     /// Malformed messages in excess of good ones.
     errors: u16,
     /// Inputs refused because too many wait.
@@ -65,10 +63,10 @@ impl MemberSession {
     }
 
     pub(super) fn message(&mut self, text: &str, context: &Context<'_>, actions: &mut Actions) -> Outcome {
-        match self.admit(context) {
+        match self.admit(text.len(), context) {
             Verdict::Pass => {}
-            Verdict::Refuse => {
-                self.limited(text, actions);
+            Verdict::Refuse { retry_after_s } => {
+                self.limited(text, retry_after_s, actions);
                 return Outcome::GoOn;
             }
             Verdict::Close => {
@@ -135,12 +133,12 @@ impl MemberSession {
         self.refused(name, &Rejection::out_of_order(), context, actions);
     }
 
-    fn limited(&mut self, text: &str, actions: &mut Actions) {
+    fn limited(&mut self, text: &str, retry_after_s: u32, actions: &mut Actions) {
         actions.push(Action::DroppedInput(DroppedInput::Limited));
         let message = ClientMessage::parse(text).ok();
         let name = message.as_ref().map(|message| message.name).unwrap_or_default();
         let refused = Rejection {
-            details: Some(TRY_AGAIN.into()),
+            details: Some(format!(r#"{{"retry_after":{retry_after_s}}}"#).into()),
             ..Rejection::new(ErrorCode::RateLimited, "too many inputs; this one did not run")
         };
         send_error(name, &refused, actions);
@@ -149,18 +147,18 @@ impl MemberSession {
         }
     }
 
-    fn admit(&mut self, context: &Context<'_>) -> Verdict {
+    fn admit(&mut self, bytes: usize, context: &Context<'_>) -> Verdict {
         let settings = context.services.settings();
         if self.busy.is_over(settings) {
             return Verdict::Close;
         }
-        self.rate.admit(settings.input_rate.most, context.now.monotonic_ms)
+        self.rate.admit(settings.input_rate.most, bytes, context.now.monotonic_ms)
     }
 
     /// Counts a frame that is no message: it costs the server as much as a small input. Says whether to answer it, or to close.
     pub(super) fn admit_frame(&mut self, context: &Context<'_>, actions: &mut Actions) -> Verdict {
         let per_second = context.services.settings().input_rate.most;
-        let verdict = self.rate.admit(per_second, context.now.monotonic_ms);
+        let verdict = self.rate.admit(per_second, 0, context.now.monotonic_ms);
         if verdict != Verdict::Pass {
             actions.push(Action::DroppedInput(DroppedInput::Limited));
         }

@@ -178,6 +178,7 @@ impl WebSocketSession {
             && frames < settings.max_frames
             && inflater.cost() < settings.max_inflated_bytes
             && self.link != Link::Closed
+            && self.wants_input()
         {
             let inflater = self.deflate.is_some().then_some(&mut *inflater);
             let (used, event) = self.decoder.decode(&mut input[taken..], limits, inflater);
@@ -198,6 +199,27 @@ impl WebSocketSession {
             self.message_since = Moment::at(context.now.monotonic_ms);
         }
         if self.link == Link::Closed { input.len() } else { taken }
+    }
+
+    /// Whether it is read: a member that has sent too much is not for a moment. Who is closing is, to its end.
+    pub(super) fn wants_input(&self) -> bool {
+        !self.is_open() || !matches!(&self.purpose, Purpose::Member(member) if member.rate.rests())
+    }
+
+    /// Until when it is not read.
+    fn rests_until_ms(&self, settings: &Settings) -> u64 {
+        match &self.purpose {
+            Purpose::Member(member) if self.is_open() => {
+                member.rate.rests_until_ms(settings.input_rate.most).unwrap_or(u64::MAX)
+            }
+            _ => u64::MAX,
+        }
+    }
+
+    fn end_rest(&mut self) {
+        if let Purpose::Member(member) = &mut self.purpose {
+            member.rate.end_rest();
+        }
     }
 
     pub(super) fn is_unfinished(&self) -> bool {
@@ -266,17 +288,22 @@ impl WebSocketSession {
     }
 
     pub(super) fn deadline_ms(&self, settings: &Settings) -> u64 {
-        match self.link {
+        let link_ms = match self.link {
             Link::Open | Link::AwaitingPong if self.is_flooding(settings) => 0,
             Link::Open => self.ends_ms(settings).min(self.since.ms() + settings.ping_after_ms),
             Link::AwaitingPong => self.ends_ms(settings).min(self.since.ms() + settings.pong_timeout_ms),
             Link::Closing => self.since.ms() + settings.close_timeout_ms,
             Link::Closed => u64::MAX,
-        }
+        };
+        link_ms.min(self.rests_until_ms(settings))
     }
 
     pub(super) fn deadline_passed(&mut self, context: &Context<'_>, actions: &mut Actions) {
         let now_ms = context.now.monotonic_ms;
+        if now_ms >= self.rests_until_ms(context.services.settings()) {
+            // If anything else is due, it is so at once.
+            return self.end_rest();
+        }
         match self.link {
             Link::Closed => {}
             Link::Closing => self.end(actions),
@@ -302,7 +329,9 @@ impl WebSocketSession {
     }
 
     pub(super) fn ping_was_held_up(&mut self, now: Now, settings: &Settings) -> bool {
-        let is_over = self.is_flooding(settings) || now.monotonic_ms >= self.ends_ms(settings);
+        let is_over = self.is_flooding(settings)
+            || now.monotonic_ms >= self.ends_ms(settings)
+            || now.monotonic_ms >= self.rests_until_ms(settings);
         if is_over || self.link != Link::AwaitingPong {
             return false;
         }
@@ -398,11 +427,11 @@ fn while_open(
                 actions.send(pong);
                 Outcome::GoOn
             }
-            Verdict::Refuse => Outcome::GoOn,
+            Verdict::Refuse { .. } => Outcome::GoOn,
             Verdict::Close => TOO_MANY_INPUTS,
         },
         Event::Pong(_) | Event::Fragment => match purpose.admit_frame(context, actions) {
-            Verdict::Pass | Verdict::Refuse => Outcome::GoOn,
+            Verdict::Pass | Verdict::Refuse { .. } => Outcome::GoOn,
             Verdict::Close => TOO_MANY_INPUTS,
         },
         Event::Close(reason) => {
