@@ -16,10 +16,11 @@ use crate::common::PATIENCE;
 /// An encrypted connection, for reading and writing.
 pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
-/// Makes a certificate for `localhost` and its key.
+/// Makes a certificate for `localhost` and 127.0.0.1, and its key.
 pub fn make_certificate(folder: &Path) -> (PathBuf, PathBuf) {
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+    let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
     let paths = (folder.join("cert.pem"), folder.join("key.pem"));
     fs::write(&paths.0, certificate.pem()).unwrap();
     fs::write(&paths.1, key.serialize_pem()).unwrap();

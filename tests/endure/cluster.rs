@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use crate::common::redis::Redis;
 use crate::common::server::{Folder, Server, Usage};
-use crate::common::{wait_until, wait_within};
+use crate::common::tls::make_certificate;
+use crate::common::wait_within;
 
 /// Both nodes sign with the same key, so that a player of one is a player of the other.
 const SECRET: &str = "the-same-key-for-both-nodes-of-a-test";
@@ -33,34 +36,56 @@ pub struct Cluster {
     /// None for a moment while a node is replaced.
     nodes: [Option<Server>; 2],
     ports: [u16; 2],
+    kind: Kind,
+}
+
+/// What nodes are.
+#[derive(Default)]
+struct Kind {
+    /// Who comes back is let in also if nobody has made the room.
     is_forgiving: bool,
+    /// A folder with the certificate and the key of all, if they speak TLS.
+    certificate: Option<TempDir>,
 }
 
 impl Cluster {
     /// Starts all of it; the store with these settings.
     pub fn start(store_flags: &[&str]) -> Self {
-        Self::start_with(store_flags, false)
+        Self::start_with(store_flags, Kind::default())
+    }
+
+    /// As [`Cluster::start`]; the nodes speak TLS.
+    pub fn start_secure(store_flags: &[&str]) -> Self {
+        let folder = TempDir::with_prefix("godra-endure-").unwrap();
+        make_certificate(folder.path());
+        Self::start_with(store_flags, Kind { certificate: Some(folder), ..Kind::default() })
     }
 
     /// As [`Cluster::start`]; who comes back is let in also if nobody has made the room.
     pub fn start_forgiving(store_flags: &[&str]) -> Self {
-        Self::start_with(store_flags, true)
+        Self::start_with(store_flags, Kind { is_forgiving: true, ..Kind::default() })
     }
 
-    fn start_with(store_flags: &[&str], is_forgiving: bool) -> Self {
+    fn start_with(store_flags: &[&str], kind: Kind) -> Self {
         let store = Redis::start_with(store_flags);
         let ports = [free_port(), free_port()];
-        let nodes = ports.map(|port| Some(node(&store, port, is_forgiving)));
-        let cluster = Self { store, nodes, ports, is_forgiving };
+        let nodes = ports.map(|port| Some(node(&store, port, &kind)));
+        let cluster = Self { store, nodes, ports, kind };
         for node in cluster.nodes.iter().flatten() {
-            wait_until("the store to be there", || node.get("/ready").status == 200);
+            node.output().wait_for_line(&["the store is there"]);
         }
         cluster
     }
 
     /// Where the nodes listen.
     pub fn urls(&self) -> [String; 2] {
-        self.ports.map(|port| format!("http://127.0.0.1:{port}"))
+        let scheme = if self.kind.certificate.is_some() { "https" } else { "http" };
+        self.ports.map(|port| format!("{scheme}://127.0.0.1:{port}"))
+    }
+
+    /// The file with the nodes' certificate, if they speak TLS.
+    pub fn certificate(&self) -> Option<PathBuf> {
+        self.kind.certificate.as_ref().map(|folder| folder.path().join("cert.pem"))
     }
 
     /// The store does nothing for a while.
@@ -156,7 +181,7 @@ impl Cluster {
     pub fn replace_node(&mut self, index: usize, time: Duration) {
         self.nodes[index] = None;
         std::thread::sleep(time);
-        self.nodes[index] = Some(node(&self.store, self.ports[index], self.is_forgiving));
+        self.nodes[index] = Some(node(&self.store, self.ports[index], &self.kind));
     }
 }
 
@@ -164,17 +189,22 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn node(store: &Redis, port: u16, is_forgiving: bool) -> Server {
+fn node(store: &Redis, port: u16, kind: &Kind) -> Server {
     let folder = Folder::new();
     for name in ["endure", "endure_ran"] {
         let script =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("loadtest/scripts").join(format!("{name}.lua"));
         fs::copy(script, folder.script(name)).unwrap();
     }
-    for (name, text) in HOOKS.iter().filter(|_| is_forgiving) {
+    for (name, text) in HOOKS.iter().filter(|_| kind.is_forgiving) {
         folder.write_script(name, text);
     }
     let (store, port) = (store.address(), port.to_string());
     let flags = ["--redis-addr", &store, "--port", &port, "--jwt-secret", SECRET, "--threads", "1"];
-    Server::start_in(folder, &[&flags[..], &["--rejoin-grace", "10s"]].concat())
+    let files =
+        kind.certificate.as_ref().map(|folder| ["cert.pem", "key.pem"].map(|name| folder.path().join(name)));
+    let files = files.iter().flatten().map(|path| path.to_str().unwrap());
+    let tls: Vec<&str> =
+        ["--tls-cert", "--tls-key"].into_iter().zip(files).flat_map(<[&str; 2]>::from).collect();
+    Server::start_in(folder, &[&flags[..], &["--rejoin-grace", "10s"], &tls].concat())
 }

@@ -65,12 +65,12 @@ fn nodes_and_a_store_that_keeps_its_data_are_killed_and_frozen() {
     assert!(outcome.finding("returns that got what they had missed") > 100.0, "{outcome}");
 }
 
-/// One thing after the other goes wrong, and nothing of it stays behind. `GODRA_TEST_MINUTES` makes it longer, and the faults rarer.
+/// One thing after the other goes wrong at nodes that speak TLS, and nothing of it stays behind. `GODRA_TEST_MINUTES` makes it longer, and the faults rarer.
 #[test]
 fn faults_leave_nothing_behind() {
     let minutes = std::env::var("GODRA_TEST_MINUTES").map(|text| text.parse::<u64>().expect("whole minutes"));
     let (seconds, pause_s) = minutes.map_or((50, 5), |minutes| (minutes * 60, 20));
-    let mut cluster = Cluster::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut cluster = Cluster::start_secure(&["--appendonly", "yes", "--appendfsync", "always"]);
     let play = |seconds| format!("endure --rooms 8 --players 6 --rate 5 --duration {seconds}s");
     // What a server has done once it keeps ready for the next time.
     Tester::start(&cluster, &play(10)).finish().expect_passed();

@@ -1,5 +1,6 @@
 //! The load tester at work, and what it found.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -43,6 +44,7 @@ impl Tester {
         let mut process = Command::new(program)
             .args(scenario.split_whitespace())
             .args(["--url", &url, "--also-url", &also_url, "--no-floor", "--grace", "10s"])
+            .args(cluster.certificate().iter().flat_map(|file| [OsStr::new("--ca"), file.as_os_str()]))
             .args(["--seed", &seed, "--json"])
             .arg(folder.path().join("report.json"))
             .stdin(Stdio::null())
