@@ -14,6 +14,7 @@ mod easier;
 mod faults;
 mod full;
 mod guests;
+mod messages;
 mod neighbours;
 mod nodes;
 mod numbered;

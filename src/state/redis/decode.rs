@@ -37,6 +37,8 @@ pub(super) struct Answer {
     pub not_run: Vec<usize>,
     /// How long the store has worked on it.
     pub took: Took,
+    /// How long it is until something is due of what its calls have told, or of what they have left; none if that is nothing.
+    pub due_in: Option<Duration>,
 }
 
 /// How long a store has worked on calls, by its own clock: spans of so many calls each, one after another.
@@ -102,7 +104,13 @@ pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> 
         Value::Int(0) => vec![Value::Int(0); calls],
         results => list(results)?,
     };
-    let now_ms = number(&now_ms)?;
+    let (now_ms, due_in) = match &now_ms {
+        Value::Array(parts) => match &parts[..] {
+            [now_ms, due_in] => (number(now_ms)?, Some(Duration::from_millis(number(due_in)?))),
+            _ => return None,
+        },
+        now_ms => (number(now_ms)?, None),
+    };
     let ticks = take_ticks(&mut results)?;
     let is_not_run = |(number, result): (usize, &Value)| (*result == Value::Int(2)).then_some(number);
     let not_run = results.iter().enumerate().filter_map(is_not_run).collect();
@@ -123,6 +131,7 @@ pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> 
         ticks,
         not_run,
         took,
+        due_in,
     })
 }
 
@@ -291,22 +300,28 @@ mod tests {
         let script = crate::script::Script::built_in("s", "return 1");
         let program = super::super::program::Programs::default().for_scripts([&script].into_iter());
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let answer = |took: Value| {
+        let now_ms = 1_700_000_000_000;
+        let answer_at = |took: Value, now: Value| {
             let results = Value::Array(vec![Value::Int(0), Value::Int(1), Value::Int(2)]);
-            let parts =
-                vec![text("7"), Value::Int(3), text(""), results, took, Value::Int(1_700_000_000_000)];
+            let parts = vec![text("7"), Value::Int(3), text(""), results, took, now];
             let asked = Asked { room: Some(&room()), calls: 3, first_seed: 40 };
             read_answer(Value::Array(parts), asked, &program)
         };
+        let answer = |took: Value| answer_at(took, Value::Int(now_ms as i64));
         let spans = Value::Array([2, 1500, 1, -4].map(Value::Int).into());
         let found = answer(spans).expect("an answer");
         assert_eq!(found.not_run, [2]);
-        let run = CallRun { seed: 40, now_ms: 1_700_000_000_000, after_seq: 3, place: 0 };
+        let run = CallRun { seed: 40, now_ms, after_seq: 3, place: 0 };
         assert_eq!(found.runs, [Some(run), None, None]);
         assert!(matches!(found.results[..], [CallResult::Ok(_), CallResult::Skipped, CallResult::Skipped]));
         let micros = Duration::from_micros;
         assert_eq!(found.took, Took(vec![(2, micros(1500)), (1, micros(0))]));
         assert_eq!(answer(Value::Int(900)).expect("an answer").took, Took(vec![(3, micros(900))]));
+        assert_eq!(found.due_in, None);
+        let told = Value::Array(vec![Value::Int(now_ms as i64), Value::Int(250)]);
+        let found = answer_at(Value::Int(900), told).expect("an answer");
+        assert_eq!((found.due_in, found.runs[0]), (Some(Duration::from_millis(250)), Some(run)));
+        assert!(answer_at(Value::Int(900), Value::Array(vec![Value::Int(1)])).is_none());
         assert!(answer(Value::Nil).is_none());
         assert!(answer(Value::Array(vec![Value::Int(1)])).is_none());
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rmp::encode::{write_array_len, write_uint};
 
+use super::mail;
 use super::program::Program;
 use crate::script::Script;
 use crate::state::call::Input;
@@ -23,6 +24,8 @@ pub(super) struct Head<'a> {
     pub step: u32,
     /// How long a room is kept after its last member left, in seconds.
     pub room_ttl_s: u64,
+    /// Whether the store was full when it was last asked.
+    pub is_full: bool,
 }
 
 /// A membership as the store has it: `node number role username`.
@@ -44,7 +47,10 @@ pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out:
         OnError::LastNeedsAnother => "l",
     };
     let gives_back = if batch.gives_back() { format!("g{}", head.step) } else { String::new() };
-    let flags = [on_error, if refreshes { "r" } else { "" }, &gives_back, &places(batch)].concat();
+    // A script that has taken a message may write, however full the store is.
+    let tells_nothing = head.is_full && batch.calls.iter().any(|call| call.message_id().is_some());
+    let (refreshes, tells_nothing) = (if refreshes { "r" } else { "" }, if tells_nothing { "f" } else { "" });
+    let flags = [on_error, refreshes, tells_nothing, &gives_back, &places(batch)].concat();
     command.arg(batch.room.as_ref().map_or("", |room| room.as_str())).arg(head.node);
     command.arg(head.fresh_epoch).arg(flags).arg(head.first_seed).arg(head.room_ttl_s).arg(runs.packed());
     for call in &batch.calls {
@@ -80,6 +86,10 @@ fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::C
     }
     if let Some(interval_ms) = call.tick_interval() {
         command.arg(format!("{interval_ms} {}", call.script.name));
+        return;
+    }
+    if let Some(id) = call.message_id() {
+        command.arg(mail::id_text(id));
         return;
     }
     match &call.membership {
@@ -126,6 +136,8 @@ const COMMON_FIELDS: usize = 7;
 const NUMBERED: u32 = 4;
 /// The step of a tick.
 const TICK: u32 = 8;
+/// The step of a message.
+const MESSAGE: u32 = 9;
 
 /// Runs of calls that have all but their caller and arguments in common.
 struct Runs {
@@ -140,6 +152,7 @@ impl Runs {
             let step = match call.membership {
                 _ if call.n.is_some() => NUMBERED,
                 _ if call.tick_interval().is_some() => TICK,
+                _ if call.message_id().is_some() => MESSAGE,
                 Membership::Unchanged => 0,
                 Membership::Enter(_) => 1,
                 Membership::Leave(_) | Membership::LeaveOf(_) => 2,

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use super::address::Address;
 use super::in_flight::SentBatch;
 use super::ledger::{Held, Ledger};
+use super::mail::{DROP, Pending};
 use super::names::Names;
 use super::tls::TlsFiles;
 use super::transport::At;
-use crate::metrics::Metrics;
+use crate::metrics::{MessageOutcome, Metrics};
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
@@ -19,8 +20,8 @@ use crate::state::full::FullLog;
 use crate::state::survey::SurveyDesk;
 use crate::state::ticks::Tick;
 use crate::state::{
-    Batch, BatchDone, CallError, CallResult, CallRun, Deliver, Delivery, ErrorSource, HistoryBounds, Missed,
-    Position, RoomEvents, ShardId,
+    Batch, BatchDone, Call, CallError, CallResult, CallRun, Deliver, Delivery, ErrorSource, HistoryBounds,
+    Missed, Position, RoomEvents, ShardId,
 };
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
@@ -69,6 +70,8 @@ pub(super) struct Outlet {
     pub faults: FaultLog,
     /// And of stores that are full, by their addresses.
     pub full: HashMap<String, FullLog>,
+    /// And how many messages wait in them.
+    pub pending: Pending,
 }
 
 /// A batch's outcome, told to its origin without the calls that it had.
@@ -199,12 +202,15 @@ impl Endpoint {
         for (place, (call, result)) in batch.calls.iter().zip(results).enumerate() {
             let counts = by_script.entry(&call.script.name).or_default();
             counts.0 += u64::from(!matches!(result, CallResult::Skipped));
+            let run = runs.get(place).and_then(Option::as_ref);
+            if call.message_id().is_some() && run.is_some() {
+                self.note_message(outlet, call, batch.room.as_ref(), run, result);
+            }
             if let CallResult::Err(error) = result
                 && error.is_fault()
             {
                 counts.1 += 1;
                 counts.2 += u64::from(error.code == ErrorCode::ScriptTimeout);
-                let run = runs.get(place).and_then(Option::as_ref);
                 outlet.faults.report(call, batch.room.as_ref(), run, error, Instant::now());
             } else if let CallResult::Err(error) = result
                 && error.is_store_full()
@@ -221,6 +227,31 @@ impl Endpoint {
             metrics.errors.inc_by(errors);
             metrics.timeouts.inc_by(timeouts);
         }
+    }
+
+    /// A message has run. Nobody else gets to know that its script refused it.
+    fn note_message(
+        &self,
+        outlet: &mut Outlet,
+        call: &Call,
+        room: Option<&RoomId>,
+        run: Option<&CallRun>,
+        result: &CallResult,
+    ) {
+        let has_failed = matches!(result, CallResult::Err(_)) || Arc::ptr_eq(&call.script, &DROP);
+        let outcome = if has_failed { MessageOutcome::Failed } else { MessageOutcome::Run };
+        self.metrics.messages.at(outcome).inc();
+        if let CallResult::Err(error) = result
+            && !error.is_fault()
+        {
+            outlet.faults.report(call, room, run, error, Instant::now());
+        }
+    }
+
+    /// How many messages are pending in the store.
+    pub(super) fn note_pending(&self, pending: u64) {
+        let all = self.outlet().pending.note(&self.address.to_string(), pending);
+        self.metrics.messages_pending.set(i64::try_from(all).unwrap_or(i64::MAX));
     }
 
     /// Ends a batch whose answer says nothing of its calls, all with the same error.

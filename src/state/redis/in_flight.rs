@@ -46,6 +46,8 @@ pub(super) enum Upkeep {
     Lease,
     /// Lists members that dead nodes have left behind.
     FindOrphans,
+    /// Tells what is due of messages.
+    Look,
     /// Tells which rights the user lacks.
     Rights,
     /// Tells by which name the store was given this data, or that there is none.

@@ -24,6 +24,7 @@ mod encode;
 mod endpoint;
 mod in_flight;
 mod ledger;
+mod mail;
 mod names;
 mod notice;
 mod order;
@@ -46,6 +47,7 @@ use crossbeam_channel::{Sender, bounded};
 
 pub use self::address::{Address, Login, Place, Security};
 use self::endpoint::{Endpoint, Outlet};
+use self::mail::Pending;
 use self::names::Names;
 pub use self::names::Prefix;
 pub use self::tls::TlsFiles;
@@ -107,8 +109,12 @@ impl RedisEngine {
         deliver: Box<dyn Deliver>,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
-        let outlet =
-            Arc::new(Mutex::new(Outlet { deliver, faults: FaultLog::default(), full: HashMap::new() }));
+        let outlet = Arc::new(Mutex::new(Outlet {
+            deliver,
+            faults: FaultLog::default(),
+            full: HashMap::new(),
+            pending: Pending::default(),
+        }));
         let mut random = godra_engine::SplitMix(options.seed);
         let node = format!("{:016x}", random.next_u64());
         let mut endpoints = Vec::with_capacity(options.addresses.len());
@@ -137,7 +143,7 @@ impl RedisEngine {
                 surveys: surveys.clone(),
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));
-            let writer = Writer::new(endpoint.clone(), receiver, random.next_u64());
+            let writer = Writer::new(endpoint.clone(), receiver, queue.clone(), random.next_u64());
             let thread = threads::lasting("redis-write").spawn(move || writer.run())?;
             endpoints.push(EndpointHandle { endpoint, queue, writer: Mutex::new(Some(thread)) });
         }

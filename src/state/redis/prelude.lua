@@ -4,22 +4,25 @@
 -- takes from the server's own tables: OWN_KEYS and CHANNELS (what the names of the server's keys and of rooms' channels begin with),
 -- check_result, is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
--- looks after memberships: make_membership; numbered inputs: make_numbered; and a room's latest events: make_history.
+-- looks after memberships: make_membership; numbered inputs: make_numbered; a room's latest events: make_history; and messages
+-- between rooms: make_mail, nil if no script has to do with them.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
---   flags are "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "g"
+--   flags are "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "f" (the
+--   store is full, so that messages tell nothing), "g"
 --   with a number (calls may be given back for which there is no time, which is looked at every so many calls) and at the end
 --   "h" with places in the room's history, epoch:seq with commas between them: of callers who want what they missed. If all is
 --   there of all who enter or confirm, "l" skips the last call, too
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input,
 --   5 enter if the caller's membership is noted, 6 enter unless 5 has run for the same, 7 gone if no membership of the caller is
---   noted, 8 a tick), number of calls
+--   noted, 8 a tick, 9 a message, if it is still there: the store puts its payload in), number of calls
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask (with "{" or "[" in front if it may ask
 --   for its payload, see payload.lua), and with a step its membership
---   or its number, or of a tick its interval and the script's name
+--   or its number, or of a tick its interval and the script's name, or of a message its id
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
---   they are many, a list of spans: number of calls, microseconds; godra.now; if any enter, of each of these the last numbered
+--   they are many, a list of spans: number of calls, microseconds; godra.now, or if something was told, a list of it and of how
+--   many milliseconds there are until something is due; if any enter, of each of these the last numbered
 --   input that ran; with "h" what was missed before this batch: after which number, and entries of the history}; an entry is 0
 --   (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, source: 0 the script's, 1
 --   its fault, 2 the server's}, {"D"} (a numbered input that has run before, and whose first answer is not known any more),
@@ -209,6 +212,19 @@ local function get_groups()
   return groups
 end
 
+local mail, keep
+local function get_mail()
+  mail = mail or make_mail({
+    room = room,
+    now = now,
+    keep = keep,
+    number = function() return number end,
+    is_full = string.find(flags, "f", 1, true),
+    is_too_deep = function(text) return #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) end,
+  })
+  return mail
+end
+
 -- An event with an audience; what is for whoever comes in with this call gets its number when the batch has ended.
 local function put_for(found, head, text, audience, key)
   if entering and audience == "@+" .. user_id then
@@ -282,6 +298,7 @@ setmetatable(godra, { __index = function(_, name)
     })
     return room_library[name]
   end
+  if make_mail and (name == "tell" or name == "cancel") then return get_mail()[name] end
   if name ~= "user" or user_id == "" then return nil end
   if not user then
     local role, called = string.match(who, "^[%[{]?(%S*) (.*)$")
@@ -342,7 +359,7 @@ end
 -- For what the server keeps itself: rooms' numbers and what players have done must not be lost because the store is full. A script
 -- that has deleted something may write all the same.
 local is_full = false
-local function keep(...)
+function keep(...)
   local reply = redis.pcall(...)
   if type(reply) ~= "table" or not reply.err then return reply end
   if not string.find(reply.err, "^%-?OOM ") then error(reply, 0) end
@@ -444,6 +461,8 @@ for run = 1, #runs, 8 do
   end
   if step == 8 then
     tick = tick or make_ticks(KEYS[1], now, keep)
+  elseif step == 9 then
+    get_mail()
   elseif step ~= 0 and step ~= 4 then membership = membership or make_membership(room, node, now, keep)
   end
   local calls, is_last_run = runs[run + 7], run + 8 > #runs
@@ -454,6 +473,8 @@ for run = 1, #runs, 8 do
     local token = step ~= 0 and ARGV[at + width - 1]
     local passed_since, left_out, wait
     if step == 8 and not is_over then passed_since, left_out, wait = tick(token) end
+    local told = step == 9 and not is_over and mail.open(token)
+    if told then ARGV[at + 1] = told end
     local is_pointless = has_failed and stops
       or last_needs_another and is_last_run and nth == calls and (not has_worked or places and resume_all())
     local known = step == 4 and not is_over and numbered.answer(user_id, tonumber(token))
@@ -463,7 +484,7 @@ for run = 1, #runs, 8 do
     elseif known then
       results[number] = { "K", known }
       is_plain = false
-    elseif is_pointless or step == 8 and not passed_since or step == 2 and not membership.is_held(user_id, token)
+    elseif is_pointless or step == 8 and not passed_since or step == 9 and not told or step == 2 and not membership.is_held(user_id, token)
       or step == 3 and membership.is_replaced(user_id, token) or step == 5 and not membership.is_noted(user_id)
       or step == 6 and rejoined and rejoined[token] or step == 7 and membership.is_noted(user_id) then
       results[number] = 1
@@ -498,6 +519,7 @@ for run = 1, #runs, 8 do
         if is_atomic then
           undo_changes()
           undo_events()
+          if mail then mail.undo() end
         end
       else
         if is_atomic then keep_changes() end
@@ -509,6 +531,7 @@ for run = 1, #runs, 8 do
           results[number] = { "V", value }
         end
       end
+      if told then mail.close() end
       if step == 4 then numbered.note(user_id, tonumber(token), results[number] or 0) end
       -- A leave that the store was in no state for comes again.
       if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then
@@ -583,6 +606,7 @@ local function finish(found)
 end
 
 if numbered then numbered.write() end
+if mail then mail.settle() end
 if places and not past then resume_all() end
 if not own and room ~= "" and has_worked then room_of(room) end
 local message = ""
@@ -603,6 +627,7 @@ if spans and took >= 1000 then
   spans[#spans + 1] = took - passed
   took = spans
 end
+if mail and mail.wait then now = { now, mail.wait } end
 if own then return { own.epoch, own.seq, message, results, took, now, last_ran, past and past[1] } end
 if room == "" then return { "", 0, "", results, took, now } end
 local known = call("HMGET", OWN_KEYS .. "room:" .. room, "epoch", "seq")

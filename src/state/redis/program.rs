@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::names::Names;
 use crate::script::{Script, ScriptSet, may_call, may_use};
+use crate::state::mail::{self, BadMessage};
 use crate::state::ticks::LONGEST_PAUSE_MS;
 use crate::state::{HistoryBounds, groups};
 use crate::wire::ErrorCode;
@@ -30,6 +31,9 @@ const RESULT: &str = include_str!("result.lua");
 const MEMBERSHIP: &str = include_str!("membership.lua");
 /// When ticks are due.
 const TICKS: &str = include_str!("ticks.lua");
+/// Messages and timers, where a script has to do with them.
+const MAIL: &str = include_str!("mail.lua");
+const NO_MAIL: &str = "local make_mail\n";
 /// Numbered inputs.
 const NUMBERED: &str = include_str!("numbered.lua");
 /// The latest events of rooms.
@@ -122,6 +126,7 @@ impl Programs {
         }
         let program = Arc::new(Program::new(
             wanted.into_iter().cloned().collect(),
+            &self.current,
             &self.history,
             self.lobbies_per_owner,
             &self.names,
@@ -137,6 +142,7 @@ impl Programs {
 impl Program {
     fn new(
         scripts: Vec<Arc<Script>>,
+        all: &[Arc<Script>],
         history: &HistoryBounds,
         lobbies_per_owner: u32,
         names: &Names,
@@ -159,6 +165,8 @@ impl Program {
         text.push_str(&tables(history, lobbies_per_owner, names));
         // What makes it would be made for every batch.
         let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
+        let has_mail = scripts.iter().any(may_have_mail);
+        let mail = if has_mail { [mail_tables(all).as_str(), MAIL].concat() } else { NO_MAIL.to_owned() };
         let room_library = if scripts.iter().any(|script| script.reads_room()) { ROOM_LIBRARY } else { "" };
         let payload = if scripts.iter().any(|script| script.may_read("payload")) { PAYLOAD } else { "" };
         for part in [
@@ -174,6 +182,7 @@ impl Program {
             HISTORY,
             room_library,
             payload,
+            &mail,
             PRELUDE,
         ] {
             text.push_str(part);
@@ -295,6 +304,51 @@ fn tables(history: &HistoryBounds, lobbies_per_owner: u32, names: &Names) -> Str
     )
 }
 
+/// Whether a script may send messages or take them back, or is run by them.
+fn may_have_mail(script: &Arc<Script>) -> bool {
+    script.header.is_for_server || script.may_read("tell") || script.may_read("cancel")
+}
+
+/// What messages may be, what is said of the rest, and which scripts they may run.
+fn mail_tables(all: &[Arc<Script>]) -> String {
+    let name = || "%s".to_owned();
+    let texts = [
+        ("room", BadMessage::Room),
+        ("no_script", BadMessage::NoScript(name())),
+        ("not_for_messages", BadMessage::NotForMessages(name())),
+        ("needs_room", BadMessage::NeedsRoom(name())),
+        ("long_payload", BadMessage::LongPayload),
+        ("deep_payload", BadMessage::DeepPayload),
+        ("after", BadMessage::After),
+        ("name", BadMessage::Name),
+        ("cancelled_name", BadMessage::CancelledName),
+        ("too_many_of_call", BadMessage::TooManyOfCall),
+        ("too_many_pending", BadMessage::TooManyPending),
+    ];
+    let texts = texts.map(|(key, text)| format!("{key} = {:?}", text.to_string()));
+    let kind = |script: &Arc<Script>| match script.header.is_for_server {
+        false => 0,
+        true => 1 + u8::from(script.has_room_keys()),
+    };
+    let scripts: Vec<String> =
+        all.iter().map(|script| format!("[{:?}] = {}", script.name, kind(script))).collect();
+    format!(
+        "local function get_mail_bounds()\n  \
+         return {{ call = {}, pending = {}, payload = {}, name = {}, after = {}, round_ms = {} }}\nend\n\
+         local function get_mail_texts() return {{ {} }} end\n\
+         local mail_scripts\nlocal function get_mail_scripts()\n  \
+         mail_scripts = mail_scripts or {{ {} }}\n  return mail_scripts\nend\n",
+        mail::MAX_OF_CALL,
+        mail::MAX_PENDING,
+        mail::MAX_PAYLOAD_BYTES,
+        mail::MAX_NAME_BYTES,
+        mail::MAX_AFTER_MS,
+        mail::ROUND_MS,
+        texts.join(", "),
+        scripts.join(", "),
+    )
+}
+
 /// A condition in Lua: the variable is one of these texts.
 fn is_one_of<'a>(variable: &str, texts: impl Iterator<Item = &'a str>) -> String {
     texts.map(|text| format!("{variable} == {text:?}")).collect::<Vec<_>>().join(" or ")
@@ -346,7 +400,7 @@ mod tests {
         assert!(
             scripts.contains("return 1")
                 && behind.ends_with(&format!(
-                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{NUMBERED}{TICKS}{HISTORY}{PRELUDE}"
+                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{NUMBERED}{TICKS}{HISTORY}{NO_MAIL}{PRELUDE}"
                 ))
         );
     }
@@ -359,6 +413,35 @@ mod tests {
         let text = program_of("return tostring(math.random(6)) .. gcinfo()");
         let locals = r#"local server, math, tostring, gcinfo = redis, godra_sandbox("math"), godra_sandbox("tostring")"#;
         assert!(text.contains(locals) && text.contains(SANDBOX), "{text:.500}");
+    }
+
+    #[test]
+    fn messages_are_part_of_programs_that_have_to_do_with_them() {
+        let has_mail =
+            |text: &str| Programs::default().for_scripts([script("a", text)].iter()).text.contains(MAIL);
+        for with in [
+            "godra.tell(nil, 'b', 1)",
+            "return godra.cancel('x')",
+            "local g = godra",
+            "return godra['tell']",
+            "return _G",
+            "-- ROLE: server",
+        ] {
+            assert!(has_mail(with), "{with}");
+        }
+        for without in ["godra.publish('tell', 1)", "return godra.user.id", "local tell = 1"] {
+            assert!(!has_mail(without), "{without}");
+        }
+    }
+
+    #[test]
+    fn scripts_know_which_others_messages_may_run() {
+        let all = [
+            script("a", "-- ROLE: server\n-- KEYS: game:{room}"),
+            script("b", "-- ROLE: server\n-- KEYS: lobbies"),
+            script("c", ""),
+        ];
+        assert!(mail_tables(&all).contains(r#"{ ["a"] = 2, ["b"] = 1, ["c"] = 0 }"#));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use redis::{Parser, PushKind, Value};
@@ -11,8 +11,10 @@ use redis::{Parser, PushKind, Value};
 use super::decode::{Answer, Asked, Took, read_answer};
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
+use super::mail::Stopped;
 use super::notice::{Notice, read_notice};
 use super::order::Order;
+use super::writer::WriterCommand;
 use crate::state::guest_book::SCRIPT_PREFIX;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
 use crate::threads;
@@ -36,6 +38,10 @@ pub(super) enum Finding {
     NoRight,
     /// The answer to a command of the node's upkeep.
     Upkeep(Upkeep, Value),
+    /// Messages are due in so long.
+    DueIn(Duration),
+    /// A batch with messages was stopped, and has taken none.
+    Stopped(Stopped),
 }
 
 /// Reads until the connection ends.
@@ -45,6 +51,8 @@ pub(super) struct Reader {
     pub in_flight: Arc<InFlight>,
     /// Where findings go; unbounded, as there are no more of them than was sent.
     pub findings: Sender<Finding>,
+    /// Where the writer is woken for those that do not wait.
+    pub queue: Sender<WriterCommand>,
     /// Whether pushes come between the answers: then a batch's events are taken from its answer, and their copy is passed
     /// over.
     pub has_pushes: bool,
@@ -134,12 +142,20 @@ impl Reader {
                     log::warn!("the store refuses a command of the server's own error=\"{code} {details}\"");
                     return Err(format!("{code} {details}"));
                 }
-                if upkeep != Upkeep::Note {
+                if upkeep == Upkeep::Look {
+                    self.find_now(Finding::Upkeep(upkeep, value));
+                } else if upkeep != Upkeep::Note {
                     let _ = self.findings.send(Finding::Upkeep(upkeep, value));
                 }
             }
         }
         Ok(())
+    }
+
+    /// A finding that the writer is to act on at once. If its queue is full, it is awake anyway.
+    fn find_now(&self, finding: Finding) {
+        let _ = self.findings.send(finding);
+        let _ = self.queue.try_send(WriterCommand::Wake);
     }
 
     fn note_unsubscribed(&self, value: &Value) {
@@ -165,6 +181,9 @@ impl Reader {
                 // The store's own time: the way there and back is nobody's work.
                 let took = answer.took.0.iter().map(|(_, took)| *took).sum();
                 self.endpoint.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
+                if let Some(due_in) = answer.due_in {
+                    self.find_now(Finding::DueIn(due_in));
+                }
                 let Answer { results, runs, not_run, position, last_ran, ticks, missed, .. } = answer;
                 let outcome =
                     Outcome { took, results, runs, not_run, position, last_ran, events, ticks, missed };
@@ -242,6 +261,9 @@ impl Reader {
 
     /// A script ran for so long that it was stopped, which takes the whole batch with it: nothing of it was written.
     fn batch_killed(&self, sent: SentBatch) {
+        if let Some(stopped) = Stopped::of(&sent.batch) {
+            self.find_now(Finding::Stopped(stopped));
+        }
         let names = sent.batch.calls.iter().map(|call| &*call.script.name);
         // The server's own scripts do not loop.
         let mut names: Vec<&str> = names.filter(|name| !name.starts_with(SCRIPT_PREFIX)).collect();

@@ -71,6 +71,8 @@ const COMMANDS: &[&str] = &[
     "zrem $ m",
     "zscore $ m",
 ];
+/// What it runs besides where scripts are run by messages.
+const MAIL_COMMANDS: &[&str] = &["incr $", "incrby $ 1", "pexpire $ 1"];
 
 /// The same, where a script asks `godra` for its room's members or state.
 const ROOM_COMMANDS: &[&str] = &["pexpire $ 1", "sismember $ 1"];
@@ -101,7 +103,10 @@ impl Rights {
         let (channel, channel_rule) = (format!("{}room", names.channels), format!("&{}*", names.channels));
         let mut keys = own_keys(names);
         let own_rules = keys.iter().map(|(_, rule)| rule.clone()).chain([channel_rule.clone()]);
-        let commands = COMMANDS.iter().map(|command| ((*command).to_owned(), command_rule(command)));
+        let has_mail = scripts.iter().any(|script| script.header.is_for_server);
+        let mail = if has_mail { MAIL_COMMANDS } else { &[] };
+        let commands =
+            COMMANDS.iter().chain(mail).map(|command| ((*command).to_owned(), command_rule(command)));
         let mut commands: Vec<(String, String)> = commands.collect();
         let own = own_rules.chain(commands.iter().map(|(_, rule)| rule.clone()));
         let own = own.chain(["+publish".to_owned(), "+subscribe".to_owned()]).collect();
@@ -155,8 +160,17 @@ pub(super) fn read_lacking(answer: &Value) -> Option<Vec<String>> {
 
 /// Keys of the server's own, with the rules that allow them.
 fn own_keys(names: &Names) -> Vec<(String, String)> {
-    const KINDS: [&str; 8] =
-        ["room:r", "members:r", "history:r", "inputs:r:1", "nodes", "node:n:lease", "store", "undo:1"];
+    const KINDS: [&str; 9] = [
+        "room:r",
+        "members:r",
+        "history:r",
+        "inputs:r:1",
+        "nodes",
+        "node:n:lease",
+        "store",
+        "undo:1",
+        "mail:seq",
+    ];
     let rule = format!("~{}*", names.keys);
     let own = KINDS.iter().map(|kind| (format!("{}{kind}", names.keys), rule.clone()));
     let guests =
@@ -199,9 +213,12 @@ mod tests {
             include_str!("undo.lua"),
             include_str!("picks.lua"),
             include_str!("orphans.lua"),
+            include_str!("mail.lua"),
+            include_str!("mail_look.lua"),
             include_str!("../../guests/claim.lua"),
         ];
-        let asked: Vec<String> = COMMANDS.iter().map(|command| command_rule(command)).collect();
+        let asked: Vec<String> =
+            COMMANDS.iter().chain(MAIL_COMMANDS).map(|command| command_rule(command)).collect();
         let asked_otherwise = ["PUBLISH", "MEMORY"];
         let mut found = 0;
         for word in parts.iter().flat_map(|part| part.split('"').skip(1).step_by(2)) {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::census::{self, Census, Step};
 use super::connection::{MAX_PACKED_BYTES, StoreConnection, TOO_LONG};
@@ -14,17 +14,18 @@ use super::encode::{Head, write_batch};
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
 use super::ledger::{Held, Ledger};
+use super::mail::{self, Outlook, Seen, Stopped};
 use super::order::Order;
 use super::program::Programs;
 use super::reader::{Finding, Reader};
 use super::rights::{Rights, read_lacking};
 use super::transport::{Transport, Trouble};
 use super::upkeep::{self, NodeKeys};
-use crate::script::{NO_HOOK, Script};
+use crate::script::{NO_HOOK, Script, ScriptSet};
 use crate::state::call::first_seed;
 use crate::state::late::{self, Late, Next};
 use crate::state::shares::payer;
-use crate::state::{Batch, Delivery};
+use crate::state::{Batch, Delivery, ShardId};
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 use godra_engine::SplitMix;
@@ -37,6 +38,8 @@ const LATE_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_PACKED: usize = 128;
 /// A room without members stays subscribed for so long, as they often come back.
 const LINGER: Duration = Duration::from_secs(30);
+/// What messages that are due may keep the store for until it is looked what else there is.
+const MESSAGES_WORK: Duration = Duration::from_millis(10);
 /// How often users are forgotten who have been idle.
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 /// Bounds of the pause between two tries to connect; each is twice the one before, and up to a half shorter by chance.
@@ -55,6 +58,8 @@ pub(super) enum WriterCommand {
 pub(super) struct Writer {
     endpoint: Arc<Endpoint>,
     queue: Receiver<WriterCommand>,
+    /// Leads to it, for those who wake this thread.
+    queue_sender: Sender<WriterCommand>,
     programs: Programs,
     on_disconnect: Arc<Script>,
     random: SplitMix,
@@ -62,6 +67,10 @@ pub(super) struct Writer {
     watched: HashMap<RoomId, Option<Instant>>,
     /// Batches of users who have had more than their share.
     late: Late<Box<Batch>>,
+    /// When to look for messages that are due; none if no script is run by them.
+    outlook: Option<Outlook>,
+    scripts: Arc<ScriptSet>,
+    is_full: bool,
     forgot_at: Instant,
     /// Rights that some scripts lack, which the log has been told of.
     lacking: Vec<String>,
@@ -75,15 +84,24 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer that is ready to run.
-    pub(super) fn new(endpoint: Arc<Endpoint>, queue: Receiver<WriterCommand>, seed: u64) -> Self {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        queue: Receiver<WriterCommand>,
+        queue_sender: Sender<WriterCommand>,
+        seed: u64,
+    ) -> Self {
         Self {
             programs: Programs::new(endpoint.history, endpoint.lobbies_per_owner, endpoint.names.clone()),
             endpoint,
             queue,
+            queue_sender,
             on_disconnect: NO_HOOK.clone(),
             random: SplitMix(seed),
             watched: HashMap::new(),
             late: Late::default(),
+            outlook: None,
+            scripts: Arc::default(),
+            is_full: false,
             forgot_at: Instant::now(),
             lacking: Vec::new(),
             was_up: false,
@@ -167,6 +185,7 @@ impl Writer {
                 endpoint: self.endpoint.clone(),
                 in_flight: in_flight.clone(),
                 findings: findings_sender.clone(),
+                queue: self.queue_sender.clone(),
                 has_pushes: transport.has_pushes,
                 order: order.clone(),
                 end: end.clone(),
@@ -178,6 +197,9 @@ impl Writer {
             readers.push(start(pushes, &pushes_in_flight)?);
         }
         let opened_at = Instant::now();
+        if let Some(outlook) = &mut self.outlook {
+            outlook.begin(opened_at);
+        }
         let (loaded, pack) = (HashSet::new(), Vec::new());
         Ok(StoreConnection {
             transport,
@@ -227,14 +249,7 @@ impl Writer {
             connection.in_flight.wait_for_room(LOOK_INTERVAL);
         } else {
             self.serve_late(connection);
-            let patience = if !self.late.is_empty() {
-                LATE_INTERVAL
-            } else if connection.census.is_some() {
-                census::REST
-            } else {
-                LOOK_INTERVAL
-            };
-            match self.queue.recv_timeout(patience) {
+            match self.queue.recv_timeout(self.patience(connection)) {
                 Ok(message) => self.take(connection, message)?,
                 Err(RecvTimeoutError::Timeout) => self.prepare(connection)?,
                 Err(RecvTimeoutError::Disconnected) => return Err("the engine is gone".to_owned()),
@@ -244,6 +259,19 @@ impl Writer {
         self.keep_up(connection);
         self.count_rooms(connection);
         connection.write()
+    }
+
+    /// How long to wait for something to come.
+    fn patience(&self, connection: &StoreConnection) -> Duration {
+        let patience = if !self.late.is_empty() {
+            LATE_INTERVAL
+        } else if connection.census.is_some() {
+            census::REST
+        } else {
+            LOOK_INTERVAL
+        };
+        let due_in = self.outlook.as_ref().map(|outlook| outlook.wait(Instant::now()));
+        due_in.map_or(patience, |due_in| patience.min(due_in))
     }
 
     /// What must be known before a batch is packed: wishes came before the batches that need them.
@@ -325,6 +353,11 @@ impl Writer {
         if let Some(set) = set {
             self.programs.replace(&set);
             self.on_disconnect = set.get("on_disconnect").unwrap_or(&NO_HOOK).clone();
+            match mail::are_for_messages(&set) {
+                true => drop(self.outlook.get_or_insert_with(|| Outlook::new(Instant::now()))),
+                false => self.outlook = None,
+            }
+            self.scripts = set;
         }
     }
 
@@ -342,6 +375,7 @@ impl Writer {
             first_seed: first_seed(&mut self.random),
             step: Ledger::step(batch.calls.len(), guess),
             room_ttl_s: self.endpoint.room_ttl_s,
+            is_full: self.is_full,
         };
         write_batch(&batch, &program, head, &mut connection.pack);
         let sent = SentBatch { batch, held, guess, first_seed: head.first_seed, program, tries };
@@ -368,6 +402,7 @@ impl Writer {
                 Finding::Upkeep(Upkeep::Identify, answer) => {
                     let (name, is_full) = upkeep::read_identity(&answer);
                     self.identified(name);
+                    self.is_full = is_full;
                     if !is_full {
                         self.endpoint.has_room();
                     }
@@ -385,7 +420,14 @@ impl Writer {
                     }
                     self.note_lacking(&rights, lacking);
                 }
+                Finding::Upkeep(Upkeep::Look, answer) => self.run_messages(connection, answer),
                 Finding::Upkeep(..) => {}
+                Finding::DueIn(wait) => {
+                    if let Some(outlook) = &mut self.outlook {
+                        outlook.is_due_in(wait, Instant::now());
+                    }
+                }
+                Finding::Stopped(stopped) => self.messages_stopped(connection, stopped),
             }
         }
         Ok(())
@@ -453,7 +495,53 @@ impl Writer {
         }
     }
 
+    /// Runs what is due of messages, as far as that does not keep the store for long: the rest stays where it is.
+    fn run_messages(&mut self, connection: &mut StoreConnection, answer: redis::Value) {
+        let Some(seen) = Seen::read(answer) else {
+            log::error!("what the store tells of messages makes no sense address={}", self.endpoint.address);
+            return;
+        };
+        self.endpoint.note_pending(seen.pending);
+        let (mut work, mut wait) = (Duration::ZERO, seen.wait);
+        for (room, due) in &seen.rooms {
+            if work >= MESSAGES_WORK || connection.in_flight.is_full() || self.is_stopping() {
+                wait = Some(Duration::ZERO);
+                break;
+            }
+            let Some(outlook) = &self.outlook else { return };
+            let calls = seen.calls(room.as_ref(), due, &self.scripts, outlook);
+            if calls.is_empty() {
+                continue;
+            }
+            work += self.endpoint.ledger().guess_all(&calls);
+            let batch =
+                Batch { may_give_back: true, ..Batch::new(room.clone(), calls, self.origin(room.as_ref())) };
+            self.pack(connection, batch, Held::new(), 0);
+        }
+        if let Some(outlook) = &mut self.outlook {
+            outlook.looked(wait, work, Instant::now());
+        }
+    }
+
+    /// One of them ran for too long: they run one by one, until it is alone, and then it is dropped.
+    fn messages_stopped(&mut self, connection: &mut StoreConnection, stopped: Stopped) {
+        let origin = self.origin(stopped.room.as_ref());
+        match (stopped.drop(origin), &mut self.outlook) {
+            (Some(batch), _) => self.pack(connection, batch, Held::new(), 0),
+            (None, Some(outlook)) => outlook.take_care(stopped.room, Instant::now()),
+            (None, None) => {}
+        }
+    }
+
+    /// The shard that gets to know how a batch of this thread's own ended.
+    fn origin(&self, room: Option<&RoomId>) -> ShardId {
+        room.map_or(0, |room| self.endpoint.outlet().deliver.home(room))
+    }
+
     fn keep_up(&mut self, connection: &mut StoreConnection) {
+        if self.outlook.as_mut().is_some_and(|outlook| outlook.looks(Instant::now())) {
+            connection.command(&mail::look(&self.endpoint.names.keys), Upkeep::Look);
+        }
         if connection.identified_at.is_none_or(|at| at.elapsed() >= upkeep::IDENTIFY_INTERVAL) {
             connection.identified_at = Some(Instant::now());
             connection.command(&upkeep::identify(&self.endpoint.names.keys, &self.name()), Upkeep::Identify);

@@ -1,0 +1,236 @@
+-- Messages and timers of scripts: what they tell, and what of that is taken once it is due. This is part of a program only if one
+-- of its scripts may tell something, or is run by messages. In front of this come get_mail_bounds(), which gives { call, pending,
+-- payload, name, after, round, round_ms }, get_mail_texts(), which gives what refusals say, and get_mail_scripts(), which gives by
+-- the names of all scripts 0 (not for messages), 1 or 2 (its keys need a room).
+-- Behind OWN_KEYS .. "mail:" (a ROOM is "" for no room):
+--   seq          the last message's id, 16 digits. Ids begin with the time, so that none comes again in a store that lost its data
+--   bodies       hash: id -> msgpack of { script, when it is due, sending room, name or false, payload }
+--   now:ROOM     sorted set of a room's messages without `after`, "id due script", by their ids: so their order is that of the
+--                calls, whatever becomes of the clock
+--   due:ROOM     the same of its timers, by when they are due
+--   line         sorted set of the rooms in which something is due, in turn
+--   timers       sorted set of rooms by when their first timer is due. Here and in the line a room may stand too early: a look
+--                (see mail_look.lua) finds that out
+--   name:ROOM:NAME   hash: receiver -> id of what the room has pending there under that name
+--   ran:ROOM     how many messages have run in the room in this round
+-- The tools: room, now, keep, number() (of the running call), is_full (whether nothing may be told), is_too_deep(text).
+local function make_mail(tools)
+  local mail, BOUNDS, TEXTS = {}, get_mail_bounds(), get_mail_texts()
+  local room, now, keep, call = tools.room, tools.now, tools.keep, redis.call
+  local unpack = table.unpack or unpack
+
+  local function key(name) return OWN_KEYS .. "mail:" .. name end
+  local function name_key(sender, name) return key("name:" .. sender .. ":" .. name) end
+  local SEQ, BODIES, LINE, TIMERS = key("seq"), key("bodies"), key("line"), key("timers")
+
+  -- How to undo what the running call has told and cancelled, and which call that is.
+  local steps, call_number, told = {}, nil, 0
+  -- How much is pending for a room, and whether it stands in the line.
+  local counts, is_lined = {}, {}
+  -- The message that the running call was made for: it is taken when that ends, and until then as good as gone.
+  local current
+  local taken = 0
+
+  local function is_due_in(ms)
+    if not mail.wait or ms < mail.wait then mail.wait = ms end
+  end
+
+  local function begin_call()
+    if call_number ~= tools.number() then steps, call_number, told = {}, tools.number(), 0 end
+  end
+
+  local function next_id()
+    local id = call("INCR", SEQ)
+    if id < 1e15 then id = call("INCRBY", SEQ, string.format("%.0f000", now)) end
+    return string.format("%016.0f", id)
+  end
+
+  local function count_of(to)
+    counts[to] = counts[to] or call("ZCARD", key("now:" .. to)) + call("ZCARD", key("due:" .. to))
+    return counts[to]
+  end
+
+  -- Puts a message where it belongs. Whoever looks for what is due must find the room, so it is put there, too.
+  local function put(message)
+    local to, id = message.to, message.id
+    call("HSET", BODIES, id, message.body)
+    counts[to] = count_of(to) + 1
+    if message.is_timer then
+      call("ZADD", key("due:" .. to), message.due, message.entry)
+      local first = call("ZSCORE", TIMERS, to)
+      if not first or tonumber(first) > tonumber(message.due) then call("ZADD", TIMERS, message.due, to) end
+    else
+      call("ZADD", key("now:" .. to), id, message.entry)
+      if not is_lined[to] then call("ZADD", LINE, "NX", id, to) end
+      is_lined[to] = true
+    end
+    if message.name then call("HSET", name_key(message.sender, message.name), to, id) end
+  end
+
+  local function take(message)
+    local to, id = message.to, message.id
+    local from = message.is_timer and "due:" or "now:"
+    call("ZREM", key(from .. to), message.entry)
+    call("HDEL", BODIES, id)
+    if counts[to] then counts[to] = counts[to] - 1 end
+    if message.name then
+      local names = name_key(message.sender, message.name)
+      if call("HGET", names, to) == id then call("HDEL", names, to) end
+    end
+  end
+
+  -- What is pending in a room under an id, if it is.
+  local function read(to, id)
+    local body = call("HGET", BODIES, id)
+    if not body then return nil end
+    local script, due, sender, name, payload = unpack(cmsgpack.unpack(body))
+    local entry = id .. " " .. due .. " " .. script
+    local is_timer = not call("ZSCORE", key("now:" .. to), entry)
+    return {
+      id = id, to = to, due = due, sender = sender, name = name, payload = payload, body = body, entry = entry, is_timer = is_timer,
+    }
+  end
+
+  local function put_step(step, message) steps[#steps + 1] = { step, message } end
+
+  local function take_back(to, id)
+    local message = read(to, id)
+    if not message then return end
+    take(message)
+    put_step(put, message)
+  end
+
+  -- The id of what this room has pending for another under a name.
+  local function pending_as(name, to)
+    local id = call("HGET", name_key(room, name), to)
+    return id and not (current and current.id == id) and id or nil
+  end
+
+  local function to_name(value)
+    local text = type(value) == "number" and tostring(value) or value
+    return type(text) == "string" and #text >= 1 and #text <= BOUNDS.name and text or nil
+  end
+
+  -- The receiver as the store names it; nil and why not.
+  local function receiver(to, script)
+    local name = type(script) == "string" and script or ""
+    local kind = get_mail_scripts()[name]
+    local function about(text) return nil, string.format(text, (string.gsub(string.sub(name, 1, 64), '[%c"\\]', "?"))) end
+    if not kind then return about(TEXTS.no_script) end
+    if kind == 0 then return about(TEXTS.not_for_messages) end
+    if to == nil then
+      if kind == 2 then return about(TEXTS.needs_room) end
+      return ""
+    end
+    local id = type(to) == "string" and string.match(to, "^game:(.*)$") or to
+    if type(id) ~= "string" or #id > 64 or not string.find(id, "^[%w_-]+$") then return nil, TEXTS.room end
+    return id
+  end
+
+  -- The options after and name; nil, nil and why not.
+  local function read_options(options)
+    if options == nil then return 0 end
+    if type(options) ~= "table" then return nil, nil, "bad argument #4: a table of options, got " .. type(options) end
+    for option in pairs(options) do
+      if option ~= "after" and option ~= "name" then
+        return nil, nil, 'no option "' .. (type(option) == "string" and option or "") .. '": there are after, name'
+      end
+    end
+    local after, name = options.after, options.name
+    if after == nil then after = 0 end
+    if type(after) ~= "number" or not (after >= 0 and after <= BOUNDS.after and after % 1 == 0) then
+      return nil, nil, TEXTS.after
+    end
+    if name == nil then return after end
+    name = to_name(name)
+    if not name then return nil, nil, TEXTS.name end
+    return after, name
+  end
+
+  function mail.tell(to, script, payload, options)
+    local why, after, name
+    to, why = receiver(to, script)
+    if not to then error(why, 2) end
+    after, name, why = read_options(options)
+    if not after then error(why, 2) end
+    local text = cjson.encode(payload)
+    if #text > BOUNDS.payload then error(TEXTS.long_payload, 2) end
+    if tools.is_too_deep(text) then error(TEXTS.deep_payload, 2) end
+    begin_call()
+    if told >= BOUNDS.call then error(TEXTS.too_many_of_call, 2) end
+    local before = name and pending_as(name, to)
+    if not before and count_of(to) >= BOUNDS.pending then error(TEXTS.too_many_pending, 2) end
+    if tools.is_full then error({ err = "OOM the store is full" }, 0) end
+    local id, due = next_id(), string.format("%.0f", now + after)
+    if before then take_back(to, before) end
+    local message = {
+      id = id, to = to, due = due, sender = room, name = name, is_timer = after > 0,
+      body = cmsgpack.pack({ script, due, room, name or false, text }), entry = id .. " " .. due .. " " .. script,
+    }
+    put_step(take, message)
+    put(message)
+    told = told + 1
+    is_due_in(after)
+  end
+
+  function mail.cancel(value)
+    local name = to_name(value)
+    if not name then error(TEXTS.cancelled_name, 2) end
+    begin_call()
+    local receivers, was_any = call("HGETALL", name_key(room, name)), false
+    for index = 1, #receivers, 2 do
+      local to, id = receivers[index], receivers[index + 1]
+      if not (current and current.id == id) then
+        take_back(to, id)
+        was_any = true
+      end
+    end
+    return was_any
+  end
+
+  -- After a call that has failed.
+  function mail.undo()
+    if call_number ~= tools.number() then return end
+    for index = #steps, 1, -1 do
+      local ok, problem = pcall(steps[index][1], steps[index][2])
+      if not ok then
+        local text = type(problem) == "table" and problem.err or tostring(problem)
+        redis.log(redis.LOG_WARNING, "godra cannot take back all that a call has told: " .. text)
+      end
+    end
+    steps, counts, is_lined = {}, {}, {}
+  end
+
+  -- The payload of a message that is to run now, if it is still there.
+  function mail.open(id)
+    current = read(room, id)
+    return current and current.payload
+  end
+
+  -- After its call, however that ended: a script that has written cannot be stopped, so this is not done before.
+  function mail.close()
+    take(current)
+    current, taken = nil, taken + 1
+  end
+
+  -- After a room's messages, if any ran: where it stands from now on, and how many of this round it has had.
+  function mail.settle()
+    if taken == 0 then return end
+    if keep("INCRBY", key("ran:" .. room), taken) == taken then call("PEXPIRE", key("ran:" .. room), BOUNDS.round_ms) end
+    local first = call("ZRANGE", key("due:" .. room), 0, 0, "WITHSCORES")[2]
+    if call("ZCARD", key("now:" .. room)) > 0 or first and tonumber(first) <= now then
+      keep("ZADD", LINE, keep("INCR", SEQ), room)
+      is_due_in(0)
+    else
+      call("ZREM", LINE, room)
+    end
+    if first then
+      keep("ZADD", TIMERS, first, room)
+      is_due_in(math.max(0, tonumber(first) - now))
+    else
+      call("ZREM", TIMERS, room)
+    end
+  end
+
+  return mail
+end
