@@ -1,7 +1,8 @@
--- Every action that has no script of its own comes here. The action "set" merges the fields of its payload into the
--- room's state, where null removes a field; other actions are only passed on to everybody in the room.
+-- The action "set" merges the fields of its payload into the room's state, where null removes a field. Other actions that
+-- you add to the line ACTIONS are only passed on to everybody in the room; all that have no script anywhere are refused.
 --
 -- ROLE: guest
+-- ACTIONS: set
 -- KEYS: game:{room}, game:{room}:players, game:{room}:state
 -- ROOM: 2
 -- ARGV: user_id, {"action": NAME, "payload": ANY}, room?

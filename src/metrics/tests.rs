@@ -148,7 +148,8 @@ fn script_set(generation: u64, name: &str, sha: &str) -> ScriptSet {
         room_argument: None,
         tick_ms: None,
         is_atomic: true,
+        actions: Vec::new(),
     };
     let script = Script { sha: sha.into(), ..Script::new(name, "", "", header) };
-    ScriptSet { scripts: [(name.into(), Arc::new(script))].into(), generation }
+    ScriptSet::new([(name.into(), Arc::new(script))].into(), generation)
 }

@@ -9,22 +9,19 @@ use crate::state::{Call, CallError, CallResult, ErrorSource};
 use crate::wire::ids::{Identity, RoomId};
 use crate::wire::{Code, ErrorCode};
 
-/// The script of every action that has none of its own.
-const FALLBACK: &str = "update_state";
-
-/// The call that a player's input makes: of the script of that name, which gets the payload, or of `update_state`, which
-/// gets the whole message.
+/// The call that a player's input makes: of the script of that name, which gets the payload, or of one whose header names
+/// this action among others, which gets the whole message.
 ///
 /// # Errors
-/// There is no such script, or it is not for this caller.
+/// There is no such script, it never compiled, or it is not for this caller.
 pub(super) fn input(scripts: &ScriptSet, input: Input) -> Result<Call, Rejection> {
-    let named = scripts.get(&input.action);
-    let script = named.or_else(|| scripts.get(FALLBACK)).ok_or_else(|| {
-        Rejection::new(ErrorCode::NotFound, format!("there is no script for the action {:?}", input.action))
+    let script = scripts.get_for_action(&input.action).ok_or_else(|| {
+        let nearest = scripts.nearest(&input.action, input.caller.role, true);
+        missing(scripts, "action", &input.action, nearest)
     })?;
     check_may_call(&input.caller, script)?;
     let (caller, wants_result, n) = (input.caller.clone(), input.name.id.is_some(), input.name.n);
-    let text = if *script.name == *FALLBACK { input.text.into() } else { input.into_payload() };
+    let text = if script.header.actions.is_empty() { input.into_payload() } else { input.text.into() };
     Ok(Call::input(script.clone(), caller, text, wants_result).numbered(n))
 }
 
@@ -38,7 +35,8 @@ pub(super) fn rpc(
     request: &RpcRequest,
 ) -> Result<(Call, Option<RoomId>), Rejection> {
     let script = scripts.get(&request.script).ok_or_else(|| {
-        Rejection::new(ErrorCode::NotFound, format!("there is no script named {:?}", request.script))
+        let nearest = scripts.nearest(&request.script, caller.role, false);
+        missing(scripts, "script", &request.script, nearest)
     })?;
     check_may_call(caller, script)?;
     let target = script
@@ -116,6 +114,16 @@ fn rejected(error: &CallError, status: u16) -> Rejection {
         details: error.details.clone(),
         retry_after_s: is_temporary.then(|| "1".into()),
     }
+}
+
+/// Why nothing runs under a name: its file never was a script, or there is none.
+fn missing(scripts: &ScriptSet, what: &str, name: &str, nearest: Option<&str>) -> Rejection {
+    if scripts.broken.contains(name) {
+        let message = format!("{name}.lua cannot run as it is; the server's log says why");
+        return Rejection::new(ErrorCode::ScriptError, message);
+    }
+    let hint = nearest.map(|nearest| format!("; do you mean {nearest:?}?")).unwrap_or_default();
+    Rejection::new(ErrorCode::NotFound, format!("there is no {what} {name:?}{hint}"))
 }
 
 fn check_may_call(identity: &Identity, script: &Script) -> Result<(), Rejection> {

@@ -1,7 +1,7 @@
 //! Reads a folder of scripts into a [`ScriptSet`]: what does not compile is a [`Problem`], and its last good version
 //! stays in the set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -95,12 +95,16 @@ pub(super) fn load_settled(
     let mut compiler = Compiler::default();
     let mut scripts = HashMap::with_capacity(files.len());
     let (mut problems, mut held, mut is_unread) = (Vec::new(), Vec::new(), false);
+    let mut broken = BTreeSet::new();
     for path in files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let before = known.get(stem);
         let serving = match read_script(&path, stem, before, &mut is_settled, &mut compiler) {
             Ok(script) => Some(script),
             Err(refused) => {
+                if before.is_none() && !matches!(refused, Refused::Unsettled) {
+                    broken.insert(stem.into());
+                }
                 match refused {
                     Refused::Problem(problem) => problems.push(problem),
                     Refused::Unread(problem) => {
@@ -116,11 +120,13 @@ pub(super) fn load_settled(
             scripts.insert(script.name.clone(), script);
         }
     }
+    problems.extend(actions_named_twice(&scripts));
+    problems.sort_by(|one, other| one.path.cmp(&other.path));
     let changes = changes(known, &scripts);
-    let is_same = changes.is_empty() && previous.is_some();
+    let is_same = changes.is_empty() && broken == known.broken && previous.is_some();
     let set = match is_same {
         true => known.clone(),
-        false => Arc::new(ScriptSet { scripts, generation: known.generation + 1 }),
+        false => Arc::new(ScriptSet { broken, ..ScriptSet::new(scripts, known.generation + 1) }),
     };
     LoadReport { set, changes, problems, held, is_unread }
 }
@@ -313,6 +319,20 @@ fn line_of(bytes: &[u8], at: usize) -> usize {
     1 + bytes[..at].iter().filter(|b| **b == b'\n').count()
 }
 
+/// Actions that several scripts name: the first of these gets them.
+fn actions_named_twice(scripts: &HashMap<Box<str>, Arc<Script>>) -> Vec<Problem> {
+    let mut takers: HashMap<&str, &str> = HashMap::new();
+    let mut problems = Vec::new();
+    for (script, action) in super::named_actions(scripts) {
+        if let Some(taker) = takers.insert(action, &script.name) {
+            takers.insert(action, taker);
+            let message = format!("ACTIONS names {action}, which goes to {taker}.lua, where it stands, too");
+            problems.push(Problem { path: script.path.clone(), line: None, message });
+        }
+    }
+    problems
+}
+
 fn changes(before: &ScriptSet, after: &HashMap<Box<str>, Arc<Script>>) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     for script in after.values() {
@@ -374,6 +394,42 @@ mod tests {
         let mut large = b"return 1 --".to_vec();
         large.resize(MAX_SCRIPT_BYTES, b'x');
         check("large.lua", &large, None);
+    }
+
+    #[test]
+    fn an_action_goes_to_the_script_of_its_name_else_to_the_first_that_names_it() {
+        let files: [(&str, &[u8]); 5] = [
+            ("b.lua", b"-- ACTIONS: wave, point\nreturn 1\n"),
+            ("c.lua", b"-- ACTIONS: set, wave, bow\nreturn 1\n"),
+            ("set.lua", b"return 1\n"),
+            ("point.lua", b"return ("),
+            ("d.lua", b"return 1\n"),
+        ];
+        let dir = folder(&files);
+        let first = load(dir.path(), None);
+        let check = |set: &ScriptSet, action: &str, taker: Option<&str>| {
+            assert_eq!(set.get_for_action(action).map(|script| &*script.name), taker, "{action}");
+        };
+        check(&first.set, "set", Some("set"));
+        check(&first.set, "wave", Some("b"));
+        check(&first.set, "bow", Some("c"));
+        check(&first.set, "d", Some("d"));
+        // Its own file is there, so nobody else gets what it was meant for.
+        check(&first.set, "point", None);
+        check(&first.set, "Wave", None);
+        let told: Vec<_> = first.problems.iter().map(Problem::to_string).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].ends_with("c.lua: ACTIONS names wave, which goes to b.lua, where it stands, too"),
+            "{told:?}"
+        );
+        // That a broken file is there, or is not any more, makes another set.
+        let again = load(dir.path(), Some(&first.set));
+        assert!(Arc::ptr_eq(&again.set, &first.set));
+        fs::remove_file(dir.path().join("point.lua")).expect("remove");
+        let without = load(dir.path(), Some(&first.set));
+        check(&without.set, "point", Some("b"));
+        assert!(without.changes.is_empty() && without.set.generation == 2);
     }
 
     #[test]

@@ -51,10 +51,14 @@ impl fmt::Display for CheckReport {
             let room =
                 script.header.room_argument.map(|number| format!(" room=args[{number}]")).unwrap_or_default();
             let atomic = if script.header.is_atomic { "" } else { " atomic=off" };
+            let actions = match &script.header.actions[..] {
+                [] => String::new(),
+                actions => format!(" actions={}", actions.join(",")),
+            };
             let (path, version) = (script.path.display(), script.version());
             writeln!(
                 f,
-                "ok      {path} role={caller} keys={}{room}{atomic} version={version}",
+                "ok      {path} role={caller} keys={}{room}{actions}{atomic} version={version}",
                 keys.join(",")
             )?;
         }

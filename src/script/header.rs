@@ -8,7 +8,9 @@ use std::iter;
 use std::num::NonZeroU32;
 
 use super::keys::{KeyPattern, Placeholder};
+use super::near::is_one_slip_away;
 use crate::wire::ids::Role;
+use crate::wire::message::{HEARTBEAT, MAX_ACTION_BYTES, RESYNC, is_action};
 
 /// The declarations in a script's header comments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Header {
     pub tick_ms: Option<NonZeroU32>,
     /// Whether a failing call undoes what it has written; yes without `-- ATOMIC: off`.
     pub is_atomic: bool,
+    /// `-- ACTIONS:`: what players call it by besides its name. Such a script gets whole messages, not payloads.
+    pub actions: Vec<Box<str>>,
 }
 
 /// A header that cannot be accepted.
@@ -43,6 +47,8 @@ impl Header {
     pub const MAX_KEYS: usize = 32;
     /// Highest argument that `-- ROOM:` may name.
     pub const MAX_ROOM_ARGUMENT: usize = 32;
+    /// Most names that `-- ACTIONS:` may have.
+    pub const MAX_ACTIONS: usize = 64;
 
     /// Parses the header of the script called `name`, which decides whether it is a hook.
     ///
@@ -78,15 +84,17 @@ enum Keyword {
     Room,
     Tick,
     Atomic,
+    Actions,
 }
 
 impl Keyword {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Role, "ROLE"),
         (Self::Keys, "KEYS"),
         (Self::Room, "ROOM"),
         (Self::Tick, "TICK"),
         (Self::Atomic, "ATOMIC"),
+        (Self::Actions, "ACTIONS"),
     ];
 
     fn parse(word: &str) -> Option<Self> {
@@ -115,6 +123,7 @@ struct Declarations {
     room_argument: Option<(usize, usize)>,
     tick_ms: Option<(usize, NonZeroU32)>,
     is_atomic: Option<(usize, bool)>,
+    actions: Option<(usize, Vec<Box<str>>)>,
 }
 
 impl Declarations {
@@ -128,6 +137,7 @@ impl Declarations {
             Keyword::Room => put(&mut self.room_argument, line, parse_room(without_note(value))?),
             Keyword::Tick => put(&mut self.tick_ms, line, parse_tick(without_note(value))?),
             Keyword::Atomic => put(&mut self.is_atomic, line, parse_atomic(without_note(value))?),
+            Keyword::Actions => put(&mut self.actions, line, parse_actions(without_note(value))?),
         };
         match first_line {
             Some(first) => Err(format!("{} stands twice, first in line {first}", keyword.name())),
@@ -157,6 +167,7 @@ impl Declarations {
             room_argument: self.room_argument.map(|(_, argument)| argument),
             tick_ms: self.tick_ms.map(|(_, tick_ms)| tick_ms),
             is_atomic: self.is_atomic.is_none_or(|(_, is_atomic)| is_atomic),
+            actions: self.actions.map(|(_, actions)| actions).unwrap_or_default(),
         })
     }
 
@@ -167,7 +178,8 @@ impl Declarations {
         }
         let role = self.role.as_ref().map(|(line, _)| (*line, Keyword::Role));
         let room = self.room_argument.as_ref().map(|(line, _)| (*line, Keyword::Room));
-        if let Some((line, keyword)) = role.or(room) {
+        let actions = self.actions.as_ref().map(|(line, _)| (*line, Keyword::Actions));
+        if let Some((line, keyword)) = role.or(room).or(actions) {
             return Err(at(line)(format!(
                 "a script with TICK is called by the server alone: {} says nothing",
                 keyword.name()
@@ -209,7 +221,8 @@ impl Declarations {
         let role = self.role.as_ref().map(|(line, _)| (*line, Keyword::Role));
         let room = self.room_argument.as_ref().map(|(line, _)| (*line, Keyword::Room));
         let tick = self.tick_ms.as_ref().map(|(line, _)| (*line, Keyword::Tick));
-        match role.or(room).or(tick) {
+        let actions = self.actions.as_ref().map(|(line, _)| (*line, Keyword::Actions));
+        match role.or(room).or(tick).or(actions) {
             Some((line, keyword)) => Err(at(line)(format!(
                 "{name} is a hook, which only the server calls: {} says nothing",
                 keyword.name()
@@ -262,6 +275,29 @@ fn parse_atomic(value: &str) -> Result<bool, String> {
         "off" => Ok(false),
         _ => Err("ATOMIC is on or off; without the line it is on: a call that fails changes nothing".into()),
     }
+}
+
+fn parse_actions(value: &str) -> Result<Vec<Box<str>>, String> {
+    let mut actions: Vec<Box<str>> = Vec::new();
+    for name in value.split(',').map(str::trim) {
+        if !is_action(name) {
+            return Err(format!(
+                "ACTIONS names {name:?}: an action is 1 to {MAX_ACTION_BYTES} of A-Za-z0-9_-"
+            ));
+        }
+        if name == HEARTBEAT || name == RESYNC || name.starts_with("on_") {
+            return Err(format!("ACTIONS names {name}, which is the server's own"));
+        }
+        if actions.iter().any(|other| **other == *name) {
+            return Err(format!("action {name} is named twice"));
+        }
+        actions.push(name.into());
+    }
+    if actions.len() > Header::MAX_ACTIONS {
+        let (count, most) = (actions.len(), Header::MAX_ACTIONS);
+        return Err(format!("ACTIONS names {count} actions; at most {most} are allowed"));
+    }
+    Ok(actions)
 }
 
 /// Adds the keys of one `-- KEYS:` line; several lines add up.
@@ -350,19 +386,6 @@ fn misspelt(word: &str) -> Option<Keyword> {
     let is_upper = word.bytes().all(|b| b.is_ascii_uppercase());
     let near = |name: &str| word.eq_ignore_ascii_case(name) || (is_upper && is_one_slip_away(word, name));
     Keyword::ALL.into_iter().find(|(_, name)| near(name)).map(|(keyword, _)| keyword)
-}
-
-/// Whether one letter dropped, added or changed, or two neighbours swapped, turns `word` into `name`.
-fn is_one_slip_away(word: &str, name: &str) -> bool {
-    let (word, name) = (word.as_bytes(), name.as_bytes());
-    let same_start = iter::zip(word, name).take_while(|(a, b)| a == b).count();
-    let (word, name) = (&word[same_start..], &name[same_start..]);
-    let same_end = iter::zip(word.iter().rev(), name.iter().rev()).take_while(|(a, b)| a == b).count();
-    match (&word[..word.len() - same_end], &name[..name.len() - same_end]) {
-        ([_], []) | ([], [_]) | ([_], [_]) => true,
-        ([a, b], [c, d]) => a == d && b == c,
-        _ => false,
-    }
 }
 
 /// Cuts off a note that stands behind a value, two spaces or a tab away.
@@ -487,6 +510,12 @@ mod tests {
     }
 
     #[test]
+    fn actions() {
+        let header = parse("-- ACTIONS: set,wave-at , Emote_2  only these").expect("valid");
+        assert_eq!(header.actions.join(" "), "set wave-at Emote_2");
+    }
+
+    #[test]
     fn roles() {
         let check = |text: &str, expected: Option<Role>| {
             assert_eq!(parse(text).ok().map(|h| h.role), expected, "{text:?}")
@@ -553,6 +582,18 @@ mod tests {
         check("-- KEYS: game:{new}\n-- ROLE: server", 1, "write {room} for {new}");
         check("-- ATOMIC: no", 1, "ATOMIC is on or off");
         check("-- ATOMC: off", 1, "do you mean ATOMIC");
+        check("-- ACTIONS:", 1, "1 to 64 of");
+        check("-- ACTIONS: set,", 1, "1 to 64 of");
+        check("-- ACTIONS: set wave", 1, "names \"set wave\"");
+        check("-- ACTIONS: *", 1, "1 to 64 of");
+        check("-- ACTIONS: set, set", 1, "named twice");
+        check("-- ACTIONS: heartbeat", 1, "the server's own");
+        check("-- ACTIONS: resync", 1, "the server's own");
+        check("-- ACTIONS: on_connect", 1, "the server's own");
+        check("-- ACTION: set", 1, "do you mean ACTIONS");
+        check("-- TICK: 50\n-- ACTIONS: set", 2, "ACTIONS says nothing");
+        let many: Vec<String> = (0..65).map(|n| format!("a{n}")).collect();
+        check(&format!("-- ACTIONS: {}", many.join(", ")), 1, "65 actions");
         let many: Vec<String> = (0..33).map(|n| format!("key{n}")).collect();
         check(&format!("-- KEYS: {}", many.join(", ")), 1, "33 keys");
     }
@@ -598,6 +639,7 @@ mod tests {
         check("on_connect", "-- ROLE: guest", Err("ROLE says nothing"));
         check("on_connect", "-- ROLE: server", Err("ROLE says nothing"));
         check("on_connect", "-- ROOM: 1", Err("ROOM says nothing"));
+        check("on_connect", "-- ACTIONS: set", Err("ACTIONS says nothing"));
         check(
             "on_conect",
             "",

@@ -6,11 +6,12 @@ pub mod catalog;
 pub mod check;
 pub mod header;
 pub mod keys;
+mod near;
 mod portability;
 mod tokens;
 pub mod watch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -63,6 +64,7 @@ impl Script {
             room_argument: None,
             tick_ms: None,
             is_atomic: true,
+            actions: Vec::new(),
         };
         Arc::new(Self::new(name, "", text, header))
     }
@@ -106,9 +108,36 @@ pub struct ScriptSet {
     pub scripts: HashMap<Box<str>, Arc<Script>>,
     /// Counts swaps, from 1.
     pub generation: u64,
+    /// Names of files of which no version could ever serve.
+    pub broken: BTreeSet<Box<str>>,
+    /// The scripts that take an action of another name, by that.
+    by_action: HashMap<Box<str>, Arc<Script>>,
 }
 
 impl ScriptSet {
+    /// A set of these scripts; where several name an action, the first in the order of their names gets it.
+    pub fn new(scripts: HashMap<Box<str>, Arc<Script>>, generation: u64) -> Self {
+        let mut by_action = HashMap::new();
+        for (script, action) in named_actions(&scripts) {
+            by_action.entry(action.into()).or_insert_with(|| script.clone());
+        }
+        Self { scripts, generation, broken: BTreeSet::new(), by_action }
+    }
+
+    /// The script that runs for a player's action: the one of that name, else the one whose `-- ACTIONS:` have it.
+    pub fn get_for_action(&self, action: &str) -> Option<&Arc<Script>> {
+        let named = self.scripts.get(action);
+        named.or_else(|| if self.broken.contains(action) { None } else { self.by_action.get(action) })
+    }
+
+    /// What a caller with that role may have meant by a name that nothing has: an action, or of the scripts alone.
+    pub fn nearest(&self, name: &str, role: Role, is_action: bool) -> Option<&str> {
+        let may_call = |script: &Arc<Script>| !script.is_internal() && script.header.role <= role;
+        let by_action = is_action.then_some(&self.by_action);
+        let scripts = self.scripts.iter().chain(by_action.into_iter().flatten());
+        near::nearest(name, scripts.filter(|(_, script)| may_call(script)).map(|(name, _)| &**name))
+    }
+
     /// The script of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<Script>> {
         self.scripts.get(name)
@@ -131,6 +160,16 @@ impl ScriptSet {
     pub fn get_callable(&self, name: &str) -> Option<&Arc<Script>> {
         self.get(name).filter(|script| !script.is_internal())
     }
+}
+
+/// Each action that a script names, in the order of the scripts' names.
+fn named_actions(scripts: &HashMap<Box<str>, Arc<Script>>) -> Vec<(&Arc<Script>, &str)> {
+    let mut named = Vec::new();
+    for script in scripts.values() {
+        named.extend(script.header.actions.iter().map(|action| (script, &**action)));
+    }
+    named.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    named
 }
 
 #[cfg(any(test, fuzzing))]

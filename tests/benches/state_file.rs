@@ -163,6 +163,7 @@ pub fn script(name: &str, text: &str) -> Arc<Script> {
         room_argument: None,
         tick_ms: None,
         is_atomic: true,
+        actions: Vec::new(),
     };
     Arc::new(Script::new(name, format!("{name}.lua"), text, header))
 }

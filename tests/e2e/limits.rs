@@ -92,7 +92,7 @@ fn inputs_are_counted_by_connection() {
     let guest = server.guest();
     let mut player = guest.join(&guest.create_lobby(4));
     for number in 0..60 {
-        player.send("note", json!({"number": number}));
+        player.send("set", json!({"number": number}));
     }
     assert_eq!(player.receive_type("error")["payload"]["code"], "rate_limited");
     // The first refusal comes before the last input does.
@@ -107,7 +107,7 @@ fn a_flood_ends_the_connection() {
     let guest = server.guest();
     let mut player = guest.join(&guest.create_lobby(4));
     for number in 0..60 {
-        player.send("note", json!({"number": number}));
+        player.send("set", json!({"number": number}));
     }
     assert_eq!(player.expect_close().0, 4003);
 }
@@ -118,7 +118,7 @@ fn the_longest_message_passes_and_a_longer_one_does_not() {
     let guest = server.guest();
     let room = guest.create_lobby(4);
     let message = |bytes: usize| {
-        let text = r#"{"action":"note","id":1,"payload":""}"#;
+        let text = r#"{"action":"update_state","id":1,"payload":""}"#;
         text.replace("\"\"}", &format!("\"{}\"}}", "x".repeat(bytes - text.len())))
     };
     let mut player = guest.join(&room);

@@ -11,6 +11,7 @@ use tungstenite::protocol::frame::{Frame, FrameHeader};
 
 use crate::common::player::Player;
 use crate::common::server::{Folder, Server};
+use crate::common::wait_until;
 
 #[test]
 fn two_players_see_each_other() {
@@ -69,6 +70,38 @@ fn regression_update_state_gets_the_whole_message_also_by_its_own_name() {
     assert_eq!(event["payload"]["action"], "update_state");
 }
 
+/// A slip must not look as if it had worked, nor reach anybody.
+#[test]
+fn an_action_that_nothing_has_is_refused_and_told_to_nobody() {
+    let server = Server::start(&[]);
+    server.folder().write_script("relay", "-- ROLE: guest\n-- ACTIONS: wave, point\nreturn ARGV[2]\n");
+    let ann_guest = server.guest();
+    let mut ann = ann_guest.join(&ann_guest.create_lobby(4));
+    let mut ask = |action: &str, id: u64| ann.call(action, json!({"x": 1}), id);
+    wait_until("the new script", || ask("wave", 1)["type"] == "reply");
+    let message: Value = serde_json::from_str(ask("point", 2)["result"].as_str().unwrap()).unwrap();
+    assert_eq!(message, json!({"action": "point", "payload": {"x": 1}, "id": 2}));
+    let mut refused = |action: &str, id: u64, message: &str| {
+        let answer = ask(action, id);
+        let expected = json!({"code": "not_found", "message": message});
+        assert_eq!((&answer["type"], &answer["payload"]), (&json!("error"), &expected), "{answer}");
+    };
+    refused("mvoe_player", 3, r#"there is no action "mvoe_player"; do you mean "move_player"?"#);
+    refused("movePlayer", 4, r#"there is no action "movePlayer"; do you mean "move_player"?"#);
+    refused("wav", 5, r#"there is no action "wav"; do you mean "wave"?"#);
+    refused("jump", 6, r#"there is no action "jump""#);
+    // What a guest may not call is not named to it, nor what only the server calls.
+    refused("brodcast", 7, r#"there is no action "brodcast""#);
+    refused("on_conect", 8, r#"there is no action "on_conect""#);
+    ann.call("set", json!({"a": 1}), 9);
+    let event = ann.receive_type("state");
+    let before = ann.welcome["payload"]["seq"].as_u64().unwrap();
+    assert_eq!((&event["payload"]["action"], &event["seq"]), (&json!("set"), &json!(before + 1)), "{event}");
+    let answer = ann_guest.rpc("create_loby", json!([]), &[]);
+    let error = json!({"code": "not_found", "message": r#"there is no script "create_loby"; do you mean "create_lobby"?"#});
+    assert_eq!((answer.status, &answer.json()["error"]), (404, &error));
+}
+
 /// Every member gets the same events under the same numbers, without a gap, beginning right after its welcome.
 #[test]
 fn events_are_numbered_without_gaps() {
@@ -78,7 +111,7 @@ fn events_are_numbered_without_gaps() {
     let mut players: Vec<Player> = guests.iter().map(|guest| guest.join(&room)).collect();
     for number in 0..50 {
         for player in &mut players {
-            player.send("note", json!({"number": number}));
+            player.send("set", json!({"number": number}));
         }
     }
     let mut end = None;
@@ -404,7 +437,7 @@ fn events_of_a_burst_come_as_batches() {
     let mut player = guest.join(&guest.create_lobby(4));
     let frames_before = server.metric("godra_frames_out_total");
     for number in 0..200 {
-        player.send("note", json!({"number": number}));
+        player.send("set", json!({"number": number}));
     }
     for _ in 0..200 {
         player.receive_type("state");

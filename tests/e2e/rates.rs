@@ -37,7 +37,7 @@ fn who_is_on_this_machine_meets_no_default() {
     let guest = server.guest();
     let mut player = guest.join(&guest.create_lobby(4));
     assert!((0..200).all(|_| guest.rpc("heartbeat", json!([]), &[]).status == 200));
-    (0..300).for_each(|number| player.send("note", json!({"number": number})));
+    (0..300).for_each(|number| player.send("set", json!({"number": number})));
     assert_eq!(player.call("heartbeat", json!(null), 1)["type"], "reply");
     assert_eq!(server.metric(r#"godra_inputs_total{outcome="limited"}"#), 0.0);
 }
@@ -60,7 +60,7 @@ fn strangers_have_a_rate_of_inputs_by_default() {
     let server = Server::start(BEHIND_A_PROXY);
     let guest = server.guest();
     let mut player = join_from(&guest, &server, &guest.create_lobby(4), "203.0.113.9");
-    (0..200).for_each(|number| player.send("note", json!({"number": number})));
+    (0..200).for_each(|number| player.send("set", json!({"number": number})));
     let refused = player.receive_type("error");
     assert_eq!(refused["payload"]["code"], "rate_limited");
     assert_eq!(refused["payload"]["details"], json!({"retry_after": 1}));

@@ -122,6 +122,28 @@ fn scripts_come_and_go() {
     wait_for_status(404);
 }
 
+/// Its action would be a hole in the game, and an `OK` for it the developer's despair.
+#[test]
+fn a_script_that_never_compiled_says_so_to_who_calls_it() {
+    let server = server_with_version(1);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    server.folder().write_script("fresh", "-- ROLE: guest\nreturn (\n");
+    wait_for_problems(&server, 1.0);
+    let answer = player.call("fresh", json!({}), 1);
+    assert_eq!(answer["payload"]["code"], "script_error", "{answer}");
+    let message = answer["payload"]["message"].as_str().unwrap();
+    assert!(message.contains("fresh.lua") && message.contains("log"), "{message}");
+    let answer = guest.rpc("fresh", json!([]), &[]);
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (500, &json!("script_error")));
+    server.folder().write_script("fresh", &version(9));
+    wait_until("the mended script", || player.call("fresh", json!({}), 2)["result"] == 9);
+    fs::remove_file(server.folder().script("fresh")).unwrap();
+    wait_until("the file to be missed", || {
+        player.call("fresh", json!({}), 3)["payload"]["code"] == "not_found"
+    });
+}
+
 #[test]
 fn a_hundred_saves_a_second_are_normal() {
     let server = server_with_version(1);

@@ -70,7 +70,7 @@ fn members_on_different_nodes_see_the_same() {
     const EACH: usize = 40;
     for number in 0..EACH {
         for player in &mut players {
-            player.send("note", json!({"number": number}));
+            player.send("set", json!({"number": number}));
         }
     }
     let seen: Vec<Vec<Value>> =
@@ -270,11 +270,11 @@ fn who_was_in_a_lost_room_does_not_hear_the_next_one_of_its_id() {
     let key = format!("game:{room}");
     assert_eq!(ben.rpc(&nodes[1], "create_lobby", json!([4]), &[&key]).status, 200);
     let mut owner = ben.join(&nodes[1], &room);
-    owner.call("note", json!("for members only"), 1);
+    owner.call("update_state", json!("for members only"), 1);
     assert_eq!(ghost.expect_close().0, 4503);
     let heard = ghost.seen().iter().any(|message| message.to_string().contains("for members only"));
     assert!(!heard, "{:?}", ghost.seen());
-    owner.call("note", json!("again"), 2);
+    owner.call("update_state", json!("again"), 2);
 }
 
 #[test]
@@ -366,7 +366,7 @@ fn who_was_put_out_while_the_store_was_away_is_closed() {
     wait_until("the store to be away", || nodes[1].get("/ready").status == 503);
     let out = owner.call("kick_player", json!({"user_id": users[1].id}), 1);
     assert_eq!(out["result"], "OK", "{out}");
-    owner.call("note", json!("for members only"), 2);
+    owner.call("update_state", json!("for members only"), 2);
     proxy.set(Mode::Pass);
     assert_eq!(player.expect_close().0, 4502);
     assert!(!player.seen().iter().any(|message| message.to_string().contains("for members only")));
@@ -396,7 +396,7 @@ fn who_comes_back_by_another_node_has_its_seat_and_what_it_missed() {
     let place = place(&b);
     drop(b);
     assert_eq!(about(&mut a, &ben), "player_away");
-    a.call("note", json!({"number": 1}), 1);
+    a.call("set", json!({"number": 1}), 1);
     let mut b = ben.come_back(&one, &room, &place);
     assert_eq!(b.welcome["payload"]["recovered"], true);
     assert_eq!(about(&mut b, &ben), "player_away", "it hears what it has missed");

@@ -108,7 +108,7 @@ fn a_new_scripts_keys_stop_nobody_else() {
     let mut player = ann.join(&node, &room);
     let script = "-- KEYS: shop:{room}\n-- ROLE: guest\nreturn redis.call('GET', KEYS[1])\n";
     node.folder().write_script("shop", script);
-    // Until it is there, update_state takes the input.
+    // Until it is there, nothing takes the input.
     let mut id = 1;
     wait_until("the script's refusal", || {
         id += 1;

@@ -98,6 +98,14 @@ class Connections(WithServer):
             self.assertEqual(socket.receive()["payload"]["code"], "bad_request", text)
         self.assertEqual(socket.ask("heartbeat")["result"]["seq"], welcome["seq"])
 
+    def test_actions_that_nobody_takes(self):
+        """S-MESSAGE-6"""
+        _, socket, welcome = player(self.server, "message-6")
+        for action in ("cuonts", "jump", "Counts-9"):
+            answer = socket.ask(action, {"x": 1})
+            self.assertEqual((answer["type"], answer["payload"]["code"]), ("error", "not_found"), answer)
+        self.assertEqual(socket.ask("heartbeat")["result"]["seq"], welcome["seq"])
+
     def test_heartbeat_and_resync(self):
         """S-MESSAGE-5, S-CLOCK-1"""
         _, socket, welcome = player(self.server, "message-5")

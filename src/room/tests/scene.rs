@@ -71,7 +71,7 @@ impl Scene {
         Self {
             room: Room::new(room_id(), INTERVAL_MS, 0),
             now_ms: 10_000,
-            scripts: ScriptSet { scripts, generation: 1 },
+            scripts: ScriptSet::new(scripts, 1),
             bounds: Bounds {
                 batch_calls: 8,
                 batch_bytes: 1000,
@@ -425,6 +425,7 @@ pub(super) fn script(name: &str) -> Arc<Script> {
         room_argument: None,
         tick_ms: None,
         is_atomic: true,
+        actions: Vec::new(),
     };
     Arc::new(Script::new(name, format!("{name}.lua"), "return 1", header))
 }

@@ -79,6 +79,7 @@ fn script(text: &str) -> Arc<Script> {
         room_argument: None,
         tick_ms: None,
         is_atomic: true,
+        actions: Vec::new(),
     };
     Arc::new(Script::new("test", "scripts/test.lua", text, header))
 }
@@ -252,7 +253,7 @@ fn new_scripts_are_taken_and_queued_calls_keep_theirs() {
     let (old, new) = (script("return 'old'"), script("return 'new'"));
     game.submit(batch(None, 0, &[&old]));
     let scripts = HashMap::from([("test".into(), new.clone())]);
-    game.engine.replace_scripts(Arc::new(ScriptSet { scripts, generation: 2 }));
+    game.engine.replace_scripts(Arc::new(ScriptSet::new(scripts, 2)));
     game.submit(batch(None, 0, &[&old, &new]));
     assert_eq!(shown(&game.done().1.results), ["\"old\""]);
     assert_eq!(shown(&game.done().1.results), ["\"old\"", "\"new\""]);

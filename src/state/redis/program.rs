@@ -458,10 +458,8 @@ mod tests {
     #[test]
     fn mixtures_share_a_program() {
         let scripts = ["a", "b", "c", "d"].map(|name| script(name, "return 1"));
-        let set = ScriptSet {
-            scripts: scripts.iter().map(|script| (script.name.clone(), script.clone())).collect(),
-            generation: 1,
-        };
+        let set =
+            ScriptSet::new(scripts.iter().map(|script| (script.name.clone(), script.clone())).collect(), 1);
         let mut programs = Programs::default();
         programs.replace(&set);
         let one = programs.for_scripts([&scripts[0], &scripts[0]].into_iter());

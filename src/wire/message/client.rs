@@ -162,10 +162,18 @@ impl<'de> Visitor<'de> for ActionVisitor {
     }
 }
 
-fn check_action<E: Error>(action: &str) -> Result<(), E> {
+/// Whether an action may be called so.
+pub fn is_action(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    let valid = (1..=MAX_ACTION_BYTES).contains(&action.len()) && action.bytes().all(allowed);
-    if valid { Ok(()) } else { Err(E::custom("the action is not 1 to 64 of A-Z, a-z, 0-9, _ and -")) }
+    (1..=MAX_ACTION_BYTES).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+fn check_action<E: Error>(action: &str) -> Result<(), E> {
+    if is_action(action) {
+        Ok(())
+    } else {
+        Err(E::custom("the action is not 1 to 64 of A-Z, a-z, 0-9, _ and -"))
+    }
 }
 
 /// Cuts a parser's message, which may quote the whole text that it complains about.

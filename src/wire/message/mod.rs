@@ -7,7 +7,7 @@ mod numbers;
 mod server;
 mod shared_text;
 
-pub use client::{ClientMessage, HEARTBEAT, MAX_ACTION_BYTES, MessageError, RESYNC, shorten};
+pub use client::{ClientMessage, HEARTBEAT, MAX_ACTION_BYTES, MessageError, RESYNC, is_action, shorten};
 pub use depth::{MAX_DEPTH, TOO_DEEP, is_too_deep};
 pub use kind::{MessageType, RESERVED_TYPE};
 pub use numbers::{InputName, InputOrder, KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_N, OUT_OF_ORDER, whole};

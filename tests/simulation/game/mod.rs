@@ -53,7 +53,7 @@ pub(super) fn scripts() -> Arc<ScriptSet> {
         let header = Header::parse(name, text).expect("the game's headers are right");
         (name.into(), Arc::new(Script::new(name, format!("{name}.lua"), text, header)))
     };
-    Arc::new(ScriptSet { scripts: TEXTS.into_iter().map(script).collect(), generation: 1 })
+    Arc::new(ScriptSet::new(TEXTS.into_iter().map(script).collect(), 1))
 }
 
 /// Some steps, of an input in a room with these users.

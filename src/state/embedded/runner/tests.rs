@@ -97,6 +97,7 @@ fn script(text: &str) -> Arc<Script> {
         room_argument: None,
         tick_ms: None,
         is_atomic: true,
+        actions: Vec::new(),
     };
     Arc::new(Script::new("test", "scripts/test.lua", text, header))
 }
@@ -290,10 +291,7 @@ fn a_flush_begins_a_new_history() {
 #[test]
 fn old_versions_of_scripts_are_forgotten() {
     let mut world = World::new();
-    let set = |script: &Arc<Script>| ScriptSet {
-        scripts: [(script.name.clone(), script.clone())].into(),
-        generation: 1,
-    };
+    let set = |script: &Arc<Script>| ScriptSet::new([(script.name.clone(), script.clone())].into(), 1);
     let waiting = call("return 'waiting'", CallKeys::Resolved(Vec::new()), &[]);
     world.runner.prepare(&set(&waiting.script));
     let mut resting = 0;
