@@ -203,6 +203,9 @@ impl Declarations {
                 "a script with ROLE: server runs in the room that it is told to: ROOM says nothing".into(),
             ));
         }
+        if let Some((line, _)) = self.actions {
+            return Err(at(line)("no player calls a script with ROLE: server: ACTIONS says nothing".into()));
+        }
         match self.line_of_new_keys() {
             Some(line) => Err(at(line)(
                 "a script with ROLE: server runs in the room that it is told to: write {room} for {new}"
@@ -579,6 +582,7 @@ mod tests {
         check("-- ROLE: servers", 1, "manager or server");
         check("-- TICK: 50\n-- ROLE: server", 2, "ROLE says nothing");
         check("-- ROLE: server\n-- ROOM: 1", 2, "ROOM says nothing");
+        check("-- ROLE: server\n-- ACTIONS: set", 2, "ACTIONS says nothing");
         check("-- KEYS: game:{new}\n-- ROLE: server", 1, "write {room} for {new}");
         check("-- ATOMIC: no", 1, "ATOMIC is on or off");
         check("-- ATOMC: off", 1, "do you mean ATOMIC");
