@@ -14,7 +14,7 @@ fn a_flood_is_read_at_its_rate_and_the_connection_works_on() {
     let mut flooder = flooder_guest.join(&flooder_guest.create_lobby(4));
     let mut other = other_guest.join(&other_guest.create_lobby(4));
     for number in 0..200 {
-        let input = json!({"action": "note", "payload": {"number": number}});
+        let input = json!({"action": "set", "payload": {"number": number}});
         flooder.socket().write(Message::text(input.to_string())).unwrap();
     }
     let began = Instant::now();
@@ -73,7 +73,7 @@ fn a_long_input_counts_as_several() {
     let guest = server.guest();
     let mut player = guest.join(&guest.create_lobby(4));
     // Four pieces are all that may come at once.
-    let long = json!({"action": "note", "payload": {"text": "x".repeat(3 * 4096 + 1)}, "id": 1});
+    let long = json!({"action": "update_state", "payload": {"text": "x".repeat(3 * 4096 + 1)}, "id": 1});
     player.send_text(&long.to_string());
     assert_eq!(player.receive_until(|message| message["id"] == 1)["type"], "reply");
     player.send_text(&long.to_string());
