@@ -274,7 +274,7 @@ mod tests {
             let header = Header::parse(name, text).expect("a header");
             (name.into(), Arc::new(Script::new(name, format!("{name}.lua"), text, header)))
         };
-        ScriptSet { scripts: [script("known", "-- ROLE: server"), script("other", "")].into(), generation: 1 }
+        ScriptSet::new([script("known", "-- ROLE: server"), script("other", "")].into(), 1)
     }
 
     fn shown(calls: &[Call]) -> Vec<(&str, u64)> {
