@@ -32,8 +32,9 @@ impl Tally {
     }
 }
 
-/// What is wrong with how an attack was met, if it went on for this long.
-pub(crate) fn judge(kind: &Kind, tally: &Tally, lasted: Duration) -> Option<String> {
+/// What is wrong with how an attack was met, if it went on for this long. Over TLS a server turns a crowd away without a word, as
+/// one would cost it a handshake.
+pub(crate) fn judge(kind: &Kind, is_secure: bool, tally: &Tally, lasted: Duration) -> Option<String> {
     let broken = tally.answers.keys().find(|answer| is_broken(answer));
     if let Some(answer) = broken {
         return Some(format!("it broke something: {answer} ({})", tally.line()));
@@ -41,9 +42,10 @@ pub(crate) fn judge(kind: &Kind, tally: &Tally, lasted: Duration) -> Option<Stri
     if lasted < kind.within {
         return None;
     }
-    let is_met = kind.must.iter().any(|wanted| tally.answers.contains_key(*wanted));
-    let wanted = || kind.must.join(" or ");
-    (!kind.must.is_empty() && !is_met).then(|| format!("it should get {}: {}", wanted(), tally.line()))
+    let must = if is_secure && kind.is_crowd() { &["ended"] } else { kind.must };
+    let is_met = must.iter().any(|wanted| tally.answers.contains_key(*wanted));
+    let wanted = || must.join(" or ");
+    (!must.is_empty() && !is_met).then(|| format!("it should get {}: {}", wanted(), tally.line()))
 }
 
 /// Whether an answer tells of a server that did not know what to do.
@@ -69,7 +71,7 @@ mod tests {
     #[test]
     fn an_attack_must_get_what_it_should_once_it_had_the_time() {
         let check = |name: &str, answers: &[&str], seconds, right: bool| {
-            let verdict = judge(kind(name), &tally(answers), Duration::from_secs(seconds));
+            let verdict = judge(kind(name), false, &tally(answers), Duration::from_secs(seconds));
             assert_eq!(verdict.is_none(), right, "{name} {answers:?}: {verdict:?}");
         };
         check("inputs", &["rate_limited"], 10, true);
@@ -80,6 +82,15 @@ mod tests {
         check("half-bodies", &["408"], 100, true);
         check("logins", &["429", "500"], 10, false);
         check("inputs", &["rate_limited", "close 1011"], 0, false);
+    }
+
+    #[test]
+    fn a_crowd_is_turned_away_without_a_word_over_tls() {
+        let verdict = |is_secure, answer| {
+            judge(kind("crowd"), is_secure, &tally(&[answer]), Duration::from_secs(10)).is_none()
+        };
+        assert!(verdict(true, "ended") && verdict(false, "503"));
+        assert!(!verdict(true, "503") && !verdict(false, "ended"));
     }
 
     #[test]

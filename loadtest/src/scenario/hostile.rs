@@ -25,6 +25,7 @@ pub(super) fn direct(
     run: &mut Run<'_>,
 ) -> io::Result<()> {
     let orders = orders(args, options, target)?;
+    let is_secure = orders.tls.is_some();
     let kinds: Vec<&Kind> = orders.attacks.iter().map(|(kind, _)| *kind).collect();
     run.join(Group::Players, run.size(Group::Players))?;
     run.play(Group::Players, args.rate, 0.0)?;
@@ -42,7 +43,7 @@ pub(super) fn direct(
         recover(args, before, run)?;
     }
     for (kind, tally) in kinds.iter().zip(&tallies) {
-        met(kind, tally, lasted, run);
+        met(kind, is_secure, tally, lasted, run);
     }
     Ok(())
 }
@@ -84,10 +85,10 @@ fn recover(args: &Hostile, before: u64, run: &mut Run<'_>) -> io::Result<()> {
     }
 }
 
-fn met(kind: &Kind, tally: &Tally, lasted: Duration, run: &mut Run<'_>) {
+fn met(kind: &Kind, is_secure: bool, tally: &Tally, lasted: Duration, run: &mut Run<'_>) {
     run.note(&format!("{} ({}): {}", kind.name, kind.what, tally.line()));
     run.find(&format!("answers to {}", kind.name), tally.answers.values().sum::<u64>() as f64, "");
-    if let Some(wrong) = outcome::judge(kind, tally, lasted) {
+    if let Some(wrong) = outcome::judge(kind, is_secure, tally, lasted) {
         run.violation(Violation::NotMet, || format!("{}: {wrong}", kind.name));
     }
 }
