@@ -1,7 +1,16 @@
 //! The demo page and the SDK that it runs on, carried in the binary. Paths are those below `sdk/js`, so that the page's modules
 //! find each other, and the SDK, here as there.
 
+use std::io::{self, Write};
+use std::sync::LazyLock;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use crate::session::Page;
+
+/// Path, type and content.
+type File = (&'static str, &'static str, &'static [u8]);
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -10,26 +19,37 @@ const STYLE: &str = "text/css; charset=utf-8";
 /// A file below `sdk/js`, served under its path there.
 macro_rules! page {
     ($path:literal, $content_type:expr) => {
-        Page {
-            path: $path,
-            content_type: $content_type,
-            body: include_bytes!(concat!("../../sdk/js", $path)),
-        }
+        ($path, $content_type, include_bytes!(concat!("../../sdk/js", $path)))
     };
 }
 
 /// The pages of a server, with the demo or without: a game's own page may load the SDK from here either way.
 pub(super) fn pages(demo: bool) -> &'static [Page] {
-    if demo { PAGES } else { &PAGES[..SDK_FILES] }
+    /// Packed once, for all who come.
+    static PAGES: LazyLock<Vec<Page>> = LazyLock::new(|| FILES.iter().map(page).collect());
+    if demo { &PAGES } else { &PAGES[..SDK_FILES] }
+}
+
+fn page(&(path, content_type, body): &File) -> Page {
+    // Writing to memory does not fail; without a packed body the plain one is sent.
+    let gzip = gzip(body).unwrap_or_default();
+    let pays = gzip.len() < body.len();
+    Page { path, content_type, body, gzip: if pays { gzip } else { Vec::new() } }
+}
+
+fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body)?;
+    encoder.finish()
 }
 
 /// How many of the pages are the SDK's.
 const SDK_FILES: usize = 2;
 
-const PAGES: &[Page] = &[
+const FILES: &[File] = &[
     page!("/godra.js", SCRIPT),
     page!("/dist/lobby.js", SCRIPT),
-    Page { path: "/", content_type: HTML, body: include_bytes!("../../sdk/js/demo/index.html") },
+    ("/", HTML, include_bytes!("../../sdk/js/demo/index.html")),
     page!("/demo/demo.css", STYLE),
     page!("/demo/camera.js", SCRIPT),
     page!("/demo/chat.js", SCRIPT),
@@ -54,6 +74,10 @@ const PAGES: &[Page] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
     use super::*;
 
     #[test]
@@ -61,5 +85,15 @@ mod tests {
         let paths: Vec<&str> = pages(false).iter().map(|page| page.path).collect();
         assert_eq!(paths, ["/godra.js", "/dist/lobby.js"]);
         assert!(pages(true).iter().any(|page| page.path == "/"));
+    }
+
+    #[test]
+    fn each_page_is_packed_and_the_same_unpacked() {
+        for page in pages(true) {
+            let mut unpacked = Vec::new();
+            GzDecoder::new(page.gzip.as_slice()).read_to_end(&mut unpacked).unwrap();
+            assert!(unpacked == page.body, "{}", page.path);
+            assert!(page.gzip.len() < page.body.len(), "{}", page.path);
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::wire::http::{Method, Request};
 pub const STRANGERS_BODY: usize = 16 * 1024;
 
 /// A page that the server carries in itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Page {
     /// The path in the URL.
     pub path: &'static str,
@@ -17,6 +17,8 @@ pub struct Page {
     pub content_type: &'static str,
     /// The whole page, as it is sent.
     pub body: &'static [u8],
+    /// The same gzipped; empty if that is not done.
+    pub gzip: Vec<u8>,
 }
 
 /// The methods of a route. `OPTIONS` is answered everywhere.
@@ -155,7 +157,7 @@ mod tests {
 
     #[test]
     fn paths() {
-        const PAGES: &[Page] = &[Page { path: "/", content_type: "", body: b"" }];
+        const PAGES: &[Page] = &[Page { path: "/", content_type: "", body: b"", gzip: Vec::new() }];
         for &route in Route::ALL {
             assert_eq!(Route::of_path(route.path(), true, PAGES), route);
         }

@@ -1,5 +1,8 @@
 //! The HTTP side: requests good and bad, as bytes on a socket.
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
 use serde_json::json;
 
 use crate::common::http::Response;
@@ -286,6 +289,21 @@ fn the_demo_page_is_served() {
     assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page:?}");
     assert!(page.text().contains("<script"), "{}", page.text());
     assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{page:?}");
+    for path in ["/", "/godra.js", "/demo/demo.css"] {
+        let plain = server.get(path);
+        let packed = server.request("GET", path, &[("Accept-Encoding", "gzip, deflate")], b"");
+        assert_eq!(
+            (plain.header("content-encoding"), packed.header("content-encoding")),
+            (None, Some("gzip"))
+        );
+        assert_eq!(
+            (plain.header("vary"), packed.header("vary")),
+            (Some("Accept-Encoding"), Some("Accept-Encoding"))
+        );
+        let mut unpacked = Vec::new();
+        GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked).unwrap();
+        assert!(unpacked == plain.body && packed.body.len() < plain.body.len(), "{path}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The HTTP part of a connection's life: requests are answered one at a time, in order.
 
+mod encoding;
 mod redirect;
 mod requests;
 

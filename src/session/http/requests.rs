@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::encoding::accepts_gzip;
 use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::routes::{STRANGERS_BODY, TokenSource};
@@ -185,8 +186,17 @@ fn page(request: &Request, context: &Context<'_>) -> Answer<'static> {
     let mut pages = context.services.settings().pages.iter();
     let page = pages.find(|page| *page.path == *request.path);
     let page = page.expect("the route says that the page is there");
-    let headers = [("Content-Type", page.content_type)].into_iter().chain(PAGE_HEADERS).collect();
-    Answer { status: 200, headers, body: page.body.into() }
+    let mut headers: Vec<_> = [("Content-Type", page.content_type)].into_iter().chain(PAGE_HEADERS).collect();
+    if page.gzip.is_empty() {
+        return Answer { status: 200, headers, body: page.body.into() };
+    }
+    // A cache on the way must not give one body to those who asked for the other.
+    headers.push(("Vary", "Accept-Encoding"));
+    if !accepts_gzip(request) {
+        return Answer { status: 200, headers, body: page.body.into() };
+    }
+    headers.push(("Content-Encoding", "gzip"));
+    Answer { status: 200, headers, body: page.gzip.as_slice().into() }
 }
 
 fn guest_login(request: &Request, context: &Context<'_>) -> Result<Answer<'static>, Rejection> {

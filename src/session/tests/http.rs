@@ -2,6 +2,7 @@
 
 use super::peer::Peer;
 use super::*;
+use crate::session::Page;
 
 const HEALTHY: &str = r#"health 200 {"status":"ok"}"#;
 
@@ -255,6 +256,35 @@ fn regression_a_client_of_http_1_0_is_told_that_the_connection_stays_open() {
     assert_eq!(connection(old).as_deref(), Some("keep-alive"));
     assert_eq!(connection("GET /health HTTP/1.0\r\n\r\n").as_deref(), Some("close"));
     assert_eq!(connection(&get("/health")), None);
+}
+
+#[test]
+fn a_page_is_gzipped_for_those_who_name_that() {
+    let with_gzip = |settings: &mut Settings| {
+        let page = Page { path: "/", content_type: "text/html", body: b"<p>hello", gzip: b"packed".to_vec() };
+        settings.pages = Box::leak(Box::new([page]));
+    };
+    let check = |header_line: &str, is_packed: bool| {
+        let answer = response_with(with_gzip, request("GET /", &[header_line]));
+        assert_eq!(header(&answer, "vary"), Some("Accept-Encoding"), "{header_line}");
+        assert_eq!(header(&answer, "content-encoding"), is_packed.then_some("gzip"), "{header_line}");
+        assert!(answer.ends_with(if is_packed { "packed" } else { "<p>hello" }), "{header_line}: {answer}");
+    };
+    check("Accept-Encoding: gzip, deflate, br", true);
+    check("accept-encoding: br;q=1.0, GZip ; q=0.8", true);
+    check("Accept-Encoding: x-gzip", true);
+    check("Accept-Encoding: gzip;q=0.001", true);
+    check("Accept-Encoding: gzip;q=0", false);
+    check("Accept-Encoding: gzip; Q=0.000, *", false);
+    check("Accept-Encoding: deflate, br", false);
+    check("Accept-Encoding: *", false);
+    check("Accept-Encoding: gzippy", false);
+    check("Accept-Encoding:", false);
+    check("X: y", false);
+    let plain = response(request("GET /", &["Accept-Encoding: gzip"]));
+    assert_eq!((header(&plain, "vary"), header(&plain, "content-encoding")), (None, None));
+    let answer = response_with(with_gzip, request("HEAD /", &["Accept-Encoding: gzip"]));
+    assert_eq!(header(&answer, "content-length"), Some("6"));
 }
 
 /// One read may hold thousands of requests, and each may ask for a large page.

@@ -22,7 +22,7 @@ use crate::wire::{Code, ErrorCode, Position, Recovered, ws};
 /// What the virtual clock shows at first.
 const START: Now = Now { monotonic_ms: 5_000, unix_ms: 1_700_000_000_000 };
 const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
-const PAGES: &[Page] = &[Page { path: "/", content_type: "text/html", body: b"<p>hello" }];
+const PAGES: &[Page] = &[Page { path: "/", content_type: "text/html", body: b"<p>hello", gzip: Vec::new() }];
 pub(super) const LOGINS_PER_MINUTE: u32 = 3;
 
 /// A peer and the session that it talks to.
