@@ -451,7 +451,12 @@ impl Shard {
             _ => {}
         }
         if *budget == 0 {
-            self.connections.read_again(index);
+            // What a closed WebSocket's peer floods us with may stay where it is.
+            let is_over = connection.carried.stage == Stage::Lingering
+                && matches!(connection.carried.session, Session::WebSocket(_));
+            if !is_over {
+                self.connections.read_again(index);
+            }
             return false;
         }
         let was_handshaking = connection.is_handshaking();

@@ -353,7 +353,8 @@ fn who_reads_nothing_is_closed_and_told_why() {
             Err(error) => panic!("no close frame but {error}"),
         }
     };
-    assert!([4002, 4003].contains(&code), "{code}");
+    // It has sent too little for 4003: a flood is thousands that are told `busy`.
+    assert_eq!(code, 4002);
 }
 
 #[test]

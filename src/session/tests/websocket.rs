@@ -171,7 +171,7 @@ fn inputs_behind_one_over_the_rate_wait_for_it() {
 fn too_many_malformed_messages_end_it() {
     let bad = [text("x").as_slice(), &binary(b"\xff"), &text("{}")].concat();
     let dropped = ["dropped malformed", r#"{"type":"error",…}"#].repeat(3);
-    let last = ["dropped malformed", "close 4504 too many malformed messages", "closed 4504"];
+    let last = ["dropped malformed", "close 4504 too many malformed messages", "closed 4504", "finish"];
     check_member([&bad[..], &text("x")].concat(), &[&dropped[..], &last].concat());
     let good = text(r#"{"action":"a"}"#);
     let forgiven = [&dropped[..], &["input guest:a a null", "dropped malformed", r#"{"type":"error",…}"#]];
@@ -300,7 +300,7 @@ fn regression_the_count_of_malformed_messages_cannot_overflow() {
         peer.send(&bad).lines();
     }
     peer.send(text("x").repeat(35)).lines();
-    peer.send(text("x")).did(&["dropped malformed", "close 4504 …", "closed 4504"]);
+    peer.send(text("x")).did(&["dropped malformed", "close 4504 …", "closed 4504", "finish"]);
 }
 
 /// A refusal goes out in the place of its input: in front of what the later messages lead to, the close among it.

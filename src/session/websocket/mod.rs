@@ -377,7 +377,10 @@ impl WebSocketSession {
     fn apply(&mut self, outcome: Outcome, now: Now, actions: &mut Actions) {
         match outcome {
             Outcome::GoOn => {}
-            Outcome::Close { code, reason } => self.close(code, reason, now, actions),
+            Outcome::Close { code, reason } => {
+                self.close(code, reason, now, actions);
+                self.end(actions);
+            }
             Outcome::Answered { code } => {
                 // Going away (1001) means to a client that it closes by itself, and not that it comes back.
                 let then =
@@ -398,7 +401,7 @@ impl WebSocketSession {
 /// What handling one event leads to.
 enum Outcome {
     GoOn,
-    /// We close, and wait for the peer's half.
+    /// We close, and do not wait for the peer's half: it is behind all that the peer floods us with.
     Close {
         code: u16,
         reason: &'static str,
