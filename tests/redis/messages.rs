@@ -474,3 +474,123 @@ fn a_full_store_takes_no_messages_and_runs_those_it_has() {
     player.receive_type("light");
     wait_until("nothing to be left", || left_keys(&redis).is_empty());
 }
+
+/// Two stores, and nodes that work with both.
+fn start_on_two<const NODES: usize>(stores: &[Redis; 2]) -> [Server; NODES] {
+    let addresses = stores.each_ref().map(Redis::address);
+    [0; NODES].map(|_| node_in(scripts(), &addresses, &["--sync-interval", "20"]))
+}
+
+/// A room in each of the stores.
+fn room_in_each(stores: &[Redis; 2], node: &Server, user: &User) -> [String; 2] {
+    let mut rooms = [None, None];
+    wait_until("a room in each store", || {
+        let room = user.create_lobby(node);
+        let is_there = |store: &Redis| store.command(&["EXISTS", &format!("game:{room}")]).trim() == ":1";
+        let home = stores.iter().position(is_there).expect("it is in one of them");
+        rooms[home] = Some(room);
+        rooms.iter().all(Option::is_some)
+    });
+    rooms.map(|room| room.expect("there is one"))
+}
+
+/// What is left on its way: not what says how far it has come.
+fn left_outbox(store: &Redis) -> Vec<String> {
+    left_keys(store)
+        .into_iter()
+        .filter(|key| !key.contains("out_seq") && !key.ends_with(":arrived"))
+        .collect()
+}
+
+#[test]
+fn messages_to_another_store_arrive_once_and_in_order() {
+    let stores = [Redis::start(), Redis::start()];
+    let nodes: [Server; 2] = start_on_two(&stores);
+    let user = User::new(&nodes[0]);
+    let [here, there] = room_in_each(&stores, &nodes[0], &user);
+    let mut sender = user.join(&nodes[0], &here);
+    let other = User::new(&nodes[1]);
+    let mut receiver = other.join(&nodes[1], &there);
+    for batch in 0..20 {
+        let (from, to) = (batch * 50 + 1, batch * 50 + 50);
+        expect_ok(&mut sender, "send", json!({"room": there, "from": from, "to": to}));
+        expect_ok(&mut sender, "send", json!({"script": "note", "from": from, "to": to}));
+        receiver.send("send", json!({"script": "note", "from": 5000 + from, "to": 5000 + to}));
+    }
+    expect_ok(&mut sender, "send", json!({"room": there, "from": 1001, "after": 700}));
+    // A timer waits where it was set: so it can be taken back.
+    expect_ok(&mut sender, "send", json!({"room": there, "from": 1002, "after": 600, "name": "turn"}));
+    assert_eq!(expect_ok(&mut sender, "cancel", json!({"name": "turn"})), "true");
+    for number in 1..=1001 {
+        assert_eq!(receiver.receive_type("received")["payload"]["number"], number);
+    }
+    wait_until("what is in no room to run", || {
+        stores.iter().map(|store| list(store, "noted").len()).sum::<usize>() == 2000
+    });
+    let noted: Vec<Vec<i64>> = stores.iter().map(|store| list(store, "noted")).collect();
+    assert!(noted.iter().any(Vec::is_empty), "what is in no room is in one store");
+    for sender in [1..=1000, 5001..=6000] {
+        let of_one: Vec<i64> = noted.concat().into_iter().filter(|number| sender.contains(number)).collect();
+        assert_eq!(of_one, sender.collect::<Vec<_>>());
+    }
+    assert_eq!((received(&stores[1], &there), received(&stores[0], &there)), ((1..=1001).collect(), vec![]));
+    wait_until("nothing to be left", || stores.iter().all(|store| left_outbox(store).is_empty()));
+}
+
+#[test]
+fn an_outbox_outlives_a_node_and_waits_for_a_store_that_is_away() {
+    let stores = [Redis::start(), Redis::start()];
+    let nodes: [Server; 3] = start_on_two(&stores);
+    let user = User::new(&nodes[0]);
+    let [here, there] = room_in_each(&stores, &nodes[0], &user);
+    let mut sender = user.join(&nodes[0], &here);
+    let mut tell = |from: u64, to: u64| {
+        expect_ok(&mut sender, "send", json!({"room": there, "from": from, "to": to}));
+    };
+    // Nodes die with parcels on their way.
+    for batch in 0..20 {
+        tell(batch * 50 + 1, batch * 50 + 50);
+        match batch {
+            7 => nodes[1].signal("KILL"),
+            9 => stores[1].signal("STOP"),
+            _ => {}
+        }
+    }
+    std::thread::sleep(Duration::from_secs(4));
+    nodes[0].signal("KILL");
+    assert!(received_later(&stores[0]) > 0, "the rest waits in the outbox");
+    stores[1].signal("CONT");
+    wait_within(Duration::from_secs(15), "all to run", || received(&stores[1], &there).len() >= 1000);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(received(&stores[1], &there), (1..=1000).collect::<Vec<_>>());
+    wait_until("nothing to be left", || stores.iter().all(|store| left_outbox(store).is_empty()));
+}
+
+/// How many messages wait in a store's outboxes.
+fn received_later(store: &Redis) -> usize {
+    let outboxes = left_keys(store).into_iter().filter(|key| key.contains(":out:"));
+    let length =
+        |key: String| store.command(&["LLEN", &key]).trim().trim_start_matches(':').parse::<usize>().unwrap();
+    outboxes.map(length).sum()
+}
+
+#[test]
+fn a_full_outbox_refuses_messages_to_other_rooms() {
+    let stores = [Redis::start(), Redis::start()];
+    let [node]: [Server; 1] = start_on_two(&stores);
+    let user = User::new(&node);
+    let [here, there] = room_in_each(&stores, &node, &user);
+    let mut player = user.join(&node, &here);
+    stores[1].signal("STOP");
+    wait_until("the node to notice", || node.get("/ready").status != 200);
+    let outbox = format!("godra:mail:out:{}", stores[1].address());
+    let fill = "for n = 1, 100000 do
+        redis.call('RPUSH', KEYS[1], cmsgpack.pack({ n, '', '1', 'note', '', '{\"number\":1}' }))
+    end";
+    stores[0].command(&["EVAL", fill, "1", &outbox]);
+    let error = expect_error(&mut player, "send", json!({"room": there}));
+    assert!(error.contains("too many messages wait for another store"), "{error}");
+    expect_ok(&mut player, "send", json!({"room": here, "from": 3}));
+    assert_eq!(player.receive_type("received")["payload"]["number"], 3);
+    stores[1].signal("CONT");
+}

@@ -10,6 +10,7 @@ use super::in_flight::SentBatch;
 use super::ledger::{Held, Ledger};
 use super::mail::{DROP, Pending};
 use super::names::Names;
+use super::peers::Peers;
 use super::tls::TlsFiles;
 use super::transport::At;
 use crate::metrics::{MessageOutcome, Metrics};
@@ -59,6 +60,7 @@ pub(super) struct Endpoint {
     pub history: HistoryBounds,
     /// Which of the stores it is, from 0.
     pub index: usize,
+    pub peers: Arc<Peers>,
     /// Of all stores.
     pub surveys: Arc<SurveyDesk>,
 }

@@ -48,6 +48,10 @@ pub(super) enum Upkeep {
     FindOrphans,
     /// Tells what is due of messages.
     Look,
+    /// Puts messages into the outbox to the store of that index.
+    Send(usize),
+    /// Takes messages from the store of that index.
+    Receive(usize),
     /// Tells which rights the user lacks.
     Rights,
     /// Tells by which name the store was given this data, or that there is none.

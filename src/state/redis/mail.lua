@@ -1,6 +1,6 @@
 -- Messages and timers of scripts: what they tell, and what of that is taken once it is due. This is part of a program only if one
 -- of its scripts may tell something, or is run by messages. In front of this come get_mail_bounds(), which gives { call, pending,
--- payload, name, after, round, round_ms }, get_mail_texts(), which gives what refusals say, and get_mail_scripts(), which gives by
+-- payload, name, after, round_ms, outboxes (to other stores), waiting (in one of these), waiting_text }, get_mail_texts(), which gives what refusals say, and get_mail_scripts(), which gives by
 -- the names of all scripts 0 (not for messages), 1 or 2 (its keys need a room).
 -- Behind OWN_KEYS .. "mail:" (a ROOM is "" for no room):
 --   seq          the last message's id, 16 digits. Ids begin with the time, so that none comes again in a store that lost its data
@@ -147,6 +147,18 @@ local function make_mail(tools)
     return after, name
   end
 
+  -- Which rooms live in other stores, only nodes know. They take what is due there to an outbox (see mail_send.lua).
+  local is_full_outbox
+  local function is_outbox_full()
+    if is_full_outbox == nil then
+      is_full_outbox = false
+      for _, outbox in ipairs(BOUNDS.outboxes) do
+        is_full_outbox = is_full_outbox or call("LLEN", key(outbox)) >= BOUNDS.waiting
+      end
+    end
+    return is_full_outbox
+  end
+
   function mail.tell(to, script, payload, options)
     local why, after, name
     to, why = receiver(to, script)
@@ -159,6 +171,7 @@ local function make_mail(tools)
     begin_call()
     if told >= BOUNDS.call then error(TEXTS.too_many_of_call, 2) end
     local before = name and pending_as(name, to)
+    if to ~= room and is_outbox_full() then error(BOUNDS.waiting_text, 2) end
     if not before and count_of(to) >= BOUNDS.pending then error(TEXTS.too_many_pending, 2) end
     if tools.is_full then error({ err = "OOM the store is full" }, 0) end
     local id, due = next_id(), string.format("%.0f", now + after)

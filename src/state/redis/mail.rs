@@ -190,6 +190,11 @@ impl Seen {
 }
 
 impl Due {
+    /// As the store has it.
+    pub(super) fn entry(&self) -> String {
+        format!("{} {} {}", id_text(self.id), self.due_ms, self.script)
+    }
+
     fn call(&self, script: &Arc<Script>) -> Call {
         Call::message(script.clone(), Message { id: self.id, payload: Box::default() })
     }

@@ -28,6 +28,8 @@ mod mail;
 mod names;
 mod notice;
 mod order;
+mod outbox;
+mod peers;
 mod program;
 mod reader;
 mod rights;
@@ -50,6 +52,7 @@ use self::endpoint::{Endpoint, Outlet};
 use self::mail::Pending;
 use self::names::Names;
 pub use self::names::Prefix;
+use self::peers::Peers;
 pub use self::tls::TlsFiles;
 use self::writer::{Writer, WriterCommand};
 use super::faults::FaultLog;
@@ -89,6 +92,7 @@ pub struct RedisOptions {
 /// Stores at one or more addresses, and their threads.
 pub struct RedisEngine {
     endpoints: Vec<EndpointHandle>,
+    peers: Arc<Peers>,
     surveys: Arc<SurveyDesk>,
 }
 
@@ -117,7 +121,8 @@ impl RedisEngine {
         }));
         let mut random = godra_engine::SplitMix(options.seed);
         let node = format!("{:016x}", random.next_u64());
-        let mut endpoints = Vec::with_capacity(options.addresses.len());
+        let mut endpoints: Vec<EndpointHandle> = Vec::with_capacity(options.addresses.len());
+        let peers = Arc::new(Peers::new(options.addresses.iter().map(ToString::to_string).collect()));
         let surveys = Arc::new(SurveyDesk::new(options.addresses.len()));
         for (index, address) in options.addresses.into_iter().enumerate() {
             let endpoint = Arc::new(Endpoint {
@@ -140,6 +145,7 @@ impl RedisEngine {
                 rejoin_grace: options.rejoin_grace,
                 history: options.history,
                 index,
+                peers: peers.clone(),
                 surveys: surveys.clone(),
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));
@@ -147,12 +153,11 @@ impl RedisEngine {
             let thread = threads::lasting("redis-write").spawn(move || writer.run())?;
             endpoints.push(EndpointHandle { endpoint, queue, writer: Mutex::new(Some(thread)) });
         }
-        Ok(Self { endpoints, surveys })
+        peers.connect(endpoints.iter().map(|handle| handle.queue.clone()).collect());
+        Ok(Self { endpoints, peers, surveys })
     }
 
-    /// Where a room lives: the address with the highest hash of both (rendezvous hashing), so that another address takes
-    /// rooms from all others alike, and no others move. Calls without a room go to one address, as the empty name does:
-    /// what they list is what the scripts of that address's rooms have written.
+    /// Where a batch runs: that of the room's home, or that of what is in no room.
     fn endpoint_of(&self, batch: &Batch) -> &EndpointHandle {
         match &batch.room {
             Some(room) => self.endpoint_of_name(room.as_str()),
@@ -161,22 +166,8 @@ impl RedisEngine {
     }
 
     fn endpoint_of_name(&self, name: &str) -> &EndpointHandle {
-        let weight = |handle: &&EndpointHandle| rendezvous(&handle.endpoint.address.to_string(), name);
-        let best = if self.endpoints.len() == 1 {
-            self.endpoints.first()
-        } else {
-            self.endpoints.iter().max_by_key(weight)
-        };
-        best.expect("there is an address")
+        &self.endpoints[self.peers.home_of(name)]
     }
-}
-
-/// The weight of a name at an address (FNV-1a, 64 bits, with its bits mixed as in SplitMix64).
-fn rendezvous(address: &str, name: &str) -> u64 {
-    let bytes = address.bytes().chain([0]).chain(name.bytes());
-    let hash = bytes
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    godra_engine::SplitMix(hash).next_u64()
 }
 
 impl EndpointHandle {
@@ -281,29 +272,3 @@ impl Engine for RedisEngine {
 #[cfg(any(test, fuzzing))]
 #[path = "../../../tests/fuzz/targets/redis_answers.rs"]
 pub(crate) mod fuzz;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rooms_are_spread_alike_and_few_move() {
-        let addresses = ["a:1", "b:1", "c:1", "d:1"];
-        let place = |count: usize, room: usize| {
-            let name = format!("room-{room}");
-            (0..count).max_by_key(|index| rendezvous(addresses[*index], &name)).expect("one")
-        };
-        let mut counts = [0; 3];
-        let mut moved = 0;
-        for room in 0..3000 {
-            counts[place(3, room)] += 1;
-            let (before, after) = (place(3, room), place(4, room));
-            if before != after {
-                assert_eq!(after, 3, "only the new address takes rooms");
-                moved += 1;
-            }
-        }
-        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
-        assert!((600..900).contains(&moved), "{moved}");
-    }
-}

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::names::Names;
+use super::outbox;
 use crate::script::{Script, ScriptSet, may_call, may_use};
 use crate::state::mail::{self, BadMessage};
 use crate::state::ticks::LONGEST_PAUSE_MS;
@@ -85,13 +86,20 @@ pub(super) struct Programs {
     history: HistoryBounds,
     lobbies_per_owner: u32,
     names: Names,
+    /// The addresses of the other stores.
+    others: Vec<String>,
 }
 
 impl Programs {
     /// No programs yet; rooms keep so much of their events, a user may own so many lobbies, and what is in the store has these
     /// names.
-    pub(super) fn new(history: HistoryBounds, lobbies_per_owner: u32, names: Names) -> Self {
-        Self { known: HashMap::new(), current: Vec::new(), history, lobbies_per_owner, names }
+    pub(super) fn new(
+        history: HistoryBounds,
+        lobbies_per_owner: u32,
+        names: Names,
+        others: Vec<String>,
+    ) -> Self {
+        Self { known: HashMap::new(), current: Vec::new(), history, lobbies_per_owner, names, others }
     }
 
     /// Takes a new set of scripts, and forgets what was made of others.
@@ -130,6 +138,7 @@ impl Programs {
             &self.history,
             self.lobbies_per_owner,
             &self.names,
+            &self.others,
         ));
         if self.known.len() >= MAX_PROGRAMS {
             self.known.clear();
@@ -146,6 +155,7 @@ impl Program {
         history: &HistoryBounds,
         lobbies_per_owner: u32,
         names: &Names,
+        others: &[String],
     ) -> Self {
         let mut text = String::from("local godra_scripts, godra_sandbox = {}\n");
         let mut line = 2;
@@ -166,7 +176,8 @@ impl Program {
         // What makes it would be made for every batch.
         let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
         let has_mail = scripts.iter().any(may_have_mail);
-        let mail = if has_mail { [mail_tables(all).as_str(), MAIL].concat() } else { NO_MAIL.to_owned() };
+        let mail =
+            if has_mail { [mail_tables(all, others).as_str(), MAIL].concat() } else { NO_MAIL.to_owned() };
         let room_library = if scripts.iter().any(|script| script.reads_room()) { ROOM_LIBRARY } else { "" };
         let payload = if scripts.iter().any(|script| script.may_read("payload")) { PAYLOAD } else { "" };
         for part in [
@@ -310,7 +321,7 @@ fn may_have_mail(script: &Arc<Script>) -> bool {
 }
 
 /// What messages may be, what is said of the rest, and which scripts they may run.
-fn mail_tables(all: &[Arc<Script>]) -> String {
+fn mail_tables(all: &[Arc<Script>], others: &[String]) -> String {
     let name = || "%s".to_owned();
     let texts = [
         ("room", BadMessage::Room),
@@ -326,6 +337,8 @@ fn mail_tables(all: &[Arc<Script>]) -> String {
         ("too_many_pending", BadMessage::TooManyPending),
     ];
     let texts = texts.map(|(key, text)| format!("{key} = {:?}", text.to_string()));
+    let outboxes: Vec<String> =
+        others.iter().map(|address| format!("{:?}", format!("out:{address}"))).collect();
     let kind = |script: &Arc<Script>| match script.header.is_for_server {
         false => 0,
         true => 1 + u8::from(script.has_room_keys()),
@@ -334,10 +347,13 @@ fn mail_tables(all: &[Arc<Script>]) -> String {
         all.iter().map(|script| format!("[{:?}] = {}", script.name, kind(script))).collect();
     format!(
         "local function get_mail_bounds()\n  \
-         return {{ call = {}, pending = {}, payload = {}, name = {}, after = {}, round_ms = {} }}\nend\n\
+         return {{ outboxes = {{ {} }}, waiting = {}, waiting_text = {:?}, call = {}, pending = {}, payload = {}, name = {}, after = {}, round_ms = {} }}\nend\n\
          local function get_mail_texts() return {{ {} }} end\n\
          local mail_scripts\nlocal function get_mail_scripts()\n  \
          mail_scripts = mail_scripts or {{ {} }}\n  return mail_scripts\nend\n",
+        outboxes.join(", "),
+        outbox::MAX_WAITING,
+        outbox::FULL,
         mail::MAX_OF_CALL,
         mail::MAX_PENDING,
         mail::MAX_PAYLOAD_BYTES,
@@ -363,7 +379,7 @@ mod tests {
     impl Default for Programs {
         fn default() -> Self {
             let address = &Address::parse_list("localhost").expect("an address")[0];
-            Self::new(HistoryBounds::default(), 16, Names::new(&Prefix::default(), address))
+            Self::new(HistoryBounds::default(), 16, Names::new(&Prefix::default(), address), Vec::new())
         }
     }
 
@@ -441,7 +457,7 @@ mod tests {
             script("b", "-- ROLE: server\n-- KEYS: lobbies"),
             script("c", ""),
         ];
-        assert!(mail_tables(&all).contains(r#"{ ["a"] = 2, ["b"] = 1, ["c"] = 0 }"#));
+        assert!(mail_tables(&all, &[]).contains(r#"{ ["a"] = 2, ["b"] = 1, ["c"] = 0 }"#));
     }
 
     #[test]

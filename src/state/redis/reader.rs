@@ -142,7 +142,7 @@ impl Reader {
                     log::warn!("the store refuses a command of the server's own error=\"{code} {details}\"");
                     return Err(format!("{code} {details}"));
                 }
-                if upkeep == Upkeep::Look {
+                if matches!(upkeep, Upkeep::Look | Upkeep::Send(_) | Upkeep::Receive(_)) {
                     self.find_now(Finding::Upkeep(upkeep, value));
                 } else if upkeep != Upkeep::Note {
                     let _ = self.findings.send(Finding::Upkeep(upkeep, value));

@@ -215,6 +215,8 @@ mod tests {
             include_str!("orphans.lua"),
             include_str!("mail.lua"),
             include_str!("mail_look.lua"),
+            include_str!("mail_send.lua"),
+            include_str!("mail_receive.lua"),
             include_str!("../../guests/claim.lua"),
         ];
         let asked: Vec<String> =

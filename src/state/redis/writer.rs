@@ -14,8 +14,9 @@ use super::encode::{Head, write_batch};
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
 use super::ledger::{Held, Ledger};
-use super::mail::{self, Outlook, Seen, Stopped};
+use super::mail::{self, Due, Outlook, Seen, Stopped};
 use super::order::Order;
+use super::outbox::{self, Outbox, Parcel};
 use super::program::Programs;
 use super::reader::{Finding, Reader};
 use super::rights::{Rights, read_lacking};
@@ -49,10 +50,15 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What comes in the queue.
+#[derive(Debug)]
 pub(super) enum WriterCommand {
     Batch(Box<Batch>),
     /// Look at the endpoint.
     Wake,
+    /// Messages have come from another store.
+    Parcel(Box<Parcel>),
+    /// The store of that index has taken messages up to a number, or can take none.
+    Arrived(usize, Option<u64>),
 }
 
 pub(super) struct Writer {
@@ -69,6 +75,8 @@ pub(super) struct Writer {
     late: Late<Box<Batch>>,
     /// When to look for messages that are due; none if no script is run by them.
     outlook: Option<Outlook>,
+    /// To other stores, by their index.
+    outboxes: Vec<(usize, Outbox)>,
     scripts: Arc<ScriptSet>,
     is_full: bool,
     forgot_at: Instant,
@@ -90,8 +98,12 @@ impl Writer {
         queue_sender: Sender<WriterCommand>,
         seed: u64,
     ) -> Self {
+        let others = || endpoint.peers.others(endpoint.index);
+        let outboxes = others().map(|(index, _)| (index, Outbox::default())).collect();
+        let addresses = others().map(|(_, address)| address.to_owned()).collect();
+        let (bounds, lobbies) = (endpoint.history, endpoint.lobbies_per_owner);
         Self {
-            programs: Programs::new(endpoint.history, endpoint.lobbies_per_owner, endpoint.names.clone()),
+            programs: Programs::new(bounds, lobbies, endpoint.names.clone(), addresses),
             endpoint,
             queue,
             queue_sender,
@@ -100,6 +112,7 @@ impl Writer {
             watched: HashMap::new(),
             late: Late::default(),
             outlook: None,
+            outboxes,
             scripts: Arc::default(),
             is_full: false,
             forgot_at: Instant::now(),
@@ -286,8 +299,14 @@ impl Writer {
             let Some(message) = next.take().or_else(|| self.queue.try_recv().ok()) else { break };
             self.prepare(connection)?;
             connection.wait_until_subscribed();
-            if let WriterCommand::Batch(batch) = message {
-                self.receive(connection, batch);
+            match message {
+                WriterCommand::Batch(batch) => self.receive(connection, batch),
+                WriterCommand::Wake => {}
+                WriterCommand::Parcel(parcel) => {
+                    let receive = outbox::receive(&self.endpoint.names.keys, &parcel);
+                    connection.command(&receive, Upkeep::Receive(parcel.source));
+                }
+                WriterCommand::Arrived(target, number) => self.arrived(connection, target, number),
             }
             if connection.pack.len() >= MAX_PACKED_BYTES || connection.in_flight.is_full() {
                 break;
@@ -421,12 +440,14 @@ impl Writer {
                     self.note_lacking(&rights, lacking);
                 }
                 Finding::Upkeep(Upkeep::Look, answer) => self.run_messages(connection, answer),
-                Finding::Upkeep(..) => {}
-                Finding::DueIn(wait) => {
-                    if let Some(outlook) = &mut self.outlook {
-                        outlook.is_due_in(wait, Instant::now());
-                    }
+                Finding::Upkeep(Upkeep::Send(target), answer) => self.sent(target, answer),
+                Finding::Upkeep(Upkeep::Receive(source), answer) => {
+                    let (number, own) = (outbox::read_received(&answer), self.endpoint.index);
+                    self.endpoint.peers.send(source, WriterCommand::Arrived(own, number));
+                    self.messages_are_due_in(Duration::ZERO);
                 }
+                Finding::Upkeep(..) => {}
+                Finding::DueIn(wait) => self.messages_are_due_in(wait),
                 Finding::Stopped(stopped) => self.messages_stopped(connection, stopped),
             }
         }
@@ -503,7 +524,13 @@ impl Writer {
         };
         self.endpoint.note_pending(seen.pending);
         let (mut work, mut wait) = (Duration::ZERO, seen.wait);
+        let mut abroad = HashMap::<usize, Vec<(Option<RoomId>, Vec<Due>)>>::new();
         for (room, due) in &seen.rooms {
+            let home = self.endpoint.peers.home_of(room.as_ref().map_or("", RoomId::as_str));
+            if home != self.endpoint.index {
+                abroad.entry(home).or_default().push((room.clone(), due.clone()));
+                continue;
+            }
             if work >= MESSAGES_WORK || connection.in_flight.is_full() || self.is_stopping() {
                 wait = Some(Duration::ZERO);
                 break;
@@ -518,8 +545,71 @@ impl Writer {
                 Batch { may_give_back: true, ..Batch::new(room.clone(), calls, self.origin(room.as_ref())) };
             self.pack(connection, batch, Held::new(), 0);
         }
+        for (target, rooms) in abroad {
+            self.send(connection, target, 0, &rooms);
+        }
         if let Some(outlook) = &mut self.outlook {
             outlook.looked(wait, work, Instant::now());
+        }
+    }
+
+    fn messages_are_due_in(&mut self, wait: Duration) {
+        if let Some(outlook) = &mut self.outlook {
+            outlook.is_due_in(wait, Instant::now());
+        }
+    }
+
+    /// Puts messages of these rooms into the outbox to another store.
+    fn send(
+        &mut self,
+        connection: &mut StoreConnection,
+        target: usize,
+        arrived: u64,
+        rooms: &[(Option<RoomId>, Vec<Due>)],
+    ) {
+        let (own_keys, address) = (&self.endpoint.names.keys, self.endpoint.peers.address(target));
+        connection.command(&outbox::send(own_keys, address, arrived, rooms), Upkeep::Send(target));
+    }
+
+    fn outbox(&mut self, target: usize) -> Option<&mut Outbox> {
+        self.outboxes.iter_mut().find(|(index, _)| *index == target).map(|(_, outbox)| outbox)
+    }
+
+    /// What is next in an outbox is known.
+    fn sent(&mut self, target: usize, answer: redis::Value) {
+        let Some((moved, parcel)) = outbox::read_sent(answer, self.endpoint.index) else {
+            log::error!(
+                "what the store tells of its outbox makes no sense address={}",
+                self.endpoint.address
+            );
+            return;
+        };
+        if moved > 0 {
+            self.messages_are_due_in(Duration::ZERO);
+        }
+        if let Some(parcel) = parcel
+            && self.outbox(target).is_some_and(|outbox| outbox.sends(Instant::now()))
+        {
+            self.endpoint.peers.send(target, WriterCommand::Parcel(Box::new(parcel)));
+        }
+    }
+
+    /// Another store has taken messages: they leave the outbox, and the next may go.
+    fn arrived(&mut self, connection: &mut StoreConnection, target: usize, number: Option<u64>) {
+        let Some(number) = number else { return };
+        if let Some(outbox) = self.outbox(target) {
+            outbox.arrived();
+        }
+        self.send(connection, target, number, &[]);
+    }
+
+    /// Sends what nodes that are gone have left in outboxes, and what did not arrive.
+    fn look_at_outboxes(&mut self, connection: &mut StoreConnection) {
+        let now = Instant::now();
+        let is_time = |(target, outbox): &mut (usize, Outbox)| outbox.looks(now).then_some(*target);
+        let targets: Vec<usize> = self.outboxes.iter_mut().filter_map(is_time).collect();
+        for target in targets {
+            self.send(connection, target, 0, &[]);
         }
     }
 
@@ -541,6 +631,9 @@ impl Writer {
     fn keep_up(&mut self, connection: &mut StoreConnection) {
         if self.outlook.as_mut().is_some_and(|outlook| outlook.looks(Instant::now())) {
             connection.command(&mail::look(&self.endpoint.names.keys), Upkeep::Look);
+        }
+        if self.outlook.is_some() {
+            self.look_at_outboxes(connection);
         }
         if connection.identified_at.is_none_or(|at| at.elapsed() >= upkeep::IDENTIFY_INTERVAL) {
             connection.identified_at = Some(Instant::now());
@@ -706,7 +799,8 @@ impl Writer {
             self.take_scripts();
             match self.queue.recv_deadline(end) {
                 Ok(WriterCommand::Batch(batch)) => self.endpoint.fail_unsent(*batch, Held::new()),
-                Ok(WriterCommand::Wake) => {}
+                // Messages stay in their outbox.
+                Ok(WriterCommand::Wake | WriterCommand::Parcel(_) | WriterCommand::Arrived(..)) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
             }
         }
