@@ -105,7 +105,7 @@ fn undeclared_keys(script: &Script) -> Vec<(usize, String)> {
 }
 
 /// What a script may name without having declared it `local`.
-const GLOBALS: [&str; 33] = [
+const GLOBALS: [&str; 34] = [
     "ARGV",
     "KEYS",
     "_G",
@@ -124,6 +124,7 @@ const GLOBALS: [&str; 33] = [
     "os",
     "pairs",
     "pcall",
+    "print",
     "rawequal",
     "rawget",
     "rawset",

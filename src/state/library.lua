@@ -1,7 +1,8 @@
--- What scripts have of their room: its members and its state. The embedded store and the programs for Redis both run this text.
+-- What scripts have of their room, its members and its state, and what they print. The embedded store and the programs for Redis
+-- both run this text.
 -- The tools: room() (its id, nil in none), caller() (a user's id, or nil), run (a command, as redis.pcall), encode and decode (of
--- JSON), is_too_deep(JSON text), max_depth, and protect (a table for scripts to read, in place of one).
-local function make_room_library(tools)
+-- JSON), is_too_deep(JSON text), max_depth, protect (a table for scripts to read, in place of one), and log(place, text).
+local function make_library(tools)
   local library, state = {}, {}
   local run = tools.run
 
@@ -163,5 +164,24 @@ local function make_room_library(tools)
   end
 
   library.state = tools.protect(state)
+
+  -- Tables as JSON, and nothing of where a value lies in memory.
+  local function shown(value)
+    local kind = type(value)
+    if kind == "string" then return value end
+    if kind == "number" or kind == "boolean" or value == nil then return tostring(value) end
+    if value == cjson.null then return "null" end
+    local ok, text = pcall(tools.encode, value)
+    return ok and kind == "table" and text or kind
+  end
+
+  function library.log(...)
+    local parts = {}
+    for at = 1, select("#", ...) do parts[at] = shown((select(at, ...))) end
+    -- The line of the script that has called this: an error at that depth begins with it.
+    local _, place = pcall(error, "", 3)
+    tools.log(place, table.concat(parts, " "))
+  end
+
   return library
 end

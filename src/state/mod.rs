@@ -22,6 +22,7 @@ pub mod guest_book;
 mod history;
 mod late;
 pub mod mail;
+mod prints;
 pub mod redis;
 mod room_events;
 mod shares;

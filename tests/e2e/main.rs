@@ -31,6 +31,7 @@ mod numbered;
 mod pacing;
 mod play;
 mod postgres;
+mod prints;
 mod prompt;
 mod proxy_protocol;
 mod rates;

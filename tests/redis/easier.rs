@@ -273,3 +273,30 @@ fn the_state_ends_with_its_room() {
         (left, "1"),
     ]);
 }
+
+#[test]
+fn empty_lists_are_lists() {
+    let redis = Redis::start();
+    let mut both = Both::new(&redis, Some("a"));
+    let told = both.input("godra.publish('e', { l = { godra.array(), { godra.array() } } })", "null");
+    assert!(told.contains(r#""payload":{"l":[[],[[]]]}"#), "{told}");
+    let told = both.input("godra.send('ann', 'e', godra.array())", "null");
+    assert!(told.contains(r#""payload":[]"#), "{told}");
+    both.check(&[
+        ("return cjson.encode({ a = godra.array(), b = {}, c = { godra.array() } }):gsub('%s', ''):len()", "24"),
+        ("return cjson.encode({ godra.array(), {}, { godra.array() } })", r#""[[],{},[[]]]""#),
+        ("return cjson.encode(godra.array())", "\"[]\""),
+        ("local list = godra.array({ 1 }) list[1] = nil return cjson.encode(list) .. #list", "\"[]0\""),
+        ("local list = godra.array() list[1] = 'x' list[2] = godra.array() return cjson.encode(list)", r#""[\"x\",[]]""#),
+        ("local list = godra.array() list.x = 1 return cjson.encode(list)", r#""{\"x\":1}""#),
+        ("local list = godra.array() godra.array(list) cjson.encode(list) return cjson.encode(list) .. #list", "\"[]0\""),
+        ("return godra.array()", "[]"),
+        ("godra.state.set('l', { godra.array() }) return redis.call('HGET', 'game:a:state', 'l')", "\"[[]]\""),
+        ("return cjson.encode({})", "\"{}\""),
+        ("local encode = cjson.encode return encode(_G.godra.array()) .. _G.cjson.encode(godra.array())", "\"[][]\""),
+        ("local ok, why = pcall(cjson.encode, { godra.array(), print_me }) return why .. cjson.encode(godra.array())", "\"Cannot serialise function: type not supported[]\""),
+        ("local x = godra.array('x')", "script_error: a.lua:1: bad argument #1 to 'array' (table expected, got string)"),
+        ("\nlocal x = cjson.encode({ godra.array(), print_me })", "script_error: a.lua:2: Cannot serialise function: type not supported"),
+        ("return tostring(getmetatable(godra.array())) .. #godra.array({ 1, 2 })", "\"nil2\""),
+    ].map(|(text, expected)| (Box::leak(text.replace("print_me", "math.floor").into_boxed_str()) as &str, expected)));
+}

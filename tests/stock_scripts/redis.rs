@@ -20,11 +20,18 @@ const PRELUDE: &str = "local known, events, json = cjson.decode(table.remove(ARG
     local godra = { user = known.user, room = known.room, now = known.now, room_ttl = 3600, lobbies_per_owner = 16, \
     publish = function(type, payload) ready(json.encode({ type = type, payload = payload })) end, remove = function() end, \
     error = function(code, message, details) error({ code = code, message = message, details = details }, 0) end } \
+    godra.payload = read_payload('[', 2, #ARGV - 1) \
+    for name, value in pairs(make_library({ room = function() return known.room end, caller = function() return known.user.id end, \
+    run = redis.pcall, encode = json.encode, decode = json.decode, is_too_deep = function() return false end, max_depth = 32, \
+    protect = function(own) return own end, log = function() end })) do godra[name] = value end \
     local plain = redis \
     local redis = setmetatable({ call = function(command, ...) \
     if command == 'PUBLISH' then assert((...) == 'game_updates:game:' .. known.room) return ready(select(2, ...)) end \
     return plain.call(command, ...) end }, { __index = redis }) \
     local function script() ";
+/// What the server's own programs have of it.
+const LIBRARY: &str = include_str!("../../src/state/library.lua");
+const PAYLOAD: &str = include_str!("../../src/state/redis/payload.lua");
 /// Behind a script's last line.
 const CODA: &str = "\nend \
     local ok, result = pcall(script) \
@@ -94,13 +101,18 @@ impl RedisStore {
     }
 }
 
+/// Without its comments.
+fn one_line(text: &str) -> String {
+    text.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join(" ")
+}
+
 impl Store for RedisStore {
     fn run(&mut self, script: &Arc<Script>, room: Option<&str>, caller: &Caller, args: &[String]) -> Outcome {
         let keys =
             room.map(|room| script.keys_for(&RoomId::parse(room).expect("room id"))).unwrap_or_default();
         let user = json!({ "id": caller.id, "name": caller.name, "role": caller.role });
         let known = json!({ "user": user, "room": room, "now": self.now_ms }).to_string();
-        let script = format!("{PRELUDE}{}{CODA}", script.text);
+        let script = format!("{} {} {PRELUDE}{}{CODA}", one_line(LIBRARY), one_line(PAYLOAD), script.text);
         let count = keys.len().to_string();
         let mut parts: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
         parts.extend(keys.iter().map(|key| key.as_bytes()));

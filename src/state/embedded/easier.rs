@@ -1,20 +1,25 @@
 //! The parts of `godra` that save a script its first lines: its input decoded, its room's members and state.
 
+use std::cmp::Ordering;
+
 use godra_engine::lua::{Answer, Call, Function, LibraryText, Raised};
 
 use super::library::Game;
-use crate::state::{Arguments, call::Input};
+use crate::state::{Arguments, call::Input, prints};
+use crate::wire::ids::RoomId;
 use crate::wire::message::{MAX_DEPTH, is_too_deep};
 
 /// What both stores have, and what ties it to this one.
 const TEXT: &str = concat!(
     include_str!("../library.lua"),
     "local godra, helpers = ...
-    local made = make_room_library({
+    local made = make_library({
       room = helpers.room, caller = helpers.caller, run = redis.pcall, encode = cjson.encode, decode = cjson.decode,
       is_too_deep = helpers.is_too_deep, max_depth = helpers.max_depth(), protect = function(own) return own end,
+      log = helpers.log,
     })
-    for name, value in pairs(made) do godra[name] = value end"
+    for name, value in pairs(made) do godra[name] = value end
+    print = godra.log"
 );
 
 impl Game {
@@ -25,6 +30,7 @@ impl Game {
             Function::new(c"caller", Self::give_caller),
             Function::new(c"is_too_deep", Self::give_is_too_deep),
             Function::new(c"max_depth", Self::give_max_depth),
+            Function::new(c"log", Self::print),
         ];
         LibraryText { text: TEXT, helpers, tables: vec![c"state"] }
     }
@@ -45,6 +51,25 @@ impl Game {
 
     fn give_max_depth(&self, call: &Call<'_>) -> Result<Answer, Raised> {
         Ok(call.number(MAX_DEPTH as f64))
+    }
+
+    fn print(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        let printed = self.printed.get();
+        self.printed.set(printed + 1);
+        let text = match printed.cmp(&prints::MAX_LINES) {
+            Ordering::Less => call.bytes(2)?,
+            Ordering::Equal => prints::LEFT_OUT.as_bytes(),
+            Ordering::Greater => return Ok(Answer::NOTHING),
+        };
+        let place = String::from_utf8_lossy(call.bytes(1)?);
+        let room = self.room_id();
+        prints::print(place.trim_end_matches(": "), room.as_ref().map(RoomId::as_str), text);
+        Ok(Answer::NOTHING)
+    }
+
+    /// `godra.array`.
+    pub(super) fn array(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        call.array(1)
     }
 
     /// `godra.payload`.

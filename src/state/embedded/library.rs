@@ -31,6 +31,8 @@ pub(super) struct Game {
     caller: RefCell<Caller>,
     /// What `godra.payload` is made of, if the running script may ask for it.
     input: RefCell<Option<Arguments>>,
+    /// How many lines the running call has printed.
+    pub(super) printed: Cell<usize>,
 }
 
 /// The running call's circumstances.
@@ -55,6 +57,7 @@ impl Game {
             lobbies_per_owner: Cell::new(options.lobbies_per_owner),
             caller: RefCell::default(),
             input: RefCell::default(),
+            printed: Cell::default(),
         }
     }
 
@@ -67,6 +70,7 @@ impl Game {
         let identity = &call.caller;
         let mut caller = self.caller.borrow_mut();
         caller.is_entering = call.membership.enters();
+        self.printed.set(0);
         if caller.room.as_ref() != room {
             caller.room = room.cloned();
         }
@@ -165,6 +169,7 @@ impl Extension for Game {
             Function::new(c"leave", Self::leave),
             Function::new(c"cell", Self::cell),
             Function::new(c"remove", Self::remove),
+            Function::new(c"array", Self::array),
             Function::new(c"error", Self::error),
         ];
         Some(Library {

@@ -39,6 +39,8 @@ pub(super) struct Answer {
     pub took: Took,
     /// How long it is until something is due of what its calls have told, or of what they have left; none if that is nothing.
     pub due_in: Option<Duration>,
+    /// What scripts have printed: places and texts.
+    pub prints: Vec<(String, Vec<u8>)>,
 }
 
 /// How long a store has worked on calls, by its own clock: spans of so many calls each, one after another.
@@ -104,13 +106,14 @@ pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> 
         Value::Int(0) => vec![Value::Int(0); calls],
         results => list(results)?,
     };
-    let (now_ms, due_in) = match &now_ms {
-        Value::Array(parts) => match &parts[..] {
-            [now_ms, due_in] => (number(now_ms)?, Some(Duration::from_millis(number(due_in)?))),
-            _ => return None,
-        },
-        now_ms => (number(now_ms)?, None),
+    let (now_ms, due_in, prints) = match now_ms {
+        Value::Array(parts) => {
+            let [now_ms, due_in, prints] = <[Value; 3]>::try_from(parts).ok()?;
+            (now_ms, number(&due_in).map(Duration::from_millis), read_prints(list(prints)?, program)?)
+        }
+        now_ms => (now_ms, None, Vec::new()),
     };
+    let now_ms = number(&now_ms)?;
     let ticks = take_ticks(&mut results)?;
     let is_not_run = |(number, result): (usize, &Value)| (*result == Value::Int(2)).then_some(number);
     let not_run = results.iter().enumerate().filter_map(is_not_run).collect();
@@ -132,7 +135,18 @@ pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> 
         not_run,
         took,
         due_in,
+        prints,
     })
+}
+
+fn read_prints(parts: Vec<Value>, program: &Program) -> Option<Vec<(String, Vec<u8>)>> {
+    let mut parts = parts.into_iter();
+    let mut prints = Vec::new();
+    while let Some(place) = parts.next() {
+        let place = program.mend_lines(&text(&place)?);
+        prints.push((place.trim_end_matches(": ").to_owned(), bytes(parts.next()?)?));
+    }
+    Some(prints)
 }
 
 /// Puts in the place of each tick's entry the one of its script.

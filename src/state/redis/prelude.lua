@@ -21,8 +21,9 @@
 --   for its payload, see payload.lua), and with a step its membership
 --   or its number, or of a tick its interval and the script's name, or of a message its id
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
---   they are many, a list of spans: number of calls, microseconds; godra.now, or if something was told, a list of it and of how
---   many milliseconds there are until something is due; if any enter, of each of these the last numbered
+--   they are many, a list of spans: number of calls, microseconds; godra.now, or if something was told or printed, a list of it, of
+--   how many milliseconds there are until something is due (-1 if nothing was told), and of what was printed (each line's place
+--   and text); if any enter, of each of these the last numbered
 --   input that ran; with "h" what was missed before this batch: after which number, and entries of the history}; an entry is 0
 --   (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, source: 0 the script's, 1
 --   its fault, 2 the server's}, {"D"} (a numbered input that has run before, and whose first answer is not known any more),
@@ -180,7 +181,9 @@ local entering
 local user_id, who, user
 -- Where the running call's arguments begin in ARGV, how many they are with its caller, and what they are decoded, of which call.
 local call_at, call_arguments, payload, payload_of
-local room_library
+local library
+-- What scripts have printed: of each line its place and its text.
+local prints
 -- What the running call has as redis.
 local running
 local groups
@@ -282,12 +285,17 @@ setmetatable(godra, { __index = function(_, name)
     end
     return payload
   end
-  if name == "state" or name == "members" or name == "is_member" then
-    room_library = room_library or make_room_library({
+  if name == "state" or name == "members" or name == "is_member" or name == "log" then
+    library = library or make_library({
       room = function() if room ~= "" then return room end end,
       caller = function() if user_id ~= "" then return user_id end end,
       run = function(...) return running.pcall(...) end,
-      encode = encode,
+      encode = function(value)
+        local ok, text = pcall(encode, value)
+        -- The line is the script's to know.
+        if not ok then error((string.gsub(text, "^@?user_script:%d+: ", "")), 0) end
+        return text
+      end,
       decode = cjson.decode,
       is_too_deep = function(text) return #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) end,
       max_depth = MAX_DEPTH,
@@ -295,8 +303,21 @@ setmetatable(godra, { __index = function(_, name)
         local function refuse() error("Attempt to modify a readonly table", 2) end
         return setmetatable({}, { __index = own, __newindex = refuse, __metatable = false })
       end,
+      log = make_log(function() return number end, function(place, text)
+        prints = prints or {}
+        local count = #prints
+        if count < 2 * MAX_BATCH_PRINTS then prints[count + 1], prints[count + 2] = place, text end
+      end),
     })
-    return room_library[name]
+    return library[name]
+  end
+  if name == "array" then
+    local arrays = get_arrays()
+    encode = function(value)
+      local text = arrays.encode_at(value, 3)
+      return text
+    end
+    return arrays.array
   end
   if make_mail and (name == "tell" or name == "cancel") then return get_mail()[name] end
   if name ~= "user" or user_id == "" then return nil end
@@ -627,7 +648,7 @@ if spans and took >= 1000 then
   spans[#spans + 1] = took - passed
   took = spans
 end
-if mail and mail.wait then now = { now, mail.wait } end
+if mail and mail.wait or prints then now = { now, mail and mail.wait or -1, prints or {} } end
 if own then return { own.epoch, own.seq, message, results, took, now, last_ran, past and past[1] } end
 if room == "" then return { "", 0, "", results, took, now } end
 local known = call("HMGET", OWN_KEYS .. "room:" .. room, "epoch", "seq")

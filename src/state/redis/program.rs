@@ -8,7 +8,7 @@ use super::outbox;
 use crate::script::{Script, ScriptSet, may_call, may_use};
 use crate::state::mail::{self, BadMessage};
 use crate::state::ticks::LONGEST_PAUSE_MS;
-use crate::state::{HistoryBounds, groups};
+use crate::state::{HistoryBounds, groups, prints};
 use crate::wire::ErrorCode;
 use crate::wire::message::{
     KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_DEPTH, MessageType, OUT_OF_ORDER, RESERVED_TYPE, TOO_DEEP,
@@ -41,8 +41,12 @@ const NUMBERED: &str = include_str!("numbered.lua");
 const HISTORY: &str = include_str!("history.lua");
 /// What chance and the clock decide.
 const PICKS: &str = include_str!("picks.lua");
-/// What scripts have of their room.
-const ROOM_LIBRARY: &str = include_str!("../library.lua");
+/// What scripts have of their room, and what they print.
+const LIBRARY: &str = include_str!("../library.lua");
+/// The bounds of what they print.
+const LOG: &str = include_str!("log.lua");
+/// Lists that are written as `[]` when they are empty.
+const ARRAYS: &str = include_str!("arrays.lua");
 /// A call's input, decoded.
 const PAYLOAD: &str = include_str!("payload.lua");
 /// The commands of it.
@@ -163,7 +167,7 @@ impl Program {
         for (number, script) in (1..).zip(&scripts) {
             text.push_str(&format!(
                 "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}\n{}\nend, {}, {}, {} }}\n",
-                locals(&script.text),
+                locals(script),
                 script.text,
                 may_call(&script.text, &["publish"]),
                 script.header.is_atomic,
@@ -174,27 +178,18 @@ impl Program {
         }
         text.push_str(&tables(history, lobbies_per_owner, names));
         // What makes it would be made for every batch.
-        let sandbox = if scripts.iter().any(|script| needs_sandbox(&script.text)) { SANDBOX } else { "" };
+        let sandbox = if scripts.iter().any(|script| needs_sandbox(script)) { SANDBOX } else { "" };
         let has_mail = scripts.iter().any(may_have_mail);
         let mail =
             if has_mail { [mail_tables(all, others).as_str(), MAIL].concat() } else { NO_MAIL.to_owned() };
-        let room_library = if scripts.iter().any(|script| script.reads_room()) { ROOM_LIBRARY } else { "" };
-        let payload = if scripts.iter().any(|script| script.may_read("payload")) { PAYLOAD } else { "" };
+        let uses = |is_used: fn(&Script) -> bool| scripts.iter().any(|script| is_used(script));
+        let library =
+            if uses(|script| script.reads_room() || may_print(script)) { library() } else { String::new() };
+        let payload = if uses(|script| script.may_read("payload")) { PAYLOAD } else { "" };
+        let arrays = if uses(|script| script.may_read("array")) { ARRAYS } else { "" };
         for part in [
-            RANDOM,
-            sandbox,
-            PICKS,
-            UNDO,
-            GROUPS,
-            RESULT,
-            MEMBERSHIP,
-            NUMBERED,
-            TICKS,
-            HISTORY,
-            room_library,
-            payload,
-            &mail,
-            PRELUDE,
+            RANDOM, arrays, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, TICKS, HISTORY,
+            &library, payload, &mail, PRELUDE,
         ] {
             text.push_str(part);
         }
@@ -258,17 +253,46 @@ fn stand_ins(source: &str) -> impl Iterator<Item = &'static str> {
     STAND_INS.iter().filter(move |(name, fields)| may_use(source, name, fields)).map(|(name, _)| *name)
 }
 
-fn needs_sandbox(source: &str) -> bool {
-    stand_ins(source).next().is_some()
+fn needs_sandbox(script: &Script) -> bool {
+    stand_ins(&script.text).next().is_some() || writes_arrays(script)
+}
+
+/// Whether a script may have `cjson` write an array.
+fn writes_arrays(script: &Script) -> bool {
+    script.may_read("array") && may_use(&script.text, "cjson", &["encode"])
+}
+
+fn may_print(script: &Script) -> bool {
+    script.may_read("log") || may_use(&script.text, "print", &[])
+}
+
+/// What scripts have of their room, with the bounds of what they print.
+fn library() -> String {
+    format!(
+        "local MAX_PRINTS, MAX_PRINT_BYTES, MAX_BATCH_PRINTS, PRINTS_LEFT_OUT = {}, {}, {}, {:?}\n{LOG}{LIBRARY}",
+        prints::MAX_LINES,
+        prints::MAX_LINE_BYTES,
+        prints::MAX_A_SECOND,
+        prints::LEFT_OUT
+    )
 }
 
 /// What a script finds under a store's names: in front of its first line.
-fn locals(source: &str) -> String {
+fn locals(script: &Script) -> String {
+    let source = &script.text;
     let (mut names, mut values) = (vec!["server"], vec!["redis".to_owned()]);
     for name in stand_ins(source) {
         let call = if name == "_G" { ", KEYS, ARGV, redis, godra" } else { "" };
         names.push(name);
         values.push(format!("godra_sandbox({name:?}{call})"));
+    }
+    if writes_arrays(script) {
+        names.push("cjson");
+        values.push("godra_sandbox(\"cjson\")".to_owned());
+    }
+    if may_use(source, "print", &[]) {
+        names.push("print");
+        values.push("godra.log".to_owned());
     }
     // Those without a value are nil.
     names.extend(UNKNOWN.iter().filter(|name| may_use(source, name, &[])));

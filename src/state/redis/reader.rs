@@ -16,9 +16,11 @@ use super::notice::{Notice, read_notice};
 use super::order::Order;
 use super::writer::WriterCommand;
 use crate::state::guest_book::SCRIPT_PREFIX;
+use crate::state::prints;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
 use crate::threads;
 use crate::wire::ErrorCode;
+use crate::wire::ids::RoomId;
 
 /// In the error of a call whose script was stopped by `SCRIPT KILL`.
 const KILLED: &str = "Script killed by user";
@@ -175,6 +177,9 @@ impl Reader {
         }
         match read_answer(value, Asked::of(&sent), &sent.program) {
             Some(answer) => {
+                for (place, text) in &answer.prints {
+                    prints::print(place, sent.batch.room.as_ref().map(RoomId::as_str), text);
+                }
                 let events = answer.events.filter(|_| self.has_pushes);
                 let trouble = answer.results.iter().find_map(state_trouble);
                 self.in_flight.note_answer();

@@ -45,13 +45,18 @@ do
     end
   end
 
+  -- Where a script makes arrays.
+  function make.cjson()
+    return library(cjson, { encode = get_arrays().encode })
+  end
+
   local function get(name)
     local found = made[name] or make[name]()
     made[name] = found
     return found
   end
 
-  local STAND_INS = { math = true, os = true, string = true, ["tostring"] = true }
+  local STAND_INS = { cjson = true, math = true, os = true, string = true, ["tostring"] = true }
   local GLOBALS = {
     "_VERSION", "assert", "bit", "cjson", "cmsgpack", "coroutine", "error", "getmetatable", "ipairs", "math", "next", "os", "pairs",
     "pcall", "rawequal", "rawget", "rawset", "select", "setmetatable", "string", "struct", "table", "tonumber", "tostring", "type",
@@ -65,7 +70,7 @@ do
       local name = GLOBALS[index]
       found[name] = STAND_INS[name] and get(name) or _G[name]
     end
-    found._G = found
+    found._G, found.print = found, library_of_ours.log
     return setmetatable(found, {
       __index = function(_, name)
         error("Script attempted to access nonexistent global variable '" .. plain_tostring(name) .. "'", 2)

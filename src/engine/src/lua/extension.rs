@@ -219,6 +219,17 @@ impl Call<'_> {
         }
     }
 
+    /// Gives an argument that is a table, or a new one in the place of nil; while it is empty it is written as `[]` in JSON,
+    /// until the call ends.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn array(&self, argument: u8) -> Result<Answer, Raised> {
+        self.make_room();
+        json::arrays::mark(self.stack, argument.into())?;
+        Ok(Answer::ONE)
+    }
+
     /// Gives a number.
     pub fn number(&self, value: f64) -> Answer {
         self.make_room();

@@ -1,6 +1,7 @@
 //! What the engine and its native functions share. One thread owns it; Lua reaches it through its allocator's data.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(super) struct Host {
     pub now_ms: Cell<u64>,
     /// Bytes under construction: encoded JSON, converted numbers.
     pub scratch: RefCell<Vec<u8>>,
+    /// The registry's place for the table of lists that are written as `[]` when they are empty; 0 while the call has none.
+    pub arrays: Cell<c_int>,
     /// The options of `cjson`, and of what `cjson.new` made during this call.
     pub json: RefCell<JsonOptions>,
     /// The tables that scripts cannot change.
@@ -65,6 +68,7 @@ impl Host {
             kept_fields: Cell::new(0),
             now_ms: Cell::new(0),
             scratch: RefCell::default(),
+            arrays: Cell::new(0),
             json: RefCell::default(),
             protected: Protected::default(),
         }

@@ -18,6 +18,7 @@ use super::budget::Exceeded;
 use super::chunk;
 use super::extension::{self, Extension};
 use super::host::Host;
+use super::json;
 use super::result::{Returned, read_refusal, write_result};
 use super::sandbox;
 use super::stack::{Kind, Outcome, Stack, Status, native};
@@ -149,6 +150,8 @@ impl Interpreter {
         self.undo_what_broke();
         self.host.budget.end();
         self.host.budget.set_lenient(true);
+        // It was of the state that is abandoned.
+        self.host.arrays.set(0);
         self.generation = self.generation.wrapping_add(1);
         // SAFETY: the host is boxed, and dropped after the state (see `drop`).
         self.state = unsafe { Stack::create(&*self.host) };
@@ -349,6 +352,7 @@ impl Interpreter {
         stack.set_top(SHARED_KEYS);
         extension::forget_kept_fields(stack, LIBRARY);
         self.host.json.borrow_mut().reset();
+        json::arrays::forget(stack);
         if self.used_bytes() > self.resting_bytes + COLLECT_AFTER_GROWTH {
             self.host.scratch.take();
             let max_bytes = self.host.reply.borrow().max_bytes();

@@ -2,6 +2,7 @@
 
 use super::super::number::{write_general, write_with_precision};
 use super::super::stack::{Kind, Raised, Stack};
+use super::arrays::is_marked;
 use super::{InvalidNumbers, Options};
 
 /// What an element costs, about, in nanoseconds.
@@ -77,6 +78,9 @@ impl Encoder<'_> {
             max = max.max(key as i32);
             count += 1;
             stack.pop(1);
+        }
+        if count == 0 {
+            return Ok(is_marked(stack).then_some(0));
         }
         let Options { sparse_ratio, sparse_safe, sparse_convert, .. } = self.options;
         let is_sparse = sparse_ratio > 0

@@ -1,5 +1,6 @@
 //! `cjson`, as Redis ships it: lua-cjson 2.1.0.
 
+pub(super) mod arrays;
 mod decode;
 mod encode;
 
