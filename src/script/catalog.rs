@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use godra_engine::lua::source::Compiler;
 
+use super::check;
+use super::library::Libraries;
 use super::{Header, Script, ScriptSet};
 use crate::wire::message::RESYNC;
 
@@ -61,7 +63,7 @@ pub enum Change {
     Removed(Arc<Script>),
 }
 
-/// Reads every `*.lua` file of a folder, not its subfolders.
+/// Reads every `*.lua` file of a folder, and of its subfolders those in `lib`, which scripts require.
 ///
 /// Hidden files and those of other endings are ignored, which covers what editors leave while they save. A script that
 /// cannot serve (unreadable, malformed header, does not compile) keeps the version of `previous`, if that had one; a
@@ -93,26 +95,29 @@ pub(super) fn load_settled(
         }
     };
     let mut compiler = Compiler::default();
+    let mut libraries = Libraries::new(dir, known);
     let mut scripts = HashMap::with_capacity(files.len());
     let (mut problems, mut held, mut is_unread) = (Vec::new(), Vec::new(), false);
     let mut broken = BTreeSet::new();
+    let mut note = |refused: Refused| match refused {
+        Refused::Problem(problem) if problems.contains(&problem) => {}
+        Refused::Problem(problem) => problems.push(problem),
+        Refused::Unread(problem) => {
+            is_unread = true;
+            problems.push(problem);
+        }
+        Refused::Unsettled(path) => held.push(path),
+    };
     for path in files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let before = known.get(stem);
-        let serving = match read_script(&path, stem, before, &mut is_settled, &mut compiler) {
+        let serving = match read_script(&path, stem, before, &mut is_settled, &mut libraries, &mut compiler) {
             Ok(script) => Some(script),
             Err(refused) => {
-                if before.is_none() && !matches!(refused, Refused::Unsettled) {
+                if before.is_none() && !matches!(refused, Refused::Unsettled(_)) {
                     broken.insert(stem.into());
                 }
-                match refused {
-                    Refused::Problem(problem) => problems.push(problem),
-                    Refused::Unread(problem) => {
-                        is_unread = true;
-                        problems.push(problem);
-                    }
-                    Refused::Unsettled => held.push(path),
-                }
+                note(refused);
                 before.cloned()
             }
         };
@@ -120,6 +125,7 @@ pub(super) fn load_settled(
             scripts.insert(script.name.clone(), script);
         }
     }
+    libraries.of_nobody(&mut is_settled, &mut compiler).into_iter().for_each(note);
     problems.extend(actions_named_twice(&scripts));
     problems.sort_by(|one, other| one.path.cmp(&other.path));
     let changes = changes(known, &scripts);
@@ -137,13 +143,20 @@ impl LoadReport {
         let generation = self.set.generation;
         for change in &self.changes {
             log::info!("{change} generation={generation}");
+            if let Change::Added(script) | Change::Replaced { after: script, .. } = change {
+                for (line, message) in check::unknown_names(&script.text) {
+                    log::warn!("script warning file={:?} line={line} reason={message:?}", script.path);
+                }
+            }
         }
         for problem in known.iter().filter(|problem| !self.problems.contains(problem)) {
             log::info!("script problem ended file={:?} reason={:?}", problem.path, problem.message);
         }
         for problem in self.problems.iter().filter(|problem| !known.contains(problem)) {
             let line = problem.line.map(|line| format!(" line={line}")).unwrap_or_default();
-            let serving = match problem.script_name().and_then(|name| self.set.get(name)) {
+            // A library may have a script's name.
+            let is_its = |script: &&Arc<Script>| script.path == problem.path;
+            let serving = match problem.script_name().and_then(|name| self.set.get(name)).filter(is_its) {
                 Some(script) => script.version(),
                 None => "none",
             };
@@ -220,39 +233,43 @@ pub(super) fn is_script_path(path: &Path) -> bool {
 }
 
 /// Why a file does not serve.
-enum Refused {
+#[derive(Clone, Debug)]
+pub(super) enum Refused {
     Problem(Problem),
     /// It cannot be read now.
     Unread(Problem),
-    /// It may be half written.
-    Unsettled,
+    /// The file may be half written.
+    Unsettled(PathBuf),
 }
 
-/// Reads, checks and compiles one file; gives the version `before` when its text is unchanged.
+/// Reads, checks and compiles one file; gives the version `before` when its text is unchanged, and those of its libraries.
 fn read_script(
     path: &Path,
     name: &str,
     before: Option<&Arc<Script>>,
-    is_settled: &mut impl FnMut(&Path, &[u8]) -> bool,
+    is_settled: &mut dyn FnMut(&Path, &[u8]) -> bool,
+    libraries: &mut Libraries<'_>,
     compiler: &mut Compiler,
 ) -> Result<Arc<Script>, Refused> {
     let problem_of = |line, message| Problem { path: path.to_owned(), line, message };
     let problem = |line, message| Refused::Problem(problem_of(line, message));
     check_name(name).map_err(|message| problem(None, message))?;
     let bytes = read_limited(path).map_err(|message| Refused::Unread(problem_of(None, message)))?;
-    if let Some(before) = before.filter(|before| *before.text.as_bytes() == *bytes) {
-        return Ok(before.clone());
-    }
-    if !is_settled(path, &bytes) {
-        return Err(Refused::Unsettled);
+    let unchanged = before.filter(|before| *before.text.as_bytes() == *bytes);
+    if unchanged.is_none() && !is_settled(path, &bytes) {
+        return Err(Refused::Unsettled(path.to_owned()));
     }
     let text = check_text(bytes).map_err(|(line, message)| problem(line, message))?;
+    let libraries = libraries.of_script(path, &text, is_settled, compiler)?;
+    if let Some(before) = unchanged.filter(|before| before.libraries == libraries) {
+        return Ok(before.clone());
+    }
     let header = Header::parse(name, &text).map_err(|error| problem(Some(error.line), error.message))?;
     compiler.check(&text).map_err(|error| problem(error.line, error.message))?;
     if let Some(before) = before {
         check_role(&before.header, &header).map_err(|message| problem(None, message))?;
     }
-    Ok(Arc::new(Script::new(name, path, &text, header)))
+    Ok(Arc::new(Script::with_libraries(name, path, &text, header, libraries)))
 }
 
 /// A line that an edit has lost opens no script of managers or of the server to all players.
@@ -280,7 +297,7 @@ fn check_name(name: &str) -> Result<(), String> {
     Err(format!("a script's name is 1 to {MAX_NAME_LEN} of a-z, 0-9 and _"))
 }
 
-fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: io::Error| format!("cannot be read: {error}");
     // Looked at before it is opened: opening a pipe would wait for its writer.
     if !fs::metadata(path).map_err(cannot)?.is_file() {
@@ -295,7 +312,7 @@ fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn check_text(bytes: Vec<u8>) -> Result<String, (Option<usize>, String)> {
+pub(super) fn check_text(bytes: Vec<u8>) -> Result<String, (Option<usize>, String)> {
     // Also what an editor leaves for a moment when it empties a file before it writes it anew.
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err((None, "is empty".into()));

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use godra_engine::lua::source::{GlobalUse, global_uses};
 
 use super::catalog::{self, Problem};
+use super::misspelled;
 use super::portability;
 pub use super::portability::{Command, Commands};
-use super::{KeyPattern, Script};
+use super::{KeyPattern, Library, Script};
 
 /// What is to be said about a folder of scripts; `Display` prints it, a line each.
 #[derive(Debug)]
@@ -28,7 +29,14 @@ pub fn run(dir: &Path, commands: Commands) -> CheckReport {
     let report = catalog::load(dir, None);
     let mut scripts: Vec<Arc<Script>> = report.set.scripts.values().cloned().collect();
     scripts.sort_by(|a, b| a.name.cmp(&b.name));
-    let warnings = scripts.iter().flat_map(|script| lint(script, commands)).collect();
+    let mut warnings: Vec<Problem> = scripts.iter().flat_map(|script| lint(script, commands)).collect();
+    let mut seen: Vec<&Arc<Library>> = Vec::new();
+    for library in scripts.iter().flat_map(|script| &script.libraries) {
+        if !seen.contains(&library) {
+            seen.push(library);
+            warnings.extend(lint_library(library, commands));
+        }
+    }
     let mut problems = report.problems;
     if scripts.is_empty() && problems.is_empty() {
         problems.push(Problem { path: dir.to_owned(), line: None, message: "has no scripts (*.lua)".into() });
@@ -51,6 +59,11 @@ impl fmt::Display for CheckReport {
             let room =
                 script.header.room_argument.map(|number| format!(" room=args[{number}]")).unwrap_or_default();
             let atomic = if script.header.is_atomic { "" } else { " atomic=off" };
+            let libraries: Vec<&str> = script.libraries.iter().map(|library| &*library.name).collect();
+            let libraries = match libraries[..] {
+                [] => String::new(),
+                _ => format!(" requires={}", libraries.join(",")),
+            };
             let actions = match &script.header.actions[..] {
                 [] => String::new(),
                 actions => format!(" actions={}", actions.join(",")),
@@ -58,7 +71,7 @@ impl fmt::Display for CheckReport {
             let (path, version) = (script.path.display(), script.version());
             writeln!(
                 f,
-                "ok      {path} role={caller} keys={}{room}{actions}{atomic} version={version}",
+                "ok      {path} role={caller} keys={}{room}{actions}{atomic}{libraries} version={version}",
                 keys.join(",")
             )?;
         }
@@ -76,7 +89,7 @@ impl fmt::Display for CheckReport {
 /// A lint looks at a script and says, with the line, what is hardly meant.
 type Lint = fn(&Script) -> Vec<(usize, String)>;
 
-const LINTS: [Lint; 2] = [undeclared_keys, unknown_globals];
+const LINTS: [Lint; 2] = [undeclared_keys, |script| unknown_names(&script.text)];
 
 pub(super) fn lint(script: &Script, commands: Commands) -> Vec<Problem> {
     let mut found: Vec<(usize, String)> = LINTS.iter().flat_map(|lint| lint(script)).collect();
@@ -86,6 +99,15 @@ pub(super) fn lint(script: &Script, commands: Commands) -> Vec<Problem> {
         let message = format!("{message} [version {}]", script.version());
         Problem { path: script.path.clone(), line: Some(line), message }
     };
+    found.into_iter().map(problem).collect()
+}
+
+/// Which keys there are is for the scripts to say that require it.
+fn lint_library(library: &Library, commands: Commands) -> Vec<Problem> {
+    let mut found = unknown_names(&library.text);
+    found.extend(portability::findings(&library.text, commands));
+    found.sort();
+    let problem = |(line, message)| Problem { path: library.path.clone(), line: Some(line), message };
     found.into_iter().map(problem).collect()
 }
 
@@ -105,7 +127,7 @@ fn undeclared_keys(script: &Script) -> Vec<(usize, String)> {
 }
 
 /// What a script may name without having declared it `local`.
-const GLOBALS: [&str; 34] = [
+const GLOBALS: [&str; 35] = [
     "ARGV",
     "KEYS",
     "_G",
@@ -129,6 +151,7 @@ const GLOBALS: [&str; 34] = [
     "rawget",
     "rawset",
     "redis",
+    "require",
     "select",
     "server",
     "setmetatable",
@@ -142,14 +165,21 @@ const GLOBALS: [&str; 34] = [
     "xpcall",
 ];
 
+/// Names that are hardly meant as they are written.
+pub(super) fn unknown_names(text: &str) -> Vec<(usize, String)> {
+    let mut found = unknown_globals(text);
+    found.extend(misspelled::findings(text));
+    found
+}
+
 /// Stores refuse both the reading of an unknown global and the writing of any.
-fn unknown_globals(script: &Script) -> Vec<(usize, String)> {
+fn unknown_globals(text: &str) -> Vec<(usize, String)> {
     let say = |found: GlobalUse| match (found.is_write, GLOBALS.contains(&&*found.name)) {
         (true, _) => Some((found.line, format!("{} is assigned to, but not declared local", found.name))),
         (false, false) => Some((found.line, format!("{} is neither a local nor known here", found.name))),
         (false, true) => None,
     };
-    global_uses(&script.text).into_iter().filter_map(say).collect()
+    global_uses(text).into_iter().filter_map(say).collect()
 }
 
 #[cfg(test)]
@@ -202,6 +232,19 @@ mod tests {
                 "5 in order, 1 with errors, 4 warnings",
             ],
         );
+        let dir = tempfile::tempdir().expect("temp folder");
+        fs::create_dir(dir.path().join("lib")).expect("folder");
+        fs::write(dir.path().join("a.lua"), "return require('b')(godra.publsh)").expect("write");
+        fs::write(dir.path().join("lib/b.lua"), "\nreturn pritn").expect("write");
+        let report = run(dir.path(), any_command).to_string();
+        for part in [
+            "a.lua role=player keys= requires=b version=",
+            "a.lua:1: there is no godra.publsh: do you mean godra.publish?",
+            "lib/b.lua:2: pritn is neither a local nor known here",
+            "1 in order, 0 with errors, 2 warnings",
+        ] {
+            assert!(report.contains(part), "{report}");
+        }
         check(&[("a.lua", "return 1")], true, &["ok      a.lua", "1 in order, 0 with errors, 0 warnings"]);
     }
 

@@ -6,6 +6,8 @@ pub mod catalog;
 pub mod check;
 pub mod header;
 pub mod keys;
+mod library;
+mod misspelled;
 mod near;
 mod portability;
 mod tokens;
@@ -18,6 +20,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use header::Header;
 pub use keys::{KeyError, KeyPattern, Placeholder, RpcTarget};
+pub use library::Library;
 pub use tokens::{may_call, may_read_call, may_use};
 
 use crate::wire::ids::Role;
@@ -30,8 +33,10 @@ pub struct Script {
     pub path: PathBuf,
     /// The file's text, unchanged.
     pub text: Box<str>,
-    /// SHA-1 of `text` in lower-case hex, as Redis names scripts.
+    /// SHA-1 of `text` in lower-case hex, as Redis names scripts; with libraries, of their names and texts, too.
     pub sha: Box<str>,
+    /// What it requires, and what that requires: each behind those that it requires itself.
+    pub libraries: Vec<Arc<Library>>,
     /// What its header comments declare.
     pub header: Header,
     /// Whether what it does may depend on who calls and with which arguments, as far as its text tells.
@@ -44,14 +49,37 @@ pub static NO_HOOK: LazyLock<Arc<Script>> = LazyLock::new(|| Script::built_in("g
 impl Script {
     /// A script with that text, which is taken to compile.
     pub fn new(name: &str, path: impl Into<PathBuf>, text: &str, header: Header) -> Self {
-        Self {
+        Self::with_libraries(name, path, text, header, Vec::new())
+    }
+
+    /// A script that requires these libraries.
+    pub fn with_libraries(
+        name: &str,
+        path: impl Into<PathBuf>,
+        text: &str,
+        header: Header,
+        libraries: Vec<Arc<Library>>,
+    ) -> Self {
+        let mut sha = sha1_smol::Sha1::from(text.as_bytes());
+        for library in &libraries {
+            for part in [&library.name, &library.text] {
+                // No text has a NUL byte, so no two sets of texts are the same one after another.
+                sha.update(b"\0");
+                sha.update(part.as_bytes());
+            }
+        }
+        let mut script = Self {
             name: name.into(),
             path: path.into(),
-            sha: sha1_smol::Sha1::from(text.as_bytes()).digest().to_string().into(),
-            reads_call: may_read_call(text),
+            sha: sha.digest().to_string().into(),
+            libraries,
+            reads_call: false,
             text: text.into(),
             header,
-        }
+        };
+        let reads_call = script.texts().any(may_read_call);
+        script.reads_call = reads_call;
+        script
     }
 
     /// A script of the server's own, from no file and called by nobody else. Its name begins with `godra:`.
@@ -81,7 +109,17 @@ impl Script {
 
     /// Whether it may look at that field of `godra`.
     pub fn may_read(&self, field: &str) -> bool {
-        tokens::may_read(&self.text, field)
+        self.texts().any(|text| tokens::may_read(text, field))
+    }
+
+    /// Whether it may use a global: itself, or one of these fields of it, see [`may_use`].
+    pub fn may_use(&self, global: &str, fields: &[&str]) -> bool {
+        self.texts().any(|text| may_use(text, global, fields))
+    }
+
+    /// Whether it may call one of these commands, see [`may_call`].
+    pub fn may_call(&self, commands: &[&str]) -> bool {
+        self.texts().any(|text| may_call(text, commands))
     }
 
     /// Whether it may work on what `godra` has of the room: then it needs keys of the room that it does not declare.

@@ -23,6 +23,7 @@ use notify::{EventKind, RecursiveMode};
 
 use super::ScriptSet;
 use super::catalog::{self, Change, LoadReport, Problem};
+use super::library;
 use crate::threads;
 
 /// A burst of saves is over when nothing happened for this long.
@@ -223,14 +224,15 @@ fn removed(report: &LoadReport) -> Vec<Box<str>> {
 /// File events of the folder that currently has the watched path.
 struct FolderEvents {
     changed: Sender<()>,
-    /// The folder's identity, and what watches it (none when the system refused).
-    attached: Option<(FolderId, Option<notify::RecommendedWatcher>)>,
+    /// The folder's identity with that of its libraries, and what watches them (none when the system refused).
+    attached: Option<(FolderIds, Option<notify::RecommendedWatcher>)>,
 }
 
 impl FolderEvents {
     /// Watches the folder, unless it is the one watched already.
     fn attach(&mut self, dir: &Path) {
-        let id = FolderId::of(dir);
+        let libraries = library::folder(dir).and_then(|folder| FolderId::of(&folder));
+        let id = FolderId::of(dir).map(|id| (id, libraries));
         if self.attached.as_ref().map(|(attached, _)| *attached) == id {
             return;
         }
@@ -248,6 +250,9 @@ impl FolderEvents {
         };
         let watcher = notify::recommended_watcher(on_event).and_then(|mut watcher| {
             notify::Watcher::watch(&mut watcher, dir, RecursiveMode::NonRecursive)?;
+            if let Some(libraries) = library::folder(dir) {
+                notify::Watcher::watch(&mut watcher, &libraries, RecursiveMode::Recursive)?;
+            }
             Ok(watcher)
         });
         let warn = |error: &notify::Error| {
@@ -269,6 +274,9 @@ fn matters(event: &notify::Event, dir: &Path) -> bool {
     let concerns = |path: &PathBuf| catalog::is_script_path(path) || path == dir;
     !is_read && (event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(concerns))
 }
+
+/// Of the folder, and of that of its libraries.
+type FolderIds = (FolderId, Option<FolderId>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct FolderId(u64, u64);
@@ -296,7 +304,8 @@ struct FileFingerprint {
 impl Fingerprint {
     fn take(dir: &Path) -> Option<Self> {
         let folder = FolderId::of(dir)?;
-        let files = catalog::script_files(dir).ok()?;
+        let mut files = catalog::script_files(dir).ok()?;
+        files.extend(library::files(dir));
         let files = files.iter().map(|path| FileFingerprint::take(path)).collect();
         Some(Self { folder, files })
     }
@@ -308,7 +317,7 @@ impl FileFingerprint {
             let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
             (found.ino(), found.size(), times)
         });
-        Self { name: path.file_name().unwrap_or_default().to_owned(), looks }
+        Self { name: path.as_os_str().to_owned(), looks }
     }
 
     /// How long ago anything of it changed, by the system's clock.

@@ -205,3 +205,27 @@ fn sockets_survive_a_reload() {
     wait_for_version(&guest, 2);
     assert_eq!(player.call("version", json!({}), 2)["result"], 2);
 }
+
+#[test]
+fn a_saved_library_serves_at_once_in_all_that_require_it() {
+    let folder = Folder::new();
+    let library = folder.script("number").with_file_name("lib").join("number.lua");
+    fs::create_dir(library.parent().unwrap()).unwrap();
+    fs::write(&library, "return 1\n").unwrap();
+    folder.write_script("version", "-- ROLE: guest\nreturn require('number')\n");
+    let server = Server::start_in(folder, &[]);
+    let guest = server.guest();
+    wait_for_version(&guest, 1);
+    fs::write(&library, "return 2\n").unwrap();
+    wait_for_version(&guest, 2);
+    fs::write(&library, "return 3 +\n").unwrap();
+    server.output().wait_for_line(&["WARN", "lib/number.lua", "line=", "reason="]);
+    wait_for_version(&guest, 2);
+    fs::write(&library, "return 4\n").unwrap();
+    wait_for_version(&guest, 4);
+    // What is hardly meant is told, and serves.
+    let text = "-- ROLE: guest\nif KEYS[1] then godra.publsh('x') end\nreturn 5\n";
+    server.folder().write_script("version", text);
+    wait_for_version(&guest, 5);
+    server.output().wait_for_line(&["WARN", "version.lua", "line=2", "do you mean godra.publish?"]);
+}

@@ -300,3 +300,83 @@ fn empty_lists_are_lists() {
         ("return tostring(getmetatable(godra.array())) .. #godra.array({ 1, 2 })", "\"nil2\""),
     ].map(|(text, expected)| (Box::leak(text.replace("print_me", "math.floor").into_boxed_str()) as &str, expected)));
 }
+
+/// A script with libraries: names and texts, each behind those that it requires.
+fn script_with(text: &str, libraries: &[(&str, &str)]) -> Arc<Script> {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in libraries {
+        let path = dir.path().join(format!("lib/{name}.lua"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    std::fs::write(dir.path().join("a.lua"), text).unwrap();
+    let report = godra::script::catalog::load(dir.path(), None);
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    report.set.get("a").unwrap().clone()
+}
+
+#[test]
+fn shared_code() {
+    let redis = Redis::start();
+    let mut both = Both::new(&redis, Some("a"));
+    let counter = (
+        "counter",
+        "redis.call('INCR', 'game:a:runs') local n = 0 return { next = function() n = n + 1 return n end }",
+    );
+    let deep = (
+        "deep/say",
+        "local counter = require('counter')\nlocal say = {}\nfunction say.it(text)\n  if text == 'no' then error('it will not') end\n  godra.publish('said', text) return text .. counter.next() .. godra.user.name\nend\nreturn say",
+    );
+    let lists = (
+        "lists",
+        "return { empty = function() return cjson.encode({ godra.array() }) end, pick = function() return math.random(1000) > 0 end }",
+    );
+    let none = ("none", "local nothing = tostring({}) .. ARGV[1] .. #KEYS");
+    let libraries = [counter, deep, lists, none];
+    let mut run = |text: &str, payload: &str| {
+        let call = Call::input(script_with(text, &libraries), ann(), payload.as_bytes().into(), true);
+        both.run(&call)
+    };
+    let say = "local say = require('deep/say') local counter = require \"counter\"\n";
+    let told = run(&format!("{say}counter.next() return say.it('x')"), "1");
+    assert!(told.starts_with("\"x2Ann Other\" ") && told.contains("\"said\""), "{told}");
+    // Nothing of a library is left from one call to the next, and each is run once a call.
+    assert!(run(&format!("{say}counter.x = 1 return say.it('x')"), "1").starts_with("\"x1Ann Other\" "));
+    assert_eq!(
+        run("return (require('counter').x or 'none') .. redis.call('GET', 'game:a:runs')", "1"),
+        "\"none3\""
+    );
+    assert_eq!(run("return tostring(require('none')) .. tostring(require('none'))", "1"), "\"truetrue\"");
+    assert_eq!(run("local l = require('lists') return l.empty() .. tostring(l.pick())", "1"), "\"[[]]true\"");
+    // Places are those of the files.
+    assert_eq!(
+        run(&format!("{say}\nlocal x = say.it('no')"), "1"),
+        "script_error: lib/deep/say.lua:4: it will not"
+    );
+    assert_eq!(
+        run(&format!("{say}local x = say.nothing()"), "1"),
+        "script_error: a.lua:2: attempt to call field 'nothing' (a nil value)"
+    );
+    let broken = [("broken", "\n\nlocal x = nil + 1")];
+    let call =
+        Call::input(script_with("\nlocal b = require('broken')", &broken), ann(), b"1"[..].into(), true);
+    let expected = "script_error: lib/broken.lua:3: attempt to perform arithmetic on a nil value";
+    assert_eq!(both.run(&call), expected);
+    // It is no global.
+    both.check(&[("return tostring(rawget(_G, 'require'))", "\"nil\"")]);
+    let writes = [("writes", "x = 1 return 1")];
+    let call = Call::input(
+        script_with("local ok = pcall(function() return require('writes') end) return tostring(ok)", &writes),
+        ann(),
+        b"1"[..].into(),
+        true,
+    );
+    assert_eq!(both.run(&call), "\"false\"");
+    // Two versions of a library serve two versions of a script.
+    for version in ["1", "2"] {
+        let text = format!("return {version}");
+        let call =
+            Call::input(script_with("return require('v')", &[("v", &text)]), ann(), b"1"[..].into(), true);
+        assert_eq!(both.run(&call), version);
+    }
+}

@@ -200,7 +200,7 @@ impl ScriptRunner {
     fn compile(&mut self, script: &Arc<Script>) -> &Compiled {
         self.compiled.entry(address(script)).or_insert_with(|| Compiled {
             script: script.clone(),
-            program: self.interpreter.compile(&script.name, &script.text),
+            program: compile(&self.interpreter, script),
             metrics: self.metrics.script(&script.name),
             reads_payload: script.may_read("payload"),
         })
@@ -233,6 +233,11 @@ fn filler_of(script: &Script) -> Filler {
         name if name.starts_with("on_") => Filler::Entry,
         _ => Filler::Game,
     }
+}
+
+fn compile(interpreter: &Interpreter, script: &Script) -> Result<lua::Script, Box<str>> {
+    let libraries = script.libraries.iter().map(|library| (&*library.name, &*library.text));
+    interpreter.compile_with(&script.name, &script.text, &libraries.collect::<Vec<_>>())
 }
 
 fn count(metrics: &ScriptMetrics, result: &Result<Bytes, ScriptError>, took: Duration) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::names::Names;
 use super::outbox;
-use crate::script::{Script, ScriptSet, may_call, may_use};
+use crate::script::{Library, Script, ScriptSet, may_use};
 use crate::state::mail::{self, BadMessage};
 use crate::state::ticks::LONGEST_PAUSE_MS;
 use crate::state::{HistoryBounds, groups, prints};
@@ -47,6 +47,8 @@ const LIBRARY: &str = include_str!("../library.lua");
 const LOG: &str = include_str!("log.lua");
 /// Lists that are written as `[]` when they are empty.
 const ARRAYS: &str = include_str!("arrays.lua");
+/// Shared code that scripts take in, in front of the scripts.
+const REQUIRE: &str = include_str!("require.lua");
 /// A call's input, decoded.
 const PAYLOAD: &str = include_str!("payload.lua");
 /// The commands of it.
@@ -69,8 +71,8 @@ pub(super) struct Program {
     scripts: Vec<Arc<Script>>,
     /// What each of them may look at of its call.
     looks: Vec<Looks>,
-    /// The line in `text` at which each script begins, counted from 1.
-    first_lines: Vec<usize>,
+    /// What is in `text` of scripts and libraries, in order.
+    sources: Vec<Source>,
 }
 
 /// What a script may look at of its call, beyond its keys and arguments.
@@ -80,6 +82,16 @@ struct Looks {
     at_user: bool,
     /// `godra.payload`.
     at_payload: bool,
+}
+
+/// Where a script or a library is in a program.
+#[derive(Debug)]
+struct Source {
+    /// The file, without `.lua`.
+    name: Box<str>,
+    /// Its first line there, counted from 1.
+    first_line: usize,
+    lines: usize,
 }
 
 /// Programs by the scripts that they hold.
@@ -162,19 +174,31 @@ impl Program {
         others: &[String],
     ) -> Self {
         let mut text = String::from("local godra_scripts, godra_sandbox = {}\n");
-        let mut line = 2;
-        let mut first_lines = Vec::with_capacity(scripts.len());
+        let libraries = libraries_of(&scripts);
+        let mut sources = Vec::with_capacity(scripts.len() + libraries.len());
+        if !libraries.is_empty() {
+            text.push_str(REQUIRE);
+        }
+        let writes = scripts.iter().any(|script| script.may_read("array"));
+        for (number, library) in (1..).zip(&libraries) {
+            let source = &library.text;
+            text.push_str(&format!(
+                "godra_libraries[{number}] = function(KEYS, ARGV, redis, godra, require, ...) {}\n{source}\nend\n",
+                locals(source, writes)
+            ));
+            sources.push(Source::at_end(&text, &format!("lib/{}", library.name), source));
+        }
         for (number, script) in (1..).zip(&scripts) {
             text.push_str(&format!(
-                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}\n{}\nend, {}, {}, {} }}\n",
-                locals(script),
+                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}{}\n{}\nend, {}, {}, {} }}\n",
+                local_require(script, &libraries),
+                locals(&script.text, writes_arrays(script)),
                 script.text,
-                may_call(&script.text, &["publish"]),
+                script.may_call(&["publish"]),
                 script.header.is_atomic,
-                !script.header.is_atomic && may_call(&script.text, &PICKING),
+                !script.header.is_atomic && script.may_call(&PICKING),
             ));
-            first_lines.push(line + 1);
-            line += 3 + script.text.matches('\n').count();
+            sources.push(Source::at_end(&text, &script.name, &script.text));
         }
         text.push_str(&tables(history, lobbies_per_owner, names));
         // What makes it would be made for every batch.
@@ -199,7 +223,7 @@ impl Program {
             at_payload: script.may_read("payload"),
         };
         let looks = scripts.iter().map(looks).collect();
-        Self { text, sha, scripts, looks, first_lines }
+        Self { text, sha, scripts, looks, sources }
     }
 
     /// The place of a script in the program, counted from 1.
@@ -241,11 +265,42 @@ impl Program {
     }
 
     fn own_line(&self, line: usize) -> Option<(&str, usize)> {
-        let index = self.first_lines.iter().rposition(|first| *first <= line)?;
-        let script = &self.scripts[index];
-        let own = line - self.first_lines[index] + 1;
-        (own <= 1 + script.text.matches('\n').count()).then_some((&*script.name, own))
+        let source = self.sources.iter().rfind(|source| source.first_line <= line)?;
+        let own = line - source.first_line + 1;
+        (own <= source.lines).then_some((&*source.name, own))
     }
+}
+
+impl Source {
+    /// Of a text that ends at the program's last line but one.
+    fn at_end(program: &str, name: &str, text: &str) -> Self {
+        let lines = 1 + text.matches('\n').count();
+        Self { name: name.into(), first_line: program.matches('\n').count() - lines, lines }
+    }
+}
+
+/// Each once; of different versions of scripts there may be several of a name.
+fn libraries_of(scripts: &[Arc<Script>]) -> Vec<Arc<Library>> {
+    let mut libraries: Vec<Arc<Library>> = Vec::new();
+    for library in scripts.iter().flat_map(|script| &script.libraries) {
+        if !libraries.contains(library) {
+            libraries.push(library.clone());
+        }
+    }
+    libraries
+}
+
+/// A script's `require`, in front of its other locals, if it has libraries.
+fn local_require(script: &Script, libraries: &[Arc<Library>]) -> String {
+    if script.libraries.is_empty() {
+        return String::new();
+    }
+    let place = |library: &Arc<Library>| {
+        let place = libraries.iter().position(|known| known == library).expect("all scripts' are among them");
+        format!("[{:?}] = {}", library.name, place + 1)
+    };
+    let places: Vec<String> = script.libraries.iter().map(place).collect();
+    format!("local require = godra_require({{ {} }}, KEYS, ARGV, redis, godra) ", places.join(", "))
 }
 
 /// The globals that a script may look at, and for which there is another.
@@ -254,16 +309,16 @@ fn stand_ins(source: &str) -> impl Iterator<Item = &'static str> {
 }
 
 fn needs_sandbox(script: &Script) -> bool {
-    stand_ins(&script.text).next().is_some() || writes_arrays(script)
+    script.texts().any(|text| stand_ins(text).next().is_some()) || writes_arrays(script)
 }
 
 /// Whether a script may have `cjson` write an array.
 fn writes_arrays(script: &Script) -> bool {
-    script.may_read("array") && may_use(&script.text, "cjson", &["encode"])
+    script.may_read("array") && script.may_use("cjson", &["encode"])
 }
 
 fn may_print(script: &Script) -> bool {
-    script.may_read("log") || may_use(&script.text, "print", &[])
+    script.may_read("log") || script.may_use("print", &[])
 }
 
 /// What scripts have of their room, with the bounds of what they print.
@@ -278,15 +333,14 @@ fn library() -> String {
 }
 
 /// What a script finds under a store's names: in front of its first line.
-fn locals(script: &Script) -> String {
-    let source = &script.text;
+fn locals(source: &str, writes_arrays: bool) -> String {
     let (mut names, mut values) = (vec!["server"], vec!["redis".to_owned()]);
     for name in stand_ins(source) {
         let call = if name == "_G" { ", KEYS, ARGV, redis, godra" } else { "" };
         names.push(name);
         values.push(format!("godra_sandbox({name:?}{call})"));
     }
-    if writes_arrays(script) {
+    if writes_arrays && may_use(source, "cjson", &["encode"]) {
         names.push("cjson");
         values.push("godra_sandbox(\"cjson\")".to_owned());
     }

@@ -19,6 +19,7 @@ use super::chunk;
 use super::extension::{self, Extension};
 use super::host::Host;
 use super::json;
+use super::require;
 use super::result::{Returned, read_refusal, write_result};
 use super::sandbox;
 use super::stack::{Kind, Outcome, Stack, Status, native};
@@ -59,6 +60,8 @@ pub struct Script {
     name: Box<str>,
     /// Its place in the registry.
     function: c_int,
+    /// The place of what it may require, by names; none if that is nothing.
+    libraries: Option<c_int>,
     generation: u32,
 }
 
@@ -208,14 +211,35 @@ impl Interpreter {
     /// # Errors
     /// Why it does not compile, with name and line.
     pub fn compile(&self, name: &str, text: &str) -> Result<Script, Box<str>> {
-        let function = load(self.stack(), name, text)?;
-        Ok(Script { name: name.into(), function, generation: self.generation })
+        self.compile_with(name, text, &[])
+    }
+
+    /// Compiles a script that requires libraries: their names and texts. Each call runs a library that it requires once.
+    ///
+    /// # Errors
+    /// As [`Interpreter::compile`].
+    pub fn compile_with(
+        &self,
+        name: &str,
+        text: &str,
+        libraries: &[(&str, &str)],
+    ) -> Result<Script, Box<str>> {
+        let stack = self.stack();
+        let libraries = if libraries.is_empty() { None } else { Some(require::load_all(stack, libraries)?) };
+        let function = match libraries {
+            None => load(stack, name, text),
+            Some(_) => load(stack, name, &require::with_require(text)),
+        };
+        let function =
+            function.inspect_err(|_| libraries.into_iter().for_each(|place| stack.forget(place)))?;
+        Ok(Script { name: name.into(), function, libraries, generation: self.generation })
     }
 
     /// Gives a script's memory back.
     pub fn forget(&self, script: Script) {
         if script.generation == self.generation {
             self.stack().forget(script.function);
+            script.libraries.into_iter().for_each(|place| self.stack().forget(place));
         }
     }
 
@@ -228,7 +252,11 @@ impl Interpreter {
         self.enter(invocation);
         let stack = self.stack();
         self.push_call(invocation);
-        let result = match stack.protected_call(0, 1, HANDLER) {
+        let arguments = match invocation.script.libraries {
+            None => 0,
+            Some(libraries) => require::push(stack, libraries),
+        };
+        let result = match stack.protected_call(arguments, 1, HANDLER) {
             Status::Failed => Err(self.read_error(invocation)),
             _ => self.read_result(invocation),
         };
@@ -375,7 +403,7 @@ impl Drop for Interpreter {
     }
 }
 
-fn load(stack: Stack<'_>, name: &str, text: &str) -> Result<c_int, Box<str>> {
+pub(super) fn load(stack: Stack<'_>, name: &str, text: &str) -> Result<c_int, Box<str>> {
     // Lua would take such a text for compiled code, and does not check that.
     if text.starts_with('\u{1b}') {
         return Err(format!("{name}.lua: compiled code is not accepted").into());
@@ -426,7 +454,8 @@ fn describe_error(stack: Stack<'_>) -> Outcome {
     };
     let place = stack.nearest_place().unwrap_or_default();
     let file = place.rsplit_once(':').map_or("", |(file, _)| file);
-    let is_placed = message.strip_prefix(file).is_some_and(|rest| rest.starts_with(':'));
+    let is_placed =
+        message.strip_prefix(file).is_some_and(|rest| rest.starts_with(':')) || require::is_place(&message);
     let text = if place.is_empty() || is_placed { message } else { format!("{place}: {message}") };
     stack.push_bytes(text.as_bytes());
     Ok(1)

@@ -20,6 +20,7 @@ mod pattern;
 mod pool;
 mod protect;
 mod redis;
+mod require;
 mod result;
 mod sandbox;
 pub mod source;

@@ -1,0 +1,136 @@
+//! Fields of `godra` that there are not, with the one that was meant.
+
+use super::tokens::{Token, TokenKind, tokens};
+
+/// Everything that a script finds in `godra`.
+pub(super) const FIELDS: [&str; 20] = [
+    "array",
+    "cancel",
+    "cell",
+    "error",
+    "is_member",
+    "join",
+    "leave",
+    "lobbies_per_owner",
+    "log",
+    "members",
+    "now",
+    "payload",
+    "publish",
+    "remove",
+    "room",
+    "room_ttl",
+    "send",
+    "state",
+    "tell",
+    "user",
+];
+
+/// And in `godra.state`.
+pub(super) const OF_STATE: [&str; 5] = ["all", "delete", "get", "incr", "set"];
+
+/// With their lines.
+pub(super) fn findings(text: &str) -> Vec<(usize, String)> {
+    let tokens = tokens(text);
+    let mut found = Vec::new();
+    for at in 0..tokens.len() {
+        let is_field = at > 0 && (tokens[at - 1].is_sign(".") || tokens[at - 1].is_sign(":"));
+        if !tokens[at].is_word("godra") || is_field {
+            continue;
+        }
+        let Some((line, name)) = field(&tokens[at + 1..]) else { continue };
+        if !FIELDS.contains(&name) {
+            found.push((line, said("godra", name, &FIELDS)));
+        } else if name == "state"
+            && let Some((line, name)) = field(&tokens[at + 3..])
+            && !OF_STATE.contains(&name)
+        {
+            found.push((line, said("godra.state", name, &OF_STATE)));
+        }
+    }
+    found
+}
+
+/// The name behind a point.
+fn field<'a>(tokens: &[Token<'a>]) -> Option<(usize, &'a str)> {
+    match tokens {
+        [point, Token { line, kind: TokenKind::Word(name) }, ..] if point.is_sign(".") => Some((*line, name)),
+        _ => None,
+    }
+}
+
+fn said(table: &str, name: &str, known: &[&str]) -> String {
+    let nearest = known.iter().min_by_key(|known| distance(name, known)).expect("there are some");
+    match distance(name, nearest) * 2 <= name.len() {
+        true => format!("there is no {table}.{name}: do you mean {table}.{nearest}?"),
+        false => format!("there is no {table}.{name}: there are {}", known.join(", ")),
+    }
+}
+
+/// How many letters must be put in, left out, changed or swapped with their neighbour to make one of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut rows = vec![vec![0; other.len() + 1]; one.len() + 1];
+    for i in 0..=one.len() {
+        for j in 0..=other.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let cost = usize::from(one[i - 1] != other[j - 1]);
+                let mut least = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
+                if i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] {
+                    least = least.min(rows[i - 2][j - 2] + 1);
+                }
+                least
+            };
+        }
+    }
+    rows[one.len()][other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(usize, &str)]) {
+        let found = findings(text);
+        let found: Vec<(usize, &str)> = found.iter().map(|(line, message)| (*line, &**message)).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn the_nearest_is_named() {
+        check("godra.publish('x') godra.user.nmae = 1 x.godra.y()", &[]);
+        check("\ngodra.publsh('x')", &[(2, "there is no godra.publsh: do you mean godra.publish?")]);
+        check(
+            "return godra . is_memebr()",
+            &[(1, "there is no godra.is_memebr: do you mean godra.is_member?")],
+        );
+        check("godra.state.gett('x')", &[(1, "there is no godra.state.gett: do you mean godra.state.get?")]);
+        check("godra.state.get('x') local g = godra['x'] -- godra.nothing", &[]);
+        let [(1, message)] = &findings("godra.teleport(1)")[..] else { panic!("one finding") };
+        assert!(message.starts_with("there is no godra.teleport: there are array, cancel, "), "{message}");
+    }
+
+    #[test]
+    fn the_stores_have_these_fields() {
+        let prelude = include_str!("../state/redis/prelude.lua");
+        let embedded = include_str!("../state/embedded/library.rs");
+        let both = include_str!("../state/library.lua");
+        let mail = include_str!("../state/redis/mail.lua");
+        for name in FIELDS {
+            let is_text = |text: &str, front: &str| text.contains(&format!("{front}\"{name}\""));
+            let is_in_both = both.contains(&format!("library.{name}"));
+            let is_in_redis = is_text(prelude, "") || prelude.contains(&format!("godra.{name}"));
+            let is_assigned = prelude.contains(&format!(" {name} = "));
+            assert!(is_in_redis || is_assigned, "{name}");
+            // Messages are in a module of their own in each store.
+            let is_mail = mail.contains(&format!("function mail.{name}("));
+            assert!(is_in_both || is_mail || is_text(embedded, "c") || is_text(embedded, "b"), "{name}");
+        }
+        for name in OF_STATE {
+            assert!(both.contains(&format!("function state.{name}(")), "{name}");
+        }
+    }
+}
