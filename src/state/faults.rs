@@ -36,11 +36,13 @@ impl FaultLog {
         error: &CallError,
         now: Instant,
     ) {
-        let Some(unlogged) = self.count(call, error, now) else { return };
+        let runs_by_itself = call.tick_interval().is_some() || call.message_id().is_some();
+        let quiet = if runs_by_itself { QUIET_BY_ITSELF } else { QUIET };
+        let Some(unlogged) = self.count(&call.script.sha, &error.message, quiet, now) else { return };
         let script = &call.script;
         let room = room.map_or("-", RoomId::as_str);
         let run = run.map_or(String::new(), |run| format!(" {run}"));
-        let repeated = if unlogged > 0 { format!(" repeated={unlogged}") } else { String::new() };
+        let repeated = repeated(unlogged);
         log::warn!(
             "script failed script={} version={} room={room} user={}{run} error={:?}{repeated}",
             script.name,
@@ -50,11 +52,18 @@ impl FaultLog {
         );
     }
 
+    /// Logs a message whose script is not there any more, or counts it if the like was logged just before.
+    pub fn report_gone(&mut self, script: &str, room: Option<&RoomId>, now: Instant) {
+        const REASON: &str = "a message finds no such script with ROLE: server";
+        let Some(unlogged) = self.count(script, REASON, QUIET_BY_ITSELF, now) else { return };
+        let room = room.map_or("-", RoomId::as_str);
+        let repeated = repeated(unlogged);
+        log::warn!("script failed script={script} version=none room={room} error={REASON:?}{repeated}");
+    }
+
     /// How many of the like went unlogged since the last time, if it is time to log this one.
-    fn count(&mut self, call: &Call, error: &CallError, now: Instant) -> Option<u64> {
-        let name = (call.script.sha.clone(), shortened(&error.message).into());
-        let runs_by_itself = call.tick_interval().is_some() || call.message_id().is_some();
-        let quiet = if runs_by_itself { QUIET_BY_ITSELF } else { QUIET };
+    fn count(&mut self, script: &str, error: &str, quiet: Duration, now: Instant) -> Option<u64> {
+        let name = (script.into(), shortened(error).into());
         if let Some(kind) = self.kinds.get_mut(&name) {
             if now.duration_since(kind.logged_at) < quiet {
                 kind.unlogged += 1;
@@ -73,6 +82,10 @@ impl FaultLog {
         self.kinds.insert(name, Kind { logged_at: now, unlogged: 0 });
         Some(0)
     }
+}
+
+fn repeated(unlogged: u64) -> String {
+    if unlogged > 0 { format!(" repeated={unlogged}") } else { String::new() }
 }
 
 fn shortened(text: &str) -> &str {

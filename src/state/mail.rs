@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::wire::message::MAX_DEPTH;
+use crate::wire::message::{MAX_DEPTH, shorten};
 
 /// How many messages a call may send.
 pub const MAX_OF_CALL: usize = 1_000;
@@ -46,6 +46,13 @@ pub enum BadMessage {
     TooManyOfCall,
     /// The receiver has [`MAX_PENDING`] messages.
     TooManyPending,
+}
+
+impl BadMessage {
+    /// [`BadMessage::NoScript`], of a name that may be anything.
+    pub fn no_script(name: &str) -> Self {
+        Self::NoScript(shorten(name.into()))
+    }
 }
 
 impl fmt::Display for BadMessage {

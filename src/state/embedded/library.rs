@@ -6,8 +6,10 @@ use std::sync::Arc;
 use godra_engine::lua::{Answer, Call, Extension, Function, Library, Raised};
 
 use super::events::{EventLog, EventOptions};
+use super::mail::{self, Mail};
 use super::numbered::NumberedInputs;
 use super::options::EmbeddedOptions;
+use crate::script::ScriptSet;
 use crate::state::event_text::BadEvent;
 use crate::state::{Arguments, Audience};
 use crate::wire::ids::{Identity, RoomId};
@@ -24,6 +26,10 @@ pub(super) struct Game {
     pub event_log: RefCell<EventLog>,
     /// Which numbered inputs have run.
     pub numbered: RefCell<NumberedInputs>,
+    /// Messages that have not run yet.
+    pub mail: RefCell<Mail>,
+    /// Those that may be told of.
+    pub scripts: RefCell<Arc<ScriptSet>>,
     /// What `godra.room_ttl` says, in seconds.
     room_ttl_s: Cell<u64>,
     /// What `godra.lobbies_per_owner` says.
@@ -53,6 +59,8 @@ impl Game {
                 EventLog::new(seed, options.history).with_histories_of(options.store_bytes / HISTORIES_SHARE),
             ),
             numbered: RefCell::default(),
+            mail: RefCell::default(),
+            scripts: RefCell::default(),
             room_ttl_s: Cell::new(options.room_ttl_s),
             lobbies_per_owner: Cell::new(options.lobbies_per_owner),
             caller: RefCell::default(),
@@ -78,6 +86,14 @@ impl Game {
             caller.identity = Some(identity.clone());
         }
         self.event_log.borrow_mut().set_now(now_ms);
+        self.mail.borrow_mut().begin_call();
+    }
+
+    /// The running call has failed and changed nothing.
+    pub(super) fn undo_call(&self) {
+        self.event_log.borrow_mut().undo_call();
+        self.numbered.borrow_mut().undo_call();
+        self.mail.borrow_mut().undo_call();
     }
 
     fn publish_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
@@ -142,6 +158,11 @@ impl Game {
         caller.room.as_ref().map(|room| room.as_str().to_owned()).ok_or_else(|| no_room(call, function))
     }
 
+    /// Whose messages the call sends.
+    pub(super) fn sender(&self) -> mail::Address {
+        mail::address(self.caller.borrow().room.as_ref())
+    }
+
     pub(super) fn caller_id(&self) -> Box<[u8]> {
         let caller = self.caller.borrow();
         caller.identity.as_ref().map_or_else(Box::default, |identity| identity.user_id.as_bytes().into())
@@ -170,6 +191,8 @@ impl Extension for Game {
             Function::new(c"cell", Self::cell),
             Function::new(c"remove", Self::remove),
             Function::new(c"array", Self::array),
+            Function::new(c"tell", Self::tell),
+            Function::new(c"cancel", Self::cancel),
             Function::new(c"error", Self::error),
         ];
         Some(Library {
@@ -229,5 +252,6 @@ impl Extension for Game {
     fn flushed(&self) {
         self.event_log.borrow_mut().reset();
         self.numbered.borrow_mut().reset();
+        self.mail.borrow_mut().reset();
     }
 }

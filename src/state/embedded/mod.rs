@@ -13,6 +13,7 @@ mod engine;
 mod events;
 mod groups;
 mod library;
+mod mail;
 mod numbered;
 mod options;
 mod queue;

@@ -13,6 +13,7 @@ use godra_engine::lua::{self, Interpreter, Keys, ScriptError};
 
 use super::events::EventLog;
 use super::library::Game;
+use super::mail::Mail;
 use super::numbered::NumberedInputs;
 use super::options::EmbeddedOptions;
 use crate::metrics::{Metrics, ScriptMetrics};
@@ -98,6 +99,11 @@ impl ScriptRunner {
         self.game.numbered.borrow_mut()
     }
 
+    /// Messages that have not run yet.
+    pub(super) fn mail(&self) -> RefMut<'_, Mail> {
+        self.game.mail.borrow_mut()
+    }
+
     /// A command of the server's own.
     pub fn execute(&self, arguments: &[&[u8]], now_ms: u64) {
         self.interpreter.execute(arguments, now_ms);
@@ -105,15 +111,15 @@ impl ScriptRunner {
 
     /// Starts over with a fresh Lua state, keeping the store: for when a panic has gone through the old one.
     pub fn rebuild(&mut self) {
-        self.event_log().undo_call();
-        self.numbered().undo_call();
+        self.game.undo_call();
         self.compiled.clear();
         self.derived = None;
         self.interpreter.rebuild();
     }
 
     /// Compiles what is new in the set, and forgets scripts that are neither in it nor waiting in a call.
-    pub fn prepare(&mut self, set: &ScriptSet) {
+    pub fn prepare(&mut self, set: &Arc<ScriptSet>) {
+        *self.game.scripts.borrow_mut() = set.clone();
         for script in set.scripts.values() {
             if let Err(message) = &self.compile(script).program {
                 log::error!("script does not compile script={} error={message:?}", script.name);
@@ -142,14 +148,16 @@ impl ScriptRunner {
         let derived = self.derive_keys(invocation);
         let compiled = &self.compiled[&address(script)];
         let result = match (&compiled.program, derived) {
-            (Ok(program), Ok(())) => self.run_program(program, compiled.reads_payload, invocation),
+            (Ok(program), Ok(())) => {
+                let result = self.run_program(program, compiled.reads_payload, invocation);
+                if result.is_err() && script.header.is_atomic {
+                    self.game.undo_call();
+                }
+                result
+            }
             (Err(message), _) => Err(ScriptError::Fault(message.clone())),
             (_, Err(message)) => Err(ScriptError::Fault(message.into())),
         };
-        if result.is_err() && script.header.is_atomic {
-            self.event_log().undo_call();
-            self.numbered().undo_call();
-        }
         let ended_at = Instant::now();
         count(&compiled.metrics, &result, ended_at.duration_since(invocation.now));
         (result.map_or_else(|error| CallResult::Err(error.into()), CallResult::Ok), ended_at)

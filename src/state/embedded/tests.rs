@@ -1,5 +1,6 @@
 //! The engine as the shards see it: batches in, deliveries out.
 
+mod messages;
 mod sharing;
 
 use std::collections::HashMap;
@@ -39,8 +40,11 @@ struct Game {
 
 impl Game {
     fn start(options: EmbeddedOptions) -> Self {
+        Self::start_with(options, Arc::default())
+    }
+
+    fn start_with(options: EmbeddedOptions, scripts: Arc<ScriptSet>) -> Self {
         let (sender, deliveries) = unbounded();
-        let scripts = Arc::new(ScriptSet::default());
         let metrics = Arc::new(Metrics::new());
         let engine =
             EmbeddedEngine::start(options, scripts, Box::new(Mailboxes(sender)), metrics.clone()).unwrap();

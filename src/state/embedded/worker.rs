@@ -1,5 +1,6 @@
 //! The engine's thread: takes batches from the queue, runs them, and does what must be done now and then.
 
+mod messages;
 mod seats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use godra_engine::SplitMix;
 
+use self::messages::Messages;
 use super::StoreClock;
 use super::absent::Absent;
 use super::census::{self, Census};
@@ -65,6 +67,7 @@ pub(super) struct Worker {
     late: Late<Box<Batch>>,
     absent: Absent,
     ticks: Ticks,
+    messages: Messages,
     clock: StoreClock,
     /// When nothing runs any more; none while the engine is not stopping.
     stop_at: Option<Instant>,
@@ -101,6 +104,7 @@ impl Worker {
             late: Late::default(),
             absent: Absent::until(now + options.rejoin_grace),
             ticks: Ticks::default(),
+            messages: Messages::new(now),
             clock,
             stop_at: None,
             tidied_at: now,
@@ -113,6 +117,7 @@ impl Worker {
     pub(super) fn go_on_with(&mut self, restored: Restored) -> Vec<Member> {
         let Contents { keyspace, positions, members, inputs } = restored.contents;
         self.runner.replace_keyspace(keyspace);
+        self.restore_messages();
         let mut event_log = self.runner.event_log();
         positions.into_iter().for_each(|place| event_log.restore(place));
         drop(event_log);
@@ -148,6 +153,7 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.serve_late(true);
+            self.serve_messages();
             self.tidy(Instant::now());
         }
         self.finish();
@@ -336,7 +342,11 @@ impl Worker {
             after_seq,
         );
         self.runner.numbered().begin_batch();
-        let mut slice = if batch.gives_back() { Slice::of(SLICE) } else { Slice::whole() };
+        let mut slice = match batch.gives_back() {
+            true if messages::are_all(&batch.calls) => Slice::of(messages::TURN),
+            true => Slice::of(SLICE),
+            false => Slice::whole(),
+        };
         for (number, call) in batch.calls.iter().enumerate() {
             let is_last = number + 1 == batch.calls.len();
             let Progress { now, has_failed, has_worked, .. } = progress;
@@ -368,6 +378,9 @@ impl Worker {
         }
         if let Some(known) = self.known_answer(call, room) {
             return progress.note(known, None, now);
+        }
+        if call.message_id().is_some() && !self.take_message(room, progress.results.len()) {
+            return progress.note(CallResult::Skipped, None, now);
         }
         let mut passed_ms = 0;
         if let (Some(interval_ms), Some(room)) = (call.tick_interval(), room) {
@@ -425,14 +438,16 @@ impl Worker {
     }
 
     fn run_call(&mut self, invocation: Invocation<'_>, run: &CallRun) -> (CallResult, Instant) {
-        let runner = &mut self.runner;
+        let (runner, call) = (&mut self.runner, invocation.call);
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(invocation)));
         let (result, ended_at) = result.unwrap_or_else(|_| (self.recover(invocation), Instant::now()));
         if let CallResult::Err(error) = &result {
-            if error.is_fault() {
-                self.faults.report(invocation.call, invocation.room, Some(run), error, invocation.now);
+            // Nobody waits for a message's answer, so that its refusals are for the log, too.
+            let is_untold = call.message_id().is_some() && !error.is_store_full();
+            if error.is_fault() || is_untold {
+                self.faults.report(call, invocation.room, Some(run), error, invocation.now);
             } else if error.is_store_full() {
-                self.note_full(invocation.call, invocation.now);
+                self.note_full(call, invocation.now);
             }
         }
         (result, ended_at)
@@ -450,7 +465,9 @@ impl Worker {
 
     /// Counts what the store takes, for the bound and for whoever watches.
     fn count_memory(&self) -> usize {
-        let beside_bytes = self.runner.event_log().memory_bytes() + self.runner.numbered().memory_bytes();
+        let mail_bytes = self.runner.mail().memory_bytes();
+        let beside_bytes =
+            self.runner.event_log().memory_bytes() + self.runner.numbered().memory_bytes() + mail_bytes;
         let mut keyspace = self.runner.keyspace().borrow_mut();
         keyspace.set_other_bytes(beside_bytes);
         let used_bytes = keyspace.used_bytes() + beside_bytes;
@@ -472,7 +489,7 @@ impl Worker {
             return Duration::ZERO;
         }
         let is_counting = self.census.is_under_way(&self.shared.surveys);
-        let longest = if is_counting { census::REST } else { IDLE_WAIT };
+        let longest = self.messages_wait(if is_counting { census::REST } else { IDLE_WAIT });
         let Some(checkpointer) = &self.checkpointer else { return longest };
         checkpointer.wait(Instant::now(), &self.runner.keyspace().borrow(), longest)
     }
@@ -501,6 +518,7 @@ impl Worker {
         }
         self.expired_at = now;
         self.watch_memory(now);
+        self.metrics.messages_pending.set(self.runner.mail().len() as i64);
         if self.stop_at.is_none() {
             self.take_out_absent(now);
         }

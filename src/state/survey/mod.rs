@@ -14,6 +14,8 @@ pub(super) use self::desk::SurveyDesk;
 
 /// What the keys of rooms begin with; the room's id follows, and then nothing or a colon and more.
 const ROOM_PREFIX: &[u8] = b"game:";
+/// The same of messages to a room.
+const MESSAGE_PREFIX: &[u8] = b"godra:mail:";
 /// Rooms that are told, and owners.
 const MAX_TOLD: usize = 100;
 /// Rooms that are counted at once. When there are more, the smaller half is given up: a room of which a part is given up so is
@@ -75,6 +77,10 @@ pub(super) enum Part {
 impl Counting {
     /// The room of a key, and what the key is there.
     pub(super) fn place(key: &[u8]) -> Option<(&str, Part)> {
+        if let Some(name) = key.strip_prefix(MESSAGE_PREFIX) {
+            let (room, _) = std::str::from_utf8(name).ok()?.split_once(':')?;
+            return (!room.is_empty()).then_some((room, Part::Other));
+        }
         let name = std::str::from_utf8(key.strip_prefix(ROOM_PREFIX)?).ok()?;
         Some(match name.split_once(':') {
             None => (name, Part::Head),
@@ -176,6 +182,8 @@ mod tests {
         check("game:a:players", Some(("a", Part::Members)));
         check("game:a:state:x", Some(("a", Part::Other)));
         check("godra:guest:a", None);
+        check("godra:mail:a:12", Some(("a", Part::Other)));
+        check("godra:mail::12", None);
         check("gam", None);
         assert_eq!(Counting::place(b"game:\xff"), None);
     }

@@ -12,6 +12,15 @@ use crate::reply::ReplyBuffer;
 /// Texts in the order in which a script gave them.
 pub type Texts = Vec<Box<[u8]>>;
 
+/// A field of a table of options.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Its number, unless it is something else; a text is no number, whatever it says.
+    pub number: Option<f64>,
+    /// Its text, or its number's digits, unless it is something else.
+    pub text: Option<Box<[u8]>>,
+}
+
 /// Nanoseconds that an element of a list takes, about.
 const ELEMENT_COST: usize = 50;
 /// What the texts of a list may have together, in bytes.
@@ -37,6 +46,39 @@ impl Call<'_> {
         names: [&str; N],
         most: usize,
     ) -> Result<[Option<Texts>; N], Raised> {
+        let read = |index| {
+            let value = self.stack().top();
+            self.read_texts(value, most, format_args!("bad option {}", names[index]))
+        };
+        self.read_options(argument, names, read)
+    }
+
+    /// The same, whatever the fields hold.
+    ///
+    /// # Errors
+    /// The argument is no table, or has a field of another name.
+    pub fn fields<const N: usize>(
+        &self,
+        argument: u8,
+        names: [&str; N],
+    ) -> Result<[Option<Field>; N], Raised> {
+        let stack = self.stack();
+        let read = |_| {
+            let value = stack.top();
+            // Before it is made a text.
+            let number = if stack.kind(value) == Kind::Number { stack.number(value) } else { None };
+            Ok(Field { number, text: stack.bytes(value).map(Into::into) })
+        };
+        self.read_options(argument, names, read)
+    }
+
+    /// `read` gets a name's index, and the value on top.
+    fn read_options<const N: usize, T>(
+        &self,
+        argument: u8,
+        names: [&str; N],
+        read: impl Fn(usize) -> Result<T, Raised>,
+    ) -> Result<[Option<T>; N], Raised> {
         let stack = self.stack();
         let table = c_int::from(argument);
         self.make_room();
@@ -54,8 +96,7 @@ impl Call<'_> {
                 let name = String::from_utf8_lossy(name).into_owned();
                 return Err(self.error(format_args!("no option {name:?}: there are {}", names.join(", "))));
             };
-            let value = stack.top();
-            found[index] = Some(self.read_texts(value, most, format_args!("bad option {}", names[index]))?);
+            found[index] = Some(read(index)?);
             stack.pop(1);
         }
         Ok(found)
@@ -135,6 +176,11 @@ impl Call<'_> {
             stack.raw_set_index(-2, place);
         }
         Answer::ONE
+    }
+
+    /// Whether a key is there, of whatever kind and end.
+    pub fn has_key(&self, key: &[u8]) -> bool {
+        self.stack().host().keyspace.borrow().get(key).is_some()
     }
 
     /// Runs a command as the script's own: it counts towards the budget, and is undone with the call. There is one reply: a

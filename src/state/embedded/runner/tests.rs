@@ -1,6 +1,7 @@
 //! Calls of the server through the runner: keys, errors, events, and the `godra` library.
 
 mod atomic;
+mod messages;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -291,7 +292,9 @@ fn a_flush_begins_a_new_history() {
 #[test]
 fn old_versions_of_scripts_are_forgotten() {
     let mut world = World::new();
-    let set = |script: &Arc<Script>| ScriptSet::new([(script.name.clone(), script.clone())].into(), 1);
+    let set = |script: &Arc<Script>| {
+        Arc::new(ScriptSet::new([(script.name.clone(), script.clone())].into(), 1))
+    };
     let waiting = call("return 'waiting'", CallKeys::Resolved(Vec::new()), &[]);
     world.runner.prepare(&set(&waiting.script));
     let mut resting = 0;

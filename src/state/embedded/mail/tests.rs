@@ -1,0 +1,122 @@
+//! The order and the bytes of messages; that what is known agrees with the keys is tested with the library.
+
+use super::*;
+
+fn body() -> Body<'static> {
+    Body {
+        due_ms: 1 << 40,
+        is_at_once: true,
+        from: "a",
+        to: "",
+        script: "ring",
+        name: Some(b"\0:"),
+        payload: b"{\"x\":1}",
+    }
+}
+
+#[test]
+fn a_body_is_read_as_it_was_written() {
+    for body in [
+        body(),
+        Body { name: None, from: "", to: "room-1", is_at_once: false, ..body() },
+        Body { name: Some(&[b'x'; 256]), payload: b"", ..body() },
+    ] {
+        assert_eq!(Body::decode(&body.encode()), Some(body));
+    }
+    assert_eq!(key("r2", 7), b"godra:mail:r2:7");
+    assert_eq!((body::id_of(b"godra:mail:r2:7"), body::id_of(b"godra:mail::x")), (Some(7), None));
+}
+
+#[test]
+fn bytes_that_are_no_body_are_refused() {
+    let whole = body().encode();
+    let head = whole.len() - body().payload.len();
+    for end in 0..head {
+        assert_eq!(Body::decode(&whole[..end]), None, "{end}");
+    }
+    for (at, byte) in [(0, 2), (1, 4), (1, 0xff), (10, 0xff)] {
+        let mut bytes = whole.clone();
+        bytes[at] = byte;
+        assert_eq!(Body::decode(&bytes), None, "{at}");
+    }
+}
+
+/// Any calls that send, take back, fail and run: what is known stays what a plain list says.
+#[test]
+fn it_is_what_a_plain_list_says() {
+    let mut random = godra_engine::SplitMix(11);
+    let mut below = move |most: u64| random.next_u64() % most;
+    for _ in 0..100 {
+        let (mut mail, mut list) = (Mail::default(), Vec::<(Address, Place, Option<u64>)>::new());
+        let now = Instant::now();
+        for step in 0..60 {
+            mail.begin_call();
+            let before = list.clone();
+            for _ in 0..below(6) {
+                let (to, name) = (Address::from(["", "a", "b"][below(3) as usize]), below(4));
+                let named = |name: u64| name.to_string().into_bytes().into_boxed_slice();
+                match below(3) {
+                    0 => {
+                        for (to, place) in mail.all_named(&"s".into(), &named(name)) {
+                            mail.take_back(&to, place);
+                        }
+                        list.retain(|(_, _, known)| *known != Some(name));
+                    }
+                    1 => {
+                        let id = mail.next_id(&to, None).unwrap();
+                        let place = Place { due_ms: step, id, is_at_once: true };
+                        mail.sent(to.clone(), place, None);
+                        list.push((to, place, None));
+                    }
+                    _ => {
+                        let replaced = mail.named(&"s".into(), &named(name), &to);
+                        let id = mail.next_id(&to, replaced).unwrap();
+                        let place = Place { due_ms: step + below(20), id, is_at_once: false };
+                        mail.sent(to.clone(), place, Some(("s".into(), named(name))));
+                        if let Some(replaced) = replaced {
+                            mail.take_back(&to, replaced);
+                        }
+                        list.retain(|(known_to, _, known)| !(*known_to == to && *known == Some(name)));
+                        list.push((to, place, Some(name)));
+                    }
+                }
+            }
+            if below(3) == 0 {
+                mail.undo_call();
+                list = before;
+            }
+            assert_eq!(mail.len(), list.len());
+            if let Some(to) = mail.next_receiver(now, step) {
+                let most = below(5) as usize;
+                let due: Vec<Place> = mail.due(&to, step).take(most).collect();
+                let mut expected: Vec<Place> =
+                    list.iter().filter(|(known, ..)| *known == to).map(|(_, place, _)| *place).collect();
+                expected.retain(|place| place.is_at_once || place.due_ms <= step);
+                expected.sort_by_key(|place| (place.due_ms, place.id));
+                expected.truncate(most);
+                assert_eq!(due, expected);
+                due.iter().for_each(|place| assert!(mail.take(&to, *place) && !mail.take(&to, *place)));
+                list.retain(|(_, place, _)| !due.contains(place));
+                mail.ran(to, due.len(), now);
+            } else {
+                let is_due =
+                    |(_, place, _): &&(Address, Place, Option<u64>)| place.is_at_once || place.due_ms <= step;
+                assert_eq!(list.iter().find(is_due), None, "somebody has something due");
+            }
+            let next_ms =
+                list.iter().map(|(_, place, _)| if place.is_at_once { 0 } else { place.due_ms }).min();
+            let later = now + Duration::from_secs(1);
+            while next_ms.is_none_or(|next_ms| next_ms > step)
+                && mail.wait(later, step) == Some(Duration::ZERO)
+            {
+                // Whose messages were taken back while it waited for its turn.
+                let to = mail.next_receiver(later, step).expect("it is its turn");
+                assert_eq!(mail.due(&to, step).next(), None);
+                mail.ran(to, 0, now);
+            }
+            let wait = mail.wait(later, step);
+            let expected = next_ms.map(|next_ms| Duration::from_millis(next_ms.saturating_sub(step)));
+            assert_eq!(wait, expected);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Runs messages that are due. They share the thread with what the shards send: while that waits, messages run for a short turn,
+//! and not again before others have had as long.
+
+use std::time::{Duration, Instant};
+
+use godra_engine::keyspace::Value;
+
+use super::Worker;
+use crate::metrics::MessageOutcome;
+use crate::state::embedded::mail::{Address, Body, Place, address, key};
+use crate::state::{Batch, Call, CallResult, Delivery, Message};
+use crate::wire::ids::RoomId;
+
+/// How long messages run while others wait.
+pub(super) const TURN: Duration = Duration::from_millis(1);
+/// How long they run before the thread looks for what else there is to do.
+const LONG_TURN: Duration = Duration::from_millis(8);
+/// How many messages of one receiver run in a row, and how much they may say together, but for the first.
+const MOST_AT_ONCE: usize = 100;
+const MOST_BYTES_AT_ONCE: usize = 256 << 10;
+
+/// Whose turn it is.
+#[derive(Debug)]
+pub(super) struct Messages {
+    /// While others wait, none runs before this.
+    turn_at: Instant,
+    /// Those of the running batch, in its order.
+    running: Vec<Place>,
+}
+
+impl Messages {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { turn_at: now, running: Vec::new() }
+    }
+}
+
+/// Why a message cannot run.
+enum Lost {
+    /// There is no script of this name any more that is for messages.
+    Script(String),
+    /// A script has removed its key, which is the server's.
+    Body,
+}
+
+/// Whether a batch is one of messages.
+pub(super) fn are_all(calls: &[Call]) -> bool {
+    calls.first().is_some_and(|call| call.message_id().is_some())
+}
+
+impl Worker {
+    /// Finds the messages that the state file held.
+    pub(super) fn restore_messages(&mut self) {
+        let unread = self.runner.mail().restore(&self.runner.keyspace().borrow());
+        if !unread.is_empty() {
+            log::error!(
+                "the state file holds messages that cannot be read, and are dropped count={}",
+                unread.len()
+            );
+        }
+        let now_ms = (self.clock)();
+        unread.iter().for_each(|key| self.runner.execute(&[b"DEL", key], now_ms));
+    }
+
+    /// How long it is until a message is due, and `longest` at most.
+    pub(super) fn messages_wait(&self, longest: Duration) -> Duration {
+        let mut mail = self.runner.mail();
+        if mail.is_idle() {
+            return longest;
+        }
+        let wait = mail.wait(Instant::now(), (self.clock)());
+        wait.map_or(longest, |wait| wait.min(longest))
+    }
+
+    /// Runs what is due, for a while.
+    pub(super) fn serve_messages(&mut self) {
+        if self.runner.mail().is_idle() || self.stop_at.is_some() {
+            return;
+        }
+        let began = Instant::now();
+        if began < self.messages.turn_at && self.others_wait() {
+            return;
+        }
+        let mut now = began;
+        while self.run_messages_of_one(now) {
+            now = Instant::now();
+            let took = now.duration_since(began);
+            if took >= LONG_TURN || took >= TURN && self.others_wait() {
+                break;
+            }
+        }
+        self.messages.turn_at = now + now.duration_since(began);
+    }
+
+    fn others_wait(&self) -> bool {
+        !self.receiver.is_empty() || !self.late.is_empty()
+    }
+
+    /// Runs some that one receiver has due. False if nobody has any.
+    fn run_messages_of_one(&mut self, now: Instant) -> bool {
+        let now_ms = (self.clock)();
+        let Some(to) = self.runner.mail().next_receiver(now, now_ms) else { return false };
+        let room = RoomId::parse(&to);
+        let (calls, mut count) = self.due_calls(&to, room.as_ref(), now, now_ms);
+        if !calls.is_empty() {
+            count += self.run_due(Batch { may_give_back: true, ..Batch::new(room, calls, 0) }, now);
+        }
+        self.runner.mail().ran(to, count, now);
+        true
+    }
+
+    /// Gives how many have run.
+    fn run_due(&mut self, mut batch: Batch, now: Instant) -> usize {
+        batch.origin = batch.room.as_ref().map_or(0, |room| self.deliver.home(room));
+        let results = self.run_calls(&batch, now).results;
+        if let Some(events) = self.deliver_events(&batch) {
+            self.deliver.deliver(batch.origin, Delivery::Events(events));
+        }
+        let mut count = 0;
+        for result in results {
+            match result {
+                CallResult::Ok(_) => self.metrics.messages.at(MessageOutcome::Run).inc(),
+                CallResult::Err(_) => self.metrics.messages.at(MessageOutcome::Failed).inc(),
+                CallResult::Skipped | CallResult::NotRun(_) => continue,
+            };
+            count += 1;
+        }
+        count
+    }
+
+    /// What a receiver has due, as calls, and how many have no script any more.
+    fn due_calls(
+        &mut self,
+        to: &Address,
+        room: Option<&RoomId>,
+        now: Instant,
+        now_ms: u64,
+    ) -> (Vec<Call>, usize) {
+        let most = self.runner.mail().left_in_round(to, now).min(MOST_AT_ONCE);
+        let due: Vec<Place> = self.runner.mail().due(to, now_ms).take(most).collect();
+        self.messages.running.clear();
+        let (mut calls, mut gone, mut bytes) = (Vec::with_capacity(due.len()), 0, 0);
+        for place in due {
+            if bytes >= MOST_BYTES_AT_ONCE {
+                break;
+            }
+            match self.read_message(to, place) {
+                Ok(call) => {
+                    bytes += call.arguments.bytes();
+                    calls.push(call);
+                    self.messages.running.push(place);
+                }
+                Err(Lost::Script(name)) => {
+                    gone += 1;
+                    self.drop_message(to, place);
+                    self.metrics.messages.at(MessageOutcome::Failed).inc();
+                    self.faults.report_gone(&name, room, now);
+                }
+                Err(Lost::Body) => drop(self.drop_message(to, place)),
+            }
+        }
+        (calls, gone)
+    }
+
+    /// The call that a message is.
+    fn read_message(&self, to: &Address, place: Place) -> Result<Call, Lost> {
+        let keyspace = self.runner.keyspace().borrow();
+        let body = match keyspace.get(&key(to, place.id)) {
+            Some((Value::String(bytes), _)) => Body::decode(bytes),
+            _ => None,
+        };
+        let body = body.ok_or(Lost::Body)?;
+        let script = self.scripts.get_for_messages(body.script);
+        let script = script.ok_or_else(|| Lost::Script(body.script.to_owned()))?;
+        Ok(Call::message(script.clone(), Message { id: place.id, payload: body.payload.into() }))
+    }
+
+    /// Takes the message at that place of the running batch from the store. False if it is not there any more.
+    pub(super) fn take_message(&mut self, room: Option<&RoomId>, index: usize) -> bool {
+        let place = self.messages.running[index];
+        self.drop_message(&address(room), place)
+    }
+
+    fn drop_message(&mut self, to: &Address, place: Place) -> bool {
+        let is_pending = self.runner.mail().take(to, place);
+        if is_pending {
+            self.runner.execute(&[b"DEL", &key(to, place.id)], (self.clock)());
+        }
+        is_pending
+    }
+}
