@@ -27,6 +27,7 @@ mod limits;
 mod logins;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory;
+mod messages;
 mod numbered;
 mod pacing;
 mod play;

@@ -237,13 +237,6 @@ impl Call<'_> {
         Answer::ONE
     }
 
-    /// Gives a boolean.
-    pub fn boolean(&self, value: bool) -> Answer {
-        self.make_room();
-        self.stack.push_boolean(value);
-        Answer::ONE
-    }
-
     /// Gives a string.
     pub fn text(&self, text: &[u8]) -> Answer {
         self.make_room();
