@@ -112,9 +112,6 @@ impl Worker {
     fn run_due(&mut self, mut batch: Batch, now: Instant) -> usize {
         batch.origin = batch.room.as_ref().map_or(0, |room| self.deliver.home(room));
         let results = self.run_calls(&batch, now).results;
-        if let Some(events) = self.deliver_events(&batch) {
-            self.deliver.deliver(batch.origin, Delivery::Events(events));
-        }
         let mut count = 0;
         for result in results {
             match result {
@@ -123,6 +120,9 @@ impl Worker {
                 CallResult::Skipped | CallResult::NotRun(_) => continue,
             };
             count += 1;
+        }
+        if let Some(events) = self.deliver_events(&batch) {
+            self.deliver.deliver(batch.origin, Delivery::Events(events));
         }
         count
     }
