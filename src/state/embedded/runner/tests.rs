@@ -292,9 +292,8 @@ fn a_flush_begins_a_new_history() {
 #[test]
 fn old_versions_of_scripts_are_forgotten() {
     let mut world = World::new();
-    let set = |script: &Arc<Script>| {
-        Arc::new(ScriptSet::new([(script.name.clone(), script.clone())].into(), 1))
-    };
+    let set =
+        |script: &Arc<Script>| Arc::new(ScriptSet::new([(script.name.clone(), script.clone())].into(), 1));
     let waiting = call("return 'waiting'", CallKeys::Resolved(Vec::new()), &[]);
     world.runner.prepare(&set(&waiting.script));
     let mut resting = 0;
