@@ -343,6 +343,8 @@ export interface JoinOptions<G extends Game = AnyGame> {
   signal?: AbortSignal;
   /** Called with the room before its connection is made: the place to set handlers and reducers, so that none misses an event. */
   prepare?: (room: Room<G>) => void;
+  /** What the room's `on_connect` gets to know at each connection: an object of at most 1 KiB of JSON. Those of the first `join` count. */
+  options?: Record<string, Json>;
 }
 
 export interface RequestOptions {

@@ -100,7 +100,7 @@ impl Shard {
                     });
                 }
             }
-            Action::Join(request) => self.begin_join(index, request),
+            Action::Join(request) => self.begin_join(index, *request),
             Action::Input(input) => {
                 let name = input.name;
                 if let Err(refused) = self.input(index, input) {
@@ -192,8 +192,8 @@ impl Shard {
         let room_index = self.open_at_home(&request.room);
         self.connections[index].place = Place::Joining(room_index as u32);
         let membership = self.rooms.new_membership();
-        let JoinRequest { identity, since, .. } = request;
-        self.with_room(room_index, |room, _, _| room.join(key, identity, membership, since));
+        let JoinRequest { identity, since, options, .. } = request;
+        self.with_room(room_index, |room, _, _| room.join(key, identity, membership, since, options));
     }
 
     /// Counts a connection that comes by a proxy among those of its player's address. Whether there is room.

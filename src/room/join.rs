@@ -17,6 +17,8 @@ pub(crate) struct Join {
     pub membership: MembershipId,
     /// Up to where the client knows the room's events, if it says that it was here before.
     pub since: Option<Position>,
+    /// What the client tells `on_connect` and `on_resume`.
+    pub options: Option<Box<str>>,
     /// Whether the connection has ended meanwhile.
     pub(super) is_gone: bool,
 }

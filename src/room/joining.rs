@@ -31,15 +31,16 @@ struct Place {
 }
 
 impl Room {
-    /// Somebody wants to come in; with `since`, it has been here before.
+    /// Somebody wants to come in; with `since`, it has been here before. The hook that decides gets the `options`.
     pub(crate) fn join(
         &mut self,
         connection: ConnectionKey,
         identity: Arc<Identity>,
         membership: MembershipId,
         since: Option<Position>,
+        options: Option<Box<str>>,
     ) {
-        self.joins.push(Join { connection, identity, membership, since, is_gone: false });
+        self.joins.push(Join { connection, identity, membership, since, options, is_gone: false });
     }
 
     /// The connection of somebody who wanted to come in has ended.
@@ -81,11 +82,11 @@ impl Room {
         let rejoin = |(join, claim): (&Join, &Option<Claim>)| {
             let is_kept = claim.as_ref()?.is_kept;
             let membership = Membership::Rejoin { membership: join.membership, is_kept };
-            Some(call(&on_resume, &join.identity, membership))
+            Some(call(&on_resume, &join.identity, membership).with_options(join.options.as_deref()))
         };
         let enter = |(join, claim): (&Join, &Option<Claim>)| {
             let enter = if claim.is_some() { Membership::EnterUnlessRejoined } else { Membership::Enter };
-            call(&on_connect, &join.identity, enter(join.membership))
+            call(&on_connect, &join.identity, enter(join.membership)).with_options(join.options.as_deref())
         };
         let on_snapshot = round.scripts.get("on_snapshot");
         let first = joins.first().map(|join| join.identity.clone());

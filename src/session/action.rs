@@ -32,7 +32,7 @@ pub enum Action {
     Account(Box<AccountRequest>),
     /// Let the connection into a room, and answer by [`super::Session::joined`] or [`super::Session::join_refused`]. The
     /// last action of its list.
-    Join(JoinRequest),
+    Join(Box<JoinRequest>),
     /// Pass on a player's input, unless [`super::Session::holds_back`] says no. If it is refused, [`super::Session::input_refused`] is called before the next action is
     /// carried out: what follows may be the close frame.
     Input(Input),
@@ -76,6 +76,8 @@ pub struct JoinRequest {
     pub room: RoomId,
     /// Up to where it knows the room's events, if it was there before.
     pub since: Option<Position>,
+    /// What the client tells the hook that lets it in: the JSON text of an object.
+    pub options: Option<Box<str>>,
     /// Where the player is, behind whatever trusted proxies.
     pub client: Client,
 }

@@ -7,6 +7,8 @@ use crate::wire::http::{Method, Request};
 
 /// Bytes of a body that are kept for a client whose token has not been looked at: names, passwords and tokens take less.
 pub const STRANGERS_BODY: usize = 16 * 1024;
+/// Longest text of a join's options, in bytes.
+pub const MAX_OPTIONS_BYTES: usize = 1024;
 
 /// A page that the server carries in itself.
 #[derive(Clone, Debug)]

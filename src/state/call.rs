@@ -95,6 +95,14 @@ impl Call {
         self
     }
 
+    /// The same hook, with what the client that wants in tells it, as JSON text: `ARGV[3]`.
+    pub fn with_options(mut self, options: Option<&str>) -> Self {
+        if let (Arguments::List(list), Some(options)) = (&mut self.arguments, options) {
+            list.push(options.as_bytes().into());
+        }
+        self
+    }
+
     /// A tick of a script that has an interval: it runs if it is due by the store's clock.
     pub fn tick(script: Arc<Script>) -> Self {
         Self {

@@ -22,6 +22,7 @@ mod full;
 mod guests;
 mod healthcheck;
 mod http;
+mod joining;
 mod lifecycle;
 mod limits;
 mod logins;

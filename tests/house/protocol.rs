@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use godra::config::BuiltInLimits;
-use godra::session::{Methods, Route, STRANGERS_BODY};
+use godra::session::{MAX_OPTIONS_BYTES, Methods, Route, STRANGERS_BODY};
 use godra::state::HistoryBounds;
 use godra::wire::message::{KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_DEPTH, MAX_N, MessageType};
 use godra::wire::ws::MAX_FRAGMENTS;
@@ -86,6 +86,7 @@ fn limits() {
             "levels of arrays and objects",
             format!("{MAX_DEPTH} in a message, in the body of an RPC, and in an event's payload"),
         ),
+        ("options of a join", format!("{MAX_OPTIONS_BYTES} bytes of JSON, {MAX_DEPTH} levels")),
         ("fragments of one message", thousands(MAX_FRAGMENTS.into())),
         (
             "a message, from its first byte to its last",

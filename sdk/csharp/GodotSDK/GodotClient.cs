@@ -55,10 +55,14 @@ namespace GodotSDK
         /// <param name="lobbyId">The lobby's id, with or without <c>game:</c>.</param>
         /// <param name="prepare">Sets handlers before the connection is made, so that no event is missed.</param>
         /// <param name="cancel">Gives up.</param>
-        public async Task<Room> JoinAsync(string lobbyId, Action<Room>? prepare = null, CancellationToken cancel = default)
+        /// <param name="options">
+        /// What the room's <c>on_connect</c> gets to know at each connection: an object of at most 1 KiB of JSON. Those of the first join count.
+        /// </param>
+        public async Task<Room> JoinAsync(
+            string lobbyId, Action<Room>? prepare = null, CancellationToken cancel = default, Payload? options = null)
         {
             cancel.ThrowIfCancellationRequested();
-            var room = RoomOf(LobbyIds.IdOf(lobbyId));
+            var room = RoomOf(LobbyIds.IdOf(lobbyId), JoinOptions.TextOf(options));
             try
             {
                 prepare?.Invoke(room);
@@ -78,13 +82,15 @@ namespace GodotSDK
         /// <param name="settings">Its size.</param>
         /// <param name="prepare">Sets handlers before the connection is made.</param>
         /// <param name="cancel">Gives up.</param>
-        public async Task<Room> CreateRoomAsync(RoomSettings? settings = null, Action<Room>? prepare = null, CancellationToken cancel = default)
+        /// <param name="options">As for <see cref="JoinAsync"/>.</param>
+        public async Task<Room> CreateRoomAsync(
+            RoomSettings? settings = null, Action<Room>? prepare = null, CancellationToken cancel = default, Payload? options = null)
         {
             var args = new List<Payload> { settings?.Capacity ?? new RoomSettings().Capacity };
             if (settings?.Settings != null) args.Add(settings.Settings);
             var key = await RpcAsync("create_lobby", args, null, cancel).ConfigureAwait(false);
             var id = Json.Text(key) ?? throw new GodraException("bad_response", "The answer of create_lobby is not an id");
-            return await JoinAsync(id, prepare, cancel).ConfigureAwait(false);
+            return await JoinAsync(id, prepare, cancel, options).ConfigureAwait(false);
         }
 
         /// <summary>A page of the lobbies, the newest first.</summary>
@@ -166,14 +172,14 @@ namespace GodotSDK
             lock (rooms) if (rooms.TryGetValue(room.Id, out var known) && known == room) rooms.Remove(room.Id);
         }
 
-        private Room RoomOf(string id)
+        private Room RoomOf(string id, string joinOptions)
         {
             // Not within the lock, as a room that ends holds its own and wants this one.
             if (Rooms().Find(one => one.Id == id) is Room over && over.Connection == RoomConnection.Left) Forget(over);
             lock (rooms)
             {
                 if (isDisposed) throw new ObjectDisposedException(nameof(GodotClient));
-                if (!rooms.TryGetValue(id, out var room)) rooms[id] = room = NewRoom(id);
+                if (!rooms.TryGetValue(id, out var room)) rooms[id] = room = NewRoom(id, joinOptions);
                 room.Waiters += 1;
                 return room;
             }
@@ -189,20 +195,21 @@ namespace GodotSDK
             lock (rooms) return rooms.Values.ToList();
         }
 
-        private Room NewRoom(string id)
+        private Room NewRoom(string id, string joinOptions)
         {
             Connector Connect(IRoomListener room) =>
-                new Connector(options, api, tokens, room, resume => SocketAddress(id, resume), dispatcher.SpaceAsync);
+                new Connector(options, api, tokens, room, resume => SocketAddress(id, resume, joinOptions), dispatcher.SpaceAsync);
             var room = new Room(this, id, Connect, dispatcher, log);
             foreach (var reducer in options.Reducers ?? new Dictionary<string, Reducer>()) room.Reduce(reducer.Key, reducer.Value);
             return room;
         }
 
-        private Uri SocketAddress(string id, (string Epoch, long Since)? resume)
+        private Uri SocketAddress(string id, (string Epoch, long Since)? resume, string joinOptions)
         {
             var address = new UriBuilder(new Uri(baseAddress, "ws")) { Scheme = baseAddress.Scheme == "https" ? "wss" : "ws" };
             var since = resume == null ? "" : $"&epoch={Uri.EscapeDataString(resume.Value.Epoch)}&since={resume.Value.Since}";
-            address.Query = $"game_id={id}{since}&refuse=close";
+            var more = joinOptions == "" ? "" : $"&options={Uri.EscapeDataString(joinOptions)}";
+            address.Query = $"game_id={id}{since}&refuse=close{more}";
             return address.Uri;
         }
 

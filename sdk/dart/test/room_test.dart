@@ -20,6 +20,21 @@ void main() {
       expect(await room.connection.first, isA<Joined>());
     });
 
+    test('tells the script the options in each address', () async {
+      await fake.client.auth.ensure();
+      final joining = fake.client.join('lobby', options: {'team': 'röd&1'});
+      await VirtualClock.settle();
+      fake.welcome();
+      await joining;
+      expect(fake.link.request.url.queryParameters['options'], '{"team":"röd&1"}');
+      for (final wrong in [
+        {'a': 'x' * 1017},
+        {'a': double.nan},
+      ]) {
+        await expectLater(fake.client.join('other', options: wrong), fails('bad_request', outcome: Outcome.none));
+      }
+    });
+
     test('loses no event that comes right behind the welcome', () async {
       await fake.client.auth.ensure();
       final joining = fake.client.join('lobby');

@@ -80,6 +80,7 @@ function isText(value) {
 }
 
 // src/address.js
+var MAX_OPTIONS_BYTES = 1024;
 function parseBaseUrl(given = globalThis.location?.origin) {
   const [, scheme, rest] = /^(https?|wss?):\/\/([^/?#\s]+[^?#\s]*)/i.exec(String(given)) ?? [];
   if (!scheme) {
@@ -92,6 +93,14 @@ function parseBaseUrl(given = globalThis.location?.origin) {
 }
 function queryOf(parameters) {
   return Object.entries(parameters).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
+}
+function optionsText(options) {
+  if (options === void 0) return void 0;
+  const text = options !== null && typeof options === "object" && !Array.isArray(options) ? JSON.stringify(options) : "";
+  if (!text.startsWith("{") || new TextEncoder().encode(text).length > MAX_OPTIONS_BYTES) {
+    throw new GodraError("bad_request", `The options of a join are an object of at most ${MAX_OPTIONS_BYTES} bytes of JSON`);
+  }
+  return text;
 }
 function roomId(lobbyId) {
   const id = typeof lobbyId === "string" ? lobbyId.replace(/^game:/, "") : "";
@@ -1618,14 +1627,15 @@ var Connection = class {
   }
   #dial() {
     const isFirst = this.state === "joining";
-    const { connectTimeoutMs, isCompat } = this.#settings;
+    const { connectTimeoutMs, isCompat, joinOptions } = this.#settings;
     this.attempt = new Attempt(this.#env, connectTimeoutMs, isFirst, {
       received: (data) => this.#received(data),
       failed: (error, isOfServer) => this.#failed(error, isOfServer),
       lost: (end) => this.#lost(end)
     });
-    const refusal = isFirst && isCompat ? null : { refuse: "close" };
-    this.attempt.start(this.#tokens.get, (token) => ({ ...this.#room.query(this.#tokens.userOf(token)), ...refusal }));
+    const more = isFirst && isCompat ? {} : { refuse: "close" };
+    if (joinOptions !== void 0) more.options = joinOptions;
+    this.attempt.start(this.#tokens.get, (token) => ({ ...this.#room.query(this.#tokens.userOf(token)), ...more }));
   }
   #received(data) {
     this.#receivedAt = this.#env.now();
@@ -2204,10 +2214,10 @@ var GodraClient = class {
     return this.#sessions.on("session", callback);
   }
   /** Joins a lobby, and gives its room when it is there. One that this client is in already is given as it is. */
-  async join(lobbyId, { signal, prepare } = {}) {
+  async join(lobbyId, { signal, prepare, options } = {}) {
     const id = roomId(lobbyId);
     if (signal?.aborted) throw cancelled();
-    const entry = this.#rooms.get(id) ?? this.#join(id);
+    const entry = this.#rooms.get(id) ?? this.#join(id, options);
     entry.waiting += 1;
     prepare?.(entry.room);
     return new Promise((resolve, reject) => {
@@ -2220,11 +2230,11 @@ var GodraClient = class {
     });
   }
   /** Makes a lobby and joins it. */
-  async createRoom({ capacity, settings, signal, prepare } = {}) {
+  async createRoom({ capacity, settings, signal, prepare, options } = {}) {
     const args = settings === void 0 ? [capacity] : [capacity ?? 4, settings];
     const id = await this.rpc("create_lobby", args.filter((one) => one !== void 0), { signal });
     if (typeof id !== "string") throw new GodraError("bad_response", "The answer to create_lobby has no id");
-    return this.join(id, { signal, prepare });
+    return this.join(id, { signal, prepare, options });
   }
   /** A page of the lobbies, the newest first: `{lobbies, cursor}`; the last one's cursor is null. */
   async listRooms({ limit = 20, cursor, signal } = {}) {
@@ -2261,8 +2271,8 @@ var GodraClient = class {
   roomIds() {
     return [...this.#all].filter(({ connection }) => connection.state !== "joining").map(({ room }) => room.id);
   }
-  #join(id) {
-    const entry = this.#open(id);
+  #join(id, options) {
+    const entry = this.#open(id, this.#tokens(), { joinOptions: optionsText(options) });
     const joined = entry.connection.join().then(() => entry.room);
     joined.catch(() => {
     });

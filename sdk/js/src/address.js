@@ -2,6 +2,8 @@
 
 import { GodraError } from "./errors.js";
 
+const MAX_OPTIONS_BYTES = 1024;
+
 /** `http(base)` and `ws(base)` end with a slash. */
 export function parseBaseUrl(given = globalThis.location?.origin) {
   const [, scheme, rest] = /^(https?|wss?):\/\/([^/?#\s]+[^?#\s]*)/i.exec(String(given)) ?? [];
@@ -16,6 +18,16 @@ export function parseBaseUrl(given = globalThis.location?.origin) {
 
 export function queryOf(parameters) {
   return Object.entries(parameters).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
+}
+
+/** What the room's script is told at each connection; undefined for nothing. */
+export function optionsText(options) {
+  if (options === undefined) return undefined;
+  const text = options !== null && typeof options === "object" && !Array.isArray(options) ? JSON.stringify(options) : "";
+  if (!text.startsWith("{") || new TextEncoder().encode(text).length > MAX_OPTIONS_BYTES) {
+    throw new GodraError("bad_request", `The options of a join are an object of at most ${MAX_OPTIONS_BYTES} bytes of JSON`);
+  }
+  return text;
 }
 
 /** A lobby's id without `game:`, for one with or without that prefix. */

@@ -1,6 +1,6 @@
 // A server, and what one player does there: the one object that games make.
 
-import { parseBaseUrl, queryOf, roomId } from "./address.js";
+import { optionsText, parseBaseUrl, queryOf, roomId } from "./address.js";
 import { Auth } from "./auth.js";
 import { Lobby, Realtime } from "./compat.js";
 import { Emitter } from "./emitter.js";
@@ -57,10 +57,10 @@ export class GodraClient {
   }
 
   /** Joins a lobby, and gives its room when it is there. One that this client is in already is given as it is. */
-  async join(lobbyId, { signal, prepare } = {}) {
+  async join(lobbyId, { signal, prepare, options } = {}) {
     const id = roomId(lobbyId);
     if (signal?.aborted) throw cancelled();
-    const entry = this.#rooms.get(id) ?? this.#join(id);
+    const entry = this.#rooms.get(id) ?? this.#join(id, options);
     entry.waiting += 1;
     prepare?.(entry.room);
     return new Promise((resolve, reject) => {
@@ -74,11 +74,11 @@ export class GodraClient {
   }
 
   /** Makes a lobby and joins it. */
-  async createRoom({ capacity, settings, signal, prepare } = {}) {
+  async createRoom({ capacity, settings, signal, prepare, options } = {}) {
     const args = settings === undefined ? [capacity] : [capacity ?? 4, settings];
     const id = await this.rpc("create_lobby", args.filter((one) => one !== undefined), { signal });
     if (typeof id !== "string") throw new GodraError("bad_response", "The answer to create_lobby has no id");
-    return this.join(id, { signal, prepare });
+    return this.join(id, { signal, prepare, options });
   }
 
   /** A page of the lobbies, the newest first: `{lobbies, cursor}`; the last one's cursor is null. */
@@ -122,8 +122,8 @@ export class GodraClient {
     return [...this.#all].filter(({ connection }) => connection.state !== "joining").map(({ room }) => room.id);
   }
 
-  #join(id) {
-    const entry = this.#open(id);
+  #join(id, options) {
+    const entry = this.#open(id, this.#tokens(), { joinOptions: optionsText(options) });
     const joined = entry.connection.join().then(() => entry.room);
     // A session that ends may end it before anybody waits.
     joined.catch(() => {});

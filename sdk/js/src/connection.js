@@ -141,14 +141,15 @@ export class Connection {
 
   #dial() {
     const isFirst = this.state === "joining";
-    const { connectTimeoutMs, isCompat } = this.#settings;
+    const { connectTimeoutMs, isCompat, joinOptions } = this.#settings;
     this.attempt = new Attempt(this.#env, connectTimeoutMs, isFirst, {
       received: (data) => this.#received(data),
       failed: (error, isOfServer) => this.#failed(error, isOfServer),
       lost: (end) => this.#lost(end),
     });
-    const refusal = isFirst && isCompat ? null : { refuse: "close" };
-    this.attempt.start(this.#tokens.get, (token) => ({ ...this.#room.query(this.#tokens.userOf(token)), ...refusal }));
+    const more = isFirst && isCompat ? {} : { refuse: "close" };
+    if (joinOptions !== undefined) more.options = joinOptions;
+    this.attempt.start(this.#tokens.get, (token) => ({ ...this.#room.query(this.#tokens.userOf(token)), ...more }));
   }
 
   #received(data) {

@@ -25,6 +25,22 @@ test("join asks for a refusal that can be read, and gives the room when it is th
   assert.deepEqual(log, [["connected", false]]);
 });
 
+test("options of a join are in each address, and the script's refusal is the join's error", async () => {
+  const { client } = await server.join();
+  const joining = client.join("team", { options: { team: "röd&1" }, prepare: (room) => room.on("error", () => {}) });
+  const peer = await server.fake.nextPeer();
+  assert.deepEqual(Object.fromEntries(peer.query), { game_id: "team", refuse: "close", options: '{"team":"röd&1"}' });
+  peer.welcome();
+  const room = await joining;
+  peer.destroy();
+  const again = await server.fake.nextPeer();
+  assert.equal(again.query.get("options"), '{"team":"röd&1"}');
+  room.close();
+  for (const options of [null, 1, "x", [1], { toJSON: () => [1] }, { a: "x".repeat(1017) }]) {
+    await assert.rejects(client.join("other", { options }), { code: "bad_request" });
+  }
+});
+
 test("a client is in several rooms at once, and in each of them once", async () => {
   const { client, room, peer } = await server.join();
   const other = await server.join({ client, room: "other" });

@@ -124,7 +124,7 @@ impl Scene {
 
     pub(super) fn join(&mut self, connection: u32, user: &str) {
         let identity = self.identity(user);
-        self.room.join(key(connection), identity, connection, None);
+        self.room.join(key(connection), identity, connection, None, None);
     }
 
     pub(super) fn leave(&mut self, connection: u32, user: &str) {
@@ -170,7 +170,7 @@ impl Scene {
     /// Somebody who was here before, and knows the events up to this one.
     pub(super) fn rejoin(&mut self, connection: u32, user: &str, since: Position) {
         let identity = self.identity(user);
-        self.room.join(key(connection), identity, connection, Some(since));
+        self.room.join(key(connection), identity, connection, Some(since), None);
     }
 
     pub(super) fn is_behind(&mut self, connection: u32, user: &str, since: Position) {

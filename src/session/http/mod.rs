@@ -362,7 +362,7 @@ impl HttpSession {
                 return Some(self.refuse_by_close(&handshake, &refused, context, actions));
             }
             Ok(Next::Join { handshake, request, wishes }) => {
-                actions.push(Action::Join(request.clone()));
+                actions.push(Action::Join(Box::new(request.clone())));
                 let joining = Joining { exchange, handshake, request, wishes };
                 self.state = HttpState::Joining(Box::new(joining));
             }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::encoding::accepts_gzip;
 use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
-use crate::session::routes::{STRANGERS_BODY, TokenSource};
+use crate::session::routes::{MAX_OPTIONS_BYTES, STRANGERS_BODY, TokenSource};
 use crate::session::{
     Action, Client, Context, Counted, JoinRequest, MAX_ROOMS_TOLD, Rejection, Route, RpcRequest, SERVER_FULL,
     cors,
 };
 use crate::wire::http::{Method, Request, RequestError};
 use crate::wire::ids::{Identity, Role, RoomId};
-use crate::wire::message::parse_epoch;
+use crate::wire::message::{MAX_DEPTH, is_too_deep, parse_epoch};
 use crate::wire::ws::{self, Handshake};
 use crate::wire::{ErrorCode, Position};
 
@@ -339,7 +339,20 @@ fn join_request(
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "the query lacks game_id=ROOM"))?;
     let room = RoomId::parse(&room)
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
-    Ok(JoinRequest { identity, room, since: since(request)?, client })
+    Ok(JoinRequest { identity, room, since: since(request)?, options: options(request)?, client })
+}
+
+/// What the client tells the hook that lets it in.
+fn options(request: &Request) -> Result<Option<Box<str>>, Rejection> {
+    let Some(text) = request.query_parameter("options") else { return Ok(None) };
+    let refuse = |message: String| Err(Rejection::new(ErrorCode::BadRequest, message));
+    if text.len() > MAX_OPTIONS_BYTES {
+        return refuse(format!("options are longer than {MAX_OPTIONS_BYTES} bytes"));
+    }
+    if is_too_deep(text.as_bytes(), MAX_DEPTH) || !is_object(text.as_bytes()) {
+        return refuse(format!("options must be a JSON object of at most {MAX_DEPTH} levels"));
+    }
+    Ok(Some(text.into()))
 }
 
 /// Where the client says that it was in the room's history.
@@ -418,6 +431,9 @@ fn bearer(request: &Request) -> Option<&str> {
 }
 
 fn is_empty_or_object(body: &[u8]) -> bool {
-    body.trim_ascii().is_empty()
-        || serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body).is_ok()
+    body.trim_ascii().is_empty() || is_object(body)
+}
+
+fn is_object(json: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json).is_ok()
 }

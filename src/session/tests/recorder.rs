@@ -50,9 +50,11 @@ impl Recorder {
             Action::Send { bytes, .. } => self.send(&bytes),
             Action::Rpc { caller, request } => return self.rpc(&caller, request).map_err(Refusal::Rpc),
             Action::Account(request) => return self.account(&request).map_err(Refusal::Account),
-            Action::Join(JoinRequest { identity, room, since, .. }) => {
+            Action::Join(request) => {
+                let JoinRequest { identity, room, since, options, .. } = *request;
                 let since = since.map(|at| format!(" since {:x}:{}", at.epoch, at.seq)).unwrap_or_default();
-                self.lines.push(format!("join {} {room}{since}", identity.user_id));
+                let options = options.map(|options| format!(" with {options}")).unwrap_or_default();
+                self.lines.push(format!("join {} {room}{since}{options}", identity.user_id));
             }
             Action::Input(input) => return self.input(input),
             Action::Heartbeat { id, n, now_ms } => {

@@ -161,6 +161,27 @@ fn who_comes_back_is_told_what_it_missed_in_place_of_the_state() {
 }
 
 #[test]
+fn options_of_a_join_are_a_small_object() {
+    let target = |options: &str| format!("/ws?token=good&game_id=r&options={options}");
+    let joins = |query: &str, options: &str| {
+        check(upgrade(&target(query)), &[&format!("join guest:a r with {options}"), "ws 101", WELCOME]);
+    };
+    joins("%7B%22team%22%3A+%22r%C3%A9d%22%7D", r#"{"team": "réd"}"#);
+    joins("{}", "{}");
+    let padded = |len: usize| format!("{{}}{}", " ".repeat(len - 2));
+    joins(&padded(1024).replace(' ', "+"), &padded(1024));
+    let refused = |query: &str, what: &str| {
+        let message = format!(r#"ws 400 {{"error":{{"code":"bad_request","message":"{what} …"}}}}"#);
+        refused_as(&target(query), &message);
+    };
+    refused(&padded(1025).replace(' ', "+"), "options are longer");
+    for not_one in ["", "1", "[]", "null", "{", "{}{}", "%7B%22a%22%3A1e999%7D", "x"] {
+        refused(not_one, "options must be");
+    }
+    refused(&format!("{{%22a%22:{}1{}}}", "[".repeat(32), "]".repeat(32)), "options must be");
+}
+
+#[test]
 fn a_place_in_the_history_must_be_one() {
     let refused = |query: &str, what: &str| {
         let message = format!(r#"ws 400 {{"error":{{"code":"bad_request","message":"{what} …"}}}}"#);

@@ -91,7 +91,8 @@ impl Node {
                 let kind = if is_state { Kind::State } else { Kind::Kept };
                 self.queue(number, bytes, kind, around);
             }
-            Action::Join(JoinRequest { identity, room, since, .. }) => {
+            Action::Join(request) => {
+                let JoinRequest { identity, room, since, options, .. } = *request;
                 let since = around.faults.since(since);
                 self.last_membership += 1;
                 let (key, membership) = (self.key(number), self.last_membership);
@@ -100,7 +101,7 @@ impl Node {
                     connection.place = Place::Joining(room.to_string());
                 }
                 self.with_room(room.as_str(), around, |room, _, _| {
-                    room.join(key, identity, membership, since)
+                    room.join(key, identity, membership, since, options)
                 });
             }
             Action::Input(input) => {

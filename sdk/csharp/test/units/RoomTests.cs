@@ -29,6 +29,25 @@ public static class RoomTests
         Check.Equal("?game_id=a&epoch=e1&since=43&refuse=close", stage.Link.Request.Address.Query);
     }
 
+    public static async Task TestOptionsOfAJoinAreInEachAddress()
+    {
+        var stage = new Stage();
+        var joining = stage.Client.JoinAsync("a", null, default, Payload.Of(("team", "röd&1")));
+        stage.Link.Open();
+        stage.Link.Welcome();
+        await joining;
+        const string options = "&options=%7B%22team%22%3A%22r%C3%B6d%261%22%7D";
+        Check.Equal("?game_id=a&refuse=close" + options, stage.Link.Request.Address.Query);
+        stage.Link.Receive("""{"type":"a","seq":43}""");
+        stage.Link.End(1006);
+        stage.Clock.Advance(200);
+        Check.Equal("?game_id=a&epoch=e1&since=43&refuse=close" + options, stage.Link.Request.Address.Query);
+        foreach (var wrong in new Payload[] { 1, "x", Payload.Of(("a", new string('x', 1017))) })
+        {
+            await Check.FailsAsync(stage.Client.JoinAsync("b", null, default, wrong), "bad_request");
+        }
+    }
+
     public static async Task TestARecoveredConnectionKeepsStateAndDropsWhatWasSeen()
     {
         var stage = await new Stage(o => o.Reducers = LobbyReducers.All).JoinedAsync("\"seq\":41,\"state\":{\"state\":{\"a\":1}}");

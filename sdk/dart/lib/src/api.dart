@@ -36,13 +36,14 @@ final class Api {
   Future<JsonMap> get(String path, {String? token, CancelToken? cancel}) async =>
       _object(path, await call('GET', path, token: token, cancel: cancel));
 
-  /// The address of the WebSocket of a room, with where to go on from.
-  Uri socketOf(String roomId, ({String epoch, int since})? resume) => base.resolve('ws').replace(
+  /// The address of the WebSocket of a room, with where to go on from, and with what its script is told.
+  Uri socketOf(String roomId, ({String epoch, int since})? resume, String? joinOptions) => base.resolve('ws').replace(
         scheme: base.scheme == 'https' ? 'wss' : 'ws',
         queryParameters: {
           'game_id': roomId,
           if (resume != null) ...{'epoch': resume.epoch, 'since': '${resume.since}'},
           'refuse': 'close',
+          if (joinOptions != null) 'options': joinOptions,
         },
       );
 

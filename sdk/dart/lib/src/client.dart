@@ -56,12 +56,19 @@ final class GodraClient {
   /// The login is over, not by the game's wish: show the login screen. Comes before the rooms end.
   Stream<GodraException> get sessionEnded => _sessionEnds.stream;
 
-  /// Joins a lobby; gives the same room to who is in it already. With [prepare] the game listens before the connection is made.
-  Future<Room> join(String lobby, {void Function(Room room)? prepare, CancelToken? cancel}) async {
+  /// Joins a lobby; gives the same room to who is in it already. With [prepare] the game listens before the connection is made. The
+  /// room's `on_connect` gets the [options] at each connection: at most 1 KiB of JSON. Those of the first join count.
+  Future<Room> join(
+    String lobby, {
+    void Function(Room room)? prepare,
+    CancelToken? cancel,
+    Map<String, Object?>? options,
+  }) async {
     cancel.check();
     _checkOpen();
     final id = lobbyId(lobby);
-    final room = _rooms[id] ??= _newRoom(id);
+    final told = joinOptions(options);
+    final room = _rooms[id] ??= _newRoom(id, told);
     _waiters.update(room, (count) => count + 1, ifAbsent: () => 1);
     try {
       prepare?.call(room);
@@ -81,10 +88,11 @@ final class GodraClient {
     Map<String, Object?>? settings,
     void Function(Room room)? prepare,
     CancelToken? cancel,
+    Map<String, Object?>? options,
   }) async {
     final made = await rpc('create_lobby', args: [capacity, if (settings != null) settings], cancel: cancel);
     if (made is! String) throw const ProtocolException('bad_response', 'The answer of create_lobby is not an id');
-    return join(made, prepare: prepare, cancel: cancel);
+    return join(made, prepare: prepare, cancel: cancel, options: options);
   }
 
   /// A page of the lobbies, the newest first, up to 100.
@@ -146,13 +154,13 @@ final class GodraClient {
     if (_isClosed) throw const UsageException('bad_request', 'The client is closed', ErrorFacts(outcome: Outcome.none));
   }
 
-  Room _newRoom(String id) => Room(
+  Room _newRoom(String id, String? told) => Room(
         id,
         _Owner(this),
         _options,
         _delivery,
         _log,
-        (listener) => Connection(_options, _random, _tokens, listener, RoomDialer(_api, id, _options.link ?? openLink)),
+        (listener) => Connection(_options, _random, _tokens, listener, RoomDialer(_api, id, told, _options.link ?? openLink)),
       );
 
   void _forget(Room room) {

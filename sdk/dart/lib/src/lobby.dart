@@ -1,3 +1,5 @@
+import 'dart:convert';
+
 import 'exception.dart';
 import 'json.dart';
 
@@ -49,5 +51,24 @@ String lobbyId(String given) {
     'bad_request',
     'Not a lobby: "$given". An id is 1 to 64 letters, digits, underscores and hyphens',
     const ErrorFacts(outcome: Outcome.none),
+  );
+}
+
+/// Most bytes of what a room's script is told at a join.
+const _maxOptions = 1024;
+
+/// The JSON text of [options]; null for none. Fails with `bad_request` for what cannot be JSON or is too long.
+String? joinOptions(Map<String, Object?>? options) {
+  if (options == null) return null;
+  try {
+    final text = jsonEncode(options);
+    if (utf8.encode(text).length <= _maxOptions) return text;
+  } on JsonUnsupportedObjectError {
+    // As if it were too long: the same call helps.
+  }
+  throw const UsageException(
+    'bad_request',
+    'The options of a join are an object of at most $_maxOptions bytes of JSON',
+    ErrorFacts(outcome: Outcome.none),
   );
 }

@@ -146,14 +146,18 @@ func account() -> GodraResult:
 
 ## Joins a lobby; the value is its [GodraRoom], the same one for one lobby. Listeners that are
 ## connected after this miss no event. [param prepare] gets the room before its connection is made.
-func join(lobby_id: String, prepare := Callable(), cancel: GodraCancel = null) -> GodraResult:
-	return await _rooms.join(lobby_id, prepare, cancel)
+## The room's [code]on_connect[/code] gets the [param options] at each connection: at most 1 KiB of
+## JSON. Those of the first join count.
+func join(
+	lobby_id: String, prepare := Callable(), cancel: GodraCancel = null, options := {}
+) -> GodraResult:
+	return await _rooms.join(lobby_id, prepare, cancel, options)
 
 
 ## Makes a lobby and joins it. The stock script takes [code]width[/code], [code]height[/code] and
 ## [code]max_speed[/code] as settings.
 func create_room(
-	capacity := 4, settings := {}, prepare := Callable(), cancel: GodraCancel = null
+	capacity := 4, settings := {}, prepare := Callable(), cancel: GodraCancel = null, options := {}
 ) -> GodraResult:
 	var args: Array = [capacity] if settings.is_empty() else [capacity, settings]
 	var made := await rpc_call("create_lobby", args, [], cancel)
@@ -162,7 +166,7 @@ func create_room(
 	if not made.value is String:
 		var why := "The answer of create_lobby is not an id"
 		return GodraResult.failure(GodraError.new("bad_response", why))
-	return await join(made.value, prepare, cancel)
+	return await join(made.value, prepare, cancel, options)
 
 
 ## A page of lobbies, the newest first: [code]{lobbies, cursor}[/code]. With the cursor comes the next

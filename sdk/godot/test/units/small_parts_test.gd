@@ -17,6 +17,8 @@ func test_addresses() -> void:
 	var socket := Address.new("https://a/g").of_socket("r", "e&1", 7)
 	equal(socket, "wss://a/g/ws?game_id=r&epoch=e%261&since=7&refuse=close")
 	equal(Address.new("http://a").of_socket("r", "", -1), "ws://a/ws?game_id=r&refuse=close")
+	socket = Address.new("http://a").of_socket("r", "", -1, '{"a":"&"}')
+	equal(socket, "ws://a/ws?game_id=r&refuse=close&options=%7B%22a%22%3A%22%26%22%7D")
 
 
 func test_lobby_ids() -> void:

@@ -23,11 +23,13 @@ func of(path: String) -> String:
 	return base + path
 
 
-## Of a room's WebSocket; with a place in its history, if `epoch` is not empty.
-func of_socket(id: String, epoch: String, since: int) -> String:
+## Of a room's WebSocket; with a place in its history, if `epoch` is not empty, and with what its
+## script is told, if that is not empty.
+func of_socket(id: String, epoch: String, since: int, join_options := "") -> String:
 	var place := "" if epoch == "" else "&epoch=%s&since=%d" % [epoch.uri_encode(), since]
 	# https becomes wss.
-	return "ws%sws?game_id=%s%s&refuse=close" % [base.trim_prefix("http"), id, place]
+	var more := "" if join_options == "" else "&options=" + join_options.uri_encode()
+	return "ws%sws?game_id=%s%s&refuse=close%s" % [base.trim_prefix("http"), id, place, more]
 
 
 ## An id without the prefix; empty if it is none.

@@ -35,6 +35,8 @@ var welcome: Dictionary = {}
 var is_leaving := false
 ## How often a connection was made again.
 var reconnects := 0
+## What the room's script is told at each connection, as JSON text; empty for nothing.
+var join_options := ""
 var socket: Socket
 
 var _id: String
@@ -124,7 +126,7 @@ func _open(token: String) -> void:
 		position.forget()
 	var epoch := position.epoch if position.can_resume else ""
 	conversation.inbox.restart()
-	var url := _api.address.of_socket(_id, epoch, position.seq)
+	var url := _api.address.of_socket(_id, epoch, position.seq, join_options)
 	socket.open(url, token, _options.connect_timeout)
 
 

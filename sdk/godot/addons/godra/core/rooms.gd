@@ -8,12 +8,15 @@ const Connector := preload("connector.gd")
 const Delivery := preload("delivery.gd")
 const Dispatch := preload("dispatch.gd")
 const Errors := preload("errors.gd")
+const Json := preload("json.gd")
 const Link := preload("link.gd")
 const Log := preload("log.gd")
 const SlowLink := preload("slow_link.gd")
 const Tokens := preload("tokens.gd")
 
 const _BAD_ID := "A lobby id is 1 to 64 letters, digits, underscores and hyphens"
+
+const _MAX_OPTIONS := 1024
 
 ## func(script: String, args: Array, keys: Array) -> GodraResult
 var rpc_call: Callable
@@ -55,10 +58,17 @@ func all() -> Array[GodraRoom]:
 	return found
 
 
-func join(lobby_id: String, prepare: Callable, cancel: GodraCancel) -> GodraResult:
+func join(
+	lobby_id: String, prepare: Callable, cancel: GodraCancel, options: Dictionary
+) -> GodraResult:
 	var id := Address.id_of(lobby_id)
 	if id == "":
 		return GodraResult.failure(GodraError.new("bad_request", _BAD_ID))
+	var told := Json.write(options, "options")
+	if told.why == "" and told.text.to_utf8_buffer().size() > _MAX_OPTIONS:
+		told.why = "The options of a join are at most %d bytes of JSON" % _MAX_OPTIONS
+	if told.why != "":
+		return GodraResult.failure(GodraError.new("bad_request", told.why))
 	if cancel != null and cancel.is_cancelled:
 		return GodraResult.failure(Errors.cancelled("join"))
 	var is_new := not _rooms.has(id)
@@ -66,6 +76,7 @@ func join(lobby_id: String, prepare: Callable, cancel: GodraCancel) -> GodraResu
 	if prepare.is_valid():
 		prepare.call(entry.room)
 	if is_new:
+		entry.connector.join_options = "" if options.is_empty() else told.text
 		entry.connector.start()
 	var give_up := _give_up.bind(entry)
 	if cancel != null:
