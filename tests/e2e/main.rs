@@ -19,6 +19,7 @@ mod exhaustion;
 mod flags;
 mod floods;
 mod full;
+mod games;
 mod guests;
 mod healthcheck;
 mod http;
