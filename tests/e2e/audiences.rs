@@ -240,3 +240,27 @@ fn mistakes_are_told_at_their_line() {
     check(player, json!(["join", groups(200)]), "a user may be in 256 groups of a room at most");
     act(player, json!([["leave", groups(0)], ["join", groups(200)]]));
 }
+
+#[test]
+fn a_tick_or_a_message_has_no_caller_to_join() {
+    let folder = Folder::new();
+    folder.write_script("wake", "-- ROLE: guest\ngodra.tell(godra.room, 'alone')");
+    folder.write_script(
+        "alone",
+        "-- ROLE: server\nlocal told = {}\n\
+         local function try(name, ...)\n\
+         local _, why = pcall(function(...) godra[name](...) end, ...)\ntold[#told + 1] = tostring(why)\n\
+         end\n\
+         try('join', 'red')\ntry('leave', 'red')\ntry('join', 'red', 'ann')\ngodra.publish('told', told)",
+    );
+    let server = Server::start_in(folder, &[]);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    player.send("wake", json!(null));
+    let told = player.receive_type("told")["payload"].take();
+    // In front stands where it is, in each store's own way, as the script has caught it.
+    let told = told.as_array().unwrap().iter().map(|why| why.as_str().unwrap());
+    let told: Vec<&str> = told.map(|why| why.split_once(": ").map_or(why, |(_, why)| why)).collect();
+    let nobody = "bad argument #2: nobody has called, so it names the user";
+    assert_eq!(told, [nobody, nobody, "nil"]);
+}

@@ -160,7 +160,15 @@ impl Game {
     }
 
     fn user_or_caller(&self, call: &Call<'_>, argument: u8) -> Result<Box<[u8]>, Raised> {
-        if call.is_nil(argument) { Ok(self.caller_id()) } else { self.user(call, argument) }
+        if !call.is_nil(argument) {
+            return self.user(call, argument);
+        }
+        let caller_id = self.caller_id();
+        if caller_id.is_empty() {
+            let message = format_args!("bad argument #{argument}: nobody has called, so it names the user");
+            return Err(call.error(message));
+        }
+        Ok(caller_id)
     }
 
     fn user(&self, call: &Call<'_>, argument: u8) -> Result<Box<[u8]>, Raised> {

@@ -65,6 +65,13 @@ local function make_groups(tools)
     return id
   end
 
+  local function user_or_caller(depth, value, what)
+    if value ~= nil then return user_of(depth + 1, value, 2, what) end
+    local id = tools.caller()
+    if id == "" then fail(depth + 1, "bad argument #2: nobody has called, so it names the user") end
+    return id
+  end
+
   local function group_key(name) return OWN_KEYS .. "group:" .. room .. ":" .. name end
   local function user_key(id) return OWN_KEYS .. "groups:" .. room .. ":" .. id end
 
@@ -93,7 +100,7 @@ local function make_groups(tools)
 
   function groups.join(value, user)
     local names = group_names(1, value, "join")
-    local id = user == nil and tools.caller() or user_of(1, user, 2, "join")
+    local id = user_or_caller(1, user, "join")
     local known_names = call("SMEMBERS", user_key(id))
     local known, wanted = set_of(known_names), set_of(names)
     local size = names[1] and cell_size(names[1])
@@ -125,7 +132,7 @@ local function make_groups(tools)
 
   function groups.leave(value, user)
     local names = group_names(1, value, "leave")
-    leave_all(user == nil and tools.caller() or user_of(1, user, 2, "leave"), names)
+    leave_all(user_or_caller(1, user, "leave"), names)
   end
 
   function groups.remove(user, reason)
