@@ -120,3 +120,34 @@ fn it_is_what_a_plain_list_says() {
         }
     }
 }
+
+/// How long it takes at least to run ten that are due, of so many pending in a thousand rooms.
+fn time_to_run(pending: u64) -> Duration {
+    let mut mail = Mail::default();
+    for number in 0..pending {
+        mail.begin_call();
+        let to = Address::from(format!("room-{}", number % 1000));
+        let id = mail.next_id(&to, None).unwrap();
+        mail.sent(to, Place { due_ms: 1 + number, id, is_at_once: false }, None);
+    }
+    let mut shortest = Duration::MAX;
+    for round in 1..=50 {
+        let began = Instant::now();
+        let mut ran = 0;
+        while let Some(to) = mail.next_receiver(began, round * 10) {
+            let due: Vec<Place> = mail.due(&to, round * 10).collect();
+            due.iter().for_each(|place| assert!(mail.take(&to, *place)));
+            ran += due.len();
+            mail.ran(to, due.len(), began);
+        }
+        assert_eq!(ran, 10);
+        shortest = shortest.min(began.elapsed());
+    }
+    shortest
+}
+
+#[test]
+fn to_run_one_of_many_costs_about_as_much_as_one_of_few() {
+    let (few, many) = (time_to_run(1000), time_to_run(500_000));
+    assert!(many < few * 10 + Duration::from_millis(1), "{many:?}, and {few:?} of a thousand");
+}
