@@ -1,6 +1,7 @@
 //! The only wiring: queues, threads, start, drain.
 
 mod memory;
+mod metrics_port;
 mod pages;
 mod services;
 mod stop;
@@ -53,6 +54,8 @@ pub enum ServerError {
     Store(StoreError),
     /// The port cannot be used.
     Listen(ListenError),
+    /// `--metrics-addr` cannot be used.
+    MetricsPort(SocketAddr, io::Error),
     /// The certificate cannot be used.
     Tls(TlsError),
     /// The state engine cannot start.
@@ -129,6 +132,7 @@ impl Server {
             metrics.clone(),
             engine.clone(),
         ));
+        let metrics_port = start_metrics_port(config, &services)?;
         let shared = Arc::new(Shared {
             services: services.clone(),
             engine: engine.clone(),
@@ -187,6 +191,9 @@ impl Server {
         );
         if let Some(address) = redirect_address {
             log::info!("redirecting to HTTPS on {address}");
+        }
+        if let Some(address) = metrics_port {
+            log::info!("metrics are at http://{address}/metrics alone");
         }
         if config.demo && (config.listen.ip().is_unspecified() || config.listen.ip().is_loopback()) {
             let scheme = if config.tls.is_some() { "https" } else { "http" };
@@ -296,6 +303,17 @@ fn listen_for_redirects(
     };
     let (address, listeners) = listen(config, (redirect.port, "https-redirect"))?;
     Ok((Some(address), listeners.into_iter().map(Some).collect()))
+}
+
+fn start_metrics_port(
+    config: &Config,
+    services: &Arc<ServerServices>,
+) -> Result<Option<SocketAddr>, ServerError> {
+    let start = |address| {
+        let started = metrics_port::start(address, services.clone());
+        started.map_err(|error| ServerError::MetricsPort(address, error))
+    };
+    config.metrics_address.map(start).transpose()
 }
 
 fn load_certificate(config: &Config, metrics: &Metrics) -> Result<Option<Arc<TlsServer>>, ServerError> {
@@ -482,6 +500,9 @@ impl fmt::Display for ServerError {
         match self {
             Self::Store(error) => write!(f, "{error}"),
             Self::Listen(error) => write!(f, "{error}"),
+            Self::MetricsPort(address, error) => {
+                write!(f, "cannot listen on --metrics-addr {address}: {error}")
+            }
             Self::Tls(error) => write!(f, "{error}"),
             Self::Engine(error) => write!(f, "{error}"),
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),

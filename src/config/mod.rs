@@ -122,6 +122,8 @@ pub struct Config {
     pub lobbies_per_owner: u32,
     /// Whose web pages may call.
     pub allow_origins: AllowedOrigins,
+    /// Where `/metrics` is served, if not on the players' port.
+    pub metrics_address: Option<SocketAddr>,
     /// Form of log lines.
     pub log_format: LogFormat,
     /// What is logged, in the syntax of `RUST_LOG`.
@@ -218,6 +220,7 @@ impl Config {
             buffer_memory: values.parse("buffer-memory", values::size("16m", "1024g"))?,
             lobbies_per_owner: values.parse("lobbies-per-owner", values::number(0..=1_000_000))?,
             allow_origins: values.parse("allow-origin", AllowedOrigins::parse)?,
+            metrics_address: values.parse_optional("metrics-addr", values::host_and_port)?,
             log_format: values.parse("log-format", LogFormat::parse)?,
             log_filter: "info".to_owned(),
             demo: values.parse("demo", values::switch)?,

@@ -207,6 +207,7 @@ const SETTINGS: &[Setting] = &[
         "Web pages that may call and connect: * or a comma list of origins, such as https://*.game.example",
     ),
     setting("demo", "on|off", Some("on"), "Serve the demo's page at /; the SDK at /godra.js is always there"),
+    setting("metrics-addr", "HOST:PORT", None, "Serve /metrics there, by HTTP, and not on the players' port"),
     setting("log-format", "FORMAT", Some("text"), "text or json; RUST_LOG chooses what is logged"),
     setting("debug-echo", "on|off", Some("off"), "Serve /echo, a WebSocket echo for conformance tests"),
     setting("script-time-budget", "TIME", Some("50ms"), "Most processor time for a script call, 1ms to 10s"),

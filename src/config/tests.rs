@@ -78,6 +78,33 @@ fn headers_of_proxies_are_believed_of_named_ones_alone() {
 }
 
 #[test]
+fn metrics_may_have_a_port_of_their_own() {
+    let check = |text: &str, expected: &str| {
+        let address = resolve(&format!("--metrics-addr {text}")).unwrap().metrics_address;
+        assert_eq!(address.unwrap().to_string(), expected);
+    };
+    check("127.0.0.1:9100", "127.0.0.1:9100");
+    check("localhost:0", "127.0.0.1:0");
+    check("[::1]:9100", "[::1]:9100");
+    check("0.0.0.0:65535", "0.0.0.0:65535");
+    assert_eq!(resolve("").unwrap().metrics_address, None);
+    for text in [
+        "9100",
+        ":9100",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:+1",
+        "127.0.0.1:65536",
+        "::1:9100",
+        "http://x:1",
+        "no.such.host.invalid:1",
+    ] {
+        let expected = "expected HOST:PORT, such as 127.0.0.1:9100 or [::1]:9100";
+        refused(&format!("--metrics-addr {text}"), &format!("--metrics-addr {text}: {expected}"));
+    }
+}
+
+#[test]
 fn values_that_are_allowed() {
     let listen = |flags: &str, expected: &str| {
         assert_eq!(resolve(flags).unwrap().listen.to_string(), expected, "{flags}");

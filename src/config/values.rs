@@ -1,7 +1,7 @@
 //! Parsers of single values. Their errors say what is allowed.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -109,6 +109,18 @@ pub(super) fn host(text: &str) -> Result<IpAddr, String> {
         "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
         address => address.parse().or_else(|_| resolve(address)),
     }
+}
+
+/// As [`host`], with the port behind it.
+pub(super) fn host_and_port(text: &str) -> Result<SocketAddr, String> {
+    let expected = "expected HOST:PORT, such as 127.0.0.1:9100 or [::1]:9100";
+    let (name, port) = text.rsplit_once(':').ok_or(expected)?;
+    let is_bare_six = name.contains(':') && !name.starts_with('[');
+    if name.is_empty() || is_bare_six || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(expected.to_owned());
+    }
+    let port = port.parse().map_err(|_| expected)?;
+    host(name).map(|address| SocketAddr::new(address, port)).map_err(|_| expected.to_owned())
 }
 
 fn resolve(name: &str) -> Result<IpAddr, String> {

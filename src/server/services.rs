@@ -162,6 +162,7 @@ fn session_settings(config: &Config, port: u16) -> Settings {
         busy_window_ms: milliseconds(websocket.busy_window),
         allow_origins: config.allow_origins.clone(),
         debug_echo: config.debug_echo,
+        metrics_elsewhere: config.metrics_address.is_some(),
         sync_interval_ms: milliseconds(config.sync_interval),
         trusted_proxies: config.trusted_proxies.clone(),
         pages: pages(config.demo),

@@ -134,6 +134,8 @@ pub struct Settings {
     pub allow_origins: AllowedOrigins,
     /// Whether `/echo` is served.
     pub debug_echo: bool,
+    /// Whether `/metrics` is on a port of its own, and not here.
+    pub metrics_elsewhere: bool,
     /// What a client may expect between two frames of a room.
     pub sync_interval_ms: u64,
     /// Proxies whose `X-Forwarded-For` is believed.

@@ -30,6 +30,7 @@ mod logins;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory;
 mod messages;
+mod metrics_port;
 mod numbered;
 mod pacing;
 mod play;

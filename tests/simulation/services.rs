@@ -79,6 +79,7 @@ fn settings(sync_interval_ms: u64) -> Settings {
         busy_window_ms: 10_000,
         allow_origins: AllowedOrigins::Any,
         debug_echo: false,
+        metrics_elsewhere: false,
         sync_interval_ms,
         trusted_proxies: Vec::new(),
         pages: &[],

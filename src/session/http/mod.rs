@@ -500,7 +500,10 @@ impl HttpSession {
 impl Exchange {
     fn of(request: &Request, settings: &Settings) -> Self {
         let origin = request.header("origin");
-        let route = Route::of_path(&request.path, settings.debug_echo, settings.pages);
+        let route = match Route::of_path(&request.path, settings.debug_echo, settings.pages) {
+            Route::Metrics if settings.metrics_elsewhere => Route::Unknown,
+            route => route,
+        };
         // What comes behind an upgrade is meant for a WebSocket: if there is none, it is not read as another request.
         let is_upgrade =
             matches!(route, Route::WebSocket | Route::Echo) && request.has_token("upgrade", "websocket");

@@ -412,6 +412,7 @@ fn settings() -> Settings {
         busy_window_ms: 10_000,
         allow_origins: AllowedOrigins::Any,
         debug_echo: false,
+        metrics_elsewhere: false,
         sync_interval_ms: 50,
         trusted_proxies: vec![Network::parse("10.0.0.0/8").unwrap()],
         pages: PAGES,
