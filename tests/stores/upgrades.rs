@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
-use godra::account::records::Rotation;
+use godra::account::records::{Account, Rotation};
 use godra::account::revocations::Revocations;
 use godra::account::service::{AccountService, ServiceOptions};
 use godra::account::store::{Dsn, Stores};
@@ -36,7 +36,7 @@ impl Accounts {
         let tokens = Arc::new(TokenAuthority::new(vec![vec![7; 32]], 3600));
         let options = ServiceOptions {
             workers: 2,
-            queue_capacity: 8,
+            queue_capacity: 32,
             longest_wait: PATIENCE,
             refresh_ttl: Duration::from_secs(7200),
         };
@@ -110,6 +110,57 @@ fn an_upgrade_is_tried_again(stores: Stores, refuse_sessions: impl FnOnce(), tak
         store.notices(0, 10).unwrap().iter().any(|notice| notice.user_id == user)
     });
     assert_eq!(store.rotate(family, user, 0, NOW_S + 60, NOW_MS).unwrap(), Rotation::Unknown);
+}
+
+/// Asks two nodes ten times at once to make accounts of these names of a guest.
+fn upgrade_at_once(
+    nodes: &[Accounts; 2],
+    guest: &Arc<Identity>,
+    name: impl Fn(usize) -> String,
+) -> Vec<AccountResult> {
+    let ask = |number: usize| {
+        let who = Credentials { username: name(number), password: PASSWORD.to_owned() };
+        nodes[number % 2].submit(Some(guest.clone()), AccountCall::Upgrade { who, rooms: Vec::new() })
+    };
+    let answers: Vec<_> = (0..10).map(ask).collect();
+    answers.into_iter().map(|answer| answer.recv_timeout(PATIENCE).unwrap()).collect()
+}
+
+fn a_guest_becomes_one_account(stores: Stores) {
+    let nodes = [Accounts::start(stores.clone()), Accounts::start(stores.clone())];
+    let mut store = stores.connect().unwrap();
+    for round in 0..3 {
+        let guest = guest(&format!("AAAABBBBCCCCDDD{round}"));
+        let (made, refused): (Vec<_>, Vec<_>) =
+            upgrade_at_once(&nodes, &guest, |number| format!("ann{round}-{number}"))
+                .into_iter()
+                .partition(Result::is_ok);
+        assert_eq!((made.len(), refused.len()), (1, 9), "one wins");
+        for refused in refused {
+            let refused = refused.err().unwrap();
+            assert_eq!((refused.status, refused.code.to_string().as_str()), (409, "conflict"), "{refused:?}");
+        }
+        let of_guest = |account: &&Account| account.guest_id.as_deref() == Some(guest.user_id.as_str());
+        assert_eq!(store.list(0, 99, NOW_S).unwrap().iter().filter(of_guest).count(), 1);
+    }
+    // Who asks for the same again and again gets the same again and again.
+    let guest = guest("EEEEFFFFGGGGHHHH");
+    let answers = upgrade_at_once(&nodes, &guest, |_| "bob".to_owned());
+    let users: Vec<_> = answers.into_iter().map(|answer| user_id(&answer.unwrap().body)).collect();
+    assert!(users.iter().all(|user| *user == users[0]), "{users:?}");
+    assert_eq!(store.list(0, 99, NOW_S).unwrap().len(), 4);
+}
+
+#[test]
+fn a_guest_upgraded_ten_times_at_once_becomes_one_account_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    a_guest_becomes_one_account(Stores::open(&Dsn::Sqlite(folder.path().join("game.db"))).unwrap());
+}
+
+#[test]
+fn a_guest_upgraded_ten_times_at_once_becomes_one_account_on_postgres() {
+    let server = Postgres::start();
+    a_guest_becomes_one_account(open(&server.database("at_once")).unwrap());
 }
 
 #[test]

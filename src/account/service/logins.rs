@@ -27,7 +27,7 @@ impl AccountWorker {
         ))
     }
 
-    /// Makes an account of a player; none if its name is taken.
+    /// Makes an account of a player; none if its name is taken, or the guest has one.
     pub(super) fn create(&mut self, who: &Credentials, guest_id: Option<&str>) -> Outcome<Option<Account>> {
         let name = Username::parse(&who.username).map_err(|error| bad_request(&error))?;
         let password = Password::parse(&who.password).map_err(|error| bad_request(&error))?;

@@ -40,8 +40,8 @@ impl AccountWorker {
         Ok(AccountAnswer { news: Some(AccountNews::Upgraded(Arc::new(upgraded))), ..session })
     }
 
-    /// The account that an earlier try has made of this guest, which ended before its answer: the database failed after
-    /// the account was there, or did not say that it was.
+    /// The account that another try has made of this guest: one that ran at the same time, or an earlier one whose answer is lost,
+    /// as the database failed after the account was there, or did not say that it was.
     pub(super) fn find_upgraded(
         &mut self,
         guest: &Identity,
@@ -50,6 +50,9 @@ impl AccountWorker {
     ) -> Outcome<Account> {
         let name = Username::lookup(&who.username).ok_or_else(taken)?;
         let account = self.ask(|store| store.find_by_name(&name, unix_ms() / 1000))?;
+        if account.is_none() {
+            return Err(refused(ErrorCode::Conflict, "this guest has become another account"));
+        }
         let is_own = |account: &Account| account.guest_id.as_deref() == Some(guest.user_id.as_str());
         let account = account.filter(is_own).ok_or_else(taken)?;
         // Whoever has found a guest's token must not guess the password with it.

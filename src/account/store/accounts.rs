@@ -23,7 +23,7 @@ pub(super) fn create(
     now_s: u64,
 ) -> StoreResult<Option<Account>> {
     const INSERT: &str = "INSERT INTO accounts (username, folded_name, role, password_hash, created_at_s, guest_id) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (folded_name) DO NOTHING RETURNING id";
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id";
     let values = [
         account.username.as_str().into(),
         account.folded_name.as_str().into(),

@@ -14,6 +14,10 @@ const STEPS: &[&str] = &[
     "ALTER TABLE families ADD COLUMN spent_at_ms BIGINT NOT NULL DEFAULT 0",
     // The guest that became this account: an upgrade whose answer was lost is known again by it.
     "ALTER TABLE accounts ADD COLUMN guest_id TEXT",
+    // One account a guest, whoever asks at once. Before, a guest that asked twice could become two: the first stays its own.
+    "UPDATE accounts SET guest_id = NULL WHERE guest_id IS NOT NULL \
+       AND id > (SELECT min(first.id) FROM accounts first WHERE first.guest_id = accounts.guest_id); \
+     CREATE UNIQUE INDEX accounts_by_guest ON accounts (guest_id)",
 ];
 
 /// How long the steps may take, and the wait for another process that takes them.
