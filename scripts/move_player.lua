@@ -44,8 +44,8 @@ end
 local now = godra.now
 local spent = now - BURST_MS
 if last_x and max_speed > 0 then
-  -- No move is paid for so far ahead: the clock was set back, and nobody waits until it has caught up.
-  if last_spent > now + BURST_MS then last_spent = spent end
+  -- No time is spent ahead: the clock was set back. A move that fails stores nothing, so nobody waits until it has caught up.
+  if last_spent > now then last_spent = spent end
   if spent < last_spent then spent = last_spent end
   local dx, dy = x - last_x, y - last_y
   spent = spent + (dx * dx + dy * dy) ^ 0.5 / max_speed * 1000
