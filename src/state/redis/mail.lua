@@ -1,7 +1,8 @@
 -- Messages and timers of scripts: what they tell, and what of that is taken once it is due. This is part of a program only if one
 -- of its scripts may tell something, or is run by messages. In front of this come get_mail_bounds(), which gives { call, pending,
--- payload, name, after, round_ms, outboxes (to other stores), waiting (in one of these), waiting_text }, get_mail_texts(), which gives what refusals say, and get_mail_scripts(), which gives by
--- the names of all scripts 0 (not for messages), 1 or 2 (its keys need a room).
+-- payload, name, after, round_ms, outboxes (to other stores), waiting (in one of these), waiting_text }, get_mail_texts(), which gives
+-- what refusals say, and MAIL_SCRIPTS: the names of all scripts, each between a space and a colon, behind which stands 0 (not for
+-- messages), 1, or 2 (its keys need a room).
 -- Behind OWN_KEYS .. "mail:" (a ROOM is "" for no room):
 --   seq          the last message's id, 16 digits. Ids begin with the time, so that none comes again in a store that lost its data
 --   bodies       hash: id -> msgpack of { script, when it is due, sending room, name or false, payload }
@@ -15,7 +16,7 @@
 --   ran:ROOM     how many messages have run in the room in this round
 -- The tools: room, now, keep, number() (of the running call), is_full (whether nothing may be told), is_too_deep(text).
 local function make_mail(tools)
-  local mail, BOUNDS, TEXTS = {}, get_mail_bounds(), get_mail_texts()
+  local mail, BOUNDS = {}, get_mail_bounds()
   local room, now, keep, call = tools.room, tools.now, tools.keep, redis.call
   local unpack = table.unpack or unpack
 
@@ -114,16 +115,20 @@ local function make_mail(tools)
   -- The receiver as the store names it; nil and why not.
   local function receiver(to, script)
     local name = type(script) == "string" and script or ""
-    local kind = get_mail_scripts()[name]
-    local function about(text) return nil, string.format(text, (string.gsub(string.sub(name, 1, 64), '[%c"\\]', "?"))) end
-    if not kind then return about(TEXTS.no_script) end
-    if kind == 0 then return about(TEXTS.not_for_messages) end
+    local _, at
+    if not string.find(name, "[%s:]") then _, at = string.find(MAIL_SCRIPTS, " " .. name .. ":", 1, true) end
+    local kind = at and string.sub(MAIL_SCRIPTS, at + 1, at + 1)
+    local function about(refusal)
+      return nil, string.format(get_mail_texts()[refusal], (string.gsub(string.sub(name, 1, 64), '[%c"\\]', "?")))
+    end
+    if not kind then return about("no_script") end
+    if kind == "0" then return about("not_for_messages") end
     if to == nil then
-      if kind == 2 then return about(TEXTS.needs_room) end
+      if kind == "2" then return about("needs_room") end
       return ""
     end
     local id = type(to) == "string" and string.match(to, "^game:(.*)$") or to
-    if type(id) ~= "string" or #id > 64 or not string.find(id, "^[%w_-]+$") then return nil, TEXTS.room end
+    if type(id) ~= "string" or #id > 64 or not string.find(id, "^[%w_-]+$") then return nil, get_mail_texts().room end
     return id
   end
 
@@ -139,11 +144,11 @@ local function make_mail(tools)
     local after, name = options.after, options.name
     if after == nil then after = 0 end
     if type(after) ~= "number" or not (after >= 0 and after <= BOUNDS.after and after % 1 == 0) then
-      return nil, nil, TEXTS.after
+      return nil, nil, get_mail_texts().after
     end
     if name == nil then return after end
     name = to_name(name)
-    if not name then return nil, nil, TEXTS.name end
+    if not name then return nil, nil, get_mail_texts().name end
     return after, name
   end
 
@@ -166,13 +171,13 @@ local function make_mail(tools)
     after, name, why = read_options(options)
     if not after then error(why, 2) end
     local text = cjson.encode(payload)
-    if #text > BOUNDS.payload then error(TEXTS.long_payload, 2) end
-    if tools.is_too_deep(text) then error(TEXTS.deep_payload, 2) end
+    if #text > BOUNDS.payload then error(get_mail_texts().long_payload, 2) end
+    if tools.is_too_deep(text) then error(get_mail_texts().deep_payload, 2) end
     begin_call()
-    if told >= BOUNDS.call then error(TEXTS.too_many_of_call, 2) end
+    if told >= BOUNDS.call then error(get_mail_texts().too_many_of_call, 2) end
     local before = name and pending_as(name, to)
     if to ~= room and is_outbox_full() then error(BOUNDS.waiting_text, 2) end
-    if not before and count_of(to) >= BOUNDS.pending then error(TEXTS.too_many_pending, 2) end
+    if not before and count_of(to) >= BOUNDS.pending then error(get_mail_texts().too_many_pending, 2) end
     if tools.is_full then error({ err = "OOM the store is full" }, 0) end
     local id, due = next_id(), string.format("%.0f", now + after)
     if before then take_back(to, before) end
@@ -188,7 +193,7 @@ local function make_mail(tools)
 
   function mail.cancel(value)
     local name = to_name(value)
-    if not name then error(TEXTS.cancelled_name, 2) end
+    if not name then error(get_mail_texts().cancelled_name, 2) end
     begin_call()
     local receivers, was_any = call("HGETALL", name_key(room, name)), false
     for index = 1, #receivers, 2 do

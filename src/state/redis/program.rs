@@ -422,13 +422,12 @@ fn mail_tables(all: &[Arc<Script>], others: &[String]) -> String {
         true => 1 + u8::from(script.has_room_keys()),
     };
     let scripts: Vec<String> =
-        all.iter().map(|script| format!("[{:?}] = {}", script.name, kind(script))).collect();
+        all.iter().map(|script| format!("{}:{} ", script.name, kind(script))).collect();
     format!(
         "local function get_mail_bounds()\n  \
          return {{ outboxes = {{ {} }}, waiting = {}, waiting_text = {:?}, call = {}, pending = {}, payload = {}, name = {}, after = {}, round_ms = {} }}\nend\n\
          local function get_mail_texts() return {{ {} }} end\n\
-         local mail_scripts\nlocal function get_mail_scripts()\n  \
-         mail_scripts = mail_scripts or {{ {} }}\n  return mail_scripts\nend\n",
+         local MAIL_SCRIPTS = {:?}\n",
         outboxes.join(", "),
         outbox::MAX_WAITING,
         outbox::FULL,
@@ -439,7 +438,7 @@ fn mail_tables(all: &[Arc<Script>], others: &[String]) -> String {
         mail::MAX_AFTER_MS,
         mail::ROUND_MS,
         texts.join(", "),
-        scripts.join(", "),
+        [" ", &scripts.concat()].concat(),
     )
 }
 
@@ -535,7 +534,7 @@ mod tests {
             script("b", "-- ROLE: server\n-- KEYS: lobbies"),
             script("c", ""),
         ];
-        assert!(mail_tables(&all, &[]).contains(r#"{ ["a"] = 2, ["b"] = 1, ["c"] = 0 }"#));
+        assert!(mail_tables(&all, &[]).contains(r#"" a:2 b:1 c:0 ""#));
     }
 
     #[test]
