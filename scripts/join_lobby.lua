@@ -5,7 +5,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:places
+-- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:places, game:{room}:bots
 -- ROOM: 1
 -- ARGV: user_id, room?
 -- Publishes player_left {user_id, username} for who gives a seat back. Returns OK.
@@ -59,6 +59,21 @@ local function take_back_seats()
   return count
 end
 
+-- A bot gives its seat to a player. Returns how many do.
+local function dismiss_bot()
+  local bots = redis.call("HKEYS", KEYS[12])
+  if #bots == 0 then return 0 end
+  table.sort(bots)
+  local id = bots[#bots]
+  local name = redis.call("HGET", KEYS[3], id)
+  redis.call("HDEL", KEYS[12], id)
+  redis.call("SREM", KEYS[2], id)
+  redis.call("HDEL", KEYS[3], id)
+  redis.call("HDEL", KEYS[4], id)
+  godra.publish("player_left", { user_id = id, username = name or id })
+  return 1
+end
+
 if redis.call("EXISTS", KEYS[1]) == 0 then
   godra.error("not_found", "Lobby does not exist")
 end
@@ -75,6 +90,7 @@ local members = redis.call("SCARD", KEYS[2])
 if members >= capacity or redis.call("HLEN", KEYS[7]) >= MAX_RESERVED then
   members = members - take_back_seats()
 end
+if members >= capacity and status == "open" then members = members - dismiss_bot() end
 if status ~= "open" then
   godra.error("conflict", "Lobby is closed")
 elseif members >= capacity then

@@ -2,7 +2,7 @@
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away, game:{room}:places
+-- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away, game:{room}:places, game:{room}:bots
 -- ROOM: 2
 -- ARGV from a socket: the caller's user_id, {"user_id": USER}
 -- ARGV from an RPC:   the caller's user_id, USER, room?
@@ -46,7 +46,10 @@ end
 local name = redis.call("HGET", KEYS[3], user_id)
 redis.call("HDEL", KEYS[3], user_id)
 keep_place(user_id)
-redis.call("SREM", KEYS[5], user_id)
+redis.call("HDEL", KEYS[13], user_id)
+if redis.call("SREM", KEYS[5], user_id) == 1 then
+  godra.tell(nil, "note_presence", { user_id = user_id, username = name or user_id, room = godra.room, online = false })
+end
 redis.call("HDEL", KEYS[7], user_id)
 redis.call("SREM", KEYS[11], user_id)
 -- When the lobby ends is as it was, unless nobody else is connected.

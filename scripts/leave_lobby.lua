@@ -33,7 +33,9 @@ if redis.call("SREM", KEYS[2], user.id) == 0 then
 end
 redis.call("HDEL", KEYS[3], user.id)
 keep_place(user.id)
-redis.call("SREM", KEYS[5], user.id)
+if redis.call("SREM", KEYS[5], user.id) == 1 then
+  godra.tell(nil, "note_presence", { user_id = user.id, username = user.name, room = godra.room, online = false })
+end
 redis.call("HDEL", KEYS[7], user.id)
 redis.call("SREM", KEYS[11], user.id)
 godra.publish("player_left", { user_id = user.id, username = user.name })

@@ -1,7 +1,7 @@
 -- Hook: a socket wants into a room. An error keeps it out, and is what its user gets to read.
 --
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:online, game:{room}:state
--- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away, game:{room}:places
+-- KEYS: game:{room}:reserved, lobbies, lobbies:info, lobbies:ends, game:{room}:away, game:{room}:places, game:{room}:bots
 -- ARGV: user_id, game_id
 -- Publishes player_joined {user_id, username, x?, y?} with the place of one that has been here before, and player_left
 -- {user_id, username} for who has taken a seat and not come for it.
@@ -53,16 +53,32 @@ local function take_back_seats()
   return count
 end
 
+-- A bot gives its seat to a player. Returns how many do.
+local function dismiss_bot()
+  local bots = redis.call("HKEYS", KEYS[13])
+  if #bots == 0 then return 0 end
+  table.sort(bots)
+  local id = bots[#bots]
+  local name = redis.call("HGET", KEYS[3], id)
+  redis.call("HDEL", KEYS[13], id)
+  redis.call("SREM", KEYS[2], id)
+  redis.call("HDEL", KEYS[3], id)
+  redis.call("HDEL", KEYS[4], id)
+  godra.publish("player_left", { user_id = id, username = name or id })
+  return 1
+end
+
 if redis.call("EXISTS", KEYS[1]) == 0 then
   godra.error("not_found", "Lobby does not exist")
 end
 
 local user = godra.user
-local room = redis.call("HMGET", KEYS[1], "capacity", "status", "created_at")
+local room = redis.call("HMGET", KEYS[1], "capacity", "status", "created_at", "private")
 local capacity, status = tonumber(room[1]) or 0, room[2]
 local members = redis.call("SCARD", KEYS[2])
 if redis.call("SISMEMBER", KEYS[2], user.id) == 0 then
   if members >= capacity then members = members - take_back_seats() end
+  if members >= capacity and status == "open" then members = members - dismiss_bot() end
   if status ~= "open" then
     godra.error("conflict", "Lobby is closed")
   elseif members >= capacity then
@@ -85,3 +101,6 @@ local joined = { user_id = user.id, username = user.name }
 local position = redis.call("HGET", KEYS[4], user.id)
 if position then joined.x, joined.y = struct.unpack("<dd", position) end
 godra.publish("player_joined", joined)
+godra.tell(nil, "note_presence", {
+  user_id = user.id, username = user.name, room = godra.room, online = true, private = room[4] == "1" or nil,
+})

@@ -29,6 +29,9 @@ local was_online = redis.call("SREM", KEYS[5], user.id) == 1
 if not was_online and ARGV[3] ~= "absent" and redis.call("HEXISTS", KEYS[7], user.id) == 1 then
   return -- it has left before, and has taken a seat anew since
 end
+if was_online then
+  godra.tell(nil, "note_presence", { user_id = user.id, username = user.name, room = godra.room, online = false })
+end
 redis.call("HDEL", KEYS[7], user.id)
 redis.call("SREM", KEYS[11], user.id)
 if redis.call("SREM", KEYS[2], user.id) == 1 then

@@ -4,10 +4,18 @@
 -- have been: then nothing happens.
 --
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:reserved
+-- KEYS: game:{room}:scores
 -- ARGV: old_id, new_id, username
 -- Publishes player_left {user_id, username} for the old id and player_upgraded {old_id, user_id, username}.
 
 local old, new, username = ARGV[1], ARGV[2], ARGV[3]
+
+godra.tell(nil, "hand_over_scores", { old_id = old, new_id = new, username = username })
+local score = redis.call("HGET", KEYS[6], old)
+if score then
+  redis.call("HDEL", KEYS[6], old)
+  redis.call("HSET", KEYS[6], new, score)
+end
 
 if redis.call("SREM", KEYS[2], old) == 0 then
   return

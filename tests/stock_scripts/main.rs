@@ -1,14 +1,20 @@
 //! What the stock scripts promise: every result, error and event, and what they do with hostile arguments.
 
+mod arena;
+mod channels;
 mod chat;
 mod embedded;
 mod lobbies;
+mod mail;
+mod matches;
 mod places;
 #[path = "../../src/engine/tests/differential/product.rs"]
 mod product;
 mod random;
+mod rankings;
 mod redis;
 mod seats;
+mod turns;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +23,10 @@ use godra::script::{Script, ScriptSet, catalog};
 use product::Product;
 use serde_json::{Value, json};
 
+/// In front of a script's first line: what it tells goes into a list, from which [`mail::Mail`] takes it.
+const TELL: &str = "local redis = redis local godra = setmetatable({ \
+    tell = function(room, script, payload, options) options = options or {} redis.call('RPUSH', 'test:told', cjson.encode({ \
+    room = room, script = script, payload = payload, after = options.after, name = options.name })) end }, { __index = godra }) ";
 /// The clock of a new store.
 const START_MS: u64 = 1_700_000_000_000;
 
@@ -62,13 +72,16 @@ fn stock_scripts() -> Arc<ScriptSet> {
 struct Game {
     store: Box<dyn Store>,
     scripts: Arc<ScriptSet>,
+    mail: mail::Mail,
 }
 
 impl Game {
     /// Runs a test on every store there is, each empty.
     fn each(test: impl Fn(&mut Game)) {
         let scripts = stock_scripts();
-        let run = |store: Box<dyn Store>| test(&mut Game { store, scripts: scripts.clone() });
+        let run = |store: Box<dyn Store>| {
+            test(&mut Game { store, scripts: scripts.clone(), mail: mail::Mail::default() })
+        };
         run(Box::new(embedded::EmbeddedStore::new()));
         for product in [Product::Valkey9, Product::Redis8, Product::Redis7] {
             run(Box::new(redis::RedisStore::start(product)));

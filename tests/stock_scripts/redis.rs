@@ -12,13 +12,14 @@ use godra::wire::ids::RoomId;
 use serde_json::{Value, json};
 
 use super::product::Product;
-use super::{Caller, Failure, Outcome, START_MS, Store};
+use super::{Caller, Failure, Outcome, START_MS, Store, TELL};
 
 /// In front of a script's first line. Its last argument is what the server knows: who calls, where and when.
 const PRELUDE: &str = "local known, events, json = cjson.decode(table.remove(ARGV)), {}, cjson \
     local function ready(text) events[#events + 1] = text return 0 end \
     local godra = { user = known.user, room = known.room, now = known.now, room_ttl = 3600, lobbies_per_owner = 16, \
     publish = function(type, payload) ready(json.encode({ type = type, payload = payload })) end, remove = function() end, \
+    join = function() end, leave = function() end, \
     error = function(code, message, details) error({ code = code, message = message, details = details }, 0) end } \
     godra.payload = read_payload('[', 2, #ARGV - 1) \
     for name, value in pairs(make_library({ room = function() return known.room end, caller = function() return known.user.id end, \
@@ -112,7 +113,8 @@ impl Store for RedisStore {
             room.map(|room| script.keys_for(&RoomId::parse(room).expect("room id"))).unwrap_or_default();
         let user = json!({ "id": caller.id, "name": caller.name, "role": caller.role });
         let known = json!({ "user": user, "room": room, "now": self.now_ms }).to_string();
-        let script = format!("{} {} {PRELUDE}{}{CODA}", one_line(LIBRARY), one_line(PAYLOAD), script.text);
+        let script =
+            format!("{} {} {PRELUDE}{TELL}{}{CODA}", one_line(LIBRARY), one_line(PAYLOAD), script.text);
         let count = keys.len().to_string();
         let mut parts: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
         parts.extend(keys.iter().map(|key| key.as_bytes()));

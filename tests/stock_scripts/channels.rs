@@ -1,0 +1,165 @@
+//! Chat channels over all rooms, and who is where.
+
+use serde_json::{Value, json};
+
+use super::Game;
+
+impl Game {
+    fn told(&mut self, script: &str, user: &str, args: &[&str]) -> Value {
+        let text = self.ok(script, "any", user, args);
+        serde_json::from_str(text.as_str().expect("JSON text")).expect("valid JSON")
+    }
+}
+
+fn rooms_with(game: &mut Game, members: &[(&str, &str)]) {
+    for (room, user) in members {
+        game.ok("create_lobby", room, user, &[]);
+        game.event("on_connect", room, user, &[room]);
+    }
+    game.pass(0);
+}
+
+#[test]
+fn a_message_reaches_the_rooms_that_listen() {
+    Game::each(|game| {
+        rooms_with(game, &[("a", "1"), ("b", "2"), ("c", "3")]);
+        for (room, user) in [("a", "1"), ("b", "2")] {
+            assert_eq!(game.ok("join_channel", room, user, &[r#"{"channel":"trade"}"#]), "OK");
+        }
+        game.ok("join_channel", "c", "3", &[r#"{"channel":"other"}"#]);
+        game.pass(0);
+        game.ok("send_channel", "any", "3", &["trade", "  selling\u{7}\na sword "]);
+        let events = game.pass(0);
+        assert_eq!(events.len(), 2, "{events:?}");
+        let said = &events[0]["payload"];
+        assert_eq!(
+            (&events[0]["type"], &said["message"], &said["user_id"], &said["channel"]),
+            (&json!("channel_message"), &json!("selling  a sword"), &json!("3"), &json!("trade"))
+        );
+        let history = game.told("channel_history", "9", &["trade"]);
+        assert_eq!(history["messages"], json!([said]));
+        assert_eq!(game.told("channel_history", "9", &["tr"]), json!({ "messages": [] }));
+
+        // A room in which nobody is any more costs nothing.
+        game.event("on_disconnect", "a", "1", &["a"]);
+        for _ in 0..2 {
+            game.store.advance(1001);
+            game.ok("send_channel", "any", "3", &["trade", "again"]);
+            assert_eq!(game.pass(0).len(), 1);
+        }
+        assert_eq!(game.store.command(&["ZCARD", "channels:rooms"]), 2);
+    });
+}
+
+#[test]
+fn a_channel_keeps_its_latest_messages() {
+    Game::each(|game| {
+        for n in 0..130 {
+            game.ok("send_channel", "any", "1", &["trade", &format!("message {n}")]);
+            game.ok("send_channel", "any", "2", &["tradex", &format!("other {n}")]);
+            game.store.advance(1001);
+        }
+        let texts = |history: &Value| {
+            let messages = history["messages"].as_array().expect("array");
+            messages.iter().map(|said| said["message"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+        };
+        let all = texts(&game.told("channel_history", "9", &["trade", "100"]));
+        assert_eq!((all.len(), all[0].as_str(), all[99].as_str()), (100, "message 30", "message 129"));
+        assert_eq!(
+            texts(&game.told("channel_history", "9", &["trade", "2"])),
+            ["message 128", "message 129"]
+        );
+        assert_eq!(texts(&game.told("channel_history", "9", &["trade"])).len(), 50);
+        assert_eq!(game.store.command(&["ZCARD", "channels:history"]), 200);
+        assert_eq!(game.store.command(&["ZCARD", "channels:last"]), 2);
+    });
+}
+
+#[test]
+fn who_floods_or_is_muted_is_not_heard() {
+    Game::each(|game| {
+        game.ok("send_channel", "any", "1", &["trade", "one"]);
+        game.fails("send_channel", "any", "1", &["trade", "two"], "too_fast");
+        game.ok("send_channel", "any", "2", &["trade", "of another"]);
+        game.store.advance(1001);
+        game.ok("send_channel", "any", "1", &["trade", "two"]);
+        game.ok("mute_player", "any", "9", &["1", "5"]);
+        game.store.advance(299_999);
+        let refused = game.fails("send_channel", "any", "1", &["trade", "three"], "forbidden");
+        assert!(refused.details["until"].is_u64() || refused.details["until"].is_f64(), "{refused:?}");
+        game.store.advance(1);
+        game.ok("send_channel", "any", "1", &["trade", "three"]);
+        assert_eq!(game.store.command(&["EXISTS", "channels:muted"]), 0);
+        game.ok("mute_player", "any", "9", &["1", "5"]);
+        game.ok("mute_player", "any", "9", &["1", "0"]);
+        game.store.advance(1001);
+        game.ok("send_channel", "any", "1", &["trade", "four"]);
+    });
+}
+
+#[test]
+fn wrong_channels_and_messages_are_refused() {
+    Game::each(|game| {
+        rooms_with(game, &[("a", "1")]);
+        let long = "x".repeat(33);
+        for channel in ["", "A", "a:b", "a b", &long] {
+            let payload = json!({ "channel": channel }).to_string();
+            game.fails("join_channel", "a", "1", &[&payload], "bad_request");
+            game.fails("leave_channel", "a", "1", &[&payload], "bad_request");
+            game.fails("send_channel", "any", "1", &[channel, "hello"], "bad_request");
+            game.fails("channel_history", "any", "1", &[channel], "bad_request");
+        }
+        for payload in ["", "1", "{}", r#"{"channel":1}"#] {
+            game.fails("join_channel", "a", "1", &[payload], "bad_request");
+        }
+        game.fails("join_channel", "a", "2", &[r#"{"channel":"trade"}"#], "forbidden");
+        for message in ["", "  ", "\u{1}", &"x".repeat(501)] {
+            game.fails("send_channel", "any", "1", &["trade", message], "bad_request");
+        }
+        game.fails("send_channel", "any", "1", &["trade"], "bad_request");
+        for limit in ["0", "101", "1.5", "ten"] {
+            game.fails("channel_history", "any", "1", &["trade", limit], "bad_request");
+        }
+        for args in [&[][..], &["1"], &["1", "-1"], &["1", "x"], &["", "1"], &["1", "525601"]] {
+            game.fails("mute_player", "any", "9", args, "bad_request");
+        }
+    });
+}
+
+#[test]
+fn presence_tells_who_is_where() {
+    Game::each(|game| {
+        rooms_with(game, &[("a", "1"), ("b", "2")]);
+        game.ok("create_lobby", "secret", "3", &["4", r#"{"public":false}"#]);
+        for (room, user) in [("secret", "3"), ("a", "2")] {
+            game.event("on_connect", room, user, &[room]);
+        }
+        game.pass(0);
+        let seen = game.told("presence", "9", &[r#"["1","2","3","4"]"#]);
+        assert_eq!(seen["online"], 3);
+        assert_eq!(seen["users"]["1"]["rooms"], json!(["game:a"]));
+        assert_eq!(seen["users"]["2"]["rooms"], json!(["game:b", "game:a"]));
+        assert_eq!(
+            (&seen["users"]["3"]["rooms"], &seen["users"]["3"]["username"]),
+            (&json!([]), &json!("name of 3"))
+        );
+        assert!(seen["users"].get("4").is_none());
+
+        game.event("on_disconnect", "b", "2", &["b"]);
+        game.event("leave_lobby", "a", "2", &[]);
+        game.ok("on_disconnect", "a", "2", &["a"]);
+        game.event("on_connect", "a", "4", &["a"]);
+        game.event("kick_player", "a", "1", &["4"]);
+        game.pass(0);
+        let seen = game.told("presence", "9", &[r#"["1","2","4"]"#]);
+        assert_eq!(
+            (&seen["online"], seen["users"].as_object().map(|users| users.len())),
+            (&json!(2), Some(1))
+        );
+        assert_eq!(game.told("presence", "9", &[])["users"], json!({}));
+        let many = json!((0..101).map(|n| n.to_string()).collect::<Vec<_>>()).to_string();
+        for users in ["1", "{", "[1]", &many] {
+            game.fails("presence", "any", "9", &[users], "bad_request");
+        }
+    });
+}
