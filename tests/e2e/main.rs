@@ -48,3 +48,4 @@ mod state_file;
 mod state_file_refusals;
 mod ticks;
 mod tls;
+mod together;
