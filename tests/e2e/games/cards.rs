@@ -178,6 +178,10 @@ fn a_round_ends_with_a_winner_and_nobody_sees_a_hand() {
     let mut visitor = Seat::take(server.guest(), &room);
     assert_eq!(visitor.player.welcome["payload"]["state"].get("hand"), None);
     assert_eq!(refused(&mut visitor.player, "play", json!({"card": "hearts-07"})).0, "forbidden");
+    // Nor does a call from outside play somebody's card.
+    let (key, card) = (format!("game:{room}:cards"), json!({"card": seats[0].hand[0]}));
+    let outside = server.guest().rpc("play", json!([card]), &[&key]);
+    assert_eq!((outside.status, outside.error_code().as_str()), (403, "forbidden"), "{outside:?}");
 
     let mut plays = 0;
     while let Some(turn) = next_turn(&mut seats) {

@@ -118,6 +118,8 @@ fn only_the_first_answer_in_time_counts() {
     {
         assert_eq!(refused(&mut ann, "answer", wrong).0, "bad_request");
     }
+    let outside = server.guest().rpc("answer", json!([answer(1, 1)]), &[&format!("game:{room}")]);
+    assert_eq!((outside.status, outside.error_code().as_str()), (403, "forbidden"), "{outside:?}");
     assert_eq!(act(&mut ann, "answer", answer(1, 1)), "OK");
     assert_eq!(refused(&mut ann, "answer", answer(1, 2)).0, "already_answered");
     assert_eq!(refused(&mut ann, "answer", answer(2, 1)).0, "too_early");
