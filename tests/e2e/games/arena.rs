@@ -168,13 +168,13 @@ fn players_come_and_go_in_the_middle_of_a_round() {
             .map(|players| players.keys().cloned().collect())
             .unwrap_or_default()
     };
-    assert_eq!(who(&ben.receive_type("places")), [ann_guest.user_id.clone()]);
+    assert_eq!(who(&ben.receive_type("places")), [&*ann_guest.user_id]);
     assert_eq!(act(&mut ben, "steer", json!({"dx": 0, "dy": 3})), "OK");
     ann.receive_until(|event| who(event).len() == 2);
     // The nearest pickup in that way is 50 away.
     assert_eq!(ann.receive_type("taken")["payload"]["user_id"], ben_guest.user_id);
     ben.close();
-    ann.receive_until(|event| who(event) == [ann_guest.user_id.clone()]);
+    ann.receive_until(|event| who(event) == [&*ann_guest.user_id]);
     // What was won counts, also of who has gone.
     let over = ann.receive_type("over")["payload"].take();
     assert_eq!(over["scores"], json!({&ann_guest.user_id: 0, &ben_guest.user_id: 1}));
