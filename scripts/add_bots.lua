@@ -1,5 +1,5 @@
 -- Fills seats of a lobby with bots. A bot is a member like any, with an id "bot:1"; it gives its seat to a player who finds the lobby
--- full, and all go when nobody is connected. The owner adds them.
+-- full, and all go when nobody is connected. The owner adds them; in a room without one, which quick match makes, any member does.
 --
 -- ROLE: guest
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:bots, game:{room}:online
@@ -16,7 +16,11 @@ if ok and payload == cjson.null then payload = {} end
 local count = ok and type(payload) == "table" and (payload.count or MOST)
 if type(count) ~= "number" or not (count >= 1 and count <= MOST) or count % 1 ~= 0 then
   godra.error("bad_request", "count must be a whole number from 1 to " .. MOST)
-elseif redis.call("HGET", KEYS[1], "owner") ~= ARGV[1] then
+end
+local owner = redis.call("HGET", KEYS[1], "owner")
+if owner == "" then
+  if redis.call("SISMEMBER", KEYS[2], ARGV[1]) == 0 then godra.error("forbidden", "You are not in this lobby") end
+elseif owner ~= ARGV[1] then
   godra.error("forbidden", "Only the owner adds bots")
 end
 

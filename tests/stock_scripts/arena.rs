@@ -123,6 +123,17 @@ fn bots_fill_seats_and_give_them_to_players() {
 }
 
 #[test]
+fn in_a_room_without_an_owner_any_member_adds_bots() {
+    Game::each(|game| {
+        enter(game, &["1", "2"]);
+        game.store.command(&["HSET", "game:a", "owner", ""]);
+        game.fails("add_bots", "a", "9", &["{}"], "forbidden");
+        game.call("add_bots", "a", "2", &[r#"{"count":2}"#]).result.expect("bots");
+        assert_eq!(game.lobbies(&[])["lobbies"][0]["members"], 4);
+    });
+}
+
+#[test]
 fn bots_go_for_gems_and_leave_when_nobody_is_connected() {
     Game::each(|game| {
         enter(game, &["1"]);
