@@ -1,11 +1,14 @@
 // What the server says, and what the page makes of it. The room keeps the lobby's state; the game is the picture of that.
 
 import { lobbyReducers } from "../dist/lobby.js";
+import { showBots } from "./bots.js";
 import { addChatLine, addNote, clearChat } from "./chat.js";
 import { $ } from "./dom.js";
 import { Game } from "./game.js";
-import { clearBanner, measureLatency, showBanner, showPlayers } from "./hud.js";
+import { clearBanner, measureLatency, showBanner } from "./hud.js";
 import { hueOf } from "./maths.js";
+import { PLAY, startPlay } from "./play.js";
+import { showPlayers } from "./scoreboard.js";
 import { pointOf } from "./shapes.js";
 import { stage } from "./stage.js";
 import { showStart } from "./start.js";
@@ -20,14 +23,18 @@ export function listen(room) {
     if (!again || !recovered) stage.game = new Game(room, again ? stage.game : null);
     stage.room = room;
     showGame(stage.game, again);
+    startPlay(room);
   });
   whileShown(room, "snapshot", (game) => game.load(room.state));
   whileShown(room, "player_moved", (game, player) => game.moved(player));
+  for (const [name, play] of Object.entries(PLAY)) whileShown(room, name, play);
   whileShown(room, "chat", showChat);
   whileShown(room, "reconnecting", showReconnecting);
   whileShown(room, "error", showError);
   room.onChange(() => {
-    if (stage.room === room && stage.game.sync(room.state)) showPlayers(stage.game);
+    if (stage.room !== room || !stage.game.sync(room.state)) return;
+    showPlayers(stage.game);
+    showBots(stage.game);
   });
   room.on("disconnected", (end) => {
     if (stage.room === room && !end.willReconnect) showStart(ending(end));
@@ -53,7 +60,6 @@ function showGame(game, again) {
     addNote(`You are in lobby ${game.code}. Send its link to your friends.`);
     $("arena").focus({ preventScroll: true });
   }
-  showPlayers(game);
   measureLatency();
 }
 

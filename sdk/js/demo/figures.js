@@ -1,33 +1,28 @@
 // The players on the arena: dot, trail, name and what they say; and the joystick under a finger.
 
 import { clamp } from "./maths.js";
-import { circle, FONT, wrap } from "./pen.js";
+import { circle, FONT, spriteOf, wrap } from "./pen.js";
+import { TRAIL_MS } from "./player.js";
 
 const RADIUS_PX = 15;
 
 export function drawTrail(context, camera, player, now) {
-  if (player.trail.length < 2) return;
+  context.fillStyle = player.colour;
   for (const mark of player.trail) {
-    const age = (now - mark.at) / 400;
-    const { x, y } = camera.toScreen(mark);
-    context.fillStyle = `hsl(${player.hue} 80% 65% / ${0.22 * (1 - age)})`;
-    circle(context, x, y, RADIUS_PX * (1 - 0.6 * age));
+    const age = (now - mark.at) / TRAIL_MS;
+    if (age >= 1) continue;
+    context.globalAlpha = 0.22 * (1 - age);
+    circle(context, camera.xOf(mark.x), camera.yOf(mark.y), RADIUS_PX * (1 - 0.6 * age));
     context.fill();
   }
+  context.globalAlpha = 1;
 }
 
-export function drawBody(context, camera, player, isSelf) {
-  const { x, y } = camera.toScreen(player);
-  context.save();
-  context.shadowColor = `hsl(${player.hue} 90% 60% / 0.8)`;
-  context.shadowBlur = 18;
-  const body = context.createRadialGradient(x - 5, y - 6, 2, x, y, RADIUS_PX);
-  body.addColorStop(0, `hsl(${player.hue} 95% 80%)`);
-  body.addColorStop(1, `hsl(${player.hue} 75% 55%)`);
-  context.fillStyle = body;
-  circle(context, x, y, RADIUS_PX);
-  context.fill();
-  context.restore();
+export function drawBody(context, camera, player, isSelf, isLeader) {
+  const [x, y] = [camera.xOf(player.x), camera.yOf(player.y)];
+  player.body ??= spriteOf(`body ${player.hue}`, 2 * (RADIUS_PX + 20), (pen, middle) => paintBody(pen, middle, player.hue));
+  copy(context, player.body, x, y);
+  if (isLeader) drawCrown(context, x, y - RADIUS_PX - 4);
   if (!isSelf) return;
   context.strokeStyle = "rgb(255 255 255 / 0.9)";
   context.lineWidth = 2;
@@ -36,16 +31,53 @@ export function drawBody(context, camera, player, isSelf) {
 }
 
 export function drawName(context, camera, player, isSelf) {
-  const { x, y } = camera.toScreen(player);
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  context.font = `${isSelf ? 650 : 500} 13px ${FONT}`;
-  context.lineWidth = 3;
-  context.strokeStyle = "rgb(11 14 23 / 0.8)";
-  const name = isSelf ? `${player.name} (you)` : player.name;
-  context.strokeText(name, x, y + RADIUS_PX + 16);
-  context.fillStyle = isSelf ? "#ffffff" : "#c9d2ec";
-  context.fillText(name, x, y + RADIUS_PX + 16);
+  player.label ??= paintName(context, player.name, isSelf);
+  copy(context, player.label, camera.xOf(player.x), camera.yOf(player.y) + RADIUS_PX + 16);
+}
+
+function copy(context, { canvas, sidePx, heightPx }, x, y) {
+  context.drawImage(canvas, x - sidePx / 2, y - heightPx / 2, sidePx, heightPx);
+}
+
+function paintBody(context, middle, hue) {
+  context.shadowColor = `hsl(${hue} 90% 60% / 0.8)`;
+  context.shadowBlur = 18;
+  const body = context.createRadialGradient(middle - 5, middle - 6, 2, middle, middle, RADIUS_PX);
+  body.addColorStop(0, `hsl(${hue} 95% 80%)`);
+  body.addColorStop(1, `hsl(${hue} 75% 55%)`);
+  context.fillStyle = body;
+  circle(context, middle, middle, RADIUS_PX);
+  context.fill();
+}
+
+/** `measuring` is a context to measure with. */
+function paintName(measuring, playerName, isSelf) {
+  const name = isSelf ? `${playerName} (you)` : playerName;
+  const font = `${isSelf ? 650 : 500} 13px ${FONT}`;
+  measuring.font = font;
+  const width = Math.min(400, measuring.measureText(name).width + 8);
+  const paint = (context, x, y) => {
+    Object.assign(context, { font, textAlign: "center", textBaseline: "middle", lineWidth: 3, strokeStyle: "rgb(11 14 23 / 0.8)" });
+    context.strokeText(name, x, y);
+    context.fillStyle = isSelf ? "#ffffff" : "#c9d2ec";
+    context.fillText(name, x, y);
+  };
+  return spriteOf(`name ${isSelf} ${name}`, width, paint, 22);
+}
+
+/** Over who has the most points. */
+function drawCrown(context, x, y) {
+  context.beginPath();
+  context.moveTo(x - 10, y);
+  context.lineTo(x - 11, y - 11);
+  context.lineTo(x - 5, y - 6);
+  context.lineTo(x, y - 13);
+  context.lineTo(x + 5, y - 6);
+  context.lineTo(x + 11, y - 11);
+  context.lineTo(x + 10, y);
+  context.closePath();
+  context.fillStyle = "#ffd166";
+  context.fill();
 }
 
 /** What a player has just said, kept inside a screen of this width. */
@@ -56,6 +88,8 @@ export function drawBubble(context, camera, player, widthPx, now) {
   context.save();
   context.globalAlpha = Math.min(1, (until - now) / 400);
   context.font = `500 14px ${FONT}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
   const lines = wrap(context, text, 220, 3);
   const box = bubbleBox(context, lines, x, y - RADIUS_PX - 12, widthPx);
   context.fillStyle = "rgb(240 244 255 / 0.95)";

@@ -3,6 +3,7 @@
 
 import { distance, round } from "./maths.js";
 import { Player } from "./player.js";
+import { Rounds } from "./rounds.js";
 import { arenaOf, nameOf, pointOf } from "./shapes.js";
 
 /** A move that the server has not confirmed is said again after this long. */
@@ -14,7 +15,10 @@ export class Game {
     this.code = room.id;
     this.selfId = room.me.userId;
     this.delayMs = Math.max(2 * room.syncInterval, 60);
+    this.rounds = new Rounds();
     this.players = new Map();
+    /** Those that have a place, from the back of the arena to its front. */
+    this.drawn = [];
     this.lastSentAt = 0;
     this.lastSent = null;
     this.players.set(this.selfId, new Player({ user_id: this.selfId, username: room.me.username }));
@@ -31,6 +35,7 @@ export class Game {
   /** Takes over a whole state. */
   load(state) {
     this.arena = arenaOf(state);
+    this.rounds.load(state?.state);
     this.sync(state);
     for (const player of this.arena.players) this.moved(player);
   }
@@ -78,10 +83,14 @@ export class Game {
   /** One step of the picture: the own player by its keys, the others by what the server said. */
   step(heading, now, elapsedMs) {
     this.self.walk(heading, this.arena, elapsedMs);
+    this.drawn.length = 0;
     for (const player of this.players.values()) {
       if (player !== this.self) player.interpolate(now - this.delayMs);
-      if (player.isPlaced) player.leaveTrail(now);
+      if (!player.isPlaced) continue;
+      player.leaveTrail(now);
+      this.drawn.push(player);
     }
+    this.drawn.sort(byDepth);
   }
 
   /** Tells the room where the own player is, if it may not know. */
@@ -95,4 +104,8 @@ export class Game {
     this.lastSent = point;
     this.lastSentAt = now;
   }
+}
+
+function byDepth(a, b) {
+  return a.y - b.y;
 }

@@ -1,29 +1,9 @@
-// What stands around the arena: who is here, how far the server is, a banner, the link to share.
+// What stands around the arena: how far the server is, a banner, the link to share.
 
-import { $, element } from "./dom.js";
-import { round } from "./maths.js";
+import { $ } from "./dom.js";
 import { stage } from "./stage.js";
 
 let bannerTimer = 0;
-
-/** The list of players: for the eyes behind the count, and for those who do not see the canvas. */
-export function showPlayers(game) {
-  const players = [...game.players.values()];
-  $("player-count").textContent = String(players.length);
-  $("player-word").textContent = players.length === 1 ? "player" : "players";
-  $("roster").replaceChildren(...players.map((player) => rosterItem(player, player.id === game.selfId)));
-}
-
-function rosterItem(player, isSelf) {
-  const dot = element("i", {});
-  dot.style.background = `hsl(${player.hue} 80% 65%)`;
-  const item = element("li", { "data-user-id": player.id }, dot, isSelf ? `${player.name} (you)` : player.name);
-  if (player.isPlaced) {
-    Object.assign(item.dataset, { x: round(player.x), y: round(player.y) });
-    item.append(element("small", {}, `${Math.round(player.x)}, ${Math.round(player.y)}`));
-  }
-  return item;
-}
 
 export async function measureLatency() {
   if (stage.room?.connection !== "joined") return;

@@ -1,19 +1,23 @@
 // The demo: a small arena on the stock scripts. It shows how a game uses the SDK. Start reading here, then:
 //
 //   start.js    log in (session.js), make or join a lobby
+//   match.js    or have one found; ranking.js shows the best
 //   events.js   what the server says changes the game (game.js, player.js) and the page (hud.js, chat.js)
+//   play.js     the rounds of it (rounds.js): gems, points (scoreboard.js), a podium (podium.js), bots (bots.js)
 //   below       the loop: keys (controls.js) move the own player, the move goes out, the picture (view.js) is drawn
 
 import { controls } from "./controls.js";
-import { measureLatency, showPlayers } from "./hud.js";
+import { measureLatency } from "./hud.js";
 import { clamp } from "./maths.js";
+import { showPhase } from "./podium.js";
+import { showPlayers } from "./scoreboard.js";
 import { stage } from "./stage.js";
-import { joinLobby, refreshLobbies } from "./start.js";
+import { joinLobby, refreshStart } from "./start.js";
 import { view } from "./view.js";
 
-const ROSTER_INTERVAL_MS = 250;
+const SCORES_INTERVAL_MS = 250;
 const PING_INTERVAL_MS = 2_000;
-const LOBBY_LIST_INTERVAL_MS = 5_000;
+const START_INTERVAL_MS = 5_000;
 
 let lastFrameAt = performance.now();
 
@@ -31,10 +35,16 @@ function play(game, now, elapsedMs) {
   game.sendMove(now, stage.room);
 }
 
-requestAnimationFrame(frame);
-setInterval(() => stage.game && showPlayers(stage.game), ROSTER_INTERVAL_MS);
-setInterval(measureLatency, PING_INTERVAL_MS);
-setInterval(refreshLobbies, LOBBY_LIST_INTERVAL_MS);
+function showScores() {
+  if (!stage.game) return;
+  showPlayers(stage.game);
+  showPhase(stage.game);
+}
 
-refreshLobbies();
+requestAnimationFrame(frame);
+setInterval(showScores, SCORES_INTERVAL_MS);
+setInterval(measureLatency, PING_INTERVAL_MS);
+setInterval(refreshStart, START_INTERVAL_MS);
+
+refreshStart();
 if (location.hash.length > 1) joinLobby(location.hash);

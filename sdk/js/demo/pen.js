@@ -7,6 +7,26 @@ export function circle(context, x, y, radius) {
   context.arc(x, y, radius, 0, 2 * Math.PI);
 }
 
+const sprites = new Map();
+const MAX_SPRITES = 512;
+
+/** A small picture that is painted once and then copied: shadows and gradients cost too much to be painted for each frame. */
+export function spriteOf(name, sidePx, paint, heightPx = sidePx) {
+  const known = sprites.get(name);
+  if (known) return known;
+  if (sprites.size >= MAX_SPRITES) sprites.clear();
+  const density = Math.min(devicePixelRatio || 1, 2);
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.ceil(sidePx * density);
+  canvas.height = Math.ceil(heightPx * density);
+  const context = canvas.getContext("2d");
+  context.scale(density, density);
+  paint(context, sidePx / 2, heightPx / 2);
+  const sprite = { canvas, sidePx, heightPx };
+  sprites.set(name, sprite);
+  return sprite;
+}
+
 /** Breaks text into lines of at most `widthPx`; what does not fit on the last line is left out, with an ellipsis. */
 export function wrap(context, text, widthPx, maxLines) {
   const fits = (line) => context.measureText(line).width <= widthPx;

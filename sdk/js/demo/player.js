@@ -5,13 +5,19 @@ import { nameOf } from "./shapes.js";
 
 /** Below the limit of the server, whose clock does not tick with ours. */
 const SPEED_SHARE = 0.9;
-const TRAIL_MS = 400;
+/** A trail is a few marks, the oldest of which makes room for the next. */
+export const TRAIL_MS = 400;
+const MARKS = 8;
 
 export class Player {
   constructor(player) {
     this.id = player.user_id;
     this.name = nameOf(player);
     this.hue = hueOf(player.user_id);
+    this.colour = `hsl(${this.hue} 80% 65%)`;
+    /** What is drawn for it, painted when it is first needed. */
+    this.body = null;
+    this.label = null;
     /** False until the first position is known; such a player is not drawn. */
     this.isPlaced = false;
     this.x = 0;
@@ -19,7 +25,8 @@ export class Player {
     /** Where the server has this player, as far as it said. */
     this.confirmed = null;
     this.samples = [];
-    this.trail = [];
+    this.trail = Array.from({ length: MARKS }, () => ({ x: 0, y: 0, at: -TRAIL_MS }));
+    this.lastMark = 0;
     this.bubble = null;
   }
 
@@ -66,8 +73,12 @@ export class Player {
   }
 
   leaveTrail(now) {
-    const last = this.trail.at(-1);
-    if (!last || distance(last, this) > 4) this.trail.push({ x: this.x, y: this.y, at: now });
-    while (this.trail.length > 0 && now - this.trail[0].at > TRAIL_MS) this.trail.shift();
+    const last = this.trail[this.lastMark];
+    if (now - last.at < TRAIL_MS / MARKS || distance(last, this) < 4) return;
+    this.lastMark = (this.lastMark + 1) % MARKS;
+    const mark = this.trail[this.lastMark];
+    mark.x = this.x;
+    mark.y = this.y;
+    mark.at = now;
   }
 }

@@ -11,6 +11,7 @@ export function arenaOf(state) {
     // 0 is no limit, for which a page needs one of its own.
     maxSpeed: state?.max_speed || 300,
     capacity: state?.capacity,
+    owner: state?.owner,
     players: Object.values(state?.players ?? {}),
   };
 }

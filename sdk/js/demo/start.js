@@ -1,9 +1,11 @@
-// The start screen: make a lobby, join one by its code or from the list of open ones.
+// The start screen: make a lobby, have one found, join one by its code or from the list of open ones.
 
 import { controls } from "./controls.js";
 import { $, element } from "./dom.js";
 import { listen } from "./events.js";
 import { clearBanner } from "./hud.js";
+import { cancelMatch, findMatch } from "./match.js";
+import { refreshRanking } from "./ranking.js";
 import { client, ensureLogin } from "./session.js";
 import { codeOf } from "./shapes.js";
 import { stage } from "./stage.js";
@@ -23,7 +25,7 @@ export function showStart(notice) {
   $("start").hidden = false;
   $("notice").textContent = notice;
   document.title = "Godra Arena";
-  refreshLobbies();
+  refreshStart();
   $("create").focus({ preventScroll: true });
 }
 
@@ -40,8 +42,20 @@ async function createLobby() {
   await enter(() => client.createRoom({ capacity: CAPACITY, prepare: listen }));
 }
 
+async function quickMatch() {
+  $("notice").textContent = "";
+  try {
+    await ensureLogin();
+  } catch (error) {
+    showStart(friendly(error));
+    return;
+  }
+  findMatch({ found: joinLobby, failed: showStart });
+}
+
 /** Goes into a lobby, out of the one before; on failure back to the start screen, with the reason. */
 async function enter(join) {
+  cancelMatch();
   setBusy(true);
   $("notice").textContent = "";
   const before = stage.room;
@@ -74,10 +88,12 @@ function leave() {
   room.leave().catch((error) => console.warn(error.message));
 }
 
-export async function refreshLobbies() {
+/** What the start screen shows of others: open lobbies and the ranking. */
+export async function refreshStart() {
   if (stage.game || document.hidden) return;
   try {
     await ensureLogin();
+    refreshRanking();
     showLobbies((await client.listRooms()).lobbies);
   } catch (error) {
     showLobbies([]);
@@ -107,6 +123,7 @@ function setBusy(busy) {
 }
 
 $("create").addEventListener("click", createLobby);
+$("match").addEventListener("click", quickMatch);
 $("leave").addEventListener("click", leave);
 $("join").addEventListener("submit", (event) => {
   event.preventDefault();

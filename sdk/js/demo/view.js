@@ -3,7 +3,9 @@
 import { Camera } from "./camera.js";
 import { controls, JOYSTICK_PX } from "./controls.js";
 import { $ } from "./dom.js";
+import { drawPopUps } from "./effects.js";
 import { drawBody, drawBubble, drawJoystick, drawName, drawTrail } from "./figures.js";
+import { drawGems } from "./gems.js";
 import { drawBackdrop, drawGround } from "./ground.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -39,13 +41,13 @@ class View {
     const [context, camera] = [this.#context, this.#camera];
     camera.follow(game, this.#widthPx, this.#heightPx, elapsedMs);
     drawGround(context, camera, game.arena);
-    const players = [...game.players.values()].filter((player) => player.isPlaced).sort((a, b) => a.y - b.y);
-    if (!calm.matches) for (const player of players) drawTrail(context, camera, player, now);
-    for (const player of players) drawBody(context, camera, player, player === game.self);
-    for (const player of players) {
-      drawName(context, camera, player, player === game.self);
-      drawBubble(context, camera, player, this.#widthPx, now);
-    }
+    drawGems(context, camera, game, now, calm.matches);
+    const { drawn, self, rounds } = game;
+    if (!calm.matches) for (const player of drawn) drawTrail(context, camera, player, now);
+    for (const player of drawn) drawBody(context, camera, player, player === self, player.id === rounds.leaderId);
+    for (const player of drawn) drawName(context, camera, player, player === self);
+    for (const player of drawn) drawBubble(context, camera, player, this.#widthPx, now);
+    drawPopUps(context, camera, now, calm.matches);
     if (controls.joystick) drawJoystick(context, controls.joystick, JOYSTICK_PX);
   }
 

@@ -1,4 +1,6 @@
-// What went wrong, in the words of a player.
+// What went wrong, and how a round went, in the words of a player.
+
+import { nameOf } from "./shapes.js";
 
 const ENDINGS = {
   1000: "",
@@ -23,4 +25,14 @@ export function friendly(error) {
   if (error.code === "rate_limited") return `That was a little fast. Try again in ${error.retryAfter ?? 5} seconds.`;
   if (error.code === "unavailable" || error.code === "timeout") return "The server does not answer right now. Try again in a moment.";
   return error.message;
+}
+
+/** Who has won, and how this player fared, in a sentence or two. */
+export function resultOf(game) {
+  const [winner] = game.rounds.podium;
+  if (!winner) return "Nobody has found a gem.";
+  const place = game.rounds.placeOf(game.selfId);
+  if (place === 1) return `You have won with ${winner.score}.`;
+  const own = place > 0 ? `place ${place} with ${game.rounds.scoreOf(game.selfId)}` : `${game.rounds.scoreOf(game.selfId)} points`;
+  return `${nameOf(winner)} has won with ${winner.score}. You have ${own}.`;
 }

@@ -18,13 +18,15 @@ export class GodraServer {
   #process;
   #folder;
   #args;
+  #scripts;
   /** All that it printed, for the message of a test that fails. */
   output = "";
 
-  static async start({ port = 0, args = [] } = {}) {
+  static async start({ port = 0, args = [], scripts = join(REPOSITORY, "scripts") } = {}) {
     const server = new GodraServer();
     server.#folder = await mkdtemp(join(tmpdir(), "godra-test-"));
     server.#args = args;
+    server.#scripts = scripts;
     await server.#start(port);
     return server;
   }
@@ -34,7 +36,7 @@ export class GodraServer {
     const flags = {
       "--host": "127.0.0.1",
       "--port": port,
-      "--scripts-dir": join(REPOSITORY, "scripts"),
+      "--scripts-dir": this.#scripts,
       "--db-dsn": join(this.#folder, "game.db"),
       "--jwt-secret": SECRET,
     };

@@ -1,0 +1,51 @@
+// The round's clock, and between rounds who has won.
+
+import { $, element } from "./dom.js";
+import { hueOf } from "./maths.js";
+import { nameOf } from "./shapes.js";
+import { announce } from "./speech.js";
+import { stage } from "./stage.js";
+import { resultOf } from "./words.js";
+
+const LAST_SECONDS = 10;
+
+/** What has been built for the podium's list. */
+let shown = null;
+let lastSeconds = null;
+
+/** Brings the clock and the podium up to date; several times a second. */
+export function showPhase(game) {
+  const { rounds } = game;
+  const seconds = rounds.secondsLeft(stage.room.serverTime() ?? Date.now());
+  showClock(rounds, seconds);
+  const isOver = rounds.phase === "podium";
+  if (isOver && shown !== rounds.podium) buildPodium(game);
+  $("podium").hidden = !isOver;
+  const countdown = seconds > 0 ? `Next round in ${seconds}` : "Here it comes…";
+  if (isOver && $("countdown").textContent !== countdown) $("countdown").textContent = countdown;
+}
+
+function showClock({ phase, number }, seconds) {
+  if (phase === "playing" && seconds === LAST_SECONDS && lastSeconds > LAST_SECONDS) announce(`${LAST_SECONDS} seconds left.`);
+  lastSeconds = seconds;
+  $("clock").hidden = phase !== "playing";
+  if (phase !== "playing") return;
+  const text = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  if ($("clock-text").textContent !== text) $("clock-text").textContent = text;
+  $("round-number").textContent = String(number);
+  $("clock").classList.toggle("last", seconds <= LAST_SECONDS);
+}
+
+function buildPodium(game) {
+  const { rounds } = game;
+  shown = rounds.podium;
+  $("podium-title").textContent = `Round ${rounds.number}`;
+  $("result").textContent = resultOf(game);
+  $("steps").replaceChildren(...rounds.podium.map((player, index) => step(player, index, player.user_id === game.selfId)));
+}
+
+function step(player, index, isSelf) {
+  const name = element("span", {}, isSelf ? `${nameOf(player)} (you)` : nameOf(player));
+  name.style.color = `hsl(${hueOf(player.user_id)} 80% 72%)`;
+  return element("li", isSelf ? { class: "own" } : {}, element("i", {}, `${index + 1}.`), name, element("b", {}, String(player.score)));
+}
