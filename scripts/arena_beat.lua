@@ -13,6 +13,7 @@
 local BEAT_MS = 200
 local ROUND_MS, PODIUM_MS = 90000, 12000
 local GEMS, GEMS_A_BEAT, MARGIN = 14, 2, 30
+local RUSH_MS = 15000 -- at a round's end, with twice the gems
 local REACH = 34 -- from a player's middle to a gem's
 local BOARD = "arena"
 
@@ -123,7 +124,8 @@ end
 local function drop_gems(gems)
   local count = 0
   for _ in pairs(gems) do count = count + 1 end
-  local missing = math.min(GEMS - count, GEMS_A_BEAT)
+  local wanted = ends_at - godra.now <= RUSH_MS and 2 * GEMS or GEMS
+  local missing = math.min(wanted - count, GEMS_A_BEAT)
   for _ = 1, missing do
     gem = gem + 1
     local worth = math.random(10) == 1 and 5 or 1

@@ -46,7 +46,14 @@ fn rounds_begin_and_end_by_the_clock_with_a_podium_and_a_ranking() {
         game.event("on_connect", "a", "2", &["a"]);
         assert_eq!(game.snapshot("a")["state"]["scores"]["2"], score);
 
-        let events = game.pass(90_000);
+        // The last fifteen seconds have twice the gems.
+        game.pass(71_000);
+        let gems = |game: &mut Game| game.snapshot("a")["state"]["gems"].as_object().map(|gems| gems.len());
+        assert_eq!(gems(game), Some(14));
+        game.pass(6_000);
+        assert_eq!(gems(game), Some(28));
+
+        let events = game.pass(13_000);
         let ended = of(&events, "round_ended");
         assert_eq!(ended.len(), 1);
         let winner = &ended[0]["podium"][0];
