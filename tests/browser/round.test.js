@@ -16,8 +16,8 @@ const DESKTOP = { viewport: { width: 1200, height: 760 } };
 const PHONE = { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 const PATIENCE_MS = 30_000;
 const CHANGES = [
-  ["ROUND_MS, PODIUM_MS = 90000, 12000", "ROUND_MS, PODIUM_MS = 15000, 5000"],
-  ["GEMS, GEMS_A_BEAT, MARGIN = 14, 2, 30", "GEMS, GEMS_A_BEAT, MARGIN = 100, 100, 30"],
+  ["ROUND_MS, PODIUM_MS = 90000, 12000", "ROUND_MS, PODIUM_MS = 18000, 5000"],
+  ["GEMS, GEMS_A_BEAT, MARGIN = 14, 2, 30", "GEMS, GEMS_A_BEAT, MARGIN = 60, 60, 30"],
 ];
 
 const test = (name, run) => testWithoutLimit(name, { timeout: 180_000 }, run);
@@ -116,7 +116,7 @@ test("two players play to the podium, one over a broken line, and are in the ran
   await inGame(b);
   await until("a round has its clock", async () => /^0:\d\d$/.test(await a.textContent("#clock-text")));
   // Not the tail of a round, in which nobody could collect any more.
-  await until("a round has begun", async () => Number((await a.textContent("#clock-text")).slice(2)) > 12);
+  await until("a round has begun", async () => Number((await a.textContent("#clock-text")).slice(2)) > 13);
   const [idA, idB] = [await selfId(a), await selfId(b)];
 
   await a.focus("#arena");

@@ -1,13 +1,15 @@
 // The round's clock, and between rounds who has won.
 
 import { $, element } from "./dom.js";
+import { showBanner } from "./hud.js";
 import { hueOf } from "./maths.js";
 import { nameOf } from "./shapes.js";
 import { announce } from "./speech.js";
 import { stage } from "./stage.js";
 import { resultOf } from "./words.js";
 
-const LAST_SECONDS = 10;
+/** When the server doubles the gems. */
+const RUSH_SECONDS = 15;
 
 /** What has been built for the podium's list. */
 let shown = null;
@@ -26,14 +28,19 @@ export function showPhase(game) {
 }
 
 function showClock({ phase, number }, seconds) {
-  if (phase === "playing" && seconds === LAST_SECONDS && lastSeconds > LAST_SECONDS) announce(`${LAST_SECONDS} seconds left.`);
+  if (phase === "playing" && seconds === RUSH_SECONDS && lastSeconds > RUSH_SECONDS) tellRush();
   lastSeconds = seconds;
   $("clock").hidden = phase !== "playing";
   if (phase !== "playing") return;
   const text = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   if ($("clock-text").textContent !== text) $("clock-text").textContent = text;
   $("round-number").textContent = String(number);
-  $("clock").classList.toggle("last", seconds <= LAST_SECONDS);
+  $("clock").classList.toggle("last", seconds <= RUSH_SECONDS);
+}
+
+function tellRush() {
+  announce(`${RUSH_SECONDS} seconds left, with twice the gems.`);
+  showBanner("Rush! Twice the gems", 2_500);
 }
 
 function buildPodium(game) {
