@@ -1,4 +1,4 @@
--- Moves the bots of a room, four times a second: to what lies nearest in `game:{room}:pickups`, else about. The timer of `add_bots`.
+-- Moves the bots of a room, four times a second: each to what lies nearest in `game:{room}:pickups`, else about. The timer of `add_bots`.
 --
 -- ROLE: server
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:bots, game:{room}:online
@@ -38,13 +38,17 @@ for i = 2, #pickups, 2 do
   if x then targets[#targets + 1] = { tonumber(x), tonumber(y) } end
 end
 
+-- What one bot goes for, the others leave to it: else they would soon be in one place, and stay together.
 local function nearest(x, y)
   local best, distance
-  for _, target in ipairs(targets) do
+  for i, target in ipairs(targets) do
     local this = (target[1] - x) ^ 2 + (target[2] - y) ^ 2
-    if not best or this < distance then best, distance = target, this end
+    if not best or this < distance then best, distance = i, this end
   end
-  if best then return best[1], best[2] end
+  if best then
+    local target = table.remove(targets, best)
+    return target[1], target[2]
+  end
   return x + (math.random() - 0.5) * 400, y + (math.random() - 0.5) * 400
 end
 

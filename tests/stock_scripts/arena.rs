@@ -141,6 +141,20 @@ fn in_a_room_without_an_owner_any_member_adds_bots() {
 }
 
 #[test]
+fn bots_leave_to_each_other_what_one_goes_for() {
+    Game::each(|game| {
+        enter(game, &["1"]);
+        game.store.command(&["HSET", "game:a:pickups", "near", "100,100,1", "far", "900,900,1"]);
+        game.call("add_bots", "a", "1", &[r#"{"count":2}"#]).result.expect("bots");
+        game.pass(15_000);
+        let players = game.snapshot("a")["players"].take();
+        let mut places = ["bot:1", "bot:2"].map(|id| players[id]["x"].as_f64().expect("x"));
+        places.sort_by(f64::total_cmp);
+        assert_eq!(places, [100.0, 900.0]);
+    });
+}
+
+#[test]
 fn bots_go_for_gems_and_leave_when_nobody_is_connected() {
     Game::each(|game| {
         enter(game, &["1"]);
