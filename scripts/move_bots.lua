@@ -6,7 +6,7 @@
 -- Publishes player_moved {user_id, x, y}, and player_left {user_id, username} once nobody is connected.
 
 local BEAT_MS = 250
-local SPEED = 140 -- units a second, and never faster than players may be
+local SPEED = 110 -- units a second, and never faster than players may be
 
 local bots = redis.call("HGETALL", KEYS[5])
 if #bots == 0 then return end
