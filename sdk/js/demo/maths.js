@@ -22,5 +22,7 @@ export function niceStep(wanted) {
 export function hueOf(userId) {
   let hash = 2166136261;
   for (const letter of String(userId)) hash = Math.imul(hash ^ letter.codePointAt(0), 16777619);
-  return (hash >>> 0) % 360;
+  // Ids that differ in their last letter only would have nearly the same colour.
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  return ((hash ^ (hash >>> 13)) >>> 0) % 360;
 }
