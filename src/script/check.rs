@@ -10,6 +10,7 @@ use super::catalog::{self, Problem};
 use super::misspelled;
 use super::portability;
 pub use super::portability::{Command, Commands};
+use super::receivers::{self, Receiver};
 use super::{KeyPattern, Library, Script};
 
 /// What is to be said about a folder of scripts; `Display` prints it, a line each.
@@ -29,12 +30,18 @@ pub fn run(dir: &Path, commands: Commands) -> CheckReport {
     let report = catalog::load(dir, None);
     let mut scripts: Vec<Arc<Script>> = report.set.scripts.values().cloned().collect();
     scripts.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut warnings: Vec<Problem> = scripts.iter().flat_map(|script| lint(script, commands)).collect();
+    let receiver = |name: &str| match report.set.scripts.get(name) {
+        Some(script) if script.header.is_for_server => Receiver::TakesMessages,
+        Some(_) => Receiver::IsForOthers,
+        None => Receiver::Missing,
+    };
+    let lint = |script: &Arc<Script>| lint(script, commands, receiver);
+    let mut warnings: Vec<Problem> = scripts.iter().flat_map(lint).collect();
     let mut seen: Vec<&Arc<Library>> = Vec::new();
     for library in scripts.iter().flat_map(|script| &script.libraries) {
         if !seen.contains(&library) {
             seen.push(library);
-            warnings.extend(lint_library(library, commands));
+            warnings.extend(lint_library(library, commands, receiver));
         }
     }
     let mut problems = report.problems;
@@ -91,9 +98,10 @@ type Lint = fn(&Script) -> Vec<(usize, String)>;
 
 const LINTS: [Lint; 2] = [undeclared_keys, |script| unknown_names(&script.text)];
 
-pub(super) fn lint(script: &Script, commands: Commands) -> Vec<Problem> {
+pub(super) fn lint(script: &Script, commands: Commands, receiver: impl Fn(&str) -> Receiver) -> Vec<Problem> {
     let mut found: Vec<(usize, String)> = LINTS.iter().flat_map(|lint| lint(script)).collect();
     found.extend(portability::findings(&script.text, commands));
+    found.extend(receivers::findings(&script.text, receiver));
     found.sort();
     let problem = |(line, message)| {
         let message = format!("{message} [version {}]", script.version());
@@ -103,9 +111,10 @@ pub(super) fn lint(script: &Script, commands: Commands) -> Vec<Problem> {
 }
 
 /// Which keys there are is for the scripts to say that require it.
-fn lint_library(library: &Library, commands: Commands) -> Vec<Problem> {
+fn lint_library(library: &Library, commands: Commands, receiver: impl Fn(&str) -> Receiver) -> Vec<Problem> {
     let mut found = unknown_names(&library.text);
     found.extend(portability::findings(&library.text, commands));
+    found.extend(receivers::findings(&library.text, receiver));
     found.sort();
     let problem = |(line, message)| Problem { path: library.path.clone(), line: Some(line), message };
     found.into_iter().map(problem).collect()
@@ -245,15 +254,32 @@ mod tests {
         ] {
             assert!(report.contains(part), "{report}");
         }
+        check(
+            &[
+                ("a.lua", "godra.tell(nil, 'b')\ngodra.tell(nil, 'c')\ngodra.tell(nil, 'a')"),
+                ("b.lua", "-- ROLE: server\nreturn 1"),
+            ],
+            true,
+            &[
+                "ok      a.lua",
+                "ok      b.lua",
+                "warning a.lua:2: there is no script c to take that message [version ",
+                "warning a.lua:3: a is not for messages: its header needs the line -- ROLE: server [version ",
+                "2 in order, 0 with errors, 2 warnings",
+            ],
+        );
         check(&[("a.lua", "return 1")], true, &["ok      a.lua", "1 in order, 0 with errors, 0 warnings"]);
     }
 
     #[test]
     fn the_stock_scripts_are_in_order() {
-        let report =
-            run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"), crate::state::embedded::for_scripts);
+        let stock = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+        let report = run(&stock, crate::state::embedded::for_scripts);
         assert!(report.is_ok() && report.warnings.is_empty(), "{report}");
-        assert_eq!(report.scripts.len(), 17);
+        let paths =
+            fs::read_dir(stock).expect("the stock scripts").map(|entry| entry.expect("an entry").path());
+        let files = paths.filter(|path| path.extension().is_some_and(|extension| extension == "lua")).count();
+        assert_eq!(report.scripts.len(), files);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod library;
 mod misspelled;
 mod near;
 mod portability;
+mod receivers;
 mod tokens;
 pub mod watch;
 

@@ -100,7 +100,7 @@ fn is_closing(token: &Token<'_>) -> bool {
 }
 
 /// The arguments of a call whose opening parenthesis is the first token; none when there are none.
-fn arguments<'a, 't>(tokens: &'a [Token<'t>]) -> Option<Vec<&'a [Token<'t>]>> {
+pub(super) fn arguments<'a, 't>(tokens: &'a [Token<'t>]) -> Option<Vec<&'a [Token<'t>]>> {
     let inner = tokens.strip_prefix_sign("(")?;
     let mut arguments = Vec::new();
     let (mut depth, mut start) = (0, 0);
@@ -130,7 +130,8 @@ impl StripPrefixSign for &[Token<'_>] {
     }
 }
 
-fn sole<'a, 't>(expression: &'a [Token<'t>]) -> Option<&'a Token<'t>> {
+/// The token of an expression that is no more than one.
+pub(super) fn sole<'a, 't>(expression: &'a [Token<'t>]) -> Option<&'a Token<'t>> {
     match expression {
         [token] => Some(token),
         _ => None,

@@ -1,6 +1,7 @@
 //! Scripts' texts: their headers, the keys that follow from them, and what `godra check` says of them.
 
 use crate::script::check::{Command, lint};
+use crate::script::receivers::Receiver;
 use crate::script::{Header, KeyPattern, Script, may_call, may_use};
 use crate::wire::ids::RoomId;
 
@@ -22,7 +23,7 @@ pub(crate) fn check(data: &[u8]) {
     let script = Script::new("move", "move.lua", text, header);
     check_keys(&script);
     _ = (may_call(text, &["publish"]), may_use(text, "redis", &["call"]));
-    for problem in lint(&script, commands) {
+    for problem in lint(&script, commands, |_| Receiver::Missing) {
         // Lua counts other ends of lines, too.
         let lines = 1 + text.bytes().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
         assert!(problem.line.is_some_and(|line| (1..=lines).contains(&line)), "{problem:?} of {lines} lines");
