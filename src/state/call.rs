@@ -1,5 +1,6 @@
 //! One script call: what goes in, and how it ends.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -287,6 +288,24 @@ impl fmt::Display for CallRun {
     }
 }
 
+/// The longest text of an error that a script made, in bytes.
+const MAX_ERROR_BYTES: usize = 1024;
+/// The longest details of `godra.error`, as JSON text in bytes: what is longer ends the call with a script error.
+pub(super) const MAX_DETAILS_BYTES: usize = 16 << 10;
+
+/// A text with as many bytes as an error's may have, cut between characters; an ellipsis shows that it was longer.
+fn shortened(text: &str) -> Cow<'_, str> {
+    const ELLIPSIS: char = '…';
+    if text.len() <= MAX_ERROR_BYTES {
+        return text.into();
+    }
+    let mut end = MAX_ERROR_BYTES - ELLIPSIS.len_utf8();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{ELLIPSIS}", &text[..end]).into()
+}
+
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallError {
@@ -313,6 +332,17 @@ pub enum ErrorSource {
 }
 
 impl CallError {
+    /// Of a script, which can make its texts of any length: what is too long of them is cut off, and details are left out.
+    pub(super) fn of_script(
+        code: &str,
+        message: &str,
+        details: Option<Box<str>>,
+        source: ErrorSource,
+    ) -> Self {
+        let details = details.filter(|details| details.len() <= MAX_DETAILS_BYTES);
+        Self { code: Code::from(shortened(code)), message: shortened(message).into(), details, source }
+    }
+
     /// Of a call that did not run, or whose outcome nobody knows.
     pub fn refusal(code: ErrorCode, message: &str) -> Self {
         Self { code: code.into(), message: message.into(), details: None, source: ErrorSource::Server }

@@ -7,9 +7,17 @@ use serde_json::value::RawValue;
 
 use crate::wire::message::{MAX_DEPTH, MessageType, RESERVED_TYPE, TOO_DEEP, is_too_deep};
 
+/// What one call's events may take together. Redis ends a node's connection when it has more than 32 MiB for it that are not read yet
+/// (its `client-output-buffer-limit` for `pubsub`), and a batch's own node gets its events twice.
+pub(super) const MAX_CALL_BYTES: usize = 4 << 20;
+/// When the events of all calls take so much, no further call runs before they are out.
+pub(super) const FULL_BYTES: usize = 2 << 20;
+
 /// Why an event was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadEvent {
+    /// Some text in it is not UTF-8, so that no client could read it.
+    NotUtf8,
     /// It is not a JSON object.
     NotAnObject,
     /// It has no string `type`.
@@ -18,23 +26,32 @@ pub enum BadEvent {
     ReservedType,
     /// Its payload is nested deeper than [`MAX_DEPTH`].
     TooDeep,
-    /// The call has published too much already.
+    /// The call has published too much already: see [`MAX_CALL_BYTES`].
     TooMuch,
 }
 
 /// Whether scripts may give an event this type.
 ///
 /// # Errors
-/// [`BadEvent::ReservedType`].
+/// [`BadEvent::ReservedType`], [`BadEvent::NotUtf8`].
 pub(super) fn check_type(kind: &[u8]) -> Result<(), BadEvent> {
-    if MessageType::is_reserved(kind) { Err(BadEvent::ReservedType) } else { Ok(()) }
+    if MessageType::is_reserved(kind) { Err(BadEvent::ReservedType) } else { check_text(kind).map(drop) }
+}
+
+/// A text that clients can read.
+///
+/// # Errors
+/// [`BadEvent::NotUtf8`].
+pub(super) fn check_text(text: &[u8]) -> Result<&str, BadEvent> {
+    std::str::from_utf8(text).map_err(|_| BadEvent::NotUtf8)
 }
 
 /// Whether scripts may give an event this payload.
 ///
 /// # Errors
-/// [`BadEvent::TooDeep`].
+/// [`BadEvent::NotUtf8`], [`BadEvent::TooDeep`].
 pub(super) fn check_payload(json: &[u8]) -> Result<(), BadEvent> {
+    check_text(json)?;
     if is_too_deep(json, MAX_DEPTH) { Err(BadEvent::TooDeep) } else { Ok(()) }
 }
 
@@ -47,11 +64,14 @@ impl BadEvent {
     /// For the script's author.
     pub fn message(self) -> &'static str {
         match self {
+            Self::NotUtf8 => {
+                "an event's text must be UTF-8: string.sub, which counts bytes, may have cut it within a character"
+            }
             Self::NotAnObject => "an event must be a JSON object",
             Self::NoType => "an event needs a string as its type",
             Self::ReservedType => RESERVED_TYPE,
             Self::TooDeep => TOO_DEEP,
-            Self::TooMuch => "too many events at once",
+            Self::TooMuch => "too many events at once: those of one call take at most 4 MiB",
         }
     }
 }

@@ -11,6 +11,7 @@ mod accounts;
 mod atomic;
 mod calls;
 mod easier;
+mod edges;
 mod faults;
 mod full;
 mod guests;

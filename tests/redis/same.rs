@@ -43,13 +43,13 @@ return cjson.encode(told)
 
 const KEYS: &str = "-- KEYS: game:{room}:s, game:{room}:h, game:{room}:z, game:{room}:l\n";
 
-fn script(name: &str, header: &str, text: &str) -> Arc<Script> {
+pub fn script(name: &str, header: &str, text: &str) -> Arc<Script> {
     let text = format!("{header}{text}");
     let header = Header::parse(name, &text).unwrap();
     Arc::new(Script::new(name, format!("{name}.lua"), &text, header))
 }
 
-fn call(script: &Arc<Script>, user_id: &str, payload: &str) -> Call {
+pub fn call(script: &Arc<Script>, user_id: &str, payload: &str) -> Call {
     let caller = Identity {
         user_id: user_id.into(),
         username: user_id.into(),
@@ -61,28 +61,28 @@ fn call(script: &Arc<Script>, user_id: &str, payload: &str) -> Call {
 }
 
 /// The embedded store, in which calls run again.
-struct Replay {
+pub struct Replay {
     runner: ScriptRunner,
     room: RoomId,
 }
 
 impl Replay {
     /// Whatever is not of the calls may differ.
-    fn new(seed: u64, room: &RoomId) -> Self {
+    pub fn new(seed: u64, room: &RoomId) -> Self {
         let (time_budget, memory_budget) = (Duration::from_secs(10), 64 << 20);
         let options = EmbeddedOptions { seed, time_budget, memory_budget, ..EmbeddedOptions::default() };
         let runner = ScriptRunner::new(&options, Arc::new(Metrics::new()));
         Self { runner, room: room.clone() }
     }
 
-    fn run(&mut self, call: &Call, run: CallRun) -> CallResult {
+    pub fn run(&mut self, call: &Call, run: CallRun) -> CallResult {
         let (now_ms, seed) = (run.now_ms, run.seed);
         let invocation =
             Invocation { call, room: Some(&self.room), now_ms, now: Instant::now(), seed, passed_ms: 0 };
         self.runner.run(invocation).0
     }
 
-    fn events(&mut self) -> String {
+    pub fn events(&mut self) -> String {
         let events: Vec<_> = self.runner.event_log().take().collect();
         events.iter().map(|run| std::str::from_utf8(&run.text).unwrap()).collect::<Vec<_>>().join(",")
     }

@@ -1,6 +1,7 @@
 //! Who gets how much of a store that several nodes share: the engine itself, without the server around it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -20,6 +21,9 @@ pub struct Node {
     engine: RedisEngine,
     deliveries: Receiver<Delivery>,
 }
+
+/// How many have been started: each has a seed of its own, which names it in the store.
+static NODES: AtomicU64 = AtomicU64::new(0);
 
 struct Mailbox(Sender<Delivery>);
 
@@ -43,7 +47,7 @@ impl Node {
             tls: TlsFiles::default(),
             queue_capacity: 10_000,
             shards: 1,
-            seed: redis.port().into(),
+            seed: u64::from(redis.port()) << 32 | NODES.fetch_add(1, Ordering::Relaxed),
             room_ttl_s: 3600,
             lobbies_per_owner: 16,
             rejoin_grace: std::time::Duration::ZERO,
@@ -204,8 +208,50 @@ fn what_a_call_may_publish_is_its_own() {
     let results = shown(&node.done().results);
     assert!(results[0].contains("too many events at once"), "{results:?}");
     assert_eq!(results[1], "1");
-    node.submit(asking(inputs("a", &["eve", "ben"], &big, 1), b"6"));
+    node.submit(asking(inputs("a", &["eve", "ben"], &big, 1), b"3"));
     assert_eq!(shown(&node.done().results), ["1", "not run: ben"]);
+}
+
+/// Redis ends the connection of a node that has more than 32 MiB to read. One call may publish no more than all nodes can take, and
+/// neither may calls of which none is given back.
+#[test]
+fn as_much_as_may_be_published_reaches_every_node() {
+    let redis = Redis::start();
+    let (a, b) = (Node::start(&redis), Node::start(&redis));
+    let room = RoomId::parse("a").unwrap();
+    [&a, &b].iter().for_each(|node| node.engine.watch(&room, true));
+    let most =
+        script("most", "local s = ('x'):rep(1040000) for _ = 1, 4 do godra.publish('big', s) end return 1");
+    let wait_for_events = |last_seq: u64| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            match b.deliveries.recv_deadline(deadline).expect("the events") {
+                Delivery::Events(events) if events.last_seq() == last_seq => return events,
+                Delivery::Missed(room) => panic!("the connection was lost: {room}"),
+                _ => {}
+            }
+        }
+    };
+    // The subscription is in force once something has come.
+    wait_until("the other node to listen", || {
+        a.submit(whole("a", &["ann"], &script("first", "godra.publish('first', 1)"), 1));
+        let seq = a.done().position.seq;
+        std::iter::from_fn(|| b.deliveries.recv_timeout(Duration::from_millis(200)).ok())
+            .any(|delivery| matches!(delivery, Delivery::Events(events) if events.last_seq() == seq))
+    });
+    for _ in 0..10 {
+        a.submit(whole("a", &["ann"], &most, 1));
+        let done = a.done();
+        assert_eq!(shown(&done.results), ["1"]);
+        assert!(wait_for_events(done.position.seq).text.len() > 4_160_000);
+    }
+    a.submit(whole("a", &["ann", "ben", "cid"], &most, 1));
+    let done = a.done();
+    let results = shown(&done.results);
+    assert_eq!(results[0], "1");
+    assert!(results[1].contains("too many events at once") && results[1] == results[2], "{results:?}");
+    wait_for_events(done.position.seq);
+    assert!(a.engine.is_ready() && b.engine.is_ready());
 }
 
 #[test]

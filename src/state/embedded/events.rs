@@ -4,19 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use godra_engine::{SplitMix, mend_utf8};
+use godra_engine::SplitMix;
 use smol_str::SmolStr;
 
 use crate::state::event_text::{
-    BadEvent, Members, check_payload, check_ready, check_type, write_head, write_seq,
+    BadEvent, FULL_BYTES, MAX_CALL_BYTES, Members, check_payload, check_ready, check_text, check_type,
+    write_head, write_seq,
 };
 use crate::state::{Audience, History, HistoryBounds, KeptEvents, Missed, Position, Removal, RoomEvents};
 use crate::wire::ids::RoomId;
 
-/// What one call's events may take together: beyond it nobody could be sent them.
-const MAX_CALL_BYTES: usize = 16 << 20;
-/// When the events of all calls take so much, it is time to take them: with another call's their ends still fit 32 bits.
-const FULL_BYTES: usize = 4 << 20;
 /// A counter is forgotten after so long without use, if its room is gone.
 const FORGET_AFTER_MS: u64 = 3_600_000;
 
@@ -200,7 +197,7 @@ impl EventLog {
     /// Appends an event, for everybody in the room if nothing else is said; `payload` is JSON text.
     ///
     /// # Errors
-    /// [`BadEvent::ReservedType`], [`BadEvent::TooDeep`], [`BadEvent::TooMuch`].
+    /// [`BadEvent::ReservedType`], [`BadEvent::NotUtf8`], [`BadEvent::TooDeep`], [`BadEvent::TooMuch`].
     pub fn publish(
         &mut self,
         room: &RoomId,
@@ -264,7 +261,7 @@ impl EventLog {
     /// Appends a ready event: a JSON object with a string `type`. A `seq` in it is replaced, a missing `payload`
     /// becomes null.
     pub fn publish_ready(&mut self, room: &RoomId, event: &[u8]) -> Result<(), BadEvent> {
-        let event = std::str::from_utf8(event).map_err(|_| BadEvent::NotAnObject)?;
+        let event = check_text(event)?;
         let members = Members::read(event)?;
         check_ready(event.as_bytes())?;
         self.charge(event.len())?;
@@ -406,12 +403,9 @@ impl EventLog {
         if !pending.ends.is_empty() {
             pending.text.push(b',');
         }
-        let start = pending.text.len();
         let seq = pending.next_seq;
         write(&mut pending.text, seq);
-        mend_utf8(&mut pending.text, start);
-        // Whoever runs calls takes the events when it is full. Escapes make a byte six at most, and replacement characters
-        // three, so this is far below 4 GiB.
+        // Whoever runs calls takes the events when it is full. Escapes make a byte six at most, so this is far below 4 GiB.
         let end = u32::try_from(pending.text.len()).expect("a batch's events stay below 4 GiB");
         let index = pending.ends.len() as u32;
         pending.addressed.extend(options.audience.map(|audience| (index, audience)));

@@ -10,6 +10,7 @@ use super::mail::{self, Mail};
 use super::numbered::NumberedInputs;
 use super::options::EmbeddedOptions;
 use crate::script::ScriptSet;
+use crate::state::call::MAX_DETAILS_BYTES;
 use crate::state::event_text::BadEvent;
 use crate::state::{Arguments, Audience};
 use crate::wire::ids::{Identity, RoomId};
@@ -125,6 +126,10 @@ impl Game {
 
     /// Ends the call with a code of the script's own, unless a `pcall` catches it.
     fn error(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        if !call.is_nil(3) && call.json(3)?.len() > MAX_DETAILS_BYTES {
+            let problem = format!("the details of an error have at most {MAX_DETAILS_BYTES} bytes");
+            return Err(call.error(format_args!("{problem}")));
+        }
         call.coded_error(1, 2, 3)
     }
 

@@ -261,14 +261,14 @@ fn count(metrics: &ScriptMetrics, result: &Result<Bytes, ScriptError>, took: Dur
 impl From<ScriptError> for CallError {
     fn from(error: ScriptError) -> Self {
         let plain =
-            |code: ErrorCode, message, source| Self { code: code.into(), message, details: None, source };
+            |code: ErrorCode, message: Box<str>, source| Self::of_script(code.name(), &message, None, source);
         match error {
             ScriptError::Fault(message) => plain(ErrorCode::ScriptError, message, ErrorSource::Fault),
             ScriptError::Timeout(message) => plain(ErrorCode::ScriptTimeout, message, ErrorSource::Fault),
             ScriptError::Full(_) => Self::store_full(),
             ScriptError::Refusal(message) => plain(ErrorCode::ScriptError, message, ErrorSource::Script),
             ScriptError::Coded { code, message, details } => {
-                Self { code: code.into(), message, details, source: ErrorSource::Script }
+                Self::of_script(&code, &message, details, ErrorSource::Script)
             }
         }
     }

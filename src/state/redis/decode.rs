@@ -13,8 +13,8 @@ use super::program::Program;
 use crate::state::call::DUPLICATE;
 use crate::state::ticks::Tick;
 use crate::state::{CallError, CallResult, CallRun, ErrorSource, Missed, Position, RoomEvents};
+use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
-use crate::wire::{Code, ErrorCode};
 
 /// What a batch came to.
 #[derive(Debug)]
@@ -218,16 +218,14 @@ fn read_result(value: Value, program: &Program) -> Option<CallResult> {
                 return Some(CallResult::Err(CallError::store_full()));
             }
             let details = text(&details)?;
-            Some(CallResult::Err(CallError {
-                code: Code::from(text(&code)?),
-                message: program.mend_lines(&text(&message)?).into(),
-                details: (!details.is_empty()).then(|| details.into()),
-                source: match number(&source)? {
-                    0 => ErrorSource::Script,
-                    1 => ErrorSource::Fault,
-                    _ => ErrorSource::Server,
-                },
-            }))
+            let source = match number(&source)? {
+                0 => ErrorSource::Script,
+                1 => ErrorSource::Fault,
+                _ => ErrorSource::Server,
+            };
+            let message = program.mend_lines(&text(&message)?);
+            let details = (!details.is_empty()).then(|| details.into());
+            Some(CallResult::Err(CallError::of_script(&text(&code)?, &message, details, source)))
         }
         _ => None,
     }

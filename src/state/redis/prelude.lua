@@ -4,8 +4,9 @@
 -- takes from the server's own tables: OWN_KEYS and CHANNELS (what the names of the server's keys and of rooms' channels begin with),
 -- check_result, is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
--- looks after memberships: make_membership; numbered inputs: make_numbered; a room's latest events: make_history; and messages
--- between rooms: make_mail, nil if no script has to do with them.
+-- looks after memberships: make_membership; numbered inputs: make_numbered; a room's latest events: make_history; messages
+-- between rooms: make_mail, nil if no script has to do with them; what may be published: is_utf8, NOT_UTF8, MAX_CALL_BYTES, FULL_BYTES
+-- and TOO_MUCH; and the bound of an error's details, MAX_DETAILS_BYTES.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
 --   flags are "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "f" (the
@@ -47,8 +48,8 @@ local function since()
   return (ended[1] - time[1]) * 1000000 + (ended[2] - time[2])
 end
 
--- What one call may publish, and after how many bytes and microseconds a batch ends that may give calls back.
-local MAX_CALL_BYTES, FULL_BYTES, SLICE = 16777216, 4194304, 20000
+-- After how many microseconds a batch ends that may give calls back.
+local SLICE = 20000
 -- Behind a call with a larger argument the clock is looked at, too.
 local LARGE = 1024
 local bytes, bytes_before = 0, 0
@@ -109,9 +110,11 @@ end
 
 local function charge(size)
   bytes = bytes + size + 64
-  if bytes - bytes_before > MAX_CALL_BYTES then
+  -- A batch that gives nothing back has a bound, too: what a node has not read yet of all channels is bounded by the store, which
+  -- would end its connection.
+  if bytes - bytes_before > MAX_CALL_BYTES or bytes > FULL_BYTES + MAX_CALL_BYTES then
     bytes = bytes - size - 64
-    error("too many events at once", 3)
+    error(TOO_MUCH, 3)
   end
 end
 
@@ -121,6 +124,7 @@ local function named(kind)
     error("bad argument #1 (string expected, got " .. type(kind) .. ")", 3)
   end
   if is_reserved(kind) then error(RESERVED_TYPE, 3) end
+  if not is_utf8(tostring(kind)) then error(NOT_UTF8, 3) end
   local text = '\n{"type":' .. encode(tostring(kind)) .. ',"payload":'
   names[kind] = text
   return text
@@ -247,6 +251,7 @@ function godra.publish(kind, payload, options)
   local audience, key
   if options ~= nil then audience, key = get_groups().options(options) end
   local head, text = names[kind] or named(kind), encode(payload)
+  if not is_utf8(text) then error(NOT_UTF8, 2) end
   if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
   local found = own or own_room("publish")
   if options ~= nil then
@@ -260,6 +265,7 @@ end
 
 function godra.send(to, kind, payload)
   local head, text = names[kind] or named(kind), encode(payload)
+  if not is_utf8(text) then error(NOT_UTF8, 2) end
   if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
   local found = own or own_room("send")
   charge(#head + #text + #tostring(to))
@@ -272,7 +278,9 @@ function godra.error(code, message, details)
   elseif type(message) ~= "string" and type(message) ~= "number" then
     error("bad argument #2 to 'error' (string expected, got " .. type(message) .. ")", 2)
   end
-  if details ~= nil then details = encode(details) end
+  if details ~= nil and #encode(details) > MAX_DETAILS_BYTES then
+    error("the details of an error have at most " .. MAX_DETAILS_BYTES .. " bytes", 2)
+  end
   error({ code = tostring(code), message = tostring(message), details = details }, 0)
 end
 
@@ -333,6 +341,7 @@ local function make_publishing(commands)
   local function publish_ready(channel, text)
     local id = type(channel) == "string" and string.match(channel, "^game_updates:game:([%w_-]+)$")
     if not id or #id > 64 then return 0 end
+    if not is_utf8(text) then return { err = "ERR " .. NOT_UTF8 } end
     local ok, event = pcall(cjson.decode, text)
     if not ok or type(event) ~= "table" or string.sub(text, 1, 64):match("^%s*{") == nil then
       return { err = "ERR an event must be a JSON object" }
@@ -389,6 +398,9 @@ function keep(...)
   return call(...)
 end
 
+-- Scripts can make an error's text of any length; the server cuts it where players shall see its end.
+local function shortened(text) return #text > 4096 and string.sub(text, 1, 4096) or text end
+
 local OOM = "OOM command not allowed when used memory > 'maxmemory'."
 local function failure(problem)
   local function is_away(text)
@@ -397,21 +409,26 @@ local function failure(problem)
     return AWAY[string.match(text, "^%-?(%u+) ")]
   end
   if type(problem) == "table" then
-    if type(problem.code) == "string" and type(problem.message) == "string" then
-      return { "E", problem.code, problem.message, problem.details or "", 0 }
+    -- It may be any table of the script's, with any metatable.
+    local code, message, err = rawget(problem, "code"), rawget(problem, "message"), rawget(problem, "err")
+    if type(code) == "string" and type(message) == "string" then
+      local details, ok, text = rawget(problem, "details"), true, ""
+      if details ~= nil then ok, text = pcall(encode, details) end
+      return { "E", shortened(code), shortened(message), ok and #text <= MAX_DETAILS_BYTES and text or "", 0 }
     end
-    if type(problem.err) == "string" then
-      if is_away(problem.err) then return { "E", "unavailable", problem.err, "", 2 } end
-      local place = problem.line and "user_script:" .. problem.line .. ": " or ""
-      return { "E", "script_error", place .. problem.err, "", 1 }
+    if type(err) == "string" then
+      if is_away(err) then return { "E", "unavailable", shortened(err), "", 2 } end
+      local line = rawget(problem, "line")
+      local place = (type(line) == "string" or type(line) == "number") and "user_script:" .. line .. ": " or ""
+      return { "E", "script_error", shortened(place .. err), "", 1 }
     end
     return { "E", "script_error", "(error object is a table value)", "", 1 }
   elseif type(problem) == "string" and is_away(problem) then
-    return { "E", "unavailable", problem, "", 2 }
+    return { "E", "unavailable", shortened(problem), "", 2 }
   elseif type(problem) == "string" and string.find(problem, OOM, 1, true) then
     return { "E", "unavailable", OOM, "", 2 }
   elseif type(problem) == "string" or type(problem) == "number" then
-    return { "E", "script_error", tostring(problem), "", 1 }
+    return { "E", "script_error", shortened(tostring(problem)), "", 1 }
   end
   return { "E", "script_error", "(error object is a " .. type(problem) .. " value)", "", 1 }
 end
@@ -532,11 +549,12 @@ for run = 1, #runs, 8 do
         local problem = check_result(value)
         if problem then ok, value = false, problem end
       end
-      local is_refusal = ok and type(value) == "table" and type(value.err) == "string"
+      local refusal = ok and type(value) == "table" and rawget(value, "err")
+      local is_refusal = type(refusal) == "string"
       if not ok or is_refusal then
         has_failed, is_plain = true, false
-        local is_own = is_refusal and string.sub(value.err, 1, 4) ~= "OOM "
-        results[number] = is_own and { "E", "script_error", value.err, "", 0 } or failure(value)
+        local is_own = is_refusal and string.sub(refusal, 1, 4) ~= "OOM "
+        results[number] = is_own and { "E", "script_error", shortened(refusal), "", 0 } or failure(value)
         if is_atomic then
           undo_changes()
           undo_events()

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use super::names::Names;
 use super::outbox;
 use crate::script::{Library, Script, ScriptSet, may_use};
+use crate::state::call::MAX_DETAILS_BYTES;
+use crate::state::event_text::{FULL_BYTES, MAX_CALL_BYTES};
 use crate::state::mail::{self, BadMessage};
 use crate::state::ticks::LONGEST_PAUSE_MS;
-use crate::state::{HistoryBounds, groups, prints};
+use crate::state::{BadEvent, HistoryBounds, groups, prints};
 use crate::wire::ErrorCode;
 use crate::wire::message::{
     KEPT_ANSWERS, MAX_ANSWER_BYTES, MAX_DEPTH, MessageType, OUT_OF_ORDER, RESERVED_TYPE, TOO_DEEP,
@@ -35,6 +37,8 @@ const TICKS: &str = include_str!("ticks.lua");
 /// Messages and timers, where a script has to do with them.
 const MAIL: &str = include_str!("mail.lua");
 const NO_MAIL: &str = "local make_mail\n";
+/// What text may be published.
+const TEXT: &str = include_str!("text.lua");
 /// Numbered inputs.
 const NUMBERED: &str = include_str!("numbered.lua");
 /// The latest events of rooms.
@@ -213,7 +217,7 @@ impl Program {
         let arrays = if uses(|script| script.may_read("array")) { ARRAYS } else { "" };
         for part in [
             RANDOM, arrays, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, TICKS, HISTORY,
-            &library, payload, &mail, PRELUDE,
+            &library, payload, TEXT, &mail, PRELUDE,
         ] {
             text.push_str(part);
         }
@@ -370,6 +374,8 @@ fn tables(history: &HistoryBounds, lobbies_per_owner: u32, names: &Names) -> Str
          end\n\
          local function has_not_run(code) return {} end\nlocal OUT_OF_ORDER = {OUT_OF_ORDER:?}\n\
          local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\nlocal MAX_ORDERED = {MAX_ORDERED}\n\
+         local NOT_UTF8, TOO_MUCH, MAX_CALL_BYTES, FULL_BYTES = {:?}, {:?}, {MAX_CALL_BYTES}, {FULL_BYTES}\n\
+         local MAX_DETAILS_BYTES = {MAX_DETAILS_BYTES}\n\
          local LOBBIES_PER_OWNER = {lobbies_per_owner}\n\
          local LONGEST_PAUSE = {LONGEST_PAUSE_MS}\n\
          local HISTORY_EVENTS, HISTORY_BYTES, HISTORY_AGE = {}, {}, {}\n",
@@ -387,6 +393,8 @@ fn tables(history: &HistoryBounds, lobbies_per_owner: u32, names: &Names) -> Str
         groups::MAX_REACH,
         godra_engine::lua::MAX_LIST_BYTES,
         is_one_of("code", ErrorCode::ALL.iter().filter(|code| code.asks_again()).map(|code| code.name())),
+        BadEvent::NotUtf8.message(),
+        BadEvent::TooMuch.message(),
         history.events,
         history.bytes,
         history.age_ms.div_ceil(1000)
@@ -493,7 +501,7 @@ mod tests {
         assert!(
             scripts.contains("return 1")
                 && behind.ends_with(&format!(
-                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{NUMBERED}{TICKS}{HISTORY}{NO_MAIL}{PRELUDE}"
+                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{NUMBERED}{TICKS}{HISTORY}{TEXT}{NO_MAIL}{PRELUDE}"
                 ))
         );
     }
