@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(found.took, Took(vec![(2, micros(1500)), (1, micros(0))]));
         assert_eq!(answer(Value::Int(900)).expect("an answer").took, Took(vec![(3, micros(900))]));
         assert_eq!(found.due_in, None);
-        let told = Value::Array(vec![Value::Int(now_ms as i64), Value::Int(250)]);
+        let told = Value::Array(vec![Value::Int(now_ms as i64), Value::Int(250), Value::Array(Vec::new())]);
         let found = answer_at(Value::Int(900), told).expect("an answer");
         assert_eq!((found.due_in, found.runs[0]), (Some(Duration::from_millis(250)), Some(run)));
         assert!(answer_at(Value::Int(900), Value::Array(vec![Value::Int(1)])).is_none());
