@@ -516,6 +516,20 @@ mod tests {
         assert!(text.contains(locals) && text.contains(SANDBOX), "{text:.500}");
     }
 
+    /// A chunk of Lua has 200 locals at most, and a store refuses one that has more.
+    #[test]
+    fn all_parts_together_have_few_enough_locals() {
+        let text = "return _G.tostring(cjson.encode({ godra.array(), godra.payload, godra.state, godra.user, math.random(2) }))";
+        let program = Programs::default().for_scripts([script("a", text)].iter());
+        let library = library();
+        for part in [ARRAYS, SANDBOX, MAIL, PAYLOAD, &library] {
+            assert!(program.text.contains(part), "{part:.100}");
+        }
+        // Those of shared code, and some to spare.
+        let more = format!("local r1, r2, s1, s2, s3, s4\n{REQUIRE}{}", program.text);
+        assert_eq!(godra_engine::lua::source::Compiler::default().check(&more), Ok(()));
+    }
+
     #[test]
     fn messages_are_part_of_programs_that_have_to_do_with_them() {
         let has_mail =
