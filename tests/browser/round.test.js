@@ -13,7 +13,7 @@ import { launch } from "./chromium.js";
 const ARTIFACTS = fileURLToPath(new URL("../../target/browser/", import.meta.url));
 const SCRIPTS = fileURLToPath(new URL("../../scripts/", import.meta.url));
 const DESKTOP = { viewport: { width: 1200, height: 760 } };
-const PHONE = { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
+const PHONE = { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, reducedMotion: "reduce" };
 const PATIENCE_MS = 30_000;
 const CHANGES = [
   ["ROUND_MS, PODIUM_MS = 90000, 12000", "ROUND_MS, PODIUM_MS = 18000, 5000"],
@@ -132,6 +132,7 @@ test("two players play to the podium, one over a broken line, and are in the ran
 
   for (const page of [a, b]) await page.waitForSelector("#podium:not([hidden])");
   await a.screenshot({ path: `${ARTIFACTS}podium.png` });
+  await b.screenshot({ path: `${ARTIFACTS}phone-podium.png` });
   const result = await a.textContent("#result");
   assert.match(result, /^(You have|Guest \w+ has) won with \d+\./);
   assert.match(await a.textContent("#countdown"), /^(Next round in \d|Here it comes…)$/);

@@ -18,7 +18,10 @@ let lastSeconds = null;
 /** Brings the clock and the podium up to date; several times a second. */
 export function showPhase(game) {
   const { rounds } = game;
-  const seconds = rounds.secondsLeft(stage.room.serverTime() ?? Date.now());
+  const now = stage.room.serverTime();
+  // While the line is broken the clock stands.
+  if (now === null) return;
+  const seconds = rounds.secondsLeft(now);
   showClock(rounds, seconds);
   const isOver = rounds.phase === "podium";
   if (isOver && shown !== rounds.podium) buildPodium(game);

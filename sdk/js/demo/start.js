@@ -50,6 +50,8 @@ async function quickMatch() {
     showStart(friendly(error));
     return;
   }
+  // Who was impatient, and is on the way into a lobby, looks for no other.
+  if (isBusy || stage.game) return;
   findMatch({ found: joinLobby, failed: showStart });
 }
 
