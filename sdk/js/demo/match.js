@@ -9,6 +9,8 @@ const ASK_EVERY_MS = 1_000;
 
 /** The search that is under way, or null: a new object each, so that an old one's answers go nowhere. */
 let search = null;
+/** The last cancellation: a new ticket waits for it, or would be what is cancelled. */
+let cancelled = Promise.resolve();
 
 /** Looks for a room, and calls `found` with its id; `failed` with words for the player if there is none. */
 export async function findMatch({ found, failed }) {
@@ -25,7 +27,8 @@ export async function findMatch({ found, failed }) {
     else own.timer = setTimeout(ask, ASK_EVERY_MS, "status");
     showWaited(performance.now() - since);
   };
-  await ask("enter", REQUEST);
+  await cancelled;
+  if (search === own) await ask("enter", REQUEST);
 }
 
 /** Waits no longer. Nothing happens if nobody waits. */
@@ -33,7 +36,7 @@ export function cancelMatch() {
   if (!search) return;
   end(() => {});
   // A match that has just been made goes on without this player, whose seat is free again in a moment.
-  call("cancel").catch(() => {});
+  cancelled = call("cancel").catch(() => {});
 }
 
 async function call(...args) {
