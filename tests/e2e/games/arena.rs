@@ -151,7 +151,12 @@ fn eight_players_share_what_comes_back() {
         assert_eq!(refused(player, "steer", json!({"dx": 1, "dy": 0})).0, "conflict", "the round is over");
     }
     // No pickup of the last round comes back into the next one.
+    let came_back = heard(&players[0], "back").len();
     assert_eq!(act(&mut players[0], "start_round", json!(null)), "OK");
+    let begun = number(&players[0].receive_type("places")["payload"]["at"]);
+    let is_later = |event: &Value| event["payload"]["at"].as_u64().is_some_and(|at| at > begun + 3200);
+    players[0].receive_until(is_later);
+    assert_eq!(heard(&players[0], "back").len(), came_back);
 }
 
 #[test]

@@ -144,6 +144,27 @@ fn has_seen_no_hand_but(own: &str, heard: &[Value], owners: &HashMap<String, Str
     }
 }
 
+/// Whoever had the suit that was led has followed it, in rounds where nobody left.
+#[track_caller]
+fn suits_were_followed(seats: &[Seat<'_>], dealt: &[Vec<String>], heard: &[Value]) {
+    let mut hands: HashMap<&str, Vec<String>> =
+        seats.iter().map(Seat::id).zip(dealt.iter().cloned()).collect();
+    let suit = |card: &str| card.split_once('-').unwrap().0.to_owned();
+    let mut led = None;
+    for event in heard {
+        if event["type"] == "trick" {
+            led = None;
+        } else if event["type"] == "played" {
+            let card = event["payload"]["card"].as_str().unwrap();
+            let hand = hands.get_mut(event["payload"]["user_id"].as_str().unwrap()).unwrap();
+            let led = led.get_or_insert_with(|| suit(card));
+            let had_it = hand.iter().any(|own| suit(own) == *led);
+            assert!(suit(card) == *led || !had_it, "{event}: {led} was led, and there was {hand:?}");
+            hand.retain(|own| own != card);
+        }
+    }
+}
+
 fn owners(seats: &[Seat<'_>]) -> HashMap<String, String> {
     let pairs =
         seats.iter().flat_map(|seat| seat.hand.iter().map(|card| (card.clone(), seat.id().to_owned())));
@@ -176,7 +197,7 @@ fn a_round_ends_with_a_winner_and_nobody_sees_a_hand() {
 
     // Who comes when the cards are dealt looks on.
     let mut visitor = Seat::take(server.guest(), &room);
-    assert_eq!(visitor.player.welcome["payload"]["state"].get("hand"), None);
+    assert_eq!(visitor.player.welcome["payload"]["state"].get("hand"), None, "{}", visitor.player.welcome);
     assert_eq!(refused(&mut visitor.player, "play", json!({"card": "hearts-07"})).0, "forbidden");
     // Nor does a call from outside play somebody's card.
     let (key, card) = (format!("game:{room}:cards"), json!({"card": seats[0].hand[0]}));
@@ -224,6 +245,9 @@ fn a_round_ends_with_a_winner_and_nobody_sees_a_hand() {
     let of_winner = winner["won"][winner["user_id"].as_str().unwrap()].as_u64();
     assert_eq!(of_winner, won.iter().max().copied(), "{winner}");
 
+    let looked_on = visitor.heard();
+    assert_eq!(looked_on.iter().filter(|event| event["type"] == "played").count(), 15);
+    suits_were_followed(&seats, &dealt, &looked_on);
     seats.push(visitor);
     for seat in &mut seats {
         let heard = seat.heard();

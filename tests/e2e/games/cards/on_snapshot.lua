@@ -6,4 +6,4 @@
 
 local text = redis.call("GET", KEYS[2])
 local hand = text and cjson.decode(text).hands[ARGV[1]]
-return cjson.encode({ table = godra.state.get("table"), hand = hand and godra.array(hand) })
+return cjson.encode({ table = godra.state.get("table"), hand = hand and godra.array(hand) or nil })
