@@ -48,17 +48,7 @@ impl Environment {
                 "{name} in the environment is this machine's name, as some shells set it, and is not taken; {PREFIX}HOST is"
             ));
         }
-        let is_known = |variable: &str| variable == "RUST_LOG" || settings::is_variable(variable);
-        let bare = name.strip_prefix(PREFIX).filter(|bare| !is_known(bare))?;
-        if bare.starts_with("TEST_") || is_of_cluster(name, value) {
-            return None;
-        }
-        let similarity = |variable: &String| strsim::jaro_winkler(bare, variable);
-        let closest =
-            settings::variables().max_by(|one, other| similarity(one).total_cmp(&similarity(other)));
-        let closest = closest.filter(|variable| similarity(variable) >= SIMILAR);
-        let tip = closest.map(|variable| format!("; did you mean {PREFIX}{variable}?")).unwrap_or_default();
-        Some(format!("{name} in the environment is no setting{tip}"))
+        if is_of_cluster(name, value) { None } else { unknown_setting(name, "the environment") }
     }
 
     /// Whether it is the variable in which some shells keep the machine's name: nobody wants a server that listens there alone.
@@ -67,6 +57,20 @@ impl Environment {
         let short = |name: &str| name.split('.').next().map(str::to_ascii_lowercase);
         machine != "localhost" && value.to_str().is_some_and(|value| short(value) == short(machine))
     }
+}
+
+/// What is to be said of a variable that has our prefix and stands in that place, if it is no setting.
+pub(super) fn unknown_setting(name: &str, place: &str) -> Option<String> {
+    let is_known = |variable: &str| variable == "RUST_LOG" || settings::is_variable(variable);
+    let bare = name.strip_prefix(PREFIX).filter(|bare| !is_known(bare))?;
+    if bare.starts_with("TEST_") {
+        return None;
+    }
+    let similarity = |variable: &String| strsim::jaro_winkler(bare, variable);
+    let closest = settings::variables().max_by(|one, other| similarity(one).total_cmp(&similarity(other)));
+    let closest = closest.filter(|variable| similarity(variable) >= SIMILAR);
+    let tip = closest.map(|variable| format!("; did you mean {PREFIX}{variable}?")).unwrap_or_default();
+    Some(format!("{name} in {place} is no setting{tip}"))
 }
 
 /// Whether it is one of those by which Kubernetes tells each container where the service `godra` is.

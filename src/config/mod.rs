@@ -160,10 +160,12 @@ impl Config {
             memory_bytes: sys::memory_bytes(),
         };
         let mut config = Self::resolve(&values, machine)?;
-        if let Some(filter) = from_environment.as_deref().or_else(|| dot_env.get("RUST_LOG")) {
+        let from_dot_env = || dot_env.get("GODRA_RUST_LOG").or_else(|| dot_env.get("RUST_LOG"));
+        if let Some(filter) = from_environment.as_deref().or_else(from_dot_env) {
             config.log_filter = parse_log_filter(filter)?;
         }
         config.warnings.extend(environment.warnings());
+        config.warnings.extend(dot_env.warnings());
         config.check_scripts_dir()?;
         Ok(config)
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command};
 
 use super::ConfigError;
-use super::environment::PREFIX;
+use super::environment::{PREFIX, unknown_setting};
 use crate::state::redis::Prefix;
 
 /// One setting. Its environment variable is its name in upper case with `_` for `-`.
@@ -468,6 +468,13 @@ impl DotEnv {
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// What of it is not taken though it seems to be meant, a sentence each.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<_> = self.0.keys().filter_map(|name| unknown_setting(name, ".env")).collect();
+        warnings.sort();
+        warnings
     }
 }
 

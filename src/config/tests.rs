@@ -105,6 +105,20 @@ fn metrics_may_have_a_port_of_their_own() {
 }
 
 #[test]
+fn a_slip_in_a_name_of_dot_env_is_told() {
+    let warnings = |text: &str| DotEnv::parse(text).unwrap().warnings();
+    assert_eq!(
+        warnings("GODRA_SYNC_INTERVL=60\nGODRA_JWT_SECERT=x\n"),
+        [
+            "GODRA_JWT_SECERT in .env is no setting; did you mean GODRA_JWT_SECRET?",
+            "GODRA_SYNC_INTERVL in .env is no setting; did you mean GODRA_SYNC_INTERVAL?",
+        ]
+    );
+    let known = "GODRA_RUST_LOG=debug\nGODRA_PORT=1\nGODRA_TEST_FAULT=x\nOTHER_NAME=x\nGODRA_EMPTY=\n";
+    assert_eq!(warnings(known), [""; 0]);
+}
+
+#[test]
 fn values_that_are_allowed() {
     let listen = |flags: &str, expected: &str| {
         assert_eq!(resolve(flags).unwrap().listen.to_string(), expected, "{flags}");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use godra_engine::lua::source::{GlobalUse, global_uses};
 
 use super::catalog::{self, Problem};
+use super::folders;
 use super::misspelled;
 use super::portability;
 pub use super::portability::{Command, Commands};
@@ -44,6 +45,8 @@ pub fn run(dir: &Path, commands: Commands) -> CheckReport {
             warnings.extend(lint_library(library, commands, receiver));
         }
     }
+    let passed_over = folders::passed_over(dir).into_iter();
+    warnings.extend(passed_over.map(|path| Problem { path, line: None, message: folders::reason() }));
     let mut problems = report.problems;
     if scripts.is_empty() && problems.is_empty() {
         problems.push(Problem { path: dir.to_owned(), line: None, message: "has no scripts (*.lua)".into() });

@@ -14,7 +14,7 @@ use super::{Script, ScriptSet};
 use godra_engine::lua::source::Compiler;
 
 /// Where they are, in the folder of scripts.
-const FOLDER: &str = "lib";
+pub(super) const FOLDER: &str = "lib";
 /// So many may one script take in.
 const MAX_LIBRARIES: usize = 32;
 /// Their folders may lie so deep within each other.

@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod check;
+mod folders;
 pub mod header;
 pub mod keys;
 mod library;

@@ -23,6 +23,7 @@ use notify::{EventKind, RecursiveMode};
 
 use super::ScriptSet;
 use super::catalog::{self, Change, LoadReport, Problem};
+use super::folders::PassedOver;
 use super::library;
 use crate::threads;
 
@@ -68,6 +69,7 @@ impl Watcher {
             stillness: Stillness::default(),
             set: initial.set,
             problems: initial.problems,
+            passed_over: PassedOver::default(),
             on_change,
         };
         let thread = threads::lasting("script-watch").spawn(move || {
@@ -119,6 +121,7 @@ struct Watch<F> {
     stillness: Stillness,
     set: Arc<ScriptSet>,
     problems: Vec<Problem>,
+    passed_over: PassedOver,
     on_change: F,
 }
 
@@ -169,6 +172,7 @@ impl<F: Fn(Arc<ScriptSet>, &[Problem])> Watch<F> {
         report.problems.extend(lasting);
         report.problems.sort_by(|one, other| one.path.cmp(&other.path));
         report.log(&self.problems);
+        self.passed_over.tell(&self.dir);
         self.stillness.keep_only(&report.held);
         if report.is_unread {
             // Looked at again soon, although nothing of it may change.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::server::{Folder, run_to_end};
+use crate::common::server::{Folder, Server, run_to_end};
 
 /// Expects a start to be refused with exactly one line on standard error.
 #[track_caller]
@@ -140,4 +140,16 @@ fn the_manual_has_all_flags_with_their_defaults() {
     help.sort();
     manual.sort();
     assert_eq!(manual, help, "src/OPERATING.md is on the left, godra serve --help on the right");
+}
+
+/// Neither stops the start, and each is what somebody wonders about.
+#[test]
+fn slips_that_are_passed_over_are_told() {
+    let folder = Folder::new();
+    fs::write(folder.path().join(".env"), "GODRA_SYNC_INTERVL=60\n").unwrap();
+    fs::create_dir(folder.scripts().join("chess")).unwrap();
+    fs::write(folder.scripts().join("chess/move.lua"), "return 1\n").unwrap();
+    let server = Server::start_in(folder, &[]);
+    server.output().wait_for_line(&["WARN", "GODRA_SYNC_INTERVL in .env is no setting; did you mean"]);
+    server.output().wait_for_line(&["WARN", "script folder passed over", "chess"]);
 }
