@@ -144,7 +144,7 @@ impl Server {
             )
             .with_proxy_protocol(config.proxy_protocol),
             tls: tls.clone(),
-            waiting: Budget::new(config.limits.inputs.max_waiting_bytes_in_all),
+            waiting: Budget::new(config.limits.inputs.max_waiting_bytes_in_all.min(config.buffer_memory)),
             buffers: BufferBudget::new(config.buffer_memory, config.threads),
             limits: shard_limits(config),
             started: began,

@@ -7,7 +7,7 @@ use super::connection::{Connection, Place, Stage};
 use super::connections::kind_of;
 use super::messages::ShardMessage;
 use super::shard::Shard;
-use super::submissions::Purpose;
+use super::submissions::{Purpose, WaitingRpc};
 use super::{calls, home_shard};
 use crate::guests;
 use crate::metrics::{self, CloseCode, InputOutcome, RefusalReason};
@@ -139,11 +139,16 @@ impl Shard {
         request: &RpcRequest,
     ) -> Result<(), Rejection> {
         let (call, room) = calls::rpc(&self.context.scripts, caller, request)?;
-        let script = call.script.clone();
+        let busy = || self.context.metrics.refusals.at(RefusalReason::Busy).inc();
+        let charge = self.context.shared.waiting.charge(request.kept_bytes()).ok_or_else(|| {
+            busy();
+            calls::busy()
+        })?;
+        let (script, caller) = (call.script.clone(), caller.clone());
         let mut calls = vec![call];
         if caller.role == Role::Guest {
-            self.guests.called(caller, &self.submissions);
-            calls.extend(room.as_ref().map(|room| guests::note(caller, room)));
+            self.guests.called(&caller, &self.submissions);
+            calls.extend(room.as_ref().map(|room| guests::note(&caller, room)));
         }
         let batch = Batch {
             // What a refused call has not done need not be noted.
@@ -151,8 +156,9 @@ impl Shard {
             received_at: self.context.clock.round_began,
             ..Batch::new(room, calls, self.context.id)
         };
-        self.submissions.submit(Purpose::Rpc(key, script, caller.clone()), batch).map_err(|(reason, _)| {
-            self.context.metrics.refusals.at(RefusalReason::Busy).inc();
+        let waiting = WaitingRpc { connection: key, script, caller, charge };
+        self.submissions.submit(Purpose::Rpc(waiting), batch).map_err(|(reason, _)| {
+            busy();
             calls::not_taken(reason.into())
         })
     }

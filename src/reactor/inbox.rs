@@ -151,11 +151,12 @@ impl Shard {
                 }
                 return;
             }
-            Some(Purpose::Rpc(key, script, caller)) => {
+            Some(Purpose::Rpc(rpc)) => {
+                drop(rpc.charge);
                 if let (Some(room), Some(CallResult::Ok(_))) = (&done.room, done.results.first()) {
-                    self.callers.note(caller, room, self.context.clock.now.monotonic_ms);
+                    self.callers.note(rpc.caller, room, self.context.clock.now.monotonic_ms);
                 }
-                self.rpc_done(key, &script, &done);
+                self.rpc_done(rpc.connection, &rpc.script, &done);
             }
             Some(Purpose::Guests(task)) => self.guest_task_done(task, &done.results),
             None => {}

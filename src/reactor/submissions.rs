@@ -5,6 +5,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::room::BatchNumber;
+use crate::room::allowance::CallCharge;
 use crate::script::Script;
 use crate::state::{Batch, ConnectionKey, Engine, NotTaken, SubmitError, Tag};
 use crate::wire::ids::Identity;
@@ -16,14 +17,24 @@ pub(super) struct Submissions {
 }
 
 /// What is to be done with a batch's results.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Purpose {
     /// A room's batch: the room's index, its generation, and the number by which it knows the batch.
     Room(usize, u32, BatchNumber),
-    /// An RPC over HTTP, of that script, by that user.
-    Rpc(ConnectionKey, Arc<Script>, Arc<Identity>),
+    /// An RPC over HTTP.
+    Rpc(WaitingRpc),
     /// The book of guests.
     Guests(GuestTask),
+}
+
+/// An RPC that the engine has.
+#[derive(Debug)]
+pub(super) struct WaitingRpc {
+    pub(super) connection: ConnectionKey,
+    pub(super) script: Arc<Script>,
+    pub(super) caller: Arc<Identity>,
+    /// Of what it has sent, which the engine keeps until it is done.
+    pub(super) charge: CallCharge,
 }
 
 /// What a batch of the book of guests is for.

@@ -37,6 +37,13 @@ pub(crate) struct Charge {
     bytes: usize,
 }
 
+/// The place that a call takes up which is no member's input: an RPC. Its connection has one at a time.
+#[derive(Debug)]
+pub(crate) struct CallCharge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
 /// An input so small is taken though others have used up the process's budget, if it is its connection's only one.
 const ALWAYS_TAKEN_BYTES: usize = 1024;
 
@@ -44,6 +51,16 @@ impl Budget {
     /// A budget of so many bytes.
     pub(crate) fn new(most_bytes: usize) -> Arc<Self> {
         Arc::new(Self { bytes: AtomicUsize::new(0), most_bytes })
+    }
+
+    /// Takes up a place for a call of so many bytes. Nothing if there is none left; a small call always has one, as the engine
+    /// takes so many at most.
+    pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Option<CallCharge> {
+        if bytes > ALWAYS_TAKEN_BYTES && self.used_bytes() + bytes > self.most_bytes {
+            return None;
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Some(CallCharge { budget: self.clone(), bytes })
     }
 
     /// Bytes that wait now.
@@ -85,6 +102,12 @@ impl Allowance {
     }
 }
 
+impl Drop for CallCharge {
+    fn drop(&mut self) {
+        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
         self.counts.inputs.fetch_sub(1, Ordering::Relaxed);
@@ -120,6 +143,23 @@ mod tests {
         let mut allowance = Allowance::default();
         let _large = allowance.charge(100_000, SHARE, &budget).unwrap();
         assert!(allowance.charge(1, SHARE, &budget).is_none());
+    }
+
+    #[test]
+    fn calls_without_a_member_use_up_the_same_budget() {
+        let budget = Budget::new(6000);
+        let call = budget.charge(4000).unwrap();
+        assert!(budget.charge(2001).is_none());
+        let mut allowance = Allowance::default();
+        assert!(allowance.charge(2001, SHARE, &budget).is_none());
+        let input = allowance.charge(2000, SHARE, &budget).unwrap();
+        let small = budget.charge(1024).unwrap();
+        assert_eq!(budget.used_bytes(), 7024);
+        drop((call, small));
+        assert_eq!(budget.used_bytes(), 2000);
+        assert!(budget.charge(4001).is_none() && budget.charge(4000).is_some());
+        drop(input);
+        assert_eq!(budget.used_bytes(), 0);
     }
 
     #[test]

@@ -29,6 +29,12 @@ impl RpcRequest {
     /// Most arguments or keys in one call.
     pub const MAX_ITEMS: usize = 1024;
 
+    /// What the call takes of memory until it has run, in bytes: its arguments and keys, and a place for each.
+    pub fn kept_bytes(&self) -> usize {
+        let texts = || self.arguments.iter().chain(self.keys.iter().flatten());
+        texts().map(|text| text.len() + size_of::<Box<[u8]>>()).sum()
+    }
+
     /// Parses the body `{script, args?, keys?}`.
     ///
     /// # Errors

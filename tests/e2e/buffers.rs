@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::common::http::Connection;
 use crate::common::player::Player;
-use crate::common::server::Server;
+use crate::common::server::{Folder, Server};
 use crate::common::wait_until;
 
 const MIB: usize = 1 << 20;
@@ -122,4 +122,49 @@ fn what_is_not_read_makes_room_for_others() {
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 32 * MIB + 2 * SLACK, "{} MiB", grown / MIB);
     assert_eq!(server.get("/health").status, 200);
+}
+
+/// Keeps the store's engine busy for a second or more.
+const SPIN: &str = "-- ROLE: guest
+local sum = 0
+for n = 1, 3e8 do sum = sum + n end
+return sum
+";
+
+/// What has come whole and waits to run takes as much memory as what has come in part.
+#[test]
+fn calls_that_wait_to_run_do_not_fill_the_memory() {
+    let folder = Folder::new();
+    folder.write_script("spin", SPIN);
+    folder.write_script("measure", "-- ROLE: guest\nreturn #ARGV[2]\n");
+    let flags = ["--buffer-memory", "16m", "--threads", "2", "--script-time-budget", "10s"];
+    let server = Server::start_in(folder, &flags);
+    let guests: Vec<_> = (0..4).map(|_| server.guest()).collect();
+    let call = |number: usize, script: &str, argument: &str| {
+        let body = json!({"script": script, "args": [argument]}).to_string();
+        let mut connection = server.connect();
+        let token = &guests[number % guests.len()].token;
+        connection.send(format!(
+            "POST /api/rpc HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        connection
+    };
+    let mut spinning = call(0, "spin", "");
+    let large = "x".repeat(250_000);
+    let waiting: Vec<Connection> = (0..120).map(|number| call(number, "measure", &large)).collect();
+    let (mut ran, mut busy) = (0, 0);
+    for mut connection in waiting {
+        let answer = connection.read_response();
+        match answer.status {
+            200 => ran += 1,
+            503 => busy += usize::from(answer.error_code() == "busy"),
+            _ => panic!("{answer:?}"),
+        }
+    }
+    assert_eq!(spinning.read_response().status, 200);
+    assert!(ran >= 10 && busy >= 10, "{ran} of 120 ran, {busy} were refused: 67 fit");
+    assert!(server.metric(r#"godra_refusals_total{reason="busy"}"#) >= busy as f64);
+    let answer = guests[0].rpc("measure", json!([large]), &[]);
+    assert_eq!(answer.json()["result"], 250_000, "what has run takes up nothing");
 }
