@@ -92,7 +92,8 @@ end
 forget_ended(16)
 if is_at_limit() then forget_ended(100) end
 if is_at_limit() then
-  godra.error("conflict", "you own " .. most .. " lobbies already; leave one that is empty but for you, or wait until one ends")
+  godra.error("conflict", "you own " .. most .. " lobbies already; leave one that is empty but for you, or wait until one ends",
+    { limit = "lobbies_per_owner" }) -- by this the server counts it
 end
 
 forget(godra.room) -- one of this id may have ended unnoticed

@@ -99,6 +99,8 @@ label! {
         InputRate = "input_rate",
         /// `--buffer-memory`.
         BufferMemory = "buffer_memory",
+        /// `--lobbies-per-owner`, as scripts say.
+        LobbiesPerOwner = "lobbies_per_owner",
         /// The token did not verify.
         Unauthorized = "unauthorized",
         /// The `on_connect` hook refused.

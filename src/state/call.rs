@@ -288,6 +288,8 @@ impl fmt::Display for CallRun {
     }
 }
 
+/// The details of an error by which a script says that its caller owns as many lobbies as it may.
+const LOBBY_LIMIT: &str = r#"{"limit":"lobbies_per_owner"}"#;
 /// The longest text of an error that a script made, in bytes.
 const MAX_ERROR_BYTES: usize = 1024;
 /// The longest details of `godra.error`, as JSON text in bytes: what is longer ends the call with a script error.
@@ -361,6 +363,11 @@ impl CallError {
     /// Whether it is [`CallError::store_full`].
     pub(super) fn is_store_full(&self) -> bool {
         self.source == ErrorSource::Server && &*self.message == STORE_FULL
+    }
+
+    /// Whether the script refused the call because of `--lobbies-per-owner`. That is a script's to say, by its error's details.
+    pub(super) fn is_lobby_limit(&self) -> bool {
+        self.source == ErrorSource::Script && self.details.as_deref() == Some(LOBBY_LIMIT)
     }
 
     /// Whether the script broke, rather than refused the call.

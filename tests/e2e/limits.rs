@@ -127,3 +127,22 @@ fn the_longest_message_passes_and_a_longer_one_does_not() {
     player.send_text(&message(501));
     assert_eq!(player.expect_close().0, 1009);
 }
+
+#[test]
+fn lobbies_above_an_owners_limit_are_refused_and_counted() {
+    let server = Server::start(&["--lobbies-per-owner", "2"]);
+    let (ann, ben) = (server.guest(), server.guest());
+    let rooms = [ann.create_lobby(4), ann.create_lobby(4)];
+    let refused = || server.metric(r#"godra_refusals_total{reason="lobbies_per_owner"}"#);
+    assert_eq!(refused(), 0.0);
+    let key = format!("game:{}", rooms[0]);
+    assert_eq!(ben.rpc("create_lobby", json!([4]), &[&key]).status, 409, "that one is taken");
+    assert_eq!(refused(), 0.0, "which is another refusal");
+    for count in [1.0, 2.0] {
+        let answer = ann.rpc("create_lobby", json!([4]), &[]);
+        assert_eq!((answer.status, answer.error_code().as_str()), (409, "conflict"), "{answer:?}");
+        assert_eq!(refused(), count);
+    }
+    ben.create_lobby(4);
+    assert_eq!(refused(), 2.0);
+}

@@ -425,6 +425,7 @@ fn a_user_owns_so_many_lobbies_at_a_time() {
         }
         let refused = game.fails("create_lobby", "more", "1", &[], "conflict");
         assert!(refused.message.starts_with("you own 16 lobbies already"), "{}", refused.message);
+        assert_eq!(refused.details, json!({ "limit": "lobbies_per_owner" }));
         game.ok("create_lobby", "of-another", "2", &[]);
         // One that all have left ends within a minute, and its place is free then.
         game.event("leave_lobby", "r3", "1", &[]);

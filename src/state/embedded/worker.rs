@@ -21,7 +21,7 @@ use super::options::EmbeddedOptions;
 use super::queue::{EngineCommand, QueueState};
 use super::runner::{Invocation, ScriptRunner};
 use super::ticks::Ticks;
-use crate::metrics::Metrics;
+use crate::metrics::{Counter, Metrics, RefusalReason, Row};
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, first_seed, give_back};
 use crate::state::faults::FaultLog;
@@ -61,6 +61,7 @@ pub(super) struct Worker {
     full: FullLog,
     census: Census,
     metrics: Arc<Metrics>,
+    refusals: Row<RefusalReason, Counter>,
     store_bytes: usize,
     checkpointer: Option<Checkpointer>,
     shares: Shares,
@@ -97,6 +98,7 @@ impl Worker {
             faults: FaultLog::default(),
             full: FullLog::default(),
             census: Census::default(),
+            refusals: metrics.refusals(),
             metrics,
             store_bytes: options.store_bytes,
             checkpointer: None,
@@ -444,6 +446,9 @@ impl Worker {
         if let CallResult::Err(error) = &result {
             // Nobody waits for a message's answer, so that its refusals are for the log, too.
             let is_untold = call.message_id().is_some() && !error.is_store_full();
+            if error.is_lobby_limit() {
+                self.refusals.at(RefusalReason::LobbiesPerOwner).inc();
+            }
             if error.is_fault() || is_untold {
                 self.faults.report(call, invocation.room, Some(run), error, invocation.now);
             } else if error.is_store_full() {

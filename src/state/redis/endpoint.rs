@@ -13,7 +13,7 @@ use super::names::Names;
 use super::peers::Peers;
 use super::tls::TlsFiles;
 use super::transport::At;
-use crate::metrics::{MessageOutcome, Metrics};
+use crate::metrics::{Counter, MessageOutcome, Metrics, RefusalReason, Row};
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
 use crate::state::faults::FaultLog;
@@ -68,6 +68,7 @@ pub(super) struct Endpoint {
 /// The way out of the engine.
 pub(super) struct Outlet {
     pub deliver: Box<dyn Deliver>,
+    pub refusals: Row<RefusalReason, Counter>,
     /// What the log has been told of broken scripts.
     pub faults: FaultLog,
     /// And of stores that are full, by their addresses.
@@ -207,6 +208,11 @@ impl Endpoint {
             let run = runs.get(place).and_then(Option::as_ref);
             if call.message_id().is_some() && run.is_some() {
                 self.note_message(outlet, call, batch.room.as_ref(), run, result);
+            }
+            if let CallResult::Err(error) = result
+                && error.is_lobby_limit()
+            {
+                outlet.refusals.at(RefusalReason::LobbiesPerOwner).inc();
             }
             if let CallResult::Err(error) = result
                 && error.is_fault()

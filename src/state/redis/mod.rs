@@ -115,6 +115,7 @@ impl RedisEngine {
     ) -> std::io::Result<Self> {
         let outlet = Arc::new(Mutex::new(Outlet {
             deliver,
+            refusals: metrics.refusals(),
             faults: FaultLog::default(),
             full: HashMap::new(),
             pending: Pending::default(),
