@@ -198,6 +198,29 @@ fn accounts_are_unavailable_while_the_disk_is_full() {
     User::login(&server, "before", "a long word");
 }
 
+/// Nobody is told of an account that a power failure could still take away.
+#[test]
+fn an_account_that_cannot_be_synced_is_no_success() {
+    let server = Server::start(&[]);
+    let register =
+        |name: &str| server.post("/register", &json!({"username": name, "password": "a long word"}));
+    assert_eq!(register("before").status, 201);
+    let injection = Injection::start(&server, "fsync,fdatasync", "error=EIO", None);
+    for _ in 0..3 {
+        let refused = register("during");
+        assert_eq!((refused.status, refused.error_code().as_str()), (503, "unavailable"), "{refused:?}");
+    }
+    server.output().wait_for_line(&["ERROR", "game.db"]);
+    drop(injection);
+    wait_until("accounts to be made again", || register("after").status == 201);
+    // It may be there or not, but not in part.
+    let again = register("during").status;
+    assert!(matches!(again, 201 | 409), "{again}");
+    for name in ["before", "during", "after"] {
+        User::login(&server, name, "a long word");
+    }
+}
+
 /// The kernel may have no place for another connection in a poll: it is closed, and its place is free again.
 #[test]
 fn a_connection_that_cannot_be_watched_is_closed() {

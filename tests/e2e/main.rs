@@ -15,10 +15,14 @@ mod crowd;
 #[cfg(debug_assertions)]
 mod deaths;
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod exhaustion;
 mod flags;
 mod floods;
 mod full;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod games;
 mod guests;
 mod healthcheck;
