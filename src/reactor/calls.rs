@@ -40,7 +40,7 @@ pub(super) fn rpc(
     })?;
     check_may_call(caller, script)?;
     let target = script
-        .resolve_rpc(request.keys.as_deref(), &request.arguments, fresh_room)
+        .resolve_rpc(&caller.user_id, request.keys.as_deref(), &request.arguments, fresh_room)
         .map_err(|error| refused_keys(&error))?;
     let arguments = request.arguments.iter().map(|argument| argument.as_bytes().into()).collect();
     Ok((Call::rpc(script.clone(), caller.clone(), target.keys, arguments), target.room))

@@ -38,6 +38,7 @@ pub fn run(dir: &Path, commands: Commands) -> CheckReport {
     };
     let lint = |script: &Arc<Script>| lint(script, commands, receiver);
     let mut warnings: Vec<Problem> = scripts.iter().flat_map(lint).collect();
+    warnings.extend(rooms_like_users(&scripts));
     let mut seen: Vec<&Arc<Library>> = Vec::new();
     for library in scripts.iter().flat_map(|script| &script.libraries) {
         if !seen.contains(&library) {
@@ -136,6 +137,29 @@ fn undeclared_keys(script: &Script) -> Vec<(usize, String)> {
         }
     }
     found
+}
+
+/// Who names a room like a user would get at that user's key of another script.
+fn rooms_like_users(scripts: &[Arc<Script>]) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (number, script) in scripts.iter().enumerate() {
+        for (key, other) in scripts[..number].iter().flat_map(|other| pairs_of_keys(script, other)) {
+            let message =
+                format!("where a room is called like a user, {key} is the {other} of another script");
+            found.push(Problem { path: script.path.clone(), line: None, message });
+        }
+    }
+    found
+}
+
+/// Those that a room and a user share.
+fn pairs_of_keys<'a>(
+    script: &'a Script,
+    other: &'a Script,
+) -> impl Iterator<Item = (&'a KeyPattern, &'a KeyPattern)> {
+    let pairs =
+        script.header.keys.iter().flat_map(|key| other.header.keys.iter().map(move |other| (key, other)));
+    pairs.filter(|(key, other)| key.may_be_of_a_user_of(other))
 }
 
 /// What a script may name without having declared it `local`.
@@ -269,6 +293,23 @@ mod tests {
                 "warning a.lua:2: there is no script c to take that message [version ",
                 "warning a.lua:3: a is not for messages: its header needs the line -- ROLE: server [version ",
                 "2 in order, 0 with errors, 2 warnings",
+            ],
+        );
+        check(
+            &[
+                ("a.lua", "-- KEYS: stats:{user}, user:{user}, game:{room}:hand:{user}\nreturn KEYS[3]"),
+                ("b.lua", "-- KEYS: game:{room}, user:{user}, stats:{room}\nreturn KEYS[3]"),
+                ("c.lua", "-- KEYS: user:{users}"),
+                ("d.lua", "-- TICK: 50\n-- KEYS: user:{user}"),
+            ],
+            false,
+            &[
+                "ok      a.lua role=player keys=stats:{user},user:{user},game:{room}:hand:{user} version=",
+                "ok      b.lua role=player keys=game:{room},user:{user},stats:{room} version=",
+                "warning b.lua: where a room is called like a user, stats:{room} is the stats:{user} of another",
+                "error   c.lua:1: key user:{users} has an unknown {users}: only {room}, {new} and {user} are known",
+                "error   d.lua:2: nobody calls a script with TICK: there is no user for {user} in KEYS",
+                "2 in order, 2 with errors, 1 warnings",
             ],
         );
         check(&[("a.lua", "return 1")], true, &["ok      a.lua", "1 in order, 0 with errors, 0 warnings"]);

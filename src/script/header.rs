@@ -7,7 +7,7 @@ use std::fmt;
 use std::iter;
 use std::num::NonZeroU32;
 
-use super::keys::{KeyPattern, Placeholder};
+use super::key_pattern::KeyPattern;
 use super::near::is_one_slip_away;
 use crate::wire::ids::Role;
 use crate::wire::message::{HEARTBEAT, MAX_ACTION_BYTES, RESYNC, is_action};
@@ -185,7 +185,12 @@ impl Declarations {
                 keyword.name()
             )));
         }
-        match self.line_of_new_keys() {
+        if let Some(line) = self.line_of_keys(KeyPattern::names_user) {
+            return Err(at(line)(
+                "nobody calls a script with TICK: there is no user for {user} in KEYS".into(),
+            ));
+        }
+        match self.line_of_keys(KeyPattern::is_new) {
             Some(line) => Err(at(line)(
                 "a script with TICK runs in a room that is there: write {room} for {new}".into(),
             )),
@@ -206,7 +211,12 @@ impl Declarations {
         if let Some((line, _)) = self.actions {
             return Err(at(line)("no player calls a script with ROLE: server: ACTIONS says nothing".into()));
         }
-        match self.line_of_new_keys() {
+        if let Some(line) = self.line_of_keys(KeyPattern::names_user) {
+            return Err(at(line)(
+                "no player calls a script with ROLE: server: there is no user for {user} in KEYS".into(),
+            ));
+        }
+        match self.line_of_keys(KeyPattern::is_new) {
             Some(line) => Err(at(line)(
                 "a script with ROLE: server runs in the room that it is told to: write {room} for {new}"
                     .into(),
@@ -215,9 +225,9 @@ impl Declarations {
         }
     }
 
-    fn line_of_new_keys(&self) -> Option<usize> {
+    fn line_of_keys(&self, is_meant: fn(&KeyPattern) -> bool) -> Option<usize> {
         let (line, keys) = self.keys.as_ref()?;
-        keys.iter().any(|key| key.placeholder == Some(Placeholder::New)).then_some(*line)
+        keys.iter().any(is_meant).then_some(*line)
     }
 
     fn refuse_in_hook(&self, name: &str) -> Result<(), HeaderError> {
@@ -313,9 +323,14 @@ fn add_keys(keys: &mut Vec<KeyPattern>, value: &str) -> Result<(), String> {
         if keys.contains(&key) {
             return Err(format!("key {key} is named twice"));
         }
-        let mixes = |other: &KeyPattern| other.placeholder.is_some() && other.placeholder != key.placeholder;
-        if key.placeholder.is_some() && keys.iter().any(mixes) {
+        let mixes = |other: &KeyPattern| other.names_room() && other.is_new() != key.is_new();
+        if key.names_room() && keys.iter().any(mixes) {
             return Err("KEYS uses both {room} and {new}: a script works in one room".into());
+        }
+        if let Some(other) = keys.iter().find(|other| key.may_be_of_a_user_of(other)) {
+            return Err(format!(
+                "keys {other} and {key} are the same where a room is called like a user: name one differently"
+            ));
         }
         keys.push(key);
     }
@@ -359,7 +374,7 @@ fn hook_patterns(
         let fixed: Vec<String> = fixed.iter().map(KeyPattern::to_string).collect();
         return Err(at(line)(format!("KEYS of {name} must begin with {}", fixed.join(", "))));
     }
-    if declared.iter().any(|key| key.placeholder == Some(Placeholder::New)) {
+    if declared.iter().any(KeyPattern::is_new) {
         return Err(at(line)(format!("{name} is a hook: its room is never new")));
     }
     Ok(declared)
@@ -566,8 +581,13 @@ mod tests {
         check("-- KEYS: game:{room}, game:{room}", 1, "named twice");
         check("-- KEYS: game:{room}, game:{new}:players", 1, "both {room} and {new}");
         check("-- KEYS: {room}", 1, "of its own");
-        check("-- KEYS: game:{user}", 1, "{user}");
-        check("-- KEYS: game:{room}:{room}", 1, "one placeholder");
+        check("-- KEYS: game:{users}", 1, "only {room}, {new} and {user} are known");
+        check("-- KEYS: game:{room}:{room}", 1, "names the room more than once");
+        check("-- KEYS: user:{user}:{user}", 1, "names the user more than once");
+        check("-- KEYS: stats:{room}, stats:{user}", 1, "a room is called like a user");
+        check("-- KEYS: user:{user}:{room}, user:{user}:{new}", 1, "both {room} and {new}");
+        check("-- TICK: 50\n-- KEYS: game:{room}, user:{user}", 2, "no user for {user}");
+        check("-- KEYS: game:{room}:hand:{user}\n-- ROLE: server", 1, "no user for {user}");
         check("-- ROOM: 0", 1, "1 to 32");
         check("-- ROOM: two", 1, "1 to 32");
         check("-- ROOM: -1", 1, "1 to 32");
@@ -639,6 +659,11 @@ mod tests {
             Ok(&["game:{room}", "game:{room}:state"]),
         );
         check("on_connect", "-- KEYS: game:{room}", Err("must begin with game:{room}, game:{room}:players"));
+        check(
+            "on_snapshot",
+            "-- KEYS: game:{room}, user:{user}, game:{room}:hand:{user}",
+            Ok(&["game:{room}", "user:{user}", "game:{room}:hand:{user}"]),
+        );
         check("on_snapshot", "-- KEYS: game:{new}", Err("must begin with game:{room}"));
         check("on_connect", "-- ROLE: guest", Err("ROLE says nothing"));
         check("on_connect", "-- ROLE: server", Err("ROLE says nothing"));

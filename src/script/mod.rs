@@ -6,7 +6,8 @@ pub mod catalog;
 pub mod check;
 mod folders;
 pub mod header;
-pub mod keys;
+pub mod key_pattern;
+mod keys;
 mod library;
 mod misspelled;
 mod near;
@@ -21,7 +22,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 pub use header::Header;
-pub use keys::{KeyError, KeyPattern, Placeholder, RpcTarget};
+pub use key_pattern::KeyPattern;
+pub use keys::{KeyError, RpcTarget};
 pub use library::Library;
 pub use tokens::{may_call, may_read_call, may_use};
 

@@ -36,6 +36,7 @@ mod memory;
 mod messages;
 mod metrics_port;
 mod numbered;
+mod own_keys;
 mod pacing;
 mod play;
 mod postgres;

@@ -109,8 +109,9 @@ fn one_line(text: &str) -> String {
 
 impl Store for RedisStore {
     fn run(&mut self, script: &Arc<Script>, room: Option<&str>, caller: &Caller, args: &[String]) -> Outcome {
-        let keys =
-            room.map(|room| script.keys_for(&RoomId::parse(room).expect("room id"))).unwrap_or_default();
+        let keys = room
+            .map(|room| script.keys_for(&RoomId::parse(room).expect("room id"), &caller.id))
+            .unwrap_or_default();
         let user = json!({ "id": caller.id, "name": caller.name, "role": caller.role });
         let known = json!({ "user": user, "room": room, "now": self.now_ms }).to_string();
         let script =

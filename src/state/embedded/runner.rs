@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use godra_engine::keyspace::{Filler, Keyspace};
 use godra_engine::lua::{self, Interpreter, Keys, ScriptError};
+use smol_str::SmolStr;
 
 use super::events::EventLog;
 use super::library::Game;
@@ -46,6 +47,8 @@ struct Compiled {
 struct DerivedKeys {
     script: Arc<Script>,
     room: Option<RoomId>,
+    /// If some of them are the caller's own.
+    user_id: Option<SmolStr>,
     keys: Arc<[Box<str>]>,
 }
 
@@ -214,21 +217,25 @@ impl ScriptRunner {
         })
     }
 
-    /// Makes the keys of the call's script and room, unless they are there.
+    /// Makes the keys of the call's script, room and caller, unless they are there.
     fn derive_keys(&mut self, invocation: Invocation<'_>) -> Result<(), &'static str> {
         let (call, room) = (invocation.call, invocation.room);
-        let is_same =
-            |known: &DerivedKeys| Arc::ptr_eq(&known.script, &call.script) && known.room.as_ref() == room;
+        let is_same = |known: &DerivedKeys| {
+            Arc::ptr_eq(&known.script, &call.script)
+                && known.room.as_ref() == room
+                && known.user_id.as_ref().is_none_or(|user_id| *user_id == call.caller.user_id)
+        };
         if matches!(call.keys, CallKeys::Resolved(_)) || self.derived.as_ref().is_some_and(is_same) {
             return Ok(());
         }
-        let derive = |pattern: &KeyPattern| match (&pattern.placeholder, room) {
-            (None, _) => Ok([&*pattern.prefix, &*pattern.suffix].concat().into()),
-            (Some(_), Some(room)) => Ok([&*pattern.prefix, room.as_str(), &*pattern.suffix].concat().into()),
-            (Some(_), None) => Err("the script's keys need a room, and this call is in none"),
-        };
-        let keys = call.script.header.keys.iter().map(derive).collect::<Result<_, _>>()?;
-        self.derived = Some(DerivedKeys { script: call.script.clone(), room: room.cloned(), keys });
+        if room.is_none() && call.script.has_room_keys() {
+            return Err("the script's keys need a room, and this call is in none");
+        }
+        let user_id = &call.caller.user_id;
+        let derive = |pattern: &KeyPattern| pattern.fill(room.map_or("", RoomId::as_str), user_id);
+        let keys = call.script.header.keys.iter().map(derive).collect();
+        let user_id = call.script.has_user_keys().then(|| user_id.clone());
+        self.derived = Some(DerivedKeys { script: call.script.clone(), room: room.cloned(), user_id, keys });
         Ok(())
     }
 }

@@ -191,7 +191,7 @@ impl Runs {
 struct Keys<'a> {
     batch: &'a Batch,
     list: Vec<Vec<u8>>,
-    /// Where the keys of a script are that follow from the room.
+    /// Where the keys of a script are that follow from the room alone.
     derived: Vec<(&'a Arc<Script>, usize)>,
 }
 
@@ -222,8 +222,11 @@ impl<'a> Keys<'a> {
                 let room = self.batch.room.as_ref().map_or("", |room| room.as_str());
                 for pattern in patterns {
                     let mut key = Vec::new();
-                    pattern.write(room, &mut key);
+                    pattern.write(room, &call.caller.user_id, &mut key);
                     self.list.push(key);
+                }
+                if call.script.has_user_keys() {
+                    return (first, patterns.len());
                 }
                 let script = self.batch.calls.iter().map(|call| &call.script);
                 if let Some(script) = script.into_iter().find(|script| Arc::ptr_eq(script, &call.script)) {

@@ -190,10 +190,10 @@ fn command_rule(command: &str) -> String {
 /// A key that a script declares, with the rule that allows it and its like.
 fn key_of(pattern: &KeyPattern) -> (String, String) {
     let mut key = Vec::new();
-    pattern.write("room", &mut key);
+    pattern.write("room", "user", &mut key);
     // One rule for all that begin alike.
-    let rest = if pattern.placeholder.is_some() { "*" } else { "" };
-    let rule = format!("~{}{rest}", pattern.prefix);
+    let (prefix, goes_on) = pattern.prefix();
+    let rule = format!("~{prefix}{}", if goes_on { "*" } else { "" });
     (String::from_utf8_lossy(&key).into_owned(), rule)
 }
 
@@ -263,5 +263,7 @@ mod tests {
         };
         check("game:{room}:players", "game:room:players ~game:*");
         check("lobbies", "lobbies ~lobbies");
+        check("user:{user}", "user:user ~user:*");
+        check("game:{room}:hand:{user}", "game:room:hand:user ~game:*");
     }
 }

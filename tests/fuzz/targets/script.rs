@@ -30,12 +30,14 @@ pub(crate) fn check(data: &[u8]) {
     }
 }
 
-/// The keys of a room are accepted again, as of that room.
+/// The keys of a user in a room are accepted again, as of that room.
 fn check_keys(script: &Script) {
+    const USER: &str = "guest:a-Z_9";
     let room = RoomId::parse("a-Z_9").expect("a valid id");
-    let keys: Vec<String> = script.keys_for(&room).into_iter().map(String::from).collect();
+    let keys: Vec<String> = script.keys_for(&room, USER).into_iter().map(String::from).collect();
     let arguments = vec!["a-Z_9"; Header::MAX_ROOM_ARGUMENT + 1];
-    let target = script.resolve_rpc(Some(&keys), &arguments, || RoomId::parse("fresh").expect("a valid id"));
+    let fresh = || RoomId::parse("fresh").expect("a valid id");
+    let target = script.resolve_rpc(USER, Some(&keys), &arguments, fresh);
     match target {
         Ok(target) => {
             assert_eq!(target.keys.len(), script.header.keys.len());

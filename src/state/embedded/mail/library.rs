@@ -5,7 +5,7 @@ use std::sync::Arc;
 use godra_engine::lua::{Answer, Call, Field, Raised};
 
 use super::{Address, Body, Place, address, key};
-use crate::script::{Placeholder, Script};
+use crate::script::Script;
 use crate::state::embedded::library::Game;
 use crate::state::mail::{BadMessage, MAX_AFTER_MS, MAX_PAYLOAD_BYTES, is_name};
 use crate::wire::ids::RoomId;
@@ -85,8 +85,7 @@ impl Game {
             }
             Some(script) => script,
         };
-        let needs_room = script.header.keys.iter().any(|key| key.placeholder == Some(Placeholder::Room));
-        if needs_room && to.is_empty() {
+        if script.has_room_keys() && to.is_empty() {
             return Err(BadMessage::NeedsRoom(name.into_owned()));
         }
         Ok(script.clone())

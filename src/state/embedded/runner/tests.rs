@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Invocation, ScriptRunner};
 use crate::metrics::Metrics;
-use crate::script::{Header, KeyPattern, Placeholder, Script, ScriptSet};
+use crate::script::{Header, KeyPattern, Script, ScriptSet};
 use crate::state::embedded::EmbeddedOptions;
 use crate::state::{Arguments, Audience, Call, CallError, CallKeys, CallResult, Membership, RoomEvents};
 use crate::wire::ids::{Identity, Role, RoomId};
@@ -130,24 +130,32 @@ fn keys_and_arguments() {
 #[test]
 fn keys_of_the_room_and_a_payload() {
     let mut world = World::new();
-    let pattern = |prefix: &str, placeholder, suffix: &str| KeyPattern {
-        prefix: prefix.into(),
-        placeholder,
-        suffix: suffix.into(),
-    };
     let mut call = call("return {KEYS, ARGV}", CallKeys::FromRoom, &[]);
     call.arguments = Arguments::Payload(b"{\"x\":1}".as_slice().into());
     let script: &mut Script = Arc::get_mut(&mut call.script).unwrap();
-    script.header.keys = vec![
-        pattern("game:", Some(Placeholder::Room), ""),
-        pattern("game:", Some(Placeholder::New), ":players"),
-        pattern("all", None, ""),
-    ];
+    script.header.keys = patterns(&["game:{room}", "game:{new}:players", "all"]);
     let CallResult::Ok(json) = world.call(&call) else { panic!() };
     assert_eq!(json, r#"[["game:r1","game:r1:players","all"],["42","{\"x\":1}"]]"#);
     world.room = None;
     let CallResult::Err(error) = world.call(&call) else { panic!() };
     assert_eq!(&*error.message, "the script's keys need a room, and this call is in none");
+}
+
+fn patterns(texts: &[&str]) -> Vec<KeyPattern> {
+    texts.iter().map(|text| KeyPattern::parse(text).unwrap()).collect()
+}
+
+#[test]
+fn each_caller_has_keys_of_its_own() {
+    let mut world = World::new();
+    let mut call = call("return KEYS", CallKeys::FromRoom, &[]);
+    let script: &mut Script = Arc::get_mut(&mut call.script).unwrap();
+    script.header.keys = patterns(&["user:{user}", "game:{room}:hand:{user}", "all"]);
+    for user_id in ["42", "guest:a", "guest:a", "42"] {
+        call.caller = Arc::new(Identity { user_id: user_id.into(), ..(*call.caller).clone() });
+        let CallResult::Ok(json) = world.call(&call) else { panic!() };
+        assert_eq!(json, format!(r#"["user:{user_id}","game:r1:hand:{user_id}","all"]"#));
+    }
 }
 
 #[test]
