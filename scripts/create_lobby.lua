@@ -42,7 +42,8 @@ local settings = { width = 1000, height = 1000, max_speed = 300 }
 local labels, is_public = nil, true
 if ARGV[3] then
   local ok, wanted = pcall(cjson.decode, ARGV[3])
-  if not ok or type(wanted) ~= "table" then
+  if not ok then godra.error("bad_request", "settings cannot be read: " .. wanted) end
+  if type(wanted) ~= "table" then
     godra.error("bad_request", "settings must be a JSON object")
   end
   if wanted.labels ~= nil then labels = labels_text(wanted.labels) end

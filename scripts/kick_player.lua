@@ -26,7 +26,8 @@ end
 local user_id = ARGV[2]
 if user_id and string.sub(user_id, 1, 1) == "{" then
   local ok, payload = pcall(cjson.decode, user_id)
-  user_id = ok and payload.user_id
+  if not ok then godra.error("bad_request", "the payload cannot be read: " .. payload) end
+  user_id = payload.user_id
 end
 if type(user_id) ~= "string" then
   godra.error("bad_request", "Name a member: its user_id as text")

@@ -20,7 +20,8 @@ end
 local filter = {}
 if ARGV[4] and ARGV[4] ~= "null" then
   local ok, wanted = pcall(cjson.decode, ARGV[4])
-  if not ok or type(wanted) ~= "table" then godra.error("bad_request", "filter must be a JSON object") end
+  if not ok then godra.error("bad_request", "filter cannot be read: " .. wanted) end
+  if type(wanted) ~= "table" then godra.error("bad_request", "filter must be a JSON object") end
   for name in pairs(wanted) do
     if name ~= "labels" and name ~= "free" then godra.error("bad_request", "a filter has labels and free") end
   end

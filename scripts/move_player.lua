@@ -15,7 +15,8 @@ if ARGV[3] then
   x, y = tonumber(ARGV[2]), tonumber(ARGV[3])
 else
   local ok, payload = pcall(cjson.decode, ARGV[2])
-  if ok and type(payload) == "table" then x, y = payload.x, payload.y end
+  if not ok then godra.error("bad_request", "the payload cannot be read: " .. payload) end
+  if type(payload) == "table" then x, y = payload.x, payload.y end
 end
 -- Infinity and NaN are the numbers that are not zero when taken from themselves.
 if type(x) ~= "number" or type(y) ~= "number" or x - x ~= 0 or y - y ~= 0 then

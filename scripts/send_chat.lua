@@ -47,7 +47,8 @@ if ARGV[3] then
   message = ARGV[2]
 else
   local ok, payload = pcall(cjson.decode, ARGV[2])
-  if ok and type(payload) == "table" then message = payload.message end
+  if not ok then godra.error("bad_request", "the payload cannot be read: " .. payload) end
+  if type(payload) == "table" then message = payload.message end
 end
 if type(message) ~= "string" then
   godra.error("bad_request", "message must be a text: payload {message}, or args [message, room]")

@@ -16,16 +16,17 @@ local MAX_NAME_BYTES, MAX_VALUE_BYTES = 64, 4096 -- of a field; its value as JSO
 -- is cut up by hand, once it is certain that it is JSON.
 
 local function decode(text)
-  local value = cjson.decode(text)
-  cjson.encode(value) -- refuses what cjson reads but nobody can write: NaN and infinity, also as 1e999
+  local ok, value = pcall(cjson.decode, text)
+  if not ok then return nil, "the message cannot be read: " .. value end
+  if not pcall(cjson.encode, value) then -- what cjson reads but nobody can write: NaN and infinity, also as 1e999
+    return nil, "a number in the message is not finite: at most 1.7976931348623157e308"
+  end
   -- It also reads 0x10, 010 and line breaks in strings. So look at what is left without strings and words.
   local bare = string.gsub(string.gsub(text, "\\.", ""), '"[^"%z\1-\31]*"', "")
   bare = " " .. string.gsub(string.gsub(string.gsub(bare, "true", ""), "false", ""), "null", "") .. " "
-  assert(not string.find(bare, "[^%d%s.,:eE+%-%[%]{}]"))
-  assert(not string.find(bare, "[^%d.eE+%-]%-?0%d"))
-  assert(not string.find(bare, "[^eE]%+"))
-  assert(not string.find(bare, "%.%D"))
-  assert(not string.find(bare, "%D%."))
+  for _, wrong in ipairs({ "[^%d%s.,:eE+%-%[%]{}]", "[^%d.eE+%-]%-?0%d", "[^eE]%+", "%.%D", "%D%." }) do
+    if string.find(bare, wrong) then return nil, "the message is not JSON" end
+  end
   return value
 end
 
@@ -69,8 +70,9 @@ local function fields_of(text)
   return names, values
 end
 
-local is_json, message = pcall(decode, ARGV[2])
-if not is_json or not string.find(ARGV[2], "^%s*{") then
+local message, why = decode(ARGV[2] or "")
+if message == nil then godra.error("bad_request", why) end
+if not string.find(ARGV[2], "^%s*{") then
   godra.error("bad_request", "message must be a JSON object {action, payload}")
 end
 local action = message.action

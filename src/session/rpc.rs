@@ -45,7 +45,11 @@ impl RpcRequest {
         if body.trim_ascii_start().first() != Some(&b'{') {
             return Err(expected.to_owned());
         }
-        let refused = |error: serde_json::Error| format!("{}; {expected}", shorten(error.to_string()));
+        // What is no JSON at all is not a matter of the right members.
+        let refused = |error: serde_json::Error| match shorten(error.to_string()) {
+            reason if error.is_data() => format!("{reason}; {expected}"),
+            reason => format!("the body is not JSON: {reason}"),
+        };
         let text = body;
         let body: Body<'_> = serde_json::from_slice(text).map_err(refused)?;
         if body.script.len() > MAX_ACTION_BYTES {
@@ -68,8 +72,10 @@ impl RpcRequest {
 
 fn argument(raw: &RawValue) -> Result<String, String> {
     let text = raw.get();
+    // Nothing else can be wrong with it any more.
+    const HALF: &str = "a text in args has half of a surrogate pair: \\uD800 to \\uDFFF come in pairs";
     if text.starts_with('"') {
-        return serde_json::from_str(text).map_err(|error| format!("in args: {error}"));
+        return serde_json::from_str(text).map_err(|_| HALF.to_owned());
     }
     Ok(text.to_owned())
 }
@@ -117,5 +123,12 @@ mod tests {
         check(&format!(r#"{{"script":"s","args":[{}1]}}"#, "1,".repeat(1024)));
         check(&format!(r#"{{"script":"s","args":[{}{}]}}"#, "[".repeat(31), "]".repeat(31)));
         assert!(RpcRequest::parse(b"{\"script\":\"\xff\"}").is_err());
+        let why = |body: &str| RpcRequest::parse(body.as_bytes()).expect_err(body);
+        assert!(
+            why(r#"{"script":"s","args":["\ud800"]}"#)
+                .starts_with("a text in args has half of a surrogate pair")
+        );
+        assert!(why(r#"{"script":"\ud800"}"#).starts_with("the body is not JSON: "));
+        assert!(why(r#"{"script":1}"#).contains("; expected {\"script\""));
     }
 }

@@ -290,6 +290,9 @@ impl fmt::Display for CallRun {
 
 /// The details of an error by which a script says that its caller owns as many lobbies as it may.
 const LOBBY_LIMIT: &str = r#"{"limit":"lobbies_per_owner"}"#;
+/// What a player is told whose payload a script asked for, and which nothing can be made of: lone surrogates are all that may be wrong
+/// with JSON that has come so far.
+pub(super) const UNREADABLE_PAYLOAD: &str = "the payload cannot be read: a text in it has half of a surrogate pair (\\uD800 to \\uDFFF come in pairs)";
 /// The longest text of an error that a script made, in bytes.
 const MAX_ERROR_BYTES: usize = 1024;
 /// The longest details of `godra.error`, as JSON text in bytes: what is longer ends the call with a script error.

@@ -118,6 +118,15 @@ fn the_payload_is_decoded() {
     ] {
         assert_eq!(both.input(SHOW, payload), format!("\"{expected}\""), "{payload}");
     }
+    for payload in [r#""\ud800""#, r#"{"x":["\udc00"]}"#] {
+        let told = both.input(SHOW, payload);
+        assert!(
+            told.starts_with("bad_request: the payload cannot be read: a text in it has half of"),
+            "{told}"
+        );
+        let caught = "return select(2, pcall(function() return godra.payload end)).code";
+        assert_eq!(both.input(caught, payload), r#""bad_request""#);
+    }
     for (arguments, expected) in [
         (&[][..], "{}"),
         (&["5", "room"], r#"[\"5\",\"room\"]"#),

@@ -693,6 +693,30 @@ fn other_actions_are_passed_on() {
 }
 
 #[test]
+fn what_cannot_be_read_is_not_said_to_have_the_wrong_shape() {
+    const HALF: &str = "cannot be read: Expected value but found invalid unicode escape code at character";
+    Game::each(|game| {
+        game.ok("create_lobby", "a", "1", &[]);
+        for (script, text, expected) in [
+            (
+                "update_state",
+                r#"{"action":"set","payload":{"a":1e999}}"#,
+                "a number in the message is not finite",
+            ),
+            ("update_state", r#"{"action":"set","payload":{"a":"\ud800"}}"#, HALF),
+            ("send_chat", r#"{"message":"\ud800"}"#, HALF),
+            ("broadcast", r#"{"message":"\udc00 "}"#, HALF),
+            ("move_player", r#"{"x":"\ud800","y":1}"#, HALF),
+            ("move_player", r#"{"x":1e400,"y":1}"#, "x and y must be finite numbers"),
+            ("kick_player", r#"{"user_id":"\ud800"}"#, HALF),
+        ] {
+            let failure = game.fails(script, "a", "1", &[text], "bad_request");
+            assert!(failure.message.contains(expected), "{script}: {failure:?}");
+        }
+    });
+}
+
+#[test]
 fn update_state_refuses_what_is_not_json_or_not_its_shape() {
     let deep = format!(r#"{{"action":"x","payload":{}{}}}"#, "[".repeat(20_000), "]".repeat(20_000));
     Game::each(|game| {

@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 use godra_engine::lua::{Answer, Call, Function, LibraryText, Raised};
 
 use super::library::Game;
-use crate::state::{Arguments, call::Input, prints};
+use crate::state::call::{Input, UNREADABLE_PAYLOAD};
+use crate::state::{Arguments, prints};
+use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 use crate::wire::message::{MAX_DEPTH, is_too_deep};
 
@@ -95,5 +97,5 @@ fn decoded(call: &Call<'_>, json: &[u8]) -> Result<Answer, Raised> {
     if json.trim_ascii() == b"null" {
         return Ok(call.nil());
     }
-    Ok(call.decoded(json)?.unwrap_or_else(|| call.nil()))
+    call.decoded(json)?.ok_or_else(|| call.refusal(ErrorCode::BadRequest.name(), UNREADABLE_PAYLOAD))
 }

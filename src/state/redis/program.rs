@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::names::Names;
 use super::outbox;
 use crate::script::{Library, Script, ScriptSet, may_use};
-use crate::state::call::MAX_DETAILS_BYTES;
+use crate::state::call::{MAX_DETAILS_BYTES, UNREADABLE_PAYLOAD};
 use crate::state::event_text::{FULL_BYTES, MAX_CALL_BYTES};
 use crate::state::mail::{self, BadMessage};
 use crate::state::ticks::LONGEST_PAUSE_MS;
@@ -213,11 +213,11 @@ impl Program {
         let uses = |is_used: fn(&Script) -> bool| scripts.iter().any(|script| is_used(script));
         let library =
             if uses(|script| script.reads_room() || may_print(script)) { library() } else { String::new() };
-        let payload = if uses(|script| script.may_read("payload")) { PAYLOAD } else { "" };
+        let payload = if uses(|script| script.may_read("payload")) { payload() } else { String::new() };
         let arrays = if uses(|script| script.may_read("array")) { ARRAYS } else { "" };
         for part in [
             RANDOM, arrays, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, TICKS, HISTORY,
-            &library, payload, TEXT, &mail, PRELUDE,
+            &library, &payload, TEXT, &mail, PRELUDE,
         ] {
             text.push_str(part);
         }
@@ -334,6 +334,11 @@ fn library() -> String {
         prints::MAX_A_SECOND,
         prints::LEFT_OUT
     )
+}
+
+/// What decodes a call's input.
+fn payload() -> String {
+    format!("local UNREADABLE_PAYLOAD = {UNREADABLE_PAYLOAD:?}\n{PAYLOAD}")
 }
 
 /// What a script finds under a store's names: in front of its first line.

@@ -106,10 +106,25 @@ pub fn whole(json: &str) -> Option<u64> {
     if let Ok(number) = json.parse() {
         return Some(number);
     }
-    // Above it, what a fraction or an exponent spells may have been rounded.
-    const EXACT: f64 = MAX_N as f64;
-    let number: f64 = json.parse().ok()?;
-    (number.fract() == 0.0 && (0.0..EXACT).contains(&number)).then_some(number as u64)
+    let (is_negative, json) = json.strip_prefix('-').map_or((false, json), |rest| (true, rest));
+    let (decimal, exponent) = json.split_once(['e', 'E']).unwrap_or((json, "0"));
+    let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
+    let digits = [whole, fraction].concat();
+    if whole.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Counted and not calculated: a double would round what has many digits.
+    let significant = digits.trim_end_matches('0');
+    let zeros = i64::from(exponent.parse::<i32>().ok()?) - fraction.len() as i64
+        + (digits.len() - significant.len()) as i64;
+    match significant.trim_start_matches('0') {
+        "" => Some(0),
+        _ if is_negative => None,
+        significant => {
+            let power = 10_u64.checked_pow(u32::try_from(zeros).ok()?)?;
+            significant.parse::<u64>().ok()?.checked_mul(power)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -178,17 +193,38 @@ mod tests {
         assert_eq!((id("0"), id("-0"), id("0.0")), (Ok(0), Ok(0), Ok(0)));
         assert_eq!(id("18446744073709551615"), Ok(u64::MAX));
         assert_eq!(n("9007199254740992").map(NonZeroU64::get), Ok(MAX_N));
+        assert_eq!((id("1e16"), id("1.8446744073709551615e19")), (Ok(10_000_000_000_000_000), Ok(u64::MAX)));
+        assert_eq!(
+            (id("0e999"), id("-0.0e5"), id("100000000000000000000e-2")),
+            (Ok(0), Ok(0), Ok(10_u64.pow(18)))
+        );
         assert_eq!(n("9.007199254740991e15").map(NonZeroU64::get), Ok(MAX_N - 1));
     }
 
     #[test]
     fn numbers_that_are_not() {
-        for bad in
-            ["-1", "1.5", "1e-1", r#""1""#, "[]", "{}", "true", "18446744073709551616", "1e16", "1e999"]
-        {
+        for bad in [
+            "-1",
+            "-1.0",
+            "1.5",
+            "1e-1",
+            r#""1""#,
+            "[]",
+            "{}",
+            "true",
+            "18446744073709551616",
+            "1e20",
+            "1e999",
+            ".5",
+            "inf",
+            "1e",
+            "",
+        ] {
             assert!(id(bad).is_err() && n(bad).is_err(), "{bad}");
         }
-        for bad in ["0", "0.0", "-0", "9007199254740993", "9007199254740993.0", "18446744073709551615"] {
+        for bad in
+            ["0", "0.0", "-0", "1e16", "9007199254740993", "9007199254740993.0", "18446744073709551615"]
+        {
             assert!(n(bad).is_err(), "{bad}");
         }
     }

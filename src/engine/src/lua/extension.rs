@@ -261,6 +261,12 @@ impl Call<'_> {
         self.stack.error(message)
     }
 
+    /// Raises a table with a code and a message, as [`Call::coded_error`] does.
+    pub fn refusal(&self, code: &str, message: &str) -> Raised {
+        _ = self.texts(&[(c"code", code.as_bytes()), (c"message", message.as_bytes())]);
+        self.stack.raise_top()
+    }
+
     /// Raises a table with a code, a message and details from three arguments. Whatever does not catch it is told these
     /// three as [`super::ScriptError::Coded`].
     ///
