@@ -49,7 +49,7 @@ redis.call("HDEL", KEYS[3], user_id)
 keep_place(user_id)
 redis.call("HDEL", KEYS[13], user_id)
 if redis.call("SREM", KEYS[5], user_id) == 1 then
-  godra.tell(nil, "note_presence", { user_id = user_id, username = name or user_id, room = godra.room, online = false })
+  pcall(godra.tell, nil, "note_presence", { user_id = user_id, username = name or user_id, room = godra.room, online = false })
 end
 redis.call("HDEL", KEYS[7], user_id)
 redis.call("SREM", KEYS[11], user_id)

@@ -34,7 +34,7 @@ end
 redis.call("HDEL", KEYS[3], user.id)
 keep_place(user.id)
 if redis.call("SREM", KEYS[5], user.id) == 1 then
-  godra.tell(nil, "note_presence", { user_id = user.id, username = user.name, room = godra.room, online = false })
+  pcall(godra.tell, nil, "note_presence", { user_id = user.id, username = user.name, room = godra.room, online = false })
 end
 redis.call("HDEL", KEYS[7], user.id)
 redis.call("SREM", KEYS[11], user.id)

@@ -101,6 +101,7 @@ local joined = { user_id = user.id, username = user.name }
 local position = redis.call("HGET", KEYS[4], user.id)
 if position then joined.x, joined.y = struct.unpack("<dd", position) end
 godra.publish("player_joined", joined)
-godra.tell(nil, "note_presence", {
+-- Nobody is kept out because too much is told at once: presence lacks a note then.
+pcall(godra.tell, nil, "note_presence", {
   user_id = user.id, username = user.name, room = godra.room, online = true, private = room[4] == "1" or nil,
 })

@@ -30,7 +30,7 @@ if not was_online and ARGV[3] ~= "absent" and redis.call("HEXISTS", KEYS[7], use
   return -- it has left before, and has taken a seat anew since
 end
 if was_online then
-  godra.tell(nil, "note_presence", { user_id = user.id, username = user.name, room = godra.room, online = false })
+  pcall(godra.tell, nil, "note_presence", { user_id = user.id, username = user.name, room = godra.room, online = false })
 end
 redis.call("HDEL", KEYS[7], user.id)
 redis.call("SREM", KEYS[11], user.id)

@@ -10,7 +10,7 @@
 
 local old, new, username = ARGV[1], ARGV[2], ARGV[3]
 
-godra.tell(nil, "hand_over_scores", { old_id = old, new_id = new, username = username })
+pcall(godra.tell, nil, "hand_over_scores", { old_id = old, new_id = new, username = username })
 local score = redis.call("HGET", KEYS[6], old)
 if score then
   redis.call("HDEL", KEYS[6], old)

@@ -113,6 +113,13 @@ fn wrong_channels_and_messages_are_refused() {
             game.fails("join_channel", "a", "1", &[payload], "bad_request");
         }
         game.fails("join_channel", "a", "2", &[r#"{"channel":"trade"}"#], "forbidden");
+        for n in 0..16 {
+            for _ in 0..2 {
+                game.ok("join_channel", "a", "1", &[&format!(r#"{{"channel":"c{n}"}}"#)]);
+            }
+        }
+        game.fails("join_channel", "a", "1", &[r#"{"channel":"one-more"}"#], "conflict");
+        assert_eq!(game.pending(), 16, "each is told once");
         for message in ["", "  ", "\u{1}", &"x".repeat(501)] {
             game.fails("send_channel", "any", "1", &["trade", message], "bad_request");
         }
