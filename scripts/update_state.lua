@@ -11,6 +11,8 @@
 local unpack = table.unpack or unpack -- Lua 5.4 has it there, 5.1 here
 local MAX_FIELDS = 128 -- of a room's state
 local MAX_NAME_BYTES, MAX_VALUE_BYTES = 64, 4096 -- of a field; its value as JSON text
+-- What other scripts keep in the state, and no player sets: whose turn it is, what the arena shows. Add your game's own.
+local OWN = { turns = true, arena = true, gems = true, scores = true }
 
 -- The payload goes on as the text that it is, because cjson would turn [] into {} and round long numbers. So the message
 -- is cut up by hand, once it is certain that it is JSON.
@@ -98,6 +100,7 @@ if action == "set" then
   local before = redis.call("HMGET", KEYS[3], unpack(names))
   local count = redis.call("HLEN", KEYS[3])
   for i, name in ipairs(names) do
+    if OWN[name] then godra.error("forbidden", "the field " .. name .. " is the game's own") end
     local was, is = before[i] ~= false, values[name] ~= "null"
     count = count + (is and 1 or 0) - (was and 1 or 0)
     if #name < 1 or #name > MAX_NAME_BYTES or #values[name] > MAX_VALUE_BYTES then

@@ -95,6 +95,15 @@ fn wrong_turns_are_refused() {
             game.fails("start_turns", "a", "1", &[&format!(r#"{{"limit_ms":{limit}}}"#)], "bad_request");
         }
         game.event("start_turns", "a", "1", &["null"]);
+        // Nobody says by himself whose turn it is.
+        let before = turns(game);
+        for field in ["turns", "arena", "gems", "scores"] {
+            let set = format!(
+                r#"{{"action":"set","payload":{{"other":1,"{field}":{{"order":["2"],"at":1,"n":1}}}}}}"#
+            );
+            game.fails("update_state", "a", "2", &[&set], "forbidden");
+        }
+        assert_eq!(turns(game), before);
         for turn in ["", "1", "{}", r#"{"n":1}"#, r#"{"n":"1","move":1}"#] {
             game.fails("take_turn", "a", "1", &[turn], "bad_request");
         }
