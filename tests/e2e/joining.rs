@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::common::player::Player;
 use crate::common::server::{Folder, Server};
+use crate::common::wait_until;
 
 /// Lets in who knows the word, and keeps what it was given.
 const ON_CONNECT: &str = r#"-- KEYS: game:{room}, game:{room}:players, game:{room}:told
@@ -15,6 +16,7 @@ redis.call("SET", KEYS[3], cjson.encode({ count = #ARGV, options = options }))
 const ON_SNAPSHOT: &str = r#"-- KEYS: game:{room}, game:{room}:told
 return redis.call("GET", KEYS[2])
 "#;
+const ON_DROP: &str = "-- KEYS: game:{room}, game:{room}:players\nprint('away')";
 /// It gets the options, too.
 const ON_RESUME: &str = r#"-- KEYS: game:{room}, game:{room}:players
 godra.publish("back", { options = ARGV[3] })
@@ -25,8 +27,9 @@ fn a_joins_options_reach_the_hook_and_its_refusal_the_client() {
     let folder = Folder::new();
     folder.write_script("on_connect", ON_CONNECT);
     folder.write_script("on_snapshot", ON_SNAPSHOT);
+    folder.write_script("on_drop", ON_DROP);
     folder.write_script("on_resume", ON_RESUME);
-    let server = Server::start_in(folder, &[]);
+    let server = Server::start_in(folder, &["--rejoin-grace", "1m"]);
     let guest = server.guest();
     let path = |more: &str| format!("/ws?token={}&game_id=vault{more}", guest.token);
     let join = |more: &str| Player::connect(server.address(), &path(more));
@@ -53,6 +56,8 @@ fn a_joins_options_reach_the_hook_and_its_refusal_the_client() {
     let welcome = player.welcome["payload"].clone();
     assert_eq!(welcome["state"], json!({"count": 3, "options": {"word": "friend", "skin": [1]}}));
     drop(player);
+    // Who takes the place of its own socket has not been away.
+    wait_until("the loss to be noticed", || server.output().text().contains("text=\"away\""));
     let place = format!("&epoch={}&since={}", welcome["epoch"].as_str().unwrap(), welcome["seq"]);
     let mut player = join(&format!("{options}{place}")).unwrap();
     let back = player.receive_type("back");
