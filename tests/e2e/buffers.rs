@@ -137,7 +137,9 @@ fn calls_that_wait_to_run_do_not_fill_the_memory() {
     let folder = Folder::new();
     folder.write_script("spin", SPIN);
     folder.write_script("measure", "-- ROLE: guest\nreturn #ARGV[2]\n");
-    let flags = ["--buffer-memory", "16m", "--threads", "2", "--script-time-budget", "10s"];
+    // The embedded store: Redis stops a script that holds up the others for so long.
+    let budget = ["--state-file", "off", "--script-time-budget", "10s"];
+    let flags = [&["--buffer-memory", "16m", "--threads", "2"][..], &budget].concat();
     let server = Server::start_in(folder, &flags);
     let guests: Vec<_> = (0..4).map(|_| server.guest()).collect();
     let call = |number: usize, script: &str, argument: &str| {
