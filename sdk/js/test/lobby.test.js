@@ -59,7 +59,7 @@ test("a lobby's whole life: players come, move, write, are away, come back, upgr
   for (const [index, room] of rooms.entries()) await room.request("move_player", { x: index * 10, y: 5.5 });
   await witness.request("set", { round: 3, list: [1, 2], gone: true, ["__proto__"]: { a: 1 }, deep: { a: null } });
   await witness.request("set", { gone: null });
-  await witness.request("wave", { at: "nobody" });
+  await assert.rejects(witness.request("wave", { at: "nobody" }), { code: "not_found" });
   await check("they moved and wrote");
 
   const away = events("player_away");
