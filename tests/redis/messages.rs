@@ -323,7 +323,7 @@ fn a_script_that_is_not_there_any_more_holds_nothing_up_for_long() {
         node.output().text().lines().any(|line| line.contains("a message is dropped script=break"))
     });
     wait_until("what was behind it to run", || received(&redis, &room) == [2]);
-    assert_eq!(node.metric("godra_messages_total{outcome=\"failed\"}"), 1.0);
+    wait_until("it to be counted", || node.metric("godra_messages_total{outcome=\"failed\"}") == 1.0);
 }
 
 /// Bad input, as the embedded store says it.
