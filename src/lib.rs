@@ -45,6 +45,7 @@
 //! config   → state, account, session, tls, wire, sys, logging
 //! state    → metrics, script, tls, wire, threads
 //! account  → metrics, session, tls, wire, threads, sys
+//! document → wire
 //! metrics  → session, script, wire
 //! session  → wire
 //! script   → wire, threads
@@ -86,6 +87,7 @@
 pub mod account;
 pub mod cli;
 pub mod config;
+pub mod document;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 #[path = "../tests/fuzz/mod.rs"]

@@ -2,6 +2,7 @@
 //!
 //! The closed sets of the protocol are tables: [`ErrorCode`], `ws/close_code.rs` and `message/kind.rs`. Each says how to add a line.
 
+mod address;
 mod buffer;
 mod error_code;
 pub mod http;
@@ -11,6 +12,7 @@ mod position;
 pub mod proxy_header;
 pub mod ws;
 
+pub use self::address::{Address, AddressError};
 pub use self::error_code::{Code, ErrorCode};
 pub use self::position::{Position, Recovered};
 
