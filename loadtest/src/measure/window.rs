@@ -43,6 +43,10 @@ pub(crate) enum Violation {
     RanTwice,
     /// Numbered inputs of one client ran in another order than it sent them.
     OutOfOrder,
+    /// A timer did not ring, or less often than it should.
+    LostTimer,
+    /// A timer rang more often than it should.
+    RangTwice,
     /// A call that failed has changed or published something.
     HalfDone,
     /// A numbered input that ran does not count any more.
@@ -82,6 +86,8 @@ impl fmt::Display for Violation {
             Self::WrongAnswer => "wrong answer",
             Self::RanTwice => "input ran twice",
             Self::OutOfOrder => "inputs ran out of order",
+            Self::LostTimer => "timer lost",
+            Self::RangTwice => "timer rang twice",
             Self::HalfDone => "a failed call left something",
             Self::Forgotten => "an input that ran is forgotten",
             Self::SlowedDown => "others were slowed",

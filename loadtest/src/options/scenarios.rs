@@ -62,6 +62,8 @@ pub(crate) enum Scenario {
     Hostile(Hostile),
     /// As in life: moves at 20 Hz, chat, people who come and go
     Mixed(Mixed),
+    /// Timers of rooms: how late they are, what each costs, and what the players feel
+    Timers(Timers),
     /// Cost for each event against the number of connections
     Sweep(Sweep),
     /// What the machine itself costs: send, recv, accept and upgrade, memory of a socket
@@ -84,6 +86,7 @@ impl Scenario {
             Self::Endure(_) => "endure",
             Self::Hostile(_) => "hostile",
             Self::Mixed(_) => "mixed",
+            Self::Timers(_) => "timers",
             Self::Sweep(_) => "sweep",
             Self::Floor(_) => "floor",
         }
@@ -104,6 +107,7 @@ impl Scenario {
             Self::Endure(args) => &args.common,
             Self::Hostile(args) => &args.common,
             Self::Mixed(args) => &args.common,
+            Self::Timers(args) => &args.common,
             Self::Sweep(args) => &args.common,
             Self::Floor(args) => &args.common,
         }
@@ -407,6 +411,31 @@ pub(crate) struct Mixed {
     /// How long each stays away
     #[arg(long, default_value = "500ms", value_parser = duration)]
     pub away: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Timers {
+    /// Rooms
+    #[arg(long, default_value_t = 1_000, value_parser = at_least_one)]
+    pub rooms: usize,
+    /// Players in each room
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub players: usize,
+    /// Inputs a second of each player
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    pub rate: f64,
+    /// Timers of all rooms together; each rings once a second, and is set again
+    #[arg(long, default_value_t = 10_000, value_parser = at_least_one)]
+    pub timers: usize,
+    /// More timers, which are pending meanwhile, and due tomorrow
+    #[arg(long, default_value_t = 0)]
+    pub pending: usize,
+    /// Longest time until all have rung, once the measured time is over
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub patience: Duration,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,

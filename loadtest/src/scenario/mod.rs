@@ -9,6 +9,7 @@ mod saturate;
 mod slow;
 mod storm;
 mod sweep;
+mod timers;
 
 use crate::load::setup::Layout;
 use crate::measure::group::Group;
@@ -32,6 +33,7 @@ pub(crate) fn layouts(scenario: &Scenario) -> Vec<Layout> {
         Scenario::Endure(args) => slow::layouts(args.rooms, args.players, args.slow),
         Scenario::Hostile(args) => Layout::rooms(args.rooms, args.players, Group::Players),
         Scenario::Mixed(args) => Layout::rooms(args.rooms, args.players, Group::Players),
+        Scenario::Timers(args) => Layout::rooms(args.rooms, args.players, Group::Players),
         Scenario::Sweep(args) => {
             let most = args.counts.iter().max().copied().unwrap_or(0);
             Layout::players(most, args.room_size, Group::Players)
@@ -44,6 +46,7 @@ pub(crate) fn direct(
     scenario: &Scenario,
     options: &Options,
     target: SocketAddr,
+    rooms: &[Room],
     run: &mut Run<'_>,
 ) -> io::Result<()> {
     match scenario {
@@ -59,6 +62,7 @@ pub(crate) fn direct(
         Scenario::StormLogin(args) => storm::login::direct(args, options, target, run),
         Scenario::Handshakes(args) => handshakes::direct(args, options, target, run),
         Scenario::Slow(args) => slow::direct(args, run),
+        Scenario::Timers(args) => timers::direct(args, options, target, rooms, run),
         Scenario::Sweep(args) => sweep::direct(args, run),
         Scenario::Floor(_) => Ok(()),
     }

@@ -99,7 +99,7 @@ fn test(
     let observed = processes(common, server.as_ref())?;
     let mut run =
         Run::new(common, WorkerPool::start(plans, common.processes)?, server, observed, interrupted)?;
-    let outcome = scenario::direct(scenario, &options, target, &mut run)
+    let outcome = scenario::direct(scenario, &options, target, &rooms, &mut run)
         .and_then(|()| run.finish())
         .and_then(|()| scenario::conclude(scenario, &options, &targets, &rooms, &mut run));
     let (server_log, server) = (run.server_log(), run.take_server());

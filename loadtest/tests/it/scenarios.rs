@@ -230,6 +230,28 @@ fn mixed_play_with_people_who_come_and_go() {
     assert!(all["join"]["count"].as_u64() > Some(2), "people came back: {}", outcome.text);
 }
 
+const TIMERS: &str = "timers --rooms 2 --players 2 --rate 20 --timers 6 --pending 1100 --duration 900ms";
+
+#[test]
+fn timers_ring_as_often_as_they_were_set_to() {
+    let outcome = run_against(Fault::None, &format!("{TIMERS} --server-pid {}", std::process::id()));
+    passed(&outcome);
+    // Twice each: in the second in which they begin, and in the next.
+    assert_eq!(finding(&outcome, "timers rang"), 12.0, "{}", outcome.text);
+    assert_eq!(finding(&outcome, "the latest"), 3.0, "{}", outcome.text);
+    assert!(finding(&outcome, "over that without timers") > 0.0, "{}", outcome.text);
+    assert!(finding(&outcome, "CPU for each timer: server").is_finite(), "{}", outcome.text);
+}
+
+#[test]
+fn timers_that_ring_too_often_or_not_at_all() {
+    for (fault, kind) in [(Fault::LoseTimer, "lost_timer"), (Fault::RingTwice, "rang_twice")] {
+        let outcome = run_against(fault, &format!("{TIMERS} --patience 1s"));
+        assert_eq!(outcome.code, Some(1), "{fault:?}: {}", outcome.text);
+        assert_eq!(outcome.json["violations"]["counts"][kind], 1, "{fault:?}: {}", outcome.text);
+    }
+}
+
 #[test]
 fn a_sweep_measures_each_number() {
     let outcome = run_against(

@@ -84,6 +84,10 @@ pub(crate) enum Fault {
     ForgetNumbers,
     /// The answer to a heartbeat tells of an event that was not sent.
     HeartbeatAhead,
+    /// One ringing of a timer is left out.
+    LoseTimer,
+    /// One timer rings once more.
+    RingTwice,
     /// There are accounts, which is no fault in itself.
     Accounts,
     /// The same, and all are refused with 503 and 429 before they are registered, which is no fault in itself.

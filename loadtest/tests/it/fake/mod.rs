@@ -127,10 +127,11 @@ impl State {
             }
             "/api/rpc" => {
                 let call: serde_json::Value = serde_json::from_slice(body).unwrap();
-                if call["script"] == "endure_ran" {
-                    return (200, self.ran(&call));
+                match call["script"].as_str().unwrap() {
+                    "endure_ran" => return (200, self.ran(&call)),
+                    "timers_set" | "timers_rang" => return (200, self.timers(&call)),
+                    script => assert_eq!(script, "create_lobby"),
                 }
-                assert_eq!(call["script"], "create_lobby");
                 let mut rooms = self.rooms.lock().unwrap();
                 let id = format!("room{}", rooms.len());
                 rooms.insert(id.clone(), Room::default());
@@ -212,6 +213,24 @@ impl State {
         let (first, last) = (call["args"][0].as_u64().unwrap(), call["args"][1].as_u64().unwrap());
         let page = ran.iter().skip(first as usize).take((last - first + 1) as usize);
         json!({ "result": page.collect::<Vec<_>>() }).to_string()
+    }
+
+    /// Timers ring at once, as often as they are to.
+    fn timers(&self, call: &Value) -> String {
+        let mut rooms = self.rooms.lock().unwrap();
+        let id = call["keys"][0].as_str().unwrap().strip_prefix("game:").unwrap();
+        let rang = &mut rooms.get_mut(id).unwrap().rang;
+        if call["script"] == "timers_rang" {
+            return json!({ "result": ["3", rang.to_string()] }).to_string();
+        }
+        let number = |at: usize| call["args"][at].as_str().unwrap().parse::<u64>().unwrap();
+        let times = number(0) * number(1);
+        *rang += match self.fault {
+            Fault::LoseTimer => times.saturating_sub(1),
+            Fault::RingTwice => times + 1,
+            _ => times,
+        };
+        json!({ "result": "OK" }).to_string()
     }
 
     /// Whether a return is one of the first two to its room.

@@ -26,6 +26,8 @@ pub(super) struct Room {
     pub refused_returns: u64,
     /// Numbered inputs that ran: `USER N`.
     pub ran: Vec<String>,
+    /// How often timers rang.
+    pub rang: u64,
     /// Of each user the last number that ran.
     pub last_n: HashMap<String, u64>,
     /// Numbered inputs that were refused once.
