@@ -109,6 +109,11 @@ pub enum NoticeKind {
     Unbanned,
     /// Sockets are to be closed, nothing else.
     Kicked(String),
+    /// The user is no more: all its tokens are void, whenever they were issued, and it has left its rooms. No other user ever gets
+    /// its id.
+    Gone,
+    /// A guest is no more, as it had shown no sign of life. As [`NoticeKind::Gone`], but it has been taken out of its rooms before.
+    Expired,
 }
 
 /// Why a store did not do it. Nothing was changed then.
@@ -188,7 +193,7 @@ pub trait AccountStore: Send {
 
     /// Spends the refresh token `generation` of a family and gives the family `expires_at_s` as its new end. A family
     /// that the store does not hold counts as `Unknown`, unless it is a guest's at generation 0 (their logins are not
-    /// written down): that one begins to be kept, at generation 1. The token spent last may come again for
+    /// written down): that one begins to be kept, at generation 1; not if the guest is gone. The token spent last may come again for
     /// [`REFRESH_GRACE_MS`]; any other that was spent before ends the family, with a [`NoticeKind::FamilyEnded`]; it stays known as ended until its time is up, so that a guest's token 0 is not good
     /// a second time.
     fn rotate(
@@ -207,9 +212,17 @@ pub trait AccountStore: Send {
     /// numbers are: a reader that goes on from the last number it saw misses none, however many processes write.
     fn notices(&mut self, after: u64, limit: usize) -> StoreResult<Vec<Notice>>;
 
-    /// Removes notices written before `notices_before_ms`, and families and bans that are over.
+    /// Removes notices written before `notices_before_ms`, and what else is over: families, bans, guests kept as gone.
     fn purge(&mut self, notices_before_ms: u64, now_s: u64) -> StoreResult<()>;
 
-    /// Forgets a guest that is gone for good: its families and its ban.
-    fn forget_guest(&mut self, user_id: &str) -> StoreResult<()>;
+    /// Forgets a guest that is gone for good: its families and its ban. Until `until_s`, by when its last refresh token has ended,
+    /// it is known as gone: none of them is good, not even that of a login which is not written down. Access tokens that may still be
+    /// good are void by the notice, if there is one.
+    fn forget_guest(
+        &mut self,
+        user_id: &str,
+        until_s: u64,
+        notice: Option<NoticeKind>,
+        now_ms: u64,
+    ) -> StoreResult<()>;
 }

@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 use super::records::{Ban, Notice, NoticeKind};
 use crate::session::Rejection;
-use crate::session::disconnects::{Disconnects, OUTDATED, SESSION_ENDED, ban_text};
+use crate::session::disconnects::{Disconnects, OUTDATED, SESSION_ENDED, StillInRooms, ban_text};
 use crate::wire::ErrorCode;
 use crate::wire::http::http_date;
 use crate::wire::ids::Identity;
@@ -28,15 +28,23 @@ pub struct Revocations {
 struct Known {
     /// Ended families, and when that was.
     families: HashMap<SmolStr, u64>,
-    /// Tokens of a user that were issued at or before this moment are void.
-    void_until_ms: HashMap<SmolStr, u64>,
+    users: HashMap<SmolStr, VoidTokens>,
     bans: HashMap<SmolStr, Ban>,
+}
+
+/// Which tokens of a user are void.
+#[derive(Clone, Copy, Debug, Default)]
+struct VoidTokens {
+    /// Those that were issued at or before this moment, at which the last change was told.
+    until_ms: u64,
+    /// All of them: the user is no more.
+    is_gone: bool,
 }
 
 /// Why somebody is kept out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revoked {
-    /// The login has ended.
+    /// The login has ended, or the user is no more.
     Ended,
     /// The token was issued before the account changed, such as its role; the login goes on.
     Outdated,
@@ -78,10 +86,18 @@ impl Revocations {
                 NoticeKind::Unbanned => {
                     known.bans.remove(&user);
                     // Whoever has logged in since is not meant by a ban that is read late.
-                    let void_until_ms = known.void_until_ms.get(&user).copied().unwrap_or_default();
-                    disconnects.lift_bans(user_id, void_until_ms);
+                    let void = known.users.get(&user).copied().unwrap_or_default();
+                    disconnects.lift_bans(user_id, void.until_ms);
                 }
                 NoticeKind::Kicked(reason) => disconnects.kick(user_id, reason),
+                NoticeKind::Gone => {
+                    known.make_void(user, *at_ms).is_gone = true;
+                    disconnects.end_user(user_id, StillInRooms::Yes);
+                }
+                NoticeKind::Expired => {
+                    known.make_void(user, *at_ms).is_gone = true;
+                    disconnects.end_user(user_id, StillInRooms::No);
+                }
             }
         }
         disconnects
@@ -91,9 +107,9 @@ impl Revocations {
     pub fn forget_old(&self, now_ms: u64) {
         let mut known = self.write();
         let keep_ms = self.keep_ms;
-        let is_recent = |at_ms: &mut u64| at_ms.saturating_add(keep_ms) >= now_ms;
-        known.families.retain(|_, at_ms| is_recent(at_ms));
-        known.void_until_ms.retain(|_, at_ms| is_recent(at_ms));
+        let is_recent = |at_ms: u64| at_ms.saturating_add(keep_ms) >= now_ms;
+        known.families.retain(|_, at_ms| is_recent(*at_ms));
+        known.users.retain(|_, void| is_recent(void.until_ms));
         known.bans.retain(|_, ban| is_in_force(ban, now_ms / 1000));
     }
 
@@ -110,11 +126,11 @@ impl Revocations {
         if known.families.contains_key(&identity.login.family) {
             return Err(Revoked::Ended);
         }
-        let void_until_ms = known.void_until_ms.get(&identity.user_id);
-        if void_until_ms.is_some_and(|until_ms| identity.login.issued_at_ms <= *until_ms) {
-            return Err(Revoked::Outdated);
+        match known.users.get(&identity.user_id) {
+            Some(void) if void.is_gone => Err(Revoked::Ended),
+            Some(void) if identity.login.issued_at_ms <= void.until_ms => Err(Revoked::Outdated),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The ban of a user, if there is one in force.
@@ -129,9 +145,10 @@ impl Revocations {
 }
 
 impl Known {
-    fn make_void(&mut self, user_id: SmolStr, at_ms: u64) {
-        let until_ms = self.void_until_ms.entry(user_id).or_default();
-        *until_ms = at_ms.max(*until_ms);
+    fn make_void(&mut self, user_id: SmolStr, at_ms: u64) -> &mut VoidTokens {
+        let void = self.users.entry(user_id).or_default();
+        void.until_ms = at_ms.max(void.until_ms);
+        void
     }
 }
 
@@ -227,6 +244,29 @@ mod tests {
         assert!(!is_let_in(&revocations, &identity("1", "f", 5000), 10));
         assert!(is_let_in(&revocations, &identity("1", "f", 5001), 10));
         assert!(is_let_in(&revocations, &identity("2", "f", 5000), 10));
+    }
+
+    #[test]
+    fn who_is_gone_has_no_good_token() {
+        let revocations = Revocations::new(60);
+        let disconnects = revocations
+            .apply(&[notice("1", 5000, NoticeKind::Gone), notice("1", 5001, NoticeKind::RoleChanged)]);
+        let expired = revocations.apply(&[notice("guest:a", 5000, NoticeKind::Expired)]);
+        let guest = identity("guest:a", "g", 9000);
+        assert_eq!(revocations.check(&guest, 10), Err(Revoked::Ended));
+        assert_eq!(expired.verdict(&guest), Some((4001, SESSION_ENDED)));
+        assert!(!expired.is_gone(&guest), "its rooms have been told");
+        for issued_at_ms in [0, 5000, 5001, 90_000] {
+            let identity = identity("1", "f", issued_at_ms);
+            assert_eq!(revocations.check(&identity, 10), Err(Revoked::Ended));
+            assert_eq!(disconnects.verdict(&identity), Some((4001, SESSION_ENDED)));
+            assert!(disconnects.is_gone(&identity));
+        }
+        assert!(is_let_in(&revocations, &identity("2", "f", 5000), 10));
+        revocations.forget_old(65_001);
+        assert!(!is_let_in(&revocations, &identity("1", "f", 5000), 65));
+        revocations.forget_old(65_002);
+        assert!(is_let_in(&revocations, &identity("1", "f", 5000), 65), "its last token has ended");
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub(super) struct Tools<'a> {
 pub(super) struct ForgetInDatabase {
     pub(super) store: usize,
     pub(super) user_id: SmolStr,
+    /// For how long the guest has shown no sign of life, at the least.
+    pub(super) silent: Duration,
 }
 
 impl Guests {
@@ -260,7 +262,7 @@ impl Guests {
     fn forget_in_database(&mut self, store: usize, tools: &mut Tools<'_>) -> Option<ForgetInDatabase> {
         let user_id = self.claims[store].expired.front()?.identity.user_id.clone();
         if guests::is_guest(&user_id) {
-            return Some(ForgetInDatabase { store, user_id });
+            return Some(ForgetInDatabase { store, user_id, silent: self.ttl });
         }
         // A script has put it there; the database knows no such guest.
         self.forgotten_in_database(store, true, tools);

@@ -346,13 +346,13 @@ impl Shard {
     }
 
     fn forget_in_database(&mut self, forget: ForgetInDatabase) {
-        let ForgetInDatabase { store, user_id } = forget;
+        let ForgetInDatabase { store, user_id, silent } = forget;
         let post = self.peers.sender(self.context.id);
         let reply = AccountReply::new(move |result| {
             // A shard that is gone needs no answer.
             let _ = post.post_blocking(ShardMessage::GuestForgotten(store, result.is_ok()));
         });
-        let call = AccountCall::ForgetGuest(user_id.to_string());
+        let call = AccountCall::ForgetGuest { user_id, silent };
         let request = AccountRequest { call, caller: None, address: Ipv4Addr::LOCALHOST.into() };
         if self.context.shared.accounts.submit(request, reply).is_err() {
             self.guests.give_up(store, self.context.clock.now.monotonic_ms);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -67,8 +68,13 @@ pub enum AccountCall {
         /// As in `Ban`.
         user_id: String,
     },
-    /// The server's own: removes what is kept of the guest of this id, which is gone for good.
-    ForgetGuest(String),
+    /// The server's own: removes what is kept of a guest that is gone for good.
+    ForgetGuest {
+        /// The guest's id.
+        user_id: SmolStr,
+        /// For how long it has shown no sign of life.
+        silent: Duration,
+    },
 }
 
 /// A call, who makes it and from where.

@@ -30,6 +30,17 @@ struct EndedSessions {
     issued_until_ms: u64,
     code: u16,
     reason: Box<str>,
+    /// Whether they leave what they have in rooms without a socket.
+    leaves_rooms: bool,
+}
+
+/// Whether somebody who is no more may still have something in rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StillInRooms {
+    /// Its rooms are to be told.
+    Yes,
+    /// They have been told.
+    No,
 }
 
 impl Disconnects {
@@ -46,13 +57,22 @@ impl Disconnects {
     /// Tokens issued to a user at or before `issued_until_ms` are void, as the role has changed.
     pub fn change_role(&mut self, user_id: &str, issued_until_ms: u64) {
         let code = close_code::TOKEN_EXPIRED;
-        self.add(user_id, EndedSessions { issued_until_ms, code, reason: OUTDATED.into() });
+        let reason = OUTDATED.into();
+        self.add(user_id, EndedSessions { issued_until_ms, code, reason, leaves_rooms: false });
+    }
+
+    /// A user is no more, and all its logins with it.
+    pub fn end_user(&mut self, user_id: &str, still_in_rooms: StillInRooms) {
+        let (code, reason) = (close_code::TOKEN_EXPIRED, SESSION_ENDED.into());
+        let leaves_rooms = still_in_rooms == StillInRooms::Yes;
+        self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code, reason, leaves_rooms });
     }
 
     /// A user is kept out, until a time in seconds since the Unix epoch, or for ever.
     pub fn ban(&mut self, user_id: &str, until_s: Option<u64>, reason: &str) {
         let reason = ban_text(until_s, reason);
-        self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code: close_code::BANNED, reason });
+        let code = close_code::BANNED;
+        self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code, reason, leaves_rooms: true });
     }
 
     /// A user's bans are lifted: sockets close only of logins whose token was issued at or before `issued_until_ms`.
@@ -66,7 +86,8 @@ impl Disconnects {
     /// A user's sockets close, nothing else.
     pub fn kick(&mut self, user_id: &str, reason: &str) {
         let reason = reason_or(reason, "you were sent out");
-        self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code: close_code::KICKED, reason });
+        let code = close_code::KICKED;
+        self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code, reason, leaves_rooms: true });
     }
 
     /// The close code and reason for a socket of this identity, if it must close.
@@ -74,19 +95,19 @@ impl Disconnects {
         let of_user = self.users.get(&identity.user_id).into_iter().flatten();
         let of_user = of_user.filter(|ended| identity.login.issued_at_ms <= ended.issued_until_ms);
         // The hardest one wins: a ban is not to be taken for a token that wants refreshing.
-        let of_user = of_user.max_by_key(|ended| ended.code).map(|ended| (ended.code, &*ended.reason));
+        let of_user = of_user.max_by_key(|ended| (ended.code, &*ended.reason != OUTDATED));
+        let of_user = of_user.map(|ended| (ended.code, &*ended.reason));
         of_user.or_else(|| {
             let has_ended = self.families.contains(&identity.login.family);
             has_ended.then_some((close_code::TOKEN_EXPIRED, SESSION_ENDED))
         })
     }
 
-    /// Whether somebody is gone: not if a new token is all that it needs.
+    /// Whether somebody is gone, and leaves its rooms: not if a new token is all that it needs.
     pub fn is_gone(&self, identity: &Identity) -> bool {
         let of_user = self.users.get(&identity.user_id).into_iter().flatten();
         let mut of_user = of_user.filter(|ended| identity.login.issued_at_ms <= ended.issued_until_ms);
-        of_user.any(|ended| ended.code != close_code::TOKEN_EXPIRED)
-            || self.families.contains(&identity.login.family)
+        of_user.any(|ended| ended.leaves_rooms) || self.families.contains(&identity.login.family)
     }
 
     fn add(&mut self, user_id: &str, ended: EndedSessions) {
@@ -138,6 +159,9 @@ mod tests {
         disconnects.kick("2", "");
         disconnects.kick("3", "out");
         disconnects.ban("3", Some(20), "cheating");
+        disconnects.change_role("4", 1000);
+        disconnects.end_user("4", StillInRooms::Yes);
+        disconnects.change_role("4", 1000);
         assert!(!disconnects.is_empty());
         let check = |user_id: &str, family: &str, issued_at_ms: u64, expected: Option<(u16, &str)>| {
             let identity = identity(user_id, family, issued_at_ms);
@@ -152,6 +176,8 @@ mod tests {
         check("1", "g", 1001, None);
         check("2", "g", 5000, Some((4500, "you were sent out")));
         check("3", "f", 5000, Some((4501, "banned until 20000: cheating")));
+        check("4", "g", 5000, Some((4001, SESSION_ENDED)));
+        check("4", "g", 1000, Some((4001, SESSION_ENDED)));
     }
 
     #[test]

@@ -148,6 +148,36 @@ fn the_database_forgets_a_guest_with_the_store() {
     assert_eq!(kept(&server), json!([[], []]));
 }
 
+/// Its tokens went on to work: the refresh token that it had got at its login, too, as nobody had written that one down.
+#[test]
+fn regression_the_tokens_of_a_guest_that_is_gone_are_gone_with_it() {
+    let server = Server::start_in(folder(), &["--guest-ttl", "2s"]);
+    let watcher = User::guest(&server);
+    let room = watcher.create_lobby();
+    let _watching = watcher.join(&room);
+    // One that was never refreshed, and one that was.
+    let [silent, refreshed] = [0; 2].map(|_| User::guest(&server));
+    let second = User::from_login(&server, &refreshed.refresh().json());
+    for guest in [&silent, &refreshed] {
+        sit(guest, &room);
+    }
+    wait_for_expired(&server, 2.0);
+    silent.wait_until_refused();
+    second.wait_until_refused();
+    for guest in [&silent, &refreshed, &second] {
+        let refused = guest.who_am_i();
+        assert_eq!((refused.status, refused.error_code().as_str()), (401, "session_ended"), "{refused:?}");
+        let refused = guest.refresh();
+        assert_eq!((refused.status, refused.error_code().as_str()), (401, "session_ended"), "{refused:?}");
+        let refused = guest.rpc("sit", json!([room]));
+        assert_eq!((refused.status, refused.error_code().as_str()), (401, "session_ended"), "{refused:?}");
+        assert_eq!(guest.try_join(&room).map(drop).unwrap_err().status, 401);
+    }
+    // Who has no account need not be written down to be let in again, as somebody else.
+    assert_eq!(User::guest(&server).who_am_i().status, 200);
+    assert_eq!(watcher.who_am_i().status, 200);
+}
+
 #[test]
 fn a_state_file_keeps_guests_that_are_to_be_cleaned_up() {
     let files = Folder::empty();

@@ -19,7 +19,7 @@ const LATER_S: u64 = NOW_S + 3600;
 
 /// Runs every case, on two connections to one database: what one writes, the other reads.
 pub fn suite(connect: &mut dyn FnMut() -> Store) {
-    let cases: [(&str, Case); 16] = [
+    let cases: [(&str, Case); 17] = [
         ("secret", the_secret_is_made_once),
         ("accounts", accounts_are_found_by_name_and_number),
         ("names", no_two_accounts_have_the_same_folded_name),
@@ -29,6 +29,7 @@ pub fn suite(connect: &mut dyn FnMut() -> Store) {
         ("password", a_changed_password_ends_other_families),
         ("bans", a_ban_is_in_force_until_its_end),
         ("guest bans", guests_can_be_banned),
+        ("gone guests", a_guest_that_is_gone_does_not_come_back),
         ("kicks", a_kick_is_a_notice),
         ("rotation", a_refresh_token_is_good_once),
         ("lost answers", the_token_spent_last_is_good_for_a_moment_more),
@@ -252,9 +253,33 @@ fn guests_can_be_banned(one: &mut Store, other: &mut Store) {
     assert_eq!(spend(other, &guest, 1), Rotation::Unknown);
     assert_eq!(spend(other, &guest, 0), Rotation::Unknown);
     assert_eq!(notices_of(other, &guest.user_id), [NoticeKind::Banned(ban)]);
-    one.forget_guest(&guest.user_id).unwrap();
+    one.forget_guest(&guest.user_id, LATER_S, None, NOW_MS).unwrap();
     assert!(other.bans(NOW_S).unwrap().iter().all(|(user_id, _)| *user_id != guest.user_id));
-    assert!(matches!(one.forget_guest("1"), Err(StoreFault::Broken(_))), "accounts are not forgotten");
+}
+
+fn a_guest_that_is_gone_does_not_come_back(one: &mut Store, other: &mut Store) {
+    let refused = one.forget_guest("1", LATER_S, None, NOW_MS);
+    assert!(matches!(refused, Err(StoreFault::Broken(_))), "accounts are not forgotten");
+    let [written, logged_out, unwritten] =
+        ["written", "logged out", "unwritten"].map(|id| family(id, &format!("guest:{id}")));
+    assert_eq!(spend(one, &written, 0), rotated(&written, 1));
+    one.end_family(&logged_out.id, &logged_out.user_id, LATER_S, NOW_MS).unwrap();
+    for (guest, kind) in
+        [(&written, NoticeKind::Gone), (&logged_out, NoticeKind::Expired), (&unwritten, NoticeKind::Expired)]
+    {
+        let told = notices_of(other, &guest.user_id);
+        one.forget_guest(&guest.user_id, LATER_S - 1, None, NOW_MS).unwrap();
+        assert_eq!(notices_of(other, &guest.user_id), told, "no token is left to be told of");
+        one.forget_guest(&guest.user_id, LATER_S, Some(kind.clone()), NOW_MS).unwrap();
+        assert_eq!(notices_of(other, &guest.user_id), [told, vec![kind]].concat());
+        for generation in [0, 1] {
+            assert_eq!(spend(other, guest, generation), Rotation::Unknown, "{}", guest.user_id);
+        }
+    }
+    one.purge(0, LATER_S - 1).unwrap();
+    assert_eq!(spend(other, &unwritten, 0), Rotation::Unknown, "not forgotten before its time is up");
+    let another = family("another", "guest:another");
+    assert_eq!(spend(other, &another, 0), rotated(&another, 1));
 }
 
 fn a_kick_is_a_notice(one: &mut Store, other: &mut Store) {
@@ -358,7 +383,9 @@ fn any_text_is_kept(one: &mut Store, other: &mut Store) {
 }
 
 fn what_is_over_is_removed(one: &mut Store, other: &mut Store) {
-    let long_ago = family("ended long ago", "guest:gone");
+    let gone = family("gone long ago", "guest:gone");
+    one.forget_guest(&gone.user_id, LATER_S, None, NOW_MS).unwrap();
+    let long_ago = family("ended long ago", "guest:ended");
     one.end_family(&long_ago.id, &long_ago.user_id, LATER_S, NOW_MS).unwrap();
     // After whatever the other cases have written.
     let fresh_ms = NOW_MS + 1_000_000;
@@ -369,7 +396,9 @@ fn what_is_over_is_removed(one: &mut Store, other: &mut Store) {
     let left = other.notices(0, 100_000).unwrap();
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!((left[0].id, left[0].user_id.as_str()), (last, "guest:fresh"));
-    assert_eq!(spend(other, &long_ago, 0), rotated(&long_ago, 1), "forgotten, and so as a login never seen");
+    for family in [&long_ago, &gone] {
+        assert_eq!(spend(other, family, 0), rotated(family, 1), "forgotten, and so as a login never seen");
+    }
     // Numbers go on, also when nothing is left to count from.
     one.purge(u64::MAX, LATER_S).unwrap();
     assert_eq!(other.notices(0, 10).unwrap(), []);

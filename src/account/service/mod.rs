@@ -7,6 +7,7 @@
 mod breaker;
 mod defence;
 mod failure;
+mod leaving;
 mod logins;
 mod managing;
 mod notices;

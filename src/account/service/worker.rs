@@ -122,10 +122,7 @@ impl AccountWorker {
             (AccountCall::Register(who), _) => self.register(&who),
             (AccountCall::Login(who), _) => self.login(&who, address),
             (AccountCall::Refresh(token), _) => self.refresh(&token),
-            (AccountCall::ForgetGuest(user_id), _) => {
-                self.ask(|store| store.forget_guest(&user_id))?;
-                Ok(done())
-            }
+            (AccountCall::ForgetGuest { user_id, silent }, _) => self.forget_guest(&user_id, silent),
             (AccountCall::Logout, Some(caller)) => self.logout(&caller),
             (AccountCall::ChangePassword { old, new }, Some(caller)) => {
                 self.change_password(&caller, &old, &new, address)

@@ -1,8 +1,8 @@
 //! Families of refresh tokens, as statements. Each decides by itself who was first, so that neither database has to be
 //! asked twice: a row that another transaction is changing is looked at again when that one is over.
 
-use super::notices;
 use super::sql::{Row, Transaction, Value, first};
+use super::{gone, notices};
 use crate::account::records::{Family, NoticeKind, REFRESH_GRACE_MS, Rotation, StoreResult};
 
 pub(super) fn start(transaction: &mut dyn Transaction, family: &Family) -> StoreResult<()> {
@@ -27,6 +27,9 @@ pub(super) struct Presented<'a> {
 }
 
 pub(super) fn rotate(transaction: &mut dyn Transaction, token: &Presented) -> StoreResult<Rotation> {
+    if is_guest(token.user_id) && gone::has(transaction, token.user_id)? {
+        return Ok(Rotation::Unknown);
+    }
     if spend(transaction, token)? || (token.is_of_unwritten_login() && begin_to_keep(transaction, token)?) {
         return Ok(Rotation::Rotated(token.next(token.expires_at_s)));
     }

@@ -6,6 +6,7 @@
 mod accounts;
 mod dsn;
 mod families;
+mod gone;
 mod notices;
 mod postgres;
 mod sql;

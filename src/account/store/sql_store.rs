@@ -2,7 +2,7 @@
 
 use super::families::{self, Presented};
 use super::sql::{Database, Transaction, Value, broken, first};
-use super::{accounts, notices};
+use super::{accounts, gone, notices};
 use crate::account::random;
 use crate::account::records::{
     Account, AccountStore, Ban, Family, NewAccount, Notice, NoticeKind, Rotation, StoreResult,
@@ -120,17 +120,29 @@ impl<D: Database> AccountStore for SqlStore<D> {
         self.0.write(|transaction| {
             families::purge(transaction, now_s)?;
             accounts::purge_bans(transaction, now_s)?;
+            gone::purge(transaction, now_s)?;
             notices::purge(transaction, notices_before_ms)
         })
     }
 
-    fn forget_guest(&mut self, user_id: &str) -> StoreResult<()> {
+    fn forget_guest(
+        &mut self,
+        user_id: &str,
+        until_s: u64,
+        notice: Option<NoticeKind>,
+        now_ms: u64,
+    ) -> StoreResult<()> {
         if !families::is_guest(user_id) {
             return Err(broken(&format!("{user_id:?} is no guest's id")));
         }
         self.0.write(|transaction| {
+            gone::note(transaction, user_id, until_s)?;
             families::forget(transaction, user_id)?;
-            accounts::forget_ban(transaction, user_id)
+            accounts::forget_ban(transaction, user_id)?;
+            match &notice {
+                Some(kind) => notices::write(transaction, user_id, kind, now_ms),
+                None => Ok(()),
+            }
         })
     }
 }

@@ -114,7 +114,7 @@ impl Recorder {
             AccountCall::Kick { user_id, reason } => format!("kick {user_id} {reason:?}"),
             AccountCall::Ban { user_id, seconds, reason } => format!("ban {user_id} {seconds:?} {reason:?}"),
             AccountCall::Unban { user_id } => format!("unban {user_id}"),
-            AccountCall::ForgetGuest(user_id) => format!("forget {user_id}"),
+            AccountCall::ForgetGuest { user_id, silent } => format!("forget {user_id} {silent:?}"),
         };
         self.lines.push(format!("{caller} {} {call}", request.address));
         self.call = Some((call, br#""done""#.to_vec()));

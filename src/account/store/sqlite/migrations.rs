@@ -19,6 +19,9 @@ const STEPS: &[&str] = &[
     "UPDATE accounts SET guest_id = NULL WHERE guest_id IS NOT NULL \
        AND id > (SELECT min(first.id) FROM accounts first WHERE first.guest_id = accounts.guest_id); \
      CREATE UNIQUE INDEX accounts_by_guest ON accounts (guest_id)",
+    // A guest's login is not written down, so its end has to be: until its last refresh token has ended.
+    "CREATE TABLE gone_guests (user_id TEXT PRIMARY KEY, until_s INTEGER NOT NULL) STRICT, WITHOUT ROWID; \
+     CREATE INDEX gone_guests_by_end ON gone_guests (until_s)",
 ];
 
 /// Reads whether we may use the file, before anything is written to it.
