@@ -37,12 +37,13 @@
 //! # Who imports from whom
 //!
 //! ```text
-//! server   → reactor, room, config, state, account, metrics, session, script, tls, wire, threads, sys, mailbox
+//! server   → reactor, room, pages, config, state, account, metrics, session, script, tls, wire, threads, sys, mailbox
 //! reactor  → room, guests, state, metrics, session, script, tls, wire, mailbox
 //! cli      → config, state, account, script, tls, wire, sys, logging
 //! room     → state, script, wire
 //! guests   → state, script, wire
-//! config   → state, account, session, tls, wire, sys, logging
+//! config   → state, account, pages, session, tls, wire, sys, logging
+//! pages    → session, threads
 //! state    → metrics, script, tls, wire, threads
 //! account  → metrics, session, tls, wire, threads, sys
 //! document → wire
@@ -96,6 +97,7 @@ mod guests;
 mod logging;
 mod mailbox;
 pub mod metrics;
+pub mod pages;
 mod reactor;
 mod room;
 pub mod script;

@@ -2,7 +2,6 @@
 
 mod memory;
 mod metrics_port;
-mod pages;
 mod services;
 mod stop;
 
@@ -29,6 +28,7 @@ use crate::account::token::TokenAuthority;
 use crate::config::{Config, DrainLimits};
 use crate::mailbox::{Mailbox, MailboxSender, mailbox};
 use crate::metrics::Metrics;
+use crate::pages::{PageWatcher, Pages};
 pub use crate::reactor::ListenError;
 use crate::reactor::{
     self, AdmissionControl, BufferBudget, Ended, Shard, ShardMessage, ShardParts, ShardPosts, Shared, WAKER,
@@ -56,6 +56,8 @@ pub enum ServerError {
     Listen(ListenError),
     /// `--metrics-addr` cannot be used.
     MetricsPort(SocketAddr, io::Error),
+    /// The public folder cannot be served.
+    Pages(String),
     /// The certificate cannot be used.
     Tls(TlsError),
     /// The state engine cannot start.
@@ -100,6 +102,8 @@ struct Server {
     watcher: Watcher,
     /// None without TLS.
     certificate: Option<Reloader>,
+    /// None without a public folder.
+    pages: Option<PageWatcher>,
     shared: Arc<Shared>,
 }
 
@@ -113,6 +117,9 @@ impl Server {
     fn start(config: &Config, began: Instant) -> Result<Self, ServerError> {
         let metrics = Arc::new(Metrics::new());
         let tls = load_certificate(config, &metrics)?;
+        let (pages, loaded_pages) =
+            Pages::load(config.public.clone(), config.demo).map_err(ServerError::Pages)?;
+        let pages = Arc::new(pages);
         let stores = Stores::open(&config.database).map_err(ServerError::Store)?;
         let tokens = Arc::new(token_authority(config, &stores)?);
         let (address, listeners) = listen(config, (config.listen.port(), "port"))?;
@@ -131,6 +138,7 @@ impl Server {
             revocations,
             metrics.clone(),
             engine.clone(),
+            pages.clone(),
         ));
         let metrics_port = start_metrics_port(config, &services)?;
         let shared = Arc::new(Shared {
@@ -153,6 +161,9 @@ impl Server {
         let scripts = loaded.set.clone();
         let watcher = watch(config, loaded, posts.clone(), engine.clone(), metrics.clone())?;
         let certificate = watch_certificate(tls, &metrics)?;
+        let has_page = pages.current().find("/").is_some();
+        let pages = PageWatcher::start(pages, loaded_pages)
+            .map_err(|error| ServerError::System("watch the public folder", error))?;
         let mut shards = Vec::with_capacity(config.threads);
         let listeners = listeners.into_iter().zip(redirects);
         for (id, (loop_part, (listener, redirect))) in loop_parts.into_iter().zip(listeners).enumerate() {
@@ -195,12 +206,13 @@ impl Server {
         if let Some(address) = metrics_port {
             log::info!("metrics are at http://{address}/metrics alone");
         }
-        if config.demo && (config.listen.ip().is_unspecified() || config.listen.ip().is_loopback()) {
+        if has_page && (config.listen.ip().is_unspecified() || config.listen.ip().is_loopback()) {
             let scheme = if config.tls.is_some() { "https" } else { "http" };
-            log::info!("open {scheme}://localhost:{}/ to play the demo", address.port());
+            let what = if pages.is_some() { "" } else { " the demo" };
+            log::info!("open {scheme}://localhost:{}/ to play{what}", address.port());
         }
         let engine = Arc::new(EngineEnd::new(engine));
-        Ok(Self { services, shards, posts, ended, engine, accounts, watcher, certificate, shared })
+        Ok(Self { services, shards, posts, ended, engine, accounts, watcher, certificate, pages, shared })
     }
 
     /// What SIGHUP has read anew; each only asks a thread of its own for that.
@@ -208,6 +220,9 @@ impl Server {
         let mut reloads: Vec<Reload> = vec![Box::new(self.watcher.rereader())];
         if let Some(certificate) = &self.certificate {
             reloads.push(Box::new(certificate.rereader()));
+        }
+        if let Some(pages) = &self.pages {
+            reloads.push(Box::new(pages.rereader()));
         }
         reloads
     }
@@ -503,6 +518,7 @@ impl fmt::Display for ServerError {
             Self::MetricsPort(address, error) => {
                 write!(f, "cannot listen on --metrics-addr {address}: {error}")
             }
+            Self::Pages(problem) => write!(f, "--public-dir: {problem}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::Engine(error) => write!(f, "{error}"),
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),

@@ -12,6 +12,7 @@ mod environment;
 mod https_redirect;
 mod limits;
 mod listening;
+mod public;
 mod settings;
 mod values;
 
@@ -37,6 +38,7 @@ use settings::{DotEnv, Source, Values};
 use crate::account::secret::TokenKey;
 use crate::account::store::{Dsn, parse_sqlite_path};
 pub use crate::logging::LogFormat;
+use crate::pages::PublicFolder;
 use crate::session::Network;
 use crate::session::cors::AllowedOrigins;
 use crate::session::limits::Limit;
@@ -128,7 +130,9 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What is logged, in the syntax of `RUST_LOG`.
     pub log_filter: String,
-    /// Whether the demo's page is served.
+    /// The game's own page and files, which are served in the demo's place; none if there are none.
+    pub public: Option<PublicFolder>,
+    /// Whether the demo's page is served where the game has none.
     pub demo: bool,
     /// Whether `/echo` is served.
     pub debug_echo: bool,
@@ -225,6 +229,7 @@ impl Config {
             metrics_address: values.parse_optional("metrics-addr", values::host_and_port)?,
             log_format: values.parse("log-format", LogFormat::parse)?,
             log_filter: "info".to_owned(),
+            public: public::resolve(values)?,
             demo: values.parse("demo", values::switch)?,
             debug_echo: resolve_debug_echo(values, &mut warnings)?,
             script_time_budget: values.parse("script-time-budget", values::duration("1ms", "10s"))?,

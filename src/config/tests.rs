@@ -4,6 +4,7 @@ use clap::Command;
 
 use super::*;
 use crate::account::secret::Secret;
+use crate::pages::DEFAULT_POLICY;
 use crate::wire::ws::deflate::CompressionLevel;
 
 const MACHINE: Machine = Machine { cores: 4, max_open_files: Some(100_000), memory_bytes: Some(8 << 30) };
@@ -75,6 +76,29 @@ fn headers_of_proxies_are_believed_of_named_ones_alone() {
     let expected = "expected --trusted-proxy with it, which says whose headers are believed";
     refused("--proxy-protocol", &format!("--proxy-protocol on: {expected}"));
     refused("--proxy-protocol maybe", "--proxy-protocol maybe: expected on or off");
+}
+
+#[test]
+fn a_public_folder_is_named_or_found_beside_the_scripts() {
+    let game = tempfile::tempdir().unwrap();
+    let (scripts, public) = (game.path().join("scripts"), game.path().join("public"));
+    let public_of =
+        |flags: &str| resolve(&format!("--scripts-dir {} {flags}", scripts.display())).unwrap().public;
+    assert_eq!(public_of(""), None);
+    std::fs::create_dir(&public).unwrap();
+    let found = public_of("").unwrap();
+    assert_eq!(
+        (&found.dir, found.policy.as_deref(), found.is_isolated),
+        (&public, Some(DEFAULT_POLICY), true)
+    );
+    assert_eq!(public_of("--public-dir off"), None);
+    let named = public_of("--public-dir / --public-csp off --public-isolation off").unwrap();
+    assert_eq!(named, PublicFolder { dir: "/".into(), policy: None, is_isolated: false });
+    assert_eq!(public_of("--public-csp sandbox").unwrap().policy.as_deref(), Some("sandbox"));
+    let expected = "expected a directory whose files are for everybody, or off";
+    refused("--public-dir no/such", &format!("--public-dir no/such: {expected}"));
+    let expected = "expected a Content-Security-Policy on one line, such as default-src 'self', or off";
+    refused("--public-csp ü", &format!("--public-csp \"ü\": {expected}"));
 }
 
 #[test]

@@ -81,6 +81,9 @@ impl Shard {
             Action::Send { bytes, kind: Sending::Missed } => {
                 self.connections.queue_as_is(index, bytes, Kind::State, &self.context.clock);
             }
+            Action::Send { bytes, kind: Sending::Page } => {
+                self.connections.queue_as_is(index, bytes, Kind::Page, &self.context.clock);
+            }
             Action::Send { bytes, kind } => {
                 let kind = if kind == Sending::State { Kind::State } else { Kind::Kept };
                 self.connections.queue(index, bytes, kind, &self.context.clock);
@@ -305,8 +308,9 @@ impl Shard {
         self.connections.drop_unsent(index);
         self.call_session(index, |session, context, actions| session.make_room(context, actions));
         // What cannot be dropped is the frame that has begun.
+        let pages = self.context.shared.services.pages();
         if let Some(index) = self.connections.find(key)
-            && self.connections[index].held_bytes() > KEPT_BYTES
+            && self.connections[index].held_bytes(&pages) > KEPT_BYTES
         {
             self.connections.end(index);
         }

@@ -13,6 +13,7 @@ use super::standing::Standing;
 use crate::room::MembershipId;
 use crate::room::allowance::Allowance;
 use crate::session::outbox::{Kind, Outbox};
+use crate::session::pages::PageSet;
 use crate::session::{Moment, Session, Settings};
 use crate::tls::{Channel, Failure};
 use crate::wire::ws::deflate::DeflateWindow;
@@ -168,12 +169,12 @@ impl Connection {
             && (self.seat().is_some() || self.carried.outbox.unsent_bytes() < outbox_limit_bytes)
     }
 
-    /// Bytes that it holds.
-    pub(super) fn held_bytes(&self) -> usize {
+    /// Bytes that it holds, but for pages that are kept for all.
+    pub(super) fn held_bytes(&self, pages: &PageSet) -> usize {
         let Carried { session, tls, outbox, parked, .. } = &self.carried;
         session.held_bytes()
             + tls.as_ref().map_or(0, |tls| tls.buffered_bytes())
-            + outbox.held_bytes()
+            + outbox.held_bytes(|body| pages.has_body(body))
             + parked.as_ref().map_or(0, |parked| parked.capacity())
     }
 

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mio::{Interest, Registry, Token};
@@ -21,6 +22,7 @@ use super::wheel::Wheel;
 use crate::metrics::{ConnectionKind, ShardMetrics};
 use crate::room::CaughtUp;
 use crate::session::outbox::Kind;
+use crate::session::pages::PageSet;
 use crate::session::{Moment, Now, Port, Session, Settings};
 use crate::state::{ConnectionKey, ShardId};
 use crate::tls::Channel;
@@ -155,7 +157,8 @@ impl Connections {
             awaits_proxy_header: false,
             place: Place::Outside,
         });
-        if self.slab[index].held_bytes() > 0 {
+        // Even what is kept for all takes a place in the outbox.
+        if self.slab[index].held_bytes(&PageSet::default()) > 0 {
             self.may_hold(index);
         }
         self.schedule(index, settings);
@@ -183,11 +186,12 @@ impl Connections {
         &mut self,
         budget: &BufferBudget,
         used_by_others: usize,
+        pages: impl FnOnce() -> Arc<PageSet>,
     ) -> Vec<ConnectionKey> {
         if !self.buffers.is_due(budget, used_by_others) {
             return Vec::new();
         }
-        let mut holders = self.count_holders();
+        let mut holders = self.count_holders(&pages());
         let held_bytes = holders.iter().map(|(bytes, _)| bytes).sum();
         self.metrics.buffered_bytes.set(held_bytes as i64);
         let mut excess = self.buffers.counted(held_bytes, budget, used_by_others);
@@ -204,12 +208,12 @@ impl Connections {
     }
 
     /// Who holds how much.
-    fn count_holders(&mut self) -> Vec<(usize, ConnectionKey)> {
+    fn count_holders(&mut self, pages: &PageSet) -> Vec<(usize, ConnectionKey)> {
         let mut holders = Vec::new();
         for key in self.buffers.take_holders() {
             let Some(index) = self.find(key) else { continue };
             let connection = &mut self.slab[index];
-            let held_bytes = connection.held_bytes();
+            let held_bytes = connection.held_bytes(pages);
             connection.may_hold = held_bytes > 0;
             if held_bytes > 0 {
                 self.buffers.note(key);

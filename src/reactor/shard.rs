@@ -675,7 +675,8 @@ impl Shard {
     /// Ends connections so that what all hold stays within the process's budget.
     fn bound_buffers(&mut self) {
         let shared = &self.context.shared;
-        let excess = self.connections.excess_holders(&shared.buffers, shared.waiting.used_bytes());
+        let (buffers, used_by_others) = (&shared.buffers, shared.waiting.used_bytes());
+        let excess = self.connections.excess_holders(buffers, used_by_others, || shared.services.pages());
         for key in excess {
             self.make_room(key);
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::pages::pages;
 use crate::account::guest::new_guest;
 use crate::account::refresh::RefreshToken;
 use crate::account::revocations::Revocations;
@@ -12,7 +11,9 @@ use crate::account::service::unix_ms;
 use crate::account::token::{TokenAuthority, TokenError, new_family};
 use crate::config::Config;
 use crate::metrics::{Counter, Metrics, RefusalReason, Row};
+use crate::pages::Pages;
 use crate::session::limits::{Buckets, network};
+use crate::session::pages::PageSet;
 use crate::session::{Client, Counted, GuestLogin, Now, Rejection, SHUTTING_DOWN, Services, Settings};
 use crate::state::{Engine, NoSurvey};
 use crate::wire::ErrorCode;
@@ -29,6 +30,7 @@ pub(super) struct ServerServices {
     refresh_ttl_s: u64,
     metrics: Arc<Metrics>,
     engine: Arc<dyn Engine>,
+    pages: Arc<Pages>,
     refusals: Row<RefusalReason, Counter>,
     /// By address.
     logins: Buckets,
@@ -45,6 +47,7 @@ impl ServerServices {
         revocations: Arc<Revocations>,
         metrics: Arc<Metrics>,
         engine: Arc<dyn Engine>,
+        pages: Arc<Pages>,
     ) -> Self {
         Self {
             draining: AtomicBool::new(false),
@@ -55,6 +58,7 @@ impl ServerServices {
             refusals: metrics.refusals(),
             metrics,
             engine,
+            pages,
             logins: Buckets::per_minute(config.login_rate),
             calls: Buckets::per_second(config.rpc_rate),
         }
@@ -129,6 +133,10 @@ impl Services for ServerServices {
         }
     }
 
+    fn pages(&self) -> Arc<PageSet> {
+        self.pages.current()
+    }
+
     fn metrics(&self) -> (&'static str, String) {
         self.metrics.engine_queue_depth.set(self.engine.queue_depth() as i64);
         (Metrics::CONTENT_TYPE, self.metrics.encode())
@@ -165,7 +173,6 @@ fn session_settings(config: &Config, port: u16) -> Settings {
         metrics_elsewhere: config.metrics_address.is_some(),
         sync_interval_ms: milliseconds(config.sync_interval),
         trusted_proxies: config.trusted_proxies.clone(),
-        pages: pages(config.demo),
         https_redirect: config.https_redirect.as_ref().map(|redirect| redirect.of_port(port)),
     }
 }

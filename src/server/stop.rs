@@ -65,6 +65,9 @@ impl Server {
         if let Some(certificate) = self.certificate {
             certificate.stop();
         }
+        if let Some(pages) = self.pages {
+            pages.stop();
+        }
         drain(&self.posts, &self.ended, self.shared.admission.connections(), limits);
         tell(&self.posts, || ShardMessage::Stop);
         for shard in self.shards {

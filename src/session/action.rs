@@ -91,6 +91,8 @@ pub enum Sending {
     State,
     /// As [`Sending::State`], and never compressed: what is for this member alone may be beside what others write.
     Missed,
+    /// A page's body, which is in memory whoever is sent it.
+    Page,
     /// They come alone and may be dropped: they go out now, without a queue.
     AtOnce,
 }

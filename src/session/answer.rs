@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::Rejection;
 use crate::wire::{ErrorCode, http};
 
@@ -16,16 +18,38 @@ pub(super) struct Answer<'a> {
     pub status: u16,
     /// Names and values of the headers that not every answer has.
     pub headers: Vec<(&'a str, &'a str)>,
-    pub body: Cow<'a, [u8]>,
+    pub body: Body<'a>,
+}
+
+/// A response's body.
+pub(super) enum Body<'a> {
+    Own(Cow<'a, [u8]>),
+    /// In memory for all who are sent it.
+    Shared(Bytes),
+}
+
+impl Body<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a, B: Into<Cow<'a, [u8]>>> From<B> for Body<'a> {
+    fn from(bytes: B) -> Self {
+        Self::Own(bytes.into())
+    }
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn json(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
+    pub(super) fn json(status: u16, body: impl Into<Body<'a>>) -> Self {
         Self { status, headers: vec![("Content-Type", "application/json")], body: body.into() }
     }
 
     pub(super) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Cow::Borrowed(b"") }
+        Self { status, headers: Vec::new(), body: Body::Own(Cow::Borrowed(b"")) }
     }
 
     /// `{"error":{"code","message"}}`, with the code's usual status.

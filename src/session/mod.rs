@@ -15,6 +15,7 @@ pub mod disconnects;
 mod http;
 pub mod limits;
 pub mod outbox;
+pub mod pages;
 mod proxy;
 mod rejection;
 mod routes;
@@ -32,7 +33,7 @@ pub use self::action::{Action, Actions, DroppedInput, Input, JoinRequest, Sendin
 pub use self::http::HttpSession;
 pub use self::proxy::{Client, Network, Origin};
 pub use self::rejection::Rejection;
-pub use self::routes::{MAX_OPTIONS_BYTES, Methods, Page, Route, STRANGERS_BODY, TokenSource};
+pub use self::routes::{MAX_OPTIONS_BYTES, Methods, Route, STRANGERS_BODY, TokenSource};
 pub use self::rpc::RpcRequest;
 pub use self::services::{
     Counted, GuestLogin, HttpsRedirect, MAX_ROOMS_TOLD, SERVER_FULL, SHUTTING_DOWN, ServerFull, Services,

@@ -21,11 +21,18 @@ pub enum Kind {
     /// The room's whole state, in a welcome or a snapshot. However large, it is not held against its reader: there is
     /// one at a time.
     State,
+    /// A page's body: not held against its reader either, and in memory anyway.
+    Page,
     /// Anything else: it is sent or the connection ends.
     Kept,
 }
 
 impl Kind {
+    /// Whether its bytes count towards the bounds of a reader that is too slow.
+    fn is_counted(self) -> bool {
+        !matches!(self, Self::State | Self::Page)
+    }
+
     fn is_events(self) -> bool {
         matches!(self, Self::Events(_))
     }
@@ -40,8 +47,10 @@ struct Queue {
     committed: usize,
     /// Bytes of all entries less `sent_of_first`.
     unsent: usize,
-    /// Bytes of the entries that are [`Kind::State`], sent or not.
-    state: usize,
+    /// Bytes of the entries that are not [`Kind::is_counted`], sent or not.
+    uncounted: usize,
+    /// How many entries are [`Kind::Page`].
+    pages: usize,
     /// How many entries are [`Kind::Events`].
     events: usize,
 }
@@ -57,16 +66,20 @@ impl Outbox {
         self.queue.as_ref().map_or(0, |queue| queue.unsent)
     }
 
-    /// Memory that is held for what is not sent, as if nobody shared it.
-    pub fn held_bytes(&self) -> usize {
+    /// Memory that is held for what is not sent, as if nobody shared it; but for pages of which `is_kept` says that they are in
+    /// memory anyway.
+    pub fn held_bytes(&self, is_kept: impl Fn(&Bytes) -> bool) -> usize {
         /// What an entry takes besides its bytes, which may be few.
         const ENTRY_BYTES: usize = 64;
-        self.queue.as_ref().map_or(0, |queue| queue.unsent + ENTRY_BYTES * queue.entries.len())
+        self.queue.as_ref().map_or(0, |queue| {
+            let kept = if queue.pages == 0 { 0 } else { queue.unsent_of_pages(is_kept) };
+            queue.unsent - kept + ENTRY_BYTES * queue.entries.len()
+        })
     }
 
-    /// Bytes not sent yet that count towards the bounds: all but the room's state.
+    /// Bytes not sent yet that count towards the bounds: all but the room's state and pages.
     pub fn counted_bytes(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| queue.unsent.saturating_sub(queue.state))
+        self.queue.as_ref().map_or(0, |queue| queue.unsent.saturating_sub(queue.uncounted))
     }
 
     /// Whether events are among what is not sent yet.
@@ -90,9 +103,10 @@ impl Outbox {
             queue.sent_of_first = sent;
         }
         queue.unsent += bytes.len() - sent;
-        if kind == Kind::State {
-            queue.state += bytes.len();
+        if !kind.is_counted() {
+            queue.uncounted += bytes.len();
         }
+        queue.pages += usize::from(kind == Kind::Page);
         queue.events += usize::from(kind.is_events());
         queue.entries.push_back((bytes, kind));
     }
@@ -136,9 +150,10 @@ impl Outbox {
             }
             count -= left;
             queue.sent_of_first = 0;
-            if *kind == Kind::State {
-                queue.state -= first.len();
+            if !kind.is_counted() {
+                queue.uncounted -= first.len();
             }
+            queue.pages -= usize::from(*kind == Kind::Page);
             queue.events -= usize::from(kind.is_events());
             queue.entries.pop_front();
         }
@@ -174,12 +189,24 @@ impl Outbox {
         });
         queue.unsent =
             queue.entries.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() - queue.sent_of_first;
-        queue.state =
-            queue.entries.iter().filter(|(_, kind)| *kind == Kind::State).map(|(bytes, _)| bytes.len()).sum();
+        queue.uncounted =
+            queue.entries.iter().filter(|(_, kind)| !kind.is_counted()).map(|(bytes, _)| bytes.len()).sum();
+        queue.pages = queue.entries.iter().filter(|(_, kind)| *kind == Kind::Page).count();
         queue.events = queue.entries.iter().filter(|(_, kind)| kind.is_events()).count();
         if queue.entries.is_empty() {
             self.queue = None;
         }
+    }
+}
+
+impl Queue {
+    /// Bytes that are still to be sent of such pages.
+    fn unsent_of_pages(&self, is_kept: impl Fn(&Bytes) -> bool) -> usize {
+        let unsent = |(index, (bytes, kind)): (usize, &(Bytes, Kind))| {
+            let sent = if index == 0 { self.sent_of_first } else { 0 };
+            if *kind == Kind::Page && is_kept(bytes) { bytes.len() - sent } else { 0 }
+        };
+        self.entries.iter().enumerate().map(unsent).sum()
     }
 }
 
@@ -289,5 +316,27 @@ mod tests {
         outbox.push(Bytes::from_static(b"event"), Kind::Events(1));
         outbox.drop_events();
         assert!(!outbox.has_events());
+    }
+
+    /// Whoever is being sent a page holds nothing of it, unless it has been replaced: then nobody else may hold it.
+    #[test]
+    fn pages_are_held_by_those_alone_who_get_an_old_one() {
+        let (page, old) = (Bytes::from(vec![b'n'; 1000]), Bytes::from(vec![b'o'; 5000]));
+        let held = |outbox: &Outbox| outbox.held_bytes(|body| body.as_ptr() == page.as_ptr());
+        let mut outbox = Outbox::default();
+        outbox.push(page.clone(), Kind::Page);
+        let of_an_entry = held(&outbox);
+        assert!(of_an_entry > 0 && of_an_entry <= 64, "{of_an_entry}");
+        outbox.advance(400);
+        assert_eq!((held(&outbox), outbox.unsent_bytes(), outbox.counted_bytes()), (of_an_entry, 600, 0));
+        outbox.push(old, Kind::Page);
+        outbox.push(Bytes::from_static(b"answer"), Kind::Kept);
+        assert_eq!(held(&outbox), 3 * of_an_entry + 5006);
+        outbox.advance(600 + 4000);
+        assert_eq!((held(&outbox), outbox.counted_bytes()), (2 * of_an_entry + 1006, 0));
+        outbox.drop_unbegun();
+        assert_eq!(held(&outbox), of_an_entry + 1000);
+        outbox.advance(1000);
+        assert_eq!((held(&outbox), outbox.is_empty()), (0, true));
     }
 }

@@ -10,19 +10,6 @@ pub const STRANGERS_BODY: usize = 16 * 1024;
 /// Longest text of a join's options, in bytes.
 pub const MAX_OPTIONS_BYTES: usize = 1024;
 
-/// A page that the server carries in itself.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// The path in the URL.
-    pub path: &'static str,
-    /// What is sent as `Content-Type`.
-    pub content_type: &'static str,
-    /// The whole page, as it is sent.
-    pub body: &'static [u8],
-    /// The same gzipped; empty if that is not done.
-    pub gzip: Vec<u8>,
-}
-
 /// The methods of a route. `OPTIONS` is answered everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Methods {
@@ -110,21 +97,26 @@ routes! {
     Ready "/ready" Read None;
     /// For Prometheus.
     Metrics "/metrics" Read None;
-    /// The demo page and its files, on whatever path.
+    /// The game's own page or the demo, and their files, on whatever path.
     Page "/" Read None;
     /// Anything else, and what could not be read as a request.
     Unknown "other" Any None;
 }
 
 impl Route {
-    /// The route of a path. `/echo` leads nowhere unless `debug_echo`.
-    pub fn of_path(path: &str, debug_echo: bool, pages: &[Page]) -> Self {
+    /// The route of a path; `is_page` is asked where no other has it. `/echo` leads nowhere unless `debug_echo`.
+    pub fn of_path(path: &str, debug_echo: bool, is_page: impl Fn(&str) -> bool) -> Self {
         match Self::named(path) {
             Some(Self::Echo) if !debug_echo => Self::Unknown,
-            None | Some(Self::Page) if pages.iter().any(|page| page.path == path) => Self::Page,
+            None | Some(Self::Page) if is_page(path) => Self::Page,
             None | Some(Self::Page) => Self::Unknown,
             Some(route) => route,
         }
+    }
+
+    /// Whether a file of that path could not be asked for, as the path leads elsewhere.
+    pub fn has_path(path: &str) -> bool {
+        Self::named(path).is_some_and(|route| route != Self::Page)
     }
 
     /// The methods that the route knows, for the `Allow` header.
@@ -159,12 +151,14 @@ mod tests {
 
     #[test]
     fn paths() {
-        const PAGES: &[Page] = &[Page { path: "/", content_type: "", body: b"", gzip: Vec::new() }];
+        let is_page = |path: &str| path == "/";
         for &route in Route::ALL {
-            assert_eq!(Route::of_path(route.path(), true, PAGES), route);
+            assert_eq!(Route::of_path(route.path(), true, is_page), route);
         }
-        assert_eq!(Route::of_path("/echo", false, PAGES), Route::Unknown);
-        assert_eq!(Route::of_path("/", true, &[]), Route::Unknown);
-        assert_eq!(Route::of_path("/login/", true, PAGES), Route::Unknown);
+        assert_eq!(Route::of_path("/echo", false, is_page), Route::Unknown);
+        assert_eq!(Route::of_path("/", true, |_| false), Route::Unknown);
+        assert_eq!(Route::of_path("/login/", true, is_page), Route::Unknown);
+        assert_eq!(Route::of_path("/login", true, |_| true), Route::Login);
+        assert!(Route::has_path("/login") && !Route::has_path("/") && !Route::has_path("/a"));
     }
 }

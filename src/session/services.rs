@@ -1,8 +1,11 @@
 //! What a session asks and is told at once.
 
+use std::sync::Arc;
+
 use super::cors::AllowedOrigins;
 use super::limits::Limit;
-use super::{Client, Network, Now, Page, Rejection};
+use super::pages::PageSet;
+use super::{Client, Network, Now, Rejection};
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::Identity;
 use crate::wire::ws::deflate::CompressionLevel;
@@ -44,6 +47,9 @@ pub trait Services: Send + Sync {
     /// # Errors
     /// It is not known (yet).
     fn largest_rooms(&self, most: usize) -> Result<String, Rejection>;
+
+    /// What is served as it is, at this moment.
+    fn pages(&self) -> Arc<PageSet>;
 
     /// The metrics page: content type and text.
     fn metrics(&self) -> (&'static str, String);
@@ -140,8 +146,6 @@ pub struct Settings {
     pub sync_interval_ms: u64,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
-    /// Static pages, by path.
-    pub pages: &'static [Page],
     /// Set where a port without TLS sends its clients to the one that has it.
     pub https_redirect: Option<HttpsRedirect>,
 }

@@ -43,6 +43,7 @@ mod postgres;
 mod prints;
 mod prompt;
 mod proxy_protocol;
+mod public;
 mod rates;
 mod reload;
 mod resume;

@@ -1,6 +1,7 @@
 //! The HTTP part of a connection's life: requests are answered one at a time, in order.
 
 mod encoding;
+mod pages;
 mod redirect;
 mod requests;
 
@@ -9,11 +10,12 @@ use bytes::Bytes;
 use self::redirect::Destination;
 use self::requests::{Next, Wishes};
 use super::account::AccountResult;
-use super::answer::{ANY_TYPE_IS_SAID, Answer, SCRIPT_HEADER};
+use super::answer::{ANY_TYPE_IS_SAID, Answer, Body, SCRIPT_HEADER};
 use super::routes::Route;
 use super::websocket::WebSocketSession;
 use super::{
-    Action, Actions, Admitted, Context, JoinRequest, Now, Port, Rejection, SHUTTING_DOWN, Settings, cors,
+    Action, Actions, Admitted, Context, JoinRequest, Now, Port, Rejection, SHUTTING_DOWN, Sending, Services,
+    Settings, cors,
 };
 use crate::wire::ErrorCode;
 use crate::wire::http::{self, Decoded, Method, Phase, Request, RequestDecoder, Response};
@@ -25,6 +27,9 @@ const SURPLUS_TIMEOUT_MS: u64 = 2000;
 
 /// How long a connection is not read after an answer that said to try again after some seconds.
 const REST_MS: u64 = 1000;
+
+/// A page up to this size is copied behind the head of its answer; a longer one is sent from where it is kept.
+const COPIED_BYTES: usize = 16 * 1024;
 
 /// A connection that speaks HTTP.
 #[derive(Debug)]
@@ -151,7 +156,7 @@ impl HttpSession {
     /// Refuses a request whose body is not worth waiting for. Returns whether it goes on.
     fn check_begun(&mut self, context: &Context<'_>, actions: &mut Actions) -> bool {
         let Some((request, body_bytes)) = self.decoder.begun_body() else { return true };
-        let exchange = Exchange { keep_alive: false, ..Exchange::of(request, context.services.settings()) };
+        let exchange = Exchange { keep_alive: false, ..Exchange::of(request, context.services) };
         if self.port == Port::Redirect {
             let destination = destination(request, context);
             self.decoder = RequestDecoder::default();
@@ -331,7 +336,7 @@ impl HttpSession {
         context: &Context<'_>,
         actions: &mut Actions,
     ) -> Option<WebSocketSession> {
-        let mut exchange = Exchange::of(request, context.services.settings());
+        let mut exchange = Exchange::of(request, context.services);
         if self.port == Port::Redirect {
             return self.handle_unencrypted(request, exchange, context, actions);
         }
@@ -343,6 +348,7 @@ impl HttpSession {
         };
         match next {
             Ok(Next::Answer(answer)) => self.respond(exchange, answer, context, actions),
+            Ok(Next::Page(page)) => self.respond(exchange, page.answer(), context, actions),
             Ok(Next::Preflight) => {
                 let allow_headers = cors::allow_headers(request);
                 let answer = preflight(exchange.route, &allow_headers);
@@ -465,15 +471,25 @@ impl HttpSession {
         let response = Response {
             status: answer.status,
             headers: &headers,
-            body: &answer.body,
+            body: answer.body.bytes(),
             keep_alive,
             head_only: exchange.head_only,
             date: context.date,
         };
-        let mut bytes = Vec::with_capacity(256 + answer.body.len());
-        http::encode_response(&mut bytes, &response);
         actions.push(Action::Answered { route: exchange.route, status: answer.status });
-        actions.send(bytes);
+        match &answer.body {
+            Body::Shared(body) if body.len() > COPIED_BYTES && !exchange.head_only => {
+                let mut head = Vec::new();
+                http::encode_response(&mut head, &Response { head_only: true, ..response });
+                actions.send(head);
+                actions.push(Action::Send { bytes: body.clone(), kind: Sending::Page });
+            }
+            body => {
+                let mut bytes = Vec::with_capacity(256 + body.bytes().len());
+                http::encode_response(&mut bytes, &response);
+                actions.send(bytes);
+            }
+        }
         self.state = HttpState::Receiving;
         if !keep_alive {
             self.finish(actions);
@@ -498,9 +514,11 @@ impl HttpSession {
 }
 
 impl Exchange {
-    fn of(request: &Request, settings: &Settings) -> Self {
+    fn of(request: &Request, services: &dyn Services) -> Self {
+        let settings = services.settings();
         let origin = request.header("origin");
-        let route = match Route::of_path(&request.path, settings.debug_echo, settings.pages) {
+        let is_page = |path: &str| services.pages().find(path).is_some();
+        let route = match Route::of_path(&request.path, settings.debug_echo, is_page) {
             Route::Metrics if settings.metrics_elsewhere => Route::Unknown,
             route => route,
         };

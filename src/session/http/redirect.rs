@@ -1,6 +1,5 @@
 //! Requests without TLS, where a port sends everybody on to HTTPS (`--https-redirect`): the same path on the port that speaks it.
 
-use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use crate::session::Rejection;
@@ -53,7 +52,7 @@ impl Destination {
 /// The redirect, which keeps the method and the body (RFC 9110, section 15.4.9).
 pub(super) fn answer<'a>(location: &'a str, advice: &str) -> Answer<'a> {
     let headers = vec![("Location", location), ("Content-Type", "text/plain; charset=utf-8")];
-    Answer { status: 308, headers, body: Cow::Owned(format!("{advice}\n").into_bytes()) }
+    Answer { status: 308, headers, body: format!("{advice}\n").into_bytes().into() }
 }
 
 /// The host of a `Host` header, without the port, if it is one that a certificate may be of: letters, digits, hyphens, dots and

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::encoding::accepts_gzip;
+use super::pages::PageReply;
 use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::routes::{MAX_OPTIONS_BYTES, STRANGERS_BODY, TokenSource};
@@ -16,24 +16,11 @@ use crate::wire::message::{MAX_DEPTH, is_too_deep, parse_epoch};
 use crate::wire::ws::{self, Handshake};
 use crate::wire::{ErrorCode, Position};
 
-/// What the browser keeps from a page and its files: scripts, styles and connections of other servers, an address of its own to
-/// send forms to, a place in somebody else's frame or window, and what a game has no use for. Browsers look at some of these with the
-/// page alone, and pass over them otherwise.
-const PAGE_HEADERS: [(&str, &str); 6] = [
-    ("Cache-Control", "no-cache"),
-    (
-        "Content-Security-Policy",
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-];
-
 /// What a request leads to.
 pub(super) enum Next {
     Answer(Answer<'static>),
+    /// A file, or what is said where there is none.
+    Page(PageReply),
     /// A browser asks what a page may ask for.
     Preflight,
     /// The peer waits for the answer to this call.
@@ -112,8 +99,8 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         (Route::Health, _) => Answer::json(200, &br#"{"status":"ok"}"#[..]),
         (Route::Ready, _) => ready(context),
         (Route::Metrics, _) => metrics(context),
-        (Route::Page, _) => page(request, context),
-        (Route::Unknown, _) => Answer::error(ErrorCode::NotFound, "there is nothing at this path"),
+        (Route::Page, _) => return Ok(Next::Page(PageReply::to(request, context))),
+        (Route::Unknown, _) => return Ok(Next::Page(PageReply::nothing(request, context.services))),
     };
     Ok(Next::Answer(answer))
 }
@@ -180,23 +167,6 @@ fn ready(context: &Context<'_>) -> Answer<'static> {
         Ok(()) => Answer::json(200, &br#"{"status":"ready"}"#[..]),
         Err(reason) => Answer::error(ErrorCode::Unavailable, reason),
     }
-}
-
-fn page(request: &Request, context: &Context<'_>) -> Answer<'static> {
-    let mut pages = context.services.settings().pages.iter();
-    let page = pages.find(|page| *page.path == *request.path);
-    let page = page.expect("the route says that the page is there");
-    let mut headers: Vec<_> = [("Content-Type", page.content_type)].into_iter().chain(PAGE_HEADERS).collect();
-    if page.gzip.is_empty() {
-        return Answer { status: 200, headers, body: page.body.into() };
-    }
-    // A cache on the way must not give one body to those who asked for the other.
-    headers.push(("Vary", "Accept-Encoding"));
-    if !accepts_gzip(request) {
-        return Answer { status: 200, headers, body: page.body.into() };
-    }
-    headers.push(("Content-Encoding", "gzip"));
-    Answer { status: 200, headers, body: page.gzip.as_slice().into() }
 }
 
 fn guest_login(request: &Request, context: &Context<'_>) -> Result<Answer<'static>, Rejection> {

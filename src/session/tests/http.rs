@@ -2,7 +2,6 @@
 
 use super::peer::Peer;
 use super::*;
-use crate::session::Page;
 
 const HEALTHY: &str = r#"health 200 {"status":"ok"}"#;
 
@@ -56,21 +55,6 @@ fn pages_are_asked_for_again_and_nothing_else_is_kept() {
     check(post("/guest-login", &[], ""), "no-store");
     check(call(r#"{"script":"a"}"#), "no-store");
     check("GET / HTTP/1.1\r\nno header\r\n\r\n".into(), "no-store");
-}
-
-#[test]
-fn a_page_lets_no_other_site_in() {
-    let response = response(get("/"));
-    let policy = header(&response, "content-security-policy").unwrap();
-    for directive in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "object-src 'none'"]
-    {
-        assert!(policy.contains(directive), "{policy}");
-    }
-    assert!(!policy.contains("unsafe"), "{policy}");
-    assert_eq!(header(&response, "x-frame-options"), Some("DENY"));
-    assert_eq!(header(&response, "referrer-policy"), Some("no-referrer"));
-    assert_eq!(header(&response, "cross-origin-opener-policy"), Some("same-origin"));
-    assert!(header(&response, "permissions-policy").is_some());
 }
 
 #[test]
@@ -256,35 +240,6 @@ fn regression_a_client_of_http_1_0_is_told_that_the_connection_stays_open() {
     assert_eq!(connection(old).as_deref(), Some("keep-alive"));
     assert_eq!(connection("GET /health HTTP/1.0\r\n\r\n").as_deref(), Some("close"));
     assert_eq!(connection(&get("/health")), None);
-}
-
-#[test]
-fn a_page_is_gzipped_for_those_who_name_that() {
-    let with_gzip = |settings: &mut Settings| {
-        let page = Page { path: "/", content_type: "text/html", body: b"<p>hello", gzip: b"packed".to_vec() };
-        settings.pages = Box::leak(Box::new([page]));
-    };
-    let check = |header_line: &str, is_packed: bool| {
-        let answer = response_with(with_gzip, request("GET /", &[header_line]));
-        assert_eq!(header(&answer, "vary"), Some("Accept-Encoding"), "{header_line}");
-        assert_eq!(header(&answer, "content-encoding"), is_packed.then_some("gzip"), "{header_line}");
-        assert!(answer.ends_with(if is_packed { "packed" } else { "<p>hello" }), "{header_line}: {answer}");
-    };
-    check("Accept-Encoding: gzip, deflate, br", true);
-    check("accept-encoding: br;q=1.0, GZip ; q=0.8", true);
-    check("Accept-Encoding: x-gzip", true);
-    check("Accept-Encoding: gzip;q=0.001", true);
-    check("Accept-Encoding: gzip;q=0", false);
-    check("Accept-Encoding: gzip; Q=0.000, *", false);
-    check("Accept-Encoding: deflate, br", false);
-    check("Accept-Encoding: *", false);
-    check("Accept-Encoding: gzippy", false);
-    check("Accept-Encoding:", false);
-    check("X: y", false);
-    let plain = response(request("GET /", &["Accept-Encoding: gzip"]));
-    assert_eq!((header(&plain, "vary"), header(&plain, "content-encoding")), (None, None));
-    let answer = response_with(with_gzip, request("HEAD /", &["Accept-Encoding: gzip"]));
-    assert_eq!(header(&answer, "content-length"), Some("6"));
 }
 
 /// One read may hold thousands of requests, and each may ask for a large page.

@@ -9,6 +9,7 @@ mod frames;
 mod http;
 mod login;
 mod pacing;
+mod pages;
 mod peer;
 mod properties;
 mod recorder;

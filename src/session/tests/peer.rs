@@ -4,14 +4,18 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::recorder::{Recorder, Refusal};
 use crate::session::account::AccountResult;
 use crate::session::cors::AllowedOrigins;
 use crate::session::limits::{Buckets, Limit, network};
+use crate::session::pages::{Found, Page, PageSet};
 use crate::session::{
-    Actions, Client, Context, Counted, GuestLogin, HttpsRedirect, Network, Now, Page, Port, Rejection,
-    Services, Session, Settings, WebSocketSession,
+    Actions, Client, Context, Counted, GuestLogin, HttpsRedirect, Network, Now, Port, Rejection, Services,
+    Session, Settings, WebSocketSession,
 };
 use crate::wire::http::RequestLimits;
 use crate::wire::ids::{Identity, Role};
@@ -22,7 +26,6 @@ use crate::wire::{Code, ErrorCode, Position, Recovered, ws};
 /// What the virtual clock shows at first.
 const START: Now = Now { monotonic_ms: 5_000, unix_ms: 1_700_000_000_000 };
 const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
-const PAGES: &[Page] = &[Page { path: "/", content_type: "text/html", body: b"<p>hello", gzip: Vec::new() }];
 pub(super) const LOGINS_PER_MINUTE: u32 = 3;
 
 /// A peer and the session that it talks to.
@@ -50,7 +53,14 @@ impl Peer {
         let logins = Buckets::per_minute(Limit { most: LOGINS_PER_MINUTE, holds_for_local: false });
         let calls = Buckets::per_second(Limit::NONE);
         Self {
-            services: TestServices { settings, readiness: Ok(()), standing: Ok(()), logins, calls },
+            services: TestServices {
+                settings,
+                readiness: Ok(()),
+                standing: Ok(()),
+                pages: pages(),
+                logins,
+                calls,
+            },
             address: [192, 0, 2, 1].into(),
             session: Session::new(START),
             inflater: RefCell::default(),
@@ -326,6 +336,7 @@ pub(super) struct TestServices {
     pub settings: Settings,
     pub readiness: Result<(), &'static str>,
     pub standing: Result<(), (u16, Box<str>)>,
+    pub pages: Arc<PageSet>,
     logins: Buckets,
     pub calls: Buckets,
 }
@@ -381,6 +392,10 @@ impl Services for TestServices {
         Ok(format!("[{most}]"))
     }
 
+    fn pages(&self) -> Arc<PageSet> {
+        self.pages.clone()
+    }
+
     fn metrics(&self) -> (&'static str, String) {
         ("text/plain; version=0.0.4", "up 1\n".into())
     }
@@ -388,6 +403,15 @@ impl Services for TestServices {
 
 pub(super) fn https_redirect(to_port: u16) -> HttpsRedirect {
     HttpsRedirect { to_port, hsts: "max-age=60".into() }
+}
+
+/// A small page at `/`.
+fn pages() -> Arc<PageSet> {
+    let headers = Arc::new([("Cache-Control", "no-cache".into())]);
+    let page = Page::new("text/html", Bytes::from_static(b"<p>hello"), headers);
+    let mut pages = PageSet::default();
+    pages.insert("/", Found::Page(Arc::new(page)));
+    Arc::new(pages)
 }
 
 /// The times that the server has by default; small bounds, so that tests reach them.
@@ -415,7 +439,6 @@ fn settings() -> Settings {
         metrics_elsewhere: false,
         sync_interval_ms: 50,
         trusted_proxies: vec![Network::parse("10.0.0.0/8").unwrap()],
-        pages: PAGES,
         https_redirect: None,
     }
 }

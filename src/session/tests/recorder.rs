@@ -6,7 +6,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data};
 
 use crate::session::account::{AccountCall, AccountRequest};
-use crate::session::{Action, DroppedInput, Input, JoinRequest, Rejection, Route, RpcRequest};
+use crate::session::{Action, DroppedInput, Input, JoinRequest, Rejection, Route, RpcRequest, Sending};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
 use crate::wire::message::{self, InputName};
@@ -47,6 +47,7 @@ impl Recorder {
     /// It is refused, as some scripts, actions and refresh tokens are by their names.
     pub(super) fn carry_out(&mut self, action: Action) -> Result<(), Refusal> {
         match action {
+            Action::Send { bytes, kind: Sending::Page } => self.lines.push(format!("body [{}]", bytes.len())),
             Action::Send { bytes, .. } => self.send(&bytes),
             Action::Rpc { caller, request } => return self.rpc(&caller, request).map_err(Refusal::Rpc),
             Action::Account(request) => return self.account(&request).map_err(Refusal::Account),
@@ -178,7 +179,7 @@ impl Recorder {
             found.next_back().map(|header| std::str::from_utf8(header.value).unwrap())
         };
         let length = header("content-length").map(|length| length.parse::<usize>().unwrap());
-        let has_no_body = matches!(status, 101 | 204);
+        let has_no_body = matches!(status, 101 | 204 | 304);
         assert_eq!(length.is_none(), has_no_body, "a length in every answer that has a body");
         assert!(status == 101 || header("date").is_some());
         let body = match length {

@@ -9,6 +9,7 @@ pub const STATUSES: &[(u16, &str)] = &[
     (200, "OK"),
     (201, "Created"),
     (204, "No Content"),
+    (304, "Not Modified"),
     (308, "Permanent Redirect"),
     (400, "Bad Request"),
     (401, "Unauthorized"),
