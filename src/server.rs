@@ -121,6 +121,7 @@ impl Server {
             Pages::load(config.public.clone(), config.demo).map_err(ServerError::Pages)?;
         let pages = Arc::new(pages);
         let stores = Stores::open(&config.database).map_err(ServerError::Store)?;
+        let stores = stores.with(config.confusable_names);
         let tokens = Arc::new(token_authority(config, &stores)?);
         let (address, listeners) = listen(config, (config.listen.port(), "port"))?;
         let (redirect_address, redirects) = listen_for_redirects(config)?;
@@ -380,6 +381,7 @@ fn start_accounts(
         queue_capacity: limits.max_queue,
         longest_wait: limits.longest_wait,
         refresh_ttl: config.refresh_ttl,
+        reserved_names: config.reserved_names.clone(),
     };
     let posts = posts.to_vec();
     let disconnect = move |disconnects: Disconnects| {

@@ -5,11 +5,13 @@
 //! databases in `store/sql_store.rs`, whose suite runs on SQLite and on PostgreSQL.
 
 pub mod guest;
+pub mod look_alikes;
 pub mod name;
 pub mod password;
 mod random;
 pub mod records;
 pub mod refresh;
+pub mod reserved;
 pub mod revocations;
 pub mod secret;
 pub mod service;

@@ -92,7 +92,7 @@ impl std::error::Error for NameError {}
 
 /// Letters and digits are Unicode's alphabetic and numeric characters. Marks are those of identifiers (Unicode Standard Annex 31):
 /// a virama or a tone mark is as much part of a word as a letter.
-fn is_allowed(character: char) -> bool {
+pub(super) fn is_allowed(character: char) -> bool {
     let is_of_words =
         character.is_alphanumeric() || is_combining_mark(character) && is_xid_continue(character);
     is_of_words && !is_invisible(character) || matches!(character, '_' | '-' | '.')
@@ -128,7 +128,7 @@ fn has_marks_on_letters(name: &str) -> bool {
 }
 
 /// Unicode's compatibility caseless form (The Unicode Standard, D146): folding may undo the normal form, hence again.
-fn fold(name: &str) -> String {
+pub(super) fn fold(name: &str) -> String {
     name.nfd().default_case_fold().nfkd().default_case_fold().nfkc().collect()
 }
 

@@ -28,7 +28,7 @@ pub struct Account {
 /// An account to be made.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
-    /// See [`Account::username`].
+    /// See [`Account::username`]. Its skeletons are the account's where nobody else has them.
     pub username: String,
     /// `username` with its case folded: no two accounts have the same.
     pub folded_name: String,
@@ -146,8 +146,11 @@ pub trait AccountStore: Send {
     /// The key that signs tokens when no other is given, made at random by whoever asks first.
     fn jwt_secret(&mut self) -> StoreResult<Vec<u8>>;
 
-    /// Makes an account; none if the folded name is taken.
+    /// Makes an account; none if the folded name is taken, or another one looks like it where that is refused.
     fn create(&mut self, account: &NewAccount, now_s: u64) -> StoreResult<Option<Account>>;
+
+    /// Whether a name looks like another account's, where that is refused.
+    fn is_look_alike(&mut self, username: &str) -> StoreResult<bool>;
 
     /// The account of that folded name.
     fn find_by_name(&mut self, folded_name: &str, now_s: u64) -> StoreResult<Option<Account>>;

@@ -26,6 +26,7 @@ pub(super) fn command() -> Command {
         .about("Make an account; the password is asked for, or read from standard input")
         .arg(Arg::new("NAME").required(true).help("Username, 3 to 32 letters, digits, _ - ."))
         .arg(role("What it may do").long("role").id("role").value_name("ROLE").default_value("player"));
+    let create = config::with_name_flags(create);
     let set_role = Command::new("role")
         .about("Change what an account may do")
         .arg(name())
@@ -61,7 +62,8 @@ pub(super) fn command() -> Command {
 pub(super) fn run(arguments: &ArgMatches) -> Result<String, String> {
     let (what, arguments) = arguments.subcommand().ok_or("user needs a subcommand; see godra user --help")?;
     let database = config::database(arguments).map_err(|error| error.to_string())?;
-    let stores = Stores::open(&database).map_err(|error| error.to_string())?;
+    let confusable_names = config::confusable_names(arguments).map_err(|error| error.to_string())?;
+    let stores = Stores::open(&database).map_err(|error| error.to_string())?.with(confusable_names);
     let mut task = Task { store: stores.connect().map_err(|fault| fault.to_string())?, arguments };
     match what {
         "create" => task.create(),
@@ -86,6 +88,12 @@ impl Task<'_> {
         let taken = format!("the username {:?} is taken", name.shown);
         if self.store.find_by_name(&name.folded, now_s()).map_err(told)?.is_some() {
             return Err(taken);
+        }
+        if self.store.is_look_alike(&name.shown).map_err(told)? {
+            return Err(format!(
+                "the username {:?} looks like one that is taken; --confusable-names allow makes it all the same",
+                name.shown
+            ));
         }
         let account = NewAccount {
             username: name.shown,

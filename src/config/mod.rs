@@ -30,11 +30,13 @@ pub use limits::{
     RoomLimits, WebSocketLimits,
 };
 pub use listening::Listening;
-pub use settings::{normalize_dashes, with_database_flags, with_flags};
+pub use settings::{normalize_dashes, with_database_flags, with_flags, with_name_flags};
 
 use environment::Environment;
 use settings::{DotEnv, Source, Values};
 
+use crate::account::look_alikes::ConfusableNames;
+use crate::account::reserved::ReservedNames;
 use crate::account::secret::TokenKey;
 use crate::account::store::{Dsn, parse_sqlite_path};
 pub use crate::logging::LogFormat;
@@ -78,6 +80,10 @@ pub struct Config {
     pub token_ttl: Duration,
     /// How long a refresh token is good.
     pub refresh_ttl: Duration,
+    /// Names that nobody can choose.
+    pub reserved_names: ReservedNames,
+    /// Whether names may look alike.
+    pub confusable_names: ConfusableNames,
     /// Threads that hash passwords.
     pub login_workers: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -197,6 +203,8 @@ impl Config {
             token_keys: resolve_token_keys(values, &mut warnings)?,
             token_ttl: values.parse("token-ttl", values::duration("1s", "3650d"))?,
             refresh_ttl: values.parse("refresh-ttl", values::duration("1s", "3650d"))?,
+            reserved_names: values.parse("reserved-names", ReservedNames::parse)?,
+            confusable_names: values.parse("confusable-names", ConfusableNames::parse)?,
             login_workers: values
                 .parse_optional("login-workers", values::number(1..=64))?
                 .unwrap_or_else(|| (machine.cores / 2).clamp(1, 64)),
@@ -271,6 +279,17 @@ pub fn database(flags: &ArgMatches) -> Result<Dsn, ConfigError> {
     let mut warnings = Vec::new();
     let environment = Environment::of_process();
     database::resolve(&Values::collect(flags, |name| environment.get(name), &dot_env)?, &mut warnings)
+}
+
+/// Whether names may look alike, as [`database`] has where accounts are.
+///
+/// # Errors
+/// On a value that is not allowed.
+pub fn confusable_names(flags: &ArgMatches) -> Result<ConfusableNames, ConfigError> {
+    let dot_env = DotEnv::read(Path::new(".env"))?;
+    let environment = Environment::of_process();
+    Values::collect(flags, |name| environment.get(name), &dot_env)?
+        .parse("confusable-names", ConfusableNames::parse)
 }
 
 /// How long a ban is to last.

@@ -165,6 +165,18 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("login-rate", "N", Some("60"), "Logins per address and minute; 0 is no limit"),
     setting(
+        "reserved-names",
+        "NAMES",
+        Some("default"),
+        "Usernames that nobody can choose, nor what looks like them: a comma list of names, default (admin, moderator, …) and files (@PATH), or off",
+    ),
+    setting(
+        "confusable-names",
+        "RULE",
+        Some("refuse"),
+        "Whether a new username may look like another player's, by Unicode's UTS 39: refuse or allow",
+    ),
+    setting(
         "lobbies-per-owner",
         "N",
         Some("16"),
@@ -280,6 +292,11 @@ pub fn with_flags(command: Command) -> Command {
 pub fn with_database_flags(command: Command) -> Command {
     let is_of_database = |setting: &&Setting| setting.name.starts_with("db-");
     command.args(SETTINGS.iter().filter(is_of_database).map(Setting::argument))
+}
+
+/// Adds the setting that a new name depends on, as a flag.
+pub fn with_name_flags(command: Command) -> Command {
+    command.arg(find("confusable-names").argument())
 }
 
 /// Turns single-dash long flags (`-db-type postgres`) into double-dash ones, so that clap understands them.

@@ -68,6 +68,21 @@ fn defaults() {
 }
 
 #[test]
+fn names_that_nobody_can_be_given_are_refused() {
+    let config = resolve("--reserved-names default,studio --confusable-names allow").unwrap();
+    assert_eq!(config.confusable_names, ConfusableNames::Allow);
+    assert_eq!(resolve("").unwrap().confusable_names, ConfusableNames::Refuse);
+    refused("--confusable-names maybe", "--confusable-names maybe: expected refuse or allow");
+    refused(
+        "--reserved-names ann,b:b",
+        "--reserved-names ann,b:b: \"b:b\" cannot be a username, which has letters, digits, '_', '-' and '.' only; expected \
+         names with commas, default, @FILE with a name a line, or off",
+    );
+    let refusal = resolve("--reserved-names @/no/names").unwrap_err();
+    assert!(refusal.starts_with("--reserved-names @/no/names: /no/names cannot be read: "), "{refusal}");
+}
+
+#[test]
 fn headers_of_proxies_are_believed_of_named_ones_alone() {
     let config = resolve("--proxy-protocol --trusted-proxy 10.0.0.0/8").unwrap();
     assert!(config.proxy_protocol && config.trusted_proxies.len() == 1);

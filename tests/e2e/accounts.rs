@@ -85,6 +85,50 @@ fn each_refusal_says_which_rule() {
 }
 
 #[test]
+fn nobody_is_called_what_another_seems_to_be() {
+    let folder = Folder::new();
+    std::fs::write(folder.path().join("names"), "# ours\nstudio\n").unwrap();
+    let server = Server::start_in(folder, &["--reserved-names", "default,bo-ss,@names"]);
+    let register = |username: &str| server.post("/register", &credentials(username, PASSWORD));
+    for name in ["admin", "\u{430}dmin", "Ad-Min", "BOSS", "boss.", "5tudio", "Studio"] {
+        match name {
+            "5tudio" => assert_eq!(register(name).status, 201, "a 5 is no S"),
+            name => check_error(&register(name), 409, "conflict", "is reserved"),
+        }
+    }
+    assert_eq!(register("Alice").status, 201);
+    check_error(&register("alice"), 409, "conflict", "this username is taken");
+    for name in ["AIice", "A1ice", "\u{410}lice"] {
+        check_error(&register(name), 409, "conflict", "looks like one that is taken");
+    }
+    let guest = User::guest(&server);
+    let upgrade = |name: &str| guest.post("/account/upgrade", &credentials(name, PASSWORD));
+    check_error(&upgrade("AIice"), 409, "conflict", "looks like one that is taken");
+    check_error(&upgrade("moderator"), 409, "conflict", "is reserved");
+    assert_eq!(upgrade("ben").status, 200);
+
+    let database = server.folder().path().join("game.db").display().to_string();
+    let made = user_command(server.folder(), &database, &["create", "admin", "--role", "manager"], PASSWORD);
+    assert!(made.starts_with("made manager #4 admin"), "who runs the server may: {made}");
+    let create = ["create", "a1ice"];
+    let (code, _, told) = try_user_command(server.folder(), &database, &create, PASSWORD);
+    assert!(code == Some(1) && told.contains("--confusable-names allow"), "{told}");
+    let create = ["create", "a1ice", "--confusable-names", "allow"];
+    user_command(server.folder(), &database, &create, PASSWORD);
+    assert_eq!(User::login(&server, "a1ice", PASSWORD).who_am_i().json()["username"], "a1ice");
+}
+
+#[test]
+fn names_may_look_alike_if_that_is_allowed() {
+    let server = Server::start(&["--confusable-names", "allow", "--reserved-names", "off"]);
+    let register = |username: &str| server.post("/register", &credentials(username, PASSWORD));
+    for name in ["Alice", "AIice", "admin"] {
+        assert_eq!(register(name).status, 201, "{name}");
+    }
+    check_error(&register("alice"), 409, "conflict", "this username is taken");
+}
+
+#[test]
 fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
     let server = Server::start(&[]);
     for first in [account(&server, "ann"), User::guest(&server)] {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use godra::account::look_alikes::ConfusableNames;
 use godra::account::records::StoreFault;
 use godra::account::store::{Dsn, Stores};
 
@@ -19,6 +20,7 @@ fn keeps_the_contract() {
     let server = Postgres::start();
     let stores = open(&server.database("contract")).unwrap();
     suite::suite(&mut || stores.connect().unwrap());
+    suite::names_may_look_alike(&mut stores.with(ConfusableNames::Allow).connect().unwrap());
 }
 
 #[test]

@@ -14,6 +14,7 @@ const THREADS: usize = 8;
 /// Runs every race on one database.
 pub fn all(stores: &Stores) {
     a_name_is_given_to_one(stores);
+    names_that_look_alike_are_given_to_one(stores);
     a_token_is_spent_by_one(stores, "guest:raced", false);
     a_token_is_spent_by_one(stores, "31337", true);
     notices_come_whole_and_in_order(stores);
@@ -42,6 +43,18 @@ fn a_name_is_given_to_one(stores: &Stores) {
         let account = new_account(&format!("raced{round}"));
         let made = together(stores, |store, _| store.create(&account, NOW_S).unwrap());
         assert_eq!(made.iter().flatten().count(), 1);
+    }
+}
+
+fn names_that_look_alike_are_given_to_one(stores: &Stores) {
+    const LETTERS: [char; 4] = ['1', 'l', 'i', '\u{456}'];
+    for round in 0..10 {
+        let made = together(stores, |store, number| {
+            let letter = |place: usize| LETTERS[number / 4_usize.pow(place as u32) % 4];
+            let name = format!("alike{round}-{}{}", letter(0), letter(1));
+            store.create(&new_account(&name), NOW_S).unwrap()
+        });
+        assert_eq!(made.iter().flatten().count(), 1, "{made:?}");
     }
 }
 

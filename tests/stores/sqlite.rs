@@ -1,3 +1,4 @@
+use godra::account::look_alikes::ConfusableNames;
 use godra::account::store::{Dsn, Stores};
 use tempfile::TempDir;
 
@@ -13,6 +14,7 @@ fn open() -> (TempDir, Stores) {
 fn keeps_the_contract() {
     let (_folder, stores) = open();
     suite::suite(&mut || stores.connect().unwrap());
+    suite::names_may_look_alike(&mut stores.with(ConfusableNames::Allow).connect().unwrap());
 }
 
 #[test]

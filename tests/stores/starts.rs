@@ -9,6 +9,8 @@ use crate::common::server::{Folder, Server, run_to_end};
 use crate::postgres::open;
 
 const STARTERS: usize = 10;
+/// PostgreSQL's name for the type of bytes.
+const BYTES: &str = "BYTEA";
 
 /// Lets ten open a database at the same moment; all must find the same secret in it.
 fn open_together(open: impl Fn() -> Result<Stores, String> + Sync) {
@@ -40,8 +42,80 @@ fn ten_start_at_once_on_postgres() {
         let dsn = server.database(&format!("fresh{round}"));
         open_together(|| open(&dsn));
         let versions = "SELECT count(*), min(version), max(version) FROM godra_schema";
-        assert_eq!(server.sql(&format!("fresh{round}"), versions), "1|5|5", "the steps were taken once");
+        assert_eq!(server.sql(&format!("fresh{round}"), versions), "1|6|6", "the steps were taken once");
     }
+}
+
+/// Accounts from before names were compared by their looks, more than one transaction fills; the last two look like the first.
+const OLD_ACCOUNTS: usize = 252;
+
+fn insert_old_accounts() -> String {
+    let name = |number: usize| match number {
+        1 => "Daisy1".to_owned(),
+        251 => "DaisyI".to_owned(),
+        252 => "Dai\u{455}yl".to_owned(),
+        _ => format!("old{number}x"),
+    };
+    let row = |number| format!("('{0}', '{0}', 'player', '', 0)", name(number));
+    let rows: Vec<_> = (1..=OLD_ACCOUNTS).map(row).collect();
+    let columns = "username, folded_name, role, password_hash, created_at_s";
+    format!("INSERT INTO accounts ({columns}) VALUES {}", rows.join(", "))
+}
+
+/// What `sql` gives of the table is text; a start fills it.
+fn old_accounts_get_skeletons(start: impl Fn() -> Stores + Sync, sql: impl Fn(&str) -> String) {
+    start();
+    sql(&insert_old_accounts());
+    let rows = || sql("SELECT count(*) FROM name_skeletons");
+    let owner = || sql("SELECT user_id FROM name_skeletons WHERE skeleton = 'daisyl'");
+    start();
+    assert_eq!(rows(), "0", "filled once, which was when there were none");
+    sql("DELETE FROM settings WHERE name = 'name_skeletons'");
+    // One has nothing that is not the first's, the other its small i.
+    let filled = (OLD_ACCOUNTS - 1).to_string();
+    open_together(|| Ok(start()));
+    assert_eq!((rows(), owner()), (filled.clone(), "1".to_owned()), "the first keeps it");
+    let mut store = start().connect().unwrap();
+    for number in [2, 100, 101, 250] {
+        assert_eq!(store.is_look_alike(&format!("0ld{number}x")), Ok(true), "{number}");
+    }
+    // A process that was stopped after the second page.
+    sql("DELETE FROM name_skeletons WHERE user_id > 200");
+    let version = godra::account::look_alikes::version();
+    sql(&format!(
+        "UPDATE settings SET value = CAST('{version} 200' AS {BYTES}) WHERE name = 'name_skeletons'"
+    ));
+    start();
+    assert_eq!(rows(), filled);
+    // Another version's are worth nothing.
+    sql("DELETE FROM name_skeletons WHERE user_id > 1");
+    sql("INSERT INTO name_skeletons VALUES ('other', 2)");
+    sql(&format!("UPDATE settings SET value = CAST('0-1.1.1' AS {BYTES}) WHERE name = 'name_skeletons'"));
+    open_together(|| Ok(start()));
+    assert_eq!((rows(), owner()), (filled, "1".to_owned()));
+    sql("DELETE FROM accounts WHERE id = 1");
+    assert_eq!(store.is_look_alike("daisy1"), Ok(false), "they go with the account");
+}
+
+#[test]
+fn old_accounts_get_skeletons_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("game.db");
+    let sql = |text: &str| {
+        let database = rusqlite::Connection::open(&path).unwrap();
+        let mut statement = database.prepare(&text.replace(BYTES, "BLOB")).unwrap();
+        let mut rows = statement.query(()).unwrap();
+        let number = rows.next().unwrap().map(|row| row.get::<_, i64>(0).unwrap().to_string());
+        number.unwrap_or_default()
+    };
+    old_accounts_get_skeletons(|| Stores::open(&Dsn::Sqlite(path.clone())).unwrap(), sql);
+}
+
+#[test]
+fn old_accounts_get_skeletons_on_postgres() {
+    let server = Postgres::start();
+    let dsn = server.database("old");
+    old_accounts_get_skeletons(|| open(&dsn).unwrap(), |text| server.sql("old", text));
 }
 
 /// Expects a database to be refused with these words, and to stay as it is.
@@ -62,7 +136,7 @@ fn what_is_not_ours_is_refused_on_postgres() {
     let dsn = server.database("newer");
     open(&dsn).unwrap();
     server.sql("newer", "UPDATE godra_schema SET version = 99");
-    check_refused(&server, "newer", &dsn, "newer version of godra (schema 99, this one knows up to 5)");
+    check_refused(&server, "newer", &dsn, "newer version of godra (schema 99, this one knows up to 6)");
     assert_eq!(server.sql("newer", "SELECT version FROM godra_schema"), "99");
 
     let dsn = server.database("invoices");
@@ -112,7 +186,7 @@ fn ten_servers_start_at_once_on_postgres() {
     let server = Postgres::start();
     let dsn = server.database("shared");
     start_servers(&["--db-type", "postgres", "--db-dsn", &dsn]);
-    assert_eq!(server.sql("shared", "SELECT count(*) FROM settings"), "1");
+    assert_eq!(server.sql("shared", "SELECT count(*) FROM settings WHERE name = 'jwt_secret'"), "1");
 }
 
 #[test]

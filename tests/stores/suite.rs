@@ -19,10 +19,11 @@ const LATER_S: u64 = NOW_S + 3600;
 
 /// Runs every case, on two connections to one database: what one writes, the other reads.
 pub fn suite(connect: &mut dyn FnMut() -> Store) {
-    let cases: [(&str, Case); 17] = [
+    let cases: [(&str, Case); 18] = [
         ("secret", the_secret_is_made_once),
         ("accounts", accounts_are_found_by_name_and_number),
         ("names", no_two_accounts_have_the_same_folded_name),
+        ("look-alikes", no_two_accounts_look_alike),
         ("list", accounts_are_listed_in_pages),
         ("roles", a_role_is_changed_with_a_notice),
         ("rehash", a_hash_is_replaced_only_if_it_is_still_there),
@@ -148,6 +149,31 @@ fn no_two_accounts_have_the_same_folded_name(one: &mut Store, other: &mut Store)
     let again = NewAccount { password_hash: "another".to_owned(), ..new_account("twin") };
     assert_eq!(one.create(&again, NOW_S + 1), Ok(None));
     assert_eq!(one.find_by_name("twin", NOW_S), Ok(Some(first)));
+}
+
+fn no_two_accounts_look_alike(one: &mut Store, other: &mut Store) {
+    // `new_account` shows names in upper case, in which the I is an l.
+    let first = created(one, "daisy1");
+    for name in ["dalsyl", "da1sy1", "dai\u{455}y1", "daisyi"] {
+        let (shown, folded) = (name.to_uppercase(), name);
+        assert_eq!(other.is_look_alike(&shown), Ok(true), "{shown}");
+        assert_eq!(other.create(&new_account(folded), NOW_S), Ok(None), "{shown}");
+        assert_eq!(other.find_by_name(folded, NOW_S), Ok(None), "{shown}");
+    }
+    assert_eq!(other.is_look_alike("DAISY2"), Ok(false));
+    let second = created(other, "daisy2");
+    assert!(second.id > first.id);
+    assert_eq!(one.find(first.id, NOW_S), Ok(Some(first)));
+}
+
+/// With the same rule off, on connections of its own.
+pub fn names_may_look_alike(store: &mut Store) {
+    let names = ["violet1", "violetl", "vio1et1"];
+    for name in names {
+        assert_eq!(store.is_look_alike(&name.to_uppercase()), Ok(false));
+        created(store, name);
+        assert_eq!(store.create(&new_account(name), NOW_S), Ok(None), "a name is one account's all the same");
+    }
 }
 
 fn accounts_are_listed_in_pages(one: &mut Store, other: &mut Store) {

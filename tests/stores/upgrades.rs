@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use godra::account::records::{Account, Rotation};
+use godra::account::reserved::ReservedNames;
 use godra::account::revocations::Revocations;
 use godra::account::service::{AccountService, ServiceOptions};
 use godra::account::store::{Dsn, Stores};
@@ -39,6 +40,7 @@ impl Accounts {
             queue_capacity: 32,
             longest_wait: PATIENCE,
             refresh_ttl: Duration::from_secs(7200),
+            reserved_names: ReservedNames::default(),
         };
         let (revocations, metrics) = (Arc::new(Revocations::new(3600)), Metrics::new().accounts.clone());
         let service = AccountService::start(&options, &stores, tokens, revocations, metrics, |_| {}).unwrap();

@@ -46,6 +46,17 @@ pub(super) fn taken() -> Failure {
     refused(ErrorCode::Conflict, "this username is taken")
 }
 
+pub(super) fn reserved() -> Failure {
+    refused(ErrorCode::Conflict, "this username is reserved; choose another one")
+}
+
+pub(super) fn look_alike() -> Failure {
+    refused(
+        ErrorCode::Conflict,
+        "this username looks like one that is taken; choose one that nobody confuses with it",
+    )
+}
+
 pub(super) fn unavailable() -> Rejection {
     let message = "the accounts are not available now; try again soon";
     Rejection::new(ErrorCode::Unavailable, message).retry_after(2)

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::failure::{Failure, Outcome, bad_request, refused, taken};
+use super::failure::{Failure, Outcome, bad_request, look_alike, refused, reserved, taken};
 use super::notices::unix_ms;
 use super::worker::{AccountWorker, answer, done};
 use crate::account::name::Username;
@@ -32,17 +32,39 @@ impl AccountWorker {
         let name = Username::parse(&who.username).map_err(|error| bad_request(&error))?;
         let password = Password::parse(&who.password).map_err(|error| bad_request(&error))?;
         // Most names that are taken need no hash to find that out.
-        if self.ask(|store| store.find_by_name(&name.folded, unix_ms() / 1000))?.is_some() {
+        if !self.is_free(&name)? {
             return Ok(None);
         }
         let account = NewAccount {
-            username: name.shown,
-            folded_name: name.folded,
+            username: name.shown.clone(),
+            folded_name: name.folded.clone(),
             role: Role::Player,
             password_hash: self.hash(&password)?,
             guest_id: guest_id.map(str::to_owned),
         };
-        self.ask(|store| store.create(&account, unix_ms() / 1000))
+        let made = self.ask(|store| store.create(&account, unix_ms() / 1000))?;
+        if made.is_none() {
+            // What was free a moment ago may be taken, or look like what is.
+            self.is_free(&name)?;
+        }
+        Ok(made)
+    }
+
+    /// Whether nobody has a name.
+    ///
+    /// # Errors
+    /// When nobody has it, and nobody can choose it.
+    pub(super) fn is_free(&mut self, name: &Username) -> Outcome<bool> {
+        if self.ask(|store| store.find_by_name(&name.folded, unix_ms() / 1000))?.is_some() {
+            return Ok(false);
+        }
+        if self.shared.reserved_names.contains(name) {
+            return Err(reserved());
+        }
+        match self.ask(|store| store.is_look_alike(&name.shown))? {
+            true => Err(look_alike()),
+            false => Ok(true),
+        }
     }
 
     pub(super) fn login(&mut self, who: &Credentials, address: IpAddr) -> Outcome<AccountAnswer> {

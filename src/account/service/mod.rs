@@ -30,6 +30,7 @@ pub use self::notices::unix_ms;
 use self::worker::{AccountWorker, WorkerState};
 use super::password;
 use super::records::StoreFault;
+use super::reserved::ReservedNames;
 use super::revocations::Revocations;
 use super::store::Stores;
 use super::token::TokenAuthority;
@@ -55,6 +56,8 @@ pub struct ServiceOptions {
     pub longest_wait: Duration,
     /// How long a refresh token is good.
     pub refresh_ttl: Duration,
+    /// Names that nobody can choose.
+    pub reserved_names: ReservedNames,
 }
 
 /// The worker threads and the bounded queue in front of them.
@@ -116,6 +119,7 @@ impl AccountService {
             dummy_hash: password::dummy_hash()
                 .map_err(|fault| StartError::System(io::Error::other(fault)))?,
             refresh_ttl_s: options.refresh_ttl.as_secs(),
+            reserved_names: options.reserved_names.clone(),
             started: Instant::now(),
             metrics: metrics.clone(),
             poke,

@@ -28,8 +28,13 @@ fn start(workers: usize, queue_capacity: usize, longest_wait: Duration) -> Accou
     let revocations = Arc::new(Revocations::new(3600));
     let metrics = Metrics::new();
     let (sender, disconnected) = crossbeam_channel::unbounded();
-    let options =
-        ServiceOptions { workers, queue_capacity, longest_wait, refresh_ttl: Duration::from_secs(7200) };
+    let options = ServiceOptions {
+        workers,
+        queue_capacity,
+        longest_wait,
+        refresh_ttl: Duration::from_secs(7200),
+        reserved_names: ReservedNames::default(),
+    };
     let disconnect = move |disconnects| sender.send(disconnects).unwrap_or_default();
     let (tokens_of_service, revocations_of_service) = (tokens.clone(), revocations.clone());
     let service = AccountService::start(

@@ -10,6 +10,7 @@ use super::breaker::{Breaker, BreakerVerdict, Pass};
 use super::defence::Defence;
 use super::failure::{Failure, Outcome, refused, unavailable};
 use crate::account::records::{AccountStore, StoreFault, StoreResult};
+use crate::account::reserved::ReservedNames;
 use crate::account::revocations::Revocations;
 use crate::account::token::TokenAuthority;
 use crate::metrics::AccountMetrics;
@@ -26,6 +27,7 @@ pub(super) struct WorkerState {
     /// Checked in the place of the hash that an unknown user does not have.
     pub dummy_hash: String,
     pub refresh_ttl_s: u64,
+    pub reserved_names: ReservedNames,
     /// The zero of the defence's milliseconds.
     pub started: Instant,
     pub metrics: AccountMetrics,

@@ -1,7 +1,8 @@
 //! Accounts and bans, as statements.
 
 use super::sql::{Database, Row, Transaction, Value, broken, first};
-use super::{families, notices};
+use super::{families, notices, skeletons};
+use crate::account::look_alikes::ConfusableNames;
 use crate::account::records::{Account, Ban, NewAccount, NoticeKind, StoreResult};
 use crate::wire::ids::Role;
 
@@ -20,6 +21,7 @@ macro_rules! select_accounts {
 pub(super) fn create(
     transaction: &mut dyn Transaction,
     account: &NewAccount,
+    confusable_names: ConfusableNames,
     now_s: u64,
 ) -> StoreResult<Option<Account>> {
     const INSERT: &str = "INSERT INTO accounts (username, folded_name, role, password_hash, created_at_s, guest_id) \
@@ -33,8 +35,14 @@ pub(super) fn create(
         account.guest_id.as_deref().into(),
     ];
     let Some(mut row) = first(transaction.run(INSERT, &values)?) else { return Ok(None) };
+    let id = row.number()?;
+    let is_unlike_others = skeletons::take(transaction, id, &account.username)?;
+    if !is_unlike_others && confusable_names == ConfusableNames::Refuse {
+        transaction.run("DELETE FROM accounts WHERE id = $1", &[id.into()])?;
+        return Ok(None);
+    }
     Ok(Some(Account {
-        id: row.number()?,
+        id,
         username: account.username.clone(),
         role: account.role,
         password_hash: account.password_hash.clone(),

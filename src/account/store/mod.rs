@@ -9,6 +9,7 @@ mod families;
 mod gone;
 mod notices;
 mod postgres;
+mod skeletons;
 mod sql;
 mod sql_store;
 mod sqlite;
@@ -22,11 +23,12 @@ use self::postgres::Postgres;
 pub use self::postgres::PostgresDsn;
 use self::sql_store::SqlStore;
 use self::sqlite::{Sqlite, Turns};
+use super::look_alikes::ConfusableNames;
 use super::records::{AccountStore, StoreFault, StoreResult};
 
 /// A database of accounts that is open for use: gives each thread a connection of its own. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Stores(Arc<Place>);
+pub struct Stores(Arc<Place>, ConfusableNames);
 
 /// Where connections lead to.
 #[derive(Debug)]
@@ -36,7 +38,8 @@ enum Place {
 }
 
 impl Stores {
-    /// Reaches the database and brings its schema up to date. Any number of processes may do so at once.
+    /// Reaches the database and brings its schema up to date. Any number of processes may do so at once. No two accounts will look
+    /// alike, unless [`Self::with`] says otherwise.
     ///
     /// # Errors
     /// When it cannot be used: it cannot be reached, belongs to another program or was written by a newer version. It is
@@ -45,15 +48,23 @@ impl Stores {
         match dsn {
             Dsn::Sqlite(path) => {
                 let turns = Turns::new();
-                Sqlite::open(path, &turns).map_err(|error| StoreError(error.to_string()))?;
-                Ok(Self(Arc::new(Place::Sqlite(path.clone(), turns))))
+                let mut sqlite = Sqlite::open(path, &turns).map_err(|error| StoreError(error.to_string()))?;
+                skeletons::fill(&mut sqlite)?;
+                Ok(Self(Arc::new(Place::Sqlite(path.clone(), turns)), ConfusableNames::default()))
             }
             Dsn::Postgres(dsn) => {
                 let dsn = Arc::new(PostgresDsn::clone(dsn));
                 postgres::migrate(&dsn).map_err(StoreError)?;
-                Ok(Self(Arc::new(Place::Postgres(dsn))))
+                skeletons::fill(&mut Postgres::connect(&dsn)?)?;
+                Ok(Self(Arc::new(Place::Postgres(dsn)), ConfusableNames::default()))
             }
         }
+    }
+
+    /// The same database with another rule about names that look alike.
+    #[must_use]
+    pub fn with(self, confusable_names: ConfusableNames) -> Self {
+        Self(self.0, confusable_names)
     }
 
     /// Another connection. One that is lost later comes back by itself.
@@ -62,8 +73,8 @@ impl Stores {
     /// When the database cannot be reached now.
     pub fn connect(&self) -> StoreResult<Box<dyn AccountStore>> {
         match &*self.0 {
-            Place::Sqlite(path, turns) => Ok(Box::new(SqlStore(Sqlite::open(path, turns)?))),
-            Place::Postgres(dsn) => Ok(Box::new(SqlStore(Postgres::connect(dsn)?))),
+            Place::Sqlite(path, turns) => Ok(Box::new(SqlStore(Sqlite::open(path, turns)?, self.1))),
+            Place::Postgres(dsn) => Ok(Box::new(SqlStore(Postgres::connect(dsn)?, self.1))),
         }
     }
 }

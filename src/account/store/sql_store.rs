@@ -2,7 +2,8 @@
 
 use super::families::{self, Presented};
 use super::sql::{Database, Transaction, Value, broken, first};
-use super::{accounts, gone, notices};
+use super::{accounts, gone, notices, skeletons};
+use crate::account::look_alikes::ConfusableNames;
 use crate::account::random;
 use crate::account::records::{
     Account, AccountStore, Ban, Family, NewAccount, Notice, NoticeKind, Rotation, StoreResult,
@@ -13,8 +14,8 @@ use crate::wire::ids::Role;
 /// Length of the secret that is made on the first start, in bytes.
 const SECRET_BYTES: usize = 48;
 
-/// A store of accounts on an SQL database.
-pub(super) struct SqlStore<D>(pub(super) D);
+/// A store of accounts on an SQL database, and whether its names may look alike.
+pub(super) struct SqlStore<D>(pub(super) D, pub(super) ConfusableNames);
 
 impl<D: Database> AccountStore for SqlStore<D> {
     fn jwt_secret(&mut self) -> StoreResult<Vec<u8>> {
@@ -32,7 +33,12 @@ impl<D: Database> AccountStore for SqlStore<D> {
     }
 
     fn create(&mut self, account: &NewAccount, now_s: u64) -> StoreResult<Option<Account>> {
-        self.0.write(|transaction| accounts::create(transaction, account, now_s))
+        let confusable_names = self.1;
+        self.0.write(|transaction| accounts::create(transaction, account, confusable_names, now_s))
+    }
+
+    fn is_look_alike(&mut self, username: &str) -> StoreResult<bool> {
+        Ok(self.1 == ConfusableNames::Refuse && skeletons::are_taken(&mut self.0, username)?)
     }
 
     fn find_by_name(&mut self, folded_name: &str, now_s: u64) -> StoreResult<Option<Account>> {

@@ -21,6 +21,10 @@ const STEPS: &[&str] = &[
     // A guest's login is not written down, so its end has to be: until its last refresh token has ended.
     "CREATE TABLE gone_guests (user_id TEXT PRIMARY KEY, until_s BIGINT NOT NULL); \
      CREATE INDEX gone_guests_by_end ON gone_guests (until_s)",
+    // Of accounts that look alike the first alone has the skeleton of its name: `skeletons.rs` fills it.
+    "CREATE TABLE name_skeletons (skeleton TEXT PRIMARY KEY, \
+       user_id BIGINT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE); \
+     CREATE INDEX name_skeletons_of_user ON name_skeletons (user_id)",
 ];
 
 /// How long the steps may take, and the wait for another process that takes them.
@@ -32,7 +36,8 @@ const EXISTS: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
      WHERE relname = 'godra_schema' AND relnamespace = current_schema()::regnamespace";
 /// How many tables there are that a step would make.
 const FOREIGN: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
-     WHERE relname IN ('settings', 'accounts', 'bans', 'families', 'notices', 'notice_counter') \
+     WHERE relname IN ('settings', 'accounts', 'bans', 'families', 'notices', 'notice_counter', \
+     'name_skeletons') \
      AND relnamespace = current_schema()::regnamespace";
 
 /// Why the database cannot be used.

@@ -22,6 +22,10 @@ const STEPS: &[&str] = &[
     // A guest's login is not written down, so its end has to be: until its last refresh token has ended.
     "CREATE TABLE gone_guests (user_id TEXT PRIMARY KEY, until_s INTEGER NOT NULL) STRICT, WITHOUT ROWID; \
      CREATE INDEX gone_guests_by_end ON gone_guests (until_s)",
+    // Of accounts that look alike the first alone has the skeleton of its name: `skeletons.rs` fills it.
+    "CREATE TABLE name_skeletons (skeleton TEXT PRIMARY KEY, \
+       user_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE) STRICT, WITHOUT ROWID; \
+     CREATE INDEX name_skeletons_of_user ON name_skeletons (user_id)",
 ];
 
 /// Reads whether we may use the file, before anything is written to it.

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::super::sql_store::SqlStore;
 use super::*;
+use crate::account::look_alikes::ConfusableNames;
 use crate::account::records::{AccountStore, StoreFault};
 
 fn folder() -> (TempDir, PathBuf) {
@@ -14,8 +15,12 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+fn sql_store(path: &Path) -> SqlStore<Sqlite> {
+    SqlStore(Sqlite::open(path, &Turns::new()).unwrap(), ConfusableNames::Refuse)
+}
+
 fn secret_of(path: &Path) -> Vec<u8> {
-    SqlStore(Sqlite::open(path, &Turns::new()).unwrap()).jwt_secret().unwrap()
+    sql_store(path).jwt_secret().unwrap()
 }
 
 /// Expects the file to be refused with these words, and to stay as it is, without side files.
@@ -60,13 +65,13 @@ fn what_was_answered_survives_a_power_failure() {
     assert_eq!(pragma_text(&store, "journal_mode"), "wal");
     assert_eq!(pragma_text(&store, "synchronous"), "2");
     assert_eq!(pragma_text(&store, "foreign_keys"), "1");
-    assert_eq!(pragma_text(&store, "user_version"), "6");
+    assert_eq!(pragma_text(&store, "user_version"), "7");
 }
 
 #[test]
 fn only_the_owner_may_read_the_files() {
     let (folder, path) = folder();
-    let mut store = SqlStore(Sqlite::open(&path, &Turns::new()).unwrap());
+    let mut store = sql_store(&path);
     store.jwt_secret().unwrap();
     let mut files = 0;
     for entry in fs::read_dir(folder.path()).unwrap() {
@@ -103,14 +108,15 @@ fn a_guest_that_had_become_two_accounts_is_the_first() {
     let database = Connection::open(&path).unwrap();
     database
         .execute_batch(
-            "DROP INDEX accounts_by_guest; DROP TABLE gone_guests; PRAGMA user_version = 4;
+            "DROP TABLE name_skeletons; DROP INDEX accounts_by_guest; DROP TABLE gone_guests;
+             PRAGMA user_version = 4;
              INSERT INTO accounts (username, folded_name, role, password_hash, created_at_s, guest_id) VALUES
                ('a', 'a', 'player', '', 0, 'guest:one'), ('b', 'b', 'player', '', 0, 'guest:one'),
                ('c', 'c', 'player', '', 0, NULL), ('d', 'd', 'player', '', 0, NULL),
                ('e', 'e', 'player', '', 0, 'guest:two')",
         )
         .unwrap();
-    let mut store = SqlStore(Sqlite::open(&path, &Turns::new()).unwrap());
+    let mut store = sql_store(&path);
     let accounts = store.list(0, 9, 0).unwrap();
     let guests: Vec<_> = accounts.iter().map(|account| account.guest_id.as_deref()).collect();
     assert_eq!(guests, [Some("guest:one"), None, None, None, Some("guest:two")]);
@@ -121,7 +127,7 @@ fn a_newer_schema_is_refused() {
     let (folder, path) = folder();
     drop(Sqlite::open(&path, &Turns::new()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    check_refused(&folder, &path, "newer version of godra (schema 99, this one knows up to 6)");
+    check_refused(&folder, &path, "newer version of godra (schema 99, this one knows up to 7)");
 }
 
 #[test]
@@ -190,7 +196,7 @@ fn check_integrity(path: &Path) {
 #[test]
 fn a_full_disk_is_unavailable_and_leaves_no_half_rows() {
     let (_folder, path) = folder();
-    let mut store = SqlStore(Sqlite::open(&path, &Turns::new()).unwrap());
+    let mut store = sql_store(&path);
     kick(&mut store, "before").unwrap();
     let pages: i64 = store.0.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     store.0.connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
@@ -219,13 +225,13 @@ fn a_file_of_the_first_schema_goes_forward_with_its_secret() {
         .unwrap();
     drop(connection);
     assert_eq!(secret_of(&path), (0..32).collect::<Vec<u8>>());
-    kick(&mut SqlStore(Sqlite::open(&path, &Turns::new()).unwrap()), "").unwrap();
+    kick(&mut sql_store(&path), "").unwrap();
 }
 
 #[test]
 fn a_writer_that_holds_the_file_is_waited_for() {
     let (_folder, path) = folder();
-    let mut store = SqlStore(Sqlite::open(&path, &Turns::new()).unwrap());
+    let mut store = sql_store(&path);
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::scope(|scope| {
