@@ -46,7 +46,7 @@
 //! pages    → session, threads
 //! state    → metrics, script, tls, wire, threads
 //! account  → metrics, session, tls, wire, threads, sys
-//! document → wire
+//! document → account, metrics, threads, wire
 //! metrics  → session, script, wire
 //! session  → wire
 //! script   → wire, threads

@@ -21,7 +21,7 @@ pub use labels::{
 pub use parts::{Histogram, Labels, Row, SecondsCounter};
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
-pub use table::{AccountMetrics, Metrics, ShardMetrics};
+pub use table::{AccountMetrics, DocumentMetrics, Metrics, ShardMetrics};
 
 use crate::script::ScriptSet;
 use table::ShardTotals;
@@ -36,8 +36,9 @@ impl Metrics {
         registry.register_collector(Box::new(process::Process::starting_now()));
         let godra = registry.sub_registry_with_prefix("godra");
         register_build_info(godra);
-        let accounts = AccountMetrics::declare;
-        let mut metrics = Self::declare(godra, accounts, ShardTotals::register, |_| Registry::default());
+        let (accounts, documents) = (AccountMetrics::declare, DocumentMetrics::declare);
+        let mut metrics =
+            Self::declare(godra, accounts, documents, ShardTotals::register, |_| Registry::default());
         metrics.registry = registry;
         metrics
     }

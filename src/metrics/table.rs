@@ -115,7 +115,7 @@ process_metrics! {
         pub state_file_errors: Counter = plain "state_file_errors" "Times that changes could not be written to the state file, and were kept to be tried again";
         pub state_file_write_time: Histogram = seconds "state_file_write" "How long writing changes to the state file took";
     }
-    and { pub accounts: AccountMetrics, pub(super) shards: ShardTotals, pub(super) registry: Registry }
+    and { pub accounts: AccountMetrics, pub documents: DocumentMetrics, pub(super) shards: ShardTotals, pub(super) registry: Registry }
 }
 
 process_metrics! {
@@ -125,6 +125,21 @@ process_metrics! {
         pub calls: Row<AccountOutcome, Counter> = summed "account_calls" "Logins and other calls to the accounts, by how they ended";
         pub queue_depth: Gauge = plain "account_queue_depth" "Calls to the accounts that wait for a worker";
         pub hash_time: Histogram = seconds "password_hash" "How long hashing or checking a password took";
+    }
+}
+
+process_metrics! {
+    /// What the database of documents counts.
+    #[derive(Clone)]
+    pub DocumentMetrics {
+        pub fetches: Counter = plain "document_fetches" "Questions to the database for documents, each for all that are wanted at the time";
+        pub fetched: Counter = plain "documents_fetched" "Documents that were fetched from the database";
+        pub fetch_time: Histogram = seconds "document_fetch" "How long the database took to fetch documents, without waits for other stores to let them go";
+        pub transactions: Counter = plain "document_transactions" "Transactions that have written documents";
+        pub saved: Counter = plain "document_saves" "Saves and deletes of documents that were written to the database";
+        pub lost: Counter = plain "document_saves_lost" "Saves of documents that were refused for good, as another store had the document by then";
+        pub write_time: Histogram = seconds "document_write" "How long transactions that write documents took";
+        pub away: Gauge = plain "document_database_away" "1 while the database does not answer, and calls that need documents from it are refused at once";
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod atomic;
+pub mod disk;
 pub mod full;
 pub mod http;
 pub mod numbered;

@@ -1,63 +1,11 @@
 //! A disk that is full in truth: a file system of a megabyte, in which other files take what there is.
 
-use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::Command;
-
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::common::accounts::User;
+use crate::common::disk::Disk;
 use crate::common::server::{Folder, Server};
 use crate::common::wait_until;
-
-/// A file system of its own in a temporary folder, until it is dropped.
-struct Disk(TempDir);
-
-impl Disk {
-    fn mount() -> Self {
-        let disk = Self(TempDir::with_prefix("godra-disk-").unwrap());
-        let mounted = disk.run("mount", &["-t", "tmpfs", "-o", "size=1m,mode=1777", "tmpfs"]);
-        assert!(
-            mounted,
-            "a file system cannot be mounted: run the tests as root, or in a container that may mount"
-        );
-        disk
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Takes all that is left, to the last byte.
-    fn fill(&self) {
-        let mut filler = fs::File::create(self.file("filler")).unwrap();
-        while filler.write(&[1; 4096]).is_ok() {}
-        assert!(filler.metadata().unwrap().len() > 0, "it was full before");
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.file("filler")).unwrap();
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) -> bool {
-        let ways: [&[&str]; 2] = [&[], &["sudo", "-n"]];
-        ways.iter().any(|way| {
-            let words: Vec<&str> = way.iter().copied().chain([program]).collect();
-            let mut command = Command::new(words[0]);
-            let output = command.args(&words[1..]).args(arguments).arg(self.0.path()).output();
-            output.is_ok_and(|output| output.status.success())
-        })
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Whoever still has a file of it open keeps it until then.
-        self.run("umount", &["-l"]);
-    }
-}
 
 const REMEMBER: &str = "-- ROLE: guest
 -- KEYS: t:mark, t:bulk

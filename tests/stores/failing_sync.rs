@@ -34,7 +34,7 @@ fn a_failed_sync_is_unavailable_and_leaves_no_half_rows() {
 }
 
 /// From now on `fsync` and `fdatasync` of this thread fail with `EIO`.
-fn fail_syncs() {
+pub fn fail_syncs() {
     const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;

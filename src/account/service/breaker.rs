@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether the database is asked. For all workers together.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<BreakerState>);
+pub(crate) struct Breaker(Mutex<BreakerState>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum BreakerState {
@@ -27,7 +27,7 @@ enum BreakerState {
 
 /// What a call came to, as far as the breaker is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BreakerVerdict {
+pub(crate) enum BreakerVerdict {
     /// The database answered, whatever it said.
     Answered,
     /// It could not be reached, or failed to work, which became clear after so long.
@@ -38,14 +38,14 @@ pub(super) enum BreakerVerdict {
 
 /// One call's right to ask the database. [`Breaker::end`] takes it back.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pass {
+pub(crate) struct Pass {
     /// Whether this call finds out for the others.
     is_trial: bool,
 }
 
 impl Breaker {
     /// Lets a call that begins now ask the database, or refuses it.
-    pub(super) fn begin(&self, now: Instant) -> Option<Pass> {
+    pub(crate) fn begin(&self, now: Instant) -> Option<Pass> {
         let mut state = self.state();
         match *state {
             BreakerState::Closed => Some(Pass { is_trial: false }),
@@ -58,7 +58,7 @@ impl Breaker {
     }
 
     /// A call ends now. Only an answer of the database lets all calls through again.
-    pub(super) fn end(&self, pass: Pass, now: Instant, verdict: BreakerVerdict) {
+    pub(crate) fn end(&self, pass: Pass, now: Instant, verdict: BreakerVerdict) {
         let mut state = self.state();
         match verdict {
             BreakerVerdict::Answered => *state = BreakerState::Closed,
@@ -69,6 +69,11 @@ impl Breaker {
             BreakerVerdict::Unknown if pass.is_trial => *state = BreakerState::Open(now),
             BreakerVerdict::Unavailable { .. } | BreakerVerdict::Unknown => {}
         }
+    }
+
+    /// Whether calls are refused.
+    pub(crate) fn is_open(&self) -> bool {
+        *self.state() != BreakerState::Closed
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, BreakerState> {

@@ -4,7 +4,7 @@
 //! login is answered within seconds, one way or the other. Each worker holds one connection to the database, and hashes
 //! one password at a time, so that the memory that hashing takes is bounded too.
 
-mod breaker;
+pub(crate) mod breaker;
 mod defence;
 mod failure;
 mod leaving;

@@ -4,13 +4,14 @@
 //! differ in how they are reached, how they fail, and in their schemas.
 
 mod accounts;
+mod connection;
 mod dsn;
 mod families;
 mod gone;
 mod notices;
 mod postgres;
 mod skeletons;
-mod sql;
+pub(crate) mod sql;
 mod sql_store;
 mod sqlite;
 
@@ -18,6 +19,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(crate) use self::connection::Connection;
 pub use self::dsn::{Dsn, parse_sqlite_path};
 use self::postgres::Postgres;
 pub use self::postgres::PostgresDsn;
@@ -72,10 +74,20 @@ impl Stores {
     /// # Errors
     /// When the database cannot be reached now.
     pub fn connect(&self) -> StoreResult<Box<dyn AccountStore>> {
+        Ok(Box::new(SqlStore(self.connection()?, self.1)))
+    }
+
+    /// As [`Stores::connect`], for what else is kept beside the accounts.
+    pub(crate) fn connection(&self) -> StoreResult<Connection> {
         match &*self.0 {
-            Place::Sqlite(path, turns) => Ok(Box::new(SqlStore(Sqlite::open(path, turns)?, self.1))),
-            Place::Postgres(dsn) => Ok(Box::new(SqlStore(Postgres::connect(dsn)?, self.1))),
+            Place::Sqlite(path, turns) => Ok(Connection::Sqlite(Sqlite::open(path, turns)?)),
+            Place::Postgres(dsn) => Ok(Connection::Postgres(Postgres::connect(dsn)?)),
         }
+    }
+
+    /// Whether the database has one writer at a time, whoever asks.
+    pub(crate) fn has_one_writer(&self) -> bool {
+        matches!(&*self.0, Place::Sqlite(..))
     }
 }
 

@@ -8,22 +8,25 @@ use std::vec;
 use crate::account::records::{StoreFault, StoreResult};
 
 /// A connection to a database of accounts. It comes back by itself after it was lost.
-pub(super) trait Database: Send {
+pub(crate) trait Database: Send {
     /// Runs one statement that changes nothing.
     fn read(&mut self, statement: &'static str, values: &[Value]) -> StoreResult<Vec<Row>>;
 
     /// Runs statements as one transaction: all of them when `work` succeeds, none when it does not. `work` may run again
     /// after a try that came to nothing.
     fn write<T>(&mut self, work: impl Fn(&mut dyn Transaction) -> StoreResult<T>) -> StoreResult<T>;
+
+    /// Whether a transaction has to lock the rows that it relies on, with `FOR SHARE`. If not, it has the database to itself.
+    fn locks_rows(&self) -> bool;
 }
 
-pub(super) trait Transaction {
+pub(crate) trait Transaction {
     fn run(&mut self, statement: &'static str, values: &[Value]) -> StoreResult<Vec<Row>>;
 }
 
 /// A value of a row, or for a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Integer(i64),
     Text(String),
@@ -57,20 +60,20 @@ impl From<&str> for Value {
 }
 
 /// A row, read column by column.
-pub(super) struct Row(vec::IntoIter<Value>);
+pub(crate) struct Row(vec::IntoIter<Value>);
 
 impl Row {
-    pub(super) fn new(columns: Vec<Value>) -> Self {
+    pub(crate) fn new(columns: Vec<Value>) -> Self {
         Self(columns.into_iter())
     }
 
     /// The next column: a number that is not negative.
-    pub(super) fn number(&mut self) -> StoreResult<u64> {
+    pub(crate) fn number(&mut self) -> StoreResult<u64> {
         self.optional_number()?.ok_or_else(|| broken("a number is missing"))
     }
 
     /// The next column: a number that is not negative, or NULL.
-    pub(super) fn optional_number(&mut self) -> StoreResult<Option<u64>> {
+    pub(crate) fn optional_number(&mut self) -> StoreResult<Option<u64>> {
         match self.0.next() {
             Some(Value::Null) => Ok(None),
             Some(Value::Integer(number)) => {
@@ -81,12 +84,12 @@ impl Row {
     }
 
     /// The next column: text.
-    pub(super) fn text(&mut self) -> StoreResult<String> {
+    pub(crate) fn text(&mut self) -> StoreResult<String> {
         self.optional_text()?.ok_or_else(|| broken("a text is missing"))
     }
 
     /// The next column: text, or NULL.
-    pub(super) fn optional_text(&mut self) -> StoreResult<Option<String>> {
+    pub(crate) fn optional_text(&mut self) -> StoreResult<Option<String>> {
         match self.0.next() {
             Some(Value::Null) => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
@@ -95,7 +98,7 @@ impl Row {
     }
 
     /// The next column: bytes.
-    pub(super) fn bytes(&mut self) -> StoreResult<Vec<u8>> {
+    pub(crate) fn bytes(&mut self) -> StoreResult<Vec<u8>> {
         match self.0.next() {
             Some(Value::Bytes(bytes)) => Ok(bytes),
             // Not shown, as what holds bytes is the secret.
@@ -105,11 +108,11 @@ impl Row {
 }
 
 /// What the database holds makes no sense.
-pub(super) fn broken(detail: &str) -> StoreFault {
+pub(crate) fn broken(detail: &str) -> StoreFault {
     StoreFault::Broken(detail.to_owned())
 }
 
 /// The only row, if there is one.
-pub(super) fn first(rows: Vec<Row>) -> Option<Row> {
+pub(crate) fn first(rows: Vec<Row>) -> Option<Row> {
     rows.into_iter().next()
 }

@@ -25,6 +25,7 @@ const STEPS: &[&str] = &[
     "CREATE TABLE name_skeletons (skeleton TEXT PRIMARY KEY, \
        user_id BIGINT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE); \
      CREATE INDEX name_skeletons_of_user ON name_skeletons (user_id)",
+    include_str!("documents.sql"),
 ];
 
 /// How long the steps may take, and the wait for another process that takes them.

@@ -26,7 +26,7 @@ const MAX_LEFT: usize = 4;
 const MAX_TRIES: usize = 10;
 
 /// A connection that comes back.
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     dsn: Arc<PostgresDsn>,
     connection: Option<ConnectionThread>,
     left: Vec<JoinHandle<()>>,
@@ -163,6 +163,10 @@ impl Database for Postgres {
                 fault => return Err(fault.into()),
             }
         }
+    }
+
+    fn locks_rows(&self) -> bool {
+        true
     }
 }
 

@@ -8,7 +8,7 @@ use super::problem::Problem;
 const APPLICATION_ID: i64 = 0x4764_7261;
 
 /// Step `n` leads from schema `n` to `n + 1`; `PRAGMA user_version` holds where a file is.
-const STEPS: &[&str] = &[
+pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
     include_str!("accounts.sql"),
     // When the family's last token was spent.
@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     "CREATE TABLE name_skeletons (skeleton TEXT PRIMARY KEY, \
        user_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE) STRICT, WITHOUT ROWID; \
      CREATE INDEX name_skeletons_of_user ON name_skeletons (user_id)",
+    include_str!("documents.sql"),
 ];
 
 /// Reads whether we may use the file, before anything is written to it.

@@ -27,7 +27,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_CACHE: usize = 64;
 
 #[derive(Debug)]
-pub(super) struct Sqlite {
+pub(crate) struct Sqlite {
     connection: Connection,
     path: PathBuf,
     turns: Turns,
@@ -74,6 +74,10 @@ impl Database for Sqlite {
         let done = work(&mut open)?;
         open.transaction.commit().map_err(|error| fault(&self.path, error))?;
         Ok(done)
+    }
+
+    fn locks_rows(&self) -> bool {
+        false
     }
 }
 

@@ -26,8 +26,9 @@ pub trait Documents: Send + Sync {
     /// [`MAX_TRANSACTION_BYTES`]: super::MAX_TRANSACTION_BYTES
     fn write(&self, entries: Vec<Entry>, home: &HomeId, reply: Reply<Result<Vec<Lost>, Unavailable>>);
 
-    /// Says that `home` lives, to be called every second: without that for ten, others take its documents. Answers which documents
-    /// it is to let go, because others want them or have taken them. Those are named again until they are let go.
+    /// Says that `home` lives, to be called every second while it has documents: without that for ten, others take them. Answers
+    /// which documents it is to let go, because others want them or have taken them, also such that it does not know (any more).
+    /// They are named again until they are let go.
     fn renew(&self, home: &HomeId, reply: Reply<Result<Vec<Address>, Unavailable>>);
 
     /// Ends that `home` is the home of these documents. All saves of them must have been written (or lost) before. What cannot be

@@ -1,0 +1,110 @@
+//! The database of documents: one connection, and what is asked of it. Calls block, so only the service's threads and subcommands
+//! make them; each is at most a few transactions, and what is half done is done again by the next call.
+
+mod homes;
+mod rows;
+mod statements;
+mod writes;
+
+use super::{Address, Document, Entry, HomeId, Lost};
+use crate::account::records::StoreResult;
+use crate::account::store::sql::Database;
+use crate::account::store::{Connection, Stores};
+
+/// A database of documents. It reconnects by itself: a call after a lost connection may fail once, the next one works again.
+pub trait DocumentStore: Send {
+    /// Makes `home` the home of these documents, none of them twice, and reads them. A document that another home has comes
+    /// without one, and that home is asked to let it go.
+    fn fetch(
+        &mut self,
+        home: &HomeId,
+        addresses: &[Address],
+    ) -> StoreResult<Vec<(Address, Option<Document>)>>;
+
+    /// Writes entries in their order in one transaction; what was refused for good. An entry is refused as a whole if one of its
+    /// documents has another home, or does not have the version that its save builds on. What is written already is passed over.
+    fn write(&mut self, home: &HomeId, entries: &[Entry]) -> StoreResult<Vec<Lost>>;
+
+    /// Says that `home` lives for [`LEASE_MS`] from now. Which documents it is to let go.
+    fn renew(&mut self, home: &HomeId) -> StoreResult<Vec<Address>>;
+
+    /// Ends that `home` is the home of these documents.
+    fn let_go(&mut self, home: &HomeId, addresses: &[Address]) -> StoreResult<()>;
+
+    /// Ends that `home` is the home of anything.
+    fn retire(&mut self, home: &HomeId) -> StoreResult<()>;
+
+    /// Forgets documents that were deleted before `deleted_before_ms`, and homes that have been dead since then.
+    fn purge(&mut self, deleted_before_ms: u64) -> StoreResult<()>;
+}
+
+/// How long a home lives after a renewal, in milliseconds of the database's clock.
+pub const LEASE_MS: u64 = 10_000;
+
+/// Another connection to the documents, which are kept beside the accounts.
+///
+/// # Errors
+/// The database cannot be reached now.
+pub fn connect(stores: &Stores) -> StoreResult<Box<dyn DocumentStore>> {
+    Ok(Box::new(SqlDocuments::<Connection> { database: stores.connection()?, renewed: None }))
+}
+
+/// Documents on an SQL database.
+struct SqlDocuments<D> {
+    database: D,
+    /// Which home was last renewed over this connection, and when.
+    renewed: Option<(HomeId, std::time::Instant)>,
+}
+
+impl<D: Database> DocumentStore for SqlDocuments<D> {
+    fn fetch(
+        &mut self,
+        home: &HomeId,
+        addresses: &[Address],
+    ) -> StoreResult<Vec<(Address, Option<Document>)>> {
+        self.keep_alive(home)?;
+        let mut found = Vec::with_capacity(addresses.len());
+        for some in addresses.chunks(homes::MOST_AT_ONCE) {
+            found.extend(homes::fetch(&mut self.database, home, some)?);
+        }
+        Ok(found)
+    }
+
+    fn write(&mut self, home: &HomeId, entries: &[Entry]) -> StoreResult<Vec<Lost>> {
+        writes::write(&mut self.database, home, entries)
+    }
+
+    fn renew(&mut self, home: &HomeId) -> StoreResult<Vec<Address>> {
+        self.renewed = None;
+        homes::renew(&mut self.database, home)?;
+        self.renewed = Some((home.clone(), std::time::Instant::now()));
+        homes::unwelcome(&mut self.database, home)
+    }
+
+    fn let_go(&mut self, home: &HomeId, addresses: &[Address]) -> StoreResult<()> {
+        homes::let_go(&mut self.database, home, addresses)
+    }
+
+    fn retire(&mut self, home: &HomeId) -> StoreResult<()> {
+        self.renewed = None;
+        homes::retire(&mut self.database, home)
+    }
+
+    fn purge(&mut self, deleted_before_ms: u64) -> StoreResult<()> {
+        homes::purge(&mut self.database, deleted_before_ms)
+    }
+}
+
+impl<D: Database> SqlDocuments<D> {
+    /// Whoever takes a document must live, or the next one takes it away at once.
+    fn keep_alive(&mut self, home: &HomeId) -> StoreResult<()> {
+        const FRESH: std::time::Duration = std::time::Duration::from_millis(LEASE_MS / 4);
+        let is_fresh = |(renewed, at): &(HomeId, std::time::Instant)| renewed == home && at.elapsed() < FRESH;
+        if self.renewed.as_ref().is_some_and(is_fresh) {
+            return Ok(());
+        }
+        homes::renew(&mut self.database, home)?;
+        self.renewed = Some((home.clone(), std::time::Instant::now()));
+        Ok(())
+    }
+}
