@@ -3,6 +3,7 @@
 -- ROLE: guest
 -- KEYS: game:{new}, game:{new}:players, game:{new}:names, game:{new}:positions, game:{new}:online, game:{new}:state
 -- KEYS: game:{new}:reserved, lobbies, lobbies:info, lobbies:ends, lobbies:owners, lobbies:owned, lobbies:labels
+-- KEYS: lobbies:by_owner
 -- ARGV: user_id, capacity?, settings?
 --   capacity   how many members it takes, 1 to 5000; 4 if left out
 --   settings   a JSON object: width and height of the arena, max_speed in units a second (0: any speed), labels by which it is
@@ -12,6 +13,7 @@
 local CAPACITY, MAX_CAPACITY = 4, 5000
 local MAX_SIZE, MAX_SPEED, MAX_LABELS = 1e6, 1e6, 8
 local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
+local SEAT_MS = 30000 -- how long a seat is kept for who has taken it and does not connect
 
 local capacity = CAPACITY
 if ARGV[2] then
@@ -76,6 +78,7 @@ local function forget(id)
   local owner = redis.call("HGET", KEYS[11], id)
   if not owner then return end
   redis.call("HDEL", KEYS[11], id)
+  redis.call("ZREM", KEYS[14], owner .. "\n" .. id)
   if redis.call("HINCRBY", KEYS[12], owner, -1) <= 0 then redis.call("HDEL", KEYS[12], owner) end
 end
 
@@ -90,10 +93,28 @@ local function is_at_limit()
   return most > 0 and user.role ~= "manager" and tonumber(redis.call("HGET", KEYS[12], user.id) or 0) >= most
 end
 
+-- The oldest of the owner's lobbies in which nobody is, nor may come back to a seat, makes place for a new one: what lobbies take
+-- is bounded by how many one may own, and who has only closed the sockets is not kept out. Until then it waits for its players.
+local function end_empty()
+  local own = redis.call("ZRANGEBYLEX", KEYS[14], "[" .. user.id .. "\n", "(" .. user.id .. "\v", "LIMIT", 0, most)
+  local oldest, oldest_end = nil, math.huge
+  for i = 1, #own do
+    local id = string.sub(own[i], #user.id + 2)
+    local members, expires_at = string.match(redis.call("HGET", KEYS[9], id) or "0,,0", "^(%d+),.*,(%d+)$")
+    expires_at = tonumber(expires_at)
+    local is_empty = expires_at > 0 and (members == "0" or expires_at <= godra.now + IDLE_S * 1000 - SEAT_MS)
+    if is_empty and expires_at < oldest_end then oldest, oldest_end = id, expires_at end
+  end
+  if not oldest or not pcall(godra.tell, oldest, "end_lobby") then return false end
+  forget(oldest)
+  return true
+end
+
 forget_ended(16)
 if is_at_limit() then forget_ended(100) end
+while is_at_limit() and end_empty() do end -- several, if somebody came back to one that was to end
 if is_at_limit() then
-  godra.error("conflict", "you own " .. most .. " lobbies already; leave one that is empty but for you, or wait until one ends",
+  godra.error("conflict", "you own " .. most .. " lobbies already, and somebody is in each; leave one that is empty but for you",
     { limit = "lobbies_per_owner" }) -- by this the server counts it
 end
 
@@ -114,5 +135,6 @@ redis.call("HSET", KEYS[9], godra.room, "1," .. capacity .. "," .. godra.now + I
 redis.call("ZADD", KEYS[10], godra.now + IDLE_S * 1000, godra.room)
 redis.call("HSET", KEYS[11], godra.room, user.id)
 redis.call("HINCRBY", KEYS[12], user.id, 1)
+redis.call("ZADD", KEYS[14], 0, user.id .. "\n" .. godra.room)
 
 return KEYS[1]

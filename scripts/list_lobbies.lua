@@ -2,6 +2,7 @@
 --
 -- ROLE: guest
 -- KEYS: lobbies, lobbies:info, lobbies:ends, lobbies:owners, lobbies:owned, lobbies:labels
+-- KEYS: lobbies:by_owner
 -- ARGV: user_id, limit?, cursor?, filter?
 --   limit    1 to 100 lobbies; 20 if left out
 --   cursor   what the page before ended with
@@ -54,6 +55,7 @@ local function forget(id)
   local owner = redis.call("HGET", KEYS[4], id)
   if not owner then return end
   redis.call("HDEL", KEYS[4], id)
+  redis.call("ZREM", KEYS[7], owner .. "\n" .. id)
   if redis.call("HINCRBY", KEYS[5], owner, -1) <= 0 then redis.call("HDEL", KEYS[5], owner) end
 end
 

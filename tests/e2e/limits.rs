@@ -133,6 +133,7 @@ fn lobbies_above_an_owners_limit_are_refused_and_counted() {
     let server = Server::start(&["--lobbies-per-owner", "2"]);
     let (ann, ben) = (server.guest(), server.guest());
     let rooms = [ann.create_lobby(4), ann.create_lobby(4)];
+    let sockets = rooms.each_ref().map(|room| ann.join(room));
     let refused = || server.metric(r#"godra_refusals_total{reason="lobbies_per_owner"}"#);
     assert_eq!(refused(), 0.0);
     let key = format!("game:{}", rooms[0]);
@@ -145,4 +146,19 @@ fn lobbies_above_an_owners_limit_are_refused_and_counted() {
     }
     ben.create_lobby(4);
     assert_eq!(refused(), 2.0);
+    // Closed sockets are enough to make others, any number of times.
+    drop(sockets);
+    for _ in 0..50 {
+        let mut made = None;
+        wait_until("a lobby to be empty", || {
+            let answer = ann.rpc("create_lobby", json!([4]), &[]);
+            made = answer.json()["result"].as_str().map(|key| key.trim_start_matches("game:").to_owned());
+            made.is_some()
+        });
+        ann.join(&made.expect("it was waited for")).close();
+    }
+    wait_until("the others to end", || {
+        let page = ann.rpc("list_lobbies", json!([100]), &[]).json()["result"].to_string();
+        page.matches("game:").count() <= 3 + 1
+    });
 }

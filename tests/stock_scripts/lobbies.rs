@@ -90,6 +90,84 @@ fn a_private_lobby_counts_and_ends_like_any() {
         for index in ["lobbies:info", "lobbies:owned", "lobbies:labels"] {
             assert_eq!(game.store.command(&["HLEN", index]), 0, "{index}");
         }
+        assert_eq!(game.store.command(&["ZCARD", "lobbies:by_owner"]), 0);
+    });
+}
+
+/// Makes a lobby, and leaves it as who closes the page does.
+fn visit(game: &mut Game, room: &str, user: &str) {
+    game.ok("create_lobby", room, user, &["4", DUEL]);
+    game.event("on_connect", room, user, &[room]);
+    game.store.advance(1);
+    game.event("on_disconnect", room, user, &[room]);
+}
+
+fn owned(game: &mut Game, user: &str) -> Value {
+    game.store.command(&["HGET", "lobbies:owned", user])
+}
+
+#[test]
+fn lobbies_left_by_closing_sockets_make_place_for_new_ones() {
+    Game::each(|game| {
+        // One that begins with the same digit has nothing to do with it.
+        visit(game, "other", "11");
+        for n in 0..100 {
+            visit(game, &format!("r{n}"), "1");
+            game.pass(0);
+        }
+        assert_eq!(owned(game, "1"), "16");
+        let exist = |game: &mut Game, n| game.store.command(&["EXISTS", &format!("game:r{n}")]) == 1;
+        let left: Vec<u32> = (0..100).filter(|n| exist(game, *n)).collect();
+        assert_eq!(left, (84..100).collect::<Vec<_>>(), "those left last can be come back to");
+        assert_eq!(game.store.command(&["EXISTS", "game:r0:places", "game:r0:players", "game:r0:names"]), 0);
+        assert_eq!(game.lobbies(&["100"])["lobbies"].as_array().map(Vec::len), Some(17));
+        // Who has come back has its place, and the next one makes way.
+        game.event("on_connect", "r84", "1", &["r84"]);
+        game.ok("create_lobby", "new", "1", &[]);
+        game.pass(0);
+        assert_eq!((exist(game, 84), exist(game, 85)), (true, false));
+        assert_eq!(owned(game, "11"), "1");
+    });
+}
+
+#[test]
+fn lobbies_that_nobody_came_to_make_place_after_half_a_minute() {
+    Game::each(|game| {
+        for n in 0..16 {
+            game.ok("create_lobby", &format!("r{n}"), "1", &[]);
+        }
+        game.store.advance(29_999);
+        game.fails("create_lobby", "more", "1", &[], "conflict");
+        game.ok("join_lobby", "r0", "2", &[]);
+        game.store.advance(1);
+        game.ok("create_lobby", "more", "1", &[]);
+        game.pass(0);
+        assert_eq!(game.store.command(&["EXISTS", "game:r0"]), 1, "somebody has a seat in it");
+        assert_eq!(game.lobbies(&["100"])["lobbies"].as_array().map(Vec::len), Some(16));
+    });
+}
+
+#[test]
+fn who_comes_back_to_a_lobby_that_is_to_end_keeps_it() {
+    Game::each(|game| {
+        for n in 0..16 {
+            visit(game, &format!("r{n}"), "1");
+        }
+        game.ok("create_lobby", "more", "1", &[]);
+        game.event("on_connect", "r0", "1", &["r0"]);
+        game.pass(0);
+        assert_eq!(owned(game, "1"), "17", "it counts again");
+        let page = game.lobbies(&["100", "null", r#"{"labels":{"mode":"duel"}}"#]);
+        assert!(ids(&page).contains(&"game:r0"), "{page}");
+        // The same message twice, or too late, does nothing.
+        game.tell(Some("r0"), "end_lobby", &Value::Null);
+        game.tell(Some("gone"), "end_lobby", &Value::Null);
+        assert_eq!((owned(game, "1"), game.store.command(&["EXISTS", "game:r0"])), (json!("17"), json!(1)));
+        // What is above the bound goes before another is made.
+        game.event("on_disconnect", "r0", "1", &["r0"]);
+        game.ok("create_lobby", "again", "1", &[]);
+        game.pass(0);
+        assert_eq!(owned(game, "1"), "16");
     });
 }
 

@@ -422,23 +422,30 @@ fn a_user_owns_so_many_lobbies_at_a_time() {
         let room = |n: usize| format!("r{n}");
         for n in 0..16 {
             game.ok("create_lobby", &room(n), "1", &[]);
+            game.event("on_connect", &room(n), "1", &[&room(n)]);
         }
         let refused = game.fails("create_lobby", "more", "1", &[], "conflict");
         assert!(refused.message.starts_with("you own 16 lobbies already"), "{}", refused.message);
         assert_eq!(refused.details, json!({ "limit": "lobbies_per_owner" }));
         game.ok("create_lobby", "of-another", "2", &[]);
-        // One that all have left ends within a minute, and its place is free then.
+        // One that all have left ends when its place is needed.
         game.event("leave_lobby", "r3", "1", &[]);
-        game.fails("create_lobby", "more", "1", &[], "conflict");
-        game.store.advance(60_000);
         game.ok("create_lobby", "more", "1", &[]);
+        game.event("on_connect", "more", "1", &["more"]);
         game.fails("create_lobby", "again", "1", &[], "conflict");
+        game.pass(0);
+        game.fails("join_lobby", "r3", "2", &[], "not_found");
         // One with others in it is still its owner's, and lasts.
-        game.ok("join_lobby", "r4", "2", &[]);
+        game.event("on_connect", "r4", "2", &["r4"]);
         game.event("leave_lobby", "r4", "1", &[]);
         game.store.advance(60_000);
         game.fails("create_lobby", "again", "1", &[], "conflict");
         // When all have ended, nothing is kept of their owners.
+        for n in (0..16).filter(|n| ![3, 4].contains(n)) {
+            game.event("on_disconnect", &room(n), "1", &[&room(n)]);
+        }
+        game.event("on_disconnect", "r4", "2", &["r4"]);
+        game.event("on_disconnect", "more", "1", &["more"]);
         game.store.advance(3_600_000);
         game.ok("create_lobby", "last", "1", &[]);
         game.lobbies(&[]);
@@ -446,6 +453,7 @@ fn a_user_owns_so_many_lobbies_at_a_time() {
             assert_eq!(game.store.command(&["HLEN", index]), 1, "{index}");
         }
         assert_eq!(game.store.command(&["HGET", "lobbies:owned", "1"]), "1");
+        assert_eq!(game.store.command(&["ZRANGE", "lobbies:by_owner", "0", "-1"]), json!(["1\nlast"]));
     });
 }
 
