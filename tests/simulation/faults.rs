@@ -2,16 +2,18 @@
 //!
 //! They prove that the simulation sees what it is there to see.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::game::EMPTY_ROOM;
 use super::model::DUPLICATE;
 use super::random::Random;
 use super::violation::Sentence;
-use crate::script::NO_HOOK;
+use crate::script::{Header, NO_HOOK, Script};
 use crate::state::embedded::stepped::SteppedEngine;
-use crate::state::{Audience, Batch, BatchDone, CallResult, Delivery, RoomEvents};
+use crate::state::{Arguments, Audience, Batch, BatchDone, CallResult, Delivery, RoomEvents};
 use crate::wire::Position;
 use crate::wire::ids::RoomId;
 
@@ -62,18 +64,47 @@ pub(super) enum Fault {
     FailedCallPublishes,
     /// While one member reads nothing, others wait.
     ReaderStopsOthers,
+    /// The store runs a tick script that is not due.
+    TickTooOften,
+    /// The store takes a tick for run.
+    TickLeftOut,
+    /// Nobody asks for ticks any more.
+    TickGivenUp,
+    /// A tick script is told another time than has passed.
+    TickTimeWrong,
+    MessageTwice,
+    MessageLost,
+    /// Two messages to a room change places.
+    MessagesSwapped,
+    MessageEarly,
+    /// Nobody looks when a message is due.
+    MessageLate,
+    /// A message stays pending when another one takes its place.
+    NameForgotten,
+    CancelForgotten,
+    FailedCallTells,
+    /// What is told to a room without members is dropped.
+    EmptyRoomUnheard,
+    RestartForgetsMessages,
+    /// Messages run as if no players waited.
+    PlayersWait,
 }
 
 /// The fault that is planted, if one is.
 pub(super) struct Faults {
     planted: Option<Fault>,
     random: Random,
+    /// Messages that were pending.
+    messages: Vec<Message>,
 }
+
+/// A pending message, as a key and its value.
+type Message = (Vec<u8>, Vec<u8>);
 
 impl Fault {
     /// What it breaks.
     pub(super) fn breaks(self) -> &'static [Sentence] {
-        use Sentence::{AllOrNothing, Once, Order, Pace, Return};
+        use Sentence::{AllOrNothing, Messages, Once, Order, Pace, Return, Ticks, Turns};
         match self {
             Self::SnapshotEarly | Self::SnapshotLate | Self::HeldTooSoon => &[Order, Return],
             Self::EpochKept => &[Return],
@@ -84,6 +115,18 @@ impl Fault {
             Self::WelcomeAhead => &[Once],
             Self::UndoForgetsLease | Self::UndoForgetsField | Self::FailedCallPublishes => &[AllOrNothing],
             Self::ReaderStopsOthers => &[Pace],
+            Self::TickTooOften | Self::TickLeftOut | Self::TickGivenUp | Self::TickTimeWrong => &[Ticks],
+            Self::FailedCallTells => &[AllOrNothing],
+            Self::MessageTwice
+            | Self::MessageLost
+            | Self::MessagesSwapped
+            | Self::MessageEarly
+            | Self::MessageLate
+            | Self::NameForgotten
+            | Self::CancelForgotten
+            | Self::EmptyRoomUnheard
+            | Self::RestartForgetsMessages => &[Messages],
+            Self::PlayersWait => &[Turns],
             _ => &[Order],
         }
     }
@@ -91,7 +134,7 @@ impl Fault {
 
 impl Faults {
     pub(super) fn new(planted: Option<Fault>, random: Random) -> Self {
-        Self { planted, random }
+        Self { planted, random, messages: Vec::new() }
     }
 
     pub(super) fn is_planted(&self, fault: Fault) -> bool {
@@ -129,6 +172,16 @@ impl Faults {
                 call.script = NO_HOOK.clone();
             }
         }
+        for call in batch.calls.iter_mut().filter(|call| matches!(call.arguments, Arguments::Tick)) {
+            if self.strikes(Fault::TickTooOften) {
+                let (name, text) = (&call.script.name, &call.script.text);
+                let header = Header { tick_ms: NonZeroU32::new(1), ..call.script.header.clone() };
+                call.script = Arc::new(Script::new(name, "beat.lua", text, header));
+            }
+            if self.strikes(Fault::TickLeftOut) {
+                call.script = NO_HOOK.clone();
+            }
+        }
         batch
     }
 
@@ -141,6 +194,9 @@ impl Faults {
         unix_ms: u64,
         deliveries: &mut [Delivery],
     ) {
+        if self.planted == Some(Fault::TickTimeWrong) {
+            deliveries.iter_mut().for_each(change_times);
+        }
         let Some(room) = room.as_ref().filter(|_| has_failed) else { return };
         let (game, lease) = (format!("game:{room}"), format!("game:{room}:lease"));
         if self.strikes(Fault::UndoForgetsLease) {
@@ -153,6 +209,65 @@ impl Faults {
             (self.strikes(Fault::FailedCallPublishes), deliveries.last_mut())
         {
             publish_more(room, done);
+        }
+    }
+
+    /// The store is about to run a batch, or messages; all that are pending are noted, if that is of use.
+    pub(super) fn before_messages(&mut self, engine: &mut SteppedEngine) {
+        let is_of_use = matches!(
+            self.planted,
+            Some(
+                Fault::MessageTwice
+                    | Fault::MessagesSwapped
+                    | Fault::NameForgotten
+                    | Fault::CancelForgotten
+                    | Fault::FailedCallTells
+            )
+        );
+        if is_of_use {
+            self.messages = engine.messages();
+        }
+        if let Some((one, other)) =
+            neighbours(&self.messages).filter(|_| self.strikes(Fault::MessagesSwapped))
+        {
+            let mut messages = self.messages.clone();
+            (messages[one].1, messages[other].1) = (messages[other].1.clone(), messages[one].1.clone());
+            engine.replace_messages(&messages);
+        }
+    }
+
+    /// The store has run a batch.
+    pub(super) fn behind_a_batch(&mut self, engine: &mut SteppedEngine, has_failed: bool) {
+        let Some((key, value)) = self.messages.first().cloned() else { return };
+        let now = engine.messages();
+        if has_failed && self.strikes(Fault::FailedCallTells) {
+            let ghost = [&key, &b"0"[..]].concat();
+            engine.replace_messages(&[now.clone(), vec![(ghost, value)]].concat());
+        }
+        let gone = self.messages.iter().filter(|known| !now.contains(known));
+        let is_new = |message: &&Message| !self.messages.contains(message);
+        let has_replaced = now.iter().any(|message| is_new(&message));
+        let fault = if has_replaced { Fault::NameForgotten } else { Fault::CancelForgotten };
+        let gone: Vec<Message> = gone.cloned().collect();
+        if !gone.is_empty() && self.strikes(fault) {
+            engine.replace_messages(&[now, gone].concat());
+        }
+    }
+
+    /// The store has run messages.
+    pub(super) fn behind_messages(&mut self, engine: &mut SteppedEngine) {
+        if self.strikes(Fault::MessageTwice) {
+            let before = std::mem::take(&mut self.messages);
+            engine.replace_messages(&[engine.messages(), before].concat());
+        }
+        if self.strikes(Fault::MessageLost) {
+            engine.replace_messages(engine.messages().get(1..).unwrap_or_default());
+        }
+        if self.strikes(Fault::EmptyRoomUnheard) {
+            let mut messages = engine.messages();
+            messages
+                .retain(|(key, _)| !key.windows(EMPTY_ROOM.len()).any(|part| part == EMPTY_ROOM.as_bytes()));
+            engine.replace_messages(&messages);
         }
     }
 
@@ -201,6 +316,9 @@ impl Faults {
         {
             missed.runs.remove(0);
         }
+        if self.planted == Some(Fault::TickGivenUp) {
+            done.ticks.iter_mut().for_each(|(_, tick)| tick.wait_ms = 60_000);
+        }
         if self.planted == Some(Fault::WelcomeAhead) {
             done.last_ran.iter_mut().for_each(|n| *n += 1);
         }
@@ -213,6 +331,30 @@ impl Faults {
             }
         }
     }
+}
+
+/// Two messages to the same room.
+fn neighbours(messages: &[Message]) -> Option<(usize, usize)> {
+    let room = |place: usize| messages[place].0.rsplit(|byte| *byte == b':').nth(1);
+    (1..messages.len()).map(|place| (place - 1, place)).find(|(one, other)| room(*one) == room(*other))
+}
+
+/// What tick scripts were told is one millisecond more or less.
+fn change_times(delivery: &mut Delivery) {
+    let events = match delivery {
+        Delivery::Events(events) => Some(events),
+        Delivery::Done(done) => done.events.as_mut(),
+        _ => None,
+    };
+    let Some(events) = events.map(Arc::make_mut) else { return };
+    let head = br#""beat","payload":["#;
+    let mut text = events.text.to_vec();
+    for place in head.len()..text.len() {
+        if text[place - head.len()..].starts_with(head) {
+            text[place] ^= 1;
+        }
+    }
+    events.text = text.into();
 }
 
 fn publish_more(room: &RoomId, done: &mut BatchDone) {

@@ -22,6 +22,8 @@ pub(super) enum Happening {
     ToStore(NodeName, Box<crate::state::Batch>),
     /// The store runs its next batch.
     StoreTurn,
+    /// A message is due, or the store has time for one.
+    MessagesDue,
     /// What a batch caused comes to a node; the count tells connections to the store apart.
     Deliver(NodeName, u32, Box<Delivery>),
     /// A node has its connection to the store again.

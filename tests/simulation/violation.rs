@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The five sentences.
+/// The eight sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sentence {
     /// A room's events arrive in one order and never with a silent gap, each at those whom it is for.
@@ -15,6 +15,13 @@ pub(super) enum Sentence {
     AllOrNothing,
     /// A slow client slows nobody.
     Pace,
+    /// While a room has members its tick script runs once an interval, and is told how long it was.
+    Ticks,
+    /// A message runs exactly once, when it is due and in its order, whether its room has members or not; what was cancelled, or set
+    /// anew, does not.
+    Messages,
+    /// Chains of messages leave players their turns.
+    Turns,
 }
 
 /// A sentence that did not hold.

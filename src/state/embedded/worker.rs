@@ -1,6 +1,6 @@
 //! The engine's thread: takes batches from the queue, runs them, and does what must be done now and then.
 
-mod messages;
+pub(super) mod messages;
 mod seats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -68,7 +68,7 @@ pub(super) struct Worker {
     late: Late<Box<Batch>>,
     absent: Absent,
     ticks: Ticks,
-    messages: Messages,
+    pub(super) messages: Messages,
     clock: StoreClock,
     /// When nothing runs any more; none while the engine is not stopping.
     stop_at: Option<Instant>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::game::{Options, Step};
+use super::mail::{Mail, Message};
 use super::{Applying, Audience, Outcome};
 use crate::state::Call;
 
@@ -16,12 +17,23 @@ pub(in super::super) struct RoomState {
     groups: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
+/// What steps are run for.
+struct Steps<'a> {
+    room: &'a str,
+    id: &'a str,
+    steps: &'a [Step],
+    is_message: bool,
+    unix_ms: u64,
+}
+
 /// What a call does besides changing the room's state.
 #[derive(Default)]
 struct Effects {
     events: Vec<(String, Audience)>,
     held: Vec<(String, Audience)>,
     removed: Vec<String>,
+    /// All messages, with what the call has done to them.
+    mail: Mail,
 }
 
 impl RoomState {
@@ -69,18 +81,28 @@ impl RoomState {
         null()
     }
 
-    fn play(&mut self, id: &str, steps: &[Step], unix_ms: u64, effects: &mut Effects) -> Outcome {
-        self.end_lease(unix_ms);
-        for (index, step) in (1..).zip(steps) {
+    fn beat(&mut self, passed_ms: u64, effects: &mut Effects) -> Outcome {
+        self.count_up();
+        effects.events.push((event("beat", &format!("[{passed_ms}]")), Audience::All));
+        null()
+    }
+
+    fn play(&mut self, play: &Steps<'_>, effects: &mut Effects) -> Outcome {
+        self.end_lease(play.unix_ms);
+        if play.is_message && !matches!(play.steps[0], Step::Chain(..) | Step::Mix(_)) {
+            effects.events.push((event("heard", &format!(r#"["{}"]"#, play.id)), Audience::All));
+        }
+        for (index, step) in (1..).zip(play.steps) {
             if let Step::Fail(how) = step {
                 return Outcome::Err(if *how == "refuse" { "refused" } else { "script_error" }.to_owned());
             }
-            self.step(id, index, step, unix_ms, effects);
+            self.step(play, index, step, effects);
         }
         Outcome::Ok(self.count_up().to_string())
     }
 
-    fn step(&mut self, id: &str, index: usize, step: &Step, unix_ms: u64, effects: &mut Effects) {
+    fn step(&mut self, play: &Steps<'_>, index: usize, step: &Step, effects: &mut Effects) {
+        let Steps { room, id, unix_ms, .. } = *play;
         let said = || event("said", &format!(r#"["{id}",{index}]"#));
         match step {
             Step::Add(field, by) => *self.fields.entry((*field).to_owned()).or_default() += by,
@@ -102,6 +124,23 @@ impl RoomState {
                 effects.removed.push(user.clone());
             }
             Step::Bar(user) => self.barred = Some(user.clone()),
+            Step::Tell(tell) => effects.mail.tell(room, format!("{id}.{index}"), tell, unix_ms),
+            Step::Cancel(name) => {
+                if effects.mail.cancel(room, name) {
+                    *self.fields.entry("cancelled".to_owned()).or_default() += 1;
+                }
+            }
+            Step::Chain(_, 0) => {}
+            Step::Chain(to, left) => {
+                let back = vec![Step::Chain(room.to_owned(), left - 1)];
+                effects.mail.tell_at_once(room, to, id, back, unix_ms);
+            }
+            Step::Burst(to, count) => (1..=*count)
+                .for_each(|by| effects.mail.tell_at_once(room, to, id, vec![Step::Mix(by)], unix_ms)),
+            Step::Mix(by) => {
+                let mixed = self.fields.entry("mixed".to_owned()).or_default();
+                *mixed = (*mixed * 2 + *by as i64) % 9973;
+            }
             Step::Fail(_) => {}
         }
     }
@@ -120,13 +159,22 @@ impl RoomState {
 
 impl Applying<'_> {
     /// What a script does, if it works; what it gives in any case.
-    pub(super) fn run_script(&mut self, call: &Call, input: Option<&str>) -> Outcome {
+    pub(super) fn run_script(&mut self, call: &Call, input: Option<&str>, passed_ms: u64) -> Outcome {
         let steps = input.map(|id| self.model.inputs[id].steps.clone()).unwrap_or_default();
         let (user, unix_ms, now_ms) = (call.caller.user_id.as_str(), self.unix_ms, self.now_ms);
+        let mail = if steps.is_empty() { Mail::default() } else { self.model.mail.clone() };
         let room = self.model.room(self.name);
-        let (mut state, mut effects) = (room.state.clone(), Effects::default());
+        let (mut state, mut effects) = (room.state.clone(), Effects { mail, ..Effects::default() });
+        let play = Steps {
+            room: self.name,
+            id: input.unwrap_or_default(),
+            steps: &steps,
+            is_message: false,
+            unix_ms,
+        };
         let outcome = match &*call.script.name {
-            "play" => state.play(input.unwrap_or_default(), &steps, unix_ms, &mut effects),
+            "play" => state.play(&play, &mut effects),
+            "beat" => state.beat(passed_ms, &mut effects),
             "on_connect" => state.come(user, &mut effects),
             "on_disconnect" => state.go(user, &mut effects),
             "on_snapshot" => Outcome::Ok(state.snapshot(unix_ms)),
@@ -142,7 +190,31 @@ impl Applying<'_> {
         }
         self.held.extend(effects.held);
         self.removed.extend(effects.removed);
+        if !steps.is_empty() {
+            self.model.mail = effects.mail;
+        }
         if call.wants_result { outcome } else { null() }
+    }
+
+    /// What a message does in its room.
+    pub(super) fn hear(&mut self, message: &Message) -> Outcome {
+        let (unix_ms, now_ms) = (self.unix_ms, self.now_ms);
+        let mut effects = Effects { mail: self.model.mail.clone(), ..Effects::default() };
+        let room = self.model.room(self.name);
+        let mut state = room.state.clone();
+        let play =
+            Steps { room: self.name, id: &message.id, steps: &message.steps, is_message: true, unix_ms };
+        let outcome = state.play(&play, &mut effects);
+        if let Outcome::Err(_) = outcome {
+            return outcome;
+        }
+        room.state = state;
+        let history = room.history;
+        for (head, audience) in effects.events {
+            self.model.histories[history].publish(&head, audience, now_ms);
+        }
+        self.model.mail = effects.mail;
+        null()
     }
 }
 

@@ -5,11 +5,17 @@
 
 mod game;
 mod history;
+mod mail;
+mod messages;
+mod ticks;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(super) use self::game::RoomState;
 pub(super) use self::history::{Audience, History};
+use self::mail::Mail;
+pub(super) use self::messages::Heard;
+use self::ticks::Beat;
 use super::game::Step;
 use super::violation::{Checked, Sentence, hold};
 use crate::state::{Arguments, Batch, Call, Membership, OnError};
@@ -24,6 +30,9 @@ pub(super) struct Model {
     rooms: BTreeMap<String, Room>,
     histories: Vec<History>,
     by_epoch: BTreeMap<(String, u64), usize>,
+    mail: Mail,
+    /// When the store was last started.
+    up_since_ms: u64,
     /// Counts the times that the store has lost its data.
     losses: u32,
 }
@@ -60,6 +69,8 @@ struct Room {
     seated: BTreeSet<String>,
     /// Who was in when the store was started again, and has not come back.
     absent: BTreeSet<String>,
+    /// Where its tick script is; none before the store was first asked for it.
+    beat: Option<Beat>,
 }
 
 /// A user's inputs with numbers.
@@ -82,6 +93,8 @@ pub(super) struct Expected {
     pub(super) epoch: Option<u64>,
     pub(super) has_failed: bool,
     pub(super) has_worked: bool,
+    /// Which of the calls are ticks.
+    pub(super) ticks: Vec<usize>,
     /// Whether all who are told of the room may have been here before.
     pub(super) may_skip_last: bool,
 }
@@ -132,6 +145,7 @@ impl Model {
     /// The store has lost all it had.
     pub(super) fn lose(&mut self) {
         self.rooms.clear();
+        self.mail = Mail::default();
         self.losses += 1;
     }
 
@@ -140,6 +154,7 @@ impl Model {
         for room in self.rooms.values_mut() {
             room.numbers.values_mut().for_each(|numbers| numbers.answers.clear());
             room.absent = room.seated.clone();
+            room.beat = None;
         }
     }
 
@@ -162,15 +177,7 @@ impl Model {
         let room = self.room(name);
         let (history, epoch) = (room.history, room.epoch);
         let first_seq = self.histories[history].last_seq() + 1;
-        let mut applying = Applying {
-            model: self,
-            name,
-            now_ms,
-            unix_ms,
-            held: Vec::new(),
-            removed: Vec::new(),
-            rejoined: Vec::new(),
-        };
+        let mut applying = Applying::new(self, name, now_ms, unix_ms);
         let mut results = Vec::new();
         for (place, call) in batch.calls.iter().enumerate() {
             let has_worked = results.iter().any(|result| matches!(result, Outcome::Ok(_)));
@@ -202,6 +209,7 @@ impl Model {
             seq,
             last_ran: last_ran.into_iter().map(|(_, n)| n).collect(),
             epoch,
+            ticks: ticks::places(batch),
             may_skip_last: told > 0 && told == batch.resumes.len(),
             has_failed: results.iter().any(|result| matches!(result, Outcome::Err(_))),
             has_worked: results.iter().any(|result| matches!(result, Outcome::Ok(_))),
@@ -219,6 +227,7 @@ impl Model {
                 numbers: BTreeMap::new(),
                 seated: BTreeSet::new(),
                 absent: BTreeSet::new(),
+                beat: None,
             };
             self.rooms.insert(name.to_owned(), room);
         }
@@ -239,7 +248,12 @@ struct Applying<'a> {
     rejoined: Vec<u32>,
 }
 
-impl Applying<'_> {
+impl<'a> Applying<'a> {
+    fn new(model: &'a mut Model, name: &'a str, now_ms: u64, unix_ms: u64) -> Self {
+        let (held, removed, rejoined) = (Vec::new(), Vec::new(), Vec::new());
+        Self { model, name, now_ms, unix_ms, held, removed, rejoined }
+    }
+
     fn call(&mut self, call: &Call) -> Checked<Outcome> {
         let user = call.caller.user_id.as_str();
         let n = call.n.map_or(0, |n| n.get());
@@ -250,6 +264,7 @@ impl Applying<'_> {
         let outcome = match self.known_answer(user, n) {
             _ if self.is_void(call) => Outcome::Skipped,
             Some(known) => known,
+            None if matches!(call.arguments, Arguments::Tick) => self.tick(call),
             None => self.run(call, input.as_deref(), n)?,
         };
         self.note_seat(call, &outcome);
@@ -301,7 +316,7 @@ impl Applying<'_> {
         if let Some(id) = input {
             self.note_run(id)?;
         }
-        let outcome = self.run_script(call, input);
+        let outcome = self.run_script(call, input, 0);
         if n > 0 {
             let room = self.model.room(self.name);
             let numbers = room.numbers.entry(call.caller.user_id.to_string()).or_default();

@@ -74,11 +74,14 @@ impl Node {
         };
         let mut actions = Vec::new();
         call(&mut room.room, round, &mut actions);
-        // A room goes through its members in no certain order here.
-        actions.sort_by_key(|action| match action {
-            RoomAction::FallBehind(key) => key.index,
-            _ => 0,
-        });
+        // A room goes through its members in no certain order when all fall behind, and when it ends.
+        let member = |action: &RoomAction| match action {
+            RoomAction::FallBehind(key) | RoomAction::Close { connection: key, .. } => Some(key.index),
+            _ => None,
+        };
+        for of_members in actions.chunk_by_mut(|one, next| member(one).is_some() && member(next).is_some()) {
+            of_members.sort_by_key(member);
+        }
         for action in actions {
             self.carry_out_room(name, action, around);
         }

@@ -6,7 +6,7 @@ use crate::script::ScriptSet;
 use crate::state::{self, Batch, BatchDone, Call, CallResult, Delivery, Membership, RoomEvents};
 use crate::wire::ids::{Identity, Role, RoomId};
 
-use super::super::model::{Audience, Expected, Model, Outcome};
+use super::super::model::{Audience, Expected, Heard, Model, Outcome};
 use super::super::violation::{Checked, Sentence, Violation, hold};
 
 /// Holds a batch's results, its events and its place in the room's history to what is expected.
@@ -20,12 +20,13 @@ pub(super) fn check(room: &str, expected: &Expected, deliveries: &[Delivery], mo
     if expected.epoch.is_none() && expected.has_worked {
         model.learn(room, done.position.epoch)?;
     }
+    let seqs = (expected.history, expected.seqs.clone());
+    check_events(room, seqs, &events_of(deliveries), model, sentence)?;
     let is_known = expected.has_worked || expected.epoch.is_some();
     let at = if is_known { expected.seq } else { 0 };
     hold(sentence, done.position.seq == at, || {
         format!("{room} is said to be at {}, and is at {at}", done.position.seq)
     })?;
-    check_events(room, expected, &events_of(deliveries), model, sentence)?;
     let removed: Vec<String> = events_of(deliveries)
         .iter()
         .flat_map(|events| events.removals.iter().map(|removal| removal.user_id.to_string()))
@@ -40,6 +41,7 @@ pub(super) fn check(room: &str, expected: &Expected, deliveries: &[Delivery], mo
 
 fn check_results(room: &str, expected: &Expected, done: &BatchDone) -> Checked {
     let results: Vec<Outcome> = done.results.iter().map(Outcome::of).collect();
+    let ticks = &expected.ticks;
     for (place, (expected_result, result)) in expected.results.iter().zip(&results).enumerate() {
         let is_last = place + 1 == results.len();
         // Where all missed events are there, nobody needs the state.
@@ -48,6 +50,7 @@ fn check_results(room: &str, expected: &Expected, done: &BatchDone) -> Checked {
         }
         let expected = expected_result;
         let sentence = match (expected, result) {
+            _ if ticks.contains(&place) => Sentence::Ticks,
             (Outcome::Ok(_), Outcome::Ok(_)) => Sentence::Once,
             _ => Sentence::AllOrNothing,
         };
@@ -71,15 +74,36 @@ fn events_of(deliveries: &[Delivery]) -> Vec<&RoomEvents> {
     deliveries.iter().filter_map(events).collect()
 }
 
+/// Holds what messages of one receiver have caused to what is expected; and how many of them have worked, and failed.
+pub(super) fn check_messages(
+    room: &str,
+    heard: &Heard,
+    counts: (u64, u64),
+    deliveries: &[Delivery],
+    model: &mut Model,
+) -> Checked {
+    let events = events_of(deliveries);
+    if let Some((epoch, history, seqs)) = &heard.events {
+        if let (None, Some(events)) = (epoch, events.first()) {
+            model.learn(room, events.epoch)?;
+        }
+        check_events(room, (*history, seqs.clone()), &events, model, Sentence::Messages)?;
+    }
+    let failed = heard.results.iter().filter(|result| matches!(result, Outcome::Err(_))).count();
+    let expected = ((heard.results.len() - failed) as u64, failed as u64);
+    hold(Sentence::Messages, counts == expected, || {
+        format!("of messages to {room:?} {counts:?} have worked and failed instead of {expected:?}")
+    })
+}
+
 fn check_events(
     room: &str,
-    expected: &Expected,
+    (history, mut seqs): (usize, std::ops::Range<u64>),
     runs: &[&RoomEvents],
     model: &Model,
     sentence: Sentence,
 ) -> Checked {
-    let mut seqs = expected.seqs.clone();
-    let history = model.history_at(expected.history);
+    let history = model.history_at(history);
     for run in runs {
         for seq in run.first_seq..=run.last_seq() {
             let text = String::from_utf8_lossy(run.event(seq));
@@ -88,6 +112,7 @@ fn check_events(
                 return Err(Violation::new(sentence, format!("{room} has one event too many: {text}")));
             };
             let audience = audience_of(run, seq);
+            let sentence = if is_of_tick(&text) { Sentence::Ticks } else { sentence };
             hold(sentence, event.text == text && event.audience == audience, || {
                 format!(
                     "{room} has {text} for {audience:?} instead of {} for {:?}",
@@ -96,7 +121,15 @@ fn check_events(
             })?;
         }
     }
-    hold(sentence, seqs.next().is_none(), || format!("{room} has fewer events than it should"))
+    let missing = seqs.next().and_then(|seq| history.event(seq));
+    let is_of_tick = missing.is_some_and(|event| is_of_tick(&event.text));
+    hold(if is_of_tick { Sentence::Ticks } else { sentence }, missing.is_none(), || {
+        format!("{room} has fewer events than it should")
+    })
+}
+
+fn is_of_tick(event: &str) -> bool {
+    event.starts_with(r#"{"type":"beat""#)
 }
 
 fn audience_of(run: &RoomEvents, seq: u64) -> Audience {
@@ -124,13 +157,18 @@ pub(super) fn question(room: &str, scripts: &Arc<ScriptSet>) -> Batch {
     Batch::new(Some(room), vec![call], 0)
 }
 
-/// Holds the answer to a [`question`] to what a room is to be like, after a call in it has failed.
-pub(super) fn check_state(room: &str, expected: &str, deliveries: &[Delivery]) -> Checked {
+/// Holds the answer to a [`question`] to what a room is to be like, after a call in it has failed or messages have run.
+pub(super) fn check_state(
+    room: &str,
+    expected: &str,
+    deliveries: &[Delivery],
+    sentence: Sentence,
+) -> Checked {
     let Some(Delivery::Done(done)) = deliveries.last() else {
-        return Err(Violation::new(Sentence::AllOrNothing, "the store does not say what a room is like"));
+        return Err(Violation::new(sentence, "the store does not say what a room is like"));
     };
     let found = done.results.first().map(Outcome::of);
-    hold(Sentence::AllOrNothing, found == Some(Outcome::Ok(expected.to_owned())), || {
+    hold(sentence, found == Some(Outcome::Ok(expected.to_owned())), || {
         format!("{room} is {found:?} instead of {expected}")
     })
 }

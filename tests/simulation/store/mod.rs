@@ -5,6 +5,7 @@
 
 mod answers;
 mod memberships;
+mod messages;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use self::memberships::Memberships;
 use super::faults::{Fault, Faults};
 use super::model::Model;
-use super::violation::Checked;
+use super::violation::{Checked, Sentence};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::embedded::EmbeddedOptions;
@@ -43,6 +44,9 @@ pub(super) struct Store {
     pub(super) queue: VecDeque<(NodeName, Batch)>,
     outlet: Outlet,
     clock: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
+    /// When the last turn of messages ended, and when batches that wait must have had theirs.
+    messages: messages::Turns,
     scripts: Arc<ScriptSet>,
     seed: u64,
     /// Where the store is kept, if it is; another file each time that it has lost its data.
@@ -54,6 +58,7 @@ pub(super) struct Store {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recipient {
     One(NodeName),
+    All,
     /// Every node but this one.
     Others(NodeName),
 }
@@ -85,6 +90,8 @@ impl Store {
             queue: VecDeque::new(),
             outlet: Outlet::default(),
             clock: Arc::default(),
+            metrics: Arc::new(Metrics::new()),
+            messages: messages::Turns::default(),
             scripts,
             seed,
             folder,
@@ -107,8 +114,8 @@ impl Store {
             &options,
             self.scripts.clone(),
             Box::new(self.outlet.clone()),
-            Arc::new(Metrics::new()),
-            Box::new(move || clock.load(Ordering::Relaxed)),
+            self.metrics.clone(),
+            Arc::new(move || clock.load(Ordering::Relaxed)),
         )
         .expect("the state file is the simulation's own")
     }
@@ -120,6 +127,7 @@ impl Store {
         }
         self.engine = None;
         self.losses += 1;
+        self.messages.begin_anew();
         self.engine = Some(self.start());
         if let Some(memberships) = &mut self.memberships {
             memberships.lose();
@@ -128,14 +136,19 @@ impl Store {
     }
 
     /// Ends in order, and begins again with what the state file holds; without one it goes on.
-    pub(super) fn restart(&mut self, model: &mut Model) {
+    pub(super) fn restart(&mut self, model: &mut Model, faults: &mut Faults) -> Checked {
         if self.folder.is_none() {
-            return;
+            return Ok(());
         }
         self.engine.take().expect("it runs").stop();
         self.seed = self.seed.wrapping_add(0x1000);
         self.engine = Some(self.start());
+        self.messages.begin_anew();
         model.start_again();
+        if faults.is_planted(Fault::RestartForgetsMessages) {
+            self.engine.as_mut().expect("it runs").replace_messages(&[]);
+        }
+        self.count_messages(model, Sentence::Messages)
     }
 
     /// Runs the next batch, if one waits; says what is to be delivered, in order.
@@ -180,27 +193,37 @@ impl Store {
         self.outlet.origin.store(batch.origin, Ordering::Relaxed);
         let has_failed = expected.has_failed;
         let batch = faults.before_the_store(batch);
+        faults.before_messages(engine);
         let (origin, in_room) = (batch.origin, batch.room.clone());
         engine.run(batch);
         let mut deliveries = self.outlet.take();
         set_duration(&mut deliveries);
         faults.in_the_store(engine, &in_room, has_failed, EPOCH_MS + now_ms, &mut deliveries);
+        faults.behind_a_batch(engine, has_failed);
         answers::check(&room, &expected, &deliveries, model)?;
+        let sentence = if has_failed { Sentence::AllOrNothing } else { Sentence::Messages };
+        self.count_messages(model, sentence)?;
         if has_failed {
-            self.audit(&room, origin, now_ms, model)?;
+            self.audit(&room, (origin, sentence), now_ms, model)?;
         }
         faults.behind_the_store(&mut deliveries);
         Ok(deliveries)
     }
 
     /// Looks whether a room is as the model has it.
-    pub(super) fn audit(&mut self, room: &str, origin: ShardId, now_ms: u64, model: &mut Model) -> Checked {
+    pub(super) fn audit(
+        &mut self,
+        room: &str,
+        (origin, sentence): (ShardId, Sentence),
+        now_ms: u64,
+        model: &mut Model,
+    ) -> Checked {
         self.clock.store(EPOCH_MS + now_ms, Ordering::Relaxed);
         let engine = self.engine.as_mut().expect("it runs");
         self.outlet.origin.store(origin, Ordering::Relaxed);
         engine.run(answers::question(room, &self.scripts));
         let deliveries = self.outlet.take();
-        answers::check_state(room, &model.snapshot(room, EPOCH_MS + now_ms), &deliveries)
+        answers::check_state(room, &model.snapshot(room, EPOCH_MS + now_ms), &deliveries, sentence)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What clients do.
 
 use super::super::client::{Client, Link, Wish};
-use super::super::game;
+use super::super::game::{self, EMPTY_ROOM, Named};
 use super::super::happening::Happening;
 use super::super::network::LinkId;
 use super::super::violation::Checked;
@@ -66,7 +66,9 @@ impl World {
             .filter(|client| client.room == room)
             .map(|client| client.user.clone())
             .collect();
-        let steps = game::any_steps(&mut self.random, &users, users.len() > 2);
+        let rooms = (0..self.plan.rooms).map(|number| format!("r{number}"));
+        let rooms = rooms.chain([EMPTY_ROOM.to_owned()]).collect();
+        let steps = game::any_steps(&mut self.random, &Named { users, rooms });
         let (input, n) = self.clients[number].next_input();
         let payload = game::payload(&input, &steps);
         self.model.think_of(input.clone(), n, steps);

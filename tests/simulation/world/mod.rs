@@ -19,7 +19,7 @@ use super::network::{LinkId, Network};
 use super::node::{Around, Incoming, Node, SetUp};
 use super::random::Random;
 use super::services::OpenDoor;
-use super::store::{NodeName, Store};
+use super::store::{EPOCH_MS, NodeName, Store};
 use super::trace::Trace;
 use super::violation::{Checked, Violation};
 use crate::room::Bounds;
@@ -33,6 +33,8 @@ pub(super) struct World {
     nodes: Vec<NodePlace>,
     store: Store,
     is_store_busy: bool,
+    /// When the store looks for messages next.
+    messages_at_ms: u64,
     model: Model,
     clients: Vec<Client>,
     network: Network,
@@ -92,6 +94,7 @@ impl World {
             nodes: (0..plan.nodes).map(place).collect(),
             store: Store::new(random.below(u64::MAX), plan.is_shared(), folder, scripts.clone()),
             is_store_busy: false,
+            messages_at_ms: u64::MAX,
             model: Model::default(),
             clients: Vec::new(),
             network: Network::new(random.fork()),
@@ -167,6 +170,7 @@ impl World {
             Happening::Round(name) => self.round(name),
             Happening::ToStore(name, batch) => self.pass_to_store(name, *batch),
             Happening::StoreTurn => self.store_turn()?,
+            Happening::MessagesDue => self.messages_are_due()?,
             Happening::Deliver(name, store_link, delivery) => self.deliver(name, store_link, delivery),
             Happening::StoreIsBack(name) => self.give(name, Incoming::StoreIsBack),
             Happening::NodeStarts(index) => {
@@ -174,7 +178,7 @@ impl World {
                     self.start_node(index);
                 }
             }
-            Happening::NodeHasStopped => self.node_has_stopped(),
+            Happening::NodeHasStopped => self.node_has_stopped()?,
             Happening::Act(client) => self.act(client),
             Happening::ReadAgain(client, link) => self.read_again(client, link)?,
             Happening::Trouble => self.trouble(),
@@ -248,5 +252,9 @@ impl World {
         place.node = Some(Node::new((index, place.starts), self.now_ms));
         place.round_at_ms = u64::MAX;
         self.plan_round(index, self.now_ms + 1);
+        if !self.plan.is_shared() {
+            self.model.store_is_up(EPOCH_MS + self.now_ms);
+            self.plan_messages();
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What goes between nodes and the store: in order, and late.
 
+use super::super::faults::Fault;
 use super::super::happening::Happening;
 use super::super::node::Incoming;
 use super::super::store::{NodeName, Recipient};
@@ -25,8 +26,45 @@ impl World {
         if !self.is_store_busy && !self.store.queue.is_empty() {
             self.is_store_busy = true;
             let took_ms = self.random.between(0, 3);
-            self.plan(self.now_ms + took_ms, Happening::StoreTurn);
+            let at_ms = (self.now_ms + took_ms).max(self.store.free_at_ms());
+            self.plan(at_ms, Happening::StoreTurn);
         }
+    }
+
+    /// The store looks when the next message is due.
+    pub(super) fn plan_messages(&mut self) {
+        if self.faults.is_planted(Fault::MessageLate) {
+            return;
+        }
+        let Some(wait_ms) = self.store.messages_wait_ms(self.now_ms) else { return };
+        let at_ms = (self.now_ms + wait_ms).max(self.store.free_at_ms());
+        if at_ms < self.messages_at_ms {
+            self.messages_at_ms = at_ms;
+            self.plan(at_ms, Happening::MessagesDue);
+        }
+    }
+
+    /// If batches wait, messages have their turn behind the next of them.
+    pub(super) fn messages_are_due(&mut self) -> Checked {
+        if self.messages_at_ms != self.now_ms {
+            return Ok(());
+        }
+        self.messages_at_ms = u64::MAX;
+        if self.is_store_busy { Ok(()) } else { self.serve_messages() }
+    }
+
+    fn serve_messages(&mut self) -> Checked {
+        let is_up = self.plan.is_shared() || self.nodes[0].node.is_some();
+        if !is_up {
+            return Ok(());
+        }
+        let deliveries =
+            self.store.serve_messages(self.now_ms, &mut self.model, &mut self.faults, &mut self.trace)?;
+        for delivery in deliveries {
+            self.send_from_store(Recipient::All, delivery);
+        }
+        self.plan_messages();
+        Ok(())
     }
 
     pub(super) fn store_turn(&mut self) -> Checked {
@@ -38,6 +76,7 @@ impl World {
         for (recipient, delivery) in deliveries {
             self.send_from_store(recipient, delivery);
         }
+        self.serve_messages()?;
         self.plan_store_turn();
         Ok(())
     }
@@ -45,13 +84,13 @@ impl World {
     fn send_from_store(&mut self, recipient: Recipient, delivery: Delivery) {
         let names: Vec<NodeName> = match recipient {
             Recipient::One(name) => vec![name],
-            Recipient::Others(sender) => {
+            Recipient::Others(_) | Recipient::All => {
                 let names = self.nodes.iter().filter_map(|place| place.node.as_ref().map(|node| node.name));
-                names.filter(|name| *name != sender).collect()
+                names.filter(|name| recipient != Recipient::Others(*name)).collect()
             }
         };
         let delivery = match (&delivery, recipient) {
-            (Delivery::Events(events), Recipient::Others(_)) => {
+            (Delivery::Events(events), Recipient::Others(_) | Recipient::All) => {
                 names.iter().for_each(|name| self.send_down(*name, Delivery::Events(events.clone())));
                 return;
             }

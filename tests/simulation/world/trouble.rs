@@ -2,6 +2,7 @@
 
 use super::super::client::Link;
 use super::super::happening::Happening;
+use super::super::violation::Checked;
 use super::World;
 
 impl World {
@@ -138,14 +139,15 @@ impl World {
     }
 
     /// It has had time to end. If somebody is still there, it goes on.
-    pub(super) fn node_has_stopped(&mut self) {
-        let Some(node) = &mut self.nodes[0].node else { return };
+    pub(super) fn node_has_stopped(&mut self) -> Checked {
+        let Some(node) = &mut self.nodes[0].node else { return Ok(()) };
         node.is_stopping = false;
         if node.is_empty() && self.store.queue.is_empty() {
             self.trace.line(self.now_ms, || "the node is started again".to_owned());
             self.take_node_away(0);
-            self.store.restart(&mut self.model);
+            self.store.restart(&mut self.model, &mut self.faults)?;
             self.start_again(0);
         }
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ const AT_ONCE: u8 = 1;
 const NAMED: u8 = 2;
 
 /// What the keys begin with.
-pub(super) const KEY_PREFIX: &[u8] = b"godra:mail:";
+pub(in crate::state::embedded) const KEY_PREFIX: &[u8] = b"godra:mail:";
 
 /// What a message says, and to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,8 @@ use godra_engine::keyspace::{Keyspace, Value};
 use smol_str::SmolStr;
 
 use self::agenda::Agenda;
+#[cfg(test)]
+pub(super) use self::body::KEY_PREFIX;
 pub(super) use self::body::{Body, key};
 pub(super) use self::mailbox::Place;
 use self::mailbox::{Entry, Mailbox};

@@ -21,7 +21,7 @@ const MOST_BYTES_AT_ONCE: usize = 256 << 10;
 
 /// Whose turn it is.
 #[derive(Debug)]
-pub(super) struct Messages {
+pub(in crate::state::embedded) struct Messages {
     /// While others wait, none runs before this.
     turn_at: Instant,
     /// Those of the running batch, in its order.
@@ -31,6 +31,25 @@ pub(super) struct Messages {
 impl Messages {
     pub(super) fn new(now: Instant) -> Self {
         Self { turn_at: now, running: Vec::new() }
+    }
+
+    /// Whether some may run.
+    pub(in crate::state::embedded) fn may_begin(
+        &self,
+        now: Instant,
+        others_wait: impl FnOnce() -> bool,
+    ) -> bool {
+        now >= self.turn_at || !others_wait()
+    }
+
+    /// Whether more may run, after so long.
+    pub(in crate::state::embedded) fn may_go_on(took: Duration, others_wait: impl FnOnce() -> bool) -> bool {
+        took < TURN || took < LONG_TURN && !others_wait()
+    }
+
+    /// They have had their turn.
+    pub(in crate::state::embedded) fn end(&mut self, began: Instant, now: Instant) {
+        self.turn_at = now + now.duration_since(began);
     }
 }
 
@@ -49,7 +68,7 @@ pub(super) fn are_all(calls: &[Call]) -> bool {
 
 impl Worker {
     /// Finds the messages that the state file held.
-    pub(super) fn restore_messages(&mut self) {
+    pub(in crate::state::embedded) fn restore_messages(&mut self) {
         let unread = self.runner.mail().restore(&self.runner.keyspace().borrow());
         if !unread.is_empty() {
             log::error!(
@@ -77,41 +96,44 @@ impl Worker {
             return;
         }
         let began = Instant::now();
-        if began < self.messages.turn_at && self.others_wait() {
+        if !self.messages.may_begin(began, || self.others_wait()) {
             return;
         }
         let mut now = began;
-        while self.run_messages_of_one(now) {
+        while self.run_messages_of_one(now).is_some() {
             now = Instant::now();
-            let took = now.duration_since(began);
-            if took >= LONG_TURN || took >= TURN && self.others_wait() {
+            if !Messages::may_go_on(now.duration_since(began), || self.others_wait()) {
                 break;
             }
         }
-        self.messages.turn_at = now + now.duration_since(began);
+        self.messages.end(began, now);
     }
 
     fn others_wait(&self) -> bool {
         !self.receiver.is_empty() || !self.late.is_empty()
     }
 
-    /// Runs some that one receiver has due. False if nobody has any.
-    fn run_messages_of_one(&mut self, now: Instant) -> bool {
+    /// Runs some that one receiver has due: says whose, and how many, with those that have no script any more. The time is the
+    /// agenda's, which need not be the machine's.
+    pub(in crate::state::embedded) fn run_messages_of_one(
+        &mut self,
+        now: Instant,
+    ) -> Option<(Address, usize)> {
         let now_ms = (self.clock)();
-        let Some(to) = self.runner.mail().next_receiver(now, now_ms) else { return false };
+        let to = self.runner.mail().next_receiver(now, now_ms)?;
         let room = RoomId::parse(&to);
         let (calls, mut count) = self.due_calls(&to, room.as_ref(), now, now_ms);
         if !calls.is_empty() {
-            count += self.run_due(Batch { may_give_back: true, ..Batch::new(room, calls, 0) }, now);
+            count += self.run_due(Batch { may_give_back: true, ..Batch::new(room, calls, 0) });
         }
-        self.runner.mail().ran(to, count, now);
-        true
+        self.runner.mail().ran(to.clone(), count, now);
+        Some((to, count))
     }
 
     /// Gives how many have run.
-    fn run_due(&mut self, mut batch: Batch, now: Instant) -> usize {
+    fn run_due(&mut self, mut batch: Batch) -> usize {
         batch.origin = batch.room.as_ref().map_or(0, |room| self.deliver.home(room));
-        let results = self.run_calls(&batch, now).results;
+        let results = self.run_calls(&batch, Instant::now()).results;
         let mut count = 0;
         for result in results {
             match result {
