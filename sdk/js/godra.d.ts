@@ -364,8 +364,11 @@ export interface Auth {
   ensure(): Promise<Session>;
   /** Takes the session out of the store, if there is none yet; resolves with the session, or null. */
   restore(): Promise<Session | null>;
-  /** Asks for a guest's token, and makes it the client's own. */
-  guestLogin(): Promise<Login>;
+  /**
+   * Asks for a guest's token, and makes it the client's own. Other players see `nickname`, which is no account's and need not be the only
+   * one: rejects with `conflict` if an account has that name, `bad_request` with the rule it breaks.
+   */
+  guestLogin(options?: { nickname?: string }): Promise<Login>;
   /** Makes an account, without logging in. Rejects with `conflict` if the name is taken, `bad_request` with the rule it breaks. */
   register(username: string, password: string): Promise<{ user_id: string; username: string; role: Role }>;
   /** Rejects with `unauthorized` if name or password is wrong, `rate_limited` after too many failures. */

@@ -10,12 +10,15 @@ const NAME_CHARACTERS: usize = 4;
 /// A fresh guest: its user id (`guest:` and 16 characters of `A-Za-z0-9_-`) and its name (`Guest-` and 4 digits or
 /// letters).
 pub fn new_guest() -> (String, String) {
-    let user_id = format!("guest:{}", random::text::<ID_CHARACTERS>());
+    (format!("guest:{}", random::text::<ID_CHARACTERS>()), new_guest_name())
+}
+
+/// A name for a guest that has chosen none.
+pub fn new_guest_name() -> String {
     // Without letters and digits that look alike.
     const NAME_ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let letter = |byte: u8| char::from(NAME_ALPHABET[usize::from(byte % 32)]);
-    let username = "Guest-".chars().chain(random::bytes::<NAME_CHARACTERS>().map(letter)).collect();
-    (user_id, username)
+    "Guest-".chars().chain(random::bytes::<NAME_CHARACTERS>().map(letter)).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use super::token::{TokenAuthority, is_family, is_user_id};
 
 /// What the text begins with, so that it is never taken for a JWT nor a later version for this one.
 const PREFIX: &str = "r1";
+/// The prefix and those of [`RefreshToken`].
+const FIELDS: usize = 6;
 /// Longest token that is looked at, in bytes.
 const MAX_BYTES: usize = 512;
 
@@ -43,7 +45,8 @@ impl RefreshToken {
         if !signed.starts_with(PREFIX) || !authority.has_signed(signed, signature) {
             return None;
         }
-        let mut fields = signed.split('.').skip(1);
+        // The last one is a name, which may have dots.
+        let mut fields = signed.splitn(FIELDS, '.').skip(1);
         let mut field = || fields.next();
         let token = Self {
             family: field()?.to_owned(),
@@ -52,7 +55,9 @@ impl RefreshToken {
             user_id: field()?.to_owned(),
             guest_name: field()?.to_owned(),
         };
-        let is_ours = field().is_none() && is_family(&token.family) && is_user_id(&token.user_id);
+        let is_ours = is_family(&token.family)
+            && is_user_id(&token.user_id)
+            && token.is_guest() != token.guest_name.is_empty();
         (is_ours && token.expires_at_s > now_s).then_some(token)
     }
 
@@ -87,7 +92,10 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_until_it_ends() {
         let authority = authority(1);
-        for token in [token(), RefreshToken { user_id: "7".into(), guest_name: String::new(), ..token() }] {
+        let of_account = RefreshToken { user_id: "7".into(), guest_name: String::new(), ..token() };
+        let named = ["a.b..c", "प्लेयर", &"文".repeat(32)];
+        let named = named.map(|name| RefreshToken { guest_name: name.into(), ..token() });
+        for token in named.into_iter().chain([token(), of_account]) {
             let text = token.seal(&authority);
             assert_eq!(RefreshToken::open(&text, &authority, NOW_S).as_ref(), Some(&token));
             assert_eq!(RefreshToken::open(&text, &authority, NOW_S + 59).as_ref(), Some(&token));
@@ -132,6 +140,8 @@ mod tests {
             "r1",
             "r1.aaaaaaaaaaaaaaaaaaaaaa.1.9999999999.07.",
             "r1.aaaaaaaaaaaaaaaaaaaaaa.1.9999999999.7..x",
+            "r1.aaaaaaaaaaaaaaaaaaaaaa.1.9999999999.7.ann",
+            "r1.aaaaaaaaaaaaaaaaaaaaaa.1.9999999999.guest:a.",
         ] {
             let sealed = format!("{text}.{}", authority.sign(text));
             assert_eq!(RefreshToken::open(&sealed, &authority, NOW_S), None, "{text}");

@@ -32,9 +32,10 @@ pub struct PublicFolder {
     pub is_isolated: bool,
 }
 
-/// What a web build of Godot or Unity needs and no more: scripts and styles in the page itself, WebAssembly, workers and pictures
-/// made in the page, and connections to anywhere.
-pub const DEFAULT_POLICY: &str = "default-src 'self' data: blob:; script-src 'self' blob: 'unsafe-inline' 'wasm-unsafe-eval'; \
+/// What a web build of Godot or Unity needs and no more: scripts and styles in the page itself, WebAssembly, scripts that the engine
+/// is told to run (`JavaScriptBridge.eval`), workers and pictures made in the page, and connections to anywhere. What players write
+/// is in none of these files.
+pub const DEFAULT_POLICY: &str = "default-src 'self' data: blob:; script-src 'self' blob: 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval'; \
      style-src 'self' 'unsafe-inline'; connect-src * data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; \
      frame-ancestors 'self'";
 

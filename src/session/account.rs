@@ -25,6 +25,11 @@ pub struct Credentials {
 /// What is asked of the accounts.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AccountCall {
+    /// `POST /guest-login` of a guest that has chosen how it wants to be called.
+    GuestLogin {
+        /// Not checked yet.
+        nickname: String,
+    },
     /// `POST /register`
     Register(Credentials),
     /// `POST /login`
@@ -193,6 +198,18 @@ impl AccountCall {
         }
     }
 
+    /// The call that a guest's login makes: none if it says no nickname, as nothing has to be looked up then.
+    ///
+    /// # Errors
+    /// Says what the body should be.
+    pub fn of_guest(body: &[u8]) -> Result<Option<Self>, String> {
+        if body.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        let GuestBody { nickname, username } = object(body, r#"an empty body or {"nickname"?: NAME}"#)?;
+        Ok(nickname.or(username).map(|nickname| Self::GuestLogin { nickname }))
+    }
+
     /// The call of an RPC that the server itself does: `kick`, `ban` or `unban`. None if the name is another.
     ///
     /// # Errors
@@ -205,6 +222,13 @@ impl AccountCall {
             _ => None,
         }
     }
+}
+
+#[derive(Deserialize)]
+struct GuestBody {
+    nickname: Option<String>,
+    /// What other calls name it.
+    username: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -343,6 +367,28 @@ mod tests {
         );
         check_refused(Route::Refresh, "{}", r#"expected {"refresh_token": TOKEN}"#);
         check_refused(Route::Password, r#"{"old":"a"}"#, "missing field `new`");
+    }
+
+    #[test]
+    fn guests_may_say_how_they_want_to_be_called() {
+        let check = |body: &str, expected: Option<&str>| {
+            let call = AccountCall::of_guest(body.as_bytes());
+            let expected = expected.map(|nickname| AccountCall::GuestLogin { nickname: nickname.into() });
+            assert!(call.is_ok_and(|call| call == expected), "{body}");
+        };
+        for body in ["", " \r\n", "{}", r#"{"role":"manager"}"#, r#"{"nickname":null}"#] {
+            check(body, None);
+        }
+        check(r#"{"nickname":"Ann"}"#, Some("Ann"));
+        check(r#"{"username":"Ann"}"#, Some("Ann"));
+        check(r#"{"username":"Bea","nickname":"Ann"}"#, Some("Ann"));
+        check(r#"{"nickname":""}"#, Some(""));
+        for body in ["[]", "null", "{", "{}{}", "nickname=a", r#"{"nickname":7}"#, r#"{"nickname":["a"]}"#] {
+            assert!(
+                AccountCall::of_guest(body.as_bytes()).is_err_and(|said| said.contains("nickname")),
+                "{body}"
+            );
+        }
     }
 
     #[test]

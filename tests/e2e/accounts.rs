@@ -53,6 +53,41 @@ fn a_player_registers_logs_in_refreshes_and_logs_out() {
 }
 
 #[test]
+fn guests_choose_how_they_are_called() {
+    let folder = Folder::new();
+    folder.write_script("who", "-- ROLE: guest\nreturn godra.user.name .. \" \" .. godra.user.role\n");
+    let server = Server::start_in(folder, &[]);
+    account(&server, "Änne");
+    let log_in = |nickname: &str| server.post("/guest-login", &json!({ "nickname": nickname }));
+    let made = log_in("Böö.7").json();
+    assert_eq!((&made["username"], &made["role"]), (&json!("Böö.7"), &json!("guest")));
+    let guest = User::from_login(&server, &made);
+    let who = guest.post("/api/rpc", &json!({"script": "who"})).json();
+    assert_eq!(who["result"], "Böö.7 guest");
+    // Several may have the same, and it is normalized as names are.
+    let twin = log_in("Bo\u{308}ö.7").json();
+    assert_eq!(twin["username"], "Böö.7");
+    assert_ne!(twin["user_id"], made["user_id"]);
+    for nickname in ["Änne", "ÄNNE", "A\u{308}nne"] {
+        check_error(&log_in(nickname), 409, "conflict", "an account's");
+    }
+    check_error(&log_in("admin"), 409, "conflict", "reserved");
+    account(&server, "paypal");
+    check_error(&log_in("p\u{430}yp\u{430}l"), 409, "conflict", "looks like");
+    check_error(&log_in("ab"), 400, "bad_request", "3 to 32 characters");
+    check_error(&log_in("guest:x"), 400, "bad_request", "not ':'");
+    check_error(&log_in("a\u{202e}bc"), 400, "bad_request", "letters, digits");
+    check_error(&server.post("/guest-login", &json!({"nickname": 7})), 400, "bad_request", "nickname");
+    // It stays over a refresh, until somebody has registered it.
+    let refreshed = guest.refresh().json();
+    assert_eq!(refreshed["username"], "Böö.7");
+    account(&server, "böö.7");
+    let refreshed = User::from_login(&server, &refreshed).refresh().json();
+    let name = refreshed["username"].as_str().unwrap();
+    assert!(name.starts_with("Guest-") && refreshed["user_id"] == made["user_id"], "{refreshed}");
+}
+
+#[test]
 fn each_refusal_says_which_rule() {
     let server = Server::start(&[]);
     let register =

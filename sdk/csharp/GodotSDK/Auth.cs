@@ -59,6 +59,12 @@ namespace GodotSDK
         /// <param name="cancel">Ends it.</param>
         public Task<Session> GuestAsync(CancellationToken cancel = default) => LoginAsync("guest-login", Payload.Of(), cancel);
 
+        /// <summary>Logs in as a new guest whom other players see under a name of its own, which others may have, too.</summary>
+        /// <param name="nickname">3 to 32 letters and digits; <c>conflict</c> if an account has that name.</param>
+        /// <param name="cancel">Ends it.</param>
+        public Task<Session> GuestAsync(string nickname, CancellationToken cancel = default) =>
+            LoginAsync("guest-login", Payload.Of(("nickname", nickname)), cancel);
+
         /// <summary>Logs in with an account. Rooms of another user's session end.</summary>
         /// <param name="username">The account's name.</param>
         /// <param name="password">Its password.</param>

@@ -1,4 +1,5 @@
 import 'dart:async';
+import 'dart:convert';
 
 import 'package:godra/godra.dart';
 import 'package:godra/testing.dart';
@@ -25,6 +26,17 @@ void main() {
       expect(both[0], same(both[1]));
       await client.auth.ensure();
       expect(server.calls, ['POST guest-login']);
+    });
+
+    test('a guest may say how others see it', () async {
+      final bodies = <Object?>[];
+      server.answers['guest-login'] = (ask) {
+        bodies.add(jsonDecode(ask.body!));
+        return server.login();
+      };
+      await client.auth.guest();
+      await client.auth.guest(nickname: 'Ann');
+      expect(bodies, [<String, Object?>{}, {'nickname': 'Ann'}]);
     });
 
     test('goes on with the kept session', () async {

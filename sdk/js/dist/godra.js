@@ -328,9 +328,9 @@ var Auth = class {
     if (await this.#keeper.restore()) this.#isKept = true;
     return this.session;
   }
-  /** Logs in as a guest. */
-  async guestLogin() {
-    return this.#own(async () => this.#keeper.begin(await this.#http.post("guest-login", {})));
+  /** Logs in as a guest, who is called `nickname` or something like Guest-7KQ2. */
+  async guestLogin({ nickname } = {}) {
+    return this.#own(async () => this.#keeper.begin(await this.#http.post("guest-login", { nickname })));
   }
   /** Makes an account; `login` comes after it. */
   async register(username, password) {

@@ -54,6 +54,10 @@ test("each call sends what the protocol names", async () => {
     const { method, path, body, headers } = server.requests.at(-1);
     return [method, path, body, headers.authorization];
   };
+  await client.auth.guestLogin();
+  assert.deepEqual(sent(), ["POST", "/guest-login", {}, undefined]);
+  await client.auth.guestLogin({ nickname: "Ann" });
+  assert.deepEqual(sent(), ["POST", "/guest-login", { nickname: "Ann" }, undefined]);
   await client.auth.register("ann", "12345678");
   assert.deepEqual(sent(), ["POST", "/register", { username: "ann", password: "12345678" }, undefined]);
   assert.deepEqual(await client.auth.login("ann", "12345678"), loginOf(0));

@@ -7,6 +7,7 @@
 pub(crate) mod breaker;
 mod defence;
 mod failure;
+mod guests;
 mod leaving;
 mod logins;
 mod managing;

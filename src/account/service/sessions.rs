@@ -65,7 +65,7 @@ impl AccountWorker {
                 }
                 (account.username, account.role)
             }
-            Err(_) => (token.guest_name, Role::Guest),
+            Err(_) => (self.still_free(token.guest_name)?, Role::Guest),
         };
         let expires_at_s = now_ms / 1000 + self.shared.refresh_ttl_s;
         let rotation = self.ask(|store| {

@@ -121,6 +121,7 @@ impl AccountWorker {
     fn dispatch(&mut self, request: AccountRequest) -> Outcome<AccountAnswer> {
         let AccountRequest { call, caller, address } = request;
         match (call, caller) {
+            (AccountCall::GuestLogin { nickname }, _) => self.guest_login(&nickname),
             (AccountCall::Register(who), _) => self.register(&who),
             (AccountCall::Login(who), _) => self.login(&who, address),
             (AccountCall::Refresh(token), _) => self.refresh(&token),

@@ -27,7 +27,7 @@ fn bodies() {
     check(login(" \r\n"), &[LOGGED_IN]);
     check(login(r#" {"role":"manager","x":[1]} "#), &[LOGGED_IN]);
     let refused = &[
-        r#"guest_login 400 {"error":{"code":"bad_request","message":"the body must be empty or a JSON object"}}"#,
+        r#"guest_login 400 {"error":{"code":"bad_request","message":"…expected an empty body or {\"nickname\"?: NAME}"}}"#,
     ];
     check(login("[]"), refused);
     check(login("null"), refused);
@@ -35,6 +35,19 @@ fn bodies() {
     check(login("{}{}"), refused);
     check(login("username=a"), refused);
     check(post("/guest-login", &["Content-Type: text/plain"], "{}"), &[LOGGED_IN]);
+}
+
+#[test]
+fn a_guest_with_a_nickname_waits_for_the_accounts() {
+    let done = r#"guest_login 200 {"result":"done"}"#;
+    check(login(r#"{"nickname":"Ann"}"#), &["nobody 192.0.2.1 guest Ann", done]);
+    check(login(r#"{"username":"Ann"}"#), &["nobody 192.0.2.1 guest Ann", done]);
+    let mut peer = Peer::new();
+    for _ in 0..LOGINS_PER_MINUTE {
+        peer.talk(login(r#"{"nickname":"Ann"}"#).as_bytes());
+        peer.did(&["nobody 192.0.2.1 guest Ann", done]);
+    }
+    peer.send(login(r#"{"nickname":"Ann"}"#)).did(&["guest_login 429 …"]);
 }
 
 #[test]

@@ -101,6 +101,7 @@ impl Recorder {
         assert!(self.call.is_none(), "one call at a time");
         let caller = request.caller.as_ref().map_or("nobody", |caller| &caller.user_id);
         let call = match &request.call {
+            AccountCall::GuestLogin { nickname } => format!("guest {nickname}"),
             AccountCall::Register(who) => format!("register {} {}", who.username, who.password),
             AccountCall::Login(who) => format!("login {} {}", who.username, who.password),
             AccountCall::Upgrade { who, rooms } => {

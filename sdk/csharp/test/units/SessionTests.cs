@@ -74,6 +74,14 @@ public static class SessionTests
         Check.That(stage.Http.Asked.TakeLast(3).All(ask => ask.Headers["Authorization"] == "Bearer t2"), "the new token is used");
     }
 
+    public static async Task TestAGuestMaySayHowOthersSeeIt()
+    {
+        var stage = With();
+        await stage.Client.Auth.GuestAsync();
+        await stage.Client.Auth.GuestAsync("Ann");
+        Check.List(stage.Http.Asked.Select(ask => ask.Body), "{}", """{"nickname":"Ann"}""");
+    }
+
     public static async Task TestTheServersOwn401IsTriedOnceMoreAndAScriptsIsNot()
     {
         var ran = false;

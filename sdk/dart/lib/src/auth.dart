@@ -37,8 +37,9 @@ final class Auth {
     return _tokens.session ?? await guest();
   }
 
-  /// Logs in as a new guest.
-  Future<Session> guest({CancelToken? cancel}) => _login('guest-login', const {}, cancel);
+  /// Logs in as a new guest. Other players see [nickname], which others may have, too; `conflict` if it is an account's name.
+  Future<Session> guest({String? nickname, CancelToken? cancel}) =>
+      _login('guest-login', nickname == null ? const {} : {'nickname': nickname}, cancel);
 
   /// Logs in with an account. Rooms of another user's session end.
   Future<Session> login(String username, String password, {CancelToken? cancel}) =>

@@ -99,9 +99,10 @@ func load_session() -> bool:
 	return _auth.load_kept()
 
 
-## Logs in as a new guest.
-func guest() -> GodraResult:
-	return await _auth.login("guest-login", {})
+## Logs in as a new guest. Other players see [param nickname], if there is one: others may have it, too,
+## and it is no account's name ([code]conflict[/code]).
+func guest(nickname := "") -> GodraResult:
+	return await _auth.guest(nickname)
 
 
 ## Logs in with an account. Rooms of another user's session end.

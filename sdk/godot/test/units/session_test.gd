@@ -53,6 +53,15 @@ func test_a_guest_once_for_all_who_ask() -> void:
 	equal(options.session_store.load_session()["refresh_token"], "r1")
 
 
+func test_a_guest_may_say_how_others_see_it() -> void:
+	http.answers["guest-login"] = [[200, login()], [200, login(2)]]
+	auth.guest()
+	await http.answer_all(tree)
+	auth.guest("Ann")
+	await http.answer_all(tree)
+	equal(http.bodies, ["{}", '{"nickname":"Ann"}'] as Array[String])
+
+
 func test_refreshes_at_nine_tenths_of_a_short_life() -> void:
 	tokens.begin(GodraSession.from_login(login(1, 100.0), clock.wall()))
 	http.answers["refresh"] = [[200, login(2)]]

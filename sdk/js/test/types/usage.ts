@@ -14,6 +14,7 @@ async function play(): Promise<void> {
     WebSocket: globalThis.WebSocket,
   });
   const login: Login = await client.auth.guestLogin();
+  await client.auth.guestLogin({ nickname: "Ann" });
   const lobbyId: string = await client.lobby.createLobby(login.token, 8);
   await client.lobby.joinLobby(null, lobbyId);
   const page = await client.lobby.listLobbies(login.token, { limit: 10 });

@@ -51,7 +51,12 @@ func _kept_or_guest() -> GodraResult:
 			return fresh
 	if _tokens.session != null:
 		return GodraResult.success(_tokens.session)
-	return await login("guest-login", {})
+	return await guest()
+
+
+func guest(nickname := "") -> GodraResult:
+	var body := {} if nickname.is_empty() else {"nickname": nickname}
+	return await login("guest-login", body)
 
 
 ## Logs in by this path. Rooms of another user's session end.
