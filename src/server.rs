@@ -20,9 +20,10 @@ use signal_hook::iterator::Signals;
 use self::memory::{HeapWatch, LOOK_EVERY};
 use self::services::ServerServices;
 use self::stop::EngineEnd;
+use crate::account::external::{ExternalTokens, KeyFileError, KeyWatch};
 use crate::account::revocations::Revocations;
 use crate::account::secret::TokenKey;
-use crate::account::service::{self, AccountService, ServiceOptions, unix_ms};
+use crate::account::service::{self, AccountService, IdentityOptions, ServiceOptions, unix_ms};
 use crate::account::store::{StoreError, Stores};
 use crate::account::token::TokenAuthority;
 use crate::config::{Config, DrainLimits};
@@ -60,6 +61,8 @@ pub enum ServerError {
     Pages(String),
     /// The certificate cannot be used.
     Tls(TlsError),
+    /// The keys of another issuer cannot be used.
+    Keys(KeyFileError),
     /// The state engine cannot start.
     Engine(StartError),
     /// The kernel refused something: what, and why.
@@ -104,6 +107,8 @@ struct Server {
     certificate: Option<Reloader>,
     /// None without a public folder.
     pages: Option<PageWatcher>,
+    /// None without a file of another issuer's keys.
+    keys: Option<KeyWatch>,
     shared: Arc<Shared>,
 }
 
@@ -120,6 +125,7 @@ impl Server {
         let (pages, loaded_pages) =
             Pages::load(config.public.clone(), config.demo).map_err(ServerError::Pages)?;
         let pages = Arc::new(pages);
+        let external = load_external(config)?;
         let stores = Stores::open(&config.database).map_err(ServerError::Store)?;
         let stores = stores.with(config.confusable_names);
         let tokens = Arc::new(token_authority(config, &stores)?);
@@ -131,7 +137,9 @@ impl Server {
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
         let engine = start_engine(config, &loaded.set, &posts, &metrics)?;
         let revocations = Arc::new(Revocations::new(tokens.longest_s()));
-        let accounts = Arc::new(start_accounts(config, &stores, &tokens, &revocations, &posts, &metrics)?);
+        let identities = IdentityOptions { external: external.clone(), devices: config.identities.devices };
+        let accounts = start_accounts(config, &stores, identities, &tokens, &revocations, &posts, &metrics);
+        let accounts = Arc::new(accounts?);
         let services = Arc::new(ServerServices::new(
             config,
             address.port(),
@@ -165,6 +173,7 @@ impl Server {
         let has_page = pages.current().find("/").is_some();
         let pages = PageWatcher::start(pages, loaded_pages)
             .map_err(|error| ServerError::System("watch the public folder", error))?;
+        let keys = watch_keys(external)?;
         let mut shards = Vec::with_capacity(config.threads);
         let listeners = listeners.into_iter().zip(redirects);
         for (id, (loop_part, (listener, redirect))) in loop_parts.into_iter().zip(listeners).enumerate() {
@@ -213,7 +222,19 @@ impl Server {
             log::info!("open {scheme}://localhost:{}/ to play{what}", address.port());
         }
         let engine = Arc::new(EngineEnd::new(engine));
-        Ok(Self { services, shards, posts, ended, engine, accounts, watcher, certificate, pages, shared })
+        Ok(Self {
+            services,
+            shards,
+            posts,
+            ended,
+            engine,
+            accounts,
+            watcher,
+            certificate,
+            pages,
+            keys,
+            shared,
+        })
     }
 
     /// What SIGHUP has read anew; each only asks a thread of its own for that.
@@ -224,6 +245,9 @@ impl Server {
         }
         if let Some(pages) = &self.pages {
             reloads.push(Box::new(pages.rereader()));
+        }
+        if let Some(keys) = &self.keys {
+            reloads.push(Box::new(keys.rereader()));
         }
         reloads
     }
@@ -355,6 +379,17 @@ fn show_certificate(tls: &TlsServer, metrics: &Metrics) {
     }
 }
 
+fn load_external(config: &Config) -> Result<Option<Arc<ExternalTokens>>, ServerError> {
+    let options = config.identities.external.clone();
+    let loaded = options.map(ExternalTokens::load).transpose().map_err(ServerError::Keys)?;
+    Ok(loaded.map(Arc::new))
+}
+
+fn watch_keys(external: Option<Arc<ExternalTokens>>) -> Result<Option<KeyWatch>, ServerError> {
+    let watch = external.map(KeyWatch::start).transpose();
+    Ok(watch.map_err(|error| ServerError::System("watch the keys of another issuer", error))?.flatten())
+}
+
 fn token_authority(config: &Config, stores: &Stores) -> Result<TokenAuthority, ServerError> {
     let secret_of = |key: &TokenKey| match key {
         TokenKey::Given(secret) => Ok(secret.expose().to_vec()),
@@ -370,6 +405,7 @@ fn token_authority(config: &Config, stores: &Stores) -> Result<TokenAuthority, S
 fn start_accounts(
     config: &Config,
     stores: &Stores,
+    identities: IdentityOptions,
     tokens: &Arc<TokenAuthority>,
     revocations: &Arc<Revocations>,
     posts: &[MailboxSender<ShardMessage>],
@@ -382,6 +418,7 @@ fn start_accounts(
         longest_wait: limits.longest_wait,
         refresh_ttl: config.refresh_ttl,
         reserved_names: config.reserved_names.clone(),
+        identities,
     };
     let posts = posts.to_vec();
     let disconnect = move |disconnects: Disconnects| {
@@ -522,6 +559,7 @@ impl fmt::Display for ServerError {
             }
             Self::Pages(problem) => write!(f, "--public-dir: {problem}"),
             Self::Tls(error) => write!(f, "{error}"),
+            Self::Keys(error) => write!(f, "{error}"),
             Self::Engine(error) => write!(f, "{error}"),
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),
             Self::ThreadDied(death) => write!(f, "{death}; the server ends, as it cannot do without"),

@@ -15,10 +15,19 @@ pub fn new_guest() -> (String, String) {
 
 /// A name for a guest that has chosen none.
 pub fn new_guest_name() -> String {
-    // Without letters and digits that look alike.
-    const NAME_ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-    let letter = |byte: u8| char::from(NAME_ALPHABET[usize::from(byte % 32)]);
-    "Guest-".chars().chain(random::bytes::<NAME_CHARACTERS>().map(letter)).collect()
+    format!("Guest-{}", name_letters::<NAME_CHARACTERS>())
+}
+
+/// A name for an account that has chosen none: `Player-` and 8 digits or letters, 40 random bits.
+pub(super) fn new_player_name() -> String {
+    const CHARACTERS: usize = 8;
+    format!("Player-{}", name_letters::<CHARACTERS>())
+}
+
+/// Random letters and digits, without those that look alike.
+fn name_letters<const N: usize>() -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    random::bytes::<N>().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).iter().collect()
 }
 
 #[cfg(test)]

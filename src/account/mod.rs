@@ -4,6 +4,8 @@
 //! To add a call: a variant of [`crate::session::account::AccountCall`], an arm in `service/worker.rs`, and what it needs of both
 //! databases in `store/sql_store.rs`, whose suite runs on SQLite and on PostgreSQL.
 
+pub mod device;
+pub mod external;
 pub mod guest;
 pub mod look_alikes;
 pub mod name;

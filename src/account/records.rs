@@ -15,7 +15,7 @@ pub struct Account {
     pub username: String,
     /// What the account may do; never [`Role::Guest`].
     pub role: Role,
-    /// An argon2id hash in PHC form, its parameters included.
+    /// An argon2id hash in PHC form, its parameters included. Empty if the account has no password: it logs in by identities.
     pub password_hash: String,
     /// When it was made.
     pub created_at_s: u64,
@@ -23,6 +23,64 @@ pub struct Account {
     pub guest_id: Option<String>,
     /// Whether it is kept out. One that has ended is none.
     pub ban: Option<Ban>,
+}
+
+impl Account {
+    /// Whether a password logs in.
+    pub fn has_password(&self) -> bool {
+        !self.password_hash.is_empty()
+    }
+}
+
+/// Most identities of one account.
+pub const MAX_IDENTITIES: u64 = 16;
+
+/// Another way to log in than by a password: a user of another issuer, or a device. It is one account's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedIdentity {
+    /// Who vouches for it; for a device [`super::device::DEVICE_ISSUER`].
+    pub issuer: String,
+    /// The issuer's name for it, or the device's id.
+    pub subject: String,
+    /// See [`super::device::Device::proof`]; none where the issuer's signature is the proof.
+    pub proof: Option<String>,
+    /// When it was linked.
+    pub linked_at_s: u64,
+}
+
+/// What making an account with an identity came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreatedLinked {
+    /// It is there, and the identity is its own.
+    Created(Account),
+    /// The name is taken, or the guest has an account. The identity is free.
+    Taken,
+    /// Another account has the identity, maybe since a moment ago.
+    Linked,
+}
+
+/// What linking an identity came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linking {
+    /// It is the account's, from now on or already.
+    Linked,
+    /// It is another account's, or a device's with another secret.
+    Taken,
+    /// The account has [`MAX_IDENTITIES`].
+    TooMany,
+    /// There is no such account (any more).
+    NoAccount,
+}
+
+/// What unlinking an identity came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlinking {
+    /// It is nobody's from now on.
+    Unlinked,
+    /// The account has no such identity.
+    Unknown,
+    /// Without it nobody could log in to the account.
+    LastWay,
 }
 
 /// An account to be made.
@@ -177,6 +235,39 @@ pub trait AccountStore: Send {
         keep: Option<&str>,
         now_ms: u64,
     ) -> StoreResult<bool>;
+
+    /// The account that an identity is linked to, and how.
+    fn find_by_identity(
+        &mut self,
+        issuer: &str,
+        subject: &str,
+        now_s: u64,
+    ) -> StoreResult<Option<(Account, LinkedIdentity)>>;
+
+    /// Makes an account that the identity logs in to. However many ask at once, there is one account.
+    fn create_linked(
+        &mut self,
+        account: &NewAccount,
+        identity: &LinkedIdentity,
+        now_s: u64,
+    ) -> StoreResult<CreatedLinked>;
+
+    /// Links one more identity to an account.
+    fn link(&mut self, id: u64, identity: &LinkedIdentity) -> StoreResult<Linking>;
+
+    /// Takes an identity from an account, and ends all families but `keep`, each with a [`NoticeKind::FamilyEnded`]: which of them
+    /// it began nobody knows.
+    fn unlink(
+        &mut self,
+        id: u64,
+        issuer: &str,
+        subject: &str,
+        keep: Option<&str>,
+        now_ms: u64,
+    ) -> StoreResult<Unlinking>;
+
+    /// An account's identities, in the order in which they were linked.
+    fn identities(&mut self, id: u64) -> StoreResult<Vec<LinkedIdentity>>;
 
     /// Bans an account or a guest, with a [`NoticeKind::Banned`], and ends its families. A second ban takes the place of
     /// the first.

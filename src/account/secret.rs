@@ -20,7 +20,8 @@ impl Secret {
         &self.0
     }
 
-    fn has_few_different_bytes(&self) -> bool {
+    /// Whether it looks as if somebody had typed it.
+    pub fn has_few_different_bytes(&self) -> bool {
         let mut bytes = self.0.clone();
         bytes.sort_unstable();
         bytes.dedup();

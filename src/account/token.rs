@@ -17,7 +17,7 @@ use crate::wire::ids::{Identity, Login, Role};
 /// Longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 4096;
 /// How far the clocks of two machines may differ, in seconds.
-const LEEWAY_S: u64 = 30;
+pub(super) const LEEWAY_S: u64 = 30;
 /// Longest username in a token, in bytes.
 const MAX_USERNAME_BYTES: usize = 256;
 /// The header that [`TokenAuthority::issue`] writes, encoded: recognised without parsing it.
@@ -73,9 +73,9 @@ impl TokenAuthority {
     /// # Errors
     /// Says what is wrong with the token; clients are only told that it is not valid.
     pub fn verify(&self, token: &str, now_s: u64) -> Result<Identity, TokenError> {
-        let parts = TokenParts::split(token)?;
+        let parts = TokenParts::split(token, MAX_TOKEN_BYTES)?;
         check_header(token, parts.header)?;
-        if !self.verifying_keys.iter().any(|key| parts.is_signed_with(key)) {
+        if !self.verifying_keys.iter().any(|key| parts.is_signed_with(key, Algorithm::HS256)) {
             return Err(TokenError::Signature);
         }
         // Nothing insecure is left: algorithm and signature are checked, and the claims are checked next.
@@ -109,7 +109,7 @@ impl fmt::Debug for TokenAuthority {
 /// Why a token is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenError {
-    /// Not three parts, or longer than 4 KiB.
+    /// Not three parts, or too long.
     Malformed,
     /// Another algorithm than HS256, or a header parameter that we do not take.
     Header,
@@ -144,15 +144,15 @@ impl fmt::Display for TokenError {
 impl std::error::Error for TokenError {}
 
 /// A token's parts, still encoded.
-struct TokenParts<'a> {
+pub(super) struct TokenParts<'a> {
     header: &'a str,
     signed: &'a str,
     signature: &'a str,
 }
 
 impl<'a> TokenParts<'a> {
-    fn split(token: &'a str) -> Result<Self, TokenError> {
-        if token.len() > MAX_TOKEN_BYTES {
+    pub(super) fn split(token: &'a str, max_bytes: usize) -> Result<Self, TokenError> {
+        if token.len() > max_bytes {
             return Err(TokenError::Malformed);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
@@ -164,8 +164,8 @@ impl<'a> TokenParts<'a> {
     }
 
     /// Compares in constant time; a signature that is not canonical base64url is none.
-    fn is_signed_with(&self, key: &DecodingKey) -> bool {
-        crypto::verify(self.signature, self.signed.as_bytes(), key, Algorithm::HS256).unwrap_or(false)
+    pub(super) fn is_signed_with(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
+        crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm).unwrap_or(false)
     }
 }
 
@@ -277,7 +277,7 @@ fn is_username(text: &str) -> bool {
 
 /// Seconds since the Unix epoch, cut to whole ones (RFC 7519 section 2: a JSON number, never a text).
 #[derive(Clone, Copy)]
-struct NumericDate(u64);
+pub(super) struct NumericDate(pub(super) u64);
 
 impl<'de> Deserialize<'de> for NumericDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

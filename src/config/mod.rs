@@ -10,6 +10,7 @@
 mod database;
 mod environment;
 mod https_redirect;
+mod identities;
 mod limits;
 mod listening;
 mod public;
@@ -25,6 +26,7 @@ use clap::ArgMatches;
 use log::LevelFilter;
 
 pub use https_redirect::HttpsRedirect;
+pub use identities::IdentitySettings;
 pub use limits::{
     AccountLimits, BuiltInLimits, DrainLimits, HttpLimits, InputLimits, OutboxLimits, QueueLimits,
     RoomLimits, WebSocketLimits,
@@ -84,6 +86,8 @@ pub struct Config {
     pub reserved_names: ReservedNames,
     /// Whether names may look alike.
     pub confusable_names: ConfusableNames,
+    /// Who logs in without a password.
+    pub identities: IdentitySettings,
     /// Threads that hash passwords.
     pub login_workers: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -205,6 +209,7 @@ impl Config {
             refresh_ttl: values.parse("refresh-ttl", values::duration("1s", "3650d"))?,
             reserved_names: values.parse("reserved-names", ReservedNames::parse)?,
             confusable_names: values.parse("confusable-names", ConfusableNames::parse)?,
+            identities: identities::resolve(values, &mut warnings)?,
             login_workers: values
                 .parse_optional("login-workers", values::number(1..=64))?
                 .unwrap_or_else(|| (machine.cores / 2).clamp(1, 64)),

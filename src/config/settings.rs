@@ -63,6 +63,31 @@ const SETTINGS: &[Setting] = &[
         Some("30d"),
         "How long a login lasts without being refreshed, such as 12h, 30d",
     ),
+    setting(
+        "auth-jwks",
+        "FILE",
+        None,
+        "Take tokens of another issuer at /external-login: a JWK set with its public keys for RS256, ES256 or EdDSA; read again when it changes",
+    ),
+    setting(
+        "auth-secret",
+        "SECRET",
+        None,
+        "The same with HS256: the secret that the issuer signs with, at least 32 bytes; several with commas",
+    ),
+    setting("auth-issuer", "TEXT", None, "What iss must be in these tokens, exactly"),
+    setting(
+        "auth-audience",
+        "TEXTS",
+        None,
+        "What aud must name in these tokens, exactly: one text, or several with commas of which one is enough",
+    ),
+    setting(
+        "device-login",
+        "WHICH",
+        Some("on"),
+        "Devices that log in by a secret of their own: on = the first login makes an account, linked = only those that an account has linked, off",
+    ),
     setting("db-type", "TYPE", Some("sqlite"), "Database of accounts: sqlite or postgres"),
     setting(
         "db-dsn",
@@ -444,7 +469,7 @@ fn refuse(setting: &Setting, value: &Value, reason: &str) -> ConfigError {
 fn may_hold_secret(name: &str, text: &str) -> bool {
     let is_of = |more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
     match name {
-        "jwt-secret" => true,
+        "jwt-secret" | "auth-secret" => true,
         // A path, or names and ports of hosts.
         "db-dsn" => !is_of("._-/\\") && text != ":memory:",
         "redis-addr" => !is_of("._-:,[]/") || text.contains("//"),
@@ -524,8 +549,9 @@ fn refuse_replaced_secrets(text: &str) -> Result<(), ConfigError> {
         let Some((name, value)) = line.split_once('=') else { continue };
         let name = name.trim().trim_start_matches("export ").trim();
         let bare = name.strip_prefix(PREFIX).unwrap_or(name);
-        let may_be_secret =
-            ["jwt-secret", "db-dsn", "redis-addr"].iter().any(|known| find(known).variable() == bare);
+        let may_be_secret = ["jwt-secret", "auth-secret", "db-dsn", "redis-addr"]
+            .iter()
+            .any(|known| find(known).variable() == bare);
         let value = value.trim_start();
         if may_be_secret && !value.starts_with('\'') && value.replace("\\$", "").contains('$') {
             return Err(ConfigError(format!(

@@ -622,3 +622,48 @@ fn log_filters() {
         check(slip, false);
     }
 }
+
+#[test]
+fn other_ways_to_log_in() {
+    use crate::account::device::DeviceLogins;
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let none = resolve("").unwrap().identities;
+    assert_eq!((none.external, none.devices), (None, DeviceLogins::On));
+    assert_eq!(resolve("--device-login linked").unwrap().identities.devices, DeviceLogins::Linked);
+    refused(
+        "--device-login known",
+        "--device-login known: expected on, linked (only devices that an account has linked) or off",
+    );
+
+    let names = "--auth-issuer https://id.example --auth-audience my-game,my-game-web";
+    let config = resolve(&format!("--auth-jwks keys.json --auth-secret {SECRET},{SECRET}! {names}")).unwrap();
+    let external = config.identities.external.unwrap();
+    assert_eq!((external.issuer.as_str(), external.audiences.len()), ("https://id.example", 2));
+    assert_eq!((external.secrets.len(), external.key_file.as_deref()), (2, Some(Path::new("keys.json"))));
+    assert_eq!(config.warnings.iter().filter(|warning| warning.contains("AUTH_SECRET")).count(), 1);
+
+    refused(
+        "--auth-jwks keys.json --auth-audience a",
+        "--auth-jwks or --auth-secret without --auth-issuer: name the iss of the tokens that are to be taken, too",
+    );
+    refused(
+        "--auth-jwks keys.json --auth-issuer a",
+        "--auth-jwks or --auth-secret without --auth-audience: name the aud that stands for this server in them, too",
+    );
+    let keyless = "--auth-issuer and --auth-audience without --auth-jwks or --auth-secret: tokens need keys to be checked with";
+    refused(names, keyless);
+    refused("--auth-audience a", keyless);
+    refused("--auth-secret short", "--auth-secret (5 bytes): expected at least 32 bytes");
+    refused(
+        &format!("--auth-secret {SECRET} --jwt-secret {SECRET} {names}"),
+        "--auth-secret (32 bytes): expected another secret than --jwt-secret, which signs this server's own tokens",
+    );
+    refused(
+        "--auth-jwks k --auth-issuer device --auth-audience a",
+        "--auth-issuer device: expected another name: device stands for devices",
+    );
+    refused(
+        "--auth-jwks k --auth-issuer a --auth-audience a,,b",
+        "--auth-audience a,,b: expected 1 to 255 bytes without control characters, exactly as the tokens have it",
+    );
+}

@@ -68,6 +68,9 @@ impl Server {
         if let Some(pages) = self.pages {
             pages.stop();
         }
+        if let Some(keys) = self.keys {
+            keys.stop();
+        }
         drain(&self.posts, &self.ended, self.shared.admission.connections(), limits);
         tell(&self.posts, || ShardMessage::Stop);
         for shard in self.shards {

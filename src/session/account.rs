@@ -1,5 +1,7 @@
 //! The routes of accounts: what their requests ask for, and what answers them. Passwords are passed on, never looked at.
 
+mod identities;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,33 @@ pub struct Credentials {
     pub username: String,
     /// Not checked yet.
     pub password: String,
+}
+
+/// What a device says of itself. Not checked yet.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct DeviceClaim {
+    /// Its own name for itself.
+    pub device_id: String,
+    /// What only it knows.
+    pub secret: String,
+}
+
+/// An identity that somebody says to have. Not checked yet.
+#[derive(Clone, PartialEq, Eq)]
+pub enum IdentityClaim {
+    /// A user of another issuer, by its token.
+    Token(String),
+    /// A device.
+    Device(DeviceClaim),
+}
+
+/// What shows that a caller is an account's owner, and not somebody who has found its token. Not checked yet.
+#[derive(Clone, PartialEq, Eq)]
+pub enum OwnerProof {
+    /// The account's password.
+    Password(String),
+    /// An identity that is linked to it.
+    Identity(IdentityClaim),
 }
 
 /// What is asked of the accounts.
@@ -51,6 +80,30 @@ pub enum AccountCall {
         who: Credentials,
         /// Where the guest says that it has something.
         rooms: Vec<RoomId>,
+    },
+    /// `POST /external-login`, with a token of another issuer.
+    ExternalLogin(String),
+    /// `POST /device-login`
+    DeviceLogin(DeviceClaim),
+    /// `POST /account/identities`
+    Link {
+        /// The identity to be linked.
+        claim: IdentityClaim,
+        /// That the caller is the account's owner.
+        proof: Option<OwnerProof>,
+        /// Where a guest says that it has something: it becomes a player.
+        rooms: Vec<RoomId>,
+    },
+    /// `GET /account/identities`
+    Identities,
+    /// `DELETE /account/identities/ISSUER/SUBJECT`
+    Unlink {
+        /// Who vouches for the identity.
+        issuer: String,
+        /// The issuer's name for it.
+        subject: String,
+        /// That the caller is the account's owner.
+        proof: Option<OwnerProof>,
     },
     /// The RPC `kick`: closes somebody's sockets.
     Kick {
@@ -185,6 +238,14 @@ impl AccountCall {
             Route::Register => object(body, CREDENTIALS).map(Self::Register),
             Route::Login => object(body, CREDENTIALS).map(Self::Login),
             Route::Upgrade => upgrade(body),
+            Route::ExternalLogin => {
+                let body: TokenBody = object(body, r#"{"token": TOKEN}"#)?;
+                Ok(Self::ExternalLogin(body.token))
+            }
+            Route::DeviceLogin => {
+                object(body, r#"{"device_id": ID, "secret": SECRET}"#).map(Self::DeviceLogin)
+            }
+            Route::Identities => identities::link(body),
             Route::Refresh => {
                 let body: RefreshBody = object(body, r#"{"refresh_token": TOKEN}"#)?;
                 Ok(Self::Refresh(body.refresh_token))
@@ -210,6 +271,14 @@ impl AccountCall {
         Ok(nickname.or(username).map(|nickname| Self::GuestLogin { nickname }))
     }
 
+    /// The call that unlinks an identity, from the target's path as it came and the body.
+    ///
+    /// # Errors
+    /// Says what they should be.
+    pub fn unlink(target: &str, body: &[u8]) -> Result<Self, String> {
+        identities::unlink(target, body)
+    }
+
     /// The call of an RPC that the server itself does: `kick`, `ban` or `unban`. None if the name is another.
     ///
     /// # Errors
@@ -229,6 +298,11 @@ struct GuestBody {
     nickname: Option<String>,
     /// What other calls name it.
     username: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    token: String,
 }
 
 #[derive(Deserialize)]
@@ -265,12 +339,16 @@ const MAX_UPGRADE_ROOMS: usize = 64;
 fn upgrade(body: &[u8]) -> Result<AccountCall, String> {
     const EXPECTED: &str = r#"{"username": NAME, "password": PASSWORD, "rooms"?: [ROOM, ...]}"#;
     let UpgradeBody { username, password, rooms } = object(body, EXPECTED)?;
+    let rooms = rooms_of_guest(&rooms)?;
+    Ok(AccountCall::Upgrade { who: Credentials { username, password }, rooms })
+}
+
+fn rooms_of_guest(rooms: &[String]) -> Result<Vec<RoomId>, String> {
     if rooms.len() > MAX_UPGRADE_ROOMS {
         return Err(format!("at most {MAX_UPGRADE_ROOMS} rooms are allowed"));
     }
     let rooms: Option<Vec<RoomId>> = rooms.iter().map(|room| RoomId::parse(room)).collect();
-    let rooms = rooms.ok_or("a room's id must be 1 to 64 of A-Z a-z 0-9 _ -")?;
-    Ok(AccountCall::Upgrade { who: Credentials { username, password }, rooms })
+    rooms.ok_or_else(|| "a room's id must be 1 to 64 of A-Z a-z 0-9 _ -".to_owned())
 }
 
 fn kick(arguments: &[String]) -> Result<AccountCall, String> {

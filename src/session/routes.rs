@@ -7,6 +7,8 @@ use crate::wire::http::{Method, Request};
 
 /// Bytes of a body that are kept for a client whose token has not been looked at: names, passwords and tokens take less.
 pub const STRANGERS_BODY: usize = 16 * 1024;
+/// What the paths of single identities begin with.
+pub(super) const IDENTITIES_PREFIX: &str = "/account/identities/";
 /// Longest text of a join's options, in bytes.
 pub const MAX_OPTIONS_BYTES: usize = 1024;
 
@@ -17,6 +19,10 @@ pub enum Methods {
     Post,
     /// `GET` and `HEAD`.
     Read,
+    /// `GET`, `HEAD` and `POST`: a list, and one more for it.
+    List,
+    /// `DELETE`: what the path names ends.
+    Delete,
     /// `GET` alone, to upgrade from.
     Upgrade,
     /// Whatever is asked, the answer is the same.
@@ -83,6 +89,14 @@ routes! {
     Password "/account/password" Post Header;
     /// Makes a guest an account.
     Upgrade "/account/upgrade" Post Header;
+    /// Begins a session of the account of another issuer's user.
+    ExternalLogin "/external-login" Post None;
+    /// Begins a session of a device's account.
+    DeviceLogin "/device-login" Post None;
+    /// An account's other ways to log in.
+    Identities "/account/identities" List Header;
+    /// One of these.
+    Identity "/account/identities/ISSUER/SUBJECT" Delete Header;
     /// Runs a script.
     Rpc "/api/rpc" Post Header;
     /// Which rooms take most of the store, for managers.
@@ -107,6 +121,7 @@ impl Route {
     /// The route of a path; `is_page` is asked where no other has it. `/echo` leads nowhere unless `debug_echo`.
     pub fn of_path(path: &str, debug_echo: bool, is_page: impl Fn(&str) -> bool) -> Self {
         match Self::named(path) {
+            None if path.starts_with(IDENTITIES_PREFIX) => Self::Identity,
             Some(Self::Echo) if !debug_echo => Self::Unknown,
             None | Some(Self::Page) if is_page(path) => Self::Page,
             None | Some(Self::Page) => Self::Unknown,
@@ -116,7 +131,7 @@ impl Route {
 
     /// Whether a file of that path could not be asked for, as the path leads elsewhere.
     pub fn has_path(path: &str) -> bool {
-        Self::named(path).is_some_and(|route| route != Self::Page)
+        path.starts_with(IDENTITIES_PREFIX) || Self::named(path).is_some_and(|route| route != Self::Page)
     }
 
     /// The methods that the route knows, for the `Allow` header.
@@ -124,6 +139,8 @@ impl Route {
         match self.methods() {
             Methods::Post => "POST, OPTIONS",
             Methods::Read => "GET, HEAD, OPTIONS",
+            Methods::List => "GET, HEAD, POST, OPTIONS",
+            Methods::Delete => "DELETE, OPTIONS",
             Methods::Upgrade => "GET, OPTIONS",
             Methods::Any => "OPTIONS",
         }
@@ -139,6 +156,8 @@ impl Route {
         match self.methods() {
             Methods::Post => request.method == Method::Post,
             Methods::Read => matches!(request.method, Method::Get | Method::Head),
+            Methods::List => matches!(request.method, Method::Get | Method::Head | Method::Post),
+            Methods::Delete => request.method == Method::Delete,
             Methods::Upgrade => request.method == Method::Get,
             Methods::Any => true,
         }
@@ -160,5 +179,7 @@ mod tests {
         assert_eq!(Route::of_path("/login/", true, is_page), Route::Unknown);
         assert_eq!(Route::of_path("/login", true, |_| true), Route::Login);
         assert!(Route::has_path("/login") && !Route::has_path("/") && !Route::has_path("/a"));
+        assert_eq!(Route::of_path("/account/identities/device/x", true, is_page), Route::Identity);
+        assert_eq!(Route::of_path("/account/identitiesx", true, is_page), Route::Unknown);
     }
 }

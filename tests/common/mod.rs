@@ -7,6 +7,7 @@ pub mod atomic;
 pub mod disk;
 pub mod full;
 pub mod http;
+pub mod issuer;
 pub mod numbered;
 pub mod output;
 pub mod player;

@@ -27,6 +27,7 @@ mod games;
 mod guests;
 mod healthcheck;
 mod http;
+mod identities;
 mod joining;
 mod lifecycle;
 mod limits;

@@ -42,7 +42,11 @@ fn messages_from_the_server() {
 fn routes() {
     let text = protocol();
     for route in Route::ALL.iter().filter(|route| route.path().starts_with('/') && route.path().len() > 1) {
-        let method = if route.methods() == Methods::Post { "POST" } else { "GET" };
+        let method = match route.methods() {
+            Methods::Post => "POST",
+            Methods::Delete => "DELETE",
+            _ => "GET",
+        };
         let named = format!("{method} {}", route.path());
         assert!(text.contains(&named), "{named} is not described");
     }

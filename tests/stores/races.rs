@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use godra::account::records::{Ban, NoticeKind, Rotation};
+use godra::account::records::{Ban, CreatedLinked, Linking, NoticeKind, Rotation, Unlinking};
 use godra::account::store::Stores;
 
-use crate::suite::{NOW_MS, NOW_S, Store, ended, family, new_account, notices_of, spend};
+use crate::suite::{
+    NOW_MS, NOW_S, Store, ended, external, family, new_account, notices_of, spend, without_password,
+};
 
 const THREADS: usize = 8;
 
@@ -19,6 +21,9 @@ pub fn all(stores: &Stores) {
     a_token_is_spent_by_one(stores, "31337", true);
     notices_come_whole_and_in_order(stores);
     families_of_one_user_are_ended_from_all_sides(stores);
+    an_identity_makes_one_account(stores);
+    an_identity_is_linked_to_one(stores);
+    one_way_to_log_in_is_left(stores);
 }
 
 /// Lets all threads do the same at the same moment; what each came to.
@@ -55,6 +60,61 @@ fn names_that_look_alike_are_given_to_one(stores: &Stores) {
             store.create(&new_account(&name), NOW_S).unwrap()
         });
         assert_eq!(made.iter().flatten().count(), 1, "{made:?}");
+    }
+}
+
+fn an_identity_makes_one_account(stores: &Stores) {
+    for round in 0..10 {
+        let identity = external(&format!("raced|{round}"));
+        let made = together(stores, |store, number| {
+            let account = without_password(&format!("raced-{round}-{number}"));
+            store.create_linked(&account, &identity, NOW_S).unwrap()
+        });
+        let of = |made: &CreatedLinked| match made {
+            CreatedLinked::Created(account) => Some(account.id),
+            CreatedLinked::Linked => None,
+            CreatedLinked::Taken => panic!("the names are free"),
+        };
+        let ids: Vec<u64> = made.iter().filter_map(of).collect();
+        let mut store = stores.connect().unwrap();
+        let found = store.find_by_identity(&identity.issuer, &identity.subject, NOW_S).unwrap();
+        assert_eq!(ids, [found.expect("it is there").0.id]);
+        let names = (0..THREADS).filter(|number| {
+            store.find_by_name(&format!("raced-{round}-{number}"), NOW_S).unwrap().is_some()
+        });
+        assert_eq!(names.count(), 1, "the others left nothing behind");
+    }
+}
+
+fn an_identity_is_linked_to_one(stores: &Stores) {
+    let mut store = stores.connect().unwrap();
+    let mut account = |number: usize| {
+        store.create(&new_account(&format!("linker{number}")), NOW_S).unwrap().expect("the name is free").id
+    };
+    let accounts: Vec<u64> = (0..THREADS).map(&mut account).collect();
+    for round in 0..10 {
+        let identity = external(&format!("linked by many|{round}"));
+        let linked = together(stores, |store, number| store.link(accounts[number], &identity).unwrap());
+        assert_eq!(linked.iter().filter(|&&linking| linking == Linking::Linked).count(), 1, "{linked:?}");
+        assert_eq!(linked.iter().filter(|&&linking| linking == Linking::Taken).count(), THREADS - 1);
+    }
+}
+
+fn one_way_to_log_in_is_left(stores: &Stores) {
+    for round in 0..10 {
+        let identity = |number: usize| external(&format!("last|{round}|{number}"));
+        let mut store = stores.connect().unwrap();
+        let made = store.create_linked(&without_password(&format!("lasting{round}")), &identity(0), NOW_S);
+        let CreatedLinked::Created(account) = made.unwrap() else { panic!("it was not made") };
+        for number in 1..THREADS {
+            assert_eq!(store.link(account.id, &identity(number)).unwrap(), Linking::Linked);
+        }
+        let unlinked = together(stores, |store, number| {
+            let identity = identity(number);
+            store.unlink(account.id, &identity.issuer, &identity.subject, None, NOW_MS).unwrap()
+        });
+        assert_eq!(unlinked.iter().filter(|&&one| one == Unlinking::LastWay).count(), 1, "{unlinked:?}");
+        assert_eq!(store.identities(account.id).unwrap().len(), 1);
     }
 }
 

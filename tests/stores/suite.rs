@@ -1,8 +1,8 @@
 //! What every store must do. Each case uses names of its own, so that all can run on one database.
 
 use godra::account::records::{
-    Account, AccountStore, Ban, Family, NewAccount, Notice, NoticeKind, REFRESH_GRACE_MS, Rotation,
-    StoreFault,
+    Account, AccountStore, Ban, CreatedLinked, Family, LinkedIdentity, Linking, MAX_IDENTITIES, NewAccount,
+    Notice, NoticeKind, REFRESH_GRACE_MS, Rotation, StoreFault, Unlinking,
 };
 use godra::wire::ids::Role;
 
@@ -19,7 +19,7 @@ const LATER_S: u64 = NOW_S + 3600;
 
 /// Runs every case, on two connections to one database: what one writes, the other reads.
 pub fn suite(connect: &mut dyn FnMut() -> Store) {
-    let cases: [(&str, Case); 18] = [
+    let cases: [(&str, Case); 21] = [
         ("secret", the_secret_is_made_once),
         ("accounts", accounts_are_found_by_name_and_number),
         ("names", no_two_accounts_have_the_same_folded_name),
@@ -36,6 +36,9 @@ pub fn suite(connect: &mut dyn FnMut() -> Store) {
         ("lost answers", the_token_spent_last_is_good_for_a_moment_more),
         ("guests", a_guests_family_is_kept_from_its_first_refresh),
         ("logout", an_ended_family_stays_ended),
+        ("identities", an_identity_is_one_accounts),
+        ("links", identities_are_linked_and_unlinked),
+        ("last way", the_last_way_to_log_in_stays),
         ("text", any_text_is_kept),
         // The last, as it removes what others have written.
         ("purge", what_is_over_is_removed),
@@ -394,6 +397,117 @@ fn an_ended_family_stays_ended(one: &mut Store, other: &mut Store) {
     }
     one.purge(0, LATER_S - 1).unwrap();
     assert_eq!(spend(other, &unknown, 0), Rotation::Unknown, "not forgotten before its time is up");
+}
+
+pub fn external(subject: &str) -> LinkedIdentity {
+    let issuer = "https://id.example".to_owned();
+    LinkedIdentity { issuer, subject: subject.to_owned(), proof: None, linked_at_s: NOW_S }
+}
+
+fn device(id: &str, proof: &str) -> LinkedIdentity {
+    LinkedIdentity { issuer: "device".into(), proof: Some(proof.into()), ..external(id) }
+}
+
+/// An account that only identities log in to.
+pub fn without_password(name: &str) -> NewAccount {
+    NewAccount { password_hash: String::new(), ..new_account(name) }
+}
+
+fn created_linked(store: &mut Store, name: &str, identity: &LinkedIdentity) -> Account {
+    match store.create_linked(&without_password(name), identity, NOW_S).unwrap() {
+        CreatedLinked::Created(account) => account,
+        other => panic!("{name} was not made: {other:?}"),
+    }
+}
+
+fn owner(store: &mut Store, identity: &LinkedIdentity) -> Option<u64> {
+    let found = store.find_by_identity(&identity.issuer, &identity.subject, NOW_S).unwrap();
+    found.map(|(account, linked)| {
+        assert_eq!(linked, *identity);
+        account.id
+    })
+}
+
+fn an_identity_is_one_accounts(one: &mut Store, other: &mut Store) {
+    let identity = external("linked|1");
+    assert_eq!(owner(one, &identity), None);
+    let account = created_linked(one, "linked1", &identity);
+    assert!(!account.has_password());
+    assert_eq!(owner(other, &identity), Some(account.id));
+    let again = other.create_linked(&without_password("linked1b"), &identity, NOW_S).unwrap();
+    assert_eq!(again, CreatedLinked::Linked);
+    assert_eq!(one.find_by_name("linked1b", NOW_S).unwrap(), None, "nothing was made");
+    // Another issuer's user of the same name is another, and so is one whose name differs in case.
+    let elsewhere = LinkedIdentity { issuer: "https://id.example/".into(), ..identity.clone() };
+    assert_eq!(owner(one, &elsewhere), None);
+    assert_eq!(owner(one, &external("LINKED|1")), None);
+
+    let free = external("linked|2");
+    let taken = one.create_linked(&without_password("linked1"), &free, NOW_S).unwrap();
+    assert_eq!(taken, CreatedLinked::Taken);
+    assert_eq!(owner(other, &free), None, "it is as free as before");
+    let account = created_linked(one, "linked2", &free);
+    assert_eq!(owner(other, &free), Some(account.id));
+
+    let guest = NewAccount { guest_id: Some("guest:linked".into()), ..without_password("linked3") };
+    let made = one.create_linked(&guest, &external("linked|3"), NOW_S).unwrap();
+    let CreatedLinked::Created(made) = made else { panic!("{made:?}") };
+    assert_eq!(made.guest_id.as_deref(), Some("guest:linked"));
+    let twice = NewAccount { username: "LINKED4".into(), folded_name: "linked4".into(), ..guest };
+    assert_eq!(one.create_linked(&twice, &external("linked|4"), NOW_S).unwrap(), CreatedLinked::Taken);
+}
+
+fn identities_are_linked_and_unlinked(one: &mut Store, other: &mut Store) {
+    let (ann, ben) = (created(one, "linking-ann"), created(one, "linking-ben"));
+    let (user, phone) = (external("ann"), device("phone", "p1"));
+    assert_eq!(one.link(ann.id, &user).unwrap(), Linking::Linked);
+    assert_eq!(one.link(ann.id, &user).unwrap(), Linking::Linked, "again is no fault");
+    assert_eq!(one.link(ann.id, &phone).unwrap(), Linking::Linked);
+    let other_secret = device("phone", "p2");
+    assert_eq!(one.link(ann.id, &other_secret).unwrap(), Linking::Taken, "a secret is not replaced");
+    for identity in [&user, &phone] {
+        assert_eq!(other.link(ben.id, identity).unwrap(), Linking::Taken);
+        assert_eq!(owner(other, identity), Some(ann.id));
+    }
+    assert_eq!(other.identities(ann.id).unwrap(), [phone.clone(), user.clone()]);
+    assert_eq!(other.identities(ben.id).unwrap(), []);
+    assert_eq!(one.link(u64::from(u32::MAX), &external("nobody")).unwrap(), Linking::NoAccount);
+
+    let unlink = |store: &mut Store, id: u64, identity: &LinkedIdentity, keep: Option<&str>| {
+        store.unlink(id, &identity.issuer, &identity.subject, keep, NOW_MS).unwrap()
+    };
+    assert_eq!(unlink(one, ben.id, &user, None), Unlinking::Unknown, "another's");
+    let (kept, over) =
+        (family("linking-kept", &ann.id.to_string()), family("linking-over", &ann.id.to_string()));
+    one.start_family(&kept).unwrap();
+    one.start_family(&over).unwrap();
+    assert_eq!(unlink(one, ann.id, &user, Some(&kept.id)), Unlinking::Unlinked);
+    assert_eq!(unlink(one, ann.id, &user, None), Unlinking::Unknown);
+    assert_eq!(owner(other, &user), None);
+    let notices = notices_of(other, &ann.id.to_string());
+    assert_eq!(notices, [ended(&over)], "sessions that it may have begun are over");
+    assert_eq!(other.link(ben.id, &user).unwrap(), Linking::Linked, "it is free again");
+
+    for number in 1..MAX_IDENTITIES {
+        assert_eq!(one.link(ann.id, &external(&format!("ann{number}"))).unwrap(), Linking::Linked);
+    }
+    assert_eq!(one.link(ann.id, &external("one more")).unwrap(), Linking::TooMany);
+    assert_eq!(one.link(ann.id, &phone).unwrap(), Linking::Linked, "one that is there is none more");
+}
+
+fn the_last_way_to_log_in_stays(one: &mut Store, other: &mut Store) {
+    let (first, second) = (external("last|1"), external("last|2"));
+    let account = created_linked(one, "last-way", &first);
+    let unlink = |store: &mut Store, identity: &LinkedIdentity| {
+        store.unlink(account.id, &identity.issuer, &identity.subject, None, NOW_MS).unwrap()
+    };
+    assert_eq!(unlink(one, &first), Unlinking::LastWay);
+    assert_eq!(unlink(one, &second), Unlinking::Unknown);
+    assert_eq!(other.link(account.id, &second).unwrap(), Linking::Linked);
+    assert_eq!(unlink(one, &first), Unlinking::Unlinked);
+    assert_eq!(unlink(other, &second), Unlinking::LastWay);
+    assert!(one.change_password(account.id, "", "hash", None, NOW_MS).unwrap());
+    assert_eq!(unlink(other, &second), Unlinking::Unlinked, "the password is a way, too");
 }
 
 fn any_text_is_kept(one: &mut Store, other: &mut Store) {

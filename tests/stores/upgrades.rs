@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, bounded};
 use godra::account::records::{Account, Rotation};
 use godra::account::reserved::ReservedNames;
 use godra::account::revocations::Revocations;
-use godra::account::service::{AccountService, ServiceOptions};
+use godra::account::service::{AccountService, IdentityOptions, ServiceOptions};
 use godra::account::store::{Dsn, Stores};
 use godra::account::token::{TokenAuthority, new_family};
 use godra::metrics::Metrics;
@@ -41,6 +41,7 @@ impl Accounts {
             longest_wait: PATIENCE,
             refresh_ttl: Duration::from_secs(7200),
             reserved_names: ReservedNames::default(),
+            identities: IdentityOptions::default(),
         };
         let (revocations, metrics) = (Arc::new(Revocations::new(3600)), Metrics::new().accounts.clone());
         let service = AccountService::start(&options, &stores, tokens, revocations, metrics, |_| {}).unwrap();

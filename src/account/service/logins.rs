@@ -91,6 +91,7 @@ impl AccountWorker {
     /// The account, if the password is its own. Takes one hash whether there is an account or not, and whether the
     /// password could be one or not.
     pub(super) fn authenticate(&self, account: Option<Account>, typed: &str) -> Outcome<Option<Account>> {
+        let account = account.filter(Account::has_password);
         let hash = account.as_ref().map_or(&self.shared.dummy_hash, |account| &account.password_hash);
         let password = Password::parse(typed);
         let is_possible = password.is_ok();
@@ -126,6 +127,12 @@ impl AccountWorker {
         let guarded = format!("#{id}");
         self.check_defence(&guarded, address)?;
         let account = self.ask(|store| store.find(id, unix_ms() / 1000))?;
+        if account.as_ref().is_some_and(|account| !account.has_password()) {
+            return Err(refused(
+                ErrorCode::Forbidden,
+                "this account has no password; see /account/identities",
+            ));
+        }
         let Some(account) = self.authenticate(account, old)? else {
             self.defence().failed(&guarded, address, self.now_ms());
             return Err(refused(ErrorCode::Forbidden, "the old password is wrong"));

@@ -8,7 +8,9 @@ pub(crate) mod breaker;
 mod defence;
 mod failure;
 mod guests;
+mod identities;
 mod leaving;
+mod linking;
 mod logins;
 mod managing;
 mod notices;
@@ -29,6 +31,8 @@ use self::breaker::Breaker;
 use self::defence::Defence;
 pub use self::notices::unix_ms;
 use self::worker::{AccountWorker, WorkerState};
+use super::device::DeviceLogins;
+use super::external::ExternalTokens;
 use super::password;
 use super::records::StoreFault;
 use super::reserved::ReservedNames;
@@ -59,6 +63,17 @@ pub struct ServiceOptions {
     pub refresh_ttl: Duration,
     /// Names that nobody can choose.
     pub reserved_names: ReservedNames,
+    /// Who logs in without a password.
+    pub identities: IdentityOptions,
+}
+
+/// Other ways to log in than by a password.
+#[derive(Clone, Debug, Default)]
+pub struct IdentityOptions {
+    /// Whose tokens are taken, if anybody's are.
+    pub external: Option<Arc<ExternalTokens>>,
+    /// Which devices log in.
+    pub devices: DeviceLogins,
 }
 
 /// The worker threads and the bounded queue in front of them.
@@ -121,6 +136,7 @@ impl AccountService {
                 .map_err(|fault| StartError::System(io::Error::other(fault)))?,
             refresh_ttl_s: options.refresh_ttl.as_secs(),
             reserved_names: options.reserved_names.clone(),
+            identities: options.identities.clone(),
             started: Instant::now(),
             metrics: metrics.clone(),
             poke,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
+use super::IdentityOptions;
 use super::breaker::{Breaker, BreakerVerdict, Pass};
 use super::defence::Defence;
 use super::failure::{Failure, Outcome, refused, unavailable};
@@ -28,6 +29,7 @@ pub(super) struct WorkerState {
     pub dummy_hash: String,
     pub refresh_ttl_s: u64,
     pub reserved_names: ReservedNames,
+    pub identities: IdentityOptions,
     /// The zero of the defence's milliseconds.
     pub started: Instant,
     pub metrics: AccountMetrics,
@@ -131,6 +133,15 @@ impl AccountWorker {
                 self.change_password(&caller, &old, &new, address)
             }
             (AccountCall::Upgrade { who, rooms }, Some(caller)) => self.upgrade(caller, &who, rooms, address),
+            (AccountCall::ExternalLogin(token), _) => self.external_login(token),
+            (AccountCall::DeviceLogin(device), _) => self.device_login(&device, address),
+            (AccountCall::Link { claim, proof, rooms }, Some(caller)) => {
+                self.link(caller, claim, proof, rooms, address)
+            }
+            (AccountCall::Identities, Some(caller)) => self.list_identities(&caller),
+            (AccountCall::Unlink { issuer, subject, proof }, Some(caller)) => {
+                self.unlink(&caller, &issuer, &subject, proof, address)
+            }
             (AccountCall::Kick { user_id, reason }, Some(caller)) => self.kick(&caller, &user_id, &reason),
             (AccountCall::Ban { user_id, seconds, reason }, Some(caller)) => {
                 self.ban(&caller, &user_id, seconds, reason)

@@ -8,6 +8,7 @@ mod connection;
 mod dsn;
 mod families;
 mod gone;
+mod identities;
 mod notices;
 mod postgres;
 mod skeletons;

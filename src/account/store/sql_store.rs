@@ -2,11 +2,12 @@
 
 use super::families::{self, Presented};
 use super::sql::{Database, Transaction, Value, broken, first};
-use super::{accounts, gone, notices, skeletons};
+use super::{accounts, gone, identities, notices, skeletons};
 use crate::account::look_alikes::ConfusableNames;
 use crate::account::random;
 use crate::account::records::{
-    Account, AccountStore, Ban, Family, NewAccount, Notice, NoticeKind, Rotation, StoreResult,
+    Account, AccountStore, Ban, CreatedLinked, Family, LinkedIdentity, Linking, NewAccount, Notice,
+    NoticeKind, Rotation, StoreResult, Unlinking,
 };
 use crate::account::secret::Secret;
 use crate::wire::ids::Role;
@@ -73,12 +74,56 @@ impl<D: Database> AccountStore for SqlStore<D> {
             if !accounts::replace_hash(transaction, id, old_hash, new_hash)? {
                 return Ok(false);
             }
-            let user_id = id.to_string();
-            for family in families::end_all(transaction, &user_id, keep, now_ms / 1000)? {
-                notices::write(transaction, &user_id, &NoticeKind::FamilyEnded(family), now_ms)?;
-            }
+            end_other_families(transaction, id, keep, now_ms)?;
             Ok(true)
         })
+    }
+
+    fn find_by_identity(
+        &mut self,
+        issuer: &str,
+        subject: &str,
+        now_s: u64,
+    ) -> StoreResult<Option<(Account, LinkedIdentity)>> {
+        let Some((id, identity)) = identities::find(&mut self.0, issuer, subject)? else { return Ok(None) };
+        // None if the account has gone meanwhile, its identities with it.
+        Ok(accounts::find(&mut self.0, id, now_s)?.map(|account| (account, identity)))
+    }
+
+    fn create_linked(
+        &mut self,
+        account: &NewAccount,
+        identity: &LinkedIdentity,
+        now_s: u64,
+    ) -> StoreResult<CreatedLinked> {
+        let confusable_names = self.1;
+        self.0
+            .write(|transaction| identities::create(transaction, account, identity, confusable_names, now_s))
+    }
+
+    fn link(&mut self, id: u64, identity: &LinkedIdentity) -> StoreResult<Linking> {
+        self.0.write(|transaction| identities::link(transaction, id, identity))
+    }
+
+    fn unlink(
+        &mut self,
+        id: u64,
+        issuer: &str,
+        subject: &str,
+        keep: Option<&str>,
+        now_ms: u64,
+    ) -> StoreResult<Unlinking> {
+        self.0.write(|transaction| {
+            let unlinking = identities::unlink(transaction, id, issuer, subject)?;
+            if unlinking == Unlinking::Unlinked {
+                end_other_families(transaction, id, keep, now_ms)?;
+            }
+            Ok(unlinking)
+        })
+    }
+
+    fn identities(&mut self, id: u64) -> StoreResult<Vec<LinkedIdentity>> {
+        identities::list(&mut self.0, id)
     }
 
     fn ban(&mut self, user_id: &str, ban: &Ban, now_ms: u64) -> StoreResult<()> {
@@ -151,6 +196,20 @@ impl<D: Database> AccountStore for SqlStore<D> {
             }
         })
     }
+}
+
+/// Ends an account's families but `keep`, and tells whoever has their tokens.
+fn end_other_families(
+    transaction: &mut dyn Transaction,
+    id: u64,
+    keep: Option<&str>,
+    now_ms: u64,
+) -> StoreResult<()> {
+    let user_id = id.to_string();
+    for family in families::end_all(transaction, &user_id, keep, now_ms / 1000)? {
+        notices::write(transaction, &user_id, &NoticeKind::FamilyEnded(family), now_ms)?;
+    }
+    Ok(())
 }
 
 /// Another process may be making one now: the first to write wins, and both read that one.

@@ -84,7 +84,11 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
             | Route::Refresh
             | Route::Logout
             | Route::Password
-            | Route::Upgrade,
+            | Route::Upgrade
+            | Route::ExternalLogin
+            | Route::DeviceLogin
+            | Route::Identities
+            | Route::Identity,
             caller,
         ) => return account(route, request, caller, context),
         (Route::Rpc, Some(caller)) => return rpc(request, caller, context),
@@ -229,10 +233,14 @@ fn account(
     caller: Option<Arc<Identity>>,
     context: &Context<'_>,
 ) -> Result<Next, Rejection> {
-    let call = AccountCall::parse(route, &request.body)
-        .map_err(|message| Rejection::new(ErrorCode::BadRequest, message))?;
+    let call = match (route, &request.method) {
+        (Route::Identities, Method::Get | Method::Head) => Ok(AccountCall::Identities),
+        (Route::Identity, _) => AccountCall::unlink(&request.target, &request.body),
+        _ => AccountCall::parse(route, &request.body),
+    };
+    let call = call.map_err(|message| Rejection::new(ErrorCode::BadRequest, message))?;
     let counted = match route {
-        Route::Register | Route::Login => Some(Counted::Login),
+        Route::Register | Route::Login | Route::ExternalLogin | Route::DeviceLogin => Some(Counted::Login),
         Route::Refresh => Some(Counted::Refresh),
         // Those with a token are counted already.
         _ => None,

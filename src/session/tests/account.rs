@@ -33,6 +33,34 @@ fn calls_are_passed_on() {
         "guest:a 192.0.2.1 upgrade ann pass word []",
         "account_upgrade",
     );
+    passed_on(
+        post("/external-login", &[], r#"{"token":"x"}"#),
+        "nobody 192.0.2.1 external x",
+        "externallogin",
+    );
+    let device = r#"{"device_id":"d","secret":"s"}"#;
+    passed_on(post("/device-login", &[], device), "nobody 192.0.2.1 device d", "devicelogin");
+    let identities = "/account/identities";
+    let link = r#"{"token":"x","proof":{"password":"p"},"rooms":["a"]}"#;
+    passed_on(
+        authorized(identities, link),
+        r#"guest:a 192.0.2.1 link a token proven=true [RoomId(a)]"#,
+        "identities",
+    );
+    passed_on(
+        authorized(identities, device),
+        "guest:a 192.0.2.1 link a device proven=false []",
+        "identities",
+    );
+    let get = |method: &str, path: &str| {
+        format!("{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer good\r\n\r\n")
+    };
+    passed_on(get("GET", identities), "guest:a 192.0.2.1 identities", "identities");
+    passed_on(
+        get("DELETE", "/account/identities/https%3A%2F%2Fid.example/user%7C7"),
+        "guest:a 192.0.2.1 unlink https://id.example user|7 proven=false",
+        "identity",
+    );
 }
 
 #[test]
@@ -46,6 +74,9 @@ fn what_makes_no_sense_goes_no_further() {
     refused("/refresh", "refresh");
     refused("/account/password", "account_password");
     refused("/account/upgrade", "account_upgrade");
+    refused("/external-login", "externallogin");
+    refused("/device-login", "devicelogin");
+    refused("/account/identities", "identities");
     check(get("/login"), &["login 405 …"]);
     check(post("/account", &[], ""), &["account 405 …"]);
 }
@@ -56,6 +87,7 @@ fn a_token_is_needed_where_somebody_acts() {
         ("/logout", "logout"),
         ("/account/password", "account_password"),
         ("/account/upgrade", "account_upgrade"),
+        ("/account/identities", "identities"),
     ] {
         check(post(path, &[], ANN), &[&format!("{route} 401 …")]);
         check(post(path, &["Authorization: Bearer bad"], ANN), &[&format!("{route} 401 …")]);

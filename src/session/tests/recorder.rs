@@ -5,7 +5,7 @@ use std::io::Cursor;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data};
 
-use crate::session::account::{AccountCall, AccountRequest};
+use crate::session::account::{AccountCall, AccountRequest, IdentityClaim};
 use crate::session::{Action, DroppedInput, Input, JoinRequest, Rejection, Route, RpcRequest, Sending};
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
@@ -113,6 +113,16 @@ impl Recorder {
             AccountCall::Refresh(token) => format!("refresh {token}"),
             AccountCall::Logout => "logout".to_owned(),
             AccountCall::ChangePassword { old, new } => format!("change {old} {new}"),
+            AccountCall::ExternalLogin(token) => format!("external {token}"),
+            AccountCall::DeviceLogin(device) => format!("device {}", device.device_id),
+            AccountCall::Link { claim, proof, rooms } => {
+                let what = if matches!(claim, IdentityClaim::Token(_)) { "token" } else { "device" };
+                format!("link a {what} proven={} {rooms:?}", proof.is_some())
+            }
+            AccountCall::Identities => "identities".to_owned(),
+            AccountCall::Unlink { issuer, subject, proof } => {
+                format!("unlink {issuer} {subject} proven={}", proof.is_some())
+            }
             AccountCall::Kick { user_id, reason } => format!("kick {user_id} {reason:?}"),
             AccountCall::Ban { user_id, seconds, reason } => format!("ban {user_id} {seconds:?} {reason:?}"),
             AccountCall::Unban { user_id } => format!("unban {user_id}"),

@@ -15,6 +15,7 @@ pub use decoder::{Decoded, Phase, RequestDecoder};
 pub use request::{Method, Request, is_token};
 pub use response::{CONTINUE, Response, encode_response, error_body, http_date};
 pub use status::STATUSES;
+pub use target::decode_path;
 
 use crate::wire::ErrorCode;
 

@@ -19,6 +19,8 @@ pub enum Method {
     Head,
     /// `POST`
     Post,
+    /// `DELETE`
+    Delete,
     /// `OPTIONS`
     Options,
     /// Any other token, as it came; methods are case-sensitive.
@@ -32,6 +34,7 @@ impl Method {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
             "POST" => Self::Post,
+            "DELETE" => Self::Delete,
             "OPTIONS" => Self::Options,
             other => Self::Other(other.into()),
         }
@@ -43,6 +46,7 @@ impl Method {
             Self::Get => "GET",
             Self::Head => "HEAD",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
             Self::Options => "OPTIONS",
             Self::Other(name) => name,
         }

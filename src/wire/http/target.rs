@@ -82,6 +82,11 @@ fn split_query(target: &str) -> (&str, &str) {
     (if path.is_empty() { "/" } else { path }, query)
 }
 
+/// A part of a path, decoded; none if it is no UTF-8.
+pub fn decode_path(part: &str) -> Option<Cow<'_, str>> {
+    decode_text(part, false)
+}
+
 fn decode_text(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
     let is_encoded = |byte: u8| byte == b'%' || (plus_is_space && byte == b'+');
     if !text.bytes().any(is_encoded) {

@@ -26,6 +26,8 @@ const STEPS: &[&str] = &[
        user_id BIGINT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE); \
      CREATE INDEX name_skeletons_of_user ON name_skeletons (user_id)",
     include_str!("documents.sql"),
+    // Other ways to log in than by a password.
+    include_str!("identities.sql"),
 ];
 
 /// How long the steps may take, and the wait for another process that takes them.
@@ -38,7 +40,7 @@ const EXISTS: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
 /// How many tables there are that a step would make.
 const FOREIGN: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
      WHERE relname IN ('settings', 'accounts', 'bans', 'families', 'notices', 'notice_counter', \
-     'name_skeletons') \
+     'name_skeletons', 'identities') \
      AND relnamespace = current_schema()::regnamespace";
 
 /// Why the database cannot be used.

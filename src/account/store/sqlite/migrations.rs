@@ -27,6 +27,8 @@ pub(super) const STEPS: &[&str] = &[
        user_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE) STRICT, WITHOUT ROWID; \
      CREATE INDEX name_skeletons_of_user ON name_skeletons (user_id)",
     include_str!("documents.sql"),
+    // Other ways to log in than by a password.
+    include_str!("identities.sql"),
 ];
 
 /// Reads whether we may use the file, before anything is written to it.
