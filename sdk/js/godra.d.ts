@@ -359,6 +359,30 @@ export interface RequestOptions {
   signal?: AbortSignal;
 }
 
+/** A device's id and secret. Whoever has them has the account. */
+export interface Device {
+  device_id: string;
+  secret: string;
+}
+
+/** A new device, at random: keep it where other programs do not read it. */
+export function newDevice(): Device;
+
+/** A way to log in without a password: a token of another issuer, or a device. */
+export type Identity = { token: string } | Device;
+
+/** What shows that an account is the caller's. */
+export type OwnerProof = { password: string } | Identity;
+
+/** An account's ways to log in besides its password; a device's issuer is `device`. `linked_at` is in ms since the Unix epoch. */
+export interface Identities {
+  identities: { issuer: string; subject: string; linked_at: number }[];
+  has_password: boolean;
+}
+
+/** A login without a password. `created`: it made the account. */
+export type IdentityLogin = Login & { created: boolean };
+
 export interface Auth {
   /** Goes on with the session that is kept, if it is still good; else logs in as a guest. */
   ensure(): Promise<Session>;
@@ -373,6 +397,19 @@ export interface Auth {
   register(username: string, password: string): Promise<{ user_id: string; username: string; role: Role }>;
   /** Rejects with `unauthorized` if name or password is wrong, `rate_limited` after too many failures. */
   login(username: string, password: string): Promise<Login>;
+  /** Logs in with a token of another issuer, such as the studio's own login. Rejects with `unauthorized` if it is not good. */
+  loginWithToken(token: string): Promise<IdentityLogin>;
+  /** Logs in with a device: what `newDevice` made once, and the game has kept. Rejects with `unauthorized` if the secret is wrong. */
+  loginWithDevice(device: Device): Promise<IdentityLogin>;
+  /** The account's other ways to log in. */
+  identities(): Promise<Identities>;
+  /**
+   * Links one more way to log in; rejects with `conflict` if it is another account's. An account gives a `proof`: its password, or a
+   * way that is linked already. A guest needs none, becomes a player, and goes on as that, as with `upgrade`: it gets a login.
+   */
+  linkIdentity(identity: Identity, options?: { proof?: OwnerProof; lobbies?: string[] }): Promise<Identities | IdentityLogin>;
+  /** Takes a way to log in from the account; all its other sessions end. Rejects with `conflict` if it is the last one. */
+  unlinkIdentity(identity: { issuer: string; subject: string }, options: { proof: OwnerProof }): Promise<void>;
   /**
    * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
    * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.

@@ -339,6 +339,35 @@ var Auth = class {
   async login(username, password) {
     return this.#own(async () => this.#keeper.begin(await this.#http.post("login", { username, password })));
   }
+  /** Logs in with a token of another issuer, such as the studio's own login. */
+  async loginWithToken(token) {
+    return this.#own(async () => this.#keeper.begin(await this.#http.post("external-login", { token })));
+  }
+  /** Logs in with a device: what `newDevice` made once, and the game has kept. */
+  async loginWithDevice({ device_id, secret }) {
+    return this.#own(async () => this.#keeper.begin(await this.#http.post("device-login", { device_id, secret })));
+  }
+  /** The account's other ways to log in: `{identities, has_password}`. */
+  async identities() {
+    return this.withToken(null, (token) => this.#http.get("account/identities", token));
+  }
+  /**
+   * Links one more way to log in, `{token}` or a device. An account gives a `proof`: `{password}`, or one that is linked already. A
+   * guest needs none, becomes a player, and goes on as that, as with `upgrade`.
+   */
+  async linkIdentity(identity, { proof, lobbies } = {}) {
+    const rooms = (lobbies ?? this.#client.roomIds()).map(roomId);
+    const call = (token) => this.#http.post("account/identities", { ...identity, proof, rooms }, token);
+    return this.#own(async () => {
+      const answer = await this.#call(call);
+      return answer.token ? this.#keeper.begin(answer, true) : answer;
+    });
+  }
+  /** Takes a way to log in from the account; all its other sessions end. */
+  async unlinkIdentity({ issuer, subject }, { proof } = {}) {
+    const path = `account/identities/${encodeURIComponent(issuer)}/${encodeURIComponent(subject)}`;
+    await this.#own(() => this.#call((token) => this.#http.delete(path, { proof }, token)));
+  }
   /**
    * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
    * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.
@@ -684,12 +713,12 @@ var LONGEST_MS2 = [
   [Infinity, 2e4]
 ];
 var MAX_RETRY_AFTER_MS = 5 * 6e4;
-function retryDelayMs({ attempt, goneMs, answers = 0, isGentle: isGentle2 = false, retryAfterS = 0 }, { firstDelayMs, maxDelayMs }, random = Math.random) {
+function retryDelayMs({ attempt, goneMs, answers = 0, isGentle: isGentle2 = false, retryAfterS = 0 }, { firstDelayMs, maxDelayMs }, random2 = Math.random) {
   const doublings = answers > 0 ? Math.min(answers, attempt - 1) : attempt - 1;
   const longestMs = answers > 0 ? maxDelayMs : LONGEST_MS2.find(([untilMs]) => goneMs < untilMs)[1];
   const grownMs = Math.min(longestMs, firstDelayMs * 2 ** Math.min(doublings, 30));
   const ceilingMs = Math.min(maxDelayMs, isGentle2 ? Math.max(5 * firstDelayMs, grownMs) : grownMs);
-  return Math.min(retryAfterS * 1e3, MAX_RETRY_AFTER_MS) + ceilingMs * (0.5 + random() / 2);
+  return Math.min(retryAfterS * 1e3, MAX_RETRY_AFTER_MS) + ceilingMs * (0.5 + random2() / 2);
 }
 
 // src/outbox.js
@@ -712,10 +741,10 @@ var Outbox = class {
   #refusals = 0;
   #cancelRetry = null;
   /** `send(text)` says whether it was sent; `later(run, delayMs)` gives back a function that cancels it. */
-  constructor({ send, later = PLATFORM.later, random = Math.random, textOf: textOf2 = JSON.stringify }) {
+  constructor({ send, later = PLATFORM.later, random: random2 = Math.random, textOf: textOf2 = JSON.stringify }) {
     this.#send = send;
     this.#later = later;
-    this.#random = random;
+    this.#random = random2;
     this.#textOf = textOf2;
   }
   /** Takes a request, and settles with its answer, whichever connection that comes by. Without `timeoutMs` it waits for it. */
@@ -1145,8 +1174,10 @@ var Http = class {
   }
   /** `limits`: `{signal, timeoutMs}` */
   async post(path, body, token, limits) {
-    const headers = { "Content-Type": "application/json" };
-    return this.#json(path, { method: "POST", headers, body: JSON.stringify(body) }, token, limits);
+    return this.#json(path, withBody("POST", body), token, limits);
+  }
+  async delete(path, body, token) {
+    return this.#json(path, withBody("DELETE", body), token);
   }
   async get(path, token) {
     return this.#json(path, { method: "GET", headers: {} }, token);
@@ -1199,6 +1230,9 @@ var Http = class {
     }
   }
 };
+function withBody(method, body) {
+  return { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
 
 // src/link.js
 var CLOSE_LIMIT_MS = 1e3;
@@ -1430,9 +1464,9 @@ var Attempts = class {
   #lostAt = 0;
   #limits;
   #random;
-  constructor(limits, random) {
+  constructor(limits, random2) {
     this.#limits = limits;
-    this.#random = random;
+    this.#random = random2;
   }
   opened(now) {
     this.#openedAt = now;
@@ -2307,6 +2341,15 @@ var GodraClient = class {
   }
 };
 
+// src/device.js
+function newDevice() {
+  return { device_id: random(16), secret: random(32) };
+}
+function random(bytes) {
+  const text = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(bytes))));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
 // src/session-store.js
 function memoryStore() {
   let kept = null;
@@ -2331,5 +2374,6 @@ export {
   GodraError,
   Room,
   localStorageStore,
-  memoryStore
+  memoryStore,
+  newDevice
 };

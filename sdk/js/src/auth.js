@@ -71,6 +71,40 @@ export class Auth {
     return this.#own(async () => this.#keeper.begin(await this.#http.post("login", { username, password })));
   }
 
+  /** Logs in with a token of another issuer, such as the studio's own login. */
+  async loginWithToken(token) {
+    return this.#own(async () => this.#keeper.begin(await this.#http.post("external-login", { token })));
+  }
+
+  /** Logs in with a device: what `newDevice` made once, and the game has kept. */
+  async loginWithDevice({ device_id, secret }) {
+    return this.#own(async () => this.#keeper.begin(await this.#http.post("device-login", { device_id, secret })));
+  }
+
+  /** The account's other ways to log in: `{identities, has_password}`. */
+  async identities() {
+    return this.withToken(null, (token) => this.#http.get("account/identities", token));
+  }
+
+  /**
+   * Links one more way to log in, `{token}` or a device. An account gives a `proof`: `{password}`, or one that is linked already. A
+   * guest needs none, becomes a player, and goes on as that, as with `upgrade`.
+   */
+  async linkIdentity(identity, { proof, lobbies } = {}) {
+    const rooms = (lobbies ?? this.#client.roomIds()).map(roomId);
+    const call = (token) => this.#http.post("account/identities", { ...identity, proof, rooms }, token);
+    return this.#own(async () => {
+      const answer = await this.#call(call);
+      return answer.token ? this.#keeper.begin(answer, true) : answer;
+    });
+  }
+
+  /** Takes a way to log in from the account; all its other sessions end. */
+  async unlinkIdentity({ issuer, subject }, { proof } = {}) {
+    const path = `account/identities/${encodeURIComponent(issuer)}/${encodeURIComponent(subject)}`;
+    await this.#own(() => this.#call((token) => this.#http.delete(path, { proof }, token)));
+  }
+
   /**
    * Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in lobbies goes over
    * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.

@@ -20,8 +20,11 @@ export class Http {
 
   /** `limits`: `{signal, timeoutMs}` */
   async post(path, body, token, limits) {
-    const headers = { "Content-Type": "application/json" };
-    return this.#json(path, { method: "POST", headers, body: JSON.stringify(body) }, token, limits);
+    return this.#json(path, withBody("POST", body), token, limits);
+  }
+
+  async delete(path, body, token) {
+    return this.#json(path, withBody("DELETE", body), token);
   }
 
   async get(path, token) {
@@ -79,4 +82,8 @@ export class Http {
       this.#underWay.delete(cancel);
     }
   }
+}
+
+function withBody(method, body) {
+  return { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }

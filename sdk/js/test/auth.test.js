@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, test as testWithoutLimit } from "node:test";
 import WebSocket from "ws";
 
-import { GodraClient } from "../godra.js";
+import { GodraClient, newDevice } from "../godra.js";
 import { FakeServer } from "./fake-server.js";
 
 const test = (name, run) => testWithoutLimit(name, { timeout: 30_000 }, run);
@@ -74,6 +74,57 @@ test("each call sends what the protocol names", async () => {
   await client.auth.logout();
   assert.deepEqual([sent()[1], sent()[3]], ["/logout", "Bearer t5"]);
   assert.deepEqual([client.token, client.auth.session, sessions.at(-1)], [null, null, null]);
+});
+
+test("logins without a password send what the protocol names", async () => {
+  const client = newClient();
+  const sent = () => {
+    const { method, path, body, headers } = server.requests.at(-1);
+    return [method, path, body, headers.authorization];
+  };
+  const login = { ...loginOf(0), created: true };
+  server.routes["POST /external-login"] = () => ({ body: login });
+  server.routes["POST /device-login"] = () => ({ body: { ...loginOf(1), created: false } });
+  assert.deepEqual(await client.auth.loginWithToken("jwt"), login);
+  assert.deepEqual(sent(), ["POST", "/external-login", { token: "jwt" }, undefined]);
+  const device = { device_id: "d", secret: "s" };
+  assert.equal((await client.auth.loginWithDevice({ ...device, kept_at: 7 })).created, false);
+  assert.deepEqual(sent(), ["POST", "/device-login", device, undefined]);
+  assert.equal(client.token, "t1");
+
+  const list = { identities: [{ issuer: "device", subject: "d", linked_at: 7 }], has_password: true };
+  server.routes["GET /account/identities"] = () => ({ body: list });
+  server.routes["POST /account/identities"] = () => ({ body: list });
+  assert.deepEqual(await client.auth.identities(), list);
+  assert.deepEqual(await client.auth.linkIdentity({ token: "jwt" }, { proof: { password: "p" } }), list);
+  assert.deepEqual(sent(), ["POST", "/account/identities", { token: "jwt", proof: { password: "p" }, rooms: [] }, "Bearer t1"]);
+  assert.equal(client.token, "t1");
+
+  const path = "/account/identities/https%3A%2F%2Fid.example%2Fa/user%7C7";
+  server.routes[`DELETE ${path}`] = () => ({ status: 204, body: "" });
+  assert.equal(await client.auth.unlinkIdentity({ issuer: "https://id.example/a", subject: "user|7" }, { proof: device }), undefined);
+  assert.deepEqual(sent(), ["DELETE", path, { proof: device }, "Bearer t1"]);
+  const error = { code: "conflict", message: "this is the last way to log in" };
+  server.routes[`DELETE ${path}`] = () => ({ status: 409, body: { error } });
+  await assert.rejects(client.auth.unlinkIdentity({ issuer: "https://id.example/a", subject: "user|7" }), { ...error, status: 409 });
+});
+
+test("a guest that links goes on as the player", async () => {
+  const client = newClient();
+  await client.auth.guestLogin();
+  server.routes["POST /account/identities"] = () => ({ body: { ...loginOf(5), user_id: "9", created: true } });
+  const login = await client.auth.linkIdentity({ token: "jwt" }, { lobbies: ["game:a"] });
+  assert.deepEqual(server.requests.at(-1).body, { token: "jwt", rooms: ["a"] });
+  assert.deepEqual([login.created, client.token, client.auth.session.user_id], [true, "t5", "9"]);
+});
+
+test("a new device is random, and has the form that servers take", () => {
+  const devices = Array.from({ length: 20 }, newDevice);
+  for (const { device_id, secret } of devices) {
+    assert.match(device_id, /^[A-Za-z0-9_-]{22}$/);
+    assert.match(secret, /^[A-Za-z0-9_-]{43}$/);
+  }
+  assert.equal(new Set(devices.flatMap(({ device_id, secret }) => [device_id, secret])).size, 40);
 });
 
 test("a refusal comes through as it is", async () => {
