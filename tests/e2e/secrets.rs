@@ -195,7 +195,7 @@ fn nothing_is_said_with_everything_elsewhere_and_in_trouble() {
     let mut watched = Watched::start(&["--redis-addr", &store], &environment);
     watched.server.output().wait_for_line(&["the store is there"]);
     // The signing key is in the database, and drivers print bytes as numbers.
-    let key = postgres.sql("game", "SELECT encode(value, 'hex') FROM settings");
+    let key = postgres.sql("game", "SELECT encode(value, 'hex') FROM settings WHERE name = 'jwt_secret'");
     let bytes: Vec<u8> =
         (0..key.len()).step_by(2).map(|at| u8::from_str_radix(&key[at..at + 2], 16).unwrap()).collect();
     assert!(bytes.len() >= 32, "{key}");
