@@ -18,7 +18,7 @@ use crate::session::account::{
     AccountAnswer, AccountCall, AccountNews, AccountReply, AccountRequest, AccountResult,
 };
 use crate::session::disconnects::Disconnects;
-use crate::state::{Arguments, BatchDone, Call, CallKeys, CallResult, ConnectionKey, Delivery, RoomEvents};
+use crate::state::{BatchDone, Call, CallKeys, CallResult, ConnectionKey, Delivery, RoomEvents};
 use crate::wire::ids::RoomId;
 use crate::wire::ws::close_code::{self, Then};
 
@@ -305,15 +305,11 @@ impl Shard {
         let Some(script) = self.context.scripts.get("on_upgrade").cloned() else { return };
         let arguments = [&news.upgraded.user_id, &news.upgraded.username];
         let arguments = arguments.map(|text| text.as_bytes().into()).to_vec();
-        let call = Call::rpc(script, guest.clone(), Vec::new(), Vec::new());
-        let call = Call {
-            keys: CallKeys::FromRoom,
-            arguments: Arguments::List(arguments),
-            wants_result: false,
-            ..call
-        };
+        let call = Call::rpc(script.clone(), guest.clone(), Vec::new(), arguments);
         for room in rooms {
-            let (room_index, call) = (self.open_at_home(&room), call.clone());
+            let keys = script.keys_for_upgraded(&room, &guest.user_id, &news.upgraded.user_id);
+            let call = Call { keys: CallKeys::Resolved(keys), wants_result: false, ..call.clone() };
+            let room_index = self.open_at_home(&room);
             self.with_room(room_index, |room, round, _| room.run_own(call, round));
         }
     }

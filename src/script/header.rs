@@ -148,6 +148,11 @@ impl Declarations {
     fn into_header(self, name: &str) -> Result<Header, HeaderError> {
         self.refuse_beside_tick()?;
         self.refuse_beside_server()?;
+        if let Some(line) = self.line_of_keys(KeyPattern::names_new_user).filter(|_| name != "on_upgrade") {
+            return Err(at(line)(
+                "{new_user} is known in on_upgrade alone: write {user} for the caller".into(),
+            ));
+        }
         let keys = match hook_keys(name) {
             Some(fixed) => {
                 self.refuse_in_hook(name)?;
@@ -584,6 +589,7 @@ mod tests {
         check("-- KEYS: game:{users}", 1, "only {room}, {new} and {user} are known");
         check("-- KEYS: game:{room}:{room}", 1, "names the room more than once");
         check("-- KEYS: user:{user}:{user}", 1, "names the user more than once");
+        check("-- KEYS: user:{new_user}", 1, "{new_user} is known in on_upgrade alone");
         check("-- KEYS: stats:{room}, stats:{user}", 1, "a room is called like a user");
         check("-- KEYS: user:{user}:{room}, user:{user}:{new}", 1, "both {room} and {new}");
         check("-- TICK: 50\n-- KEYS: game:{room}, user:{user}", 2, "no user for {user}");

@@ -1,10 +1,10 @@
-//! How a header declares a key: text with a place for the room's id, and one for the caller's.
+//! How a header declares a key: text with a place for the room's id, and one for the caller's or for who the caller has become.
 
 use std::fmt;
 
 use crate::wire::ids::RoomId;
 
-/// One declared key: text around at most one `{room}` or `{new}` and at most one `{user}`.
+/// One declared key: text around at most one `{room}` or `{new}` and at most one `{user}` or `{new_user}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPattern {
     /// Text before the first placeholder, or the whole key.
@@ -28,6 +28,8 @@ enum Placeholder {
     New,
     /// `{user}`: the caller.
     User,
+    /// `{new_user}`: the account that the caller, a guest, has become; in `on_upgrade` alone.
+    NewUser,
 }
 
 impl KeyPattern {
@@ -79,9 +81,14 @@ impl KeyPattern {
         self.has(|placeholder| placeholder == Placeholder::New)
     }
 
-    /// Whether it has a `{user}`.
+    /// Whether it has a `{user}` or `{new_user}`.
     pub fn names_user(&self) -> bool {
         self.has(Placeholder::is_user)
+    }
+
+    /// Whether it has a `{new_user}`.
+    pub fn names_new_user(&self) -> bool {
+        self.has(|placeholder| placeholder == Placeholder::NewUser)
     }
 
     fn has(&self, is_meant: impl Fn(Placeholder) -> bool) -> bool {
@@ -106,19 +113,34 @@ impl KeyPattern {
 
     /// Appends the key for a room and a user to a buffer.
     pub fn write(&self, room: &str, user_id: &str, out: &mut Vec<u8>) {
-        self.texts(room, user_id).for_each(|text| out.extend_from_slice(text.as_bytes()));
+        self.texts(room, user_id, user_id).for_each(|text| out.extend_from_slice(text.as_bytes()));
     }
 
     /// The key for a room and a user.
     pub fn fill(&self, room: &str, user_id: &str) -> Box<str> {
-        let mut key = String::with_capacity(self.texts(room, user_id).map(str::len).sum());
-        key.extend(self.texts(room, user_id));
+        self.fill_upgraded(room, user_id, user_id)
+    }
+
+    /// The key for a room, a guest and the account that it has become.
+    pub fn fill_upgraded(&self, room: &str, user_id: &str, new_user_id: &str) -> Box<str> {
+        let texts = || self.texts(room, user_id, new_user_id);
+        let mut key = String::with_capacity(texts().map(str::len).sum());
+        key.extend(texts());
         key.into()
     }
 
-    fn texts<'a>(&'a self, room: &'a str, user_id: &'a str) -> impl Iterator<Item = &'a str> {
+    fn texts<'a>(
+        &'a self,
+        room: &'a str,
+        user_id: &'a str,
+        new_user_id: &'a str,
+    ) -> impl Iterator<Item = &'a str> {
         let fields = self.fields.iter().flat_map(move |field| {
-            let id = if field.placeholder.is_user() { user_id } else { room };
+            let id = match field.placeholder {
+                Placeholder::Room | Placeholder::New => room,
+                Placeholder::User => user_id,
+                Placeholder::NewUser => new_user_id,
+            };
             [id, &*field.behind]
         });
         std::iter::once(&*self.prefix).chain(fields)
@@ -151,6 +173,7 @@ impl Field {
             "room" => Placeholder::Room,
             "new" => Placeholder::New,
             "user" => Placeholder::User,
+            "new_user" => Placeholder::NewUser,
             _ => {
                 return Err(format!(
                     "key {text} has an unknown {{{word}}}: only {{room}}, {{new}} and {{user}} are known"
@@ -167,7 +190,7 @@ impl Placeholder {
     }
 
     fn is_user(self) -> bool {
-        self == Self::User
+        matches!(self, Self::User | Self::NewUser)
     }
 
     fn text(self) -> &'static str {
@@ -175,6 +198,7 @@ impl Placeholder {
             Self::Room => "{room}",
             Self::New => "{new}",
             Self::User => "{user}",
+            Self::NewUser => "{new_user}",
         }
     }
 }
@@ -252,6 +276,9 @@ mod tests {
         check("game:{room}:{room}", false);
         check("game:{room}:{new}", false);
         check("user:{user}:{user}", false);
+        check("user:{new_user}", true);
+        check("user:{user}:{new_user}", false);
+        check("game:{room}{new_user}", false);
         check("user{user}", false);
         check("user:{user}x", false);
         check("{user}", false);
@@ -276,10 +303,25 @@ mod tests {
         check("x:{room}", "x:{user}", true);
         check("x:{new}:a", "x:{user}:a", true);
         check("x:{room}:{user}", "x:{user}:{room}", true);
+        check("x:{room}", "x:{new_user}", true);
+        check("x:{new_user}", "x:{user}", false);
         check("x:{room}", "y:{user}", false);
         check("x:{room}:a", "x:{user}:b", false);
         check("x:{room}", "x:{user}:b", false);
         check("x:{user}", "x:{user}", false);
+    }
+
+    #[test]
+    fn guests_and_their_accounts() {
+        let check = |text: &str, expected: &str| {
+            let pattern = KeyPattern::parse(text).expect("valid");
+            assert_eq!(&*pattern.fill_upgraded("hall", "guest:a", "7"), expected);
+            assert_eq!((pattern.to_string().as_str(), pattern.names_user()), (text, text.contains("user}")));
+        };
+        check("user:{user}:bag", "user:guest:a:bag");
+        check("user:{new_user}:bag", "user:7:bag");
+        check("game:{room}:hand:{new_user}", "game:hall:hand:7");
+        check("game:{room}", "game:hall");
     }
 
     proptest! {

@@ -35,6 +35,12 @@ impl Script {
         self.header.keys.iter().map(|pattern| pattern.fill(room, user_id)).collect()
     }
 
+    /// Its keys in a room for a guest that has become an account: those of `on_upgrade`.
+    pub fn keys_for_upgraded(&self, room: &RoomId, guest_id: &str, new_user_id: &str) -> Vec<Box<str>> {
+        let fill = |pattern: &KeyPattern| pattern.fill_upgraded(room.as_str(), guest_id, new_user_id);
+        self.header.keys.iter().map(fill).collect()
+    }
+
     /// Whether any of its keys belongs to a room.
     pub fn has_room_keys(&self) -> bool {
         self.header.keys.iter().any(KeyPattern::names_room)

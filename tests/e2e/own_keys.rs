@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::common::accounts::PASSWORD;
 use crate::common::player::Player;
 use crate::common::server::{Folder, Guest, Server};
+use crate::common::wait_until;
 
 /// Puts its first argument, the payload or a text, on top of what the caller has; returns the keys and what is there.
 const KEEP: &str = r#"-- ROLE: guest
@@ -127,6 +129,72 @@ fn hooks_get_the_keys_of_whom_they_are_about() {
         player.close();
         assert_eq!(listener.receive_type("gone")["payload"], visits(&ben, n));
     }
+}
+
+/// Hands over what a guest has, in all rooms and in this one, and tells the keys.
+const ON_UPGRADE: &str = r#"-- KEYS: game:{room}, game:{room}:players, user:{user}:bag, user:{new_user}:bag
+-- KEYS: game:{room}:hand:{user}, game:{room}:hand:{new_user}
+for i = 3, #KEYS, 2 do
+  if redis.call("EXISTS", KEYS[i]) == 1 then redis.call("RENAME", KEYS[i], KEYS[i + 1]) end
+end
+godra.publish("handed_over", KEYS)
+"#;
+
+#[test]
+fn a_guest_that_upgrades_takes_its_own_keys_along() {
+    let server = start();
+    server.folder().write_script("on_upgrade", ON_UPGRADE);
+    server.output().wait_for_line(&["script", "on_upgrade"]);
+    let (ann, ben) = (server.guest(), server.guest());
+    let witness = server.guest();
+    let mut listener = witness.join("hall");
+    for guest in [&ann, &ben] {
+        guest.join("hall").call("keep", json!("mine"), 1);
+        guest.join("attic").call("keep", json!("too"), 1);
+    }
+    let authorization = format!("Bearer {}", ann.token);
+    let body = json!({"username": "ann", "password": PASSWORD}).to_string();
+    let headers = [("Authorization", authorization.as_str())];
+    let upgraded = server.request("POST", "/account/upgrade", &headers, body.as_bytes());
+    assert_eq!(upgraded.status, 200, "{upgraded:?}");
+    let upgraded = upgraded.json();
+    let text = |name: &str| upgraded[name].as_str().unwrap();
+    let (old, new) = (&ann.user_id, text("user_id"));
+    let expected = json!([
+        "game:hall",
+        "game:hall:players",
+        format!("user:{old}:bag"),
+        format!("user:{new}:bag"),
+        format!("game:hall:hand:{old}"),
+        format!("game:hall:hand:{new}")
+    ]);
+    assert_eq!(listener.receive_type("handed_over")["payload"], expected);
+    let ann = server.known(text("token"), new);
+    let kept = |guest: &Guest<'_>, room: &str| {
+        let result = guest.join(room).call("keep", json!("now"), 1)["result"].clone();
+        json!([result[1], result[2]])
+    };
+    let [mine, too, now] = ["\"mine\"", "\"too\"", "\"now\""];
+    assert_eq!(kept(&ann, "hall"), json!([[mine, too, now], [mine, now]]));
+    wait_until("the other room's hook", || {
+        let attic = kept(&ann, "attic");
+        attic[1][0] == too
+    });
+    assert_eq!(kept(&ben, "hall"), json!([[mine, too, now], [mine, now]]), "nobody else's");
+}
+
+#[test]
+fn no_other_script_names_who_somebody_becomes() {
+    let server = start();
+    server.folder().write_script("thief", "-- KEYS: user:{new_user}:bag\nreturn 1\n");
+    server.output().wait_for_line(&["thief.lua", "line=1", "{new_user} is known in on_upgrade alone"]);
+    // Before the log's line is true for the shards, there is no such script.
+    let guest = server.guest();
+    wait_until("the script to be refused", || {
+        let refused = guest.rpc("thief", json!([]), &[]);
+        assert_ne!(refused.status, 200, "{refused:?}");
+        refused.error_code() == "script_error"
+    });
 }
 
 #[test]
