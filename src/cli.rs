@@ -3,6 +3,7 @@
 //! Exit codes: 0 when it was done, 1 when it failed (for the server also when it did not end in order), 2 when what was asked
 //! makes no sense.
 
+mod data;
 mod healthcheck;
 mod password_prompt;
 mod users;
@@ -53,6 +54,16 @@ pub fn main<E: Display>(serve: impl FnOnce(Config) -> Result<(), E>) -> ExitCode
         Ok(Task::User(arguments)) => match users::run(&arguments) {
             Ok(text) => {
                 users::show(&text);
+                ExitCode::SUCCESS
+            }
+            Err(problem) => {
+                eprintln!("godra: {problem}");
+                ExitCode::from(EXIT_FAILURE)
+            }
+        },
+        Ok(Task::Data(arguments)) => match data::run(&arguments) {
+            Ok(text) => {
+                eprint!("{text}");
                 ExitCode::SUCCESS
             }
             Err(problem) => {
@@ -113,6 +124,8 @@ enum Task {
     Healthcheck(Box<ArgMatches>),
     /// Manage accounts.
     User(Box<ArgMatches>),
+    /// Read or write documents.
+    Data(Box<ArgMatches>),
     /// Print help or the version.
     Print(String),
 }
@@ -131,6 +144,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> 
         Some(("check", arguments)) => Ok(Task::Check(arguments.get_one("DIR").cloned())),
         Some(("healthcheck", arguments)) => Ok(Task::Healthcheck(Box::new(arguments.clone()))),
         Some(("user", arguments)) => Ok(Task::User(Box::new(arguments.clone()))),
+        Some(("data", arguments)) => Ok(Task::Data(Box::new(arguments.clone()))),
         Some((_, flags)) => Ok(Task::Serve(Box::new(flags.clone()))),
         None => Ok(Task::Serve(Box::new(matches))),
     }
@@ -144,7 +158,7 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about("A self-hosted multiplayer game backend: WebSocket rooms, game logic in Lua, state in the process")
         .after_help(AFTER_HELP)
-        .override_usage("godra [OPTIONS]\n       godra serve [OPTIONS]\n       godra check [DIR]\n       godra healthcheck [--url URL]\n       godra user COMMAND")
+        .override_usage("godra [OPTIONS]\n       godra serve [OPTIONS]\n       godra check [DIR]\n       godra healthcheck [--url URL]\n       godra user COMMAND\n       godra data COMMAND")
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
         .subcommand(
@@ -154,7 +168,8 @@ fn command() -> Command {
         )
         .subcommand(Command::new("check").about("Compile and check game scripts").arg(directory))
         .subcommand(healthcheck::command())
-        .subcommand(users::command());
+        .subcommand(users::command())
+        .subcommand(data::command());
     config::with_flags(root)
 }
 
@@ -214,6 +229,20 @@ mod tests {
         check("godra user ban ann --for 7d --reason cheating", "ban");
         check("godra user unban #7", "unban");
         check("godra user password ann", "password");
+    }
+
+    #[test]
+    fn documents_are_read_and_written() {
+        let check = |line: &str, expected: &str| match parse_line(line) {
+            Ok(Task::Data(arguments)) => assert_eq!(arguments.subcommand_name(), Some(expected), "{line}"),
+            other => panic!("{line}: {other:?}"),
+        };
+        check("godra data get profile/7", "get");
+        check("godra data list profile --prefix guest: --owner 7", "list");
+        check("godra data export --db-dsn other.db", "export");
+        check("godra data export profile", "export");
+        check("godra data import backup.jsonl", "import");
+        check("godra data put profile/7 --owner 7 --version 3", "put");
     }
 
     #[test]

@@ -37,16 +37,16 @@
 //! # Who imports from whom
 //!
 //! ```text
-//! server   → reactor, room, pages, config, state, account, metrics, session, script, tls, wire, threads, sys, mailbox
+//! server   → reactor, room, pages, config, state, account, document, metrics, session, script, tls, wire, threads, sys, mailbox
 //! reactor  → room, guests, state, metrics, session, script, tls, wire, mailbox
-//! cli      → config, state, account, script, tls, wire, sys, logging
+//! cli      → config, state, account, document, script, tls, wire, sys, logging
 //! room     → state, script, wire
 //! guests   → state, script, wire
 //! config   → state, account, pages, session, tls, wire, sys, logging
 //! pages    → session, threads
 //! state    → metrics, script, tls, wire, threads
 //! account  → metrics, session, tls, wire, threads, sys
-//! document → account, metrics, threads, wire
+//! document → account, metrics, session, threads, wire
 //! metrics  → session, script, wire
 //! session  → wire
 //! script   → wire, threads

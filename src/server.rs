@@ -1,5 +1,6 @@
 //! The only wiring: queues, threads, start, drain.
 
+mod callees;
 mod memory;
 mod metrics_port;
 mod services;
@@ -17,6 +18,7 @@ use mio::net::TcpListener;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
+use self::callees::{Callees, start_documents};
 use self::memory::{HeapWatch, LOOK_EVERY};
 use self::services::ServerServices;
 use self::stop::EngineEnd;
@@ -140,6 +142,11 @@ impl Server {
         let identities = IdentityOptions { external: external.clone(), devices: config.identities.devices };
         let accounts = start_accounts(config, &stores, identities, &tokens, &revocations, &posts, &metrics);
         let accounts = Arc::new(accounts?);
+        let documents = start_documents(&stores, &metrics)
+            .map_err(|error| ServerError::System("start a thread", error))?;
+        let callees = Callees::start(accounts.clone(), &stores, documents, &metrics)
+            .map_err(|error| ServerError::System("start a thread", error))?;
+        let callees = Arc::new(callees);
         let services = Arc::new(ServerServices::new(
             config,
             address.port(),
@@ -153,7 +160,7 @@ impl Server {
         let shared = Arc::new(Shared {
             services: services.clone(),
             engine: engine.clone(),
-            accounts: accounts.clone(),
+            accounts: callees,
             admission: AdmissionControl::new(
                 config.max_connections,
                 config.max_connections_per_ip,

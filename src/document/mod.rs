@@ -5,6 +5,7 @@
 //! another have the document when the first has let it go or is gone. No script is known here, and no store of rooms.
 
 mod contract;
+pub mod doors;
 mod home;
 mod record;
 mod service;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 
+use super::documents::DocumentCall;
 use super::{Rejection, Route};
 use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, RoomId};
@@ -126,6 +127,8 @@ pub enum AccountCall {
         /// As in `Ban`.
         user_id: String,
     },
+    /// A route of documents.
+    Documents(DocumentCall),
     /// The server's own: removes what is kept of a guest that is gone for good.
     ForgetGuest {
         /// The guest's id.
@@ -152,6 +155,8 @@ pub struct AccountAnswer {
     pub status: u16,
     /// JSON text; empty with 204.
     pub body: Vec<u8>,
+    /// The version of the document that it is about, which goes into `ETag`.
+    pub version: Option<u64>,
     /// What must be known elsewhere before it goes out.
     pub news: Option<AccountNews>,
 }
@@ -181,7 +186,7 @@ pub struct Upgraded {
 impl AccountAnswer {
     /// An answer that nothing else follows from.
     pub fn new(status: u16, body: Vec<u8>) -> Self {
-        Self { status, body, news: None }
+        Self { status, body, version: None, news: None }
     }
 }
 

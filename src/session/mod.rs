@@ -12,6 +12,7 @@ mod action;
 mod answer;
 pub mod cors;
 pub mod disconnects;
+pub mod documents;
 mod http;
 pub mod limits;
 pub mod outbox;

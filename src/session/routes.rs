@@ -3,6 +3,7 @@
 //! To add one, add a line to the table, and say in `http/requests.rs` what answers it; the compiler asks for that. Describe it in
 //! `sdk/PROTOCOL.md`: a test looks for its method and path there. Metrics take their labels from here.
 
+use super::documents;
 use crate::wire::http::{Method, Request};
 
 /// Bytes of a body that are kept for a client whose token has not been looked at: names, passwords and tokens take less.
@@ -23,6 +24,8 @@ pub enum Methods {
     List,
     /// `DELETE`: what the path names ends.
     Delete,
+    /// `GET`, `HEAD`, `PUT` and `DELETE`: what is there is read, replaced or removed.
+    Resource,
     /// `GET` alone, to upgrade from.
     Upgrade,
     /// Whatever is asked, the answer is the same.
@@ -97,6 +100,14 @@ routes! {
     Identities "/account/identities" List Header;
     /// One of these.
     Identity "/account/identities/ISSUER/SUBJECT" Delete Header;
+    /// The caller's documents.
+    OwnData "/account/data" Read Header;
+    /// A collection's documents, for managers.
+    Documents "/api/data/COLLECTION" Read Header;
+    /// A document, for managers.
+    Document "/api/data/COLLECTION/KEY" Resource Header;
+    /// A document of the caller's.
+    ReadDocument "/data/COLLECTION/KEY" Read Header;
     /// Runs a script.
     Rpc "/api/rpc" Post Header;
     /// Which rooms take most of the store, for managers.
@@ -123,6 +134,7 @@ impl Route {
         match Self::named(path) {
             None if path.starts_with(IDENTITIES_PREFIX) => Self::Identity,
             Some(Self::Echo) if !debug_echo => Self::Unknown,
+            None if documents::route_of(path).is_some() => documents::route_of(path).unwrap_or(Self::Unknown),
             None | Some(Self::Page) if is_page(path) => Self::Page,
             None | Some(Self::Page) => Self::Unknown,
             Some(route) => route,
@@ -131,7 +143,8 @@ impl Route {
 
     /// Whether a file of that path could not be asked for, as the path leads elsewhere.
     pub fn has_path(path: &str) -> bool {
-        path.starts_with(IDENTITIES_PREFIX) || Self::named(path).is_some_and(|route| route != Self::Page)
+        let is_named = Self::named(path).is_some_and(|route| route != Self::Page);
+        is_named || path.starts_with(IDENTITIES_PREFIX) || documents::route_of(path).is_some()
     }
 
     /// The methods that the route knows, for the `Allow` header.
@@ -141,14 +154,15 @@ impl Route {
             Methods::Read => "GET, HEAD, OPTIONS",
             Methods::List => "GET, HEAD, POST, OPTIONS",
             Methods::Delete => "DELETE, OPTIONS",
+            Methods::Resource => "GET, HEAD, PUT, DELETE, OPTIONS",
             Methods::Upgrade => "GET, OPTIONS",
             Methods::Any => "OPTIONS",
         }
     }
 
-    /// The longest body that the route takes, of `most` bytes that any may have: only a call's arguments may be many.
+    /// The longest body that the route takes, of `most` bytes that any may have: only a call's arguments and documents may be many.
     pub fn longest_body(self, most: usize) -> usize {
-        if self == Self::Rpc { most } else { most.min(STRANGERS_BODY) }
+        if matches!(self, Self::Rpc | Self::Document) { most } else { most.min(STRANGERS_BODY) }
     }
 
     /// Whether the route answers this request's method (`OPTIONS` is answered before).
@@ -158,6 +172,9 @@ impl Route {
             Methods::Read => matches!(request.method, Method::Get | Method::Head),
             Methods::List => matches!(request.method, Method::Get | Method::Head | Method::Post),
             Methods::Delete => request.method == Method::Delete,
+            Methods::Resource => {
+                matches!(request.method, Method::Get | Method::Head | Method::Put | Method::Delete)
+            }
             Methods::Upgrade => request.method == Method::Get,
             Methods::Any => true,
         }

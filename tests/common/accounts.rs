@@ -70,6 +70,13 @@ impl<'s> User<'s> {
         self.server.request(method, path, &[("Authorization", &authorization)], body.as_bytes())
     }
 
+    /// Sends bytes with more headers than the token.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        let authorization = format!("Bearer {}", self.token);
+        let headers = [&[("Authorization", authorization.as_str())], headers].concat();
+        self.server.request(method, path, &headers, body)
+    }
+
     pub fn post(&self, path: &str, body: &Value) -> Response {
         self.request("POST", path, body)
     }
@@ -139,12 +146,15 @@ pub fn try_user_command(
     arguments: &[&str],
     input: &str,
 ) -> (Option<i32>, String, String) {
+    try_command(folder, &[&["user"], arguments, &["--db-dsn", database]].concat(), input)
+}
+
+/// `godra …`, with this on standard input: its exit code, and what it said on standard output and standard error.
+pub fn try_command(folder: &Folder, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_godra"))
         .current_dir(folder.path())
         .env_clear()
-        .arg("user")
         .args(arguments)
-        .args(["--db-dsn", database])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -12,6 +12,7 @@ mod audiences;
 mod buffers;
 mod compression;
 mod crowd;
+mod data;
 #[cfg(debug_assertions)]
 mod deaths;
 #[cfg(target_os = "linux")]

@@ -127,6 +127,9 @@ impl AccountWorker {
             (AccountCall::Register(who), _) => self.register(&who),
             (AccountCall::Login(who), _) => self.login(&who, address),
             (AccountCall::Refresh(token), _) => self.refresh(&token),
+            (AccountCall::Documents(_), _) => {
+                unreachable!("the documents have threads of their own")
+            }
             (AccountCall::ForgetGuest { user_id, silent }, _) => self.forget_guest(&user_id, silent),
             (AccountCall::Logout, Some(caller)) => self.logout(&caller),
             (AccountCall::ChangePassword { old, new }, Some(caller)) => {

@@ -13,7 +13,7 @@ use crate::metrics::DocumentMetrics;
 /// How often a failure that goes on is logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-pub(super) struct StoreConnection {
+pub(in crate::document) struct StoreConnection {
     stores: Stores,
     store: Option<Box<dyn DocumentStore>>,
     breaker: Arc<Breaker>,
@@ -23,12 +23,12 @@ pub(super) struct StoreConnection {
 }
 
 impl StoreConnection {
-    pub(super) fn new(stores: Stores, breaker: Arc<Breaker>, metrics: DocumentMetrics) -> Self {
+    pub(in crate::document) fn new(stores: Stores, breaker: Arc<Breaker>, metrics: DocumentMetrics) -> Self {
         Self { stores, store: None, breaker, metrics, failing_since_log: None }
     }
 
     /// Asks the database, unless others wait for it in vain.
-    pub(super) fn ask<T>(
+    pub(in crate::document) fn ask<T>(
         &mut self,
         question: impl FnOnce(&mut dyn DocumentStore) -> StoreResult<T>,
     ) -> Result<T, Unavailable> {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use crossbeam_channel::{Sender, unbounded};
 
 use self::asks::Ask;
-use self::connection::StoreConnection;
+pub(super) use self::connection::StoreConnection;
 use self::lane::{Job, Lane};
 use super::{Address, Documents, Entry, FetchError, Fetched, HomeId, Lost, Reply, Unavailable};
 use crate::account::service::breaker::Breaker;

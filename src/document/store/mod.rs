@@ -1,6 +1,7 @@
 //! The database of documents: one connection, and what is asked of it. Calls block, so only the service's threads and subcommands
 //! make them; each is at most a few transactions, and what is half done is done again by the next call.
 
+mod doors;
 mod homes;
 mod rows;
 mod statements;
@@ -34,8 +35,53 @@ pub trait DocumentStore: Send {
     /// Ends that `home` is the home of anything.
     fn retire(&mut self, home: &HomeId) -> StoreResult<()>;
 
+    /// Documents as the database has them, in the order of the addresses; absent ones included.
+    fn read(&mut self, addresses: &[Address]) -> StoreResult<Vec<Document>>;
+
+    /// Documents of a collection, a page at a time.
+    fn list(&mut self, query: &ListQuery) -> StoreResult<Page>;
+
+    /// Documents of a user, a page at a time; `next` is the address to go on from.
+    fn owned(&mut self, owner: &str, after: Option<&Address>, limit: usize) -> StoreResult<Page>;
+
+    /// All documents behind an address, deleted ones included, at most `limit` of them.
+    fn scan(&mut self, after: Option<&Address>, limit: usize) -> StoreResult<Vec<Document>>;
+
+    /// Deletes all documents of a user, also such as are on their way to the database, and takes them from their homes. How many
+    /// there were.
+    fn erase_owner(&mut self, owner: &str, now_ms: u64) -> StoreResult<u64>;
+
+    /// Which of these users' documents were erased.
+    fn erased(&mut self, owners: &[&str]) -> StoreResult<Vec<String>>;
+
     /// Forgets documents that were deleted before `deleted_before_ms`, and homes that have been dead since then.
     fn purge(&mut self, deleted_before_ms: u64) -> StoreResult<()>;
+}
+
+/// What to list of a collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    /// The collection.
+    pub collection: String,
+    /// What keys begin with.
+    pub prefix: String,
+    /// Whose documents; everybody's if none.
+    pub owner: Option<String>,
+    /// Only what was saved at this time or later, in milliseconds since the Unix epoch.
+    pub updated_since_ms: u64,
+    /// Only keys behind this one.
+    pub after: String,
+    /// Most documents of the page; there may be fewer although there are more of them.
+    pub limit: usize,
+}
+
+/// Some documents, in the order of their addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Not deleted ones.
+    pub documents: Vec<Document>,
+    /// Where the next page begins; none if this is the last.
+    pub next: Option<String>,
 }
 
 /// How long a home lives after a renewal, in milliseconds of the database's clock.
@@ -88,6 +134,38 @@ impl<D: Database> DocumentStore for SqlDocuments<D> {
     fn retire(&mut self, home: &HomeId) -> StoreResult<()> {
         self.renewed = None;
         homes::retire(&mut self.database, home)
+    }
+
+    fn read(&mut self, addresses: &[Address]) -> StoreResult<Vec<Document>> {
+        let mut found = Vec::with_capacity(addresses.len());
+        for some in addresses.chunks(homes::MOST_AT_ONCE) {
+            let mut documents = homes::read(&mut self.database, some)?;
+            let document = |address: &Address| {
+                documents.remove(address).unwrap_or_else(|| Document::absent(address.clone()))
+            };
+            found.extend(some.iter().map(document));
+        }
+        Ok(found)
+    }
+
+    fn list(&mut self, query: &ListQuery) -> StoreResult<Page> {
+        doors::list(&mut self.database, query)
+    }
+
+    fn owned(&mut self, owner: &str, after: Option<&Address>, limit: usize) -> StoreResult<Page> {
+        doors::owned(&mut self.database, owner, after, limit)
+    }
+
+    fn scan(&mut self, after: Option<&Address>, limit: usize) -> StoreResult<Vec<Document>> {
+        doors::scan(&mut self.database, after, limit)
+    }
+
+    fn erase_owner(&mut self, owner: &str, now_ms: u64) -> StoreResult<u64> {
+        doors::erase_owner(&mut self.database, owner, now_ms)
+    }
+
+    fn erased(&mut self, owners: &[&str]) -> StoreResult<Vec<String>> {
+        doors::erased(&mut self.database, owners)
     }
 
     fn purge(&mut self, deleted_before_ms: u64) -> StoreResult<()> {

@@ -36,7 +36,7 @@ const SAVE: ListStatement = ListStatement {
 };
 
 /// Which of these owners' documents were erased.
-const ERASED: ListStatement = ListStatement {
+pub(super) const ERASED: ListStatement = ListStatement {
     before: "SELECT owner FROM erased_owners WHERE owner IN ",
     behind: "",
     columns: &["TEXT"],

@@ -268,11 +268,14 @@ impl HttpSession {
         context: &Context<'_>,
         actions: &mut Actions,
     ) {
-        let answer = match result {
+        let version = result.as_ref().ok().and_then(|answer| answer.version);
+        let tag = version.map(|version| format!("\"{version}\""));
+        let mut answer = match result {
             Ok(answer) if answer.body.is_empty() => Answer::empty(answer.status),
             Ok(answer) => Answer::json(answer.status, answer.body.as_slice()),
             Err(refused) => Answer::rejected(refused),
         };
+        answer.headers.extend(tag.as_deref().map(|tag| ("ETag", tag)));
         self.call_answered(answer, context, actions);
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::pages::PageReply;
 use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
+use crate::session::documents;
 use crate::session::routes::{MAX_OPTIONS_BYTES, STRANGERS_BODY, TokenSource};
 use crate::session::{
     Action, Client, Context, Counted, JoinRequest, MAX_ROOMS_TOLD, Rejection, Route, RpcRequest, SERVER_FULL,
@@ -92,9 +93,22 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
             caller,
         ) => return account(route, request, caller, context),
         (Route::Rpc, Some(caller)) => return rpc(request, caller, context),
+        (Route::OwnData | Route::Documents | Route::Document | Route::ReadDocument, Some(caller)) => {
+            let call = documents::call(route, request, &caller)?;
+            return Ok(submit(request, call, Some(caller), context));
+        }
         (Route::Account, Some(caller)) => who_am_i(&caller, context),
         (Route::LargestRooms, Some(caller)) => largest_rooms(&caller, request, context)?,
-        (Route::Rpc | Route::Account | Route::LargestRooms, None) => {
+        (
+            Route::Rpc
+            | Route::Account
+            | Route::OwnData
+            | Route::Documents
+            | Route::Document
+            | Route::ReadDocument
+            | Route::LargestRooms,
+            None,
+        ) => {
             unreachable!("the table says that they need a token")
         }
         (Route::WebSocket, _) => return join(request, context),

@@ -127,6 +127,7 @@ impl Recorder {
             AccountCall::Ban { user_id, seconds, reason } => format!("ban {user_id} {seconds:?} {reason:?}"),
             AccountCall::Unban { user_id } => format!("unban {user_id}"),
             AccountCall::ForgetGuest { user_id, silent } => format!("forget {user_id} {silent:?}"),
+            AccountCall::Documents(call) => format!("documents {call:?}"),
         };
         self.lines.push(format!("{caller} {} {call}", request.address));
         self.call = Some((call, br#""done""#.to_vec()));

@@ -1,6 +1,6 @@
 //! What both databases must do. Each case uses names of its own.
 
-use godra::document::store::LEASE_MS;
+use godra::document::store::{LEASE_MS, ListQuery, Page};
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn postgres_keeps_the_contract() {
 }
 
 fn suite(database: &Database) {
-    let cases: [(&str, Case); 13] = [
+    let cases: [(&str, Case); 17] = [
         ("absent", what_never_was_has_version_0),
         ("saved", what_is_saved_is_read_as_it_was),
         ("deleted", a_deleted_document_keeps_its_version),
@@ -30,6 +30,10 @@ fn suite(database: &Database) {
         ("alive", a_home_that_renews_keeps_its_documents),
         ("many", many_documents_go_in_one_transaction),
         ("retired", a_home_that_retires_has_nothing_left),
+        ("listed", a_collection_is_listed_in_pages),
+        ("owned", a_users_documents_are_listed_in_pages),
+        ("scanned", all_documents_are_scanned_in_order),
+        ("erased", what_a_user_owns_is_erased_and_does_not_come_back),
         ("purge", what_was_deleted_long_ago_is_forgotten),
     ];
     let (mut ours, mut theirs) = (database.connect(), database.connect());
@@ -220,4 +224,114 @@ fn what_was_deleted_long_ago_is_forgotten(database: &Database, store: &mut Store
     let versions = ["purge/old", "purge/held", "purge/new", "purge/there"].map(|at| read(store, &home, at).0);
     assert_eq!(versions, [0, 1, 1, 1]);
     assert_eq!(database.sql(&format!("SELECT count(*) FROM document_homes WHERE home = '{dead}'")), "0");
+}
+
+fn keys(page: &Page) -> Vec<&str> {
+    page.documents.iter().map(|document| document.address.key()).collect()
+}
+
+fn a_collection_is_listed_in_pages(_: &Database, store: &mut Store, _: &mut Store) {
+    let home = HomeId::random();
+    let names = ["b/1", "b/2", "b0", "a", "ö", "b", "b/3"];
+    let names = names.map(|name| format!("listed/{name}"));
+    take(store, &home, &names.each_ref().map(String::as_str));
+    take(store, &home, &["listed_too/b/1"]);
+    let mut entries: Vec<Entry> = names.iter().map(|name| one(name, 0, "1")).collect();
+    entries.push(one("listed_too/b/1", 0, "1"));
+    entries.push(entry([save("listed/b/3", 1, None)]));
+    let mut others = save("listed/b0", 1, Some("2"));
+    others.document.owner = Some("8".into());
+    others.document.updated_at_ms += 1000;
+    entries.push(entry([others]));
+    assert_eq!(store.write(&home, &entries), Ok(vec![]));
+    let all = ListQuery { collection: "listed".into(), limit: 100, ..ListQuery::default() };
+    let page = store.list(&all).unwrap();
+    assert_eq!((keys(&page), &page.next), (vec!["a", "b", "b/1", "b/2", "b0", "ö"], &None));
+    assert_eq!(page.documents[0].value.as_deref(), Some("1"));
+    // Two at a time, and behind each other.
+    let (mut query, mut found) = (ListQuery { limit: 2, ..all.clone() }, Vec::new());
+    loop {
+        let page = store.list(&query).unwrap();
+        found.extend(keys(&page).into_iter().map(str::to_owned));
+        match page.next {
+            Some(next) => query.after = next,
+            None => break,
+        }
+    }
+    assert_eq!(found, ["a", "b", "b/1", "b/2", "b0", "ö"]);
+    let mut check = |query: ListQuery, expected: &[&str]| {
+        assert_eq!(keys(&store.list(&query).unwrap()), expected, "{query:?}");
+    };
+    check(ListQuery { prefix: "b/".into(), ..all.clone() }, &["b/1", "b/2"]);
+    check(ListQuery { prefix: "b/".into(), after: "b/1".into(), ..all.clone() }, &["b/2"]);
+    check(ListQuery { prefix: "x".into(), ..all.clone() }, &[]);
+    check(ListQuery { prefix: "%".into(), ..all.clone() }, &[]);
+    check(ListQuery { owner: Some("8".into()), ..all.clone() }, &["b0"]);
+    check(ListQuery { updated_since_ms: 1_800_000_000_900, ..all.clone() }, &["b0"]);
+    check(ListQuery { collection: "nothing".into(), ..all }, &[]);
+}
+
+fn a_users_documents_are_listed_in_pages(_: &Database, store: &mut Store, _: &mut Store) {
+    let home = HomeId::random();
+    let names = ["owned-b/1", "owned-a/2", "owned-a/1", "owned-a/3"];
+    take(store, &home, &names);
+    let of = |name: &str, owner: &str| {
+        let mut save = save(name, 0, Some("1"));
+        save.document.owner = Some(owner.into());
+        entry([save])
+    };
+    let entries = names.map(|name| of(name, if name.ends_with('3') { "guest:B" } else { "guest:A" }));
+    assert_eq!(store.write(&home, &entries), Ok(vec![]));
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.owned("guest:A", after.as_ref(), 2).unwrap();
+        pages.push(page.documents.iter().map(|found| found.address.to_string()).collect::<Vec<_>>());
+        match page.next {
+            Some(next) => after = Some(address(&next)),
+            None => break,
+        }
+    }
+    assert_eq!(pages, [vec!["owned-a/1", "owned-a/2"], vec!["owned-b/1"]]);
+    assert_eq!(store.owned("guest:C", None, 9).unwrap(), Page::default());
+}
+
+fn all_documents_are_scanned_in_order(_: &Database, store: &mut Store, _: &mut Store) {
+    let home = HomeId::random();
+    let names = ["zz/1", "zz/2", "zz-a/1", "zzz/1"];
+    take(store, &home, &names);
+    assert_eq!(store.write(&home, &names.map(|name| one(name, 0, "1"))), Ok(vec![]));
+    let (mut found, mut after) = (Vec::new(), Some(address("zy/x")));
+    while let Some(last) = store.scan(after.as_ref(), 2).unwrap().last().map(|last| last.address.clone()) {
+        found.extend(store.scan(after.as_ref(), 2).unwrap().iter().map(|found| found.address.to_string()));
+        after = Some(last);
+    }
+    assert_eq!(found, ["zz/1", "zz/2", "zz-a/1", "zzz/1"]);
+}
+
+fn what_a_user_owns_is_erased_and_does_not_come_back(_: &Database, ours: &mut Store, theirs: &mut Store) {
+    let (us, them) = (HomeId::random(), HomeId::random());
+    take(ours, &us, &["erased/1", "erased/new", "erased/others"]);
+    take(theirs, &them, &["erased/2"]);
+    let of = |name: &str, base: u64, owner: &str| {
+        let mut save = save(name, base, Some("\"secret\""));
+        save.document.owner = Some(owner.into());
+        entry([save])
+    };
+    assert_eq!(ours.write(&us, &[of("erased/1", 0, "666"), of("erased/others", 0, "667")]), Ok(vec![]));
+    assert_eq!(theirs.write(&them, &[of("erased/2", 0, "666")]), Ok(vec![]));
+    assert_eq!(ours.erased(&["666", "667"]).unwrap(), Vec::<String>::new());
+    assert_eq!(theirs.erase_owner("666", 1_800_000_000_000), Ok(2));
+    assert_eq!(theirs.erase_owner("666", 1_800_000_000_000), Ok(0));
+    assert_eq!(ours.erased(&["666", "667"]).unwrap(), ["666"]);
+    // Their homes hear of it, and what is on its way is lost.
+    assert_eq!(ours.renew(&us), Ok(vec![address("erased/1")]));
+    assert_eq!(theirs.renew(&them), Ok(vec![address("erased/2")]));
+    assert_eq!(ours.write(&us, &[of("erased/1", 1, "666")]), Ok(vec![lost("erased/1", 2)]));
+    // What nobody had written yet is buried.
+    assert_eq!(ours.write(&us, &[of("erased/new", 0, "666")]), Ok(vec![]));
+    let found = ours.read(&["erased/1", "erased/2", "erased/new"].map(address)).unwrap();
+    let found: Vec<_> = found.iter().map(|found| (found.version, &found.value, &found.owner)).collect();
+    assert_eq!(found, [(2, &None, &None), (2, &None, &None), (1, &None, &None)]);
+    assert_eq!(read(ours, &us, "erased/others"), there(1, "\"secret\""));
 }

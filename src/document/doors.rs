@@ -1,0 +1,267 @@
+//! What managers and players ask for over HTTP. Reading has a thread and a connection of its own, so that a long list keeps no
+//! game waiting; changes go the way of every save, with a home of their own that holds a document only for the change.
+
+use std::io;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::service::StoreConnection;
+use super::store::{DocumentStore, ListQuery, Page};
+use super::{Address, Document, Documents, Entry, FetchError, HomeId, MAX_VERSION, Save, Unavailable};
+use crate::account::records::StoreResult;
+use crate::account::service::breaker::Breaker;
+use crate::account::service::unix_ms;
+use crate::account::store::Stores;
+use crate::metrics::DocumentMetrics;
+use crate::session::Rejection;
+use crate::session::account::{AccountAnswer, AccountReply, AccountResult};
+use crate::session::documents::{Condition, DocumentCall};
+use crate::threads;
+use crate::wire::ErrorCode;
+use crate::wire::ids::Identity;
+
+/// Requests that wait; above it 503 `busy`.
+const MAX_WAITING: usize = 64;
+
+/// Answers requests about documents.
+pub struct DocumentDoors {
+    documents: Arc<dyn Documents>,
+    home: HomeId,
+    questions: Sender<Question>,
+}
+
+/// Something to be asked of the database, and answered.
+type Question = Box<dyn FnOnce(&mut StoreConnection) + Send>;
+
+impl DocumentDoors {
+    /// Starts the thread that reads.
+    ///
+    /// # Errors
+    /// The system starts no thread.
+    pub fn start(
+        stores: &Stores,
+        documents: Arc<dyn Documents>,
+        metrics: &DocumentMetrics,
+    ) -> io::Result<Self> {
+        let (questions, waiting): (Sender<Question>, Receiver<Question>) = bounded(MAX_WAITING);
+        // A breaker of its own: a list that takes too long says nothing about fetches. The gauge tells of those.
+        let metrics = DocumentMetrics { away: Default::default(), ..metrics.clone() };
+        let mut connection = StoreConnection::new(stores.clone(), Arc::new(Breaker::default()), metrics);
+        let run = move || waiting.into_iter().for_each(|question| question(&mut connection));
+        threads::lasting("document-reader").spawn(run)?;
+        Ok(Self { documents, home: HomeId::random(), questions })
+    }
+
+    /// Does what is asked, and answers later.
+    ///
+    /// # Errors
+    /// Too much is asked at once; `reply` is not used then.
+    pub fn submit(
+        &self,
+        call: DocumentCall,
+        caller: &Identity,
+        reply: AccountReply,
+    ) -> Result<(), Rejection> {
+        let user_id = caller.user_id.clone();
+        match call {
+            DocumentCall::List { collection, prefix, owner, updated_since_ms, cursor, limit } => {
+                let query = ListQuery { collection, prefix, owner, updated_since_ms, after: cursor, limit };
+                self.read(reply, move |store| store.list(&query), |page| Ok(page_answer(&page)))
+            }
+            DocumentCall::Own { cursor, limit } => self.read(
+                reply,
+                move |store| store.owned(&user_id, cursor.as_ref(), limit),
+                |page| Ok(page_answer(&page)),
+            ),
+            DocumentCall::Read(address) => {
+                self.read(reply, move |store| store.read(&[address]), |found| one(found, |_| true))
+            }
+            DocumentCall::ReadOwn(address) => self.read(
+                reply,
+                move |store| store.read(&[address]),
+                // Whose it is, is nobody else's to know, nor whether it is there.
+                move |found| one(found, |document| document.owner.as_ref() == Some(&user_id)),
+            ),
+            DocumentCall::Put { address, value, owner, schema, condition } => {
+                log::info!("put a document document={address} by={user_id}");
+                self.change(address, condition, reply, move |document| {
+                    document.value = Some(value);
+                    document.schema = schema.unwrap_or(document.schema);
+                    if let Some(owner) = owner {
+                        document.owner =
+                            Some(owner.into()).filter(|owner: &smol_str::SmolStr| !owner.is_empty());
+                    }
+                });
+                Ok(())
+            }
+            DocumentCall::Delete(address, condition) => {
+                log::info!("delete a document document={address} by={user_id}");
+                self.change(address, condition, reply, |document| document.value = None);
+                Ok(())
+            }
+        }
+    }
+
+    fn read<T: 'static>(
+        &self,
+        reply: AccountReply,
+        question: impl FnOnce(&mut dyn DocumentStore) -> StoreResult<T> + Send + 'static,
+        answer: impl FnOnce(T) -> AccountResult + Send + 'static,
+    ) -> Result<(), Rejection> {
+        // Taken back if there is no place for it.
+        let reply = Arc::new(std::sync::Mutex::new(Some(reply)));
+        let taken = reply.clone();
+        let take = move |reply: &std::sync::Mutex<Option<AccountReply>>| {
+            reply.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        };
+        let question: Question = Box::new(move |connection| {
+            let found = connection.ask(question);
+            if let Some(reply) = take(&taken) {
+                reply.send(found.map_err(|Unavailable| unavailable()).and_then(answer));
+            }
+        });
+        if self.questions.try_send(question).is_ok() {
+            return Ok(());
+        }
+        if let Some(reply) = take(&reply) {
+            reply.disarm();
+        }
+        Err(Rejection::new(ErrorCode::Busy, "too many requests for documents at once; try again"))
+    }
+
+    /// Takes the document from whoever has it, changes it if the condition holds, and lets it go.
+    fn change(
+        &self,
+        address: Address,
+        condition: Condition,
+        reply: AccountReply,
+        change: impl FnOnce(&mut Document) + Send + 'static,
+    ) {
+        let (documents, home) = (self.documents.clone(), self.home.clone());
+        let taken = move |fetched: super::Fetched| {
+            let Some((address, found)) = fetched.into_iter().next() else { return };
+            let service = documents.clone();
+            let let_go = move |home: &HomeId| service.let_go(vec![address], home);
+            let found = found.map_err(|error| not_fetched(&error)).and_then(|found| met(condition, found));
+            let found = match found {
+                Ok(found) => found,
+                Err(refused) => {
+                    let_go(&home);
+                    return reply.send(Err(refused));
+                }
+            };
+            let save = changed(found, change);
+            let saved = save.document.clone();
+            let holder = home.clone();
+            let written = move |lost: Result<Vec<super::Lost>, Unavailable>| {
+                let_go(&holder);
+                reply.send(match lost {
+                    Ok(lost) if lost.is_empty() => Ok(change_answer(&saved)),
+                    Ok(_) => Err(changed_meanwhile()),
+                    Err(Unavailable) => Err(unavailable()),
+                });
+            };
+            documents.write(vec![Entry { saves: vec![save] }], &home, Box::new(written));
+        };
+        self.documents.fetch(vec![address], &self.home, Box::new(taken));
+    }
+}
+
+/// The document if it is as the change requires.
+fn met(condition: Condition, document: Document) -> Result<Document, Rejection> {
+    let is_there = document.value.is_some();
+    let is_met = match condition {
+        Condition::None => true,
+        Condition::Absent => !is_there,
+        Condition::Present => is_there,
+        Condition::Version(version) => is_there && document.version == version,
+    };
+    if is_met && document.version < MAX_VERSION {
+        return Ok(document);
+    }
+    let message = match is_there {
+        true => format!("the document has version {}", document.version),
+        false => "there is no such document".to_owned(),
+    };
+    Err(Rejection::new(ErrorCode::Conflict, message))
+}
+
+fn changed(document: Document, change: impl FnOnce(&mut Document)) -> Save {
+    let base = document.version;
+    let mut document = document;
+    change(&mut document);
+    document.version = base + 1;
+    document.updated_at_ms = unix_ms();
+    Save { document, base }
+}
+
+fn one(found: Vec<Document>, may_read: impl FnOnce(&Document) -> bool) -> AccountResult {
+    let found = found.into_iter().next().filter(|document| document.value.is_some() && may_read(document));
+    let document = found.ok_or_else(|| Rejection::new(ErrorCode::NotFound, "there is no such document"))?;
+    let mut answer = AccountAnswer::new(200, json(&Shown::of(&document)));
+    answer.version = Some(document.version);
+    Ok(answer)
+}
+
+fn change_answer(document: &Document) -> AccountAnswer {
+    let mut answer = AccountAnswer::new(200, json(&serde_json::json!({ "version": document.version })));
+    answer.version = Some(document.version);
+    answer
+}
+
+fn page_answer(page: &Page) -> AccountAnswer {
+    #[derive(Serialize)]
+    struct ShownPage<'a> {
+        documents: Vec<Shown<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cursor: Option<&'a str>,
+    }
+    let documents = page.documents.iter().map(Shown::of).collect();
+    AccountAnswer::new(200, json(&ShownPage { documents, cursor: page.next.as_deref() }))
+}
+
+/// A document as it is shown to people and programs.
+#[derive(Serialize)]
+pub(crate) struct Shown<'a> {
+    collection: &'a str,
+    key: &'a str,
+    version: u64,
+    owner: Option<&'a str>,
+    schema: u32,
+    updated_at: u64,
+    value: &'a RawValue,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn of(document: &'a Document) -> Self {
+        let value = document.value.as_deref().and_then(|value| serde_json::from_str(value).ok());
+        Self {
+            collection: document.address.collection(),
+            key: document.address.key(),
+            version: document.version,
+            owner: document.owner.as_deref(),
+            schema: document.schema,
+            updated_at: document.updated_at_ms,
+            value: value.unwrap_or(RawValue::NULL),
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("all of it can be written as JSON")
+}
+
+fn unavailable() -> Rejection {
+    Rejection::new(ErrorCode::Unavailable, "the database of documents is not available")
+}
+
+fn not_fetched(error: &FetchError) -> Rejection {
+    Rejection::new(ErrorCode::Unavailable, error.to_string())
+}
+
+fn changed_meanwhile() -> Rejection {
+    Rejection::new(ErrorCode::Conflict, "the document has been changed meanwhile; try again")
+}
