@@ -68,8 +68,8 @@ fn watch(tokens: &ExternalTokens, file: &Path, asked: &Receiver<()>, mut looks: 
             Look::Changed(text) => match KeySet::parse(&text) {
                 Ok(keys) => {
                     let (used, passed_over) = (keys.keys.len(), keys.passed_over);
-                    log::info!("keys of another issuer are read keys={used} passed_over={passed_over}");
                     tokens.replace_public(keys);
+                    log::info!("keys of another issuer are read keys={used} passed_over={passed_over}");
                 }
                 Err(reason) => refuse(&KeyFileError::new(file, reason)),
             },
