@@ -20,9 +20,13 @@ namespace GodotSDK
             this.timeout = timeout;
         }
 
-        public Task<JObject> PostAsync(string path, Payload body, string? token, CancellationToken cancel)
+        public Task<JObject> PostAsync(string path, Payload body, string? token, CancellationToken cancel) =>
+            CallAsync("POST", path, body, token, cancel);
+
+        /// <summary>A call with a body, by any method.</summary>
+        public Task<JObject> CallAsync(string method, string path, Payload body, string? token, CancellationToken cancel)
         {
-            var ask = new HttpAsk("POST", new Uri(baseAddress, path)) { Body = body.Text };
+            var ask = new HttpAsk(method, new Uri(baseAddress, path)) { Body = body.Text };
             return JsonAsync(path, ask, token, cancel);
         }
 

@@ -10,7 +10,7 @@ namespace GodotSDK
     public sealed class HttpAsk
     {
         /// <summary>Describes a call.</summary>
-        /// <param name="method">GET or POST.</param>
+        /// <param name="method">GET, POST, PATCH or DELETE.</param>
         /// <param name="address">The whole address.</param>
         public HttpAsk(string method, Uri address)
         {
@@ -18,7 +18,7 @@ namespace GodotSDK
             Address = address;
         }
 
-        /// <summary>GET or POST.</summary>
+        /// <summary>GET, POST, PATCH or DELETE.</summary>
         public string Method { get; }
 
         /// <summary>The whole address.</summary>

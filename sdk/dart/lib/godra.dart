@@ -7,6 +7,7 @@ export 'src/auth.dart' show Auth;
 export 'src/cancel.dart' show CancelToken;
 export 'src/client.dart' show GodraClient;
 export 'src/clock.dart' show Clock, SystemClock;
+export 'src/credential.dart';
 export 'src/events.dart';
 export 'src/exception.dart';
 export 'src/http.dart' show HttpAnswer, HttpAsk, HttpFailure, HttpSend;

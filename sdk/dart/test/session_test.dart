@@ -232,6 +232,46 @@ void main() {
     });
   });
 
+  group('a login without a password', () {
+    test('sends what the protocol names, and so do links', () async {
+      final bodies = <String>[];
+      HttpAnswer Function(HttpAsk) noting(HttpAnswer Function() answer) => (ask) {
+            bodies.add(ask.body ?? '');
+            return answer();
+          };
+      const path = 'account/identities/https%3A%2F%2Fid.example/user%7C7';
+      server.answers['external-login'] = noting(() => server.login(user: '7'));
+      server.answers['device-login'] = noting(() => server.login(user: '7'));
+      server.answers['account/identities'] = noting(() => FakeServer.json(200, {'identities': <Object>[], 'has_password': true}));
+      server.answers[path] = noting(() => const HttpAnswer(204, ''));
+      const device = Device('an-id-of-a-device', 's');
+      await client.auth.loginWithToken('jwt');
+      await client.auth.loginWithDevice(device);
+      expect(await client.auth.linkIdentity(Credential.token('jwt'), proof: Credential.password('p')), isFalse);
+      expect((await client.auth.identities()).flag('has_password'), isTrue);
+      await client.auth.unlinkIdentity('https://id.example', 'user|7', proof: Credential.device(device));
+      expect(bodies, [
+        '{"token":"jwt"}',
+        '{"device_id":"an-id-of-a-device","secret":"s"}',
+        '{"token":"jwt","rooms":[],"proof":{"password":"p"}}',
+        '',
+        '{"proof":{"device_id":"an-id-of-a-device","secret":"s"}}',
+      ]);
+      expect(server.calls, contains('DELETE $path t2'));
+
+      server.answers['account/identities'] = noting(() => server.login(user: '42'));
+      expect(await client.auth.linkIdentity(Credential.token('jwt'), lobbies: ['game:a']), isTrue);
+      expect(bodies.last, '{"token":"jwt","rooms":["a"]}');
+      expect(client.session?.userId, '42');
+    });
+
+    test('by a new device has a random secret', () {
+      final devices = List.generate(20, (_) => Device.random());
+      expect(devices.every((device) => device.id.length == 22 && device.secret.length == 43), isTrue);
+      expect({for (final device in devices) ...[device.id, device.secret]}, hasLength(40));
+    });
+  });
+
   group('a 401 at the door', () {
     const refusal = '{"type":"error","payload":{"code":"token_expired","message":"x","status":401}}';
 

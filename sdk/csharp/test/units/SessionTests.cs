@@ -229,6 +229,42 @@ public static class SessionTests
         Check.That(stage.Http.Asked.First(ask => ask.Address.AbsolutePath == "/account/upgrade").Body!.Contains("\"rooms\":[\"a\"]"), "names its rooms");
     }
 
+    public static async Task TestLoginsWithoutAPasswordSendWhatTheProtocolNames()
+    {
+        var stage = With(http => http
+            .On("POST /external-login", FakeHttp.Answer(200, FakeHttp.Login(4, user: "7")))
+            .On("POST /device-login", FakeHttp.Answer(200, FakeHttp.Login(5, user: "7")))
+            .On("POST /account/identities", 200, """{"identities":[],"has_password":true}""")
+            .On("DELETE /account/identities/https%3A%2F%2Fid.example/user%7C7", 204, ""));
+        Check.Equal("t4", (await stage.Client.Auth.LoginWithTokenAsync("jwt")).Token);
+        Check.Equal("""{"token":"jwt"}""", stage.Http.Asked.Last().Body);
+        var device = new Device("an-id-of-a-device", "s");
+        await stage.Client.Auth.LoginWithDeviceAsync(device);
+        Check.Equal("""{"device_id":"an-id-of-a-device","secret":"s"}""", stage.Http.Asked.Last().Body);
+        var upgraded = await stage.Client.Auth.LinkIdentityAsync(Credential.OfToken("jwt"), Credential.OfPassword("p"));
+        Check.Equal(false, upgraded);
+        Check.Equal("""{"token":"jwt","rooms":[],"proof":{"password":"p"}}""", stage.Http.Asked.Last().Body);
+        Check.Equal("t5", stage.Client.Session!.Token);
+        await stage.Client.Auth.UnlinkIdentityAsync("https://id.example", "user|7", Credential.OfDevice(device));
+        Check.Equal("""{"proof":{"device_id":"an-id-of-a-device","secret":"s"}}""", stage.Http.Asked.Last().Body);
+        Check.Equal("Bearer t5", stage.Http.Asked.Last().Headers["Authorization"]);
+    }
+
+    public static async Task TestAGuestThatLinksGoesOnAsThePlayer()
+    {
+        var stage = await InARoomAsync(http => http.On("POST /account/identities", 200, FakeHttp.Login(7, user: "42")));
+        Check.Equal(true, await stage.Client.Auth.LinkIdentityAsync(Credential.OfToken("jwt")));
+        Check.Equal("42", stage.Client.Session!.UserId);
+        Check.Equal("""{"token":"jwt","rooms":["a"]}""", stage.Http.Asked.Last(ask => ask.Address.AbsolutePath == "/account/identities").Body);
+    }
+
+    public static void TestANewDeviceIsRandom()
+    {
+        var devices = Enumerable.Range(0, 20).Select(_ => Device.Random()).ToList();
+        Check.That(devices.All(device => device.Id.Length == 22 && device.Secret.Length == 43), "of the length that servers take");
+        Check.Equal(40, devices.SelectMany(device => new[] { device.Id, device.Secret }).Distinct().Count());
+    }
+
     public static async Task TestACallWithoutALogin() => await Check.FailsAsync(With().Client.RpcAsync("x"), "unauthorized");
 
     public static async Task TestABadLogin()

@@ -22,14 +22,25 @@ final class Api {
   final _running = <void Function(GodraException error)>{};
 
   /// The answer's object; an empty one for 204.
-  Future<JsonMap> post(String path, Map<String, Object?> body, {String? token, CancelToken? cancel, Duration? timeout}) async {
+  Future<JsonMap> post(String path, Map<String, Object?> body, {String? token, CancelToken? cancel, Duration? timeout}) =>
+      send('POST', path, body, token: token, cancel: cancel, timeout: timeout);
+
+  /// As [post], by any method.
+  Future<JsonMap> send(
+    String method,
+    String path,
+    Map<String, Object?> body, {
+    String? token,
+    CancelToken? cancel,
+    Duration? timeout,
+  }) async {
     final String text;
     try {
       text = jsonEncode(body);
     } on Object catch (e) {
       throw UsageException('bad_request', 'What is given to $path cannot be JSON: $e', const ErrorFacts(outcome: Outcome.none));
     }
-    return _object(path, await call('POST', path, body: text, token: token, cancel: cancel, timeout: timeout));
+    return _object(path, await call(method, path, body: text, token: token, cancel: cancel, timeout: timeout));
   }
 
   /// The answer's object.

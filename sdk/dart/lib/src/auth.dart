@@ -1,6 +1,8 @@
 import 'api.dart';
 import 'cancel.dart';
+import 'credential.dart';
 import 'exception.dart';
+import 'json.dart';
 import 'lobby.dart';
 import 'session.dart';
 import 'tokens.dart';
@@ -44,6 +46,35 @@ final class Auth {
   /// Logs in with an account. Rooms of another user's session end.
   Future<Session> login(String username, String password, {CancelToken? cancel}) =>
       _login('login', {'username': username, 'password': password}, cancel);
+
+  /// Logs in with a token of another issuer, such as the studio's own login. Rooms of another user's session end.
+  Future<Session> loginWithToken(String token, {CancelToken? cancel}) => _login('external-login', {'token': token}, cancel);
+
+  /// Logs in with a device: what [Device.random] made once, and the game has kept. Rooms of another user's session end.
+  Future<Session> loginWithDevice(Device device, {CancelToken? cancel}) => _login('device-login', device.toJson(), cancel);
+
+  /// The account's other ways to log in: `identities`, and `has_password`.
+  Future<JsonMap> identities({CancelToken? cancel}) =>
+      _tokens.use((token) => _api.get('account/identities', token: token, cancel: cancel), cancel);
+
+  /// Links one more way to log in, a token of another issuer or a device. [proof] shows that the account is one's own: its password,
+  /// or a way that is linked already. A guest needs none, becomes a player, and goes on as that, as with [upgrade]; true if so.
+  Future<bool> linkIdentity(Credential identity, {Credential? proof, List<String>? lobbies, CancelToken? cancel}) =>
+      _change(cancel, (token) async {
+        final rooms = [for (final lobby in lobbies ?? _joinedRooms()) lobbyId(lobby)];
+        final body = {...identity.fields, 'rooms': rooms, if (proof != null) 'proof': proof.fields};
+        final answer = await _api.post('account/identities', body, token: token, cancel: cancel);
+        if (answer.text('token') == null) return false;
+        await _tokens.begin(_tokens.sessionOf(answer));
+        return true;
+      });
+
+  /// Takes a way to log in from the account; all its other sessions end. The last way stays (`conflict`). For a device [issuer] is
+  /// `device`, and [subject] its id.
+  Future<void> unlinkIdentity(String issuer, String subject, {required Credential proof, CancelToken? cancel}) => _change(cancel, (token) {
+        final path = 'account/identities/${Uri.encodeComponent(issuer)}/${Uri.encodeComponent(subject)}';
+        return _api.send('DELETE', path, {'proof': proof.fields}, token: token, cancel: cancel);
+      });
 
   /// Makes an account; [login] comes after it. A name has 3 to 32 letters and digits, a password 8 to 128 characters.
   Future<Account> register(String username, String password, {CancelToken? cancel}) async =>

@@ -6,7 +6,7 @@ final class HttpAsk {
   /// [aborted] completes when nobody waits for the answer any more.
   const HttpAsk(this.method, this.url, {required this.aborted, this.token, this.body, this.maxBytes = 16 << 20});
 
-  /// `GET` or `POST`.
+  /// `GET`, `POST`, `PATCH` or `DELETE`.
   final String method;
 
   /// The whole address.

@@ -110,6 +110,46 @@ func login(username: String, password: String) -> GodraResult:
 	return await _auth.login("login", {"username": username, "password": password})
 
 
+## Logs in with a token of another issuer, such as the studio's own login.
+func login_with_token(token: String) -> GodraResult:
+	return await _auth.login("external-login", {"token": token})
+
+
+## Logs in with a device: what [method new_device] made once, and the game has kept.
+func login_with_device(device: Dictionary) -> GodraResult:
+	var body := {"device_id": device.get("device_id"), "secret": device.get("secret")}
+	return await _auth.login("device-login", body)
+
+
+## A new device, at random: [code]{device_id, secret}[/code]. Whoever has it has the account: keep it where
+## other programs do not read it.
+func new_device() -> Dictionary:
+	return {"device_id": _random_text(16), "secret": _random_text(32)}
+
+
+## Links one more way to log in: [code]{token}[/code] of another issuer, or a device. [param proof] shows
+## that the account is one's own: [code]{password}[/code], or a way that is linked already. A guest needs
+## none, becomes a player, and goes on as that, as with [method upgrade]: the value is its session then.
+func link_identity(
+	identity: Dictionary, proof: Dictionary = {}, lobbies: Array = []
+) -> GodraResult:
+	var ids := lobbies.duplicate()
+	for room in rooms:
+		ids.append(room.id)
+	return await _auth.link_identity(identity, proof, ids)
+
+
+## Takes a way to log in from the account; all its other sessions end. The last way stays
+## ([code]conflict[/code]). A device's issuer is [code]device[/code].
+func unlink_identity(issuer: String, subject: String, proof: Dictionary) -> GodraResult:
+	return await _auth.unlink_identity(issuer, subject, proof)
+
+
+## The account's other ways to log in: [code]{identities, has_password}[/code].
+func identities() -> GodraResult:
+	return await _auth.identities()
+
+
 ## Makes an account; [method login] comes after it. A name has 3 to 32 letters and digits, a password
 ## 8 to 128 characters.
 func register(username: String, password: String) -> GodraResult:
@@ -242,3 +282,8 @@ func _tell_session(next: GodraSession, why: GodraError) -> void:
 	session_changed.emit(next)
 	if next == null:
 		session_ended.emit(why)
+
+
+static func _random_text(bytes: int) -> String:
+	var text := Marshalls.raw_to_base64(Crypto.new().generate_random_bytes(bytes))
+	return text.replace("+", "-").replace("/", "_").replace("=", "")

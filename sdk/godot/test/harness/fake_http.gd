@@ -7,6 +7,7 @@ var answers := {}
 ## The paths that were called.
 var calls: Array[String] = []
 var bodies: Array[String] = []
+var methods: Array[HTTPClient.Method] = []
 var _waiting := 0
 
 
@@ -15,7 +16,7 @@ func _init(clock: Clock) -> void:
 
 
 func send(
-	_method: HTTPClient.Method,
+	method: HTTPClient.Method,
 	url: String,
 	_headers: PackedStringArray,
 	body: String,
@@ -25,6 +26,7 @@ func send(
 	var path := url.trim_prefix("http://server/")
 	calls.append(path)
 	bodies.append(body)
+	methods.append(method)
 	_waiting += 1
 	await _go
 	_waiting -= 1

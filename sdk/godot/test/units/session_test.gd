@@ -62,6 +62,35 @@ func test_a_guest_may_say_how_others_see_it() -> void:
 	equal(http.bodies, ["{}", '{"nickname":"Ann"}'] as Array[String])
 
 
+func test_logins_without_a_password_and_links() -> void:
+	http.answers["external-login"] = [[200, login()]]
+	http.answers["device-login"] = [[200, login(2)]]
+	http.answers["account/identities"] = [
+		[200, {"identities": [], "has_password": true}], [200, login(3)]
+	]
+	var path := "account/identities/https%3A%2F%2Fid.example/user%7C7"
+	http.answers[path] = [[409, {"error": {"code": "conflict", "message": "last"}}]]
+	var device := {"device_id": "an-id-of-a-device", "secret": "s"}
+	var got := []
+	var ask := func() -> void:
+		got.append(await auth.login("external-login", {"token": "jwt"}))
+		got.append(await auth.login("device-login", device))
+		got.append(await auth.link_identity({"token": "jwt"}, {"password": "p"}, []))
+		got.append(tokens.session.token)
+		got.append(await auth.link_identity(device, {}, ["game:a"]))
+		got.append(tokens.session.token)
+		got.append(await auth.unlink_identity("https://id.example", "user|7", device))
+	ask.call()
+	await http.answer_all(tree)
+	equal([got[2].value["has_password"], got[3], got[5]], [true, "t2", "t3"])
+	equal([got[4].value is GodraSession, got[6].error.code], [true, "conflict"])
+	equal(http.methods.back(), HTTPClient.METHOD_DELETE)
+	var linked := {"token": "jwt", "rooms": [], "proof": {"password": "p"}}
+	equal(JSON.parse_string(http.bodies[2]), linked)
+	equal(JSON.parse_string(http.bodies[3])["rooms"], ["a"])
+	equal(JSON.parse_string(http.bodies[4]), {"proof": device})
+
+
 func test_refreshes_at_nine_tenths_of_a_short_life() -> void:
 	tokens.begin(GodraSession.from_login(login(1, 100.0), clock.wall()))
 	http.answers["refresh"] = [[200, login(2)]]

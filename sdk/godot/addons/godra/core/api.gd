@@ -22,10 +22,21 @@ func _init(http: Http, options: GodraOptions, clock: Clock) -> void:
 
 ## Its value is the object that was answered; an empty one with 204.
 func post(path: String, body: Dictionary, token := "", cancel: GodraCancel = null) -> GodraResult:
+	return await send(HTTPClient.METHOD_POST, path, body, token, cancel)
+
+
+## As post, by any method.
+func send(
+	method: HTTPClient.Method,
+	path: String,
+	body: Dictionary,
+	token := "",
+	cancel: GodraCancel = null
+) -> GodraResult:
 	var written := Json.write(body, "body")
 	if written.why != "":
 		return GodraResult.failure(GodraError.new("bad_request", written.why))
-	return await _call(HTTPClient.METHOD_POST, path, written.text, token, cancel)
+	return await _call(method, path, written.text, token, cancel)
 
 
 func read(path: String, token := "", cancel: GodraCancel = null) -> GodraResult:

@@ -93,6 +93,44 @@ func upgrade(username: String, password: String, lobbies: Array) -> GodraResult:
 	return result
 
 
+func link_identity(identity: Dictionary, proof: Dictionary, lobbies: Array) -> GodraResult:
+	var body := identity.duplicate()
+	var ids: Array[String] = []
+	for lobby: String in lobbies:
+		ids.append(Address.id_of(lobby))
+	body["rooms"] = ids
+	if not proof.is_empty():
+		body["proof"] = proof
+	var token := await _tokens.fresh()
+	if not token.ok:
+		return token
+	_tokens.begin_change()
+	var path := "account/identities"
+	var result := await _api.post(path, body, token.value)
+	if result.ok and result.value.has("token"):
+		result = _session_of(result, path)
+		if result.ok:
+			_tokens.begin(result.value)
+	_tokens.end_change()
+	return result
+
+
+func unlink_identity(issuer: String, subject: String, proof: Dictionary) -> GodraResult:
+	var path := "account/identities/%s/%s" % [issuer.uri_encode(), subject.uri_encode()]
+	var body := {"proof": proof}
+	var result := await _tokens.with_token(
+		func(token: String) -> GodraResult:
+			return await _api.send(HTTPClient.METHOD_DELETE, path, body, token)
+	)
+	return GodraResult.success() if result.ok else result
+
+
+func identities() -> GodraResult:
+	return await _tokens.with_token(
+		func(token: String) -> GodraResult: return await _api.read("account/identities", token)
+	)
+
+
 func change_password(old_password: String, new_password: String) -> GodraResult:
 	var body := {"old": old_password, "new": new_password}
 	return await _tokens.with_token(

@@ -3,6 +3,12 @@ extends RefCounted
 ## does not wait for frames, which a hidden page has none of.
 
 const Answer := preload("answer.gd")
+const METHODS := {
+	HTTPClient.METHOD_GET: "GET",
+	HTTPClient.METHOD_POST: "POST",
+	HTTPClient.METHOD_PATCH: "PATCH",
+	HTTPClient.METHOD_DELETE: "DELETE",
+}
 
 ## The page may call back until a call is done, also one that nobody waits for any more: also when the
 ## client is gone meanwhile.
@@ -67,7 +73,7 @@ func start(
 		var colon := header.find(": ")
 		fields.append(header.left(colon), header.substr(colon + 2))
 	var how := JavaScriptBridge.create_object("Object")
-	how.method = "GET" if method == HTTPClient.METHOD_GET else "POST"
+	how.method = METHODS[method]
 	how.headers = fields
 	how.redirect = "manual"
 	how.credentials = "omit"
