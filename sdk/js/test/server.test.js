@@ -5,7 +5,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { after, afterEach, before, test as testWithoutLimit } from "node:test";
 import WebSocket from "ws";
 
-import { GodraClient, GodraError } from "../godra.js";
+import { GodraClient, GodraError, newDevice } from "../godra.js";
 import { GodraServer } from "./godra-server.js";
 
 const test = (name, run) => testWithoutLimit(name, { timeout: 60_000 }, run);
@@ -66,6 +66,31 @@ test("a guest login gives a guest", async () => {
   assert.ok(login.expires_in > 0);
   assert.equal(login.token.split(".").length, 3);
   assert.notEqual((await newGuest()).login.user_id, login.user_id);
+});
+
+test("a device logs in, is linked to an account, and taken from it", async () => {
+  const phone = newDevice();
+  const first = new GodraClient(server.url, { WebSocket });
+  const { created, role, user_id } = await first.auth.loginWithDevice(phone);
+  assert.deepEqual([created, role], [true, "player"]);
+  assert.equal((await first.auth.loginWithDevice(phone)).user_id, user_id);
+  const wrong = first.auth.loginWithDevice({ ...phone, secret: newDevice().secret });
+  await assert.rejects(wrong, { code: "unauthorized", status: 401 });
+
+  const tablet = newDevice();
+  await assert.rejects(first.auth.linkIdentity(tablet), { code: "forbidden" });
+  const { identities, has_password } = await first.auth.linkIdentity(tablet, { proof: phone });
+  assert.deepEqual([identities.length, has_password], [2, false]);
+  await first.auth.unlinkIdentity({ issuer: "device", subject: phone.device_id }, { proof: tablet });
+  const last = first.auth.unlinkIdentity({ issuer: "device", subject: tablet.device_id }, { proof: tablet });
+  await assert.rejects(last, { code: "conflict", status: 409 });
+
+  const guest = new GodraClient(server.url, { WebSocket });
+  await guest.auth.guestLogin();
+  await assert.rejects(guest.auth.linkIdentity(tablet), { code: "conflict" });
+  assert.equal((await guest.auth.linkIdentity(newDevice())).role, "player");
+  assert.equal((await guest.auth.account()).role, "player");
+  await assert.rejects(guest.auth.loginWithToken("a.b.c"), { code: "not_found" });
 });
 
 test("a lobby is made, listed, joined and left", async () => {

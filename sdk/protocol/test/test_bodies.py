@@ -14,6 +14,9 @@ PATHS = {
     "refresh-request": ("/refresh",),
     "password-request": ("/account/password",),
     "upgrade-request": ("/account/upgrade",),
+    "external-login-request": ("/external-login",),
+    "device-login-request": ("/device-login",),
+    "link-request": ("/account/identities",),
     "rpc-request": ("/api/rpc",),
 }
 
