@@ -145,6 +145,7 @@ fn script_set(generation: u64, name: &str, sha: &str) -> ScriptSet {
         names_role: true,
         is_for_server: false,
         keys: Vec::new(),
+        kept_keys: Vec::new(),
         room_argument: None,
         tick_ms: None,
         is_atomic: true,

@@ -23,6 +23,8 @@ pub struct Header {
     pub is_for_server: bool,
     /// `-- KEYS:`, in order; several such lines add up.
     pub keys: Vec<KeyPattern>,
+    /// Those of them with the word `keep`: they do not end with their room.
+    pub kept_keys: Vec<KeyPattern>,
     /// `-- ROOM: n`: for an RPC without keys, `args[n]` (counted from 1) names the room.
     pub room_argument: Option<usize>,
     /// `-- TICK: ms`: run for every live room at this interval.
@@ -120,6 +122,7 @@ enum Callers {
 struct Declarations {
     role: Option<(usize, Callers)>,
     keys: Option<(usize, Vec<KeyPattern>)>,
+    kept_keys: Vec<KeyPattern>,
     room_argument: Option<(usize, usize)>,
     tick_ms: Option<(usize, NonZeroU32)>,
     is_atomic: Option<(usize, bool)>,
@@ -132,7 +135,7 @@ impl Declarations {
             Keyword::Role => put(&mut self.role, line, parse_role(without_note(value))?),
             Keyword::Keys => {
                 let (_, keys) = self.keys.get_or_insert_with(|| (line, Vec::new()));
-                return add_keys(keys, value);
+                return add_keys(keys, &mut self.kept_keys, value);
             }
             Keyword::Room => put(&mut self.room_argument, line, parse_room(without_note(value))?),
             Keyword::Tick => put(&mut self.tick_ms, line, parse_tick(without_note(value))?),
@@ -169,6 +172,7 @@ impl Declarations {
                 Some((_, Callers::Server)) => Role::Manager,
             },
             keys,
+            kept_keys: self.kept_keys,
             room_argument: self.room_argument.map(|(_, argument)| argument),
             tick_ms: self.tick_ms.map(|(_, tick_ms)| tick_ms),
             is_atomic: self.is_atomic.is_none_or(|(_, is_atomic)| is_atomic),
@@ -319,12 +323,22 @@ fn parse_actions(value: &str) -> Result<Vec<Box<str>>, String> {
 }
 
 /// Adds the keys of one `-- KEYS:` line; several lines add up.
-fn add_keys(keys: &mut Vec<KeyPattern>, value: &str) -> Result<(), String> {
+fn add_keys(keys: &mut Vec<KeyPattern>, kept: &mut Vec<KeyPattern>, value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Err("KEYS names no key: name one, or leave the line out".into());
     }
     for text in value.split(',') {
-        let key = KeyPattern::parse(text.trim())?;
+        let text = text.trim();
+        let without_word = text.strip_suffix("keep").filter(|rest| rest.ends_with(char::is_whitespace));
+        let key = KeyPattern::parse(without_word.map_or(text, str::trim_end))?;
+        if without_word.is_some() {
+            if !key.names_room() {
+                return Err(format!(
+                    "{key} lasts anyhow: keep is for keys with {{room}}, which end with their room without it"
+                ));
+            }
+            kept.push(key.clone());
+        }
         if keys.contains(&key) {
             return Err(format!("key {key} is named twice"));
         }

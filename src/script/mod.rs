@@ -13,6 +13,7 @@ mod misspelled;
 mod near;
 mod portability;
 mod receivers;
+mod room_keys;
 mod tokens;
 pub mod watch;
 
@@ -25,6 +26,7 @@ pub use header::Header;
 pub use key_pattern::KeyPattern;
 pub use keys::{KeyError, RpcTarget};
 pub use library::Library;
+pub use room_keys::room_keys;
 pub use tokens::{may_call, may_read_call, may_use};
 
 use crate::wire::ids::Role;
@@ -93,6 +95,7 @@ impl Script {
             names_role: true,
             is_for_server: false,
             keys: Vec::new(),
+            kept_keys: Vec::new(),
             room_argument: None,
             tick_ms: None,
             is_atomic: true,

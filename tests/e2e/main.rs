@@ -31,6 +31,7 @@ mod http;
 mod identities;
 mod joining;
 mod lifecycle;
+mod lifetimes;
 mod limits;
 mod logins;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

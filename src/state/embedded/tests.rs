@@ -80,6 +80,7 @@ fn script(text: &str) -> Arc<Script> {
         names_role: true,
         is_for_server: false,
         keys: Vec::new(),
+        kept_keys: Vec::new(),
         room_argument: None,
         tick_ms: None,
         is_atomic: true,

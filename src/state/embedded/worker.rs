@@ -1,5 +1,6 @@
 //! The engine's thread: takes batches from the queue, runs them, and does what must be done now and then.
 
+mod lifetimes;
 pub(super) mod messages;
 mod seats;
 
@@ -22,7 +23,7 @@ use super::queue::{EngineCommand, QueueState};
 use super::runner::{Invocation, ScriptRunner};
 use super::ticks::Ticks;
 use crate::metrics::{Counter, Metrics, RefusalReason, Row};
-use crate::script::ScriptSet;
+use crate::script::{KeyPattern, ScriptSet, room_keys};
 use crate::state::call::{STOPPING, first_seed, give_back};
 use crate::state::faults::FaultLog;
 use crate::state::full::FullLog;
@@ -56,6 +57,9 @@ pub(super) struct Worker {
     shared: Arc<QueueState>,
     deliver: Box<dyn Deliver>,
     scripts: Arc<ScriptSet>,
+    /// What these have for a room.
+    room_keys: Vec<KeyPattern>,
+    room_ttl_s: u64,
     random: SplitMix,
     faults: FaultLog,
     full: FullLog,
@@ -94,6 +98,8 @@ impl Worker {
             shared,
             deliver,
             scripts: Arc::default(),
+            room_keys: Vec::new(),
+            room_ttl_s: options.room_ttl_s,
             random: SplitMix(options.seed ^ 0x5851_f42d_4c95_7f2d),
             faults: FaultLog::default(),
             full: FullLog::default(),
@@ -191,6 +197,7 @@ impl Worker {
         let scripts = self.shared.new_scripts.lock().map(|mut slot| slot.take()).unwrap_or_default();
         if let Some(scripts) = scripts {
             self.runner.prepare(&scripts);
+            self.room_keys = room_keys(scripts.scripts.values());
             self.scripts = scripts;
         }
     }
@@ -369,6 +376,7 @@ impl Worker {
                 self.between_calls(batch, &mut slice, &mut progress);
             }
         }
+        self.settle_lifetimes(batch, progress.now_ms);
         progress
     }
 

@@ -41,6 +41,12 @@ pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out:
     let mut command = redis::cmd("EVALSHA");
     command.arg(&program.sha).arg(keys.list.len()).arg(&keys.list);
     let refreshes = batch.calls.iter().any(|call| call.membership.enters());
+    // Who is in the room has its keys looked after when somebody goes.
+    let is_from_outside = batch
+        .calls
+        .iter()
+        .any(|call| matches!(call.keys, CallKeys::Resolved(_)) || call.message_id().is_some());
+    let from_outside = if is_from_outside { "e" } else { "" };
     let on_error = match batch.on_error {
         OnError::GoOn => "",
         OnError::Stop => "s",
@@ -50,7 +56,7 @@ pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out:
     // A script that has taken a message may write, however full the store is.
     let tells_nothing = head.is_full && batch.calls.iter().any(|call| call.message_id().is_some());
     let (refreshes, tells_nothing) = (if refreshes { "r" } else { "" }, if tells_nothing { "f" } else { "" });
-    let flags = [on_error, refreshes, tells_nothing, &gives_back, &places(batch)].concat();
+    let flags = [from_outside, on_error, refreshes, tells_nothing, &gives_back, &places(batch)].concat();
     command.arg(batch.room.as_ref().map_or("", |room| room.as_str())).arg(head.node);
     command.arg(head.fresh_epoch).arg(flags).arg(head.first_seed).arg(head.room_ttl_s).arg(runs.packed());
     for call in &batch.calls {

@@ -4,12 +4,12 @@
 -- takes from the server's own tables: OWN_KEYS and CHANNELS (what the names of the server's keys and of rooms' channels begin with),
 -- check_result, is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
--- looks after memberships: make_membership; numbered inputs: make_numbered; a room's latest events: make_history; messages
+-- looks after memberships: make_membership; what ends with a room: settle_lifetimes; numbered inputs: make_numbered; a room's latest events: make_history; messages
 -- between rooms: make_mail, nil if no script has to do with them; what may be published: is_utf8, NOT_UTF8, MAX_CALL_BYTES, FULL_BYTES
 -- and TOO_MUCH; and the bound of an error's details, MAX_DETAILS_BYTES.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
---   flags are "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "f" (the
+--   flags are "e" (calls from outside, of who may be no member), "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "f" (the
 --   store is full, so that messages tell nothing), "g"
 --   with a number (calls may be given back for which there is no time, which is looked at every so many calls) and at the end
 --   "h" with places in the room's history, epoch:seq with commas between them: of callers who want what they missed. If all is
@@ -644,6 +644,9 @@ local function finish(found)
   return message
 end
 
+if room ~= "" and (membership or string.find(flags, "e", 1, true)) then
+  settle_lifetimes(room, now, godra.room_ttl, membership, keep)
+end
 if numbered then numbered.write() end
 if mail then mail.settle() end
 if places and not past then resume_all() end

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::names::Names;
 use super::outbox;
-use crate::script::{Library, Script, ScriptSet, may_use};
+use crate::script::{KeyPattern, Library, Script, ScriptSet, may_use, room_keys};
 use crate::state::call::{MAX_DETAILS_BYTES, UNREADABLE_PAYLOAD};
 use crate::state::event_text::{FULL_BYTES, MAX_CALL_BYTES};
 use crate::state::mail::{self, BadMessage};
@@ -32,6 +32,8 @@ const GROUPS: &str = include_str!("groups.lua");
 const RESULT: &str = include_str!("result.lua");
 /// Who holds a membership.
 const MEMBERSHIP: &str = include_str!("membership.lua");
+/// What ends with a room.
+const LIFETIMES: &str = include_str!("lifetimes.lua");
 /// When ticks are due.
 const TICKS: &str = include_str!("ticks.lua");
 /// Messages and timers, where a script has to do with them.
@@ -216,8 +218,23 @@ impl Program {
         let payload = if uses(|script| script.may_read("payload")) { payload() } else { String::new() };
         let arrays = if uses(|script| script.may_read("array")) { ARRAYS } else { "" };
         for part in [
-            RANDOM, arrays, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, NUMBERED, TICKS, HISTORY,
-            &library, &payload, TEXT, &mail, PRELUDE,
+            RANDOM,
+            arrays,
+            sandbox,
+            PICKS,
+            UNDO,
+            GROUPS,
+            RESULT,
+            MEMBERSHIP,
+            &lifetimes(all),
+            NUMBERED,
+            TICKS,
+            HISTORY,
+            &library,
+            &payload,
+            TEXT,
+            &mail,
+            PRELUDE,
         ] {
             text.push_str(part);
         }
@@ -314,6 +331,18 @@ fn stand_ins(source: &str) -> impl Iterator<Item = &'static str> {
 
 fn needs_sandbox(script: &Script) -> bool {
     script.texts().any(|text| stand_ins(text).next().is_some()) || writes_arrays(script)
+}
+
+/// What looks after the keys that these scripts have for a room.
+fn lifetimes(all: &[Arc<Script>]) -> String {
+    const ROOM: &str = "\0";
+    let sides = |key: KeyPattern| {
+        let text = key.fill(ROOM, "");
+        let (before, behind) = text.split_once(ROOM).expect("it names the room");
+        format!("{before:?}, {behind:?}")
+    };
+    let keys: Vec<String> = room_keys(all).into_iter().map(sides).collect();
+    format!("local function ROOM_KEYS() return {{ {} }} end\n{LIFETIMES}", keys.join(", "))
 }
 
 /// Whether a script may have `cjson` write an array.
@@ -506,7 +535,8 @@ mod tests {
         assert!(
             scripts.contains("return 1")
                 && behind.ends_with(&format!(
-                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{NUMBERED}{TICKS}{HISTORY}{TEXT}{NO_MAIL}{PRELUDE}"
+                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{}{NUMBERED}{TICKS}{HISTORY}{TEXT}{NO_MAIL}{PRELUDE}",
+                    lifetimes(&[])
                 ))
         );
     }

@@ -1,0 +1,55 @@
+//! The keys that end with their room, as headers declare them.
+
+use std::sync::{Arc, LazyLock};
+
+use super::{KeyPattern, Script};
+
+/// The key that says how long a room lasts, by its expiry: a room's other keys end with it.
+const HEAD: &str = "game:{room}";
+/// What `godra.state` works on, whether a header names it or not.
+static STATE: LazyLock<KeyPattern> =
+    LazyLock::new(|| KeyPattern::parse("game:{room}:state").expect("it is a good pattern"));
+
+/// What any of these scripts has for a room and not for one user in it, each once: not those with the word `keep`, nor the room's
+/// head.
+pub fn room_keys<'a>(scripts: impl IntoIterator<Item = &'a Arc<Script>> + Clone) -> Vec<KeyPattern> {
+    let kept: Vec<String> =
+        scripts.clone().into_iter().flat_map(|script| &script.header.kept_keys).map(in_room).collect();
+    let mut found: Vec<(String, &KeyPattern)> = scripts
+        .into_iter()
+        .flat_map(|script| &script.header.keys)
+        .chain([&*STATE])
+        .filter(|key| key.names_room() && !key.names_user())
+        .map(|key| (in_room(key), key))
+        .filter(|(text, _)| text != HEAD && !kept.contains(text))
+        .collect();
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    found.dedup_by(|(one, _), (other, _)| one == other);
+    found.into_iter().map(|(_, key)| key.clone()).collect()
+}
+
+/// A new room is a room, too.
+fn in_room(key: &KeyPattern) -> String {
+    key.fill("{room}", "{user}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Header;
+
+    fn script(header: &str) -> Arc<Script> {
+        Arc::new(Script::new("a", "a.lua", header, Header::parse("a", header).unwrap()))
+    }
+
+    #[test]
+    fn keys_of_rooms_are_gathered_once_but_for_those_that_are_kept() {
+        let scripts = [
+            script("-- KEYS: game:{room}, game:{room}:items, lobbies, best:{room}, hand:{room}:{user}"),
+            script("-- KEYS: game:{new}, game:{new}:items, log:{new}:1"),
+            script("-- KEYS: best:{room} keep"),
+        ];
+        let found: Vec<_> = room_keys(&scripts).iter().map(|key| key.fill("7", "u")).collect();
+        assert_eq!(found, ["game:7:items", "game:7:state", "log:7:1"].map(Box::from));
+    }
+}
