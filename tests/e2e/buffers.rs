@@ -109,12 +109,16 @@ fn half_sent_messages_make_room_for_others() {
 
 #[test]
 fn what_is_not_read_makes_room_for_others() {
-    let server = Server::start(BUDGET);
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path().join("public")).unwrap();
+    // A longer one would be sent from where it is kept, and held by nobody.
+    std::fs::write(folder.path().join("public/unread"), [b'x'; 16_000]).unwrap();
+    let server = Server::start_in(folder, BUDGET);
     let before = server.resident_bytes();
     // Once the kernel takes no more, each holds a MiB of answers, and is read no further.
     let ask = |_| {
         let mut connection = server.connect();
-        connection.send("GET /godra.js HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000));
+        connection.send("GET /unread HTTP/1.1\r\nHost: test\r\n\r\n".repeat(3000));
         connection
     };
     let _unread: Vec<Connection> = (0..80).map(ask).collect();
