@@ -5,7 +5,8 @@
 -- KEYS: game:{room}, game:{room}:arena, game:{room}:pickups, game:{room}:scores, game:{room}:positions, game:{room}:names
 -- KEYS: game:{room}:online, game:{room}:state
 -- Publishes
---   round_started {round, ends_at}, round_ended {round, next_at, podium: [{user_id, username, score}, …] (up to 10)}
+--   round_started {round, ends_at}, round_ended {round, next_at, podium: [{user_id, username, score, place}, …] (up to 10; who have as
+--     much share the place)}
 --   gem {id, x, y, worth}, gem_taken {id, user_id, worth, score}
 -- The room's state has `arena` {phase: "playing" | "podium", round, ends_at, podium}, `gems` {<id>: {x, y, worth}} and `scores`
 -- {<user_id>: n}, so that who comes in or back sees it all.
@@ -76,7 +77,11 @@ local function end_round()
     end
   end
   local podium = {}
-  for i = 1, math.min(10, #standing) do podium[i] = standing[i] end
+  for i = 1, math.min(10, #standing) do
+    local before = podium[i - 1]
+    podium[i] = standing[i]
+    podium[i].place = before and before.score == podium[i].score and before.place or i
+  end
   phase, ends_at = "podium", godra.now + PODIUM_MS
   redis.call("HSET", KEYS[2], "phase", phase, "ends_at", ends_at)
   redis.call("DEL", KEYS[3])

@@ -68,6 +68,23 @@ fn rounds_begin_and_end_by_the_clock_with_a_podium_and_a_ranking() {
 }
 
 #[test]
+fn who_have_as_much_share_the_place() {
+    Game::each(|game| {
+        enter(game, &["1", "2", "3"]);
+        game.ok("play_arena", "a", "1", &[]);
+        game.pass(89_000);
+        game.store.command(&["DEL", "game:a:positions"]);
+        game.store.command(&["HSET", "game:a:scores", "1", "5", "2", "9", "3", "9", "4", "2"]);
+        let events = game.pass(2_000);
+        let podium = &of(&events, "round_ended")[0]["podium"];
+        let places = podium.as_array().expect("a list").iter().map(|player| (&player["user_id"], &player["place"]));
+        let expected = [("2", 1), ("3", 1), ("1", 3), ("4", 4)].map(|(user, place)| (json!(user), json!(place)));
+        assert!(places.eq(expected.iter().map(|(user, place)| (user, place))), "{podium}");
+        assert_eq!(game.snapshot("a")["state"]["arena"]["podium"], *podium);
+    });
+}
+
+#[test]
 fn a_round_that_nobody_scored_in_has_no_podium_and_an_empty_room_no_game() {
     Game::each(|game| {
         enter(game, &["1"]);

@@ -7,6 +7,9 @@ const SMALL_PX = 480;
 /** The bars above and below the arena. */
 const HUD_PX = 66;
 const CHAT_PX = 72;
+/** Screens as narrow as that have the clock below the bar, as in demo.css. */
+const NARROW_PX = 640;
+const CLOCK_PX = 38;
 
 export class Camera {
   #origin = { x: 0, y: 0 };
@@ -35,12 +38,16 @@ export class Camera {
     const margin = 26 / this.scale;
     this.#origin.x = edge(centre.x, spanX, left - margin, right + margin);
     // At its ends the arena stays clear of the bars above and below.
-    this.#origin.y = edge(centre.y, spanY, top - HUD_PX / this.scale, bottom + CHAT_PX / this.scale);
+    this.#origin.y = edge(centre.y, spanY, top - hudPx(widthPx) / this.scale, bottom + CHAT_PX / this.scale);
   }
 }
 
+function hudPx(widthPx) {
+  return widthPx > NARROW_PX ? HUD_PX : HUD_PX + CLOCK_PX;
+}
+
 function scaleFor({ left, right, top, bottom, maxSpeed }, widthPx, heightPx) {
-  const freePx = heightPx - HUD_PX - CHAT_PX;
+  const freePx = heightPx - hudPx(widthPx) - CHAT_PX;
   const whole = Math.min((widthPx - 52) / (right - left), freePx / (bottom - top));
   const shortPx = Math.min(widthPx, freePx);
   const secondsAcross = shortPx < SMALL_PX ? 2.5 : 4.5;

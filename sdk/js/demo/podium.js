@@ -51,11 +51,11 @@ function buildPodium(game) {
   shown = rounds.podium;
   $("podium-title").textContent = `Round ${rounds.number}`;
   $("result").textContent = resultOf(game);
-  $("steps").replaceChildren(...rounds.podium.map((player, index) => step(player, index, player.user_id === game.selfId)));
+  $("steps").replaceChildren(...rounds.podium.map((player) => step(player, rounds.placeOf(player.user_id), player.user_id === game.selfId)));
 }
 
-function step(player, index, isSelf) {
+function step(player, place, isSelf) {
   const name = element("span", {}, isSelf ? `${nameOf(player)} (you)` : nameOf(player));
   name.style.color = `hsl(${hueOf(player.user_id)} 80% 72%)`;
-  return element("li", isSelf ? { class: "own" } : {}, element("i", {}, `${index + 1}.`), name, element("b", {}, String(player.score)));
+  return element("li", isSelf ? { class: "own" } : {}, element("i", {}, `${place}.`), name, element("b", {}, String(player.score)));
 }

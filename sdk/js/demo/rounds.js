@@ -59,9 +59,15 @@ export class Rounds {
     return this.scores.get(userId) ?? 0;
   }
 
-  /** The place on the podium, from 1; 0 for who is not on it. */
+  /** The place on the podium, from 1; 0 for who is not on it. Who have as much share a place. */
   placeOf(userId) {
-    return this.podium.findIndex(({ user_id: id }) => id === userId) + 1;
+    const index = this.podium.findIndex(({ user_id: id }) => id === userId);
+    return this.podium[index]?.place ?? index + 1;
+  }
+
+  /** Who have the first place. */
+  get winners() {
+    return this.podium.filter(({ user_id: id }) => this.placeOf(id) === 1);
   }
 
   /** Of this phase, at a time of the server's clock. */

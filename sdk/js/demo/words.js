@@ -29,10 +29,18 @@ export function friendly(error) {
 
 /** Who has won, and how this player fared, in a sentence or two. */
 export function resultOf(game) {
-  const [winner] = game.rounds.podium;
-  if (!winner) return "Nobody has found a gem.";
+  const { winners } = game.rounds;
+  if (winners.length === 0) return "Nobody has found a gem.";
+  const [{ score }] = winners;
   const place = game.rounds.placeOf(game.selfId);
-  if (place === 1) return `You have won with ${winner.score}.`;
+  const others = winners.filter(({ user_id: id }) => id !== game.selfId).map(nameOf);
+  if (place === 1) return `${sentenceList(["You", ...others])} have won with ${score}.`;
   const own = place > 0 ? `place ${place} with ${game.rounds.scoreOf(game.selfId)}` : `${game.rounds.scoreOf(game.selfId)} points`;
-  return `${nameOf(winner)} has won with ${winner.score}. You have ${own}.`;
+  return `${sentenceList(others)} ${others.length > 1 ? "have" : "has"} won with ${score}. You have ${own}.`;
+}
+
+/** "A", "A and B", "A, B and 3 more". */
+function sentenceList(names) {
+  if (names.length > 3) return `${names[0]}, ${names[1]} and ${names.length - 2} more`;
+  return [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(" and ");
 }

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Camera } from "../demo/camera.js";
 import { Rounds } from "../demo/rounds.js";
+import { resultOf } from "../demo/words.js";
 
 const GEM = { id: "3", x: 10, y: 20, worth: 5 };
 
@@ -41,4 +43,32 @@ test("a state of another shape breaks nothing", () => {
   rounds.ended({ round: 1, next_at: 5, podium: undefined });
   assert.deepEqual(rounds.podium, []);
   assert.equal(rounds.taken({ id: "9", user_id: "a", score: 1 }), undefined, "a gem that this page never saw");
+});
+
+test("who have as much share the place, and have won together", () => {
+  const standing = [["a", 9, 1], ["b", 9, 1], ["c", 5, 3], ["d", 1, 4]].map(([id, score, place]) => ({ user_id: id, username: id.toUpperCase(), score, place }));
+  const rounds = new Rounds();
+  rounds.load({ arena: { phase: "podium", round: 1, ends_at: 1_000, podium: standing }, gems: {}, scores: { a: 9, b: 9, c: 5, d: 1 } });
+  assert.deepEqual(["a", "b", "c", "x"].map((id) => rounds.placeOf(id)), [1, 1, 3, 0]);
+  const result = (selfId) => resultOf({ rounds, selfId });
+  assert.equal(result("b"), "You and A have won with 9.");
+  assert.equal(result("c"), "A and B have won with 9. You have place 3 with 5.");
+  assert.equal(result("x"), "A and B have won with 9. You have 0 points.");
+  rounds.ended({ round: 1, next_at: 1, podium: standing.map((player) => ({ ...player, score: 9, place: 1 })) });
+  assert.equal(result("d"), "You, A and 2 more have won with 9.");
+  rounds.ended({ round: 1, next_at: 1, podium: standing.slice(2).map((player, index) => ({ ...player, place: index + 1 })) });
+  assert.equal(result("c"), "You have won with 5.");
+  assert.equal(result("d"), "C has won with 5. You have place 2 with 1.");
+});
+
+test("on a phone the arena begins below the clock", () => {
+  const arena = { left: 0, right: 1_000, top: 0, bottom: 1_000, maxSpeed: 220 };
+  const topOf = (widthPx, heightPx) => {
+    const camera = new Camera();
+    camera.follow({ arena, self: { x: 500, y: 0 } }, widthPx, heightPx, 16);
+    return Math.round(camera.yOf(0));
+  };
+  // The clock ends 98 px below the screen's top there, and the bar elsewhere 66 px.
+  assert.equal(topOf(390, 780), 104);
+  assert.equal(topOf(1_200, 500), 66);
 });
