@@ -9,39 +9,6 @@
 
 local MAX_CHARACTERS = 1000
 
--- What nobody sees is taken out: control characters, zero-width ones, and those that turn the direction of what follows. Tabs and
--- line breaks stay, and so do joiners and variation selectors, of which emoji and some scripts are made.
-local TAKEN_OUT = {
-  "[%z\1-\8\11-\31\127]", "\194[\128-\159]", -- control characters
-  "\194\173", "\225\160\142", "\226\128\139", "\226\129[\160-\164]", "\239\187\191", -- soft hyphen, zero-width spaces, word joiner
-  "\226\128[\170-\174]", "\226\129[\166-\175]", "\239\191[\185-\187]", -- bidirectional overrides and isolates, annotations
-}
--- Spaces beyond ASCII, and what is blank for other reasons.
-local BLANKS = {
-  "\194\160", "\225\154\128", "\226\128[\128-\138\168\169\175]", "\226\129\159", "\227\128\128",
-  "\225\133[\159\160]", "\227\133\164", "\239\190\160", "\226\160\128", -- fillers of Hangul, an empty Braille cell
-}
--- They show nothing by themselves: joiners, marks of direction, variation selectors, tags.
-local INVISIBLE = {
-  "\205\143", "\216\156", "\225\158[\180\181]", "\225\160[\139-\143]", "\226\128[\140-\143]", "\239\184[\128-\143]",
-  "\243\160[\128-\135][\128-\191]",
-}
-
-local function replace(text, patterns, by)
-  for _, pattern in ipairs(patterns) do text = string.gsub(text, pattern, by) end
-  return text
-end
-
--- The message without what nobody sees, and without blanks around it; "" if it shows nothing.
-local function clean(text)
-  text = replace(text, TAKEN_OUT, "")
-  local marked = replace(text, BLANKS, function(blank) return string.rep(" ", #blank) end)
-  if not string.find(replace(marked, INVISIBLE, ""), "%S") then return "" end
-  local first, last = string.find(marked, "%S"), #marked
-  while string.find(marked, "^%s", last) do last = last - 1 end
-  return string.sub(text, first, last)
-end
-
 local message
 if ARGV[3] then
   message = ARGV[2]
@@ -54,15 +21,7 @@ if type(message) ~= "string" then
   godra.error("bad_request", "message must be a text: payload {message}, or args [message, room]")
 end
 
--- In UTF-8, every byte that does not continue a character begins one.
-local _, characters = string.gsub(message, "[^\128-\191]", "")
-if characters < 1 or characters > MAX_CHARACTERS then
-  godra.error("bad_request", "message must have 1 to " .. MAX_CHARACTERS .. " characters")
-end
-message = clean(message)
-if message == "" then
-  godra.error("bad_request", "message must have something to be seen in it")
-end
+message = require("text").message(message, MAX_CHARACTERS)
 
 if redis.call("EXISTS", KEYS[1]) == 0 then
   godra.error("not_found", "Lobby does not exist")

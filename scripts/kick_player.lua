@@ -9,19 +9,6 @@
 -- Publishes player_left {user_id, username, kicked = true}. Returns OK.
 
 local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
-local PLACE_MS, MAX_PLACES = 300000, 256 -- how long the places are kept of those who have gone, and of how many
-
--- Where somebody was that goes: who comes back begins there, or leaving would be a way to be anywhere at once.
-local function keep_place(id)
-  local position = redis.call("HGET", KEYS[4], id)
-  if not position then return end
-  redis.call("HDEL", KEYS[4], id)
-  if redis.call("HLEN", KEYS[12]) >= MAX_PLACES then
-    redis.call("HDEL", KEYS[12], redis.call("HRANDFIELD", KEYS[12]))
-  end
-  redis.call("HSET", KEYS[12], id, position .. struct.pack("<d", godra.now))
-  redis.call("PEXPIRE", KEYS[12], PLACE_MS)
-end
 
 local user_id = ARGV[2]
 if user_id and string.sub(user_id, 1, 1) == "{" then
@@ -46,7 +33,7 @@ end
 
 local name = redis.call("HGET", KEYS[3], user_id)
 redis.call("HDEL", KEYS[3], user_id)
-keep_place(user_id)
+require("places").keep(user_id, KEYS[4], KEYS[12])
 redis.call("HDEL", KEYS[13], user_id)
 if redis.call("SREM", KEYS[5], user_id) == 1 then
   pcall(godra.tell, nil, "note_presence", { user_id = user_id, username = name or user_id, room = godra.room, online = false })

@@ -9,19 +9,6 @@
 
 local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
 local LEFT_S = math.min(IDLE_S, 60) -- and how long one that all have left
-local PLACE_MS, MAX_PLACES = 300000, 256 -- how long the places are kept of those who have gone, and of how many
-
--- Where somebody was that goes: who comes back begins there, or leaving would be a way to be anywhere at once.
-local function keep_place(id)
-  local position = redis.call("HGET", KEYS[4], id)
-  if not position then return end
-  redis.call("HDEL", KEYS[4], id)
-  if redis.call("HLEN", KEYS[12]) >= MAX_PLACES then
-    redis.call("HDEL", KEYS[12], redis.call("HRANDFIELD", KEYS[12]))
-  end
-  redis.call("HSET", KEYS[12], id, position .. struct.pack("<d", godra.now))
-  redis.call("PEXPIRE", KEYS[12], PLACE_MS)
-end
 
 if redis.call("EXISTS", KEYS[1]) == 0 then
   godra.error("not_found", "Lobby does not exist")
@@ -32,7 +19,7 @@ if redis.call("SREM", KEYS[2], user.id) == 0 then
   return "OK"
 end
 redis.call("HDEL", KEYS[3], user.id)
-keep_place(user.id)
+require("places").keep(user.id, KEYS[4], KEYS[12])
 if redis.call("SREM", KEYS[5], user.id) == 1 then
   pcall(godra.tell, nil, "note_presence", { user_id = user.id, username = user.name, room = godra.room, online = false })
 end

@@ -3,31 +3,14 @@
 -- ROLE: server
 -- KEYS: match:tickets, match:queue, match:users, match:made, match:ends, match:timer
 
-local PASS_MS = 500
+local store = require("tickets")
+local load, save, drop = store.load, store.save, store.drop
+
 local CHUNK = 256 -- tickets looked at in one pass; the next one goes on behind them
 local READY_MS = 10000
 local PATIENCE_MS = 10000 -- after which `min` players are enough
 local SKILL, SKILL_A_SECOND = 50, 25 -- how far apart skills may be at first, and how much farther with each second
-local UNSEEN_MS = 30000
 local OPENING_MS = 60000 -- after which a room is given up that has not come to be
-
-local function load(id)
-  local text = redis.call("HGET", KEYS[1], id)
-  return text and cjson.decode(text)
-end
-
-local function save(ticket)
-  redis.call("HSET", KEYS[1], ticket.id, cjson.encode(ticket))
-end
-
-local function drop(ticket)
-  if ticket.place then redis.call("ZREM", KEYS[2], ticket.place) end
-  redis.call("ZREM", KEYS[5], ticket.id)
-  redis.call("HDEL", KEYS[1], ticket.id)
-  for _, id in ipairs(ticket.users) do
-    if redis.call("HGET", KEYS[3], id) == ticket.id then redis.call("HDEL", KEYS[3], id) end
-  end
-end
 
 -- A match whose players are all there gets its room.
 local function open(made, tickets)
@@ -67,7 +50,7 @@ local function settle(made)
       ticket.status, ticket.made = "waiting", nil
       save(ticket)
       redis.call("ZADD", KEYS[2], 0, ticket.place)
-      redis.call("ZADD", KEYS[5], godra.now + UNSEEN_MS, ticket.id)
+      redis.call("ZADD", KEYS[5], godra.now + store.UNSEEN_MS, ticket.id)
     else
       drop(ticket)
     end
@@ -167,7 +150,7 @@ end
 
 if redis.call("ZCARD", KEYS[2]) > 0 or redis.call("ZCARD", KEYS[5]) > 0 then
   redis.call("SET", KEYS[6], next_from, "EX", 10) -- should a pass break, the next who enters begins anew
-  godra.tell(nil, "match_pass", {}, { after = PASS_MS, name = "match_pass" })
+  store.plan_pass()
 else
   redis.call("DEL", KEYS[6])
 end

@@ -6,19 +6,6 @@
 -- Publishes player_left {user_id, username}, unless the user has left by leave_lobby before.
 
 local IDLE_S = godra.room_ttl -- how long a lobby lasts while nobody is connected
-local PLACE_MS, MAX_PLACES = 300000, 256 -- how long the places are kept of those who have gone, and of how many
-
--- Where somebody was that goes: who comes back begins there, or leaving would be a way to be anywhere at once.
-local function keep_place(id)
-  local position = redis.call("HGET", KEYS[4], id)
-  if not position then return end
-  redis.call("HDEL", KEYS[4], id)
-  if redis.call("HLEN", KEYS[12]) >= MAX_PLACES then
-    redis.call("HDEL", KEYS[12], redis.call("HRANDFIELD", KEYS[12]))
-  end
-  redis.call("HSET", KEYS[12], id, position .. struct.pack("<d", godra.now))
-  redis.call("PEXPIRE", KEYS[12], PLACE_MS)
-end
 
 if redis.call("EXISTS", KEYS[1]) == 0 then
   return
@@ -36,7 +23,7 @@ redis.call("HDEL", KEYS[7], user.id)
 redis.call("SREM", KEYS[11], user.id)
 if redis.call("SREM", KEYS[2], user.id) == 1 then
   redis.call("HDEL", KEYS[3], user.id)
-  keep_place(user.id)
+  require("places").keep(user.id, KEYS[4], KEYS[12])
   godra.publish("player_left", { user_id = user.id, username = user.name })
 end
 

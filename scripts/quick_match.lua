@@ -14,19 +14,10 @@
 --   room}; status is "party" (friends are missing), "waiting", "ready" (accept!), "opening", or "found" with the room. Without a
 --   ticket: {status: "none"}.
 
-local UNSEEN_MS = 30000 -- after which a ticket goes that nobody asks for
-local PASS_MS = 500
+local store = require("tickets")
+local load, save, drop = store.load, store.save, store.drop
 
 local user, verb = godra.user, ARGV[2]
-
-local function load(id)
-  local text = id and redis.call("HGET", KEYS[1], id)
-  return text and cjson.decode(text)
-end
-
-local function save(ticket)
-  redis.call("HSET", KEYS[1], ticket.id, cjson.encode(ticket))
-end
 
 -- Into the queue, in which those who want the same stand together, who has waited longest in front.
 local function enqueue(ticket)
@@ -35,16 +26,7 @@ local function enqueue(ticket)
   redis.call("ZADD", KEYS[2], 0, ticket.place)
   if not redis.call("GET", KEYS[6]) then
     redis.call("SET", KEYS[6], "-", "EX", 10)
-    godra.tell(nil, "match_pass", {}, { after = PASS_MS, name = "match_pass" })
-  end
-end
-
-local function drop(ticket)
-  if ticket.place then redis.call("ZREM", KEYS[2], ticket.place) end
-  redis.call("ZREM", KEYS[5], ticket.id)
-  redis.call("HDEL", KEYS[1], ticket.id)
-  for _, id in ipairs(ticket.users) do
-    if redis.call("HGET", KEYS[3], id) == ticket.id then redis.call("HDEL", KEYS[3], id) end
+    store.plan_pass()
   end
 end
 
@@ -151,7 +133,7 @@ if mine then
     save(mine)
   end
   if mine.status == "waiting" or mine.status == "party" then
-    redis.call("ZADD", KEYS[5], godra.now + UNSEEN_MS, mine.id)
+    redis.call("ZADD", KEYS[5], godra.now + store.UNSEEN_MS, mine.id)
   end
 end
 return answer(mine)

@@ -12,12 +12,10 @@ local channel, message = ARGV[2], ARGV[3]
 if not channel or #channel > 32 or not string.find(channel, "^[a-z0-9_-]+$") then
   godra.error("bad_request", "channel must be 1 to 32 of a-z, 0-9, _ and -")
 end
--- Control characters are nobody's to see, and blanks around a message say nothing.
-message = message and string.match(string.gsub(message, "[%z\1-\31\127]", " "), "^%s*(.-)%s*$")
-local characters = message and select(2, string.gsub(message, "[^\128-\191]", ""))
-if not message or characters < 1 or characters > 500 then
-  godra.error("bad_request", "message must be a text of 1 to 500 characters")
-end
+if not message then godra.error("bad_request", "message must be a text of 1 to 500 characters") end
+-- In one line.
+message = string.gsub(message, "[%z\1-\31\127]", " ")
+message = require("text").message(message, 500)
 
 local muted_until = tonumber(redis.call("HGET", KEYS[3], ARGV[1]) or 0)
 if muted_until > godra.now then

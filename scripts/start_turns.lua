@@ -24,8 +24,5 @@ for i = #order, 2, -1 do
   order[i], order[other] = order[other], order[i]
 end
 
-local turns = { order = order, at = 1, n = 1, ends_at = godra.now + limit_ms, limit_ms = limit_ms }
-redis.call("HSET", KEYS[3], "turns", cjson.encode(turns))
-godra.tell(godra.room, "turn_over", { n = 1 }, { after = limit_ms, name = "turn" })
-godra.publish("turn", { user_id = order[1], n = 1, ends_at = turns.ends_at })
+require("turns").begin({ order = order, at = 1, n = 1, limit_ms = limit_ms }, KEYS[3])
 return "OK"

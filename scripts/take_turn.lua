@@ -20,13 +20,5 @@ end
 
 godra.publish("move", { user_id = ARGV[1], n = turns.n, move = payload.move })
 
--- The next one who is still in the room.
-for _ = 1, #turns.order do
-  turns.at = turns.at % #turns.order + 1
-  if redis.call("SISMEMBER", KEYS[1], turns.order[turns.at]) == 1 then break end
-end
-turns.n, turns.ends_at = turns.n + 1, godra.now + turns.limit_ms
-redis.call("HSET", KEYS[2], "turns", cjson.encode(turns))
-godra.tell(godra.room, "turn_over", { n = turns.n }, { after = turns.limit_ms, name = "turn" })
-godra.publish("turn", { user_id = turns.order[turns.at], n = turns.n, ends_at = turns.ends_at })
+require("turns").pass(turns, KEYS[1], KEYS[2])
 return "OK"

@@ -15,11 +15,4 @@ if redis.call("SCARD", KEYS[3]) == 0 then
 end
 godra.publish("turn_missed", { user_id = turns.order[turns.at], n = turns.n })
 
-for _ = 1, #turns.order do
-  turns.at = turns.at % #turns.order + 1
-  if redis.call("SISMEMBER", KEYS[1], turns.order[turns.at]) == 1 then break end
-end
-turns.n, turns.ends_at = turns.n + 1, godra.now + turns.limit_ms
-redis.call("HSET", KEYS[2], "turns", cjson.encode(turns))
-godra.tell(godra.room, "turn_over", { n = turns.n }, { after = turns.limit_ms, name = "turn" })
-godra.publish("turn", { user_id = turns.order[turns.at], n = turns.n, ends_at = turns.ends_at })
+require("turns").pass(turns, KEYS[1], KEYS[2])

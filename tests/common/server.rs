@@ -289,19 +289,24 @@ fn wait_for_end(process: &mut Child, limit: Duration) -> ExitStatus {
     }
 }
 
-/// A temporary folder with a copy of the stock scripts in `scripts`.
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// A temporary folder with a copy of the stock scripts in `scripts`, and of their libraries.
 pub struct Folder(TempDir);
 
 impl Folder {
     pub fn new() -> Self {
         let folder = Self::empty();
-        fs::create_dir(folder.scripts()).unwrap();
-        for entry in fs::read_dir(STOCK_SCRIPTS).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_file() {
-                fs::copy(entry.path(), folder.scripts().join(entry.file_name())).unwrap();
-            }
-        }
+        copy_files(Path::new(STOCK_SCRIPTS), &folder.scripts());
+        copy_files(&Path::new(STOCK_SCRIPTS).join("lib"), &folder.scripts().join("lib"));
         folder
     }
 

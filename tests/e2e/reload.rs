@@ -210,7 +210,6 @@ fn sockets_survive_a_reload() {
 fn a_saved_library_serves_at_once_in_all_that_require_it() {
     let folder = Folder::new();
     let library = folder.script("number").with_file_name("lib").join("number.lua");
-    fs::create_dir(library.parent().unwrap()).unwrap();
     fs::write(&library, "return 1\n").unwrap();
     folder.write_script("version", "-- ROLE: guest\nreturn require('number')\n");
     let server = Server::start_in(folder, &[]);

@@ -77,8 +77,10 @@ fn who_have_as_much_share_the_place() {
         game.store.command(&["HSET", "game:a:scores", "1", "5", "2", "9", "3", "9", "4", "2"]);
         let events = game.pass(2_000);
         let podium = &of(&events, "round_ended")[0]["podium"];
-        let places = podium.as_array().expect("a list").iter().map(|player| (&player["user_id"], &player["place"]));
-        let expected = [("2", 1), ("3", 1), ("1", 3), ("4", 4)].map(|(user, place)| (json!(user), json!(place)));
+        let places =
+            podium.as_array().expect("a list").iter().map(|player| (&player["user_id"], &player["place"]));
+        let expected =
+            [("2", 1), ("3", 1), ("1", 3), ("4", 4)].map(|(user, place)| (json!(user), json!(place)));
         assert!(places.eq(expected.iter().map(|(user, place)| (user, place))), "{podium}");
         assert_eq!(game.snapshot("a")["state"]["arena"]["podium"], *podium);
     });

@@ -40,6 +40,11 @@ fn a_message_reaches_the_rooms_that_listen() {
         assert_eq!(history["messages"], json!([said]));
         assert_eq!(game.told("channel_history", "9", &["tr"]), json!({ "messages": [] }));
 
+        game.fails("send_channel", "any", "8", &["trade", "\u{200b}\u{202e}\u{3000}"], "bad_request");
+        game.ok("send_channel", "any", "8", &["trade", "a\u{202e}b\u{200b}"]);
+        let events = game.pass(0);
+        assert_eq!(events[0]["payload"]["message"], "ab", "what nobody sees is taken out");
+
         // A room in which nobody is any more costs nothing.
         game.event("on_disconnect", "a", "1", &["a"]);
         for _ in 0..2 {

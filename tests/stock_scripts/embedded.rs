@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use godra::metrics::Metrics;
-use godra::script::{Header, Script};
+use godra::script::{Header, Library, Script};
 use godra::state::embedded::EmbeddedOptions;
 use godra::state::embedded::runner::{Invocation, ScriptRunner};
 use godra::state::{Arguments, Call, CallKeys, CallResult, Membership};
@@ -77,8 +77,14 @@ impl Store for EmbeddedStore {
     fn run(&mut self, script: &Arc<Script>, room: Option<&str>, caller: &Caller, args: &[String]) -> Outcome {
         let room = room.map(|room| RoomId::parse(room).expect("room id"));
         let noting = self.noting.entry(script.name.clone()).or_insert_with(|| {
-            let text = format!("{TELL}{}", script.text);
-            Arc::new(Script::new(&script.name, script.path.clone(), &text, script.header.clone()))
+            let noting = |text: &str| format!("{TELL}{text}");
+            let libraries = script.libraries.iter().map(|library| {
+                let (name, path) = (library.name.clone(), library.path.clone());
+                Arc::new(Library { name, path, text: noting(&library.text).into() })
+            });
+            let (path, header) = (script.path.clone(), script.header.clone());
+            let text = noting(&script.text);
+            Arc::new(Script::with_libraries(&script.name, path, &text, header, libraries.collect()))
         });
         let call = Call {
             script: noting.clone(),

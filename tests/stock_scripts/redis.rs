@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use godra::script::Script;
+use godra::script::{Library, Script};
 use godra::wire::ids::RoomId;
 use serde_json::{Value, json};
 
@@ -102,6 +102,21 @@ impl RedisStore {
     }
 }
 
+/// What a script requires, each run once.
+fn require(script: &Script) -> String {
+    let library =
+        |library: &Arc<Library>| format!("['{}'] = function() {}\nend,", library.name, library.text);
+    let libraries: String = script.libraries.iter().map(library).collect();
+    format!(
+        "local loaded, libraries, require = {{}} \
+        function require(name) \
+        if not loaded[name] then loaded[name] = libraries[name]() end \
+        return loaded[name] \
+        end \
+        libraries = {{ {libraries} }} "
+    )
+}
+
 /// Without its comments.
 fn one_line(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join(" ")
@@ -114,8 +129,8 @@ impl Store for RedisStore {
             .unwrap_or_default();
         let user = json!({ "id": caller.id, "name": caller.name, "role": caller.role });
         let known = json!({ "user": user, "room": room, "now": self.now_ms }).to_string();
-        let script =
-            format!("{} {} {PRELUDE}{TELL}{}{CODA}", one_line(LIBRARY), one_line(PAYLOAD), script.text);
+        let (library, payload) = (one_line(LIBRARY), one_line(PAYLOAD));
+        let script = format!("{library} {payload} {PRELUDE}{TELL}{}{}{CODA}", require(script), script.text);
         let count = keys.len().to_string();
         let mut parts: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
         parts.extend(keys.iter().map(|key| key.as_bytes()));
