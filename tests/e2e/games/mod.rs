@@ -33,6 +33,8 @@ fn folder(game: &str) -> Folder {
     for name in STOCK {
         fs::copy(sources.join(format!("scripts/{name}.lua")), folder.script(name)).unwrap();
     }
+    fs::create_dir(folder.scripts().join("lib")).unwrap();
+    copy(&sources.join("scripts/lib"), &folder.scripts().join("lib"));
     copy(&sources.join("tests/e2e/games").join(game), &folder.scripts());
     folder
 }
@@ -42,7 +44,7 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            fs::create_dir(&target).unwrap();
+            fs::create_dir_all(&target).unwrap();
             copy(&entry.path(), &target);
         } else {
             fs::copy(entry.path(), target).unwrap();
