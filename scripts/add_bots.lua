@@ -7,15 +7,13 @@
 -- ARGV: user_id, {"count": N}?      1 to 16; without it, as many as there are seats, up to that
 -- Publishes player_joined {user_id, username, x, y, bot: true} for each. Returns how many there are now.
 
-local MOST = 16
-local NAMES = { "Ada", "Bo", "Cleo", "Dot", "Emil", "Fay", "Gus", "Hal", "Ida", "Jo", "Kit", "Lou", "Max", "Nell", "Otto", "Pip" }
-local BEAT_MS = 250
+local bots = require("bots")
 
 local ok, payload = pcall(cjson.decode, ARGV[2] or "{}")
 if ok and payload == cjson.null then payload = {} end
-local count = ok and type(payload) == "table" and (payload.count or MOST)
-if type(count) ~= "number" or not (count >= 1 and count <= MOST) or count % 1 ~= 0 then
-  godra.error("bad_request", "count must be a whole number from 1 to " .. MOST)
+local count = ok and type(payload) == "table" and (payload.count or bots.MOST)
+if type(count) ~= "number" or not (count >= 1 and count <= bots.MOST) or count % 1 ~= 0 then
+  godra.error("bad_request", "count must be a whole number from 1 to " .. bots.MOST)
 end
 local owner = redis.call("HGET", KEYS[1], "owner")
 if owner == "" then
@@ -24,22 +22,10 @@ elseif owner ~= ARGV[1] then
   godra.error("forbidden", "Only the owner adds bots")
 end
 
-local room = redis.call("HMGET", KEYS[1], "capacity", "width", "height")
-local capacity, width, height = tonumber(room[1]) or 0, tonumber(room[2]) or 1000, tonumber(room[3]) or 1000
-local members = redis.call("SCARD", KEYS[2])
-for number = 1, MOST do
-  local id = "bot:" .. number
-  if count == 0 or members >= capacity then break end
-  if redis.call("SADD", KEYS[2], id) == 1 then
-    local x, y = math.floor(math.random() * width), math.floor(math.random() * height)
-    redis.call("HSET", KEYS[3], id, NAMES[number])
-    redis.call("HSET", KEYS[4], id, struct.pack("<ddd", x, y, godra.now))
-    redis.call("HSET", KEYS[5], id, godra.now)
-    godra.publish("player_joined", { user_id = id, username = NAMES[number], x = x, y = y, bot = true })
-    members, count = members + 1, count - 1
-  end
-end
+local about = redis.call("HMGET", KEYS[1], "capacity", "width", "height")
+local room = { capacity = tonumber(about[1]) or 0, width = tonumber(about[2]) or 1000, height = tonumber(about[3]) or 1000 }
+local keys = { players = KEYS[2], names = KEYS[3], positions = KEYS[4], bots = KEYS[5] }
+local members = bots.add(count, redis.call("SCARD", KEYS[2]), room, keys)
 local until_ms = redis.call("SCARD", KEYS[6]) > 0 and 0 or godra.now + godra.room_ttl * 1000
-redis.call("HSET", KEYS[7], godra.room, members .. "," .. capacity .. "," .. until_ms)
-godra.tell(godra.room, "move_bots", {}, { after = BEAT_MS, name = "bots" })
+redis.call("HSET", KEYS[7], godra.room, members .. "," .. room.capacity .. "," .. until_ms)
 return redis.call("HLEN", KEYS[5])

@@ -8,7 +8,7 @@ local load, save, drop = store.load, store.save, store.drop
 
 local CHUNK = 256 -- tickets looked at in one pass; the next one goes on behind them
 local READY_MS = 10000
-local PATIENCE_MS = 10000 -- after which `min` players are enough
+local PATIENCE_MS = 10000 -- after which `min` players are enough, or bots have the seats of who is missing
 local SKILL, SKILL_A_SECOND = 50, 25 -- how far apart skills may be at first, and how much farther with each second
 local OPENING_MS = 60000 -- after which a room is given up that has not come to be
 
@@ -23,7 +23,7 @@ local function open(made, tickets)
   made.is_opening = true
   redis.call("HSET", KEYS[4], made.id, cjson.encode(made))
   redis.call("ZADD", KEYS[5], godra.now + OPENING_MS, made.id)
-  godra.tell(made.id, "open_match", { label = made.label, size = made.size, users = users })
+  godra.tell(made.id, "open_match", { label = made.label, size = made.size, users = users, bots = made.bots })
 end
 
 -- A ready check is over: all have accepted, or time is, or somebody has cancelled. Who has accepted waits on in the old place. A
@@ -70,13 +70,14 @@ for _, id in ipairs(due) do
   end
 end
 
-local function make(tickets, count)
+local function make(tickets, count, with_bots)
   local first = tickets[1]
   local made = {
     id = string.format("match-%06x%06x%06x", math.random(0, 16777215), math.random(0, 16777215), math.random(0, 16777215)),
     label = first.label,
     size = first.size,
     count = count,
+    bots = with_bots or nil,
     tickets = {},
     accepted = {},
     ready_until = godra.now + READY_MS,
@@ -101,6 +102,17 @@ local function reach(ticket)
   return SKILL + SKILL_A_SECOND * waited(ticket) / 1000
 end
 
+-- Of tickets that are too few, those to which bots are as good as players.
+local function those_with_bots(tickets, places)
+  local group, count, at = {}, 0, {}
+  for i, ticket in ipairs(tickets) do
+    if ticket.bots then
+      group[#group + 1], at[#at + 1], count = ticket, places[i], count + #ticket.users
+    end
+  end
+  return group, count, at
+end
+
 -- Matches of tickets that want the same: around each, the longest waiting first, those that fit.
 local function match(tickets)
   local taken = {}
@@ -120,9 +132,11 @@ local function match(tickets)
         is_enough = true
         for _, ticket in ipairs(group) do is_enough = is_enough and count >= ticket.min end
       end
-      if is_enough then
+      local with_bots = not is_enough and first.bots and waited(first) >= PATIENCE_MS
+      if with_bots then group, count, places = those_with_bots(group, places) end
+      if is_enough or with_bots then
         for _, place in ipairs(places) do taken[place] = true end
-        make(group, count)
+        make(group, count, with_bots)
       end
     end
   end

@@ -2,16 +2,18 @@
 --
 -- ROLE: server
 -- KEYS: game:{room}, game:{room}:players, game:{room}:names, game:{room}:positions, game:{room}:bots, game:{room}:online
--- KEYS: game:{room}:pickups, lobbies:info
--- Publishes player_moved {user_id, x, y}, and player_left {user_id, username} once nobody is connected.
+-- KEYS: game:{room}:pickups, lobbies:info, game:{room}:reserved
+-- Publishes player_moved {user_id, x, y}, and player_left {user_id, username} once nobody is connected, nor awaited.
 
-local BEAT_MS = 250
+local BEAT_MS = require("bots").BEAT_MS
 local SPEED = 110 -- units a second, and never faster than players may be
 
 local bots = redis.call("HGETALL", KEYS[5])
 if #bots == 0 then return end
 
 if redis.call("SCARD", KEYS[6]) == 0 then
+  -- Those for whom quick match has made the room are about to come.
+  if require("seats").are_awaited(KEYS[9]) then return require("bots").go_on() end
   for i = 1, #bots, 2 do
     local name = redis.call("HGET", KEYS[3], bots[i])
     redis.call("SREM", KEYS[2], bots[i])
@@ -66,4 +68,4 @@ for i = 1, #bots, 2 do
   redis.call("HSET", KEYS[4], id, struct.pack("<ddd", x, y, godra.now))
   godra.publish("player_moved", { user_id = id, x = x, y = y }, { replace = "bot:" .. id })
 end
-godra.tell(godra.room, "move_bots", {}, { after = BEAT_MS, name = "bots" })
+require("bots").go_on()

@@ -9,7 +9,8 @@
 --       user_id, "cancel"              waits no longer; so does the whole party
 --   request   a JSON object: label (what is played: a-z, 0-9, _ and -, up to 32; "any"), size (players of a match, 2 to 64; 2),
 --             min (how many are enough after ten seconds; size), skill (a number: near ones meet first), party (places for
---             friends and oneself, 1 to size; 1), ready (true: each has to accept within ten seconds)
+--             friends and oneself, 1 to size; 1), ready (true: each has to accept within ten seconds), bots (true: after ten seconds bots
+--             have the seats of who is missing)
 -- Returns JSON text: {ticket, status, label, size, waited_ms, users: [user_id, …], and of some: places, ready_until, accepted,
 --   room}; status is "party" (friends are missing), "waiting", "ready" (accept!), "opening", or "found" with the room. Without a
 --   ticket: {status: "none"}.
@@ -58,13 +59,15 @@ end
 local function read_request()
   local ok, request = pcall(cjson.decode, ARGV[3] or "{}")
   if not ok or type(request) ~= "table" then godra.error("bad_request", "the request must be a JSON object") end
-  local label, skill, ready = request.label or "any", request.skill or 0, request.ready
+  local label, skill, ready, bots = request.label or "any", request.skill or 0, request.ready, request.bots
   if type(label) ~= "string" or #label > 32 or not string.find(label, "^[a-z0-9_-]+$") then
     godra.error("bad_request", "label must be 1 to 32 of a-z, 0-9, _ and -")
   elseif type(skill) ~= "number" or not (skill >= -1e6 and skill <= 1e6) then
     godra.error("bad_request", "skill must be a number from -1000000 to 1000000")
   elseif ready ~= nil and type(ready) ~= "boolean" then
     godra.error("bad_request", "ready must be true or false")
+  elseif bots ~= nil and type(bots) ~= "boolean" then
+    godra.error("bad_request", "bots must be true or false")
   end
   local size = whole(request.size or 2, 2, 64, "size")
   return {
@@ -74,6 +77,7 @@ local function read_request()
     skill = skill,
     party = whole(request.party or 1, 1, size, "party"),
     ready = ready or false,
+    bots = bots or nil,
   }
 end
 

@@ -33,6 +33,14 @@ function seats.take_back(keys)
   return count
 end
 
+-- Whether somebody who has a seat has time to come for it.
+function seats.are_awaited(reserved)
+  for _, taken_at in ipairs(redis.call("HVALS", reserved)) do
+    if tonumber(taken_at) + SEAT_MS > godra.now then return true end
+  end
+  return false
+end
+
 -- A bot gives its seat to a player. Returns how many do.
 function seats.dismiss_bot(keys)
   local bots = redis.call("HKEYS", keys.bots)

@@ -90,6 +90,43 @@ fn a_few_are_enough_after_a_while() {
 }
 
 #[test]
+fn bots_have_the_seats_of_who_is_missing() {
+    Game::each(|game| {
+        let room_of = |ticket: Value| {
+            let room = ticket["room"].as_str().expect("room").strip_prefix("game:").expect("game:");
+            room.to_owned()
+        };
+        let count =
+            |events: &[Value], kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+        game.quick("1", &["enter", r#"{"size":4,"bots":true}"#]);
+        game.quick("2", &["enter", r#"{"size":4}"#]);
+        game.wait(&["1", "2"], 9500);
+        assert_eq!(game.status("1"), "waiting", "players go before bots");
+        game.wait(&["1", "2"], 1500);
+        let room = room_of(game.quick("1", &["status"]));
+        assert_eq!(game.status("2"), "waiting", "for players alone");
+        assert_eq!(game.snapshot(&room)["players"].as_object().map(|players| players.len()), Some(4));
+        assert_eq!(count(&game.pass(5000), "player_moved"), 0, "nobody is there yet");
+        game.event("on_connect", &room, "1", &[&room]);
+        assert!(count(&game.pass(1000), "player_moved") >= 9);
+        game.event("on_disconnect", &room, "1", &[&room]);
+        assert_eq!(count(&game.pass(1000), "player_left"), 3);
+
+        // Nobody comes.
+        game.quick("1", &["enter", r#"{"size":4,"bots":true,"ready":true}"#]);
+        game.wait(&["1", "2"], 10_500);
+        game.quick("1", &["accept"]);
+        game.wait(&["1", "2"], 1500);
+        let room = room_of(game.quick("1", &["status"]));
+        assert_eq!(game.snapshot(&room)["players"].as_object().map(|players| players.len()), Some(4));
+        game.pass(31_000);
+        assert_eq!(game.store.command(&["EXISTS", &format!("game:{room}:bots")]), 0);
+        game.quick("2", &["cancel"]);
+        assert_nothing_left(game);
+    });
+}
+
+#[test]
 fn skills_meet_that_are_near_and_with_time_others() {
     Game::each(|game| {
         game.quick("1", &["enter", r#"{"skill":1000}"#]);
@@ -248,6 +285,7 @@ fn wrong_requests_are_refused() {
             r#"{"party":3}"#,
             r#"{"party":0}"#,
             r#"{"ready":1}"#,
+            r#"{"bots":1}"#,
         ];
         for request in requests {
             game.fails("quick_match", "any", "1", &["enter", request], "bad_request");
