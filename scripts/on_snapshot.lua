@@ -28,7 +28,7 @@ for _, user_id in ipairs(redis.call("SMEMBERS", KEYS[5])) do away[user_id] = tru
 -- hundred, and all are written at once.
 local AT_ONCE = 100
 local players, names = {}, redis.call("HGETALL", KEYS[2])
-local struct_unpack = struct.unpack
+local struct_unpack, unpack = struct.unpack, table.unpack or unpack
 for first = 1, #names, 2 * AT_ONCE do
   local last, ids = math.min(first + 2 * AT_ONCE, #names + 1) - 2, {}
   for i = first, last, 2 do ids[#ids + 1] = names[i] end
