@@ -1,6 +1,8 @@
 //! What managers, players and subcommands read of documents, and what is erased, as statements. Documents that were deleted are not
 //! shown.
 
+use std::sync::LazyLock;
+
 use super::rows;
 use super::statements::{ADDRESS, ListStatement, MOST_ROWS, address_row};
 use super::{ListQuery, Page, StoreResult};
@@ -23,35 +25,41 @@ macro_rules! select_documents {
     };
 }
 
+/// Behind every key: no key is so long.
+static LAST: LazyLock<String> =
+    LazyLock::new(|| char::MAX.to_string().repeat(Address::MAX_KEY_BYTES / 4 + 1));
+
+/// The first text behind a key that another key can be: keys have no control characters.
+fn next_to(key: &str) -> String {
+    format!("{key}\u{1}")
+}
+
 pub(super) fn list(database: &mut impl Database, query: &ListQuery) -> StoreResult<Page> {
-    /// No key sorts behind: one has at most 128 bytes.
-    const BOUND: &str = "SELECT key FROM documents WHERE collection = $1 AND key > $2 AND key >= $3 \
-         AND ($4 = '' OR key < $4) ORDER BY key LIMIT 1 OFFSET $5";
+    const BOUND: &str = "SELECT key FROM documents WHERE collection = $1 AND key >= $2 AND key < $3 \
+         ORDER BY key LIMIT 1 OFFSET $4";
     const SELECT: &str = select_documents!(
-        "WHERE collection = $1 AND key > $2 AND key >= $3 AND ($4 = '' OR key < $4) AND ($5 = '' OR key <= $5) \
-         AND ($6 = '' OR owner = $6) AND updated_at_ms >= $7 AND value IS NOT NULL ORDER BY key LIMIT $8"
+        "WHERE collection = $1 AND key >= $2 AND key < $3 AND ($4 = '' OR owner = $4) \
+         AND updated_at_ms >= $5 AND value IS NOT NULL ORDER BY key LIMIT $6"
     );
-    let end = behind(&query.prefix).unwrap_or_default();
     let limit = query.limit.clamp(1, MOST_ON_PAGE);
-    let range: [Value; 4] = [
-        query.collection.as_str().into(),
-        query.after.as_str().into(),
-        query.prefix.as_str().into(),
-        end.as_str().into(),
-    ];
-    let mut bound = range.to_vec();
-    bound.push(MOST_SCANNED.into());
-    let bound = match database.read(BOUND, &bound)?.into_iter().next() {
-        Some(mut row) => Some(row.text()?),
-        None => None,
+    let start = match query.after.as_str() {
+        "" => query.prefix.clone(),
+        after => next_to(after).max(query.prefix.clone()),
     };
-    let mut values = range.to_vec();
-    values.extend([
-        bound.as_deref().unwrap_or_default().into(),
+    let end = behind(&query.prefix).unwrap_or_else(|| LAST.clone());
+    let range = [query.collection.as_str().into(), start.as_str().into(), end.as_str().into()];
+    let bound = database.read(BOUND, &[&range[..], &[MOST_SCANNED.into()]].concat())?.into_iter().next();
+    let bound = bound.map(|mut row| row.text()).transpose()?;
+    let [collection, start, end] = range;
+    let values = [
+        collection,
+        start,
+        // One condition for the index: databases take the first of several, not the narrowest.
+        bound.as_deref().map_or(end, |bound| next_to(bound).as_str().into()),
         query.owner.as_deref().unwrap_or_default().into(),
         query.updated_since_ms.into(),
         (limit as u64).into(),
-    ]);
+    ];
     let documents = documents(database.read(SELECT, &values)?)?;
     Ok(page(documents, limit, |document| document.address.key().to_owned(), bound))
 }
