@@ -3,6 +3,7 @@
 //! `embedded/mail.rs` and `redis/mail.lua` keep them.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::wire::message::{MAX_DEPTH, shorten};
 
@@ -20,6 +21,10 @@ pub const MAX_AFTER_MS: u64 = 30 * 86_400_000;
 pub const MAX_OF_ROUND: usize = 1_000;
 /// How long a round is, in milliseconds.
 pub const ROUND_MS: u64 = 50;
+/// How long a message waits for its script, in milliseconds: while scripts are rolled out, it may not be there yet.
+pub const UNKNOWN_FOR_MS: u64 = 10_000;
+/// How often it is looked whether it is there.
+pub const UNKNOWN_LOOK: Duration = Duration::from_secs(1);
 
 /// Why `godra.tell` or `godra.cancel` refuses what a script asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

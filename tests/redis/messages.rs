@@ -579,11 +579,16 @@ fn received_later(store: &Redis) -> usize {
 }
 
 #[test]
-fn a_full_outbox_refuses_messages_to_other_rooms() {
+fn a_full_outbox_refuses_messages_to_that_store_alone() {
     let stores = [Redis::start(), Redis::start()];
     let [node]: [Server; 1] = start_on_two(&stores);
     let user = User::new(&node);
     let [here, there] = room_in_each(&stores, &node, &user);
+    // More rooms of both, so that chance alone does not tell them apart.
+    let near: Vec<String> =
+        (0..4).map(|_| room_in_each(&stores, &node, &User::new(&node))).map(|[near, _]| near).collect();
+    let far: Vec<String> =
+        (0..4).map(|_| room_in_each(&stores, &node, &User::new(&node))).map(|[_, far]| far).collect();
     let mut player = user.join(&node, &here);
     stores[1].signal("STOP");
     wait_until("the node to notice", || node.get("/ready").status != 200);
@@ -592,8 +597,14 @@ fn a_full_outbox_refuses_messages_to_other_rooms() {
         redis.call('RPUSH', KEYS[1], cmsgpack.pack({ n, '', '1', 'note', '', '{\"number\":1}' }))
     end";
     stores[0].command(&["EVAL", fill, "1", &outbox]);
-    let error = expect_error(&mut player, "send", json!({"room": there}));
-    assert!(error.contains("too many messages wait for another store"), "{error}");
+    for room in far.iter().chain([&there]) {
+        let error = expect_error(&mut player, "send", json!({"room": room}));
+        assert!(error.contains("too many messages wait for another store"), "{error}");
+    }
+    for room in &near {
+        expect_ok(&mut player, "send", json!({"room": room, "from": 4}));
+        wait_until("a room of the same store to be told", || received(&stores[0], room) == [4]);
+    }
     expect_ok(&mut player, "send", json!({"room": here, "from": 3}));
     assert_eq!(player.receive_type("received")["payload"]["number"], 3);
     stores[1].signal("CONT");

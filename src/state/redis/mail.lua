@@ -1,7 +1,7 @@
 -- Messages and timers of scripts: what they tell, and what of that is taken once it is due. This is part of a program only if one
 -- of its scripts may tell something, or is run by messages. In front of this come get_mail_bounds(), which gives { call, pending,
--- payload, name, after, round_ms, outboxes (to other stores), waiting (in one of these), waiting_text }, get_mail_texts(), which gives
--- what refusals say, and MAIL_SCRIPTS: the names of all scripts, each between a space and a colon, behind which stands 0 (not for
+-- payload, name, after, round_ms, stores (their addresses if there are several, this one's first), waiting (in the outbox to one of
+-- the others), waiting_text }, get_mail_texts(), which gives what refusals say, make_home (see home.lua), and MAIL_SCRIPTS: the names of all scripts, each between a space and a colon, behind which stands 0 (not for
 -- messages), 1, or 2 (its keys need a room).
 -- Behind OWN_KEYS .. "mail:" (a ROOM is "" for no room):
 --   seq          the last message's id, 16 digits. Ids begin with the time, so that none comes again in a store that lost its data
@@ -31,6 +31,10 @@ local function make_mail(tools)
   -- The message that the running call was made for: it is taken when that ends, and until then as good as gone.
   local current
   local taken = 0
+  -- More than these are counted in any case, and these if more are due: so that few timers cost less. A look has the same bound for
+  -- rooms that do not stand in the line.
+  local FEW = 8
+  local were_timers = true
 
   local function is_due_in(ms)
     if not mail.wait or ms < mail.wait then mail.wait = ms end
@@ -46,20 +50,33 @@ local function make_mail(tools)
     return string.format("%016.0f", id)
   end
 
-  local function count_of(to)
-    counts[to] = counts[to] or call("ZCARD", key("now:" .. to)) + call("ZCARD", key("due:" .. to))
-    return counts[to]
+  -- How many messages without `after` are pending for a room, and how many timers.
+  local function counts_of(to)
+    local known = counts[to]
+    if not known then
+      known = { call("ZCARD", key("now:" .. to)), call("ZCARD", key("due:" .. to)) }
+      counts[to] = known
+    end
+    return known
+  end
+
+  local function count(message, change)
+    local known, place = counts[message.to], message.is_timer and 2 or 1
+    if known then known[place] = known[place] + change end
   end
 
   -- Puts a message where it belongs. Whoever looks for what is due must find the room, so it is put there, too.
   local function put(message)
     local to, id = message.to, message.id
     call("HSET", BODIES, id, message.body)
-    counts[to] = count_of(to) + 1
+    count(message, 1)
     if message.is_timer then
       call("ZADD", key("due:" .. to), message.due, message.entry)
-      local first = call("ZSCORE", TIMERS, to)
-      if not first or tonumber(first) > tonumber(message.due) then call("ZADD", TIMERS, message.due, to) end
+      -- In a room whose messages run, that is done at the end.
+      if to ~= room or not current and taken == 0 then
+        local first = call("ZSCORE", TIMERS, to)
+        if not first or tonumber(first) > tonumber(message.due) then call("ZADD", TIMERS, message.due, to) end
+      end
     else
       call("ZADD", key("now:" .. to), id, message.entry)
       if not is_lined[to] then call("ZADD", LINE, "NX", id, to) end
@@ -68,12 +85,13 @@ local function make_mail(tools)
     if message.name then call("HSET", name_key(message.sender, message.name), to, id) end
   end
 
+  -- Which of both sets it is in shows when it leaves it.
   local function take(message)
     local to, id = message.to, message.id
-    local from = message.is_timer and "due:" or "now:"
-    call("ZREM", key(from .. to), message.entry)
+    message.is_timer = call("ZREM", key("due:" .. to), message.entry) == 1
+    if not message.is_timer then call("ZREM", key("now:" .. to), message.entry) end
     call("HDEL", BODIES, id)
-    if counts[to] then counts[to] = counts[to] - 1 end
+    count(message, -1)
     if message.name then
       local names = name_key(message.sender, message.name)
       if call("HGET", names, to) == id then call("HDEL", names, to) end
@@ -86,10 +104,7 @@ local function make_mail(tools)
     if not body then return nil end
     local script, due, sender, name, payload = unpack(cmsgpack.unpack(body))
     local entry = id .. " " .. due .. " " .. script
-    local is_timer = not call("ZSCORE", key("now:" .. to), entry)
-    return {
-      id = id, to = to, due = due, sender = sender, name = name, payload = payload, body = body, entry = entry, is_timer = is_timer,
-    }
+    return { id = id, to = to, due = due, sender = sender, name = name, payload = payload, body = body, entry = entry }
   end
 
   local function put_step(step, message) steps[#steps + 1] = { step, message } end
@@ -152,16 +167,19 @@ local function make_mail(tools)
     return after, name
   end
 
-  -- Which rooms live in other stores, only nodes know. They take what is due there to an outbox (see mail_send.lua).
-  local is_full_outbox
-  local function is_outbox_full()
-    if is_full_outbox == nil then
-      is_full_outbox = false
-      for _, outbox in ipairs(BOUNDS.outboxes) do
-        is_full_outbox = is_full_outbox or call("LLEN", key(outbox)) >= BOUNDS.waiting
+  -- What is due in another store, nodes take to the outbox (see mail_send.lua).
+  local full, home_of
+  local function is_outbox_full(to)
+    if not full then
+      full = {}
+      for index = 2, #BOUNDS.stores do
+        local store = BOUNDS.stores[index]
+        if call("LLEN", key("out:" .. store)) >= BOUNDS.waiting then full[store] = true end
       end
     end
-    return is_full_outbox
+    if next(full) == nil then return false end
+    home_of = home_of or make_home(BOUNDS.stores)
+    return full[home_of(to)]
   end
 
   function mail.tell(to, script, payload, options)
@@ -176,8 +194,9 @@ local function make_mail(tools)
     begin_call()
     if told >= BOUNDS.call then error(get_mail_texts().too_many_of_call, 2) end
     local before = name and pending_as(name, to)
-    if to ~= room and is_outbox_full() then error(BOUNDS.waiting_text, 2) end
-    if not before and count_of(to) >= BOUNDS.pending then error(get_mail_texts().too_many_pending, 2) end
+    if to ~= room and is_outbox_full(to) then error(BOUNDS.waiting_text, 2) end
+    local pending = counts_of(to)
+    if not before and pending[1] + pending[2] >= BOUNDS.pending then error(get_mail_texts().too_many_pending, 2) end
     if tools.is_full then error({ err = "OOM the store is full" }, 0) end
     local id, due = next_id(), string.format("%.0f", now + after)
     if before then take_back(to, before) end
@@ -228,18 +247,24 @@ local function make_mail(tools)
   -- After its call, however that ended: a script that has written cannot be stopped, so this is not done before.
   function mail.close()
     take(current)
+    were_timers = were_timers and current.is_timer
     current, taken = nil, taken + 1
   end
 
   -- After a room's messages, if any ran: where it stands from now on, and how many of this round it has had.
   function mail.settle()
     if taken == 0 then return end
-    if keep("INCRBY", key("ran:" .. room), taken) == taken then call("PEXPIRE", key("ran:" .. room), BOUNDS.round_ms) end
     local first = call("ZRANGE", key("due:" .. room), 0, 0, "WITHSCORES")[2]
-    if call("ZCARD", key("now:" .. room)) > 0 or first and tonumber(first) <= now then
+    local waiting = counts[room] and counts[room][1] or call("ZCARD", key("now:" .. room))
+    local is_more_due = first and tonumber(first) <= now or waiting > 0
+    if is_more_due or taken > FEW then
+      local ran = key("ran:" .. room)
+      if keep("INCRBY", ran, taken) == taken then call("PEXPIRE", ran, BOUNDS.round_ms) end
+    end
+    if is_more_due then
       keep("ZADD", LINE, keep("INCR", SEQ), room)
       is_due_in(0)
-    else
+    elseif taken > FEW or not were_timers then
       call("ZREM", LINE, room)
     end
     if first then

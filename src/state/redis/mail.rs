@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value};
 
 use crate::script::{Header, Script, ScriptSet};
-use crate::state::mail::MAX_OF_ROUND;
+use crate::state::mail::{MAX_OF_ROUND, UNKNOWN_FOR_MS};
 use crate::state::{Batch, Call, Message, ShardId};
 use crate::wire::ids::RoomId;
 
 /// How often a node looks for what others have told.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many rooms and messages one look lists at most.
-const ROOMS_AT_ONCE: usize = 128;
+const ROOMS_AT_ONCE: usize = 64;
 const MESSAGES_AT_ONCE: usize = 500;
+/// A room that has no more timers due need not stand in the line (see `mail_look.lua`).
+const FEW: usize = 8;
 /// How long others have the store to themselves between two looks, at most: what calls will take is a guess.
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
-/// How long a message waits for a node that has its script: while scripts are rolled out, not all nodes do.
-const UNKNOWN_FOR_MS: u64 = 10_000;
 /// A room whose messages were stopped runs them one by one for so long.
 const CAREFUL_FOR: Duration = Duration::from_secs(10);
 
@@ -32,12 +32,15 @@ pub(super) static DROP: LazyLock<Arc<Script>> = LazyLock::new(|| {
     Arc::new(Script::new(name, name, text, Header::parse(name, text).expect("the header is right")))
 });
 
-/// The command that tells what is due, for [`Seen::read`].
-pub(super) fn look(own_keys: &str) -> Cmd {
+/// The command that tells what is due, for [`Seen::read`]; in these rooms something was due then.
+fn look(own_keys: &str, put_back: &[(Option<RoomId>, u64)]) -> Cmd {
     const LOOK: &str = include_str!("mail_look.lua");
     let mut command = redis::cmd("EVAL");
     command.arg(LOOK).arg(1).arg(format!("{own_keys}mail:"));
-    command.arg(ROOMS_AT_ONCE).arg(MESSAGES_AT_ONCE).arg(MAX_OF_ROUND);
+    command.arg(ROOMS_AT_ONCE).arg(MESSAGES_AT_ONCE).arg(MAX_OF_ROUND).arg(FEW);
+    for (room, due_ms) in put_back {
+        command.arg(room.as_ref().map_or("", RoomId::as_str)).arg(due_ms);
+    }
     command
 }
 
@@ -55,18 +58,37 @@ pub(super) struct Outlook {
     is_looking: bool,
     /// Rooms that run their messages one by one, and until when.
     careful: HashMap<Option<RoomId>, Instant>,
+    /// Rooms whose messages have been seen, and left where they are, with when the first is due.
+    put_back: Vec<(Option<RoomId>, u64)>,
 }
 
 impl Outlook {
     /// Looks at once.
     pub(super) fn new(now: Instant) -> Self {
-        Self { look_at: now, busy_until: now, is_looking: false, careful: HashMap::new() }
+        Self {
+            look_at: now,
+            busy_until: now,
+            is_looking: false,
+            careful: HashMap::new(),
+            put_back: Vec::new(),
+        }
     }
 
     /// A connection is new: what was asked on the one before is not answered any more.
     pub(super) fn begin(&mut self, now: Instant) {
         (self.look_at, self.busy_until) = (now, now);
         self.is_looking = false;
+        self.put_back.clear();
+    }
+
+    /// What was seen of this room does not run now: the store must show it again.
+    pub(super) fn put_back(&mut self, room: Option<RoomId>, due: &[Due]) {
+        self.put_back.push((room, due.first().map_or(0, |first| first.due_ms)));
+    }
+
+    /// The command of a look that is made now.
+    pub(super) fn look(&mut self, own_keys: &str) -> Cmd {
+        look(own_keys, &std::mem::take(&mut self.put_back))
     }
 
     /// How long it is until the next look.
@@ -140,6 +162,13 @@ impl Due {
 }
 
 impl Seen {
+    /// Where among the rooms the next look goes on its way, if there is more than one shows: then the store need not wait for the
+    /// node between two looks. What a room of the line has due would be shown again.
+    pub(super) fn half(&self) -> Option<usize> {
+        let is_full = self.rooms.len() >= ROOMS_AT_ONCE && self.rooms.iter().all(|(_, due)| due.len() <= FEW);
+        is_full.then_some(self.rooms.len() / 2)
+    }
+
     /// Reads the answer to [`look`]; none if it makes no sense.
     pub(super) fn read(answer: Value) -> Option<Self> {
         let Value::Array(parts) = answer else { return None };
@@ -344,6 +373,13 @@ mod tests {
         outlook.looked(Some(ms(500)), ms(1), began + ms(300));
         outlook.is_due_in(ms(0), began + ms(301));
         assert_eq!(outlook.wait(began + ms(300)), ms(1), "others come between");
+        outlook.put_back(RoomId::parse("plaza"), &[Due { id: 7, due_ms: 1000, script: "known".into() }]);
+        let command = |outlook: &mut Outlook| outlook.look("godra:").get_packed_command();
+        assert!(
+            command(&mut outlook).ends_with(b"plaza\r\n$4\r\n1000\r\n"),
+            "what did not run is shown again"
+        );
+        assert!(command(&mut outlook).ends_with(b"$4\r\n1000\r\n$1\r\n8\r\n"), "once");
         outlook.begin(began + ms(301));
         assert!(outlook.looks(began + ms(301)));
     }

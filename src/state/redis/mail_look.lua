@@ -1,6 +1,7 @@
 -- What is due of messages and timers; mail.lua says how they are kept. Nothing is taken: that is for the calls that run them.
 -- KEYS[1]: what the names of the keys begin with; ARGV: how many rooms are looked at, how many messages are listed in all, and how
--- many of a room may run in a round.
+-- many of a room may run in a round; how many timers are few (see below); then rooms in which something was due, and when, as what
+-- was told of them has not run.
 -- Returns {the time, until when nothing more is due (milliseconds; -1: nothing is pending), how many are pending,
 -- room, {"id due script", …}, room, {…}, …}.
 local call, mail = redis.call, KEYS[1]
@@ -16,6 +17,8 @@ local rooms, left, of_round = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARG
 -- What has deleted something may write, however full the store is.
 call("DEL", mail .. "nothing")
 
+for index = 5, #ARGV, 2 do call("ZADD", TIMERS, ARGV[index + 1], ARGV[index]) end
+
 local wait = -1
 local function is_due_in(ms)
   if wait < 0 or ms < wait then wait = ms end
@@ -27,9 +30,23 @@ local function first_behind(times) return call("ZRANGEBYSCORE", times, "(" .. no
 -- Rooms take turns: who has been looked at goes to the end.
 local function line_up(room) call("ZADD", LINE, call("INCR", SEQ), room) end
 
+-- A room that has no more due than a few timers need not stand in the line. Where it is in the sorted set is set anew by the call that
+-- runs them; should that never come, they are found again a while later.
+local FEW, AGAIN_MS = tonumber(ARGV[4]), 1000
+local has_line = call("EXISTS", LINE) == 1
+local found = { now, wait, pending }
 for _, room in ipairs(call("ZRANGEBYSCORE", TIMERS, "-inf", now, "LIMIT", 0, rooms)) do
-  if not call("ZSCORE", LINE, room) then line_up(room) end
-  call("ZREM", TIMERS, room)
+  local timers = call("ZRANGEBYSCORE", mail .. "due:" .. room, "-inf", now, "LIMIT", 0, FEW + 1)
+  local is_lined = has_line and call("ZSCORE", LINE, room)
+  if is_lined or #timers == 0 or #timers > math.min(FEW, left) then
+    if not is_lined then line_up(room) end
+    call("ZREM", TIMERS, room)
+  else
+    call("ZADD", TIMERS, now + AGAIN_MS, room)
+    left = left - #timers
+    found[#found + 1] = room
+    found[#found + 1] = timers
+  end
 end
 
 local function due_of(entry) return tonumber(string.match(entry, "^%d+ (%d+)")) end
@@ -51,7 +68,6 @@ local function due_in(room, most)
   return found
 end
 
-local found = { now, wait, pending }
 local line = call("ZRANGE", LINE, 0, rooms - 1)
 for _, room in ipairs(line) do
   if left <= 0 then

@@ -40,6 +40,12 @@ impl Peers {
         &self.addresses[index]
     }
 
+    /// The addresses of all, that of one of them first; none if there is one alone.
+    pub(super) fn stores(&self, index: usize) -> Vec<String> {
+        let others: Vec<String> = self.others(index).map(|(_, address)| address.to_owned()).collect();
+        if others.is_empty() { others } else { [vec![self.addresses[index].clone()], others].concat() }
+    }
+
     /// All but one, with their indexes.
     pub(super) fn others(&self, index: usize) -> impl Iterator<Item = (usize, &str)> {
         let all = self.addresses.iter().map(String::as_str).enumerate();

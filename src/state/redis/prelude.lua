@@ -244,7 +244,7 @@ local function put_for(found, head, text, audience, key)
   end
 end
 
-local godra = { now = now, room_ttl = tonumber(ARGV[6]), lobbies_per_owner = LOBBIES_PER_OWNER }
+local godra = { now = now, room_ttl = tonumber(ARGV[6]), lobbies_per_owner = LOBBIES_PER_OWNER, home = IS_HOME }
 if room ~= "" then godra.room = room end
 
 function godra.publish(kind, payload, options)

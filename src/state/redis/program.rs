@@ -39,6 +39,9 @@ const TICKS: &str = include_str!("ticks.lua");
 /// Messages and timers, where a script has to do with them.
 const MAIL: &str = include_str!("mail.lua");
 const NO_MAIL: &str = "local make_mail\n";
+/// Where rooms live, if there are several stores.
+const HOME: &str = include_str!("home.lua");
+const NO_HOME: &str = "local make_home\n";
 /// What text may be published.
 const TEXT: &str = include_str!("text.lua");
 /// Numbered inputs.
@@ -108,20 +111,30 @@ pub(super) struct Programs {
     history: HistoryBounds,
     lobbies_per_owner: u32,
     names: Names,
-    /// The addresses of the other stores.
-    others: Vec<String>,
+    /// The addresses of all stores if there are several, this one's first.
+    stores: Vec<String>,
+    /// Whether calls without a room run in this one.
+    is_home: bool,
 }
 
 impl Programs {
-    /// No programs yet; rooms keep so much of their events, a user may own so many lobbies, and what is in the store has these
-    /// names.
+    /// No programs yet; rooms keep so much of their events, a user may own so many lobbies, what is in the store has these
+    /// names, if there are several stores, they have these addresses, this one's first, and calls without a room run in this one or not.
     pub(super) fn new(
         history: HistoryBounds,
         lobbies_per_owner: u32,
         names: Names,
-        others: Vec<String>,
+        (stores, is_home): (Vec<String>, bool),
     ) -> Self {
-        Self { known: HashMap::new(), current: Vec::new(), history, lobbies_per_owner, names, others }
+        Self {
+            known: HashMap::new(),
+            current: Vec::new(),
+            history,
+            lobbies_per_owner,
+            names,
+            stores,
+            is_home,
+        }
     }
 
     /// Takes a new set of scripts, and forgets what was made of others.
@@ -160,7 +173,7 @@ impl Programs {
             &self.history,
             self.lobbies_per_owner,
             &self.names,
-            &self.others,
+            (&self.stores, self.is_home),
         ));
         if self.known.len() >= MAX_PROGRAMS {
             self.known.clear();
@@ -177,7 +190,7 @@ impl Program {
         history: &HistoryBounds,
         lobbies_per_owner: u32,
         names: &Names,
-        others: &[String],
+        (stores, is_home): (&[String], bool),
     ) -> Self {
         let mut text = String::from("local godra_scripts, godra_sandbox = {}\n");
         let libraries = libraries_of(&scripts);
@@ -207,11 +220,13 @@ impl Program {
             sources.push(Source::at_end(&text, &script.name, &script.text));
         }
         text.push_str(&tables(history, lobbies_per_owner, names));
+        text.push_str(&format!("local IS_HOME = {is_home}\n"));
         // What makes it would be made for every batch.
         let sandbox = if scripts.iter().any(|script| needs_sandbox(script)) { SANDBOX } else { "" };
         let has_mail = scripts.iter().any(may_have_mail);
+        let home = if stores.is_empty() { NO_HOME } else { HOME };
         let mail =
-            if has_mail { [mail_tables(all, others).as_str(), MAIL].concat() } else { NO_MAIL.to_owned() };
+            if has_mail { [&mail_tables(all, stores), home, MAIL].concat() } else { NO_MAIL.to_owned() };
         let uses = |is_used: fn(&Script) -> bool| scripts.iter().any(|script| is_used(script));
         let library =
             if uses(|script| script.reads_room() || may_print(script)) { library() } else { String::new() };
@@ -441,7 +456,7 @@ fn may_have_mail(script: &Arc<Script>) -> bool {
 }
 
 /// What messages may be, what is said of the rest, and which scripts they may run.
-fn mail_tables(all: &[Arc<Script>], others: &[String]) -> String {
+fn mail_tables(all: &[Arc<Script>], stores: &[String]) -> String {
     let name = || "%s".to_owned();
     let texts = [
         ("room", BadMessage::Room),
@@ -457,8 +472,7 @@ fn mail_tables(all: &[Arc<Script>], others: &[String]) -> String {
         ("too_many_pending", BadMessage::TooManyPending),
     ];
     let texts = texts.map(|(key, text)| format!("{key} = {:?}", text.to_string()));
-    let outboxes: Vec<String> =
-        others.iter().map(|address| format!("{:?}", format!("out:{address}"))).collect();
+    let stores: Vec<String> = stores.iter().map(|address| format!("{address:?}")).collect();
     let kind = |script: &Arc<Script>| match script.header.is_for_server {
         false => 0,
         true => 1 + u8::from(script.has_room_keys()),
@@ -467,10 +481,10 @@ fn mail_tables(all: &[Arc<Script>], others: &[String]) -> String {
         all.iter().map(|script| format!("{}:{} ", script.name, kind(script))).collect();
     format!(
         "local function get_mail_bounds()\n  \
-         return {{ outboxes = {{ {} }}, waiting = {}, waiting_text = {:?}, call = {}, pending = {}, payload = {}, name = {}, after = {}, round_ms = {} }}\nend\n\
+         return {{ stores = {{ {} }}, waiting = {}, waiting_text = {:?}, call = {}, pending = {}, payload = {}, name = {}, after = {}, round_ms = {} }}\nend\n\
          local function get_mail_texts() return {{ {} }} end\n\
          local MAIL_SCRIPTS = {:?}\n",
-        outboxes.join(", "),
+        stores.join(", "),
         outbox::MAX_WAITING,
         outbox::FULL,
         mail::MAX_OF_CALL,
@@ -498,7 +512,12 @@ mod tests {
     impl Default for Programs {
         fn default() -> Self {
             let address = &Address::parse_list("localhost").expect("an address")[0];
-            Self::new(HistoryBounds::default(), 16, Names::new(&Prefix::default(), address), Vec::new())
+            Self::new(
+                HistoryBounds::default(),
+                16,
+                Names::new(&Prefix::default(), address),
+                (Vec::new(), true),
+            )
         }
     }
 

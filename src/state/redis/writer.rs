@@ -100,10 +100,15 @@ impl Writer {
     ) -> Self {
         let others = || endpoint.peers.others(endpoint.index);
         let outboxes = others().map(|(index, _)| (index, Outbox::default())).collect();
-        let addresses = others().map(|(_, address)| address.to_owned()).collect();
         let (bounds, lobbies) = (endpoint.history, endpoint.lobbies_per_owner);
+        let is_home = endpoint.peers.home_of("") == endpoint.index;
         Self {
-            programs: Programs::new(bounds, lobbies, endpoint.names.clone(), addresses),
+            programs: Programs::new(
+                bounds,
+                lobbies,
+                endpoint.names.clone(),
+                (endpoint.peers.stores(endpoint.index), is_home),
+            ),
             endpoint,
             queue,
             queue_sender,
@@ -525,17 +530,26 @@ impl Writer {
         self.endpoint.note_pending(seen.pending);
         let (mut work, mut wait) = (Duration::ZERO, seen.wait);
         let mut abroad = HashMap::<usize, Vec<(Option<RoomId>, Vec<Due>)>>::new();
-        for (room, due) in &seen.rooms {
+        let (half, mut has_looked) = (seen.half(), false);
+        for (number, (room, due)) in seen.rooms.iter().enumerate() {
+            if half == Some(number)
+                && let Some(outlook) = &mut self.outlook
+            {
+                connection.command(&outlook.look(&self.endpoint.names.keys), Upkeep::Look);
+                has_looked = true;
+            }
             let home = self.endpoint.peers.home_of(room.as_ref().map_or("", RoomId::as_str));
             if home != self.endpoint.index {
                 abroad.entry(home).or_default().push((room.clone(), due.clone()));
                 continue;
             }
-            if work >= MESSAGES_WORK || connection.in_flight.is_full() || self.is_stopping() {
+            let must_stop = work >= MESSAGES_WORK || connection.in_flight.is_full() || self.is_stopping();
+            let Some(outlook) = &mut self.outlook else { return };
+            if must_stop {
                 wait = Some(Duration::ZERO);
-                break;
+                outlook.put_back(room.clone(), due);
+                continue;
             }
-            let Some(outlook) = &self.outlook else { return };
             let calls = seen.calls(room.as_ref(), due, &self.scripts, outlook);
             if calls.is_empty() {
                 continue;
@@ -548,7 +562,9 @@ impl Writer {
         for (target, rooms) in abroad {
             self.send(connection, target, 0, &rooms);
         }
-        if let Some(outlook) = &mut self.outlook {
+        if let Some(outlook) = &mut self.outlook
+            && !has_looked
+        {
             outlook.looked(wait, work, Instant::now());
         }
     }
@@ -629,8 +645,10 @@ impl Writer {
     }
 
     fn keep_up(&mut self, connection: &mut StoreConnection) {
-        if self.outlook.as_mut().is_some_and(|outlook| outlook.looks(Instant::now())) {
-            connection.command(&mail::look(&self.endpoint.names.keys), Upkeep::Look);
+        if let Some(outlook) = &mut self.outlook
+            && outlook.looks(Instant::now())
+        {
+            connection.command(&outlook.look(&self.endpoint.names.keys), Upkeep::Look);
         }
         if self.outlook.is_some() {
             self.look_at_outboxes(connection);

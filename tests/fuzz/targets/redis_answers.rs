@@ -14,8 +14,12 @@ use crate::wire::ids::RoomId;
 static PROGRAM: LazyLock<Arc<Program>> = LazyLock::new(|| {
     let script = Script::built_in("s", "return 1");
     let address = &Address::parse_list("localhost").expect("an address")[0];
-    let mut programs =
-        Programs::new(HistoryBounds::default(), 16, Names::new(&Prefix::default(), address), Vec::new());
+    let mut programs = Programs::new(
+        HistoryBounds::default(),
+        16,
+        Names::new(&Prefix::default(), address),
+        (Vec::new(), true),
+    );
     programs.for_scripts([&script].into_iter())
 });
 

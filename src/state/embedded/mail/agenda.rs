@@ -18,7 +18,7 @@ pub(super) enum Filed {
     Timed(u64),
     /// It has its turn when those before it have had theirs.
     Ready,
-    /// It has had as many run as it may until then.
+    /// It has had as many run as it may until then, or waits for a script.
     Resting(Instant),
     /// It has nothing, and is remembered until then for what has run.
     Empty(Instant),
@@ -60,11 +60,17 @@ impl Agenda {
     /// Whose turn it was has had it.
     pub(super) fn ran(&mut self, boxes: &mut Boxes, to: Address, count: usize, now: Instant) {
         let Some(mailbox) = boxes.get_mut(&to) else { return };
-        if let Some(until) = mailbox.ran(count, now) {
+        match mailbox.ran(count, now) {
+            Some(until) => self.hold(boxes, to, until),
+            None => self.file(boxes, to),
+        }
+    }
+
+    /// Whose turn it was has none before then.
+    pub(super) fn hold(&mut self, boxes: &mut Boxes, to: Address, until: Instant) {
+        if let Some(mailbox) = boxes.get_mut(&to) {
             mailbox.filed = Filed::Resting(until);
             self.resting.insert((until, to));
-        } else {
-            self.file(boxes, to);
         }
     }
 

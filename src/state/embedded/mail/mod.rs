@@ -193,6 +193,12 @@ impl Mail {
         agenda.ran(boxes, to, count, now);
     }
 
+    /// The receiver whose turn it was cannot go on before then.
+    pub(super) fn hold(&mut self, to: Address, until: Instant) {
+        let Pending { agenda, boxes, .. } = &mut self.pending;
+        agenda.hold(boxes, to, until);
+    }
+
     /// How long it is until somebody has something due; none if nothing is pending.
     pub(super) fn wait(&mut self, now: Instant, now_ms: u64) -> Option<Duration> {
         let Pending { agenda, boxes, .. } = &mut self.pending;

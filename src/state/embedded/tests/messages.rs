@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::metrics::MessageOutcome;
-use crate::state::mail::MAX_OF_ROUND;
+use crate::state::mail::{MAX_OF_ROUND, UNKNOWN_FOR_MS};
 
 /// With scripts for messages, of these names and texts.
 fn game_of(scripts: &[(&str, &str)], options: EmbeddedOptions) -> Game {
@@ -117,15 +117,39 @@ fn a_message_that_fails_is_used_up_and_has_changed_nothing() {
 }
 
 #[test]
-fn a_message_whose_script_is_gone_is_used_up() {
-    let game = game(&[("say", "godra.publish('told', ARGV[2])"), ("later", "")]);
+fn a_message_waits_for_its_script_and_is_used_up_if_that_does_not_come() {
+    const SAY: (&str, &str) = ("say", "godra.publish('told', {ARGV[2], godra.cancel('l')})");
+    let game = game(&[SAY, ("later", "")]);
+    let told = Instant::now();
     game.call(
         Some("1a"),
-        "godra.tell('1a', 'later', 1, {after = 100, name = 'l'}) godra.tell('1a', 'say', 2, {after = 150})",
+        "godra.tell('1a', 'later', 1, {after = 500, name = 'l'}) godra.tell('1a', 'say', 2, {after = 550})",
     );
-    game.engine.replace_scripts(set(&[("say", "godra.publish('told', tostring(godra.cancel('l')))")]));
-    assert_eq!(game.told(1), [(1, "\"false\"".to_owned())]);
+    game.engine.replace_scripts(set(&[SAY]));
+    while game.count(MessageOutcome::Failed) == 0 {
+        assert!(told.elapsed() < Duration::from_secs(20), "it is dropped");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(told.elapsed() > Duration::from_millis(UNKNOWN_FOR_MS), "{:?}", told.elapsed());
+    assert_eq!(game.told(1), [(1, "[\"2\",false]".to_owned())]);
     assert_eq!((game.count(MessageOutcome::Failed), game.count(MessageOutcome::Run)), (1, 1));
+}
+
+#[test]
+fn a_message_runs_when_its_script_comes_and_those_behind_it_then() {
+    const SAY: (&str, &str) = ("say", "godra.publish('told', ARGV[2])");
+    let game = game(&[SAY, ("later", "")]);
+    game.call(
+        Some("1a"),
+        "for n = 1, 3 do godra.tell('1a', n == 2 and 'later' or 'say', n, {after = 500}) end
+        godra.tell('1b', 'say', 4, {after = 550})",
+    );
+    game.engine.replace_scripts(set(&[SAY]));
+    let told = |count: usize| game.told(count).into_iter().map(|(_, told)| told).collect::<Vec<_>>();
+    assert_eq!(told(2), ["\"1\"", "\"4\""], "other rooms do not wait");
+    game.engine.replace_scripts(set(&[SAY, ("later", SAY.1)]));
+    assert_eq!(told(2), ["\"2\"", "\"3\""]);
+    assert_eq!(game.count(MessageOutcome::Failed), 0);
 }
 
 /// A script is changed so that it needs a room while a message to none waits for it: that fails, and what ran before it stays.

@@ -8,6 +8,7 @@ use godra_engine::keyspace::Value;
 use super::Worker;
 use crate::metrics::MessageOutcome;
 use crate::state::embedded::mail::{Address, Body, Place, address, key};
+use crate::state::mail::{UNKNOWN_FOR_MS, UNKNOWN_LOOK};
 use crate::state::{Batch, Call, CallResult, Delivery, Message};
 use crate::wire::ids::RoomId;
 
@@ -55,10 +56,19 @@ impl Messages {
 
 /// Why a message cannot run.
 enum Lost {
-    /// There is no script of this name any more that is for messages.
-    Script(String),
+    /// There is no script of this name that is for messages; the message was due then.
+    Script(String, u64),
     /// A script has removed its key, which is the server's.
     Body,
+}
+
+/// What is due of a receiver, and can run.
+struct Due {
+    calls: Vec<Call>,
+    /// How many were dropped, as their scripts have not come.
+    gone: usize,
+    /// Whether the next one waits for its script, and those behind it, too.
+    is_held: bool,
 }
 
 /// Whether a batch is one of messages.
@@ -122,11 +132,16 @@ impl Worker {
         let now_ms = (self.clock)();
         let to = self.runner.mail().next_receiver(now, now_ms)?;
         let room = RoomId::parse(&to);
-        let (calls, mut count) = self.due_calls(&to, room.as_ref(), now, now_ms);
+        let Due { calls, gone: mut count, is_held } = self.due_calls(&to, room.as_ref(), now, now_ms);
+        // What is given back has its turn before the one that is held.
+        let is_held = is_held && calls.is_empty();
         if !calls.is_empty() {
             count += self.run_due(Batch { may_give_back: true, ..Batch::new(room, calls, 0) });
         }
-        self.runner.mail().ran(to.clone(), count, now);
+        match is_held {
+            true => self.runner.mail().hold(to.clone(), now + UNKNOWN_LOOK),
+            false => self.runner.mail().ran(to.clone(), count, now),
+        }
         Some((to, count))
     }
 
@@ -149,18 +164,12 @@ impl Worker {
         count
     }
 
-    /// What a receiver has due, as calls, and how many have no script any more.
-    fn due_calls(
-        &mut self,
-        to: &Address,
-        room: Option<&RoomId>,
-        now: Instant,
-        now_ms: u64,
-    ) -> (Vec<Call>, usize) {
+    /// What a receiver has due, as calls.
+    fn due_calls(&mut self, to: &Address, room: Option<&RoomId>, now: Instant, now_ms: u64) -> Due {
         let most = self.runner.mail().left_in_round(to, now).min(MOST_AT_ONCE);
         let due: Vec<Place> = self.runner.mail().due(to, now_ms).take(most).collect();
         self.messages.running.clear();
-        let (mut calls, mut gone, mut bytes) = (Vec::with_capacity(due.len()), 0, 0);
+        let (mut calls, mut gone, mut is_held, mut bytes) = (Vec::with_capacity(due.len()), 0, false, 0);
         for place in due {
             if bytes >= MOST_BYTES_AT_ONCE {
                 break;
@@ -171,7 +180,11 @@ impl Worker {
                     calls.push(call);
                     self.messages.running.push(place);
                 }
-                Err(Lost::Script(name)) => {
+                Err(Lost::Script(_, due_ms)) if now_ms < due_ms.saturating_add(UNKNOWN_FOR_MS) => {
+                    is_held = true;
+                    break;
+                }
+                Err(Lost::Script(name, _)) => {
                     gone += 1;
                     self.drop_message(to, place);
                     self.metrics.messages.at(MessageOutcome::Failed).inc();
@@ -180,7 +193,7 @@ impl Worker {
                 Err(Lost::Body) => drop(self.drop_message(to, place)),
             }
         }
-        (calls, gone)
+        Due { calls, gone, is_held }
     }
 
     /// The call that a message is.
@@ -192,7 +205,7 @@ impl Worker {
         };
         let body = body.ok_or(Lost::Body)?;
         let script = self.scripts.get_for_messages(body.script);
-        let script = script.ok_or_else(|| Lost::Script(body.script.to_owned()))?;
+        let script = script.ok_or_else(|| Lost::Script(body.script.to_owned(), body.due_ms))?;
         Ok(Call::message(script.clone(), Message { id: place.id, payload: body.payload.into() }))
     }
 
