@@ -28,4 +28,8 @@ local keys = { players = KEYS[2], names = KEYS[3], positions = KEYS[4], bots = K
 local members = bots.add(count, redis.call("SCARD", KEYS[2]), room, keys)
 local until_ms = redis.call("SCARD", KEYS[6]) > 0 and 0 or godra.now + godra.room_ttl * 1000
 redis.call("HSET", KEYS[7], godra.room, members .. "," .. room.capacity .. "," .. until_ms)
+-- Where calls without a room run in another store, that one's list is told.
+if godra.home == false then
+  pcall(godra.tell, nil, "note_lobby", { id = godra.room, info = redis.call("HGET", KEYS[7], godra.room) })
+end
 return redis.call("HLEN", KEYS[5])

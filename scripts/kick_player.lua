@@ -52,6 +52,10 @@ if expires_at > 0 then
 else
   redis.call("ZREM", KEYS[10], godra.room)
 end
+-- Where calls without a room run in another store, that one's list is told.
+if godra.home == false then
+  pcall(godra.tell, nil, "note_lobby", { id = godra.room, info = redis.call("HGET", KEYS[9], godra.room) })
+end
 godra.publish("player_left", { user_id = user_id, username = name or user_id, kicked = true })
 godra.remove(user_id, "put out by the lobby's owner")
 

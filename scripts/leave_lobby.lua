@@ -41,5 +41,9 @@ if expires_at > 0 then
 else
   redis.call("ZREM", KEYS[10], godra.room)
 end
+-- Where calls without a room run in another store, that one's list is told.
+if godra.home == false then
+  pcall(godra.tell, nil, "note_lobby", { id = godra.room, info = redis.call("HGET", KEYS[9], godra.room) })
+end
 
 return "OK"

@@ -25,6 +25,10 @@ if redis.call("SCARD", KEYS[6]) == 0 then
   local info = redis.call("HGET", KEYS[8], godra.room)
   local capacity, ends_at = string.match(info or "", "^%d+,(%d+),(%d+)$")
   if capacity then redis.call("HSET", KEYS[8], godra.room, redis.call("SCARD", KEYS[2]) .. "," .. capacity .. "," .. ends_at) end
+  -- Where calls without a room run in another store, that one's list is told.
+  if capacity and godra.home == false then
+    pcall(godra.tell, nil, "note_lobby", { id = godra.room, info = redis.call("HGET", KEYS[8], godra.room) })
+  end
   return
 end
 

@@ -38,6 +38,10 @@ redis.call("SREM", KEYS[11], user.id)
 for i = 1, 7 do redis.call("PERSIST", KEYS[i]) end
 redis.call("HSET", KEYS[9], godra.room, members .. "," .. capacity .. ",0")
 redis.call("ZREM", KEYS[10], godra.room)
+-- Where calls without a room run in another store, that one's list is told.
+if godra.home == false then
+  pcall(godra.tell, nil, "note_lobby", { id = godra.room, info = redis.call("HGET", KEYS[9], godra.room) })
+end
 
 local joined = { user_id = user.id, username = user.name }
 local position = redis.call("HGET", KEYS[4], user.id)

@@ -17,6 +17,10 @@ if redis.call("SADD", KEYS[5], user.id) == 1 then
   local members, capacity = redis.call("SCARD", KEYS[2]), redis.call("HGET", KEYS[1], "capacity")
   redis.call("HSET", KEYS[8], godra.room, members .. "," .. (capacity or 0) .. ",0")
   redis.call("ZREM", KEYS[9], godra.room)
+  -- Where calls without a room run in another store, that one's list is told.
+  if godra.home == false then
+    pcall(godra.tell, nil, "note_lobby", { id = godra.room, info = redis.call("HGET", KEYS[8], godra.room) })
+  end
 end
 if redis.call("SREM", KEYS[10], user.id) == 1 then
   godra.publish("player_back", { user_id = user.id, username = user.name })

@@ -192,11 +192,6 @@ impl Config {
         let redis = values.parse_optional("redis-addr", Address::parse_list)?.unwrap_or_default();
         let limit = |name| resolve_limit(values, name);
         let mut warnings = Vec::new();
-        if redis.len() > 1 {
-            let advice = "--redis-addr has several addresses: a call without a room sees the keys of one of them alone, \
-                          so list_lobbies lists the lobbies of that one";
-            warnings.push(advice.to_owned());
-        }
         Ok(Self {
             listen: SocketAddr::new(values.parse("host", values::host)?, port),
             tls: resolve_tls(values)?,

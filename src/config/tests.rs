@@ -506,8 +506,6 @@ fn warnings() {
         assert!(warnings.iter().any(|warning| warning.contains(expected)), "{warnings:?}");
     };
     check("--debug-echo", "/echo");
-    check("--redis-addr one:6379,two:6379", "without a room");
-    assert!(!resolve("--redis-addr one:6379").unwrap().warnings.concat().contains("without a room"));
     check("--jwt-secret 0123456789abcdef0123456789abcdef", "JWT_SECRET in the environment");
     check("--jwt-secret aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "easy to guess");
     let from_environment =

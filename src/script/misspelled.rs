@@ -3,11 +3,12 @@
 use super::tokens::{Token, TokenKind, tokens};
 
 /// Everything that a script finds in `godra`.
-pub(super) const FIELDS: [&str; 20] = [
+pub(super) const FIELDS: [&str; 21] = [
     "array",
     "cancel",
     "cell",
     "error",
+    "home",
     "is_member",
     "join",
     "leave",

@@ -227,6 +227,7 @@ impl Extension for Game {
             b"room" if let Some(room) = &caller.room => call.text(room.as_str().as_bytes()),
             b"room_ttl" => call.number(self.room_ttl_s.get() as f64),
             b"lobbies_per_owner" => call.number(f64::from(self.lobbies_per_owner.get())),
+            b"home" => call.boolean(true),
             b"now" => call.number(call.now_ms() as f64),
             _ => call.nil(),
         })

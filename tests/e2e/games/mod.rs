@@ -17,6 +17,7 @@ const STOCK: &[&str] = &[
     "create_lobby",
     "join_lobby",
     "leave_lobby",
+    "note_lobby",
     "note_presence",
     "on_connect",
     "on_disconnect",
