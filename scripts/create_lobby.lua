@@ -138,9 +138,8 @@ redis.call("HINCRBY", KEYS[12], user.id, 1)
 redis.call("ZADD", KEYS[14], 0, user.id .. "\n" .. godra.room)
 -- Where calls without a room run in another store, that one's list is told.
 if godra.home == false then
-  pcall(godra.tell, nil, "note_lobby", {
-    id = godra.room, info = redis.call("HGET", KEYS[9], godra.room), created_at = godra.now, labels = labels, private = not is_public or nil,
-  })
+  local info = is_public and redis.call("HGET", KEYS[9], godra.room) or nil
+  pcall(godra.tell, nil, "note_lobby", { id = godra.room, info = info, created_at = godra.now, labels = labels })
 end
 
 return KEYS[1]

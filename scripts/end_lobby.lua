@@ -24,6 +24,8 @@ if not owner or redis.call("HEXISTS", KEYS[10], godra.room) == 1 then
 elseif not is_wanted() then
   for i = 1, 7 do redis.call("DEL", KEYS[i]) end
   for i = 13, 15 do redis.call("DEL", KEYS[i]) end
+  -- Where calls without a room run in another store, that one's list is told.
+  if godra.home == false then pcall(godra.tell, nil, "note_lobby", { id = godra.room }) end
   return
 end
 
