@@ -426,6 +426,7 @@ fn start_accounts(
         refresh_ttl: config.refresh_ttl,
         reserved_names: config.reserved_names.clone(),
         identities,
+        reset_ttl: config.reset_ttl,
     };
     let posts = posts.to_vec();
     let disconnect = move |disconnects: Disconnects| {

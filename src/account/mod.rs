@@ -14,6 +14,7 @@ mod random;
 pub mod records;
 pub mod refresh;
 pub mod reserved;
+pub mod reset_code;
 pub mod revocations;
 pub mod secret;
 pub mod service;

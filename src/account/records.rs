@@ -107,6 +107,17 @@ pub struct Ban {
     pub reason: String,
 }
 
+/// What giving an account another name came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renaming {
+    /// It has the name.
+    Renamed,
+    /// Another account has the name, or one that looks like it where that is refused.
+    Taken,
+    /// The account is no more, or has another password meanwhile.
+    Changed,
+}
+
 /// One login and all refreshes that follow from it. At most one refresh token of a family is good at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Family {
@@ -167,6 +178,8 @@ pub enum NoticeKind {
     Unbanned,
     /// Sockets are to be closed, nothing else.
     Kicked(String),
+    /// The account has this name from now on: it counts in the place of the one in tokens that were issued before.
+    Renamed(String),
     /// The user is no more: all its tokens are void, whenever they were issued, and it has left its rooms. No other user ever gets
     /// its id.
     Gone,
@@ -225,7 +238,7 @@ pub trait AccountStore: Send {
     /// Puts a hash in the place of another, if it is still there (the same password under newer parameters).
     fn rehash(&mut self, id: u64, old_hash: &str, new_hash: &str) -> StoreResult<()>;
 
-    /// Changes the password if `old_hash` is still there, and ends all families but `keep`, each with a
+    /// Changes the password if `old_hash` is still there, makes a code for a reset void, and ends all families but `keep`, each with a
     /// [`NoticeKind::FamilyEnded`]. Whether it was changed.
     fn change_password(
         &mut self,
@@ -268,6 +281,27 @@ pub trait AccountStore: Send {
 
     /// An account's identities, in the order in which they were linked.
     fn identities(&mut self, id: u64) -> StoreResult<Vec<LinkedIdentity>>;
+    /// Keeps the hash of a code by which the account gets another password once, until `expires_at_s`. It takes the place of an
+    /// earlier one. Whether there is such an account.
+    fn put_reset(&mut self, id: u64, code_hash: &str, expires_at_s: u64) -> StoreResult<bool>;
+
+    /// Uses a code up: sets the password, and ends all families, each with a [`NoticeKind::FamilyEnded`]. Whether the code was good.
+    fn reset_password(&mut self, id: u64, code_hash: &str, new_hash: &str, now_ms: u64) -> StoreResult<bool>;
+
+    /// Gives an account another name, with a [`NoticeKind::Renamed`]. With a hash, only if the account has that one. However many
+    /// take a name at once, one gets it.
+    fn rename(
+        &mut self,
+        id: u64,
+        password_hash: Option<&str>,
+        username: &str,
+        folded_name: &str,
+        now_ms: u64,
+    ) -> StoreResult<Renaming>;
+
+    /// Removes an account for good, and whatever hangs on it, with a [`NoticeKind::Gone`]. With a hash, only if the account has that
+    /// one. Its name is free; its number is never given again. Whether it was removed.
+    fn delete_account(&mut self, id: u64, password_hash: Option<&str>, now_ms: u64) -> StoreResult<bool>;
 
     /// Bans an account or a guest, with a [`NoticeKind::Banned`], and ends its families. A second ban takes the place of
     /// the first.
@@ -282,8 +316,9 @@ pub trait AccountStore: Send {
     /// Writes a [`NoticeKind::Kicked`].
     fn kick(&mut self, user_id: &str, reason: &str, now_ms: u64) -> StoreResult<()>;
 
-    /// Keeps a new family.
-    fn start_family(&mut self, family: &Family) -> StoreResult<()>;
+    /// Keeps a new family of an account, if the account is still there with this hash: who was let in before it was deleted or got
+    /// another password stays out. Whether it is kept.
+    fn start_family(&mut self, family: &Family, password_hash: &str) -> StoreResult<bool>;
 
     /// Spends the refresh token `generation` of a family and gives the family `expires_at_s` as its new end. A family
     /// that the store does not hold counts as `Unknown`, unless it is a guest's at generation 0 (their logins are not

@@ -29,6 +29,8 @@ struct Known {
     /// Ended families, and when that was.
     families: HashMap<SmolStr, u64>,
     users: HashMap<SmolStr, VoidTokens>,
+    /// Users who have another name than older tokens say.
+    names: HashMap<SmolStr, NewName>,
     bans: HashMap<SmolStr, Ban>,
 }
 
@@ -39,6 +41,13 @@ struct VoidTokens {
     until_ms: u64,
     /// All of them: the user is no more.
     is_gone: bool,
+}
+
+/// The name that counts in the place of the one in a token that was issued at or before this moment.
+#[derive(Clone, Debug)]
+struct NewName {
+    at_ms: u64,
+    username: SmolStr,
 }
 
 /// Why somebody is kept out.
@@ -90,6 +99,9 @@ impl Revocations {
                     disconnects.lift_bans(user_id, void.until_ms);
                 }
                 NoticeKind::Kicked(reason) => disconnects.kick(user_id, reason),
+                NoticeKind::Renamed(username) => {
+                    known.names.insert(user, NewName { at_ms: *at_ms, username: username.into() });
+                }
                 NoticeKind::Gone => {
                     known.make_void(user, *at_ms).is_gone = true;
                     disconnects.end_user(user_id, StillInRooms::Yes);
@@ -110,6 +122,7 @@ impl Revocations {
         let is_recent = |at_ms: u64| at_ms.saturating_add(keep_ms) >= now_ms;
         known.families.retain(|_, at_ms| is_recent(*at_ms));
         known.users.retain(|_, void| is_recent(void.until_ms));
+        known.names.retain(|_, name| is_recent(name.at_ms));
         known.bans.retain(|_, ban| is_in_force(ban, now_ms / 1000));
     }
 
@@ -118,25 +131,32 @@ impl Revocations {
     /// # Errors
     /// Why not.
     pub fn check(&self, identity: &Identity, now_s: u64) -> Result<(), Revoked> {
-        // A panic elsewhere leaves whole entries behind.
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ban) = known.bans.get(&identity.user_id).filter(|ban| is_in_force(ban, now_s)) {
-            return Err(Revoked::Banned(ban.clone()));
-        }
-        if known.families.contains_key(&identity.login.family) {
-            return Err(Revoked::Ended);
-        }
-        match known.users.get(&identity.user_id) {
-            Some(void) if void.is_gone => Err(Revoked::Ended),
-            Some(void) if identity.login.issued_at_ms <= void.until_ms => Err(Revoked::Outdated),
-            _ => Ok(()),
+        self.read().check(identity, now_s)
+    }
+
+    /// As [`Self::check`]: who it is that comes in, under the name that it has now.
+    ///
+    /// # Errors
+    /// Why it is kept out.
+    pub fn admit(&self, identity: Identity, now_s: u64) -> Result<Identity, Revoked> {
+        let known = self.read();
+        known.check(&identity, now_s)?;
+        match known.names.get(&identity.user_id) {
+            Some(name) if identity.login.issued_at_ms <= name.at_ms => {
+                Ok(Identity { username: name.username.clone(), ..identity })
+            }
+            _ => Ok(identity),
         }
     }
 
     /// The ban of a user, if there is one in force.
     pub fn ban(&self, user_id: &str, now_s: u64) -> Option<Ban> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.bans.get(user_id).filter(|ban| is_in_force(ban, now_s)).cloned()
+        self.read().bans.get(user_id).filter(|ban| is_in_force(ban, now_s)).cloned()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
+        // A panic elsewhere leaves whole entries behind.
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
@@ -145,6 +165,20 @@ impl Revocations {
 }
 
 impl Known {
+    fn check(&self, identity: &Identity, now_s: u64) -> Result<(), Revoked> {
+        if let Some(ban) = self.bans.get(&identity.user_id).filter(|ban| is_in_force(ban, now_s)) {
+            return Err(Revoked::Banned(ban.clone()));
+        }
+        if self.families.contains_key(&identity.login.family) {
+            return Err(Revoked::Ended);
+        }
+        match self.users.get(&identity.user_id) {
+            Some(void) if void.is_gone => Err(Revoked::Ended),
+            Some(void) if identity.login.issued_at_ms <= void.until_ms => Err(Revoked::Outdated),
+            _ => Ok(()),
+        }
+    }
+
     fn make_void(&mut self, user_id: SmolStr, at_ms: u64) -> &mut VoidTokens {
         let void = self.users.entry(user_id).or_default();
         void.until_ms = at_ms.max(void.until_ms);
@@ -198,6 +232,7 @@ pub fn is_in_force(ban: &Ban, now_s: u64) -> bool {
 mod tests {
     use super::*;
     use crate::account::token::TokenAuthority;
+    use crate::session::disconnects::DELETED;
     use crate::wire::ids::{Login, Role};
 
     fn identity(user_id: &str, family: &str, issued_at_ms: u64) -> Identity {
@@ -259,7 +294,7 @@ mod tests {
         for issued_at_ms in [0, 5000, 5001, 90_000] {
             let identity = identity("1", "f", issued_at_ms);
             assert_eq!(revocations.check(&identity, 10), Err(Revoked::Ended));
-            assert_eq!(disconnects.verdict(&identity), Some((4001, SESSION_ENDED)));
+            assert_eq!(disconnects.verdict(&identity), Some((4001, DELETED)));
             assert!(disconnects.is_gone(&identity));
         }
         assert!(is_let_in(&revocations, &identity("2", "f", 5000), 10));
@@ -278,6 +313,23 @@ mod tests {
         assert!(is_let_in(&revocations, &later, 20));
         assert!(!is_let_in(&revocations, &identity("1", "f", 5000), 20));
         assert_eq!((revocations.ban("1", 19).is_some(), revocations.ban("1", 20)), (true, None));
+    }
+
+    #[test]
+    fn a_new_name_counts_for_older_tokens() {
+        let revocations = Revocations::new(60);
+        let renamed = |at_ms, name: &str| notice("1", at_ms, NoticeKind::Renamed(name.to_owned()));
+        assert!(revocations.apply(&[renamed(5000, "ben"), renamed(6000, "cid")]).is_empty());
+        let name_of = |user_id: &str, issued_at_ms| {
+            let admitted = revocations.admit(identity(user_id, "f", issued_at_ms), 10);
+            admitted.map(|identity| identity.username.to_string())
+        };
+        assert_eq!(name_of("1", 5000).unwrap(), "cid");
+        assert_eq!(name_of("1", 6000).unwrap(), "cid");
+        assert_eq!(name_of("1", 6001).unwrap(), "a", "a newer token says it itself");
+        assert_eq!(name_of("2", 0).unwrap(), "a");
+        revocations.apply(&[notice("1", 7000, NoticeKind::Gone)]);
+        assert_eq!(name_of("1", 9000), Err(Revoked::Ended));
     }
 
     #[test]

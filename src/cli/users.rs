@@ -4,12 +4,13 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::password_prompt;
 use crate::account::name::Username;
 use crate::account::password::Password;
-use crate::account::records::{Account, AccountStore, Ban, NewAccount, StoreFault};
+use crate::account::records::{Account, AccountStore, Ban, NewAccount, Renaming, StoreFault};
+use crate::account::reset_code::ResetCode;
 use crate::account::store::Stores;
 use crate::account::token::is_user_id;
 use crate::config;
@@ -51,8 +52,26 @@ pub(super) fn command() -> Command {
         .about("Let an account or a guest in again")
         .arg(name().help("Username, #42, or a guest's id"));
     let password = Command::new("password").about("Set another password; ends all sessions").arg(name());
+    let reset = config::with_reset_flag(
+        Command::new("reset")
+            .about("Make a code by which an account's owner sets another password once; send it to them")
+            .arg(name()),
+    );
+    let rename = config::with_name_flags(
+        Command::new("rename")
+            .about("Give an account another name; sessions go on")
+            .arg(name())
+            .arg(Arg::new("NEW").required(true).help("The new username, 3 to 32 letters, digits, _ - .")),
+    );
+    let delete =
+        Command::new("delete").about("Delete an account for good, with all its sessions").arg(name()).arg(
+            Arg::new("yes")
+                .long("yes")
+                .action(ArgAction::SetTrue)
+                .help("Do it, and do not only say what would be done"),
+        );
     let list = Command::new("list").about("Show all accounts");
-    [create, set_role, list, ban, unban, password].into_iter().fold(
+    [create, set_role, list, ban, unban, password, reset, rename, delete].into_iter().fold(
         Command::new("user").about("Manage accounts").subcommand_required(true).disable_help_subcommand(true),
         |user, subcommand| user.subcommand(config::with_database_flags(subcommand)),
     )
@@ -71,6 +90,9 @@ pub(super) fn run(arguments: &ArgMatches) -> Result<String, String> {
         "ban" => task.ban(),
         "unban" => task.unban(),
         "password" => task.set_password(),
+        "reset" => task.reset(),
+        "rename" => task.rename(),
+        "delete" => task.delete(),
         _ => task.list(),
     }
 }
@@ -90,10 +112,7 @@ impl Task<'_> {
             return Err(taken);
         }
         if self.store.is_look_alike(&name.shown).map_err(told)? {
-            return Err(format!(
-                "the username {:?} looks like one that is taken; --confusable-names allow makes it all the same",
-                name.shown
-            ));
+            return Err(look_alike(&name));
         }
         let account = NewAccount {
             username: name.shown,
@@ -124,6 +143,44 @@ impl Task<'_> {
             return Err("the password has been changed meanwhile; try again".to_owned());
         }
         Ok(format!("{} has another password, and must log in again\n", account.username))
+    }
+
+    /// The code alone is the first line, for scripts.
+    fn reset(&mut self) -> Result<String, String> {
+        let ttl = config::reset_ttl(self.arguments).map_err(|error| error.to_string())?;
+        let account = self.account()?;
+        let code = ResetCode::new();
+        let expires_at_s = now_s().saturating_add(ttl.as_secs());
+        if !self.store.put_reset(account.id, &code.hash(account.id), expires_at_s).map_err(told)? {
+            return Err(gone(&account));
+        }
+        let (id, name, minutes) = (account.id, account.username, ttl.as_secs().div_ceil(60));
+        Ok(format!("{}\nsets another password for #{id} {name} once, within {minutes} min\n", code.reveal()))
+    }
+
+    fn rename(&mut self) -> Result<String, String> {
+        let name = Username::parse(self.text("NEW")).map_err(|error| error.to_string())?;
+        let account = self.account()?;
+        match self.store.rename(account.id, None, &name.shown, &name.folded, now_ms()).map_err(told)? {
+            Renaming::Renamed => Ok(format!("#{} {} is {} now\n", account.id, account.username, name.shown)),
+            Renaming::Taken if self.store.find_by_name(&name.folded, now_s()).map_err(told)?.is_none() => {
+                Err(look_alike(&name))
+            }
+            Renaming::Taken => Err(format!("the username {:?} is taken", name.shown)),
+            Renaming::Changed => Err(gone(&account)),
+        }
+    }
+
+    fn delete(&mut self) -> Result<String, String> {
+        let account = self.account()?;
+        let described = format!("#{} {} {}", account.id, account.role, account.username);
+        if !self.arguments.get_flag("yes") {
+            return Err(format!("this deletes {described} for good; say it again with --yes"));
+        }
+        match self.store.delete_account(account.id, None, now_ms()).map_err(told)? {
+            true => Ok(format!("deleted {described}\n")),
+            false => Err(gone(&account)),
+        }
     }
 
     fn ban(&mut self) -> Result<String, String> {
@@ -220,6 +277,17 @@ fn ask_password() -> Result<Password, String> {
 /// Shows what a command has to say; a reader that has gone away wants no more.
 pub(super) fn show(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
+}
+
+fn look_alike(name: &Username) -> String {
+    let name = &name.shown;
+    format!(
+        "the username {name:?} looks like one that is taken; --confusable-names allow makes it all the same"
+    )
+}
+
+fn gone(account: &Account) -> String {
+    format!("#{} {} has been deleted meanwhile", account.id, account.username)
 }
 
 fn told(fault: StoreFault) -> String {

@@ -32,7 +32,7 @@ pub use limits::{
     RoomLimits, WebSocketLimits,
 };
 pub use listening::Listening;
-pub use settings::{normalize_dashes, with_database_flags, with_flags, with_name_flags};
+pub use settings::{normalize_dashes, with_database_flags, with_flags, with_name_flags, with_reset_flag};
 
 use environment::Environment;
 use settings::{DotEnv, Source, Values};
@@ -82,6 +82,8 @@ pub struct Config {
     pub token_ttl: Duration,
     /// How long a refresh token is good.
     pub refresh_ttl: Duration,
+    /// How long a code for another password is good.
+    pub reset_ttl: Duration,
     /// Names that nobody can choose.
     pub reserved_names: ReservedNames,
     /// Whether names may look alike.
@@ -202,6 +204,7 @@ impl Config {
             token_keys: resolve_token_keys(values, &mut warnings)?,
             token_ttl: values.parse("token-ttl", values::duration("1s", "3650d"))?,
             refresh_ttl: values.parse("refresh-ttl", values::duration("1s", "3650d"))?,
+            reset_ttl: reset_ttl_of(values)?,
             reserved_names: values.parse("reserved-names", ReservedNames::parse)?,
             confusable_names: values.parse("confusable-names", ConfusableNames::parse)?,
             identities: identities::resolve(values, &mut warnings)?,
@@ -274,11 +277,30 @@ pub fn scripts_dir_without_flags() -> Result<PathBuf, ConfigError> {
 /// # Errors
 /// On a value that is not allowed.
 pub fn database(flags: &ArgMatches) -> Result<Dsn, ConfigError> {
-    let dot_env = DotEnv::read(Path::new(".env"))?;
     // What is unwise about it, the server says in its log.
     let mut warnings = Vec::new();
+    with_values(flags, |values| database::resolve(values, &mut warnings))
+}
+
+/// How long a code for another password is good, for subcommands.
+///
+/// # Errors
+/// On a value that is not allowed.
+pub fn reset_ttl(flags: &ArgMatches) -> Result<Duration, ConfigError> {
+    with_values(flags, reset_ttl_of)
+}
+
+fn reset_ttl_of(values: &Values) -> Result<Duration, ConfigError> {
+    values.parse("reset-ttl", values::duration("1s", "30d"))
+}
+
+fn with_values<T>(
+    flags: &ArgMatches,
+    read: impl FnOnce(&Values) -> Result<T, ConfigError>,
+) -> Result<T, ConfigError> {
+    let dot_env = DotEnv::read(Path::new(".env"))?;
     let environment = Environment::of_process();
-    database::resolve(&Values::collect(flags, |name| environment.get(name), &dot_env)?, &mut warnings)
+    read(&Values::collect(flags, |name| environment.get(name), &dot_env)?)
 }
 
 /// Whether names may look alike, as [`database`] has where accounts are.
@@ -286,10 +308,7 @@ pub fn database(flags: &ArgMatches) -> Result<Dsn, ConfigError> {
 /// # Errors
 /// On a value that is not allowed.
 pub fn confusable_names(flags: &ArgMatches) -> Result<ConfusableNames, ConfigError> {
-    let dot_env = DotEnv::read(Path::new(".env"))?;
-    let environment = Environment::of_process();
-    Values::collect(flags, |name| environment.get(name), &dot_env)?
-        .parse("confusable-names", ConfusableNames::parse)
+    with_values(flags, |values| values.parse("confusable-names", ConfusableNames::parse))
 }
 
 /// How long a ban is to last.

@@ -88,6 +88,12 @@ const SETTINGS: &[Setting] = &[
         Some("on"),
         "Devices that log in by a secret of their own: on = the first login makes an account, linked = only those that an account has linked, off",
     ),
+    setting(
+        "reset-ttl",
+        "TIME",
+        Some("1h"),
+        "How long a code for another password is good (godra user reset), such as 30m, 24h",
+    ),
     setting("db-type", "TYPE", Some("sqlite"), "Database of accounts: sqlite or postgres"),
     setting(
         "db-dsn",
@@ -322,6 +328,11 @@ pub fn with_database_flags(command: Command) -> Command {
 /// Adds the setting that a new name depends on, as a flag.
 pub fn with_name_flags(command: Command) -> Command {
     command.arg(find("confusable-names").argument())
+}
+
+/// Adds the flag that says how long codes for another password are good.
+pub fn with_reset_flag(command: Command) -> Command {
+    command.arg(find("reset-ttl").argument())
 }
 
 /// Turns single-dash long flags (`-db-type postgres`) into double-dash ones, so that clap understands them.

@@ -130,6 +130,18 @@ label! {
     }
 }
 
+label! {
+    /// What was done to an account.
+    AccountEvent as "event" {
+        /// It is no more; also a guest that ended itself.
+        Deleted = "deleted",
+        /// It has another name.
+        Renamed = "renamed",
+        /// It has another password, by a code.
+        Reset = "reset",
+    }
+}
+
 impl Labels for Route {
     const COUNT: usize = Self::ALL.len();
     const SHOW_ZEROS: bool = true;

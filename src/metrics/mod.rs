@@ -15,8 +15,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 pub use labels::{
-    AccountOutcome, CloseCode, ConnectionKind, HandshakeOutcome, InputOutcome, MessageOutcome, RefusalReason,
-    Request,
+    AccountEvent, AccountOutcome, CloseCode, ConnectionKind, HandshakeOutcome, InputOutcome, MessageOutcome,
+    RefusalReason, Request,
 };
 pub use parts::{Histogram, Labels, Row, SecondsCounter};
 pub use prometheus_client::metrics::counter::Counter;

@@ -10,8 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::labels::{
-    AccountOutcome, CloseCode, ConnectionKind, HandshakeOutcome, InputOutcome, MessageOutcome, RefusalReason,
-    Request,
+    AccountEvent, AccountOutcome, CloseCode, ConnectionKind, HandshakeOutcome, InputOutcome, MessageOutcome,
+    RefusalReason, Request,
 };
 use super::parts::{Histogram, Row, SecondsCounter, Summed};
 use super::{AddressLabels, ScriptInfoLabels, ScriptLabels, ShardLabels};
@@ -123,6 +123,7 @@ process_metrics! {
     #[derive(Clone)]
     pub AccountMetrics {
         pub calls: Row<AccountOutcome, Counter> = summed "account_calls" "Logins and other calls to the accounts, by how they ended";
+        pub events: Row<AccountEvent, Counter> = summed "account_events" "Accounts that were deleted or renamed, or got another password by a code";
         pub queue_depth: Gauge = plain "account_queue_depth" "Calls to the accounts that wait for a worker";
         pub hash_time: Histogram = seconds "password_hash" "How long hashing or checking a password took";
     }

@@ -78,8 +78,7 @@ impl Services for ServerServices {
             let code = if is_over { ErrorCode::TokenExpired } else { ErrorCode::Unauthorized };
             Rejection::new(code, error.to_string())
         })?;
-        self.revocations.check(&identity, unix_s).map_err(|revoked| revoked.refused())?;
-        Ok(identity)
+        self.revocations.admit(identity, unix_s).map_err(|revoked| revoked.refused())
     }
 
     fn standing(&self, identity: &Identity, unix_s: u64) -> Result<(), (u16, Box<str>)> {

@@ -75,6 +75,28 @@ pub enum AccountCall {
         /// The one from now on.
         new: String,
     },
+    /// `PATCH /account`
+    Rename {
+        /// The new name, and the password.
+        who: Credentials,
+    },
+    /// `DELETE /account`
+    Delete {
+        /// The account's; a guest has none.
+        password: Option<String>,
+    },
+    /// `POST /account/reset`
+    Reset {
+        /// The name, and the password from now on.
+        who: Credentials,
+        /// The code.
+        code: String,
+    },
+    /// `POST /api/users/ID/reset`
+    MakeReset {
+        /// Whose password may be set anew: an account's number as text.
+        user_id: String,
+    },
     /// `POST /account/upgrade`
     Upgrade {
         /// The account to be made.
@@ -259,6 +281,12 @@ impl AccountCall {
                 let body: PasswordBody = object(body, r#"{"old": PASSWORD, "new": PASSWORD}"#)?;
                 Ok(Self::ChangePassword { old: body.old, new: body.new })
             }
+            Route::Reset => {
+                let body: ResetBody =
+                    object(body, r#"{"username": NAME, "code": CODE, "password": PASSWORD}"#)?;
+                let who = Credentials { username: body.username, password: body.password };
+                Ok(Self::Reset { who, code: body.code })
+            }
             // Nothing in a body could say more.
             _ => Ok(Self::Logout),
         }
@@ -282,6 +310,27 @@ impl AccountCall {
     /// Says what they should be.
     pub fn unlink(target: &str, body: &[u8]) -> Result<Self, String> {
         identities::unlink(target, body)
+    }
+
+    /// The call that gives an account another name, from its body.
+    ///
+    /// # Errors
+    /// Says what the body should be.
+    pub fn rename(body: &[u8]) -> Result<Self, String> {
+        let who = object(body, r#"{"username": NEW_NAME, "password": PASSWORD}"#)?;
+        Ok(Self::Rename { who })
+    }
+
+    /// The call that deletes an account, from its body.
+    ///
+    /// # Errors
+    /// Says what the body should be.
+    pub fn delete(body: &[u8]) -> Result<Self, String> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self::Delete { password: None });
+        }
+        let body: DeleteBody = object(body, r#"{"password": PASSWORD}"#)?;
+        Ok(Self::Delete { password: body.password })
     }
 
     /// The call of an RPC that the server itself does: `kick`, `ban` or `unban`. None if the name is another.
@@ -321,6 +370,18 @@ struct UpgradeBody {
     password: String,
     #[serde(default)]
     rooms: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct ResetBody {
+    username: String,
+    code: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+struct DeleteBody {
+    password: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -429,7 +490,30 @@ mod tests {
         check(Route::Refresh, r#"{"refresh_token":"x"}"#, AccountCall::Refresh("x".into()));
         let (old, new) = ("a".to_owned(), "b".to_owned());
         check(Route::Password, r#"{"old":"a","new":"b"}"#, AccountCall::ChangePassword { old, new });
+        let body = r#"{"username":"ann","password":"12345678","code":"ABCD"}"#;
+        check(Route::Reset, body, AccountCall::Reset { who: ann(), code: "ABCD".into() });
         check(Route::Logout, "anything", AccountCall::Logout);
+    }
+
+    #[test]
+    fn bodies_that_change_an_account() {
+        let deletes = |body: &str| match AccountCall::delete(body.as_bytes()) {
+            Ok(AccountCall::Delete { password }) => Ok(password),
+            Ok(_) => panic!("{body}: another call"),
+            Err(message) => Err(message),
+        };
+        for body in ["", " ", "{}", r#"{"password":null}"#, r#"{"sure":true}"#] {
+            assert_eq!(deletes(body), Ok(None), "{body}");
+        }
+        assert_eq!(deletes(r#"{"password":"a"}"#), Ok(Some("a".to_owned())));
+        for body in ["[]", r#"{"password":7}"#, "yes", r#"{"password":"a","password":"b"}"#] {
+            assert!(deletes(body).unwrap_err().contains(r#"expected {"password": PASSWORD}"#), "{body}");
+        }
+        let renamed = AccountCall::rename(br#"{"username":"ben","password":"a"}"#);
+        let who = Credentials { username: "ben".into(), password: "a".into() };
+        assert!(renamed.is_ok_and(|call| call == AccountCall::Rename { who }));
+        let refused = AccountCall::rename(br#"{"username":"ben"}"#).err().unwrap();
+        assert!(refused.contains("missing field `password`") && refused.contains("NEW_NAME"), "{refused}");
     }
 
     #[test]
@@ -450,6 +534,7 @@ mod tests {
         );
         check_refused(Route::Refresh, "{}", r#"expected {"refresh_token": TOKEN}"#);
         check_refused(Route::Password, r#"{"old":"a"}"#, "missing field `new`");
+        check_refused(Route::Reset, r#"{"username":"ann","password":"12345678"}"#, "missing field `code`");
     }
 
     #[test]

@@ -126,7 +126,7 @@ pub fn is_same_origin(origin: &str, request: &Request) -> bool {
 }
 
 /// The methods of a preflight's answer.
-pub const ALLOW_METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
+pub const ALLOW_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// For how long a browser may remember a preflight's answer, in seconds. Browsers have bounds of their own, at most a day.
 pub const MAX_AGE_S: &str = "86400";
 /// The headers that every page needs.

@@ -12,6 +12,8 @@ const MAX_REASON_BYTES: usize = 123;
 
 /// Why a socket is closed with 4001: the error code that calls get, and words for people.
 pub const SESSION_ENDED: &str = "session_ended: log in again";
+/// As [`SESSION_ENDED`], where the user is no more and leaves its rooms: its seats are not kept.
+pub const DELETED: &str = "session_ended: this account was deleted";
 /// As [`SESSION_ENDED`], where a refresh gives a token that is good.
 pub const OUTDATED: &str = "token_expired: your role or account has changed, refresh your token";
 /// As [`OUTDATED`], when the token's time is over.
@@ -63,8 +65,11 @@ impl Disconnects {
 
     /// A user is no more, and all its logins with it.
     pub fn end_user(&mut self, user_id: &str, still_in_rooms: StillInRooms) {
-        let (code, reason) = (close_code::TOKEN_EXPIRED, SESSION_ENDED.into());
-        let leaves_rooms = still_in_rooms == StillInRooms::Yes;
+        let (reason, leaves_rooms) = match still_in_rooms {
+            StillInRooms::Yes => (DELETED.into(), true),
+            StillInRooms::No => (SESSION_ENDED.into(), false),
+        };
+        let code = close_code::TOKEN_EXPIRED;
         self.add(user_id, EndedSessions { issued_until_ms: u64::MAX, code, reason, leaves_rooms });
     }
 
@@ -176,8 +181,8 @@ mod tests {
         check("1", "g", 1001, None);
         check("2", "g", 5000, Some((4500, "you were sent out")));
         check("3", "f", 5000, Some((4501, "banned until 20000: cheating")));
-        check("4", "g", 5000, Some((4001, SESSION_ENDED)));
-        check("4", "g", 1000, Some((4001, SESSION_ENDED)));
+        check("4", "g", 5000, Some((4001, DELETED)));
+        check("4", "g", 1000, Some((4001, DELETED)));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub enum Methods {
     Delete,
     /// `GET`, `HEAD`, `PUT` and `DELETE`: what is there is read, replaced or removed.
     Resource,
+    /// `GET`, `HEAD`, `PATCH` and `DELETE`: the caller's own, which it may read, change and end.
+    Own,
     /// `GET` alone, to upgrade from.
     Upgrade,
     /// Whatever is asked, the answer is the same.
@@ -86,10 +88,12 @@ routes! {
     Refresh "/refresh" Post None;
     /// Ends a session.
     Logout "/logout" Post Header;
-    /// Whose token it is.
-    Account "/account" Read Header;
+    /// Whose token it is; changes or deletes the account.
+    Account "/account" Own Header;
     /// Changes a password.
     Password "/account/password" Post Header;
+    /// Sets another password by a code.
+    Reset "/account/reset" Post None;
     /// Makes a guest an account.
     Upgrade "/account/upgrade" Post Header;
     /// Begins a session of the account of another issuer's user.
@@ -108,6 +112,8 @@ routes! {
     Document "/api/data/COLLECTION/KEY" Resource Header;
     /// A document of the caller's.
     ReadDocument "/data/COLLECTION/KEY" Read Header;
+    /// Makes such a code for somebody, for managers.
+    UserReset "/api/users/ID/reset" Post Header;
     /// Runs a script.
     Rpc "/api/rpc" Post Header;
     /// Which rooms take most of the store, for managers.
@@ -133,6 +139,7 @@ impl Route {
     pub fn of_path(path: &str, debug_echo: bool, is_page: impl Fn(&str) -> bool) -> Self {
         match Self::named(path) {
             None if path.starts_with(IDENTITIES_PREFIX) => Self::Identity,
+            _ if user_to_reset(path).is_some() => Self::UserReset,
             Some(Self::Echo) if !debug_echo => Self::Unknown,
             None if documents::route_of(path).is_some() => documents::route_of(path).unwrap_or(Self::Unknown),
             None | Some(Self::Page) if is_page(path) => Self::Page,
@@ -155,6 +162,7 @@ impl Route {
             Methods::List => "GET, HEAD, POST, OPTIONS",
             Methods::Delete => "DELETE, OPTIONS",
             Methods::Resource => "GET, HEAD, PUT, DELETE, OPTIONS",
+            Methods::Own => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Methods::Upgrade => "GET, OPTIONS",
             Methods::Any => "OPTIONS",
         }
@@ -175,10 +183,19 @@ impl Route {
             Methods::Resource => {
                 matches!(request.method, Method::Get | Method::Head | Method::Put | Method::Delete)
             }
+            Methods::Own => {
+                matches!(request.method, Method::Get | Method::Head | Method::Patch | Method::Delete)
+            }
             Methods::Upgrade => request.method == Method::Get,
             Methods::Any => true,
         }
     }
+}
+
+/// The user's id in the path of [`Route::UserReset`].
+pub(super) fn user_to_reset(path: &str) -> Option<&str> {
+    let id = path.strip_prefix("/api/users/")?.strip_suffix("/reset")?;
+    Some(id).filter(|id| !id.is_empty() && !id.contains('/'))
 }
 
 #[cfg(test)]
@@ -198,5 +215,10 @@ mod tests {
         assert!(Route::has_path("/login") && !Route::has_path("/") && !Route::has_path("/a"));
         assert_eq!(Route::of_path("/account/identities/device/x", true, is_page), Route::Identity);
         assert_eq!(Route::of_path("/account/identitiesx", true, is_page), Route::Unknown);
+        assert_eq!(Route::of_path("/api/users/42/reset", true, is_page), Route::UserReset);
+        assert_eq!(user_to_reset("/api/users/42/reset"), Some("42"));
+        for path in ["/api/users//reset", "/api/users/4/2/reset", "/api/users/reset", "/api/users/42"] {
+            assert_eq!(Route::of_path(path, true, is_page), Route::Unknown, "{path}");
+        }
     }
 }

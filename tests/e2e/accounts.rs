@@ -11,13 +11,13 @@ use crate::common::server::{Folder, Server};
 
 /// What somebody is told, with the status and the code that go with it.
 #[track_caller]
-fn check_error(response: &Response, status: u16, code: &str, message: &str) {
+pub fn check_error(response: &Response, status: u16, code: &str, message: &str) {
     assert_eq!((response.status, response.error_code().as_str()), (status, code), "{response:?}");
     let told = response.json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(told.contains(message), "{told}");
 }
 
-fn credentials(username: &str, password: &str) -> Value {
+pub fn credentials(username: &str, password: &str) -> Value {
     json!({"username": username, "password": password})
 }
 

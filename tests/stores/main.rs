@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod documents;
+mod endings;
 mod failing_sync;
 mod postgres;
 mod races;

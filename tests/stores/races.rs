@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use godra::account::records::{Ban, CreatedLinked, Linking, NoticeKind, Rotation, Unlinking};
+use godra::account::records::{Ban, CreatedLinked, Linking, NoticeKind, Renaming, Rotation, Unlinking};
 use godra::account::store::Stores;
 
 use crate::suite::{
-    NOW_MS, NOW_S, Store, ended, external, family, new_account, notices_of, spend, without_password,
+    NOW_MS, NOW_S, Store, ended, external, family, new_account, notices_of, spend, start, without_password,
 };
 
 const THREADS: usize = 8;
@@ -18,12 +18,16 @@ pub fn all(stores: &Stores) {
     a_name_is_given_to_one(stores);
     names_that_look_alike_are_given_to_one(stores);
     a_token_is_spent_by_one(stores, "guest:raced", false);
-    a_token_is_spent_by_one(stores, "31337", true);
+    let account = stores.connect().unwrap().create(&new_account("spender"), NOW_S).unwrap().unwrap();
+    a_token_is_spent_by_one(stores, &account.id.to_string(), true);
     notices_come_whole_and_in_order(stores);
     families_of_one_user_are_ended_from_all_sides(stores);
     an_identity_makes_one_account(stores);
     an_identity_is_linked_to_one(stores);
     one_way_to_log_in_is_left(stores);
+    logins_that_are_under_way_end_with_the_account(stores);
+    a_new_name_is_given_to_one(stores);
+    a_code_is_good_once(stores);
 }
 
 /// Lets all threads do the same at the same moment; what each came to.
@@ -123,7 +127,7 @@ fn a_token_is_spent_by_one(stores: &Stores, user_id: &str, is_written: bool) {
         let family = family(&format!("r{round}-{user_id}"), user_id);
         let mut store = stores.connect().unwrap();
         if is_written {
-            store.start_family(&family).unwrap();
+            start(&mut store, &family);
         }
         let outcomes = together(stores, |store, _| spend(store, &family, 0));
         let count = |wanted: fn(&Rotation) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
@@ -178,7 +182,7 @@ fn families_of_one_user_are_ended_from_all_sides(stores: &Stores) {
     let user_id = account.id.to_string();
     for round in 0..5 {
         let families: Vec<_> = (0..20).map(|n| family(&format!("beset{round}-{n}"), &user_id)).collect();
-        families.iter().for_each(|family| store.start_family(family).unwrap());
+        families.iter().for_each(|family| start(&mut store, family));
         together(stores, |store, number| match number % 3 {
             0 => store.ban(&user_id, &Ban { until_s: None, reason: String::new() }, NOW_MS).unwrap(),
             1 => {
@@ -197,4 +201,66 @@ fn families_of_one_user_are_ended_from_all_sides(stores: &Stores) {
         notices_of(&mut store, &user_id)
             .contains(&NoticeKind::Banned(Ban { until_s: None, reason: String::new() }))
     );
+}
+
+/// Seven log in while the eighth deletes the account.
+fn logins_that_are_under_way_end_with_the_account(stores: &Stores) {
+    for round in 0..10 {
+        let mut store = stores.connect().unwrap();
+        let account = store.create(&new_account(&format!("leaving{round}")), NOW_S).unwrap().unwrap();
+        let user_id = account.id.to_string();
+        let families: Vec<_> =
+            (0..THREADS).map(|n| family(&format!("leaving{round}-{n}"), &user_id)).collect();
+        together(stores, |store, number| match number {
+            0 => assert!(store.delete_account(account.id, Some(&account.password_hash), NOW_MS).unwrap()),
+            _ => _ = store.start_family(&families[number], &account.password_hash).unwrap(),
+        });
+        for family in &families {
+            assert_eq!(spend(&mut store, family, 0), Rotation::Unknown, "{}", family.id);
+        }
+        assert_eq!(notices_of(&mut store, &user_id), [NoticeKind::Gone]);
+    }
+}
+
+/// Of those who want one name some have an account, and one registers.
+fn a_new_name_is_given_to_one(stores: &Stores) {
+    for round in 0..10 {
+        let mut store = stores.connect().unwrap();
+        let accounts: Vec<_> = (0..THREADS)
+            .map(|n| store.create(&new_account(&format!("suitor{round}-{n}")), NOW_S).unwrap().unwrap())
+            .collect();
+        let name = format!("bride{round}");
+        let got = together(stores, |store, number| match number {
+            0 => store.create(&new_account(&name), NOW_S).unwrap().is_some(),
+            _ => {
+                let id = accounts[number].id;
+                store.rename(id, None, &name.to_uppercase(), &name, NOW_MS).unwrap() == Renaming::Renamed
+            }
+        });
+        assert_eq!(got.iter().filter(|got| **got).count(), 1, "{got:?}");
+        assert!(store.find_by_name(&name, NOW_S).unwrap().is_some());
+    }
+    // Two who want each other's name: both have one in the end, and neither both.
+    let mut store = stores.connect().unwrap();
+    let [one, other] =
+        ["swap one", "swap other"].map(|name| store.create(&new_account(name), NOW_S).unwrap().unwrap());
+    let renamed = together(stores, |store, number| match number {
+        0 => store.rename(one.id, None, "SWAP OTHER", "swap other", NOW_MS).unwrap(),
+        1 => store.rename(other.id, None, "SWAP ONE", "swap one", NOW_MS).unwrap(),
+        _ => Renaming::Taken,
+    });
+    assert!(renamed.iter().all(|renaming| *renaming == Renaming::Taken), "{renamed:?}");
+}
+
+fn a_code_is_good_once(stores: &Stores) {
+    let mut store = stores.connect().unwrap();
+    let account = store.create(&new_account("much helped"), NOW_S).unwrap().unwrap();
+    for round in 0..10 {
+        let code = format!("code{round}");
+        assert!(store.put_reset(account.id, &code, NOW_S + 60).unwrap());
+        let done = together(stores, |store, number| {
+            store.reset_password(account.id, &code, &format!("hash {number}"), NOW_MS).unwrap()
+        });
+        assert_eq!(done.iter().filter(|done| **done).count(), 1, "{done:?}");
+    }
 }

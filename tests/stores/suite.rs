@@ -6,6 +6,8 @@ use godra::account::records::{
 };
 use godra::wire::ids::Role;
 
+use crate::endings;
+
 /// A connection to the database under test.
 pub type Store = Box<dyn AccountStore>;
 
@@ -15,11 +17,11 @@ type Case = fn(&mut Store, &mut Store);
 /// The time at which every case plays.
 pub const NOW_S: u64 = 1_800_000_000;
 pub const NOW_MS: u64 = NOW_S * 1000 + 7;
-const LATER_S: u64 = NOW_S + 3600;
+pub const LATER_S: u64 = NOW_S + 3600;
 
 /// Runs every case, on two connections to one database: what one writes, the other reads.
 pub fn suite(connect: &mut dyn FnMut() -> Store) {
-    let cases: [(&str, Case); 21] = [
+    let cases: [(&str, Case); 25] = [
         ("secret", the_secret_is_made_once),
         ("accounts", accounts_are_found_by_name_and_number),
         ("names", no_two_accounts_have_the_same_folded_name),
@@ -30,6 +32,10 @@ pub fn suite(connect: &mut dyn FnMut() -> Store) {
         ("password", a_changed_password_ends_other_families),
         ("bans", a_ban_is_in_force_until_its_end),
         ("guest bans", guests_can_be_banned),
+        ("renaming", endings::an_account_gets_another_name),
+        ("deletion", endings::a_deleted_account_leaves_nothing_behind),
+        ("resets", endings::a_code_sets_another_password_once),
+        ("late logins", endings::a_login_of_what_the_account_was_is_none),
         ("gone guests", a_guest_that_is_gone_does_not_come_back),
         ("kicks", a_kick_is_a_notice),
         ("rotation", a_refresh_token_is_good_once),
@@ -60,7 +66,7 @@ pub fn new_account(name: &str) -> NewAccount {
     }
 }
 
-fn created(store: &mut Store, name: &str) -> Account {
+pub fn created(store: &mut Store, name: &str) -> Account {
     store.create(&new_account(name), NOW_S).unwrap().expect("the name is free")
 }
 
@@ -73,6 +79,13 @@ pub fn family(id: &str, user_id: &str) -> Family {
     };
     assert_eq!(family.id.len(), 22, "ids are as long as real ones");
     family
+}
+
+/// Keeps a family of an account, as a login does.
+pub fn start(store: &mut Store, family: &Family) {
+    let id = family.user_id.parse().unwrap();
+    let hash = store.find(id, NOW_S).unwrap().unwrap().password_hash;
+    assert!(store.start_family(family, &hash).unwrap(), "{family:?}");
 }
 
 /// Spends a token of a family, for one that ends an hour after the first.
@@ -220,9 +233,9 @@ fn a_changed_password_ends_other_families(one: &mut Store, other: &mut Store) {
     let account = created(one, "careful");
     let user_id = account.id.to_string();
     let families = ["keep", "end1", "end2"].map(|id| family(id, &user_id));
-    let strangers = family("strangers", "999999999");
+    let strangers = family("strangers", &created(one, "stranger").id.to_string());
     for family in families.iter().chain([&strangers]) {
-        one.start_family(family).unwrap();
+        start(one, family);
     }
     let [keep, end1, end2] = &families;
     let change = |store: &mut Store, old: &str, keep: Option<&str>| {
@@ -247,7 +260,7 @@ fn a_ban_is_in_force_until_its_end(one: &mut Store, other: &mut Store) {
     let id = created(one, "rude").id;
     let user_id = id.to_string();
     let login = family("banned", &user_id);
-    one.start_family(&login).unwrap();
+    start(one, &login);
     let ban = Ban { until_s: Some(NOW_S + 60), reason: "spam".to_owned() };
     one.ban(&user_id, &ban, NOW_MS).unwrap();
     let ban_at = |store: &mut Store, now_s| store.find(id, now_s).unwrap().unwrap().ban;
@@ -317,28 +330,31 @@ fn a_kick_is_a_notice(one: &mut Store, other: &mut Store) {
 }
 
 fn a_refresh_token_is_good_once(one: &mut Store, other: &mut Store) {
-    let login = family("rotated", "4711");
+    let [user_id, stranger] = ["rotator", "other rotator"].map(|name| created(one, name).id.to_string());
+    let login = family("rotated", &user_id);
     assert_eq!(spend(one, &login, 0), Rotation::Unknown, "an account's login is written down");
-    one.start_family(&login).unwrap();
-    assert!(matches!(other.start_family(&login), Err(StoreFault::Broken(_))), "ids are never given twice");
-    assert_eq!(spend(other, &Family { user_id: "4712".to_owned(), ..login.clone() }, 0), Rotation::Unknown);
+    start(one, &login);
+    let again = other.start_family(&login, "hash of rotator");
+    assert!(matches!(again, Err(StoreFault::Broken(_))), "ids are never given twice");
+    assert_eq!(spend(other, &Family { user_id: stranger, ..login.clone() }, 0), Rotation::Unknown);
     assert_eq!(spend(other, &login, 5), Rotation::Unknown, "no such token was given out");
     assert_eq!(spend(other, &login, 0), rotated(&login, 1));
     assert_eq!(spend(one, &login, 1), rotated(&login, 2));
-    assert_eq!(notices_of(one, "4711"), []);
+    assert_eq!(notices_of(one, &user_id), []);
     assert_eq!(spend(one, &login, 0), Rotation::Reused);
     assert_eq!(spend(other, &login, 2), Rotation::Unknown, "the good one has ended with it");
     assert_eq!(spend(other, &login, 1), Rotation::Unknown);
-    assert_eq!(notices_of(other, "4711"), [ended(&login)], "told once");
+    assert_eq!(notices_of(other, &user_id), [ended(&login)], "told once");
 
-    let short = Family { expires_at_s: NOW_S, ..family("short", "4711") };
-    one.start_family(&short).unwrap();
+    let short = Family { expires_at_s: NOW_S, ..family("short", &user_id) };
+    start(one, &short);
     assert_eq!(spend(other, &short, 0), Rotation::Unknown, "its time is up");
 }
 
 fn the_token_spent_last_is_good_for_a_moment_more(one: &mut Store, other: &mut Store) {
-    let account = family("lost", "4720");
-    one.start_family(&account).unwrap();
+    let [user_id, stranger] = ["loser", "other loser"].map(|name| created(one, name).id.to_string());
+    let account = family("lost", &user_id);
+    start(one, &account);
     for login in [account, family("lost by a guest", "guest:lost")] {
         assert_eq!(spend(one, &login, 0), rotated(&login, 1));
         assert_eq!(spend_after(1, other, &login, 0), repeated(&login, 1));
@@ -348,7 +364,7 @@ fn the_token_spent_last_is_good_for_a_moment_more(one: &mut Store, other: &mut S
             "as often as it comes"
         );
         assert_eq!(
-            spend_after(1, other, &Family { user_id: "4721".to_owned(), ..login.clone() }, 0),
+            spend_after(1, other, &Family { user_id: stranger.clone(), ..login.clone() }, 0),
             Rotation::Unknown
         );
         // That moment begins anew with the next token, and is over for the one before.
@@ -368,8 +384,8 @@ fn the_token_spent_last_is_good_for_a_moment_more(one: &mut Store, other: &mut S
         );
         assert_eq!(notices_of(other, &login.user_id), [ended(&login)]);
     }
-    let late = family("too late", "4722");
-    one.start_family(&late).unwrap();
+    let late = family("too late", &user_id);
+    start(one, &late);
     assert_eq!(spend(one, &late, 0), rotated(&late, 1));
     assert_eq!(spend_after(REFRESH_GRACE_MS, other, &late, 0), Rotation::Reused);
 }
@@ -479,8 +495,8 @@ fn identities_are_linked_and_unlinked(one: &mut Store, other: &mut Store) {
     assert_eq!(unlink(one, ben.id, &user, None), Unlinking::Unknown, "another's");
     let (kept, over) =
         (family("linking-kept", &ann.id.to_string()), family("linking-over", &ann.id.to_string()));
-    one.start_family(&kept).unwrap();
-    one.start_family(&over).unwrap();
+    start(one, &kept);
+    start(one, &over);
     assert_eq!(unlink(one, ann.id, &user, Some(&kept.id)), Unlinking::Unlinked);
     assert_eq!(unlink(one, ann.id, &user, None), Unlinking::Unknown);
     assert_eq!(owner(other, &user), None);

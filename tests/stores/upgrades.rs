@@ -42,6 +42,7 @@ impl Accounts {
             refresh_ttl: Duration::from_secs(7200),
             reserved_names: ReservedNames::default(),
             identities: IdentityOptions::default(),
+            reset_ttl: Duration::from_secs(60),
         };
         let (revocations, metrics) = (Arc::new(Revocations::new(3600)), Metrics::new().accounts.clone());
         let service = AccountService::start(&options, &stores, tokens, revocations, metrics, |_| {}).unwrap();

@@ -57,6 +57,10 @@ pub(super) fn look_alike() -> Failure {
     )
 }
 
+pub(super) fn changed() -> Failure {
+    refused(ErrorCode::Conflict, "the account has changed meanwhile; look at it, and try again")
+}
+
 pub(super) fn unavailable() -> Rejection {
     let message = "the accounts are not available now; try again soon";
     Rejection::new(ErrorCode::Unavailable, message).retry_after(2)

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::failure::{Failure, Outcome, bad_request, look_alike, refused, reserved, taken};
+use super::failure::{Failure, Outcome, bad_request, changed, look_alike, refused, reserved, taken};
 use super::notices::unix_ms;
 use super::worker::{AccountWorker, answer, done};
 use crate::account::name::Username;
@@ -13,6 +13,9 @@ use crate::account::revocations::refused_ban;
 use crate::session::account::{AccountAnswer, Credentials};
 use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, Role};
+
+/// A login whose account changes while it is under way (it is deleted, or gets another password) begins anew so often.
+const LOGIN_TRIES: usize = 2;
 
 impl AccountWorker {
     pub(super) fn register(&mut self, who: &Credentials) -> Outcome<AccountAnswer> {
@@ -72,20 +75,25 @@ impl AccountWorker {
         // A name that nobody can have is treated as one that nobody has.
         let folded = name.clone().unwrap_or_else(|| who.username.chars().take(64).collect());
         self.check_defence(&folded, address)?;
-        let account = match name {
-            Some(name) => self.ask(|store| store.find_by_name(&name, unix_ms() / 1000))?,
-            None => None,
-        };
-        let Some(account) = self.authenticate(account, &who.password)? else {
-            self.defence().failed(&folded, address, self.now_ms());
-            return Err(refused(ErrorCode::Unauthorized, "the username or the password is wrong"));
-        };
-        self.defence().succeeded(&folded, address, self.now_ms());
-        if let Some(ban) = &account.ban {
-            return Err(Failure::Rejection(refused_ban(ban)));
+        for _ in 0..LOGIN_TRIES {
+            let account = match &name {
+                Some(name) => self.ask(|store| store.find_by_name(name, unix_ms() / 1000))?,
+                None => None,
+            };
+            let Some(account) = self.authenticate(account, &who.password)? else {
+                self.defence().failed(&folded, address, self.now_ms());
+                return Err(refused(ErrorCode::Unauthorized, "the username or the password is wrong"));
+            };
+            self.defence().succeeded(&folded, address, self.now_ms());
+            if let Some(ban) = &account.ban {
+                return Err(Failure::Rejection(refused_ban(ban)));
+            }
+            let account = self.rehash(account, &who.password)?;
+            if let Some(session) = self.try_session(&account)? {
+                return Ok(session);
+            }
         }
-        self.rehash(&account, &who.password)?;
-        self.begin_session(&account)
+        Err(changed())
     }
 
     /// The account, if the password is its own. Takes one hash whether there is an account or not, and whether the
@@ -102,14 +110,38 @@ impl AccountWorker {
     }
 
     /// A hash with the parameters of an earlier time is made anew while the password is known.
-    pub(super) fn rehash(&mut self, account: &Account, typed: &str) -> Outcome<()> {
+    fn rehash(&mut self, account: Account, typed: &str) -> Outcome<Account> {
         if password::needs_rehash(&account.password_hash)
             && let Ok(password) = Password::parse(typed)
         {
-            let hash = self.hash(&password)?;
-            self.ask(|store| store.rehash(account.id, &account.password_hash, &hash))?;
+            let password_hash = self.hash(&password)?;
+            self.ask(|store| store.rehash(account.id, &account.password_hash, &password_hash))?;
+            return Ok(Account { password_hash, ..account });
         }
-        Ok(())
+        Ok(account)
+    }
+
+    /// The caller's account, if the password is its own.
+    pub(super) fn confirm(
+        &mut self,
+        caller: &Identity,
+        typed: &str,
+        address: IpAddr,
+        wrong: &str,
+    ) -> Outcome<Account> {
+        let Ok(id) = caller.user_id.parse() else {
+            return Err(refused(ErrorCode::Forbidden, "a guest has no password; see /account/upgrade"));
+        };
+        // Whoever has found a token must not guess the password with it.
+        let guarded = format!("#{id}");
+        self.check_defence(&guarded, address)?;
+        let account = self.ask(|store| store.find(id, unix_ms() / 1000))?;
+        let Some(account) = self.authenticate(account, typed)? else {
+            self.defence().failed(&guarded, address, self.now_ms());
+            return Err(refused(ErrorCode::Forbidden, wrong));
+        };
+        self.defence().succeeded(&guarded, address, self.now_ms());
+        Ok(account)
     }
 
     pub(super) fn change_password(
@@ -119,32 +151,15 @@ impl AccountWorker {
         new: &str,
         address: IpAddr,
     ) -> Outcome<AccountAnswer> {
-        let Ok(id) = caller.user_id.parse() else {
-            return Err(refused(ErrorCode::Forbidden, "a guest has no password; see /account/upgrade"));
-        };
         let new = Password::parse(new).map_err(|error| bad_request(&format!("new: {error}")))?;
-        // Whoever has found a token must not guess the password with it.
-        let guarded = format!("#{id}");
-        self.check_defence(&guarded, address)?;
-        let account = self.ask(|store| store.find(id, unix_ms() / 1000))?;
-        if account.as_ref().is_some_and(|account| !account.has_password()) {
-            return Err(refused(
-                ErrorCode::Forbidden,
-                "this account has no password; see /account/identities",
-            ));
-        }
-        let Some(account) = self.authenticate(account, old)? else {
-            self.defence().failed(&guarded, address, self.now_ms());
-            return Err(refused(ErrorCode::Forbidden, "the old password is wrong"));
-        };
-        self.defence().succeeded(&guarded, address, self.now_ms());
+        let account = self.confirm(caller, old, address, "the old password is wrong")?;
         let hash = self.hash(&new)?;
         let keep = Some(&*caller.login.family).filter(|family| !family.is_empty());
         let change = |store: &mut dyn AccountStore| {
-            store.change_password(id, &account.password_hash, &hash, keep, unix_ms())
+            store.change_password(account.id, &account.password_hash, &hash, keep, unix_ms())
         };
         if !self.ask(change)? {
-            return Err(refused(ErrorCode::Conflict, "the password has been changed meanwhile"));
+            return Err(changed());
         }
         self.poke();
         Ok(done())

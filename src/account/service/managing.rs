@@ -1,4 +1,4 @@
-//! What managers do to others: kick, ban, unban.
+//! What managers do to others: kick, ban, unban; and whom they may do it to.
 
 use super::failure::{Outcome, refused};
 use super::notices::unix_ms;
@@ -44,7 +44,7 @@ impl AccountWorker {
 
     /// Guests are not written down, so any guest's id is taken; an account must be there, and be no manager's: two
     /// managers who ban each other are the operator's to sort out.
-    fn check_target(&mut self, caller: &Identity, user_id: &str) -> Outcome<()> {
+    pub(super) fn check_target(&mut self, caller: &Identity, user_id: &str) -> Outcome<()> {
         if caller.role < Role::Manager {
             return Err(refused(ErrorCode::Forbidden, "this needs the role manager"));
         }

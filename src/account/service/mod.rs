@@ -14,6 +14,8 @@ mod linking;
 mod logins;
 mod managing;
 mod notices;
+mod renaming;
+mod resets;
 mod sessions;
 mod upgrade;
 mod worker;
@@ -61,6 +63,8 @@ pub struct ServiceOptions {
     pub longest_wait: Duration,
     /// How long a refresh token is good.
     pub refresh_ttl: Duration,
+    /// How long a code for another password is good.
+    pub reset_ttl: Duration,
     /// Names that nobody can choose.
     pub reserved_names: ReservedNames,
     /// Who logs in without a password.
@@ -137,6 +141,7 @@ impl AccountService {
             refresh_ttl_s: options.refresh_ttl.as_secs(),
             reserved_names: options.reserved_names.clone(),
             identities: options.identities.clone(),
+            reset_ttl_s: options.reset_ttl.as_secs(),
             started: Instant::now(),
             metrics: metrics.clone(),
             poke,

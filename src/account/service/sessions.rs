@@ -1,6 +1,6 @@
 //! Sessions: what begins them, goes on with them and ends them.
 
-use super::failure::{Failure, Outcome, refused};
+use super::failure::{Failure, Outcome, changed, refused};
 use super::notices::unix_ms;
 use super::worker::{AccountWorker, answer, done};
 use crate::account::records::{Account, Family, Rotation};
@@ -13,6 +13,11 @@ use crate::wire::ids::{Identity, Role};
 
 impl AccountWorker {
     pub(super) fn begin_session(&mut self, account: &Account) -> Outcome<AccountAnswer> {
+        self.try_session(account)?.ok_or_else(changed)
+    }
+
+    /// Begins a session, unless the account has been deleted or got another password since it was read.
+    pub(super) fn try_session(&mut self, account: &Account) -> Outcome<Option<AccountAnswer>> {
         let now_ms = unix_ms();
         let family = Family {
             id: new_family(),
@@ -20,8 +25,8 @@ impl AccountWorker {
             generation: 0,
             expires_at_s: now_ms / 1000 + self.shared.refresh_ttl_s,
         };
-        self.ask(|store| store.start_family(&family))?;
-        Ok(self.pair(&family, &account.username, account.role, now_ms))
+        let is_kept = self.ask(|store| store.start_family(&family, &account.password_hash))?;
+        Ok(is_kept.then(|| self.pair(&family, &account.username, account.role, now_ms)))
     }
 
     /// The answer with an access token and the refresh token that follows it.

@@ -35,6 +35,7 @@ fn start(workers: usize, queue_capacity: usize, longest_wait: Duration) -> Accou
         refresh_ttl: Duration::from_secs(7200),
         reserved_names: ReservedNames::default(),
         identities: IdentityOptions::default(),
+        reset_ttl: Duration::from_secs(60),
     };
     let disconnect = move |disconnects| sender.send(disconnects).unwrap_or_default();
     let (tokens_of_service, revocations_of_service) = (tokens.clone(), revocations.clone());

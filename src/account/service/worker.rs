@@ -30,6 +30,7 @@ pub(super) struct WorkerState {
     pub refresh_ttl_s: u64,
     pub reserved_names: ReservedNames,
     pub identities: IdentityOptions,
+    pub reset_ttl_s: u64,
     /// The zero of the defence's milliseconds.
     pub started: Instant,
     pub metrics: AccountMetrics,
@@ -134,6 +135,12 @@ impl AccountWorker {
             (AccountCall::Logout, Some(caller)) => self.logout(&caller),
             (AccountCall::ChangePassword { old, new }, Some(caller)) => {
                 self.change_password(&caller, &old, &new, address)
+            }
+            (AccountCall::Reset { who, code }, _) => self.reset_password(&who, &code, address),
+            (AccountCall::MakeReset { user_id }, Some(caller)) => self.make_reset(&caller, &user_id),
+            (AccountCall::Rename { who }, Some(caller)) => self.rename(&caller, &who, address),
+            (AccountCall::Delete { password }, Some(caller)) => {
+                self.delete(&caller, password.as_deref(), address)
             }
             (AccountCall::Upgrade { who, rooms }, Some(caller)) => self.upgrade(caller, &who, rooms, address),
             (AccountCall::ExternalLogin(token), _) => self.external_login(token),

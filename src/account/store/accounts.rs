@@ -3,7 +3,7 @@
 use super::sql::{Database, Row, Transaction, Value, broken, first};
 use super::{families, notices, skeletons};
 use crate::account::look_alikes::ConfusableNames;
-use crate::account::records::{Account, Ban, NewAccount, NoticeKind, StoreResult};
+use crate::account::records::{Account, Ban, NewAccount, NoticeKind, Renaming, StoreResult};
 use crate::wire::ids::Role;
 
 /// Selects accounts with the bans in force at the time `$1`.
@@ -113,6 +113,66 @@ pub(super) fn set_role(
     Ok(true)
 }
 
+/// The names of an account, as it is shown and folded.
+pub(super) struct Names {
+    username: String,
+    folded: String,
+}
+
+/// Keeps an account as it is until the transaction ends, if it is there, with the hash if one is given. An update that changes
+/// nothing, as both databases take the row's lock for one.
+pub(super) fn lock(
+    transaction: &mut dyn Transaction,
+    id: u64,
+    password_hash: Option<&str>,
+) -> StoreResult<Option<Names>> {
+    const LOCK: &str = "UPDATE accounts SET role = role WHERE id = $1 \
+         RETURNING username, folded_name, password_hash";
+    let Some(mut row) = first(transaction.run(LOCK, &[id.into()])?) else { return Ok(None) };
+    let (names, found) = (Names { username: row.text()?, folded: row.text()? }, row.text()?);
+    Ok(Some(names).filter(|_| password_hash.is_none_or(|expected| expected == found)))
+}
+
+/// A new name, as it is shown and folded.
+pub(super) struct NewName<'a> {
+    pub username: &'a str,
+    pub folded: &'a str,
+}
+
+pub(super) fn rename(
+    transaction: &mut dyn Transaction,
+    id: u64,
+    password_hash: Option<&str>,
+    name: &NewName,
+    confusable_names: ConfusableNames,
+    now_ms: u64,
+) -> StoreResult<Renaming> {
+    const UPDATE: &str = "UPDATE accounts SET username = $2, folded_name = $3 WHERE id = $1";
+    let Some(old) = lock(transaction, id, password_hash)? else { return Ok(Renaming::Changed) };
+    if old.folded != name.folded && !hold(transaction, name)? {
+        return Ok(Renaming::Taken);
+    }
+    let is_unlike_others = skeletons::change(transaction, id, &old.username, name.username)?;
+    if !is_unlike_others && confusable_names == ConfusableNames::Refuse {
+        return Ok(Renaming::Taken);
+    }
+    transaction.run(UPDATE, &[id.into(), name.username.into(), name.folded.into()])?;
+    let renamed = NoticeKind::Renamed(name.username.to_owned());
+    notices::write(transaction, &id.to_string(), &renamed, now_ms)?;
+    Ok(Renaming::Renamed)
+}
+
+/// Keeps others from taking a name until the transaction ends; not if one of them has it. An update that finds the name taken
+/// would fail as a whole; an insertion can say so: of an account that is gone again at once, and costs a number.
+fn hold(transaction: &mut dyn Transaction, name: &NewName) -> StoreResult<bool> {
+    const INSERT: &str = "INSERT INTO accounts (username, folded_name, role, password_hash, created_at_s) \
+         VALUES ($1, $2, 'player', '', 0) ON CONFLICT DO NOTHING RETURNING id";
+    let values = [name.username.into(), name.folded.into()];
+    let Some(mut row) = first(transaction.run(INSERT, &values)?) else { return Ok(false) };
+    transaction.run("DELETE FROM accounts WHERE id = $1", &[row.number()?.into()])?;
+    Ok(true)
+}
+
 /// Puts a hash in the place of another. Whether the other was there.
 pub(super) fn replace_hash(
     transaction: &mut dyn Transaction,
@@ -123,6 +183,12 @@ pub(super) fn replace_hash(
     const UPDATE: &str =
         "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2 RETURNING id";
     Ok(!transaction.run(UPDATE, &[id.into(), old_hash.into(), new_hash.into()])?.is_empty())
+}
+
+/// Sets a hash, whatever was there.
+pub(super) fn set_hash(transaction: &mut dyn Transaction, id: u64, new_hash: &str) -> StoreResult<()> {
+    const UPDATE: &str = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
+    transaction.run(UPDATE, &[id.into(), new_hash.into()]).map(drop)
 }
 
 pub(super) fn ban(

@@ -6,11 +6,13 @@
 mod accounts;
 mod connection;
 mod dsn;
+mod erasing;
 mod families;
 mod gone;
 mod identities;
 mod notices;
 mod postgres;
+mod resets;
 mod skeletons;
 pub(crate) mod sql;
 mod sql_store;

@@ -43,6 +43,7 @@ fn columns(kind: &NoticeKind) -> (&'static str, &str, Option<u64>) {
         NoticeKind::Banned(ban) => ("banned", &ban.reason, ban.until_s),
         NoticeKind::Unbanned => ("unbanned", "", None),
         NoticeKind::Kicked(reason) => ("kicked", reason, None),
+        NoticeKind::Renamed(username) => ("renamed", username, None),
         NoticeKind::Gone => ("gone", "", None),
         NoticeKind::Expired => ("expired", "", None),
     }
@@ -57,6 +58,7 @@ fn notice(mut row: Row) -> StoreResult<Notice> {
         "banned" => NoticeKind::Banned(Ban { until_s, reason: detail }),
         "unbanned" => NoticeKind::Unbanned,
         "kicked" => NoticeKind::Kicked(detail),
+        "renamed" => NoticeKind::Renamed(detail),
         "gone" => NoticeKind::Gone,
         "expired" => NoticeKind::Expired,
         _ => return Err(broken(&format!("a notice of the kind {name:?}"))),

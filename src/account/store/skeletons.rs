@@ -29,6 +29,27 @@ pub(super) fn take(transaction: &mut dyn Transaction, id: u64, username: &str) -
     Ok(are_all)
 }
 
+/// Gives an account those of its new name, in the place of the old one's, if nobody has them. Otherwise it keeps the old ones.
+/// Whether it has them.
+pub(super) fn change(
+    transaction: &mut dyn Transaction,
+    id: u64,
+    old_username: &str,
+    username: &str,
+) -> StoreResult<bool> {
+    give_back(transaction, id)?;
+    let are_all = take(transaction, id, username)?;
+    if !are_all {
+        give_back(transaction, id)?;
+        take(transaction, id, old_username)?;
+    }
+    Ok(are_all)
+}
+
+fn give_back(transaction: &mut dyn Transaction, id: u64) -> StoreResult<()> {
+    transaction.run("DELETE FROM name_skeletons WHERE user_id = $1", &[id.into()]).map(drop)
+}
+
 /// Gives the accounts that were there before them their skeletons: the first of those that look alike gets them. Any number of
 /// processes may do so at once, and one that is stopped half-way goes on with the next start.
 pub(super) fn fill(database: &mut impl Database) -> StoreResult<()> {

@@ -1,13 +1,14 @@
 //! The contract of the stores, kept on any database that speaks the statements of this module.
 
+use super::accounts::NewName;
 use super::families::{self, Presented};
 use super::sql::{Database, Transaction, Value, broken, first};
-use super::{accounts, gone, identities, notices, skeletons};
+use super::{accounts, erasing, gone, identities, notices, resets, skeletons};
 use crate::account::look_alikes::ConfusableNames;
 use crate::account::random;
 use crate::account::records::{
     Account, AccountStore, Ban, CreatedLinked, Family, LinkedIdentity, Linking, NewAccount, Notice,
-    NoticeKind, Rotation, StoreResult, Unlinking,
+    NoticeKind, Renaming, Rotation, StoreResult, Unlinking,
 };
 use crate::account::secret::Secret;
 use crate::wire::ids::Role;
@@ -74,6 +75,7 @@ impl<D: Database> AccountStore for SqlStore<D> {
             if !accounts::replace_hash(transaction, id, old_hash, new_hash)? {
                 return Ok(false);
             }
+            resets::void(transaction, id)?;
             end_other_families(transaction, id, keep, now_ms)?;
             Ok(true)
         })
@@ -126,6 +128,41 @@ impl<D: Database> AccountStore for SqlStore<D> {
         identities::list(&mut self.0, id)
     }
 
+    fn put_reset(&mut self, id: u64, code_hash: &str, expires_at_s: u64) -> StoreResult<bool> {
+        self.0.write(|transaction| resets::put(transaction, id, code_hash, expires_at_s))
+    }
+
+    fn reset_password(&mut self, id: u64, code_hash: &str, new_hash: &str, now_ms: u64) -> StoreResult<bool> {
+        self.0.write(|transaction| {
+            let is_good = accounts::lock(transaction, id, None)?.is_some()
+                && resets::take(transaction, id, code_hash, now_ms / 1000)?;
+            if is_good {
+                accounts::set_hash(transaction, id, new_hash)?;
+                end_other_families(transaction, id, None, now_ms)?;
+            }
+            Ok(is_good)
+        })
+    }
+
+    fn rename(
+        &mut self,
+        id: u64,
+        password_hash: Option<&str>,
+        username: &str,
+        folded_name: &str,
+        now_ms: u64,
+    ) -> StoreResult<Renaming> {
+        let name = NewName { username, folded: folded_name };
+        let confusable_names = self.1;
+        self.0.write(|transaction| {
+            accounts::rename(transaction, id, password_hash, &name, confusable_names, now_ms)
+        })
+    }
+
+    fn delete_account(&mut self, id: u64, password_hash: Option<&str>, now_ms: u64) -> StoreResult<bool> {
+        self.0.write(|transaction| erasing::erase(transaction, id, password_hash, now_ms))
+    }
+
     fn ban(&mut self, user_id: &str, ban: &Ban, now_ms: u64) -> StoreResult<()> {
         self.0.write(|transaction| accounts::ban(transaction, user_id, ban, now_ms))
     }
@@ -143,8 +180,15 @@ impl<D: Database> AccountStore for SqlStore<D> {
         self.0.write(|transaction| notices::write(transaction, user_id, &kicked, now_ms))
     }
 
-    fn start_family(&mut self, family: &Family) -> StoreResult<()> {
-        self.0.write(|transaction| families::start(transaction, family))
+    fn start_family(&mut self, family: &Family, password_hash: &str) -> StoreResult<bool> {
+        let id = family.user_id.parse().map_err(|_| broken("a family is kept of accounts only"))?;
+        self.0.write(|transaction| {
+            let is_there = accounts::lock(transaction, id, Some(password_hash))?.is_some();
+            if is_there {
+                families::start(transaction, family)?;
+            }
+            Ok(is_there)
+        })
     }
 
     fn rotate(
@@ -172,6 +216,7 @@ impl<D: Database> AccountStore for SqlStore<D> {
             families::purge(transaction, now_s)?;
             accounts::purge_bans(transaction, now_s)?;
             gone::purge(transaction, now_s)?;
+            resets::purge(transaction, now_s)?;
             notices::purge(transaction, notices_before_ms)
         })
     }
@@ -188,8 +233,7 @@ impl<D: Database> AccountStore for SqlStore<D> {
         }
         self.0.write(|transaction| {
             gone::note(transaction, user_id, until_s)?;
-            families::forget(transaction, user_id)?;
-            accounts::forget_ban(transaction, user_id)?;
+            erasing::forget(transaction, user_id)?;
             match &notice {
                 Some(kind) => notices::write(transaction, user_id, kind, now_ms),
                 None => Ok(()),

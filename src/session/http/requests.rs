@@ -6,7 +6,7 @@ use super::pages::PageReply;
 use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::documents;
-use crate::session::routes::{MAX_OPTIONS_BYTES, STRANGERS_BODY, TokenSource};
+use crate::session::routes::{MAX_OPTIONS_BYTES, STRANGERS_BODY, TokenSource, user_to_reset};
 use crate::session::{
     Action, Client, Context, Counted, JoinRequest, MAX_ROOMS_TOLD, Rejection, Route, RpcRequest, SERVER_FULL,
     cors,
@@ -85,6 +85,8 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
             | Route::Refresh
             | Route::Logout
             | Route::Password
+            | Route::Reset
+            | Route::UserReset
             | Route::Upgrade
             | Route::ExternalLogin
             | Route::DeviceLogin
@@ -96,6 +98,9 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         (Route::OwnData | Route::Documents | Route::Document | Route::ReadDocument, Some(caller)) => {
             let call = documents::call(route, request, &caller)?;
             return Ok(submit(request, call, Some(caller), context));
+        }
+        (Route::Account, Some(caller)) if matches!(request.method, Method::Patch | Method::Delete) => {
+            return account(route, request, Some(caller), context);
         }
         (Route::Account, Some(caller)) => who_am_i(&caller, context),
         (Route::LargestRooms, Some(caller)) => largest_rooms(&caller, request, context)?,
@@ -250,11 +255,18 @@ fn account(
     let call = match (route, &request.method) {
         (Route::Identities, Method::Get | Method::Head) => Ok(AccountCall::Identities),
         (Route::Identity, _) => AccountCall::unlink(&request.target, &request.body),
+        (Route::Account, Method::Delete) => AccountCall::delete(&request.body),
+        (Route::Account, _) => AccountCall::rename(&request.body),
+        (Route::UserReset, _) => Ok(AccountCall::MakeReset {
+            user_id: user_to_reset(&request.path).unwrap_or_default().to_owned(),
+        }),
         _ => AccountCall::parse(route, &request.body),
     };
     let call = call.map_err(|message| Rejection::new(ErrorCode::BadRequest, message))?;
     let counted = match route {
-        Route::Register | Route::Login | Route::ExternalLogin | Route::DeviceLogin => Some(Counted::Login),
+        Route::Register | Route::Login | Route::Reset | Route::ExternalLogin | Route::DeviceLogin => {
+            Some(Counted::Login)
+        }
         Route::Refresh => Some(Counted::Refresh),
         // Those with a token are counted already.
         _ => None,

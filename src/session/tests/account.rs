@@ -28,6 +28,17 @@ fn calls_are_passed_on() {
     passed_on(authorized("/logout", ""), "guest:a 192.0.2.1 logout", "logout");
     let passwords = r#"{"old":"a","new":"b"}"#;
     passed_on(authorized("/account/password", passwords), "guest:a 192.0.2.1 change a b", "account_password");
+    let body = r#"{"username":"ann","password":"pass word","code":"ABCD"}"#;
+    passed_on(post("/account/reset", &[], body), "nobody 192.0.2.1 reset ann pass word ABCD", "reset");
+    passed_on(
+        post("/api/users/42/reset", &["Authorization: Bearer manager"], ""),
+        "guest:a 192.0.2.1 make reset 42",
+        "userreset",
+    );
+    let own = |method: &str, body: &str| authorized("/account", body).replacen("POST", method, 1);
+    passed_on(own("PATCH", ANN), "guest:a 192.0.2.1 rename ann pass word", "account");
+    passed_on(own("DELETE", r#"{"password":"a"}"#), r#"guest:a 192.0.2.1 delete Some("a")"#, "account");
+    passed_on(own("DELETE", ""), "guest:a 192.0.2.1 delete None", "account");
     passed_on(
         authorized("/account/upgrade", ANN),
         "guest:a 192.0.2.1 upgrade ann pass word []",
@@ -73,10 +84,15 @@ fn what_makes_no_sense_goes_no_further() {
     refused("/login", "login");
     refused("/refresh", "refresh");
     refused("/account/password", "account_password");
+    refused("/account/reset", "reset");
     refused("/account/upgrade", "account_upgrade");
     refused("/external-login", "externallogin");
     refused("/device-login", "devicelogin");
     refused("/account/identities", "identities");
+    for method in ["PATCH", "DELETE"] {
+        let line = r#"account 400 {"error":{"code":"bad_request","message":"…"}}"#;
+        check(authorized("/account", "[]").replacen("POST", method, 1), &[line]);
+    }
     check(get("/login"), &["login 405 …"]);
     check(post("/account", &[], ""), &["account 405 …"]);
 }
@@ -88,6 +104,7 @@ fn a_token_is_needed_where_somebody_acts() {
         ("/account/password", "account_password"),
         ("/account/upgrade", "account_upgrade"),
         ("/account/identities", "identities"),
+        ("/api/users/42/reset", "userreset"),
     ] {
         check(post(path, &[], ANN), &[&format!("{route} 401 …")]);
         check(post(path, &["Authorization: Bearer bad"], ANN), &[&format!("{route} 401 …")]);
@@ -95,6 +112,9 @@ fn a_token_is_needed_where_somebody_acts() {
         check(post(path, &["Authorization: Bearer banned"], ANN), &[&format!("{route} 403 {banned}")]);
     }
     check(get("/account"), &["account 401 …"]);
+    for method in ["PATCH", "DELETE"] {
+        check(post("/account", &[], ANN).replacen("POST", method, 1), &["account 401 …"]);
+    }
 }
 
 #[test]

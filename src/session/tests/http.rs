@@ -74,6 +74,7 @@ fn methods_that_a_route_does_not_take() {
     check("HEAD /guest-login", "POST, OPTIONS");
     check("GET /api/rpc", "POST, OPTIONS");
     check("DELETE /api/rpc", "POST, OPTIONS");
+    check("POST /account", "GET, HEAD, PATCH, DELETE, OPTIONS");
 }
 
 #[test]

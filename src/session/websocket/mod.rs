@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use self::member::MemberSession;
 use self::numbering::At;
-use super::disconnects::TOKEN_EXPIRED;
+use super::disconnects::{DELETED, TOKEN_EXPIRED};
 use super::limits::Verdict;
 use super::{Action, Actions, Admitted, Context, JoinRequest, Moment, Now, Rejection, Sending, Settings};
 use crate::wire::ids::Identity;
@@ -370,7 +370,9 @@ impl WebSocketSession {
             return;
         }
         send_close(code, reason, actions);
-        actions.push(Action::Closed { code, then: close_code::then(code) });
+        // The client may come back as somebody else, who gets a seat of its own.
+        let then = if reason == DELETED { Then::StayAway } else { close_code::then(code) };
+        actions.push(Action::Closed { code, then });
         self.enter(Link::Closing, now);
     }
 

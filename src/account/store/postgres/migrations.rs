@@ -28,6 +28,9 @@ const STEPS: &[&str] = &[
     include_str!("documents.sql"),
     // Other ways to log in than by a password.
     include_str!("identities.sql"),
+    // Codes by which an account gets another password once.
+    "CREATE TABLE resets (account_id BIGINT PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE, \
+       code_hash TEXT NOT NULL, expires_at_s BIGINT NOT NULL)",
 ];
 
 /// How long the steps may take, and the wait for another process that takes them.
@@ -40,7 +43,7 @@ const EXISTS: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
 /// How many tables there are that a step would make.
 const FOREIGN: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
      WHERE relname IN ('settings', 'accounts', 'bans', 'families', 'notices', 'notice_counter', \
-     'name_skeletons', 'identities') \
+     'name_skeletons', 'gone_guests', 'identities', 'resets') \
      AND relnamespace = current_schema()::regnamespace";
 
 /// Why the database cannot be used.

@@ -29,6 +29,9 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("documents.sql"),
     // Other ways to log in than by a password.
     include_str!("identities.sql"),
+    // Codes by which an account gets another password once.
+    "CREATE TABLE resets (account_id INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE, \
+       code_hash TEXT NOT NULL, expires_at_s INTEGER NOT NULL) STRICT",
 ];
 
 /// Reads whether we may use the file, before anything is written to it.
