@@ -417,6 +417,18 @@ export interface Auth {
   upgrade(username: string, password: string, options?: { lobbies?: string[] }): Promise<Login>;
   /** Changes the password; all other sessions of the account end. */
   changePassword(oldPassword: string, newPassword: string): Promise<void>;
+  /**
+   * Gives the account another name; rooms see it when the player joins again. Rejects with `conflict` if the name is taken,
+   * `forbidden` if the password is wrong.
+   */
+  rename(username: string, password: string): Promise<{ user_id: string; username: string; role: Role }>;
+  /** Deletes the account for good, and ends the session with all its rooms. A guest has no password. */
+  deleteAccount(password?: string): Promise<void>;
+  /**
+   * Sets another password by a code that the game's operator has sent; `login` comes after it. Rejects with `unauthorized` if name
+   * or code is wrong, `rate_limited` after too many failures.
+   */
+  resetPassword(username: string, code: string, password: string): Promise<void>;
   /** Whose session this is. */
   account(): Promise<Account>;
   /** Forgets the session, ends its rooms, and ends it on the server. */

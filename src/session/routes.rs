@@ -151,7 +151,10 @@ impl Route {
     /// Whether a file of that path could not be asked for, as the path leads elsewhere.
     pub fn has_path(path: &str) -> bool {
         let is_named = Self::named(path).is_some_and(|route| route != Self::Page);
-        is_named || path.starts_with(IDENTITIES_PREFIX) || documents::route_of(path).is_some()
+        is_named
+            || path.starts_with(IDENTITIES_PREFIX)
+            || user_to_reset(path).is_some()
+            || documents::route_of(path).is_some()
     }
 
     /// The methods that the route knows, for the `Allow` header.

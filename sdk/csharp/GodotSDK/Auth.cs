@@ -159,6 +159,49 @@ namespace GodotSDK
             return ChangingAsync(cancel, token => api.PostAsync("account/password", body, token, cancel));
         }
 
+        /// <summary>Gives the account another name. Rooms see it when the player joins again.</summary>
+        /// <param name="username">The name from now on.</param>
+        /// <param name="password">The account's password.</param>
+        /// <param name="cancel">Ends it.</param>
+        public Task<Account> RenameAsync(string username, string password, CancellationToken cancel = default)
+        {
+            var body = Payload.Of(("username", username), ("password", password));
+            return ChangingAsync(cancel, async token =>
+            {
+                var account = new Account(await api.CallAsync("PATCH", "account", body, token, cancel).ConfigureAwait(false));
+                if (tokens.Session is Session now && now.UserId == account.UserId) await tokens.BeginAsync(now.Renamed(account.Username)).ConfigureAwait(false);
+                return account;
+            });
+        }
+
+        /// <summary>Deletes the account for good, and ends the session with all its rooms.</summary>
+        /// <param name="password">The account's password; a guest has none.</param>
+        /// <param name="cancel">Ends it.</param>
+        public Task DeleteAsync(string? password = null, CancellationToken cancel = default)
+        {
+            var body = password == null ? Payload.Of() : Payload.Of(("password", password));
+            return ChangingAsync(cancel, async token =>
+            {
+                await api.CallAsync("DELETE", "account", body, token, cancel).ConfigureAwait(false);
+                await tokens.EndAsync().ConfigureAwait(false);
+                return true;
+            });
+        }
+
+        /// <summary>
+        /// Sets another password by a code that the game's operator has sent; <see cref="LoginAsync(string, string, CancellationToken)"/>
+        /// comes after it.
+        /// </summary>
+        /// <param name="username">The account's name.</param>
+        /// <param name="code">The code.</param>
+        /// <param name="password">The password from now on.</param>
+        /// <param name="cancel">Ends it.</param>
+        public Task ResetPasswordAsync(string username, string code, string password, CancellationToken cancel = default)
+        {
+            var body = Payload.Of(("username", username), ("code", code), ("password", password));
+            return api.PostAsync("account/reset", body, null, cancel);
+        }
+
         /// <summary>Whose session this is.</summary>
         /// <param name="cancel">Ends it.</param>
         public async Task<Account> AccountAsync(CancellationToken cancel = default) =>

@@ -71,6 +71,15 @@ namespace GodotSDK
             return new Session(login, token, expiresInS, nowMs + expiresInS * 1000);
         }
 
+        /// <summary>The same under another name.</summary>
+        internal Session Renamed(string username)
+        {
+            Json.TryParse(ToJson(), out var kept, out _);
+            var fields = (JObject)kept!;
+            fields["username"] = username;
+            return new Session(fields, Token, ExpiresInS, ExpiresAtMs);
+        }
+
         private static string TextOf(JObject login, string name) =>
             Json.Text(login[name]) is string text && text != "" ? text : throw Wrong(name);
 

@@ -77,6 +77,31 @@ void main() {
     await expectLater(ann.auth.account(), fails('unauthorized'));
   });
 
+  test('an account is renamed and deleted', () async {
+    await begin();
+    final ann = client();
+    await ann.auth.register('ann', 'password1');
+    await ann.auth.login('ann', 'password1');
+    await expectLater(ann.auth.rename('zoe', 'password2'), fails('forbidden'));
+    expect((await ann.auth.rename('zoe', 'password1')).username, 'zoe');
+    expect(ann.session!.username, 'zoe');
+    await ann.auth.refresh();
+    expect(ann.session!.username, 'zoe');
+    await expectLater(ann.auth.resetPassword('zoe', 'ABCD-EFGH-JKLM-NPQR', 'password2'), fails('unauthorized'));
+    final room = await ann.createRoom();
+    final end = room.connection.firstWhere((state) => state is Disconnected && !state.willReconnect);
+    await expectLater(ann.auth.delete(), fails('bad_request'));
+    await expectLater(ann.auth.delete(password: 'password2'), fails('forbidden'));
+    expect(ann.session, isNotNull);
+    await ann.auth.delete(password: 'password1');
+    expect((await end as Disconnected).cause!.code, 'session_ended');
+    expect(ann.session, isNull);
+    await expectLater(ann.auth.login('zoe', 'password1'), fails('unauthorized'));
+    await ann.auth.guest();
+    await ann.auth.delete();
+    expect(ann.session, isNull);
+  });
+
   test('a guest becomes a player, and the room goes on', () async {
     await begin();
     final ann = await player();

@@ -186,6 +186,15 @@ var SessionKeeper = class {
     this.#set(session);
     return login;
   }
+  /** The account of the session has this name from now on. */
+  async rename(account) {
+    const { current } = this;
+    if (current?.user_id === account.user_id) {
+      await this.#save({ ...current, username: account.username });
+      if (current === this.current) this.#set({ ...current, username: account.username });
+    }
+    return account;
+  }
   /** The game wants no session any more. */
   async forget() {
     this.#client.token = null;
@@ -286,7 +295,7 @@ var Auth = class {
   #client;
   #http;
   #keeper;
-  /** A login, logout, upgrade or change of password of our own: nothing is refreshed before it is answered. */
+  /** A login, logout, upgrade, change of password, name or the like of our own: nothing is refreshed before it is answered. */
   #ownCall = null;
   /** A session that was kept is looked at before a game relies on it. */
   #isKept = false;
@@ -381,6 +390,23 @@ var Auth = class {
   async changePassword(oldPassword, newPassword) {
     const call = (token) => this.#http.post("account/password", { old: oldPassword, new: newPassword }, token);
     await this.#own(() => this.#call(call));
+  }
+  /** Gives the account another name. Rooms see it when the player joins again. Gives `{user_id, username, role}`. */
+  async rename(username, password) {
+    const call = (token) => this.#http.patch("account", { username, password }, token);
+    return this.#own(async () => this.#keeper.rename(await this.#call(call)));
+  }
+  /** Deletes the account for good, and ends the session with all its rooms. A guest has no password. */
+  async deleteAccount(password) {
+    const call = (token) => this.#http.delete("account", { password }, token);
+    await this.#own(async () => {
+      await this.#call(call);
+      await this.#keeper.forget();
+    });
+  }
+  /** Sets another password by a code that the game's operator has sent; `login` comes after it. */
+  async resetPassword(username, code, password) {
+    await this.#http.post("account/reset", { username, code, password });
   }
   /** Whose session this is: `{user_id, username, role, expires_in}`. */
   async account() {
@@ -1175,6 +1201,9 @@ var Http = class {
   /** `limits`: `{signal, timeoutMs}` */
   async post(path, body, token, limits) {
     return this.#json(path, withBody("POST", body), token, limits);
+  }
+  async patch(path, body, token) {
+    return this.#json(path, withBody("PATCH", body), token);
   }
   async delete(path, body, token) {
     return this.#json(path, withBody("DELETE", body), token);

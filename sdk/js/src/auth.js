@@ -8,7 +8,7 @@ export class Auth {
   #client;
   #http;
   #keeper;
-  /** A login, logout, upgrade or change of password of our own: nothing is refreshed before it is answered. */
+  /** A login, logout, upgrade, change of password, name or the like of our own: nothing is refreshed before it is answered. */
   #ownCall = null;
   /** A session that was kept is looked at before a game relies on it. */
   #isKept = false;
@@ -119,6 +119,26 @@ export class Auth {
   async changePassword(oldPassword, newPassword) {
     const call = (token) => this.#http.post("account/password", { old: oldPassword, new: newPassword }, token);
     await this.#own(() => this.#call(call));
+  }
+
+  /** Gives the account another name. Rooms see it when the player joins again. Gives `{user_id, username, role}`. */
+  async rename(username, password) {
+    const call = (token) => this.#http.patch("account", { username, password }, token);
+    return this.#own(async () => this.#keeper.rename(await this.#call(call)));
+  }
+
+  /** Deletes the account for good, and ends the session with all its rooms. A guest has no password. */
+  async deleteAccount(password) {
+    const call = (token) => this.#http.delete("account", { password }, token);
+    await this.#own(async () => {
+      await this.#call(call);
+      await this.#keeper.forget();
+    });
+  }
+
+  /** Sets another password by a code that the game's operator has sent; `login` comes after it. */
+  async resetPassword(username, code, password) {
+    await this.#http.post("account/reset", { username, code, password });
   }
 
   /** Whose session this is: `{user_id, username, role, expires_in}`. */

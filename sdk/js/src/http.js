@@ -23,6 +23,10 @@ export class Http {
     return this.#json(path, withBody("POST", body), token, limits);
   }
 
+  async patch(path, body, token) {
+    return this.#json(path, withBody("PATCH", body), token);
+  }
+
   async delete(path, body, token) {
     return this.#json(path, withBody("DELETE", body), token);
   }

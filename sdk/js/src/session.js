@@ -57,6 +57,16 @@ export class SessionKeeper {
     return login;
   }
 
+  /** The account of the session has this name from now on. */
+  async rename(account) {
+    const { current } = this;
+    if (current?.user_id === account.user_id) {
+      await this.#save({ ...current, username: account.username });
+      if (current === this.current) this.#set({ ...current, username: account.username });
+    }
+    return account;
+  }
+
   /** The game wants no session any more. */
   async forget() {
     this.#client.token = null;

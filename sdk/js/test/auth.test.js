@@ -41,6 +41,10 @@ async function clientNearTheEnd(options) {
   return client;
 }
 
+const sent = () => {
+  const { method, path, body, headers } = server.requests.at(-1);
+  return [method, path, body, headers.authorization];
+};
 const paths = () => server.requests.map(({ path }) => path);
 
 test("each call sends what the protocol names", async () => {
@@ -50,10 +54,6 @@ test("each call sends what the protocol names", async () => {
   server.routes["POST /account/password"] = () => ({ status: 204, body: "" });
   server.routes["POST /logout"] = () => ({ status: 204, body: "" });
   server.routes["GET /account"] = () => ({ body: { user_id: "1", username: "ann", role: "player", expires_in: 9 } });
-  const sent = () => {
-    const { method, path, body, headers } = server.requests.at(-1);
-    return [method, path, body, headers.authorization];
-  };
   await client.auth.guestLogin();
   assert.deepEqual(sent(), ["POST", "/guest-login", {}, undefined]);
   await client.auth.guestLogin({ nickname: "Ann" });
@@ -78,10 +78,6 @@ test("each call sends what the protocol names", async () => {
 
 test("logins without a password send what the protocol names", async () => {
   const client = newClient();
-  const sent = () => {
-    const { method, path, body, headers } = server.requests.at(-1);
-    return [method, path, body, headers.authorization];
-  };
   const login = { ...loginOf(0), created: true };
   server.routes["POST /external-login"] = () => ({ body: login });
   server.routes["POST /device-login"] = () => ({ body: { ...loginOf(1), created: false } });
@@ -125,6 +121,46 @@ test("a new device is random, and has the form that servers take", () => {
     assert.match(secret, /^[A-Za-z0-9_-]{43}$/);
   }
   assert.equal(new Set(devices.flatMap(({ device_id, secret }) => [device_id, secret])).size, 40);
+});
+
+test("a new name is the session's at once, and is kept", async () => {
+  const client = newClient();
+  await client.auth.login("ann", "12345678");
+  const before = client.auth.session;
+  server.routes["PATCH /account"] = () => ({ body: { user_id: before.user_id, username: "zoe", role: "player" } });
+  assert.deepEqual(await client.auth.rename("zoe", "12345678"), { user_id: before.user_id, username: "zoe", role: "player" });
+  assert.deepEqual(sent(), ["PATCH", "/account", { username: "zoe", password: "12345678" }, `Bearer ${before.token}`]);
+  assert.deepEqual(client.auth.session, { ...before, username: "zoe" });
+  assert.deepEqual(sessions.at(-1), { ...before, username: "zoe" });
+  const error = { code: "conflict", message: "this username is taken" };
+  server.routes["PATCH /account"] = () => ({ status: 409, body: { error } });
+  await assert.rejects(client.auth.rename("ben", "12345678"), { ...error, status: 409 });
+  assert.equal(client.auth.session.username, "zoe");
+});
+
+test("a deleted account has no session", async () => {
+  const client = newClient();
+  await client.auth.login("ann", "12345678");
+  const { token } = client;
+  const error = { code: "forbidden", message: "the password is wrong" };
+  server.routes["DELETE /account"] = () => ({ status: 403, body: { error } });
+  await assert.rejects(client.auth.deleteAccount("wrong"), { ...error, status: 403 });
+  assert.equal(client.token, token, "it goes on");
+  server.routes["DELETE /account"] = () => ({ status: 204, body: "" });
+  await client.auth.deleteAccount("12345678");
+  assert.deepEqual(sent(), ["DELETE", "/account", { password: "12345678" }, `Bearer ${token}`]);
+  assert.deepEqual([client.token, client.auth.session], [null, null]);
+  await client.auth.guestLogin();
+  await client.auth.deleteAccount();
+  assert.deepEqual(sent().slice(0, 3), ["DELETE", "/account", {}]);
+});
+
+test("a code sets another password without a login", async () => {
+  server.routes["POST /account/reset"] = () => ({ status: 204, body: "" });
+  const client = newClient();
+  assert.equal(await client.auth.resetPassword("ann", "ABCD-EFGH", "12345678"), undefined);
+  assert.deepEqual(sent(), ["POST", "/account/reset", { username: "ann", code: "ABCD-EFGH", password: "12345678" }, undefined]);
+  assert.equal(client.token, null);
 });
 
 test("a refusal comes through as it is", async () => {

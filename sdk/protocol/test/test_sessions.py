@@ -21,15 +21,15 @@ class Sessions(WithServer):
 
     def test_a_session_that_ends_closes_its_sockets(self):
         """S-CLOSE-2"""
-        ways = [("/logout", {}), ("/account/upgrade", {"username": "Bea", "password": "correct horse"})]
-        for at, (path, body) in enumerate(ways):
+        who = {"username": "Bea", "password": "correct horse"}
+        ways = [("POST /logout", {}), ("POST /account/upgrade", who), ("DELETE /account", {})]
+        for at, (route, body) in enumerate(ways):
             login, socket, _ = player(self.server, f"end-{at}")
             begun = time.monotonic()
-            self.assertIn(call(self.server, "POST", path, body, login["token"]).status, (200, 204))
+            self.assertIn(call(self.server, *route.split(), body, login["token"]).status, (200, 204))
             self.ends_with(socket, "session_ended")
             self.assertLess(time.monotonic() - begun, 2)
             self.assertEqual(call(self.server, "GET", "/account", None, login["token"]).json["error"]["code"], "session_ended")
-        who = {"username": "Bea", "password": "correct horse"}
         first, second = (call(self.server, "POST", "/login", who).json for _ in range(2))
         socket = Socket(self.server, first["token"], "end-1")
         change = {"old": "correct horse", "new": "battery staple"}

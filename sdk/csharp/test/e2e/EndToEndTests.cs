@@ -273,6 +273,31 @@ public static class EndToEndTests
         await ann.Client.Auth.LoginAsync("Ann", "a better password");
     }
 
+    public static async Task TestAnAccountIsRenamedAndDeleted()
+    {
+        using var server = await GodraServer.StartAsync();
+        await using var ann = await Player.EnterAsync(server.Url);
+        await ann.Client.Auth.UpgradeAsync("Ann", "a good password");
+        await Check.SoonAsync(() => ann.Returns.Count == 2, "back");
+        await Check.FailsAsync(ann.Client.Auth.RenameAsync("Zoe", "a wrong password"), "forbidden");
+        Check.Equal("Zoe", (await ann.Client.Auth.RenameAsync("Zoe", "a good password")).Username);
+        Check.Equal("Zoe", ann.Client.Session!.Username);
+        await ann.Client.Auth.RefreshAsync();
+        Check.Equal("Zoe", ann.Client.Session!.Username);
+        var unknown = await Check.FailsAsync(ann.Client.Auth.ResetPasswordAsync("Zoe", "ABCD-EFGH-JKLM-NPQR", "a better password"), "unauthorized");
+        Check.Equal(401, unknown.Status);
+        await Check.FailsAsync(ann.Client.Auth.DeleteAsync(), "bad_request");
+        await Check.FailsAsync(ann.Client.Auth.DeleteAsync("a wrong password"), "forbidden");
+        Check.That(ann.Client.Session != null, "nothing has happened yet");
+        await ann.Client.Auth.DeleteAsync("a good password");
+        Check.Equal(null, ann.Client.Session);
+        await Check.SoonAsync(() => ann.Losses.LastOrDefault()?.WillReconnect == false, "out of the room");
+        await Check.FailsAsync(ann.Client.Auth.LoginAsync("Zoe", "a good password"), "unauthorized");
+        await ann.Client.Auth.GuestAsync();
+        await ann.Client.Auth.DeleteAsync();
+        Check.Equal(null, ann.Client.Session);
+    }
+
     public static async Task TestRefusalsOfTheRealServer()
     {
         using var server = await GodraServer.StartAsync();

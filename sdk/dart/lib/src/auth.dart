@@ -93,6 +93,27 @@ final class Auth {
   Future<void> changePassword(String old, String fresh, {CancelToken? cancel}) =>
       _change(cancel, (token) => _api.post('account/password', {'old': old, 'new': fresh}, token: token, cancel: cancel));
 
+  /// Gives the account another name. Rooms see it when the player joins again.
+  Future<Account> rename(String username, String password, {CancelToken? cancel}) => _change(cancel, (token) async {
+        final body = {'username': username, 'password': password};
+        final account = Account(await _api.send('PATCH', 'account', body, token: token, cancel: cancel));
+        final session = _tokens.session;
+        if (session != null && session.userId == account.userId) await _tokens.begin(session.renamed(account.username));
+        return account;
+      });
+
+  /// Deletes the account for good, and ends the session with all its rooms. A guest has no password.
+  Future<void> delete({String? password, CancelToken? cancel}) => _change(cancel, (token) async {
+        final body = {if (password != null) 'password': password};
+        await _api.send('DELETE', 'account', body, token: token, cancel: cancel);
+        await _tokens.forget();
+      });
+
+  /// Sets another password by a code that the game's operator has sent; [login] comes after it.
+  Future<void> resetPassword(String username, String code, String password, {CancelToken? cancel}) async {
+    await _api.post('account/reset', {'username': username, 'code': code, 'password': password}, cancel: cancel);
+  }
+
   /// Whose session this is, as the server says.
   Future<Account> account({CancelToken? cancel}) =>
       _tokens.use((token) async => Account(await _api.get('account', token: token, cancel: cancel)), cancel);

@@ -75,6 +75,17 @@ final class Session {
   /// For how long [token] was good when it came; null after a session was loaded.
   final Duration? expiresIn;
 
+  /// The same under another name.
+  Session renamed(String username) => Session(
+        token: token,
+        refreshToken: refreshToken,
+        userId: userId,
+        username: username,
+        role: role,
+        expiresAtMs: expiresAtMs,
+        expiresIn: expiresIn,
+      );
+
   /// For a store. Keep it where only the player can read it: it holds the tokens.
   Map<String, Object?> toJson() => {
         'token': token,

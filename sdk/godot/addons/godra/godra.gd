@@ -170,6 +170,21 @@ func change_password(old_password: String, new_password: String) -> GodraResult:
 	return await _auth.change_password(old_password, new_password)
 
 
+## Gives the account another name. Rooms see it when the player joins again.
+func rename(username: String, password: String) -> GodraResult:
+	return await _auth.rename(username, password)
+
+
+## Deletes the account for good, and ends the session with all its rooms. A guest has no password.
+func delete_account(password := "") -> GodraResult:
+	return await _auth.delete_account(password)
+
+
+## Sets another password by a code that the game's operator has sent; [method login] comes after it.
+func reset_password(username: String, code: String, password: String) -> GodraResult:
+	return await _auth.reset_password(username, code, password)
+
+
 ## Ends the session on the server, and here whatever the server says. All rooms end.
 func logout() -> GodraResult:
 	return await _auth.logout()

@@ -91,6 +91,46 @@ func test_logins_without_a_password_and_links() -> void:
 	equal(JSON.parse_string(http.bodies[4]), {"proof": device})
 
 
+func test_a_new_name_is_the_sessions_and_a_deleted_account_has_none() -> void:
+	tokens.begin(GodraSession.from_login(login(), clock.wall()))
+	var refusal := {"error": {"code": "forbidden", "message": "the password is wrong"}}
+	var renamed := {"user_id": "guest:1", "username": "zoe", "role": "player"}
+	http.answers["account"] = [[403, refusal], [200, renamed], [403, refusal], [204, {}]]
+	var got := []
+	var ask := func() -> void:
+		got.append(await auth.rename("zoe", "wrong"))
+		got.append(tokens.session.username)
+		got.append(await auth.rename("zoe", "right"))
+		got.append(tokens.session.username)
+		got.append(await auth.delete_account("wrong"))
+		got.append(tokens.session != null)
+		got.append(await auth.delete_account("right"))
+	ask.call()
+	await http.answer_all(tree)
+	equal([got[0].ok, got[0].error.code, got[1]], [false, "forbidden", "Guest"])
+	equal([got[2].ok, got[3], got[4].ok, got[5], got[6].ok], [true, "zoe", false, true, true])
+	equal(tokens.session, null)
+	equal(options.session_store.load_session(), {})
+	equal(ends, ["session_ended"] as Array[String])
+	var patch := HTTPClient.METHOD_PATCH
+	var delete := HTTPClient.METHOD_DELETE
+	equal(http.methods, [patch, patch, delete, delete] as Array[HTTPClient.Method])
+	equal(JSON.parse_string(http.bodies[1]), {"username": "zoe", "password": "right"})
+	equal(JSON.parse_string(http.bodies[3]), {"password": "right"})
+
+
+func test_a_code_sets_another_password_without_a_login() -> void:
+	http.answers["account/reset"] = [[204, {}]]
+	var got := []
+	var ask := func() -> void: got.append(await auth.reset_password("ann", "ABCD", "12345678"))
+	ask.call()
+	await http.answer_all(tree)
+	equal(got[0].ok, true)
+	var body := {"username": "ann", "code": "ABCD", "password": "12345678"}
+	equal(JSON.parse_string(http.bodies[0]), body)
+	equal(tokens.session, null)
+
+
 func test_refreshes_at_nine_tenths_of_a_short_life() -> void:
 	tokens.begin(GodraSession.from_login(login(1, 100.0), clock.wall()))
 	http.answers["refresh"] = [[200, login(2)]]

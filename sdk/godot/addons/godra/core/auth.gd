@@ -138,6 +138,39 @@ func change_password(old_password: String, new_password: String) -> GodraResult:
 	)
 
 
+func rename(username: String, password: String) -> GodraResult:
+	var body := {"username": username, "password": password}
+	var token := await _tokens.fresh()
+	if not token.ok:
+		return token
+	_tokens.begin_change()
+	var result := await _api.send(HTTPClient.METHOD_PATCH, "account", body, token.value)
+	if result.ok and _tokens.session != null and _tokens.session.token == token.value:
+		var next := GodraSession.from_dictionary(_tokens.session.to_dictionary())
+		next.username = str(result.value.get("username", username))
+		_tokens.begin(next)
+	_tokens.end_change()
+	return result
+
+
+func delete_account(password: String) -> GodraResult:
+	var body := {} if password == "" else {"password": password}
+	var token := await _tokens.fresh()
+	if not token.ok:
+		return token
+	_tokens.begin_change()
+	var result := await _api.send(HTTPClient.METHOD_DELETE, "account", body, token.value)
+	if result.ok and _tokens.session != null and _tokens.session.token == token.value:
+		_tokens.end(Errors.session_ended("The account was deleted"))
+	_tokens.end_change()
+	return GodraResult.success() if result.ok else result
+
+
+func reset_password(username: String, code: String, password: String) -> GodraResult:
+	var body := {"username": username, "code": code, "password": password}
+	return await _api.post("account/reset", body)
+
+
 func account() -> GodraResult:
 	return await _tokens.with_token(
 		func(token: String) -> GodraResult: return await _api.read("account", token)
