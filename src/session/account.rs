@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 
+use self::identities::{ProofBody, owner_proof};
 use super::documents::DocumentCall;
 use super::{Rejection, Route};
 use crate::wire::ErrorCode;
@@ -77,13 +78,15 @@ pub enum AccountCall {
     },
     /// `PATCH /account`
     Rename {
-        /// The new name, and the password.
-        who: Credentials,
+        /// The new name. Not checked yet.
+        username: String,
+        /// That the caller is the account's owner.
+        proof: Option<OwnerProof>,
     },
     /// `DELETE /account`
     Delete {
-        /// The account's; a guest has none.
-        password: Option<String>,
+        /// That the caller is the account's owner; a guest has none.
+        proof: Option<OwnerProof>,
     },
     /// `POST /account/reset`
     Reset {
@@ -317,8 +320,8 @@ impl AccountCall {
     /// # Errors
     /// Says what the body should be.
     pub fn rename(body: &[u8]) -> Result<Self, String> {
-        let who = object(body, r#"{"username": NEW_NAME, "password": PASSWORD}"#)?;
-        Ok(Self::Rename { who })
+        let body: RenameBody = object(body, r#"{"username": NEW_NAME, "password": PASSWORD}"#)?;
+        Ok(Self::Rename { username: body.username, proof: owner_proof(body.password, body.proof)? })
     }
 
     /// The call that deletes an account, from its body.
@@ -327,10 +330,10 @@ impl AccountCall {
     /// Says what the body should be.
     pub fn delete(body: &[u8]) -> Result<Self, String> {
         if body.trim_ascii().is_empty() {
-            return Ok(Self::Delete { password: None });
+            return Ok(Self::Delete { proof: None });
         }
         let body: DeleteBody = object(body, r#"{"password": PASSWORD}"#)?;
-        Ok(Self::Delete { password: body.password })
+        Ok(Self::Delete { proof: owner_proof(body.password, body.proof)? })
     }
 
     /// The call of an RPC that the server itself does: `kick`, `ban` or `unban`. None if the name is another.
@@ -380,8 +383,16 @@ struct ResetBody {
 }
 
 #[derive(Deserialize)]
+struct RenameBody {
+    username: String,
+    password: Option<String>,
+    proof: Option<ProofBody>,
+}
+
+#[derive(Deserialize)]
 struct DeleteBody {
     password: Option<String>,
+    proof: Option<ProofBody>,
 }
 
 #[derive(Deserialize)]
@@ -498,7 +509,8 @@ mod tests {
     #[test]
     fn bodies_that_change_an_account() {
         let deletes = |body: &str| match AccountCall::delete(body.as_bytes()) {
-            Ok(AccountCall::Delete { password }) => Ok(password),
+            Ok(AccountCall::Delete { proof: Some(OwnerProof::Password(password)) }) => Ok(Some(password)),
+            Ok(AccountCall::Delete { proof: None }) => Ok(None),
             Ok(_) => panic!("{body}: another call"),
             Err(message) => Err(message),
         };
@@ -510,10 +522,17 @@ mod tests {
             assert!(deletes(body).unwrap_err().contains(r#"expected {"password": PASSWORD}"#), "{body}");
         }
         let renamed = AccountCall::rename(br#"{"username":"ben","password":"a"}"#);
-        let who = Credentials { username: "ben".into(), password: "a".into() };
-        assert!(renamed.is_ok_and(|call| call == AccountCall::Rename { who }));
-        let refused = AccountCall::rename(br#"{"username":"ben"}"#).err().unwrap();
-        assert!(refused.contains("missing field `password`") && refused.contains("NEW_NAME"), "{refused}");
+        let rename = |proof| AccountCall::Rename { username: "ben".into(), proof };
+        let password = OwnerProof::Password("a".into());
+        assert!(renamed.is_ok_and(|call| call == rename(Some(password))));
+        let token = OwnerProof::Identity(IdentityClaim::Token("jwt".into()));
+        let renamed = AccountCall::rename(br#"{"username":"ben","proof":{"token":"jwt"}}"#);
+        assert!(renamed.is_ok_and(|call| call == rename(Some(token))));
+        assert!(AccountCall::rename(br#"{"username":"ben"}"#).is_ok_and(|call| call == rename(None)));
+        let refused = AccountCall::rename(br#"{"password":"a"}"#).err().unwrap();
+        assert!(refused.contains("missing field `username`") && refused.contains("NEW_NAME"), "{refused}");
+        let both = br#"{"password":"a","proof":{"password":"a"}}"#;
+        assert!(AccountCall::delete(both).err().unwrap().contains("and not both"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::notices::unix_ms;
 use super::worker::{AccountWorker, done};
 use crate::account::records::NoticeKind;
 use crate::metrics::AccountEvent;
-use crate::session::account::AccountAnswer;
+use crate::session::account::{AccountAnswer, OwnerProof};
 use crate::wire::ids::Identity;
 
 impl AccountWorker {
@@ -16,15 +16,16 @@ impl AccountWorker {
     pub(super) fn delete(
         &mut self,
         caller: &Identity,
-        password: Option<&str>,
+        proof: Option<OwnerProof>,
         address: IpAddr,
     ) -> Outcome<AccountAnswer> {
         if caller.user_id.parse::<u64>().is_err() {
             return self.delete_guest(caller);
         }
-        const EXPECTED: &str = r#"expected {"password": PASSWORD}, as the account is deleted for good"#;
-        let password = password.ok_or_else(|| bad_request(&EXPECTED))?;
-        let account = self.confirm(caller, password, address, "the password is wrong")?;
+        const EXPECTED: &str =
+            r#"expected {"password": PASSWORD} or a proof, as the account is deleted for good"#;
+        let proof = proof.ok_or_else(|| bad_request(&EXPECTED))?;
+        let account = self.owned(caller, proof, address)?;
         let hash = Some(&*account.password_hash);
         if !self.ask(|store| store.delete_account(account.id, hash, unix_ms()))? {
             return Err(changed());

@@ -128,6 +128,23 @@ impl AccountWorker {
         self.ask(|store| store.find(id, unix_ms() / 1000))?.ok_or_else(no_account)
     }
 
+    /// The caller's account, if the proof is its own.
+    pub(super) fn owned(
+        &mut self,
+        caller: &Identity,
+        proof: OwnerProof,
+        address: IpAddr,
+    ) -> Outcome<Account> {
+        match proof {
+            OwnerProof::Password(typed) => self.confirm(caller, &typed, address, "the password is wrong"),
+            proof @ OwnerProof::Identity(_) => {
+                let account = self.own_account(caller)?;
+                self.check_owner(&account, Some(proof), address)?;
+                Ok(account)
+            }
+        }
+    }
+
     /// Whether the caller has shown to be the account's owner. A wrong proof counts as a failed login at the account.
     fn check_owner(&mut self, account: &Account, proof: Option<OwnerProof>, address: IpAddr) -> Outcome<()> {
         let Some(proof) = proof else {

@@ -136,6 +136,10 @@ impl AccountWorker {
         let guarded = format!("#{id}");
         self.check_defence(&guarded, address)?;
         let account = self.ask(|store| store.find(id, unix_ms() / 1000))?;
+        if account.as_ref().is_some_and(|account| !account.has_password()) {
+            let message = "this account has no password; see /account/identities";
+            return Err(refused(ErrorCode::Forbidden, message));
+        }
         let Some(account) = self.authenticate(account, typed)? else {
             self.defence().failed(&guarded, address, self.now_ms());
             return Err(refused(ErrorCode::Forbidden, wrong));

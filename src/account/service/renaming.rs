@@ -8,7 +8,7 @@ use super::worker::{AccountWorker, answer};
 use crate::account::name::Username;
 use crate::account::records::Renaming;
 use crate::metrics::AccountEvent;
-use crate::session::account::{AccountAnswer, Credentials};
+use crate::session::account::{AccountAnswer, OwnerProof};
 use crate::wire::ids::Identity;
 
 impl AccountWorker {
@@ -16,11 +16,14 @@ impl AccountWorker {
     pub(super) fn rename(
         &mut self,
         caller: &Identity,
-        who: &Credentials,
+        username: &str,
+        proof: Option<OwnerProof>,
         address: IpAddr,
     ) -> Outcome<AccountAnswer> {
-        let name = Username::parse(&who.username).map_err(|error| bad_request(&error))?;
-        let account = self.confirm(caller, &who.password, address, "the password is wrong")?;
+        let name = Username::parse(username).map_err(|error| bad_request(&error))?;
+        let proof =
+            proof.ok_or_else(|| bad_request(&r#"expected {"password": PASSWORD} or a proof besides"#))?;
+        let account = self.owned(caller, proof, address)?;
         if account.username != name.shown {
             // An operator has given it the name, in whatever case.
             let is_own = Username::lookup(&account.username).is_some_and(|own| own == name.folded);

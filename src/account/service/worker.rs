@@ -138,10 +138,10 @@ impl AccountWorker {
             }
             (AccountCall::Reset { who, code }, _) => self.reset_password(&who, &code, address),
             (AccountCall::MakeReset { user_id }, Some(caller)) => self.make_reset(&caller, &user_id),
-            (AccountCall::Rename { who }, Some(caller)) => self.rename(&caller, &who, address),
-            (AccountCall::Delete { password }, Some(caller)) => {
-                self.delete(&caller, password.as_deref(), address)
+            (AccountCall::Rename { username, proof }, Some(caller)) => {
+                self.rename(&caller, &username, proof, address)
             }
+            (AccountCall::Delete { proof }, Some(caller)) => self.delete(&caller, proof, address),
             (AccountCall::Upgrade { who, rooms }, Some(caller)) => self.upgrade(caller, &who, rooms, address),
             (AccountCall::ExternalLogin(token), _) => self.external_login(token),
             (AccountCall::DeviceLogin(device), _) => self.device_login(&device, address),

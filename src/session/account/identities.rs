@@ -26,7 +26,7 @@ struct UnlinkBody {
 }
 
 #[derive(Deserialize)]
-struct ProofBody {
+pub(super) struct ProofBody {
     password: Option<String>,
     token: Option<String>,
     device_id: Option<String>,
@@ -45,6 +45,18 @@ impl ProofBody {
             }
             _ => Err(expected()),
         }
+    }
+}
+
+/// What shows whose an account is: its password, by itself as well, or what is a proof elsewhere.
+pub(super) fn owner_proof(
+    password: Option<String>,
+    proof: Option<ProofBody>,
+) -> Result<Option<OwnerProof>, String> {
+    match (password, proof) {
+        (None, proof) => proof.map(ProofBody::read).transpose(),
+        (Some(password), None) => Ok(Some(OwnerProof::Password(password))),
+        (Some(_), Some(_)) => Err("expected a password or a proof, and not both".to_owned()),
     }
 }
 

@@ -36,9 +36,9 @@ fn calls_are_passed_on() {
         "userreset",
     );
     let own = |method: &str, body: &str| authorized("/account", body).replacen("POST", method, 1);
-    passed_on(own("PATCH", ANN), "guest:a 192.0.2.1 rename ann pass word", "account");
-    passed_on(own("DELETE", r#"{"password":"a"}"#), r#"guest:a 192.0.2.1 delete Some("a")"#, "account");
-    passed_on(own("DELETE", ""), "guest:a 192.0.2.1 delete None", "account");
+    passed_on(own("PATCH", ANN), "guest:a 192.0.2.1 rename ann proven=true", "account");
+    passed_on(own("DELETE", r#"{"password":"a"}"#), "guest:a 192.0.2.1 delete proven=true", "account");
+    passed_on(own("DELETE", ""), "guest:a 192.0.2.1 delete proven=false", "account");
     passed_on(
         authorized("/account/upgrade", ANN),
         "guest:a 192.0.2.1 upgrade ann pass word []",

@@ -123,10 +123,12 @@ impl Recorder {
             AccountCall::Unlink { issuer, subject, proof } => {
                 format!("unlink {issuer} {subject} proven={}", proof.is_some())
             }
-            AccountCall::Rename { who } => format!("rename {} {}", who.username, who.password),
+            AccountCall::Rename { username, proof } => {
+                format!("rename {username} proven={}", proof.is_some())
+            }
             AccountCall::Reset { who, code } => format!("reset {} {} {code}", who.username, who.password),
             AccountCall::MakeReset { user_id } => format!("make reset {user_id}"),
-            AccountCall::Delete { password } => format!("delete {password:?}"),
+            AccountCall::Delete { proof } => format!("delete proven={}", proof.is_some()),
             AccountCall::Kick { user_id, reason } => format!("kick {user_id} {reason:?}"),
             AccountCall::Ban { user_id, seconds, reason } => format!("ban {user_id} {seconds:?} {reason:?}"),
             AccountCall::Unban { user_id } => format!("unban {user_id}"),
