@@ -9,7 +9,7 @@ using Newtonsoft.Json.Linq;
 namespace GodotSDK
 {
     /// <summary>Logins. A session is refreshed by itself as long as the game uses it.</summary>
-    public sealed class GodotAuth
+    public sealed partial class GodotAuth
     {
         private readonly Api api;
         private readonly Tokens tokens;
@@ -71,58 +71,6 @@ namespace GodotSDK
         /// <param name="cancel">Ends it.</param>
         public Task<Session> LoginAsync(string username, string password, CancellationToken cancel = default) =>
             LoginAsync("login", Payload.Of(("username", username), ("password", password)), cancel);
-
-        /// <summary>Logs in with a token of another issuer, such as the studio's own login. Rooms of another user's session end.</summary>
-        /// <param name="token">The token.</param>
-        /// <param name="cancel">Ends it.</param>
-        public Task<Session> LoginWithTokenAsync(string token, CancellationToken cancel = default) =>
-            LoginAsync("external-login", Payload.Of(("token", token)), cancel);
-
-        /// <summary>Logs in with a device. Rooms of another user's session end.</summary>
-        /// <param name="device">What <see cref="Device.Random"/> made once, and the game has kept.</param>
-        /// <param name="cancel">Ends it.</param>
-        public Task<Session> LoginWithDeviceAsync(Device device, CancellationToken cancel = default) =>
-            LoginAsync("device-login", Payload.Of(Credential.OfDevice(device).Members), cancel);
-
-        /// <summary>The account's other ways to log in: an object with <c>identities</c> and <c>has_password</c>.</summary>
-        /// <param name="cancel">Ends it.</param>
-        public Task<JObject> IdentitiesAsync(CancellationToken cancel = default) =>
-            tokens.WithTokenAsync(token => api.GetAsync("account/identities", token, cancel), cancel);
-
-        /// <summary>
-        /// Links one more way to log in: a token of another issuer, or a device. A guest becomes a player by it, and goes on as that, as
-        /// with <see cref="UpgradeAsync"/>; true if so.
-        /// </summary>
-        /// <param name="identity">The way to log in.</param>
-        /// <param name="proof">That the account is the caller's: its password, or a way that is linked already. A guest needs none.</param>
-        /// <param name="lobbies">A guest's lobbies besides those that the server knows; by default the rooms of this client.</param>
-        /// <param name="cancel">Ends it.</param>
-        public Task<bool> LinkIdentityAsync(Credential identity, Credential? proof = null, IEnumerable<string>? lobbies = null, CancellationToken cancel = default)
-        {
-            var members = identity.Members.ToList();
-            members.Add(("rooms", (lobbies ?? joinedRooms()).Select(LobbyIds.IdOf).ToList()));
-            if (proof != null) members.Add(("proof", Payload.Of(proof.Members)));
-            var body = Payload.Of(members.ToArray());
-            return ChangingAsync(cancel, async token =>
-            {
-                var answer = await api.PostAsync("account/identities", body, token, cancel).ConfigureAwait(false);
-                if (answer["token"] == null) return false;
-                await tokens.BeginAsync(tokens.SessionOf(answer)).ConfigureAwait(false);
-                return true;
-            });
-        }
-
-        /// <summary>Takes a way to log in from the account; all its other sessions end. The last way stays (<c>conflict</c>).</summary>
-        /// <param name="issuer">Who vouches for it; <c>device</c> for a device.</param>
-        /// <param name="subject">The issuer's name for it, or the device's id.</param>
-        /// <param name="proof">That the account is the caller's: its password, or a way that is linked.</param>
-        /// <param name="cancel">Ends it.</param>
-        public Task UnlinkIdentityAsync(string issuer, string subject, Credential proof, CancellationToken cancel = default)
-        {
-            var path = $"account/identities/{Uri.EscapeDataString(issuer)}/{Uri.EscapeDataString(subject)}";
-            var body = Payload.Of(("proof", Payload.Of(proof.Members)));
-            return ChangingAsync(cancel, token => api.CallAsync("DELETE", path, body, token, cancel));
-        }
 
         /// <summary>Makes an account; <see cref="LoginAsync(string, string, CancellationToken)"/> comes after it.</summary>
         /// <param name="username">Its name: 3 to 32 letters and digits.</param>
