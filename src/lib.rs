@@ -44,7 +44,7 @@
 //! guests   → state, script, wire
 //! config   → state, account, pages, session, tls, wire, sys, logging
 //! pages    → session, threads
-//! state    → metrics, script, tls, wire, threads
+//! state    → metrics, script, document, tls, wire, threads
 //! account  → metrics, session, tls, wire, threads, sys
 //! document → account, metrics, session, threads, wire
 //! metrics  → session, script, wire

@@ -29,6 +29,7 @@ use crate::account::service::{self, AccountService, IdentityOptions, ServiceOpti
 use crate::account::store::{StoreError, Stores};
 use crate::account::token::TokenAuthority;
 use crate::config::{Config, DrainLimits};
+use crate::document::Documents;
 use crate::mailbox::{Mailbox, MailboxSender, mailbox};
 use crate::metrics::Metrics;
 use crate::pages::{PageWatcher, Pages};
@@ -43,6 +44,7 @@ use crate::script::catalog::{self, LoadReport};
 use crate::script::watch::Watcher;
 use crate::session::disconnects::Disconnects;
 use crate::state::Engine;
+use crate::state::documents::{DocumentLink, Gate};
 use crate::state::embedded::{EmbeddedEngine, EmbeddedOptions, StartError};
 use crate::state::redis::{Address, RedisEngine, RedisOptions};
 use crate::sys;
@@ -134,16 +136,19 @@ impl Server {
         let (address, listeners) = listen(config, (config.listen.port(), "port"))?;
         let (redirect_address, redirects) = listen_for_redirects(config)?;
         let (posts, loop_parts) = loop_parts(config)?;
-        let loaded = catalog::load(&config.scripts_dir, None);
+        let loaded = match config.redis.is_empty() {
+            true => catalog::load(&config.scripts_dir, None),
+            false => catalog::load_without_documents(&config.scripts_dir),
+        };
         loaded.log(&[]);
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
-        let engine = start_engine(config, &loaded.set, &posts, &metrics)?;
+        let documents = start_documents(&stores, &metrics)
+            .map_err(|error| ServerError::System("start a thread", error))?;
+        let engine = start_engine(config, documents.clone(), &loaded.set, &posts, &metrics)?;
         let revocations = Arc::new(Revocations::new(tokens.longest_s()));
         let identities = IdentityOptions { external: external.clone(), devices: config.identities.devices };
         let accounts = start_accounts(config, &stores, identities, &tokens, &revocations, &posts, &metrics);
         let accounts = Arc::new(accounts?);
-        let documents = start_documents(&stores, &metrics)
-            .map_err(|error| ServerError::System("start a thread", error))?;
         let callees = Callees::start(accounts.clone(), &stores, documents, &metrics)
             .map_err(|error| ServerError::System("start a thread", error))?;
         let callees = Arc::new(callees);
@@ -446,6 +451,7 @@ fn start_accounts(
 
 fn start_engine(
     config: &Config,
+    database: Arc<dyn Documents>,
     scripts: &Arc<ScriptSet>,
     posts: &[MailboxSender<ShardMessage>],
     metrics: &Arc<Metrics>,
@@ -454,6 +460,8 @@ fn start_engine(
     let (scripts, metrics) = (scripts.clone(), metrics.clone());
     let room_ttl_s = config.room_ttl.as_secs();
     if config.redis.is_empty() {
+        let system = |error| ServerError::System("start the threads of documents", error);
+        let (notices, noticed) = unbounded();
         let options = EmbeddedOptions {
             queue_capacity: config.limits.queues.engine_batches,
             time_budget: config.script_time_budget,
@@ -465,10 +473,14 @@ fn start_engine(
             lobbies_per_owner: config.lobbies_per_owner,
             rejoin_grace: config.rejoin_grace,
             history: config.history,
+            documents: Some(DocumentLink { database: database.clone(), notices }),
         };
-        let engine =
-            EmbeddedEngine::start(options, scripts, deliver, metrics).map_err(ServerError::Engine)?;
-        return Ok(Arc::new(engine));
+        let engine = EmbeddedEngine::start(options, scripts.clone(), deliver, metrics.clone())
+            .map_err(ServerError::Engine)?;
+        let deliver = Box::new(ShardPosts::new(posts.to_vec()));
+        let gate =
+            Gate::start(Arc::new(engine), database, noticed, &scripts, deliver, metrics).map_err(system)?;
+        return Ok(Arc::new(gate));
     }
     let options = RedisOptions {
         addresses: config.redis.clone(),

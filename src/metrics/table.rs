@@ -104,6 +104,9 @@ process_metrics! {
         pub messages_pending: Gauge = plain "messages_pending" "Messages of scripts that have not run yet, as last counted";
         pub store_bytes: Gauge = plain "store_bytes" "What the embedded store takes in memory, in bytes; 0 with Redis, which tells itself";
         pub store_max_bytes: Gauge = plain "store_max_bytes" "What the embedded store may take, in bytes: see --store-memory";
+        pub documents_hot: Gauge = plain "documents_hot" "Documents that the store holds";
+        pub document_outbox: Gauge = plain "document_outbox" "Calls whose saved documents are not in the database yet";
+        pub document_outbox_bytes: Gauge = plain "document_outbox_bytes" "What these have saved, in bytes";
         pub store_full: Counter = plain "store_full" "Calls that were refused because their store, embedded or Redis, was full";
         pub redis_reconnects: Counter = plain "redis_reconnects" "Connections to stores that were lost";
         pub redis_lost_calls: Counter = plain "redis_lost_calls" "Calls whose answer was lost with a connection to a store";

@@ -146,6 +146,8 @@ fn script_set(generation: u64, name: &str, sha: &str) -> ScriptSet {
         is_for_server: false,
         keys: Vec::new(),
         kept_keys: Vec::new(),
+        documents: Vec::new(),
+        is_durable: false,
         room_argument: None,
         tick_ms: None,
         is_atomic: true,

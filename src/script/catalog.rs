@@ -11,6 +11,7 @@ use std::sync::Arc;
 use godra_engine::lua::source::Compiler;
 
 use super::check;
+use super::collections;
 use super::library::Libraries;
 use super::{Header, Script, ScriptSet};
 use crate::wire::message::RESYNC;
@@ -34,6 +35,8 @@ pub struct LoadReport {
     /// Whether one of the problems is that something could not be read. It may be readable the next moment, though nothing of it
     /// changes: the process may have had as many files open as it may.
     pub is_unread: bool,
+    /// Whether scripts may work on documents here.
+    pub accepts_documents: bool,
 }
 
 /// A file (or the folder) that cannot be used as it is.
@@ -69,13 +72,19 @@ pub enum Change {
 /// cannot serve (unreadable, malformed header, does not compile) keeps the version of `previous`, if that had one; a
 /// folder that cannot be read keeps all of `previous`.
 pub fn load(dir: &Path, previous: Option<&Arc<ScriptSet>>) -> LoadReport {
-    load_settled(dir, previous, |_, _| true)
+    load_settled(dir, previous, true, |_, _| true)
+}
+
+/// As [`load`], for a store that can hold no documents: scripts that work on some cannot serve.
+pub fn load_without_documents(dir: &Path) -> LoadReport {
+    load_settled(dir, None, false, |_, _| true)
 }
 
 /// As [`load`]; a changed text of which `is_settled` is not certain that it is all of the file does not count yet.
 pub(super) fn load_settled(
     dir: &Path,
     previous: Option<&Arc<ScriptSet>>,
+    accepts_documents: bool,
     mut is_settled: impl FnMut(&Path, &[u8]) -> bool,
 ) -> LoadReport {
     let nothing = Arc::new(ScriptSet::default());
@@ -91,6 +100,7 @@ pub(super) fn load_settled(
                 problems: vec![problem],
                 held: Vec::new(),
                 is_unread: true,
+                accepts_documents,
             };
         }
     };
@@ -111,7 +121,8 @@ pub(super) fn load_settled(
     for path in files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let before = known.get(stem);
-        let serving = match read_script(&path, stem, before, &mut is_settled, &mut libraries, &mut compiler) {
+        let read = read_script(&path, stem, before, &mut is_settled, &mut libraries, &mut compiler);
+        let serving = match read.and_then(|script| check_documents(script, accepts_documents)) {
             Ok(script) => Some(script),
             Err(refused) => {
                 if before.is_none() && !matches!(refused, Refused::Unsettled(_)) {
@@ -126,6 +137,7 @@ pub(super) fn load_settled(
         }
     }
     libraries.of_nobody(&mut is_settled, &mut compiler).into_iter().for_each(note);
+    problems.extend(drop_contradictions(&mut scripts, known, &mut broken));
     problems.extend(actions_named_twice(&scripts));
     problems.sort_by(|one, other| one.path.cmp(&other.path));
     let changes = changes(known, &scripts);
@@ -134,7 +146,7 @@ pub(super) fn load_settled(
         true => known.clone(),
         false => Arc::new(ScriptSet { broken, ..ScriptSet::new(scripts, known.generation + 1) }),
     };
-    LoadReport { set, changes, problems, held, is_unread }
+    LoadReport { set, changes, problems, held, is_unread, accepts_documents }
 }
 
 impl LoadReport {
@@ -270,6 +282,42 @@ fn read_script(
         check_role(&before.header, &header).map_err(|message| problem(None, message))?;
     }
     Ok(Arc::new(Script::with_libraries(name, path, &text, header, libraries)))
+}
+
+fn check_documents(script: Arc<Script>, accepts_documents: bool) -> Result<Arc<Script>, Refused> {
+    if accepts_documents || !script.has_documents() {
+        return Ok(script);
+    }
+    let message = "DATA: documents need the embedded store, and this server uses Redis".to_owned();
+    Err(Refused::Problem(Problem { path: script.path.clone(), line: None, message }))
+}
+
+/// Takes out the scripts that contradict others about a collection of documents; of each the version before serves on, if that one
+/// agrees.
+fn drop_contradictions(
+    scripts: &mut HashMap<Box<str>, Arc<Script>>,
+    known: &ScriptSet,
+    broken: &mut BTreeSet<Box<str>>,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    // What served before may itself contradict what has come since.
+    for may_go_back in [true, false] {
+        for found in collections::contradictions(scripts, known) {
+            let before = known.get(&found.script).filter(|_| may_go_back).cloned();
+            match before {
+                Some(before) => drop(scripts.insert(found.script, before)),
+                None => {
+                    scripts.remove(&found.script);
+                    broken.insert(found.script);
+                }
+            }
+            let problem = Problem { path: found.path, line: None, message: found.message };
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+    problems
 }
 
 /// A line that an edit has lost opens no script of managers or of the server to all players.
@@ -411,6 +459,38 @@ mod tests {
         let mut large = b"return 1 --".to_vec();
         large.resize(MAX_SCRIPT_BYTES, b'x');
         check("large.lua", &large, None);
+    }
+
+    #[test]
+    fn one_collection_has_one_meaning() {
+        let dir = folder(&[
+            ("a.lua", b"-- DATA: p/{user} v2\nreturn 1"),
+            ("b.lua", b"-- DATA: p/{user} everyone\nreturn 1"),
+        ]);
+        let first = load(dir.path(), None);
+        let meaning = first.set.collection("p").expect("two scripts work on it");
+        assert_eq!((meaning.schema, meaning.readers.name()), (2, "everyone"));
+        assert_eq!((first.set.collection("q"), first.set.has_documents()), (None, true));
+        // Whoever contradicts what is there goes on as it was.
+        fs::write(dir.path().join("a.lua"), "-- DATA: p/{user} v3 nobody\nreturn 2").expect("write");
+        fs::write(dir.path().join("new.lua"), "-- DATA: p/{user} v4\nreturn 2").expect("write");
+        let second = load(dir.path(), Some(&first.set));
+        assert_eq!(names(&second.set), ["a", "b"]);
+        assert_eq!(
+            &*second.set.get("a").expect("it serves").sha,
+            &*first.set.get("a").expect("it serves").sha
+        );
+        let [a, new] = &second.problems[..] else { panic!("{:?}", second.problems) };
+        assert!(a.message.contains("v3 nobody") && new.message.contains("v4"), "{a} {new}");
+        assert!(second.set.broken.contains("new"));
+    }
+
+    #[test]
+    fn documents_need_a_store_for_them() {
+        let dir = folder(&[("a.lua", b"-- DATA: p/{user}\nreturn 1"), ("b.lua", b"return 1")]);
+        let report = load_without_documents(dir.path());
+        assert_eq!(names(&report.set), ["b"]);
+        assert!(report.problems[0].message.contains("need the embedded store"), "{:?}", report.problems);
     }
 
     #[test]

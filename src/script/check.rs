@@ -12,7 +12,7 @@ use super::misspelled;
 use super::portability;
 pub use super::portability::{Command, Commands};
 use super::receivers::{self, Receiver};
-use super::{KeyPattern, Library, Script};
+use super::{DocumentPattern, KeyPattern, Library, Script};
 
 /// What is to be said about a folder of scripts; `Display` prints it, a line each.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub fn run(dir: &Path, commands: Commands) -> CheckReport {
     let lint = |script: &Arc<Script>| lint(script, commands, receiver);
     let mut warnings: Vec<Problem> = scripts.iter().flat_map(lint).collect();
     warnings.extend(rooms_like_users(&scripts));
+    warnings.extend(scripts.iter().filter(|script| script.has_documents()).map(documents_on_redis));
     let mut seen: Vec<&Arc<Library>> = Vec::new();
     for library in scripts.iter().flat_map(|script| &script.libraries) {
         if !seen.contains(&library) {
@@ -79,10 +80,17 @@ impl fmt::Display for CheckReport {
                 [] => String::new(),
                 actions => format!(" actions={}", actions.join(",")),
             };
+            let documents: Vec<String> =
+                script.header.documents.iter().map(DocumentPattern::to_string).collect();
+            let durable = if script.header.is_durable { " durable=on" } else { "" };
+            let data = match documents[..] {
+                [] => String::new(),
+                _ => format!(" data={}{durable}", documents.join(",")),
+            };
             let (path, version) = (script.path.display(), script.version());
             writeln!(
                 f,
-                "ok      {path} role={caller} keys={}{room}{actions}{atomic}{libraries} version={version}",
+                "ok      {path} role={caller} keys={}{room}{data}{actions}{atomic}{libraries} version={version}",
                 keys.join(",")
             )?;
         }
@@ -137,6 +145,13 @@ fn undeclared_keys(script: &Script) -> Vec<(usize, String)> {
         }
     }
     found
+}
+
+/// What is true of the store that `godra check` does not know.
+fn documents_on_redis(script: &Arc<Script>) -> Problem {
+    let message =
+        "DATA: documents need the embedded store; with --redis-addr this script is refused".to_owned();
+    Problem { path: script.path.clone(), line: None, message }
 }
 
 /// Who names a room like a user would get at that user's key of another script.
@@ -310,6 +325,21 @@ mod tests {
                 "error   c.lua:1: key user:{users} has an unknown {users}: only {room}, {new} and {user} are known",
                 "error   d.lua:2: nobody calls a script with TICK: there is no user for {user} in KEYS",
                 "2 in order, 2 with errors, 1 warnings",
+            ],
+        );
+        check(
+            &[
+                ("a.lua", "-- DATA: profile/{user} v2 everyone, world/config\n-- DURABLE: on\nreturn 1"),
+                ("b.lua", "-- DATA: profile/{arg:1} nobody\nreturn 1"),
+                ("c.lua", "-- DATA: profile/{user} v3\nreturn 1"),
+            ],
+            false,
+            &[
+                "ok      a.lua role=player keys= data=profile/{user},world/config durable=on version=",
+                "warning a.lua: DATA: documents need the embedded store; with --redis-addr",
+                "error   b.lua: DATA says nobody of profile/{arg:1}, and a.lua v2 everyone of profile/{user}: one collection",
+                "error   c.lua: DATA says v3 of profile/{user}, and a.lua v2 everyone of profile/{user}: one collection",
+                "1 in order, 2 with errors, 1 warnings",
             ],
         );
         check(&[("a.lua", "return 1")], true, &["ok      a.lua", "1 in order, 0 with errors, 0 warnings"]);

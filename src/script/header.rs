@@ -7,6 +7,7 @@ use std::fmt;
 use std::iter;
 use std::num::NonZeroU32;
 
+use super::document_pattern::DocumentPattern;
 use super::key_pattern::KeyPattern;
 use super::near::is_one_slip_away;
 use crate::wire::ids::Role;
@@ -25,6 +26,10 @@ pub struct Header {
     pub keys: Vec<KeyPattern>,
     /// Those of them with the word `keep`: they do not end with their room.
     pub kept_keys: Vec<KeyPattern>,
+    /// `-- DATA:`, in order; several such lines add up.
+    pub documents: Vec<DocumentPattern>,
+    /// `-- DURABLE: on`: what a call answers and publishes waits until the database has what it saved.
+    pub is_durable: bool,
     /// `-- ROOM: n`: for an RPC without keys, `args[n]` (counted from 1) names the room.
     pub room_argument: Option<usize>,
     /// `-- TICK: ms`: run for every live room at this interval.
@@ -47,6 +52,8 @@ pub struct HeaderError {
 impl Header {
     /// Most keys that one script may declare.
     pub const MAX_KEYS: usize = 32;
+    /// Most documents that one script may declare.
+    pub const MAX_DOCUMENTS: usize = 16;
     /// Highest argument that `-- ROOM:` may name.
     pub const MAX_ROOM_ARGUMENT: usize = 32;
     /// Most names that `-- ACTIONS:` may have.
@@ -83,19 +90,23 @@ impl std::error::Error for HeaderError {}
 enum Keyword {
     Role,
     Keys,
+    Data,
     Room,
     Tick,
     Atomic,
+    Durable,
     Actions,
 }
 
 impl Keyword {
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Role, "ROLE"),
         (Self::Keys, "KEYS"),
+        (Self::Data, "DATA"),
         (Self::Room, "ROOM"),
         (Self::Tick, "TICK"),
         (Self::Atomic, "ATOMIC"),
+        (Self::Durable, "DURABLE"),
         (Self::Actions, "ACTIONS"),
     ];
 
@@ -123,9 +134,11 @@ struct Declarations {
     role: Option<(usize, Callers)>,
     keys: Option<(usize, Vec<KeyPattern>)>,
     kept_keys: Vec<KeyPattern>,
+    documents: Option<(usize, Vec<DocumentPattern>)>,
     room_argument: Option<(usize, usize)>,
     tick_ms: Option<(usize, NonZeroU32)>,
     is_atomic: Option<(usize, bool)>,
+    is_durable: Option<(usize, bool)>,
     actions: Option<(usize, Vec<Box<str>>)>,
 }
 
@@ -137,6 +150,11 @@ impl Declarations {
                 let (_, keys) = self.keys.get_or_insert_with(|| (line, Vec::new()));
                 return add_keys(keys, &mut self.kept_keys, value);
             }
+            Keyword::Data => {
+                let (_, documents) = self.documents.get_or_insert_with(|| (line, Vec::new()));
+                return add_documents(documents, without_note(value));
+            }
+            Keyword::Durable => put(&mut self.is_durable, line, parse_durable(without_note(value))?),
             Keyword::Room => put(&mut self.room_argument, line, parse_room(without_note(value))?),
             Keyword::Tick => put(&mut self.tick_ms, line, parse_tick(without_note(value))?),
             Keyword::Atomic => put(&mut self.is_atomic, line, parse_atomic(without_note(value))?),
@@ -156,6 +174,7 @@ impl Declarations {
                 "{new_user} is known in on_upgrade alone: write {user} for the caller".into(),
             ));
         }
+        self.refuse_durable_alone()?;
         let keys = match hook_keys(name) {
             Some(fixed) => {
                 self.refuse_in_hook(name)?;
@@ -173,6 +192,8 @@ impl Declarations {
             },
             keys,
             kept_keys: self.kept_keys,
+            documents: self.documents.map(|(_, documents)| documents).unwrap_or_default(),
+            is_durable: self.is_durable.is_some_and(|(_, is_durable)| is_durable),
             room_argument: self.room_argument.map(|(_, argument)| argument),
             tick_ms: self.tick_ms.map(|(_, tick_ms)| tick_ms),
             is_atomic: self.is_atomic.is_none_or(|(_, is_atomic)| is_atomic),
@@ -197,6 +218,13 @@ impl Declarations {
         if let Some(line) = self.line_of_keys(KeyPattern::names_user) {
             return Err(at(line)(
                 "nobody calls a script with TICK: there is no user for {user} in KEYS".into(),
+            ));
+        }
+        if let Some(line) =
+            self.line_of_documents(|document| document.names_user() || document.argument().is_some())
+        {
+            return Err(at(line)(
+                "nobody calls a script with TICK: there is no user and no argument for {user} and {arg:…} in DATA".into(),
             ));
         }
         match self.line_of_keys(KeyPattern::is_new) {
@@ -225,6 +253,12 @@ impl Declarations {
                 "no player calls a script with ROLE: server: there is no user for {user} in KEYS".into(),
             ));
         }
+        if let Some(line) = self.line_of_documents(DocumentPattern::names_user) {
+            return Err(at(line)(
+                "no player calls a script with ROLE: server: there is no user for {user} in DATA; a field of the payload is {arg:name}"
+                    .into(),
+            ));
+        }
         match self.line_of_keys(KeyPattern::is_new) {
             Some(line) => Err(at(line)(
                 "a script with ROLE: server runs in the room that it is told to: write {room} for {new}"
@@ -239,11 +273,30 @@ impl Declarations {
         keys.iter().any(is_meant).then_some(*line)
     }
 
+    fn line_of_documents(&self, is_meant: impl Fn(&DocumentPattern) -> bool) -> Option<usize> {
+        let (line, documents) = self.documents.as_ref()?;
+        documents.iter().any(is_meant).then_some(*line)
+    }
+
+    /// Without documents there is nothing to wait for.
+    fn refuse_durable_alone(&self) -> Result<(), HeaderError> {
+        match self.is_durable {
+            Some((line, _)) if self.documents.is_none() => Err(at(line)(
+                "DURABLE is about the documents that a call saves: DATA names none, so it says nothing"
+                    .into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn refuse_in_hook(&self, name: &str) -> Result<(), HeaderError> {
         let role = self.role.as_ref().map(|(line, _)| (*line, Keyword::Role));
         let room = self.room_argument.as_ref().map(|(line, _)| (*line, Keyword::Room));
         let tick = self.tick_ms.as_ref().map(|(line, _)| (*line, Keyword::Tick));
         let actions = self.actions.as_ref().map(|(line, _)| (*line, Keyword::Actions));
+        if let Some(line) = self.line_of_documents(|document| document.argument().is_some()) {
+            return Err(at(line)(format!("{name} is a hook: it has no arguments for {{arg:…}} in DATA")));
+        }
         match role.or(room).or(tick).or(actions) {
             Some((line, keyword)) => Err(at(line)(format!(
                 "{name} is a hook, which only the server calls: {} says nothing",
@@ -297,6 +350,36 @@ fn parse_atomic(value: &str) -> Result<bool, String> {
         "off" => Ok(false),
         _ => Err("ATOMIC is on or off; without the line it is on: a call that fails changes nothing".into()),
     }
+}
+
+fn parse_durable(value: &str) -> Result<bool, String> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => {
+            Err("DURABLE is on or off; with on, a call's answer waits until its saves are in the database"
+                .into())
+        }
+    }
+}
+
+/// Adds the documents of one `-- DATA:` line; several lines add up.
+fn add_documents(documents: &mut Vec<DocumentPattern>, value: &str) -> Result<(), String> {
+    for text in value.split(',') {
+        let document = DocumentPattern::parse(text.trim())?;
+        if documents.iter().any(|other| other.has_address_of(&document)) {
+            return Err(format!("document {document} is named twice"));
+        }
+        if let Some(other) = documents.iter().find(|other| other.contradicts(&document)) {
+            return Err(format!("documents {other} and {document} say different things of one collection"));
+        }
+        documents.push(document);
+    }
+    if documents.len() > Header::MAX_DOCUMENTS {
+        let (count, most) = (documents.len(), Header::MAX_DOCUMENTS);
+        return Err(format!("DATA names {count} documents; at most {most} are allowed"));
+    }
+    Ok(())
 }
 
 fn parse_actions(value: &str) -> Result<Vec<Box<str>>, String> {
@@ -530,6 +613,20 @@ mod tests {
     }
 
     #[test]
+    fn documents() {
+        let text = "-- DATA: profile/{user} v2 everyone, world/config   what a player has\n-- DATA: guild/{arg:2}\n-- DURABLE: on\nreturn 1";
+        let header = parse(text).expect("valid");
+        let documents: Vec<String> = header.documents.iter().map(DocumentPattern::to_string).collect();
+        assert_eq!(documents, ["profile/{user}", "world/config", "guild/{arg:2}"]);
+        assert!(header.is_durable);
+        assert!(!parse("-- DATA: a/b").expect("valid").is_durable);
+        assert!(parse("-- ROLE: server\n-- DATA: a/{arg:who}, match/{room}").is_ok());
+        assert!(parse("-- TICK: 50\n-- DATA: match/{room}").is_ok());
+        assert!(Header::parse("on_connect", "-- DATA: a/{user}, b/{room}").is_ok());
+        assert!(Header::parse("on_connect", "-- DATA: a/{arg:1}").is_err());
+    }
+
+    #[test]
     fn atomic() {
         let check = |text: &str, expected: Option<bool>| {
             assert_eq!(parse(text).ok().map(|header| header.is_atomic), expected, "{text:?}");
@@ -624,6 +721,19 @@ mod tests {
         check("-- ROLE: server\n-- ROOM: 1", 2, "ROOM says nothing");
         check("-- ROLE: server\n-- ACTIONS: set", 2, "ACTIONS says nothing");
         check("-- KEYS: game:{new}\n-- ROLE: server", 1, "write {room} for {new}");
+        check("-- DATA:", 1, "empty document");
+        check("-- DATA: a/b,", 1, "empty document");
+        check("-- DATA: a/b, a/b v2", 1, "named twice");
+        check("-- DATA: a/b v1\n-- DATA: a/c v2", 2, "a/b and a/c say different things");
+        check("-- DATA: a/b owner, a/c nobody", 1, "a/b and a/c say different things");
+        check("-- DATE: a/b", 1, "do you mean DATA");
+        check("-- TICK: 50\n-- DATA: a/{user}", 2, "no user and no argument");
+        check("-- TICK: 50\n-- DATA: a/{arg:x}", 2, "no user and no argument");
+        check("-- ROLE: server\n-- DATA: a/{user}", 2, "there is no user for {user} in DATA");
+        check("-- DURABLE: on", 1, "DATA names none");
+        check("-- DURABLE: yes\n-- DATA: a/b", 1, "DURABLE is on or off");
+        let many: Vec<String> = (0..17).map(|n| format!("a/b{n}")).collect();
+        check(&format!("-- DATA: {}", many.join(", ")), 1, "17 documents");
         check("-- ATOMIC: no", 1, "ATOMIC is on or off");
         check("-- ATOMC: off", 1, "do you mean ATOMIC");
         check("-- ACTIONS:", 1, "1 to 64 of");

@@ -235,7 +235,7 @@ fn check_characters(text: &str) -> Result<(), String> {
 }
 
 /// A character that no room id has.
-fn is_separator(c: char) -> bool {
+pub(super) fn is_separator(c: char) -> bool {
     !c.is_ascii_alphanumeric() && c != '_' && c != '-'
 }
 

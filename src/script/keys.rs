@@ -71,7 +71,7 @@ impl Script {
         let room = match room {
             Some(room) => Some(room),
             None if self.makes_rooms() => Some(fresh_room()),
-            None if self.has_room_keys() || self.header.room_argument.is_some() => {
+            None if self.needs_room() || self.header.room_argument.is_some() => {
                 return Err(self.room_missing());
             }
             None => None,
@@ -134,7 +134,7 @@ impl Script {
             }
             (Some(key), None) => format!("keys [\"{key}\"] with the room's id in place of {{room}}"),
             (None, Some(number)) => format!("the room's id as args[{number}]"),
-            (None, None) => "a room".to_owned(),
+            (None, None) => "it as an input over a socket, which is in a room".to_owned(),
         };
         bad_request(format!("{} needs a room: send {way}", self.name))
     }

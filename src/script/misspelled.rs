@@ -3,15 +3,17 @@
 use super::tokens::{Token, TokenKind, tokens};
 
 /// Everything that a script finds in `godra`.
-pub(super) const FIELDS: [&str; 21] = [
+pub(super) const FIELDS: [&str; 24] = [
     "array",
     "cancel",
     "cell",
+    "delete",
     "error",
     "home",
     "is_member",
     "join",
     "leave",
+    "load",
     "lobbies_per_owner",
     "log",
     "members",
@@ -21,6 +23,7 @@ pub(super) const FIELDS: [&str; 21] = [
     "remove",
     "room",
     "room_ttl",
+    "save",
     "send",
     "state",
     "tell",
@@ -124,8 +127,10 @@ mod tests {
             let is_text = |text: &str, front: &str| text.contains(&format!("{front}\"{name}\""));
             let is_in_both = both.contains(&format!("library.{name}"));
             let is_in_redis = is_text(prelude, "") || prelude.contains(&format!("godra.{name}"));
+            // Documents are in the embedded store alone.
+            let is_of_documents = ["delete", "load", "save"].contains(&name);
             let is_assigned = prelude.contains(&format!(" {name} = "));
-            assert!(is_in_redis || is_assigned, "{name}");
+            assert!(is_in_redis || is_assigned || is_of_documents, "{name}");
             // Messages are in a module of their own in each store.
             let is_mail = mail.contains(&format!("function mail.{name}("));
             assert!(is_in_both || is_mail || is_text(embedded, "c") || is_text(embedded, "b"), "{name}");

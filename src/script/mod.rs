@@ -4,6 +4,8 @@
 
 pub mod catalog;
 pub mod check;
+mod collections;
+pub mod document_pattern;
 mod folders;
 pub mod header;
 pub mod key_pattern;
@@ -22,6 +24,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
+pub use collections::Collection;
+pub use document_pattern::{ArgumentName, DocumentPattern, Filling, Readers};
 pub use header::Header;
 pub use key_pattern::KeyPattern;
 pub use keys::{KeyError, RpcTarget};
@@ -96,6 +100,8 @@ impl Script {
             is_for_server: false,
             keys: Vec::new(),
             kept_keys: Vec::new(),
+            documents: Vec::new(),
+            is_durable: false,
             room_argument: None,
             tick_ms: None,
             is_atomic: true,
@@ -134,6 +140,16 @@ impl Script {
         ["members", "is_member", "state"].iter().any(|field| self.may_read(field))
     }
 
+    /// Whether it works on documents, which must be in the store before it runs.
+    pub fn has_documents(&self) -> bool {
+        !self.header.documents.is_empty()
+    }
+
+    /// Whether it cannot run without a room.
+    pub fn needs_room(&self) -> bool {
+        self.has_room_keys() || self.header.documents.iter().any(DocumentPattern::names_room)
+    }
+
     /// Whether players may never call it: hooks (`on_…`), tick scripts, and those that messages run.
     pub fn is_internal(&self) -> bool {
         self.name.starts_with("on_") || self.header.tick_ms.is_some() || self.header.is_for_server
@@ -157,6 +173,8 @@ pub struct ScriptSet {
     pub broken: BTreeSet<Box<str>>,
     /// The scripts that take an action of another name, by that.
     by_action: HashMap<Box<str>, Arc<Script>>,
+    /// What headers say of collections of documents.
+    collections: HashMap<Box<str>, Collection>,
 }
 
 impl ScriptSet {
@@ -166,7 +184,18 @@ impl ScriptSet {
         for (script, action) in named_actions(&scripts) {
             by_action.entry(action.into()).or_insert_with(|| script.clone());
         }
-        Self { scripts, generation, broken: BTreeSet::new(), by_action }
+        let collections = collections::of_scripts(&scripts);
+        Self { scripts, generation, broken: BTreeSet::new(), by_action, collections }
+    }
+
+    /// What headers say of a collection of documents; none if no script works on it.
+    pub fn collection(&self, name: &str) -> Option<Collection> {
+        self.collections.get(name).copied()
+    }
+
+    /// Whether any script works on documents.
+    pub fn has_documents(&self) -> bool {
+        !self.collections.is_empty()
     }
 
     /// The script that runs for a player's action: the one of that name, else the one whose `-- ACTIONS:` have it.

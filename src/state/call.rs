@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use godra_engine::{CallRandom, SplitMix};
 
+use super::documents::CallDocuments;
 use super::ticks::CLOCK;
 use crate::script::Script;
 use crate::wire::ids::{Identity, RoomId};
@@ -32,6 +33,8 @@ pub struct Call {
     /// Of an input that runs at most once: only if this is above the caller's last one that ran in the room. Else the result is
     /// that of the call that ran by this number, or `{"duplicate":true}` if that is not known any more.
     pub n: Option<NonZeroU64>,
+    /// The documents that its script declares, once they are settled; the gate does that.
+    pub documents: Option<Arc<CallDocuments>>,
 }
 
 /// The result of a numbered input that has run before.
@@ -54,6 +57,7 @@ impl Call {
             wants_result,
             membership: Membership::Unchanged,
             n: None,
+            documents: None,
         }
     }
 
@@ -72,6 +76,7 @@ impl Call {
             wants_result: true,
             membership: Membership::Unchanged,
             n: None,
+            documents: None,
         }
     }
 
@@ -85,6 +90,7 @@ impl Call {
             wants_result: false,
             membership,
             n: None,
+            documents: None,
         }
     }
 
@@ -114,6 +120,7 @@ impl Call {
             wants_result: false,
             membership: Membership::Unchanged,
             n: None,
+            documents: None,
         }
     }
 
@@ -127,6 +134,7 @@ impl Call {
             wants_result: false,
             membership: Membership::Unchanged,
             n: None,
+            documents: None,
         }
     }
 
@@ -399,7 +407,11 @@ pub(super) const STOPPING: &str = "the server is stopping; this did not run";
 /// Gives the calls at these places back, in the place of what is known of them. The places ascend.
 pub(super) fn give_back(calls: Vec<Call>, places: &[usize], results: &mut [CallResult]) {
     let mut places = places.iter().peekable();
-    for (place, call) in calls.into_iter().enumerate() {
+    for (place, mut call) in calls.into_iter().enumerate() {
+        if !call.script.has_documents() {
+            // It was put off behind another one's.
+            call.documents = None;
+        }
         if places.next_if_eq(&&place).is_some() {
             results[place] = CallResult::NotRun(Box::new(call));
         }

@@ -13,6 +13,7 @@
 
 mod audience;
 mod call;
+pub mod documents;
 pub mod embedded;
 mod event_text;
 pub mod faults;
@@ -41,6 +42,7 @@ pub use self::history::{History, HistoryBounds, KeptEvents, Missed};
 pub use self::room_events::{Removal, RoomEvents, superseded};
 pub use self::survey::{NoSurvey, Survey};
 use self::ticks::Tick;
+use crate::document::{Address, Document, HomeId, Reply};
 use crate::script::ScriptSet;
 pub use crate::wire::Position;
 use crate::wire::ids::RoomId;
@@ -78,6 +80,34 @@ pub trait Engine: Send + Sync {
     /// A room has members in this process from now on, or none any more: where several processes share a store, its events
     /// are wanted, or not. Called by the room's home shard, before the first batch for a member.
     fn watch(&self, _room: &RoomId, _is_wanted: bool) {}
+
+    /// Which store a batch goes to, from 0.
+    fn store_of(&self, _batch: &Batch) -> usize {
+        0
+    }
+
+    /// By which id each store keeps documents, by its index; none where scripts can have no documents. See [`documents`].
+    fn document_homes(&self) -> Vec<HomeId> {
+        Vec::new()
+    }
+
+    /// Puts documents into a store that have been fetched for it, all before the reply, which comes from the engine's thread and
+    /// must not wait. A store that has a document of this version or a newer one keeps it. A document of which saves are on their
+    /// way to the database, and that the store does not have, or has in an older version, is [`documents::Installed::Again`].
+    fn install_documents(
+        &self,
+        _store: usize,
+        _documents: Vec<Document>,
+        reply: Reply<Vec<(Address, documents::Installed)>>,
+    ) {
+        reply(Vec::new());
+    }
+
+    /// Takes these documents out of a store, behind all batches that were submitted before; but not those of which saves are on
+    /// their way to the database. The reply says which are out of it, also those that were not there.
+    fn let_go_documents(&self, _store: usize, _addresses: Vec<Address>, reply: Reply<Vec<Address>>) {
+        reply(Vec::new());
+    }
 
     /// Whether the engine can run scripts now (what `/ready` tells).
     fn is_ready(&self) -> bool;

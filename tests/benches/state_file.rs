@@ -161,6 +161,8 @@ pub fn script(name: &str, text: &str) -> Arc<Script> {
         is_for_server: false,
         keys: Vec::new(),
         kept_keys: Vec::new(),
+        documents: Vec::new(),
+        is_durable: false,
         room_argument: None,
         tick_ms: None,
         is_atomic: true,

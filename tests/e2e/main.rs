@@ -17,6 +17,7 @@ mod data;
 mod deaths;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod documents;
 mod endings;
 #[cfg(target_os = "linux")]
 mod exhaustion;

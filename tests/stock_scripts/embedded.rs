@@ -65,6 +65,7 @@ impl EmbeddedStore {
             wants_result: true,
             membership: Membership::Unchanged,
             n: None,
+            documents: None,
         };
         match self.call(None, &call).0 {
             CallResult::Ok(text) => parse(&text),
@@ -94,6 +95,7 @@ impl Store for EmbeddedStore {
             wants_result: true,
             membership: Membership::Unchanged,
             n: None,
+            documents: None,
         };
         let (result, events) = self.call(room.as_ref(), &call);
         let result = match result {

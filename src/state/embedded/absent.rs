@@ -43,6 +43,12 @@ impl Absent {
         }
     }
 
+    /// Those whose time is over are looked at again then.
+    pub(super) fn put_off(&mut self, members: Vec<Member>, until: Instant) {
+        self.extend(members);
+        self.until = until;
+    }
+
     /// Those whose time is over.
     pub(super) fn take_overdue(&mut self, now: Instant) -> Vec<Member> {
         if now < self.until {

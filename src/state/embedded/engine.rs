@@ -11,11 +11,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Sender, bounded};
 
 use super::checkpoint::{self, StateFileError};
+use super::documents;
 use super::options::EmbeddedOptions;
 use super::queue::{EngineCommand, QueueState};
-use super::worker::Worker;
+use super::worker::{DocumentWriter, Worker};
+use crate::document::{Address, Document, HomeId, Reply};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
+use crate::state::documents::Installed;
 use crate::state::{Batch, Deliver, Engine, NoSurvey, NotTaken, SubmitError, Survey};
 use crate::threads;
 
@@ -28,6 +31,8 @@ pub struct EmbeddedEngine {
     sender: Sender<EngineCommand>,
     shared: Arc<QueueState>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Under which id it keeps documents, if it does.
+    home: Option<HomeId>,
 }
 
 impl EmbeddedEngine {
@@ -44,6 +49,12 @@ impl EmbeddedEngine {
         let restore = |path: &PathBuf| checkpoint::restore(path, options.seed, metrics.clone());
         let restored = options.state_file.as_ref().map(restore).transpose().map_err(StartError::StateFile)?;
         let (sender, receiver) = bounded(options.queue_capacity.max(1));
+        let documents = options.documents.clone().map(|link| {
+            let known =
+                restored.as_ref().and_then(|restored| documents::home_of(&restored.contents.keyspace));
+            DocumentWriter::new(link, known.unwrap_or_else(HomeId::random), sender.clone())
+        });
+        let home = documents.as_ref().map(|documents| documents.home().clone());
         let shared = Arc::new(QueueState::new(scripts));
         let for_thread = shared.clone();
         let thread = threads::lasting("state")
@@ -51,11 +62,12 @@ impl EmbeddedEngine {
             .spawn(move || {
                 let mut worker =
                     Worker::new(&options, receiver, for_thread, deliver, metrics, Box::new(wall_clock_ms));
+                worker.write_documents(documents);
                 let left = restored.map(|restored| worker.go_on_with(restored)).unwrap_or_default();
                 worker.run(left);
             })
             .map_err(StartError::Thread)?;
-        Ok(Self { sender, shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { sender, shared, thread: Mutex::new(Some(thread)), home })
     }
 
     /// If the queue is full, the thread is awake anyway.
@@ -99,6 +111,26 @@ impl Engine for EmbeddedEngine {
             self.shared.has_new_scripts.store(true, Ordering::Release);
         }
         self.wake();
+    }
+
+    fn document_homes(&self) -> Vec<HomeId> {
+        self.home.iter().cloned().collect()
+    }
+
+    /// Waits while the queue is full.
+    fn install_documents(
+        &self,
+        _store: usize,
+        documents: Vec<Document>,
+        reply: Reply<Vec<(Address, Installed)>>,
+    ) {
+        // An engine that has stopped tells nothing.
+        let _ = self.sender.send(EngineCommand::Install(Box::new((documents, reply))));
+    }
+
+    /// Waits while the queue is full.
+    fn let_go_documents(&self, _store: usize, addresses: Vec<Address>, reply: Reply<Vec<Address>>) {
+        let _ = self.sender.send(EngineCommand::LetGo(Box::new((addresses, reply))));
     }
 
     fn survey(&self) -> Result<Arc<Survey>, NoSurvey> {

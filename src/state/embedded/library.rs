@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use godra_engine::lua::{Answer, Call, Extension, Function, Library, Raised};
 
+use super::documents::{self, DocumentStore};
 use super::events::{EventLog, EventOptions};
 use super::mail::{self, Mail};
 use super::numbered::NumberedInputs;
@@ -29,6 +30,8 @@ pub(super) struct Game {
     pub numbered: RefCell<NumberedInputs>,
     /// Messages that have not run yet.
     pub mail: RefCell<Mail>,
+    /// Documents, and what the running call does with them.
+    pub documents: RefCell<DocumentStore>,
     /// Those that may be told of.
     pub scripts: RefCell<Arc<ScriptSet>>,
     /// What `godra.room_ttl` says, in seconds.
@@ -61,6 +64,7 @@ impl Game {
             ),
             numbered: RefCell::default(),
             mail: RefCell::default(),
+            documents: RefCell::default(),
             scripts: RefCell::default(),
             room_ttl_s: Cell::new(options.room_ttl_s),
             lobbies_per_owner: Cell::new(options.lobbies_per_owner),
@@ -88,6 +92,10 @@ impl Game {
         }
         self.event_log.borrow_mut().set_now(now_ms);
         self.mail.borrow_mut().begin_call();
+        let mut documents = self.documents.borrow_mut();
+        if call.documents.is_some() || documents.has_call() {
+            documents.begin_call(call.documents.as_ref());
+        }
     }
 
     /// The running call has failed and changed nothing.
@@ -95,6 +103,7 @@ impl Game {
         self.event_log.borrow_mut().undo_call();
         self.numbered.borrow_mut().undo_call();
         self.mail.borrow_mut().undo_call();
+        self.documents.borrow_mut().undo_call();
     }
 
     fn publish_event(&self, call: &Call<'_>) -> Result<Answer, Raised> {
@@ -198,6 +207,9 @@ impl Extension for Game {
             Function::new(c"array", Self::array),
             Function::new(c"tell", Self::tell),
             Function::new(c"cancel", Self::cancel),
+            Function::new(c"load", Self::load),
+            Function::new(c"save", Self::save),
+            Function::new(c"delete", Self::delete),
             Function::new(c"error", Self::error),
         ];
         Some(Library {
@@ -253,6 +265,10 @@ impl Extension for Game {
             Ok(()) => Ok(1),
             Err(bad) => Err(bad.message().to_owned()),
         }
+    }
+
+    fn reserved_prefix(&self) -> Option<&'static [u8]> {
+        Some(documents::KEY_PREFIX)
     }
 
     fn flushed(&self) {

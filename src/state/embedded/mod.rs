@@ -8,6 +8,7 @@ mod absent;
 mod census;
 mod checkpoint;
 mod commands;
+mod documents;
 mod easier;
 mod engine;
 mod events;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::state::HistoryBounds;
+use crate::state::documents::DocumentLink;
 
 /// How to start an [`super::EmbeddedEngine`].
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct EmbeddedOptions {
     pub rejoin_grace: Duration,
     /// What rooms keep of their events, for who comes back.
     pub history: HistoryBounds,
+    /// Where documents come from and go to; without it scripts can have none.
+    pub documents: Option<DocumentLink>,
 }
 
 impl Default for EmbeddedOptions {
@@ -43,6 +46,7 @@ impl Default for EmbeddedOptions {
             lobbies_per_owner: 16,
             rejoin_grace: Duration::ZERO,
             history: HistoryBounds::default(),
+            documents: None,
         }
     }
 }

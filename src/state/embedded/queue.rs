@@ -4,17 +4,26 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
+use crate::document::{Address, Document, Reply};
 use crate::script::ScriptSet;
 use crate::state::Batch;
+use crate::state::documents::Installed;
 use crate::state::survey::SurveyDesk;
 
 /// What comes in the queue.
 pub(super) enum EngineCommand {
     /// Behind a pointer, as the queue has room for thousands.
     Batch(Box<Batch>),
-    /// Look at `QueueState`.
+    /// Documents come into the store.
+    Install(Box<Install>),
+    /// Documents go out of the store.
+    LetGo(Box<(Vec<Address>, Reply<Vec<Address>>)>),
+    /// Look at `QueueState`, and at what the database has answered.
     Wake,
 }
+
+/// Documents that come into the store, and who is told what became of them.
+pub(super) type Install = (Vec<Document>, Reply<Vec<(Address, Installed)>>);
 
 /// What the engine's thread and the others share.
 pub(super) struct QueueState {

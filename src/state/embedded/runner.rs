@@ -12,6 +12,7 @@ use godra_engine::keyspace::{Filler, Keyspace};
 use godra_engine::lua::{self, Interpreter, Keys, ScriptError};
 use smol_str::SmolStr;
 
+use super::documents::{self, DocumentStore};
 use super::events::EventLog;
 use super::library::Game;
 use super::mail::Mail;
@@ -105,6 +106,19 @@ impl ScriptRunner {
     /// Messages that have not run yet.
     pub(super) fn mail(&self) -> RefMut<'_, Mail> {
         self.game.mail.borrow_mut()
+    }
+
+    /// Documents that are hot, and those on their way to the database.
+    pub(super) fn documents(&self) -> RefMut<'_, DocumentStore> {
+        self.game.documents.borrow_mut()
+    }
+
+    /// Puts what the last call has saved into the outbox; gives the number of its entry.
+    pub(super) fn save_documents(&self, now_ms: u64) -> Option<u64> {
+        let entry = self.documents().end_call(&self.keyspace().borrow());
+        let (number, text) = entry?;
+        self.execute(&[b"SET", &documents::entry_key(number), &text], now_ms);
+        Some(number)
     }
 
     /// A command of the server's own.

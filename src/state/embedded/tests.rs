@@ -81,6 +81,8 @@ fn script(text: &str) -> Arc<Script> {
         is_for_server: false,
         keys: Vec::new(),
         kept_keys: Vec::new(),
+        documents: Vec::new(),
+        is_durable: false,
         room_argument: None,
         tick_ms: None,
         is_atomic: true,

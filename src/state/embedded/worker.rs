@@ -1,5 +1,7 @@
 //! The engine's thread: takes batches from the queue, runs them, and does what must be done now and then.
 
+mod documents;
+mod held;
 mod lifetimes;
 pub(super) mod messages;
 mod seats;
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use godra_engine::SplitMix;
 
+pub(super) use self::documents::DocumentWriter;
+use self::held::HeldDeliveries;
 use self::messages::Messages;
 use super::StoreClock;
 use super::absent::Absent;
@@ -25,6 +29,7 @@ use super::ticks::Ticks;
 use crate::metrics::{Counter, Metrics, RefusalReason, Row};
 use crate::script::{KeyPattern, ScriptSet, room_keys};
 use crate::state::call::{STOPPING, first_seed, give_back};
+use crate::state::documents::CallDocuments;
 use crate::state::faults::FaultLog;
 use crate::state::full::FullLog;
 use crate::state::late::{self, Late, Next};
@@ -55,7 +60,7 @@ pub(super) struct Worker {
     pub(super) runner: ScriptRunner,
     receiver: Receiver<EngineCommand>,
     shared: Arc<QueueState>,
-    deliver: Box<dyn Deliver>,
+    deliver: HeldDeliveries,
     scripts: Arc<ScriptSet>,
     /// What these have for a room.
     room_keys: Vec<KeyPattern>,
@@ -73,6 +78,8 @@ pub(super) struct Worker {
     absent: Absent,
     ticks: Ticks,
     pub(super) messages: Messages,
+    /// None where scripts can have no documents.
+    documents: Option<DocumentWriter>,
     clock: StoreClock,
     /// When nothing runs any more; none while the engine is not stopping.
     stop_at: Option<Instant>,
@@ -96,7 +103,7 @@ impl Worker {
             runner: ScriptRunner::new(options, metrics.clone()),
             receiver,
             shared,
-            deliver,
+            deliver: HeldDeliveries::new(deliver),
             scripts: Arc::default(),
             room_keys: Vec::new(),
             room_ttl_s: options.room_ttl_s,
@@ -113,6 +120,7 @@ impl Worker {
             absent: Absent::until(now + options.rejoin_grace),
             ticks: Ticks::default(),
             messages: Messages::new(now),
+            documents: None,
             clock,
             stop_at: None,
             tidied_at: now,
@@ -126,6 +134,7 @@ impl Worker {
         let Contents { keyspace, positions, members, inputs } = restored.contents;
         self.runner.replace_keyspace(keyspace);
         self.restore_messages();
+        self.restore_documents();
         let mut event_log = self.runner.event_log();
         positions.into_iter().for_each(|place| event_log.restore(place));
         drop(event_log);
@@ -156,12 +165,15 @@ impl Worker {
             self.look_for_scripts();
             match self.receiver.recv_timeout(self.idle_wait()) {
                 Ok(EngineCommand::Batch(batch)) => self.receive(batch),
+                Ok(EngineCommand::Install(install)) => self.install(&install.0, install.1),
+                Ok(EngineCommand::LetGo(let_go)) => self.let_go(let_go.0, let_go.1),
                 Ok(EngineCommand::Wake) => {}
                 Err(RecvTimeoutError::Timeout) => self.serve_late(false),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.serve_late(true);
             self.serve_messages();
+            self.serve_documents();
             self.tidy(Instant::now());
         }
         self.finish();
@@ -180,10 +192,13 @@ impl Worker {
         while let Some(batch) = self.late.pop() {
             self.process(*batch, Instant::now());
         }
+        self.keep_home();
+        let are_written = self.finish_documents();
+        self.shared.lacks_changes.store(!are_written, Ordering::SeqCst);
         if let Some(checkpointer) = self.checkpointer.take() {
             let positions = self.runner.event_log().positions();
             let is_written = checkpointer.finish(&mut self.runner.keyspace().borrow_mut(), &positions);
-            self.shared.lacks_changes.store(!is_written, Ordering::SeqCst);
+            self.shared.lacks_changes.store(!is_written || !are_written, Ordering::SeqCst);
         }
     }
 
@@ -287,6 +302,7 @@ impl Worker {
             took,
         };
         self.deliver.deliver(batch.origin, Delivery::Done(done));
+        self.deliver.end_batch();
     }
 
     /// A room that nothing worked in may be one that does not exist, and shall not cost memory.
@@ -366,10 +382,12 @@ impl Worker {
                 || is_last && batch.on_error == OnError::LastNeedsAnother && self.resume_all(batch)
             {
                 progress.push(CallResult::Skipped, None);
-            } else if !slice.takes(call, now.duration_since(began), &mut self.shares, now, || {
-                // When the engine stops, what is given back could not come again.
-                !self.receiver.is_empty() && !self.shared.is_stopping.load(Ordering::SeqCst)
-            }) {
+            } else if is_put_off(call)
+                || !slice.takes(call, now.duration_since(began), &mut self.shares, now, || {
+                    // When the engine stops, what is given back could not come again.
+                    !self.receiver.is_empty() && !self.shared.is_stopping.load(Ordering::SeqCst)
+                })
+            {
                 progress.give_back(number);
             } else {
                 self.run_next(batch, call, &mut progress);
@@ -389,6 +407,13 @@ impl Worker {
         if let Some(known) = self.known_answer(call, room) {
             return progress.note(known, None, now);
         }
+        if call.script.has_documents()
+            && let Some(refused) = self.lacks_documents(call)
+        {
+            let result = CallResult::Err(refused);
+            self.note_numbered(call, room, now_ms, &result);
+            return progress.note(result, None, now);
+        }
         if call.message_id().is_some() && !self.take_message(room, progress.results.len()) {
             return progress.note(CallResult::Skipped, None, now);
         }
@@ -404,6 +429,9 @@ impl Worker {
         let run = progress.next_run();
         let invocation = Invocation { call, room, now_ms, now, seed: run.seed, passed_ms };
         let (result, ended_at) = self.run_call(invocation, &run);
+        if call.documents.is_some() {
+            self.note_saves(&call.script, run.place as usize, now_ms);
+        }
         self.note_numbered(call, room, now_ms, &result);
         self.shares.charge(call, ended_at.duration_since(now), ended_at);
         self.note_membership(call, room, now_ms, &result);
@@ -478,9 +506,12 @@ impl Worker {
 
     /// Counts what the store takes, for the bound and for whoever watches.
     fn count_memory(&self) -> usize {
-        let mail_bytes = self.runner.mail().memory_bytes();
+        let mail_bytes = self.runner.mail().memory_bytes() + self.runner.documents().memory_bytes();
         let beside_bytes =
             self.runner.event_log().memory_bytes() + self.runner.numbered().memory_bytes() + mail_bytes;
+        let (entries, bytes) = self.runner.documents().outbox_size();
+        self.metrics.document_outbox.set(entries as i64);
+        self.metrics.document_outbox_bytes.set(bytes as i64);
         let mut keyspace = self.runner.keyspace().borrow_mut();
         keyspace.set_other_bytes(beside_bytes);
         let used_bytes = keyspace.used_bytes() + beside_bytes;
@@ -503,6 +534,7 @@ impl Worker {
         }
         let is_counting = self.census.is_under_way(&self.shared.surveys);
         let longest = self.messages_wait(if is_counting { census::REST } else { IDLE_WAIT });
+        let longest = self.documents_wait(longest);
         let Some(checkpointer) = &self.checkpointer else { return longest };
         checkpointer.wait(Instant::now(), &self.runner.keyspace().borrow(), longest)
     }
@@ -544,6 +576,7 @@ impl Worker {
     }
 
     fn forget_unused(&mut self, now: Instant, now_ms: u64) {
+        self.keep_home();
         self.shares.forget_idle(now);
         self.ticks.forget_unused(now_ms);
         let keyspace = self.runner.keyspace().borrow();
@@ -622,6 +655,11 @@ impl Progress {
         self.results.push(result);
         self.runs.push(run);
     }
+}
+
+/// Whether a call has to wait for documents that are not in the store yet.
+fn is_put_off(call: &Call) -> bool {
+    matches!(call.documents.as_deref(), Some(CallDocuments::Later))
 }
 
 /// Whether the call is the one that stands for its caller among those who come in.

@@ -41,6 +41,11 @@ pub trait Extension: Any {
 
     /// A script has removed all keys at once.
     fn flushed(&self) {}
+
+    /// What the names of keys begin with that scripts' commands cannot touch, if there are such keys.
+    fn reserved_prefix(&self) -> Option<&'static [u8]> {
+        None
+    }
 }
 
 /// Nothing: Lua as Redis has it.
@@ -109,6 +114,11 @@ impl Answer {
     pub const NOTHING: Self = Self { values: 0 };
 
     pub(super) const ONE: Self = Self { values: 1 };
+
+    /// This, and behind it another that was made after it.
+    pub fn and(self, other: Self) -> Self {
+        Self { values: self.values + other.values }
+    }
 }
 
 /// How many times a call may push a few values before it must ask for room: Lua promises 20 values to every function.

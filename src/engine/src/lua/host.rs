@@ -31,6 +31,8 @@ pub(super) struct Host {
     pub extension: Rc<dyn Extension>,
     /// The extension's.
     pub library: Option<Library>,
+    /// The extension's, see [`Extension::reserved_prefix`].
+    pub reserved_prefix: Option<&'static [u8]>,
     /// Which of the library's kept fields were made during this call, one bit each.
     pub kept_fields: Cell<u64>,
     /// The store's time, which stands still during a call.
@@ -64,6 +66,7 @@ impl Host {
             keyspace: RefCell::new(keyspace),
             reply: RefCell::new(ReplyBuffer::of_at_most(memory_budget)),
             library,
+            reserved_prefix: extension.reserved_prefix(),
             extension,
             kept_fields: Cell::new(0),
             now_ms: Cell::new(0),

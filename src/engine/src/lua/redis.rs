@@ -98,8 +98,25 @@ fn run(stack: Stack<'_>) -> RefMut<'_, ReplyBuffer> {
         &mut many[..]
     };
     read_arguments(stack, &numbers, arguments);
-    execute(stack, arguments, &mut reply);
+    match reserved(host.reserved_prefix, arguments) {
+        Some(prefix) => {
+            let prefix = String::from_utf8_lossy(prefix);
+            reply.error(&format!("ERR keys that begin with {prefix} are the server's"));
+        }
+        None => execute(stack, arguments, &mut reply),
+    }
     reply
+}
+
+/// The prefix of keys that scripts cannot touch, if one of the command's keys begins with it.
+fn reserved(prefix: Option<&'static [u8]>, arguments: &[&[u8]]) -> Option<&'static [u8]> {
+    let prefix = prefix?;
+    let is_reserved = |text: &&[u8]| text.starts_with(prefix);
+    if !arguments[1..].iter().any(is_reserved) {
+        return None;
+    }
+    let command = commands::find(arguments[0])?;
+    command.keys_of(arguments).iter().any(is_reserved).then_some(prefix)
 }
 
 /// Writes each number among the arguments behind one byte for its length. False if an argument is neither a number

@@ -85,7 +85,7 @@ impl Game {
             }
             Some(script) => script,
         };
-        if script.has_room_keys() && to.is_empty() {
+        if script.needs_room() && to.is_empty() {
             return Err(BadMessage::NeedsRoom(name.into_owned()));
         }
         Ok(script.clone())

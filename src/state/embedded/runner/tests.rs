@@ -96,6 +96,8 @@ fn script(text: &str) -> Arc<Script> {
         is_for_server: false,
         keys: Vec::new(),
         kept_keys: Vec::new(),
+        documents: Vec::new(),
+        is_durable: false,
         room_argument: None,
         tick_ms: None,
         is_atomic: true,
@@ -119,6 +121,7 @@ fn call(text: &str, keys: CallKeys, arguments: &[&str]) -> Call {
         wants_result: true,
         membership: Membership::Unchanged,
         n: None,
+        documents: None,
     }
 }
 

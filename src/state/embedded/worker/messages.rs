@@ -7,6 +7,7 @@ use godra_engine::keyspace::Value;
 
 use super::Worker;
 use crate::metrics::MessageOutcome;
+use crate::state::documents::CallDocuments;
 use crate::state::embedded::mail::{Address, Body, Place, address, key};
 use crate::state::mail::{UNKNOWN_FOR_MS, UNKNOWN_LOOK};
 use crate::state::{Batch, Call, CallResult, Delivery, Message};
@@ -19,6 +20,8 @@ const LONG_TURN: Duration = Duration::from_millis(8);
 /// How many messages of one receiver run in a row, and how much they may say together, but for the first.
 const MOST_AT_ONCE: usize = 100;
 const MOST_BYTES_AT_ONCE: usize = 256 << 10;
+/// How soon it is looked again whether documents are there that a message works on.
+const DOCUMENTS_WAIT: Duration = Duration::from_millis(20);
 
 /// Whose turn it is.
 #[derive(Debug)]
@@ -67,8 +70,8 @@ struct Due {
     calls: Vec<Call>,
     /// How many were dropped, as their scripts have not come.
     gone: usize,
-    /// Whether the next one waits for its script, and those behind it, too.
-    is_held: bool,
+    /// If the next one waits for its script or its documents, and those behind it, too: how soon it is looked at again.
+    held: Option<Duration>,
 }
 
 /// Whether a batch is one of messages.
@@ -132,15 +135,15 @@ impl Worker {
         let now_ms = (self.clock)();
         let to = self.runner.mail().next_receiver(now, now_ms)?;
         let room = RoomId::parse(&to);
-        let Due { calls, gone: mut count, is_held } = self.due_calls(&to, room.as_ref(), now, now_ms);
+        let Due { calls, gone: mut count, held } = self.due_calls(&to, room.as_ref(), now, now_ms);
         // What is given back has its turn before the one that is held.
-        let is_held = is_held && calls.is_empty();
+        let held = held.filter(|_| calls.is_empty());
         if !calls.is_empty() {
             count += self.run_due(Batch { may_give_back: true, ..Batch::new(room, calls, 0) });
         }
-        match is_held {
-            true => self.runner.mail().hold(to.clone(), now + UNKNOWN_LOOK),
-            false => self.runner.mail().ran(to.clone(), count, now),
+        match held {
+            Some(wait) => self.runner.mail().hold(to.clone(), now + wait),
+            None => self.runner.mail().ran(to.clone(), count, now),
         }
         Some((to, count))
     }
@@ -161,6 +164,7 @@ impl Worker {
         if let Some(events) = self.deliver_events(&batch) {
             self.deliver.deliver(batch.origin, Delivery::Events(events));
         }
+        self.deliver.end_batch();
         count
     }
 
@@ -169,19 +173,30 @@ impl Worker {
         let most = self.runner.mail().left_in_round(to, now).min(MOST_AT_ONCE);
         let due: Vec<Place> = self.runner.mail().due(to, now_ms).take(most).collect();
         self.messages.running.clear();
-        let (mut calls, mut gone, mut is_held, mut bytes) = (Vec::with_capacity(due.len()), 0, false, 0);
+        let (mut calls, mut gone, mut held, mut bytes) = (Vec::with_capacity(due.len()), 0, None, 0);
         for place in due {
             if bytes >= MOST_BYTES_AT_ONCE {
                 break;
             }
             match self.read_message(to, place) {
-                Ok(call) => {
+                Ok(mut call) => {
+                    if !self.settle_documents(&mut call, room) {
+                        held = Some(DOCUMENTS_WAIT);
+                        break;
+                    }
+                    if let Some(CallDocuments::Refused(refused)) = call.documents.as_deref() {
+                        gone += 1;
+                        self.faults.report(&call, room, None, refused, now);
+                        self.drop_message(to, place);
+                        self.metrics.messages.at(MessageOutcome::Failed).inc();
+                        continue;
+                    }
                     bytes += call.arguments.bytes();
                     calls.push(call);
                     self.messages.running.push(place);
                 }
                 Err(Lost::Script(_, due_ms)) if now_ms < due_ms.saturating_add(UNKNOWN_FOR_MS) => {
-                    is_held = true;
+                    held = Some(UNKNOWN_LOOK);
                     break;
                 }
                 Err(Lost::Script(name, _)) => {
@@ -193,7 +208,7 @@ impl Worker {
                 Err(Lost::Body) => drop(self.drop_message(to, place)),
             }
         }
-        Due { calls, gone, is_held }
+        Due { calls, gone, held }
     }
 
     /// The call that a message is.

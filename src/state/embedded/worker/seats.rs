@@ -1,11 +1,14 @@
 //! Who has a seat in which room, as far as the engine keeps track of it: for guests, and for a restart.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Progress, Worker};
 use crate::state::guest_book::{GUESTS, is_guest, rooms_key};
 use crate::state::{Call, CallResult, Delivery, Membership};
 use crate::wire::ids::RoomId;
+
+/// How soon it is looked again whether documents are there that a hook works on.
+const DOCUMENTS_WAIT: Duration = Duration::from_millis(50);
 
 impl Worker {
     /// Ends the memberships of those who were connected when the last process ended, and have not come back in time.
@@ -15,15 +18,25 @@ impl Worker {
             return;
         }
         let on_disconnect = self.scripts.get("on_disconnect").cloned();
+        let mut put_off = Vec::new();
         for member in overdue {
             if let Some(script) = &on_disconnect {
-                self.run_calls(&member.leave(script), Instant::now());
+                let mut batch = member.leave(script);
+                if !batch.calls.iter_mut().all(|call| self.settle_documents(call, Some(&member.room))) {
+                    put_off.push(member);
+                    continue;
+                }
+                self.run_calls(&batch, Instant::now());
                 for events in self.runner.event_log().take() {
                     self.deliver.deliver(self.deliver.home(&events.room), Delivery::Events(events));
                 }
             } else if let Some(checkpointer) = &mut self.checkpointer {
                 checkpointer.left(&member.room, &member.identity);
             }
+            self.deliver.end_batch();
+        }
+        if !put_off.is_empty() {
+            self.absent.put_off(put_off, now + DOCUMENTS_WAIT);
         }
     }
 

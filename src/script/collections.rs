@@ -1,0 +1,88 @@
+//! What the headers of all scripts say together of each collection of documents.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::document_pattern::{DocumentPattern, Readers};
+use super::{Script, ScriptSet};
+
+/// One meaning a collection, whichever script works on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collection {
+    /// Which form the values have that scripts save now, from 1.
+    pub schema: u32,
+    /// Which players may read its documents.
+    pub readers: Readers,
+}
+
+impl Default for Collection {
+    fn default() -> Self {
+        Self { schema: 1, readers: Readers::default() }
+    }
+}
+
+/// Of scripts that do not contradict each other.
+pub(super) fn of_scripts(scripts: &HashMap<Box<str>, Arc<Script>>) -> HashMap<Box<str>, Collection> {
+    let mut collections: HashMap<Box<str>, Collection> = HashMap::new();
+    for document in scripts.values().flat_map(|script| &script.header.documents) {
+        let collection = collections.entry(document.collection().into()).or_default();
+        if let Some(schema) = document.schema {
+            collection.schema = schema.get();
+        }
+        collection.readers = document.readers.unwrap_or(collection.readers);
+    }
+    collections
+}
+
+/// A script that says something else of a collection than another.
+#[derive(Debug)]
+pub(super) struct Contradiction {
+    pub script: Box<str>,
+    pub path: PathBuf,
+    pub message: String,
+}
+
+/// The scripts that contradict others which were there before them: first come those of the set before, then the names in order.
+pub(super) fn contradictions(
+    scripts: &HashMap<Box<str>, Arc<Script>>,
+    before: &ScriptSet,
+) -> Vec<Contradiction> {
+    let mut with_documents: Vec<&Arc<Script>> =
+        scripts.values().filter(|script| script.has_documents()).collect();
+    let is_new = |script: &Script| {
+        !before.get(&script.name).is_some_and(|known| known.header.documents == script.header.documents)
+    };
+    with_documents.sort_by_key(|script| (is_new(script), script.name.clone()));
+    let mut agreed: Vec<(&Script, &DocumentPattern)> = Vec::new();
+    let mut found = Vec::new();
+    for script in with_documents {
+        let documents = &script.header.documents;
+        let contradicted = documents.iter().find_map(|document| {
+            let other = agreed.iter().find(|(_, other)| other.contradicts(document))?;
+            Some((document, *other))
+        });
+        match contradicted {
+            Some((document, (other, said))) => found.push(Contradiction {
+                script: script.name.clone(),
+                path: script.path.clone(),
+                message: format!(
+                    "DATA says {} of {document}, and {}.lua {} of {said}: one collection has one form and one rule of who may read it",
+                    words(document),
+                    other.name,
+                    words(said)
+                ),
+            }),
+            None => agreed.extend(documents.iter().map(|document| (&**script, document))),
+        }
+    }
+    found
+}
+
+/// What a header says of a document's collection.
+fn words(document: &DocumentPattern) -> String {
+    let schema = document.schema.map(|schema| format!("v{schema}"));
+    let readers = document.readers.map(|readers| readers.name().to_owned());
+    let words: Vec<String> = schema.into_iter().chain(readers).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(" ") }
+}

@@ -1,0 +1,408 @@
+//! How a header declares documents: an address with places for what differs from call to call, which form its values have, and
+//! who may read its collection.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use super::Header;
+use super::key_pattern::is_separator;
+use crate::wire::Address;
+
+/// One declared document: a collection, and a key with any number of placeholders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentPattern {
+    collection: Box<str>,
+    /// Text before the first placeholder, or the whole key.
+    prefix: Box<str>,
+    fields: Box<[Field]>,
+    /// `vN`: which form its values have; none if the header leaves that to other scripts.
+    pub schema: Option<NonZeroU32>,
+    /// Which players may read the collection; none if the header leaves that to other scripts.
+    pub readers: Option<Readers>,
+}
+
+/// A placeholder, and the text from it to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Field {
+    placeholder: Placeholder,
+    behind: Box<str>,
+}
+
+/// What stands in braces in a document's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Placeholder {
+    User,
+    Room,
+    Argument(ArgumentName),
+}
+
+/// Which of a call's arguments is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ArgumentName {
+    /// `{arg:2}`: `args[2]` of an RPC, or the second element of a payload that is a list.
+    Number(usize),
+    /// `{arg:guild}`: that field of the payload, or of the object that is an RPC's first argument.
+    Field(Box<str>),
+}
+
+/// Which players may read a collection's documents over HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// None; managers alone.
+    Nobody,
+    /// The user whom the document belongs to.
+    #[default]
+    Owner,
+    /// Members of the room that is called as its key.
+    Room,
+    /// All who are logged in.
+    Everyone,
+}
+
+impl Readers {
+    /// Each, with its name in headers.
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Nobody, "nobody"),
+        (Self::Owner, "owner"),
+        (Self::Room, "room"),
+        (Self::Everyone, "everyone"),
+    ];
+
+    /// Its name in headers.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// What a placeholder stands for in a call.
+pub trait Filling {
+    /// Why there is no such thing, or none that fits.
+    type Error;
+
+    /// The caller's user id.
+    ///
+    /// # Errors
+    /// Nobody calls.
+    fn user(&self) -> Result<&str, Self::Error>;
+
+    /// The call's room.
+    ///
+    /// # Errors
+    /// It has none.
+    fn room(&self) -> Result<&str, Self::Error>;
+
+    /// One of its arguments.
+    ///
+    /// # Errors
+    /// It has none of that name, or none that fits.
+    fn argument(&self, name: &ArgumentName) -> Result<String, Self::Error>;
+
+    /// What all placeholders have made is no address.
+    fn unfit(&self, pattern: &DocumentPattern) -> Self::Error;
+}
+
+impl DocumentPattern {
+    /// Parses one document of a `-- DATA:` line: an address, perhaps `vN` and who may read it, in this order.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut words = text.split_ascii_whitespace();
+        let address = words.next().ok_or("DATA has an empty document: name one as profile/{user}")?;
+        let mut pattern = Self::parse_address(address)?;
+        let mut word = words.next();
+        if let Some(schema) = word.and_then(|word| parse_schema(address, word)) {
+            pattern.schema = Some(schema?);
+            word = words.next();
+        }
+        if let Some(name) = word {
+            let readers = Readers::ALL.iter().find(|(_, known)| *known == name);
+            pattern.readers = Some(readers.ok_or_else(|| unknown_word(address, name))?.0);
+            word = words.next();
+        }
+        match word {
+            Some(word) => Err(unknown_word(address, word)),
+            None => Ok(pattern),
+        }
+    }
+
+    fn parse_address(text: &str) -> Result<Self, String> {
+        if let Some(other) = text.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '"' | '\'' | '\\')) {
+            return Err(format!(
+                "document {text:?} has a {other:?} in it: use letters, digits and : _ - . / #"
+            ));
+        }
+        let Some((collection, key)) = text.split_once('/').filter(|(_, key)| !key.is_empty()) else {
+            return Err(format!(
+                "document {text} lacks a key: a document is COLLECTION/KEY, as profile/{{user}}"
+            ));
+        };
+        if !Address::is_collection(collection) {
+            return Err(format!(
+                "document {text}: a collection is 1 to 64 of a-z, 0-9, _ and -, begins with a letter, and has no placeholder"
+            ));
+        }
+        let mut pieces = key.split('{');
+        let prefix = pieces.next().unwrap_or_default();
+        let fields = pieces.map(|piece| Field::parse(text, piece)).collect::<Result<Box<[Field]>, _>>()?;
+        let behind = || fields.iter().map(|field| &*field.behind);
+        if prefix.contains('}') || behind().any(|text| text.contains('}')) {
+            return Err(format!("document {text} has a }} without its {{"));
+        }
+        for (number, (before, field)) in [prefix].into_iter().chain(behind()).zip(&fields).enumerate() {
+            // The first stands behind the collection's `/` if nothing is between them.
+            let is_led = before.ends_with(is_separator) || number == 0 && before.is_empty();
+            if !is_led || !(field.behind.is_empty() || field.behind.starts_with(is_separator)) {
+                let word = &field.placeholder;
+                return Err(format!(
+                    "document {text}: set {word} apart by a / or a colon, as in {collection}/a:{word}"
+                ));
+            }
+        }
+        let text_bytes = prefix.len() + behind().map(str::len).sum::<usize>();
+        if text_bytes > Address::MAX_KEY_BYTES {
+            return Err(format!("document {text}: a key has at most {} bytes", Address::MAX_KEY_BYTES));
+        }
+        Ok(Self { collection: collection.into(), prefix: prefix.into(), fields, schema: None, readers: None })
+    }
+
+    /// The collection that its documents are in.
+    pub fn collection(&self) -> &str {
+        &self.collection
+    }
+
+    /// Whether it has a `{user}`: then its documents belong to that user when they are made.
+    pub fn names_user(&self) -> bool {
+        self.fields.iter().any(|field| field.placeholder == Placeholder::User)
+    }
+
+    /// Whether it has a `{room}`.
+    pub fn names_room(&self) -> bool {
+        self.fields.iter().any(|field| field.placeholder == Placeholder::Room)
+    }
+
+    /// The first of a call's arguments that it names.
+    pub fn argument(&self) -> Option<&ArgumentName> {
+        self.fields.iter().find_map(|field| match &field.placeholder {
+            Placeholder::Argument(name) => Some(name),
+            _ => None,
+        })
+    }
+
+    /// Whether both are the same documents.
+    pub fn has_address_of(&self, other: &Self) -> bool {
+        (&self.collection, &self.prefix, &self.fields) == (&other.collection, &other.prefix, &other.fields)
+    }
+
+    /// Whether both say something of one collection, and not the same.
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let differ = self.schema.is_some() && other.schema.is_some() && self.schema != other.schema;
+        let readers = self.readers.is_some() && other.readers.is_some() && self.readers != other.readers;
+        self.collection == other.collection && (differ || readers)
+    }
+
+    /// The document of a call.
+    ///
+    /// # Errors
+    /// What the call lacks.
+    pub fn fill<F: Filling>(&self, call: &F) -> Result<Address, F::Error> {
+        let mut text = format!("{}/{}", self.collection, self.prefix);
+        for Field { placeholder, behind } in &self.fields {
+            match placeholder {
+                Placeholder::User => text += call.user()?,
+                Placeholder::Room => text += call.room()?,
+                Placeholder::Argument(name) => text += &call.argument(name)?,
+            }
+            text += behind;
+        }
+        Address::parse(&text).map_err(|_| call.unfit(self))
+    }
+}
+
+/// A word that may be meant as a schema.
+fn parse_schema(address: &str, word: &str) -> Option<Result<NonZeroU32, String>> {
+    let digits = word.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))?;
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    let schema = digits.parse().ok().filter(|schema: &NonZeroU32| is_plain && schema.get() <= MAX_SCHEMA);
+    Some(
+        schema.ok_or_else(|| {
+            format!("document {address}: {word:?} is no version of a form: v1 to v{MAX_SCHEMA}")
+        }),
+    )
+}
+
+/// Highest version of a form: what a signed column of the database holds.
+const MAX_SCHEMA: u32 = i32::MAX as u32;
+
+fn unknown_word(address: &str, word: &str) -> String {
+    format!(
+        "document {address} has a {word:?} behind it: first its form (v2), then who may read it (nobody, owner, room or everyone); documents are set apart by a comma"
+    )
+}
+
+impl Field {
+    /// `piece` follows a `{` in the address that `text` is.
+    fn parse(text: &str, piece: &str) -> Result<Self, String> {
+        let (word, behind) =
+            piece.split_once('}').ok_or_else(|| format!("document {text} has a {{ without its }}"))?;
+        let placeholder = match (word, word.strip_prefix("arg:")) {
+            ("user", _) => Placeholder::User,
+            ("room", _) => Placeholder::Room,
+            (_, Some(name)) => Placeholder::Argument(ArgumentName::parse(text, name)?),
+            ("new", _) => {
+                return Err(format!(
+                    "document {text}: write {{room}} for {{new}}, it is the room that the call makes"
+                ));
+            }
+            _ => {
+                return Err(format!(
+                    "document {text} has an unknown {{{word}}}: only {{user}}, {{room}} and {{arg:2}} (or {{arg:name}}) are known"
+                ));
+            }
+        };
+        Ok(Self { placeholder, behind: behind.into() })
+    }
+}
+
+impl ArgumentName {
+    fn parse(text: &str, name: &str) -> Result<Self, String> {
+        if name.starts_with(|c: char| c.is_ascii_digit()) {
+            return match name.parse() {
+                Ok(number @ 1..=Header::MAX_ROOM_ARGUMENT) => Ok(Self::Number(number)),
+                _ => Err(format!(
+                    "document {text}: {{arg:{name}}} is the number of an argument, 1 to {}",
+                    Header::MAX_ROOM_ARGUMENT
+                )),
+            };
+        }
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(is_name) {
+            return Err(format!(
+                "document {text}: {{arg:{name}}} is the number of an argument, or the name of a field, of A-Za-z0-9_"
+            ));
+        }
+        Ok(Self::Field(name.into()))
+    }
+}
+
+impl fmt::Display for ArgumentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Field(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for Placeholder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User => f.write_str("{user}"),
+            Self::Room => f.write_str("{room}"),
+            Self::Argument(name) => write!(f, "{{arg:{name}}}"),
+        }
+    }
+}
+
+/// The address alone.
+impl fmt::Display for DocumentPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.collection, self.prefix)?;
+        self.fields.iter().try_for_each(|field| write!(f, "{}{}", field.placeholder, field.behind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Call;
+
+    impl Filling for Call {
+        type Error = String;
+
+        fn user(&self) -> Result<&str, String> {
+            Ok("guest:u")
+        }
+
+        fn room(&self) -> Result<&str, String> {
+            Err("no room".into())
+        }
+
+        fn argument(&self, name: &ArgumentName) -> Result<String, String> {
+            Ok(format!("<{name}>"))
+        }
+
+        fn unfit(&self, pattern: &DocumentPattern) -> String {
+            format!("unfit {pattern}")
+        }
+    }
+
+    /// What it is as text, and filled in; or a part of what is wrong.
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let found = DocumentPattern::parse(text);
+        match (&found, expected) {
+            (Ok(pattern), Ok(expected)) => {
+                let filled = pattern.fill(&Call).map(|address| address.to_string());
+                assert_eq!(filled.unwrap_or_else(|error| error), expected, "{text:?}");
+            }
+            (Err(error), Err(part)) => assert!(error.contains(part), "{text:?}: {error}"),
+            (found, _) => panic!("{text:?}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        check("profile/{user}", Ok("profile/guest:u"));
+        check("world/config", Ok("world/config"));
+        check("guild/{arg:2}", Ok("guild/<2>"));
+        check("guild/{arg:guild_id}/log", Ok("guild/<guild_id>/log"));
+        check("match/{room}", Ok("no room"));
+        check("save/{user}:{arg:1}", Ok("save/guest:u:<1>"));
+        check("save/a/b/{user}/c", Ok("save/a/b/guest:u/c"));
+        check(
+            &format!("x/{}/{{user}}", "y".repeat(124)),
+            Ok(&format!("unfit x/{}/{{user}}", "y".repeat(124))),
+        );
+        check("profile", Err("lacks a key"));
+        check("profile/", Err("lacks a key"));
+        check("", Err("empty document"));
+        check("Profile/{user}", Err("a collection is 1 to 64"));
+        check("{user}/profile", Err("a collection is 1 to 64"));
+        check("profile/{user", Err("without its }"));
+        check("profile/user}", Err("without its {"));
+        check("profile/a{user}", Err("set {user} apart"));
+        check("profile/{user}a", Err("set {user} apart"));
+        check("profile/{user}{room}", Err("set {room} apart"));
+        check("profile/{new}", Err("write {room} for {new}"));
+        check("profile/{users}", Err("unknown {users}"));
+        check("profile/{arg}", Err("unknown {arg}"));
+        check("guild/{arg:0}", Err("1 to 32"));
+        check("guild/{arg:33}", Err("1 to 32"));
+        check("guild/{arg:}", Err("name of a field"));
+        check("guild/{arg:a-b}", Err("name of a field"));
+        check("guild/ä", Err("has a 'ä'"));
+        check(&format!("x/{}", "y".repeat(129)), Err("at most 128"));
+    }
+
+    #[test]
+    fn forms_and_readers() {
+        let check = |text: &str, schema: Option<u32>, readers: Option<Readers>| {
+            let pattern = DocumentPattern::parse(text).expect(text);
+            assert_eq!((pattern.schema.map(NonZeroU32::get), pattern.readers), (schema, readers), "{text}");
+        };
+        check("a/b", None, None);
+        check("a/b v2", Some(2), None);
+        check("a/b v2 everyone", Some(2), Some(Readers::Everyone));
+        for (readers, name) in Readers::ALL {
+            check(&format!("a/b {name}"), None, Some(readers));
+            assert_eq!(readers.name(), name);
+        }
+        for wrong in ["a/b v0", "a/b v01", "a/b v2147483648", "a/b v2x"] {
+            assert!(DocumentPattern::parse(wrong).unwrap_err().contains("v1 to v2147483647"), "{wrong}");
+        }
+        for wrong in ["a/b all", "a/b everyone v2", "a/b v2 owner nobody", "a/b c/d", "a/b v"] {
+            assert!(DocumentPattern::parse(wrong).unwrap_err().contains("behind it"), "{wrong}");
+        }
+    }
+}
