@@ -15,7 +15,7 @@ use crate::common::wait_until;
 const ADD: &str = r#"
 -- ROLE: guest
 -- DATA: counters/{arg:1}
-local name = "counters/" .. ARGV[2]
+local name = "counters/" .. godra.payload[1]
 local value, version = godra.load(name)
 local count = (value and value.count or 0) + 1
 godra.save(name, { count = count }, { version = version })
