@@ -167,6 +167,26 @@ fn players_see_what_is_theirs() {
 }
 
 #[test]
+fn what_a_user_owns_goes_with_the_user() {
+    let scene = Scene::on_sqlite();
+    let (boss, ann) = (scene.manager(), account(&scene.server, "Ann"));
+    let (guest, other) = (User::guest(&scene.server), User::guest(&scene.server));
+    let all = [&ann, &guest, &other].map(|user| (user, format!("/api/data/profile/{}", user.user_id)));
+    for (user, path) in &all {
+        assert_eq!(
+            put(&boss, &format!("{path}?owner={}", user.user_id), &[], &json!("a secret")).status,
+            200
+        );
+    }
+    let proof = json!({"password": PASSWORD});
+    assert_eq!(ann.request("DELETE", "/account", &proof).status, 204);
+    assert_eq!(guest.request("DELETE", "/account", &json!({})).status, 204);
+    assert_eq!(all.map(|(_, path)| get(&boss, &path).status), [404, 404, 200]);
+    let (exported, _) = scene.data(&["export"], "");
+    assert_eq!(exported.matches("a secret").count(), 1, "{exported}");
+}
+
+#[test]
 fn documents_go_out_and_in_on_the_command_line() {
     let scene = Scene::on_sqlite();
     let boss = scene.manager();

@@ -6,7 +6,7 @@
 mod accounts;
 mod connection;
 mod dsn;
-mod erasing;
+pub(crate) mod erasing;
 mod families;
 mod gone;
 mod identities;

@@ -234,6 +234,10 @@ impl<D: Database> AccountStore for SqlStore<D> {
         self.0.write(|transaction| {
             gone::note(transaction, user_id, until_s)?;
             erasing::forget(transaction, user_id)?;
+            // Whoever goes by its own will takes its documents along; those of a guest that is only silent may have been handed over.
+            if matches!(notice, Some(NoticeKind::Gone)) {
+                erasing::erase_documents(transaction, user_id, now_ms)?;
+            }
             match &notice {
                 Some(kind) => notices::write(transaction, user_id, kind, now_ms),
                 None => Ok(()),

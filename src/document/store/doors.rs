@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::rows;
-use super::statements::{ADDRESS, ListStatement, MOST_ROWS, address_row};
+use super::statements::{MOST_ROWS, address_row};
 use super::{ListQuery, Page, StoreResult};
 use crate::account::store::sql::{Database, Row, Value};
 use crate::document::{Address, Document};
@@ -132,58 +132,6 @@ fn behind(prefix: &str) -> Option<String> {
         }
     }
     None
-}
-
-/// Deletes all that a user owns, and takes it from the stores that hold it. How many documents that were.
-pub(super) fn erase_owner(database: &mut impl Database, owner: &str, now_ms: u64) -> StoreResult<u64> {
-    const NOTE: &str = "INSERT INTO erased_owners (owner, erased_at_ms) VALUES ($1, $2) \
-         ON CONFLICT (owner) DO UPDATE SET erased_at_ms = excluded.erased_at_ms";
-    let owner = [Value::from(owner)];
-    let noted = [owner[0].clone(), now_ms.into()];
-    database.write(|transaction| transaction.run(NOTE, &noted).map(drop))?;
-    let mut erased = 0;
-    loop {
-        const FIND: &str =
-            "SELECT collection, key FROM documents WHERE owner = $1 ORDER BY collection, key LIMIT 500";
-        let found = database.read(FIND, &owner)?.into_iter().map(|mut row| rows::address(&mut row));
-        let found: Vec<Address> = found.collect::<StoreResult<_>>()?;
-        if found.is_empty() {
-            return Ok(erased);
-        }
-        erase(database, &owner[0], &found, now_ms)?;
-        erased += found.len() as u64;
-    }
-}
-
-/// In this order: once its home is gone, nobody writes a document any more.
-fn erase(database: &mut impl Database, owner: &Value, addresses: &[Address], now_ms: u64) -> StoreResult<()> {
-    const EVICT: ListStatement = ListStatement {
-        before: "INSERT INTO document_evictions (home, collection, key) \
-             SELECT home, collection, key FROM document_homes WHERE (collection, key) IN ",
-        behind: " ON CONFLICT DO NOTHING",
-        columns: ADDRESS,
-        fixed: 0,
-    };
-    const RELEASE: ListStatement = ListStatement {
-        before: "DELETE FROM document_homes WHERE (collection, key) IN ",
-        behind: "",
-        columns: ADDRESS,
-        fixed: 0,
-    };
-    const ERASE: ListStatement = ListStatement {
-        before: "UPDATE documents SET version = version + 1, owner = NULL, value = NULL, updated_at_ms = $1 \
-             WHERE owner = $2 AND (collection, key) IN ",
-        behind: "",
-        columns: ADDRESS,
-        fixed: 2,
-    };
-    debug_assert!(addresses.len() <= MOST_ROWS);
-    let rows = || addresses.iter().map(address_row);
-    let erased_at = [now_ms.into(), owner.clone()];
-    let statements = [EVICT.fill(&[], rows()), RELEASE.fill(&[], rows()), ERASE.fill(&erased_at, rows())];
-    database.write(|transaction| {
-        statements.iter().try_for_each(|(text, values)| transaction.run(text, values).map(drop))
-    })
 }
 
 /// Which of these users' documents were erased.

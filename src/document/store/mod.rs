@@ -10,7 +10,7 @@ mod writes;
 use super::{Address, Document, Entry, HomeId, Lost};
 use crate::account::records::StoreResult;
 use crate::account::store::sql::Database;
-use crate::account::store::{Connection, Stores};
+use crate::account::store::{Connection, Stores, erasing};
 
 /// A database of documents. It reconnects by itself: a call after a lost connection may fail once, the next one works again.
 pub trait DocumentStore: Send {
@@ -161,7 +161,7 @@ impl<D: Database> DocumentStore for SqlDocuments<D> {
     }
 
     fn erase_owner(&mut self, owner: &str, now_ms: u64) -> StoreResult<u64> {
-        doors::erase_owner(&mut self.database, owner, now_ms)
+        self.database.write(|transaction| erasing::erase_documents(transaction, owner, now_ms))
     }
 
     fn erased(&mut self, owners: &[&str]) -> StoreResult<Vec<String>> {

@@ -142,7 +142,7 @@ mod tests {
         );
         check(&Response { body: b"", ..PLAIN }, "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 0\r\n\r\n");
         check(&Response { status: 204, ..PLAIN }, "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n");
-        check(&Response { status: 304, ..PLAIN }, "HTTP/1.1 304 \r\nDate: now\r\n\r\n");
+        check(&Response { status: 304, ..PLAIN }, "HTTP/1.1 304 Not Modified\r\nDate: now\r\n\r\n");
         check(
             &Response { status: 299, ..PLAIN },
             "HTTP/1.1 299 \r\nDate: now\r\nContent-Length: 4\r\n\r\nbody",
