@@ -1,12 +1,13 @@
 //! Documents from outside of games: over HTTP, and on the command line.
 
 use serde_json::{Value, json};
+use std::time::Duration;
 
 use crate::common::accounts::{PASSWORD, User, account, try_command};
 use crate::common::http::Response;
 use crate::common::postgres::Postgres;
 use crate::common::server::{Folder, Server};
-use crate::common::wait_until;
+use crate::common::wait_within;
 
 /// A server, and where its accounts are.
 struct Scene {
@@ -237,9 +238,11 @@ fn a_document_in_use_is_waited_for() {
     assert_eq!(put(&boss, "/api/data/item/1", &[], &json!(1)).status, 200);
     let database = rusqlite::Connection::open(&scene.database[1]).unwrap();
     let hold = "INSERT INTO document_homes (collection, key, home) VALUES ('item', '1', 'other'); \
-         INSERT INTO homes SELECT 'other', now_ms + 7000 FROM database_clock;";
+         INSERT INTO homes SELECT 'other', now_ms + 9000 FROM database_clock;";
     database.execute_batch(hold).unwrap();
     refused(&put(&boss, "/api/data/item/1", &[], &json!(2)), 503, "unavailable", "in use");
     assert_eq!(get(&boss, "/api/data/item/1").status, 200, "reading does not wait");
-    wait_until("its home is gone", || put(&boss, "/api/data/item/1", &[], &json!(2)).status == 200);
+    wait_within(Duration::from_secs(30), "its home is gone", || {
+        put(&boss, "/api/data/item/1", &[], &json!(2)).status == 200
+    });
 }
