@@ -1,7 +1,8 @@
 //! Documents from outside of games: over HTTP, and on the command line.
 
-use serde_json::{Value, json};
 use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use crate::common::accounts::{PASSWORD, User, account, try_command};
 use crate::common::http::Response;
