@@ -8,7 +8,7 @@ use crate::common::accounts::{PASSWORD, User, account, try_command};
 use crate::common::http::Response;
 use crate::common::postgres::Postgres;
 use crate::common::server::{Folder, Server};
-use crate::common::wait_within;
+use crate::common::{wait_until, wait_within};
 
 /// A server, and where its accounts are.
 struct Scene {
@@ -238,9 +238,10 @@ fn a_document_in_use_is_waited_for() {
     let boss = scene.manager();
     assert_eq!(put(&boss, "/api/data/item/1", &[], &json!(1)).status, 200);
     let database = rusqlite::Connection::open(&scene.database[1]).unwrap();
-    let hold = "INSERT INTO document_homes (collection, key, home) VALUES ('item', '1', 'other'); \
-         INSERT INTO homes SELECT 'other', now_ms + 9000 FROM database_clock;";
-    database.execute_batch(hold).unwrap();
+    let hold = "INSERT INTO document_homes (collection, key, home) VALUES ('item', '1', 'other')";
+    wait_until("the server to let the document go", || database.execute(hold, []).is_ok());
+    let live = "INSERT INTO homes SELECT 'other', now_ms + 9000 FROM database_clock";
+    database.execute(live, []).unwrap();
     refused(&put(&boss, "/api/data/item/1", &[], &json!(2)), 503, "unavailable", "in use");
     assert_eq!(get(&boss, "/api/data/item/1").status, 200, "reading does not wait");
     wait_within(Duration::from_secs(30), "its home is gone", || {

@@ -15,6 +15,7 @@ const NO_MORE: Option<usize> = Some(3);
 fn redis_is_worked_with_once_a_descriptor_is_there() {
     let mut redis = Redis::start();
     let server = Server::start(&["--redis-addr", &redis.address()]);
+    wait_until("the store to be there", || server.get("/ready").status == 200);
     let guest = server.guest();
     let mut player = guest.join(&guest.create_lobby(4));
     assert_eq!(player.call("set", json!({"x": 1}), 1)["type"], "reply");

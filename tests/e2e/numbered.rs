@@ -137,7 +137,8 @@ fn a_client_whose_server_is_killed_counts_exactly_once() {
     wait_until("the lobby to be written", || written(&server) >= 1.0);
     let mut kills = 0;
     loop {
-        let mut player = Player::connect(server.address(), &path).ok().unwrap();
+        let mut player =
+            Player::connect(server.address(), &path).unwrap_or_else(|refused| panic!("{refused:?}"));
         let ran = player.welcome["payload"]["n"].as_u64().unwrap();
         let guest = server.guest();
         assert_eq!(
@@ -179,7 +180,7 @@ fn a_client_whose_server_is_killed_counts_exactly_once() {
         "--db-dsn",
         files.path().join("accounts.db").to_str().unwrap(),
     ]);
-    let mut player = Player::connect(server.address(), &path).ok().unwrap();
+    let mut player = Player::connect(server.address(), &path).unwrap_or_else(|refused| panic!("{refused:?}"));
     assert_eq!(player.welcome["payload"]["n"], INPUTS);
     assert_eq!(call(&mut player, INPUTS, 1, json!({})), json!({"duplicate": true}));
     let order: Value = json!(order(&server.guest(), &room));

@@ -204,8 +204,11 @@ table.sort(names)
 return table.concat(names, " ")
 "#;
 
-/// A store tells which it is.
-const OF_ONE_STORE: [&str; 6] = [
+/// A store tells which it is; and documents need the embedded one.
+const OF_ONE_STORE: [&str; 9] = [
+    "godra.delete",
+    "godra.load",
+    "godra.save",
     "redis.SERVER_NAME",
     "redis.VALKEY_VERSION",
     "redis.VALKEY_VERSION_NUM",

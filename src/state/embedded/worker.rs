@@ -214,6 +214,7 @@ impl Worker {
             self.runner.prepare(&scripts);
             self.room_keys = room_keys(scripts.scripts.values());
             self.scripts = scripts;
+            self.keep_home();
         }
     }
 

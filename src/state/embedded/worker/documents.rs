@@ -91,7 +91,6 @@ impl Worker {
     /// What the database is reached by, before anything is restored.
     pub(in crate::state::embedded) fn write_documents(&mut self, writer: Option<DocumentWriter>) {
         self.documents = writer;
-        self.keep_home();
     }
 
     /// Why a call cannot run whose script works on documents.
@@ -195,9 +194,12 @@ impl Worker {
         self.keep_home();
     }
 
-    /// Keeps the store's id in the store.
+    /// Keeps the store's id in the store, if there are documents.
     pub(super) fn keep_home(&mut self) {
         let Some(writer) = &self.documents else { return };
+        if !self.scripts.has_documents() && self.runner.documents().outbox_size().0 == 0 {
+            return;
+        }
         if documents::home_of(&self.runner.keyspace().borrow()).as_ref() != Some(&writer.home) {
             let home = writer.home.as_str().as_bytes();
             self.runner.execute(&[b"SET", documents::HOME_KEY, home], (self.clock)());
