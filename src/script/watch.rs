@@ -256,7 +256,8 @@ impl FolderEvents {
                 let _ = changed.try_send(());
             }
         };
-        let watcher = notify::recommended_watcher(on_event).and_then(|mut watcher| {
+        let watch = || can_start_a_thread().and_then(|()| notify::recommended_watcher(on_event));
+        let watcher = watch().and_then(|mut watcher| {
             notify::Watcher::watch(&mut watcher, dir, RecursiveMode::NonRecursive)?;
             if let Some(libraries) = library::folder(dir) {
                 notify::Watcher::watch(&mut watcher, &libraries, RecursiveMode::Recursive)?;
@@ -270,6 +271,14 @@ impl FolderEvents {
         };
         watcher.inspect_err(warn).ok()
     }
+}
+
+/// What watches for events starts a thread of its own, and breaks without one.
+fn can_start_a_thread() -> notify::Result<()> {
+    let thread = threads::passing("script-watch-try").spawn(|| {}).map_err(notify::Error::io)?;
+    // It has nothing to panic with.
+    let _ = thread.join();
+    Ok(())
 }
 
 /// Whether an event can mean another set of scripts. Reading the folder causes events too, which must not.
