@@ -303,7 +303,7 @@ fn with_values<T>(
     read(&Values::collect(flags, |name| environment.get(name), &dot_env)?)
 }
 
-/// Whether names may look alike, as [`database`] has where accounts are.
+/// Whether names may look alike, as [`database()`] has where accounts are.
 ///
 /// # Errors
 /// On a value that is not allowed.

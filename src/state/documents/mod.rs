@@ -20,10 +20,10 @@
 //!   [`CallDocuments::Refused`], and run it if all that are [`CallDocuments::Declared`] are in the store; else it ends with
 //!   [`not_hot`], and a [`Notice::Missing`] goes to the gate
 //! - `godra.load`, `godra.save` and `godra.delete` by the rules in [`rules`], and an outbox: what a call has saved becomes one entry
-//!   in the same atomic step, entries go to [`Documents::write`](crate::document::Documents::write) in order, a transaction at a
+//!   in the same atomic step, entries go to [`Documents::write`] in order, a transaction at a
 //!   time, and leave the outbox once it has answered; what it names as lost is taken out of the store
 //! - with `-- DURABLE: on`, the end of the call's batch and its events wait for the call's entry
-//! - messages that the engine begins by itself: [`resolve`], and a [`Notice::Needed`] for what is not in the store
+//! - messages that the engine begins by itself: [`resolve()`], and a [`Notice::Needed`] for what is not in the store
 
 mod calls;
 mod gate;
