@@ -269,6 +269,8 @@ fn nothing_is_given_back_where_a_failure_means_something_or_the_engine_stops() {
     assert!(asked_at.elapsed() < Duration::from_secs(4), "{:?}", asked_at.elapsed());
     let stopping = "unavailable: the server is stopping; this did not run";
     let ends: Vec<_> = (0..20).map(|_| shown(&node.done().results)).collect();
+    // On a busy machine even the last have been sent by then.
     let last = &ends[19];
-    assert!(last.iter().filter(|shown| *shown == stopping).count() > 100, "{last:?}");
+    let has_ended = |shown: &&String| *shown == stopping || shown.contains("outcome unknown");
+    assert!(last.iter().filter(has_ended).count() > 100, "{last:?}");
 }

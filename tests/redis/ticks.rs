@@ -24,7 +24,8 @@ fn expect_one_an_interval(player: &mut Player, count: usize) {
     let all = |name: &str| beats.iter().map(|beat| beat[name].as_u64().unwrap()).collect::<Vec<_>>();
     let (passed_ms, numbers) = (all("passed").iter().sum::<u64>(), all("n"));
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
-    assert!(passed_ms.abs_diff(took_ms) <= 200, "{passed_ms} ms in {took_ms} ms");
+    // On a busy machine the first and the last are late by much; twice the time would be wrong by all of it.
+    assert!(passed_ms.abs_diff(took_ms) <= 800, "{passed_ms} ms in {took_ms} ms");
     assert!(passed_ms >= (count as u64 - 2) * 50, "{count} in {passed_ms} ms");
 }
 
