@@ -46,6 +46,13 @@ pub(super) fn command() -> Command {
         .arg(address())
         .arg(owner("Who is to own it [default: no change]"))
         .arg(
+            Arg::new("schema")
+                .long("schema")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(1..))
+                .help("Which form the value has, as in v2 of DATA [default: no change]"),
+        )
+        .arg(
             Arg::new("version")
                 .long("version")
                 .value_name("N")
@@ -218,6 +225,7 @@ impl Task<'_> {
         document.version = base + 1;
         document.updated_at_ms = unix_ms();
         document.owner = owner.map(Into::into).or(document.owner);
+        document.schema = self.arguments.get_one::<u32>("schema").copied().unwrap_or(document.schema);
         self.write(&[Entry { saves: vec![Save { document, base }] }])?;
         Ok(format!("{address} has version {} now\n", base + 1))
     }
@@ -306,6 +314,9 @@ fn document_of(line: &str) -> Result<Document, String> {
     let address = Address::new(&line.collection, &line.key).map_err(|error| error.to_string())?;
     if !(1..=MAX_VERSION).contains(&line.version) {
         return Err(format!("version must be a whole number from 1 to {MAX_VERSION}"));
+    }
+    if line.schema == 0 {
+        return Err("schema must be a whole number from 1".to_owned());
     }
     if line.owner.as_ref().is_some_and(|owner| owner.is_empty() || owner.contains(char::is_control)) {
         return Err("owner must be a user's id or null".to_owned());

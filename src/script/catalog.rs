@@ -108,7 +108,7 @@ pub(super) fn load_settled(
     let mut libraries = Libraries::new(dir, known);
     let mut scripts = HashMap::with_capacity(files.len());
     let (mut problems, mut held, mut is_unread) = (Vec::new(), Vec::new(), false);
-    let mut broken = BTreeSet::new();
+    let (mut broken, mut kept) = (BTreeSet::new(), BTreeSet::new());
     let mut note = |refused: Refused| match refused {
         Refused::Problem(problem) if problems.contains(&problem) => {}
         Refused::Problem(problem) => problems.push(problem),
@@ -129,6 +129,7 @@ pub(super) fn load_settled(
                     broken.insert(stem.into());
                 }
                 note(refused);
+                kept.insert(stem.into());
                 before.cloned()
             }
         };
@@ -137,7 +138,8 @@ pub(super) fn load_settled(
         }
     }
     libraries.of_nobody(&mut is_settled, &mut compiler).into_iter().for_each(note);
-    problems.extend(drop_contradictions(&mut scripts, known, &mut broken));
+    problems.extend(drop_contradictions(&mut scripts, known, &mut broken, &mut kept));
+    collections::tell_forms(&mut scripts, &kept);
     problems.extend(actions_named_twice(&scripts));
     problems.sort_by(|one, other| one.path.cmp(&other.path));
     let changes = changes(known, &scripts);
@@ -272,11 +274,11 @@ fn read_script(
         return Err(Refused::Unsettled(path.to_owned()));
     }
     let text = check_text(bytes).map_err(|(line, message)| problem(line, message))?;
-    let libraries = libraries.of_script(path, &text, is_settled, compiler)?;
+    let header = Header::parse(name, &text).map_err(|error| problem(Some(error.line), error.message))?;
+    let libraries = libraries.of_script(path, &text, Some(&header), is_settled, compiler)?;
     if let Some(before) = unchanged.filter(|before| before.libraries == libraries) {
         return Ok(before.clone());
     }
-    let header = Header::parse(name, &text).map_err(|error| problem(Some(error.line), error.message))?;
     compiler.check(&text).map_err(|error| problem(error.line, error.message))?;
     if let Some(before) = before {
         check_role(&before.header, &header).map_err(|message| problem(None, message))?;
@@ -298,6 +300,7 @@ fn drop_contradictions(
     scripts: &mut HashMap<Box<str>, Arc<Script>>,
     known: &ScriptSet,
     broken: &mut BTreeSet<Box<str>>,
+    kept: &mut BTreeSet<Box<str>>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     // What served before may itself contradict what has come since.
@@ -305,7 +308,10 @@ fn drop_contradictions(
         for found in collections::contradictions(scripts, known) {
             let before = known.get(&found.script).filter(|_| may_go_back).cloned();
             match before {
-                Some(before) => drop(scripts.insert(found.script, before)),
+                Some(before) => {
+                    kept.insert(found.script.clone());
+                    scripts.insert(found.script, before);
+                }
                 None => {
                     scripts.remove(&found.script);
                     broken.insert(found.script);
@@ -467,6 +473,7 @@ mod tests {
             ("a.lua", b"-- DATA: p/{user} v2\nreturn 1"),
             ("b.lua", b"-- DATA: p/{user} everyone\nreturn 1"),
         ]);
+        write(&dir, "lib/migrate_p.lua", MIGRATE);
         let first = load(dir.path(), None);
         let meaning = first.set.collection("p").expect("two scripts work on it");
         assert_eq!((meaning.schema, meaning.readers.name()), (2, "everyone"));
@@ -483,6 +490,85 @@ mod tests {
         let [a, new] = &second.problems[..] else { panic!("{:?}", second.problems) };
         assert!(a.message.contains("v3 nobody") && new.message.contains("v4"), "{a} {new}");
         assert!(second.set.broken.contains("new"));
+    }
+
+    fn write(dir: &tempfile::TempDir, name: &str, text: &str) {
+        fs::create_dir_all(dir.path().join("lib")).expect("a folder");
+        fs::write(dir.path().join(name), text).expect("write");
+    }
+
+    const MIGRATE: &str = "return function(old, from) return old end";
+
+    #[test]
+    fn forms_come_with_what_brings_documents_up() {
+        let dir = folder(&[
+            ("a.lua", b"-- DATA: p/{user} v2\nreturn 1"),
+            ("b.lua", b"-- DATA: p/{user}, q/x\nreturn 1"),
+        ]);
+        let first = load(dir.path(), None);
+        assert_eq!(names(&first.set), ["b"]);
+        assert!(first.problems[0].message.contains("v2 of p/{user}: it needs lib/migrate_p.lua"));
+        let b = |set: &ScriptSet| set.get("b").expect("it serves").clone();
+        assert_eq!(b(&first.set).form("p"), 1);
+        write(&dir, "lib/migrate_p.lua", MIGRATE);
+        let second = load(dir.path(), Some(&first.set));
+        assert_eq!(names(&second.set), ["a", "b"]);
+        assert!(second.problems.is_empty(), "{:?}", second.problems);
+        for script in second.set.scripts.values() {
+            assert_eq!((script.form("p"), script.form("q"), script.libraries.len()), (2, 1, 1));
+        }
+        assert_eq!(load(dir.path(), Some(&second.set)).changes.len(), 0);
+        // Another form makes other versions of all that work on the collection.
+        write(&dir, "a.lua", "-- DATA: p/{user} v3\nreturn 1");
+        let third = load(dir.path(), Some(&second.set));
+        assert_eq!((third.changes.len(), b(&third.set).form("p")), (2, 3));
+        assert_ne!(b(&third.set).sha, b(&second.set).sha);
+        // One that serves on in an earlier version knows what it knew.
+        write(&dir, "b.lua", "-- DATA: p/{user}\nreturn (");
+        write(&dir, "a.lua", "-- DATA: p/{user} v4\nreturn 1");
+        let fourth = load(dir.path(), Some(&third.set));
+        assert_eq!(fourth.set.get("a").expect("it serves").form("p"), 4);
+        assert_eq!(b(&fourth.set).form("p"), 3);
+    }
+
+    #[test]
+    fn what_brings_documents_up_is_looked_at() {
+        let dir = folder(&[("a.lua", b"-- DATA: p/{user} v2\nreturn 1")]);
+        write(&dir, "lib/migrate_p.lua", MIGRATE);
+        let good = load(dir.path(), None).set;
+        let check = |text: &str, part: &str| {
+            write(&dir, "lib/migrate_p.lua", text);
+            let report = load(dir.path(), Some(&good));
+            let [problem] = &report.problems[..] else { panic!("{:?}", report.problems) };
+            assert!(problem.path.ends_with("lib/migrate_p.lua"), "{problem}");
+            assert!(problem.message.contains(part), "{problem}");
+            assert_eq!(report.set.get("a").expect("it serves").sha, good.get("a").expect("it serves").sha);
+        };
+        check("return { up = 1 }", "returns function(old, from)");
+        check("return function(old) redis.call('DEL', 'a') return old end", "redis is not for it");
+        check("return function(old) return old", "expected");
+        fs::remove_file(dir.path().join("lib/migrate_p.lua")).expect("removed");
+        let report = load(dir.path(), Some(&good));
+        assert!(report.problems[0].message.contains("it needs lib/migrate_p.lua"));
+        assert_eq!(names(&report.set), ["a"]);
+    }
+
+    #[test]
+    fn bad_forms_are_refused() {
+        for (said, part) in [
+            ("v0", "\"v0\" is no version of a form: v1 to v2147483647"),
+            ("v01", "no version of a form"),
+            ("v2147483648", "no version of a form"),
+            ("v2x", "no version of a form"),
+            ("v-1", "has a \"v-1\" behind it: first its form (v2)"),
+            ("vx", "has a \"vx\" behind it: first its form (v2)"),
+            ("everyone v2", "has a \"v2\" behind it"),
+        ] {
+            let dir = folder(&[("a.lua", format!("-- DATA: p/{{user}} {said}\nreturn 1").as_bytes())]);
+            let report = load(dir.path(), None);
+            assert!(report.problems[0].message.contains(part), "{said}: {:?}", report.problems);
+            assert_eq!(report.problems[0].line, Some(1));
+        }
     }
 
     #[test]

@@ -244,6 +244,7 @@ mod tests {
 
     fn check(files: &[(&str, &str)], is_ok: bool, expected: &[&str]) {
         let dir = tempfile::tempdir().expect("temp folder");
+        fs::create_dir(dir.path().join("lib")).expect("a folder");
         for (name, text) in files {
             fs::write(dir.path().join(name), text).expect("write");
         }
@@ -329,17 +330,20 @@ mod tests {
         );
         check(
             &[
-                ("a.lua", "-- DATA: profile/{user} v2 everyone, world/config\n-- DURABLE: on\nreturn 1"),
+                ("a.lua", "-- DATA: profile/{user} v1 everyone, world/config\n-- DURABLE: on\nreturn 1"),
                 ("b.lua", "-- DATA: profile/{arg:1} nobody\nreturn 1"),
                 ("c.lua", "-- DATA: profile/{user} v3\nreturn 1"),
+                ("lib/migrate_profile.lua", "return function(old, from) return old end"),
+                ("d.lua", "-- DATA: item/{user} v2\nreturn 1"),
             ],
             false,
             &[
-                "ok      a.lua role=player keys= data=profile/{user},world/config durable=on version=",
+                "ok      a.lua role=player keys= data=profile/{user},world/config durable=on requires=migrate_profile version=",
                 "warning a.lua: DATA: documents need the embedded store; with --redis-addr",
-                "error   b.lua: DATA says nobody of profile/{arg:1}, and a.lua v2 everyone of profile/{user}: one collection",
-                "error   c.lua: DATA says v3 of profile/{user}, and a.lua v2 everyone of profile/{user}: one collection",
-                "1 in order, 2 with errors, 1 warnings",
+                "error   b.lua: DATA says nobody of profile/{arg:1}, and a.lua v1 everyone of profile/{user}: one collection",
+                "error   c.lua: DATA says v3 of profile/{user}, and a.lua v1 everyone of profile/{user}: one collection",
+                "error   d.lua: DATA says v2 of item/{user}: it needs lib/migrate_item.lua, which returns function(old, from)",
+                "1 in order, 3 with errors, 1 warnings",
             ],
         );
         check(&[("a.lua", "return 1")], true, &["ok      a.lua", "1 in order, 0 with errors, 0 warnings"]);

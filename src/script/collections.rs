@@ -1,11 +1,11 @@
 //! What the headers of all scripts say together of each collection of documents.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::document_pattern::{DocumentPattern, Readers};
-use super::{Script, ScriptSet};
+use super::{Header, Script, ScriptSet};
 
 /// One meaning a collection, whichever script works on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,29 @@ pub(super) fn of_scripts(scripts: &HashMap<Box<str>, Arc<Script>>) -> HashMap<Bo
         collection.readers = document.readers.unwrap_or(collection.readers);
     }
     collections
+}
+
+/// The forms above the first that a header says by itself.
+pub(super) fn forms_of(header: &Header) -> BTreeMap<Box<str>, u32> {
+    let said = header.documents.iter().filter_map(|document| Some((document.collection(), document.schema?)));
+    said.filter(|(_, form)| form.get() > 1)
+        .map(|(collection, form)| (collection.into(), form.get()))
+        .collect()
+}
+
+/// Tells scripts which forms the others say of the collections that they work on, but for those of `kept`: an earlier version
+/// that serves on knows the forms of its time, and its libraries are of that time, too.
+pub(super) fn tell_forms(scripts: &mut HashMap<Box<str>, Arc<Script>>, kept: &BTreeSet<Box<str>>) {
+    let collections = of_scripts(scripts);
+    let told = scripts.values_mut().filter(|script| script.has_documents() && !kept.contains(&script.name));
+    for script in told {
+        let names = script.header.documents.iter().map(DocumentPattern::collection);
+        let form = |name: &str| Some((name.into(), collections.get(name)?.schema));
+        let forms = names.filter_map(form).filter(|(_, form)| *form > 1).collect();
+        if let Some(other) = script.in_forms(forms) {
+            *script = Arc::new(other);
+        }
+    }
 }
 
 /// A script that says something else of a collection than another.

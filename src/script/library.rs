@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::catalog::{MAX_NAME_LEN, Problem, Refused, check_text, is_script_path, read_limited};
 use super::tokens::{Token, TokenKind, tokens};
-use super::{Script, ScriptSet};
+use super::{Header, Script, ScriptSet, migration};
 use godra_engine::lua::source::Compiler;
 
 /// Where they are, in the folder of scripts.
@@ -37,25 +37,63 @@ pub(super) struct Libraries<'a> {
     /// Those that serve now.
     before: Vec<&'a Arc<Library>>,
     read: HashMap<Box<str>, Result<Arc<Library>, Refused>>,
+    /// What was found of those that bring documents up.
+    checked: HashMap<Box<str>, Result<(), Refused>>,
 }
 
 impl<'a> Libraries<'a> {
     pub(super) fn new(dir: &Path, before: &'a ScriptSet) -> Self {
         let before = before.scripts.values().flat_map(|script| &script.libraries).collect();
-        Self { folder: dir.join(FOLDER), before, read: HashMap::new() }
+        Self { folder: dir.join(FOLDER), before, read: HashMap::new(), checked: HashMap::new() }
     }
 
-    /// What a script's text takes in, each behind those that it takes in itself.
+    /// What a script's text takes in, each behind those that it takes in itself; and what brings the documents up that its header
+    /// names.
     pub(super) fn of_script(
         &mut self,
         path: &Path,
         text: &str,
+        header: Option<&Header>,
         is_settled: &mut dyn FnMut(&Path, &[u8]) -> bool,
         compiler: &mut Compiler,
     ) -> Result<Vec<Arc<Library>>, Refused> {
         let mut found = Vec::new();
         self.collect(path, text, &mut Vec::new(), &mut found, is_settled, compiler)?;
+        let migrations = header.map(migration::libraries_of).unwrap_or_default();
+        for (name, needs) in &migrations {
+            let is_there = self.folder.join(format!("{name}.lua")).exists();
+            match needs {
+                Some(message) if !is_there => {
+                    let message = message.clone();
+                    return Err(Refused::Problem(Problem { path: path.to_owned(), line: None, message }));
+                }
+                _ if !is_there => {}
+                _ => {
+                    let text = format!("require({name:?})");
+                    self.collect(path, &text, &mut Vec::new(), &mut found, is_settled, compiler)?;
+                }
+            }
+        }
+        let is_one = |library: &Library| migrations.iter().any(|(name, _)| **name == *library.name);
+        for at in (0..found.len()).filter(|at| is_one(&found[*at])) {
+            self.check_migration(&found[..=at])?;
+        }
         Ok(found)
+    }
+
+    /// Looks at the last of these as at one that brings documents up, unless it is what served before.
+    fn check_migration(&mut self, found: &[Arc<Library>]) -> Result<(), Refused> {
+        let [.., library] = found else { return Ok(()) };
+        if found.len() == 1 && self.before.iter().any(|known| Arc::ptr_eq(known, library)) {
+            return Ok(());
+        }
+        let checked = self.checked.entry(library.name.clone()).or_insert_with(|| {
+            let all: Vec<&Library> = found.iter().map(Arc::as_ref).collect();
+            migration::check(library, &all).map_err(|(line, message)| {
+                Refused::Problem(Problem { path: library.path.clone(), line, message })
+            })
+        });
+        checked.clone()
     }
 
     /// Problems of libraries that no script takes in.
@@ -72,8 +110,8 @@ impl<'a> Libraries<'a> {
                 continue;
             }
             let read = self.get(&path, &name, is_settled, compiler).cloned();
-            let outcome =
-                read.and_then(|library| self.of_script(&library.path, &library.text, is_settled, compiler));
+            let outcome = read
+                .and_then(|library| self.of_script(&library.path, &library.text, None, is_settled, compiler));
             refused.extend(outcome.err());
         }
         refused

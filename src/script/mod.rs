@@ -1,4 +1,5 @@
-//! Game scripts as data: headers, the catalogue, key patterns, hot reload. Runs nothing: that is the state engine's.
+//! Game scripts as data: headers, the catalogue, key patterns, hot reload. Runs nothing, which is the state engine's, but for the
+//! outermost lines of what brings documents up (`migration`), to see that a function comes of them.
 //!
 //! To add a line to headers: a field of [`Header`], its parsing in `header.rs`, and a row in `scripts/README.md`.
 
@@ -11,6 +12,7 @@ pub mod header;
 pub mod key_pattern;
 mod keys;
 mod library;
+pub mod migration;
 mod misspelled;
 mod near;
 mod portability;
@@ -19,7 +21,7 @@ mod room_keys;
 mod tokens;
 pub mod watch;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -43,12 +45,16 @@ pub struct Script {
     pub path: PathBuf,
     /// The file's text, unchanged.
     pub text: Box<str>,
-    /// SHA-1 of `text` in lower-case hex, as Redis names scripts; with libraries, of their names and texts, too.
+    /// SHA-1 of `text` in lower-case hex, as Redis names scripts; with libraries, of their names and texts, too, and with forms of
+    /// documents that other scripts say, of those.
     pub sha: Box<str>,
     /// What it requires, and what that requires: each behind those that it requires itself.
     pub libraries: Vec<Arc<Library>>,
     /// What its header comments declare.
     pub header: Header,
+    /// By collection the form that it knows of documents, where that is above the first: as its own header says, or those of the
+    /// scripts that it was loaded with.
+    pub forms: BTreeMap<Box<str>, u32>,
     /// Whether what it does may depend on who calls and with which arguments, as far as its text tells.
     pub reads_call: bool,
 }
@@ -70,19 +76,13 @@ impl Script {
         header: Header,
         libraries: Vec<Arc<Library>>,
     ) -> Self {
-        let mut sha = sha1_smol::Sha1::from(text.as_bytes());
-        for library in &libraries {
-            for part in [&library.name, &library.text] {
-                // No text has a NUL byte, so no two sets of texts are the same one after another.
-                sha.update(b"\0");
-                sha.update(part.as_bytes());
-            }
-        }
+        let forms = collections::forms_of(&header);
         let mut script = Self {
             name: name.into(),
             path: path.into(),
-            sha: sha.digest().to_string().into(),
+            sha: sha_of(text, &libraries, &BTreeMap::new()),
             libraries,
+            forms,
             reads_call: false,
             text: text.into(),
             header,
@@ -108,6 +108,31 @@ impl Script {
             actions: Vec::new(),
         };
         Arc::new(Self::new(name, "", text, header))
+    }
+
+    /// The same script, knowing these forms of documents. None if it knows them already.
+    fn in_forms(&self, forms: BTreeMap<Box<str>, u32>) -> Option<Self> {
+        if self.forms == forms {
+            return None;
+        }
+        let own = collections::forms_of(&self.header);
+        let told = forms.iter().filter(|(collection, form)| own.get(*collection) != Some(*form));
+        let told = told.map(|(collection, form)| (collection.clone(), *form)).collect();
+        Some(Self {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            text: self.text.clone(),
+            sha: sha_of(&self.text, &self.libraries, &told),
+            libraries: self.libraries.clone(),
+            header: self.header.clone(),
+            forms,
+            reads_call: self.reads_call,
+        })
+    }
+
+    /// Which form of a collection's documents it knows, from 1: it saves values of that form, and is given none of another.
+    pub fn form(&self, collection: &str) -> u32 {
+        self.forms.get(collection).copied().unwrap_or(1)
     }
 
     /// First 8 characters of the SHA-1: shown in logs, replies and metrics.
@@ -154,6 +179,19 @@ impl Script {
     pub fn is_internal(&self) -> bool {
         self.name.starts_with("on_") || self.header.tick_ms.is_some() || self.header.is_for_server
     }
+}
+
+/// Names a script's version; `told` are forms of documents that its own text does not say.
+fn sha_of(text: &str, libraries: &[Arc<Library>], told: &BTreeMap<Box<str>, u32>) -> Box<str> {
+    let mut sha = sha1_smol::Sha1::from(text.as_bytes());
+    let forms = told.iter().map(|(collection, form)| format!("{collection} v{form}"));
+    let parts = libraries.iter().flat_map(|library| [&*library.name, &*library.text]).map(str::to_owned);
+    for part in parts.chain(forms) {
+        // No text has a NUL byte, so no two sets of texts are the same one after another.
+        sha.update(b"\0");
+        sha.update(part.as_bytes());
+    }
+    sha.digest().to_string().into()
 }
 
 impl fmt::Debug for Script {

@@ -23,6 +23,7 @@ mod endings;
 mod exhaustion;
 mod flags;
 mod floods;
+mod forms;
 mod full;
 #[cfg(target_os = "linux")]
 mod full_disk;

@@ -1,11 +1,13 @@
 //! What scripts may do with documents, and what they are told of the rest: the same in every store.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use smol_str::SmolStr;
 
 use super::calls::Declared;
 use crate::document::{Address, MAX_VALUE_BYTES, UnfitValue, check_value};
+use crate::script::migration;
 
 /// What a store holds in its outbox at most: beyond it saves are refused.
 pub const MAX_OUTBOX_BYTES: usize = 64 << 20;
@@ -39,6 +41,26 @@ pub enum BadDocument {
     Owner(&'static str),
     /// It belongs to somebody else, and the call does not say so.
     Owned(Address, SmolStr),
+    /// Its form is above the one that the script knows.
+    Newer {
+        /// Which document.
+        address: Address,
+        /// Its form.
+        found: u32,
+        /// The script's.
+        known: u32,
+    },
+    /// Its value could not be brought up to the script's form.
+    Unmigrated {
+        /// Which document.
+        address: Address,
+        /// Its form.
+        found: u32,
+        /// The script's.
+        known: u32,
+        /// What went wrong.
+        reason: String,
+    },
     /// The option `owner` is not whom it belongs to: this is.
     OtherOwner(Address, Option<SmolStr>),
 }
@@ -65,6 +87,17 @@ impl fmt::Display for BadDocument {
             }
             Self::Owned(address, owner) => {
                 write!(f, "{address} is owned by {owner}: say owner = '{owner}' to write it")
+            }
+            Self::Newer { address, found, known } => write!(
+                f,
+                "{address} is of form {found}, and this script knows form {known}: it is left as it is"
+            ),
+            Self::Unmigrated { address, found, known, reason } => {
+                let library = migration::library_of(address.collection());
+                write!(
+                    f,
+                    "{address} is of form {found}, and lib/{library}.lua does not bring it up to {known}: {reason}"
+                )
             }
             Self::OtherOwner(address, Some(owner)) => write!(
                 f,
@@ -121,6 +154,29 @@ pub fn find<'a>(declared: &'a [Declared], name: &[u8]) -> Result<&'a Declared, B
             declared: declared.iter().map(|one| one.address.clone()).collect(),
         }
     })
+}
+
+/// How a document's form compares to the one that a script knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Its value is what the script expects.
+    Known,
+    /// The value has to be brought up first: `migrate(value, form, name)` of the collection's library gives what the script loads.
+    /// The document stays as it is until it is saved.
+    Older,
+}
+
+/// Compares a document's form to the one that a script knows. No document of a form that it does not know is loaded, saved or
+/// deleted.
+///
+/// # Errors
+/// It is a newer one.
+pub fn form(address: &Address, found: u32, known: u32) -> Result<Form, BadDocument> {
+    match found.cmp(&known) {
+        Ordering::Less => Ok(Form::Older),
+        Ordering::Equal => Ok(Form::Known),
+        Ordering::Greater => Err(BadDocument::Newer { address: address.clone(), found, known }),
+    }
 }
 
 /// Whose a document is after it was written, if the caller may write it like that.

@@ -1,6 +1,7 @@
 //! The gate in front of the embedded store, with a database in memory.
 
 mod database;
+mod forms;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -94,7 +94,7 @@ impl Game {
         self.mail.borrow_mut().begin_call();
         let mut documents = self.documents.borrow_mut();
         if call.documents.is_some() || documents.has_call() {
-            documents.begin_call(call.documents.as_ref());
+            documents.begin_call(call);
         }
     }
 

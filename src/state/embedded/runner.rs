@@ -142,8 +142,9 @@ impl ScriptRunner {
                 log::error!("script does not compile script={} error={message:?}", script.name);
             }
         }
-        // It would keep a script that is out of the set.
+        // They would keep a script that is out of the set.
         self.derived = None;
+        self.documents().forget_script();
         let is_used = |compiled: &Compiled| {
             let current = set.get(&compiled.script.name);
             current.is_some_and(|script| Arc::ptr_eq(script, &compiled.script))

@@ -12,6 +12,7 @@ use mlua::ffi;
 
 use super::json::{self, Options};
 use super::protect::protect;
+use super::require;
 use super::stack::{Kind, LIBRARY_CHUNK, Outcome, Raised, Stack, Status, native};
 
 /// What scripts have beyond Redis. The interpreter calls it on its own thread, from within scripts.
@@ -296,6 +297,56 @@ impl Call<'_> {
             self.stack.set_field(-2, name);
         }
         Err(self.stack.raise_top())
+    }
+}
+
+/// Libraries.
+impl Call<'_> {
+    /// Calls the function that a library of the running script is, with values that were made for that, the last ones; gives its
+    /// first result. The inner error says what went wrong: it is not there, it is no function, or it broke.
+    ///
+    /// # Errors
+    /// A budget is spent, or it has raised a table, as [`Call::coded_error`] does.
+    pub fn call_library(&self, name: &str, arguments: Answer) -> Result<Result<Answer, String>, Raised> {
+        let (stack, count) = (self.stack, arguments.values);
+        // Copies are called with: whoever has looked at a value finds it where it was.
+        if !stack.reserve(count + 4) {
+            return Ok(Err("the stack is full".to_owned()));
+        }
+        let top = stack.top();
+        require::push_running(stack);
+        if stack.kind(-1) == Kind::Nil {
+            return Ok(Err(format!("there is no library {name:?}")));
+        }
+        stack.push_bytes(name.as_bytes());
+        if let Err(raised) = stack.call(1, 1) {
+            return self.broken(raised);
+        }
+        if stack.kind(-1) != Kind::Function {
+            return Ok(Err(format!("it gives a {} and not a function", stack.kind(-1).name())));
+        }
+        for argument in 1..=count {
+            stack.push_value(top - count + argument);
+        }
+        match stack.call(count, 1) {
+            Ok(()) => Ok(Ok(Answer::ONE)),
+            Err(raised) => self.broken(raised),
+        }
+    }
+
+    /// What was raised, if that is a text.
+    fn broken(&self, raised: Raised) -> Result<Result<Answer, String>, Raised> {
+        let stack = self.stack;
+        if stack.host().budget.exceeded().is_some() || stack.kind(-1) == Kind::Table {
+            return Err(raised);
+        }
+        let message = stack.bytes(-1).map(|message| String::from_utf8_lossy(message).into_owned());
+        Ok(Err(message.unwrap_or_else(|| format!("(error object is a {} value)", stack.kind(-1).name()))))
+    }
+
+    /// Whether the last value that was made is nil.
+    pub fn is_last_nil(&self) -> bool {
+        self.stack.kind(-1) == Kind::Nil
     }
 }
 

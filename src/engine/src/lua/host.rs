@@ -41,6 +41,8 @@ pub(super) struct Host {
     pub scratch: RefCell<Vec<u8>>,
     /// The registry's place for the table of lists that are written as `[]` when they are empty; 0 while the call has none.
     pub arrays: Cell<c_int>,
+    /// The registry's place for the running call's `require`; 0 if it has none.
+    pub require: Cell<c_int>,
     /// The options of `cjson`, and of what `cjson.new` made during this call.
     pub json: RefCell<JsonOptions>,
     /// The tables that scripts cannot change.
@@ -72,6 +74,7 @@ impl Host {
             now_ms: Cell::new(0),
             scratch: RefCell::default(),
             arrays: Cell::new(0),
+            require: Cell::new(0),
             json: RefCell::default(),
             protected: Protected::default(),
         }

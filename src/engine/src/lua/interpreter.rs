@@ -153,8 +153,9 @@ impl Interpreter {
         self.undo_what_broke();
         self.host.budget.end();
         self.host.budget.set_lenient(true);
-        // It was of the state that is abandoned.
+        // They were of the state that is abandoned.
         self.host.arrays.set(0);
+        self.host.require.set(0);
         self.generation = self.generation.wrapping_add(1);
         // SAFETY: the host is boxed, and dropped after the state (see `drop`).
         self.state = unsafe { Stack::create(&*self.host) };
@@ -381,6 +382,7 @@ impl Interpreter {
         extension::forget_kept_fields(stack, LIBRARY);
         self.host.json.borrow_mut().reset();
         json::arrays::forget(stack);
+        require::forget_running(stack);
         if self.used_bytes() > self.resting_bytes + COLLECT_AFTER_GROWTH {
             self.host.scratch.take();
             let max_bytes = self.host.reply.borrow().max_bytes();

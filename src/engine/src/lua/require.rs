@@ -40,7 +40,25 @@ pub(super) fn push(stack: Stack<'_>, libraries: c_int) -> c_int {
     // Now there are: require, the table, require.
     stack.raw_set_index(-2, ITSELF);
     stack.pop(1);
+    stack.push_value(-1);
+    stack.host().require.set(stack.store());
     1
+}
+
+/// Pushes the `require` of the running call, or nil if it has none.
+pub(super) fn push_running(stack: Stack<'_>) {
+    match stack.host().require.get() {
+        0 => stack.push_nil(),
+        place => stack.push_stored(place),
+    }
+}
+
+/// The call has ended.
+pub(super) fn forget_running(stack: Stack<'_>) {
+    let place = stack.host().require.take();
+    if place != 0 {
+        stack.forget(place);
+    }
 }
 
 /// Runs a library unless the call has, and gives what it returned; true if that is nothing.

@@ -5,8 +5,9 @@ use godra_engine::reply::Value;
 
 use super::key;
 use super::record::Record;
-use crate::document::Address;
-use crate::state::documents::rules::{self, BadDocument, OUTBOX_FULL, Options, Present};
+use crate::document::{Address, Document};
+use crate::script::migration;
+use crate::state::documents::rules::{self, BadDocument, Form, OUTBOX_FULL, Options, Present};
 use crate::state::documents::{Declared, not_hot};
 use crate::state::embedded::library::Game;
 use crate::wire::ErrorCode;
@@ -15,11 +16,31 @@ impl Game {
     /// `godra.load(address)`: the value and its version; nil and 0 if there is none.
     pub(in crate::state::embedded) fn load(&self, call: &Call<'_>) -> Result<Answer, Raised> {
         let declared = self.document(call)?;
-        with_record(call, &declared.address, |record| {
-            let Some(value) = record.value else { return Ok(call.nil().and(call.number(0.0))) };
+        let address = &declared.address;
+        let known = self.form(address);
+        let loaded = with_record(call, address, |record| {
+            let Some(value) = record.value else {
+                return Ok(Loaded::Value(call.nil().and(call.number(0.0))));
+            };
+            let form = rules::form(address, record.schema, known);
+            if form.map_err(|bad| call.error(format_args!("{bad}")))? == Form::Older {
+                return Ok(Loaded::Older(record.to_document(address.clone())));
+            }
             let value = call.decoded(value.as_bytes())?.unwrap_or_else(|| call.nil());
-            Ok(value.and(call.number(record.version as f64)))
-        })
+            Ok(Loaded::Value(value.and(call.number(record.version as f64))))
+        })?;
+        match loaded {
+            Loaded::Value(answer) => Ok(answer),
+            Loaded::Older(document) => {
+                let value = bring_up(call, &document, known)?;
+                Ok(value.and(call.number(document.version as f64)))
+            }
+        }
+    }
+
+    /// The form of a document that the running script knows.
+    fn form(&self, address: &Address) -> u32 {
+        self.documents.borrow().form(address.collection())
     }
 
     /// `godra.save(address, value, {version = n, owner = id, new_owner = id}?)`: the new version.
@@ -66,12 +87,16 @@ impl Game {
         let caller = self.caller_id();
         let caller = String::from_utf8_lossy(&caller);
         let bytes = address.as_str().len() + value.map_or(0, str::len);
+        let schema = self.form(address);
         let (record, base, was_there) = with_record(call, address, |before| {
             let present = before.present();
+            if present.is_there {
+                let form = rules::form(address, before.schema, schema);
+                form.map_err(|bad| call.error(format_args!("{bad}")))?;
+            }
             check_version(call, address, present, options)?;
             let owner = rules::owner_after(declared, present, &caller, options);
             let owner = owner.map_err(|bad| call.error(format_args!("{bad}")))?;
-            let schema = self.scripts.borrow().collection(address.collection()).unwrap_or_default().schema;
             let version = before.version + 1;
             let after =
                 Record { version, schema, updated_at_ms: call.now_ms(), owner: owner.as_deref(), value };
@@ -87,6 +112,30 @@ impl Game {
         call.command(&[b"SET", &key(address), &record]).map(drop)?;
         Ok((base + 1, was_there))
     }
+}
+
+/// What was loaded.
+enum Loaded {
+    /// The value, and its version.
+    Value(Answer),
+    /// It is to be brought up first, with no hold on the store's reply: scripts run for that.
+    Older(Document),
+}
+
+/// The value of a document as a script expects it that knows a higher form.
+fn bring_up(call: &Call<'_>, document: &Document, known: u32) -> Result<Answer, Raised> {
+    let Document { address, schema: found, value, .. } = document;
+    let json = value.as_deref().unwrap_or_default();
+    let old = call.decoded(json.as_bytes())?.unwrap_or_else(|| call.nil());
+    let arguments = old.and(call.number(f64::from(*found))).and(call.text(address.as_str().as_bytes()));
+    let brought = call.call_library(&migration::library_of(address.collection()), arguments)?;
+    let reason = match brought {
+        Ok(_) if call.is_last_nil() => "it gives nil".to_owned(),
+        Ok(answer) => return Ok(answer),
+        Err(reason) => reason,
+    };
+    let bad = BadDocument::Unmigrated { address: address.clone(), found: *found, known, reason };
+    Err(call.error(format_args!("{bad}")))
 }
 
 fn check_version(

@@ -17,6 +17,8 @@ use self::outbox::Outbox;
 pub(super) use self::outbox::{Portion, key as entry_key};
 use self::record::Record;
 use crate::document::{Address, Document, Entry, HomeId, Lost, Save};
+use crate::script::Script;
+use crate::state::Call;
 use crate::state::documents::{CallDocuments, Declared, Installed};
 
 /// What the keys begin with: scripts' commands cannot touch them.
@@ -44,6 +46,8 @@ pub(super) struct DocumentStore {
 #[derive(Default)]
 struct RunningCall {
     documents: Option<Arc<CallDocuments>>,
+    /// What runs: it knows forms of documents.
+    script: Option<Arc<Script>>,
     /// Each with the version that it had before the call.
     changed: Vec<(Address, u64)>,
 }
@@ -71,14 +75,25 @@ fn record_of<'k>(keyspace: &'k Keyspace, key: &[u8]) -> Option<Record<'k>> {
 /// The running call.
 impl DocumentStore {
     /// Another call begins.
-    pub(super) fn begin_call(&mut self, documents: Option<&Arc<CallDocuments>>) {
-        self.call.documents = documents.cloned();
+    pub(super) fn begin_call(&mut self, call: &Call) {
+        self.call.documents = call.documents.clone();
+        self.call.script = call.documents.is_some().then(|| call.script.clone());
         self.call.changed.clear();
     }
 
     /// Whether the last call had documents.
     pub(super) fn has_call(&self) -> bool {
         self.call.documents.is_some()
+    }
+
+    /// No call is running.
+    pub(super) fn forget_script(&mut self) {
+        self.call.script = None;
+    }
+
+    /// Which form of a collection's documents the running script knows.
+    fn form(&self, collection: &str) -> u32 {
+        self.call.script.as_ref().map_or(1, |script| script.form(collection))
     }
 
     fn declared(&self) -> &[Declared] {
