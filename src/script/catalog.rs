@@ -37,6 +37,8 @@ pub struct LoadReport {
     pub is_unread: bool,
     /// Whether scripts may work on documents here.
     pub accepts_documents: bool,
+    /// Scripts that are in order and work on documents, which the store here cannot hold.
+    pub left_out: Vec<PathBuf>,
 }
 
 /// A file (or the folder) that cannot be used as it is.
@@ -101,6 +103,7 @@ pub(super) fn load_settled(
                 held: Vec::new(),
                 is_unread: true,
                 accepts_documents,
+                left_out: Vec::new(),
             };
         }
     };
@@ -108,7 +111,7 @@ pub(super) fn load_settled(
     let mut libraries = Libraries::new(dir, known);
     let mut scripts = HashMap::with_capacity(files.len());
     let (mut problems, mut held, mut is_unread) = (Vec::new(), Vec::new(), false);
-    let (mut broken, mut kept) = (BTreeSet::new(), BTreeSet::new());
+    let (mut broken, mut kept, mut left_out) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     let mut note = |refused: Refused| match refused {
         Refused::Problem(problem) if problems.contains(&problem) => {}
         Refused::Problem(problem) => problems.push(problem),
@@ -117,6 +120,7 @@ pub(super) fn load_settled(
             problems.push(problem);
         }
         Refused::Unsettled(path) => held.push(path),
+        Refused::LeftOut(path) => left_out.push(path),
     };
     for path in files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -148,7 +152,7 @@ pub(super) fn load_settled(
         true => known.clone(),
         false => Arc::new(ScriptSet { broken, ..ScriptSet::new(scripts, known.generation + 1) }),
     };
-    LoadReport { set, changes, problems, held, is_unread, accepts_documents }
+    LoadReport { set, changes, problems, held, is_unread, accepts_documents, left_out }
 }
 
 impl LoadReport {
@@ -162,6 +166,13 @@ impl LoadReport {
                     log::warn!("script warning file={:?} line={line} reason={message:?}", script.path);
                 }
             }
+        }
+        if !self.left_out.is_empty() && !self.changes.is_empty() {
+            let names: Vec<_> = self.left_out.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+            log::info!(
+                "scripts left out, as documents need the embedded store, and this server uses Redis: {}",
+                names.join(" ")
+            );
         }
         for problem in known.iter().filter(|problem| !self.problems.contains(problem)) {
             log::info!("script problem ended file={:?} reason={:?}", problem.path, problem.message);
@@ -254,6 +265,8 @@ pub(super) enum Refused {
     Unread(Problem),
     /// The file may be half written.
     Unsettled(PathBuf),
+    /// It works on documents, and there can be none.
+    LeftOut(PathBuf),
 }
 
 /// Reads, checks and compiles one file; gives the version `before` when its text is unchanged, and those of its libraries.
@@ -290,8 +303,7 @@ fn check_documents(script: Arc<Script>, accepts_documents: bool) -> Result<Arc<S
     if accepts_documents || !script.has_documents() {
         return Ok(script);
     }
-    let message = "DATA: documents need the embedded store, and this server uses Redis".to_owned();
-    Err(Refused::Problem(Problem { path: script.path.clone(), line: None, message }))
+    Err(Refused::LeftOut(script.path.clone()))
 }
 
 /// Takes out the scripts that contradict others about a collection of documents; of each the version before serves on, if that one
@@ -576,7 +588,8 @@ mod tests {
         let dir = folder(&[("a.lua", b"-- DATA: p/{user}\nreturn 1"), ("b.lua", b"return 1")]);
         let report = load_without_documents(dir.path());
         assert_eq!(names(&report.set), ["b"]);
-        assert!(report.problems[0].message.contains("need the embedded store"), "{:?}", report.problems);
+        assert_eq!((report.problems, report.left_out), (vec![], vec![dir.path().join("a.lua")]));
+        assert!(report.set.broken.contains("a"), "nobody else gets its action");
     }
 
     #[test]

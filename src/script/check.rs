@@ -39,7 +39,6 @@ pub fn run(dir: &Path, commands: Commands) -> CheckReport {
     let lint = |script: &Arc<Script>| lint(script, commands, receiver);
     let mut warnings: Vec<Problem> = scripts.iter().flat_map(lint).collect();
     warnings.extend(rooms_like_users(&scripts));
-    warnings.extend(scripts.iter().filter(|script| script.has_documents()).map(documents_on_redis));
     let mut seen: Vec<&Arc<Library>> = Vec::new();
     for library in scripts.iter().flat_map(|script| &script.libraries) {
         if !seen.contains(&library) {
@@ -145,13 +144,6 @@ fn undeclared_keys(script: &Script) -> Vec<(usize, String)> {
         }
     }
     found
-}
-
-/// What is true of the store that `godra check` does not know.
-fn documents_on_redis(script: &Arc<Script>) -> Problem {
-    let message =
-        "DATA: documents need the embedded store; with --redis-addr this script is refused".to_owned();
-    Problem { path: script.path.clone(), line: None, message }
 }
 
 /// Who names a room like a user would get at that user's key of another script.
@@ -339,11 +331,10 @@ mod tests {
             false,
             &[
                 "ok      a.lua role=player keys= data=profile/{user},world/config durable=on requires=migrate_profile version=",
-                "warning a.lua: DATA: documents need the embedded store; with --redis-addr",
                 "error   b.lua: DATA says nobody of profile/{arg:1}, and a.lua v1 everyone of profile/{user}: one collection",
                 "error   c.lua: DATA says v3 of profile/{user}, and a.lua v1 everyone of profile/{user}: one collection",
                 "error   d.lua: DATA says v2 of item/{user}: it needs lib/migrate_item.lua, which returns function(old, from)",
-                "1 in order, 3 with errors, 1 warnings",
+                "1 in order, 3 with errors, 0 warnings",
             ],
         );
         check(&[("a.lua", "return 1")], true, &["ok      a.lua", "1 in order, 0 with errors, 0 warnings"]);

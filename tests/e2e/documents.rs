@@ -280,7 +280,7 @@ fn a_flood_of_names_is_bounded() {
 fn documents_need_the_embedded_store() {
     let redis = Redis::start();
     let server = Server::start_in(folder(), &["--redis-addr", &redis.address()]);
-    server.output().wait_for_line(&["profile.lua", "documents need the embedded store"]);
+    server.output().wait_for_line(&["documents need the embedded store", " profile.lua"]);
     let response = server.guest().rpc("profile", json!(["x"]), &[]);
     assert_eq!(response.error_code(), "script_error", "{response:?}");
     assert!(response.text().contains("cannot run as it is"), "{response:?}");
