@@ -35,16 +35,16 @@ local function clean(said)
   return string.sub(said, first, last)
 end
 
--- A message as it is shown, of 1 to `most` characters. Anything else ends the call with bad_request.
-function text.message(said, most)
+-- A message (or what `name` says) as it is shown, of 1 to `most` characters. Anything else ends the call with bad_request.
+function text.message(said, most, name)
   -- In UTF-8, every byte that does not continue a character begins one.
   local _, characters = string.gsub(said, "[^\128-\191]", "")
   if characters < 1 or characters > most then
-    godra.error("bad_request", "message must have 1 to " .. most .. " characters")
+    godra.error("bad_request", (name or "message") .. " must have 1 to " .. most .. " characters")
   end
   said = clean(said)
   if said == "" then
-    godra.error("bad_request", "message must have something to be seen in it")
+    godra.error("bad_request", (name or "message") .. " must have something to be seen in it")
   end
   return said
 end

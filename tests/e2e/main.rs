@@ -33,6 +33,7 @@ mod healthcheck;
 mod http;
 mod identities;
 mod joining;
+mod kept;
 mod lifecycle;
 mod lifetimes;
 mod limits;

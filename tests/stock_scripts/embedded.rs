@@ -12,6 +12,7 @@ use godra::state::{Arguments, Call, CallKeys, CallResult, Membership};
 use godra::wire::ids::{Identity, Role, RoomId};
 use serde_json::Value;
 
+use super::documents::LIBRARY;
 use super::{Caller, Failure, Outcome, START_MS, Store, TELL};
 
 pub struct EmbeddedStore {
@@ -78,7 +79,7 @@ impl Store for EmbeddedStore {
     fn run(&mut self, script: &Arc<Script>, room: Option<&str>, caller: &Caller, args: &[String]) -> Outcome {
         let room = room.map(|room| RoomId::parse(room).expect("room id"));
         let noting = self.noting.entry(script.name.clone()).or_insert_with(|| {
-            let noting = |text: &str| format!("{TELL}{text}");
+            let noting = |text: &str| format!("{LIBRARY}{TELL}{text}");
             let libraries = script.libraries.iter().map(|library| {
                 let (name, path) = (library.name.clone(), library.path.clone());
                 Arc::new(Library { name, path, text: noting(&library.text).into() })
@@ -124,7 +125,7 @@ impl Store for EmbeddedStore {
     }
 }
 
-fn identity(caller: &Caller) -> Arc<Identity> {
+pub fn identity(caller: &Caller) -> Arc<Identity> {
     Arc::new(Identity {
         user_id: (*caller.id).into(),
         username: (*caller.name).into(),

@@ -35,7 +35,7 @@ impl Game {
             self.scripts.get_for_messages(script).unwrap_or_else(|| panic!("no {script} for messages"));
         let nobody = Caller { id: String::new(), name: String::new(), role: "manager" };
         // Calls without a room have the declared keys, which no room is part of.
-        self.store.run(&found.clone(), Some(room.unwrap_or("none")), &nobody, &[payload.to_string()])
+        self.run(&found.clone(), room.unwrap_or("none"), &nobody, &[payload.to_string()])
     }
 
     /// Lets time pass, and what is due meanwhile run, in order. Gives the events of all that.

@@ -3,13 +3,16 @@
 mod arena;
 mod channels;
 mod chat;
+mod documents;
 mod embedded;
+mod friends;
 mod lobbies;
 mod mail;
 mod matches;
 mod places;
 #[path = "../../src/engine/tests/differential/product.rs"]
 mod product;
+mod profiles;
 mod random;
 mod rankings;
 mod redis;
@@ -26,7 +29,8 @@ use serde_json::{Value, json};
 /// In front of a script's first line: what it tells goes into a list, from which [`mail::Mail`] takes it.
 const TELL: &str = "local redis = redis local godra = setmetatable({ \
     tell = function(room, script, payload, options) options = options or {} redis.call('RPUSH', 'test:told', cjson.encode({ \
-    room = room, script = script, payload = payload, after = options.after, name = options.name })) end }, { __index = godra }) ";
+    room = room, script = script, payload = payload, after = options.after, name = options.name })) end, \
+    load = load_document, save = save_document, delete = delete_document }, { __index = godra }) ";
 /// The clock of a new store.
 const START_MS: u64 = 1_700_000_000_000;
 
@@ -94,7 +98,7 @@ impl Game {
         let role = if user.starts_with("guest:") { "guest" } else { "player" };
         let caller = Caller { id: user.into(), name: format!("name of {user}"), role };
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        self.store.run(&script, Some(room), &caller, &args)
+        self.run(&script, room, &caller, &args)
     }
 
     /// Calls and expects a result without events.

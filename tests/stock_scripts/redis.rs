@@ -11,6 +11,7 @@ use godra::script::{Library, Script};
 use godra::wire::ids::RoomId;
 use serde_json::{Value, json};
 
+use super::documents::LIBRARY as DOCUMENTS;
 use super::product::Product;
 use super::{Caller, Failure, Outcome, START_MS, Store, TELL};
 
@@ -29,6 +30,13 @@ const PRELUDE: &str = "local known, events, json = cjson.decode(table.remove(ARG
     local redis = setmetatable({ call = function(command, ...) \
     if command == 'PUBLISH' then assert((...) == 'game_updates:game:' .. known.room) return ready(select(2, ...)) end \
     return plain.call(command, ...) end }, { __index = redis }) \
+    local arrays = {} \
+    function godra.array(list) list = list or {} arrays[list] = true return list end \
+    local function marked(value) if type(value) ~= 'table' then return value end \
+    if arrays[value] and not next(value) then return '[empty]' end \
+    local copy = {} for field, inner in pairs(value) do copy[field] = marked(inner) end return copy end \
+    local cjson = setmetatable({ encode = function(value) \
+    return (string.gsub(json.encode(marked(value)), '\"%[empty%]\"', '[]')) end }, { __index = json }) \
     local function script() ";
 /// What the server's own programs have of it.
 const LIBRARY: &str = include_str!("../../src/state/library.lua");
@@ -130,7 +138,8 @@ impl Store for RedisStore {
         let user = json!({ "id": caller.id, "name": caller.name, "role": caller.role });
         let known = json!({ "user": user, "room": room, "now": self.now_ms }).to_string();
         let (library, payload) = (one_line(LIBRARY), one_line(PAYLOAD));
-        let script = format!("{library} {payload} {PRELUDE}{TELL}{}{}{CODA}", require(script), script.text);
+        let script =
+            format!("{library} {payload} {PRELUDE}{DOCUMENTS}{TELL}{}{}{CODA}", require(script), script.text);
         let count = keys.len().to_string();
         let mut parts: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
         parts.extend(keys.iter().map(|key| key.as_bytes()));
