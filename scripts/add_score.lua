@@ -2,13 +2,14 @@
 --   godra.tell(nil, "add_score", {board = "arena", user_id = id, username = name, score = 120})
 --
 -- ROLE: server
--- KEYS: rankings, rankings:members, rankings:reset, rankings:boards
+-- KEYS: rankings, rankings:members, rankings:reset, rankings:boards, seasons
 -- ARGV: "", {board, user_id, username, score, keep?}
 --   board      a to z, 0 to 9, _ and -, up to 32 of them
 --   score      a whole number, up to 10^15 either way
 --   keep       what counts of several: "best" (without it), "sum" or "last"
 
--- Each board has one ranking for ever, and one for each week and day (UTC; weeks begin on Monday).
+-- Each board has one ranking for ever, one for each week and day (UTC; weeks begin on Monday), and one for its season, if it
+-- has one (see start_season.lua).
 local DAY_MS = 86400000
 local MOST = 1e15
 local MAX_PLAYERS = 100000 -- of one ranking; beyond it who is last makes room
@@ -77,6 +78,8 @@ local week = math.floor((day + 3) / 7)
 note(board .. ":all:")
 note(board .. ":week" .. week .. ":")
 note(board .. ":day" .. day .. ":")
+local season = require("seasons").of(KEYS[5], board)
+if season and godra.now < season.ends_at then note(board .. ":" .. season.period .. ":") end
 
 -- What has ended goes when the next day begins.
 if not redis.call("GET", KEYS[3]) then

@@ -1,7 +1,7 @@
 -- Gives the scores of a guest to the player that it has become; `on_upgrade` tells.
 --
 -- ROLE: server
--- KEYS: rankings, rankings:members, rankings:boards
+-- KEYS: rankings, rankings:members, rankings:boards, seasons
 -- ARGV: "", {old_id, new_id, username}
 
 local DAY_MS = 86400000
@@ -38,6 +38,8 @@ for board in string.gmatch(boards, "[^,]+") do
   hand_over(board .. ":all:")
   hand_over(board .. ":week" .. math.floor((day + 3) / 7) .. ":")
   hand_over(board .. ":day" .. day .. ":")
+  local season = require("seasons").of(KEYS[4], board)
+  if season then hand_over(board .. ":" .. season.period .. ":") end
   if not string.find(known, "," .. board .. ",", 1, true) then known = known .. board .. "," end
 end
 redis.call("HSET", KEYS[3], change.new_id, known)

@@ -1,12 +1,13 @@
 -- Shows a ranking: from the top, from where the page before ended, or around the caller.
 --
 -- ROLE: guest
--- KEYS: rankings, rankings:members
+-- KEYS: rankings, rankings:members, seasons
 -- ARGV: user_id, board, options?
---   options   a JSON object: period ("all", without it; "week", "day"), limit (1 to 100; 10), around (true: the caller in the
+--   options   a JSON object: period ("all", without it; "week", "day", "season"), limit (1 to 100; 10), around (true: the caller in the
 --             middle), cursor (what the page before ended with)
 -- Returns JSON text: {board, period, ends_at (ms, or null), players, entries: [{rank, user_id, username, score}, …],
 --   me: the caller's entry or null, cursor: text, or null at the end}
+-- Error: not_found, of a season where none is.
 -- Who has as many points has the same rank; the next one has as many ranks less as there are before it.
 
 local DAY_MS = 86400000
@@ -31,10 +32,15 @@ local periods = {
   week = { name = "week" .. week, ends_at = (week * 7 + 4) * DAY_MS },
   day = { name = "day" .. day, ends_at = (day + 1) * DAY_MS },
 }
+if options.period == "season" then
+  local season = require("seasons").of(KEYS[3], board)
+  if not season then godra.error("not_found", "This board has no season now") end
+  periods.season = { name = season.period, ends_at = season.ends_at }
+end
 local period = periods[options.period or "all"]
 local limit = options.limit or LIMIT
 if not period then
-  godra.error("bad_request", "period must be all, week or day")
+  godra.error("bad_request", "period must be all, week, day or season")
 elseif type(limit) ~= "number" or not (limit >= 1 and limit <= MAX_LIMIT) or limit % 1 ~= 0 then
   godra.error("bad_request", "limit must be a whole number from 1 to " .. MAX_LIMIT)
 end

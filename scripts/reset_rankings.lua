@@ -1,13 +1,14 @@
--- Takes the rankings of days and weeks that are over out of the store; `add_score` sets the timer for it.
+-- Takes the rankings of days, weeks and seasons that are over out of the store; `add_score` sets the timer for it.
 --
 -- ROLE: server
--- KEYS: rankings, rankings:members, rankings:reset
+-- KEYS: rankings, rankings:members, rankings:reset, seasons
 
 local DAY_MS = 86400000
 local AT_ONCE = 500 -- entries of one call, so that nobody has to wait for many
 
 local day = math.floor(godra.now / DAY_MS)
 local current = { all = true, ["week" .. math.floor((day + 3) / 7)] = true, ["day" .. day] = true }
+for _, season in ipairs(redis.call("HVALS", KEYS[4])) do current[cjson.decode(season).period] = true end
 
 -- From one ranking to the next, without a look at what is between.
 local from, removed, is_any_left = "-", 0, false
