@@ -6,6 +6,7 @@ mod chat;
 mod documents;
 mod embedded;
 mod friends;
+mod inventories;
 mod lobbies;
 mod mail;
 mod matches;
@@ -16,6 +17,7 @@ mod profiles;
 mod random;
 mod rankings;
 mod redis;
+mod seasons;
 mod seats;
 mod turns;
 
