@@ -18,6 +18,7 @@ export async function bundles() {
     "godra.js": await bundle(),
     "dist/godra.js": await bundle(READABLE),
     "dist/lobby.js": await bundle({ ...READABLE, entryPoints: ["src/lobby.js"] }),
+    "dist/players.js": await bundle({ ...READABLE, entryPoints: ["src/players.js"], plugins: [SHARED] }),
     "dist/testing.js": await bundle({ ...READABLE, entryPoints: ["src/testing.js"], plugins: [SHARED] }),
   };
 }

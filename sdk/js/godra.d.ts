@@ -137,6 +137,19 @@ export interface Account {
   expires_in: number;
 }
 
+/** What a game keeps for long. */
+export interface StoredDocument {
+  collection: string;
+  key: string;
+  version: number;
+  /** The form of its value. */
+  schema: number;
+  owner?: string | null;
+  /** In ms since 1970. */
+  updated_at: number;
+  value: Json;
+}
+
 /** The state of a lobby as the stock script `on_snapshot` gives it is up to the scripts: type it yourself. */
 export interface Welcome<State = any> {
   user_id: string;
@@ -431,6 +444,10 @@ export interface Auth {
   resetPassword(username: string, code: string, password: string): Promise<void>;
   /** Whose session this is. */
   account(): Promise<Account>;
+  /** What is kept of the player for long, a page of it; all pages together are the player's own data. */
+  data(options?: { cursor?: string; limit?: number }): Promise<{ documents: StoredDocument[]; cursor?: string }>;
+  /** One document that the player may read. */
+  document(collection: string, key: string): Promise<StoredDocument>;
   /** Forgets the session, ends its rooms, and ends it on the server. */
   logout(): Promise<void>;
   /** Gets new tokens now; done by itself when a call needs them. */

@@ -17,6 +17,7 @@ export 'src/lobby.dart' show LobbyInfo, LobbyPage;
 export 'src/lobby_reducers.dart';
 export 'src/options.dart';
 export 'src/platform/platform.dart' show FileSessionStore;
+export 'src/players.dart';
 export 'src/room.dart' show Room;
 export 'src/session.dart';
 export 'src/session_store.dart' show CallbackSessionStore, MemorySessionStore, SessionStore, SharedSessionStore;

@@ -412,6 +412,16 @@ var Auth = class {
   async account() {
     return this.withToken(null, (token) => this.#http.get("account", token));
   }
+  /** What is kept of the player for long, a page of it: `{documents, cursor?}`. */
+  async data({ cursor, limit } = {}) {
+    const query = new URLSearchParams({ ...cursor && { cursor }, ...limit && { limit } });
+    return this.withToken(null, (token) => this.#http.get(`account/data?${query}`, token));
+  }
+  /** One document that the player may read: `{collection, key, version, owner, schema, updated_at, value}`. */
+  async document(collection, key) {
+    const path = [collection, ...String(key).split("/")].map(encodeURIComponent).join("/");
+    return this.withToken(null, (token) => this.#http.get(`data/${path}`, token));
+  }
   /** Forgets the session, ends its rooms, and ends it on the server. */
   async logout() {
     const { token } = this.#client;

@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import * as main from "godra";
 import * as lobby from "godra/lobby";
 import * as small from "godra/min";
+import * as players from "godra/players";
 import * as testing from "godra/testing";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
@@ -25,7 +26,7 @@ test("types resolve for whoever imports it as a module", async () => {
 });
 
 test("what the types export is there, and nothing else", async () => {
-  const modules = { "godra.d.ts": main, "lobby.d.ts": lobby, "testing.d.ts": testing };
+  const modules = { "godra.d.ts": main, "lobby.d.ts": lobby, "players.d.ts": players, "testing.d.ts": testing };
   for (const [file, module] of Object.entries(modules)) {
     const types = await readFile(`${HERE}${file}`, "utf8");
     const names = [...types.matchAll(/^export (?:class|function|const) (\w+)/gm)].map(([, name]) => name);

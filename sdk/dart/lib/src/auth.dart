@@ -118,6 +118,19 @@ final class Auth {
   Future<Account> account({CancelToken? cancel}) =>
       _tokens.use((token) async => Account(await _api.get('account', token: token, cancel: cancel)), cancel);
 
+  /// What is kept of the player for long, a page of it: `{documents, cursor?}`. All pages together are the player's own data.
+  Future<JsonMap> data({String? cursor, int? limit, CancelToken? cancel}) {
+    final query = {if (cursor != null) 'cursor': cursor, if (limit != null) 'limit': '$limit'};
+    final path = query.isEmpty ? 'account/data' : 'account/data?${Uri(queryParameters: query).query}';
+    return _tokens.use((token) => _api.get(path, token: token, cancel: cancel), cancel);
+  }
+
+  /// One document that the player may read: `{collection, key, version, owner, schema, updated_at, value}`.
+  Future<JsonMap> document(String collection, String key, {CancelToken? cancel}) {
+    final path = ['data', collection, ...key.split('/')].map(Uri.encodeComponent).join('/');
+    return _tokens.use((token) => _api.get(path, token: token, cancel: cancel), cancel);
+  }
+
   /// Gets a new pair of tokens now; done by itself when a call needs them.
   Future<Session> refresh({CancelToken? cancel}) async {
     await _tokens.refresh(cancel);

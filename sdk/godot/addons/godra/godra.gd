@@ -200,6 +200,17 @@ func account() -> GodraResult:
 	return await _auth.account()
 
 
+## What is kept of the player for long, a page of it: [code]{documents, cursor?}[/code]. With the
+## cursor comes the next page; all pages together are the player's own data.
+func data(cursor := "", limit := 0) -> GodraResult:
+	return await _auth.data(cursor, limit)
+
+
+## One document that the player may read: a dictionary, with its [code]value[/code].
+func document(collection: String, key: String) -> GodraResult:
+	return await _auth.document(collection, key)
+
+
 ## Joins a lobby; the value is its [GodraRoom], the same one for one lobby. Listeners that are
 ## connected after this miss no event. [param prepare] gets the room before its connection is made.
 ## The room's [code]on_connect[/code] gets the [param options] at each connection: at most 1 KiB of

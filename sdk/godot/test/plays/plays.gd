@@ -64,6 +64,59 @@ func play_two_players_meet() -> void:
 	)
 
 
+func play_what_players_keep() -> void:
+	var ann := client()
+	var ben := client()
+	var ids := []
+	for each: Array in [[ann, "keeper-ann"], [ben, "keeper-ben"]]:
+		_ok(await each[0].register(each[1], "long enough 8"))
+		var session: GodraSession = _ok(await each[0].login(each[1], "long enough 8"))
+		ids.append(session.user_id)
+	var of_ann := GodraPlayers.new(ann)
+	var of_ben := GodraPlayers.new(ben)
+	var own: Dictionary = _ok(
+		await of_ann.set_profile({"name": "Ann", "settings": {"volume": 0.5}})
+	)
+	_case.equal([own["name"], own["settings"], own["version"]], ["Ann", {"volume": 0.5}, 1.0])
+	var late: GodraResult = await of_ann.set_profile({"name": "A", "version": 7})
+	_case.equal(late.error.code, "conflict")
+	_case.equal(_ok(await of_ben.view_profile(ids[0]))["name"], "Ann")
+	_case.equal(_ok(await of_ben.profile())["name"], "keeper-ben")
+	_case.equal(_ok(await of_ann.change_friends("ask", ids[1])), "asked")
+	_case.equal(_ok(await of_ben.change_friends("accept", ids[0])), "friends")
+	_case.equal(_ok(await of_ann.friends())["friends"][0]["user_id"], ids[1])
+
+	_case.equal(_ok(await of_ann.daily())["is_open"], true)
+	_case.equal(_ok(await of_ann.claim_daily())["claimed"], true)
+	_case.equal(_ok(await of_ann.claim_daily())["claimed"], false)
+	var offer: Dictionary = _ok(await of_ann.offer_trade(ids[1], {"coin": 4}))
+	var seen: Dictionary = _ok(await of_ben.inventory())["offers"][0]
+	_case.equal(seen["version"], offer["version"])
+	var other: GodraResult = await of_ben.accept_trade(ids[0], int(seen["version"]) + 1)
+	_case.equal(other.error.code, "conflict")
+	var traded: Dictionary = _ok(await of_ben.accept_trade(ids[0], int(seen["version"])))
+	_case.equal(traded["items"], {"coin": 4.0})
+	_ok(await of_ann.offer_trade(ids[1], {}, {"coin": 1}))
+	_case.equal(_ok(await of_ben.cancel_trade(ids[0]))["status"], "none")
+	var none: GodraResult = await of_ann.season("none")
+	_case.equal(none.error.code, "not_found")
+
+	# What was just saved is in the database a moment later.
+	var documents := []
+	for round in 200:
+		documents = _ok(await ann.data())["documents"]
+		if documents.size() == 4:
+			break
+		await get_tree().create_timer(0.02).timeout
+	var collections := documents.map(func(one: Dictionary) -> String: return one["collection"])
+	_case.equal(collections, ["daily", "friends", "inventory", "profile"])
+	var page: Dictionary = _ok(await ann.data("", 1))
+	var next: Dictionary = _ok(await ann.data(page["cursor"], 1))
+	_case.equal(next["documents"][0]["collection"], "friends")
+	var document: Dictionary = _ok(await ann.document("profile", ids[0]))
+	_case.equal(document["value"]["username"], "keeper-ann")
+
+
 func play_refusals_have_reasons() -> void:
 	var ann := client()
 	_ok(await ann.guest())

@@ -177,6 +177,27 @@ func account() -> GodraResult:
 	)
 
 
+func data(cursor: String, limit: int) -> GodraResult:
+	var query: PackedStringArray = []
+	if cursor != "":
+		query.append("cursor=" + cursor.uri_encode())
+	if limit > 0:
+		query.append("limit=%d" % limit)
+	var path := "account/data" if query.is_empty() else "account/data?" + "&".join(query)
+	return await _tokens.with_token(
+		func(token: String) -> GodraResult: return await _api.read(path, token)
+	)
+
+
+func document(collection: String, key: String) -> GodraResult:
+	var path := "data/" + collection.uri_encode()
+	for part in key.split("/"):
+		path += "/" + part.uri_encode()
+	return await _tokens.with_token(
+		func(token: String) -> GodraResult: return await _api.read(path, token)
+	)
+
+
 func logout() -> GodraResult:
 	var token := _tokens.session.token if _tokens.session != null else ""
 	if token != "":
