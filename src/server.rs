@@ -138,7 +138,7 @@ impl Server {
         let (posts, loop_parts) = loop_parts(config)?;
         let loaded = match config.redis.is_empty() {
             true => catalog::load(&config.scripts_dir, None),
-            false => catalog::load_without_documents(&config.scripts_dir),
+            false => catalog::load_for_redis(&config.scripts_dir),
         };
         loaded.log(&[]);
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
@@ -482,6 +482,8 @@ fn start_engine(
             Gate::start(Arc::new(engine), database, noticed, &scripts, deliver, metrics).map_err(system)?;
         return Ok(Arc::new(gate));
     }
+    let system = |error| ServerError::System("start the threads of documents", error);
+    let (notices, noticed) = unbounded();
     let options = RedisOptions {
         addresses: config.redis.clone(),
         prefix: config.redis_prefix.clone(),
@@ -493,10 +495,14 @@ fn start_engine(
         lobbies_per_owner: config.lobbies_per_owner,
         rejoin_grace: config.rejoin_grace,
         history: config.history,
+        documents: Some(DocumentLink { database: database.clone(), notices }),
     };
-    let engine = RedisEngine::start(options, scripts, deliver, metrics)
+    let engine = RedisEngine::start(options, scripts.clone(), deliver, metrics.clone())
         .map_err(|error| ServerError::System("start the state engine", error))?;
-    Ok(Arc::new(engine))
+    let deliver = Box::new(ShardPosts::new(posts.to_vec()));
+    let gate =
+        Gate::start(Arc::new(engine), database, noticed, &scripts, deliver, metrics).map_err(system)?;
+    Ok(Arc::new(gate))
 }
 
 fn describe_store(config: &Config) -> String {

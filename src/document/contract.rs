@@ -34,6 +34,12 @@ pub trait Documents: Send + Sync {
     /// Ends that `home` is the home of these documents. All saves of them must have been written (or lost) before. What cannot be
     /// carried out now is kept and tried again with the next renewal.
     fn let_go(&self, addresses: Vec<Address>, home: &HomeId);
+
+    /// As [`Documents::let_go`], for who has to know when it is done; what cannot be carried out now is not kept.
+    fn release(&self, addresses: Vec<Address>, home: &HomeId, reply: Reply<Result<(), Unavailable>>);
+
+    /// Ends that `home` is the home of any document, as [`Documents::release`] does of some.
+    fn retire(&self, home: &HomeId, reply: Reply<Result<(), Unavailable>>);
 }
 
 /// Why a document was not fetched. The caller may try again.

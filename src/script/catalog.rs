@@ -35,9 +35,9 @@ pub struct LoadReport {
     /// Whether one of the problems is that something could not be read. It may be readable the next moment, though nothing of it
     /// changes: the process may have had as many files open as it may.
     pub is_unread: bool,
-    /// Whether scripts may work on documents here.
+    /// Whether scripts may work on documents here in all ways.
     pub accepts_documents: bool,
-    /// Scripts that are in order and work on documents, which the store here cannot hold.
+    /// Scripts that are in order and work on documents in ways that the store here does not know.
     pub left_out: Vec<PathBuf>,
 }
 
@@ -77,8 +77,8 @@ pub fn load(dir: &Path, previous: Option<&Arc<ScriptSet>>) -> LoadReport {
     load_settled(dir, previous, true, |_, _| true)
 }
 
-/// As [`load`], for a store that can hold no documents: scripts that work on some cannot serve.
-pub fn load_without_documents(dir: &Path) -> LoadReport {
+/// As [`load`], for stores in Redis: there no saves are durable, messages work on no documents, and documents have one form.
+pub fn load_for_redis(dir: &Path) -> LoadReport {
     load_settled(dir, None, false, |_, _| true)
 }
 
@@ -170,7 +170,7 @@ impl LoadReport {
         if !self.left_out.is_empty() && !self.changes.is_empty() {
             let names: Vec<_> = self.left_out.iter().filter_map(|path| path.file_name()?.to_str()).collect();
             log::info!(
-                "scripts left out, as documents need the embedded store, and this server uses Redis: {}",
+                "scripts left out, as DURABLE, and DATA with ROLE: server or a form (v2) need the embedded store, and this server uses Redis: {}",
                 names.join(" ")
             );
         }
@@ -265,7 +265,7 @@ pub(super) enum Refused {
     Unread(Problem),
     /// The file may be half written.
     Unsettled(PathBuf),
-    /// It works on documents, and there can be none.
+    /// It works on documents in a way that the store does not know.
     LeftOut(PathBuf),
 }
 
@@ -300,7 +300,10 @@ fn read_script(
 }
 
 fn check_documents(script: Arc<Script>, accepts_documents: bool) -> Result<Arc<Script>, Refused> {
-    if accepts_documents || !script.has_documents() {
+    let header = &script.header;
+    let needs_all =
+        script.has_documents() && (header.is_durable || header.is_for_server || !script.forms.is_empty());
+    if accepts_documents || !needs_all {
         return Ok(script);
     }
     Err(Refused::LeftOut(script.path.clone()))
@@ -584,11 +587,19 @@ mod tests {
     }
 
     #[test]
-    fn documents_need_a_store_for_them() {
-        let dir = folder(&[("a.lua", b"-- DATA: p/{user}\nreturn 1"), ("b.lua", b"return 1")]);
-        let report = load_without_documents(dir.path());
+    fn some_ways_to_work_on_documents_need_a_store_for_them() {
+        let dir = folder(&[
+            ("a.lua", b"-- DATA: p/{user}\n-- DURABLE: on\nreturn 1"),
+            ("b.lua", b"-- DATA: p/{user}\nreturn 1"),
+            ("c.lua", b"-- DATA: p/x\n-- ROLE: server\nreturn 1"),
+            ("d.lua", b"-- DATA: q/x v2\nreturn 1"),
+        ]);
+        write(&dir, "lib/migrate_q.lua", MIGRATE);
+        assert_eq!(names(&load(dir.path(), None).set), ["a", "b", "c", "d"]);
+        let report = load_for_redis(dir.path());
         assert_eq!(names(&report.set), ["b"]);
-        assert_eq!((report.problems, report.left_out), (vec![], vec![dir.path().join("a.lua")]));
+        let left_out = ["a.lua", "c.lua", "d.lua"].map(|name| dir.path().join(name));
+        assert_eq!((report.problems, report.left_out), (vec![], left_out.to_vec()));
         assert!(report.set.broken.contains("a"), "nobody else gets its action");
     }
 

@@ -120,7 +120,7 @@ struct Watch<F> {
     seen: Option<Fingerprint>,
     /// Of files that may be half written.
     stillness: Stillness,
-    /// Whether scripts may work on documents here.
+    /// Whether scripts may work on documents here in all ways.
     accepts_documents: bool,
     set: Arc<ScriptSet>,
     problems: Vec<Problem>,

@@ -42,7 +42,7 @@ pub use self::history::{History, HistoryBounds, KeptEvents, Missed};
 pub use self::room_events::{Removal, RoomEvents, superseded};
 pub use self::survey::{NoSurvey, Survey};
 use self::ticks::Tick;
-use crate::document::{Address, Document, HomeId, Reply};
+use crate::document::{Address, Document, Reply};
 use crate::script::ScriptSet;
 pub use crate::wire::Position;
 use crate::wire::ids::RoomId;
@@ -86,9 +86,15 @@ pub trait Engine: Send + Sync {
         0
     }
 
-    /// By which id each store keeps documents, by its index; none where scripts can have no documents. See [`documents`].
-    fn document_homes(&self) -> Vec<HomeId> {
-        Vec::new()
+    /// By which id a store keeps documents, for a fetch that begins now; none if it is not known (now). See [`documents`].
+    fn document_home(&self, _store: usize) -> Option<documents::Claim> {
+        None
+    }
+
+    /// Whether other processes use the stores' documents, too. Then a document is let go to make room for others, or for a home that
+    /// wants it; and when another home may have it is the engine's to tell the database, behind the reply.
+    fn shares_documents(&self) -> bool {
+        false
     }
 
     /// Puts documents into a store that have been fetched for it, all before the reply, which comes from the engine's thread and
@@ -97,6 +103,7 @@ pub trait Engine: Send + Sync {
     fn install_documents(
         &self,
         _store: usize,
+        _claim: documents::Claim,
         _documents: Vec<Document>,
         reply: Reply<Vec<(Address, documents::Installed)>>,
     ) {
@@ -105,7 +112,13 @@ pub trait Engine: Send + Sync {
 
     /// Takes these documents out of a store, behind all batches that were submitted before; but not those of which saves are on
     /// their way to the database. The reply says which are out of it, also those that were not there.
-    fn let_go_documents(&self, _store: usize, _addresses: Vec<Address>, reply: Reply<Vec<Address>>) {
+    fn let_go_documents(
+        &self,
+        _store: usize,
+        _addresses: Vec<Address>,
+        _why: documents::Departure,
+        reply: Reply<Vec<Address>>,
+    ) {
         reply(Vec::new());
     }
 

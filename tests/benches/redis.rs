@@ -73,6 +73,7 @@ fn main() {
         lobbies_per_owner: 16,
         rejoin_grace: std::time::Duration::ZERO,
         history: HistoryBounds::default(),
+        documents: None,
     };
     let deliver = Box::new(Done { sender });
     let engine = RedisEngine::start(options, scripts, deliver, Arc::new(Metrics::new()))

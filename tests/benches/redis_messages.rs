@@ -59,6 +59,7 @@ fn main() {
         lobbies_per_owner: 16,
         rejoin_grace: Duration::ZERO,
         history: HistoryBounds::default(),
+        documents: None,
     };
     let deliver = Box::new(Events(events.clone()));
     let engine = RedisEngine::start(options, scripts, deliver, Arc::new(Metrics::new()))

@@ -46,7 +46,7 @@ end
 return sum
 "#;
 
-fn folder() -> Folder {
+pub fn folder() -> Folder {
     let folder = Folder::new();
     folder.write_script("add", ADD);
     folder.write_script("add_durably", &ADD.replace("-- DATA", "-- DURABLE: on\n-- DATA"));
@@ -61,14 +61,14 @@ fn start(database: &[&str], state_file: &str) -> Server {
     Server::start_in(folder(), &flags)
 }
 
-fn result(response: &Response) -> Value {
+pub fn result(response: &Response) -> Value {
     assert_eq!(response.status, 200, "{response:?}");
     response.json()["result"].clone()
 }
 
 /// Calls until the documents are there.
 #[track_caller]
-fn result_in_time(mut call: impl FnMut() -> Response) -> Value {
+pub fn result_in_time(mut call: impl FnMut() -> Response) -> Value {
     let ends = Instant::now() + Duration::from_secs(40);
     loop {
         let response = call();
@@ -197,7 +197,7 @@ fn a_frozen_database_holds_up_durable_calls_alone() {
     assert_eq!(postgres_count(&postgres, "hot"), "5");
 }
 
-fn postgres_count(postgres: &Postgres, key: &str) -> String {
+pub fn postgres_count(postgres: &Postgres, key: &str) -> String {
     let statement = format!(
         "SELECT (value::jsonb)->>'count' FROM documents WHERE collection = 'counters' AND key = '{key}'"
     );
@@ -277,11 +277,11 @@ fn a_flood_of_names_is_bounded() {
 }
 
 #[test]
-fn documents_need_the_embedded_store() {
+fn durable_saves_need_the_embedded_store() {
     let redis = Redis::start();
     let server = Server::start_in(folder(), &["--redis-addr", &redis.address()]);
-    server.output().wait_for_line(&["documents need the embedded store", " profile.lua"]);
-    let response = server.guest().rpc("profile", json!(["x"]), &[]);
+    server.output().wait_for_line(&["need the embedded store", " add_durably.lua"]);
+    let response = server.guest().rpc("add_durably", json!(["x"]), &[]);
     assert_eq!(response.error_code(), "script_error", "{response:?}");
     assert!(response.text().contains("cannot run as it is"), "{response:?}");
 }

@@ -18,6 +18,7 @@ mod deaths;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod documents;
+mod documents_on_redis;
 mod endings;
 #[cfg(target_os = "linux")]
 mod exhaustion;

@@ -204,11 +204,8 @@ table.sort(names)
 return table.concat(names, " ")
 "#;
 
-/// A store tells which it is; and documents need the embedded one.
-const OF_ONE_STORE: [&str; 9] = [
-    "godra.delete",
-    "godra.load",
-    "godra.save",
+/// A store tells which it is.
+const OF_ONE_STORE: [&str; 6] = [
     "redis.SERVER_NAME",
     "redis.VALKEY_VERSION",
     "redis.VALKEY_VERSION_NUM",

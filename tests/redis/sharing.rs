@@ -52,6 +52,7 @@ impl Node {
             lobbies_per_owner: 16,
             rejoin_grace: std::time::Duration::ZERO,
             history: godra::state::HistoryBounds::default(),
+            documents: None,
         };
         let (scripts, metrics) = (Arc::new(ScriptSet::default()), Arc::new(Metrics::new()));
         let engine = RedisEngine::start(options, scripts, Box::new(Mailbox(sender)), metrics).unwrap();

@@ -28,6 +28,8 @@ pub(super) enum Job {
     Write { entries: Vec<Entry>, home: HomeId, reply: Reply<Result<Vec<Lost>, Unavailable>> },
     Renew { home: HomeId, reply: Reply<Result<Vec<Address>, Unavailable>> },
     LetGo { addresses: Vec<Address>, home: HomeId },
+    Release { addresses: Vec<Address>, home: HomeId, reply: Reply<Result<(), Unavailable>> },
+    Retire { home: HomeId, reply: Reply<Result<(), Unavailable>> },
 }
 
 impl Job {
@@ -37,6 +39,7 @@ impl Job {
             Self::Fetch(ask) => _ = ask.fail(&FetchError::Unavailable),
             Self::Write { reply, .. } => reply(Err(Unavailable)),
             Self::Renew { reply, .. } => reply(Err(Unavailable)),
+            Self::Release { reply, .. } | Self::Retire { reply, .. } => reply(Err(Unavailable)),
             Self::LetGo { .. } => {}
         }
     }
@@ -108,6 +111,13 @@ impl Lane {
                 reply(self.connection.ask(|store| store.renew(&home)));
             }
             Job::LetGo { addresses, home } => self.let_go(addresses, &home),
+            Job::Release { addresses, home, reply } => {
+                reply(self.connection.ask(|store| store.let_go(&home, &addresses)));
+            }
+            Job::Retire { home, reply } => {
+                self.leaving.remove(&home);
+                reply(self.connection.ask(|store| store.retire(&home)));
+            }
         }
     }
 

@@ -84,4 +84,12 @@ impl Documents for DocumentService {
     fn let_go(&self, addresses: Vec<Address>, home: &HomeId) {
         give(&self.homes, Job::LetGo { addresses, home: home.clone() });
     }
+
+    fn release(&self, addresses: Vec<Address>, home: &HomeId, reply: Reply<Result<(), Unavailable>>) {
+        give(&self.homes, Job::Release { addresses, home: home.clone(), reply });
+    }
+
+    fn retire(&self, home: &HomeId, reply: Reply<Result<(), Unavailable>>) {
+        give(&self.homes, Job::Retire { home: home.clone(), reply });
+    }
 }

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::keeper::{Event, Keeper};
 use super::table::{Admission, Table, Todo};
-use super::{Installed, Notice};
+use super::{Claim, Departure, Installed, Notice};
 use crate::document::{Address, Document, Documents, HomeId, Reply};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
@@ -31,8 +31,8 @@ pub struct Gate {
 pub(super) struct Shared {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) database: Arc<dyn Documents>,
-    /// By store.
-    pub(super) homes: Vec<HomeId>,
+    /// Whether other processes use the stores' documents, too.
+    is_shared: bool,
     pub(super) events: Sender<Event>,
     /// Whether there may be calls that work on documents. It stays so: calls may hold scripts of before.
     is_used: AtomicBool,
@@ -55,14 +55,20 @@ impl Shared {
 
     /// Says that the stores live.
     pub(super) fn renew(&self) {
-        for (store, home) in self.homes.iter().enumerate() {
+        for (store, home) in self.homes() {
             let events = self.events.clone();
             let reply = move |wanted| {
                 // The thread has ended.
                 let _ = events.send(Event::Renewed(store, wanted));
             };
-            self.database.renew(home, Box::new(reply));
+            self.database.renew(&home, Box::new(reply));
         }
+    }
+
+    /// Of all stores that have one now.
+    pub(super) fn homes(&self) -> Vec<(usize, HomeId)> {
+        let home = |store| self.engine.document_home(store).map(|claim| (store, claim.home));
+        (0..self.engine.stores()).filter_map(home).collect()
     }
 
     /// Held for a few look-ups at a time.
@@ -73,15 +79,21 @@ impl Shared {
     /// Does what needs no more than to be said.
     pub(super) fn carry_out(&self, todo: &mut Todo) {
         for (store, addresses) in std::mem::take(&mut todo.gone) {
-            self.database.let_go(addresses, &self.homes[store]);
+            if let Some(claim) = self.engine.document_home(store).filter(|_| !self.is_shared) {
+                self.database.let_go(addresses, &claim.home);
+            }
         }
         for (store, addresses) in std::mem::take(&mut todo.fetch) {
             let events = self.events.clone();
-            let reply = move |fetched| {
+            let Some(claim) = self.engine.document_home(store) else {
+                let again = addresses.into_iter().map(|address| (address, Installed::Again)).collect();
                 // The thread has ended, and nothing waits any more.
-                let _ = events.send(Event::Fetched(store, fetched));
+                let _ = events.send(Event::Installed(store, again));
+                continue;
             };
-            self.database.fetch(addresses, &self.homes[store], Box::new(reply));
+            let home = claim.home.clone();
+            let reply = move |fetched| drop(events.send(Event::Fetched(store, claim, fetched)));
+            self.database.fetch(addresses, &home, Box::new(reply));
         }
     }
 }
@@ -101,14 +113,14 @@ impl Gate {
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let (events, mailbox) = unbounded();
-        let homes = engine.document_homes();
+        let is_shared = engine.shares_documents();
         let shared = Arc::new(Shared {
             engine,
             database,
-            homes,
+            is_shared,
             events,
             is_used: AtomicBool::new(false),
-            table: Mutex::default(),
+            table: Mutex::new(Table::new(is_shared)),
         });
         if scripts.has_documents() {
             shared.begin_use();
@@ -120,13 +132,13 @@ impl Gate {
 
     /// What the engine has let go at last is carried out in the order of the calls: an answer to a later one says that it is done.
     fn await_database(&self) {
-        for home in self.shared.homes.iter().filter(|_| self.shared.is_used()) {
+        for (_, home) in self.shared.homes().into_iter().filter(|_| self.shared.is_used()) {
             let (answer, answers) = bounded(1);
             let reply = move |_| {
                 // The time may be up.
                 let _ = answer.try_send(());
             };
-            self.shared.database.renew(home, Box::new(reply));
+            self.shared.database.renew(&home, Box::new(reply));
             let _ = answers.recv_timeout(FAREWELL);
         }
     }
@@ -182,21 +194,32 @@ impl Engine for Gate {
         self.shared.engine.store_of(batch)
     }
 
-    fn document_homes(&self) -> Vec<HomeId> {
-        self.shared.homes.clone()
+    fn document_home(&self, store: usize) -> Option<Claim> {
+        self.shared.engine.document_home(store)
+    }
+
+    fn shares_documents(&self) -> bool {
+        self.shared.is_shared
     }
 
     fn install_documents(
         &self,
         store: usize,
+        claim: Claim,
         documents: Vec<Document>,
         reply: Reply<Vec<(Address, Installed)>>,
     ) {
-        self.shared.engine.install_documents(store, documents, reply);
+        self.shared.engine.install_documents(store, claim, documents, reply);
     }
 
-    fn let_go_documents(&self, store: usize, addresses: Vec<Address>, reply: Reply<Vec<Address>>) {
-        self.shared.engine.let_go_documents(store, addresses, reply);
+    fn let_go_documents(
+        &self,
+        store: usize,
+        addresses: Vec<Address>,
+        why: Departure,
+        reply: Reply<Vec<Address>>,
+    ) {
+        self.shared.engine.let_go_documents(store, addresses, why, reply);
     }
 
     fn survey(&self) -> Result<Arc<Survey>, NoSurvey> {

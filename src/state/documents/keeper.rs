@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never};
 
 use super::gate::{Shared, submit};
-use super::table::{Ready, Todo};
-use super::{Installed, Notice};
+use super::table::{Admission, Ready, Todo};
+use super::{Claim, Installed, Notice};
 use crate::document::{Address, Fetched, Unavailable};
 use crate::metrics::Metrics;
 use crate::state::call::STOPPING;
@@ -32,7 +32,7 @@ const BUSY: &str = "the server is busy; try again";
 #[derive(Debug)]
 pub(super) enum Event {
     /// The database has answered a fetch.
-    Fetched(usize, Fetched),
+    Fetched(usize, Claim, Fetched),
     /// The store has taken documents, or not.
     Installed(usize, Vec<(Address, Installed)>),
     /// The store was asked to let the first go, and the second are out of it.
@@ -95,14 +95,14 @@ impl Keeper {
     fn hear(&mut self, event: Event) {
         let (now, mut todo) = (Instant::now(), Todo::default());
         match event {
-            Event::Fetched(store, fetched) => {
+            Event::Fetched(store, claim, fetched) => {
                 let documents = self.shared.table().fetched(store, fetched, now, &mut todo);
                 let mut documents = documents.into_iter().peekable();
                 while documents.peek().is_some() {
                     let part = documents.by_ref().take(INSTALLED_AT_ONCE).collect();
                     let events = self.shared.events.clone();
                     let reply = move |installed| drop(events.send(Event::Installed(store, installed)));
-                    self.shared.engine.install_documents(store, part, Box::new(reply));
+                    self.shared.engine.install_documents(store, claim.clone(), part, Box::new(reply));
                 }
             }
             Event::Installed(store, installed) => {
@@ -125,6 +125,17 @@ impl Keeper {
         match notice {
             Notice::Missing(store, addresses) => self.shared.table().missing(store, addresses),
             Notice::Needed(store, addresses) => self.shared.table().needed(store, addresses, now, &mut todo),
+            Notice::Cold(store, batch, addresses) => {
+                let mut table = self.shared.table();
+                table.missing(store, addresses);
+                let admission = table.admit(*batch, (Some(store), store), now, &mut todo);
+                drop(table);
+                match admission {
+                    Admission::Ready(batch) => todo.ready.push(Ready { batch, to: Some(store) }),
+                    Admission::Parked => {}
+                    Admission::Full(batch) => self.refuse(batch, ErrorCode::Busy, BUSY),
+                }
+            }
         }
         self.carry_out(todo);
     }
@@ -143,18 +154,18 @@ impl Keeper {
     fn renew(&mut self, now: Instant) {
         self.renew_at = now + RENEWAL;
         self.metrics.documents_hot.set(self.shared.table().hot() as i64);
-        self.renewing = self.shared.homes.len();
+        self.renewing = self.shared.homes().len();
         self.shared.renew();
     }
 
     fn carry_out(&mut self, mut todo: Todo) {
         let now = Instant::now();
         self.shared.carry_out(&mut todo);
-        for (store, addresses) in todo.let_go {
+        for (store, addresses, why) in todo.let_go {
             let events = self.shared.events.clone();
             let asked = addresses.clone();
             let reply = move |gone| drop(events.send(Event::LetGo(store, asked, gone)));
-            self.shared.engine.let_go_documents(store, addresses, Box::new(reply));
+            self.shared.engine.let_go_documents(store, addresses, why, Box::new(reply));
         }
         todo.ready.into_iter().for_each(|ready| self.submit(ready, now, now));
     }
@@ -195,6 +206,11 @@ impl Keeper {
         let crowded = std::mem::take(&mut self.crowded).into_iter().map(|(_, ready)| ready);
         for Ready { batch, .. } in parked.into_iter().chain(crowded) {
             self.refuse(batch, ErrorCode::Unavailable, STOPPING);
+        }
+        while let Ok(notice) = self.notices.try_recv() {
+            if let Notice::Cold(_, batch, _) = notice {
+                self.refuse(*batch, ErrorCode::Unavailable, STOPPING);
+            }
         }
     }
 }

@@ -12,13 +12,14 @@
 //!
 //! What a store must do to have documents, as `embedded` does it (`embedded/documents`, `embedded/worker/documents.rs`):
 //!
-//! - [`Engine::document_homes`](super::Engine::document_homes): the id of each store, kept as long as the store keeps its data
+//! - [`Engine::document_home`](super::Engine::document_home): the id of a store, kept as long as the store keeps its data
+//! - [`Engine::shares_documents`](super::Engine::shares_documents), if other processes use the store
 //! - [`Engine::install_documents`](super::Engine::install_documents): puts fetched documents beside what it has, by the rules there
 //! - [`Engine::let_go_documents`](super::Engine::let_go_documents): takes those out of which no save waits for the database
 //! - [`Engine::store_of`](super::Engine::store_of), if it has several stores
 //! - for each call with [`Call::documents`](super::Call): give it back if they come [`CallDocuments::Later`], refuse it if they are
 //!   [`CallDocuments::Refused`], and run it if all that are [`CallDocuments::Declared`] are in the store; else it ends with
-//!   [`not_hot`], and a [`Notice::Missing`] goes to the gate
+//!   [`not_hot`], and a [`Notice::Missing`] goes to the gate; or nothing of its batch runs, which goes back with a [`Notice::Cold`]
 //! - `godra.load`, `godra.save` and `godra.delete` by the rules in [`rules`], and an outbox: what a call has saved becomes one entry
 //!   in the same atomic step, entries go to [`Documents::write`] in order, a transaction at a
 //!   time, and leave the outbox once it has answered; what it names as lost is taken out of the store
@@ -42,7 +43,8 @@ use crossbeam_channel::Sender;
 pub use self::calls::{CallDocuments, Declared, not_hot};
 pub use self::gate::Gate;
 pub use self::resolve::resolve;
-use crate::document::{Address, Documents};
+use super::Batch;
+use crate::document::{Address, Documents, HomeId};
 
 /// What an engine has for documents: the database that takes what calls save, and the ear of the gate.
 #[derive(Clone)]
@@ -59,9 +61,29 @@ impl fmt::Debug for DocumentLink {
     }
 }
 
+/// For whom a fetch is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The store's id as a home.
+    pub home: HomeId,
+    /// A time before the fetch by the store's clock, in milliseconds; 0 where nobody else fetches for the store.
+    pub at_ms: u64,
+}
+
+/// Why a document leaves a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// Another home wants it, or has taken it.
+    Wanted,
+    /// Nobody uses it here.
+    Idle,
+}
+
 /// What an engine tells the gate, with the store's index.
 #[derive(Debug)]
 pub enum Notice {
+    /// This batch has not run, as these are not in the store (any more): it goes on when they are.
+    Cold(usize, Box<Batch>, Vec<Address>),
     /// These are not in the store (any more), whatever the gate thinks.
     Missing(usize, Vec<Address>),
     /// What the engine runs by itself waits for these, which are not in the store.

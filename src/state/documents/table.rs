@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use smol_str::SmolStr;
 
-use super::Installed;
 use super::calls::{CallDocuments, not_hot};
 use super::resolve::resolve;
+use super::{Departure, Installed};
 use crate::document::{Address, Document, FetchError, Fetched};
 use crate::state::{Batch, Call, CallError};
 use crate::wire::ErrorCode;
@@ -84,7 +84,7 @@ pub(super) struct Todo {
     /// To be fetched, by store.
     pub(super) fetch: Vec<(usize, Vec<Address>)>,
     /// To be let go by the store.
-    pub(super) let_go: Vec<(usize, Vec<Address>)>,
+    pub(super) let_go: Vec<(usize, Vec<Address>, Departure)>,
     /// What is out of the store, which the database is to know.
     pub(super) gone: Vec<(usize, Vec<Address>)>,
     /// To be submitted.
@@ -105,6 +105,8 @@ pub(super) enum Admission {
 /// All documents of all stores that are hot or on their way.
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    /// Whether other processes use the documents, too: then what is idle here is only forgotten.
+    is_shared: bool,
     slots: HashMap<Place, Slot>,
     parked: HashMap<Number, Parked>,
     last_number: Number,
@@ -121,6 +123,13 @@ pub(super) struct Table {
 }
 
 impl Todo {
+    fn let_go(&mut self, (store, address): Place, why: Departure) {
+        match self.let_go.iter_mut().find(|(of, _, known)| *of == store && *known == why) {
+            Some((_, addresses, _)) => addresses.push(address),
+            None => self.let_go.push((store, vec![address], why)),
+        }
+    }
+
     fn add(list: &mut Vec<(usize, Vec<Address>)>, (store, address): Place) {
         match list.iter_mut().find(|(of, _)| *of == store) {
             Some((_, addresses)) => addresses.push(address),
@@ -130,6 +139,10 @@ impl Todo {
 }
 
 impl Table {
+    pub(super) fn new(is_shared: bool) -> Self {
+        Self { is_shared, ..Self::default() }
+    }
+
     /// A batch wants to go to a store.
     pub(super) fn admit(
         &mut self,
@@ -400,11 +413,11 @@ impl Table {
     /// Other homes want these of a store, or have them already.
     pub(super) fn wanted(&mut self, store: usize, addresses: Vec<Address>, todo: &mut Todo) {
         for address in addresses {
-            self.leave((store, address), todo);
+            self.leave((store, address), Departure::Wanted, todo);
         }
     }
 
-    fn leave(&mut self, place: Place, todo: &mut Todo) {
+    fn leave(&mut self, place: Place, why: Departure, todo: &mut Todo) {
         match self.slots.get(&place) {
             // Named again if it is still wanted when that is over.
             Some(Slot::Fetching { .. } | Slot::Leaving { .. }) => return,
@@ -412,17 +425,20 @@ impl Table {
             Some(Slot::Failed { .. }) | None => {}
         }
         self.slots.insert(place.clone(), Slot::Leaving { waiting: Vec::new() });
-        Todo::add(&mut todo.let_go, place);
+        todo.let_go(place, why);
     }
 
     /// These are not in the store.
     pub(super) fn missing(&mut self, store: usize, addresses: Vec<Address>) {
         for address in addresses {
-            let place = (store, address);
-            if let Some(Slot::Hot { .. }) = self.slots.get(&place) {
-                self.hot -= 1;
-                self.slots.remove(&place);
-            }
+            self.forget(&(store, address));
+        }
+    }
+
+    fn forget(&mut self, place: &Place) {
+        if let Some(Slot::Hot { .. }) = self.slots.get(place) {
+            self.hot -= 1;
+            self.slots.remove(place);
         }
     }
 
@@ -474,7 +490,8 @@ impl Table {
             let Some((at, place)) = self.idle.pop_front() else { break };
             if let Some(used) = self.used(&place, at) {
                 match now.saturating_duration_since(used) >= IDLE {
-                    true => self.leave(place, todo),
+                    true if self.is_shared => self.forget(&place),
+                    true => self.leave(place, Departure::Idle, todo),
                     false => self.list(place, used),
                 }
             }
@@ -508,7 +525,7 @@ impl Table {
                 self.list(place, used);
                 continue;
             }
-            self.leave(place, todo);
+            self.leave(place, Departure::Idle, todo);
             left -= 1;
         }
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use self::database::Database;
-use super::{DocumentLink, Gate};
+use super::{Departure, DocumentLink, Gate};
 use crate::document::{Address, HomeId};
 use crate::metrics::Metrics;
 use crate::script::{Header, Script, ScriptSet};
@@ -493,12 +493,12 @@ fn what_was_saved_and_not_written_comes_back_with_the_state_file() {
     database.state().is_away = true;
     world.ok("return godra.save('profile/7', 2)");
     world.ok("godra.save('profile/7', 3) godra.save('world/config', 'x')");
-    let homes = world.gate.document_homes();
+    let homes = world.gate.document_home(0);
     drop(world);
     assert_eq!(database.value("profile/7").as_deref(), Some("1"));
     database.state().is_away = false;
     let world = World::with(database.clone(), with_file(&file), &[]);
-    assert_eq!(world.gate.document_homes(), homes, "the store is the same home");
+    assert_eq!(world.gate.document_home(0), homes, "the store is the same home");
     world.await_value("profile/7", Some("3"));
     world.await_value("world/config", Some("\"x\""));
     assert_eq!(world.ok("return {godra.load('profile/7')}"), "[3,3]");
@@ -624,7 +624,7 @@ fn documents_that_nobody_uses_are_let_go() {
         assert!(todo.let_go.is_empty(), "{second}");
     }
     table.time(at(idle + 100), &mut todo);
-    assert_eq!(todo.let_go, [(0, vec![profile.clone()])]);
+    assert_eq!(todo.let_go, [(0, vec![profile.clone()], Departure::Idle)]);
     // Who comes meanwhile waits, and has it fetched anew.
     assert_eq!(admit(&mut table, at(idle + 100)), (false, Vec::new()));
     let mut todo = Todo::default();

@@ -18,7 +18,7 @@ use super::worker::{DocumentWriter, Worker};
 use crate::document::{Address, Document, HomeId, Reply};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
-use crate::state::documents::Installed;
+use crate::state::documents::{Claim, Departure, Installed};
 use crate::state::{Batch, Deliver, Engine, NoSurvey, NotTaken, SubmitError, Survey};
 use crate::threads;
 
@@ -113,14 +113,15 @@ impl Engine for EmbeddedEngine {
         self.wake();
     }
 
-    fn document_homes(&self) -> Vec<HomeId> {
-        self.home.iter().cloned().collect()
+    fn document_home(&self, _store: usize) -> Option<Claim> {
+        self.home.clone().map(|home| Claim { home, at_ms: 0 })
     }
 
     /// Waits while the queue is full.
     fn install_documents(
         &self,
         _store: usize,
+        _claim: Claim,
         documents: Vec<Document>,
         reply: Reply<Vec<(Address, Installed)>>,
     ) {
@@ -129,7 +130,13 @@ impl Engine for EmbeddedEngine {
     }
 
     /// Waits while the queue is full.
-    fn let_go_documents(&self, _store: usize, addresses: Vec<Address>, reply: Reply<Vec<Address>>) {
+    fn let_go_documents(
+        &self,
+        _store: usize,
+        addresses: Vec<Address>,
+        _why: Departure,
+        reply: Reply<Vec<Address>>,
+    ) {
         let _ = self.sender.send(EngineCommand::LetGo(Box::new((addresses, reply))));
     }
 

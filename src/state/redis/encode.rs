@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rmp::encode::{write_array_len, write_uint};
 
+use super::documents;
 use super::mail;
 use super::program::Program;
 use crate::script::Script;
@@ -56,11 +57,17 @@ pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out:
     // A script that has taken a message may write, however full the store is.
     let tells_nothing = head.is_full && batch.calls.iter().any(|call| call.message_id().is_some());
     let (refreshes, tells_nothing) = (if refreshes { "r" } else { "" }, if tells_nothing { "f" } else { "" });
-    let flags = [from_outside, on_error, refreshes, tells_nothing, &gives_back, &places(batch)].concat();
+    let comes_again = !program.has_documents || documents::comes_again(batch);
+    let ends_cold = if comes_again { "" } else { "d" };
+    let flags =
+        [from_outside, on_error, refreshes, tells_nothing, ends_cold, &gives_back, &places(batch)].concat();
     command.arg(batch.room.as_ref().map_or("", |room| room.as_str())).arg(head.node);
     command.arg(head.fresh_epoch).arg(flags).arg(head.first_seed).arg(head.room_ttl_s).arg(runs.packed());
     for call in &batch.calls {
         write_call(call, program, head.node, &mut command);
+    }
+    if program.has_documents {
+        command.arg(documents::packed(batch));
     }
     command.write_packed_command(out);
 }

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::address::Address;
+use crossbeam_channel::SendError;
+
+use super::address::Address as StoreAddress;
+use super::documents::Outboxes;
 use super::in_flight::SentBatch;
 use super::ledger::{Held, Ledger};
 use super::mail::{DROP, Pending};
@@ -13,9 +16,11 @@ use super::names::Names;
 use super::peers::Peers;
 use super::tls::TlsFiles;
 use super::transport::At;
+use crate::document::Address;
 use crate::metrics::{Counter, MessageOutcome, Metrics, RefusalReason, Row};
 use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, give_back};
+use crate::state::documents::{Claim, DocumentLink, Notice};
 use crate::state::faults::FaultLog;
 use crate::state::full::FullLog;
 use crate::state::survey::SurveyDesk;
@@ -29,7 +34,7 @@ use crate::wire::ids::RoomId;
 
 /// One address, as all threads see it.
 pub(super) struct Endpoint {
-    pub address: Address,
+    pub address: StoreAddress,
     pub tls: TlsFiles,
     pub names: Names,
     /// This process's name among those that share the store: 16 hexadecimal digits.
@@ -63,6 +68,10 @@ pub(super) struct Endpoint {
     pub peers: Arc<Peers>,
     /// Of all stores.
     pub surveys: Arc<SurveyDesk>,
+    /// None where scripts can have no documents.
+    pub documents: Option<DocumentLink>,
+    /// The store's id as a home of documents, as it was told last, and when.
+    pub claim: Mutex<Option<Claim>>,
 }
 
 /// The way out of the engine.
@@ -75,6 +84,8 @@ pub(super) struct Outlet {
     pub full: HashMap<String, FullLog>,
     /// And how many messages wait in them.
     pub pending: Pending,
+    /// And what this node knows of their documents on the way to the database.
+    pub outboxes: Outboxes,
 }
 
 /// A batch's outcome, told to its origin without the calls that it had.
@@ -298,6 +309,30 @@ impl Endpoint {
         let address = self.address.to_string();
         if let Some(full) = self.outlet().full.get_mut(&address) {
             full.has_room(|| format!("address={address}"), Instant::now());
+        }
+    }
+
+    /// As whose home documents are fetched now.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        self.claim.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many entries wait for the database of documents, and what they have saved in bytes.
+    pub(super) fn note_outbox(&self, entries: u64, bytes: u64) {
+        let (entries, bytes) = self.outlet().outboxes.note(self.index, entries, bytes);
+        self.metrics.document_outbox.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.metrics.document_outbox_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// A batch has not run, as documents are not there: it comes again with them.
+    pub(super) fn give_back_cold(&self, batch: Batch, held: Held, addresses: Vec<Address>) {
+        let Some(link) = &self.documents else { return self.fail_unsent(batch, held) };
+        let calls = with_inserted(batch.calls, held.into_iter());
+        let batch = Batch { calls, ..batch };
+        let sent = link.notices.send(Notice::Cold(self.index, Box::new(batch), addresses));
+        // The gate ends before the engine does.
+        if let Err(SendError(Notice::Cold(_, batch, _))) = sent {
+            self.fail_unsent(*batch, Held::new());
         }
     }
 

@@ -58,6 +58,12 @@ pub(super) enum Upkeep {
     Identify,
     /// Tells what some of the store's keys take.
     Census,
+    /// Tells as which home the store keeps documents.
+    DocumentHome,
+    /// Puts documents into the store, or takes some out of it.
+    Documents,
+    /// Takes the outbox of documents a step further.
+    DocumentOutbox,
 }
 
 /// The queue of what is under way on one connection.

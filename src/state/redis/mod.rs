@@ -20,6 +20,7 @@ mod address;
 mod census;
 mod connection;
 mod decode;
+mod documents;
 mod encode;
 mod endpoint;
 mod in_flight;
@@ -48,6 +49,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 
 pub use self::address::{Address, Login, Place, Security};
+use self::documents::{Outboxes, Request};
 use self::endpoint::{Endpoint, Outlet};
 use self::mail::Pending;
 use self::names::Names;
@@ -55,9 +57,11 @@ pub use self::names::Prefix;
 use self::peers::Peers;
 pub use self::tls::TlsFiles;
 use self::writer::{Writer, WriterCommand};
+use super::documents::{Claim, Departure, DocumentLink, Installed};
 use super::faults::FaultLog;
 use super::survey::SurveyDesk;
 use super::{Batch, Deliver, Engine, NoSurvey, NotTaken, SubmitError, Survey};
+use crate::document::{Address as DocumentAddress, Document, Reply};
 use crate::metrics::Metrics;
 use crate::script::ScriptSet;
 use crate::state::HistoryBounds;
@@ -87,6 +91,8 @@ pub struct RedisOptions {
     pub rejoin_grace: Duration,
     /// What rooms keep of their events, for who comes back.
     pub history: HistoryBounds,
+    /// Where documents come from and go to; without it scripts can have none.
+    pub documents: Option<DocumentLink>,
 }
 
 /// Stores at one or more addresses, and their threads.
@@ -119,6 +125,7 @@ impl RedisEngine {
             faults: FaultLog::default(),
             full: HashMap::new(),
             pending: Pending::default(),
+            outboxes: Outboxes::default(),
         }));
         let mut random = godra_engine::SplitMix(options.seed);
         let node = format!("{:016x}", random.next_u64());
@@ -148,6 +155,8 @@ impl RedisEngine {
                 index,
                 peers: peers.clone(),
                 surveys: surveys.clone(),
+                documents: options.documents.clone(),
+                claim: Mutex::default(),
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));
             let writer = Writer::new(endpoint.clone(), receiver, queue.clone(), random.next_u64());
@@ -212,6 +221,44 @@ impl Engine for RedisEngine {
 
     fn stores(&self) -> usize {
         self.endpoints.len()
+    }
+
+    fn store_of(&self, batch: &Batch) -> usize {
+        self.endpoint_of(batch).endpoint.index
+    }
+
+    fn document_home(&self, store: usize) -> Option<Claim> {
+        self.endpoints[store].endpoint.claim()
+    }
+
+    fn shares_documents(&self) -> bool {
+        true
+    }
+
+    /// Waits while the queue is full.
+    fn install_documents(
+        &self,
+        store: usize,
+        claim: Claim,
+        documents: Vec<Document>,
+        reply: Reply<Vec<(DocumentAddress, Installed)>>,
+    ) {
+        // A store that has been stopped tells nothing.
+        let _ = self.endpoints[store]
+            .queue
+            .send(WriterCommand::Documents(Request::Install(claim, documents, reply)));
+    }
+
+    /// Waits while the queue is full.
+    fn let_go_documents(
+        &self,
+        store: usize,
+        addresses: Vec<DocumentAddress>,
+        why: Departure,
+        reply: Reply<Vec<DocumentAddress>>,
+    ) {
+        let _ =
+            self.endpoints[store].queue.send(WriterCommand::Documents(Request::LetGo(addresses, why, reply)));
     }
 
     fn survey(&self) -> Result<Arc<Survey>, NoSurvey> {

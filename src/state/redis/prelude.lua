@@ -35,6 +35,9 @@
 -- front of one that takes another's place "@~" and their key.
 -- A line for itself is "@!" with a user who is put out of the room, a tab and the reason.
 -- (What cjson writes has no line ends.)
+-- A line behind "--@documents" is part of programs of scripts that work on documents alone (see documents/program.lua): ARGV has one
+-- more at the end, the flag "d" says that calls whose documents are not there end with an error, and without it such a batch is
+-- answered {"cold", name, …}, and nothing of it has run.
 -- What runs once a batch and once a call is written for speed; what is rare is made when it is needed.
 local room, node, flags = ARGV[1], ARGV[2], ARGV[4]
 local call, encode, type, tonumber, pcall = redis.call, cjson.encode, type, tonumber, pcall
@@ -244,6 +247,7 @@ local function put_for(found, head, text, audience, key)
   end
 end
 
+--@documents local documents
 local godra = { now = now, room_ttl = tonumber(ARGV[6]), lobbies_per_owner = LOBBIES_PER_OWNER, home = IS_HOME }
 if room ~= "" then godra.room = room end
 
@@ -328,6 +332,7 @@ setmetatable(godra, { __index = function(_, name)
     return arrays.array
   end
   if make_mail and (name == "tell" or name == "cancel") then return get_mail()[name] end
+  --@documents if name == "load" or name == "save" or name == "delete" then return documents[name] end
   if name ~= "user" or user_id == "" then return nil end
   if not user then
     local role, called = string.match(who, "^[%[{]?(%S*) (.*)$")
@@ -478,6 +483,19 @@ local function resume_all()
   return true
 end
 
+--@documents documents = make_documents({
+--@documents   number = function() return number end,
+--@documents   caller = function() return user_id end,
+--@documents   commands = function() return running end,
+--@documents   is_atomic = function() return running == atomic_commands end,
+--@documents   now = now,
+--@documents   keep = keep,
+--@documents   encode = function(value) return encode(value) end,
+--@documents   is_utf8 = is_utf8,
+--@documents   is_too_deep = function(text) return #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) end,
+--@documents })
+--@documents local cold = documents.cold(not string.find(flags, "d", 1, true))
+--@documents if cold then return cold end
 local results, at = {}, 8
 local is_plain, is_over, has_failed, has_worked = true, false, false, false
 -- How many microseconds have passed at the last look at the clock, and after which call that was. Asking for the time costs
@@ -544,6 +562,7 @@ for run = 1, #runs, 8 do
         rejoined = rejoined or {}
         rejoined[token] = true
       end
+      --@documents local body = documents.guard(body)
       local ok, value = pcall(body, keys, arguments, commands, godra)
       if ok and is_wanted and value ~= "OK" then
         local problem = check_result(value)
@@ -649,6 +668,7 @@ if room ~= "" and (membership or string.find(flags, "e", 1, true)) then
 end
 if numbered then numbered.write() end
 if mail then mail.settle() end
+--@documents documents.settle(results)
 if places and not past then resume_all() end
 if not own and room ~= "" and has_worked then room_of(room) end
 local message = ""

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::documents;
 use super::names::Names;
 use super::outbox;
 use crate::script::{KeyPattern, Library, Script, ScriptSet, may_use, room_keys};
@@ -36,6 +37,8 @@ const MEMBERSHIP: &str = include_str!("membership.lua");
 const LIFETIMES: &str = include_str!("lifetimes.lua");
 /// When ticks are due.
 const TICKS: &str = include_str!("ticks.lua");
+/// In front of its lines that are there for documents alone.
+const OF_DOCUMENTS: &str = "--@documents ";
 /// Messages and timers, where a script has to do with them.
 const MAIL: &str = include_str!("mail.lua");
 const NO_MAIL: &str = "local make_mail\n";
@@ -82,6 +85,8 @@ pub(super) struct Program {
     looks: Vec<Looks>,
     /// What is in `text` of scripts and libraries, in order.
     sources: Vec<Source>,
+    /// Whether it is told of the calls' documents.
+    pub has_documents: bool,
 }
 
 /// What a script may look at of its call, beyond its keys and arguments.
@@ -227,6 +232,12 @@ impl Program {
         let home = if stores.is_empty() { NO_HOME } else { HOME };
         let mail =
             if has_mail { [&mail_tables(all, stores), home, MAIL].concat() } else { NO_MAIL.to_owned() };
+        let has_documents = scripts.iter().any(|script| may_have_documents(script));
+        let (documents, prelude) = if has_documents {
+            (documents::program(), PRELUDE.replace(OF_DOCUMENTS, ""))
+        } else {
+            (String::new(), PRELUDE.to_owned())
+        };
         let uses = |is_used: fn(&Script) -> bool| scripts.iter().any(|script| is_used(script));
         let library =
             if uses(|script| script.reads_room() || may_print(script)) { library() } else { String::new() };
@@ -249,7 +260,8 @@ impl Program {
             &payload,
             TEXT,
             &mail,
-            PRELUDE,
+            &documents,
+            &prelude,
         ] {
             text.push_str(part);
         }
@@ -259,7 +271,7 @@ impl Program {
             at_payload: script.may_read("payload"),
         };
         let looks = scripts.iter().map(looks).collect();
-        Self { text, sha, scripts, looks, sources }
+        Self { text, sha, scripts, looks, sources, has_documents }
     }
 
     /// The place of a script in the program, counted from 1.
@@ -450,6 +462,11 @@ fn tables(history: &HistoryBounds, lobbies_per_owner: u32, names: &Names) -> Str
     )
 }
 
+/// Whether a script works on documents, or asks for some.
+fn may_have_documents(script: &Script) -> bool {
+    script.has_documents() || ["load", "save", "delete"].iter().any(|name| script.may_read(name))
+}
+
 /// Whether a script may send messages or take them back, or is run by them.
 fn may_have_mail(script: &Arc<Script>) -> bool {
     script.header.is_for_server || script.may_read("tell") || script.may_read("cancel")
@@ -573,10 +590,11 @@ mod tests {
     /// A chunk of Lua has 200 locals at most, and a store refuses one that has more.
     #[test]
     fn all_parts_together_have_few_enough_locals() {
-        let text = "return _G.tostring(cjson.encode({ godra.array(), godra.payload, godra.state, godra.user, math.random(2) }))";
+        let text = "-- DATA: profile/{user}\nreturn _G.tostring(cjson.encode({ godra.array(), godra.payload, godra.state, godra.user, math.random(2) }))";
         let program = Programs::default().for_scripts([script("a", text)].iter());
         let library = library();
-        for part in [ARRAYS, SANDBOX, MAIL, PAYLOAD, &library] {
+        let documents = documents::program();
+        for part in [ARRAYS, SANDBOX, MAIL, PAYLOAD, &library, &documents] {
             assert!(program.text.contains(part), "{part:.100}");
         }
         // Those of shared code, and some to spare.
@@ -600,6 +618,21 @@ mod tests {
         }
         for without in ["godra.publish('tell', 1)", "return godra.user.id", "local tell = 1"] {
             assert!(!has_mail(without), "{without}");
+        }
+    }
+
+    #[test]
+    fn documents_are_part_of_programs_that_have_to_do_with_them() {
+        let program_of =
+            |text: &str| Programs::default().for_scripts([script("a", text)].iter()).text.clone();
+        let documents = documents::program();
+        for with in ["-- DATA: profile/{user}\nreturn 1", "return godra.load('a/b')", "godra.delete('a/b')"] {
+            let text = program_of(with);
+            assert!(text.contains(&documents) && !text.contains(OF_DOCUMENTS), "{with}");
+        }
+        for without in ["return godra.state.delete('x')", "godra.publish('load', 1)"] {
+            assert!(!program_of(without).contains("make_documents = "), "{without}");
+            assert!(program_of(without).ends_with(PRELUDE), "{without}");
         }
     }
 

@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use redis::{Parser, PushKind, Value};
 
 use super::decode::{Answer, Asked, Took, read_answer};
+use super::documents;
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
 use super::mail::Stopped;
@@ -144,7 +145,15 @@ impl Reader {
                     log::warn!("the store refuses a command of the server's own error=\"{code} {details}\"");
                     return Err(format!("{code} {details}"));
                 }
-                if matches!(upkeep, Upkeep::Look | Upkeep::Send(_) | Upkeep::Receive(_)) {
+                if matches!(
+                    upkeep,
+                    Upkeep::Look
+                        | Upkeep::Send(_)
+                        | Upkeep::Receive(_)
+                        | Upkeep::DocumentHome
+                        | Upkeep::Documents
+                        | Upkeep::DocumentOutbox
+                ) {
                     self.find_now(Finding::Upkeep(upkeep, value));
                 } else if upkeep != Upkeep::Note {
                     let _ = self.findings.send(Finding::Upkeep(upkeep, value));
@@ -172,6 +181,10 @@ impl Reader {
 
     fn batch_answered(&self, sent: SentBatch, value: Value, sent_at: Instant) -> Result<(), String> {
         self.endpoint.metrics.redis_call_time.observe(sent_at.elapsed());
+        if let Some(addresses) = documents::read_cold(&value) {
+            self.endpoint.give_back_cold(sent.batch, sent.held, addresses);
+            return Ok(());
+        }
         if let Value::ServerError(error) = &value {
             return self.batch_refused(sent, error, sent_at);
         }

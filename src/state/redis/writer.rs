@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::census::{self, Census, Step};
 use super::connection::{MAX_PACKED_BYTES, StoreConnection, TOO_LONG};
+use super::documents::{self, DocumentDesk, Request};
 use super::encode::{Head, write_batch};
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
@@ -59,6 +60,8 @@ pub(super) enum WriterCommand {
     Parcel(Box<Parcel>),
     /// The store of that index has taken messages up to a number, or can take none.
     Arrived(usize, Option<u64>),
+    /// The gate of documents asks for something.
+    Documents(Request),
 }
 
 pub(super) struct Writer {
@@ -88,6 +91,8 @@ pub(super) struct Writer {
     identity: Option<Box<str>>,
     /// How often this node has named it.
     names_given: u64,
+    /// None where scripts can have no documents.
+    documents: Option<DocumentDesk>,
 }
 
 impl Writer {
@@ -102,7 +107,9 @@ impl Writer {
         let outboxes = others().map(|(index, _)| (index, Outbox::default())).collect();
         let (bounds, lobbies) = (endpoint.history, endpoint.lobbies_per_owner);
         let is_home = endpoint.peers.home_of("") == endpoint.index;
+        let documents = DocumentDesk::new(&endpoint, &queue_sender);
         Self {
+            documents,
             programs: Programs::new(
                 bounds,
                 lobbies,
@@ -218,6 +225,9 @@ impl Writer {
         if let Some(outlook) = &mut self.outlook {
             outlook.begin(opened_at);
         }
+        if let Some(documents) = &mut self.documents {
+            documents.begin();
+        }
         let (loaded, pack) = (HashSet::new(), Vec::new());
         Ok(StoreConnection {
             transport,
@@ -240,6 +250,9 @@ impl Writer {
 
     /// Works with a connection until it ends, and says why it did.
     fn serve(&mut self, connection: &mut StoreConnection) -> String {
+        if let Some(documents) = &mut self.documents {
+            documents.work(connection);
+        }
         if let Err(why) = self.subscribe_all(connection) {
             return why;
         }
@@ -312,6 +325,10 @@ impl Writer {
                     connection.command(&receive, Upkeep::Receive(parcel.source));
                 }
                 WriterCommand::Arrived(target, number) => self.arrived(connection, target, number),
+                WriterCommand::Documents(request) => match &mut self.documents {
+                    Some(documents) => documents.ask(connection, request),
+                    None => request.refuse(),
+                },
             }
             if connection.pack.len() >= MAX_PACKED_BYTES || connection.in_flight.is_full() {
                 break;
@@ -329,8 +346,6 @@ impl Writer {
         drop(ledger);
         if must_wait {
             self.put_off(batch, now);
-        } else if batch.calls.is_empty() && !held.is_empty() {
-            self.endpoint.finish(*batch, held, Outcome::of(Vec::new()));
         } else {
             self.pack(connection, *batch, held, 0);
         }
@@ -381,12 +396,22 @@ impl Writer {
                 true => drop(self.outlook.get_or_insert_with(|| Outlook::new(Instant::now()))),
                 false => self.outlook = None,
             }
+            if let Some(documents) = self.documents.as_mut().filter(|_| set.has_documents()) {
+                documents.begin_use();
+            }
             self.scripts = set;
         }
     }
 
-    fn pack(&mut self, connection: &mut StoreConnection, batch: Batch, held: Held, tries: u8) {
+    fn pack(&mut self, connection: &mut StoreConnection, mut batch: Batch, mut held: Held, tries: u8) {
+        documents::hold_late(&mut batch, &mut held);
+        if batch.calls.is_empty() && !held.is_empty() {
+            return self.endpoint.finish(batch, held, Outcome::of(Vec::new()));
+        }
         let program = self.programs.for_scripts(batch.calls.iter().map(|call| &call.script));
+        if let Some(documents) = self.documents.as_mut().filter(|_| program.has_documents) {
+            documents.hail(connection);
+        }
         if connection.loaded.insert(program.sha.clone()) {
             redis::cmd("SCRIPT").arg("LOAD").arg(&program.text).write_packed_command(&mut connection.pack);
             connection.in_flight.push(Sent::Load(program.clone()), Instant::now());
@@ -450,6 +475,17 @@ impl Writer {
                     let (number, own) = (outbox::read_received(&answer), self.endpoint.index);
                     self.endpoint.peers.send(source, WriterCommand::Arrived(own, number));
                     self.messages_are_due_in(Duration::ZERO);
+                }
+                Finding::Upkeep(Upkeep::DocumentHome, answer) => {
+                    self.documents.iter_mut().for_each(|documents| documents.hailed(&answer));
+                }
+                Finding::Upkeep(Upkeep::Documents, answer) => {
+                    self.documents.iter_mut().for_each(|documents| documents.answered(&answer));
+                }
+                Finding::Upkeep(Upkeep::DocumentOutbox, answer) => {
+                    if let Some(documents) = &mut self.documents {
+                        documents.stepped(answer);
+                    }
                 }
                 Finding::Upkeep(..) => {}
                 Finding::DueIn(wait) => self.messages_are_due_in(wait),
@@ -653,6 +689,9 @@ impl Writer {
         if self.outlook.is_some() {
             self.look_at_outboxes(connection);
         }
+        if let Some(documents) = &mut self.documents {
+            documents.work(connection);
+        }
         if connection.identified_at.is_none_or(|at| at.elapsed() >= upkeep::IDENTIFY_INTERVAL) {
             connection.identified_at = Some(Instant::now());
             connection.command(&upkeep::identify(&self.endpoint.names.keys, &self.name()), Upkeep::Identify);
@@ -752,17 +791,33 @@ impl Writer {
             std::thread::yield_now();
         }
         let end = Instant::now() + FAREWELL;
-        let mut has_given_up = false;
+        let (mut has_given_up, mut has_packed) = (false, true);
         while Instant::now() < end && connection.end.get().is_none() {
             while !connection.in_flight.is_full()
                 && let Some(batch) = self.next_waiting()
             {
                 self.pack(connection, *batch, Held::new(), 0);
+                has_packed = true;
+            }
+            if std::mem::take(&mut has_packed)
+                && let Some(documents) = &mut self.documents
+            {
+                documents.expect_more();
             }
             // The end is near anyway.
             let _ = self.act_on_findings(connection);
-            let is_done = self.queue.is_empty() && self.late.is_empty() && connection.in_flight.len() == 0;
+            if let Some(documents) = self.documents.as_mut().filter(|_| !has_given_up) {
+                documents.work(connection);
+            }
+            let is_all_written = self.documents.as_ref().is_none_or(DocumentDesk::is_idle);
+            let is_done = self.queue.is_empty()
+                && self.late.is_empty()
+                && connection.in_flight.len() == 0
+                && is_all_written;
             if is_done && !std::mem::replace(&mut has_given_up, true) {
+                if let Some(documents) = &mut self.documents {
+                    documents.give_up_lease(connection);
+                }
                 let give_up = upkeep::give_up_lease(&self.node(), self.endpoint.rejoin_grace);
                 connection.command(&give_up, Upkeep::Note);
             }
@@ -803,6 +858,9 @@ impl Writer {
                 self.endpoint.fail_unsent(sent.batch, sent.held);
             }
         }
+        if let Some(documents) = &mut self.documents {
+            documents.end();
+        }
         while let Some(batch) = self.late.pop() {
             self.endpoint.fail_unsent(*batch, Held::new());
         }
@@ -817,6 +875,7 @@ impl Writer {
             self.take_scripts();
             match self.queue.recv_deadline(end) {
                 Ok(WriterCommand::Batch(batch)) => self.endpoint.fail_unsent(*batch, Held::new()),
+                Ok(WriterCommand::Documents(request)) => request.refuse(),
                 // Messages stay in their outbox.
                 Ok(WriterCommand::Wake | WriterCommand::Parcel(_) | WriterCommand::Arrived(..)) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,

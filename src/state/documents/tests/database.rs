@@ -125,6 +125,16 @@ impl Documents for Database {
         reply(Ok(wanted));
     }
 
+    fn release(&self, addresses: Vec<Address>, home: &HomeId, reply: Reply<Result<(), Unavailable>>) {
+        self.let_go(addresses, home);
+        reply(Ok(()));
+    }
+
+    fn retire(&self, home: &HomeId, reply: Reply<Result<(), Unavailable>>) {
+        self.state().homes.retain(|_, of| of != home);
+        reply(Ok(()));
+    }
+
     fn let_go(&self, addresses: Vec<Address>, home: &HomeId) {
         self.state().homes.retain(|address, of| of != home || !addresses.contains(address));
     }

@@ -1,0 +1,313 @@
+-- Documents: godra.load, godra.save and godra.delete, and what calls have saved on its way to the database. This is part of a
+-- program only if one of its scripts works on documents. In front of this come get_document_bounds(), which gives { waiting, bytes,
+-- value_bytes, form (that all documents have), owner_bytes, idle_s, kept_s }, and get_document_texts(), which gives what refusals say.
+-- Behind OWN_KEYS .. "data:":
+--   home       hash: the store's id as a home of documents, the run of the store that gave it, and when a node was last here (see home.lua)
+--   doc:NAME   hash of a hot document: "m" is "version home schema updated owner" (a document of another home is not hot any more),
+--              "j" its value as JSON or "" if there is none, "u" when it was used last, in seconds
+--   out        list of what calls have saved and the database does not have yet: msgpack of { number, home, bytes of all before
+--              and of this, { name, base version, version, owner, schema, updated, value, … } }
+--   out_at     hash: tag (of the store's data), last number, total bytes, written number, written_total bytes
+--   dirty      hash: name -> the last number that it is saved by
+-- The last of ARGV is msgpack of one entry a call: 0, { 0, code, message } of one that is refused, or { 1, name, whether it is the
+-- caller's own (1), … }.
+-- The tools: number() and caller() of the running call, commands() that it has, is_atomic(), now, keep, encode, is_utf8, is_too_deep(text).
+local make_documents
+do
+  local call, unpack = redis.call, table.unpack or unpack
+
+  local function digits(number) return string.format("%.0f", number) end
+
+  local function write_meta(document, home)
+    return string.format("%.0f %s %d %.0f %s", document.version, home, document.schema, document.updated, document.owner)
+  end
+
+  local function read_meta(text, home)
+    local version, of, schema, updated, owner = string.match(text or "", "^(%d+) (%S+) (%d+) (%d+) (.*)$")
+    if of ~= home then return nil end
+    return { version = tonumber(version), schema = tonumber(schema), updated = tonumber(updated), owner = owner }
+  end
+
+  function make_documents(tools)
+    local documents, BOUNDS, PREFIX = {}, get_document_bounds(), OWN_KEYS .. "data:"
+    local by_call = cmsgpack.unpack(ARGV[#ARGV])
+    local home = call("HGET", PREFIX .. "home", "id")
+    local number = tools.number
+    -- Names of what is not in the store.
+    local missing = {}
+    -- Of each call that has saved something: whether it keeps that when it fails, and the saves in order.
+    local saved = {}
+    -- What the outbox has, and what this batch adds.
+    local waiting, waiting_bytes
+
+    local function key(name) return PREFIX .. "doc:" .. name end
+
+    -- Looks whether all is there. What is used stays.
+    local function look()
+      local seen, count, seconds = {}, 0, math.floor(tools.now / 1000)
+      for index = 1, #by_call do
+        local declared = by_call[index]
+        for at = 2, declared ~= 0 and declared[1] == 1 and #declared or 0, 2 do
+          local name = declared[at]
+          if not seen[name] then
+            seen[name] = true
+            local found = call("HMGET", key(name), "m", "u")
+            if not home or not read_meta(found[1], home) then
+              count = count + 1
+              missing[name], missing[count] = true, name
+            elseif seconds - tonumber(found[2] or 0) > BOUNDS.idle_s then
+              tools.keep("HSET", key(name), "u", seconds)
+              call("EXPIRE", key(name), BOUNDS.kept_s)
+            end
+          end
+        end
+      end
+    end
+
+    -- What the batch is answered whose documents are not all there, if it may come again: nothing of it has run.
+    function documents.cold(may_come_again)
+      look()
+      if may_come_again and missing[1] then return { "cold", unpack(missing) } end
+    end
+
+    local function refuse(code, message)
+      return function() error({ code = code, message = message }, 0) end
+    end
+
+    -- What a call runs: its script, or an error if it is not to run.
+    function documents.guard(body)
+      local declared = by_call[number()]
+      if declared == 0 then return body end
+      if declared[1] == 0 then return refuse(declared[2], declared[3]) end
+      for at = 2, #declared, 2 do
+        if missing[declared[at]] then
+          declared[1] = 0
+          return refuse("unavailable", get_document_texts().not_hot)
+        end
+      end
+      return body
+    end
+
+    -- One that did not run has not failed by its script.
+    function documents.is_refused(place) return by_call[place] ~= 0 and by_call[place][1] == 0 end
+
+    local function names_of(declared)
+      local names = {}
+      for at = 2, declared ~= 0 and #declared or 0, 2 do names[#names + 1] = declared[at] end
+      return names
+    end
+
+    -- Whether a document of the running call is its caller's own; nil and why it has none of that name.
+    local function find(name)
+      local declared = by_call[number()]
+      for at = 2, declared ~= 0 and #declared or 0, 2 do
+        if declared[at] == name then return declared[at + 1] == 1 end
+      end
+      local names = names_of(declared)
+      local text = #names == 0 and get_document_texts().no_documents or get_document_texts().not_declared
+      return nil, string.format(text, string.sub(name, 1, 200), table.concat(names, ", "))
+    end
+
+    local function read(name)
+      local found = call("HMGET", key(name), "m", "j")
+      local document = read_meta(found[1], home)
+      -- A script has removed all keys.
+      if not document then error({ code = "unavailable", message = get_document_texts().not_hot }, 0) end
+      document.json = found[2] or ""
+      if document.json ~= "" and document.schema > BOUNDS.form then
+        return nil, string.format(get_document_texts().newer, name, digits(document.schema))
+      end
+      return document
+    end
+
+    local function named(value, what)
+      if type(value) == "number" then return tostring(value) end
+      if type(value) == "string" then return value end
+      return nil, "bad argument #1 to '" .. what .. "' (string expected, got " .. (value == nil and "no value" or type(value)) .. ")"
+    end
+
+    local function is_owner(text)
+      return type(text) == "string" and #text >= 1 and #text <= BOUNDS.owner_bytes and tools.is_utf8(text)
+        and not string.find(text, "[%z\1-\31\127]") and not string.find(text, "\194[\128-\159]")
+    end
+
+    -- What the options say; nil and what is wrong.
+    local function read_options(options, place)
+      if options == nil then return {} end
+      if type(options) ~= "table" then
+        return nil, "bad argument #" .. place .. ": a table of options, got " .. type(options)
+      end
+      for option in pairs(options) do
+        if option ~= "version" and option ~= "owner" and option ~= "new_owner" then
+          local shown = type(option) == "string" and string.sub(option, 1, 200) or ""
+          return nil, 'no option "' .. shown .. '": there are version, owner, new_owner'
+        end
+      end
+      local version, texts = options.version, get_document_texts()
+      if version ~= nil and not (type(version) == "number" and version >= 0 and version <= 2 ^ 53 and version % 1 == 0) then
+        return nil, texts.version
+      end
+      local found = { version = version }
+      for _, option in ipairs({ "owner", "new_owner" }) do
+        local id = options[option]
+        if type(id) == "number" then id = tostring(id) end
+        if id ~= nil and not is_owner(id) then return nil, texts["bad_" .. option] end
+        found[option] = id
+      end
+      return found
+    end
+
+    -- Whose a document is when it has been written; nil and why it cannot be.
+    local function owner_after(name, is_own, before, options)
+      if before.json == "" then
+        return options.new_owner or options.owner or is_own and tools.caller() or ""
+      end
+      local present, said, texts = before.owner, options.owner, get_document_texts()
+      if not said and present ~= "" and present ~= tools.caller() then
+        return nil, string.format(texts.owned, name, present, present)
+      elseif said and present ~= said then
+        if present == "" then return nil, string.format(texts.owned_by_nobody, name) end
+        return nil, string.format(texts.other_owner, name, present)
+      end
+      return options.new_owner or present
+    end
+
+    local function check_version(name, before, options)
+      local seen = before.json ~= "" and before.version or 0
+      if not options.version or options.version == seen then return end
+      local texts = get_document_texts()
+      local text = seen == 0 and string.format(texts.none, name, digits(options.version))
+        or string.format(texts.other_version, name, digits(seen), digits(options.version))
+      error({ code = "conflict", message = text }, 0)
+    end
+
+    local function has_room(bytes)
+      if not waiting then
+        waiting = call("LLEN", PREFIX .. "out")
+        local totals = call("HMGET", PREFIX .. "out_at", "total", "written_total")
+        waiting_bytes = tonumber(totals[1] or 0) - tonumber(totals[2] or 0)
+      end
+      return waiting < BOUNDS.waiting and waiting_bytes + bytes <= BOUNDS.bytes
+    end
+
+    local function note(name, before, after)
+      local place = number()
+      local saving = saved[place]
+      if not saving then
+        saving = { is_atomic = tools.is_atomic() }
+        saved[place] = saving
+        waiting = waiting + 1
+      end
+      local save = saving[name]
+      if not save then
+        save = { name = name, base = before.version }
+        saving[name], saving[#saving + 1] = save, save
+      end
+      waiting_bytes = waiting_bytes - (save.bytes or 0) + #name + #after.json
+      save.after, save.bytes = after, #name + #after.json
+    end
+
+    -- The version that a document has then, and whether there was one; nil and why not.
+    local function write(name, is_own, json, options)
+      local before, unknown = read(name)
+      if not before then return nil, unknown end
+      check_version(name, before, options)
+      local owner, why = owner_after(name, is_own, before, options)
+      if not owner then return nil, why end
+      local was_there = before.json ~= ""
+      if json == "" and not was_there then return before.version, false end
+      if not has_room(#name + #json) then error({ code = "unavailable", message = get_document_texts().full }, 0) end
+      local after = {
+        version = before.version + 1, owner = owner, schema = BOUNDS.form,
+        updated = tools.now, json = json,
+      }
+      tools.commands().call("HSET", key(name), "m", write_meta(after, home), "j", json)
+      note(name, before, after)
+      return after.version, was_there
+    end
+
+    function documents.load(name)
+      local text, why = named(name, "load")
+      if not text then error(why, 2) end
+      local is_own
+      is_own, why = find(text)
+      if is_own == nil then error(why, 2) end
+      local document
+      document, why = read(text)
+      if not document then error(why, 2) end
+      if document.json == "" then return nil, 0 end
+      return cjson.decode(document.json), document.version
+    end
+
+    -- What is wrong with a value's JSON.
+    local function unfit(json)
+      local texts = get_document_texts()
+      if json == "null" then return texts.no_value end
+      if #json > BOUNDS.value_bytes then return string.format(texts.too_large, #json) end
+      if not tools.is_utf8(json) then return texts.not_text end
+      if tools.is_too_deep(json) then return texts.too_deep end
+    end
+
+    function documents.save(name, value, options)
+      local text, why = named(name, "save")
+      if not text then error(why, 2) end
+      local is_own, found, version
+      is_own, why = find(text)
+      if is_own == nil then error(why, 2) end
+      if value == nil then error(get_document_texts().no_value, 2) end
+      local ok, json = pcall(tools.encode, value)
+      -- The line is the script's to know.
+      if not ok then error((string.gsub(json, "^@?user_script:%d+: ", "")), 2) end
+      why = unfit(json)
+      if why then error(why, 2) end
+      found, why = read_options(options, 3)
+      if not found then error(why, 2) end
+      version, why = write(text, is_own, json, found)
+      if not version then error(why, 2) end
+      return version
+    end
+
+    function documents.delete(name, options)
+      local text, why = named(name, "delete")
+      if not text then error(why, 2) end
+      local is_own, found, version, was_there
+      is_own, why = find(text)
+      if is_own == nil then error(why, 2) end
+      found, why = read_options(options, 2)
+      if not found then error(why, 2) end
+      version, was_there = write(text, is_own, "", found)
+      if not version then error(was_there, 2) end
+      return was_there
+    end
+
+    local function put_entry(saves)
+      local bytes, list = 0, {}
+      local out_at = PREFIX .. "out_at"
+      local last = tools.keep("HINCRBY", out_at, "last", 1)
+      for _, save in ipairs(saves) do
+        local after = save.after
+        bytes = bytes + save.bytes
+        for _, part in ipairs({ save.name, save.base, after.version, after.owner, after.schema, after.updated, after.json }) do
+          list[#list + 1] = part
+        end
+        tools.keep("HSET", PREFIX .. "dirty", save.name, digits(last))
+      end
+      local total = tools.keep("HINCRBY", out_at, "total", bytes)
+      tools.keep("RPUSH", PREFIX .. "out", cmsgpack.pack({ last, home, total, list }))
+      for _, save in ipairs(saves) do call("EXPIRE", key(save.name), BOUNDS.kept_s) end
+    end
+
+    -- Behind the last call: what those that have worked have saved goes into the outbox. Gives the last entry's number.
+    function documents.settle(results)
+      for place = 1, number() do
+        local entry = results[place]
+        if type(entry) == "table" and entry[1] == "T" then entry = entry[5] end
+        local has_failed = type(entry) == "table" and entry[1] == "E"
+        if has_failed and documents.is_refused(place) then entry[5] = 2 end
+        if saved[place] and not (has_failed and saved[place].is_atomic) then put_entry(saved[place]) end
+      end
+    end
+
+    return documents
+  end
+end

@@ -1,0 +1,110 @@
+//! What programs of scripts that work on documents have in front of the prelude, and what they are told of the calls.
+
+use std::time::Duration;
+
+use rmp::encode::{write_array_len, write_str, write_uint};
+
+use crate::document::{Address, MAX_VALUE_BYTES, UnfitValue};
+use crate::state::documents::rules::{
+    self, BadDocument, MAX_OUTBOX_BYTES, MAX_OUTBOX_ENTRIES, MAX_OWNER_BYTES, OUTBOX_FULL, Present,
+};
+use crate::state::documents::{CallDocuments, not_hot};
+use crate::state::{Batch, Call};
+
+const PROGRAM: &str = include_str!("program.lua");
+/// The form of all documents that scripts know here.
+const FORM: u32 = 1;
+/// How often the store notes that a document is used, in seconds.
+const NOTED_EVERY_S: u64 = 60;
+/// For how many seconds the store keeps a document that nobody uses: longer than any fetch takes.
+pub(super) const KEPT_S: u64 = 900;
+/// The same, of one that there is not: of those, players may ask for as many as they think of names.
+pub(super) const ABSENT_KEPT_S: u64 = 150;
+/// A document is idle for the store that was not noted for so long, in seconds.
+pub(super) const IDLE_S: u64 = NOTED_EVERY_S * 3 / 2;
+/// A batch of this age is not held up any more by documents that are not there.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The part of a program.
+pub(in super::super) fn program() -> String {
+    let texts = texts().map(|(name, text)| format!("{name} = {text:?}"));
+    format!(
+        "local function get_document_bounds()\n  \
+         return {{ waiting = {MAX_OUTBOX_ENTRIES}, bytes = {MAX_OUTBOX_BYTES}, value_bytes = {MAX_VALUE_BYTES}, form = {FORM}, \
+         owner_bytes = {MAX_OWNER_BYTES}, idle_s = {NOTED_EVERY_S}, kept_s = {KEPT_S} }}\nend\n\
+         local function get_document_texts() return {{ {} }} end\n\
+         {PROGRAM}",
+        texts.join(", "),
+    )
+}
+
+/// What is said of what is refused, as everywhere, with places for what differs.
+fn texts() -> [(&'static str, String); 17] {
+    const NAME: &str = "a/name";
+    const ONE: u64 = 987_654;
+    const OTHER: u64 = 456_789;
+    let name = || Address::parse(NAME).expect("a name of a document");
+    let (one, other) = (ONE.to_string(), OTHER.to_string());
+    let open = |text: String| text.replace(NAME, "%s").replace(&one, "%s").replace(&other, "%s");
+    let bad = |bad: BadDocument| open(bad.to_string());
+    let present = |is_there| Present { version: ONE, is_there, owner: None };
+    let not_declared = |declared| bad(BadDocument::NotDeclared { address: "%s".into(), declared });
+    [
+        ("no_documents", not_declared(Vec::new())),
+        ("not_declared", not_declared(vec![name()])),
+        ("no_value", bad(BadDocument::NoValue)),
+        ("not_text", bad(BadDocument::NotText)),
+        ("too_large", bad(BadDocument::Unfit(UnfitValue::TooLarge { bytes: ONE as usize }))),
+        ("too_deep", bad(BadDocument::Unfit(UnfitValue::TooDeep))),
+        ("newer", bad(BadDocument::Newer { address: name(), found: ONE as u32, known: FORM })),
+        ("version", bad(BadDocument::Version)),
+        ("bad_owner", bad(BadDocument::Owner("owner"))),
+        ("bad_new_owner", bad(BadDocument::Owner("new_owner"))),
+        ("owned", bad(BadDocument::Owned(name(), "%s".into()))),
+        ("other_owner", bad(BadDocument::OtherOwner(name(), Some("%s".into())))),
+        ("owned_by_nobody", bad(BadDocument::OtherOwner(name(), None))),
+        ("other_version", open(rules::conflict(&name(), OTHER, present(true)))),
+        ("none", open(rules::conflict(&name(), OTHER, present(false)))),
+        ("full", OUTBOX_FULL.to_owned()),
+        ("not_hot", not_hot().message.into()),
+    ]
+}
+
+/// Whether a batch whose documents are not all there comes again with them.
+pub(in super::super) fn comes_again(batch: &Batch) -> bool {
+    batch.received_at.elapsed() < PATIENCE
+}
+
+/// What a program is told of the documents of a batch's calls.
+pub(in super::super) fn packed(batch: &Batch) -> Vec<u8> {
+    const FITS: &str = "a vector takes what is written to it";
+    let mut out = Vec::with_capacity(64);
+    write_array_len(&mut out, batch.calls.len() as u32).expect(FITS);
+    for call in &batch.calls {
+        match of_call(call) {
+            None => drop(write_uint(&mut out, 0).expect(FITS)),
+            Some(CallDocuments::Declared(declared)) => {
+                write_array_len(&mut out, 1 + 2 * declared.len() as u32).expect(FITS);
+                write_uint(&mut out, 1).expect(FITS);
+                for declared in declared {
+                    write_str(&mut out, declared.address.as_str()).expect(FITS);
+                    write_uint(&mut out, u64::from(declared.user.is_some())).expect(FITS);
+                }
+            }
+            Some(CallDocuments::Refused(error)) => {
+                write_array_len(&mut out, 3).expect(FITS);
+                write_uint(&mut out, 0).expect(FITS);
+                write_str(&mut out, error.code.as_str()).expect(FITS);
+                write_str(&mut out, &error.message).expect(FITS);
+            }
+            Some(CallDocuments::Later) => unreachable!("the writer takes these out of what it packs"),
+        }
+    }
+    out
+}
+
+/// What is settled of a call's documents; none if its script has none.
+fn of_call(call: &Call) -> Option<CallDocuments> {
+    let settled = call.documents.as_deref().filter(|_| call.script.has_documents()).cloned();
+    settled.or_else(|| call.script.has_documents().then(|| CallDocuments::Refused(not_hot())))
+}
