@@ -45,7 +45,10 @@ fn scripts() -> Folder {
 
 fn start(redis: &Redis, database: &[&str]) -> Server {
     let address = redis.address();
-    Server::start_in(scripts(), &[&["--threads", "2", "--redis-addr", &address], database].concat())
+    let server =
+        Server::start_in(scripts(), &[&["--threads", "2", "--redis-addr", &address], database].concat());
+    server.output().wait_for_line(&["the store is there"]);
+    server
 }
 
 fn add(guest: &Guest<'_>, key: &str) -> Response {
@@ -97,6 +100,7 @@ fn inputs_and_hooks_work_on_documents() {
     let folder = scripts();
     folder.write_script("on_connect", ENTERS);
     let server = Server::start_in(folder, &["--threads", "2", "--redis-addr", &redis.address()]);
+    server.output().wait_for_line(&["the store is there"]);
     let guest = server.guest();
     let room = guest.create_lobby(4);
     let mut player = guest.join(&room);
