@@ -9,7 +9,7 @@ use crate::stage::{User, node_in};
 
 /// As `src/OPERATING.md` has it.
 const KEYS: &str =
-    "~godra:* ~active_sessions:guests ~lobbies* ~game:* ~match:* ~rankings* ~presence ~channels:*";
+    "~godra:* ~active_sessions:guests ~lobbies* ~game:* ~match:* ~rankings* ~seasons* ~presence ~channels:*";
 const CHANNELS: &str = "&godra:*";
 const COMMANDS: &str = "+@all -@admin -@dangerous +restore";
 
