@@ -227,9 +227,8 @@ fn documents_come_back_when_the_store_is_lost() {
             assert_eq!(result_in_time(|| add(&guests[count % 2], "kept")), count);
         }
         redis.command(&["FLUSHALL"]);
-        wait_until("all is written", || postgres_count(postgres, "kept") != "20");
         let last = result_in_time(|| add(&guests[0], "kept")).as_u64().unwrap();
-        assert!((22..=41).contains(&last), "{last}: what was not written is lost, and nothing else");
+        assert!((21..=41).contains(&last), "{last}: what was not written is lost, and nothing else");
         assert_eq!(result_in_time(|| add(&guests[1], "kept")), last + 1);
         wait_until("all is written", || postgres_count(postgres, "kept") == (last + 1).to_string());
     });
