@@ -67,7 +67,7 @@ for i = 1, #ended do forget(ended[i]) end
 -- A cursor is created_at:id of the last lobby seen; should that be gone by now, its time still tells where to go on.
 local start = 0
 if ARGV[3] and ARGV[3] ~= "null" then
-  local created_at, id = string.match(ARGV[3], "^(%d+):([%w_-]+)$")
+  local created_at, id = string.match(ARGV[3], "^(%d+):([%w_~-]+)$")
   if not id then
     godra.error("bad_request", "cursor must be what the page before ended with")
   end

@@ -219,7 +219,7 @@ impl Server {
             config.threads,
             describe_store(config),
             config.database,
-            scripts.scripts.len(),
+            scripts.all().count(),
             began.elapsed().as_millis()
         );
         if let Some(address) = redirect_address {

@@ -110,6 +110,8 @@ export interface GodraOptions {
   simulate?: Simulation;
   /** Whether a connection that is made again goes on from the last event seen (true), or gets the whole state each time. */
   resume?: boolean;
+  /** Which of several games on the server is played: its name. Without it, the default one. */
+  game?: string;
 }
 
 export interface Login {

@@ -74,9 +74,9 @@ impl Metrics {
     pub fn set_scripts(&self, scripts: &ScriptSet) {
         self.script_generation.set(i64::try_from(scripts.generation).unwrap_or(i64::MAX));
         self.script_info.clear();
-        for script in scripts.scripts.values() {
+        for script in scripts.all() {
             let labels =
-                ScriptInfoLabels { name: script.name.to_string(), version: script.version().to_owned() };
+                ScriptInfoLabels { name: script.full_name.to_string(), version: script.version().to_owned() };
             self.script_info.get_or_create(&labels).set(1);
         }
     }

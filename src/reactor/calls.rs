@@ -34,16 +34,28 @@ pub(super) fn rpc(
     caller: &Arc<Identity>,
     request: &RpcRequest,
 ) -> Result<(Call, Option<RoomId>), Rejection> {
+    let scripts = of_game(scripts, request.game.as_deref())?;
     let script = scripts.get(&request.script).ok_or_else(|| {
         let nearest = scripts.nearest(&request.script, caller.role, false);
         missing(scripts, "script", &request.script, nearest)
     })?;
     check_may_call(caller, script)?;
     let target = script
-        .resolve_rpc(&caller.user_id, request.keys.as_deref(), &request.arguments, fresh_room)
+        .resolve_rpc(&caller.user_id, request.keys.as_deref(), &request.arguments, || fresh_room(script))
         .map_err(|error| refused_keys(&error))?;
     let arguments = request.arguments.iter().map(|argument| argument.as_bytes().into()).collect();
     Ok((Call::rpc(script.clone(), caller.clone(), target.keys, arguments), target.room))
+}
+
+/// The scripts of a game (none: the default one).
+///
+/// # Errors
+/// There is no such game.
+pub(super) fn of_game<'a>(scripts: &'a ScriptSet, game: Option<&str>) -> Result<&'a ScriptSet, Rejection> {
+    scripts.find_game(game).ok_or_else(|| {
+        let message = format!("there is no game {:?} on this server", game.unwrap_or_default());
+        Rejection::new(ErrorCode::NotFound, message)
+    })
 }
 
 /// What a caller gets whose call an engine did not take.
@@ -143,13 +155,13 @@ fn refused_keys(error: &KeyError) -> Rejection {
     Rejection::new(error.code, error.message.as_str())
 }
 
-/// A random room id that people can read to each other: 8 of 32 letters and digits that look different.
-fn fresh_room() -> RoomId {
+/// A random room id of the script's game, that people can read to each other: 8 of 32 letters and digits that look different.
+fn fresh_room(script: &Script) -> RoomId {
     const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";
     let mut random = [0_u8; 8];
     getrandom::fill(&mut random).expect("the kernel's random numbers are always there");
     let id: String = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
-    RoomId::parse(&id).expect("the alphabet is one of room ids")
+    RoomId::parse_in(script.game.as_deref(), &id).expect("the alphabet is one of room ids")
 }
 
 #[cfg(test)]

@@ -186,6 +186,11 @@ impl Shard {
                 session.join_refused(&refused, context, actions);
             });
         }
+        if let Err(refused) = calls::of_game(&self.context.scripts, request.room.game()) {
+            return self.call_session(index, |session, context, actions| {
+                session.join_refused(&refused, context, actions);
+            });
+        }
         let home = home_shard(&request.room, self.peers.len());
         if home != self.context.id {
             if let Some(handover) = self.take_out(index) {
@@ -235,7 +240,9 @@ impl Shard {
             return Err(Rejection::out_of_order());
         }
         let bytes = input.text.len();
-        let call = calls::input(&self.context.scripts, input).inspect_err(|_| {
+        let Some(room) = self.rooms.get_mut(room_index) else { return Err(calls::no_member()) };
+        let scripts = self.context.scripts.of(room.id.game());
+        let call = calls::input(scripts, input).inspect_err(|_| {
             self.context.metrics.inputs.at(InputOutcome::Error).inc();
         })?;
         let limits = &self.context.shared.limits;

@@ -6,7 +6,6 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::SmolStr;
@@ -15,7 +14,7 @@ use super::connections::Connections;
 use super::submissions::{GuestTask, Purpose, Submissions};
 use crate::guests::{self, ALIVE_AT_ONCE, CLAIMED_AT_ONCE, Expired, Written};
 use crate::metrics::ShardMetrics;
-use crate::script::Script;
+use crate::script::ScriptSet;
 use crate::session::Session;
 use crate::state::{CallResult, ShardId};
 use crate::wire::ids::{Identity, Role};
@@ -58,7 +57,8 @@ struct Claim {
 pub(super) struct Tools<'a> {
     /// The way to the engine.
     pub(super) submissions: &'a mut Submissions,
-    pub(super) on_disconnect: Option<&'a Arc<Script>>,
+    /// Those that serve, of all games.
+    pub(super) scripts: &'a ScriptSet,
     /// The time, in monotonic milliseconds.
     pub(super) now_ms: u64,
 }
@@ -211,7 +211,8 @@ impl Guests {
         let claim = &mut self.claims[store];
         while let Some(expired) = claim.expired.front_mut() {
             if let Some(room) = expired.rooms.last() {
-                let batch = guests::take(expired, room, tools.on_disconnect, self.shard);
+                let on_disconnect = tools.scripts.of(room.game()).get("on_disconnect");
+                let batch = guests::take(expired, room, on_disconnect, self.shard);
                 let purpose = Purpose::Guests(GuestTask::Take(store));
                 if tools.submissions.submit(purpose, batch).is_err() {
                     self.give_up(store, tools.now_ms);

@@ -18,7 +18,7 @@ use crate::session::account::{
     AccountAnswer, AccountCall, AccountNews, AccountReply, AccountRequest, AccountResult,
 };
 use crate::session::disconnects::Disconnects;
-use crate::state::{BatchDone, Call, CallKeys, CallResult, ConnectionKey, Delivery, RoomEvents};
+use crate::state::{BatchDone, Call, CallResult, ConnectionKey, Delivery, RoomEvents};
 use crate::wire::ids::RoomId;
 use crate::wire::ws::close_code::{self, Then};
 
@@ -93,7 +93,9 @@ impl Shard {
 
     /// Rooms go on by other scripts: those that have an interval begin, or have another one.
     fn take_scripts(&mut self, scripts: Arc<ScriptSet>) {
-        let have_ticks = [&self.context.scripts, &scripts].iter().any(|set| !set.ticking().is_empty());
+        let have_ticks = [&self.context.scripts, &scripts]
+            .iter()
+            .any(|set| set.all().any(|script| script.header.tick_ms.is_some()));
         self.context.scripts = scripts;
         if have_ticks {
             self.rooms.at_home().into_iter().for_each(|room_index| self.rooms.touch(room_index));
@@ -302,13 +304,13 @@ impl Shard {
         let shards = self.peers.len();
         rooms.retain(|room| home_shard(room, shards) == self.context.id);
         let rooms = self.upgrades.rooms_to_tell(news, rooms);
-        let Some(script) = self.context.scripts.get("on_upgrade").cloned() else { return };
-        let arguments = [&news.upgraded.user_id, &news.upgraded.username];
-        let arguments = arguments.map(|text| text.as_bytes().into()).to_vec();
-        let call = Call::rpc(script.clone(), guest.clone(), Vec::new(), arguments);
         for room in rooms {
+            let script = self.context.scripts.of(room.game()).get("on_upgrade").cloned();
+            let Some(script) = script else { continue };
             let keys = script.keys_for_upgraded(&room, &guest.user_id, &news.upgraded.user_id);
-            let call = Call { keys: CallKeys::Resolved(keys), wants_result: false, ..call.clone() };
+            let arguments = [&news.upgraded.user_id, &news.upgraded.username];
+            let arguments = arguments.map(|text| text.as_bytes().into()).to_vec();
+            let call = Call { wants_result: false, ..Call::rpc(script, guest.clone(), keys, arguments) };
             let room_index = self.open_at_home(&room);
             self.with_room(room_index, |room, round, _| room.run_own(call, round));
         }
@@ -335,7 +337,7 @@ impl Shard {
     fn with_tools<T>(&mut self, call: impl FnOnce(&mut super::guests::Guests, &mut Tools<'_>) -> T) -> T {
         let mut tools = Tools {
             submissions: &mut self.submissions,
-            on_disconnect: self.context.scripts.get("on_disconnect"),
+            scripts: &self.context.scripts,
             now_ms: self.context.clock.now.monotonic_ms,
         };
         call(&mut self.guests, &mut tools)

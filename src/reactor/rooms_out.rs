@@ -8,7 +8,7 @@ use super::connection::{Place, Seat};
 use super::connections::Connections;
 use super::home_shard;
 use super::messages::{MemberOf, Seating, ShardMessage};
-use super::rooms::Home;
+use super::rooms::{Home, LocalRoom};
 use super::shard::Shard;
 use super::submissions::Purpose;
 use crate::metrics::{InputOutcome, RefusalReason};
@@ -45,13 +45,13 @@ impl Shard {
     ) {
         // What is carried out may call a room again, which then has a list of its own.
         let mut actions = std::mem::take(&mut self.io.scratch.room);
-        let round = Round {
-            now_ms: self.context.clock.now.monotonic_ms,
-            began: self.context.clock.round_began,
-            scripts: &self.context.scripts,
-            bounds: &self.context.shared.limits.room,
-        };
-        if let Some(home) = self.rooms.home(room_index) {
+        if let Some(LocalRoom { id, home: Some(home), .. }) = self.rooms.get_mut(room_index) {
+            let round = Round {
+                now_ms: self.context.clock.now.monotonic_ms,
+                began: self.context.clock.round_began,
+                scripts: self.context.scripts.of(id.game()),
+                bounds: &self.context.shared.limits.room,
+            };
             call(&mut home.room, round, &mut actions);
         }
         for action in actions.drain(..) {

@@ -585,7 +585,7 @@ impl Shard {
     fn tend_guests(&mut self) {
         let mut tools = Tools {
             submissions: &mut self.submissions,
-            on_disconnect: self.context.scripts.get("on_disconnect"),
+            scripts: &self.context.scripts,
             now_ms: self.context.clock.now.monotonic_ms,
         };
         self.guests.tend(&self.connections, &mut tools);

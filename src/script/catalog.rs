@@ -1,7 +1,7 @@
 //! Reads a folder of scripts into a [`ScriptSet`]: what does not compile is a [`Problem`], and its last good version
 //! stays in the set.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -12,6 +12,7 @@ use godra_engine::lua::source::Compiler;
 
 use super::check;
 use super::collections;
+use super::games;
 use super::library::Libraries;
 use super::{Header, Script, ScriptSet};
 use crate::wire::message::RESYNC;
@@ -68,7 +69,8 @@ pub enum Change {
     Removed(Arc<Script>),
 }
 
-/// Reads every `*.lua` file of a folder, and of its subfolders those in `lib`, which scripts require.
+/// Reads every `*.lua` file of a folder, of its subfolders those in `lib`, which scripts require, and the same of every game's folder
+/// in `games`.
 ///
 /// Hidden files and those of other endings are ignored, which covers what editors leave while they save. A script that
 /// cannot serve (unreadable, malformed header, does not compile) keeps the version of `previous`, if that had one; a
@@ -91,6 +93,49 @@ pub(super) fn load_settled(
 ) -> LoadReport {
     let nothing = Arc::new(ScriptSet::default());
     let known = previous.unwrap_or(&nothing);
+    let own = Folder { dir, game: None, shared: None };
+    let mut report = load_folder(own, known, accepts_documents, &mut is_settled);
+    let found = games::find(dir, &known.games);
+    let mut sets = BTreeMap::new();
+    for (game, folder) in found.games {
+        let before = known.games.get(&game).unwrap_or(&nothing);
+        let of_game = Folder { dir: &folder, game: Some(&game), shared: Some(dir) };
+        let of_game = load_folder(of_game, before, accepts_documents, &mut is_settled);
+        sets.insert(game, report.add(of_game));
+    }
+    // Their rooms go on.
+    sets.extend(
+        found.gone.into_iter().filter_map(|game| Some((game.clone(), known.games.get(&game)?.clone()))),
+    );
+    report.problems.extend(found.problems);
+    report.problems.sort_by(|one, other| one.path.cmp(&other.path));
+    let are_same = sets.len() == known.games.len()
+        && sets.iter().zip(&known.games).all(|(one, other)| one.0 == other.0 && Arc::ptr_eq(one.1, other.1));
+    if previous.is_none() || !are_same || !Arc::ptr_eq(&report.set, known) {
+        let own = ScriptSet::clone(&report.set);
+        report.set = Arc::new(ScriptSet { games: sets, generation: known.generation + 1, ..own });
+    }
+    report
+}
+
+/// A game's folder of scripts.
+#[derive(Clone, Copy)]
+struct Folder<'a> {
+    dir: &'a Path,
+    /// None for the default game.
+    game: Option<&'a Arc<str>>,
+    /// The folder of scripts whose libraries are for it, too.
+    shared: Option<&'a Path>,
+}
+
+/// What one game's folder holds now; the other games' are not looked at.
+fn load_folder(
+    folder: Folder<'_>,
+    known: &Arc<ScriptSet>,
+    accepts_documents: bool,
+    is_settled: &mut dyn FnMut(&Path, &[u8]) -> bool,
+) -> LoadReport {
+    let dir = folder.dir;
     let files = match script_files(dir) {
         Ok(files) => files,
         Err(error) => {
@@ -109,6 +154,9 @@ pub(super) fn load_settled(
     };
     let mut compiler = Compiler::default();
     let mut libraries = Libraries::new(dir, known);
+    if let Some(shared) = folder.shared {
+        libraries = libraries.or_of(shared);
+    }
     let mut scripts = HashMap::with_capacity(files.len());
     let (mut problems, mut held, mut is_unread) = (Vec::new(), Vec::new(), false);
     let (mut broken, mut kept, mut left_out) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
@@ -125,7 +173,8 @@ pub(super) fn load_settled(
     for path in files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let before = known.get(stem);
-        let read = read_script(&path, stem, before, &mut is_settled, &mut libraries, &mut compiler);
+        let file = ScriptFile { path: &path, name: stem, game: folder.game };
+        let read = read_script(file, before, is_settled, &mut libraries, &mut compiler);
         let serving = match read.and_then(|script| check_documents(script, accepts_documents)) {
             Ok(script) => Some(script),
             Err(refused) => {
@@ -141,13 +190,13 @@ pub(super) fn load_settled(
             scripts.insert(script.name.clone(), script);
         }
     }
-    libraries.of_nobody(&mut is_settled, &mut compiler).into_iter().for_each(note);
+    libraries.of_nobody(is_settled, &mut compiler).into_iter().for_each(note);
     problems.extend(drop_contradictions(&mut scripts, known, &mut broken, &mut kept));
     collections::tell_forms(&mut scripts, &kept);
     problems.extend(actions_named_twice(&scripts));
     problems.sort_by(|one, other| one.path.cmp(&other.path));
     let changes = changes(known, &scripts);
-    let is_same = changes.is_empty() && broken == known.broken && previous.is_some();
+    let is_same = changes.is_empty() && broken == known.broken && known.generation > 0;
     let set = match is_same {
         true => known.clone(),
         false => Arc::new(ScriptSet { broken, ..ScriptSet::new(scripts, known.generation + 1) }),
@@ -156,6 +205,19 @@ pub(super) fn load_settled(
 }
 
 impl LoadReport {
+    /// Takes in what is to be told of another game, and gives its set.
+    fn add(&mut self, other: Self) -> Arc<ScriptSet> {
+        self.changes.extend(other.changes);
+        // What is wrong with a shared library is told once.
+        let new = other.problems.into_iter().filter(|problem| !self.problems.contains(problem));
+        let new: Vec<Problem> = new.collect();
+        self.problems.extend(new);
+        self.held.extend(other.held);
+        self.left_out.extend(other.left_out);
+        self.is_unread |= other.is_unread;
+        other.set
+    }
+
     /// Logs every change, every problem that is not among the `known` ones, and those of them that ended.
     pub fn log(&self, known: &[Problem]) {
         let generation = self.set.generation;
@@ -179,9 +241,7 @@ impl LoadReport {
         }
         for problem in self.problems.iter().filter(|problem| !known.contains(problem)) {
             let line = problem.line.map(|line| format!(" line={line}")).unwrap_or_default();
-            // A library may have a script's name.
-            let is_its = |script: &&Arc<Script>| script.path == problem.path;
-            let serving = match problem.script_name().and_then(|name| self.set.get(name)).filter(is_its) {
+            let serving = match self.set.all().find(|script| script.path == problem.path) {
                 Some(script) => script.version(),
                 None => "none",
             };
@@ -191,12 +251,6 @@ impl LoadReport {
                 problem.message
             );
         }
-    }
-}
-
-impl Problem {
-    fn script_name(&self) -> Option<&str> {
-        self.path.file_stem()?.to_str()
     }
 }
 
@@ -214,7 +268,7 @@ impl Change {
     fn name(&self) -> &str {
         match self {
             Self::Added(script) | Self::Removed(script) | Self::Replaced { after: script, .. } => {
-                &script.name
+                &script.full_name
             }
         }
     }
@@ -269,15 +323,23 @@ pub(super) enum Refused {
     LeftOut(PathBuf),
 }
 
+/// A script's file.
+#[derive(Clone, Copy)]
+struct ScriptFile<'a> {
+    path: &'a Path,
+    name: &'a str,
+    game: Option<&'a Arc<str>>,
+}
+
 /// Reads, checks and compiles one file; gives the version `before` when its text is unchanged, and those of its libraries.
 fn read_script(
-    path: &Path,
-    name: &str,
+    file: ScriptFile<'_>,
     before: Option<&Arc<Script>>,
     is_settled: &mut dyn FnMut(&Path, &[u8]) -> bool,
     libraries: &mut Libraries<'_>,
     compiler: &mut Compiler,
 ) -> Result<Arc<Script>, Refused> {
+    let ScriptFile { path, name, game } = file;
     let problem_of = |line, message| Problem { path: path.to_owned(), line, message };
     let problem = |line, message| Refused::Problem(problem_of(line, message));
     check_name(name).map_err(|message| problem(None, message))?;
@@ -296,7 +358,11 @@ fn read_script(
     if let Some(before) = before {
         check_role(&before.header, &header).map_err(|message| problem(None, message))?;
     }
-    Ok(Arc::new(Script::with_libraries(name, path, &text, header, libraries)))
+    let script = Script::with_libraries(name, path, &text, header, libraries);
+    Ok(Arc::new(match game {
+        Some(game) => script.in_game(game),
+        None => script,
+    }))
 }
 
 fn check_documents(script: Arc<Script>, accepts_documents: bool) -> Result<Arc<Script>, Refused> {
@@ -480,6 +546,53 @@ mod tests {
         let mut large = b"return 1 --".to_vec();
         large.resize(MAX_SCRIPT_BYTES, b'x');
         check("large.lua", &large, None);
+    }
+
+    #[test]
+    fn each_game_is_loaded_by_itself() {
+        let dir = folder(&[("a.lua", b"return 1")]);
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join("games").join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
+            fs::write(path, text).expect("write");
+        };
+        write("chess/a.lua", "-- KEYS: lobbies\n-- DATA: p/{user} everyone\nreturn 2");
+        write("go/a.lua", "-- DATA: p/{user} nobody\nreturn 3");
+        let first = load(dir.path(), None);
+        assert!(first.problems.is_empty(), "{:?}", first.problems);
+        let told: Vec<&str> = first.changes.iter().map(Change::name).collect();
+        assert_eq!(told, ["a", "chess~a", "go~a"]);
+        let script = first.set.of(Some("chess")).get("a").expect("it serves");
+        assert_eq!((&*script.name, &*script.full_name, &*script.file()), ("a", "chess~a", "games/chess/a"));
+        assert_eq!(script.game_prefix(), "chess~");
+        let readers = |name: &str| first.set.collection(name).map(|found| found.readers.name());
+        let readers = ["p", "chess~p", "go~p"].map(readers);
+        assert_eq!(
+            readers,
+            [None, Some("everyone"), Some("nobody")],
+            "a collection is none of another game's"
+        );
+        assert!(
+            first.set.get_for_messages("chess~a").is_none() && first.set.of(Some("ludo")).scripts.is_empty()
+        );
+        assert!(Arc::ptr_eq(&load(dir.path(), Some(&first.set)).set, &first.set), "nothing has changed");
+
+        write("chess/a.lua", "return (");
+        write("go/a.lua", "-- DATA: p/{user} nobody\nreturn 4");
+        let second = load(dir.path(), Some(&first.set));
+        assert_eq!(second.problems.len(), 1, "{:?}", second.problems);
+        assert!(second.set.serves(script) && second.set.generation == 2);
+        assert!(Arc::ptr_eq(&second.set.games["chess"], &first.set.games["chess"]));
+        assert!(!Arc::ptr_eq(&second.set.games["go"], &first.set.games["go"]));
+
+        fs::remove_dir_all(dir.path().join("games/chess")).expect("it is there");
+        let third = load(dir.path(), Some(&second.set));
+        assert!(third.set.serves(script) && Arc::ptr_eq(&third.set, &second.set), "its rooms go on");
+        assert!(third.problems[0].message.starts_with("is gone"), "{:?}", third.problems);
+        assert!(
+            load(dir.path(), None).set.find_game(Some("chess")).is_none(),
+            "after a restart it is not there"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::misspelled;
 use super::portability;
 pub use super::portability::{Command, Commands};
 use super::receivers::{self, Receiver};
-use super::{DocumentPattern, KeyPattern, Library, Script};
+use super::{DocumentPattern, KeyPattern, Library, Script, ScriptSet};
 
 /// What is to be said about a folder of scripts; `Display` prints it, a line each.
 #[derive(Debug)]
@@ -29,22 +29,12 @@ pub struct CheckReport {
 /// those that scripts may call.
 pub fn run(dir: &Path, commands: Commands) -> CheckReport {
     let report = catalog::load(dir, None);
-    let mut scripts: Vec<Arc<Script>> = report.set.scripts.values().cloned().collect();
-    scripts.sort_by(|a, b| a.name.cmp(&b.name));
-    let receiver = |name: &str| match report.set.scripts.get(name) {
-        Some(script) if script.header.is_for_server => Receiver::TakesMessages,
-        Some(_) => Receiver::IsForOthers,
-        None => Receiver::Missing,
-    };
-    let lint = |script: &Arc<Script>| lint(script, commands, receiver);
-    let mut warnings: Vec<Problem> = scripts.iter().flat_map(lint).collect();
-    warnings.extend(rooms_like_users(&scripts));
-    let mut seen: Vec<&Arc<Library>> = Vec::new();
-    for library in scripts.iter().flat_map(|script| &script.libraries) {
-        if !seen.contains(&library) {
-            seen.push(library);
-            warnings.extend(lint_library(library, commands, receiver));
-        }
+    let (mut scripts, mut warnings) = (Vec::new(), Vec::new());
+    for (_, set) in report.set.by_game() {
+        let mut of_game: Vec<Arc<Script>> = set.scripts.values().cloned().collect();
+        of_game.sort_by(|a, b| a.name.cmp(&b.name));
+        warnings.extend(warnings_of_game(set, &of_game, commands));
+        scripts.extend(of_game);
     }
     let passed_over = folders::passed_over(dir).into_iter();
     warnings.extend(passed_over.map(|path| Problem { path, line: None, message: folders::reason() }));
@@ -53,6 +43,26 @@ pub fn run(dir: &Path, commands: Commands) -> CheckReport {
         problems.push(Problem { path: dir.to_owned(), line: None, message: "has no scripts (*.lua)".into() });
     }
     CheckReport { scripts, problems, warnings }
+}
+
+/// What is hardly meant in the scripts of one game.
+fn warnings_of_game(set: &ScriptSet, scripts: &[Arc<Script>], commands: Commands) -> Vec<Problem> {
+    let receiver = |name: &str| match set.get(name) {
+        Some(script) if script.header.is_for_server => Receiver::TakesMessages,
+        Some(_) => Receiver::IsForOthers,
+        None => Receiver::Missing,
+    };
+    let mut warnings: Vec<Problem> =
+        scripts.iter().flat_map(|script| lint(script, commands, receiver)).collect();
+    warnings.extend(rooms_like_users(scripts));
+    let mut seen: Vec<&Arc<Library>> = Vec::new();
+    for library in scripts.iter().flat_map(|script| &script.libraries) {
+        if !seen.contains(&library) {
+            seen.push(library);
+            warnings.extend(lint_library(library, commands, receiver));
+        }
+    }
+    warnings
 }
 
 impl CheckReport {
@@ -238,7 +248,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp folder");
         fs::create_dir(dir.path().join("lib")).expect("a folder");
         for (name, text) in files {
-            fs::write(dir.path().join(name), text).expect("write");
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
+            fs::write(path, text).expect("write");
         }
         let report = run(dir.path(), any_command);
         let printed = report.to_string().replace(&format!("{}/", dir.path().display()), "");
@@ -248,6 +260,31 @@ mod tests {
         for (line, start) in lines.iter().zip(expected) {
             assert!(line.starts_with(start), "{line:?} is not {start:?}");
         }
+    }
+
+    #[test]
+    fn all_games_are_checked() {
+        check(
+            &[
+                ("a.lua", "-- ROLE: server\nreturn 1"),
+                ("games/chess/b.lua", "-- KEYS: lobbies\ngodra.tell(nil, 'a', 1)"),
+                ("games/chess/c.lua", "return ("),
+                ("games/go/a.lua", "-- ROLE: server\nreturn 1"),
+                ("games/go/b.lua", "godra.tell(nil, 'a', 1)"),
+                ("games/Go/a.lua", "return 1"),
+            ],
+            false,
+            &[
+                "ok      a.lua role=server keys= version=",
+                "ok      games/chess/b.lua role=player keys=lobbies version=",
+                "ok      games/go/a.lua role=server keys= version=",
+                "ok      games/go/b.lua role=player keys= version=",
+                "warning games/chess/b.lua:2: there is no script a to take that message",
+                "error   games/Go: is no game: a game's name is 1 to 32",
+                "error   games/chess/c.lua:1: unexpected symbol",
+                "4 in order, 2 with errors, 1 warnings",
+            ],
+        );
     }
 
     #[test]

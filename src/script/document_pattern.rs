@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use super::Header;
 use super::key_pattern::is_separator;
 use crate::wire::Address;
+use crate::wire::ids::GAME_SIGN;
 
 /// One declared document: a collection, and a key with any number of placeholders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +138,7 @@ impl DocumentPattern {
                 "document {text} lacks a key: a document is COLLECTION/KEY, as profile/{{user}}"
             ));
         };
-        if !Address::is_collection(collection) {
+        if !Address::is_own_collection(collection) {
             return Err(format!(
                 "document {text}: a collection is 1 to 64 of a-z, 0-9, _ and -, begins with a letter, and has no placeholder"
             ));
@@ -164,6 +165,11 @@ impl DocumentPattern {
             return Err(format!("document {text}: a key has at most {} bytes", Address::MAX_KEY_BYTES));
         }
         Ok(Self { collection: collection.into(), prefix: prefix.into(), fields, schema: None, readers: None })
+    }
+
+    /// The same for a script of that game, whose collections are its own.
+    pub(super) fn in_game(&self, game: &str) -> Self {
+        Self { collection: format!("{game}{GAME_SIGN}{}", self.collection).into(), ..self.clone() }
     }
 
     /// The collection that its documents are in.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::catalog::is_script_path;
+use super::games;
 use super::library;
 
 /// Scripts are looked for so deep: below that, a folder is hardly meant.
@@ -31,11 +32,22 @@ impl PassedOver {
     }
 }
 
-/// The folders in `dir` that have scripts and are not read, in the order of their names. Hidden ones are meant to be passed over.
+/// The folders in `dir`, and in those of its games, that have scripts and are not read, in the order of their names. Hidden ones are
+/// meant to be passed over.
 pub(super) fn passed_over(dir: &Path) -> Vec<PathBuf> {
+    // The first is the one that the games are in, of which the games' own say what there is to say.
+    let of_games = games::folders(dir);
+    let mut found = passed_over_in(dir, of_games.first());
+    found.extend(of_games.iter().skip(1).flat_map(|game| passed_over_in(game, None)));
+    found
+}
+
+fn passed_over_in(dir: &Path, games: Option<&PathBuf>) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let is_hidden = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().starts_with('.');
-    let is_read = |path: &Path| Some(path) == library::folder(dir).as_deref();
+    let is_read = |path: &Path| {
+        Some(path) == library::folder(dir).as_deref() || Some(path) == games.map(PathBuf::as_path)
+    };
     let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     found.retain(|path| !is_hidden(path) && !is_read(path) && has_scripts(path, MAX_FOLDERS));
     found.sort();
@@ -44,9 +56,9 @@ pub(super) fn passed_over(dir: &Path) -> Vec<PathBuf> {
 
 /// Why, and what would be right.
 pub(super) fn reason() -> String {
-    let libraries = library::FOLDER;
+    let (libraries, games) = (library::FOLDER, games::FOLDER);
     format!(
-        "scripts are read from the folder itself alone: move them there, or into {libraries}/ what they require"
+        "scripts are read from the folder itself alone: move them there, into {libraries}/ what they require, or into {games}/NAME/ those of a game of their own"
     )
 }
 
@@ -83,12 +95,14 @@ mod tests {
             "lib/b.lua",
             "chess/c.lua",
             "games/go/d.lua",
+            "games/go/lib/h.lua",
+            "games/go/old/i.lua",
             "docs/readme.md",
             ".git/e.lua",
             "backup/.f.lua",
             "deep/er/est/g.lua",
         ]);
-        assert_eq!(names(dir.path(), &passed_over(dir.path())), ["chess", "games"]);
+        assert_eq!(names(dir.path(), &passed_over(dir.path())), ["chess", "games/go/old"]);
         assert_eq!(passed_over(&dir.path().join("nothing")), [""; 0].map(PathBuf::from));
     }
 

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use crate::wire::ids::RoomId;
+use crate::wire::ids::{GAME_SIGN, RoomId};
 
 /// One declared key: text around at most one `{room}` or `{new}` and at most one `{user}` or `{new_user}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPattern {
-    /// Text before the first placeholder, or the whole key.
+    /// Text before the first placeholder, or the whole key. What is not of a room has its game's name in front.
     prefix: Box<str>,
     fields: Box<[Field]>,
+    /// None for the default game.
+    game: Option<Box<str>>,
 }
 
 /// A placeholder, and the text from it to the next.
@@ -37,6 +39,8 @@ impl KeyPattern {
     pub const MAX_LEN: usize = 128;
     /// Keys that begin like this are the server's own.
     pub const RESERVED_PREFIX: &str = "godra:";
+    /// Which guests are alive: the server goes by this key, so it is one for all games.
+    pub const GUESTS: &str = "active_sessions:guests";
 
     /// Parses one key of a `-- KEYS:` line.
     ///
@@ -68,7 +72,20 @@ impl KeyPattern {
                 ));
             }
         }
-        Ok(Self { prefix: prefix.into(), fields })
+        Ok(Self { prefix: prefix.into(), fields, game: None })
+    }
+
+    /// The same for a script of that game: rooms are the game's, and any other key has its name in front.
+    pub(super) fn in_game(&self, game: &str) -> Self {
+        let is_in_room = self.names_room() || &*self.prefix == Self::GUESTS;
+        let prefix =
+            if is_in_room { self.prefix.clone() } else { format!("{game}{GAME_SIGN}{}", self.prefix).into() };
+        Self { prefix, fields: self.fields.clone(), game: Some(game.into()) }
+    }
+
+    /// The text before the first placeholder as the header has it.
+    fn own_prefix(&self) -> &str {
+        self.prefix.rsplit(GAME_SIGN).next().unwrap_or_default()
     }
 
     /// Whether it has a `{room}` or `{new}`.
@@ -147,15 +164,16 @@ impl KeyPattern {
     }
 
     /// Whether a key fits and is no other user's: the inner value is its room, none if it has none.
+    /// What a key has in front because of the game may be there or not.
     pub(super) fn match_key(&self, key: &str, user_id: &str) -> Option<Option<RoomId>> {
-        let mut rest = key.strip_prefix(&*self.prefix)?;
+        let mut rest = key.strip_prefix(&*self.prefix).or_else(|| key.strip_prefix(self.own_prefix()))?;
         let mut room = None;
         for Field { placeholder, behind } in &self.fields {
             if placeholder.is_user() {
                 rest = rest.strip_prefix(user_id)?;
             } else {
                 let (id, after) = rest.split_at(rest.find(is_separator).unwrap_or(rest.len()));
-                room = Some(RoomId::parse(id)?);
+                room = Some(RoomId::parse_in(self.game.as_deref(), id)?);
                 rest = after;
             }
             rest = rest.strip_prefix(&**behind)?;
@@ -205,7 +223,7 @@ impl Placeholder {
 
 impl fmt::Display for KeyPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.prefix)?;
+        f.write_str(self.own_prefix())?;
         self.fields.iter().try_for_each(|field| write!(f, "{}{}", field.placeholder.text(), field.behind))
     }
 }
@@ -226,6 +244,11 @@ fn check_characters(text: &str) -> Result<(), String> {
             KeyPattern::RESERVED_PREFIX
         ));
     }
+    if text.contains(GAME_SIGN) {
+        return Err(format!(
+            "key {text} has a {GAME_SIGN} in it, which sets a game's name apart: a game's keys get it from the server"
+        ));
+    }
     if let Some(other) = text.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '"' | '\'' | '\\')) {
         return Err(format!(
             "key {text:?} has a {other:?} in it: use letters, digits and the signs : _ - . / #"
@@ -236,7 +259,7 @@ fn check_characters(text: &str) -> Result<(), String> {
 
 /// A character that no room id has.
 pub(super) fn is_separator(c: char) -> bool {
-    !c.is_ascii_alphanumeric() && c != '_' && c != '-'
+    !c.is_ascii_alphanumeric() && c != '_' && c != '-' && c != GAME_SIGN
 }
 
 #[cfg(test)]
@@ -267,6 +290,9 @@ mod tests {
         check("game:{ROOM}", false);
         check("ga\"me", false);
         check("gäme", false);
+        check("chess~game:{room}", false);
+        check("game:{room}~x", false);
+        check("lobbies~x", false);
         check("user:{user}", true);
         check("user:{user}:gold", true);
         check("game:{room}:hand:{user}", true);
@@ -322,6 +348,35 @@ mod tests {
         check("user:{new_user}:bag", "user:7:bag");
         check("game:{room}:hand:{new_user}", "game:hall:hand:7");
         check("game:{room}", "game:hall");
+    }
+
+    #[test]
+    fn keys_of_a_game_are_its_own() {
+        let check = |text: &str, expected: &str| {
+            let plain = KeyPattern::parse(text).expect("valid");
+            let pattern = plain.in_game("chess");
+            let filled = pattern.fill("chess~hall", "7");
+            assert_eq!((&*filled, pattern.to_string().as_str()), (expected, text));
+            let room = pattern.names_room().then(|| RoomId::parse("chess~hall").expect("valid"));
+            assert_eq!(pattern.match_key(&filled, "7"), Some(room.clone()), "as the store has it");
+            assert_eq!(pattern.match_key(&plain.fill("hall", "7"), "7"), Some(room), "as its players say it");
+            for other in ["go~hall", "~hall", "chess~chess~hall"] {
+                let of_other = plain.fill(other, "7");
+                assert!(!pattern.names_room() || pattern.match_key(&of_other, "7").is_none(), "{of_other}");
+                assert!(!pattern.names_room() || plain.match_key(&of_other, "7").is_none(), "{of_other}");
+            }
+            assert_eq!(
+                plain.match_key(&filled, "7").is_some(),
+                text == KeyPattern::GUESTS,
+                "no other game's: {text}"
+            );
+        };
+        check("lobbies", "chess~lobbies");
+        check("user:{user}:gold", "chess~user:7:gold");
+        check("game:{room}", "game:chess~hall");
+        check("game:{room}:hand:{user}", "game:chess~hall:hand:7");
+        check("of:{user}:in:{new}:x", "of:7:in:chess~hall:x");
+        check(KeyPattern::GUESTS, KeyPattern::GUESTS);
     }
 
     proptest! {

@@ -120,7 +120,8 @@ impl Script {
         let Some(argument) = args.get(number - 1) else {
             return Ok(None);
         };
-        let room = std::str::from_utf8(argument.as_ref()).ok().and_then(RoomId::parse);
+        let room = std::str::from_utf8(argument.as_ref()).ok();
+        let room = room.and_then(|text| RoomId::parse_in(self.game.as_deref(), text));
         let message = || format!("args[{number}] of {} must be a room id: 1 to 64 of A-Za-z0-9_-", self.name);
         room.map(Some).ok_or_else(|| bad_request(message()))
     }

@@ -34,6 +34,8 @@ pub struct Library {
 /// Reads libraries for the scripts of a folder, each once.
 pub(super) struct Libraries<'a> {
     folder: PathBuf,
+    /// Where those are that it lacks: a game takes in what is shared.
+    shared: Option<PathBuf>,
     /// Those that serve now.
     before: Vec<&'a Arc<Library>>,
     read: HashMap<Box<str>, Result<Arc<Library>, Refused>>,
@@ -44,7 +46,19 @@ pub(super) struct Libraries<'a> {
 impl<'a> Libraries<'a> {
     pub(super) fn new(dir: &Path, before: &'a ScriptSet) -> Self {
         let before = before.scripts.values().flat_map(|script| &script.libraries).collect();
-        Self { folder: dir.join(FOLDER), before, read: HashMap::new(), checked: HashMap::new() }
+        let (read, checked) = (HashMap::new(), HashMap::new());
+        Self { folder: dir.join(FOLDER), shared: None, before, read, checked }
+    }
+
+    /// What the folder lacks is taken from that of another folder of scripts.
+    pub(super) fn or_of(self, dir: &Path) -> Self {
+        Self { shared: Some(dir.join(FOLDER)), ..self }
+    }
+
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        let folders = [Some(&self.folder), self.shared.as_ref()];
+        let mut files = folders.into_iter().flatten().map(|folder| folder.join(format!("{name}.lua")));
+        files.find(|file| file.exists())
     }
 
     /// What a script's text takes in, each behind those that it takes in itself; and what brings the documents up that its header
@@ -61,6 +75,7 @@ impl<'a> Libraries<'a> {
         self.collect(path, text, &mut Vec::new(), &mut found, is_settled, compiler)?;
         let migrations = header.map(migration::libraries_of).unwrap_or_default();
         for (name, needs) in &migrations {
+            // What brings a game's documents up is its own: nobody else knows their forms.
             let is_there = self.folder.join(format!("{name}.lua")).exists();
             match needs {
                 Some(message) if !is_there => {
@@ -137,10 +152,11 @@ impl<'a> Libraries<'a> {
                 let way: Vec<&str> = trail[at..].iter().map(|name| &**name).chain([name]).collect();
                 return Err(problem(line, format!("libraries require each other: {}", way.join(" -> "))));
             }
-            let file = self.folder.join(format!("{name}.lua"));
-            if !file.exists() {
-                return Err(problem(line, format!("there is no {FOLDER}/{name}.lua")));
-            }
+            let Some(file) = self.file(name) else {
+                let shared =
+                    if self.shared.is_some() { ", neither the game's own nor a shared one" } else { "" };
+                return Err(problem(line, format!("there is no {FOLDER}/{name}.lua{shared}")));
+            };
             let library = self.get(&file, name, is_settled, compiler)?.clone();
             trail.push(name.into());
             self.collect(&library.path, &library.text, trail, found, is_settled, compiler)?;

@@ -10,13 +10,15 @@ use godra_engine::lua::{Answer, Call, Extension, Function, Interpreter, Invocati
 
 use super::tokens::{Token, TokenKind, tokens};
 use super::{Header, Library};
+use crate::wire::ids::GAME_SIGN;
 
 /// What the names of these libraries begin with.
 const PREFIX: &str = "migrate_";
 
-/// The library of a collection. A library's name has no `-`.
+/// The library of a collection. A library's name has no `-`, and not the game's, whose it is.
 pub fn library_of(collection: &str) -> String {
-    format!("{PREFIX}{}", collection.replace('-', "_"))
+    let own = collection.split_once(GAME_SIGN).map_or(collection, |(_, own)| own);
+    format!("{PREFIX}{}", own.replace('-', "_"))
 }
 
 /// The libraries of what a header names, each with the form that the header says, if that is above the first: then there must

@@ -8,6 +8,7 @@ pub mod check;
 mod collections;
 pub mod document_pattern;
 mod folders;
+mod games;
 pub mod header;
 pub mod key_pattern;
 mod keys;
@@ -21,6 +22,7 @@ mod room_keys;
 mod tokens;
 pub mod watch;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use collections::Collection;
 pub use document_pattern::{ArgumentName, DocumentPattern, Filling, Readers};
+pub use games::refuse_key;
 pub use header::Header;
 pub use key_pattern::KeyPattern;
 pub use keys::{KeyError, RpcTarget};
@@ -35,12 +38,16 @@ pub use library::Library;
 pub use room_keys::room_keys;
 pub use tokens::{may_call, may_read_call, may_use};
 
-use crate::wire::ids::Role;
+use crate::wire::ids::{GAME_SIGN, Role};
 
 /// One script of the catalogue, compiled and checked before it got here.
 pub struct Script {
     /// The file's name without `.lua`.
     pub name: Box<str>,
+    /// The game that it is of; none for the default one, and for the server's own scripts.
+    pub game: Option<Arc<str>>,
+    /// `NAME`, or `GAME~NAME`: what it is called among those of all games, in logs, metrics and messages.
+    pub full_name: Box<str>,
     /// Where it was read from, for logs.
     pub path: PathBuf,
     /// The file's text, unchanged.
@@ -79,6 +86,8 @@ impl Script {
         let forms = collections::forms_of(&header);
         let mut script = Self {
             name: name.into(),
+            game: None,
+            full_name: name.into(),
             path: path.into(),
             sha: sha_of(text, &libraries, &BTreeMap::new()),
             libraries,
@@ -90,6 +99,30 @@ impl Script {
         let reads_call = script.texts().any(may_read_call);
         script.reads_call = reads_call;
         script
+    }
+
+    /// The same as a script of that game: its rooms, its other keys and its documents are the game's.
+    pub fn in_game(mut self, game: &Arc<str>) -> Self {
+        self.full_name = format!("{game}{GAME_SIGN}{}", self.name).into();
+        self.header.keys = self.header.keys.iter().map(|key| key.in_game(game)).collect();
+        self.header.kept_keys = self.header.kept_keys.iter().map(|key| key.in_game(game)).collect();
+        self.header.documents = self.header.documents.iter().map(|document| document.in_game(game)).collect();
+        self.forms = collections::forms_of(&self.header);
+        self.game = Some(game.clone());
+        self
+    }
+
+    /// What stands in front of the names that it gives to what is its game's: nothing in the default game.
+    pub fn game_prefix(&self) -> &str {
+        &self.full_name[..self.full_name.len() - self.name.len()]
+    }
+
+    /// Its file within the folder of scripts, without `.lua`: what errors name.
+    pub fn file(&self) -> Cow<'_, str> {
+        match &self.game {
+            Some(game) => format!("{}/{game}/{}", games::FOLDER, self.name).into(),
+            None => Cow::Borrowed(&self.name),
+        }
     }
 
     /// A script of the server's own, from no file and called by nobody else. Its name begins with `godra:`.
@@ -120,6 +153,8 @@ impl Script {
         let told = told.map(|(collection, form)| (collection.clone(), *form)).collect();
         Some(Self {
             name: self.name.clone(),
+            game: self.game.clone(),
+            full_name: self.full_name.clone(),
             path: self.path.clone(),
             text: self.text.clone(),
             sha: sha_of(&self.text, &self.libraries, &told),
@@ -135,6 +170,11 @@ impl Script {
         self.forms.get(collection).copied().unwrap_or(1)
     }
 
+    /// Whether it is the server's own.
+    pub fn is_built_in(&self) -> bool {
+        self.name.starts_with(KeyPattern::RESERVED_PREFIX)
+    }
+
     /// First 8 characters of the SHA-1: shown in logs, replies and metrics.
     pub fn version(&self) -> &str {
         &self.sha[..8]
@@ -142,7 +182,7 @@ impl Script {
 
     /// `NAME@VERSION`, for those who want to know what answered them.
     pub fn tag(&self) -> String {
-        format!("{}@{}", self.name, self.version())
+        format!("{}@{}", self.full_name, self.version())
     }
 
     /// Whether it may look at that field of `godra`.
@@ -196,24 +236,31 @@ fn sha_of(text: &str, libraries: &[Arc<Library>], told: &BTreeMap<Box<str>, u32>
 
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Script({}@{})", self.name, self.version())
+        write!(f, "Script({})", self.tag())
     }
 }
 
-/// A consistent set of scripts, swapped as a whole.
-#[derive(Debug, Default)]
+/// A consistent set of scripts, swapped as a whole: those of one game, and in the default game's set those of the others.
+#[derive(Clone, Debug, Default)]
 pub struct ScriptSet {
-    /// Every script, by name.
+    /// Every script of the game, by name.
     pub scripts: HashMap<Box<str>, Arc<Script>>,
     /// Counts swaps, from 1.
     pub generation: u64,
     /// Names of files of which no version could ever serve.
     pub broken: BTreeSet<Box<str>>,
+    /// In the default game's set: the other games, by name. They have none themselves.
+    pub games: BTreeMap<Arc<str>, Arc<ScriptSet>>,
     /// The scripts that take an action of another name, by that.
     by_action: HashMap<Box<str>, Arc<Script>>,
     /// What headers say of collections of documents.
     collections: HashMap<Box<str>, Collection>,
+    /// What ends with a room of the game.
+    room_keys: Vec<KeyPattern>,
 }
+
+/// Stands in for a game that is not there (any more).
+static NO_GAME: LazyLock<ScriptSet> = LazyLock::new(ScriptSet::default);
 
 impl ScriptSet {
     /// A set of these scripts; where several name an action, the first in the order of their names gets it.
@@ -223,17 +270,55 @@ impl ScriptSet {
             by_action.entry(action.into()).or_insert_with(|| script.clone());
         }
         let collections = collections::of_scripts(&scripts);
-        Self { scripts, generation, broken: BTreeSet::new(), by_action, collections }
+        let room_keys = room_keys(scripts.values());
+        let (broken, games) = Default::default();
+        Self { scripts, generation, broken, games, by_action, collections, room_keys }
     }
 
-    /// What headers say of a collection of documents; none if no script works on it.
+    /// The scripts of a game (none: the default one): of one that is not there, no scripts.
+    pub fn of(&self, game: Option<&str>) -> &ScriptSet {
+        self.find_game(game).unwrap_or(&NO_GAME)
+    }
+
+    /// The scripts of a game (none: the default one), if there is such a game.
+    pub fn find_game(&self, game: Option<&str>) -> Option<&ScriptSet> {
+        match game {
+            None => Some(self),
+            Some(game) => self.games.get(game).map(|set| &**set),
+        }
+    }
+
+    /// Every game's set with its name, the default game's first.
+    pub fn by_game(&self) -> impl Iterator<Item = (Option<&str>, &ScriptSet)> + Clone {
+        let others = self.games.iter().map(|(game, set)| (Some(&**game), &**set));
+        std::iter::once((None, self)).chain(others)
+    }
+
+    /// The scripts of all games.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Script>> + Clone {
+        self.by_game().flat_map(|(_, set)| set.scripts.values())
+    }
+
+    /// Whether this very version of a script serves, in whichever game.
+    pub fn serves(&self, script: &Arc<Script>) -> bool {
+        let current = self.of(script.game.as_deref()).get(&script.name);
+        current.is_some_and(|current| Arc::ptr_eq(current, script))
+    }
+
+    /// What ends with a room of the game, besides its head.
+    pub fn room_keys(&self) -> &[KeyPattern] {
+        &self.room_keys
+    }
+
+    /// What headers say of a collection of documents, of whichever game; none if no script works on it.
     pub fn collection(&self, name: &str) -> Option<Collection> {
-        self.collections.get(name).copied()
+        let game = name.split_once(GAME_SIGN).map(|(game, _)| game);
+        self.of(game).collections.get(name).copied()
     }
 
     /// Whether any script works on documents.
     pub fn has_documents(&self) -> bool {
-        !self.collections.is_empty()
+        self.by_game().any(|(_, set)| !set.collections.is_empty())
     }
 
     /// The script that runs for a player's action: the one of that name, else the one whose `-- ACTIONS:` have it.
@@ -263,9 +348,13 @@ impl ScriptSet {
         ticking
     }
 
-    /// The script of that name, if messages may run it.
-    pub fn get_for_messages(&self, name: &str) -> Option<&Arc<Script>> {
-        self.get(name).filter(|script| script.header.is_for_server)
+    /// The script of that [full name](Script::full_name), if messages may run it.
+    pub fn get_for_messages(&self, full_name: &str) -> Option<&Arc<Script>> {
+        let (game, name) = match full_name.split_once(GAME_SIGN) {
+            Some((game, name)) => (Some(game), name),
+            None => (None, full_name),
+        };
+        self.of(game).get(name).filter(|script| script.header.is_for_server)
     }
 
     /// The script of that name, if players may call it at all (their role is not looked at).

@@ -24,6 +24,7 @@ use notify::{EventKind, RecursiveMode};
 use super::ScriptSet;
 use super::catalog::{self, Change, LoadReport, Problem};
 use super::folders::PassedOver;
+use super::games;
 use super::library;
 use crate::threads;
 
@@ -223,7 +224,7 @@ fn quiet_for(text: &[u8]) -> Duration {
 
 fn removed(report: &LoadReport) -> Vec<Box<str>> {
     let name = |change: &Change| match change {
-        Change::Removed(script) => Some(script.name.clone()),
+        Change::Removed(script) => Some(script.full_name.clone()),
         Change::Added(_) | Change::Replaced { .. } => None,
     };
     report.changes.iter().filter_map(name).collect()
@@ -232,19 +233,18 @@ fn removed(report: &LoadReport) -> Vec<Box<str>> {
 /// File events of the folder that currently has the watched path.
 struct FolderEvents {
     changed: Sender<()>,
-    /// The folder's identity with that of its libraries, and what watches them (none when the system refused).
+    /// The identities of the folders that are watched, and what watches them (none when the system refused).
     attached: Option<(FolderIds, Option<notify::RecommendedWatcher>)>,
 }
 
 impl FolderEvents {
     /// Watches the folder, unless it is the one watched already.
     fn attach(&mut self, dir: &Path) {
-        let libraries = library::folder(dir).and_then(|folder| FolderId::of(&folder));
-        let id = FolderId::of(dir).map(|id| (id, libraries));
-        if self.attached.as_ref().map(|(attached, _)| *attached) == id {
+        let ids = folders(dir).iter().map(|(folder, _)| FolderId::of(folder)).collect::<Option<FolderIds>>();
+        if self.attached.as_ref().map(|(attached, _)| attached) == ids.as_ref() {
             return;
         }
-        self.attached = id.map(|id| (id, self.watch(dir)));
+        self.attached = ids.map(|ids| (ids, self.watch(dir)));
     }
 
     fn watch(&self, dir: &Path) -> Option<notify::RecommendedWatcher> {
@@ -258,9 +258,8 @@ impl FolderEvents {
         };
         let watch = || can_start_a_thread().and_then(|()| notify::recommended_watcher(on_event));
         let watcher = watch().and_then(|mut watcher| {
-            notify::Watcher::watch(&mut watcher, dir, RecursiveMode::NonRecursive)?;
-            if let Some(libraries) = library::folder(dir) {
-                notify::Watcher::watch(&mut watcher, &libraries, RecursiveMode::Recursive)?;
+            for (folder, mode) in folders(dir) {
+                notify::Watcher::watch(&mut watcher, &folder, mode)?;
             }
             Ok(watcher)
         });
@@ -292,8 +291,19 @@ fn matters(event: &notify::Event, dir: &Path) -> bool {
     !is_read && (event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(concerns))
 }
 
-/// Of the folder, and of that of its libraries.
-type FolderIds = (FolderId, Option<FolderId>);
+/// Those of [`folders`], in order.
+type FolderIds = Vec<FolderId>;
+
+/// What is watched for a folder of scripts: itself, its libraries, and the same of each game.
+fn folders(dir: &Path) -> Vec<(PathBuf, RecursiveMode)> {
+    let mut found = Vec::new();
+    for folder in std::iter::once(dir.to_owned()).chain(games::folders(dir)) {
+        let libraries = library::folder(&folder).map(|libraries| (libraries, RecursiveMode::Recursive));
+        found.push((folder, RecursiveMode::NonRecursive));
+        found.extend(libraries);
+    }
+    found
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct FolderId(u64, u64);
@@ -308,6 +318,7 @@ impl FolderId {
 #[derive(PartialEq, Eq)]
 struct Fingerprint {
     folder: FolderId,
+    /// Scripts, libraries and the folders of games.
     files: Vec<FileFingerprint>,
 }
 
@@ -323,6 +334,12 @@ impl Fingerprint {
         let folder = FolderId::of(dir)?;
         let mut files = catalog::script_files(dir).ok()?;
         files.extend(library::files(dir));
+        for game in games::folders(dir) {
+            // One that cannot be read now is as one without files, and looked at again when it has some.
+            files.extend(catalog::script_files(&game).unwrap_or_default());
+            files.extend(library::files(&game));
+            files.push(game);
+        }
         let files = files.iter().map(|path| FileFingerprint::take(path)).collect();
         Some(Self { folder, files })
     }

@@ -26,7 +26,7 @@ pub enum Action {
         /// Whose token came with the request.
         caller: Arc<Identity>,
         /// The script by name, and what it is called with.
-        request: RpcRequest,
+        request: Box<RpcRequest>,
     },
     /// Pass a call to the accounts, and give the answer to [`super::Session::account_answered`].
     Account(Box<AccountRequest>),

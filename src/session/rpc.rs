@@ -3,13 +3,19 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::wire::ids::is_game_name;
 use crate::wire::message::{MAX_ACTION_BYTES, MAX_DEPTH, is_too_deep, shorten};
+
+/// What a client is told whose game is none by its name.
+pub(super) const BAD_GAME: &str = "game must be 1 to 32 of a-z 0-9 _ -, a letter first";
 
 /// A script call over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcRequest {
     /// The script's name, as the caller wrote it.
     pub script: String,
+    /// The game whose script it is; none for the default one.
+    pub game: Option<String>,
     /// `ARGV[2..]`: strings as they are, anything else as JSON text.
     pub arguments: Vec<String>,
     /// The keys that the caller named, if any.
@@ -19,6 +25,8 @@ pub struct RpcRequest {
 #[derive(Deserialize)]
 struct Body<'a> {
     script: String,
+    #[serde(default)]
+    game: Option<String>,
     #[serde(borrow, default)]
     args: Option<Vec<&'a RawValue>>,
     #[serde(default)]
@@ -35,12 +43,13 @@ impl RpcRequest {
         texts().map(|text| text.len() + size_of::<Box<[u8]>>()).sum()
     }
 
-    /// Parses the body `{script, args?, keys?}`.
+    /// Parses the body `{script, game?, args?, keys?}`.
     ///
     /// # Errors
     /// Says what is wrong, for the client.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        let expected = "expected {\"script\": NAME, \"args\"?: [...], \"keys\"?: [KEY, ...]}";
+        let expected =
+            "expected {\"script\": NAME, \"game\"?: NAME, \"args\"?: [...], \"keys\"?: [KEY, ...]}";
         // A derived implementation would take an array as well.
         if body.trim_ascii_start().first() != Some(&b'{') {
             return Err(expected.to_owned());
@@ -55,6 +64,10 @@ impl RpcRequest {
         if body.script.len() > MAX_ACTION_BYTES {
             return Err(format!("a script's name has at most {MAX_ACTION_BYTES} bytes"));
         }
+        let game = body.game.filter(|game| !game.is_empty());
+        if game.as_ref().is_some_and(|game| !is_game_name(game)) {
+            return Err(BAD_GAME.to_owned());
+        }
         if is_too_deep(text, MAX_DEPTH) {
             return Err(format!("the body has more than {MAX_DEPTH} levels of arrays and objects"));
         }
@@ -66,7 +79,7 @@ impl RpcRequest {
         let arguments = args.into_iter().map(argument).collect::<Result<_, _>>()?;
         // An empty list names no key, as if it were left out.
         let keys = body.keys.filter(|keys| !keys.is_empty());
-        Ok(Self { script: body.script, arguments, keys })
+        Ok(Self { script: body.script, game, arguments, keys })
     }
 }
 
@@ -99,6 +112,10 @@ mod tests {
         check("\r\n\t {\"script\":\"s\"} ", &[], None);
         check(r#"{"script":"s","args":null,"keys":null,"more":1}"#, &[], None);
         check(r#"{"script":"s","args":[],"keys":[]}"#, &[], None);
+        check(r#"{"script":"s","game":null}"#, &[], None);
+        let game = |body: &str| RpcRequest::parse(body.as_bytes()).expect(body).game;
+        assert_eq!(game(r#"{"script":"s","game":"chess-2"}"#).as_deref(), Some("chess-2"));
+        assert_eq!(game(r#"{"script":"s","game":""}"#), None);
         check(r#"{"script":"s","args":["a\nb",1.50,true,null]}"#, &["a\nb", "1.50", "true", "null"], None);
         check(
             r#"{"script":"s","args":[{"a": [1]},"1"],"keys":["k"]}"#,
@@ -118,6 +135,11 @@ mod tests {
         check(r#"{"script":1}"#);
         check(r#"{"script":"s","args":{}}"#);
         check(r#"{"script":"s","keys":[1]}"#);
+        check(r#"{"script":"s","game":1}"#);
+        check(r#"{"script":"s","game":"Chess"}"#);
+        check(r#"{"script":"s","game":"chess~go"}"#);
+        check(r#"{"script":"s","game":"../go"}"#);
+        check(&format!(r#"{{"script":"s","game":"{}"}}"#, "g".repeat(33)));
         check(r#"{"script":"s"} x"#);
         check(r#"{"script":"s","args":["\ud800"]}"#);
         check(&format!(r#"{{"script":"s","args":[{}1]}}"#, "1,".repeat(1024)));

@@ -38,14 +38,14 @@ impl FaultLog {
     ) {
         let runs_by_itself = call.tick_interval().is_some() || call.message_id().is_some();
         let quiet = if runs_by_itself { QUIET_BY_ITSELF } else { QUIET };
-        let Some(unlogged) = self.count(&call.script.sha, &error.message, quiet, now) else { return };
+        let Some(unlogged) = self.count(&call.script.tag(), &error.message, quiet, now) else { return };
         let script = &call.script;
         let room = room.map_or("-", RoomId::as_str);
         let run = run.map_or(String::new(), |run| format!(" {run}"));
         let repeated = repeated(unlogged);
         log::warn!(
             "script failed script={} version={} room={room} user={}{run} error={:?}{repeated}",
-            script.name,
+            script.full_name,
             script.version(),
             call.caller.user_id,
             shortened(&error.message),

@@ -42,7 +42,7 @@ impl FullLog {
             }
         };
         let script = call.map_or_else(String::new, |call| {
-            format!(" script={} user={}", call.script.name, call.caller.user_id)
+            format!(" script={} user={}", call.script.full_name, call.caller.user_id)
         });
         log::warn!("the store is full: what needs memory is refused {used} refused={unlogged}{script}");
     }

@@ -2,7 +2,7 @@
 //! atomic step as the hook; what else is written and read there, see [`crate::guests`].
 
 /// Guests by their last sign of life: a sorted set.
-pub const GUESTS: &str = "active_sessions:guests";
+pub const GUESTS: &str = crate::script::KeyPattern::GUESTS;
 /// What the key of a guest's rooms begins with; its id follows.
 pub const ROOMS_PREFIX: &str = "godra:guest:";
 /// What a guest's id begins with.

@@ -64,7 +64,10 @@ impl fmt::Display for BadMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Room => {
-                write!(f, "bad argument #1 to 'tell': nil, or a room's id: 1 to 64 of A-Z, a-z, 0-9, _ and -")
+                write!(
+                    f,
+                    "bad argument #1 to 'tell': nil, or the id of a room of the same game: 1 to 64 of A-Z, a-z, 0-9, _ and -"
+                )
             }
             Self::NoScript(name) => write!(f, "bad argument #2 to 'tell': there is no script {name:?}"),
             Self::NotForMessages(name) => write!(

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::ids::{GAME_SIGN, is_game_name};
+
 /// Where a document is: a collection, and a key in it. As text `COLLECTION/KEY`. Cheap to clone; in the order of databases, by bytes.
 #[derive(Clone)]
 pub struct Address {
@@ -12,7 +14,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Longest name of a collection, in bytes.
+    /// Longest name of a collection within its game, in bytes.
     pub const MAX_COLLECTION_BYTES: usize = 64;
     /// Longest key, in bytes.
     pub const MAX_KEY_BYTES: usize = 128;
@@ -41,7 +43,7 @@ impl Address {
         &self.text
     }
 
-    /// The collection: `[a-z][a-z0-9_-]{0,63}`.
+    /// The collection: `[a-z][a-z0-9_-]{0,63}`, with `GAME~` in front in any game but the default one.
     pub fn collection(&self) -> &str {
         &self.text[..usize::from(self.collection_bytes)]
     }
@@ -51,8 +53,26 @@ impl Address {
         &self.text[usize::from(self.collection_bytes) + 1..]
     }
 
-    /// Whether a collection may have this name.
+    /// The game that it is of; none for the default one.
+    pub fn game(&self) -> Option<&str> {
+        self.collection().split_once(GAME_SIGN).map(|(game, _)| game)
+    }
+
+    /// `COLLECTION/KEY` as scripts of its game say it.
+    pub fn within_game(&self) -> &str {
+        self.game().map_or(&self.text, |game| &self.text[game.len() + GAME_SIGN.len_utf8()..])
+    }
+
+    /// Whether a collection may have this name, with its game's in front or not.
     pub fn is_collection(text: &str) -> bool {
+        match text.split_once(GAME_SIGN) {
+            Some((game, own)) => is_game_name(game) && Self::is_own_collection(own),
+            None => Self::is_own_collection(text),
+        }
+    }
+
+    /// Whether a collection may have this name within its game.
+    pub fn is_own_collection(text: &str) -> bool {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
         text.len() <= Self::MAX_COLLECTION_BYTES
             && text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase())

@@ -5,26 +5,65 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-/// A room's id: 1–64 of `A-Za-z0-9_-`. Cheap to clone.
+/// The sign behind a game's name, in front of what is that game's: a room, a key, a collection, a script. The default game has no
+/// name and no sign, and no name has the sign in it: so it tells whose something is.
+pub const GAME_SIGN: char = '~';
+/// Longest name of a game, in bytes.
+pub const MAX_GAME_LEN: usize = 32;
+
+/// Whether a game may have this name: 1–32 of `a-z0-9_-`, a letter first.
+pub fn is_game_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    let begins_well = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    begins_well && text.len() <= MAX_GAME_LEN && text.bytes().all(allowed)
+}
+
+/// A room's id: 1–64 of `A-Za-z0-9_-`, with `GAME~` in front in any game but the default one. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(Arc<str>);
 
 impl RoomId {
-    /// Longest id, in bytes.
+    /// Longest id within its game, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// Parses a room id. A leading `game:` is accepted and dropped.
+    /// Parses a room id as it is in all games. A leading `game:` is accepted and dropped.
     pub fn parse(text: &str) -> Option<Self> {
         let id = text.strip_prefix("game:").unwrap_or(text);
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-        let valid = !id.is_empty() && id.len() <= Self::MAX_LEN && id.bytes().all(allowed);
-        valid.then(|| Self(id.into()))
+        let (is_of_game, own) = match id.split_once(GAME_SIGN) {
+            Some((game, own)) => (is_game_name(game), own),
+            None => (true, id),
+        };
+        (is_of_game && is_own_id(own)).then(|| Self(id.into()))
     }
 
-    /// The id without any prefix.
+    /// Parses a room id as somebody within a game says it (none: the default one): with the game's name in front or without. None
+    /// if it is of another game.
+    pub fn parse_in(game: Option<&str>, text: &str) -> Option<Self> {
+        let id = text.strip_prefix("game:").unwrap_or(text);
+        let own = match (game, id.split_once(GAME_SIGN)) {
+            (Some(game), Some((named, own))) if named == game => own,
+            (_, None) => id,
+            _ => return None,
+        };
+        let full = |game| format!("{game}{GAME_SIGN}{own}").into();
+        is_own_id(own).then(|| Self(game.map_or_else(|| own.into(), full)))
+    }
+
+    /// The id, with its game in front unless that is the default one.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The game that the room is of; none for the default one.
+    pub fn game(&self) -> Option<&str> {
+        self.0.split_once(GAME_SIGN).map(|(game, _)| game)
+    }
+}
+
+/// Whether a room may have this id within its game.
+fn is_own_id(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    !text.is_empty() && text.len() <= RoomId::MAX_LEN && text.bytes().all(allowed)
 }
 
 impl fmt::Display for RoomId {
@@ -121,6 +160,38 @@ mod tests {
         check("a b", None);
         check("ä", None);
         check("a{b}", None);
+        check("chess~a", Some("chess~a"));
+        check("game:chess~A-9", Some("chess~A-9"));
+        check(
+            &format!("{}~{}", "g".repeat(32), "x".repeat(64)),
+            Some(&format!("{}~{}", "g".repeat(32), "x".repeat(64))),
+        );
+        check(&format!("{}~x", "g".repeat(33)), None);
+        check("chess~", None);
+        check("~a", None);
+        check("Chess~a", None);
+        check("1chess~a", None);
+        check("chess~go~a", None);
+    }
+
+    #[test]
+    fn rooms_are_of_games() {
+        let check = |game: Option<&str>, text: &str, expected: Option<&str>| {
+            let room = RoomId::parse_in(game, text);
+            assert_eq!(room.as_ref().map(RoomId::as_str), expected, "{game:?} {text:?}");
+            assert!(room.is_none_or(|room| room.game() == game), "{game:?} {text:?}");
+        };
+        check(None, "a", Some("a"));
+        check(None, "chess~a", None);
+        check(Some("chess"), "a", Some("chess~a"));
+        check(Some("chess"), "game:a", Some("chess~a"));
+        check(Some("chess"), "chess~a", Some("chess~a"));
+        check(Some("chess"), "game:chess~a", Some("chess~a"));
+        check(Some("chess"), "go~a", None);
+        check(Some("chess"), "chess~chess~a", None);
+        check(Some("chess"), "~a", None);
+        check(Some("chess"), "", None);
+        check(Some("chess"), &"x".repeat(65), None);
     }
 
     #[test]

@@ -58,6 +58,7 @@ mod resume;
 mod rpc;
 mod seats;
 mod secrets;
+mod several_games;
 mod state_file;
 mod state_file_refusals;
 mod ticks;

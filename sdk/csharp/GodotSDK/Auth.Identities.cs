@@ -40,7 +40,7 @@ namespace GodotSDK
             Credential identity, Credential? proof = null, IEnumerable<string>? lobbies = null, CancellationToken cancel = default)
         {
             var members = identity.Members.ToList();
-            members.Add(("rooms", (lobbies ?? joinedRooms()).Select(LobbyIds.IdOf).ToList()));
+            members.Add(("rooms", (lobbies ?? joinedRooms()).Select(id => LobbyIds.IdOf(id, game)).ToList()));
             if (proof != null) members.Add(("proof", Payload.Of(proof.Members)));
             var body = Payload.Of(members.ToArray());
             return ChangingAsync(cancel, async token =>

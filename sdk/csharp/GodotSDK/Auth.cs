@@ -13,13 +13,15 @@ namespace GodotSDK
     {
         private readonly Api api;
         private readonly Tokens tokens;
+        private readonly string game;
         private readonly Func<IReadOnlyList<string>> joinedRooms;
         private Task<Session>? ensuring;
 
-        internal GodotAuth(Api api, Tokens tokens, Func<IReadOnlyList<string>> joinedRooms)
+        internal GodotAuth(Api api, Tokens tokens, string game, Func<IReadOnlyList<string>> joinedRooms)
         {
             this.api = api;
             this.tokens = tokens;
+            this.game = game;
             this.joinedRooms = joinedRooms;
         }
 
@@ -92,7 +94,7 @@ namespace GodotSDK
         /// <param name="cancel">Ends it.</param>
         public Task<Session> UpgradeAsync(string username, string password, IEnumerable<string>? lobbies = null, CancellationToken cancel = default)
         {
-            var rooms = (lobbies ?? joinedRooms()).Select(LobbyIds.IdOf).ToList();
+            var rooms = (lobbies ?? joinedRooms()).Select(id => LobbyIds.IdOf(id, game)).ToList();
             var body = Payload.Of(("username", username), ("password", password), ("rooms", rooms));
             return ChangeAsync(cancel, token => api.PostAsync("account/upgrade", body, token, cancel));
         }

@@ -30,11 +30,15 @@ namespace GodotSDK
         {
             this.options = options ?? new GodotClientOptions();
             baseAddress = ParseBase(baseUrl);
+            if (!LobbyIds.IsGame(this.options.Game))
+            {
+                throw new ArgumentException("A game's name is 1 to 32 of a-z, 0-9, _ and -, a letter first", nameof(options));
+            }
             log = new Log(this.options.Log);
             dispatcher = new Dispatcher(this.options.Dispatch, this.options.MaxWaitingMessages, log);
             api = new Api(baseAddress, this.options.Http ?? new Http(), this.options.RequestTimeout);
             tokens = new Tokens(api, this.options.SessionStore ?? new MemorySessionStore(), this.options, log, life.Token) { Changed = OnSession };
-            Auth = new GodotAuth(api, tokens, () => Rooms().Select(room => room.Id).ToList());
+            Auth = new GodotAuth(api, tokens, this.options.Game, () => Rooms().Select(room => room.Id).ToList());
         }
 
         /// <summary>There is another session, or none any more.</summary>
@@ -62,7 +66,7 @@ namespace GodotSDK
             string lobbyId, Action<Room>? prepare = null, CancellationToken cancel = default, Payload? options = null)
         {
             cancel.ThrowIfCancellationRequested();
-            var room = RoomOf(LobbyIds.IdOf(lobbyId), JoinOptions.TextOf(options));
+            var room = RoomOf(LobbyIds.IdOf(lobbyId, options.Game), JoinOptions.TextOf(options));
             try
             {
                 prepare?.Invoke(room);
@@ -113,9 +117,10 @@ namespace GodotSDK
             string script, IReadOnlyList<Payload>? args = null, IReadOnlyList<string>? keys = null, CancellationToken cancel = default)
         {
             var list = (args ?? Array.Empty<Payload>()).Cast<object?>();
-            var body = keys == null
-                ? Payload.Of(("script", script), ("args", list))
-                : Payload.Of(("script", script), ("args", list), ("keys", keys));
+            var members = new List<(string, object?)> { ("script", script), ("args", list) };
+            if (keys != null) members.Add(("keys", keys));
+            if (options.Game != "") members.Add(("game", options.Game));
+            var body = Payload.Of(members.ToArray());
             try
             {
                 var answer = await tokens.WithTokenAsync(token => api.PostAsync("api/rpc", body, token, cancel), cancel).ConfigureAwait(false);

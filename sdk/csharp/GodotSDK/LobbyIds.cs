@@ -5,17 +5,34 @@ namespace GodotSDK
     internal static class LobbyIds
     {
         private const string Prefix = "game:";
+        private const char GameSign = '~';
         private const int MaxLength = 64;
+        private const int MaxGameLength = 32;
 
-        /// <summary>Without the prefix.</summary>
-        public static string IdOf(string lobbyId)
+        /// <summary>Without the prefix; with the game's name in front, unless that is empty: the default game's.</summary>
+        public static string IdOf(string lobbyId, string game)
         {
             var id = lobbyId.StartsWith(Prefix, System.StringComparison.Ordinal) ? lobbyId.Substring(Prefix.Length) : lobbyId;
-            if (IsGood(id)) return id;
+            var front = game == "" ? "" : game + GameSign;
+            if (id.StartsWith(front, System.StringComparison.Ordinal)) id = id.Substring(front.Length);
+            if (IsGood(id)) return front + id;
             throw new GodraException("bad_request", "A lobby id is 1 to 64 letters, digits, underscores and hyphens");
         }
 
-        public static string KeyOf(string lobbyId) => Prefix + IdOf(lobbyId);
+        /// <summary>Of an id that <see cref="IdOf"/> gave.</summary>
+        public static string KeyOf(string id) => Prefix + id;
+
+        /// <summary>Whether a game may have this name; the default one's is empty.</summary>
+        public static bool IsGame(string name)
+        {
+            if (name == "") return true;
+            if (name.Length > MaxGameLength || name[0] < 'a' || name[0] > 'z') return false;
+            foreach (var c in name)
+            {
+                if (c >= 'A' && c <= 'Z') return false;
+            }
+            return IsGood(name);
+        }
 
         private static bool IsGood(string id)
         {

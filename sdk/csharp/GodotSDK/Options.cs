@@ -51,6 +51,9 @@ namespace GodotSDK
         /// <summary>How lost connections are made again; null for never.</summary>
         public ReconnectOptions? Reconnect { get; set; } = new ReconnectOptions();
 
+        /// <summary>Which of several games on the server is played; empty for the default one.</summary>
+        public string Game { get; set; } = "";
+
         /// <summary>Whether a connection that is made again goes on from the last event, or gets the whole state each time.</summary>
         public bool Resume { get; set; } = true;
 

@@ -1,5 +1,6 @@
 import 'package:godra/godra.dart';
 import 'package:godra/testing.dart';
+import 'package:godra/src/lobby.dart' show lobbyId;
 import 'package:test/test.dart';
 
 import 'harness/files.dart';
@@ -59,6 +60,18 @@ void main() {
         await expectLater(fake.client.join(id), fails('bad_request', outcome: Outcome.none));
       }
       expect(fake.links, isEmpty);
+    });
+
+    test('of another game is called by its full name, however it is said', () {
+      for (final id in ['a', 'game:a', 'chess~a', 'game:chess~a']) {
+        expect(lobbyId(id, 'chess'), 'chess~a');
+      }
+      for (final (id, game) in [('go~a', 'chess'), ('chess~', 'chess'), ('chess~chess~a', 'chess'), ('~a', 'chess'), ('chess~a', '')]) {
+        expect(() => lobbyId(id, game), throwsA(isA<UsageException>()), reason: id);
+      }
+      for (final game in ['Chess', 'a b', '9x', 'chess~', 'g' * 33]) {
+        expect(() => GodraClient('http://x', options: GodraOptions(game: game)), throwsA(isA<UsageException>()), reason: game);
+      }
     });
 
     test('without a login says so', () async => expectLater(FakeRoom().client.join('a'), fails('unauthorized')));

@@ -102,10 +102,15 @@ function optionsText(options) {
   }
   return text;
 }
-function roomId(lobbyId) {
-  const id = typeof lobbyId === "string" ? lobbyId.replace(/^game:/, "") : "";
-  if (/^[\w-]{1,64}$/.test(id)) return id;
-  throw new GodraError("bad_request", "A lobby id is 1 to 64 letters, digits, underscores and hyphens");
+function roomId(lobbyId, game = "") {
+  const [, named = game, id] = /^(?:game:)?(?:([a-z][a-z0-9_-]{0,31})~)?([\w-]{1,64})$/.exec(lobbyId) ?? [];
+  if (typeof lobbyId === "string" && id && named === game) return game ? `${game}~${id}` : id;
+  throw new GodraError("bad_request", `A lobby id ${game ? `of ${game} ` : ""}is 1 to 64 letters, digits, underscores and hyphens`);
+}
+function gameOf({ game }) {
+  game ??= "";
+  if (game === "" || /^[a-z][a-z0-9_-]{0,31}$/.test(game)) return game;
+  throw new TypeError("new GodraClient(baseUrl, {game}): a game's name is 1 to 32 of a-z, 0-9, _ and -, a letter first");
 }
 
 // src/util.js
@@ -365,7 +370,7 @@ var Auth = class {
    * guest needs none, becomes a player, and goes on as that, as with `upgrade`.
    */
   async linkIdentity(identity, { proof, lobbies } = {}) {
-    const rooms = (lobbies ?? this.#client.roomIds()).map(roomId);
+    const rooms = (lobbies ?? this.#client.roomIds()).map((id) => roomId(id, this.#client.game));
     const call = (token) => this.#http.post("account/identities", { ...identity, proof, rooms }, token);
     return this.#own(async () => {
       const answer = await this.#call(call);
@@ -382,7 +387,7 @@ var Auth = class {
    * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.
    */
   async upgrade(username, password, { lobbies } = {}) {
-    const rooms = (lobbies ?? this.#client.roomIds()).map(roomId);
+    const rooms = (lobbies ?? this.#client.roomIds()).map((id) => roomId(id, this.#client.game));
     const call = (token) => this.#http.post("account/upgrade", { username, password, rooms }, token);
     return this.#own(async () => this.#keeper.begin(await this.#call(call), true));
   }
@@ -1060,10 +1065,10 @@ var Lobby = class {
     return this.#rpc(token, "create_lobby", maxPlayers === void 0 ? [] : [maxPlayers]);
   }
   async joinLobby(token, lobbyId) {
-    return this.#rpc(token, "join_lobby", [], [`game:${roomId(lobbyId)}`]);
+    return this.#rpc(token, "join_lobby", [], [`game:${roomId(lobbyId, this.#client.game)}`]);
   }
   async leaveLobby(token, lobbyId) {
-    return this.#rpc(token, "leave_lobby", [], [`game:${roomId(lobbyId)}`]);
+    return this.#rpc(token, "leave_lobby", [], [`game:${roomId(lobbyId, this.#client.game)}`]);
   }
   /** A page of the lobbies: `{lobbies: [{id, members, capacity, created_at}], cursor}`; the last one's cursor is null. */
   async listLobbies(token, { limit = LOBBIES_PER_PAGE, cursor } = {}) {
@@ -1103,7 +1108,7 @@ var Realtime = class {
    * session's own token, stands for the session's, refreshed when need be.
    */
   async connect(token, lobbyId) {
-    const id = roomId(lobbyId);
+    const id = roomId(lobbyId, this.#client.game);
     this.close();
     const { room, connection } = this.#open(id, this.#tokens(token));
     this.#room = room;
@@ -2259,6 +2264,7 @@ var GodraClient = class {
   constructor(baseUrl, options = {}) {
     const base = parseBaseUrl(baseUrl);
     const settings = this.#settings = settingsOf(options);
+    this.game = gameOf(options);
     this.#http = new Http(base.http, options);
     this.#env = {
       ...PLATFORM,
@@ -2288,7 +2294,7 @@ var GodraClient = class {
   }
   /** Joins a lobby, and gives its room when it is there. One that this client is in already is given as it is. */
   async join(lobbyId, { signal, prepare, options } = {}) {
-    const id = roomId(lobbyId);
+    const id = roomId(lobbyId, this.game);
     if (signal?.aborted) throw cancelled();
     const entry = this.#rooms.get(id) ?? this.#join(id, options);
     entry.waiting += 1;
@@ -2326,7 +2332,7 @@ var GodraClient = class {
   /** Runs a script by RPC and resolves with its result. `options`: `{keys, signal, timeoutMs}`, or the keys alone. */
   async rpc(script, args = [], options = {}, { token } = {}) {
     const { keys, signal, timeoutMs } = Array.isArray(options) ? { keys: options } : options ?? {};
-    const call = (good) => this.#http.post("api/rpc", { script, args, keys }, good, { signal, timeoutMs });
+    const call = (good) => this.#http.post("api/rpc", { script, game: this.game || void 0, args, keys }, good, { signal, timeoutMs });
     const body = await this.auth.withToken(token, call);
     if (!("result" in body)) throw new GodraError("bad_response", "The answer to an RPC has no result");
     return body.result;

@@ -30,9 +30,19 @@ export function optionsText(options) {
   return text;
 }
 
-/** A lobby's id without `game:`, for one with or without that prefix. */
-export function roomId(lobbyId) {
-  const id = typeof lobbyId === "string" ? lobbyId.replace(/^game:/, "") : "";
-  if (/^[\w-]{1,64}$/.test(id)) return id;
-  throw new GodraError("bad_request", "A lobby id is 1 to 64 letters, digits, underscores and hyphens");
+/**
+ * A lobby's id without `game:`, for one with or without that prefix. In any game but the default one its name and `~` are in front,
+ * which may be left out here.
+ */
+export function roomId(lobbyId, game = "") {
+  const [, named = game, id] = /^(?:game:)?(?:([a-z][a-z0-9_-]{0,31})~)?([\w-]{1,64})$/.exec(lobbyId) ?? [];
+  if (typeof lobbyId === "string" && id && named === game) return game ? `${game}~${id}` : id;
+  throw new GodraError("bad_request", `A lobby id ${game ? `of ${game} ` : ""}is 1 to 64 letters, digits, underscores and hyphens`);
+}
+
+/** The name of a game on the server; empty for the default one. */
+export function gameOf({ game }) {
+  game ??= "";
+  if (game === "" || /^[a-z][a-z0-9_-]{0,31}$/.test(game)) return game;
+  throw new TypeError("new GodraClient(baseUrl, {game}): a game's name is 1 to 32 of a-z, 0-9, _ and -, a letter first");
 }

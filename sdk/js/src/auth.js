@@ -91,7 +91,7 @@ export class Auth {
    * guest needs none, becomes a player, and goes on as that, as with `upgrade`.
    */
   async linkIdentity(identity, { proof, lobbies } = {}) {
-    const rooms = (lobbies ?? this.#client.roomIds()).map(roomId);
+    const rooms = (lobbies ?? this.#client.roomIds()).map((id) => roomId(id, this.#client.game));
     const call = (token) => this.#http.post("account/identities", { ...identity, proof, rooms }, token);
     return this.#own(async () => {
       const answer = await this.#call(call);
@@ -110,7 +110,7 @@ export class Auth {
    * to the new user id: in those where it has called or been, which the server knows, and in `lobbies`.
    */
   async upgrade(username, password, { lobbies } = {}) {
-    const rooms = (lobbies ?? this.#client.roomIds()).map(roomId);
+    const rooms = (lobbies ?? this.#client.roomIds()).map((id) => roomId(id, this.#client.game));
     const call = (token) => this.#http.post("account/upgrade", { username, password, rooms }, token);
     return this.#own(async () => this.#keeper.begin(await this.#call(call), true));
   }

@@ -1,6 +1,6 @@
 // A server, and what one player does there: the one object that games make.
 
-import { optionsText, parseBaseUrl, queryOf, roomId } from "./address.js";
+import { gameOf, optionsText, parseBaseUrl, queryOf, roomId } from "./address.js";
 import { Auth } from "./auth.js";
 import { Lobby, Realtime } from "./compat.js";
 import { Emitter } from "./emitter.js";
@@ -25,6 +25,8 @@ export class GodraClient {
   constructor(baseUrl, options = {}) {
     const base = parseBaseUrl(baseUrl);
     const settings = (this.#settings = settingsOf(options));
+    /** The game on the server; empty for the default one. */
+    this.game = gameOf(options);
     this.#http = new Http(base.http, options);
     this.#env = {
       ...PLATFORM,
@@ -58,7 +60,7 @@ export class GodraClient {
 
   /** Joins a lobby, and gives its room when it is there. One that this client is in already is given as it is. */
   async join(lobbyId, { signal, prepare, options } = {}) {
-    const id = roomId(lobbyId);
+    const id = roomId(lobbyId, this.game);
     if (signal?.aborted) throw cancelled();
     const entry = this.#rooms.get(id) ?? this.#join(id, options);
     entry.waiting += 1;
@@ -100,7 +102,7 @@ export class GodraClient {
   /** Runs a script by RPC and resolves with its result. `options`: `{keys, signal, timeoutMs}`, or the keys alone. */
   async rpc(script, args = [], options = {}, { token } = {}) {
     const { keys, signal, timeoutMs } = Array.isArray(options) ? { keys: options } : options ?? {};
-    const call = (good) => this.#http.post("api/rpc", { script, args, keys }, good, { signal, timeoutMs });
+    const call = (good) => this.#http.post("api/rpc", { script, game: this.game || undefined, args, keys }, good, { signal, timeoutMs });
     const body = await this.auth.withToken(token, call);
     if (!("result" in body)) throw new GodraError("bad_response", "The answer to an RPC has no result");
     return body.result;

@@ -22,11 +22,11 @@ export class Lobby {
   }
 
   async joinLobby(token, lobbyId) {
-    return this.#rpc(token, "join_lobby", [], [`game:${roomId(lobbyId)}`]);
+    return this.#rpc(token, "join_lobby", [], [`game:${roomId(lobbyId, this.#client.game)}`]);
   }
 
   async leaveLobby(token, lobbyId) {
-    return this.#rpc(token, "leave_lobby", [], [`game:${roomId(lobbyId)}`]);
+    return this.#rpc(token, "leave_lobby", [], [`game:${roomId(lobbyId, this.#client.game)}`]);
   }
 
   /** A page of the lobbies: `{lobbies: [{id, members, capacity, created_at}], cursor}`; the last one's cursor is null. */
@@ -77,7 +77,7 @@ export class Realtime {
    * session's own token, stands for the session's, refreshed when need be.
    */
   async connect(token, lobbyId) {
-    const id = roomId(lobbyId);
+    const id = roomId(lobbyId, this.#client.game);
     this.close();
     const { room, connection } = this.#open(id, this.#tokens(token));
     this.#room = room;

@@ -84,6 +84,28 @@ test("a lobby id that cannot be one is refused without asking the server", async
   assert.equal(server.requests.length, 0);
 });
 
+test("a client of another game says so, and its lobbies are that game's", async () => {
+  const client = clientOf({ body: { result: "OK" } }, { game: "chess" });
+  for (const id of ["abc", "game:abc", "chess~abc", "game:chess~abc"]) {
+    await client.lobby.joinLobby("t", id);
+    const { game, keys } = server.requests.at(-1).body;
+    assert.deepEqual({ game, keys }, { game: "chess", keys: ["game:chess~abc"] }, id);
+  }
+  assert.equal(server.requests.length, 4);
+  for (const id of ["go~abc", "~abc", "chess~", "chess~chess~abc", "Chess~abc"]) {
+    await assert.rejects(client.lobby.joinLobby("t", id), { code: "bad_request" }, id);
+  }
+  assert.equal(server.requests.length, 4);
+  const ofDefault = clientOf({ body: { result: "OK" } });
+  await assert.rejects(ofDefault.lobby.joinLobby("t", "chess~abc"), { code: "bad_request" });
+  await ofDefault.rpc("x");
+  assert.equal(server.requests.length, 1);
+  assert.ok(!("game" in server.requests[0].body));
+  for (const game of ["Chess", "a b", "9x", "chess~", "g".repeat(33), 5]) {
+    assert.throws(() => clientOf({}, { game }), /a game's name is/, String(game));
+  }
+});
+
 test("errors of the server keep their status, code, message and delay", async () => {
   const check = async (answer, expected) => {
     const error = await clientOf(answer).rpc("x").catch((caught) => caught);

@@ -7,12 +7,13 @@ use crate::session::account::{AccountCall, AccountRequest};
 use crate::session::answer::Answer;
 use crate::session::documents;
 use crate::session::routes::{MAX_OPTIONS_BYTES, STRANGERS_BODY, TokenSource, user_to_reset};
+use crate::session::rpc::BAD_GAME;
 use crate::session::{
     Action, Client, Context, Counted, JoinRequest, MAX_ROOMS_TOLD, Rejection, Route, RpcRequest, SERVER_FULL,
     cors,
 };
 use crate::wire::http::{Method, Request, RequestError};
-use crate::wire::ids::{Identity, Role, RoomId};
+use crate::wire::ids::{Identity, Role, RoomId, is_game_name};
 use crate::wire::message::{MAX_DEPTH, is_too_deep, parse_epoch};
 use crate::wire::ws::{self, Handshake};
 use crate::wire::{ErrorCode, Position};
@@ -292,7 +293,7 @@ fn rpc(request: &Request, caller: Arc<Identity>, context: &Context<'_>) -> Resul
         let call = check_manager(&caller, &call.script, parsed)?;
         return Ok(submit(request, call, Some(caller), context));
     }
-    Ok(Next::Call(Action::Rpc { caller, request: call }))
+    Ok(Next::Call(Action::Rpc { caller, request: Box::new(call) }))
 }
 
 fn accept(request: &Request, context: &Context<'_>) -> Result<Handshake, RequestError> {
@@ -344,9 +345,26 @@ fn join_request(
     let room = request
         .query_parameter("game_id")
         .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "the query lacks game_id=ROOM"))?;
-    let room = RoomId::parse(&room)
-        .ok_or_else(|| Rejection::new(ErrorCode::BadRequest, "game_id must be 1 to 64 of A-Z a-z 0-9 _ -"))?;
+    let room = room_of_game(request, &room)?;
     Ok(JoinRequest { identity, room, since: since(request)?, options: options(request)?, client })
+}
+
+/// The room that the client wants into: its id tells the game, or the query's `game` does.
+fn room_of_game(request: &Request, id: &str) -> Result<RoomId, Rejection> {
+    let refuse = |message: String| Rejection::new(ErrorCode::BadRequest, message);
+    let game = request.query_parameter("game").filter(|game| !game.is_empty());
+    let Some(game) = game.as_deref() else {
+        return RoomId::parse(id).ok_or_else(|| {
+            refuse("game_id must be 1 to 64 of A-Z a-z 0-9 _ -, with GAME~ in front for a room of another game than the default one".into())
+        });
+    };
+    if !is_game_name(game) {
+        return Err(refuse(BAD_GAME.into()));
+    }
+    RoomId::parse_in(Some(game), id).ok_or_else(|| match RoomId::parse(id) {
+        Some(_) => refuse(format!("game_id is of another game than {game:?}")),
+        None => refuse("game_id must be 1 to 64 of A-Z a-z 0-9 _ -".into()),
+    })
 }
 
 /// What the client tells the hook that lets it in.

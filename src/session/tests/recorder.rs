@@ -49,7 +49,7 @@ impl Recorder {
         match action {
             Action::Send { bytes, kind: Sending::Page } => self.lines.push(format!("body [{}]", bytes.len())),
             Action::Send { bytes, .. } => self.send(&bytes),
-            Action::Rpc { caller, request } => return self.rpc(&caller, request).map_err(Refusal::Rpc),
+            Action::Rpc { caller, request } => return self.rpc(&caller, *request).map_err(Refusal::Rpc),
             Action::Account(request) => return self.account(&request).map_err(Refusal::Account),
             Action::Join(request) => {
                 let JoinRequest { identity, room, since, options, .. } = *request;
@@ -83,7 +83,7 @@ impl Recorder {
     /// `busy`, `forbidden` and `missing` are refused; other scripts run until they are answered.
     fn rpc(&mut self, identity: &Identity, request: RpcRequest) -> Result<(), Rejection> {
         assert!(self.call.is_none(), "one call at a time");
-        let RpcRequest { script, arguments, keys } = request;
+        let RpcRequest { script, arguments, keys, game: _ } = request;
         match &*script {
             "busy" => return Err(Rejection::new(ErrorCode::Busy, "try again")),
             "forbidden" => return Err(Rejection::new(ErrorCode::Forbidden, "not yours")),

@@ -140,14 +140,16 @@ impl Present<'_> {
     }
 }
 
-/// Finds the document of that name among a call's.
+/// Finds the document of that name among a call's; the name of its game may be left out.
 ///
 /// # Errors
 /// The call has no such document.
 pub fn find<'a>(declared: &'a [Declared], name: &[u8]) -> Result<&'a Declared, BadDocument> {
     /// How much is shown of a name that may be anything.
     const SHOWN: usize = 200;
-    declared.iter().find(|known| known.address.as_str().as_bytes() == name).ok_or_else(|| {
+    let is_meant =
+        |address: &Address| [address.as_str(), address.within_game()].map(str::as_bytes).contains(&name);
+    declared.iter().find(|known| is_meant(&known.address)).ok_or_else(|| {
         let address: String = String::from_utf8_lossy(name).chars().take(SHOWN).collect();
         BadDocument::NotDeclared {
             address,

@@ -10,11 +10,11 @@ use super::events::{EventLog, EventOptions};
 use super::mail::{self, Mail};
 use super::numbered::NumberedInputs;
 use super::options::EmbeddedOptions;
-use crate::script::ScriptSet;
+use crate::script::{ScriptSet, refuse_key};
 use crate::state::call::MAX_DETAILS_BYTES;
 use crate::state::event_text::BadEvent;
 use crate::state::{Arguments, Audience};
-use crate::wire::ids::{Identity, RoomId};
+use crate::wire::ids::{GAME_SIGN, Identity, RoomId};
 
 /// Channel prefix of rooms' events.
 const ROOM_CHANNEL: &[u8] = b"game_updates:game:";
@@ -33,7 +33,9 @@ pub(super) struct Game {
     /// Documents, and what the running call does with them.
     pub documents: RefCell<DocumentStore>,
     /// Those that may be told of.
-    pub scripts: RefCell<Arc<ScriptSet>>,
+    scripts: RefCell<Arc<ScriptSet>>,
+    /// Whether there are several games, and the running script is one's.
+    guards_keys: Cell<bool>,
     /// What `godra.room_ttl` says, in seconds.
     room_ttl_s: Cell<u64>,
     /// What `godra.lobbies_per_owner` says.
@@ -49,6 +51,8 @@ pub(super) struct Game {
 #[derive(Default)]
 pub(super) struct Caller {
     identity: Option<Arc<Identity>>,
+    /// The game of the running script; none for the default one.
+    game: Option<Arc<str>>,
     room: Option<RoomId>,
     /// Whether the call lets its caller in: what is for the caller then comes behind the room's state.
     is_entering: bool,
@@ -66,6 +70,7 @@ impl Game {
             mail: RefCell::default(),
             documents: RefCell::default(),
             scripts: RefCell::default(),
+            guards_keys: Cell::default(),
             room_ttl_s: Cell::new(options.room_ttl_s),
             lobbies_per_owner: Cell::new(options.lobbies_per_owner),
             caller: RefCell::default(),
@@ -74,16 +79,29 @@ impl Game {
         }
     }
 
+    /// These serve from now on.
+    pub(super) fn set_scripts(&self, scripts: Arc<ScriptSet>) {
+        self.scripts.replace(scripts);
+    }
+
+    pub(super) fn scripts(&self) -> Ref<'_, Arc<ScriptSet>> {
+        self.scripts.borrow()
+    }
+
     /// As `enter`, for a script that may ask for `godra.payload`.
     pub(super) fn enter_with_input(&self, call: &crate::state::Call) {
         self.input.replace(call.input_of_script().map(|_| call.arguments.clone()));
     }
 
     pub(super) fn enter(&self, call: &crate::state::Call, room: Option<&RoomId>, now_ms: u64) {
+        self.guards_keys.set(!call.script.is_built_in() && !self.scripts.borrow().games.is_empty());
         let identity = &call.caller;
         let mut caller = self.caller.borrow_mut();
         caller.is_entering = call.membership.enters();
         self.printed.set(0);
+        if caller.game != call.script.game {
+            caller.game.clone_from(&call.script.game);
+        }
         if caller.room.as_ref() != room {
             caller.room = room.cloned();
         }
@@ -172,9 +190,18 @@ impl Game {
         caller.room.as_ref().map(|room| room.as_str().to_owned()).ok_or_else(|| no_room(call, function))
     }
 
-    /// Whose messages the call sends.
+    /// Whose messages the call sends: its room's, or what a game does outside of rooms.
     pub(super) fn sender(&self) -> mail::Address {
-        mail::address(self.caller.borrow().room.as_ref())
+        let caller = self.caller.borrow();
+        match (&caller.room, &caller.game) {
+            (None, Some(game)) => mail::Address::from(format!("{game}{GAME_SIGN}")),
+            (room, _) => mail::address(room.as_ref()),
+        }
+    }
+
+    /// The game of the running script; none for the default one.
+    pub(super) fn game(&self) -> Option<Arc<str>> {
+        self.caller.borrow().game.clone()
     }
 
     pub(super) fn caller_id(&self) -> Box<[u8]> {
@@ -236,6 +263,7 @@ impl Extension for Game {
                 ];
                 call.texts(&fields)
             }
+            b"game" if let Some(game) = &caller.game => call.text(game.as_bytes()),
             b"room" if let Some(room) = &caller.room => call.text(room.as_str().as_bytes()),
             b"room_ttl" => call.number(self.room_ttl_s.get() as f64),
             b"lobbies_per_owner" => call.number(f64::from(self.lobbies_per_owner.get())),
@@ -253,11 +281,12 @@ impl Extension for Game {
         let parsed;
         let room = match &caller.room {
             Some(room) if room.as_str() == id => room,
-            _ => match RoomId::parse(id) {
-                Some(room) if room.as_str() == id => {
+            _ => match RoomId::parse_in(caller.game.as_deref(), id) {
+                Some(room) if !id.starts_with("game:") => {
                     parsed = room;
                     &parsed
                 }
+                // Rooms of other games are none of its.
                 _ => return Ok(0),
             },
         };
@@ -265,6 +294,15 @@ impl Extension for Game {
             Ok(()) => Ok(1),
             Err(bad) => Err(bad.message().to_owned()),
         }
+    }
+
+    fn guards_keys(&self) -> bool {
+        self.guards_keys.get()
+    }
+
+    fn refuse_key(&self, key: &[u8]) -> Option<String> {
+        let is_game = |name: &str| self.scripts.borrow().games.contains_key(name);
+        refuse_key(self.caller.borrow().game.as_deref(), key, is_game)
     }
 
     fn reserved_prefix(&self) -> Option<&'static [u8]> {

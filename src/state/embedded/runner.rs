@@ -136,20 +136,17 @@ impl ScriptRunner {
 
     /// Compiles what is new in the set, and forgets scripts that are neither in it nor waiting in a call.
     pub fn prepare(&mut self, set: &Arc<ScriptSet>) {
-        *self.game.scripts.borrow_mut() = set.clone();
-        for script in set.scripts.values() {
+        self.game.set_scripts(set.clone());
+        for script in set.all() {
             if let Err(message) = &self.compile(script).program {
-                log::error!("script does not compile script={} error={message:?}", script.name);
+                log::error!("script does not compile script={} error={message:?}", script.full_name);
             }
         }
         // They would keep a script that is out of the set.
         self.derived = None;
         self.documents().forget_script();
-        let is_used = |compiled: &Compiled| {
-            let current = set.get(&compiled.script.name);
-            current.is_some_and(|script| Arc::ptr_eq(script, &compiled.script))
-                || Arc::strong_count(&compiled.script) > 1
-        };
+        let is_used =
+            |compiled: &Compiled| set.serves(&compiled.script) || Arc::strong_count(&compiled.script) > 1;
         for (_, unused) in self.compiled.extract_if(|_, compiled| !is_used(compiled)) {
             if let Ok(program) = unused.program {
                 self.interpreter.forget(program);
@@ -227,7 +224,7 @@ impl ScriptRunner {
         self.compiled.entry(address(script)).or_insert_with(|| Compiled {
             script: script.clone(),
             program: compile(&self.interpreter, script),
-            metrics: self.metrics.script(&script.name),
+            metrics: self.metrics.script(&script.full_name),
             reads_payload: script.may_read("payload"),
         })
     }
@@ -267,7 +264,7 @@ fn filler_of(script: &Script) -> Filler {
 
 fn compile(interpreter: &Interpreter, script: &Script) -> Result<lua::Script, Box<str>> {
     let libraries = script.libraries.iter().map(|library| (&*library.name, &*library.text));
-    interpreter.compile_with(&script.name, &script.text, &libraries.collect::<Vec<_>>())
+    interpreter.compile_with(&script.file(), &script.text, &libraries.collect::<Vec<_>>())
 }
 
 fn count(metrics: &ScriptMetrics, result: &Result<Bytes, ScriptError>, took: Duration) {

@@ -27,7 +27,7 @@ use super::queue::{EngineCommand, QueueState};
 use super::runner::{Invocation, ScriptRunner};
 use super::ticks::Ticks;
 use crate::metrics::{Counter, Metrics, RefusalReason, Row};
-use crate::script::{KeyPattern, ScriptSet, room_keys};
+use crate::script::ScriptSet;
 use crate::state::call::{STOPPING, first_seed, give_back};
 use crate::state::documents::CallDocuments;
 use crate::state::faults::FaultLog;
@@ -62,8 +62,6 @@ pub(super) struct Worker {
     shared: Arc<QueueState>,
     deliver: HeldDeliveries,
     scripts: Arc<ScriptSet>,
-    /// What these have for a room.
-    room_keys: Vec<KeyPattern>,
     room_ttl_s: u64,
     random: SplitMix,
     faults: FaultLog,
@@ -105,7 +103,6 @@ impl Worker {
             shared,
             deliver: HeldDeliveries::new(deliver),
             scripts: Arc::default(),
-            room_keys: Vec::new(),
             room_ttl_s: options.room_ttl_s,
             random: SplitMix(options.seed ^ 0x5851_f42d_4c95_7f2d),
             faults: FaultLog::default(),
@@ -212,7 +209,6 @@ impl Worker {
         let scripts = self.shared.new_scripts.lock().map(|mut slot| slot.take()).unwrap_or_default();
         if let Some(scripts) = scripts {
             self.runner.prepare(&scripts);
-            self.room_keys = room_keys(scripts.scripts.values());
             self.scripts = scripts;
             self.keep_home();
         }
@@ -542,7 +538,7 @@ impl Worker {
 
     /// After a panic, which is a mistake of ours.
     fn recover(&mut self, invocation: Invocation<'_>) -> CallResult {
-        log::error!("the engine broke, and Lua starts over script={}", invocation.call.script.name);
+        log::error!("the engine broke, and Lua starts over script={}", invocation.call.script.full_name);
         self.runner.rebuild();
         self.runner.prepare(&self.scripts);
         let error = CallError::refusal(ErrorCode::ScriptError, "internal error");

@@ -214,7 +214,7 @@ impl Endpoint {
     ) {
         let mut by_script: HashMap<&str, (u64, u64, u64)> = HashMap::new();
         for (place, (call, result)) in batch.calls.iter().zip(results).enumerate() {
-            let counts = by_script.entry(&call.script.name).or_default();
+            let counts = by_script.entry(&call.script.full_name).or_default();
             counts.0 += u64::from(!matches!(result, CallResult::Skipped));
             let run = runs.get(place).and_then(Option::as_ref);
             if call.message_id().is_some() && run.is_some() {

@@ -110,7 +110,7 @@ impl Ledger {
     }
 
     fn rate(&self, call: &Call) -> f64 {
-        self.costs.get(&call.script.name).map_or(FIRST_GUESS, |cost| cost.nanos / cost.bytes)
+        self.costs.get(&call.script.full_name).map_or(FIRST_GUESS, |cost| cost.nanos / cost.bytes)
     }
 
     /// The calls of a batch have taken so long; those of a span have it by the bytes of their arguments.
@@ -135,7 +135,7 @@ impl Ledger {
     }
 
     fn learn(&mut self, run: &[Call], spent: Duration) {
-        let name = &run[0].script.name;
+        let name = &run[0].script.full_name;
         if !self.costs.contains_key(name) {
             if self.costs.len() >= MAX_SCRIPTS {
                 self.costs.clear();

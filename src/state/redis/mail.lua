@@ -5,22 +5,24 @@
 -- messages), 1, or 2 (its keys need a room).
 -- Behind OWN_KEYS .. "mail:" (a ROOM is "" for no room):
 --   seq          the last message's id, 16 digits. Ids begin with the time, so that none comes again in a store that lost its data
---   bodies       hash: id -> msgpack of { script, when it is due, sending room, name or false, payload }
+--   bodies       hash: id -> msgpack of { script, when it is due, sender, name or false, payload }; a script of another game than
+--                the default one has "GAME~" in front of its name, and the sender is a room, or that, or "", where there is no room
 --   now:ROOM     sorted set of a room's messages without `after`, "id due script", by their ids: so their order is that of the
 --                calls, whatever becomes of the clock
 --   due:ROOM     the same of its timers, by when they are due
 --   line         sorted set of the rooms in which something is due, in turn
 --   timers       sorted set of rooms by when their first timer is due. Here and in the line a room may stand too early: a look
 --                (see mail_look.lua) finds that out
---   name:ROOM:NAME   hash: receiver -> id of what the room has pending there under that name
+--   name:SENDER:NAME   hash: receiver -> id of what the sender has pending there under that name
 --   ran:ROOM     how many messages have run in the room in this round
--- The tools: room, now, keep, number() (of the running call), is_full (whether nothing may be told), is_too_deep(text).
+-- The tools: room, now, keep, game() ("GAME~" of the running script, or ""), own_id(room as it says it), number() (of the running call), is_full (whether nothing may be told), is_too_deep(text).
 local function make_mail(tools)
   local mail, BOUNDS = {}, get_mail_bounds()
   local room, now, keep, call = tools.room, tools.now, tools.keep, redis.call
   local unpack = table.unpack or unpack
 
   local function key(name) return OWN_KEYS .. "mail:" .. name end
+  local function sender() return room == "" and tools.game() or room end
   local function name_key(sender, name) return key("name:" .. sender .. ":" .. name) end
   local SEQ, BODIES, LINE, TIMERS = key("seq"), key("bodies"), key("line"), key("timers")
 
@@ -116,9 +118,9 @@ local function make_mail(tools)
     put_step(put, message)
   end
 
-  -- The id of what this room has pending for another under a name.
+  -- The id of what this sender has pending for a room under a name.
   local function pending_as(name, to)
-    local id = call("HGET", name_key(room, name), to)
+    local id = call("HGET", name_key(sender(), name), to)
     return id and not (current and current.id == id) and id or nil
   end
 
@@ -131,7 +133,9 @@ local function make_mail(tools)
   local function receiver(to, script)
     local name = type(script) == "string" and script or ""
     local _, at
-    if not string.find(name, "[%s:]") then _, at = string.find(MAIL_SCRIPTS, " " .. name .. ":", 1, true) end
+    if not string.find(name, "[%s:~]") then
+      _, at = string.find(MAIL_SCRIPTS, " " .. tools.game() .. name .. ":", 1, true)
+    end
     local kind = at and string.sub(MAIL_SCRIPTS, at + 1, at + 1)
     local function about(refusal)
       return nil, string.format(get_mail_texts()[refusal], (string.gsub(string.sub(name, 1, 64), '[%c"\\]', "?")))
@@ -143,7 +147,8 @@ local function make_mail(tools)
       return ""
     end
     local id = type(to) == "string" and string.match(to, "^game:(.*)$") or to
-    if type(id) ~= "string" or #id > 64 or not string.find(id, "^[%w_-]+$") then return nil, get_mail_texts().room end
+    id = tools.own_id(id)
+    if not id then return nil, get_mail_texts().room end
     return id
   end
 
@@ -198,11 +203,12 @@ local function make_mail(tools)
     local pending = counts_of(to)
     if not before and pending[1] + pending[2] >= BOUNDS.pending then error(get_mail_texts().too_many_pending, 2) end
     if tools.is_full then error({ err = "OOM the store is full" }, 0) end
-    local id, due = next_id(), string.format("%.0f", now + after)
+    local id, due, from = next_id(), string.format("%.0f", now + after), sender()
     if before then take_back(to, before) end
+    script = tools.game() .. script
     local message = {
-      id = id, to = to, due = due, sender = room, name = name, is_timer = after > 0,
-      body = cmsgpack.pack({ script, due, room, name or false, text }), entry = id .. " " .. due .. " " .. script,
+      id = id, to = to, due = due, sender = from, name = name, is_timer = after > 0,
+      body = cmsgpack.pack({ script, due, from, name or false, text }), entry = id .. " " .. due .. " " .. script,
     }
     put_step(take, message)
     put(message)
@@ -214,7 +220,7 @@ local function make_mail(tools)
     local name = to_name(value)
     if not name then error(get_mail_texts().cancelled_name, 2) end
     begin_call()
-    local receivers, was_any = call("HGETALL", name_key(room, name)), false
+    local receivers, was_any = call("HGETALL", name_key(sender(), name)), false
     for index = 1, #receivers, 2 do
       local to, id = receivers[index], receivers[index + 1]
       if not (current and current.id == id) then

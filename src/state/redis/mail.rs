@@ -248,7 +248,7 @@ impl Stopped {
     pub(super) fn of(batch: &Batch) -> Option<Self> {
         let due = |call: &Call| {
             let id = call.message_id()?;
-            Some(Due { id, due_ms: 0, script: call.script.name.clone() })
+            Some(Due { id, due_ms: 0, script: call.script.full_name.clone() })
         };
         let messages: Vec<Due> = batch.calls.iter().filter_map(due).collect();
         (!messages.is_empty()).then(|| Self { room: batch.room.clone(), messages })
@@ -264,7 +264,7 @@ impl Stopped {
 
 /// Whether any of these scripts is run by messages.
 pub(super) fn are_for_messages(scripts: &ScriptSet) -> bool {
-    scripts.scripts.values().any(|script| script.header.is_for_server)
+    scripts.all().any(|script| script.header.is_for_server)
 }
 
 /// How much is pending in each store, for one figure of all of them.

@@ -1,11 +1,11 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
--- nothing, whether it may pick without being atomic }, behind them the running call's place (number) and time, what the program
+-- nothing, whether it may pick without being atomic, "GAME~" if it is of a game other than the default one, false if it is the server's own }, behind them the running call's place (number) and time, what the program
 -- takes from the server's own tables: OWN_KEYS and CHANNELS (what the names of the server's keys and of rooms' channels begin with),
 -- check_result, is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
 -- looks after memberships: make_membership; what ends with a room: settle_lifetimes; numbered inputs: make_numbered; a room's latest events: make_history; messages
--- between rooms: make_mail, nil if no script has to do with them; what may be published: is_utf8, NOT_UTF8, MAX_CALL_BYTES, FULL_BYTES
+-- between rooms: make_mail, nil if no script has to do with them; make_guard, nil if there is one game; what may be published: is_utf8, NOT_UTF8, MAX_CALL_BYTES, FULL_BYTES
 -- and TOO_MUCH; and the bound of an error's details, MAX_DETAILS_BYTES.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
@@ -183,6 +183,16 @@ local function put(found, head, text, audience, key)
   found.count = found.count + 1
 end
 
+-- What ids and names begin with in the running script's game.
+local game = ""
+-- A room's id as the store has it, from one that the running script says; nil if that is none of its game.
+local function own_id(text)
+  if type(text) ~= "string" then return nil end
+  if game ~= "" and string.sub(text, 1, #game) == game then text = string.sub(text, #game + 1) end
+  if #text > 64 or not string.find(text, "^[%w_-]+$") then return nil end
+  return game .. text
+end
+
 -- Whose membership begins with this call.
 local entering
 local user_id, who, user
@@ -228,6 +238,8 @@ local function get_mail()
     room = room,
     now = now,
     keep = keep,
+    game = function() return game end,
+    own_id = own_id,
     number = function() return number end,
     is_full = string.find(flags, "f", 1, true),
     is_too_deep = function(text) return #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) end,
@@ -333,6 +345,7 @@ setmetatable(godra, { __index = function(_, name)
   end
   if make_mail and (name == "tell" or name == "cancel") then return get_mail()[name] end
   --@documents if name == "load" or name == "save" or name == "delete" then return documents[name] end
+  if name == "game" and game ~= "" then return string.sub(game, 1, -2) end
   if name ~= "user" or user_id == "" then return nil end
   if not user then
     local role, called = string.match(who, "^[%[{]?(%S*) (.*)$")
@@ -344,8 +357,8 @@ end, __newindex = function() error("Attempt to modify a readonly table", 2) end,
 -- In place of redis for scripts that may publish by command. A ready event has a mark in front.
 local function make_publishing(commands)
   local function publish_ready(channel, text)
-    local id = type(channel) == "string" and string.match(channel, "^game_updates:game:([%w_-]+)$")
-    if not id or #id > 64 then return 0 end
+    local id = own_id(type(channel) == "string" and string.match(channel, "^game_updates:game:(.*)$"))
+    if not id then return 0 end
     if not is_utf8(text) then return { err = "ERR " .. NOT_UTF8 } end
     local ok, event = pcall(cjson.decode, text)
     if not ok or type(event) ~= "table" or string.sub(text, 1, 64):match("^%s*{") == nil then
@@ -379,11 +392,19 @@ local function make_publishing(commands)
   }, { __index = commands })
 end
 
-local publishing
+local publishing, guarded
 -- What a script has as redis.
 local function commands_of(script)
   local commands = script[3] and atomic_commands or redis
   if script[4] then commands = select(2, get_picks()) end
+  if make_guard and script[5] ~= false then
+    local own = script[5] or ""
+    guarded = guarded or {}
+    local of_game = guarded[own] or {}
+    guarded[own] = of_game
+    of_game[commands] = of_game[commands] or make_guard(commands, own)
+    commands = of_game[commands]
+  end
   if not script[2] then return commands end
   publishing = publishing or {}
   local found = publishing[commands] or make_publishing(commands)
@@ -486,6 +507,7 @@ end
 --@documents documents = make_documents({
 --@documents   number = function() return number end,
 --@documents   caller = function() return user_id end,
+--@documents   game = function() return game end,
 --@documents   commands = function() return running end,
 --@documents   is_atomic = function() return running == atomic_commands end,
 --@documents   now = now,
@@ -506,6 +528,7 @@ for run = 1, #runs, 8 do
   local is_wanted, argument_count = runs[run + 3] == 1, runs[run + 4]
   local named_count, step = runs[run + 5], runs[run + 6]
   local body = script[1]
+  game = script[5] or ""
   local commands, is_atomic = commands_of(script), script[3]
   running = is_atomic and atomic_commands or redis
   local width = argument_count + named_count + (step == 0 and 0 or 1)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::documents;
 use super::names::Names;
 use super::outbox;
-use crate::script::{KeyPattern, Library, Script, ScriptSet, may_use, room_keys};
+use crate::script::{KeyPattern, Library, Script, ScriptSet, may_use};
 use crate::state::call::{MAX_DETAILS_BYTES, UNREADABLE_PAYLOAD};
 use crate::state::event_text::{FULL_BYTES, MAX_CALL_BYTES};
 use crate::state::mail::{self, BadMessage};
@@ -42,6 +42,9 @@ const OF_DOCUMENTS: &str = "--@documents ";
 /// Messages and timers, where a script has to do with them.
 const MAIL: &str = include_str!("mail.lua");
 const NO_MAIL: &str = "local make_mail\n";
+/// What keeps games off each other's keys, if there are several.
+const GAMES: &str = include_str!("games.lua");
+const NO_GAMES: &str = "local make_guard\n";
 /// Where rooms live, if there are several stores.
 const HOME: &str = include_str!("home.lua");
 const NO_HOME: &str = "local make_home\n";
@@ -113,6 +116,8 @@ struct Source {
 pub(super) struct Programs {
     known: HashMap<Vec<usize>, Arc<Program>>,
     current: Vec<Arc<Script>>,
+    /// What looks after rooms' keys, and keeps games off each other's.
+    of_games: String,
     history: HistoryBounds,
     lobbies_per_owner: u32,
     names: Names,
@@ -134,6 +139,7 @@ impl Programs {
         Self {
             known: HashMap::new(),
             current: Vec::new(),
+            of_games: format!("{}{NO_GAMES}", lifetimes(&ScriptSet::default())),
             history,
             lobbies_per_owner,
             names,
@@ -145,8 +151,9 @@ impl Programs {
     /// Takes a new set of scripts, and forgets what was made of others.
     pub(super) fn replace(&mut self, set: &ScriptSet) {
         self.known.clear();
-        self.current = set.scripts.values().cloned().collect();
-        self.current.sort_by(|one, other| one.name.cmp(&other.name));
+        self.current = set.all().cloned().collect();
+        self.current.sort_by(|one, other| one.full_name.cmp(&other.full_name));
+        self.of_games = format!("{}{}", lifetimes(set), guard(set));
     }
 
     /// The scripts of the set.
@@ -155,7 +162,7 @@ impl Programs {
     }
 
     /// A program that can run all of these scripts. One or two get a program of their own, so that no call carries what it
-    /// does not run; more share the program of all scripts, so that there are not as many programs as mixtures.
+    /// does not run; more share the program of all scripts of their game, so that there are not as many programs as mixtures.
     pub(super) fn for_scripts<'a>(&mut self, scripts: impl Iterator<Item = &'a Arc<Script>>) -> Arc<Program> {
         let mut wanted: Vec<&Arc<Script>> = Vec::with_capacity(2);
         for script in scripts {
@@ -166,7 +173,8 @@ impl Programs {
         wanted.sort_by_key(|script| Arc::as_ptr(script) as usize);
         let is_current = |script: &&Arc<Script>| self.current.iter().any(|known| Arc::ptr_eq(known, script));
         if wanted.len() > 2 && wanted.iter().all(is_current) {
-            wanted = self.current.iter().collect();
+            let games: Vec<Option<Arc<str>>> = wanted.iter().map(|script| script.game.clone()).collect();
+            wanted = self.current.iter().filter(|script| games.contains(&script.game)).collect();
         }
         let name: Vec<usize> = wanted.iter().map(|script| Arc::as_ptr(script) as usize).collect();
         if let Some(program) = self.known.get(&name) {
@@ -174,7 +182,7 @@ impl Programs {
         }
         let program = Arc::new(Program::new(
             wanted.into_iter().cloned().collect(),
-            &self.current,
+            (&self.current, &self.of_games),
             &self.history,
             self.lobbies_per_owner,
             &self.names,
@@ -191,7 +199,7 @@ impl Programs {
 impl Program {
     fn new(
         scripts: Vec<Arc<Script>>,
-        all: &[Arc<Script>],
+        (all, of_games): (&[Arc<Script>], &str),
         history: &HistoryBounds,
         lobbies_per_owner: u32,
         names: &Names,
@@ -214,15 +222,16 @@ impl Program {
         }
         for (number, script) in (1..).zip(&scripts) {
             text.push_str(&format!(
-                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}{}\n{}\nend, {}, {}, {} }}\n",
+                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}{}\n{}\nend, {}, {}, {}{} }}\n",
                 local_require(script, &libraries),
                 locals(&script.text, writes_arrays(script)),
                 script.text,
                 script.may_call(&["publish"]),
                 script.header.is_atomic,
                 !script.header.is_atomic && script.may_call(&PICKING),
+                of_game(script),
             ));
-            sources.push(Source::at_end(&text, &script.name, &script.text));
+            sources.push(Source::at_end(&text, &script.file(), &script.text));
         }
         text.push_str(&tables(history, lobbies_per_owner, names));
         text.push_str(&format!("local IS_HOME = {is_home}\n"));
@@ -244,24 +253,8 @@ impl Program {
         let payload = if uses(|script| script.may_read("payload")) { payload() } else { String::new() };
         let arrays = if uses(|script| script.may_read("array")) { ARRAYS } else { "" };
         for part in [
-            RANDOM,
-            arrays,
-            sandbox,
-            PICKS,
-            UNDO,
-            GROUPS,
-            RESULT,
-            MEMBERSHIP,
-            &lifetimes(all),
-            NUMBERED,
-            TICKS,
-            HISTORY,
-            &library,
-            &payload,
-            TEXT,
-            &mail,
-            &documents,
-            &prelude,
+            RANDOM, arrays, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, of_games, NUMBERED, TICKS,
+            HISTORY, &library, &payload, TEXT, &mail, &documents, &prelude,
         ] {
             text.push_str(part);
         }
@@ -360,16 +353,53 @@ fn needs_sandbox(script: &Script) -> bool {
     script.texts().any(|text| stand_ins(text).next().is_some()) || writes_arrays(script)
 }
 
-/// What looks after the keys that these scripts have for a room.
-fn lifetimes(all: &[Arc<Script>]) -> String {
+/// What keeps games off each other's keys.
+fn guard(set: &ScriptSet) -> String {
+    if set.games.is_empty() {
+        return NO_GAMES.to_owned();
+    }
+    let names = |names: &mut dyn Iterator<Item = &str>| format!(" {} ", names.collect::<Vec<_>>().join(" "));
+    let commands =
+        || godra_engine::commands::names().filter_map(|name| godra_engine::commands::find(name.as_bytes()));
+    let places = commands().map(|command| (command.name, command.key_places()));
+    let places: String = places
+        .filter(|(_, places)| places != "1,1,1")
+        .map(|(name, places)| format!(" {name}={places} "))
+        .collect();
+    format!(
+        "local GAMES, GUESTS, WHOLE, KEY_PLACES = {:?}, {:?}, {:?}, {places:?}\n{GAMES}",
+        names(&mut set.games.keys().map(|game| &**game)),
+        KeyPattern::GUESTS,
+        names(&mut commands().filter(|command| command.works_on_all_keys()).map(|command| command.name)),
+    )
+}
+
+/// What a script's names begin with in a game other than the default one, behind what else is told of it.
+fn of_game(script: &Script) -> String {
+    if script.is_built_in() {
+        return ", false".to_owned();
+    }
+    if script.game.is_some() { format!(", {:?}", script.game_prefix()) } else { String::new() }
+}
+
+/// What looks after the keys that the scripts of each game have for a room.
+fn lifetimes(set: &ScriptSet) -> String {
+    let mut list = String::from("local function ROOM_KEYS(game)\n");
+    for (game, of_game) in &set.games {
+        list.push_str(&format!("  if game == {game:?} then return {{ {} }} end\n", room_keys_of(of_game)));
+    }
+    list.push_str(&format!("  return {{ {} }}\nend\n{LIFETIMES}", room_keys_of(set)));
+    list
+}
+
+fn room_keys_of(set: &ScriptSet) -> String {
     const ROOM: &str = "\0";
-    let sides = |key: KeyPattern| {
+    let sides = |key: &KeyPattern| {
         let text = key.fill(ROOM, "");
         let (before, behind) = text.split_once(ROOM).expect("it names the room");
         format!("{before:?}, {behind:?}")
     };
-    let keys: Vec<String> = room_keys(all).into_iter().map(sides).collect();
-    format!("local function ROOM_KEYS() return {{ {} }} end\n{LIFETIMES}", keys.join(", "))
+    set.room_keys().iter().map(sides).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a script may have `cjson` write an array.
@@ -495,7 +525,7 @@ fn mail_tables(all: &[Arc<Script>], stores: &[String]) -> String {
         true => 1 + u8::from(script.has_room_keys()),
     };
     let scripts: Vec<String> =
-        all.iter().map(|script| format!("{}:{} ", script.name, kind(script))).collect();
+        all.iter().map(|script| format!("{}:{} ", script.full_name, kind(script))).collect();
     format!(
         "local function get_mail_bounds()\n  \
          return {{ stores = {{ {} }}, waiting = {}, waiting_text = {:?}, call = {}, pending = {}, payload = {}, name = {}, after = {}, round_ms = {} }}\nend\n\
@@ -571,8 +601,8 @@ mod tests {
         assert!(
             scripts.contains("return 1")
                 && behind.ends_with(&format!(
-                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{}{NUMBERED}{TICKS}{HISTORY}{TEXT}{NO_MAIL}{PRELUDE}",
-                    lifetimes(&[])
+                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{}{NO_GAMES}{NUMBERED}{TICKS}{HISTORY}{TEXT}{NO_MAIL}{PRELUDE}",
+                    lifetimes(&ScriptSet::default())
                 ))
         );
     }
@@ -673,5 +703,39 @@ mod tests {
         let old = script("a", "return 2");
         let mixed = programs.for_scripts([&scripts[0], &old, &scripts[1]].into_iter());
         assert_eq!(mixed.scripts.len(), 3);
+    }
+
+    fn set_of(game: Option<&Arc<str>>, names: &[&str]) -> ScriptSet {
+        let of_game = |name: &&str| {
+            let header = "-- ROLE: server\n-- KEYS: game:{room}:items, lobbies";
+            let script = Script::new(name, "x.lua", header, Header::parse(name, header).expect("valid"));
+            let script = Arc::new(match game {
+                Some(game) => script.in_game(game),
+                None => script,
+            });
+            (script.name.clone(), script)
+        };
+        ScriptSet::new(names.iter().map(of_game).collect(), 1)
+    }
+
+    #[test]
+    fn programs_hold_one_games_scripts_and_know_all_games() {
+        let chess: Arc<str> = Arc::from("chess");
+        let mut set = set_of(None, &["a", "b", "c", "d"]);
+        set.games.insert(chess.clone(), Arc::new(set_of(Some(&chess), &["a", "e", "f"])));
+        let mut programs = Programs::default();
+        programs.replace(&set);
+        let of_chess = set.of(Some("chess"));
+        let program = programs.for_scripts(of_chess.scripts.values());
+        assert_eq!(program.scripts.len(), 3);
+        for part in [
+            "local GAMES, GUESTS, WHOLE, KEY_PLACES = \" chess \", \"active_sessions:guests\", \" ",
+            "if game == \"chess\" then return { \"game:\", \":items\", \"game:\", \":state\" } end",
+            ", \"chess~\" }",
+            " chess~a:2 chess~e:2 chess~f:2 ",
+        ] {
+            assert!(program.text.contains(part), "{part} is not in {}", program.text);
+        }
+        assert!(!Programs::default().for_scripts(set.scripts.values()).text.contains("KEY_PLACES"));
     }
 }

@@ -282,7 +282,7 @@ impl Reader {
         if let Some(stopped) = Stopped::of(&sent.batch) {
             self.find_now(Finding::Stopped(stopped));
         }
-        let names = sent.batch.calls.iter().map(|call| &*call.script.name);
+        let names = sent.batch.calls.iter().map(|call| &*call.script.full_name);
         // The server's own scripts do not loop.
         let mut names: Vec<&str> = names.filter(|name| !name.starts_with(SCRIPT_PREFIX)).collect();
         names.dedup();

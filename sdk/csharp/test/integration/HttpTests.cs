@@ -7,10 +7,10 @@ namespace GodotSDK.Tests;
 
 public static class HttpTests
 {
-    private static (FakeServer Server, GodotClient Client) Open(int timeoutMs = 10_000)
+    private static (FakeServer Server, GodotClient Client) Open(int timeoutMs = 10_000, string game = "")
     {
         var server = new FakeServer();
-        var options = new GodotClientOptions { RequestTimeout = TimeSpan.FromMilliseconds(timeoutMs), Log = (_, _) => { } };
+        var options = new GodotClientOptions { RequestTimeout = TimeSpan.FromMilliseconds(timeoutMs), Game = game, Log = (_, _) => { } };
         server.Route("POST /guest-login", new Response(200, FakeHttp.Login(1)));
         return (server, new GodotClient(server.Url, options));
     }
@@ -123,6 +123,26 @@ public static class HttpTests
         using var _ = server;
         foreach (var id in new[] { "", "game:", "a b", "ä", new string('a', 65), "game:game:a" }) await Check.FailsAsync(client.JoinAsync(id), "bad_request");
         Check.Equal(0, server.Requests.Count);
+    }
+
+    public static async Task TestAClientOfAnotherGameSaysSo()
+    {
+        var (server, client) = Open(game: "chess");
+        using var _ = server;
+        await client.Auth.EnsureAsync();
+        server.Route("POST /api/rpc", new Response(200, """{"result":"OK"}"""));
+        await client.RpcAsync("join_lobby", null, new[] { "game:a" });
+        Check.Equal("""{"script":"join_lobby","args":[],"keys":["game:a"],"game":"chess"}""", server.Requests.Last().Body);
+        var count = server.Requests.Count;
+        foreach (var id in new[] { "go~a", "~a", "chess~", "chess~chess~a" }) await Check.FailsAsync(client.JoinAsync(id), "bad_request");
+        Check.Equal(count, server.Requests.Count);
+        foreach (var game in new[] { "Chess", "a b", "9x", "chess~", new string('g', 33) })
+        {
+            var isRefused = false;
+            try { Open(game: game); }
+            catch (ArgumentException) { isRefused = true; }
+            Check.Equal(true, isRefused);
+        }
     }
 
     public static async Task TestAPageOfLobbies()

@@ -10,10 +10,11 @@ import 'tokens.dart';
 /// Logins. A session is refreshed by itself as long as the game uses it.
 final class Auth {
   /// Made by the client.
-  Auth(this._api, this._tokens, this._joinedRooms);
+  Auth(this._api, this._tokens, this._game, this._joinedRooms);
 
   final Api _api;
   final Tokens _tokens;
+  final String _game;
   final List<String> Function() _joinedRooms;
 
   /// Calls at the same time are one: two guests are one too many.
@@ -61,7 +62,7 @@ final class Auth {
   /// or a way that is linked already. A guest needs none, becomes a player, and goes on as that, as with [upgrade]; true if so.
   Future<bool> linkIdentity(Credential identity, {Credential? proof, List<String>? lobbies, CancelToken? cancel}) =>
       _change(cancel, (token) async {
-        final rooms = [for (final lobby in lobbies ?? _joinedRooms()) lobbyId(lobby)];
+        final rooms = [for (final lobby in lobbies ?? _joinedRooms()) lobbyId(lobby, _game)];
         final body = {...identity.fields, 'rooms': rooms, if (proof != null) 'proof': proof.fields};
         final answer = await _api.post('account/identities', body, token: token, cancel: cancel);
         if (answer.text('token') == null) return false;
@@ -83,7 +84,7 @@ final class Auth {
   /// Makes the guest that is logged in a player with an account, and goes on as that. What the guest has in rooms goes over to the
   /// new user id: in those of this client, in those that the server knows of, and in [lobbies]. Rooms come back by themselves.
   Future<Session> upgrade(String username, String password, {List<String>? lobbies, CancelToken? cancel}) => _change(cancel, (token) async {
-        final rooms = [for (final lobby in lobbies ?? _joinedRooms()) lobbyId(lobby)];
+        final rooms = [for (final lobby in lobbies ?? _joinedRooms()) lobbyId(lobby, _game)];
         final body = {'username': username, 'password': password, 'rooms': rooms};
         final login = await _api.post('account/upgrade', body, token: token, cancel: cancel);
         return _tokens.begin(_tokens.sessionOf(login));

@@ -24,6 +24,7 @@ final class GodraClient {
       : _options = options,
         _log = Log(options.log),
         _api = Api(baseUrl, options.http ?? openHttp(), options.clock, options.requestTimeout) {
+    gameName(options.game);
     _tokens = Tokens(_api, Keeper(options.store, _log), options.clock, _onSession);
   }
 
@@ -42,7 +43,7 @@ final class GodraClient {
   late final _sessionEnds = Signal<GodraException>(_guard);
 
   /// Logins.
-  late final Auth auth = Auth(_api, _tokens, () => [
+  late final Auth auth = Auth(_api, _tokens, _options.game, () => [
         for (final room in _rooms.values)
           if (room.wasJoined) room.id,
       ]);
@@ -66,7 +67,7 @@ final class GodraClient {
   }) async {
     cancel.check();
     _checkOpen();
-    final id = lobbyId(lobby);
+    final id = lobbyId(lobby, _options.game);
     final told = joinOptions(options);
     final room = _rooms[id] ??= _newRoom(id, told);
     _waiters.update(room, (count) => count + 1, ifAbsent: () => 1);
@@ -125,7 +126,7 @@ final class GodraClient {
     CancelToken? cancel,
   }) async {
     _checkOpen();
-    final body = {'script': script, 'args': args, if (keys != null) 'keys': keys};
+    final body = {'script': script, if (_options.game.isNotEmpty) 'game': _options.game, 'args': args, if (keys != null) 'keys': keys};
     final answer = await _tokens.use((token) => _api.post('api/rpc', body, token: token, cancel: cancel, timeout: timeout), cancel);
     if (answer.containsKey('result')) return answer['result'];
     throw const ProtocolException('bad_response', 'The answer to an RPC has no result', ErrorFacts(outcome: Outcome.unknown));

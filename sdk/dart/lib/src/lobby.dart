@@ -43,10 +43,25 @@ final class LobbyPage {
 
 final _id = RegExp(r'^[A-Za-z0-9_-]{1,64}$');
 
-/// The id of a lobby, with or without `game:` before it.
-String lobbyId(String given) {
-  final id = given.startsWith('game:') ? given.substring(5) : given;
-  if (_id.hasMatch(id)) return id;
+final _game = RegExp(r'^[a-z][a-z0-9_-]{0,31}$');
+
+/// [game] if a game may have that name; the default one's is empty. Fails with `bad_request`.
+String gameName(String game) {
+  if (game.isEmpty || _game.hasMatch(game)) return game;
+  throw UsageException(
+    'bad_request',
+    'Not a game: "$game". A name is 1 to 32 of a-z, 0-9, _ and -, a letter first',
+    const ErrorFacts(outcome: Outcome.none),
+  );
+}
+
+/// The id of a lobby, with or without `game:` before it. In any [game] but the default one its name and `~` are in front, which may
+/// be left out here.
+String lobbyId(String given, String game) {
+  final front = game.isEmpty ? '' : '$game~';
+  final full = given.startsWith('game:') ? given.substring(5) : given;
+  final id = full.startsWith(front) ? full.substring(front.length) : full;
+  if (_id.hasMatch(id)) return '$front$id';
   throw UsageException(
     'bad_request',
     'Not a lobby: "$given". An id is 1 to 64 letters, digits, underscores and hyphens',

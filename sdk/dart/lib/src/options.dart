@@ -49,6 +49,7 @@ final class GodraOptions {
   const GodraOptions({
     this.store,
     this.reconnect = const ReconnectOptions(),
+    this.game = '',
     this.requestTimeout = const Duration(seconds: 10),
     this.connectTimeout = const Duration(seconds: 10),
     this.heartbeat = const Duration(seconds: 20),
@@ -65,6 +66,9 @@ final class GodraOptions {
 
   /// Keeps the session when the game ends; by default it is forgotten.
   final SessionStore? store;
+
+  /// Which of several games on the server is played; empty for the default one.
+  final String game;
 
   /// Null for rooms that end with their first connection.
   final ReconnectOptions? reconnect;

@@ -50,7 +50,7 @@ var _dispatch := _Dispatch.new()
 var _log := _Log.new(_options)
 var _api := _Api.new(_Http.new(self, _clock), _options, _clock)
 var _tokens := _Tokens.new(_api, _options, _clock, _log)
-var _auth := _Auth.new(_api, _tokens, _clock)
+var _auth := _Auth.new(_api, _tokens, _clock, _options)
 var _rooms := _Rooms.new(_options, _clock, _dispatch, _log, _api, _tokens)
 var _wake := _Wake.new()
 
@@ -257,6 +257,8 @@ func rpc_call(
 	var body := {"script": script, "args": args}
 	if not keys.is_empty():
 		body["keys"] = keys
+	if _options.game != "":
+		body["game"] = _options.game
 	var answer := await _tokens.with_token(
 		func(token: String) -> GodraResult: return await _api.post("api/rpc", body, token, cancel)
 	)

@@ -10,6 +10,8 @@ var first_delay := 0.2
 var max_delay := 20.0
 ## A connection that held this long was a good one: delays begin from the start again.
 var stable := 5.0
+## Which of several games on the server is played; empty for the default one.
+var game := ""
 ## Whether lost connections are made again at all.
 var reconnect := true
 ## Pause between the heartbeats that find dead connections; 0 for none.

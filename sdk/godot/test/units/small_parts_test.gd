@@ -27,6 +27,14 @@ func test_lobby_ids() -> void:
 		equal(Address.id_of(wrong), "", wrong)
 
 
+func test_lobby_ids_of_games() -> void:
+	for said: String in ["a-B_9", "game:a-B_9", "chess~a-B_9", "game:chess~a-B_9"]:
+		equal(Address.id_of(said, "chess"), "chess~a-B_9", said)
+	for wrong: String in ["", "chess~", "go~a", "chess~chess~a", "~a"]:
+		equal(Address.id_of(wrong, "chess"), "", wrong)
+	equal(Address.id_of("chess~a"), "")
+
+
 func test_close_codes() -> void:
 	for code: int in [1001, 1005, 1006, 1011, 1012, 1013, 1014, 4000, 4001, 4321, 4499]:
 		check(CloseCodes.comes_back(code), "%d comes back" % code)

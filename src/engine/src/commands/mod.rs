@@ -122,6 +122,25 @@ impl Command {
         self.flags & (flags::WRITE | flags::DENY_OOM) == flags::WRITE
     }
 
+    /// Whether it looks at or removes keys that it does not name.
+    pub fn works_on_all_keys(&self) -> bool {
+        matches!(self.name, "keys" | "scan" | "randomkey" | "dbsize" | "flushall" | "flushdb")
+    }
+
+    /// Where its keys are, for scripts that look for them: `FIRST,LAST,STEP` by places of arguments from 1, a negative last one from the
+    /// end; `c` and the same as `COUNT,STEP` behind an argument that says how many there are, `d` if one is in front as well; `-` for
+    /// none, `s` for those of `SORT`.
+    pub fn key_places(&self) -> String {
+        match self.keys {
+            Keys::None => "-".to_owned(),
+            Keys::Range { first, last, step } => format!("{first},{last},{step}"),
+            Keys::Counted { count, step, destination } => {
+                format!("{}{count},{step}", if destination { "d" } else { "c" })
+            }
+            Keys::Sort => "s".to_owned(),
+        }
+    }
+
     /// Which of so many arguments are keys, as far as that does not depend on what they say.
     pub fn fixed_keys(&self, arguments: usize) -> Vec<usize> {
         match self.keys {

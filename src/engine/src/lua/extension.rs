@@ -43,6 +43,17 @@ pub trait Extension: Any {
     /// A script has removed all keys at once.
     fn flushed(&self) {}
 
+    /// Whether [`Extension::refuse_key`] is asked of every key that the running script's commands name.
+    fn guards_keys(&self) -> bool {
+        false
+    }
+
+    /// Why the running script may not work on a key; none if it may. Patterns of keys are asked of, too.
+    fn refuse_key(&self, key: &[u8]) -> Option<String> {
+        let _ = key;
+        None
+    }
+
     /// What the names of keys begin with that scripts' commands cannot touch, if there are such keys.
     fn reserved_prefix(&self) -> Option<&'static [u8]> {
         None

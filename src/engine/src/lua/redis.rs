@@ -6,6 +6,7 @@ use crate::commands::{self, Failure};
 use crate::keyspace::Context;
 use crate::reply::{ReplyBuffer, Value};
 
+use super::extension::Extension;
 use super::number::write_argument;
 use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
 
@@ -103,9 +104,28 @@ fn run(stack: Stack<'_>) -> RefMut<'_, ReplyBuffer> {
             let prefix = String::from_utf8_lossy(prefix);
             reply.error(&format!("ERR keys that begin with {prefix} are the server's"));
         }
-        None => execute(stack, arguments, &mut reply),
+        None => match refused(&*host.extension, arguments) {
+            Some(reason) => reply.error(&format!("ERR {reason}")),
+            None => execute(stack, arguments, &mut reply),
+        },
     }
     reply
+}
+
+/// Why a script may not run a command, where the extension guards keys.
+fn refused(extension: &dyn Extension, arguments: &[&[u8]]) -> Option<String> {
+    if !extension.guards_keys() {
+        return None;
+    }
+    let command = commands::find(arguments[0])?;
+    if command.works_on_all_keys() {
+        return Some(format!("{} works on the keys of all games", command.name));
+    }
+    // Those of SORT are the only keys that are put together by the store.
+    let patterns = if command.name.starts_with("sort") { &arguments[1..] } else { &[] };
+    let patterns = patterns.iter().filter(|text| text.contains(&b'*'));
+    let keys = command.keys_of(arguments);
+    keys.iter().chain(patterns).find_map(|key| extension.refuse_key(key))
 }
 
 /// The prefix of keys that scripts cannot touch, if one of the command's keys begins with it.

@@ -18,10 +18,11 @@ pub(crate) struct Body<'a> {
     pub due_ms: u64,
     /// Whether it is due whatever the clock says.
     pub is_at_once: bool,
-    /// The sending room; empty if there is none. So is the receiving one.
+    /// The sending room; if there is none, `GAME~`, or nothing for the default game.
     pub from: &'a str,
+    /// The receiving room; empty if there is none.
     pub to: &'a str,
-    /// The script's name.
+    /// The script's full name.
     pub script: &'a str,
     pub name: Option<&'a [u8]>,
     /// JSON text.
@@ -53,7 +54,7 @@ impl<'a> Body<'a> {
         out.push(flag(self.is_at_once, AT_ONCE) | flag(self.name.is_some(), NAMED));
         out.extend_from_slice(&self.due_ms.to_le_bytes());
         for text in [self.from, self.to, self.script] {
-            // Ids of rooms and names of scripts have 64 bytes at most.
+            // Ids of rooms and names of scripts have 64 bytes at most, behind 33 for their game.
             out.push(text.len() as u8);
             out.extend_from_slice(text.as_bytes());
         }

@@ -23,7 +23,8 @@ impl Game {
     /// `godra.tell(room or nil, script, payload, {after = ms, name = text}?)`.
     pub(in crate::state::embedded) fn tell(&self, call: &Call<'_>) -> Result<Answer, Raised> {
         let refused = |bad: BadMessage| call.error(format_args!("{bad}"));
-        let to = receiver(call).map_err(refused)?;
+        let game = self.game();
+        let to = receiver(call, game.as_deref()).map_err(refused)?;
         let script = self.script_to_tell(call.bytes(2)?, &to).map_err(refused)?;
         let Options { after_ms, name } = options(call)?;
         let from = self.sender();
@@ -40,7 +41,7 @@ impl Game {
             let payload = call.json(3)?;
             check_payload(&payload).map_err(refused)?;
             let Place { due_ms, is_at_once, .. } = place;
-            let (script, name) = (&script.name, name.as_deref());
+            let (script, name) = (&script.full_name, name.as_deref());
             Body { due_ms, is_at_once, from: &from, to: &to, script, name, payload: &payload }.encode()
         };
         self.mail.borrow_mut().sent(to.clone(), place, name.map(|name| (from, name)));
@@ -77,8 +78,8 @@ impl Game {
 
     fn script_to_tell(&self, name: &[u8], to: &Address) -> Result<Arc<Script>, BadMessage> {
         let name = String::from_utf8_lossy(name);
-        let scripts = self.scripts.borrow();
-        let script = match scripts.get(&name) {
+        let (scripts, game) = (self.scripts(), self.game());
+        let script = match scripts.of(game.as_deref()).get(&name) {
             None => return Err(BadMessage::no_script(&name)),
             Some(script) if !script.header.is_for_server => {
                 return Err(BadMessage::NotForMessages(name.into_owned()));
@@ -92,12 +93,12 @@ impl Game {
     }
 }
 
-fn receiver(call: &Call<'_>) -> Result<Address, BadMessage> {
+fn receiver(call: &Call<'_>, game: Option<&str>) -> Result<Address, BadMessage> {
     if call.is_nil(1) {
         return Ok(Address::default());
     }
     let text = call.bytes(1).ok().and_then(|text| std::str::from_utf8(text).ok());
-    let room = text.and_then(RoomId::parse).ok_or(BadMessage::Room)?;
+    let room = text.and_then(|text| RoomId::parse_in(game, text)).ok_or(BadMessage::Room)?;
     Ok(address(Some(&room)))
 }
 

@@ -26,7 +26,7 @@ use self::mailbox::{Entry, Mailbox};
 use crate::state::mail::{BadMessage, MAX_OF_CALL, MAX_PENDING};
 use crate::wire::ids::RoomId;
 
-/// A room's id; empty where there is no room.
+/// A room's id; empty where there is no room. What a game sends from there has `GAME~` as its sender.
 pub(super) type Address = SmolStr;
 
 /// What an entry takes beside its name, and a mailbox, in bytes, about.

@@ -61,7 +61,7 @@ impl Worker {
     }
 
     fn give_end(&self, room: &RoomId, end: Option<u64>, before: Option<u64>, now_ms: u64) {
-        for key in self.room_keys.iter().map(|key| key.fill(room.as_str(), "")) {
+        for key in self.scripts.of(room.game()).room_keys().iter().map(|key| key.fill(room.as_str(), "")) {
             let key = key.as_bytes();
             let is_same = |at_ms: u64| before.is_some_and(|before| before.abs_diff(at_ms) <= SAME_MS);
             match (self.end_of(key, now_ms), end) {

@@ -17,9 +17,9 @@ impl Worker {
         if overdue.is_empty() {
             return;
         }
-        let on_disconnect = self.scripts.get("on_disconnect").cloned();
         let mut put_off = Vec::new();
         for member in overdue {
+            let on_disconnect = self.scripts.of(member.room.game()).get("on_disconnect").cloned();
             if let Some(script) = &on_disconnect {
                 let mut batch = member.leave(script);
                 if !batch.calls.iter_mut().all(|call| self.settle_documents(call, Some(&member.room))) {
@@ -106,7 +106,9 @@ impl Worker {
             // Who confirms a membership is in already, and who is absent was never noted.
             Membership::Unchanged | Membership::Confirm(_) | Membership::Absent => {}
             Membership::Enter(_) | Membership::Rejoin { .. } | Membership::EnterUnlessRejoined(_) => {
-                if matches!(result, CallResult::Ok(_)) && self.scripts.get("on_disconnect").is_some() {
+                if matches!(result, CallResult::Ok(_))
+                    && self.scripts.of(room.game()).get("on_disconnect").is_some()
+                {
                     checkpointer.entered(room, &call.caller);
                 }
             }

@@ -11,7 +11,7 @@
 --   dirty      hash: name -> the last number that it is saved by
 -- The last of ARGV is msgpack of one entry a call: 0, { 0, code, message } of one that is refused, or { 1, name, whether it is the
 -- caller's own (1), … }.
--- The tools: number() and caller() of the running call, commands() that it has, is_atomic(), now, keep, encode, is_utf8, is_too_deep(text).
+-- The tools: number(), caller() and game() ("GAME~" of its script, or "") of the running call, commands() that it has, is_atomic(), now, keep, encode, is_utf8, is_too_deep(text).
 local make_documents
 do
   local call, unpack = redis.call, table.unpack or unpack
@@ -122,7 +122,10 @@ do
 
     local function named(value, what)
       if type(value) == "number" then return tostring(value) end
-      if type(value) == "string" then return value end
+      if type(value) == "string" then
+        -- A script need not say the name of its game.
+        return string.find(value, "^[^/]*~") and value or tools.game() .. value
+      end
       return nil, "bad argument #1 to '" .. what .. "' (string expected, got " .. (value == nil and "no value" or type(value)) .. ")"
     end
 

@@ -3,6 +3,7 @@ extends RefCounted
 
 const _SCHEMES := {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 const _PREFIX := "game:"
+const _GAME_SIGN := "~"
 const _MAX_ID := 64
 
 ## With a slash at the end; empty if the address is none.
@@ -32,9 +33,11 @@ func of_socket(id: String, epoch: String, since: int, join_options := "") -> Str
 	return "ws%sws?game_id=%s%s&refuse=close%s" % [base.trim_prefix("http"), id, place, more]
 
 
-## An id without the prefix; empty if it is none.
-static func id_of(lobby_id: String) -> String:
-	var id := lobby_id.trim_prefix(_PREFIX)
+## An id without the prefix; empty if it is none. In any game but the default one its name and ~ are
+## in front, which may be left out here.
+static func id_of(lobby_id: String, game := "") -> String:
+	var front := "" if game == "" else game + _GAME_SIGN
+	var id := lobby_id.trim_prefix(_PREFIX).trim_prefix(front)
 	if id.length() < 1 or id.length() > _MAX_ID:
 		return ""
 	for i in id.length():
@@ -43,7 +46,7 @@ static func id_of(lobby_id: String) -> String:
 		var is_digit := code >= 48 and code <= 57
 		if not is_letter and not is_digit and code != 95 and code != 45:
 			return ""
-	return id
+	return front + id
 
 
 static func key_of(id: String) -> String:

@@ -11,11 +11,13 @@ const Tokens := preload("tokens.gd")
 var _api: Api
 var _tokens: Tokens
 var _clock: Clock
+var _options: GodraOptions
 var _ensuring: Promise = null
 
 
-func _init(api: Api, tokens: Tokens, clock: Clock) -> void:
+func _init(api: Api, tokens: Tokens, clock: Clock, options := GodraOptions.new()) -> void:
 	_api = api
+	_options = options
 	_tokens = tokens
 	_clock = clock
 
@@ -79,7 +81,7 @@ func register(username: String, password: String) -> GodraResult:
 func upgrade(username: String, password: String, lobbies: Array) -> GodraResult:
 	var ids: Array[String] = []
 	for lobby: String in lobbies:
-		ids.append(Address.id_of(lobby))
+		ids.append(Address.id_of(lobby, _options.game))
 	var token := await _tokens.fresh()
 	if not token.ok:
 		return token
@@ -97,7 +99,7 @@ func link_identity(identity: Dictionary, proof: Dictionary, lobbies: Array) -> G
 	var body := identity.duplicate()
 	var ids: Array[String] = []
 	for lobby: String in lobbies:
-		ids.append(Address.id_of(lobby))
+		ids.append(Address.id_of(lobby, _options.game))
 	body["rooms"] = ids
 	if not proof.is_empty():
 		body["proof"] = proof

@@ -61,7 +61,7 @@ func all() -> Array[GodraRoom]:
 func join(
 	lobby_id: String, prepare: Callable, cancel: GodraCancel, options: Dictionary
 ) -> GodraResult:
-	var id := Address.id_of(lobby_id)
+	var id := Address.id_of(lobby_id, _options.game)
 	if id == "":
 		return GodraResult.failure(GodraError.new("bad_request", _BAD_ID))
 	var told := Json.write(options, "options")
