@@ -3,6 +3,7 @@
 mod callees;
 mod memory;
 mod metrics_port;
+mod readiness;
 mod services;
 mod stop;
 
@@ -20,6 +21,7 @@ use signal_hook::iterator::Signals;
 
 use self::callees::{Callees, start_documents};
 use self::memory::{HeapWatch, LOOK_EVERY};
+use self::readiness::wait_for_stores;
 use self::services::ServerServices;
 use self::stop::EngineEnd;
 use crate::account::external::{ExternalTokens, KeyFileError, KeyWatch};
@@ -186,6 +188,7 @@ impl Server {
         let pages = PageWatcher::start(pages, loaded_pages)
             .map_err(|error| ServerError::System("watch the public folder", error))?;
         let keys = watch_keys(external)?;
+        wait_for_stores(&*engine);
         let mut shards = Vec::with_capacity(config.threads);
         let listeners = listeners.into_iter().zip(redirects);
         for (id, (loop_part, (listener, redirect))) in loop_parts.into_iter().zip(listeners).enumerate() {

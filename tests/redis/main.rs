@@ -25,6 +25,7 @@ mod same;
 mod scene;
 mod sharing;
 mod stage;
+mod starts;
 mod survey;
 mod ticks;
 mod transports;
