@@ -13,7 +13,7 @@ use super::missed::MissedEvents;
 use super::results::state_of;
 use super::submitted::Purpose;
 use super::{MembershipId, Room, Round, hook};
-use crate::script::Script;
+use crate::script::{NO_HOOK, Script};
 use crate::state::{BatchDone, Call, CallError, CallResult, ConnectionKey, Membership, OnError};
 use crate::wire::ids::Identity;
 use crate::wire::ws::close_code;
@@ -155,6 +155,11 @@ impl Room {
         is_joining: bool,
         (round, actions): (Round<'_>, &mut Vec<RoomAction>),
     ) {
+        if let CallResult::NotRun(_) = entered {
+            // The user is in elsewhere: the store wants to know whether it still waits here.
+            self.joins.extend((!join.is_gone).then_some(join));
+            return;
+        }
         let has_entered = !matches!(entered, CallResult::Err(_));
         let outcome = match &entered {
             CallResult::Err(error) => Err(error),
@@ -166,6 +171,11 @@ impl Room {
             }
             outcome => {
                 let connection = join.connection;
+                if let CallResult::Err(error) = &entered
+                    && error.is_lost()
+                {
+                    self.give_up_join(&join, round);
+                }
                 match outcome {
                     _ if join.is_gone => {}
                     Ok(_) => actions.push(RoomAction::TurnAway { connection, why: Why::Busy }),
@@ -214,6 +224,17 @@ impl Room {
         if !self.is_here(user_id) {
             self.run_on_disconnect(join.identity.clone(), join.membership, round);
         }
+    }
+
+    /// Nobody knows whether the store has let somebody in, who was refused: it shall not, or undo it.
+    fn give_up_join(&mut self, join: &Join, round: Round<'_>) {
+        let stands = self.members.get(&join.identity.user_id).map(|member| member.membership);
+        let script = match stands {
+            None => hook(round.scripts, "on_disconnect"),
+            Some(_) => NO_HOOK.clone(),
+        };
+        let membership = Membership::GiveUp { membership: join.membership, stands };
+        self.push_own(Call::hook(script, join.identity.clone(), &self.id, membership), round);
     }
 
     /// The engine has not taken a batch of joins.

@@ -100,7 +100,7 @@ impl Room {
         self.push_own(Call::hook(script, identity, &self.id, Membership::Leave(membership)), round);
     }
 
-    fn push_own(&mut self, call: Call, round: Round<'_>) {
+    pub(super) fn push_own(&mut self, call: Call, round: Round<'_>) {
         self.waiting.push(QueuedInput { call, reply: None, received_at: round.began, charge: None });
     }
 }

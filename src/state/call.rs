@@ -192,6 +192,14 @@ pub enum Membership {
     Confirm(u32),
     /// Runs only if nobody holds the caller's membership; else [`CallResult::Skipped`].
     Absent,
+    /// Undoes an entry with this membership that the store may have run or not, and keeps it from running later; else
+    /// [`CallResult::Skipped`]. If this process has another membership of the caller, that one stands, and nothing runs.
+    GiveUp {
+        /// Of the entry.
+        membership: u32,
+        /// Which other there is.
+        stands: Option<u32>,
+    },
     /// As `Leave`, of another process that is gone: its membership as the store has it.
     LeaveOf(Box<str>),
 }
@@ -386,12 +394,24 @@ impl CallError {
         self.source == ErrorSource::Fault
     }
 
+    /// Nobody knows whether the call has run, or will.
+    pub fn lost() -> Self {
+        Self::refusal(ErrorCode::Unavailable, LOST)
+    }
+
+    /// Whether it is [`CallError::lost`].
+    pub fn is_lost(&self) -> bool {
+        self.source == ErrorSource::Server && &*self.message == LOST
+    }
+
     /// Whether the store did not answer, or could not work.
     pub fn is_unavailable(&self) -> bool {
         self.code == ErrorCode::Unavailable
     }
 }
 
+/// What a player is told whose call was with a store when that went away.
+const LOST: &str = "the connection to the store was lost: outcome unknown, this may have run or not";
 /// What a player is told whose call needed more memory than there is.
 const STORE_FULL: &str = "the store is full; this changed nothing, and can be tried again when there is room";
 

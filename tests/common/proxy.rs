@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// What happens to what passes.
@@ -26,10 +26,24 @@ pub struct Proxy {
     shared: Arc<Shared>,
 }
 
+/// What waits on its way to the server.
+#[derive(Default)]
+struct Held {
+    /// How many connections have been made.
+    made: usize,
+    /// What comes on the first so many of them waits.
+    until: usize,
+    /// The port from which the first goes on to the server.
+    first_port: Option<u16>,
+}
+
 struct Shared {
     mode: Mutex<Mode>,
     /// Both ends of what is open.
     open: Mutex<Vec<TcpStream>>,
+    held: Mutex<Held>,
+    /// [`Held`] has changed.
+    released: Condvar,
     is_over: Mutex<bool>,
 }
 
@@ -38,8 +52,13 @@ impl Proxy {
     pub fn start(target_port: u16, mode: Mode) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared =
-            Arc::new(Shared { mode: Mutex::new(mode), open: Mutex::default(), is_over: Mutex::new(false) });
+        let shared = Arc::new(Shared {
+            mode: Mutex::new(mode),
+            open: Mutex::default(),
+            held: Mutex::default(),
+            released: Condvar::new(),
+            is_over: Mutex::new(false),
+        });
         let accepting = shared.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -65,6 +84,25 @@ impl Proxy {
         *self.shared.mode.lock().unwrap() = mode;
     }
 
+    /// From now on what is sent on the connections that are open now waits on its way, even if the sender closes them.
+    pub fn hold(&self) {
+        let mut held = self.shared.held.lock().unwrap();
+        held.until = held.made;
+    }
+
+    /// As [`Proxy::hold`], also on connections that are made later.
+    pub fn hold_all(&self) {
+        self.shared.held.lock().unwrap().until = usize::MAX;
+    }
+
+    /// What waited goes on. Gives the port from which the first connection comes to the server, if there was one.
+    pub fn release(&self) -> Option<u16> {
+        let mut held = self.shared.held.lock().unwrap();
+        held.until = 0;
+        self.shared.released.notify_all();
+        held.first_port
+    }
+
     /// What happens to what passes now.
     pub fn mode(&self) -> Mode {
         self.shared.mode()
@@ -74,6 +112,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         *self.shared.is_over.lock().unwrap() = true;
+        self.release();
         for stream in self.shared.open.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -92,8 +131,19 @@ impl Shared {
             stream.set_nodelay(true).unwrap();
             self.open.lock().unwrap().push(stream.try_clone().unwrap());
         }
+        let mut held = self.held.lock().unwrap();
+        held.made += 1;
+        held.first_port.get_or_insert(server.local_addr().unwrap().port());
+        let number = held.made;
+        drop(held);
         let (shared, from, to) = (self.clone(), client.try_clone().unwrap(), server.try_clone().unwrap());
-        std::thread::spawn(move || shared.pump(from, to, Self::on_request));
+        std::thread::spawn(move || {
+            shared.pump(from, to, |shared, bytes, client, server| {
+                let held = shared.held.lock().unwrap();
+                drop(shared.released.wait_while(held, |held| number <= held.until).unwrap());
+                shared.on_request(bytes, client, server)
+            });
+        });
         let shared = self.clone();
         std::thread::spawn(move || shared.pump(server, client, Self::on_answer));
     }

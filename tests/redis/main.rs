@@ -15,6 +15,7 @@ mod edges;
 mod faults;
 mod full;
 mod guests;
+mod late;
 mod lobbies;
 mod messages;
 mod neighbours;

@@ -88,6 +88,12 @@ pub(super) enum Fault {
     RestartForgetsMessages,
     /// Messages run as if no players waited.
     PlayersWait,
+    /// A state file is said to have been written.
+    SyncLeftOut,
+    /// A store that died has lost a key that its state file held.
+    DeathKeepsHalf,
+    /// A store that died has lost the messages that its state file held.
+    DeathForgetsMessages,
 }
 
 /// The fault that is planted, if one is.
@@ -104,7 +110,7 @@ type Message = (Vec<u8>, Vec<u8>);
 impl Fault {
     /// What it breaks.
     pub(super) fn breaks(self) -> &'static [Sentence] {
-        use Sentence::{AllOrNothing, Messages, Once, Order, Pace, Return, Ticks, Turns};
+        use Sentence::{AllOrNothing, Kept, Messages, Once, Order, Pace, Return, Ticks, Turns};
         match self {
             Self::SnapshotEarly | Self::SnapshotLate | Self::HeldTooSoon => &[Order, Return],
             Self::EpochKept => &[Return],
@@ -127,6 +133,7 @@ impl Fault {
             | Self::EmptyRoomUnheard
             | Self::RestartForgetsMessages => &[Messages],
             Self::PlayersWait => &[Turns],
+            Self::SyncLeftOut | Self::DeathKeepsHalf | Self::DeathForgetsMessages => &[Kept],
             _ => &[Order],
         }
     }

@@ -29,6 +29,8 @@ pub(super) enum Happening {
     /// A node has its connection to the store again.
     StoreIsBack(NodeName),
     NodeStarts(usize),
+    /// The state file is written.
+    Sync,
     /// The node has had time to end in order.
     NodeHasStopped,
     /// A client does something.

@@ -5,7 +5,7 @@
 //! their times; no clock is read, and all chance comes from the seed, so that a run repeats to the byte.
 //!
 //! Everything that comes out of the engine, and everything that a client is told, is held to [`model`], which is as plain as
-//! can be. What must hold are eight sentences: see [`violation::Sentence`]. That the simulation would see if one did not is
+//! can be. What must hold are nine sentences: see [`violation::Sentence`]. That the simulation would see if one did not is
 //! proved by [`faults`]: each is planted, and found.
 //!
 //! `GODRA_SIMULATION_SEEDS=N` runs more seeds, `GODRA_SIMULATION_SEED=S` one, with all its steps.

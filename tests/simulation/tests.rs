@@ -14,7 +14,7 @@ const SEEDS_FOR_A_FAULT: u64 = 2_000;
 const SHOWN_LINES: usize = 400;
 
 #[test]
-fn the_eight_sentences_hold_for_every_seed() {
+fn the_nine_sentences_hold_for_every_seed() {
     if let Some(seed) = number("GODRA_SIMULATION_SEED") {
         return check(seed);
     }
@@ -125,4 +125,7 @@ faults_are_found! {
     finds_a_message_to_an_empty_room_that_is_dropped: EmptyRoomUnheard,
     finds_a_restart_that_forgets_messages: RestartForgetsMessages,
     finds_messages_that_let_players_wait: PlayersWait,
+    finds_a_state_file_that_is_not_written: SyncLeftOut,
+    finds_a_death_that_forgets_a_key: DeathKeepsHalf,
+    finds_a_death_that_forgets_messages: DeathForgetsMessages,
 }

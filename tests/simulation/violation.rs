@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// The eight sentences.
+/// The nine sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sentence {
     /// A room's events arrive in one order and never with a silent gap, each at those whom it is for.
     Order,
-    /// Who comes back gets exactly what was missed, or the whole state.
+    /// Who comes back gets exactly what was missed, or the whole state, and is replaced only by itself.
     Return,
     /// An input runs at most once; with a number, and sent until it is answered, exactly once.
     Once,
@@ -22,6 +22,8 @@ pub(super) enum Sentence {
     Messages,
     /// Chains of messages leave players their turns.
     Turns,
+    /// A store that dies goes on with what its state file was last given: all of it, and of what came later all or nothing.
+    Kept,
 }
 
 /// A sentence that did not hold.

@@ -124,6 +124,11 @@ impl SteppedEngine {
         &self.worker.runner
     }
 
+    /// Writes what has changed to the state file, which nothing else does before the end.
+    pub(crate) fn sync(&mut self) {
+        assert!(self.worker.write_now(), "the state file is the test's own");
+    }
+
     /// As [`crate::state::Engine::stop`].
     pub(crate) fn stop(mut self) {
         self.worker.finish();

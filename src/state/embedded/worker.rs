@@ -199,6 +199,13 @@ impl Worker {
         }
     }
 
+    /// As [`Checkpointer::write_now`]; without a state file nothing is to be written.
+    #[cfg(test)]
+    pub(super) fn write_now(&mut self) -> bool {
+        let Some(checkpointer) = &mut self.checkpointer else { return true };
+        checkpointer.write_now(&mut self.runner.keyspace().borrow_mut())
+    }
+
     fn look_for_scripts(&mut self) {
         if self.shared.has_new_scripts.swap(false, Ordering::AcqRel) {
             self.take_scripts();

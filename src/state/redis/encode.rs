@@ -114,6 +114,10 @@ fn write_call(call: &Call, program: &Program, node: &str, command: &mut redis::C
         | Membership::Confirm(number) => {
             command.arg(membership_text(node, *number, call));
         }
+        Membership::GiveUp { membership, stands } => {
+            let text = membership_text(node, *membership, call);
+            command.arg(stands.map_or(text.clone(), |older| format!("{older} {text}")));
+        }
         // No member has this number.
         Membership::Absent => {
             command.arg(membership_text(node, 0, call));
@@ -173,6 +177,8 @@ impl Runs {
                 Membership::Rejoin { .. } => 5,
                 Membership::EnterUnlessRejoined(_) => 6,
                 Membership::Absent => 7,
+                Membership::GiveUp { stands: None, .. } => 10,
+                Membership::GiveUp { stands: Some(_), .. } => 11,
             };
             let place = program.place(&call.script);
             let names_caller = u32::from(program.asks_for_caller(place));

@@ -285,8 +285,8 @@ impl Endpoint {
     /// Ends a batch that was sent and whose answer will never come.
     pub(super) fn fail_lost(&self, sent: SentBatch) {
         self.metrics.redis_lost_calls.inc_by(sent.batch.calls.len() as u64);
-        let message = "the connection to the store was lost: outcome unknown, this may have run or not";
-        self.fail(sent.batch, sent.held, ErrorCode::Unavailable, message);
+        let results = sent.batch.calls.iter().map(|_| CallResult::Err(CallError::lost())).collect();
+        self.finish(sent.batch, sent.held, Outcome::of(results));
     }
 
     /// Ends a batch that was not sent.

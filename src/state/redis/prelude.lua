@@ -17,7 +17,8 @@
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
 --   result wanted (1), number of arguments, caller named (1), step (0 none, 1 enter, 2 leave, 3 confirm, 4 numbered input,
 --   5 enter if the caller's membership is noted, 6 enter unless 5 has run for the same, 7 gone if no membership of the caller is
---   noted, 8 a tick, 9 a message, if it is still there: the store puts its payload in), number of calls
+--   noted, 8 a tick, 9 a message, if it is still there: the store puts its payload in, 10 undo an entry of which nobody knows
+--   whether it ran, 11 the same where an older membership stands), number of calls
 -- ARGV[8..]: of each call its arguments, "role name" of its caller if the script may ask (with "{" or "[" in front if it may ask
 --   for its payload, see payload.lua), and with a step its membership
 --   or its number, or of a tick its interval and the script's name, or of a message its id
@@ -469,8 +470,8 @@ local function users_of(first, last, at, step, users)
   return users
 end
 
--- Made when they are needed; rejoined are memberships that were taken up again in this batch, or could not be.
-local membership, numbered, entered, rejoined, tick
+-- Made when they are needed.
+local membership, numbered, entered, tick
 local history, past
 local stops, last_needs_another, refreshes, look_every, places
 if flags ~= "" then
@@ -538,11 +539,13 @@ for run = 1, #runs, 8 do
   elseif step == 1 or step == 6 then
     entered = users_of(run, run, at, step, entered or {})
   end
+  local moves = step ~= 0 and step ~= 4 and step ~= 8 and step ~= 9
   if step == 8 then
     tick = tick or make_ticks(KEYS[1], now, keep)
   elseif step == 9 then
     get_mail()
-  elseif step ~= 0 and step ~= 4 then membership = membership or make_membership(room, node, now, keep)
+  elseif moves then
+    membership = membership or make_membership(room, node, now, keep)
   end
   local calls, is_last_run = runs[run + 7], run + 8 > #runs
   for nth = 1, calls do
@@ -557,16 +560,18 @@ for run = 1, #runs, 8 do
     local is_pointless = has_failed and stops
       or last_needs_another and is_last_run and nth == calls and (not has_worked or places and resume_all())
     local known = step == 4 and not is_over and numbered.answer(user_id, tonumber(token))
+    local instead = moves and not is_over and not is_pointless and membership.instead(step, user_id, token)
     if is_over then
       results[number] = 2
       is_plain = false
     elseif known then
       results[number] = { "K", known }
       is_plain = false
-    elseif is_pointless or step == 8 and not passed_since or step == 9 and not told or step == 2 and not membership.is_held(user_id, token)
-      or step == 3 and membership.is_replaced(user_id, token) or step == 5 and not membership.is_noted(user_id)
-      or step == 6 and rejoined and rejoined[token] or step == 7 and membership.is_noted(user_id) then
+    elseif is_pointless or step == 8 and not passed_since or step == 9 and not told then
       results[number] = 1
+      is_plain = false
+    elseif instead then
+      results[number] = instead
       is_plain = false
     else
       -- Tables of about the size that they need, as growing takes time.
@@ -581,10 +586,6 @@ for run = 1, #runs, 8 do
         for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
       end
       bytes_before, entering = bytes, step == 1 or step == 5 or step == 6
-      if step == 5 then
-        rejoined = rejoined or {}
-        rejoined[token] = true
-      end
       --@documents local body = documents.guard(body)
       local ok, value = pcall(body, keys, arguments, commands, godra)
       if ok and is_wanted and value ~= "OK" then
@@ -615,7 +616,7 @@ for run = 1, #runs, 8 do
       if told then mail.close() end
       if step == 4 then numbered.note(user_id, tonumber(token), results[number] or 0) end
       -- A leave that the store was in no state for comes again.
-      if step == 2 and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then
+      if (step == 2 or step == 10) and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then
         membership.depart(user_id, token)
       elseif step == 7 then
         membership.note_absent(user_id, token)

@@ -41,6 +41,8 @@ pub(super) struct Client {
     pub(super) calm_from_ms: u64,
     pub(super) reads_slowly: bool,
     pub(super) heard_at_ms: u64,
+    /// Whether a connection of it ended of which a node may still think that it wants to come in.
+    pub(super) may_be_replaced: bool,
     /// Whether its node has lost notices since it connected, among which its removal may be.
     pub(super) may_miss_removal: bool,
 }
@@ -106,8 +108,14 @@ impl Client {
             calm_from_ms: 0,
             reads_slowly: false,
             heard_at_ms: 0,
+            may_be_replaced: false,
             may_miss_removal: false,
         }
+    }
+
+    /// Its connection is cut, and its node may not know.
+    pub(super) fn is_cut_off(&mut self) {
+        self.may_be_replaced |= matches!(self.link, Link::Asking(_));
     }
 
     pub(super) fn link_id(&self) -> Option<LinkId> {

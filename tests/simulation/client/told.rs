@@ -9,6 +9,7 @@ use super::super::violation::{Checked, Sentence, Violation, hold};
 use super::frames::{Said, masked};
 use super::{AGAIN_MS, Asked, Client, Link, Place};
 use crate::wire::message::parse_epoch;
+use crate::wire::ws::close_code;
 
 /// An event that was run so long ago comes late, to a client that nothing has disturbed.
 const LATE_MS: u64 = 700;
@@ -80,6 +81,10 @@ impl Client {
                     if let Link::In(link) = self.link {
                         network.send(link, &masked(8, &code.to_be_bytes()));
                         self.link = Link::Closing(link);
+                        let is_replaced = code == close_code::REPLACED && !self.may_be_replaced;
+                        hold(Sentence::Return, !is_replaced, || {
+                            format!("{} in {} is replaced by nobody", self.user, self.room)
+                        })?;
                     }
                 }
             }

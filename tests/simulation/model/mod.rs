@@ -33,8 +33,16 @@ pub(super) struct Model {
     mail: Mail,
     /// When the store was last started.
     up_since_ms: u64,
-    /// Counts the times that the store has lost its data.
+    /// Counts the times that the store has lost data.
     losses: u32,
+    kept: Kept,
+}
+
+/// What a state file holds.
+#[derive(Clone, Default)]
+struct Kept {
+    rooms: BTreeMap<String, Room>,
+    mail: Mail,
 }
 
 /// An input of a client.
@@ -59,6 +67,7 @@ pub(super) enum Outcome {
 pub(super) const DUPLICATE: &str = r#"{"duplicate":true}"#;
 
 /// A room as it is now.
+#[derive(Clone)]
 struct Room {
     history: usize,
     /// None until something has worked in it.
@@ -74,7 +83,7 @@ struct Room {
 }
 
 /// A user's inputs with numbers.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Numbers {
     last: u64,
     answers: VecDeque<(u64, Outcome)>,
@@ -146,7 +155,24 @@ impl Model {
     pub(super) fn lose(&mut self) {
         self.rooms.clear();
         self.mail = Mail::default();
+        self.kept = Kept::default();
         self.losses += 1;
+    }
+
+    /// The state file has all that the store has now.
+    pub(super) fn keep(&mut self) {
+        self.kept = Kept { rooms: self.rooms.clone(), mail: self.mail.clone() };
+    }
+
+    /// The store has died, and goes on with what its state file holds: as it was then, but rooms begin new histories.
+    pub(super) fn fall_back(&mut self) {
+        Kept { rooms: self.rooms, mail: self.mail } = self.kept.clone();
+        self.losses += 1;
+        for room in self.rooms.values_mut() {
+            self.histories.push(History::default());
+            (room.history, room.epoch) = (self.histories.len() - 1, None);
+        }
+        self.start_again();
     }
 
     /// The store has been started again, with all it had but the answers.

@@ -4,6 +4,7 @@ use super::{Applying, Model, Outcome};
 use crate::state::{Arguments, Batch, Call};
 
 /// In milliseconds of the store's clock.
+#[derive(Clone)]
 pub(super) struct Beat {
     began_ms: u64,
     last_ms: u64,

@@ -7,7 +7,7 @@ use super::{Around, Node};
 use crate::room::flush::Flush;
 use crate::session::outbox::Kind;
 use crate::state::{BatchDone, CallError, CallResult, Delivery, RoomEvents, Tag};
-use crate::wire::{ErrorCode, Position};
+use crate::wire::Position;
 
 impl Node {
     pub(super) fn take_delivery(&mut self, delivery: Delivery, around: &mut Around<'_>) {
@@ -83,8 +83,7 @@ impl Node {
 
     fn fail(&mut self, tag: u64, around: &mut Around<'_>) {
         let Some((room, _, calls)) = self.submitted.get(&tag).cloned() else { return };
-        let error = || CallError::refusal(ErrorCode::Unavailable, "the store is away: outcome unknown");
-        let results = (0..calls).map(|_| CallResult::Err(error())).collect();
+        let results = (0..calls).map(|_| CallResult::Err(CallError::lost())).collect();
         let done = BatchDone {
             room: Some(room),
             results,

@@ -4,16 +4,19 @@
 //! Redis: then it keeps who holds a user's membership, and what a batch has caused is delivered to every node.
 
 mod answers;
+mod disk;
 mod memberships;
 mod messages;
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use self::disk::Disk;
 use self::memberships::Memberships;
 use super::faults::{Fault, Faults};
 use super::model::Model;
@@ -107,17 +110,19 @@ impl Store {
             time_budget: TIME_BUDGET,
             seed: self.seed,
             rejoin_grace: TIME_BUDGET,
-            state_file: self.folder.as_ref().map(|folder| folder.path().join(format!("{}.db", self.losses))),
+            state_file: self.file(),
             ..EmbeddedOptions::default()
         };
-        SteppedEngine::start(
+        let mut engine = SteppedEngine::start(
             &options,
             self.scripts.clone(),
             Box::new(self.outlet.clone()),
             self.metrics.clone(),
             Arc::new(move || clock.load(Ordering::Relaxed)),
         )
-        .expect("the state file is the simulation's own")
+        .expect("the state file is the simulation's own");
+        engine.sync();
+        engine
     }
 
     /// All data is gone.
@@ -135,16 +140,78 @@ impl Store {
         model.lose();
     }
 
+    /// Whether it is kept in a file.
+    pub(super) fn has_file(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// The state file gets all that has changed.
+    pub(super) fn sync(&mut self, model: &mut Model, faults: &mut Faults) {
+        if self.has_file() {
+            model.keep();
+            if !faults.is_planted(Fault::SyncLeftOut) {
+                self.engine.as_mut().expect("it runs").sync();
+            }
+        }
+    }
+
+    /// Dies while its state file is being written, of which so many thousandths come to the disk; and begins again with what is
+    /// there.
+    pub(super) fn die(
+        &mut self,
+        thousandths: u64,
+        now_ms: u64,
+        model: &mut Model,
+        faults: &mut Faults,
+    ) -> Checked {
+        let path = self.file().expect("it has a state file");
+        let engine = self.engine.as_mut().expect("it runs");
+        let before = Disk::read(&path);
+        engine.sync();
+        let mut after = Disk::read(&path);
+        if !after.cut_log(&before, thousandths) {
+            model.keep();
+        }
+        model.fall_back();
+        self.engine = None;
+        self.losses += 1;
+        after.write(&self.file().expect("it has a state file"));
+        self.begin_again();
+        let engine = self.engine.as_mut().expect("it runs");
+        if faults.is_planted(Fault::DeathForgetsMessages) {
+            engine.replace_messages(&[]);
+        }
+        for room in model.rooms() {
+            if faults.is_planted(Fault::DeathKeepsHalf) {
+                let engine = self.engine.as_mut().expect("it runs");
+                engine.runner().execute(&[b"DEL", format!("game:{room}").as_bytes()], EPOCH_MS + now_ms);
+            }
+            self.audit(&room, (0, Sentence::Kept), now_ms, model)?;
+        }
+        self.count_messages(model, Sentence::Kept)
+    }
+
+    /// Where the state file is, if there is one.
+    fn file(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.path().join(format!("{}.db", self.losses)))
+    }
+
+    /// Another engine, with what the state file holds.
+    fn begin_again(&mut self) {
+        self.seed = self.seed.wrapping_add(0x1000);
+        self.engine = Some(self.start());
+        self.messages.begin_anew();
+    }
+
     /// Ends in order, and begins again with what the state file holds; without one it goes on.
     pub(super) fn restart(&mut self, model: &mut Model, faults: &mut Faults) -> Checked {
         if self.folder.is_none() {
             return Ok(());
         }
         self.engine.take().expect("it runs").stop();
-        self.seed = self.seed.wrapping_add(0x1000);
-        self.engine = Some(self.start());
-        self.messages.begin_anew();
+        self.begin_again();
         model.start_again();
+        model.keep();
         if faults.is_planted(Fault::RestartForgetsMessages) {
             self.engine.as_mut().expect("it runs").replace_messages(&[]);
         }

@@ -94,6 +94,7 @@ impl World {
     fn give_up(&mut self, number: usize) {
         if let Some(link) = self.clients[number].link_id() {
             self.network.cut(link, false, false);
+            self.clients[number].is_cut_off();
         }
         self.client_is_out(number, 100);
     }

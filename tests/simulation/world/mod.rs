@@ -25,6 +25,9 @@ use super::violation::{Checked, Violation};
 use crate::room::Bounds;
 use crate::room::allowance::{Budget, Share};
 
+/// From one write of the state file to the next, at most.
+const SYNC_MS: u64 = 800;
+
 pub(super) struct World {
     plan: Plan,
     now_ms: u64,
@@ -128,6 +131,9 @@ impl World {
             self.start_node(index);
         }
         self.make_clients();
+        if self.store.has_file() {
+            self.plan(SYNC_MS, Happening::Sync);
+        }
         let trouble_ms = self.random.between(1, self.plan.calm_ms);
         self.plan(trouble_ms, Happening::Trouble);
     }
@@ -181,9 +187,19 @@ impl World {
             Happening::NodeHasStopped => self.node_has_stopped()?,
             Happening::Act(client) => self.act(client),
             Happening::ReadAgain(client, link) => self.read_again(client, link)?,
-            Happening::Trouble => self.trouble(),
+            Happening::Sync => self.sync(),
+            Happening::Trouble => self.trouble()?,
         }
         Ok(())
+    }
+
+    fn sync(&mut self) {
+        if self.nodes[0].node.is_some() {
+            self.store.sync(&mut self.model, &mut self.faults);
+            self.trace.line(self.now_ms, || "the state file is written".to_owned());
+        }
+        let in_ms = self.random.between(1, SYNC_MS);
+        self.plan(self.now_ms + in_ms, Happening::Sync);
     }
 
     fn plan(&mut self, at_ms: u64, what: Happening) {

@@ -24,7 +24,7 @@ pub(in super::super) struct Plan {
 /// One seed in so many has hundreds of clients.
 const LARGE_EVERY: u64 = 250;
 /// One seed in so many keeps its store in a file.
-const FILE_EVERY: u64 = 60;
+const FILE_EVERY: u64 = 20;
 
 impl Plan {
     pub(super) fn of(seed: u64, random: &mut Random) -> Self {

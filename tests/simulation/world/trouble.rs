@@ -5,11 +5,14 @@ use super::super::happening::Happening;
 use super::super::violation::Checked;
 use super::World;
 
+/// What was on a connection to the store when that ended comes so much later at most.
+const LATEST_MS: u64 = 1_500;
+
 impl World {
     /// Something goes wrong, and something else will, until it is time to rest.
-    pub(super) fn trouble(&mut self) {
+    pub(super) fn trouble(&mut self) -> Checked {
         if self.is_calm() {
-            return;
+            return Ok(());
         }
         let next_ms = self.now_ms + self.random.between(1, self.plan.calm_ms);
         self.plan(next_ms, Happening::Trouble);
@@ -17,13 +20,15 @@ impl World {
             0..=6 => self.cut_a_link(),
             7..=11 => self.stop_a_reader(),
             12..=13 => self.freeze_a_node(),
-            14 => self.kill_a_node(),
+            14 => self.kill_a_node()?,
             15..=17 if self.plan.is_shared() => self.reset_a_store_link(),
             18 if self.plan.is_shared() => self.lose_the_store(),
-            18 => self.kill_a_node(),
+            18 => self.kill_a_node()?,
+            15..=16 if self.store.has_file() => self.kill_a_node()?,
             _ if !self.plan.is_shared() => self.stop_in_order(),
             _ => self.cut_a_link(),
         }
+        Ok(())
     }
 
     fn cut_a_link(&mut self) {
@@ -31,6 +36,7 @@ impl World {
         let Some(link) = self.clients[number].link_id() else { return };
         let (node_hears, client_hears) = (self.random.one_in(2), !self.random.one_in(3));
         self.network.cut(link, node_hears, client_hears);
+        self.clients[number].is_cut_off();
         let user = &self.clients[number].user;
         self.trace.line(self.now_ms, || {
             format!("{user} is cut off; the node hears of it: {node_hears}, the client: {client_hears}")
@@ -66,16 +72,24 @@ impl World {
         }
     }
 
-    /// With a node that has the store to itself, the store goes.
-    fn kill_a_node(&mut self) {
+    /// With a node that has the store to itself, the store goes, but for what is in its state file.
+    fn kill_a_node(&mut self) -> Checked {
         let index = self.random.below(self.nodes.len() as u64) as usize;
         self.trace.line(self.now_ms, || format!("node {index} dies"));
         self.take_node_away(index);
         if !self.plan.is_shared() {
             self.store.queue.clear();
-            self.store.lose(&mut self.model, &mut self.faults);
+            if self.store.has_file() && !self.random.one_in(4) {
+                let thousandths = *self.random.pick(&[0, 1, 500, 999, 1000, 1000]);
+                self.trace
+                    .line(self.now_ms, || format!("{thousandths} thousandths of its last write are there"));
+                self.store.die(thousandths, self.now_ms, &mut self.model, &mut self.faults)?;
+            } else {
+                self.store.lose(&mut self.model, &mut self.faults);
+            }
         }
         self.start_again(index);
+        Ok(())
     }
 
     fn take_node_away(&mut self, index: usize) {
@@ -106,9 +120,16 @@ impl World {
         node.is_store_away = true;
         node.store_link += 1;
         let name = node.name;
-        // What the store has not run yet, it may run or not.
-        let random = &mut self.random;
-        self.store.queue.retain(|(sender, _)| *sender != name || random.one_in(2));
+        // What the store has not run yet, it may run or not, or later.
+        let late_ms = self.random.between(0, LATEST_MS);
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.store.queue.drain(..).partition(|(sender, _)| *sender == name);
+        self.store.queue = others.into();
+        for (name, batch) in own {
+            if self.random.one_in(2) {
+                self.plan(self.now_ms + late_ms, Happening::ToStore(name, Box::new(batch)));
+            }
+        }
         let back_ms = self.now_ms + self.random.between(50, 600);
         self.plan(back_ms, Happening::StoreIsBack(name));
         self.disturb_all(back_ms);

@@ -140,6 +140,23 @@ impl Checkpointer {
         true
     }
 
+    /// Writes what has changed at once, and then nothing until this is called again. Returns whether it is written.
+    #[cfg(test)]
+    pub(crate) fn write_now(&mut self, keyspace: &mut Keyspace) -> bool {
+        const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+        let deadline = Instant::now() + LAST_CUT_PATIENCE;
+        if self.stage == Stage::Writing && !self.await_answer(deadline, keyspace) {
+            return false;
+        }
+        let is_written = !self.has_changes(keyspace) || {
+            let checkpoint = self.checkpoint(keyspace);
+            self.send(checkpoint, Instant::now());
+            self.await_answer(deadline, keyspace)
+        };
+        self.cut_at = Instant::now() + NEVER;
+        is_written
+    }
+
     fn has_changes(&self, keyspace: &Keyspace) -> bool {
         keyspace.has_changes() || !self.members.is_empty() || !self.inputs.is_empty()
     }

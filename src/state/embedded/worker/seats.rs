@@ -51,6 +51,8 @@ impl Worker {
                 !is_kept
             }
             Membership::EnterUnlessRejoined(membership) => progress.rejoined.contains(&membership),
+            // What this store has run, its room knows.
+            Membership::GiveUp { .. } => true,
             Membership::Absent => room.is_some_and(|room| self.absent.has(room, &call.caller.user_id)),
             _ => false,
         }
@@ -104,7 +106,10 @@ impl Worker {
         let Some(checkpointer) = &mut self.checkpointer else { return };
         match call.membership {
             // Who confirms a membership is in already, and who is absent was never noted.
-            Membership::Unchanged | Membership::Confirm(_) | Membership::Absent => {}
+            Membership::Unchanged
+            | Membership::Confirm(_)
+            | Membership::Absent
+            | Membership::GiveUp { .. } => {}
             Membership::Enter(_) | Membership::Rejoin { .. } | Membership::EnterUnlessRejoined(_) => {
                 if matches!(result, CallResult::Ok(_))
                     && self.scripts.of(room.game()).get("on_disconnect").is_some()
