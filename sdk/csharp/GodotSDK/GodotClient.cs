@@ -66,7 +66,7 @@ namespace GodotSDK
             string lobbyId, Action<Room>? prepare = null, CancellationToken cancel = default, Payload? options = null)
         {
             cancel.ThrowIfCancellationRequested();
-            var room = RoomOf(LobbyIds.IdOf(lobbyId, options.Game), JoinOptions.TextOf(options));
+            var room = RoomOf(LobbyIds.IdOf(lobbyId, this.options.Game), JoinOptions.TextOf(options));
             try
             {
                 prepare?.Invoke(room);
