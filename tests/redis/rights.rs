@@ -11,7 +11,7 @@ use crate::stage::{User, node_in};
 const KEYS: &str =
     "~godra:* ~active_sessions:guests ~lobbies* ~game:* ~match:* ~rankings* ~seasons* ~presence ~channels:*";
 const CHANNELS: &str = "&godra:*";
-const COMMANDS: &str = "+@all -@admin -@dangerous +restore";
+const COMMANDS: &str = "+@all -@admin -@dangerous +restore +info";
 
 fn allow(redis: &Redis, rules: &str) {
     let words: Vec<&str> = ["ACL", "SETUSER", "game"].into_iter().chain(rules.split(' ')).collect();

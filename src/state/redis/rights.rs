@@ -82,7 +82,7 @@ const ROOM_KEY: (&str, &str) = ("game:r", "~game:*");
 /// More rules than these are not told one by one.
 const MAX_TOLD: usize = 12;
 /// The commands that a game needs, and few that it does not.
-const ALL_COMMANDS: &str = "+@all -@admin -@dangerous +restore";
+const ALL_COMMANDS: &str = "+@all -@admin -@dangerous +restore +info";
 
 /// What is to be found out about a user.
 pub(super) struct Rights {

@@ -22,10 +22,11 @@ fn eval(text: &'static str, own_keys: &str) -> Cmd {
     command
 }
 
-/// The command that tells as which home the store keeps documents, for [`Hailed::read`].
-pub(super) fn hail(own_keys: &str, known: Option<&HomeId>) -> Cmd {
+/// The command that tells as which home the store keeps documents, for [`Hailed::read`]; whether it is the first on its connection.
+pub(super) fn hail(own_keys: &str, known: Option<&HomeId>, is_first: bool) -> Cmd {
     let mut command = eval(include_str!("home.lua"), own_keys);
     command.arg(HomeId::random().as_str()).arg(known.map_or("", HomeId::as_str)).arg(LEFT_ALONE_MS);
+    command.arg(u8::from(is_first));
     command
 }
 

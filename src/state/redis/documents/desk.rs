@@ -120,8 +120,8 @@ impl DocumentDesk {
     /// Before anything that has to do with documents: what the store keeps of them may be out of date.
     pub(in super::super) fn hail(&mut self, connection: &mut StoreConnection) {
         if self.hailed_at.is_none_or(|at| at.elapsed() >= HAIL_INTERVAL) {
-            self.hailed_at = Some(Instant::now());
-            let hail = commands::hail(&self.endpoint.names.keys, self.home.as_ref());
+            let is_first = self.hailed_at.replace(Instant::now()).is_none();
+            let hail = commands::hail(&self.endpoint.names.keys, self.home.as_ref(), is_first);
             connection.command(&hail, Upkeep::DocumentHome);
         }
     }
