@@ -136,13 +136,31 @@ impl Shared {
         held.first_port.get_or_insert(server.local_addr().unwrap().port());
         let number = held.made;
         drop(held);
-        let (shared, from, to) = (self.clone(), client.try_clone().unwrap(), server.try_clone().unwrap());
+        let (shared, mut from, mut to) =
+            (self.clone(), client.try_clone().unwrap(), server.try_clone().unwrap());
+        let (sender, waiting) = std::sync::mpsc::channel::<Vec<u8>>();
+        // Read at once, as a client that closes takes back what nobody has read.
+        let mut reader = client.try_clone().unwrap();
         std::thread::spawn(move || {
-            shared.pump(from, to, |shared, bytes, client, server| {
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(length @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        std::thread::spawn(move || {
+            for bytes in waiting {
                 let held = shared.held.lock().unwrap();
                 drop(shared.released.wait_while(held, |held| number <= held.until).unwrap());
-                shared.on_request(bytes, client, server)
-            });
+                if !shared.on_request(&bytes, &mut from, &mut to).unwrap_or(false) {
+                    break;
+                }
+            }
+            let held = shared.held.lock().unwrap();
+            drop(shared.released.wait_while(held, |held| number <= held.until).unwrap());
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
         });
         let shared = self.clone();
         std::thread::spawn(move || shared.pump(server, client, Self::on_answer));
