@@ -150,9 +150,11 @@ impl Shared {
             }
         });
         std::thread::spawn(move || {
-            for bytes in waiting {
+            while let Ok(mut bytes) = waiting.recv() {
                 let held = shared.held.lock().unwrap();
                 drop(shared.released.wait_while(held, |held| number <= held.until).unwrap());
+                // In one piece: an answer to its beginning that finds the client gone ends the connection.
+                waiting.try_iter().for_each(|more| bytes.extend(more));
                 if !shared.on_request(&bytes, &mut from, &mut to).unwrap_or(false) {
                     break;
                 }
