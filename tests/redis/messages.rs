@@ -346,7 +346,7 @@ fn what_is_refused() {
     let room = user.create_lobby(&node);
     let mut player = user.join(&node, &room);
     for (asked, expected) in [
-        (json!({"room": "no room"}), "bad argument #1 to 'tell': nil, or a room's id"),
+        (json!({"room": "no room"}), "bad argument #1 to 'tell': nil, or the id of a room of the same game"),
         (json!({"room": "x".repeat(65)}), "bad argument #1 to 'tell'"),
         (json!({"room": 7}), "bad argument #1 to 'tell'"),
         (json!({"room": room, "script": "nothing"}), "there is no script \"nothing\""),
