@@ -433,12 +433,12 @@ export interface Auth {
   /** Changes the password; all other sessions of the account end. */
   changePassword(oldPassword: string, newPassword: string): Promise<void>;
   /**
-   * Gives the account another name; rooms see it when the player joins again. Rejects with `conflict` if the name is taken,
-   * `forbidden` if the password is wrong.
+   * Gives the account another name, by its password or a `proof` as in `linkIdentity`; rooms see it when the player joins again.
+   * Rejects with `conflict` if the name is taken, `forbidden` if the password or the proof is wrong.
    */
-  rename(username: string, password: string): Promise<{ user_id: string; username: string; role: Role }>;
-  /** Deletes the account for good, and ends the session with all its rooms. A guest has no password. */
-  deleteAccount(password?: string): Promise<void>;
+  rename(username: string, shown: string | { proof: OwnerProof }): Promise<{ user_id: string; username: string; role: Role }>;
+  /** Deletes the account for good, and ends the session with all its rooms. It takes what `rename` takes; a guest shows nothing. */
+  deleteAccount(shown?: string | { proof: OwnerProof }): Promise<void>;
   /**
    * Sets another password by a code that the game's operator has sent; `login` comes after it. Rejects with `unauthorized` if name
    * or code is wrong, `rate_limited` after too many failures.

@@ -19,30 +19,30 @@ fn now_s() -> u64 {
 }
 
 /// A server that takes tokens signed with [`SECRET`], with these flags besides.
-fn start(flags: &[&str]) -> Server {
+pub fn start(flags: &[&str]) -> Server {
     let own = ["--auth-secret", SECRET, "--auth-issuer", ISSUER, "--auth-audience", AUDIENCE];
     Server::start(&[&own, flags].concat())
 }
 
 /// A token of the issuer's user.
-fn token(subject: &str, more: Value) -> String {
+pub fn token(subject: &str, more: Value) -> String {
     Signer::secret(SECRET.as_bytes()).token(&with(claims(subject, now_s()), more))
 }
 
-fn by_token(subject: &str) -> Value {
+pub fn by_token(subject: &str) -> Value {
     json!({"token": token(subject, json!({}))})
 }
 
-fn by_device(number: u32) -> Value {
+pub fn by_device(number: u32) -> Value {
     json!({"device_id": format!("device-of-somebody-{number}"), "secret": DEVICE_SECRET})
 }
 
-fn login(server: &Server, subject: &str) -> Response {
+pub fn login(server: &Server, subject: &str) -> Response {
     server.post("/external-login", &by_token(subject))
 }
 
 #[track_caller]
-fn good(response: &Response) -> Value {
+pub fn good(response: &Response) -> Value {
     assert_eq!(response.status, 200, "{response:?}");
     response.json()
 }
@@ -59,7 +59,7 @@ fn proven(mut body: Value, proof: Value) -> Value {
     body
 }
 
-fn unlink(user: &User, issuer: &str, subject: &str, proof: Value) -> Response {
+pub fn unlink(user: &User, issuer: &str, subject: &str, proof: Value) -> Response {
     let percent = |text: &str| text.replace(':', "%3A").replace('/', "%2F").replace('|', "%7C");
     let path = format!("/account/identities/{}/{}", percent(issuer), percent(subject));
     user.request("DELETE", &path, &json!({ "proof": proof }))

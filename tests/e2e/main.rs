@@ -50,6 +50,7 @@ mod play;
 mod postgres;
 mod prints;
 mod prompt;
+mod proofs;
 mod proxy_protocol;
 mod public;
 mod rates;

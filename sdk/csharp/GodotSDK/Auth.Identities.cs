@@ -63,5 +63,18 @@ namespace GodotSDK
             var body = Payload.Of(("proof", Payload.Of(proof.Members)));
             return ChangingAsync(cancel, token => api.CallAsync("DELETE", path, body, token, cancel));
         }
+
+        /// <summary>Gives the account another name, as <see cref="RenameAsync(string, string, CancellationToken)"/> does, without its password.</summary>
+        /// <param name="username">The name from now on.</param>
+        /// <param name="proof">That the account is the caller's: its password, or a way to log in that is linked.</param>
+        /// <param name="cancel">Ends it.</param>
+        public Task<Account> RenameAsync(string username, Credential proof, CancellationToken cancel = default) =>
+            RenameAsync(Payload.Of(("username", username), ("proof", Payload.Of(proof.Members))), cancel);
+
+        /// <summary>Deletes the account for good, as <see cref="DeleteAsync(string, CancellationToken)"/> does, without its password.</summary>
+        /// <param name="proof">That the account is the caller's: its password, or a way to log in that is linked.</param>
+        /// <param name="cancel">Ends it.</param>
+        public Task DeleteAsync(Credential proof, CancellationToken cancel = default) =>
+            DeleteAsync(Payload.Of(("proof", Payload.Of(proof.Members))), cancel);
     }
 }

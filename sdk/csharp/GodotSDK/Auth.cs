@@ -113,30 +113,14 @@ namespace GodotSDK
         /// <param name="username">The name from now on.</param>
         /// <param name="password">The account's password.</param>
         /// <param name="cancel">Ends it.</param>
-        public Task<Account> RenameAsync(string username, string password, CancellationToken cancel = default)
-        {
-            var body = Payload.Of(("username", username), ("password", password));
-            return ChangingAsync(cancel, async token =>
-            {
-                var account = new Account(await api.CallAsync("PATCH", "account", body, token, cancel).ConfigureAwait(false));
-                if (tokens.Session is Session now && now.UserId == account.UserId) await tokens.BeginAsync(now.Renamed(account.Username)).ConfigureAwait(false);
-                return account;
-            });
-        }
+        public Task<Account> RenameAsync(string username, string password, CancellationToken cancel = default) =>
+            RenameAsync(Payload.Of(("username", username), ("password", password)), cancel);
 
         /// <summary>Deletes the account for good, and ends the session with all its rooms.</summary>
         /// <param name="password">The account's password; a guest has none.</param>
         /// <param name="cancel">Ends it.</param>
-        public Task DeleteAsync(string? password = null, CancellationToken cancel = default)
-        {
-            var body = password == null ? Payload.Of() : Payload.Of(("password", password));
-            return ChangingAsync(cancel, async token =>
-            {
-                await api.CallAsync("DELETE", "account", body, token, cancel).ConfigureAwait(false);
-                await tokens.EndAsync().ConfigureAwait(false);
-                return true;
-            });
-        }
+        public Task DeleteAsync(string? password = null, CancellationToken cancel = default) =>
+            DeleteAsync(password == null ? Payload.Of() : Payload.Of(("password", password)), cancel);
 
         /// <summary>
         /// Sets another password by a code that the game's operator has sent; <see cref="LoginAsync(string, string, CancellationToken)"/>
@@ -224,6 +208,20 @@ namespace GodotSDK
                 // It was over already.
             }
         }
+
+        private Task<Account> RenameAsync(Payload body, CancellationToken cancel) => ChangingAsync(cancel, async token =>
+        {
+            var account = new Account(await api.CallAsync("PATCH", "account", body, token, cancel).ConfigureAwait(false));
+            if (tokens.Session is Session now && now.UserId == account.UserId) await tokens.BeginAsync(now.Renamed(account.Username)).ConfigureAwait(false);
+            return account;
+        });
+
+        private Task DeleteAsync(Payload body, CancellationToken cancel) => ChangingAsync(cancel, async token =>
+        {
+            await api.CallAsync("DELETE", "account", body, token, cancel).ConfigureAwait(false);
+            await tokens.EndAsync().ConfigureAwait(false);
+            return true;
+        });
 
         private Task<Session> LoginAsync(string path, Payload body, CancellationToken cancel) => tokens.ChangeAsync(async () =>
         {

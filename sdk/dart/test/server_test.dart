@@ -102,6 +102,22 @@ void main() {
     expect(ann.session, isNull);
   });
 
+  test('an account without a password is renamed and deleted by its device', () async {
+    await begin();
+    final (ann, ben) = (client(), client());
+    final (phone, another) = (Device.random(), Device.random());
+    final user = (await ann.auth.loginWithDevice(phone)).userId;
+    await ben.auth.loginWithDevice(another);
+    await expectLater(ann.auth.renameWith('Phoebe', Credential.device(another)), fails('forbidden'));
+    expect((await ann.auth.renameWith('Phoebe', Credential.device(phone))).username, 'Phoebe');
+    expect(ann.session!.username, 'Phoebe');
+    await expectLater(ann.auth.delete(proof: Credential.device(another)), fails('forbidden'));
+    expect((await ann.auth.account()).username, 'Phoebe');
+    await ann.auth.delete(proof: Credential.device(phone));
+    expect(ann.session, isNull);
+    expect((await ann.auth.loginWithDevice(phone)).userId, isNot(user));
+  });
+
   test('a guest becomes a player, and the room goes on', () async {
     await begin();
     final ann = await player();

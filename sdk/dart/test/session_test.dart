@@ -265,6 +265,27 @@ void main() {
       expect(client.session?.userId, '42');
     });
 
+    test('lets rename and delete without one, too', () async {
+      final bodies = <String>[];
+      HttpAnswer Function(HttpAsk) noting(HttpAnswer Function() answer) => (ask) {
+            bodies.add(ask.body ?? '');
+            return answer();
+          };
+      server.answers['device-login'] = (_) => server.login(user: '7');
+      const device = Device('an-id-of-a-device', 's');
+      await client.auth.loginWithDevice(device);
+      server.answers['account'] = noting(() => FakeServer.json(200, {'user_id': '7', 'username': 'Zoe', 'role': 'player'}));
+      expect((await client.auth.renameWith('Zoe', Credential.token('jwt'))).username, 'Zoe');
+      expect(client.session?.username, 'Zoe');
+      server.answers['account'] = noting(() => const HttpAnswer(204, ''));
+      await client.auth.delete(proof: Credential.device(device));
+      expect(bodies, [
+        '{"username":"Zoe","proof":{"token":"jwt"}}',
+        '{"proof":{"device_id":"an-id-of-a-device","secret":"s"}}',
+      ]);
+      expect(client.session, isNull);
+    });
+
     test('by a new device has a random secret', () {
       final devices = List.generate(20, (_) => Device.random());
       expect(devices.every((device) => device.id.length == 22 && device.secret.length == 43), isTrue);

@@ -396,14 +396,17 @@ var Auth = class {
     const call = (token) => this.#http.post("account/password", { old: oldPassword, new: newPassword }, token);
     await this.#own(() => this.#call(call));
   }
-  /** Gives the account another name. Rooms see it when the player joins again. Gives `{user_id, username, role}`. */
-  async rename(username, password) {
-    const call = (token) => this.#http.patch("account", { username, password }, token);
+  /**
+   * Gives the account another name. `shown` is its password, or `{proof}` as in `linkIdentity`. Rooms see the name when the player
+   * joins again. Gives `{user_id, username, role}`.
+   */
+  async rename(username, shown) {
+    const call = (token) => this.#http.patch("account", { username, ...ownership(shown) }, token);
     return this.#own(async () => this.#keeper.rename(await this.#call(call)));
   }
-  /** Deletes the account for good, and ends the session with all its rooms. A guest has no password. */
-  async deleteAccount(password) {
-    const call = (token) => this.#http.delete("account", { password }, token);
+  /** Deletes the account for good, and ends the session with all its rooms. `shown` is as in `rename`; a guest shows nothing. */
+  async deleteAccount(shown) {
+    const call = (token) => this.#http.delete("account", ownership(shown), token);
     await this.#own(async () => {
       await this.#call(call);
       await this.#keeper.forget();
@@ -502,6 +505,9 @@ var Auth = class {
     return run;
   }
 };
+function ownership(shown) {
+  return typeof shown === "string" ? { password: shown } : { proof: shown?.proof };
+}
 function claimedUser(token) {
   try {
     return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).user_id;

@@ -121,15 +121,18 @@ export class Auth {
     await this.#own(() => this.#call(call));
   }
 
-  /** Gives the account another name. Rooms see it when the player joins again. Gives `{user_id, username, role}`. */
-  async rename(username, password) {
-    const call = (token) => this.#http.patch("account", { username, password }, token);
+  /**
+   * Gives the account another name. `shown` is its password, or `{proof}` as in `linkIdentity`. Rooms see the name when the player
+   * joins again. Gives `{user_id, username, role}`.
+   */
+  async rename(username, shown) {
+    const call = (token) => this.#http.patch("account", { username, ...ownership(shown) }, token);
     return this.#own(async () => this.#keeper.rename(await this.#call(call)));
   }
 
-  /** Deletes the account for good, and ends the session with all its rooms. A guest has no password. */
-  async deleteAccount(password) {
-    const call = (token) => this.#http.delete("account", { password }, token);
+  /** Deletes the account for good, and ends the session with all its rooms. `shown` is as in `rename`; a guest shows nothing. */
+  async deleteAccount(shown) {
+    const call = (token) => this.#http.delete("account", ownership(shown), token);
     await this.#own(async () => {
       await this.#call(call);
       await this.#keeper.forget();
@@ -243,6 +246,11 @@ export class Auth {
     this.#ownCall = settled;
     return run;
   }
+}
+
+/** What shows that an account is one's own, as it is sent. */
+function ownership(shown) {
+  return typeof shown === "string" ? { password: shown } : { proof: shown?.proof };
 }
 
 /** A JWT says whose it is, to everyone. */

@@ -136,6 +136,10 @@ test("a new name is the session's at once, and is kept", async () => {
   server.routes["PATCH /account"] = () => ({ status: 409, body: { error } });
   await assert.rejects(client.auth.rename("ben", "12345678"), { ...error, status: 409 });
   assert.equal(client.auth.session.username, "zoe");
+  server.routes["PATCH /account"] = () => ({ body: { user_id: before.user_id, username: "cleo", role: "player" } });
+  await client.auth.rename("cleo", { proof: { token: "jwt" } });
+  assert.deepEqual(sent(), ["PATCH", "/account", { username: "cleo", proof: { token: "jwt" } }, `Bearer ${before.token}`]);
+  assert.equal(client.auth.session.username, "cleo");
 });
 
 test("a deleted account has no session", async () => {
@@ -150,6 +154,11 @@ test("a deleted account has no session", async () => {
   await client.auth.deleteAccount("12345678");
   assert.deepEqual(sent(), ["DELETE", "/account", { password: "12345678" }, `Bearer ${token}`]);
   assert.deepEqual([client.token, client.auth.session], [null, null]);
+  await client.auth.login("ann", "12345678");
+  const proof = { device_id: "d", secret: "s" };
+  await client.auth.deleteAccount({ proof });
+  assert.deepEqual(sent().slice(0, 3), ["DELETE", "/account", { proof }]);
+  assert.equal(client.auth.session, null);
   await client.auth.guestLogin();
   await client.auth.deleteAccount();
   assert.deepEqual(sent().slice(0, 3), ["DELETE", "/account", {}]);

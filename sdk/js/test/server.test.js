@@ -93,6 +93,26 @@ test("a device logs in, is linked to an account, and taken from it", async () =>
   await assert.rejects(guest.auth.loginWithToken("a.b.c"), { code: "not_found" });
 });
 
+test("a player without a password renames and deletes the account by its device", async () => {
+  const phone = newDevice();
+  const client = new GodraClient(server.url, { WebSocket });
+  const { user_id } = await client.auth.loginWithDevice(phone);
+  const another = newDevice();
+  await new GodraClient(server.url, { WebSocket }).auth.loginWithDevice(another);
+  for (const proof of [another, { ...phone, secret: another.secret }]) {
+    await assert.rejects(client.auth.rename("Phoebe", { proof }), { code: "forbidden", status: 403 });
+  }
+  assert.equal((await client.auth.rename("Phoebe", { proof: phone })).username, "Phoebe");
+  assert.equal((await client.auth.account()).username, "Phoebe");
+  await assert.rejects(client.auth.deleteAccount(), { code: "bad_request" });
+  await assert.rejects(client.auth.deleteAccount({ proof: another }), { code: "forbidden", status: 403 });
+  assert.equal((await client.auth.account()).user_id, user_id, "nothing has happened yet");
+  await client.auth.deleteAccount({ proof: phone });
+  assert.equal(client.auth.session, null);
+  const { created, ...next } = await client.auth.loginWithDevice(phone);
+  assert.ok(created && next.user_id !== user_id, "the device is nobody's before that");
+});
+
 test("a lobby is made, listed, joined and left", async () => {
   const [owner, friend] = [await newGuest(), await newGuest()];
   const lobbyId = await owner.lobby.createLobby(owner.token, 2);

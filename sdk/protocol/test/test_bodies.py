@@ -10,7 +10,8 @@ from .helpers import guest
 from .schemas import FIXTURES
 
 ROUTES = {
-    "credentials": ("POST /register", "POST /login", "PATCH /account"),
+    "credentials": ("POST /register", "POST /login"),
+    "rename-request": ("PATCH /account",),
     "refresh-request": ("POST /refresh",),
     "password-request": ("POST /account/password",),
     "reset-request": ("POST /account/reset",),

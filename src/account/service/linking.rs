@@ -156,11 +156,17 @@ impl AccountWorker {
         self.check_defence(&guarded, address)?;
         let is_owner = match proof {
             OwnerProof::Password(typed) => self.authenticate(Some(account.clone()), &typed)?.is_some(),
-            OwnerProof::Identity(claim) => {
-                let shown = self.check_claim(claim)?;
-                let found = self.find_identity(&shown)?;
-                found.is_some_and(|(owner, linked)| owner.id == account.id && shown.fits(&linked))
-            }
+            OwnerProof::Identity(claim) => match self.check_claim(claim) {
+                Ok(shown) => {
+                    let found = self.find_identity(&shown)?;
+                    found.is_some_and(|(owner, linked)| owner.id == account.id && shown.fits(&linked))
+                }
+                Err(Failure::Rejection(why)) if why.status == 401 => {
+                    self.defence().failed(&guarded, address, self.now_ms());
+                    return Err(no_good_proof(&why.message));
+                }
+                Err(failure) => return Err(failure),
+            },
         };
         if is_owner {
             self.defence().succeeded(&guarded, address, self.now_ms());
@@ -169,6 +175,11 @@ impl AccountWorker {
         self.defence().failed(&guarded, address, self.now_ms());
         Err(refused(ErrorCode::Forbidden, "the proof is not this account's"))
     }
+}
+
+/// Not a 401, which would say of the caller's own token that it is no good, and log its player out.
+fn no_good_proof(why: &str) -> Failure {
+    refused(ErrorCode::Forbidden, &format!("the proof is no good: {why}"))
 }
 
 fn of_another() -> Failure {

@@ -298,6 +298,24 @@ public static class EndToEndTests
         Check.Equal(null, ann.Client.Session);
     }
 
+    public static async Task TestAnAccountWithoutAPasswordIsRenamedAndDeletedByItsDevice()
+    {
+        using var server = await GodraServer.StartAsync();
+        await using var ann = new GodotClient(server.Url);
+        await using var ben = new GodotClient(server.Url);
+        var (phone, another) = (Device.Random(), Device.Random());
+        var user = (await ann.Auth.LoginWithDeviceAsync(phone)).UserId;
+        await ben.Auth.LoginWithDeviceAsync(another);
+        await Check.FailsAsync(ann.Auth.RenameAsync("Phoebe", Credential.OfDevice(another)), "forbidden");
+        Check.Equal("Phoebe", (await ann.Auth.RenameAsync("Phoebe", Credential.OfDevice(phone))).Username);
+        Check.Equal("Phoebe", ann.Session!.Username);
+        await Check.FailsAsync(ann.Auth.DeleteAsync(Credential.OfDevice(another)), "forbidden");
+        Check.Equal("Phoebe", (await ann.Auth.AccountAsync()).Username);
+        await ann.Auth.DeleteAsync(Credential.OfDevice(phone));
+        Check.Equal(null, ann.Session);
+        Check.That((await ann.Auth.LoginWithDeviceAsync(phone)).UserId != user, "the device is nobody's before that");
+    }
+
     public static async Task TestRefusalsOfTheRealServer()
     {
         using var server = await GodraServer.StartAsync();

@@ -250,6 +250,22 @@ public static class SessionTests
         Check.Equal("Bearer t5", stage.Http.Asked.Last().Headers["Authorization"]);
     }
 
+    public static async Task TestAnAccountIsRenamedAndDeletedByAProof()
+    {
+        var stage = With(http => http
+            .On("POST /device-login", FakeHttp.Answer(200, FakeHttp.Login(5, user: "7")))
+            .On("PATCH /account", 200, """{"user_id":"7","username":"Zoe","role":"player"}""")
+            .On("DELETE /account", 204, ""));
+        var device = new Device("an-id-of-a-device", "s");
+        await stage.Client.Auth.LoginWithDeviceAsync(device);
+        Check.Equal("Zoe", (await stage.Client.Auth.RenameAsync("Zoe", Credential.OfToken("jwt"))).Username);
+        Check.Equal("Zoe", stage.Client.Session!.Username);
+        Check.Equal("""{"username":"Zoe","proof":{"token":"jwt"}}""", stage.Http.Asked.Last().Body);
+        await stage.Client.Auth.DeleteAsync(Credential.OfDevice(device));
+        Check.Equal("""{"proof":{"device_id":"an-id-of-a-device","secret":"s"}}""", stage.Http.Asked.Last().Body);
+        Check.Equal(null, stage.Client.Session);
+    }
+
     public static async Task TestAGuestThatLinksGoesOnAsThePlayer()
     {
         var stage = await InARoomAsync(http => http.On("POST /account/identities", 200, FakeHttp.Login(7, user: "42")));

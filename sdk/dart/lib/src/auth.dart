@@ -95,17 +95,24 @@ final class Auth {
       _change(cancel, (token) => _api.post('account/password', {'old': old, 'new': fresh}, token: token, cancel: cancel));
 
   /// Gives the account another name. Rooms see it when the player joins again.
-  Future<Account> rename(String username, String password, {CancelToken? cancel}) => _change(cancel, (token) async {
-        final body = {'username': username, 'password': password};
+  Future<Account> rename(String username, String password, {CancelToken? cancel}) =>
+      _rename({'username': username, 'password': password}, cancel);
+
+  /// Gives the account another name, as [rename] does, by [proof] that it is one's own: its password, or a way to log in that is linked.
+  Future<Account> renameWith(String username, Credential proof, {CancelToken? cancel}) =>
+      _rename({'username': username, 'proof': proof.fields}, cancel);
+
+  Future<Account> _rename(Map<String, Object?> body, CancelToken? cancel) => _change(cancel, (token) async {
         final account = Account(await _api.send('PATCH', 'account', body, token: token, cancel: cancel));
         final session = _tokens.session;
         if (session != null && session.userId == account.userId) await _tokens.begin(session.renamed(account.username));
         return account;
       });
 
-  /// Deletes the account for good, and ends the session with all its rooms. A guest has no password.
-  Future<void> delete({String? password, CancelToken? cancel}) => _change(cancel, (token) async {
-        final body = {if (password != null) 'password': password};
+  /// Deletes the account for good, and ends the session with all its rooms. It takes the [password], or as [proof] a way to log in
+  /// that is linked; of a guest neither.
+  Future<void> delete({String? password, Credential? proof, CancelToken? cancel}) => _change(cancel, (token) async {
+        final body = {if (password != null) 'password': password, if (proof != null) 'proof': proof.fields};
         await _api.send('DELETE', 'account', body, token: token, cancel: cancel);
         await _tokens.forget();
       });

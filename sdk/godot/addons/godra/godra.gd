@@ -172,12 +172,23 @@ func change_password(old_password: String, new_password: String) -> GodraResult:
 
 ## Gives the account another name. Rooms see it when the player joins again.
 func rename(username: String, password: String) -> GodraResult:
-	return await _auth.rename(username, password)
+	return await _auth.rename(username, {"password": password})
+
+
+## The same as [method rename] without the password. [param proof] shows that the account is one's own: a way
+## to log in that is linked, as in [method link_identity].
+func rename_with(username: String, proof: Dictionary) -> GodraResult:
+	return await _auth.rename(username, {"proof": proof})
 
 
 ## Deletes the account for good, and ends the session with all its rooms. A guest has no password.
 func delete_account(password := "") -> GodraResult:
-	return await _auth.delete_account(password)
+	return await _auth.delete_account({} if password == "" else {"password": password})
+
+
+## The same as [method delete_account] without the password, by a proof as in [method rename_with].
+func delete_account_with(proof: Dictionary) -> GodraResult:
+	return await _auth.delete_account({"proof": proof})
 
 
 ## Sets another password by a code that the game's operator has sent; [method login] comes after it.

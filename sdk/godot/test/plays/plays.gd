@@ -155,6 +155,24 @@ func play_a_guest_becomes_a_player_in_the_same_room() -> void:
 	_case.equal(_ok(await ann.account())["username"], name)
 
 
+func play_an_account_is_renamed_and_deleted_by_its_device() -> void:
+	var ann := client()
+	var ben := client()
+	var phone := ann.new_device()
+	var another := ben.new_device()
+	var user: String = _ok(await ann.login_with_device(phone)).user_id
+	_ok(await ben.login_with_device(another))
+	var refused: GodraResult = await ann.rename_with("Phoebe", another)
+	_case.equal(refused.error.code, "forbidden")
+	_case.equal(_ok(await ann.rename_with("Phoebe", phone))["username"], "Phoebe")
+	refused = await ann.delete_account_with(another)
+	_case.equal(refused.error.code, "forbidden")
+	_case.equal(_ok(await ann.account())["username"], "Phoebe")
+	_ok(await ann.delete_account_with(phone))
+	_case.equal(ann.session, null)
+	_case.check(_ok(await ann.login_with_device(phone)).user_id != user, "another account")
+
+
 func play_a_restart_of_the_server() -> void:
 	var ann := client()
 	_ok(await ann.guest())

@@ -98,13 +98,13 @@ func test_a_new_name_is_the_sessions_and_a_deleted_account_has_none() -> void:
 	http.answers["account"] = [[403, refusal], [200, renamed], [403, refusal], [204, {}]]
 	var got := []
 	var ask := func() -> void:
-		got.append(await auth.rename("zoe", "wrong"))
+		got.append(await auth.rename("zoe", {"password": "wrong"}))
 		got.append(tokens.session.username)
-		got.append(await auth.rename("zoe", "right"))
+		got.append(await auth.rename("zoe", {"proof": {"token": "jwt"}}))
 		got.append(tokens.session.username)
-		got.append(await auth.delete_account("wrong"))
+		got.append(await auth.delete_account({"password": "wrong"}))
 		got.append(tokens.session != null)
-		got.append(await auth.delete_account("right"))
+		got.append(await auth.delete_account({"password": "right"}))
 	ask.call()
 	await http.answer_all(tree)
 	equal([got[0].ok, got[0].error.code, got[1]], [false, "forbidden", "Guest"])
@@ -115,7 +115,8 @@ func test_a_new_name_is_the_sessions_and_a_deleted_account_has_none() -> void:
 	var patch := HTTPClient.METHOD_PATCH
 	var delete := HTTPClient.METHOD_DELETE
 	equal(http.methods, [patch, patch, delete, delete] as Array[HTTPClient.Method])
-	equal(JSON.parse_string(http.bodies[1]), {"username": "zoe", "password": "right"})
+	equal(JSON.parse_string(http.bodies[0]), {"username": "zoe", "password": "wrong"})
+	equal(JSON.parse_string(http.bodies[1]), {"username": "zoe", "proof": {"token": "jwt"}})
 	equal(JSON.parse_string(http.bodies[3]), {"password": "right"})
 
 

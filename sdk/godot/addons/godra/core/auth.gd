@@ -140,8 +140,9 @@ func change_password(old_password: String, new_password: String) -> GodraResult:
 	)
 
 
-func rename(username: String, password: String) -> GodraResult:
-	var body := {"username": username, "password": password}
+## Ownership is [code]{password}[/code], or [code]{proof}[/code].
+func rename(username: String, ownership: Dictionary) -> GodraResult:
+	var body := ownership.merged({"username": username})
 	var token := await _tokens.fresh()
 	if not token.ok:
 		return token
@@ -155,13 +156,13 @@ func rename(username: String, password: String) -> GodraResult:
 	return result
 
 
-func delete_account(password: String) -> GodraResult:
-	var body := {} if password == "" else {"password": password}
+## Ownership is as in [method rename]; of a guest, nothing.
+func delete_account(ownership: Dictionary) -> GodraResult:
 	var token := await _tokens.fresh()
 	if not token.ok:
 		return token
 	_tokens.begin_change()
-	var result := await _api.send(HTTPClient.METHOD_DELETE, "account", body, token.value)
+	var result := await _api.send(HTTPClient.METHOD_DELETE, "account", ownership, token.value)
 	if result.ok and _tokens.session != null and _tokens.session.token == token.value:
 		_tokens.end(Errors.session_ended("The account was deleted"))
 	_tokens.end_change()
