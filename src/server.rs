@@ -24,7 +24,7 @@ use self::memory::{HeapWatch, LOOK_EVERY};
 use self::readiness::wait_for_stores;
 use self::services::ServerServices;
 use self::stop::EngineEnd;
-use crate::account::external::{ExternalTokens, KeyFileError, KeyWatch};
+use crate::account::external::{self, ExternalTokens, KeyFileError};
 use crate::account::revocations::Revocations;
 use crate::account::secret::TokenKey;
 use crate::account::service::{self, AccountService, IdentityOptions, ServiceOptions, unix_ms};
@@ -34,7 +34,7 @@ use crate::config::{Config, DrainLimits};
 use crate::document::Documents;
 use crate::mailbox::{Mailbox, MailboxSender, mailbox};
 use crate::metrics::Metrics;
-use crate::pages::{PageWatcher, Pages};
+use crate::pages::{self, Pages};
 pub use crate::reactor::ListenError;
 use crate::reactor::{
     self, AdmissionControl, BufferBudget, Ended, Shard, ShardMessage, ShardParts, ShardPosts, Shared, WAKER,
@@ -52,7 +52,8 @@ use crate::state::redis::{Address, RedisEngine, RedisOptions};
 use crate::sys;
 use crate::threads;
 pub use crate::threads::Death;
-use crate::tls::{Reloader, TlsError, TlsServer};
+use crate::threads::poller::Poller;
+use crate::tls::{self, TlsError, TlsServer};
 
 /// Why the server did not start, or ended.
 #[derive(Debug)]
@@ -109,12 +110,8 @@ struct Server {
     engine: Arc<EngineEnd>,
     accounts: Arc<AccountService>,
     watcher: Watcher,
-    /// None without TLS.
-    certificate: Option<Reloader>,
-    /// None without a public folder.
-    pages: Option<PageWatcher>,
-    /// None without a file of another issuer's keys.
-    keys: Option<KeyWatch>,
+    /// What looks at the certificate, the public folder and another issuer's keys, as far as there are any.
+    pollers: Vec<Poller>,
     shared: Arc<Shared>,
 }
 
@@ -185,9 +182,11 @@ impl Server {
         let watcher = watch(config, loaded, posts.clone(), engine.clone(), metrics.clone())?;
         let certificate = watch_certificate(tls, &metrics)?;
         let has_page = pages.current().find("/").is_some();
-        let pages = PageWatcher::start(pages, loaded_pages)
+        let page_watch = pages::watch(pages, loaded_pages)
             .map_err(|error| ServerError::System("watch the public folder", error))?;
-        let keys = watch_keys(external)?;
+        let is_demo = page_watch.is_none();
+        let key_watch = watch_keys(external)?;
+        let pollers = [certificate, page_watch, key_watch].into_iter().flatten().collect();
         wait_for_stores(&*engine);
         let mut shards = Vec::with_capacity(config.threads);
         let listeners = listeners.into_iter().zip(redirects);
@@ -233,37 +232,17 @@ impl Server {
         }
         if has_page && (config.listen.ip().is_unspecified() || config.listen.ip().is_loopback()) {
             let scheme = if config.tls.is_some() { "https" } else { "http" };
-            let what = if pages.is_some() { "" } else { " the demo" };
+            let what = if is_demo { " the demo" } else { "" };
             log::info!("open {scheme}://localhost:{}/ to play{what}", address.port());
         }
         let engine = Arc::new(EngineEnd::new(engine));
-        Ok(Self {
-            services,
-            shards,
-            posts,
-            ended,
-            engine,
-            accounts,
-            watcher,
-            certificate,
-            pages,
-            keys,
-            shared,
-        })
+        Ok(Self { services, shards, posts, ended, engine, accounts, watcher, pollers, shared })
     }
 
     /// What SIGHUP has read anew; each only asks a thread of its own for that.
     fn reloads(&self) -> Vec<Reload> {
         let mut reloads: Vec<Reload> = vec![Box::new(self.watcher.rereader())];
-        if let Some(certificate) = &self.certificate {
-            reloads.push(Box::new(certificate.rereader()));
-        }
-        if let Some(pages) = &self.pages {
-            reloads.push(Box::new(pages.rereader()));
-        }
-        if let Some(keys) = &self.keys {
-            reloads.push(Box::new(keys.rereader()));
-        }
+        reloads.extend(self.pollers.iter().map(|poller| Box::new(poller.rereader()) as Reload));
         reloads
     }
 
@@ -381,9 +360,9 @@ fn load_certificate(config: &Config, metrics: &Metrics) -> Result<Option<Arc<Tls
 fn watch_certificate(
     tls: Option<Arc<TlsServer>>,
     metrics: &Arc<Metrics>,
-) -> Result<Option<Reloader>, ServerError> {
+) -> Result<Option<Poller>, ServerError> {
     let metrics = metrics.clone();
-    let start = |tls| Reloader::start(tls, move |tls| show_certificate(tls, &metrics));
+    let start = |tls| tls::watch(tls, move |tls| show_certificate(tls, &metrics));
     tls.map(start).transpose().map_err(|error| ServerError::System("watch the certificate", error))
 }
 
@@ -400,8 +379,8 @@ fn load_external(config: &Config) -> Result<Option<Arc<ExternalTokens>>, ServerE
     Ok(loaded.map(Arc::new))
 }
 
-fn watch_keys(external: Option<Arc<ExternalTokens>>) -> Result<Option<KeyWatch>, ServerError> {
-    let watch = external.map(KeyWatch::start).transpose();
+fn watch_keys(external: Option<Arc<ExternalTokens>>) -> Result<Option<Poller>, ServerError> {
+    let watch = external.map(external::watch).transpose();
     Ok(watch.map_err(|error| ServerError::System("watch the keys of another issuer", error))?.flatten())
 }
 

@@ -4,6 +4,8 @@
 //! arrive. So a thread that panics, or ends before [`let_end`], is reported to the main thread, which ends the process; whatever
 //! started the server starts it again. A process has one end, as it has one log, so what is here is global, too.
 
+pub(crate) mod poller;
+
 use std::any::Any;
 use std::fmt;
 use std::io;

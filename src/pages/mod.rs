@@ -17,7 +17,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use self::content_type::FileType;
 use self::folder::{Look, Survey};
 use self::gzip::{Effort, gzip};
-pub(crate) use self::watch::PageWatcher;
+pub(crate) use self::watch::watch;
 use crate::session::Route;
 use crate::session::pages::{Found, Page, PageHeaders, PageSet};
 

@@ -5,54 +5,23 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::folder::Survey;
 use super::{Files, Loaded, Pages, PublicFolder};
-use crate::threads;
+use crate::threads::poller::{Occasions, Poller};
 
 /// How often the folder is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The thread that looks; ends when stopped.
-pub(crate) struct PageWatcher {
-    look_now: Arc<Sender<()>>,
-    thread: JoinHandle<()>,
-}
-
-impl PageWatcher {
-    /// Packs what was loaded, and looks from now on. None if no folder is served.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub(crate) fn start(pages: Arc<Pages>, loaded: Loaded) -> io::Result<Option<Self>> {
-        let Some(folder) = pages.folder.clone() else { return Ok(None) };
-        let (look_now, asked) = bounded(1);
-        let watch = Watch { pages, folder, files: loaded.0, waiting: None, problem: None };
-        let thread = threads::lasting("page-watch").spawn(move || watch.run(&asked))?;
-        Ok(Some(Self { look_now: Arc::new(look_now), thread }))
-    }
-
-    /// What has the folder looked at now, and taken as it is. It keeps nothing from ending.
-    pub(crate) fn rereader(&self) -> impl Fn() + Send + 'static {
-        let look_now = Arc::downgrade(&self.look_now);
-        move || {
-            if let Some(look_now) = look_now.upgrade() {
-                // Full means that it is about to look.
-                let _ = look_now.try_send(());
-            }
-        }
-    }
-
-    /// Ends the thread and waits for it.
-    pub(crate) fn stop(self) {
-        drop(self.look_now);
-        // A panic was reported.
-        let _ = self.thread.join();
-    }
+/// Packs what was loaded, and looks from now on. None if no folder is served.
+///
+/// # Errors
+/// When no thread can be started.
+pub(crate) fn watch(pages: Arc<Pages>, loaded: Loaded) -> io::Result<Option<Poller>> {
+    let Some(folder) = pages.folder.clone() else { return Ok(None) };
+    let watch = Watch { pages, folder, files: loaded.0, waiting: None, problem: None };
+    Poller::start("page-watch", LOOK_EVERY, move |occasions| watch.run(occasions)).map(Some)
 }
 
 struct Watch {
@@ -66,16 +35,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn run(mut self, asked: &Receiver<()>) {
+    fn run(mut self, occasions: Occasions) {
         self.pack();
-        loop {
-            let is_asked = match asked.recv_timeout(LOOK_EVERY) {
-                Ok(()) => true,
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            if let Err(problem) = self.look(is_asked) {
-                self.tell(problem, is_asked);
+        for occasion in occasions {
+            if let Err(problem) = self.look(occasion.is_asked()) {
+                self.tell(problem, occasion.is_asked());
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::mailbox::MailboxSender;
 use crate::reactor::{Ended, ShardMessage};
 use crate::state::Engine;
 use crate::threads;
+use crate::threads::poller::Poller;
 
 /// How long the accounts may take to finish what nobody waits for any more.
 const ACCOUNTS_PATIENCE: Duration = Duration::from_secs(3);
@@ -62,15 +63,7 @@ impl Server {
     fn stop(self, limits: &DrainLimits) {
         self.services.draining.store(true, Ordering::SeqCst);
         self.watcher.stop();
-        if let Some(certificate) = self.certificate {
-            certificate.stop();
-        }
-        if let Some(pages) = self.pages {
-            pages.stop();
-        }
-        if let Some(keys) = self.keys {
-            keys.stop();
-        }
+        self.pollers.into_iter().for_each(Poller::stop);
         drain(&self.posts, &self.ended, self.shared.admission.connections(), limits);
         tell(&self.posts, || ShardMessage::Stop);
         for shard in self.shards {

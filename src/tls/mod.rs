@@ -16,5 +16,5 @@ mod tests;
 pub(crate) use self::any_certificate::AnyCertificate;
 pub use self::certificate::{CertificateFiles, TlsError};
 pub(crate) use self::channel::{Channel, Failure, RECORD_BYTES};
-pub(crate) use self::reload::Reloader;
+pub(crate) use self::reload::watch;
 pub(crate) use self::server::TlsServer;

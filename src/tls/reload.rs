@@ -6,80 +6,42 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::certificate::{Texts, TlsError};
 use super::server::{Look, TlsServer};
-use crate::threads;
+use crate::threads::poller::{Occasion, Poller};
 use crate::wire::http::http_date;
 
 /// How often the files are read.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// The thread that looks; ends when stopped.
-pub(crate) struct Reloader {
-    look_now: Arc<Sender<()>>,
-    thread: JoinHandle<()>,
-}
-
-impl Reloader {
-    /// Looks from now on. `on_change` is called on its thread whenever another certificate is shown.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub(crate) fn start(
-        server: Arc<TlsServer>,
-        on_change: impl Fn(&TlsServer) + Send + 'static,
-    ) -> io::Result<Self> {
-        let (look_now, asked) = bounded(1);
-        let run = move || watch(&server, &asked, on_change);
-        let thread = threads::lasting("tls-watch").spawn(run)?;
-        Ok(Self { look_now: Arc::new(look_now), thread })
-    }
-
-    /// What has the files looked at now, and taken as they are. It keeps nothing from ending.
-    pub(crate) fn rereader(&self) -> impl Fn() + Send + 'static {
-        let look_now = Arc::downgrade(&self.look_now);
-        move || {
-            if let Some(look_now) = look_now.upgrade() {
-                // Full means that it is about to look.
-                let _ = look_now.try_send(());
-            }
+/// Looks from now on. `on_change` is called on its thread whenever another certificate is shown.
+///
+/// # Errors
+/// When no thread can be started.
+pub(crate) fn watch(
+    server: Arc<TlsServer>,
+    on_change: impl Fn(&TlsServer) + Send + 'static,
+) -> io::Result<Poller> {
+    Poller::start("tls-watch", LOOK_EVERY, move |occasions| {
+        let mut looks = Looks::default();
+        for occasion in occasions {
+            look(&server, &mut looks, occasion, &on_change);
         }
-    }
-
-    /// Ends the thread and waits for it.
-    pub(crate) fn stop(self) {
-        drop(self.look_now);
-        // A panic was reported.
-        let _ = self.thread.join();
-    }
+    })
 }
 
-fn watch(server: &TlsServer, asked: &Receiver<()>, on_change: impl Fn(&TlsServer)) {
-    let mut look = Looks::default();
-    loop {
-        let is_asked = match asked.recv_timeout(LOOK_EVERY) {
-            Ok(()) => true,
-            Err(RecvTimeoutError::Timeout) => false,
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        match look.again(server, is_asked) {
-            Look::Unchanged if is_asked => log::info!("the certificate is the same as before"),
-            Look::Unchanged => {}
-            Look::Replaced => {
-                log::info!(
-                    "new connections get the new certificate, valid until {}",
-                    http_date(server.ends_s())
-                );
-                on_change(server);
-            }
-            Look::Refused(error) => {
-                log::error!("the certificate is not replaced, the old one serves on: {error}")
-            }
+fn look(server: &TlsServer, looks: &mut Looks, occasion: Occasion, on_change: &impl Fn(&TlsServer)) {
+    match looks.again(server, occasion.is_asked()) {
+        Look::Unchanged if occasion.is_asked() => log::info!("the certificate is the same as before"),
+        Look::Unchanged => {}
+        Look::Replaced => {
+            log::info!("new connections get the new certificate, valid until {}", http_date(server.ends_s()));
+            on_change(server);
+        }
+        Look::Refused(error) => {
+            log::error!("the certificate is not replaced, the old one serves on: {error}")
         }
     }
 }

@@ -17,7 +17,7 @@ use jsonwebtoken::dangerous::insecure_decode_claims;
 use self::claims::Claims;
 pub use self::keys::KeyFileError;
 use self::keys::{Key, KeySet, read_text};
-pub(crate) use self::watch::KeyWatch;
+pub(crate) use self::watch::watch;
 use super::secret::Secret;
 use super::token::{TokenError, TokenParts};
 

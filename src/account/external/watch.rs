@@ -6,75 +6,42 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::keys::{KeyFileError, KeySet, read_text};
 use super::{ExternalTokens, KeyFile};
-use crate::threads;
+use crate::threads::poller::{Occasions, Poller};
 
 /// How often the file is read.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// The thread that looks; ends when stopped.
-pub(crate) struct KeyWatch {
-    look_now: Arc<Sender<()>>,
-    thread: JoinHandle<()>,
+/// Looks from now on; none if there is no file to look at.
+///
+/// # Errors
+/// When no thread can be started.
+pub(crate) fn watch(tokens: Arc<ExternalTokens>) -> io::Result<Option<Poller>> {
+    let Some(KeyFile { path, text_at_start }) = tokens.key_file.clone() else { return Ok(None) };
+    let mut looks = Looks::after(text_at_start);
+    let run = move |occasions: Occasions| {
+        for occasion in occasions {
+            take_up(&tokens, &path, looks.again(read_text(&path), occasion.is_asked()));
+        }
+    };
+    Poller::start("key-watch", LOOK_EVERY, run).map(Some)
 }
 
-impl KeyWatch {
-    /// Looks from now on; none if there is no file to look at.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub(crate) fn start(tokens: Arc<ExternalTokens>) -> io::Result<Option<Self>> {
-        let Some(KeyFile { path, text_at_start }) = tokens.key_file.clone() else { return Ok(None) };
-        let (look_now, asked) = bounded(1);
-        let looks = Looks::after(text_at_start);
-        let thread = threads::lasting("key-watch").spawn(move || watch(&tokens, &path, &asked, looks))?;
-        Ok(Some(Self { look_now: Arc::new(look_now), thread }))
-    }
-
-    /// What has the file looked at now, and taken as it is. It keeps nothing from ending.
-    pub(crate) fn rereader(&self) -> impl Fn() + Send + 'static {
-        let look_now = Arc::downgrade(&self.look_now);
-        move || {
-            if let Some(look_now) = look_now.upgrade() {
-                // Full means that it is about to look.
-                let _ = look_now.try_send(());
+fn take_up(tokens: &ExternalTokens, file: &Path, look: Look) {
+    match look {
+        Look::Unchanged => {}
+        Look::Changed(text) => match KeySet::parse(&text) {
+            Ok(keys) => {
+                let (used, passed_over) = (keys.keys.len(), keys.passed_over);
+                tokens.replace_public(keys);
+                log::info!("keys of another issuer are read keys={used} passed_over={passed_over}");
             }
-        }
-    }
-
-    /// Ends the thread and waits for it.
-    pub(crate) fn stop(self) {
-        drop(self.look_now);
-        // A panic was reported.
-        let _ = self.thread.join();
-    }
-}
-
-fn watch(tokens: &ExternalTokens, file: &Path, asked: &Receiver<()>, mut looks: Looks) {
-    loop {
-        let is_asked = match asked.recv_timeout(LOOK_EVERY) {
-            Ok(()) => true,
-            Err(RecvTimeoutError::Timeout) => false,
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        match looks.again(read_text(file), is_asked) {
-            Look::Unchanged => {}
-            Look::Changed(text) => match KeySet::parse(&text) {
-                Ok(keys) => {
-                    let (used, passed_over) = (keys.keys.len(), keys.passed_over);
-                    tokens.replace_public(keys);
-                    log::info!("keys of another issuer are read keys={used} passed_over={passed_over}");
-                }
-                Err(reason) => refuse(&KeyFileError::new(file, reason)),
-            },
-            Look::Unreadable(error) => refuse(&error),
-        }
+            Err(reason) => refuse(&KeyFileError::new(file, reason)),
+        },
+        Look::Unreadable(error) => refuse(&error),
     }
 }
 
