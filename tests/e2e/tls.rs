@@ -346,6 +346,8 @@ fn who_reads_nothing_is_closed_and_told_why() {
             break;
         }
     }
+    // Who reads before would perhaps be fast enough.
+    wait_until("the end", || secure.metric("godra_members") == 0.0);
     let code = loop {
         match player.read() {
             Ok(Message::Close(frame)) => break u16::from(frame.unwrap().code),
