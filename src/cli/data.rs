@@ -14,7 +14,8 @@ use crate::account::service::unix_ms;
 use crate::account::store::Stores;
 use crate::account::token::is_user_id;
 use crate::config;
-use crate::document::doors::Shown;
+use crate::document::doors::{Shown, ShownEntry};
+use crate::document::ledger::{Amounts, LedgerEntry, are_recent_keys};
 use crate::document::store::{DocumentStore, ListQuery, connect};
 use crate::document::{Address, Document, Entry, HomeId, MAX_VALUE_BYTES, MAX_VERSION, Save, check_value};
 
@@ -128,8 +129,9 @@ impl Task<'_> {
     }
 
     fn export(&mut self) -> Result<String, String> {
-        if self.collection()?.is_some() {
-            return self.list();
+        if let Some(collection) = self.collection()? {
+            self.list()?;
+            return self.export_entries(Some(&collection));
         }
         let mut out = BufWriter::new(io::stdout());
         let mut after: Option<Address> = None;
@@ -140,6 +142,28 @@ impl Task<'_> {
             }
             match documents.into_iter().last() {
                 Some(last) => after = Some(last.address),
+                None => break out.flush().map_err(cannot_write)?,
+            }
+        }
+        self.export_entries(None)
+    }
+
+    /// Entries of ledgers come behind all documents, as their accounts must be there before them.
+    fn export_entries(&mut self, collection: Option<&str>) -> Result<String, String> {
+        let mut out = BufWriter::new(io::stdout());
+        // No key is in front of this one.
+        let first = |collection: &str| Address::new(collection, " ").map_err(|error| error.to_string());
+        let mut after = collection.map(first).transpose()?.map(|address| (address, 0));
+        loop {
+            let position = after.as_ref().map(|(address, version)| (address, *version));
+            let entries = self.store.scan_entries(position, PAGE).map_err(told)?;
+            let is_meant = |address: &Address| collection.is_none_or(|meant| meant == address.collection());
+            for (account, entry) in entries.iter().take_while(|(account, _)| is_meant(account)) {
+                let line = serde_json::to_string(&ShownEntry::of(account, entry));
+                writeln!(out, "{}", line.map_err(|error| error.to_string())?).map_err(cannot_write)?;
+            }
+            match entries.into_iter().last().filter(|(account, _)| is_meant(account)) {
+                Some((account, entry)) => after = Some((account, entry.version)),
                 None => return out.flush().map(|()| String::new()).map_err(cannot_write),
             }
         }
@@ -156,22 +180,50 @@ impl Task<'_> {
         };
         let (mut taken, mut left) = (0, 0);
         let mut documents: Vec<Document> = Vec::with_capacity(PAGE);
+        let mut entries: Vec<(Address, LedgerEntry)> = Vec::with_capacity(PAGE);
+        let mut taken_entries = 0;
         let mut lines = Lines { input, number: 0 };
         loop {
             let next = lines.next().map_err(|error| format!("{name}: {error}"))?;
-            let is_last = next.is_none();
-            let is_repeated = next
-                .as_ref()
-                .is_some_and(|next| documents.iter().any(|document| document.address == next.address));
-            if is_last || is_repeated || documents.len() == PAGE {
+            let is_next = match &next {
+                Some(Line::Document(next)) => {
+                    documents.len() < PAGE
+                        && documents.iter().all(|document| document.address != next.address)
+                }
+                Some(Line::Entry(..)) | None => false,
+            };
+            if !is_next {
                 let (new, old) = self.take_in(std::mem::take(&mut documents))?;
                 (taken, left) = (taken + new, left + old);
             }
+            if next.is_none() || entries.len() == PAGE {
+                taken_entries += self.take_in_entries(std::mem::take(&mut entries))?;
+            }
             match next {
-                Some(next) => documents.push(next),
-                None => return Ok(format!("took in {taken} documents, left {left} as they are\n")),
+                Some(Line::Document(next)) => documents.push(next),
+                Some(Line::Entry(account, entry)) => entries.push((account, entry)),
+                None => break,
             }
         }
+        let of_ledgers = match taken_entries {
+            0 => String::new(),
+            count => format!(", took in {count} entries of ledgers"),
+        };
+        Ok(format!("took in {taken} documents, left {left} as they are{of_ledgers}\n"))
+    }
+
+    /// Adds what accounts lack. How many entries those were.
+    fn take_in_entries(&mut self, entries: Vec<(Address, LedgerEntry)>) -> Result<usize, String> {
+        let mut accounts: Vec<Address> = entries.iter().map(|(account, _)| account.clone()).collect();
+        accounts.sort();
+        accounts.dedup();
+        if accounts.is_empty() {
+            return Ok(0);
+        }
+        self.hold(&accounts)?;
+        let taken = self.store.take_in_entries(&entries).map_err(told)?;
+        self.store.let_go(&self.home, &accounts).map_err(told)?;
+        Ok(taken)
     }
 
     /// Writes documents that are newer than what is there. How many those were, and how many were not.
@@ -192,7 +244,7 @@ impl Task<'_> {
             .zip(&present)
             .filter(|(document, present)| document.version > present.version && !of_erased(document));
         let entries: Vec<Entry> = newer
-            .map(|(document, present)| Entry { saves: vec![Save { document, base: present.version }] })
+            .map(|(document, present)| Entry { saves: vec![Save::of(document, present.version)] })
             .collect();
         self.write(&entries)?;
         self.store.let_go(&self.home, &addresses).map_err(told)?;
@@ -219,6 +271,9 @@ impl Task<'_> {
         {
             return Err(format!("{address} has version {found}, not {version}"));
         }
+        if present.value.is_some() && present.recent_keys.is_some() {
+            return Err(format!("{address} is an account of a ledger: its balances change by entries alone"));
+        }
         let base = present.version;
         let mut document = present;
         document.value = Some(value);
@@ -226,7 +281,7 @@ impl Task<'_> {
         document.updated_at_ms = unix_ms();
         document.owner = owner.map(Into::into).or(document.owner);
         document.schema = self.arguments.get_one::<u32>("schema").copied().unwrap_or(document.schema);
-        self.write(&[Entry { saves: vec![Save { document, base }] }])?;
+        self.write(&[Entry { saves: vec![Save::of(document, base)] }])?;
         Ok(format!("{address} has version {} now\n", base + 1))
     }
 
@@ -270,14 +325,20 @@ impl Task<'_> {
     }
 }
 
-/// Documents of a file, a line for each; empty lines are passed over.
+/// What a line of an export says.
+enum Line {
+    Document(Document),
+    Entry(Address, LedgerEntry),
+}
+
+/// Documents and entries of a file, a line for each; empty lines are passed over.
 struct Lines {
     input: Box<dyn BufRead>,
     number: usize,
 }
 
 impl Lines {
-    fn next(&mut self) -> Result<Option<Document>, String> {
+    fn next(&mut self) -> Result<Option<Line>, String> {
         /// Names, numbers and spaces around a value that is as long as it may be.
         const LONGEST_LINE: u64 = 2 * MAX_VALUE_BYTES as u64;
         loop {
@@ -288,7 +349,7 @@ impl Lines {
                 0 => return Ok(None),
                 _ if line.trim().is_empty() => {}
                 _ => {
-                    return document_of(&line)
+                    return line_of(&line)
                         .map(Some)
                         .map_err(|error| format!("line {}: {error}", self.number));
                 }
@@ -297,7 +358,41 @@ impl Lines {
     }
 }
 
-/// A line of an export.
+/// A line of an export; entries alone have changes.
+fn line_of(line: &str) -> Result<Line, String> {
+    #[derive(Deserialize)]
+    struct Probe {
+        changes: Option<serde::de::IgnoredAny>,
+    }
+    let probe: Probe = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    match probe.changes {
+        None => document_of(line).map(Line::Document),
+        Some(_) => entry_of(line).map(|(account, entry)| Line::Entry(account, entry)),
+    }
+}
+
+fn entry_of(line: &str) -> Result<(Address, LedgerEntry), String> {
+    #[derive(Deserialize)]
+    struct EntryLine {
+        collection: String,
+        key: String,
+        version: u64,
+        entry_key: Option<Box<str>>,
+        changes: Amounts,
+        balances: Amounts,
+        reason: Box<str>,
+        at: u64,
+    }
+    let line: EntryLine = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let account = Address::new(&line.collection, &line.key).map_err(|error| error.to_string())?;
+    let EntryLine { version, entry_key: key, changes, balances, reason, .. } = line;
+    let entry = LedgerEntry { version, key, changes, balances, reason, at_ms: line.at.min(MAX_VERSION) };
+    match entry.is_fit() && entry.version <= MAX_VERSION {
+        true => Ok((account, entry)),
+        false => Err("this is no entry of a ledger as an export writes it".to_owned()),
+    }
+}
+
 fn document_of(line: &str) -> Result<Document, String> {
     #[derive(Deserialize)]
     struct Line<'a> {
@@ -309,6 +404,8 @@ fn document_of(line: &str) -> Result<Document, String> {
         updated_at: u64,
         #[serde(borrow)]
         value: &'a RawValue,
+        #[serde(borrow)]
+        recent_keys: Option<&'a RawValue>,
     }
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let address = Address::new(&line.collection, &line.key).map_err(|error| error.to_string())?;
@@ -321,6 +418,10 @@ fn document_of(line: &str) -> Result<Document, String> {
     if line.owner.as_ref().is_some_and(|owner| owner.is_empty() || owner.contains(char::is_control)) {
         return Err("owner must be a user's id or null".to_owned());
     }
+    let recent_keys = line.recent_keys.map(RawValue::get);
+    if !recent_keys.is_none_or(are_recent_keys) {
+        return Err("recent_keys must be what an export writes".to_owned());
+    }
     Ok(Document {
         address,
         version: line.version,
@@ -328,6 +429,7 @@ fn document_of(line: &str) -> Result<Document, String> {
         schema: line.schema,
         value: Some(value_of(line.value.get())?),
         updated_at_ms: line.updated_at.min(MAX_VERSION),
+        recent_keys: recent_keys.map(Into::into),
     })
 }
 

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::ledger::{Amounts, LedgerEntry};
 use super::service::StoreConnection;
 use super::store::{DocumentStore, ListQuery, Page};
 use super::{Address, Document, Documents, Entry, FetchError, HomeId, MAX_VERSION, Save, Unavailable};
@@ -25,6 +26,9 @@ use crate::wire::ids::Identity;
 
 /// Requests that wait; above it 503 `busy`.
 const MAX_WAITING: usize = 64;
+
+/// What is said of a document that only entries change.
+const ACCOUNT: &str = "the document is an account of a ledger: scripts change it, by entries that are kept";
 
 /// Answers requests about documents.
 pub struct DocumentDoors {
@@ -173,6 +177,9 @@ impl DocumentDoors {
 /// The document if it is as the change requires.
 fn met(condition: Condition, document: Document) -> Result<Document, Rejection> {
     let is_there = document.value.is_some();
+    if is_there && document.recent_keys.is_some() {
+        return Err(Rejection::new(ErrorCode::Conflict, ACCOUNT));
+    }
     let is_met = match condition {
         Condition::None => true,
         Condition::Absent => !is_there,
@@ -195,7 +202,7 @@ fn changed(document: Document, change: impl FnOnce(&mut Document)) -> Save {
     change(&mut document);
     document.version = base + 1;
     document.updated_at_ms = unix_ms();
-    Save { document, base }
+    Save::of(document, base)
 }
 
 fn one(found: Vec<Document>, may_read: impl FnOnce(&Document) -> bool) -> AccountResult {
@@ -233,6 +240,37 @@ pub(crate) struct Shown<'a> {
     schema: u32,
     updated_at: u64,
     value: &'a RawValue,
+    /// Of an account of a ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_keys: Option<&'a RawValue>,
+}
+
+/// An entry of a ledger as it is shown to people and programs.
+#[derive(Serialize)]
+pub(crate) struct ShownEntry<'a> {
+    collection: &'a str,
+    key: &'a str,
+    version: u64,
+    entry_key: Option<&'a str>,
+    changes: &'a Amounts,
+    balances: &'a Amounts,
+    reason: &'a str,
+    at: u64,
+}
+
+impl<'a> ShownEntry<'a> {
+    pub(crate) fn of(account: &'a Address, entry: &'a LedgerEntry) -> Self {
+        Self {
+            collection: account.collection(),
+            key: account.key(),
+            version: entry.version,
+            entry_key: entry.key.as_deref(),
+            changes: &entry.changes,
+            balances: &entry.balances,
+            reason: &entry.reason,
+            at: entry.at_ms,
+        }
+    }
 }
 
 impl<'a> Shown<'a> {
@@ -246,6 +284,7 @@ impl<'a> Shown<'a> {
             schema: document.schema,
             updated_at: document.updated_at_ms,
             value: value.unwrap_or(RawValue::NULL),
+            recent_keys: document.recent_keys.as_deref().and_then(|keys| serde_json::from_str(keys).ok()),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod contract;
 pub mod doors;
 mod home;
+pub mod ledger;
 mod record;
 mod service;
 pub mod store;

@@ -5,6 +5,7 @@ use std::fmt;
 use smol_str::SmolStr;
 
 use super::Address;
+use super::ledger::LedgerEntry;
 use crate::wire::message::{self, is_too_deep};
 
 /// Longest value, in bytes of JSON.
@@ -33,12 +34,14 @@ pub struct Document {
     pub value: Option<Box<str>>,
     /// When it was saved or deleted last, in milliseconds since the Unix epoch, by the clock of the store that did so.
     pub updated_at_ms: u64,
+    /// Of an account of a ledger: the keys of its latest entries, as JSON. Nothing else has them, so that an account is known by it.
+    pub recent_keys: Option<Box<str>>,
 }
 
 impl Document {
     /// A document that never was.
     pub fn absent(address: Address) -> Self {
-        Self { address, version: 0, owner: None, schema: 1, value: None, updated_at_ms: 0 }
+        Self { address, version: 0, owner: None, schema: 1, value: None, updated_at_ms: 0, recent_keys: None }
     }
 }
 
@@ -49,6 +52,20 @@ pub struct Save {
     pub document: Document,
     /// The version that the call found, below the document's. The database takes the save only on top of that one.
     pub base: u64,
+    /// What a ledger keeps of it, in order; of an account alone.
+    pub entries: Vec<LedgerEntry>,
+}
+
+impl Save {
+    /// What a call has made of a document that is no account of a ledger.
+    pub fn of(document: Document, base: u64) -> Self {
+        Self { document, base, entries: Vec::new() }
+    }
+
+    /// The keys of its entries, with the account.
+    pub fn keys(&self) -> impl Iterator<Item = (&Address, &str)> {
+        self.entries.iter().filter_map(|entry| Some((&self.document.address, entry.key.as_deref()?)))
+    }
 }
 
 /// All that one call has saved and deleted, each document once: written as a whole, or not at all.
@@ -62,7 +79,10 @@ impl Entry {
     /// Bytes of its values and names, as [`MAX_TRANSACTION_BYTES`] counts them.
     pub fn bytes(&self) -> usize {
         let bytes_of = |save: &Save| {
-            save.document.address.as_str().len() + save.document.value.as_ref().map_or(0, |value| value.len())
+            let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+            let Document { address, value, recent_keys, .. } = &save.document;
+            let entries = save.entries.iter().map(LedgerEntry::bytes).sum::<usize>();
+            address.as_str().len() + text(value) + text(recent_keys) + entries
         };
         self.saves.iter().map(bytes_of).sum()
     }

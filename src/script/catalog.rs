@@ -367,8 +367,8 @@ fn read_script(
 
 fn check_documents(script: Arc<Script>, accepts_documents: bool) -> Result<Arc<Script>, Refused> {
     let header = &script.header;
-    let needs_all =
-        script.has_documents() && (header.is_durable || header.is_for_server || !script.forms.is_empty());
+    let needs_all = script.has_documents()
+        && (header.is_durable || header.is_for_server || script.has_ledger() || !script.forms.is_empty());
     if accepts_documents || !needs_all {
         return Ok(script);
     }
@@ -688,8 +688,8 @@ mod tests {
             ("v01", "no version of a form"),
             ("v2147483648", "no version of a form"),
             ("v2x", "no version of a form"),
-            ("v-1", "has a \"v-1\" behind it: first its form (v2)"),
-            ("vx", "has a \"vx\" behind it: first its form (v2)"),
+            ("v-1", "has a \"v-1\" behind it: first its form (v2 or ledger)"),
+            ("vx", "has a \"vx\" behind it: first its form (v2 or ledger)"),
             ("everyone v2", "has a \"v2\" behind it"),
         ] {
             let dir = folder(&[("a.lua", format!("-- DATA: p/{{user}} {said}\nreturn 1").as_bytes())]);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::document_pattern::{DocumentPattern, Readers};
+use super::document_pattern::{DocumentPattern, Form, Readers};
 use super::{Header, Script, ScriptSet};
 
 /// One meaning a collection, whichever script works on it.
@@ -14,11 +14,13 @@ pub struct Collection {
     pub schema: u32,
     /// Which players may read its documents.
     pub readers: Readers,
+    /// Whether its documents are accounts of a ledger.
+    pub is_ledger: bool,
 }
 
 impl Default for Collection {
     fn default() -> Self {
-        Self { schema: 1, readers: Readers::default() }
+        Self { schema: 1, readers: Readers::default(), is_ledger: false }
     }
 }
 
@@ -27,8 +29,10 @@ pub(super) fn of_scripts(scripts: &HashMap<Box<str>, Arc<Script>>) -> HashMap<Bo
     let mut collections: HashMap<Box<str>, Collection> = HashMap::new();
     for document in scripts.values().flat_map(|script| &script.header.documents) {
         let collection = collections.entry(document.collection().into()).or_default();
-        if let Some(schema) = document.schema {
-            collection.schema = schema.get();
+        match document.form {
+            Some(Form::Version(schema)) => collection.schema = schema.get(),
+            Some(Form::Ledger) => collection.is_ledger = true,
+            None => {}
         }
         collection.readers = document.readers.unwrap_or(collection.readers);
     }
@@ -37,7 +41,8 @@ pub(super) fn of_scripts(scripts: &HashMap<Box<str>, Arc<Script>>) -> HashMap<Bo
 
 /// The forms above the first that a header says by itself.
 pub(super) fn forms_of(header: &Header) -> BTreeMap<Box<str>, u32> {
-    let said = header.documents.iter().filter_map(|document| Some((document.collection(), document.schema?)));
+    let said =
+        header.documents.iter().filter_map(|document| Some((document.collection(), document.schema()?)));
     said.filter(|(_, form)| form.get() > 1)
         .map(|(collection, form)| (collection.into(), form.get()))
         .collect()
@@ -104,8 +109,8 @@ pub(super) fn contradictions(
 
 /// What a header says of a document's collection.
 fn words(document: &DocumentPattern) -> String {
-    let schema = document.schema.map(|schema| format!("v{schema}"));
+    let form = document.form.map(Form::name);
     let readers = document.readers.map(|readers| readers.name().to_owned());
-    let words: Vec<String> = schema.into_iter().chain(readers).collect();
+    let words: Vec<String> = form.into_iter().chain(readers).collect();
     if words.is_empty() { "nothing".to_owned() } else { words.join(" ") }
 }

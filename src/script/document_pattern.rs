@@ -16,11 +16,33 @@ pub struct DocumentPattern {
     /// Text before the first placeholder, or the whole key.
     prefix: Box<str>,
     fields: Box<[Field]>,
-    /// `vN`: which form its values have; none if the header leaves that to other scripts.
-    pub schema: Option<NonZeroU32>,
+    /// Which form its values have; none if the header leaves that to other scripts.
+    pub form: Option<Form>,
     /// Which players may read the collection; none if the header leaves that to other scripts.
     pub readers: Option<Readers>,
 }
+
+/// Which form the values of a collection have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `vN`: what the scripts make of it.
+    Version(NonZeroU32),
+    /// `ledger`: balances, which `godra.ledger` alone changes.
+    Ledger,
+}
+
+impl Form {
+    /// As headers name it.
+    pub fn name(self) -> String {
+        match self {
+            Self::Version(version) => format!("v{version}"),
+            Self::Ledger => LEDGER.to_owned(),
+        }
+    }
+}
+
+/// The form of ledgers, in headers.
+const LEDGER: &str = "ledger";
 
 /// A placeholder, and the text from it to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +125,8 @@ pub trait Filling {
 }
 
 impl DocumentPattern {
-    /// Parses one document of a `-- DATA:` line: an address, perhaps `vN` and who may read it, in this order.
+    /// Parses one document of a `-- DATA:` line: an address, perhaps its form (`vN` or `ledger`) and who may read it, in this
+    /// order.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -112,8 +135,8 @@ impl DocumentPattern {
         let address = words.next().ok_or("DATA has an empty document: name one as profile/{user}")?;
         let mut pattern = Self::parse_address(address)?;
         let mut word = words.next();
-        if let Some(schema) = word.and_then(|word| parse_schema(address, word)) {
-            pattern.schema = Some(schema?);
+        if let Some(form) = word.and_then(|word| parse_form(address, word)) {
+            pattern.form = Some(form?);
             word = words.next();
         }
         if let Some(name) = word {
@@ -164,7 +187,7 @@ impl DocumentPattern {
         if text_bytes > Address::MAX_KEY_BYTES {
             return Err(format!("document {text}: a key has at most {} bytes", Address::MAX_KEY_BYTES));
         }
-        Ok(Self { collection: collection.into(), prefix: prefix.into(), fields, schema: None, readers: None })
+        Ok(Self { collection: collection.into(), prefix: prefix.into(), fields, form: None, readers: None })
     }
 
     /// The same for a script of that game, whose collections are its own.
@@ -175,6 +198,14 @@ impl DocumentPattern {
     /// The collection that its documents are in.
     pub fn collection(&self) -> &str {
         &self.collection
+    }
+
+    /// `vN`, if the header says one.
+    pub fn schema(&self) -> Option<NonZeroU32> {
+        match self.form {
+            Some(Form::Version(schema)) => Some(schema),
+            Some(Form::Ledger) | None => None,
+        }
     }
 
     /// Whether it has a `{user}`: then its documents belong to that user when they are made.
@@ -202,7 +233,7 @@ impl DocumentPattern {
 
     /// Whether both say something of one collection, and not the same.
     pub fn contradicts(&self, other: &Self) -> bool {
-        let differ = self.schema.is_some() && other.schema.is_some() && self.schema != other.schema;
+        let differ = self.form.is_some() && other.form.is_some() && self.form != other.form;
         let readers = self.readers.is_some() && other.readers.is_some() && self.readers != other.readers;
         self.collection == other.collection && (differ || readers)
     }
@@ -225,13 +256,16 @@ impl DocumentPattern {
     }
 }
 
-/// A word that may be meant as a schema.
-fn parse_schema(address: &str, word: &str) -> Option<Result<NonZeroU32, String>> {
+/// A word that may be meant as a form.
+fn parse_form(address: &str, word: &str) -> Option<Result<Form, String>> {
+    if word == LEDGER {
+        return Some(Ok(Form::Ledger));
+    }
     let digits = word.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))?;
     let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
     let schema = digits.parse().ok().filter(|schema: &NonZeroU32| is_plain && schema.get() <= MAX_SCHEMA);
     Some(
-        schema.ok_or_else(|| {
+        schema.map(Form::Version).ok_or_else(|| {
             format!("document {address}: {word:?} is no version of a form: v1 to v{MAX_SCHEMA}")
         }),
     )
@@ -242,7 +276,7 @@ const MAX_SCHEMA: u32 = i32::MAX as u32;
 
 fn unknown_word(address: &str, word: &str) -> String {
     format!(
-        "document {address} has a {word:?} behind it: first its form (v2), then who may read it (nobody, owner, room or everyone); documents are set apart by a comma"
+        "document {address} has a {word:?} behind it: first its form (v2 or ledger), then who may read it (nobody, owner, room or everyone); documents are set apart by a comma"
     )
 }
 
@@ -395,11 +429,14 @@ mod tests {
     fn forms_and_readers() {
         let check = |text: &str, schema: Option<u32>, readers: Option<Readers>| {
             let pattern = DocumentPattern::parse(text).expect(text);
-            assert_eq!((pattern.schema.map(NonZeroU32::get), pattern.readers), (schema, readers), "{text}");
+            let form = schema.map(|schema| Form::Version(NonZeroU32::new(schema).expect("from 1")));
+            assert_eq!((pattern.form, pattern.readers), (form, readers), "{text}");
         };
         check("a/b", None, None);
         check("a/b v2", Some(2), None);
         check("a/b v2 everyone", Some(2), Some(Readers::Everyone));
+        let ledger = DocumentPattern::parse("a/b ledger nobody").expect("valid");
+        assert_eq!((ledger.form, ledger.readers), (Some(Form::Ledger), Some(Readers::Nobody)));
         for (readers, name) in Readers::ALL {
             check(&format!("a/b {name}"), None, Some(readers));
             assert_eq!(readers.name(), name);
@@ -407,7 +444,16 @@ mod tests {
         for wrong in ["a/b v0", "a/b v01", "a/b v2147483648", "a/b v2x"] {
             assert!(DocumentPattern::parse(wrong).unwrap_err().contains("v1 to v2147483647"), "{wrong}");
         }
-        for wrong in ["a/b all", "a/b everyone v2", "a/b v2 owner nobody", "a/b c/d", "a/b v"] {
+        for wrong in [
+            "a/b all",
+            "a/b everyone v2",
+            "a/b v2 owner nobody",
+            "a/b c/d",
+            "a/b v",
+            "a/b ledgers",
+            "a/b ledger v2",
+            "a/b v2 ledger",
+        ] {
             assert!(DocumentPattern::parse(wrong).unwrap_err().contains("behind it"), "{wrong}");
         }
     }

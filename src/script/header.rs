@@ -7,7 +7,7 @@ use std::fmt;
 use std::iter;
 use std::num::NonZeroU32;
 
-use super::document_pattern::DocumentPattern;
+use super::document_pattern::{DocumentPattern, Form};
 use super::key_pattern::KeyPattern;
 use super::near::is_one_slip_away;
 use crate::wire::ids::Role;
@@ -175,6 +175,7 @@ impl Declarations {
             ));
         }
         self.refuse_durable_alone()?;
+        self.refuse_ledger_in_parts()?;
         let keys = match hook_keys(name) {
             Some(fixed) => {
                 self.refuse_in_hook(name)?;
@@ -284,6 +285,17 @@ impl Declarations {
             Some((line, _)) if self.documents.is_none() => Err(at(line)(
                 "DURABLE is about the documents that a call saves: DATA names none, so it says nothing"
                     .into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Money that is taken from one account and never comes to the other is worse than a call that fails.
+    fn refuse_ledger_in_parts(&self) -> Result<(), HeaderError> {
+        let is_ledger = |document: &DocumentPattern| document.form == Some(Form::Ledger);
+        match self.is_atomic {
+            Some((line, false)) if self.line_of_documents(is_ledger).is_some() => Err(at(line)(
+                "ATOMIC: off cannot be beside a ledger in DATA, whose changes are all or nothing with the call".into(),
             )),
             _ => Ok(()),
         }
@@ -723,6 +735,8 @@ mod tests {
         check("-- KEYS: game:{new}\n-- ROLE: server", 1, "write {room} for {new}");
         check("-- DATA:", 1, "empty document");
         check("-- DATA: a/b,", 1, "empty document");
+        check("-- DATA: a/b ledger\n-- ATOMIC: off", 2, "cannot be beside a ledger");
+        check("-- DATA: a/b ledger, a/c v2", 1, "say different things of one collection");
         check("-- DATA: a/b, a/b v2", 1, "named twice");
         check("-- DATA: a/b v1\n-- DATA: a/c v2", 2, "a/b and a/c say different things");
         check("-- DATA: a/b owner, a/c nobody", 1, "a/b and a/c say different things");

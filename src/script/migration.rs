@@ -27,7 +27,7 @@ pub(super) fn libraries_of(header: &Header) -> Vec<(String, Option<String>)> {
     let mut found: Vec<(String, Option<String>)> = Vec::new();
     for document in &header.documents {
         let name = library_of(document.collection());
-        let needs = document.schema.filter(|schema| schema.get() > 1).map(|schema| {
+        let needs = document.schema().filter(|schema| schema.get() > 1).map(|schema| {
             format!(
                 "DATA says v{schema} of {document}: it needs lib/{name}.lua, which returns function(old, from) that brings the values of older forms up"
             )

@@ -1,9 +1,10 @@
-//! Fields of `godra` that there are not, with the one that was meant.
+//! Fields of `godra` that there are not, and options of its functions, with the one that was meant.
 
+use super::portability::arguments;
 use super::tokens::{Token, TokenKind, tokens};
 
 /// Everything that a script finds in `godra`.
-pub(super) const FIELDS: [&str; 24] = [
+pub(super) const FIELDS: [&str; 25] = [
     "array",
     "cancel",
     "cell",
@@ -13,6 +14,7 @@ pub(super) const FIELDS: [&str; 24] = [
     "is_member",
     "join",
     "leave",
+    "ledger",
     "load",
     "lobbies_per_owner",
     "log",
@@ -33,6 +35,13 @@ pub(super) const FIELDS: [&str; 24] = [
 /// And in `godra.state`.
 pub(super) const OF_STATE: [&str; 5] = ["all", "delete", "get", "incr", "set"];
 
+/// What functions for documents take as options, and as which argument, from 0.
+const OPTIONS: [(&str, usize, &[&str]); 3] = [
+    ("delete", 1, &["new_owner", "owner", "version"]),
+    ("ledger", 3, &["allow_negative", "key", "owner"]),
+    ("save", 2, &["new_owner", "owner", "version"]),
+];
+
 /// With their lines.
 pub(super) fn findings(text: &str) -> Vec<(usize, String)> {
     let tokens = tokens(text);
@@ -50,6 +59,28 @@ pub(super) fn findings(text: &str) -> Vec<(usize, String)> {
             && !OF_STATE.contains(&name)
         {
             found.push((line, said("godra.state", name, &OF_STATE)));
+        } else if let Some((_, place, known)) = OPTIONS.iter().find(|(function, ..)| *function == name) {
+            found.extend(options(&tokens[at + 3..], name, *place, known));
+        }
+    }
+    found
+}
+
+/// Of a call whose opening parenthesis is the first token: options that are spelled out there, and unknown.
+fn options(tokens: &[Token<'_>], function: &str, place: usize, known: &[&str]) -> Vec<(usize, String)> {
+    let arguments = arguments(tokens).unwrap_or_default();
+    let Some(table) = arguments.get(place).filter(|table| table[0].is_sign("{")) else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut depth = 0;
+    for (at, token) in table.iter().enumerate() {
+        let opens = ["{", "(", "["].iter().any(|sign| token.is_sign(sign)) || token.is_word("function");
+        let closes = ["}", ")", "]"].iter().any(|sign| token.is_sign(sign)) || token.is_word("end");
+        depth += i32::from(opens) - i32::from(closes);
+        let is_named = table.get(at + 1).is_some_and(|next| next.is_sign("="));
+        let TokenKind::Word(name) = token.kind else { continue };
+        if depth == 1 && is_named && !known.contains(&name) {
+            let known = known.join(", ");
+            found.push((token.line, format!("godra.{function} has no option {name}: there are {known}")));
         }
     }
     found
@@ -118,6 +149,22 @@ mod tests {
     }
 
     #[test]
+    fn options_that_there_are_not() {
+        check(
+            "godra.ledger(a, { key = 1 }, 'x', { key = 'k', owner = f({ keys = 1 }), allow_negative = true })",
+            &[],
+        );
+        check(
+            "godra.ledger(a, {gold = 1}, 'x', {\n  Key = 'k' })",
+            &[(2, "godra.ledger has no option Key: there are allow_negative, key, owner")],
+        );
+        check(
+            "godra.save(a, { versoin = 1 }, { versoin = 1 }) godra.delete(a, { owner = 1 }) godra.ledger(a, b, c, d)",
+            &[(1, "godra.save has no option versoin: there are new_owner, owner, version")],
+        );
+    }
+
+    #[test]
     fn the_stores_have_these_fields() {
         let prelude = include_str!("../state/redis/prelude.lua");
         let embedded = include_str!("../state/embedded/library.rs");
@@ -127,8 +174,10 @@ mod tests {
             let is_text = |text: &str, front: &str| text.contains(&format!("{front}\"{name}\""));
             let is_in_both = both.contains(&format!("library.{name}"));
             let is_in_redis = is_text(prelude, "") || prelude.contains(&format!("godra.{name}"));
+            // Ledgers are in the embedded store alone.
+            let is_of_embedded = name == "ledger";
             let is_assigned = prelude.contains(&format!(" {name} = "));
-            assert!(is_in_redis || is_assigned, "{name}");
+            assert!(is_in_redis || is_assigned || is_of_embedded, "{name}");
             // Messages are in a module of their own in each store.
             let is_mail = mail.contains(&format!("function mail.{name}("));
             assert!(is_in_both || is_mail || is_text(embedded, "c") || is_text(embedded, "b"), "{name}");

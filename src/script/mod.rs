@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 pub use collections::Collection;
-pub use document_pattern::{ArgumentName, DocumentPattern, Filling, Readers};
+pub use document_pattern::{ArgumentName, DocumentPattern, Filling, Form, Readers};
 pub use games::refuse_key;
 pub use header::Header;
 pub use key_pattern::KeyPattern;
@@ -203,6 +203,11 @@ impl Script {
     /// Whether it may work on what `godra` has of the room: then it needs keys of the room that it does not declare.
     pub fn reads_room(&self) -> bool {
         ["members", "is_member", "state"].iter().any(|field| self.may_read(field))
+    }
+
+    /// Whether it says of a collection that it is a ledger.
+    pub fn has_ledger(&self) -> bool {
+        self.header.documents.iter().any(|document| document.form == Some(Form::Ledger))
     }
 
     /// Whether it works on documents, which must be in the store before it runs.

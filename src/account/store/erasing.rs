@@ -26,7 +26,7 @@ pub(super) fn forget(transaction: &mut dyn Transaction, user_id: &str) -> StoreR
     accounts::forget_ban(transaction, user_id)
 }
 
-/// Deletes all documents that a user owns, and takes them from the stores that hold them. How many those were. In this order: once
+/// Deletes all documents that a user owns, with the entries of accounts of ledgers, and takes them from the stores that hold them. How many those were. In this order: once
 /// its home is gone, nobody writes a document any more; and who is noted here gets no new ones.
 pub(crate) fn erase_documents(
     transaction: &mut dyn Transaction,
@@ -41,13 +41,16 @@ pub(crate) fn erase_documents(
          ON CONFLICT DO NOTHING";
     const RELEASE: &str = "DELETE FROM document_homes \
          WHERE (collection, key) IN (SELECT collection, key FROM documents WHERE owner = $1)";
+    const ENTRIES: &str = "DELETE FROM ledger_entries \
+         WHERE (collection, key) IN (SELECT collection, key FROM documents WHERE owner = $1)";
     const COUNT: &str = "SELECT COUNT(*) FROM documents WHERE owner = $1";
-    const ERASE: &str = "UPDATE documents SET version = version + 1, owner = NULL, value = NULL, updated_at_ms = $1 \
-         WHERE owner = $2";
+    const ERASE: &str = "UPDATE documents SET version = version + 1, owner = NULL, value = NULL, recent_keys = NULL, \
+         updated_at_ms = $1 WHERE owner = $2";
     let owner = [Value::from(owner)];
     transaction.run(NOTE, &[owner[0].clone(), now_ms.into()])?;
     transaction.run(EVICT, &owner)?;
     transaction.run(RELEASE, &owner)?;
+    transaction.run(ENTRIES, &owner)?;
     let counted = transaction.run(COUNT, &owner)?;
     let count = first(counted).map_or(Ok(0), |mut row| row.number())?;
     transaction.run(ERASE, &[now_ms.into(), owner[0].clone()])?;

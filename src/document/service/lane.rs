@@ -155,7 +155,7 @@ impl Lane {
         self.metrics.lost.inc_by(lost.len() as u64);
         for Lost { address, version } in lost.iter().take(LOGGED_LOST) {
             log::error!(
-                "a save is lost, as another store has the document document={address} version={version}"
+                "a save is lost, as another store has the document or its ledger an entry of that key document={address} version={version}"
             );
         }
         if lost.len() > LOGGED_LOST {

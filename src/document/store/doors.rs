@@ -19,7 +19,7 @@ pub(super) const MOST_ON_PAGE: usize = 200;
 macro_rules! select_documents {
     ($rest:literal) => {
         concat!(
-            "SELECT collection, key, version, owner, schema_version, value, updated_at_ms FROM documents ",
+            "SELECT collection, key, version, owner, schema_version, value, updated_at_ms, recent_keys FROM documents ",
             $rest
         )
     };

@@ -155,7 +155,7 @@ pub(super) fn read(
     const SELECT: ListStatement = ListStatement {
         before: "WITH asked (collection, key) AS ",
         behind: " SELECT asked.collection, asked.key, found.version, found.owner, found.schema_version, found.value, \
-             found.updated_at_ms FROM asked LEFT JOIN documents found \
+             found.updated_at_ms, found.recent_keys FROM asked LEFT JOIN documents found \
              ON found.collection = asked.collection AND found.key = asked.key WHERE asked.key IS NOT NULL",
         columns: ADDRESS,
         fixed: 0,

@@ -3,10 +3,12 @@
 
 mod doors;
 mod homes;
+mod ledgers;
 mod rows;
 mod statements;
 mod writes;
 
+use super::ledger::LedgerEntry;
 use super::{Address, Document, Entry, HomeId, Lost};
 use crate::account::records::StoreResult;
 use crate::account::store::sql::Database;
@@ -23,7 +25,8 @@ pub trait DocumentStore: Send {
     ) -> StoreResult<Vec<(Address, Option<Document>)>>;
 
     /// Writes entries in their order in one transaction; what was refused for good. An entry is refused as a whole if one of its
-    /// documents has another home, or does not have the version that its save builds on. What is written already is passed over.
+    /// documents has another home, or does not have the version that its save builds on, or if a ledger has an entry of its key.
+    /// What is written already is passed over.
     fn write(&mut self, home: &HomeId, entries: &[Entry]) -> StoreResult<Vec<Lost>>;
 
     /// Says that `home` lives for [`LEASE_MS`] from now. Which documents it is to let go.
@@ -46,6 +49,27 @@ pub trait DocumentStore: Send {
 
     /// All documents behind an address, deleted ones included, at most `limit` of them.
     fn scan(&mut self, after: Option<&Address>, limit: usize) -> StoreResult<Vec<Document>>;
+
+    /// Entries of an account of a ledger before a version, the latest first.
+    fn entries(&mut self, account: &Address, before: u64, limit: usize) -> StoreResult<Vec<LedgerEntry>>;
+
+    /// Entries of all accounts of a user behind one, in the order of accounts and versions.
+    fn owned_entries(
+        &mut self,
+        owner: &str,
+        after: Option<(&Address, u64)>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Address, LedgerEntry)>>;
+
+    /// All entries of ledgers behind one, in the order of accounts and versions.
+    fn scan_entries(
+        &mut self,
+        after: Option<(&Address, u64)>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Address, LedgerEntry)>>;
+
+    /// Adds entries that their accounts lack, of accounts that are there; how many. To be asked by the accounts' home alone.
+    fn take_in_entries(&mut self, entries: &[(Address, LedgerEntry)]) -> StoreResult<usize>;
 
     /// Deletes all documents of a user, also such as are on their way to the database, and takes them from their homes. How many
     /// there were.
@@ -158,6 +182,31 @@ impl<D: Database> DocumentStore for SqlDocuments<D> {
 
     fn scan(&mut self, after: Option<&Address>, limit: usize) -> StoreResult<Vec<Document>> {
         doors::scan(&mut self.database, after, limit)
+    }
+
+    fn entries(&mut self, account: &Address, before: u64, limit: usize) -> StoreResult<Vec<LedgerEntry>> {
+        ledgers::of_account(&mut self.database, account, before, limit)
+    }
+
+    fn owned_entries(
+        &mut self,
+        owner: &str,
+        after: Option<(&Address, u64)>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Address, LedgerEntry)>> {
+        ledgers::owned(&mut self.database, owner, after, limit)
+    }
+
+    fn scan_entries(
+        &mut self,
+        after: Option<(&Address, u64)>,
+        limit: usize,
+    ) -> StoreResult<Vec<(Address, LedgerEntry)>> {
+        ledgers::scan(&mut self.database, after, limit)
+    }
+
+    fn take_in_entries(&mut self, entries: &[(Address, LedgerEntry)]) -> StoreResult<usize> {
+        ledgers::take_in(&mut self.database, entries)
     }
 
     fn erase_owner(&mut self, owner: &str, now_ms: u64) -> StoreResult<u64> {

@@ -63,6 +63,10 @@ pub enum BadDocument {
     },
     /// The option `owner` is not whom it belongs to: this is.
     OtherOwner(Address, Option<SmolStr>),
+    /// It is an account of a ledger, which is written by `godra.ledger` alone.
+    Account(Address),
+    /// It is none.
+    NoLedger(Address),
 }
 
 impl fmt::Display for BadDocument {
@@ -106,6 +110,14 @@ impl fmt::Display for BadDocument {
             Self::OtherOwner(address, None) => write!(
                 f,
                 "{address} is owned by nobody: owner = says whose it is, new_owner = whose it shall be"
+            ),
+            Self::Account(address) => {
+                write!(f, "{address} is an account of a ledger: only godra.ledger changes it")
+            }
+            Self::NoLedger(address) => write!(
+                f,
+                "{address} is no account of a ledger: the header says so behind its name, as in -- DATA: {}/{{user}} ledger",
+                address.collection()
             ),
         }
     }
@@ -205,6 +217,15 @@ pub fn owner_after(
         }
         (present, _) => Ok(new_owner.clone().or_else(|| present.map(SmolStr::from))),
     }
+}
+
+/// Whether `godra.save` and `godra.delete` may write a document: of a collection that is a `ledger` they may not, nor what was
+/// made by one, whatever headers say by now.
+///
+/// # Errors
+/// They may not.
+pub fn is_plain(address: &Address, is_ledger: bool, is_account: bool) -> Result<(), BadDocument> {
+    if is_ledger || is_account { Err(BadDocument::Account(address.clone())) } else { Ok(()) }
 }
 
 /// A value's JSON as a document has it.

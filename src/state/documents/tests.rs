@@ -2,6 +2,7 @@
 
 mod database;
 mod forms;
+mod ledgers;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -237,6 +237,7 @@ impl Extension for Game {
             Function::new(c"load", Self::load),
             Function::new(c"save", Self::save),
             Function::new(c"delete", Self::delete),
+            Function::new(c"ledger", Self::ledger),
             Function::new(c"error", Self::error),
         ];
         Some(Library {

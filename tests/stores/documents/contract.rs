@@ -2,9 +2,8 @@
 
 use godra::document::store::{LEASE_MS, ListQuery, Page};
 
+use super::ledgers::{self, Case};
 use super::*;
-
-type Case = fn(&Database, &mut Store, &mut Store);
 
 #[test]
 fn sqlite_keeps_the_contract() {
@@ -37,7 +36,7 @@ fn suite(database: &Database) {
         ("purge", what_was_deleted_long_ago_is_forgotten),
     ];
     let (mut ours, mut theirs) = (database.connect(), database.connect());
-    for (name, case) in cases {
+    for (name, case) in cases.into_iter().chain(ledgers::CASES) {
         println!("case {name}");
         case(database, &mut ours, &mut theirs);
     }

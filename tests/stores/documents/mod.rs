@@ -2,6 +2,7 @@
 
 mod contract;
 mod faults;
+mod ledgers;
 mod races;
 mod service;
 
@@ -89,8 +90,9 @@ fn save(at: &str, base: u64, value: Option<&str>) -> Save {
         schema: 3,
         value: value.map(Into::into),
         updated_at_ms: 1_800_000_000_000 + base,
+        recent_keys: None,
     };
-    Save { document, base }
+    Save::of(document, base)
 }
 
 fn entry(saves: impl IntoIterator<Item = Save>) -> Entry {

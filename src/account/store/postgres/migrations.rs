@@ -31,6 +31,7 @@ const STEPS: &[&str] = &[
     // Codes by which an account gets another password once.
     "CREATE TABLE resets (account_id BIGINT PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE, \
        code_hash TEXT NOT NULL, expires_at_s BIGINT NOT NULL)",
+    include_str!("ledgers.sql"),
 ];
 
 /// How long the steps may take, and the wait for another process that takes them.
@@ -43,7 +44,7 @@ const EXISTS: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
 /// How many tables there are that a step would make.
 const FOREIGN: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
      WHERE relname IN ('settings', 'accounts', 'bans', 'families', 'notices', 'notice_counter', \
-     'name_skeletons', 'gone_guests', 'identities', 'resets') \
+     'name_skeletons', 'gone_guests', 'identities', 'resets', 'ledger_entries') \
      AND relnamespace = current_schema()::regnamespace";
 
 /// Why the database cannot be used.

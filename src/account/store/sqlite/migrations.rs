@@ -32,6 +32,7 @@ pub(super) const STEPS: &[&str] = &[
     // Codes by which an account gets another password once.
     "CREATE TABLE resets (account_id INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE, \
        code_hash TEXT NOT NULL, expires_at_s INTEGER NOT NULL) STRICT",
+    include_str!("ledgers.sql"),
 ];
 
 /// Reads whether we may use the file, before anything is written to it.

@@ -19,10 +19,19 @@ pub struct Field {
     pub number: Option<f64>,
     /// Its text, or its number's digits, unless it is something else.
     pub text: Option<Box<[u8]>>,
+    /// Whether it is true or false, unless it is something else.
+    pub boolean: Option<bool>,
+    /// The texts of a list, unless it is something else.
+    pub texts: Option<Texts>,
 }
+
+/// Names with a number each, unless what they name is something else.
+pub type Numbers = Vec<(Box<[u8]>, Option<f64>)>;
 
 /// Nanoseconds that an element of a list takes, about.
 const ELEMENT_COST: usize = 50;
+/// How many texts a list may have in a table of options that takes other things, too.
+const MAX_FIELD_TEXTS: usize = 256;
 /// What the texts of a list may have together, in bytes.
 pub const MAX_LIST_BYTES: usize = 1 << 20;
 
@@ -56,20 +65,55 @@ impl Call<'_> {
     /// The same, whatever the fields hold.
     ///
     /// # Errors
-    /// The argument is no table, or has a field of another name.
+    /// The argument is no table, has a field of another name, or one that is a list of something else than texts.
     pub fn fields<const N: usize>(
         &self,
         argument: u8,
         names: [&str; N],
     ) -> Result<[Option<Field>; N], Raised> {
         let stack = self.stack();
-        let read = |_| {
+        let read = |index| {
             let value = stack.top();
+            let kind = stack.kind(value);
+            let boolean = (kind == Kind::Boolean).then(|| stack.boolean(value));
+            let texts = (kind == Kind::Table).then(|| {
+                self.read_texts(value, MAX_FIELD_TEXTS, format_args!("bad option {}", names[index]))
+            });
             // Before it is made a text.
-            let number = if stack.kind(value) == Kind::Number { stack.number(value) } else { None };
-            Ok(Field { number, text: stack.bytes(value).map(Into::into) })
+            let number = if kind == Kind::Number { stack.number(value) } else { None };
+            let text = stack.bytes(value).map(Into::into);
+            Ok(Field { number, text, boolean, texts: texts.transpose()? })
         };
         self.read_options(argument, names, read)
+    }
+
+    /// The fields of an argument that is a table, `most` of them at most; none if it is no table, or names one by something else
+    /// than a text.
+    ///
+    /// # Errors
+    /// A budget is spent.
+    pub fn numbers(&self, argument: u8, most: usize) -> Result<Option<Numbers>, Raised> {
+        let stack = self.stack();
+        let table = c_int::from(argument);
+        self.make_room();
+        if stack.kind(table) != Kind::Table {
+            return Ok(None);
+        }
+        let mut found = Numbers::new();
+        stack.push_nil();
+        while stack.next(table) {
+            if stack.kind(-2) != Kind::String || found.len() == most {
+                stack.pop(2);
+                let are_names = found.len() == most;
+                return Ok(are_names.then_some(found));
+            }
+            let name = stack.bytes(-2).unwrap_or_default().into();
+            let number = if stack.kind(-1) == Kind::Number { stack.number(-1) } else { None };
+            found.push((name, number));
+            stack.pop(1);
+        }
+        stack.spend(found.len() * ELEMENT_COST)?;
+        Ok(Some(found))
     }
 
     /// `read` gets a name's index, and the value on top.

@@ -29,7 +29,7 @@ mod structs;
 mod table;
 mod text;
 
-pub use arguments::{Field, MAX_LIST_BYTES, Texts};
+pub use arguments::{Field, MAX_LIST_BYTES, Numbers, Texts};
 pub use extension::{Answer, Call, Extension, Function, Library, LibraryText};
 pub use interpreter::{Interpreter, Invocation, Keys, Script, ScriptError};
 pub use result::{MAX_RESULT_BYTES, MAX_RESULT_DEPTH};

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::document::ledger::{LedgerEntry, remember_again};
 use crate::document::{
-    Address, Document, Documents, Entry, FetchError, Fetched, HomeId, Lost, Reply, Unavailable,
+    Address, Document, Documents, Entry, FetchError, Fetched, HomeId, Lost, Reply, Save, Unavailable,
 };
 
 type Write = (Vec<Entry>, HomeId, Reply<Result<Vec<Lost>, Unavailable>>);
@@ -12,6 +13,8 @@ type Write = (Vec<Entry>, HomeId, Reply<Result<Vec<Lost>, Unavailable>>);
 #[derive(Default)]
 pub(super) struct State {
     pub documents: HashMap<Address, Document>,
+    /// What ledgers have, by account.
+    pub entries: HashMap<Address, Vec<LedgerEntry>>,
     pub homes: HashMap<Address, HomeId>,
     /// What the next renewal says.
     pub wanted: Vec<Address>,
@@ -24,6 +27,18 @@ pub(super) struct State {
     pub transactions: Vec<usize>,
     waiting_fetches: Vec<(Vec<Address>, HomeId, Reply<Fetched>)>,
     waiting_writes: Vec<Write>,
+}
+
+impl State {
+    /// The entry that there is of a key of a save.
+    fn repeated(&self, save: &Save) -> Option<LedgerEntry> {
+        let known = self.entries.get(&save.document.address)?;
+        let key = save
+            .keys()
+            .map(|(_, key)| key)
+            .find(|key| known.iter().any(|made| made.key.as_deref() == Some(key)))?;
+        known.iter().find(|made| made.key.as_deref() == Some(key)).cloned()
+    }
 }
 
 #[derive(Clone, Default)]
@@ -89,7 +104,15 @@ impl Database {
             if version >= save.document.version && is_home {
                 continue;
             }
-            if is_home && version == save.base {
+            let repeated = state.repeated(save);
+            if let Some(made) = repeated {
+                let now_ms = save.document.updated_at_ms;
+                let document = state.documents.get_mut(&address).expect("it has entries");
+                let keys = document.recent_keys.as_deref().unwrap_or_default();
+                document.recent_keys = remember_again(keys, &made, now_ms);
+                lost.push(Lost { address, version: save.document.version });
+            } else if is_home && version == save.base {
+                state.entries.entry(address.clone()).or_default().extend(save.entries.iter().cloned());
                 state.documents.insert(address, save.document.clone());
             } else {
                 lost.push(Lost { address, version: save.document.version });

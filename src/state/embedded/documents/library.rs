@@ -3,6 +3,8 @@
 use godra_engine::lua::{Answer, Call, Field, Raised};
 use godra_engine::reply::Value;
 
+use smol_str::SmolStr;
+
 use super::key;
 use super::record::Record;
 use crate::document::{Address, Document};
@@ -67,7 +69,7 @@ impl Game {
     }
 
     /// The document that the first argument names.
-    fn document(&self, call: &Call<'_>) -> Result<Declared, Raised> {
+    pub(super) fn document(&self, call: &Call<'_>) -> Result<Declared, Raised> {
         let name = call.bytes(1)?;
         let documents = self.documents.borrow();
         let found = rules::find(documents.declared(), name).cloned();
@@ -90,6 +92,9 @@ impl Game {
         let schema = self.form(address);
         let (record, base, was_there) = with_record(call, address, |before| {
             let present = before.present();
+            let collection = self.scripts().collection(address.collection()).unwrap_or_default();
+            let is_plain = rules::is_plain(address, collection.is_ledger, before.recent_keys.is_some());
+            is_plain.map_err(|bad| call.error(format_args!("{bad}")))?;
             if present.is_there {
                 let form = rules::form(address, before.schema, schema);
                 form.map_err(|bad| call.error(format_args!("{bad}")))?;
@@ -98,8 +103,14 @@ impl Game {
             let owner = rules::owner_after(declared, present, &caller, options);
             let owner = owner.map_err(|bad| call.error(format_args!("{bad}")))?;
             let version = before.version + 1;
-            let after =
-                Record { version, schema, updated_at_ms: call.now_ms(), owner: owner.as_deref(), value };
+            let after = Record {
+                version,
+                schema,
+                updated_at_ms: call.now_ms(),
+                owner: owner.as_deref(),
+                recent_keys: None,
+                value,
+            };
             Ok((after.encode(), before.version, present.is_there))
         })?;
         if value.is_none() && !was_there {
@@ -154,7 +165,7 @@ fn check_version(
 }
 
 /// Looks at a hot document.
-fn with_record<T>(
+pub(super) fn with_record<T>(
     call: &Call<'_>,
     address: &Address,
     look: impl FnOnce(Record<'_>) -> Result<T, Raised>,
@@ -181,13 +192,20 @@ fn options(call: &Call<'_>, argument: u8) -> Result<Options, Raised> {
     let refused = |bad: BadDocument| call.error(format_args!("{bad}"));
     let [version, owner, new_owner] = call.fields(argument, ["version", "owner", "new_owner"])?;
     let version = version.map(|field| field.number.and_then(rules::version).ok_or(BadDocument::Version));
-    let id = |field: Option<Field>, option| {
-        let id = |field: Field| field.text.and_then(|text| rules::owner(&text));
-        field.map(|field| id(field).ok_or(BadDocument::Owner(option))).transpose()
-    };
     Ok(Options {
         version: version.transpose().map_err(refused)?,
-        owner: id(owner, "owner").map_err(refused)?,
-        new_owner: id(new_owner, "new_owner").map_err(refused)?,
+        owner: option_owner(call, owner, "owner")?,
+        new_owner: option_owner(call, new_owner, "new_owner")?,
     })
+}
+
+/// A user's id as an option.
+pub(super) fn option_owner(
+    call: &Call<'_>,
+    field: Option<Field>,
+    option: &'static str,
+) -> Result<Option<SmolStr>, Raised> {
+    let id = |field: Field| field.text.and_then(|text| rules::owner(&text));
+    let owner = field.map(|field| id(field).ok_or(BadDocument::Owner(option)));
+    owner.transpose().map_err(|bad| call.error(format_args!("{bad}")))
 }

@@ -4,6 +4,7 @@
 //! fails, counts it, and keeps it in the state file. Here is what finds it. No Lua here but in `library`, no thread and no clock.
 
 mod entry;
+mod ledger;
 mod library;
 mod outbox;
 mod record;
@@ -16,6 +17,7 @@ use godra_engine::keyspace::{Keyspace, Value};
 use self::outbox::Outbox;
 pub(super) use self::outbox::{Portion, key as entry_key};
 use self::record::Record;
+use crate::document::ledger::LedgerEntry;
 use crate::document::{Address, Document, Entry, HomeId, Lost, Save};
 use crate::script::Script;
 use crate::state::Call;
@@ -50,6 +52,8 @@ struct RunningCall {
     script: Option<Arc<Script>>,
     /// Each with the version that it had before the call.
     changed: Vec<(Address, u64)>,
+    /// What ledgers are to keep of it.
+    entries: Vec<(Address, LedgerEntry)>,
 }
 
 /// The key of a hot document.
@@ -78,7 +82,7 @@ impl DocumentStore {
     pub(super) fn begin_call(&mut self, call: &Call) {
         self.call.documents = call.documents.clone();
         self.call.script = call.documents.is_some().then(|| call.script.clone());
-        self.call.changed.clear();
+        self.undo_call();
     }
 
     /// Whether the last call had documents.
@@ -107,9 +111,15 @@ impl DocumentStore {
         }
     }
 
+    /// The running call has changed an account of a ledger.
+    fn keeps(&mut self, account: &Address, entry: LedgerEntry) {
+        self.call.entries.push((account.clone(), entry));
+    }
+
     /// The running call has failed and changed nothing.
     pub(super) fn undo_call(&mut self) {
         self.call.changed.clear();
+        self.call.entries.clear();
     }
 
     /// The running call has ended, and what it has changed stays: the number of its entry in the outbox, and what is to be put
@@ -119,13 +129,16 @@ impl DocumentStore {
             return None;
         }
         let mut saves = Vec::with_capacity(self.call.changed.len());
+        let mut made = std::mem::take(&mut self.call.entries);
         for (address, base) in std::mem::take(&mut self.call.changed) {
             let Some(record) = record_of(keyspace, &key(&address)) else { continue };
             // What it was about to do was refused.
             if record.version != base {
                 let document = record.to_document(address);
                 self.note_size(&document);
-                saves.push(Save { document, base });
+                let entries = made.extract_if(.., |(account, _)| *account == document.address);
+                let entries = entries.map(|(_, entry)| entry).collect();
+                saves.push(Save { document, base, entries });
             }
         }
         if saves.is_empty() {
@@ -170,8 +183,9 @@ impl DocumentStore {
     }
 
     fn note_size(&mut self, document: &Document) {
-        let value_bytes = document.value.as_ref().map_or(0, |value| value.len());
-        let bytes = HOT_BYTES + 2 * document.address.as_str().len() + value_bytes;
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        let texts = text(&document.value) + text(&document.recent_keys);
+        let bytes = HOT_BYTES + 2 * document.address.as_str().len() + texts;
         self.hot_bytes += bytes;
         if let Some(before) = self.hot.insert(document.address.clone(), bytes) {
             self.hot_bytes -= before;

@@ -1,8 +1,8 @@
 //! A hot document as the value of its key.
 //!
-//! Version 1: a byte for the version, one for what holds ([`HAS_VALUE`], [`HAS_OWNER`]); the document's version (8 bytes,
+//! Version 1: a byte for the version, one for what holds ([`HAS_VALUE`], [`HAS_OWNER`], [`IS_ACCOUNT`]); the document's version (8 bytes,
 //! little-endian, as all numbers), its schema (4), when it was saved last (8); the owner, if there is one, behind a byte for its
-//! length; the value, if there is one.
+//! length; of an account of a ledger the keys at hand, behind four bytes for their length; the value, if there is one.
 
 use smol_str::SmolStr;
 
@@ -12,6 +12,7 @@ use crate::state::documents::rules::Present;
 const VERSION: u8 = 1;
 const HAS_VALUE: u8 = 1;
 const HAS_OWNER: u8 = 2;
+const IS_ACCOUNT: u8 = 4;
 
 /// What is said of a document beside its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(super) struct Record<'a> {
     pub updated_at_ms: u64,
     /// 1 to 128 bytes.
     pub owner: Option<&'a str>,
+    /// Of an account of a ledger: the keys of its latest entries, as JSON.
+    pub recent_keys: Option<&'a str>,
     /// JSON.
     pub value: Option<&'a str>,
 }
@@ -33,14 +36,16 @@ impl<'a> Record<'a> {
             schema,
             updated_at_ms,
             owner: document.owner.as_deref(),
+            recent_keys: document.recent_keys.as_deref(),
             value: document.value.as_deref(),
         }
     }
 
     pub(super) fn to_document(self, address: Address) -> Document {
-        let Self { version, schema, updated_at_ms, owner, value } = self;
-        let (owner, value) = (owner.map(SmolStr::from), value.map(Into::into));
-        Document { address, version, owner, schema, value, updated_at_ms }
+        let Self { version, schema, updated_at_ms, owner, recent_keys, value } = self;
+        let owner = owner.map(SmolStr::from);
+        let (value, recent_keys) = (value.map(Into::into), recent_keys.map(Into::into));
+        Document { address, version, owner, schema, value, updated_at_ms, recent_keys }
     }
 
     pub(super) fn present(&self) -> Present<'a> {
@@ -49,10 +54,15 @@ impl<'a> Record<'a> {
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let (owner, value) = (self.owner.unwrap_or_default(), self.value.unwrap_or_default());
-        let mut out = Vec::with_capacity(24 + owner.len() + value.len());
+        let keys = self.recent_keys.unwrap_or_default();
+        let mut out = Vec::with_capacity(28 + owner.len() + keys.len() + value.len());
         out.push(VERSION);
         let flag = |holds: bool, flag: u8| if holds { flag } else { 0 };
-        out.push(flag(self.value.is_some(), HAS_VALUE) | flag(self.owner.is_some(), HAS_OWNER));
+        out.push(
+            flag(self.value.is_some(), HAS_VALUE)
+                | flag(self.owner.is_some(), HAS_OWNER)
+                | flag(self.recent_keys.is_some(), IS_ACCOUNT),
+        );
         out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&self.schema.to_le_bytes());
         out.extend_from_slice(&self.updated_at_ms.to_le_bytes());
@@ -61,6 +71,11 @@ impl<'a> Record<'a> {
             out.push(owner.len().min(usize::from(u8::MAX)) as u8);
             out.extend_from_slice(owner.as_bytes());
         }
+        if self.recent_keys.is_some() {
+            // A few KiB, see `ledger`.
+            out.extend_from_slice(&(keys.len() as u32).to_le_bytes());
+            out.extend_from_slice(keys.as_bytes());
+        }
         out.extend_from_slice(value.as_bytes());
         out
     }
@@ -68,7 +83,7 @@ impl<'a> Record<'a> {
     /// What [`Record::encode`] wrote; nothing if these bytes are something else.
     pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
         let (&[layout, flags], rest) = bytes.split_first_chunk()?;
-        if layout != VERSION || flags & !(HAS_VALUE | HAS_OWNER) != 0 {
+        if layout != VERSION || flags & !(HAS_VALUE | HAS_OWNER | IS_ACCOUNT) != 0 {
             return None;
         }
         let (version, rest) = rest.split_first_chunk()?;
@@ -82,6 +97,14 @@ impl<'a> Record<'a> {
                 (Some(std::str::from_utf8(owner).ok()?), rest)
             }
         };
+        let (recent_keys, rest) = match flags & IS_ACCOUNT {
+            0 => (None, rest),
+            _ => {
+                let (length, rest) = rest.split_first_chunk()?;
+                let (keys, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+                (Some(std::str::from_utf8(keys).ok()?), rest)
+            }
+        };
         let value = match flags & HAS_VALUE {
             0 if rest.is_empty() => None,
             0 => return None,
@@ -92,6 +115,7 @@ impl<'a> Record<'a> {
             schema: u32::from_le_bytes(*schema),
             updated_at_ms: u64::from_le_bytes(*updated_at),
             owner,
+            recent_keys,
             value,
         })
     }
@@ -106,9 +130,12 @@ mod tests {
         #[test]
         fn what_is_written_is_read(
             version in any::<u64>(), schema in any::<u32>(), updated_at_ms in any::<u64>(),
-            owner in proptest::option::of("[a-zä:]{1,9}"), value in proptest::option::of("[{}a-zü\"]{0,9}"),
+            owner in proptest::option::of("[a-zä:]{1,9}"),
+            keys in proptest::option::of("[{}a-zü\"]{0,9}"), value in proptest::option::of("[{}a-zü\"]{0,9}"),
         ) {
-            let record = Record { version, schema, updated_at_ms, owner: owner.as_deref(), value: value.as_deref() };
+            let record = Record {
+                version, schema, updated_at_ms, owner: owner.as_deref(), recent_keys: keys.as_deref(), value: value.as_deref(),
+            };
             let bytes = record.encode();
             prop_assert_eq!(Record::decode(&bytes), Some(record));
         }

@@ -8,7 +8,7 @@ use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 
 /// What a call is told whose saves the database has refused.
-const LOST: &str = "another server has taken the documents of this call: what it saved is lost; try again";
+const LOST: &str = "another server has taken the documents of this call, or a ledger has an entry of its key: what it saved is lost; try again";
 
 /// How many deliveries may wait. Beyond it all go out, and calls whose saves are not written are told that.
 const MAX_HELD: usize = 10_000;

@@ -53,7 +53,7 @@ impl Hailed {
 pub(super) fn install(own_keys: &str, claim: &Claim, documents: &[Document]) -> Cmd {
     let mut command = eval(include_str!("install.lua"), own_keys);
     command.arg(claim.home.as_str()).arg(claim.at_ms).arg(FETCHED_AT_MOST_MS).arg(KEPT_S).arg(ABSENT_KEPT_S);
-    for Document { address, version, owner, schema, value, updated_at_ms } in documents {
+    for Document { address, version, owner, schema, value, updated_at_ms, .. } in documents {
         let owner = owner.as_deref().unwrap_or_default();
         command.arg(address.as_str());
         command.arg(format!("{version} {} {schema} {updated_at_ms} {owner}", claim.home));
@@ -224,8 +224,10 @@ fn read_save(parts: &[Value]) -> Option<Save> {
         schema: number(schema)?.try_into().ok()?,
         value: (!value.is_empty()).then(|| value.into()),
         updated_at_ms: number(updated)?,
+        // Accounts of ledgers are not written there, and the database refuses what would take the place of one.
+        recent_keys: None,
     };
-    Some(Save { document, base: number(base)? })
+    Some(Save::of(document, number(base)?))
 }
 
 fn address(value: &Value) -> Option<Address> {
