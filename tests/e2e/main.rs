@@ -35,6 +35,7 @@ mod http;
 mod identities;
 mod joining;
 mod kept;
+mod ledgers;
 mod lifecycle;
 mod lifetimes;
 mod limits;
