@@ -44,7 +44,8 @@ const EXISTS: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
 /// How many tables there are that a step would make.
 const FOREIGN: &str = "SELECT CAST(count(*) AS BIGINT) FROM pg_class \
      WHERE relname IN ('settings', 'accounts', 'bans', 'families', 'notices', 'notice_counter', \
-     'name_skeletons', 'gone_guests', 'identities', 'resets', 'ledger_entries') \
+     'name_skeletons', 'gone_guests', 'identities', 'resets', 'documents', 'document_homes', \
+     'document_evictions', 'homes', 'erased_owners', 'ledger_entries') \
      AND relnamespace = current_schema()::regnamespace";
 
 /// Why the database cannot be used.

@@ -65,7 +65,7 @@ fn what_was_answered_survives_a_power_failure() {
     assert_eq!(pragma_text(&store, "journal_mode"), "wal");
     assert_eq!(pragma_text(&store, "synchronous"), "2");
     assert_eq!(pragma_text(&store, "foreign_keys"), "1");
-    assert_eq!(pragma_text(&store, "user_version"), "10");
+    assert_eq!(pragma_text(&store, "user_version"), "11");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_newer_schema_is_refused() {
     let (folder, path) = folder();
     drop(Sqlite::open(&path, &Turns::new()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    check_refused(&folder, &path, "newer version of godra (schema 99, this one knows up to 10)");
+    check_refused(&folder, &path, "newer version of godra (schema 99, this one knows up to 11)");
 }
 
 #[test]

@@ -139,12 +139,15 @@ fn bad_input() {
         assert_eq!(world.pending(), 0, "{call}");
     };
     check("godra.tell()", "bad argument #2");
-    check("godra.tell('a b', 'ring')", "bad argument #1 to 'tell': nil, or a room's id: 1 to 64 of A-Z");
-    check("godra.tell('', 'index')", "a room's id");
-    check("godra.tell(('x'):rep(65), 'ring')", "a room's id");
-    check(r"godra.tell('\255', 'ring')", "a room's id");
-    check("godra.tell({}, 'ring')", "a room's id");
-    check("godra.tell(true, 'ring')", "a room's id");
+    check(
+        "godra.tell('a b', 'ring')",
+        "bad argument #1 to 'tell': nil, or the id of a room of the same game: 1 to 64 of A-Z",
+    );
+    check("godra.tell('', 'index')", "the id of a room");
+    check("godra.tell(('x'):rep(65), 'ring')", "the id of a room");
+    check(r"godra.tell('\255', 'ring')", "the id of a room");
+    check("godra.tell({}, 'ring')", "the id of a room");
+    check("godra.tell(true, 'ring')", "the id of a room");
     check("godra.tell('r2', 'rnig')", "there is no script \"rnig\"");
     check("godra.tell('r2', ('x'):rep(100000))", "there is no script \"xxx");
     check(
