@@ -245,7 +245,7 @@ fn bad_input_is_refused_with_what_would_be_right() {
         let message = guest.fails(&room, json!([op]));
         assert!(message.contains(part), "{op}: {message}");
     };
-    let no_room = "bad argument #1 to 'tell': nil, or a room's id: 1 to 64 of A-Z, a-z, 0-9, _ and -";
+    let no_room = "bad argument #1 to 'tell': nil, or the id of a room of the same game: 1 to 64 of A-Z, a-z, 0-9, _ and -";
     check(json!({"to": "a b"}), no_room);
     check(json!({"to": "x".repeat(65)}), no_room);
     check(json!({"to": {}}), no_room);
