@@ -156,14 +156,14 @@ fn a_message_runs_when_its_script_comes_and_those_behind_it_then() {
 #[test]
 fn a_message_that_has_no_room_any_more_undoes_nothing_but_itself() {
     let game = game(&[("say", "godra.publish('told', 1)"), ("index", "")]);
-    game.call(None, "godra.tell(nil, 'index', 1, {after = 50})");
+    game.call(None, "godra.tell(nil, 'index', 1, {after = 500})");
     game.engine.replace_scripts(set(&[
         ("index", "-- KEYS: game:{room}"),
         ("say", "godra.publish('told', 1) godra.tell(nil, 'free') godra.tell('1a', 'say2', 0, {after = 20})"),
         ("say2", "godra.publish('told', redis.call('GET', 'free'))"),
         ("free", "redis.call('INCR', 'free')"),
     ]));
-    game.call(None, "godra.tell('1a', 'say', 1, {after = 60})");
+    game.call(None, "godra.tell('1a', 'say', 1, {after = 520})");
     let told: Vec<String> = game.told(2).into_iter().map(|(_, told)| told).collect();
     assert_eq!(told, ["1", "\"1\""]);
     assert_eq!(game.count(MessageOutcome::Failed), 1);
