@@ -345,7 +345,7 @@ setmetatable(godra, { __index = function(_, name)
     return arrays.array
   end
   if make_mail and (name == "tell" or name == "cancel") then return get_mail()[name] end
-  --@documents if name == "load" or name == "save" or name == "delete" then return documents[name] end
+  --@documents if name == "load" or name == "save" or name == "delete" or name == "ledger" then return documents[name] end
   if name == "game" and game ~= "" then return string.sub(game, 1, -2) end
   if name ~= "user" or user_id == "" then return nil end
   if not user then

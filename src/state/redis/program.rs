@@ -494,7 +494,7 @@ fn tables(history: &HistoryBounds, lobbies_per_owner: u32, names: &Names) -> Str
 
 /// Whether a script works on documents, or asks for some.
 fn may_have_documents(script: &Script) -> bool {
-    script.has_documents() || ["load", "save", "delete"].iter().any(|name| script.may_read(name))
+    script.has_documents() || ["load", "save", "delete", "ledger"].iter().any(|name| script.may_read(name))
 }
 
 /// Whether a script may send messages or take them back, or is run by them.

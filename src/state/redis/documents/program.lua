@@ -270,6 +270,9 @@ do
       return version
     end
 
+    -- Scripts that declare an account are left out here.
+    function documents.ledger() error("godra.ledger needs the embedded store", 2) end
+
     function documents.delete(name, options)
       local text, why = named(name, "delete")
       if not text then error(why, 2) end
