@@ -59,7 +59,7 @@ def _wrong_values(schema, value, definitions, path):
             yield f"{path} below {part['minimum']}", part["minimum"] - 1
         if "maximum" in part:
             yield f"{path} above {part['maximum']}", part["maximum"] + 1
-        if "pattern" in part:
+        if "pattern" in part and {"const": ""} not in schema.get("anyOf", []):
             yield f"{path} is empty", ""
         if "enum" in part or "const" in part:
             yield f"{path} is another one", "none of these"
