@@ -232,7 +232,7 @@ impl LoadReport {
         if !self.left_out.is_empty() && !self.changes.is_empty() {
             let names: Vec<_> = self.left_out.iter().filter_map(|path| path.file_name()?.to_str()).collect();
             log::info!(
-                "scripts left out, as DURABLE, and DATA with ROLE: server or a form (v2) need the embedded store, and this server uses Redis: {}",
+                "scripts left out, as DURABLE, and DATA with ROLE: server, a form (v2) or a ledger need the embedded store, and this server uses Redis: {}",
                 names.join(" ")
             );
         }
