@@ -35,7 +35,8 @@ pub use header::Header;
 pub use key_pattern::KeyPattern;
 pub use keys::{KeyError, RpcTarget};
 pub use library::Library;
-pub use room_keys::room_keys;
+pub use room_keys::RoomKeys;
+use room_keys::room_keys;
 pub use tokens::{may_call, may_read_call, may_use};
 
 use crate::wire::ids::{GAME_SIGN, Role};
@@ -261,7 +262,7 @@ pub struct ScriptSet {
     /// What headers say of collections of documents.
     collections: HashMap<Box<str>, Collection>,
     /// What ends with a room of the game.
-    room_keys: Vec<KeyPattern>,
+    room_keys: RoomKeys,
 }
 
 /// Stands in for a game that is not there (any more).
@@ -311,7 +312,7 @@ impl ScriptSet {
     }
 
     /// What ends with a room of the game, besides its head.
-    pub fn room_keys(&self) -> &[KeyPattern] {
+    pub fn room_keys(&self) -> &RoomKeys {
         &self.room_keys
     }
 

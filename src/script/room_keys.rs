@@ -1,4 +1,4 @@
-//! The keys that end with their room, as headers declare them.
+//! The keys that end with their room, as headers declare them: those of the room, and those of a user in it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,25 +10,35 @@ const HEAD: &str = "game:{room}";
 static STATE: LazyLock<KeyPattern> =
     LazyLock::new(|| KeyPattern::parse("game:{room}:state").expect("it is a good pattern"));
 
-/// What any of these scripts has for a room and not for one user in it, each once: not those with the word `keep`, nor the room's
-/// head.
-pub fn room_keys<'a>(scripts: impl IntoIterator<Item = &'a Arc<Script>> + Clone) -> Vec<KeyPattern> {
+/// What ends with a room, each pattern once: neither what has the word `keep` nor the room's head.
+#[derive(Clone, Debug, Default)]
+pub struct RoomKeys {
+    /// Those of the room.
+    pub shared: Vec<KeyPattern>,
+    /// Those of one user in it.
+    pub of_users: Vec<KeyPattern>,
+}
+
+/// What these scripts have for a room that ends with it.
+pub(super) fn room_keys<'a>(scripts: impl IntoIterator<Item = &'a Arc<Script>> + Clone) -> RoomKeys {
     let kept: Vec<String> =
         scripts.clone().into_iter().flat_map(|script| &script.header.kept_keys).map(in_room).collect();
     let mut found: Vec<(String, &KeyPattern)> = scripts
         .into_iter()
         .flat_map(|script| &script.header.keys)
         .chain([&*STATE])
-        .filter(|key| key.names_room() && !key.names_user())
+        .filter(|key| key.names_room())
         .map(|key| (in_room(key), key))
         .filter(|(text, _)| text != HEAD && !kept.contains(text))
         .collect();
     found.sort_by(|(one, _), (other, _)| one.cmp(other));
     found.dedup_by(|(one, _), (other, _)| one == other);
-    found.into_iter().map(|(_, key)| key.clone()).collect()
+    let found = found.into_iter().map(|(_, key)| key.clone());
+    let (of_users, shared) = found.partition(KeyPattern::names_user);
+    RoomKeys { shared, of_users }
 }
 
-/// A new room is a room, too.
+/// A new room is a room, too, and an account that a guest has become a user.
 fn in_room(key: &KeyPattern) -> String {
     key.fill("{room}", "{user}").into()
 }
@@ -47,9 +57,12 @@ mod tests {
         let scripts = [
             script("-- KEYS: game:{room}, game:{room}:items, lobbies, best:{room}, hand:{room}:{user}"),
             script("-- KEYS: game:{new}, game:{new}:items, log:{new}:1"),
-            script("-- KEYS: best:{room} keep"),
+            script("-- KEYS: best:{room} keep, bag:{user}:{room}, user:{user}, luck:{room}:{user} keep"),
+            script("-- KEYS: luck:{new}:{user}, hand:{new}:{user}"),
         ];
-        let found: Vec<_> = room_keys(&scripts).iter().map(|key| key.fill("7", "u")).collect();
-        assert_eq!(found, ["game:7:items", "game:7:state", "log:7:1"].map(Box::from));
+        let RoomKeys { shared, of_users } = room_keys(&scripts);
+        let fill = |keys: Vec<KeyPattern>| keys.iter().map(|key| key.fill("7", "u")).collect::<Vec<_>>();
+        assert_eq!(fill(shared), ["game:7:items", "game:7:state", "log:7:1"].map(Box::from));
+        assert_eq!(fill(of_users), ["bag:u:7", "hand:7:u"].map(Box::from));
     }
 }

@@ -95,6 +95,107 @@ fn what_comes_after_a_rooms_end_ends_too() {
     wait_until("what came late to end", || look(&guest)[1] == -2);
 }
 
+/// Writes what a user has in the room: cards and luck, and what is to last; for a card with an end of its own the payload is "brief".
+const DEAL: &str = r#"-- ROLE: guest
+-- ROOM: 1
+-- KEYS: game:{room}:cards:{user}, luck:{user}:{room}, medal:{room}:{user} keep
+for i = 1, 3 do redis.call("SET", KEYS[i], 1) end
+if ARGV[2] == '"brief"' then redis.call("EXPIRE", KEYS[1], 600) end
+"#;
+/// How long each of them lasts, in ms: the room's head first.
+const HAND: &str = r#"-- ROLE: guest
+-- ROOM: 1
+-- KEYS: game:{room}, game:{room}:cards:{user}, luck:{user}:{room}, medal:{room}:{user}
+local left = {}
+for i = 1, 4 do left[i] = redis.call("PTTL", KEYS[i]) end
+return cjson.encode(left)
+"#;
+
+/// The room is about to end when the last has left.
+const COME: &str = r#"-- KEYS: game:{room}, game:{room}:players
+redis.call("HSET", KEYS[2], ARGV[1], 1)
+redis.call("HSET", KEYS[1], "status", "open")
+redis.call("PERSIST", KEYS[1])
+"#;
+const GO: &str = r#"-- KEYS: game:{room}, game:{room}:players
+redis.call("HDEL", KEYS[2], ARGV[1])
+godra.publish("gone", {})
+if redis.call("EXISTS", KEYS[2]) == 0 then redis.call("EXPIRE", KEYS[1], godra.room_ttl) end
+"#;
+
+fn start_with_hands(room_ttl: &str) -> Server {
+    let folder = Folder::new();
+    let scripts = [
+        ("on_connect", COME),
+        ("on_disconnect", GO),
+        ("on_snapshot", "return '{}'"),
+        ("deal", DEAL),
+        ("hand", HAND),
+    ];
+    for (name, text) in scripts {
+        folder.write_script(name, text);
+    }
+    Server::start_in(folder, &["--threads", "1", "--room-ttl", room_ttl])
+}
+
+fn hand(guest: &Guest<'_>) -> [i64; 4] {
+    let answer = guest.rpc("hand", json!(["hall"]), &[]).json();
+    serde_json::from_str(answer["result"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn what_users_have_in_a_room_ends_with_it() {
+    let server = start_with_hands("1h");
+    let [early, late, stranger] = [(); 3].map(|()| server.guest());
+    let mut last = late.join("hall");
+    for round in 0..2 {
+        let mut first = early.join("hall");
+        for player in [&mut first, &mut last] {
+            assert_eq!(player.call("deal", json!(null), 1)["type"], "reply");
+        }
+        first.close();
+        last.receive_type("gone");
+        assert_eq!(hand(&early), [-1; 4], "somebody is there");
+        assert_eq!(hand(&late), [-1; 4]);
+        last.close();
+        wait_until("the room to be about to end", || hand(&late)[0] > 0);
+        let ends_behind = |own: i64, room: i64| own > room && own <= room + 11_000;
+        for guest in [&early, &late] {
+            let left = hand(guest);
+            assert!(ends_behind(left[1], left[0]) && ends_behind(left[2], left[0]), "{round}: {left:?}");
+            assert_eq!(left[3], -1, "what is kept does not end");
+        }
+        // Who was never in it calls from outside.
+        assert_eq!(stranger.rpc("deal", json!(["hall"]), &[]).status, 200);
+        let left = hand(&stranger);
+        assert!(ends_behind(left[1], left[0]) && ends_behind(left[2], left[0]) && left[3] == -1, "{left:?}");
+
+        last = late.join("hall");
+        for guest in [&early, &late, &stranger] {
+            assert_eq!(hand(guest), [-1; 4]);
+        }
+    }
+    assert_eq!(last.call("deal", json!("brief"), 2)["type"], "reply");
+    last.close();
+    wait_until("the room to be about to end", || hand(&late)[0] > 0);
+    assert!((1..=600_000).contains(&hand(&late)[1]), "an end of its own is kept");
+}
+
+#[test]
+fn what_users_have_in_a_room_is_gone_after_it() {
+    let server = start_with_hands("1s");
+    let [player, stranger] = [(); 2].map(|()| server.guest());
+    let mut socket = player.join("hall");
+    assert_eq!(socket.call("deal", json!(null), 1)["type"], "reply");
+    socket.close();
+    wait_until("the room to end", || hand(&player)[0] == -2);
+    assert_eq!(stranger.rpc("deal", json!(["hall"]), &[]).status, 200);
+    for guest in [&player, &stranger] {
+        wait_until("the hand to end", || hand(guest)[..3] == [-2; 3]);
+        assert_eq!(hand(guest)[3], -1);
+    }
+}
+
 #[test]
 fn keep_is_for_keys_of_rooms_alone() {
     let server = start("1h");

@@ -460,11 +460,11 @@ local function failure(problem)
   return { "E", "script_error", "(error object is a " .. type(problem) .. " value)", "", 1 }
 end
 
--- The users of the calls with that step, in the runs from one to another; the first's arguments begin there.
+-- The users of the calls with that step (nil: all calls), in the runs from one to another; the first's arguments begin there.
 local function users_of(first, last, at, step, users)
   for run = first, last, 8 do
     local width = runs[run + 4] + runs[run + 5] + (runs[run + 6] == 0 and 0 or 1)
-    for nth = 0, runs[run + 6] == step and runs[run + 7] - 1 or -1 do users[#users + 1] = ARGV[at + nth * width] end
+    for nth = 0, (not step or runs[run + 6] == step) and runs[run + 7] - 1 or -1 do users[#users + 1] = ARGV[at + nth * width] end
     at = at + width * runs[run + 7]
   end
   return users
@@ -688,7 +688,7 @@ local function finish(found)
 end
 
 if room ~= "" and (membership or string.find(flags, "e", 1, true)) then
-  settle_lifetimes(room, now, godra.room_ttl, membership, keep)
+  settle_lifetimes(room, now, godra.room_ttl, membership, keep, function() return users_of(1, #runs, 8, nil, {}) end)
 end
 if numbered then numbered.write() end
 if mail then mail.settle() end

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::documents;
 use super::names::Names;
 use super::outbox;
-use crate::script::{KeyPattern, Library, Script, ScriptSet, may_use};
+use crate::script::{KeyPattern, Library, RoomKeys, Script, ScriptSet, may_use};
 use crate::state::call::{MAX_DETAILS_BYTES, UNREADABLE_PAYLOAD};
 use crate::state::event_text::{FULL_BYTES, MAX_CALL_BYTES};
 use crate::state::mail::{self, BadMessage};
@@ -384,22 +384,26 @@ fn of_game(script: &Script) -> String {
 
 /// What looks after the keys that the scripts of each game have for a room.
 fn lifetimes(set: &ScriptSet) -> String {
-    let mut list = String::from("local function ROOM_KEYS(game)\n");
+    let mut list = String::from("local function ROOM_KEYS(game, room, user)\n");
     for (game, of_game) in &set.games {
-        list.push_str(&format!("  if game == {game:?} then return {{ {} }} end\n", room_keys_of(of_game)));
+        list.push_str(&format!("  if game == {game:?} then {} end\n", room_keys_of(of_game)));
     }
-    list.push_str(&format!("  return {{ {} }}\nend\n{LIFETIMES}", room_keys_of(set)));
+    list.push_str(&format!("  {}\nend\n{LIFETIMES}", room_keys_of(set)));
     list
 }
 
+/// The body of a function that gives a room's keys, or those of a user in it.
 fn room_keys_of(set: &ScriptSet) -> String {
-    const ROOM: &str = "\0";
-    let sides = |key: &KeyPattern| {
-        let text = key.fill(ROOM, "");
-        let (before, behind) = text.split_once(ROOM).expect("it names the room");
-        format!("{before:?}, {behind:?}")
+    // What a literal has as it is, and no key can have.
+    const ROOM: &str = "<";
+    const USER: &str = ">";
+    let expression = |key: &KeyPattern| {
+        let text = format!("{:?}", key.fill(ROOM, USER));
+        text.replace(ROOM, "\" .. room .. \"").replace(USER, "\" .. user .. \"")
     };
-    set.room_keys().iter().map(sides).collect::<Vec<_>>().join(", ")
+    let list = |keys: &[KeyPattern]| keys.iter().map(expression).collect::<Vec<_>>().join(", ");
+    let RoomKeys { shared, of_users } = set.room_keys();
+    format!("if user then return {{ {} }} end return {{ {} }}", list(of_users), list(shared))
 }
 
 /// Whether a script may have `cjson` write an array.
@@ -730,7 +734,7 @@ mod tests {
         assert_eq!(program.scripts.len(), 3);
         for part in [
             "local GAMES, GUESTS, WHOLE, KEY_PLACES = \" chess \", \"active_sessions:guests\", \" ",
-            "if game == \"chess\" then return { \"game:\", \":items\", \"game:\", \":state\" } end",
+            "if game == \"chess\" then if user then return {  } end return { \"game:\" .. room .. \":items\", \"game:\" .. room .. \":state\" } end",
             ", \"chess~\" }",
             " chess~a:2 chess~e:2 chess~f:2 ",
         ] {
