@@ -19,7 +19,7 @@ use crate::account::store::Stores;
 use crate::metrics::DocumentMetrics;
 use crate::session::Rejection;
 use crate::session::account::{AccountAnswer, AccountReply, AccountResult};
-use crate::session::documents::{Condition, DocumentCall};
+use crate::session::documents::{Condition, DocumentCall, missing};
 use crate::threads;
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
@@ -75,10 +75,16 @@ impl DocumentDoors {
                 let query = ListQuery { collection, prefix, owner, updated_since_ms, after: cursor, limit };
                 self.read(reply, move |store| store.list(&query), |page| Ok(page_answer(&page)))
             }
-            DocumentCall::Own { cursor, limit } => self.read(
+            DocumentCall::Own { cursor, limit, hidden } => self.read(
                 reply,
                 move |store| store.owned(&user_id, cursor.as_ref(), limit),
-                |page| Ok(page_answer(&page)),
+                move |mut page| {
+                    let is_hidden = |document: &Document| {
+                        hidden.iter().any(|collection| **collection == *document.address.collection())
+                    };
+                    page.documents.retain(|document| !is_hidden(document));
+                    Ok(page_answer(&page))
+                },
             ),
             DocumentCall::Read(address) => {
                 self.read(reply, move |store| store.read(&[address]), |found| one(found, |_| true))
@@ -207,7 +213,7 @@ fn changed(document: Document, change: impl FnOnce(&mut Document)) -> Save {
 
 fn one(found: Vec<Document>, may_read: impl FnOnce(&Document) -> bool) -> AccountResult {
     let found = found.into_iter().next().filter(|document| document.value.is_some() && may_read(document));
-    let document = found.ok_or_else(|| Rejection::new(ErrorCode::NotFound, "there is no such document"))?;
+    let document = found.ok_or_else(missing)?;
     let mut answer = AccountAnswer::new(200, json(&Shown::of(&document)));
     answer.version = Some(document.version);
     Ok(answer)

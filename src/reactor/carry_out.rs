@@ -8,7 +8,7 @@ use super::connections::kind_of;
 use super::messages::ShardMessage;
 use super::shard::Shard;
 use super::submissions::{Purpose, WaitingRpc};
-use super::{calls, home_shard};
+use super::{calls, home_shard, readers};
 use crate::guests;
 use crate::metrics::{self, CloseCode, InputOutcome, RefusalReason};
 use crate::room::{self, Reply};
@@ -96,11 +96,8 @@ impl Shard {
                 }
             }
             Action::Account(request) => {
-                if let Err(refused) = self.account(key, *request) {
-                    self.context.metrics.refusals.at(RefusalReason::Busy).inc();
-                    self.call_session(index, |session, context, actions| {
-                        session.account_answered(&Err(refused), context, actions);
-                    });
+                if let Err(refused) = self.ask_accounts(key, *request) {
+                    self.answer_account(key, &Err(refused));
                 }
             }
             Action::Join(request) => self.begin_join(index, *request),
@@ -166,13 +163,33 @@ impl Shard {
         })
     }
 
-    fn account(&mut self, key: ConnectionKey, request: AccountRequest) -> Result<(), Rejection> {
+    /// Has the accounts do what a connection asks for, if it may read what it asks to read; that may be for the store to say.
+    fn ask_accounts(&mut self, key: ConnectionKey, request: AccountRequest) -> Result<(), Rejection> {
+        match readers::begin(&self.context.scripts, key, request)? {
+            readers::Next::Accounts(request) => self.account(key, request),
+            readers::Next::Room(room, reading) => {
+                let batch = Batch {
+                    received_at: self.context.clock.round_began,
+                    ..Batch::new(Some(room), vec![reading.call()], self.context.id)
+                };
+                self.submissions.submit(Purpose::Reading(reading), batch).map_err(|(reason, _)| {
+                    self.context.metrics.refusals.at(RefusalReason::Busy).inc();
+                    calls::not_taken(reason.into())
+                })
+            }
+        }
+    }
+
+    pub(super) fn account(&mut self, key: ConnectionKey, request: AccountRequest) -> Result<(), Rejection> {
         let post = self.peers.sender(self.context.id);
         let reply = AccountReply::new(move |result| {
             // A shard that is gone has closed the connection: nobody is left who waits.
             let _ = post.post_blocking(ShardMessage::Account(key, Box::new(result)));
         });
-        self.context.shared.accounts.submit(request, reply)
+        let taken = self.context.shared.accounts.submit(request, reply);
+        taken.inspect_err(|_| {
+            self.context.metrics.refusals.at(RefusalReason::Busy).inc();
+        })
     }
 
     /// Begins a join: here if the room is at home here, else where it is.

@@ -160,6 +160,12 @@ impl Shard {
                 }
                 self.rpc_done(rpc.connection, &rpc.script, &done);
             }
+            Some(Purpose::Reading(reading)) => {
+                let (key, request) = reading.checked(done.results.first());
+                if let Err(refused) = request.and_then(|request| self.account(key, request)) {
+                    self.answer_account(key, &Err(refused));
+                }
+            }
             Some(Purpose::Guests(task)) => self.guest_task_done(task, &done.results),
             None => {}
         }
@@ -265,7 +271,7 @@ impl Shard {
     }
 
     /// A connection that was closed meanwhile gets nothing.
-    fn answer_account(&mut self, key: ConnectionKey, result: &AccountResult) {
+    pub(super) fn answer_account(&mut self, key: ConnectionKey, result: &AccountResult) {
         let Some(index) = self.connections.find(key) else { return };
         self.call_session(index, |session, context, actions| {
             session.account_answered(result, context, actions);

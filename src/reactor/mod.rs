@@ -26,6 +26,7 @@ mod messages;
 mod pace;
 mod peers;
 mod proxied;
+mod readers;
 mod rooms;
 mod rooms_out;
 mod secure;

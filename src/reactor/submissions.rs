@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::readers::WaitingReading;
 use crate::room::BatchNumber;
 use crate::room::allowance::CallCharge;
 use crate::script::Script;
@@ -23,6 +24,8 @@ pub(super) enum Purpose {
     Room(usize, u32, BatchNumber),
     /// An RPC over HTTP.
     Rpc(WaitingRpc),
+    /// Whether who wants to read a document is in its room.
+    Reading(WaitingReading),
     /// The book of guests.
     Guests(GuestTask),
 }

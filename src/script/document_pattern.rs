@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use super::Header;
 use super::key_pattern::is_separator;
 use crate::wire::Address;
-use crate::wire::ids::GAME_SIGN;
+use crate::wire::ids::{GAME_SIGN, RoomId};
 
 /// One declared document: a collection, and a key with any number of placeholders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub enum Readers {
     /// The user whom the document belongs to.
     #[default]
     Owner,
-    /// Members of the room that is called as its key.
+    /// Members of the room that its key names, see [`Readers::room_of`].
     Room,
     /// All who are logged in.
     Everyone,
@@ -94,6 +94,12 @@ impl Readers {
     /// Its name in headers.
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1
+    }
+
+    /// The room that a key of a game's collection (none: the default game's) names: the whole key, or what stands in front of its
+    /// first `/`. None if that is no room of this game.
+    pub fn room_of(game: Option<&str>, key: &str) -> Option<RoomId> {
+        RoomId::parse_in(game, key.split('/').next()?)
     }
 }
 
@@ -143,6 +149,12 @@ impl DocumentPattern {
             let readers = Readers::ALL.iter().find(|(_, known)| *known == name);
             pattern.readers = Some(readers.ok_or_else(|| unknown_word(address, name))?.0);
             word = words.next();
+        }
+        if pattern.readers == Some(Readers::Room) && !pattern.may_begin_with_room() {
+            let collection = &pattern.collection;
+            return Err(format!(
+                "document {address} is for members of the room that its key names: let the key be the room, or begin with it and a /, as {collection}/{{room}} does"
+            ));
         }
         match word {
             Some(word) => Err(unknown_word(address, word)),
@@ -216,6 +228,18 @@ impl DocumentPattern {
     /// Whether it has a `{room}`.
     pub fn names_room(&self) -> bool {
         self.fields.iter().any(|field| field.placeholder == Placeholder::Room)
+    }
+
+    /// Whether [`Readers::room_of`] may find a room in its keys, and not what looks like one: a user's id, say.
+    fn may_begin_with_room(&self) -> bool {
+        match self.fields.first() {
+            Some(first) if !self.prefix.contains('/') => {
+                self.prefix.is_empty()
+                    && first.placeholder != Placeholder::User
+                    && (first.behind.is_empty() || first.behind.starts_with('/'))
+            }
+            _ => Readers::room_of(None, &self.prefix).is_some(),
+        }
     }
 
     /// The first of a call's arguments that it names.
@@ -455,6 +479,19 @@ mod tests {
             "a/b v2 ledger",
         ] {
             assert!(DocumentPattern::parse(wrong).unwrap_err().contains("behind it"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_members_read_names_their_room() {
+        for right in ["a/{room}", "a/{room}/{user}", "a/{arg:2}/x", "a/{arg:room}", "a/hall", "a/hall/{user}"]
+        {
+            let pattern = DocumentPattern::parse(&format!("{right} room")).expect(right);
+            assert_eq!(pattern.readers, Some(Readers::Room));
+        }
+        for wrong in ["a/{user}", "a/{user}/{room}", "a/x:{room}", "a/{room}:x", "a/x:y/{room}"] {
+            let refused = DocumentPattern::parse(&format!("{wrong} room")).unwrap_err();
+            assert!(refused.contains("let the key be the room"), "{wrong}: {refused}");
         }
     }
 }

@@ -322,6 +322,12 @@ impl ScriptSet {
         self.of(game).collections.get(name).copied()
     }
 
+    /// The collections, of all games, that only these may read.
+    pub fn collections_for(&self, readers: Readers) -> impl Iterator<Item = &str> {
+        let all = self.by_game().flat_map(|(_, set)| &set.collections);
+        all.filter(move |(_, collection)| collection.readers == readers).map(|(name, _)| &**name)
+    }
+
     /// Whether any script works on documents.
     pub fn has_documents(&self) -> bool {
         self.by_game().any(|(_, set)| !set.collections.is_empty())

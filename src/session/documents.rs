@@ -31,7 +31,7 @@ pub enum DocumentCall {
         /// Most documents of the page.
         limit: usize,
     },
-    /// `GET /api/data/COLLECTION/KEY`, for managers.
+    /// `GET /api/data/COLLECTION/KEY`, for managers, and for players who may read what is not theirs.
     Read(Address),
     /// `PUT /api/data/COLLECTION/KEY`, for managers.
     Put {
@@ -54,8 +54,11 @@ pub enum DocumentCall {
         cursor: Option<Address>,
         /// Most documents of the page.
         limit: usize,
+        /// Collections that no player reads.
+        hidden: Vec<Box<str>>,
     },
-    /// `GET /data/COLLECTION/KEY`: one of the caller's own.
+    /// `GET /data/COLLECTION/KEY`: one of the caller's own. Where the game lets others read it as well, the reactor makes a
+    /// [`DocumentCall::Read`] of it.
     ReadOwn(Address),
 }
 
@@ -166,13 +169,18 @@ fn own(request: &Request) -> Result<DocumentCall, String> {
         None => None,
         Some(text) => Some(Address::parse(&text).map_err(|_| "cursor must be what the last page said")?),
     };
-    Ok(DocumentCall::Own { cursor, limit: limit(request)? })
+    Ok(DocumentCall::Own { cursor, limit: limit(request)?, hidden: Vec::new() })
 }
 
 fn limit(request: &Request) -> Result<usize, String> {
     let Some(text) = request.query_parameter("limit") else { return Ok(DEFAULT_LIMIT) };
     let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| format!("limit must be a whole number from 1 to {MAX_LIMIT}"))
+}
+
+/// What is said of a document that there is not, or that the caller may not read: nobody learns which of the two.
+pub fn missing() -> Rejection {
+    Rejection::new(ErrorCode::NotFound, "there is no such document")
 }
 
 fn address(request: &Request) -> Result<Address, String> {
@@ -259,7 +267,7 @@ mod tests {
             assert_eq!(refused, "this needs the role manager; yours is player");
         }
         let own = called(Role::Guest, &request(Method::Get, "/account/data", &[], ""));
-        assert_eq!(own, Ok(DocumentCall::Own { cursor: None, limit: 50 }));
+        assert_eq!(own, Ok(DocumentCall::Own { cursor: None, limit: 50, hidden: Vec::new() }));
         let one = called(Role::Guest, &request(Method::Get, "/data/a/7", &[], ""));
         assert_eq!(one, Ok(DocumentCall::ReadOwn(Address::new("a", "7").unwrap())));
     }

@@ -66,3 +66,4 @@ mod state_file_refusals;
 mod ticks;
 mod tls;
 mod together;
+mod who_may_read;
