@@ -24,11 +24,12 @@ use self::memory::{HeapWatch, LOOK_EVERY};
 use self::readiness::wait_for_stores;
 use self::services::ServerServices;
 use self::stop::EngineEnd;
+use crate::account::erasure_log::{ErasureLog, ErasureLogError};
 use crate::account::external::{self, ExternalTokens, KeyFileError};
 use crate::account::revocations::Revocations;
 use crate::account::secret::TokenKey;
 use crate::account::service::{self, AccountService, IdentityOptions, ServiceOptions, unix_ms};
-use crate::account::store::{StoreError, Stores};
+use crate::account::store::{ErasedAgain, StoreError, Stores};
 use crate::account::token::TokenAuthority;
 use crate::config::{Config, DrainLimits};
 use crate::document::Documents;
@@ -60,6 +61,8 @@ use crate::tls::{self, TlsError, TlsServer};
 pub enum ServerError {
     /// The database of accounts cannot be used.
     Store(StoreError),
+    /// The erasure log cannot be used.
+    Erasures(ErasureLogError),
     /// The port cannot be used.
     Listen(ListenError),
     /// `--metrics-addr` cannot be used.
@@ -130,7 +133,7 @@ impl Server {
         let pages = Arc::new(pages);
         let external = load_external(config)?;
         let stores = Stores::open(&config.database).map_err(ServerError::Store)?;
-        let stores = stores.with(config.confusable_names);
+        let stores = keep_erased(config, stores.with(config.confusable_names))?;
         let tokens = Arc::new(token_authority(config, &stores)?);
         let (address, listeners) = listen(config, (config.listen.port(), "port"))?;
         let (redirect_address, redirects) = listen_for_redirects(config)?;
@@ -396,6 +399,30 @@ fn token_authority(config: &Config, stores: &Stores) -> Result<TokenAuthority, S
     Ok(TokenAuthority::new(secrets, config.token_ttl.as_secs()))
 }
 
+/// Before anything works on the database: who was erased since the copy of it was made is erased again.
+fn keep_erased(config: &Config, stores: Stores) -> Result<Stores, ServerError> {
+    let Some(path) = &config.erasure_log else { return Ok(stores) };
+    let (log, erasures) = ErasureLog::open(path).map_err(ServerError::Erasures)?;
+    let now_ms = unix_ms();
+    let until_s = now_ms / 1000 + config.refresh_ttl.as_secs();
+    let done = stores.erase_again(&erasures, until_s, now_ms);
+    let done = done.map_err(|fault| ServerError::Store(fault.into()))?;
+    for one in &done {
+        match one {
+            ErasedAgain::Gone { user_id, documents } => {
+                log::warn!("erased again, as the database is older user={user_id} documents={documents}");
+            }
+            ErasedAgain::Reused { user_id } => {
+                log::error!(
+                    "an account has the number of one in the erasure log, and was made later: it is left alone user={user_id}"
+                );
+            }
+        }
+    }
+    log::info!("keeping the erasure log file={} lines={}", path.display(), erasures.len());
+    Ok(stores.logging_erasures(log))
+}
+
 fn start_accounts(
     config: &Config,
     stores: &Stores,
@@ -561,6 +588,7 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => write!(f, "{error}"),
+            Self::Erasures(error) => write!(f, "--erasure-log: {error}"),
             Self::Listen(error) => write!(f, "{error}"),
             Self::MetricsPort(address, error) => {
                 write!(f, "cannot listen on --metrics-addr {address}: {error}")

@@ -5,6 +5,7 @@
 //! databases in `store/sql_store.rs`, whose suite runs on SQLite and on PostgreSQL.
 
 pub mod device;
+pub mod erasure_log;
 pub mod external;
 pub mod guest;
 pub mod look_alikes;

@@ -194,6 +194,17 @@ pub enum StoreFault {
     Unavailable(String),
     /// What it holds makes no sense, or it refused a statement: no other try will help. In words for the log.
     Broken(String),
+    /// The erasure could not be written down beside it. In words for the log.
+    Unlogged(String),
+}
+
+impl StoreFault {
+    /// Why, in words for the log.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Unavailable(words) | Self::Broken(words) | Self::Unlogged(words) => words,
+        }
+    }
 }
 
 impl fmt::Display for StoreFault {
@@ -201,6 +212,7 @@ impl fmt::Display for StoreFault {
         match self {
             Self::Unavailable(reason) => write!(f, "the database of accounts is not available: {reason}"),
             Self::Broken(reason) => write!(f, "the database of accounts does not work: {reason}"),
+            Self::Unlogged(reason) => write!(f, "nobody was erased: {reason}"),
         }
     }
 }

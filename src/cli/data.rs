@@ -449,6 +449,5 @@ fn cannot_write(error: io::Error) -> String {
 }
 
 fn told(fault: StoreFault) -> String {
-    let (StoreFault::Unavailable(words) | StoreFault::Broken(words)) = fault;
-    words
+    fault.words().to_owned()
 }

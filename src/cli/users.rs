@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::password_prompt;
+use crate::account::erasure_log::ErasureLog;
 use crate::account::name::Username;
 use crate::account::password::Password;
 use crate::account::records::{Account, AccountStore, Ban, NewAccount, Renaming, StoreFault};
@@ -63,13 +64,14 @@ pub(super) fn command() -> Command {
             .arg(name())
             .arg(Arg::new("NEW").required(true).help("The new username, 3 to 32 letters, digits, _ - .")),
     );
-    let delete =
+    let delete = config::with_erasure_flag(
         Command::new("delete").about("Delete an account for good, with all its sessions").arg(name()).arg(
             Arg::new("yes")
                 .long("yes")
                 .action(ArgAction::SetTrue)
                 .help("Do it, and do not only say what would be done"),
-        );
+        ),
+    );
     let list = Command::new("list").about("Show all accounts");
     [create, set_role, list, ban, unban, password, reset, rename, delete].into_iter().fold(
         Command::new("user").about("Manage accounts").subcommand_required(true).disable_help_subcommand(true),
@@ -82,7 +84,11 @@ pub(super) fn run(arguments: &ArgMatches) -> Result<String, String> {
     let (what, arguments) = arguments.subcommand().ok_or("user needs a subcommand; see godra user --help")?;
     let database = config::database(arguments).map_err(|error| error.to_string())?;
     let confusable_names = config::confusable_names(arguments).map_err(|error| error.to_string())?;
-    let stores = Stores::open(&database).map_err(|error| error.to_string())?.with(confusable_names);
+    let mut stores = Stores::open(&database).map_err(|error| error.to_string())?.with(confusable_names);
+    if let Some(path) = config::erasure_log(arguments).map_err(|error| error.to_string())? {
+        let (log, _) = ErasureLog::open(&path).map_err(|error| error.to_string())?;
+        stores = stores.logging_erasures(log);
+    }
     let mut task = Task { store: stores.connect().map_err(|fault| fault.to_string())?, arguments };
     match what {
         "create" => task.create(),

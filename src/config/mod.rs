@@ -32,7 +32,9 @@ pub use limits::{
     RoomLimits, WebSocketLimits,
 };
 pub use listening::Listening;
-pub use settings::{normalize_dashes, with_database_flags, with_flags, with_name_flags, with_reset_flag};
+pub use settings::{
+    normalize_dashes, with_database_flags, with_erasure_flag, with_flags, with_name_flags, with_reset_flag,
+};
 
 use environment::Environment;
 use settings::{DotEnv, Source, Values};
@@ -98,6 +100,8 @@ pub struct Config {
     pub proxy_protocol: bool,
     /// Where accounts are kept.
     pub database: Dsn,
+    /// Where erasures are written down, if anywhere.
+    pub erasure_log: Option<PathBuf>,
     /// Where game state lives; in this process if there is no address.
     pub redis: Vec<Address>,
     /// What the names of the server's own keys and channels begin with there.
@@ -214,6 +218,7 @@ impl Config {
             trusted_proxies: values.parse_optional("trusted-proxy", Network::parse_list)?.unwrap_or_default(),
             proxy_protocol: resolve_proxy_protocol(values)?,
             database: database::resolve(values, &mut warnings)?,
+            erasure_log: values.parse_optional("erasure-log", path)?,
             state_file: resolve_state_file(values, !redis.is_empty())?,
             redis_tls: resolve_redis_tls(values, &redis, &mut warnings)?,
             store_memory: resolve_store_memory(values, !redis.is_empty(), machine)?,
@@ -309,6 +314,14 @@ fn with_values<T>(
 /// On a value that is not allowed.
 pub fn confusable_names(flags: &ArgMatches) -> Result<ConfusableNames, ConfigError> {
     with_values(flags, |values| values.parse("confusable-names", ConfusableNames::parse))
+}
+
+/// Where erasures are written down, if anywhere, as [`database()`] has where accounts are.
+///
+/// # Errors
+/// On a value that is not allowed.
+pub fn erasure_log(flags: &ArgMatches) -> Result<Option<PathBuf>, ConfigError> {
+    with_values(flags, |values| values.parse_optional("erasure-log", path))
 }
 
 /// How long a ban is to last.

@@ -102,6 +102,12 @@ const SETTINGS: &[Setting] = &[
         "Where the database is: for sqlite its file; for postgres \"host=… user=…\" or a URL",
     ),
     setting(
+        "erasure-log",
+        "FILE",
+        None,
+        "Write down in this file who is erased, and erase them again at the start if an older copy of the database has them",
+    ),
+    setting(
         "redis-addr",
         "ADDRESS",
         None,
@@ -328,6 +334,11 @@ pub fn with_database_flags(command: Command) -> Command {
 /// Adds the setting that a new name depends on, as a flag.
 pub fn with_name_flags(command: Command) -> Command {
     command.arg(find("confusable-names").argument())
+}
+
+/// Adds the flag that says where erasures are written down.
+pub fn with_erasure_flag(command: Command) -> Command {
+    command.arg(find("erasure-log").argument())
 }
 
 /// Adds the flag that says how long codes for another password are good.

@@ -21,6 +21,7 @@ mod documents;
 mod documents_on_redis;
 mod endings;
 #[cfg(target_os = "linux")]
+mod erasures;
 mod exhaustion;
 mod flags;
 mod floods;

@@ -62,10 +62,12 @@ impl Attempt {
             Err(StoreFault::Unavailable(_)) => {
                 self.verdict = BreakerVerdict::Unavailable { waited: asked_at.elapsed() };
             }
-            Ok(_) | Err(StoreFault::Broken(_)) if self.verdict == BreakerVerdict::Unknown => {
+            Ok(_) | Err(StoreFault::Broken(_) | StoreFault::Unlogged(_))
+                if self.verdict == BreakerVerdict::Unknown =>
+            {
                 self.verdict = BreakerVerdict::Answered;
             }
-            Ok(_) | Err(StoreFault::Broken(_)) => {}
+            Ok(_) | Err(StoreFault::Broken(_) | StoreFault::Unlogged(_)) => {}
         }
     }
 }

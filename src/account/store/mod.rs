@@ -24,16 +24,18 @@ use std::sync::Arc;
 
 pub(crate) use self::connection::Connection;
 pub use self::dsn::{Dsn, parse_sqlite_path};
+pub use self::erasing::ErasedAgain;
 use self::postgres::Postgres;
 pub use self::postgres::PostgresDsn;
 use self::sql_store::SqlStore;
 use self::sqlite::{Sqlite, Turns};
+use super::erasure_log::{Erasure, ErasureLog};
 use super::look_alikes::ConfusableNames;
 use super::records::{AccountStore, StoreFault, StoreResult};
 
 /// A database of accounts that is open for use: gives each thread a connection of its own. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Stores(Arc<Place>, ConfusableNames);
+pub struct Stores(Arc<Place>, ConfusableNames, Option<Arc<ErasureLog>>);
 
 /// Where connections lead to.
 #[derive(Debug)]
@@ -55,13 +57,13 @@ impl Stores {
                 let turns = Turns::new();
                 let mut sqlite = Sqlite::open(path, &turns).map_err(|error| StoreError(error.to_string()))?;
                 skeletons::fill(&mut sqlite)?;
-                Ok(Self(Arc::new(Place::Sqlite(path.clone(), turns)), ConfusableNames::default()))
+                Ok(Self(Arc::new(Place::Sqlite(path.clone(), turns)), ConfusableNames::default(), None))
             }
             Dsn::Postgres(dsn) => {
                 let dsn = Arc::new(PostgresDsn::clone(dsn));
                 postgres::migrate(&dsn).map_err(StoreError)?;
                 skeletons::fill(&mut Postgres::connect(&dsn)?)?;
-                Ok(Self(Arc::new(Place::Postgres(dsn)), ConfusableNames::default()))
+                Ok(Self(Arc::new(Place::Postgres(dsn)), ConfusableNames::default(), None))
             }
         }
     }
@@ -69,7 +71,27 @@ impl Stores {
     /// The same database with another rule about names that look alike.
     #[must_use]
     pub fn with(self, confusable_names: ConfusableNames) -> Self {
-        Self(self.0, confusable_names)
+        Self(self.0, confusable_names, self.2)
+    }
+
+    /// The same database, and erasures are written down in this log.
+    #[must_use]
+    pub fn logging_erasures(self, log: ErasureLog) -> Self {
+        Self(self.0, self.1, Some(Arc::new(log)))
+    }
+
+    /// Erases again who is in a log and, as the database is older, is not known there to be erased; what there was to do. The
+    /// numbers of accounts in the log are never given again. `until_s` is when the last refresh token of a guest ends.
+    ///
+    /// # Errors
+    /// The database cannot be reached now. What is done is done; the next try does the rest.
+    pub fn erase_again(
+        &self,
+        erasures: &[Erasure],
+        until_s: u64,
+        now_ms: u64,
+    ) -> StoreResult<Vec<ErasedAgain>> {
+        erasing::again(&mut self.connection()?, erasures, until_s, now_ms)
     }
 
     /// Another connection. One that is lost later comes back by itself.
@@ -77,7 +99,7 @@ impl Stores {
     /// # Errors
     /// When the database cannot be reached now.
     pub fn connect(&self) -> StoreResult<Box<dyn AccountStore>> {
-        Ok(Box::new(SqlStore(self.connection()?, self.1)))
+        Ok(Box::new(SqlStore(self.connection()?, self.1, self.2.clone())))
     }
 
     /// As [`Stores::connect`], for what else is kept beside the accounts.

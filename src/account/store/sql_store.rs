@@ -1,9 +1,12 @@
 //! The contract of the stores, kept on any database that speaks the statements of this module.
 
+use std::sync::Arc;
+
 use super::accounts::NewName;
 use super::families::{self, Presented};
 use super::sql::{Database, Transaction, Value, broken, first};
 use super::{accounts, erasing, gone, identities, notices, resets, skeletons};
+use crate::account::erasure_log::ErasureLog;
 use crate::account::look_alikes::ConfusableNames;
 use crate::account::random;
 use crate::account::records::{
@@ -16,8 +19,8 @@ use crate::wire::ids::Role;
 /// Length of the secret that is made on the first start, in bytes.
 const SECRET_BYTES: usize = 48;
 
-/// A store of accounts on an SQL database, and whether its names may look alike.
-pub(super) struct SqlStore<D>(pub(super) D, pub(super) ConfusableNames);
+/// A store of accounts on an SQL database, whether its names may look alike, and where erasures are written down.
+pub(super) struct SqlStore<D>(pub(super) D, pub(super) ConfusableNames, pub(super) Option<Arc<ErasureLog>>);
 
 impl<D: Database> AccountStore for SqlStore<D> {
     fn jwt_secret(&mut self) -> StoreResult<Vec<u8>> {
@@ -160,7 +163,8 @@ impl<D: Database> AccountStore for SqlStore<D> {
     }
 
     fn delete_account(&mut self, id: u64, password_hash: Option<&str>, now_ms: u64) -> StoreResult<bool> {
-        self.0.write(|transaction| erasing::erase(transaction, id, password_hash, now_ms))
+        let log = self.2.as_deref();
+        self.0.write(|transaction| erasing::erase(transaction, id, password_hash, log, now_ms))
     }
 
     fn ban(&mut self, user_id: &str, ban: &Ban, now_ms: u64) -> StoreResult<()> {
@@ -231,17 +235,19 @@ impl<D: Database> AccountStore for SqlStore<D> {
         if !families::is_guest(user_id) {
             return Err(broken(&format!("{user_id:?} is no guest's id")));
         }
+        let log = self.2.as_deref();
+        // Whoever goes by its own will takes its documents along; those of a guest that is only silent may have been handed over.
+        let is_erased = matches!(notice, Some(NoticeKind::Gone));
         self.0.write(|transaction| {
             gone::note(transaction, user_id, until_s)?;
             erasing::forget(transaction, user_id)?;
-            // Whoever goes by its own will takes its documents along; those of a guest that is only silent may have been handed over.
-            if matches!(notice, Some(NoticeKind::Gone)) {
+            if is_erased {
                 erasing::erase_documents(transaction, user_id, now_ms)?;
             }
-            match &notice {
-                Some(kind) => notices::write(transaction, user_id, kind, now_ms),
-                None => Ok(()),
+            if let Some(kind) = &notice {
+                notices::write(transaction, user_id, kind, now_ms)?;
             }
+            if is_erased { erasing::write_down(log, &[user_id], now_ms) } else { Ok(()) }
         })
     }
 }

@@ -37,7 +37,7 @@ impl StoreConnection {
         let answer = self.connected().and_then(question);
         let verdict = match &answer {
             Err(StoreFault::Unavailable(_)) => BreakerVerdict::Unavailable { waited: asked_at.elapsed() },
-            Ok(_) | Err(StoreFault::Broken(_)) => BreakerVerdict::Answered,
+            Ok(_) | Err(StoreFault::Broken(_) | StoreFault::Unlogged(_)) => BreakerVerdict::Answered,
         };
         self.breaker.end(pass, Instant::now(), verdict);
         self.metrics.away.set(i64::from(self.breaker.is_open()));
@@ -60,7 +60,7 @@ impl StoreConnection {
 
     fn fails(&mut self, fault: &StoreFault) -> Unavailable {
         if self.failing_since_log.is_none_or(|logged_at| logged_at.elapsed() >= LOG_EVERY) {
-            let (StoreFault::Unavailable(words) | StoreFault::Broken(words)) = fault;
+            let words = fault.words();
             log::error!("the database of documents fails: {words}");
             self.failing_since_log = Some(Instant::now());
         }

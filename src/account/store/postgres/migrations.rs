@@ -84,9 +84,7 @@ impl Problem {
 }
 
 fn words_of(fault: Fault) -> String {
-    match StoreFault::from(fault) {
-        StoreFault::Unavailable(words) | StoreFault::Broken(words) => words,
-    }
+    StoreFault::from(fault).words().to_owned()
 }
 
 impl From<Fault> for Problem {

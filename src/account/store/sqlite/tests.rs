@@ -16,7 +16,7 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 fn sql_store(path: &Path) -> SqlStore<Sqlite> {
-    SqlStore(Sqlite::open(path, &Turns::new()).unwrap(), ConfusableNames::Refuse)
+    SqlStore(Sqlite::open(path, &Turns::new()).unwrap(), ConfusableNames::Refuse, None)
 }
 
 fn secret_of(path: &Path) -> Vec<u8> {
