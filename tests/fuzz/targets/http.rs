@@ -7,6 +7,10 @@ use crate::wire::ws;
 
 const LIMITS: RequestLimits = RequestLimits { head_bytes: 700, headers: 12, body_bytes: 300 };
 
+/// The most that part of a request may hold: its head twice, as what is asked for is kept whole and by its parts, what each header takes
+/// beside its text, and the body.
+const MOST_BYTES: usize = 2 * LIMITS.head_bytes + 64 * LIMITS.headers + LIMITS.body_bytes;
+
 pub(super) fn check(data: &[u8]) {
     let Some((input, pieces)) = pieces(data) else { return };
     let whole = outcomes(&[input]);
@@ -26,11 +30,7 @@ fn outcomes(pieces: &[&[u8]]) -> Vec<Decoded> {
         loop {
             let (taken, outcome) = decoder.decode(rest, &LIMITS);
             rest = &rest[taken..];
-            let most = if outcomes.is_empty() { LIMITS.head_bytes } else { 0 };
-            assert!(
-                decoder.held_bytes() <= most + LIMITS.head_bytes + LIMITS.body_bytes,
-                "it holds too much"
-            );
+            assert!(decoder.held_bytes() <= MOST_BYTES, "it holds too much");
             if outcome == Decoded::NeedMore {
                 assert!(rest.is_empty(), "input is left although more is needed");
                 break;
