@@ -9,6 +9,7 @@ mod common;
 
 mod accounts;
 mod atomic;
+mod bundles;
 mod calls;
 mod easier;
 mod edges;

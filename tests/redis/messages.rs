@@ -381,11 +381,11 @@ fn what_is_refused() {
     wait_until("the store to take a thousand", || expect_ok(&mut player, "send", many(1, 1000)) == "OK");
     // As if there were as many as there may be. In steps, so that the node never takes the store for gone.
     let due = format!("godra:mail:due:{room}");
-    let fill = "for n = ARGV[1], ARGV[2] do redis.call('ZADD', KEYS[1], 9e12, n) end";
+    let fill = "for n = ARGV[1], ARGV[2] do redis.call('ZADD', KEYS[1], 9e12, n) redis.call('HSET', KEYS[2], n, '') end";
     let count = 100_000 - 1001;
     for from in (1..=count).step_by(5000) {
         let to = count.min(from + 4999);
-        redis.command(&["EVAL", fill, "1", &due, &from.to_string(), &to.to_string()]);
+        redis.command(&["EVAL", fill, "2", &due, "godra:mail:bodies", &from.to_string(), &to.to_string()]);
     }
     let error = expect_error(&mut player, "send", many(1, 1));
     assert!(error.contains("at most 100000 messages may be pending"), "{error}");

@@ -11,6 +11,7 @@ use redis::Cmd;
 
 use super::census::Census;
 use super::in_flight::{InFlight, Sent, Upkeep};
+use super::program::Program;
 use super::reader::Finding;
 use super::stream::is_patience_over;
 use super::transport::{At, Transport};
@@ -65,6 +66,14 @@ impl StoreConnection {
     pub(super) fn command(&mut self, command: &Cmd, upkeep: Upkeep) {
         command.write_packed_command(&mut self.pack);
         self.in_flight.push(Sent::Upkeep(upkeep), Instant::now());
+    }
+
+    /// A program goes ahead of what runs in it, once.
+    pub(super) fn load(&mut self, program: &Arc<Program>) {
+        if self.loaded.insert(program.sha.clone()) {
+            redis::cmd("SCRIPT").arg("LOAD").arg(&program.text).write_packed_command(&mut self.pack);
+            self.in_flight.push(Sent::Load(program.clone()), Instant::now());
+        }
     }
 
     /// `SUBSCRIBE` or `UNSUBSCRIBE`.

@@ -81,6 +81,16 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// Reads what the program of a bundle returned: how long it is until something is due of what its calls have told or left, and the
+/// answers of its rooms, in order, as far as it came; none if it is nothing of ours.
+pub(super) fn read_bundle(value: Value) -> Option<(Option<Duration>, Vec<Value>)> {
+    let mut answers = list(value)?;
+    let Some(Value::Int(due_in)) = answers.first() else { return None };
+    let due_in = u64::try_from(*due_in).ok().map(Duration::from_millis);
+    answers.remove(0);
+    Some((due_in, answers))
+}
+
 /// Reads what the program of a batch returned; none if it is nothing of ours.
 pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> Option<Answer> {
     let Asked { room, calls, first_seed } = asked;
@@ -336,6 +346,16 @@ mod tests {
         assert!(answer_at(Value::Int(900), Value::Array(vec![Value::Int(1)])).is_none());
         assert!(answer(Value::Nil).is_none());
         assert!(answer(Value::Array(vec![Value::Int(1)])).is_none());
+    }
+
+    #[test]
+    fn a_bundles_answer_has_one_for_each_room_that_was_served() {
+        let read = |parts: &[Value]| read_bundle(Value::Array(parts.to_vec()));
+        let (one, other) = (Value::Array(vec![Value::Int(7)]), Value::Nil);
+        let expected = Some((Some(Duration::from_millis(250)), vec![one.clone(), other.clone()]));
+        assert_eq!(read(&[Value::Int(250), one.clone(), other]), expected);
+        assert_eq!(read(&[Value::Int(-1)]), Some((None, Vec::new())), "nothing is due");
+        assert!(read(&[]).is_none() && read(&[one]).is_none() && read_bundle(Value::Int(1)).is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rmp::encode::{write_array_len, write_uint};
+use rmp::encode::{write_array_len, write_str, write_uint};
 
 use super::documents;
 use super::mail;
@@ -70,6 +70,32 @@ pub(super) fn write_batch(batch: &Batch, program: &Program, head: Head<'_>, out:
         command.arg(documents::packed(batch));
     }
     command.write_packed_command(out);
+}
+
+/// As [`write_batch`], for batches of messages of several rooms, each of which is answered by itself.
+pub(super) fn write_bundle(batches: &[Batch], program: &Program, head: Head<'_>, out: &mut Vec<u8>) {
+    let (mut keys, mut runs) = (Vec::new(), Vec::new());
+    let mut parts = Vec::with_capacity(16 * batches.len());
+    write_array_len(&mut parts, 2 * batches.len() as u32).expect(FITS);
+    for batch in batches {
+        let mut of_room = Keys::new(batch, head.own_keys);
+        let front = keys.len() as u32;
+        for (mut common, count) in Runs::of(batch, program, &mut of_room).list {
+            common[FRONT] += front;
+            runs.push((common, count));
+        }
+        keys.append(&mut of_room.list);
+        write_str(&mut parts, batch.room.as_ref().map_or("", |room| room.as_str())).expect(FITS);
+        write_uint(&mut parts, ((COMMON_FIELDS + 1) * runs.len()) as u64).expect(FITS);
+    }
+    let mut command = redis::cmd("EVALSHA");
+    command.arg(&program.sha).arg(keys.len()).arg(keys).arg("").arg(head.node).arg(head.fresh_epoch);
+    command.arg(format!("eg{}b", head.step)).arg(head.first_seed).arg(head.room_ttl_s);
+    command.arg(Runs { list: runs }.packed());
+    for call in batches.iter().flat_map(|batch| &batch.calls) {
+        write_call(call, program, head.node, &mut command);
+    }
+    command.arg(parts).write_packed_command(out);
 }
 
 /// Where callers were who want what they missed.
@@ -148,6 +174,9 @@ fn argument_count(call: &Call) -> usize {
 
 /// How many numbers tell what the calls of a run have in common; one more tells how many they are.
 const COMMON_FIELDS: usize = 7;
+/// Which of these tells how many keys stand in front of a call's.
+const FRONT: usize = 1;
+const FITS: &str = "a vector takes what is written to it";
 
 /// The step of an input that has a number.
 const NUMBERED: u32 = 4;
@@ -196,7 +225,6 @@ impl Runs {
 
     /// As one msgpack list of numbers.
     fn packed(&self) -> Vec<u8> {
-        const FITS: &str = "a vector takes what is written to it";
         let mut out = Vec::with_capacity(16);
         write_array_len(&mut out, (self.list.len() * (COMMON_FIELDS + 1)) as u32).expect(FITS);
         for number in self.list.iter().flat_map(|(common, count)| common.iter().chain([count])) {
@@ -254,5 +282,57 @@ impl<'a> Keys<'a> {
                 (first, patterns.len())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::program::Programs;
+    use super::*;
+    use crate::script::Header;
+    use crate::state::Message;
+    use crate::wire::ids::RoomId;
+
+    #[test]
+    fn a_bundle_has_each_rooms_record_and_keys_and_where_its_runs_end() {
+        let text = "-- ROLE: server\n-- KEYS: game:{room}:a, game:{room}:b\nreturn 1";
+        let header = Header::parse("s", text).expect("a header");
+        let script = Arc::new(Script::new("s", "s.lua", text, header));
+        let program = Programs::default().for_scripts([&script].into_iter());
+        let batch = |room: &str, ids: &[u64]| {
+            let message =
+                |id: &u64| Call::message(script.clone(), Message { id: *id, payload: Box::default() });
+            Batch::new(RoomId::parse(room), ids.iter().map(message).collect(), 0)
+        };
+        let head = Head {
+            node: "n",
+            own_keys: "own:",
+            fresh_epoch: 7,
+            first_seed: 5,
+            step: 4,
+            room_ttl_s: 60,
+            is_full: false,
+        };
+        let mut out = Vec::new();
+        write_bundle(&[batch("x", &[1]), batch("y", &[2, 3])], &program, head, &mut out);
+        let words = redis::parse_redis_value(&out).expect("it is RESP");
+        let redis::Value::Array(words) = words else { panic!("a list") };
+        let words: Vec<Vec<u8>> = words
+            .into_iter()
+            .map(|word| if let redis::Value::BulkString(word) = word { word } else { panic!("{word:?}") })
+            .collect();
+        let texts: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        assert_eq!(texts[..2], ["EVALSHA", &program.sha]);
+        let keys = ["6", "own:room:x", "game:x:a", "game:x:b", "own:room:y", "game:y:a", "game:y:b"];
+        assert_eq!(texts[2..9], keys);
+        assert_eq!(texts[9..15], ["", "n", "7", "eg4b", "5", "60"]);
+        // Of each run: script, keys in front, keys, no result, arguments, no caller, a message, calls.
+        assert_eq!(
+            words[15],
+            [&[0xdc, 0, 16][..], &[1, 1, 2, 0, 2, 0, 9, 1], &[1, 4, 2, 0, 2, 0, 9, 2]].concat()
+        );
+        let ids = [1, 2, 3].map(mail::id_text);
+        assert_eq!(texts[16..25], ["", "", &ids[0], "", "", &ids[1], "", "", &ids[2]]);
+        assert_eq!(words[25..], [vec![0x94, 0xa1, b'x', 8, 0xa1, b'y', 16]]);
     }
 }

@@ -13,6 +13,8 @@ use crate::state::Batch;
 pub(super) enum Sent {
     /// A batch of calls.
     Batch(Box<SentBatch>),
+    /// Several rooms' batches in one call.
+    Bundle(Vec<SentBatch>),
     /// `SCRIPT LOAD` of the program of that SHA-1.
     Load(Arc<Program>),
     /// `SUBSCRIBE` or `UNSUBSCRIBE`: answered by a push if all is well, and by an error if not.
@@ -94,7 +96,11 @@ impl UnderWay {
 
 impl Sent {
     fn guess(&self) -> Duration {
-        if let Self::Batch(sent) = self { sent.guess } else { Duration::ZERO }
+        match self {
+            Self::Batch(sent) => sent.guess,
+            Self::Bundle(all) => all.iter().map(|sent| sent.guess).sum(),
+            Self::Load(_) | Self::Subscription | Self::Upkeep(_) => Duration::ZERO,
+        }
     }
 }
 

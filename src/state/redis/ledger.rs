@@ -28,6 +28,8 @@ const KEPT: f64 = 15.0 / 16.0;
 const MOST: Duration = Duration::from_millis(100);
 /// Scripts whose costs are kept; as they change while a game is developed, there is a bound.
 const MAX_SCRIPTS: usize = 1024;
+/// A script has shown that it ends by running so often.
+const PROVEN: usize = 32;
 
 /// Users' shares, and scripts' costs.
 #[derive(Debug, Default)]
@@ -42,6 +44,9 @@ pub(super) struct Ledger {
 struct CallCost {
     nanos: f64,
     bytes: f64,
+    /// Which version of the script has run last, by its address, and how often since another one did, or it was stopped.
+    version: usize,
+    runs: usize,
 }
 
 /// Calls of a batch that stay here, with their places in it.
@@ -145,12 +150,38 @@ impl Ledger {
         let cost = self.costs.get_mut(name).expect("inserted above");
         cost.nanos = cost.nanos * KEPT + spent.min(MOST).as_nanos() as f64;
         cost.bytes = cost.bytes * KEPT + weight_of(run) as f64;
+        let version = version_of(&run[0]);
+        if cost.version != version {
+            (cost.version, cost.runs) = (version, 0);
+        }
+        cost.runs = cost.runs.saturating_add(run.len());
+    }
+
+    /// Whether all scripts of these calls have run often enough, as they are, to trust that they end.
+    pub(super) fn are_proven(&self, calls: &[Call]) -> bool {
+        runs(calls).all(|run| {
+            let cost = self.costs.get(&run[0].script.full_name);
+            cost.is_some_and(|cost| cost.runs >= PROVEN && cost.version == version_of(&run[0]))
+        })
+    }
+
+    /// One of these calls was stopped.
+    pub(super) fn doubt(&mut self, calls: &[Call]) {
+        for run in runs(calls) {
+            if let Some(cost) = self.costs.get_mut(&run[0].script.full_name) {
+                cost.runs = 0;
+            }
+        }
     }
 
     /// Forgets users who have been idle.
     pub(super) fn forget_idle(&mut self, now: Instant) {
         self.shares.forget_idle(now);
     }
+}
+
+fn version_of(call: &Call) -> usize {
+    Arc::as_ptr(&call.script) as usize
 }
 
 /// Calls of one script after another.
@@ -194,6 +225,28 @@ mod tests {
 
     fn places(held: &Held) -> Vec<usize> {
         held.iter().map(|(place, _)| *place).collect()
+    }
+
+    #[test]
+    fn scripts_are_trusted_once_they_have_run_often_and_not_after_they_were_stopped() {
+        let (now, mut ledger) = (Instant::now(), Ledger::default());
+        let ran =
+            |ledger: &mut Ledger, batch: &Batch| ledger.settle(&batch.calls, &Took(vec![(1, ms(1))]), now);
+        let [batch, other] = ["s", "s"].map(|name| inputs(name, &["a"], 10));
+        for _ in 1..PROVEN {
+            ran(&mut ledger, &batch);
+        }
+        assert!(!ledger.are_proven(&batch.calls));
+        ran(&mut ledger, &batch);
+        assert!(ledger.are_proven(&batch.calls) && !ledger.are_proven(&other.calls), "it is another version");
+        assert!(!ledger.are_proven(&[batch.calls.clone(), inputs("t", &["a"], 10).calls].concat()));
+        ledger.doubt(&batch.calls);
+        assert!(!ledger.are_proven(&batch.calls));
+        for _ in 0..PROVEN {
+            ran(&mut ledger, &batch);
+        }
+        ran(&mut ledger, &other);
+        assert!(!ledger.are_proven(&batch.calls) && !ledger.are_proven(&other.calls));
     }
 
     #[test]

@@ -15,7 +15,7 @@
 --                (see mail_look.lua) finds that out
 --   name:SENDER:NAME   hash: receiver -> id of what the sender has pending there under that name
 --   ran:ROOM     how many messages have run in the room in this round
--- The tools: room, now, keep, game() ("GAME~" of the running script, or ""), own_id(room as it says it), number() (of the running call), is_full (whether nothing may be told), is_too_deep(text).
+-- The tools: room, rooms (how many there are in the bundle: 1 if it is none), now, keep, game() ("GAME~" of the running script, or ""), own_id(room as it says it), number() (of the running call), is_full (whether nothing may be told), is_too_deep(text).
 local function make_mail(tools)
   local mail, BOUNDS = {}, get_mail_bounds()
   local room, now, keep, call = tools.room, tools.now, tools.keep, redis.call
@@ -33,6 +33,12 @@ local function make_mail(tools)
   -- The message that the running call was made for: it is taken when that ends, and until then as good as gone.
   local current
   local taken = 0
+  -- Bodies that were read ahead, by ids.
+  local bodies = {}
+  -- Where rooms of a bundle stand among the timers until that is written: when the first is due, false if there is none.
+  local standing = {}
+  -- How much is pending in all rooms, at most, and whether no room stands in the line; nil if it is not known.
+  local all, is_line_empty
   -- More than these are counted in any case, and these if more are due: so that few timers cost less. A look has the same bound for
   -- rooms that do not stand in the line.
   local FEW = 8
@@ -46,9 +52,15 @@ local function make_mail(tools)
     if call_number ~= tools.number() then steps, call_number, told = {}, tools.number(), 0 end
   end
 
+  -- A bundle takes about as many as it needs at once; what is left of them is nobody's.
+  local id, last_id = 0, 0
   local function next_id()
-    local id = call("INCR", SEQ)
-    if id < 1e15 then id = call("INCRBY", SEQ, string.format("%.0f000", now)) end
+    if id == last_id then
+      last_id = call("INCRBY", SEQ, tools.rooms)
+      if last_id < 1e15 then last_id = call("INCRBY", SEQ, string.format("%.0f000", now)) end
+      id = last_id - tools.rooms
+    end
+    id = id + 1
     return string.format("%016.0f", id)
   end
 
@@ -67,22 +79,39 @@ local function make_mail(tools)
     if known then known[place] = known[place] + change end
   end
 
+  -- Whether a room has as much pending as it may. None has while all together do not.
+  local function is_full_of(to)
+    all = all or call("HLEN", BODIES)
+    if all < BOUNDS.pending then return false end
+    local pending = counts_of(to)
+    return pending[1] + pending[2] >= BOUNDS.pending
+  end
+
+  -- A timer of a room is due then: whoever looks must find the room in time.
+  local function stand_by(to, due)
+    local first = standing[to]
+    if first == nil then
+      first = call("ZSCORE", TIMERS, to)
+      if not first or tonumber(first) > tonumber(due) then call("ZADD", TIMERS, due, to) end
+    elseif not first or tonumber(first) > tonumber(due) then
+      standing[to] = due
+    end
+  end
+
   -- Puts a message where it belongs. Whoever looks for what is due must find the room, so it is put there, too.
   local function put(message)
     local to, id = message.to, message.id
     call("HSET", BODIES, id, message.body)
+    all = all and all + 1
     count(message, 1)
     if message.is_timer then
       call("ZADD", key("due:" .. to), message.due, message.entry)
       -- In a room whose messages run, that is done at the end.
-      if to ~= room or not current and taken == 0 then
-        local first = call("ZSCORE", TIMERS, to)
-        if not first or tonumber(first) > tonumber(message.due) then call("ZADD", TIMERS, message.due, to) end
-      end
+      if to ~= room or not current and taken == 0 then stand_by(to, message.due) end
     else
       call("ZADD", key("now:" .. to), id, message.entry)
       if not is_lined[to] then call("ZADD", LINE, "NX", id, to) end
-      is_lined[to] = true
+      is_lined[to], is_line_empty = true, false
     end
     if message.name then call("HSET", name_key(message.sender, message.name), to, id) end
   end
@@ -93,6 +122,7 @@ local function make_mail(tools)
     message.is_timer = call("ZREM", key("due:" .. to), message.entry) == 1
     if not message.is_timer then call("ZREM", key("now:" .. to), message.entry) end
     call("HDEL", BODIES, id)
+    bodies[id] = nil
     count(message, -1)
     if message.name then
       local names = name_key(message.sender, message.name)
@@ -102,7 +132,7 @@ local function make_mail(tools)
 
   -- What is pending in a room under an id, if it is.
   local function read(to, id)
-    local body = call("HGET", BODIES, id)
+    local body = bodies[id] or call("HGET", BODIES, id)
     if not body then return nil end
     local script, due, sender, name, payload = unpack(cmsgpack.unpack(body))
     local entry = id .. " " .. due .. " " .. script
@@ -200,8 +230,7 @@ local function make_mail(tools)
     if told >= BOUNDS.call then error(get_mail_texts().too_many_of_call, 2) end
     local before = name and pending_as(name, to)
     if to ~= room and is_outbox_full(to) then error(BOUNDS.waiting_text, 2) end
-    local pending = counts_of(to)
-    if not before and pending[1] + pending[2] >= BOUNDS.pending then error(get_mail_texts().too_many_pending, 2) end
+    if not before and is_full_of(to) then error(get_mail_texts().too_many_pending, 2) end
     if tools.is_full then error({ err = "OOM the store is full" }, 0) end
     local id, due, from = next_id(), string.format("%.0f", now + after), sender()
     if before then take_back(to, before) end
@@ -257,28 +286,72 @@ local function make_mail(tools)
     current, taken = nil, taken + 1
   end
 
+  -- How many of a room's messages without `after` wait.
+  local function count_waiting()
+    if counts[room] then return counts[room][1] end
+    if tools.rooms > 1 then
+      if is_line_empty == nil then is_line_empty = call("EXISTS", LINE) == 0 end
+      -- Whoever has some stands in it.
+      if is_line_empty then return 0 end
+    end
+    return call("ZCARD", key("now:" .. room))
+  end
+
   -- After a room's messages, if any ran: where it stands from now on, and how many of this round it has had.
   function mail.settle()
     if taken == 0 then return end
     local first = call("ZRANGE", key("due:" .. room), 0, 0, "WITHSCORES")[2]
-    local waiting = counts[room] and counts[room][1] or call("ZCARD", key("now:" .. room))
-    local is_more_due = first and tonumber(first) <= now or waiting > 0
+    local is_more_due = first and tonumber(first) <= now or count_waiting() > 0
     if is_more_due or taken > FEW then
       local ran = key("ran:" .. room)
       if keep("INCRBY", ran, taken) == taken then call("PEXPIRE", ran, BOUNDS.round_ms) end
     end
     if is_more_due then
       keep("ZADD", LINE, keep("INCR", SEQ), room)
+      is_line_empty = false
       is_due_in(0)
     elseif taken > FEW or not were_timers then
       call("ZREM", LINE, room)
+      is_lined[room] = nil
     end
-    if first then
+    if first then is_due_in(math.max(0, tonumber(first) - now)) end
+    if tools.rooms > 1 then
+      standing[room] = first or false
+    elseif first then
       keep("ZADD", TIMERS, first, room)
-      is_due_in(math.max(0, tonumber(first) - now))
     else
       call("ZREM", TIMERS, room)
     end
+  end
+
+  -- Of a bundle: reads the messages with these ids ahead.
+  function mail.fetch(ids)
+    local found = call("HMGET", BODIES, unpack(ids))
+    for index = 1, #ids do bodies[ids[index]] = found[index] or nil end
+  end
+
+  -- Of a bundle: from now on the messages of this room run.
+  function mail.enter(to)
+    room, taken, were_timers = to, 0, true
+  end
+
+  -- At the end of a bundle, as settle; there was no time for the messages of these rooms, which are still due.
+  function mail.settle_all(rest)
+    for index = 1, #rest do
+      standing[rest[index]] = string.format("%.0f", now)
+      is_due_in(0)
+    end
+    local firsts, gone = {}, {}
+    for to, first in pairs(standing) do
+      if first then
+        firsts[#firsts + 1] = first
+        firsts[#firsts + 1] = to
+      else
+        gone[#gone + 1] = to
+      end
+    end
+    if #firsts > 0 then keep("ZADD", TIMERS, unpack(firsts)) end
+    if #gone > 0 then call("ZREM", TIMERS, unpack(gone)) end
   end
 
   return mail

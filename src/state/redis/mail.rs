@@ -125,7 +125,8 @@ impl Outlook {
         self.careful.insert(room, now + CAREFUL_FOR);
     }
 
-    fn is_careful(&self, room: Option<&RoomId>) -> bool {
+    /// Whether its messages run one by one.
+    pub(super) fn is_careful(&self, room: Option<&RoomId>) -> bool {
         !self.careful.is_empty() && self.careful.contains_key(&room.cloned())
     }
 }
@@ -236,27 +237,33 @@ impl Due {
     }
 }
 
-/// A batch of messages that was stopped because one of them ran for too long.
+/// A batch of messages that was stopped because one of them ran for too long, or that went with others of which one failed as a
+/// whole.
 #[derive(Debug)]
 pub(super) struct Stopped {
     pub room: Option<RoomId>,
     messages: Vec<Due>,
+    /// Whether others went with it, of which each may have been to blame.
+    pub is_shared: bool,
 }
 
 impl Stopped {
     /// None if the batch had no messages.
-    pub(super) fn of(batch: &Batch) -> Option<Self> {
+    pub(super) fn of(batch: &Batch, is_shared: bool) -> Option<Self> {
         let due = |call: &Call| {
             let id = call.message_id()?;
             Some(Due { id, due_ms: 0, script: call.script.full_name.clone() })
         };
         let messages: Vec<Due> = batch.calls.iter().filter_map(due).collect();
-        (!messages.is_empty()).then(|| Self { room: batch.room.clone(), messages })
+        (!messages.is_empty()).then(|| Self { room: batch.room.clone(), messages, is_shared })
     }
 
     /// What takes the message, if it was one alone: it would be stopped again and again.
     pub(super) fn drop(&self, origin: ShardId) -> Option<Batch> {
         let [message] = &self.messages[..] else { return None };
+        if self.is_shared {
+            return None;
+        }
         message.note_dropped(self.room.as_ref(), "it ran for too long and was stopped");
         Some(Batch::new(self.room.clone(), vec![message.call(&DROP)], origin))
     }
@@ -347,13 +354,18 @@ mod tests {
         let (room, due) = seen.rooms.remove(1);
         let mut calls = seen.calls(room.as_ref(), &[due.clone(), due].concat(), &scripts, &outlook);
         let batch = Batch::new(room.clone(), calls.clone(), 0);
-        let stopped = Stopped::of(&batch).expect("there are messages");
+        let stopped = Stopped::of(&batch, false).expect("there are messages");
         assert!(stopped.drop(0).is_none());
         outlook.take_care(stopped.room, now);
         let (_, due) = seen.rooms.remove(0);
         calls = seen.calls(room.as_ref(), &due, &scripts, &outlook);
         assert_eq!(shown(&calls), [("known", 7)]);
-        let stopped = Stopped::of(&Batch::new(room.clone(), calls, 0)).expect("there is a message");
+        let alone = Batch::new(room.clone(), calls, 0);
+        assert!(
+            Stopped::of(&alone, true).expect("there is a message").drop(3).is_none(),
+            "it may be another's fault"
+        );
+        let stopped = Stopped::of(&alone, false).expect("there is a message");
         let dropped = stopped.drop(3).expect("it is alone");
         assert_eq!((shown(&dropped.calls), dropped.origin), (vec![("godra:drop_message", 7)], 3));
         outlook.looked(None, Duration::ZERO, now + CAREFUL_FOR);

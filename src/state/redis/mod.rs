@@ -10,6 +10,8 @@
 //! and answered within that call, so that every node sees a room's events in the order of their numbers. On one
 //! connection answers and pushes come in the order in which the store ran things, so a node never sees a room go back.
 //!
+//! Messages and timers that are due in several rooms at once are one call for all of them (see [`bundle`]).
+//!
 //! What calls have cost lately is written down (see [`ledger`]): no batch keeps the store for long, and no user has more than
 //! its share of it, as the same store serves other rooms and other nodes.
 //!
@@ -17,6 +19,7 @@
 //! nothing is run twice. After that every room is subscribed again, and its members get a snapshot.
 
 mod address;
+mod bundle;
 mod census;
 mod connection;
 mod decode;

@@ -11,7 +11,7 @@
 -- ARGV[1..6]: room or "", node, epoch if the room has none, flags, the first call's seed (each has the next), room_ttl; the
 --   flags are "e" (calls from outside, of who may be no member), "s" (stop on error), "l" (the last call is skipped if none before it has worked), "r" (refresh the record), "f" (the
 --   store is full, so that messages tell nothing), "g"
---   with a number (calls may be given back for which there is no time, which is looked at every so many calls) and at the end
+--   with a number (calls may be given back for which there is no time, which is looked at every so many calls), and at the end
 --   "h" with places in the room's history, epoch:seq with commas between them: of callers who want what they missed. If all is
 --   there of all who enter or confirm, "l" skips the last call, too
 -- ARGV[7]: msgpack of runs of calls alike, one list of eight numbers each: script, keys in front, number of keys,
@@ -31,6 +31,11 @@
 --   its fault, 2 the server's}, {"D"} (a numbered input that has run before, and whose first answer is not known any more),
 --   {"K", entry} (it has not run, and its answer was known), or of a tick {"T", how long since the last (-1: it was not due),
 --   how many were left out, how long until the next, entry}.
+-- A bundle is several rooms' batches of messages, as if each had been called alone: "g" has "b" behind its number. ARGV[1] is "", the runs of
+--   ARGV[7] are those of all, and so are KEYS and the calls; the last of ARGV is msgpack of a list of each room and how many of ARGV[7]'s
+--   numbers are behind its runs. After some time the rest of the rooms is left as it was. It returns a list: how many
+--   milliseconds there are until something is due (-1: nothing is known), and of each room that was served what it returns alone, without when
+--   something is due; microseconds are 0 if the clock was not looked at.
 -- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
 -- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is; and in
 -- front of one that takes another's place "@~" and their key.
@@ -52,14 +57,12 @@ local function since()
   return (ended[1] - time[1]) * 1000000 + (ended[2] - time[2])
 end
 
--- After how many microseconds a batch ends that may give calls back.
-local SLICE = 20000
--- Behind a call with a larger argument the clock is looked at, too.
-local LARGE = 1024
 local bytes, bytes_before = 0, 0
 local rooms, order = {}, {}
 local own
 local runs = cmsgpack.unpack(ARGV[7])
+-- The rooms of a bundle, each with where its runs end.
+local parts
 
 local unpack = table.unpack or unpack
 
@@ -68,7 +71,7 @@ local function room_of(id)
   if not found then
     -- In pieces, each line with its end in front of it. The first is written at the end. Growing takes time: so there is room for
     -- about as many as there will be, filled with what is at hand.
-    local lines = id == room and { unpack(ARGV, 1, math.min(#ARGV, 256)) } or {}
+    local lines = id ~= room and {} or parts and { "", "", "" } or { unpack(ARGV, 1, math.min(#ARGV, 256)) }
     found = { id = id, count = 0, last = 1, lines = lines, began = number }
     rooms[id] = found
     order[#order + 1] = found
@@ -135,10 +138,10 @@ local function named(kind)
 end
 
 -- A text that is no longer has not more than MAX_DEPTH levels.
-local SHALLOW_BYTES, find = 2 * MAX_DEPTH, string.find
+local SHALLOW_BYTES = 2 * MAX_DEPTH
 local function is_too_deep(text, most)
   -- Most payloads are flat, and this is found out at once.
-  if not find(text, "{", 2, true) and not find(text, "[", 2, true) then return false end
+  if not string.find(text, "{", 2, true) and not string.find(text, "[", 2, true) then return false end
   local _, opens = string.gsub(text, "[%[{]", "", most + 1)
   if opens <= most then return false end
   text = string.gsub(string.gsub(text, "\\.", ""), '"[^"]*"', "")
@@ -239,6 +242,7 @@ local function get_mail()
     room = room,
     now = now,
     keep = keep,
+    rooms = parts and #parts / 2 or 1,
     game = function() return game end,
     own_id = own_id,
     number = function() return number end,
@@ -355,6 +359,9 @@ setmetatable(godra, { __index = function(_, name)
   return user
 end, __newindex = function() error("Attempt to modify a readonly table", 2) end, __metatable = false })
 
+-- What a script has as redis.
+local commands_of
+do
 -- In place of redis for scripts that may publish by command. A ready event has a mark in front.
 local function make_publishing(commands)
   local function publish_ready(channel, text)
@@ -394,8 +401,7 @@ local function make_publishing(commands)
 end
 
 local publishing, guarded
--- What a script has as redis.
-local function commands_of(script)
+function commands_of(script)
   local commands = script[3] and atomic_commands or redis
   if script[4] then commands = select(2, get_picks()) end
   if make_guard and script[5] ~= false then
@@ -411,6 +417,7 @@ local function commands_of(script)
   local found = publishing[commands] or make_publishing(commands)
   publishing[commands] = found
   return found
+end
 end
 
 -- For what the server keeps itself: rooms' numbers and what players have done must not be lost because the store is full. A script
@@ -428,8 +435,8 @@ end
 -- Scripts can make an error's text of any length; the server cuts it where players shall see its end.
 local function shortened(text) return #text > 4096 and string.sub(text, 1, 4096) or text end
 
-local OOM = "OOM command not allowed when used memory > 'maxmemory'."
 local function failure(problem)
+  local OOM = "OOM command not allowed when used memory > 'maxmemory'."
   local function is_away(text)
     -- Errors that are the store's state and not the script's fault.
     local AWAY = { READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
@@ -476,7 +483,9 @@ local history, past
 local stops, last_needs_another, refreshes, look_every, places
 if flags ~= "" then
   stops, last_needs_another = string.find(flags, "s", 1, true), string.find(flags, "l", 1, true)
-  refreshes, look_every = string.find(flags, "r", 1, true), tonumber(string.match(flags, "g(%d+)"))
+  local every, bundles = string.match(flags, "g(%d+)(b?)")
+  refreshes, look_every = string.find(flags, "r", 1, true), tonumber(every)
+  if bundles == "b" then parts = cmsgpack.unpack(ARGV[#ARGV]) end
   local wanted = string.match(flags, "h(.*)$")
   places = wanted and {}
   for epoch, seq in string.gmatch(wanted or "", "(%d+):(%d+)") do places[#places + 1] = { epoch = epoch, seq = tonumber(seq) } end
@@ -505,142 +514,10 @@ local function resume_all()
   return true
 end
 
---@documents documents = make_documents({
---@documents   number = function() return number end,
---@documents   caller = function() return user_id end,
---@documents   game = function() return game end,
---@documents   commands = function() return running end,
---@documents   is_atomic = function() return running == atomic_commands end,
---@documents   now = now,
---@documents   keep = keep,
---@documents   encode = function(value) return encode(value) end,
---@documents   is_utf8 = is_utf8,
---@documents   is_too_deep = function(text) return #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) end,
---@documents })
---@documents local cold = documents.cold(not string.find(flags, "d", 1, true))
---@documents if cold then return cold end
-local results, at = {}, 8
-local is_plain, is_over, has_failed, has_worked = true, false, false, false
--- How many microseconds have passed at the last look at the clock, and after which call that was. Asking for the time costs
--- as much as a tenth of a call.
-local passed, looked_after, spans = 0, 0, nil
-for run = 1, #runs, 8 do
-  local script, front, key_count = godra_scripts[runs[run]], runs[run + 1], runs[run + 2]
-  local is_wanted, argument_count = runs[run + 3] == 1, runs[run + 4]
-  local named_count, step = runs[run + 5], runs[run + 6]
-  local body = script[1]
-  game = script[5] or ""
-  local commands, is_atomic = commands_of(script), script[3]
-  running = is_atomic and atomic_commands or redis
-  local width = argument_count + named_count + (step == 0 and 0 or 1)
-  if step == 4 and not numbered then
-    numbered = make_numbered(room, time[1], keep)
-    numbered.read(users_of(run, #runs, at, 4, {}))
-  elseif step == 1 or step == 6 then
-    entered = users_of(run, run, at, step, entered or {})
-  end
-  local moves = step ~= 0 and step ~= 4 and step ~= 8 and step ~= 9
-  if step == 8 then
-    tick = tick or make_ticks(KEYS[1], now, keep)
-  elseif step == 9 then
-    get_mail()
-  elseif moves then
-    membership = membership or make_membership(room, node, now, keep)
-  end
-  local calls, is_last_run = runs[run + 7], run + 8 > #runs
-  for nth = 1, calls do
-    number = number + 1
-    user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
-    call_at, call_arguments = at, argument_count
-    local token = step ~= 0 and ARGV[at + width - 1]
-    local passed_since, left_out, wait
-    if step == 8 and not is_over then passed_since, left_out, wait = tick(token) end
-    local told = step == 9 and not is_over and mail.open(token)
-    if told then ARGV[at + 1] = told end
-    local is_pointless = has_failed and stops
-      or last_needs_another and is_last_run and nth == calls and (not has_worked or places and resume_all())
-    local known = step == 4 and not is_over and numbered.answer(user_id, tonumber(token))
-    local instead = moves and not is_over and not is_pointless and membership.instead(step, user_id, token)
-    if is_over then
-      results[number] = 2
-      is_plain = false
-    elseif known then
-      results[number] = { "K", known }
-      is_plain = false
-    elseif is_pointless or step == 8 and not passed_since or step == 9 and not told then
-      results[number] = 1
-      is_plain = false
-    elseif instead then
-      results[number] = instead
-      is_plain = false
-    else
-      -- Tables of about the size that they need, as growing takes time.
-      local keys = { KEYS[front + 1], KEYS[front + 2], KEYS[front + 3] }
-      if key_count ~= 3 then
-        for index = key_count + 1, 3 do keys[index] = nil end
-        for index = 4, key_count do keys[index] = KEYS[front + index] end
-      end
-      local arguments = { passed_since and string.format("%.0f", passed_since) or user_id, ARGV[at + 1] }
-      if argument_count ~= 2 then
-        if argument_count == 1 then arguments[2] = nil end
-        for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
-      end
-      bytes_before, entering = bytes, step == 1 or step == 5 or step == 6
-      --@documents local body = documents.guard(body)
-      local ok, value = pcall(body, keys, arguments, commands, godra)
-      if ok and is_wanted and value ~= "OK" then
-        local problem = check_result(value)
-        if problem then ok, value = false, problem end
-      end
-      local refusal = ok and type(value) == "table" and rawget(value, "err")
-      local is_refusal = type(refusal) == "string"
-      if not ok or is_refusal then
-        has_failed, is_plain = true, false
-        local is_own = is_refusal and string.sub(refusal, 1, 4) ~= "OOM "
-        results[number] = is_own and { "E", "script_error", shortened(refusal), "", 0 } or failure(value)
-        if is_atomic then
-          undo_changes()
-          undo_events()
-          if mail then mail.undo() end
-        end
-      else
-        if is_atomic then keep_changes() end
-        has_worked = true
-        -- Who confirms a membership that is not noted (any more) is there all the same.
-        if entering or step == 3 and not membership.is_noted(user_id) then membership.arrive(user_id, token) end
-        if is_wanted then
-          is_plain = false
-          results[number] = { "V", value }
-        end
-      end
-      if told then mail.close() end
-      if step == 4 then numbered.note(user_id, tonumber(token), results[number] or 0) end
-      -- A leave that the store was in no state for comes again.
-      if (step == 2 or step == 10) and (type(results[number]) ~= "table" or results[number][2] ~= "unavailable") then
-        membership.depart(user_id, token)
-      elseif step == 7 then
-        membership.note_absent(user_id, token)
-      end
-      if look_every then
-        if number - looked_after >= look_every or argument_count > 1 and #ARGV[at + 1] > LARGE then
-          local before = passed
-          passed = since()
-          spans = spans or {}
-          spans[#spans + 1] = number - looked_after
-          spans[#spans + 1] = passed - before
-          looked_after = number
-        end
-        is_over = passed > SLICE or bytes >= FULL_BYTES
-      end
-    end
-    if wait then
-      is_plain = false
-      results[number] = { "T", passed_since or -1, left_out, wait, results[number] or 0 }
-    end
-    at = at + width
-  end
-end
-
+-- Numbers a room's events, and publishes them. This node takes the events of the call's own room from the answer, and
+-- passes over their copy.
+local finish
+do
 -- Keeps a message's events for those who come back. What is too much is looked for now and then.
 local function remember(id, message, first, count, has_keys)
   local last, into = first + count - 1, history_key(id)
@@ -656,9 +533,7 @@ local function remember(id, message, first, count, has_keys)
   end
 end
 
--- Numbers a room's events, and publishes them. This node takes the events of the call's own room from the answer, and
--- passes over their copy.
-local function finish(found)
+function finish(found)
   local held = found.held or {}
   for index = 1, #held do put(found, unpack(held[index], 1, 4)) end
   local key, count = OWN_KEYS .. "room:" .. found.id, found.count
@@ -686,35 +561,225 @@ local function finish(found)
   if count > 0 and HISTORY_EVENTS > 0 then remember(found.id, message, last - count + 1, count, found.has_keys) end
   return message
 end
+end
 
-if room ~= "" and (membership or string.find(flags, "e", 1, true)) then
-  settle_lifetimes(room, now, godra.room_ttl, membership, keep, function() return users_of(1, #runs, 8, nil, {}) end)
+--@documents documents = make_documents({
+--@documents   number = function() return number end,
+--@documents   caller = function() return user_id end,
+--@documents   game = function() return game end,
+--@documents   commands = function() return running end,
+--@documents   is_atomic = function() return running == atomic_commands end,
+--@documents   now = now,
+--@documents   keep = keep,
+--@documents   encode = function(value) return encode(value) end,
+--@documents   is_utf8 = is_utf8,
+--@documents   is_too_deep = function(text) return #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) end,
+--@documents })
+--@documents local cold = documents.cold(not string.find(flags, "d", 1, true))
+--@documents if cold then return cold end
+local results, at = {}, 8
+local is_plain, is_over, has_failed, has_worked = true, false, false, false
+-- How many microseconds have passed at the last look at the clock, and after which call that was. Asking for the time costs
+-- as much as a tenth of a call.
+local passed, looked_after, spans = 0, 0, nil
+-- Of a bundle: what each room has come to, behind how many milliseconds there are until something is due, and the time that these
+-- tell of so far; and where the runs of the room before end.
+local answers, last = { -1, told = 0 }, 0
+if parts then
+  local ids, behind = {}, at
+  for run = 1, #runs, 8 do
+    for _ = 1, runs[run + 7] do
+      behind = behind + runs[run + 4] + runs[run + 5] + 1
+      ids[#ids + 1] = ARGV[behind - 1]
+    end
+  end
+  get_mail().fetch(ids)
 end
-if numbered then numbered.write() end
-if mail then mail.settle() end
---@documents documents.settle(results)
-if places and not past then resume_all() end
-if not own and room ~= "" and has_worked then room_of(room) end
-local message = ""
-for index = 1, #order do
-  local written = finish(order[index])
-  if order[index] == own then message = written end
-end
-if is_plain then
-  results = 0
-else
-  -- Who has run, and whose result nobody wants.
-  for index = 1, number do results[index] = results[index] or 0 end
-end
-local last_ran = entered and (numbered or make_numbered(room, time[1], keep)).last(entered) or places and {} or nil
-local took = since()
-if spans and took >= 1000 then
-  spans[#spans + 1] = number - looked_after
-  spans[#spans + 1] = took - passed
-  took = spans
-end
-if mail and mail.wait or prints then now = { now, mail and mail.wait or -1, prints or {} } end
-if own then return { own.epoch, own.seq, message, results, took, now, last_ran, past and past[1] } end
-if room == "" then return { "", 0, "", results, took, now } end
-local known = call("HMGET", OWN_KEYS .. "room:" .. room, "epoch", "seq")
-return { known[1] or "", tonumber(known[2] or 0), "", results, took, now, last_ran, past and past[1] }
+repeat
+  -- How many calls ran before.
+  local before, first = number, last + 1
+  last = #runs
+  if parts then
+    room, last = parts[#answers * 2 - 1], parts[#answers * 2]
+    own, rooms, order, groups, prints = nil, {}, {}, nil, nil
+    rawset(godra, "room", room)
+    get_mail().enter(room)
+    results, is_plain, has_failed, has_worked = {}, true, false, false
+  end
+  for run = first, last, 8 do
+    local script, front, key_count = godra_scripts[runs[run]], runs[run + 1], runs[run + 2]
+    local is_wanted, argument_count = runs[run + 3] == 1, runs[run + 4]
+    local named_count, step = runs[run + 5], runs[run + 6]
+    local body = script[1]
+    game = script[5] or ""
+    local commands, is_atomic = commands_of(script), script[3]
+    running = is_atomic and atomic_commands or redis
+    local width = argument_count + named_count + (step == 0 and 0 or 1)
+    if step == 4 and not numbered then
+      numbered = make_numbered(room, time[1], keep)
+      numbered.read(users_of(run, #runs, at, 4, {}))
+    elseif step == 1 or step == 6 then
+      entered = users_of(run, run, at, step, entered or {})
+    end
+    local moves = step ~= 0 and step ~= 4 and step ~= 8 and step ~= 9
+    if step == 8 then
+      tick = tick or make_ticks(KEYS[1], now, keep)
+    elseif step == 9 then
+      get_mail()
+    elseif moves then
+      membership = membership or make_membership(room, node, now, keep)
+    end
+    local calls, is_last_run = runs[run + 7], run + 8 > #runs
+    for nth = 1, calls do
+      number = number + 1
+      local place = number - before
+      user_id, who, user = ARGV[at], ARGV[at + argument_count], nil
+      call_at, call_arguments = at, argument_count
+      local token = step ~= 0 and ARGV[at + width - 1]
+      local passed_since, left_out, wait
+      if step == 8 and not is_over then passed_since, left_out, wait = tick(token) end
+      local told = step == 9 and not is_over and mail.open(token)
+      if told then ARGV[at + 1] = told end
+      local is_pointless = has_failed and stops
+        or last_needs_another and is_last_run and nth == calls and (not has_worked or places and resume_all())
+      local known = step == 4 and not is_over and numbered.answer(user_id, tonumber(token))
+      local instead = moves and not is_over and not is_pointless and membership.instead(step, user_id, token)
+      if is_over then
+        results[place] = 2
+        is_plain = false
+      elseif known then
+        results[place] = { "K", known }
+        is_plain = false
+      elseif is_pointless or step == 8 and not passed_since or step == 9 and not told then
+        results[place] = 1
+        is_plain = false
+      elseif instead then
+        results[place] = instead
+        is_plain = false
+      else
+        -- Tables of about the size that they need, as growing takes time.
+        local keys = { KEYS[front + 1], KEYS[front + 2], KEYS[front + 3] }
+        if key_count ~= 3 then
+          for index = key_count + 1, 3 do keys[index] = nil end
+          for index = 4, key_count do keys[index] = KEYS[front + index] end
+        end
+        local arguments = { passed_since and string.format("%.0f", passed_since) or user_id, ARGV[at + 1] }
+        if argument_count ~= 2 then
+          if argument_count == 1 then arguments[2] = nil end
+          for index = 3, argument_count do arguments[index] = ARGV[at + index - 1] end
+        end
+        bytes_before, entering = bytes, step == 1 or step == 5 or step == 6
+        --@documents local body = documents.guard(body)
+        local ok, value = pcall(body, keys, arguments, commands, godra)
+        if ok and is_wanted and value ~= "OK" then
+          local problem = check_result(value)
+          if problem then ok, value = false, problem end
+        end
+        local refusal = ok and type(value) == "table" and rawget(value, "err")
+        local is_refusal = type(refusal) == "string"
+        if not ok or is_refusal then
+          has_failed, is_plain = true, false
+          local is_own = is_refusal and string.sub(refusal, 1, 4) ~= "OOM "
+          results[place] = is_own and { "E", "script_error", shortened(refusal), "", 0 } or failure(value)
+          if is_atomic then
+            undo_changes()
+            undo_events()
+            if mail then mail.undo() end
+          end
+        else
+          if is_atomic then keep_changes() end
+          has_worked = true
+          -- Who confirms a membership that is not noted (any more) is there all the same.
+          if entering or step == 3 and not membership.is_noted(user_id) then membership.arrive(user_id, token) end
+          if is_wanted then
+            is_plain = false
+            results[place] = { "V", value }
+          end
+        end
+        if told then mail.close() end
+        if step == 4 then numbered.note(user_id, tonumber(token), results[place] or 0) end
+        -- A leave that the store was in no state for comes again.
+        if (step == 2 or step == 10) and (type(results[place]) ~= "table" or results[place][2] ~= "unavailable") then
+          membership.depart(user_id, token)
+        elseif step == 7 then
+          membership.note_absent(user_id, token)
+        end
+        -- Behind a call with a large argument the clock is looked at, too.
+        if look_every then
+          if number - looked_after >= look_every or argument_count > 1 and #ARGV[at + 1] > 1024 then
+            local passed_before = passed
+            passed = since()
+            spans = spans or {}
+            spans[#spans + 1] = number - looked_after
+            spans[#spans + 1] = passed - passed_before
+            looked_after = number
+          end
+          -- What may give calls back ends after so many microseconds; a bundle sooner, as others wait for it.
+          is_over = passed > (parts and 5000 or 20000) or bytes >= FULL_BYTES
+        end
+      end
+      if wait then
+        is_plain = false
+        results[place] = { "T", passed_since or -1, left_out, wait, results[place] or 0 }
+      end
+      at = at + width
+    end
+  end
+
+  if room ~= "" and (membership or string.find(flags, "e", 1, true)) then
+    -- Messages are nobody's.
+    local function users_of_calls() return parts and {} or users_of(1, #runs, 8, nil, {}) end
+    settle_lifetimes(room, now, godra.room_ttl, membership, keep, users_of_calls)
+  end
+  if numbered then numbered.write() end
+  if mail then mail.settle() end
+  --@documents documents.settle(results)
+  if places and not past then resume_all() end
+  if not own and room ~= "" and has_worked then room_of(room) end
+  local message = ""
+  for index = 1, #order do
+    local written = finish(order[index])
+    if order[index] == own then message = written end
+  end
+  if is_plain then
+    results = 0
+  else
+    -- Who has run, and whose result nobody wants.
+    for index = 1, number - before do results[index] = results[index] or 0 end
+  end
+  local last_ran = entered and (numbered or make_numbered(room, time[1], keep)).last(entered) or places and {} or nil
+  local told = now
+  if prints or mail and mail.wait and not parts then told = { now, not parts and mail and mail.wait or -1, prints or {} } end
+  local took
+  if not parts then
+    took = since()
+    if spans and took >= 1000 then
+      spans[#spans + 1] = number - looked_after
+      spans[#spans + 1] = took - passed
+      took = spans
+    end
+  else
+    if number - looked_after >= look_every or last == #runs then
+      passed, looked_after = since(), number
+      is_over = is_over or passed > 5000
+    end
+    took, answers.told = passed - answers.told, passed
+  end
+  local answer
+  if own then
+    answer = { own.epoch, own.seq, message, results, took, told, last_ran, past and past[1] }
+  elseif room == "" then
+    answer = { "", 0, "", results, took, told }
+  else
+    local known = call("HMGET", OWN_KEYS .. "room:" .. room, "epoch", "seq")
+    answer = { known[1] or "", tonumber(known[2] or 0), "", results, took, told, last_ran, past and past[1] }
+  end
+  if not parts then return answer end
+  answers[#answers + 1] = answer
+until last == #runs or is_over
+
+local rest = {}
+for index = 2 * #answers - 1, #parts, 2 do rest[#rest + 1] = parts[index] end
+mail.settle_all(rest)
+if mail.wait then answers[1] = mail.wait end
+return answers

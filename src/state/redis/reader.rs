@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use redis::{Parser, PushKind, Value};
 
-use super::decode::{Answer, Asked, Took, read_answer};
+use super::decode::{Answer, Asked, Took, read_answer, read_bundle};
 use super::documents;
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
@@ -31,6 +31,9 @@ const DENIED_IN_SCRIPT: [&str; 2] = ["The user executing the script can't ", "AC
 /// How often a batch goes to a store that says it does not know its program, which went ahead of it: scripts may be flushed
 /// again and again, but then it is the program that the store does not take.
 const MAX_TRIES: u8 = 5;
+
+/// Why a batch fails whose answer is nothing of ours.
+const NO_SENSE: &str = "the store's answer makes no sense: outcome unknown";
 
 /// What a reader found that the writer must act on.
 #[derive(Debug)]
@@ -123,6 +126,7 @@ impl Reader {
         };
         match sent {
             Sent::Batch(sent) => return self.batch_answered(*sent, value, sent_at),
+            Sent::Bundle(all) => return self.bundle_answered(all, value, sent_at),
             Sent::Load(program) => {
                 if let Value::ServerError(error) = value {
                     let details = program.mend_lines(error.details().unwrap_or_default());
@@ -188,6 +192,65 @@ impl Reader {
         if let Value::ServerError(error) = &value {
             return self.batch_refused(sent, error, sent_at);
         }
+        self.in_flight.note_answer();
+        self.batch_done(sent, value)
+    }
+
+    /// Each room's answer is its own. Those that have none have not run, and are still due.
+    fn bundle_answered(&self, all: Vec<SentBatch>, value: Value, sent_at: Instant) -> Result<(), String> {
+        self.endpoint.metrics.redis_call_time.observe(sent_at.elapsed());
+        if let Value::ServerError(error) = &value {
+            return self.bundle_refused(all, error);
+        }
+        self.in_flight.note_answer();
+        let Some((due_in, answers)) = read_bundle(value) else {
+            all.into_iter().for_each(|sent| self.fail_shared(sent, NO_SENSE));
+            return Err("an answer that makes no sense".to_owned());
+        };
+        if let Some(due_in) = due_in {
+            self.find_now(Finding::DueIn(due_in));
+        }
+        // One that makes no sense does not take the others with it.
+        let done = all.into_iter().zip(answers).map(|(sent, answer)| self.batch_done(sent, answer));
+        done.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// A bundle has not run, or not to its end. Unless it comes again as it is, its rooms run alone for a while: then what one of them
+    /// is to blame for is its own.
+    fn bundle_refused(&self, all: Vec<SentBatch>, error: &redis::ServerError) -> Result<(), String> {
+        let message = format!("{} {}", error.code(), error.details().unwrap_or_default());
+        if error.code() == "NOSCRIPT" {
+            for sent in all {
+                let _ = self.findings.send(Finding::NoScript(Box::new(sent)));
+            }
+            return Ok(());
+        }
+        let reason = all.first().map_or(message.clone(), |sent| sent.program.mend_lines(&message));
+        log::warn!("messages of several rooms did not run together, and do so one by one reason={reason:?}");
+        let is_killed = message.contains(KILLED);
+        for sent in all {
+            if is_killed {
+                self.endpoint.ledger().doubt(&sent.batch.calls);
+            }
+            self.fail_shared(sent, &reason);
+        }
+        if is_state(error.code()) { Err(message) } else { Ok(()) }
+    }
+
+    /// Nobody knows what has become of a bundle's batch: its messages are still due, unless they have run.
+    fn fail_shared(&self, sent: SentBatch, why: &str) {
+        if let Some(stopped) = Stopped::of(&sent.batch, true) {
+            self.find_now(Finding::Stopped(stopped));
+        }
+        // What it may have published came with the answer.
+        if let Some(room) = &sent.batch.room {
+            self.endpoint.deliver_home(room, Delivery::Missed(room.clone()));
+        }
+        self.endpoint.fail(sent.batch, sent.held, ErrorCode::Unavailable, why);
+    }
+
+    /// A batch has run.
+    fn batch_done(&self, sent: SentBatch, value: Value) -> Result<(), String> {
         match read_answer(value, Asked::of(&sent), &sent.program) {
             Some(answer) => {
                 for (place, text) in &answer.prints {
@@ -195,7 +258,6 @@ impl Reader {
                 }
                 let events = answer.events.filter(|_| self.has_pushes);
                 let trouble = answer.results.iter().find_map(state_trouble);
-                self.in_flight.note_answer();
                 // The store's own time: the way there and back is nobody's work.
                 let took = answer.took.0.iter().map(|(_, took)| *took).sum();
                 self.endpoint.ledger().settle(&sent.batch.calls, &answer.took, Instant::now());
@@ -217,8 +279,7 @@ impl Reader {
                 trouble.map_or(Ok(()), Err)
             }
             None => {
-                let message = "the store's answer makes no sense: outcome unknown";
-                self.endpoint.fail(sent.batch, sent.held, ErrorCode::Unavailable, message);
+                self.endpoint.fail(sent.batch, sent.held, ErrorCode::Unavailable, NO_SENSE);
                 Err("an answer that makes no sense".to_owned())
             }
         }
@@ -254,7 +315,7 @@ impl Reader {
                 self.endpoint.fail_full(sent.batch, sent.held);
                 Ok(())
             }
-            "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "MISCONF" | "NOREPLICAS" => {
+            code if is_state(code) => {
                 self.endpoint.fail(
                     sent.batch,
                     sent.held,
@@ -279,7 +340,8 @@ impl Reader {
 
     /// A script ran for so long that it was stopped, which takes the whole batch with it: nothing of it was written.
     fn batch_killed(&self, sent: SentBatch) {
-        if let Some(stopped) = Stopped::of(&sent.batch) {
+        self.endpoint.ledger().doubt(&sent.batch.calls);
+        if let Some(stopped) = Stopped::of(&sent.batch, false) {
             self.find_now(Finding::Stopped(stopped));
         }
         let names = sent.batch.calls.iter().map(|call| &*call.script.full_name);
@@ -346,6 +408,11 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whether an error of that code tells that the store is in no state to be worked with.
+fn is_state(code: &str) -> bool {
+    matches!(code, "READONLY" | "LOADING" | "BUSY" | "MASTERDOWN" | "NOAUTH" | "MISCONF" | "NOREPLICAS")
 }
 
 /// A script could not write: the store is not to be worked with until it takes a node's lease again.

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use super::bundle::{Bundle, Bundles};
 use super::census::{self, Census, Step};
 use super::connection::{MAX_PACKED_BYTES, StoreConnection, TOO_LONG};
 use super::documents::{self, DocumentDesk, Request};
-use super::encode::{Head, write_batch};
+use super::encode::{Head, write_batch, write_bundle};
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
 use super::ledger::{Held, Ledger};
@@ -412,23 +413,72 @@ impl Writer {
         if let Some(documents) = self.documents.as_mut().filter(|_| program.has_documents) {
             documents.hail(connection);
         }
-        if connection.loaded.insert(program.sha.clone()) {
-            redis::cmd("SCRIPT").arg("LOAD").arg(&program.text).write_packed_command(&mut connection.pack);
-            connection.in_flight.push(Sent::Load(program.clone()), Instant::now());
-        }
+        connection.load(&program);
         let guess = self.endpoint.ledger().guess_all(&batch.calls);
-        let head = Head {
+        let head = self.head(batch.calls.len(), guess);
+        write_batch(&batch, &program, head, &mut connection.pack);
+        let first_seed = head.first_seed;
+        let sent = SentBatch { batch, held, guess, first_seed, program, tries };
+        connection.in_flight.push(Sent::Batch(Box::new(sent)), Instant::now());
+    }
+
+    /// For so many calls that will take so long, as far as one can tell.
+    fn head(&mut self, calls: usize, guess: Duration) -> Head<'_> {
+        let (fresh_epoch, first_seed) = (self.random.next_u64(), first_seed(&mut self.random));
+        Head {
             node: &self.endpoint.node,
             own_keys: &self.endpoint.names.keys,
-            fresh_epoch: self.random.next_u64(),
-            first_seed: first_seed(&mut self.random),
-            step: Ledger::step(batch.calls.len(), guess),
+            fresh_epoch,
+            first_seed,
+            step: Ledger::step(calls, guess),
             room_ttl_s: self.endpoint.room_ttl_s,
             is_full: self.is_full,
-        };
-        write_batch(&batch, &program, head, &mut connection.pack);
-        let sent = SentBatch { batch, held, guess, first_seed: head.first_seed, program, tries };
-        connection.in_flight.push(Sent::Batch(Box::new(sent)), Instant::now());
+        }
+    }
+
+    /// A batch of messages goes with those of other rooms, or alone where it must.
+    fn pack_messages(&mut self, connection: &mut StoreConnection, bundles: &mut Bundles, batch: Batch) {
+        let program = self.programs.for_scripts(batch.calls.iter().map(|call| &call.script));
+        let ledger = self.endpoint.ledger();
+        let (guess, are_proven) = (ledger.guess_all(&batch.calls), ledger.are_proven(&batch.calls));
+        drop(ledger);
+        let is_careful = self.outlook.as_ref().is_none_or(|outlook| outlook.is_careful(batch.room.as_ref()));
+        // While the store is full, each call is to find that out by itself.
+        if batch.room.is_none() || is_careful || self.is_full || program.has_documents || !are_proven {
+            self.pack(connection, batch, Held::new(), 0);
+        } else if let Some(full) = bundles.add(program, batch, guess) {
+            self.pack_bundle(connection, full);
+        }
+    }
+
+    fn pack_bundles(&mut self, connection: &mut StoreConnection, bundles: &mut Bundles) {
+        for bundle in bundles.take_all() {
+            self.pack_bundle(connection, bundle);
+        }
+    }
+
+    /// Sends several rooms' batches as one call.
+    fn pack_bundle(&mut self, connection: &mut StoreConnection, bundle: Bundle) {
+        if bundle.batches.len() == 1 {
+            for batch in bundle.batches {
+                self.pack(connection, batch, Held::new(), 0);
+            }
+            return;
+        }
+        connection.load(&bundle.program);
+        let calls = bundle.batches.iter().map(|batch| batch.calls.len()).sum();
+        let head = self.head(calls, bundle.guess());
+        write_bundle(&bundle.batches, &bundle.program, head, &mut connection.pack);
+        let mut first_seed = head.first_seed;
+        let Bundle { program, batches, guesses } = bundle;
+        let sent = batches.into_iter().zip(guesses).map(|(batch, guess)| {
+            let calls = batch.calls.len() as u64;
+            let program = program.clone();
+            let sent = SentBatch { batch, held: Held::new(), guess, first_seed, program, tries: 0 };
+            first_seed += calls;
+            sent
+        });
+        connection.in_flight.push(Sent::Bundle(sent.collect()), Instant::now());
     }
 
     fn act_on_findings(&mut self, connection: &mut StoreConnection) -> Result<(), String> {
@@ -567,10 +617,11 @@ impl Writer {
         let (mut work, mut wait) = (Duration::ZERO, seen.wait);
         let mut abroad = HashMap::<usize, Vec<(Option<RoomId>, Vec<Due>)>>::new();
         let (half, mut has_looked) = (seen.half(), false);
+        let mut bundles = Bundles::default();
         for (number, (room, due)) in seen.rooms.iter().enumerate() {
-            if half == Some(number)
-                && let Some(outlook) = &mut self.outlook
-            {
+            if half == Some(number) {
+                self.pack_bundles(connection, &mut bundles);
+                let Some(outlook) = &mut self.outlook else { return };
                 connection.command(&outlook.look(&self.endpoint.names.keys), Upkeep::Look);
                 has_looked = true;
             }
@@ -593,8 +644,9 @@ impl Writer {
             work += self.endpoint.ledger().guess_all(&calls);
             let batch =
                 Batch { may_give_back: true, ..Batch::new(room.clone(), calls, self.origin(room.as_ref())) };
-            self.pack(connection, batch, Held::new(), 0);
+            self.pack_messages(connection, &mut bundles, batch);
         }
+        self.pack_bundles(connection, &mut bundles);
         for (target, rooms) in abroad {
             self.send(connection, target, 0, &rooms);
         }
@@ -849,8 +901,10 @@ impl Writer {
             }
         }
         for sent in connection.in_flight.take_all() {
-            if let Sent::Batch(sent) = sent {
-                self.endpoint.fail_lost(*sent);
+            match sent {
+                Sent::Batch(sent) => self.endpoint.fail_lost(*sent),
+                Sent::Bundle(all) => all.into_iter().for_each(|sent| self.endpoint.fail_lost(sent)),
+                Sent::Load(_) | Sent::Subscription | Sent::Upkeep(_) => {}
             }
         }
         for finding in connection.findings.try_iter() {
