@@ -196,13 +196,28 @@ pub enum StoreFault {
     Broken(String),
     /// The erasure could not be written down beside it. In words for the log.
     Unlogged(String),
+    /// This document of a guest is in use elsewhere, and has not been let go: worth another try.
+    Held(String),
+}
+
+/// Whether a guest's documents can go over to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claiming {
+    /// All are claimed.
+    All,
+    /// Some have another home, which was asked to let them go.
+    Waiting,
+    /// There are more than so many.
+    TooMany(usize),
 }
 
 impl StoreFault {
     /// Why, in words for the log.
     pub fn words(&self) -> &str {
         match self {
-            Self::Unavailable(words) | Self::Broken(words) | Self::Unlogged(words) => words,
+            Self::Unavailable(words) | Self::Broken(words) | Self::Unlogged(words) | Self::Held(words) => {
+                words
+            }
         }
     }
 }
@@ -213,6 +228,7 @@ impl fmt::Display for StoreFault {
             Self::Unavailable(reason) => write!(f, "the database of accounts is not available: {reason}"),
             Self::Broken(reason) => write!(f, "the database of accounts does not work: {reason}"),
             Self::Unlogged(reason) => write!(f, "nobody was erased: {reason}"),
+            Self::Held(document) => write!(f, "the document is in use: {document}"),
         }
     }
 }
@@ -229,7 +245,15 @@ pub trait AccountStore: Send {
     /// The key that signs tokens when no other is given, made at random by whoever asks first.
     fn jwt_secret(&mut self) -> StoreResult<Vec<u8>>;
 
-    /// Makes an account; none if the folded name is taken, or another one looks like it where that is refused.
+    /// Claims the documents of a guest, which move with it when it becomes an account; to be asked again while some are held
+    /// elsewhere, which are handed over soon.
+    fn claim_documents(&mut self, guest_id: &str) -> StoreResult<Claiming>;
+
+    /// Ends all claims of documents.
+    fn release_documents(&mut self) -> StoreResult<()>;
+
+    /// Makes an account; none if the folded name is taken, or another one looks like it where that is refused. A guest's documents,
+    /// which must be claimed, become the account's.
     fn create(&mut self, account: &NewAccount, now_s: u64) -> StoreResult<Option<Account>>;
 
     /// Whether a name looks like another account's, where that is refused.

@@ -45,6 +45,7 @@ mod logins;
 mod memory;
 mod messages;
 mod metrics_port;
+mod moving;
 mod numbered;
 mod own_keys;
 mod pacing;

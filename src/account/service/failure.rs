@@ -18,6 +18,11 @@ impl Failure {
     pub(super) fn into_refused(self) -> Rejection {
         match self {
             Self::Rejection(refused) => refused,
+            Self::Store(fault @ StoreFault::Held(_)) => {
+                log::warn!("a guest cannot be upgraded: {fault}");
+                let message = "your documents are in use and were not let go in time; try again";
+                Rejection::new(ErrorCode::Unavailable, message).retry_after(1)
+            }
             Self::Store(fault) => {
                 log::error!("{fault}");
                 unavailable()

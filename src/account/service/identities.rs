@@ -131,6 +131,9 @@ impl AccountWorker {
         if let Some(account) = self.find_account(shown)? {
             return Ok(Found::Known(account));
         }
+        if let Some(guest_id) = guest_id {
+            self.claim_documents(guest_id)?;
+        }
         let made = (0..MADE_NAMES).map(|_| new_player_name());
         for name in shown.names.iter().cloned().chain(made) {
             let name = Username::parse(&name).ok();

@@ -45,6 +45,9 @@ impl AccountWorker {
             password_hash: self.hash(&password)?,
             guest_id: guest_id.map(str::to_owned),
         };
+        if let Some(guest_id) = guest_id {
+            self.claim_documents(guest_id)?;
+        }
         let made = self.ask(|store| store.create(&account, unix_ms() / 1000))?;
         if made.is_none() {
             // What was free a moment ago may be taken, or look like what is.

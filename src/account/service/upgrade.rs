@@ -5,16 +5,22 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::failure::{Failure, Outcome, refused, taken};
 use super::notices::unix_ms;
 use super::worker::{AccountWorker, Ending};
 use crate::account::name::Username;
-use crate::account::records::Account;
+use crate::account::records::{Account, Claiming, StoreFault};
 use crate::account::revocations::refused_ban;
 use crate::session::account::{AccountAnswer, AccountNews, Credentials, Upgraded};
 use crate::wire::ErrorCode;
 use crate::wire::ids::{Identity, Role, RoomId};
+
+/// How long an upgrade waits for the guest's documents, and how often it looks.
+const LONGEST_CLAIM: Duration = Duration::from_secs(5);
+const CLAIM_AGAIN: Duration = Duration::from_millis(20);
 
 impl AccountWorker {
     /// The guest's sockets close after the answer: what it has in rooms is handed over before they are told that it left.
@@ -38,6 +44,34 @@ impl AccountWorker {
         let user_id = account.id.to_string();
         let upgraded = Upgraded { guest: caller, user_id, username: account.username, rooms };
         Ok(AccountAnswer { news: Some(AccountNews::Upgraded(Arc::new(upgraded))), ..session })
+    }
+
+    /// Sees to it that a guest's documents can move with it. Stores that have them hear within a second that they are to let them go,
+    /// and what they have to save of them is saved before.
+    pub(super) fn claim_documents(&mut self, guest_id: &str) -> Outcome<()> {
+        let deadline = Instant::now() + LONGEST_CLAIM;
+        self.has_claims = true;
+        loop {
+            match self.ask(|store| store.claim_documents(guest_id))? {
+                Claiming::All => return Ok(()),
+                Claiming::Waiting if Instant::now() < deadline => thread::sleep(CLAIM_AGAIN),
+                Claiming::Waiting => return Err(Failure::Store(StoreFault::Held(format!("of {guest_id}")))),
+                Claiming::TooMany(most) => {
+                    let message = format!("a guest who owns more than {most} documents cannot be upgraded");
+                    return Err(refused(ErrorCode::Conflict, &message));
+                }
+            }
+        }
+    }
+
+    /// What was claimed in vain goes back to the game at once.
+    pub(super) fn release_documents(&mut self) {
+        if std::mem::take(&mut self.has_claims)
+            && let Err(failure) = self.ask(|store| store.release_documents())
+        {
+            let reason = failure.into_refused().message;
+            log::warn!("claimed documents are free again when the claim runs out: {reason}");
+        }
     }
 
     /// The account that another try has made of this guest: one that ran at the same time, or an earlier one whose answer is lost,

@@ -46,6 +46,8 @@ pub(super) struct AccountWorker {
     attempt: Option<Attempt>,
     /// A guest's login that is over once the answer to its upgrade is on its way.
     pub(super) ending: Option<Ending>,
+    /// Whether documents of a guest may be claimed.
+    pub(super) has_claims: bool,
 }
 
 /// A call that the breaker has let through to the database. It hears of the end, also if that is a panic.
@@ -62,12 +64,12 @@ impl Attempt {
             Err(StoreFault::Unavailable(_)) => {
                 self.verdict = BreakerVerdict::Unavailable { waited: asked_at.elapsed() };
             }
-            Ok(_) | Err(StoreFault::Broken(_) | StoreFault::Unlogged(_))
+            Ok(_) | Err(StoreFault::Broken(_) | StoreFault::Unlogged(_) | StoreFault::Held(_))
                 if self.verdict == BreakerVerdict::Unknown =>
             {
                 self.verdict = BreakerVerdict::Answered;
             }
-            Ok(_) | Err(StoreFault::Broken(_) | StoreFault::Unlogged(_)) => {}
+            Ok(_) | Err(StoreFault::Broken(_) | StoreFault::Unlogged(_) | StoreFault::Held(_)) => {}
         }
     }
 }
@@ -86,7 +88,7 @@ pub(super) struct Ending {
 
 impl AccountWorker {
     pub(super) fn new(store: Box<dyn AccountStore>, shared: Arc<WorkerState>) -> Self {
-        Self { store, shared, attempt: None, ending: None }
+        Self { store, shared, attempt: None, ending: None, has_claims: false }
     }
 
     /// What is left to do once the answer is on its way, or the call has panicked.
@@ -99,6 +101,7 @@ impl AccountWorker {
     /// Does what is asked.
     pub(super) fn serve(&mut self, request: AccountRequest) -> AccountResult {
         let result = self.dispatch(request);
+        self.release_documents();
         // Before the answer: who hears of it may call again at once.
         self.attempt = None;
         result.map_err(Failure::into_refused)

@@ -10,6 +10,7 @@ pub(crate) mod erasing;
 mod families;
 mod gone;
 mod identities;
+pub(crate) mod moving;
 mod notices;
 mod postgres;
 mod resets;
@@ -99,7 +100,7 @@ impl Stores {
     /// # Errors
     /// When the database cannot be reached now.
     pub fn connect(&self) -> StoreResult<Box<dyn AccountStore>> {
-        Ok(Box::new(SqlStore(self.connection()?, self.1, self.2.clone())))
+        Ok(Box::new(SqlStore::new(self.connection()?, self.1, self.2.clone())))
     }
 
     /// As [`Stores::connect`], for what else is kept beside the accounts.

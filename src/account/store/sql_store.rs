@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::accounts::NewName;
 use super::families::{self, Presented};
+use super::moving::Mover;
 use super::sql::{Database, Transaction, Value, broken, first};
 use super::{accounts, erasing, gone, identities, notices, resets, skeletons};
 use crate::account::erasure_log::ErasureLog;
 use crate::account::look_alikes::ConfusableNames;
 use crate::account::random;
 use crate::account::records::{
-    Account, AccountStore, Ban, CreatedLinked, Family, LinkedIdentity, Linking, NewAccount, Notice,
+    Account, AccountStore, Ban, Claiming, CreatedLinked, Family, LinkedIdentity, Linking, NewAccount, Notice,
     NoticeKind, Renaming, Rotation, StoreResult, Unlinking,
 };
 use crate::account::secret::Secret;
@@ -19,16 +20,34 @@ use crate::wire::ids::Role;
 /// Length of the secret that is made on the first start, in bytes.
 const SECRET_BYTES: usize = 48;
 
-/// A store of accounts on an SQL database, whether its names may look alike, and where erasures are written down.
-pub(super) struct SqlStore<D>(pub(super) D, pub(super) ConfusableNames, pub(super) Option<Arc<ErasureLog>>);
+/// A store of accounts on an SQL database.
+pub(super) struct SqlStore<D> {
+    pub(super) database: D,
+    /// Whether its names may look alike.
+    confusable_names: ConfusableNames,
+    /// Where erasures are written down.
+    erasure_log: Option<Arc<ErasureLog>>,
+    /// Claims documents of guests.
+    mover: Mover,
+}
+
+impl<D> SqlStore<D> {
+    pub(super) fn new(
+        database: D,
+        confusable_names: ConfusableNames,
+        erasure_log: Option<Arc<ErasureLog>>,
+    ) -> Self {
+        Self { database, confusable_names, erasure_log, mover: Mover::default() }
+    }
+}
 
 impl<D: Database> AccountStore for SqlStore<D> {
     fn jwt_secret(&mut self) -> StoreResult<Vec<u8>> {
         const SELECT: &str = "SELECT value FROM settings WHERE name = 'jwt_secret'";
-        let mut found = first(self.0.read(SELECT, &[])?);
+        let mut found = first(self.database.read(SELECT, &[])?);
         if found.is_none() {
-            self.0.write(make_secret)?;
-            found = first(self.0.read(SELECT, &[])?);
+            self.database.write(make_secret)?;
+            found = first(self.database.read(SELECT, &[])?);
         }
         let bytes = found.ok_or_else(|| broken("the jwt_secret is gone"))?.bytes()?;
         if bytes.len() < Secret::MIN_BYTES {
@@ -37,33 +56,48 @@ impl<D: Database> AccountStore for SqlStore<D> {
         Ok(bytes)
     }
 
+    fn claim_documents(&mut self, guest_id: &str) -> StoreResult<Claiming> {
+        self.mover.claim(&mut self.database, guest_id)
+    }
+
+    fn release_documents(&mut self) -> StoreResult<()> {
+        self.mover.release(&mut self.database)
+    }
+
     fn create(&mut self, account: &NewAccount, now_s: u64) -> StoreResult<Option<Account>> {
-        let confusable_names = self.1;
-        self.0.write(|transaction| accounts::create(transaction, account, confusable_names, now_s))
+        let confusable_names = self.confusable_names;
+        let mover = &self.mover;
+        self.database.write(|transaction| {
+            let made = accounts::create(transaction, account, confusable_names, now_s)?;
+            give_documents(transaction, mover, made.as_ref())?;
+            Ok(made)
+        })
     }
 
     fn is_look_alike(&mut self, username: &str) -> StoreResult<bool> {
-        Ok(self.1 == ConfusableNames::Refuse && skeletons::are_taken(&mut self.0, username)?)
+        Ok(self.confusable_names == ConfusableNames::Refuse
+            && skeletons::are_taken(&mut self.database, username)?)
     }
 
     fn find_by_name(&mut self, folded_name: &str, now_s: u64) -> StoreResult<Option<Account>> {
-        accounts::find_by_name(&mut self.0, folded_name, now_s)
+        accounts::find_by_name(&mut self.database, folded_name, now_s)
     }
 
     fn find(&mut self, id: u64, now_s: u64) -> StoreResult<Option<Account>> {
-        accounts::find(&mut self.0, id, now_s)
+        accounts::find(&mut self.database, id, now_s)
     }
 
     fn list(&mut self, after: u64, limit: usize, now_s: u64) -> StoreResult<Vec<Account>> {
-        accounts::list(&mut self.0, after, limit, now_s)
+        accounts::list(&mut self.database, after, limit, now_s)
     }
 
     fn set_role(&mut self, id: u64, role: Role, now_ms: u64) -> StoreResult<bool> {
-        self.0.write(|transaction| accounts::set_role(transaction, id, role, now_ms))
+        self.database.write(|transaction| accounts::set_role(transaction, id, role, now_ms))
     }
 
     fn rehash(&mut self, id: u64, old_hash: &str, new_hash: &str) -> StoreResult<()> {
-        self.0.write(|transaction| accounts::replace_hash(transaction, id, old_hash, new_hash).map(drop))
+        self.database
+            .write(|transaction| accounts::replace_hash(transaction, id, old_hash, new_hash).map(drop))
     }
 
     fn change_password(
@@ -74,7 +108,7 @@ impl<D: Database> AccountStore for SqlStore<D> {
         keep: Option<&str>,
         now_ms: u64,
     ) -> StoreResult<bool> {
-        self.0.write(|transaction| {
+        self.database.write(|transaction| {
             if !accounts::replace_hash(transaction, id, old_hash, new_hash)? {
                 return Ok(false);
             }
@@ -90,9 +124,11 @@ impl<D: Database> AccountStore for SqlStore<D> {
         subject: &str,
         now_s: u64,
     ) -> StoreResult<Option<(Account, LinkedIdentity)>> {
-        let Some((id, identity)) = identities::find(&mut self.0, issuer, subject)? else { return Ok(None) };
+        let Some((id, identity)) = identities::find(&mut self.database, issuer, subject)? else {
+            return Ok(None);
+        };
         // None if the account has gone meanwhile, its identities with it.
-        Ok(accounts::find(&mut self.0, id, now_s)?.map(|account| (account, identity)))
+        Ok(accounts::find(&mut self.database, id, now_s)?.map(|account| (account, identity)))
     }
 
     fn create_linked(
@@ -101,13 +137,19 @@ impl<D: Database> AccountStore for SqlStore<D> {
         identity: &LinkedIdentity,
         now_s: u64,
     ) -> StoreResult<CreatedLinked> {
-        let confusable_names = self.1;
-        self.0
-            .write(|transaction| identities::create(transaction, account, identity, confusable_names, now_s))
+        let confusable_names = self.confusable_names;
+        let mover = &self.mover;
+        self.database.write(|transaction| {
+            let created = identities::create(transaction, account, identity, confusable_names, now_s)?;
+            if let CreatedLinked::Created(account) = &created {
+                give_documents(transaction, mover, Some(account))?;
+            }
+            Ok(created)
+        })
     }
 
     fn link(&mut self, id: u64, identity: &LinkedIdentity) -> StoreResult<Linking> {
-        self.0.write(|transaction| identities::link(transaction, id, identity))
+        self.database.write(|transaction| identities::link(transaction, id, identity))
     }
 
     fn unlink(
@@ -118,7 +160,7 @@ impl<D: Database> AccountStore for SqlStore<D> {
         keep: Option<&str>,
         now_ms: u64,
     ) -> StoreResult<Unlinking> {
-        self.0.write(|transaction| {
+        self.database.write(|transaction| {
             let unlinking = identities::unlink(transaction, id, issuer, subject)?;
             if unlinking == Unlinking::Unlinked {
                 end_other_families(transaction, id, keep, now_ms)?;
@@ -128,15 +170,15 @@ impl<D: Database> AccountStore for SqlStore<D> {
     }
 
     fn identities(&mut self, id: u64) -> StoreResult<Vec<LinkedIdentity>> {
-        identities::list(&mut self.0, id)
+        identities::list(&mut self.database, id)
     }
 
     fn put_reset(&mut self, id: u64, code_hash: &str, expires_at_s: u64) -> StoreResult<bool> {
-        self.0.write(|transaction| resets::put(transaction, id, code_hash, expires_at_s))
+        self.database.write(|transaction| resets::put(transaction, id, code_hash, expires_at_s))
     }
 
     fn reset_password(&mut self, id: u64, code_hash: &str, new_hash: &str, now_ms: u64) -> StoreResult<bool> {
-        self.0.write(|transaction| {
+        self.database.write(|transaction| {
             let is_good = accounts::lock(transaction, id, None)?.is_some()
                 && resets::take(transaction, id, code_hash, now_ms / 1000)?;
             if is_good {
@@ -156,37 +198,37 @@ impl<D: Database> AccountStore for SqlStore<D> {
         now_ms: u64,
     ) -> StoreResult<Renaming> {
         let name = NewName { username, folded: folded_name };
-        let confusable_names = self.1;
-        self.0.write(|transaction| {
+        let confusable_names = self.confusable_names;
+        self.database.write(|transaction| {
             accounts::rename(transaction, id, password_hash, &name, confusable_names, now_ms)
         })
     }
 
     fn delete_account(&mut self, id: u64, password_hash: Option<&str>, now_ms: u64) -> StoreResult<bool> {
-        let log = self.2.as_deref();
-        self.0.write(|transaction| erasing::erase(transaction, id, password_hash, log, now_ms))
+        let log = self.erasure_log.as_deref();
+        self.database.write(|transaction| erasing::erase(transaction, id, password_hash, log, now_ms))
     }
 
     fn ban(&mut self, user_id: &str, ban: &Ban, now_ms: u64) -> StoreResult<()> {
-        self.0.write(|transaction| accounts::ban(transaction, user_id, ban, now_ms))
+        self.database.write(|transaction| accounts::ban(transaction, user_id, ban, now_ms))
     }
 
     fn unban(&mut self, user_id: &str, now_ms: u64) -> StoreResult<bool> {
-        self.0.write(|transaction| accounts::unban(transaction, user_id, now_ms))
+        self.database.write(|transaction| accounts::unban(transaction, user_id, now_ms))
     }
 
     fn bans(&mut self, now_s: u64) -> StoreResult<Vec<(String, Ban)>> {
-        accounts::bans(&mut self.0, now_s)
+        accounts::bans(&mut self.database, now_s)
     }
 
     fn kick(&mut self, user_id: &str, reason: &str, now_ms: u64) -> StoreResult<()> {
         let kicked = NoticeKind::Kicked(reason.to_owned());
-        self.0.write(|transaction| notices::write(transaction, user_id, &kicked, now_ms))
+        self.database.write(|transaction| notices::write(transaction, user_id, &kicked, now_ms))
     }
 
     fn start_family(&mut self, family: &Family, password_hash: &str) -> StoreResult<bool> {
         let id = family.user_id.parse().map_err(|_| broken("a family is kept of accounts only"))?;
-        self.0.write(|transaction| {
+        self.database.write(|transaction| {
             let is_there = accounts::lock(transaction, id, Some(password_hash))?.is_some();
             if is_there {
                 families::start(transaction, family)?;
@@ -204,19 +246,19 @@ impl<D: Database> AccountStore for SqlStore<D> {
         now_ms: u64,
     ) -> StoreResult<Rotation> {
         let token = Presented { family, user_id, generation, expires_at_s, now_ms };
-        self.0.write(|transaction| families::rotate(transaction, &token))
+        self.database.write(|transaction| families::rotate(transaction, &token))
     }
 
     fn end_family(&mut self, family: &str, user_id: &str, expires_at_s: u64, now_ms: u64) -> StoreResult<()> {
-        self.0.write(|transaction| families::end(transaction, family, user_id, expires_at_s, now_ms))
+        self.database.write(|transaction| families::end(transaction, family, user_id, expires_at_s, now_ms))
     }
 
     fn notices(&mut self, after: u64, limit: usize) -> StoreResult<Vec<Notice>> {
-        notices::read(&mut self.0, after, limit)
+        notices::read(&mut self.database, after, limit)
     }
 
     fn purge(&mut self, notices_before_ms: u64, now_s: u64) -> StoreResult<()> {
-        self.0.write(|transaction| {
+        self.database.write(|transaction| {
             families::purge(transaction, now_s)?;
             accounts::purge_bans(transaction, now_s)?;
             gone::purge(transaction, now_s)?;
@@ -235,10 +277,10 @@ impl<D: Database> AccountStore for SqlStore<D> {
         if !families::is_guest(user_id) {
             return Err(broken(&format!("{user_id:?} is no guest's id")));
         }
-        let log = self.2.as_deref();
+        let log = self.erasure_log.as_deref();
         // Whoever goes by its own will takes its documents along; those of a guest that is only silent may have been handed over.
         let is_erased = matches!(notice, Some(NoticeKind::Gone));
-        self.0.write(|transaction| {
+        self.database.write(|transaction| {
             gone::note(transaction, user_id, until_s)?;
             erasing::forget(transaction, user_id)?;
             if is_erased {
@@ -250,6 +292,17 @@ impl<D: Database> AccountStore for SqlStore<D> {
             if is_erased { erasing::write_down(log, &[user_id], now_ms) } else { Ok(()) }
         })
     }
+}
+
+/// What an account owned when it was a guest is the account's from now on.
+fn give_documents(
+    transaction: &mut dyn Transaction,
+    mover: &Mover,
+    account: Option<&Account>,
+) -> StoreResult<()> {
+    let Some(account) = account else { return Ok(()) };
+    let Some(guest_id) = &account.guest_id else { return Ok(()) };
+    mover.give(transaction, guest_id, account.id, account.created_at_s.saturating_mul(1000))
 }
 
 /// Ends an account's families but `keep`, and tells whoever has their tokens.

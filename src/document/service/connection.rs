@@ -37,7 +37,9 @@ impl StoreConnection {
         let answer = self.connected().and_then(question);
         let verdict = match &answer {
             Err(StoreFault::Unavailable(_)) => BreakerVerdict::Unavailable { waited: asked_at.elapsed() },
-            Ok(_) | Err(StoreFault::Broken(_) | StoreFault::Unlogged(_)) => BreakerVerdict::Answered,
+            Ok(_) | Err(StoreFault::Broken(_) | StoreFault::Unlogged(_) | StoreFault::Held(_)) => {
+                BreakerVerdict::Answered
+            }
         };
         self.breaker.end(pass, Instant::now(), verdict);
         self.metrics.away.set(i64::from(self.breaker.is_open()));

@@ -186,7 +186,17 @@ pub(super) fn unwelcome(database: &mut impl Database, home: &HomeId) -> StoreRes
     found.into_iter().map(|mut row| rows::address(&mut row)).collect()
 }
 
+/// Ends that `home` has these documents. One that is claimed goes over to whoever claims it, before anybody else can take it.
 pub(super) fn let_go(database: &mut impl Database, home: &HomeId, addresses: &[Address]) -> StoreResult<()> {
+    const HAND_OVER: ListStatement = ListStatement {
+        before: "UPDATE document_homes SET home = heir, heir = NULL, wanted = FALSE \
+             WHERE home = $1 AND EXISTS (SELECT 1 FROM homes CROSS JOIN database_clock \
+             WHERE homes.home = document_homes.heir AND homes.alive_until_ms > database_clock.now_ms) \
+             AND (collection, key) IN ",
+        behind: "",
+        columns: ADDRESS,
+        fixed: 1,
+    };
     const RELEASE: ListStatement = ListStatement {
         before: "DELETE FROM document_homes WHERE home = $1 AND (collection, key) IN ",
         behind: "",
@@ -202,7 +212,7 @@ pub(super) fn let_go(database: &mut impl Database, home: &HomeId, addresses: &[A
     let us = [Value::from(home.as_str())];
     for some in addresses.chunks(MOST_ROWS) {
         let statements =
-            [&RELEASE, &HEARD].map(|statement| statement.fill(&us, some.iter().map(address_row)));
+            [&HAND_OVER, &RELEASE, &HEARD].map(|statement| statement.fill(&us, some.iter().map(address_row)));
         database.write(|transaction| {
             statements.iter().try_for_each(|(text, values)| transaction.run(text, values).map(drop))
         })?;

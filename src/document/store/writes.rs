@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::ledgers::{self, Keys};
 use super::statements::{ADDRESS, ListStatement, MOST_ROWS, address_row};
 use super::{StoreResult, rows};
+use crate::account::store::moving::key_of_account;
 use crate::account::store::sql::{Database, Transaction, Value};
 use crate::document::ledger::LedgerEntry;
 use crate::document::{Address, Document, Entry, HomeId, Lost, Save};
@@ -47,6 +48,14 @@ pub(super) const ERASED: ListStatement = ListStatement {
     fixed: 0,
 };
 
+/// Which of these guests have become accounts, and which.
+const UPGRADED: ListStatement = ListStatement {
+    before: "SELECT guest_id, id FROM accounts WHERE guest_id IN ",
+    behind: "",
+    columns: &["TEXT"],
+    fixed: 0,
+};
+
 /// Writes entries in one transaction; what was refused.
 pub(super) fn write(
     database: &mut impl Database,
@@ -58,6 +67,7 @@ pub(super) fn write(
         let versions = our_versions(transaction, lock, home, entries)?;
         let mut verdict = Verdict::of(entries, versions, ledgers::known_keys(transaction, entries)?);
         bury_erased(transaction, &mut verdict.stand)?;
+        give_to_accounts(transaction, &mut verdict.stand)?;
         // In one order, so that two transactions do not wait for each other in a circle.
         let mut documents: Vec<&Document> = verdict.stand.values().map(AsRef::as_ref).collect();
         documents.sort_by_key(|document| &document.address);
@@ -194,6 +204,41 @@ fn bury_erased(
         if document.owner.as_deref().is_some_and(|owner| erased.contains(owner)) {
             let buried = document.to_mut();
             (buried.owner, buried.value, buried.recent_keys) = (None, None, None);
+        }
+    }
+    Ok(())
+}
+
+/// What a guest owns who has become an account is the account's. What is saved late under a key that names the guest is buried: the
+/// document has moved to a key that names the account.
+fn give_to_accounts(
+    transaction: &mut dyn Transaction,
+    documents: &mut HashMap<&Address, Cow<Document>>,
+) -> StoreResult<()> {
+    let owners = documents.values().filter_map(|document| document.owner.as_deref());
+    let guests: HashSet<&str> = owners.filter(|owner| owner.starts_with("guest:")).collect();
+    let guests: Vec<&str> = guests.into_iter().collect();
+    let mut upgraded = HashMap::new();
+    for some in guests.chunks(MOST_ROWS) {
+        let (text, values) = UPGRADED.fill(&[], some.iter().map(|guest| [Value::from(*guest)]));
+        for mut row in transaction.run(text, &values)? {
+            upgraded.insert(row.text()?, row.number()?.to_string());
+        }
+    }
+    if upgraded.is_empty() {
+        return Ok(());
+    }
+    for document in documents.values_mut() {
+        let Some((guest, account)) =
+            document.owner.as_deref().and_then(|owner| upgraded.get_key_value(owner))
+        else {
+            continue;
+        };
+        let names_guest = key_of_account(document.address.key(), guest, account).is_some();
+        let given = document.to_mut();
+        given.owner = Some(account.as_str().into()).filter(|_| !names_guest);
+        if names_guest {
+            (given.value, given.recent_keys) = (None, None);
         }
     }
     Ok(())

@@ -113,7 +113,7 @@ impl Keeper {
             }
             Event::Renewed(store, wanted) => {
                 self.renewing = self.renewing.saturating_sub(1);
-                self.shared.table().wanted(store, wanted.unwrap_or_default(), &mut todo);
+                self.shared.table().wanted(store, wanted.unwrap_or_default(), now, &mut todo);
             }
             Event::Stop => {}
         }

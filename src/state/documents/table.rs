@@ -30,6 +30,10 @@ const FAILURE: Duration = Duration::from_secs(1);
 /// How soon something is fetched again that could not be installed, and for how long.
 const AGAIN: Duration = Duration::from_millis(100);
 const AGAIN_FOR: Duration = Duration::from_secs(5);
+/// What another home wants, and what has a save on its way to the database, is let go as soon as that is there: so often is the store
+/// asked, and for so long do calls wait for it, or one save after another would keep it here.
+const LEAVE_AGAIN: Duration = Duration::from_millis(20);
+const LEAVE_AGAIN_FOR: Duration = Duration::from_secs(1);
 /// Documents that nobody has used for so long are let go.
 pub(super) const IDLE: Duration = Duration::from_secs(120);
 /// How many that are idle go at once, as the store does nothing else meanwhile.
@@ -53,8 +57,8 @@ enum Slot {
     Hot { used: Instant, listed: Instant },
     /// On its way into the store, for this user first.
     Fetching { since: Instant, user: SmolStr, waiting: Vec<Number> },
-    /// The store was asked to let it go.
-    Leaving { waiting: Vec<Number> },
+    /// The store was asked to let it go, at first then.
+    Leaving { since: Instant, why: Departure, waiting: Vec<Number> },
     /// It could not be fetched.
     Failed { at: Instant, error: CallError },
 }
@@ -118,6 +122,8 @@ pub(super) struct Table {
     idle: VecDeque<(Instant, Place)>,
     /// When something is to be fetched again.
     again: VecDeque<(Instant, Place)>,
+    /// When the store is to be asked again to let something go.
+    leave_again: VecDeque<(Instant, Place)>,
     /// Failures, in order.
     failed: VecDeque<(Instant, Place)>,
 }
@@ -276,7 +282,7 @@ impl Table {
         parked.missing = awaited.len();
         self.last_number += 1;
         for place in &awaited {
-            if let Some(Slot::Fetching { waiting, .. } | Slot::Leaving { waiting }) =
+            if let Some(Slot::Fetching { waiting, .. } | Slot::Leaving { waiting, .. }) =
                 self.slots.get_mut(place)
             {
                 waiting.push(self.last_number);
@@ -363,7 +369,7 @@ impl Table {
             }
         }
         if is_full {
-            self.make_room(store, todo);
+            self.make_room(store, now, todo);
         }
     }
 
@@ -395,10 +401,14 @@ impl Table {
             if gone_set.contains(address) {
                 Todo::add(&mut todo.gone, place.clone());
             }
-            if !matches!(self.slots.get(&place), Some(Slot::Leaving { .. })) {
+            let Some(Slot::Leaving { since, why, .. }) = self.slots.get(&place) else { continue };
+            let is_kept = !gone_set.contains(address);
+            if is_kept && *why == Departure::Wanted && now.saturating_duration_since(*since) < LEAVE_AGAIN_FOR
+            {
+                self.leave_again.push_back((now + LEAVE_AGAIN, place));
                 continue;
             }
-            let Some(Slot::Leaving { waiting }) = self.slots.remove(&place) else { continue };
+            let Some(Slot::Leaving { waiting, .. }) = self.slots.remove(&place) else { continue };
             match (gone_set.contains(address), waiting.is_empty()) {
                 (true, true) => {}
                 (true, false) => self.begin(place, SmolStr::default(), waiting, now, todo),
@@ -411,20 +421,20 @@ impl Table {
     }
 
     /// Other homes want these of a store, or have them already.
-    pub(super) fn wanted(&mut self, store: usize, addresses: Vec<Address>, todo: &mut Todo) {
+    pub(super) fn wanted(&mut self, store: usize, addresses: Vec<Address>, now: Instant, todo: &mut Todo) {
         for address in addresses {
-            self.leave((store, address), Departure::Wanted, todo);
+            self.leave((store, address), Departure::Wanted, now, todo);
         }
     }
 
-    fn leave(&mut self, place: Place, why: Departure, todo: &mut Todo) {
+    fn leave(&mut self, place: Place, why: Departure, now: Instant, todo: &mut Todo) {
         match self.slots.get(&place) {
             // Named again if it is still wanted when that is over.
             Some(Slot::Fetching { .. } | Slot::Leaving { .. }) => return,
             Some(Slot::Hot { .. }) => self.hot -= 1,
             Some(Slot::Failed { .. }) | None => {}
         }
-        self.slots.insert(place.clone(), Slot::Leaving { waiting: Vec::new() });
+        self.slots.insert(place.clone(), Slot::Leaving { since: now, why, waiting: Vec::new() });
         todo.let_go(place, why);
     }
 
@@ -462,6 +472,12 @@ impl Table {
                 Todo::add(&mut todo.fetch, place);
             }
         }
+        while self.leave_again.front().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, place)) = self.leave_again.pop_front() else { break };
+            if matches!(self.slots.get(&place), Some(Slot::Leaving { .. })) {
+                todo.let_go(place, Departure::Wanted);
+            }
+        }
         while self.failed.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= FAILURE) {
             let Some((at, place)) = self.failed.pop_front() else { break };
             if matches!(self.slots.get(&place), Some(Slot::Failed { at: of, .. }) if *of == at) {
@@ -474,7 +490,7 @@ impl Table {
 
     /// When it is to be told of the time next, if nothing else happens.
     pub(super) fn wait(&self) -> Duration {
-        if self.parked.is_empty() && self.again.is_empty() {
+        if self.parked.is_empty() && self.again.is_empty() && self.leave_again.is_empty() {
             Duration::from_millis(500)
         } else {
             Duration::from_millis(10)
@@ -491,7 +507,7 @@ impl Table {
             if let Some(used) = self.used(&place, at) {
                 match now.saturating_duration_since(used) >= IDLE {
                     true if self.is_shared => self.forget(&place),
-                    true => self.leave(place, Departure::Idle, todo),
+                    true => self.leave(place, Departure::Idle, now, todo),
                     false => self.list(place, used),
                 }
             }
@@ -515,7 +531,7 @@ impl Table {
     }
 
     /// A store is full: what was used longest ago goes.
-    fn make_room(&mut self, store: usize, todo: &mut Todo) {
+    fn make_room(&mut self, store: usize, now: Instant, todo: &mut Todo) {
         let (mut left, mut looks) = (MAKING_ROOM, self.idle.len());
         while left > 0 && looks > 0 {
             looks -= 1;
@@ -525,7 +541,7 @@ impl Table {
                 self.list(place, used);
                 continue;
             }
-            self.leave(place, Departure::Idle, todo);
+            self.leave(place, Departure::Idle, now, todo);
             left -= 1;
         }
     }

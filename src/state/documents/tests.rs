@@ -638,3 +638,44 @@ fn documents_that_nobody_uses_are_let_go() {
     table.missing(0, vec![profile.clone()]);
     assert_eq!(admit(&mut table, at(idle + 103)), (false, vec![(0, vec![profile])]));
 }
+
+/// Calls wait meanwhile, or one save after another would keep it here; but not for long, should the database not take them.
+#[test]
+fn what_is_wanted_and_not_written_yet_is_asked_for_again() {
+    use super::Installed;
+    use super::table::{Admission, Table, Todo};
+    use crate::document::Document;
+    let began = Instant::now();
+    let at = |ms| began + Duration::from_millis(ms);
+    let mut table = Table::default();
+    let admit = |table: &mut Table, now| {
+        let batch = Batch::new(None, vec![rpc("7", "-- DATA: profile/{user}", "return 1", &[])], 0);
+        matches!(table.admit(batch, (None, 0), now, &mut Todo::default()), Admission::Ready(_))
+    };
+    let all = [address("profile/7")];
+    let asked = vec![(0, all.to_vec(), Departure::Wanted)];
+    let mut todo = Todo::default();
+    assert!(!admit(&mut table, at(0)));
+    table.fetched(0, vec![(all[0].clone(), Ok(Document::absent(all[0].clone())))], at(0), &mut todo);
+    table.installed(0, vec![(all[0].clone(), Installed::Done)], at(0), &mut todo);
+    for kept in [true, false] {
+        let (begins, mut todo) = (if kept { 100 } else { 10_000 }, Todo::default());
+        table.wanted(0, all.to_vec(), at(begins), &mut todo);
+        assert_eq!(todo.let_go, asked);
+        assert!(!admit(&mut table, at(begins)), "calls wait");
+        let mut todo = Todo::default();
+        table.let_go(0, &all, &[], at(begins + 5), &mut todo);
+        table.time(at(begins + 10), &mut todo);
+        assert!(todo.let_go.is_empty() && todo.ready.is_empty());
+        table.time(at(begins + 25), &mut todo);
+        assert_eq!((&todo.let_go, todo.ready.len()), (&asked, 0));
+        let mut todo = Todo::default();
+        if kept {
+            table.let_go(0, &all, &[], at(begins + 1000), &mut todo);
+            assert_eq!((todo.ready.len(), table.hot()), (1, 1), "the game goes on");
+        } else {
+            table.let_go(0, &all, &all, at(begins + 30), &mut todo);
+            assert_eq!((todo.gone, todo.fetch), (vec![(0, all.to_vec())], vec![(0, all.to_vec())]));
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use godra::document::store::{LEASE_MS, ListQuery, Page};
 
 use super::ledgers::{self, Case};
+use super::moving;
 use super::*;
 
 #[test]
@@ -36,7 +37,7 @@ fn suite(database: &Database) {
         ("purge", what_was_deleted_long_ago_is_forgotten),
     ];
     let (mut ours, mut theirs) = (database.connect(), database.connect());
-    for (name, case) in cases.into_iter().chain(ledgers::CASES) {
+    for (name, case) in cases.into_iter().chain(ledgers::CASES).chain(moving::CASES) {
         println!("case {name}");
         case(database, &mut ours, &mut theirs);
     }

@@ -36,7 +36,7 @@ fn spend(document: &Document, gold: i64, key: Option<&str>) -> Save {
 }
 
 /// As many changes as there are keys, each an entry of the outbox, each on top of the last.
-fn chain(mut document: Document, changes: &[(i64, Option<&str>)]) -> (Vec<Entry>, Document) {
+pub(super) fn chain(mut document: Document, changes: &[(i64, Option<&str>)]) -> (Vec<Entry>, Document) {
     let mut all = Vec::new();
     for (gold, key) in changes {
         let save = spend(&document, *gold, *key);
@@ -46,11 +46,11 @@ fn chain(mut document: Document, changes: &[(i64, Option<&str>)]) -> (Vec<Entry>
     (all, document)
 }
 
-fn taken(store: &mut Store, home: &HomeId, at: &str) -> Document {
+pub(super) fn taken(store: &mut Store, home: &HomeId, at: &str) -> Document {
     take(store, home, &[at]).remove(at).unwrap()
 }
 
-fn versions(store: &mut Store, at: &str) -> Vec<u64> {
+pub(super) fn versions(store: &mut Store, at: &str) -> Vec<u64> {
     store.entries(&address(at), u64::MAX, 100).unwrap().iter().map(|entry| entry.version).collect()
 }
 

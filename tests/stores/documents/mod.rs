@@ -3,6 +3,7 @@
 mod contract;
 mod faults;
 mod ledgers;
+mod moving;
 mod races;
 mod service;
 

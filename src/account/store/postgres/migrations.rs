@@ -32,6 +32,8 @@ const STEPS: &[&str] = &[
     "CREATE TABLE resets (account_id BIGINT PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE, \
        code_hash TEXT NOT NULL, expires_at_s BIGINT NOT NULL)",
     include_str!("ledgers.sql"),
+    // Who gets a document when its home lets it go.
+    "ALTER TABLE document_homes ADD COLUMN heir TEXT COLLATE \"C\"",
 ];
 
 /// How long the steps may take, and the wait for another process that takes them.

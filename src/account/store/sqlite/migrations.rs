@@ -33,6 +33,8 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE resets (account_id INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE, \
        code_hash TEXT NOT NULL, expires_at_s INTEGER NOT NULL) STRICT",
     include_str!("ledgers.sql"),
+    // Who gets a document when its home lets it go.
+    "ALTER TABLE document_homes ADD COLUMN heir TEXT",
 ];
 
 /// Reads whether we may use the file, before anything is written to it.

@@ -16,7 +16,7 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 fn sql_store(path: &Path) -> SqlStore<Sqlite> {
-    SqlStore(Sqlite::open(path, &Turns::new()).unwrap(), ConfusableNames::Refuse, None)
+    SqlStore::new(Sqlite::open(path, &Turns::new()).unwrap(), ConfusableNames::Refuse, None)
 }
 
 fn secret_of(path: &Path) -> Vec<u8> {
@@ -65,7 +65,7 @@ fn what_was_answered_survives_a_power_failure() {
     assert_eq!(pragma_text(&store, "journal_mode"), "wal");
     assert_eq!(pragma_text(&store, "synchronous"), "2");
     assert_eq!(pragma_text(&store, "foreign_keys"), "1");
-    assert_eq!(pragma_text(&store, "user_version"), "11");
+    assert_eq!(pragma_text(&store, "user_version"), "12");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_newer_schema_is_refused() {
     let (folder, path) = folder();
     drop(Sqlite::open(&path, &Turns::new()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    check_refused(&folder, &path, "newer version of godra (schema 99, this one knows up to 11)");
+    check_refused(&folder, &path, "newer version of godra (schema 99, this one knows up to 12)");
 }
 
 #[test]
@@ -197,14 +197,15 @@ fn a_full_disk_is_unavailable_and_leaves_no_half_rows() {
     let (_folder, path) = folder();
     let mut store = sql_store(&path);
     kick(&mut store, "before").unwrap();
-    let pages: i64 = store.0.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
-    store.0.connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
+    let pages: i64 =
+        store.database.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    store.database.connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
     let fault = kick(&mut store, &"x".repeat(100_000)).unwrap_err();
     assert!(matches!(&fault, StoreFault::Unavailable(words) if words.contains("full")), "{fault}");
     // The counter was raised in the transaction that failed.
     assert_eq!(store.notices(0, 10).unwrap().len(), 1);
     kick(&mut store, "what fits").unwrap();
-    store.0.connection.pragma_update(None, "max_page_count", i64::from(u32::MAX - 1)).unwrap();
+    store.database.connection.pragma_update(None, "max_page_count", i64::from(u32::MAX - 1)).unwrap();
     kick(&mut store, &"x".repeat(100_000)).unwrap();
     let numbers: Vec<u64> = store.notices(0, 10).unwrap().iter().map(|notice| notice.id).collect();
     assert_eq!(numbers, [1, 2, 3]);
