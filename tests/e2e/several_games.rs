@@ -441,8 +441,7 @@ fn documents_of_one_game_are_none_of_another() {
     let thief =
         "-- ROLE: guest\n-- DATA: profile/{user}\nreturn godra.load('chess~profile/' .. godra.user.id)\n";
     write_game(&folder, "go", &[("steal", thief), ("declare", "-- DATA: chess~profile/{user}\nreturn 1\n")]);
-    let state_file = folder.path().join("state.db");
-    let server = Server::start_in(folder, &["--state-file", state_file.to_str().unwrap()]);
+    let server = Server::start_in(folder, &[]);
     server.output().wait_for_line(&["games/go/declare.lua", "line=1", "a collection is 1 to 64 of a-z"]);
     let guest = server.guest();
     for (game, runs) in [("chess", 1), ("chess", 2), ("go", 1), ("", 1), ("chess", 3), ("", 2)] {

@@ -15,6 +15,7 @@ mod easier;
 mod edges;
 mod faults;
 mod full;
+mod games;
 mod guests;
 mod late;
 mod lobbies;
