@@ -3,8 +3,8 @@
 import { Queue } from "./queue.js";
 import { ScriptedServer } from "./server.js";
 
-/** So long a step waits if it does not say otherwise: machines that run tests are busy. */
-export const PATIENCE_MS = 4_000;
+/** So long a step waits if it does not say otherwise: machines that run tests are busy, most of all with browsers. */
+export const PATIENCE_MS = Number(process.env.GODRA_CONFORMANCE_PATIENCE_MS ?? 10_000);
 
 /** Small times, so that scenarios take little of it. What a scenario sets goes before; `null` leaves the SDK's default. */
 const OPTIONS = {
