@@ -1,5 +1,6 @@
 //! What managers and players ask for over HTTP. Reading has a thread and a connection of its own, so that a long list keeps no
-//! game waiting; changes go the way of every save, with a home of their own that holds a document only for the change.
+//! game waiting; changes go the way of every save, each with a home of its own that holds the document only for the change: of several
+//! changes at once each waits for the one before it.
 
 use std::io;
 use std::sync::Arc;
@@ -33,7 +34,6 @@ const ACCOUNT: &str = "the document is an account of a ledger: scripts change it
 /// Answers requests about documents.
 pub struct DocumentDoors {
     documents: Arc<dyn Documents>,
-    home: HomeId,
     questions: Sender<Question>,
 }
 
@@ -56,7 +56,7 @@ impl DocumentDoors {
         let mut connection = StoreConnection::new(stores.clone(), Arc::new(Breaker::default()), metrics);
         let run = move || waiting.into_iter().for_each(|question| question(&mut connection));
         threads::lasting("document-reader").spawn(run)?;
-        Ok(Self { documents, home: HomeId::random(), questions })
+        Ok(Self { documents, questions })
     }
 
     /// Does what is asked, and answers later.
@@ -142,7 +142,7 @@ impl DocumentDoors {
         Err(Rejection::new(ErrorCode::Busy, "too many requests for documents at once; try again"))
     }
 
-    /// Takes the document from whoever has it, changes it if the condition holds, and lets it go.
+    /// Takes the document from whoever has it, another change among them, changes it if the condition holds, and lets it go.
     fn change(
         &self,
         address: Address,
@@ -150,11 +150,13 @@ impl DocumentDoors {
         reply: AccountReply,
         change: impl FnOnce(&mut Document) + Send + 'static,
     ) {
-        let (documents, home) = (self.documents.clone(), self.home.clone());
+        let (documents, home) = (self.documents.clone(), HomeId::random());
+        let holder = home.clone();
         let taken = move |fetched: super::Fetched| {
-            let Some((address, found)) = fetched.into_iter().next() else { return };
+            let Some((_, found)) = fetched.into_iter().next() else { return };
             let service = documents.clone();
-            let let_go = move |home: &HomeId| service.let_go(vec![address], home);
+            // Should the database be away, the home's time is over soon.
+            let let_go = move |home: &HomeId| service.retire(home, Box::new(drop));
             let found = found.map_err(|error| not_fetched(&error)).and_then(|found| met(condition, found));
             let found = match found {
                 Ok(found) => found,
@@ -176,7 +178,7 @@ impl DocumentDoors {
             };
             documents.write(vec![Entry { saves: vec![save] }], &home, Box::new(written));
         };
-        self.documents.fetch(vec![address], &self.home, Box::new(taken));
+        self.documents.fetch(vec![address], &holder, Box::new(taken));
     }
 }
 

@@ -248,3 +248,47 @@ fn a_document_in_use_is_waited_for() {
         put(&boss, "/api/data/item/1", &[], &json!(2)).status == 200
     });
 }
+
+/// Of those who build on one version at once, one has changed the document, and the others are told so.
+#[test]
+fn one_of_several_changes_at_once_is_made() {
+    changes_at_once(&Scene::on_sqlite());
+}
+
+#[test]
+fn one_of_several_changes_at_once_is_made_on_postgres() {
+    let postgres = Postgres::start();
+    let dsn = postgres.database("data");
+    let database = ["--db-type", "postgres", "--db-dsn", &dsn].map(str::to_owned);
+    changes_at_once(&Scene::start(Folder::new(), database.into()));
+}
+
+fn changes_at_once(scene: &Scene) {
+    const WRITERS: u64 = 4;
+    let boss = scene.manager();
+    for round in 1..=10 {
+        let tag = format!("\"{}\"", round - 1);
+        let condition = if round == 1 { ("If-None-Match", "*") } else { ("If-Match", &*tag) };
+        let together = std::sync::Barrier::new(WRITERS as usize);
+        let write = |writer: u64| {
+            together.wait();
+            put(&boss, "/api/data/item/1", &[condition], &json!(writer)).status
+        };
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    scope.spawn({
+                        let write = &write;
+                        move || write(writer)
+                    })
+                })
+                .collect();
+            writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+        });
+        let made: Vec<u64> = (0..WRITERS).filter(|writer| statuses[*writer as usize] == 200).collect();
+        assert_eq!(made.len(), 1, "round {round}: {statuses:?}");
+        assert!(statuses.iter().all(|status| [200, 409].contains(status)), "round {round}: {statuses:?}");
+        let found = get(&boss, "/api/data/item/1").json();
+        assert_eq!((&found["value"], &found["version"]), (&json!(made[0]), &json!(round)));
+    }
+}
