@@ -136,7 +136,7 @@ fn what_is_not_ours_is_refused_on_postgres() {
     let dsn = server.database("newer");
     open(&dsn).unwrap();
     server.sql("newer", "UPDATE godra_schema SET version = 99");
-    check_refused(&server, "newer", &dsn, "newer version of godra (schema 99, this one knows up to 10)");
+    check_refused(&server, "newer", &dsn, "newer version of godra (schema 99, this one knows up to 11)");
     assert_eq!(server.sql("newer", "SELECT version FROM godra_schema"), "99");
 
     let dsn = server.database("invoices");
