@@ -81,11 +81,10 @@ fn tokens_outlive_a_restart() {
 
 #[test]
 fn the_first_start_is_quick() {
-    let began = Instant::now();
     let server = Server::start(&[]);
-    let took = began.elapsed();
-    // 100 ms is the aim for a release build on a machine of its own; here is a debug build between other tests.
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    let took = server.cpu_time();
+    // 100 ms is the aim for a release build on a machine of its own; here is a debug build, and so its processor time.
+    assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(server.get("/ready").status, 200);
 }
 

@@ -45,7 +45,7 @@ fn five_hundred_answers_within_a_second_all_count() {
     let mut host = host_guest.join(&room);
     let guests: Vec<Guest<'_>> = (0..GUESTS).map(|_| server.guest()).collect();
     let mut players: Vec<Player> = Vec::new();
-    for some in guests.chunks(100) {
+    for some in guests.chunks(25) {
         players.extend(some.iter().map(|guest| guest.join(&room)));
         listen(std::slice::from_mut(&mut host));
         listen(&mut players);
