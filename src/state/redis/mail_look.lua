@@ -34,7 +34,7 @@ local function line_up(room) call("ZADD", LINE, call("INCR", SEQ), room) end
 -- runs them; should that never come, they are found again a while later.
 local FEW, AGAIN_MS = tonumber(ARGV[4]), 1000
 local has_line = call("EXISTS", LINE) == 1
-local found = { now, wait, pending }
+local found, again = { now, wait, pending }, {}
 for _, room in ipairs(call("ZRANGEBYSCORE", TIMERS, "-inf", now, "LIMIT", 0, rooms)) do
   local timers = call("ZRANGEBYSCORE", mail .. "due:" .. room, "-inf", now, "LIMIT", 0, FEW + 1)
   local is_lined = has_line and call("ZSCORE", LINE, room)
@@ -42,12 +42,17 @@ for _, room in ipairs(call("ZRANGEBYSCORE", TIMERS, "-inf", now, "LIMIT", 0, roo
     if not is_lined then line_up(room) end
     call("ZREM", TIMERS, room)
   else
-    call("ZADD", TIMERS, now + AGAIN_MS, room)
+    again[#again + 1] = now + AGAIN_MS
+    again[#again + 1] = room
     left = left - #timers
     found[#found + 1] = room
     found[#found + 1] = timers
   end
 end
+
+-- Dragonfly runs Lua 5.4.
+local unpack = table.unpack or unpack
+if #again > 0 then call("ZADD", TIMERS, unpack(again)) end
 
 local function due_of(entry) return tonumber(string.match(entry, "^%d+ (%d+)")) end
 

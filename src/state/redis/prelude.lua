@@ -87,34 +87,6 @@ local function mark(found)
   found.audiences_before = found.audiences and found.audiences.count or 0
 end
 
--- Takes back what the running call has published.
-local function undo_events()
-  local function cut(list, length)
-    for index = #list, length + 1, -1 do list[index] = nil end
-  end
-  -- Forgets audiences whose line has been taken back.
-  local function forget_audiences(audiences, before)
-    if audiences.count == before then return end
-    for audience, at in pairs(audiences) do
-      if audience ~= "count" and at > before then audiences[audience] = nil end
-    end
-    audiences.count = before
-  end
-  bytes = bytes_before
-  for index = #order, 1, -1 do
-    local found = order[index]
-    if found.began == number then
-      rooms[found.id], order[index] = nil, nil
-      if found == own then own = nil end
-    elseif found.call == number then
-      found.count, found.last = found.count_before, found.last_before
-      cut(found.lines, found.last)
-      if found.held then cut(found.held, found.held_before) end
-      if found.audiences then forget_audiences(found.audiences, found.audiences_before) end
-    end
-  end
-end
-
 local function charge(size)
   bytes = bytes + size + 64
   -- A batch that gives nothing back has a bound, too: what a node has not read yet of all channels is bounded by the store, which
@@ -209,11 +181,53 @@ local prints
 local running
 local groups
 
--- Ids between tabs. Nobody has an id with a control character in it.
-local function list(ids)
-  local clean = {}
-  for index = 1, #ids do clean[index] = string.gsub(ids[index], "%c", "?") end
-  return table.concat(clean, "\t")
+local sending
+-- For events that are not for all, and errors of the script's own.
+local function get_sending()
+  if sending then return sending end
+  sending = {}
+
+  -- Ids between tabs. Nobody has an id with a control character in it.
+  function sending.list(ids)
+    local clean = {}
+    for index = 1, #ids do clean[index] = string.gsub(ids[index], "%c", "?") end
+    return table.concat(clean, "\t")
+  end
+
+  -- An event with an audience; what is for whoever comes in with this call gets its number when the batch has ended.
+  function sending.put_for(found, head, text, audience, key)
+    if entering and audience == "@+" .. user_id then
+      if found.call ~= number then mark(found) end
+      local held = found.held or {}
+      found.held = held
+      held[#held + 1] = { head, text, audience, key }
+    else
+      put(found, head, text, audience, key)
+    end
+  end
+
+  function sending.send(to, kind, payload)
+    local head, text = names[kind] or named(kind), encode(payload)
+    if not is_utf8(text) then error(NOT_UTF8, 2) end
+    if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
+    local found = own or own_room("send")
+    charge(#head + #text + #tostring(to))
+    sending.put_for(found, head, text, "@+" .. sending.list({ tostring(to) }))
+  end
+
+  function sending.error(code, message, details)
+    if type(code) ~= "string" and type(code) ~= "number" then
+      error("bad argument #1 to 'error' (string expected, got " .. type(code) .. ")", 2)
+    elseif type(message) ~= "string" and type(message) ~= "number" then
+      error("bad argument #2 to 'error' (string expected, got " .. type(message) .. ")", 2)
+    end
+    if details ~= nil and #encode(details) > MAX_DETAILS_BYTES then
+      error("the details of an error have at most " .. MAX_DETAILS_BYTES .. " bytes", 2)
+    end
+    error({ code = tostring(code), message = tostring(message), details = details }, 0)
+  end
+
+  return sending
 end
 
 local function get_groups()
@@ -225,13 +239,13 @@ local function get_groups()
     found.last = found.last + 1
     found.lines[found.last] = "\n@!" .. id .. "\t" .. reason
   end
-  groups = make_groups({
+  groups = make_part("groups")({
     room = room,
     caller = function() return user_id end,
     commands = function() return running end,
     own_room = own_room,
     put_out = put_out,
-    list = list,
+    list = get_sending().list,
   })
   return groups
 end
@@ -252,18 +266,6 @@ local function get_mail()
   return mail
 end
 
--- An event with an audience; what is for whoever comes in with this call gets its number when the batch has ended.
-local function put_for(found, head, text, audience, key)
-  if entering and audience == "@+" .. user_id then
-    if found.call ~= number then mark(found) end
-    local held = found.held or {}
-    found.held = held
-    held[#held + 1] = { head, text, audience, key }
-  else
-    put(found, head, text, audience, key)
-  end
-end
-
 --@documents local documents
 local godra = { now = now, room_ttl = tonumber(ARGV[6]), lobbies_per_owner = LOBBIES_PER_OWNER, home = IS_HOME }
 if room ~= "" then godra.room = room end
@@ -277,36 +279,16 @@ function godra.publish(kind, payload, options)
   local found = own or own_room("publish")
   if options ~= nil then
     charge(#head + #text + (audience and #audience or 0) + (key and #key or 0))
-    if audience then put_for(found, head, text, audience, key) else put(found, head, text, nil, key) end
+    if audience then get_sending().put_for(found, head, text, audience, key) else put(found, head, text, nil, key) end
   else
     charge(#head + #text)
     put(found, head, text)
   end
 end
 
-function godra.send(to, kind, payload)
-  local head, text = names[kind] or named(kind), encode(payload)
-  if not is_utf8(text) then error(NOT_UTF8, 2) end
-  if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
-  local found = own or own_room("send")
-  charge(#head + #text + #tostring(to))
-  put_for(found, head, text, "@+" .. list({ tostring(to) }))
-end
-
-function godra.error(code, message, details)
-  if type(code) ~= "string" and type(code) ~= "number" then
-    error("bad argument #1 to 'error' (string expected, got " .. type(code) .. ")", 2)
-  elseif type(message) ~= "string" and type(message) ~= "number" then
-    error("bad argument #2 to 'error' (string expected, got " .. type(message) .. ")", 2)
-  end
-  if details ~= nil and #encode(details) > MAX_DETAILS_BYTES then
-    error("the details of an error have at most " .. MAX_DETAILS_BYTES .. " bytes", 2)
-  end
-  error({ code = tostring(code), message = tostring(message), details = details }, 0)
-end
-
 -- What scripts rarely ask for is made when they do.
 setmetatable(godra, { __index = function(_, name)
+  if name == "send" or name == "error" then return get_sending()[name] end
   if name == "join" or name == "leave" or name == "cell" or name == "remove" then return get_groups()[name] end
   if name == "payload" then
     if payload_of ~= number then
@@ -432,39 +414,80 @@ function keep(...)
   return call(...)
 end
 
--- Scripts can make an error's text of any length; the server cuts it where players shall see its end.
-local function shortened(text) return #text > 4096 and string.sub(text, 1, 4096) or text end
+-- The entry of a call that has failed, by what its script has returned (and the refusal that this is, if it is one) or thrown. What it
+-- has done is undone.
+local function fail(value, refusal, is_atomic)
+  -- Scripts can make an error's text of any length; the server cuts it where players shall see its end.
+  local function shortened(text) return #text > 4096 and string.sub(text, 1, 4096) or text end
 
-local function failure(problem)
-  local OOM = "OOM command not allowed when used memory > 'maxmemory'."
-  local function is_away(text)
-    -- Errors that are the store's state and not the script's fault.
-    local AWAY = { READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
-    return AWAY[string.match(text, "^%-?(%u+) ")]
-  end
-  if type(problem) == "table" then
-    -- It may be any table of the script's, with any metatable.
-    local code, message, err = rawget(problem, "code"), rawget(problem, "message"), rawget(problem, "err")
-    if type(code) == "string" and type(message) == "string" then
-      local details, ok, text = rawget(problem, "details"), true, ""
-      if details ~= nil then ok, text = pcall(encode, details) end
-      return { "E", shortened(code), shortened(message), ok and #text <= MAX_DETAILS_BYTES and text or "", 0 }
+  local function failure(problem)
+    local OOM = "OOM command not allowed when used memory > 'maxmemory'."
+    local function is_away(text)
+      -- Errors that are the store's state and not the script's fault.
+      local AWAY = { READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true }
+      return AWAY[string.match(text, "^%-?(%u+) ")]
     end
-    if type(err) == "string" then
-      if is_away(err) then return { "E", "unavailable", shortened(err), "", 2 } end
-      local line = rawget(problem, "line")
-      local place = (type(line) == "string" or type(line) == "number") and "user_script:" .. line .. ": " or ""
-      return { "E", "script_error", shortened(place .. err), "", 1 }
+    if type(problem) == "table" then
+      -- It may be any table of the script's, with any metatable.
+      local code, message, err = rawget(problem, "code"), rawget(problem, "message"), rawget(problem, "err")
+      if type(code) == "string" and type(message) == "string" then
+        local details, ok, text = rawget(problem, "details"), true, ""
+        if details ~= nil then ok, text = pcall(encode, details) end
+        return { "E", shortened(code), shortened(message), ok and #text <= MAX_DETAILS_BYTES and text or "", 0 }
+      end
+      if type(err) == "string" then
+        if is_away(err) then return { "E", "unavailable", shortened(err), "", 2 } end
+        local line = rawget(problem, "line")
+        local place = (type(line) == "string" or type(line) == "number") and "user_script:" .. line .. ": " or ""
+        return { "E", "script_error", shortened(place .. err), "", 1 }
+      end
+      return { "E", "script_error", "(error object is a table value)", "", 1 }
+    elseif type(problem) == "string" and is_away(problem) then
+      return { "E", "unavailable", shortened(problem), "", 2 }
+    elseif type(problem) == "string" and string.find(problem, OOM, 1, true) then
+      return { "E", "unavailable", OOM, "", 2 }
+    elseif type(problem) == "string" or type(problem) == "number" then
+      return { "E", "script_error", shortened(tostring(problem)), "", 1 }
     end
-    return { "E", "script_error", "(error object is a table value)", "", 1 }
-  elseif type(problem) == "string" and is_away(problem) then
-    return { "E", "unavailable", shortened(problem), "", 2 }
-  elseif type(problem) == "string" and string.find(problem, OOM, 1, true) then
-    return { "E", "unavailable", OOM, "", 2 }
-  elseif type(problem) == "string" or type(problem) == "number" then
-    return { "E", "script_error", shortened(tostring(problem)), "", 1 }
+    return { "E", "script_error", "(error object is a " .. type(problem) .. " value)", "", 1 }
   end
-  return { "E", "script_error", "(error object is a " .. type(problem) .. " value)", "", 1 }
+
+  -- Takes back what the running call has published.
+  local function undo_events()
+    local function cut(list, length)
+      for index = #list, length + 1, -1 do list[index] = nil end
+    end
+    -- Forgets audiences whose line has been taken back.
+    local function forget_audiences(audiences, before)
+      if audiences.count == before then return end
+      for audience, at in pairs(audiences) do
+        if audience ~= "count" and at > before then audiences[audience] = nil end
+      end
+      audiences.count = before
+    end
+    bytes = bytes_before
+    for index = #order, 1, -1 do
+      local found = order[index]
+      if found.began == number then
+        rooms[found.id], order[index] = nil, nil
+        if found == own then own = nil end
+      elseif found.call == number then
+        found.count, found.last = found.count_before, found.last_before
+        cut(found.lines, found.last)
+        if found.held then cut(found.held, found.held_before) end
+        if found.audiences then forget_audiences(found.audiences, found.audiences_before) end
+      end
+    end
+  end
+
+  local is_own = refusal and string.sub(refusal, 1, 4) ~= "OOM "
+  local entry = is_own and { "E", "script_error", shortened(refusal), "", 0 } or failure(value)
+  if is_atomic then
+    undo_changes()
+    undo_events()
+    if mail then mail.undo() end
+  end
+  return entry
 end
 
 -- The users of the calls with that step (nil: all calls), in the runs from one to another; the first's arguments begin there.
@@ -496,7 +519,7 @@ local function resume_all()
   local known = call("HMGET", OWN_KEYS .. "room:" .. room, "epoch", "seq")
   past = { {} }
   if known[1] then
-    history = history or make_history(now)
+    history = history or make_part("history")(now)
     local seq = tonumber(known[2] or 0)
     local after, entries = history.read(room, known[1], seq, places)
     if after then past = { { after, unpack(entries) }, epoch = known[1], after = after, seq = seq } end
@@ -520,7 +543,7 @@ local finish
 do
 -- Keeps a message's events for those who come back. What is too much is looked for now and then.
 local function remember(id, message, first, count, has_keys)
-  local last, into = first + count - 1, history_key(id)
+  local last, into = first + count - 1, OWN_KEYS .. "history:" .. id
   local head = string.format("%.0f %.0f %.0f %d%s", now, first, last, count, has_keys and " k" or "")
   -- A full store keeps no events: who has missed some gets the room's state.
   if is_full then return call("DEL", into) end
@@ -528,7 +551,7 @@ local function remember(id, message, first, count, has_keys)
   call("EXPIRE", into, HISTORY_AGE + 1)
   local every = math.max(1, math.min(HISTORY_EVENTS, math.floor(HISTORY_BYTES / 4 * count / #message)))
   if math.floor(last / every) ~= math.floor((first - 1) / every) then
-    history = history or make_history(now)
+    history = history or make_part("history")(now)
     history.trim(id, last, has_keys)
   end
 end
@@ -616,18 +639,18 @@ repeat
     running = is_atomic and atomic_commands or redis
     local width = argument_count + named_count + (step == 0 and 0 or 1)
     if step == 4 and not numbered then
-      numbered = make_numbered(room, time[1], keep)
+      numbered = make_part("numbered")(room, time[1], keep)
       numbered.read(users_of(run, #runs, at, 4, {}))
     elseif step == 1 or step == 6 then
       entered = users_of(run, run, at, step, entered or {})
     end
     local moves = step ~= 0 and step ~= 4 and step ~= 8 and step ~= 9
     if step == 8 then
-      tick = tick or make_ticks(KEYS[1], now, keep)
+      tick = tick or make_part("ticks")(KEYS[1], now, keep)
     elseif step == 9 then
       get_mail()
     elseif moves then
-      membership = membership or make_membership(room, node, now, keep)
+      membership = membership or make_part("membership")(room, node, now, keep)
     end
     local calls, is_last_run = runs[run + 7], run + 8 > #runs
     for nth = 1, calls do
@@ -676,16 +699,10 @@ repeat
           if problem then ok, value = false, problem end
         end
         local refusal = ok and type(value) == "table" and rawget(value, "err")
-        local is_refusal = type(refusal) == "string"
-        if not ok or is_refusal then
+        if type(refusal) ~= "string" then refusal = nil end
+        if not ok or refusal then
           has_failed, is_plain = true, false
-          local is_own = is_refusal and string.sub(refusal, 1, 4) ~= "OOM "
-          results[place] = is_own and { "E", "script_error", shortened(refusal), "", 0 } or failure(value)
-          if is_atomic then
-            undo_changes()
-            undo_events()
-            if mail then mail.undo() end
-          end
+          results[place] = fail(value, refusal, is_atomic)
         else
           if is_atomic then keep_changes() end
           has_worked = true
@@ -747,7 +764,7 @@ repeat
     -- Who has run, and whose result nobody wants.
     for index = 1, number - before do results[index] = results[index] or 0 end
   end
-  local last_ran = entered and (numbered or make_numbered(room, time[1], keep)).last(entered) or places and {} or nil
+  local last_ran = entered and (numbered or make_part("numbered")(room, time[1], keep)).last(entered) or places and {} or nil
   local told = now
   if prints or mail and mail.wait and not parts then told = { now, not parts and mail and mail.wait or -1, prints or {} } end
   local took

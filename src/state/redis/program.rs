@@ -253,8 +253,20 @@ impl Program {
         let payload = if uses(|script| script.may_read("payload")) { payload() } else { String::new() };
         let arrays = if uses(|script| script.may_read("array")) { ARRAYS } else { "" };
         for part in [
-            RANDOM, arrays, sandbox, PICKS, UNDO, GROUPS, RESULT, MEMBERSHIP, of_games, NUMBERED, TICKS,
-            HISTORY, &library, &payload, TEXT, &mail, &documents, &prelude,
+            RANDOM,
+            arrays,
+            sandbox,
+            PICKS,
+            UNDO,
+            RESULT,
+            &rare_parts(),
+            of_games,
+            &library,
+            &payload,
+            TEXT,
+            &mail,
+            &documents,
+            &prelude,
         ] {
             text.push_str(part);
         }
@@ -464,20 +476,37 @@ fn tables(history: &HistoryBounds, lobbies_per_owner: u32, names: &Names) -> Str
          local function is_reserved(kind) return {} end\nlocal RESERVED_TYPE, READS = {RESERVED_TYPE:?}, {:?}\n\
          local MAX_DEPTH, TOO_DEEP = {MAX_DEPTH}, {TOO_DEEP:?}\n\
          local MAX_RESULT_DEPTH, MAX_RESULT_BYTES = {MAX_RESULT_DEPTH}, {MAX_RESULT_BYTES}\n\
-         local function get_group_bounds()\n  \
-         return {{ name = {}, user = {}, reason = {}, key = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
-         end\n\
-         local function has_not_run(code) return {} end\nlocal OUT_OF_ORDER = {OUT_OF_ORDER:?}\n\
-         local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\nlocal MAX_ORDERED = {MAX_ORDERED}\n\
+         local MAX_ORDERED = {MAX_ORDERED}\n\
          local NOT_UTF8, TOO_MUCH, MAX_CALL_BYTES, FULL_BYTES = {:?}, {:?}, {MAX_CALL_BYTES}, {FULL_BYTES}\n\
          local MAX_DETAILS_BYTES = {MAX_DETAILS_BYTES}\n\
          local LOBBIES_PER_OWNER = {lobbies_per_owner}\n\
-         local LONGEST_PAUSE = {LONGEST_PAUSE_MS}\n\
          local HISTORY_EVENTS, HISTORY_BYTES, HISTORY_AGE = {}, {}, {}\n",
         names.keys,
         names.channels,
         is_one_of("kind", MessageType::ALL.iter().map(|known| known.name)),
         format!(" {} publish spublish object memory info ", reads.join(" ")),
+        BadEvent::NotUtf8.message(),
+        BadEvent::TooMuch.message(),
+        history.events,
+        history.bytes,
+        history.age_ms.div_ceil(1000)
+    )
+}
+
+/// What few batches need, as one function that makes it: each function takes a while to be made, in every batch.
+fn rare_parts() -> String {
+    let asks_again = ErrorCode::ALL.iter().filter(|code| code.asks_again()).map(|code| code.name());
+    format!(
+        "-- One of these by its name.\nlocal function make_part(name)\n\
+         local function get_group_bounds()\n  \
+         return {{ name = {}, user = {}, reason = {}, key = {}, groups = {}, named = {}, ttl = {}, reach = {}, bytes = {} }}\n\
+         end\n\
+         local function has_not_run(code) return {} end\nlocal OUT_OF_ORDER = {OUT_OF_ORDER:?}\n\
+         local ANSWERS, MAX_ANSWER_BYTES = {KEPT_ANSWERS}, {MAX_ANSWER_BYTES}\n\
+         local LONGEST_PAUSE = {LONGEST_PAUSE_MS}\n\
+         {GROUPS}{MEMBERSHIP}{NUMBERED}{TICKS}{HISTORY}\
+         local parts = {{ groups = make_groups, membership = make_membership, numbered = make_numbered, ticks = make_ticks, history = make_history }}\n\
+         return parts[name]\nend\n",
         groups::MAX_NAME_BYTES,
         groups::MAX_USER_BYTES,
         groups::MAX_REASON_BYTES,
@@ -487,12 +516,7 @@ fn tables(history: &HistoryBounds, lobbies_per_owner: u32, names: &Names) -> Str
         groups::TTL_S,
         groups::MAX_REACH,
         godra_engine::lua::MAX_LIST_BYTES,
-        is_one_of("code", ErrorCode::ALL.iter().filter(|code| code.asks_again()).map(|code| code.name())),
-        BadEvent::NotUtf8.message(),
-        BadEvent::TooMuch.message(),
-        history.events,
-        history.bytes,
-        history.age_ms.div_ceil(1000)
+        is_one_of("code", asks_again),
     )
 }
 
@@ -605,7 +629,8 @@ mod tests {
         assert!(
             scripts.contains("return 1")
                 && behind.ends_with(&format!(
-                    "{RANDOM}{PICKS}{UNDO}{GROUPS}{RESULT}{MEMBERSHIP}{}{NO_GAMES}{NUMBERED}{TICKS}{HISTORY}{TEXT}{NO_MAIL}{PRELUDE}",
+                    "{RANDOM}{PICKS}{UNDO}{RESULT}{}{}{NO_GAMES}{TEXT}{NO_MAIL}{PRELUDE}",
+                    rare_parts(),
                     lifetimes(&ScriptSet::default())
                 ))
         );

@@ -225,16 +225,22 @@ impl Reader {
             }
             return Ok(());
         }
+        if is_state(error.code()) {
+            let why = format!("the store refuses to run this: {message}");
+            for sent in all {
+                self.endpoint.fail(sent.batch, sent.held, ErrorCode::Unavailable, &why);
+            }
+            return Err(message);
+        }
         let reason = all.first().map_or(message.clone(), |sent| sent.program.mend_lines(&message));
         log::warn!("messages of several rooms did not run together, and do so one by one reason={reason:?}");
-        let is_killed = message.contains(KILLED);
         for sent in all {
-            if is_killed {
+            if message.contains(KILLED) {
                 self.endpoint.ledger().doubt(&sent.batch.calls);
             }
             self.fail_shared(sent, &reason);
         }
-        if is_state(error.code()) { Err(message) } else { Ok(()) }
+        Ok(())
     }
 
     /// Nobody knows what has become of a bundle's batch: its messages are still due, unless they have run.
