@@ -4,7 +4,8 @@
 -- takes from the server's own tables: OWN_KEYS and CHANNELS (what the names of the server's keys and of rooms' channels begin with),
 -- check_result, is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
--- looks after memberships: make_membership; what ends with a room: settle_lifetimes; numbered inputs: make_numbered; a room's latest events: make_history; messages
+-- few batches need: make_part(name), which gives what makes groups, membership, numbered (inputs), ticks or history (a room's latest
+-- events); what ends with a room: settle_lifetimes; messages
 -- between rooms: make_mail, nil if no script has to do with them; make_guard, nil if there is one game; what may be published: is_utf8, NOT_UTF8, MAX_CALL_BYTES, FULL_BYTES
 -- and TOO_MUCH; and the bound of an error's details, MAX_DETAILS_BYTES.
 -- KEYS[1]: the room's record (a hash of epoch and seq), or the name of no key for calls without a room; then the scripts' keys
