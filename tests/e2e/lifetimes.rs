@@ -146,13 +146,15 @@ fn hand(guest: &Guest<'_>) -> [i64; 4] {
 #[test]
 fn what_users_have_in_a_room_ends_with_it() {
     let server = start_with_hands("1h");
-    let [early, late, stranger] = [(); 3].map(|()| server.guest());
+    let [early, late, stranger, caller] = [(); 4].map(|()| server.guest());
     let mut last = late.join("hall");
     for round in 0..2 {
         let mut first = early.join("hall");
         for player in [&mut first, &mut last] {
             assert_eq!(player.call("deal", json!(null), 1)["type"], "reply");
         }
+        // Who is never in it, and calls while others are.
+        assert_eq!(caller.rpc("deal", json!(["hall"]), &[]).status, 200);
         first.close();
         last.receive_type("gone");
         assert_eq!(hand(&early), [-1; 4], "somebody is there");
@@ -160,7 +162,7 @@ fn what_users_have_in_a_room_ends_with_it() {
         last.close();
         wait_until("the room to be about to end", || hand(&late)[0] > 0);
         let ends_behind = |own: i64, room: i64| own > room && own <= room + 11_000;
-        for guest in [&early, &late] {
+        for guest in [&early, &late, &caller] {
             let left = hand(guest);
             assert!(ends_behind(left[1], left[0]) && ends_behind(left[2], left[0]), "{round}: {left:?}");
             assert_eq!(left[3], -1, "what is kept does not end");
@@ -171,7 +173,7 @@ fn what_users_have_in_a_room_ends_with_it() {
         assert!(ends_behind(left[1], left[0]) && ends_behind(left[2], left[0]) && left[3] == -1, "{left:?}");
 
         last = late.join("hall");
-        for guest in [&early, &late, &stranger] {
+        for guest in [&early, &late, &stranger, &caller] {
             assert_eq!(hand(guest), [-1; 4]);
         }
     }

@@ -45,7 +45,6 @@ local function settle_lifetimes(room, now, room_ttl, somebody_moves, keep, users
 
   -- Users' keys end when the room has ended.
   local function settle_users(record, lasts, is_over)
-    if #ROOM_KEYS(game, room, "") == 0 then return end
     local whose = note_users()
     local ends = tonumber(call("HGET", record, "users_end") or nil)
     local before = ends
@@ -72,16 +71,21 @@ local function settle_lifetimes(room, now, room_ttl, somebody_moves, keep, users
   end
 
   local left = call("PTTL", "game:" .. room)
-  if left == -1 and not somebody_moves then return end
+  local has_users_keys = #ROOM_KEYS(game, room, "") > 0
+  if left == -1 and not somebody_moves then
+    -- What callers have is to be found when the room ends.
+    if has_users_keys then note_users() end
+    return
+  end
   local record = OWN_KEYS .. "room:" .. room
   local before = tonumber(call("HGET", record, "ends") or nil)
   if left == -2 and not before then return end
-  if left == -1 and not before then return settle_users(record, -1) end
+  if left == -1 and not before then return has_users_keys and settle_users(record, -1) end
   local lasts = left
   -- What comes after a room's end does not last longer than a room that nobody is in, however often somebody asks.
   if left == -2 then lasts = before > now and before - now or room_ttl * 1000 end
   give_end(ROOM_KEYS(game, room), lasts, before)
-  settle_users(record, lasts, left == -2)
+  if has_users_keys then settle_users(record, lasts, left == -2) end
   if lasts >= 0 then
     keep("HSET", record, "ends", string.format("%.0f", now + lasts))
   else

@@ -38,8 +38,15 @@ impl Worker {
         if !somebody_moves && !batch.calls.iter().any(is_from_outside) {
             return;
         }
+        let keys = self.scripts.of(room.game()).room_keys();
+        let callers = batch.calls.iter().filter(|call| moves(call) || is_from_outside(call));
+        let callers = callers.map(|call| &*call.caller.user_id);
         let head = self.end_of(format!("game:{room}").as_bytes(), now_ms);
         if head == End::Never && !somebody_moves {
+            // What they have is to be found when the room ends.
+            if !keys.of_users.is_empty() {
+                self.note_users(room, callers, now_ms);
+            }
             return;
         }
         let noted = self.noted_ends(room, now_ms);
@@ -54,15 +61,12 @@ impl Worker {
             // What comes after a room's end does not last longer than a room that nobody is in, however often somebody asks.
             End::Missing => before.filter(|at_ms| *at_ms > now_ms).or(Some(now_ms + room_ttl_ms)),
         };
-        let keys = self.scripts.of(room.game()).room_keys();
         for key in &keys.shared {
             self.give_end(key.fill(room.as_str(), "").as_bytes(), end, before, now_ms);
         }
         let users_end = match keys.of_users.is_empty() {
             true => None,
             false => {
-                let callers = batch.calls.iter().filter(|call| moves(call) || is_from_outside(call));
-                let callers = callers.map(|call| &*call.caller.user_id);
                 let users_before = noted.and_then(|noted| noted.users);
                 self.settle_users(room, callers, end, users_before, now_ms)
             }
