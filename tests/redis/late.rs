@@ -30,6 +30,11 @@ impl Late {
         let room = host.create_lobby(&nodes[1]);
         // So that the first node has given its store the program that joins need, and sends no more than the join itself later.
         drop(host.join(&nodes[0], &room));
+        wait_until("the first node to have nobody", || {
+            nodes[0].metric("godra_connections{kind=\"websocket\"}") == 0.0
+        });
+        // What it had to do for that is over once it has answered what came behind.
+        assert_eq!(host.rpc(&nodes[0], "heartbeat", json!([]), &[]).status, 200);
         let host = host.join(&nodes[1], &room);
         Self { redis, proxy, nodes, room, _host: host }
     }

@@ -196,7 +196,7 @@ impl Line {
             Ended::Closed(Some(code)) => Some(format!("close {code}")),
             Ended::Closed(None) => None,
             Ended::Gone(_) => Some("ended".into()),
-            Ended::Refused(Refused::Status(status)) => Some(status.to_string()),
+            Ended::Refused(Refused::Status(status, _)) => Some(status.to_string()),
             Ended::Refused(Refused::Invalid(_)) | Ended::BadFrame(_) => Some("malformed".into()),
         };
         answer.into_iter().for_each(|answer| tally.count(answer));

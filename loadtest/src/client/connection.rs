@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_refused_upgrade_is_told_with_its_status() {
         let (told, ended) = taken(b"HTTP/1.1 503 Service Unavailable\r\n\r\n", 5);
-        assert_eq!((told, ended.as_deref()), (vec![], Some("Refused(Status(503))")));
+        assert_eq!((told, ended.as_deref()), (vec![], Some("Refused(Status(503, None))")));
     }
 
     #[test]

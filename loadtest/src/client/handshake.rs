@@ -6,8 +6,8 @@ use tungstenite::handshake::derive_accept_key;
 /// Why an upgrade did not happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// An HTTP answer other than 101.
-    Status(u16),
+    /// An HTTP answer other than 101, and what it says, if that came with it.
+    Status(u16, Option<String>),
     /// An answer that breaks RFC 6455 or HTTP.
     Invalid(&'static str),
 }
@@ -65,8 +65,14 @@ pub(super) fn read_answer(bytes: &[u8], key: &str, offered: bool) -> Result<Opti
         Some(101) => {
             check_headers(response.headers, key, offered).map(|compresses| Some((length, compresses)))
         }
-        status => Err(Refused::Status(status.unwrap_or(0))),
+        status => Err(Refused::Status(status.unwrap_or(0), message(&bytes[length..]))),
     }
+}
+
+/// The message of an error as the server's answers have it.
+fn message(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    body["error"]["message"].as_str().map(str::to_owned)
 }
 
 /// Whether compression was agreed on.
@@ -117,7 +123,10 @@ mod tests {
             &GOOD.replace("keep-alive, Upgrade", "keep-alive"),
             Err(Refused::Invalid("an upgrade without its Upgrade and Connection headers")),
         );
-        check("HTTP/1.1 503 Service Unavailable\r\n\r\n", Err(Refused::Status(503)));
+        check("HTTP/1.1 503 Service Unavailable\r\n\r\n", Err(Refused::Status(503, None)));
+        let full =
+            "HTTP/1.1 403 Forbidden\r\n\r\n{\"error\":{\"code\":\"conflict\",\"message\":\"It is full\"}}";
+        check(full, Err(Refused::Status(403, Some("It is full".into()))));
         check("nonsense\r\n\r\n", Err(Refused::Invalid("an answer that is not HTTP")));
     }
 

@@ -1,7 +1,7 @@
 //! Every scenario runs from start to end, and says clearly when it cannot.
 
 use crate::fake::{Fake, Fault};
-use crate::harness::{Outcome, ROOMS, run, run_against, show};
+use crate::harness::{Outcome, ROOMS, run, run_against, show, thrice};
 
 /// The value of a result that only this scenario has.
 pub(crate) fn finding(outcome: &Outcome, name: &str) -> f64 {
@@ -21,19 +21,21 @@ pub(crate) fn passed(outcome: &Outcome) {
 
 #[test]
 fn rooms_count_what_they_should() {
-    let outcome = run_against(Fault::None, ROOMS);
-    passed(&outcome);
-    let all = &outcome.json["phases"][0]["all"];
-    let number = |name: &str| all[name].as_f64().unwrap();
-    assert_eq!(number("connected"), 6.0);
-    // Six players at 30 Hz, each event to the three members of its room.
-    assert!((number("inputs_per_s") - 180.0).abs() < 30.0, "{}", outcome.text);
-    assert!((number("events_per_s") - 540.0).abs() < 90.0, "{}", outcome.text);
-    let p50_ms = all["latency"]["p50_ms"].as_f64().unwrap();
-    assert!((0.5..50.0).contains(&p50_ms), "the server flushes every 10 ms: {p50_ms}");
-    assert!(!outcome.json["timeline"].as_array().unwrap().is_empty());
-    assert_eq!(outcome.json["setup"]["sync_interval_ms"], 10.0);
-    assert_eq!(outcome.json["server_metrics"], serde_json::json!({}));
+    thrice(|| {
+        let outcome = run_against(Fault::None, ROOMS);
+        passed(&outcome);
+        let all = &outcome.json["phases"][0]["all"];
+        let number = |name: &str| all[name].as_f64().unwrap();
+        assert_eq!(number("connected"), 6.0);
+        // Six players at 30 Hz, each event to the three members of its room.
+        assert!((number("inputs_per_s") - 180.0).abs() < 30.0, "{}", outcome.text);
+        assert!((number("events_per_s") - 540.0).abs() < 90.0, "{}", outcome.text);
+        let p50_ms = all["latency"]["p50_ms"].as_f64().unwrap();
+        assert!((0.5..50.0).contains(&p50_ms), "the server flushes every 10 ms: {p50_ms}");
+        assert!(!outcome.json["timeline"].as_array().unwrap().is_empty());
+        assert_eq!(outcome.json["setup"]["sync_interval_ms"], 10.0);
+        assert_eq!(outcome.json["server_metrics"], serde_json::json!({}));
+    });
 }
 
 #[test]
@@ -208,26 +210,30 @@ fn an_attack_that_is_none_is_refused_with_those_that_are() {
 
 #[test]
 fn slow_clients_are_expected_to_be_closed() {
-    // A reader that the machine keeps waiting for a moment must not look like one that does not read.
-    let slow = "slow --rooms 2 --players 4 --rate 20 --share 0.25 --payload-bytes 3000 --action set --duration 1s \
-                --unread 1.5 --stall 1s --slow-receive-buffer 32768 --patience 4s";
-    let outcome = run_against(Fault::None, slow);
-    passed(&outcome);
-    assert_eq!(finding(&outcome, "closed with 4002"), 2.0);
-    let outcome = run_against(Fault::KeepSlow, slow);
-    assert_eq!(outcome.code, Some(1), "{}", outcome.text);
-    assert_eq!(outcome.json["violations"]["counts"]["not_closed"], 2, "{}", outcome.text);
+    thrice(|| {
+        // A reader that the machine keeps waiting for a moment must not look like one that does not read.
+        let slow = "slow --rooms 2 --players 4 --rate 20 --share 0.25 --payload-bytes 3000 --action set --duration 1s \
+                    --unread 1.5 --stall 1s --slow-receive-buffer 32768 --patience 4s";
+        let outcome = run_against(Fault::None, slow);
+        passed(&outcome);
+        assert_eq!(finding(&outcome, "closed with 4002"), 2.0);
+        let outcome = run_against(Fault::KeepSlow, slow);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.text);
+        assert_eq!(outcome.json["violations"]["counts"]["not_closed"], 2, "{}", outcome.text);
+    });
 }
 
 #[test]
 fn mixed_play_with_people_who_come_and_go() {
-    let outcome = run_against(
-        Fault::None,
-        "mixed --rooms 3 --players 4 --chat 2 --churn 0.5 --away 100ms --duration 1500ms",
-    );
-    passed(&outcome);
-    let all = &outcome.json["phases"][0]["all"];
-    assert!(all["join"]["count"].as_u64() > Some(2), "people came back: {}", outcome.text);
+    thrice(|| {
+        let outcome = run_against(
+            Fault::None,
+            "mixed --rooms 3 --players 4 --chat 2 --churn 0.5 --away 100ms --duration 1500ms",
+        );
+        passed(&outcome);
+        let all = &outcome.json["phases"][0]["all"];
+        assert!(all["join"]["count"].as_u64() > Some(2), "people came back: {}", outcome.text);
+    });
 }
 
 const TIMERS: &str = "timers --rooms 2 --players 2 --rate 20 --timers 6 --pending 1100 --duration 900ms";

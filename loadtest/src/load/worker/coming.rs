@@ -167,7 +167,8 @@ impl<R: FnMut(Window)> Worker<R> {
             Ended::Closed(Some(code)) => code.to_string(),
             Ended::Closed(None) => "without a code".into(),
             Ended::Gone(error) => error.kind().to_string(),
-            Ended::Refused(Refused::Status(status)) => format!("HTTP {status}"),
+            Ended::Refused(Refused::Status(status, None)) => format!("HTTP {status}"),
+            Ended::Refused(Refused::Status(status, Some(message))) => format!("HTTP {status} ({message})"),
             Ended::Refused(Refused::Invalid(reason)) => {
                 self.violation(index, Violation::BadHandshake, reason);
                 (*reason).into()
