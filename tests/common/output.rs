@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crate::common::PATIENCE;
@@ -18,15 +19,15 @@ struct Shared {
 }
 
 impl Output {
-    /// Takes what comes from a pipe, on a thread of its own, until the pipe ends.
-    pub fn follow(&self, mut pipe: impl Read + Send + 'static) {
+    /// Takes what comes from a pipe, on a thread of its own, until the pipe ends; so does the thread then.
+    pub fn follow(&self, mut pipe: impl Read + Send + 'static) -> JoinHandle<()> {
         let output = self.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = pipe.read(&mut buffer) {
                 output.append(&String::from_utf8_lossy(&buffer[..length]));
             }
-        });
+        })
     }
 
     fn append(&self, text: &str) {

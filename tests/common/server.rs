@@ -258,18 +258,11 @@ pub fn run_to_end(folder: &Folder, arguments: &[&str], environment: &[(&str, &st
         .spawn()
         .unwrap();
     let (out, err) = (Output::default(), Output::default());
-    out.follow(process.stdout.take().unwrap());
-    err.follow(process.stderr.take().unwrap());
+    let pipes = [out.follow(process.stdout.take().unwrap()), err.follow(process.stderr.take().unwrap())];
     let status = wait_for_end(&mut process, PATIENCE);
-    // The pipes' last bytes may come after the end of the process.
-    let complete = |output: &Output| {
-        let deadline = Instant::now() + Duration::from_millis(200);
-        while !output.text().ends_with('\n') && Instant::now() < deadline {
-            std::thread::yield_now();
-        }
-        output.text()
-    };
-    Ended { code: status.code(), stdout: complete(&out), stderr: complete(&err) }
+    // Their last bytes may come after the end of the process.
+    pipes.into_iter().for_each(|pipe| pipe.join().unwrap());
+    Ended { code: status.code(), stdout: out.text(), stderr: err.text() }
 }
 
 /// How a process ended.
