@@ -213,7 +213,7 @@ fn slow_clients_are_expected_to_be_closed() {
     thrice(|| {
         // A reader that the machine keeps waiting for a moment must not look like one that does not read.
         let slow = "slow --rooms 2 --players 4 --rate 20 --share 0.25 --payload-bytes 3000 --action set --duration 1s \
-                    --unread 1.5 --stall 1s --slow-receive-buffer 32768 --patience 4s";
+                    --unread 1.5 --stall 1s --slow-receive-buffer 32768 --patience 12s";
         let outcome = run_against(Fault::None, slow);
         passed(&outcome);
         assert_eq!(finding(&outcome, "closed with 4002"), 2.0);
