@@ -20,7 +20,7 @@ use crate::wire::ids::{Identity, Role, RoomId};
 
 /// How long an upgrade waits for the guest's documents, and how often it looks.
 const LONGEST_CLAIM: Duration = Duration::from_secs(5);
-const CLAIM_AGAIN: Duration = Duration::from_millis(20);
+const CLAIM_AGAIN: Duration = Duration::from_millis(50);
 
 impl AccountWorker {
     /// The guest's sockets close after the answer: what it has in rooms is handed over before they are told that it left.

@@ -4,9 +4,10 @@
 //! database, and no store writes them meanwhile. A store that has one lets it go when it hears that it is wanted, and it comes to
 //! the claim before anybody else. Then they move in the transaction that makes the account.
 
-use super::sql::{Database, Row, Transaction, Value, first};
-use crate::account::random;
+use super::sql::{Database, Transaction, Value};
 use crate::account::records::{Claiming, StoreFault, StoreResult};
+use crate::document::store::claims::Claimant;
+use crate::document::store::{address_row, read_address};
 use crate::wire::Address;
 
 /// A guest who owns more cannot be upgraded: they move in one transaction, for which others wait.
@@ -14,37 +15,11 @@ pub(super) const MAX_MOVED: usize = 1000;
 /// So many documents are claimed that name the guest and are not in the database: those that it has just made. Strangers may have
 /// stores look for as many as they like.
 const MAX_UNSAVED: u64 = 64;
-/// How long a claim lasts without another one, in milliseconds of the database's clock.
-const CLAIM_MS: u64 = 10_000;
 
-/// The home that a connection is for documents that it claims.
+/// What a connection claims documents as.
+#[derive(Default)]
 pub(super) struct Mover {
-    home: String,
-    has_claims: bool,
-}
-
-/// Where a document is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    collection: String,
-    key: String,
-}
-
-impl Place {
-    fn read(mut row: Row) -> StoreResult<Self> {
-        Ok(Self { collection: row.text()?, key: row.text()? })
-    }
-
-    fn values(&self) -> [Value; 2] {
-        [self.collection.as_str().into(), self.key.as_str().into()]
-    }
-}
-
-impl Default for Mover {
-    fn default() -> Self {
-        let home = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { home, has_claims: false }
-    }
+    claimant: Claimant,
 }
 
 impl Mover {
@@ -57,36 +32,12 @@ impl Mover {
         if places.len() > MAX_MOVED {
             return Ok(Claiming::TooMany(MAX_MOVED));
         }
-        self.has_claims = true;
-        let home = &*self.home;
-        let held = database.write(|transaction| {
-            renew(transaction, home)?;
-            let mut held = 0;
-            for place in &places {
-                held += usize::from(!take(transaction, home, place)?);
-            }
-            Ok(held)
-        })?;
-        Ok(if held == 0 { Claiming::All } else { Claiming::Waiting })
+        Ok(if self.claimant.claim(database, &places)? { Claiming::All } else { Claiming::Waiting })
     }
 
     /// Ends all claims.
     pub(super) fn release(&mut self, database: &mut impl Database) -> StoreResult<()> {
-        const STATEMENTS: [&str; 4] = [
-            "DELETE FROM document_homes WHERE home = $1",
-            "UPDATE document_homes SET heir = NULL WHERE heir = $1",
-            "DELETE FROM document_evictions WHERE home = $1",
-            "DELETE FROM homes WHERE home = $1",
-        ];
-        if !self.has_claims {
-            return Ok(());
-        }
-        let home = [Value::from(&*self.home)];
-        database.write(|transaction| {
-            STATEMENTS.iter().try_for_each(|statement| transaction.run(statement, &home).map(drop))
-        })?;
-        self.has_claims = false;
-        Ok(())
+        self.claimant.release(database)
     }
 
     /// Gives a guest's documents to the account, in the transaction that makes it.
@@ -108,12 +59,12 @@ impl Mover {
         const GIVE: &str =
             "UPDATE documents SET owner = $3, updated_at_ms = $4 WHERE collection = $1 AND key = $2";
         let owner = account_id.to_string();
-        for row in transaction.run(OWNED, &[guest_id.into()])? {
-            let place = Place::read(row)?;
-            let [collection, key] = place.values();
-            let held = [collection.clone(), key.clone(), Value::from(&*self.home)];
+        for mut row in transaction.run(OWNED, &[guest_id.into()])? {
+            let place = read_address(&mut row)?;
+            let [collection, key] = address_row(&place);
+            let held = [collection.clone(), key.clone(), Value::from(self.claimant.home().as_str())];
             if transaction.run(HOLD, &held)?.is_empty() {
-                return Err(StoreFault::Held(format!("{}/{}", place.collection, place.key)));
+                return Err(StoreFault::Held(place.to_string()));
             }
             if !move_document(transaction, &place, guest_id, &owner, now_ms)? {
                 let given = [collection.clone(), key.clone(), owner.as_str().into(), now_ms.into()];
@@ -147,7 +98,7 @@ pub(crate) fn key_of_account(key: &str, guest_id: &str, account_id: &str) -> Opt
 }
 
 /// What a guest owns, and what stores hold that may be its and is not in the database yet.
-fn places_of(database: &mut impl Database, guest_id: &str) -> StoreResult<Vec<Place>> {
+fn places_of(database: &mut impl Database, guest_id: &str) -> StoreResult<Vec<Address>> {
     const OWNED: &str = "SELECT collection, key FROM documents WHERE owner = $1 AND value IS NOT NULL ORDER BY collection, key LIMIT $2";
     // The underscore of an id stands for any character here.
     const UNSAVED: &str = "SELECT held.collection, held.key FROM document_homes held \
@@ -155,11 +106,12 @@ fn places_of(database: &mut impl Database, guest_id: &str) -> StoreResult<Vec<Pl
          WHERE documents.collection = held.collection AND documents.key = held.key AND documents.value IS NOT NULL) \
          ORDER BY held.collection, held.key LIMIT $2";
     let owned = database.read(OWNED, &[guest_id.into(), (MAX_MOVED as u64 + 1).into()])?;
-    let mut places = owned.into_iter().map(Place::read).collect::<StoreResult<Vec<_>>>()?;
+    let mut places =
+        owned.into_iter().map(|mut row| read_address(&mut row)).collect::<StoreResult<Vec<_>>>()?;
     let like = format!("%{guest_id}%");
-    for row in database.read(UNSAVED, &[like.as_str().into(), MAX_UNSAVED.into()])? {
-        let place = Place::read(row)?;
-        if key_of_account(&place.key, guest_id, "").is_some() {
+    for mut row in database.read(UNSAVED, &[like.as_str().into(), MAX_UNSAVED.into()])? {
+        let place = read_address(&mut row)?;
+        if key_of_account(place.key(), guest_id, "").is_some() {
             places.push(place);
         }
     }
@@ -168,52 +120,22 @@ fn places_of(database: &mut impl Database, guest_id: &str) -> StoreResult<Vec<Pl
     Ok(places)
 }
 
-fn renew(transaction: &mut dyn Transaction, home: &str) -> StoreResult<()> {
-    const RENEW: &str = "INSERT INTO homes (home, alive_until_ms) SELECT CAST($1 AS TEXT), now_ms + $2 \
-         FROM database_clock WHERE TRUE ON CONFLICT (home) DO UPDATE SET alive_until_ms = excluded.alive_until_ms";
-    transaction.run(RENEW, &[home.into(), CLAIM_MS.into()]).map(drop)
-}
-
-/// Takes a document that nobody has, or a home that is gone; else its home is to hand it over. Whether it is taken.
-fn take(transaction: &mut dyn Transaction, home: &str, place: &Place) -> StoreResult<bool> {
-    const EVICT: &str = "INSERT INTO document_evictions (home, collection, key) \
-         SELECT held.home, held.collection, held.key FROM document_homes held \
-         WHERE held.home <> $1 AND held.collection = $2 AND held.key = $3 \
-         AND NOT EXISTS (SELECT 1 FROM homes CROSS JOIN database_clock \
-         WHERE homes.home = held.home AND homes.alive_until_ms > database_clock.now_ms) ON CONFLICT DO NOTHING";
-    const TAKE: &str = "INSERT INTO document_homes (collection, key, home) VALUES ($2, $3, $1) \
-         ON CONFLICT (collection, key) DO UPDATE SET home = excluded.home, wanted = FALSE, heir = NULL \
-         WHERE document_homes.home = excluded.home OR NOT EXISTS (SELECT 1 FROM homes CROSS JOIN database_clock \
-         WHERE homes.home = document_homes.home AND homes.alive_until_ms > database_clock.now_ms) RETURNING key";
-    const WANT: &str = "UPDATE document_homes SET wanted = TRUE, heir = $1 WHERE collection = $2 AND key = $3 \
-         AND (heir IS NULL OR heir = $1 OR NOT EXISTS (SELECT 1 FROM homes CROSS JOIN database_clock \
-         WHERE homes.home = document_homes.heir AND homes.alive_until_ms > database_clock.now_ms))";
-    let [collection, key] = place.values();
-    let values = [home.into(), collection, key];
-    transaction.run(EVICT, &values)?;
-    if first(transaction.run(TAKE, &values)?).is_some() {
-        return Ok(true);
-    }
-    transaction.run(WANT, &values)?;
-    Ok(false)
-}
-
 /// Moves a document whose key names the guest, with its entries if it is an account of a ledger. Where the account has a document
 /// of that key already, that one stays, and the guest's gets a name that tells whose it was. Whether it has moved.
 fn move_document(
     transaction: &mut dyn Transaction,
-    place: &Place,
+    place: &Address,
     guest_id: &str,
     owner: &str,
     now_ms: u64,
 ) -> StoreResult<bool> {
     const BURY: &str = "UPDATE documents SET version = version + 1, owner = NULL, value = NULL, recent_keys = NULL, \
          updated_at_ms = $3 WHERE collection = $1 AND key = $2";
-    let Some(key) = key_of_account(&place.key, guest_id, owner) else { return Ok(false) };
+    let Some(key) = key_of_account(place.key(), guest_id, owner) else { return Ok(false) };
     let beside = format!("{key}/from-{guest_id}");
-    for key in [key, beside].iter().filter(|key| Address::new(&place.collection, key).is_ok()) {
+    for key in [key, beside].iter().filter(|key| Address::new(place.collection(), key).is_ok()) {
         if copy(transaction, place, key, owner, now_ms)? {
-            let [collection, key] = place.values();
+            let [collection, key] = address_row(place);
             transaction.run(BURY, &[collection, key, now_ms.into()])?;
             return Ok(true);
         }
@@ -224,7 +146,7 @@ fn move_document(
 /// Writes a document under another key, unless there is one. Versions go on where there was one.
 fn copy(
     transaction: &mut dyn Transaction,
-    place: &Place,
+    place: &Address,
     key: &str,
     owner: &str,
     now_ms: u64,
@@ -241,7 +163,7 @@ fn copy(
          schema_version = excluded.schema_version, value = excluded.value, updated_at_ms = excluded.updated_at_ms, \
          recent_keys = excluded.recent_keys WHERE documents.value IS NULL RETURNING key";
     const ENTRIES: &str = "UPDATE ledger_entries SET key = $3 WHERE collection = $1 AND key = $2";
-    let [collection, old] = place.values();
+    let [collection, old] = address_row(place);
     let new = Value::from(key);
     let values = [collection.clone(), old.clone(), new.clone(), owner.into(), now_ms.into()];
     if transaction.run(COPY, &values)?.is_empty() {

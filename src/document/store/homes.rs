@@ -18,7 +18,7 @@ const MOST_UNWELCOME: u64 = 10_000;
 
 /// Whose a document is, as a home sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     Ours,
     Free,
     /// Of a home that no longer lives.
@@ -33,28 +33,12 @@ pub(super) fn fetch(
     home: &HomeId,
     addresses: &[Address],
 ) -> StoreResult<Vec<(Address, Option<Document>)>> {
-    let mut standings = standings(database, home, addresses)?;
-    let of = |standings: &HashMap<Address, Standing>, wanted: &[Standing]| -> Vec<Address> {
-        // In one order, so that homes that take the same documents at once do not wait for each other in a circle.
-        let mut of: Vec<Address> =
-            addresses.iter().filter(|address| wanted.contains(&standings[*address])).cloned().collect();
-        of.sort();
-        of
-    };
-    let to_take = of(&standings, &[Standing::Free, Standing::Orphaned]);
-    if !to_take.is_empty() {
-        let orphaned = of(&standings, &[Standing::Orphaned]);
-        let taken = take(database, home, &to_take, &orphaned)?;
-        for address in to_take {
-            let standing = if taken.contains(&address) { Standing::Ours } else { Standing::Held };
-            standings.insert(address, standing);
-        }
-    }
-    let held = of(&standings, &[Standing::Held]);
+    let standings = take_free(database, home, addresses)?;
+    let held = of(addresses, &standings, &[Standing::Held]);
     if !held.is_empty() {
         want(database, &held)?;
     }
-    let ours = of(&standings, &[Standing::Ours]);
+    let ours = of(addresses, &standings, &[Standing::Ours]);
     let mut documents = read(database, &ours)?;
     let found = |address: &Address| {
         let document = match standings[address] {
@@ -66,6 +50,33 @@ pub(super) fn fetch(
         Ok((address.clone(), document))
     };
     addresses.iter().map(found).collect()
+}
+
+/// Makes `home` the home of what nobody else has. How all stand then: they are its own or [`Standing::Held`]. At most [`MOST_AT_ONCE`].
+pub(super) fn take_free(
+    database: &mut impl Database,
+    home: &HomeId,
+    addresses: &[Address],
+) -> StoreResult<HashMap<Address, Standing>> {
+    let mut standings = standings(database, home, addresses)?;
+    let to_take = of(addresses, &standings, &[Standing::Free, Standing::Orphaned]);
+    if !to_take.is_empty() {
+        let orphaned = of(addresses, &standings, &[Standing::Orphaned]);
+        let taken = take(database, home, &to_take, &orphaned)?;
+        for address in to_take {
+            let standing = if taken.contains(&address) { Standing::Ours } else { Standing::Held };
+            standings.insert(address, standing);
+        }
+    }
+    Ok(standings)
+}
+
+/// Those that stand so, in one order, so that homes that take the same documents at once do not wait for each other in a circle.
+fn of(addresses: &[Address], standings: &HashMap<Address, Standing>, wanted: &[Standing]) -> Vec<Address> {
+    let mut of: Vec<Address> =
+        addresses.iter().filter(|address| wanted.contains(&standings[*address])).cloned().collect();
+    of.sort();
+    of
 }
 
 fn standings(
@@ -117,7 +128,7 @@ fn take(
     const TAKE: ListStatement = ListStatement {
         before: "INSERT INTO document_homes (collection, key, home) SELECT asked.column1, asked.column2, CAST($1 AS TEXT) FROM ",
         behind: " AS asked WHERE asked.column2 IS NOT NULL ON CONFLICT (collection, key) \
-             DO UPDATE SET home = excluded.home, wanted = FALSE WHERE document_homes.home = excluded.home \
+             DO UPDATE SET home = excluded.home, wanted = FALSE, heir = NULL WHERE document_homes.home = excluded.home \
              OR NOT EXISTS (SELECT 1 FROM homes CROSS JOIN database_clock \
              WHERE homes.home = document_homes.home AND homes.alive_until_ms > database_clock.now_ms) \
              RETURNING collection, key",

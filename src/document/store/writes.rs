@@ -14,8 +14,12 @@ use crate::account::store::sql::{Database, Transaction, Value};
 use crate::document::ledger::LedgerEntry;
 use crate::document::{Address, Document, Entry, HomeId, Lost, Save};
 
-/// The versions of documents whose home is `$1`, and whether they are accounts of ledgers, which they then have until the end of the transaction.
-const LOCK_ROWS: ListStatement = ListStatement { behind: " FOR SHARE OF found", ..LOCK_ALL };
+/// The versions of documents whose home is `$1`, and whether they are accounts of ledgers, which they then have until the end of the
+/// transaction. All lock them in one order.
+const LOCK_ROWS: ListStatement = ListStatement {
+    behind: r#" ORDER BY found.collection COLLATE "C", found.key COLLATE "C" FOR SHARE OF found"#,
+    ..LOCK_ALL
+};
 
 /// As [`LOCK_ROWS`], where a transaction has the database to itself.
 const LOCK_ALL: ListStatement = ListStatement {
