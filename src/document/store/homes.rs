@@ -18,7 +18,7 @@ const MOST_UNWELCOME: u64 = 10_000;
 
 /// Whose a document is, as a home sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+enum Standing {
     Ours,
     Free,
     /// Of a home that no longer lives.
@@ -33,12 +33,28 @@ pub(super) fn fetch(
     home: &HomeId,
     addresses: &[Address],
 ) -> StoreResult<Vec<(Address, Option<Document>)>> {
-    let standings = take_free(database, home, addresses)?;
-    let held = of(addresses, &standings, &[Standing::Held]);
+    let mut standings = standings(database, home, addresses)?;
+    let of = |standings: &HashMap<Address, Standing>, wanted: &[Standing]| -> Vec<Address> {
+        // In one order, so that homes that take the same documents at once do not wait for each other in a circle.
+        let mut of: Vec<Address> =
+            addresses.iter().filter(|address| wanted.contains(&standings[*address])).cloned().collect();
+        of.sort();
+        of
+    };
+    let to_take = of(&standings, &[Standing::Free, Standing::Orphaned]);
+    if !to_take.is_empty() {
+        let orphaned = of(&standings, &[Standing::Orphaned]);
+        let taken = take(database, home, &to_take, &orphaned)?;
+        for address in to_take {
+            let standing = if taken.contains(&address) { Standing::Ours } else { Standing::Held };
+            standings.insert(address, standing);
+        }
+    }
+    let held = of(&standings, &[Standing::Held]);
     if !held.is_empty() {
         want(database, &held)?;
     }
-    let ours = of(addresses, &standings, &[Standing::Ours]);
+    let ours = of(&standings, &[Standing::Ours]);
     let mut documents = read(database, &ours)?;
     let found = |address: &Address| {
         let document = match standings[address] {
@@ -50,33 +66,6 @@ pub(super) fn fetch(
         Ok((address.clone(), document))
     };
     addresses.iter().map(found).collect()
-}
-
-/// Makes `home` the home of what nobody else has. How all stand then: they are its own or [`Standing::Held`]. At most [`MOST_AT_ONCE`].
-pub(super) fn take_free(
-    database: &mut impl Database,
-    home: &HomeId,
-    addresses: &[Address],
-) -> StoreResult<HashMap<Address, Standing>> {
-    let mut standings = standings(database, home, addresses)?;
-    let to_take = of(addresses, &standings, &[Standing::Free, Standing::Orphaned]);
-    if !to_take.is_empty() {
-        let orphaned = of(addresses, &standings, &[Standing::Orphaned]);
-        let taken = take(database, home, &to_take, &orphaned)?;
-        for address in to_take {
-            let standing = if taken.contains(&address) { Standing::Ours } else { Standing::Held };
-            standings.insert(address, standing);
-        }
-    }
-    Ok(standings)
-}
-
-/// Those that stand so, in one order, so that homes that take the same documents at once do not wait for each other in a circle.
-fn of(addresses: &[Address], standings: &HashMap<Address, Standing>, wanted: &[Standing]) -> Vec<Address> {
-    let mut of: Vec<Address> =
-        addresses.iter().filter(|address| wanted.contains(&standings[*address])).cloned().collect();
-    of.sort();
-    of
 }
 
 fn standings(

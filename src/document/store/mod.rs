@@ -1,7 +1,6 @@
 //! The database of documents: one connection, and what is asked of it. Calls block, so only the service's threads and subcommands
 //! make them; each is at most a few transactions, and what is half done is done again by the next call.
 
-pub(crate) mod claims;
 mod doors;
 mod homes;
 mod ledgers;
@@ -9,8 +8,6 @@ mod rows;
 mod statements;
 mod writes;
 
-pub(crate) use self::rows::address as read_address;
-pub(crate) use self::statements::address_row;
 use super::ledger::LedgerEntry;
 use super::{Address, Document, Entry, HomeId, Lost};
 use crate::account::records::StoreResult;

@@ -5,7 +5,7 @@ use crate::account::store::sql::{Row, Value, broken};
 use crate::document::{Address, Document};
 
 /// An address of which a row tells.
-pub(crate) fn address(row: &mut Row) -> StoreResult<Address> {
+pub(super) fn address(row: &mut Row) -> StoreResult<Address> {
     let (collection, key) = (row.text()?, row.text()?);
     Address::new(&collection, &key).map_err(|error| broken(&format!("a document named {key:?}: {error}")))
 }

@@ -70,7 +70,7 @@ impl ListStatement {
 pub(super) const ADDRESS: &[&str] = &["TEXT", "TEXT"];
 
 /// An address as a row of a list.
-pub(crate) fn address_row(address: &Address) -> [Value; 2] {
+pub(super) fn address_row(address: &Address) -> [Value; 2] {
     [address.collection().into(), address.key().into()]
 }
 
