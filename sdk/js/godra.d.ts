@@ -152,6 +152,22 @@ export interface StoredDocument {
   value: Json;
 }
 
+/** A change of a ledger's account, kept for good. */
+export interface LedgerEntry {
+  collection: string;
+  key: string;
+  /** The version that the account has had since. */
+  version: number;
+  /** What a repetition of the change is known by. */
+  entry_key: string | null;
+  changes: Record<string, number>;
+  /** Of the items that changed, after it. */
+  balances: Record<string, number>;
+  reason: string;
+  /** In ms since 1970. */
+  at: number;
+}
+
 /** The state of a lobby as the stock script `on_snapshot` gives it is up to the scripts: type it yourself. */
 export interface Welcome<State = any> {
   user_id: string;
@@ -447,7 +463,7 @@ export interface Auth {
   /** Whose session this is. */
   account(): Promise<Account>;
   /** What is kept of the player for long, a page of it; all pages together are the player's own data. */
-  data(options?: { cursor?: string; limit?: number }): Promise<{ documents: StoredDocument[]; cursor?: string }>;
+  data(options?: { cursor?: string; limit?: number }): Promise<{ documents: StoredDocument[]; entries?: LedgerEntry[]; cursor?: string }>;
   /** One document that the player may read. */
   document(collection: string, key: string): Promise<StoredDocument>;
   /** Forgets the session, ends its rooms, and ends it on the server. */

@@ -2,6 +2,8 @@
 //! game waiting; changes go the way of every save, each with a home of its own that holds the document only for the change: of several
 //! changes at once each waits for the one before it.
 
+mod ledgers;
+
 use std::io;
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ use crate::account::store::Stores;
 use crate::metrics::DocumentMetrics;
 use crate::session::Rejection;
 use crate::session::account::{AccountAnswer, AccountReply, AccountResult};
-use crate::session::documents::{Condition, DocumentCall, missing};
+use crate::session::documents::{Condition, DocumentCall, OwnCursor, missing};
 use crate::threads;
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
@@ -29,7 +31,7 @@ use crate::wire::ids::Identity;
 const MAX_WAITING: usize = 64;
 
 /// What is said of a document that only entries change.
-const ACCOUNT: &str = "the document is an account of a ledger: scripts change it, by entries that are kept";
+const ACCOUNT: &str = "the document is an account of a ledger: it is changed by entries that are kept, with POST to /api/ledger";
 
 /// Answers requests about documents.
 pub struct DocumentDoors {
@@ -77,15 +79,37 @@ impl DocumentDoors {
             }
             DocumentCall::Own { cursor, limit, hidden } => self.read(
                 reply,
-                move |store| store.owned(&user_id, cursor.as_ref(), limit),
+                move |store| OwnPage::read(store, &user_id, &cursor, limit),
                 move |mut page| {
-                    let is_hidden = |document: &Document| {
-                        hidden.iter().any(|collection| **collection == *document.address.collection())
-                    };
-                    page.documents.retain(|document| !is_hidden(document));
-                    Ok(page_answer(&page))
+                    let is_hidden =
+                        |address: &Address| hidden.iter().any(|hidden| **hidden == *address.collection());
+                    page.documents.retain(|document| !is_hidden(&document.address));
+                    page.entries.retain(|(account, _)| !is_hidden(account));
+                    Ok(page.answer())
                 },
             ),
+            DocumentCall::Entries { address, before, limit } => {
+                let account = address.clone();
+                self.read(
+                    reply,
+                    move |store| store.entries(&address, before, limit),
+                    move |entries| Ok(ledgers::entries_answer(&account, &entries, limit)),
+                )
+            }
+            DocumentCall::Change(address, asked) => {
+                let change = ledgers::fit(&asked);
+                log::info!("change an account document={address} by={user_id}");
+                let change = match change {
+                    Ok(change) => change,
+                    Err(refused) => {
+                        reply.send(Err(refused));
+                        return Ok(());
+                    }
+                };
+                let documents = self.documents.clone();
+                ledgers::Changing { documents, address, change, owner: asked.owner, reply }.begin();
+                Ok(())
+            }
             DocumentCall::Read(address) => {
                 self.read(reply, move |store| store.read(&[address]), |found| one(found, |_| true))
             }
@@ -236,6 +260,55 @@ fn page_answer(page: &Page) -> AccountAnswer {
     }
     let documents = page.documents.iter().map(Shown::of).collect();
     AccountAnswer::new(200, json(&ShownPage { documents, cursor: page.next.as_deref() }))
+}
+
+/// Some of what is a user's: documents, and behind the last of them entries of ledgers.
+struct OwnPage {
+    documents: Vec<Document>,
+    entries: Vec<(Address, LedgerEntry)>,
+    next: Option<OwnCursor>,
+}
+
+impl OwnPage {
+    fn read(
+        store: &mut dyn DocumentStore,
+        owner: &str,
+        cursor: &OwnCursor,
+        limit: usize,
+    ) -> StoreResult<Self> {
+        let (documents, behind) = match cursor {
+            OwnCursor::Entries(behind) => (Vec::new(), behind.as_ref()),
+            OwnCursor::Documents(after) => {
+                let page = store.owned(owner, after.as_ref(), limit)?;
+                let next = page.next.and_then(|next| Address::parse(&next).ok());
+                if let Some(next) = next {
+                    let next = Some(OwnCursor::Documents(Some(next)));
+                    return Ok(Self { documents: page.documents, entries: Vec::new(), next });
+                }
+                (page.documents, None)
+            }
+        };
+        let behind = behind.map(|(account, version)| (account, *version));
+        let entries = store.owned_entries(owner, behind, limit)?;
+        let last = entries.last().filter(|_| entries.len() >= limit);
+        let next = last.map(|(account, entry)| OwnCursor::Entries(Some((account.clone(), entry.version))));
+        Ok(Self { documents, entries, next })
+    }
+
+    fn answer(&self) -> AccountAnswer {
+        #[derive(Serialize)]
+        struct ShownPage<'a> {
+            documents: Vec<Shown<'a>>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            entries: Vec<ShownEntry<'a>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cursor: Option<String>,
+        }
+        let documents = self.documents.iter().map(Shown::of).collect();
+        let entries = self.entries.iter().map(|(account, entry)| ShownEntry::of(account, entry)).collect();
+        let cursor = self.next.as_ref().map(ToString::to_string);
+        AccountAnswer::new(200, json(&ShownPage { documents, entries, cursor }))
+    }
 }
 
 /// A document as it is shown to people and programs.

@@ -82,6 +82,16 @@ pub(super) fn begin(
                 }
             }
         }
+        AccountCall::Documents(DocumentCall::Change(account, _)) => {
+            let collection = scripts.collection(account.collection()).unwrap_or_default();
+            if !collection.is_ledger {
+                let message = format!(
+                    "no script says that {} is a ledger (-- DATA: {0}/… ledger)",
+                    account.within_game().split('/').next().unwrap_or_default()
+                );
+                return Err(Rejection::new(ErrorCode::Conflict, message));
+            }
+        }
         AccountCall::Documents(DocumentCall::Own { hidden, .. }) => {
             *hidden = scripts.collections_for(Readers::Nobody).map(Into::into).collect();
         }

@@ -1,6 +1,9 @@
 //! The routes of long-term data: what their requests ask for. What comes of it, the database of documents says.
 
+use std::fmt;
+
 use super::account::AccountCall;
+use super::ledgers::{self, AskedChange};
 use super::{Rejection, Route};
 use crate::wire::http::{Method, Request};
 use crate::wire::ids::{Identity, Role};
@@ -50,8 +53,8 @@ pub enum DocumentCall {
     Delete(Address, Condition),
     /// `GET /account/data`: the caller's own.
     Own {
-        /// The address that the last page ended with.
-        cursor: Option<Address>,
+        /// What the last page ended with.
+        cursor: OwnCursor,
         /// Most documents of the page.
         limit: usize,
         /// Collections that no player reads.
@@ -60,6 +63,47 @@ pub enum DocumentCall {
     /// `GET /data/COLLECTION/KEY`: one of the caller's own. Where the game lets others read it as well, the reactor makes a
     /// [`DocumentCall::Read`] of it.
     ReadOwn(Address),
+    /// `GET /api/ledger/COLLECTION/KEY`, for managers: an account's entries, the latest first.
+    Entries {
+        /// The account.
+        address: Address,
+        /// Only entries below this version of the account.
+        before: u64,
+        /// Most entries of the page.
+        limit: usize,
+    },
+    /// `POST /api/ledger/COLLECTION/KEY`, for managers: changes balances.
+    Change(Address, Box<AskedChange>),
+}
+
+/// What a page of a user's own ended with. As text the address of a document, or of an entry its version, `/` and its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnCursor {
+    /// A document, or none yet.
+    Documents(Option<Address>),
+    /// An entry of a ledger: the account and the version of it.
+    Entries(Option<(Address, u64)>),
+}
+
+impl OwnCursor {
+    fn parse(text: &str) -> Option<Self> {
+        if let Ok(address) = Address::parse(text) {
+            return Some(Self::Documents(Some(address)));
+        }
+        // No collection begins with a digit.
+        let (version, account) = text.split_once('/')?;
+        Some(Self::Entries(Some((Address::parse(account).ok()?, whole(version)?))))
+    }
+}
+
+impl fmt::Display for OwnCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Documents(Some(address)) => write!(f, "{address}"),
+            Self::Entries(Some((account, version))) => write!(f, "{version}/{account}"),
+            Self::Documents(None) | Self::Entries(None) => Ok(()),
+        }
+    }
 }
 
 /// What a change requires of the document (RFC 9110, section 13.1).
@@ -80,13 +124,14 @@ pub enum Condition {
 /// # Errors
 /// The caller may not do this, or the request makes no sense.
 pub(super) fn call(route: Route, request: &Request, caller: &Identity) -> Result<AccountCall, Rejection> {
-    if matches!(route, Route::Documents | Route::Document) && caller.role < Role::Manager {
+    if matches!(route, Route::Documents | Route::Document | Route::Ledger) && caller.role < Role::Manager {
         let message = format!("this needs the role manager; yours is {}", caller.role);
         return Err(Rejection::new(ErrorCode::Forbidden, message));
     }
     let call = match route {
         Route::Documents => list(request),
         Route::Document => one(request),
+        Route::Ledger => ledgers::call(request),
         Route::ReadDocument => address(request).map(DocumentCall::ReadOwn),
         _ => own(request),
     };
@@ -166,13 +211,13 @@ fn condition(request: &Request) -> Result<Condition, String> {
 
 fn own(request: &Request) -> Result<DocumentCall, String> {
     let cursor = match request.query_parameter("cursor") {
-        None => None,
-        Some(text) => Some(Address::parse(&text).map_err(|_| "cursor must be what the last page said")?),
+        None => OwnCursor::Documents(None),
+        Some(text) => OwnCursor::parse(&text).ok_or("cursor must be what the last page said")?,
     };
     Ok(DocumentCall::Own { cursor, limit: limit(request)?, hidden: Vec::new() })
 }
 
-fn limit(request: &Request) -> Result<usize, String> {
+pub(super) fn limit(request: &Request) -> Result<usize, String> {
     let Some(text) = request.query_parameter("limit") else { return Ok(DEFAULT_LIMIT) };
     let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| format!("limit must be a whole number from 1 to {MAX_LIMIT}"))
@@ -200,6 +245,7 @@ pub(super) fn route_of(path: &str) -> Option<Route> {
         (Some(rest), _) if rest.contains('/') => Some(Route::Document),
         (Some(rest), _) if !rest.is_empty() => Some(Route::Documents),
         (_, Some(rest)) if rest.contains('/') => Some(Route::ReadDocument),
+        _ if ledgers::is_account(path) => Some(Route::Ledger),
         _ => None,
     }
 }
@@ -255,6 +301,7 @@ mod tests {
         check("/api/data/profile/7", Some(Route::Document));
         check("/api/data/guild/a/b", Some(Route::Document));
         check("/data/profile/7", Some(Route::ReadDocument));
+        check("/api/ledger/wallet/7", Some(Route::Ledger));
         for path in ["/api/data/", "/api/data", "/data/profile", "/data/", "/apidata/a/b"] {
             check(path, None);
         }
@@ -262,14 +309,33 @@ mod tests {
 
     #[test]
     fn players_manage_nothing() {
-        for target in ["/api/data/profile", "/api/data/profile/7"] {
+        for target in ["/api/data/profile", "/api/data/profile/7", "/api/ledger/wallet/7"] {
             let refused = called(Role::Player, &request(Method::Get, target, &[], "")).unwrap_err();
             assert_eq!(refused, "this needs the role manager; yours is player");
         }
         let own = called(Role::Guest, &request(Method::Get, "/account/data", &[], ""));
-        assert_eq!(own, Ok(DocumentCall::Own { cursor: None, limit: 50, hidden: Vec::new() }));
+        assert_eq!(
+            own,
+            Ok(DocumentCall::Own { cursor: OwnCursor::Documents(None), limit: 50, hidden: Vec::new() })
+        );
         let one = called(Role::Guest, &request(Method::Get, "/data/a/7", &[], ""));
         assert_eq!(one, Ok(DocumentCall::ReadOwn(Address::new("a", "7").unwrap())));
+    }
+
+    #[test]
+    fn cursors_of_ones_own_name_documents_and_entries() {
+        let check = |text: &str, expected: Option<OwnCursor>| {
+            let found = OwnCursor::parse(text);
+            assert_eq!(found, expected, "{text}");
+            assert!(found.is_none_or(|found| found.to_string() == text));
+        };
+        let address = |text: &str| Address::parse(text).unwrap();
+        check("profile/7", Some(OwnCursor::Documents(Some(address("profile/7")))));
+        check("12/wallet/7", Some(OwnCursor::Entries(Some((address("wallet/7"), 12)))));
+        check("12/chess~wallet/a/b", Some(OwnCursor::Entries(Some((address("chess~wallet/a/b"), 12)))));
+        for wrong in ["", "12", "12/", "12/wallet", "-1/wallet/7", "x", "Wallet/7", "1.5/wallet/7"] {
+            check(wrong, None);
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod cors;
 pub mod disconnects;
 pub mod documents;
 mod http;
+pub mod ledgers;
 pub mod limits;
 pub mod outbox;
 pub mod pages;

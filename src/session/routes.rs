@@ -110,6 +110,8 @@ routes! {
     Documents "/api/data/COLLECTION" Read Header;
     /// A document, for managers.
     Document "/api/data/COLLECTION/KEY" Resource Header;
+    /// An account of a ledger, for managers.
+    Ledger "/api/ledger/COLLECTION/KEY" List Header;
     /// A document of the caller's.
     ReadDocument "/data/COLLECTION/KEY" Read Header;
     /// Makes such a code for somebody, for managers.
@@ -173,7 +175,11 @@ impl Route {
 
     /// The longest body that the route takes, of `most` bytes that any may have: only a call's arguments and documents may be many.
     pub fn longest_body(self, most: usize) -> usize {
-        if matches!(self, Self::Rpc | Self::Document) { most } else { most.min(STRANGERS_BODY) }
+        if matches!(self, Self::Rpc | Self::Document | Self::Ledger) {
+            most
+        } else {
+            most.min(STRANGERS_BODY)
+        }
     }
 
     /// Whether the route answers this request's method (`OPTIONS` is answered before).

@@ -174,3 +174,168 @@ fn accounts_are_written_by_entries_alone_and_exported_with_them() {
     let (code, _, stderr) = command(&["data", "import", "-"], &other, &forged);
     assert!(code != Some(0) && stderr.contains("line "), "{stderr}");
 }
+
+/// A server with a manager.
+fn managed<'s>(server: &'s Server, database: &[&str]) -> User<'s> {
+    let create = ["user", "create", "boss", "--role", "manager"];
+    let made = try_command(server.folder(), &[&create[..], database].concat(), PASSWORD);
+    assert_eq!(made.0, Some(0), "{made:?}");
+    User::login(server, "boss", PASSWORD)
+}
+
+fn managers_change_balances(database: &[&str]) {
+    let server = start(database, "off");
+    let boss = managed(&server, database);
+    let guest = User::guest(&server);
+    assert_eq!(result(|| guest.rpc("buy", json!(["order 1"]))), json!([990, 1, false]));
+    let account = format!("/api/ledger/wallet/{}", guest.user_id);
+    let change = |body: &Value| answered(|| boss.post(&account, body));
+
+    // The game has it in use, and goes on with what the manager has made of it.
+    let refund = json!({"changes": {"gold": 500}, "reason": "refund", "key": "ticket:7"});
+    let made = change(&refund);
+    assert_eq!(made.status, 200, "{made:?}");
+    assert_eq!(made.json(), json!({"version": 3, "balances": {"gold": 1490}, "repeated": false}));
+    assert_eq!(made.header("etag"), Some("\"3\""));
+    let again = change(&refund);
+    assert_eq!(again.json(), json!({"version": 3, "balances": {"gold": 1490}, "repeated": true}));
+    assert_eq!(result(|| guest.rpc("buy", json!(["order 2"]))), json!([1480, 2, false]));
+
+    for (body, status, words) in [
+        (json!({"changes": {"gold": 501}, "reason": "refund", "key": "ticket:7"}), 409, "with other changes"),
+        (json!({"changes": {"gold": -1481}, "reason": "fine"}), 409, "has 1480 gold, and 1481 are needed"),
+        (json!({"changes": {}, "reason": "x"}), 400, "one at least"),
+        (json!({"changes": {"gold": 0.5}, "reason": "x"}), 400, "the body must be a change"),
+        (json!({"changes": {"gold": 1}, "reason": ""}), 400, "reason"),
+    ] {
+        let refused = change(&body);
+        assert_eq!(refused.status, status, "{refused:?}");
+        assert!(refused.text().contains(words), "{refused:?}");
+    }
+    let fine = json!({"changes": {"gold": -2000}, "reason": "fine", "allow_negative": ["gold"]});
+    assert_eq!(change(&fine).json()["balances"], json!({"gold": -520}));
+
+    // No script says that this is a ledger, and nobody but managers may do it at all.
+    let no_ledger = boss.post("/api/ledger/profile/7", &refund);
+    assert!(no_ledger.status == 409 && no_ledger.text().contains("no script says"), "{no_ledger:?}");
+    for refused in [guest.post(&account, &refund), guest.send("GET", &account, &[], b"")] {
+        assert_eq!(refused.status, 403, "{refused:?}");
+    }
+
+    // A new account, and whose it is.
+    let gift = json!({"changes": {"gold": 5}, "reason": "gift", "owner": guest.user_id});
+    let made = answered(|| boss.post("/api/ledger/wallet/second", &gift));
+    assert_eq!(made.json(), json!({"version": 1, "balances": {"gold": 5}, "repeated": false}));
+    let document = boss.send("GET", "/api/data/wallet/second", &[], b"").json();
+    assert_eq!((&document["owner"], &document["value"]), (&json!(guest.user_id), &json!({"gold": 5})));
+
+    entries_are_shown(&boss, &guest, &account);
+}
+
+/// The answer, once the game has let the account go.
+#[track_caller]
+fn answered(ask: impl Fn() -> Response) -> Response {
+    let mut response = ask();
+    wait_within(std::time::Duration::from_secs(40), "the account", || {
+        response.status != 503 || {
+            response = ask();
+            response.status != 503
+        }
+    });
+    response
+}
+
+/// To managers an account's, the latest first; to players what is theirs, a page at a time.
+fn entries_are_shown(boss: &User, guest: &User, account: &str) {
+    let (mut reasons, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = boss.send("GET", &format!("{account}?limit=2{cursor}"), &[], b"").json();
+        let entries = page["entries"].as_array().unwrap();
+        assert!(entries.len() <= 2, "{page}");
+        reasons.extend(entries.iter().map(|entry| {
+            format!("{} {} {}", entry["version"], entry["reason"].as_str().unwrap(), entry["changes"])
+        }));
+        let Some(next) = page["cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(
+        reasons,
+        [
+            r#"5 fine {"gold":-2000}"#,
+            r#"4 a sword {"gold":-10,"sword":1}"#,
+            r#"3 refund {"gold":500}"#,
+            r#"2 a sword {"gold":-10,"sword":1}"#,
+            r#"1 welcome {"gold":1000}"#,
+        ]
+    );
+    for limit in [1, 2, 50] {
+        let (mut documents, mut versions, mut cursor) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let page = guest.send("GET", &format!("/account/data?limit={limit}{cursor}"), &[], b"").json();
+            documents.extend(page["documents"].as_array().unwrap().iter().map(|found| found["key"].clone()));
+            let entries = page["entries"].as_array().map_or(&[][..], Vec::as_slice);
+            versions.extend(entries.iter().map(|entry| (entry["key"].clone(), entry["version"].clone())));
+            let Some(next) = page["cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(documents, [json!(guest.user_id), json!("second")], "limit {limit}");
+        let own = (1..=5).map(|version| (json!(guest.user_id), json!(version)));
+        assert_eq!(versions, own.chain([(json!("second"), json!(1))]).collect::<Vec<_>>(), "limit {limit}");
+    }
+}
+
+#[test]
+fn managers_change_balances_and_see_entries() {
+    managers_change_balances(&["--db-dsn", "game.db"]);
+}
+
+#[test]
+fn managers_change_balances_and_see_entries_on_postgres() {
+    let postgres = Postgres::start();
+    let dsn = postgres.database("ledgers");
+    managers_change_balances(&["--db-type", "postgres", "--db-dsn", &dsn]);
+}
+
+/// Several managers and the game at once: each change counts, and once.
+#[test]
+fn changes_of_managers_and_of_the_game_all_count() {
+    const CHANGES: usize = 8;
+    let server = start(&["--db-dsn", "game.db"], "off");
+    let boss = managed(&server, &["--db-dsn", "game.db"]);
+    let guest = User::guest(&server);
+    result(|| guest.rpc("buy", json!(["order"])));
+    let account = format!("/api/ledger/wallet/{}", guest.user_id);
+    std::thread::scope(|scope| {
+        for manager in 0..3 {
+            let (boss, account) = (&boss, &account);
+            scope.spawn(move || {
+                for number in 0..CHANGES {
+                    let key = format!("{manager} {number}");
+                    let body = json!({"changes": {"gold": 100}, "reason": "a gift", "key": key});
+                    // Sent twice, as by somebody who did not hear the answer.
+                    for _ in 0..2 {
+                        let made = answered(|| boss.post(account, &body));
+                        assert_eq!(made.status, 200, "{made:?}");
+                    }
+                }
+            });
+        }
+        for number in 0..CHANGES {
+            result(|| guest.rpc("buy", json!([format!("order {number}")])));
+        }
+    });
+    let gold = 1000 - 10 * (CHANGES as i64 + 1) + 100 * 3 * CHANGES as i64;
+    assert_eq!(result(|| guest.rpc("show", json!([])))[0]["gold"], gold);
+    let entries = boss.send("GET", &format!("{account}?limit=200"), &[], b"").json();
+    assert_eq!(entries["entries"].as_array().unwrap().len(), 2 + CHANGES + 3 * CHANGES);
+
+    // Beyond the keys that an account has at hand, the database knows them.
+    let change = |number: u32| {
+        let body = json!({"changes": {"gold": 1}, "reason": "a gift", "key": number.to_string()});
+        answered(|| boss.post("/api/ledger/wallet/old", &body)).json()
+    };
+    let made: Vec<Value> = (1..=66).map(change).collect();
+    assert_eq!(made[65], json!({"version": 66, "balances": {"gold": 66}, "repeated": false}));
+    assert_eq!(change(1), json!({"version": 1, "balances": {"gold": 1}, "repeated": true}));
+    assert_eq!(change(67)["balances"], json!({"gold": 67}));
+}

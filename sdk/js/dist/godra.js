@@ -420,7 +420,7 @@ var Auth = class {
   async account() {
     return this.withToken(null, (token) => this.#http.get("account", token));
   }
-  /** What is kept of the player for long, a page of it: `{documents, cursor?}`. */
+  /** What is kept of the player for long, a page of it: `{documents, entries?, cursor?}`. */
   async data({ cursor, limit } = {}) {
     const query = new URLSearchParams({ ...cursor && { cursor }, ...limit && { limit } });
     return this.withToken(null, (token) => this.#http.get(`account/data?${query}`, token));

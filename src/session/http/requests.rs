@@ -96,7 +96,10 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
             caller,
         ) => return account(route, request, caller, context),
         (Route::Rpc, Some(caller)) => return rpc(request, caller, context),
-        (Route::OwnData | Route::Documents | Route::Document | Route::ReadDocument, Some(caller)) => {
+        (
+            Route::OwnData | Route::Documents | Route::Document | Route::ReadDocument | Route::Ledger,
+            Some(caller),
+        ) => {
             let call = documents::call(route, request, &caller)?;
             return Ok(submit(request, call, Some(caller), context));
         }
@@ -112,6 +115,7 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
             | Route::Documents
             | Route::Document
             | Route::ReadDocument
+            | Route::Ledger
             | Route::LargestRooms,
             None,
         ) => {

@@ -126,7 +126,7 @@ final class Auth {
   Future<Account> account({CancelToken? cancel}) =>
       _tokens.use((token) async => Account(await _api.get('account', token: token, cancel: cancel)), cancel);
 
-  /// What is kept of the player for long, a page of it: `{documents, cursor?}`. All pages together are the player's own data.
+  /// What is kept of the player for long, a page of it: `{documents, entries?, cursor?}`. All pages together are the player's own data.
   Future<JsonMap> data({String? cursor, int? limit, CancelToken? cancel}) {
     final query = {if (cursor != null) 'cursor': cursor, if (limit != null) 'limit': '$limit'};
     final path = query.isEmpty ? 'account/data' : 'account/data?${Uri(queryParameters: query).query}';
