@@ -23,6 +23,8 @@ impl Table {
             padding_bytes: 0,
             fail_every: 0,
             origin: (0.0, 0.0),
+            document_action: None,
+            document_bytes: 0,
         };
         Self {
             room: RoomCheck::new(USERS.into_iter()),

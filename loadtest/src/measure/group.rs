@@ -11,11 +11,13 @@ pub(crate) enum Group {
     /// Comes (and goes) in a storm.
     Storm,
     Slow,
+    /// Works on documents.
+    Savers,
 }
 
 impl Group {
     /// All groups, in the order of their indexes.
-    pub(crate) const ALL: [Self; 3] = [Self::Players, Self::Storm, Self::Slow];
+    pub(crate) const ALL: [Self; 4] = [Self::Players, Self::Storm, Self::Slow, Self::Savers];
 
     /// Place in arrays that hold something for each group.
     pub(crate) fn index(self) -> usize {

@@ -43,6 +43,8 @@ pub(crate) enum Violation {
     RanTwice,
     /// Numbered inputs of one client ran in another order than it sent them.
     OutOfOrder,
+    /// What was answered to be saved is not.
+    LostSave,
     /// A timer did not ring, or less often than it should.
     LostTimer,
     /// A timer rang more often than it should.
@@ -86,6 +88,7 @@ impl fmt::Display for Violation {
             Self::WrongAnswer => "wrong answer",
             Self::RanTwice => "input ran twice",
             Self::OutOfOrder => "inputs ran out of order",
+            Self::LostSave => "save lost",
             Self::LostTimer => "timer lost",
             Self::RangTwice => "timer rang twice",
             Self::HalfDone => "a failed call left something",

@@ -9,6 +9,8 @@ pub(crate) enum Deed {
     Act,
     /// A line of chat beside it.
     Chat,
+    /// Work on a document.
+    Document,
 }
 
 /// How inputs are built, as the options say.
@@ -24,6 +26,10 @@ pub(crate) struct Traffic {
     pub fail_every: u32,
     /// Corner of the small square that players walk around.
     pub origin: (f64, f64),
+    /// The `action` of those who work on documents, if anybody does.
+    pub document_action: Option<String>,
+    /// Bytes of padding in the payloads of these.
+    pub document_bytes: usize,
 }
 
 /// Points on the way around the square; an input's number modulo this tells it from those near it.
@@ -50,6 +56,7 @@ pub(crate) struct Writer {
     origin: (f64, f64),
     act: Vec<Piece>,
     chat: Vec<Piece>,
+    document: Vec<Piece>,
     laps: Vec<(String, String)>,
     answers_have_x: bool,
     acts_are_chat: bool,
@@ -71,6 +78,9 @@ impl Writer {
         let action = serde_json::Value::from(traffic.action.as_str());
         let act = format!(r#"{{"action":{action},"payload":{payload}}}"#).replace("{pad}", &padding);
         let chat = r#"{"action":"send_chat","payload":{"message":"loadtest {n}"}}"#;
+        let document = serde_json::Value::from(traffic.document_action.as_deref().unwrap_or_default());
+        let padding = "x".repeat(traffic.document_bytes);
+        let document = format!(r#"{{"action":{document},"payload":{{"n":{{n}},"pad":"{padding}"}}}}"#);
         let laps = (0..LAP).map(|n| position(traffic.origin, n)).map(|(x, y)| (x.to_string(), y.to_string()));
         Self {
             origin: traffic.origin,
@@ -79,6 +89,7 @@ impl Writer {
             fail_every: traffic.fail_every,
             act: pieces(&act),
             chat: pieces(chat),
+            document: pieces(&document),
             laps: laps.collect(),
         }
     }
@@ -89,6 +100,7 @@ impl Writer {
         let pieces = match deed {
             Deed::Act => &self.act,
             Deed::Chat => &self.chat,
+            Deed::Document => &self.document,
         };
         for piece in pieces {
             match piece {
@@ -114,7 +126,12 @@ impl Writer {
 
     /// Whether an event with this content may answer input number `n`.
     pub(crate) fn answers(&self, answer: Answer, deed: Deed, n: u32) -> bool {
-        if answer.chat != (deed == Deed::Chat || self.acts_are_chat) {
+        let is_chat = match deed {
+            Deed::Act => self.acts_are_chat,
+            Deed::Chat => true,
+            Deed::Document => false,
+        };
+        if answer.chat != is_chat {
             return false;
         }
         if let Some(number) = answer.n {
@@ -191,6 +208,8 @@ mod tests {
             padding_bytes,
             fail_every: 2,
             origin: (10.0, 10.0),
+            document_action: Some("documents_save".into()),
+            document_bytes: 3,
         }
     }
 

@@ -7,6 +7,7 @@ mod values;
 use crate::client::tls::{Tls, Trust};
 use crate::load::plan::{Persistence, Returns};
 use crate::messages::traffic::Traffic;
+use crate::scenario::document_action;
 pub(crate) use common::Common;
 pub(crate) use scenarios::*;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -103,6 +104,10 @@ impl Options {
             Scenario::Hostile(args) => Some(args),
             _ => None,
         };
+        let documents = match scenario {
+            Scenario::Documents(args) => Some(args),
+            _ => None,
+        };
         Ok(Self {
             threads: common.threads,
             processes: common.processes,
@@ -115,6 +120,8 @@ impl Options {
                 padding_bytes: common.payload_bytes.unwrap_or(padding_bytes),
                 fail_every: endure.map_or(0, |args| args.fail_every),
                 origin: common.origin,
+                document_action: documents.map(|args| document_action(args.work).to_owned()),
+                document_bytes: documents.map_or(0, |args| args.value_bytes),
             },
             jitter: common.jitter,
             resume: common.resume || endure.is_some(),

@@ -2,7 +2,7 @@
 
 use super::common::Common;
 use super::values::*;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub(crate) enum Scenario {
     Mixed(Mixed),
     /// Timers of rooms: how late they are, what each costs, and what the players feel
     Timers(Timers),
+    /// Documents: saves that are answered once they are in the database, or loads, and what the others feel
+    Documents(Documents),
     /// Cost for each event against the number of connections
     Sweep(Sweep),
     /// What the machine itself costs: send, recv, accept and upgrade, memory of a socket
@@ -87,6 +89,7 @@ impl Scenario {
             Self::Hostile(_) => "hostile",
             Self::Mixed(_) => "mixed",
             Self::Timers(_) => "timers",
+            Self::Documents(_) => "documents",
             Self::Sweep(_) => "sweep",
             Self::Floor(_) => "floor",
         }
@@ -108,6 +111,7 @@ impl Scenario {
             Self::Hostile(args) => &args.common,
             Self::Mixed(args) => &args.common,
             Self::Timers(args) => &args.common,
+            Self::Documents(args) => &args.common,
             Self::Sweep(args) => &args.common,
             Self::Floor(args) => &args.common,
         }
@@ -439,6 +443,46 @@ pub(crate) struct Timers {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Documents {
+    /// Rooms of players who have nothing to do with documents
+    #[arg(long, default_value_t = 0)]
+    pub rooms: usize,
+    /// Players in each of these rooms
+    #[arg(long, default_value_t = 50, value_parser = at_least_one)]
+    pub players: usize,
+    /// Inputs a second of each of these players
+    #[arg(long, default_value_t = 10.0, value_parser = positive)]
+    pub rate: f64,
+    /// Players who work on a document of their own, each in a room of its own
+    #[arg(long, default_value_t = 300, value_parser = at_least_one)]
+    pub savers: usize,
+    /// Inputs a second of each of these
+    #[arg(long, default_value_t = 10.0, value_parser = positive)]
+    pub document_rate: f64,
+    /// What these do
+    #[arg(long, value_enum, default_value_t = DocumentWork::Save)]
+    pub work: DocumentWork,
+    /// Bytes of text in a document that is saved
+    #[arg(long, default_value_t = 200)]
+    pub value_bytes: usize,
+    /// Longest time until all are answered, once the measured time is over
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub patience: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: Common,
+}
+
+/// What is done with documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentWork {
+    /// Load, change and save it; the answer waits until that is in the database
+    Save,
+    /// Load it
+    Load,
 }
 
 #[derive(Args, Debug)]

@@ -1,5 +1,6 @@
 //! The scenarios. Each says which rooms it needs and then directs the run; what it measured stands in the run afterwards.
 
+mod documents;
 mod endure;
 mod handshakes;
 mod hold;
@@ -34,6 +35,7 @@ pub(crate) fn layouts(scenario: &Scenario) -> Vec<Layout> {
         Scenario::Hostile(args) => Layout::rooms(args.rooms, args.players, Group::Players),
         Scenario::Mixed(args) => Layout::rooms(args.rooms, args.players, Group::Players),
         Scenario::Timers(args) => Layout::rooms(args.rooms, args.players, Group::Players),
+        Scenario::Documents(args) => documents::layouts(args),
         Scenario::Sweep(args) => {
             let most = args.counts.iter().max().copied().unwrap_or(0);
             Layout::players(most, args.room_size, Group::Players)
@@ -63,6 +65,7 @@ pub(crate) fn direct(
         Scenario::Handshakes(args) => handshakes::direct(args, options, target, run),
         Scenario::Slow(args) => slow::direct(args, run),
         Scenario::Timers(args) => timers::direct(args, options, target, rooms, run),
+        Scenario::Documents(args) => documents::direct(args, options, target, rooms, run),
         Scenario::Sweep(args) => sweep::direct(args, run),
         Scenario::Floor(_) => Ok(()),
     }
@@ -82,10 +85,14 @@ pub(crate) fn conclude(
     }
 }
 
+pub(crate) use documents::action as document_action;
+
 /// A room, and a member's token.
 pub(crate) struct Room {
     pub id: String,
     pub token: String,
+    /// That member's group.
+    pub group: Group,
 }
 
 /// How many connections go into one room, for the floor's bursts.

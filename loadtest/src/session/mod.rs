@@ -156,7 +156,10 @@ fn processes(common: &Common, server: Option<&Server>) -> io::Result<Vec<Process
 fn rooms_of(plans: &[Plan]) -> Vec<Room> {
     let rooms = plans.iter().flat_map(|plan| &plan.rooms);
     let mut rooms: Vec<Room> = rooms
-        .filter_map(|room| Some(Room { id: room.id.clone(), token: room.clients.first()?.token.clone() }))
+        .filter_map(|room| {
+            let first = room.clients.first()?;
+            Some(Room { id: room.id.clone(), token: first.token.clone(), group: first.group })
+        })
         .collect();
     rooms.sort_by(|a, b| a.id.cmp(&b.id));
     rooms.dedup_by(|a, b| a.id == b.id);

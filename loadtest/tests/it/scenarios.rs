@@ -258,6 +258,33 @@ fn timers_that_ring_too_often_or_not_at_all() {
     }
 }
 
+const DOCUMENTS: &str =
+    "documents --rooms 2 --players 2 --rate 20 --savers 3 --document-rate 20 --duration 900ms";
+
+#[test]
+fn documents_are_saved_beside_others() {
+    let outcome = run_against(Fault::None, &format!("{DOCUMENTS} --server-pid {}", std::process::id()));
+    passed(&outcome);
+    assert!(finding(&outcome, "inputs with documents that were answered") > 10.0, "{}", outcome.text);
+    assert!(finding(&outcome, "saves that documents count") > 10.0, "{}", outcome.text);
+    assert!(finding(&outcome, "over that without documents") > 0.0, "{}", outcome.text);
+    assert!(finding(&outcome, "CPU for each: server").is_finite(), "{}", outcome.text);
+    let groups = &outcome.json["phases"][1]["groups"];
+    assert!(groups["savers"]["answers"].as_u64() > Some(10) && groups["players"].is_object(), "{groups}");
+    let loads = run_against(Fault::None, "documents --savers 3 --work load --duration 500ms");
+    passed(&loads);
+    assert!(finding(&loads, "from such an input to its event, median") > 0.0, "{}", loads.text);
+}
+
+#[test]
+fn saves_that_are_lost_or_count_twice() {
+    for (fault, kind) in [(Fault::LoseSave, "lost_save"), (Fault::SaveTwice, "ran_twice")] {
+        let outcome = run_against(fault, &format!("{DOCUMENTS} --patience 5s"));
+        assert_eq!(outcome.code, Some(1), "{fault:?}: {}", outcome.text);
+        assert_eq!(outcome.json["violations"]["counts"][kind], 1, "{fault:?}: {}", outcome.text);
+    }
+}
+
 #[test]
 fn a_sweep_measures_each_number() {
     let outcome = run_against(

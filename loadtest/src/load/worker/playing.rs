@@ -5,6 +5,7 @@ use crate::check::{Name, View};
 use crate::client::codec::Opcode;
 use crate::client::connection::{Ended, Incoming};
 use crate::load::schedule::{Due, Task};
+use crate::measure::group::Group;
 use crate::measure::window::{Violation, Window};
 use crate::messages::traffic::Deed;
 use crate::sys::monotonic_ns;
@@ -88,7 +89,11 @@ impl<R: FnMut(Window)> Worker<R> {
         if client.expected.numbered.is_some() {
             return self.write_numbered(due.client as usize, due.at_ns, out);
         }
-        let deed = if due.task == Task::Chat { Deed::Chat } else { Deed::Act };
+        let deed = match due.task {
+            Task::Chat => Deed::Chat,
+            _ if client.group == Group::Savers => Deed::Document,
+            _ => Deed::Act,
+        };
         self.text.clear();
         self.writer.write(deed, client.next_n, &mut self.text);
         if let Some(connection) = &mut client.connection {

@@ -84,6 +84,10 @@ pub(crate) enum Fault {
     ForgetNumbers,
     /// The answer to a heartbeat tells of an event that was not sent.
     HeartbeatAhead,
+    /// One save that was answered is not kept.
+    LoseSave,
+    /// One save counts twice.
+    SaveTwice,
     /// One ringing of a timer is left out.
     LoseTimer,
     /// One timer rings once more.

@@ -30,6 +30,8 @@ struct State {
     fault: Fault,
     users: AtomicU64,
     registrations: AtomicU64,
+    /// Saves of all users together.
+    saves: AtomicU64,
     logins: AtomicU64,
     rooms: Mutex<HashMap<String, Room>>,
     stopping: Arc<AtomicBool>,
@@ -45,6 +47,7 @@ impl Fake {
             fault,
             users: AtomicU64::new(0),
             registrations: AtomicU64::new(0),
+            saves: AtomicU64::new(0),
             logins: AtomicU64::new(0),
             rooms: Mutex::new(HashMap::new()),
             stopping: stopping.clone(),
@@ -129,6 +132,7 @@ impl State {
                 let call: serde_json::Value = serde_json::from_slice(body).unwrap();
                 match call["script"].as_str().unwrap() {
                     "endure_ran" => return (200, self.ran(&call)),
+                    script if script.starts_with("documents_") => return (200, self.documents(script)),
                     "timers_set" | "timers_rang" => return (200, self.timers(&call)),
                     script => assert_eq!(script, "create_lobby"),
                 }
@@ -213,6 +217,21 @@ impl State {
         let (first, last) = (call["args"][0].as_u64().unwrap(), call["args"][1].as_u64().unwrap());
         let page = ran.iter().skip(first as usize).take((last - first + 1) as usize);
         json!({ "result": page.collect::<Vec<_>>() }).to_string()
+    }
+
+    /// The document of whoever asks first counts the saves of all.
+    fn documents(&self, script: &str) -> String {
+        if script == "documents_save" {
+            self.saves.fetch_add(1, Ordering::Relaxed);
+            return json!({ "result": "OK" }).to_string();
+        }
+        let saves = self.saves.swap(0, Ordering::Relaxed);
+        let kept = match self.fault {
+            Fault::LoseSave => saves.saturating_sub(1),
+            Fault::SaveTwice if saves > 0 => saves + 1,
+            _ => saves,
+        };
+        json!({ "result": kept }).to_string()
     }
 
     /// Timers ring at once, as often as they are to.
@@ -321,6 +340,11 @@ impl State {
                             r#"{{"user_id":"{user_id}","username":"x","message":{message},"timestamp":1}}"#
                         ),
                     );
+                }
+                "documents_save" => {
+                    self.saves.fetch_add(1, Ordering::Relaxed);
+                    let n = &payload["n"];
+                    room.publish("saved", &format!(r#"{{"user_id":"{user_id}","n":{n}}}"#));
                 }
                 action => {
                     room.publish(
