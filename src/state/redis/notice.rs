@@ -45,7 +45,9 @@ pub(super) fn read_runs(message: &[u8], room: &RoomId) -> Option<Vec<RoomEvents>
     let [epoch, first_seq, count] = <[&str; 3]>::try_from(rest.split(' ').collect::<Vec<_>>()).ok()?;
     let (epoch, first_seq, count) =
         (epoch.parse().ok()?, first_seq.parse().ok()?, count.parse::<u32>().ok()?);
-    if kind != "e" || count as usize > message.len() || u64::checked_add(first_seq, count.into()).is_none() {
+    // A room's events are numbered from 1.
+    let are_numbers = first_seq > 0 && u64::checked_add(first_seq, count.into()).is_some();
+    if kind != "e" || !are_numbers || count as usize > message.len() {
         return None;
     }
     let mut reading = Reading {
@@ -287,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_nothing() {
-        let foreign: [&[u8]; 14] = [
+        let foreign: [&[u8]; 15] = [
             b"",
             b"hello",
             b"{\"type\":\"x\"}",
@@ -297,6 +299,7 @@ mod tests {
             b"node e 1 1 4000000000\n{}",
             b"node z 1 1 0",
             b"node e 1 18446744073709551615 1\n{}",
+            b"node e 1 0 0",
             b"node e 1 1 0\nann",
             b"node e 1 1 1\n@+ann",
             b"node e 1 1 0\n@~key",
