@@ -118,17 +118,17 @@ fn inputs_and_hooks_work_on_documents() {
     assert_eq!(result(&guest.rpc("profile", json!(["x", ""]), &[])), 2, "the hook has counted one");
 }
 
-/// Two servers on one Redis, and every write says which version it builds on.
+/// Two servers on one Redis, and every write says which version it builds on: 500 each, or as many as `GODRA_TEST_WRITES` says.
 #[test]
 fn two_nodes_write_one_document() {
-    const EACH: u64 = 500;
+    let each: u64 = std::env::var("GODRA_TEST_WRITES").map_or(500, |number| number.parse().unwrap());
     with_postgres(|postgres, database| {
         let redis = Redis::start();
         let nodes = [start(&redis, database), start(&redis, database)];
         let write_all = |node: &Server| {
             let guest = node.guest();
             let mut done = 0;
-            while done < EACH {
+            while done < each {
                 let read = result_in_time(|| guest.rpc("read", json!(["both"]), &[]));
                 let (count, version) = (read[0].as_u64().unwrap(), read[1].as_u64().unwrap());
                 let args = json!(["both", (count + 1).to_string(), version.to_string()]);
@@ -141,7 +141,7 @@ fn two_nodes_write_one_document() {
             }
         };
         std::thread::scope(|scope| nodes.iter().for_each(|node| _ = scope.spawn(|| write_all(node))));
-        let all = (2 * EACH).to_string();
+        let all = (2 * each).to_string();
         wait_until("all is written", || postgres_count(postgres, "both") == all);
         assert_eq!(lost(&nodes), 0.0);
     });
