@@ -119,7 +119,7 @@ pub enum TokenError {
     Claims,
     /// Its `exp` is in the past.
     Expired,
-    /// Its `nbf` or `iat` is in the future.
+    /// Its `nbf` or `iat`, or the time in a `jti` of ours, is in the future.
     NotYetValid,
     /// It would be valid for longer than `--token-ttl` allows.
     TooLong,
@@ -211,8 +211,10 @@ impl Claims {
         if self.exp.0.saturating_add(LEEWAY_S) <= now_s {
             return Err(TokenError::Expired);
         }
-        let begins = [self.nbf, self.iat].into_iter().flatten();
-        if begins.into_iter().any(|time| time.0 > now_s.saturating_add(LEEWAY_S)) {
+        let login = login_of(self.jti.as_deref(), self.iat);
+        let begins_s =
+            [self.nbf.map(|nbf| nbf.0), self.iat.map(|iat| iat.0), Some(login.issued_at_ms / 1000)];
+        if begins_s.into_iter().flatten().any(|begins_s| begins_s > now_s.saturating_add(LEEWAY_S)) {
             return Err(TokenError::NotYetValid);
         }
         // Revocations are kept for as long as tokens last.
@@ -229,7 +231,7 @@ impl Claims {
             username: self.username.into(),
             role,
             expires_at_s: u32::try_from(self.exp.0).unwrap_or(u32::MAX),
-            login: login_of(self.jti.as_deref(), self.iat),
+            login,
         })
     }
 }

@@ -164,6 +164,10 @@ fn claims() {
     check_claims(&with(r#""nbf":1800000030"#), Ok(()));
     check_claims(&with(r#""nbf":1800000031"#), Err(TokenError::NotYetValid));
     check_claims(&with(r#""nbf":"1""#), refused);
+    let issued_at = |ms: u64| replaced(r#""jti":"x""#, &format!(r#""jti":"{FAMILY}.{ms}""#));
+    check_claims(&issued_at((NOW_S + 30) * 1000 + 999), Ok(()));
+    check_claims(&issued_at((NOW_S + 31) * 1000), Err(TokenError::NotYetValid));
+    check_claims(&issued_at(u64::MAX), Err(TokenError::NotYetValid));
     // No longer than an hour, from its issue or from now.
     let lasts = |iat: u64, exp: u64| {
         replaced(r#""iat":1799999000,"exp":1800000100"#, &format!(r#""iat":{iat},"exp":{exp}"#))
