@@ -32,16 +32,13 @@ fn open_files_limit() -> Option<rlimit> {
 
 /// Lets other threads go before the calling one: one of usual priority on the same core gets nine tenths of it. Does
 /// nothing where priorities belong to processes.
-///
-/// # Errors
-/// The kernel refuses.
-pub(crate) fn lower_priority() -> io::Result<()> {
+pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
     // SAFETY: the call takes numbers only. On Linux 0 is the calling thread, not its process (setpriority(2), notes).
     if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) } != 0 {
-        return Err(io::Error::last_os_error());
+        let (thread, error) = (std::thread::current(), io::Error::last_os_error());
+        log::debug!("a thread keeps its priority thread={:?} error={error}", thread.name());
     }
-    Ok(())
 }
 
 /// How the terminal at standard input behaves.

@@ -23,9 +23,9 @@ use crate::metrics::DocumentMetrics;
 use crate::session::Rejection;
 use crate::session::account::{AccountAnswer, AccountReply, AccountResult};
 use crate::session::documents::{Condition, DocumentCall, OwnCursor, missing};
-use crate::threads;
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
+use crate::{sys, threads};
 
 /// Requests that wait; above it 503 `busy`.
 const MAX_WAITING: usize = 64;
@@ -56,7 +56,10 @@ impl DocumentDoors {
         // A breaker of its own: a list that takes too long says nothing about fetches. The gauge tells of those.
         let metrics = DocumentMetrics { away: Default::default(), ..metrics.clone() };
         let mut connection = StoreConnection::new(stores.clone(), Arc::new(Breaker::default()), metrics);
-        let run = move || waiting.into_iter().for_each(|question| question(&mut connection));
+        let run = move || {
+            sys::lower_priority();
+            waiting.into_iter().for_each(|question| question(&mut connection));
+        };
         threads::lasting("document-reader").spawn(run)?;
         Ok(Self { documents, questions })
     }

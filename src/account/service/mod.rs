@@ -215,9 +215,7 @@ fn work(
     metrics: &AccountMetrics,
 ) {
     // Players in rooms come before those who log in.
-    if let Err(error) = sys::lower_priority() {
-        log::debug!("an account worker keeps its priority error={error}");
-    }
+    sys::lower_priority();
     for message in queue {
         let WorkerCommand::Call(job) = message else { break };
         metrics.queue_depth.dec();

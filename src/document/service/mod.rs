@@ -19,7 +19,7 @@ use super::{Address, Documents, Entry, FetchError, Fetched, HomeId, Lost, Reply,
 use crate::account::service::breaker::Breaker;
 use crate::account::store::Stores;
 use crate::metrics::DocumentMetrics;
-use crate::threads;
+use crate::{sys, threads};
 
 /// Documents that may be asked for at once; one more is refused as if the database were away.
 const MAX_ASKED: usize = 20_000;
@@ -44,7 +44,11 @@ impl DocumentService {
             let (sender, jobs) = unbounded();
             let connection = StoreConnection::new(stores.clone(), breaker.clone(), metrics.clone());
             let lane = Lane::new(jobs, connection, metrics.clone(), asked.clone());
-            threads::lasting(name).spawn(move || lane.run())?;
+            threads::lasting(name).spawn(move || {
+                // Players who have nothing to do with documents do not wait for them where cores are few.
+                sys::lower_priority();
+                lane.run();
+            })?;
             Ok::<_, io::Error>(sender)
         };
         let homes = start("documents")?;
