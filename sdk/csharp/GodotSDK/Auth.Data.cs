@@ -11,7 +11,7 @@ namespace GodotSDK
     /// <content>What is kept of the player.</content>
     public sealed partial class GodotAuth
     {
-        /// <summary>What is kept of the player for long, a page of it: <c>{documents, entries?, cursor?}</c>. All pages together are the player's own data.</summary>
+        /// <summary>A page of what is kept of the player for long: <c>{documents, entries?, cursor?}</c>. All pages are the player's own data.</summary>
         /// <param name="cursor">That of the page before.</param>
         /// <param name="limit">How many at most; the server's number without it.</param>
         /// <param name="cancel">Ends it.</param>
