@@ -46,7 +46,7 @@
 //! pages    → session, threads
 //! state    → metrics, script, document, tls, wire, threads
 //! account  → metrics, session, tls, wire, threads, sys
-//! document → account, metrics, session, threads, wire
+//! document → account, metrics, session, threads, wire, sys
 //! metrics  → session, script, wire
 //! session  → wire
 //! script   → wire, threads

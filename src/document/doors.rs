@@ -23,9 +23,10 @@ use crate::metrics::DocumentMetrics;
 use crate::session::Rejection;
 use crate::session::account::{AccountAnswer, AccountReply, AccountResult};
 use crate::session::documents::{Condition, DocumentCall, OwnCursor, missing};
+use crate::sys;
+use crate::threads;
 use crate::wire::ErrorCode;
 use crate::wire::ids::Identity;
-use crate::{sys, threads};
 
 /// Requests that wait; above it 503 `busy`.
 const MAX_WAITING: usize = 64;

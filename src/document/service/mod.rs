@@ -19,7 +19,8 @@ use super::{Address, Documents, Entry, FetchError, Fetched, HomeId, Lost, Reply,
 use crate::account::service::breaker::Breaker;
 use crate::account::store::Stores;
 use crate::metrics::DocumentMetrics;
-use crate::{sys, threads};
+use crate::sys;
+use crate::threads;
 
 /// Documents that may be asked for at once; one more is refused as if the database were away.
 const MAX_ASKED: usize = 20_000;
