@@ -127,14 +127,19 @@ fn a_client_whose_server_is_killed_counts_exactly_once() {
         start(&["--state-file", state.to_str().unwrap(), "--db-dsn", accounts.to_str().unwrap()])
     };
     let mut server = start();
+    let written = |server: &Server| server.metric("godra_state_file_writes_total");
     let (token, room) = {
         let guest = server.guest();
         let room = guest.create_lobby(4);
+        let (mut player, before) = (guest.join(&room), written(&server));
+        // One that was under way may not have it.
+        wait_until("the lobby to be written", || {
+            player.call("set", json!({"x": 1}), 1);
+            written(&server) > before + 1.0
+        });
         (guest.token.clone(), room)
     };
     let path = format!("/ws?game_id={room}&token={token}");
-    let written = |server: &Server| server.metric("godra_state_file_writes_total");
-    wait_until("the lobby to be written", || written(&server) >= 1.0);
     let mut kills = 0;
     loop {
         let mut player =
