@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::connection::Connection;
-use super::sql::{Database, Transaction, Value, first};
+use super::sql::{Database, OwnerGuard, Transaction, Value, first};
 use super::{accounts, families, gone, notices};
 use crate::account::erasure_log::{Erasure, ErasureLog};
 use crate::account::records::{NoticeKind, StoreFault, StoreResult};
@@ -151,6 +151,7 @@ pub(crate) fn erase_documents(
     const ERASE: &str = "UPDATE documents SET version = version + 1, owner = NULL, value = NULL, recent_keys = NULL, \
          updated_at_ms = $1 WHERE owner = $2";
     let owner = [Value::from(owner)];
+    transaction.guard_owners(OwnerGuard::Changes)?;
     transaction.run(NOTE, &[owner[0].clone(), now_ms.into()])?;
     transaction.run(EVICT, &owner)?;
     transaction.run(RELEASE, &owner)?;

@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::sql::{Database, Row, Transaction, Value};
+use super::sql::{Database, OwnerGuard, Row, Transaction, Value};
 use crate::account::random;
 use crate::account::records::{Claiming, StoreFault, StoreResult};
 use crate::wire::Address;
@@ -166,6 +166,7 @@ impl Mover {
         const GIVE: &str =
             "UPDATE documents SET owner = $3, updated_at_ms = $4 WHERE collection = $1 AND key = $2";
         let owner = account_id.to_string();
+        transaction.guard_owners(OwnerGuard::Changes)?;
         for mut row in transaction.run(OWNED, &[guest_id.into()])? {
             let place = Place::read(&mut row)?;
             let [collection, key] = place.values();

@@ -22,6 +22,22 @@ pub(crate) trait Database: Send {
 
 pub(crate) trait Transaction {
     fn run(&mut self, statement: &'static str, values: &[Value]) -> StoreResult<Vec<Row>>;
+
+    /// Keeps saves and what changes whose documents are apart until the end of the transaction: one that saves looks who is gone and
+    /// who has become somebody else, which must not come about between that and its end. To be called before either of them reads. The
+    /// databases that give a transaction all for itself have nothing to do.
+    fn guard_owners(&mut self, _guard: OwnerGuard) -> StoreResult<()> {
+        Ok(())
+    }
+}
+
+/// What a transaction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnerGuard {
+    /// It saves documents. Others may do so, too.
+    Saves,
+    /// It changes whose documents are: nobody saves meanwhile.
+    Changes,
 }
 
 /// A value of a row, or for a statement.

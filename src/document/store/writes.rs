@@ -1,6 +1,6 @@
 //! Writing what calls have saved, as statements.
 //!
-//! A transaction first locks the homes of all its documents, so that none changes hands before its end, then goes through the entries
+//! A transaction sees to it that nobody it saves for goes meanwhile, then locks the homes of all its documents, so that none changes hands before its end, then goes through the entries
 //! in order, and writes of each document the last version that stands, and of each ledger all entries that do.
 
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use super::ledgers::{self, Keys};
 use super::statements::{ADDRESS, ListStatement, MOST_ROWS, address_row};
 use super::{StoreResult, rows};
 use crate::account::store::moving::key_of_account;
-use crate::account::store::sql::{Database, Transaction, Value};
+use crate::account::store::sql::{Database, OwnerGuard, Transaction, Value};
 use crate::document::ledger::LedgerEntry;
 use crate::document::{Address, Document, Entry, HomeId, Lost, Save};
 
@@ -68,6 +68,7 @@ pub(super) fn write(
 ) -> StoreResult<Vec<Lost>> {
     let lock = if database.locks_rows() { &LOCK_ROWS } else { &LOCK_ALL };
     database.write(|transaction| {
+        transaction.guard_owners(OwnerGuard::Saves)?;
         let versions = our_versions(transaction, lock, home, entries)?;
         let mut verdict = Verdict::of(entries, versions, ledgers::known_keys(transaction, entries)?);
         bury_erased(transaction, &mut verdict.stand)?;

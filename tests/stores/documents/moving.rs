@@ -16,11 +16,11 @@ pub(super) const CASES: [(&str, Case); 5] = [
 
 const NOW_S: u64 = 1_800_000_000;
 
-fn accounts(database: &Database) -> Box<dyn AccountStore> {
+pub(super) fn accounts(database: &Database) -> Box<dyn AccountStore> {
     database.stores().connect().unwrap()
 }
 
-fn become_account(accounts: &mut dyn AccountStore, guest_id: &str) -> Result<Account, StoreFault> {
+pub(super) fn become_account(accounts: &mut dyn AccountStore, guest_id: &str) -> Result<Account, StoreFault> {
     let folded = guest_id.replace(':', ".").to_lowercase();
     let account = NewAccount {
         username: folded.clone(),

@@ -3,10 +3,10 @@
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use godra::account::records::StoreFault;
+use godra::account::records::{Claiming, StoreFault};
 
 use super::*;
-use crate::common::PATIENCE;
+use crate::common::{PATIENCE, wait_until};
 
 const HOMES: usize = 6;
 const ROUNDS: usize = 25;
@@ -56,6 +56,63 @@ fn homes_count_together(database: &Database) {
         let document = document.unwrap();
         assert_eq!((document.version, document.value.as_deref()), (150, Some("150")));
     }
+}
+
+/// A save that has begun while its owner is erased, or becomes another: it waits for a row that somebody else is about to make.
+fn while_a_save_waits(database: &Database, save: Entry, change: impl FnOnce()) {
+    let (mut store, home) = (database.connect(), HomeId::random());
+    let at = save.saves[0].document.address.clone();
+    take(&mut store, &home, &[at.as_str()]);
+    let rival = format!(
+        "BEGIN; INSERT INTO documents (collection, key, version, schema_version, updated_at_ms) VALUES ('{}', '{}', 1, 1, 1); \
+         SELECT pg_sleep(2); ROLLBACK",
+        at.collection(),
+        at.key()
+    );
+    let are = |condition: &str| {
+        database.sql(&format!("SELECT count(*) > 0 FROM pg_stat_activity WHERE {condition}")) == "t"
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| database.sql(&rival));
+        wait_until("the rival is there", || are("wait_event = 'PgSleep'"));
+        let saved = scope.spawn(move || store.write(&home, &[save]));
+        wait_until("the save waits", || {
+            are("wait_event_type = 'Lock' AND query LIKE 'INSERT INTO documents%'")
+        });
+        change();
+        assert_eq!(saved.join().unwrap(), Ok(vec![]));
+    });
+}
+
+#[test]
+fn what_is_being_saved_is_erased_with_its_owner() {
+    let database = Database::postgres();
+    let mut other = database.connect();
+    while_a_save_waits(&database, one("a/first", 0, "1"), || {
+        assert_eq!(other.erase_owner("7", 1_800_000_000_000), Ok(1));
+    });
+    assert_eq!(database.connect().read(&[address("a/first")]).unwrap()[0].value, None);
+}
+
+/// The upgrade is to be tried again, and takes it along then.
+#[test]
+fn what_is_being_saved_does_not_stay_with_a_guest() {
+    let database = Database::postgres();
+    let guest = "guest:Late_1";
+    let mut late = one("a/late", 0, "1");
+    late.saves[0].document.owner = Some(guest.into());
+    let mut accounts = moving::accounts(&database);
+    while_a_save_waits(&database, late, || {
+        assert_eq!(accounts.claim_documents(guest), Ok(Claiming::All));
+        let made = moving::become_account(&mut *accounts, guest);
+        assert!(matches!(made, Err(StoreFault::Held(_))), "{made:?}");
+    });
+    // Its home has ended meanwhile.
+    database.sql("UPDATE homes SET alive_until_ms = 0");
+    assert_eq!(accounts.claim_documents(guest), Ok(Claiming::All));
+    let account = moving::become_account(&mut *accounts, guest).unwrap();
+    let found = database.connect().read(&[address("a/late")]).unwrap().remove(0);
+    assert_eq!(found.owner.as_deref(), Some(&*account.id.to_string()));
 }
 
 /// Until it has all: what another home has is let go a moment later. Two that have a part each would wait for ever, so a part is

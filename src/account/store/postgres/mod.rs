@@ -17,11 +17,13 @@ use std::time::Instant;
 use self::connection::{ConnectionThread, PATIENCE};
 pub use self::dsn::PostgresDsn;
 use self::fault::Fault;
-use super::sql::{Database, Row, Transaction, Value};
+use super::sql::{Database, OwnerGuard, Row, Transaction, Value};
 use crate::account::records::{StoreFault, StoreResult};
 
 /// Threads that may wait for answers nobody waits for any more. Then calls fail at once, until one of them ends.
 const MAX_LEFT: usize = 4;
+/// The advisory lock of [`OwnerGuard`]: "godra_ow".
+const OWNER_GUARD: u64 = u64::from_be_bytes(*b"godra_ow");
 /// How often a transaction is tried that stands in another's way.
 const MAX_TRIES: usize = 10;
 
@@ -184,5 +186,18 @@ impl Transaction for Open<'_> {
             self.fault = Some(fault);
             shown
         })
+    }
+
+    fn guard_owners(&mut self, guard: OwnerGuard) -> StoreResult<()> {
+        // The functions give nothing that the driver reads, so what they gave is counted.
+        const SAVES: &str =
+            "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared($1)) SELECT COUNT(*) FROM held";
+        const CHANGES: &str =
+            "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock($1)) SELECT COUNT(*) FROM held";
+        let statement = match guard {
+            OwnerGuard::Saves => SAVES,
+            OwnerGuard::Changes => CHANGES,
+        };
+        self.run(statement, &[OWNER_GUARD.into()]).map(drop)
     }
 }
