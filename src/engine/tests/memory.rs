@@ -76,7 +76,9 @@ impl Store {
         let used = self.keyspace.used_bytes() as f64;
         // A block that was once large shrinks by whole pages.
         let pages = 3.0 * 4096.0 * f64::from(u8::from(has_shrunk));
-        assert!((used - held).abs() <= held * 0.15 + pages, "{place}: counted {used}, held {held}");
+        // A few blocks are larger than they were asked to be, where the rest of a free one would have been too small for another.
+        let rests = 4.0 * 24.0;
+        assert!((used - held).abs() <= held * 0.15 + pages + rests, "{place}: counted {used}, held {held}");
     }
 }
 
