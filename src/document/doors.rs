@@ -281,7 +281,7 @@ impl OwnPage {
         limit: usize,
     ) -> StoreResult<Self> {
         let (documents, behind) = match cursor {
-            OwnCursor::Entries(behind) => (Vec::new(), behind.as_ref()),
+            OwnCursor::Entry(account, version) => (Vec::new(), Some((account, *version))),
             OwnCursor::Documents(after) => {
                 let page = store.owned(owner, after.as_ref(), limit)?;
                 let next = page.next.and_then(|next| Address::parse(&next).ok());
@@ -292,10 +292,9 @@ impl OwnPage {
                 (page.documents, None)
             }
         };
-        let behind = behind.map(|(account, version)| (account, *version));
         let entries = store.owned_entries(owner, behind, limit)?;
         let last = entries.last().filter(|_| entries.len() >= limit);
-        let next = last.map(|(account, entry)| OwnCursor::Entries(Some((account.clone(), entry.version))));
+        let next = last.map(|(account, entry)| OwnCursor::Entry(account.clone(), entry.version));
         Ok(Self { documents, entries, next })
     }
 

@@ -1,5 +1,5 @@
-//! What players read of documents: the headers of scripts say who may read a collection, and whether somebody is in a room, the
-//! store says.
+//! What the headers of scripts say of requests for documents: who may read a collection (whether somebody is in a room, the store
+//! says), and which of them are ledgers, whose accounts managers change.
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -59,10 +59,10 @@ pub(super) enum Next {
     Room(RoomId, WaitingReading),
 }
 
-/// What a connection's request to the accounts comes to; documents are read as headers say.
+/// What a connection's request to the accounts comes to; documents are read, and accounts of ledgers changed, as headers say.
 ///
 /// # Errors
-/// The answer, as the caller may not read what it asks for.
+/// The answer, as the caller may not read what it asks for, or what it changes is no ledger.
 pub(super) fn begin(
     scripts: &ScriptSet,
     connection: ConnectionKey,

@@ -82,7 +82,7 @@ pub enum OwnCursor {
     /// A document, or none yet.
     Documents(Option<Address>),
     /// An entry of a ledger: the account and the version of it.
-    Entries(Option<(Address, u64)>),
+    Entry(Address, u64),
 }
 
 impl OwnCursor {
@@ -92,7 +92,7 @@ impl OwnCursor {
         }
         // No collection begins with a digit.
         let (version, account) = text.split_once('/')?;
-        Some(Self::Entries(Some((Address::parse(account).ok()?, whole(version)?))))
+        Some(Self::Entry(Address::parse(account).ok()?, whole(version)?))
     }
 }
 
@@ -100,8 +100,8 @@ impl fmt::Display for OwnCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Documents(Some(address)) => write!(f, "{address}"),
-            Self::Entries(Some((account, version))) => write!(f, "{version}/{account}"),
-            Self::Documents(None) | Self::Entries(None) => Ok(()),
+            Self::Documents(None) => Ok(()),
+            Self::Entry(account, version) => write!(f, "{version}/{account}"),
         }
     }
 }
@@ -188,10 +188,14 @@ fn put(address: Address, request: &Request) -> Result<DocumentCall, String> {
         ),
     };
     let owner = request.query_parameter("owner").map(std::borrow::Cow::into_owned);
-    if owner.as_ref().is_some_and(|owner| owner.len() > 128 || owner.chars().any(char::is_control)) {
-        return Err("owner must be a user's id, or empty for nobody".to_owned());
-    }
+    check_owner(owner.as_deref())?;
     Ok(DocumentCall::Put { address, value: value.into(), owner, schema, condition: condition(request)? })
+}
+
+/// Whose id a document may carry.
+pub(super) fn check_owner(owner: Option<&str>) -> Result<(), String> {
+    let is_bad = owner.is_some_and(|owner| owner.len() > 128 || owner.chars().any(char::is_control));
+    if is_bad { Err("owner must be a user's id, or empty for nobody".to_owned()) } else { Ok(()) }
 }
 
 fn condition(request: &Request) -> Result<Condition, String> {
@@ -331,8 +335,8 @@ mod tests {
         };
         let address = |text: &str| Address::parse(text).unwrap();
         check("profile/7", Some(OwnCursor::Documents(Some(address("profile/7")))));
-        check("12/wallet/7", Some(OwnCursor::Entries(Some((address("wallet/7"), 12)))));
-        check("12/chess~wallet/a/b", Some(OwnCursor::Entries(Some((address("chess~wallet/a/b"), 12)))));
+        check("12/wallet/7", Some(OwnCursor::Entry(address("wallet/7"), 12)));
+        check("12/chess~wallet/a/b", Some(OwnCursor::Entry(address("chess~wallet/a/b"), 12)));
         for wrong in ["", "12", "12/", "12/wallet", "-1/wallet/7", "x", "Wallet/7", "1.5/wallet/7"] {
             check(wrong, None);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::documents::{DocumentCall, limit};
+use super::documents::{DocumentCall, check_owner, limit};
 use crate::wire::Address;
 use crate::wire::http::{Method, Request};
 use crate::wire::message::{shorten, whole};
@@ -71,9 +71,7 @@ fn change(address: Address, request: &Request) -> Result<DocumentCall, String> {
     const EXPECTED: &str = r#"the body must be a change as JSON, such as {"changes": {"gold": -50}, "reason": "refund", "key": "order:7"}"#;
     let asked: AskedChange = serde_json::from_slice(&request.body)
         .map_err(|error| format!("{EXPECTED}: {}", shorten(error.to_string())))?;
-    if asked.owner.as_deref().is_some_and(|owner| owner.len() > 128 || owner.chars().any(char::is_control)) {
-        return Err("owner must be a user's id, or empty for nobody".to_owned());
-    }
+    check_owner(asked.owner.as_deref())?;
     Ok(DocumentCall::Change(address, Box::new(asked)))
 }
 

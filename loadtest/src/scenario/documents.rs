@@ -1,5 +1,6 @@
 //! Documents: how soon players hear that what they save is in the database, or how many they load where these are hot, and what others
-//! feel meanwhile. The server needs the scripts of `loadtest/scripts`. In the end each document is held against what was answered.
+//! feel meanwhile. The server needs the scripts of `loadtest/scripts`. In the end what all documents count is held against what was
+//! answered.
 
 use super::Room;
 use crate::client::http::{Call, Http};
@@ -73,7 +74,7 @@ struct Ended<T> {
     result: T,
 }
 
-/// Calls a script for each, and gives what it says; again where documents are not there yet.
+/// Calls a script for each, and gives what it says.
 fn call_all<T: for<'a> Deserialize<'a>>(
     script: &str,
     rooms: &[&Room],
@@ -125,7 +126,7 @@ fn report(before: Option<&Figures>, during: &Figures, run: &mut Run<'_>) {
     }
 }
 
-/// Each input that was answered counts once in its document.
+/// What was answered counts in the documents, and nothing twice.
 fn judge(args: &Documents, savers: &[&Room], http: &mut Http, run: &mut Run<'_>) -> io::Result<()> {
     let began = Instant::now();
     // Once at least: what was sent last is not counted yet.
@@ -137,12 +138,12 @@ fn judge(args: &Documents, savers: &[&Room], http: &mut Http, run: &mut Run<'_>)
     }
     let counts = run.totals().group(Group::Savers);
     let (answers, inputs) = (counts.answers, counts.inputs);
-    let kept: Vec<u64> = call_all("documents_kept", savers, http, run)?;
-    // The first was no input.
-    let kept = kept.iter().sum::<u64>() - savers.len() as u64;
     if args.work == DocumentWork::Load {
         return Ok(());
     }
+    let kept: Vec<u64> = call_all("documents_kept", savers, http, run)?;
+    // The first of each was no input. A document that is lost counts nothing.
+    let kept = kept.iter().map(|saves| saves.saturating_sub(1)).sum::<u64>();
     run.find("saves that documents count", kept as f64, &format!("of {answers} that were answered"));
     if kept < answers {
         let what = || format!("documents count {kept} saves where {answers} were answered");

@@ -1,6 +1,7 @@
 //! Writing what calls have saved, as statements.
 //!
-//! A transaction sees to it that nobody it saves for goes meanwhile, then locks the homes of all its documents, so that none changes hands before its end, then goes through the entries
+//! A transaction sees to it that nobody whom it saves for goes meanwhile, locks the homes of all its documents, so that none changes
+//! hands before its end, then goes through the entries
 //! in order, and writes of each document the last version that stands, and of each ledger all entries that do.
 
 use std::borrow::Cow;
