@@ -82,16 +82,35 @@ test("two tabs share a session, and refresh it in turns", async () => {
     globalThis.client = new GodraClient(url, { store: localStorageStore() });
     return (await client.auth.ensure()).user_id;
   }, server.url);
-  assert.equal(await begin(tabs[0]), await begin(tabs[1]));
+  const user = await begin(tabs[0]);
+  // Browsers tell their other processes of a store's change in their own time.
+  await tabs[1].waitForFunction(() => localStorage.getItem("godra.session"));
+  assert.equal(await begin(tabs[1]), user);
   let refreshes = 0;
   for (const tab of tabs) tab.on("request", (request) => (refreshes += request.url().endsWith("/refresh") && request.method() === "POST" ? 1 : 0));
   const refresh = (page) => page.evaluate(async () => {
     await client.auth.refresh();
     return client.session.refresh_token;
   });
-  const [first, second] = await Promise.all(tabs.map(refresh));
-  assert.equal(first, second);
+  // Who comes while another tab is at it waits.
+  await tabs[0].evaluate(() => new Promise((held) => void navigator.locks.request("godra.session", () => new Promise((release) => {
+    globalThis.release = release;
+    held();
+  }))));
+  const waiting = refresh(tabs[1]);
+  await tabs[1].waitForFunction(async () => (await navigator.locks.query()).pending.length === 1);
+  assert.equal(refreshes, 0);
+  await tabs[0].evaluate(() => globalThis.release());
+  const first = await waiting;
   assert.equal(refreshes, 1);
+  // What another tab has got is good for this one, as soon as the browser has told it.
+  await tabs[0].waitForFunction((token) => localStorage.getItem("godra.session").includes(token), first);
+  assert.equal(await refresh(tabs[0]), first);
+  assert.equal(refreshes, 1);
+  // Before that it shows what it has, and the server gives the same answer a second time.
+  const [one, other] = await Promise.all(tabs.map(refresh));
+  assert.equal(one, other);
+  assert.notEqual(one, first);
 });
 
 test("a page that goes offline makes no attempts, and comes back at once", async () => {
