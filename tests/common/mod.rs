@@ -20,7 +20,7 @@ pub mod tls;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before the test that waits for it fails.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until something holds.
 #[track_caller]

@@ -173,6 +173,22 @@ impl Player {
         Some(message)
     }
 
+    /// Takes in what has come, without waiting for more: so that the server's pings are answered.
+    pub fn listen(&mut self) {
+        self.socket.get_ref().set_nonblocking(true).unwrap();
+        loop {
+            match self.socket.read() {
+                Ok(Message::Text(text)) => self.unpack(&text),
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                Ok(other) => panic!("{other:?}; before: {}", self.history()),
+                Err(tungstenite::Error::Io(error)) if is_timeout(&error) => break,
+                Err(tungstenite::Error::Io(error)) if is_interrupted(&error) => {}
+                Err(error) => panic!("{error}; before: {}", self.history()),
+            }
+        }
+        self.socket.get_ref().set_nonblocking(false).unwrap();
+    }
+
     fn unpack(&mut self, text: &str) {
         let message: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         match message["events"].as_array().filter(|_| message["type"] == "batch") {

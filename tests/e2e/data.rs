@@ -272,7 +272,15 @@ fn changes_at_once(scene: &Scene) {
         let together = std::sync::Barrier::new(WRITERS as usize);
         let write = |writer: u64| {
             together.wait();
-            put(&boss, "/api/data/item/1", &[condition], &json!(writer)).status
+            let mut response = put(&boss, "/api/data/item/1", &[condition], &json!(writer));
+            // The database may be too busy for it.
+            wait_until("the database to have time", || {
+                response.status != 503 || {
+                    response = put(&boss, "/api/data/item/1", &[condition], &json!(writer));
+                    false
+                }
+            });
+            response.status
         };
         let statuses: Vec<u16> = std::thread::scope(|scope| {
             let writers: Vec<_> = (0..WRITERS)

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -159,7 +160,10 @@ fn killed_under_load_no_call_is_torn_and_only_the_last_second_is_lost() {
         let server = world.start();
         let is_over = AtomicBool::new(false);
         let answered = std::thread::scope(|scope| {
-            let counting = scope.spawn(|| count(&server, &is_over));
+            let (began, begins) = channel();
+            let (server, is_over) = (&server, &is_over);
+            let counting = scope.spawn(move || count(server, is_over, &began));
+            begins.recv().unwrap();
             std::thread::sleep(Duration::from_millis(1300 + 150 * round));
             server.signal("KILL");
             let killed_at = Instant::now();
@@ -180,8 +184,8 @@ fn killed_under_load_no_call_is_torn_and_only_the_last_second_is_lost() {
     }
 }
 
-/// Calls `step` until the server is gone; gives what each call counted, and when the answer came.
-fn count(server: &Server, is_over: &AtomicBool) -> Vec<(u64, Instant)> {
+/// Calls `step` until the server is gone; gives what each call counted, and when the answer came. `answered_one` hears of each.
+fn count(server: &Server, is_over: &AtomicBool, answered_one: &Sender<()>) -> Vec<(u64, Instant)> {
     let guest = server.guest();
     let room = guest.create_lobby(2);
     let mut player = guest.join(&room);
@@ -198,6 +202,8 @@ fn count(server: &Server, is_over: &AtomicBool) -> Vec<(u64, Instant)> {
             let Ok(message) = serde_json::from_str::<Value>(text) else { continue };
             if message["type"] == "reply" && message["id"] == id {
                 answered.push((message["result"].as_u64().unwrap(), Instant::now()));
+                // Nobody may listen any more.
+                _ = answered_one.send(());
                 break;
             }
         }
