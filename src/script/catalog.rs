@@ -232,7 +232,7 @@ impl LoadReport {
         if !self.left_out.is_empty() && !self.changes.is_empty() {
             let names: Vec<_> = self.left_out.iter().filter_map(|path| path.file_name()?.to_str()).collect();
             log::info!(
-                "scripts left out, as DURABLE, and DATA with ROLE: server, a form (v2) or a ledger need the embedded store, and this server uses Redis: {}",
+                "scripts left out, as DATA with ROLE: server, a form (v2) or a ledger need the embedded store, and this server uses Redis: {}",
                 names.join(" ")
             );
         }
@@ -367,8 +367,8 @@ fn read_script(
 
 fn check_documents(script: Arc<Script>, accepts_documents: bool) -> Result<Arc<Script>, Refused> {
     let header = &script.header;
-    let needs_all = script.has_documents()
-        && (header.is_durable || header.is_for_server || script.has_ledger() || !script.forms.is_empty());
+    let needs_all =
+        script.has_documents() && (header.is_for_server || script.has_ledger() || !script.forms.is_empty());
     if accepts_documents || !needs_all {
         return Ok(script);
     }
@@ -710,10 +710,10 @@ mod tests {
         write(&dir, "lib/migrate_q.lua", MIGRATE);
         assert_eq!(names(&load(dir.path(), None).set), ["a", "b", "c", "d"]);
         let report = load_for_redis(dir.path());
-        assert_eq!(names(&report.set), ["b"]);
-        let left_out = ["a.lua", "c.lua", "d.lua"].map(|name| dir.path().join(name));
+        assert_eq!(names(&report.set), ["a", "b"]);
+        let left_out = ["c.lua", "d.lua"].map(|name| dir.path().join(name));
         assert_eq!((report.problems, report.left_out), (vec![], left_out.to_vec()));
-        assert!(report.set.broken.contains("a"), "nobody else gets its action");
+        assert!(report.set.broken.contains("c"), "nobody else gets its action");
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod faults;
 mod full;
 mod groups;
 pub mod guest_book;
+mod held;
 mod history;
 mod late;
 pub mod mail;

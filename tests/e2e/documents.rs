@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::common::http::Response;
 use crate::common::postgres::Postgres;
-use crate::common::redis::Redis;
 use crate::common::server::{Folder, Guest, Server};
 use crate::common::{wait_until, wait_within};
 
@@ -139,7 +138,7 @@ fn check_kills(database: &[&str], state_file: &str, kills: u32) {
 }
 
 /// One durable call; none if the server is gone.
-fn try_add(address: std::net::SocketAddr, token: &str) -> Option<u64> {
+pub fn try_add(address: std::net::SocketAddr, token: &str) -> Option<u64> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     let body = r#"{"script":"add_durably","args":["k"]}"#;
@@ -274,14 +273,4 @@ fn a_flood_of_names_is_bounded() {
     });
     assert_eq!(result_in_time(|| server.guest().rpc("add", json!(["calm"]), &[])), 1);
     assert!(server.metric("godra_store_bytes") < 16e6);
-}
-
-#[test]
-fn durable_saves_need_the_embedded_store() {
-    let redis = Redis::start();
-    let server = Server::start_in(folder(), &["--redis-addr", &redis.address()]);
-    server.output().wait_for_line(&["need the embedded store", " add_durably.lua"]);
-    let response = server.guest().rpc("add_durably", json!(["x"]), &[]);
-    assert_eq!(response.error_code(), "script_error", "{response:?}");
-    assert!(response.text().contains("cannot run as it is"), "{response:?}");
 }

@@ -19,6 +19,7 @@ mod deaths;
 mod descriptors;
 mod documents;
 mod documents_on_redis;
+mod durable_on_redis;
 mod endings;
 #[cfg(target_os = "linux")]
 mod erasures;

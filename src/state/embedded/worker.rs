@@ -1,9 +1,9 @@
 //! The engine's thread: takes batches from the queue, runs them, and does what must be done now and then.
 
 mod documents;
-mod held;
 mod lifetimes;
 pub(super) mod messages;
+mod outlet;
 mod seats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,8 +15,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use godra_engine::SplitMix;
 
 pub(super) use self::documents::DocumentWriter;
-use self::held::HeldDeliveries;
 use self::messages::Messages;
+use self::outlet::Outlet;
 use super::StoreClock;
 use super::absent::Absent;
 use super::census::{self, Census};
@@ -60,7 +60,7 @@ pub(super) struct Worker {
     pub(super) runner: ScriptRunner,
     receiver: Receiver<EngineCommand>,
     shared: Arc<QueueState>,
-    deliver: HeldDeliveries,
+    deliver: Outlet,
     scripts: Arc<ScriptSet>,
     room_ttl_s: u64,
     random: SplitMix,
@@ -101,7 +101,7 @@ impl Worker {
             runner: ScriptRunner::new(options, metrics.clone()),
             receiver,
             shared,
-            deliver: HeldDeliveries::new(deliver),
+            deliver: Outlet::new(deliver),
             scripts: Arc::default(),
             room_ttl_s: options.room_ttl_s,
             random: SplitMix(options.seed ^ 0x5851_f42d_4c95_7f2d),

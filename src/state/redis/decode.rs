@@ -7,6 +7,7 @@ use bytes::Bytes;
 use godra_engine::{mend_utf8, write_json_string};
 use redis::Value;
 
+use super::documents::Waits;
 use super::in_flight::SentBatch;
 use super::notice::{Notice, read_notice, read_runs};
 use super::program::Program;
@@ -41,6 +42,8 @@ pub(super) struct Answer {
     pub due_in: Option<Duration>,
     /// What scripts have printed: places and texts.
     pub prints: Vec<(String, Vec<u8>)>,
+    /// Entries of the outbox that the batch waits for.
+    pub waits: Option<Waits>,
 }
 
 /// How long a store has worked on calls, by its own clock: spans of so many calls each, one after another.
@@ -104,7 +107,7 @@ pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> 
     let events = match room {
         Some(room) if !message.is_empty() => match read_notice(&message, room)?.1 {
             Notice::Events(events) => Some(Arc::new(events)),
-            Notice::Replaced { .. } => None,
+            Notice::Replaced { .. } | Notice::Waits { .. } => None,
         },
         _ => None,
     };
@@ -116,12 +119,13 @@ pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> 
         Value::Int(0) => vec![Value::Int(0); calls],
         results => list(results)?,
     };
-    let (now_ms, due_in, prints) = match now_ms {
-        Value::Array(parts) => {
+    let (now_ms, due_in, prints, waits) = match now_ms {
+        Value::Array(mut parts) => {
+            let waits = if parts.len() > 3 { Some(Waits::read(&list(parts.pop()?)?)?) } else { None };
             let [now_ms, due_in, prints] = <[Value; 3]>::try_from(parts).ok()?;
-            (now_ms, number(&due_in).map(Duration::from_millis), read_prints(list(prints)?, program)?)
+            (now_ms, number(&due_in).map(Duration::from_millis), read_prints(list(prints)?, program)?, waits)
         }
-        now_ms => (now_ms, None, Vec::new()),
+        now_ms => (now_ms, None, Vec::new(), None),
     };
     let now_ms = number(&now_ms)?;
     let ticks = take_ticks(&mut results)?;
@@ -146,6 +150,7 @@ pub(super) fn read_answer(value: Value, asked: Asked<'_>, program: &Program) -> 
         took,
         due_in,
         prints,
+        waits,
     })
 }
 
@@ -344,6 +349,16 @@ mod tests {
         let found = answer_at(Value::Int(900), told).expect("an answer");
         assert_eq!((found.due_in, found.runs[0]), (Some(Duration::from_millis(250)), Some(run)));
         assert!(answer_at(Value::Int(900), Value::Array(vec![Value::Int(1)])).is_none());
+        assert_eq!((found.waits.is_none(), found.prints.is_empty()), (true, true));
+        let waiting = |waits: Vec<Value>| {
+            let none = Value::Array(Vec::new());
+            let told = vec![Value::Int(now_ms as i64), Value::Int(-1), none, Value::Array(waits)];
+            answer_at(Value::Int(900), Value::Array(told))
+        };
+        let found = waiting(vec![text("t"), Value::Int(9), Value::Int(2), Value::Int(9)]).expect("an answer");
+        assert_eq!(found.due_in, None);
+        assert_eq!(found.waits, Some(Waits { tag: "t".into(), last: 9, calls: vec![(2, 9)] }));
+        assert!(waiting(Vec::new()).is_none());
         assert!(answer(Value::Nil).is_none());
         assert!(answer(Value::Array(vec![Value::Int(1)])).is_none());
     }

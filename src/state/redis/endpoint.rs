@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::SendError;
 
 use super::address::Address as StoreAddress;
-use super::documents::Outboxes;
+use super::documents::{Outboxes, Waiting, Waits};
 use super::in_flight::SentBatch;
 use super::ledger::{Held, Ledger};
 use super::mail::{DROP, Pending};
@@ -72,6 +72,8 @@ pub(super) struct Endpoint {
     pub documents: Option<DocumentLink>,
     /// The store's id as a home of documents, as it was told last, and when.
     pub claim: Mutex<Option<Claim>>,
+    /// Whether something waits in the outlet until what calls have saved is written.
+    pub waits: AtomicBool,
 }
 
 /// The way out of the engine.
@@ -86,6 +88,8 @@ pub(super) struct Outlet {
     pub pending: Pending,
     /// And what this node knows of their documents on the way to the database.
     pub outboxes: Outboxes,
+    /// And what waits until they are there.
+    pub waiting: Waiting,
 }
 
 /// A batch's outcome, told to its origin without the calls that it had.
@@ -107,6 +111,8 @@ pub(super) struct Outcome {
     pub ticks: Vec<(usize, Tick)>,
     /// The room's events up to `position`, for who has missed some.
     pub missed: Option<Missed>,
+    /// What is to be written before anybody gets to know.
+    pub waits: Option<Waits>,
 }
 
 impl Outcome {
@@ -124,6 +130,7 @@ impl Outcome {
             events: None,
             ticks: Vec::new(),
             missed: None,
+            waits: None,
         }
     }
 }
@@ -143,7 +150,7 @@ impl Endpoint {
     pub(super) fn deliver_home(&self, room: &RoomId, delivery: Delivery) {
         let mut outlet = self.outlet();
         let home = outlet.deliver.home(room);
-        outlet.deliver.deliver(home, delivery);
+        outlet.pass(self.index, home, delivery);
     }
 
     /// Sends something to every shard.
@@ -162,7 +169,8 @@ impl Endpoint {
 
     /// Tells a batch's origin how it ended; `held` was not sent.
     pub(super) fn finish(&self, mut batch: Batch, held: Held, outcome: Outcome) {
-        let Outcome { took, mut results, runs, not_run, position, last_ran, events, ticks, missed } = outcome;
+        let Outcome { took, mut results, runs, not_run, position, last_ran, events, ticks, missed, waits } =
+            outcome;
         let mut outlet = self.outlet();
         self.note_results(&mut outlet, &batch, &results, &runs);
         if !not_run.is_empty() {
@@ -170,6 +178,10 @@ impl Endpoint {
         }
         let places: Vec<usize> = held.iter().map(|(place, _)| *place).collect();
         let ticks = ticks.into_iter().map(|(place, tick)| (place_among(place, &places), tick)).collect();
+        if let Some(mut waits) = waits {
+            waits.calls.iter_mut().for_each(|(place, _)| *place = place_among(*place, &places));
+            self.begin_durable(&mut outlet, &waits);
+        }
         let runs = if runs.is_empty() {
             runs
         } else {
@@ -186,7 +198,7 @@ impl Endpoint {
             if home == batch.origin {
                 own_events = Some(events);
             } else {
-                outlet.deliver.deliver(home, Delivery::Events(events));
+                outlet.pass(self.index, home, Delivery::Events(events));
             }
         }
         let done = BatchDone {
@@ -202,7 +214,8 @@ impl Endpoint {
             received_at: batch.received_at,
             took,
         };
-        outlet.deliver.deliver(batch.origin, Delivery::Done(done));
+        outlet.pass(self.index, batch.origin, Delivery::Done(done));
+        self.end_durable(&mut outlet);
     }
 
     fn note_results(

@@ -66,6 +66,10 @@ pub(super) enum Upkeep {
     Documents,
     /// Takes the outbox of documents a step further.
     DocumentOutbox,
+    /// Tells how far it is written.
+    DocumentsWritten,
+    /// Tells which rooms wait for it.
+    DocumentRooms,
 }
 
 /// The queue of what is under way on one connection.

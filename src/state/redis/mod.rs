@@ -52,7 +52,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 
 pub use self::address::{Address, Login, Place, Security};
-use self::documents::{Outboxes, Request};
+use self::documents::{Outboxes, Request, Waiting};
 use self::endpoint::{Endpoint, Outlet};
 use self::mail::Pending;
 use self::names::Names;
@@ -129,6 +129,7 @@ impl RedisEngine {
             full: HashMap::new(),
             pending: Pending::default(),
             outboxes: Outboxes::default(),
+            waiting: Waiting::default(),
         }));
         let mut random = godra_engine::SplitMix(options.seed);
         let node = format!("{:016x}", random.next_u64());
@@ -160,6 +161,7 @@ impl RedisEngine {
                 surveys: surveys.clone(),
                 documents: options.documents.clone(),
                 claim: Mutex::default(),
+                waits: AtomicBool::new(false),
             });
             let (queue, receiver) = bounded(options.queue_capacity.max(1));
             let writer = Writer::new(endpoint.clone(), receiver, queue.clone(), random.next_u64());

@@ -18,6 +18,13 @@ pub(super) enum Notice {
         /// As the store has it.
         membership: Box<str>,
     },
+    /// What comes of the room waits until an entry of the outbox of documents is written.
+    Waits {
+        /// Of the data that the entry is in.
+        tag: Box<str>,
+        /// The entry's number.
+        number: u64,
+    },
 }
 
 /// Reads what was published on a room's channel: the node that did, and what; none if it is nothing of ours.
@@ -26,6 +33,10 @@ pub(super) fn read_notice<'a>(message: &'a [u8], room: &RoomId) -> Option<(&'a s
     if kind == "r" {
         let (user_id, membership) = rest.split_once(' ')?;
         return Some((node, Notice::Replaced { user_id: user_id.into(), membership: membership.into() }));
+    }
+    if kind == "w" {
+        let (tag, number) = rest.split_once(' ')?;
+        return Some((node, Notice::Waits { tag: tag.into(), number: number.parse().ok()? }));
     }
     let mut runs = read_runs(message, room)?;
     let events = runs.pop()?;
@@ -288,8 +299,18 @@ mod tests {
     }
 
     #[test]
+    fn a_room_that_waits() {
+        match read_notice(b"node1 w 0123abcd 77", &room()) {
+            Some(("node1", Notice::Waits { tag, number: 77 })) => assert_eq!(&*tag, "0123abcd"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
     fn what_is_not_ours_is_nothing() {
-        let foreign: [&[u8]; 15] = [
+        let foreign: [&[u8]; 17] = [
+            b"node w tag",
+            b"node w tag x",
             b"",
             b"hello",
             b"{\"type\":\"x\"}",

@@ -1,6 +1,7 @@
 -- Runs the calls of a batch one after another. In front of this come the scripts, as
 -- godra_scripts[i] = { function(KEYS, ARGV, redis, godra), whether it may publish by command, whether a failing call changes
--- nothing, whether it may pick without being atomic, "GAME~" if it is of a game other than the default one, false if it is the server's own }, behind them the running call's place (number) and time, what the program
+-- nothing, whether it may pick without being atomic, "GAME~" if it is of a game other than the default one, false if it is the server's own,
+-- is_durable = true if what its calls save is waited for }, behind them the running call's place (number) and time, what the program
 -- takes from the server's own tables: OWN_KEYS and CHANNELS (what the names of the server's keys and of rooms' channels begin with),
 -- check_result, is_reserved(type) (whether it is not an event's) and RESERVED_TYPE (what to say), MAX_DEPTH
 -- (of payloads) and TOO_DEEP; what undoes a call: atomic_commands, keep_changes and undo_changes; what picks: get_picks; what
@@ -24,9 +25,9 @@
 --   for its payload, see payload.lua), and with a step its membership
 --   or its number, or of a tick its interval and the script's name, or of a message its id
 -- Returns {epoch, seq, the room's message or "", 0 if all is done, or one entry a call, the microseconds that it took, or if
---   they are many, a list of spans: number of calls, microseconds; godra.now, or if something was told or printed, a list of it, of
---   how many milliseconds there are until something is due (-1 if nothing was told), and of what was printed (each line's place
---   and text); if any enter, of each of these the last numbered
+--   they are many, a list of spans: number of calls, microseconds; godra.now, or if something was told or printed, or waits, a list of it, of
+--   how many milliseconds there are until something is due (-1 if nothing was told), of what was printed (each line's place
+--   and text), and if calls wait for what they have saved, of what (see documents/program.lua); if any enter, of each of these the last numbered
 --   input that ran; with "h" what was missed before this batch: after which number, and entries of the history}; an entry is 0
 --   (done), 1 (skipped), 2 (given back), {"V", value?}, {"E", code, message, details, source: 0 the script's, 1
 --   its fault, 2 the server's}, {"D"} (a numbered input that has run before, and whose first answer is not known any more),
@@ -40,6 +41,7 @@
 -- A message is lines: "node e epoch first count" and the events without their seq. In front of an event that is not for all
 -- stands its audience: "@+" or "@-" (these, or all but these) with ids between tabs, or "@=" and which earlier one it is; and in
 -- front of one that takes another's place "@~" and their key.
+-- In front of the message of a room that waits for an entry of the outbox comes another one, "node w tag number".
 -- A line for itself is "@!" with a user who is put out of the room, a tab and the reason.
 -- (What cjson writes has no line ends.)
 -- A line behind "--@documents" is part of programs of scripts that work on documents alone (see documents/program.lua): ARGV has one
@@ -267,7 +269,7 @@ local function get_mail()
   return mail
 end
 
---@documents local documents
+--@documents local documents, is_durable
 local godra = { now = now, room_ttl = tonumber(ARGV[6]), lobbies_per_owner = LOBBIES_PER_OWNER, home = IS_HOME }
 if room ~= "" then godra.room = room end
 
@@ -577,6 +579,7 @@ function finish(found)
   end
   -- What is behind the room's state for those who were let in has not been in it.
   found.epoch, found.seq = epoch, last - #held
+  --@documents documents.hold(found.id, found == own and node or "-")
   if found.last == 1 then return "" end
   local lines = found.lines
   lines[1] = string.format("%s e %s %.0f %d", found == own and node or "-", epoch, last - count + 1, count)
@@ -592,6 +595,7 @@ end
 --@documents   caller = function() return user_id end,
 --@documents   game = function() return game end,
 --@documents   commands = function() return running end,
+--@documents   is_durable = function() return is_durable end,
 --@documents   is_atomic = function() return running == atomic_commands end,
 --@documents   now = now,
 --@documents   keep = keep,
@@ -635,6 +639,7 @@ repeat
     local is_wanted, argument_count = runs[run + 3] == 1, runs[run + 4]
     local named_count, step = runs[run + 5], runs[run + 6]
     local body = script[1]
+    --@documents is_durable = script.is_durable
     game = script[5] or ""
     local commands, is_atomic = commands_of(script), script[3]
     running = is_atomic and atomic_commands or redis
@@ -673,6 +678,7 @@ repeat
         is_plain = false
       elseif known then
         results[place] = { "K", known }
+        --@documents if is_durable then documents.repeats() end
         is_plain = false
       elseif is_pointless or step == 8 and not passed_since or step == 9 and not told then
         results[place] = 1
@@ -768,6 +774,7 @@ repeat
   local last_ran = entered and (numbered or make_part("numbered")(room, time[1], keep)).last(entered) or places and {} or nil
   local told = now
   if prints or mail and mail.wait and not parts then told = { now, not parts and mail and mail.wait or -1, prints or {} } end
+  --@documents if documents.waits() then told = { now, type(told) == "table" and told[2] or -1, prints or {}, documents.waits() } end
   local took
   if not parts then
     took = since()

@@ -222,7 +222,7 @@ impl Program {
         }
         for (number, script) in (1..).zip(&scripts) {
             text.push_str(&format!(
-                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}{}\n{}\nend, {}, {}, {}{} }}\n",
+                "godra_scripts[{number}] = {{ function(KEYS, ARGV, redis, godra, ...) {}{}\n{}\nend, {}, {}, {}{}{} }}\n",
                 local_require(script, &libraries),
                 locals(&script.text, writes_arrays(script)),
                 script.text,
@@ -230,6 +230,7 @@ impl Program {
                 script.header.is_atomic,
                 !script.header.is_atomic && script.may_call(&PICKING),
                 of_game(script),
+                if script.header.is_durable { ", is_durable = true" } else { "" },
             ));
             sources.push(Source::at_end(&text, &script.file(), &script.text));
         }

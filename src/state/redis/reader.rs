@@ -48,6 +48,8 @@ pub(super) enum Finding {
     DueIn(Duration),
     /// A batch with messages was stopped, and has taken none.
     Stopped(Stopped),
+    /// A batch has saved documents, and waits until they are written.
+    Saved,
 }
 
 /// Reads until the connection ends.
@@ -149,7 +151,11 @@ impl Reader {
                     log::warn!("the store refuses a command of the server's own error=\"{code} {details}\"");
                     return Err(format!("{code} {details}"));
                 }
-                if matches!(
+                if upkeep == Upkeep::DocumentsWritten {
+                    self.endpoint.hear_written(value);
+                } else if upkeep == Upkeep::DocumentRooms {
+                    self.endpoint.hear_rooms(value);
+                } else if matches!(
                     upkeep,
                     Upkeep::Look
                         | Upkeep::Send(_)
@@ -270,12 +276,26 @@ impl Reader {
                 if let Some(due_in) = answer.due_in {
                     self.find_now(Finding::DueIn(due_in));
                 }
-                let Answer { results, runs, not_run, position, last_ran, ticks, missed, .. } = answer;
-                let outcome =
-                    Outcome { took, results, runs, not_run, position, last_ran, events, ticks, missed };
+                let Answer { results, runs, not_run, position, last_ran, ticks, missed, waits, .. } = answer;
+                let is_durable = waits.is_some();
+                let outcome = Outcome {
+                    took,
+                    results,
+                    runs,
+                    not_run,
+                    position,
+                    last_ran,
+                    events,
+                    ticks,
+                    missed,
+                    waits,
+                };
                 let snapshot_of =
                     sent.batch.room.clone().filter(|_| !self.has_pushes && is_snapshot(&sent.batch));
                 self.endpoint.finish(sent.batch, sent.held, outcome);
+                if is_durable {
+                    self.find_now(Finding::Saved);
+                }
                 // Looked at after the answer is out: an event that came before it has been noted by then.
                 if let Some(room) = snapshot_of
                     && self.order.has_overtaken(&room, position)
@@ -406,6 +426,12 @@ impl Reader {
                 if let Some(membership) = number.filter(|_| is_ours) {
                     self.endpoint
                         .deliver_home(&room.clone(), Delivery::Replaced { room, user_id, membership });
+                }
+            }
+            Some((node, Notice::Waits { tag, number })) => {
+                if !self.has_pushes || node != self.endpoint.node {
+                    self.endpoint.hold_rooms(&tag, [(room, number)]);
+                    self.find_now(Finding::Saved);
                 }
             }
             None => {

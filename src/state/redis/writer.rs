@@ -48,8 +48,9 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 /// Bounds of the pause between two tries to connect; each is twice the one before, and up to a half shorter by chance.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
-/// How long the end of the process waits for answers.
+/// How long the end of the process waits for answers, and for the database to have what they say.
 const FAREWELL: Duration = Duration::from_secs(2);
+const WRITTEN_WITHIN: Duration = Duration::from_millis(1500);
 
 /// What comes in the queue.
 #[derive(Debug)]
@@ -180,6 +181,7 @@ impl Writer {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         self.refuse_waiting();
+        self.endpoint.stop_waiting();
     }
 
     fn is_stopping(&self) -> bool {
@@ -302,6 +304,8 @@ impl Writer {
         } else {
             LOOK_INTERVAL
         };
+        let soon = self.documents.as_ref().and_then(DocumentDesk::patience);
+        let patience = soon.map_or(patience, |soon| patience.min(soon));
         let due_in = self.outlook.as_ref().map(|outlook| outlook.wait(Instant::now()));
         due_in.map_or(patience, |due_in| patience.min(due_in))
     }
@@ -398,7 +402,7 @@ impl Writer {
                 false => self.outlook = None,
             }
             if let Some(documents) = self.documents.as_mut().filter(|_| set.has_documents()) {
-                documents.begin_use();
+                documents.begin_use(set.all().any(|script| script.header.is_durable));
             }
             self.scripts = set;
         }
@@ -539,6 +543,7 @@ impl Writer {
                 }
                 Finding::Upkeep(..) => {}
                 Finding::DueIn(wait) => self.messages_are_due_in(wait),
+                Finding::Saved => self.documents.iter_mut().for_each(DocumentDesk::expect_more),
                 Finding::Stopped(stopped) => self.messages_stopped(connection, stopped),
             }
         }
@@ -800,6 +805,9 @@ impl Writer {
                 self.watched.entry(room).and_modify(|idle_since| *idle_since = Some(now));
             } else if self.watched.insert(room.clone(), None).is_none() {
                 connection.subscription("SUBSCRIBE", &self.endpoint.names.channel(&room))?;
+                if let Some(documents) = &self.documents {
+                    documents.ask_rooms(connection, Some(&room));
+                }
             }
         }
         Ok(())
@@ -826,6 +834,9 @@ impl Writer {
         for room in self.watched.keys() {
             connection.subscription("SUBSCRIBE", &self.endpoint.names.channel(room))?;
         }
+        if let Some(documents) = self.documents.as_ref().filter(|_| !self.watched.is_empty()) {
+            documents.ask_rooms(connection, None);
+        }
         connection.write()?;
         connection.wait_until_subscribed();
         if self.was_up {
@@ -842,7 +853,8 @@ impl Writer {
         while self.endpoint.submitting.load(Ordering::SeqCst) > 0 {
             std::thread::yield_now();
         }
-        let end = Instant::now() + FAREWELL;
+        let began = Instant::now();
+        let end = began + FAREWELL;
         let (mut has_given_up, mut has_packed) = (false, true);
         while Instant::now() < end && connection.end.get().is_none() {
             while !connection.in_flight.is_full()
@@ -862,10 +874,12 @@ impl Writer {
                 documents.work(connection);
             }
             let is_all_written = self.documents.as_ref().is_none_or(DocumentDesk::is_idle);
+            let is_known = !self.endpoint.is_waiting() || began.elapsed() >= WRITTEN_WITHIN;
             let is_done = self.queue.is_empty()
                 && self.late.is_empty()
                 && connection.in_flight.len() == 0
-                && is_all_written;
+                && is_all_written
+                && is_known;
             if is_done && !std::mem::replace(&mut has_given_up, true) {
                 if let Some(documents) = &mut self.documents {
                     documents.give_up_lease(connection);

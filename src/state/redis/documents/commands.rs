@@ -6,6 +6,7 @@ use rmp::encode::{write_array_len, write_str, write_uint};
 use super::program::{ABSENT_KEPT_S, IDLE_S, KEPT_S};
 use crate::document::{Address, Document, Entry, HomeId, Save};
 use crate::state::documents::{Claim, Departure, Installed};
+use crate::wire::ids::RoomId;
 
 /// The store is a home anew if no node was there for so long: the database has given others what it had.
 const LEFT_ALONE_MS: u64 = 8_000;
@@ -110,6 +111,8 @@ pub(super) struct Done {
     pub saves: Vec<(Address, u64, u64)>,
     /// What the database has refused.
     pub lost: Vec<Address>,
+    /// The numbers of the entries that had it.
+    pub lost_entries: Vec<u64>,
     /// What it knows to be let go.
     pub gone: Vec<Address>,
     /// Homes that are no homes any more.
@@ -129,7 +132,7 @@ impl Done {
             addresses.iter().map(|address| address.as_str().into()).collect()
         };
         let (lost, gone) = (names(&self.lost), names(&self.gone));
-        write_array_len(&mut out, 7).expect(FITS);
+        write_array_len(&mut out, 8).expect(FITS);
         write_str(&mut out, &self.tag).expect(FITS);
         write_uint(&mut out, self.number).expect(FITS);
         write_uint(&mut out, self.total).expect(FITS);
@@ -142,6 +145,8 @@ impl Done {
         texts(&mut out, &lost.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         texts(&mut out, &gone.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         texts(&mut out, &self.given_up.iter().map(HomeId::as_str).collect::<Vec<_>>());
+        write_array_len(&mut out, self.lost_entries.len() as u32).expect(FITS);
+        self.lost_entries.iter().for_each(|number| _ = write_uint(&mut out, *number).expect(FITS));
         out
     }
 }
@@ -228,6 +233,58 @@ fn read_save(parts: &[Value]) -> Option<Save> {
         recent_keys: None,
     };
     Some(Save::of(document, number(base)?))
+}
+
+/// The command that asks what is written, for [`Written::read`]: something waits for entries from that number on.
+pub(super) fn written(own_keys: &str, lowest: u64) -> Cmd {
+    let mut command = eval(include_str!("written.lua"), own_keys);
+    command.arg(lowest);
+    command
+}
+
+/// The answer to [`written`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub tag: Box<str>,
+    /// The number of the last entry that is written.
+    pub last: u64,
+    /// Entries that the database has refused, of those that were asked for.
+    pub lost: Vec<u64>,
+}
+
+impl Written {
+    pub(super) fn read(answer: Value) -> Option<Self> {
+        let [tag, last, lost] = <[Value; 3]>::try_from(list(answer)?).ok()?;
+        let lost = list(lost)?.iter().map(number).collect::<Option<_>>()?;
+        Some(Self { tag: text(&tag)?.into(), last: number(&last)?, lost })
+    }
+}
+
+/// The command that asks for which entries a room waits, or each room, for [`Rooms::read`].
+pub(super) fn rooms(own_keys: &str, room: Option<&RoomId>) -> Cmd {
+    let mut command = eval(include_str!("rooms.lua"), own_keys);
+    command.arg(room.map(RoomId::as_str));
+    command
+}
+
+/// The answer to [`rooms`]: those that wait.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rooms {
+    pub tag: Box<str>,
+    pub rooms: Vec<(RoomId, u64)>,
+}
+
+impl Rooms {
+    pub(super) fn read(answer: Value) -> Option<Self> {
+        let parts = list(answer)?;
+        let (tag, rooms) = parts.split_first()?;
+        let room = |pair: &[Value]| match pair {
+            [room, entry] => Some((RoomId::parse(&text(room)?)?, number(entry)?)),
+            _ => None,
+        };
+        let rooms = rooms.chunks(2).map(room).collect::<Option<_>>()?;
+        Some(Self { tag: text(tag)?.into(), rooms })
+    }
 }
 
 fn address(value: &Value) -> Option<Address> {

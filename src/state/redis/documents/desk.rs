@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value};
 
 use super::commands::{self, Done, Hailed, Out};
-use super::outbox::{LEASE, OutboxWriter};
+use super::durable::ASK_INTERVAL;
+use super::outbox::{DURABLE_LOOK_INTERVAL, LEASE, OutboxWriter};
 use crate::document::{Address, Document, HomeId, Reply};
 use crate::state::documents::{Claim, Departure, DocumentLink, Installed, Notice};
 
@@ -15,6 +16,7 @@ use super::super::connection::StoreConnection;
 use super::super::endpoint::Endpoint;
 use super::super::in_flight::Upkeep;
 use super::super::writer::WriterCommand;
+use crate::wire::ids::RoomId;
 
 /// How often the store is asked whose home it is.
 const HAIL_INTERVAL: Duration = Duration::from_millis(400);
@@ -68,6 +70,8 @@ pub(in super::super) struct DocumentDesk {
     endpoint: Arc<Endpoint>,
     /// Whether there may be calls that work on documents. It stays so: calls may hold scripts of before.
     is_used: bool,
+    /// Whether there may be calls that wait for what they save. It stays so, too.
+    is_durable: bool,
     /// The store's id as a home, as it was told last.
     home: Option<HomeId>,
     /// When the store was asked for it on this connection.
@@ -93,6 +97,7 @@ impl DocumentDesk {
             link,
             endpoint: endpoint.clone(),
             is_used: false,
+            is_durable: false,
             home: None,
             hailed_at: None,
             asked: VecDeque::new(),
@@ -101,15 +106,20 @@ impl DocumentDesk {
         })
     }
 
-    /// There may be calls that work on documents.
-    pub(in super::super) fn begin_use(&mut self) {
+    /// There may be calls that work on documents, and such as wait for what they save.
+    pub(in super::super) fn begin_use(&mut self, are_durable: bool) {
         self.is_used = true;
+        if are_durable {
+            self.is_durable = true;
+            self.outbox.look_often();
+        }
     }
 
     /// A connection is new.
     pub(in super::super) fn begin(&mut self) {
         self.hailed_at = None;
         self.outbox.begin();
+        self.endpoint.begin_asking();
     }
 
     /// A connection has ended.
@@ -128,6 +138,7 @@ impl DocumentDesk {
 
     /// What is to be done now and then.
     pub(in super::super) fn work(&mut self, connection: &mut StoreConnection) {
+        self.ask_written(connection, false);
         if !self.is_used {
             return;
         }
@@ -142,9 +153,37 @@ impl DocumentDesk {
         }
         if let Some((done, is_busy)) = step {
             let out = self.out(lease, is_busy, &done);
+            let has_written = done.number > 0;
             self.said = done;
             connection.command(&out, Upkeep::DocumentOutbox);
+            if has_written {
+                self.ask_written(connection, true);
+            }
         }
+    }
+
+    /// Asks what is written, if something waits for that.
+    fn ask_written(&self, connection: &mut StoreConnection, is_urgent: bool) {
+        if let Some(lowest) = self.endpoint.ask_written(is_urgent) {
+            let written = commands::written(&self.endpoint.names.keys, lowest);
+            connection.command(&written, Upkeep::DocumentsWritten);
+        }
+    }
+
+    /// This node begins to listen to a room, or again to all.
+    pub(in super::super) fn ask_rooms(&self, connection: &mut StoreConnection, room: Option<&RoomId>) {
+        if self.is_durable {
+            let rooms = commands::rooms(&self.endpoint.names.keys, room);
+            connection.command(&rooms, Upkeep::DocumentRooms);
+        }
+    }
+
+    /// How soon there is something to do again, if that is soon.
+    pub(in super::super) fn patience(&self) -> Option<Duration> {
+        if self.endpoint.is_waiting() {
+            return Some(ASK_INTERVAL);
+        }
+        (self.is_durable && self.outbox.writes()).then_some(DURABLE_LOOK_INTERVAL)
     }
 
     fn out(&self, lease: Duration, is_busy: bool, done: &Done) -> Cmd {

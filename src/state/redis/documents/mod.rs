@@ -8,6 +8,7 @@
 //!
 //! - `program`: what programs of scripts with documents have besides, and what they are told of the calls
 //! - `commands`: the other scripts, and their answers
+//! - `durable`: what waits until the database has what was saved (`written.lua`, `rooms.lua`)
 //! - `desk`: what a writer's thread does about documents, with the way of the outbox to the database
 //!
 //! Nodes know nothing of each other's fetches. So a document that leaves the store leaves a trace for a minute, and what was fetched
@@ -16,6 +17,7 @@
 
 mod commands;
 mod desk;
+mod durable;
 mod outbox;
 mod program;
 #[cfg(test)]
@@ -25,6 +27,7 @@ use std::collections::{HashMap, VecDeque};
 
 pub(super) use self::commands::read_cold;
 pub(super) use self::desk::{DocumentDesk, Request};
+pub(super) use self::durable::{Waiting, Waits};
 pub(super) use self::program::{comes_again, packed, program};
 use super::ledger::Held;
 use crate::state::documents::CallDocuments;

@@ -2,7 +2,8 @@
 -- KEYS[1]: what the keys begin with (see program.lua); of these "writer" is the node that writes, as long as it says so
 -- ARGV: the node; for how many milliseconds it writes (0: it writes no more); how many entries it takes at most, and how many bytes;
 -- and msgpack of what it has done: tag, number and total of the last entry that it has written (or 0), {name, number, version, …} of what
--- that had, names that the database has refused, names that it knows to be let go, homes that are given up
+-- that had, names that the database has refused, names that it knows to be let go, homes that are given up, numbers of
+-- the entries that had what the database has refused: whoever waits for these gets to know it, within ten minutes
 -- Returns {0} if another node writes, else {1, home, tag, entries in the outbox, their bytes, {entry, …}, {name that is leaving, …},
 -- {home to be given up, …}}; an entry is {number, home, total, {name, base, version, owner, schema, updated, value, …}}.
 local call, prefix = redis.call, KEYS[1]
@@ -19,7 +20,7 @@ local OUT, OUT_AT = prefix .. "out", prefix .. "out_at"
 local time = call("TIME")
 local now = string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000))
 local home = call("HGET", prefix .. "home", "id") or ""
-local tag, number, total, saves, lost, gone, given_up = unpack(cmsgpack.unpack(ARGV[5]))
+local tag, number, total, saves, lost, gone, given_up, lost_entries = unpack(cmsgpack.unpack(ARGV[5]))
 local at = call("HMGET", OUT_AT, "tag", "total", "written", "written_total")
 
 -- A fetch that is under way may bring what was before this save.
@@ -32,12 +33,30 @@ local function note_clean(name, of, version)
   end
 end
 
+-- What waits for the entries up to this one may go on, but calls that waited for those that are lost.
+local function let_go(last)
+  for index = 1, #lost_entries do
+    local of = string.format("%.0f", lost_entries[index])
+    call("ZADD", prefix .. "lost", of, of)
+  end
+  if #lost_entries > 0 then
+    call("EXPIRE", prefix .. "lost", 600)
+    local over = call("ZCARD", prefix .. "lost") - 10000
+    if over > 0 then call("ZREM", prefix .. "lost", unpack(call("ZRANGE", prefix .. "lost", 0, over - 1))) end
+  end
+  repeat
+    local rooms = call("ZRANGEBYSCORE", prefix .. "waits", "-inf", last, "LIMIT", 0, 1000)
+    if #rooms > 0 then call("ZREM", prefix .. "waits", unpack(rooms)) end
+  until #rooms < 1000
+end
+
 if tag == at[1] and number > tonumber(at[3] or 0) then
   local oldest = call("LINDEX", OUT, 0)
   local first = oldest and cmsgpack.unpack(oldest)[1]
   if first and number >= first then call("LTRIM", OUT, number - first + 1, -1) end
   at[4] = string.format("%.0f", total)
   call("HSET", OUT_AT, "written", string.format("%.0f", number), "written_total", at[4])
+  let_go(string.format("%.0f", number))
   for index = 1, #lost do call("DEL", prefix .. "doc:" .. lost[index]) end
   for index = 1, #saves, 3 do note_clean(saves[index], saves[index + 1], saves[index + 2]) end
 end

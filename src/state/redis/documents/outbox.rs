@@ -15,6 +15,8 @@ pub(super) const LEASE: Duration = Duration::from_millis(2500);
 const RENEWAL: Duration = Duration::from_millis(700);
 /// How often it looks what there is to write.
 const LOOK_INTERVAL: Duration = Duration::from_millis(45);
+/// The same, where calls wait for what they have saved.
+pub(super) const DURABLE_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often the others look whether nobody writes any more.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_millis(800);
 /// How long to wait after a transaction that failed: at first, and at most.
@@ -32,6 +34,9 @@ pub(super) struct OutboxWriter {
     is_asking: bool,
     asked_at: Option<Instant>,
     look_at: Option<Instant>,
+    look_interval: Duration,
+    /// Whether there may be more than the step finds that is under way.
+    is_expecting: bool,
     done: Done,
     writing: Option<Writing>,
     failures: u32,
@@ -77,6 +82,8 @@ impl OutboxWriter {
             is_asking: false,
             asked_at: None,
             look_at: None,
+            look_interval: LOOK_INTERVAL,
+            is_expecting: false,
             done: Done::default(),
             writing: None,
             failures: 0,
@@ -90,6 +97,16 @@ impl OutboxWriter {
     pub(super) fn begin(&mut self) {
         self.is_asking = false;
         self.look_at = None;
+    }
+
+    /// There may be calls that wait for what they have saved.
+    pub(super) fn look_often(&mut self) {
+        self.look_interval = DURABLE_LOOK_INTERVAL;
+    }
+
+    /// Whether this node writes.
+    pub(super) fn writes(&self) -> bool {
+        matches!(self.role, Role::Writes { .. })
     }
 
     /// Whether all is written, as far as is this node's to do.
@@ -126,6 +143,7 @@ impl OutboxWriter {
         if let Role::Writes { is_empty } = &mut self.role {
             *is_empty = false;
             self.look_at = None;
+            self.is_expecting = self.is_asking;
         }
     }
 
@@ -134,10 +152,17 @@ impl OutboxWriter {
             Answer::Written(Ok(lost)) => {
                 (self.failures, self.retry_at, self.look_at) = (0, None, None);
                 let Some(Writing { tag, number, total, saves }) = self.writing.take() else { return };
+                let is_lost = |(address, _, version): &&(Address, u64, u64)| {
+                    lost.iter().any(|lost| lost.address == *address && lost.version == *version)
+                };
+                let mut lost_entries: Vec<u64> =
+                    saves.iter().filter(is_lost).map(|(_, number, _)| *number).collect();
+                lost_entries.dedup();
                 refused.extend(lost.into_iter().map(|lost| lost.address));
                 let (gone, given_up) =
                     (std::mem::take(&mut self.done.gone), std::mem::take(&mut self.done.given_up));
-                self.done = Done { tag, number, total, saves, lost: refused.clone(), gone, given_up };
+                let lost = refused.clone();
+                self.done = Done { tag, number, total, saves, lost, lost_entries, gone, given_up };
             }
             Answer::Written(Err(Unavailable)) => {
                 self.writing = None;
@@ -171,7 +196,8 @@ impl OutboxWriter {
         };
         self.forget(said);
         self.role = Role::Writes { is_empty: out.entries == 0 };
-        self.look_at = Some(now + LOOK_INTERVAL);
+        let is_expecting = std::mem::take(&mut self.is_expecting);
+        self.look_at = (!is_expecting).then(|| now + self.look_interval);
         let Out { tag, next, leaving, home, old, .. } = out;
         if let Some(home) = home.filter(|_| !leaving.is_empty() && !self.is_releasing) {
             self.release(leaving, &home);

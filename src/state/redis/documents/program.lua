@@ -8,10 +8,12 @@
 --   out        list of what calls have saved and the database does not have yet: msgpack of { number, home, bytes of all before
 --              and of this, { name, base version, version, owner, schema, updated, value, … } }
 --   out_at     hash: tag (of the store's data), last number, total bytes, written number, written_total bytes
+--   waits      sorted set of rooms that wait until an entry is written, by its number
+--   lost       sorted set of entries that the database has refused lately, by their numbers
 --   dirty      hash: name -> the last number that it is saved by
 -- The last of ARGV is msgpack of one entry a call: 0, { 0, code, message } of one that is refused, or { 1, name, whether it is the
 -- caller's own (1), … }.
--- The tools: number(), caller() and game() ("GAME~" of its script, or "") of the running call, commands() that it has, is_atomic(), now, keep, encode, is_utf8, is_too_deep(text).
+-- The tools: number(), caller() and game() ("GAME~" of its script, or "") of the running call, commands() that it has, is_atomic(), is_durable(), now, keep, encode, is_utf8, is_too_deep(text).
 local make_documents
 do
   local call, unpack = redis.call, table.unpack or unpack
@@ -197,7 +199,7 @@ do
       local place = number()
       local saving = saved[place]
       if not saving then
-        saving = { is_atomic = tools.is_atomic() }
+        saving = { is_atomic = tools.is_atomic(), is_durable = tools.is_durable() }
         saved[place] = saving
         waiting = waiting + 1
       end
@@ -301,17 +303,50 @@ do
       local total = tools.keep("HINCRBY", out_at, "total", bytes)
       tools.keep("RPUSH", PREFIX .. "out", cmsgpack.pack({ last, home, total, list }))
       for _, save in ipairs(saves) do call("EXPIRE", key(save.name), BOUNDS.kept_s) end
+      return last
     end
 
-    -- Behind the last call: what those that have worked have saved goes into the outbox. Gives the last entry's number.
+    -- What the end of the batch waits for: tag, the last entry's number, and of each call its place (from 0) and its entry's number.
+    local waits
+    local is_repeated = false
+
+    local function wait_for(entry, place)
+      waits = waits or { call("HGET", PREFIX .. "out_at", "tag") or "" }
+      waits[2] = entry
+      if place then waits[#waits + 1], waits[#waits + 2] = place - 1, entry end
+    end
+
+    -- A durable input has run before. What it saved then may wait still.
+    function documents.repeats() is_repeated = true end
+
+    local function wait_for_all()
+      local at = call("HMGET", PREFIX .. "out_at", "last", "written")
+      local last = tonumber(at[1] or 0)
+      if last > tonumber(at[2] or 0) then wait_for(last) end
+    end
+
+    function documents.waits() return waits end
+
+    -- Before a room is told something, on all nodes.
+    function documents.hold(room, node)
+      if not waits then return end
+      call("PUBLISH", CHANNELS .. room, string.format("%s w %s %.0f", node, waits[1], waits[2]))
+      tools.keep("ZADD", PREFIX .. "waits", digits(waits[2]), room)
+    end
+
+    -- Behind the last call: what those that have worked have saved goes into the outbox.
     function documents.settle(results)
       for place = 1, number() do
         local entry = results[place]
         if type(entry) == "table" and entry[1] == "T" then entry = entry[5] end
         local has_failed = type(entry) == "table" and entry[1] == "E"
         if has_failed and documents.is_refused(place) then entry[5] = 2 end
-        if saved[place] and not (has_failed and saved[place].is_atomic) then put_entry(saved[place]) end
+        if saved[place] and not (has_failed and saved[place].is_atomic) then
+          local last = put_entry(saved[place])
+          if saved[place].is_durable then wait_for(last, place) end
+        end
       end
+      if is_repeated and not waits then wait_for_all() end
     end
 
     return documents
