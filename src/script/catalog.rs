@@ -232,7 +232,7 @@ impl LoadReport {
         if !self.left_out.is_empty() && !self.changes.is_empty() {
             let names: Vec<_> = self.left_out.iter().filter_map(|path| path.file_name()?.to_str()).collect();
             log::info!(
-                "scripts left out, as DATA with ROLE: server, a form (v2) or a ledger need the embedded store, and this server uses Redis: {}",
+                "scripts left out, as DATA with a form (v2) or a ledger need the embedded store, and this server uses Redis: {}",
                 names.join(" ")
             );
         }
@@ -366,9 +366,7 @@ fn read_script(
 }
 
 fn check_documents(script: Arc<Script>, accepts_documents: bool) -> Result<Arc<Script>, Refused> {
-    let header = &script.header;
-    let needs_all =
-        script.has_documents() && (header.is_for_server || script.has_ledger() || !script.forms.is_empty());
+    let needs_all = script.has_documents() && (script.has_ledger() || !script.forms.is_empty());
     if accepts_documents || !needs_all {
         return Ok(script);
     }

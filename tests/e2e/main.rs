@@ -63,6 +63,7 @@ mod resume;
 mod rpc;
 mod seats;
 mod secrets;
+mod served_documents;
 mod several_games;
 mod state_file;
 mod state_file_refusals;

@@ -50,6 +50,8 @@ pub(super) enum Upkeep {
     FindOrphans,
     /// Tells what is due of messages.
     Look,
+    /// Gives the payloads of messages.
+    Payloads,
     /// Puts messages into the outbox to the store of that index.
     Send(usize),
     /// Takes messages from the store of that index.

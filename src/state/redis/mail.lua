@@ -13,6 +13,7 @@
 --   line         sorted set of the rooms in which something is due, in turn
 --   timers       sorted set of rooms by when their first timer is due. Here and in the line a room may stand too early: a look
 --                (see mail_look.lua) finds that out
+--   held         sorted set of rooms that no look shows before a time, as their messages wait for documents (see mail_hold.lua)
 --   name:SENDER:NAME   hash: receiver -> id of what the sender has pending there under that name
 --   ran:ROOM     how many messages have run in the room in this round
 -- The tools: room, rooms (how many there are in the bundle: 1 if it is none), now, keep, game() ("GAME~" of the running script, or ""), own_id(room as it says it), number() (of the running call), is_full (whether nothing may be told), is_too_deep(text).

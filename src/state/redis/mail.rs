@@ -115,6 +115,8 @@ impl Outlook {
     /// A look has been answered, and what it has shown keeps the store for so long.
     pub(super) fn looked(&mut self, wait: Option<Duration>, work: Duration, now: Instant) {
         self.is_looking = false;
+        // What was put back meanwhile is not in what was seen.
+        let wait = if self.put_back.is_empty() { wait } else { Some(Duration::ZERO) };
         self.look_at = now + wait.unwrap_or(LOOK_INTERVAL).min(LOOK_INTERVAL);
         self.busy_until = now + work.min(LONGEST_PAUSE);
         self.careful.retain(|_, until| *until > now);

@@ -5,12 +5,12 @@
 -- Returns {the time, until when nothing more is due (milliseconds; -1: nothing is pending), how many are pending,
 -- room, {"id due script", …}, room, {…}, …}.
 local call, mail = redis.call, KEYS[1]
-local LINE, TIMERS, SEQ = mail .. "line", mail .. "timers", mail .. "seq"
+local LINE, TIMERS, HELD, SEQ = mail .. "line", mail .. "timers", mail .. "held", mail .. "seq"
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local pending = call("HLEN", mail .. "bodies")
 if pending == 0 then
-  call("DEL", LINE, TIMERS)
+  call("DEL", LINE, TIMERS, HELD)
   return { now, -1, 0 }
 end
 local rooms, left, of_round = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -30,6 +30,20 @@ local function first_behind(times) return call("ZRANGEBYSCORE", times, "(" .. no
 -- Rooms take turns: who has been looked at goes to the end.
 local function line_up(room) call("ZADD", LINE, call("INCR", SEQ), room) end
 
+-- Rooms that are held show nothing; when that is over, they stand in the line, as they may have messages beside timers.
+local has_held = call("EXISTS", HELD) == 1
+if has_held then
+  local over = call("ZRANGEBYSCORE", HELD, "-inf", now, "LIMIT", 0, rooms)
+  for _, room in ipairs(over) do
+    call("ZREM", HELD, room)
+    line_up(room)
+  end
+  if #over >= rooms then is_due_in(0) end
+  local next_over = first_behind(HELD)
+  if next_over then is_due_in(tonumber(next_over) - now) end
+end
+local function is_held(room) return has_held and call("ZSCORE", HELD, room) end
+
 -- A room that has no more due than a few timers need not stand in the line. Where it is in the sorted set is set anew by the call that
 -- runs them; should that never come, they are found again a while later.
 local FEW, AGAIN_MS = tonumber(ARGV[4]), 1000
@@ -38,7 +52,9 @@ local found, again = { now, wait, pending }, {}
 for _, room in ipairs(call("ZRANGEBYSCORE", TIMERS, "-inf", now, "LIMIT", 0, rooms)) do
   local timers = call("ZRANGEBYSCORE", mail .. "due:" .. room, "-inf", now, "LIMIT", 0, FEW + 1)
   local is_lined = has_line and call("ZSCORE", LINE, room)
-  if is_lined or #timers == 0 or #timers > math.min(FEW, left) then
+  if is_held(room) then
+    call("ZREM", TIMERS, room)
+  elseif is_lined or #timers == 0 or #timers > math.min(FEW, left) then
     if not is_lined then line_up(room) end
     call("ZREM", TIMERS, room)
   else
@@ -79,9 +95,12 @@ for _, room in ipairs(line) do
     is_due_in(0)
     break
   end
-  local share = math.min(left, of_round - tonumber(call("GET", mail .. "ran:" .. room) or 0))
+  local is_waiting = is_held(room)
+  local share = is_waiting and 0 or math.min(left, of_round - tonumber(call("GET", mail .. "ran:" .. room) or 0))
   local entries = share > 0 and due_in(room, share) or {}
-  if share <= 0 then
+  if is_waiting then
+    call("ZREM", LINE, room)
+  elseif share <= 0 then
     line_up(room)
     is_due_in(math.max(1, call("PTTL", mail .. "ran:" .. room)))
   elseif #entries == 0 then
@@ -93,7 +112,7 @@ for _, room in ipairs(line) do
     found[#found + 1] = entries
   end
   -- For those that are due, the room stands in the line.
-  local next_timer = first_behind(mail .. "due:" .. room)
+  local next_timer = not is_waiting and first_behind(mail .. "due:" .. room)
   if next_timer then call("ZADD", TIMERS, next_timer, room) end
 end
 if call("ZCARD", LINE) > #line then is_due_in(0) end

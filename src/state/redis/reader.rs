@@ -16,6 +16,7 @@ use super::mail::Stopped;
 use super::notice::{Notice, read_notice};
 use super::order::Order;
 use super::writer::WriterCommand;
+use crate::document::Address;
 use crate::state::guest_book::SCRIPT_PREFIX;
 use crate::state::prints;
 use crate::state::{Batch, CallResult, Delivery, Membership, Position};
@@ -50,6 +51,8 @@ pub(super) enum Finding {
     Stopped(Stopped),
     /// A batch has saved documents, and waits until they are written.
     Saved,
+    /// A batch of messages has not run, as these documents are not in the store.
+    Cold(Box<Batch>, Vec<Address>),
 }
 
 /// Reads until the connection ends.
@@ -158,6 +161,7 @@ impl Reader {
                 } else if matches!(
                     upkeep,
                     Upkeep::Look
+                        | Upkeep::Payloads
                         | Upkeep::Send(_)
                         | Upkeep::Receive(_)
                         | Upkeep::DocumentHome
@@ -192,7 +196,10 @@ impl Reader {
     fn batch_answered(&self, sent: SentBatch, value: Value, sent_at: Instant) -> Result<(), String> {
         self.endpoint.metrics.redis_call_time.observe(sent_at.elapsed());
         if let Some(addresses) = documents::read_cold(&value) {
-            self.endpoint.give_back_cold(sent.batch, sent.held, addresses);
+            match documents::are_messages(&sent.batch) {
+                true => self.find_now(Finding::Cold(Box::new(sent.batch), addresses)),
+                false => self.endpoint.give_back_cold(sent.batch, sent.held, addresses),
+            }
             return Ok(());
         }
         if let Value::ServerError(error) = &value {

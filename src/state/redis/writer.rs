@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use super::bundle::{Bundle, Bundles};
 use super::census::{self, Census, Step};
 use super::connection::{MAX_PACKED_BYTES, StoreConnection, TOO_LONG};
-use super::documents::{self, DocumentDesk, Request};
+use super::documents::{self, DocumentDesk, Request, WaitingMessages};
 use super::encode::{Head, write_batch, write_bundle};
 use super::endpoint::{Endpoint, Outcome};
 use super::in_flight::{InFlight, Sent, SentBatch, Upkeep};
@@ -32,6 +32,8 @@ use crate::state::{Batch, Delivery, ShardId};
 use crate::wire::ErrorCode;
 use crate::wire::ids::RoomId;
 use godra_engine::SplitMix;
+
+mod messages;
 
 /// How often the writer looks at the time when nothing comes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -95,6 +97,8 @@ pub(super) struct Writer {
     names_given: u64,
     /// None where scripts can have no documents.
     documents: Option<DocumentDesk>,
+    /// Messages that wait for documents.
+    waiting: WaitingMessages,
 }
 
 impl Writer {
@@ -112,6 +116,7 @@ impl Writer {
         let documents = DocumentDesk::new(&endpoint, &queue_sender);
         Self {
             documents,
+            waiting: WaitingMessages::default(),
             programs: Programs::new(
                 bounds,
                 lobbies,
@@ -231,6 +236,7 @@ impl Writer {
         if let Some(documents) = &mut self.documents {
             documents.begin();
         }
+        self.waiting.begin();
         let (loaded, pack) = (HashSet::new(), Vec::new());
         Ok(StoreConnection {
             transport,
@@ -524,6 +530,7 @@ impl Writer {
                     self.note_lacking(&rights, lacking);
                 }
                 Finding::Upkeep(Upkeep::Look, answer) => self.run_messages(connection, answer),
+                Finding::Upkeep(Upkeep::Payloads, answer) => self.run_read_messages(connection, answer),
                 Finding::Upkeep(Upkeep::Send(target), answer) => self.sent(target, answer),
                 Finding::Upkeep(Upkeep::Receive(source), answer) => {
                     let (number, own) = (outbox::read_received(&answer), self.endpoint.index);
@@ -534,7 +541,8 @@ impl Writer {
                     self.documents.iter_mut().for_each(|documents| documents.hailed(&answer));
                 }
                 Finding::Upkeep(Upkeep::Documents, answer) => {
-                    self.documents.iter_mut().for_each(|documents| documents.answered(&answer));
+                    let installed = self.documents.as_mut().map(|documents| documents.answered(&answer));
+                    self.documents_are_there(connection, &installed.unwrap_or_default());
                 }
                 Finding::Upkeep(Upkeep::DocumentOutbox, answer) => {
                     if let Some(documents) = &mut self.documents {
@@ -545,6 +553,7 @@ impl Writer {
                 Finding::DueIn(wait) => self.messages_are_due_in(wait),
                 Finding::Saved => self.documents.iter_mut().for_each(DocumentDesk::expect_more),
                 Finding::Stopped(stopped) => self.messages_stopped(connection, stopped),
+                Finding::Cold(batch, missing) => self.messages_are_cold(connection, *batch, missing),
             }
         }
         Ok(())
@@ -623,6 +632,7 @@ impl Writer {
         let mut abroad = HashMap::<usize, Vec<(Option<RoomId>, Vec<Due>)>>::new();
         let (half, mut has_looked) = (seen.half(), false);
         let mut bundles = Bundles::default();
+        let (mut held, mut unread) = (Vec::new(), Vec::new());
         for (number, (room, due)) in seen.rooms.iter().enumerate() {
             if half == Some(number) {
                 self.pack_bundles(connection, &mut bundles);
@@ -633,6 +643,13 @@ impl Writer {
             let home = self.endpoint.peers.home_of(room.as_ref().map_or("", RoomId::as_str));
             if home != self.endpoint.index {
                 abroad.entry(home).or_default().push((room.clone(), due.clone()));
+                continue;
+            }
+            if let Some(left) = self.waiting.wait_of(room.as_ref(), Instant::now()) {
+                held.push((room.clone(), left));
+                continue;
+            }
+            if self.waiting.is_reading(room.as_ref()) {
                 continue;
             }
             let must_stop = work >= MESSAGES_WORK || connection.in_flight.is_full() || self.is_stopping();
@@ -647,11 +664,20 @@ impl Writer {
                 continue;
             }
             work += self.endpoint.ledger().guess_all(&calls);
-            let batch =
+            let mut batch =
                 Batch { may_give_back: true, ..Batch::new(room.clone(), calls, self.origin(room.as_ref())) };
+            if documents::need_payloads(&batch) {
+                unread.push(batch);
+                continue;
+            }
+            documents::settle(&mut batch);
             self.pack_messages(connection, &mut bundles, batch);
         }
         self.pack_bundles(connection, &mut bundles);
+        self.read_messages(connection, unread);
+        self.hold_rooms(connection, &held);
+        // A room that is held since may not have been seen.
+        wait = wait.into_iter().chain(self.waiting.wait(Instant::now())).min();
         for (target, rooms) in abroad {
             self.send(connection, target, 0, &rooms);
         }

@@ -55,11 +55,20 @@ enum Asked {
 }
 
 impl Asked {
-    /// None if the store will not answer any more.
-    fn answer(self, answer: Option<&Value>) {
+    /// None if the store will not answer any more. Gives those that are in the store from now on.
+    fn answer(self, answer: Option<&Value>) -> Vec<Address> {
         match self {
-            Self::Install(addresses, reply) => reply(commands::read_installed(answer, addresses)),
-            Self::LetGo(addresses, reply) => reply(commands::read_gone(answer, addresses)),
+            Self::Install(addresses, reply) => {
+                let installed = commands::read_installed(answer, addresses);
+                let is_done = |(_, outcome): &&(Address, Installed)| *outcome == Installed::Done;
+                let done = installed.iter().filter(is_done).map(|(address, _)| address.clone()).collect();
+                reply(installed);
+                done
+            }
+            Self::LetGo(addresses, reply) => {
+                reply(commands::read_gone(answer, addresses));
+                Vec::new()
+            }
         }
     }
 }
@@ -124,7 +133,7 @@ impl DocumentDesk {
 
     /// A connection has ended.
     pub(in super::super) fn end(&mut self) {
-        self.asked.drain(..).for_each(|asked| asked.answer(None));
+        self.asked.drain(..).for_each(|asked| drop(asked.answer(None)));
     }
 
     /// Before anything that has to do with documents: what the store keeps of them may be out of date.
@@ -214,11 +223,14 @@ impl DocumentDesk {
         connection.command(&command, Upkeep::Documents);
     }
 
-    /// The store has answered what the gate asked for.
-    pub(in super::super) fn answered(&mut self, answer: &Value) {
-        if let Some(asked) = self.asked.pop_front() {
-            asked.answer(Some(answer));
-        }
+    /// The store has answered what the gate asked for. Gives those documents that it has taken.
+    pub(in super::super) fn answered(&mut self, answer: &Value) -> Vec<Address> {
+        self.asked.pop_front().map(|asked| asked.answer(Some(answer))).unwrap_or_default()
+    }
+
+    /// Messages wait for these, which are not in the store.
+    pub(in super::super) fn need(&self, missing: Vec<Address>) {
+        self.notice(Notice::Needed(self.endpoint.index, missing));
     }
 
     /// The store has told as which home it keeps documents.

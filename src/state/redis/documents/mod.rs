@@ -10,6 +10,7 @@
 //! - `commands`: the other scripts, and their answers
 //! - `durable`: what waits until the database has what was saved (`written.lua`, `rooms.lua`)
 //! - `desk`: what a writer's thread does about documents, with the way of the outbox to the database
+//! - `messages`: what it does about messages that work on some, as these come from the store and not through the gate
 //!
 //! Nodes know nothing of each other's fetches. So a document that leaves the store leaves a trace for a minute, and what was fetched
 //! before that is not installed any more: times are the store's own. A call that finds a document gone has not run, and its batch
@@ -18,6 +19,7 @@
 mod commands;
 mod desk;
 mod durable;
+mod messages;
 mod outbox;
 mod program;
 #[cfg(test)]
@@ -28,6 +30,7 @@ use std::collections::{HashMap, VecDeque};
 pub(super) use self::commands::read_cold;
 pub(super) use self::desk::{DocumentDesk, Request};
 pub(super) use self::durable::{Waiting, Waits};
+pub(super) use self::messages::{WaitingMessages, are_messages, front, hold, need_payloads, settle};
 pub(super) use self::program::{comes_again, packed, program};
 use super::ledger::Held;
 use crate::state::documents::CallDocuments;

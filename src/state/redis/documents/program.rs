@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rmp::encode::{write_array_len, write_str, write_uint};
 
+use super::messages::are_messages;
 use crate::document::{Address, MAX_VALUE_BYTES, UnfitValue};
 use crate::state::documents::rules::{
     self, BadDocument, MAX_OUTBOX_BYTES, MAX_OUTBOX_ENTRIES, MAX_OWNER_BYTES, OUTBOX_FULL, Present,
@@ -70,9 +71,9 @@ fn texts() -> [(&'static str, String); 17] {
     ]
 }
 
-/// Whether a batch whose documents are not all there comes again with them.
+/// Whether a batch whose documents are not all there comes again with them. Messages do, however long that takes.
 pub(in super::super) fn comes_again(batch: &Batch) -> bool {
-    batch.received_at.elapsed() < PATIENCE
+    batch.received_at.elapsed() < PATIENCE || are_messages(batch)
 }
 
 /// What a program is told of the documents of a batch's calls.
