@@ -1,4 +1,4 @@
-//! Documents of scripts that the server runs by itself: messages, timers and ticks. On
+//! Documents of scripts that the server runs by itself: messages, timers, ticks, and the hook of members whose server is gone. On
 //! either store; what is about several servers, on Redis.
 
 use std::time::{Duration, Instant};
@@ -57,6 +57,15 @@ local value = godra.load(name)
 local count = (value and value.count or 0) + 1
 godra.save(name, { count = count })
 godra.publish("beat", count)
+"#;
+
+const LEAVES: &str = r#"
+-- KEYS: game:{room}, game:{room}:players
+-- DATA: counters/{user}
+local value = godra.load("counters/" .. godra.user.id)
+godra.save("counters/" .. godra.user.id, { count = (value and value.count or 0) + 1 })
+redis.call("SREM", KEYS[2], ARGV[1])
+godra.publish("gone", ARGV[1])
 "#;
 
 fn folder() -> Folder {
@@ -332,6 +341,30 @@ fn messages_of_two_stores_work_on_one_document() {
     let all = (2 * EACH).to_string();
     wait_within(Duration::from_secs(60), "all is written", || postgres_count(&postgres, "both") == all);
     all_have_run(&[&servers[0], &servers[1]], 2.0 * EACH as f64);
+}
+
+/// Others run the hook of members whose server is gone, with its documents.
+#[test]
+fn who_is_left_behind_leaves_with_documents() {
+    let postgres = Postgres::start();
+    let dsn = postgres.database("games");
+    let redis = Redis::start();
+    let flags = ["--redis-addr", &redis.address(), "--db-type", "postgres", "--db-dsn", &dsn];
+    let with_hook = || {
+        let folder = folder();
+        folder.write_script("on_disconnect", LEAVES);
+        folder
+    };
+    let (mut first, second) = (start_in(with_hook(), &flags), start_in(with_hook(), &flags));
+    let (guest, other) = (first.guest(), second.guest());
+    let room = guest.create_lobby(4);
+    let _player = guest.join(&room);
+    let mut watcher = other.join(&room);
+    let gone = guest.user_id.clone();
+    first.signal("KILL");
+    first.wait();
+    wait_within(Duration::from_secs(60), "its document", || postgres_count(&postgres, &gone) == "1");
+    assert_eq!(watcher.receive_type("gone")["payload"], gone);
 }
 
 /// The stock script that gives items, told by a script of a game's.

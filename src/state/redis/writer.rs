@@ -612,7 +612,8 @@ impl Writer {
         let may_be_more = orphans.len() >= upkeep::ORPHANS_AT_ONCE;
         for orphan in orphans {
             let origin = self.endpoint.outlet().deliver.home(&orphan.room);
-            let leave = orphan.leave(&self.on_disconnect, origin);
+            let mut leave = orphan.leave(&self.on_disconnect, origin);
+            documents::settle(&mut leave);
             self.pack(connection, leave, Held::new(), 0);
             self.endpoint.metrics.redis_orphans.inc();
         }
