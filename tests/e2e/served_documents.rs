@@ -282,6 +282,36 @@ fn a_frozen_database_holds_up_what_is_cold_and_loses_nothing() {
     });
 }
 
+/// What a durable message publishes waits until the database has what it saved.
+#[test]
+fn what_durable_messages_tell_is_written() {
+    let postgres = Postgres::start();
+    on_each_store(|store| {
+        let name = format!("games_{}", store[0].trim_start_matches('-').replace('-', "_"));
+        let dsn = postgres.database(&name);
+        let folder = folder();
+        let script = REWARD.replace("-- DATA", "-- DURABLE: on\n-- DATA");
+        folder.write_script("reward", &format!("{script}\ngodra.publish('rewarded', godra.payload.key)"));
+        let server = start_in(folder, &[store, &["--db-type", "postgres", "--db-dsn", &dsn]].concat());
+        let guest = server.guest();
+        let room = guest.create_lobby(4);
+        let mut player = guest.join(&room);
+        let reward = || tell(&guest, json!([{ "to": room, "payload": { "key": "k" } }]));
+        reward();
+        assert_eq!(player.receive_type("rewarded")["payload"], "k");
+        postgres.signal("STOP");
+        reward();
+        let runs = || server.metric(r#"godra_script_runs_total{script="reward"}"#);
+        wait_until("it to run", || runs() == 2.0 || server.metric("godra_document_outbox") > 0.0);
+        let early = player.receive_within(Duration::from_millis(500));
+        assert!(early.as_ref().is_none_or(|message| message["type"] != "rewarded"), "{early:?}");
+        postgres.signal("CONT");
+        assert_eq!(player.receive_type("rewarded")["payload"], "k");
+        let saved = "SELECT (value::jsonb)->>'count' FROM documents WHERE key = 'k'";
+        assert_eq!(postgres.sql(&name, saved), "2");
+    });
+}
+
 /// Two servers on one Redis see the same messages, and each runs once.
 #[test]
 fn two_nodes_run_each_message_once() {
