@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(waiting.hold(here.clone(), cold.clone(), now), FIRST_HOLD);
         assert_eq!(waiting.hold(None, vec![address("x/3")], now), FIRST_HOLD);
         assert!(waiting.installed(&[address("x/1"), address("y/1")]).is_empty());
-        assert_eq!(waiting.installed(&[address("x/2")]), [here.clone()]);
+        assert_eq!(waiting.installed(&[address("x/2")]), std::slice::from_ref(&here));
         assert_eq!(waiting.wait_of(here.as_ref(), now), None);
         assert!(waiting.wait_of(None, now).is_some());
         now += FIRST_HOLD + LONGEST_HOLD;
