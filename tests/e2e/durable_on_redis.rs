@@ -57,6 +57,12 @@ impl Stage {
         wait_until("all are saved", || self.redis.command(&["LLEN", "godra:data:out"]) == waiting);
     }
 
+    /// How many servers listen to a room.
+    fn listeners(&self, room: &str) -> usize {
+        let told = self.redis.command(&["PUBSUB", "NUMSUB", &format!("godra:0:events:{room}")]);
+        told.trim_end().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
     /// Which event a room has come to.
     fn seq(&self, room: &str) -> String {
         self.redis.command(&["HGET", &format!("godra:room:{room}"), "seq"])
@@ -163,9 +169,7 @@ fn a_server_that_begins_to_listen_to_a_room_waits_as_well() {
             is_in.store(true, Ordering::SeqCst);
             [player.receive_type("added"), player.receive_type("added")]
         });
-        wait_until("it listens", || {
-            stage.redis.command(&["PUBSUB", "NUMSUB", &format!("godra:0:events:{room}")]).ends_with(":2\r\n")
-        });
+        wait_until("it listens", || stage.listeners(&room) == 2);
         std::thread::sleep(A_WHILE);
         assert!(!is_in.load(Ordering::SeqCst), "it would hear of what is not written");
         stage.postgres.signal("CONT");
@@ -174,7 +178,35 @@ fn a_server_that_begins_to_listen_to_a_room_waits_as_well() {
     });
 }
 
-/// What a server has called that another was to write, the third hears of.
+/// A line that breaks meanwhile lets nothing out, and loses nothing.
+#[test]
+fn what_waits_outlasts_the_connection_to_the_store() {
+    let stage = Stage::new();
+    let servers = stage.writer_and_other();
+    let guests = servers.each_ref().map(|server| server.guest());
+    let room = guests[0].create_lobby(4);
+    let mut players = [guests[1].join(&room), guests[0].join(&room)];
+    players[0].receive_type("player_joined");
+    assert_eq!(result_in_time(|| add(&guests[1], "k")), 1);
+    stage.postgres.signal("STOP");
+    players[0].send_text(r#"{"action":"add_durably","payload":["k"],"id":2}"#);
+    stage.await_outbox(1);
+    // What subscribes has no connection of another kind.
+    for _ in 0..2 {
+        assert_eq!(stage.redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]), ":2\r\n");
+        wait_until("both listen again", || stage.listeners(&room) == 2);
+    }
+    players.iter_mut().for_each(hears_nothing);
+    stage.postgres.signal("CONT");
+    assert_eq!(players[0].receive_until(|message| message["id"] == 2)["result"], 2);
+    assert_eq!(players[1].receive_type("added")["payload"], 2);
+    assert_eq!(postgres_count(&stage.postgres, "k"), "2");
+    for server in &servers {
+        assert!(!server.output().text().contains("makes no sense"));
+    }
+}
+
+/// What a call has saved that another server was to write, its own server writes.
 #[test]
 fn a_writer_that_is_killed_is_stood_in_for() {
     let stage = Stage::new();
@@ -194,7 +226,7 @@ fn a_writer_that_is_killed_is_stood_in_for() {
     assert_eq!(result(&add(&guest, "k")), 3);
 }
 
-/// The same call, in a room and in none.
+/// In a room and in none, through the server that writes and through another.
 #[test]
 fn a_call_whose_saves_are_refused_is_told_that() {
     let stage = Stage::new();

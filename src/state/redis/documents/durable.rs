@@ -18,7 +18,7 @@ use crate::state::{Deliver, Delivery, ShardId};
 use crate::wire::ids::RoomId;
 
 /// How often a node that waits asks what is written; seldom once nothing has been for [`IMPATIENCE`], as the database is away then.
-pub(super) const ASK_INTERVAL: Duration = Duration::from_millis(15);
+pub(super) const ASK_INTERVAL: Duration = Duration::from_millis(10);
 const SELDOM: Duration = Duration::from_millis(100);
 const IMPATIENCE: Duration = Duration::from_secs(1);
 
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(waiting.ask(0, false, at(20)), None, "it is asked already");
         assert_eq!(waiting.ask(0, true, at(20)), Some(8));
         waiting.hear(0, &written("t", 7), at(21), &mut out);
-        assert_eq!(waiting.ask(0, false, at(30)), None);
+        assert_eq!(waiting.ask(0, false, at(29)), None);
         assert_eq!(waiting.ask(0, false, at(35)), Some(8));
         waiting.begin_connection(0);
         assert_eq!(waiting.ask(0, false, at(36)), Some(8));

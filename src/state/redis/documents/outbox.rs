@@ -16,7 +16,7 @@ const RENEWAL: Duration = Duration::from_millis(700);
 /// How often it looks what there is to write.
 const LOOK_INTERVAL: Duration = Duration::from_millis(45);
 /// The same, where calls wait for what they have saved.
-pub(super) const DURABLE_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+pub(super) const DURABLE_LOOK_INTERVAL: Duration = Duration::from_millis(15);
 /// How often the others look whether nobody writes any more.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_millis(800);
 /// How long to wait after a transaction that failed: at first, and at most.
