@@ -678,7 +678,6 @@ repeat
         is_plain = false
       elseif known then
         results[place] = { "K", known }
-        --@documents if is_durable then documents.repeats() end
         is_plain = false
       elseif is_pointless or step == 8 and not passed_since or step == 9 and not told then
         results[place] = 1

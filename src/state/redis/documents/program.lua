@@ -308,21 +308,11 @@ do
 
     -- What the end of the batch waits for: tag, the last entry's number, and of each call its place (from 0) and its entry's number.
     local waits
-    local is_repeated = false
 
     local function wait_for(entry, place)
       waits = waits or { call("HGET", PREFIX .. "out_at", "tag") or "" }
       waits[2] = entry
-      if place then waits[#waits + 1], waits[#waits + 2] = place - 1, entry end
-    end
-
-    -- A durable input has run before. What it saved then may wait still.
-    function documents.repeats() is_repeated = true end
-
-    local function wait_for_all()
-      local at = call("HMGET", PREFIX .. "out_at", "last", "written")
-      local last = tonumber(at[1] or 0)
-      if last > tonumber(at[2] or 0) then wait_for(last) end
+      waits[#waits + 1], waits[#waits + 2] = place - 1, entry
     end
 
     function documents.waits() return waits end
@@ -346,7 +336,6 @@ do
           if saved[place].is_durable then wait_for(last, place) end
         end
       end
-      if is_repeated and not waits then wait_for_all() end
     end
 
     return documents
