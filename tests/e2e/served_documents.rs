@@ -391,8 +391,15 @@ fn who_is_left_behind_leaves_with_documents() {
     let _player = guest.join(&room);
     let mut watcher = other.join(&room);
     let gone = guest.user_id.clone();
+    postgres.signal("STOP");
     first.signal("KILL");
     first.wait();
+    let found = || second.metric("godra_redis_orphans_total");
+    wait_within(Duration::from_secs(60), "it to be found", || found() > 0.0);
+    // It is found again and again meanwhile.
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(found(), 1.0, "one leave is under way");
+    postgres.signal("CONT");
     wait_within(Duration::from_secs(60), "its document", || postgres_count(&postgres, &gone) == "1");
     assert_eq!(watcher.receive_type("gone")["payload"], gone);
 }

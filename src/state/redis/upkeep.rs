@@ -4,10 +4,13 @@
 //! In the store, behind the deployment's prefix: the set `nodes`, and for each node `node:<id>:lease`, the set `node:<id>:members`
 //! (room, user and membership of those whose sockets it has), and `node:<id>:expelled` once others have taken it for dead.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value};
+use smol_str::SmolStr;
 
 use crate::script::Script;
 use crate::state::{Batch, Call, Membership, ShardId};
@@ -184,12 +187,50 @@ impl Orphan {
     }
 }
 
+/// Members of dead nodes whose leaves wait for documents: each has one under way, however often it is found meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Leaving(HashMap<(RoomId, SmolStr, Box<str>), Instant>);
+
+impl Leaving {
+    /// How long the documents of a leave are waited for, at most.
+    const PATIENCE: Duration = Duration::from_secs(8);
+
+    /// Those of whom no leave is under way; now one is.
+    pub(super) fn begin(&mut self, mut orphans: Vec<Orphan>, now: Instant) -> Vec<Orphan> {
+        self.0.retain(|_, since| now.saturating_duration_since(*since) < Self::PATIENCE);
+        orphans.retain(|orphan| {
+            let name = (orphan.room.clone(), orphan.identity.user_id.clone(), orphan.membership.clone());
+            match self.0.entry(name) {
+                Entry::Occupied(_) => false,
+                Entry::Vacant(place) => {
+                    place.insert(now);
+                    true
+                }
+            }
+        });
+        orphans
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn text(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn a_member_leaves_once_at_a_time() {
+        let orphan = |entry: &str| parse_entry("abcd", entry).expect("a member");
+        let [ann, ben, again] =
+            ["r1 7 abcd 1 player ann", "r1 8 abcd 2 player ben", "r1 7 abcd 3 player ann"].map(orphan);
+        let (mut leaving, now) = (Leaving::default(), Instant::now());
+        assert_eq!(leaving.begin(vec![ann.clone()], now), std::slice::from_ref(&ann));
+        assert_eq!(leaving.begin(vec![ann.clone(), ben.clone()], now), std::slice::from_ref(&ben));
+        let later = now + Leaving::PATIENCE;
+        assert_eq!(leaving.begin(vec![again.clone()], now), [again]);
+        assert_eq!(leaving.begin(vec![ann.clone(), ben.clone()], later), [ann, ben]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::program::Programs;
 use super::reader::{Finding, Reader};
 use super::rights::{Rights, read_lacking};
 use super::transport::{Transport, Trouble};
-use super::upkeep::{self, NodeKeys};
+use super::upkeep::{self, Leaving, NodeKeys};
 use crate::script::{NO_HOOK, Script, ScriptSet};
 use crate::state::call::first_seed;
 use crate::state::late::{self, Late, Next};
@@ -97,8 +97,9 @@ pub(super) struct Writer {
     names_given: u64,
     /// None where scripts can have no documents.
     documents: Option<DocumentDesk>,
-    /// Messages that wait for documents.
+    /// Messages that wait for documents, and members of dead nodes whose leaves do.
     waiting: WaitingMessages,
+    leaving: Leaving,
 }
 
 impl Writer {
@@ -117,6 +118,7 @@ impl Writer {
         Self {
             documents,
             waiting: WaitingMessages::default(),
+            leaving: Leaving::default(),
             programs: Programs::new(
                 bounds,
                 lobbies,
@@ -237,6 +239,7 @@ impl Writer {
             documents.begin();
         }
         self.waiting.begin();
+        self.leaving = Leaving::default();
         let (loaded, pack) = (HashSet::new(), Vec::new());
         Ok(StoreConnection {
             transport,
@@ -602,6 +605,11 @@ impl Writer {
     /// Takes members of dead nodes out of their rooms.
     fn tidy_up(&mut self, connection: &mut StoreConnection, answer: redis::Value) {
         let orphans = upkeep::read_orphans(answer);
+        let are_many = orphans.len() >= upkeep::ORPHANS_AT_ONCE;
+        let orphans = match self.on_disconnect.has_documents() {
+            true => self.leaving.begin(orphans, Instant::now()),
+            false => orphans,
+        };
         if let Some(first) = orphans.first() {
             log::warn!(
                 "a node is gone; its members leave their rooms node={} members={}",
@@ -609,7 +617,7 @@ impl Writer {
                 orphans.len()
             );
         }
-        let may_be_more = orphans.len() >= upkeep::ORPHANS_AT_ONCE;
+        let may_be_more = are_many && !orphans.is_empty();
         for orphan in orphans {
             let origin = self.endpoint.outlet().deliver.home(&orphan.room);
             let mut leave = orphan.leave(&self.on_disconnect, origin);
