@@ -23,13 +23,15 @@ local home = call("HGET", prefix .. "home", "id") or ""
 local tag, number, total, saves, lost, gone, given_up, lost_entries = unpack(cmsgpack.unpack(ARGV[5]))
 local at = call("HMGET", OUT_AT, "tag", "total", "written", "written_total")
 
--- A fetch that is under way may bring what was before this save.
-local function note_clean(name, of, version)
+-- A fetch that is under way may bring what was before this save, or before the database has refused it: then it is fetched anew, whichever
+-- version the database has.
+local function note_clean(name, of, version, is_lost)
   if call("HGET", prefix .. "dirty", name) ~= string.format("%.0f", of) then return end
   call("HDEL", prefix .. "dirty", name)
   local key = prefix .. "doc:" .. name
   if call("EXISTS", key) == 0 then
-    call("SET", prefix .. "gone:" .. name, string.format("%.0f 0", version), "EX", 60)
+    local last = is_lost and "0 " .. now or string.format("%.0f 0", version)
+    call("SET", prefix .. "gone:" .. name, last, "EX", 60)
   end
 end
 
@@ -57,8 +59,14 @@ if tag == at[1] and number > tonumber(at[3] or 0) then
   at[4] = string.format("%.0f", total)
   call("HSET", OUT_AT, "written", string.format("%.0f", number), "written_total", at[4])
   let_go(string.format("%.0f", number))
-  for index = 1, #lost do call("DEL", prefix .. "doc:" .. lost[index]) end
-  for index = 1, #saves, 3 do note_clean(saves[index], saves[index + 1], saves[index + 2]) end
+  local are_lost = {}
+  for index = 1, #lost do
+    call("DEL", prefix .. "doc:" .. lost[index])
+    are_lost[lost[index]] = true
+  end
+  for index = 1, #saves, 3 do
+    note_clean(saves[index], saves[index + 1], saves[index + 2], are_lost[saves[index]])
+  end
 end
 for index = 1, #gone do
   local version = call("HGET", prefix .. "leaving", gone[index])
