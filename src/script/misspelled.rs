@@ -174,10 +174,8 @@ mod tests {
             let is_text = |text: &str, front: &str| text.contains(&format!("{front}\"{name}\""));
             let is_in_both = both.contains(&format!("library.{name}"));
             let is_in_redis = is_text(prelude, "") || prelude.contains(&format!("godra.{name}"));
-            // Ledgers are in the embedded store alone.
-            let is_of_embedded = name == "ledger";
             let is_assigned = prelude.contains(&format!(" {name} = "));
-            assert!(is_in_redis || is_assigned || is_of_embedded, "{name}");
+            assert!(is_in_redis || is_assigned, "{name}");
             // Messages are in a module of their own in each store.
             let is_mail = mail.contains(&format!("function mail.{name}("));
             assert!(is_in_both || is_mail || is_text(embedded, "c") || is_text(embedded, "b"), "{name}");

@@ -206,11 +206,6 @@ impl Script {
         ["members", "is_member", "state"].iter().any(|field| self.may_read(field))
     }
 
-    /// Whether it says of a collection that it is a ledger.
-    pub fn has_ledger(&self) -> bool {
-        self.header.documents.iter().any(|document| document.form == Some(Form::Ledger))
-    }
-
     /// Whether it works on documents, which must be in the store before it runs.
     pub fn has_documents(&self) -> bool {
         !self.header.documents.is_empty()
@@ -326,6 +321,12 @@ impl ScriptSet {
     pub fn collections_for(&self, readers: Readers) -> impl Iterator<Item = &str> {
         let all = self.by_game().flat_map(|(_, set)| &set.collections);
         all.filter(move |(_, collection)| collection.readers == readers).map(|(name, _)| &**name)
+    }
+
+    /// The collections, of all games, that are ledgers.
+    pub fn ledgers(&self) -> impl Iterator<Item = &str> {
+        let all = self.by_game().flat_map(|(_, set)| &set.collections);
+        all.filter(|(_, collection)| collection.is_ledger).map(|(name, _)| &**name)
     }
 
     /// Whether any script works on documents.

@@ -9,20 +9,20 @@ use crate::common::postgres::Postgres;
 use crate::common::server::{Folder, Server};
 use crate::common::wait_until;
 
-const LOAD: &str = "-- ROLE: guest\n-- DATA: item/{arg:1}\nlocal item = godra.load('item/' .. ARGV[2])\nreturn cjson.encode(item)";
-const SAVE: &str = "-- ROLE: guest\n-- DATA: item/{arg:1} FORM
+pub const LOAD: &str = "-- ROLE: guest\n-- DATA: item/{arg:1}\nlocal item = godra.load('item/' .. ARGV[2])\nreturn cjson.encode(item)";
+pub const SAVE: &str = "-- ROLE: guest\n-- DATA: item/{arg:1} FORM
 local item = godra.load('item/' .. ARGV[2])
 item.uses = (item.uses or 0) + 1
 return godra.save('item/' .. ARGV[2], item)";
 
 /// To form 2 the name becomes a label, to form 3 that gets a language.
-const MIGRATE: &str = "return function(old, from, name)
+pub const MIGRATE: &str = "return function(old, from, name)
     if from < 2 then old.label, old.name = old.name, nil end
     if from < 3 then old.label = { en = old.label } end
     return old
 end";
 
-fn write(folder: &Folder, form: &str, migrate: &str) {
+pub fn write(folder: &Folder, form: &str, migrate: &str) {
     fs::create_dir_all(folder.scripts().join("lib")).unwrap();
     fs::write(folder.scripts().join("lib/migrate_item.lua"), migrate).unwrap();
     folder.write_script("load", LOAD);

@@ -8,7 +8,7 @@ use crate::common::postgres::Postgres;
 use crate::common::server::{Folder, Server};
 use crate::common::wait_within;
 
-const BUY: &str = r#"
+pub const BUY: &str = r#"
 -- ROLE: guest
 -- DATA: wallet/{user} ledger
 -- DURABLE: on
@@ -18,7 +18,7 @@ local all, again = godra.ledger(wallet, { gold = -10, sword = 1 }, "a sword", { 
 return cjson.encode({ all.gold, all.sword, again })
 "#;
 
-const TRADE: &str = r#"
+pub const TRADE: &str = r#"
 -- ROLE: guest
 -- DATA: wallet/{user} ledger, wallet/{arg:1} ledger
 local price = tonumber(ARGV[3])
@@ -27,7 +27,7 @@ godra.ledger("wallet/" .. godra.user.id, { gold = -price, sword = 1 }, "bought")
 return 1
 "#;
 
-const SHOW: &str = r#"
+pub const SHOW: &str = r#"
 -- ROLE: guest
 -- DATA: wallet/{user}
 return cjson.encode({ godra.load("wallet/" .. godra.user.id) })
@@ -44,7 +44,7 @@ fn start(database: &[&str], state_file: &str) -> Server {
 
 /// What a script gives as JSON, once its documents are there.
 #[track_caller]
-fn result(mut call: impl FnMut() -> Response) -> Value {
+pub fn result(mut call: impl FnMut() -> Response) -> Value {
     let mut response = call();
     wait_within(std::time::Duration::from_secs(40), "the documents", || {
         response.status != 503 || {
@@ -102,7 +102,7 @@ fn purchases(database: &[&str]) {
     trades(&server, &token, &id);
 }
 
-fn trades(server: &Server, token: &str, id: &str) {
+pub fn trades(server: &Server, token: &str, id: &str) {
     let (seller, buyer) = (server.known(token, id), server.guest());
     assert_eq!(result(|| buyer.rpc("buy", json!(["order x"]), &[])), json!([990, 1, false]));
     let before = result(|| buyer.rpc("show", json!([]), &[]));

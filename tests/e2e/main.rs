@@ -38,6 +38,7 @@ mod identities;
 mod joining;
 mod kept;
 mod ledgers;
+mod ledgers_on_redis;
 mod lifecycle;
 mod lifetimes;
 mod limits;

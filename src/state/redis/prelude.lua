@@ -641,6 +641,7 @@ repeat
     local body = script[1]
     --@documents is_durable = script.is_durable
     game = script[5] or ""
+    --@documents documents.enter(runs[run])
     local commands, is_atomic = commands_of(script), script[3]
     running = is_atomic and atomic_commands or redis
     local width = argument_count + named_count + (step == 0 and 0 or 1)

@@ -1,6 +1,6 @@
 //! What Redis runs: game scripts joined with a prelude that runs a batch of calls. No sockets here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::documents;
@@ -118,6 +118,8 @@ pub(super) struct Programs {
     current: Vec<Arc<Script>>,
     /// What looks after rooms' keys, and keeps games off each other's.
     of_games: String,
+    /// The collections of documents that are ledgers.
+    ledgers: BTreeSet<Box<str>>,
     history: HistoryBounds,
     lobbies_per_owner: u32,
     names: Names,
@@ -140,6 +142,7 @@ impl Programs {
             known: HashMap::new(),
             current: Vec::new(),
             of_games: format!("{}{NO_GAMES}", lifetimes(&ScriptSet::default())),
+            ledgers: BTreeSet::new(),
             history,
             lobbies_per_owner,
             names,
@@ -154,6 +157,7 @@ impl Programs {
         self.current = set.all().cloned().collect();
         self.current.sort_by(|one, other| one.full_name.cmp(&other.full_name));
         self.of_games = format!("{}{}", lifetimes(set), guard(set));
+        self.ledgers = set.ledgers().map(Into::into).collect();
     }
 
     /// The scripts of the set.
@@ -182,7 +186,7 @@ impl Programs {
         }
         let program = Arc::new(Program::new(
             wanted.into_iter().cloned().collect(),
-            (&self.current, &self.of_games),
+            (&self.current, &self.of_games, &self.ledgers),
             &self.history,
             self.lobbies_per_owner,
             &self.names,
@@ -199,7 +203,7 @@ impl Programs {
 impl Program {
     fn new(
         scripts: Vec<Arc<Script>>,
-        (all, of_games): (&[Arc<Script>], &str),
+        (all, of_games, ledgers): (&[Arc<Script>], &str, &BTreeSet<Box<str>>),
         history: &HistoryBounds,
         lobbies_per_owner: u32,
         names: &Names,
@@ -244,7 +248,7 @@ impl Program {
             if has_mail { [&mail_tables(all, stores), home, MAIL].concat() } else { NO_MAIL.to_owned() };
         let has_documents = scripts.iter().any(|script| may_have_documents(script));
         let (documents, prelude) = if has_documents {
-            (documents::program(), PRELUDE.replace(OF_DOCUMENTS, ""))
+            (documents::program(&scripts, &libraries, ledgers), PRELUDE.replace(OF_DOCUMENTS, ""))
         } else {
             (String::new(), PRELUDE.to_owned())
         };
@@ -349,12 +353,18 @@ fn local_require(script: &Script, libraries: &[Arc<Library>]) -> String {
     if script.libraries.is_empty() {
         return String::new();
     }
+    let places = library_places(script, libraries);
+    format!("local require = godra_require({{ {places} }}, KEYS, ARGV, redis, godra) ")
+}
+
+/// Where among these a script's libraries are, as the fields of a table.
+pub(super) fn library_places(script: &Script, libraries: &[Arc<Library>]) -> String {
     let place = |library: &Arc<Library>| {
         let place = libraries.iter().position(|known| known == library).expect("all scripts' are among them");
         format!("[{:?}] = {}", library.name, place + 1)
     };
     let places: Vec<String> = script.libraries.iter().map(place).collect();
-    format!("local require = godra_require({{ {} }}, KEYS, ARGV, redis, godra) ", places.join(", "))
+    places.join(", ")
 }
 
 /// The globals that a script may look at, and for which there is another.
@@ -650,10 +660,10 @@ mod tests {
     /// A chunk of Lua has 200 locals at most, and a store refuses one that has more.
     #[test]
     fn all_parts_together_have_few_enough_locals() {
-        let text = "-- DATA: profile/{user}\nreturn _G.tostring(cjson.encode({ godra.array(), godra.payload, godra.state, godra.user, math.random(2) }))";
+        let text = "-- DATA: profile/{user}\nreturn _G.tostring(cjson.encode({ godra.array(), godra.ledger, godra.payload, godra.state, godra.user, math.random(2) }))";
         let program = Programs::default().for_scripts([script("a", text)].iter());
         let library = library();
-        let documents = documents::program();
+        let documents = documents::program(&program.scripts, &[], &BTreeSet::new());
         for part in [ARRAYS, SANDBOX, MAIL, PAYLOAD, &library, &documents] {
             assert!(program.text.contains(part), "{part:.100}");
         }
@@ -685,9 +695,9 @@ mod tests {
     fn documents_are_part_of_programs_that_have_to_do_with_them() {
         let program_of =
             |text: &str| Programs::default().for_scripts([script("a", text)].iter()).text.clone();
-        let documents = documents::program();
         for with in ["-- DATA: profile/{user}\nreturn 1", "return godra.load('a/b')", "godra.delete('a/b')"] {
             let text = program_of(with);
+            let documents = documents::program(&[], &[], &BTreeSet::new());
             assert!(text.contains(&documents) && !text.contains(OF_DOCUMENTS), "{with}");
         }
         for without in ["return godra.state.delete('x')", "godra.publish('load', 1)"] {

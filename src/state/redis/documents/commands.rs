@@ -54,11 +54,12 @@ impl Hailed {
 pub(super) fn install(own_keys: &str, claim: &Claim, documents: &[Document]) -> Cmd {
     let mut command = eval(include_str!("install.lua"), own_keys);
     command.arg(claim.home.as_str()).arg(claim.at_ms).arg(FETCHED_AT_MOST_MS).arg(KEPT_S).arg(ABSENT_KEPT_S);
-    for Document { address, version, owner, schema, value, updated_at_ms, .. } in documents {
+    for Document { address, version, owner, schema, value, updated_at_ms, recent_keys } in documents {
         let owner = owner.as_deref().unwrap_or_default();
         command.arg(address.as_str());
         command.arg(format!("{version} {} {schema} {updated_at_ms} {owner}", claim.home));
         command.arg(value.as_deref().unwrap_or_default());
+        command.arg(recent_keys.as_deref().unwrap_or_default());
     }
     command
 }
@@ -212,8 +213,11 @@ impl Out {
 
 impl Numbered {
     fn read(value: Value) -> Option<Self> {
-        let [own, home, total, saves] = <[Value; 4]>::try_from(list(value)?).ok()?;
-        let saves = list(saves)?.chunks(7).map(read_save).collect::<Option<_>>()?;
+        let mut parts = list(value)?;
+        let accounts = if parts.len() > 4 { list(parts.pop()?)? } else { Vec::new() };
+        let [own, home, total, saves] = <[Value; 4]>::try_from(parts).ok()?;
+        let mut saves: Vec<Save> = list(saves)?.chunks(7).map(read_save).collect::<Option<_>>()?;
+        accounts.chunks(3).try_for_each(|account| read_account(account, &mut saves))?;
         let home = HomeId::parse(&text(&home)?)?;
         Some(Self { number: number(&own)?, home, total: number(&total)?, entry: Entry { saves } })
     }
@@ -229,7 +233,6 @@ fn read_save(parts: &[Value]) -> Option<Save> {
         schema: number(schema)?.try_into().ok()?,
         value: (!value.is_empty()).then(|| value.into()),
         updated_at_ms: number(updated)?,
-        // Accounts of ledgers are not written there, and the database refuses what would take the place of one.
         recent_keys: None,
     };
     Some(Save::of(document, number(base)?))
@@ -285,6 +288,15 @@ impl Rooms {
         let rooms = rooms.chunks(2).map(room).collect::<Option<_>>()?;
         Some(Self { tag: text(tag)?.into(), rooms })
     }
+}
+
+/// What one of the saves is besides that is of an account of a ledger.
+fn read_account(parts: &[Value], saves: &mut [Save]) -> Option<()> {
+    let [place, keys, entries] = parts else { return None };
+    let save = saves.get_mut(usize::try_from(number(place)?).ok()?.checked_sub(1)?)?;
+    save.document.recent_keys = Some(text(keys)?.into());
+    save.entries = serde_json::from_str(&text(entries)?).ok()?;
+    Some(())
 }
 
 fn address(value: &Value) -> Option<Address> {

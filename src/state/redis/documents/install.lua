@@ -2,7 +2,8 @@
 -- KEYS[1]: what the keys begin with (see program.lua), of which also "leaving" is one, a hash of names that are on their way to
 -- another home (see let_go.lua), and gone:NAME, the version and the time at which a document went
 -- ARGV: the home that they were fetched for, a time of the store's before that, how old that may be, in milliseconds, for how many
--- seconds a document is kept that nobody uses, and one that there is not; then of each its name, "version home schema updated owner", and its value or ""
+-- seconds a document is kept that nobody uses, and one that there is not; then of each its name, "version home schema updated owner", its value or "", and of an account
+-- of a ledger its keys at hand, else ""
 -- Returns one number each: 1 it is there, 2 it is to be fetched again, 3 the store is full.
 local call, prefix = redis.call, KEYS[1]
 local home, fetched_at, kept_s = ARGV[1], tonumber(ARGV[2]), ARGV[4]
@@ -25,7 +26,7 @@ local function is_older(name, version)
   return version < tonumber(last) or fetched_at < tonumber(at)
 end
 
-local function install(name, meta, value)
+local function install(name, meta, value, keys)
   local key = prefix .. "doc:" .. name
   local present = version_of(call("HGET", key, "m"))
   if present and present >= version_of(meta) then
@@ -33,7 +34,7 @@ local function install(name, meta, value)
     return 1
   end
   if is_older(name, version_of(meta)) then return 2 end
-  local reply = redis.pcall("HSET", key, "m", meta, "j", value, "u", time[1])
+  local reply = redis.pcall("HSET", key, "m", meta, "j", value, "k", keys, "u", time[1])
   if type(reply) == "table" and reply.err then
     if string.find(reply.err, "OOM", 1, true) then return 3 end
     error(reply, 0)
@@ -43,7 +44,7 @@ local function install(name, meta, value)
 end
 
 local found = {}
-for at = 6, #ARGV, 3 do
-  found[#found + 1] = is_stale and 2 or install(ARGV[at], ARGV[at + 1], ARGV[at + 2])
+for at = 6, #ARGV, 4 do
+  found[#found + 1] = is_stale and 2 or install(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
 end
 return found

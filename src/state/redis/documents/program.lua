@@ -1,12 +1,15 @@
 -- Documents: godra.load, godra.save and godra.delete, and what calls have saved on its way to the database. This is part of a
 -- program only if one of its scripts works on documents. In front of this come get_document_bounds(), which gives { waiting, bytes,
--- value_bytes, form (that all documents have), owner_bytes, idle_s, kept_s }, and get_document_texts(), which gives what refusals say.
+-- value_bytes, owner_bytes, idle_s, kept_s, ledgers (the collections that are, each with a space around it) }, get_document_texts(), which
+-- gives what refusals say, and get_document_forms(place of a script), which gives the forms above the first that it knows, by collection, and
+-- where its libraries are, if it knows any; and make_ledger (see ledger.lua), or nil.
 -- Behind OWN_KEYS .. "data:":
 --   home       hash: the store's id as a home of documents, the run of the store that gave it, and when a node was last here (see home.lua)
 --   doc:NAME   hash of a hot document: "m" is "version home schema updated owner" (a document of another home is not hot any more),
---              "j" its value as JSON or "" if there is none, "u" when it was used last, in seconds
+--              "j" its value as JSON or "" if there is none, "u" when it was used last, in seconds; of an account of a ledger, "k" its keys at hand
 --   out        list of what calls have saved and the database does not have yet: msgpack of { number, home, bytes of all before
---              and of this, { name, base version, version, owner, schema, updated, value, … } }
+--              and of this, { name, base version, version, owner, schema, updated, value, … } }, and behind it, if the call has changed accounts
+--              of ledgers, { the place of the save among these, keys at hand, JSON of the entries, … }
 --   out_at     hash: tag (of the store's data), last number, total bytes, written number, written_total bytes
 --   waits      sorted set of rooms that wait until an entry is written, by its number
 --   lost       sorted set of entries that the database has refused lately, by their numbers
@@ -41,6 +44,10 @@ do
     local saved = {}
     -- What the outbox has, and what this batch adds.
     local waiting, waiting_bytes
+    -- Of the running script, and of its call.
+    local script_place, forms, libraries, require
+    local run_with = {}
+    local ledger
 
     local function key(name) return PREFIX .. "doc:" .. name end
 
@@ -76,8 +83,26 @@ do
       return function() error({ code = code, message = message }, 0) end
     end
 
+    -- The calls behind this are of the script at that place.
+    function documents.enter(place) script_place, forms = place, nil end
+
+    -- What brings documents up is run as a part of the call.
+    local function told(body)
+      return function(...)
+        run_with, require = { ... }, nil
+        return body(...)
+      end
+    end
+
+    -- The form of a document that the running script knows.
+    local function form_of(name)
+      if not forms then forms, libraries = get_document_forms(script_place) end
+      return forms[string.match(name, "^[^/]*")] or 1
+    end
+
     -- What a call runs: its script, or an error if it is not to run.
     function documents.guard(body)
+      if get_document_forms(script_place, true) then body = told(body) end
       local declared = by_call[number()]
       if declared == 0 then return body end
       if declared[1] == 0 then return refuse(declared[2], declared[3]) end
@@ -111,15 +136,40 @@ do
     end
 
     local function read(name)
-      local found = call("HMGET", key(name), "m", "j")
+      local found = call("HMGET", key(name), "m", "j", "k")
       local document = read_meta(found[1], home)
       -- A script has removed all keys.
       if not document then error({ code = "unavailable", message = get_document_texts().not_hot }, 0) end
-      document.json = found[2] or ""
-      if document.json ~= "" and document.schema > BOUNDS.form then
-        return nil, string.format(get_document_texts().newer, name, digits(document.schema))
-      end
+      document.json, document.keys = found[2] or "", found[3] or ""
       return document
+    end
+
+    -- What is wrong with the form of a document, if it is one that the script does not know.
+    local function unknown_form(name, document)
+      if document.json ~= "" and document.schema > form_of(name) then
+        return string.format(get_document_texts().newer, name, digits(document.schema), digits(form_of(name)))
+      end
+    end
+
+    local function is_ledger(name)
+      return string.find(BOUNDS.ledgers, " " .. string.match(name, "^[^/]*") .. " ", 1, true) ~= nil
+    end
+
+    -- The value of a document as a script expects it that knows a higher form; nil and why there is none.
+    local function bring_up(name, document)
+      local collection = string.match(name, "^[^/]*")
+      local library = "migrate_" .. string.gsub(string.match(collection, "~(.*)$") or collection, "-", "_")
+      local ok, value = pcall(function()
+        require = require or godra_require(libraries, unpack(run_with, 1, 4))
+        local migrate = require(library)
+        if type(migrate) ~= "function" then error("it gives a " .. type(migrate) .. " and not a function", 0) end
+        return migrate(cjson.decode(document.json), document.schema, name)
+      end)
+      if ok and value ~= nil then return value end
+      if not ok and type(value) == "table" then error(value, 0) end
+      local why = ok and "it gives nil" or type(value) == "string" and value or "(error object is a " .. type(value) .. " value)"
+      local text = get_document_texts().unmigrated
+      return nil, string.format(text, name, digits(document.schema), library, digits(form_of(name)), why)
     end
 
     local function named(value, what)
@@ -134,6 +184,13 @@ do
     local function is_owner(text)
       return type(text) == "string" and #text >= 1 and #text <= BOUNDS.owner_bytes and tools.is_utf8(text)
         and not string.find(text, "[%z\1-\31\127]") and not string.find(text, "\194[\128-\159]")
+    end
+
+    -- A user's id as an option; nil and what is wrong.
+    local function read_owner(option, id)
+      if type(id) == "number" then id = tostring(id) end
+      if not is_owner(id) then return nil, get_document_texts()["bad_" .. option] end
+      return id
     end
 
     -- What the options say; nil and what is wrong.
@@ -154,10 +211,11 @@ do
       end
       local found = { version = version }
       for _, option in ipairs({ "owner", "new_owner" }) do
-        local id = options[option]
-        if type(id) == "number" then id = tostring(id) end
-        if id ~= nil and not is_owner(id) then return nil, texts["bad_" .. option] end
-        found[option] = id
+        if options[option] ~= nil then
+          local id, why = read_owner(option, options[option])
+          if not id then return nil, why end
+          found[option] = id
+        end
       end
       return found
     end
@@ -208,27 +266,39 @@ do
         save = { name = name, base = before.version }
         saving[name], saving[#saving + 1] = save, save
       end
-      waiting_bytes = waiting_bytes - (save.bytes or 0) + #name + #after.json
-      save.after, save.bytes = after, #name + #after.json
+      if after.entry then
+        save.entries = save.entries or {}
+        save.entries[#save.entries + 1] = after.entry
+        save.entry_bytes = (save.entry_bytes or 0) + #after.entry
+      end
+      local bytes = #name + #after.json + #after.keys + (save.entry_bytes or 0)
+      waiting_bytes = waiting_bytes - (save.bytes or 0) + bytes
+      save.after, save.bytes = after, bytes
+    end
+
+    -- Writes a document as it is after this.
+    local function put(name, before, after)
+      if not has_room(#name + #after.json + #after.keys + #(after.entry or "")) then
+        error({ code = "unavailable", message = get_document_texts().full }, 0)
+      end
+      after.version, after.updated = before.version + 1, tools.now
+      tools.commands().call("HSET", key(name), "m", write_meta(after, home), "j", after.json, "k", after.keys)
+      note(name, before, after)
+      return after.version
     end
 
     -- The version that a document has then, and whether there was one; nil and why not.
     local function write(name, is_own, json, options)
-      local before, unknown = read(name)
-      if not before then return nil, unknown end
+      local before = read(name)
+      if before.keys ~= "" or is_ledger(name) then return nil, string.format(get_document_texts().account, name) end
+      local unknown = unknown_form(name, before)
+      if unknown then return nil, unknown end
       check_version(name, before, options)
       local owner, why = owner_after(name, is_own, before, options)
       if not owner then return nil, why end
       local was_there = before.json ~= ""
       if json == "" and not was_there then return before.version, false end
-      if not has_room(#name + #json) then error({ code = "unavailable", message = get_document_texts().full }, 0) end
-      local after = {
-        version = before.version + 1, owner = owner, schema = BOUNDS.form,
-        updated = tools.now, json = json,
-      }
-      tools.commands().call("HSET", key(name), "m", write_meta(after, home), "j", json)
-      note(name, before, after)
-      return after.version, was_there
+      return put(name, before, { owner = owner, schema = form_of(name), json = json, keys = "" }), was_there
     end
 
     function documents.load(name)
@@ -237,11 +307,15 @@ do
       local is_own
       is_own, why = find(text)
       if is_own == nil then error(why, 2) end
-      local document
-      document, why = read(text)
-      if not document then error(why, 2) end
+      local document = read(text)
       if document.json == "" then return nil, 0 end
-      return cjson.decode(document.json), document.version
+      why = unknown_form(text, document)
+      if why then error(why, 2) end
+      if document.schema == form_of(text) then return cjson.decode(document.json), document.version end
+      local value
+      value, why = bring_up(text, document)
+      if value == nil then error(why, 2) end
+      return value, document.version
     end
 
     -- What is wrong with a value's JSON.
@@ -272,8 +346,28 @@ do
       return version
     end
 
-    -- Scripts that declare an account are left out here.
-    function documents.ledger() error("godra.ledger needs the embedded store", 2) end
+    function documents.ledger(name, changes, reason, options)
+      local text, why = named(name, "ledger")
+      if not text then error(why, 2) end
+      local is_own, balances, is_repeated
+      is_own, why = find(text)
+      if is_own == nil then error(why, 2) end
+      ledger = ledger or make_ledger({
+        encode = tools.encode,
+        is_utf8 = tools.is_utf8,
+        now = tools.now,
+        texts = get_document_texts(),
+        read_owner = function(id) return read_owner("owner", id) end,
+        is_ledger = is_ledger,
+        read = read,
+        owner_after = owner_after,
+        unfit = unfit,
+        put = put,
+      })
+      balances, is_repeated = ledger(text, is_own, changes, reason, options)
+      if not balances then error(is_repeated, 2) end
+      return balances, is_repeated
+    end
 
     function documents.delete(name, options)
       local text, why = named(name, "delete")
@@ -289,19 +383,24 @@ do
     end
 
     local function put_entry(saves)
-      local bytes, list = 0, {}
+      local bytes, list, accounts = 0, {}, {}
       local out_at = PREFIX .. "out_at"
       local last = tools.keep("HINCRBY", out_at, "last", 1)
-      for _, save in ipairs(saves) do
+      for place, save in ipairs(saves) do
         local after = save.after
         bytes = bytes + save.bytes
         for _, part in ipairs({ save.name, save.base, after.version, after.owner, after.schema, after.updated, after.json }) do
           list[#list + 1] = part
         end
+        if save.entries then
+          for _, part in ipairs({ place, after.keys, "[" .. table.concat(save.entries, ",") .. "]" }) do
+            accounts[#accounts + 1] = part
+          end
+        end
         tools.keep("HSET", PREFIX .. "dirty", save.name, digits(last))
       end
       local total = tools.keep("HINCRBY", out_at, "total", bytes)
-      tools.keep("RPUSH", PREFIX .. "out", cmsgpack.pack({ last, home, total, list }))
+      tools.keep("RPUSH", PREFIX .. "out", cmsgpack.pack({ last, home, total, list, accounts[1] and accounts or nil }))
       for _, save in ipairs(saves) do call("EXPIRE", key(save.name), BOUNDS.kept_s) end
       return last
     end

@@ -1,20 +1,25 @@
 //! What programs of scripts that work on documents have in front of the prelude, and what they are told of the calls.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmp::encode::{write_array_len, write_str, write_uint};
 
 use super::messages::are_messages;
+use crate::document::ledger::{self, BadChange};
 use crate::document::{Address, MAX_VALUE_BYTES, UnfitValue};
+use crate::script::{Library, Script, migration};
 use crate::state::documents::rules::{
     self, BadDocument, MAX_OUTBOX_BYTES, MAX_OUTBOX_ENTRIES, MAX_OWNER_BYTES, OUTBOX_FULL, Present,
 };
 use crate::state::documents::{CallDocuments, not_hot};
 use crate::state::{Batch, Call};
 
+use super::super::program::library_places;
+
 const PROGRAM: &str = include_str!("program.lua");
-/// The form of all documents that scripts know here.
-const FORM: u32 = 1;
+const LEDGER: &str = include_str!("ledger.lua");
 /// How often the store notes that a document is used, in seconds.
 const NOTED_EVERY_S: u64 = 60;
 /// For how many seconds the store keeps a document that nobody uses: longer than any fetch takes.
@@ -26,30 +31,85 @@ pub(super) const IDLE_S: u64 = NOTED_EVERY_S * 3 / 2;
 /// A batch of this age is not held up any more by documents that are not there.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// The part of a program.
-pub(in super::super) fn program() -> String {
-    let texts = texts().map(|(name, text)| format!("{name} = {text:?}"));
+/// The part of a program of these scripts, which has these libraries; `ledgers` are the collections that are some.
+pub(in super::super) fn program(
+    scripts: &[Arc<Script>],
+    libraries: &[Arc<Library>],
+    ledgers: &BTreeSet<Box<str>>,
+) -> String {
+    let has_ledger = scripts.iter().any(|script| script.may_read("ledger"));
+    let ledgers: String = ledgers.iter().map(|collection| format!(" {collection} ")).collect();
     format!(
         "local function get_document_bounds()\n  \
-         return {{ waiting = {MAX_OUTBOX_ENTRIES}, bytes = {MAX_OUTBOX_BYTES}, value_bytes = {MAX_VALUE_BYTES}, form = {FORM}, \
-         owner_bytes = {MAX_OWNER_BYTES}, idle_s = {NOTED_EVERY_S}, kept_s = {KEPT_S} }}\nend\n\
+         return {{ waiting = {MAX_OUTBOX_ENTRIES}, bytes = {MAX_OUTBOX_BYTES}, value_bytes = {MAX_VALUE_BYTES}, \
+         owner_bytes = {MAX_OWNER_BYTES}, idle_s = {NOTED_EVERY_S}, kept_s = {KEPT_S}, ledgers = {ledgers:?} }}\nend\n\
          local function get_document_texts() return {{ {} }} end\n\
-         {PROGRAM}",
-        texts.join(", "),
+         {}{}{PROGRAM}",
+        table(&texts()),
+        forms(scripts, libraries),
+        if has_ledger { ledger() } else { "local make_ledger\n".to_owned() },
     )
 }
 
+/// The part that is about ledgers.
+fn ledger() -> String {
+    format!(
+        "local function get_ledger_bounds()\n  \
+         return {{ amount = {}, items = {}, item_bytes = {}, reason_bytes = {}, key_bytes = {}, keys = {}, keys_bytes = {}, keys_ms = {} }}\nend\n\
+         local function get_ledger_texts() return {{ {} }} end\n\
+         {LEDGER}",
+        ledger::MAX_AMOUNT,
+        ledger::MAX_ITEMS,
+        ledger::MAX_ITEM_BYTES,
+        ledger::MAX_REASON_BYTES,
+        ledger::MAX_ENTRY_KEY_BYTES,
+        ledger::MAX_RECENT_KEYS,
+        ledger::MAX_RECENT_BYTES,
+        ledger::MAX_RECENT_MS,
+        table(&ledger_texts()),
+    )
+}
+
+/// What the scripts know of forms above the first, and where the libraries are that bring documents up to these.
+fn forms(scripts: &[Arc<Script>], libraries: &[Arc<Library>]) -> String {
+    let of_script = |(place, script): (usize, &Arc<Script>)| {
+        let forms: Vec<String> =
+            script.forms.iter().map(|(name, form)| format!("[{name:?}] = {form}")).collect();
+        let forms = forms.join(", ");
+        let places = library_places(script, libraries);
+        format!("  if place == {place} then return is_asked or {{ {forms} }}, {{ {places} }} end\n")
+    };
+    let with_forms = (1..).zip(scripts).filter(|(_, script)| !script.forms.is_empty());
+    let list: String = with_forms.map(of_script).collect();
+    format!(
+        "local function get_document_forms(place, is_asked)\n{list}  if not is_asked then return {{}} end\nend\n"
+    )
+}
+
+fn table<const N: usize>(texts: &[(&'static str, String); N]) -> String {
+    texts.each_ref().map(|(name, text)| format!("{name} = {text:?}")).join(", ")
+}
+
+const NAME: &str = "a/name";
+const ONE: u64 = 987_654;
+const OTHER: u64 = 456_789;
+
+fn name() -> Address {
+    Address::parse(NAME).expect("a name of a document")
+}
+
+/// A text with places for what differs.
+fn open(text: &str) -> String {
+    text.replace(NAME, "%s").replace(&ONE.to_string(), "%s").replace(&OTHER.to_string(), "%s")
+}
+
 /// What is said of what is refused, as everywhere, with places for what differs.
-fn texts() -> [(&'static str, String); 17] {
-    const NAME: &str = "a/name";
-    const ONE: u64 = 987_654;
-    const OTHER: u64 = 456_789;
-    let name = || Address::parse(NAME).expect("a name of a document");
-    let (one, other) = (ONE.to_string(), OTHER.to_string());
-    let open = |text: String| text.replace(NAME, "%s").replace(&one, "%s").replace(&other, "%s");
-    let bad = |bad: BadDocument| open(bad.to_string());
+fn texts() -> [(&'static str, String); 19] {
+    let bad = |bad: BadDocument| open(&bad.to_string());
     let present = |is_there| Present { version: ONE, is_there, owner: None };
     let not_declared = |declared| bad(BadDocument::NotDeclared { address: "%s".into(), declared });
+    let (found, known) = (ONE as u32, OTHER as u32);
+    let unmigrated = bad(BadDocument::Unmigrated { address: name(), found, known, reason: "%s".into() });
     [
         ("no_documents", not_declared(Vec::new())),
         ("not_declared", not_declared(vec![name()])),
@@ -57,17 +117,42 @@ fn texts() -> [(&'static str, String); 17] {
         ("not_text", bad(BadDocument::NotText)),
         ("too_large", bad(BadDocument::Unfit(UnfitValue::TooLarge { bytes: ONE as usize }))),
         ("too_deep", bad(BadDocument::Unfit(UnfitValue::TooDeep))),
-        ("newer", bad(BadDocument::Newer { address: name(), found: ONE as u32, known: FORM })),
+        ("newer", bad(BadDocument::Newer { address: name(), found, known })),
+        ("unmigrated", unmigrated.replace(&migration::library_of(name().collection()), "%s")),
         ("version", bad(BadDocument::Version)),
         ("bad_owner", bad(BadDocument::Owner("owner"))),
         ("bad_new_owner", bad(BadDocument::Owner("new_owner"))),
         ("owned", bad(BadDocument::Owned(name(), "%s".into()))),
         ("other_owner", bad(BadDocument::OtherOwner(name(), Some("%s".into())))),
         ("owned_by_nobody", bad(BadDocument::OtherOwner(name(), None))),
-        ("other_version", open(rules::conflict(&name(), OTHER, present(true)))),
-        ("none", open(rules::conflict(&name(), OTHER, present(false)))),
+        ("account", bad(BadDocument::Account(name()))),
+        ("other_version", open(&rules::conflict(&name(), OTHER, present(true)))),
+        ("none", open(&rules::conflict(&name(), OTHER, present(false)))),
         ("full", OUTBOX_FULL.to_owned()),
         ("not_hot", not_hot().message.into()),
+    ]
+}
+
+/// The same of changes of ledgers.
+fn ledger_texts() -> [(&'static str, String); 12] {
+    const ITEM: &str = "%s";
+    let bad = |bad: BadChange| open(&bad.to_string());
+    let (balance, needed) = (ONE as i64, OTHER as i64);
+    let item = || ITEM.into();
+    let no_ledger = BadDocument::NoLedger(name()).to_string();
+    [
+        ("no_changes", bad(BadChange::NoChanges)),
+        ("too_many_items", bad(BadChange::TooManyItems)),
+        ("bad_item", bad(BadChange::Item)),
+        ("not_whole", bad(BadChange::NotWhole(item()))),
+        ("bad_reason", bad(BadChange::Reason)),
+        ("bad_key", bad(BadChange::Key)),
+        ("bad_allow_negative", bad(BadChange::AllowNegative)),
+        ("not_an_account", bad(BadChange::NotAnAccount(name()))),
+        ("other_changes", bad(BadChange::OtherChanges(name(), item()))),
+        ("insufficient", bad(BadChange::Insufficient { address: name(), item: item(), balance, needed })),
+        ("beyond", bad(BadChange::Beyond(name(), item()))),
+        ("no_ledger", open(&no_ledger).replace(" a/", " %s/")),
     ]
 }
 

@@ -88,6 +88,46 @@ fn out(numbers: &[i64], left: i64, leaving: &[&str], old: &[&str]) -> Out {
     Out::read(Value::Array(parts)).expect("it makes sense").expect("this node writes")
 }
 
+/// What an entry of one save says besides of an account.
+#[track_caller]
+fn check_account(account: Vec<Value>, expected: Option<(&str, u64)>) {
+    let save = ["a/b", "7", "{}"].map(text);
+    let [name, owner, value] = save;
+    let save = vec![name, Value::Int(0), Value::Int(1), owner, Value::Int(1), Value::Int(9), value];
+    let entry = vec![Value::Int(1), text("h"), Value::Int(10), Value::Array(save), Value::Array(account)];
+    let parts = vec![
+        Value::Int(1),
+        text("h"),
+        text("tag"),
+        Value::Int(1),
+        Value::Int(50),
+        Value::Array(vec![Value::Array(entry)]),
+        Value::Array(Vec::new()),
+        Value::Array(Vec::new()),
+    ];
+    let read = Out::read(Value::Array(parts)).ok().flatten().map(|out| {
+        let save = &out.next[0].entry.saves[0];
+        (save.document.recent_keys.as_deref().unwrap().to_owned(), save.entries[0].version)
+    });
+    assert_eq!(read, expected.map(|(keys, version)| (keys.to_owned(), version)));
+}
+
+#[test]
+fn accounts_come_with_their_keys_and_entries() {
+    let keys = r#"[{"k":"x","v":1,"t":9,"c":{"gold":5},"b":{"gold":5}}]"#;
+    let entries =
+        r#"[{"version":1,"key":"x","changes":{"gold":5},"balances":{"gold":5},"reason":"r","at_ms":9}]"#;
+    check_account(vec![Value::Int(1), text(keys), text(entries)], Some((keys, 1)));
+    for wrong in [
+        vec![Value::Int(2), text(keys), text(entries)],
+        vec![Value::Int(0), text(keys), text(entries)],
+        vec![Value::Int(1), text(keys), text("[{}]")],
+        vec![Value::Int(1), text(keys)],
+    ] {
+        check_account(wrong, None);
+    }
+}
+
 struct Scene {
     database: Arc<Database>,
     writer: OutboxWriter,
