@@ -138,10 +138,7 @@ impl Server {
         let (address, listeners) = listen(config, (config.listen.port(), "port"))?;
         let (redirect_address, redirects) = listen_for_redirects(config)?;
         let (posts, loop_parts) = loop_parts(config)?;
-        let loaded = match config.redis.is_empty() {
-            true => catalog::load(&config.scripts_dir, None),
-            false => catalog::load_for_redis(&config.scripts_dir),
-        };
+        let loaded = catalog::load(&config.scripts_dir, None);
         loaded.log(&[]);
         show_scripts(&metrics, &loaded.set, loaded.problems.len());
         let documents = start_documents(&stores, &metrics)

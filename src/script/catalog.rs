@@ -36,10 +36,6 @@ pub struct LoadReport {
     /// Whether one of the problems is that something could not be read. It may be readable the next moment, though nothing of it
     /// changes: the process may have had as many files open as it may.
     pub is_unread: bool,
-    /// Whether scripts may work on documents here in all ways.
-    pub accepts_documents: bool,
-    /// Scripts that are in order and work on documents in ways that the store here does not know.
-    pub left_out: Vec<PathBuf>,
 }
 
 /// A file (or the folder) that cannot be used as it is.
@@ -76,31 +72,25 @@ pub enum Change {
 /// cannot serve (unreadable, malformed header, does not compile) keeps the version of `previous`, if that had one; a
 /// folder that cannot be read keeps all of `previous`.
 pub fn load(dir: &Path, previous: Option<&Arc<ScriptSet>>) -> LoadReport {
-    load_settled(dir, previous, true, |_, _| true)
-}
-
-/// As [`load`], for stores in Redis: there no saves are durable, messages work on no documents, and documents have one form.
-pub fn load_for_redis(dir: &Path) -> LoadReport {
-    load_settled(dir, None, false, |_, _| true)
+    load_settled(dir, previous, |_, _| true)
 }
 
 /// As [`load`]; a changed text of which `is_settled` is not certain that it is all of the file does not count yet.
 pub(super) fn load_settled(
     dir: &Path,
     previous: Option<&Arc<ScriptSet>>,
-    accepts_documents: bool,
     mut is_settled: impl FnMut(&Path, &[u8]) -> bool,
 ) -> LoadReport {
     let nothing = Arc::new(ScriptSet::default());
     let known = previous.unwrap_or(&nothing);
     let own = Folder { dir, game: None, shared: None };
-    let mut report = load_folder(own, known, accepts_documents, &mut is_settled);
+    let mut report = load_folder(own, known, &mut is_settled);
     let found = games::find(dir, &known.games);
     let mut sets = BTreeMap::new();
     for (game, folder) in found.games {
         let before = known.games.get(&game).unwrap_or(&nothing);
         let of_game = Folder { dir: &folder, game: Some(&game), shared: Some(dir) };
-        let of_game = load_folder(of_game, before, accepts_documents, &mut is_settled);
+        let of_game = load_folder(of_game, before, &mut is_settled);
         sets.insert(game, report.add(of_game));
     }
     // Their rooms go on.
@@ -132,7 +122,6 @@ struct Folder<'a> {
 fn load_folder(
     folder: Folder<'_>,
     known: &Arc<ScriptSet>,
-    accepts_documents: bool,
     is_settled: &mut dyn FnMut(&Path, &[u8]) -> bool,
 ) -> LoadReport {
     let dir = folder.dir;
@@ -147,8 +136,6 @@ fn load_folder(
                 problems: vec![problem],
                 held: Vec::new(),
                 is_unread: true,
-                accepts_documents,
-                left_out: Vec::new(),
             };
         }
     };
@@ -159,7 +146,7 @@ fn load_folder(
     }
     let mut scripts = HashMap::with_capacity(files.len());
     let (mut problems, mut held, mut is_unread) = (Vec::new(), Vec::new(), false);
-    let (mut broken, mut kept, mut left_out) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    let (mut broken, mut kept) = (BTreeSet::new(), BTreeSet::new());
     let mut note = |refused: Refused| match refused {
         Refused::Problem(problem) if problems.contains(&problem) => {}
         Refused::Problem(problem) => problems.push(problem),
@@ -168,14 +155,13 @@ fn load_folder(
             problems.push(problem);
         }
         Refused::Unsettled(path) => held.push(path),
-        Refused::LeftOut(path) => left_out.push(path),
     };
     for path in files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let before = known.get(stem);
         let file = ScriptFile { path: &path, name: stem, game: folder.game };
         let read = read_script(file, before, is_settled, &mut libraries, &mut compiler);
-        let serving = match read.and_then(|script| check_documents(script, accepts_documents)) {
+        let serving = match read {
             Ok(script) => Some(script),
             Err(refused) => {
                 if before.is_none() && !matches!(refused, Refused::Unsettled(_)) {
@@ -201,7 +187,7 @@ fn load_folder(
         true => known.clone(),
         false => Arc::new(ScriptSet { broken, ..ScriptSet::new(scripts, known.generation + 1) }),
     };
-    LoadReport { set, changes, problems, held, is_unread, accepts_documents, left_out }
+    LoadReport { set, changes, problems, held, is_unread }
 }
 
 impl LoadReport {
@@ -213,7 +199,6 @@ impl LoadReport {
         let new: Vec<Problem> = new.collect();
         self.problems.extend(new);
         self.held.extend(other.held);
-        self.left_out.extend(other.left_out);
         self.is_unread |= other.is_unread;
         other.set
     }
@@ -228,13 +213,6 @@ impl LoadReport {
                     log::warn!("script warning file={:?} line={line} reason={message:?}", script.path);
                 }
             }
-        }
-        if !self.left_out.is_empty() && !self.changes.is_empty() {
-            let names: Vec<_> = self.left_out.iter().filter_map(|path| path.file_name()?.to_str()).collect();
-            log::info!(
-                "scripts left out, as DATA with a form (v2) or a ledger need the embedded store, and this server uses Redis: {}",
-                names.join(" ")
-            );
         }
         for problem in known.iter().filter(|problem| !self.problems.contains(problem)) {
             log::info!("script problem ended file={:?} reason={:?}", problem.path, problem.message);
@@ -319,8 +297,6 @@ pub(super) enum Refused {
     Unread(Problem),
     /// The file may be half written.
     Unsettled(PathBuf),
-    /// It works on documents in a way that the store does not know.
-    LeftOut(PathBuf),
 }
 
 /// A script's file.
@@ -363,14 +339,6 @@ fn read_script(
         Some(game) => script.in_game(game),
         None => script,
     }))
-}
-
-fn check_documents(script: Arc<Script>, accepts_documents: bool) -> Result<Arc<Script>, Refused> {
-    let needs_all = script.has_documents() && (script.has_ledger() || !script.forms.is_empty());
-    if accepts_documents || !needs_all {
-        return Ok(script);
-    }
-    Err(Refused::LeftOut(script.path.clone()))
 }
 
 /// Takes out the scripts that contradict others about a collection of documents; of each the version before serves on, if that one
@@ -695,23 +663,6 @@ mod tests {
             assert!(report.problems[0].message.contains(part), "{said}: {:?}", report.problems);
             assert_eq!(report.problems[0].line, Some(1));
         }
-    }
-
-    #[test]
-    fn some_ways_to_work_on_documents_need_a_store_for_them() {
-        let dir = folder(&[
-            ("a.lua", b"-- DATA: p/{user}\n-- DURABLE: on\nreturn 1"),
-            ("b.lua", b"-- DATA: p/{user}\nreturn 1"),
-            ("c.lua", b"-- DATA: p/x\n-- ROLE: server\nreturn 1"),
-            ("d.lua", b"-- DATA: q/x v2\nreturn 1"),
-        ]);
-        write(&dir, "lib/migrate_q.lua", MIGRATE);
-        assert_eq!(names(&load(dir.path(), None).set), ["a", "b", "c", "d"]);
-        let report = load_for_redis(dir.path());
-        assert_eq!(names(&report.set), ["a", "b", "d"]);
-        let left_out = ["c.lua"].map(|name| dir.path().join(name));
-        assert_eq!((report.problems, report.left_out), (vec![], left_out.to_vec()));
-        assert!(report.set.broken.contains("c"), "nobody else gets its action");
     }
 
     #[test]

@@ -68,7 +68,6 @@ impl Watcher {
             stopped,
             seen: None,
             stillness: Stillness::default(),
-            accepts_documents: initial.accepts_documents,
             set: initial.set,
             problems: initial.problems,
             passed_over: PassedOver::default(),
@@ -121,8 +120,6 @@ struct Watch<F> {
     seen: Option<Fingerprint>,
     /// Of files that may be half written.
     stillness: Stillness,
-    /// Whether scripts may work on documents here in all ways.
-    accepts_documents: bool,
     set: Arc<ScriptSet>,
     problems: Vec<Problem>,
     passed_over: PassedOver,
@@ -197,8 +194,7 @@ impl<F: Fn(Arc<ScriptSet>, &[Problem])> Watch<F> {
             self.seen = Fingerprint::take(&self.dir);
             let stillness = &mut self.stillness;
             let is_settled = |path: &Path, text: &[u8]| stillness.of(path) >= quiet_for(text);
-            let report =
-                catalog::load_settled(&self.dir, Some(&self.set), self.accepts_documents, is_settled);
+            let report = catalog::load_settled(&self.dir, Some(&self.set), is_settled);
             let removed = removed(&report);
             if look == DELETION_LOOKS || removed.iter().all(|name| missing.contains(name)) {
                 return Ok(report);
