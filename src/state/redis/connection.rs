@@ -133,6 +133,7 @@ impl StoreConnection {
         if self.pack.is_empty() {
             return Ok(());
         }
+        self.in_flight.set_out(Instant::now());
         let result = self.write_pack();
         self.pack.clear();
         self.pack.shrink_to(4 * MAX_PACKED_BYTES);

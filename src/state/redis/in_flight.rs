@@ -86,6 +86,8 @@ pub(super) struct InFlight {
 #[derive(Debug, Default)]
 struct UnderWay {
     queue: VecDeque<(Sent, Instant)>,
+    /// How many at its end are packed and not set out yet.
+    packed: usize,
     /// How long the store will work on all of it.
     guess: Duration,
 }
@@ -115,7 +117,16 @@ impl InFlight {
     pub(super) fn push(&self, sent: Sent, now: Instant) {
         let mut under_way = self.lock();
         under_way.guess += sent.guess();
+        under_way.packed += 1;
         under_way.queue.push_back((sent, now));
+    }
+
+    /// What is packed is written from now on. What it took to pack all of it, as where a large program is made, is nothing that
+    /// the store owes.
+    pub(super) fn set_out(&self, now: Instant) {
+        let mut under_way = self.lock();
+        let packed = std::mem::take(&mut under_way.packed);
+        under_way.queue.iter_mut().rev().take(packed).for_each(|(_, sent_at)| *sent_at = now);
     }
 
     /// A subscription has been answered by a push. Whether it was that one's turn.
@@ -129,6 +140,7 @@ impl InFlight {
     pub(super) fn pop(&self) -> Option<(Sent, Instant)> {
         let mut under_way = self.lock();
         let popped = under_way.queue.pop_front();
+        under_way.packed = under_way.packed.min(under_way.queue.len());
         under_way.guess -= popped.as_ref().map_or(Duration::ZERO, |(sent, _)| sent.guess());
         drop(under_way);
         self.landed.notify_one();
@@ -180,12 +192,41 @@ impl InFlight {
     /// Takes everything out: its answers will not come.
     pub(super) fn take_all(&self) -> Vec<Sent> {
         let mut under_way = self.lock();
-        under_way.guess = Duration::ZERO;
+        (under_way.guess, under_way.packed) = (Duration::ZERO, 0);
         under_way.queue.drain(..).map(|(sent, _)| sent).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, UnderWay> {
         // Nothing that is done under the lock leaves the queue half changed.
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_owes_an_answer_from_when_all_of_it_is_packed() {
+        let in_flight = InFlight::default();
+        let began = Instant::now();
+        let at = |ms| began + Duration::from_millis(ms);
+        let push = |ms| in_flight.push(Sent::Upkeep(Upkeep::Note), at(ms));
+        push(0);
+        in_flight.set_out(at(10));
+        push(20);
+        push(500);
+        in_flight.set_out(at(510));
+        assert_eq!(in_flight.oldest(), Some(at(10)));
+        assert_eq!(in_flight.pop().map(|(_, sent_at)| sent_at), Some(at(10)));
+        assert_eq!(in_flight.oldest(), Some(at(510)));
+        // Nothing new is packed: what is under way stays what it is.
+        in_flight.set_out(at(900));
+        assert_eq!(in_flight.oldest(), Some(at(510)));
+        push(901);
+        assert_eq!(in_flight.take_all().len(), 3);
+        push(902);
+        in_flight.set_out(at(903));
+        assert_eq!(in_flight.oldest(), Some(at(903)));
     }
 }
