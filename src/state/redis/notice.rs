@@ -189,7 +189,8 @@ impl Run {
         if index > 0 {
             self.text.push(b',');
         }
-        let (seq, start) = (self.first_seq.checked_add(u64::from(index))?, self.text.len());
+        // There is a number behind each event's.
+        let (seq, start) = (self.first_seq.checked_add(u64::from(index) + 1)? - 1, self.text.len());
         match event.strip_prefix(b"!") {
             // The store checked it less strictly than we: what we cannot read keeps its place in the sequence.
             Some(ready) => {
@@ -308,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_nothing() {
-        let foreign: [&[u8]; 17] = [
+        let foreign: [&[u8]; 18] = [
             b"node w tag",
             b"node w tag x",
             b"",
@@ -322,6 +323,7 @@ mod tests {
             b"node e 1 18446744073709551615 1\n{}",
             b"node e 1 0 0",
             b"node e 1 1 0\nann",
+            b"node e 1 1 1\n@#18446744073709551615 1\n{\"type\":\"x\"",
             b"node e 1 1 1\n@+ann",
             b"node e 1 1 0\n@~key",
             b"node e 1 1 1\n@=1\n{",
