@@ -137,6 +137,9 @@ impl DocumentPattern {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_LEN {
+            return Err(format!("a document of DATA is longer than {MAX_LEN} characters"));
+        }
         let mut words = text.split_ascii_whitespace();
         let address = words.next().ok_or("DATA has an empty document: name one as profile/{user}")?;
         let mut pattern = Self::parse_address(address)?;
@@ -164,6 +167,7 @@ impl DocumentPattern {
 
     fn parse_address(text: &str) -> Result<Self, String> {
         if let Some(other) = text.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '"' | '\'' | '\\')) {
+            let text = shown(text);
             return Err(format!(
                 "document {text:?} has a {other:?} in it: use letters, digits and : _ - . / #"
             ));
@@ -288,17 +292,25 @@ fn parse_form(address: &str, word: &str) -> Option<Result<Form, String>> {
     let digits = word.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))?;
     let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
     let schema = digits.parse().ok().filter(|schema: &NonZeroU32| is_plain && schema.get() <= MAX_SCHEMA);
-    Some(
-        schema.map(Form::Version).ok_or_else(|| {
-            format!("document {address}: {word:?} is no version of a form: v1 to v{MAX_SCHEMA}")
-        }),
-    )
+    Some(schema.map(Form::Version).ok_or_else(|| {
+        let word = shown(word);
+        format!("document {address}: {word:?} is no version of a form: v1 to v{MAX_SCHEMA}")
+    }))
 }
 
 /// Highest version of a form: what a signed column of the database holds.
 const MAX_SCHEMA: u32 = i32::MAX as u32;
 
+/// The longest document of a header, with what stands behind it.
+const MAX_LEN: usize = 400;
+
+/// As much of what a header says as a message shows.
+fn shown(text: &str) -> &str {
+    text.char_indices().nth(50).map_or(text, |(end, _)| &text[..end])
+}
+
 fn unknown_word(address: &str, word: &str) -> String {
+    let word = shown(word);
     format!(
         "document {address} has a {word:?} behind it: first its form (v2 or ledger), then who may read it (nobody, owner, room or everyone); documents are set apart by a comma"
     )
@@ -428,6 +440,8 @@ mod tests {
             &format!("x/{}/{{user}}", "y".repeat(124)),
             Ok(&format!("unfit x/{}/{{user}}", "y".repeat(124))),
         );
+        check(&format!("profile/{}", "x".repeat(400)), Err("longer than 400 characters"));
+        check(&format!("profile/{}", "\u{10}".repeat(300)), Err("has a '\u{10}' in it"));
         check("profile", Err("lacks a key"));
         check("profile/", Err("lacks a key"));
         check("", Err("empty document"));
