@@ -441,7 +441,7 @@ mod tests {
             Ok(&format!("unfit x/{}/{{user}}", "y".repeat(124))),
         );
         check(&format!("profile/{}", "x".repeat(400)), Err("longer than 400 characters"));
-        check(&format!("profile/{}", "\u{10}".repeat(300)), Err("has a '\u{10}' in it"));
+        check(&format!("profile/{}", "\u{10}".repeat(300)), Err("has a '\\u{10}' in it"));
         check("profile", Err("lacks a key"));
         check("profile/", Err("lacks a key"));
         check("", Err("empty document"));
