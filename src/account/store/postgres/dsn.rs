@@ -117,7 +117,11 @@ fn refusal(error: &postgres::Error, text: &str) -> String {
     if detail.starts_with("unknown option") && !text.contains("://") {
         return format!("an option is not known, or a value with spaces is not in single quotes; {EXPECTED}");
     }
-    format!("{detail}; {EXPECTED}")
+    format!("{}; {EXPECTED}", in_one_line(&detail))
+}
+
+fn in_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// What the driver does not know.
@@ -158,6 +162,7 @@ impl TlsOptions {
             match word.split_once('=') {
                 Some(("sslmode", "verify-full")) => self.is_verifying = true,
                 Some(("sslmode", mode)) if !["disable", "prefer", "require"].contains(&mode) => {
+                    let mode: String = in_one_line(mode).chars().take(20).collect();
                     return Err(format!(
                         "sslmode={mode}: allowed are disable, prefer, require and verify-full"
                     ));
@@ -188,6 +193,7 @@ mod tests {
         check("host=a,b port=1,2 user=ada", "ada@a:1,b:2/ada");
         check("postgres://ada:secret@db/game", "ada@db:5432/game");
         check("postgresql://ada:secret@db:6000/game?sslmode=require", "ada@db:6000/game");
+        check("postgres://ada:a?secret=x@db/game", "ada@db:5432/game");
         check(
             "postgres://ada@db/game?sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=2",
             "ada@db:5432/game",
@@ -230,6 +236,9 @@ mod tests {
         };
         check("game.db", EXPECTED);
         check("", EXPECTED);
+        check("postgres://ada@db/game?colour=red", "unknown option `colour`");
+        check("postgres://ada@db/game?a\nb=1", "unknown option `a?b`");
+        check("postgres://ada@db/game?sslmode=a\nb", "sslmode=a?b: allowed");
         check("user=ada password=secret", "it names no host");
         check("host=db password=secret", "it names no user");
         check("host=db user=ada colour=red", "an option is not known");
