@@ -1,9 +1,9 @@
 //! `-- DURABLE: on` where rooms live in Redis: nobody hears of a call, on any server, before the database has what it saved.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::common::http::Response;
 use crate::common::player::Player;
@@ -338,37 +338,4 @@ fn durable_saves_outlast_the_store() {
     });
     let last = result_in_time(|| add(&servers[0].guest(), "k")).as_u64().unwrap();
     assert!(last > answered.load(Ordering::SeqCst), "{last} comes after what was answered");
-}
-
-/// Prints how long a durable call takes through the server that writes and through the other.
-#[test]
-#[ignore = "prints figures"]
-fn how_long_a_durable_call_takes() {
-    let stage = Stage::new();
-    let servers = stage.writer_and_other();
-    for (name, server) in ["writer", "other"].into_iter().zip(&servers) {
-        let guest = server.guest();
-        let room = guest.create_lobby(4);
-        let mut player = guest.join(&room);
-        assert!(result_in_time(|| add(&guest, name)).is_u64());
-        let measure = |what: &str, call: &mut dyn FnMut() -> Value| {
-            let mut took: Vec<Duration> = (0..60)
-                .map(|_| {
-                    std::thread::sleep(Duration::from_millis(37));
-                    let began = Instant::now();
-                    call();
-                    began.elapsed()
-                })
-                .collect();
-            took.sort();
-            println!("{name} {what}: median {:?}, of 60 the 57th {:?}", took[30], took[56]);
-        };
-        measure("not durable, no room", &mut || result(&guest.rpc("add", json!([name]), &[])));
-        measure("no room", &mut || result(&add(&guest, name)));
-        let mut id = 0;
-        measure("room", &mut || {
-            id += 1;
-            player.call("add_durably", json!([name]), id)
-        });
-    }
 }
