@@ -43,10 +43,9 @@ pub(super) fn direct(
     rooms: &[Room],
     run: &mut Run<'_>,
 ) -> io::Result<()> {
-    let mut http = setup::http(options, target)?;
     let savers: Vec<&Room> = rooms.iter().filter(|room| room.group == Group::Savers).collect();
     // Each has a document, which is hot from then on.
-    call_all::<String>("documents_save", &savers, &mut http, run)?;
+    call_all::<String>("documents_save", &savers, &mut setup::http(options, target)?, run)?;
     for group in [Group::Players, Group::Savers] {
         run.join(group, run.size(group))?;
     }
@@ -61,7 +60,8 @@ pub(super) fn direct(
     let during = figures(run.measure("with documents", run.common.duration)?);
     report(before.as_ref(), &during, run);
     run.play(Group::Savers, 0.0, 0.0)?;
-    judge(args, &savers, &mut http, run)
+    // Servers end connections that nobody has called on for a while.
+    judge(args, &savers, &mut setup::http(options, target)?, run)
 }
 
 fn call<'a>(script: &str, room: &'a Room) -> Call<'a> {

@@ -35,13 +35,14 @@ pub(super) fn direct(
 ) -> io::Result<()> {
     run.join(Group::Players, run.size(Group::Players))?;
     run.play(Group::Players, args.rate, 0.0)?;
-    let mut http = setup::http(options, target)?;
     let far = shares(args.pending, rooms.len());
     let far = rooms.iter().zip(far).flat_map(|(room, count)| parts(count).map(|part| far_call(room, part)));
-    call_all(far.collect(), &mut http, run)?;
+    call_all(far.collect(), &mut setup::http(options, target)?, run)?;
     run.pass("warming up", run.common.warmup)?;
     let before = figures(run.measure("without timers", run.common.duration)?);
 
+    // Servers end connections that nobody has called on for a while.
+    let mut http = setup::http(options, target)?;
     let begins = Instant::now() + lead(args);
     let (times, counts) = (times(run), shares(args.timers, rooms.len()));
     let set: Vec<(usize, (&Room, usize))> =
@@ -62,7 +63,7 @@ pub(super) fn direct(
     run.pass("setting timers", begins.saturating_duration_since(Instant::now()) + run.common.warmup)?;
     let during = figures(run.measure("with timers", run.common.duration)?);
     report(args, &before, &during, run);
-    wait_until_all_rang(args, (&mut http, rooms), run)
+    wait_until_all_rang(args, (&mut setup::http(options, target)?, rooms), run)
 }
 
 /// How long it is until they may ring: they are to be set by then.
