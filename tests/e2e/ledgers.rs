@@ -234,7 +234,7 @@ fn managers_change_balances(database: &[&str]) {
 
 /// The answer, once the game has let the account go.
 #[track_caller]
-fn answered(ask: impl Fn() -> Response) -> Response {
+pub fn answered(ask: impl Fn() -> Response) -> Response {
     let mut response = ask();
     wait_within(std::time::Duration::from_secs(40), "the account", || {
         response.status != 503 || {

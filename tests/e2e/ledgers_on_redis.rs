@@ -8,7 +8,7 @@ use crate::common::redis::Redis;
 use crate::common::server::{Folder, Server};
 use crate::common::wait_until;
 use crate::forms;
-use crate::ledgers::{BUY, SHOW, TRADE, result, trades};
+use crate::ledgers::{BUY, SHOW, TRADE, answered, result, trades};
 
 /// Asks for much that is wrong, and for some that is right; gives what each came to.
 const TRY: &str = r#"
@@ -206,36 +206,16 @@ fn managers_and_the_game_change_one_account() {
     let account = format!("/api/ledger/wallet/{}", guest.user_id);
     let refund = json!({"changes": {"gold": 500}, "reason": "refund", "key": "ticket:7"});
     for is_repeated in [false, true] {
-        let made = result_of(|| boss.post(&account, &refund));
+        let made = answered(|| boss.post(&account, &refund)).json();
         assert_eq!(made, json!({"version": 3, "balances": {"gold": 1490}, "repeated": is_repeated}));
     }
     assert_eq!(result(|| guest.rpc("buy", json!(["order 2"]))), json!([1480, 2, false]));
     let fine = json!({"changes": {"gold": -1481}, "reason": "fine"});
-    let mut refused = boss.post(&account, &fine);
-    wait_until("the account to be let go", || {
-        refused.status != 503 || {
-            refused = boss.post(&account, &fine);
-            false
-        }
-    });
+    let refused = answered(|| boss.post(&account, &fine));
     assert!(refused.status == 409 && refused.text().contains("has 1480 gold"), "{refused:?}");
     // Nobody writes it in any other way.
     let put = boss.send("PUT", &format!("/api/data/wallet/{}", guest.user_id), &[], b"{}");
     assert!(put.status == 409 && put.text().contains("an account of a ledger"), "{put:?}");
-}
-
-/// What is answered once the game has let the account go.
-#[track_caller]
-fn result_of(ask: impl Fn() -> crate::common::http::Response) -> Value {
-    let mut response = ask();
-    wait_until("the account to be let go", || {
-        response.status != 503 || {
-            response = ask();
-            false
-        }
-    });
-    assert_eq!(response.status, 200, "{response:?}");
-    response.json()
 }
 
 #[test]
