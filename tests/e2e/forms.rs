@@ -6,23 +6,24 @@ use serde_json::{Value, json};
 
 use crate::common::accounts::{PASSWORD, User, try_command};
 use crate::common::postgres::Postgres;
+use crate::common::redis::Redis;
 use crate::common::server::{Folder, Server};
 use crate::common::wait_until;
 
-pub const LOAD: &str = "-- ROLE: guest\n-- DATA: item/{arg:1}\nlocal item = godra.load('item/' .. ARGV[2])\nreturn cjson.encode(item)";
-pub const SAVE: &str = "-- ROLE: guest\n-- DATA: item/{arg:1} FORM
+const LOAD: &str = "-- ROLE: guest\n-- DATA: item/{arg:1}\nlocal item = godra.load('item/' .. ARGV[2])\nreturn cjson.encode(item)";
+const SAVE: &str = "-- ROLE: guest\n-- DATA: item/{arg:1} FORM
 local item = godra.load('item/' .. ARGV[2])
 item.uses = (item.uses or 0) + 1
 return godra.save('item/' .. ARGV[2], item)";
 
 /// To form 2 the name becomes a label, to form 3 that gets a language.
-pub const MIGRATE: &str = "return function(old, from, name)
+const MIGRATE: &str = "return function(old, from, name)
     if from < 2 then old.label, old.name = old.name, nil end
     if from < 3 then old.label = { en = old.label } end
     return old
 end";
 
-pub fn write(folder: &Folder, form: &str, migrate: &str) {
+fn write(folder: &Folder, form: &str, migrate: &str) {
     fs::create_dir_all(folder.scripts().join("lib")).unwrap();
     fs::write(folder.scripts().join("lib/migrate_item.lua"), migrate).unwrap();
     folder.write_script("load", LOAD);
@@ -48,21 +49,32 @@ fn shown(boss: &User, key: &str) -> Value {
 #[test]
 fn forms_last_on_sqlite() {
     let files = Folder::empty();
-    let file = files.path().join("game.db").to_str().unwrap().to_owned();
-    forms_last(&["--db-dsn", &file]);
+    let file = at(&files, "game.db");
+    forms_last(&["--state-file", &at(&files, "kept.db")], &["--db-dsn", &file]);
+}
+
+#[test]
+fn forms_last_on_redis() {
+    let files = Folder::empty();
+    let redis = Redis::start();
+    forms_last(&["--redis-addr", &redis.address()], &["--db-dsn", &at(&files, "game.db")]);
+}
+
+fn at(files: &Folder, name: &str) -> String {
+    files.path().join(name).to_str().unwrap().to_owned()
 }
 
 #[test]
 fn forms_last_on_postgres() {
-    let postgres = Postgres::start();
-    forms_last(&["--db-type", "postgres", "--db-dsn", &postgres.database("forms")]);
+    let (files, postgres) = (Folder::empty(), Postgres::start());
+    let store = ["--state-file", &at(&files, "kept.db")];
+    forms_last(&store, &["--db-type", "postgres", "--db-dsn", &postgres.database("forms")]);
 }
 
-fn forms_last(database: &[&str]) {
+fn forms_last(store: &[&str], database: &[&str]) {
     let folder = Folder::new();
     write(&folder, "v3", MIGRATE);
-    let state_file = folder.path().join("kept.db").to_str().unwrap().to_owned();
-    let flags = [&["--state-file", &state_file], database].concat();
+    let flags = [store, database].concat();
     let data = |server: &Server, arguments: &[&str], input: &str| {
         let (code, stdout, stderr) =
             try_command(server.folder(), &[&["data"], arguments, database].concat(), input);
@@ -104,6 +116,13 @@ fn forms_last(database: &[&str]) {
     wait_until("the library to serve", || boss.rpc("load", json!(["two"])).status != 200);
     let broken = boss.rpc("load", json!(["two"]));
     assert!(broken.text().contains("item/two is of form 2, and lib/migrate_item.lua does not bring it up to 3: lib/migrate_item.lua:1:"), "{broken:?}");
+    for (text, why) in [
+        ("return function() end", "does not bring it up to 3: it gives nil"),
+        ("return function() error({ code = 'no', message = 'not that one' }) end", "not that one"),
+    ] {
+        write(server.folder(), "v3", text);
+        wait_until("the library to serve", || boss.rpc("load", json!(["two"])).text().contains(why));
+    }
     assert_eq!(shown(&boss, "two")["value"], json!({"label": "axe"}));
     // Forms go through an export, and back.
     let exported = data(&server, &["export", "item"], "");

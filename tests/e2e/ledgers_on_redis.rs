@@ -1,4 +1,4 @@
-//! Ledgers and documents of older forms where rooms live in Redis: by the same rules as in the embedded store.
+//! Ledgers where rooms live in Redis: by the same rules as in the embedded store.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,6 @@ use crate::common::postgres::Postgres;
 use crate::common::redis::Redis;
 use crate::common::server::{Folder, Server};
 use crate::common::wait_until;
-use crate::forms;
 use crate::ledgers::{BUY, SHOW, TRADE, answered, result, trades};
 
 /// Asks for much that is wrong, and for some that is right; gives what each came to.
@@ -216,54 +215,4 @@ fn managers_and_the_game_change_one_account() {
     // Nobody writes it in any other way.
     let put = boss.send("PUT", &format!("/api/data/wallet/{}", guest.user_id), &[], b"{}");
     assert!(put.status == 409 && put.text().contains("an account of a ledger"), "{put:?}");
-}
-
-#[test]
-fn older_forms_are_brought_up_as_they_are_loaded() {
-    let files = Folder::empty();
-    let dsn = files.path().join("game.db").to_str().unwrap().to_owned();
-    let redis = Redis::start();
-    let folder = Folder::new();
-    forms::write(&folder, "v3", forms::MIGRATE);
-    let server = Server::start_in(folder, &["--redis-addr", &redis.address(), "--db-dsn", &dsn]);
-    server.output().wait_for_line(&["the store is there"]);
-    let create = ["user", "create", "boss", "--role", "manager", "--db-dsn", &dsn];
-    assert_eq!(try_command(server.folder(), &create, PASSWORD).0, Some(0));
-    let boss = User::login(&server, "boss", PASSWORD);
-    let put = |path: &str, value: &Value| {
-        let response = boss.send("PUT", path, &[], value.to_string().as_bytes());
-        assert_eq!(response.status, 200, "{response:?}");
-    };
-    put("/api/data/item/one", &json!({"name": "axe"}));
-    put("/api/data/item/two?schema=2", &json!({"label": "axe"}));
-    put("/api/data/item/three?schema=3", &json!({"label": {"en": "axe"}}));
-    put("/api/data/item/four?schema=4", &json!({"label": 4}));
-    let loaded = |key: &str| result(|| boss.rpc("load", json!([key])));
-    let shown = |key: &str| boss.send("GET", &format!("/api/data/item/{key}"), &[], b"").json();
-    for key in ["one", "two", "three"] {
-        assert_eq!(loaded(key), json!({"label": {"en": "axe"}}), "{key}");
-    }
-    assert_eq!(shown("one")["schema"], 1, "loading writes nothing");
-    assert_eq!(result(|| boss.rpc("save", json!(["one"]))), 2);
-    wait_until("the save to be in the database", || shown("one")["schema"] == 3);
-    assert_eq!(shown("one")["value"], json!({"label": {"en": "axe"}, "uses": 1}));
-    for script in ["load", "save"] {
-        let newer = boss.rpc(script, json!(["four"]));
-        assert_eq!(newer.error_code(), "script_error", "{newer:?}");
-        assert!(newer.text().contains("item/four is of form 4, and this script knows form 3"), "{newer:?}");
-    }
-    assert_eq!(shown("four")["version"], 1);
-    // Migrations that break, as they are saved.
-    for (text, why) in [
-        (
-            "return function(old) return old.label.en.x end",
-            "up to 3: lib/migrate_item.lua:1: attempt to index",
-        ),
-        ("return function() end", "up to 3: it gives nil"),
-        ("return function() error({ code = 'no', message = 'not that one' }) end", "not that one"),
-    ] {
-        forms::write(server.folder(), "v3", text);
-        wait_until("the library to serve", || boss.rpc("load", json!(["two"])).text().contains(why));
-    }
-    assert_eq!(shown("two")["value"], json!({"label": "axe"}));
 }
