@@ -8,6 +8,7 @@ mod error_code;
 pub mod http;
 pub mod ids;
 pub mod message;
+pub(crate) mod percent;
 mod position;
 pub mod proxy_header;
 pub mod ws;

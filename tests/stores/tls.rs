@@ -102,6 +102,27 @@ fn a_certificate_is_verified_when_an_authority_is_given() {
 }
 
 #[test]
+fn tls_options_stand_behind_a_quoted_password() {
+    let server = start();
+    let spaced = server.folder.path().join("a folder");
+    fs::create_dir(&spaced).unwrap();
+    fs::copy(&server.authority, spaced.join("ca.pem")).unwrap();
+    let authority = spaced.join("ca.pem");
+    let pairs = |host: &str, password: &str| {
+        let (port, authority) = (server.postgres.port(), authority.display());
+        format!(
+            "host={host} port={port} user=ada password={password} dbname = postgres sslmode=verify-full sslrootcert='{authority}'"
+        )
+    };
+    for password in ["'a secret'", r"a\ secret", r"'a \secret'"] {
+        open(&pairs("localhost", password)).unwrap_or_else(|error| panic!("{password}: {error}"));
+        // That they hold is seen by what they refuse.
+        let refusal = open(&pairs("127.0.0.1", password)).unwrap_err();
+        assert!(refusal.contains("not valid for name"), "{password}: {refusal}");
+    }
+}
+
+#[test]
 fn a_server_without_tls_is_refused_or_not() {
     let postgres = Postgres::start();
     let refusal = open(&format!("{} sslmode=require", postgres.dsn("postgres"))).unwrap_err();

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::wire::percent;
+
 /// The address of one Redis, Valkey or Dragonfly. `Display` leaves the password out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
@@ -156,23 +158,9 @@ fn parse_login(text: &str) -> Result<Login, String> {
     Ok(Login { user, password: decode_percent(password)? })
 }
 
-/// Undoes percent-encoding (RFC 3986, section 2.1).
 fn decode_percent(text: &str) -> Result<String, String> {
-    let wrong = || "expected user and password with %XX for what is not a letter or digit".to_owned();
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        rest = behind;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (digits, behind) = rest.split_at_checked(2).ok_or_else(wrong)?;
-        let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
-        rest = behind;
-    }
-    String::from_utf8(bytes).map_err(|_| wrong())
+    let expected = "expected user and password with %XX for what is not a letter or digit";
+    percent::decode(text).ok_or_else(|| expected.to_owned())
 }
 
 impl fmt::Display for Address {

@@ -1,7 +1,7 @@
 //! Where a PostgreSQL server is and how to log in, as `--db-dsn` says it.
 //!
 //! `host=… user=… password=… dbname=…` or `postgres://user:password@host:port/dbname?…`, as libpq reads them. The driver
-//! parses all but what it has no word for: `sslmode=verify-full` and `sslrootcert`.
+//! parses all but what it has no word for: `sslmode=verify-full` and `sslrootcert`. Those, `options` takes out.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use postgres::config::{Host, SslMode};
 use postgres::{Client, Config, NoTls};
 
 use super::fault::Fault;
+use super::options::TlsOptions;
 use super::tls;
 
 /// What is expected of a DSN, for error messages.
@@ -34,8 +35,10 @@ impl PostgresDsn {
         if !text.contains('=') && !text.contains("://") {
             return Err(EXPECTED.to_owned());
         }
-        let (rest, tls) = TlsOptions::take_out_of(text)?;
-        let mut config: Config = rest.parse().map_err(|error| refusal(&error, text))?;
+        let with_expected = |reason| format!("{reason}; {EXPECTED}");
+        let (rest, tls) = TlsOptions::take_out_of(text).map_err(with_expected)?;
+        let mut config: Config = rest.parse().map_err(|error| refusal(&error))?;
+        refuse_slips(&config).map_err(with_expected)?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(format!("it names no host; {EXPECTED}"));
         }
@@ -90,17 +93,19 @@ impl fmt::Display for PostgresDsn {
         let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
         let mut places: Vec<String> = Vec::new();
         for (index, host) in config.get_hosts().iter().enumerate() {
-            places.push(match host {
-                Host::Tcp(host) => format!("{host}:{}", port(index)),
-                Host::Unix(folder) => format!("{}:{}", folder.display(), port(index)),
-            });
+            let host = match host {
+                Host::Tcp(host) => shown(host),
+                Host::Unix(folder) => shown(&folder.to_string_lossy()),
+            };
+            places.push(format!("{host}:{}", port(index)));
         }
         if places.is_empty() {
             let addresses = config.get_hostaddrs().iter().enumerate();
             places.extend(addresses.map(|(index, address)| format!("{address}:{}", port(index))));
         }
         let user = config.get_user().unwrap_or_default();
-        write!(f, "{user}@{}/{}", places.join(","), config.get_dbname().unwrap_or(user))
+        let database = config.get_dbname().unwrap_or(user);
+        write!(f, "{}@{}/{}", shown(user), places.join(","), shown(database))
     }
 }
 
@@ -110,69 +115,34 @@ impl fmt::Debug for PostgresDsn {
     }
 }
 
-fn refusal(error: &postgres::Error, text: &str) -> String {
+/// What the driver takes as it stands, though it can only be meant otherwise.
+fn refuse_slips(config: &Config) -> Result<(), String> {
+    let hosts = || {
+        config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(host) => host.as_str(),
+            Host::Unix(_) => "",
+        })
+    };
+    if hosts().any(|host| host.contains('@')) {
+        return Err("a host has no @; in the user or password of a URL it is written %40".to_owned());
+    }
+    if hosts().chain(config.get_user()).chain(config.get_dbname()).any(|name| name.contains(';')) {
+        return Err("the options are not set apart by ;".to_owned());
+    }
+    Ok(())
+}
+
+fn refusal(error: &postgres::Error) -> String {
     use std::error::Error;
     let detail = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    // Its name may be the rest of a password with a space in it.
-    if detail.starts_with("unknown option") && !text.contains("://") {
-        return format!("an option is not known, or a value with spaces is not in single quotes; {EXPECTED}");
-    }
-    format!("{}; {EXPECTED}", in_one_line(&detail))
+    let on_one_line: String = detail.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    format!("{on_one_line}; {EXPECTED}")
 }
 
-fn in_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
-/// What the driver does not know.
-#[derive(Default)]
-struct TlsOptions {
-    is_verifying: bool,
-    root_certificate: Option<PathBuf>,
-}
-
-impl TlsOptions {
-    /// Takes the options out of a DSN; what is left of it is the driver's.
-    fn take_out_of(text: &str) -> Result<(String, Self), String> {
-        let mut options = Self::default();
-        let rest = match text.split_once("://") {
-            Some((_, rest)) => match rest.split_once('?') {
-                Some((_, query)) => {
-                    let kept = options.take(query.split('&'))?;
-                    let address = &text[..text.len() - query.len() - 1];
-                    if kept.is_empty() { address.to_owned() } else { format!("{address}?{}", kept.join("&")) }
-                }
-                None => text.to_owned(),
-            },
-            // A quoted value may hold spaces, and is left as it is with all that follows.
-            None => match text.find('\'') {
-                Some(quote) => options.take(text[..quote].split(' '))?.join(" ") + &text[quote..],
-                None => options.take(text.split_whitespace())?.join(" "),
-            },
-        };
-        if options.is_verifying != options.root_certificate.is_some() {
-            return Err("sslmode=verify-full and sslrootcert=FILE go together".to_owned());
-        }
-        Ok((rest, options))
-    }
-
-    fn take<'a>(&mut self, words: impl Iterator<Item = &'a str>) -> Result<Vec<&'a str>, String> {
-        let mut kept = Vec::new();
-        for word in words {
-            match word.split_once('=') {
-                Some(("sslmode", "verify-full")) => self.is_verifying = true,
-                Some(("sslmode", mode)) if !["disable", "prefer", "require"].contains(&mode) => {
-                    let mode: String = in_one_line(mode).chars().take(20).collect();
-                    return Err(format!(
-                        "sslmode={mode}: allowed are disable, prefer, require and verify-full"
-                    ));
-                }
-                Some(("sslrootcert", path)) => self.root_certificate = Some(path.into()),
-                _ => kept.push(word),
-            }
-        }
-        Ok(kept)
-    }
+/// A name of a login or a place, unless a password may have slipped into it.
+fn shown(name: &str) -> String {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !";=@".contains(c);
+    if name.chars().all(is_plain) { name.to_owned() } else { format!("({} bytes)", name.len()) }
 }
 
 #[cfg(test)]
@@ -194,6 +164,8 @@ mod tests {
         check("postgres://ada:secret@db/game", "ada@db:5432/game");
         check("postgresql://ada:secret@db:6000/game?sslmode=require", "ada@db:6000/game");
         check("postgres://ada:a?secret=x@db/game", "ada@db:5432/game");
+        check("host=db user=ada password=secret://x?y&sslmode=z", "ada@db:5432/ada");
+        check("host=db user=ada@secret dbname=a=secret", "(10 bytes)@db:5432/(8 bytes)");
         check(
             "postgres://ada@db/game?sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=2",
             "ada@db:5432/game",
@@ -213,6 +185,15 @@ mod tests {
         check("postgres://ada@db?sslmode=require", SslMode::Require, None);
         check("host=db sslmode=verify-full sslrootcert=ca.pem user=ada", SslMode::Require, Some("ca.pem"));
         check("postgres://ada@db?sslmode=verify-full&sslrootcert=ca.pem", SslMode::Require, Some("ca.pem"));
+        let behind = "sslmode=verify-full sslrootcert='/a b/ca.pem'";
+        for password in ["'my pw'", r"it\'s", r"'it\'s = \\'", r"a\ b", "''", "'sslmode=disable'"] {
+            check(
+                &format!("host=db user=ada password = {password} {behind}"),
+                SslMode::Require,
+                Some("/a b/ca.pem"),
+            );
+            check(&format!("host=db user=ada password={password} sslmode=disable"), SslMode::Disable, None);
+        }
     }
 
     #[test]
@@ -236,17 +217,23 @@ mod tests {
         };
         check("game.db", EXPECTED);
         check("", EXPECTED);
-        check("postgres://ada@db/game?colour=red", "unknown option `colour`");
-        check("postgres://ada@db/game?a\nb=1", "unknown option `a?b`");
-        check("postgres://ada@db/game?sslmode=a\nb", "sslmode=a?b: allowed");
+        check("postgres://ada@db/game?sslmode=a\nb", "sslmode=(3 bytes): allowed");
+        check("host=db user=ada sslmode=verify-ca", "sslmode=verify-ca: allowed");
+        check("host=db user=ada sslcert=a.pem", "the option sslcert is not supported");
+        check("postgres://ada:p@secret@db/game", "written %40");
+        check("user=ada;password=secret host=db", "not set apart by ;");
+        check("host=db;password=secret user=ada", "not set apart by ;");
+        check("host=db user=ada dbname=game;password=secret", "not set apart by ;");
+        check("postgres://ada@db/game;password=secret", "not set apart by ;");
         check("user=ada password=secret", "it names no host");
         check("host=db password=secret", "it names no user");
         check("host=db user=ada colour=red", "an option is not known");
-        check("postgres://ada@db/game?colour=red", "colour");
+        check("postgres://ada@db/game?secret=red", "an option is not known");
         check("host=db user=ada port=high", "port");
         check("host=db user=ada sslmode=maybe", "allowed are disable, prefer, require and verify-full");
         check("host=db user=ada sslmode=verify-full", "go together");
         check("host=db user=ada sslrootcert=ca.pem", "go together");
         check("mysql://ada:secret@db/game", EXPECTED);
+        check("mysql://ada:secret@db/game?a=b", EXPECTED);
     }
 }

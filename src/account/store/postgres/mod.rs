@@ -7,6 +7,7 @@ mod connection;
 mod dsn;
 mod fault;
 mod migrations;
+mod options;
 mod tls;
 mod values;
 
