@@ -3,7 +3,8 @@
 -- ROLE: guest
 -- KEYS: game:{room}:players, game:{room}:channels, game:{room}
 -- ARGV: user_id, {"channel": NAME}     a to z, 0 to 9, _ and -, up to 32 of them
--- The caller gets channel_message {channel, user_id, username, message, timestamp} from then on. Returns OK.
+-- The caller gets channel_message {channel, user_id, username, message, timestamp} from then on; or soon channel_full {channel}, if
+-- the channel has as many rooms as it may: then nothing comes, and who wants to tries again later. Returns OK.
 
 local MAX_CHANNELS = 16 -- of a room
 local LASTS_MS = 86400000 -- after which a room's channels are noted anew

@@ -1,12 +1,20 @@
 -- Says something in a chat channel, to all rooms in which somebody listens.
 --
 -- ROLE: guest
--- KEYS: channels:rooms, channels:history, channels:muted, channels:last
+-- KEYS: channels:rooms, channels:history, channels:muted, channels:last, channels:busy
 -- ARGV: user_id, channel, message      1 to 500 characters
--- Returns OK. Errors: forbidden of who is muted, with details {until}; too_fast of who said something in the last second.
+-- Returns OK. Errors: forbidden of who is muted, with details {until}; too_fast of who said something in the last second;
+-- rate_limited of a channel in which so much is said that the store would have no time for games, with details {retry_after_ms}.
+--
+-- A message is delivered once for each room that listens, so a channel of 50 rooms has 40 messages a second, one of 500 rooms four,
+-- and twice as many seconds' worth at once.
 
 local PAUSE_MS = 1000 -- between two messages of one user
 local HISTORY = 100 -- messages that a channel keeps
+local CHANNEL_PER_S = 2000 -- deliveries of a channel
+local ALL_PER_S = 6000 -- deliveries of all channels
+local BURST_MS = 2000 -- a channel may be so far ahead of these
+local LONGEST_MS = 1000 -- more than a message takes: who is further ahead than both has had its clock set back
 
 local channel, message = ARGV[2], ARGV[3]
 if not channel or #channel > 32 or not string.find(channel, "^[a-z0-9_-]+$") then
@@ -26,6 +34,30 @@ end
 redis.call("ZREMRANGEBYSCORE", KEYS[4], "-inf", godra.now - PAUSE_MS)
 local last = redis.call("ZSCORE", KEYS[4], ARGV[1])
 if last and tonumber(last) <= godra.now then godra.error("too_fast", "One message a second") end
+
+local name = channel .. ":"
+local first, behind = "[" .. name, "(" .. name .. "\255"
+local rooms = redis.call("ZRANGEBYLEX", KEYS[1], first, behind)
+
+-- Up to when a channel has used its deliveries, in KEYS[5]; all together, under no name. Who has used none lately is not there.
+redis.call("ZREMRANGEBYSCORE", KEYS[5], "-inf", godra.now)
+local function used_until(who)
+  local ahead_ms = tonumber(redis.call("ZSCORE", KEYS[5], who) or 0) - godra.now
+  if ahead_ms < 0 or ahead_ms > BURST_MS + LONGEST_MS then ahead_ms = 0 end
+  if ahead_ms > BURST_MS and #rooms > 0 then
+    local retry_after_ms = math.ceil(ahead_ms - BURST_MS)
+    godra.error("rate_limited", "Too much is said at once: try again soon", { retry_after_ms = retry_after_ms })
+  end
+  return godra.now + ahead_ms
+end
+local channel_used, all_used = used_until(channel), used_until("")
+if #rooms > 0 then
+  local function use(who, before, per_s)
+    redis.call("ZADD", KEYS[5], string.format("%.3f", before + #rooms * 1000 / per_s), who)
+  end
+  use(channel, channel_used, CHANNEL_PER_S)
+  use("", all_used, ALL_PER_S)
+end
 redis.call("ZADD", KEYS[4], godra.now, ARGV[1])
 
 local said = {
@@ -37,8 +69,6 @@ local said = {
 }
 
 -- All channels' messages are in one sorted set of equal scores, as channel:time:chance:JSON.
-local name = channel .. ":"
-local first, behind = "[" .. name, "(" .. name .. "\255"
 local entry = string.format("%s%013.0f:%06x:%s", name, godra.now, math.random(0, 16777215), cjson.encode(said))
 redis.call("ZADD", KEYS[2], 0, entry)
 local surplus = redis.call("ZLEXCOUNT", KEYS[2], first, behind) - HISTORY
@@ -47,7 +77,6 @@ if surplus > 0 then
   for i = 1, #oldest do redis.call("ZREM", KEYS[2], oldest[i]) end
 end
 
-local rooms = redis.call("ZRANGEBYLEX", KEYS[1], first, behind)
 for i = 1, #rooms do
   godra.tell(string.sub(rooms[i], #name + 1), "deliver_channel", said)
 end

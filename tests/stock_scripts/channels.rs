@@ -56,6 +56,99 @@ fn a_message_reaches_the_rooms_that_listen() {
     });
 }
 
+/// Two hundred guests in as many rooms had the store deliver tens of thousands a second, and it filled.
+#[test]
+fn regression_what_is_delivered_in_a_second_is_bounded() {
+    Game::each(|game| {
+        let listens = |game: &mut Game, channel: &str, rooms: usize| {
+            for n in 0..rooms {
+                game.store.command(&["ZADD", "channels:rooms", "0", &format!("{channel}:r{n}")]);
+            }
+        };
+        listens(game, "world", 50);
+        listens(game, "trade", 1);
+        let says = |game: &mut Game, user: usize, channel: &str| {
+            let outcome = game.call("send_channel", "any", &user.to_string(), &[channel, "hello"]);
+            outcome.result.map(|_| ()).map_err(|failure| (failure.code, failure.details["retry_after_ms"].clone()))
+        };
+        let said = (0..200).take_while(|user| says(game, *user, "world").is_ok()).count();
+        assert_eq!(said, 81, "two seconds' worth at once");
+        assert_eq!(says(game, 300, "world"), Err(("rate_limited".into(), json!(25))));
+        assert_eq!(game.pending(), 81 * 50, "what is refused is told to nobody");
+        says(game, 300, "trade").expect("another channel has its own, and who was refused has said nothing");
+        let mut said = 0;
+        for user in 1000..1100 {
+            game.store.advance(10);
+            said += usize::from(says(game, user, "world").is_ok());
+        }
+        assert_eq!(said, 40, "forty a second");
+        // As if it had been an hour later.
+        let later = (super::START_MS + 3_600_000).to_string();
+        game.store.command(&["ZADD", "channels:busy", &later, "world", &later, ""]);
+        says(game, 2000, "world").expect("a clock that was set back stops nobody");
+
+        for n in 0..20 {
+            listens(game, &format!("c{n}"), 50);
+        }
+        game.store.advance(5000);
+        let said = (0..1000).filter(|user| says(game, 3000 + user, &format!("c{}", user % 20)).is_ok()).count();
+        assert_eq!(said, 241, "all channels together have three times as much as one");
+        game.store.advance(60_000);
+        says(game, 5000, "trade").expect("there is time");
+        assert_eq!(game.store.command(&["ZCARD", "channels:busy"]), 2);
+    });
+}
+
+/// They filled the channel, and who came then was told OK and heard nothing.
+#[test]
+fn regression_rooms_that_nobody_is_in_make_place() {
+    Game::each(|game| {
+        rooms_with(game, &[("a", "1")]);
+        for n in 0..500 {
+            game.store.command(&["ZADD", "channels:rooms", "0", &format!("trade:gone{n}")]);
+        }
+        game.ok("join_channel", "a", "1", &[r#"{"channel":"trade"}"#]);
+        assert_eq!(game.pass(2000), Vec::<Value>::new());
+        assert_eq!(game.store.command(&["ZCARD", "channels:rooms"]), 1);
+        game.ok("send_channel", "any", "1", &["trade", "hello"]);
+        assert_eq!(game.pass(0).len(), 1);
+    });
+}
+
+#[test]
+fn who_joins_a_channel_that_is_full_is_told() {
+    Game::each(|game| {
+        rooms_with(game, &[("a", "1"), ("b", "2")]);
+        for n in 0..500 {
+            game.store.command(&["ZADD", "channels:rooms", "0", &format!("trade:r{n}")]);
+            game.store.command(&["SADD", &format!("game:r{n}:online"), "9"]);
+        }
+        for room in ["a", "b"] {
+            let user = if room == "a" { "1" } else { "2" };
+            for _ in 0..2 {
+                game.ok("join_channel", room, user, &[r#"{"channel":"trade"}"#]);
+            }
+        }
+        assert_eq!(game.pass(999), Vec::<Value>::new(), "the rooms are asked first");
+        let events = game.pass(1);
+        let full = json!({ "type": "channel_full", "payload": { "channel": "trade" } });
+        assert_eq!(events, [full.clone(), full.clone()]);
+        assert_eq!(game.store.command(&["EXISTS", "game:a:channels"]), 0);
+
+        // Another try is one try, not another sweep; and one is enough once there is place.
+        game.ok("join_channel", "a", "1", &[r#"{"channel":"trade"}"#]);
+        game.tell(None, "note_channel", &json!({ "channel": "trade", "room": "a", "listens": true }));
+        assert_eq!(game.pending(), 2);
+        assert_eq!(game.pass(1000), [full.clone(), full]);
+        game.store.command(&["DEL", "game:r7:online"]);
+        game.store.advance(10_000);
+        game.ok("join_channel", "a", "1", &[r#"{"channel":"trade"}"#]);
+        assert_eq!(game.pass(1000), Vec::<Value>::new());
+        assert_eq!(game.store.command(&["ZSCORE", "channels:rooms", "trade:a"]), "0");
+        assert_eq!(game.store.command(&["ZCARD", "channels:rooms"]), 500);
+    });
+}
+
 #[test]
 fn a_channel_keeps_its_latest_messages() {
     Game::each(|game| {
