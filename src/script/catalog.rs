@@ -15,6 +15,7 @@ use super::collections;
 use super::games;
 use super::library::Libraries;
 use super::{Header, Script, ScriptSet};
+use crate::wire::ids::Role;
 use crate::wire::message::RESYNC;
 
 /// Largest script file, in bytes.
@@ -159,7 +160,8 @@ fn load_folder(
     for path in files {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let before = known.get(stem);
-        let file = ScriptFile { path: &path, name: stem, game: folder.game };
+        let closed = before.or_else(|| known.gone.get(stem)).map(|script| &script.header);
+        let file = ScriptFile { path: &path, name: stem, game: folder.game, closed };
         let read = read_script(file, before, is_settled, &mut libraries, &mut compiler);
         let serving = match read {
             Ok(script) => Some(script),
@@ -185,7 +187,10 @@ fn load_folder(
     let is_same = changes.is_empty() && broken == known.broken && known.generation > 0;
     let set = match is_same {
         true => known.clone(),
-        false => Arc::new(ScriptSet { broken, ..ScriptSet::new(scripts, known.generation + 1) }),
+        false => {
+            let gone = closed_and_gone(known, &scripts);
+            Arc::new(ScriptSet { broken, gone, ..ScriptSet::new(scripts, known.generation + 1) })
+        }
     };
     LoadReport { set, changes, problems, held, is_unread }
 }
@@ -305,6 +310,8 @@ struct ScriptFile<'a> {
     path: &'a Path,
     name: &'a str,
     game: Option<&'a Arc<str>>,
+    /// Who might call its last version, if it has had one.
+    closed: Option<&'a Header>,
 }
 
 /// Reads, checks and compiles one file; gives the version `before` when its text is unchanged, and those of its libraries.
@@ -315,7 +322,7 @@ fn read_script(
     libraries: &mut Libraries<'_>,
     compiler: &mut Compiler,
 ) -> Result<Arc<Script>, Refused> {
-    let ScriptFile { path, name, game } = file;
+    let ScriptFile { path, name, game, closed } = file;
     let problem_of = |line, message| Problem { path: path.to_owned(), line, message };
     let problem = |line, message| Refused::Problem(problem_of(line, message));
     check_name(name).map_err(|message| problem(None, message))?;
@@ -331,8 +338,8 @@ fn read_script(
         return Ok(before.clone());
     }
     compiler.check(&text).map_err(|error| problem(error.line, error.message))?;
-    if let Some(before) = before {
-        check_role(&before.header, &header).map_err(|message| problem(None, message))?;
+    if let Some(closed) = closed {
+        check_role(closed, &header).map_err(|message| problem(None, message))?;
     }
     let script = Script::with_libraries(name, path, &text, header, libraries);
     Ok(Arc::new(match game {
@@ -373,15 +380,31 @@ fn drop_contradictions(
     problems
 }
 
+/// The last versions of scripts that were not for every player and have no file any more.
+fn closed_and_gone(
+    known: &ScriptSet,
+    scripts: &HashMap<Box<str>, Arc<Script>>,
+) -> BTreeMap<Box<str>, Arc<Script>> {
+    let is_closed = |script: &Script| script.is_internal() || script.header.role > Role::Player;
+    let last = known.scripts.iter().filter(|(_, script)| is_closed(script)).chain(&known.gone);
+    let gone = last.filter(|(name, _)| !scripts.contains_key(*name));
+    gone.map(|(name, script)| (name.clone(), script.clone())).collect()
+}
+
 /// A line that an edit has lost opens no script of managers or of the server to all players.
 fn check_role(before: &Header, now: &Header) -> Result<(), String> {
     let is_closed = now.names_role || now.tick_ms.is_some();
-    if is_closed || now.role >= before.role && !before.is_for_server {
+    let was_internal = before.is_for_server || before.tick_ms.is_some();
+    if is_closed || now.role >= before.role && !was_internal {
         return Ok(());
     }
-    let lost = if before.is_for_server { "server" } else { before.role.as_str() };
+    let lost = match before.tick_ms {
+        Some(tick_ms) => format!("TICK: {tick_ms}"),
+        None if before.is_for_server => "ROLE: server".to_owned(),
+        None => format!("ROLE: {}", before.role.as_str()),
+    };
     Err(format!(
-        "the line `-- ROLE: {lost}` is gone, and without one every {role} may call it: if that is meant, write `-- ROLE: {role}`",
+        "the line `-- {lost}` is gone, and without one every {role} may call it: if that is meant, write `-- ROLE: {role}`",
         role = now.role
     ))
 }

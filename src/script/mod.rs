@@ -250,6 +250,9 @@ pub struct ScriptSet {
     pub generation: u64,
     /// Names of files of which no version could ever serve.
     pub broken: BTreeSet<Box<str>>,
+    /// The last versions of scripts that had a file once and were not for every player: one that comes back is still not, unless a
+    /// line says so.
+    gone: BTreeMap<Box<str>, Arc<Script>>,
     /// In the default game's set: the other games, by name. They have none themselves.
     pub games: BTreeMap<Arc<str>, Arc<ScriptSet>>,
     /// The scripts that take an action of another name, by that.
@@ -272,8 +275,8 @@ impl ScriptSet {
         }
         let collections = collections::of_scripts(&scripts);
         let room_keys = room_keys(scripts.values());
-        let (broken, games) = Default::default();
-        Self { scripts, generation, broken, games, by_action, collections, room_keys }
+        let (broken, gone, games) = Default::default();
+        Self { scripts, generation, broken, gone, games, by_action, collections, room_keys }
     }
 
     /// The scripts of a game (none: the default one): of one that is not there, no scripts.

@@ -487,6 +487,54 @@ mod tests {
     }
 
     #[test]
+    fn regression_a_tick_line_that_is_lost_opens_nothing() {
+        let fixture = Fixture::new(&[("a.lua", "-- TICK: 100\nreturn 1")]);
+        fixture.write("a.lua", "return 2");
+        let (set, problems) = fixture.next();
+        assert!(set.get_callable("a").is_none());
+        assert_eq!((text(&set, "a"), problems.len()), (Some("-- TICK: 100\nreturn 1"), 1));
+        assert!(problems[0].message.contains("`-- TICK: 100` is gone"), "{problems:?}");
+        for (text, is_callable) in [
+            ("-- ROLE: server\nreturn 2", false),
+            ("-- TICK: 50\nreturn 2", false),
+            ("-- ROLE: player\nreturn 2", true),
+        ] {
+            fixture.write("a.lua", text);
+            let (set, problems) = fixture.next();
+            assert_eq!((set.get_callable("a").is_some(), problems.len()), (is_callable, 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn regression_a_script_that_comes_back_is_for_no_more_than_before() {
+        for (before, is_named) in [
+            ("-- ROLE: manager", "ROLE: manager"),
+            ("-- ROLE: server", "ROLE: server"),
+            ("-- TICK: 100", "TICK: 100"),
+        ] {
+            let fixture = Fixture::new(&[("a.lua", before), ("b.lua", "return 1\n")]);
+            fs::remove_file(fixture.path("a.lua")).expect("remove");
+            fixture.wait_for(|set, _| text(set, "a").is_none());
+            // It is remembered for as long as the server runs, whatever else is saved.
+            fixture.write("b.lua", "return 2\n");
+            fixture.wait_for(|set, _| text(set, "b") == Some("return 2\n"));
+            fixture.write("a.lua", "return 1\n");
+            let lost = format!("`-- {is_named}` is gone");
+            fixture.wait_for(|set, problems| {
+                assert_eq!(text(set, "a"), None, "{before}");
+                problems.iter().any(|problem| problem.message.contains(&lost))
+            });
+            fixture.write("a.lua", "-- ROLE: player\n");
+            fixture.wait_for(|set, problems| set.get_callable("a").is_some() && problems.is_empty());
+            fs::remove_file(fixture.path("a.lua")).expect("remove");
+            fixture.wait_for(|set, _| text(set, "a").is_none());
+            fixture.write("a.lua", "return 1\n");
+            // It was for players when it went.
+            fixture.wait_for(|set, _| text(set, "a") == Some("return 1\n"));
+        }
+    }
+
+    #[test]
     fn a_half_written_file_is_picked_up_when_it_is_complete() {
         let fixture = Fixture::new(&[("a.lua", "return 1")]);
         let mut file = fs::File::create(fixture.path("a.lua")).expect("create");

@@ -69,7 +69,10 @@ fn regression_what_is_delivered_in_a_second_is_bounded() {
         listens(game, "trade", 1);
         let says = |game: &mut Game, user: usize, channel: &str| {
             let outcome = game.call("send_channel", "any", &user.to_string(), &[channel, "hello"]);
-            outcome.result.map(|_| ()).map_err(|failure| (failure.code, failure.details["retry_after_ms"].clone()))
+            outcome
+                .result
+                .map(|_| ())
+                .map_err(|failure| (failure.code, failure.details["retry_after_ms"].clone()))
         };
         let said = (0..200).take_while(|user| says(game, *user, "world").is_ok()).count();
         assert_eq!(said, 81, "two seconds' worth at once");
@@ -91,7 +94,8 @@ fn regression_what_is_delivered_in_a_second_is_bounded() {
             listens(game, &format!("c{n}"), 50);
         }
         game.store.advance(5000);
-        let said = (0..1000).filter(|user| says(game, 3000 + user, &format!("c{}", user % 20)).is_ok()).count();
+        let said =
+            (0..1000).filter(|user| says(game, 3000 + user, &format!("c{}", user % 20)).is_ok()).count();
         assert_eq!(said, 241, "all channels together have three times as much as one");
         game.store.advance(60_000);
         says(game, 5000, "trade").expect("there is time");
