@@ -37,8 +37,10 @@ pub(super) struct Connection {
     pub(super) may_hold: bool,
     /// Whether it is in the list of those to be read from once more.
     pub(super) is_again: bool,
-    /// Whether it is in the list of handshakes to go on with.
-    pub(super) waits_for_handshake: bool,
+    /// Whether it waits for its turn to be read from, see [`super::turns`].
+    pub(super) waits_for_turn: bool,
+    /// Whether the peer was seen meanwhile to have closed its half, or to be gone.
+    pub(super) has_left: bool,
     /// Whether its proxy has not said yet whose it is.
     pub(super) awaits_proxy_header: bool,
     /// What it is to a room.

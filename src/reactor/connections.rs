@@ -153,7 +153,8 @@ impl Connections {
             is_unread: false,
             may_hold: false,
             is_again: false,
-            waits_for_handshake: false,
+            waits_for_turn: false,
+            has_left: false,
             awaits_proxy_header: false,
             place: Place::Outside,
         });

@@ -34,6 +34,7 @@ mod shard;
 mod standing;
 
 mod submissions;
+mod turns;
 mod upgrades;
 mod wheel;
 

@@ -22,13 +22,14 @@ use super::connection::{Carried, Place, ReadOutcome, Stage};
 use super::connections::{Connections, Due, kind_of};
 use super::draining::Draining;
 use super::guests::{Guests, Tools};
-use super::handshakes::{self, Handshakes};
+use super::handshakes;
 use super::messages::{Handover, ShardMessage};
 use super::pace::Pace;
 use super::peers::Peers;
 use super::proxied::{self, Announced};
 use super::rooms::Rooms;
 use super::submissions::Submissions;
+use super::turns::Turns;
 use super::upgrades::Upgrades;
 use crate::mailbox::{Mailbox, MailboxSender};
 use crate::metrics::{CloseCode, RefusalReason, ShardMetrics};
@@ -50,7 +51,9 @@ pub(crate) struct Shard {
     pub(super) guests: Guests,
     pub(super) callers: Callers,
     pub(super) upgrades: Upgrades,
-    pub(super) handshakes: Handshakes,
+    pub(super) handshakes: Turns,
+    /// Connections that speak HTTP.
+    pub(super) requests: Turns,
     pub(super) draining: Option<Draining>,
     pub(super) acceptors: Vec<Acceptor>,
     pub(super) io: Io,
@@ -124,6 +127,9 @@ const LISTENERS: [Token; 2] = [Token(usize::MAX), Token(usize::MAX - 2)];
 const EVENTS: usize = 1024;
 /// A poll is not longer than this, so that a lost wake-up heals.
 const LONGEST_WAIT_MS: u64 = 1000;
+/// What a round spends on requests. Who asks without end has most of an event loop's time; those in rooms are late by no more
+/// than this.
+const REQUESTS_BUDGET: Duration = Duration::from_millis(2);
 /// Room actions for which the list keeps memory.
 const KEPT_ACTIONS: usize = 1024;
 /// What one read takes at most.
@@ -160,7 +166,8 @@ impl Shard {
             callers: Callers::default(),
             submissions: Submissions::new(shared.engine.clone()),
             upgrades: Upgrades::new(id),
-            handshakes: Handshakes::default(),
+            handshakes: Turns::with_budget(handshakes::BUDGET),
+            requests: Turns::with_budget(REQUESTS_BUDGET),
             draining: None,
             acceptors,
             io: Io {
@@ -199,6 +206,7 @@ impl Shard {
             self.handle_events(&events);
             self.handle_again();
             self.shake_hands();
+            self.answer_requests();
             self.run_timers();
             self.tend_guests();
             self.go_on_upgrading();
@@ -220,6 +228,7 @@ impl Shard {
     fn rest(&self) {
         if !self.connections.has_again()
             && self.handshakes.is_empty()
+            && self.requests.is_empty()
             && let Some(rest) = self.io.pace.rest(self.context.clock.round_began, Instant::now())
         {
             std::thread::sleep(rest);
@@ -230,7 +239,8 @@ impl Shard {
     fn patience(&self) -> Duration {
         let has_work =
             self.connections.has_again() || self.connections.has_over() || self.rooms.has_touched();
-        if has_work || !self.handshakes.is_empty() || !self.io.mailbox.is_empty() {
+        let has_turns = !self.handshakes.is_empty() || !self.requests.is_empty();
+        if has_work || has_turns || !self.io.mailbox.is_empty() {
             return Duration::ZERO;
         }
         let now_ms = self.context.clock.read_ms();
@@ -294,9 +304,11 @@ impl Shard {
 
     /// Who has gone before it was let in may be in by another node since, and that socket must not be replaced.
     fn end_given_up_join(&mut self, key: ConnectionKey) {
-        if let Some(index) = self.connections.find(key)
-            && matches!(self.connections[index].place, Place::Joining(_))
-        {
+        let Some(index) = self.connections.find(key) else { return };
+        let connection = &mut self.connections[index];
+        // Its request may not have been read yet.
+        connection.has_left = connection.waits_for_turn;
+        if matches!(connection.place, Place::Joining(_)) {
             self.connections.end(index);
         }
     }
@@ -364,7 +376,19 @@ impl Shard {
         }
     }
 
-    /// Reads what a socket holds, within its budget; during a handshake when its turn comes. `to_the_end` when no further event
+    /// Goes on with requests, for as long as a round has time for them.
+    fn answer_requests(&mut self) {
+        while let Some(key) = self.requests.next(&mut self.connections) {
+            self.read_now(key, true);
+            if let Some(index) = self.connections.find(key)
+                && std::mem::take(&mut self.connections[index].has_left)
+            {
+                self.end_given_up_join(key);
+            }
+        }
+    }
+
+    /// Reads what a socket holds, within its budget; during a handshake and for requests when its turn comes. `to_the_end` when no further event
     /// will tell of what is left.
     fn read(&mut self, key: ConnectionKey, to_the_end: bool) {
         let Some(index) = self.connections.find(key) else { return };
@@ -377,6 +401,9 @@ impl Shard {
         }
         if self.connections[index].is_handshaking() {
             return self.handshakes.push(key, &mut self.connections[index]);
+        }
+        if matches!(self.connections[index].carried.session, Session::Http(_)) {
+            return self.requests.push(key, &mut self.connections[index]);
         }
         self.read_now(key, to_the_end);
     }

@@ -106,8 +106,8 @@ fn response(request: &Request, services: &dyn Services) -> Vec<u8> {
     if !matches!(request.method, Method::Get | Method::Head) {
         return refusal(405, ErrorCode::BadRequest, "/metrics takes GET and HEAD", head_only);
     }
-    let (content_type, text) = services.metrics();
-    encode(200, content_type, text.as_bytes(), head_only)
+    let (content_type, text) = services.metrics(false);
+    encode(200, content_type, &text, head_only)
 }
 
 fn refusal(status: u16, code: ErrorCode, message: &str, head_only: bool) -> Vec<u8> {

@@ -1,8 +1,10 @@
 //! What sessions may ask for at once, answered by the parts of this process.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use crate::account::guest::new_guest;
 use crate::account::refresh::RefreshToken;
@@ -36,6 +38,23 @@ pub(super) struct ServerServices {
     logins: Buckets,
     /// By user; refreshes by address.
     calls: Buckets,
+    /// The metrics that those elsewhere were told last.
+    page: KeptPage,
+}
+
+/// A page that is written at most once a second.
+#[derive(Default)]
+struct KeptPage(Mutex<Option<(Instant, Bytes)>>);
+
+impl KeptPage {
+    /// The page of the last second, or what `write` writes; others who want it meanwhile wait for that.
+    fn get(&self, now: Instant, write: impl FnOnce() -> Bytes) -> Bytes {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((at, page)) if now.saturating_duration_since(*at) < Duration::from_secs(1) => page.clone(),
+            _ => kept.insert((now, write())).1.clone(),
+        }
+    }
 }
 
 impl ServerServices {
@@ -61,6 +80,7 @@ impl ServerServices {
             pages,
             logins: Buckets::per_minute(config.login_rate),
             calls: Buckets::per_second(config.rpc_rate),
+            page: KeptPage::default(),
         }
     }
 }
@@ -136,9 +156,13 @@ impl Services for ServerServices {
         self.pages.current()
     }
 
-    fn metrics(&self) -> (&'static str, String) {
-        self.metrics.engine_queue_depth.set(self.engine.queue_depth() as i64);
-        (Metrics::CONTENT_TYPE, self.metrics.encode())
+    fn metrics(&self, of_last_second: bool) -> (&'static str, Bytes) {
+        let encode = || {
+            self.metrics.engine_queue_depth.set(self.engine.queue_depth() as i64);
+            Bytes::from(self.metrics.encode())
+        };
+        let text = if of_last_second { self.page.get(Instant::now(), encode) } else { encode() };
+        (Metrics::CONTENT_TYPE, text)
     }
 }
 
@@ -173,5 +197,22 @@ fn session_settings(config: &Config, port: u16) -> Settings {
         sync_interval_ms: milliseconds(config.sync_interval),
         trusted_proxies: config.trusted_proxies.clone(),
         https_redirect: config.https_redirect.as_ref().map(|redirect| redirect.of_port(port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_written_at_most_once_a_second() {
+        let (page, began) = (KeptPage::default(), Instant::now());
+        let get = |after_ms, text: &'static str| {
+            page.get(began + Duration::from_millis(after_ms), || Bytes::from_static(text.as_bytes()))
+        };
+        assert_eq!(get(0, "a"), "a");
+        assert_eq!(get(999, "b"), "a");
+        assert_eq!(get(1000, "c"), "c");
+        assert_eq!(get(1999, "d"), "c");
     }
 }

@@ -175,6 +175,12 @@ impl Actions {
         self.0.shrink_to(Self::KEPT);
     }
 
+    /// Bytes that are to be sent to the peer.
+    pub(super) fn bytes_to_send(&self) -> usize {
+        let sent = |action: &Action| if let Action::Send { bytes, .. } = action { bytes.len() } else { 0 };
+        self.0.iter().map(sent).sum()
+    }
+
     pub(super) fn push(&mut self, action: Action) {
         self.0.push(action);
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::cors::AllowedOrigins;
 use super::limits::Limit;
 use super::pages::PageSet;
@@ -51,8 +53,9 @@ pub trait Services: Send + Sync {
     /// What is served as it is, at this moment.
     fn pages(&self) -> Arc<PageSet>;
 
-    /// The metrics page: content type and text.
-    fn metrics(&self) -> (&'static str, String);
+    /// The metrics page: content type and text. Where that will do it is that of the last second: to write it takes as long as
+    /// hundreds of inputs.
+    fn metrics(&self, of_last_second: bool) -> (&'static str, Bytes);
 }
 
 /// What a client may do only so often.

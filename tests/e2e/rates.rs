@@ -2,6 +2,8 @@
 //! strangers of them.
 
 use std::io::Write;
+use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -100,8 +102,8 @@ fn nobody_waits_for_somebody_elses_pings() {
     let flood = PING.repeat(10_000);
     let (mut sender, mut reader) =
         (flooder.socket().get_ref().try_clone().unwrap(), flooder.socket().get_ref().try_clone().unwrap());
-    let flooding = std::thread::spawn(move || while sender.write_all(&flood).is_ok() {});
-    let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    let flooding = thread::spawn(move || while sender.write_all(&flood).is_ok() {});
+    let reading = thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
     let mut waits: Vec<Duration> = (1..=40)
         .map(|id| {
             let began = Instant::now();
@@ -114,6 +116,42 @@ fn nobody_waits_for_somebody_elses_pings() {
     flooder.socket().get_ref().shutdown(std::net::Shutdown::Both).unwrap();
     flooding.join().unwrap();
     _ = reading.join().unwrap();
+}
+
+/// Requests need no login, and each may ask for much with few bytes.
+#[test]
+fn nobody_waits_for_somebody_elses_requests() {
+    for path in ["/metrics", "/"] {
+        let server = Server::start(&["--threads", "1", "--trusted-proxy", "127.0.0.1"]);
+        let guest = server.guest();
+        let mut player = guest.join(&guest.create_lobby(4));
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{}: {}\r\n\r\n", STRANGER.0, STRANGER.1);
+        let flood = request.repeat(1000);
+        let floods: Vec<_> = (0..16)
+            .map(|_| {
+                let socket = TcpStream::connect(server.address()).unwrap();
+                let (mut sender, mut reader) = (socket.try_clone().unwrap(), socket.try_clone().unwrap());
+                let flood = flood.clone();
+                let sending = thread::spawn(move || while sender.write_all(flood.as_bytes()).is_ok() {});
+                let reading = thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+                (socket, sending, reading)
+            })
+            .collect();
+        let mut waits: Vec<Duration> = (1..=40)
+            .map(|id| {
+                let began = Instant::now();
+                player.call("heartbeat", json!(null), id);
+                began.elapsed()
+            })
+            .collect();
+        waits.sort();
+        assert!(waits[20] < Duration::from_millis(100), "{path}: {waits:?}");
+        for (socket, sending, reading) in floods {
+            socket.shutdown(std::net::Shutdown::Both).unwrap();
+            sending.join().unwrap();
+            _ = reading.join().unwrap();
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::session::cors::AllowedOrigins;
 use crate::session::limits::Limit;
 use crate::session::pages::PageSet;
@@ -59,8 +61,8 @@ impl Services for OpenDoor {
         Arc::default()
     }
 
-    fn metrics(&self) -> (&'static str, String) {
-        ("text/plain", String::new())
+    fn metrics(&self, _: bool) -> (&'static str, Bytes) {
+        ("text/plain", Bytes::new())
     }
 }
 

@@ -28,6 +28,9 @@ const SURPLUS_TIMEOUT_MS: u64 = 2000;
 /// How long a connection is not read after an answer that said to try again after some seconds.
 const REST_MS: u64 = 1000;
 
+/// Once the answers to one read have come to this, further requests wait until they are sent: a few bytes ask for much.
+const ANSWERED_AT_ONCE: usize = 64 * 1024;
+
 /// A page up to this size is copied behind the head of its answer; a longer one is sent from where it is kept.
 const COPIED_BYTES: usize = 16 * 1024;
 
@@ -116,6 +119,7 @@ impl HttpSession {
         let (mut taken, mut requests) = (0, 0);
         while taken < input.len()
             && requests < settings.max_pipelined
+            && actions.bytes_to_send() < ANSWERED_AT_ONCE
             && matches!(self.state, HttpState::Receiving)
             && !self.rests
         {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::pages::PageReply;
 use crate::session::account::{AccountCall, AccountRequest};
-use crate::session::answer::Answer;
+use crate::session::answer::{Answer, Body};
 use crate::session::documents;
 use crate::session::routes::{MAX_OPTIONS_BYTES, STRANGERS_BODY, TokenSource, user_to_reset};
 use crate::session::rpc::BAD_GAME;
@@ -126,7 +126,7 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
         (Route::GuestLogin, _) => return guest_login(request, context),
         (Route::Health, _) => Answer::json(200, &br#"{"status":"ok"}"#[..]),
         (Route::Ready, _) => ready(context),
-        (Route::Metrics, _) => metrics(context),
+        (Route::Metrics, _) => metrics(request, context),
         (Route::Page, _) => return Ok(Next::Page(PageReply::to(request, context))),
         (Route::Unknown, _) => return Ok(Next::Page(PageReply::nothing(request, context.services))),
     };
@@ -185,9 +185,10 @@ pub(super) fn wants_close(request: &Request, context: &Context<'_>) -> Option<Ha
     if Wishes::of(request).refuses_by_close { accept(request, context).ok() } else { None }
 }
 
-fn metrics(context: &Context<'_>) -> Answer<'static> {
-    let (content_type, text) = context.services.metrics();
-    Answer { status: 200, headers: vec![("Content-Type", content_type)], body: text.into_bytes().into() }
+fn metrics(request: &Request, context: &Context<'_>) -> Answer<'static> {
+    // Anybody may ask for it, as often as they like.
+    let (content_type, text) = context.services.metrics(!client(request, context).is_local());
+    Answer { status: 200, headers: vec![("Content-Type", content_type)], body: Body::Shared(text) }
 }
 
 fn ready(context: &Context<'_>) -> Answer<'static> {

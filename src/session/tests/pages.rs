@@ -51,6 +51,14 @@ fn what_is_asked_for_is_found_by_its_exact_path() {
     check_peer(peer, get("/large%00").as_bytes(), &["unknown 400 … (close)", "finish"]);
 }
 
+/// What is asked for with a few bytes is not all kept for somebody who may never read it.
+#[test]
+fn large_answers_are_sent_before_more_is_asked_for() {
+    let mut peer = peer();
+    let (request, requests) = (get("/large"), get("/large").repeat(8));
+    assert_eq!(peer.receive_once(&requests), 4 * request.len(), "80 kB are enough at once");
+}
+
 #[test]
 fn a_route_goes_before_a_page_of_its_path() {
     check_peer(peer, get("/login").as_bytes(), &["login 405 …"]);

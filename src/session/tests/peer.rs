@@ -396,7 +396,7 @@ impl Services for TestServices {
         self.pages.clone()
     }
 
-    fn metrics(&self) -> (&'static str, String) {
+    fn metrics(&self, _: bool) -> (&'static str, Bytes) {
         ("text/plain; version=0.0.4", "up 1\n".into())
     }
 }
