@@ -23,6 +23,8 @@ pub(crate) struct Kind {
     pub(super) within: Duration,
     /// Whether its connections are more than an address may have.
     is_crowd: bool,
+    /// Whether each of its connections is in a room of its own.
+    pub(crate) is_apart: bool,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ const MEMBER: Kind = Kind {
     must: &[],
     within: SOON,
     is_crowd: false,
+    is_apart: false,
 };
 
 /// All attacks.
@@ -85,6 +88,13 @@ pub(crate) const KINDS: &[Kind] = &[
         what: "inputs of 60 KiB without end",
         pace: Pace::Flood(large_inputs),
         must: &["rate_limited", "busy", "close 4003"],
+        ..MEMBER
+    },
+    Kind {
+        name: "costly-inputs",
+        what: "a few inputs a second that take long, each attacker in a room of its own",
+        pace: Pace::Drip(Duration::from_millis(300), costly_input),
+        is_apart: true,
         ..MEMBER
     },
     Kind {
@@ -156,6 +166,22 @@ pub(crate) const KINDS: &[Kind] = &[
         entry: Entry::Bytes(nothing),
         pace: Pace::Flood(rooms),
         must: &["409"],
+        ..MEMBER
+    },
+    Kind {
+        name: "scrapes",
+        what: "the metrics, without end",
+        entry: Entry::Bytes(nothing),
+        pace: Pace::Flood(scrapes),
+        must: &["200"],
+        ..MEMBER
+    },
+    Kind {
+        name: "pages",
+        what: "pages without end",
+        entry: Entry::Bytes(nothing),
+        pace: Pace::Flood(pages),
+        must: &["200", "404"],
         ..MEMBER
     },
     Kind {
@@ -247,6 +273,15 @@ fn large_inputs(_: &Seat, _: u32, out: &mut Vec<u8>) {
     frame(Opcode::Text, text.as_bytes(), out);
 }
 
+/// Many small numbers in many fields: a script that takes a state apart looks at each.
+fn costly_input(_: &Seat, _: u32, out: &mut Vec<u8>) {
+    const FIELDS: usize = 120;
+    let numbers = ["1"; 220].join(",");
+    let fields: Vec<String> = (0..FIELDS).map(|field| format!(r#""k{field}":[{numbers}]"#)).collect();
+    let text = format!(r#"{{"action":"set","payload":{{{}}}}}"#, fields.join(","));
+    frame(Opcode::Text, text.as_bytes(), out);
+}
+
 fn malformed(_: &Seat, _: u32, out: &mut Vec<u8>) {
     fill(out, |out| frame(Opcode::Text, b"{", out));
 }
@@ -307,6 +342,19 @@ fn rpcs(seat: &Seat, _: u32, out: &mut Vec<u8>) {
 
 fn rooms(seat: &Seat, _: u32, out: &mut Vec<u8>) {
     post("/api/rpc", seat, true, r#"{"script":"create_lobby","args":[4]}"#, out);
+}
+
+fn get(path: &str, seat: &Seat, out: &mut Vec<u8>) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", seat.host);
+    fill(out, |out| out.extend_from_slice(request.as_bytes()));
+}
+
+fn scrapes(seat: &Seat, _: u32, out: &mut Vec<u8>) {
+    get("/metrics", seat, out);
+}
+
+fn pages(seat: &Seat, _: u32, out: &mut Vec<u8>) {
+    get("/", seat, out);
 }
 
 fn head(seat: &Seat) -> Vec<u8> {

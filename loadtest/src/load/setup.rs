@@ -150,20 +150,28 @@ fn login_http(options: &Options, target: SocketAddr) -> io::Result<Http> {
     Http::connect_from(source, target, &host, options.tls(target), HTTP_TIMEOUT)
 }
 
-/// Attackers: guests, and a lobby to which they belong.
-pub(crate) fn seats(options: &Options, target: SocketAddr, count: usize) -> io::Result<Vec<Seat>> {
+/// Attackers: guests, and a lobby to which they belong, or one for each if they are `apart`.
+pub(crate) fn seats(
+    options: &Options,
+    target: SocketAddr,
+    count: usize,
+    apart: bool,
+) -> io::Result<Vec<Seat>> {
     if count == 0 {
         return Ok(Vec::new());
     }
-    let layout = Layout { seats: vec![Group::Players; count] };
-    let guests = guests(options, target, count)?;
-    let room = [(&layout, guests)];
-    let ids = lobbies(&mut http(options, target)?, &room)?;
-    let game_id = ids.into_iter().next().unwrap_or_default();
-    let [(_, guests)] = room;
-    let seat =
-        |guest: Guest| Seat { host: options.host(target), token: guest.token, game_id: game_id.clone() };
-    Ok(guests.into_iter().map(seat).collect())
+    let in_one = if apart { 1 } else { count };
+    let layout = Layout { seats: vec![Group::Players; in_one] };
+    let mut guests = guests(options, target, count)?.into_iter();
+    let rooms: Vec<_> =
+        (0..count / in_one).map(|_| (&layout, guests.by_ref().take(in_one).collect::<Vec<_>>())).collect();
+    let ids = lobbies(&mut http(options, target)?, &rooms)?;
+    let host = options.host(target);
+    let seats = rooms.into_iter().zip(ids).flat_map(|((_, guests), game_id)| {
+        let seat = |guest: Guest| Seat { host: host.clone(), token: guest.token, game_id: game_id.clone() };
+        guests.into_iter().map(seat).collect::<Vec<_>>()
+    });
+    Ok(seats.collect())
 }
 
 #[derive(Deserialize)]

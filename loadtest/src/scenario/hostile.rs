@@ -104,7 +104,7 @@ fn orders(args: &Hostile, options: &Options, target: SocketAddr) -> io::Result<O
     };
     let mut attacks = Vec::new();
     for (place, kind) in kinds.into_iter().enumerate() {
-        attacks.push((kind, setup::seats(options, target, count(kind, place))?));
+        attacks.push((kind, setup::seats(options, target, count(kind, place), kind.is_apart)?));
     }
     let source = target.ip().is_loopback().then_some(SOURCE);
     let tls = options.tls(target).cloned();
