@@ -9,7 +9,7 @@
 //!  socket ──► buffer ─► http head / ws frame ─► Session ─► Room ──bounded queue──► batch ─► Lua ─► keyspace
 //!    ▲                                                      ▲                               │        │
 //!    └── outbox ◄── fan-out: one frame, encoded once ◄──────┴──── mailbox + waker ◄── events┘        ▼
-//!         account workers: argon2, SQL      script watcher                        state file: SQLite writer
+//!         account workers: argon2, SQL      script watcher     state file: SQLite writer     free: drops large values
 //! ```
 //!
 //! With Redis, Valkey or Dragonfly, a node talks to each address by two threads, and what a store has run for another node comes

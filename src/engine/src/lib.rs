@@ -1,8 +1,8 @@
 //! Redis's data model and commands in memory, and Lua scripts that work on them: what a Redis server does with `EVAL`, on one
 //! thread, without the server.
 //!
-//! It knows no room, no player, no event, no metric, no socket and no thread. Whoever embeds it gives each call its script, keys,
-//! arguments and time ([`lua::Invocation`]), adds a library of its own to scripts ([`lua::Extension`]), and reads what came of it.
+//! It knows no room, no player, no event, no metric and no socket, and its one thread only drops large values. Whoever embeds it
+//! gives each call its script, keys, arguments and time ([`lua::Invocation`]), adds a library of its own to scripts ([`lua::Extension`]), and reads what came of it.
 //!
 //! To read it: [`keyspace`] (values and expiry), [`commands`] (one file a type, and the table that names them), [`lua`] (the
 //! interpreter, its budgets, and Redis's libraries: everything unsafe is below it), [`reply`] (how one hands the other what it

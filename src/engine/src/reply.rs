@@ -138,9 +138,11 @@ impl ReplyBuffer {
         self.tokens.push(Token::Error { end: self.bytes.len() });
     }
 
-    /// Opens an array of exactly `len` elements, which follow.
+    /// Opens an array of exactly `len` elements, which follow: if they cannot fit, the answer is too large already.
     pub fn array(&mut self, len: usize) {
-        self.push(Token::Array { len });
+        if self.takes(len.saturating_mul(size_of::<Token>())) {
+            self.tokens.push(Token::Array { len });
+        }
     }
 
     /// Opens an array whose length is not known yet; close it with [`ReplyBuffer::end_array`].

@@ -10,7 +10,7 @@ use super::number::parse_integer;
 use super::strings::{MAX_LEN, ZERO_NS};
 
 /// Nanoseconds for each byte that is looked at.
-const LOOK_NS: f64 = 0.25;
+const LOOK_NS: f64 = 0.5;
 
 pub(super) const BAD_OFFSET: Failure = Failure::fixed("ERR bit offset is not an integer or out of range");
 
@@ -146,7 +146,8 @@ fn find_bit(value: &[u8], range: Range<usize>, wanted: bool) -> Option<usize> {
     let mut bit = range.start;
     while bit < range.end {
         if bit.is_multiple_of(8) && value[bit / 8] == boring {
-            bit += 8;
+            let rest = &value[bit / 8..range.end.div_ceil(8)];
+            bit += 8 * rest.iter().position(|byte| *byte != boring).unwrap_or(rest.len());
             continue;
         }
         if is_set(value[bit / 8], bit % 8) == wanted {
@@ -179,12 +180,15 @@ pub(super) fn bitop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
     let sources = sources.collect::<Result<Vec<&[u8]>, Failure>>()?;
     let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
     keyspace.need(len)?;
-    keyspace.allow_work(len * sources.len(), LOOK_NS)?;
-    let mut result = sources.first().map_or(Vec::new(), |source| source.to_vec());
+    keyspace.allow_work(len, ZERO_NS)?;
+    keyspace.allow_work(len.saturating_mul(sources.len()), LOOK_NS)?;
+    let mut result = Vec::with_capacity(len);
+    result.extend_from_slice(sources.first().copied().unwrap_or_default());
     result.resize(len, 0);
     for source in &sources[1..] {
-        let padded = source.iter().chain(std::iter::repeat(&0));
-        result.iter_mut().zip(padded).for_each(|(byte, other)| *byte = combine(*byte, *other));
+        let (both, alone) = result.split_at_mut(source.len());
+        both.iter_mut().zip(*source).for_each(|(byte, other)| *byte = combine(*byte, *other));
+        alone.iter_mut().for_each(|byte| *byte = combine(*byte, 0));
     }
     if is_not {
         result.iter_mut().for_each(|byte| *byte = !*byte);

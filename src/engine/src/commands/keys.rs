@@ -5,6 +5,7 @@ use super::super::reply::ReplyBuffer;
 use super::arguments::is;
 use super::failure::{Failure, Outcome};
 use super::pattern;
+use super::scan::ENTRY_NS;
 use super::server::check_database;
 
 /// `DEL key [key …]` and `UNLINK`
@@ -29,13 +30,15 @@ pub(super) fn type_of(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut 
 
 /// `KEYS pattern`
 pub(super) fn keys(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
-    const MATCH_NS: f64 = 5.0;
-    keyspace.allow_work(keyspace.len(), MATCH_NS)?;
+    keyspace.allow_work(keyspace.len(), ENTRY_NS)?;
     let opened = reply.begin_array();
     let mut len = 0;
-    for (key, _) in keyspace.live_entries().filter(|(key, _)| pattern::matches(arguments[1], key)) {
-        reply.bulk(key);
-        len += 1;
+    let mut work = keyspace.work_left(pattern::STEP_NS);
+    for (key, _) in keyspace.live_entries() {
+        if pattern::matches(arguments[1], key, &mut work)? {
+            reply.bulk(key);
+            len += 1;
+        }
     }
     reply.end_array(opened, len);
     Ok(())
@@ -95,7 +98,7 @@ pub(super) fn copy(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
     let copied = keyspace.value(source).filter(|_| is_free);
     reply.integer(i64::from(copied.is_some()));
     if let Some(bytes) = copied.map(Value::allocated_bytes) {
-        const COPY_NS: f64 = 0.25;
+        const COPY_NS: f64 = 0.5;
         keyspace.need(bytes)?;
         keyspace.allow_work(bytes, COPY_NS)?;
         if let Some(value) = keyspace.value(source).cloned() {

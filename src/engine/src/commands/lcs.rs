@@ -6,6 +6,9 @@ use super::arguments::{integer, is};
 use super::failure::{Failure, Outcome};
 use super::strings::MAX_LEN;
 
+/// Nanoseconds for each pair of prefixes.
+const CELL_NS: f64 = 5.0;
+
 /// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]`
 pub(super) fn lcs(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let [a, b] = [arguments[1], arguments[2]].map(|key| match keyspace.value(key) {
@@ -16,7 +19,7 @@ pub(super) fn lcs(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Repl
         return Err(Failure::fixed("ERR The specified keys must contain string values"));
     };
     let options = Options::parse(&arguments[3..])?;
-    keyspace.allow_work(a.len().saturating_mul(b.len()), 1.0)?;
+    keyspace.allow_work(a.len().saturating_mul(b.len()), CELL_NS)?;
     let table = Table::new(a, b)?;
     match options.answer {
         Answer::Text => reply.bulk(&table.text()),

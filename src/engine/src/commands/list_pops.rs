@@ -4,7 +4,7 @@ use super::super::keyspace::{Change, Keyspace, Kind, List};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, counted_keys, is};
 use super::failure::{Failure, Outcome};
-use super::lists::End;
+use super::lists::{End, TAKE_NS};
 use super::long_double::LongDouble;
 
 /// `LPOP key [count]`
@@ -29,6 +29,7 @@ fn pop(
         [_, _, count] => Some(at_least(count, 0, "ERR value is out of range, must be positive")?),
         _ => return Err(Failure::wrong_arity(command)),
     };
+    allow_pops(keyspace, arguments[1], count.unwrap_or(1))?;
     let popped = keyspace.edit(arguments[1], |list: &mut Change<'_, List>| match count {
         Some(count) => pop_many(list, end, count, reply),
         None => end.pop(list).iter().for_each(|element| reply.bulk(element)),
@@ -37,6 +38,12 @@ fn pop(
         reply.nil();
     }
     Ok(())
+}
+
+/// Before so many elements are taken, or all that there are.
+fn allow_pops(keyspace: &Keyspace, key: &[u8], count: usize) -> Outcome {
+    let len = keyspace.read::<List>(key)?.map_or(0, |list| list.len());
+    keyspace.allow_work(count.min(len), TAKE_NS)
 }
 
 fn pop_many(list: &mut Change<'_, List>, end: End, count: usize, reply: &mut ReplyBuffer) {
@@ -124,6 +131,7 @@ fn pop_from_first(
     timeout.map_or(Ok(()), |text| check_timeout(text, keyspace.now_ms()))?;
     match first_with::<List>(keyspace, pop.keys)? {
         Some(key) => {
+            allow_pops(keyspace, key, count)?;
             reply.array(2);
             reply.bulk(key);
             keyspace.edit(key, |list: &mut Change<'_, List>| pop_many(list, end, count, reply))?;

@@ -5,6 +5,9 @@ use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, integer, is, signed_count, span};
 use super::failure::{Failure, Outcome};
 
+/// Nanoseconds for each element that is taken out.
+pub(super) const TAKE_NS: f64 = 30.0;
+
 /// One end of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -101,6 +104,8 @@ pub(super) fn lrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
 /// `LTRIM key start stop`
 pub(super) fn ltrim(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (start, stop) = (integer(arguments[2])?, integer(arguments[3])?);
+    let len = keyspace.read::<List>(arguments[1])?.map_or(0, |list| list.len());
+    keyspace.allow_work(len - span(start, stop, len).map_or(0, |kept| kept.len()), TAKE_NS)?;
     keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
         let kept = span(start, stop, list.len()).unwrap_or(0..0);
         list.trim(kept);
@@ -149,7 +154,7 @@ pub(super) fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut 
     } else {
         return Err(Failure::SYNTAX);
     };
-    allow_walk(keyspace, arguments[1])?;
+    allow_walk(keyspace, arguments[1], pivot, usize::MAX)?;
     let len = keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
         let Some(index) = list.iter().position(|candidate| **candidate == *pivot) else { return -1 };
         list.insert(index + offset, SmallBytes::new(element));
@@ -159,18 +164,19 @@ pub(super) fn linsert(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut 
     Ok(())
 }
 
-/// Before all elements are looked at.
-fn allow_walk(keyspace: &Keyspace, key: &[u8]) -> Outcome {
-    const COMPARISON_NS: f64 = 2.0;
+/// Before elements are compared with one, all of them or `most`. Those that are as long may be the same up to their last byte.
+fn allow_walk(keyspace: &Keyspace, key: &[u8], element: &[u8], most: usize) -> Outcome {
+    const COMPARISON_NS: f64 = 5.0;
+    const BYTES_A_STEP: usize = 100;
     let len = keyspace.read::<List>(key)?.map_or(0, |list| list.len());
-    keyspace.allow_work(len, COMPARISON_NS)
+    keyspace.allow_work(len.min(most).saturating_mul(1 + element.len() / BYTES_A_STEP), COMPARISON_NS)
 }
 
 /// `LREM key count element`: a negative count removes from the tail, 0 removes all.
 pub(super) fn lrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let count = integer(arguments[2])?;
     let element = arguments[3];
-    allow_walk(keyspace, arguments[1])?;
+    allow_walk(keyspace, arguments[1], element, usize::MAX)?;
     let removed = keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
         let matching = list.iter().filter(|candidate| ***candidate == *element).count();
         let limit = if count == 0 { u64::MAX } else { count.unsigned_abs() };
@@ -197,9 +203,8 @@ pub(super) fn lrem(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
 pub(super) fn lpos(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let element = arguments[2];
     let options = Search::parse(&arguments[3..])?;
-    if options.max_len == 0 {
-        allow_walk(keyspace, arguments[1])?;
-    }
+    let most = if options.max_len == 0 { usize::MAX } else { options.max_len };
+    allow_walk(keyspace, arguments[1], element, most)?;
     let found = match keyspace.read::<List>(arguments[1])? {
         Some(list) => options.find(list, element),
         None => Vec::new(),

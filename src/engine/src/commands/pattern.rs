@@ -1,44 +1,58 @@
 //! Glob patterns of `KEYS`, `SCAN` and `MATCH`: `*`, `?`, `[a-z]`, `[^…]` and `\`.
 
-/// Whether the whole text matches the pattern. Takes time proportional to the product of their lengths at worst.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+use super::super::keyspace::WorkLeft;
+use super::failure::Failure;
+
+/// Nanoseconds for each byte of a pattern that is compared.
+pub(super) const STEP_NS: f64 = 4.0;
+
+/// Whether the whole text matches the pattern. What stands between two stars is tried at every place, so that at worst it takes the
+/// product of both lengths: bytes of the pattern are what it counts.
+pub(super) fn matches(pattern: &[u8], text: &[u8], work: &mut WorkLeft) -> Result<bool, Failure> {
     let (mut p, mut t) = (0, 0);
     // Where to go on when the part after the last star does not match: only the last star needs a second try.
     let mut retry: Option<(usize, usize)> = None;
+    let mut compared = 0;
     loop {
         if pattern.get(p) == Some(&b'*') {
             p += 1;
+            if p == pattern.len() {
+                return Ok(true);
+            }
             retry = Some((p, t));
             continue;
         }
         if t == text.len() && p == pattern.len() {
-            return true;
+            return Ok(true);
         }
-        if t < text.len()
-            && p < pattern.len()
-            && let Some(next) = match_one(&pattern[p..], text[t])
-        {
-            p += next;
-            t += 1;
-            continue;
+        if t < text.len() && p < pattern.len() {
+            let (is_match, len) = match_one(&pattern[p..], text[t]);
+            compared += len;
+            if is_match {
+                p += len;
+                t += 1;
+                continue;
+            }
         }
-        let Some((star, start)) = retry.filter(|(_, start)| *start < text.len()) else { return false };
+        let Some((star, start)) = retry.filter(|(_, start)| *start < text.len()) else { return Ok(false) };
+        work.spend(compared + 1)?;
+        compared = 0;
         retry = Some((star, start + 1));
         (p, t) = (star, start + 1);
     }
 }
 
-/// Matches one byte with the pattern's first element, and gives that element's length.
-fn match_one(pattern: &[u8], byte: u8) -> Option<usize> {
+/// Whether one byte matches the pattern's first element, and how long that element is.
+fn match_one(pattern: &[u8], byte: u8) -> (bool, usize) {
     match pattern {
-        [b'?', ..] => Some(1),
+        [b'?', ..] => (true, 1),
         [b'[', class @ ..] => {
-            let (matched, len) = match_class(class, byte);
-            matched.then_some(1 + len)
+            let (is_match, len) = match_class(class, byte);
+            (is_match, 1 + len)
         }
-        [b'\\', escaped, ..] => (*escaped == byte).then_some(2),
-        [literal, ..] => (*literal == byte).then_some(1),
-        [] => None,
+        [b'\\', escaped, ..] => (*escaped == byte, 2),
+        [literal, ..] => (*literal == byte, 1),
+        [] => (false, 0),
     }
 }
 
@@ -78,7 +92,8 @@ mod tests {
     #[test]
     fn patterns() {
         let check = |pattern: &str, text: &str, expected: bool| {
-            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern:?} {text:?}");
+            let found = matches(pattern.as_bytes(), text.as_bytes(), &mut WorkLeft::of(1000));
+            assert_eq!(found, Ok(expected), "{pattern:?} {text:?}");
         };
         check("", "", true);
         check("", "a", false);
@@ -112,9 +127,38 @@ mod tests {
         check("game:*:players", "game:abc:state", false);
     }
 
+    /// How many bytes of the pattern are compared: far fewer than this are allowed to many keys at once.
+    fn steps(pattern: &str, text: &str) -> usize {
+        const ENOUGH: usize = 1 << 30;
+        let mut work = WorkLeft::of(ENOUGH);
+        matches(pattern.as_bytes(), text.as_bytes(), &mut work).unwrap();
+        (0..ENOUGH).rev().find(|steps| work.spend(*steps).is_ok()).map_or(0, |left| ENOUGH - left)
+    }
+
     #[test]
     fn many_stars_are_no_trap() {
         let pattern = "a*".repeat(50) + "b";
-        assert!(!matches(pattern.as_bytes(), "a".repeat(5_000).as_bytes()));
+        assert!(steps(&pattern, &"a".repeat(5_000)) < 20_000);
+    }
+
+    #[test]
+    fn usual_patterns_take_as_many_steps_as_there_are_bytes() {
+        let key = "game:".to_owned() + &"x".repeat(1000) + ":players";
+        for pattern in ["*", "game:*", "game:*:players", "*:players", "game:*:state", "other:*", "*[0-9]*"] {
+            assert!(steps(pattern, &key) <= 8 * key.len(), "{pattern}: {}", steps(pattern, &key));
+        }
+    }
+
+    #[test]
+    fn what_would_take_the_product_of_both_lengths_stops() {
+        let check = |pattern: &str, text: &str| {
+            let mut work = WorkLeft::of(1_000_000);
+            assert!(matches(pattern.as_bytes(), text.as_bytes(), &mut work).is_err());
+        };
+        let text = "a".repeat(100_000);
+        check(&format!("*{}b", "a".repeat(50_000)), &text);
+        check(&format!("*{}b", "[ab]".repeat(1000)), &text);
+        check(&format!("*[{}]b", "a".repeat(1000)), &text);
+        check(&format!("*{}b", "?".repeat(1000)), &text);
     }
 }

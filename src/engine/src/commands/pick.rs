@@ -7,10 +7,13 @@ use super::super::keyspace::{Change, Entry, Hash, IndexMap, Keyspace, Set, Small
 use super::super::reply::ReplyBuffer;
 use super::arguments::{is, positive, signed_count};
 use super::failure::{Failure, Outcome};
+use super::sorted_sets::REMOVE_NS;
 use crate::CallRandom;
 
 /// Most members that one call gives with repetitions: the count is the caller's word alone, no set has to be as large.
 const MAX_REPEATED: u64 = 1 << 24;
+/// Nanoseconds for each member that is picked.
+const PICK_NS: f64 = 50.0;
 /// How many members a set may have, and how many may be asked for, so that the same ones are picked in Redis.
 pub const MAX_ORDERED: usize = 512;
 
@@ -23,7 +26,7 @@ pub(super) fn srandmember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &
     };
     with_random(keyspace, |keyspace, random| {
         let set = keyspace.read::<Set>(arguments[1])?;
-        pick(set.map(|set| (set, by_name(set))), wanted, random, reply, |_, _| ())
+        pick(keyspace, set.map(|set| (set, by_name(set))), wanted, random, reply, |_, _| ())
     })
 }
 
@@ -33,7 +36,7 @@ pub(super) fn hrandfield(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &m
     with_random(keyspace, |keyspace, random| {
         let hash = keyspace.read::<Hash>(arguments[1])?;
         let write_value = |reply: &mut ReplyBuffer, entry: &Entry<SmallBytes>| reply.bulk(&entry.value);
-        pick(hash.map(|hash| (hash, by_name(hash))), wanted, random, reply, write_value)
+        pick(keyspace, hash.map(|hash| (hash, by_name(hash))), wanted, random, reply, write_value)
     })
 }
 
@@ -43,7 +46,7 @@ pub(super) fn zrandmember(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &
     with_random(keyspace, |keyspace, random| {
         let set = keyspace.read::<SortedSet>(arguments[1])?;
         let ordered = set.map(|set| (set.members(), move || set.ranked_indexes().collect()));
-        pick(ordered, wanted, random, reply, |reply, entry| reply.float(entry.value))
+        pick(keyspace, ordered, wanted, random, reply, |reply, entry| reply.float(entry.value))
     })
 }
 
@@ -55,6 +58,8 @@ pub(super) fn spop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
         _ => return Err(Failure::SYNTAX),
     };
     with_random(keyspace, |keyspace, random| {
+        let len = keyspace.read::<Set>(arguments[1])?.map_or(0, Set::len);
+        keyspace.allow_work(count.unwrap_or(1).min(len), REMOVE_NS)?;
         let popped = keyspace.edit(arguments[1], |set: &mut Change<'_, Set>| {
             let len = count.unwrap_or(1).min(set.len());
             if count.is_some() {
@@ -151,6 +156,7 @@ impl Wanted {
 
 /// Answers with members of a map; with it comes what tells their order.
 fn pick<V>(
+    keyspace: &Keyspace,
     map: Option<(&IndexMap<V>, impl FnOnce() -> Vec<usize>)>,
     wanted: Wanted,
     random: &mut CallRandom,
@@ -171,9 +177,13 @@ fn pick<V>(
     if count < 0 && count.unsigned_abs() > MAX_REPEATED {
         return Err(Failure::OUT_OF_RANGE);
     }
+    let len = if count < 0 { count.unsigned_abs() as usize } else { (count as usize).min(map.len()) };
+    keyspace.allow_work(len, PICK_NS)?;
     if let Wanted::Some { .. } = wanted {
-        let len = if count < 0 { count.unsigned_abs() as usize } else { (count as usize).min(map.len()) };
         reply.array(len * (1 + usize::from(with_values)));
+    }
+    if reply.is_too_large() {
+        return Ok(());
     }
     let write = |index: usize| {
         reply.bulk(&map.at(index).key);

@@ -1,6 +1,6 @@
 //! `SCAN` and its relatives on collections.
 
-use super::super::keyspace::{Entry, Hash, IndexMap, Keyspace, Set, SortedSet};
+use super::super::keyspace::{Entry, Hash, IndexMap, Keyspace, Set, SortedSet, WorkLeft};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
 use super::failure::{Failure, Outcome, as_c_string, quoted};
@@ -9,18 +9,23 @@ use super::pattern;
 
 /// Collections up to this size are given in one step, as Redis does with its compact encodings: scripts rely on it.
 const ONE_STEP_LEN: usize = 128;
+/// Nanoseconds for each entry that is looked at.
+pub(super) const ENTRY_NS: f64 = 5.0;
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 pub(crate) fn scan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let cursor = parse_cursor(arguments[1])?;
     let options = Options::parse(&arguments[2..], Extra::Type)?;
+    keyspace.allow_work(options.count.min(keyspace.len()), ENTRY_NS)?;
+    let mut work = keyspace.work_left(pattern::STEP_NS);
     let (next, entries) = keyspace.scan(cursor, options.count);
     reply.array(2);
     reply.bulk_integer(next as i64);
     let opened = reply.begin_array();
     let mut len = 0;
     for (key, value) in entries {
-        if options.type_name.is_none_or(|name| is(name, value.type_name())) && options.matches(key) {
+        let is_of_type = options.type_name.is_none_or(|name| is(name, value.type_name()));
+        if is_of_type && options.matches(key, &mut work)? {
             reply.bulk(key);
             len += 1;
         }
@@ -35,13 +40,12 @@ pub(super) fn hscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
     let Some(hash) = keyspace.read::<Hash>(arguments[1])? else { return nothing_found(reply) };
     let options = Options::parse(&arguments[3..], Extra::NoValues)?;
     let width = if options.no_values { 1 } else { 2 };
-    scan_collection(hash, cursor, &options, width, reply, |reply, entry| {
+    scan_collection(keyspace, hash, cursor, &options, width, reply, |reply, entry| {
         reply.bulk(&entry.key);
         if !options.no_values {
             reply.bulk(&entry.value);
         }
-    });
-    Ok(())
+    })
 }
 
 /// `SSCAN key cursor [MATCH pattern] [COUNT count]`
@@ -49,8 +53,7 @@ pub(super) fn sscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
     let cursor = parse_cursor(arguments[2])?;
     let Some(set) = keyspace.read::<Set>(arguments[1])? else { return nothing_found(reply) };
     let options = Options::parse(&arguments[3..], Extra::None)?;
-    scan_collection(set, cursor, &options, 1, reply, |reply, entry| reply.bulk(&entry.key));
-    Ok(())
+    scan_collection(keyspace, set, cursor, &options, 1, reply, |reply, entry| reply.bulk(&entry.key))
 }
 
 /// `ZSCAN key cursor [MATCH pattern] [COUNT count]`
@@ -58,11 +61,10 @@ pub(super) fn zscan(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
     let cursor = parse_cursor(arguments[2])?;
     let Some(set) = keyspace.read::<SortedSet>(arguments[1])? else { return nothing_found(reply) };
     let options = Options::parse(&arguments[3..], Extra::None)?;
-    scan_collection(set.members(), cursor, &options, 2, reply, |reply, entry| {
+    scan_collection(keyspace, set.members(), cursor, &options, 2, reply, |reply, entry| {
         reply.bulk(&entry.key);
         reply.float(entry.value);
-    });
-    Ok(())
+    })
 }
 
 /// The answer for a key that is not there, whose options nobody reads.
@@ -74,24 +76,30 @@ fn nothing_found(reply: &mut ReplyBuffer) -> Outcome {
 }
 
 fn scan_collection<V>(
+    keyspace: &Keyspace,
     collection: &IndexMap<V>,
     cursor: u64,
     options: &Options<'_>,
     values_per_entry: usize,
     reply: &mut ReplyBuffer,
     write: impl Fn(&mut ReplyBuffer, &Entry<V>),
-) {
+) -> Outcome {
     let count = if collection.len() <= ONE_STEP_LEN { ONE_STEP_LEN } else { options.count };
+    keyspace.allow_work(count.min(collection.len()), ENTRY_NS)?;
+    let mut work = keyspace.work_left(pattern::STEP_NS);
     let (next, entries) = collection.scan(cursor, count);
     reply.array(2);
     reply.bulk_integer(next as i64);
     let opened = reply.begin_array();
     let mut len = 0;
-    for entry in entries.iter().filter(|entry| options.matches(&entry.key)) {
-        write(reply, entry);
-        len += values_per_entry;
+    for entry in entries {
+        if options.matches(&entry.key, &mut work)? {
+            write(reply, entry);
+            len += values_per_entry;
+        }
     }
     reply.end_array(opened, len);
+    Ok(())
 }
 
 /// The option that one of the commands has and the others have not.
@@ -139,8 +147,8 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    fn matches(&self, text: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| pattern::matches(pattern, text))
+    fn matches(&self, text: &[u8], work: &mut WorkLeft) -> Result<bool, Failure> {
+        self.pattern.map_or(Ok(true), |pattern| pattern::matches(pattern, text, work))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Commands on sets, save those that pick at random.
 
-use super::super::keyspace::{Change, Keyspace, Set};
+use super::super::keyspace::{Change, HeapSize, IndexMap, Keyspace, Set};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{at_least, is};
 use super::failure::{Failure, Outcome};
@@ -115,7 +115,7 @@ pub(super) fn sintercard(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &m
         return Ok(());
     };
     sets.sort_by_key(|set| set.len());
-    keyspace.allow_work(sets[0].len(), LOOK_UP_NS)?;
+    allow_look_ups(keyspace, sets[0], sets.len() - 1)?;
     let common =
         sets[0].entries().iter().filter(|entry| sets[1..].iter().all(|set| set.contains(&entry.key)));
     reply.integer(common.take(limit).count() as i64);
@@ -143,8 +143,19 @@ fn intercard_arguments<'a, 'b>(arguments: &'a [&'b [u8]]) -> Result<(&'a [&'b [u
     Ok((keys, if limit == 0 { usize::MAX } else { limit }))
 }
 
-/// Nanoseconds for each member that is looked up in another set, or put into one.
-pub(super) const LOOK_UP_NS: f64 = 20.0;
+/// What a member takes that is looked up in another set, or put into one: so many steps, and one for each byte that it has in memory.
+const LOOK_UP_STEPS: usize = 50;
+/// Nanoseconds of such a step.
+pub(super) const STEP_NS: f64 = 1.0;
+
+/// Before each member of a set is looked up in so many others. One and the same set can be named thousands of times.
+fn allow_look_ups(keyspace: &Keyspace, set: &Set, others: usize) -> Outcome {
+    keyspace.allow_work(look_up_steps(set).saturating_mul(others.max(1)), STEP_NS)
+}
+
+pub(super) fn look_up_steps<V: HeapSize>(map: &IndexMap<V>) -> usize {
+    map.len() * LOOK_UP_STEPS + map.allocated_bytes()
+}
 
 /// Every key's set, none for missing keys; all keys' types are checked.
 fn read_all<'a>(keyspace: &'a Keyspace, keys: &[&[u8]]) -> Result<Vec<Option<&'a Set>>, Failure> {
@@ -156,7 +167,7 @@ fn intersection(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Se
     let mut result = keyspace.empty::<Set>();
     let Some(mut sets) = sets.into_iter().collect::<Option<Vec<&Set>>>() else { return Ok(result) };
     sets.sort_by_key(|set| set.len());
-    keyspace.allow_work(sets[0].len(), LOOK_UP_NS)?;
+    allow_look_ups(keyspace, sets[0], sets.len() - 1)?;
     let Some((smallest, others)) = sets.split_first() else { return Ok(result) };
     for entry in smallest.entries() {
         if others.iter().all(|other| other.contains(&entry.key)) {
@@ -170,7 +181,7 @@ fn intersection(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Se
 fn union(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Set, Failure> {
     let sets = read_all(keyspace, keys)?;
     let mut result = keyspace.empty::<Set>();
-    keyspace.allow_work(sets.iter().flatten().map(|set| set.len()).sum(), LOOK_UP_NS)?;
+    keyspace.allow_work(sets.iter().flatten().map(|set| look_up_steps(set)).sum(), STEP_NS)?;
     for entry in sets.into_iter().flatten().flat_map(Set::entries) {
         result.insert(&entry.key, ());
         limit.check(result.allocated_bytes())?;
@@ -182,7 +193,7 @@ fn difference(keyspace: &Keyspace, keys: &[&[u8]], limit: &Limit) -> Result<Set,
     let sets = read_all(keyspace, keys)?;
     let mut result = keyspace.empty::<Set>();
     let Some((Some(first), others)) = sets.split_first() else { return Ok(result) };
-    keyspace.allow_work(first.len(), LOOK_UP_NS)?;
+    allow_look_ups(keyspace, first, others.iter().flatten().count())?;
     for entry in first.entries() {
         if !others.iter().flatten().any(|other| other.contains(&entry.key)) {
             result.push_new(entry.key.clone(), ());

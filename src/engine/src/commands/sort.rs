@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::super::keyspace::{Hash, Keyspace, Kind, List, SmallBytes, Value};
+use super::super::keyspace::{Hash, Keyspace, Kind, List, SmallBytes, Value, WorkLeft};
 use super::super::reply::ReplyBuffer;
 use super::arguments::{integer, is};
 use super::failure::{Failure, Outcome, as_c_string};
@@ -106,7 +106,9 @@ impl<'a> Query<'a> {
         key: &[u8],
         limit: &Limit,
     ) -> Result<Vec<Option<SmallBytes>>, Failure> {
-        const SORT_NS: f64 = 50.0;
+        const SORT_NS: f64 = 80.0;
+        const COMPARE_NS: f64 = 0.05;
+        const COPY_STEPS: usize = 5;
         let len = match keyspace.value(key) {
             Some(Value::List(list)) => list.len(),
             Some(Value::Set(set)) => set.len(),
@@ -114,21 +116,28 @@ impl<'a> Query<'a> {
             _ => 0,
         };
         keyspace.allow_work(len, SORT_NS)?;
+        let bytes = keyspace.value(key).map_or(0, Value::allocated_bytes);
+        keyspace.allow_work(bytes.saturating_mul(COPY_STEPS + len.max(1).ilog2() as usize), COMPARE_NS)?;
+        let mut work = keyspace.work_left(LOOK_UP_NS);
         let (mut elements, order) = self.elements(keyspace, key)?;
         match order {
             Order::AsIs => (),
-            Order::Alphabetic { by } => self.sort_alphabetically(keyspace, &mut elements, by),
-            Order::Numeric { by } => self.sort_numerically(keyspace, &mut elements, by)?,
+            Order::Alphabetic { by: None } => elements.sort_by(|a, b| self.directed(a.cmp(b))),
+            Order::Alphabetic { by: Some(by) } => {
+                self.sort_alphabetically(keyspace, &mut elements, by, &mut work)?;
+            }
+            Order::Numeric { by } => self.sort_numerically(keyspace, &mut elements, by, &mut work)?,
         }
         let range = self.range(elements.len());
         let chosen = elements.drain(range);
         if self.gets.is_empty() {
             return Ok(chosen.map(Some).collect());
         }
+        let gets: Vec<Place> = self.gets.iter().map(|pattern| Place::parse(pattern)).collect();
         let (mut results, mut bytes) = (Vec::new(), 0);
         for element in chosen {
-            for pattern in &self.gets {
-                let found = look_up(keyspace, pattern, &element);
+            for place in &gets {
+                let found = place.look_up(keyspace, &element, &mut work)?;
                 bytes += size_of::<SmallBytes>() + found.as_ref().map_or(0, SmallBytes::heap_len);
                 limit.check(bytes)?;
                 results.push(found);
@@ -165,15 +174,22 @@ impl<'a> Query<'a> {
         }
     }
 
-    fn sort_alphabetically(&self, keyspace: &Keyspace, elements: &mut [SmallBytes], by: Option<&[u8]>) {
-        match by {
-            None => elements.sort_by(|a, b| self.directed(a.cmp(b))),
-            // A missing weight comes before all others.
-            Some(pattern) => elements.sort_by_cached_key(|element| {
-                let weight = look_up(keyspace, pattern, element);
-                if self.descending { Err(std::cmp::Reverse(weight)) } else { Ok(weight) }
-            }),
+    fn sort_alphabetically(
+        &self,
+        keyspace: &Keyspace,
+        elements: &mut Vec<SmallBytes>,
+        by: &[u8],
+        work: &mut WorkLeft,
+    ) -> Outcome {
+        let place = Place::parse(by);
+        let mut weighted = Vec::with_capacity(elements.len());
+        for element in elements.drain(..) {
+            weighted.push((place.look_up(keyspace, &element, work)?, element));
         }
+        // A missing weight comes before all others.
+        weighted.sort_by(|a, b| self.directed(a.0.cmp(&b.0)));
+        elements.extend(weighted.into_iter().map(|(_, element)| element));
+        Ok(())
     }
 
     fn sort_numerically(
@@ -181,11 +197,13 @@ impl<'a> Query<'a> {
         keyspace: &Keyspace,
         elements: &mut Vec<SmallBytes>,
         by: Option<&[u8]>,
+        work: &mut WorkLeft,
     ) -> Outcome {
+        let place = by.map(Place::parse);
         let mut weighted = Vec::with_capacity(elements.len());
         for element in elements.drain(..) {
-            let weight = match by {
-                Some(pattern) => look_up(keyspace, pattern, &element),
+            let weight = match &place {
+                Some(place) => place.look_up(keyspace, &element, work)?,
                 None => Some(element.clone()),
             };
             let weight = weight.map_or(Some(0.0), |text| parse_float(as_c_string(&text, text.len())));
@@ -218,21 +236,57 @@ enum Order<'a> {
     Numeric { by: Option<&'a [u8]> },
 }
 
-/// What a pattern names for an element: the element itself (`#`), a string, or a field of a hash (`key_*->field`).
-fn look_up(keyspace: &Keyspace, pattern: &[u8], element: &[u8]) -> Option<SmallBytes> {
-    if pattern == b"#" {
-        return Some(SmallBytes::new(element));
+/// Nanoseconds for each byte of a key that is put together and looked up, and of what is found.
+const LOOK_UP_NS: f64 = 1.0;
+/// What a look-up takes beside that, in as many steps.
+const LOOK_UP_STEPS: usize = 100;
+
+/// What a pattern names for an element.
+enum Place<'a> {
+    /// Nothing: it has no star.
+    Nowhere,
+    /// The element itself (`#`).
+    Element,
+    /// A string, or a field of a hash (`key_*->field`).
+    Key { prefix: &'a [u8], suffix: &'a [u8], field: Option<&'a [u8]> },
+}
+
+impl<'a> Place<'a> {
+    fn parse(pattern: &'a [u8]) -> Self {
+        if pattern == b"#" {
+            return Self::Element;
+        }
+        let Some(star) = pattern.iter().position(|byte| *byte == b'*') else { return Self::Nowhere };
+        let (prefix, suffix) = (&pattern[..star], &pattern[star + 1..]);
+        let arrow = suffix.windows(2).position(|pair| pair == b"->").filter(|at| at + 2 < suffix.len());
+        match arrow {
+            Some(at) => Self::Key { prefix, suffix: &suffix[..at], field: Some(&suffix[at + 2..]) },
+            None => Self::Key { prefix, suffix, field: None },
+        }
     }
-    let star = pattern.iter().position(|byte| *byte == b'*')?;
-    let (prefix, suffix) = (&pattern[..star], &pattern[star + 1..]);
-    let arrow = suffix.windows(2).position(|pair| pair == b"->").filter(|at| at + 2 < suffix.len());
-    let (suffix, field) = match arrow {
-        Some(at) => (&suffix[..at], Some(&suffix[at + 2..])),
-        None => (suffix, None),
-    };
-    let value = keyspace.value(&[prefix, element, suffix].concat())?;
-    match field {
-        Some(field) => Hash::of(value)?.get(field).cloned(),
-        None => Vec::of(value).map(|text| SmallBytes::new(text)),
+
+    fn look_up(
+        &self,
+        keyspace: &Keyspace,
+        element: &[u8],
+        work: &mut WorkLeft,
+    ) -> Result<Option<SmallBytes>, Failure> {
+        let (prefix, suffix, field) = match self {
+            Self::Nowhere => return Ok(None),
+            Self::Element => {
+                work.spend(element.len())?;
+                return Ok(Some(SmallBytes::new(element)));
+            }
+            Self::Key { prefix, suffix, field } => (*prefix, *suffix, *field),
+        };
+        let named = prefix.len() + element.len() + suffix.len() + field.map_or(0, <[u8]>::len);
+        work.spend(LOOK_UP_STEPS + named)?;
+        let Some(value) = keyspace.value(&[prefix, element, suffix].concat()) else { return Ok(None) };
+        let found = match field {
+            Some(field) => Hash::of(value).and_then(|hash| hash.get(field)).map(SmallBytes::as_slice),
+            None => Vec::of(value).map(Vec::as_slice),
+        };
+        work.spend(found.map_or(0, <[u8]>::len))?;
+        Ok(found.map(SmallBytes::new))
     }
 }

@@ -6,7 +6,11 @@ use super::arguments::{at_least, integer, is};
 use super::failure::{Failure, Outcome};
 use super::limit::Limit;
 use super::number::parse_float;
-use super::sets::LOOK_UP_NS;
+use super::sets::{STEP_NS, look_up_steps};
+use super::sorted_sets::INSERT_NS;
+
+/// What it takes to put a member in order.
+const INSERT_STEPS: usize = (INSERT_NS / STEP_NS) as usize;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operation {
@@ -150,6 +154,14 @@ impl<'a> Source<'a> {
         }
     }
 
+    fn look_up_steps(&self) -> usize {
+        match self {
+            Self::Missing => 0,
+            Self::Set(set) => look_up_steps(set),
+            Self::SortedSet(members) => look_up_steps(members),
+        }
+    }
+
     fn score(&self, member: &[u8]) -> Option<f64> {
         match self {
             Self::Missing => None,
@@ -209,19 +221,25 @@ impl<'a> Query<'a> {
         let mut query =
             Self { operation, operands, aggregate: Aggregate::Sum, with_scores: false, limit: usize::MAX };
         query.parse_options(options, allow_scores)?;
-        keyspace.allow_work(query.steps(), LOOK_UP_NS)?;
+        keyspace.allow_work(query.steps(), STEP_NS)?;
         Ok(query)
     }
 
-    /// How many members are looked at.
+    /// What it takes to look all members up, and to put what comes of it in order.
     fn steps(&self) -> usize {
-        let mut sizes = self.operands.iter().map(|operand| operand.source.len());
-        let steps = match self.operation {
-            Operation::Union => Some(sizes.sum()),
-            Operation::Intersection | Operation::Cardinality => sizes.min(),
-            Operation::Difference => sizes.next(),
+        let each = self.operands.iter().map(|operand| operand.source.look_up_steps());
+        let smallest = self.by_size().first().map_or(0, |operand| operand.source.look_up_steps());
+        let others = self.operands.len().saturating_sub(1).max(1);
+        let (look_ups, results) = match self.operation {
+            Operation::Union => (each.sum(), self.operands.iter().map(|operand| operand.source.len()).sum()),
+            Operation::Cardinality => (smallest.saturating_mul(others), 0),
+            Operation::Intersection => (smallest.saturating_mul(others), self.by_size()[0].source.len()),
+            Operation::Difference => {
+                let first = &self.operands[0].source;
+                (first.look_up_steps().saturating_mul(others), first.len())
+            }
         };
-        steps.unwrap_or(0)
+        look_ups.saturating_add(INSERT_STEPS * results)
     }
 
     fn parse_options(&mut self, options: &[&[u8]], allow_scores: bool) -> Outcome {

@@ -8,6 +8,7 @@ use super::arguments::{integer, is, span};
 use super::failure::{Failure, Outcome};
 use super::limit::Limit;
 use super::number::parse_loose_float;
+use super::sorted_sets::{INSERT_NS, REMOVE_NS};
 
 /// What a range is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,16 +177,10 @@ impl<'a> Query<'a> {
         }
     }
 
-    fn for_each<'s>(&self, set: &'s SortedSet, visit: impl FnMut((&'s [u8], f64))) -> usize {
+    fn for_each<'s>(&self, set: &'s SortedSet, visit: impl FnMut((&'s [u8], f64))) {
         let ranks = self.ranks(set);
         let members = set.range(ranks.start, ranks.end);
-        let len = members.len();
-        if self.reversed {
-            members.rev().for_each(visit)
-        } else {
-            members.for_each(visit)
-        }
-        len
+        if self.reversed { members.rev().for_each(visit) } else { members.for_each(visit) }
     }
 }
 
@@ -278,14 +273,16 @@ fn answer(
         reply.array(0);
         return Ok(());
     };
-    let opened = reply.begin_array();
-    let len = query.for_each(set, |(member, score)| {
+    reply.array(query.ranks(set).len() * (1 + usize::from(query.with_scores)));
+    if reply.is_too_large() {
+        return Ok(());
+    }
+    query.for_each(set, |(member, score)| {
         reply.bulk(member);
         if query.with_scores {
             reply.float(score);
         }
     });
-    reply.end_array(opened, len * (1 + usize::from(query.with_scores)));
     Ok(())
 }
 
@@ -296,6 +293,7 @@ pub(super) fn zrangestore(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &
     let limit = Limit::of_store(keyspace);
     let mut outcome = Ok(());
     if let Some(set) = keyspace.read::<SortedSet>(arguments[2])? {
+        keyspace.allow_work(query.ranks(set).len(), INSERT_NS)?;
         query.for_each(set, |(member, score)| {
             if outcome.is_ok() {
                 result.insert(member, score);
@@ -355,6 +353,8 @@ pub(super) fn zremrangebylex(
 
 fn remove_range(keyspace: &mut Keyspace, arguments: &[&[u8]], by: By, reply: &mut ReplyBuffer) -> Outcome {
     let bounds = Bounds::parse(by, arguments[2], arguments[3], false)?;
+    let set = keyspace.read::<SortedSet>(arguments[1])?;
+    keyspace.allow_work(set.map_or(0, |set| bounds.ranks(set, false).len()), REMOVE_NS)?;
     let removed = keyspace.edit(arguments[1], |set: &mut Change<'_, SortedSet>| {
         let ranks = bounds.ranks(set, false);
         let members: Vec<Vec<u8>> =

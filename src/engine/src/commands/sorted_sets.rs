@@ -194,6 +194,17 @@ fn reply_rank(
     Ok(())
 }
 
+/// Nanoseconds for each member that is put in.
+pub(super) const INSERT_NS: f64 = 200.0;
+/// Nanoseconds for each member that is removed.
+pub(super) const REMOVE_NS: f64 = 200.0;
+
+/// Before so many members are popped, or all that there are.
+fn allow_pops(keyspace: &Keyspace, key: &[u8], count: usize) -> Outcome {
+    let len = keyspace.read::<SortedSet>(key)?.map_or(0, SortedSet::len);
+    keyspace.allow_work(count.min(len), REMOVE_NS)
+}
+
 /// One end of a sorted set.
 #[derive(Clone, Copy)]
 enum End {
@@ -244,6 +255,7 @@ fn pop(keyspace: &mut Keyspace, arguments: &[&[u8]], end: End, reply: &mut Reply
         [_, _, count] => at_least(count, 0, "ERR value is out of range, must be positive")?,
         _ => return Err(Failure::SYNTAX),
     };
+    allow_pops(keyspace, arguments[1], count)?;
     let popped = keyspace.edit(arguments[1], |set| end.pop(set, count))?.unwrap_or_default();
     reply.array(popped.len() * 2);
     for (member, score) in popped {
@@ -277,6 +289,7 @@ fn pop_from_first(
         reply.nil();
         return Ok(());
     };
+    allow_pops(keyspace, key, count)?;
     let popped = keyspace.edit(key, |set| end.pop(set, count))?.unwrap_or_default();
     reply.array(2);
     reply.bulk(key);

@@ -9,7 +9,7 @@ use super::long_double::LongDouble;
 use super::number::{format_integer, parse_integer};
 
 /// Nanoseconds that a new zero byte takes: the kernel gives each page when it is touched first.
-pub(super) const ZERO_NS: f64 = 0.2;
+pub(super) const ZERO_NS: f64 = 1.5;
 /// Longest string that a key holds, in bytes.
 pub(super) const MAX_LEN: usize = 512 * 1024 * 1024;
 

@@ -8,6 +8,7 @@
 //! (see [`Keyspace::begin`], and [`Change`] for those within a value).
 
 mod change;
+mod free;
 mod index_map;
 mod list;
 mod memory;
@@ -30,7 +31,9 @@ pub use memory::{Filler, HeapSize};
 pub use small_bytes::SmallBytes;
 pub use sorted_set::SortedSet;
 pub use value::{Hash, Kind, Set, Value};
+pub(crate) use work::WorkLeft;
 
+use self::free::{MANY, free_elsewhere};
 use self::memory::Bound;
 use self::slot::{Marks, Slot};
 use self::undo::{Cleared, Step, UndoLog};
@@ -142,7 +145,7 @@ impl Keyspace {
         let outcome = if command.may_grow() && !self.has_room_for(arguments) {
             Err(Failure::FULL)
         } else {
-            (command.run)(self, arguments, reply)
+            self.allow_arguments(arguments).and_then(|()| (command.run)(self, arguments, reply))
         };
         if command.only_changes() {
             self.go_on_filling();
@@ -276,7 +279,9 @@ impl Keyspace {
         self.value_bytes -= before.allocated_bytes();
         let ended_at_ms = slot.expires_at_ms;
         slot.marks.set_call(self.undo.call());
-        if !is_ours {
+        if is_ours || !self.undo.is_recording() {
+            discard(before);
+        } else {
             let step = Step::Replaced { key: index as u32, value: before, expires_at_ms: ended_at_ms };
             self.undo.record(step, 0);
         }
@@ -400,8 +405,8 @@ impl Keyspace {
         let mut before = std::mem::replace(self.keys.value_at_mut(index), slot);
         self.expiring -= usize::from(before.expires_at_ms.is_some());
         self.value_bytes -= before.value.allocated_bytes();
-        if is_ours {
-            before.value = Value::String(Vec::new());
+        if is_ours || !self.undo.is_recording() {
+            discard(std::mem::replace(&mut before.value, Value::String(Vec::new())));
         }
         (index, Some(before))
     }
@@ -506,12 +511,12 @@ impl Keyspace {
         self.note(index);
         let is_ours = self.is_ours(index);
         let mut entry = self.take_entry(index);
+        if is_ours || !self.undo.is_recording() {
+            // One that the call has made goes with what made it.
+            discard(std::mem::replace(&mut entry.value.value, Value::String(Vec::new())));
+        }
         if !self.undo.is_recording() {
             return;
-        }
-        if is_ours {
-            // It will go with what made it.
-            entry.value.value = Value::String(Vec::new());
         }
         let kept_bytes = if is_ours { size_of::<Entry<Slot>>() + entry.key.heap_len() } else { 0 };
         self.undo.record(Step::Removed { key: index as u32, entry: Box::new(entry) }, kept_bytes);
@@ -536,5 +541,12 @@ impl Keyspace {
             self.keys.value_at_mut(index).marks.set_noted(true);
             self.undo.record(Step::Noted { key: index as u32, is_new }, 0);
         }
+    }
+}
+
+/// Drops a value that nobody needs any more.
+fn discard(value: Value) {
+    if value.elements() >= MANY {
+        free_elsewhere(Box::new(value));
     }
 }

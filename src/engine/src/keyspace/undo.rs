@@ -4,6 +4,7 @@
 //! change left it: places (of a key, of a field) are those of that moment, and the order of entries comes back, too.
 
 use super::change::{Edited, ListEdit, MapEdit, SortedSetEdit, StringEdit};
+use super::free::{MANY, free_elsewhere};
 use super::index_map::{Entry, IndexMap};
 use super::small_bytes::SmallBytes;
 use super::value::Value;
@@ -61,6 +62,21 @@ pub(crate) enum Step {
     String(u32, StringEdit),
 }
 
+impl Step {
+    /// How many elements go with it.
+    fn elements(&self) -> usize {
+        match self {
+            Self::Removed { entry, .. } => entry.value.value.elements(),
+            Self::Replaced { value, .. } => value.elements(),
+            Self::Renamed { name, .. } => name.1.as_ref().map_or(1, |replaced| replaced.value.elements()),
+            // How many are in its values is not worth a walk.
+            Self::Cleared(_) => MANY,
+            Self::List(_, edit) => edit.elements(),
+            _ => 1,
+        }
+    }
+}
+
 /// The store before all keys were removed.
 #[derive(Debug)]
 pub(crate) struct Cleared {
@@ -97,7 +113,9 @@ impl UndoLog {
     fn end(&mut self) {
         self.is_recording = false;
         self.kept_bytes = 0;
-        if self.steps.capacity() > KEPT_STEPS {
+        if self.steps.iter().map(Step::elements).sum::<usize>() >= MANY {
+            free_elsewhere(Box::new(std::mem::take(&mut self.steps)));
+        } else if self.steps.capacity() > KEPT_STEPS {
             self.steps = Vec::new();
         } else {
             self.steps.clear();

@@ -39,6 +39,17 @@ impl Value {
         }
     }
 
+    /// Its elements, fields or members; a string is one.
+    pub(super) fn elements(&self) -> usize {
+        match self {
+            Self::String(_) => 1,
+            Self::Hash(value) => value.len(),
+            Self::Set(value) => value.len(),
+            Self::SortedSet(value) => value.len(),
+            Self::List(value) => value.len(),
+        }
+    }
+
     /// Bytes allocated for it.
     pub fn allocated_bytes(&self) -> usize {
         match self {

@@ -40,6 +40,11 @@ pub trait Extension: Any {
         Ok(0)
     }
 
+    /// `redis.log`: a line of a script for the log, of 1 KiB at most. `place` is the script's file and line.
+    fn log(&self, level: log::Level, place: &str, line: &[u8]) {
+        log::log!(target: "godra::script", level, "{place}: {:?}", String::from_utf8_lossy(line));
+    }
+
     /// A script has removed all keys at once.
     fn flushed(&self) {}
 

@@ -12,9 +12,14 @@ use super::stack::{Entry, Kind, Outcome, Raised, Stack, native};
 
 /// Calls with more arguments than this allocate.
 const FEW_ARGUMENTS: usize = 16;
-/// Nanoseconds that a command takes at least, and for each of its arguments and values, about.
+/// Nanoseconds that a command takes at least, and for each of its arguments and of its answer's values, about.
 pub(super) const COMMAND_COST: usize = 100;
+const ARGUMENT_COST: usize = 10;
 const VALUE_COST: usize = 30;
+/// Of its arguments, as they are hashed or copied.
+const BYTES_A_NANOSECOND: usize = 2;
+/// What is kept of a line for the log.
+const MAX_LOGGED_BYTES: usize = 1024;
 /// What it takes to be able to undo a call may be so many times what Lua may use.
 const UNDO_SHARE: usize = 4;
 
@@ -186,6 +191,9 @@ pub(super) fn execute(stack: Stack<'_>, arguments: &[&[u8]], reply: &mut ReplyBu
     keyspace.call(command, arguments, &context, reply);
     let undo_bytes = keyspace.undo_bytes();
     drop(keyspace);
+    // Even of a quick command: it can be given one long text thousands of times.
+    let given_bytes: usize = arguments.iter().map(|argument| argument.len()).sum();
+    host.budget.spend(arguments.len() * ARGUMENT_COST + given_bytes / BYTES_A_NANOSECOND);
     if reply.is_too_large() {
         // It would not fit beside what Lua holds.
         host.budget.check_room(usize::MAX);
@@ -217,7 +225,6 @@ fn is_quick(name: &str) -> bool {
             | "hexists"
             | "hget"
             | "hincrby"
-            | "hincrbyfloat"
             | "hlen"
             | "hmget"
             | "hmset"
@@ -225,7 +232,6 @@ fn is_quick(name: &str) -> bool {
             | "hsetnx"
             | "incr"
             | "incrby"
-            | "incrbyfloat"
             | "llen"
             | "lpush"
             | "mget"
@@ -364,11 +370,25 @@ fn log(stack: Stack<'_>) -> Outcome {
         Some(3) => log::Level::Warn,
         _ => return refuse("ERR Invalid log level."),
     };
-    let parts = (2..=stack.top()).filter_map(|index| stack.bytes(index));
-    let message: Vec<_> = parts.map(|bytes| String::from_utf8_lossy(bytes)).collect();
     let place = stack.place(1).unwrap_or_default();
-    log::log!(target: "godra::script", level, "{place}: {}", message.join(" "));
+    stack.host().extension.log(level, &place, &logged_line(stack));
     Ok(0)
+}
+
+/// What is to be logged, with spaces between; of a long line its beginning.
+fn logged_line(stack: Stack<'_>) -> Vec<u8> {
+    let mut line = Vec::new();
+    for part in (2..=stack.top()).filter_map(|index| stack.bytes(index)) {
+        if !line.is_empty() {
+            line.push(b' ');
+        }
+        line.extend_from_slice(&part[..part.len().min(MAX_LOGGED_BYTES)]);
+        if line.len() >= MAX_LOGGED_BYTES {
+            break;
+        }
+    }
+    line.truncate(MAX_LOGGED_BYTES);
+    line
 }
 
 fn setresp(stack: Stack<'_>) -> Outcome {

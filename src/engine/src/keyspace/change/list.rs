@@ -28,6 +28,17 @@ pub(crate) enum ListEdit {
     Trimmed(Box<[Vec<SmallBytes>; 2]>),
 }
 
+impl ListEdit {
+    /// How many elements it keeps.
+    pub(crate) fn elements(&self) -> usize {
+        match self {
+            Self::Removed(removed) => removed.len(),
+            Self::Trimmed(cut) => cut[0].len() + cut[1].len(),
+            _ => 1,
+        }
+    }
+}
+
 impl Change<'_, List> {
     /// Adds an element at the front.
     pub(crate) fn push_front(&mut self, element: SmallBytes) {

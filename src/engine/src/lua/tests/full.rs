@@ -234,6 +234,12 @@ fn a_command_that_would_take_too_long_does_not_begin() {
     world.ok("local many = {} for i = 1, 5000 do many[i] = i end
         redis.call('RPUSH', 'list', unpack(many)) redis.call('SADD', 'set', unpack(many))
         redis.call('SET', 'text', string.rep('x', 50000)) redis.call('SADD', 'one', 1)
+        redis.call('HSET', 'hash', unpack(many)) redis.call('SADD', 'set1', unpack(many))
+        redis.call('SET', 'other', string.rep('y', 2000)) redis.call('SET', 'third', string.rep('z', 2000))
+        local ranked = {} for i = 1, 2500 do ranked[2 * i - 1] = i ranked[2 * i] = i end
+        redis.call('ZADD', 'ranks', unpack(ranked)) redis.call('RPUSH', 'short', 1, 2, 3)
+        redis.call('SADD', 'long', string.rep('a', 2000)) redis.call('HSET', 'longs', string.rep('a', 2000), 1)
+        redis.call('ZADD', 'longest', 1, string.rep('a', 2000)) redis.call('RPUSH', 'texts', string.rep('a', 20000))
         for i = 1, 2000 do redis.call('SET', 'key' .. i, '') end");
     world.interpreter.keyspace().borrow_mut().set_max_work(Duration::from_micros(5));
     for command in [
@@ -258,10 +264,52 @@ fn a_command_that_would_take_too_long_does_not_begin() {
         "'ZUNIONSTORE', 'new', 1, 'set'",
         "'ZINTERCARD', 1, 'set'",
         "'ZDIFF', 1, 'set'",
+        "'LREM', 'short', 0, string.rep('x', 100000)",
+        "'LPOS', 'list', 'x', 'MAXLEN', 4000",
+        "'LTRIM', 'list', 0, 9",
+        "'LPOP', 'list', 4000",
+        "'RPOP', 'list', 4000",
+        "'LMPOP', 1, 'list', 'LEFT', 'COUNT', 4000",
+        "'BLMPOP', 0, 1, 'list', 'LEFT', 'COUNT', 4000",
+        "'SPOP', 'set', 4000",
+        "'SRANDMEMBER', 'set', 4000",
+        "'SRANDMEMBER', 'one', -10000000",
+        "'HRANDFIELD', 'hash', -10000000",
+        "'ZRANDMEMBER', 'ranks', -10000000",
+        "'ZPOPMIN', 'ranks', 1000000",
+        "'ZPOPMAX', 'ranks', 1000000",
+        "'ZMPOP', 1, 'ranks', 'MIN', 'COUNT', 2000",
+        "'BZMPOP', 0, 1, 'ranks', 'MAX', 'COUNT', 2000",
+        "'ZREMRANGEBYRANK', 'ranks', 0, -1",
+        "'ZREMRANGEBYSCORE', 'ranks', '-inf', 'inf'",
+        "'ZREMRANGEBYLEX', 'ranks', '-', '+'",
+        "'ZRANGESTORE', 'new', 'ranks', 0, -1",
+        "'ZRANGESTORE', 'new', 'ranks', '-inf', 'inf', 'BYSCORE'",
+        "'BITOP', 'XOR', 'new', 'other', 'third', 'other', 'third', 'other', 'third', 'other', 'third'",
+        "'SINTER', unpack(same('one', 'set1'))",
+        "'SINTERCARD', 200, unpack(same('one'))",
+        "'SDIFF', 'one', unpack(same('none', 'set1'))",
+        "'ZINTER', 200, unpack(same('one'))",
+        "'ZDIFF', 200, unpack(same('one'))",
+        "'EXISTS', unpack(same(string.rep('k', 1000)))",
+        "'SMISMEMBER', 'set', unpack(same(string.rep('k', 1000)))",
+        "'SCAN', 0, 'COUNT', 1000000000",
+        "'SSCAN', 'set', 0, 'COUNT', 1000000000",
+        "'HSCAN', 'hash', 0, 'COUNT', 1000000000",
+        "'ZSCAN', 'ranks', 0, 'COUNT', 1000000000",
+        "'SSCAN', 'long', 0, 'MATCH', '*' .. string.rep('a', 1000) .. 'b'",
+        "'HSCAN', 'longs', 0, 'MATCH', '*' .. string.rep('a', 1000) .. 'b'",
+        "'ZSCAN', 'longest', 0, 'MATCH', '*' .. string.rep('[ab]', 500) .. 'b'",
+        "'SORT', 'short', 'BY', string.rep('x', 6000) .. '*'",
+        "'SORT', 'short', 'ALPHA', 'BY', string.rep('*', 6000)",
+        "'SORT_RO', 'short', 'BY', 'x', 'GET', '*' .. string.rep('x', 6000)",
+        "'SORT', 'short', 'BY', 'x', 'GET', 'other', 'GET', 'h*->' .. string.rep('x', 6000)",
+        "'SORT', 'texts', 'ALPHA'",
     ] {
-        let error = world.run(&format!("redis.call({command})")).expect_err(command);
+        let same = "local function same(...) local all = {} for i = 1, 200 do all[i] = select(-1, ...) end return all end";
+        let error = world.run(&format!("{same} redis.call({command})")).expect_err(command);
         assert!(matches!(error, ScriptError::Timeout(_)), "{command}: {error:?}");
-        let error = world.run(&format!("pcall(redis.call, {command}) return 1")).expect_err(command);
+        let error = world.run(&format!("{same} pcall(redis.call, {command}) return 1")).expect_err(command);
         assert!(matches!(error, ScriptError::Timeout(_)), "{command}: {error:?}");
     }
     // What looks at little of a large value does not wait for the rest.
@@ -270,7 +318,63 @@ fn a_command_that_would_take_too_long_does_not_begin() {
         "'LRANGE', 'list', 0, 9",
         "'LPOS', 'list', 7, 'MAXLEN', 10",
         "'SDIFF', 'one', 'set'",
+        "'LPOP', 'list', 10",
+        "'SPOP', 'set', 2",
+        "'SRANDMEMBER', 'set', -20",
+        "'ZPOPMIN', 'ranks', 2",
+        "'ZREMRANGEBYRANK', 'ranks', 0, 1",
+        "'LTRIM', 'short', 0, -1",
+        "'SSCAN', 'set', 0, 'MATCH', 'game:*:players'",
+        "'SSCAN', 'long', 0, 'MATCH', 'b*'",
+        "'ZSCAN', 'longest', 0, 'MATCH', 'a*'",
+        "'SCAN', 0, 'MATCH', 'key*', 'COUNT', 100",
+        "'SORT', 'short', 'BY', 'weight:*', 'GET', '#'",
     ] {
         world.ok(&format!("redis.call({command})"));
+    }
+}
+
+/// The one value is as small as a player's text may be, and its pattern, too.
+#[test]
+fn a_pattern_that_takes_the_product_of_two_lengths_is_stopped() {
+    let mut world = World::new();
+    world.ok("local text = string.rep('a', 100000)
+        redis.call('SADD', 's', text) redis.call('HSET', 'h', text, 1) redis.call('ZADD', 'z', 1, text)
+        redis.call('SET', text, 1)");
+    world.interpreter.keyspace().borrow_mut().set_max_work(Duration::from_millis(10));
+    for command in [
+        "'SSCAN', 's', 0, 'MATCH'",
+        "'HSCAN', 'h', 0, 'MATCH'",
+        "'ZSCAN', 'z', 0, 'MATCH'",
+        "'SCAN', 0, 'MATCH'",
+        "'KEYS'",
+    ] {
+        for pattern in ["'*' .. string.rep('a', 50000) .. 'b'", "'*' .. string.rep('[ab]', 1000) .. 'c'"] {
+            let error = world.run(&format!("redis.call({command}, {pattern})")).unwrap_err();
+            assert!(matches!(error, ScriptError::Timeout(_)), "{command} {pattern}: {error:?}");
+        }
+        for pattern in ["'*' .. string.rep('a', 9)", "'a*b'", "'*[0-9]'", "'*a*a*a*b'"] {
+            world.ok(&format!("return #redis.call({command}, {pattern})"));
+        }
+    }
+}
+
+/// A script may throw away what it could not have walked through.
+#[test]
+fn a_large_value_goes_at_once() {
+    let mut world = World::with_budgets(Duration::from_secs(20), 16 << 20);
+    let fill = "for from = 1, 100000, 5000 do
+            local many = {} for i = from, from + 4999 do many[#many + 1] = i end redis.call('SADD', 'large', unpack(many))
+        end";
+    let empty = used_bytes(&world);
+    for go in ["redis.call('DEL', 'large')", "redis.call('SET', 'large', 1)", "redis.call('FLUSHALL')"] {
+        world.ok("redis.call('DEL', 'large')");
+        world.ok(fill);
+        world.interpreter.keyspace().borrow_mut().set_max_work(Duration::from_micros(5));
+        world.ok(go);
+        world.interpreter.keyspace().borrow_mut().set_max_work(Duration::from_secs(20));
+        let used = used_bytes(&world);
+        assert!(used < empty + 10_000, "{go}: {used}");
+        assert_eq!(used, world.interpreter.keyspace().borrow().recount());
     }
 }
