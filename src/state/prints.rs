@@ -4,6 +4,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use log::Level;
+
 /// Lines that one call may print.
 pub(super) const MAX_LINES: usize = 20;
 /// What is kept of each, in bytes.
@@ -25,7 +27,7 @@ struct Window {
 }
 
 /// Logs a line; `place` is the script's file and line.
-pub(super) fn print(place: &str, room: Option<&str>, text: &[u8]) {
+pub(super) fn print(level: Level, place: &str, room: Option<&str>, text: &[u8]) {
     let mut window = WINDOW.lock().unwrap_or_else(PoisonError::into_inner);
     let (may_print, left_out) = admit(&mut window, Instant::now());
     drop(window);
@@ -34,7 +36,7 @@ pub(super) fn print(place: &str, room: Option<&str>, text: &[u8]) {
     }
     if may_print {
         let text = String::from_utf8_lossy(&text[..text.len().min(MAX_LINE_BYTES)]);
-        log::info!("script prints script={place} room={} text={text:?}", room.unwrap_or("-"));
+        log::log!(level, "script prints script={place} room={} text={text:?}", room.unwrap_or("-"));
     }
 }
 

@@ -8,6 +8,10 @@ use crate::common::server::{Folder, Server};
 const SAY: &str = r#"-- ROLE: guest
 print("it says", godra.payload, 1, nil, true)
 if godra.payload == "fail" then error("it fails") end
+if godra.payload == "log" then
+  redis.log(redis.LOG_WARNING, ("l"):rep(5000) .. "\n[2030-01-01] ERROR it burns", ("m"):rep(5000))
+  for n = 1, 100 do redis.log(redis.LOG_NOTICE, "logged", "a\nb", n) end
+end
 if type(godra.payload) == "number" then
   for n = 1, godra.payload do godra.log("line", n) end
 end
@@ -53,5 +57,20 @@ fn nobody_forges_lines_or_floods_the_log() {
         std::thread::sleep(std::time::Duration::from_millis(1100));
         player.call("say", json!("z"), 30);
         server.output().wait_for_line(&["scripts print too much", "left_out="]);
+    });
+}
+
+#[test]
+fn what_the_stores_log_is_given_is_bounded_alike() {
+    play(Folder::new(), |server, player, room| {
+        player.call("say", json!("log"), 1);
+        let line = server.output().wait_for_line(&["WARN", "script prints", "say.lua:5 ", "llll"]);
+        assert!(line.contains(&format!("room={room} ")), "{line}");
+        assert!(line.len() < 1024 + 200 && !line.contains("mmm"), "{}", line.len());
+        server.output().wait_for_line(&["INFO", "script prints", r#"text="logged a\nb 1""#]);
+        server.output().wait_for_line(&["script prints", "what else this call prints is left out"]);
+        let text = server.output().text();
+        assert!(!text.contains("it burns"), "no line is forged");
+        assert_eq!(text.matches("text=\"logged").count(), 18, "a call has twenty lines, print's among them");
     });
 }

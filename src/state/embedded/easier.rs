@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use godra_engine::lua::{Answer, Call, Function, LibraryText, Raised};
+use log::Level;
 
 use super::library::Game;
 use crate::state::call::{Input, UNREADABLE_PAYLOAD};
@@ -56,17 +57,21 @@ impl Game {
     }
 
     fn print(&self, call: &Call<'_>) -> Result<Answer, Raised> {
+        self.print_line(Level::Info, &String::from_utf8_lossy(call.bytes(1)?), call.bytes(2)?);
+        Ok(Answer::NOTHING)
+    }
+
+    /// One of the lines that a call may print; `place` is the script's file and line.
+    pub(super) fn print_line(&self, level: Level, place: &str, text: &[u8]) {
         let printed = self.printed.get();
         self.printed.set(printed + 1);
         let text = match printed.cmp(&prints::MAX_LINES) {
-            Ordering::Less => call.bytes(2)?,
+            Ordering::Less => text,
             Ordering::Equal => prints::LEFT_OUT.as_bytes(),
-            Ordering::Greater => return Ok(Answer::NOTHING),
+            Ordering::Greater => return,
         };
-        let place = String::from_utf8_lossy(call.bytes(1)?);
         let room = self.room_id();
-        prints::print(place.trim_end_matches(": "), room.as_ref().map(RoomId::as_str), text);
-        Ok(Answer::NOTHING)
+        prints::print(level, place.trim_end_matches(": "), room.as_ref().map(RoomId::as_str), text);
     }
 
     /// `godra.array`.

@@ -310,6 +310,13 @@ impl Extension for Game {
         Some(documents::KEY_PREFIX)
     }
 
+    /// As what `print` says, unless the log leaves the level out anyway.
+    fn log(&self, level: log::Level, place: &str, line: &[u8]) {
+        if log::log_enabled!(level) {
+            self.print_line(level, place, line);
+        }
+    }
+
     fn flushed(&self) {
         self.event_log.borrow_mut().reset();
         self.numbered.borrow_mut().reset();

@@ -273,7 +273,12 @@ impl Reader {
         match read_answer(value, Asked::of(&sent), &sent.program) {
             Some(answer) => {
                 for (place, text) in &answer.prints {
-                    prints::print(place, sent.batch.room.as_ref().map(RoomId::as_str), text);
+                    prints::print(
+                        log::Level::Info,
+                        place,
+                        sent.batch.room.as_ref().map(RoomId::as_str),
+                        text,
+                    );
                 }
                 let events = answer.events.filter(|_| self.has_pushes);
                 let trouble = answer.results.iter().find_map(state_trouble);
