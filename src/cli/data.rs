@@ -18,6 +18,7 @@ use crate::document::doors::{Shown, ShownEntry};
 use crate::document::ledger::{Amounts, LedgerEntry, are_recent_keys};
 use crate::document::store::{DocumentStore, ListQuery, connect};
 use crate::document::{Address, Document, Entry, HomeId, MAX_VALUE_BYTES, MAX_VERSION, Save, check_value};
+use crate::wire::without_mark;
 
 /// Documents read or written at once.
 const PAGE: usize = 50;
@@ -264,7 +265,7 @@ impl Task<'_> {
             .take(longest)
             .read_to_string(&mut value)
             .map_err(|error| format!("cannot read the value: {error}"))?;
-        let value = value_of(value.trim())?;
+        let value = value_of(without_mark(&value).trim())?;
         let present = self.hold(std::slice::from_ref(&address))?.remove(0);
         let found = if present.value.is_some() { present.version } else { 0 };
         if let Some(&version) = self.arguments.get_one::<u64>("version").filter(|&&version| version != found)
@@ -345,13 +346,13 @@ impl Lines {
             self.number += 1;
             let mut line = String::new();
             let read = (&mut self.input).take(LONGEST_LINE).read_line(&mut line);
-            match read.map_err(|error| format!("line {}: {error}", self.number))? {
+            let read = read.map_err(|error| format!("line {}: {error}", self.number))?;
+            let line = if self.number == 1 { without_mark(&line) } else { &line };
+            match read {
                 0 => return Ok(None),
                 _ if line.trim().is_empty() => {}
                 _ => {
-                    return line_of(&line)
-                        .map(Some)
-                        .map_err(|error| format!("line {}: {error}", self.number));
+                    return line_of(line).map(Some).map_err(|error| format!("line {}: {error}", self.number));
                 }
             }
         }

@@ -16,6 +16,7 @@ use crate::account::store::Stores;
 use crate::account::token::is_user_id;
 use crate::config;
 use crate::wire::ids::Role;
+use crate::wire::without_mark;
 
 /// Accounts read at once.
 const PAGE: usize = 500;
@@ -275,7 +276,8 @@ fn ask_password() -> Result<Password, String> {
             .lock()
             .read_line(&mut line)
             .map_err(|error| format!("cannot read the password: {error}"))?;
-        line.trim_end_matches(['\r', '\n']).to_owned()
+        // Shells of Windows begin what they pipe with a mark.
+        without_mark(&line).trim_end_matches(['\r', '\n']).to_owned()
     };
     Password::parse(&typed).map_err(|error| error.to_string())
 }

@@ -13,6 +13,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use x509_cert::der::Decode;
 
+use super::read_pem;
+
 /// Where a certificate and its key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
@@ -48,7 +50,7 @@ impl CertificateFiles {
     /// One of them cannot be read.
     pub(super) fn read(&self) -> Result<Texts, TlsError> {
         let read = |flag: &str, path: &Path| {
-            fs::read(path)
+            read_pem(path)
                 .map_err(|error| refuse(flag, path, &format!("it cannot be read: {}", plain(&error))))
         };
         Ok(Texts { certificate: read(CERTIFICATE, &self.certificate)?, key: read(KEY, &self.key)? })

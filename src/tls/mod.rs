@@ -13,8 +13,24 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+use std::fs;
+use std::io;
+use std::path::Path;
+
 pub(crate) use self::any_certificate::AnyCertificate;
 pub use self::certificate::{CertificateFiles, TlsError};
 pub(crate) use self::channel::{Channel, Failure, RECORD_BYTES};
 pub(crate) use self::reload::watch;
 pub(crate) use self::server::TlsServer;
+
+/// A file in PEM, without the byte order mark that some editors begin files with, and that hides its first line from parsers.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn read_pem(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = fs::read(path)?;
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(.."\u{feff}".len());
+    }
+    Ok(bytes)
+}

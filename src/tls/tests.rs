@@ -40,6 +40,14 @@ impl Files {
         self.write("key.pem", &key.serialize_pem());
     }
 
+    /// With the mark of an editor in front of both.
+    fn mark(&self) {
+        for file in [self.paths().certificate, self.paths().key] {
+            let text = fs::read_to_string(&file).unwrap();
+            fs::write(file, format!("\u{feff}{text}")).unwrap();
+        }
+    }
+
     fn write(&self, name: &str, text: &str) {
         fs::write(self.0.path().join(name), text).unwrap();
     }
@@ -131,6 +139,14 @@ impl Pair {
 
 fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|index| (index % 251) as u8).collect()
+}
+
+#[test]
+fn a_byte_order_mark_in_front_of_pem_is_passed_over() {
+    let files = Files::new();
+    let client = files.client(&TLS13);
+    files.mark();
+    Pair::new(&files.server(), &client).talk().unwrap();
 }
 
 #[test]

@@ -17,5 +17,10 @@ pub use self::address::{Address, AddressError};
 pub use self::error_code::{Code, ErrorCode};
 pub use self::position::{Position, Recovered};
 
+/// The text without the byte order mark that some editors and shells begin files and pipes with.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}')
+}
+
 #[cfg(any(test, fuzzing))]
 pub(crate) mod testing;

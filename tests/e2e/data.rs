@@ -213,7 +213,9 @@ fn documents_go_out_and_in_on_the_command_line() {
     assert_eq!(fresh.data(&["export"], "").0, exported, "all is as it was");
     let newer = exported.lines().last().unwrap().replace("\"version\":1,", "\"version\":9,");
     assert_eq!(fresh.data(&["import", "-"], &newer).1, "took in 1 documents, left 0 as they are\n");
-    assert_eq!(fresh.data(&["import", "-"], &exported).1, "took in 0 documents, left 121 as they are\n");
+    // Shells of Windows begin what they pipe with a mark.
+    let marked = format!("\u{feff}{exported}");
+    assert_eq!(fresh.data(&["import", "-"], &marked).1, "took in 0 documents, left 121 as they are\n");
     assert!(fresh.data(&["get", "profile/7"], "").0.contains("\"version\":9"));
 
     let fails = |arguments: &[&str], input: &str, words: &str| {

@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::account::token::TokenParts;
+use crate::wire::without_mark;
 
 /// Longest file of keys, in bytes.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
@@ -59,7 +60,8 @@ impl KeySet {
     /// The keys of a text: a JWK set. Keys of other kinds and for other uses are passed over (RFC 7517 section 5).
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         const EXPECTED: &str = r#"expected a JWK set: {"keys": [{"kty": ..., ...}, ...]}"#;
-        let Document { keys } = serde_json::from_str(text).map_err(|error| format!("{error}; {EXPECTED}"))?;
+        let Document { keys } =
+            serde_json::from_str(without_mark(text)).map_err(|error| format!("{error}; {EXPECTED}"))?;
         let mut set = Self::default();
         let mut why_not = String::new();
         for (index, text) in keys.iter().enumerate() {

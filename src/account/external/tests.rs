@@ -228,6 +228,8 @@ fn key_files() {
             "{error}"
         );
     };
+    let marked = format!("\u{feff}{}", json!({"keys": [Signer::p256().jwk()]}));
+    assert!(tokens(None, Some(&marked)).is_ok(), "editors begin files with a mark");
     refused("", "expected a JWK set");
     refused("-----BEGIN PUBLIC KEY-----\n", "expected a JWK set");
     refused("[]", "expected a JWK set");

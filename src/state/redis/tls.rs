@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 
 use super::stream::is_patience_over;
-use crate::tls::AnyCertificate;
+use crate::tls::{AnyCertificate, read_pem};
 
 /// Files for TLS, as the flags name them. They are read again for each connection, as certificates are renewed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,8 @@ impl TlsFiles {
             Some((certificate, key)) => {
                 let chain = read_certificates(certificate)?;
                 let key_of = |error: &dyn std::fmt::Display| format!("{}: {error}", key.display());
-                let private = PrivateKeyDer::from_pem_file(key).map_err(|error| key_of(&error))?;
+                let text = read_pem(key).map_err(|error| key_of(&error))?;
+                let private = PrivateKeyDer::from_pem_slice(&text).map_err(|error| key_of(&error))?;
                 verified.with_client_auth_cert(chain, private).map_err(|error| key_of(&error))?
             }
         };
@@ -68,8 +69,9 @@ impl TlsFiles {
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let refuse = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| refuse(&error))?;
-    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(|error| refuse(&error))?;
+    let text = read_pem(path).map_err(|error| refuse(&error))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let certificates = certificates.map_err(|error| refuse(&error))?;
     if certificates.is_empty() { Err(refuse(&"it holds no certificate in PEM")) } else { Ok(certificates) }
 }
 

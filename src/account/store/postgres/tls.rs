@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::tls::AnyCertificate;
+use crate::tls::{AnyCertificate, read_pem};
 
 /// How the driver is to make its TLS connections.
 ///
@@ -33,7 +33,8 @@ pub(super) fn connector(root_certificate: Option<&Path>) -> Result<MakeRustlsCon
 fn read_roots(path: &Path) -> Result<RootCertStore, String> {
     let refuse = |detail: String| format!("sslrootcert={}: {detail}", path.display());
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))? {
+    let text = read_pem(path).map_err(|error| refuse(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
         roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
     }
