@@ -6,6 +6,7 @@
 mod data;
 mod healthcheck;
 mod password_prompt;
+mod refusal;
 mod users;
 
 use std::ffi::OsString;
@@ -23,6 +24,8 @@ use crate::state::embedded::for_scripts;
 
 const EXIT_FAILURE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
+
+const SUBCOMMANDS: [&str; 5] = ["serve", "check", "healthcheck", "user", "data"];
 
 const AFTER_HELP: &str = "\
 Every flag may also be set by the environment variable named beside it, or by a line NAME=value in a file .env in the
@@ -133,12 +136,12 @@ enum Task {
 /// Reads the arguments, the program's name first. The error is one line.
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> {
     let arguments = config::normalize_dashes(arguments);
-    let matches = match command().try_get_matches_from(arguments) {
+    let matches = match command().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Task::Print(error.to_string()));
         }
-        Err(error) => return Err(on_one_line(&error)),
+        Err(error) => return Err(refusal::of(&error, &arguments)),
     };
     match matches.subcommand() {
         Some(("check", arguments)) => Ok(Task::Check(arguments.get_one("DIR").cloned())),
@@ -171,16 +174,6 @@ fn command() -> Command {
         .subcommand(users::command())
         .subcommand(data::command());
     config::with_flags(root)
-}
-
-/// What clap says over several lines, without the usage.
-fn on_one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
-    let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
-    format!("{first}{tip}; see godra --help")
 }
 
 #[cfg(test)]
@@ -248,29 +241,67 @@ mod tests {
     #[test]
     fn nonsense_is_answered_in_one_line() {
         let check = |line: &str, expected: &str| assert_eq!(parse_line(line).unwrap_err(), expected);
-        check(
-            "godra --prot 1",
-            "unexpected argument '--prot' found (a similar argument exists: '--port'); see godra --help",
-        );
-        check(
-            "godra -prot 1",
-            "unexpected argument '--prot' found (a similar argument exists: '--port'); see godra --help",
-        );
+        check("godra --prot 1", "argument 1 is not known (a similar one exists: --port); see godra --help");
+        check("godra -prot 1", "argument 1 is not known (a similar one exists: --port); see godra --help");
         check(
             "godra --port",
             "a value is required for '--port <PORT>' but none was supplied; see godra --help",
         );
         check(
             "godra user create ann --role king",
-            "invalid value 'king' for '--role <ROLE>'; see godra --help",
+            "invalid value for '--role <ROLE>': expected player or manager; see godra --help",
         );
-        check("godra user create ann secret", "unexpected argument 'secret' found; see godra --help");
+        check("godra chekc", "argument 1 is not known (a similar one exists: check); see godra --help");
+        check("godra check a b", "argument 3 is not known; see godra --help");
+        check("godra serve extra", "argument 2 is not known; see godra --help");
+        check("godra --port 1 check", "the flags of check come behind it; see godra --help");
+        check("godra --port 1 chekc", "argument 3 is not known; see godra --help");
+        check("godra user", "'godra user' requires a subcommand but one was not provided; see godra --help");
         check(
-            "godra chekc",
-            "unrecognized subcommand 'chekc' (a similar subcommand exists: 'check'); see godra --help",
+            "godra user role ann",
+            "the following required arguments were not provided: <ROLE>; see godra --help",
         );
-        check("godra check a b", "unexpected argument 'b' found; see godra --help");
-        check("godra serve extra", "unexpected argument 'extra' found; see godra --help");
+    }
+
+    #[test]
+    fn all_subcommands_are_listed() {
+        let names: Vec<String> = command().get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+        assert_eq!(names, SUBCOMMANDS);
+    }
+
+    #[test]
+    fn a_stray_word_is_never_shown() {
+        for line in [
+            "godra user create ann hunter2",
+            "godra user create ann --password hunter2",
+            "godra user create ann --password=hunter2",
+            "godra user role ann hunter2",
+            "godra user ban ann --for hunter2 hunter2",
+            "godra --jwt-secret aaa hunter2",
+            "godra --jwt-secret-hunter2",
+            "godra --jwt-secrethunter2",
+            "godra --db-dsn host=a password=hunter2",
+            "godra serve --db-dsn host=a user=b password=hunter2",
+            "godra user list --db-dsn host=a password=hunter2",
+            "godra --demo on hunter2",
+            "godra --demo=on,hunter2 hunter2",
+            "godra user delete ann --yes=hunter2",
+            "godra data put profile/7 --version hunter2",
+            "godra data put profile/7 --version -hunter2",
+            "godra hunter2",
+            "godra hunter2 check",
+            "godra user hunter2",
+            "godra -- hunter2",
+            "godra check a hunter2",
+            "godra -hunter2",
+        ] {
+            let refusal = parse_line(line).map(|_| line).unwrap_err();
+            assert!(
+                !refusal.contains("hunter2") && refusal.ends_with("; see godra --help"),
+                "{line}: {refusal}"
+            );
+            assert_eq!(refusal.lines().count(), 1, "{refusal}");
+        }
     }
 
     #[test]

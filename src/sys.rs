@@ -3,6 +3,8 @@
 
 #![allow(unsafe_code, reason = "the C library is called here, and nowhere else outside the embedded store")]
 
+pub(crate) mod given_path;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -66,10 +66,13 @@ fn read_file(path: &str, names: &mut Vec<String>) -> Result<(), String> {
 
 /// A shorter name than anybody may have is a good one: with a `_` in it somebody could.
 fn checked(name: &str) -> Result<String, String> {
+    // What looks like an address or a key may be one, with its password.
+    let is_shown = name.len() <= 64 && !name.contains(['@', '/']) && !name.chars().any(char::is_control);
+    let shown = if is_shown { format!("{name:?}") } else { format!("({} bytes)", name.len()) };
     let is_name = name.chars().all(is_allowed) && !bare(name).is_empty();
     is_name.then(|| name.to_owned()).ok_or_else(|| {
         format!(
-            "{name:?} cannot be a username, which has letters, digits, '_', '-' and '.' only; expected names with commas, \
+            "{shown} cannot be a username, which has letters, digits, '_', '-' and '.' only; expected names with commas, \
              default, @FILE with a name a line, or off"
         )
     })

@@ -33,7 +33,10 @@ pub(super) fn command() -> Command {
 /// Asks. Both results are one line.
 pub(super) fn run(arguments: &ArgMatches) -> Result<String, String> {
     let target = match arguments.get_one::<String>("url") {
-        Some(url) => Target::of_url(url).map_err(|reason| format!("--url {url:?}: {reason}"))?,
+        // It is not shown: what cannot be told apart may be a password.
+        Some(url) => {
+            Target::of_url(url).map_err(|reason| format!("--url ({} bytes): {reason}", url.len()))?
+        }
         None => Target::of_settings(&Listening::load(arguments).map_err(|error| error.to_string())?),
     };
     match ask(&target, Instant::now() + PATIENCE) {
@@ -46,6 +49,7 @@ pub(super) fn run(arguments: &ArgMatches) -> Result<String, String> {
 /// Whom to ask, and what.
 #[derive(Debug)]
 struct Target {
+    /// Without its query, to be shown.
     url: String,
     /// As in the URL, a port among it if that has one.
     authority: String,
@@ -83,7 +87,7 @@ impl Target {
             return Err(expected());
         }
         Ok(Self {
-            url: url.to_owned(),
+            url: url.split('?').next().unwrap_or_default().to_owned(),
             authority: authority.to_string(),
             host,
             port: authority.port_u16().unwrap_or(if speaks_tls { 443 } else { 80 }),

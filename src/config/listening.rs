@@ -5,8 +5,9 @@ use std::path::Path;
 
 use clap::ArgMatches;
 
+use super::dot_env::DotEnv;
 use super::environment::Environment;
-use super::settings::{DotEnv, Values};
+use super::settings::Values;
 use super::{ConfigError, resolve_proxy_protocol, resolve_tls, values};
 use crate::session::Network;
 

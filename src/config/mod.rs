@@ -8,6 +8,7 @@
 //! `src/OPERATING.md`, which a test compares with `--help`.
 
 mod database;
+mod dot_env;
 mod environment;
 mod https_redirect;
 mod identities;
@@ -15,6 +16,7 @@ mod limits;
 mod listening;
 mod public;
 mod settings;
+mod shown;
 mod values;
 
 use std::fmt;
@@ -36,8 +38,9 @@ pub use settings::{
     normalize_dashes, with_database_flags, with_erasure_flag, with_flags, with_name_flags, with_reset_flag,
 };
 
+use dot_env::DotEnv;
 use environment::Environment;
-use settings::{DotEnv, Source, Values};
+use settings::{Source, Values};
 
 use crate::account::look_alikes::ConfusableNames;
 use crate::account::reserved::ReservedNames;
@@ -50,7 +53,7 @@ use crate::session::cors::AllowedOrigins;
 use crate::session::limits::Limit;
 use crate::state::HistoryBounds;
 use crate::state::redis::{Address, Prefix, Security, TlsFiles};
-use crate::sys;
+use crate::sys::{self, given_path};
 use crate::tls::CertificateFiles;
 use crate::wire::ws::deflate::CompressionLevel;
 
@@ -329,7 +332,7 @@ pub fn erasure_log(flags: &ArgMatches) -> Result<Option<PathBuf>, ConfigError> {
 /// # Errors
 /// If it is not a time.
 pub fn ban_time(text: &str) -> Result<Duration, ConfigError> {
-    let reason = |reason| ConfigError(format!("--for {text}: {reason}"));
+    let reason = |reason| ConfigError(format!("--for {}: {reason}", shown::of_setting("for", text)));
     values::duration("1s", "36500d")(text).map_err(reason)
 }
 
@@ -504,7 +507,7 @@ fn resolve_max_connections(
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("expected a path".to_owned()) } else { Ok(text.into()) }
+    given_path::parse(text)
 }
 
 /// Refuses what the logger would pass over with a warning.

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::io;
-use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
 
-use super::ConfigError;
-use super::environment::{PREFIX, unknown_setting};
+use super::dot_env::DotEnv;
+use super::environment::PREFIX;
+use super::{ConfigError, shown};
 use crate::state::redis::Prefix;
+use crate::wire::without_mark;
 
 /// One setting. Its environment variable is its name in upper case with `_` for `-`.
 #[derive(Debug)]
@@ -23,6 +22,11 @@ pub(super) struct Setting {
     default: Option<&'static str>,
     help: &'static str,
 }
+
+/// Those whose whole value is a secret.
+pub(super) const SECRETS: [&str; 2] = ["jwt-secret", "auth-secret"];
+/// Those that have a place for a password.
+pub(super) const WITH_PASSWORDS: [&str; 2] = ["db-dsn", "redis-addr"];
 
 /// All of them, in the order of the help text.
 const SETTINGS: &[Setting] = &[
@@ -308,11 +312,17 @@ impl Setting {
             .help(format!("{}{default} [env: {}]", self.help, self.variable()))
             .overrides_with(self.name)
             // So that our own message answers `--port -1`.
-            .allow_negative_numbers(true);
+            .allow_negative_numbers(true)
+            .allow_hyphen_values(self.is_secret());
         if self.is_switch() {
             return argument.num_args(0..=1).default_missing_value("on");
         }
         argument
+    }
+
+    /// Whether all of its value is a secret, which may begin with a dash: base64url has one.
+    fn is_secret(&self) -> bool {
+        SECRETS.contains(&self.name)
     }
 
     fn is_switch(&self) -> bool {
@@ -348,15 +358,22 @@ pub fn with_reset_flag(command: Command) -> Command {
 
 /// Turns single-dash long flags (`-db-type postgres`) into double-dash ones, so that clap understands them.
 ///
-/// Only an argument of one dash, a letter and more is changed: `-h`, `-5`, `-` and what follows a `--` stay.
+/// Only an argument of one dash, a letter and more is changed: `-h`, `-5`, `-`, what follows a `--` and a secret stay.
 pub fn normalize_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut only_values = false;
+    let mut is_secret = false;
     let normalize = |argument: OsString| {
+        if std::mem::take(&mut is_secret) {
+            return argument;
+        }
         only_values |= argument == OsStr::new("--");
-        match argument.to_str() {
+        let normalized = match argument.to_str() {
             Some(text) if !only_values && is_single_dash_long(text) => format!("-{text}").into(),
             _ => argument,
-        }
+        };
+        let name = normalized.to_str().and_then(|text| text.strip_prefix("--"));
+        is_secret = !only_values && name.is_some_and(|name| SECRETS.contains(&name));
+        normalized
     };
     arguments.into_iter().map(normalize).collect()
 }
@@ -462,6 +479,11 @@ impl Values {
     }
 }
 
+/// The variables, without a prefix, that hold a secret.
+pub(super) fn secret_variables() -> impl Iterator<Item = String> {
+    SECRETS.iter().chain(&WITH_PASSWORDS).map(|name| find(name).variable())
+}
+
 /// Whether a setting's variable has this name, without a prefix.
 pub(super) fn is_variable(name: &str) -> bool {
     variables().any(|variable| variable == name)
@@ -478,7 +500,7 @@ fn find(name: &str) -> &'static Setting {
 
 fn refuse(setting: &Setting, value: &Value, reason: &str) -> ConfigError {
     let Setting { name, .. } = setting;
-    let shown = Shown { value: &value.text, is_secret: may_hold_secret(name, &value.text) };
+    let shown = shown::of_setting(name, &value.text);
     let variable = &value.variable;
     ConfigError(match value.source {
         Source::Flag | Source::Default => format!("--{name} {shown}: {reason}"),
@@ -487,115 +509,9 @@ fn refuse(setting: &Setting, value: &Value, reason: &str) -> ConfigError {
     })
 }
 
-/// Passwords hide in addresses in more ways than can be told apart: shown is what has no place for one.
-fn may_hold_secret(name: &str, text: &str) -> bool {
-    let is_of = |more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
-    match name {
-        "jwt-secret" | "auth-secret" => true,
-        // A path, or names and ports of hosts.
-        "db-dsn" => !is_of("._-/\\") && text != ":memory:",
-        "redis-addr" => !is_of("._-:,[]/") || text.contains("//"),
-        _ => false,
-    }
-}
-
 /// Secrets that are mounted as files often end with a line, and some editors begin them with a mark.
 fn without_line_end(text: &str) -> &str {
-    text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n'])
-}
-
-/// A value in an error message: on one line, not endless, and no secrets.
-struct Shown<'a> {
-    value: &'a str,
-    is_secret: bool,
-}
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MAX_CHARACTERS: usize = 80;
-        if self.is_secret {
-            return write!(f, "({} bytes)", self.value.len());
-        }
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
-        match self.value.char_indices().nth(MAX_CHARACTERS) {
-            Some((cut, _)) => write!(f, "{:?}…", &self.value[..cut]),
-            None if !self.value.is_empty() && self.value.bytes().all(is_plain) => f.write_str(self.value),
-            None => write!(f, "{:?}", self.value),
-        }
-    }
-}
-
-/// The variables of a `.env` file.
-#[derive(Debug, Default)]
-pub(super) struct DotEnv(HashMap<String, String>);
-
-impl DotEnv {
-    /// Reads the file; without one there are no variables.
-    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(ConfigError(format!(".env: cannot be read: {error}"))),
-        }
-    }
-
-    /// The variables in a text.
-    pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let text = text.trim_start_matches('\u{feff}');
-        refuse_replaced_secrets(text)?;
-        let mut variables = HashMap::new();
-        for line in dotenvy::from_read_iter(text.as_bytes()) {
-            let (name, value) = line.map_err(|error| ConfigError(describe_dot_env_error(&error, text)))?;
-            if !value.is_empty() {
-                variables.entry(name).or_insert(value);
-            }
-        }
-        Ok(Self(variables))
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// What of it is not taken though it seems to be meant, a sentence each.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        let mut warnings: Vec<_> = self.0.keys().filter_map(|name| unknown_setting(name, ".env")).collect();
-        warnings.sort();
-        warnings
-    }
-}
-
-/// A `$` begins the name of another variable, unless it is in single quotes: a password that has one would be another.
-fn refuse_replaced_secrets(text: &str) -> Result<(), ConfigError> {
-    for line in text.lines() {
-        let Some((name, value)) = line.split_once('=') else { continue };
-        let name = name.trim().trim_start_matches("export ").trim();
-        let bare = name.strip_prefix(PREFIX).unwrap_or(name);
-        let may_be_secret = ["jwt-secret", "auth-secret", "db-dsn", "redis-addr"]
-            .iter()
-            .any(|known| find(known).variable() == bare);
-        let value = value.trim_start();
-        if may_be_secret && !value.starts_with('\'') && value.replace("\\$", "").contains('$') {
-            return Err(ConfigError(format!(
-                ".env: the $ in {name} would be replaced by a variable's value; put the whole value in single quotes"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Names the line by its number, as all of it may be a secret.
-fn describe_dot_env_error(error: &dotenvy::Error, text: &str) -> String {
-    match error {
-        dotenvy::Error::LineParse(part, _) => {
-            let part = part.trim_end();
-            let is_it = |line: &str| !part.is_empty() && line.contains(part);
-            let number = text.lines().position(is_it).map(|index| index + 1);
-            let line = number.map_or("a line".to_owned(), |number| format!("line {number}"));
-            format!(".env: {line} is not NAME=value; a value with spaces needs quotes")
-        }
-        other => format!(".env: cannot be read: {other}"),
-    }
+    without_mark(text).trim_end_matches(['\r', '\n'])
 }
 
 /// A flag's value; a subcommand has only some of the flags.

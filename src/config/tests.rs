@@ -135,7 +135,7 @@ fn metrics_may_have_a_port_of_their_own() {
         "127.0.0.1:+1",
         "127.0.0.1:65536",
         "::1:9100",
-        "http://x:1",
+        "x:y:1",
         "no.such.host.invalid:1",
     ] {
         let expected = "expected HOST:PORT, such as 127.0.0.1:9100 or [::1]:9100";
@@ -271,7 +271,7 @@ fn values_that_are_refused() {
     refused("--db-type mysql", "--db-type mysql: allowed are sqlite and postgres");
     refused(
         "--db-dsn postgres://u@h/d",
-        "--db-dsn (16 bytes): expected the path of an SQLite file; for PostgreSQL say --db-type postgres",
+        "--db-dsn (16 bytes): expected a path, not a URL; for PostgreSQL say --db-type postgres",
     );
     refused(
         "--db-type postgres",
@@ -283,13 +283,13 @@ fn values_that_are_refused() {
     );
     refused(
         "--db-type postgres --db-dsn postgres://u:pw@h/d?colour=red",
-        "--db-dsn (30 bytes): unknown option `colour`; expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
+        "--db-dsn (30 bytes): an option is not known; in key=value a password with spaces needs single quotes, in a URL %XX stands for what is not a letter or digit; expected host=… user=… password=… dbname=…, or postgres://user:password@host:port/dbname",
     );
     refused("--db-dsn :memory:", "--db-dsn :memory:: expected the path of an SQLite file");
     refused("--redis-ca ca.pem", "--redis-ca ca.pem: expected an address with rediss:// in --redis-addr");
     refused(
         "--redis-addr rediss://localhost --redis-ca /nowhere.pem",
-        "--redis-ca /nowhere.pem: /nowhere.pem: I/O error: No such file or directory (os error 2)",
+        "--redis-ca /nowhere.pem: /nowhere.pem: No such file or directory (os error 2)",
     );
     refused(
         "--redis-addr rediss://localhost --redis-cert a.pem",
@@ -367,13 +367,13 @@ fn values_that_are_refused() {
         "https://*.",
         "https://*a.example",
         "https://a.*.example",
-        "https://a@b",
         "9s://a",
         "https://a,",
         "Null",
     ] {
         refused(&format!("--allow-origin {slip}"), &format!("--allow-origin {slip}: {origins}"));
     }
+    refused("--allow-origin https://a@b", &format!("--allow-origin (11 bytes): {origins}"));
 }
 
 #[test]
@@ -425,37 +425,114 @@ fn a_refused_variable_is_named() {
         "",
         "JWT_SECRET=(3 bytes) in the environment (--jwt-secret): expected at least 32 bytes, or database",
     );
-    let no_line = ".env: line 2 is not NAME=value; a value with spaces needs quotes";
+    let no_line =
+        ".env: line 2 is not NAME=value; a value with spaces, quotes, $ or \\ needs single quotes around it";
     check(&[], "PORT=1\nJWT_SECRET secret", no_line);
     check(&[], "PORT=1\nJWT_SECRET=hunter2 battery staple", no_line);
-    let replaced = ".env: the $ in JWT_SECRET would be replaced by a variable's value; put the whole value in single quotes";
-    check(&[], "JWT_SECRET=hun$ter2-0123456789abcdef0123456789abcdef", replaced);
-    check(&[], "export JWT_SECRET=\"hun${ter}2-0123456789abcdef0123456789\"", replaced);
+    let changed = ".env: line 1 would be read as another JWT_SECRET than stands there; put the whole value in single quotes, and if it has one itself or more lines, set it in the environment";
+    check(&[], "JWT_SECRET=hun$ter2-0123456789abcdef0123456789abcdef", changed);
+    check(&[], "export JWT_SECRET=\"hun${ter}2-0123456789abcdef0123456789\"", changed);
 }
 
 #[test]
 fn a_refusal_never_shows_a_password() {
-    let postgres = |dsn: &'static str| vec![("DB_TYPE", "postgres"), ("DB_DSN", dsn)];
-    for environment in [
-        vec![("REDIS_ADDR", "rediss://default:hunter2@redis.example:6380x")],
-        vec![("REDIS_ADDR", "redis://:hunter2,x@127.0.0.1:6379")],
-        vec![("REDIS_ADDR", "redis://:hunter2/x@127.0.0.1:6379")],
-        vec![("REDIS_ADDR", "redis://:hunter2@127.0.0.1:63790x")],
-        vec![("REDIS_ADDR", "default:hunter2@127.0.0.1:6379")],
-        postgres("Server=db;User Id=a;Pwd=hunter2"),
-        postgres("host=db user=a pass=hunter2"),
-        postgres("host=db user=a password=my hunter2=x"),
-        postgres("host=db user=a password='hunter2"),
-        postgres("postgres://a:hunter2@db:x/game"),
-        vec![("JWT_SECRET", "hunter2")],
-    ] {
-        let refusal = resolve_all("", &environment, "", MACHINE).unwrap_err();
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----";
+    const ENCODED: &str = "MC4CAQAwBQYDK2VwBCIEIOdJhunter2hunter2/Qb+hunter2hunter2hunter2A";
+    let check = |environment: &[(&str, &str)]| {
+        let refusal = resolve_all("", environment, "", MACHINE).map(|_| environment).unwrap_err();
         assert!(!refusal.contains("hunter2"), "{environment:?}: {refusal}");
-        assert!(refusal.contains(environment[environment.len() - 1].0), "{refusal}");
+        let (name, value) = environment[environment.len() - 1];
+        assert!(refusal.contains(&format!("{name}=({} bytes)", value.len())), "{environment:?}: {refusal}");
+    };
+    for dsn in [
+        "Server=db;User Id=a;Pwd=hunter2",
+        "host=db user=a pass=hunter2",
+        "host=db user=a password=my hunter2=x",
+        "host=db user=a password='hunter2",
+        "host=db user=ada dbname=game;password=hunter2",
+        "user=ada;password=hunter2 host=db",
+        "sslmode=require;password=hunter2 host=db user=a",
+        "postgres://a:hunter2@db:x/game",
+        "postgres://ada@db/game;password=hunter2",
+        "postgres://ada:p@hunter2@db/game",
+        "postgres://ada@db/game?password=a&hunter2=x",
+    ] {
+        check(&[("DB_TYPE", "postgres"), ("DB_DSN", dsn)]);
+    }
+    for place in [
+        KEY,
+        ENCODED,
+        r#"{"keys":[{"kty":"oct","k":"hunter2"}]}"#,
+        "https://u:hunter2@h/k",
+        "a:hunter2@h:1",
+        "k=hunter2",
+    ] {
+        for name in [
+            "TLS_CERT",
+            "TLS_KEY",
+            "AUTH_JWKS",
+            "STATE_FILE",
+            "ERASURE_LOG",
+            "SCRIPTS_DIR",
+            "PUBLIC_DIR",
+            "DB_DSN",
+        ] {
+            check(&[(name, place)]);
+        }
+        for name in ["PORT", "HOST", "METRICS_ADDR", "TRUSTED_PROXY", "LOG_FORMAT", "TOKEN_TTL"] {
+            check(&[(name, place)]);
+        }
+        let of_redis = [("REDIS_ADDR", "rediss://db"), ("REDIS_CERT", "cert.pem")];
+        check(&[of_redis[0], ("REDIS_CA", place)]);
+        check(&[of_redis[0], of_redis[1], ("REDIS_KEY", place)]);
+    }
+    for value in [KEY, "https://u:hunter2@h", "a:hunter2@h:1"] {
+        for name in ["ALLOW_ORIGIN", "RESERVED_NAMES"] {
+            check(&[(name, value)]);
+        }
+    }
+    for (name, value) in [
+        ("REDIS_ADDR", "rediss://default:hunter2@redis.example:6380x"),
+        ("REDIS_ADDR", "redis://:hunter2,x@127.0.0.1:6379"),
+        ("REDIS_ADDR", "redis://:hunter2/x@127.0.0.1:6379"),
+        ("REDIS_ADDR", "redis://:hunter2@127.0.0.1:63790x"),
+        ("REDIS_ADDR", "default:hunter2@127.0.0.1:6379"),
+        ("REDIS_ADDR", "default:hunter2:127.0.0.1:6379"),
+        ("REDIS_ADDR", "redis.example:6379,default:hunter2"),
+        ("REDIS_ADDR", ":hunter2"),
+        ("REDIS_ADDR", "default:hunter2/x"),
+        ("DB_DSN", "Server=db;User Id=a;Pwd=hunter2"),
+        ("DB_DSN", "user=a password=hunter2 hostaddr=::1"),
+        ("JWT_SECRET", "hunter2"),
+        ("AUTH_SECRET", "hunter2"),
+    ] {
+        check(&[(name, value)]);
     }
     // What has no place for one is shown.
-    let refusal = resolve_all("", &[("REDIS_ADDR", "redis.example:x")], "", MACHINE).unwrap_err();
-    assert!(refusal.starts_with("REDIS_ADDR=redis.example:x in the environment"), "{refusal}");
+    let shown = |name: &str, value: &str| {
+        let refusal = resolve_all("", &[(name, value)], "", MACHINE).unwrap_err();
+        assert!(refusal.starts_with(&format!("{name}={value} in the environment")), "{refusal}");
+    };
+    shown("REDIS_ADDR", "redis.example:70000");
+    shown("REDIS_ADDR", "[::1]:70000,redis");
+    shown("METRICS_ADDR", "localhost");
+    shown("PUBLIC_DIR", "/srv/my-game/nowhere");
+    shown("ALLOW_ORIGIN", "https://my.example/page");
+    shown("RESERVED_NAMES", "ann,@nowhere.txt");
+}
+
+#[test]
+fn a_secret_may_begin_with_a_dash() {
+    let secret = "-abcdefghij_klmnopqrstuvwxyz-0123456789ABCDE";
+    for flags in [
+        format!("--jwt-secret {secret} --port 1"),
+        format!("-jwt-secret {secret} -port 1"),
+        format!("--jwt-secret={secret} -port=1"),
+    ] {
+        let config = resolve(&flags).unwrap();
+        let [TokenKey::Given(given)] = config.token_keys.as_slice() else { panic!("one key") };
+        assert_eq!((given.expose(), config.listen.port()), (secret.as_bytes(), 1), "{flags}");
+    }
 }
 
 #[test]
@@ -550,7 +627,7 @@ fn a_variable_with_the_prefix_wins_over_one_without() {
     let refused = port(&[("GODRA_PORT", "x")], "").unwrap_err();
     assert!(refused.starts_with("GODRA_PORT=x in the environment (--port): expected"), "{refused}");
     let secret = port(&[], "GODRA_JWT_SECRET=a$b").unwrap_err();
-    assert!(secret.contains("the $ in GODRA_JWT_SECRET"), "{secret}");
+    assert!(secret.contains("another GODRA_JWT_SECRET"), "{secret}");
 }
 
 #[test]

@@ -36,12 +36,12 @@ fn a_wrong_value_is_one_line_and_exit_code_2() {
     refused(
         &["--prot", "1"],
         &[],
-        "unexpected argument '--prot' found (a similar argument exists: '--port'); see godra --help",
+        "argument 1 is not known (a similar one exists: --port); see godra --help",
     );
     refused(
         &["user", "create", "ann", "--role", "king"],
         &[],
-        "invalid value 'king' for '--role <ROLE>'; see godra --help",
+        "invalid value for '--role <ROLE>': expected player or manager; see godra --help",
     );
     refused(
         &[],

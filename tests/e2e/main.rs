@@ -66,6 +66,7 @@ mod seats;
 mod secrets;
 mod served_documents;
 mod several_games;
+mod shown;
 mod state_file;
 mod state_file_refusals;
 mod ticks;

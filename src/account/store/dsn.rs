@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::PostgresDsn;
+use crate::sys::given_path;
 
 /// Where accounts are kept. `Display` leaves passwords out.
 #[derive(Clone, Debug)]
@@ -20,7 +21,13 @@ impl Dsn {
     /// # Errors
     /// Says what is expected.
     pub fn sqlite(text: &str) -> Result<Self, String> {
-        parse_sqlite_path(text).map(Self::Sqlite)
+        let hint = |reason| match reason {
+            reason if text.contains('=') || text.contains("://") => {
+                format!("{reason}; for PostgreSQL say --db-type postgres")
+            }
+            reason => reason,
+        };
+        parse_sqlite_path(text).map(Self::Sqlite).map_err(hint)
     }
 
     /// `key=value` pairs or a URL, as libpq takes them.
@@ -54,15 +61,11 @@ impl fmt::Display for Dsn {
 /// # Errors
 /// Says what is expected.
 pub fn parse_sqlite_path(text: &str) -> Result<PathBuf, String> {
-    let is_connection_text = text.contains("://") || text.contains("host=") || text.contains("dbname=");
-    if is_connection_text {
-        return Err("expected the path of an SQLite file; for PostgreSQL say --db-type postgres".to_owned());
-    }
     // SQLite takes all of these for a database in memory, or elsewhere than it looks.
     if text.is_empty() || text == ":memory:" || text.starts_with("file:") {
         return Err("expected the path of an SQLite file".to_owned());
     }
-    Ok(text.into())
+    given_path::parse(text)
 }
 
 #[cfg(test)]
@@ -71,13 +74,23 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_refused() {
-        let check = |text: &str, expected: &str| assert_eq!(parse_sqlite_path(text).unwrap_err(), expected);
+        let check = |text: &str, expected: &str| {
+            let refusal = Dsn::sqlite(text).unwrap_err();
+            assert!(refusal.contains(expected) && !refusal.contains("hunter2"), "{refusal}");
+        };
         let file = "expected the path of an SQLite file";
-        let postgres = "expected the path of an SQLite file; for PostgreSQL say --db-type postgres";
+        let postgres = "; for PostgreSQL say --db-type postgres";
         for text in ["", ":memory:", "file:game.db?mode=memory"] {
             check(text, file);
         }
-        for text in ["postgres://ada@db/game", "host=db user=ada", "dbname=game"] {
+        for text in [
+            "postgres://ada@db/game",
+            "host=db user=ada",
+            "dbname=game",
+            "Server=db;User Id=a;Pwd=hunter2",
+            "user=a password=hunter2 hostaddr=::1",
+            "game.db;Password=hunter2",
+        ] {
             check(text, postgres);
         }
         assert_eq!(parse_sqlite_path("data/game.db"), Ok(PathBuf::from("data/game.db")));

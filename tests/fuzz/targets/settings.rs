@@ -2,7 +2,8 @@
 
 use clap::Command;
 
-use super::settings::{DotEnv, Values, with_flags};
+use super::dot_env::DotEnv;
+use super::settings::{Values, with_flags};
 use super::{Config, ConfigError, Machine};
 
 /// What the secrets of this file begin with, if it has any.

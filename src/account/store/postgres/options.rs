@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use crate::sys::given_path;
 use crate::wire::percent;
 
 /// What libpq calls its options, besides those that the driver knows. No other word of a DSN is shown.
@@ -125,7 +126,10 @@ impl TlsOptions {
                 let shown = shown.map_or_else(|| format!("({} bytes)", mode.len()), str::to_owned);
                 return Err(format!("sslmode={shown}: allowed are disable, prefer, require and verify-full"));
             }
-            ("sslrootcert", path) => self.root_certificate = Some(path.into()),
+            ("sslrootcert", path) => {
+                let refuse = |reason| format!("sslrootcert=({} bytes): {reason}", path.len());
+                self.root_certificate = Some(given_path::parse(path).map_err(refuse)?);
+            }
             (key, _) if KNOWN_TO_DRIVER.contains(&key) => return Ok(false),
             (key, _) if OF_LIBPQ_ALONE.contains(&key) => {
                 return Err(format!("the option {key} is not supported"));
@@ -222,6 +226,7 @@ mod tests {
             "user=ada password=my hunter2=x",
             "sslmode=disable;password=hunter2 host=db",
             "sslmode=hunter2 host=db",
+            "host=db sslmode=verify-full sslrootcert='-----BEGIN hunter2'",
             "postgres://ada@db/game?password=a&hunter2=x",
             "postgres://ada@db/game?password=a&hunter2",
             "postgres://ada@db/game?password=hunter2%",
