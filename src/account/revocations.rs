@@ -241,7 +241,7 @@ mod tests {
             username: "a".into(),
             role: Role::Player,
             expires_at_s: 0,
-            login: Login { family: family.into(), issued_at_ms },
+            login: Login { family: family.into(), issued_at_ms, network: None },
         }
     }
 

@@ -241,10 +241,10 @@ impl Claims {
 fn login_of(jti: Option<&str>, iat: Option<NumericDate>) -> Login {
     let ours = jti.and_then(|jti| jti.rsplit_once('.')).and_then(|(family, issued_at_ms)| {
         let issued_at_ms = issued_at_ms.parse().ok()?;
-        is_family(family).then(|| Login { family: family.into(), issued_at_ms })
+        is_family(family).then(|| Login { family: family.into(), issued_at_ms, network: None })
     });
     let issued_at_ms = iat.map_or(0, |iat| iat.0.saturating_mul(1000));
-    ours.unwrap_or_else(|| Login { family: SmolStr::default(), issued_at_ms })
+    ours.unwrap_or_else(|| Login { family: SmolStr::default(), issued_at_ms, network: None })
 }
 
 /// Characters of a family's id: 132 random bits.

@@ -2,15 +2,18 @@
 //!
 //! Each user has a leaky bucket: it fills by the time that the user's calls take, over all connections, rooms and RPCs,
 //! and drains by a fifth of the time that passes. While others wait, whoever's bucket is over [`BURST`] waits until it has
-//! drained. The server's own calls are nobody's.
+//! drained. The server's own calls are nobody's. Each network that users come from has a bucket as well: whoever is in one that
+//! is over waits while anybody else wants the store, and no longer, as one address may be that of many who play.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use smol_str::SmolStr;
 
 use super::guest_book::SCRIPT_PREFIX;
 use super::{Call, Membership};
+use crate::wire::ids::NetworkId;
 
 /// A bucket drains by one part in so many of the time that passes: each user's share of the store.
 const PARTS: u32 = 5;
@@ -21,10 +24,16 @@ const FULL: Duration = Duration::from_millis(200);
 /// So many buckets are kept before idle ones are looked for.
 const FEW: usize = 1024;
 
-/// How much of the store each user has had lately.
-#[derive(Debug)]
+/// How much of the store each user has had lately, and each network that users come from.
+#[derive(Debug, Default)]
 pub(super) struct Shares {
-    buckets: HashMap<SmolStr, Bucket>,
+    users: Buckets<SmolStr>,
+    networks: Buckets<NetworkId>,
+}
+
+#[derive(Debug)]
+struct Buckets<K> {
+    buckets: HashMap<K, Bucket>,
     /// How many of them are marked as over: while there are none, nobody is looked up.
     over: usize,
     /// At so many buckets, idle ones are forgotten.
@@ -46,17 +55,15 @@ impl Bucket {
     }
 }
 
-impl Default for Shares {
+impl<K> Default for Buckets<K> {
     fn default() -> Self {
         Self { buckets: HashMap::new(), over: 0, sweep_at: FEW }
     }
 }
 
-impl Shares {
-    /// A call has used the store for so long.
-    pub(super) fn charge(&mut self, call: &Call, took: Duration, now: Instant) {
-        let Some(user_id) = payer(call) else { return };
-        match self.buckets.get_mut(user_id) {
+impl<K: Hash + Eq + Clone> Buckets<K> {
+    fn charge(&mut self, who: &K, took: Duration, now: Instant) {
+        match self.buckets.get_mut(who) {
             Some(bucket) => {
                 bucket.drain(now);
                 bucket.level = (bucket.level + took).min(FULL);
@@ -65,28 +72,25 @@ impl Shares {
                     self.over += 1;
                 }
             }
-            None => self.open(user_id.clone(), took, now),
+            None => self.open(who.clone(), took, now),
         }
     }
 
-    fn open(&mut self, user_id: SmolStr, took: Duration, now: Instant) {
+    fn open(&mut self, who: K, took: Duration, now: Instant) {
         if self.buckets.len() >= self.sweep_at {
             self.forget_idle(now);
         }
         let level = took.min(FULL);
         let is_over = level > BURST;
         self.over += usize::from(is_over);
-        self.buckets.insert(user_id, Bucket { level, at: now, is_over });
+        self.buckets.insert(who, Bucket { level, at: now, is_over });
     }
 
-    /// Whether the caller has had more than its share.
-    pub(super) fn is_over(&mut self, call: &Call, now: Instant) -> bool {
+    fn is_over(&mut self, who: Option<&K>, now: Instant) -> bool {
         if self.over == 0 {
             return false;
         }
-        let Some(bucket) = payer(call).and_then(|user_id| self.buckets.get_mut(user_id)) else {
-            return false;
-        };
+        let Some(bucket) = who.and_then(|who| self.buckets.get_mut(who)) else { return false };
         bucket.drain(now);
         if bucket.is_over && bucket.level <= BURST {
             bucket.is_over = false;
@@ -95,17 +99,7 @@ impl Shares {
         bucket.is_over
     }
 
-    /// Whether all callers have had more than their shares, of those who have one; that of the server's own is without end.
-    pub(super) fn are_over(&mut self, calls: &[Call], now: Instant) -> bool {
-        if self.over == 0 {
-            return false;
-        }
-        let mut payers = calls.iter().filter(|call| payer(call).is_some()).peekable();
-        payers.peek().is_some() && payers.all(|call| self.is_over(call, now))
-    }
-
-    /// Forgets users whose buckets have drained.
-    pub(super) fn forget_idle(&mut self, now: Instant) {
+    fn forget_idle(&mut self, now: Instant) {
         let over = &mut self.over;
         self.buckets.retain(|_, bucket| {
             bucket.drain(now);
@@ -116,10 +110,51 @@ impl Shares {
         self.sweep_at = FEW.max(2 * self.buckets.len());
         self.buckets.shrink_to(self.sweep_at);
     }
+}
+
+impl Shares {
+    /// A call has used the store for so long.
+    pub(super) fn charge(&mut self, call: &Call, took: Duration, now: Instant) {
+        let Some(user_id) = payer(call) else { return };
+        self.users.charge(user_id, took, now);
+        if let Some(network) = &call.caller.login.network {
+            self.networks.charge(network, took, now);
+        }
+    }
+
+    /// Whether the caller has had more than its share.
+    pub(super) fn is_over(&mut self, call: &Call, now: Instant) -> bool {
+        self.users.is_over(payer(call), now)
+    }
+
+    /// Whether all callers have had more than their shares, of those who have one; that of the server's own is without end.
+    pub(super) fn are_over(&mut self, calls: &[Call], now: Instant) -> bool {
+        if self.users.over == 0 {
+            return false;
+        }
+        let mut payers = calls.iter().filter(|call| payer(call).is_some()).peekable();
+        payers.peek().is_some() && payers.all(|call| self.is_over(call, now))
+    }
+
+    /// Whether all of these are calls of players whose networks have had more than their shares: many users of one address are
+    /// one, so that who makes itself a hundred guests has no more of the store than others.
+    pub(super) fn are_of_networks_over(&mut self, calls: &[Call], now: Instant) -> bool {
+        let is_over = |call: &Call| {
+            let is_players = call.membership == Membership::Unchanged && payer(call).is_some();
+            is_players && self.networks.is_over(call.caller.login.network.as_ref(), now)
+        };
+        !calls.is_empty() && calls.iter().all(is_over)
+    }
+
+    /// Forgets those whose buckets have drained.
+    pub(super) fn forget_idle(&mut self, now: Instant) {
+        self.users.forget_idle(now);
+        self.networks.forget_idle(now);
+    }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.buckets.len()
+        self.users.buckets.len()
     }
 }
 

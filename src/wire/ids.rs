@@ -1,6 +1,8 @@
 //! Names of rooms and players, parsed once into types that the rest can trust.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -132,18 +134,47 @@ pub struct Identity {
     pub login: Login,
 }
 
-/// What later news about a login are told apart by.
+/// Which login a caller uses, and where it is: what later news about a login are told apart by, and whose share of the store its
+/// calls take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Login {
     /// The id that all tokens of one login share; empty for a token that does not say.
     pub family: SmolStr,
     /// When the token was issued, in milliseconds since the Unix epoch; 0 for a token that does not say.
     pub issued_at_ms: u64,
+    /// Where the caller is; None on this machine, and where that is not known.
+    pub network: Option<NetworkId>,
+}
+
+/// What stands for all addresses that one client may use: an IPv4 address, or an IPv6 network of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NetworkId(NonZeroU64);
+
+impl NetworkId {
+    /// The network of an address.
+    pub fn of(address: IpAddr) -> Self {
+        // No IPv6 network that is in use begins with 32 bits of zero.
+        let bits = match address.to_canonical() {
+            IpAddr::V4(address) => u64::from(u32::from(address)),
+            IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
+        };
+        Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_counts_with_those_that_its_client_may_use() {
+        let of = |address: &str| NetworkId::of(address.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("203.0.113.9"), of("::ffff:203.0.113.9"));
+        assert_ne!(of("203.0.113.9"), of("203.0.113.10"));
+        assert_eq!(of("::"), of("0.0.0.0"));
+    }
 
     #[test]
     fn room_ids() {

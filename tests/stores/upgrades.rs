@@ -88,7 +88,7 @@ fn guest(id: &str) -> Arc<Identity> {
         username: "Guest-ABCD".into(),
         role: Role::Guest,
         expires_at_s: u32::MAX,
-        login: Login { family: new_family().as_str().into(), issued_at_ms: 0 },
+        login: Login { family: new_family().as_str().into(), issued_at_ms: 0, network: None },
     })
 }
 

@@ -58,7 +58,7 @@ fn an_issued_token_verifies_until_it_expires() {
         username: "Änne".into(),
         role: Role::Guest,
         expires_at_s: (NOW_S + 3600) as u32,
-        login: Login { family: FAMILY.into(), issued_at_ms: NOW_S * 1000 + 7 },
+        login: Login { family: FAMILY.into(), issued_at_ms: NOW_S * 1000 + 7, network: None },
     };
     let check = |now_s: u64, expected: Result<&Identity, TokenError>| {
         assert_eq!(authority.verify(&token, now_s).as_ref(), expected.as_ref().copied());

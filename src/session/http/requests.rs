@@ -9,11 +9,11 @@ use crate::session::documents;
 use crate::session::routes::{MAX_OPTIONS_BYTES, STRANGERS_BODY, TokenSource, user_to_reset};
 use crate::session::rpc::BAD_GAME;
 use crate::session::{
-    Action, Client, Context, Counted, JoinRequest, MAX_ROOMS_TOLD, Rejection, Route, RpcRequest, SERVER_FULL,
-    cors,
+    Action, Client, Context, Counted, JoinRequest, MAX_ROOMS_TOLD, Origin, Rejection, Route, RpcRequest,
+    SERVER_FULL, cors,
 };
 use crate::wire::http::{Method, Request, RequestError};
-use crate::wire::ids::{Identity, Role, RoomId, is_game_name};
+use crate::wire::ids::{Identity, NetworkId, Role, RoomId, is_game_name};
 use crate::wire::message::{MAX_DEPTH, is_too_deep, parse_epoch};
 use crate::wire::ws::{self, Handshake};
 use crate::wire::{ErrorCode, Position};
@@ -73,8 +73,9 @@ pub(super) fn handle(route: Route, request: &Request, context: &Context<'_>) -> 
     check_body(route, request.body.len(), context)?;
     let caller = match route.token() {
         TokenSource::Header => {
-            let caller = authenticate(bearer(request), context)?;
-            admit_call(&caller, client(request, context), context)?;
+            let client = client(request, context);
+            let caller = located(authenticate(bearer(request), context)?, client);
+            admit_call(&caller, client, context)?;
             Some(Arc::new(caller))
         }
         TokenSource::None | TokenSource::Upgrade => None,
@@ -343,8 +344,8 @@ fn join_request(
 ) -> Result<JoinRequest, Rejection> {
     let in_query = request.query_parameter("token");
     let token = in_query.as_deref().or(bearer(request)).or(handshake.bearer.as_deref());
-    let identity = Arc::new(authenticate(token, context)?);
     let client = client(request, context);
+    let identity = Arc::new(located(authenticate(token, context)?, client));
     admit_call(&identity, client, context)?;
     context.services.readiness().map_err(|reason| Rejection::new(ErrorCode::Unavailable, reason))?;
     let room = request
@@ -421,6 +422,12 @@ fn authenticate(token: Option<&str>, context: &Context<'_>) -> Result<Identity, 
 /// Who asks, behind whatever trusted proxies.
 fn client(request: &Request, context: &Context<'_>) -> Client {
     Client::of(context.peer, request, &context.services.settings().trusted_proxies)
+}
+
+/// Who uses a login, and where. A proxy that does not say whom it serves is nobody's network, but everybody's.
+fn located(mut caller: Identity, client: Client) -> Identity {
+    caller.login.network = (client.origin == Origin::Known).then(|| NetworkId::of(client.address));
+    caller
 }
 
 /// Counts what a user does. A manager may do as much as it likes: nobody becomes one without being made one.

@@ -221,13 +221,10 @@ impl Worker {
         }
     }
 
-    /// Runs a batch, unless others wait and all its callers have had more than their share. A room's batch runs all the
-    /// same: it gives back what must wait.
+    /// Runs a batch, unless others wait and it has had enough.
     pub(super) fn receive(&mut self, batch: Box<Batch>) {
         let now = Instant::now();
-        let must_wait =
-            !batch.gives_back() && self.shares.are_over(&batch.calls, now) && !self.receiver.is_empty();
-        if !must_wait {
+        if self.receiver.is_empty() || !has_had_enough(&mut self.shares, &batch, now) {
             return self.process(*batch, now);
         }
         let user_id = batch.calls.iter().find_map(payer).cloned().unwrap_or_default();
@@ -243,7 +240,7 @@ impl Worker {
         }
         let now = Instant::now();
         let shares = &mut self.shares;
-        match self.late.next(now, others_wait, |batch| shares.are_over(&batch.calls, now)) {
+        match self.late.next(now, others_wait, |batch| has_had_enough(shares, batch, now)) {
             Some(Next::Run(batch)) => {
                 self.process(*batch, now);
                 self.late.ran(now.elapsed(), Instant::now());
@@ -659,6 +656,13 @@ impl Progress {
         self.results.push(result);
         self.runs.push(run);
     }
+}
+
+/// Whether a batch waits while others want the store: all its callers, or the networks that they come from, have had more than
+/// their share. A room's batch runs whatever its users have had: it gives back what must wait.
+fn has_had_enough(shares: &mut Shares, batch: &Batch, now: Instant) -> bool {
+    !batch.gives_back() && shares.are_over(&batch.calls, now)
+        || shares.are_of_networks_over(&batch.calls, now)
 }
 
 /// Whether a call has to wait for documents that are not in the store yet.

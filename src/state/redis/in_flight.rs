@@ -179,6 +179,11 @@ impl InFlight {
         self.wait_while(patience, |under_way| !under_way.queue.is_empty());
     }
 
+    /// How long the store will take for what is under way.
+    pub(super) fn guess(&self) -> Duration {
+        self.lock().guess
+    }
+
     /// Waits until more may be sent, or for so long.
     pub(super) fn wait_for_room(&self, patience: Duration) {
         self.wait_while(patience, |under_way| under_way.is_full());

@@ -97,9 +97,11 @@ impl Ledger {
         not_now
     }
 
-    /// Whether a batch that runs whole has to wait.
-    pub(super) fn must_wait(&mut self, batch: &Batch, now: Instant) -> bool {
+    /// Whether a batch has to wait: one that runs whole while its callers have had more than their shares, and any while the
+    /// networks that they come from have, and the store `is_busy`.
+    pub(super) fn must_wait(&mut self, batch: &Batch, is_busy: bool, now: Instant) -> bool {
         !batch.gives_back() && self.shares.are_over(&batch.calls, now)
+            || is_busy && self.shares.are_of_networks_over(&batch.calls, now)
     }
 
     /// How long a batch will take.
@@ -201,7 +203,7 @@ fn weight(call: &Call) -> usize {
 mod tests {
     use super::*;
     use crate::script::Script;
-    use crate::wire::ids::{Identity, Role};
+    use crate::wire::ids::{Identity, NetworkId, Role};
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -302,9 +304,31 @@ mod tests {
         let mut batch = inputs("other", &["ben", "ann", "ben", "ann", "eve"], 10);
         assert_eq!(places(&ledger.cut(&mut batch, now)), [1, 3]);
         let whole = |callers: &[&str]| Batch { may_give_back: false, ..inputs("s", callers, 10) };
-        assert!(ledger.must_wait(&whole(&["ann"]), now));
-        assert!(!ledger.must_wait(&whole(&["ann", "ben"]), now));
-        assert!(!ledger.must_wait(&whole(&["ann"]), now + ms(500)));
+        assert!(ledger.must_wait(&whole(&["ann"]), false, now));
+        assert!(!ledger.must_wait(&whole(&["ann", "ben"]), false, now));
+        assert!(!ledger.must_wait(&whole(&["ann"]), false, now + ms(500)));
+    }
+
+    #[test]
+    fn a_network_that_has_had_its_share_waits_while_the_store_is_busy() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        let of = |network: [u8; 4], callers: &[&str]| {
+            let mut batch = inputs("s", callers, 10);
+            for call in &mut batch.calls {
+                let network = NetworkId::of(std::net::IpAddr::from(network));
+                Arc::make_mut(&mut call.caller).login.network = Some(network);
+            }
+            batch
+        };
+        let (crowd, other) = (of([203, 0, 113, 9], &["a", "b", "c"]), of([203, 0, 113, 8], &["d"]));
+        ledger.settle(&crowd.calls, &Took(vec![(3, ms(150))]), now);
+        assert!(ledger.must_wait(&crowd, true, now));
+        assert!(!ledger.must_wait(&crowd, false, now), "nobody else needs the store");
+        assert!(!ledger.must_wait(&other, true, now));
+        let mut mixed = crowd;
+        mixed.calls.extend(other.calls);
+        assert!(!ledger.must_wait(&mixed, true, now));
     }
 
     #[test]
@@ -315,8 +339,8 @@ mod tests {
         calls.extend(inputs("s", &["ben"; 7], 100).calls);
         ledger.settle(&calls, &Took(vec![(8, ms(300))]), now);
         let whole = |callers: &[&str]| Batch { may_give_back: false, ..inputs("s", callers, 10) };
-        assert!(ledger.must_wait(&whole(&["ann"]), now));
-        assert!(!ledger.must_wait(&whole(&["ben"]), now));
+        assert!(ledger.must_wait(&whole(&["ann"]), false, now));
+        assert!(!ledger.must_wait(&whole(&["ben"]), false, now));
     }
 
     #[test]

@@ -39,6 +39,8 @@ mod messages;
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// As [`LOOK_INTERVAL`], while batches wait of users who have had more than their share.
 const LATE_INTERVAL: Duration = Duration::from_millis(10);
+/// The store has much to do while what is under way will take it so long.
+const BUSY: Duration = Duration::from_millis(5);
 /// Batches that are packed into one write.
 const MAX_PACKED: usize = 128;
 /// A room without members stays subscribed for so long, as they often come back.
@@ -355,14 +357,13 @@ impl Writer {
     fn receive(&mut self, connection: &mut StoreConnection, mut batch: Box<Batch>) {
         let now = Instant::now();
         let mut ledger = self.endpoint.ledger();
-        let must_wait = ledger.must_wait(&batch, now);
+        if ledger.must_wait(&batch, connection.in_flight.guess() >= BUSY, now) {
+            drop(ledger);
+            return self.put_off(batch, now);
+        }
         let held = ledger.cut(&mut batch, now);
         drop(ledger);
-        if must_wait {
-            self.put_off(batch, now);
-        } else {
-            self.pack(connection, *batch, held, 0);
-        }
+        self.pack(connection, *batch, held, 0);
     }
 
     fn put_off(&mut self, batch: Box<Batch>, now: Instant) {
@@ -374,17 +375,20 @@ impl Writer {
     }
 
     fn serve_late(&mut self, connection: &mut StoreConnection) {
+        let mut under_way = connection.in_flight.guess();
         while !self.late.is_empty() && !connection.in_flight.is_full() {
             let now = Instant::now();
             let mut ledger = self.endpoint.ledger();
             // Other nodes may want the store at any time.
-            let next = self.late.next(now, true, |batch| ledger.must_wait(batch, now));
-            let guess = |batch: &Batch| ledger.guess_all(&batch.calls);
+            let next = self.late.next(now, true, |batch| ledger.must_wait(batch, under_way >= BUSY, now));
             match next {
-                Some(Next::Run(batch)) => {
-                    self.late.ran(guess(&batch), now);
+                Some(Next::Run(mut batch)) => {
+                    let held = ledger.cut(&mut batch, now);
+                    let guess = ledger.guess_all(&batch.calls);
+                    under_way += guess;
+                    self.late.ran(guess, now);
                     drop(ledger);
-                    self.pack(connection, *batch, Held::new(), 0);
+                    self.pack(connection, *batch, held, 0);
                 }
                 Some(Next::Refuse(batch)) => {
                     drop(ledger);

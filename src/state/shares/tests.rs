@@ -85,9 +85,9 @@ fn idle_users_are_forgotten() {
         shares.charge(&call(&number.to_string()), Duration::from_micros(10), now + ms(number / 100));
         assert!(shares.len() <= 2 * FEW);
     }
-    assert_eq!(shares.over, 1);
+    assert_eq!(shares.users.over, 1);
     shares.forget_idle(now + ms(2500));
-    assert_eq!((shares.len(), shares.over), (0, 0));
+    assert_eq!((shares.len(), shares.users.over), (0, 0));
 }
 
 /// Which of the calls run, each taking so long, while others wait.
@@ -124,4 +124,32 @@ fn whoever_is_over_waits_with_all_later_calls_and_nobody_else_does() {
     let calls = [leave("ann"), call("ann"), call("ben"), call(""), leave("ann"), leave("ben"), call("ann")];
     let expected = [true, false, true, true, false, true, false];
     assert_eq!(taken(ms(8), &mut shares, &calls, ms(0)), expected);
+}
+
+#[test]
+fn users_of_one_network_share_its_bucket() {
+    let now = Instant::now();
+    let mut shares = Shares::default();
+    let of = |user_id: &str, network: Option<[u8; 4]>| {
+        let mut call = call(user_id);
+        let caller = Arc::make_mut(&mut call.caller);
+        caller.login.network = network.map(|address| NetworkId::of(std::net::IpAddr::from(address)));
+        call
+    };
+    let crowd: Vec<Call> =
+        (0..20).map(|number| of(&format!("guest {number}"), Some([203, 0, 113, 9]))).collect();
+    crowd.iter().for_each(|call| shares.charge(call, ms(10), now));
+    assert!(!shares.are_over(&crowd, now), "none of them has had much");
+    assert!(shares.are_of_networks_over(&crowd, now));
+    for other in [of("ann", Some([203, 0, 113, 8])), of("ben", None), call("")] {
+        shares.charge(&other, ms(10), now);
+        assert!(!shares.are_of_networks_over(std::slice::from_ref(&other), now));
+        assert!(!shares.are_of_networks_over(&[crowd[0].clone(), other], now));
+    }
+    let leaves = Call { membership: Membership::Leave(1), ..crowd[0].clone() };
+    assert!(!shares.are_of_networks_over(&[leaves], now));
+    assert!(!shares.are_of_networks_over(&[], now));
+    assert!(!shares.are_of_networks_over(&crowd, now + ms(500)), "it has drained");
+    shares.forget_idle(now + ms(60_000));
+    assert_eq!((shares.len(), shares.networks.buckets.len()), (0, 0));
 }

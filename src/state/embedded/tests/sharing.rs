@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::state::Membership;
+use crate::wire::ids::{Login, NetworkId};
 
 /// What a call that never ends takes.
 const HEAVY: Duration = Duration::from_millis(10);
@@ -14,16 +15,20 @@ fn heavy() -> Arc<Script> {
     script("while true do end")
 }
 
-/// Calls of these users; a name with a `-` in front stands for the hook that takes its user out.
+/// Calls of these users; a name with a `-` in front stands for the hook that takes its user out. Who is called `ann@7` is in the
+/// network of that number.
 fn calls(users: &[&str], script: &Arc<Script>) -> Vec<Call> {
     let call = |name: &&str| {
         let user_id = name.trim_start_matches('-');
+        let network = user_id.split_once('@').map(|(_, number)| {
+            NetworkId::of(std::net::Ipv4Addr::from(number.parse::<u32>().unwrap()).into())
+        });
         let caller = Arc::new(Identity {
             user_id: user_id.into(),
             username: user_id.into(),
             role: Role::Player,
             expires_at_s: 0,
-            login: Default::default(),
+            login: Login { network, ..Login::default() },
         });
         let membership = if name.starts_with('-') { Membership::Leave(1) } else { Membership::Unchanged };
         let call = Call::rpc(script.clone(), caller, Vec::new(), Vec::new());
@@ -142,6 +147,31 @@ fn whole_batches_of_such_users_run_after_all_others() {
     assert!(order[0].starts_with("script_timeout"), "{order:?}");
     let ben_is_in = ["\"ann\"", "\"ben\"", "\"ben\"", "\"ben\"", "\"ben\"", "\"ben\"", "\"ann\"", "\"ann\""];
     assert_eq!(order[1..], ben_is_in);
+}
+
+/// None of them has had more than a fifth, but their address has.
+#[test]
+fn many_users_of_one_address_have_one_share() {
+    let game = game();
+    let many: Vec<String> = (0..20).map(|number| format!("{number}@7")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    game.submit(whole("1z", &many, &heavy()));
+    game.submit(whole("1z", &many, &heavy()));
+    game.done();
+    game.done();
+    hold(&game);
+    let light = script("return godra.user.id");
+    // The first has its turn.
+    game.submit(inputs("1a", &[many[0]], &heavy()));
+    many[..10].iter().for_each(|user| game.submit(inputs("1a", &[user], &light)));
+    game.submit(inputs("1a", &["-0@7"], &light));
+    (0..3).for_each(|_| game.submit(inputs("2b", &["ben@8"], &light)));
+    game.done();
+    game.done();
+    let order: Vec<String> = (0..14).map(|_| shown(&game.done().1.results)[0].clone()).collect();
+    let in_time = ["\"-0@7\"", "\"ben@8\"", "\"ben@8\"", "\"ben@8\""].map(|user| user.replace('-', ""));
+    assert_eq!(order[..4], in_time, "{order:?}");
+    assert!(order[4..].iter().all(|user| user.ends_with("@7\"")), "{order:?}");
 }
 
 #[test]
