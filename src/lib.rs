@@ -108,3 +108,8 @@ mod sys;
 mod threads;
 pub mod tls;
 pub mod wire;
+
+/// Tests compare what is counted as taken with what is.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: godra_engine::counting::Counting = godra_engine::counting::Counting;

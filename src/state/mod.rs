@@ -28,6 +28,7 @@ mod prints;
 pub mod redis;
 mod room_events;
 mod shares;
+mod sizes;
 mod survey;
 pub mod ticks;
 
@@ -122,6 +123,9 @@ pub trait Engine: Send + Sync {
     ) {
         reply(Vec::new());
     }
+
+    /// What the table of the documents in the stores takes: an engine that counts its memory counts it, too.
+    fn note_document_table(&self, _bytes: usize) {}
 
     /// Whether the engine can run scripts now (what `/ready` tells).
     fn is_ready(&self) -> bool;

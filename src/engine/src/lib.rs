@@ -23,6 +23,7 @@
 
 mod call_random;
 pub mod commands;
+pub mod counting;
 mod json_text;
 pub mod keyspace;
 pub mod lua;

@@ -1,51 +1,8 @@
 //! What the store says that its data take, against what the allocator has really given.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use godra_engine::counting::{Counting, held_bytes};
 use godra_engine::keyspace::{Context, Keyspace};
 use godra_engine::reply::ReplyBuffer;
-
-/// The system's allocator, which counts what each thread has.
-struct Counting;
-
-thread_local! {
-    static HELD_BYTES: Cell<isize> = const { Cell::new(0) };
-}
-
-/// Adds what the block takes, with the header in front of it.
-fn count(block: *mut u8, sign: isize) {
-    const HEADER: usize = 8;
-    if !block.is_null() {
-        // SAFETY: the block came from the system's allocator and is not freed yet.
-        let bytes = unsafe { libc::malloc_usable_size(block.cast()) } + HEADER;
-        let _ = HELD_BYTES.try_with(|held| held.set(held.get() + sign * bytes as isize));
-    }
-}
-
-// SAFETY: all calls go to the system's allocator as they are.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as the caller promises.
-        let block = unsafe { System.alloc(layout) };
-        count(block, 1);
-        block
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        count(block, -1);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(block, -1);
-        // SAFETY: as the caller promises.
-        let grown = unsafe { System.realloc(block, layout, new_size) };
-        count(if grown.is_null() { block } else { grown }, 1);
-        grown
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -61,7 +18,7 @@ impl Store {
         let mut reply = ReplyBuffer::default();
         reply.error(&" ".repeat(256));
         let keyspace = Keyspace::new(7);
-        Self { keyspace, reply, held_before: HELD_BYTES.get() }
+        Self { keyspace, reply, held_before: held_bytes() }
     }
 
     fn run(&mut self, arguments: &[&str]) {
@@ -72,7 +29,7 @@ impl Store {
 
     #[track_caller]
     fn check(&self, place: &str, has_shrunk: bool) {
-        let held = (HELD_BYTES.get() - self.held_before) as f64;
+        let held = (held_bytes() - self.held_before) as f64;
         let used = self.keyspace.used_bytes() as f64;
         // A block that was once large shrinks by whole pages.
         let pages = 3.0 * 4096.0 * f64::from(u8::from(has_shrunk));

@@ -142,7 +142,12 @@ impl Keeper {
 
     fn look_around(&mut self, now: Instant) {
         let mut todo = Todo::default();
-        self.shared.table().time(now, &mut todo);
+        let table_bytes = {
+            let mut table = self.shared.table();
+            table.time(now, &mut todo);
+            table.memory_bytes()
+        };
+        self.shared.engine.note_document_table(table_bytes);
         self.carry_out(todo);
         let crowded = std::mem::take(&mut self.crowded);
         crowded.into_iter().for_each(|(since, ready)| self.submit(ready, since, now));

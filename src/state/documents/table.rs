@@ -11,6 +11,7 @@ use super::calls::{CallDocuments, not_hot};
 use super::resolve::resolve;
 use super::{Departure, Installed};
 use crate::document::{Address, Document, FetchError, Fetched};
+use crate::state::sizes::{block, hash_table, shared_text};
 use crate::state::{Batch, Call, CallError};
 use crate::wire::ErrorCode;
 
@@ -36,6 +37,11 @@ const LEAVE_AGAIN: Duration = Duration::from_millis(20);
 const LEAVE_AGAIN_FOR: Duration = Duration::from_secs(1);
 /// Documents that nobody has used for so long are let go.
 pub(super) const IDLE: Duration = Duration::from_secs(120);
+/// The same for those that were not there when they were fetched: a caller may name as many as it likes, and each takes a row in
+/// the database that says whose it is, until it is let go.
+pub(super) const ABSENT_IDLE: Duration = Duration::from_secs(5);
+/// A table of more places than this gives most of them back once they are empty.
+const FEW_PLACES: usize = 1_024;
 /// How many that are idle go at once, as the store does nothing else meanwhile.
 const IDLE_AT_ONCE: usize = 512;
 /// How many documents a store that is full lets go, at least.
@@ -54,9 +60,9 @@ type Number = u64;
 #[derive(Debug)]
 enum Slot {
     /// In the store, used then; and since when it is in the list of those that may be idle.
-    Hot { used: Instant, listed: Instant },
-    /// On its way into the store, for this user first.
-    Fetching { since: Instant, user: SmolStr, waiting: Vec<Number> },
+    Hot { used: Instant, listed: Instant, is_absent: bool },
+    /// On its way into the store, for this user first; and whether it is known that there is none.
+    Fetching { since: Instant, user: SmolStr, waiting: Vec<Number>, is_absent: bool },
     /// The store was asked to let it go, at first then.
     Leaving { since: Instant, why: Departure, waiting: Vec<Number> },
     /// It could not be fetched.
@@ -112,6 +118,10 @@ pub(super) struct Table {
     /// Whether other processes use the documents, too: then what is idle here is only forgotten.
     is_shared: bool,
     slots: HashMap<Place, Slot>,
+    /// How many it has had room for: while entries go, it tells of less than it has.
+    widest: usize,
+    /// What the addresses in it take.
+    address_bytes: usize,
     parked: HashMap<Number, Parked>,
     last_number: Number,
     /// By user, how many are on their way.
@@ -120,6 +130,8 @@ pub(super) struct Table {
     hot: usize,
     /// Those that are hot, about in the order of their use.
     idle: VecDeque<(Instant, Place)>,
+    /// The same of those that were not there.
+    absent: VecDeque<(Instant, Place)>,
     /// When something is to be fetched again.
     again: VecDeque<(Instant, Place)>,
     /// When the store is to be asked again to let something go.
@@ -258,7 +270,7 @@ impl Table {
     fn begin(&mut self, place: Place, user: SmolStr, waiting: Vec<Number>, now: Instant, todo: &mut Todo) {
         self.fetching += 1;
         *self.users.entry(user.clone()).or_default() += 1;
-        self.slots.insert(place.clone(), Slot::Fetching { since: now, user, waiting });
+        self.put(place.clone(), Slot::Fetching { since: now, user, waiting, is_absent: false });
         Todo::add(&mut todo.fetch, place);
     }
 
@@ -329,7 +341,14 @@ impl Table {
         let mut documents = Vec::new();
         for (address, result) in fetched {
             match result {
-                Ok(document) => documents.push(document),
+                Ok(document) => {
+                    let is_none = document.value.is_none();
+                    let place = (store, address);
+                    if let Some(Slot::Fetching { is_absent, .. }) = self.slots.get_mut(&place) {
+                        *is_absent = is_none;
+                    }
+                    documents.push(document);
+                }
                 Err(error) => self.failed((store, address), &error, now, todo),
             }
         }
@@ -337,13 +356,13 @@ impl Table {
     }
 
     fn failed(&mut self, place: Place, error: &FetchError, now: Instant, todo: &mut Todo) {
-        let Some(Slot::Fetching { user, waiting, .. }) = self.slots.remove(&place) else { return };
+        let Some(Slot::Fetching { user, waiting, .. }) = self.take(&place) else { return };
         self.ended(&user);
         let error = CallError::refusal(
             ErrorCode::Unavailable,
             &format!("{error}; this did not run, and can be tried again"),
         );
-        self.slots.insert(place.clone(), Slot::Failed { at: now, error });
+        self.put(place.clone(), Slot::Failed { at: now, error });
         self.failed.push_back((now, place));
         self.wake(waiting, now, todo);
     }
@@ -374,16 +393,61 @@ impl Table {
     }
 
     fn is_hot(&mut self, place: Place, now: Instant, todo: &mut Todo) {
-        let Some(Slot::Fetching { user, waiting, .. }) = self.slots.remove(&place) else { return };
+        let Some(Slot::Fetching { user, waiting, is_absent, .. }) = self.take(&place) else { return };
         self.ended(&user);
-        self.put_hot(place, now);
+        self.put_hot(place, is_absent, now);
         self.wake(waiting, now, todo);
     }
 
-    fn put_hot(&mut self, place: Place, now: Instant) {
+    fn put_hot(&mut self, place: Place, is_absent: bool, now: Instant) {
         self.hot += 1;
-        self.idle.push_back((now, place.clone()));
-        self.slots.insert(place, Slot::Hot { used: now, listed: now });
+        self.list_of(is_absent).push_back((now, place.clone()));
+        self.put(place, Slot::Hot { used: now, listed: now, is_absent });
+    }
+
+    fn list_of(&mut self, is_absent: bool) -> &mut VecDeque<(Instant, Place)> {
+        if is_absent { &mut self.absent } else { &mut self.idle }
+    }
+
+    fn put(&mut self, place: Place, slot: Slot) {
+        let bytes = shared_text(place.1.as_str().len());
+        if self.slots.insert(place, slot).is_none() {
+            self.address_bytes += bytes;
+            self.widest = self.widest.max(self.slots.capacity());
+        }
+    }
+
+    fn take(&mut self, place: &Place) -> Option<Slot> {
+        let taken = self.slots.remove(place)?;
+        self.address_bytes -= shared_text(place.1.as_str().len());
+        Some(taken)
+    }
+
+    /// What it takes in memory, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let lists = [&self.idle, &self.absent, &self.again, &self.leave_again, &self.failed];
+        let listed: usize = lists.iter().map(|list| list.capacity()).sum();
+        hash_table::<(Place, Slot)>(self.widest)
+            + self.address_bytes
+            + block(listed * size_of::<(Instant, Place)>())
+            + hash_table::<(SmolStr, usize)>(self.users.capacity())
+            + hash_table::<(Number, Parked)>(self.parked.capacity())
+    }
+
+    /// Gives memory back after many have been there.
+    fn shrink(&mut self) {
+        let is_wide = |len: usize, capacity: usize| capacity > FEW_PLACES && len < capacity / 4;
+        if is_wide(self.slots.len(), self.widest) {
+            self.slots.shrink_to(2 * self.slots.len());
+            self.widest = self.slots.capacity();
+        }
+        for list in
+            [&mut self.idle, &mut self.absent, &mut self.again, &mut self.leave_again, &mut self.failed]
+        {
+            if is_wide(list.len(), list.capacity()) {
+                list.shrink_to(2 * list.len());
+            }
+        }
     }
 
     /// The store was asked to let these go, and `gone` are out of it.
@@ -408,12 +472,13 @@ impl Table {
                 self.leave_again.push_back((now + LEAVE_AGAIN, place));
                 continue;
             }
-            let Some(Slot::Leaving { waiting, .. }) = self.slots.remove(&place) else { continue };
+            let Some(Slot::Leaving { waiting, .. }) = self.take(&place) else { continue };
             match (gone_set.contains(address), waiting.is_empty()) {
                 (true, true) => {}
                 (true, false) => self.begin(place, SmolStr::default(), waiting, now, todo),
                 (false, _) => {
-                    self.put_hot(place, now);
+                    // It is there: a save of it waits for the database.
+                    self.put_hot(place, false, now);
                     self.wake(waiting, now, todo);
                 }
             }
@@ -434,7 +499,7 @@ impl Table {
             Some(Slot::Hot { .. }) => self.hot -= 1,
             Some(Slot::Failed { .. }) | None => {}
         }
-        self.slots.insert(place.clone(), Slot::Leaving { since: now, why, waiting: Vec::new() });
+        self.put(place.clone(), Slot::Leaving { since: now, why, waiting: Vec::new() });
         todo.let_go(place, why);
     }
 
@@ -448,7 +513,7 @@ impl Table {
     fn forget(&mut self, place: &Place) {
         if let Some(Slot::Hot { .. }) = self.slots.get(place) {
             self.hot -= 1;
-            self.slots.remove(place);
+            self.take(place);
         }
     }
 
@@ -481,10 +546,12 @@ impl Table {
         while self.failed.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= FAILURE) {
             let Some((at, place)) = self.failed.pop_front() else { break };
             if matches!(self.slots.get(&place), Some(Slot::Failed { at: of, .. }) if *of == at) {
-                self.slots.remove(&place);
+                self.take(&place);
             }
         }
-        self.let_idle_go(now, todo);
+        self.let_idle_go(false, IDLE, now, todo);
+        self.let_idle_go(true, ABSENT_IDLE, now, todo);
+        self.shrink();
         self.end_patience(now, todo);
     }
 
@@ -497,15 +564,15 @@ impl Table {
         }
     }
 
-    fn let_idle_go(&mut self, now: Instant, todo: &mut Todo) {
+    fn let_idle_go(&mut self, is_absent: bool, idle: Duration, now: Instant, todo: &mut Todo) {
         for _ in 0..IDLE_AT_ONCE {
-            let is_over = |(at, _): &(Instant, Place)| now.saturating_duration_since(*at) >= IDLE;
-            if !self.idle.front().is_some_and(is_over) {
+            let is_over = |(at, _): &(Instant, Place)| now.saturating_duration_since(*at) >= idle;
+            if !self.list_of(is_absent).front().is_some_and(is_over) {
                 break;
             }
-            let Some((at, place)) = self.idle.pop_front() else { break };
+            let Some((at, place)) = self.list_of(is_absent).pop_front() else { break };
             if let Some(used) = self.used(&place, at) {
-                match now.saturating_duration_since(used) >= IDLE {
+                match now.saturating_duration_since(used) >= idle {
                     true if self.is_shared => self.forget(&place),
                     true => self.leave(place, Departure::Idle, now, todo),
                     false => self.list(place, used),
@@ -517,32 +584,35 @@ impl Table {
     /// When a hot document was used last, if this is its entry in the list.
     fn used(&self, place: &Place, at: Instant) -> Option<Instant> {
         match self.slots.get(place) {
-            Some(Slot::Hot { used, listed }) if *listed == at => Some(*used),
+            Some(Slot::Hot { used, listed, .. }) if *listed == at => Some(*used),
             _ => None,
         }
     }
 
     /// Puts a hot document at the end of the list.
     fn list(&mut self, place: Place, at: Instant) {
-        if let Some(Slot::Hot { listed, .. }) = self.slots.get_mut(&place) {
-            *listed = at;
-        }
-        self.idle.push_back((at, place));
+        let Some(Slot::Hot { listed, is_absent, .. }) = self.slots.get_mut(&place) else { return };
+        *listed = at;
+        let is_absent = *is_absent;
+        self.list_of(is_absent).push_back((at, place));
     }
 
-    /// A store is full: what was used longest ago goes.
+    /// A store is full: what was not there goes first, and then what was used longest ago.
     fn make_room(&mut self, store: usize, now: Instant, todo: &mut Todo) {
-        let (mut left, mut looks) = (MAKING_ROOM, self.idle.len());
-        while left > 0 && looks > 0 {
-            looks -= 1;
-            let Some((at, place)) = self.idle.pop_front() else { break };
-            let Some(used) = self.used(&place, at) else { continue };
-            if place.0 != store || used > at {
-                self.list(place, used);
-                continue;
+        let mut left = MAKING_ROOM;
+        for is_absent in [true, false] {
+            let mut looks = self.list_of(is_absent).len();
+            while left > 0 && looks > 0 {
+                looks -= 1;
+                let Some((at, place)) = self.list_of(is_absent).pop_front() else { break };
+                let Some(used) = self.used(&place, at) else { continue };
+                if place.0 != store || used > at {
+                    self.list(place, used);
+                    continue;
+                }
+                self.leave(place, Departure::Idle, now, todo);
+                left -= 1;
             }
-            self.leave(place, Departure::Idle, now, todo);
-            left -= 1;
         }
     }
 

@@ -614,7 +614,8 @@ fn documents_that_nobody_uses_are_let_go() {
     let profile = address("profile/7");
     assert_eq!(admit(&mut table, at(0)), (false, vec![(0, vec![profile.clone()])]));
     let mut todo = Todo::default();
-    let fetched = vec![(profile.clone(), Ok(Document::absent(profile.clone())))];
+    let there = Document { version: 1, value: Some("1".into()), ..Document::absent(profile.clone()) };
+    let fetched = vec![(profile.clone(), Ok(there))];
     assert_eq!(table.fetched(0, fetched, at(1), &mut todo).len(), 1);
     table.installed(0, vec![(profile.clone(), Installed::Done)], at(1), &mut todo);
     assert_eq!((todo.ready.len(), table.hot(), table.parked()), (1, 1, 0));
@@ -637,6 +638,92 @@ fn documents_that_nobody_uses_are_let_go() {
     table.installed(0, vec![(profile.clone(), Installed::Done)], at(idle + 102), &mut todo);
     table.missing(0, vec![profile.clone()]);
     assert_eq!(admit(&mut table, at(idle + 103)), (false, vec![(0, vec![profile])]));
+}
+
+/// A caller may name as many as it likes of which none is there.
+#[test]
+fn documents_that_are_not_there_are_let_go_soon_and_those_that_are_are_kept() {
+    use super::Installed;
+    use super::table::{ABSENT_IDLE, IDLE, Table, Todo};
+    use crate::document::Document;
+    let began = Instant::now();
+    let mut table = Table::default();
+    let [absent, present] = [address("season/none"), address("season/one")];
+    let mut todo = Todo::default();
+    table.needed(0, vec![absent.clone(), present.clone()], began, &mut todo);
+    let there = Document { version: 1, value: Some("1".into()), ..Document::absent(present.clone()) };
+    let fetched = vec![(absent.clone(), Ok(Document::absent(absent.clone()))), (present.clone(), Ok(there))];
+    table.fetched(0, fetched, began, &mut todo);
+    let installed = [&absent, &present].map(|one| (one.clone(), Installed::Done));
+    table.installed(0, installed.into(), began, &mut todo);
+    assert_eq!(table.hot(), 2);
+    let mut todo = Todo::default();
+    table.time(began + ABSENT_IDLE - Duration::from_millis(1), &mut todo);
+    assert!(todo.let_go.is_empty());
+    table.time(began + ABSENT_IDLE, &mut todo);
+    assert_eq!(todo.let_go, [(0, vec![absent.clone()], Departure::Idle)]);
+    // Should it have been saved meanwhile, it stays until nobody has used it for longer.
+    let now = began + ABSENT_IDLE;
+    table.let_go(0, std::slice::from_ref(&absent), &[], now, &mut todo);
+    let mut todo = Todo::default();
+    table.time(began + IDLE - Duration::from_millis(1), &mut todo);
+    assert!(todo.let_go.is_empty() && table.hot() == 2);
+    table.time(now + IDLE, &mut todo);
+    assert_eq!(todo.let_go.iter().map(|(_, all, _)| all.len()).sum::<usize>(), 2);
+}
+
+#[test]
+fn what_the_table_takes_is_counted() {
+    use godra_engine::counting::held_bytes;
+
+    use super::Installed;
+    use super::table::{ABSENT_IDLE, Table, Todo};
+    use crate::document::Document;
+    for count in [100, 1_000, 7_000, 30_000] {
+        let (before, began) = (held_bytes(), Instant::now());
+        let mut table = Table::default();
+        let compare = |table: &Table, what: &str| {
+            let (held, counted) = ((held_bytes() - before) as f64, table.memory_bytes() as f64);
+            let is_near = (held - counted).abs() <= held * 0.15 + 4_000.0;
+            assert!(is_near, "{what} {count}: counted {counted}, held {held}");
+        };
+        for number in 0..count {
+            let one = address(&format!("season/a-name-that-somebody-has-thought-of-{number}"));
+            let mut todo = Todo::default();
+            table.needed(0, vec![one.clone()], began, &mut todo);
+            table.fetched(0, vec![(one.clone(), Ok(Document::absent(one.clone())))], began, &mut todo);
+            table.installed(0, vec![(one, Installed::Done)], began, &mut todo);
+        }
+        compare(&table, "all of");
+        while table.hot() > 0 {
+            let mut todo = Todo::default();
+            table.time(began + ABSENT_IDLE, &mut todo);
+            for (store, asked, _) in todo.let_go {
+                table.let_go(store, &asked, &asked, began, &mut Todo::default());
+            }
+        }
+        table.time(began + ABSENT_IDLE, &mut Todo::default());
+        compare(&table, "none of");
+        assert!(table.memory_bytes() < 200_000, "{}", table.memory_bytes());
+    }
+}
+
+/// Whoever names what nobody has leaves nothing behind, in the store or in the database.
+#[test]
+fn names_of_documents_that_are_not_there_leave_nothing() {
+    let world = World::new();
+    let homes = || world.database.state().homes.len();
+    for number in 0..300 {
+        let id = number.to_string();
+        let found = world.run_as("7", "-- DATA: season/{arg:1}", "return 1", &[&id]);
+        assert_eq!(found, Ok("1".to_owned()));
+    }
+    assert!(homes() > 0);
+    let ends = Instant::now() + LONG;
+    while homes() > 0 {
+        assert!(Instant::now() < ends, "{} are left", homes());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Calls wait meanwhile, or one save after another would keep it here; but not for long, should the database not take them.

@@ -140,6 +140,10 @@ impl Engine for EmbeddedEngine {
         let _ = self.sender.send(EngineCommand::LetGo(Box::new((addresses, reply))));
     }
 
+    fn note_document_table(&self, bytes: usize) {
+        self.shared.document_table_bytes.store(bytes, Ordering::Relaxed);
+    }
+
     fn survey(&self) -> Result<Arc<Survey>, NoSurvey> {
         let survey = self.shared.surveys.ask();
         self.wake();

@@ -34,6 +34,8 @@ pub(super) struct QueueState {
     pub(super) submitting: AtomicUsize,
     /// Batches that wait because their callers have had more than their share.
     pub(super) late: AtomicUsize,
+    /// What the gate's table of documents takes.
+    pub(super) document_table_bytes: AtomicUsize,
     /// The set to compile at the next opportunity.
     pub(super) new_scripts: Mutex<Option<Arc<ScriptSet>>>,
     pub(super) has_new_scripts: AtomicBool,
@@ -48,6 +50,7 @@ impl QueueState {
             lacks_changes: AtomicBool::new(false),
             submitting: AtomicUsize::new(0),
             late: AtomicUsize::new(0),
+            document_table_bytes: AtomicUsize::new(0),
             new_scripts: Mutex::new(Some(scripts)),
             has_new_scripts: AtomicBool::new(true),
             surveys: Arc::new(SurveyDesk::new(1)),

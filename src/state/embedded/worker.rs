@@ -507,9 +507,12 @@ impl Worker {
 
     /// Counts what the store takes, for the bound and for whoever watches.
     fn count_memory(&self) -> usize {
-        let mail_bytes = self.runner.mail().memory_bytes() + self.runner.documents().memory_bytes();
-        let beside_bytes =
-            self.runner.event_log().memory_bytes() + self.runner.numbered().memory_bytes() + mail_bytes;
+        let document_bytes =
+            self.runner.documents().memory_bytes() + self.shared.document_table_bytes.load(Ordering::Relaxed);
+        let beside_bytes = self.runner.event_log().memory_bytes()
+            + self.runner.numbered().memory_bytes()
+            + self.runner.mail().memory_bytes()
+            + document_bytes;
         let (entries, bytes) = self.runner.documents().outbox_size();
         self.metrics.document_outbox.set(entries as i64);
         self.metrics.document_outbox_bytes.set(bytes as i64);

@@ -22,6 +22,7 @@ use crate::document::{Address, Document, Entry, HomeId, Lost, Save};
 use crate::script::Script;
 use crate::state::Call;
 use crate::state::documents::{CallDocuments, Declared, Installed};
+use crate::state::sizes::hash_table;
 
 /// What the keys begin with: scripts' commands cannot touch them.
 pub(super) const KEY_PREFIX: &[u8] = b"godra:data:";
@@ -29,8 +30,11 @@ const HOT_PREFIX: &[u8] = b"godra:data:doc:";
 /// The key of the store's id as a home.
 pub(super) const HOME_KEY: &[u8] = b"godra:data:home";
 
-/// What a hot document takes beside its key, about.
-const HOT_BYTES: usize = 160;
+/// What a hot document takes in all beside what it says, about: its key in the store, and its places in the tables here and of the
+/// gate.
+const HOT_BYTES: usize = 450;
+/// A table of more places than this gives most of them back once they are empty.
+const FEW_PLACES: usize = 1_024;
 
 /// The documents of the store.
 #[derive(Default)]
@@ -40,6 +44,8 @@ pub(super) struct DocumentStore {
     /// Those that have been installed, with what each takes, about.
     hot: HashMap<Address, usize>,
     hot_bytes: usize,
+    /// How many there has been room for: while some go, the table tells of less than it has.
+    widest: usize,
     /// Of how many entries in the outbox each is a part.
     waiting: HashMap<Address, u32>,
 }
@@ -190,6 +196,7 @@ impl DocumentStore {
         if let Some(before) = self.hot.insert(document.address.clone(), bytes) {
             self.hot_bytes -= before;
         }
+        self.widest = self.widest.max(self.hot.capacity());
     }
 
     /// Whether a document may go out of the store.
@@ -200,6 +207,10 @@ impl DocumentStore {
     /// A document is out of the store, or not to be trusted.
     pub(super) fn forget(&mut self, address: &Address) {
         self.hot_bytes -= self.hot.remove(address).unwrap_or_default();
+        if self.widest > FEW_PLACES && self.hot.len() < self.widest / 4 {
+            self.hot.shrink_to(2 * self.hot.len());
+            self.widest = self.hot.capacity();
+        }
     }
 
     /// All that are hot and clean.
@@ -207,9 +218,11 @@ impl DocumentStore {
         self.hot.keys().filter(|address| self.may_go(address)).cloned().collect()
     }
 
-    /// What it takes beside the keys, about.
+    /// What it takes beside the keys, about. Addresses count where they are known longest: in the gate's table, and in the outbox.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.hot.len() * HOT_BYTES + self.outbox.len() * 64 + self.waiting.len() * 64
+        hash_table::<(Address, usize)>(self.widest)
+            + hash_table::<(Address, u32)>(self.waiting.capacity())
+            + self.outbox.memory_bytes()
     }
 }
 

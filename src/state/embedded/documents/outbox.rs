@@ -7,7 +7,10 @@ use godra_engine::keyspace::{Keyspace, Value};
 use super::entry;
 use crate::document::{Address, Entry, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_SAVES};
 use crate::state::documents::rules::{MAX_OUTBOX_BYTES, MAX_OUTBOX_ENTRIES};
+use crate::state::sizes::{block, shared_text};
 
+/// A list of more places than this gives most of them back once they are empty.
+const FEW_PLACES: usize = 1_024;
 const PREFIX: &[u8] = b"godra:data:out:";
 
 /// Where the entries are, which lie in the keyspace.
@@ -16,6 +19,8 @@ pub(super) struct Outbox {
     entries: VecDeque<Queued>,
     last_number: u64,
     bytes: usize,
+    /// What the entries' addresses take.
+    address_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -58,7 +63,9 @@ impl Outbox {
         self.last_number = number;
         let bytes = entry.bytes();
         self.bytes += bytes;
-        let addresses = entry.saves.iter().map(|save| save.document.address.clone()).collect();
+        let addresses: Box<[Address]> =
+            entry.saves.iter().map(|save| save.document.address.clone()).collect();
+        self.address_bytes += size_of_addresses(&addresses);
         self.entries.push_back(Queued { number, bytes, addresses });
     }
 
@@ -68,6 +75,11 @@ impl Outbox {
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What it takes beside the keys.
+    pub(super) fn memory_bytes(&self) -> usize {
+        block(self.entries.capacity() * size_of::<Queued>()) + self.address_bytes
     }
 
     pub(super) fn has_room(&self, bytes: usize) -> bool {
@@ -101,6 +113,15 @@ impl Outbox {
         self.entries.front().filter(|queued| queued.number == number)?;
         let queued = self.entries.pop_front()?;
         self.bytes -= queued.bytes;
+        self.address_bytes -= size_of_addresses(&queued.addresses);
+        if self.entries.capacity() > FEW_PLACES && self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(2 * self.entries.len());
+        }
         Some(queued.addresses)
     }
+}
+
+fn size_of_addresses(addresses: &[Address]) -> usize {
+    let texts: usize = addresses.iter().map(|address| shared_text(address.as_str().len())).sum();
+    block(size_of_val(addresses)) + texts
 }
