@@ -144,3 +144,25 @@ fn whatever_a_script_raises_is_its_own_error() {
         ],
     );
 }
+
+/// Redis told a line of our program, which says nothing to whoever wrote the script.
+#[test]
+fn what_is_no_json_is_an_error_in_the_scripts_line() {
+    const NUMBER: &str = "edge.lua:2: Cannot serialise number";
+    const DEEP: &str = "edge.lua:2: Cannot serialise, excessive nesting";
+    let redis = Redis::start();
+    check(
+        &redis,
+        &[
+            ("\ngodra.publish('t', 1e400)", NUMBER),
+            ("\ngodra.publish('t', { x = { 0 / 0 } })", NUMBER),
+            ("local t = {} t.t = t\ngodra.publish('t', t)", DEEP),
+            ("\ngodra.publish('t', { x = error })", "edge.lua:2: Cannot serialise function"),
+            ("local a = godra.array({ 1 })\ngodra.publish('t', { a, -1 / 0 })", NUMBER),
+            ("\ngodra.publish('t', 1 / 0, { to = 'ann' })", NUMBER),
+            ("\ngodra.send('ann', 't', 1 / 0)", NUMBER),
+            ("\ngodra.error('c', 'm', { 1 / 0 })", NUMBER),
+            ("\nlocal ok, text = pcall(godra.publish, 't', 1 / 0) return text", "Cannot serialise number"),
+        ],
+    );
+}

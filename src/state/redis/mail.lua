@@ -224,7 +224,9 @@ local function make_mail(tools)
     if not to then error(why, 2) end
     after, name, why = read_options(options)
     if not after then error(why, 2) end
-    local text = cjson.encode(payload)
+    local ok, text = pcall(cjson.encode, payload)
+    -- The line is the script's to know.
+    if not ok then error((string.gsub(text, "^@?user_script:%d+: ", "")), 2) end
     if #text > BOUNDS.payload then error(get_mail_texts().long_payload, 2) end
     if tools.is_too_deep(text) then error(get_mail_texts().deep_payload, 2) end
     begin_call()

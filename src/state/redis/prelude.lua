@@ -112,6 +112,13 @@ local function named(kind)
   return text
 end
 
+-- A value of the script's as JSON; what is none is an error in the script's line, and not in one of these.
+local function encoded(value)
+  local ok, text = pcall(encode, value)
+  if ok then return text end
+  error((string.gsub(text, "^@?user_script:%d+: ", "")), 3)
+end
+
 -- A text that is no longer has not more than MAX_DEPTH levels.
 local SHALLOW_BYTES = 2 * MAX_DEPTH
 local function is_too_deep(text, most)
@@ -210,7 +217,7 @@ local function get_sending()
   end
 
   function sending.send(to, kind, payload)
-    local head, text = names[kind] or named(kind), encode(payload)
+    local head, text = names[kind] or named(kind), encoded(payload)
     if not is_utf8(text) then error(NOT_UTF8, 2) end
     if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
     local found = own or own_room("send")
@@ -224,7 +231,7 @@ local function get_sending()
     elseif type(message) ~= "string" and type(message) ~= "number" then
       error("bad argument #2 to 'error' (string expected, got " .. type(message) .. ")", 2)
     end
-    if details ~= nil and #encode(details) > MAX_DETAILS_BYTES then
+    if details ~= nil and #encoded(details) > MAX_DETAILS_BYTES then
       error("the details of an error have at most " .. MAX_DETAILS_BYTES .. " bytes", 2)
     end
     error({ code = tostring(code), message = tostring(message), details = details }, 0)
@@ -276,7 +283,7 @@ if room ~= "" then godra.room = room end
 function godra.publish(kind, payload, options)
   local audience, key
   if options ~= nil then audience, key = get_groups().options(options) end
-  local head, text = names[kind] or named(kind), encode(payload)
+  local head, text = names[kind] or named(kind), encoded(payload)
   if not is_utf8(text) then error(NOT_UTF8, 2) end
   if #text > SHALLOW_BYTES and is_too_deep(text, MAX_DEPTH) then error(TOO_DEEP, 2) end
   local found = own or own_room("publish")

@@ -303,7 +303,8 @@ impl Program {
         self.looks.get(place.wrapping_sub(1))
     }
 
-    /// Puts the script's own file and line in place of the program's in an error message.
+    /// Puts the script's own file and line in place of the program's in an error message, and nothing in place of a line that is no
+    /// script's.
     pub(super) fn mend_lines(&self, message: &str) -> String {
         const PLACE: &str = "user_script:";
         let mut mended = String::with_capacity(message.len());
@@ -314,12 +315,22 @@ impl Program {
             mended.push_str(rest[..at].trim_end_matches('@'));
             match behind[..digits].parse().ok().and_then(|line| self.own_line(line)) {
                 Some((name, line)) => mended.push_str(&format!("{name}.lua:{line}")),
+                None if self.is_between_scripts(&behind[..digits]) && behind[digits..].starts_with(": ") => {
+                    rest = &behind[digits + ": ".len()..];
+                    continue;
+                }
                 None => mended.push_str(&format!("{PLACE}{}", &behind[..digits])),
             }
             rest = &behind[digits..];
         }
         mended.push_str(rest);
         mended
+    }
+
+    /// Whether a line of the program is of none of its scripts.
+    fn is_between_scripts(&self, line: &str) -> bool {
+        let Ok(line) = line.parse::<usize>() else { return false };
+        line <= self.text.lines().count() && self.own_line(line).is_none()
     }
 
     fn own_line(&self, line: usize) -> Option<(&str, usize)> {
@@ -628,7 +639,8 @@ mod tests {
             program.mend_lines("ERR x script: f_1, on @user_script:1."),
             "ERR x script: f_1, on user_script:1."
         );
-        assert_eq!(program.mend_lines("user_script:9999: x"), "user_script:9999: x");
+        assert_eq!(program.mend_lines("ERR user_script:1: bad"), "ERR bad");
+        assert_eq!(program.mend_lines("user_script:99999: x"), "user_script:99999: x");
         assert_eq!(program.mend_lines("user_script:x"), "user_script:x");
     }
 
