@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::RoomEvents;
 use super::room_events::superseded;
+use super::sizes::block;
 
 /// What is kept at most; the oldest events go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +106,7 @@ impl History {
 
     /// What it takes in memory, about.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + block(self.runs.capacity() * size_of::<Kept>())
     }
 
     /// Everything that is here.

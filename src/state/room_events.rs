@@ -8,6 +8,7 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 
 use super::Audience;
+use super::sizes::{block, shared_text};
 use crate::wire::ids::RoomId;
 
 /// A run of a room's events without gaps.
@@ -61,8 +62,15 @@ impl RoomEvents {
     /// About how much memory it takes, in bytes.
     pub fn bytes(&self) -> usize {
         let audiences: usize = self.addressed.iter().map(|(_, audience)| audience.bytes()).sum();
-        let keys: usize = self.replacing.iter().map(|(_, key)| size_of::<(u32, SmolStr)>() + key.len()).sum();
-        size_of::<Self>() + self.text.len() + size_of::<u32>() * self.ends.len() + audiences + keys
+        let keys: usize = self.replacing.iter().map(|(_, key)| key.len()).sum();
+        let lists = [
+            size_of::<u32>() * self.ends.capacity(),
+            size_of::<(u32, Audience)>() * self.addressed.capacity(),
+            size_of::<(u32, SmolStr)>() * self.replacing.capacity(),
+        ];
+        let lists: usize = lists.into_iter().map(block).sum();
+        // Behind a pointer with its counts, and so is the text.
+        shared_text(size_of::<Self>()) + shared_text(0) + block(self.text.len()) + lists + audiences + keys
     }
 
     /// The audiences of the events that have one, by their `seq`.

@@ -11,6 +11,7 @@ use crate::state::event_text::{
     BadEvent, FULL_BYTES, MAX_CALL_BYTES, Members, check_payload, check_ready, check_text, check_type,
     write_head, write_seq,
 };
+use crate::state::sizes::{hash_table, shared_text};
 use crate::state::{Audience, History, HistoryBounds, KeptEvents, Missed, Position, Removal, RoomEvents};
 use crate::wire::ids::RoomId;
 
@@ -336,8 +337,10 @@ impl EventLog {
 
     /// What counters and histories take, about.
     pub fn memory_bytes(&self) -> usize {
-        const COUNTER_BYTES: usize = size_of::<(RoomId, Counter)>() + 16;
-        self.counters.len() * COUNTER_BYTES + self.history_bytes
+        const USUAL_ID: usize = 8;
+        hash_table::<(RoomId, Counter)>(self.counters.capacity())
+            + self.counters.len() * shared_text(USUAL_ID)
+            + self.history_bytes
     }
 
     /// How many rooms have a counter.

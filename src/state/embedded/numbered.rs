@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use smol_str::SmolStr;
 
 use crate::state::call::DUPLICATE;
+use crate::state::sizes::{block, hash_table, shared_text};
 use crate::state::{CallError, CallResult, ErrorSource};
 use crate::wire::ids::RoomId;
 use crate::wire::message::{InputOrder, KEPT_ANSWERS, MAX_ANSWER_BYTES};
@@ -23,8 +24,8 @@ pub(super) struct NumberedInputs {
     rooms: HashMap<RoomId, RoomInputs>,
     /// What the answers take.
     bytes: usize,
-    /// Of how many users in rooms a number is known.
-    users: usize,
+    /// What rooms' tables of users take, and the answers beside their texts.
+    table_bytes: usize,
     /// The order of the inputs in the running batch, of users of whom one did not run.
     orders: HashMap<SmolStr, InputOrder>,
     /// What was there before the running call made the store forget its data.
@@ -104,17 +105,17 @@ impl NumberedInputs {
         self.restore(room, user_id.clone(), LastRun { n: n.get(), used_at_ms: now_ms });
         let user = self.rooms.get_mut(room).and_then(|room| room.users.get_mut(user_id));
         if let (Some(user), true) = (user, is_kept) {
+            let before = user.place_bytes();
             self.bytes = self.bytes + answer.bytes() - user.make_place();
             user.answers.push_back((n.get(), answer));
+            self.table_bytes = self.table_bytes + user.place_bytes() - before;
         }
         true
     }
 
     /// What all of it takes, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        const USER_BYTES: usize = size_of::<(SmolStr, UserInputs)>() * 2;
-        const ROOM_BYTES: usize = size_of::<(RoomId, RoomInputs)>() * 2;
-        self.users * USER_BYTES + self.rooms.len() * ROOM_BYTES + self.bytes
+        hash_table::<(RoomId, RoomInputs)>(self.rooms.capacity()) + self.table_bytes + self.bytes
     }
 
     /// Goes on where a user was.
@@ -127,18 +128,18 @@ impl NumberedInputs {
         }
         let room = self.rooms.get_mut(room).expect("inserted above");
         room.used_at_ms = room.used_at_ms.max(used_at_ms);
-        let users_before = room.users.len();
+        let before = room.table_bytes();
         let fresh = || UserInputs { n, used_at_ms, answers: VecDeque::new() };
         let user = room.users.entry(user_id).or_insert_with(fresh);
         (user.n, user.used_at_ms) = (n, used_at_ms);
-        self.users += room.users.len() - users_before;
+        self.table_bytes = self.table_bytes + room.table_bytes() - before;
     }
 
     /// Forgets everything, as the store has forgotten its data.
     pub(super) fn reset(&mut self) {
         let rooms = std::mem::take(&mut self.rooms);
         self.before_reset.get_or_insert(rooms);
-        (self.bytes, self.users) = (0, 0);
+        (self.bytes, self.table_bytes) = (0, 0);
     }
 
     /// The running call has failed and changed nothing.
@@ -146,7 +147,7 @@ impl NumberedInputs {
         if let Some(rooms) = self.before_reset.take() {
             self.bytes = rooms.values().flat_map(|room| room.users.values()).map(UserInputs::bytes).sum();
             self.rooms = rooms;
-            self.users = self.rooms.values().map(|room| room.users.len()).sum();
+            self.count_tables();
         }
     }
 
@@ -163,7 +164,7 @@ impl NumberedInputs {
         mut is_gone: impl FnMut(&RoomId) -> bool,
         mut forget: impl FnMut(&RoomId, &SmolStr),
     ) {
-        let (mut freed, mut users) = (0, 0);
+        let mut freed = 0;
         self.rooms.retain(|id, room| {
             let is_over = is_old(room.used_at_ms, HOUR_MS, now_ms) && is_gone(id);
             if is_over || is_old(room.swept_at_ms, HOUR_MS, now_ms) {
@@ -176,11 +177,17 @@ impl NumberedInputs {
                     is_forgotten
                 });
             }
-            users += room.users.len();
             !room.users.is_empty()
         });
         self.bytes -= freed;
-        self.users = users;
+        self.count_tables();
+    }
+
+    fn count_tables(&mut self) {
+        let of_room = |room: &RoomInputs| {
+            room.table_bytes() + room.users.values().map(UserInputs::place_bytes).sum::<usize>()
+        };
+        self.table_bytes = self.rooms.values().map(of_room).sum();
     }
 
     fn user(&self, room: &RoomId, user_id: &str) -> Option<&UserInputs> {
@@ -189,6 +196,15 @@ impl NumberedInputs {
 }
 
 impl RoomInputs {
+    /// What its table of users takes, with its id.
+    fn table_bytes(&self) -> usize {
+        const USUAL_ID: usize = 8;
+        match self.users.capacity() {
+            0 => 0,
+            capacity => hash_table::<(SmolStr, UserInputs)>(capacity) + shared_text(USUAL_ID),
+        }
+    }
+
     /// Takes out the users that are to be forgotten, and the answers of all who have been away for long; returns what those took.
     fn sweep(&mut self, now_ms: u64, mut is_forgotten: impl FnMut(&SmolStr, &UserInputs) -> bool) -> usize {
         let mut freed = 0;
@@ -205,6 +221,15 @@ impl RoomInputs {
 }
 
 impl UserInputs {
+    /// What the answers take beside their texts.
+    fn place_bytes(&self) -> usize {
+        let texts = self.answers.iter().map(|(_, answer)| match answer {
+            Answer::Ok(json) => block(json.len()) - json.len(),
+            Answer::Err(_) => 0,
+        });
+        block(self.answers.capacity() * size_of::<(u64, Answer)>()) + texts.sum::<usize>()
+    }
+
     fn answer(&self, n: u64) -> CallResult {
         match self.answers.iter().find(|(of, _)| *of == n) {
             Some((_, Answer::Ok(json))) => CallResult::Ok(bytes::Bytes::copy_from_slice(json)),
@@ -250,6 +275,28 @@ mod tests {
 
     use super::*;
     use crate::wire::ErrorCode;
+
+    #[test]
+    fn what_it_takes_is_counted() {
+        use crate::state::sizes::tests::check;
+        let room_of = |number: usize, users: usize| RoomId::parse(&format!("{:08}", number / users)).unwrap();
+        let user = |number: usize| SmolStr::new(format!("guest:{number:016}"));
+        for (users, json) in
+            [(1, "null"), (50, "null"), (50, "{\"an\":\"answer\",\"of\":[\"usual\",\"length\"]}")]
+        {
+            check(
+                "numbered inputs",
+                NumberedInputs::default,
+                |all, number| {
+                    let (room, user, result) = (room_of(number, users), user(number), ok(json));
+                    for n in 1..=3 {
+                        all.note(&room, &user, NonZeroU64::new(n).unwrap(), &result, 1);
+                    }
+                },
+                NumberedInputs::memory_bytes,
+            );
+        }
+    }
 
     /// One room, and one user in it.
     struct Scene {

@@ -194,3 +194,25 @@ fn what_a_failed_call_would_have_replaced_stays() {
     let events = event_log.take().next().unwrap();
     assert_eq!((events.count(), &*events.replacing), (1, &[(0, "k".into())][..]));
 }
+
+#[test]
+fn what_histories_take_is_counted() {
+    use crate::state::sizes::tests::check;
+    let room_of = |number: usize| room(&format!("{number:08}"));
+    for (batches, payload) in
+        [(1, "1"), (20, "{\"x\":12,\"y\":7}"), (3, &*format!("\"{}\"", "x".repeat(500)))]
+    {
+        check(
+            "histories",
+            || EventLog::new(1, HistoryBounds::default()),
+            |log, number| {
+                log.set_now(1);
+                for _ in 0..batches {
+                    log.publish(&room_of(number / batches), b"moved", payload.as_bytes(), to("7")).unwrap();
+                    log.take().for_each(drop);
+                }
+            },
+            EventLog::memory_bytes,
+        );
+    }
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Address;
 use super::mailbox::Mailbox;
+use crate::state::sizes::{block, tree};
 
 type Boxes = HashMap<Address, Mailbox>;
 
@@ -36,6 +37,14 @@ pub(super) struct Agenda {
 }
 
 impl Agenda {
+    /// What it takes, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let lists = (self.ready.capacity() + self.touched.capacity()) * size_of::<Address>();
+        tree(self.timed.len(), size_of::<(u64, Address)>())
+            + tree(self.resting.len(), size_of::<(Instant, Address)>())
+            + block(lists)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.timed.is_empty() && self.ready.is_empty() && self.resting.is_empty() && self.touched.is_empty()
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Address;
 use super::agenda::Filed;
 use crate::state::mail::{MAX_OF_ROUND, ROUND_MS};
+use crate::state::sizes::tree;
 
 const ROUND: Duration = Duration::from_millis(ROUND_MS);
 
@@ -55,6 +56,12 @@ impl Mailbox {
             true => self.at_once.remove(&place.id).map(|(_, entry)| entry),
             false => self.timed.remove(&(place.due_ms, place.id)),
         }
+    }
+
+    /// What its messages take, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        tree(self.at_once.len(), size_of::<(u64, (u64, Entry))>())
+            + tree(self.timed.len(), size_of::<((u64, u64), Entry)>())
     }
 
     pub(super) fn len(&self) -> usize {

@@ -24,15 +24,11 @@ pub(super) use self::body::{Body, key};
 pub(super) use self::mailbox::Place;
 use self::mailbox::{Entry, Mailbox};
 use crate::state::mail::{BadMessage, MAX_OF_CALL, MAX_PENDING};
+use crate::state::sizes::{block, hash_table, tree};
 use crate::wire::ids::RoomId;
 
 /// A room's id; empty where there is no room. What a game sends from there has `GAME~` as its sender.
 pub(super) type Address = SmolStr;
-
-/// What an entry takes beside its name, and a mailbox, in bytes, about.
-const ENTRY_BYTES: usize = 64;
-const NAME_BYTES: usize = 192;
-const MAILBOX_BYTES: usize = 512;
 
 /// The messages of all rooms.
 #[derive(Debug, Default)]
@@ -52,7 +48,8 @@ struct Pending {
     names: BTreeMap<(Address, Box<[u8]>, Address), Place>,
     agenda: Agenda,
     count: usize,
-    /// What the names have together, in bytes.
+    /// What the mailboxes take with their messages, and what the names take that stand in them and in `names`.
+    mailbox_bytes: usize,
     name_bytes: usize,
 }
 
@@ -217,28 +214,38 @@ impl Mail {
 
     /// What it takes beside the keys, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        let Pending { boxes, names, count, name_bytes, .. } = &self.pending;
-        boxes.len() * MAILBOX_BYTES + count * ENTRY_BYTES + names.len() * NAME_BYTES + name_bytes
+        let Pending { boxes, names, agenda, mailbox_bytes, name_bytes, .. } = &self.pending;
+        hash_table::<(Address, Mailbox)>(boxes.capacity())
+            + mailbox_bytes
+            + tree(names.len(), size_of::<((Address, Box<[u8]>, Address), Place)>())
+            + name_bytes
+            + agenda.memory_bytes()
     }
 }
 
 impl Pending {
     fn insert(&mut self, to: Address, place: Place, entry: Entry) {
         if let Some((from, name)) = entry.name.as_deref() {
-            self.name_bytes += 2 * name.len();
+            self.name_bytes += name_bytes(name);
             self.names.insert((from.clone(), name.clone(), to.clone()), place);
         }
         self.count += 1;
         self.agenda.touch(to.clone());
-        self.boxes.entry(to).or_default().insert(place, entry);
+        let mailbox = self.boxes.entry(to).or_default();
+        self.mailbox_bytes -= mailbox.memory_bytes();
+        mailbox.insert(place, entry);
+        self.mailbox_bytes += mailbox.memory_bytes();
     }
 
     fn remove(&mut self, to: &str, place: Place) -> Option<Entry> {
-        let entry = self.boxes.get_mut(to)?.remove(place)?;
+        let mailbox = self.boxes.get_mut(to)?;
+        let before = mailbox.memory_bytes();
+        let entry = mailbox.remove(place)?;
+        self.mailbox_bytes = self.mailbox_bytes + mailbox.memory_bytes() - before;
         self.count -= 1;
         self.agenda.touch(to.into());
         if let Some((from, name)) = entry.name.as_deref() {
-            self.name_bytes -= 2 * name.len();
+            self.name_bytes -= name_bytes(name);
             // Undoing puts the replaced one back before the one that replaced it is gone, or the other way round.
             let key = (from.clone(), name.clone(), SmolStr::new(to));
             if self.names.get(&key) == Some(&place) {
@@ -247,4 +254,9 @@ impl Pending {
         }
         Some(entry)
     }
+}
+
+/// What a name takes, which is kept twice, once behind a pointer with who sent the message.
+fn name_bytes(name: &[u8]) -> usize {
+    2 * block(name.len()) + block(size_of::<(Address, Box<[u8]>)>())
 }

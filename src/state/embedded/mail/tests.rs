@@ -151,3 +151,45 @@ fn to_run_one_of_many_costs_about_as_much_as_one_of_few() {
     let (few, many) = (time_to_run(1000), time_to_run(500_000));
     assert!(many < few * 10 + Duration::from_millis(1), "{many:?}, and {few:?} of a thousand");
 }
+
+#[test]
+fn what_it_takes_is_counted() {
+    use crate::state::sizes::tests::check;
+    let place =
+        |id: usize, is_at_once| Place { due_ms: 1_000_000 + id as u64, id: id as u64 + 1, is_at_once };
+    let empty = |mail: &mut Mail| {
+        mail.begin_call();
+        let _ = mail.next_receiver(Instant::now(), 0);
+    };
+    let to = |number: usize| SmolStr::new(format!("{number:08}"));
+    for is_at_once in [true, false] {
+        check(
+            "one message each",
+            Mail::default,
+            |mail, number| {
+                mail.sent(to(number), place(number, is_at_once), None);
+                empty(mail);
+            },
+            Mail::memory_bytes,
+        );
+        check(
+            "many messages",
+            Mail::default,
+            |mail, number| {
+                mail.sent(to(number / 500), place(number, is_at_once), None);
+                empty(mail);
+            },
+            Mail::memory_bytes,
+        );
+    }
+    check(
+        "named messages",
+        Mail::default,
+        |mail, number| {
+            let name = format!("a name that is longer than usual {number}");
+            mail.sent(to(number / 100), place(number, false), Some((to(1), name.into_bytes().into())));
+            empty(mail);
+        },
+        Mail::memory_bytes,
+    );
+}
