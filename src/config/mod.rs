@@ -14,6 +14,7 @@ mod https_redirect;
 mod identities;
 mod limits;
 mod listening;
+mod log_filter;
 mod public;
 mod settings;
 mod shown;
@@ -25,7 +26,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgMatches;
-use log::LevelFilter;
 
 pub use https_redirect::HttpsRedirect;
 pub use identities::IdentitySettings;
@@ -185,7 +185,7 @@ impl Config {
         let mut config = Self::resolve(&values, machine)?;
         let from_dot_env = || dot_env.get("GODRA_RUST_LOG").or_else(|| dot_env.get("RUST_LOG"));
         if let Some(filter) = from_environment.as_deref().or_else(from_dot_env) {
-            config.log_filter = parse_log_filter(filter)?;
+            config.log_filter = log_filter::parse(filter)?;
         }
         config.warnings.extend(environment.warnings());
         config.warnings.extend(dot_env.warnings());
@@ -508,35 +508,6 @@ fn resolve_max_connections(
 
 fn path(text: &str) -> Result<PathBuf, String> {
     given_path::parse(text)
-}
-
-/// Refuses what the logger would pass over with a warning.
-fn parse_log_filter(filter: &str) -> Result<String, ConfigError> {
-    let (directives, _) = filter.split_once('/').unwrap_or((filter, ""));
-    for directive in directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
-        let (target, level) = match directive.split_once('=') {
-            Some((target, level)) => (target, Some(level.trim())),
-            None => (directive, None),
-        };
-        let is_level = |text: &str| text.parse::<LevelFilter>().is_ok();
-        // A word that is no level would be taken for the only module of which anything is logged.
-        let is_good = match level {
-            Some(level) => is_level(level) && is_module(target.trim()),
-            None => is_level(target) || target == "godra" || target.starts_with("godra::"),
-        };
-        if !is_good {
-            let levels = "off, error, warn, info, debug, trace";
-            return Err(ConfigError(format!(
-                "RUST_LOG={filter:?}: {directive:?} is neither a level ({levels}) nor MODULE=LEVEL"
-            )));
-        }
-    }
-    Ok(filter.to_owned())
-}
-
-fn is_module(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-'))
 }
 
 #[cfg(any(test, fuzzing))]

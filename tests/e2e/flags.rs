@@ -48,6 +48,11 @@ fn a_wrong_value_is_one_line_and_exit_code_2() {
         &[("RUST_LOG", "godra=loud")],
         r#"RUST_LOG="godra=loud": "godra=loud" is neither a level (off, error, warn, info, debug, trace) nor MODULE=LEVEL"#,
     );
+    refused(
+        &[],
+        &[("RUST_LOG", "godra::sevrer=debug")],
+        r#"RUST_LOG="godra::sevrer=debug": godra::sevrer logs nothing; did you mean godra::server?"#,
+    );
 }
 
 #[test]
