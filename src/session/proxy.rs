@@ -127,20 +127,21 @@ fn hops(request: &Request) -> Vec<&[u8]> {
     hops
 }
 
-/// The `for` of an element of a `Forwarded` header, without its quotes; empty if it has none.
+/// The `for` of an element of a `Forwarded` header; empty if it has none.
 fn forwarded_for(element: &[u8]) -> &[u8] {
     let mut pairs = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     let value = pairs.find_map(|pair| {
-        let (name, value) = pair.split_at_checked(4)?;
-        name.eq_ignore_ascii_case(b"for=").then_some(value)
+        let end = pair.iter().position(|byte| *byte == b'=')?;
+        // RFC 7239 has no blanks there; some proxies do.
+        pair[..end].trim_ascii().eq_ignore_ascii_case(b"for").then(|| pair[end + 1..].trim_ascii())
     });
-    let value = value.unwrap_or_default();
-    value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value)
+    value.unwrap_or_default()
 }
 
-/// An address, which some proxies write with its port, or an IPv6 one in brackets.
+/// An address, which some proxies write with its port, in quotes, or an IPv6 one in brackets.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(hop).ok()?;
+    let in_quotes = hop.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    let text = std::str::from_utf8(in_quotes.unwrap_or(hop)).ok()?.trim();
     let in_brackets = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address = in_brackets.unwrap_or(text).parse().ok();
     let address = address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
@@ -230,6 +231,8 @@ mod tests {
         check("::1", &["2001:db8::5"], "2001:db8::5");
         check("::1", &["[2001:db8::5]"], "2001:db8::5");
         check("::1", &["[2001:db8::5]:4711"], "2001:db8::5");
+        check("::1", &["\"[2001:db8::5]\""], "2001:db8::5");
+        check("::1", &["\"[2001:db8::5]:4711\", \"10.0.0.2\""], "2001:db8::5");
         check("10.0.0.1", &["1.1.1.1, 198.51.100.7"], "198.51.100.7");
         check("10.0.0.1", &["1.1.1.1", "198.51.100.7, 10.0.0.2"], "198.51.100.7");
         check("10.0.0.1", &["198.51.100.7:4711"], "198.51.100.7");
@@ -248,6 +251,9 @@ mod tests {
         check(("x-forwarded-for", "198.51.100.7, nonsense"), "10.0.0.1");
         check(("x-forwarded-for", "198.51.100.7, nonsense, 10.0.0.2"), "10.0.0.2");
         check(("x-forwarded-for", "127.0.0.1"), "10.0.0.1");
+        check(("x-forwarded-for", "\"127.0.0.1\""), "10.0.0.1");
+        check(("x-forwarded-for", "\"198.51.100.7"), "10.0.0.1");
+        check(("x-forwarded-for", "198.51.100.7, \""), "10.0.0.1");
         check(("x-forwarded-for", "::ffff:127.0.0.1"), "10.0.0.1");
         check(("forwarded", "for=_hidden"), "10.0.0.1");
         check(("forwarded", "proto=http"), "10.0.0.1");
@@ -272,6 +278,8 @@ mod tests {
         check(&[("forwarded", "for=192.0.2.60;proto=http;by=203.0.113.43")], "192.0.2.60");
         check(&[("forwarded", "proto=https; For=\"[2001:db8:cafe::17]:4711\"")], "2001:db8:cafe::17");
         check(&[("forwarded", "for=1.1.1.1, for=192.0.2.60"), ("forwarded", "for=10.0.0.2")], "192.0.2.60");
+        check(&[("forwarded", "proto=https; FOR = 192.0.2.60")], "192.0.2.60");
+        check(&[("forwarded", "for =\"[2001:db8::17]\" ; by=x")], "2001:db8::17");
         check(&[("x-real-ip", "192.0.2.60")], "192.0.2.60");
         check(&[("x-real-ip", "1.1.1.1"), ("forwarded", "for=192.0.2.60")], "192.0.2.60");
         check(&[("forwarded", "for=1.1.1.1"), ("x-forwarded-for", "192.0.2.60")], "192.0.2.60");

@@ -69,7 +69,11 @@ fn v1_client(line: &str) -> Option<Option<IpAddr>> {
     let [protocol, source, destination, source_port, destination_port] = words[..] else { return None };
     let address = |text: &str| match protocol {
         "TCP4" => text.parse().ok().map(IpAddr::V4),
-        "TCP6" => text.parse().ok().map(IpAddr::V6),
+        // Some senders write it in brackets, which the specification has no word for.
+        "TCP6" => {
+            let in_brackets = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            in_brackets.unwrap_or(text).parse().ok().map(IpAddr::V6)
+        }
         _ => None,
     };
     address(destination)?;

@@ -45,6 +45,8 @@ fn version_1() {
     check(b"PROXY TCP4 198.51.100.7 10.0.0.1 4711 8080\r\n", Some("198.51.100.7"));
     check(b"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", Some("255.255.255.255"));
     check(b"PROXY TCP6 2001:db8::7 2001:db8::1 0 443\r\n", Some("2001:db8::7"));
+    check(b"PROXY TCP6 [2001:db8::3] [2001:db8::1] 0 443\r\n", Some("2001:db8::3"));
+    check(b"PROXY TCP6 [2001:db8::3] 2001:db8::1 0 443\r\n", Some("2001:db8::3"));
     check(b"PROXY TCP6 ::ffff:198.51.100.7 ::1 1 2\r\n", Some("198.51.100.7"));
     check(b"PROXY UNKNOWN\r\n", None);
     check(b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n", None);
