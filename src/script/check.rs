@@ -37,7 +37,10 @@ pub fn run(dir: &Path, commands: Commands) -> CheckReport {
         scripts.extend(of_game);
     }
     let passed_over = folders::passed_over(dir).into_iter();
-    warnings.extend(passed_over.map(|path| Problem { path, line: None, message: folders::reason() }));
+    warnings.extend(passed_over.map(|path| {
+        let message = folders::reason(&path);
+        Problem { path, line: None, message }
+    }));
     let mut problems = report.problems;
     if scripts.is_empty() && problems.is_empty() {
         problems.push(Problem { path: dir.to_owned(), line: None, message: "has no scripts (*.lua)".into() });
