@@ -20,9 +20,9 @@ pub(crate) const RECORD_BYTES: usize = 16 * 1024;
 const MOST_PARTIAL: usize = 5 + RECORD_BYTES + 2048;
 /// What a record adds to its plaintext, at most: its head, a nonce, its type and a tag; and once, an update of the keys.
 const RECORD_OVERHEAD: usize = 64;
-/// What a client is told that speaks HTTP where TLS is spoken.
+/// What a client is told that speaks HTTP where TLS is spoken. Any page may read it, so that its SDK can say why there is no answer.
 const SPEAKS_TLS: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 80\r\n\
-    Connection: close\r\n\r\n\
+    Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n\
     This port speaks HTTPS: begin the address with https:// or wss://, not http://.\n";
 
 /// A connection's TLS.

@@ -250,6 +250,7 @@ fn who_does_not_speak_tls_is_told_so_or_closed() {
     let answer = secure.server.get("/health");
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("This port speaks HTTPS"), "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "a page may read why");
     for garbage in [&b"\x00\x01\x02 nonsense"[..], b"\x16\x03\x01\x00\x05hello", &[0xff; 100_000]] {
         let left = secure.server.raw(garbage);
         // At most an alert (RFC 8446, section 6).
