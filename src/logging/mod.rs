@@ -19,7 +19,7 @@ use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Log, Metadata, Record};
 use serde_json::{Number, Value as Json};
 
-use redact::without_tokens;
+use redact::without_secrets;
 use timestamp::Timestamp;
 
 /// Form of log lines.
@@ -113,7 +113,7 @@ impl Line {
             timestamp: Timestamp::from(now),
             level: record.level(),
             target: record.target().to_owned(),
-            message: without_tokens(&record.args().to_string()).into_owned(),
+            message: without_secrets(&record.args().to_string()).into_owned(),
             pairs: pairs.0,
         }
     }
@@ -229,7 +229,7 @@ impl<'v> VisitValue<'v> for JsonValue {
     }
 
     fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-        self.0 = Json::String(without_tokens(value).into_owned());
+        self.0 = Json::String(without_secrets(value).into_owned());
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps tokens out of the log.
+//! Keeps tokens and codes out of the log.
 
 use std::borrow::Cow;
 
@@ -15,9 +15,45 @@ struct Kind {
 const KINDS: [Kind; 2] =
     [Kind { start: "eyJ", dots: 1, has_colons: false }, Kind { start: "r1", dots: 6, has_colons: true }];
 const BLANK: &str = "[token]";
+const BLANK_CODE: &str = "[code]";
 
-/// The text with everything that looks like a token blanked, also where its dots are percent-encoded.
-pub(super) fn without_tokens(text: &str) -> Cow<'_, str> {
+/// The text with everything blanked that looks like a token, also where its dots are percent-encoded, or like a code for another
+/// password in the form in which [`crate::account::reset_code`] shows it. A device's secret looks like nothing.
+pub(super) fn without_secrets(text: &str) -> Cow<'_, str> {
+    match without_tokens(text) {
+        Cow::Borrowed(text) => without_codes(text),
+        Cow::Owned(text) => Cow::Owned(without_codes(&text).into_owned()),
+    }
+}
+
+/// Four groups of four of the code's letters and digits, with nothing of the kind around them.
+fn without_codes(text: &str) -> Cow<'_, str> {
+    const LENGTH: usize = 19;
+    let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    let fits = |(at, byte): (usize, &u8)| if at % 5 == 4 { *byte == b'-' } else { is_letter(*byte) };
+    let is_around =
+        |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-');
+    let bytes = text.as_bytes();
+    let is_code = |start: usize| {
+        bytes.get(start..start + LENGTH).is_some_and(|code| code.iter().enumerate().all(fits))
+            && is_around(start.checked_sub(1).and_then(|before| bytes.get(before)))
+            && is_around(bytes.get(start + LENGTH))
+    };
+    let mut out = Cow::Borrowed("");
+    let mut kept = 0;
+    // Each has a hyphen behind its first group.
+    for (hyphen, _) in text.match_indices('-') {
+        let Some(start) = hyphen.checked_sub(4).filter(|start| *start >= kept && is_code(*start)) else {
+            continue;
+        };
+        out += &text[kept..start];
+        out += BLANK_CODE;
+        kept = start + LENGTH;
+    }
+    if kept == 0 { Cow::Borrowed(text) } else { out + &text[kept..] }
+}
+
+fn without_tokens(text: &str) -> Cow<'_, str> {
     let mut out = Cow::Borrowed("");
     let mut rest = text;
     while let Some((start, kind)) = find_start(rest) {
@@ -53,6 +89,28 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_are_blanked_in_the_form_in_which_they_are_shown() {
+        let check = |text: &str, expected: &str| assert_eq!(without_secrets(text), expected);
+        check("NJC7-KH5C-ABCD-2345", "[code]");
+        check("a NJC7-KH5C-ABCD-2345, äNJC7-KH5C-ABCD-2345\"", "a [code], ä[code]\"");
+        check("NJC7-KH5C-ABCD-2345 eyJ0.eyJ1.s NJC7-KH5C-ABCD-2345", "[code] [token] [code]");
+        let code = crate::account::reset_code::ResetCode::new().reveal();
+        check(&format!("broke over {code}!"), "broke over [code]!");
+        for word in [
+            "NJC7-KH5C-ABCD",
+            "NJC7-KH5C-ABCD-234",
+            "NJC7-KH5C-ABCD-23456",
+            "-NJC7-KH5C-ABCD-2345",
+            "NJC7-KH5C-ABCD-2345-NJC7",
+            "7D1F0F0E-3F7B-4C3E-9A55-1E1D1C1B1A19",
+            "njc7-kh5c-abcd-2345",
+            "ä-ä-ä-----",
+        ] {
+            check(word, word);
+        }
+    }
 
     #[test]
     fn tokens_are_blanked_wherever_they_stand() {

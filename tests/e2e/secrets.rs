@@ -1,20 +1,33 @@
 //! Nothing that opens a door gets into the log or the metrics, however much is logged and whatever players do.
 
+use std::cell::Cell;
+use std::fs;
+use std::io::{Read, Write};
+
+use godra::account::service::unix_ms;
 use serde_json::{Value, json};
 
+use crate::common::accounts::try_command;
 use crate::common::http::Response;
+use crate::common::issuer::{AUDIENCE, ISSUER, Signer, claims};
 use crate::common::player::Player;
 use crate::common::postgres::Postgres;
 use crate::common::redis::Redis;
 use crate::common::server::{Folder, Server};
+use crate::common::tls::{client, connect, make_certificate};
 use crate::common::wait_until;
+use crate::ledgers::{BUY, result};
 
 const SIGNING_KEY: &str = "signing-key-0123456789-0123456789";
 const FIRST_PASSWORD: &str = "first-password-of-ann";
 const SECOND_PASSWORD: &str = "second-password-of-ann";
+const THIRD_PASSWORD: &str = "third-password-of-ann";
 const WRONG_PASSWORD: &str = "a-password-that-is-wrong";
 const STORE_PASSWORD: &str = "password-of-the-store";
 const DATABASE_PASSWORD: &str = "password-of-the-database";
+const ISSUER_SECRET: &str = "secret-of-the-issuer-0123456789-abc";
+const DEVICE_SECRET: &str = "Q6Vd8hQ0mJ3v1xT5rYc7uN2kP9sLwZbE4gFa0oIiXjA";
+const WRONG_DEVICE_SECRET: &str = "W6Vd8hQ0mJ3v1xT5rYc7uN2kP9sLwZbE4gFa0oIiXjB";
 
 /// Says in all ways that a script has what it was called with.
 const LEAK: &str = "-- ROLE: guest
@@ -29,14 +42,38 @@ type Secrets = Vec<(String, String)>;
 struct Watched {
     server: Server,
     secrets: Secrets,
+    calls: Cell<usize>,
+    /// The flags by which commands find the accounts.
+    database: Vec<String>,
+    /// What commands said that have nothing to tell but whether they have done it.
+    commands_said: String,
 }
 
 impl Watched {
     fn start(flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
         folder.write_script("leak", LEAK);
-        let server = Server::start_with(folder, flags, &[environment, &[("RUST_LOG", "trace")]].concat());
+        folder.write_script("buy", BUY);
+        let own = [
+            ("RUST_LOG", "trace"),
+            ("AUTH_SECRET", ISSUER_SECRET),
+            ("AUTH_ISSUER", ISSUER),
+            ("AUTH_AUDIENCE", AUDIENCE),
+            ("ERASURE_LOG", "erased.log"),
+            ("TRUSTED_PROXY", "127.0.0.1"),
+        ];
+        let server = Server::start_with(folder, flags, &[environment, &own].concat());
+        let database = environment.iter().filter_map(|(name, value)| match *name {
+            "DB_TYPE" => Some(["--db-type".to_owned(), (*value).to_owned()]),
+            "DB_DSN" => Some(["--db-dsn".to_owned(), (*value).to_owned()]),
+            _ => None,
+        });
+        let database = database.flatten().collect();
         let fixed = [
+            THIRD_PASSWORD,
+            ISSUER_SECRET,
+            DEVICE_SECRET,
+            WRONG_DEVICE_SECRET,
             SIGNING_KEY,
             FIRST_PASSWORD,
             SECOND_PASSWORD,
@@ -45,7 +82,8 @@ impl Watched {
             DATABASE_PASSWORD,
             "$argon2",
         ];
-        Self { server, secrets: fixed.map(|text| (text.to_owned(), text.to_owned())).into() }
+        let secrets = fixed.map(|text| (text.to_owned(), text.to_owned())).into();
+        Self { server, secrets, calls: Cell::new(0), database, commands_said: String::new() }
     }
 
     /// A call that gives a login, of which each part is a secret.
@@ -65,10 +103,115 @@ impl Watched {
     }
 
     fn call(&self, path: &str, token: Option<&str>, body: &Value) -> Response {
+        self.request("POST", path, token, body)
+    }
+
+    fn request(&self, method: &str, path: &str, token: Option<&str>, body: &Value) -> Response {
         let authorization = token.map(|token| format!("Bearer {token}"));
-        let headers: Vec<(&str, &str)> =
-            authorization.iter().map(|value| ("Authorization", &**value)).collect();
-        self.server.request("POST", path, &headers, body.to_string().as_bytes())
+        // From an address of its own, as one that has failed often has to wait.
+        self.calls.set(self.calls.get() + 1);
+        let address = format!("198.51.100.{}", self.calls.get() % 250);
+        let mut headers = vec![("X-Forwarded-For", address.as_str())];
+        headers.extend(authorization.iter().map(|value| ("Authorization", value.as_str())));
+        self.server.request(method, path, &headers, body.to_string().as_bytes())
+    }
+
+    /// `godra user …` with this on standard input; what it says on standard output.
+    fn user_command(&self, arguments: &[&str], input: &str) -> String {
+        let database = self.database.iter().map(String::as_str).collect::<Vec<_>>();
+        let (code, said, errors) =
+            try_command(self.server.folder(), &[&["user"], arguments, &database].concat(), input);
+        assert_eq!(code, Some(0), "{arguments:?}: {errors}");
+        said
+    }
+
+    /// A token of the other issuer's, for one call.
+    fn issued(&mut self, subject: &str) -> Value {
+        let token = Signer::secret(ISSUER_SECRET.as_bytes()).token(&claims(subject, unix_ms() / 1000));
+        self.secrets.push(("the issuer's token".to_owned(), token.clone()));
+        json!({ "token": token })
+    }
+
+    /// Logins without a password, linked to each other, and what they are good for.
+    fn play_with_identities(&mut self) {
+        let device = |secret: &str| json!({"device_id": "device-of-somebody-1", "secret": secret});
+        let proven = |mut body: Value, proof: &Value| {
+            body["proof"] = proof.clone();
+            body
+        };
+        let (phone, wrong) = (device(DEVICE_SECRET), device(WRONG_DEVICE_SECRET));
+        let (token, refresh_token) = self.login("/device-login", None, &phone);
+        assert_eq!(self.call("/device-login", None, &wrong).status, 401);
+        self.misuse(&token, &refresh_token);
+        let path = "/account/identities";
+        let (first, second) = (self.issued("somebody|1"), self.issued("somebody|1"));
+        assert_eq!(self.call(path, Some(&token), &proven(first.clone(), &wrong)).status, 403);
+        let linked = self.call(path, Some(&token), &proven(first, &phone));
+        assert_eq!(linked.status, 200, "{linked:?}");
+        assert_eq!(self.request("GET", path, Some(&token), &Value::Null).status, 200);
+        self.login("/external-login", None, &second);
+        assert_eq!(self.call("/external-login", None, &phone).status, 400);
+        let spent = second["token"].as_str().unwrap().to_owned();
+        self.misuse(&token, &spent);
+        let renamed = |proof: &Value| proven(json!({"username": "Zoe"}), proof);
+        assert_eq!(self.request("PATCH", "/account", Some(&token), &renamed(&wrong)).status, 403);
+        assert_eq!(self.request("PATCH", "/account", Some(&token), &renamed(&phone)).status, 200);
+        let elsewhere = self.issued("somebody|1");
+        let gone = self.request(
+            "DELETE",
+            &format!("{path}/device/device-of-somebody-1"),
+            Some(&token),
+            &proven(json!({}), &elsewhere),
+        );
+        assert_eq!(gone.status, 204, "{gone:?}");
+        let proof = self.issued("somebody|1");
+        let deleted = self.request("DELETE", "/account", Some(&token), &proven(json!({}), &proof));
+        assert_eq!(deleted.status, 204, "{deleted:?}");
+        let erased = fs::read_to_string(self.server.folder().path().join("erased.log")).unwrap();
+        assert!(!erased.is_empty());
+        self.commands_said += &erased;
+    }
+
+    /// A manager's calls, and codes for another password of ann's, by a command and by a call.
+    fn play_with_codes(&mut self) {
+        self.commands_said += &self.user_command(&["create", "max", "--role", "manager"], FIRST_PASSWORD);
+        let (manager, _) =
+            self.login("/login", None, &json!({"username": "max", "password": FIRST_PASSWORD}));
+        let by_command = self.user_command(&["reset", "ann"], "").lines().next().unwrap().to_owned();
+        let ann = json!({"username": "ann", "password": SECOND_PASSWORD});
+        let id = self.call("/login", None, &ann).json()["user_id"].as_str().unwrap().to_owned();
+        let use_up = |watched: &mut Self, code: String| {
+            let plain = code.replace('-', "");
+            for form in [code.clone(), code.to_lowercase(), plain.clone(), plain.to_lowercase()] {
+                watched.secrets.push(("a code".to_owned(), form));
+            }
+            // What a script says has a code in the form in which it is shown.
+            watched.call("/api/rpc", Some(&manager), &json!({"script": "leak", "args": [code]}));
+            let reset = |code: &str, password| json!({"username": "ann", "code": code, "password": password});
+            let wrong = format!("{}9", &code[..code.len() - 1]);
+            watched.call("/account/reset", None, &reset(&wrong, THIRD_PASSWORD));
+            assert_eq!(watched.call("/account/reset", None, &reset(&code, "short")).status, 400);
+            assert_eq!(watched.call("/account/reset", None, &reset(&code, THIRD_PASSWORD)).status, 204);
+        };
+        use_up(self, by_command);
+        let made = self.call(&format!("/api/users/{id}/reset"), Some(&manager), &json!({}));
+        use_up(self, made.json()["code"].as_str().unwrap().to_owned());
+
+        let document = json!({ "token": manager });
+        for (method, path) in [
+            ("PUT", "/api/data/profile/7"),
+            ("GET", "/api/data/profile/7"),
+            ("GET", "/api/data/profile"),
+            ("DELETE", "/api/data/profile/7"),
+        ] {
+            let answer = self.request(method, path, Some(&manager), &document);
+            assert!(answer.status < 300, "{method} {path}: {answer:?}");
+        }
+        self.request("GET", &format!("/api/data/profile/{manager}"), Some(&manager), &Value::Null);
+        // The key of an entry, which a client makes up.
+        let buy = json!({"script": "buy", "args": ["the-first"]});
+        result(|| self.call("/api/rpc", Some(&manager), &buy));
+        self.call("/api/rpc", Some(&manager), &json!({"script": "buy", "args": [manager]}));
     }
 
     /// All that players do with secrets, and what they do wrong with them.
@@ -106,6 +249,15 @@ impl Watched {
             Some(&guest),
             &json!({"username": "ben", "password": SECOND_PASSWORD}),
         );
+        self.play_with_identities();
+        self.play_with_codes();
+        let ben = json!({"username": "ben", "password": SECOND_PASSWORD});
+        let (token, _) = self.login("/login", None, &ben);
+        let by_password = |password: &str| json!({"password": password});
+        let refused = self.request("DELETE", "/account", Some(&token), &by_password(WRONG_PASSWORD));
+        assert_eq!(refused.status, 403, "{refused:?}");
+        let deleted = self.request("DELETE", "/account", Some(&token), &by_password(SECOND_PASSWORD));
+        assert_eq!(deleted.status, 204, "{deleted:?}");
     }
 
     fn play_in_a_room(&self, token: &str, guest: &str) {
@@ -162,7 +314,7 @@ impl Watched {
         let metrics = self.server.get("/metrics").text();
         self.server.terminate();
         self.server.wait();
-        let said = format!("{}{metrics}", self.server.output());
+        let said = format!("{}{metrics}{}", self.server.output(), self.commands_said);
         for (name, text) in &self.secrets {
             for line in said.lines() {
                 assert!(!line.contains(text.as_str()), "{name} is in {line}");
@@ -183,6 +335,40 @@ fn nothing_is_said_as_json() {
     let mut watched = Watched::start(&["--log-format", "json"], &[("JWT_SECRET", SIGNING_KEY)]);
     watched.play();
     watched.check();
+}
+
+#[test]
+fn nothing_is_said_over_tls() {
+    let folder = Folder::new();
+    let (certificate, key) = make_certificate(folder.path());
+    let key_text = fs::read_to_string(&key).unwrap();
+    let flags = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let mut server = Server::start_with(folder, &flags, &[("RUST_LOG", "trace")]);
+    let post = |path: &str, body: &Value| {
+        let client = client(&certificate, rustls::DEFAULT_VERSIONS);
+        let mut stream = connect(&client, server.address());
+        let body = body.to_string();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}",
+            body.len()
+        );
+        write!(stream, "{head}\r\n\r\n{body}").unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).unwrap()
+    };
+    let ann = json!({"username": "ann", "password": FIRST_PASSWORD});
+    assert!(post("/register", &ann).starts_with("HTTP/1.1 201"));
+    let login = post("/login", &ann);
+    let body: Value = serde_json::from_str(login.split_once("\r\n\r\n").unwrap().1).unwrap();
+    server.terminate();
+    server.wait();
+    let said = server.output().to_string();
+    let of_login = ["token", "refresh_token"].map(|name| body[name].as_str().unwrap());
+    let of_key = key_text.lines().filter(|line| !line.starts_with("-----"));
+    for secret in [FIRST_PASSWORD].into_iter().chain(of_login).chain(of_key) {
+        assert!(secret.len() > 10 && !said.contains(secret), "{secret} is in {said}");
+    }
 }
 
 #[test]
