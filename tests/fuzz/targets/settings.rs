@@ -9,8 +9,12 @@ use super::{Config, ConfigError, Machine};
 /// What the secrets of this file begin with, if it has any.
 const MARK: &str = "hunter2";
 /// How lines begin that have secrets, and what stands in front of these.
-const SECRETS: [(&str, &str); 3] =
-    [("JWT_SECRET=", "JWT_SECRET="), ("AUTH_SECRET=", "AUTH_SECRET="), ("DB_DSN=", "password=")];
+const SECRETS: [(&str, &str); 4] = [
+    ("JWT_SECRET=", "JWT_SECRET="),
+    ("AUTH_SECRET=", "AUTH_SECRET="),
+    ("DB_DSN=", "password="),
+    ("REDIS_ADDR=", "redis://u:"),
+];
 
 pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
