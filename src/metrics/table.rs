@@ -102,6 +102,7 @@ process_metrics! {
         pub(super) script_duration: Family<ScriptLabels, Histogram> = seconds "script_duration" "How long script calls took";
         pub messages: Row<MessageOutcome, Counter> = summed "messages" "Messages of scripts to rooms that have run, by how they ended";
         pub messages_pending: Gauge = plain "messages_pending" "Messages of scripts that have not run yet, as last counted";
+        pub messages_bytes: Gauge = plain "messages_bytes" "What they take in the embedded store, in bytes, about; 0 with Redis";
         pub store_bytes: Gauge = plain "store_bytes" "What the embedded store takes in memory, in bytes; 0 with Redis, which tells itself";
         pub store_max_bytes: Gauge = plain "store_max_bytes" "What the embedded store may take, in bytes: see --store-memory";
         pub documents_hot: Gauge = plain "documents_hot" "Documents that the store holds";

@@ -11,6 +11,10 @@ use crate::wire::message::{MAX_DEPTH, shorten};
 pub const MAX_OF_CALL: usize = 1_000;
 /// How many messages may be pending for one room, or for no room.
 pub const MAX_PENDING: usize = 100_000;
+/// How many messages may be pending in a store that counts no bytes: Redis, whose `maxmemory` bounds these.
+pub const MAX_PENDING_IN_ALL: usize = 1_000_000;
+/// Messages may take this part of the embedded store's memory.
+pub const STORE_SHARE: usize = 8;
 /// The longest payload, in bytes of JSON text.
 pub const MAX_PAYLOAD_BYTES: usize = 65_536;
 /// The longest name, in bytes.
@@ -21,6 +25,8 @@ pub const MAX_AFTER_MS: u64 = 30 * 86_400_000;
 pub const MAX_OF_ROUND: usize = 1_000;
 /// How long a round is, in milliseconds.
 pub const ROUND_MS: u64 = 50;
+/// The clock is set back, for timers, if it goes back by more than this, in milliseconds: what is less is waited for.
+pub const SET_BACK_MS: u64 = 1000;
 /// How long a message waits for its script, in milliseconds: while scripts are rolled out, it may not be there yet.
 pub const UNKNOWN_FOR_MS: u64 = 10_000;
 /// How often it is looked whether it is there.
@@ -51,6 +57,10 @@ pub enum BadMessage {
     TooManyOfCall,
     /// The receiver has [`MAX_PENDING`] messages.
     TooManyPending,
+    /// All messages together take as much of the embedded store as they may.
+    ShareFull,
+    /// [`MAX_PENDING_IN_ALL`] messages are pending in the store.
+    TooManyInAll,
 }
 
 impl BadMessage {
@@ -91,6 +101,13 @@ impl fmt::Display for BadMessage {
             Self::TooManyOfCall => write!(f, "a call sends at most {MAX_OF_CALL} messages"),
             Self::TooManyPending => {
                 write!(f, "at most {MAX_PENDING} messages may be pending for a room, or for no room")
+            }
+            Self::ShareFull => write!(
+                f,
+                "pending messages have all the memory that they may, one part in {STORE_SHARE} of --store-memory"
+            ),
+            Self::TooManyInAll => {
+                write!(f, "at most {MAX_PENDING_IN_ALL} messages may be pending in a store")
             }
         }
     }

@@ -98,11 +98,14 @@ fn received(redis: &Redis, room: &str) -> Vec<i64> {
     list(redis, &format!("game:{room}:received"))
 }
 
-/// Keys of messages that are left; those that only say how many have run end by themselves, and the last id stays.
+/// Keys of messages that are left; those that only say how many have run end by themselves, the time goes with the next look, and the
+/// last id stays.
 fn left_keys(redis: &Redis) -> Vec<String> {
     let answer = redis.command(&["KEYS", "godra:mail:*"]);
-    let is_left =
-        |key: &&str| key.starts_with("godra:") && !key.contains(":ran:") && *key != "godra:mail:seq";
+    let is_left = |key: &&str| {
+        key.starts_with("godra:mail:")
+            && !["ran", "clock", "seq"].contains(&key.split(':').nth(2).unwrap_or(""))
+    };
     answer.lines().map(str::trim).filter(is_left).map(str::to_owned).collect()
 }
 
@@ -389,6 +392,31 @@ fn what_is_refused() {
     }
     let error = expect_error(&mut player, "send", many(1, 1));
     assert!(error.contains("at most 100000 messages may be pending"), "{error}");
+    assert_eq!(
+        expect_ok(&mut player, "send", json!({"room": "other", "from": 1, "to": 1, "after": 60_000})),
+        "OK"
+    );
+
+    // As many in all as there may be: another room has none, and gets none.
+    let fill = "for n = ARGV[1], ARGV[2] do redis.call('HSET', KEYS[1], n, '') end";
+    let pending: u64 = redis
+        .command(&["HLEN", "godra:mail:bodies"])
+        .trim_start_matches(':')
+        .trim()
+        .parse()
+        .expect("a number");
+    let count = 1_000_000 - pending;
+    for from in (1..=count).step_by(5000) {
+        let (from, to) = (200_000 + from, 200_000 + count.min(from + 4999));
+        redis.command(&["EVAL", fill, "1", "godra:mail:bodies", &from.to_string(), &to.to_string()]);
+    }
+    let other = |from: u64, to: u64| json!({"room": "third", "from": from, "to": to, "after": 60_000});
+    let error = expect_error(&mut player, "send", other(1, 1));
+    assert!(error.contains("at most 1000000 messages may be pending in a store"), "{error}");
+    redis.command(&["HDEL", "godra:mail:bodies", "200001", "200002"]);
+    let error = expect_error(&mut player, "send", other(1, 3));
+    assert!(error.contains("at most 1000000 messages may be pending in a store"), "{error}");
+    assert_eq!(expect_ok(&mut player, "send", other(1, 2)), "OK", "what failed has taken no place");
 }
 
 #[test]
@@ -611,4 +639,43 @@ fn a_full_outbox_refuses_messages_to_that_store_alone() {
     expect_ok(&mut player, "send", json!({"room": here, "from": 3}));
     assert_eq!(player.receive_type("received")["payload"]["number"], 3);
     stores[1].signal("CONT");
+}
+
+/// They stood still until the clock had caught up.
+#[test]
+fn regression_timers_go_on_when_the_stores_clock_is_set_back() {
+    const CLOCK: &str = "godra:mail:clock";
+    let redis = Redis::start();
+    let node = start(&redis);
+    let user = User::new(&node);
+    let room = user.create_lobby(&node);
+    let mut player = user.join(&node, &room);
+    let tell = |player: &mut Player, number: u64, after: u64| {
+        expect_ok(player, "send", json!({"room": room, "from": number, "after": after}));
+    };
+    tell(&mut player, 1, 7_200_000);
+    wait_until("the time to be noted", || redis.command(&["HEXISTS", CLOCK, "seen"]).starts_with(":1"));
+    // The clock is an hour ahead, and something is told; then it is set right, and something else is told.
+    let hour_ahead = "local time = redis.call('TIME') \
+        redis.call('HSET', KEYS[1], 'ahead', 3600000, 'seen', string.format('%.0f', time[1] * 1000 + 3600000))";
+    redis.command(&["EVAL", hour_ahead, "1", CLOCK]);
+    let told = Instant::now();
+    tell(&mut player, 2, 2000);
+    redis.command(&["HDEL", CLOCK, "ahead"]);
+    let is_late = "local time, timer = redis.call('TIME'), redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES') \
+        return timer[2] - time[1] * 1000 > 3000000 and 1 or 0";
+    let due = format!("godra:mail:due:{room}");
+    assert!(redis.command(&["EVAL", is_late, "1", &due]).starts_with(":1"), "by its own clock it is an hour");
+    tell(&mut player, 3, 4000);
+    for number in [2, 3] {
+        assert_eq!(player.receive_type("received")["payload"]["number"], number);
+        assert!(
+            told.elapsed() >= Duration::from_millis((number - 1) * 1900),
+            "{number}: {:?}",
+            told.elapsed()
+        );
+    }
+    assert_eq!(received(&redis, &room), [2, 3]);
+    redis.command(&["DEL", &due, "godra:mail:bodies"]);
+    wait_until("nothing to be left", || left_keys(&redis).is_empty());
 }

@@ -13,6 +13,7 @@ use super::options::EmbeddedOptions;
 use crate::script::{ScriptSet, refuse_key};
 use crate::state::call::MAX_DETAILS_BYTES;
 use crate::state::event_text::BadEvent;
+use crate::state::mail::STORE_SHARE;
 use crate::state::{Arguments, Audience};
 use crate::wire::ids::{GAME_SIGN, Identity, RoomId};
 
@@ -67,7 +68,7 @@ impl Game {
                 EventLog::new(seed, options.history).with_histories_of(options.store_bytes / HISTORIES_SHARE),
             ),
             numbered: RefCell::default(),
-            mail: RefCell::default(),
+            mail: RefCell::new(Mail::new(options.store_bytes / STORE_SHARE)),
             documents: RefCell::default(),
             scripts: RefCell::default(),
             guards_keys: Cell::default(),

@@ -92,7 +92,9 @@ impl SteppedEngine {
 
     /// How long it is until a message is due; none without any.
     pub(crate) fn messages_wait(&self, at: Duration) -> Option<Duration> {
-        self.worker.runner.mail().wait(self.began + at, (self.clock)())
+        let mut mail = self.worker.runner.mail();
+        let now_ms = mail.read_clock((self.clock)());
+        mail.wait(self.began + at, now_ms)
     }
 
     /// How many messages are pending.

@@ -190,6 +190,7 @@ impl Worker {
             self.process(*batch, Instant::now());
         }
         self.keep_home();
+        self.keep_timer_clock();
         let are_written = self.finish_documents();
         self.shared.lacks_changes.store(!are_written, Ordering::SeqCst);
         if let Some(checkpointer) = self.checkpointer.take() {
@@ -543,7 +544,9 @@ impl Worker {
         checkpointer.wait(Instant::now(), &self.runner.keyspace().borrow(), longest)
     }
 
-    /// After a panic, which is a mistake of ours.
+    /// After a panic, which is a mistake of ours. It ends the call and not the process, as a player who had found how to cause it would
+    /// end everybody's games again and again; and as all that a call changes is taken back: the keys by the undo log, events, messages,
+    /// documents and numbered inputs by theirs, and Lua itself begins anew. Should taking it back fail, the process ends.
     fn recover(&mut self, invocation: Invocation<'_>) -> CallResult {
         log::error!("the engine broke, and Lua starts over script={}", invocation.call.script.full_name);
         self.runner.rebuild();
@@ -558,6 +561,9 @@ impl Worker {
         if self.stop_at.is_none() && self.shared.is_stopping.load(Ordering::SeqCst) {
             self.stop_at = Some(now + FAREWELL);
         }
+        if self.runner.keyspace().borrow().has_changes() {
+            self.keep_timer_clock();
+        }
         if let Some(checkpointer) = &mut self.checkpointer {
             checkpointer.tick(now, &mut self.runner.keyspace().borrow_mut());
         }
@@ -568,6 +574,7 @@ impl Worker {
         self.expired_at = now;
         self.watch_memory(now);
         self.metrics.messages_pending.set(self.runner.mail().len() as i64);
+        self.metrics.messages_bytes.set(self.runner.mail().bytes() as i64);
         if self.stop_at.is_none() {
             self.take_out_absent(now);
         }

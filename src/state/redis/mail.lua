@@ -1,6 +1,6 @@
 -- Messages and timers of scripts: what they tell, and what of that is taken once it is due. This is part of a program only if one
 -- of its scripts may tell something, or is run by messages. In front of this come get_mail_bounds(), which gives { call, pending,
--- payload, name, after, round_ms, stores (their addresses if there are several, this one's first), waiting (in the outbox to one of
+-- in_all, payload, name, after, round_ms, stores (their addresses if there are several, this one's first), waiting (in the outbox to one of
 -- the others), waiting_text }, get_mail_texts(), which gives what refusals say, make_home (see home.lua), and MAIL_SCRIPTS: the names of all scripts, each between a space and a colon, behind which stands 0 (not for
 -- messages), 1, or 2 (its keys need a room).
 -- Behind OWN_KEYS .. "mail:" (a ROOM is "" for no room):
@@ -15,6 +15,7 @@
 --                (see mail_look.lua) finds that out
 --   held         sorted set of rooms that no look shows before a time, as their messages wait for documents (see mail_hold.lua)
 --   name:SENDER:NAME   hash: receiver -> id of what the sender has pending there under that name
+--   clock        what time it is for all this: see mail_clock.lua, which stands in front of this, too
 --   ran:ROOM     how many messages have run in the room in this round
 -- The tools: room, rooms (how many there are in the bundle: 1 if it is none), now, keep, game() ("GAME~" of the running script, or ""), own_id(room as it says it), number() (of the running call), is_full (whether nothing may be told), is_too_deep(text).
 local function make_mail(tools)
@@ -38,6 +39,12 @@ local function make_mail(tools)
   local bodies = {}
   -- Where rooms of a bundle stand among the timers until that is written: when the first is due, false if there is none.
   local standing = {}
+  -- What time it is for timers.
+  local timer_time
+  local function timer_now()
+    timer_time = timer_time or (read_mail_clock(OWN_KEYS .. "mail:", now))
+    return timer_time
+  end
   -- How much is pending in all rooms, at most, and whether no room stands in the line; nil if it is not known.
   local all, is_line_empty
   -- More than these are counted in any case, and these if more are due: so that few timers cost less. A look has the same bound for
@@ -80,12 +87,14 @@ local function make_mail(tools)
     if known then known[place] = known[place] + change end
   end
 
-  -- Whether a room has as much pending as it may. None has while all together do not.
-  local function is_full_of(to)
+  -- Which refusal is due as a room has as much pending as it may, or all have; none has while all together do not.
+  local function full_of(to)
     all = all or call("HLEN", BODIES)
-    if all < BOUNDS.pending then return false end
+    if all < BOUNDS.pending then return nil end
+    -- What runs now makes place for what it tells.
+    if all - (current and 1 or 0) >= BOUNDS.in_all then return "too_many_in_all" end
     local pending = counts_of(to)
-    return pending[1] + pending[2] >= BOUNDS.pending
+    return pending[1] + pending[2] >= BOUNDS.pending and "too_many_pending" or nil
   end
 
   -- A timer of a room is due then: whoever looks must find the room in time.
@@ -124,6 +133,7 @@ local function make_mail(tools)
     if not message.is_timer then call("ZREM", key("now:" .. to), message.entry) end
     call("HDEL", BODIES, id)
     bodies[id] = nil
+    all = all and all - 1
     count(message, -1)
     if message.name then
       local names = name_key(message.sender, message.name)
@@ -233,9 +243,10 @@ local function make_mail(tools)
     if told >= BOUNDS.call then error(get_mail_texts().too_many_of_call, 2) end
     local before = name and pending_as(name, to)
     if to ~= room and is_outbox_full(to) then error(BOUNDS.waiting_text, 2) end
-    if not before and is_full_of(to) then error(get_mail_texts().too_many_pending, 2) end
+    local refusal = not before and full_of(to)
+    if refusal then error(get_mail_texts()[refusal], 2) end
     if tools.is_full then error({ err = "OOM the store is full" }, 0) end
-    local id, due, from = next_id(), string.format("%.0f", now + after), sender()
+    local id, due, from = next_id(), string.format("%.0f", timer_now() + after), sender()
     if before then take_back(to, before) end
     script = tools.game() .. script
     local message = {
@@ -304,7 +315,7 @@ local function make_mail(tools)
   function mail.settle()
     if taken == 0 then return end
     local first = call("ZRANGE", key("due:" .. room), 0, 0, "WITHSCORES")[2]
-    local is_more_due = first and tonumber(first) <= now or count_waiting() > 0
+    local is_more_due = first and tonumber(first) <= timer_now() or count_waiting() > 0
     if is_more_due or taken > FEW then
       local ran = key("ran:" .. room)
       if keep("INCRBY", ran, taken) == taken then call("PEXPIRE", ran, BOUNDS.round_ms) end
@@ -317,7 +328,7 @@ local function make_mail(tools)
       call("ZREM", LINE, room)
       is_lined[room] = nil
     end
-    if first then is_due_in(math.max(0, tonumber(first) - now)) end
+    if first then is_due_in(math.max(0, tonumber(first) - timer_now())) end
     if tools.rooms > 1 then
       standing[room] = first or false
     elseif first then
@@ -341,7 +352,7 @@ local function make_mail(tools)
   -- At the end of a bundle, as settle; there was no time for the messages of these rooms, which are still due.
   function mail.settle_all(rest)
     for index = 1, #rest do
-      standing[rest[index]] = string.format("%.0f", now)
+      standing[rest[index]] = string.format("%.0f", timer_now())
       is_due_in(0)
     end
     local firsts, gone = {}, {}

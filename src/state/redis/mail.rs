@@ -34,7 +34,7 @@ pub(super) static DROP: LazyLock<Arc<Script>> = LazyLock::new(|| {
 
 /// The command that tells what is due, for [`Seen::read`]; in these rooms something was due then.
 fn look(own_keys: &str, put_back: &[(Option<RoomId>, u64)]) -> Cmd {
-    const LOOK: &str = include_str!("mail_look.lua");
+    const LOOK: &str = concat!(include_str!("mail_clock.lua"), include_str!("mail_look.lua"));
     let mut command = redis::cmd("EVAL");
     command.arg(LOOK).arg(1).arg(format!("{own_keys}mail:"));
     command.arg(ROOMS_AT_ONCE).arg(MESSAGES_AT_ONCE).arg(MAX_OF_ROUND).arg(FEW);

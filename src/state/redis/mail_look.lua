@@ -2,20 +2,29 @@
 -- KEYS[1]: what the names of the keys begin with; ARGV: how many rooms are looked at, how many messages are listed in all, and how
 -- many of a room may run in a round; how many timers are few (see below); then rooms in which something was due, and when, as what
 -- was told of them has not run.
--- Returns {the time, until when nothing more is due (milliseconds; -1: nothing is pending), how many are pending,
+-- In front of this comes mail_clock.lua. Returns {the time, until when nothing more is due (milliseconds; -1: nothing is pending), how many are pending,
 -- room, {"id due script", …}, room, {…}, …}.
 local call, mail = redis.call, KEYS[1]
-local LINE, TIMERS, HELD, SEQ = mail .. "line", mail .. "timers", mail .. "held", mail .. "seq"
+local LINE, TIMERS, HELD, SEQ, CLOCK = mail .. "line", mail .. "timers", mail .. "held", mail .. "seq", mail .. "clock"
 local time = call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local store_now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now, seen, ahead = read_mail_clock(mail, store_now)
 local pending = call("HLEN", mail .. "bodies")
 if pending == 0 then
-  call("DEL", LINE, TIMERS, HELD)
+  call("DEL", LINE, TIMERS, HELD, CLOCK)
   return { now, -1, 0 }
 end
 local rooms, left, of_round = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 -- What has deleted something may write, however full the store is.
 call("DEL", mail .. "nothing")
+
+-- What is less is waited for. What is seen is noted now and then.
+local SET_BACK_MS, SEEN_EVERY_MS = 1000, 250
+if store_now + ahead < seen - SET_BACK_MS then
+  call("HSET", CLOCK, "ahead", string.format("%.0f", seen - store_now))
+elseif now >= seen + SEEN_EVERY_MS then
+  call("HSET", CLOCK, "seen", string.format("%.0f", now))
+end
 
 for index = 5, #ARGV, 2 do call("ZADD", TIMERS, ARGV[index + 1], ARGV[index]) end
 

@@ -1,6 +1,6 @@
 -- From a store to another: takes messages to rooms that live there into the outbox, and tells what is next in it. Numbers begin at 1, and
 -- no message has two: so whoever sends the same again does no harm (see mail_receive.lua).
--- KEYS: what the keys of messages begin with, the store's name, the outbox (a list of msgpack of {number, room, when it was due,
+-- In front of this comes mail_clock.lua. KEYS: what the keys of messages begin with, the store's name, the outbox (a list of msgpack of {number, room, when it was due,
 -- script, sending room, payload}), its last number
 -- ARGV: up to which number all have arrived; how many the outbox may hold, and how many are told; then rooms, each with how many
 -- messages follow, and these as "id due script"
@@ -19,7 +19,7 @@ if first and arrived >= first then call("LTRIM", outbox, arrived - first + 1, -1
 -- What has deleted something may write, however full the store is: nothing is added here.
 call("DEL", mail .. "nothing")
 local time = call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = read_mail_clock(mail, time[1] * 1000 + math.floor(time[2] / 1000))
 local LINE, TIMERS = mail .. "line", mail .. "timers"
 
 local function move(room, entry)

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value};
 
 use super::mail::Due;
-use crate::state::mail::MAX_PENDING;
+use crate::state::mail::{MAX_PENDING, MAX_PENDING_IN_ALL};
 use crate::wire::ids::RoomId;
 
 /// How many messages an outbox holds: beyond that, scripts cannot tell anything to other rooms.
@@ -72,7 +72,10 @@ impl Outbox {
 /// [`read_sent`].
 pub(super) fn send(own_keys: &str, target: &str, arrived: u64, rooms: &[(Option<RoomId>, Vec<Due>)]) -> Cmd {
     let mut command = redis::cmd("EVAL");
-    command.arg(include_str!("mail_send.lua")).arg(4).arg(format!("{own_keys}mail:"));
+    command
+        .arg(concat!(include_str!("mail_clock.lua"), include_str!("mail_send.lua")))
+        .arg(4)
+        .arg(format!("{own_keys}mail:"));
     command.arg(format!("{own_keys}store")).arg(format!("{own_keys}mail:out:{target}"));
     command.arg(format!("{own_keys}mail:out_seq:{target}")).arg(arrived).arg(MAX_WAITING).arg(PARCEL);
     for (room, due) in rooms {
@@ -101,7 +104,7 @@ pub(super) fn read_sent(answer: Value, source: usize) -> Option<(u64, Option<Par
 pub(super) fn receive(own_keys: &str, parcel: &Parcel) -> Cmd {
     let mut command = redis::cmd("EVAL");
     command.arg(include_str!("mail_receive.lua")).arg(1).arg(format!("{own_keys}mail:"));
-    command.arg(&parcel.source_name[..]).arg(MAX_PENDING);
+    command.arg(&parcel.source_name[..]).arg(MAX_PENDING).arg(MAX_PENDING_IN_ALL);
     for message in &parcel.messages {
         command.arg(&message[..]);
     }

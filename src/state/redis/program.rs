@@ -40,7 +40,7 @@ const TICKS: &str = include_str!("ticks.lua");
 /// In front of its lines that are there for documents alone.
 const OF_DOCUMENTS: &str = "--@documents ";
 /// Messages and timers, where a script has to do with them.
-const MAIL: &str = include_str!("mail.lua");
+const MAIL: &str = concat!(include_str!("mail_clock.lua"), include_str!("mail.lua"));
 const NO_MAIL: &str = "local make_mail\n";
 /// What keeps games off each other's keys, if there are several.
 const GAMES: &str = include_str!("games.lua");
@@ -567,6 +567,7 @@ fn mail_tables(all: &[Arc<Script>], stores: &[String]) -> String {
         ("cancelled_name", BadMessage::CancelledName),
         ("too_many_of_call", BadMessage::TooManyOfCall),
         ("too_many_pending", BadMessage::TooManyPending),
+        ("too_many_in_all", BadMessage::TooManyInAll),
     ];
     let texts = texts.map(|(key, text)| format!("{key} = {:?}", text.to_string()));
     let stores: Vec<String> = stores.iter().map(|address| format!("{address:?}")).collect();
@@ -578,7 +579,7 @@ fn mail_tables(all: &[Arc<Script>], stores: &[String]) -> String {
         all.iter().map(|script| format!("{}:{} ", script.full_name, kind(script))).collect();
     format!(
         "local function get_mail_bounds()\n  \
-         return {{ stores = {{ {} }}, waiting = {}, waiting_text = {:?}, call = {}, pending = {}, payload = {}, name = {}, after = {}, round_ms = {} }}\nend\n\
+         return {{ stores = {{ {} }}, waiting = {}, waiting_text = {:?}, call = {}, pending = {}, in_all = {}, payload = {}, name = {}, after = {}, round_ms = {} }}\nend\n\
          local function get_mail_texts() return {{ {} }} end\n\
          local MAIL_SCRIPTS = {:?}\n",
         stores.join(", "),
@@ -586,6 +587,7 @@ fn mail_tables(all: &[Arc<Script>], stores: &[String]) -> String {
         outbox::FULL,
         mail::MAX_OF_CALL,
         mail::MAX_PENDING,
+        mail::MAX_PENDING_IN_ALL,
         mail::MAX_PAYLOAD_BYTES,
         mail::MAX_NAME_BYTES,
         mail::MAX_AFTER_MS,

@@ -213,6 +213,7 @@ mod tests {
             include_str!("undo.lua"),
             include_str!("picks.lua"),
             include_str!("orphans.lua"),
+            include_str!("mail_clock.lua"),
             include_str!("mail.lua"),
             include_str!("mail_look.lua"),
             include_str!("mail_send.lua"),

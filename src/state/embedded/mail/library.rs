@@ -28,23 +28,21 @@ impl Game {
         let script = self.script_to_tell(call.bytes(2)?, &to).map_err(refused)?;
         let Options { after_ms, name } = options(call)?;
         let from = self.sender();
-        let mail = self.mail.borrow();
-        let replaced = name.as_ref().and_then(|name| mail.named(&from, name, &to));
-        let id = mail.next_id(&to, replaced).map_err(refused)?;
-        drop(mail);
-        let place = Place {
-            due_ms: call.now_ms().saturating_add(after_ms.unwrap_or(0)),
-            id,
-            is_at_once: after_ms.is_none(),
-        };
+        let now_ms = self.mail.borrow_mut().read_clock(call.now_ms());
+        let due_ms = now_ms.saturating_add(after_ms.unwrap_or(0));
+        let is_at_once = after_ms.is_none();
         let body = {
             let payload = call.json(3)?;
             check_payload(&payload).map_err(refused)?;
-            let Place { due_ms, is_at_once, .. } = place;
             let (script, name) = (&script.full_name, name.as_deref());
             Body { due_ms, is_at_once, from: &from, to: &to, script, name, payload: &payload }.encode()
         };
-        self.mail.borrow_mut().sent(to.clone(), place, name.map(|name| (from, name)));
+        let mail = self.mail.borrow();
+        let replaced = name.as_ref().and_then(|name| mail.named(&from, name, &to));
+        let id = mail.next_id(&to, replaced, name.as_deref(), body.len()).map_err(refused)?;
+        drop(mail);
+        let place = Place { due_ms, id, is_at_once };
+        self.mail.borrow_mut().sent(to.clone(), place, name.map(|name| (from, name)), body.len());
         let key = key(&to, id);
         if let Err(raised) = call.command(&[b"SET", &key, &body]).map(drop) {
             if !call.has_key(&key) {

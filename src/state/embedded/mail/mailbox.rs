@@ -28,6 +28,8 @@ pub(super) type Name = Box<(Address, Box<[u8]>)>;
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub name: Option<Name>,
+    /// What it takes with its key and its body, about.
+    pub bytes: usize,
 }
 
 /// The messages of one receiver.
@@ -62,6 +64,13 @@ impl Mailbox {
     pub(super) fn memory_bytes(&self) -> usize {
         tree(self.at_once.len(), size_of::<(u64, (u64, Entry))>())
             + tree(self.timed.len(), size_of::<((u64, u64), Entry)>())
+    }
+
+    pub(super) fn get(&self, place: Place) -> Option<&Entry> {
+        match place.is_at_once {
+            true => self.at_once.get(&place.id).map(|(_, entry)| entry),
+            false => self.timed.get(&(place.due_ms, place.id)),
+        }
     }
 
     pub(super) fn len(&self) -> usize {

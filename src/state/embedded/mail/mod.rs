@@ -6,6 +6,7 @@
 
 mod agenda;
 mod body;
+mod clock;
 mod library;
 mod mailbox;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use self::agenda::Agenda;
 #[cfg(test)]
 pub(super) use self::body::KEY_PREFIX;
 pub(super) use self::body::{Body, key};
+use self::clock::TimerClock;
 pub(super) use self::mailbox::Place;
 use self::mailbox::{Entry, Mailbox};
 use crate::state::mail::{BadMessage, MAX_OF_CALL, MAX_PENDING};
@@ -30,10 +32,20 @@ use crate::wire::ids::RoomId;
 /// A room's id; empty where there is no room. What a game sends from there has `GAME~` as its sender.
 pub(super) type Address = SmolStr;
 
+/// The key of the time that timers have come to, in milliseconds as decimal text.
+pub(super) const CLOCK_KEY: &[u8] = b"godra:timers";
+
+/// What a message counts for, of what all may take together, beside the texts of its key and its body; and a name beside its own.
+const MESSAGE_BYTES: usize = 256;
+const NAMED_BYTES: usize = 192;
+
 /// The messages of all rooms.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mail {
     pending: Pending,
+    /// What they may take together, their keys included.
+    max_bytes: usize,
+    clock: TimerClock,
     /// The highest id that a message has had.
     last_id: u64,
     call: RunningCall,
@@ -51,6 +63,8 @@ struct Pending {
     /// What the mailboxes take with their messages, and what the names take that stand in them and in `names`.
     mailbox_bytes: usize,
     name_bytes: usize,
+    /// What they take together, about: see [`bytes_of`].
+    bytes: usize,
 }
 
 /// What the running call has sent, and what it takes to undo that.
@@ -72,16 +86,44 @@ pub(super) fn address(room: Option<&RoomId>) -> Address {
     room.map_or_else(Address::default, |room| SmolStr::new(room.as_str()))
 }
 
+/// The time that the keys say timers had come to.
+fn kept_clock(keyspace: &Keyspace) -> TimerClock {
+    let kept_ms = match keyspace.get(CLOCK_KEY) {
+        Some((Value::String(text), _)) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    TimerClock::go_on_from(kept_ms.unwrap_or(0))
+}
+
+/// What a message takes with its key, its body and its place, about.
+fn bytes_of(to: &str, name: Option<&[u8]>, body_bytes: usize) -> usize {
+    let named_bytes = name.map_or(0, |name| NAMED_BYTES + 2 * name.len());
+    MESSAGE_BYTES + body::KEY_PREFIX.len() + to.len() + body_bytes + named_bytes
+}
+
 impl Mail {
+    /// Without messages, which may take so much.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self {
+            pending: Pending::default(),
+            max_bytes,
+            clock: TimerClock::default(),
+            last_id: 0,
+            call: RunningCall::default(),
+        }
+    }
+
     /// Begins anew with what the keys say. Gives the keys that say nothing.
     pub(super) fn restore(&mut self, keyspace: &Keyspace) -> Vec<Box<[u8]>> {
-        *self = Self::default();
+        let clock = self.clock.or(kept_clock(keyspace));
+        *self = Self { clock, ..Self::new(self.max_bytes) };
         let mut unread = Vec::new();
         for (key, value, _) in keyspace.iterate().filter(|(key, ..)| key.starts_with(body::KEY_PREFIX)) {
             let read = match value {
                 Value::String(bytes) => Body::decode(bytes).zip(body::id_of(key)),
                 _ => None,
             };
+            let value_bytes = if let Value::String(bytes) = value { bytes.len() } else { 0 };
             let Some((body, id)) = read.filter(|(body, id)| *key == *body::key(body.to, *id)) else {
                 unread.push(key.into());
                 continue;
@@ -89,9 +131,25 @@ impl Mail {
             self.last_id = self.last_id.max(id);
             let place = Place { due_ms: body.due_ms, id, is_at_once: body.is_at_once };
             let name = body.name.map(|name| (SmolStr::new(body.from), name.into()));
-            self.pending.insert(SmolStr::new(body.to), place, Entry { name: name.map(Box::new) });
+            let bytes = bytes_of(body.to, body.name, value_bytes);
+            self.pending.insert(SmolStr::new(body.to), place, Entry { name: name.map(Box::new), bytes });
         }
         unread
+    }
+
+    /// What time it is for messages, in milliseconds, if the store's clock says this: it is never set back.
+    pub(super) fn read_clock(&mut self, now_ms: u64) -> u64 {
+        self.clock.read(now_ms)
+    }
+
+    /// What is to be at [`CLOCK_KEY`] from now on, if that is not what is there.
+    pub(super) fn clock_to_keep(&mut self) -> Option<u64> {
+        self.clock.keep()
+    }
+
+    /// Nothing is pending, and no call is running.
+    pub(super) fn rest(&mut self) {
+        self.clock.begin_anew();
     }
 
     /// Another call begins.
@@ -120,8 +178,14 @@ impl Mail {
     /// The id of the running call's next message to a room, which may take the place of another.
     ///
     /// # Errors
-    /// The call or the receiver has as many as it may.
-    pub(super) fn next_id(&self, to: &str, replaced: Option<Place>) -> Result<u64, BadMessage> {
+    /// The call or the receiver has as many as it may, or all messages together have the memory that they may.
+    pub(super) fn next_id(
+        &self,
+        to: &str,
+        replaced: Option<Place>,
+        name: Option<&[u8]>,
+        body_bytes: usize,
+    ) -> Result<u64, BadMessage> {
         if self.call.sent >= MAX_OF_CALL {
             return Err(BadMessage::TooManyOfCall);
         }
@@ -129,15 +193,26 @@ impl Mail {
         if pending - usize::from(replaced.is_some()) >= MAX_PENDING {
             return Err(BadMessage::TooManyPending);
         }
+        let replaced_bytes = replaced.and_then(|place| self.pending.bytes_of(to, place)).unwrap_or(0);
+        if self.bytes() - replaced_bytes + bytes_of(to, name, body_bytes) > self.max_bytes {
+            return Err(BadMessage::ShareFull);
+        }
         Ok(self.last_id + 1)
     }
 
     /// The running call has sent a message, of the id that it was given.
-    pub(super) fn sent(&mut self, to: Address, place: Place, name: Option<(Address, Box<[u8]>)>) {
+    pub(super) fn sent(
+        &mut self,
+        to: Address,
+        place: Place,
+        name: Option<(Address, Box<[u8]>)>,
+        body_bytes: usize,
+    ) {
         self.last_id = place.id;
         self.call.sent += 1;
         self.call.changes.push(Change::Added(to.clone(), place));
-        self.pending.insert(to, place, Entry { name: name.map(Box::new) });
+        let bytes = bytes_of(&to, name.as_ref().map(|(_, name)| &**name), body_bytes);
+        self.pending.insert(to, place, Entry { name: name.map(Box::new), bytes });
     }
 
     /// The running call takes a message back.
@@ -212,6 +287,11 @@ impl Mail {
         self.pending.count
     }
 
+    /// What the messages take in all, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.pending.bytes
+    }
+
     /// What it takes beside the keys, about.
     pub(super) fn memory_bytes(&self) -> usize {
         let Pending { boxes, names, agenda, mailbox_bytes, name_bytes, .. } = &self.pending;
@@ -224,12 +304,18 @@ impl Mail {
 }
 
 impl Pending {
+    /// What a message takes.
+    fn bytes_of(&self, to: &str, place: Place) -> Option<usize> {
+        self.boxes.get(to)?.get(place).map(|entry| entry.bytes)
+    }
+
     fn insert(&mut self, to: Address, place: Place, entry: Entry) {
         if let Some((from, name)) = entry.name.as_deref() {
             self.name_bytes += name_bytes(name);
             self.names.insert((from.clone(), name.clone(), to.clone()), place);
         }
         self.count += 1;
+        self.bytes += entry.bytes;
         self.agenda.touch(to.clone());
         let mailbox = self.boxes.entry(to).or_default();
         self.mailbox_bytes -= mailbox.memory_bytes();
@@ -243,6 +329,7 @@ impl Pending {
         let entry = mailbox.remove(place)?;
         self.mailbox_bytes = self.mailbox_bytes + mailbox.memory_bytes() - before;
         self.count -= 1;
+        self.bytes -= entry.bytes;
         self.agenda.touch(to.into());
         if let Some((from, name)) = entry.name.as_deref() {
             self.name_bytes -= name_bytes(name);

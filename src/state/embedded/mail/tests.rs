@@ -47,7 +47,7 @@ fn it_is_what_a_plain_list_says() {
     let mut random = godra_engine::SplitMix(11);
     let mut below = move |most: u64| random.next_u64() % most;
     for _ in 0..100 {
-        let (mut mail, mut list) = (Mail::default(), Vec::<(Address, Place, Option<u64>)>::new());
+        let (mut mail, mut list) = (Mail::new(usize::MAX), Vec::<(Address, Place, Option<u64>)>::new());
         let now = Instant::now();
         for step in 0..60 {
             mail.begin_call();
@@ -63,16 +63,16 @@ fn it_is_what_a_plain_list_says() {
                         list.retain(|(_, _, known)| *known != Some(name));
                     }
                     1 => {
-                        let id = mail.next_id(&to, None).unwrap();
+                        let id = mail.next_id(&to, None, None, 10).unwrap();
                         let place = Place { due_ms: step, id, is_at_once: true };
-                        mail.sent(to.clone(), place, None);
+                        mail.sent(to.clone(), place, None, 10);
                         list.push((to, place, None));
                     }
                     _ => {
                         let replaced = mail.named(&"s".into(), &named(name), &to);
-                        let id = mail.next_id(&to, replaced).unwrap();
+                        let id = mail.next_id(&to, replaced, Some(b"n"), 10).unwrap();
                         let place = Place { due_ms: step + below(20), id, is_at_once: false };
-                        mail.sent(to.clone(), place, Some(("s".into(), named(name))));
+                        mail.sent(to.clone(), place, Some(("s".into(), named(name))), 10);
                         if let Some(replaced) = replaced {
                             mail.take_back(&to, replaced);
                         }
@@ -86,6 +86,9 @@ fn it_is_what_a_plain_list_says() {
                 list = before;
             }
             assert_eq!(mail.len(), list.len());
+            let named = |name: &Option<u64>| name.is_some().then_some(&b"n"[..]);
+            let each = list.iter().map(|(to, _, name)| bytes_of(to, named(name), 10)).sum::<usize>();
+            assert_eq!(mail.bytes(), each);
             if let Some(to) = mail.next_receiver(now, step) {
                 let most = below(5) as usize;
                 let due: Vec<Place> = mail.due(&to, step).take(most).collect();
@@ -123,12 +126,12 @@ fn it_is_what_a_plain_list_says() {
 
 /// How long it takes at least to run ten that are due, of so many pending in a thousand rooms.
 fn time_to_run(pending: u64) -> Duration {
-    let mut mail = Mail::default();
+    let mut mail = Mail::new(usize::MAX);
     for number in 0..pending {
         mail.begin_call();
         let to = Address::from(format!("room-{}", number % 1000));
-        let id = mail.next_id(&to, None).unwrap();
-        mail.sent(to, Place { due_ms: 1 + number, id, is_at_once: false }, None);
+        let id = mail.next_id(&to, None, None, 10).unwrap();
+        mail.sent(to, Place { due_ms: 1 + number, id, is_at_once: false }, None, 10);
     }
     let mut shortest = Duration::MAX;
     for round in 1..=50 {
@@ -165,18 +168,18 @@ fn what_it_takes_is_counted() {
     for is_at_once in [true, false] {
         check(
             "one message each",
-            Mail::default,
+            || Mail::new(usize::MAX),
             |mail, number| {
-                mail.sent(to(number), place(number, is_at_once), None);
+                mail.sent(to(number), place(number, is_at_once), None, 10);
                 empty(mail);
             },
             Mail::memory_bytes,
         );
         check(
             "many messages",
-            Mail::default,
+            || Mail::new(usize::MAX),
             |mail, number| {
-                mail.sent(to(number / 500), place(number, is_at_once), None);
+                mail.sent(to(number / 500), place(number, is_at_once), None, 10);
                 empty(mail);
             },
             Mail::memory_bytes,
@@ -184,10 +187,10 @@ fn what_it_takes_is_counted() {
     }
     check(
         "named messages",
-        Mail::default,
+        || Mail::new(usize::MAX),
         |mail, number| {
             let name = format!("a name that is longer than usual {number}");
-            mail.sent(to(number / 100), place(number, false), Some((to(1), name.into_bytes().into())));
+            mail.sent(to(number / 100), place(number, false), Some((to(1), name.into_bytes().into())), 10);
             empty(mail);
         },
         Mail::memory_bytes,

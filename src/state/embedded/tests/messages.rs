@@ -1,7 +1,10 @@
 //! Messages run by the engine's thread.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 use crate::metrics::MessageOutcome;
+use crate::state::embedded::stepped::SteppedEngine;
 use crate::state::mail::{MAX_OF_ROUND, UNKNOWN_FOR_MS};
 
 /// With scripts for messages, of these names and texts.
@@ -248,4 +251,74 @@ fn pending_messages_are_kept_in_the_state_file() {
     let third = start();
     third.call(Some("1a"), "assert(not godra.cancel('kept')) godra.tell('1a', 'say', 'now')");
     assert_eq!(third.told(1), [(1, "\"\\\"now\\\"\"".to_owned())]);
+}
+
+/// An engine whose clock is the test's own.
+struct Timed {
+    engine: SteppedEngine,
+    clock: Arc<AtomicU64>,
+    at: Duration,
+}
+
+impl Timed {
+    fn start(options: &EmbeddedOptions, clock: &Arc<AtomicU64>) -> Self {
+        let scripts = set(&[("again", "godra.tell('1a', 'again', 1, {after = 300})"), ("once", "")]);
+        let (deliver, metrics) = (Box::new(Mailboxes(unbounded().0)), Arc::new(Metrics::new()));
+        let for_engine = clock.clone();
+        let clock_of = Arc::new(move || for_engine.load(Ordering::Relaxed));
+        let engine = SteppedEngine::start(options, scripts, deliver, metrics, clock_of).unwrap();
+        Self { engine, clock: clock.clone(), at: Duration::ZERO }
+    }
+
+    /// How many messages run in that time, in steps of 50 ms.
+    fn pass(&mut self, ms: u64) -> usize {
+        let mut ran = 0;
+        for _ in 0..ms / 50 {
+            self.clock.fetch_add(50, Ordering::Relaxed);
+            self.at += Duration::from_millis(50);
+            let turn = self.engine.begin_messages(self.at, false).unwrap();
+            while let Some((_, count)) = self.engine.run_messages(&turn, false) {
+                ran += count;
+            }
+            self.engine.end_messages(&turn);
+        }
+        ran
+    }
+}
+
+/// They stood still until the clock had caught up.
+#[test]
+fn regression_timers_go_on_when_the_clock_is_set_back() {
+    const HOUR_MS: u64 = 3_600_000;
+    let folder = tempfile::tempdir().unwrap();
+    let state_file = Some(folder.path().join("state.db"));
+    let options = EmbeddedOptions { state_file, ..EmbeddedOptions::default() };
+    let clock = Arc::new(AtomicU64::new(500_000 * HOUR_MS));
+    let mut timed = Timed::start(&options, &clock);
+    let begin =
+        script("godra.tell('1a', 'again', 1, {after = 300}) godra.tell('1a', 'once', 1, {after = 7200000})");
+    timed.engine.run(batch(Some("1a"), 1, &[&begin]));
+    assert_eq!(timed.pass(900), 3);
+    for back_ms in [1001, HOUR_MS, 24 * HOUR_MS] {
+        clock.fetch_sub(back_ms, Ordering::Relaxed);
+        assert!(timed.engine.messages_wait(timed.at).unwrap() <= Duration::from_millis(300), "{back_ms}");
+        assert_eq!(timed.pass(900), 3, "{back_ms}");
+    }
+    // A little is waited for.
+    clock.fetch_sub(600, Ordering::Relaxed);
+    assert_eq!(timed.pass(1500), 3);
+
+    timed.engine.stop();
+    clock.fetch_sub(HOUR_MS, Ordering::Relaxed);
+    timed = Timed::start(&options, &clock);
+    assert!(timed.engine.messages_wait(timed.at).unwrap() <= Duration::from_millis(300));
+    assert_eq!(timed.pass(900), 3, "after a restart an hour earlier");
+
+    // The other one keeps its delay.
+    clock.fetch_add(2 * HOUR_MS - 6 * 900 - 200, Ordering::Relaxed);
+    timed.pass(50);
+    assert_eq!(timed.engine.pending(), 2);
+    timed.pass(400);
+    assert_eq!(timed.engine.pending(), 1);
+    timed.engine.stop();
 }

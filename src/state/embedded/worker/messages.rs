@@ -8,7 +8,7 @@ use godra_engine::keyspace::Value;
 use super::Worker;
 use crate::metrics::MessageOutcome;
 use crate::state::documents::CallDocuments;
-use crate::state::embedded::mail::{Address, Body, Place, address, key};
+use crate::state::embedded::mail::{Address, Body, CLOCK_KEY, Place, address, key};
 use crate::state::mail::{UNKNOWN_FOR_MS, UNKNOWN_LOOK};
 use crate::state::{Batch, Call, CallResult, Delivery, Message};
 use crate::wire::ids::RoomId;
@@ -97,10 +97,23 @@ impl Worker {
     pub(super) fn messages_wait(&self, longest: Duration) -> Duration {
         let mut mail = self.runner.mail();
         if mail.is_idle() {
+            mail.rest();
             return longest;
         }
-        let wait = mail.wait(Instant::now(), (self.clock)());
+        let now_ms = mail.read_clock((self.clock)());
+        let wait = mail.wait(Instant::now(), now_ms);
         wait.map_or(longest, |wait| wait.min(longest))
+    }
+
+    /// Has the state file keep the time that timers have come to, with whatever else it is to keep.
+    pub(super) fn keep_timer_clock(&mut self) {
+        if self.checkpointer.is_none() {
+            return;
+        }
+        let kept_ms = self.runner.mail().clock_to_keep();
+        if let Some(kept_ms) = kept_ms {
+            self.runner.execute(&[b"SET", CLOCK_KEY, kept_ms.to_string().as_bytes()], (self.clock)());
+        }
     }
 
     /// Runs what is due, for a while.
@@ -132,7 +145,7 @@ impl Worker {
         &mut self,
         now: Instant,
     ) -> Option<(Address, usize)> {
-        let now_ms = (self.clock)();
+        let now_ms = self.runner.mail().read_clock((self.clock)());
         let to = self.runner.mail().next_receiver(now, now_ms)?;
         let room = RoomId::parse(&to);
         let Due { calls, gone: mut count, held } = self.due_calls(&to, room.as_ref(), now, now_ms);

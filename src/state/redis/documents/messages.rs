@@ -208,7 +208,10 @@ pub(in super::super) fn front(mut batch: Batch, missing: &[Address]) -> (Batch, 
 /// The command by which no look of any node shows rooms for so long; in place of how long they were to wait before.
 pub(in super::super) fn hold(own_keys: &str, rooms: &[(Option<RoomId>, Duration)]) -> Cmd {
     let mut command = redis::cmd("EVAL");
-    command.arg(include_str!("../mail_hold.lua")).arg(1).arg(format!("{own_keys}mail:"));
+    command
+        .arg(concat!(include_str!("../mail_clock.lua"), include_str!("../mail_hold.lua")))
+        .arg(1)
+        .arg(format!("{own_keys}mail:"));
     for (room, wait) in rooms {
         command.arg(room.as_ref().map_or("", RoomId::as_str)).arg(wait.as_millis() as u64);
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::state::embedded::mail::{Address, Body, key};
+use crate::state::embedded::mail::{Address, Body, Mail, key};
 use crate::state::mail::{MAX_OF_CALL, MAX_PENDING};
 
 fn server_script(name: &str, header: &str) -> Arc<Script> {
@@ -62,6 +62,9 @@ fn messages_are_due_in_order() {
     let after_the_clock_was_set_back = world.due("r2", world.now_ms);
     assert_eq!(after_the_clock_was_set_back, ["ring 2", "index null", "ring \"later\""]);
     assert_eq!(world.pending(), 7);
+    world.ok("godra.tell('r3', 'ring', 'a timer', {after = 20})");
+    assert_eq!(world.due("r3", NOW + 19), Vec::<String>::new());
+    assert_eq!(world.due("r3", NOW + 20), ["ring \"a timer\""], "timers go by a clock that is not set back");
 }
 
 #[test]
@@ -221,6 +224,51 @@ fn a_full_store_takes_no_messages() {
     let tried =
         world.ok(&format!("local ok, e = pcall(function() {tell} end) return tostring(godra.cancel('a'))"));
     assert_eq!((&*tried, world.pending()), ("\"false\"", 0));
+}
+
+/// What was told filled the store, and everybody's writes were refused.
+#[test]
+fn regression_messages_take_no_more_than_their_share() {
+    let mut world = world();
+    let share = 1 << 20;
+    *world.runner.mail() = Mail::new(share);
+    let tell = "local text = string.rep('x', 4000) for i = 1, 100 do godra.tell('r' .. i % 20, 'ring', text, {after = 9}) end";
+    let mut told = 0;
+    let message = loop {
+        match world.run(tell) {
+            Ok(_) => told += 100,
+            Err(error) => break error.message.to_string(),
+        }
+    };
+    assert!(message.contains("pending messages have all the memory that they may"), "{message}");
+    assert_eq!((told, world.pending()), (200, 200), "the call that failed has told nothing");
+    let before = world.runner.mail().bytes();
+    let used = world.runner.keyspace().borrow().used_bytes();
+    assert!((used..used + used / 2).contains(&before), "{before}, and the keys take {used}");
+    world.ok("redis.call('SET', 'game:r2', string.rep('x', 100000))");
+
+    // What is told under a name takes the place of what it replaces, and what runs makes place for what it tells.
+    let text = "string.rep('x', 4000)";
+    world.ok(&format!(
+        "for i = 1, 200 do pcall(godra.tell, 'a', 'ring', {text}, {{after = 9, name = 'n' .. i}}) end"
+    ));
+    let full = world.pending();
+    world.fails(&format!("godra.tell('a', 'ring', {text}, {{after = 9}})"));
+    world.ok(&format!("godra.tell('a', 'ring', {text}, {{after = 8, name = 'n1'}})"));
+    world.fails("godra.tell('a', 'ring', string.rep('x', 60000), {after = 8, name = 'n1'})");
+    assert_eq!(world.pending(), full);
+    let place = world.runner.mail().due("r2", NOW + 9).next().unwrap();
+    assert!(world.runner.mail().take("r2", place));
+    world.ok(&format!(
+        "redis.call('DEL', 'godra:mail:r2:{}') godra.tell('r2', 'ring', {text}, {{after = 9}})",
+        place.id
+    ));
+
+    // Found again after a restart, it counts as much.
+    let before = world.runner.mail().bytes();
+    world.runner.mail().restore(&world.runner.keyspace().borrow());
+    assert_eq!(world.runner.mail().bytes(), before);
+    world.fails(&format!("godra.tell('a', 'ring', {text}, {{after = 9}})"));
 }
 
 #[test]
