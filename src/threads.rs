@@ -2,7 +2,9 @@
 //!
 //! A server that goes on without one of its threads looks alive and is not: its rooms stand still, or its bans never
 //! arrive. So a thread that panics, or ends before [`let_end`], is reported to the main thread, which ends the process; whatever
-//! started the server starts it again. A process has one end, as it has one log, so what is here is global, too.
+//! started the server starts it again. The same holds for a panic within a call of an account or a document: what it has left half done
+//! is nobody's to judge. Only scripts' calls are taken back and go on (see `state::embedded::worker`): all that they change is kept
+//! with what it takes to undo it. A process has one end, as it has one log, so what is here is global, too.
 
 pub(crate) mod poller;
 
@@ -38,6 +40,11 @@ pub(crate) fn passing(name: impl Into<String>) -> Builder {
 /// The process stops: from now on threads may end.
 pub(crate) fn let_end() {
     PROCESS.is_stopping.store(true, Ordering::SeqCst);
+}
+
+/// A place in the middle of a thread's work where a test may want a panic: `GODRA_TEST_FAULT="panic NAME"`.
+pub(crate) fn may_break(place: &str) {
+    fault::strikes_within(place);
 }
 
 /// Where deaths are reported. The first is enough: it ends the process.
@@ -129,10 +136,17 @@ impl fmt::Display for Death {
 /// the place of its work. Release builds know nothing of it.
 #[cfg(debug_assertions)]
 mod fault {
+    use std::sync::LazyLock;
+
+    static FAULT: LazyLock<String> = LazyLock::new(|| std::env::var("GODRA_TEST_FAULT").unwrap_or_default());
+
+    pub(super) fn strikes_within(place: &str) {
+        assert!(FAULT.strip_prefix("panic ") != Some(place), "a test wants it");
+    }
+
     /// Whether the thread's work is to be left out.
     pub(super) fn strikes(thread: &str) -> bool {
-        let fault = std::env::var("GODRA_TEST_FAULT").unwrap_or_default();
-        match fault.split_once(' ') {
+        match FAULT.split_once(' ') {
             Some(("panic", name)) if name == thread => panic!("a test wants it"),
             Some(("end", name)) if name == thread => true,
             Some(("stall", name)) if name == thread => loop {
@@ -145,6 +159,8 @@ mod fault {
 
 #[cfg(not(debug_assertions))]
 mod fault {
+    pub(super) fn strikes_within(_place: &str) {}
+
     pub(super) fn strikes(_thread: &str) -> bool {
         false
     }

@@ -1,8 +1,17 @@
 //! The process ends when one of its threads does, and when it is told to although one does not listen.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::common::server::Server;
+use serde_json::json;
+
+use crate::common::accounts::{PASSWORD, User, account, user_command};
+use crate::common::issuer::{Signer, key_set};
+use crate::common::postgres::Postgres;
+use crate::common::redis::Redis;
+use crate::common::server::{Folder, Server};
+use crate::common::tls::make_certificate;
 
 /// An end that waits for nothing; the rest is for a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(4);
@@ -26,15 +35,84 @@ fn check_panic(thread: &str, flags: &[&str]) {
 
 #[test]
 fn a_panic_of_any_thread_ends_the_process() {
-    for thread in ["shard-1", "state", "state-file", "account-0", "notices", "script-watch", "signals"] {
+    let documents = ["documents", "document-reader", "document-keeper"];
+    let threads = ["shard-1", "state", "state-file", "account-0", "notices", "script-watch", "signals"];
+    for thread in threads.iter().chain(&documents) {
         check_panic(thread, &["--threads", "2", "--state-file", "state.db"]);
     }
+}
+
+#[test]
+fn a_panic_of_a_thread_that_a_flag_starts_ends_the_process() {
+    let folder = Folder::empty();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    make_certificate(folder.path());
+    std::fs::write(file("keys.json"), key_set(&[&Signer::p256()])).unwrap();
+    std::fs::create_dir(file("site")).unwrap();
+    std::fs::write(file("site/index.html"), "hello").unwrap();
+    check_panic("metrics", &["--metrics-addr", "127.0.0.1:0"]);
+    check_panic("tls-watch", &["--tls-cert", &file("cert.pem"), "--tls-key", &file("key.pem")]);
+    check_panic("page-watch", &["--public-dir", &file("site")]);
+    let issuer = ["--auth-issuer", "https://accounts.example", "--auth-audience", "game"];
+    check_panic("key-watch", &[&["--auth-jwks", &file("keys.json")], &issuer[..]].concat());
+}
+
+#[test]
+fn a_panic_of_the_writer_of_documents_ends_the_process() {
+    let postgres = Postgres::start();
+    check_panic("document-writer", &["--db-type", "postgres", "--db-dsn", &postgres.dsn("postgres")]);
+}
+
+#[test]
+fn a_panic_over_a_survey_ends_the_process() {
+    let (folder, files) = (Folder::new(), Folder::empty());
+    let database = files.path().join("accounts.db");
+    let database = database.to_str().unwrap();
+    user_command(&files, database, &["create", "ann", "--role", "manager"], PASSWORD);
+    let flags = ["--db-dsn", database, "--state-file", "off"];
+    let mut server = Server::start_with(folder, &flags, &[("GODRA_TEST_FAULT", "panic survey")]);
+    User::login(&server, "ann", PASSWORD).request("GET", "/rooms/largest", &json!(null));
+    check_end(&mut server, AT_ONCE, &["the thread survey panicked: a test wants it"]);
+}
+
+/// It was answered with 500, and the worker went on with whatever the panic had left behind.
+#[test]
+fn regression_a_panic_over_an_accounts_call_ends_the_process() {
+    let mut server = Server::start_faulty("panic account-call", &["--state-file", "off"]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let body = json!({"username": "ann", "password": PASSWORD}).to_string();
+    let head = format!("POST /register HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let request = head + &body;
+    stream.write_all(request.as_bytes()).unwrap();
+    check_end(&mut server, AT_ONCE, &["the thread account-", "panicked: a test wants it"]);
+}
+
+/// A script's call is taken back as a whole, so that who finds a way to break it ends nobody's game.
+#[test]
+fn a_panic_within_a_script_is_taken_back() {
+    let folder = Folder::new();
+    folder.write_script("look", "-- KEYS: n\nreturn redis.call('GET', KEYS[1]) or 'nothing'");
+    let breaks = "-- KEYS: n\nredis.call('SET', KEYS[1], 1) godra.tell(nil, 'ring', 1, {name = 'a'})";
+    folder.write_script("breaks", breaks);
+    folder.write_script("cancels", "return tostring(godra.cancel('a'))");
+    folder.write_script("ring", "-- ROLE: server\nreturn 1");
+    let server = Server::start_with(folder, &["--state-file", "off"], &[("GODRA_TEST_FAULT", "panic tell")]);
+    let ann = account(&server, "ann");
+    for _ in 0..3 {
+        let broken = ann.rpc("breaks", json!([]));
+        assert_eq!((broken.status, broken.error_code().as_str()), (500, "script_error"));
+        assert_eq!(ann.rpc("look", json!([])).json()["result"], "nothing");
+        assert_eq!(ann.rpc("cancels", json!([])).json()["result"], "false");
+    }
+    server.output().wait_for_line(&["the engine broke, and Lua starts over", "script=breaks"]);
 }
 
 #[test]
 fn a_panic_of_a_thread_to_redis_ends_the_process() {
     // Nobody listens there: the thread would try again and again.
     check_panic("redis-write", &["--redis-addr", "127.0.0.1:1"]);
+    let redis = Redis::start();
+    check_panic("redis-read", &["--redis-addr", &redis.address()]);
 }
 
 #[test]

@@ -22,7 +22,6 @@ mod worker;
 
 use std::convert::Infallible;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -222,11 +221,8 @@ fn work(
         let result = if job.queued_at.elapsed() > longest_wait {
             Err(busy())
         } else {
-            // It holds a connection, which rolls back what was begun, and nothing half done besides.
-            catch_unwind(AssertUnwindSafe(|| worker.serve(job.request))).unwrap_or_else(|_| {
-                log::error!("an account worker panicked over a call");
-                Err(Rejection::with_status(500, ErrorCode::Unavailable, "the server failed to do this"))
-            })
+            threads::may_break("account-call");
+            worker.serve(job.request)
         };
         metrics.calls.at(outcome_of(&result)).inc();
         job.reply.send(result);

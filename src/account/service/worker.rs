@@ -91,7 +91,7 @@ impl AccountWorker {
         Self { store, shared, attempt: None, ending: None, has_claims: false }
     }
 
-    /// What is left to do once the answer is on its way, or the call has panicked.
+    /// What is left to do once the answer is on its way.
     pub(super) fn finish(&mut self) {
         self.attempt = None;
         self.end_guest();

@@ -2,7 +2,6 @@
 
 use std::cell::{Ref, RefCell};
 use std::ffi::{CString, c_int};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -173,13 +172,9 @@ impl Interpreter {
         self.rest();
     }
 
-    /// What a panic has left half done may be beyond undoing.
+    /// Panics again if what the panic has left half done is beyond undoing: then nothing that is there can be trusted.
     fn undo_what_broke(&self) {
-        let mut keyspace = self.host.keyspace.borrow_mut();
-        if catch_unwind(AssertUnwindSafe(|| keyspace.undo())).is_err() {
-            log::error!("some of what a broken call has written stays written");
-            keyspace.commit();
-        }
+        self.host.keyspace.borrow_mut().undo();
     }
 
     /// The store. No borrow of it may be held while a script runs.

@@ -8,6 +8,7 @@ use super::{Address, Body, Place, address, key};
 use crate::script::Script;
 use crate::state::embedded::library::Game;
 use crate::state::mail::{BadMessage, MAX_AFTER_MS, MAX_PAYLOAD_BYTES, is_name};
+use crate::threads;
 use crate::wire::ids::RoomId;
 use crate::wire::message::{MAX_DEPTH, is_too_deep};
 
@@ -44,6 +45,7 @@ impl Game {
         let place = Place { due_ms, id, is_at_once };
         self.mail.borrow_mut().sent(to.clone(), place, name.map(|name| (from, name)), body.len());
         let key = key(&to, id);
+        threads::may_break("tell");
         if let Err(raised) = call.command(&[b"SET", &key, &body]).map(drop) {
             if !call.has_key(&key) {
                 self.mail.borrow_mut().take_back(&to, place);
