@@ -139,6 +139,10 @@ fn parse_line(line: &str) -> Option<Erasure> {
     Some(Erasure { at_ms: at_ms.parse().ok()?, user_id: user_id.to_owned() })
 }
 
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/targets/erasure_log.rs"]
+pub(crate) mod fuzz;
+
 #[cfg(test)]
 mod tests {
     use std::fs;

@@ -23,7 +23,7 @@ mod messages;
 #[path = "targets/proxy_header.rs"]
 mod proxy_header;
 #[path = "targets/token.rs"]
-mod token;
+pub(crate) mod token;
 
 #[cfg(test)]
 mod mutation;
@@ -40,16 +40,20 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 20] = [
     target("addresses", crate::session::fuzz::check),
     target("commands", commands::check),
+    target("erasure_log", crate::account::erasure_log::fuzz::check),
     target("frames", frames::check),
     target("http", http::check),
+    target("issuer", crate::account::external::fuzz::check),
+    target("kept_documents", crate::state::embedded::fuzz_documents::check),
     target("lua_json", lua::check_json),
     target("lua_msgpack", lua::check_msgpack),
     target("lua_pattern", lua::check_pattern),
     target("lua_source", lua::check_source),
     target("lua_struct", lua::check_struct),
+    target("mail_body", crate::state::embedded::fuzz_mail::check),
     target("messages", messages::check),
     target("proxy_header", proxy_header::check),
     target("redis", crate::state::redis::fuzz::check),

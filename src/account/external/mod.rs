@@ -181,3 +181,7 @@ impl std::error::Error for ExternalError {}
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(any(test, fuzzing))]
+#[path = "../../../tests/fuzz/targets/issuer.rs"]
+pub(crate) mod fuzz;

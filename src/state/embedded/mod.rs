@@ -26,8 +26,12 @@ pub use checkpoint::StateFileError;
 #[cfg(any(test, fuzzing))]
 pub(crate) use checkpoint::fuzz;
 pub use commands::for_scripts;
+#[cfg(any(test, fuzzing))]
+pub(crate) use documents::fuzz as fuzz_documents;
 pub use engine::{EmbeddedEngine, StartError};
 pub use events::{EventLog, EventOptions, RoomPosition};
+#[cfg(any(test, fuzzing))]
+pub(crate) use mail::fuzz as fuzz_mail;
 pub use options::EmbeddedOptions;
 
 /// The store's time, in milliseconds since the Unix epoch.

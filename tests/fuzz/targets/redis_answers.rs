@@ -1,10 +1,12 @@
-//! What a store sends: replies as bytes, answers to batches, what other nodes publish.
+//! What a store sends: replies as bytes, answers to batches and about messages and documents, what other nodes publish.
 
 use std::sync::{Arc, LazyLock};
 
 use super::decode::{Asked, read_answer};
+use super::mail::Seen;
 use super::names::Names;
 use super::notice::{Notice, read_notice, read_runs};
+use super::outbox::{read_received, read_sent};
 use super::program::{Program, Programs};
 use super::{Address, Prefix};
 use crate::script::Script;
@@ -36,10 +38,24 @@ pub(crate) fn check(data: &[u8]) {
         answer.events.iter().for_each(|events| check_events(events));
         answer.missed.iter().flat_map(|missed| &missed.runs).for_each(|events| check_events(events));
     }
+    if let Ok(value) = redis::parse_redis_value(bytes) {
+        check_mail(&value);
+        super::documents::fuzz::check(&value);
+    }
     if let Some((_, Notice::Events(events))) = read_notice(bytes, &room) {
         check_events(&events);
     }
     read_runs(bytes, &room).iter().flatten().for_each(check_events);
+}
+
+/// The same as what a look has shown, and what is on its way between two stores.
+fn check_mail(value: &redis::Value) {
+    if let Some(seen) = Seen::read(value.clone()) {
+        assert!(seen.half().is_none_or(|half| half < seen.rooms.len()));
+        seen.rooms.iter().flat_map(|(_, due)| due).for_each(|due| drop(due.entry()));
+    }
+    _ = read_sent(value.clone(), 0);
+    assert_ne!(read_received(value), Some(0));
 }
 
 fn check_events(events: &RoomEvents) {

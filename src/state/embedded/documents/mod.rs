@@ -295,3 +295,7 @@ pub(super) fn lost_entries(saved: &[(u64, Vec<(Address, u64)>)], lost: &[Lost]) 
     };
     saved.iter().filter(|(_, saves)| saves.iter().any(is_lost)).map(|(number, _)| *number).collect()
 }
+
+#[cfg(any(test, fuzzing))]
+#[path = "../../../../tests/fuzz/targets/kept_documents.rs"]
+pub(crate) mod fuzz;

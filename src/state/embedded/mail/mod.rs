@@ -347,3 +347,7 @@ impl Pending {
 fn name_bytes(name: &[u8]) -> usize {
     2 * block(name.len()) + block(size_of::<(Address, Box<[u8]>)>())
 }
+
+#[cfg(any(test, fuzzing))]
+#[path = "../../../../tests/fuzz/targets/mail_body.rs"]
+pub(crate) mod fuzz;

@@ -16,6 +16,10 @@
 //! before that is not installed any more: times are the store's own. A call that finds a document gone has not run, and its batch
 //! goes back to the gate.
 
+#[cfg(any(test, fuzzing))]
+#[path = "../../../../tests/fuzz/targets/redis_documents.rs"]
+pub(super) mod fuzz;
+
 mod commands;
 mod desk;
 mod durable;
