@@ -380,11 +380,12 @@ impl Shard {
     fn answer_requests(&mut self) {
         while let Some(key) = self.requests.next(&mut self.connections) {
             self.read_now(key, true);
-            if let Some(index) = self.connections.find(key)
-                && std::mem::take(&mut self.connections[index].has_left)
-            {
+            let Some(index) = self.connections.find(key) else { continue };
+            if std::mem::take(&mut self.connections[index].has_left) {
                 self.end_given_up_join(key);
             }
+            // To write what is asked for belongs to the turn: it may take longer than all else.
+            self.connections.flush_one(index, &self.context.clock, self.context.shared.services.settings());
         }
     }
 
