@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command};
 
 use crate::config::{self, Config};
 use crate::logging;
 use crate::script::check;
 use crate::state::embedded::for_scripts;
+use crate::sys::given_path;
 
 const EXIT_FAILURE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -156,7 +157,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, String> 
 fn command() -> Command {
     let directory = Arg::new("DIR")
         .help("Directory of scripts [default: that of --scripts-dir]")
-        .value_parser(value_parser!(PathBuf));
+        .value_parser(given_path::parse);
     let root = Command::new("godra")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A self-hosted multiplayer game backend: WebSocket rooms, game logic in Lua, state in the process")
@@ -293,6 +294,8 @@ mod tests {
             "godra user hunter2",
             "godra -- hunter2",
             "godra check a hunter2",
+            "godra check redis://:hunter2@h",
+            "godra check password=hunter2",
             "godra -hunter2",
         ] {
             let refusal = parse_line(line).map(|_| line).unwrap_err();
