@@ -10,7 +10,9 @@ use super::number::parse_integer;
 use super::strings::{MAX_LEN, ZERO_NS};
 
 /// Nanoseconds for each byte that is looked at.
-const LOOK_NS: f64 = 0.5;
+const LOOK_NS: f64 = 0.8;
+/// The same for each byte of each source that is combined with others.
+const COMBINE_NS: f64 = 1.5;
 
 pub(super) const BAD_OFFSET: Failure = Failure::fixed("ERR bit offset is not an integer or out of range");
 
@@ -181,7 +183,7 @@ pub(super) fn bitop(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Re
     let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
     keyspace.need(len)?;
     keyspace.allow_work(len, ZERO_NS)?;
-    keyspace.allow_work(len.saturating_mul(sources.len()), LOOK_NS)?;
+    keyspace.allow_work(len.saturating_mul(sources.len()), COMBINE_NS)?;
     let mut result = Vec::with_capacity(len);
     result.extend_from_slice(sources.first().copied().unwrap_or_default());
     result.resize(len, 0);

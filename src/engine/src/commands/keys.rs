@@ -98,7 +98,7 @@ pub(super) fn copy(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut Rep
     let copied = keyspace.value(source).filter(|_| is_free);
     reply.integer(i64::from(copied.is_some()));
     if let Some(bytes) = copied.map(Value::allocated_bytes) {
-        const COPY_NS: f64 = 0.5;
+        const COPY_NS: f64 = 1.0;
         keyspace.need(bytes)?;
         keyspace.allow_work(bytes, COPY_NS)?;
         if let Some(value) = keyspace.value(source).cloned() {

@@ -7,7 +7,7 @@ use super::failure::{Failure, Outcome};
 use super::strings::MAX_LEN;
 
 /// Nanoseconds for each pair of prefixes.
-const CELL_NS: f64 = 5.0;
+const CELL_NS: f64 = 7.0;
 
 /// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]`
 pub(super) fn lcs(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {

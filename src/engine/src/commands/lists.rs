@@ -6,7 +6,9 @@ use super::arguments::{at_least, integer, is, signed_count, span};
 use super::failure::{Failure, Outcome};
 
 /// Nanoseconds for each element that is taken out.
-pub(super) const TAKE_NS: f64 = 30.0;
+pub(super) const TAKE_NS: f64 = 150.0;
+/// The same where they are cut off together.
+const CUT_NS: f64 = 40.0;
 
 /// One end of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,7 +107,7 @@ pub(super) fn lrange(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut R
 pub(super) fn ltrim(keyspace: &mut Keyspace, arguments: &[&[u8]], reply: &mut ReplyBuffer) -> Outcome {
     let (start, stop) = (integer(arguments[2])?, integer(arguments[3])?);
     let len = keyspace.read::<List>(arguments[1])?.map_or(0, |list| list.len());
-    keyspace.allow_work(len - span(start, stop, len).map_or(0, |kept| kept.len()), TAKE_NS)?;
+    keyspace.allow_work(len - span(start, stop, len).map_or(0, |kept| kept.len()), CUT_NS)?;
     keyspace.edit(arguments[1], |list: &mut Change<'_, List>| {
         let kept = span(start, stop, list.len()).unwrap_or(0..0);
         list.trim(kept);

@@ -13,7 +13,7 @@ use crate::CallRandom;
 /// Most members that one call gives with repetitions: the count is the caller's word alone, no set has to be as large.
 const MAX_REPEATED: u64 = 1 << 24;
 /// Nanoseconds for each member that is picked.
-const PICK_NS: f64 = 50.0;
+const PICK_NS: f64 = 150.0;
 /// How many members a set may have, and how many may be asked for, so that the same ones are picked in Redis.
 pub const MAX_ORDERED: usize = 512;
 

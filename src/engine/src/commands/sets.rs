@@ -144,7 +144,7 @@ fn intercard_arguments<'a, 'b>(arguments: &'a [&'b [u8]]) -> Result<(&'a [&'b [u
 }
 
 /// What a member takes that is looked up in another set, or put into one: so many steps, and one for each byte that it has in memory.
-const LOOK_UP_STEPS: usize = 50;
+const LOOK_UP_STEPS: usize = 150;
 /// Nanoseconds of such a step.
 pub(super) const STEP_NS: f64 = 1.0;
 

@@ -195,9 +195,9 @@ fn reply_rank(
 }
 
 /// Nanoseconds for each member that is put in.
-pub(super) const INSERT_NS: f64 = 200.0;
+pub(super) const INSERT_NS: f64 = 600.0;
 /// Nanoseconds for each member that is removed.
-pub(super) const REMOVE_NS: f64 = 200.0;
+pub(super) const REMOVE_NS: f64 = 600.0;
 
 /// Before so many members are popped, or all that there are.
 fn allow_pops(keyspace: &Keyspace, key: &[u8], count: usize) -> Outcome {
