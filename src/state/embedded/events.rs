@@ -309,6 +309,8 @@ impl EventLog {
         self.counters.values_mut().for_each(|counter| counter.history.forget_old(now_ms, &self.bounds));
         let is_old = |counter: &Counter| now_ms.saturating_sub(counter.used_at_ms) >= FORGET_AFTER_MS;
         self.counters.retain(|room, counter| !is_old(counter) || !is_gone(room));
+        // After many rooms the table is not kept for as many again.
+        self.counters.shrink_to(2 * self.counters.len());
         self.count_histories();
     }
 

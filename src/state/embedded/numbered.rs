@@ -180,6 +180,8 @@ impl NumberedInputs {
             !room.users.is_empty()
         });
         self.bytes -= freed;
+        // After many rooms the table is not kept for as many again.
+        self.rooms.shrink_to(2 * self.rooms.len());
         self.count_tables();
     }
 
