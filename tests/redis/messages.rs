@@ -152,6 +152,7 @@ fn a_call_that_fails_has_told_and_cancelled_nothing() {
     let user = User::new(&node);
     let room = user.create_lobby(&node);
     let mut player = user.join(&node, &room);
+    wait_until("the hooks' messages to be through", || left_keys(&redis).is_empty());
     expect_ok(&mut player, "send", json!({"room": room, "from": 1, "after": 60_000, "name": "turn"}));
     let before = left_keys(&redis);
     let fails = json!({"room": room, "from": 2, "to": 9, "fails": true});
