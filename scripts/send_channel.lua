@@ -1,16 +1,18 @@
 -- Says something in a chat channel, to all rooms in which somebody listens.
 --
 -- ROLE: guest
--- KEYS: channels:rooms, channels:history, channels:muted, channels:last, channels:busy
+-- KEYS: channels:rooms, channels:history, channels:muted, channels:last, channels:busy, channels:used
 -- ARGV: user_id, channel, message      1 to 500 characters
 -- Returns OK. Errors: forbidden of who is muted, with details {until}; too_fast of who said something in the last second;
 -- rate_limited of a channel in which so much is said that the store would have no time for games, with details {retry_after_ms}.
 --
 -- A message is delivered once for each room that listens, so a channel of 50 rooms has 40 messages a second, one of 500 rooms four,
--- and twice as many seconds' worth at once.
+-- and twice as many seconds' worth at once. All channels together keep 20,000 messages: beyond that, those go of the channel in which
+-- nothing was said for longest, as anybody may speak in channels of ever new names.
 
 local PAUSE_MS = 1000 -- between two messages of one user
 local HISTORY = 100 -- messages that a channel keeps
+local ALL_HISTORY = 20000 -- messages that all channels keep
 local CHANNEL_PER_S = 2000 -- deliveries of a channel
 local ALL_PER_S = 6000 -- deliveries of all channels
 local BURST_MS = 2000 -- a channel may be so far ahead of these
@@ -75,6 +77,13 @@ local surplus = redis.call("ZLEXCOUNT", KEYS[2], first, behind) - HISTORY
 if surplus > 0 then
   local oldest = redis.call("ZRANGEBYLEX", KEYS[2], first, behind, "LIMIT", 0, surplus)
   for i = 1, #oldest do redis.call("ZREM", KEYS[2], oldest[i]) end
+end
+redis.call("ZADD", KEYS[6], godra.now, channel)
+while redis.call("ZCARD", KEYS[2]) > ALL_HISTORY do
+  local quietest = redis.call("ZRANGE", KEYS[6], 0, 0)[1]
+  if not quietest or quietest == channel then break end
+  redis.call("ZREMRANGEBYLEX", KEYS[2], "[" .. quietest .. ":", "(" .. quietest .. ":\255")
+  redis.call("ZREM", KEYS[6], quietest)
 end
 
 for i = 1, #rooms do

@@ -177,6 +177,32 @@ fn a_channel_keeps_its_latest_messages() {
     });
 }
 
+/// Anybody may speak in channels of ever new names, in which nobody listens.
+#[test]
+fn regression_channels_keep_so_much_in_all() {
+    Game::each(|game| {
+        game.ok("send_channel", "any", "1", &["world", "first"]);
+        for hundred in 0..200 {
+            let channel = format!("c{hundred}");
+            let entries: Vec<String> =
+                (0..100).map(|number| format!("{channel}:{number:013}:0:{{}}")).collect();
+            let mut add = vec!["ZADD", "channels:history"];
+            entries.iter().for_each(|entry| add.extend(["0", entry]));
+            game.store.command(&add);
+            // Said before the first in that world, and one after the other.
+            game.store.command(&["ZADD", "channels:used", &hundred.to_string(), &channel]);
+        }
+        game.ok("send_channel", "any", "2", &["world", "second"]);
+        assert_eq!(game.store.command(&["ZCARD", "channels:history"]), 19_902);
+        assert_eq!(game.told("channel_history", "9", &["c0"]), json!({ "messages": [] }));
+        let world = game.told("channel_history", "9", &["world"]);
+        assert_eq!(world["messages"].as_array().map(Vec::len), Some(2));
+        game.store.advance(1001);
+        game.ok("send_channel", "any", "2", &["new", "third"]);
+        assert_eq!(game.store.command(&["ZCARD", "channels:history"]), 19_903, "there is room again");
+    });
+}
+
 #[test]
 fn who_floods_or_is_muted_is_not_heard() {
     Game::each(|game| {
