@@ -38,7 +38,7 @@
 //!
 //! ```text
 //! server   → reactor, room, pages, config, state, account, document, metrics, session, script, tls, wire, threads, sys, mailbox
-//! reactor  → room, guests, state, metrics, session, script, tls, wire, mailbox
+//! reactor  → room, guests, state, metrics, session, script, tls, wire, sys, mailbox
 //! cli      → config, state, account, document, script, tls, wire, sys, logging
 //! room     → state, script, wire
 //! guests   → state, script, wire

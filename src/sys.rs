@@ -8,6 +8,7 @@ pub(crate) mod given_path;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use libc::{ECHO, RLIMIT_NOFILE, STDIN_FILENO, TCSAFLUSH, rlimit, termios};
 
@@ -41,6 +42,16 @@ pub(crate) fn lower_priority() {
         let (thread, error) = (std::thread::current(), io::Error::last_os_error());
         log::debug!("a thread keeps its priority thread={:?} error={error}", thread.name());
     }
+}
+
+/// Processor time of the calling thread since it began (clock_gettime(2)).
+pub(crate) fn thread_cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid `timespec` that lives through the call; the kernel only writes to it.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    debug_assert_eq!(result, 0, "Linux has this clock since 2.6.12");
+    // Neither part is negative: it counts from 0.
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// How the terminal at standard input behaves.

@@ -12,7 +12,6 @@ const SIMILAR: f64 = 0.75;
 const MODULES: &[&str] = &[
     "account::erasure_log",
     "account::external::watch",
-    "account::service",
     "account::service::failure",
     "account::service::leaving",
     "account::service::linking",

@@ -129,7 +129,7 @@ const EVENTS: usize = 1024;
 const LONGEST_WAIT_MS: u64 = 1000;
 /// What a round spends on requests. Who asks without end has most of an event loop's time; those in rooms are late by no more
 /// than this.
-const REQUESTS_BUDGET: Duration = Duration::from_millis(2);
+const REQUESTS_BUDGET: Duration = Duration::from_millis(5);
 /// Room actions for which the list keeps memory.
 const KEPT_ACTIONS: usize = 1024;
 /// What one read takes at most.

@@ -1,5 +1,6 @@
 //! What is done about each request: an answer at once, or a call whose answer the peer waits for.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::pages::PageReply;
@@ -424,9 +425,16 @@ fn client(request: &Request, context: &Context<'_>) -> Client {
     Client::of(context.peer, request, &context.services.settings().trusted_proxies)
 }
 
-/// Who uses a login, and where. A proxy that does not say whom it serves is nobody's network, but everybody's.
+/// Who uses a login, and where. A proxy that does not say whom it serves is nobody's network, but everybody's; so is this machine by its
+/// usual address, while its others are told apart.
 fn located(mut caller: Identity, client: Client) -> Identity {
-    caller.login.network = (client.origin == Origin::Known).then(|| NetworkId::of(client.address));
+    let is_everybodys = match client.origin {
+        Origin::Known => false,
+        Origin::Local => [IpAddr::V4(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]
+            .contains(&client.address.to_canonical()),
+        Origin::Unsaid => true,
+    };
+    caller.login.network = (!is_everybodys).then(|| NetworkId::of(client.address));
     caller
 }
 

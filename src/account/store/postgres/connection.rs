@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -17,7 +17,6 @@ use postgres::{Client, Statement};
 use super::dsn::PostgresDsn;
 use super::fault::Fault;
 use crate::account::store::sql::{Row, Value};
-use crate::threads;
 
 /// A connection that is not waited for any more closes its transaction within this time, so that its locks are in nobody's
 /// way. The server's own clock watches over both.
@@ -50,7 +49,10 @@ impl ConnectionThread {
         let (request_sender, requests) = bounded(1);
         let (answer_sender, answers) = bounded(1);
         let dsn = dsn.clone();
-        let thread = threads::passing("postgres")
+        // The driver panics where there is no descriptor for its own event loop. All that this thread has is the connection: its end,
+        // however it comes, is that of the connection, and no reason to end the process.
+        let thread = thread::Builder::new()
+            .name("postgres".to_owned())
             .spawn(move || serve(&dsn, &requests, &answer_sender))
             .map_err(|error| (Fault::Unavailable(format!("no thread for a connection: {error}")), None))?;
         let connection = Self { requests: request_sender, answers, thread };
