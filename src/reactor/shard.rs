@@ -385,7 +385,13 @@ impl Shard {
                 self.end_given_up_join(key);
             }
             // To write what is asked for belongs to the turn: it may take longer than all else.
-            self.connections.flush_one(index, &self.context.clock, self.context.shared.services.settings());
+            if self.connections[index].is_dirty {
+                self.connections.flush_one(
+                    index,
+                    &self.context.clock,
+                    self.context.shared.services.settings(),
+                );
+            }
         }
     }
 
