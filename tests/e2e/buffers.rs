@@ -135,6 +135,21 @@ for n = 1, 1e8 do sum = sum + n end
 return sum
 ";
 
+/// The event loop sleeps until there is an answer.
+#[test]
+fn regression_a_call_is_not_looked_at_while_it_runs() {
+    let folder = Folder::new();
+    folder.write_script("spin", SPIN);
+    // The embedded store: see below.
+    let flags = ["--threads", "1", "--state-file", "off", "--script-time-budget", "10s"];
+    let server = Server::start_in(folder, &flags);
+    let guest = server.guest();
+    let rounds = || server.metric("godra_shard_loop_seconds_count{shard=\"0\"}");
+    let before = rounds();
+    assert_eq!(guest.rpc("spin", json!([]), &[]).status, 200);
+    assert!(rounds() - before < 500.0, "{} rounds", rounds() - before);
+}
+
 /// What has come whole and waits to run takes as much memory as what has come in part.
 #[test]
 fn calls_that_wait_to_run_do_not_fill_the_memory() {

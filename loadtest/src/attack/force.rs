@@ -75,7 +75,7 @@ fn attack(orders: Orders, is_over: &AtomicBool) -> io::Result<Vec<Tally>> {
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; 64 << 10];
     while !is_over.load(Ordering::Relaxed) {
-        let is_eager = lines.iter().any(|(_, line)| line.is_eager());
+        let is_eager = lines.iter().any(|(_, line)| line.is_eager() || line.is_unread());
         match poll.poll(&mut events, Some(if is_eager { Duration::ZERO } else { STEP })) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             other => other?,
@@ -86,6 +86,9 @@ fn attack(orders: Orders, is_over: &AtomicBool) -> io::Result<Vec<Tally>> {
             line.event(event.is_writable(), &mut buffer, now, &mut tallies[*attack]);
         }
         for (index, (attack, line)) in lines.iter_mut().enumerate() {
+            if line.is_unread() {
+                line.event(false, &mut buffer, now, &mut tallies[*attack]);
+            }
             line.act(&dial, poll.registry(), Token(index), now, &mut tallies[*attack]);
         }
     }

@@ -42,7 +42,12 @@ struct Plain {
     stream: Stream<TcpStream>,
     inbound: Vec<u8>,
     outbound: Vec<u8>,
+    /// Whether there may be more to read.
+    is_unread: bool,
 }
+
+/// Reads of a connection before others have their turn: a server may answer as fast as it is read.
+const READS: usize = 4;
 
 impl Line {
     pub(super) fn new(kind: &'static Kind, seat: Seat, seed: u64, now: Instant) -> Self {
@@ -52,6 +57,11 @@ impl Line {
     /// Whether it has something to send at once.
     pub(super) fn is_eager(&self) -> bool {
         self.is_free && matches!(self.kind.pace, Pace::Flood(_)) && !matches!(self.link, Link::Away)
+    }
+
+    /// Whether there may be more to read, of which the poll does not tell.
+    pub(super) fn is_unread(&self) -> bool {
+        matches!(&self.link, Link::Plain(plain) if plain.is_unread)
     }
 
     /// Goes on, if it is time: connects, or sends the next bytes.
@@ -215,7 +225,7 @@ fn open_member(seat: &Seat, dial: &Dial, seed: u64) -> io::Result<Connection> {
 
 fn open_plain(first: Vec<u8>, dial: &Dial) -> io::Result<Plain> {
     let stream = Connection::open(dial, Vec::new(), String::new(), 0)?.stream;
-    Ok(Plain { stream, inbound: Vec::new(), outbound: first })
+    Ok(Plain { stream, inbound: Vec::new(), outbound: first, is_unread: false })
 }
 
 /// Counts errors among what a member is told.
@@ -251,18 +261,26 @@ impl Plain {
     }
 
     fn read(&mut self, buffer: &mut [u8], tally: &mut Tally) -> Result<(), Ended> {
-        loop {
+        self.is_unread = true;
+        let mut outcome = Ok(());
+        for _ in 0..READS {
             match self.stream.read(buffer) {
-                Ok(0) => return Err(Ended::Gone(ErrorKind::UnexpectedEof.into())),
-                Ok(count) => self.inbound.extend_from_slice(&buffer[..count]),
+                Ok(0) => outcome = Err(Ended::Gone(ErrorKind::UnexpectedEof.into())),
+                Ok(count) => {
+                    self.inbound.extend_from_slice(&buffer[..count]);
+                    continue;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
-                    return Ok(());
+                    self.is_unread = false;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => outcome = Err(error.into()),
             }
-            self.take_answers(tally);
+            break;
         }
+        // Also what came before the end.
+        self.take_answers(tally);
+        outcome
     }
 
     /// Counts the answers that are there in full.
