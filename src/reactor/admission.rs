@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::session::Network;
-use crate::session::limits::{Limit, network};
+use crate::session::limits::Limit;
+use crate::wire::ids::NetworkId;
 
 /// Counts the connections of all shards.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(crate) struct AdmissionControl {
     connections: AtomicUsize,
     spare: AtomicUsize,
     /// As many as there are connections at most.
-    by_address: Mutex<HashMap<IpAddr, u32>>,
+    by_address: Mutex<HashMap<NetworkId, u32>>,
 }
 
 /// Connections beyond the bound that are taken for one answer: so a full server can say that it is full, and is not taken for
@@ -117,7 +118,7 @@ impl AdmissionControl {
             return true;
         }
         let mut by_address = self.addresses();
-        let count = by_address.entry(network(client)).or_insert(0);
+        let count = by_address.entry(NetworkId::of(client)).or_insert(0);
         let has_room = *count < self.max_per_address.most;
         *count += u32::from(has_room);
         has_room
@@ -138,10 +139,10 @@ impl AdmissionControl {
         if self.max_per_address.most > 0 && entry == Entry::Full {
             // One of this machine may not have been counted: then there is no count of its address.
             let mut by_address = self.addresses();
-            if let Some(count) = by_address.get_mut(&network(peer)) {
+            if let Some(count) = by_address.get_mut(&NetworkId::of(peer)) {
                 *count -= 1;
                 if *count == 0 {
-                    by_address.remove(&network(peer));
+                    by_address.remove(&NetworkId::of(peer));
                 }
             }
         }
@@ -151,7 +152,7 @@ impl AdmissionControl {
         self.connections.load(Ordering::Relaxed)
     }
 
-    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, u32>> {
+    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<NetworkId, u32>> {
         // A panic while it was held left a count off by one at worst; the map itself is whole.
         self.by_address.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -14,13 +14,13 @@ use crate::account::token::{TokenAuthority, TokenError, new_family};
 use crate::config::Config;
 use crate::metrics::{Counter, Metrics, RefusalReason, Row};
 use crate::pages::Pages;
-use crate::session::limits::{Buckets, network};
+use crate::session::limits::Buckets;
 use crate::session::pages::PageSet;
 use crate::session::{Client, Counted, GuestLogin, Now, Rejection, SHUTTING_DOWN, Services, Settings};
 use crate::state::{Engine, NoSurvey};
 use crate::wire::ErrorCode;
 use crate::wire::http;
-use crate::wire::ids::{Identity, Role};
+use crate::wire::ids::{Identity, NetworkId, Role};
 
 /// The services of this process.
 pub(super) struct ServerServices {
@@ -124,10 +124,10 @@ impl Services for ServerServices {
         let (is_local, now_ms) = (client.is_local(), now.monotonic_ms);
         let (admitted, reason) = match counted {
             Counted::Login => {
-                (self.logins.admit(network(client.address), is_local, now_ms), RefusalReason::LoginRate)
+                (self.logins.admit(NetworkId::of(client.address), is_local, now_ms), RefusalReason::LoginRate)
             }
             Counted::Refresh => {
-                (self.calls.admit(network(client.address), is_local, now_ms), RefusalReason::RpcRate)
+                (self.calls.admit(NetworkId::of(client.address), is_local, now_ms), RefusalReason::RpcRate)
             }
             Counted::Call(user) => (self.calls.admit(user, is_local, now_ms), RefusalReason::RpcRate),
         };

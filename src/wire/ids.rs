@@ -167,9 +167,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_counts_with_those_that_its_client_may_use() {
+    fn regression_an_ipv6_network_counts_as_one_address() {
         let of = |address: &str| NetworkId::of(address.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::2:3:4:5"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_eq!(of("203.0.113.9"), of("::ffff:203.0.113.9"));
         assert_ne!(of("203.0.113.9"), of("203.0.113.10"));

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::session::limits::network;
+use crate::wire::ids::NetworkId;
 
 /// Failures that cost nothing.
 const FREE_FAILURES: u32 = 4;
@@ -29,10 +29,10 @@ const SWEEP_AT: usize = 10_000;
 /// What is remembered of failed logins, and of good ones.
 #[derive(Debug, Default)]
 pub(super) struct Defence {
-    addresses: Table<IpAddr>,
+    addresses: Table<NetworkId>,
     accounts: Table<String>,
     /// Addresses from which an account was logged into, and when last.
-    friends: HashMap<(String, IpAddr), u64>,
+    friends: HashMap<(String, NetworkId), u64>,
 }
 
 impl Defence {
@@ -41,7 +41,7 @@ impl Defence {
     /// # Errors
     /// The seconds to wait.
     pub(super) fn check(&self, account: &str, address: IpAddr, now_ms: u64) -> Result<(), u32> {
-        let address = network(address);
+        let address = NetworkId::of(address);
         let is_friend = self
             .friends
             .get(&(account.to_owned(), address))
@@ -55,7 +55,7 @@ impl Defence {
 
     /// A login failed. Names that nobody has count as well: they must not be told apart.
     pub(super) fn failed(&mut self, account: &str, address: IpAddr, now_ms: u64) {
-        self.addresses.failed(network(address), now_ms, LONGEST_ADDRESS_WAIT_MS);
+        self.addresses.failed(NetworkId::of(address), now_ms, LONGEST_ADDRESS_WAIT_MS);
         self.accounts.failed(account.to_owned(), now_ms, LONGEST_ACCOUNT_WAIT_MS);
     }
 
@@ -66,7 +66,7 @@ impl Defence {
             self.friends.retain(|_, last_ms| last_ms.saturating_add(FRIEND_FOR_MS) > now_ms);
         }
         // Beyond the bound nobody new is remembered, and waits with the strangers.
-        let friend = (account.to_owned(), network(address));
+        let friend = (account.to_owned(), NetworkId::of(address));
         if self.friends.len() < 10 * SWEEP_AT || self.friends.contains_key(&friend) {
             self.friends.insert(friend, now_ms);
         }

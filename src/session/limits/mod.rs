@@ -8,8 +8,6 @@ mod buckets;
 mod busy;
 mod inputs;
 
-use std::net::IpAddr;
-
 pub use self::buckets::Buckets;
 pub use self::busy::BusyLimit;
 pub use self::inputs::{InputRate, Verdict};
@@ -85,14 +83,6 @@ impl Pace {
         }
         *full_again_ns = next_ns;
         Ok(())
-    }
-}
-
-/// The address that stands for all that one client may use: an IPv6 network of 64 bits is one client's.
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

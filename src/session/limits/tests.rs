@@ -125,22 +125,6 @@ fn clients_are_counted_apart() {
     assert_eq!(admitted, 60);
 }
 
-/// Whoever has one IPv6 address has the 2^64 of its network.
-#[test]
-fn regression_an_ipv6_network_counts_as_one_address() {
-    let buckets = Buckets::per_minute(Limit::set(1));
-    let check = |address: &str, expected: Result<(), u32>| {
-        let network = network(address.parse().unwrap());
-        assert_eq!(buckets.admit(network, false, 0), expected, "{address}");
-    };
-    check("2001:db8::1", Ok(()));
-    check("2001:db8::2:3:4:5", Err(60));
-    check("2001:db8:0:1::1", Ok(()));
-    check("::ffff:10.0.0.1", Ok(()));
-    check("10.0.0.1", Err(60));
-    check("::ffff:10.0.0.2", Ok(()));
-}
-
 /// The memory is what it is; those with the most to make up for are remembered.
 #[test]
 fn a_million_clients_do_not_free_one_that_floods() {

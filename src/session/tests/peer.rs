@@ -11,14 +11,14 @@ use bytes::Bytes;
 use super::recorder::{Recorder, Refusal};
 use crate::session::account::AccountResult;
 use crate::session::cors::AllowedOrigins;
-use crate::session::limits::{Buckets, Limit, network};
+use crate::session::limits::{Buckets, Limit};
 use crate::session::pages::{Found, Page, PageSet};
 use crate::session::{
     Actions, Client, Context, Counted, GuestLogin, HttpsRedirect, Network, Now, Port, Rejection, Services,
     Session, Settings, WebSocketSession,
 };
 use crate::wire::http::RequestLimits;
-use crate::wire::ids::{Identity, Role};
+use crate::wire::ids::{Identity, NetworkId, Role};
 use crate::wire::message::InputName;
 use crate::wire::ws::deflate::{CompressionLevel, Inflater};
 use crate::wire::{Code, ErrorCode, Position, Recovered, ws};
@@ -378,8 +378,8 @@ impl Services for TestServices {
     fn admit(&self, counted: Counted<'_>, client: Client, now: Now) -> Result<(), u32> {
         let (is_local, now_ms) = (client.is_local(), now.monotonic_ms);
         match counted {
-            Counted::Login => self.logins.admit(network(client.address), is_local, now_ms),
-            Counted::Refresh => self.calls.admit(network(client.address), is_local, now_ms),
+            Counted::Login => self.logins.admit(NetworkId::of(client.address), is_local, now_ms),
+            Counted::Refresh => self.calls.admit(NetworkId::of(client.address), is_local, now_ms),
             Counted::Call(user) => self.calls.admit(user, is_local, now_ms),
         }
     }
