@@ -17,9 +17,10 @@ if type(godra.payload) == "number" then
 end
 "#;
 
-fn play(folder: Folder, test: impl Fn(&Server, &mut Player, &str)) {
+fn play(flags: &[&str], test: impl Fn(&Server, &mut Player, &str)) {
+    let folder = Folder::new();
     folder.write_script("say", SAY);
-    let server = Server::start_in(folder, &[]);
+    let server = Server::start_in(folder, flags);
     let guest = server.guest();
     let room = guest.create_lobby(4);
     test(&server, &mut guest.join(&room), room.trim_start_matches("game:"));
@@ -27,7 +28,7 @@ fn play(folder: Folder, test: impl Fn(&Server, &mut Player, &str)) {
 
 #[test]
 fn a_line_tells_script_line_and_room() {
-    play(Folder::new(), |server, player, room| {
+    play(&[], |server, player, room| {
         player.call("say", json!({ "a": [1] }), 1);
         let line = server.output().wait_for_line(&["script prints", "say.lua:2 "]);
         assert!(line.contains(&format!("room={room} ")), "{line}");
@@ -39,7 +40,7 @@ fn a_line_tells_script_line_and_room() {
 
 #[test]
 fn nobody_forges_lines_or_floods_the_log() {
-    play(Folder::new(), |server, player, _| {
+    play(&[], |server, player, _| {
         player.call("say", json!("x\n[2030-01-01] ERROR the server burns\u{1b}[31m\r"), 1);
         let line = server.output().wait_for_line(&["script prints", "it says x"]);
         assert!(line.contains(r"x\n[2030-01-01] ERROR the server burns\u{1b}[31m\r"), "{line}");
@@ -60,9 +61,10 @@ fn nobody_forges_lines_or_floods_the_log() {
     });
 }
 
+/// In the embedded store, whose log is the server's: Redis writes into its own, in lines of 1,024 bytes.
 #[test]
 fn what_the_stores_log_is_given_is_bounded_alike() {
-    play(Folder::new(), |server, player, room| {
+    play(&["--store-memory", "64mb"], |server, player, room| {
         player.call("say", json!("log"), 1);
         let line = server.output().wait_for_line(&["WARN", "script prints", "say.lua:5 ", "llll"]);
         assert!(line.contains(&format!("room={room} ")), "{line}");
