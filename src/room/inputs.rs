@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::action::{RoomAction, Submission, Why};
 use super::submitted::{Purpose, Sent};
 use super::waiting::{Fill, QueuedInput, Reply};
@@ -103,9 +105,10 @@ impl Room {
     }
 
     /// Refuses what waits behind inputs that did not run.
-    pub(super) fn refuse_held(&mut self, did_not_run: &[Reply], actions: &mut Vec<RoomAction>) {
+    pub(super) fn refuse_held(&mut self, did_not_run: &[(&SmolStr, Reply)], actions: &mut Vec<RoomAction>) {
         let members = &mut self.members;
-        let held = self.waiting.take_if(|QueuedInput { call, reply, .. }| {
+        let users = did_not_run.iter().map(|(user_id, _)| *user_id).collect();
+        let held = self.waiting.take_of(&users, |QueuedInput { call, reply, .. }| {
             let Some(reply) = reply else { return false };
             if call.n.is_none() {
                 return false;
@@ -114,7 +117,8 @@ impl Room {
                 Some(order) => order.holds_back(call.n),
                 // The connection is over, and what it had sent waits all the same.
                 None => {
-                    did_not_run.iter().any(|one| one.connection == reply.connection && call.n > one.name.n)
+                    let is_behind = |one: &Reply| one.connection == reply.connection && call.n > one.name.n;
+                    did_not_run.iter().any(|(_, one)| is_behind(one))
                 }
             }
         });

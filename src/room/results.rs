@@ -107,8 +107,8 @@ impl Room {
             }
         }
         actions.extend(farthest(numbered));
-        let did_not_run: Vec<_> =
-            numbered.iter().filter(|input| !input.has_run).map(|input| input.reply).collect();
+        let did_not_run = numbered.iter().filter(|input| !input.has_run);
+        let did_not_run: Vec<_> = did_not_run.map(|input| (&input.caller.user_id, input.reply)).collect();
         if !did_not_run.is_empty() {
             self.refuse_held(&did_not_run, actions);
         }
