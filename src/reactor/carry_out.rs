@@ -150,7 +150,10 @@ impl Shard {
             self.guests.called(&caller, &self.submissions);
             calls.extend(room.as_ref().map(|room| guests::note(&caller, room)));
         }
+        let room_index = room.as_ref().and_then(|room| self.rooms.find(room));
+        let home = room_index.and_then(|room_index| self.rooms.home(room_index));
         let batch = Batch {
+            audience: home.map_or(0, |home| home.room.member_count()),
             // What a refused call has not done need not be noted.
             on_error: OnError::Stop,
             received_at: self.context.clock.round_began,

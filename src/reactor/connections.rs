@@ -3,6 +3,7 @@
 //! Nothing here removes a connection. One that breaks is marked as [`Stage::Over`] and put on a list; the shard removes those
 //! between two steps, when nobody is in the middle of anything.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
 use std::rc::Rc;
@@ -39,7 +40,7 @@ pub(super) struct Connections {
     generations: u32,
     dirty: Vec<usize>,
     /// Whom to read from although no event says so, each once.
-    again: Vec<ConnectionKey>,
+    again: VecDeque<ConnectionKey>,
     /// Members whose outbox went over its hard bound.
     pub(super) slow: Vec<ConnectionKey>,
     /// Members that are behind, and have read what was on its way.
@@ -82,7 +83,7 @@ impl Connections {
             wheel: Wheel::new(now_ms),
             generations: 0,
             dirty: Vec::new(),
-            again: Vec::new(),
+            again: VecDeque::new(),
             slow: Vec::new(),
             caught_up: Vec::new(),
             over: Vec::new(),
@@ -224,13 +225,13 @@ impl Connections {
         holders
     }
 
-    /// The connection is to be read from, in this round if those are not over yet that are read again.
+    /// The connection is to be read from when those before it have been, and the round has time for it.
     pub(super) fn read_again(&mut self, index: usize) {
         let key = self.key(index);
         let connection = &mut self.slab[index];
         connection.is_unread = false;
         if !std::mem::replace(&mut connection.is_again, true) {
-            self.again.push(key);
+            self.again.push_back(key);
         }
     }
 
@@ -239,15 +240,18 @@ impl Connections {
         !self.again.is_empty()
     }
 
+    /// How many there are.
+    pub(super) fn again_len(&self) -> usize {
+        self.again.len()
+    }
+
     /// Whom to read from now.
-    pub(super) fn take_again(&mut self) -> Vec<ConnectionKey> {
-        let keys = std::mem::take(&mut self.again);
-        for key in &keys {
-            if let Some(index) = self.find(*key) {
-                self.slab[index].is_again = false;
-            }
+    pub(super) fn next_again(&mut self) -> Option<ConnectionKey> {
+        let key = self.again.pop_front()?;
+        if let Some(index) = self.find(key) {
+            self.slab[index].is_again = false;
         }
-        keys
+        Some(key)
     }
 
     /// Those that are over, to be removed. A connection that is gone already is among them at most as its key.

@@ -23,6 +23,7 @@ mod handshakes;
 mod inbox;
 mod listener;
 mod messages;
+mod networks;
 mod pace;
 mod peers;
 mod proxied;

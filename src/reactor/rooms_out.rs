@@ -117,10 +117,12 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(room_index) else { return };
         let Submission { number, calls, on_error, may_give_back, resumes, received_at } = submission;
         let purpose = Purpose::Room(room_index, room.generation, number);
+        let audience = room.home.as_ref().map_or(0, |home| home.room.member_count());
         let batch = Batch {
             on_error,
             may_give_back,
             resumes,
+            audience,
             received_at,
             ..Batch::new(Some(room.id.clone()), calls, self.context.id)
         };

@@ -24,6 +24,7 @@ use super::draining::Draining;
 use super::guests::{Guests, Tools};
 use super::handshakes;
 use super::messages::{Handover, ShardMessage};
+use super::networks::{Networks, network_of};
 use super::pace::Pace;
 use super::peers::Peers;
 use super::proxied::{self, Announced};
@@ -38,6 +39,8 @@ use crate::script::ScriptSet;
 use crate::session::outbox::Kind;
 use crate::session::{Actions, Port, Session};
 use crate::state::{ConnectionKey, ShardId};
+use crate::sys::thread_cpu_time;
+use crate::wire::ids::NetworkId;
 use crate::wire::ws::close_code::Then;
 use crate::wire::ws::deflate::{Deflater, Inflater};
 
@@ -54,6 +57,7 @@ pub(crate) struct Shard {
     pub(super) handshakes: Turns,
     /// Connections that speak HTTP.
     pub(super) requests: Turns,
+    pub(super) networks: Networks,
     pub(super) draining: Option<Draining>,
     pub(super) acceptors: Vec<Acceptor>,
     pub(super) io: Io,
@@ -130,6 +134,11 @@ const LONGEST_WAIT_MS: u64 = 1000;
 /// What a round spends on requests. Who asks without end has most of an event loop's time; those in rooms are late by no more
 /// than this.
 const REQUESTS_BUDGET: Duration = Duration::from_millis(5);
+/// What a round spends on members who send more than one read takes, to the end of the turn that exceeds it. Hundreds of them would keep
+/// the others waiting for as long as all their turns take.
+const AGAIN_BUDGET: Duration = Duration::from_millis(1);
+/// How often to look whether the networks of those who wait for a share have one again.
+const LATE_MS: u64 = 2;
 /// Room actions for which the list keeps memory.
 const KEPT_ACTIONS: usize = 1024;
 /// What one read takes at most.
@@ -168,6 +177,7 @@ impl Shard {
             upgrades: Upgrades::new(id),
             handshakes: Turns::with_budget(handshakes::BUDGET),
             requests: Turns::with_budget(REQUESTS_BUDGET),
+            networks: Networks::new(Instant::now()),
             draining: None,
             acceptors,
             io: Io {
@@ -252,6 +262,7 @@ impl Shard {
             self.draining.as_ref().and_then(|draining| draining.due_ms(now_ms)),
             Some(self.guests.due_ms()),
             self.upgrades.due_ms(),
+            (self.handshakes.has_late() || self.requests.has_late()).then_some(now_ms + LATE_MS),
         ];
         let due_ms = due_ms.into_iter().flatten().min().unwrap_or(u64::MAX);
         Duration::from_millis(due_ms.saturating_sub(now_ms).min(LONGEST_WAIT_MS))
@@ -363,35 +374,68 @@ impl Shard {
         Some(handover)
     }
 
+    /// Reads from those who had sent more than one turn takes, for as long as a round has time for them.
     fn handle_again(&mut self) {
-        for key in self.connections.take_again() {
+        let mut left = self.connections.again_len();
+        if left == 0 {
+            return;
+        }
+        let end = thread_cpu_time() + AGAIN_BUDGET;
+        while left > 0
+            && let Some(key) = self.connections.next_again()
+        {
             self.read(key, true);
+            left -= 1;
+            if thread_cpu_time() >= end {
+                return;
+            }
         }
     }
 
     /// Goes on with handshakes, for as long as a round has time for them.
     fn shake_hands(&mut self) {
-        while let Some(key) = self.handshakes.next(&mut self.connections) {
+        let now = self.context.clock.round_began;
+        self.handshakes.begin_round(&self.connections, &mut self.networks, now);
+        while let Some((key, began)) = self.handshakes.next(&mut self.connections) {
+            let network = self.network_of(key);
             self.read_now(key, true);
+            self.charge(network, began);
         }
     }
 
     /// Goes on with requests, for as long as a round has time for them.
     fn answer_requests(&mut self) {
-        while let Some(key) = self.requests.next(&mut self.connections) {
-            self.read_now(key, true);
-            let Some(index) = self.connections.find(key) else { continue };
-            if std::mem::take(&mut self.connections[index].has_left) {
-                self.end_given_up_join(key);
-            }
-            // To write what is asked for belongs to the turn: it may take longer than all else.
-            if self.connections[index].is_dirty {
-                self.connections.flush_one(
-                    index,
-                    &self.context.clock,
-                    self.context.shared.services.settings(),
-                );
-            }
+        let now = self.context.clock.round_began;
+        self.requests.begin_round(&self.connections, &mut self.networks, now);
+        while let Some((key, began)) = self.requests.next(&mut self.connections) {
+            let network = self.network_of(key);
+            self.answer_request(key);
+            self.charge(network, began);
+        }
+    }
+
+    fn answer_request(&mut self, key: ConnectionKey) {
+        self.read_now(key, true);
+        let Some(index) = self.connections.find(key) else { return };
+        if std::mem::take(&mut self.connections[index].has_left) {
+            self.end_given_up_join(key);
+        }
+        // To write what is asked for belongs to the turn: it may take longer than all else.
+        if self.connections[index].is_dirty {
+            let settings = self.context.shared.services.settings();
+            self.connections.flush_one(index, &self.context.clock, settings);
+        }
+    }
+
+    fn network_of(&self, key: ConnectionKey) -> Option<NetworkId> {
+        self.connections.find(key).and_then(|index| network_of(&self.connections[index].carried))
+    }
+
+    /// What the thread has used since then was for this network.
+    fn charge(&mut self, network: Option<NetworkId>, began: Duration) {
+        if let Some(network) = network {
+            let took = thread_cpu_time().saturating_sub(began);
+            self.networks.charge(network, took, self.context.clock.round_began);
         }
     }
 
@@ -400,17 +444,23 @@ impl Shard {
     fn read(&mut self, key: ConnectionKey, to_the_end: bool) {
         let Some(index) = self.connections.find(key) else { return };
         if self.connections[index].is_again {
-            // Its turn comes in this very round, after those that had none yet.
+            // Its turn comes after those that had none yet.
             return;
         }
         if self.connections[index].awaits_proxy_header && !self.read_proxy_header(index) {
             return;
         }
+        let now = self.context.clock.round_began;
         if self.connections[index].is_handshaking() {
-            return self.handshakes.push(key, &mut self.connections[index]);
+            let connection = &mut self.connections[index];
+            return self.handshakes.push(key, connection, &mut self.networks, now);
         }
         if matches!(self.connections[index].carried.session, Session::Http(_)) {
-            return self.requests.push(key, &mut self.connections[index]);
+            let connection = &mut self.connections[index];
+            return self.requests.push(key, connection, &mut self.networks, now);
+        }
+        if self.networks.has_over() {
+            self.networks.plays(network_of(&self.connections[index].carried), now);
         }
         self.read_now(key, to_the_end);
     }

@@ -20,6 +20,9 @@ const TURN: Duration = Duration::from_millis(100);
 const TURN_LENGTH: Duration = Duration::from_millis(2);
 /// A turn that took longer puts off the next, so that all turns together take no more than one part in so many.
 const TURN_PARTS: u32 = 20;
+/// What has run for so long though somebody else plays rests so many times as long, before more of it has time that nobody wants.
+const STINT: Duration = Duration::from_millis(1);
+const REST_PARTS: u32 = 3;
 /// How often to look for users who have a share again.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -33,6 +36,10 @@ pub(super) struct Late<T> {
     used: Duration,
     /// When to look again for users who have a share.
     look_at: Option<Instant>,
+    /// What has run since the last rest.
+    worked: Duration,
+    /// The end of the last rest.
+    rests_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -53,7 +60,14 @@ pub(super) enum Next<T> {
 
 impl<T> Default for Late<T> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), turn_at: None, used: Duration::ZERO, look_at: None }
+        Self {
+            waiting: VecDeque::new(),
+            turn_at: None,
+            used: Duration::ZERO,
+            look_at: None,
+            worked: Duration::ZERO,
+            rests_until: None,
+        }
     }
 }
 
@@ -91,10 +105,33 @@ impl<T> Late<T> {
     /// What [`Late::next`] gave has run for so long.
     pub(super) fn ran(&mut self, took: Duration, now: Instant) {
         self.used += took;
+        self.worked += took;
+        if self.worked >= STINT {
+            self.rests_until = Some(now + self.worked * REST_PARTS);
+            self.worked = Duration::ZERO;
+        }
         if self.used >= TURN_LENGTH {
             self.turn_at = Some(now + TURN.max(self.used * TURN_PARTS));
             self.used = Duration::ZERO;
         }
+    }
+
+    /// What has waited longest.
+    pub(super) fn first(&self) -> Option<&T> {
+        self.waiting.front().map(|waiting| &waiting.thing)
+    }
+
+    /// Whether what ran last rests, so that no more runs only because nobody else wants the store at this moment: the event loops and
+    /// other processes may want the processor.
+    pub(super) fn rests(&self, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+    }
+
+    /// How long to wait before [`Late::next`] is asked again, if it rests or others want the store.
+    pub(super) fn wait(&self, now: Instant) -> Duration {
+        let until = |at: Option<Instant>| at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let rest = if self.rests(now) { until(self.rests_until) } else { Duration::ZERO };
+        rest.min(until(self.turn_at)).min(LOOK)
     }
 
     /// What has waited longest, at the end.

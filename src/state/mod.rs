@@ -28,6 +28,7 @@ mod prints;
 pub mod redis;
 mod room_events;
 mod shares;
+pub(crate) use self::shares::{Buckets, Playing, Terms};
 mod sizes;
 mod survey;
 pub mod ticks;
@@ -195,6 +196,8 @@ pub struct Batch {
     /// Where callers were in the room's history who have been there before, and want what they missed. If the batch's last call
     /// needs another and all that they have missed is there, that call is skipped: nobody needs the room's state.
     pub resumes: Vec<Position>,
+    /// How many members the room's events go to, as far as is known; it counts as a use of the server.
+    pub audience: usize,
     /// When the oldest input of the batch came in, for the latency histogram.
     pub received_at: Instant,
     /// Who gets the [`BatchDone`].
@@ -212,6 +215,7 @@ impl Batch {
             on_error: OnError::GoOn,
             may_give_back: false,
             resumes: Vec::new(),
+            audience: 0,
             received_at: Instant::now(),
             origin,
             tag: Tag::NONE,

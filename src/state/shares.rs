@@ -1,125 +1,62 @@
 //! Who may use how much of a store's time. No clock here: time is passed in.
 //!
 //! Each user has a leaky bucket: it fills by the time that the user's calls take, over all connections, rooms and RPCs,
-//! and drains by a fifth of the time that passes. While others wait, whoever's bucket is over [`BURST`] waits until it has
-//! drained. The server's own calls are nobody's. Each network that users come from has a bucket as well: whoever is in one that
-//! is over waits while anybody else wants the store, and no longer, as one address may be that of many who play.
+//! and drains by a fifth of the time that passes. While others wait, whoever's bucket is over its burst waits until it has
+//! drained. The server's own calls are nobody's. Each network that users come from has a bucket as well, which drains by a tenth
+//! of the time: who makes itself a hundred guests has no more of the store than that while others play. Of what nobody else uses it may
+//! have a part, as one address may be that of many who play.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+mod buckets;
+mod playing;
+
 use std::time::{Duration, Instant};
 
 use smol_str::SmolStr;
 
+pub(crate) use self::buckets::{Buckets, Terms};
+pub(crate) use self::playing::Playing;
 use super::guest_book::SCRIPT_PREFIX;
 use super::{Call, Membership};
 use crate::wire::ids::NetworkId;
 
-/// A bucket drains by one part in so many of the time that passes: each user's share of the store.
-const PARTS: u32 = 5;
-/// What a user may use at once.
-const BURST: Duration = Duration::from_millis(100);
-/// A bucket takes no more than this: who had the store alone must not wait for long once others come (here half a second).
-const FULL: Duration = Duration::from_millis(200);
-/// So many buckets are kept before idle ones are looked for.
-const FEW: usize = 1024;
-
+const USERS: Terms = Terms { parts: 5, burst: Duration::from_millis(100), full: Duration::from_millis(200) };
+/// A burst is what the others' games stand still for.
+const NETWORKS: Terms =
+    Terms { parts: 10, burst: Duration::from_millis(20), full: Duration::from_millis(70) };
+/// What an event loop needs to send a byte to one member, in a large frame, about: it is charged to the network, too, as an event of
+/// few bytes in a room of hundreds costs more than the call that made it.
+const SENDING_NS: u64 = 1;
 /// How much of the store each user has had lately, and each network that users come from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shares {
     users: Buckets<SmolStr>,
     networks: Buckets<NetworkId>,
+    playing: Playing,
 }
 
-#[derive(Debug)]
-struct Buckets<K> {
-    buckets: HashMap<K, Bucket>,
-    /// How many of them are marked as over: while there are none, nobody is looked up.
-    over: usize,
-    /// At so many buckets, idle ones are forgotten.
-    sweep_at: usize,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    level: Duration,
-    /// When the level was that.
-    at: Instant,
-    is_over: bool,
-}
-
-impl Bucket {
-    fn drain(&mut self, now: Instant) {
-        self.level = self.level.saturating_sub(now.saturating_duration_since(self.at) / PARTS);
-        self.at = now;
-    }
-}
-
-impl<K> Default for Buckets<K> {
+impl Default for Shares {
     fn default() -> Self {
-        Self { buckets: HashMap::new(), over: 0, sweep_at: FEW }
-    }
-}
-
-impl<K: Hash + Eq + Clone> Buckets<K> {
-    fn charge(&mut self, who: &K, took: Duration, now: Instant) {
-        match self.buckets.get_mut(who) {
-            Some(bucket) => {
-                bucket.drain(now);
-                bucket.level = (bucket.level + took).min(FULL);
-                if bucket.level > BURST && !bucket.is_over {
-                    bucket.is_over = true;
-                    self.over += 1;
-                }
-            }
-            None => self.open(who.clone(), took, now),
-        }
-    }
-
-    fn open(&mut self, who: K, took: Duration, now: Instant) {
-        if self.buckets.len() >= self.sweep_at {
-            self.forget_idle(now);
-        }
-        let level = took.min(FULL);
-        let is_over = level > BURST;
-        self.over += usize::from(is_over);
-        self.buckets.insert(who, Bucket { level, at: now, is_over });
-    }
-
-    fn is_over(&mut self, who: Option<&K>, now: Instant) -> bool {
-        if self.over == 0 {
-            return false;
-        }
-        let Some(bucket) = who.and_then(|who| self.buckets.get_mut(who)) else { return false };
-        bucket.drain(now);
-        if bucket.is_over && bucket.level <= BURST {
-            bucket.is_over = false;
-            self.over -= 1;
-        }
-        bucket.is_over
-    }
-
-    fn forget_idle(&mut self, now: Instant) {
-        let over = &mut self.over;
-        self.buckets.retain(|_, bucket| {
-            bucket.drain(now);
-            let is_idle = bucket.level.is_zero();
-            *over -= usize::from(is_idle && bucket.is_over);
-            !is_idle
-        });
-        self.sweep_at = FEW.max(2 * self.buckets.len());
-        self.buckets.shrink_to(self.sweep_at);
+        let (users, networks) = (Buckets::with_terms(USERS), Buckets::with_terms(NETWORKS));
+        Self { users, networks, playing: Playing::default() }
     }
 }
 
 impl Shares {
-    /// A call has used the store for so long.
-    pub(super) fn charge(&mut self, call: &Call, took: Duration, now: Instant) {
+    /// A call has used the store for so long, and has so many bytes sent to all members of a room together.
+    pub(super) fn charge(&mut self, call: &Call, took: Duration, sent_bytes: u64, now: Instant) {
         let Some(user_id) = payer(call) else { return };
         self.users.charge(user_id, took, now);
-        if let Some(network) = &call.caller.login.network {
-            self.networks.charge(network, took, now);
+        let network = call.caller.login.network;
+        self.playing.note(network, now);
+        if let Some(network) = network {
+            self.networks.charge(&network, took + Duration::from_nanos(sent_bytes * SENDING_NS), now);
         }
+    }
+
+    /// Whether somebody plays who is of no network of these.
+    pub(super) fn others_play(&self, calls: &[Call], now: Instant) -> bool {
+        let mut payers = calls.iter().filter(|call| payer(call).is_some());
+        payers.all(|call| self.playing.has_others(call.caller.login.network, now))
     }
 
     /// Whether the caller has had more than its share.
@@ -129,21 +66,23 @@ impl Shares {
 
     /// Whether all callers have had more than their shares, of those who have one; that of the server's own is without end.
     pub(super) fn are_over(&mut self, calls: &[Call], now: Instant) -> bool {
-        if self.users.over == 0 {
+        if !self.users.has_over() {
             return false;
         }
         let mut payers = calls.iter().filter(|call| payer(call).is_some()).peekable();
         payers.peek().is_some() && payers.all(|call| self.is_over(call, now))
     }
 
-    /// Whether all of these are calls of players whose networks have had more than their shares: many users of one address are
-    /// one, so that who makes itself a hundred guests has no more of the store than others.
+    /// Whether all players' calls of these are of those whose networks have had more than their shares: many users of one address
+    /// are one, so that who makes itself a hundred guests has no more of the store than others. What the server adds of its own
+    /// waits with them; who comes and goes does not wait.
     pub(super) fn are_of_networks_over(&mut self, calls: &[Call], now: Instant) -> bool {
-        let is_over = |call: &Call| {
-            let is_players = call.membership == Membership::Unchanged && payer(call).is_some();
-            is_players && self.networks.is_over(call.caller.login.network.as_ref(), now)
-        };
-        !calls.is_empty() && calls.iter().all(is_over)
+        if !self.networks.has_over() || calls.iter().any(|call| call.membership != Membership::Unchanged) {
+            return false;
+        }
+        let mut payers = calls.iter().filter(|call| payer(call).is_some()).peekable();
+        let mut is_over = |call: &Call| self.networks.is_over(call.caller.login.network.as_ref(), now);
+        payers.peek().is_some() && payers.all(&mut is_over)
     }
 
     /// Forgets those whose buckets have drained.
@@ -154,7 +93,7 @@ impl Shares {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.users.buckets.len()
+        self.users.len()
     }
 }
 

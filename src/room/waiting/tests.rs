@@ -36,7 +36,7 @@ fn waiting(all: &[(&str, &str)]) -> Waiting {
 }
 
 fn take(waiting: &mut Waiting, calls: usize, bytes: usize, first: &[&str]) -> Vec<String> {
-    let first = first.iter().map(|user| SmolStr::new(user)).collect();
+    let first = first.iter().map(SmolStr::new).collect();
     waiting.take(Fill { calls, bytes }, &first).iter().map(text).collect()
 }
 

@@ -170,6 +170,11 @@ impl EventLog {
         }
     }
 
+    /// Bytes of the events of the call that has just run, with what each takes besides.
+    pub fn call_bytes(&self) -> usize {
+        self.call_bytes
+    }
+
     /// Whether the events should be taken before another call runs.
     pub fn is_full(&self) -> bool {
         self.pending_bytes >= FULL_BYTES

@@ -160,7 +160,8 @@ impl Worker {
         self.begin(left);
         while self.stop_at.is_none() {
             self.look_for_scripts();
-            match self.receiver.recv_timeout(self.idle_wait()) {
+            let wait = self.idle_wait();
+            match self.receiver.recv_timeout(wait) {
                 Ok(EngineCommand::Batch(batch)) => self.receive(batch),
                 Ok(EngineCommand::Install(install)) => self.install(&install.0, install.1),
                 Ok(EngineCommand::LetGo(let_go)) => self.let_go(let_go.0, let_go.1),
@@ -225,7 +226,9 @@ impl Worker {
     /// Runs a batch, unless others wait and it has had enough.
     pub(super) fn receive(&mut self, batch: Box<Batch>) {
         let now = Instant::now();
-        if self.receiver.is_empty() || !has_had_enough(&mut self.shares, &batch, now) {
+        let shares = &mut self.shares;
+        let is_wanted = !self.receiver.is_empty() || is_crowding(shares, &batch, now);
+        if !is_wanted || !has_had_enough(shares, &batch, now) {
             return self.process(*batch, now);
         }
         let user_id = batch.calls.iter().find_map(payer).cloned().unwrap_or_default();
@@ -240,6 +243,7 @@ impl Worker {
             return;
         }
         let now = Instant::now();
+        let others_wait = others_wait || self.is_late_at_rest(now);
         let shares = &mut self.shares;
         match self.late.next(now, others_wait, |batch| has_had_enough(shares, batch, now)) {
             Some(Next::Run(batch)) => {
@@ -252,6 +256,12 @@ impl Worker {
             None => {}
         }
         self.count_late();
+    }
+
+    /// Whether nobody's time is theirs either who have waited longest: they have just had some, and others play.
+    fn is_late_at_rest(&mut self, now: Instant) -> bool {
+        let shares = &mut self.shares;
+        self.late.rests(now) && self.late.first().is_some_and(|batch| is_crowding(shares, batch, now))
     }
 
     fn count_late(&self) {
@@ -435,7 +445,8 @@ impl Worker {
             self.note_saves(&call.script, run.place as usize, now_ms);
         }
         self.note_numbered(call, room, now_ms, &result);
-        self.shares.charge(call, ended_at.duration_since(now), ended_at);
+        let sent_bytes = self.runner.event_log().call_bytes() as u64 * batch.audience as u64;
+        self.shares.charge(call, ended_at.duration_since(now), sent_bytes, ended_at);
         self.note_membership(call, room, now_ms, &result);
         progress.note(result, Some(run), ended_at);
     }
@@ -533,9 +544,10 @@ impl Worker {
         }
     }
 
-    fn idle_wait(&self) -> Duration {
+    fn idle_wait(&mut self) -> Duration {
         if !self.late.is_empty() {
-            return Duration::ZERO;
+            let now = Instant::now();
+            return if self.is_late_at_rest(now) { self.late.wait(now) } else { Duration::ZERO };
         }
         let is_counting = self.census.is_under_way(&self.shared.surveys);
         let longest = self.messages_wait(if is_counting { census::REST } else { IDLE_WAIT });
@@ -673,6 +685,12 @@ impl Progress {
 fn has_had_enough(shares: &mut Shares, batch: &Batch, now: Instant) -> bool {
     !batch.gives_back() && shares.are_over(&batch.calls, now)
         || shares.are_of_networks_over(&batch.calls, now)
+}
+
+/// Whether a batch is of networks that have had more than their share, while others play: those may not want the store at this moment,
+/// but the processor, for their event loop.
+fn is_crowding(shares: &mut Shares, batch: &Batch, now: Instant) -> bool {
+    shares.are_of_networks_over(&batch.calls, now) && shares.others_play(&batch.calls, now)
 }
 
 /// Whether a call has to wait for documents that are not in the store yet.

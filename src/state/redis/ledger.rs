@@ -134,7 +134,7 @@ impl Ledger {
         let nanos = spent.as_nanos() as f64 / weight_of(span) as f64;
         let part = |bytes: usize| Duration::from_nanos((nanos * bytes as f64) as u64);
         for call in span {
-            self.shares.charge(call, part(weight(call)), now);
+            self.shares.charge(call, part(weight(call)), 0, now);
         }
         for run in runs(span) {
             self.learn(run, part(weight_of(run)));

@@ -35,7 +35,7 @@ fn used_in_ten_seconds(each: u64) -> u64 {
         at += if may_run { each } else { 1 };
         if may_run {
             used += each;
-            shares.charge(&ann, ms(each), began + ms(at));
+            shares.charge(&ann, ms(each), 0, began + ms(at));
         }
     }
     used
@@ -53,7 +53,7 @@ fn a_user_gets_a_fifth_and_a_burst() {
 fn who_had_the_store_alone_waits_for_half_a_second_at_most() {
     let now = Instant::now();
     let (mut shares, ann, ben) = (Shares::default(), call("ann"), call("ben"));
-    shares.charge(&ann, ms(60_000), now);
+    shares.charge(&ann, ms(60_000), 0, now);
     assert!(shares.is_over(&ann, now + ms(499)));
     assert!(!shares.is_over(&ben, now));
     assert!(!shares.is_over(&ann, now + ms(500)));
@@ -65,11 +65,11 @@ fn the_servers_own_calls_are_nobodys() {
     let mut shares = Shares::default();
     let own = [call(""), call_of("ann", "godra:note", Membership::Unchanged)];
     for call in &own {
-        shares.charge(call, ms(1000), now);
+        shares.charge(call, ms(1000), 0, now);
         assert!(!shares.is_over(call, now));
     }
     assert_eq!(shares.len(), 0);
-    shares.charge(&call("ann"), ms(1000), now);
+    shares.charge(&call("ann"), ms(1000), 0, now);
     assert!(!shares.are_over(&own, now));
     let [_, note] = own;
     assert!(shares.are_over(&[call("ann"), note], now));
@@ -80,14 +80,14 @@ fn the_servers_own_calls_are_nobodys() {
 fn idle_users_are_forgotten() {
     let now = Instant::now();
     let mut shares = Shares::default();
-    shares.charge(&call("heavy"), ms(200), now);
+    shares.charge(&call("heavy"), ms(200), 0, now);
     for number in 0..100_000_u64 {
-        shares.charge(&call(&number.to_string()), Duration::from_micros(10), now + ms(number / 100));
-        assert!(shares.len() <= 2 * FEW);
+        shares.charge(&call(&number.to_string()), Duration::from_micros(10), 0, now + ms(number / 100));
+        assert!(shares.len() <= 2 * buckets::FEW);
     }
-    assert_eq!(shares.users.over, 1);
+    assert!(shares.users.has_over());
     shares.forget_idle(now + ms(2500));
-    assert_eq!((shares.len(), shares.users.over), (0, 0));
+    assert!(shares.len() == 0 && !shares.users.has_over());
 }
 
 /// Which of the calls run, each taking so long, while others wait.
@@ -119,7 +119,7 @@ fn after_its_slice_all_the_rest_is_given_back() {
 #[test]
 fn whoever_is_over_waits_with_all_later_calls_and_nobody_else_does() {
     let mut shares = Shares::default();
-    shares.charge(&call("ann"), ms(200), Instant::now());
+    shares.charge(&call("ann"), ms(200), 0, Instant::now());
     let leave = |user_id| call_of(user_id, "on_disconnect", Membership::Leave(1));
     let calls = [leave("ann"), call("ann"), call("ben"), call(""), leave("ann"), leave("ben"), call("ann")];
     let expected = [true, false, true, true, false, true, false];
@@ -138,18 +138,22 @@ fn users_of_one_network_share_its_bucket() {
     };
     let crowd: Vec<Call> =
         (0..20).map(|number| of(&format!("guest {number}"), Some([203, 0, 113, 9]))).collect();
-    crowd.iter().for_each(|call| shares.charge(call, ms(10), now));
+    crowd.iter().for_each(|call| shares.charge(call, ms(10), 0, now));
     assert!(!shares.are_over(&crowd, now), "none of them has had much");
     assert!(shares.are_of_networks_over(&crowd, now));
-    for other in [of("ann", Some([203, 0, 113, 8])), of("ben", None), call("")] {
-        shares.charge(&other, ms(10), now);
+    let note = call_of("guest 0", "godra:note", Membership::Unchanged);
+    assert!(!shares.are_of_networks_over(std::slice::from_ref(&note), now), "the server's own");
+    assert!(shares.are_of_networks_over(&[note, crowd[0].clone()], now), "it waits for what it is about");
+    for other in [of("ann", Some([203, 0, 113, 8])), of("ben", None)] {
+        shares.charge(&other, ms(10), 0, now);
         assert!(!shares.are_of_networks_over(std::slice::from_ref(&other), now));
         assert!(!shares.are_of_networks_over(&[crowd[0].clone(), other], now));
     }
     let leaves = Call { membership: Membership::Leave(1), ..crowd[0].clone() };
-    assert!(!shares.are_of_networks_over(&[leaves], now));
+    assert!(!shares.are_of_networks_over(&[leaves.clone()], now));
+    assert!(!shares.are_of_networks_over(&[leaves, crowd[0].clone()], now));
     assert!(!shares.are_of_networks_over(&[], now));
     assert!(!shares.are_of_networks_over(&crowd, now + ms(500)), "it has drained");
     shares.forget_idle(now + ms(60_000));
-    assert_eq!((shares.len(), shares.networks.buckets.len()), (0, 0));
+    assert_eq!((shares.len(), shares.networks.len()), (0, 0));
 }

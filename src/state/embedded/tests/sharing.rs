@@ -174,6 +174,27 @@ fn many_users_of_one_address_have_one_share() {
     assert!(order[4..].iter().all(|user| user.ends_with("@7\"")), "{order:?}");
 }
 
+/// Those may want the processor, though they do not want the engine at this moment.
+#[test]
+fn an_address_rests_between_its_calls_while_others_play() {
+    let game = game();
+    let many: Vec<String> = (0..20).map(|number| format!("{number}@7")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let time_of_six = || {
+        let began = Instant::now();
+        many[..6].iter().for_each(|user| game.submit(inputs("1a", &[user], &heavy())));
+        (0..6).for_each(|_| drop(game.done()));
+        began.elapsed()
+    };
+    game.submit(whole("1z", &many, &heavy()));
+    game.done();
+    let alone = time_of_six();
+    game.submit(inputs("2b", &["ben@8"], &script("return 1")));
+    game.done();
+    let beside_another = time_of_six();
+    assert!(beside_another > alone * 2, "{beside_another:?}, alone {alone:?}");
+}
+
 #[test]
 fn too_many_of_one_users_batches_are_refused() {
     let game = game();
