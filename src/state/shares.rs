@@ -25,19 +25,21 @@ const NETWORKS: Terms =
     Terms { parts: 10, burst: Duration::from_millis(20), full: Duration::from_millis(70) };
 /// What an event loop needs to send a byte to one member, in a large frame, about: it is charged to the network, too, as an event of
 /// few bytes in a room of hundreds costs more than the call that made it.
-const SENDING_NS: u64 = 1;
+const SENDING_NS: u64 = 2;
 /// How much of the store each user has had lately, and each network that users come from.
 #[derive(Debug)]
 pub(super) struct Shares {
     users: Buckets<SmolStr>,
     networks: Buckets<NetworkId>,
     playing: Playing,
+    /// What calls of networks have been charged for what they sent.
+    sending: Duration,
 }
 
 impl Default for Shares {
     fn default() -> Self {
         let (users, networks) = (Buckets::with_terms(USERS), Buckets::with_terms(NETWORKS));
-        Self { users, networks, playing: Playing::default() }
+        Self { users, networks, playing: Playing::default(), sending: Duration::ZERO }
     }
 }
 
@@ -49,8 +51,20 @@ impl Shares {
         let network = call.caller.login.network;
         self.playing.note(network, now);
         if let Some(network) = network {
-            self.networks.charge(&network, took + Duration::from_nanos(sent_bytes * SENDING_NS), now);
+            let sending = Duration::from_nanos(sent_bytes * SENDING_NS);
+            self.sending += sending;
+            self.networks.charge(&network, took + sending, now);
         }
+    }
+
+    /// What networks have been charged for what calls of theirs sent, since this began anew.
+    pub(super) fn sending(&self) -> Duration {
+        self.sending
+    }
+
+    /// Begins it anew.
+    pub(super) fn reset_sending(&mut self) {
+        self.sending = Duration::ZERO;
     }
 
     /// Whether somebody plays who is of no network of these.

@@ -46,6 +46,8 @@ use crate::wire::ids::RoomId;
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 /// How much of a room's batch runs while other batches wait.
 const SLICE: Duration = Duration::from_millis(8);
+/// The same of those whose networks have had more than their share while others play.
+const CROWDING_SLICE: Duration = Duration::from_millis(2);
 /// Between the calls of a long batch, what must be done now and then is done this often.
 const TIDY_INTERVAL: Duration = Duration::from_millis(20);
 /// For how long what is queued still runs when the engine stops.
@@ -248,7 +250,7 @@ impl Worker {
         match self.late.next(now, others_wait, |batch| has_had_enough(shares, batch, now)) {
             Some(Next::Run(batch)) => {
                 self.process(*batch, now);
-                self.late.ran(now.elapsed(), Instant::now());
+                self.late.ran(now.elapsed() + self.shares.sending(), Instant::now());
             }
             Some(Next::Refuse(batch)) => {
                 self.refuse(*batch, &CallError::refusal(ErrorCode::Busy, late::REFUSAL))
@@ -379,14 +381,18 @@ impl Worker {
             after_seq,
         );
         self.runner.numbered().begin_batch();
+        self.shares.reset_sending();
+        let is_crowding = is_crowding(&mut self.shares, batch, began);
         let mut slice = match batch.gives_back() {
             true if messages::are_all(&batch.calls) => Slice::of(messages::TURN),
+            true if is_crowding => Slice::of(CROWDING_SLICE),
             true => Slice::of(SLICE),
             false => Slice::whole(),
         };
         for (number, call) in batch.calls.iter().enumerate() {
             let is_last = number + 1 == batch.calls.len();
             let Progress { now, has_failed, has_worked, .. } = progress;
+            let spent = now.duration_since(began) + self.shares.sending();
             if self.stop_at.is_some_and(|at| now >= at) {
                 let error = CallError::refusal(ErrorCode::Unavailable, STOPPING);
                 progress.push(CallResult::Err(error), None);
@@ -395,9 +401,10 @@ impl Worker {
             {
                 progress.push(CallResult::Skipped, None);
             } else if is_put_off(call)
-                || !slice.takes(call, now.duration_since(began), &mut self.shares, now, || {
+                || !slice.takes(call, spent, &mut self.shares, now, || {
+                    let others_wait = is_crowding || !self.receiver.is_empty();
                     // When the engine stops, what is given back could not come again.
-                    !self.receiver.is_empty() && !self.shared.is_stopping.load(Ordering::SeqCst)
+                    others_wait && !self.shared.is_stopping.load(Ordering::SeqCst)
                 })
             {
                 progress.give_back(number);

@@ -150,7 +150,7 @@ fn users_of_one_network_share_its_bucket() {
         assert!(!shares.are_of_networks_over(&[crowd[0].clone(), other], now));
     }
     let leaves = Call { membership: Membership::Leave(1), ..crowd[0].clone() };
-    assert!(!shares.are_of_networks_over(&[leaves.clone()], now));
+    assert!(!shares.are_of_networks_over(std::slice::from_ref(&leaves), now));
     assert!(!shares.are_of_networks_over(&[leaves, crowd[0].clone()], now));
     assert!(!shares.are_of_networks_over(&[], now));
     assert!(!shares.are_of_networks_over(&crowd, now + ms(500)), "it has drained");
