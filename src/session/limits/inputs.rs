@@ -24,7 +24,7 @@ enum Reading {
     Unlimited,
     /// At once. Inputs of this weight were refused since the last rest.
     AtOnce(u8),
-    /// Once the bucket holds something.
+    /// Once the bucket holds some.
     Resting,
 }
 
@@ -50,6 +50,9 @@ impl InputRate {
     /// Which part of a second's worth of inputs is refused before a rest: who is a little over the rate hardly feels the rests,
     /// and what waits meanwhile is still read several times as fast as the rate.
     const REFUSED_PART: u32 = 4;
+    /// Which part of a second's worth a rest waits for, at most half of what was refused, so that a flood's excess still grows: each end
+    /// of one costs the event loop a read and a write of the answers, as much as tens of inputs.
+    const REST_PART: u32 = 8;
 
     /// A full bucket.
     pub fn new(is_limited: bool) -> Self {
@@ -76,8 +79,11 @@ impl InputRate {
         };
         self.excess = self.excess.saturating_add(weight);
         let refused = u32::from(refused) + u32::from(weight);
-        let most = (per_second / Self::REFUSED_PART).clamp(4, u32::from(u8::MAX));
-        self.reading = if refused < most { Reading::AtOnce(refused as u8) } else { Reading::Resting };
+        self.reading = if refused < Self::most_refused(per_second) {
+            Reading::AtOnce(refused as u8)
+        } else {
+            Reading::Resting
+        };
         let patience = per_second.saturating_mul(Self::PATIENCE_S).min(u32::from(u16::MAX) - 1);
         if u32::from(self.excess) > patience {
             return Verdict::Close;
@@ -89,8 +95,14 @@ impl InputRate {
     /// [`InputRate::end_rest`].
     pub fn rests_until_ms(&self, per_second: u32) -> Option<u64> {
         let Pace { cost_ns, burst_ns } = Pace::per_second(per_second);
-        let has_one_ns = (self.full_again_ns + cost_ns).saturating_sub(burst_ns);
-        self.rests().then_some(has_one_ns.div_ceil(MS_NS))
+        let wanted = (Self::most_refused(per_second) / 2).min(per_second / Self::REST_PART).max(1);
+        let has_them_ns = (self.full_again_ns + cost_ns * u64::from(wanted)).saturating_sub(burst_ns);
+        self.rests().then_some(has_them_ns.div_ceil(MS_NS))
+    }
+
+    /// What is refused before a rest.
+    fn most_refused(per_second: u32) -> u32 {
+        (per_second / Self::REFUSED_PART).clamp(4, u32::from(u8::MAX))
     }
 
     /// Whether nothing more of the connection is to be read.

@@ -46,7 +46,7 @@ fn a_long_input_counts_as_one_for_each_piece_that_it_begins() {
 }
 
 #[test]
-fn who_is_refused_much_rests_until_the_bucket_holds_something() {
+fn who_is_refused_much_rests_until_the_bucket_holds_some() {
     let mut limit = InputRate::new(true);
     let refused = |limit: &mut InputRate, now_ms| {
         (0..).take_while(|_| !limit.rests() && limit.admit(60, 1, now_ms) == REFUSE).count()
@@ -54,13 +54,14 @@ fn who_is_refused_much_rests_until_the_bucket_holds_something() {
     second(&mut limit, 60, 5000, 120);
     assert_eq!(limit.rests_until_ms(60), None);
     assert_eq!(refused(&mut limit, 5000), 15);
-    assert_eq!(limit.rests_until_ms(60), Some(5017));
+    assert_eq!(limit.rests_until_ms(60), Some(5117));
     limit.end_rest();
-    assert_eq!((limit.rests_until_ms(60), limit.admit(60, 1, 5017)), (None, Verdict::Pass));
-    assert_eq!(refused(&mut limit, 5017), 15);
+    assert_eq!(limit.rests_until_ms(60), None);
+    assert_eq!(second(&mut limit, 60, 5117, 7), [Verdict::Pass; 7]);
+    assert_eq!(refused(&mut limit, 5117), 15);
     limit.end_rest();
     // One long input is refused alone.
-    assert_eq!(limit.admit(60, 60 << 10, 5018), REFUSE);
+    assert_eq!(limit.admit(60, 60 << 10, 5118), REFUSE);
     assert!(limit.rests());
     let mut slowest = InputRate::new(true);
     second(&mut slowest, 1, 5000, 6);
@@ -68,6 +69,31 @@ fn who_is_refused_much_rests_until_the_bucket_holds_something() {
     let mut unlimited = InputRate::new(false);
     assert_eq!(second(&mut unlimited, 60, 0, 1000), [Verdict::Pass; 1000]);
     assert!(!unlimited.rests());
+}
+
+/// Whatever the rate: a flood is read in few turns, and ends after some five seconds of them.
+#[test]
+fn a_flood_has_few_turns_and_an_end() {
+    for per_second in [1, 5, 20, 60, 500, 2000, 20_000] {
+        let mut limit = InputRate::new(true);
+        let (mut now_ms, mut turns) = (0, 0);
+        'all: loop {
+            turns += 1;
+            while !limit.rests() {
+                if limit.admit(per_second, 1, now_ms) == Verdict::Close {
+                    break 'all;
+                }
+            }
+            let until_ms = limit.rests_until_ms(per_second).unwrap();
+            assert!(until_ms > now_ms && until_ms <= now_ms + 1000, "{per_second}/s: {until_ms} at {now_ms}");
+            now_ms = until_ms;
+            limit.end_rest();
+        }
+        assert!((1000..=12_000).contains(&now_ms), "{per_second}/s: closed after {now_ms} ms");
+        let most_a_second = if per_second <= 500 { 10 } else { per_second / 100 };
+        let most = u64::from(most_a_second) * (1 + now_ms / 1000);
+        assert!(turns <= most, "{per_second}/s: {turns} turns in {now_ms} ms");
+    }
 }
 
 /// Who sends at most twice the rate is never closed; a flood is, though a part of it passes.
