@@ -151,6 +151,57 @@ fn nobody_waits_for_somebody_elses_requests() {
     }
 }
 
+/// Connects from another address of this machine, which is told apart from the usual one.
+fn connect_from_elsewhere(server: &Server) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let source: std::net::SocketAddr = "127.0.0.2:0".parse().unwrap();
+    socket.bind(&source.into()).unwrap();
+    socket.connect(&server.address().into()).unwrap();
+    socket.into()
+}
+
+/// Alone it has all that an event loop can do, and beside somebody who plays a tenth.
+#[test]
+fn an_address_has_a_part_of_the_loop_while_others_play() {
+    let server = Server::start(&["--threads", "1"]);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    let flood = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    let floods: Vec<_> = (0..8)
+        .map(|_| {
+            let socket = connect_from_elsewhere(&server);
+            let (mut sender, mut reader) = (socket.try_clone().unwrap(), socket.try_clone().unwrap());
+            let flood = flood.clone();
+            let sending = thread::spawn(move || while sender.write_all(flood.as_bytes()).is_ok() {});
+            let reading = thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+            (socket, sending, reading)
+        })
+        .collect();
+    let answered = || server.metric(r#"godra_http_requests_total{route="/health",status="200"}"#);
+    let a_second = |meanwhile: &mut dyn FnMut()| {
+        let (before, began) = (answered(), Instant::now());
+        while began.elapsed() < Duration::from_secs(1) {
+            meanwhile();
+        }
+        (answered() - before) / began.elapsed().as_secs_f64()
+    };
+    wait_until("the flood to be answered", || answered() > 1000.0);
+    let alone = a_second(&mut || thread::sleep(Duration::from_millis(50)));
+    let mut id = 0;
+    let mut play = || {
+        id += 1;
+        assert_eq!(player.call("heartbeat", json!(null), id)["type"], "reply");
+    };
+    a_second(&mut play);
+    let beside_a_player = a_second(&mut play);
+    for (socket, sending, reading) in floods {
+        socket.shutdown(std::net::Shutdown::Both).unwrap();
+        sending.join().unwrap();
+        _ = reading.join().unwrap();
+    }
+    assert!(beside_a_player > 0.0 && beside_a_player < alone / 2.0, "{beside_a_player}/s, alone {alone}/s");
+}
+
 #[test]
 fn a_proxy_that_is_not_trusted_is_warned_of_once() {
     let server = Server::start(&[]);
