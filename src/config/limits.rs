@@ -46,7 +46,8 @@ pub struct HttpLimits {
     pub max_body_bytes: usize,
     /// From a request's first byte, or the connection's start, to the end of its head; after it 408 and a close.
     pub head_timeout: Duration,
-    /// From the end of the head to the end of the body; after it 408 and a close.
+    /// From the end of the head to the end of the body; after it 408 and a close. So long may a WebSocket's message take, too; after it
+    /// a close with 4002.
     pub body_timeout: Duration,
     /// Pipelined requests that are taken from one read; the rest waits until their answers are sent.
     pub max_pipelined: usize,

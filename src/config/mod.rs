@@ -470,6 +470,7 @@ fn parse_compression(text: &str) -> Result<Option<CompressionLevel>, String> {
 fn resolve_limits(values: &Values) -> Result<BuiltInLimits, ConfigError> {
     let mut limits = BuiltInLimits::default();
     limits.http.keep_alive_timeout = values.parse("keep-alive", values::duration("1s", "1h"))?;
+    limits.http.body_timeout = values.parse("message-timeout", values::duration("1s", "10m"))?;
     Ok(limits)
 }
 

@@ -248,6 +248,12 @@ const SETTINGS: &[Setting] = &[
         "Connections from --trusted-proxy begin with a header of HAProxy's PROXY protocol (v1 or v2) that says whose they are",
     ),
     setting(
+        "message-timeout",
+        "TIME",
+        Some("30s"),
+        "How long a message that comes in parts, or a request's body, may take to arrive, 1s to 10m",
+    ),
+    setting(
         "keep-alive",
         "TIME",
         Some("75s"),

@@ -645,6 +645,20 @@ fn keep_alive() {
 }
 
 #[test]
+fn message_timeout() {
+    let check = |flags: &str, expected_s: u64| {
+        let config = resolve(flags).unwrap();
+        assert_eq!(config.limits.http.body_timeout, Duration::from_secs(expected_s));
+    };
+    check("", 30);
+    check("--message-timeout 2s", 2);
+    refused(
+        "--message-timeout 500ms",
+        "--message-timeout 500ms: expected a time from 1s to 10m with its unit (ms, s, m, h, d)",
+    );
+}
+
+#[test]
 fn origins() {
     let check = |setting: &str, origin: &str, expected: Option<&str>| {
         let allowed = AllowedOrigins::parse(setting).unwrap();

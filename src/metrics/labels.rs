@@ -99,6 +99,8 @@ label! {
         InputRate = "input_rate",
         /// `--buffer-memory`.
         BufferMemory = "buffer_memory",
+        /// `--message-timeout`, or a request's head that took 10 s.
+        Unfinished = "unfinished",
         /// `--lobbies-per-owner`, as scripts say.
         LobbiesPerOwner = "lobbies_per_owner",
         /// The token did not verify.

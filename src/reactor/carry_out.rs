@@ -129,6 +129,9 @@ impl Shard {
                 };
                 self.context.metrics.inputs.at(outcome).inc();
             }
+            Action::Unfinished => {
+                self.context.metrics.refusals.at(RefusalReason::Unfinished).inc();
+            }
         }
     }
 
@@ -347,6 +350,7 @@ impl Shard {
         let refusal = match (route, status) {
             (_, 503) if entry == Entry::Spare => Some(RefusalReason::ServerFull),
             (_, 401) => Some(RefusalReason::Unauthorized),
+            (_, 408) => Some(RefusalReason::Unfinished),
             (Route::WebSocket, 403) => Some(RefusalReason::Hook),
             _ => None,
         };

@@ -65,6 +65,8 @@ pub enum Action {
     },
     /// Count an input that the session itself has refused.
     DroppedInput(DroppedInput),
+    /// Count a message that did not arrive in time.
+    Unfinished,
 }
 
 /// Somebody wants to come into a room.

@@ -108,6 +108,21 @@ fn half_sent_messages_make_room_for_others() {
 }
 
 #[test]
+fn what_does_not_come_whole_ends_and_is_counted() {
+    let server = Server::start(&["--message-timeout", "1s"]);
+    let guest = server.guest();
+    let mut player = guest.join(&guest.create_lobby(4));
+    // The header of a masked text frame of 9 bytes, and a part of its payload.
+    player.socket().get_mut().write_all(&[0x81, 0x89, 0, 0, 0, 0, b'{', b'"']).unwrap();
+    let mut connection = server.connect();
+    connection.send("POST /guest-login HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{");
+    assert_eq!(connection.read_response().status, 408);
+    let (code, reason) = player.expect_close();
+    assert_eq!((code, &*reason), (4002, "a message did not arrive in time"));
+    wait_until("both to be counted", || server.metric(r#"godra_refusals_total{reason="unfinished"}"#) == 2.0);
+}
+
+#[test]
 fn what_is_not_read_makes_room_for_others() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path().join("public")).unwrap();

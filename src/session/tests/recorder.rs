@@ -67,6 +67,7 @@ impl Recorder {
             Action::Answered { route, status } => {
                 assert!(self.answered.replace((route, status)).is_none(), "the last answer was not sent");
             }
+            Action::Unfinished => self.lines.push("unfinished".into()),
             Action::DroppedInput(DroppedInput::Malformed) => self.lines.push("dropped malformed".into()),
             Action::DroppedInput(DroppedInput::Limited) => self.lines.push("dropped limited".into()),
             Action::DroppedInput(DroppedInput::OutOfOrder) => self.lines.push("dropped out of order".into()),

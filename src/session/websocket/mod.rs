@@ -314,6 +314,7 @@ impl WebSocketSession {
                 self.close(close_code::TOKEN_EXPIRED, TOKEN_EXPIRED, context.now, actions);
             }
             _ if now_ms >= self.message_ends_ms(context.services.settings()) => {
+                actions.push(Action::Unfinished);
                 let reason = "a message did not arrive in time";
                 self.close(close_code::SLOW_CONSUMER, reason, context.now, actions);
             }

@@ -116,7 +116,8 @@ impl Node {
             Action::Resync => self.resynced(number),
             Action::Closed { then, .. } => self.leave(number, then, around),
             Action::Finish => self.finish(number),
-            Action::Rpc { .. } | Action::Account(_) | Action::Answered { .. } | Action::DroppedInput(_) => {}
+            Action::Rpc { .. } | Action::Account(_) => {}
+            Action::Answered { .. } | Action::DroppedInput(_) | Action::Unfinished => {}
         }
     }
 
