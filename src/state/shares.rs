@@ -26,6 +26,7 @@ const NETWORKS: Terms =
 /// What an event loop needs to send a byte to one member, in a large frame, about: it is charged to the network, too, as an event of
 /// few bytes in a room of hundreds costs more than the call that made it.
 const SENDING_NS: u64 = 2;
+
 /// How much of the store each user has had lately, and each network that users come from.
 #[derive(Debug)]
 pub(super) struct Shares {
