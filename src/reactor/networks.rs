@@ -3,7 +3,7 @@
 //! One address with hundreds of connections is one: while others play, its requests have a tenth of the loop's time, and wait for the
 //! rest. While nobody else does, it has what it likes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::admission::Entry;
@@ -60,9 +60,7 @@ pub(super) fn network_of(who: &Carried) -> Option<NetworkId> {
 }
 
 fn network_at(peer: IpAddr, entry: Entry) -> Option<NetworkId> {
-    let this_machine = [IpAddr::V4(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
-    let is_nobodys = entry == Entry::Proxied || this_machine.contains(&peer.to_canonical());
-    (!is_nobodys).then(|| NetworkId::of(peer))
+    if entry == Entry::Proxied { None } else { NetworkId::of_elsewhere(peer) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Names of rooms and players, parsed once into types that the rest can trust.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -151,6 +151,13 @@ pub struct Login {
 pub struct NetworkId(NonZeroU64);
 
 impl NetworkId {
+    /// As [`NetworkId::of`]; None for this machine by its usual address, as what comes from there may be for anybody. Its other addresses
+    /// are told apart.
+    pub fn of_elsewhere(address: IpAddr) -> Option<Self> {
+        let usual = [IpAddr::V4(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+        (!usual.contains(&address.to_canonical())).then(|| Self::of(address))
+    }
+
     /// The network of an address.
     pub fn of(address: IpAddr) -> Self {
         // No IPv6 network that is in use begins with 32 bits of zero.

@@ -1,6 +1,5 @@
 //! What is done about each request: an answer at once, or a call whose answer the peer waits for.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::pages::PageReply;
@@ -428,13 +427,11 @@ fn client(request: &Request, context: &Context<'_>) -> Client {
 /// Who uses a login, and where. A proxy that does not say whom it serves is nobody's network, but everybody's; so is this machine by its
 /// usual address, while its others are told apart.
 fn located(mut caller: Identity, client: Client) -> Identity {
-    let is_everybodys = match client.origin {
-        Origin::Known => false,
-        Origin::Local => [IpAddr::V4(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]
-            .contains(&client.address.to_canonical()),
-        Origin::Unsaid => true,
+    caller.login.network = match client.origin {
+        Origin::Known => Some(NetworkId::of(client.address)),
+        Origin::Local => NetworkId::of_elsewhere(client.address),
+        Origin::Unsaid => None,
     };
-    caller.login.network = (!is_everybodys).then(|| NetworkId::of(client.address));
     caller
 }
 
